@@ -1,0 +1,109 @@
+//! What can go wrong with a segment or a role, said so that the reader knows what to do.
+
+use std::io;
+
+use crate::role::Role;
+
+/// Why a segment could not be made, attached or used, or a role not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// The name cannot be the name of a segment.
+    #[error("segment name `{name}`: {problem}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The sizes asked for cannot be had.
+    #[error("cannot lay out segment `{segment}`: {problem}")]
+    Size {
+        /// The segment.
+        segment: String,
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// There is no segment of this name.
+    #[error("segment `{segment}` does not exist")]
+    NotFound {
+        /// The segment.
+        segment: String,
+    },
+    /// There is a segment, or some other file, of this name already.
+    #[error("segment `{segment}` exists already; attach to it, or unlink it first")]
+    Exists {
+        /// The segment.
+        segment: String,
+    },
+    /// The file system of the segment has no room for it.
+    #[error(
+        "no room for segment `{segment}` of {bytes} bytes; \
+         ask for fewer slots, or free or enlarge the file system that holds it"
+    )]
+    NoSpace {
+        /// The segment.
+        segment: String,
+        /// How much was asked for.
+        bytes: u64,
+    },
+    /// What the file says of itself is not what is needed here.
+    #[error("segment `{segment}`: {field} is {found}, expected {expected}")]
+    Mismatch {
+        /// The segment.
+        segment: String,
+        /// The field of its header, or property of its file.
+        field: &'static str,
+        /// What was found.
+        found: String,
+        /// What would do.
+        expected: String,
+    },
+    /// Somebody holds the role.
+    #[error(
+        "the {role} of segment `{segment}` is another process or endpoint; \
+         end it first (a stopped process holds its role, too)"
+    )]
+    Held {
+        /// The segment.
+        segment: String,
+        /// The role.
+        role: Role,
+    },
+    /// The segment was unlinked or retired after it was opened: whoever opens the name now gets
+    /// another one, or none.
+    #[error("segment `{segment}` was unlinked since it was opened; open it anew")]
+    Gone {
+        /// The segment.
+        segment: String,
+    },
+    /// The call needs a claim of a role of this segment, and there is none.
+    #[error("this needs a claim of the role {needed}")]
+    Unclaimed {
+        /// The role, or which ones would do.
+        needed: &'static str,
+    },
+    /// The system refused.
+    #[error("segment `{segment}`: cannot {action}")]
+    System {
+        /// The segment.
+        segment: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl SegmentError {
+    /// A system error with its context, for `map_err`.
+    pub(crate) fn system<E: Into<io::Error>>(
+        segment: &str,
+        action: &'static str,
+    ) -> impl Fn(E) -> SegmentError {
+        move |source| SegmentError::System {
+            segment: segment.to_owned(),
+            action,
+            source: source.into(),
+        }
+    }
+}

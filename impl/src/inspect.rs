@@ -1,0 +1,110 @@
+//! A look at a segment from outside: nothing is mapped, locked or changed.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use crate::error::SegmentError;
+use crate::layout::{Fixed, Kind, offset};
+use crate::ring::OPEN;
+use crate::role::{self, Role};
+use crate::segment::{open_existing, read_fixed};
+
+/// What a segment looked like at one moment. The words were read one after the other while its
+/// peers went on, so together they need not be consistent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The segment's name.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// What its creator said of it.
+    pub fixed: Fixed,
+    /// Whether it was retired: no role may be taken any more.
+    pub retired: bool,
+    /// Its roles.
+    pub roles: Vec<RoleState>,
+    /// The ring's `write_index`, the seqlock's `seq` or the latch's `version`.
+    pub write_index: u64,
+    /// The ring's `read_index`; zero otherwise.
+    pub read_index: u64,
+    /// Where a closed ring ends.
+    pub end_index: Option<u64>,
+}
+
+/// The state of one role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoleState {
+    /// The role.
+    pub role: Role,
+    /// Whether somebody held it.
+    pub held: bool,
+    /// How often it was taken.
+    pub epoch: u64,
+}
+
+impl Inspection {
+    /// Looks at the segment `name`. Permission to read it is enough.
+    ///
+    /// # Errors
+    /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
+    /// segment of this version, or another [`SegmentError`].
+    ///
+    /// ```
+    /// use ringproof::{Inspection, Ring, RingOptions};
+    ///
+    /// let name = format!("looked-at-{}", std::process::id());
+    /// let ring = Ring::<u64>::create(&name, &RingOptions::new(8))?;
+    /// ring.producer()?.push(1)?;
+    /// let seen = Inspection::of(&name)?;
+    /// assert_eq!((seen.occupancy(), seen.roles[0].epoch), (1, 1));
+    /// ring.unlink()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of(name: &str) -> Result<Inspection, SegmentError> {
+        let (file, len) = open_existing(name, false)?;
+        let fixed = read_fixed(&file, name, len)?;
+        fixed.check(name, len)?;
+        let word = |at| read_word(&file, name, at);
+        let state = |role, at| {
+            Ok::<_, SegmentError>(RoleState {
+                role,
+                held: role::is_held(&file, name, role)?,
+                epoch: word(at)?,
+            })
+        };
+        // `check` above has found a known kind; the fallback is never reached.
+        let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
+        let roles = match kind {
+            Kind::Ring => vec![
+                state(Role::Producer, offset::PRODUCER_EPOCH)?,
+                state(Role::Consumer, offset::CONSUMER_EPOCH)?,
+            ],
+            Kind::SeqLock | Kind::Latch => vec![state(Role::Writer, offset::PRODUCER_EPOCH)?],
+        };
+        // The reader's index first: it only grows, so the difference is never negative.
+        let read_index = word(offset::READ_INDEX)?;
+        Ok(Inspection {
+            name: name.to_owned(),
+            kind,
+            fixed,
+            retired: word(offset::RETIRED)? != 0,
+            roles,
+            write_index: word(offset::WRITE_INDEX)?,
+            read_index,
+            end_index: Some(word(offset::END_INDEX)?).filter(|&end| end != OPEN),
+        })
+    }
+
+    /// How many items of a ring were live. (More than the capacity if the consumer released
+    /// some between the looks at the two indices.)
+    pub fn occupancy(&self) -> u64 {
+        self.write_index.wrapping_sub(self.read_index)
+    }
+}
+
+fn read_word(file: &File, segment: &str, at: u64) -> Result<u64, SegmentError> {
+    let mut bytes = [0; 8];
+    file.read_exact_at(&mut bytes, at)
+        .map_err(SegmentError::system(segment, "read its words"))?;
+    Ok(u64::from_ne_bytes(bytes))
+}

@@ -1,0 +1,219 @@
+//! The latch: a seqlock of several slots, whose last committed value is always readable.
+//!
+//! # The algorithm
+//!
+//! There are N slots, a power of two and at least 2; `version` counts the values written, and
+//! version `v` lies in slot `v mod N`. The writer fills the *next* slot and then moves
+//! `version` to it, so it never touches the value that `version` names: a writer that dies
+//! anywhere leaves it whole. A reader copies that slot and keeps the copy if the writer has not
+//! come round to it meanwhile.
+//!
+//! ```text
+//! writer                                   reader
+//!   fence                     Release        v = version       Acquire
+//!   write slot (v+1) mod N    Relaxed        copy slot v mod N Relaxed, word by word
+//!   version = v+1             Release        fence             Acquire
+//!                                            w = version       Relaxed   w − v ≤ N − 2, else lapped
+//! ```
+//!
+//! Slot `v mod N` is filled again for version `v + N`, after `v + N − 1` was published. A
+//! reader that met a word of that write synchronises with the writer's fence through its own
+//! and finds `version` at `v + N − 1` or later, one more than it accepts.
+//!
+//! With N = 2 any publication during the copy makes the reader try again; with the default of 4
+//! two publications may pass.
+
+use core::fmt;
+
+use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
+use crate::payload::{Payload, as_words, as_words_mut, words_of};
+use crate::read::{Busy, ReadError, read_bounded};
+use crate::role::{Claim, Watch};
+use crate::site::{FenceSite, LoadSite, StoreSite};
+
+/// The shared words of a latch, wherever they lie.
+pub struct LatchParts<'a, C: Cells> {
+    /// How many values were written, stored by the writer only.
+    pub version: &'a C::Word,
+    /// The slots one after the other, stored by the writer only; each has as many words as the
+    /// payload type fills.
+    pub slots: &'a [C::Word],
+}
+
+impl<C: Cells> Clone for LatchParts<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C: Cells> Copy for LatchParts<'_, C> {}
+
+/// The slots of a latch, found by version without a division.
+struct LatchSlots<'a, C: Cells> {
+    words: &'a [C::Word],
+    /// Words of one slot; not zero.
+    stride: usize,
+    /// A power of two, at least 2; `words` holds `count * stride`.
+    count: u64,
+}
+
+impl<'a, C: Cells> LatchSlots<'a, C> {
+    fn new<T: Payload>(words: &'a [C::Word]) -> Option<Self> {
+        let stride = words_of::<T>();
+        let count = words.len() / stride;
+        (count >= 2 && count.is_power_of_two()).then_some(LatchSlots {
+            words,
+            stride,
+            count: count as u64,
+        })
+    }
+
+    fn at(&self, version: u64) -> &'a [C::Word] {
+        let start = (version & (self.count - 1)) as usize * self.stride;
+        &self.words[start..start + self.stride]
+    }
+}
+
+/// The writing end of a latch.
+pub struct LatchWriter<'a, T: Payload, M: Memory = Native> {
+    memory: M,
+    version_word: &'a WordOf<M>,
+    slots: LatchSlots<'a, M::Cells>,
+    /// The authority, of which the shared word is a copy.
+    version: u64,
+    claim: Option<Claim>,
+    value: core::marker::PhantomData<fn(T)>,
+}
+
+impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {
+    /// Takes up the writer's side where the last writer left it. `None` if `parts` does not
+    /// hold a power of two of slots for `T`, at least 2.
+    ///
+    /// `claim` is the role lock that the writer holds for its life; `None` where something else
+    /// makes it the only one. (A second writer would mix values, but break no memory safety:
+    /// every word is atomic.)
+    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, claim: Option<Claim>) -> Option<Self> {
+        Some(LatchWriter {
+            slots: LatchSlots::new::<T>(parts.slots)?,
+            // Relaxed: the role lock, not a partner site, orders this after the predecessor.
+            version: memory.load(parts.version, LoadSite::LatchResume),
+            memory,
+            version_word: parts.version,
+            claim,
+            value: core::marker::PhantomData,
+        })
+    }
+
+    /// Replaces the value. Never waits for readers.
+    ///
+    /// ```
+    /// use ringproof::{SeqLatch, SeqLatchOptions};
+    ///
+    /// let latch = SeqLatch::<[u64; 4]>::anonymous(&[0; 4], &SeqLatchOptions::default())?;
+    /// latch.writer()?.write(&[1, 2, 3, 4]);
+    /// assert_eq!(latch.reader()?.read(10)?, [1, 2, 3, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn write(&mut self, value: &T) {
+        let next = self.version.wrapping_add(1);
+        // Release: pairs with LatchReadFence; who meets a word below also sees the versions
+        // published before this point.
+        self.memory.fence(FenceSite::LatchWriteFence);
+        // Relaxed: pairs with LatchCopyOut.
+        (self.memory).store_words(self.slots.at(next), as_words(value), StoreSite::LatchCopyIn);
+        self.version = next;
+        // Release: pairs with LatchObserve; publishes the slot written above.
+        (self.memory).store(self.version_word, next, StoreSite::LatchPublish);
+    }
+
+    /// How many values were written since the latch was made, by this writer and those before
+    /// it.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How many times the writer's role was taken, this time included; `None` without a
+    /// [`Claim`].
+    pub fn epoch(&self) -> Option<u64> {
+        self.claim.as_ref().map(Claim::epoch)
+    }
+}
+
+impl<T: Payload, M: Memory> fmt::Debug for LatchWriter<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LatchWriter")
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reading end of a latch. It stores nothing, so there may be any number.
+pub struct LatchReader<'a, T: Payload, M: Memory = Native> {
+    memory: M,
+    version: &'a WordOf<M>,
+    slots: LatchSlots<'a, M::Cells>,
+    watch: Option<Watch>,
+    value: core::marker::PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
+    /// A reader of `parts`. `None` if they do not hold a power of two of slots for `T`, at
+    /// least 2.
+    ///
+    /// `watch` tells a dead writer from a fast one, as for a
+    /// [`SeqReader`](crate::seqlock::SeqReader).
+    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, watch: Option<Watch>) -> Option<Self> {
+        Some(LatchReader {
+            slots: LatchSlots::new::<T>(parts.slots)?,
+            memory,
+            version: parts.version,
+            watch,
+            value: core::marker::PhantomData,
+        })
+    }
+
+    /// Reads the last committed value in one attempt.
+    ///
+    /// # Errors
+    /// [`Busy`] if the writer came round to the slot during the copy.
+    #[inline]
+    pub fn try_read(&self) -> Result<T, Busy> {
+        // Acquire: pairs with LatchPublish; the slot of this version is visible below.
+        let before = self.memory.load(self.version, LoadSite::LatchObserve);
+        let mut value = T::zeroed();
+        (self.memory).load_words(
+            self.slots.at(before),
+            as_words_mut(&mut value),
+            // Relaxed: pairs with LatchCopyIn, and may meet it one lap later.
+            LoadSite::LatchCopyOut,
+        );
+        // Acquire: pairs with LatchWriteFence; keeps the recheck after the copy.
+        self.memory.fence(FenceSite::LatchReadFence);
+        // Relaxed: pairs with LatchPublish; shows how far the writer came.
+        let after = self.memory.load(self.version, LoadSite::LatchRecheck);
+        if after.wrapping_sub(before) <= self.slots.count - 2 {
+            Ok(value)
+        } else {
+            Err(Busy)
+        }
+    }
+
+    /// Reads the last committed value in at most `attempts` attempts, at least one. With a
+    /// writer that is dead or at rest, the first one succeeds.
+    ///
+    /// # Errors
+    /// [`ReadError::WriterStalled`] if the writer lapped every attempt;
+    /// [`ReadError::WriterDead`] if moreover nobody holds the writer's role any more.
+    pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
+        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
+            self.try_read()
+        })
+    }
+}
+
+impl<T: Payload, M: Memory> fmt::Debug for LatchReader<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LatchReader").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,477 @@
+//! The wire layout, version 1: where everything lies in a segment.
+//!
+//! All numbers are in the byte order of the machine; `magic` tells another order apart. Words
+//! of different owners are 128 bytes apart: two cache lines, because processors fetch lines in
+//! adjacent pairs.
+//!
+//! | offset | size | field | stored by | meaning |
+//! | ---: | ---: | --- | --- | --- |
+//! | 0 | 8 | `magic` | creator | [`MAGIC`] |
+//! | 8 | 4 | `version` | creator | [`VERSION`] |
+//! | 12 | 4 | `header_len` | creator | [`HEADER_LEN`] |
+//! | 16 | 4 | `kind` | creator | [`Kind`]: 1 ring, 2 seqlock, 3 latch, 4 reserved for records of any size |
+//! | 20 | 4 | `flags` | creator | 0; an unknown bit is refused |
+//! | 24 | 8 | `payload_size` | creator | bytes of one item |
+//! | 32 | 8 | `payload_align` | creator | its alignment, in the creator's language |
+//! | 40 | 8 | `slots` | creator | memory cycled through, in items; a power of two |
+//! | 48 | 8 | `capacity` | creator | items live at once, 1 to `slots` |
+//! | 56 | 8 | `data_offset` | creator | where the slots begin; a multiple of [`HEADER_LEN`] |
+//! | 64 | 8 | `segment_len` | creator | bytes of the whole segment |
+//! | 72 | 8 | `description_offset` | creator | where a payload description lies; 0: none |
+//! | 80 | 8 | `description_len` | creator | its bytes |
+//! | 88 | 8 | `fingerprint` | creator | its fingerprint; 0: none |
+//! | 96 | 32 | – | – | reserved, 0 |
+//! | 128 | 8 | `retired` | who unlinks | not 0: no role may be taken any more |
+//! | 256 | 8 | `write_index` | producer | ring: items committed; seqlock: `seq`; latch: `version` |
+//! | 264 | 8 | `end_index` | producer | ring: where the stream ends, all ones while open |
+//! | 384 | 8 | `producer_epoch` | producer | how often the role was taken |
+//! | 392 | 8 | – | – | reserved for the producer's sleep word |
+//! | 400 | 8 | – | – | reserved for an advisory process id |
+//! | 512 | 128 | `producer_notes` | producer | 16 words for the application |
+//! | 640 | 8 | `read_index` | consumer | ring: items released |
+//! | 648 | 8 | – | – | reserved for the consumer's own end |
+//! | 768 | 8 | `consumer_epoch` | consumer | how often the role was taken |
+//! | 776 | 8 | – | – | reserved for the consumer's sleep word |
+//! | 784 | 8 | – | – | reserved for an advisory process id |
+//! | 896 | 128 | `consumer_notes` | consumer | 16 words for the application |
+//! | 1024 | 3072 | – | – | reserved, 0 |
+//!
+//! For a seqlock or latch the writer is the producer. A latch has `slots` slots, a seqlock one;
+//! their `capacity` is 1. The locks of the roles cover byte 0 (producer, writer) and byte 1
+//! (consumer) of the file.
+
+use core::mem::offset_of;
+
+use crate::error::SegmentError;
+use crate::memory::Word;
+use crate::ring::OPEN;
+
+/// `RINGPRF1` in ASCII, as a big-endian number: it reads backwards on a little-endian machine's
+/// hex dump, and another byte order reads another number.
+pub const MAGIC: u64 = u64::from_be_bytes(*b"RINGPRF1");
+
+/// The version of the layout.
+pub const VERSION: u32 = 1;
+
+/// The bytes of the header, and the granularity of what follows it: a page.
+pub const HEADER_LEN: u64 = 4096;
+
+/// Words for the application in each role's notes.
+pub const NOTES: usize = 16;
+
+/// What a segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum Kind {
+    /// A single-producer single-consumer ring.
+    Ring = 1,
+    /// A seqlock.
+    SeqLock = 2,
+    /// A latch: a seqlock of several slots.
+    Latch = 3,
+}
+
+impl Kind {
+    /// The kind of this number, if it is one.
+    pub const fn from_number(number: u32) -> Option<Kind> {
+        match number {
+            1 => Some(Kind::Ring),
+            2 => Some(Kind::SeqLock),
+            3 => Some(Kind::Latch),
+            _ => None,
+        }
+    }
+
+    /// The kind's name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Ring => "ring",
+            Kind::SeqLock => "seqlock",
+            Kind::Latch => "latch",
+        }
+    }
+}
+
+/// What the creator says of a segment; it never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub struct Fixed {
+    /// [`MAGIC`].
+    pub magic: u64,
+    /// [`VERSION`].
+    pub version: u32,
+    /// [`HEADER_LEN`].
+    pub header_len: u32,
+    /// The number of a [`Kind`].
+    pub kind: u32,
+    /// No flag is defined yet.
+    pub flags: u32,
+    /// Bytes of one item.
+    pub payload_size: u64,
+    /// Alignment of one item.
+    pub payload_align: u64,
+    /// Items of memory that are cycled through.
+    pub slots: u64,
+    /// Items that may be live at once.
+    pub capacity: u64,
+    /// Where the slots begin.
+    pub data_offset: u64,
+    /// Bytes of the whole segment.
+    pub segment_len: u64,
+    /// Where a payload description lies; 0: none.
+    pub description_offset: u64,
+    /// Its bytes.
+    pub description_len: u64,
+    /// Its fingerprint; 0: none.
+    pub fingerprint: u64,
+    /// 0.
+    pub reserved: [u64; 4],
+}
+
+/// The words of one role.
+#[repr(C, align(128))]
+pub(crate) struct RoleWords {
+    /// The index, sequence or version that this role stores.
+    pub(crate) index: Word,
+    /// The producer's `end_index`; reserved on the consumer's side.
+    pub(crate) end: Word,
+    pub(crate) _hot: [Word; 14],
+    pub(crate) epoch: Word,
+    pub(crate) _cold: [Word; 15],
+    pub(crate) notes: [Word; NOTES],
+}
+
+/// The first [`HEADER_LEN`] bytes of a segment, as mapped.
+#[repr(C, align(128))]
+pub(crate) struct Header {
+    /// Read through the file, never through the mapping: a peer may write it at any time.
+    _fixed: [Word; 16],
+    pub(crate) retired: Word,
+    _control: [Word; 15],
+    pub(crate) producer: RoleWords,
+    pub(crate) consumer: RoleWords,
+    _reserved: [Word; 384],
+}
+
+const _: () = {
+    assert!(size_of::<Fixed>() == 128);
+    assert!(offset_of!(Fixed, payload_size) == 24);
+    assert!(offset_of!(Fixed, segment_len) == 64);
+    assert!(offset_of!(Fixed, fingerprint) == 88);
+    assert!(size_of::<Header>() == HEADER_LEN as usize);
+    assert!(offset_of!(Header, retired) == 128);
+    assert!(offset_of!(Header, producer.index) == 256);
+    assert!(offset_of!(Header, producer.end) == 264);
+    assert!(offset_of!(Header, producer.epoch) == 384);
+    assert!(offset_of!(Header, producer.notes) == 512);
+    assert!(offset_of!(Header, consumer.index) == 640);
+    assert!(offset_of!(Header, consumer.epoch) == 768);
+    assert!(offset_of!(Header, consumer.notes) == 896);
+};
+
+/// Where the words lie that are written or read through the file.
+pub(crate) mod offset {
+    use super::{Header, offset_of};
+
+    pub(crate) const RETIRED: u64 = offset_of!(Header, retired) as u64;
+    pub(crate) const WRITE_INDEX: u64 = offset_of!(Header, producer.index) as u64;
+    pub(crate) const END_INDEX: u64 = offset_of!(Header, producer.end) as u64;
+    pub(crate) const PRODUCER_EPOCH: u64 = offset_of!(Header, producer.epoch) as u64;
+    pub(crate) const READ_INDEX: u64 = offset_of!(Header, consumer.index) as u64;
+    pub(crate) const CONSUMER_EPOCH: u64 = offset_of!(Header, consumer.epoch) as u64;
+}
+
+/// What a program needs a segment to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    pub(crate) kind: Kind,
+    pub(crate) payload_size: u64,
+    pub(crate) payload_align: u64,
+}
+
+impl Expected {
+    pub(crate) const fn of<T>(kind: Kind) -> Expected {
+        Expected {
+            kind,
+            payload_size: size_of::<T>() as u64,
+            payload_align: align_of::<T>() as u64,
+        }
+    }
+
+    /// The header of a new segment.
+    pub(crate) fn lay_out(
+        self,
+        segment: &str,
+        slots: u64,
+        capacity: u64,
+    ) -> Result<Fixed, SegmentError> {
+        let refuse = |problem: String| SegmentError::Size {
+            segment: segment.to_owned(),
+            problem,
+        };
+        if self.payload_size == 0 {
+            return Err(refuse("a payload of no bytes carries nothing".to_owned()));
+        }
+        if self.payload_align > HEADER_LEN {
+            return Err(refuse(format!(
+                "a payload aligned to {} bytes; at most {HEADER_LEN} can be had",
+                self.payload_align
+            )));
+        }
+        if !slots.is_power_of_two() {
+            return Err(refuse(format!(
+                "{slots} slots; it must be a power of two, for example {}",
+                slots.checked_next_power_of_two().unwrap_or(1 << 63)
+            )));
+        }
+        if capacity == 0 || capacity > slots {
+            return Err(refuse(format!(
+                "a capacity of {capacity}; it must be from 1 to the number of slots, {slots}"
+            )));
+        }
+        let segment_len = segment_len(HEADER_LEN, slots, self.payload_size).ok_or_else(|| {
+            refuse(format!(
+                "{slots} slots of {} bytes are more than this machine can address",
+                self.payload_size
+            ))
+        })?;
+        Ok(Fixed {
+            magic: MAGIC,
+            version: VERSION,
+            header_len: HEADER_LEN as u32,
+            kind: self.kind as u32,
+            flags: 0,
+            payload_size: self.payload_size,
+            payload_align: self.payload_align,
+            slots,
+            capacity,
+            data_offset: HEADER_LEN,
+            segment_len,
+            description_offset: 0,
+            description_len: 0,
+            fingerprint: 0,
+            reserved: [0; 4],
+        })
+    }
+
+    /// Checks that the header of an existing segment is consistent and what is needed.
+    pub(crate) fn check(
+        self,
+        segment: &str,
+        fixed: &Fixed,
+        file_len: u64,
+    ) -> Result<(), SegmentError> {
+        fixed.check(segment, file_len)?;
+        if fixed.kind != self.kind as u32 {
+            return Err(SegmentError::Mismatch {
+                segment: segment.to_owned(),
+                field: "kind",
+                found: describe_kind(fixed.kind),
+                expected: describe_kind(self.kind as u32),
+            });
+        }
+        // Not the alignment: it differs between languages and word sizes where the bytes do not,
+        // and every slot is aligned for a type whose size this is.
+        if fixed.payload_size != self.payload_size {
+            return Err(mismatch(
+                segment,
+                "payload_size",
+                fixed.payload_size,
+                self.payload_size,
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Fixed {
+    /// Checks that the header of an existing segment is consistent in itself, whatever it
+    /// holds.
+    ///
+    /// # Errors
+    /// [`SegmentError::Mismatch`], with the first field that is wrong.
+    pub fn check(&self, segment: &str, file_len: u64) -> Result<(), SegmentError> {
+        if self.magic == MAGIC.swap_bytes() {
+            return Err(mismatch(
+                segment,
+                "magic",
+                "in the other byte order",
+                "this machine's byte order",
+            ));
+        }
+        if self.magic != MAGIC {
+            return Err(mismatch(
+                segment,
+                "magic",
+                format!("{:#018x}", self.magic),
+                format!("{MAGIC:#018x} (it is no ringproof segment)"),
+            ));
+        }
+        let exact = [
+            ("version", u64::from(self.version), u64::from(VERSION)),
+            ("header_len", u64::from(self.header_len), HEADER_LEN),
+            ("flags", u64::from(self.flags), 0),
+        ];
+        for (field, found, expected) in exact {
+            if found != expected {
+                return Err(mismatch(segment, field, found, expected));
+            }
+        }
+        let Some(kind) = Kind::from_number(self.kind) else {
+            return Err(mismatch(
+                segment,
+                "kind",
+                self.kind,
+                "1 (ring), 2 (seqlock) or 3 (latch)",
+            ));
+        };
+        if self.payload_size == 0 {
+            return Err(mismatch(segment, "payload_size", 0, "at least 1"));
+        }
+        if !self.payload_align.is_power_of_two() || self.payload_align > HEADER_LEN {
+            return Err(mismatch(
+                segment,
+                "payload_align",
+                self.payload_align,
+                format!("a power of two up to {HEADER_LEN}"),
+            ));
+        }
+        let least = if kind == Kind::Latch { 2 } else { 1 };
+        if !self.slots.is_power_of_two() || self.slots < least {
+            return Err(mismatch(
+                segment,
+                "slots",
+                self.slots,
+                format!("a power of two from {least}"),
+            ));
+        }
+        if self.capacity == 0 || self.capacity > self.slots {
+            return Err(mismatch(
+                segment,
+                "capacity",
+                self.capacity,
+                format!("from 1 to the number of slots, {}", self.slots),
+            ));
+        }
+        if self.data_offset < HEADER_LEN || !self.data_offset.is_multiple_of(HEADER_LEN) {
+            return Err(mismatch(
+                segment,
+                "data_offset",
+                self.data_offset,
+                format!("a multiple of {HEADER_LEN}"),
+            ));
+        }
+        match segment_len(self.data_offset, self.slots, self.payload_size) {
+            Some(len) if len == self.segment_len => {}
+            Some(len) => return Err(mismatch(segment, "segment_len", self.segment_len, len)),
+            None => {
+                return Err(mismatch(
+                    segment,
+                    "slots",
+                    self.slots,
+                    "as many as this machine can address",
+                ));
+            }
+        }
+        if file_len < self.segment_len {
+            return Err(mismatch(
+                segment,
+                "file length",
+                file_len,
+                format!("at least segment_len, {}", self.segment_len),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The words that are not zero in a new segment, by offset.
+pub(crate) const INITIAL_WORDS: [(u64, u64); 1] = [(offset::END_INDEX, OPEN)];
+
+/// The bytes of a segment, if a process can map as many.
+fn segment_len(data_offset: u64, slots: u64, payload_size: u64) -> Option<u64> {
+    let len = slots.checked_mul(payload_size)?.checked_add(data_offset)?;
+    (len <= isize::MAX as u64).then_some(len)
+}
+
+fn describe_kind(number: u32) -> String {
+    match Kind::from_number(number) {
+        Some(kind) => format!("{number} ({})", kind.name()),
+        None => number.to_string(),
+    }
+}
+
+fn mismatch(
+    segment: &str,
+    field: &'static str,
+    found: impl ToString,
+    expected: impl ToString,
+) -> SegmentError {
+    SegmentError::Mismatch {
+        segment: segment.to_owned(),
+        field,
+        found: found.to_string(),
+        expected: expected.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Change = fn(&mut Fixed);
+
+    fn good() -> (Expected, Fixed) {
+        let expected = Expected::of::<u64>(Kind::Ring);
+        (expected, expected.lay_out("s", 8, 5).unwrap())
+    }
+
+    #[test]
+    fn what_is_laid_out_passes_its_own_check() {
+        let (expected, fixed) = good();
+        expected.check("s", &fixed, fixed.segment_len).unwrap();
+    }
+
+    #[test]
+    fn every_wrong_field_is_refused_by_name() {
+        let changes: [(&str, Change); 13] = [
+            ("magic", |f| f.magic += 1),
+            ("magic", |f| f.magic = f.magic.swap_bytes()),
+            ("version", |f| f.version = 2),
+            ("header_len", |f| f.header_len = 64),
+            ("flags", |f| f.flags = 1),
+            ("kind", |f| f.kind = 4),
+            ("kind", |f| f.kind = Kind::SeqLock as u32),
+            ("payload_size", |f| f.payload_size = 0),
+            ("payload_align", |f| f.payload_align = 3),
+            ("slots", |f| f.slots = 7),
+            ("slots", |f| f.slots = 1 << 63),
+            ("capacity", |f| f.capacity = 9),
+            ("data_offset", |f| f.data_offset = 128),
+        ];
+        for (field, change) in changes {
+            let (expected, mut fixed) = good();
+            change(&mut fixed);
+            let refused = expected.check("s", &fixed, fixed.segment_len);
+            let message = refused.expect_err(field).to_string();
+            assert!(message.contains(field), "{field}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_file_shorter_than_its_segment_is_refused() {
+        let (expected, fixed) = good();
+        assert!(expected.check("s", &fixed, fixed.segment_len - 1).is_err());
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        let expected = Expected::of::<u64>(Kind::Ring);
+        for (slots, capacity) in [(0, 1), (3, 1), (4, 0), (4, 5), (1 << 62, 1)] {
+            assert!(
+                expected.lay_out("s", slots, capacity).is_err(),
+                "{slots} slots, capacity {capacity}"
+            );
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! A single-producer single-consumer **ring** and a **seqlock** in memory shared between
+//! processes, written so that their correctness can be checked by whoever depends on it.
+//!
+//! - [`Ring`]: a queue of items, none lost, duplicated, torn or reordered, also when either
+//!   side is killed at any instruction and started again.
+//! - [`SeqLock`]: the latest value, for readers that may miss some.
+//! - [`SeqLatch`]: the same, and the last committed value stays readable whatever happens to
+//!   its writer.
+//!
+//! ```
+//! use ringproof::{Ring, RingOptions};
+//!
+//! let ring = Ring::<u64>::anonymous(&RingOptions::new(1024))?;
+//! let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+//! std::thread::scope(|scope| {
+//!     scope.spawn(move || {
+//!         for value in 0..10_000 {
+//!             while producer.push(value).is_err() {
+//!                 std::thread::yield_now();
+//!             }
+//!         }
+//!         producer.close();
+//!     });
+//!     for expected in 0..10_000 {
+//!         let value = loop {
+//!             match consumer.pop() {
+//!                 Ok(value) => break value,
+//!                 Err(_) => std::thread::yield_now(),
+//!             }
+//!         };
+//!         assert_eq!(value, expected);
+//!     }
+//! });
+//! # Ok::<(), ringproof::SegmentError>(())
+//! ```
+//!
+//! # How it is made
+//!
+//! Every access to shared memory goes through a named *site*: [`site`] is the one table of
+//! them, with ordering, partner and reason. The algorithms ([`ring`], [`seqlock`], [`latch`],
+//! [`role`]) are written once, generic over the trait [`Memory`](memory::Memory) that makes
+//! the accesses. What ships is that source over [`Native`](memory::Native); what the model
+//! checkers, the crash tests and the others run is the same source over theirs.
+//!
+//! # What it needs
+//!
+//! Linux: open-file-description locks, memory files with seals, unnamed files that can be
+//! linked, and `/proc`.
+
+// Everything that argues with the compiler stands in the modules that say so, and in no other.
+#![deny(unsafe_code)]
+
+pub mod error;
+pub mod inspect;
+pub mod latch;
+pub mod layout;
+#[allow(unsafe_code, reason = "makes the accesses: slots are plain memory")]
+pub mod memory;
+pub mod payload;
+pub mod read;
+#[allow(
+    unsafe_code,
+    reason = "its protocol is what makes slot accesses race-free"
+)]
+pub mod ring;
+pub mod role;
+#[allow(unsafe_code, reason = "turns a mapping into references")]
+pub mod segment;
+pub mod seqlock;
+#[allow(
+    unsafe_code,
+    reason = "gives a mapping's data its type, and claims to endpoints"
+)]
+pub mod shared;
+pub mod site;
+#[allow(unsafe_code, reason = "the mask replaces the bounds check")]
+pub mod slots;
+
+pub use bytemuck;
+
+pub use error::SegmentError;
+pub use inspect::Inspection;
+pub use payload::Payload;
+pub use read::{Busy, ReadError};
+pub use ring::{Corruption, OutOfChunk, PopError, PushError};
+pub use role::{Claim, Role};
+pub use segment::{Segment, unlink};
+pub use shared::{Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+
+/// The sending end of a ring in shared memory.
+pub type Producer<'a, T> = ring::Producer<'a, T, memory::Native>;
+/// The receiving end of a ring in shared memory.
+pub type Consumer<'a, T> = ring::Consumer<'a, T, memory::Native>;
+/// The writing end of a seqlock in shared memory.
+pub type SeqWriter<'a, T> = seqlock::SeqWriter<'a, T, memory::Native>;
+/// A reading end of a seqlock in shared memory.
+pub type SeqReader<'a, T> = seqlock::SeqReader<'a, T, memory::Native>;
+/// The writing end of a latch in shared memory.
+pub type LatchWriter<'a, T> = latch::LatchWriter<'a, T, memory::Native>;
+/// A reading end of a latch in shared memory.
+pub type LatchReader<'a, T> = latch::LatchReader<'a, T, memory::Native>;

@@ -1,0 +1,234 @@
+//! The accesses to shared memory: the [`Memory`] trait and its production form, [`Native`].
+//!
+//! Every algorithm in this crate is generic over [`Memory`] and makes each access through it,
+//! naming a [site](crate::site). The harness implements the same trait with a model checker's
+//! atomics, with a counter that kills the process, with an adversary; what it runs is the
+//! source that ships.
+//!
+//! This is the only module that knows `core::sync::atomic` and `UnsafeCell`.
+#![allow(
+    clippy::disallowed_types,
+    reason = "the one module that makes accesses; the ban exists to send everyone here"
+)]
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
+
+use crate::payload::Payload;
+use crate::site::{
+    FenceOrdering, FenceSite, LoadOrdering, LoadSite, SlotReadSite, SlotWriteSite, StoreOrdering,
+    StoreSite,
+};
+
+/// The types that shared words and slots have under one kind of memory.
+///
+/// Parts of a structure are generic over `Cells`, endpoints over [`Memory`]: memories that
+/// share their cells (an ordinary one and one that dies at its n-th access) can meet over the
+/// same structure.
+pub trait Cells: 'static {
+    /// A shared 64-bit word, accessed atomically.
+    type Word: Send + Sync;
+    /// A shared slot that holds one item, accessed as plain memory.
+    type Slot<T: Payload>: Send + Sync;
+
+    /// A word of its own, outside any segment, that holds `value`.
+    fn word(value: u64) -> Self::Word;
+    /// A slot of its own, outside any segment, that holds `value`.
+    fn slot<T: Payload>(value: T) -> Self::Slot<T>;
+}
+
+/// The cells of a memory.
+pub type CellsOf<M> = <M as Memory>::Cells;
+/// A shared word of a memory.
+pub type WordOf<M> = <CellsOf<M> as Cells>::Word;
+/// A shared slot of a memory.
+pub type SlotOf<M, T> = <CellsOf<M> as Cells>::Slot<T>;
+
+/// The accesses that an algorithm makes to shared memory, each at a named site.
+///
+/// An endpoint owns its memory by value, so that two endpoints of one structure may differ in
+/// how they access it; [`Native`] has no size. The implementation takes the ordering of an
+/// access from its site.
+pub trait Memory {
+    /// The types of the words and slots that this memory accesses.
+    type Cells: Cells;
+
+    /// Loads a word.
+    fn load(&self, word: &WordOf<Self>, site: LoadSite) -> u64;
+    /// Stores a word.
+    fn store(&self, word: &WordOf<Self>, value: u64, site: StoreSite);
+    /// A fence.
+    fn fence(&self, site: FenceSite);
+
+    /// Loads `from` into `to`, each word atomically, in any order among them. Copies as many
+    /// words as the shorter one has.
+    fn load_words(&self, from: &[WordOf<Self>], to: &mut [[u8; 8]], site: LoadSite);
+    /// Stores `from` to `to`, each word atomically, in any order among them. Copies as many
+    /// words as the shorter one has.
+    fn store_words(&self, to: &[WordOf<Self>], from: &[[u8; 8]], site: StoreSite);
+
+    /// Reads the items of `from` into `to`. Copies as many items as the shorter one has.
+    ///
+    /// # Safety
+    /// No other thread writes any of these slots concurrently.
+    unsafe fn read_slots<T: Payload>(
+        &self,
+        from: &[SlotOf<Self, T>],
+        to: &mut [T],
+        site: SlotReadSite,
+    );
+    /// Writes the items of `from` to `to`. Copies as many items as the shorter one has.
+    ///
+    /// # Safety
+    /// No other thread reads or writes any of these slots concurrently.
+    unsafe fn write_slots<T: Payload>(
+        &self,
+        to: &[SlotOf<Self, T>],
+        from: &[T],
+        site: SlotWriteSite,
+    );
+
+    /// Tells the processor, or the model checker, that this thread waits for another one.
+    fn spin(&self);
+}
+
+/// The machine's own memory: each access is one instruction, its ordering known at compile time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Native;
+
+/// A 64-bit word in shared memory.
+///
+/// It is 8-byte aligned also where `u64` is not, so it never straddles a cache line and a
+/// store never tears. It can be accessed only through [`Memory`].
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Word(AtomicU64);
+
+/// A slot in shared memory: the bytes of one item. It can be accessed only through [`Memory`].
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct Slot<T>(UnsafeCell<T>);
+
+// SAFETY: a slot is accessed only through `Memory::read_slots` and `write_slots`, whose callers
+// promise that no access to it races; a payload is plain bytes that any thread may hold.
+unsafe impl<T: Payload> Sync for Slot<T> {}
+
+impl Cells for Native {
+    type Word = Word;
+    type Slot<T: Payload> = Slot<T>;
+
+    fn word(value: u64) -> Word {
+        Word(AtomicU64::new(value))
+    }
+
+    fn slot<T: Payload>(value: T) -> Slot<T> {
+        Slot(UnsafeCell::new(value))
+    }
+}
+
+// Sites are constants wherever an algorithm names one, so each `match` below is decided by the
+// compiler: ci/asm.sh checks the result.
+impl Memory for Native {
+    type Cells = Native;
+
+    #[inline(always)]
+    fn load(&self, word: &Word, site: LoadSite) -> u64 {
+        match site.ordering() {
+            LoadOrdering::Relaxed => word.0.load(Ordering::Relaxed),
+            LoadOrdering::Acquire => word.0.load(Ordering::Acquire),
+        }
+    }
+
+    #[inline(always)]
+    fn store(&self, word: &Word, value: u64, site: StoreSite) {
+        match site.ordering() {
+            StoreOrdering::Relaxed => word.0.store(value, Ordering::Relaxed),
+            StoreOrdering::Release => word.0.store(value, Ordering::Release),
+        }
+    }
+
+    #[inline(always)]
+    fn fence(&self, site: FenceSite) {
+        match site.ordering() {
+            FenceOrdering::Acquire => fence(Ordering::Acquire),
+            FenceOrdering::Release => fence(Ordering::Release),
+        }
+    }
+
+    #[inline(always)]
+    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
+        for (word, bytes) in from.iter().zip(to) {
+            *bytes = self.load(word, site).to_ne_bytes();
+        }
+    }
+
+    #[inline(always)]
+    fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
+        for (word, bytes) in to.iter().zip(from) {
+            self.store(word, u64::from_ne_bytes(*bytes), site);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn read_slots<T: Payload>(&self, from: &[Slot<T>], to: &mut [T], _: SlotReadSite) {
+        let count = from.len().min(to.len());
+        // SAFETY: both slices hold at least `count` items; `Slot<T>` has the layout of `T`; the
+        // caller promises that nobody writes these slots now, and `to` is borrowed exclusively,
+        // so it cannot overlap them.
+        unsafe {
+            core::ptr::copy_nonoverlapping(from.as_ptr().cast::<T>(), to.as_mut_ptr(), count);
+        }
+        // A peer that breaks the protocol may write the slot again. The copy in `to` must stay
+        // the one that was read: the compiler may not go back to the slot for it later.
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    #[inline(always)]
+    unsafe fn write_slots<T: Payload>(&self, to: &[Slot<T>], from: &[T], _: SlotWriteSite) {
+        let count = to.len().min(from.len());
+        let first = UnsafeCell::raw_get(to.as_ptr().cast::<UnsafeCell<T>>());
+        // SAFETY: both slices hold at least `count` items; `Slot<T>` is an `UnsafeCell<T>`, so a
+        // pointer derived from the whole slice may write all of it; the caller promises that
+        // nobody else accesses these slots now.
+        unsafe {
+            core::ptr::copy_nonoverlapping(from.as_ptr(), first, count);
+        }
+    }
+
+    #[inline(always)]
+    fn spin(&self) {
+        core::hint::spin_loop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_native_memory_and_its_cells_add_nothing() {
+        assert_eq!(size_of::<Native>(), 0);
+        assert_eq!((size_of::<Word>(), align_of::<Word>()), (8, 8));
+        assert_eq!(
+            (size_of::<Slot<[u8; 3]>>(), align_of::<Slot<[u8; 3]>>()),
+            (3, 1)
+        );
+    }
+
+    #[test]
+    fn bulk_copies_stop_at_the_shorter_side() {
+        let words = [Native::word(1), Native::word(2)];
+        let mut three = [[9; 8]; 3];
+        Native.load_words(&words, &mut three, LoadSite::SeqCopyOut);
+        assert_eq!(three, [1u64.to_ne_bytes(), 2u64.to_ne_bytes(), [9; 8]]);
+
+        let slots = [Native::slot(1u32), Native::slot(2)];
+        let mut one = [0u32];
+        // SAFETY: one thread, no concurrent access.
+        unsafe {
+            Native.write_slots(&slots, &[7, 8, 9], SlotWriteSite::RingFill);
+            Native.read_slots(&slots, &mut one, SlotReadSite::RingTake);
+        }
+        assert_eq!(one, [7]);
+    }
+}

@@ -1,0 +1,821 @@
+//! The ring: one producer, one consumer, items in order, none lost.
+//!
+//! # The algorithm
+//!
+//! Two indices count items since the ring was created: `write_index` says how many were
+//! committed, `read_index` how many were released. Each is stored by one side only and loaded
+//! by the other. The item at position `p` lies in slot `p & (slots − 1)`.
+//!
+//! ```text
+//!          read_index                write_index       read_index + capacity
+//!               │                         │                   │
+//!   … released  │  committed, the         │  free, the        │  …
+//!               │  consumer's to read     │  producer's       │
+//!               │                         │  to write         │
+//! ```
+//!
+//! *Invariant:* `0 ≤ write_index − read_index ≤ capacity ≤ slots`. A slot therefore belongs to
+//! exactly one side at any time, and changes hands at a `Release` store of an index that the
+//! other side loads with `Acquire`: that is what makes plain accesses to it race-free.
+//!
+//! Each side keeps its *own* index in a private field (nobody else stores it, so it need never
+//! be loaded again) and a private, stale copy of the *other* side's, refreshed only when the
+//! stale one says full or empty: most operations touch no line that the other side writes.
+//! This is Lamport's single-producer single-consumer queue (1983) with the cached indices of
+//! Giacomoni's FastForward and Lee's MCRingBuffer line of work.
+//!
+//! # Positions
+//!
+//! Positions are sequence numbers: they start at zero, never go back and are the same for both
+//! sides. 64 bits last 584 years at a thousand million items a second, so they do not wrap in
+//! practice; the arithmetic wraps all the same and is tested across the wrap.
+//!
+//! # Crashes
+//!
+//! A push or pop cut off by a crash took effect before it or never will. A successor loads the
+//! index that its predecessor last stored and goes on from there. An item read with
+//! [`Consumer::peek`] stays until [`ReadChunk::release`], so a consumer that processes before
+//! it releases gets each item at least once, with the position to tell repetitions.
+//!
+//! # A peer that cannot be trusted
+//!
+//! An index that the peer stores is checked at every load against the invariant and against
+//! its last known value; what breaks either is a [`Corruption`], never an access outside the
+//! slots.
+
+use core::fmt;
+
+use crate::error::SegmentError;
+use crate::memory::{Cells, Memory, Native, Slot, WordOf};
+use crate::payload::Payload;
+use crate::role::{Claim, Role, claimed};
+use crate::site::{LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
+use crate::slots::Slots;
+
+/// What `end_index` holds while the ring is open.
+pub const OPEN: u64 = u64::MAX;
+
+/// The shared words and slots of a ring, wherever they lie.
+pub struct RingParts<'a, C: Cells, T: Payload> {
+    /// How many items were committed; stored by the producer only.
+    pub write_index: &'a C::Word,
+    /// Where the stream ends, [`OPEN`] until it does; stored by the producer only.
+    pub end_index: &'a C::Word,
+    /// How many items were released; stored by the consumer only.
+    pub read_index: &'a C::Word,
+    /// The memory cycled through.
+    pub slots: Slots<'a, C, T>,
+    /// How many items may be live at once: from 1 to the number of slots. A value outside is
+    /// brought to the nearest inside.
+    pub capacity: u64,
+}
+
+impl<C: Cells, T: Payload> Clone for RingParts<'_, C, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C: Cells, T: Payload> Copy for RingParts<'_, C, T> {}
+
+/// A shared word held what no correct peer can have stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "corrupt ring: {word} is {found}, but must be from {lowest} to {highest}; \
+     the peer or another process wrote over it, the ring cannot be used any further"
+)]
+pub struct Corruption {
+    /// The word.
+    pub word: &'static str,
+    /// What it held.
+    pub found: u64,
+    /// The lowest value it could have held.
+    pub lowest: u64,
+    /// The highest value it could have held.
+    pub highest: u64,
+}
+
+/// Why nothing was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// `capacity` items are live: the consumer has to release some first.
+    #[error("the ring is full")]
+    Full,
+    /// The ring was closed; it takes no more items.
+    #[error("the ring is closed")]
+    Closed,
+    /// The consumer's index broke the ring's invariant.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+}
+
+/// Why nothing was popped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PopError {
+    /// Every committed item was released; more may come.
+    #[error("the ring is empty")]
+    Empty,
+    /// Every item was released and the producer closed the ring: none will come.
+    #[error("the ring was closed, and every item was taken")]
+    Ended,
+    /// The producer's index broke the ring's invariant.
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+}
+
+/// An index or a count reached outside its chunk; nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{asked} items asked for in a chunk of {len}")]
+pub struct OutOfChunk {
+    /// How far the call reached.
+    pub asked: usize,
+    /// How many items the chunk holds.
+    pub len: usize,
+}
+
+/// Checks that `asked` items lie within a chunk of `len`.
+fn within(asked: usize, len: usize) -> Result<(), OutOfChunk> {
+    if asked <= len {
+        Ok(())
+    } else {
+        Err(OutOfChunk { asked, len })
+    }
+}
+
+/// The sending end of a ring.
+pub struct Producer<'a, T: Payload, M: Memory = Native> {
+    memory: M,
+    slots: Slots<'a, M::Cells, T>,
+    capacity: u64,
+    write_word: &'a WordOf<M>,
+    read_word: &'a WordOf<M>,
+    end_word: &'a WordOf<M>,
+    /// This side's own index: the authority, of which the shared word is a copy.
+    write_index: u64,
+    /// The other side's index as last seen. Invariant: `write_index − capacity ≤
+    /// cached_read_index ≤ read_index ≤ write_index`, in wrapping arithmetic; once the ring is
+    /// closed it is kept at the lower bound ("full"), so that the hot path need not ask.
+    cached_read_index: u64,
+    closed: bool,
+    claim: Option<Claim>,
+}
+
+impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
+    /// Takes up the producer's side where the last producer left it.
+    ///
+    /// `claim` is the role lock that the producer holds for its life; `None` where something
+    /// else makes it the only one.
+    ///
+    /// # Safety
+    /// No other producer of this ring is alive, and what the last one did happened before this
+    /// call. (A claim of the producer's role assures both.)
+    pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
+        // Relaxed: the role lock, not a partner site, orders this after the predecessor.
+        let write_index = memory.load(parts.write_index, LoadSite::RingResumeWrite);
+        let closed = memory.load(parts.end_index, LoadSite::RingResumeEnd) != OPEN;
+        let capacity = parts.capacity.clamp(1, parts.slots.count());
+        Producer {
+            memory,
+            slots: parts.slots,
+            capacity,
+            write_word: parts.write_index,
+            read_word: parts.read_index,
+            end_word: parts.end_index,
+            write_index,
+            // "Full": the first push looks for itself.
+            cached_read_index: write_index.wrapping_sub(capacity),
+            closed,
+            claim,
+        }
+    }
+
+    /// Appends `value`, visible to the consumer when the call returns.
+    ///
+    /// # Errors
+    /// [`PushError`]; the ring is as it was.
+    ///
+    /// ```
+    /// use ringproof::{PopError, PushError, Ring, RingOptions};
+    ///
+    /// let ring = Ring::<u64>::anonymous(&RingOptions::new(2))?;
+    /// let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push(1)?;
+    /// producer.push(2)?;
+    /// assert_eq!(producer.push(3), Err(PushError::Full));
+    /// assert_eq!(consumer.pop(), Ok(1));
+    /// producer.close();
+    /// assert_eq!(consumer.pop(), Ok(2));
+    /// assert_eq!(consumer.pop(), Err(PopError::Ended));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn push(&mut self, value: T) -> Result<(), PushError> {
+        if self.free() == 0 {
+            self.reclaim()?;
+        }
+        let slot = self.slots.at(self.write_index);
+        // SAFETY: the ring's invariant: the slot at `write_index` is free, hence this side's.
+        unsafe {
+            (self.memory).write_slots(slot, &[value], SlotWriteSite::RingFill);
+        }
+        self.publish(1);
+        Ok(())
+    }
+
+    /// Appends as many items from the front of `values` as fit, in one commit, and says how
+    /// many. Zero only if `values` is empty.
+    ///
+    /// # Errors
+    /// [`PushError`] if not even one fits; the ring is as it was.
+    pub fn push_slice(&mut self, values: &[T]) -> Result<usize, PushError> {
+        let mut chunk = self.reserve(values.len())?;
+        let count = chunk.len();
+        chunk.fill(0, &values[..count]);
+        chunk.commit_all();
+        Ok(count)
+    }
+
+    /// Reserves up to `count` free slots, to be written in place and committed together: as
+    /// many as there are, at least one unless `count` is zero. Dropping the chunk uncommitted
+    /// leaves the ring as it was.
+    ///
+    /// # Errors
+    /// [`PushError`] if not even one slot is free.
+    ///
+    /// ```
+    /// # use ringproof::{Ring, RingOptions};
+    /// # let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// let mut chunk = producer.reserve(3)?;
+    /// chunk.copy_from_slice(0, &[1, 2])?;
+    /// chunk.set(2, 3)?;
+    /// chunk.commit(3)?;
+    /// assert_eq!(consumer.peek(8)?.len(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_, 'a, T, M>, PushError> {
+        if self.free() < count as u64 {
+            match self.reclaim() {
+                // Some are free, if fewer than asked for.
+                Err(PushError::Full) if self.free() > 0 => {}
+                outcome => outcome?,
+            }
+        }
+        let len = self.free().min(count as u64) as usize;
+        Ok(WriteChunk {
+            producer: self,
+            len,
+        })
+    }
+
+    /// Closes the ring: the consumer will take what was committed and then see the end. It
+    /// cannot be opened again. (Dropping a producer closes nothing, just as a crash does not:
+    /// a successor may go on.)
+    pub fn close(&mut self) {
+        if !self.closed {
+            // Release: pairs with RingObserveEnd; what was published above is seen with it.
+            (self.memory).store(self.end_word, self.write_index, StoreSite::RingEnd);
+            self.closed = true;
+            self.cached_read_index = self.write_index.wrapping_sub(self.capacity);
+        }
+    }
+
+    /// Whether the ring was closed, by this producer or one before it.
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The sequence number of the next item: how many were committed since the ring was made,
+    /// by this producer and those before it.
+    pub fn position(&self) -> u64 {
+        self.write_index
+    }
+
+    /// How many items may be live at once.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// How many items are live now. The consumer may have released some by the time the
+    /// caller looks at the number.
+    ///
+    /// # Errors
+    /// [`Corruption`] if the consumer's index is out of bounds.
+    pub fn occupancy(&self) -> Result<u64, Corruption> {
+        Ok(self.write_index.wrapping_sub(self.observe_read_index()?))
+    }
+
+    /// How many times the producer's role was taken, this time included; `None` without a
+    /// [`Claim`].
+    pub fn epoch(&self) -> Option<u64> {
+        self.claim.as_ref().map(Claim::epoch)
+    }
+
+    /// Whether a consumer holds its role now.
+    ///
+    /// # Errors
+    /// [`SegmentError`] if the kernel cannot tell, or this end was made without a [`Claim`].
+    pub fn peer_present(&self) -> Result<bool, SegmentError> {
+        claimed(&self.claim)?.is_held(Role::Consumer)
+    }
+
+    /// How many slots are free as far as this side knows.
+    #[inline(always)]
+    fn free(&self) -> u64 {
+        let live = self.write_index.wrapping_sub(self.cached_read_index);
+        self.capacity - live
+    }
+
+    /// Stores the new index.
+    #[inline(always)]
+    fn publish(&mut self, count: u64) {
+        self.write_index = self.write_index.wrapping_add(count);
+        // Release: pairs with RingObserve; publishes the slots written above.
+        (self.memory).store(self.write_word, self.write_index, StoreSite::RingPublish);
+    }
+
+    /// Looks how far the consumer came; `Full` if nothing was gained or can be.
+    #[cold]
+    #[inline(never)]
+    fn reclaim(&mut self) -> Result<(), PushError> {
+        if self.closed {
+            return Err(PushError::Closed);
+        }
+        let before = self.cached_read_index;
+        self.cached_read_index = self.observe_read_index()?;
+        if self.cached_read_index == before {
+            return Err(PushError::Full);
+        }
+        Ok(())
+    }
+
+    fn observe_read_index(&self) -> Result<u64, Corruption> {
+        // Acquire: pairs with RingFree; the consumer has done with the slots below the index.
+        let found = self.memory.load(self.read_word, LoadSite::RingReclaim);
+        let lowest = self.cached_read_index;
+        if found.wrapping_sub(lowest) <= self.write_index.wrapping_sub(lowest) {
+            Ok(found)
+        } else {
+            Err(Corruption {
+                word: "read_index",
+                found,
+                lowest,
+                highest: self.write_index,
+            })
+        }
+    }
+}
+
+impl<T: Payload, M: Memory> fmt::Debug for Producer<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("position", &self.write_index)
+            .field("capacity", &self.capacity)
+            .field("closed", &self.closed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Slots reserved by the producer, to be written in place. Index 0 is the oldest.
+pub struct WriteChunk<'p, 'a, T: Payload, M: Memory = Native> {
+    producer: &'p mut Producer<'a, T, M>,
+    // Invariant: the `len` slots from `write_index` are free.
+    len: usize,
+}
+
+impl<T: Payload, M: Memory> WriteChunk<'_, '_, T, M> {
+    /// How many slots were reserved.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none were.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The sequence number that the first item will have.
+    pub fn position(&self) -> u64 {
+        self.producer.write_index
+    }
+
+    /// The item that slot `index` holds now: what was set, or an old one.
+    pub fn get(&self, index: usize) -> Option<T> {
+        (index < self.len).then(|| {
+            let mut value = T::zeroed();
+            let slot = self.slot(index);
+            // SAFETY: the slot is reserved, so only this side accesses it.
+            unsafe {
+                self.producer.memory.read_slots(
+                    slot,
+                    core::slice::from_mut(&mut value),
+                    SlotReadSite::RingReview,
+                );
+            }
+            value
+        })
+    }
+
+    /// Writes the item of slot `index`.
+    ///
+    /// # Errors
+    /// [`OutOfChunk`] if there is no such slot.
+    pub fn set(&mut self, index: usize, value: T) -> Result<(), OutOfChunk> {
+        within(index.saturating_add(1), self.len)?;
+        // SAFETY: the slot is reserved, so only this side accesses it.
+        unsafe {
+            (self.producer.memory).write_slots(self.slot(index), &[value], SlotWriteSite::RingFill);
+        }
+        Ok(())
+    }
+
+    /// Writes `values` to the slots from index `start`.
+    ///
+    /// # Errors
+    /// [`OutOfChunk`] if they do not all fit; then none is written.
+    pub fn copy_from_slice(&mut self, start: usize, values: &[T]) -> Result<(), OutOfChunk> {
+        within(start.saturating_add(values.len()), self.len)?;
+        self.fill(start, values);
+        Ok(())
+    }
+
+    /// Makes the first `count` items visible to the consumer, all at once, and gives the rest
+    /// of the chunk back.
+    ///
+    /// # Errors
+    /// [`OutOfChunk`] if the chunk has fewer; then none is committed.
+    pub fn commit(self, count: usize) -> Result<(), OutOfChunk> {
+        within(count, self.len)?;
+        if count > 0 {
+            self.producer.publish(count as u64);
+        }
+        Ok(())
+    }
+
+    /// Commits the whole chunk.
+    pub fn commit_all(self) {
+        if self.len > 0 {
+            self.producer.publish(self.len as u64);
+        }
+    }
+
+    fn slot(&self, index: usize) -> &[<M::Cells as Cells>::Slot<T>] {
+        let position = self.producer.write_index.wrapping_add(index as u64);
+        self.producer.slots.at(position)
+    }
+
+    /// Writes `values`, which the caller has found to fit.
+    fn fill(&mut self, start: usize, values: &[T]) {
+        let position = self.producer.write_index.wrapping_add(start as u64);
+        let (first, second) = self.producer.slots.runs(position, values.len());
+        let (head, tail) = values.split_at(first.len());
+        // SAFETY: `start + values.len()` is at most `len`, so all these slots are reserved and
+        // only this side accesses them.
+        unsafe {
+            (self.producer.memory).write_slots(first, head, SlotWriteSite::RingFill);
+            (self.producer.memory).write_slots(second, tail, SlotWriteSite::RingFill);
+        }
+    }
+}
+
+impl<T: Payload> WriteChunk<'_, '_, T, Native> {
+    /// The slots as ordinary slices, before and after the end of memory.
+    ///
+    /// # Safety
+    /// The consumer, and every other process that maps the segment, must keep to the protocol
+    /// for as long as the slices live: Rust lets the compiler assume that nobody else writes
+    /// memory behind a `&mut`, and read it as often as it likes.
+    pub unsafe fn as_mut_slices(&mut self) -> (&mut [T], &mut [T]) {
+        let (first, second) = self.producer.slots.runs(self.position(), self.len);
+        let items = |run: &[Slot<T>]| (run.as_ptr().cast::<T>().cast_mut(), run.len());
+        let ((first, first_len), (second, second_len)) = (items(first), items(second));
+        // SAFETY: these slots are reserved, so by protocol only this side accesses them, which
+        // the caller vouches for; the two runs do not overlap; a slot is an `UnsafeCell<T>`,
+        // which may be written through a shared reference to it, and the borrow of `self` keeps
+        // any other access through this producer away.
+        unsafe {
+            (
+                core::slice::from_raw_parts_mut(first, first_len),
+                core::slice::from_raw_parts_mut(second, second_len),
+            )
+        }
+    }
+}
+
+/// The receiving end of a ring.
+pub struct Consumer<'a, T: Payload, M: Memory = Native> {
+    memory: M,
+    slots: Slots<'a, M::Cells, T>,
+    capacity: u64,
+    write_word: &'a WordOf<M>,
+    read_word: &'a WordOf<M>,
+    end_word: &'a WordOf<M>,
+    /// This side's own index: the authority, of which the shared word is a copy.
+    read_index: u64,
+    /// The other side's index as last seen. Invariant: `read_index ≤ cached_write_index ≤
+    /// write_index ≤ read_index + capacity`, in wrapping arithmetic.
+    cached_write_index: u64,
+    claim: Option<Claim>,
+}
+
+impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
+    /// Takes up the consumer's side where the last consumer left it.
+    ///
+    /// `claim` is the role lock that the consumer holds for its life; `None` where something
+    /// else makes it the only one.
+    ///
+    /// # Safety
+    /// No other consumer of this ring is alive, and what the last one did happened before this
+    /// call. (A claim of the consumer's role assures both.)
+    pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
+        // Relaxed: the role lock, not a partner site, orders this after the predecessor.
+        let read_index = memory.load(parts.read_index, LoadSite::RingResumeRead);
+        Consumer {
+            memory,
+            slots: parts.slots,
+            capacity: parts.capacity.clamp(1, parts.slots.count()),
+            write_word: parts.write_index,
+            read_word: parts.read_index,
+            end_word: parts.end_index,
+            read_index,
+            // "Empty": the first pop looks for itself.
+            cached_write_index: read_index,
+            claim,
+        }
+    }
+
+    /// Takes the oldest item. It is released when the call returns: a consumer that must not
+    /// lose it to its own crash uses [`peek`](Self::peek).
+    ///
+    /// # Errors
+    /// [`PopError`]; the ring is as it was.
+    #[inline]
+    pub fn pop(&mut self) -> Result<T, PopError> {
+        if self.available() == 0 {
+            self.observe()?;
+        }
+        let mut value = T::zeroed();
+        let slot = self.slots.at(self.read_index);
+        // SAFETY: the ring's invariant: the slot at `read_index` is committed, so the producer
+        // does not touch it before it is released.
+        unsafe {
+            self.memory.read_slots(
+                slot,
+                core::slice::from_mut(&mut value),
+                SlotReadSite::RingTake,
+            );
+        }
+        self.free(1);
+        Ok(value)
+    }
+
+    /// Takes as many of the oldest items as there are and `values` holds, in one release, and
+    /// says how many. Zero only if `values` is empty.
+    ///
+    /// # Errors
+    /// [`PopError`] if there is not even one; `values` and the ring are as they were.
+    pub fn pop_slice(&mut self, values: &mut [T]) -> Result<usize, PopError> {
+        let chunk = self.peek(values.len())?;
+        let count = chunk.len();
+        chunk.take(0, &mut values[..count]);
+        chunk.release_all();
+        Ok(count)
+    }
+
+    /// Looks at up to `count` of the oldest items in place: as many as there are, at least one
+    /// unless `count` is zero. Dropping the chunk unreleased leaves the ring as it was.
+    ///
+    /// # Errors
+    /// [`PopError`] if there is not even one.
+    ///
+    /// ```
+    /// # use ringproof::{Ring, RingOptions};
+    /// # let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// let chunk = consumer.peek(2)?;
+    /// assert_eq!((chunk.position(), chunk.get(0), chunk.get(1)), (0, Some(1), Some(2)));
+    /// // Process the items here; a crash before the release repeats them, with their positions.
+    /// chunk.release(2)?;
+    /// assert_eq!(consumer.pop(), Ok(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek(&mut self, count: usize) -> Result<ReadChunk<'_, 'a, T, M>, PopError> {
+        if self.available() < count as u64 {
+            match self.observe() {
+                // Some are there, if fewer than asked for.
+                Err(PopError::Empty | PopError::Ended) if self.available() > 0 => {}
+                outcome => outcome?,
+            }
+        }
+        let len = self.available().min(count as u64) as usize;
+        Ok(ReadChunk {
+            consumer: self,
+            len,
+        })
+    }
+
+    /// The sequence number of the next item: how many were released since the ring was made,
+    /// by this consumer and those before it.
+    pub fn position(&self) -> u64 {
+        self.read_index
+    }
+
+    /// How many items may be live at once.
+    pub fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// How many items are live now. The producer may have committed more by the time the
+    /// caller looks at the number.
+    ///
+    /// # Errors
+    /// [`Corruption`] if the producer's index is out of bounds.
+    pub fn occupancy(&self) -> Result<u64, Corruption> {
+        Ok(self.observe_write_index()?.wrapping_sub(self.read_index))
+    }
+
+    /// How many times the consumer's role was taken, this time included; `None` without a
+    /// [`Claim`].
+    pub fn epoch(&self) -> Option<u64> {
+        self.claim.as_ref().map(Claim::epoch)
+    }
+
+    /// Whether a producer holds its role now. Items may still be there when none does.
+    ///
+    /// # Errors
+    /// [`SegmentError`] if the kernel cannot tell, or this end was made without a [`Claim`].
+    pub fn peer_present(&self) -> Result<bool, SegmentError> {
+        claimed(&self.claim)?.is_held(Role::Producer)
+    }
+
+    /// How many committed items this side knows of.
+    #[inline(always)]
+    fn available(&self) -> u64 {
+        self.cached_write_index.wrapping_sub(self.read_index)
+    }
+
+    /// Stores the new index.
+    #[inline(always)]
+    fn free(&mut self, count: u64) {
+        self.read_index = self.read_index.wrapping_add(count);
+        // Release: pairs with RingReclaim; the slots read above may be overwritten from here.
+        (self.memory).store(self.read_word, self.read_index, StoreSite::RingFree);
+    }
+
+    /// Looks how far the producer came; `Empty` or `Ended` if nothing was gained.
+    #[cold]
+    #[inline(never)]
+    fn observe(&mut self) -> Result<(), PopError> {
+        let before = self.cached_write_index;
+        self.cached_write_index = self.observe_write_index()?;
+        if self.cached_write_index != before {
+            return Ok(());
+        }
+        // Acquire: pairs with RingEnd; everything committed before the end is visible below.
+        let end = self.memory.load(self.end_word, LoadSite::RingObserveEnd);
+        if end == OPEN {
+            return Err(PopError::Empty);
+        }
+        // "Empty, then closed" may have had commits between the two: look once more.
+        self.cached_write_index = self.observe_write_index()?;
+        if self.cached_write_index != end {
+            return Err(PopError::Corrupt(Corruption {
+                word: "end_index",
+                found: end,
+                lowest: self.cached_write_index,
+                highest: self.cached_write_index,
+            }));
+        }
+        if self.cached_write_index == before {
+            return Err(PopError::Ended);
+        }
+        Ok(())
+    }
+
+    fn observe_write_index(&self) -> Result<u64, Corruption> {
+        // Acquire: pairs with RingPublish; the slots below the index hold their items.
+        let found = self.memory.load(self.write_word, LoadSite::RingObserve);
+        let live = found.wrapping_sub(self.read_index);
+        if self.available() <= live && live <= self.capacity {
+            Ok(found)
+        } else {
+            Err(Corruption {
+                word: "write_index",
+                found,
+                lowest: self.cached_write_index,
+                highest: self.read_index.wrapping_add(self.capacity),
+            })
+        }
+    }
+}
+
+impl<T: Payload, M: Memory> fmt::Debug for Consumer<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("position", &self.read_index)
+            .field("capacity", &self.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Committed items, looked at in place by the consumer. Index 0 is the oldest.
+pub struct ReadChunk<'c, 'a, T: Payload, M: Memory = Native> {
+    consumer: &'c mut Consumer<'a, T, M>,
+    // Invariant: the `len` slots from `read_index` are committed.
+    len: usize,
+}
+
+impl<T: Payload, M: Memory> ReadChunk<'_, '_, T, M> {
+    /// How many items there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The sequence number of the first item.
+    pub fn position(&self) -> u64 {
+        self.consumer.read_index
+    }
+
+    /// A copy of item `index`, read once.
+    pub fn get(&self, index: usize) -> Option<T> {
+        (index < self.len).then(|| {
+            let mut value = T::zeroed();
+            self.take(index, core::slice::from_mut(&mut value));
+            value
+        })
+    }
+
+    /// Copies the items from index `start` to `values`, as many as it holds.
+    ///
+    /// # Errors
+    /// [`OutOfChunk`] if there are not as many; then none is copied.
+    pub fn copy_to_slice(&self, start: usize, values: &mut [T]) -> Result<(), OutOfChunk> {
+        within(start.saturating_add(values.len()), self.len)?;
+        self.take(start, values);
+        Ok(())
+    }
+
+    /// Gives the slots of the first `count` items back to the producer; the rest stays.
+    ///
+    /// # Errors
+    /// [`OutOfChunk`] if the chunk has fewer; then none is released.
+    pub fn release(self, count: usize) -> Result<(), OutOfChunk> {
+        within(count, self.len)?;
+        if count > 0 {
+            self.consumer.free(count as u64);
+        }
+        Ok(())
+    }
+
+    /// Releases the whole chunk.
+    pub fn release_all(self) {
+        if self.len > 0 {
+            self.consumer.free(self.len as u64);
+        }
+    }
+
+    /// Copies out items that the caller has found to be within the chunk.
+    fn take(&self, start: usize, values: &mut [T]) {
+        let position = self.consumer.read_index.wrapping_add(start as u64);
+        let (first, second) = self.consumer.slots.runs(position, values.len());
+        let (head, tail) = values.split_at_mut(first.len());
+        // SAFETY: `start + values.len()` is at most `len`, so all these slots are committed and
+        // the producer does not touch them before they are released.
+        unsafe {
+            (self.consumer.memory).read_slots(first, head, SlotReadSite::RingTake);
+            (self.consumer.memory).read_slots(second, tail, SlotReadSite::RingTake);
+        }
+    }
+}
+
+impl<T: Payload> ReadChunk<'_, '_, T, Native> {
+    /// The items as ordinary slices, before and after the end of memory.
+    ///
+    /// # Safety
+    /// The producer, and every other process that maps the segment, must keep to the protocol
+    /// for as long as the slices live: Rust lets the compiler assume that memory behind a `&`
+    /// does not change, and read it twice. A peer that writes it between the two is undefined
+    /// behaviour here, not just a wrong value.
+    pub unsafe fn as_slices(&self) -> (&[T], &[T]) {
+        let (first, second) = self.consumer.slots.runs(self.position(), self.len);
+        // SAFETY: these slots are committed, so by protocol nobody writes them, which the
+        // caller vouches for; a slot has the layout of `T`, and the borrow of `self` keeps the
+        // release away.
+        unsafe { (as_items(first), as_items(second)) }
+    }
+}
+
+/// Slots as the items in them.
+///
+/// # Safety
+/// Nobody writes the slots during the life of the result.
+unsafe fn as_items<T: Payload>(slots: &[Slot<T>]) -> &[T] {
+    // SAFETY: a slot has the layout of `T`, and the caller promises that none is written.
+    unsafe { core::slice::from_raw_parts(slots.as_ptr().cast::<T>(), slots.len()) }
+}

@@ -1,0 +1,508 @@
+//! Segments: shared memory with a header, made whole or not at all, checked before use.
+//!
+//! A segment is either *named*, a file in the shared-memory directory that any process may
+//! attach to which knows the name and has the permission, or *anonymous*, a memory file that
+//! reaches other processes as a descriptor.
+//!
+//! A named segment is created as an unnamed file, given its memory (so that a full file system
+//! is an error here and not a signal later), initialised, and only then linked under its name:
+//! nobody ever sees half of one. An anonymous one is sealed against changes of its size.
+//!
+//! Any process that may write a *named* segment can also truncate it, and a later access then
+//! raises SIGBUS. Give write permission only to processes that you trust that far.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
+use nix::libc;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::linkat;
+
+use crate::error::SegmentError;
+use crate::layout::{Expected, Fixed, Header, INITIAL_WORDS, NOTES, RoleWords};
+use crate::memory::{Memory, Native, Word};
+use crate::role::{self, Claim, Role, Watch};
+use crate::site::{LoadSite, StoreSite};
+
+/// Where named segments live: the directory behind POSIX `shm_open`.
+const DIRECTORY: &str = "/dev/shm";
+
+/// How often a name that comes and goes is tried again before that is called an error.
+const ROUNDS: usize = 64;
+
+/// The permission bits of a new segment unless others are asked for: its owner's alone.
+pub const DEFAULT_MODE: u32 = 0o600;
+
+/// Shared memory with a header, mapped into this process.
+#[derive(Debug)]
+pub struct Segment {
+    label: String,
+    /// `None` for an anonymous segment.
+    path: Option<PathBuf>,
+    file: File,
+    map: MmapRaw,
+    /// As it was checked at creation or attach; the mapped copy is never consulted.
+    fixed: Fixed,
+}
+
+/// The path of a named segment.
+pub(crate) fn path_of(name: &str) -> Result<PathBuf, SegmentError> {
+    let refuse = |problem| SegmentError::Name {
+        name: name.to_owned(),
+        problem,
+    };
+    if name.is_empty() {
+        return Err(refuse("it is empty"));
+    }
+    if name.len() > 255 {
+        return Err(refuse("it is longer than 255 bytes"));
+    }
+    if name.contains(['/', '\0']) {
+        return Err(refuse("it contains a slash or a zero byte"));
+    }
+    if name.starts_with('.') {
+        return Err(refuse("it starts with a dot"));
+    }
+    Ok(Path::new(DIRECTORY).join(name))
+}
+
+/// Opens an existing file of this name, and nothing that is no regular file.
+pub(crate) fn open_existing(name: &str, writable: bool) -> Result<(File, u64), SegmentError> {
+    let path = path_of(name)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(writable)
+        // Neither follow a link that somebody planted nor wait for a FIFO's other end.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::ENOENT) => SegmentError::NotFound {
+                segment: name.to_owned(),
+            },
+            Some(code @ (libc::ELOOP | libc::EISDIR | libc::ENXIO)) => SegmentError::Mismatch {
+                segment: name.to_owned(),
+                field: "file type",
+                found: match code {
+                    libc::ELOOP => "a symbolic link",
+                    libc::EISDIR => "a directory",
+                    _ => "a socket or device",
+                }
+                .to_owned(),
+                expected: "a regular file".to_owned(),
+            },
+            _ => SegmentError::system(name, "open it")(error),
+        })?;
+    let len = check_regular(&file, name)?;
+    Ok((file, len))
+}
+
+fn check_regular(file: &File, label: &str) -> Result<u64, SegmentError> {
+    let meta = file
+        .metadata()
+        .map_err(SegmentError::system(label, "look up its properties"))?;
+    if !meta.is_file() {
+        return Err(SegmentError::Mismatch {
+            segment: label.to_owned(),
+            field: "file type",
+            found: format!("{:?}", meta.file_type()),
+            expected: "a regular file".to_owned(),
+        });
+    }
+    Ok(meta.len())
+}
+
+/// Reads the header's constant part through the file: a copy that no peer can change between
+/// its check and its use.
+pub(crate) fn read_fixed(file: &File, label: &str, len: u64) -> Result<Fixed, SegmentError> {
+    let mut fixed: Fixed = bytemuck::Zeroable::zeroed();
+    if len < size_of::<Fixed>() as u64 {
+        return Err(SegmentError::Mismatch {
+            segment: label.to_owned(),
+            field: "file length",
+            found: len.to_string(),
+            expected: "at least the length of a header, 4096 (it is no ringproof segment)"
+                .to_owned(),
+        });
+    }
+    file.read_exact_at(bytemuck::bytes_of_mut(&mut fixed), 0)
+        .map_err(SegmentError::system(label, "read its header"))?;
+    Ok(fixed)
+}
+
+impl Segment {
+    /// Makes a named segment; `data` is what its first slots hold, the rest is zero.
+    pub(crate) fn create(
+        name: &str,
+        fixed: Fixed,
+        data: &[u8],
+        mode: u32,
+    ) -> Result<Segment, SegmentError> {
+        let path = path_of(name)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .mode(mode)
+            .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
+            .open(DIRECTORY)
+            .map_err(SegmentError::system(
+                name,
+                "create an unnamed file in /dev/shm",
+            ))?;
+        // The mode asked for, whatever the umask: it is an argument, not a default.
+        file.set_permissions(fs::Permissions::from_mode(mode))
+            .map_err(SegmentError::system(name, "set its mode"))?;
+        initialise(&file, name, &fixed, data)?;
+        linkat(
+            AT_FDCWD,
+            Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())),
+            AT_FDCWD,
+            &path,
+            AtFlags::AT_SYMLINK_FOLLOW,
+        )
+        .map_err(|error| match error {
+            Errno::EEXIST => SegmentError::Exists {
+                segment: name.to_owned(),
+            },
+            _ => SegmentError::system(name, "link it under its name through /proc/self/fd")(error),
+        })?;
+        Segment::map(name.to_owned(), Some(path), file, fixed)
+    }
+
+    /// Makes an anonymous segment; `data` is what its first slots hold, the rest is zero.
+    pub(crate) fn anonymous(fixed: Fixed, data: &[u8]) -> Result<Segment, SegmentError> {
+        let label = "(anonymous)";
+        let file: File = memfd_create(
+            "ringproof",
+            MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+        )
+        .map_err(SegmentError::system(label, "create a memory file"))?
+        .into();
+        initialise(&file, label, &fixed, data)?;
+        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        fcntl(&file, FcntlArg::F_ADD_SEALS(seals))
+            .map_err(SegmentError::system(label, "seal its size"))?;
+        Segment::map(label.to_owned(), None, file, fixed)
+    }
+
+    /// Attaches to a named segment that is what is expected.
+    pub(crate) fn attach(name: &str, expected: Expected) -> Result<Segment, SegmentError> {
+        let (file, len) = open_existing(name, true)?;
+        let fixed = read_fixed(&file, name, len)?;
+        expected.check(name, &fixed, len)?;
+        Segment::map(name.to_owned(), Some(path_of(name)?), file, fixed)
+    }
+
+    /// Attaches to a named segment whatever it holds.
+    fn attach_any(name: &str) -> Result<Segment, SegmentError> {
+        let (file, len) = open_existing(name, true)?;
+        let fixed = read_fixed(&file, name, len)?;
+        fixed.check(name, len)?;
+        Segment::map(name.to_owned(), Some(path_of(name)?), file, fixed)
+    }
+
+    /// Attaches to an anonymous segment by its descriptor.
+    pub(crate) fn attach_fd(fd: OwnedFd, expected: Expected) -> Result<Segment, SegmentError> {
+        let label = format!("(descriptor {})", fd.as_raw_fd());
+        let file = File::from(fd);
+        let len = check_regular(&file, &label)?;
+        let seals = fcntl(&file, FcntlArg::F_GET_SEALS)
+            .map_err(SegmentError::system(&label, "read its seals"))?;
+        if !SealFlag::from_bits_truncate(seals).contains(SealFlag::F_SEAL_SHRINK) {
+            return Err(SegmentError::Mismatch {
+                segment: label,
+                field: "seals",
+                found: "without a seal against shrinking".to_owned(),
+                expected: "a memory file sealed with F_SEAL_SHRINK".to_owned(),
+            });
+        }
+        let fixed = read_fixed(&file, &label, len)?;
+        expected.check(&label, &fixed, len)?;
+        Segment::map(label, None, file, fixed)
+    }
+
+    /// Attaches to the named segment, or makes it if there is none; also while others create
+    /// and unlink it.
+    pub(crate) fn open(
+        name: &str,
+        expected: Expected,
+        mut create: impl FnMut() -> Result<Segment, SegmentError>,
+    ) -> Result<Segment, SegmentError> {
+        for _ in 0..ROUNDS {
+            match Segment::attach(name, expected) {
+                Err(SegmentError::NotFound { .. }) => {}
+                outcome => return outcome,
+            }
+            match create() {
+                Err(SegmentError::Exists { .. }) => {}
+                outcome => return outcome,
+            }
+        }
+        Err(unsteady(name))
+    }
+
+    fn map(
+        label: String,
+        path: Option<PathBuf>,
+        file: File,
+        fixed: Fixed,
+    ) -> Result<Segment, SegmentError> {
+        let len = usize::try_from(fixed.segment_len).map_err(|_| SegmentError::Size {
+            segment: label.clone(),
+            problem: format!(
+                "{} bytes are more than this machine can address",
+                fixed.segment_len
+            ),
+        })?;
+        let map = MmapOptions::new()
+            .len(len)
+            .map_raw(&file)
+            .map_err(SegmentError::system(&label, "map it"))?;
+        // A forked child gets no mapping: it could only corrupt the stream.
+        map.advise(Advice::DontFork)
+            .map_err(SegmentError::system(&label, "keep it from forked children"))?;
+        Ok(Segment {
+            label,
+            path,
+            file,
+            map,
+            fixed,
+        })
+    }
+
+    /// The name, or what else tells which segment this is.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// What the creator said of it.
+    pub fn fixed(&self) -> &Fixed {
+        &self.fixed
+    }
+
+    /// Takes `role`, to be held until the claim is dropped or the process dies.
+    ///
+    /// # Errors
+    /// [`SegmentError::Held`] if somebody has it; [`SegmentError::Gone`] if the segment was
+    /// unlinked or retired since it was opened: open it anew.
+    pub fn claim(&self, role: Role) -> Result<Claim, SegmentError> {
+        let claim = Claim::lock(&self.file, &self.label, role)?;
+        // Only under the lock do these answers last.
+        let header = self.header();
+        if role::is_retired(&Native, &header.retired) || !self.has_a_name()? {
+            return Err(SegmentError::Gone {
+                segment: self.label.clone(),
+            });
+        }
+        let epoch = role::enter(&Native, &self.words(role).epoch);
+        Ok(claim.with_epoch(epoch))
+    }
+
+    /// Whether anybody, this process included, holds `role`.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if the kernel cannot tell.
+    pub fn is_held(&self, role: Role) -> Result<bool, SegmentError> {
+        role::is_held(&self.file, &self.label, role)
+    }
+
+    /// Takes the name away, so that whoever opens it later gets another segment or none, and
+    /// nobody takes a role of this one any more. Whoever holds one may go on. Nothing happens
+    /// if the name belongs to another segment already, or there never was one.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`].
+    pub fn unlink(&self) -> Result<(), SegmentError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let ours = self
+            .file
+            .metadata()
+            .map_err(SegmentError::system(&self.label, "look up its inode"))?;
+        match fs::symlink_metadata(path) {
+            Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => {}
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                return Err(SegmentError::system(&self.label, "look up its name")(error));
+            }
+        }
+        role::retire(&Native, &self.header().retired);
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(SegmentError::system(&self.label, "unlink it")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// One of the words that an application keeps beside the structure in the notes of `role`;
+    /// `None` from [`NOTES`] on. New notes are zero.
+    pub fn note(&self, role: Role, index: usize) -> Option<u64> {
+        let note = self.words(role).notes.get(index)?;
+        // Relaxed: what orders notes is the application's affair, through an index or a role.
+        Some(Native.load(note, LoadSite::NoteRead))
+    }
+
+    /// Writes a word of the notes of `role`. Only the holder of the role should. What is
+    /// written before a commit, the consumer sees once it has seen the commit; what is written
+    /// before a death, a successor sees.
+    ///
+    /// # Errors
+    /// [`SegmentError::Size`] from [`NOTES`] on.
+    pub fn set_note(&self, role: Role, index: usize, value: u64) -> Result<(), SegmentError> {
+        let Some(note) = self.words(role).notes.get(index) else {
+            return Err(SegmentError::Size {
+                segment: self.label.clone(),
+                problem: format!("there is no note {index}, only {NOTES}"),
+            });
+        };
+        // Relaxed: as above.
+        Native.store(note, value, StoreSite::NoteWrite);
+        Ok(())
+    }
+
+    /// A look at the writer's role, for a reader.
+    pub(crate) fn watch(&self) -> Result<Watch, SegmentError> {
+        Watch::new(&self.file, &self.label)
+    }
+
+    /// Refuses a claim of another role or segment.
+    pub(crate) fn check_claim(&self, claim: &Claim, role: Role) -> Result<(), SegmentError> {
+        claim.check(&self.file, role)
+    }
+
+    /// The mapped header.
+    pub(crate) fn header(&self) -> &Header {
+        let start = NonNull::from(self.bytes()).cast::<Header>();
+        // SAFETY: the mapping is page-aligned, at least `HEADER_LEN` long (`Fixed::check`) and
+        // lives as long as `self`. A header is made of atomic words alone, for which any bit
+        // pattern is a value and concurrent stores by anybody are no race.
+        unsafe { start.as_ref() }
+    }
+
+    /// The first byte of the mapping.
+    fn bytes(&self) -> &Word {
+        // SAFETY: as in `header`: an aligned word at the start of the mapping.
+        unsafe { &*self.map.as_ptr().cast::<Word>() }
+    }
+
+    /// The words of `role`.
+    pub(crate) fn words(&self, role: Role) -> &RoleWords {
+        match role {
+            Role::Producer | Role::Writer => &self.header().producer,
+            Role::Consumer => &self.header().consumer,
+        }
+    }
+
+    /// The data as an array of `count` cells.
+    ///
+    /// # Safety
+    /// `C` is made for concurrent access by untrusted peers (a word, or a slot) and valid for
+    /// any bit pattern.
+    ///
+    /// `None` if the data has no room for as many, or is not aligned for them.
+    pub(crate) unsafe fn data<C>(&self, count: u64) -> Option<&[C]> {
+        let offset = usize::try_from(self.fixed.data_offset).ok()?;
+        let count = usize::try_from(count).ok()?;
+        let bytes = count.checked_mul(size_of::<C>())?;
+        let room = self.map.len().checked_sub(offset)?;
+        // SAFETY: `offset` is within the mapping, by the subtraction above.
+        let start = unsafe { self.map.as_ptr().add(offset) }.cast::<C>();
+        if bytes > room || !start.is_aligned() {
+            return None;
+        }
+        // SAFETY: aligned and within the mapping, which lives as long as `self`; the caller
+        // vouches for the type.
+        Some(unsafe { core::slice::from_raw_parts(start, count) })
+    }
+
+    /// Whether a named segment still has a name. An anonymous one needs none.
+    fn has_a_name(&self) -> Result<bool, SegmentError> {
+        if self.path.is_none() {
+            return Ok(true);
+        }
+        let meta = self
+            .file
+            .metadata()
+            .map_err(SegmentError::system(&self.label, "look up its inode"))?;
+        Ok(meta.nlink() > 0)
+    }
+}
+
+/// The descriptor, to be passed to another process. Locks are not passed with it: every claim
+/// opens the segment anew.
+impl AsFd for Segment {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// Opens a segment by `open` and claims `role` of it; again, a bounded number of times, where
+/// it was unlinked between the two.
+pub(crate) fn open_as<S: Deref<Target = Segment>>(
+    name: &str,
+    role: Role,
+    mut open: impl FnMut() -> Result<S, SegmentError>,
+) -> Result<(S, Claim), SegmentError> {
+    for _ in 0..ROUNDS {
+        let opened = open()?;
+        match opened.claim(role) {
+            Ok(claim) => return Ok((opened, claim)),
+            Err(SegmentError::Gone { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(unsteady(name))
+}
+
+/// Removes the named segment, whatever it holds and whoever uses it: they go on with the memory
+/// that they have, and the name is free. A file that is no segment is left alone.
+///
+/// # Errors
+/// [`SegmentError`] if there is none of this name, or it cannot be removed.
+pub fn unlink(name: &str) -> Result<(), SegmentError> {
+    Segment::attach_any(name)?.unlink()
+}
+
+fn unsteady(name: &str) -> SegmentError {
+    SegmentError::System {
+        segment: name.to_owned(),
+        action: "get hold of it: others create and unlink it all the time",
+        source: io::ErrorKind::TimedOut.into(),
+    }
+}
+
+/// Gives a new file its memory and its first contents. Nobody else can see it yet.
+fn initialise(file: &File, label: &str, fixed: &Fixed, data: &[u8]) -> Result<(), SegmentError> {
+    let no_space = || SegmentError::NoSpace {
+        segment: label.to_owned(),
+        bytes: fixed.segment_len,
+    };
+    let len = libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space())?;
+    loop {
+        match fallocate(file, FallocateFlags::empty(), 0, len) {
+            Ok(()) => break,
+            Err(Errno::EINTR) => {}
+            Err(Errno::ENOSPC | Errno::EFBIG | Errno::ENOMEM) => return Err(no_space()),
+            Err(error) => return Err(SegmentError::system(label, "give it memory")(error)),
+        }
+    }
+    let write = |bytes: &[u8], offset| {
+        file.write_all_at(bytes, offset)
+            .map_err(SegmentError::system(label, "initialise it"))
+    };
+    for (offset, word) in INITIAL_WORDS {
+        write(&word.to_ne_bytes(), offset)?;
+    }
+    write(data, fixed.data_offset)?;
+    write(bytemuck::bytes_of(fixed), 0)
+}

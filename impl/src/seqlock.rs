@@ -1,0 +1,211 @@
+//! The seqlock: the latest value, one writer, any number of readers that store nothing.
+//!
+//! # The algorithm
+//!
+//! `seq` is even while the payload is at rest and odd while the writer is inside a write; a
+//! reader copies the payload between two looks at `seq` and keeps the copy only if both found
+//! the same even number. The orderings are those of Boehm, *Can Seqlocks Get Along with
+//! Programming Language Memory Models?* (MSPC 2012):
+//!
+//! ```text
+//! writer                              reader
+//!   seq = odd          Relaxed          seq            Acquire   even, else busy
+//!   fence              Release          copy payload   Relaxed, word by word
+//!   write payload      Relaxed          fence          Acquire
+//!   seq = even         Release          seq            Relaxed   unchanged, else busy
+//! ```
+//!
+//! A reader that met a word of a write in progress read it, before its Acquire fence, from a
+//! store after the writer's Release fence: the fences synchronise, so its second look finds
+//! that write's odd number, or something later. The payload is made of atomic words because
+//! validation after the fact would not make a data race legal.
+//!
+//! 64 bits of sequence do not wrap while a reader sleeps: at a thousand million writes a
+//! second that takes 292 years.
+//!
+//! # Crashes
+//!
+//! A writer that dies inside a write leaves `seq` odd. Readers report it after a bounded
+//! number of attempts. Nobody ever rounds the odd number up to even, which would declare half
+//! a payload whole: the next writer writes a whole new value under the next odd number.
+
+use core::fmt;
+
+use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
+use crate::payload::{Payload, as_words, as_words_mut, words_of};
+use crate::read::{Busy, ReadError, read_bounded};
+use crate::role::{Claim, Watch};
+use crate::site::{FenceSite, LoadSite, StoreSite};
+
+/// The shared words of a seqlock, wherever they lie.
+pub struct SeqParts<'a, C: Cells> {
+    /// The sequence number, stored by the writer only.
+    pub seq: &'a C::Word,
+    /// The payload, stored by the writer only; as many words as the payload type fills.
+    pub payload: &'a [C::Word],
+}
+
+impl<C: Cells> Clone for SeqParts<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C: Cells> Copy for SeqParts<'_, C> {}
+
+/// The payload words that a `T` fills, `None` if there are not enough.
+fn payload_words<C: Cells, T: Payload>(payload: &[C::Word]) -> Option<&[C::Word]> {
+    payload.get(..words_of::<T>())
+}
+
+/// The writing end of a seqlock.
+pub struct SeqWriter<'a, T: Payload, M: Memory = Native> {
+    memory: M,
+    seq_word: &'a WordOf<M>,
+    payload: &'a [WordOf<M>],
+    /// The authority, of which the shared word is a copy; odd only until the first write after
+    /// a predecessor died inside one.
+    seq: u64,
+    claim: Option<Claim>,
+    value: core::marker::PhantomData<fn(T)>,
+}
+
+impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
+    /// Takes up the writer's side where the last writer left it. `None` if `parts` has fewer
+    /// payload words than `T` fills.
+    ///
+    /// `claim` is the role lock that the writer holds for its life; `None` where something else
+    /// makes it the only one. (A second writer would mix values, but break no memory safety:
+    /// every word is atomic.)
+    pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, claim: Option<Claim>) -> Option<Self> {
+        Some(SeqWriter {
+            payload: payload_words::<M::Cells, T>(parts.payload)?,
+            // Relaxed: the role lock, not a partner site, orders this after the predecessor.
+            seq: memory.load(parts.seq, LoadSite::SeqResume),
+            memory,
+            seq_word: parts.seq,
+            claim,
+            value: core::marker::PhantomData,
+        })
+    }
+
+    /// Replaces the value. Never waits for readers.
+    ///
+    /// ```
+    /// use ringproof::{SeqLock, SeqLockOptions};
+    ///
+    /// let lock = SeqLock::<[u64; 4]>::anonymous(&[0; 4], &SeqLockOptions::default())?;
+    /// let mut writer = lock.writer()?;
+    /// writer.write(&[1, 2, 3, 4]);
+    /// assert_eq!(lock.reader()?.read(10)?, [1, 2, 3, 4]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn write(&mut self, value: &T) {
+        // From even to the next odd; from an odd number that a dead writer left, over the even
+        // one between to the next odd, so that no reader ever accepts the half-written payload.
+        let odd = self.seq.wrapping_add(1) | 1;
+        // Relaxed: pairs with SeqRecheck; the fence below keeps it before the payload.
+        self.memory.store(self.seq_word, odd, StoreSite::SeqOdd);
+        // Release: pairs with SeqReadFence.
+        self.memory.fence(FenceSite::SeqWriteFence);
+        // Relaxed: pairs with SeqCopyOut.
+        (self.memory).store_words(self.payload, as_words(value), StoreSite::SeqCopyIn);
+        self.seq = odd.wrapping_add(1);
+        // Release: pairs with SeqObserve; publishes the payload written above.
+        (self.memory).store(self.seq_word, self.seq, StoreSite::SeqEven);
+    }
+
+    /// How many values were written since the seqlock was made, by this writer and those before
+    /// it (one that died inside a write counts it too).
+    pub fn version(&self) -> u64 {
+        self.seq.div_ceil(2)
+    }
+
+    /// Whether the last writer died inside a write, and nothing was written since: readers get
+    /// no value until the next [`write`](Self::write).
+    pub fn needs_repair(&self) -> bool {
+        self.seq % 2 == 1
+    }
+
+    /// How many times the writer's role was taken, this time included; `None` without a
+    /// [`Claim`].
+    pub fn epoch(&self) -> Option<u64> {
+        self.claim.as_ref().map(Claim::epoch)
+    }
+}
+
+impl<T: Payload, M: Memory> fmt::Debug for SeqWriter<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeqWriter")
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A reading end of a seqlock. It stores nothing, so there may be any number.
+pub struct SeqReader<'a, T: Payload, M: Memory = Native> {
+    memory: M,
+    seq: &'a WordOf<M>,
+    payload: &'a [WordOf<M>],
+    watch: Option<Watch>,
+    value: core::marker::PhantomData<fn() -> T>,
+}
+
+impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
+    /// A reader of `parts`. `None` if they have fewer payload words than `T` fills.
+    ///
+    /// `watch` tells a dead writer from a slow one; without it every such writer is called
+    /// stalled.
+    pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, watch: Option<Watch>) -> Option<Self> {
+        Some(SeqReader {
+            payload: payload_words::<M::Cells, T>(parts.payload)?,
+            memory,
+            seq: parts.seq,
+            watch,
+            value: core::marker::PhantomData,
+        })
+    }
+
+    /// Reads the value in one attempt.
+    ///
+    /// # Errors
+    /// [`Busy`] if a write was in progress or came in between.
+    #[inline]
+    pub fn try_read(&self) -> Result<T, Busy> {
+        // Acquire: pairs with SeqEven; the payload of this number is visible below.
+        let before = self.memory.load(self.seq, LoadSite::SeqObserve);
+        if before % 2 == 1 {
+            return Err(Busy);
+        }
+        let mut value = T::zeroed();
+        // Relaxed: pairs with SeqCopyIn, and may meet it.
+        (self.memory).load_words(self.payload, as_words_mut(&mut value), LoadSite::SeqCopyOut);
+        // Acquire: pairs with SeqWriteFence; keeps the recheck after the copy.
+        self.memory.fence(FenceSite::SeqReadFence);
+        // Relaxed: pairs with SeqOdd; a write that the copy met shows here.
+        let after = self.memory.load(self.seq, LoadSite::SeqRecheck);
+        if before == after {
+            Ok(value)
+        } else {
+            Err(Busy)
+        }
+    }
+
+    /// Reads the value in at most `attempts` attempts, at least one.
+    ///
+    /// # Errors
+    /// [`ReadError::WriterStalled`] if every attempt met a write,
+    /// [`ReadError::WriterDead`] if moreover nobody holds the writer's role.
+    pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
+        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
+            self.try_read()
+        })
+    }
+}
+
+impl<T: Payload, M: Memory> fmt::Debug for SeqReader<'_, T, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SeqReader").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,516 @@
+//! The structures of this crate in shared memory: [`Ring`], [`SeqLock`], [`SeqLatch`].
+
+use std::ops::Deref;
+use std::os::fd::OwnedFd;
+
+use crate::error::SegmentError;
+use crate::latch::{LatchParts, LatchReader, LatchWriter};
+use crate::layout::{Expected, Fixed, Kind};
+use crate::memory::{Native, Slot, Word};
+use crate::payload::{Payload, words_of};
+use crate::ring::{Consumer, Producer, RingParts};
+use crate::role::{Claim, Role};
+use crate::segment::{DEFAULT_MODE, Segment, open_as};
+use crate::seqlock::{SeqParts, SeqReader, SeqWriter};
+use crate::slots::Slots;
+
+/// Memory that a ring cycles through unless another number of slots is asked for, in bytes.
+/// Streaming through less costs up to twice as much on some processors, because both sides then
+/// keep meeting in the caches closest to them.
+const DEFAULT_MEMORY: u64 = 256 * 1024;
+
+/// How to make a [`Ring`].
+#[derive(Clone, Copy, Debug)]
+pub struct RingOptions {
+    capacity: u64,
+    slots: Option<u64>,
+    mode: u32,
+}
+
+impl RingOptions {
+    /// A ring in which up to `capacity` items are live at once. Any number from 1.
+    pub fn new(capacity: u64) -> Self {
+        RingOptions {
+            capacity,
+            slots: None,
+            mode: DEFAULT_MODE,
+        }
+    }
+
+    /// How many slots the ring cycles through: a power of two, at least the capacity. Unless
+    /// this is called, as many as the capacity needs and at least 256 KiB of them.
+    pub fn slots(mut self, slots: u64) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+
+    /// The permission bits of a named segment; 0600 unless this is called.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Fixed, SegmentError> {
+        let size = (size_of::<T>() as u64).max(1);
+        let slots = self.slots.unwrap_or_else(|| {
+            let least = self.capacity.max(DEFAULT_MEMORY / size).max(1);
+            // A capacity beyond the last power of two is refused below, as too large.
+            least.checked_next_power_of_two().unwrap_or(1 << 63)
+        });
+        Ring::<T>::EXPECTED.lay_out(segment, slots, self.capacity)
+    }
+}
+
+/// A ring in shared memory, attached to this process.
+///
+/// It is open to one [`producer`](Ring::producer) and one [`consumer`](Ring::consumer), in this
+/// process or in others. What can be asked of any segment it answers through [`Segment`].
+///
+/// ```
+/// use ringproof::{Ring, RingOptions};
+///
+/// let name = format!("example-{}", std::process::id());
+/// let ring = Ring::<u64>::create(&name, &RingOptions::new(100))?;
+/// let mut producer = ring.producer()?;
+/// producer.push(7)?;
+///
+/// // In another process:
+/// let ring = Ring::<u64>::attach(&name)?;
+/// assert_eq!(ring.consumer()?.pop()?, 7);
+///
+/// ring.unlink()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Ring<T: Payload> {
+    segment: Segment,
+    item: core::marker::PhantomData<fn(T) -> T>,
+}
+
+impl<T: Payload> Ring<T> {
+    const EXPECTED: Expected = Expected::of::<T>(Kind::Ring);
+
+    fn new(segment: Segment) -> Self {
+        Ring {
+            segment,
+            item: core::marker::PhantomData,
+        }
+    }
+
+    /// Makes the ring `name`.
+    ///
+    /// # Errors
+    /// [`SegmentError::Exists`] if there is one, [`SegmentError::NoSpace`] if there is no room,
+    /// or another [`SegmentError`].
+    pub fn create(name: &str, options: &RingOptions) -> Result<Self, SegmentError> {
+        let fixed = options.lay_out::<T>(name)?;
+        Segment::create(name, fixed, &[], options.mode).map(Self::new)
+    }
+
+    /// Attaches to the ring `name`.
+    ///
+    /// # Errors
+    /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no ring
+    /// of such items, or another [`SegmentError`].
+    pub fn attach(name: &str) -> Result<Self, SegmentError> {
+        Segment::attach(name, Self::EXPECTED).map(Self::new)
+    }
+
+    /// Attaches to the ring `name`, whatever its capacity, or makes it as `options` say.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach) and [`create`](Self::create).
+    pub fn open(name: &str, options: &RingOptions) -> Result<Self, SegmentError> {
+        Segment::open(name, Self::EXPECTED, || {
+            Self::create(name, options).map(|ring| ring.segment)
+        })
+        .map(Self::new)
+    }
+
+    /// Opens the ring `name` and takes `role`, also while others unlink it: the claim is of a
+    /// ring that had its name when the role was taken.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`Segment::claim`].
+    pub fn open_as(
+        name: &str,
+        role: Role,
+        options: &RingOptions,
+    ) -> Result<(Self, Claim), SegmentError> {
+        open_as(name, role, || Self::open(name, options))
+    }
+
+    /// Makes a ring without a name. Another process attaches by its descriptor.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn anonymous(options: &RingOptions) -> Result<Self, SegmentError> {
+        let fixed = options.lay_out::<T>("(anonymous)")?;
+        Segment::anonymous(fixed, &[]).map(Self::new)
+    }
+
+    /// Attaches to a ring without a name.
+    ///
+    /// # Errors
+    /// [`SegmentError::Mismatch`] if the descriptor is of anything else than a sealed memory
+    /// file with a ring of such items, or another [`SegmentError`].
+    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
+        Segment::attach_fd(fd, Self::EXPECTED).map(Self::new)
+    }
+
+    /// Takes the producer's role, where its last holder left the ring.
+    ///
+    /// # Errors
+    /// As [`Segment::claim`].
+    pub fn producer(&self) -> Result<Producer<'_, T>, SegmentError> {
+        self.producer_with(self.segment.claim(Role::Producer)?)
+    }
+
+    /// The producer for a claim already held.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment.
+    pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
+        self.segment.check_claim(&claim, Role::Producer)?;
+        // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
+        // freed the last holder's lock after all that it did.
+        Ok(unsafe { Producer::new(self.parts()?, Native, Some(claim)) })
+    }
+
+    /// Takes the consumer's role, where its last holder left the ring.
+    ///
+    /// # Errors
+    /// As [`Segment::claim`].
+    pub fn consumer(&self) -> Result<Consumer<'_, T>, SegmentError> {
+        self.consumer_with(self.segment.claim(Role::Consumer)?)
+    }
+
+    /// The consumer for a claim already held.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment.
+    pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
+        self.segment.check_claim(&claim, Role::Consumer)?;
+        // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
+        // freed the last holder's lock after all that it did.
+        Ok(unsafe { Consumer::new(self.parts()?, Native, Some(claim)) })
+    }
+
+    /// The ring's words and slots, for endpoints over a memory other than [`Native`].
+    ///
+    /// # Errors
+    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
+    /// out.
+    pub fn parts(&self) -> Result<RingParts<'_, Native, T>, SegmentError> {
+        let fixed = self.segment.fixed();
+        let header = self.segment.header();
+        // SAFETY: a slot holds a payload, for which any bit pattern is a value, and is accessed
+        // through `Memory` alone.
+        let cells = unsafe { self.segment.data::<Slot<T>>(fixed.slots) };
+        let slots = cells.and_then(Slots::new);
+        Ok(RingParts {
+            write_index: &header.producer.index,
+            end_index: &header.producer.end,
+            read_index: &header.consumer.index,
+            slots: slots.ok_or_else(|| no_room(&self.segment))?,
+            capacity: fixed.capacity,
+        })
+    }
+}
+
+/// How to make a [`SeqLock`].
+#[derive(Clone, Copy, Debug)]
+pub struct SeqLockOptions {
+    mode: u32,
+}
+
+impl Default for SeqLockOptions {
+    fn default() -> Self {
+        SeqLockOptions { mode: DEFAULT_MODE }
+    }
+}
+
+impl SeqLockOptions {
+    /// The permission bits of a named segment; 0600 unless this is called.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+}
+
+/// A seqlock in shared memory, attached to this process: the latest value, for one
+/// [`writer`](SeqLock::writer) and any number of [`reader`](SeqLock::reader)s.
+///
+/// A reader gets no value while a write is in progress, nor after a writer died inside one
+/// until the next writes; where that matters, use a [`SeqLatch`].
+#[derive(Debug)]
+pub struct SeqLock<T: Payload> {
+    segment: Segment,
+    value: core::marker::PhantomData<fn(T) -> T>,
+}
+
+impl<T: Payload> SeqLock<T> {
+    const EXPECTED: Expected = Expected::of::<T>(Kind::SeqLock);
+
+    fn new(segment: Segment) -> Self {
+        SeqLock {
+            segment,
+            value: core::marker::PhantomData,
+        }
+    }
+
+    /// Makes the seqlock `name`, which holds `initial`.
+    ///
+    /// # Errors
+    /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
+    pub fn create(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
+        let fixed = Self::EXPECTED.lay_out(name, 1, 1)?;
+        Segment::create(name, fixed, bytemuck::bytes_of(initial), options.mode).map(Self::new)
+    }
+
+    /// Attaches to the seqlock `name`.
+    ///
+    /// # Errors
+    /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
+    /// seqlock of such a value, or another [`SegmentError`].
+    pub fn attach(name: &str) -> Result<Self, SegmentError> {
+        Segment::attach(name, Self::EXPECTED).map(Self::new)
+    }
+
+    /// Attaches to the seqlock `name`, or makes it, holding `initial`.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach) and [`create`](Self::create).
+    pub fn open(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
+        Segment::open(name, Self::EXPECTED, || {
+            Self::create(name, initial, options).map(|lock| lock.segment)
+        })
+        .map(Self::new)
+    }
+
+    /// Makes a seqlock without a name. Another process attaches by its descriptor.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn anonymous(initial: &T, _: &SeqLockOptions) -> Result<Self, SegmentError> {
+        let fixed = Self::EXPECTED.lay_out("(anonymous)", 1, 1)?;
+        Segment::anonymous(fixed, bytemuck::bytes_of(initial)).map(Self::new)
+    }
+
+    /// Attaches to a seqlock without a name.
+    ///
+    /// # Errors
+    /// As [`Ring::attach_fd`].
+    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
+        Segment::attach_fd(fd, Self::EXPECTED).map(Self::new)
+    }
+
+    /// Takes the writer's role.
+    ///
+    /// # Errors
+    /// As [`Segment::claim`].
+    pub fn writer(&self) -> Result<SeqWriter<'_, T>, SegmentError> {
+        let claim = self.segment.claim(Role::Writer)?;
+        SeqWriter::new(self.parts()?, Native, Some(claim)).ok_or_else(|| no_room(&self.segment))
+    }
+
+    /// A reader.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if a descriptor cannot be had.
+    pub fn reader(&self) -> Result<SeqReader<'_, T>, SegmentError> {
+        let watch = self.segment.watch()?;
+        SeqReader::new(self.parts()?, Native, Some(watch)).ok_or_else(|| no_room(&self.segment))
+    }
+
+    /// The seqlock's words, for endpoints over a memory other than [`Native`].
+    ///
+    /// # Errors
+    /// [`SegmentError::Size`] if the payload does not lie in the segment; a checked header
+    /// rules it out.
+    pub fn parts(&self) -> Result<SeqParts<'_, Native>, SegmentError> {
+        Ok(SeqParts {
+            seq: &self.segment.header().producer.index,
+            payload: data_words::<T>(&self.segment)?,
+        })
+    }
+}
+
+/// How to make a [`SeqLatch`].
+#[derive(Clone, Copy, Debug)]
+pub struct SeqLatchOptions {
+    slots: u64,
+    mode: u32,
+}
+
+impl Default for SeqLatchOptions {
+    fn default() -> Self {
+        SeqLatchOptions {
+            slots: 4,
+            mode: DEFAULT_MODE,
+        }
+    }
+}
+
+impl SeqLatchOptions {
+    /// How many slots the writer cycles through: a power of two, at least 2; 4 unless this is
+    /// called. More let a reader be slower without having to try again.
+    pub fn slots(mut self, slots: u64) -> Self {
+        self.slots = slots;
+        self
+    }
+
+    /// The permission bits of a named segment; 0600 unless this is called.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Fixed, SegmentError> {
+        if self.slots < 2 {
+            return Err(SegmentError::Size {
+                segment: segment.to_owned(),
+                problem: format!("{} slots; a latch needs at least 2", self.slots),
+            });
+        }
+        SeqLatch::<T>::EXPECTED.lay_out(segment, self.slots, 1)
+    }
+}
+
+/// A latch in shared memory, attached to this process: the latest committed value, always
+/// readable, for one [`writer`](SeqLatch::writer) and any number of
+/// [`reader`](SeqLatch::reader)s.
+#[derive(Debug)]
+pub struct SeqLatch<T: Payload> {
+    segment: Segment,
+    value: core::marker::PhantomData<fn(T) -> T>,
+}
+
+impl<T: Payload> SeqLatch<T> {
+    const EXPECTED: Expected = Expected::of::<T>(Kind::Latch);
+
+    fn new(segment: Segment) -> Self {
+        SeqLatch {
+            segment,
+            value: core::marker::PhantomData,
+        }
+    }
+
+    /// Makes the latch `name`, which holds `initial`.
+    ///
+    /// # Errors
+    /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
+    pub fn create(
+        name: &str,
+        initial: &T,
+        options: &SeqLatchOptions,
+    ) -> Result<Self, SegmentError> {
+        let fixed = options.lay_out::<T>(name)?;
+        Segment::create(name, fixed, bytemuck::bytes_of(initial), options.mode).map(Self::new)
+    }
+
+    /// Attaches to the latch `name`.
+    ///
+    /// # Errors
+    /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no latch
+    /// of such a value, or another [`SegmentError`].
+    pub fn attach(name: &str) -> Result<Self, SegmentError> {
+        Segment::attach(name, Self::EXPECTED).map(Self::new)
+    }
+
+    /// Attaches to the latch `name`, or makes it, holding `initial`.
+    ///
+    /// # Errors
+    /// As [`attach`](Self::attach) and [`create`](Self::create).
+    pub fn open(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
+        Segment::open(name, Self::EXPECTED, || {
+            Self::create(name, initial, options).map(|latch| latch.segment)
+        })
+        .map(Self::new)
+    }
+
+    /// Makes a latch without a name. Another process attaches by its descriptor.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
+        let fixed = options.lay_out::<T>("(anonymous)")?;
+        Segment::anonymous(fixed, bytemuck::bytes_of(initial)).map(Self::new)
+    }
+
+    /// Attaches to a latch without a name.
+    ///
+    /// # Errors
+    /// As [`Ring::attach_fd`].
+    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
+        Segment::attach_fd(fd, Self::EXPECTED).map(Self::new)
+    }
+
+    /// Takes the writer's role.
+    ///
+    /// # Errors
+    /// As [`Segment::claim`].
+    pub fn writer(&self) -> Result<LatchWriter<'_, T>, SegmentError> {
+        let claim = self.segment.claim(Role::Writer)?;
+        LatchWriter::new(self.parts()?, Native, Some(claim)).ok_or_else(|| no_room(&self.segment))
+    }
+
+    /// A reader.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if a descriptor cannot be had.
+    pub fn reader(&self) -> Result<LatchReader<'_, T>, SegmentError> {
+        let watch = self.segment.watch()?;
+        LatchReader::new(self.parts()?, Native, Some(watch)).ok_or_else(|| no_room(&self.segment))
+    }
+
+    /// The latch's words, for endpoints over a memory other than [`Native`].
+    ///
+    /// # Errors
+    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
+    /// out.
+    pub fn parts(&self) -> Result<LatchParts<'_, Native>, SegmentError> {
+        Ok(LatchParts {
+            version: &self.segment.header().producer.index,
+            slots: data_words::<T>(&self.segment)?,
+        })
+    }
+}
+
+/// The data of a seqlock or latch as words.
+fn data_words<T: Payload>(segment: &Segment) -> Result<&[Word], SegmentError> {
+    let count = segment.fixed().slots * words_of::<T>() as u64;
+    // SAFETY: a word is atomic, and any bit pattern is a value of it.
+    unsafe { segment.data::<Word>(count) }.ok_or_else(|| no_room(segment))
+}
+
+fn no_room(segment: &Segment) -> SegmentError {
+    SegmentError::Size {
+        segment: segment.label().to_owned(),
+        problem: "its slots do not lie within it".to_owned(),
+    }
+}
+
+impl<T: Payload> Deref for Ring<T> {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        &self.segment
+    }
+}
+
+impl<T: Payload> Deref for SeqLock<T> {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        &self.segment
+    }
+}
+
+impl<T: Payload> Deref for SeqLatch<T> {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        &self.segment
+    }
+}

@@ -1,0 +1,345 @@
+//! The access-site table: every access to shared memory, named, ordered and explained.
+//!
+//! This is the single list. The algorithms name a site at each access and get their memory
+//! ordering from here, so changing an ordering in this file changes what ships, what is
+//! modelled, where a process is killed and what the report prints, all at once.
+//!
+//! A site is typed by its operation: a load site cannot carry `Release`, and a store site
+//! cannot be passed to a load, because neither compiles.
+
+use core::fmt;
+
+/// The orderings that a load may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LoadOrdering {
+    /// Atomic, orders nothing else.
+    Relaxed,
+    /// What the storing thread did before its `Release` store is visible after this load.
+    Acquire,
+}
+
+/// The orderings that a store may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StoreOrdering {
+    /// Atomic, orders nothing else.
+    Relaxed,
+    /// Everything before this store is visible to a thread that loads it with `Acquire`.
+    Release,
+}
+
+/// The orderings that a fence may have (a relaxed fence does not exist).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FenceOrdering {
+    /// Loads before it are ordered before every access after it.
+    Acquire,
+    /// Every access before it is ordered before stores after it.
+    Release,
+}
+
+/// The "ordering" of a slot access: plain memory, made race-free by the indices around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SlotOrdering {
+    /// Not atomic: an unordered concurrent access to the same slot would be a data race.
+    Plain,
+}
+
+/// What the table says about one site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteInfo {
+    /// The site's name.
+    pub name: &'static str,
+    /// The operation: `load`, `store`, `fence`, `slot read` or `slot write`.
+    pub kind: &'static str,
+    /// The ordering in force.
+    pub ordering: &'static str,
+    /// The word, words or slot that it accesses; for a fence, what it stands between.
+    pub word: &'static str,
+    /// The sites that it pairs with. Empty where another mechanism orders it: `why` says which.
+    pub partners: &'static [&'static str],
+    /// What would go wrong without it.
+    pub why: &'static str,
+}
+
+/// Declares one kind of site from its rows, so that a row is written once.
+macro_rules! site_kind {
+    (
+        $(#[$doc:meta])*
+        $kind:ident ($label:literal), $order:ident;
+        $( $name:ident, $ordering:ident, $word:literal, [$($partner:ident),*], $why:literal; )*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $kind {
+            $( #[doc = concat!("`", $word, "`, ", stringify!($ordering), ": ", $why)] $name, )*
+        }
+
+        impl $kind {
+            /// Every site of this kind, in table order.
+            pub const ALL: &'static [$kind] = &[ $( $kind::$name, )* ];
+
+            /// The ordering of this site's access.
+            #[inline(always)]
+            pub const fn ordering(self) -> $order {
+                match self { $( $kind::$name => $order::$ordering, )* }
+            }
+
+            /// The site's row.
+            pub const fn info(self) -> SiteInfo {
+                match self {
+                    $( $kind::$name => SiteInfo {
+                        name: stringify!($name),
+                        kind: $label,
+                        ordering: stringify!($ordering),
+                        word: $word,
+                        partners: &[ $( stringify!($partner), )* ],
+                        why: $why,
+                    }, )*
+                }
+            }
+        }
+    };
+}
+
+site_kind! {
+    /// Where a shared word is loaded.
+    LoadSite ("load"), LoadOrdering;
+    // name, ordering, word, [partners], why
+
+    // ring, consumer
+    RingObserve, Acquire, "write_index", [RingPublish],
+        "the slots below the index are read after it: their bytes must be visible";
+    RingObserveEnd, Acquire, "end_index", [RingEnd],
+        "what was committed before the close must be seen before the end is";
+    RingResumeRead, Relaxed, "read_index", [],
+        "a successor continues where its predecessor stopped; the role lock orders the two";
+    // ring, producer
+    RingReclaim, Acquire, "read_index", [RingFree],
+        "freed slots are overwritten after it: the consumer's reads of them must be over";
+    RingResumeWrite, Relaxed, "write_index", [],
+        "a successor continues where its predecessor stopped; the role lock orders the two";
+    RingResumeEnd, Relaxed, "end_index", [],
+        "a successor learns that the ring is closed; the role lock orders the two";
+    // seqlock
+    SeqObserve, Acquire, "seq", [SeqEven],
+        "the payload words are read after it: the write that it announces must be visible";
+    SeqCopyOut, Relaxed, "payload", [SeqCopyIn],
+        "may meet a concurrent write; the recheck throws away what does";
+    SeqRecheck, Relaxed, "seq", [SeqOdd],
+        "a write that the copy met has announced itself here; SeqReadFence keeps it after the copy";
+    SeqResume, Relaxed, "seq", [],
+        "a successor learns whether its predecessor died inside a write; the role lock orders the two";
+    // latch
+    LatchObserve, Acquire, "version", [LatchPublish],
+        "the slot of this version is read after it: its words must be visible";
+    LatchCopyOut, Relaxed, "payload", [LatchCopyIn],
+        "may meet the writer one lap later; the recheck throws away what does";
+    LatchRecheck, Relaxed, "version", [LatchPublish],
+        "shows how far the writer came during the copy; LatchReadFence keeps it after the copy";
+    LatchResume, Relaxed, "version", [],
+        "a successor continues after its predecessor's last version; the role lock orders the two";
+    // roles and the life of a segment
+    RoleEpoch, Relaxed, "epoch", [],
+        "how often the role was taken; written only by who holds the role lock";
+    RetiredCheck, Relaxed, "retired", [],
+        "asked after the role lock is held, which orders it after a retirement";
+    NoteRead, Relaxed, "note", [],
+        "an application's own word; ordered by the indices or by the role lock";
+}
+
+site_kind! {
+    /// Where a shared word is stored.
+    StoreSite ("store"), StoreOrdering;
+
+    // ring, producer
+    RingPublish, Release, "write_index", [RingObserve],
+        "makes the slot's bytes visible before the index that announces them";
+    RingEnd, Release, "end_index", [RingObserveEnd],
+        "the last commit must be visible to whoever sees the end";
+    // ring, consumer
+    RingFree, Release, "read_index", [RingReclaim],
+        "the slot must have been read before the producer may overwrite it";
+    // seqlock
+    SeqOdd, Relaxed, "seq", [SeqRecheck],
+        "announces the write; SeqWriteFence keeps it before the payload";
+    SeqCopyIn, Relaxed, "payload", [SeqCopyOut],
+        "the payload, word by word: atomic, so a reader that meets it is no data race";
+    SeqEven, Release, "seq", [SeqObserve],
+        "the payload must be visible to whoever sees the write ended";
+    // latch
+    LatchCopyIn, Relaxed, "payload", [LatchCopyOut],
+        "fills the slot that no accepted reader uses; LatchWriteFence keeps it after the last publish";
+    LatchPublish, Release, "version", [LatchObserve, LatchRecheck],
+        "the slot's words must be visible before the version that names it";
+    // roles and the life of a segment
+    RoleEpochNext, Relaxed, "epoch", [],
+        "counts a taking of the role; the role lock orders it";
+    Retire, Relaxed, "retired", [],
+        "whoever takes a role later sees it; the role locks, all held here, order it";
+    NoteWrite, Relaxed, "note", [],
+        "an application's own word; ordered by the indices or by the role lock";
+}
+
+site_kind! {
+    /// Where a fence stands.
+    FenceSite ("fence"), FenceOrdering;
+
+    SeqWriteFence, Release, "SeqOdd | SeqCopyIn", [SeqReadFence],
+        "a reader that met a word of the payload must also see the odd sequence";
+    SeqReadFence, Acquire, "SeqCopyOut | SeqRecheck", [SeqWriteFence],
+        "the recheck must not be answered before the copy is over";
+    LatchWriteFence, Release, "LatchPublish | LatchCopyIn", [LatchReadFence],
+        "a reader that met a word of the next lap must also see the versions before it";
+    LatchReadFence, Acquire, "LatchCopyOut | LatchRecheck", [LatchWriteFence],
+        "the recheck must not be answered before the copy is over";
+}
+
+site_kind! {
+    /// Where slots are read.
+    SlotReadSite ("slot read"), SlotOrdering;
+
+    RingTake, Plain, "slot", [RingFill],
+        "the consumer reads what was published; RingObserve and RingFree enclose it";
+    RingReview, Plain, "slot", [],
+        "the producer reads back a slot that it has reserved and not yet published";
+}
+
+site_kind! {
+    /// Where slots are written.
+    SlotWriteSite ("slot write"), SlotOrdering;
+
+    RingFill, Plain, "slot", [RingTake],
+        "the producer writes a free slot; RingReclaim and RingPublish enclose it";
+}
+
+/// A site of any kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Site {
+    /// A load of a word.
+    Load(LoadSite),
+    /// A store to a word.
+    Store(StoreSite),
+    /// A fence.
+    Fence(FenceSite),
+    /// A read of slots.
+    SlotRead(SlotReadSite),
+    /// A write to slots.
+    SlotWrite(SlotWriteSite),
+}
+
+impl Site {
+    /// The whole table, in order.
+    ///
+    /// ```
+    /// let names: Vec<_> = ringproof::site::Site::all().map(|site| site.info().name).collect();
+    /// assert!(names.contains(&"RingPublish"));
+    /// ```
+    pub fn all() -> impl Iterator<Item = Site> {
+        let loads = LoadSite::ALL.iter().copied().map(Site::Load);
+        let stores = StoreSite::ALL.iter().copied().map(Site::Store);
+        let fences = FenceSite::ALL.iter().copied().map(Site::Fence);
+        let reads = SlotReadSite::ALL.iter().copied().map(Site::SlotRead);
+        let writes = SlotWriteSite::ALL.iter().copied().map(Site::SlotWrite);
+        loads.chain(stores).chain(fences).chain(reads).chain(writes)
+    }
+
+    /// The site with this name, if there is one.
+    pub fn named(name: &str) -> Option<Site> {
+        Site::all().find(|site| site.info().name == name)
+    }
+
+    /// The site's row.
+    pub const fn info(self) -> SiteInfo {
+        match self {
+            Site::Load(site) => site.info(),
+            Site::Store(site) => site.info(),
+            Site::Fence(site) => site.info(),
+            Site::SlotRead(site) => site.info(),
+            Site::SlotWrite(site) => site.info(),
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.info().name)
+    }
+}
+
+impl From<LoadSite> for Site {
+    fn from(site: LoadSite) -> Self {
+        Site::Load(site)
+    }
+}
+
+impl From<StoreSite> for Site {
+    fn from(site: StoreSite) -> Self {
+        Site::Store(site)
+    }
+}
+
+impl From<FenceSite> for Site {
+    fn from(site: FenceSite) -> Self {
+        Site::Fence(site)
+    }
+}
+
+impl From<SlotReadSite> for Site {
+    fn from(site: SlotReadSite) -> Self {
+        Site::SlotRead(site)
+    }
+}
+
+impl From<SlotWriteSite> for Site {
+    fn from(site: SlotWriteSite) -> Self {
+        Site::SlotWrite(site)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = Site::all().map(|site| site.info().name).collect();
+        assert_eq!(names.len(), Site::all().count());
+    }
+
+    #[test]
+    fn every_partner_exists_and_names_the_site_back() {
+        for site in Site::all() {
+            let info = site.info();
+            for partner in info.partners {
+                let back = Site::named(partner)
+                    .unwrap_or_else(|| panic!("{}: no site {partner}", info.name));
+                assert!(
+                    back.info().partners.contains(&info.name),
+                    "{} names {partner} as partner, {partner} does not name it back",
+                    info.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_ordering_pairs_with_its_counterpart() {
+        for site in Site::all() {
+            let info = site.info();
+            let counterpart = match info.ordering {
+                "Acquire" => "Release",
+                "Release" => "Acquire",
+                _ => continue,
+            };
+            assert!(
+                info.partners
+                    .iter()
+                    .filter_map(|name| Site::named(name))
+                    .any(|partner| partner.info().ordering == counterpart),
+                "{} is {} and no partner of it is {counterpart}",
+                info.name,
+                info.ordering
+            );
+        }
+    }
+}
