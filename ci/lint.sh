@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Checks what can be seen without running the code: its form, clippy with and without features,
+# documentation without a warning, that the library depends on no model checker, that no file
+# names a path of one machine, and, where the tools are installed, the scripts (shellcheck) and
+# the licences and advisories of every dependency (cargo-deny).
+# Does not check what the code does.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() { printf '\n-- %s\n' "$*"; }
+skip() { printf 'skipped: %s\n' "$*"; }
+fail() {
+    printf 'FAILED: %s\n' "$*" >&2
+    exit 1
+}
+
+step 'form'
+if cargo fmt --version >/dev/null 2>&1; then
+    cargo fmt --all --check
+else
+    skip 'rustfmt is not installed'
+fi
+
+step 'clippy, without features'
+cargo clippy --workspace --all-targets -- -D warnings
+step 'clippy, all features'
+cargo clippy --workspace --all-targets --all-features -- -D warnings
+
+step 'documentation'
+# The program of ringproof-cli has the library's name, and its pages would replace the library's.
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --exclude ringproof-cli --no-deps --all-features
+
+step 'no model checker in what ships'
+checkers='^(loom|shuttle) '
+tree() { cargo tree --edges normal,build --prefix none --format '{p}' "$@"; }
+if tree --package ringproof --all-features | grep -E "$checkers"; then
+    fail 'the library depends on a model checker'
+fi
+# The same question where the answer must be yes, so that a pattern that matches nothing is noticed.
+found=$(tree --package ringproof-models --features loom,shuttle | grep -E "$checkers" | sort -u | wc -l)
+[ "$found" -eq 2 ] || fail "the models depend on $found of the two model checkers: is this check still right?"
+
+step 'no path of one machine'
+# Only where a path begins; a directory of that name inside the tree is fine. The brackets keep
+# this line from finding itself.
+paths='(^|[^A-Za-z0-9_.~-])/(hom[e]|roo[t]|User[s]|wor[k]|far[m])/'
+if git grep --untracked -nIE "$paths" -- . ':!Cargo.lock'; then
+    fail 'the files above name a path of one machine'
+fi
+
+step 'scripts'
+if command -v shellcheck >/dev/null; then
+    shellcheck ci/*.sh .ci/run
+else
+    skip 'shellcheck is not installed'
+fi
+
+step 'licences and advisories'
+if cargo deny --version >/dev/null 2>&1; then
+    cargo deny check
+else
+    skip 'cargo-deny is not installed'
+fi

@@ -1,0 +1,265 @@
+//! Holds what a layer prints against its contract.
+//!
+//! The contract: each line on standard output is one [`Record`] of this layer, prose goes to
+//! standard error, and the exit status is zero unless a row failed. A layer that keeps it wrong
+//! in any way, ends early, hangs or says nothing gets a failed row of its own, so that silence
+//! never looks like success.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use ringproof_record::{Record, SiteRow, Verdict};
+
+use crate::process::{Ending, Line, supervise};
+
+/// The check that the driver adds to a layer that broke its contract.
+pub const RAN_TO_ITS_END: &str = "ran to its end";
+
+/// How many of the last lines on standard error are kept.
+const TAIL: usize = 40;
+
+/// One program to run.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The layer whose rows it prints.
+    pub layer: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Where it runs.
+    pub directory: PathBuf,
+    /// How long it may take.
+    pub deadline: Duration,
+    /// The command that a person types to run it again.
+    pub repeat: String,
+}
+
+impl Job {
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).current_dir(&self.directory);
+        command
+    }
+
+    /// The row that says that this layer did not keep its contract.
+    pub fn broken(&self, why: impl Into<String>) -> Record {
+        Record::failed(&self.layer, &self.layer, RAN_TO_ITS_END, why).repeat(&self.repeat)
+    }
+}
+
+/// What came of one job.
+#[derive(Debug)]
+pub struct Collected<Row> {
+    /// The rows, in the order in which they came.
+    pub rows: Vec<Row>,
+    /// What was wrong with the layer itself; nothing where it kept its contract.
+    pub broken: Option<Record>,
+    /// The last lines on standard error.
+    pub tail: Vec<String>,
+    /// How long it ran.
+    pub took: Duration,
+}
+
+/// What happened while a layer ran, for whoever shows it.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// One more row.
+    Row,
+    /// A line on standard error.
+    Prose(&'a str),
+}
+
+/// Runs a layer and collects its rows; `watch` is told of each row and each line of prose.
+pub fn collect(job: &Job, watch: impl FnMut(Seen<'_>)) -> Collected<Record> {
+    let parse = |line: &str| -> Result<Record, String> {
+        let row = Record::from_line(line).map_err(|error| error.to_string())?;
+        if row.layer != job.layer {
+            return Err(format!("it is a row of layer `{}`", row.layer));
+        }
+        let silent = row
+            .reason
+            .as_deref()
+            .is_none_or(|why| why.trim().is_empty());
+        match row.verdict {
+            Verdict::Failed | Verdict::NotRun if silent => {
+                Err("a row that failed or did not run must give its reason".to_owned())
+            }
+            _ => Ok(row),
+        }
+    };
+    let failed = |rows: &[Record]| rows.iter().any(|row| row.verdict == Verdict::Failed);
+    gather(job, parse, failed, watch)
+}
+
+/// Runs the program that prints the table of sites.
+pub fn collect_sites(job: &Job, watch: impl FnMut(Seen<'_>)) -> Collected<SiteRow> {
+    let mut seen = BTreeSet::new();
+    let parse = |line: &str| -> Result<SiteRow, String> {
+        let row: SiteRow = serde_json::from_str(line).map_err(|error| error.to_string())?;
+        if seen.insert(row.name.clone()) {
+            Ok(row)
+        } else {
+            Err(format!("the site `{}` came before", row.name))
+        }
+    };
+    gather(job, parse, |_| false, watch)
+}
+
+/// Runs `cargo build` or the like, whose output is prose only. The error carries its last lines.
+pub fn build(
+    command: Command,
+    deadline: Duration,
+    mut watch: impl FnMut(&str),
+) -> Result<(), String> {
+    let shown = words(&command);
+    let mut tail = Tail::default();
+    let ending = supervise(command, deadline, |line| {
+        let (Line::Out(text) | Line::Err(text)) = line;
+        watch(&text);
+        tail.push(text);
+    });
+    let why = match ending {
+        Ending::Exited(status) if status.success() => return Ok(()),
+        other => how_it_ended(&other, deadline).unwrap_or_else(|| "ended strangely".to_owned()),
+    };
+    Err(with_tail(format!("`{shown}` {why}"), &tail.lines()))
+}
+
+fn gather<Row>(
+    job: &Job,
+    mut parse: impl FnMut(&str) -> Result<Row, String>,
+    excused: impl FnOnce(&[Row]) -> bool,
+    mut watch: impl FnMut(Seen<'_>),
+) -> Collected<Row> {
+    let start = Instant::now();
+    let mut rows = Vec::new();
+    let mut tail = Tail::default();
+    let mut refused = 0_usize;
+    let mut first_refused = String::new();
+    let ending = supervise(job.command(), job.deadline, |line| match line {
+        Line::Out(text) => match parse(&text) {
+            Ok(row) => {
+                rows.push(row);
+                watch(Seen::Row);
+            }
+            Err(error) => {
+                refused += 1;
+                if refused == 1 {
+                    first_refused = format!("`{}`: {error}", shorten(&text));
+                }
+            }
+        },
+        Line::Err(text) => {
+            watch(Seen::Prose(&text));
+            tail.push(text);
+        }
+    });
+    let took = start.elapsed();
+    let tail = tail.lines();
+
+    let mut complaints = Vec::new();
+    // A status that is not zero only repeats what a failed row says; anything else is news.
+    match &ending {
+        Ending::Exited(status) if status.code().is_some() => {
+            if !status.success() && !excused(&rows) {
+                let why = how_it_ended(&ending, job.deadline).unwrap_or_default();
+                complaints.push(format!("{why}, but none of its rows failed"));
+            }
+        }
+        other => complaints.extend(how_it_ended(other, job.deadline)),
+    }
+    if refused > 0 {
+        complaints.push(format!(
+            "{refused} of its lines on standard output were refused, the first: {first_refused}"
+        ));
+    }
+    if rows.is_empty() {
+        complaints.push("it printed no row, and who says nothing has not passed".to_owned());
+    }
+    let broken =
+        (!complaints.is_empty()).then(|| job.broken(with_tail(complaints.join("; "), &tail)));
+    Collected {
+        rows,
+        broken,
+        tail,
+        took,
+    }
+}
+
+/// What is to be said against an ending; nothing against a success.
+fn how_it_ended(ending: &Ending, deadline: Duration) -> Option<String> {
+    match ending {
+        Ending::Exited(status) => match (status.code(), status.signal()) {
+            (Some(0), _) => None,
+            (Some(code), _) => Some(format!("ended with status {code}")),
+            (None, Some(signal)) => Some(format!("was killed by signal {signal}")),
+            (None, None) => Some("ended without a status".to_owned()),
+        },
+        Ending::LeftBehind(_) => {
+            Some("ended, but left a process behind that keeps its output open".to_owned())
+        }
+        Ending::TimedOut => Some(format!(
+            "did not end within {} s and was killed with its whole process group",
+            deadline.as_secs_f32()
+        )),
+        Ending::Lost(error) => Some(format!("could not be run: {error}")),
+    }
+}
+
+/// Program and arguments as one line, without the directories of this machine.
+fn words(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or(program.as_os_str());
+    let mut line = name.to_string_lossy().into_owned();
+    for arg in command.get_args() {
+        line.push(' ');
+        line.push_str(&arg.to_string_lossy());
+    }
+    line
+}
+
+/// A line of somebody else's, fit for one line of a report.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let mut short: String = text
+        .chars()
+        .take(LONGEST)
+        .collect::<String>()
+        .escape_debug()
+        .collect();
+    if text.chars().nth(LONGEST).is_some() {
+        short.push('…');
+    }
+    short
+}
+
+fn with_tail(mut text: String, tail: &[String]) -> String {
+    if !tail.is_empty() {
+        text.push_str("\nlast lines on standard error:");
+    }
+    for line in tail {
+        text.push_str("\n  ");
+        text.push_str(line);
+    }
+    text
+}
+
+#[derive(Default)]
+struct Tail(VecDeque<String>);
+
+impl Tail {
+    fn push(&mut self, line: String) {
+        if self.0.len() == TAIL {
+            self.0.pop_front();
+        }
+        self.0.push_back(line);
+    }
+
+    fn lines(self) -> Vec<String> {
+        self.0.into()
+    }
+}

@@ -1,0 +1,181 @@
+//! Builds the layers and runs them, one after another.
+
+use std::iter;
+use std::time::{Duration, Instant};
+
+use ringproof_record::{Record, SiteRow, Verdict};
+
+use crate::collect::{self, Collected, Job};
+use crate::layers::{self, Build, LAYERS, Layer};
+use crate::progress::Progress;
+use crate::report::Ran;
+use crate::table;
+use crate::workspace::{self, Workspace};
+
+/// A build on a slow machine from nothing takes minutes; this is for one that hangs.
+const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
+
+/// Builds and runs the selected layers: the table of sites, and what came of every layer.
+///
+/// All builds come first, so that the time of a layer is the time of its checks.
+pub fn run(
+    workspace: &Workspace,
+    selected: impl Fn(&Layer) -> bool,
+    seed: u64,
+) -> (Vec<SiteRow>, Vec<Ran>) {
+    let builds = Builds::run(workspace, LAYERS.iter().filter(|layer| selected(layer)));
+    let mut ran = Vec::new();
+    let sites = run_sites(workspace, &builds, &mut ran);
+    for layer in &LAYERS {
+        ran.push(if selected(layer) {
+            run_layer(layer, workspace, &builds, seed)
+        } else {
+            Ran {
+                name: layer.name.to_owned(),
+                rows: None,
+                seconds: 0.0,
+            }
+        });
+    }
+    (sites, ran)
+}
+
+/// What was built, and what came of it: each layer's builds are looked up here, so that two
+/// layers that share one build it once.
+struct Builds(Vec<(Build, Result<(), String>)>);
+
+impl Builds {
+    fn run<'a>(workspace: &Workspace, selected: impl Iterator<Item = &'a Layer>) -> Self {
+        let start = Instant::now();
+        let wanted = selected.flat_map(|layer| layer.builds).copied();
+        let mut done = Builds(Vec::new());
+        for build in iter::once(layers::SITE_TABLE_BUILD).chain(wanted) {
+            if done.of(build).is_some() {
+                continue;
+            }
+            let mut progress = Progress::start("build");
+            let mut command = workspace::cargo();
+            command
+                .arg("build")
+                .args(build)
+                .current_dir(&workspace.root);
+            let outcome = collect::build(command, BUILD_DEADLINE, |line| progress.prose(line));
+            let package = build.get(1).copied().unwrap_or_default();
+            let mark = if outcome.is_ok() { "✓" } else { "✗" };
+            progress.finish(&format!("{mark} build    {package}"));
+            done.0.push((build, outcome));
+        }
+        eprintln!("  built in {:.0} s", start.elapsed().as_secs_f64());
+        done
+    }
+
+    fn of(&self, build: Build) -> Option<&Result<(), String>> {
+        self.0
+            .iter()
+            .find(|(other, _)| *other == build)
+            .map(|(_, outcome)| outcome)
+    }
+
+    /// The first complaint among `builds`.
+    fn complaint(&self, builds: &[Build]) -> Option<&str> {
+        builds
+            .iter()
+            .find_map(|build| self.of(build)?.as_ref().err())
+            .map(String::as_str)
+    }
+}
+
+/// The table of sites. What is wrong with it becomes a result like any other.
+fn run_sites(workspace: &Workspace, builds: &Builds, ran: &mut Vec<Ran>) -> Vec<SiteRow> {
+    let job = Job {
+        layer: layers::SITE_TABLE.to_owned(),
+        program: layers::SITE_TABLE_PROGRAM.path(&workspace.root, &workspace.target),
+        args: layers::SITE_TABLE_ARGS
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        directory: workspace.root.clone(),
+        deadline: layers::SITE_TABLE_DEADLINE,
+        repeat: "cargo run --package ringproof-models -- sites --json".to_owned(),
+    };
+    let (sites, broken) = match builds.complaint(&[layers::SITE_TABLE_BUILD]) {
+        Some(why) => (Vec::new(), Some(job.broken(why))),
+        None => {
+            let collected = collect::collect_sites(&job, |_| {});
+            (collected.rows, collected.broken)
+        }
+    };
+    if let Some(row) = broken {
+        eprintln!("✗ {:<8} the table of sites could not be read", job.layer);
+        ran.push(Ran {
+            name: job.layer,
+            rows: Some(vec![row]),
+            seconds: 0.0,
+        });
+    }
+    sites
+}
+
+fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, seed: u64) -> Ran {
+    let mut args: Vec<String> = layer.args.iter().map(ToString::to_string).collect();
+    if layer.seeded {
+        args.extend(["--seed".to_owned(), seed.to_string()]);
+    }
+    let job = Job {
+        layer: layer.name.to_owned(),
+        program: layer.program.path(&workspace.root, &workspace.target),
+        args,
+        directory: workspace.root.clone(),
+        deadline: layer.deadline,
+        repeat: format!("cargo verify --layer {} --seed {seed}", layer.name),
+    };
+    let mut progress = Progress::start(layer.name);
+    let collected = match builds.complaint(layer.builds) {
+        Some(why) => Collected {
+            rows: Vec::new(),
+            broken: Some(job.broken(why)),
+            tail: Vec::new(),
+            took: Duration::ZERO,
+        },
+        None => collect::collect(&job, |seen| progress.see(seen)),
+    };
+    let (line, ran) = finish(job.layer, collected);
+    progress.finish(&line);
+    ran
+}
+
+/// The line that stays on the terminal, and the layer's part of the report.
+fn finish(name: String, collected: Collected<Record>) -> (String, Ran) {
+    let Collected {
+        mut rows,
+        broken,
+        tail,
+        took,
+    } = collected;
+    // The driver's own row carries the last lines already.
+    let quiet = broken.is_some();
+    rows.extend(broken);
+    let ran = Ran {
+        name,
+        rows: Some(rows),
+        seconds: took.as_secs_f64(),
+    };
+    let rows = ran.rows.as_deref().unwrap_or_default();
+    let failed = rows
+        .iter()
+        .filter(|row| row.verdict == Verdict::Failed)
+        .count();
+    let mark = if failed == 0 { "✓" } else { "✗" };
+    let count = table::plural(rows.len(), "check");
+    let mut line = format!(
+        "{mark} {:<8} {count}, {failed} failed, {:.1} s",
+        ran.name, ran.seconds
+    );
+    if failed > 0 && !quiet {
+        for prose in tail {
+            line.push_str("\n  │ ");
+            line.push_str(&prose);
+        }
+    }
+    (line, ran)
+}

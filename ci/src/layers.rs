@@ -1,0 +1,182 @@
+//! What there is to run: the table of layers.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The arguments of one `cargo build`, without the word `build`.
+pub type Build = &'static [&'static str];
+
+/// Where a layer's program is found.
+#[derive(Clone, Copy, Debug)]
+pub enum Program {
+    /// A binary below the target directory, for example `debug/ringproof-models`.
+    Built(&'static str),
+    /// A script below the workspace's root.
+    Script(&'static str),
+}
+
+impl Program {
+    /// The path to start.
+    pub fn path(self, root: &Path, target: &Path) -> PathBuf {
+        match self {
+            Program::Built(below) => target.join(below),
+            Program::Script(below) => root.join(below),
+        }
+    }
+}
+
+/// Which cells of its column a layer must fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duty {
+    /// None: it judges something other than sites.
+    NoSites,
+    /// A passed `mutant: …` row for each ordering that could be weaker and each fence, and a row
+    /// for each slot access.
+    EveryOrdering,
+    /// A row for each site.
+    EverySite,
+}
+
+/// One column of the matrix and how to fill it.
+#[derive(Clone, Copy, Debug)]
+pub struct Layer {
+    /// What `--layer` and the rows call it.
+    pub name: &'static str,
+    /// One sentence: what it judges.
+    pub judges: &'static str,
+    /// One sentence: why a cell of its column may be empty.
+    pub when_empty: &'static str,
+    /// The cells that it owes.
+    pub duty: Duty,
+    /// What must be built first.
+    pub builds: &'static [Build],
+    /// What is run.
+    pub program: Program,
+    /// Its arguments; `--seed N` follows where [`Layer::seeded`] says so.
+    pub args: &'static [&'static str],
+    /// Whether it takes `--seed N`.
+    pub seeded: bool,
+    /// How long it may take before it counts as hanging; far above what it needs.
+    pub deadline: Duration,
+}
+
+const MODELS: Build = &[
+    "--package",
+    "ringproof-models",
+    "--features",
+    "loom,shuttle",
+];
+const STRESS: Build = &["--package", "ringproof-stress"];
+const CLI: Build = &["--package", "ringproof-cli"];
+const PERF: Build = &["--package", "ringproof-perf", "--release"];
+
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+/// Every layer, in the order in which they run: one after another, because `perf` measures and
+/// the others use every CPU themselves.
+pub const LAYERS: [Layer; 6] = [
+    Layer {
+        name: "loom",
+        judges: "explores every interleaving of small models, and again with one ordering weakened: each such mutant must be caught",
+        when_empty: "a Relaxed access has no weaker ordering to try; the controls in the second table pass through it",
+        duty: Duty::EveryOrdering,
+        builds: &[MODELS],
+        program: Program::Built("debug/ringproof-models"),
+        args: &["loom", "--json"],
+        seeded: true,
+        deadline: TEN_MINUTES,
+    },
+    Layer {
+        name: "shuttle",
+        judges: "runs long random schedules of the same models",
+        when_empty: "it is sequentially consistent and can judge no single ordering; it judges models, in the second table",
+        duty: Duty::NoSites,
+        builds: &[MODELS],
+        program: Program::Built("debug/ringproof-models"),
+        args: &["shuttle", "--json"],
+        seeded: true,
+        deadline: TEN_MINUTES,
+    },
+    Layer {
+        name: "crash",
+        judges: "kills a process at each site, lets the survivor and a successor go on and looks at what they got",
+        when_empty: "no row came for the site",
+        duty: Duty::EverySite,
+        builds: &[STRESS],
+        program: Program::Built("debug/ringproof-stress"),
+        args: &["crash", "--json"],
+        seeded: true,
+        deadline: TEN_MINUTES,
+    },
+    Layer {
+        name: "stream",
+        judges: "moves a real file through two processes, killing either on the way, and compares checksums",
+        when_empty: "it judges the whole path of a byte, not one access; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[STRESS, CLI],
+        program: Program::Built("debug/ringproof-stress"),
+        args: &["stream", "--json"],
+        seeded: true,
+        deadline: TEN_MINUTES,
+    },
+    Layer {
+        name: "asm",
+        judges: "reads the optimised assembly of the hot operations",
+        when_empty: "it judges whole operations, into which the accesses are inlined; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[],
+        program: Program::Script("ci/asm.sh"),
+        args: &["--json"],
+        seeded: false,
+        deadline: TEN_MINUTES,
+    },
+    Layer {
+        name: "perf",
+        judges: "runs every experiment once in small: that it runs, what it could measure, no claim about speed",
+        when_empty: "it measures whole operations; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[PERF],
+        program: Program::Built("release/ringproof-perf"),
+        args: &["smoke", "--json"],
+        seeded: true,
+        deadline: TEN_MINUTES,
+    },
+];
+
+/// What the table of sites is called where it has to stand beside the layers.
+pub const SITE_TABLE: &str = "sites";
+/// What must be built for the table of sites.
+pub const SITE_TABLE_BUILD: Build = MODELS;
+/// The program that prints the table of sites.
+pub const SITE_TABLE_PROGRAM: Program = Program::Built("debug/ringproof-models");
+/// Its arguments.
+pub const SITE_TABLE_ARGS: &[&str] = &["sites", "--json"];
+/// How long it may take; it only prints constants.
+pub const SITE_TABLE_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The layer of that name.
+pub fn find(name: &str) -> Option<&'static Layer> {
+    LAYERS.iter().find(|layer| layer.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for (index, layer) in LAYERS.iter().enumerate() {
+            assert_eq!(find(layer.name).map(|found| found.name), Some(layer.name));
+            assert!(LAYERS[..index].iter().all(|other| other.name != layer.name));
+            assert_ne!(layer.name, SITE_TABLE);
+        }
+        assert!(find("nonsense").is_none());
+    }
+
+    #[test]
+    fn every_column_says_what_it_judges_and_why_a_cell_may_be_empty() {
+        for layer in LAYERS {
+            assert!(!layer.judges.is_empty() && !layer.when_empty.is_empty());
+        }
+    }
+}

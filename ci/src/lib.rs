@@ -1,0 +1,17 @@
+//! The driver behind `cargo verify`: it runs the layers of the harness and writes one report.
+//!
+//! Data flows one way. [`layers`] says what there is to run, [`drive`] builds and runs it,
+//! [`process`] keeps one program to its deadline, [`collect`] holds its output against the contract
+//! of a layer, [`report`] turns rows into a verdict and a matrix, [`table`] and [`html`] draw it. Nothing here depends on a layer:
+//! rows arrive as lines of JSON ([`ringproof_record::Record`]).
+
+pub mod collect;
+pub mod drive;
+pub mod html;
+pub mod layers;
+pub mod machine;
+pub mod process;
+pub mod progress;
+pub mod report;
+pub mod table;
+pub mod workspace;

@@ -1,0 +1,169 @@
+//! `cargo verify`: runs the layers of the harness and says whether the proof stands.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use ringproof_verify::layers::{LAYERS, Layer};
+use ringproof_verify::machine::Machine;
+use ringproof_verify::report::{About, Report};
+use ringproof_verify::workspace::Workspace;
+use ringproof_verify::{drive, html, table};
+
+/// Proves the ring and the seqlock: runs the quick form of every layer of the harness.
+///
+/// Each layer is a program: it is built, run, and asked for one result per check. The results
+/// become one matrix, the sites of the code (every access to shared memory has a name) down and
+/// the layers across, and one verdict, which is the last line. The same goes to
+/// target/verify/report.json and, to be read in a browser, target/verify/report.html.
+///
+/// After the build it takes under three minutes on two cores.
+#[derive(Parser)]
+#[command(verbatim_doc_comment, bin_name = "cargo verify", version, after_long_help = AFTER_HELP)]
+struct Args {
+    /// Run only this layer; may be given several times
+    ///
+    /// Only the cells of the selected layers are required then.
+    #[arg(long = "layer", value_name = "NAME", value_parser = PossibleValuesParser::new(LAYERS.map(|layer| layer.name)))]
+    layers: Vec<String>,
+
+    /// Print the report as JSON on standard output instead of the tables
+    #[arg(long)]
+    json: bool,
+
+    /// The seed that every layer is given [default: from the clock, printed]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Require every check: exit 3 if any did not run, whatever its reason
+    #[arg(long)]
+    strict: bool,
+
+    /// List the layers and what each judges, and run nothing
+    #[arg(long)]
+    list: bool,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0  nothing failed, and every required check ran
+  1  something failed: a check, a layer, or this program itself
+  2  wrong usage
+  3  nothing failed, but a required check did not run
+
+Required are: for each ordering stronger than Relaxed and each fence, a run of the models with
+that one weakened (which must be caught); for each slot access, a model that looks for races on
+it; for each site, a process killed there. A layer that dies, hangs, prints something else than
+results, or prints nothing has failed.
+
+Examples:
+  cargo verify                              everything
+  cargo verify --layer loom --layer crash   two layers
+  cargo verify --seed 7                     the same random choices again
+  cargo verify --json | jq .verdict         for a program to read";
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<ExitCode> {
+    if args.list {
+        print(&table::list())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let workspace = Workspace::find()?;
+    let seed = args.seed.unwrap_or_else(seed_from_the_clock);
+    let about = About {
+        commit: workspace.commit(),
+        machine: Machine::look(),
+        seed,
+    };
+    let files = Files::prepare(&workspace.target)?;
+    eprintln!("seed {seed}");
+
+    let selected =
+        |layer: &Layer| args.layers.is_empty() || args.layers.iter().any(|name| name == layer.name);
+    let (sites, ran) = drive::run(&workspace, selected, seed);
+
+    let report = Report::new(about, sites, ran, args.strict);
+    let json = files.write(&report)?;
+    if args.json {
+        print(&format!("{json}\n"))?;
+        eprintln!("{}", report.summary());
+    } else {
+        let text = table::render(&report);
+        let page = files.html.display();
+        print(&format!("\n{text}\nreport: {page}\n{}\n", report.summary()))?;
+    }
+    Ok(ExitCode::from(report.verdict.exit_code()))
+}
+
+/// Where the report goes.
+struct Files {
+    json: PathBuf,
+    html: PathBuf,
+}
+
+impl Files {
+    /// Makes the directory and removes what an earlier run left: a run that is cut off must not
+    /// leave another run's verdict behind.
+    fn prepare(target: &Path) -> Result<Self> {
+        let directory = target.join("verify");
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("{} cannot be created", directory.display()))?;
+        let files = Files {
+            json: directory.join("report.json"),
+            html: directory.join("report.html"),
+        };
+        for file in [&files.json, &files.html] {
+            match fs::remove_file(file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error)
+                        .with_context(|| format!("{} cannot be replaced", file.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(files)
+    }
+
+    /// Writes both files and hands back the JSON.
+    fn write(&self, report: &Report) -> Result<String> {
+        let json = serde_json::to_string_pretty(report).context("the report has no JSON form")?;
+        for (file, text) in [(&self.json, &json), (&self.html, &html::render(report))] {
+            fs::write(file, text)
+                .with_context(|| format!("{} cannot be written", file.display()))?;
+        }
+        Ok(json)
+    }
+}
+
+/// A seed that is short to type; the clock's low digits differ from run to run.
+fn seed_from_the_clock() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::from(now.subsec_micros())
+}
+
+/// Prints to standard output. A reader that went away is no error of ours: the files are written.
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("standard output cannot be written")
+        }
+        _ => Ok(()),
+    }
+}

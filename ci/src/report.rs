@@ -1,0 +1,442 @@
+//! The report: what was checked, the verdict on it, and the matrix of sites and layers.
+//!
+//! Everything here is a pure function of rows. The matrix, the groups and the lists are computed
+//! when they are drawn; the report itself is what `report.json` holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringproof_record::{Record, SCHEMA, SiteRow, Verdict};
+use serde::{Deserialize, Serialize};
+
+use crate::layers::{self, Duty};
+use crate::machine::Machine;
+
+/// The check under which a cell is listed that should have been filled and was not.
+pub const REQUIRED_CELL: &str = "required cell";
+
+/// How a layer, or the whole, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Nothing failed and every required cell ran.
+    Passed,
+    /// Something failed.
+    Failed,
+    /// Nothing failed, but a required cell did not run.
+    Incomplete,
+    /// The layer was not selected.
+    NotRun,
+}
+
+impl Outcome {
+    /// The exit code of a run that ended so.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Outcome::Passed => 0,
+            Outcome::Failed => 1,
+            Outcome::Incomplete | Outcome::NotRun => 3,
+        }
+    }
+
+    /// For people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Failed => "failed",
+            Outcome::Incomplete => "incomplete",
+            Outcome::NotRun => "not run",
+        }
+    }
+}
+
+/// How one layer ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerResult {
+    /// Its name.
+    pub name: String,
+    /// How it ended.
+    pub verdict: Outcome,
+    /// How long it ran, without building.
+    pub seconds: f64,
+}
+
+/// What the driver knows when a layer has run, or was left out.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// The layer's name.
+    pub name: String,
+    /// Its rows; nothing where it was not selected.
+    pub rows: Option<Vec<Record>>,
+    /// How long it ran.
+    pub seconds: f64,
+}
+
+/// What a run was: the tree, the machine, the seed.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The commit, marked `-dirty` where the files differ; nothing where git does not know.
+    pub commit: Option<String>,
+    /// The machine.
+    pub machine: Machine,
+    /// The seed that every layer was given.
+    pub seed: u64,
+}
+
+/// The contract with whoever reads `report.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The version of this contract.
+    pub schema: u32,
+    /// The commit, marked `-dirty` where the files differ; null where git does not know.
+    pub commit: Option<String>,
+    /// The machine.
+    pub machine: Machine,
+    /// The seed that every layer was given.
+    pub seed: u64,
+    /// The verdict on the whole.
+    pub verdict: Outcome,
+    /// Every layer, the ones that were not selected too.
+    pub layers: Vec<LayerResult>,
+    /// The table of access sites.
+    pub sites: Vec<SiteRow>,
+    /// Every row, and one for each required cell that stayed empty.
+    pub results: Vec<Record>,
+}
+
+impl Report {
+    /// Puts together what ran, and judges it. With `strict` every row that did not run counts as
+    /// required.
+    pub fn new(about: About, sites: Vec<SiteRow>, ran: Vec<Ran>, strict: bool) -> Self {
+        let mut layers = Vec::new();
+        let mut results = Vec::new();
+        for layer in ran {
+            let Some(mut rows) = layer.rows else {
+                layers.push(LayerResult {
+                    name: layer.name,
+                    verdict: Outcome::NotRun,
+                    seconds: 0.0,
+                });
+                continue;
+            };
+            let gaps = gaps(&layer.name, &sites, &rows);
+            let missing = !gaps.is_empty();
+            rows.extend(gaps);
+            layers.push(LayerResult {
+                verdict: judge(&rows, missing, strict),
+                name: layer.name,
+                seconds: (layer.seconds * 1000.0).round() / 1000.0,
+            });
+            results.extend(rows);
+        }
+        Report {
+            schema: SCHEMA,
+            commit: about.commit,
+            machine: about.machine,
+            seed: about.seed,
+            verdict: worst(&layers),
+            layers,
+            sites,
+            results,
+        }
+    }
+
+    /// Counts every row.
+    pub fn tally(&self) -> Tally {
+        Tally::of(&self.results)
+    }
+
+    /// The time that the layers took, without building.
+    pub fn seconds(&self) -> f64 {
+        self.layers.iter().map(|layer| layer.seconds).sum()
+    }
+
+    /// The last line that a person reads.
+    pub fn summary(&self) -> String {
+        let tally = self.tally();
+        format!(
+            "{}: {} checks, {} failed, {} not run, {:.0} s, seed {}",
+            self.verdict.word().to_uppercase(),
+            tally.total(),
+            tally.failed,
+            tally.not_run,
+            self.seconds(),
+            self.seed
+        )
+    }
+
+    /// Sites down, layers across.
+    pub fn matrix(&self) -> Vec<(&SiteRow, Vec<Tally>)> {
+        let mut cells: BTreeMap<(&str, &str), Tally> = BTreeMap::new();
+        for row in &self.results {
+            cells
+                .entry((&row.subject, &row.layer))
+                .or_default()
+                .add(row.verdict);
+        }
+        let cell = |site: &SiteRow, layer: &LayerResult| {
+            let key = (site.name.as_str(), layer.name.as_str());
+            cells.get(&key).copied().unwrap_or_default()
+        };
+        self.sites
+            .iter()
+            .map(|site| {
+                (
+                    site,
+                    self.layers.iter().map(|layer| cell(site, layer)).collect(),
+                )
+            })
+            .collect()
+    }
+
+    /// For each layer with an empty cell: its name, how many are empty, and why.
+    pub fn empty_cells(&self) -> Vec<(&str, usize, &'static str)> {
+        let matrix = self.matrix();
+        let empty = |index: usize| {
+            matrix
+                .iter()
+                .filter(|(_, cells)| cells.get(index).is_none_or(Tally::is_empty))
+                .count()
+        };
+        self.layers
+            .iter()
+            .enumerate()
+            .map(|(index, layer)| (layer.name.as_str(), empty(index), why_empty(layer)))
+            .filter(|(_, empty, _)| *empty > 0)
+            .collect()
+    }
+
+    /// The rows whose subject is no site, one group for each layer and kind of check, in the order
+    /// in which they first came.
+    pub fn other_rows(&self) -> Vec<Group<'_>> {
+        let sites: BTreeSet<&str> = self.sites.iter().map(|site| site.name.as_str()).collect();
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        let mut index: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for row in self
+            .results
+            .iter()
+            .filter(|row| !sites.contains(row.subject.as_str()))
+        {
+            let kind = kind_of(&row.check);
+            let at = *index.entry((&row.layer, kind)).or_insert(groups.len());
+            if at == groups.len() {
+                groups.push(Group::new(&row.layer, kind));
+            }
+            if let Some(group) = groups.get_mut(at) {
+                group.add(row);
+            }
+        }
+        groups
+    }
+
+    /// The rows that failed.
+    pub fn failed(&self) -> impl Iterator<Item = &Record> {
+        self.results
+            .iter()
+            .filter(|row| row.verdict == Verdict::Failed)
+    }
+
+    /// The rows that did not run, put together where layer, check and reason are the same: the
+    /// first of them, and every subject.
+    pub fn not_run(&self) -> Vec<(&Record, Vec<&str>)> {
+        let mut lists: Vec<(&Record, Vec<&str>)> = Vec::new();
+        for row in self
+            .results
+            .iter()
+            .filter(|row| row.verdict == Verdict::NotRun)
+        {
+            let same = |first: &Record| {
+                (&first.layer, &first.check, &first.reason) == (&row.layer, &row.check, &row.reason)
+            };
+            match lists.iter_mut().find(|(first, _)| same(first)) {
+                Some((_, subjects)) => subjects.push(&row.subject),
+                None => lists.push((row, vec![&row.subject])),
+            }
+        }
+        lists
+    }
+}
+
+/// How many rows ended in which way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows that passed.
+    pub passed: usize,
+    /// Rows that failed.
+    pub failed: usize,
+    /// Rows that did not run.
+    pub not_run: usize,
+}
+
+impl Tally {
+    fn of(rows: &[Record]) -> Self {
+        let mut tally = Tally::default();
+        for row in rows {
+            tally.add(row.verdict);
+        }
+        tally
+    }
+
+    fn add(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Failed => self.failed += 1,
+            Verdict::NotRun => self.not_run += 1,
+        }
+    }
+
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.passed + self.failed + self.not_run
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.total() == 0
+    }
+
+    /// The worst of them; nothing where there are none.
+    pub fn worst(&self) -> Option<Verdict> {
+        match (self.failed, self.not_run, self.passed) {
+            (0, 0, 0) => None,
+            (0, 0, _) => Some(Verdict::Passed),
+            (0, _, _) => Some(Verdict::NotRun),
+            _ => Some(Verdict::Failed),
+        }
+    }
+
+    /// What stands in a cell of the matrix.
+    pub fn symbol(&self) -> String {
+        let parts = [("✗", self.failed), ("✓", self.passed), ("–", self.not_run)];
+        let shown: Vec<String> = parts
+            .iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(sign, count)| format!("{sign} {count}"))
+            .collect();
+        if shown.is_empty() {
+            "·".to_owned()
+        } else {
+            shown.join(" ")
+        }
+    }
+}
+
+/// Rows of one layer that did the same kind of check.
+#[derive(Clone, Debug)]
+pub struct Group<'a> {
+    /// The layer.
+    pub layer: &'a str,
+    /// The kind: what stands before the colon of the check.
+    pub kind: &'a str,
+    /// How they ended.
+    pub tally: Tally,
+    /// What was checked, each once.
+    pub subjects: BTreeSet<&'a str>,
+    /// How much was tried, by unit.
+    pub tried: BTreeMap<&'a str, u64>,
+    /// How far the passed ones went (`EXHAUSTED`, …), and how many of them.
+    pub reached: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Group<'a> {
+    fn new(layer: &'a str, kind: &'a str) -> Self {
+        Group {
+            layer,
+            kind,
+            tally: Tally::default(),
+            subjects: BTreeSet::new(),
+            tried: BTreeMap::new(),
+            reached: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, row: &'a Record) {
+        self.tally.add(row.verdict);
+        self.subjects.insert(&row.subject);
+        if let (Some(count), Some(unit)) = (row.count, &row.unit) {
+            let tried = self.tried.entry(unit).or_default();
+            *tried = tried.saturating_add(count);
+        }
+        if let (Verdict::Passed, Some(reason)) = (row.verdict, &row.reason) {
+            *self.reached.entry(reason).or_default() += 1;
+        }
+    }
+}
+
+/// What stands before the colon: `witness` of `witness: reader retried`.
+pub fn kind_of(check: &str) -> &str {
+    check.split_once(':').map_or(check, |(kind, _)| kind).trim()
+}
+
+fn judge(rows: &[Record], missing: bool, strict: bool) -> Outcome {
+    match Tally::of(rows) {
+        tally if tally.failed > 0 => Outcome::Failed,
+        tally if missing || (strict && tally.not_run > 0) => Outcome::Incomplete,
+        _ => Outcome::Passed,
+    }
+}
+
+/// The verdict on the whole. If nothing was selected, nothing has passed.
+fn worst(layers: &[LayerResult]) -> Outcome {
+    let any = |verdict| layers.iter().any(|layer| layer.verdict == verdict);
+    if any(Outcome::Failed) {
+        Outcome::Failed
+    } else if any(Outcome::Incomplete) || !any(Outcome::Passed) {
+        Outcome::Incomplete
+    } else {
+        Outcome::Passed
+    }
+}
+
+/// A row for each cell that the layer owes and did not fill.
+fn gaps(layer: &str, sites: &[SiteRow], rows: &[Record]) -> Vec<Record> {
+    let Some(layer) = layers::find(layer) else {
+        return Vec::new();
+    };
+    let gap = |site: &SiteRow| {
+        let why = owed(layer.duty, site, rows)?;
+        Some(Record::not_run(layer.name, &site.name, REQUIRED_CELL, why))
+    };
+    sites.iter().filter_map(gap).collect()
+}
+
+/// Why the cell of `site` is not what the duty asks for; nothing where it is.
+fn owed(duty: Duty, site: &SiteRow, rows: &[Record]) -> Option<&'static str> {
+    let mut ran = rows
+        .iter()
+        .filter(|row| row.subject == site.name && row.verdict != Verdict::NotRun);
+    match duty {
+        Duty::EveryOrdering
+            if can_be_weakened(site) && !ran.any(|row| kind_of(&row.check) == "mutant") =>
+        {
+            Some("no `mutant: …` row that ran: nothing shows what this ordering or fence is for")
+        }
+        Duty::EveryOrdering if is_slot(site) && ran.next().is_none() => {
+            Some("no row that ran: nobody looked for a race on this slot access")
+        }
+        Duty::EverySite if ran.next().is_none() => {
+            Some("no row that ran: no process was killed at this site")
+        }
+        _ => None,
+    }
+}
+
+/// Whether the site has an ordering stronger than Relaxed, or is a fence. An ordering that is not
+/// known here counts as strong: a new word in the table must not switch a requirement off.
+fn can_be_weakened(site: &SiteRow) -> bool {
+    let weakest = ["relaxed", "plain"]
+        .iter()
+        .any(|weak| site.ordering.eq_ignore_ascii_case(weak));
+    site.kind.eq_ignore_ascii_case("fence") || !weakest
+}
+
+fn is_slot(site: &SiteRow) -> bool {
+    site.kind.starts_with("slot")
+}
+
+fn why_empty(layer: &LayerResult) -> &'static str {
+    match (layer.verdict, layers::find(&layer.name)) {
+        (Outcome::NotRun, _) => "it was not selected",
+        (_, Some(layer)) => layer.when_empty,
+        (_, None) => "it judges no site",
+    }
+}

@@ -1,0 +1,258 @@
+//! The report on a terminal: the matrix, why cells are empty, the other checks, and at the very
+//! end, where it does not scroll away, the verdict.
+
+use std::fmt::Write as _;
+
+use comfy_table::{
+    Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
+};
+use ringproof_record::{Record, Verdict};
+
+use crate::layers;
+use crate::report::{Group, Report, Tally};
+
+/// A rule below the header, and space between the columns.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
+
+/// How many subjects a line names before it only counts them.
+const NAMED: usize = 6;
+
+/// The whole report as text.
+pub fn render(report: &Report) -> String {
+    let sections = [
+        matrix(report),
+        legend(report),
+        others(report),
+        not_run(report),
+        failures(report),
+    ];
+    let shown: Vec<String> = sections
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
+    shown.join("\n")
+}
+
+fn matrix(report: &Report) -> String {
+    if report.sites.is_empty() {
+        return "There is no table of sites, so there is no matrix.\n".to_owned();
+    }
+    let mut table = plain_table();
+    let columns = report.layers.iter().map(|layer| layer.name.as_str());
+    table.set_header(["site", "access"].into_iter().chain(columns));
+    for (site, cells) in report.matrix() {
+        let access = format!("{} {}", site.kind, site.ordering);
+        let names = [Cell::new(&site.name), Cell::new(access)];
+        let cells = cells
+            .iter()
+            .map(|tally| Cell::new(tally.symbol()).fg(colour(*tally)));
+        table.add_row(names.into_iter().chain(cells).collect::<Vec<_>>());
+    }
+    // A name or a cell that wraps is worse than a line that is too long.
+    table.set_constraints(vec![
+        ColumnConstraint::ContentWidth;
+        report.layers.len() + 2
+    ]);
+    finish(&table)
+}
+
+fn legend(report: &Report) -> String {
+    let mut text =
+        String::from("✓ passed   ✗ failed   – did not run (listed below)   · no cell:\n");
+    for (layer, count, why) in report.empty_cells() {
+        let sites = plural(count, "site");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {layer:<8} {sites}: {why}");
+    }
+    text
+}
+
+fn others(report: &Report) -> String {
+    let groups = report.other_rows();
+    if groups.is_empty() {
+        return String::new();
+    }
+    let mut table = plain_table();
+    table.set_header([
+        "layer", "check", "of", "passed", "failed", "not run", "in all", "how far",
+    ]);
+    for group in &groups {
+        let count = |count: usize| Cell::new(count).set_alignment(CellAlignment::Right);
+        table.add_row(vec![
+            Cell::new(group.layer),
+            Cell::new(group.kind),
+            Cell::new(subjects(group)),
+            count(group.tally.passed),
+            count(group.tally.failed),
+            count(group.tally.not_run),
+            Cell::new(tried(group)),
+            Cell::new(how_far(group)),
+        ]);
+    }
+    finish(&table)
+}
+
+fn not_run(report: &Report) -> String {
+    let mut text = String::new();
+    for (first, subjects) in report.not_run() {
+        let why = first.reason.as_deref().unwrap_or("no reason given");
+        let _ = writeln!(
+            text,
+            "NOT RUN  {}  {}  {}",
+            first.layer,
+            first.check,
+            name_some(&subjects)
+        );
+        let _ = writeln!(text, "{}", indent(why));
+    }
+    text
+}
+
+fn failures(report: &Report) -> String {
+    let mut text = String::new();
+    for row in report.failed() {
+        text.push_str(&failure(row));
+    }
+    text
+}
+
+/// One failed row in full.
+pub fn failure(row: &Record) -> String {
+    let mut text = format!("FAILED   {}  {}  {}\n", row.layer, row.subject, row.check);
+    if let (Some(count), Some(unit)) = (row.count, &row.unit) {
+        let _ = writeln!(
+            text,
+            "{}",
+            indent(&format!("after {} {unit}", thousands(count)))
+        );
+    }
+    if let Some(why) = &row.reason {
+        let _ = writeln!(text, "{}", indent(why));
+    }
+    if let Some(command) = &row.repeat {
+        let _ = writeln!(text, "{}", indent(&format!("repeat: {command}")));
+    }
+    text
+}
+
+/// The layers, for `--list`.
+pub fn list() -> String {
+    let mut text = String::new();
+    for layer in layers::LAYERS {
+        let _ = writeln!(text, "{:<8} {}", layer.name, layer.judges);
+    }
+    text
+}
+
+/// What a group checked: up to three names, else how many.
+pub fn subjects(group: &Group<'_>) -> String {
+    if group.subjects.len() <= 3 {
+        group
+            .subjects
+            .iter()
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ")
+    } else {
+        plural(group.subjects.len(), "subject")
+    }
+}
+
+/// How much a group tried, by unit.
+pub fn tried(group: &Group<'_>) -> String {
+    let parts: Vec<String> = group
+        .tried
+        .iter()
+        .map(|(unit, count)| format!("{} {unit}", thousands(*count)))
+        .collect();
+    parts.join(", ")
+}
+
+/// How far a group went, where that is a few short words such as `EXHAUSTED`.
+pub fn how_far(group: &Group<'_>) -> String {
+    const LONGEST: usize = 24;
+    let long = |reason: &&str| reason.chars().count() > LONGEST;
+    if group.reached.len() > 4 || group.reached.keys().any(long) {
+        return String::new();
+    }
+    let parts: Vec<String> = group
+        .reached
+        .iter()
+        .map(|(reason, count)| format!("{count} × {reason}"))
+        .collect();
+    parts.join(", ")
+}
+
+/// The number with a comma before every third digit from the right.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 site`, `2 sites`.
+pub fn plural(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
+fn name_some(subjects: &[&str]) -> String {
+    let named = subjects
+        .iter()
+        .take(NAMED)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match subjects.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+fn indent(text: &str) -> String {
+    let lines: Vec<String> = text
+        .lines()
+        .map(|line| format!("         {line}"))
+        .collect();
+    lines.join("\n")
+}
+
+fn colour(tally: Tally) -> Color {
+    match tally.worst() {
+        Some(Verdict::Passed) => Color::Green,
+        Some(Verdict::NotRun) => Color::Yellow,
+        Some(Verdict::Failed) => Color::Red,
+        None => Color::DarkGrey,
+    }
+}
+
+fn plain_table() -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table
+}
+
+fn finish(table: &Table) -> String {
+    format!("{}\n", table.trim_fmt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_from_the_right() {
+        assert_eq!(thousands(7), "7");
+        assert_eq!(thousands(999), "999");
+        assert_eq!(thousands(1000), "1,000");
+        assert_eq!(thousands(12_345_678), "12,345,678");
+    }
+}

@@ -1,0 +1,58 @@
+//! The command line: help that teaches, and the exit code of wrong usage.
+
+use std::process::{Command, Output};
+
+fn verify(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ringproof-verify"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn help_names_the_exit_codes_and_shows_examples() {
+    let output = verify(&["--help"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "Exit codes:",
+        "cargo verify --layer loom",
+        "--strict",
+        "report.html",
+    ] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_two() {
+    for args in [
+        &["--layer", "nonsense"][..],
+        &["--seed", "many"],
+        &["--nonsense"],
+    ] {
+        assert_eq!(verify(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn the_list_names_every_layer() {
+    let output = verify(&["--list"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    for layer in ringproof_verify::layers::LAYERS {
+        assert!(text.contains(layer.name));
+    }
+}
+
+#[test]
+fn another_workspace_is_not_mistaken_for_ours() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_ringproof-verify"))
+        .current_dir(directory.path())
+        .env_remove("CARGO_MANIFEST_DIR")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).starts_with("error: "));
+}

@@ -1,0 +1,247 @@
+//! The negative evidence: fake layers that break their contract in every way are caught.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use ringproof_record::{Record, Verdict};
+use ringproof_verify::collect::{Collected, Job, RAN_TO_ITS_END, build, collect, collect_sites};
+
+/// A fake layer: a line of shell.
+fn fake(script: &str) -> Job {
+    Job {
+        layer: "crash".to_owned(),
+        program: PathBuf::from("sh"),
+        args: vec!["-c".to_owned(), script.to_owned()],
+        directory: env::temp_dir(),
+        deadline: Duration::from_secs(20),
+        repeat: "cargo verify --layer crash".to_owned(),
+    }
+}
+
+fn run(script: &str) -> Collected<Record> {
+    collect(&fake(script), |_| {})
+}
+
+const GOOD: &str =
+    r#"echo '{"layer":"crash","subject":"RingPublish","check":"crash before","verdict":"passed"}'"#;
+const BAD: &str = r#"echo '{"layer":"crash","subject":"RingPublish","check":"crash after","verdict":"failed","reason":"lost one"}'"#;
+
+/// Why the driver says that the fake broke its contract.
+#[track_caller]
+fn complaint(collected: &Collected<Record>) -> &str {
+    let row = collected
+        .broken
+        .as_ref()
+        .expect("the broken layer was believed");
+    assert_eq!(
+        (row.layer.as_str(), row.subject.as_str()),
+        ("crash", "crash")
+    );
+    assert_eq!(
+        (row.check.as_str(), row.verdict),
+        (RAN_TO_ITS_END, Verdict::Failed)
+    );
+    assert!(row.repeat.is_some());
+    row.reason.as_deref().expect("a failed row has a reason")
+}
+
+#[test]
+fn a_good_layer_is_believed() {
+    let collected = run(&format!("{GOOD}; echo prose >&2; {GOOD}"));
+    assert_eq!(collected.broken, None);
+    assert_eq!(collected.rows.len(), 2);
+    assert_eq!(collected.tail, ["prose"]);
+}
+
+#[test]
+fn a_failed_row_excuses_the_status_and_is_kept() {
+    let collected = run(&format!("{GOOD}; {BAD}; exit 1"));
+    assert_eq!(collected.broken, None);
+    assert_eq!(collected.rows[1].verdict, Verdict::Failed);
+}
+
+#[test]
+fn silence_has_not_passed() {
+    assert!(complaint(&run("exit 0")).contains("no row"));
+}
+
+#[test]
+fn a_status_without_a_failed_row_fails_and_shows_the_last_words() {
+    let collected = run(&format!("{GOOD}; echo 'out of memory' >&2; exit 7"));
+    let why = complaint(&collected);
+    assert!(
+        why.contains("status 7") && why.contains("out of memory"),
+        "{why}"
+    );
+    assert_eq!(
+        collected.rows.len(),
+        1,
+        "what came before stays in the report"
+    );
+}
+
+#[test]
+fn a_death_by_signal_fails_even_beside_a_failed_row() {
+    assert!(complaint(&run(&format!("{BAD}; kill -SEGV $$"))).contains("signal 11"));
+}
+
+#[test]
+fn prose_among_the_rows_fails() {
+    let collected = run(&format!("echo running; {GOOD}; echo; echo done"));
+    let why = complaint(&collected);
+    assert!(
+        why.contains("3 of its lines") && why.contains("`running`"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_row_of_another_layer_fails() {
+    let other = r#"echo '{"layer":"loom","subject":"A","check":"b","verdict":"passed"}'"#;
+    assert!(complaint(&run(other)).contains("layer `loom`"));
+}
+
+#[test]
+fn a_row_that_did_not_run_must_say_why() {
+    let row = r#"echo '{"layer":"crash","subject":"A","check":"b","verdict":"not_run"}'"#;
+    assert!(complaint(&run(row)).contains("must give its reason"));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused_without_a_panic() {
+    assert!(complaint(&run(r"printf '\377\000\033[2J\n'")).contains("refused"));
+}
+
+#[test]
+fn a_program_that_is_not_there_fails() {
+    let mut job = fake("");
+    job.program = PathBuf::from("/nonexistent/ringproof-layer");
+    assert!(complaint(&collect(&job, |_| {})).contains("could not be run"));
+}
+
+#[test]
+fn a_layer_that_hangs_is_killed_with_its_children() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid");
+    let mut job = fake(&format!(
+        "{GOOD}; sleep 600 & echo $! > {}; wait",
+        file.display()
+    ));
+    job.deadline = Duration::from_millis(500);
+    let start = Instant::now();
+    let collected = collect(&job, |_| {});
+    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(complaint(&collected).contains("did not end within 0.5 s"));
+    assert_eq!(collected.rows.len(), 1);
+    assert_dies(&fs::read_to_string(&file).unwrap());
+}
+
+#[test]
+fn a_layer_that_never_stops_printing_is_stopped() {
+    let mut job = fake("yes");
+    job.deadline = Duration::from_millis(300);
+    let why = collect(&job, |_| {}).broken.unwrap().reason.unwrap();
+    assert!(
+        why.contains("did not end") && why.contains("refused"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_process_left_behind_is_told_and_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid");
+    let collected = run(&format!("{GOOD}; sleep 600 & echo $! > {}", file.display()));
+    assert!(complaint(&collected).contains("left a process behind"));
+    assert_dies(&fs::read_to_string(&file).unwrap());
+}
+
+#[test]
+fn the_table_of_sites_is_held_to_the_same() {
+    let site = r#"echo '{"name":"A","kind":"load","ordering":"Acquire","partner":"B","why":"c"}'"#;
+    let sites = |script: &str| collect_sites(&fake(script), |_| {});
+    assert_eq!(sites(site).broken, None);
+    assert!(sites("exit 0").broken.is_some());
+    assert!(sites(&format!("{site}; exit 2")).broken.is_some());
+    let twice = sites(&format!("{site}; {site}"))
+        .broken
+        .unwrap()
+        .reason
+        .unwrap();
+    assert!(twice.contains("came before"), "{twice}");
+}
+
+#[test]
+fn a_build_that_fails_hands_over_its_last_lines() {
+    let shell = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    };
+    let limit = Duration::from_secs(20);
+    assert_eq!(build(shell("exit 0"), limit, |_| {}), Ok(()));
+    let why = build(shell("echo 'error[E0308]' >&2; exit 101"), limit, |_| {}).unwrap_err();
+    assert!(
+        why.contains("status 101") && why.contains("error[E0308]"),
+        "{why}"
+    );
+}
+
+/// A driver that is killed takes its layer with it: this test runs itself as the driver.
+#[test]
+fn a_layer_dies_with_the_driver() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("pid");
+    let mut driver = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "driver_to_be_killed", "--ignored"])
+        .env("RINGPROOF_TEST_PID", &file)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let layer = until(|| {
+        fs::read_to_string(&file)
+            .ok()
+            .filter(|text| text.ends_with('\n'))
+    });
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    assert_dies(&layer.expect("the layer started"));
+}
+
+#[test]
+#[ignore = "the other half of a_layer_dies_with_the_driver, which runs it"]
+fn driver_to_be_killed() {
+    if let Ok(file) = env::var("RINGPROOF_TEST_PID") {
+        run(&format!("echo $$ > {file}; exec sleep 600"));
+    }
+}
+
+/// Waits until that process is gone, or only a zombie that its adopter has yet to reap.
+#[track_caller]
+fn assert_dies(pid: &str) {
+    let stat = format!("/proc/{}/stat", pid.trim());
+    let gone = || match fs::read_to_string(&stat) {
+        Ok(text) => text
+            .rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.starts_with(" Z")),
+        Err(_) => true,
+    };
+    assert!(
+        until(|| gone().then_some(())).is_some(),
+        "process {pid} is still there"
+    );
+}
+
+/// Asks again until there is an answer, for at most ten seconds.
+fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(10) {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    None
+}

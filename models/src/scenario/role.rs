@@ -1,0 +1,73 @@
+//! Scenarios of roles and retirement. The kernel's role lock is a lock of the engine's.
+
+use std::sync::Arc;
+
+use ringproof::role;
+
+use super::Scenario;
+use crate::engine::{Engine, OwnedWords};
+use crate::run::Run;
+
+pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
+    vec![
+        Scenario::new(
+            "role/two takers",
+            two_takers::<E>,
+            2,
+            &["here came first", "here came second"],
+        ),
+        Scenario::new(
+            "role/taken or retired",
+            taken_or_retired::<E>,
+            2,
+            &["taken before the retirement", "refused after it"],
+        ),
+    ]
+}
+
+/// Two processes take the same role, one after the other: the epoch counts both.
+fn two_takers<E: Engine>(run: &Arc<Run>) {
+    let epoch = OwnedWords::<E>::new(0, &[]);
+    let lock = Arc::new(E::lock());
+    let take = |run: &Arc<Run>| {
+        let (epoch, lock, run) = (Arc::clone(&epoch), Arc::clone(&lock), Arc::clone(run));
+        move || E::locked(&lock, || role::enter(&E::memory(&run), epoch.word()))
+    };
+    let other = E::spawn(take(run));
+    let here = take(run)();
+    let there = E::join(other);
+    assert_eq!(here + there, 1 + 2, "the epoch did not count both");
+    run.saw(match here {
+        1 => "here came first",
+        _ => "here came second",
+    });
+}
+
+/// One process retires a segment under the role lock, another takes the role: it comes first,
+/// or sees the retirement.
+fn taken_or_retired<E: Engine>(run: &Arc<Run>) {
+    let retired = OwnedWords::<E>::new(0, &[]);
+    let lock = Arc::new(E::lock());
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let retiring = E::spawn({
+        let (retired, lock, run) = (Arc::clone(&retired), Arc::clone(&lock), Arc::clone(run));
+        let order = Arc::clone(&order);
+        move || {
+            E::locked(&lock, || {
+                role::retire(&E::memory(&run), retired.word());
+                order.lock().expect("never poisoned").push("retired");
+            });
+        }
+    });
+    let refused = E::locked(&lock, || {
+        order.lock().expect("never poisoned").push("taken");
+        role::is_retired(&E::memory(run), retired.word())
+    });
+    E::join(retiring);
+    let first = order.lock().expect("never poisoned")[0];
+    assert_eq!(refused, first == "retired", "the retirement was missed");
+    run.saw(match refused {
+        true => "refused after it",
+        false => "taken before the retirement",
+    });
+}
