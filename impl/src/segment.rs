@@ -293,15 +293,27 @@ impl Segment {
     /// [`SegmentError::Held`] if somebody has it; [`SegmentError::Gone`] if the segment was
     /// unlinked or retired since it was opened: open it anew.
     pub fn claim(&self, role: Role) -> Result<Claim, SegmentError> {
+        self.claim_through(&Native, role)
+    }
+
+    /// [`claim`](Self::claim) with its accesses through another memory, for a harness.
+    ///
+    /// # Errors
+    /// As [`claim`](Self::claim).
+    pub fn claim_through<M: Memory<Cells = Native>>(
+        &self,
+        memory: &M,
+        role: Role,
+    ) -> Result<Claim, SegmentError> {
         let claim = Claim::lock(&self.file, &self.label, role)?;
         // Only under the lock do these answers last.
         let header = self.header();
-        if role::is_retired(&Native, &header.retired) || !self.has_a_name()? {
+        if role::is_retired(memory, &header.retired) || !self.has_a_name()? {
             return Err(SegmentError::Gone {
                 segment: self.label.clone(),
             });
         }
-        let epoch = role::enter(&Native, &self.words(role).epoch);
+        let epoch = role::enter(memory, &self.words(role).epoch);
         Ok(claim.with_epoch(epoch))
     }
 
@@ -320,6 +332,17 @@ impl Segment {
     /// # Errors
     /// [`SegmentError::System`].
     pub fn unlink(&self) -> Result<(), SegmentError> {
+        self.unlink_through(&Native)
+    }
+
+    /// [`unlink`](Self::unlink) with its accesses through another memory, for a harness.
+    ///
+    /// # Errors
+    /// As [`unlink`](Self::unlink).
+    pub fn unlink_through<M: Memory<Cells = Native>>(
+        &self,
+        memory: &M,
+    ) -> Result<(), SegmentError> {
         let Some(path) = &self.path else {
             return Ok(());
         };
@@ -335,7 +358,7 @@ impl Segment {
                 return Err(SegmentError::system(&self.label, "look up its name")(error));
             }
         }
-        role::retire(&Native, &self.header().retired);
+        role::retire(memory, &self.header().retired);
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(SegmentError::system(&self.label, "unlink it")(error))
@@ -347,9 +370,19 @@ impl Segment {
     /// One of the words that an application keeps beside the structure in the notes of `role`;
     /// `None` from [`NOTES`] on. New notes are zero.
     pub fn note(&self, role: Role, index: usize) -> Option<u64> {
+        self.note_through(&Native, role, index)
+    }
+
+    /// [`note`](Self::note) with its access through another memory, for a harness.
+    pub fn note_through<M: Memory<Cells = Native>>(
+        &self,
+        memory: &M,
+        role: Role,
+        index: usize,
+    ) -> Option<u64> {
         let note = self.words(role).notes.get(index)?;
         // Relaxed: what orders notes is the application's affair, through an index or a role.
-        Some(Native.load(note, LoadSite::NoteRead))
+        Some(memory.load(note, LoadSite::NoteRead))
     }
 
     /// Writes a word of the notes of `role`. Only the holder of the role should. What is
@@ -359,6 +392,20 @@ impl Segment {
     /// # Errors
     /// [`SegmentError::Size`] from [`NOTES`] on.
     pub fn set_note(&self, role: Role, index: usize, value: u64) -> Result<(), SegmentError> {
+        self.set_note_through(&Native, role, index, value)
+    }
+
+    /// [`set_note`](Self::set_note) with its access through another memory, for a harness.
+    ///
+    /// # Errors
+    /// As [`set_note`](Self::set_note).
+    pub fn set_note_through<M: Memory<Cells = Native>>(
+        &self,
+        memory: &M,
+        role: Role,
+        index: usize,
+        value: u64,
+    ) -> Result<(), SegmentError> {
         let Some(note) = self.words(role).notes.get(index) else {
             return Err(SegmentError::Size {
                 segment: self.label.clone(),
@@ -366,7 +413,7 @@ impl Segment {
             });
         };
         // Relaxed: as above.
-        Native.store(note, value, StoreSite::NoteWrite);
+        memory.store(note, value, StoreSite::NoteWrite);
         Ok(())
     }
 
