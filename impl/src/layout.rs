@@ -38,7 +38,7 @@
 //!
 //! For a seqlock or latch the writer is the producer. A latch has `slots` slots, a seqlock one;
 //! their `capacity` is 1. The locks of the roles cover byte 0 (producer, writer) and byte 1
-//! (consumer) of the file.
+//! (consumer) of the file, that of a removal byte 2.
 
 use core::mem::offset_of;
 

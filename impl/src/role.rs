@@ -12,8 +12,11 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -51,16 +54,19 @@ impl Role {
             Role::Consumer => 1,
         }
     }
+}
 
-    /// The lock itself. Open-file-description locks want a pid of zero.
-    const fn lock(self, kind: libc::c_int) -> libc::flock {
-        libc::flock {
-            l_type: kind as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: self.lock_byte(),
-            l_len: 1,
-            l_pid: 0,
-        }
+/// The byte whose lock is held while a segment's name is taken away.
+const REMOVAL_BYTE: libc::off_t = 2;
+
+/// A lock on one byte of the file. Open-file-description locks want a pid of zero.
+const fn byte_lock(byte: libc::off_t, kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
     }
 }
 
@@ -72,7 +78,7 @@ impl fmt::Display for Role {
 
 /// Whether any open file description but `file`'s own holds the role.
 pub(crate) fn is_held(file: &File, segment: &str, role: Role) -> Result<bool, SegmentError> {
-    let mut lock = role.lock(libc::F_WRLCK);
+    let mut lock = byte_lock(role.lock_byte(), libc::F_WRLCK);
     fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock))
         .map_err(SegmentError::system(segment, "ask who holds a role"))?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
@@ -98,19 +104,18 @@ pub fn is_retired<M: Memory>(memory: &M, retired: &WordOf<M>) -> bool {
     memory.load(retired, LoadSite::RetiredCheck) != 0
 }
 
-/// A role, held until this is dropped or the process dies.
+/// A locked byte of a segment, until this is dropped or the process dies.
 #[derive(Debug)]
-pub struct Claim {
+struct ByteLock {
     // An open file description of its own, which nobody else shares: it owns the lock.
     file: File,
-    segment: String,
-    role: Role,
-    epoch: u64,
+    byte: libc::off_t,
 }
 
-impl Claim {
-    /// Opens the file behind `file` anew and locks `role` on it, without waiting.
-    pub(crate) fn lock(file: &File, segment: &str, role: Role) -> Result<Claim, SegmentError> {
+impl ByteLock {
+    /// Opens the file behind `file` anew and locks the byte, without waiting. `None` if
+    /// somebody has it locked.
+    fn take(file: &File, segment: &str, byte: libc::off_t) -> Result<Option<Self>, SegmentError> {
         // The process's own descriptor directory reaches the very inode, also of a memfd and
         // also when the name was taken by another file meanwhile.
         let own = OpenOptions::new()
@@ -119,23 +124,78 @@ impl Claim {
             .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
             .map_err(SegmentError::system(
                 segment,
-                "open the segment anew through /proc/self/fd to lock a role",
+                "open the segment anew through /proc/self/fd to lock it",
             ))?;
-        match fcntl(
-            own.as_fd(),
-            FcntlArg::F_OFD_SETLK(&role.lock(libc::F_WRLCK)),
-        ) {
-            Ok(_) => Ok(Claim {
-                file: own,
+        let lock = byte_lock(byte, libc::F_WRLCK);
+        match fcntl(own.as_fd(), FcntlArg::F_OFD_SETLK(&lock)) {
+            Ok(_) => Ok(Some(ByteLock { file: own, byte })),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+            Err(error) => Err(SegmentError::system(segment, "lock it")(error)),
+        }
+    }
+}
+
+impl Drop for ByteLock {
+    fn drop(&mut self) {
+        // Explicitly, because a child that was forked meanwhile shares the description and
+        // would keep the lock alive. It cannot fail on a lock that we hold, and if it did,
+        // closing the file would free the lock all the same.
+        let lock = byte_lock(self.byte, libc::F_UNLCK);
+        let _ = fcntl(self.file.as_fd(), FcntlArg::F_OFD_SETLK(&lock));
+    }
+}
+
+/// The right to take a segment's name away. Whoever else removes the same segment waits for it,
+/// so that nobody removes a name that was given to another segment in between.
+#[derive(Debug)]
+pub(crate) struct Removal {
+    _lock: ByteLock,
+}
+
+impl Removal {
+    /// How long another process may take between two system calls of its own removal.
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    pub(crate) fn begin(file: &File, segment: &str) -> Result<Removal, SegmentError> {
+        let start = Instant::now();
+        loop {
+            if let Some(lock) = ByteLock::take(file, segment, REMOVAL_BYTE)? {
+                return Ok(Removal { _lock: lock });
+            }
+            if start.elapsed() > Self::PATIENCE {
+                return Err(SegmentError::system(
+                    segment,
+                    "remove it: another process began to and has not gone on for two seconds",
+                )(io::Error::from(io::ErrorKind::TimedOut)));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// A role, held until this is dropped or the process dies.
+#[derive(Debug)]
+pub struct Claim {
+    lock: ByteLock,
+    segment: String,
+    role: Role,
+    epoch: u64,
+}
+
+impl Claim {
+    /// Locks `role` of the segment behind `file`, without waiting.
+    pub(crate) fn lock(file: &File, segment: &str, role: Role) -> Result<Claim, SegmentError> {
+        match ByteLock::take(file, segment, role.lock_byte())? {
+            Some(lock) => Ok(Claim {
+                lock,
                 segment: segment.to_owned(),
                 role,
                 epoch: 0,
             }),
-            Err(Errno::EAGAIN | Errno::EACCES) => Err(SegmentError::Held {
+            None => Err(SegmentError::Held {
                 segment: segment.to_owned(),
                 role,
             }),
-            Err(error) => Err(SegmentError::system(segment, "lock a role")(error)),
         }
     }
 
@@ -157,7 +217,7 @@ impl Claim {
 
     /// Whether somebody else holds `role` of the same segment.
     pub(crate) fn is_held(&self, role: Role) -> Result<bool, SegmentError> {
-        is_held(&self.file, &self.segment, role)
+        is_held(&self.lock.file, &self.segment, role)
     }
 
     /// Refuses a claim of another role or another segment than `file`.
@@ -169,25 +229,13 @@ impl Claim {
             ))?;
             Ok::<_, SegmentError>((meta.dev(), meta.ino()))
         };
-        if self.role == role && of(&self.file)? == of(file)? {
+        if self.role == role && of(&self.lock.file)? == of(file)? {
             Ok(())
         } else {
             Err(SegmentError::Unclaimed {
                 needed: role.name(),
             })
         }
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // Explicitly, because a child that was forked meanwhile shares the description and
-        // would keep the role alive. It cannot fail on a lock that we hold, and if it did,
-        // closing the file below would free the lock all the same.
-        let _ = fcntl(
-            self.file.as_fd(),
-            FcntlArg::F_OFD_SETLK(&self.role.lock(libc::F_UNLCK)),
-        );
     }
 }
 

@@ -29,7 +29,7 @@ use nix::unistd::linkat;
 use crate::error::SegmentError;
 use crate::layout::{Expected, Fixed, Header, INITIAL_WORDS, NOTES, RoleWords};
 use crate::memory::{Memory, Native, Word};
-use crate::role::{self, Claim, Role, Watch};
+use crate::role::{self, Claim, Removal, Role, Watch};
 use crate::site::{LoadSite, StoreSite};
 
 /// Where named segments live: the directory behind POSIX `shm_open`.
@@ -308,7 +308,12 @@ impl Segment {
         let claim = Claim::lock(&self.file, &self.label, role)?;
         // Only under the lock do these answers last.
         let header = self.header();
-        if role::is_retired(memory, &header.retired) || !self.has_a_name()? {
+        let retired = role::is_retired(memory, &header.retired);
+        if retired {
+            // Whoever retired it may have died before it took the name away.
+            self.unlink_through(memory)?;
+        }
+        if retired || !self.has_a_name()? {
             return Err(SegmentError::Gone {
                 segment: self.label.clone(),
             });
@@ -346,6 +351,9 @@ impl Segment {
         let Some(path) = &self.path else {
             return Ok(());
         };
+        // Until it is dropped, nobody else takes this segment's name away, and no other segment
+        // can be given it: what the look finds is what is removed.
+        let _removal = Removal::begin(&self.file, &self.label)?;
         let ours = self
             .file
             .metadata()
@@ -358,6 +366,8 @@ impl Segment {
                 return Err(SegmentError::system(&self.label, "look up its name")(error));
             }
         }
+        // First retired, then unlinked: whoever dies between the two leaves a name that the
+        // next taker of a role finds retired, and removes.
         role::retire(memory, &self.header().retired);
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
