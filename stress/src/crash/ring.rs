@@ -1,0 +1,589 @@
+//! The ring: a producer or a consumer dies, its peer and its successor go on.
+
+use anyhow::{Context, Result, bail, ensure};
+use ringproof::memory::Memory;
+use ringproof::ring::{Consumer, Producer};
+use ringproof::site::StoreSite;
+use ringproof::{PopError, PushError, Ring, RingOptions, Role};
+
+use super::trial::{Trial, Victim};
+use super::{Case, attach};
+use crate::fault::Faulty;
+use crate::item::{Author, Item};
+
+/// What a ring is like before the victim comes.
+#[derive(Clone, Copy)]
+struct State {
+    name: &'static str,
+    slots: u64,
+    capacity: u64,
+    /// Items that went through it.
+    passed: u64,
+    /// Items that are in it.
+    live: u64,
+    closed: bool,
+}
+
+/// A ring whose capacity is not its number of slots, so that the two cannot be mixed up.
+const fn state(name: &'static str, passed: u64, live: u64) -> State {
+    State {
+        name,
+        slots: 8,
+        capacity: 6,
+        passed,
+        live,
+        closed: false,
+    }
+}
+
+const fn tiny(name: &'static str, live: u64) -> State {
+    State {
+        slots: 1,
+        capacity: 1,
+        ..state(name, 0, live)
+    }
+}
+
+const fn closed(name: &'static str, live: u64) -> State {
+    State {
+        closed: true,
+        ..state(name, 0, live)
+    }
+}
+
+/// For the producer: `wrap` writes the last slot and then the first.
+const PRODUCER_STATES: [State; 7] = [
+    state("empty", 0, 0),
+    state("one", 2, 1),
+    state("full", 1, 6),
+    state("wrap", 6, 1),
+    closed("closed", 2),
+    tiny("tiny-empty", 0),
+    tiny("tiny-full", 1),
+];
+
+/// For the consumer: `wrap` reads the last slot and then the first.
+const CONSUMER_STATES: [State; 8] = [
+    state("empty", 0, 0),
+    state("one", 2, 1),
+    state("full", 1, 6),
+    state("wrap", 6, 4),
+    closed("closed", 2),
+    closed("ended", 0),
+    tiny("tiny-empty", 0),
+    tiny("tiny-full", 1),
+];
+
+/// What a victim does.
+#[derive(Clone, Copy)]
+enum Operation {
+    Push,
+    PushSlice,
+    Chunk,
+    Close,
+    Pop,
+    PopSlice,
+    Peek,
+}
+
+const OPERATIONS: [(&str, Operation); 7] = [
+    ("ring/push", Operation::Push),
+    ("ring/push_slice", Operation::PushSlice),
+    ("ring/chunk", Operation::Chunk),
+    ("ring/close", Operation::Close),
+    ("ring/pop", Operation::Pop),
+    ("ring/pop_slice", Operation::PopSlice),
+    ("ring/peek", Operation::Peek),
+];
+
+/// How many single pushes or pops a victim tries.
+const SINGLES: u64 = 3;
+/// How many items a slice or a chunk has.
+const BATCH: u64 = 5;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (subject, operation) in OPERATIONS {
+        let consumes = operation.role() == Role::Consumer;
+        let states: &[State] = match operation.role() {
+            Role::Consumer => &CONSUMER_STATES,
+            _ => &PRODUCER_STATES,
+        };
+        for state in states {
+            cases.push(Case::new(subject, state.name, move |trial| {
+                if consumes {
+                    consumer_dies(trial, *state, operation)
+                } else {
+                    producer_dies(trial, *state, operation)
+                }
+            }));
+        }
+    }
+    cases
+}
+
+impl Operation {
+    const fn role(self) -> Role {
+        match self {
+            Operation::Push | Operation::PushSlice | Operation::Chunk | Operation::Close => {
+                Role::Producer
+            }
+            Operation::Pop | Operation::PopSlice | Operation::Peek => Role::Consumer,
+        }
+    }
+
+    /// By how many items each store of the victim's index moves it, one after the other, if the
+    /// victim lives: said from the specification, not observed.
+    fn steps(self, state: State) -> Vec<u64> {
+        let room = match self.role() {
+            Role::Consumer => state.live,
+            _ if state.closed => 0,
+            _ => state.capacity - state.live,
+        };
+        let steps = match self {
+            Operation::Push | Operation::Pop => vec![1; room.min(SINGLES) as usize],
+            Operation::PushSlice | Operation::PopSlice => vec![room.min(BATCH)],
+            // Half a chunk, rounded up.
+            Operation::Chunk => vec![room.min(BATCH).div_ceil(2)],
+            Operation::Close => vec![room.min(1)],
+            // Half of what was peeked at, then the rest.
+            Operation::Peek => {
+                let half = room.min(BATCH).div_ceil(2);
+                vec![half, room - half]
+            }
+        };
+        steps.into_iter().filter(|step| *step > 0).collect()
+    }
+}
+
+/// How far the first `count` of `steps` go.
+fn reach(steps: &[u64], count: usize) -> Result<u64> {
+    ensure!(
+        count <= steps.len(),
+        "the victim stored its index {count} times, the operation allows {}",
+        steps.len()
+    );
+    Ok(steps[..count].iter().sum())
+}
+
+/// A ring in `state`, with both ends.
+fn furnish<'r>(
+    trial: &Trial<'_>,
+    ring: &'r Ring<Item>,
+    state: State,
+) -> Result<(ringproof::Producer<'r, Item>, ringproof::Consumer<'r, Item>)> {
+    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    for position in 0..first(trial, state) + state.live {
+        producer.push(trial.item(Author::Setup, position))?;
+        if position < first(trial, state) {
+            consumer.pop()?;
+        }
+    }
+    if state.closed {
+        producer.close();
+    }
+    Ok((producer, consumer))
+}
+
+/// The position of the oldest live item: some laps, as many as the seed says, and what the
+/// state says.
+fn first(trial: &Trial<'_>, state: State) -> u64 {
+    state.passed + trial.seed() % 4 * state.slots
+}
+
+fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Result<()> {
+    let options = RingOptions::new(state.capacity).slots(state.slots);
+    let ring = Ring::<Item>::anonymous(&options)?;
+    let (producer, mut survivor) = furnish(trial, &ring, state)?;
+    // The victim takes its place.
+    drop(producer);
+    let written = survivor.position() + state.live;
+
+    let death = trial.victim(|victim| {
+        let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
+        let claim = ring.claim_through(&victim.memory(), Role::Producer)?;
+        let parts = ring.parts()?;
+        let memory = victim.memory().with_index(parts.write_index);
+        // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
+        let mut producer = unsafe { Producer::new(parts, memory, Some(claim)) };
+        produce(&mut producer, victim, operation)
+    })?;
+
+    // What took effect before the death is decided by which accesses were made.
+    let steps = operation.steps(state);
+    let published = death.count(StoreSite::RingPublish);
+    let committed = written + reach(&steps, published)?;
+    let ends = state.closed || death.count(StoreSite::RingEnd) > 0;
+    if !death.killed {
+        ensure!(published == steps.len(), "{published} commits of {steps:?}");
+        let closes = matches!(operation, Operation::Close);
+        ensure!(ends == (state.closed || closes), "closed: {ends}");
+    }
+    if let Some(told) = death.committed() {
+        ensure!(
+            told <= committed,
+            "a push up to position {told} returned, but only {committed} took effect"
+        );
+    }
+    let author = |position| {
+        if position < written {
+            Author::Setup
+        } else if position < committed {
+            Author::Victim
+        } else {
+            Author::Successor
+        }
+    };
+    let expected = |position| trial.item(author(position), position);
+
+    // The survivor goes on while there is no producer,
+    if survivor.position() < committed {
+        take(&mut survivor, &expected)?;
+    }
+    // and then there is a successor, who finds exactly that.
+    let claim = trial.succeed(&death, &ring, Role::Producer, 1)?;
+    let parts = ring.parts()?;
+    let memory = trial.successor_memory(parts.write_index);
+    // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
+    let mut successor = unsafe { Producer::new(parts, memory, Some(claim)) };
+    ensure!(
+        successor.position() == committed,
+        "the successor starts at position {}, the victim committed up to {committed}",
+        successor.position()
+    );
+    ensure!(
+        successor.is_closed() == ends,
+        "the ring is closed for the successor: {}, it was closed: {ends}",
+        successor.is_closed()
+    );
+    if ends {
+        let refused = successor.push(expected(committed));
+        ensure!(
+            refused == Err(PushError::Closed),
+            "a push to a closed ring: {refused:?}"
+        );
+    } else {
+        go_on(&mut successor, &mut survivor, &expected)?;
+        successor.close();
+    }
+    finish(&mut survivor, successor.position(), &expected)
+}
+
+fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Result<()> {
+    let options = RingOptions::new(state.capacity).slots(state.slots);
+    let ring = Ring::<Item>::anonymous(&options)?;
+    let (mut survivor, consumer) = furnish(trial, &ring, state)?;
+    // The victim takes its place.
+    drop(consumer);
+    let written = survivor.position();
+    let read = written - state.live;
+
+    let death = trial.victim(|victim| {
+        let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
+        let claim = ring.claim_through(&victim.memory(), Role::Consumer)?;
+        let parts = ring.parts()?;
+        let memory = victim.memory().with_index(parts.read_index);
+        // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
+        let mut consumer = unsafe { Consumer::new(parts, memory, Some(claim)) };
+        consume(&mut consumer, victim, operation)
+    })?;
+
+    // What took effect before the death is decided by which accesses were made.
+    let steps = operation.steps(state);
+    let freed = death.count(StoreSite::RingFree);
+    let released = read + reach(&steps, freed)?;
+    if !death.killed {
+        ensure!(freed == steps.len(), "{freed} releases of {steps:?}");
+    }
+    let expected = |position| {
+        let author = if position < written {
+            Author::Setup
+        } else {
+            Author::Survivor
+        };
+        trial.item(author, position)
+    };
+
+    let taken = death.taken();
+    for (place, (position, item)) in taken.iter().enumerate() {
+        ensure!(
+            *position == read + place as u64 && *item == expected(*position),
+            "the victim's delivery {place} was {item:?} at position {position}, expected {:?}",
+            expected(read + place as u64)
+        );
+    }
+    let delivered = read + taken.len() as u64;
+    match operation {
+        // At least once: nothing is released that was not delivered.
+        Operation::Peek => ensure!(
+            delivered >= released,
+            "released up to position {released}, but delivered only up to {delivered}: \
+             item {delivered} is lost"
+        ),
+        // At most once: nothing is delivered that was not released, and what is lost with the
+        // victim was in its hands.
+        _ => {
+            let last = freed.checked_sub(1).map_or(0, |last| steps[last]);
+            ensure!(
+                delivered <= released && released <= delivered + last,
+                "delivered up to position {delivered}, released up to {released}, \
+                 {last} items in the last call"
+            );
+        }
+    }
+
+    // The survivor goes on while there is no consumer: it has exactly the room that was freed.
+    let room = state.capacity - (written - released);
+    let mut pushed = 0;
+    let refused = loop {
+        match survivor.push(expected(written + pushed)) {
+            Ok(()) => pushed += 1,
+            Err(refused) => break refused,
+        }
+        ensure!(pushed <= room, "room for more than {room} items");
+    };
+    let (wanted, why) = match state.closed {
+        true => (0, PushError::Closed),
+        false => (room, PushError::Full),
+    };
+    ensure!(
+        pushed == wanted && refused == why,
+        "the survivor pushed {pushed} items, then {refused:?}; expected {wanted}, then {why:?}"
+    );
+
+    // Then there is a successor, who finds exactly what was not released.
+    let claim = trial.succeed(&death, &ring, Role::Consumer, 1)?;
+    let parts = ring.parts()?;
+    let memory = trial.successor_memory(parts.read_index);
+    // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
+    let mut successor = unsafe { Consumer::new(parts, memory, Some(claim)) };
+    ensure!(
+        successor.position() == released,
+        "the successor starts at position {}, the victim released up to {released}",
+        successor.position()
+    );
+    if !state.closed {
+        go_on(&mut survivor, &mut successor, &expected)?;
+        survivor.close();
+    }
+    finish(&mut successor, survivor.position(), &expected)
+}
+
+/// What a victim that produces does.
+fn produce(
+    producer: &mut Producer<'_, Item, Faulty<'_>>,
+    victim: &Victim<'_>,
+    operation: Operation,
+) -> Result<()> {
+    let start = producer.position();
+    match operation {
+        Operation::Push => {
+            for sequence in start..start + SINGLES {
+                if refusal(producer.push(victim.item(sequence)))?.is_none() {
+                    break;
+                }
+                victim.committed(sequence + 1);
+            }
+        }
+        Operation::PushSlice => {
+            let items: Vec<_> = (start..start + BATCH).map(|s| victim.item(s)).collect();
+            if let Some(count) = refusal(producer.push_slice(&items))? {
+                victim.committed(start + count as u64);
+            }
+        }
+        Operation::Chunk => {
+            let Some(mut chunk) = refusal(producer.reserve(BATCH as usize))? else {
+                return Ok(());
+            };
+            let len = chunk.len();
+            for index in 0..len {
+                let item = victim.item(start + index as u64);
+                chunk.set(index, item)?;
+                ensure!(
+                    chunk.get(index) == Some(item),
+                    "slot {index} reads otherwise"
+                );
+            }
+            let half = len.div_ceil(2);
+            chunk.commit(half)?;
+            victim.committed(start + half as u64);
+            // And one that is written and not committed.
+            if let Some(mut chunk) = refusal(producer.reserve(1))? {
+                chunk.set(0, victim.item(u64::MAX))?;
+            }
+        }
+        Operation::Close => {
+            if refusal(producer.push(victim.item(start)))?.is_some() {
+                victim.committed(start + 1);
+            }
+            producer.close();
+        }
+        Operation::Pop | Operation::PopSlice | Operation::Peek => {
+            bail!("a producer cannot consume")
+        }
+    }
+    Ok(())
+}
+
+/// `None` if the ring takes no more.
+fn refusal<R>(outcome: Result<R, PushError>) -> Result<Option<R>> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(PushError::Full | PushError::Closed) => Ok(None),
+        Err(corrupt) => Err(corrupt).context("the victim's push"),
+    }
+}
+
+/// What a victim that consumes does.
+fn consume(
+    consumer: &mut Consumer<'_, Item, Faulty<'_>>,
+    victim: &Victim<'_>,
+    operation: Operation,
+) -> Result<()> {
+    let start = consumer.position();
+    match operation {
+        Operation::Pop => {
+            for position in start..start + SINGLES {
+                let Some(item) = lack(consumer.pop())? else {
+                    break;
+                };
+                victim.took(position, item);
+            }
+        }
+        Operation::PopSlice => {
+            let mut items = [bytemuck::Zeroable::zeroed(); BATCH as usize];
+            if let Some(count) = lack(consumer.pop_slice(&mut items))? {
+                for (position, item) in (start..).zip(&items[..count]) {
+                    victim.took(position, *item);
+                }
+            }
+        }
+        Operation::Peek => {
+            let mut delivered = start;
+            for half in [true, false] {
+                let Some(chunk) = lack(consumer.peek(BATCH as usize))? else {
+                    break;
+                };
+                // Those that the first chunk did not release are delivered once.
+                let known = delivered - chunk.position();
+                for (index, position) in (0..chunk.len()).zip(chunk.position()..) {
+                    let item = chunk.get(index).context("no such item in the chunk")?;
+                    if index as u64 >= known {
+                        victim.took(position, item);
+                        delivered += 1;
+                    }
+                }
+                if half {
+                    let count = chunk.len().div_ceil(2);
+                    chunk.release(count)?;
+                } else {
+                    chunk.release_all();
+                }
+            }
+        }
+        Operation::Push | Operation::PushSlice | Operation::Chunk | Operation::Close => {
+            bail!("a consumer cannot produce")
+        }
+    }
+    Ok(())
+}
+
+/// `None` if the ring has no more.
+fn lack<R>(outcome: Result<R, PopError>) -> Result<Option<R>> {
+    match outcome {
+        Ok(done) => Ok(Some(done)),
+        Err(PopError::Empty | PopError::Ended) => Ok(None),
+        Err(corrupt) => Err(corrupt).context("the victim's pop"),
+    }
+}
+
+/// Takes the next item, which must be there and the right one.
+fn take<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let position = consumer.position();
+    let found = consumer
+        .pop()
+        .with_context(|| format!("at position {position}, expected {:?}", expected(position)))?;
+    ensure!(
+        found == expected(position),
+        "at position {position}: expected {:?}, found {found:?}",
+        expected(position)
+    );
+    Ok(())
+}
+
+/// Both ends live again and pass on items for two laps, one by one and in batches, from full to
+/// empty.
+fn go_on<M: Memory, N: Memory>(
+    producer: &mut Producer<'_, Item, M>,
+    consumer: &mut Consumer<'_, Item, N>,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let capacity = producer.capacity();
+    let end = producer.position() + 2 * capacity + 1;
+    while producer.position() < end {
+        let full = consumer.position() + capacity;
+        let (one, rest) = (producer.position(), producer.position() + 1);
+        if one < full {
+            producer
+                .push(expected(one))
+                .context("a push into a free slot")?;
+        }
+        if rest < full {
+            let items: Vec<_> = (rest..full).map(expected).collect();
+            let count = producer
+                .push_slice(&items)
+                .context("a slice into free slots")?;
+            ensure!(
+                count == items.len(),
+                "{count} of {} items found room",
+                items.len()
+            );
+        }
+        let more = producer.push(expected(full));
+        ensure!(more == Err(PushError::Full), "a full ring answers {more:?}");
+        take(consumer, expected)?;
+        while consumer.position() < full {
+            let chunk = consumer.peek(3).context("a look at committed items")?;
+            for (index, position) in (0..chunk.len()).zip(chunk.position()..) {
+                ensure!(
+                    chunk.get(index) == Some(expected(position)),
+                    "at position {position}: expected {:?}, found {:?}",
+                    expected(position),
+                    chunk.get(index)
+                );
+            }
+            chunk.release_all();
+        }
+        let more = consumer.pop();
+        ensure!(
+            more == Err(PopError::Empty),
+            "an empty ring answers {more:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Takes what is left of a ring that was closed at position `end`.
+fn finish<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    end: u64,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    for _ in 0..=consumer.capacity() {
+        let position = consumer.position();
+        match consumer.pop() {
+            Ok(found) => ensure!(
+                found == expected(position),
+                "at position {position}: expected {:?}, found {found:?}",
+                expected(position)
+            ),
+            Err(PopError::Ended) if position == end => return Ok(()),
+            Err(PopError::Ended) => bail!("the ring ends at position {position}, not at {end}"),
+            Err(other) => bail!("at position {position} of a closed ring: {other}"),
+        }
+    }
+    bail!("a closed ring does not end")
+}

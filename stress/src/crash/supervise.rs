@@ -1,0 +1,461 @@
+//! Spreads the cases over worker processes, watches that each makes progress, and turns what
+//! they tell into rows.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+use ringproof::site::Site;
+use ringproof_record::Record;
+
+use super::trial::Setting;
+use super::{Address, Case, cases, work};
+use crate::dying::Side;
+use crate::fault::Fault;
+use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation, wait_readable};
+use crate::shm::Prefix;
+
+const LAYER: &str = "crash";
+
+/// How long a worker may say nothing: longer than it waits for a victim, so that it is the one
+/// who reports that.
+const SILENCE: Duration = Duration::from_secs(10);
+const SHORT_SILENCE: Duration = Duration::from_secs(1);
+
+/// What to run.
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    pub(crate) only: Option<Address>,
+    pub(crate) plant: Option<Fault>,
+}
+
+/// What one worker runs.
+struct Job {
+    fault: Option<Fault>,
+    /// Indices of cases.
+    cases: Vec<usize>,
+}
+
+/// What came of it.
+#[derive(Default)]
+struct Outcome {
+    /// Runs in which nobody was killed.
+    lived: u64,
+    /// Kills judged and found right, by site and side.
+    killed: BTreeMap<(String, String), u64>,
+    violations: Vec<Violation>,
+}
+
+impl Outcome {
+    fn kills(&self) -> u64 {
+        self.killed.values().sum()
+    }
+}
+
+/// A job that is under way.
+struct Running {
+    job: usize,
+    child: Child,
+    outcome: Outcome,
+    /// What it told last that it tries.
+    trying: String,
+    heard: Instant,
+}
+
+/// Runs the layer; the rows, in an order that depends on nothing.
+pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
+    let start = Instant::now();
+    let alone = SingleThreaded::check()?;
+    let interrupts = Interrupts::catch()?;
+    let prefix = Prefix::new("crash");
+    let cases = cases();
+    let jobs = jobs(options, &cases);
+    let mut outcomes = run_jobs(options, &cases, &jobs, alone, &interrupts, &prefix)?;
+
+    let kills: u64 = outcomes.iter().map(Outcome::kills).sum();
+    let seconds = start.elapsed().as_secs_f64();
+    eprintln!(
+        "crash: {kills} kills in {seconds:.1} s, {:.0} a second",
+        kills as f64 / seconds
+    );
+
+    let mut rows = Vec::new();
+    // The planted faults are the last jobs.
+    let plain = jobs.iter().take_while(|job| job.fault == options.plant);
+    let planted = outcomes.split_off(plain.count());
+    let all = options.only.is_none() && options.plant.is_none();
+    rows.extend(site_rows(options, &outcomes, all));
+    rows.extend(subject_rows(options, &cases, &jobs, &outcomes));
+    let faults = jobs[outcomes.len()..].iter().filter_map(|job| job.fault);
+    rows.extend(
+        faults
+            .zip(&planted)
+            .map(|(fault, outcome)| fault_row(options, fault, outcome)),
+    );
+    rows.push(prefix.judge(LAYER)?.repeat(command(options, None)));
+    Ok(rows)
+}
+
+/// One job for each case, and one for each planted fault.
+fn jobs(options: &Options, cases: &[Case]) -> Vec<Job> {
+    let concerns = |fault: Fault, case: &Case| fault.subjects().contains(&case.subject);
+    let chosen = |case: &Case| {
+        (options.only.as_ref()).is_none_or(|only| only.covers(case))
+            && (options.plant).is_none_or(|fault| concerns(fault, case))
+    };
+    let mut jobs: Vec<_> = (0..cases.len())
+        .filter(|index| chosen(&cases[*index]))
+        .map(|index| Job {
+            fault: options.plant,
+            cases: vec![index],
+        })
+        .collect();
+    if options.only.is_none() && options.plant.is_none() {
+        jobs.extend(Fault::value_variants().iter().map(|fault| {
+            Job {
+                fault: Some(*fault),
+                cases: (0..cases.len())
+                    .filter(|index| concerns(*fault, &cases[*index]))
+                    .collect(),
+            }
+        }));
+    }
+    jobs
+}
+
+fn run_jobs(
+    options: &Options,
+    cases: &[Case],
+    jobs: &[Job],
+    alone: SingleThreaded,
+    interrupts: &Interrupts,
+    prefix: &Prefix,
+) -> Result<Vec<Outcome>> {
+    let width = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut outcomes: Vec<Outcome> = jobs.iter().map(|_| Outcome::default()).collect();
+    let mut waiting = 0..jobs.len();
+    let mut running: Vec<Running> = Vec::new();
+    loop {
+        while running.len() < width {
+            let Some(job) = waiting.next() else {
+                break;
+            };
+            let child = start(options, cases, &jobs[job], job, alone, prefix)?;
+            running.push(Running {
+                job,
+                child,
+                outcome: Outcome::default(),
+                trying: "its start".to_owned(),
+                heard: Instant::now(),
+            });
+        }
+        if running.is_empty() {
+            return Ok(outcomes);
+        }
+        let silence = |running: &Running| match jobs[running.job].fault {
+            // It hangs as soon as somebody was killed.
+            Some(Fault::SurvivorHangs) if running.outcome.lived > 0 => SHORT_SILENCE,
+            _ => SILENCE,
+        };
+        let deadlines = running
+            .iter()
+            .map(|running| running.heard + silence(running));
+        let deadline = deadlines.min().unwrap_or_else(Instant::now);
+        let mut files = vec![interrupts.as_fd()];
+        files.extend(running.iter().map(|running| running.child.as_fd()));
+        wait_readable(&files, deadline)?;
+        interrupts.check()?;
+
+        let mut still = Vec::new();
+        for mut worker in running {
+            let silence = silence(&worker);
+            if worker.listen(silence)? {
+                still.push(worker);
+            } else {
+                progress(&jobs[worker.job], cases, &worker.outcome);
+                outcomes[worker.job] = worker.outcome;
+            }
+        }
+        running = still;
+    }
+}
+
+fn start(
+    options: &Options,
+    cases: &[Case],
+    job: &Job,
+    number: usize,
+    alone: SingleThreaded,
+    prefix: &Prefix,
+) -> Result<Child> {
+    Child::fork("a worker".to_owned(), alone, |ledger| {
+        let names = format!("{prefix}{number}-");
+        let setting = Setting {
+            alone,
+            seed: options.seed,
+            fault: job.fault,
+            prefix: &names,
+        };
+        let chosen: Vec<_> = job.cases.iter().map(|index| &cases[*index]).collect();
+        // A fault that was planted to be caught needs to be caught once.
+        let thorough = job.fault.is_none();
+        work(&setting, &chosen, options.only.as_ref(), thorough, ledger);
+        Ok(())
+    })
+}
+
+impl Running {
+    /// Takes in what the worker told; false when it is over.
+    fn listen(&mut self, silence: Duration) -> Result<bool> {
+        let Some(notes) = self.child.hear()? else {
+            // It ended without saying so.
+            self.give_up("its process died");
+            return Ok(false);
+        };
+        if !notes.is_empty() {
+            self.heard = Instant::now();
+        } else if self.heard.elapsed() >= silence {
+            self.give_up(&format!(
+                "no sign of life for {} s: the survivor or the successor hangs",
+                silence.as_secs_f64()
+            ));
+            return Ok(false);
+        }
+        for note in notes {
+            match note {
+                Note::Trying(address) => self.trying = address,
+                Note::Lived => self.outcome.lived += 1,
+                Note::Killed { site, side } => {
+                    *self.outcome.killed.entry((site, side)).or_default() += 1;
+                }
+                Note::Violation(violation) => self.outcome.violations.push(violation),
+                Note::Failed(error) => {
+                    self.give_up(&error);
+                    return Ok(false);
+                }
+                Note::Done => {
+                    self.child.reap(Instant::now() + SILENCE)?;
+                    return Ok(false);
+                }
+                Note::Committed(_) | Note::Took(..) | Note::Trace(_) => {
+                    bail!("a worker told what only a victim tells")
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The end of a worker that did not come to its own.
+    fn give_up(&mut self, why: &str) {
+        let address = self.trying.clone();
+        self.outcome.violations.push(Violation {
+            what: format!("{address}: {why}"),
+            address,
+            site: None,
+            side: None,
+        });
+    }
+}
+
+/// One line about a job that is over.
+fn progress(job: &Job, cases: &[Case], outcome: &Outcome) {
+    let what = match (job.fault, &job.cases[..]) {
+        (Some(fault), _) => format!("planted fault: {}", fault.describe()),
+        (None, [case, ..]) => format!("{} in state `{}`", cases[*case].subject, cases[*case].state),
+        (None, []) => String::new(),
+    };
+    eprintln!("crash: {what}: {} kills", outcome.kills());
+    for violation in &outcome.violations {
+        eprintln!("crash:   {}", violation.what);
+    }
+}
+
+fn command(options: &Options, only: Option<&str>) -> String {
+    let mut command = format!(
+        "cargo run -p ringproof-stress -- crash --seed {}",
+        options.seed
+    );
+    if let Some(only) = only {
+        command += &format!(" --only {only}");
+    }
+    if let Some(name) = options.plant.and_then(|fault| fault.to_possible_value()) {
+        command += &format!(" --plant {}", name.get_name());
+    }
+    command
+}
+
+fn failed(options: &Options, subject: &str, check: &str, violation: &Violation) -> Record {
+    Record::failed(LAYER, subject, check, &violation.what)
+        .repeat(command(options, Some(&violation.address)))
+}
+
+/// Two rows for each site: how often somebody was killed before and after it. A site that
+/// nobody was killed at has failed if all were to be tried.
+fn site_rows(options: &Options, outcomes: &[Outcome], all: bool) -> Vec<Record> {
+    let mut rows = Vec::new();
+    for site in Site::all() {
+        for side in Side::BOTH {
+            let (name, side) = (site.info().name, side.name());
+            let check = format!("crash {side}");
+            let key = (name.to_owned(), side.to_owned());
+            let kills: u64 = outcomes.iter().filter_map(|o| o.killed.get(&key)).sum();
+            let mut violations = outcomes.iter().flat_map(|outcome| &outcome.violations);
+            let broken = violations
+                .find(|v| v.site.as_deref() == Some(name) && v.side.as_deref() == Some(side));
+            rows.push(match broken {
+                Some(violation) => failed(options, name, &check, violation),
+                None if kills > 0 => Record::passed(LAYER, name, check)
+                    .count(kills, "kills")
+                    .repeat(command(options, None)),
+                None if all => Record::failed(
+                    LAYER,
+                    name,
+                    check,
+                    "no operation that this layer runs makes an access at this site",
+                )
+                .repeat(command(options, None)),
+                None => continue,
+            });
+        }
+    }
+    rows
+}
+
+/// Two rows for each operation: all its runs without a death, and all with one.
+fn subject_rows(
+    options: &Options,
+    cases: &[Case],
+    jobs: &[Job],
+    outcomes: &[Outcome],
+) -> Vec<Record> {
+    let mut rows = Vec::new();
+    for subject in super::subjects() {
+        let of_subject: Vec<_> = (jobs.iter().zip(outcomes))
+            .filter(|(job, _)| job.cases.iter().any(|case| cases[*case].subject == subject))
+            .map(|(_, outcome)| outcome)
+            .collect();
+        if of_subject.is_empty() {
+            continue;
+        }
+        let lived = of_subject.iter().map(|outcome| outcome.lived).sum();
+        let kills = of_subject.iter().map(|outcome| outcome.kills()).sum();
+        let checks = [
+            ("no crash", lived, "runs", false),
+            ("crash at every access", kills, "kills", true),
+        ];
+        for (check, count, unit, with_death) in checks {
+            let mut violations = of_subject.iter().flat_map(|outcome| &outcome.violations);
+            // One without a site and without a run that succeeded before it is of the first
+            // kind; what hangs is counted with the deaths.
+            let broken = violations.find(|violation| {
+                let death = violation.site.is_some() || violation.address.matches(':').count() > 1;
+                death == with_death
+            });
+            let only = options
+                .only
+                .as_ref()
+                .map_or(subject.to_owned(), Address::to_string);
+            let row = match broken {
+                Some(violation) => failed(options, subject, check, violation),
+                None => Record::passed(LAYER, subject, check).repeat(command(options, Some(&only))),
+            };
+            rows.push(row.count(count, unit));
+        }
+    }
+    rows
+}
+
+/// A planted fault passes when it was caught.
+fn fault_row(options: &Options, fault: Fault, outcome: &Outcome) -> Record {
+    let subject = fault.subjects().first().copied().unwrap_or_default();
+    let check = format!("planted fault: {}", fault.describe());
+    let runs = outcome.lived + outcome.kills() + outcome.violations.len() as u64;
+    let planted = Options {
+        seed: options.seed,
+        only: None,
+        plant: Some(fault),
+    };
+    match outcome.violations.first() {
+        Some(violation) => Record::passed(LAYER, subject, check)
+            .repeat(command(&planted, Some(&violation.address))),
+        None => Record::failed(LAYER, subject, check, "the planted fault was not noticed")
+            .repeat(command(&planted, None)),
+    }
+    .count(runs, "runs until caught")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringproof_record::Verdict;
+
+    const OPTIONS: Options = Options {
+        seed: 4,
+        only: None,
+        plant: None,
+    };
+
+    fn killed(site: &str, side: &str) -> Outcome {
+        let mut outcome = Outcome::default();
+        (outcome.killed).insert((site.to_owned(), side.to_owned()), 3);
+        outcome
+    }
+
+    #[test]
+    fn a_site_that_nobody_died_at_has_failed() {
+        let rows = site_rows(&OPTIONS, &[killed("RingPublish", "after")], true);
+        assert_eq!(rows.len(), 2 * Site::all().count());
+        let (passed, failed): (Vec<_>, Vec<_>) =
+            (rows.iter()).partition(|row| row.verdict == Verdict::Passed);
+        assert_eq!(failed.len(), rows.len() - 1);
+        assert_eq!(
+            (passed[0].subject.as_str(), passed[0].count),
+            ("RingPublish", Some(3))
+        );
+        assert_eq!(passed[0].check, "crash after");
+    }
+
+    #[test]
+    fn a_violation_fails_its_site_and_its_operation() {
+        let mut outcome = killed("RingPublish", "after");
+        outcome.violations.push(Violation {
+            address: "ring/push:full:2:after".to_owned(),
+            site: Some("RingPublish".to_owned()),
+            side: Some("after".to_owned()),
+            what: "all is lost".to_owned(),
+        });
+        let cases = cases();
+        let jobs = jobs(&OPTIONS, &cases);
+        let mut outcomes: Vec<_> = jobs.iter().map(|_| Outcome::default()).collect();
+        outcomes[2] = outcome;
+        let mut rows = site_rows(&OPTIONS, &outcomes, false);
+        rows.extend(subject_rows(&OPTIONS, &cases, &jobs, &outcomes));
+        let failed: Vec<_> = (rows.iter())
+            .filter(|row| row.verdict == Verdict::Failed)
+            .collect();
+        let what: Vec<_> = (failed.iter())
+            .map(|row| (row.subject.as_str(), row.check.as_str()))
+            .collect();
+        assert_eq!(
+            what,
+            [
+                ("RingPublish", "crash after"),
+                ("ring/push", "crash at every access")
+            ]
+        );
+        for row in failed {
+            assert_eq!(row.reason.as_deref(), Some("all is lost"));
+            let repeat = row.repeat.as_deref().unwrap();
+            assert!(repeat.ends_with("crash --seed 4 --only ring/push:full:2:after"));
+        }
+    }
+
+    #[test]
+    fn a_planted_fault_that_nobody_notices_has_failed() {
+        let row = fault_row(&OPTIONS, Fault::PublishFirst, &Outcome::default());
+        assert_eq!(row.verdict, Verdict::Failed);
+        assert!(row.repeat.unwrap().ends_with("--plant publish-first"));
+    }
+}

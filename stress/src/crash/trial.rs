@@ -1,0 +1,288 @@
+//! One run of a scenario: a victim that dies at one point, or lives, and what it left behind.
+
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use ringproof::memory::Word;
+use ringproof::site::{Site, StoreSite};
+use ringproof::{Claim, Role, Segment};
+
+use crate::dying::{Ending, Plan, Point};
+use crate::fault::{Fault, Faulty, Party};
+use crate::item::{Author, Item};
+use crate::process::{Child, Ledger, Note, SingleThreaded};
+
+/// How long a victim may take to die, unless the planted fault is that it does not.
+const PATIENCE: Duration = Duration::from_secs(5);
+const SHORT_PATIENCE: Duration = Duration::from_millis(200);
+
+/// What all runs have in common.
+pub(crate) struct Setting<'a> {
+    pub(crate) alone: SingleThreaded,
+    pub(crate) seed: u64,
+    pub(crate) fault: Option<Fault>,
+    /// What every name in /dev/shm starts with.
+    pub(crate) prefix: &'a str,
+}
+
+/// One run of a scenario.
+pub(crate) struct Trial<'a> {
+    setting: &'a Setting<'a>,
+    /// Where the victim dies, and the accesses it makes when it lives. `None`: it lives.
+    death: Option<(Point, &'a [Site])>,
+    trace: OnceCell<Vec<Site>>,
+    immortal: Plan,
+}
+
+impl<'a> Trial<'a> {
+    pub(crate) fn new(setting: &'a Setting<'a>, death: Option<(Point, &'a [Site])>) -> Self {
+        Trial {
+            setting,
+            death,
+            trace: OnceCell::new(),
+            immortal: Plan::immortal(),
+        }
+    }
+
+    /// The accesses of a victim that lived.
+    pub(crate) fn into_trace(self) -> Vec<Site> {
+        self.trace.into_inner().unwrap_or_default()
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.setting.seed
+    }
+
+    pub(crate) fn item(&self, author: Author, sequence: u64) -> Item {
+        Item::of(self.setting.seed, author, sequence)
+    }
+
+    pub(crate) fn has(&self, fault: Fault) -> bool {
+        self.setting.fault == Some(fault)
+    }
+
+    /// A name for a segment that nobody else uses, gone with the run.
+    pub(crate) fn name(&self) -> Name {
+        Name(format!("{}trial", self.setting.prefix))
+    }
+
+    /// Runs `body` in a process of its own until it dies at this run's point, or to its end if
+    /// it has none.
+    pub(crate) fn victim(&self, body: impl FnOnce(&Victim<'_>) -> Result<()>) -> Result<Death> {
+        let point = self.death.map(|(point, _)| point);
+        let (ending, patience) = match self.setting.fault {
+            Some(Fault::VictimHangs) if point.is_some() => (Ending::Hang, SHORT_PATIENCE),
+            Some(Fault::VictimSurvives) => (Ending::Survive, PATIENCE),
+            _ => (Ending::Kill, PATIENCE),
+        };
+        let fault = self.setting.fault.filter(|f| f.party() == Party::Victim);
+        let (notes, trace) = self.process(point, ending, patience, fault, body)?;
+        if self.has(Fault::SurvivorHangs) && point.is_some() {
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+        let made = match (self.death, trace) {
+            (None, Some(trace)) => {
+                let made = trace.clone();
+                ensure!(self.trace.set(trace).is_ok(), "two victims in one run");
+                made
+            }
+            (None, None) => bail!("the victim died, although it had nothing to die of"),
+            (Some((point, _)), Some(_)) => {
+                bail!("the victim was to die {point}, but went on to its end")
+            }
+            (Some((point, trace)), None) => point.made(trace).to_vec(),
+        };
+        Ok(Death {
+            killed: point.is_some(),
+            made,
+            notes,
+        })
+    }
+
+    /// Runs `body` in a process of its own until it dies at `point`, before the run proper:
+    /// to have a structure that somebody left in the middle of something.
+    pub(crate) fn earlier(
+        &self,
+        point: Point,
+        body: impl FnOnce(&Victim<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (_, trace) = self.process(Some(point), Ending::Kill, PATIENCE, None, body)?;
+        ensure!(
+            trace.is_none(),
+            "an earlier victim was to die {point}, but went on to its end"
+        );
+        Ok(())
+    }
+
+    /// What a process told, and its trace if it came to its end.
+    fn process(
+        &self,
+        point: Option<Point>,
+        ending: Ending,
+        patience: Duration,
+        fault: Option<Fault>,
+        body: impl FnOnce(&Victim<'_>) -> Result<()>,
+    ) -> Result<(Vec<Note>, Option<Vec<Site>>)> {
+        let what = match point {
+            Some(point) => format!("the victim that is to die {point}"),
+            None => "the victim that is to live".to_owned(),
+        };
+        let child = Child::fork(what, self.setting.alone, |ledger| {
+            let plan = Plan::new(point, ending);
+            let victim = Victim {
+                plan: &plan,
+                ledger,
+                fault,
+                seed: self.setting.seed,
+            };
+            body(&victim)?;
+            if let (Some(point), Some(site)) = (point, plan.astray()) {
+                bail!(
+                    "access {} is at {site} in this run and was at {} in the first",
+                    point.number,
+                    point.site
+                );
+            }
+            let names = plan.trace().iter().map(Site::to_string).collect();
+            ledger.note(&Note::Trace(names));
+            Ok(())
+        })?;
+        let mut notes = child.wait(patience)?;
+        if let Some(Note::Failed(error)) = notes.last() {
+            bail!("the victim failed: {error}");
+        }
+        if notes.last() != Some(&Note::Done) {
+            return Ok((notes, None));
+        }
+        notes.pop();
+        let Some(Note::Trace(names)) = notes.pop() else {
+            bail!("a victim that lived told no trace");
+        };
+        let trace = names.iter().map(|name| {
+            Site::named(name).with_context(|| format!("the victim passed an unknown site {name}"))
+        });
+        Ok((notes, Some(trace.collect::<Result<_>>()?)))
+    }
+
+    /// Takes the victim's role after its death: it must be free, and every taking counted.
+    /// `before` says how many there were before the victim's.
+    pub(crate) fn succeed(
+        &self,
+        death: &Death,
+        segment: &Segment,
+        role: Role,
+        before: u64,
+    ) -> Result<Claim> {
+        let _kept = (self.has(Fault::RoleKept))
+            .then(|| segment.claim(role))
+            .transpose()?;
+        ensure!(
+            !segment.is_held(role)?,
+            "the {role}'s role is still held after its holder's death"
+        );
+        let claim = (segment.claim(role)).context("a successor cannot take the role")?;
+        let takings = before + death.count(StoreSite::RoleEpochNext) as u64 + 1;
+        ensure!(
+            claim.epoch() == takings,
+            "the successor is told that the {role}'s role was taken {} times, it was {takings}",
+            claim.epoch()
+        );
+        Ok(claim)
+    }
+
+    /// A memory for the successor, who stores `index`.
+    pub(crate) fn successor_memory<'m>(&'m self, index: &'m Word) -> Faulty<'m> {
+        let fault = (self.setting.fault).filter(|f| f.party() == Party::Successor);
+        Faulty::new(&self.immortal, fault).with_index(index)
+    }
+}
+
+/// A process that is about to die, seen from inside.
+pub(crate) struct Victim<'v> {
+    plan: &'v Plan,
+    ledger: &'v Ledger,
+    fault: Option<Fault>,
+    seed: u64,
+}
+
+impl Victim<'_> {
+    /// A memory that counts accesses, with all others that the victim has, and dies at one of
+    /// them.
+    pub(crate) fn memory(&self) -> Faulty<'_> {
+        Faulty::new(self.plan, self.fault)
+    }
+
+    pub(crate) fn item(&self, sequence: u64) -> Item {
+        Item::of(self.seed, Author::Victim, sequence)
+    }
+
+    /// A push returned, and the position is this now.
+    pub(crate) fn committed(&self, position: u64) {
+        self.ledger.note(&Note::Committed(position));
+    }
+
+    /// This item was delivered at this position.
+    pub(crate) fn took(&self, position: u64, item: Item) {
+        self.ledger.note(&Note::Took(position, item.words()));
+    }
+}
+
+/// What is known of a victim after its death.
+pub(crate) struct Death {
+    /// Whether it was killed, rather than having come to its end.
+    pub(crate) killed: bool,
+    made: Vec<Site>,
+    notes: Vec<Note>,
+}
+
+impl Death {
+    /// How many accesses at this site it had made.
+    pub(crate) fn count(&self, site: impl Into<Site>) -> usize {
+        let site = site.into();
+        self.made.iter().filter(|made| **made == site).count()
+    }
+
+    /// The last access that it had made at one of these sites.
+    pub(crate) fn last_of(&self, sites: &[Site]) -> Option<Site> {
+        self.made.iter().rev().find(|m| sites.contains(m)).copied()
+    }
+
+    /// The position below which it had been told that everything is committed.
+    pub(crate) fn committed(&self) -> Option<u64> {
+        self.notes.iter().rev().find_map(|note| match note {
+            Note::Committed(position) => Some(*position),
+            _ => None,
+        })
+    }
+
+    /// What it had delivered, in order.
+    pub(crate) fn taken(&self) -> Vec<(u64, Item)> {
+        (self.notes.iter())
+            .filter_map(|note| match note {
+                Note::Took(position, words) => Some((*position, Item::from_words(*words))),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// The name of a segment in /dev/shm, unlinked when this is dropped.
+pub(crate) struct Name(String);
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // Mostly it is gone already.
+        let _ = ringproof::unlink(&self.0);
+    }
+}

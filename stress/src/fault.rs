@@ -1,0 +1,235 @@
+//! Planted faults: what would be wrong implementations, to show that the oracle reports them.
+
+use std::cell::Cell;
+
+use ringproof::Payload;
+use ringproof::memory::{Cells, Memory, Native, Slot, Word};
+use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
+
+use crate::dying::{Dying, Plan};
+
+/// A mistake, made on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Fault {
+    /// The producer publishes the index before the slot is written.
+    PublishFirst,
+    /// The producer publishes only when it closes the ring.
+    PublishLate,
+    /// The consumer frees a slot before it reads it.
+    FreeFirst,
+    /// A successor takes up its role one item before its predecessor stopped.
+    ResumeEarly,
+    /// A successor takes up its role one item after where its predecessor stopped.
+    ResumeLate,
+    /// The seqlock's writer leaves out the odd number.
+    NoOdd,
+    /// The successor of a writer that died inside a write rounds the odd number up to even.
+    RoundUp,
+    /// The latch's writer publishes the version before it fills the slot.
+    LatchFirst,
+    /// Taking a role is not counted.
+    EpochLost,
+    /// A role is still held after its holder's death.
+    RoleKept,
+    /// Unlinking does not retire the segment.
+    RetireLost,
+    /// A note is not kept.
+    NoteLost,
+    /// The victim hangs at its crash point and does not die.
+    VictimHangs,
+    /// The victim passes its crash point and does not die.
+    VictimSurvives,
+    /// The survivor hangs after the victim's death.
+    SurvivorHangs,
+}
+
+/// Who makes the mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Party {
+    Victim,
+    Successor,
+    /// The world around them.
+    Other,
+}
+
+impl Fault {
+    pub(crate) fn party(self) -> Party {
+        match self {
+            Fault::PublishFirst
+            | Fault::PublishLate
+            | Fault::FreeFirst
+            | Fault::NoOdd
+            | Fault::LatchFirst
+            | Fault::EpochLost
+            | Fault::RetireLost
+            | Fault::NoteLost => Party::Victim,
+            Fault::ResumeEarly | Fault::ResumeLate | Fault::RoundUp => Party::Successor,
+            Fault::RoleKept | Fault::VictimHangs | Fault::VictimSurvives | Fault::SurvivorHangs => {
+                Party::Other
+            }
+        }
+    }
+
+    /// The operations that it concerns.
+    pub(crate) fn subjects(self) -> &'static [&'static str] {
+        match self {
+            Fault::PublishFirst => &["ring/push"],
+            Fault::PublishLate => &["ring/close"],
+            Fault::FreeFirst => &["ring/peek"],
+            Fault::ResumeEarly => &["ring/pop"],
+            Fault::ResumeLate => &["ring/push"],
+            Fault::NoOdd | Fault::RoundUp => &["seqlock/write"],
+            Fault::LatchFirst => &["latch/write"],
+            Fault::EpochLost | Fault::RoleKept => &["role/take-over"],
+            Fault::RetireLost => &["segment/unlink"],
+            Fault::NoteLost => &["segment/notes"],
+            Fault::VictimHangs | Fault::VictimSurvives | Fault::SurvivorHangs => &["ring/push"],
+        }
+    }
+
+    pub(crate) const fn describe(self) -> &'static str {
+        match self {
+            Fault::PublishFirst => "the index is published before the slot is written",
+            Fault::PublishLate => "a push returns before its index is published",
+            Fault::FreeFirst => "a slot is freed before it is read",
+            Fault::ResumeEarly => "a successor starts one item early",
+            Fault::ResumeLate => "a successor starts one item late",
+            Fault::NoOdd => "the odd number is left out",
+            Fault::RoundUp => "a successor rounds the odd number up to even",
+            Fault::LatchFirst => "the version is published before the slot is filled",
+            Fault::EpochLost => "a taking of the role is not counted",
+            Fault::RoleKept => "the role is still held after the death",
+            Fault::RetireLost => "an unlinked segment is not retired",
+            Fault::NoteLost => "a note is not kept",
+            Fault::VictimHangs => "the victim hangs",
+            Fault::VictimSurvives => "the victim does not die",
+            Fault::SurvivorHangs => "the survivor hangs",
+        }
+    }
+}
+
+/// A [`Dying`] memory that may be wrong in one way.
+pub(crate) struct Faulty<'a> {
+    dying: Dying<'a>,
+    fault: Option<Fault>,
+    /// The endpoint's own index, sequence or version word, if it has one.
+    index: Option<&'a Word>,
+    /// An index that was not published yet.
+    held: Cell<Option<u64>>,
+}
+
+impl<'a> Faulty<'a> {
+    pub(crate) fn new(plan: &'a Plan, fault: Option<Fault>) -> Self {
+        Faulty {
+            dying: Dying::new(plan),
+            fault,
+            index: None,
+            held: Cell::new(None),
+        }
+    }
+
+    /// The same for an endpoint that stores this index.
+    pub(crate) fn with_index(self, index: &'a Word) -> Self {
+        Faulty {
+            index: Some(index),
+            ..self
+        }
+    }
+
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    /// Moves the endpoint's own index on, too early.
+    fn advance(&self, count: usize, site: StoreSite) {
+        if let Some(word) = self.index {
+            // The harness's own look at a word that only this endpoint stores.
+            let index = Native.load(word, LoadSite::NoteRead);
+            self.dying
+                .store(word, index.wrapping_add(count as u64), site);
+        }
+    }
+}
+
+impl Memory for Faulty<'_> {
+    type Cells = Native;
+
+    fn load(&self, word: &Word, site: LoadSite) -> u64 {
+        let found = self.dying.load(word, site);
+        match site {
+            LoadSite::RingResumeWrite | LoadSite::RingResumeRead => match self.fault {
+                Some(Fault::ResumeEarly) => found.wrapping_sub(1),
+                Some(Fault::ResumeLate) => found.wrapping_add(1),
+                _ => found,
+            },
+            LoadSite::SeqResume if self.is(Fault::RoundUp) && found % 2 == 1 => {
+                self.dying.store(word, found + 1, StoreSite::SeqEven);
+                found + 1
+            }
+            _ => found,
+        }
+    }
+
+    fn store(&self, word: &Word, value: u64, site: StoreSite) {
+        match (self.fault, site) {
+            // Already stored.
+            (Some(Fault::PublishFirst), StoreSite::RingPublish)
+            | (Some(Fault::FreeFirst), StoreSite::RingFree)
+            | (Some(Fault::LatchFirst), StoreSite::LatchPublish) => {}
+            // Left out.
+            (Some(Fault::NoOdd), StoreSite::SeqOdd) => {}
+            // Made, but to no effect.
+            (Some(Fault::EpochLost), StoreSite::RoleEpochNext)
+            | (Some(Fault::RetireLost), StoreSite::Retire)
+            | (Some(Fault::NoteLost), StoreSite::NoteWrite) => {
+                self.dying.store(&Native::word(0), value, site);
+            }
+            (Some(Fault::PublishLate), StoreSite::RingPublish) => {
+                self.held.set(Some(value));
+            }
+            (Some(Fault::PublishLate), StoreSite::RingEnd) => {
+                if let (Some(word), Some(index)) = (self.index, self.held.take()) {
+                    self.dying.store(word, index, StoreSite::RingPublish);
+                }
+                self.dying.store(word, value, site);
+            }
+            _ => self.dying.store(word, value, site),
+        }
+    }
+
+    fn fence(&self, site: FenceSite) {
+        self.dying.fence(site);
+    }
+
+    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
+        self.dying.load_words(from, to, site);
+    }
+
+    fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
+        if self.is(Fault::LatchFirst) && site == StoreSite::LatchCopyIn {
+            self.advance(1, StoreSite::LatchPublish);
+        }
+        self.dying.store_words(to, from, site);
+    }
+
+    unsafe fn read_slots<T: Payload>(&self, from: &[Slot<T>], to: &mut [T], site: SlotReadSite) {
+        if self.is(Fault::FreeFirst) && site == SlotReadSite::RingTake && !from.is_empty() {
+            self.advance(from.len(), StoreSite::RingFree);
+        }
+        // SAFETY: the caller's promise, passed on. (Under a planted fault the peer would be
+        // allowed to write the slot; here it does nothing until this process is dead.)
+        unsafe { self.dying.read_slots(from, to, site) };
+    }
+
+    unsafe fn write_slots<T: Payload>(&self, to: &[Slot<T>], from: &[T], site: SlotWriteSite) {
+        if self.is(Fault::PublishFirst) {
+            self.advance(to.len(), StoreSite::RingPublish);
+        }
+        // SAFETY: as above.
+        unsafe { self.dying.write_slots(to, from, site) };
+    }
+
+    fn spin(&self) {
+        self.dying.spin();
+    }
+}

@@ -1,0 +1,315 @@
+//! Forked processes: each tells what it does through a pipe, dies with its parent, and is
+//! awaited under a deadline that says what was waited for.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, getppid, pipe2};
+use serde::{Deserialize, Serialize};
+
+use crate::dying::kill_self;
+
+/// What a child tells its parent. What it told before it was killed, the parent gets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Note {
+    /// A victim's push returned: the items below this position are committed.
+    Committed(u64),
+    /// A victim took this item at this position.
+    Took(u64, [u64; 4]),
+    /// The sites of the accesses that a process made, all of them.
+    Trace(Vec<String>),
+    /// A worker is about to try this.
+    Trying(String),
+    /// A worker has judged a run in which nobody was killed.
+    Lived,
+    /// A worker has judged a kill on this side of an access at this site.
+    Killed {
+        /// The site's name.
+        site: String,
+        /// The side's name.
+        side: String,
+    },
+    /// A worker has found a violation.
+    Violation(Violation),
+    /// The child ran into an error.
+    Failed(String),
+    /// The child did all that it had to.
+    Done,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Violation {
+    /// What to pass to `--only` to see it again.
+    pub(crate) address: String,
+    /// The site's name, if somebody was killed at one.
+    pub(crate) site: Option<String>,
+    /// The side's name.
+    pub(crate) side: Option<String>,
+    /// What was expected and what was found.
+    pub(crate) what: String,
+}
+
+/// A witness that this process has one thread.
+///
+/// *Invariant:* no code in this program starts a thread, so what was true at the check stays
+/// true, also in forked children.
+#[derive(Clone, Copy)]
+pub(crate) struct SingleThreaded(());
+
+impl SingleThreaded {
+    pub(crate) fn check() -> Result<Self> {
+        let threads = std::fs::read_dir("/proc/self/task")
+            .context("cannot list the threads of this process in /proc/self/task")?
+            .count();
+        ensure!(
+            threads == 1,
+            "this process has {threads} threads; only one that has a single thread may fork"
+        );
+        Ok(SingleThreaded(()))
+    }
+}
+
+/// The child's end of the pipe.
+pub(crate) struct Ledger(File);
+
+impl Ledger {
+    /// Tells the parent.
+    pub(crate) fn note(&self, note: &Note) {
+        let mut line = serde_json::to_vec(note).unwrap_or_default();
+        line.push(b'\n');
+        if (&self.0).write_all(&line).is_err() {
+            // Nobody listens: the parent has died or given up, and so does this process.
+            kill_self()
+        }
+    }
+}
+
+/// A forked process. Dropping it kills and reaps it.
+pub(crate) struct Child {
+    /// Who it is, for messages.
+    what: String,
+    pid: Pid,
+    reaped: bool,
+    pipe: File,
+    unread: Vec<u8>,
+}
+
+impl Child {
+    /// Starts a process that runs `body`, tells how that ended, and is killed.
+    pub(crate) fn fork(
+        what: String,
+        _: SingleThreaded,
+        body: impl FnOnce(&Ledger) -> Result<()>,
+    ) -> Result<Child> {
+        let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).context("cannot make a pipe")?;
+        let parent = Pid::this();
+        // SAFETY: forking is restricted to what is async-signal-safe only where other threads
+        // may hold locks that the child never sees released, and `SingleThreaded` says that
+        // there are none.
+        match unsafe { fork() }.with_context(|| format!("cannot fork {what}"))? {
+            ForkResult::Child => {
+                drop(ours);
+                run_child(parent, &Ledger(File::from(theirs)), body)
+            }
+            ForkResult::Parent { child } => {
+                drop(theirs);
+                nix::fcntl::fcntl(
+                    &ours,
+                    nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK | OFlag::O_RDONLY),
+                )
+                .context("cannot make a pipe non-blocking")?;
+                Ok(Child {
+                    what,
+                    pid: child,
+                    reaped: false,
+                    pipe: File::from(ours),
+                    unread: Vec::new(),
+                })
+            }
+        }
+    }
+
+    /// What the child told since the last call; `None` at the end, when the child is dead or
+    /// as good as dead.
+    pub(crate) fn hear(&mut self) -> Result<Option<Vec<Note>>> {
+        let mut buffer = [0; 16 * 1024];
+        let mut ended = false;
+        loop {
+            match self.pipe.read(&mut buffer) {
+                Ok(0) => {
+                    ended = true;
+                    break;
+                }
+                Ok(count) => self.unread.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("cannot hear {}", self.what));
+                }
+            }
+        }
+        let whole = self.unread.iter().rposition(|byte| *byte == b'\n');
+        let lines: Vec<u8> = self.unread.drain(..whole.map_or(0, |at| at + 1)).collect();
+        let mut notes = Vec::new();
+        for line in lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
+            notes.push(
+                serde_json::from_slice(line)
+                    .with_context(|| format!("{} told nonsense", self.what))?,
+            );
+        }
+        // A line that the child was killed in says nothing.
+        Ok((!ended || !notes.is_empty()).then_some(notes))
+    }
+
+    /// Waits until the child is dead, and says what it told.
+    pub(crate) fn wait(mut self, patience: Duration) -> Result<Vec<Note>> {
+        let deadline = Instant::now() + patience;
+        let mut told = Vec::new();
+        loop {
+            if !wait_readable(&[self.pipe.as_fd()], deadline)? {
+                bail!(
+                    "waited {} s for the end of {}: it hangs",
+                    patience.as_secs_f64(),
+                    self.what
+                );
+            }
+            match self.hear()? {
+                Some(notes) => told.extend(notes),
+                None => break,
+            }
+        }
+        self.reap(deadline)?;
+        Ok(told)
+    }
+
+    /// Waits for the kernel to have torn down the child: only then are its locks free.
+    pub(crate) fn reap(&mut self, deadline: Instant) -> Result<()> {
+        while !self.reaped {
+            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG))
+                .with_context(|| format!("cannot wait for {}", self.what))?
+            {
+                WaitStatus::StillAlive if Instant::now() < deadline => {
+                    std::thread::yield_now();
+                }
+                WaitStatus::StillAlive => {
+                    bail!("waited for the kernel to end {}: it does not", self.what)
+                }
+                WaitStatus::Signaled(_, Signal::SIGKILL, _) => self.reaped = true,
+                other => {
+                    self.reaped = true;
+                    bail!("{} was not killed, but: {other:?}", self.what);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Child {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if !self.reaped {
+            // It was not reaped, so the pid is still its own.
+            let _ = kill(self.pid, Signal::SIGKILL);
+            let _ = waitpid(self.pid, None);
+        }
+    }
+}
+
+/// The life of a child. It ends by SIGKILL in any case, so that nothing which it inherited is
+/// flushed, dropped or unlocked a second time.
+fn run_child(parent: Pid, ledger: &Ledger, body: impl FnOnce(&Ledger) -> Result<()>) -> ! {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")?;
+        // The parent may have died before it was asked.
+        ensure!(getppid() == parent, "the parent is gone");
+        body(ledger)
+    }));
+    ledger.note(&match outcome {
+        Ok(Ok(())) => Note::Done,
+        Ok(Err(error)) => Note::Failed(format!("{error:#}")),
+        Err(panic) => Note::Failed(format!("panicked: {}", panic_message(&*panic))),
+    });
+    kill_self()
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    (panic.downcast_ref::<&str>().copied())
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
+/// Waits until one of `files` can be read or has ended; false at the deadline.
+pub(crate) fn wait_readable(files: &[BorrowedFd<'_>], deadline: Instant) -> Result<bool> {
+    let mut polled: Vec<_> = (files.iter())
+        .map(|file| PollFd::new(*file, PollFlags::POLLIN))
+        .collect();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A millisecond more, so that rounding down does not make it a busy loop.
+        let left =
+            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
+        match poll(&mut polled, left) {
+            Ok(0) if Instant::now() >= deadline => return Ok(false),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return Ok(true),
+            Err(error) => return Err(error).context("cannot poll"),
+        }
+    }
+}
+
+/// SIGINT and SIGTERM as something to look at, so that a program that is told to stop tidies up
+/// first. Forked children inherit that these signals are blocked.
+pub(crate) struct Interrupts {
+    file: SignalFd,
+    /// The one that came.
+    came: Cell<Option<u32>>,
+}
+
+impl Interrupts {
+    pub(crate) fn catch() -> Result<Self> {
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+        signals.thread_block().context("cannot block signals")?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let file =
+            SignalFd::with_flags(&signals, flags).context("cannot make a file of signals")?;
+        Ok(Interrupts {
+            file,
+            came: Cell::new(None),
+        })
+    }
+
+    /// An error from the moment that one came.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(signal) = self.file.read_signal().context("cannot read signals")? {
+            self.came.set(Some(signal.ssi_signo));
+        }
+        match self.came.get() {
+            Some(signal) => bail!("interrupted by signal {signal}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl AsFd for Interrupts {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}

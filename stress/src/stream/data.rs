@@ -1,0 +1,174 @@
+//! The bytes that are sent, and whether they arrived.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::item::mix;
+
+/// Writes `len` bytes that follow from `seed`. No block of them is like another one.
+pub(crate) fn generate(path: &Path, len: u64, seed: u64) -> Result<()> {
+    let file = File::create(path).context("cannot create the input")?;
+    let mut file = BufWriter::new(file);
+    let mut left = len;
+    let mut counter = 0;
+    while left > 0 {
+        let word = mix(mix(seed) ^ counter).to_le_bytes();
+        let count = left.min(8) as usize;
+        (file.write_all(&word[..count])).context("cannot write the input")?;
+        left -= count as u64;
+        counter += 1;
+    }
+    file.flush().context("cannot write the input")
+}
+
+/// What a file holds.
+#[derive(Clone, PartialEq, Eq)]
+struct Digested {
+    len: u64,
+    sha256: Vec<u8>,
+}
+
+fn digest(path: &Path) -> Result<Digested> {
+    let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 18];
+    let mut len = 0;
+    loop {
+        let count = (file.read(&mut buffer)).with_context(|| format!("cannot read {path:?}"))?;
+        if count == 0 {
+            let sha256 = hash.finalize().to_vec();
+            return Ok(Digested { len, sha256 });
+        }
+        hash.update(&buffer[..count]);
+        len += count as u64;
+    }
+}
+
+/// How an output differs from its input, `None` if it does not: by length and SHA-256.
+pub(crate) fn difference(input: &Path, output: &Path) -> Result<Option<String>> {
+    let (sent, received) = (digest(input)?, digest(output)?);
+    if sent == received {
+        return Ok(None);
+    }
+    let hex = |digested: &Digested| -> String {
+        (digested.sha256.iter())
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    };
+    Ok(Some(format!(
+        "sent {} bytes with SHA-256 {}, received {} bytes with {}; they differ from byte {}",
+        sent.len,
+        hex(&sent),
+        received.len,
+        hex(&received),
+        first_difference(input, output)?
+    )))
+}
+
+/// The offset of the first byte that differs, or the length of the shorter file.
+fn first_difference(one: &Path, other: &Path) -> Result<u64> {
+    let open = |path| -> Result<_> {
+        let file = File::open(path).context("cannot open a file to compare")?;
+        Ok(BufReader::with_capacity(1 << 18, file).bytes())
+    };
+    let mut offset = 0;
+    for (one, other) in open(one)?.zip(open(other)?) {
+        if one.context("cannot read the input")? != other.context("cannot read the output")? {
+            break;
+        }
+        offset += 1;
+    }
+    Ok(offset)
+}
+
+/// Something that happens to bytes.
+pub(crate) type Damage = fn(&mut Vec<u8>);
+
+/// What a wrong transfer would make of the bytes.
+pub(crate) const DAMAGES: [(&str, Damage); 5] = [
+    ("one byte flipped", |bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    }),
+    ("a block left out", |bytes| {
+        let middle = bytes.len() / 2;
+        bytes.drain(middle..middle + 512);
+    }),
+    ("a block repeated", |bytes| {
+        let middle = bytes.len() / 2;
+        let block = bytes[middle..middle + 512].to_vec();
+        bytes.splice(middle..middle, block);
+    }),
+    ("two blocks exchanged", |bytes| {
+        let (one, other) = bytes.split_at_mut(512);
+        one.swap_with_slice(&mut other[..512]);
+    }),
+    ("the end missing", |bytes| {
+        bytes.pop();
+    }),
+];
+
+/// Whether a copy with this damage is told from the original, in files of its own.
+pub(crate) fn notices(damage: Damage, seed: u64) -> Result<bool> {
+    let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let (input, output) = (directory.path().join("in"), directory.path().join("out"));
+    generate(&input, 64 * 1024 + 5, seed)?;
+    let mut bytes = std::fs::read(&input).context("cannot read the input")?;
+    std::fs::write(&output, &bytes).context("cannot write the output")?;
+    if difference(&input, &output)?.is_some() {
+        return Ok(false);
+    }
+    damage(&mut bytes);
+    std::fs::write(&output, &bytes).context("cannot write the output")?;
+    Ok(difference(&input, &output)?.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_damage_is_noticed() {
+        for (what, damage) in DAMAGES {
+            assert!(notices(damage, 3).unwrap(), "{what}");
+        }
+    }
+
+    #[test]
+    fn no_damage_is_no_difference() {
+        assert!(!notices(|_| {}, 3).unwrap());
+    }
+
+    #[test]
+    fn a_difference_says_where() {
+        let directory = tempfile::tempdir().unwrap();
+        let (input, output) = (directory.path().join("in"), directory.path().join("out"));
+        std::fs::write(&input, b"abcdef").unwrap();
+        std::fs::write(&output, b"abcxef").unwrap();
+        let told = difference(&input, &output).unwrap().unwrap();
+        assert!(told.ends_with("from byte 3"), "{told}");
+        std::fs::write(&output, b"abc").unwrap();
+        let told = difference(&input, &output).unwrap().unwrap();
+        assert!(
+            told.contains("received 3") && told.ends_with("from byte 3"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn the_bytes_follow_from_the_seed() {
+        let directory = tempfile::tempdir().unwrap();
+        let bytes = |seed| {
+            let path = directory.path().join("in");
+            generate(&path, 13, seed).unwrap();
+            std::fs::read(path).unwrap()
+        };
+        assert_eq!(bytes(1), bytes(1));
+        assert_ne!(bytes(1), bytes(2));
+        assert_eq!(bytes(1).len(), 13);
+    }
+}

@@ -1,0 +1,228 @@
+//! The stream layer: a file through two real processes, each killed and started again.
+
+mod data;
+mod transfer;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use ringproof_record::Record;
+
+use crate::item::mix;
+use crate::process::Interrupts;
+use crate::shm::Prefix;
+use transfer::{Kill, Outcome, Side, Transfer};
+
+const LAYER: &str = "stream";
+const SUBJECT: &str = "stream";
+
+/// How many transfers to make until each side was killed as often as asked for. A kill that
+/// comes when its process has finished does not count.
+const ROUNDS: u64 = 10;
+
+/// How long after its moment a kill may come, in microseconds.
+const LONGEST_DELAY: u64 = 2000;
+
+/// The transfer with a fault planted is short.
+const TAMPERED_LEN: u64 = 4 << 20;
+
+/// What to run.
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    /// Length of the file.
+    pub(crate) bytes: u64,
+    /// Kills of each side.
+    pub(crate) kills: u64,
+}
+
+/// Runs the layer.
+pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
+    let interrupts = Interrupts::catch()?;
+    let check = format!(
+        "{} bytes, {} kills of each side",
+        options.bytes, options.kills
+    );
+    let command = format!(
+        "cargo build -p ringproof-cli -p ringproof-stress && \
+         cargo run -p ringproof-stress -- stream --seed {} --bytes {} --kills {}",
+        options.seed, options.bytes, options.kills
+    );
+    let mut rows = Vec::new();
+    for (what, damage) in data::DAMAGES {
+        let check = format!("planted fault: {what}");
+        rows.push(if data::notices(damage, options.seed)? {
+            Record::passed(LAYER, SUBJECT, check).count(1, "comparisons")
+        } else {
+            Record::failed(LAYER, SUBJECT, check, "the comparison does not notice it")
+        });
+    }
+    match program()? {
+        Some(program) => {
+            rows.push(tampered(options, &program, &interrupts)?);
+            rows.extend(transfers(options, &program, &interrupts, &check)?);
+        }
+        None => rows.push(Record::not_run(
+            LAYER,
+            SUBJECT,
+            check,
+            "there is no program `ringproof` beside this one; build it with \
+             `cargo build -p ringproof-cli`, with --release if this one was",
+        )),
+    }
+    Ok(rows.into_iter().map(|row| row.repeat(&command)).collect())
+}
+
+/// The program `ringproof` beside this one.
+fn program() -> Result<Option<PathBuf>> {
+    let this = std::env::current_exe().context("cannot find out where this program is")?;
+    Ok(Some(this.with_file_name("ringproof")).filter(|path| path.is_file()))
+}
+
+/// The transfer proper: what arrived, and what was left behind.
+fn transfers(
+    options: &Options,
+    program: &Path,
+    interrupts: &Interrupts,
+    check: &str,
+) -> Result<[Record; 2]> {
+    let start = Instant::now();
+    let prefix = Prefix::new("stream");
+    let outcome = transfer_often(options, program, interrupts, &prefix);
+    interrupts.check()?;
+    let asked = 2 * options.kills;
+    let row = match outcome {
+        Err(error) => Record::failed(LAYER, SUBJECT, check, format!("{error:#}")),
+        Ok(Outcome { killed, difference }) => {
+            let kills = killed.len() as u64;
+            let seconds = start.elapsed().as_secs_f64();
+            eprintln!("stream: {kills} kills in {seconds:.1} s");
+            match difference {
+                Some(difference) => Record::failed(LAYER, SUBJECT, check, difference),
+                None if kills < asked => Record::not_run(
+                    LAYER,
+                    SUBJECT,
+                    check,
+                    format!(
+                        "the transfer is too short: only {kills} of {asked} kills in {ROUNDS} \
+                         transfers came before its end; give more --bytes"
+                    ),
+                ),
+                None => Record::passed(LAYER, SUBJECT, check),
+            }
+            .count(kills, "kills")
+        }
+    };
+    Ok([row, prefix.judge(LAYER)?])
+}
+
+/// Transfers until each side was killed as often as asked for, and at least once.
+fn transfer_often(
+    options: &Options,
+    program: &Path,
+    interrupts: &Interrupts,
+    prefix: &Prefix,
+) -> Result<Outcome> {
+    let mut killed = Vec::new();
+    for round in 0..ROUNDS {
+        let owed = Side::BOTH.map(|side| {
+            let done = killed.iter().filter(|killed| **killed == side).count();
+            (side, options.kills.saturating_sub(done as u64))
+        });
+        if round > 0 && owed.iter().all(|(_, count)| *count == 0) {
+            break;
+        }
+        let seed = mix(options.seed ^ mix(round));
+        let transfer = Transfer {
+            program,
+            name: &format!("{prefix}{round}"),
+            len: options.bytes,
+            seed,
+            kills: &schedule(seed, options.bytes, &owed),
+            tamper: false,
+        };
+        let this = transfer.run(interrupts)?;
+        killed.extend(this.killed);
+        if this.difference.is_some() {
+            return Ok(Outcome {
+                killed,
+                difference: this.difference,
+            });
+        }
+    }
+    Ok(Outcome {
+        killed,
+        difference: None,
+    })
+}
+
+/// A transfer whose output is changed on the way: the comparison, and nothing before it, must
+/// notice.
+fn tampered(options: &Options, program: &Path, interrupts: &Interrupts) -> Result<Record> {
+    let check = "planted fault: the output is changed while recv is dead";
+    let prefix = Prefix::new("tampered");
+    let kills = [Kill {
+        side: Side::Recv,
+        at: 1,
+        delay: Duration::ZERO,
+    }];
+    for round in 0..ROUNDS {
+        let transfer = Transfer {
+            program,
+            name: &format!("{prefix}{round}"),
+            len: TAMPERED_LEN,
+            seed: options.seed,
+            kills: &kills,
+            tamper: true,
+        };
+        let row = match transfer.run(interrupts) {
+            // Killed too late, and so not tampered with.
+            Ok(this) if this.killed.is_empty() => continue,
+            Ok(this) if this.difference.is_some() => Record::passed(LAYER, SUBJECT, check),
+            Ok(_) => Record::failed(LAYER, SUBJECT, check, "the planted fault was not noticed"),
+            Err(error) => Record::failed(LAYER, SUBJECT, check, format!("{error:#}")),
+        };
+        interrupts.check()?;
+        return Ok(row.count(round + 1, "transfers"));
+    }
+    let why = format!("recv could not be killed in time in {ROUNDS} transfers");
+    Ok(Record::not_run(LAYER, SUBJECT, check, why))
+}
+
+/// When to kill whom: in the first three quarters, so that there is something left to do. Each
+/// side once as it starts.
+fn schedule(seed: u64, bytes: u64, owed: &[(Side, u64)]) -> Vec<Kill> {
+    let end = (bytes / 4 * 3).max(1);
+    let mut kills = Vec::new();
+    for (side, count) in owed {
+        for number in 0..*count {
+            let random = mix(seed ^ mix(number ^ mix(*side as u64)));
+            kills.push(Kill {
+                side: *side,
+                at: if number == 0 { 0 } else { random % end },
+                delay: Duration::from_micros(mix(random) % LONGEST_DELAY),
+            });
+        }
+    }
+    kills.sort_by_key(|kill| kill.at);
+    kills
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kills_come_in_order_and_before_the_end() {
+        let owed = [(Side::Send, 5), (Side::Recv, 3)];
+        let kills = schedule(1, 1000, &owed);
+        assert_eq!(kills.len(), 8);
+        assert!(kills.is_sorted_by_key(|kill| kill.at));
+        assert!(kills.iter().all(|kill| kill.at < 750));
+        let sends = kills.iter().filter(|kill| kill.side == Side::Send);
+        assert_eq!(sends.count(), 5);
+        assert_eq!(kills, schedule(1, 1000, &owed));
+        assert_ne!(kills, schedule(2, 1000, &owed));
+        assert_eq!(schedule(1, 0, &[(Side::Send, 2)])[1].at, 0);
+    }
+}

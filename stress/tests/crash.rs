@@ -1,0 +1,200 @@
+//! The crash layer as its users run it.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use common::{PROGRAM, Ran, left_behind, run};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use ringproof::site::Site;
+use ringproof_record::{Record, Verdict};
+
+/// The arguments of the command that a row says repeats it.
+fn repeat(row: &Record) -> Vec<String> {
+    let command = row.repeat.as_deref().expect("a command that repeats it");
+    let (_, args) = command.split_once(" -- ").expect("arguments");
+    args.split(' ').map(str::to_owned).collect()
+}
+
+fn crash(args: &[&str]) -> Ran {
+    run(&[&["crash", "--json"], args].concat())
+}
+
+#[test]
+fn it_passes_covers_every_site_and_catches_what_was_planted() {
+    let Ran { code, rows, errors } = crash(&["--seed", "3"]);
+    let failed: Vec<_> = (rows.iter())
+        .filter(|row| row.verdict != Verdict::Passed)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+    assert_eq!(code, Some(0));
+    assert!(rows.iter().all(|row| row.layer == "crash"));
+
+    let tried: BTreeSet<_> = (rows.iter())
+        .filter(|row| row.count.is_some_and(|count| count > 0))
+        .map(|row| (row.subject.as_str(), row.check.as_str()))
+        .collect();
+    for site in Site::all() {
+        for check in ["crash before", "crash after"] {
+            assert!(
+                tried.contains(&(site.info().name, check)),
+                "{site}: {check}"
+            );
+        }
+    }
+    for subject in [
+        "ring/push",
+        "ring/push_slice",
+        "ring/chunk",
+        "ring/close",
+        "ring/pop",
+        "ring/pop_slice",
+        "ring/peek",
+        "seqlock/write",
+        "seqlock/read",
+        "latch/write",
+        "latch/read",
+        "role/take-over",
+        "segment/unlink",
+        "segment/notes",
+    ] {
+        assert!(
+            tried.contains(&(subject, "crash at every access")),
+            "{subject}"
+        );
+    }
+    let planted = (rows.iter()).filter(|row| row.check.starts_with("planted fault: "));
+    assert_eq!(planted.count(), 15);
+
+    // The same seed, the same rows, whatever the processes' order was.
+    assert_eq!(crash(&["--seed", "3"]).rows, rows);
+}
+
+#[test]
+fn each_planted_fault_fails_and_is_seen_again_by_the_command_that_the_row_says() {
+    let rows = crash(&[]).rows;
+    for row in rows
+        .iter()
+        .filter(|row| row.check.starts_with("planted fault: "))
+    {
+        let mut args = repeat(row);
+        args.push("--json".to_owned());
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let again = run(&args);
+        assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
+        let failed: Vec<_> = (again.rows.iter())
+            .filter(|row| row.verdict == Verdict::Failed)
+            .collect();
+        let broken = failed.first().expect("a failed row");
+        assert_eq!(broken.repeat, row.repeat, "{}", row.check);
+        let why = broken.reason.as_deref().expect("a reason");
+        assert!(why.contains(&row.subject), "{}: {why}", row.check);
+    }
+}
+
+#[test]
+fn a_failure_names_operation_state_access_site_and_side() {
+    let ran = crash(&["--plant", "publish-first"]);
+    assert_eq!(ran.code, Some(1));
+    let of_operation = (ran.rows.iter())
+        .find(|row| row.subject == "ring/push" && row.verdict == Verdict::Failed)
+        .expect("the operation has failed");
+    let why = of_operation.reason.as_deref().expect("a reason");
+    for part in ["ring/push", "state `empty`", "after access 6 (RingPublish)"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    assert!(why.contains("expected item"), "{why}");
+    let of_site = (ran.rows.iter())
+        .find(|row| row.subject == "RingPublish" && row.check == "crash after")
+        .expect("the site has a row");
+    assert_eq!(of_site.verdict, Verdict::Failed);
+}
+
+#[test]
+fn one_kill_can_be_asked_for() {
+    let ran = crash(&["--only", "ring/push:full:5:before"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.errors);
+    let counts: Vec<_> = (ran.rows.iter())
+        .map(|row| (row.subject.as_str(), row.check.as_str(), row.count))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            ("RingReclaim", "crash before", Some(1)),
+            ("ring/push", "no crash", Some(1)),
+            ("ring/push", "crash at every access", Some(1)),
+            ("/dev/shm", "nothing left behind", None),
+        ]
+    );
+    let beyond = crash(&["--only", "ring/push:full:200:before"]);
+    assert_eq!(beyond.code, Some(1));
+    assert!(beyond.errors.contains("there is no access 200"));
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    for (args, hint) in [
+        (&["crash", "--only", "ring/shove"][..], "ring/push_slice"),
+        (&["crash", "--only", "ring/push:fulll"], "tiny-empty"),
+        (&["crash", "--plant", "nothing"], "publish-first"),
+        (&["crash", "--seed", "x"], "--seed"),
+        (&["crush"], "crash"),
+        (&[], "crash"),
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}");
+        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
+    }
+}
+
+#[test]
+fn without_json_the_rows_are_for_people() {
+    let output = Command::new(PROGRAM)
+        .args(["crash", "--only", "latch/read"])
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text.contains("passed   latch/read         crash at every access: 56 kills"),
+        "{text}"
+    );
+}
+
+/// Whether a process of this group is alive.
+fn alive(group: Pid) -> bool {
+    killpg(group, None::<Signal>).is_ok()
+}
+
+#[test]
+fn when_it_is_stopped_nothing_is_left() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let mut child = Command::new(PROGRAM)
+            .arg("crash")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("it starts");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        sleep(Duration::from_millis(150));
+        kill(pid, signal).expect("it is there");
+        let status = child.wait().expect("it ends");
+        assert!(!status.success(), "{signal}: {status}");
+        // Its children get their signal when it is dead.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while alive(pid) && Instant::now() < deadline {
+            sleep(Duration::from_millis(5));
+        }
+        assert!(!alive(pid), "{signal}: a process is left");
+        // (SIGKILL lets nobody tidy up; what a later process of the same number removes is one
+        // name that nobody uses, if it came in the very moment of an unlink.)
+        if signal != Signal::SIGKILL {
+            assert_eq!(left_behind(child.id()), Vec::<String>::new(), "{signal}");
+        }
+    }
+}
