@@ -1,2 +1,51 @@
-//! Not yet written.
-fn main() {}
+//! `ringproof`: moves a stream of bytes from one process to another through shared memory, so
+//! that either side may be killed and started again without losing or repeating a byte.
+//!
+//! `ringproof --help` is the manual. How a restart finds out where to go on, and why nothing is
+//! lost, is argued in the module `resume`; what the two sides leave for their successors is
+//! described in the module `notes`.
+//!
+//! No signal is handled: a signal's default action ends the process, and a restart after that is
+//! as good as after a crash.
+
+mod args;
+mod buffer;
+mod exit;
+mod files;
+mod inspect;
+mod notes;
+mod progress;
+mod recv;
+mod resume;
+mod send;
+mod stream;
+mod wait;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Send(args) => send::run(&args),
+        Command::Recv(args) => recv::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    };
+    let exit = match outcome {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            tell(&failure.chain());
+            failure.exit()
+        }
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// Says something on standard error. Whoever closed it does not want to hear it.
+fn tell(message: &str) {
+    let _ = writeln!(std::io::stderr(), "ringproof: {message}");
+}

@@ -1,0 +1,203 @@
+//! The command line, and the help that teaches it.
+
+use clap::{Args, Parser, Subcommand};
+use ringproof::RingOptions;
+
+use crate::exit::TABLE;
+
+const ABOUT: &str = "Moves a stream of bytes from one process to another through shared memory";
+
+const LONG_ABOUT: &str = "\
+Moves a stream of bytes from one process to another through shared memory.
+
+`send` copies its standard input into a ring named NAME, `recv` copies the ring to its standard
+output. Either may be started first: whoever comes first makes the ring (in /dev/shm), the other
+joins. `send` closes the ring at the end of its input and exits; `recv` takes what is left,
+removes the ring and exits.
+
+Either side may be killed at any moment, with any signal, and started again with the same
+command: nothing is lost, nothing is repeated (see the restart rules below).";
+
+const GUIDE: &str = "\
+Examples:
+  ringproof recv news >> copy &            # either one first
+  ringproof send news < original
+  ringproof inspect news                   # who is there, how far they are
+  ringproof send --wait news < original    # exits when recv has written everything
+  tar c dir | ringproof send box           # and elsewhere: ringproof recv box | tar x
+  rm /dev/shm/news                         # give a stream up that is never to be finished
+
+Restart rules (after a kill -9, a crash, Ctrl-C):
+  send < FILE      Start it again with < the same FILE: it goes on after the last byte that it
+                   had committed to the ring. FILE may have grown, but not shrunk, and what was
+                   sent must not have been changed. If the killed send had finished, it says so.
+  … | send         What a killed send had read from its pipe and not committed is gone, and
+                   nobody can tell how much that was. Starting again is refused, unless nothing
+                   was committed yet; --continue appends what comes from the new input.
+  recv >> FILE     Start it again with >> the same FILE: it goes on after the last byte that FILE
+                   has. With > the shell empties FILE first; that is refused once bytes have been
+                   taken out of the ring. > is fine for the first start. Nobody else may write to
+                   FILE meanwhile.
+  recv | …         Starting again delivers at least once: the last bytes before the kill may be
+                   delivered twice. What the pipe's reader left unread when it died is gone.
+  finished         A stream that was closed and drained is over, and its ring is gone: whoever
+                   starts then begins a new one. So when recv has exited with 0, do not restart
+                   send, and when `ringproof inspect` finds no NAME any more, neither of them.
+
+Written means that write(2) took it. A power failure takes /dev/shm with it, and may take what
+the disk has not got yet.";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "ringproof", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(after_long_help = format!("{GUIDE}\n\n{TABLE}"), after_help = TABLE)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Copy standard input into the ring NAME, and close it at the end
+    #[command(after_long_help = format!("{GUIDE}\n\n{TABLE}"))]
+    Send(SendArgs),
+    /// Copy the ring NAME to standard output, and remove it at its end
+    #[command(after_long_help = format!("{GUIDE}\n\n{TABLE}"))]
+    Recv(RecvArgs),
+    /// Show a segment's header, roles, positions and occupancy, changing nothing
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArgs,
+    /// Append this input to a stream whose earlier input was a pipe, although bytes may be
+    /// missing in between
+    #[arg(long = "continue")]
+    pub(crate) go_on: bool,
+    /// Exit only when recv has written everything, not as soon as all is in the ring. If it is
+    /// killed while it waits, see "finished" below
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecvArgs {
+    #[command(flatten)]
+    pub(crate) stream: StreamArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// The segment's name: a file in /dev/shm
+    pub(crate) name: String,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StreamArgs {
+    /// The ring's name: a file in /dev/shm, without slashes
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+}
+
+/// How to make the ring; without effect on one that exists.
+#[derive(Debug, Args)]
+pub(crate) struct Shape {
+    /// Bytes that may be in the ring at once, if this process makes it (K, M, G: powers of
+    /// 1024) [default: 1M]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) capacity: Option<u64>,
+    /// Memory that the ring cycles through: a power of two, at least the capacity [default: the
+    /// next one, at least 256K]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) slots: Option<u64>,
+    /// Permission bits of the ring's file
+    #[arg(long, value_name = "OCTAL", value_parser = mode, default_value = "600")]
+    pub(crate) mode: u32,
+}
+
+/// As much as keeps both sides busy and still fits into the caches between them.
+const DEFAULT_CAPACITY: u64 = 1 << 20;
+
+impl Shape {
+    pub(crate) fn options(&self) -> RingOptions {
+        let most = self.slots.unwrap_or(DEFAULT_CAPACITY);
+        let capacity = self.capacity.unwrap_or(DEFAULT_CAPACITY.min(most));
+        let options = RingOptions::new(capacity).mode(self.mode);
+        match self.slots {
+            Some(slots) => options.slots(slots),
+            None => options,
+        }
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    let count: u64 = digits
+        .parse()
+        .map_err(|_| "expected a number of bytes, for example 65536, 64K or 1M".to_owned())?;
+    match count.checked_mul(unit) {
+        Some(0) | None => Err("it must be from 1 to 2^64 - 1 bytes".to_owned()),
+        Some(bytes) => Ok(bytes),
+    }
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 => Ok(mode),
+        _ => Err("expected octal permission bits, for example 600 or 660".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read_or_refused() {
+        for (text, expected) in [
+            ("1", Some(1)),
+            ("64K", Some(65536)),
+            ("1m", Some(1 << 20)),
+            ("2G", Some(2 << 30)),
+            ("0", None),
+            ("", None),
+            ("K", None),
+            ("-1", None),
+            ("1.5M", None),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551615K", None),
+            ("1é", None),
+        ] {
+            assert_eq!(bytes(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        for (text, expected) in [
+            ("600", Some(0o600)),
+            ("0660", Some(0o660)),
+            ("1777", None),
+            ("8", None),
+        ] {
+            assert_eq!(mode(text).ok(), expected, "{text:?}");
+        }
+    }
+}

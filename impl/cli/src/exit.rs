@@ -1,0 +1,169 @@
+//! Exit codes, and the errors that lead to them.
+
+use std::io;
+
+use ringproof::{Corruption, SegmentError};
+
+use crate::resume::Refusal;
+
+/// What the program's exit code tells. Each kind of failure has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// All was done.
+    Done = 0,
+    /// A failure without a code of its own.
+    Other = 1,
+    /// The command line, or a size asked for, makes no sense. (The parser's own code.)
+    Usage = 2,
+    /// There is no such segment, or there cannot be one of that name.
+    NoSegment = 3,
+    /// The segment holds something else, or was written over.
+    NotAStream = 4,
+    /// The role is another process's.
+    Held = 5,
+    /// No room for the segment or for the output.
+    NoRoom = 6,
+    /// Whoever read the output is gone.
+    OutputClosed = 7,
+    /// The restart does not fit the stream.
+    Refused = 8,
+}
+
+/// The table of exit codes, as `--help` prints it.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0  done
+  1  a failure not listed here; the message says which
+  2  wrong usage, or a size that cannot be had
+  3  no such segment, no segment of such a name, or it was removed while in use
+  4  the segment is no stream of bytes, or somebody wrote over it
+  5  the role is held: another send or recv is running on NAME
+  6  no room: /dev/shm is too full for the segment, or the output's disk for the data
+  7  the output was closed by its reader
+  8  the restart was refused: it would lose or repeat bytes; the message says why";
+
+/// Why the program failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    #[error(transparent)]
+    Corrupt(#[from] Corruption),
+    #[error(
+        "segment `{segment}` holds {position} bytes and no record of the file that they belong \
+         to: it was not begun by `ringproof {command}`, or its notes were written over"
+    )]
+    NoNotes {
+        segment: String,
+        position: u64,
+        command: &'static str,
+    },
+    #[error("segment `{segment}`: restart refused")]
+    Refused { segment: String, source: Refusal },
+    #[error(
+        "segment `{segment}` was removed while in use and nobody is on its other side: \
+         what it still holds is lost"
+    )]
+    Removed { segment: String },
+    #[error(
+        "the output was closed by its reader; what it has not been given stays in segment \
+         `{segment}` for the next `ringproof recv {segment}`"
+    )]
+    OutputClosed { segment: String },
+    #[error(
+        "no room for the output; nothing is lost: make room, then restart \
+         `ringproof recv {segment}` on the same file with >>"
+    )]
+    OutputFull { segment: String, source: io::Error },
+    #[error("the report's reader closed it")]
+    ReportClosed,
+    #[error("cannot {action}")]
+    Io {
+        action: &'static str,
+        source: io::Error,
+    },
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+impl Failure {
+    /// An error of the system with what was tried, for `map_err`.
+    pub(crate) fn io<E: Into<io::Error>>(action: &'static str) -> impl Fn(E) -> Failure {
+        move |source| Failure::Io {
+            action,
+            source: source.into(),
+        }
+    }
+
+    /// The exit code for it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Failure::Segment(error) => match error {
+                SegmentError::Name { .. }
+                | SegmentError::NotFound { .. }
+                | SegmentError::Gone { .. } => Exit::NoSegment,
+                SegmentError::Size { .. } => Exit::Usage,
+                SegmentError::NoSpace { .. } => Exit::NoRoom,
+                SegmentError::Mismatch { .. } => Exit::NotAStream,
+                SegmentError::Held { .. } => Exit::Held,
+                SegmentError::Exists { .. }
+                | SegmentError::Unclaimed { .. }
+                | SegmentError::System { .. } => Exit::Other,
+            },
+            Failure::Corrupt(_) | Failure::NoNotes { .. } => Exit::NotAStream,
+            Failure::Refused { .. } => Exit::Refused,
+            Failure::Removed { .. } => Exit::NoSegment,
+            Failure::OutputClosed { .. } | Failure::ReportClosed => Exit::OutputClosed,
+            Failure::OutputFull { .. } => Exit::NoRoom,
+            Failure::Io { .. } | Failure::Unexpected(_) => Exit::Other,
+        }
+    }
+
+    /// The message with everything that led to it, on one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_in_the_table() {
+        let all = [
+            Exit::Done,
+            Exit::Other,
+            Exit::Usage,
+            Exit::NoSegment,
+            Exit::NotAStream,
+            Exit::Held,
+            Exit::NoRoom,
+            Exit::OutputClosed,
+            Exit::Refused,
+        ];
+        let listed: Vec<u8> = TABLE
+            .lines()
+            .skip(1)
+            .map(|line| line.trim_start().as_bytes()[0] - b'0')
+            .collect();
+        assert_eq!(listed, all.map(|exit| exit as u8));
+    }
+
+    #[test]
+    fn a_chain_names_the_cause() {
+        let failure = Failure::io("read the input")(io::Error::other("the disk is on fire"));
+        assert_eq!(
+            failure.chain(),
+            "cannot read the input: the disk is on fire"
+        );
+    }
+}

@@ -1,0 +1,276 @@
+//! May this process go on with the stream that it found, and from where? Pure decisions.
+//!
+//! # Why nothing is lost or repeated
+//!
+//! A stream's byte `p` is byte `p` of the ring: positions are offsets. Write `B` for the base in
+//! a side's notes (the offset of byte 0 in the file), `C` for what was committed and `R` for
+//! what was released.
+//!
+//! **`send`** from a regular file reads byte `p` at `B + p`. What it committed is exactly
+//! `[0, C)`, wherever it was killed, so its successor reads on at `B + C`.
+//!
+//! | killed | its successor finds | and |
+//! | --- | --- | --- |
+//! | before or within its notes | C = 0, no notes | starts |
+//! | before its first commit | C = 0, notes | starts, with notes of its own: nobody used the old ones |
+//! | later | C > 0, notes (the commit's release store comes after them) | reads on at `B + C` |
+//! | after it closed the ring | the end at C | has nothing to do if the input ends at `B + C` |
+//!
+//! **`recv`** into a regular file has byte `p` at `B + p`, because it only ever appends what it
+//! peeks, in order. It releases a byte after `write` took it, so at any moment
+//! `B + R ≤ length ≤ B + C`; what the file has beyond `B + R` was written and not released.
+//! Its successor releases that much without writing it, and goes on.
+//!
+//! | killed | its successor finds | and |
+//! | --- | --- | --- |
+//! | before or within its notes | R = 0, no notes; nothing was written | starts |
+//! | before its first write | notes, length = B | skips 0 |
+//! | within or after a write | `B + R ≤ length ≤ B + C` | skips `length − B − R` |
+//! | after it released what it wrote | length = B + R | skips 0 |
+//! | after the end, before it removed the segment | the end at R, length = B + R | removes it |
+//!
+//! A length outside these bounds, or another file, means that somebody else had a hand in it:
+//! refused. In particular `>` empties the file before this program starts. That is caught
+//! whenever `B + R > 0`; with `B + R = 0` it did no harm, because all of the stream is still in
+//! the ring.
+//!
+//! With anything but a regular file one of these numbers is unknown. What a killed `send` had
+//! read from a pipe and not committed is gone, and nobody can tell how much it was; what a
+//! killed `recv` had written to a pipe and not released is written again. The one is refused
+//! unless the caller takes it upon himself, the other is said.
+//!
+//! A stream that was closed and drained is over. Nothing of it is ever resumed: `recv` removes
+//! its segment, and a `send` that finds it makes a new one.
+
+use crate::notes::{FileId, Notes};
+
+/// A regular file as this process was given it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileFacts {
+    pub(crate) id: FileId,
+    pub(crate) len: u64,
+    /// Where its description stands.
+    pub(crate) offset: u64,
+    /// Whether writes go to its end, wherever the description stands.
+    pub(crate) append: bool,
+}
+
+impl FileFacts {
+    /// Whether the next write extends the file.
+    fn at_end(&self) -> bool {
+        self.append || self.offset == self.len
+    }
+}
+
+/// The stream as `send` finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) notes: Option<Notes>,
+    pub(crate) committed: u64,
+    pub(crate) released: u64,
+    pub(crate) closed: bool,
+}
+
+/// What `send` has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendPlan {
+    /// Write notes, and send the input from where it stands.
+    Start,
+    /// Send the input from this offset.
+    Seek(u64),
+    /// Send the input from where it stands, in continuation of what was sent.
+    Append,
+    /// Nothing: all of the input was sent.
+    Complete,
+    /// Remove the segment and open it anew: its stream is over.
+    Replace,
+}
+
+/// The stream as `recv` finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) notes: Option<Notes>,
+    pub(crate) committed: u64,
+    pub(crate) released: u64,
+}
+
+/// What `recv` has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RecvPlan {
+    /// Write notes before the first byte.
+    Start,
+    /// Release this many bytes, which the output has, and go on.
+    Skip(u64),
+    /// Go on from what was released; the output may be given some bytes again.
+    Repeat,
+}
+
+/// There are no notes where there must be some: nobody can tell whose stream this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoNotes;
+
+/// Why a side may not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error(
+        "a finished stream of {end} bytes waits in it, {left} of them not taken yet, and this \
+         input is not the file that it came from: run `ringproof recv` first"
+    )]
+    Finished { end: u64, left: u64 },
+    #[error(
+        "its first {committed} bytes came from an input that is no regular file: what the last \
+         send had read and not committed is gone, and nobody can tell how much that was; if this \
+         input goes on exactly after byte {committed}, or you accept the gap, say --continue"
+    )]
+    InputUnknown { committed: u64 },
+    #[error(
+        "its first {committed} bytes came from a regular file (device {}, inode {}), and this \
+         input is none: restart send with < that file", file.device, file.inode
+    )]
+    InputNoFile { committed: u64, file: FileId },
+    #[error(
+        "it is sent from another file: device {}, inode {}, but this input is device {}, inode \
+         {}; restart send with < the same file",
+        file.device, file.inode, found.device, found.inode
+    )]
+    InputOther { file: FileId, found: FileId },
+    #[error(
+        "the input is only {len} bytes long, but it was sent up to byte {needed}: somebody cut \
+         or replaced it"
+    )]
+    InputShort { len: u64, needed: u64 },
+    #[error(
+        "the output is a file of {len} bytes that stands at byte {offset}: data would be written \
+         over, and a restart could not tell what was written; use >> (or > for a new file)"
+    )]
+    OutputNotAtEnd { len: u64, offset: u64 },
+    #[error(
+        "it was received into no regular file before, so nobody can tell which bytes this file \
+         has; go on as before, for example with `ringproof recv … | cat >> FILE`"
+    )]
+    OutputUnknown,
+    #[error(
+        "it is received into another file: device {}, inode {}, but this output is device {}, \
+         inode {}; restart recv with >> the same file",
+        file.device, file.inode, found.device, found.inode
+    )]
+    OutputOther { file: FileId, found: FileId },
+    #[error(
+        "the output is {len} bytes long, but {needed} had been written and released: was it \
+         truncated by >? Those bytes are no longer in the ring; restart recv with >> on a file \
+         that still has them"
+    )]
+    OutputShort { len: u64, needed: u64 },
+    #[error(
+        "the output is {len} bytes long, but no more than {most} can have been written: \
+         somebody else wrote to it"
+    )]
+    OutputLong { len: u64, most: u64 },
+}
+
+/// Decides what `send` does, given its input (`None`: no regular file) and whether the caller
+/// takes it upon himself that the input continues what was sent.
+pub(crate) fn send(
+    found: &Sent,
+    input: Option<&FileFacts>,
+    go_on: bool,
+) -> Result<Result<SendPlan, Refusal>, NoNotes> {
+    let Sent {
+        notes,
+        committed,
+        released,
+        closed,
+    } = *found;
+    // An empty stream is over only when `recv` has seen its end, and then it has no segment.
+    if closed && committed > 0 && released == committed {
+        return Ok(Ok(SendPlan::Replace));
+    }
+    if closed {
+        return Ok(if is_complete(notes, committed, input) {
+            Ok(SendPlan::Complete)
+        } else {
+            Err(Refusal::Finished {
+                end: committed,
+                left: committed.saturating_sub(released),
+            })
+        });
+    }
+    if committed == 0 {
+        return Ok(Ok(SendPlan::Start));
+    }
+    let notes = notes.ok_or(NoNotes)?;
+    let needed = notes.base.saturating_add(committed);
+    Ok(match (notes.file, input) {
+        (Some(file), Some(input)) if input.id != file => Err(Refusal::InputOther {
+            file,
+            found: input.id,
+        }),
+        (Some(_), Some(input)) if input.len < needed => Err(Refusal::InputShort {
+            len: input.len,
+            needed,
+        }),
+        (Some(_), Some(_)) => Ok(SendPlan::Seek(needed)),
+        (Some(file), None) => Err(Refusal::InputNoFile { committed, file }),
+        (None, _) if go_on => Ok(SendPlan::Append),
+        (None, _) => Err(Refusal::InputUnknown { committed }),
+    })
+}
+
+/// Whether the input is the file that was sent, to its very end.
+fn is_complete(notes: Option<Notes>, end: u64, input: Option<&FileFacts>) -> bool {
+    match (notes, input) {
+        (Some(notes), Some(input)) => {
+            notes.file == Some(input.id) && notes.base.checked_add(end) == Some(input.len)
+        }
+        _ => false,
+    }
+}
+
+/// Decides what `recv` does, given its output (`None`: no regular file).
+pub(crate) fn recv(
+    found: &Received,
+    output: Option<&FileFacts>,
+) -> Result<Result<RecvPlan, Refusal>, NoNotes> {
+    let Some(notes) = found.notes else {
+        // Bytes were released, so somebody received them, and left no notes.
+        if found.released > 0 {
+            return Err(NoNotes);
+        }
+        return Ok(match output {
+            Some(output) if !output.at_end() => Err(not_at_end(output)),
+            _ => Ok(RecvPlan::Start),
+        });
+    };
+    let Some(output) = output else {
+        return Ok(Ok(RecvPlan::Repeat));
+    };
+    let least = notes.base.saturating_add(found.released);
+    let most = notes.base.saturating_add(found.committed);
+    Ok(match notes.file {
+        None => Err(Refusal::OutputUnknown),
+        Some(file) if file != output.id => Err(Refusal::OutputOther {
+            file,
+            found: output.id,
+        }),
+        Some(_) if output.len < least => Err(Refusal::OutputShort {
+            len: output.len,
+            needed: least,
+        }),
+        Some(_) if output.len > most => Err(Refusal::OutputLong {
+            len: output.len,
+            most,
+        }),
+        Some(_) if !output.at_end() => Err(not_at_end(output)),
+        Some(_) => Ok(RecvPlan::Skip(output.len - least)),
+    })
+}
+
+fn not_at_end(output: &FileFacts) -> Refusal {
+    Refusal::OutputNotAtEnd {
+        len: output.len,
+        offset: output.offset,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,533 @@
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+use crate::notes::WORDS;
+
+const FILE: FileId = FileId {
+    device: 8,
+    inode: 1234,
+    born: 99,
+};
+const OTHER: FileId = FileId {
+    device: 8,
+    inode: 1235,
+    born: 99,
+};
+
+fn notes(file: Option<FileId>, base: u64) -> Option<Notes> {
+    Some(Notes {
+        stream: 1,
+        file,
+        base,
+    })
+}
+
+/// A file opened for appending.
+fn file(len: u64) -> FileFacts {
+    FileFacts {
+        id: FILE,
+        len,
+        offset: 0,
+        append: true,
+    }
+}
+
+/// A file opened with `>` or `<`, read or written up to `offset`.
+fn standing(len: u64, offset: u64) -> FileFacts {
+    FileFacts {
+        offset,
+        append: false,
+        ..file(len)
+    }
+}
+
+fn sent(notes: Option<Notes>, committed: u64, released: u64, closed: bool) -> Sent {
+    Sent {
+        notes,
+        committed,
+        released,
+        closed,
+    }
+}
+
+#[test]
+fn send_starts_wherever_nothing_was_committed() {
+    let input = standing(100, 10);
+    for old in [
+        None,
+        notes(Some(FILE), 10),
+        notes(Some(OTHER), 0),
+        notes(None, 0),
+    ] {
+        for input in [None, Some(&input)] {
+            assert_eq!(
+                send(&sent(old, 0, 0, false), input, false),
+                Ok(Ok(SendPlan::Start))
+            );
+        }
+    }
+}
+
+#[test]
+fn send_goes_on_in_the_same_file_only() {
+    let found = sent(notes(Some(FILE), 10), 50, 20, false);
+    let decide = |input: Option<&FileFacts>, go_on| send(&found, input, go_on);
+    for go_on in [false, true] {
+        for len in [60, 61, 1000] {
+            assert_eq!(
+                decide(Some(&standing(len, 0)), go_on),
+                Ok(Ok(SendPlan::Seek(60)))
+            );
+        }
+        assert_eq!(
+            decide(Some(&standing(59, 0)), go_on),
+            Ok(Err(Refusal::InputShort {
+                len: 59,
+                needed: 60
+            }))
+        );
+        let other = FileFacts {
+            id: OTHER,
+            ..file(1000)
+        };
+        assert_eq!(
+            decide(Some(&other), go_on),
+            Ok(Err(Refusal::InputOther {
+                file: FILE,
+                found: OTHER
+            }))
+        );
+        let reborn = FileFacts {
+            id: FileId { born: 100, ..FILE },
+            ..file(1000)
+        };
+        assert!(matches!(
+            decide(Some(&reborn), go_on),
+            Ok(Err(Refusal::InputOther { .. }))
+        ));
+        assert_eq!(
+            decide(None, go_on),
+            Ok(Err(Refusal::InputNoFile {
+                committed: 50,
+                file: FILE
+            }))
+        );
+    }
+}
+
+#[test]
+fn send_continues_a_pipe_only_when_told_to() {
+    let found = sent(notes(None, 0), 50, 20, false);
+    for input in [None, Some(&standing(1000, 7))] {
+        assert_eq!(
+            send(&found, input, false),
+            Ok(Err(Refusal::InputUnknown { committed: 50 }))
+        );
+        assert_eq!(send(&found, input, true), Ok(Ok(SendPlan::Append)));
+    }
+}
+
+#[test]
+fn send_knows_a_finished_stream() {
+    let closed = |end, released| sent(notes(Some(FILE), 10), end, released, true);
+    // Its own, killed after the close.
+    for (end, released) in [(50, 0), (50, 49), (0, 0)] {
+        let input = standing(10 + end, 0);
+        assert_eq!(
+            send(&closed(end, released), Some(&input), false),
+            Ok(Ok(SendPlan::Complete))
+        );
+    }
+    // Another one's, or the file has grown.
+    for input in [None, Some(&standing(59, 0)), Some(&standing(61, 0))] {
+        for go_on in [false, true] {
+            assert_eq!(
+                send(&closed(50, 20), input, go_on),
+                Ok(Err(Refusal::Finished { end: 50, left: 30 }))
+            );
+        }
+    }
+    // Drained: over, whatever the input.
+    for input in [None, Some(&standing(60, 0)), Some(&standing(1, 0))] {
+        assert_eq!(
+            send(&closed(50, 50), input, false),
+            Ok(Ok(SendPlan::Replace))
+        );
+    }
+}
+
+#[test]
+fn what_was_moved_without_notes_is_nobodys() {
+    assert_eq!(send(&sent(None, 1, 0, false), None, true), Err(NoNotes));
+    assert_eq!(
+        send(&sent(None, 1, 0, false), Some(&file(9)), false),
+        Err(NoNotes)
+    );
+    let found = Received {
+        notes: None,
+        committed: 5,
+        released: 1,
+    };
+    assert_eq!(recv(&found, None), Err(NoNotes));
+    assert_eq!(recv(&found, Some(&file(9))), Err(NoNotes));
+}
+
+#[test]
+fn recv_starts_where_it_can_append() {
+    let found = Received {
+        notes: None,
+        committed: 5,
+        released: 0,
+    };
+    for output in [
+        None,
+        Some(&file(0)),
+        Some(&file(77)),
+        Some(&standing(0, 0)),
+        Some(&standing(7, 7)),
+    ] {
+        assert_eq!(recv(&found, output), Ok(Ok(RecvPlan::Start)));
+    }
+    assert_eq!(
+        recv(&found, Some(&standing(7, 0))),
+        Ok(Err(Refusal::OutputNotAtEnd { len: 7, offset: 0 }))
+    );
+}
+
+#[test]
+fn recv_goes_on_in_the_same_file_only() {
+    let found = Received {
+        notes: notes(Some(FILE), 100),
+        committed: 50,
+        released: 20,
+    };
+    for (len, skip) in [(120, 0), (121, 1), (150, 30)] {
+        assert_eq!(recv(&found, Some(&file(len))), Ok(Ok(RecvPlan::Skip(skip))));
+        // A description that stands at the end appends just as well.
+        assert_eq!(
+            recv(&found, Some(&standing(len, len))),
+            Ok(Ok(RecvPlan::Skip(skip)))
+        );
+        assert_eq!(
+            recv(&found, Some(&standing(len, 3))),
+            Ok(Err(Refusal::OutputNotAtEnd { len, offset: 3 }))
+        );
+    }
+    for output in [file(119), file(0), standing(0, 0)] {
+        assert_eq!(
+            recv(&found, Some(&output)),
+            Ok(Err(Refusal::OutputShort {
+                len: output.len,
+                needed: 120
+            }))
+        );
+    }
+    assert_eq!(
+        recv(&found, Some(&file(151))),
+        Ok(Err(Refusal::OutputLong {
+            len: 151,
+            most: 150
+        }))
+    );
+    let other = FileFacts {
+        id: OTHER,
+        ..file(120)
+    };
+    assert!(matches!(
+        recv(&found, Some(&other)),
+        Ok(Err(Refusal::OutputOther { .. }))
+    ));
+    assert_eq!(recv(&found, None), Ok(Ok(RecvPlan::Repeat)));
+}
+
+#[test]
+fn recv_cannot_tell_what_a_file_has_of_a_stream_that_went_to_a_pipe() {
+    for released in [0, 20] {
+        let found = Received {
+            notes: notes(None, 0),
+            committed: 50,
+            released,
+        };
+        assert_eq!(recv(&found, None), Ok(Ok(RecvPlan::Repeat)));
+        assert_eq!(
+            recv(&found, Some(&file(20))),
+            Ok(Err(Refusal::OutputUnknown))
+        );
+    }
+}
+
+#[test]
+fn words_that_no_honest_process_wrote_are_refused() {
+    let found = Received {
+        notes: notes(Some(FILE), u64::MAX - 1),
+        committed: 50,
+        released: 20,
+    };
+    assert!(matches!(recv(&found, Some(&file(20))), Ok(Err(_))));
+    assert!(matches!(
+        send(
+            &sent(notes(Some(FILE), u64::MAX - 1), 50, 0, false),
+            Some(&file(20)),
+            false
+        ),
+        Ok(Err(_))
+    ));
+    // More released than committed: the ring refuses it earlier, and here nothing overflows.
+    assert!(matches!(
+        send(&sent(notes(None, 0), 5, u64::MAX, true), None, false),
+        Ok(Err(_))
+    ));
+}
+
+/// Steps left to a process before it is killed, and a source of small numbers.
+struct Life<'a> {
+    steps: u64,
+    numbers: std::iter::Cycle<std::slice::Iter<'a, u8>>,
+}
+
+struct Killed;
+
+/// How an incarnation ended otherwise.
+enum End {
+    Finished,
+    Refused(Refusal),
+}
+
+impl<'a> Life<'a> {
+    fn new(steps: u64, numbers: &'a [u8]) -> Life<'a> {
+        Life {
+            steps,
+            numbers: numbers.iter().cycle(),
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Killed> {
+        self.steps = self.steps.checked_sub(1).ok_or(Killed)?;
+        Ok(())
+    }
+
+    /// From 1 to `most`.
+    fn number(&mut self, most: usize) -> usize {
+        let number = usize::from(*self.numbers.next().unwrap_or(&0));
+        number % most.max(1) + 1
+    }
+}
+
+/// A stream between a sender that never dies and a receiver that does, and what it makes of its
+/// output file.
+struct Receiving {
+    stream: Vec<u8>,
+    capacity: usize,
+    committed: usize,
+    released: usize,
+    notes: [u64; WORDS],
+    file: Vec<u8>,
+    removed: bool,
+}
+
+impl Receiving {
+    fn decide(&self, facts: &FileFacts) -> Result<RecvPlan, Refusal> {
+        let found = Received {
+            notes: Notes::decode(&self.notes),
+            committed: self.committed as u64,
+            released: self.released as u64,
+        };
+        recv(&found, Some(facts)).expect("what was released without notes?")
+    }
+
+    fn facts(&self, append: bool) -> FileFacts {
+        let len = self.file.len() as u64;
+        if append {
+            file(len)
+        } else {
+            standing(len, len)
+        }
+    }
+
+    /// The receiver, with a step wherever it can be killed: the mirror of `crate::recv::run`.
+    fn incarnation(&mut self, life: &mut Life<'_>, append: bool) -> Result<End, Killed> {
+        if !append {
+            self.file.clear();
+        }
+        life.step()?;
+        let plan = match self.decide(&self.facts(append)) {
+            Ok(plan) => plan,
+            Err(refusal) => return Ok(End::Refused(refusal)),
+        };
+        let mut noted = false;
+        if let RecvPlan::Skip(mut left) = plan {
+            noted = true;
+            while left > 0 {
+                let count = left.min(life.number(4) as u64);
+                self.released += count as usize;
+                left -= count;
+                life.step()?;
+            }
+        }
+        loop {
+            let room = self.capacity - (self.committed - self.released);
+            self.committed =
+                (self.committed + life.number(room.max(1)).min(room)).min(self.stream.len());
+            if self.released == self.stream.len() {
+                life.step()?;
+                self.removed = true;
+                return Ok(End::Finished);
+            }
+            if !noted {
+                let notes = Notes {
+                    stream: 1,
+                    file: Some(FILE),
+                    base: self.file.len() as u64,
+                };
+                for (word, value) in self.notes.iter_mut().zip(notes.encode()) {
+                    life.step()?;
+                    *word = value;
+                }
+                noted = true;
+            }
+            let count = life.number(self.committed - self.released);
+            let chunk = self.stream[self.released..self.released + count].to_vec();
+            let mut rest = chunk.as_slice();
+            while !rest.is_empty() {
+                life.step()?;
+                let (now, later) = rest.split_at(life.number(rest.len()).min(rest.len()));
+                self.file.extend_from_slice(now);
+                rest = later;
+            }
+            life.step()?;
+            self.released += count;
+        }
+    }
+}
+
+fn stream(len: usize) -> Vec<u8> {
+    (0..len).map(|byte| (byte * 7 + byte / 251) as u8).collect()
+}
+
+proptest! {
+    /// Whenever a receiver is killed, its successors complete the file, each byte once.
+    #[test]
+    fn a_killed_recv_loses_and_repeats_nothing(
+        len in 0usize..60,
+        capacity in 1usize..20,
+        prefix in 0usize..4,
+        lives in vec(0u64..40, 0..8),
+        numbers in vec(any::<u8>(), 1..50),
+    ) {
+        let before = vec![b'#'; prefix];
+        let mut world = Receiving {
+            stream: stream(len),
+            capacity,
+            committed: 0,
+            released: 0,
+            notes: [0; WORDS],
+            file: before.clone(),
+            removed: false,
+        };
+        for steps in lives.into_iter().chain([u64::MAX]) {
+            match world.incarnation(&mut Life::new(steps, &numbers), true) {
+                Err(Killed) => {}
+                Ok(End::Finished) => break,
+                Ok(End::Refused(refusal)) => prop_assert!(false, "refused: {refusal}"),
+            }
+        }
+        prop_assert!(world.removed);
+        prop_assert_eq!(world.file, [before, world.stream].concat());
+    }
+
+    /// A restart with `>` is refused exactly when the file had bytes that it should have.
+    #[test]
+    fn a_truncated_output_is_refused_or_harmless(
+        len in 1usize..40,
+        capacity in 1usize..20,
+        prefix in 0usize..4,
+        steps in 0u64..120,
+        numbers in vec(any::<u8>(), 1..50),
+    ) {
+        let mut world = Receiving {
+            stream: stream(len),
+            capacity,
+            committed: 0,
+            released: 0,
+            notes: [0; WORDS],
+            file: vec![b'#'; prefix],
+            removed: false,
+        };
+        let first = world.incarnation(&mut Life::new(steps, &numbers), true);
+        prop_assume!(first.is_err());
+        let needed = Notes::decode(&world.notes).map_or(0, |notes| notes.base)
+            + world.released as u64;
+        match world.incarnation(&mut Life::new(u64::MAX, &numbers), false) {
+            Err(Killed) => unreachable!("it had steps without end"),
+            Ok(End::Refused(refusal)) => {
+                prop_assert_eq!(refusal, Refusal::OutputShort { len: 0, needed });
+                prop_assert!(needed > 0);
+            }
+            Ok(End::Finished) => {
+                prop_assert_eq!(needed, 0);
+                prop_assert_eq!(world.file, world.stream);
+            }
+        }
+    }
+
+    /// Whenever a sender is killed, its successors commit the rest of the file, each byte once.
+    #[test]
+    fn a_killed_send_loses_and_repeats_nothing(
+        len in 0usize..60,
+        base in 0usize..4,
+        lives in vec(0u64..40, 0..8),
+        numbers in vec(any::<u8>(), 1..50),
+    ) {
+        let input = stream(base + len);
+        let mut committed: Vec<u8> = Vec::new();
+        let mut words = [0; WORDS];
+        let mut closed = false;
+        // The mirror of `crate::send::run`, with a step wherever it can be killed.
+        let mut incarnation = |life: &mut Life<'_>| -> Result<End, Killed> {
+            life.step()?;
+            // Its caller starts it anew, so its input stands where the first one's stood.
+            let facts = standing(input.len() as u64, base as u64);
+            let found = sent(Notes::decode(&words), committed.len() as u64, 0, closed);
+            let plan = send(&found, Some(&facts), false).expect("committed without notes?");
+            let mut at = match plan {
+                Err(refusal) => return Ok(End::Refused(refusal)),
+                Ok(SendPlan::Complete) => return Ok(End::Finished),
+                Ok(SendPlan::Seek(offset)) => offset as usize,
+                Ok(SendPlan::Start) => {
+                    let notes = Notes { stream: life.steps, file: Some(FILE), base: base as u64 };
+                    for (word, value) in words.iter_mut().zip(notes.encode()) {
+                        life.step()?;
+                        *word = value;
+                    }
+                    base
+                }
+                Ok(plan) => unreachable!("{plan:?}"),
+            };
+            while at < input.len() {
+                let count = life.number(9).min(input.len() - at);
+                let mut batch = &input[at..at + count];
+                at += count;
+                while !batch.is_empty() {
+                    life.step()?;
+                    let (now, later) = batch.split_at(life.number(batch.len()).min(batch.len()));
+                    committed.extend_from_slice(now);
+                    batch = later;
+                }
+            }
+            life.step()?;
+            closed = true;
+            life.step()?;
+            Ok(End::Finished)
+        };
+        for steps in lives.into_iter().chain([u64::MAX]) {
+            match incarnation(&mut Life::new(steps, &numbers)) {
+                Err(Killed) => {}
+                Ok(End::Finished) => break,
+                Ok(End::Refused(refusal)) => prop_assert!(false, "refused: {refusal}"),
+            }
+        }
+        prop_assert!(closed);
+        prop_assert_eq!(&committed, &input[base..]);
+    }
+}

@@ -1,0 +1,167 @@
+//! `ringproof send`: standard input into the ring.
+
+use std::hash::{BuildHasher, RandomState};
+
+use ringproof::{Producer, PushError, Ring, Role};
+
+use crate::args::SendArgs;
+use crate::buffer::Buffer;
+use crate::exit::Failure;
+use crate::files::Input;
+use crate::notes::Notes;
+use crate::progress::Progress;
+use crate::resume::{self, FileFacts, NoNotes, SendPlan, Sent};
+use crate::stream;
+use crate::tell;
+use crate::wait::Wait;
+
+/// How many streams that are over are removed before that is called an error. Each is another
+/// one: somebody else makes and finishes them under this name all the time.
+const ROUNDS: usize = 64;
+
+pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
+    let name = &args.stream.name;
+    let mut input = Input::stdin()?;
+    for _ in 0..ROUNDS {
+        let (ring, claim) = stream::open(&args.stream, Role::Producer)?;
+        let mut producer = ring.producer_with(claim)?;
+        let facts = input.facts()?;
+        let found = Sent {
+            notes: stream::notes(&ring, Role::Producer),
+            committed: producer.position(),
+            released: producer.position().wrapping_sub(producer.occupancy()?),
+            closed: producer.is_closed(),
+        };
+        let plan = resume::send(&found, facts.as_ref(), args.go_on).map_err(|NoNotes| {
+            Failure::NoNotes {
+                segment: name.clone(),
+                position: found.committed,
+                command: "send",
+            }
+        })?;
+        match plan.map_err(|source| Failure::Refused {
+            segment: name.clone(),
+            source,
+        })? {
+            SendPlan::Replace => {
+                drop(producer);
+                stream::remove_over(&ring)?;
+                continue;
+            }
+            SendPlan::Complete => {
+                tell(&format!(
+                    "all {} bytes of this input were sent to {name} before; nothing left to do",
+                    found.committed
+                ));
+            }
+            SendPlan::Start => {
+                set_notes(&ring, facts.as_ref())?;
+                copy(&mut producer, &ring, &mut input, facts.as_ref())?;
+            }
+            SendPlan::Seek(offset) => {
+                tell(&format!("going on with {name} at byte {}", found.committed));
+                input.seek(offset)?;
+                copy(&mut producer, &ring, &mut input, facts.as_ref())?;
+            }
+            SendPlan::Append => {
+                tell(&format!(
+                    "going on with {name} at byte {}; bytes that an earlier send read before it \
+                     died may be missing there, nobody can tell",
+                    found.committed
+                ));
+                copy(&mut producer, &ring, &mut input, None)?;
+            }
+        }
+        return if args.wait {
+            until_drained(&producer, &ring)
+        } else {
+            Ok(())
+        };
+    }
+    Err(Failure::Unexpected(format!(
+        "{name}: {ROUNDS} finished streams one after the other; is another send using the name?"
+    )))
+}
+
+/// Written before the first commit, so that every committed byte has its origin.
+fn set_notes(ring: &Ring<u8>, input: Option<&FileFacts>) -> Result<(), Failure> {
+    let notes = Notes {
+        // Hashing nothing with the process's random key.
+        stream: RandomState::new().hash_one(()),
+        file: input.map(|input| input.id),
+        base: input.map_or(0, |input| input.offset),
+    };
+    stream::set_notes(ring, Role::Producer, &notes)
+}
+
+/// Sends the rest of the input and closes the ring.
+fn copy(
+    producer: &mut Producer<'_, u8>,
+    ring: &Ring<u8>,
+    input: &mut Input,
+    facts: Option<&FileFacts>,
+) -> Result<(), Failure> {
+    let total = match (facts, stream::notes(ring, Role::Producer)) {
+        (Some(input), Some(notes)) => input.len.checked_sub(notes.base),
+        _ => None,
+    };
+    let progress = Progress::start(ring.label(), Role::Producer, producer.position(), total);
+    let mut buffer = Buffer::new();
+    loop {
+        let bytes = buffer.at(producer.position());
+        let count = input.read(bytes)?;
+        if count == 0 {
+            break;
+        }
+        push(producer, ring, &bytes[..count])?;
+    }
+    producer.close();
+    progress.finish(producer.position());
+    Ok(())
+}
+
+/// Commits all of `bytes`, waiting for room.
+fn push(producer: &mut Producer<'_, u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Result<(), Failure> {
+    let mut wait = Wait::new();
+    while !bytes.is_empty() {
+        match producer.push_slice(bytes) {
+            Ok(count) => {
+                bytes = bytes.get(count..).unwrap_or_default();
+                wait = Wait::new();
+            }
+            Err(PushError::Full) => {
+                if wait.pause() {
+                    check_for_receiver(producer, ring)?;
+                }
+            }
+            Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
+            Err(PushError::Closed) => {
+                return Err(Failure::Unexpected("the ring was closed".to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits until `recv` has written everything.
+fn until_drained(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+    let mut wait = Wait::new();
+    while producer.occupancy()? > 0 {
+        if wait.pause() {
+            check_for_receiver(producer, ring)?;
+        }
+    }
+    Ok(())
+}
+
+/// An error if nobody can receive any more.
+fn check_for_receiver(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+    let orphaned = stream::is_removed(ring)? && !producer.peer_present()?;
+    // Looked at last: it may have drained the ring, removed it and left.
+    if orphaned && producer.occupancy()? > 0 {
+        return Err(Failure::Removed {
+            segment: ring.label().to_owned(),
+        });
+    }
+    Ok(())
+}

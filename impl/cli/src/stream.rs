@@ -1,0 +1,90 @@
+//! A stream's segment: opening it in a role, its notes, and its end.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::stat::fstat;
+use ringproof::{Claim, Ring, Role, Segment, SegmentError};
+
+use crate::args::{Shape, StreamArgs};
+use crate::exit::Failure;
+use crate::notes::{Notes, WORDS};
+
+/// How long a role may be held by somebody who is just leaving it.
+const LEAVING: Duration = Duration::from_millis(250);
+/// How long `recv` may take from its last release to the removal of the segment.
+const REMOVAL: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Opens the stream's segment, or makes it, and takes `role`.
+pub(crate) fn open(args: &StreamArgs, role: Role) -> Result<(Ring<u8>, Claim), Failure> {
+    let options = args.shape.options();
+    let start = Instant::now();
+    loop {
+        match Ring::<u8>::open_as(&args.name, role, &options) {
+            Ok((ring, claim)) => {
+                tell_of_other_shape(&ring, &args.shape);
+                return Ok((ring, claim));
+            }
+            // A process that was killed may still be on its way out, and a `send` takes the
+            // consumer's role for a moment to remove a stream that is over.
+            Err(SegmentError::Held { .. }) if start.elapsed() < LEAVING => {
+                std::thread::sleep(LOOK);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Removes the segment of a stream that is over, which its `recv` did not. In the consumer's
+/// role, so that no `recv` is in the middle of it.
+pub(crate) fn remove_over(ring: &Ring<u8>) -> Result<(), Failure> {
+    let start = Instant::now();
+    loop {
+        match ring.claim(Role::Consumer) {
+            Ok(_claim) => return Ok(ring.unlink()?),
+            Err(SegmentError::Gone { .. }) => return Ok(()),
+            // Its recv is about to remove it.
+            Err(SegmentError::Held { .. }) if start.elapsed() < REMOVAL => {
+                std::thread::sleep(LOOK);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether the segment was removed: nobody can come to its other side any more.
+pub(crate) fn is_removed(segment: &Segment) -> Result<bool, Failure> {
+    let stat = fstat(segment.as_fd()).map_err(Failure::io("look up the segment's name"))?;
+    Ok(stat.st_nlink == 0)
+}
+
+/// The notes of `role`, if it has left valid ones.
+pub(crate) fn notes(segment: &Segment, role: Role) -> Option<Notes> {
+    let mut words = [0; WORDS];
+    for (index, word) in words.iter_mut().enumerate() {
+        *word = segment.note(role, index)?;
+    }
+    Notes::decode(&words)
+}
+
+/// Writes the notes of `role`, whose holder this process is.
+pub(crate) fn set_notes(segment: &Segment, role: Role, notes: &Notes) -> Result<(), Failure> {
+    for (index, word) in notes.encode().into_iter().enumerate() {
+        segment.set_note(role, index, word)?;
+    }
+    Ok(())
+}
+
+fn tell_of_other_shape(ring: &Ring<u8>, asked: &Shape) {
+    let found = ring.fixed();
+    let differs = |asked: Option<u64>, found| asked.is_some_and(|asked| asked != found);
+    if differs(asked.capacity, found.capacity) || differs(asked.slots, found.slots) {
+        crate::tell(&format!(
+            "{} exists already, with a capacity of {} bytes in {} slots; it stays so",
+            ring.label(),
+            found.capacity,
+            found.slots
+        ));
+    }
+}

@@ -1,0 +1,326 @@
+//! Real processes, names that are cleaned up, and waits that end.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use ringproof::Inspection;
+use sha2::{Digest, Sha256};
+
+/// How long anything here may take that should take milliseconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The name of a segment, removed with this value.
+pub(crate) struct Name(String);
+
+impl Name {
+    pub(crate) fn new(test: &str) -> Name {
+        let name = Name(format!("ringproof-cli-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_file(name.path());
+        name
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        Path::new("/dev/shm").join(&self.0)
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.path().exists()
+    }
+
+    pub(crate) fn inspect(&self) -> Option<Inspection> {
+        Inspection::of(&self.0).ok()
+    }
+}
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<OsStr> for Name {
+    fn as_ref(&self) -> &OsStr {
+        self.0.as_ref()
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(self.path());
+    }
+}
+
+/// A running `ringproof`, killed with this value, and with the thread that started it.
+pub(crate) struct Process {
+    child: Child,
+    what: String,
+}
+
+/// What a process left.
+pub(crate) struct Outcome {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Outcome {
+    /// The exit code, or `None` after a signal.
+    pub(crate) fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(&self, code: i32, said: &str) {
+        assert_eq!(
+            self.code(),
+            Some(code),
+            "{:?}, stderr: {}",
+            self.status,
+            self.stderr
+        );
+        assert!(
+            self.stderr.contains(said),
+            "expected {said:?} in: {}",
+            self.stderr
+        );
+    }
+
+    /// Exit code 0 and not a word.
+    #[track_caller]
+    pub(crate) fn expect_silence(&self) {
+        self.expect(0, "");
+        assert_eq!(self.stderr, "");
+    }
+}
+
+/// `ringproof` with these arguments, its standard streams on nothing, its errors captured.
+pub(crate) fn ringproof<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringproof"));
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    // SAFETY: the closure makes one system call, prctl, which is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| set_pdeathsig(Signal::SIGKILL).map_err(io::Error::from));
+    }
+    command
+}
+
+pub(crate) fn start(command: &mut Command) -> Process {
+    let what = format!("{:?}", command.get_args().collect::<Vec<_>>());
+    let child = command.spawn().expect("cannot start ringproof");
+    Process { child, what }
+}
+
+pub(crate) fn run(command: &mut Command) -> Outcome {
+    start(command).finish()
+}
+
+impl Process {
+    pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().expect("no pipe to it")
+    }
+
+    pub(crate) fn stdout(&mut self) -> std::process::ChildStdout {
+        self.child.stdout.take().expect("no pipe from it")
+    }
+
+    /// Waits until it says this on standard error, which is not captured any further.
+    #[track_caller]
+    pub(crate) fn says(&mut self, expected: &'static str) {
+        let pipe = self.child.stderr.take().expect("no errors from it");
+        within(&format!("{} to say {expected:?}", self.what), move || {
+            let mut lines = io::BufReader::new(pipe).lines();
+            let said = lines.any(|line| line.is_ok_and(|line| line.contains(expected)));
+            assert!(said, "it never said {expected:?}");
+        });
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("cannot wait").is_some()
+    }
+
+    /// Waits for its end. What it says must fit into a pipe.
+    pub(crate) fn finish(mut self) -> Outcome {
+        let what = std::mem::take(&mut self.what);
+        until(&format!("the end of {what}"), || self.has_ended());
+        self.outcome()
+    }
+
+    /// Kills it, unless it has ended, and says whether it was in time.
+    pub(crate) fn kill(mut self) -> (bool, Outcome) {
+        let _ = self.child.kill();
+        let outcome = self.outcome();
+        (outcome.status.signal() == Some(9), outcome)
+    }
+
+    fn outcome(&mut self) -> Outcome {
+        let mut stdout = Vec::new();
+        let mut stderr = Vec::new();
+        let status = self.child.wait().expect("cannot wait");
+        if let Some(pipe) = &mut self.child.stdout {
+            pipe.read_to_end(&mut stdout).expect("cannot read stdout");
+        }
+        if let Some(pipe) = &mut self.child.stderr {
+            pipe.read_to_end(&mut stderr).expect("cannot read stderr");
+        }
+        Outcome {
+            status,
+            stdout,
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < PATIENCE,
+            "waited {PATIENCE:?} in vain for {what}"
+        );
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// Waits until what is seen of the segment is as wanted.
+#[track_caller]
+pub(crate) fn until_seen(name: &Name, what: &str, mut wanted: impl FnMut(&Inspection) -> bool) {
+    until(what, || name.inspect().is_some_and(|seen| wanted(&seen)));
+}
+
+/// What `work` returns, if it does in time. Its thread stays where it is otherwise, until the
+/// process that it talks to is killed by the panic here.
+#[track_caller]
+pub(crate) fn within<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let (done, wait) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = done.send(work());
+    });
+    let result = wait.recv_timeout(PATIENCE);
+    result.unwrap_or_else(|error| panic!("waited {PATIENCE:?} for {what}: {error}"))
+}
+
+/// All that comes out of `pipe`.
+#[track_caller]
+pub(crate) fn read_all(mut pipe: impl Read + Send + 'static) -> Vec<u8> {
+    within("the end of a pipe", move || {
+        let mut bytes = Vec::new();
+        pipe.read_to_end(&mut bytes).expect("cannot read a pipe");
+        bytes
+    })
+}
+
+/// The next `count` bytes that come out of `pipe`, and the pipe.
+#[track_caller]
+pub(crate) fn read_some<R: Read + Send + 'static>(mut pipe: R, count: usize) -> (Vec<u8>, R) {
+    within(&format!("{count} bytes from a pipe"), move || {
+        let mut bytes = vec![0; count];
+        pipe.read_exact(&mut bytes).expect("cannot read a pipe");
+        (bytes, pipe)
+    })
+}
+
+/// Reproducible random numbers (splitmix64).
+pub(crate) struct Random(u64);
+
+impl Random {
+    /// From the seed in `RINGPROOF_SEED`, or another one every time; it is printed.
+    pub(crate) fn new(test: &str) -> Random {
+        let seed = match std::env::var("RINGPROOF_SEED") {
+            Ok(text) => text.parse().expect("RINGPROOF_SEED is no number"),
+            Err(_) => std::time::UNIX_EPOCH
+                .elapsed()
+                .map_or(0, |now| now.as_nanos() as u64),
+        };
+        println!("{test}: RINGPROOF_SEED={seed}");
+        Random(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^ (bits >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+
+    /// Fills a new file with `len` random bytes.
+    pub(crate) fn file(&mut self, path: &Path, len: u64) {
+        let mut file = File::create(path).expect("cannot make the input");
+        let mut block = vec![0u8; 1 << 20];
+        let mut left = len;
+        while left > 0 {
+            for bytes in block.chunks_exact_mut(8) {
+                bytes.copy_from_slice(&self.next().to_ne_bytes());
+            }
+            let count = left.min(block.len() as u64);
+            file.write_all(&block[..count as usize])
+                .expect("cannot fill the input");
+            left -= count;
+        }
+    }
+}
+
+/// The length and SHA-256 of a file.
+pub(crate) fn digest(path: &Path) -> (u64, String) {
+    let mut file = File::open(path).expect("cannot open for its digest");
+    let mut hash = Sha256::new();
+    let mut block = vec![0u8; 1 << 20];
+    let mut len = 0;
+    loop {
+        let count = file.read(&mut block).expect("cannot read for its digest");
+        if count == 0 {
+            break;
+        }
+        hash.update(&block[..count]);
+        len += count as u64;
+    }
+    let hash = hash.finalize();
+    (len, hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// As the shell opens it for `<`.
+pub(crate) fn reading(path: &Path) -> File {
+    File::open(path).expect("cannot open for reading")
+}
+
+/// As the shell opens it for `>`.
+pub(crate) fn truncating(path: &Path) -> File {
+    File::create(path).expect("cannot open for writing")
+}
+
+/// As the shell opens it for `>>`.
+pub(crate) fn appending(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    let opened = options.append(true).create(true).open(path);
+    opened.expect("cannot open for appending")
+}

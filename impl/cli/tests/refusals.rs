@@ -1,0 +1,626 @@
+//! What goes wrong, each with its own exit code and a message that says what to do; and that
+//! nothing is lost by it.
+
+mod harness;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Stdio};
+
+use harness::{
+    Name, Outcome, Process, appending, read_all, read_some, reading, ringproof, run, start,
+    truncating, until, until_seen, within,
+};
+use nix::sys::statvfs::statvfs;
+use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions};
+use tempfile::TempDir;
+
+/// A directory with an input of 100,000 bytes.
+struct Place {
+    dir: TempDir,
+    input: PathBuf,
+    output: PathBuf,
+}
+
+fn content() -> Vec<u8> {
+    (0..100_000u32)
+        .map(|byte| (byte * 7 + byte / 251) as u8)
+        .collect()
+}
+
+impl Place {
+    fn new() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+        std::fs::write(&input, content()).unwrap();
+        Place { dir, input, output }
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn received(&self) -> Vec<u8> {
+        std::fs::read(&self.output).unwrap()
+    }
+}
+
+fn send(name: &Name, input: &Path, options: &[&str]) -> Outcome {
+    let args = ["send", name].into_iter().chain(options.iter().copied());
+    run(ringproof(args).stdin(reading(input)))
+}
+
+/// Sends from a pipe that is closed at once when `bytes` are in it.
+fn send_piped(name: &Name, bytes: &[u8], options: &[&str]) -> Outcome {
+    let args = ["send", name].into_iter().chain(options.iter().copied());
+    let mut sender = start(ringproof(args).stdin(Stdio::piped()));
+    let (mut pipe, bytes) = (sender.stdin(), bytes.to_vec());
+    within("send to read its pipe", move || {
+        // It may refuse without reading.
+        let _ = pipe.write_all(&bytes);
+    });
+    sender.finish()
+}
+
+fn recv(name: &Name, output: File) -> Outcome {
+    run(ringproof(["recv", name]).stdout(output))
+}
+
+/// Leaves a stream of which a killed `send < input` has committed the first 1000 bytes.
+fn half_sent(name: &Name, input: &Path) {
+    let sender = start(ringproof(["send", name, "--capacity", "1000"]).stdin(reading(input)));
+    until_seen(name, "a full ring", |seen| seen.occupancy() == 1000);
+    assert!(sender.kill().0);
+}
+
+/// A stream of which a live `… | send` has committed 1000 bytes.
+fn half_piped(name: &Name) -> (Process, ChildStdin) {
+    let mut sender = start(ringproof(["send", name]).stdin(Stdio::piped()));
+    let mut pipe = sender.stdin();
+    pipe.write_all(&content()[..1000]).unwrap();
+    until_seen(name, "1000 bytes", |seen| seen.write_index == 1000);
+    (sender, pipe)
+}
+
+/// The same, and a killed `recv` has released them all into `output`.
+fn half_received(name: &Name, output: Stdio) -> (Process, ChildStdin) {
+    let sender = half_piped(name);
+    let receiver = start(ringproof(["recv", name]).stdout(output));
+    until_seen(name, "1000 bytes released", |seen| seen.read_index == 1000);
+    assert!(receiver.kill().0);
+    sender
+}
+
+/// Sends the rest, and closes.
+fn complete((sender, mut pipe): (Process, ChildStdin)) {
+    within("send to read its pipe", move || {
+        pipe.write_all(&content()[1000..]).unwrap();
+    });
+    sender.finish().expect_silence();
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let name = Name::new("usage");
+    let wrong: [&[&str]; 9] = [
+        &[],
+        &["send"],
+        &["fetch", &name],
+        &["send", &name, "--capacity", "0"],
+        &["send", &name, "--capacity", "many"],
+        &["send", &name, "--mode", "9"],
+        &["send", &name, "--slots", "1000"],
+        &["recv", &name, "--capacity", "2048", "--slots", "1024"],
+        &["send", &name, "--slots", "9223372036854775808"],
+    ];
+    for args in wrong {
+        let outcome = run(&mut ringproof(args));
+        assert_eq!(outcome.code(), Some(2), "{args:?}: {}", outcome.stderr);
+        assert!(!outcome.stderr.is_empty(), "{args:?}");
+        assert!(!name.exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_has_the_rules_and_the_exit_codes() {
+    for args in [&["--help"][..], &["send", "--help"], &["recv", "--help"]] {
+        let outcome = run(ringproof(args).stdout(Stdio::piped()));
+        outcome.expect_silence();
+        let text = String::from_utf8(outcome.stdout).unwrap();
+        for part in ["Examples:", "Restart rules", ">>", "Exit codes:", "  8  "] {
+            assert!(text.contains(part), "{args:?} lacks {part:?}");
+        }
+    }
+}
+
+#[test]
+fn no_segment_and_a_bad_name_are_3() {
+    let name = Name::new("nothing");
+    run(&mut ringproof(["inspect", &name])).expect(3, "does not exist");
+    for bad in ["", "a/b", "..", ".hidden"] {
+        for command in ["send", "recv", "inspect"] {
+            run(&mut ringproof([command, bad])).expect(3, "segment name");
+        }
+    }
+    let long = "n".repeat(256);
+    run(&mut ringproof(["send", &long])).expect(3, "longer than 255");
+}
+
+#[test]
+fn another_type_is_4() {
+    let name = Name::new("type");
+    let check = |said: &str| {
+        for command in ["send", "recv"] {
+            let before = std::fs::read(name.path()).unwrap();
+            run(&mut ringproof([command, &name])).expect(4, said);
+            assert_eq!(std::fs::read(name.path()).unwrap(), before, "{command}");
+        }
+        std::fs::remove_file(name.path()).unwrap();
+    };
+    Ring::<u64>::create(&name, &RingOptions::new(10)).unwrap();
+    check("payload_size is 8, expected 1");
+    SeqLock::<u64>::create(&name, &1, &SeqLockOptions::default()).unwrap();
+    check("kind is 2 (seqlock), expected 1 (ring)");
+    std::fs::write(name.path(), "something else altogether").unwrap();
+    check("no ringproof segment");
+    std::fs::write(name.path(), [b'x'; 5000]).unwrap();
+    check("no ringproof segment");
+    std::os::unix::fs::symlink("/dev/null", name.path()).unwrap();
+    run(&mut ringproof(["send", &name])).expect(4, "symbolic link");
+}
+
+#[test]
+fn bytes_without_notes_are_4() {
+    let place = Place::new();
+    let name = Name::new("foreign");
+    let ring = Ring::<u8>::create(&name, &RingOptions::new(10)).unwrap();
+    ring.producer().unwrap().push_slice(b"abc").unwrap();
+    send(&name, &place.input, &[]).expect(4, "not begun by `ringproof send`");
+    ring.consumer().unwrap().pop().unwrap();
+    recv(&name, truncating(&place.output)).expect(4, "not begun by `ringproof recv`");
+}
+
+#[test]
+fn a_program_may_be_on_the_other_side() {
+    let place = Place::new();
+    let name = Name::new("program");
+    let ring = Ring::<u8>::create(&name, &RingOptions::new(10)).unwrap();
+    let mut producer = ring.producer().unwrap();
+    producer.push_slice(b"abc").unwrap();
+    producer.close();
+    recv(&name, truncating(&place.output)).expect_silence();
+    assert_eq!(place.received(), b"abc");
+}
+
+#[test]
+fn words_written_over_are_4() {
+    let place = Place::new();
+    let name = Name::new("corrupt");
+    half_sent(&name, &place.input);
+    let segment = File::options().write(true).open(name.path()).unwrap();
+    // The write index, as the layout documents it.
+    std::os::unix::fs::FileExt::write_all_at(&segment, &5_000u64.to_ne_bytes(), 256).unwrap();
+    send(&name, &place.input, &[]).expect(4, "corrupt ring");
+    recv(&name, truncating(&place.output)).expect(4, "corrupt ring");
+    run(&mut ringproof(["inspect", &name])).expect_silence();
+}
+
+#[test]
+fn a_held_role_is_5() {
+    let place = Place::new();
+    let name = Name::new("held");
+    let options = RingOptions::new(10);
+    let (ring, producer) = Ring::<u8>::open_as(&name, Role::Producer, &options).unwrap();
+    let consumer = ring.claim(Role::Consumer).unwrap();
+    send(&name, &place.input, &[]).expect(5, "the producer of segment");
+    recv(&name, truncating(&place.output)).expect(5, "the consumer of segment");
+    drop((producer, consumer));
+    // And held by a process.
+    let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
+    until_seen(&name, "send to hold its role", |seen| seen.roles[0].held);
+    send(&name, &place.input, &[]).expect(5, "the producer of segment");
+    recv(&name, truncating(&place.output)).expect_silence();
+    sender.finish().expect_silence();
+    assert_eq!(place.received(), content());
+}
+
+#[test]
+fn a_full_shared_memory_is_6() {
+    let name = Name::new("full");
+    let stat = statvfs("/dev/shm").unwrap();
+    let total = stat.blocks() * stat.fragment_size();
+    if total == 0 || total > 1 << 45 {
+        println!("not run: /dev/shm has no limit that could be exceeded ({total} bytes)");
+        return;
+    }
+    let slots = (total + 1).next_power_of_two().to_string();
+    for command in ["send", "recv"] {
+        let outcome = run(&mut ringproof([command, &name, "--slots", &slots]));
+        outcome.expect(6, "no room for segment");
+        assert!(!name.exists());
+    }
+}
+
+#[test]
+fn a_full_output_is_6_and_loses_nothing() {
+    let place = Place::new();
+    let name = Name::new("full-output");
+    send(&name, &place.input, &[]).expect_silence();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    recv(&name, full).expect(6, "no room for the output");
+    assert_eq!(name.inspect().unwrap().read_index, 0);
+    let mut receiver = start(ringproof(["recv", &name]).stdout(Stdio::piped()));
+    let got = read_all(receiver.stdout());
+    receiver.finish().expect(0, "at least once");
+    assert_eq!(got, content());
+    assert!(!name.exists());
+}
+
+#[test]
+fn a_closed_output_is_7_and_loses_nothing() {
+    let place = Place::new();
+    let name = Name::new("closed");
+    send(&name, &place.input, &[]).expect_silence();
+    let mut receiver = ringproof(["recv", &name]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    run(receiver.stdout(writer)).expect(7, "closed by its reader");
+    assert_eq!(name.inspect().unwrap().read_index, 0);
+    drop(receiver);
+
+    let mut receiver = start(ringproof(["recv", &name]).stdout(Stdio::piped()));
+    let got = read_all(receiver.stdout());
+    receiver.finish().expect(0, "at least once");
+    assert_eq!(got, content());
+}
+
+#[test]
+fn a_pipe_that_was_cut_is_8_unless_the_caller_goes_on() {
+    let place = Place::new();
+    let name = Name::new("cut-pipe");
+    let (sender, pipe) = half_piped(&name);
+    assert!(sender.kill().0);
+    drop(pipe);
+    send_piped(&name, b"x", &[]).expect(8, "say --continue");
+    send(&name, &place.input, &[]).expect(8, "say --continue");
+    assert_eq!(name.inspect().unwrap().write_index, 1000);
+    send_piped(&name, &content()[1000..], &["--continue"]).expect(0, "may be missing");
+    recv(&name, truncating(&place.output)).expect_silence();
+    assert_eq!(place.received(), content());
+}
+
+#[test]
+fn another_input_is_8() {
+    let place = Place::new();
+    let name = Name::new("other-input");
+    half_sent(&name, &place.input);
+    let other = place.file("other", &content());
+    for option in [&[][..], &["--continue"]] {
+        send(&name, &other, option).expect(8, "another file");
+        send_piped(&name, b"x", option).expect(8, "this input is none");
+    }
+    File::options()
+        .write(true)
+        .open(&place.input)
+        .unwrap()
+        .set_len(999)
+        .unwrap();
+    send(&name, &place.input, &[]).expect(8, "only 999 bytes long");
+    assert_eq!(name.inspect().unwrap().write_index, 1000);
+    // The same content in the same file again: nothing was lost.
+    let mut same = File::options().write(true).open(&place.input).unwrap();
+    same.write_all(&content()).unwrap();
+    let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
+    recv(&name, truncating(&place.output)).expect_silence();
+    sender.finish().expect(0, "going on");
+    assert_eq!(place.received(), content());
+}
+
+#[test]
+fn a_stream_may_begin_within_its_input() {
+    let place = Place::new();
+    let name = Name::new("offset");
+    let mut input = reading(&place.input);
+    std::io::Seek::seek(&mut input, std::io::SeekFrom::Start(777)).unwrap();
+    let sender = start(ringproof(["send", &name, "--capacity", "1000"]).stdin(input));
+    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    assert!(sender.kill().0);
+    // Restarted at offset 0, as a shell does.
+    let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
+    recv(&name, truncating(&place.output)).expect_silence();
+    sender.finish().expect(0, "going on");
+    assert_eq!(place.received(), content()[777..]);
+}
+
+#[test]
+fn a_finished_stream_is_not_sent_again() {
+    let place = Place::new();
+    let name = Name::new("finished");
+    send(&name, &place.input, &[]).expect_silence();
+    // As after a kill between the close and the exit.
+    send(&name, &place.input, &[]).expect(0, "nothing left to do");
+    let other = place.file("other", b"another stream");
+    send(&name, &other, &[]).expect(8, "a finished stream of 100000 bytes waits");
+    send_piped(&name, b"x", &["--continue"]).expect(8, "a finished stream");
+    recv(&name, truncating(&place.output)).expect_silence();
+    assert_eq!(place.received(), content());
+    assert!(!name.exists());
+}
+
+#[test]
+fn a_truncated_output_is_8_and_names_the_remedy() {
+    let place = Place::new();
+    let name = Name::new("truncated");
+    let sender = half_received(&name, truncating(&place.output).into());
+    let copy = std::fs::read(&place.output).unwrap();
+    assert_eq!(copy, content()[..1000]);
+    recv(&name, truncating(&place.output)).expect(8, "restart recv with >>");
+    assert_eq!(name.inspect().unwrap().read_index, 1000);
+    // The same file with its content again: the stream goes on.
+    appending(&place.output).write_all(&copy).unwrap();
+    complete(sender);
+    recv(&name, appending(&place.output)).expect(0, "going on");
+    assert_eq!(place.received(), content());
+    assert!(!name.exists());
+}
+
+#[test]
+fn another_output_is_8() {
+    let place = Place::new();
+    let name = Name::new("other-output");
+    let sender = half_received(&name, appending(&place.output).into());
+    let other = place.file("other", &content()[..1000]);
+    recv(&name, appending(&other)).expect(8, "another file");
+    // Its own, not at its end.
+    let own = || File::options().write(true).open(&place.output).unwrap();
+    recv(&name, own()).expect(8, "use >>");
+    // Its own, with something that is not from the stream.
+    appending(&place.output).write_all(b"!").unwrap();
+    recv(&name, appending(&place.output)).expect(8, "somebody else wrote to it");
+    own().set_len(1000).unwrap();
+    complete(sender);
+    recv(&name, appending(&place.output)).expect(0, "going on");
+    assert_eq!(place.received(), content());
+}
+
+#[test]
+fn a_file_after_a_pipe_is_8() {
+    let place = Place::new();
+    let name = Name::new("pipe-then-file");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let sender = half_received(&name, writer.into());
+    let (mut got, _reader) = read_some(reader, 1000);
+    recv(&name, appending(&place.output)).expect(8, "cat >> FILE");
+    complete(sender);
+    let mut receiver = start(ringproof(["recv", &name]).stdout(Stdio::piped()));
+    got.extend(read_all(receiver.stdout()));
+    receiver.finish().expect(0, "at least once");
+    assert_eq!(got, content());
+}
+
+#[test]
+fn a_first_output_must_be_at_its_end() {
+    let place = Place::new();
+    let name = Name::new("not-at-end");
+    send(&name, &place.input, &[]).expect_silence();
+    std::fs::write(&place.output, "before").unwrap();
+    let inside = File::options().write(true).open(&place.output).unwrap();
+    recv(&name, inside).expect(8, "written over");
+    assert_eq!(place.received(), b"before");
+    recv(&name, appending(&place.output)).expect_silence();
+    assert_eq!(place.received(), [b"before", &content()[..]].concat());
+}
+
+#[test]
+fn a_caller_may_keep_the_output_open() {
+    // As in ( until ringproof recv news; do :; done ) > copy
+    let place = Place::new();
+    let name = Name::new("kept-open");
+    let output = truncating(&place.output);
+    let sender = half_received(&name, output.try_clone().unwrap().into());
+    complete(sender);
+    recv(&name, output).expect(0, "going on");
+    assert_eq!(place.received(), content());
+}
+
+#[test]
+fn what_was_written_and_not_released_is_skipped() {
+    let place = Place::new();
+    let name = Name::new("skip");
+    let sender = half_received(&name, appending(&place.output).into());
+    complete(sender);
+    // As if it had been killed after its next write, before the release.
+    let mut output = appending(&place.output);
+    output.write_all(&content()[1000..5000]).unwrap();
+    recv(&name, output).expect(0, "has 4000 more already");
+    assert_eq!(place.received(), content());
+}
+
+/// Leaves a stream that is closed and drained, and whose `recv` died before it removed it.
+fn drained(name: &Name, output: &Path) {
+    let (sender, pipe) = half_received(name, appending(output).into());
+    drop(pipe);
+    sender.finish().expect_silence();
+    let seen = name.inspect().unwrap();
+    assert_eq!((seen.occupancy(), seen.end_index), (0, Some(1000)));
+}
+
+#[test]
+fn recv_removes_a_drained_stream() {
+    let place = Place::new();
+    let name = Name::new("drained");
+    drained(&name, &place.output);
+    let other = place.file("other", b"");
+    recv(&name, appending(&other)).expect(8, "another file");
+    recv(&name, appending(&place.output)).expect(0, "going on");
+    assert_eq!(place.received(), content()[..1000]);
+    assert!(!name.exists());
+}
+
+#[test]
+fn send_replaces_a_drained_stream() {
+    let place = Place::new();
+    let name = Name::new("replaced");
+    drained(&name, &place.output);
+    send(&name, &place.input, &[]).expect_silence();
+    assert_eq!(name.inspect().unwrap().write_index, 100_000);
+    // A new stream, which a new output may take.
+    let other = place.file("other", b"");
+    recv(&name, appending(&other)).expect_silence();
+    assert_eq!(std::fs::read(&other).unwrap(), content());
+}
+
+#[test]
+fn a_removal_that_was_cut_off_is_finished() {
+    let place = Place::new();
+    let name = Name::new("retired");
+    let first = Name::new("retired-first");
+    let ring = Ring::<u8>::create(&first, &RingOptions::new(10)).unwrap();
+    std::fs::hard_link(first.path(), name.path()).unwrap();
+    // Marks it as retired, and takes the first name away.
+    ring.unlink().unwrap();
+    assert!(name.inspect().unwrap().retired);
+    let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
+    until_seen(&name, "a new segment", |seen| !seen.retired);
+    send(&name, &place.input, &[]).expect_silence();
+    receiver.finish().expect_silence();
+    assert_eq!(place.received(), content());
+}
+
+#[test]
+fn a_segment_removed_in_use_is_3() {
+    let place = Place::new();
+    let name = Name::new("removed");
+    let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
+    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    std::fs::remove_file(name.path()).unwrap();
+    receiver.finish().expect(3, "removed while in use");
+
+    let sender =
+        start(ringproof(["send", &name, "--capacity", "1000"]).stdin(reading(&place.input)));
+    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    std::fs::remove_file(name.path()).unwrap();
+    sender.finish().expect(3, "removed while in use");
+}
+
+#[test]
+fn the_mode_is_what_was_asked_for() {
+    use std::os::unix::fs::PermissionsExt;
+    let name = Name::new("mode");
+    for (args, expected) in [(&[][..], 0o600), (&["--mode", "664"], 0o664)] {
+        let args = ["send", &name].into_iter().chain(args.iter().copied());
+        run(&mut ringproof(args)).expect_silence();
+        let mode = std::fs::metadata(name.path()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, expected);
+        run(&mut ringproof(["recv", &name])).expect_silence();
+    }
+}
+
+#[test]
+fn an_existing_ring_keeps_its_shape_and_says_so() {
+    let name = Name::new("shape");
+    let receiver = start(&mut ringproof(["recv", &name, "--capacity", "100"]));
+    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    let sender = run(&mut ringproof(["send", &name, "--capacity", "200"]));
+    sender.expect(0, "capacity of 100 bytes");
+    receiver.finish().expect_silence();
+}
+
+#[test]
+fn a_terminal_sees_progress() {
+    let place = Place::new();
+    let name = Name::new("terminal");
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut screen = File::from(pty.master);
+    let sender = start(
+        ringproof(["send", &name, "--capacity", "1000"])
+            .stdin(reading(&place.input))
+            .stderr(pty.slave.try_clone().unwrap()),
+    );
+    // Whatever comes is read in a thread, so that the waits below have an end.
+    let (said, hear) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        let mut block = [0; 1024];
+        while let Ok(count @ 1..) = std::io::Read::read(&mut screen, &mut block) {
+            if said.send(block[..count].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    let mut shown = String::new();
+    let mut see = |what: &str| {
+        until(&format!("{what:?} on the terminal"), || {
+            while let Ok(more) = hear.try_recv() {
+                shown.push_str(&String::from_utf8_lossy(&more));
+            }
+            shown.contains(what)
+        });
+    };
+    see("ring 100 % full, waiting for recv");
+    see("/s");
+    recv(&name, truncating(&place.output)).expect_silence();
+    see("sent 97.66 KiB in");
+    sender.finish();
+    // The last descriptor of the terminal: the reader's end.
+    drop(pty.slave);
+    reader.join().unwrap();
+}
+
+#[test]
+fn inspect_shows_text_and_json() {
+    let place = Place::new();
+    let name = Name::new("inspect");
+    half_sent(&name, &place.input);
+    let before = std::fs::read(name.path()).unwrap();
+    let shown = |args: &[&str]| {
+        let args = ["inspect", &name].into_iter().chain(args.iter().copied());
+        let outcome = run(ringproof(args).stdout(Stdio::piped()));
+        outcome.expect_silence();
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    let text = shown(&[]);
+    for line in [
+        "kind       ring, layout version 1",
+        "producer   free, taken 1 time",
+        "consumer   free, taken 0 times",
+        "written    1000 items",
+        "occupancy  1000 of 1000 items (100 %)",
+        "end        open",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in:\n{text}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    assert_eq!(json["name"], *name);
+    assert_eq!(json["kind"], "ring");
+    assert_eq!(json["slots"], 262_144);
+    assert_eq!(json["capacity"], 1000);
+    assert_eq!(json["write_index"], 1000);
+    assert_eq!(json["read_index"], 0);
+    assert_eq!(json["occupancy"], 1000);
+    assert_eq!(json["end_index"], serde_json::Value::Null);
+    assert_eq!(json["roles"][0]["role"], "producer");
+    assert_eq!(json["roles"][0]["held"], false);
+    assert_eq!(json["roles"][0]["epoch"], 1);
+    assert_eq!(std::fs::read(name.path()).unwrap(), before, "read-only");
+
+    let held = start(&mut ringproof(["recv", &name]));
+    until_seen(&name, "recv to drain it", |seen| seen.read_index == 1000);
+    let json: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    assert_eq!(json["roles"][1]["held"], true);
+    drop(held);
+    std::fs::remove_file(name.path()).unwrap();
+
+    SeqLock::<u64>::create(&name, &1, &SeqLockOptions::default()).unwrap();
+    assert!(shown(&[]).contains("kind    seqlock"), "{}", shown(&[]));
+    let json: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    assert_eq!(
+        (&json["kind"], &json["seq"]),
+        (&"seqlock".into(), &0.into())
+    );
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    run(ringproof(["inspect", &name]).stdout(writer)).expect(7, "closed");
+}
