@@ -27,8 +27,7 @@ step 'clippy, all features'
 cargo clippy --workspace --all-targets --all-features -- -D warnings
 
 step 'documentation'
-# The program of ringproof-cli has the library's name, and its pages would replace the library's.
-RUSTDOCFLAGS='-D warnings' cargo doc --workspace --exclude ringproof-cli --no-deps --all-features
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --all-features
 
 step 'no model checker in what ships'
 checkers='^(loom|shuttle) '

@@ -300,10 +300,7 @@ fn judge_site<E: Engine>(controls: &[(&Scenario<E>, &Explored)], site: Site) -> 
     let scenarios: Vec<_> = controls.iter().filter(of).collect();
     let info = site.info();
     if scenarios.is_empty() {
-        let reason = match info.word {
-            "note" => "an application's own words, which the library only passes on".to_owned(),
-            _ => format!("no scenario that passes accesses {}", info.name),
-        };
+        let reason = format!("no scenario that passes accesses {}", info.name);
         return Record::not_run(E::NAME, info.name, "control", reason);
     }
     let executions = scenarios

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use ringproof::memory::Memory;
 use ringproof::ring::{Consumer, Producer};
+use ringproof::site::{LoadSite, StoreSite};
 use ringproof::{PopError, PushError};
 
 use super::Scenario;
-use crate::engine::{Engine, OwnedRing};
+use crate::engine::{Engine, OwnedRing, OwnedWords};
 use crate::run::Run;
 
 pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
@@ -36,6 +38,12 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             close::<E>,
             4_000,
             &["consumer saw empty", "consumer saw the end"],
+        ),
+        Scenario::new(
+            "ring/note before a commit",
+            note_before_commit::<E>,
+            5,
+            &["consumer saw empty", "the note came with the item"],
         ),
         Scenario::new(
             "ring/producer succeeded",
@@ -190,6 +198,33 @@ fn close<E: Engine>(run: &Arc<Run>) {
         assert_eq!(consumer.pop(), Ok(consumer.position()));
     }
     assert_eq!(consumer.pop(), Err(PopError::Ended));
+}
+
+/// A note written before a commit is seen by whoever has seen the commit, though both of the
+/// note's own accesses are relaxed.
+fn note_before_commit<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let note = OwnedWords::<E>::new(0, &[]);
+    let producing = E::spawn({
+        let (note, memory) = (Arc::clone(&note), E::memory(run));
+        let mut producer = ring.producer(run);
+        move || {
+            memory.store(note.word(), 7, StoreSite::NoteWrite);
+            assert_eq!(producer.push(1), Ok(()));
+        }
+    });
+    let mut consumer = ring.consumer(run);
+    match consumer.pop() {
+        Ok(item) => {
+            assert_eq!(item, 1, "not the next item");
+            let seen = E::memory(run).load(note.word(), LoadSite::NoteRead);
+            assert_eq!(seen, 7, "the item came without its note");
+            run.saw("the note came with the item");
+        }
+        Err(PopError::Empty) => run.saw("consumer saw empty"),
+        Err(error) => panic!("{error}"),
+    }
+    E::join(producing);
 }
 
 /// A producer ends, a successor goes on where it stopped, and the consumer runs all along.
