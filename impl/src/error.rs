@@ -16,7 +16,7 @@ pub enum SegmentError {
         problem: &'static str,
     },
     /// The sizes asked for cannot be had.
-    #[error("cannot lay out segment `{segment}`: {problem}")]
+    #[error("segment `{segment}`: {problem}")]
     Size {
         /// The segment.
         segment: String,
@@ -77,10 +77,12 @@ pub enum SegmentError {
         segment: String,
     },
     /// The call needs a claim of a role of this segment, and there is none.
-    #[error("this needs a claim of the role {needed}")]
+    #[error("this needs a claim of the {needed}, and there is {found}")]
     Unclaimed {
-        /// The role, or which ones would do.
-        needed: &'static str,
+        /// The role and the segment, or which ones would do.
+        needed: String,
+        /// What there is instead.
+        found: String,
     },
     /// The system refused.
     #[error("segment `{segment}`: cannot {action}")]

@@ -61,7 +61,8 @@ impl<'a, C: Cells> LatchSlots<'a, C> {
     fn new<T: Payload>(words: &'a [C::Word]) -> Option<Self> {
         let stride = words_of::<T>();
         let count = words.len() / stride;
-        (count >= 2 && count.is_power_of_two()).then_some(LatchSlots {
+        let whole = words.len().is_multiple_of(stride);
+        (whole && count >= 2 && count.is_power_of_two()).then_some(LatchSlots {
             words,
             stride,
             count: count as u64,

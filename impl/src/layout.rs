@@ -336,6 +336,9 @@ impl Fixed {
                 format!("a power of two up to {HEADER_LEN}"),
             ));
         }
+        if kind == Kind::SeqLock && self.slots != 1 {
+            return Err(mismatch(segment, "slots", self.slots, 1));
+        }
         let least = if kind == Kind::Latch { 2 } else { 1 };
         if !self.slots.is_power_of_two() || self.slots < least {
             return Err(mismatch(
@@ -352,6 +355,9 @@ impl Fixed {
                 self.capacity,
                 format!("from 1 to the number of slots, {}", self.slots),
             ));
+        }
+        if kind != Kind::Ring && self.capacity != 1 {
+            return Err(mismatch(segment, "capacity", self.capacity, 1));
         }
         if self.data_offset < HEADER_LEN || !self.data_offset.is_multiple_of(HEADER_LEN) {
             return Err(mismatch(
@@ -372,6 +378,16 @@ impl Fixed {
                     "as many as this machine can address",
                 ));
             }
+        }
+        // Nobody reads a description yet; who does must find it within the segment.
+        let description = self.description_offset.checked_add(self.description_len);
+        if description.is_none_or(|end| end > self.segment_len) {
+            return Err(mismatch(
+                segment,
+                "description_len",
+                format!("{} from {}", self.description_len, self.description_offset),
+                format!("within segment_len, {}", self.segment_len),
+            ));
         }
         if file_len < self.segment_len {
             return Err(mismatch(
@@ -434,20 +450,27 @@ mod tests {
 
     #[test]
     fn every_wrong_field_is_refused_by_name() {
-        let changes: [(&str, Change); 13] = [
+        let changes: [(&str, Change); 15] = [
             ("magic", |f| f.magic += 1),
             ("magic", |f| f.magic = f.magic.swap_bytes()),
             ("version", |f| f.version = 2),
             ("header_len", |f| f.header_len = 64),
             ("flags", |f| f.flags = 1),
             ("kind", |f| f.kind = 4),
-            ("kind", |f| f.kind = Kind::SeqLock as u32),
+            ("kind", |f| {
+                (f.kind, f.slots, f.capacity) = (Kind::SeqLock as u32, 1, 1);
+                f.segment_len = HEADER_LEN + 8;
+            }),
             ("payload_size", |f| f.payload_size = 0),
             ("payload_align", |f| f.payload_align = 3),
             ("slots", |f| f.slots = 7),
             ("slots", |f| f.slots = 1 << 63),
             ("capacity", |f| f.capacity = 9),
             ("data_offset", |f| f.data_offset = 128),
+            ("description_len", |f| f.description_len = f.segment_len + 1),
+            ("description_len", |f| {
+                (f.description_offset, f.description_len) = (8, u64::MAX);
+            }),
         ];
         for (field, change) in changes {
             let (expected, mut fixed) = good();

@@ -44,9 +44,15 @@ pub(crate) fn read_bounded<T, M: Memory>(
         }
     }
     // A kernel that cannot tell leaves the question open: stalled is the weaker claim.
-    match watch.map(Watch::writer_present) {
-        // The role may have been freed after the last attempt, by a writer that finished.
-        Some(Ok(false)) => attempt().map_err(|Busy| ReadError::WriterDead { attempts }),
-        _ => Err(ReadError::WriterStalled { attempts }),
+    let nobody = || matches!(watch.map(Watch::writer_present), Some(Ok(false)));
+    if nobody() {
+        // The role may have been freed after the last attempt, by a writer that finished; and
+        // taken since, by a successor that is in its first write.
+        return match attempt() {
+            Ok(value) => Ok(value),
+            Err(Busy) if nobody() => Err(ReadError::WriterDead { attempts }),
+            Err(Busy) => Err(ReadError::WriterStalled { attempts }),
+        };
     }
+    Err(ReadError::WriterStalled { attempts })
 }

@@ -167,8 +167,12 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     /// else makes it the only one.
     ///
     /// # Safety
-    /// No other producer of this ring is alive, and what the last one did happened before this
-    /// call. (A claim of the producer's role assures both.)
+    /// - No other producer of this ring is alive, and what the last one did happened before this
+    ///   call. (A claim of the producer's role assures both.)
+    /// - The three words are distinct, and nothing in this process but the ring's endpoints
+    ///   stores to them.
+    /// - `memory` makes the accesses that it is told to make; one that lies about an index is
+    ///   for one thread alone.
     pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
         let write_index = memory.load(parts.write_index, LoadSite::RingResumeWrite);
@@ -270,7 +274,8 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
 
     /// Closes the ring: the consumer will take what was committed and then see the end. It
     /// cannot be opened again. (Dropping a producer closes nothing, just as a crash does not:
-    /// a successor may go on.)
+    /// a successor may go on.) At the one position that is [`OPEN`] a close has no effect on the
+    /// consumer; no ring gets there.
     pub fn close(&mut self) {
         if !self.closed {
             // Release: pairs with RingObserveEnd; what was published above is seen with it.
@@ -525,8 +530,12 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     /// else makes it the only one.
     ///
     /// # Safety
-    /// No other consumer of this ring is alive, and what the last one did happened before this
-    /// call. (A claim of the consumer's role assures both.)
+    /// - No other consumer of this ring is alive, and what the last one did happened before this
+    ///   call. (A claim of the consumer's role assures both.)
+    /// - The three words are distinct, and nothing in this process but the ring's endpoints
+    ///   stores to them.
+    /// - `memory` makes the accesses that it is told to make; one that lies about an index is
+    ///   for one thread alone.
     pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
         let read_index = memory.load(parts.read_index, LoadSite::RingResumeRead);

@@ -4,8 +4,9 @@
 //! it when its holder dies, in whatever pid namespace, so no pid is ever trusted, and a stopped
 //! process keeps it. All holders of one open file description share its locks; therefore every
 //! claim opens the file anew, and its description is never the one that was mapped or passed to
-//! another process. A *forked* child does share it: it keeps the role alive until it exits,
-//! closes the descriptor or executes another program (the descriptor is close-on-exec).
+//! another process. A *forked* child does share it: it keeps the role alive after its parent's
+//! death until it exits, drops what it inherited or executes another program (the descriptor is
+//! close-on-exec).
 //!
 //! Beside the lock there is an *epoch* in shared memory, which counts how often the role was
 //! taken. It decides nothing; it lets a peer see that there was a change.
@@ -15,6 +16,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -98,6 +100,12 @@ pub fn retire<M: Memory>(memory: &M, retired: &WordOf<M>) {
     memory.store(retired, 1, StoreSite::Retire);
 }
 
+/// Takes the mark back: the segment could not be removed.
+pub fn reinstate<M: Memory>(memory: &M, retired: &WordOf<M>) {
+    // Relaxed: see RetiredCheck; and who saw the mark asks again under the lock of the removal.
+    memory.store(retired, 0, StoreSite::Retire);
+}
+
 /// Whether a segment is retired.
 pub fn is_retired<M: Memory>(memory: &M, retired: &WordOf<M>) -> bool {
     // Relaxed: asked under the role lock, which orders it.
@@ -107,9 +115,12 @@ pub fn is_retired<M: Memory>(memory: &M, retired: &WordOf<M>) -> bool {
 /// A locked byte of a segment, until this is dropped or the process dies.
 #[derive(Debug)]
 struct ByteLock {
-    // An open file description of its own, which nobody else shares: it owns the lock.
+    // An open file description of its own, which only forked children share: it owns the lock.
     file: File,
     byte: libc::off_t,
+    /// The process that took it: a forked child must not give back what is not its own. (A pid
+    /// is no identity; this one is compared with that of whoever inherited it.)
+    owner: u32,
 }
 
 impl ByteLock {
@@ -128,7 +139,11 @@ impl ByteLock {
             ))?;
         let lock = byte_lock(byte, libc::F_WRLCK);
         match fcntl(own.as_fd(), FcntlArg::F_OFD_SETLK(&lock)) {
-            Ok(_) => Ok(Some(ByteLock { file: own, byte })),
+            Ok(_) => Ok(Some(ByteLock {
+                file: own,
+                byte,
+                owner: process::id(),
+            })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
             Err(error) => Err(SegmentError::system(segment, "lock it")(error)),
         }
@@ -137,6 +152,10 @@ impl ByteLock {
 
 impl Drop for ByteLock {
     fn drop(&mut self) {
+        // A child that drops what it inherited only closes its descriptor.
+        if process::id() != self.owner {
+            return;
+        }
         // Explicitly, because a child that was forked meanwhile shares the description and
         // would keep the lock alive. It cannot fail on a lock that we hold, and if it did,
         // closing the file would free the lock all the same.
@@ -221,7 +240,7 @@ impl Claim {
     }
 
     /// Refuses a claim of another role or another segment than `file`.
-    pub(crate) fn check(&self, file: &File, role: Role) -> Result<(), SegmentError> {
+    pub(crate) fn check(&self, file: &File, segment: &str, role: Role) -> Result<(), SegmentError> {
         let of = |file: &File| {
             let meta = file.metadata().map_err(SegmentError::system(
                 &self.segment,
@@ -233,7 +252,8 @@ impl Claim {
             Ok(())
         } else {
             Err(SegmentError::Unclaimed {
-                needed: role.name(),
+                needed: format!("{role} of segment `{segment}`"),
+                found: format!("one of the {} of segment `{}`", self.role, self.segment),
             })
         }
     }
@@ -242,7 +262,8 @@ impl Claim {
 /// The claim of an endpoint that needs one for what it was asked.
 pub(crate) fn claimed(claim: &Option<Claim>) -> Result<&Claim, SegmentError> {
     claim.as_ref().ok_or(SegmentError::Unclaimed {
-        needed: "producer or consumer",
+        needed: "end's own role".to_owned(),
+        found: "none: it was made of parts".to_owned(),
     })
 }
 

@@ -15,9 +15,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -27,8 +26,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::linkat;
 
 use crate::error::SegmentError;
-use crate::layout::{Expected, Fixed, Header, INITIAL_WORDS, NOTES, RoleWords};
-use crate::memory::{Memory, Native, Word};
+use crate::layout::{Expected, Fixed, Header, INITIAL_WORDS, Kind, NOTES, RoleWords};
+use crate::memory::{Memory, Native};
 use crate::role::{self, Claim, Removal, Role, Watch};
 use crate::site::{LoadSite, StoreSite};
 
@@ -87,17 +86,9 @@ pub(crate) fn open_existing(name: &str, writable: bool) -> Result<(File, u64), S
             Some(libc::ENOENT) => SegmentError::NotFound {
                 segment: name.to_owned(),
             },
-            Some(code @ (libc::ELOOP | libc::EISDIR | libc::ENXIO)) => SegmentError::Mismatch {
-                segment: name.to_owned(),
-                field: "file type",
-                found: match code {
-                    libc::ELOOP => "a symbolic link",
-                    libc::EISDIR => "a directory",
-                    _ => "a socket or device",
-                }
-                .to_owned(),
-                expected: "a regular file".to_owned(),
-            },
+            Some(libc::ELOOP) => wrong_type(name, "a symbolic link"),
+            Some(libc::EISDIR) => wrong_type(name, "a directory"),
+            Some(libc::ENXIO) => wrong_type(name, "a socket or device"),
             _ => SegmentError::system(name, "open it")(error),
         })?;
     let len = check_regular(&file, name)?;
@@ -108,15 +99,23 @@ fn check_regular(file: &File, label: &str) -> Result<u64, SegmentError> {
     let meta = file
         .metadata()
         .map_err(SegmentError::system(label, "look up its properties"))?;
-    if !meta.is_file() {
-        return Err(SegmentError::Mismatch {
-            segment: label.to_owned(),
-            field: "file type",
-            found: format!("{:?}", meta.file_type()),
-            expected: "a regular file".to_owned(),
-        });
+    let found = match meta.file_type() {
+        kind if kind.is_file() => return Ok(meta.len()),
+        kind if kind.is_dir() => "a directory",
+        kind if kind.is_fifo() => "a FIFO",
+        kind if kind.is_socket() => "a socket",
+        _ => "a device, or something stranger",
+    };
+    Err(wrong_type(label, found))
+}
+
+fn wrong_type(label: &str, found: &str) -> SegmentError {
+    SegmentError::Mismatch {
+        segment: label.to_owned(),
+        field: "file type",
+        found: found.to_owned(),
+        expected: "a regular file".to_owned(),
     }
-    Ok(meta.len())
 }
 
 /// Reads the header's constant part through the file: a copy that no peer can change between
@@ -160,9 +159,11 @@ impl Segment {
         file.set_permissions(fs::Permissions::from_mode(mode))
             .map_err(SegmentError::system(name, "set its mode"))?;
         initialise(&file, name, &fixed, data)?;
+        // Mapped before it is linked: a creator that fails leaves nothing behind.
+        let segment = Segment::map(name.to_owned(), Some(path.clone()), file, fixed)?;
         linkat(
             AT_FDCWD,
-            Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())),
+            Path::new(&format!("/proc/self/fd/{}", segment.file.as_raw_fd())),
             AT_FDCWD,
             &path,
             AtFlags::AT_SYMLINK_FOLLOW,
@@ -173,7 +174,7 @@ impl Segment {
             },
             _ => SegmentError::system(name, "link it under its name through /proc/self/fd")(error),
         })?;
-        Segment::map(name.to_owned(), Some(path), file, fixed)
+        Ok(segment)
     }
 
     /// Makes an anonymous segment; `data` is what its first slots hold, the rest is zero.
@@ -213,8 +214,12 @@ impl Segment {
         let label = format!("(descriptor {})", fd.as_raw_fd());
         let file = File::from(fd);
         let len = check_regular(&file, &label)?;
-        let seals = fcntl(&file, FcntlArg::F_GET_SEALS)
-            .map_err(SegmentError::system(&label, "read its seals"))?;
+        let seals = match fcntl(&file, FcntlArg::F_GET_SEALS) {
+            Ok(seals) => seals,
+            // A file of a kind that knows no seals has none.
+            Err(Errno::EINVAL) => 0,
+            Err(error) => return Err(SegmentError::system(&label, "read its seals")(error)),
+        };
         if !SealFlag::from_bits_truncate(seals).contains(SealFlag::F_SEAL_SHRINK) {
             return Err(SegmentError::Mismatch {
                 segment: label,
@@ -305,13 +310,32 @@ impl Segment {
         memory: &M,
         role: Role,
     ) -> Result<Claim, SegmentError> {
-        let claim = Claim::lock(&self.file, &self.label, role)?;
-        // Only under the lock do these answers last.
+        let kind = Kind::from_number(self.fixed.kind);
+        if (role == Role::Writer) == (kind == Some(Kind::Ring)) {
+            return Err(SegmentError::Mismatch {
+                segment: self.label.clone(),
+                field: "kind",
+                found: kind.map_or("unknown", Kind::name).to_owned(),
+                expected: format!("one that has a {role}"),
+            });
+        }
         let header = self.header();
-        let retired = role::is_retired(memory, &header.retired);
+        let claim = match Claim::lock(&self.file, &self.label, role) {
+            // Its holder goes on with what has no name any more: to end it would not help.
+            Err(SegmentError::Held { .. }) if !self.has_a_name()? => {
+                return Err(SegmentError::Gone {
+                    segment: self.label.clone(),
+                });
+            }
+            outcome => outcome?,
+        };
+        // Only under the lock do these answers last.
+        let mut retired = role::is_retired(memory, &header.retired);
         if retired {
-            // Whoever retired it may have died before it took the name away.
-            self.unlink_through(memory)?;
+            // Whoever retired it may have died before it took the name away. Or it may not take
+            // it away, and then takes back the mark.
+            self.remove(memory, true)?;
+            retired = role::is_retired(memory, &header.retired);
         }
         if retired || !self.has_a_name()? {
             return Err(SegmentError::Gone {
@@ -348,12 +372,26 @@ impl Segment {
         &self,
         memory: &M,
     ) -> Result<(), SegmentError> {
+        self.remove(memory, false)
+    }
+
+    /// Takes the name away; with `finish` only if somebody began to.
+    fn remove<M: Memory<Cells = Native>>(
+        &self,
+        memory: &M,
+        finish: bool,
+    ) -> Result<(), SegmentError> {
         let Some(path) = &self.path else {
             return Ok(());
         };
         // Until it is dropped, nobody else takes this segment's name away, and no other segment
         // can be given it: what the look finds is what is removed.
         let _removal = Removal::begin(&self.file, &self.label)?;
+        let mark = &self.header().retired;
+        let marked = role::is_retired(memory, mark);
+        if finish && !marked {
+            return Ok(());
+        }
         let ours = self
             .file
             .metadata()
@@ -368,9 +406,14 @@ impl Segment {
         }
         // First retired, then unlinked: whoever dies between the two leaves a name that the
         // next taker of a role finds retired, and removes.
-        role::retire(memory, &self.header().retired);
+        role::retire(memory, mark);
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                // Not permitted, as where the directory is sticky and the segment another
+                // user's: it has its name, so it stays in use.
+                if !marked {
+                    role::reinstate(memory, mark);
+                }
                 Err(SegmentError::system(&self.label, "unlink it")(error))
             }
             _ => Ok(()),
@@ -419,7 +462,7 @@ impl Segment {
         let Some(note) = self.words(role).notes.get(index) else {
             return Err(SegmentError::Size {
                 segment: self.label.clone(),
-                problem: format!("there is no note {index}, only {NOTES}"),
+                problem: format!("there is no note {index}, only {NOTES} of each role"),
             });
         };
         // Relaxed: as above.
@@ -434,22 +477,17 @@ impl Segment {
 
     /// Refuses a claim of another role or segment.
     pub(crate) fn check_claim(&self, claim: &Claim, role: Role) -> Result<(), SegmentError> {
-        claim.check(&self.file, role)
+        claim.check(&self.file, &self.label, role)
     }
 
     /// The mapped header.
     pub(crate) fn header(&self) -> &Header {
-        let start = NonNull::from(self.bytes()).cast::<Header>();
+        // Straight from the mapping's pointer: a detour over a reference to its first word would
+        // leave a pointer that may reach that word and no further.
         // SAFETY: the mapping is page-aligned, at least `HEADER_LEN` long (`Fixed::check`) and
         // lives as long as `self`. A header is made of atomic words alone, for which any bit
         // pattern is a value and concurrent stores by anybody are no race.
-        unsafe { start.as_ref() }
-    }
-
-    /// The first byte of the mapping.
-    fn bytes(&self) -> &Word {
-        // SAFETY: as in `header`: an aligned word at the start of the mapping.
-        unsafe { &*self.map.as_ptr().cast::<Word>() }
+        unsafe { &*self.map.as_ptr().cast::<Header>() }
     }
 
     /// The words of `role`.
@@ -549,7 +587,9 @@ fn initialise(file: &File, label: &str, fixed: &Fixed, data: &[u8]) -> Result<()
         match fallocate(file, FallocateFlags::empty(), 0, len) {
             Ok(()) => break,
             Err(Errno::EINTR) => {}
-            Err(Errno::ENOSPC | Errno::EFBIG | Errno::ENOMEM) => return Err(no_space()),
+            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG | Errno::ENOMEM) => {
+                return Err(no_space());
+            }
             Err(error) => return Err(SegmentError::system(label, "give it memory")(error)),
         }
     }

@@ -173,7 +173,7 @@ impl<T: Payload> Ring<T> {
     pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Producer)?;
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
-        // freed the last holder's lock after all that it did.
+        // freed the last holder's lock after all that it did. The parts go to no one else.
         Ok(unsafe { Producer::new(self.parts()?, Native, Some(claim)) })
     }
 
@@ -192,16 +192,22 @@ impl<T: Payload> Ring<T> {
     pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Consumer)?;
         // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
-        // freed the last holder's lock after all that it did.
+        // freed the last holder's lock after all that it did. The parts go to no one else.
         Ok(unsafe { Consumer::new(self.parts()?, Native, Some(claim)) })
     }
 
     /// The ring's words and slots, for endpoints over a memory other than [`Native`].
     ///
+    /// # Safety
+    /// Nothing is stored to the words but by endpoints made of these parts: an index announces
+    /// slots, and one that is not true lets two threads of this process race for them. (A
+    /// peer in another process that stores anything is not meant here; see
+    /// [`ring`](crate::ring).)
+    ///
     /// # Errors
     /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
     /// out.
-    pub fn parts(&self) -> Result<RingParts<'_, Native, T>, SegmentError> {
+    pub unsafe fn parts(&self) -> Result<RingParts<'_, Native, T>, SegmentError> {
         let fixed = self.segment.fixed();
         let header = self.segment.header();
         // SAFETY: a slot holds a payload, for which any bit pattern is a value, and is accessed
@@ -250,7 +256,11 @@ pub struct SeqLock<T: Payload> {
 }
 
 impl<T: Payload> SeqLock<T> {
-    const EXPECTED: Expected = Expected::of::<T>(Kind::SeqLock);
+    const EXPECTED: Expected = {
+        // Here, too: else a program that only creates would compile with half a word.
+        let _ = words_of::<T>();
+        Expected::of::<T>(Kind::SeqLock)
+    };
 
     fn new(segment: Segment) -> Self {
         SeqLock {
@@ -387,7 +397,10 @@ pub struct SeqLatch<T: Payload> {
 }
 
 impl<T: Payload> SeqLatch<T> {
-    const EXPECTED: Expected = Expected::of::<T>(Kind::Latch);
+    const EXPECTED: Expected = {
+        let _ = words_of::<T>();
+        Expected::of::<T>(Kind::Latch)
+    };
 
     fn new(segment: Segment) -> Self {
         SeqLatch {

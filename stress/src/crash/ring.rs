@@ -202,7 +202,8 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     let death = trial.victim(|victim| {
         let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
         let claim = ring.claim_through(&victim.memory(), Role::Producer)?;
-        let parts = ring.parts()?;
+        // SAFETY: the parts go to this producer alone.
+        let parts = unsafe { ring.parts() }?;
         let memory = victim.memory().with_index(parts.write_index);
         // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
         let mut producer = unsafe { Producer::new(parts, memory, Some(claim)) };
@@ -242,7 +243,8 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     }
     // and then there is a successor, who finds exactly that.
     let claim = trial.succeed(&death, &ring, Role::Producer, 1)?;
-    let parts = ring.parts()?;
+    // SAFETY: the parts go to this producer alone.
+    let parts = unsafe { ring.parts() }?;
     let memory = trial.successor_memory(parts.write_index);
     // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
     let mut successor = unsafe { Producer::new(parts, memory, Some(claim)) };
@@ -281,7 +283,8 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     let death = trial.victim(|victim| {
         let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
         let claim = ring.claim_through(&victim.memory(), Role::Consumer)?;
-        let parts = ring.parts()?;
+        // SAFETY: the parts go to this consumer alone.
+        let parts = unsafe { ring.parts() }?;
         let memory = victim.memory().with_index(parts.read_index);
         // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
         let mut consumer = unsafe { Consumer::new(parts, memory, Some(claim)) };
@@ -353,7 +356,8 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
 
     // Then there is a successor, who finds exactly what was not released.
     let claim = trial.succeed(&death, &ring, Role::Consumer, 1)?;
-    let parts = ring.parts()?;
+    // SAFETY: the parts go to this consumer alone.
+    let parts = unsafe { ring.parts() }?;
     let memory = trial.successor_memory(parts.read_index);
     // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
     let mut successor = unsafe { Consumer::new(parts, memory, Some(claim)) };

@@ -130,8 +130,9 @@ fn taker_dies(trial: &Trial<'_>, role: Role, before: u64) -> Result<()> {
 fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
     let name = trial.name();
     let ring = Ring::<Item>::create(&name, &options())?;
+    // Its first access asks whether somebody else began; the second is the mark.
     let point = Point {
-        number: 0,
+        number: 1,
         side: Side::After,
         site: StoreSite::Retire.into(),
     };

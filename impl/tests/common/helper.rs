@@ -1,0 +1,117 @@
+//! Another process: this test program once more, running its ignored test `helper` alone.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+
+use super::Deadline;
+
+/// What tells the test `helper` that it is one, and what to do.
+const JOB: &str = "RINGPROOF_TEST_HELPER";
+
+/// Begins a line meant for the parent. The test runner prints lines, too.
+const MARK: &str = "@@";
+
+/// A helper process. Killed and collected at the end, also of a test that failed.
+pub(crate) struct Helper {
+    child: Child,
+    lines: Receiver<String>,
+    input: Option<ChildStdin>,
+}
+
+impl Helper {
+    /// Starts one that does `job`; it talks through [`tell`](Helper::tell).
+    pub(crate) fn start(job: &str) -> Helper {
+        Helper::start_with(job, Stdio::piped())
+    }
+
+    /// Starts one with `input` as its descriptor 0.
+    pub(crate) fn start_with(job: &str, input: Stdio) -> Helper {
+        let program = std::env::current_exe().expect("path of the test program");
+        let mut child = Command::new(program)
+            .args(["helper", "--exact", "--ignored", "--nocapture"])
+            .arg("--test-threads=1")
+            .env(JOB, job)
+            .stdin(input)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("start a helper process");
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let (sender, lines) = channel();
+        // A thread of its own, because reading a pipe knows no deadline. It ends with the pipe.
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // The runner may have begun the line with the test's name.
+                if let Some((_, said)) = line.split_once(MARK) {
+                    let _ = sender.send(said.to_owned());
+                }
+            }
+        });
+        Helper {
+            input: child.stdin.take(),
+            child,
+            lines,
+        }
+    }
+
+    /// The next line that it says.
+    pub(crate) fn hear(&self) -> String {
+        match self.lines.recv_timeout(Deadline::LENGTH) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => panic!("waited for a line of the helper"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the helper ended before its line"),
+        }
+    }
+
+    /// Sends it a line.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("a pipe to the helper");
+        writeln!(input, "{line}").expect("write to the helper");
+    }
+
+    /// Waits until it is stopped, as by SIGSTOP.
+    pub(crate) fn wait_until_stopped(&self) {
+        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        let deadline = Deadline::to("see the helper stopped");
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        while let WaitStatus::StillAlive = waitid(Id::Pid(pid), flags).expect("wait for it") {
+            deadline.wait();
+        }
+    }
+
+    /// Kills it with SIGKILL and waits for its end.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("kill the helper");
+        self.child.wait().expect("wait for the helper");
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// In the helper: what it is to do, `None` if this is no helper.
+pub(crate) fn job() -> Option<String> {
+    let job = std::env::var(JOB).ok()?;
+    // Not even the death of the test program by SIGKILL leaves it behind.
+    nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL).expect("set a death signal");
+    Some(job)
+}
+
+/// In the helper: a line to the parent.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    println!("{MARK}{line}");
+}
+
+/// In the helper: the next line from the parent, who is gone if there is none.
+pub(crate) fn listen() -> String {
+    let mut line = String::new();
+    let count = std::io::stdin().read_line(&mut line).expect("read a line");
+    assert!(count > 0, "the parent is gone");
+    line.trim_end().to_owned()
+}

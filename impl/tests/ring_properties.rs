@@ -1,0 +1,1052 @@
+//! The ring against an oracle: a queue, two counters and an image of the slots' memory.
+//!
+//! Random sequences of every operation, in one thread, at any position: also across the wrap of
+//! the indices, which takes centuries to reach by pushing. Then the same ring with a peer that
+//! stores anything, and with one that dies at any of its stores.
+
+mod common;
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+
+use bytemuck::{Pod, Zeroable};
+use common::check;
+use common::dying::Dying;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use ringproof::memory::{Cells, Memory, Native, Slot, Word};
+use ringproof::ring::{OPEN, RingParts};
+use ringproof::site::{LoadSite, StoreSite};
+use ringproof::slots::Slots;
+use ringproof::{
+    Consumer, Corruption, OutOfChunk, Payload, PopError, Producer, PushError, Ring, RingOptions,
+    ring,
+};
+
+/// An item that tells by its value which one it is.
+trait Item: Payload + PartialEq + Debug {
+    fn nth(n: u64) -> Self;
+}
+
+impl Item for u8 {
+    fn nth(n: u64) -> u8 {
+        // All 256 values before the first comes again.
+        (n as u8).wrapping_mul(167).wrapping_add(13)
+    }
+}
+
+impl Item for u64 {
+    fn nth(n: u64) -> u64 {
+        n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Item for [u32; 3] {
+    fn nth(n: u64) -> [u32; 3] {
+        let n = n as u32;
+        [n, !n, n.wrapping_mul(0x9e37_79b9)]
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+struct Quote {
+    price: f64,
+    number: u64,
+    size: u32,
+    venue: u32,
+}
+
+impl Item for Quote {
+    fn nth(n: u64) -> Quote {
+        Quote {
+            // Any finite number will do; not NaN, which equals nothing.
+            price: n as f64 / 8.0,
+            number: n,
+            size: n as u32,
+            venue: (n as u32) ^ 0xffff,
+        }
+    }
+}
+
+/// Where a ring lies, and how its ends are taken.
+trait Home<T: Payload> {
+    fn parts(&self) -> RingParts<'_, Native, T>;
+    fn producer(&self) -> Producer<'_, T>;
+    fn consumer(&self) -> Consumer<'_, T>;
+}
+
+/// A ring in this process's own memory, at any position.
+struct Boxed<T: Payload> {
+    write_index: Word,
+    end_index: Word,
+    read_index: Word,
+    cells: Vec<Slot<T>>,
+    capacity: u64,
+}
+
+impl<T: Item> Boxed<T> {
+    fn new(shape: Shape, start: u64) -> Boxed<T> {
+        Boxed {
+            write_index: Native::word(start),
+            end_index: Native::word(OPEN),
+            read_index: Native::word(start),
+            cells: (0..shape.slots).map(old).map(Native::slot).collect(),
+            capacity: shape.capacity,
+        }
+    }
+}
+
+/// What the slots of a boxed ring hold before the first commit: nothing that is ever pushed.
+fn old<T: Item>(slot: u64) -> T {
+    T::nth(u64::MAX - slot)
+}
+
+impl<T: Payload> Home<T> for Boxed<T> {
+    fn parts(&self) -> RingParts<'_, Native, T> {
+        RingParts {
+            write_index: &self.write_index,
+            end_index: &self.end_index,
+            read_index: &self.read_index,
+            slots: Slots::new(&self.cells).expect("a power of two of slots"),
+            capacity: self.capacity,
+        }
+    }
+
+    fn producer(&self) -> Producer<'_, T> {
+        // SAFETY: every test has one thread, and drops a producer before it takes the next.
+        unsafe { Producer::new(self.parts(), Native, None) }
+    }
+
+    fn consumer(&self) -> Consumer<'_, T> {
+        // SAFETY: as above, for the consumer.
+        unsafe { Consumer::new(self.parts(), Native, None) }
+    }
+}
+
+impl<T: Payload> Home<T> for Ring<T> {
+    fn parts(&self) -> RingParts<'_, Native, T> {
+        // SAFETY: used for ends that take turns, and to look at.
+        unsafe { Ring::parts(self) }.expect("the parts")
+    }
+
+    fn producer(&self) -> Producer<'_, T> {
+        Ring::producer(self).expect("the producer's role, which nobody holds")
+    }
+
+    fn consumer(&self) -> Consumer<'_, T> {
+        Ring::consumer(self).expect("the consumer's role, which nobody holds")
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    capacity: u64,
+    slots: u64,
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    (1..=17u64, 0..=2u32).prop_map(|(capacity, more)| Shape {
+        capacity,
+        slots: capacity.next_power_of_two() << more,
+    })
+}
+
+fn starts() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        1 => Just(0),
+        3 => (0..40u64).prop_map(|below| u64::MAX - below),
+        1 => any::<u64>(),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Push,
+    Pop,
+    PushSlice(usize),
+    PopSlice(usize),
+    Reserve(usize, Vec<Write>, End),
+    Peek(usize, Vec<Read>, End),
+    Close,
+    RetakeProducer,
+    RetakeConsumer,
+}
+
+/// What is done to a chunk of reserved slots.
+#[derive(Clone, Debug)]
+enum Write {
+    Get(usize),
+    Set(usize),
+    Copy(usize, usize),
+    Slices,
+}
+
+/// What is done to a chunk of committed items.
+#[derive(Clone, Debug)]
+enum Read {
+    Get(usize),
+    Copy(usize, usize),
+    Slices,
+}
+
+/// How a chunk ends: committed or released in part, wholly, or dropped.
+#[derive(Clone, Debug)]
+enum End {
+    Some(usize),
+    All,
+    Dropped,
+}
+
+/// An index or a count: mostly near the sizes of the chunks, sometimes far beyond any.
+fn sizes() -> impl Strategy<Value = usize> {
+    prop_oneof![20 => 0..20usize, 1 => Just(usize::MAX), 1 => Just(usize::MAX - 2)]
+}
+
+fn ends() -> impl Strategy<Value = End> {
+    prop_oneof![4 => sizes().prop_map(End::Some), 2 => Just(End::All), 1 => Just(End::Dropped)]
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let writes = prop_oneof![
+        2 => sizes().prop_map(Write::Get),
+        2 => sizes().prop_map(Write::Set),
+        2 => (sizes(), 0..12usize).prop_map(|(start, len)| Write::Copy(start, len)),
+        1 => Just(Write::Slices),
+    ];
+    let reads = prop_oneof![
+        2 => sizes().prop_map(Read::Get),
+        2 => (sizes(), 0..12usize).prop_map(|(start, len)| Read::Copy(start, len)),
+        1 => Just(Read::Slices),
+    ];
+    let op = prop_oneof![
+        80 => Just(Op::Push),
+        80 => Just(Op::Pop),
+        40 => (0..24usize).prop_map(Op::PushSlice),
+        40 => (0..24usize).prop_map(Op::PopSlice),
+        60 => (sizes(), vec(writes, 0..6), ends()).prop_map(|(n, w, e)| Op::Reserve(n, w, e)),
+        60 => (sizes(), vec(reads, 0..6), ends()).prop_map(|(n, r, e)| Op::Peek(n, r, e)),
+        1 => Just(Op::Close),
+        8 => Just(Op::RetakeProducer),
+        8 => Just(Op::RetakeConsumer),
+    ];
+    vec(op, 1..160)
+}
+
+/// The oracle.
+struct Model<T> {
+    shape: Shape,
+    /// What was committed and not yet released.
+    live: VecDeque<T>,
+    /// What every slot holds.
+    memory: Vec<T>,
+    write_index: u64,
+    read_index: u64,
+    closed: bool,
+    /// How many items were made so far.
+    made: u64,
+}
+
+impl<T: Item> Model<T> {
+    fn new(shape: Shape, start: u64, memory: Vec<T>) -> Model<T> {
+        Model {
+            shape,
+            live: VecDeque::new(),
+            memory,
+            write_index: start,
+            read_index: start,
+            closed: false,
+            made: 0,
+        }
+    }
+
+    fn make(&mut self) -> T {
+        self.made += 1;
+        T::nth(self.made)
+    }
+
+    fn free(&self) -> usize {
+        self.shape.capacity as usize - self.live.len()
+    }
+
+    /// The slot of the item `index` places after the next one to be committed.
+    fn slot(&mut self, index: usize) -> &mut T {
+        let position = self.write_index.wrapping_add(index as u64);
+        &mut self.memory[(position % self.shape.slots) as usize]
+    }
+
+    fn commit(&mut self, count: usize) {
+        for _ in 0..count {
+            let item = *self.slot(0);
+            self.live.push_back(item);
+            self.write_index = self.write_index.wrapping_add(1);
+        }
+    }
+
+    fn release(&mut self, count: usize) -> Vec<T> {
+        self.read_index = self.read_index.wrapping_add(count as u64);
+        self.live.drain(..count).collect()
+    }
+
+    /// What reserving `count` slots must give.
+    fn reserved(&self, count: usize) -> Result<usize, PushError> {
+        match self.free().min(count) {
+            _ if count == 0 => Ok(0),
+            _ if self.closed => Err(PushError::Closed),
+            0 => Err(PushError::Full),
+            len => Ok(len),
+        }
+    }
+
+    /// What looking at `count` items must give.
+    fn peeked(&self, count: usize) -> Result<usize, PopError> {
+        match self.live.len().min(count) {
+            0 if count > 0 && self.closed => Err(PopError::Ended),
+            0 if count > 0 => Err(PopError::Empty),
+            len => Ok(len),
+        }
+    }
+}
+
+/// What an access of `count` items from `start` to a chunk of `len` must give.
+fn within(start: usize, count: usize, len: usize) -> Result<(), OutOfChunk> {
+    let asked = start.saturating_add(count);
+    if asked <= len {
+        Ok(())
+    } else {
+        Err(OutOfChunk { asked, len })
+    }
+}
+
+/// Where `len` items from `position` wrap around the end of memory.
+fn before_end(shape: Shape, position: u64, len: usize) -> usize {
+    len.min((shape.slots - position % shape.slots) as usize)
+}
+
+fn reserve<T: Item>(
+    producer: &mut Producer<'_, T>,
+    model: &mut Model<T>,
+    count: usize,
+    writes: &[Write],
+    end: &End,
+) -> Result<(), TestCaseError> {
+    let expected = model.reserved(count);
+    let mut chunk = match producer.reserve(count) {
+        Ok(chunk) => chunk,
+        Err(error) => {
+            prop_assert_eq!(Err(error), expected);
+            return Ok(());
+        }
+    };
+    let len = chunk.len();
+    prop_assert_eq!(Ok(len), expected);
+    prop_assert_eq!(chunk.is_empty(), len == 0);
+    prop_assert_eq!(chunk.position(), model.write_index);
+    for write in writes {
+        match *write {
+            Write::Get(index) => {
+                let expected = (index < len).then(|| *model.slot(index));
+                prop_assert_eq!(chunk.get(index), expected);
+            }
+            Write::Set(index) => {
+                let item = model.make();
+                prop_assert_eq!(chunk.set(index, item), within(index, 1, len));
+                if index < len {
+                    *model.slot(index) = item;
+                }
+            }
+            Write::Copy(start, count) => {
+                let items: Vec<T> = (0..count).map(|_| model.make()).collect();
+                let outcome = chunk.copy_from_slice(start, &items);
+                prop_assert_eq!(outcome, within(start, count, len));
+                if outcome.is_ok() {
+                    for (index, item) in items.into_iter().enumerate() {
+                        *model.slot(start + index) = item;
+                    }
+                }
+            }
+            Write::Slices => {
+                let wrap = before_end(model.shape, model.write_index, len);
+                // SAFETY: one thread, and no other access to the ring while they live.
+                let (first, second) = unsafe { chunk.as_mut_slices() };
+                prop_assert_eq!((first.len(), second.len()), (wrap, len - wrap));
+                for (index, item) in first.iter_mut().chain(second).enumerate() {
+                    prop_assert_eq!(*item, *model.slot(index));
+                    *item = model.make();
+                    *model.slot(index) = *item;
+                }
+            }
+        }
+    }
+    match *end {
+        End::Some(count) => {
+            prop_assert_eq!(chunk.commit(count), within(0, count, len));
+            model.commit(if count <= len { count } else { 0 });
+        }
+        End::All => {
+            chunk.commit_all();
+            model.commit(len);
+        }
+        End::Dropped => {}
+    }
+    Ok(())
+}
+
+fn peek<T: Item>(
+    consumer: &mut Consumer<'_, T>,
+    model: &mut Model<T>,
+    count: usize,
+    reads: &[Read],
+    end: &End,
+) -> Result<(), TestCaseError> {
+    let expected = model.peeked(count);
+    let chunk = match consumer.peek(count) {
+        Ok(chunk) => chunk,
+        Err(error) => {
+            prop_assert_eq!(Err(error), expected);
+            return Ok(());
+        }
+    };
+    let len = chunk.len();
+    prop_assert_eq!(Ok(len), expected);
+    prop_assert_eq!(chunk.is_empty(), len == 0);
+    prop_assert_eq!(chunk.position(), model.read_index);
+    let items: Vec<T> = model.live.iter().take(len).copied().collect();
+    for read in reads {
+        match *read {
+            Read::Get(index) => prop_assert_eq!(chunk.get(index), items.get(index).copied()),
+            Read::Copy(start, count) => {
+                let untouched = model.make();
+                let mut copies = vec![untouched; count];
+                let outcome = chunk.copy_to_slice(start, &mut copies);
+                prop_assert_eq!(outcome, within(start, count, len));
+                match outcome {
+                    Ok(()) => prop_assert_eq!(&copies, &items[start..start + count]),
+                    Err(_) => prop_assert_eq!(copies, vec![untouched; count]),
+                }
+            }
+            Read::Slices => {
+                let wrap = before_end(model.shape, model.read_index, len);
+                // SAFETY: one thread, and no other access to the ring while they live.
+                let found = unsafe { chunk.as_slices() };
+                prop_assert_eq!(found, items.split_at(wrap));
+            }
+        }
+    }
+    match *end {
+        End::Some(count) => {
+            prop_assert_eq!(chunk.release(count), within(0, count, len));
+            model.release(if count <= len { count } else { 0 });
+        }
+        End::All => {
+            chunk.release_all();
+            model.release(len);
+        }
+        End::Dropped => {}
+    }
+    Ok(())
+}
+
+/// Everything that can be asked of a ring without changing it.
+fn compare<T: Item>(
+    home: &impl Home<T>,
+    model: &Model<T>,
+    producer: &Producer<'_, T>,
+    consumer: &Consumer<'_, T>,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(producer.position(), model.write_index);
+    prop_assert_eq!(consumer.position(), model.read_index);
+    prop_assert_eq!(producer.capacity(), model.shape.capacity);
+    prop_assert_eq!(consumer.capacity(), model.shape.capacity);
+    prop_assert_eq!(producer.occupancy(), Ok(model.live.len() as u64));
+    prop_assert_eq!(consumer.occupancy(), Ok(model.live.len() as u64));
+    prop_assert_eq!(producer.is_closed(), model.closed);
+    // What a peer sees.
+    let parts = home.parts();
+    let word = |word: &Word| Native.load(word, LoadSite::RingObserve);
+    prop_assert_eq!(word(parts.write_index), model.write_index);
+    prop_assert_eq!(word(parts.read_index), model.read_index);
+    let end = if model.closed {
+        model.write_index
+    } else {
+        OPEN
+    };
+    prop_assert_eq!(word(parts.end_index), end);
+    Ok(())
+}
+
+fn run<T: Item>(home: &impl Home<T>, mut model: Model<T>, ops: &[Op]) -> Result<(), TestCaseError> {
+    let (mut producer, mut consumer) = (Some(home.producer()), Some(home.consumer()));
+    let mut takings = [1, 1];
+    for op in ops {
+        let writer = producer.as_mut().expect("a producer");
+        let reader = consumer.as_mut().expect("a consumer");
+        match op {
+            Op::Push => {
+                let item = model.make();
+                let expected = model.reserved(1).map(|_| ());
+                prop_assert_eq!(writer.push(item), expected);
+                if expected.is_ok() {
+                    *model.slot(0) = item;
+                    model.commit(1);
+                }
+            }
+            Op::Pop => {
+                let expected = model.peeked(1).map(|_| model.release(1)[0]);
+                prop_assert_eq!(reader.pop(), expected);
+            }
+            Op::PushSlice(count) => {
+                let items: Vec<T> = (0..*count).map(|_| model.make()).collect();
+                let expected = model.reserved(*count);
+                prop_assert_eq!(writer.push_slice(&items), expected);
+                for item in &items[..expected.unwrap_or(0)] {
+                    *model.slot(0) = *item;
+                    model.commit(1);
+                }
+            }
+            Op::PopSlice(count) => {
+                let untouched = model.make();
+                let mut items = vec![untouched; *count];
+                let expected = model.peeked(*count);
+                prop_assert_eq!(reader.pop_slice(&mut items), expected);
+                let (taken, rest) = items.split_at(expected.unwrap_or(0));
+                prop_assert_eq!(taken, model.release(taken.len()));
+                prop_assert!(rest.iter().all(|item| *item == untouched));
+            }
+            Op::Reserve(count, writes, end) => reserve(writer, &mut model, *count, writes, end)?,
+            Op::Peek(count, reads, end) => peek(reader, &mut model, *count, reads, end)?,
+            Op::Close => {
+                // The documented limit: a ring cannot be closed exactly there.
+                if model.write_index != OPEN {
+                    writer.close();
+                    model.closed = true;
+                }
+            }
+            Op::RetakeProducer => {
+                // The old one first: a role has one holder at a time.
+                drop(producer.take());
+                producer = Some(home.producer());
+                takings[0] += 1;
+            }
+            Op::RetakeConsumer => {
+                drop(consumer.take());
+                consumer = Some(home.consumer());
+                takings[1] += 1;
+            }
+        }
+        let writer = producer.as_ref().expect("a producer");
+        let reader = consumer.as_ref().expect("a consumer");
+        compare(home, &model, writer, reader)?;
+        // A ring without roles counts none.
+        prop_assert!([None, Some(takings[0])].contains(&writer.epoch()));
+        prop_assert!([None, Some(takings[1])].contains(&reader.epoch()));
+    }
+    // Nothing is lost, and after the last item comes the right word.
+    let mut reader = consumer.expect("a consumer");
+    while let Some(item) = model.live.pop_front() {
+        prop_assert_eq!(reader.pop(), Ok(item));
+    }
+    let over = if model.closed {
+        PopError::Ended
+    } else {
+        PopError::Empty
+    };
+    prop_assert_eq!(reader.pop(), Err(over));
+    Ok(())
+}
+
+fn boxed<T: Item>() {
+    check(600, (shapes(), starts(), ops()), |(shape, start, ops)| {
+        let home = Boxed::<T>::new(shape, start);
+        let memory = (0..shape.slots).map(old).collect();
+        run(&home, Model::new(shape, start, memory), &ops)
+    });
+}
+
+#[test]
+fn a_ring_of_bytes_is_a_queue_at_any_position() {
+    boxed::<u8>();
+}
+
+#[test]
+fn a_ring_of_words_is_a_queue_at_any_position() {
+    boxed::<u64>();
+}
+
+#[test]
+fn a_ring_of_odd_sized_items_is_a_queue_at_any_position() {
+    boxed::<[u32; 3]>();
+}
+
+#[test]
+fn a_ring_of_structs_is_a_queue_at_any_position() {
+    boxed::<Quote>();
+}
+
+fn in_a_segment<T: Item>() {
+    check(150, (shapes(), ops()), |(shape, ops)| {
+        let options = RingOptions::new(shape.capacity).slots(shape.slots);
+        let home = Ring::<T>::anonymous(&options).expect("an anonymous ring");
+        // New memory is zero.
+        let memory = vec![T::zeroed(); shape.slots as usize];
+        run(&home, Model::new(shape, 0, memory), &ops)
+    });
+}
+
+#[test]
+fn a_ring_of_bytes_in_a_segment_is_a_queue() {
+    in_a_segment::<u8>();
+}
+
+#[test]
+fn a_ring_of_words_in_a_segment_is_a_queue() {
+    in_a_segment::<u64>();
+}
+
+#[test]
+fn a_ring_of_odd_sized_items_in_a_segment_is_a_queue() {
+    in_a_segment::<[u32; 3]>();
+}
+
+#[test]
+fn a_ring_of_structs_in_a_segment_is_a_queue() {
+    in_a_segment::<Quote>();
+}
+
+#[test]
+fn a_capacity_out_of_range_is_brought_into_it() {
+    for (given, used) in [(0, 1), (1, 1), (4, 4), (5, 4), (u64::MAX, 4)] {
+        let shape = Shape {
+            capacity: given,
+            slots: 4,
+        };
+        let home = Boxed::<u64>::new(shape, 0);
+        let mut producer = home.producer();
+        let mut consumer = home.consumer();
+        assert_eq!((producer.capacity(), consumer.capacity()), (used, used));
+        assert_eq!(producer.push_slice(&[1; 9]), Ok(used as usize));
+        assert_eq!(consumer.occupancy(), Ok(used));
+        assert_eq!(consumer.pop_slice(&mut [0; 9]), Ok(used as usize));
+    }
+}
+
+/// What a peer that keeps no rule stores, told from the index of the side that it attacks.
+#[derive(Clone, Copy, Debug)]
+enum Lie {
+    Near(i64),
+    Far(u64),
+}
+
+impl Lie {
+    fn value(self, near: u64) -> u64 {
+        match self {
+            Lie::Near(distance) => near.wrapping_add_signed(distance),
+            Lie::Far(value) => value,
+        }
+    }
+}
+
+fn lies() -> impl Strategy<Value = Lie> {
+    prop_oneof![
+        8 => (-20..=20i64).prop_map(Lie::Near),
+        1 => any::<u64>().prop_map(Lie::Far),
+        1 => prop_oneof![Just(0), Just(u64::MAX), Just(1 << 63)].prop_map(Lie::Far),
+    ]
+}
+
+/// One step of an endpoint whose peer lies.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Peer(Lie),
+    End(Lie),
+    One,
+    Slice(usize),
+    Chunk(usize, usize),
+    Retake,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => lies().prop_map(Step::Peer),
+        1 => lies().prop_map(Step::End),
+        6 => Just(Step::One),
+        3 => (0..24usize).prop_map(Step::Slice),
+        3 => (0..24usize, 0..24usize).prop_map(|(n, k)| Step::Chunk(n, k)),
+        1 => Just(Step::Retake),
+    ];
+    vec(step, 1..80)
+}
+
+/// What is known of the index that a lying peer stores.
+///
+/// An endpoint may look at it at any operation or go by an older look, so between "must accept"
+/// and "must refuse" there are values where either is right.
+struct Peer {
+    capacity: u64,
+    /// What the word holds now.
+    word: u64,
+    /// The highest value that the endpoint may have accepted so far.
+    seen: u64,
+}
+
+impl Peer {
+    /// Notes that an endpoint for which `base` is the lowest legal value may look now. (A lie
+    /// turns legal when the endpoint's own index comes near it.)
+    fn looked_at(&mut self, base: u64) {
+        let above = self.word.wrapping_sub(base);
+        if above <= self.capacity && above > self.seen.wrapping_sub(base) {
+            self.seen = self.word;
+        }
+    }
+
+    /// Forgets what a predecessor saw.
+    fn looked_at_anew(&mut self, base: u64) {
+        self.seen = base;
+        self.looked_at(base);
+    }
+
+    /// Checks what an endpoint says of the peer's word, `base` being the lowest legal value.
+    fn judge(
+        &self,
+        base: u64,
+        name: &str,
+        said: Result<u64, Corruption>,
+        live: u64,
+    ) -> Result<(), TestCaseError> {
+        let above = self.word.wrapping_sub(base);
+        match said {
+            Ok(found) => {
+                prop_assert!(above <= self.capacity, "accepted {}", self.word);
+                prop_assert_eq!(found, live);
+                prop_assert!(found <= self.capacity);
+            }
+            Err(corruption) => {
+                prop_assert!(
+                    above > self.capacity || above < self.seen.wrapping_sub(base),
+                    "refused {}, which moved forward",
+                    self.word
+                );
+                self.check_words(name, corruption)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that a report is true of the word that it names.
+    fn check_words(&self, name: &str, said: Corruption) -> Result<(), TestCaseError> {
+        prop_assert_eq!((said.word, said.found), (name, self.word));
+        let width = said.highest.wrapping_sub(said.lowest);
+        prop_assert!(width <= self.capacity);
+        prop_assert!(said.found.wrapping_sub(said.lowest) > width, "{}", said);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_freed() {
+    check(
+        600,
+        (shapes(), starts(), steps()),
+        |(shape, start, steps)| {
+            let home = Boxed::<u64>::new(shape, start);
+            let mut producer = Some(home.producer());
+            let mut peer = Peer {
+                capacity: shape.capacity,
+                word: start,
+                seen: start,
+            };
+            for step in steps {
+                let writer = producer.as_mut().expect("a producer");
+                let before = writer.position();
+                let base = before.wrapping_sub(shape.capacity);
+                let outcome = match step {
+                    Step::Peer(lie) => {
+                        peer.word = lie.value(before);
+                        Native.store(&home.read_index, peer.word, StoreSite::RingFree);
+                        peer.looked_at(base);
+                        continue;
+                    }
+                    // The producer's own word: it looks there only when it is made.
+                    Step::End(_) => continue,
+                    Step::One => writer.push(1).map(|()| 1),
+                    Step::Slice(count) => writer.push_slice(&vec![2; count]),
+                    Step::Chunk(count, part) => writer.reserve(count).map(|chunk| {
+                        let part = part.min(chunk.len());
+                        chunk.commit(part).expect("a part of the chunk");
+                        part
+                    }),
+                    Step::Retake => {
+                        drop(producer.take());
+                        producer = Some(home.producer());
+                        peer.looked_at_anew(base);
+                        continue;
+                    }
+                };
+                let after = writer.position();
+                match outcome {
+                    Ok(count) => {
+                        prop_assert_eq!(after, before.wrapping_add(count as u64));
+                        // The claim that matters: what the peer did not release is not overwritten.
+                        prop_assert!(after.wrapping_sub(peer.seen) <= shape.capacity);
+                    }
+                    Err(error) => {
+                        prop_assert_eq!(after, before);
+                        match error {
+                            PushError::Corrupt(said) => {
+                                peer.judge(base, "read_index", Err(said), 0)?;
+                            }
+                            PushError::Full => {
+                                // Full in earnest, or as far as it knows after lies.
+                                prop_assert!(peer.word.wrapping_sub(base) <= shape.capacity);
+                            }
+                            PushError::Closed => prop_assert!(false, "nobody closed it"),
+                        }
+                    }
+                }
+                let base = after.wrapping_sub(shape.capacity);
+                let live = after.wrapping_sub(peer.word);
+                peer.looked_at(base);
+                peer.judge(base, "read_index", writer.occupancy(), live)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn a_producer_that_stores_anything_gets_an_error_and_its_consumer_no_slot_uncommitted() {
+    check(
+        600,
+        (shapes(), starts(), steps()),
+        |(shape, start, steps)| {
+            let home = Boxed::<u64>::new(shape, start);
+            let mut consumer = Some(home.consumer());
+            let mut end = OPEN;
+            let mut peer = Peer {
+                capacity: shape.capacity,
+                word: start,
+                seen: start,
+            };
+            let item = |position: u64| old::<u64>(position % shape.slots);
+            for step in steps {
+                let reader = consumer.as_mut().expect("a consumer");
+                let before = reader.position();
+                let mut items = [0; 24];
+                let outcome = match step {
+                    Step::Peer(lie) => {
+                        peer.word = lie.value(before);
+                        Native.store(&home.write_index, peer.word, StoreSite::RingPublish);
+                        peer.looked_at(before);
+                        continue;
+                    }
+                    Step::End(lie) => {
+                        end = lie.value(peer.word);
+                        Native.store(&home.end_index, end, StoreSite::RingEnd);
+                        continue;
+                    }
+                    Step::One => reader.pop().map(|item| {
+                        items[0] = item;
+                        1
+                    }),
+                    Step::Slice(count) => reader.pop_slice(&mut items[..count]),
+                    Step::Chunk(count, part) => reader.peek(count).map(|chunk| {
+                        let part = part.min(chunk.len());
+                        chunk.copy_to_slice(0, &mut items[..part]).expect("a part");
+                        chunk.release(part).expect("a part");
+                        part
+                    }),
+                    Step::Retake => {
+                        drop(consumer.take());
+                        consumer = Some(home.consumer());
+                        peer.looked_at_anew(before);
+                        continue;
+                    }
+                };
+                let after = reader.position();
+                match outcome {
+                    Ok(count) => {
+                        prop_assert_eq!(after, before.wrapping_add(count as u64));
+                        // The claim that matters: what was never committed is not taken.
+                        let committed = peer.seen.wrapping_sub(before);
+                        prop_assert!(count as u64 <= committed, "{} of {}", count, committed);
+                        for (index, found) in items[..count].iter().enumerate() {
+                            prop_assert_eq!(*found, item(before.wrapping_add(index as u64)));
+                        }
+                    }
+                    Err(error) => {
+                        prop_assert_eq!(after, before);
+                        match error {
+                            PopError::Corrupt(said) if said.word == "end_index" => {
+                                // True of the word, and only where the index stands still elsewhere.
+                                prop_assert_eq!(said.found, end);
+                                prop_assert_ne!(end, OPEN);
+                                prop_assert_eq!(
+                                    (said.lowest, said.highest),
+                                    (peer.word, peer.word)
+                                );
+                                prop_assert_ne!(end, peer.word);
+                            }
+                            PopError::Corrupt(said) => {
+                                peer.judge(before, "write_index", Err(said), 0)?;
+                            }
+                            PopError::Empty => prop_assert_eq!((end, peer.word), (OPEN, before)),
+                            PopError::Ended => prop_assert_eq!((end, peer.word), (before, before)),
+                        }
+                    }
+                }
+                let live = peer.word.wrapping_sub(after);
+                peer.looked_at(after);
+                peer.judge(after, "write_index", reader.occupancy(), live)?;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn a_peers_index_that_was_seen_may_not_go_back() {
+    for start in [0, 7, u64::MAX - 5] {
+        let shape = Shape {
+            capacity: 5,
+            slots: 8,
+        };
+        let at = |distance: u64| start.wrapping_add(distance);
+        for seen in 1..=shape.capacity {
+            for back in 0..seen {
+                let corruption = |word, highest| Corruption {
+                    word,
+                    found: at(back),
+                    lowest: at(seen),
+                    highest: at(highest),
+                };
+                // Full, so that the next push looks at once.
+                let home = Boxed::<u64>::new(shape, start);
+                let mut producer = home.producer();
+                assert_eq!(producer.push_slice(&[0; 5]), Ok(5));
+                Native.store(&home.read_index, at(seen), StoreSite::RingFree);
+                assert_eq!(producer.push(0), Ok(()));
+                Native.store(&home.read_index, at(back), StoreSite::RingFree);
+                let said = corruption("read_index", 6);
+                assert_eq!(producer.occupancy(), Err(said));
+                // What it knows to be free it may still fill.
+                for _ in 1..seen {
+                    assert_eq!(producer.push(0), Ok(()));
+                }
+                let said = corruption("read_index", 5 + seen);
+                assert_eq!(producer.push(0), Err(PushError::Corrupt(said)));
+
+                let home = Boxed::<u64>::new(shape, start);
+                let mut consumer = home.consumer();
+                Native.store(&home.write_index, at(seen), StoreSite::RingPublish);
+                assert!(consumer.pop().is_ok());
+                if back == 0 {
+                    // Behind the consumer's own index it would be refused anyway.
+                    continue;
+                }
+                Native.store(&home.write_index, at(back), StoreSite::RingPublish);
+                assert_eq!(consumer.occupancy(), Err(corruption("write_index", 6)));
+                for _ in 1..seen {
+                    assert!(consumer.pop().is_ok());
+                }
+                let said = corruption("write_index", 5 + seen);
+                assert_eq!(consumer.pop(), Err(PopError::Corrupt(said)));
+            }
+        }
+    }
+}
+
+/// A ring that an item went through already, and a producer that makes `stores` stores there: it
+/// pushes `count` items, all at once or one by one, and closes. Then what a successor
+/// and a consumer find.
+fn producer_dies(shape: Shape, start: u64, stores: usize, count: usize, at_once: bool) {
+    let case = format!("{shape:?}, start {start}, {stores} stores, at once: {at_once}");
+    let home = Boxed::<u64>::new(shape, start);
+    assert_eq!(home.producer().push(100), Ok(()));
+    assert_eq!(home.consumer().pop(), Ok(100));
+    let start = start.wrapping_add(1);
+
+    // SAFETY: one thread; it is dropped before the next one is made.
+    let mut dying = unsafe { ring::Producer::new(home.parts(), Dying::after(stores), None) };
+    let items = &[1, 2, 3, 4][..count];
+    if at_once {
+        assert_eq!(dying.push_slice(items), Ok(count));
+    } else {
+        for item in items {
+            assert_eq!(dying.push(*item), Ok(()));
+        }
+    }
+    dying.close();
+    drop(dying);
+
+    // Its slots, then the index, and last the end.
+    let (pushed, closed) = if at_once {
+        (if stores > count { count } else { 0 }, stores > count + 1)
+    } else {
+        ((stores / 2).min(count), stores > 2 * count)
+    };
+    let mut producer = home.producer();
+    assert_eq!(producer.is_closed(), closed, "{case}");
+    assert_eq!(
+        producer.position(),
+        start.wrapping_add(pushed as u64),
+        "{case}"
+    );
+    let mut expected = items[..pushed].to_vec();
+    // The successor goes on where it stopped.
+    let next = producer.push(5);
+    if closed {
+        assert_eq!(next, Err(PushError::Closed), "{case}");
+    } else if pushed as u64 == shape.capacity {
+        assert_eq!(next, Err(PushError::Full), "{case}");
+    } else {
+        assert_eq!(next, Ok(()), "{case}");
+        expected.push(5);
+    }
+    let mut consumer = home.consumer();
+    let mut found = [0; 8];
+    let taken = consumer.pop_slice(&mut found).expect("what was pushed");
+    assert_eq!(found[..taken], expected, "{case}");
+}
+
+#[test]
+fn a_producer_that_dies_at_any_store_has_pushed_whole_items_or_nothing() {
+    // Not where the end would be at the one position at which a ring cannot be closed.
+    for start in [0, 3, u64::MAX - 3] {
+        for (capacity, slots) in [(1, 1), (3, 4), (4, 8)] {
+            for stores in 0..11 {
+                for at_once in [true, false] {
+                    let shape = Shape { capacity, slots };
+                    producer_dies(shape, start, stores, capacity as usize, at_once);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_consumer_that_dies_before_its_release_leaves_every_item_to_the_next() {
+    for start in [0, u64::MAX - 2] {
+        for stores in 0..3 {
+            let shape = Shape {
+                capacity: 4,
+                slots: 4,
+            };
+            let home = Boxed::<u64>::new(shape, start);
+            let mut producer = home.producer();
+            assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
+
+            // SAFETY: one thread; it is dropped before the next one is made.
+            let mut dying =
+                unsafe { ring::Consumer::new(home.parts(), Dying::after(stores), None) };
+            assert_eq!(dying.pop(), Ok(1));
+            assert_eq!(dying.pop(), Ok(2));
+            drop(dying);
+
+            let mut consumer = home.consumer();
+            assert_eq!(consumer.position(), start.wrapping_add(stores as u64));
+            assert_eq!(consumer.pop(), Ok(stores as u64 + 1));
+            // The producer sees as free what was released, and no slot more.
+            assert_eq!(producer.push_slice(&[0; 9]), Ok(stores + 2));
+        }
+    }
+}

@@ -1,0 +1,1664 @@
+//! Segments and roles, as other processes meet them: made whole or not at all, refused with the
+//! field that is wrong, held by one at a time, freed by death.
+//!
+//! The offsets here are those of the documented table, not those of the code: the two must
+//! agree.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
+
+use common::Deadline;
+use common::helper::{self, Helper};
+use common::named::Named;
+use nix::sys::signal::{Signal, raise};
+use ringproof::layout::{Fixed, Kind, NOTES};
+use ringproof::memory::Native;
+use ringproof::ring;
+use ringproof::{
+    Inspection, PopError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,
+    SeqLatchOptions, SeqLock, SeqLockOptions, unlink,
+};
+
+// The documented layout.
+const MAGIC: u64 = 0;
+const VERSION: u64 = 8;
+const HEADER_LEN: u64 = 12;
+const KIND: u64 = 16;
+const FLAGS: u64 = 20;
+const PAYLOAD_SIZE: u64 = 24;
+const PAYLOAD_ALIGN: u64 = 32;
+const SLOTS: u64 = 40;
+const CAPACITY: u64 = 48;
+const DATA_OFFSET: u64 = 56;
+const SEGMENT_LEN: u64 = 64;
+const RETIRED: u64 = 128;
+const WRITE_INDEX: u64 = 256;
+const END_INDEX: u64 = 264;
+const PRODUCER_EPOCH: u64 = 384;
+const PRODUCER_NOTES: u64 = 512;
+const READ_INDEX: u64 = 640;
+const CONSUMER_EPOCH: u64 = 768;
+const CONSUMER_NOTES: u64 = 896;
+const DATA: u64 = 4096;
+
+/// A ring of 8 slots, 5 of which may be live, and its length.
+fn options() -> RingOptions {
+    RingOptions::new(5).slots(8)
+}
+const LEN: u64 = DATA + 8 * 8;
+
+fn create(name: &str) -> Ring<u64> {
+    Ring::create(name, &options()).expect("create a ring")
+}
+
+fn file(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).open(path).expect("open it")
+}
+
+fn word(file: &File, offset: u64) -> u64 {
+    let mut bytes = [0; 8];
+    file.read_exact_at(&mut bytes, offset).expect("read a word");
+    u64::from_ne_bytes(bytes)
+}
+
+/// Checks that a refusal names the segment, the field, what was found and what was expected,
+/// in its parts and in its text.
+#[track_caller]
+fn assert_mismatch<T>(
+    outcome: Result<T, SegmentError>,
+    label: &str,
+    field: &str,
+    found: &str,
+    expected: &str,
+) {
+    let Err(error) = outcome else {
+        panic!("{label}: {field} {found} was accepted");
+    };
+    let text = error.to_string();
+    match error {
+        SegmentError::Mismatch {
+            segment,
+            field: said_field,
+            found: said_found,
+            expected: said_expected,
+        } => {
+            assert_eq!((&*segment, said_field), (label, field), "{text}");
+            assert!(said_found.contains(found), "{found}: {text}");
+            assert!(said_expected.contains(expected), "{expected}: {text}");
+            for part in [segment, said_found, said_expected] {
+                assert!(text.contains(&part), "{part}: {text}");
+            }
+            assert!(text.contains(said_field), "{said_field}: {text}");
+        }
+        other => panic!("{field}: {other:?}"),
+    }
+}
+
+/// Checks that a refusal is of the variant that `pattern` says, and that its text names the
+/// segment.
+macro_rules! assert_refused {
+    ($outcome:expr, $label:expr, $pattern:pat) => {
+        match $outcome {
+            Ok(_) => panic!("not refused: {}", stringify!($outcome)),
+            Err(error) => {
+                assert!(matches!(error, $pattern), "{error:?}");
+                let text = error.to_string();
+                assert!(text.contains(&format!("`{}`", &*$label)), "{text}");
+            }
+        }
+    };
+}
+
+/// Waits for `action` in another thread, so that one that hangs fails the test and not the run.
+fn in_time<T: Send + 'static>(what: &str, action: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, outcome) = channel();
+    thread::spawn(move || sender.send(action()));
+    outcome
+        .recv_timeout(Deadline::LENGTH)
+        .unwrap_or_else(|_| panic!("hangs or panics: {what}"))
+}
+
+// ---- what is in the file ------------------------------------------------------------------
+
+#[test]
+fn what_lies_in_the_file_is_what_the_table_says() {
+    let name = Named::new("table");
+    let ring = create(&name);
+    let mut producer = ring.producer().expect("the role");
+    assert_eq!(producer.push_slice(&[10, 20, 30]), Ok(3));
+    let mut consumer = ring.consumer().expect("the role");
+    assert_eq!(consumer.pop(), Ok(10));
+    drop(consumer);
+    drop(ring.consumer().expect("the role again"));
+    ring.set_note(Role::Producer, 2, 77).expect("a note");
+    ring.set_note(Role::Consumer, 15, 88).expect("a note");
+
+    let file = file(&name.path());
+    assert_eq!(file.metadata().expect("its length").len(), LEN);
+    // As a dump shows it: a big-endian number.
+    assert_eq!(word(&file, MAGIC), u64::from_be_bytes(*b"RINGPRF1"));
+    let mut halves = [0u32; 4];
+    let bytes = bytemuck::bytes_of_mut(&mut halves);
+    file.read_exact_at(bytes, VERSION).expect("read the header");
+    assert_eq!(halves, [1, 4096, 1, 0]);
+    let words = [
+        (PAYLOAD_SIZE, 8),
+        (PAYLOAD_ALIGN, 8),
+        (SLOTS, 8),
+        (CAPACITY, 5),
+        (DATA_OFFSET, DATA),
+        (SEGMENT_LEN, LEN),
+        (RETIRED, 0),
+        (WRITE_INDEX, 3),
+        (END_INDEX, u64::MAX),
+        (PRODUCER_EPOCH, 1),
+        (PRODUCER_NOTES + 2 * 8, 77),
+        (READ_INDEX, 1),
+        (CONSUMER_EPOCH, 2),
+        (CONSUMER_NOTES + 15 * 8, 88),
+        (DATA, 10),
+        (DATA + 8, 20),
+        (DATA + 16, 30),
+    ];
+    let mut named: BTreeSet<u64> = [MAGIC, VERSION, KIND].into();
+    for (offset, value) in words {
+        assert_eq!(word(&file, offset), value, "at {offset}");
+        named.insert(offset);
+    }
+    // Nothing else was written anywhere.
+    for offset in (0..LEN).step_by(8).filter(|at| !named.contains(at)) {
+        assert_eq!(word(&file, offset), 0, "at {offset}");
+    }
+    producer.close();
+    assert_eq!(word(&file, END_INDEX), 3);
+    ring.unlink().expect("unlink it");
+    assert_eq!(word(&file, RETIRED), 1);
+}
+
+#[test]
+fn seqlocks_and_latches_begin_with_their_value() {
+    let name = Named::new("initial");
+    let value = [1u64, 2, 3];
+    let lock = SeqLock::create(&name, &value, &SeqLockOptions::default()).expect("a seqlock");
+    let other = SeqLock::<[u64; 3]>::attach(&name).expect("attach");
+    assert_eq!(other.reader().expect("a reader").read(1), Ok(value));
+    lock.writer().expect("the role").write(&[4, 5, 6]);
+    assert_eq!(other.reader().expect("a reader").read(1), Ok([4, 5, 6]));
+    let raw = file(&name.path());
+    assert_eq!(
+        (word(&raw, WRITE_INDEX), word(&raw, PRODUCER_EPOCH)),
+        (2, 1)
+    );
+    lock.unlink().expect("unlink it");
+
+    let latch = SeqLatch::create(&name, &value, &SeqLatchOptions::default()).expect("a latch");
+    let other = SeqLatch::<[u64; 3]>::attach(&name).expect("attach");
+    assert_eq!(other.reader().expect("a reader").read(1), Ok(value));
+    latch.writer().expect("the role").write(&[4, 5, 6]);
+    assert_eq!(other.reader().expect("a reader").read(1), Ok([4, 5, 6]));
+    let raw = file(&name.path());
+    assert_eq!(
+        (word(&raw, WRITE_INDEX), word(&raw, PRODUCER_EPOCH)),
+        (1, 1)
+    );
+    // The first value is where it was.
+    assert_eq!((word(&raw, DATA), word(&raw, DATA + 24)), (1, 4));
+    assert_eq!(latch.fixed().slots, 4);
+}
+
+#[test]
+fn two_attachments_share_one_ring() {
+    let name = Named::new("shared");
+    let (here, there) = (create(&name), Ring::<u64>::attach(&name).expect("attach"));
+    let mut producer = here.producer().expect("the role");
+    let mut consumer = there.consumer().expect("the role");
+    for round in 0..20 {
+        assert_eq!(producer.push_slice(&[round, round + 1]), Ok(2));
+        assert_eq!(consumer.pop(), Ok(round));
+        assert_eq!(consumer.pop(), Ok(round + 1));
+    }
+    producer.close();
+    assert_eq!(consumer.pop(), Err(PopError::Ended));
+    assert_eq!((here.label(), there.label()), (&*name, &*name));
+    assert_eq!(here.fixed(), there.fixed());
+}
+
+#[test]
+fn the_default_number_of_slots_has_room_for_the_capacity_and_for_streaming() {
+    for (capacity, slots) in [(1, 1 << 15), (1 << 15, 1 << 15), ((1 << 15) + 1, 1 << 16)] {
+        let ring = Ring::<u64>::anonymous(&RingOptions::new(capacity)).expect("a ring");
+        assert_eq!(
+            (ring.fixed().capacity, ring.fixed().slots),
+            (capacity, slots)
+        );
+    }
+    // An item larger than what is cycled through by default.
+    let ring = Ring::<[[u64; 1024]; 64]>::anonymous(&RingOptions::new(3)).expect("a ring");
+    assert_eq!(ring.fixed().slots, 4);
+}
+
+#[test]
+fn sizes_that_cannot_be_are_refused_by_name() {
+    let name = Named::new("sizes");
+    let refused = |options: RingOptions| Ring::<u64>::create(&name, &options);
+    let sizes = [
+        (RingOptions::new(0), "capacity of 0"),
+        (RingOptions::new(9).slots(8), "capacity of 9"),
+        (RingOptions::new(1).slots(0), "0 slots"),
+        (RingOptions::new(5).slots(7), "7 slots"),
+        (
+            RingOptions::new(5).slots(1 << 60),
+            "1152921504606846976 slots",
+        ),
+        (RingOptions::new(1 << 63), "9223372036854775808 slots"),
+        (
+            RingOptions::new(u64::MAX),
+            "capacity of 18446744073709551615",
+        ),
+    ];
+    for (options, problem) in sizes {
+        let error = refused(options).expect_err(problem);
+        assert!(error.to_string().contains(problem), "{problem}: {error}");
+        assert_refused!(refused(options), name, SegmentError::Size { .. });
+    }
+    let nothing = Ring::<[u64; 0]>::create(&name, &RingOptions::new(1));
+    assert_refused!(nothing, name, SegmentError::Size { .. });
+    assert!(!name.path().exists());
+}
+
+// ---- what is refused ----------------------------------------------------------------------
+
+/// Every wrong value of every field: its name, offset, new bytes, and what is said of it.
+fn corruptions() -> Vec<(&'static str, u64, Vec<u8>, &'static str, &'static str)> {
+    let word = |value: u64| value.to_ne_bytes().to_vec();
+    let half = |value: u32| value.to_ne_bytes().to_vec();
+    let magic = u64::from_be_bytes(*b"RINGPRF1");
+    vec![
+        (
+            "magic",
+            MAGIC,
+            word(0),
+            "0x0000000000000000",
+            "0x52494e4750524631",
+        ),
+        (
+            "magic",
+            MAGIC,
+            word(magic + 1),
+            "0x52494e4750524632",
+            "0x52494e4750524631",
+        ),
+        (
+            "magic",
+            MAGIC,
+            word(magic.swap_bytes()),
+            "other byte order",
+            "this machine's",
+        ),
+        ("version", VERSION, half(0), "0", "1"),
+        ("version", VERSION, half(2), "2", "1"),
+        ("header_len", HEADER_LEN, half(64), "64", "4096"),
+        ("header_len", HEADER_LEN, half(8192), "8192", "4096"),
+        (
+            "kind",
+            KIND,
+            half(0),
+            "0",
+            "1 (ring), 2 (seqlock) or 3 (latch)",
+        ),
+        (
+            "kind",
+            KIND,
+            half(4),
+            "4",
+            "1 (ring), 2 (seqlock) or 3 (latch)",
+        ),
+        ("flags", FLAGS, half(1), "1", "0"),
+        ("flags", FLAGS, half(1 << 31), "2147483648", "0"),
+        ("payload_size", PAYLOAD_SIZE, word(0), "0", "at least 1"),
+        (
+            "payload_align",
+            PAYLOAD_ALIGN,
+            word(0),
+            "0",
+            "a power of two up to 4096",
+        ),
+        (
+            "payload_align",
+            PAYLOAD_ALIGN,
+            word(3),
+            "3",
+            "a power of two up to 4096",
+        ),
+        (
+            "payload_align",
+            PAYLOAD_ALIGN,
+            word(8192),
+            "8192",
+            "a power of two up to 4096",
+        ),
+        ("slots", SLOTS, word(0), "0", "a power of two from 1"),
+        ("slots", SLOTS, word(7), "7", "a power of two from 1"),
+        (
+            "slots",
+            SLOTS,
+            word(1 << 63),
+            "9223372036854775808",
+            "can address",
+        ),
+        (
+            "capacity",
+            CAPACITY,
+            word(0),
+            "0",
+            "from 1 to the number of slots, 8",
+        ),
+        (
+            "capacity",
+            CAPACITY,
+            word(9),
+            "9",
+            "from 1 to the number of slots, 8",
+        ),
+        (
+            "capacity",
+            CAPACITY,
+            word(u64::MAX),
+            "18446744073709551615",
+            "slots, 8",
+        ),
+        (
+            "data_offset",
+            DATA_OFFSET,
+            word(0),
+            "0",
+            "a multiple of 4096",
+        ),
+        (
+            "data_offset",
+            DATA_OFFSET,
+            word(4104),
+            "4104",
+            "a multiple of 4096",
+        ),
+        ("segment_len", SEGMENT_LEN, word(LEN - 1), "4159", "4160"),
+        ("segment_len", SEGMENT_LEN, word(LEN + 1), "4161", "4160"),
+        (
+            "segment_len",
+            SEGMENT_LEN,
+            word(u64::MAX),
+            "18446744073709551615",
+            "4160",
+        ),
+        // Fields that are right by themselves and do not go together with the others.
+        ("segment_len", DATA_OFFSET, word(8192), "4160", "8256"),
+        ("segment_len", PAYLOAD_SIZE, word(16), "4160", "4224"),
+        ("segment_len", SLOTS, word(16), "4160", "4224"),
+    ]
+}
+
+#[test]
+fn every_wrong_field_of_a_named_segment_is_refused_by_name() {
+    let name = Named::new("fields");
+    drop(create(&name));
+    let raw = file(&name.path());
+    for (field, offset, bytes, found, expected) in corruptions() {
+        let mut right = vec![0; bytes.len()];
+        raw.read_exact_at(&mut right, offset).expect("read a field");
+        raw.write_all_at(&bytes, offset).expect("write a field");
+        let attached = Ring::<u64>::attach(&name);
+        assert_mismatch(attached, &name, field, found, expected);
+        let opened = Ring::<u64>::open(&name, &options());
+        assert_mismatch(opened, &name, field, found, expected);
+        assert_mismatch(Inspection::of(&name), &name, field, found, expected);
+        // What it does not know for a segment, it does not remove.
+        assert_mismatch(unlink(&name), &name, field, found, expected);
+        raw.write_all_at(&right, offset).expect("write it back");
+        Ring::<u64>::attach(&name).expect("attach to the repaired one");
+    }
+}
+
+#[test]
+fn every_wrong_field_of_an_anonymous_segment_is_refused_by_name() {
+    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+    let attach = || {
+        let fd: OwnedFd = raw.try_clone().expect("its descriptor").into();
+        let label = format!("(descriptor {})", fd.as_raw_fd());
+        (Ring::<u64>::attach_fd(fd), label)
+    };
+    for (field, offset, bytes, found, expected) in corruptions() {
+        let mut right = vec![0; bytes.len()];
+        raw.read_exact_at(&mut right, offset).expect("read a field");
+        raw.write_all_at(&bytes, offset).expect("write a field");
+        let (attached, label) = attach();
+        assert_mismatch(attached, &label, field, found, expected);
+        raw.write_all_at(&right, offset).expect("write it back");
+        attach().0.expect("attach to the repaired one");
+    }
+}
+
+#[test]
+fn another_kind_or_item_size_is_refused() {
+    let name = Named::new("kinds");
+    let kinds = ["1 (ring)", "2 (seqlock)", "3 (latch)"];
+    for made in 0..3 {
+        match made {
+            0 => drop(create(&name)),
+            1 => drop(SeqLock::create(&name, &0u64, &SeqLockOptions::default()).expect("one")),
+            _ => drop(SeqLatch::create(&name, &0u64, &SeqLatchOptions::default()).expect("one")),
+        }
+        for asked in 0..3 {
+            let outcome = match asked {
+                0 => Ring::<u64>::attach(&name).map(drop),
+                1 => SeqLock::<u64>::attach(&name).map(drop),
+                _ => SeqLatch::<u64>::attach(&name).map(drop),
+            };
+            if made == asked {
+                outcome.expect("attach to the right kind");
+            } else {
+                assert_mismatch(outcome, &name, "kind", kinds[made], kinds[asked]);
+            }
+            let larger = match asked {
+                0 => Ring::<[u64; 2]>::attach(&name).map(drop),
+                1 => SeqLock::<[u64; 2]>::attach(&name).map(drop),
+                _ => SeqLatch::<[u64; 2]>::attach(&name).map(drop),
+            };
+            if made == asked {
+                assert_mismatch(larger, &name, "payload_size", "8", "16");
+            } else {
+                assert_mismatch(larger, &name, "kind", kinds[made], kinds[asked]);
+            }
+        }
+        unlink(&name).expect("unlink it");
+    }
+    // Bytes of the same number are the same bytes.
+    drop(create(&name));
+    Ring::<[u8; 8]>::attach(&name).expect("attach with another type of 8 bytes");
+}
+
+#[test]
+fn a_file_of_the_wrong_length_is_refused() {
+    let name = Named::new("length");
+    for len in [0, 1, 127, 128, 4095, 4096, LEN - 1] {
+        drop(create(&name));
+        file(&name.path()).set_len(len).expect("truncate it");
+        let found = len.to_string();
+        let expected = if len < 128 {
+            "header, 4096"
+        } else {
+            "segment_len, 4160"
+        };
+        let attached = Ring::<u64>::attach(&name);
+        assert_mismatch(attached, &name, "file length", &found, expected);
+        let opened = Ring::<u64>::open(&name, &options());
+        assert_mismatch(opened, &name, "file length", &found, expected);
+        assert_mismatch(
+            Inspection::of(&name),
+            &name,
+            "file length",
+            &found,
+            expected,
+        );
+        assert_mismatch(unlink(&name), &name, "file length", &found, expected);
+        fs::remove_file(name.path()).expect("remove it");
+    }
+    // More than is needed does no harm.
+    drop(create(&name));
+    file(&name.path()).set_len(LEN + 5000).expect("enlarge it");
+    Ring::<u64>::attach(&name).expect("attach to a longer file");
+}
+
+#[test]
+fn a_file_that_is_no_segment_is_refused_and_stays() {
+    let name = Named::new("text");
+    let text = b"What stands here is somebody's, and it is not ours to remove. ".repeat(100);
+    fs::write(name.path(), &text).expect("write a file");
+    assert_mismatch(
+        Ring::<u64>::attach(&name),
+        &name,
+        "magic",
+        "0x",
+        "no ringproof segment",
+    );
+    assert_mismatch(unlink(&name), &name, "magic", "0x", "no ringproof segment");
+    let made = Ring::<u64>::create(&name, &options());
+    assert_refused!(made, name, SegmentError::Exists { .. });
+    assert_eq!(fs::read(name.path()).expect("read it back"), text);
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_at_once_and_stays() {
+    let target = Named::new("target");
+    drop(create(&target));
+    let name = Named::new("planted");
+    let path = name.path();
+    let plant: [(&str, &dyn Fn()); 5] = [
+        ("a directory", &|| {
+            fs::create_dir(&path).expect("a directory")
+        }),
+        // To a good segment: it is the link that is refused.
+        ("a symbolic link", &|| {
+            symlink(target.path(), &path).expect("a link")
+        }),
+        ("a symbolic link", &|| {
+            symlink("/nowhere", &path).expect("a link")
+        }),
+        ("FIFO", &|| {
+            nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+        }),
+        ("socket", &|| {
+            drop(UnixListener::bind(&path).expect("a socket"))
+        }),
+    ];
+    for (what, plant) in plant {
+        plant();
+        let before = fs::symlink_metadata(&path).expect("it is there");
+        for call in 0..5 {
+            let given = (*name).to_owned();
+            let outcome = in_time(
+                &format!("call {call} with {what} in place"),
+                move || match call {
+                    0 => Ring::<u64>::attach(&given).map(drop),
+                    1 => Ring::<u64>::open(&given, &options()).map(drop),
+                    2 => Ring::<u64>::open_as(&given, Role::Producer, &options()).map(drop),
+                    3 => Inspection::of(&given).map(drop),
+                    _ => unlink(&given),
+                },
+            );
+            assert_mismatch(outcome, &name, "file type", "", "a regular file");
+        }
+        let made = Ring::<u64>::create(&name, &options());
+        assert_refused!(made, name, SegmentError::Exists { .. });
+        let after = fs::symlink_metadata(&path).expect("it is still there");
+        assert_eq!(before.ino(), after.ino());
+        fs::remove_file(&path)
+            .or_else(|_| fs::remove_dir(&path))
+            .expect("remove it");
+    }
+    Ring::<u64>::attach(&target).expect("attach to the target, which is as it was");
+}
+
+#[test]
+fn what_stands_in_place_of_a_segment_is_said_in_words() {
+    let name = Named::new("words");
+    let path = name.path();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
+    assert_mismatch(
+        Inspection::of(&name),
+        &name,
+        "file type",
+        "a FIFO",
+        "a regular file",
+    );
+    fs::remove_file(&path).expect("remove it");
+    fs::create_dir(&path).expect("a directory");
+    assert_mismatch(
+        Inspection::of(&name),
+        &name,
+        "file type",
+        "a directory",
+        "a regular file",
+    );
+}
+
+#[test]
+fn a_descriptor_of_anything_else_is_refused() {
+    // A memory file that can shrink under a mapping.
+    let unsealed = nix::sys::memfd::memfd_create("test", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
+        .expect("a memory file");
+    let label = format!("(descriptor {})", unsealed.as_raw_fd());
+    assert_mismatch(
+        Ring::<u64>::attach_fd(unsealed),
+        &label,
+        "seals",
+        "without a seal against shrinking",
+        "F_SEAL_SHRINK",
+    );
+    // A named segment, which anybody who may write it can truncate.
+    let name = Named::new("descriptor");
+    let ring = create(&name);
+    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let label = format!("(descriptor {})", fd.as_raw_fd());
+    assert_mismatch(
+        Ring::<u64>::attach_fd(fd),
+        &label,
+        "seals",
+        "without",
+        "F_SEAL_SHRINK",
+    );
+    let (pipe, _other) = std::io::pipe().expect("a pipe");
+    let fd = OwnedFd::from(pipe);
+    let label = format!("(descriptor {})", fd.as_raw_fd());
+    assert_mismatch(
+        Ring::<u64>::attach_fd(fd),
+        &label,
+        "file type",
+        "",
+        "a regular file",
+    );
+}
+
+#[test]
+fn a_descriptor_of_a_file_that_knows_no_seals_is_refused_alike() {
+    // This program: a regular file on a file system that is no tmpfs.
+    let program = std::env::current_exe().expect("path of the test program");
+    let fd = OwnedFd::from(File::open(program).expect("open it"));
+    let label = format!("(descriptor {})", fd.as_raw_fd());
+    assert_mismatch(
+        Ring::<u64>::attach_fd(fd),
+        &label,
+        "seals",
+        "",
+        "F_SEAL_SHRINK",
+    );
+}
+
+#[test]
+fn an_anonymous_segment_cannot_change_its_size() {
+    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+    for len in [0, LEN - 1, LEN + 1] {
+        let refused = raw.set_len(len).expect_err("a sealed file");
+        assert_eq!(refused.raw_os_error(), Some(nix::libc::EPERM), "{len}");
+    }
+    // Nor can anybody seal it against its users.
+    let seal = nix::fcntl::FcntlArg::F_ADD_SEALS(nix::fcntl::SealFlag::F_SEAL_FUTURE_WRITE);
+    assert_eq!(nix::fcntl::fcntl(&raw, seal), Err(nix::errno::Errno::EPERM));
+}
+
+#[test]
+fn names_that_are_none_are_refused() {
+    let long = "x".repeat(256);
+    for name in ["", ".", "..", ".hidden", "/a", "a/b", "a/", "a\0b", &long] {
+        assert_refused!(
+            Ring::<u64>::create(name, &options()),
+            name,
+            SegmentError::Name { .. }
+        );
+        assert_refused!(Ring::<u64>::attach(name), name, SegmentError::Name { .. });
+        assert_refused!(
+            Ring::<u64>::open(name, &options()),
+            name,
+            SegmentError::Name { .. }
+        );
+        assert_refused!(Inspection::of(name), name, SegmentError::Name { .. });
+        assert_refused!(unlink(name), name, SegmentError::Name { .. });
+    }
+    let name = Named::new("absent");
+    assert_refused!(
+        Ring::<u64>::attach(&name),
+        name,
+        SegmentError::NotFound { .. }
+    );
+    assert_refused!(Inspection::of(&name), name, SegmentError::NotFound { .. });
+    assert_refused!(unlink(&name), name, SegmentError::NotFound { .. });
+}
+
+#[test]
+fn an_existing_segment_is_neither_replaced_nor_wiped() {
+    let name = Named::new("exists");
+    let ring = create(&name);
+    ring.producer().expect("the role").push(7).expect("push");
+    let again = Ring::<u64>::create(&name, &RingOptions::new(2));
+    assert_refused!(again, name, SegmentError::Exists { .. });
+    // Whatever capacity it asks for, whoever opens it gets what there is.
+    let opened = Ring::<u64>::open(&name, &RingOptions::new(2)).expect("open it");
+    assert_eq!(opened.fixed().capacity, 5);
+    assert_eq!(opened.consumer().expect("the role").pop(), Ok(7));
+}
+
+#[test]
+fn a_file_system_without_room_is_an_error_and_leaves_nothing() {
+    let shm = nix::sys::statvfs::statvfs("/dev/shm").expect("its size");
+    let total = shm.blocks() * shm.fragment_size();
+    if total == 0 {
+        println!("not run: the size of /dev/shm is not limited");
+        return;
+    }
+    let name = Named::new("full");
+    let slots = (total / 8).next_power_of_two() * 2;
+    let bytes_wanted = DATA + slots * 8;
+    let refused = Ring::<u64>::create(&name, &RingOptions::new(1).slots(slots));
+    match refused {
+        Err(SegmentError::NoSpace { bytes, .. }) => assert_eq!(bytes, bytes_wanted),
+        other => panic!("{other:?}"),
+    }
+    let refused = Ring::<u64>::create(&name, &RingOptions::new(1).slots(slots));
+    assert_refused!(refused, name, SegmentError::NoSpace { .. });
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn every_page_of_a_segment_has_its_memory_from_the_start() {
+    let name = Named::new("allocated");
+    let ring = Ring::<u64>::create(&name, &RingOptions::new(1 << 17)).expect("a ring");
+    let meta = fs::metadata(name.path()).expect("its properties");
+    assert!(meta.blocks() * 512 >= ring.fixed().segment_len);
+}
+
+// ---- made whole or not at all -------------------------------------------------------------
+
+#[test]
+fn nobody_ever_attaches_to_half_a_segment() {
+    const ROUNDS: u32 = 3000;
+    let name = Named::new("half");
+    let value = [7u64; 64];
+    // How often the other side attached. The creator waits for it now and then, so that the two
+    // do meet.
+    let attached = Mutex::new(0u32);
+    let count = || *attached.lock().expect("the count");
+    thread::scope(|scope| {
+        let creator = scope.spawn(|| {
+            for round in 0..ROUNDS {
+                let lock = SeqLock::create(&name, &value, &SeqLockOptions::default());
+                let lock = lock.expect("create it");
+                if round % 50 == 0 {
+                    let (before, deadline) = (count(), Deadline::to("see it attached"));
+                    while count() == before {
+                        deadline.wait();
+                    }
+                }
+                lock.unlink().expect("unlink it");
+            }
+        });
+        while !creator.is_finished() {
+            match SeqLock::<[u64; 64]>::attach(&name) {
+                Ok(lock) => {
+                    let read = lock.reader().expect("a reader").read(1);
+                    assert_eq!(read, Ok(value));
+                    *attached.lock().expect("the count") += 1;
+                }
+                Err(SegmentError::NotFound { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    });
+    assert!(count() >= ROUNDS / 50);
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn of_several_that_create_at_once_one_does() {
+    let name = Named::new("one-creator");
+    let start = Barrier::new(4);
+    for _ in 0..200 {
+        let made: Vec<_> = thread::scope(|scope| {
+            let create = || {
+                start.wait();
+                Ring::<u64>::create(&name, &options())
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
+            threads
+                .into_iter()
+                .map(|t| t.join().expect("no panic"))
+                .collect()
+        });
+        let (good, bad): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+        assert_eq!((good.len(), bad.len()), (1, 3));
+        for refused in bad {
+            assert_refused!(refused, name, SegmentError::Exists { .. });
+        }
+        unlink(&name).expect("unlink it");
+    }
+}
+
+#[test]
+fn all_that_open_at_once_get_the_same_segment() {
+    let name = Named::new("one-segment");
+    let start = Barrier::new(4);
+    for _ in 0..200 {
+        let rings: Vec<Ring<u64>> = thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                Ring::open(&name, &options()).expect("open it")
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            threads
+                .into_iter()
+                .map(|t| t.join().expect("no panic"))
+                .collect()
+        });
+        let inodes: BTreeSet<u64> = rings.iter().map(|ring| inode(ring)).collect();
+        assert_eq!(inodes.len(), 1);
+        unlink(&name).expect("unlink it");
+    }
+}
+
+#[test]
+fn opening_survives_any_number_of_unlinks() {
+    const ROUNDS: usize = 1000;
+    let name = Named::new("open-unlink");
+    let value = [7u64; 8];
+    thread::scope(|scope| {
+        for number in 0..4 {
+            let name = &name;
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    let latch = SeqLatch::open(name, &value, &SeqLatchOptions::default());
+                    let latch = latch.expect("open it");
+                    assert_eq!(latch.reader().expect("a reader").read(1), Ok(value));
+                    // Two ways; half of the threads leave it to the others.
+                    match number {
+                        0 => latch.unlink().expect("unlink it"),
+                        1 => match unlink(name) {
+                            Ok(()) | Err(SegmentError::NotFound { .. }) => {}
+                            Err(error) => panic!("{error}"),
+                        },
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_claim_that_survives_unlinks_is_the_only_one_of_its_segment() {
+    const ROUNDS: usize = 800;
+    let name = Named::new("open-as");
+    // The inodes whose producer's role is held.
+    let held = Mutex::new(BTreeSet::new());
+    let claims: usize = thread::scope(|scope| {
+        let work = || {
+            let mut claims = 0;
+            for round in 0..ROUNDS {
+                match Ring::<u64>::open_as(&name, Role::Producer, &options()) {
+                    Ok((ring, claim)) => {
+                        claims += 1;
+                        let inode = inode(&ring);
+                        let first = held.lock().expect("the set").insert(inode);
+                        assert!(first, "two hold the role of inode {inode}");
+                        let mut producer = ring.producer_with(claim).expect("the role");
+                        // Whatever happened to the name, the ring goes on.
+                        producer.push_slice(&[1, 2]).expect("an empty ring");
+                        match ring.consumer() {
+                            Ok(mut consumer) => {
+                                consumer.pop_slice(&mut [0; 5]).expect("two items");
+                            }
+                            // Unlinked meanwhile.
+                            Err(SegmentError::Gone { .. }) => {}
+                            Err(error) => panic!("{error}"),
+                        }
+                        assert!(held.lock().expect("the set").remove(&inode));
+                        drop(producer);
+                        if round % 3 == 0 {
+                            ring.unlink().expect("unlink it");
+                        }
+                    }
+                    Err(SegmentError::Held { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            claims
+        };
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .map(|t| t.join().expect("no panic"))
+            .sum()
+    });
+    assert!(claims > 0);
+}
+
+#[test]
+fn unlinking_one_segment_never_takes_the_name_of_the_next() {
+    const ROUNDS: usize = 400;
+    let name = Named::new("next");
+    // Alive as long as the creator is, also if it panics.
+    let alive = Arc::new(());
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let (name, creator) = (&name, Arc::downgrade(&alive));
+            scope.spawn(move || {
+                while creator.strong_count() > 0 {
+                    match unlink(name) {
+                        Ok(()) | Err(SegmentError::NotFound { .. }) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            });
+        }
+        // Makes segments, and sees to it that each loses its name only to somebody who meant
+        // this one: he marks it.
+        let _alive = alive;
+        for round in 0..ROUNDS {
+            let ring = create(&name);
+            let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+            let deadline = Deadline::to("see it unlinked");
+            while raw.metadata().expect("its links").nlink() > 0 {
+                deadline.wait();
+            }
+            let deadline = Deadline::to("see it marked by who unlinked it");
+            while word(&raw, RETIRED) == 0 {
+                deadline.wait();
+            }
+            assert_eq!(word(&raw, RETIRED), 1, "round {round}");
+        }
+    });
+}
+
+// ---- unlinked and retired -----------------------------------------------------------------
+
+#[test]
+fn no_role_of_an_unlinked_segment_can_be_taken() {
+    type Way = fn(&Ring<u64>, &str);
+    let ways: [(&str, Way); 3] = [
+        ("through the handle", |ring, _| {
+            ring.unlink().expect("unlink it")
+        }),
+        ("by name", |_, name| unlink(name).expect("unlink it")),
+        // No mark then; but it has no name any more.
+        ("by hand", |_, name| {
+            fs::remove_file(Path::new("/dev/shm").join(name)).expect("remove it");
+        }),
+    ];
+    for (way, take_away) in ways {
+        let name = Named::new("gone");
+        let ring = create(&name);
+        let mut producer = ring.producer().expect("the role");
+        producer.push(1).expect("push");
+        take_away(&ring, &name);
+        assert!(!name.path().exists(), "{way}");
+        for _ in 0..2 {
+            assert_refused!(ring.consumer(), name, SegmentError::Gone { .. });
+            // The attempt left no lock behind.
+            assert!(!ring.is_held(Role::Consumer).expect("an answer"), "{way}");
+        }
+        // Who holds a role may go on.
+        producer.push(2).expect("push");
+        assert_eq!(producer.occupancy(), Ok(2));
+        assert_eq!(producer.epoch(), Some(1));
+
+        // The name is free; the old handle does nothing to what comes after it.
+        let next = create(&name);
+        ring.unlink().expect("nothing to do");
+        assert!(name.path().exists(), "{way}");
+        next.consumer().expect("the role of the next one");
+        next.unlink().expect("unlink it");
+        next.unlink().expect("nothing left to do");
+    }
+}
+
+#[test]
+fn a_second_name_does_not_bring_a_retired_segment_back() {
+    let (name, link) = (Named::new("linked"), Named::new("link"));
+    let ring = create(&name);
+    fs::hard_link(name.path(), link.path()).expect("a second name");
+    unlink(&name).expect("unlink the first");
+    assert!(link.path().exists());
+    assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
+    assert!(Inspection::of(&link).expect("look at it").retired);
+    let other = Ring::<u64>::attach(&link).expect("attach by the second name");
+    assert_refused!(other.consumer(), link, SegmentError::Gone { .. });
+    // Whoever finds that out finishes the removal.
+    assert!(!link.path().exists());
+}
+
+#[test]
+fn a_removal_cut_off_by_death_is_finished_by_the_next() {
+    let name = Named::new("half-removed");
+    let ring = create(&name);
+    // What a process leaves that dies between the two steps of a removal.
+    file(&name.path())
+        .write_all_at(&1u64.to_ne_bytes(), RETIRED)
+        .expect("retire it");
+    assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
+    assert!(!name.path().exists());
+
+    drop(create(&name));
+    let half = file(&name.path());
+    half.write_all_at(&1u64.to_ne_bytes(), RETIRED)
+        .expect("retire it");
+    let (ring, claim) = Ring::<u64>::open_as(&name, Role::Producer, &options()).expect("a new one");
+    assert_eq!(half.metadata().expect("its links").nlink(), 0);
+    assert_eq!(claim.epoch(), 1);
+    ring.producer_with(claim)
+        .expect("the role")
+        .push(1)
+        .expect("push");
+
+    drop(ring);
+    let half = file(&name.path());
+    half.write_all_at(&1u64.to_ne_bytes(), RETIRED)
+        .expect("retire it");
+    unlink(&name).expect("finish it");
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn an_anonymous_segment_has_no_name_to_lose() {
+    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
+    ring.unlink().expect("nothing to do");
+    ring.producer().expect("the role").push(1).expect("push");
+    assert_eq!(ring.label(), "(anonymous)");
+}
+
+#[test]
+fn a_role_that_is_held_of_an_unlinked_segment_is_gone_rather_than_held() {
+    let name = Named::new("gone-held");
+    let ring = create(&name);
+    let _producer = ring.producer().expect("the role");
+    assert_refused!(ring.producer(), name, SegmentError::Held { .. });
+    ring.unlink().expect("unlink it");
+    // To end its holder would not help.
+    assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
+}
+
+#[test]
+fn an_unlink_that_is_not_permitted_leaves_the_segment_usable() {
+    if !nix::unistd::Uid::effective().is_root() {
+        println!("not run: only root can act as another user");
+        return;
+    }
+    let name = Named::new("sticky");
+    let ring = Ring::<u64>::create(&name, &options().mode(0o666)).expect("a ring");
+    as_nobody(|| {
+        let theirs = Ring::<u64>::attach(&name).expect("attach, which the mode permits");
+        // The directory is sticky: a file in it is its owner's to remove.
+        assert_refused!(theirs.unlink(), name, SegmentError::System { .. });
+        assert_refused!(unlink(&name), name, SegmentError::System { .. });
+    });
+    assert!(name.path().exists());
+    ring.producer()
+        .expect("the role of a segment that has its name");
+}
+
+// ---- roles --------------------------------------------------------------------------------
+
+#[test]
+fn a_role_has_one_holder_and_counts_its_takings() {
+    let name = Named::new("roles");
+    let (ring, other) = (create(&name), Ring::<u64>::attach(&name).expect("attach"));
+    for epoch in 1..4 {
+        let producer = ring.producer().expect("the role");
+        assert_eq!(producer.epoch(), Some(epoch));
+        // Neither through the same attachment nor through another.
+        for ring in [&ring, &other] {
+            assert!(ring.is_held(Role::Producer).expect("an answer"));
+            assert!(!ring.is_held(Role::Consumer).expect("an answer"));
+            let refused = ring.producer();
+            let text = refused.as_ref().expect_err("a second producer").to_string();
+            assert!(text.contains("producer"), "{text}");
+            assert_refused!(
+                refused,
+                name,
+                SegmentError::Held {
+                    role: Role::Producer,
+                    ..
+                }
+            );
+        }
+        assert!(!producer.peer_present().expect("an answer"));
+        let consumer = other.consumer().expect("the other role");
+        assert_eq!(consumer.epoch(), Some(epoch));
+        assert!(producer.peer_present().expect("an answer"));
+        assert!(consumer.peer_present().expect("an answer"));
+        assert_refused!(
+            ring.consumer(),
+            name,
+            SegmentError::Held {
+                role: Role::Consumer,
+                ..
+            }
+        );
+        drop(producer);
+        assert!(!consumer.peer_present().expect("an answer"));
+        assert!(ring.is_held(Role::Consumer).expect("an answer"));
+        assert!(!other.is_held(Role::Producer).expect("an answer"));
+    }
+}
+
+#[test]
+fn a_refused_claim_is_not_counted() {
+    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let producer = ring.producer().expect("the role");
+    for _ in 0..3 {
+        ring.producer().expect_err("a second producer");
+    }
+    drop(producer);
+    assert_eq!(ring.producer().expect("the role").epoch(), Some(2));
+}
+
+#[test]
+fn a_claim_is_good_for_its_role_and_its_segment_alone() {
+    let name = Named::new("claims");
+    let ring = create(&name);
+    let other = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let claim = ring.claim(Role::Producer).expect("the role");
+    assert_eq!((claim.role(), claim.epoch()), (Role::Producer, 1));
+    let refused = other
+        .producer_with(claim)
+        .expect_err("a claim of another segment");
+    assert!(
+        matches!(refused, SegmentError::Unclaimed { .. }),
+        "{refused}"
+    );
+    let claim = ring
+        .claim(Role::Producer)
+        .expect("the role, freed by the refusal");
+    let refused = ring
+        .consumer_with(claim)
+        .expect_err("a claim of another role");
+    assert!(refused.to_string().contains("consumer"), "{refused}");
+
+    // Through another attachment to the same segment it is as good.
+    let claim = ring.claim(Role::Producer).expect("the role");
+    let again = Ring::<u64>::attach(&name).expect("attach");
+    let mut producer = again.producer_with(claim).expect("the role");
+    assert_eq!(producer.epoch(), Some(3));
+    producer.push(1).expect("push");
+
+    // An end without a claim cannot tell.
+    // SAFETY: the ring `other` has no other consumer, and its parts go nowhere else.
+    let end = unsafe { ring::Consumer::new(other.parts().expect("its parts"), Native, None) };
+    assert!(matches!(
+        end.peer_present(),
+        Err(SegmentError::Unclaimed { .. })
+    ));
+    assert_eq!(end.epoch(), None);
+}
+
+#[test]
+fn a_claim_that_is_not_the_right_one_is_told_from_it() {
+    let name = Named::new("claim-text");
+    let ring = create(&name);
+    let other = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let claim = other.claim(Role::Producer).expect("the role");
+    let text = ring
+        .consumer_with(claim)
+        .expect_err("a wrong claim")
+        .to_string();
+    for part in [
+        &format!("consumer of segment `{}`", &*name),
+        "producer of segment `(anonymous)`",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_role_that_a_structure_does_not_have_cannot_be_taken() {
+    let name = Named::new("roles-of-kinds");
+    let ring = create(&name);
+    assert_mismatch(ring.claim(Role::Writer), &name, "kind", "ring", "writer");
+    ring.producer().expect("the role, which nobody has");
+    ring.unlink().expect("unlink it");
+    let lock = SeqLock::create(&name, &0u64, &SeqLockOptions::default()).expect("a seqlock");
+    for role in [Role::Producer, Role::Consumer] {
+        assert_mismatch(lock.claim(role), &name, "kind", "seqlock", role.name());
+    }
+    lock.writer().expect("the role, which nobody has");
+}
+
+#[test]
+fn death_frees_a_role_and_a_stop_does_not() {
+    let name = Named::new("killed");
+    let ring = create(&name);
+    let mut helper = Helper::start(&format!("hold {}", &*name));
+    assert_eq!(helper.hear(), "holding, epoch 1");
+    let held = |when: &str| {
+        assert_refused!(
+            ring.producer(),
+            name,
+            SegmentError::Held {
+                role: Role::Producer,
+                ..
+            }
+        );
+        let seen = Inspection::of(&name).expect("look at it");
+        assert!(
+            seen.roles[0].held && !seen.roles[1].held,
+            "{when}: {seen:?}"
+        );
+    };
+    held("while it lives");
+    helper.tell("stop");
+    helper.wait_until_stopped();
+    held("while it is stopped");
+    helper.kill();
+
+    assert!(!Inspection::of(&name).expect("look at it").roles[0].held);
+    let mut producer = ring.producer().expect("the role, freed by the kernel");
+    assert_eq!(producer.epoch(), Some(2));
+    // What it had committed is there; what it had reserved and written is not.
+    assert_eq!(producer.position(), 3);
+    assert_eq!(producer.push_slice(&[4, 5, 6]), Ok(2));
+    let mut items = [0; 9];
+    let mut consumer = ring.consumer().expect("the role");
+    assert_eq!(consumer.pop_slice(&mut items), Ok(5));
+    assert_eq!(items[..5], [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_descriptor_that_is_passed_on_takes_no_role_with_it() {
+    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let mut producer = ring.producer().expect("the role");
+    assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
+    producer.close();
+    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let helper = Helper::start_with("receive", Stdio::from(fd));
+    // Neither has the other process the role with the descriptor …
+    assert_eq!(helper.hear(), "producer held");
+    assert_eq!(helper.hear(), "consumer epoch 1, peer present");
+    assert_eq!(helper.hear(), "[1, 2, 3]");
+    // … nor does its end, with all its descriptors, cost this one its own.
+    drop(helper);
+    assert!(!producer.peer_present().expect("an answer"));
+    assert!(ring.is_held(Role::Producer).expect("an answer"));
+    ring.producer().expect_err("a second producer");
+    assert_eq!(ring.consumer().expect("the role").position(), 3);
+}
+
+#[test]
+fn a_program_that_is_started_inherits_nothing() {
+    let name = Named::new("inherited");
+    let ring = create(&name);
+    let _producer = ring.producer().expect("the role");
+    let lock = Named::new("inherited-too");
+    let seqlock = SeqLock::create(&lock, &0u64, &SeqLockOptions::default()).expect("a seqlock");
+    let _reader = seqlock.reader().expect("a reader");
+    let _writer = seqlock.writer().expect("the role");
+    let memory = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let _consumer = memory.consumer().expect("the role");
+    let segments: [&Segment; 3] = [&ring, &seqlock, &memory];
+    let own = open_inodes();
+    assert!(segments.iter().all(|segment| own.contains(&inode(segment))));
+    let inodes = segments.map(|segment| inode(segment).to_string()).join(" ");
+    let helper = Helper::start(&format!("descriptors {inodes}"));
+    assert_eq!(helper.hear(), "[]");
+}
+
+#[test]
+fn a_mapping_is_marked_as_not_to_be_inherited() {
+    let name = Named::new("smaps");
+    drop(create(&name));
+    // Under its name there is the mapping of who opened it by its name.
+    let _ring = Ring::<u64>::attach(&name).expect("attach");
+    let smaps = fs::read_to_string("/proc/self/smaps").expect("the mappings");
+    let mut lines = smaps.lines();
+    lines
+        .find(|line| line.ends_with(&format!("/dev/shm/{}", &*name)))
+        .expect("the mapping of the segment");
+    let flags = lines
+        .find_map(|line| line.strip_prefix("VmFlags:"))
+        .expect("its flags");
+    let flags: Vec<_> = flags.split_whitespace().collect();
+    assert!(flags.contains(&"dc") && flags.contains(&"sh"), "{flags:?}");
+}
+
+// ---- permissions --------------------------------------------------------------------------
+
+#[test]
+fn the_mode_is_the_one_asked_for_whatever_the_umask() {
+    let name = Named::new("mode");
+    for umask in ["000", "077", "777"] {
+        let helper = Helper::start(&format!("modes {} {umask}", &*name));
+        assert_eq!(helper.hear(), "ring 600 640 666", "umask {umask}");
+        assert_eq!(helper.hear(), "seqlock 600 640 666", "umask {umask}");
+        assert_eq!(helper.hear(), "latch 600 640 666", "umask {umask}");
+    }
+}
+
+/// Runs `action` in a thread that may do with files what any stranger may.
+fn as_nobody(action: impl FnOnce() + Send) {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // This thread's alone, and it ends with it; it takes root's privileges over files
+            // away, too.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+            action();
+        });
+    });
+}
+
+#[test]
+fn permission_to_read_is_enough_to_look_and_not_to_attach() {
+    let name = Named::new("readable");
+    let (mode, stranger) = if nix::unistd::Uid::effective().is_root() {
+        (0o444, true)
+    } else {
+        (0o400, false)
+    };
+    let ring = Ring::<u64>::create(&name, &options().mode(mode)).expect("a ring");
+    let look = || {
+        let seen = Inspection::of(&name).expect("look at it");
+        assert_eq!((seen.name, seen.kind), ((*name).to_owned(), Kind::Ring));
+        let refused = Ring::<u64>::attach(&name);
+        assert_refused!(refused, name, SegmentError::System { .. });
+        assert_refused!(unlink(&name), name, SegmentError::System { .. });
+        assert!(name.path().exists());
+    };
+    if stranger {
+        // Root attaches to anything; and its locks are seen by those who may only read.
+        let _producer = ring.producer().expect("the role");
+        as_nobody(|| {
+            look();
+            assert!(Inspection::of(&name).expect("look at it").roles[0].held);
+        });
+    } else {
+        look();
+    }
+}
+
+#[test]
+fn a_segment_of_another_user_is_closed_by_default() {
+    if !nix::unistd::Uid::effective().is_root() {
+        println!("not run: only root can act as another user");
+        return;
+    }
+    let name = Named::new("private");
+    let _ring = create(&name);
+    as_nobody(|| {
+        assert_refused!(Inspection::of(&name), name, SegmentError::System { .. });
+        assert_refused!(
+            Ring::<u64>::attach(&name),
+            name,
+            SegmentError::System { .. }
+        );
+        let opened = Ring::<u64>::open(&name, &options());
+        assert_refused!(opened, name, SegmentError::System { .. });
+    });
+}
+
+// ---- looking at it ------------------------------------------------------------------------
+
+#[test]
+fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
+    let name = Named::new("inspected");
+    let ring = create(&name);
+    let look = || Inspection::of(&name).expect("look at it");
+    let new = look();
+    assert_eq!(
+        (&*new.name, new.kind, new.retired),
+        (&*name, Kind::Ring, false)
+    );
+    assert_eq!(
+        (new.write_index, new.read_index, new.end_index),
+        (0, 0, None)
+    );
+    assert_eq!(&new.fixed, ring.fixed());
+    assert_eq!((new.fixed.capacity, new.fixed.slots), (5, 8));
+
+    let mut producer = ring.producer().expect("the role");
+    assert_eq!(producer.push_slice(&[1, 2, 3, 4]), Ok(4));
+    drop(ring.consumer().expect("the role"));
+    assert_eq!(ring.consumer().expect("the role again").pop(), Ok(1));
+    let used = look();
+    let roles: Vec<_> = used
+        .roles
+        .iter()
+        .map(|r| (r.role, r.held, r.epoch))
+        .collect();
+    assert_eq!(
+        roles,
+        [(Role::Producer, true, 1), (Role::Consumer, false, 2)]
+    );
+    assert_eq!(
+        (used.write_index, used.read_index, used.occupancy()),
+        (4, 1, 3)
+    );
+
+    producer.close();
+    drop(producer);
+    let closed = look();
+    assert_eq!((closed.end_index, closed.roles[0].held), (Some(4), false));
+    // It looked, and that was all.
+    assert_eq!(look(), closed);
+
+    let link = Named::new("inspected-link");
+    fs::hard_link(name.path(), link.path()).expect("a second name");
+    ring.unlink().expect("unlink it");
+    assert_refused!(Inspection::of(&name), name, SegmentError::NotFound { .. });
+    assert!(Inspection::of(&link).expect("look at it").retired);
+}
+
+#[test]
+fn an_inspection_says_what_a_seqlock_and_a_latch_are() {
+    let name = Named::new("inspected-values");
+    let lock = SeqLock::create(&name, &[0u64; 3], &SeqLockOptions::default()).expect("one");
+    let mut writer = lock.writer().expect("the role");
+    writer.write(&[1; 3]);
+    let seen = Inspection::of(&name).expect("look at it");
+    let roles: Vec<_> = seen
+        .roles
+        .iter()
+        .map(|r| (r.role, r.held, r.epoch))
+        .collect();
+    assert_eq!((seen.kind, seen.write_index), (Kind::SeqLock, 2));
+    assert_eq!(roles, [(Role::Writer, true, 1)]);
+    assert_eq!((seen.fixed.slots, seen.fixed.payload_size), (1, 24));
+    drop(writer);
+    lock.unlink().expect("unlink it");
+
+    let options = SeqLatchOptions::default().slots(8);
+    let latch = SeqLatch::create(&name, &[0u64; 3], &options).expect("one");
+    latch.writer().expect("the role").write(&[1; 3]);
+    let seen = Inspection::of(&name).expect("look at it");
+    let roles: Vec<_> = seen
+        .roles
+        .iter()
+        .map(|r| (r.role, r.held, r.epoch))
+        .collect();
+    assert_eq!((seen.kind, seen.write_index), (Kind::Latch, 1));
+    assert_eq!(roles, [(Role::Writer, false, 1)]);
+    assert_eq!((seen.fixed.slots, seen.fixed.payload_size), (8, 24));
+}
+
+#[test]
+fn notes_stay_where_they_were_written() {
+    let name = Named::new("notes");
+    let (ring, other) = (create(&name), Ring::<u64>::attach(&name).expect("attach"));
+    for role in [Role::Producer, Role::Consumer] {
+        for index in 0..NOTES {
+            assert_eq!(other.note(role, index), Some(0));
+            let value = (role as u64 + 1) * 1000 + index as u64;
+            ring.set_note(role, index, value).expect("a note");
+        }
+    }
+    for role in [Role::Producer, Role::Consumer] {
+        for index in 0..NOTES {
+            let value = (role as u64 + 1) * 1000 + index as u64;
+            assert_eq!(other.note(role, index), Some(value));
+        }
+        for index in [NOTES, usize::MAX] {
+            assert_eq!(ring.note(role, index), None);
+            let refused = ring.set_note(role, index, 1).expect_err("no such note");
+            let text = refused.to_string();
+            assert!(text.contains(&format!("`{}`", &*name)), "{text}");
+            assert!(text.contains(&format!("no note {index}")), "{text}");
+        }
+    }
+    // They are beside the ring, not in it.
+    let mut producer = ring.producer().expect("the role");
+    assert_eq!((producer.position(), producer.epoch()), (0, Some(1)));
+    assert_eq!(producer.push_slice(&[1; 9]), Ok(5));
+    assert_eq!(other.consumer().expect("the role").pop(), Ok(1));
+}
+
+#[test]
+fn a_segment_that_cannot_be_mapped_gets_no_name() {
+    let name = Named::new("unmapped");
+    let helper = Helper::start(&format!("unmapped {}", &*name));
+    let said = helper.hear();
+    assert!(said.contains("cannot map it"), "{said}");
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn a_seqlock_of_several_slots_is_refused() {
+    let name = Named::new("seqlock-slots");
+    drop(SeqLock::create(&name, &0u64, &SeqLockOptions::default()).expect("a seqlock"));
+    let raw = file(&name.path());
+    raw.write_all_at(&2u64.to_ne_bytes(), SLOTS)
+        .expect("write a field");
+    raw.write_all_at(&(DATA + 16).to_ne_bytes(), SEGMENT_LEN)
+        .expect("write a field");
+    raw.set_len(DATA + 16).expect("enlarge it");
+    assert_mismatch(SeqLock::<u64>::attach(&name), &name, "slots", "2", "1");
+    raw.write_all_at(&1u64.to_ne_bytes(), SLOTS)
+        .expect("write a field");
+    raw.write_all_at(&(DATA + 8).to_ne_bytes(), SEGMENT_LEN)
+        .expect("write a field");
+    SeqLock::<u64>::attach(&name).expect("attach to the repaired one");
+
+    // The header of a type whose fields are public can be wrong in any way.
+    let mut fixed: Fixed = *SeqLock::<u64>::attach(&name).expect("attach").fixed();
+    fixed.kind = Kind::Latch as u32;
+    assert_mismatch(
+        fixed.check("s", LEN),
+        "s",
+        "slots",
+        "1",
+        "a power of two from 2",
+    );
+}
+
+// ---- the other process --------------------------------------------------------------------
+
+#[test]
+#[ignore = "does nothing by itself: the other tests start it as a process of its own"]
+fn helper() {
+    let Some(job) = helper::job() else { return };
+    let words: Vec<_> = job.split(' ').collect();
+    match words[..] {
+        ["hold", name] => {
+            let ring = Ring::<u64>::attach(name).expect("attach");
+            let mut producer = ring.producer().expect("the role");
+            producer.push_slice(&[1, 2, 3]).expect("push");
+            let mut chunk = producer.reserve(2).expect("two slots");
+            chunk.copy_from_slice(0, &[98, 99]).expect("two items");
+            let epoch = ring_epoch(&ring);
+            helper::say(format!("holding, epoch {epoch}"));
+            assert_eq!(helper::listen(), "stop");
+            raise(Signal::SIGSTOP).expect("stop");
+            // It is killed here, with the chunk neither committed nor dropped.
+            helper::listen();
+        }
+        ["receive"] => {
+            let fd = std::io::stdin().as_fd().try_clone_to_owned();
+            let ring = Ring::<u64>::attach_fd(fd.expect("its input")).expect("attach");
+            helper::say(match ring.producer() {
+                Ok(_) => "producer taken".to_owned(),
+                Err(SegmentError::Held { role, .. }) => format!("{role} held"),
+                Err(other) => other.to_string(),
+            });
+            let mut consumer = ring.consumer().expect("the role");
+            let epoch = consumer.epoch().expect("an epoch");
+            let peer = consumer.peer_present().expect("an answer");
+            let peer = if peer { "present" } else { "absent" };
+            helper::say(format!("consumer epoch {epoch}, peer {peer}"));
+            let mut items = [0; 9];
+            let count = consumer.pop_slice(&mut items).expect("pop");
+            assert_eq!(consumer.pop(), Err(PopError::Ended));
+            helper::say(format!("{:?}", &items[..count]));
+        }
+        ["descriptors", ref inodes @ ..] => {
+            let own = open_inodes();
+            let inherited: Vec<_> = inodes
+                .iter()
+                .filter(|inode| own.contains(&inode.parse().expect("a number")))
+                .collect();
+            helper::say(format!("{inherited:?}"));
+        }
+        ["modes", name, umask] => {
+            let umask = nix::libc::mode_t::from_str_radix(umask, 8).expect("a mode");
+            nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
+            let mode = || {
+                let meta = fs::metadata(Path::new("/dev/shm").join(name)).expect("its mode");
+                unlink(name).expect("unlink it");
+                format!("{:o}", meta.mode() & 0o7777)
+            };
+            let ring = |options: RingOptions| {
+                drop(Ring::<u64>::create(name, &options).expect("a ring"));
+                mode()
+            };
+            let modes = [
+                ring(options()),
+                ring(options().mode(0o640)),
+                ring(options().mode(0o666)),
+            ];
+            helper::say(format!("ring {}", modes.join(" ")));
+            let lock = |options: SeqLockOptions| {
+                drop(SeqLock::create(name, &0u64, &options).expect("a seqlock"));
+                mode()
+            };
+            let plain = SeqLockOptions::default();
+            let modes = [
+                lock(plain),
+                lock(plain.mode(0o640)),
+                lock(plain.mode(0o666)),
+            ];
+            helper::say(format!("seqlock {}", modes.join(" ")));
+            let latch = |options: SeqLatchOptions| {
+                drop(SeqLatch::create(name, &0u64, &options).expect("a latch"));
+                mode()
+            };
+            let plain = SeqLatchOptions::default();
+            let modes = [
+                latch(plain),
+                latch(plain.mode(0o640)),
+                latch(plain.mode(0o666)),
+            ];
+            helper::say(format!("latch {}", modes.join(" ")));
+        }
+        ["unmapped", name] => {
+            use nix::sys::resource::{Resource, setrlimit};
+            // What it has, a little more to live on, and no room for the segment.
+            let pages = fs::read_to_string("/proc/self/statm").expect("its size");
+            let pages: u64 = pages
+                .split(' ')
+                .next()
+                .and_then(|n| n.parse().ok())
+                .expect("a size");
+            let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
+            let page = page.ok().flatten().expect("the size of a page") as u64;
+            let limit = pages * page + (16 << 20);
+            setrlimit(Resource::RLIMIT_AS, limit, limit).expect("limit its memory");
+            let made = Ring::<[u64; 1024]>::create(name, &RingOptions::new(4096));
+            helper::say(
+                made.map(|_| "made".to_owned())
+                    .unwrap_or_else(|e| e.to_string()),
+            );
+        }
+        _ => panic!("no such job: {job}"),
+    }
+    std::io::stdout().flush().expect("flush");
+}
+
+/// What tells a segment's file from any other. (Its name does not: a file that was created
+/// without one keeps that in its descriptors and mappings.)
+fn inode(segment: &Segment) -> u64 {
+    let fd = segment
+        .as_fd()
+        .try_clone_to_owned()
+        .expect("its descriptor");
+    File::from(fd).metadata().expect("its inode").ino()
+}
+
+/// The inodes behind this process's descriptors.
+fn open_inodes() -> BTreeSet<u64> {
+    let open = fs::read_dir("/proc/self/fd").expect("the descriptors");
+    // Others may be closed before they are looked at.
+    open.filter_map(|entry| fs::metadata(entry.ok()?.path()).ok())
+        .map(|meta| meta.ino())
+        .collect()
+}
+
+/// How often the producer's role of `ring` was taken, as its file says.
+fn ring_epoch(ring: &Ring<u64>) -> u64 {
+    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    word(&File::from(fd), PRODUCER_EPOCH)
+}

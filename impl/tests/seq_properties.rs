@@ -1,0 +1,612 @@
+//! Seqlock and latch against the last value that was written whole.
+//!
+//! Random sequences of writes, reads, writers that die at any of their stores and successors,
+//! in one thread, at any sequence number; then a writer and a reader in two threads.
+
+mod common;
+
+use std::fmt::Debug;
+
+use bytemuck::{Pod, Zeroable};
+use common::dying::Dying;
+use common::{Deadline, check};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
+use ringproof::memory::{Cells, Memory, Native, Word};
+use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
+use ringproof::site::{LoadSite, StoreSite};
+use ringproof::{
+    Busy, Payload, ReadError, Role, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
+    SeqLockOptions,
+};
+
+/// A value of which every word tells which one it is, so that half of it is known as such.
+trait Value: Payload + PartialEq + Debug {
+    fn nth(n: u64) -> Self {
+        let words = size_of::<Self>() as u64 / 8;
+        let bytes: Vec<u8> = (0..words).flat_map(|i| word(n, i).to_ne_bytes()).collect();
+        bytemuck::pod_read_unaligned(&bytes)
+    }
+
+    /// Which one it is, `None` if it is made of several.
+    fn number(&self) -> Option<u64> {
+        let first = bytemuck::bytes_of(self).first_chunk().expect("a word");
+        let n = u64::from_ne_bytes(*first);
+        (*self == Self::nth(n)).then_some(n)
+    }
+}
+
+fn word(n: u64, index: u64) -> u64 {
+    n ^ index.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+impl Value for u64 {}
+// Not aligned to a word.
+impl Value for [u8; 16] {}
+impl Value for [u64; 3] {}
+impl Value for Big {}
+
+/// No power of two of words, and many lines.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+struct Big {
+    most: [u64; 128],
+    last: u64,
+}
+
+const _: () = assert!(size_of::<Big>() == 1032);
+
+/// How many words a `T` fills.
+const fn words<T>() -> usize {
+    size_of::<T>() / 8
+}
+
+/// The words of a structure in this process's own memory.
+struct Boxed {
+    counter: Word,
+    payload: Vec<Word>,
+}
+
+impl Boxed {
+    /// `initial` in the first of `slots` slots that `counter` names.
+    fn new<T: Value>(initial: T, counter: u64, slots: usize) -> Boxed {
+        let payload = (0..words::<T>() * slots)
+            .map(|_| Native::word(0xbad))
+            .collect();
+        let boxed = Boxed {
+            counter: Native::word(counter),
+            payload,
+        };
+        let first = (counter % slots as u64) as usize * words::<T>();
+        let bytes = bytemuck::bytes_of(&initial).as_chunks().0;
+        Native.store_words(&boxed.payload[first..], bytes, StoreSite::SeqCopyIn);
+        boxed
+    }
+
+    fn seq(&self) -> SeqParts<'_, Native> {
+        SeqParts {
+            seq: &self.counter,
+            payload: &self.payload,
+        }
+    }
+
+    fn latch(&self) -> LatchParts<'_, Native> {
+        LatchParts {
+            version: &self.counter,
+            slots: &self.payload,
+        }
+    }
+
+    fn counter(&self) -> u64 {
+        Native.load(&self.counter, LoadSite::SeqObserve)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Op {
+    Write,
+    Retake,
+    /// A writer that dies before its n-th store, and is not replaced yet.
+    Die(usize),
+    Read(u32),
+}
+
+/// Sequences for a payload of `words` words: a write makes that many stores and at most two
+/// more.
+fn ops(words: usize) -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        4 => Just(Op::Write),
+        1 => Just(Op::Retake),
+        2 => (0..words + 3).prop_map(Op::Die),
+        1 => Just(Op::Die(0)),
+        1 => Just(Op::Die(1)),
+        3 => (0..5u32).prop_map(Op::Read),
+    ];
+    vec(op, 1..40)
+}
+
+/// Sequence numbers and versions to start at: even or odd, at the beginning, the top, anywhere.
+fn starts() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        0..10u64,
+        (0..20u64).prop_map(|n| u64::MAX - n),
+        any::<u64>()
+    ]
+}
+
+fn seqlock<T: Value>() {
+    let cases = (starts(), ops(words::<T>()));
+    check(300, cases, |(start, ops)| {
+        let home = Boxed::new(T::nth(0), start, 1);
+        let writer = || SeqWriter::<T>::new(home.seq(), Native, None).expect("a writer");
+        let reader = SeqReader::<T>::new(home.seq(), Native, None).expect("a reader");
+        // The oracle: the value that may be read, none after a death inside a write; and `seq`.
+        let mut value = (start % 2 == 0).then(|| T::nth(0));
+        let mut seq = start;
+        let mut current = writer();
+        for (n, op) in (1..).zip(ops) {
+            match op {
+                Op::Write => {
+                    current.write(&T::nth(n));
+                    value = Some(T::nth(n));
+                    // An odd number that was ever left behind is never made even.
+                    seq = seq.wrapping_add(if seq % 2 == 0 { 2 } else { 3 });
+                }
+                Op::Retake => current = writer(),
+                Op::Die(stores) => {
+                    let mut dying = SeqWriter::<T, _>::new(home.seq(), Dying::after(stores), None)
+                        .expect("a writer");
+                    dying.write(&T::nth(n));
+                    if stores >= words::<T>() + 2 {
+                        value = Some(T::nth(n));
+                        seq = seq.wrapping_add(if seq % 2 == 0 { 2 } else { 3 });
+                    } else if stores > 0 {
+                        value = None;
+                        seq = seq.wrapping_add(if seq % 2 == 0 { 1 } else { 2 });
+                    }
+                    current = writer();
+                }
+                Op::Read(attempts) => {
+                    let expected = value.ok_or(ReadError::WriterStalled {
+                        attempts: attempts.max(1),
+                    });
+                    prop_assert_eq!(reader.read(attempts), expected);
+                }
+            }
+            prop_assert_eq!(reader.try_read(), value.ok_or(Busy));
+            prop_assert_eq!(home.counter(), seq);
+            prop_assert_eq!(current.needs_repair(), seq % 2 == 1);
+            prop_assert_eq!(current.version(), seq / 2 + seq % 2);
+            prop_assert_eq!(current.epoch(), None);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_seqlock_of_one_word_holds_the_last_value() {
+    seqlock::<u64>();
+}
+
+#[test]
+fn a_seqlock_of_bytes_holds_the_last_value() {
+    seqlock::<[u8; 16]>();
+}
+
+#[test]
+fn a_seqlock_of_three_words_holds_the_last_value() {
+    seqlock::<[u64; 3]>();
+}
+
+#[test]
+fn a_seqlock_of_1032_bytes_holds_the_last_value() {
+    seqlock::<Big>();
+}
+
+fn latch<T: Value>() {
+    let slots = prop_oneof![Just(2usize), Just(4), Just(8)];
+    let cases = (slots, starts(), ops(words::<T>()));
+    check(300, cases, |(slots, start, ops)| {
+        let home = Boxed::new(T::nth(0), start, slots);
+        let writer = || LatchWriter::<T>::new(home.latch(), Native, None).expect("a writer");
+        let reader = LatchReader::<T>::new(home.latch(), Native, None).expect("a reader");
+        let mut value = T::nth(0);
+        let mut version = start;
+        let mut current = writer();
+        for (n, op) in (1..).zip(ops) {
+            match op {
+                Op::Write => {
+                    current.write(&T::nth(n));
+                    value = T::nth(n);
+                    version = version.wrapping_add(1);
+                }
+                Op::Retake => current = writer(),
+                Op::Die(stores) => {
+                    let memory = Dying::after(stores);
+                    let mut dying =
+                        LatchWriter::<T, _>::new(home.latch(), memory, None).expect("a writer");
+                    dying.write(&T::nth(n));
+                    if stores > words::<T>() {
+                        value = T::nth(n);
+                        version = version.wrapping_add(1);
+                    }
+                    current = writer();
+                }
+                Op::Read(attempts) => prop_assert_eq!(reader.read(attempts), Ok(value)),
+            }
+            // Whatever happened, the last committed value is there at once.
+            prop_assert_eq!(reader.try_read(), Ok(value));
+            prop_assert_eq!(home.counter(), version);
+            prop_assert_eq!(current.version(), version);
+            prop_assert_eq!(current.epoch(), None);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_latch_of_one_word_holds_the_last_value() {
+    latch::<u64>();
+}
+
+#[test]
+fn a_latch_of_bytes_holds_the_last_value() {
+    latch::<[u8; 16]>();
+}
+
+#[test]
+fn a_latch_of_three_words_holds_the_last_value() {
+    latch::<[u64; 3]>();
+}
+
+#[test]
+fn a_latch_of_1032_bytes_holds_the_last_value() {
+    latch::<Big>();
+}
+
+/// A memory in which a writer completes `writes` writes while the reader copies the payload.
+struct Overtaken<'a> {
+    writes: usize,
+    write: &'a dyn Fn(),
+}
+
+impl Memory for Overtaken<'_> {
+    type Cells = Native;
+
+    fn load(&self, word: &Word, site: LoadSite) -> u64 {
+        Native.load(word, site)
+    }
+
+    fn store(&self, _: &Word, _: u64, site: StoreSite) {
+        panic!("a reader stored at {site:?}");
+    }
+
+    fn fence(&self, site: ringproof::site::FenceSite) {
+        Native.fence(site);
+    }
+
+    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
+        let half = from.len() / 2;
+        let (first, second) = to.split_at_mut(half);
+        Native.load_words(&from[..half], first, site);
+        for _ in 0..self.writes {
+            (self.write)();
+        }
+        Native.load_words(&from[half..], second, site);
+    }
+
+    fn store_words(&self, _: &[Word], _: &[[u8; 8]], site: StoreSite) {
+        panic!("a reader stored at {site:?}");
+    }
+
+    unsafe fn read_slots<T: Payload>(
+        &self,
+        _: &[ringproof::memory::Slot<T>],
+        _: &mut [T],
+        site: ringproof::site::SlotReadSite,
+    ) {
+        panic!("a reader of words read a slot at {site:?}");
+    }
+
+    unsafe fn write_slots<T: Payload>(
+        &self,
+        _: &[ringproof::memory::Slot<T>],
+        _: &[T],
+        site: ringproof::site::SlotWriteSite,
+    ) {
+        panic!("a reader stored at {site:?}");
+    }
+
+    fn spin(&self) {}
+}
+
+#[test]
+fn a_seqlock_reader_keeps_no_copy_that_a_write_came_into() {
+    for start in [0, 6, u64::MAX - 1] {
+        for writes in 0..4 {
+            let home = Boxed::new(<[u64; 3]>::nth(7), start, 1);
+            let write = || {
+                let mut writer = SeqWriter::new(home.seq(), Native, None).expect("a writer");
+                writer.write(&<[u64; 3]>::nth(8));
+            };
+            let memory = Overtaken {
+                writes,
+                write: &write,
+            };
+            let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, None).expect("a reader");
+            let expected = if writes == 0 {
+                Ok(Value::nth(7))
+            } else {
+                Err(Busy)
+            };
+            assert_eq!(
+                reader.try_read(),
+                expected,
+                "start {start}, {writes} writes"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_latch_reader_keeps_its_copy_until_the_writer_may_have_come_round_to_it() {
+    for start in [0, 5, u64::MAX - 1, u64::MAX] {
+        for slots in [2, 4, 8] {
+            for writes in 0..10 {
+                let home = Boxed::new(<[u64; 3]>::nth(7), start, slots);
+                let write = || {
+                    let mut writer = LatchWriter::new(home.latch(), Native, None).expect("one");
+                    writer.write(&<[u64; 3]>::nth(8));
+                };
+                let memory = Overtaken {
+                    writes,
+                    write: &write,
+                };
+                let reader =
+                    LatchReader::<[u64; 3], _>::new(home.latch(), memory, None).expect("a reader");
+                // One write further, the next one may already be filling the slot.
+                let expected = if writes <= slots - 2 {
+                    Ok(Value::nth(7))
+                } else {
+                    Err(Busy)
+                };
+                assert_eq!(
+                    reader.try_read(),
+                    expected,
+                    "start {start}, {slots} slots, {writes} writes"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_read_makes_as_many_attempts_as_it_was_given() {
+    use std::cell::Cell;
+
+    let home = Boxed::new(<[u64; 3]>::nth(8), 0, 1);
+    let left = Cell::new(0);
+    let write = || {
+        if left.get() > 0 {
+            left.set(left.get() - 1);
+            let mut writer = SeqWriter::new(home.seq(), Native, None).expect("a writer");
+            writer.write(&<[u64; 3]>::nth(8));
+        }
+    };
+    let memory = Overtaken {
+        writes: 1,
+        write: &write,
+    };
+    let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, None).expect("a reader");
+    for attempts in 1..6 {
+        left.set(attempts - 1);
+        assert_eq!(reader.read(attempts), Ok(Value::nth(8)), "{attempts}");
+        left.set(u32::MAX);
+        let stalled = reader.read(attempts);
+        assert_eq!(stalled, Err(ReadError::WriterStalled { attempts }));
+        assert_eq!(left.get(), u32::MAX - attempts);
+    }
+    // None at all is not what anybody can mean: it is one.
+    left.set(0);
+    assert_eq!(reader.read(0), Ok(Value::nth(8)));
+}
+
+#[test]
+fn parts_of_a_wrong_size_make_no_end() {
+    fn parts(count: usize) -> Boxed {
+        Boxed {
+            counter: Native::word(0),
+            payload: (0..count).map(|_| Native::word(0)).collect(),
+        }
+    }
+    for (count, good) in [(0, false), (2, false), (3, true), (4, true)] {
+        let home = parts(count);
+        let writer = SeqWriter::<[u64; 3]>::new(home.seq(), Native, None);
+        let reader = SeqReader::<[u64; 3]>::new(home.seq(), Native, None);
+        assert_eq!(writer.is_some(), good, "seqlock, {count} words");
+        assert_eq!(reader.is_some(), good, "seqlock, {count} words");
+    }
+    // Slots of three words: 0, 1, 2, 3, 4, 5, 8.
+    let counts = [
+        (0, false),
+        (3, false),
+        (5, false),
+        (6, true),
+        (9, false),
+        (12, true),
+        (15, false),
+        (24, true),
+    ];
+    for (count, good) in counts {
+        let home = parts(count);
+        let writer = LatchWriter::<[u64; 3]>::new(home.latch(), Native, None);
+        let reader = LatchReader::<[u64; 3]>::new(home.latch(), Native, None);
+        assert_eq!(writer.is_some(), good, "latch, {count} words");
+        assert_eq!(reader.is_some(), good, "latch, {count} words");
+    }
+}
+
+#[test]
+fn words_that_are_no_whole_number_of_slots_make_no_latch() {
+    let home = Boxed {
+        counter: Native::word(0),
+        payload: (0..7).map(|_| Native::word(0)).collect(),
+    };
+    assert!(LatchWriter::<[u64; 3]>::new(home.latch(), Native, None).is_none());
+    assert!(LatchReader::<[u64; 3]>::new(home.latch(), Native, None).is_none());
+}
+
+#[test]
+fn a_seqlock_in_a_segment_tells_a_dead_writer_from_a_stalled_one() {
+    let lock = SeqLock::anonymous(&<[u64; 3]>::nth(1), &SeqLockOptions::default()).expect("one");
+    let reader = lock.reader().expect("a reader");
+    assert_eq!(reader.read(1), Ok(Value::nth(1)));
+
+    // What a writer leaves that dies inside its first write.
+    let parts = lock.parts().expect("the parts");
+    let mut dying = SeqWriter::<[u64; 3], _>::new(parts, Dying::after(2), None).expect("a writer");
+    dying.write(&Value::nth(2));
+    assert_eq!(reader.try_read(), Err(Busy));
+    assert_eq!(reader.read(3), Err(ReadError::WriterDead { attempts: 3 }));
+
+    // Somebody holds the role, though it has not written yet.
+    let mut writer = lock.writer().expect("the role");
+    assert!(writer.needs_repair());
+    assert_eq!(
+        reader.read(3),
+        Err(ReadError::WriterStalled { attempts: 3 })
+    );
+    assert_eq!(
+        reader.read(0),
+        Err(ReadError::WriterStalled { attempts: 1 })
+    );
+    writer.write(&Value::nth(3));
+    assert!(!writer.needs_repair());
+    assert_eq!(reader.read(1), Ok(Value::nth(3)));
+
+    // At rest, it does not matter whether there is a writer.
+    drop(writer);
+    assert_eq!(reader.read(1), Ok(Value::nth(3)));
+}
+
+#[test]
+fn a_latch_in_a_segment_holds_its_value_over_a_death_and_a_successor() {
+    for slots in [2, 4, 8] {
+        let options = SeqLatchOptions::default().slots(slots);
+        let latch = SeqLatch::anonymous(&<[u64; 3]>::nth(0), &options).expect("a latch");
+        let reader = latch.reader().expect("a reader");
+        assert_eq!(reader.read(1), Ok(Value::nth(0)), "{slots} slots");
+        let mut epoch = 0;
+        for n in (1..40).step_by(2) {
+            let mut writer = latch.writer().expect("the role");
+            epoch += 1;
+            assert_eq!(writer.epoch(), Some(epoch));
+            assert_eq!(writer.version(), epoch - 1);
+            writer.write(&Value::nth(n));
+            assert_eq!(reader.read(1), Ok(Value::nth(n)), "{slots} slots");
+            drop(writer);
+
+            let parts = latch.parts().expect("the parts");
+            let memory = Dying::after(2);
+            let mut dying = LatchWriter::<[u64; 3], _>::new(parts, memory, None).expect("one");
+            dying.write(&Value::nth(n + 1));
+            assert_eq!(reader.read(1), Ok(Value::nth(n)), "{slots} slots");
+        }
+    }
+    for slots in [0, 1, 3, 5] {
+        let options = SeqLatchOptions::default().slots(slots);
+        let refused = SeqLatch::anonymous(&0u64, &options).expect_err("a wrong number of slots");
+        assert!(matches!(refused, SegmentError::Size { .. }), "{refused}");
+        let said = format!("(anonymous)`: {slots} slots");
+        assert!(refused.to_string().contains(&said), "{refused}");
+    }
+}
+
+#[test]
+fn a_writers_role_has_one_holder_and_counts_its_takings() {
+    let lock = SeqLock::anonymous(&0u64, &SeqLockOptions::default()).expect("a seqlock");
+    for epoch in 1..4 {
+        let writer = lock.writer().expect("the role");
+        assert_eq!(writer.epoch(), Some(epoch));
+        let second = lock.writer().expect_err("a second writer");
+        assert!(
+            matches!(
+                second,
+                SegmentError::Held {
+                    role: Role::Writer,
+                    ..
+                }
+            ),
+            "{second}"
+        );
+        assert!(lock.is_held(Role::Writer).expect("an answer"));
+        drop(writer);
+        assert!(!lock.is_held(Role::Writer).expect("an answer"));
+    }
+}
+
+/// Values that the writer of a two-thread test writes.
+const WRITES: u64 = 100_000;
+
+/// Reads until the last value: whole ones, in the order in which they were written.
+fn read_to_the_end<T: Value>(attempt: impl Fn() -> Result<T, Busy>) {
+    let deadline = Deadline::to("read the last value");
+    let mut last = 0;
+    while last < WRITES {
+        match attempt() {
+            Ok(value) => {
+                let number = value.number();
+                let number = number.unwrap_or_else(|| panic!("torn after {last}: {value:?}"));
+                assert!(last <= number, "{number} after {last}");
+                assert!(number <= WRITES, "{number} was never written");
+                last = number;
+            }
+            Err(Busy) => deadline.wait(),
+        }
+    }
+}
+
+fn stream_through_a_seqlock<T: Value>() {
+    let home = Boxed::new(T::nth(0), 0, 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = SeqWriter::<T>::new(home.seq(), Native, None).expect("a writer");
+            for n in 1..=WRITES {
+                writer.write(&T::nth(n));
+            }
+        });
+        let reader = SeqReader::<T>::new(home.seq(), Native, None).expect("a reader");
+        read_to_the_end(|| reader.try_read());
+    });
+}
+
+fn stream_through_a_latch<T: Value>(slots: usize) {
+    let home = Boxed::new(T::nth(0), 0, slots);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut writer = LatchWriter::<T>::new(home.latch(), Native, None).expect("a writer");
+            for n in 1..=WRITES {
+                writer.write(&T::nth(n));
+            }
+        });
+        let reader = LatchReader::<T>::new(home.latch(), Native, None).expect("a reader");
+        read_to_the_end(|| reader.try_read());
+    });
+}
+
+#[test]
+fn a_seqlock_reader_in_another_thread_sees_whole_values_in_order() {
+    stream_through_a_seqlock::<u64>();
+    stream_through_a_seqlock::<[u64; 3]>();
+    stream_through_a_seqlock::<Big>();
+}
+
+#[test]
+fn a_latch_reader_in_another_thread_sees_whole_values_in_order() {
+    for slots in [2, 4, 8] {
+        stream_through_a_latch::<u64>(slots);
+        stream_through_a_latch::<[u64; 3]>(slots);
+        stream_through_a_latch::<Big>(slots);
+    }
+}

@@ -1,0 +1,189 @@
+//! A million items from one thread to another through small rings, with every way to push and
+//! to pop: all of them, once, in order, whole.
+
+mod common;
+
+use std::ops::Range;
+
+use bytemuck::{Pod, Zeroable};
+use common::Deadline;
+use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions};
+
+const ITEMS: u64 = 1_000_000;
+
+/// An item that is known as whole and by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[repr(C)]
+struct Item {
+    number: u64,
+    mixed: u64,
+    inverse: u64,
+}
+
+impl Item {
+    fn nth(number: u64) -> Item {
+        Item {
+            number,
+            mixed: number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            inverse: !number,
+        }
+    }
+}
+
+/// Items of a wanted sequence, and their sum.
+struct Received {
+    count: u64,
+    sum: u64,
+}
+
+impl Received {
+    fn item(&mut self, item: Item) {
+        assert_eq!(item, Item::nth(self.count));
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(item.mixed);
+    }
+}
+
+/// Lets the other thread run, until the deadline that began when this one last got anywhere.
+fn wait(waiting: &mut Option<Deadline>, what: &'static str) {
+    waiting.get_or_insert_with(|| Deadline::to(what)).wait();
+}
+
+/// Sends `items` items through a ring of `options`. `push` is told the numbers of those to come
+/// and says how many of them it pushed.
+fn stream(
+    items: u64,
+    options: RingOptions,
+    push: impl Fn(&mut Producer<'_, Item>, Range<u64>) -> Result<usize, PushError> + Send,
+    pop: impl Fn(&mut Consumer<'_, Item>, &mut Received) -> Result<(), PopError> + Send,
+) {
+    let ring = Ring::<Item>::anonymous(&options).expect("an anonymous ring");
+    let mut producer = ring.producer().expect("the producer's role");
+    let mut consumer = ring.consumer().expect("the consumer's role");
+    let mut received = Received { count: 0, sum: 0 };
+    let mut pushed = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut waiting = None;
+            while pushed < items {
+                match push(&mut producer, pushed..items) {
+                    Ok(count) => {
+                        pushed += count as u64;
+                        waiting = None;
+                    }
+                    Err(PushError::Full) => wait(&mut waiting, "see a slot released"),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert_eq!(producer.position(), items);
+            producer.close();
+        });
+        let received = &mut received;
+        scope.spawn(move || {
+            let mut waiting = None;
+            loop {
+                match pop(&mut consumer, received) {
+                    Ok(_) => waiting = None,
+                    Err(PopError::Empty) => wait(&mut waiting, "see an item committed"),
+                    Err(PopError::Ended) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert_eq!(consumer.position(), items);
+        });
+    });
+    assert_eq!(received.count, items);
+    let sum = (0..items).fold(0u64, |sum, n| sum.wrapping_add(Item::nth(n).mixed));
+    assert_eq!(received.sum, sum);
+}
+
+fn push_one(producer: &mut Producer<'_, Item>, to_come: Range<u64>) -> Result<usize, PushError> {
+    producer.push(Item::nth(to_come.start)).map(|()| 1)
+}
+
+/// The next few items: from 1 to 7, so that they meet the end of memory everywhere.
+fn some(to_come: Range<u64>) -> Vec<Item> {
+    let few = 1 + to_come.start as usize % 7;
+    to_come.take(few).map(Item::nth).collect()
+}
+
+fn push_slice(producer: &mut Producer<'_, Item>, to_come: Range<u64>) -> Result<usize, PushError> {
+    producer.push_slice(&some(to_come))
+}
+
+fn push_chunk(producer: &mut Producer<'_, Item>, to_come: Range<u64>) -> Result<usize, PushError> {
+    let items = some(to_come);
+    let mut chunk = producer.reserve(items.len())?;
+    // All but the last in one go, the last by itself; all but the last are committed, if there
+    // are several.
+    let last = chunk.len() - 1;
+    chunk.copy_from_slice(0, &items[..last]).expect("a part");
+    chunk.set(last, items[last]).expect("the last slot");
+    assert_eq!(chunk.get(last), Some(items[last]));
+    let count = last.max(1);
+    chunk.commit(count).expect("a part");
+    Ok(count)
+}
+
+fn pop_one(consumer: &mut Consumer<'_, Item>, received: &mut Received) -> Result<(), PopError> {
+    received.item(consumer.pop()?);
+    Ok(())
+}
+
+fn pop_slice(consumer: &mut Consumer<'_, Item>, received: &mut Received) -> Result<(), PopError> {
+    let mut items = [Item::zeroed(); 5];
+    let count = consumer.pop_slice(&mut items)?;
+    for item in &items[..count] {
+        received.item(*item);
+    }
+    Ok(())
+}
+
+fn pop_chunk(consumer: &mut Consumer<'_, Item>, received: &mut Received) -> Result<(), PopError> {
+    let chunk = consumer.peek(6)?;
+    assert_eq!(chunk.position(), received.count);
+    // One is left in the ring, if there are several: it comes again.
+    let count = (chunk.len() - 1).max(1);
+    let mut items = [Item::zeroed(); 6];
+    chunk
+        .copy_to_slice(1, &mut items[1..count])
+        .expect("a part");
+    items[0] = chunk.get(0).expect("an item");
+    chunk.release(count).expect("a part");
+    for item in &items[..count] {
+        received.item(*item);
+    }
+    Ok(())
+}
+
+#[test]
+fn one_by_one() {
+    stream(ITEMS, RingOptions::new(7).slots(8), push_one, pop_one);
+}
+
+#[test]
+fn one_by_one_through_a_single_slot() {
+    // Every item is a change of turns, which costs a switch of threads where there is one
+    // processor: a tenth of the items.
+    stream(ITEMS / 10, RingOptions::new(1).slots(1), push_one, pop_one);
+}
+
+#[test]
+fn in_slices() {
+    stream(ITEMS, RingOptions::new(13).slots(32), push_slice, pop_slice);
+}
+
+#[test]
+fn in_chunks() {
+    stream(ITEMS, RingOptions::new(16).slots(16), push_chunk, pop_chunk);
+}
+
+#[test]
+fn slices_in_and_chunks_out() {
+    stream(ITEMS, RingOptions::new(5).slots(8), push_slice, pop_chunk);
+}
+
+#[test]
+fn chunks_in_and_one_by_one_out() {
+    stream(ITEMS, RingOptions::new(64).slots(64), push_chunk, pop_one);
+}
