@@ -169,8 +169,8 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     /// # Safety
     /// - No other producer of this ring is alive, and what the last one did happened before this
     ///   call. (A claim of the producer's role assures both.)
-    /// - The three words are distinct, and nothing in this process but the ring's endpoints
-    ///   stores to them.
+    /// - Both ends are made of the same words, slots and capacity; the three words are distinct,
+    ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
     pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
@@ -339,6 +339,16 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
         (self.memory).store(self.write_word, self.write_index, StoreSite::RingPublish);
     }
 
+    /// Prepares for a next batch of the same size, as far as slots are known to be free: one that
+    /// the consumer has yet to read must not be drawn away from it.
+    #[inline(always)]
+    fn prepare(&self, count: usize) {
+        let count = self.free().min(count as u64) as usize;
+        // A batch that goes on at the beginning of memory is prepared up to its end only.
+        let (slots, _) = self.slots.runs(self.write_index, count);
+        self.memory.prepare_slots(slots);
+    }
+
     /// Looks how far the consumer came; `Full` if nothing was gained or can be.
     #[cold]
     #[inline(never)]
@@ -453,6 +463,7 @@ impl<T: Payload, M: Memory> WriteChunk<'_, '_, T, M> {
         within(count, self.len)?;
         if count > 0 {
             self.producer.publish(count as u64);
+            self.producer.prepare(count);
         }
         Ok(())
     }
@@ -461,6 +472,7 @@ impl<T: Payload, M: Memory> WriteChunk<'_, '_, T, M> {
     pub fn commit_all(self) {
         if self.len > 0 {
             self.producer.publish(self.len as u64);
+            self.producer.prepare(self.len);
         }
     }
 
@@ -473,12 +485,14 @@ impl<T: Payload, M: Memory> WriteChunk<'_, '_, T, M> {
     fn fill(&mut self, start: usize, values: &[T]) {
         let position = self.producer.write_index.wrapping_add(start as u64);
         let (first, second) = self.producer.slots.runs(position, values.len());
-        let (head, tail) = values.split_at(first.len());
         // SAFETY: `start + values.len()` is at most `len`, so all these slots are reserved and
-        // only this side accesses them.
+        // only this side accesses them. A write stops at the shorter side.
         unsafe {
-            (self.producer.memory).write_slots(first, head, SlotWriteSite::RingFill);
-            (self.producer.memory).write_slots(second, tail, SlotWriteSite::RingFill);
+            (self.producer.memory).write_slots(first, values, SlotWriteSite::RingFill);
+            // Once in a lap only; to copy nothing would still be a call.
+            if let Some(tail @ [_, ..]) = values.get(first.len()..) {
+                (self.producer.memory).write_slots(second, tail, SlotWriteSite::RingFill);
+            }
         }
     }
 }
@@ -532,8 +546,8 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     /// # Safety
     /// - No other consumer of this ring is alive, and what the last one did happened before this
     ///   call. (A claim of the consumer's role assures both.)
-    /// - The three words are distinct, and nothing in this process but the ring's endpoints
-    ///   stores to them.
+    /// - Both ends are made of the same words, slots and capacity; the three words are distinct,
+    ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
     pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
@@ -563,8 +577,9 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
         if self.available() == 0 {
             self.observe()?;
         }
+        let position = self.read_index;
         let mut value = T::zeroed();
-        let slot = self.slots.at(self.read_index);
+        let slot = self.slots.at(position);
         // SAFETY: the ring's invariant: the slot at `read_index` is committed, so the producer
         // does not touch it before it is released.
         unsafe {
@@ -574,7 +589,7 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
                 SlotReadSite::RingTake,
             );
         }
-        self.free(1);
+        self.free(position.wrapping_add(1));
         Ok(value)
     }
 
@@ -664,10 +679,11 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
         self.cached_write_index.wrapping_sub(self.read_index)
     }
 
-    /// Stores the new index.
+    /// Stores the new index. (It is told, not computed: after the slots are read the compiler
+    /// would load the old one again.)
     #[inline(always)]
-    fn free(&mut self, count: u64) {
-        self.read_index = self.read_index.wrapping_add(count);
+    fn free(&mut self, read_index: u64) {
+        self.read_index = read_index;
         // Release: pairs with RingReclaim; the slots read above may be overwritten from here.
         (self.memory).store(self.read_word, self.read_index, StoreSite::RingFree);
     }
@@ -777,7 +793,8 @@ impl<T: Payload, M: Memory> ReadChunk<'_, '_, T, M> {
     pub fn release(self, count: usize) -> Result<(), OutOfChunk> {
         within(count, self.len)?;
         if count > 0 {
-            self.consumer.free(count as u64);
+            self.consumer
+                .free(self.position().wrapping_add(count as u64));
         }
         Ok(())
     }
@@ -785,7 +802,8 @@ impl<T: Payload, M: Memory> ReadChunk<'_, '_, T, M> {
     /// Releases the whole chunk.
     pub fn release_all(self) {
         if self.len > 0 {
-            self.consumer.free(self.len as u64);
+            self.consumer
+                .free(self.position().wrapping_add(self.len as u64));
         }
     }
 
@@ -793,12 +811,15 @@ impl<T: Payload, M: Memory> ReadChunk<'_, '_, T, M> {
     fn take(&self, start: usize, values: &mut [T]) {
         let position = self.consumer.read_index.wrapping_add(start as u64);
         let (first, second) = self.consumer.slots.runs(position, values.len());
-        let (head, tail) = values.split_at_mut(first.len());
         // SAFETY: `start + values.len()` is at most `len`, so all these slots are committed and
-        // the producer does not touch them before they are released.
+        // the producer does not touch them before they are released. A read stops at the shorter
+        // side.
         unsafe {
-            (self.consumer.memory).read_slots(first, head, SlotReadSite::RingTake);
-            (self.consumer.memory).read_slots(second, tail, SlotReadSite::RingTake);
+            (self.consumer.memory).read_slots(first, values, SlotReadSite::RingTake);
+            // Once in a lap only; to copy nothing would still be a call.
+            if let Some(tail @ [_, ..]) = values.get_mut(first.len()..) {
+                (self.consumer.memory).read_slots(second, tail, SlotReadSite::RingTake);
+            }
         }
     }
 }

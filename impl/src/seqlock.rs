@@ -58,6 +58,13 @@ fn payload_words<C: Cells, T: Payload>(payload: &[C::Word]) -> Option<&[C::Word]
     payload.get(..words_of::<T>())
 }
 
+/// The same words, whose number the compiler now knows: without it every word of the copy is
+/// followed by the question whether there is another.
+#[inline(always)]
+pub(crate) fn exactly<C: Cells, T: Payload>(payload: &[C::Word]) -> &[C::Word] {
+    &payload[..words_of::<T>()]
+}
+
 /// The writing end of a seqlock.
 pub struct SeqWriter<'a, T: Payload, M: Memory = Native> {
     memory: M,
@@ -110,7 +117,11 @@ impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
         // Release: pairs with SeqReadFence.
         self.memory.fence(FenceSite::SeqWriteFence);
         // Relaxed: pairs with SeqCopyOut.
-        (self.memory).store_words(self.payload, as_words(value), StoreSite::SeqCopyIn);
+        (self.memory).store_words(
+            exactly::<M::Cells, T>(self.payload),
+            as_words(value),
+            StoreSite::SeqCopyIn,
+        );
         self.seq = odd.wrapping_add(1);
         // Release: pairs with SeqObserve; publishes the payload written above.
         (self.memory).store(self.seq_word, self.seq, StoreSite::SeqEven);
@@ -173,23 +184,33 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     /// [`Busy`] if a write was in progress or came in between.
     #[inline]
     pub fn try_read(&self) -> Result<T, Busy> {
+        let mut value = T::zeroed();
+        self.try_read_into(&mut value).map(|()| value)
+    }
+
+    /// Reads the value in one attempt, to where the caller wants it: for values of some hundred
+    /// bytes twice as fast as to have them handed over.
+    ///
+    /// # Errors
+    /// [`Busy`] if a write was in progress or came in between; `value` may then be a mixture.
+    #[inline]
+    pub fn try_read_into(&self, value: &mut T) -> Result<(), Busy> {
         // Acquire: pairs with SeqEven; the payload of this number is visible below.
         let before = self.memory.load(self.seq, LoadSite::SeqObserve);
         if before % 2 == 1 {
             return Err(Busy);
         }
-        let mut value = T::zeroed();
         // Relaxed: pairs with SeqCopyIn, and may meet it.
-        (self.memory).load_words(self.payload, as_words_mut(&mut value), LoadSite::SeqCopyOut);
+        (self.memory).load_words(
+            exactly::<M::Cells, T>(self.payload),
+            as_words_mut(value),
+            LoadSite::SeqCopyOut,
+        );
         // Acquire: pairs with SeqWriteFence; keeps the recheck after the copy.
         self.memory.fence(FenceSite::SeqReadFence);
         // Relaxed: pairs with SeqOdd; a write that the copy met shows here.
         let after = self.memory.load(self.seq, LoadSite::SeqRecheck);
-        if before == after {
-            Ok(value)
-        } else {
-            Err(Busy)
-        }
+        if before == after { Ok(()) } else { Err(Busy) }
     }
 
     /// Reads the value in at most `attempts` attempts, at least one.

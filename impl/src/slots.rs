@@ -52,7 +52,8 @@ impl<'a, C: Cells, T: Payload> Slots<'a, C, T> {
     /// the end of memory. A count above the number of slots is cut to it.
     #[inline]
     pub(crate) fn runs(&self, start: u64, count: usize) -> (Run<'a, C, T>, Run<'a, C, T>) {
-        let (wrapped, first) = self.cells.split_at(self.number(start));
+        // SAFETY: `number` is at most `len - 1`, as in `at`.
+        let (wrapped, first) = unsafe { self.cells.split_at_unchecked(self.number(start)) };
         match first.get(..count) {
             Some(whole) => (whole, &[]),
             None => {

@@ -1,9 +1,9 @@
 //! Models of ringproof over loom and shuttle: the source that ships, run by a model checker.
 //!
-//! A [scenario](scenario) is a small program over the production algorithms, generic over an
-//! [engine](engine). The [suite](suite) explores each one unchanged (the *control*, which must
+//! A [scenario] is a small program over the production algorithms, generic over an
+//! [engine]. The [suite] explores each one unchanged (the *control*, which must
 //! pass, reach its minimum of executions and witness every declared outcome) and with one
-//! [change](change) to the site table (a *mutant*, which some scenario must kill).
+//! [change] to the site table (a *mutant*, which some scenario must kill).
 //!
 //! What loom does not prove: load buffering is not explored; it remembers seven values of a
 //! word; a run said to be `BOUNDED(k)` tried at most k preemptions per execution. What shuttle

@@ -1,0 +1,28 @@
+//! Pinned experiments and the pieces that they, and the benches, are made of.
+//!
+//! What is common to all of them:
+//!
+//! - Two threads, each pinned to one CPU of its own ([`cpus`]), stream items through a ring and
+//!   check every one ([`stream`], [`links`]).
+//! - The things compared are measured in turn, round after round, in an order that rotates, and
+//!   compared round by round ([`rounds`], [`stats`]): whatever disturbs the machine for a while
+//!   disturbs all of them.
+//! - A round counts only if the distance between the two CPUs, probed before and after it, stayed
+//!   what it was ([`probe`]): virtual CPUs move between real ones.
+//! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
+
+mod aligned;
+pub mod counters;
+pub mod cpus;
+pub mod false_sharing;
+pub mod latest;
+pub mod links;
+pub mod peers;
+pub mod probe;
+pub mod progress;
+pub mod report;
+pub mod rounds;
+pub mod run;
+pub mod smoke;
+pub mod stats;
+pub mod stream;

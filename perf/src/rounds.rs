@@ -1,0 +1,291 @@
+//! Interleaved rounds: every case once in each, in an order that rotates; rounds during which the
+//! CPUs moved are repeated.
+//!
+//! Each round makes what it measures anew. The same code in other memory is another sample: which
+//! pages it gets decides over tens of per cent, and a case that kept its pages from round to round
+//! would look faster or slower than another without being so.
+
+use crate::probe::agree;
+use crate::stats::summarize;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Rounds that must count.
+    pub rounds: usize,
+    /// Rounds that may be repeated because the CPUs moved, all in all.
+    pub spare: usize,
+    /// How often one sample is taken again because its threads were preempted.
+    pub retries: usize,
+    /// Turns the order of the first round.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// `rounds` rounds and as many spare ones.
+    pub fn new(rounds: usize, seed: u64) -> Self {
+        Plan {
+            rounds,
+            spare: rounds.max(4),
+            retries: 4,
+            seed,
+        }
+    }
+}
+
+/// One sample of one case.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// What was measured, in the unit of the experiment.
+    pub value: f64,
+    /// How often its threads were preempted.
+    pub preemptions: u64,
+}
+
+/// What one round measured.
+#[derive(Clone, Debug, Default)]
+pub struct Samples {
+    /// The value of each case.
+    pub values: Vec<f64>,
+    /// How many samples were taken again because a thread was preempted.
+    pub retaken: usize,
+    /// How many of the values are of preempted threads all the same.
+    pub preempted: usize,
+}
+
+impl Samples {
+    /// Room for so many cases.
+    pub fn new(cases: usize) -> Self {
+        Samples {
+            values: vec![0.0; cases],
+            ..Samples::default()
+        }
+    }
+
+    /// Takes the sample of a case, and again, up to `retries` times, while it is of preempted
+    /// threads.
+    ///
+    /// # Errors
+    /// The first error of `sample`.
+    pub fn take<Error>(
+        &mut self,
+        case: usize,
+        retries: usize,
+        mut sample: impl FnMut() -> Result<Sample, Error>,
+    ) -> Result<(), Error> {
+        let mut taken = sample()?;
+        for _ in 0..retries {
+            if taken.preemptions == 0 {
+                break;
+            }
+            self.retaken += 1;
+            taken = sample()?;
+        }
+        self.preempted += usize::from(taken.preemptions > 0);
+        self.values[case] = taken.value;
+        Ok(())
+    }
+}
+
+/// One round.
+#[derive(Clone, Debug)]
+struct Round {
+    /// The probes before and after; `None` where they would mean nothing.
+    probes: Option<(f64, f64)>,
+    samples: Samples,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct Rounds {
+    /// For each case, its value in each round that counts.
+    pub series: Vec<Vec<f64>>,
+    /// The one-way latency that the rounds that count agree on; `None` without probes.
+    pub latency: Option<f64>,
+    /// Rounds that were thrown away because the probes disagreed.
+    pub moved: usize,
+    /// Samples that were taken again because a thread was preempted.
+    pub retaken: usize,
+    /// Samples that count although a thread was preempted, because it always was.
+    pub preempted: usize,
+}
+
+impl Rounds {
+    /// How many rounds count.
+    pub fn count(&self) -> usize {
+        self.series.first().map_or(0, Vec::len)
+    }
+}
+
+/// Runs the rounds of `plan` over `cases` cases.
+///
+/// `probe` says how far apart the CPUs are, `measure` runs one round, in the order that it is
+/// given, and `done` is told how many rounds count after each. There may be fewer rounds in the
+/// result than planned: none counts that the probes speak against.
+///
+/// # Errors
+/// The first error of `measure`.
+pub fn interleave<Error>(
+    plan: Plan,
+    cases: usize,
+    mut probe: impl FnMut() -> Option<f64>,
+    mut measure: impl FnMut(&[usize]) -> Result<Samples, Error>,
+    mut done: impl FnMut(usize),
+) -> Result<Rounds, Error> {
+    let mut all = Vec::new();
+    while counting(&all).count() < plan.rounds && all.len() < plan.rounds + plan.spare {
+        let before = probe();
+        let samples = measure(&order(cases, all.len(), plan.seed))?;
+        all.push(Round {
+            probes: before.zip(probe()),
+            samples,
+        });
+        done(counting(&all).count());
+    }
+
+    let mut rounds = Rounds {
+        series: vec![Vec::new(); cases],
+        latency: None,
+        moved: all.len(),
+        retaken: all.iter().map(|round| round.samples.retaken).sum(),
+        preempted: 0,
+    };
+    let mut latencies = Vec::new();
+    for round in counting(&all) {
+        rounds.moved -= 1;
+        rounds.preempted += round.samples.preempted;
+        for (series, value) in rounds.series.iter_mut().zip(&round.samples.values) {
+            series.push(*value);
+        }
+        latencies.extend(round.probes.iter().flat_map(|(one, two)| [*one, *two]));
+    }
+    rounds.latency = summarize(&latencies).map(|summary| summary.median);
+    Ok(rounds)
+}
+
+/// The rounds that count: those whose two probes agree with each other and with most of the others.
+/// Where probes mean nothing, all count.
+fn counting(all: &[Round]) -> impl Iterator<Item = &Round> {
+    let probes: Vec<f64> = all
+        .iter()
+        .flat_map(|round| round.probes)
+        .flat_map(|(before, after)| [before, after])
+        .collect();
+    let usual = summarize(&probes).map_or(f64::NAN, |summary| summary.median);
+    all.iter().filter(move |round| {
+        round.probes.is_none_or(|(before, after)| {
+            agree(before, after) && agree(before, usual) && agree(after, usual)
+        })
+    })
+}
+
+/// The order of the cases in a round: every other round the other way, and each begins elsewhere.
+fn order(cases: usize, round: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..cases).collect();
+    if cases > 0 {
+        order.rotate_left((round + (seed % cases as u64) as usize) % cases);
+    }
+    if !round.is_multiple_of(2) {
+        order.reverse();
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    /// Rounds of one case whose values are 1, 2, 3, …, with the given probes.
+    fn with_probes(wanted: usize, probes: &[f64]) -> Rounds {
+        let mut probes = probes.iter().copied();
+        let mut value = 0.0;
+        let measure = |_: &[usize]| {
+            value += 1.0;
+            Ok::<_, Infallible>(Samples {
+                values: vec![value],
+                ..Samples::default()
+            })
+        };
+        let plan = Plan::new(wanted, 0);
+        interleave(plan, 1, || probes.next(), measure, |_| ()).unwrap()
+    }
+
+    #[test]
+    fn every_round_has_every_case_once_and_begins_elsewhere() {
+        for cases in 1..6 {
+            for round in 0..12 {
+                let mut sorted = order(cases, round, 7);
+                sorted.sort_unstable();
+                assert_eq!(sorted, (0..cases).collect::<Vec<_>>());
+            }
+        }
+        let firsts: Vec<_> = (0..3).map(|round| order(3, round, 0)[0]).collect();
+        assert_eq!(firsts, [0, 0, 2]);
+        assert_ne!(order(3, 0, 1), order(3, 0, 0));
+        assert!(order(0, 0, 3).is_empty());
+    }
+
+    #[test]
+    fn a_round_whose_probes_disagree_is_repeated_and_counted() {
+        // The second round begins on two cores and ends on two hyperthreads.
+        let rounds = with_probes(3, &[50.0, 52.0, 51.0, 18.0, 50.0, 49.0, 50.0, 51.0]);
+        assert_eq!((rounds.count(), rounds.moved), (3, 1));
+        assert_eq!(rounds.series, [[1.0, 3.0, 4.0]]);
+        assert_eq!(rounds.latency, Some(50.0));
+    }
+
+    #[test]
+    fn a_round_that_ran_elsewhere_from_its_start_to_its_end_does_not_count() {
+        // Its own two probes agree, but not with the others.
+        let rounds = with_probes(3, &[18.0, 18.0, 50.0, 52.0, 51.0, 50.0, 50.0, 51.0]);
+        assert_eq!((rounds.count(), rounds.moved), (3, 1));
+    }
+
+    #[test]
+    fn probes_that_never_settle_end_the_run_without_a_result() {
+        let rounds = with_probes(3, &[50.0, 18.0].repeat(20));
+        assert_eq!((rounds.count(), rounds.moved), (0, 7));
+    }
+
+    #[test]
+    fn without_probes_every_round_counts() {
+        let rounds = with_probes(3, &[]);
+        assert_eq!((rounds.count(), rounds.moved, rounds.latency), (3, 0, None));
+    }
+
+    #[test]
+    fn a_preempted_sample_is_taken_again_and_counted_if_it_always_is() {
+        let mut samples = Samples::new(1);
+        let mut taken = 0;
+        let outcome = samples.take(0, 4, || {
+            taken += 1;
+            Ok::<_, Infallible>(Sample {
+                value: f64::from(taken),
+                preemptions: u64::from(taken < 3),
+            })
+        });
+        assert_eq!(outcome, Ok(()));
+        assert_eq!((samples.retaken, samples.preempted), (2, 0));
+        assert_eq!(samples.values, [3.0]);
+
+        let always = Sample {
+            value: 1.0,
+            preemptions: 1,
+        };
+        let outcome = samples.take(0, 4, || Ok::<_, Infallible>(always));
+        assert_eq!(outcome, Ok(()));
+        assert_eq!((samples.retaken, samples.preempted), (6, 1));
+    }
+
+    #[test]
+    fn a_sample_that_fails_ends_the_run() {
+        let measure = |_: &[usize]| {
+            let mut samples = Samples::new(1);
+            samples.take(0, 4, || Err("out of order")).map(|()| samples)
+        };
+        let error = interleave(Plan::new(1, 0), 1, || None, measure, |_| ()).unwrap_err();
+        assert_eq!(error, "out of order");
+    }
+}

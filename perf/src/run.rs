@@ -1,0 +1,158 @@
+//! Measures a set of links against each other.
+
+use std::time::Duration;
+
+use crate::cpus::{Pair, Wanted};
+use crate::links::BATCH;
+use crate::probe;
+use crate::progress::Progress;
+use crate::report::Trouble;
+use crate::rounds::{Plan, Rounds, Sample, Samples, interleave};
+use crate::stats::FEWEST_ROUNDS;
+use crate::stream::{Fault, Link, Run};
+
+/// What the command line asks of every experiment.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// The CPUs to use; chosen if not given.
+    pub cpus: Option<Wanted>,
+    /// Rounds that must count.
+    pub rounds: usize,
+    /// Turns the order of the cases and sets the number of the first item.
+    pub seed: u64,
+    /// How long one sample runs, roughly. Short, so that it has a chance to run undisturbed.
+    pub sample: Duration,
+}
+
+/// How long a sample runs unless the experiment is in a hurry.
+pub const SAMPLE: Duration = Duration::from_millis(5);
+
+/// How many rounds there are unless asked otherwise.
+pub const ROUNDS: usize = 9;
+
+impl Settings {
+    /// The two CPUs.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn pair(&self) -> Result<Pair, Trouble> {
+        Pair::choose(self.cpus).map_err(|unfit| Trouble::NotRun(unfit.to_string()))
+    }
+
+    /// The rounds.
+    pub fn plan(&self) -> Plan {
+        Plan::new(self.rounds, self.seed)
+    }
+
+    /// The number of the first item: far from zero, so that an item that was never written is not
+    /// taken for one.
+    pub fn first_item(&self) -> u64 {
+        self.seed
+            .wrapping_add(1)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    }
+}
+
+/// A probe for [`interleave`]; where threads cannot be pinned there is nothing to probe.
+pub fn probe(pair: Pair) -> Option<f64> {
+    pair.pinned.then(|| probe::one_way(pair))
+}
+
+/// Refuses a result that too few rounds stand behind.
+///
+/// # Errors
+/// If the probes spoke against so many rounds that fewer than wanted, and too few to conclude
+/// anything from, are left.
+pub fn enough(rounds: Rounds, settings: &Settings) -> Result<Rounds, Trouble> {
+    if rounds.count() < settings.rounds.min(FEWEST_ROUNDS) {
+        return Err(Trouble::NotRun(format!(
+            "the two CPUs moved: in {} of {} rounds the one-way latency before and after \
+             disagreed, as when a hypervisor moves virtual CPUs between cores and hyperthreads",
+            rounds.moved,
+            rounds.moved + rounds.count(),
+        )));
+    }
+    Ok(rounds)
+}
+
+/// What is done with the links of one round, which are in the order of the cases.
+pub type WithLinks<'f> = &'f mut dyn FnMut(&mut [Link<'_>]) -> Result<(), Trouble>;
+
+/// Streams through `cases` links in turn: million items a second, round by round.
+///
+/// `fresh` makes the links of one round, in memory of their own and in the order given, and hands
+/// them over.
+///
+/// # Errors
+/// A link that loses, repeats or reorders items has failed; CPUs that would not stay where they
+/// are make it not run.
+pub fn stream_all(
+    name: &str,
+    cases: usize,
+    pair: Pair,
+    settings: &Settings,
+    mut fresh: impl FnMut(&[usize], WithLinks<'_>) -> Result<(), Trouble>,
+) -> Result<Rounds, Trouble> {
+    let plan = settings.plan();
+    let progress = Progress::start(name, settings.rounds);
+    let mut items = vec![0; cases];
+    let in_order: Vec<usize> = (0..cases).collect();
+    fresh(&in_order, &mut |links| {
+        for (items, link) in items.iter_mut().zip(links) {
+            *items = calibrate(link, pair, settings.sample).map_err(|fault| broken(link, fault))?;
+        }
+        Ok(())
+    })?;
+    let measure = |order: &[usize]| {
+        let mut samples = Samples::new(cases);
+        fresh(order, &mut |links| {
+            for &case in order {
+                let link = &mut links[case];
+                samples.take(case, plan.retries, || sample(link, pair, items[case]))?;
+            }
+            Ok(())
+        })?;
+        Ok(samples)
+    };
+    let rounds = interleave(
+        plan,
+        cases,
+        || probe(pair),
+        measure,
+        |counting| progress.at(counting),
+    )?;
+    enough(rounds, settings)
+}
+
+fn sample(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Sample, Trouble> {
+    let run = (link.run(pair, items, false)).map_err(|fault| broken(link, fault))?;
+    Ok(Sample {
+        value: run.rate(),
+        preemptions: run.preemptions,
+    })
+}
+
+/// Streams `items` items through a link once, with counters.
+///
+/// # Errors
+/// A link that loses, repeats or reorders items has failed.
+pub fn stream_counted(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Run, Trouble> {
+    (link.run(pair, items, true)).map_err(|fault| broken(link, fault))
+}
+
+fn broken(link: &Link<'_>, fault: Fault) -> Trouble {
+    Trouble::Failed(format!("{}: {fault}", link.name))
+}
+
+/// How many items take about as long as a sample shall: whole batches.
+fn calibrate(link: &mut Link<'_>, pair: Pair, sample: Duration) -> Result<u64, Fault> {
+    const FEWEST: u64 = 1 << 14;
+    const MOST: u64 = 1 << 26;
+    let mut best = 0.0_f64;
+    for _ in 0..3 {
+        // A preempted run makes the link look slow; the fastest of three seldom is.
+        best = best.max(link.run(pair, FEWEST, false)?.rate());
+    }
+    let items = (best * 1e6 * sample.as_secs_f64()) as u64;
+    Ok(items.clamp(FEWEST, MOST).next_multiple_of(BATCH as u64))
+}

@@ -1,0 +1,163 @@
+//! The program as a person and as the driver see it.
+
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use ringproof_record::{Record, Verdict};
+
+/// One at a time: two experiments at once measure each other.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn perf(args: &[&str]) -> Output {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    Command::new(env!("CARGO_BIN_EXE_ringproof-perf"))
+        .args(args)
+        .output()
+        .expect("the program starts")
+}
+
+/// The same, allowed one CPU only.
+fn perf_on_one_cpu(args: &'static [&'static str]) -> Output {
+    // A thread of its own: what it starts inherits its affinity, and nobody else does.
+    let thread = thread::spawn(|| {
+        let this = Pid::from_raw(0);
+        let allowed = sched_getaffinity(this).expect("this thread's CPUs");
+        let first = (0..CpuSet::count())
+            .find(|cpu| allowed.is_set(*cpu).unwrap_or(false))
+            .expect("at least one CPU");
+        let mut one = CpuSet::new();
+        one.set(first).expect("a CPU that there is");
+        sched_setaffinity(this, &one).expect("a smaller set is always allowed");
+        (perf(args), first)
+    });
+    let (output, cpu) = thread.join().expect("the program ran");
+    let said = text(&output);
+    assert!(said.contains(&format!("only CPU {cpu}")), "{said}");
+    output
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The rows that a run printed, each of which must be one, and nothing else.
+fn rows(output: &Output) -> Vec<Record> {
+    let rows: Vec<Record> = text(output)
+        .lines()
+        .map(|line| Record::from_line(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .collect();
+    for row in &rows {
+        assert_eq!(row.layer, "perf", "{row:?}");
+        assert_ne!(row.verdict, Verdict::Failed, "{row:?}");
+        let reason = row.reason.as_deref().unwrap_or_default();
+        assert!(
+            row.verdict == Verdict::Passed || !reason.is_empty(),
+            "{row:?}"
+        );
+        assert!(
+            row.verdict == Verdict::Passed || row.count.is_none(),
+            "{row:?}"
+        );
+        assert!(row.repeat.is_some(), "{row:?}");
+    }
+    rows
+}
+
+#[test]
+fn help_says_what_there_is_and_what_the_exit_codes_mean() {
+    let output = perf(&["--help"]);
+    assert!(output.status.success());
+    let said = text(&output);
+    for word in [
+        "false-sharing",
+        "peers",
+        "latest",
+        "smoke",
+        "Exit codes",
+        "Examples",
+    ] {
+        assert!(said.contains(word), "{word} is missing in:\n{said}");
+    }
+    for experiment in ["false-sharing", "peers", "latest", "smoke"] {
+        let output = perf(&[experiment, "--help"]);
+        assert!(output.status.success());
+        assert!(text(&output).contains("--cpus"));
+    }
+}
+
+#[test]
+fn wrong_usage_has_its_own_exit_code() {
+    for args in [
+        &["nonsense"][..],
+        &["peers", "--cpus", "0,0"],
+        &["smoke", "--rounds", "0"],
+        &[],
+    ] {
+        assert_eq!(perf(args).status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
+    let start = Instant::now();
+    let output = perf(&["smoke", "--json", "--seed", "7"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    // Two seconds where nothing else runs; the rest is for machines where something does.
+    assert!(start.elapsed() < Duration::from_secs(120));
+
+    let rows = rows(&output);
+    let about = |subject: &str| {
+        rows.iter()
+            .filter(|row| row.subject.contains(subject))
+            .count()
+    };
+    // Wherever two CPUs are to be had and stay where they are there is a row for each case;
+    // where not, at least one that says why.
+    for subject in ["ring/", "counter/", "latch"] {
+        assert!(about(subject) > 0, "{subject} is missing in {rows:#?}");
+    }
+    assert_eq!(about("counter/"), 6);
+}
+
+#[test]
+fn on_one_cpu_it_says_so_and_does_not_fail() {
+    let output = perf_on_one_cpu(&["smoke", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let rows = rows(&output);
+    let missing = rows
+        .iter()
+        .filter(|row| row.verdict == Verdict::NotRun)
+        .count();
+    assert!(missing >= 3, "{rows:#?}");
+
+    let output = perf_on_one_cpu(&["false-sharing", "--rounds", "1"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text(&output).contains("Not measured here, because"));
+}
+
+#[test]
+fn a_cpu_that_may_not_be_used_is_named() {
+    let output = perf(&["latest", "--rounds", "1", "--cpus", "0,100000"]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text(&output).contains("CPU"), "{output:?}");
+}
+
+#[test]
+fn an_experiment_prints_a_table_or_why_there_is_none() {
+    let output = perf(&["false-sharing", "--rounds", "1"]);
+    let said = text(&output);
+    match output.status.code() {
+        Some(0) => {
+            for word in ["256 B", "reference", "cycles", "CPUs"] {
+                assert!(said.contains(word), "{word} is missing in:\n{said}");
+            }
+        }
+        Some(3) => assert!(said.contains("because"), "{said}"),
+        other => panic!("{other:?}: {said}"),
+    }
+}
