@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# The night: everything of .ci/run, every test of the workspace under each model checker, one
-# round of every benchmark, then `cargo verify` with one seed after another until the hours are
+# The night: everything of .ci/run, every test of the workspace under each model checker, every
+# ordering weakened in the source, two gigabytes through killed processes, one round of every
+# benchmark and experiment, then `cargo verify` with one seed after another until the hours are
 # over. Reports of seeds that did not pass stay in target/verify as night-SEED.*.
-# Does not check longer than HOURS beyond the first three steps (these run to their end), and makes
+# Does not check longer than HOURS beyond the steps before the last (these run to their end), and makes
 # no claim about speed: a benchmark is only run, not judged.
 #
 # usage: ci/nightly.sh [HOURS]     (default 1; a fraction such as 0.5 is fine)
@@ -24,8 +25,16 @@ step 'the checks of every change'
 step 'every test under each model checker'
 ci/models.sh --whole
 
-step 'one round of every benchmark'
+step 'each ordering weakened by hand in the source'
+ci/weaken.sh
+
+step 'two gigabytes through processes that are killed'
+RINGPROOF_STREAM_BYTES=2000000000 cargo test --release --package ringproof-cli --test stream kill -- --test-threads 1
+
+step 'one round of every benchmark, and the experiments'
 cargo bench --package ringproof-perf --bench '*' -- --test
+cargo run --release --package ringproof-perf -- peers
+cargo run --release --package ringproof-perf -- false-sharing
 
 step "verify, until $hours h are over"
 target=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')

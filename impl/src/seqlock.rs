@@ -61,7 +61,7 @@ fn payload_words<C: Cells, T: Payload>(payload: &[C::Word]) -> Option<&[C::Word]
 /// The same words, whose number the compiler now knows: without it every word of the copy is
 /// followed by the question whether there is another.
 #[inline(always)]
-pub(crate) fn exactly<C: Cells, T: Payload>(payload: &[C::Word]) -> &[C::Word] {
+fn exactly<C: Cells, T: Payload>(payload: &[C::Word]) -> &[C::Word] {
     &payload[..words_of::<T>()]
 }
 
