@@ -56,6 +56,8 @@ pub struct Layer {
     pub args: &'static [&'static str],
     /// Whether it takes `--seed N`.
     pub seeded: bool,
+    /// Whether its rows hold measurements, of which a sum would mean nothing.
+    pub measures: bool,
     /// How long it may take before it counts as hanging; far above what it needs.
     pub deadline: Duration,
 }
@@ -84,17 +86,19 @@ pub const LAYERS: [Layer; 6] = [
         program: Program::Built("debug/ringproof-models"),
         args: &["loom", "--json"],
         seeded: true,
+        measures: false,
         deadline: TEN_MINUTES,
     },
     Layer {
         name: "shuttle",
-        judges: "runs long random schedules of the same models",
-        when_empty: "it is sequentially consistent and can judge no single ordering; it judges models, in the second table",
+        judges: "runs many more schedules of the same models, sequentially consistent: the protocol holds there, no ordering is judged",
+        when_empty: "no row came for the site",
         duty: Duty::NoSites,
         builds: &[MODELS],
         program: Program::Built("debug/ringproof-models"),
         args: &["shuttle", "--json"],
         seeded: true,
+        measures: false,
         deadline: TEN_MINUTES,
     },
     Layer {
@@ -106,6 +110,7 @@ pub const LAYERS: [Layer; 6] = [
         program: Program::Built("debug/ringproof-stress"),
         args: &["crash", "--json"],
         seeded: true,
+        measures: false,
         deadline: TEN_MINUTES,
     },
     Layer {
@@ -117,6 +122,7 @@ pub const LAYERS: [Layer; 6] = [
         program: Program::Built("debug/ringproof-stress"),
         args: &["stream", "--json"],
         seeded: true,
+        measures: false,
         deadline: TEN_MINUTES,
     },
     Layer {
@@ -128,6 +134,7 @@ pub const LAYERS: [Layer; 6] = [
         program: Program::Script("ci/asm.sh"),
         args: &["--json"],
         seeded: false,
+        measures: false,
         deadline: TEN_MINUTES,
     },
     Layer {
@@ -139,6 +146,7 @@ pub const LAYERS: [Layer; 6] = [
         program: Program::Built("release/ringproof-perf"),
         args: &["smoke", "--json"],
         seeded: true,
+        measures: true,
         deadline: TEN_MINUTES,
     },
 ];

@@ -320,6 +320,25 @@ impl Tally {
     }
 }
 
+/// The counts of several rows, in one unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amount {
+    /// All together: how much was tried.
+    pub sum: u64,
+    /// The least of them.
+    pub least: u64,
+    /// The most of them.
+    pub most: u64,
+}
+
+impl Amount {
+    const NONE: Amount = Amount {
+        sum: 0,
+        least: u64::MAX,
+        most: 0,
+    };
+}
+
 /// Rows of one layer that did the same kind of check.
 #[derive(Clone, Debug)]
 pub struct Group<'a> {
@@ -331,8 +350,8 @@ pub struct Group<'a> {
     pub tally: Tally,
     /// What was checked, each once.
     pub subjects: BTreeSet<&'a str>,
-    /// How much was tried, by unit.
-    pub tried: BTreeMap<&'a str, u64>,
+    /// How much was tried, or what was measured, by unit.
+    pub tried: BTreeMap<&'a str, Amount>,
     /// How far the passed ones went (`EXHAUSTED`, …), and how many of them.
     pub reached: BTreeMap<&'a str, usize>,
 }
@@ -353,8 +372,10 @@ impl<'a> Group<'a> {
         self.tally.add(row.verdict);
         self.subjects.insert(&row.subject);
         if let (Some(count), Some(unit)) = (row.count, &row.unit) {
-            let tried = self.tried.entry(unit).or_default();
-            *tried = tried.saturating_add(count);
+            let amount = self.tried.entry(unit).or_insert(Amount::NONE);
+            amount.sum = amount.sum.saturating_add(count);
+            amount.least = amount.least.min(count);
+            amount.most = amount.most.max(count);
         }
         if let (Verdict::Passed, Some(reason)) = (row.verdict, &row.reason) {
             *self.reached.entry(reason).or_default() += 1;

@@ -9,7 +9,7 @@ use comfy_table::{
 use ringproof_record::{Record, Verdict};
 
 use crate::layers;
-use crate::report::{Group, Report, Tally};
+use crate::report::{Amount, Group, Report, Tally};
 
 /// A rule below the header, and space between the columns.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
@@ -158,13 +158,19 @@ pub fn subjects(group: &Group<'_>) -> String {
     }
 }
 
-/// How much a group tried, by unit.
+/// How much a group tried, by unit; of measurements, from where to where they go.
 pub fn tried(group: &Group<'_>) -> String {
-    let parts: Vec<String> = group
-        .tried
-        .iter()
-        .map(|(unit, count)| format!("{} {unit}", thousands(*count)))
-        .collect();
+    let measures = layers::find(group.layer).is_some_and(|layer| layer.measures);
+    let part = |(unit, amount): (&&str, &Amount)| {
+        let Amount { sum, least, most } = *amount;
+        match measures && least != most {
+            true => format!("{} to {} {unit}", thousands(least), thousands(most)),
+            // Of equal measurements, one; of counts, all together.
+            false if measures => format!("{} {unit}", thousands(most)),
+            false => format!("{} {unit}", thousands(sum)),
+        }
+    };
+    let parts: Vec<String> = group.tried.iter().map(part).collect();
     parts.join(", ")
 }
 

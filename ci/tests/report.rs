@@ -356,3 +356,17 @@ fn the_page_stands_alone_and_escapes_what_it_shows() {
         fs::write(file, page).unwrap();
     }
 }
+
+/// A sum of nanoseconds would be a number that nobody measured.
+#[test]
+fn measurements_are_not_added_up() {
+    let (report, _) = changed(|rows| {
+        let perf = rows.last_mut().expect("the last layer is perf");
+        for (subject, time) in [("seqlock/read", 2), ("latch/read", 30)] {
+            perf.push(Record::passed("perf", subject, "32 bytes").count(time, "ns each"));
+        }
+    });
+    let groups = report.other_rows();
+    let times = groups.iter().find(|group| group.kind == "32 bytes");
+    assert_eq!(table::tried(times.unwrap()), "2 to 30 ns each");
+}
