@@ -76,8 +76,7 @@ impl Change {
         loads.chain(stores).chain(fences).collect()
     }
 
-    /// Faults of the protocol that any engine must catch, weak memory or not. The second is the
-    /// site that the fault makes unsafe.
+    /// Faults of the protocol that any engine must catch, weak memory or not.
     pub fn planted() -> [Change; 4] {
         [
             // The producer believes in one more free slot and overwrites a live one.

@@ -2,7 +2,7 @@
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering as Std};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering as Std};
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicU64 as LoomU64, Ordering, fence};
@@ -150,19 +150,19 @@ impl Engine for Loom {
         builder.checkpoint_interval = usize::MAX;
         builder.location = false;
         builder.log = false;
-        let cut_short = Arc::new(AtomicU64::new(0));
+        let cut_short = Arc::new(AtomicBool::new(false));
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             let (run, cut_short) = (Arc::clone(run), Arc::clone(&cut_short));
             builder.check(move || {
                 if run.executions() == limits.executions {
-                    cut_short.store(1, Std::Relaxed);
+                    cut_short.store(true, Std::Relaxed);
                     panic!("the limit of executions is reached");
                 }
                 body();
             });
         }));
         match (outcome, limits.preemptions) {
-            (Err(_), _) if cut_short.load(Std::Relaxed) == 1 => {
+            (Err(_), _) if cut_short.load(Std::Relaxed) => {
                 Extent::Truncated("the first ones in loom's order".to_owned())
             }
             (Err(panic), _) => panic::resume_unwind(panic),

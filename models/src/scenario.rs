@@ -11,6 +11,8 @@ mod seqlock;
 
 use std::sync::Arc;
 
+use ringproof::Busy;
+
 use crate::engine::Engine;
 use crate::run::Run;
 
@@ -65,5 +67,33 @@ impl<E: Engine> Scenario<E> {
     pub fn bounded(mut self, preemptions: usize) -> Self {
         self.preemptions = Some(preemptions);
         self
+    }
+}
+
+/// What seqlocks and latches hold here: both words the number of the write, 0 before the first.
+type Value = [u64; 2];
+
+/// Reads so many times: no value is torn, none is older than the one before it. An attempt that
+/// met a write is witnessed as `refused`.
+fn read_some(
+    run: &Run,
+    tries: usize,
+    refused: &'static str,
+    try_read: impl Fn() -> Result<Value, Busy>,
+) {
+    let mut last = 0;
+    for _ in 0..tries {
+        match try_read() {
+            Ok([left, right]) => {
+                assert_eq!(left, right, "a torn value");
+                assert!(left >= last, "went back from value {last} to {left}");
+                last = left;
+                run.saw(match left {
+                    0 => "read the initial value",
+                    _ => "read a new value",
+                });
+            }
+            Err(Busy) => run.saw(refused),
+        }
     }
 }

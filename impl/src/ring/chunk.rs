@@ -98,18 +98,23 @@ impl<T: Payload, M: Memory> WriteChunk<'_, '_, T, M> {
     /// [`OutOfChunk`] if the chunk has fewer; then none is committed.
     pub fn commit(self, count: usize) -> Result<(), OutOfChunk> {
         within(count, self.len)?;
-        if count > 0 {
-            self.producer.publish(count as u64);
-            self.producer.prepare(count);
-        }
+        self.hand_over(count);
         Ok(())
     }
 
     /// Commits the whole chunk.
     pub fn commit_all(self) {
-        if self.len > 0 {
-            self.producer.publish(self.len as u64);
-            self.producer.prepare(self.len);
+        let count = self.len;
+        self.hand_over(count);
+    }
+
+    /// Commits `count` items, which the caller has found to be within the chunk. For none,
+    /// nothing is stored.
+    #[inline(always)]
+    fn hand_over(self, count: usize) {
+        if count > 0 {
+            self.producer.publish(count as u64);
+            self.producer.prepare(count);
         }
     }
 
@@ -206,18 +211,23 @@ impl<T: Payload, M: Memory> ReadChunk<'_, '_, T, M> {
     /// [`OutOfChunk`] if the chunk has fewer; then none is released.
     pub fn release(self, count: usize) -> Result<(), OutOfChunk> {
         within(count, self.len)?;
-        if count > 0 {
-            self.consumer
-                .free(self.position().wrapping_add(count as u64));
-        }
+        self.hand_back(count);
         Ok(())
     }
 
     /// Releases the whole chunk.
     pub fn release_all(self) {
-        if self.len > 0 {
-            self.consumer
-                .free(self.position().wrapping_add(self.len as u64));
+        let count = self.len;
+        self.hand_back(count);
+    }
+
+    /// Releases `count` items, which the caller has found to be within the chunk. For none,
+    /// nothing is stored.
+    #[inline(always)]
+    fn hand_back(self, count: usize) {
+        if count > 0 {
+            let position = self.position().wrapping_add(count as u64);
+            self.consumer.free(position);
         }
     }
 

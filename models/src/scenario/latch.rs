@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use super::Scenario;
+use super::{Scenario, Value, read_some};
 use crate::engine::{Engine, OwnedWords};
 use crate::run::Run;
-
-type Value = [u64; 2];
 
 pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
     const READS: &[&str] = &[
@@ -61,21 +59,7 @@ fn one_reader<E: Engine, const WORDS: usize, const WRITES: u64, const READS: usi
         }
     });
     let reader = words.latch_reader::<Value>(run);
-    let mut last = 0;
-    for _ in 0..READS {
-        match reader.try_read() {
-            Ok([left, right]) => {
-                assert_eq!(left, right, "a torn value");
-                assert!(left >= last, "went back from version {last} to {left}");
-                last = left;
-                run.saw(match left {
-                    0 => "read the initial value",
-                    _ => "read a new value",
-                });
-            }
-            Err(_) => run.saw("reader was lapped"),
-        }
-    }
+    read_some(run, READS, "reader was lapped", || reader.try_read());
     E::join(writing);
     assert_eq!(reader.try_read(), Ok([WRITES; 2]));
 }

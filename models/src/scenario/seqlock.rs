@@ -4,18 +4,14 @@ use std::sync::Arc;
 
 use ringproof::ReadError;
 
-use super::Scenario;
+use super::{Scenario, Value, read_some};
 use crate::engine::{Engine, OwnedWords};
 use crate::run::Run;
 
-type Value = [u64; 2];
+const REFUSED: &str = "reader was refused";
 
 pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
-    const READS: &[&str] = &[
-        "read the initial value",
-        "read a new value",
-        "reader was refused",
-    ];
+    const READS: &[&str] = &["read the initial value", "read a new value", REFUSED];
     vec![
         Scenario::new(
             "seqlock/1 write, 2 reads",
@@ -41,7 +37,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "seqlock/writer succeeded",
             repaired::<E>,
             40,
-            &["reader was refused", "read the successor's value"],
+            &[REFUSED, "read the successor's value"],
         ),
         Scenario::new(
             "seqlock/bounded read",
@@ -50,26 +46,6 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             &["reader gave up", "read the successor's value"],
         ),
     ]
-}
-
-/// Reads so many times: no value is torn, none is older than the one before it.
-fn read_some<E: Engine>(words: &Arc<OwnedWords<E>>, run: &Arc<Run>, tries: usize) {
-    let reader = words.seq_reader::<Value>(run);
-    let mut last = 0;
-    for _ in 0..tries {
-        match reader.try_read() {
-            Ok([left, right]) => {
-                assert_eq!(left, right, "a torn value");
-                assert!(left >= last, "went back from value {last} to {left}");
-                last = left;
-                run.saw(match left {
-                    0 => "read the initial value",
-                    _ => "read a new value",
-                });
-            }
-            Err(_) => run.saw("reader was refused"),
-        }
-    }
 }
 
 fn one_reader<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
@@ -82,7 +58,8 @@ fn one_reader<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) 
             }
         }
     });
-    read_some::<E>(&words, run, READS);
+    let reader = words.seq_reader::<Value>(run);
+    read_some(run, READS, REFUSED, || reader.try_read());
     E::join(writing);
     assert_eq!(words.seq_reader::<Value>(run).try_read(), Ok([WRITES; 2]));
 }
@@ -90,14 +67,15 @@ fn one_reader<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) 
 fn two_readers<E: Engine>(run: &Arc<Run>) {
     let words = OwnedWords::<E>::new(0, &[0, 0]);
     let reading = E::spawn({
-        let (words, run) = (Arc::clone(&words), Arc::clone(run));
-        move || read_some::<E>(&words, &run, 1)
+        let (reader, run) = (words.seq_reader::<Value>(run), Arc::clone(run));
+        move || read_some(&run, 1, REFUSED, || reader.try_read())
     });
     let writing = E::spawn({
         let mut writer = words.seq_writer::<Value>(run);
         move || writer.write(&[1; 2])
     });
-    read_some::<E>(&words, run, 1);
+    let reader = words.seq_reader::<Value>(run);
+    read_some(run, 1, REFUSED, || reader.try_read());
     E::join(reading);
     E::join(writing);
 }
@@ -120,7 +98,7 @@ fn repaired<E: Engine>(run: &Arc<Run>) {
                 assert_eq!(value, [2; 2], "a value that nobody wrote");
                 run.saw("read the successor's value");
             }
-            Err(_) => run.saw("reader was refused"),
+            Err(_) => run.saw(REFUSED),
         }
     }
     E::join(writing);
