@@ -171,7 +171,7 @@ fn others(report: &Report) -> Markup {
                             tr {
                                 th scope="row" { (group.layer) }
                                 td class="wrap" { (group.kind) }
-                                td class="nowrap mono" { (subjects(group)) }
+                                td class="mono" { (subjects(group)) }
                                 (count("passed", group.tally.passed))
                                 (count("failed", group.tally.failed))
                                 (count("not_run", group.tally.not_run))
