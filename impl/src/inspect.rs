@@ -27,8 +27,10 @@ pub struct Inspection {
     pub write_index: u64,
     /// The ring's `read_index`; zero otherwise.
     pub read_index: u64,
-    /// Where a closed ring ends.
+    /// Where the producer closed the ring: how many items were committed in all.
     pub end_index: Option<u64>,
+    /// Where the consumer closed the ring: how many items were released in all.
+    pub stop_index: Option<u64>,
 }
 
 /// The state of one role.
@@ -91,7 +93,8 @@ impl Inspection {
             roles,
             write_index: word(offset::WRITE_INDEX)?,
             read_index,
-            end_index: Some(word(offset::END_INDEX)?).filter(|&end| end != OPEN),
+            end_index: closed(word(offset::END_INDEX)?),
+            stop_index: closed(word(offset::STOP_INDEX)?),
         })
     }
 
@@ -100,6 +103,11 @@ impl Inspection {
     pub fn occupancy(&self) -> u64 {
         self.write_index.wrapping_sub(self.read_index)
     }
+}
+
+/// Where a side closed the ring, if it did.
+fn closed(word: u64) -> Option<u64> {
+    (word != OPEN).then_some(word)
 }
 
 fn read_word(file: &File, segment: &str, at: u64) -> Result<u64, SegmentError> {

@@ -29,7 +29,7 @@
 //! | 400 | 8 | – | – | reserved for an advisory process id |
 //! | 512 | 128 | `producer_notes` | producer | 16 words for the application |
 //! | 640 | 8 | `read_index` | consumer | ring: items released |
-//! | 648 | 8 | – | – | reserved for the consumer's own end |
+//! | 648 | 8 | `stop_index` | consumer | ring: where the consumer stopped, all ones while open |
 //! | 768 | 8 | `consumer_epoch` | consumer | how often the role was taken |
 //! | 776 | 8 | – | – | reserved for the consumer's sleep word |
 //! | 784 | 8 | – | – | reserved for an advisory process id |
@@ -133,7 +133,7 @@ pub struct Fixed {
 pub(crate) struct RoleWords {
     /// The index, sequence or version that this role stores.
     pub(crate) index: Word,
-    /// The producer's `end_index`; reserved on the consumer's side.
+    /// Where this side closed the ring: `end_index` or `stop_index`.
     pub(crate) end: Word,
     pub(crate) _hot: [Word; 14],
     pub(crate) epoch: Word,
@@ -165,6 +165,7 @@ const _: () = {
     assert!(offset_of!(Header, producer.epoch) == 384);
     assert!(offset_of!(Header, producer.notes) == 512);
     assert!(offset_of!(Header, consumer.index) == 640);
+    assert!(offset_of!(Header, consumer.end) == 648);
     assert!(offset_of!(Header, consumer.epoch) == 768);
     assert!(offset_of!(Header, consumer.notes) == 896);
 };
@@ -178,6 +179,7 @@ pub(crate) mod offset {
     pub(crate) const END_INDEX: u64 = offset_of!(Header, producer.end) as u64;
     pub(crate) const PRODUCER_EPOCH: u64 = offset_of!(Header, producer.epoch) as u64;
     pub(crate) const READ_INDEX: u64 = offset_of!(Header, consumer.index) as u64;
+    pub(crate) const STOP_INDEX: u64 = offset_of!(Header, consumer.end) as u64;
     pub(crate) const CONSUMER_EPOCH: u64 = offset_of!(Header, consumer.epoch) as u64;
 }
 
@@ -402,7 +404,8 @@ impl Fixed {
 }
 
 /// The words that are not zero in a new segment, by offset.
-pub(crate) const INITIAL_WORDS: [(u64, u64); 1] = [(offset::END_INDEX, OPEN)];
+pub(crate) const INITIAL_WORDS: [(u64, u64); 2] =
+    [(offset::END_INDEX, OPEN), (offset::STOP_INDEX, OPEN)];
 
 /// The bytes of a segment, if a process can map as many.
 fn segment_len(data_offset: u64, slots: u64, payload_size: u64) -> Option<u64> {

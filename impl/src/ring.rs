@@ -30,6 +30,19 @@
 //! sides. 64 bits last 584 years at a thousand million items a second, so they do not wrap in
 //! practice; the arithmetic wraps all the same and is tested across the wrap.
 //!
+//! # Closing
+//!
+//! Either side may close the ring, for good: the producer by storing its index to `end_index`
+//! ("none will come"), the consumer by storing its own to `stop_index` ("none will be taken").
+//! The consumer takes what was committed before it sees the end. The producer sees the stop at
+//! the latest when the ring looks full, so at most `capacity` items are never taken, and it can
+//! ask earlier. Each looks for the other's close only where it gained nothing from the other's
+//! index, and having seen it looks at the index once more: between the two looks there may have
+//! been a last commit or release. After that the index is where the close says.
+//!
+//! A side that closed the ring is told that, whatever the other one did. Dropping an end closes
+//! nothing, just as a crash does not: a successor may go on.
+//!
 //! # Crashes
 //!
 //! A push or pop cut off by a crash took effect before it or never will. A successor loads the
@@ -56,17 +69,21 @@ use crate::role::{Claim, Role, claimed};
 use crate::site::{LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
 use crate::slots::Slots;
 
-/// What `end_index` holds while the ring is open.
+/// What `end_index` and `stop_index` hold until their side closes the ring.
 pub const OPEN: u64 = u64::MAX;
 
 /// The shared words and slots of a ring, wherever they lie.
 pub struct RingParts<'a, C: Cells, T: Payload> {
     /// How many items were committed; stored by the producer only.
     pub write_index: &'a C::Word,
-    /// Where the stream ends, [`OPEN`] until it does; stored by the producer only.
+    /// How many items were committed when the producer closed the ring, [`OPEN`] until it does;
+    /// stored by the producer only.
     pub end_index: &'a C::Word,
     /// How many items were released; stored by the consumer only.
     pub read_index: &'a C::Word,
+    /// How many items were released when the consumer closed the ring, [`OPEN`] until it does;
+    /// stored by the consumer only.
+    pub stop_index: &'a C::Word,
     /// The memory cycled through.
     pub slots: Slots<'a, C, T>,
     /// How many items may be live at once: from 1 to the number of slots. A value outside is
@@ -105,10 +122,14 @@ pub enum PushError {
     /// `capacity` items are live: the consumer has to release some first.
     #[error("the ring is full")]
     Full,
-    /// The ring was closed; it takes no more items.
-    #[error("the ring is closed")]
+    /// This producer, or one before it, closed the ring.
+    #[error("the ring was closed from this side")]
     Closed,
-    /// The consumer's index broke the ring's invariant.
+    /// The consumer closed the ring: it takes no more items. [`Producer::occupancy`] says how
+    /// many it did not take.
+    #[error("the ring was closed by its consumer, which takes no more items")]
+    Stopped,
+    /// A word that the consumer stores broke the ring's invariant.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
 }
@@ -122,7 +143,10 @@ pub enum PopError {
     /// Every item was released and the producer closed the ring: none will come.
     #[error("the ring was closed, and every item was taken")]
     Ended,
-    /// The producer's index broke the ring's invariant.
+    /// This consumer, or one before it, closed the ring.
+    #[error("the ring was closed from this side")]
+    Closed,
+    /// A word that the producer stores broke the ring's invariant.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
 }
@@ -135,13 +159,17 @@ pub struct Producer<'a, T: Payload, M: Memory = Native> {
     write_word: &'a WordOf<M>,
     read_word: &'a WordOf<M>,
     end_word: &'a WordOf<M>,
+    stop_word: &'a WordOf<M>,
     /// This side's own index: the authority, of which the shared word is a copy.
     write_index: u64,
     /// The other side's index as last seen. Invariant: `write_index − capacity ≤
     /// cached_read_index ≤ read_index ≤ write_index`, in wrapping arithmetic; once the ring is
-    /// closed it is kept at the lower bound ("full"), so that the hot path need not ask.
+    /// known to be closed, by whichever side, it is kept at the lower bound ("full"), so that the
+    /// hot path need not ask.
     cached_read_index: u64,
     closed: bool,
+    /// Whether the consumer was seen to have closed the ring.
+    stopped: bool,
     claim: Option<Claim>,
 }
 
@@ -154,7 +182,7 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     /// # Safety
     /// - No other producer of this ring is alive, and what the last one did happened before this
     ///   call. (A claim of the producer's role assures both.)
-    /// - Both ends are made of the same words, slots and capacity; the three words are distinct,
+    /// - Both ends are made of the same words, slots and capacity; the four words are distinct,
     ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
@@ -170,10 +198,12 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
             write_word: parts.write_index,
             read_word: parts.read_index,
             end_word: parts.end_index,
+            stop_word: parts.stop_index,
             write_index,
             // "Full": the first push looks for itself.
             cached_read_index: write_index.wrapping_sub(capacity),
             closed,
+            stopped: false,
             claim,
         }
     }
@@ -266,13 +296,57 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
             // Release: pairs with RingObserveEnd; what was published above is seen with it.
             (self.memory).store(self.end_word, self.write_index, StoreSite::RingEnd);
             self.closed = true;
-            self.cached_read_index = self.write_index.wrapping_sub(self.capacity);
+            self.look_full();
         }
     }
 
-    /// Whether the ring was closed, by this producer or one before it.
+    /// Whether the ring was closed from this side, by this producer or one before it.
     pub fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Whether the consumer closed the ring. A producer that meets no full ring for long may ask
+    /// here to learn it earlier; once this has said so, a push says [`PushError::Stopped`] and
+    /// [`occupancy`](Self::occupancy) stays what it is.
+    ///
+    /// # Errors
+    /// [`Corruption`] if what the consumer stored breaks the ring's invariant.
+    ///
+    /// ```
+    /// # use ringproof::{PopError, PushError, Ring, RingOptions};
+    /// # let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2, 3])?;
+    /// assert_eq!(consumer.pop(), Ok(1));
+    /// consumer.close();
+    /// assert_eq!(consumer.pop(), Err(PopError::Closed));
+    /// assert!(producer.peer_closed()?);
+    /// assert_eq!(producer.push(4), Err(PushError::Stopped));
+    /// assert_eq!(producer.occupancy(), Ok(2)); // never taken
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peer_closed(&mut self) -> Result<bool, Corruption> {
+        if self.stopped {
+            return Ok(true);
+        }
+        // Acquire: pairs with RingStop; everything released before the stop is visible below.
+        let stop = self.memory.load(self.stop_word, LoadSite::RingObserveStop);
+        if stop == OPEN {
+            return Ok(false);
+        }
+        // "Full, then closed" may have had releases between the two: look once more.
+        let released = self.observe_read_index()?;
+        if released != stop {
+            return Err(Corruption {
+                word: "stop_index",
+                found: stop,
+                lowest: released,
+                highest: released,
+            });
+        }
+        self.stopped = true;
+        self.look_full();
+        Ok(true)
     }
 
     /// The sequence number of the next item: how many were committed since the ring was made,
@@ -334,19 +408,30 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
         self.memory.prepare_slots(slots);
     }
 
-    /// Looks how far the consumer came; `Full` if nothing was gained or can be.
+    /// Makes every push ask `reclaim`, from here on.
+    fn look_full(&mut self) {
+        self.cached_read_index = self.write_index.wrapping_sub(self.capacity);
+    }
+
+    /// Looks how far the consumer came; an error if nothing was gained or can be.
     #[cold]
     #[inline(never)]
     fn reclaim(&mut self) -> Result<(), PushError> {
         if self.closed {
             return Err(PushError::Closed);
         }
+        if self.stopped {
+            return Err(PushError::Stopped);
+        }
         let before = self.cached_read_index;
         self.cached_read_index = self.observe_read_index()?;
-        if self.cached_read_index == before {
-            return Err(PushError::Full);
+        if self.cached_read_index != before {
+            return Ok(());
         }
-        Ok(())
+        if self.peer_closed()? {
+            return Err(PushError::Stopped);
+        }
+        Err(PushError::Full)
     }
 
     fn observe_read_index(&self) -> Result<u64, Corruption> {
@@ -372,6 +457,7 @@ impl<T: Payload, M: Memory> fmt::Debug for Producer<'_, T, M> {
             .field("position", &self.write_index)
             .field("capacity", &self.capacity)
             .field("closed", &self.closed)
+            .field("stopped", &self.stopped)
             .finish_non_exhaustive()
     }
 }
@@ -384,11 +470,14 @@ pub struct Consumer<'a, T: Payload, M: Memory = Native> {
     write_word: &'a WordOf<M>,
     read_word: &'a WordOf<M>,
     end_word: &'a WordOf<M>,
+    stop_word: &'a WordOf<M>,
     /// This side's own index: the authority, of which the shared word is a copy.
     read_index: u64,
     /// The other side's index as last seen. Invariant: `read_index ≤ cached_write_index ≤
-    /// write_index ≤ read_index + capacity`, in wrapping arithmetic.
+    /// write_index ≤ read_index + capacity`, in wrapping arithmetic; once this side has closed
+    /// the ring it is kept at the lower bound ("empty"), so that the hot path need not ask.
     cached_write_index: u64,
+    closed: bool,
     claim: Option<Claim>,
 }
 
@@ -401,13 +490,14 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     /// # Safety
     /// - No other consumer of this ring is alive, and what the last one did happened before this
     ///   call. (A claim of the consumer's role assures both.)
-    /// - Both ends are made of the same words, slots and capacity; the three words are distinct,
+    /// - Both ends are made of the same words, slots and capacity; the four words are distinct,
     ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
     pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
         let read_index = memory.load(parts.read_index, LoadSite::RingResumeRead);
+        let closed = memory.load(parts.stop_index, LoadSite::RingResumeStop) != OPEN;
         Consumer {
             memory,
             slots: parts.slots,
@@ -415,9 +505,11 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
             write_word: parts.write_index,
             read_word: parts.read_index,
             end_word: parts.end_index,
+            stop_word: parts.stop_index,
             read_index,
             // "Empty": the first pop looks for itself.
             cached_write_index: read_index,
+            closed,
             claim,
         }
     }
@@ -494,6 +586,26 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
         })
     }
 
+    /// Closes the ring: this side takes no more items, and the producer is told so at the latest
+    /// when the ring is full. What is left in the ring is taken by nobody. It cannot be opened
+    /// again. (Dropping a consumer closes nothing, just as a crash does not: a successor may go
+    /// on.) At the one position that is [`OPEN`] a close has no effect on the producer; no ring
+    /// gets there.
+    pub fn close(&mut self) {
+        if !self.closed {
+            // Release: pairs with RingObserveStop; what was released above is seen with it.
+            (self.memory).store(self.stop_word, self.read_index, StoreSite::RingStop);
+            self.closed = true;
+            self.cached_write_index = self.read_index;
+        }
+    }
+
+    /// Whether the ring was closed from this side, by this consumer or one before it. (That the
+    /// producer closed it a pop tells, after the last item.)
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
     /// The sequence number of the next item: how many were released since the ring was made,
     /// by this consumer and those before it.
     pub fn position(&self) -> u64 {
@@ -543,10 +655,13 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
         (self.memory).store(self.read_word, self.read_index, StoreSite::RingFree);
     }
 
-    /// Looks how far the producer came; `Empty` or `Ended` if nothing was gained.
+    /// Looks how far the producer came; an error if nothing was gained or may be taken.
     #[cold]
     #[inline(never)]
     fn observe(&mut self) -> Result<(), PopError> {
+        if self.closed {
+            return Err(PopError::Closed);
+        }
         let before = self.cached_write_index;
         self.cached_write_index = self.observe_write_index()?;
         if self.cached_write_index != before {
@@ -595,6 +710,7 @@ impl<T: Payload, M: Memory> fmt::Debug for Consumer<'_, T, M> {
         f.debug_struct("Consumer")
             .field("position", &self.read_index)
             .field("capacity", &self.capacity)
+            .field("closed", &self.closed)
             .finish_non_exhaustive()
     }
 }

@@ -218,6 +218,7 @@ impl<T: Payload> Ring<T> {
             write_index: &header.producer.index,
             end_index: &header.producer.end,
             read_index: &header.consumer.index,
+            stop_index: &header.consumer.end,
             slots: slots.ok_or_else(|| no_room(&self.segment))?,
             capacity: fixed.capacity,
         })

@@ -112,13 +112,17 @@ site_kind! {
         "what was committed before the close must be seen before the end is";
     RingResumeRead, Relaxed, "read_index", [],
         "a successor continues where its predecessor stopped; the role lock orders the two";
+    RingResumeStop, Relaxed, "stop_index", [],
+        "a successor learns that its side closed the ring; the role lock orders the two";
     // ring, producer
     RingReclaim, Acquire, "read_index", [RingFree],
         "freed slots are overwritten after it: the consumer's reads of them must be over";
+    RingObserveStop, Acquire, "stop_index", [RingStop],
+        "what was released before the consumer's close must be seen before the close is";
     RingResumeWrite, Relaxed, "write_index", [],
         "a successor continues where its predecessor stopped; the role lock orders the two";
     RingResumeEnd, Relaxed, "end_index", [],
-        "a successor learns that the ring is closed; the role lock orders the two";
+        "a successor learns that its side closed the ring; the role lock orders the two";
     // seqlock
     SeqObserve, Acquire, "seq", [SeqEven],
         "the payload words are read after it: the write that it announces must be visible";
@@ -158,6 +162,8 @@ site_kind! {
     // ring, consumer
     RingFree, Release, "read_index", [RingReclaim],
         "the slot must have been read before the producer may overwrite it";
+    RingStop, Release, "stop_index", [RingObserveStop],
+        "the last release must be visible to whoever sees that nothing more is taken";
     // seqlock
     SeqOdd, Relaxed, "seq", [SeqRecheck],
         "announces the write; SeqWriteFence keeps it before the payload";

@@ -81,6 +81,7 @@ struct Boxed<T: Payload> {
     write_index: Word,
     end_index: Word,
     read_index: Word,
+    stop_index: Word,
     cells: Vec<Slot<T>>,
     capacity: u64,
 }
@@ -91,6 +92,7 @@ impl<T: Item> Boxed<T> {
             write_index: Native::word(start),
             end_index: Native::word(OPEN),
             read_index: Native::word(start),
+            stop_index: Native::word(OPEN),
             cells: (0..shape.slots).map(old).map(Native::slot).collect(),
             capacity: shape.capacity,
         }
@@ -108,6 +110,7 @@ impl<T: Payload> Home<T> for Boxed<T> {
             write_index: &self.write_index,
             end_index: &self.end_index,
             read_index: &self.read_index,
+            stop_index: &self.stop_index,
             slots: Slots::new(&self.cells).expect("a power of two of slots"),
             capacity: self.capacity,
         }
@@ -169,6 +172,8 @@ enum Op {
     Reserve(usize, Vec<Write>, End),
     Peek(usize, Vec<Read>, End),
     Close,
+    CloseConsumer,
+    AskProducer,
     RetakeProducer,
     RetakeConsumer,
 }
@@ -227,6 +232,8 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         60 => (sizes(), vec(writes, 0..6), ends()).prop_map(|(n, w, e)| Op::Reserve(n, w, e)),
         60 => (sizes(), vec(reads, 0..6), ends()).prop_map(|(n, r, e)| Op::Peek(n, r, e)),
         1 => Just(Op::Close),
+        1 => Just(Op::CloseConsumer),
+        4 => Just(Op::AskProducer),
         8 => Just(Op::RetakeProducer),
         8 => Just(Op::RetakeConsumer),
     ];
@@ -242,7 +249,12 @@ struct Model<T> {
     memory: Vec<T>,
     write_index: u64,
     read_index: u64,
+    /// Whether the producer closed it.
     closed: bool,
+    /// Whether the consumer closed it.
+    stopped: bool,
+    /// Whether the producer was told so.
+    told: bool,
     /// How many items were made so far.
     made: u64,
 }
@@ -256,6 +268,8 @@ impl<T: Item> Model<T> {
             write_index: start,
             read_index: start,
             closed: false,
+            stopped: false,
+            told: false,
             made: 0,
         }
     }
@@ -288,11 +302,21 @@ impl<T: Item> Model<T> {
         self.live.drain(..count).collect()
     }
 
-    /// What reserving `count` slots must give.
-    fn reserved(&self, count: usize) -> Result<usize, PushError> {
+    /// What reserving `count` slots must give, where the ring said `found`. A producer is told
+    /// that the consumer closed the ring at the latest when there is no room; if there is some,
+    /// either is right, until it is told.
+    fn reserved<R>(
+        &mut self,
+        count: usize,
+        found: &Result<R, PushError>,
+    ) -> Result<usize, PushError> {
+        if count > 0 && !self.closed && self.stopped {
+            self.told |= self.free() == 0 || matches!(found, Err(PushError::Stopped));
+        }
         match self.free().min(count) {
             _ if count == 0 => Ok(0),
             _ if self.closed => Err(PushError::Closed),
+            _ if self.told => Err(PushError::Stopped),
             0 => Err(PushError::Full),
             len => Ok(len),
         }
@@ -301,6 +325,7 @@ impl<T: Item> Model<T> {
     /// What looking at `count` items must give.
     fn peeked(&self, count: usize) -> Result<usize, PopError> {
         match self.live.len().min(count) {
+            _ if count > 0 && self.stopped => Err(PopError::Closed),
             0 if count > 0 && self.closed => Err(PopError::Ended),
             0 if count > 0 => Err(PopError::Empty),
             len => Ok(len),
@@ -330,8 +355,9 @@ fn reserve<T: Item>(
     writes: &[Write],
     end: &End,
 ) -> Result<(), TestCaseError> {
-    let expected = model.reserved(count);
-    let mut chunk = match producer.reserve(count) {
+    let found = producer.reserve(count);
+    let expected = model.reserved(count, &found);
+    let mut chunk = match found {
         Ok(chunk) => chunk,
         Err(error) => {
             prop_assert_eq!(Err(error), expected);
@@ -461,6 +487,7 @@ fn compare<T: Item>(
     prop_assert_eq!(producer.occupancy(), Ok(model.live.len() as u64));
     prop_assert_eq!(consumer.occupancy(), Ok(model.live.len() as u64));
     prop_assert_eq!(producer.is_closed(), model.closed);
+    prop_assert_eq!(consumer.is_closed(), model.stopped);
     // What a peer sees.
     let parts = home.parts();
     let word = |word: &Word| Native.load(word, LoadSite::RingObserve);
@@ -472,6 +499,12 @@ fn compare<T: Item>(
         OPEN
     };
     prop_assert_eq!(word(parts.end_index), end);
+    let stop = if model.stopped {
+        model.read_index
+    } else {
+        OPEN
+    };
+    prop_assert_eq!(word(parts.stop_index), stop);
     Ok(())
 }
 
@@ -484,8 +517,9 @@ fn run<T: Item>(home: &impl Home<T>, mut model: Model<T>, ops: &[Op]) -> Result<
         match op {
             Op::Push => {
                 let item = model.make();
-                let expected = model.reserved(1).map(|_| ());
-                prop_assert_eq!(writer.push(item), expected);
+                let found = writer.push(item);
+                let expected = model.reserved(1, &found).map(|_| ());
+                prop_assert_eq!(found, expected);
                 if expected.is_ok() {
                     *model.slot(0) = item;
                     model.commit(1);
@@ -497,8 +531,9 @@ fn run<T: Item>(home: &impl Home<T>, mut model: Model<T>, ops: &[Op]) -> Result<
             }
             Op::PushSlice(count) => {
                 let items: Vec<T> = (0..*count).map(|_| model.make()).collect();
-                let expected = model.reserved(*count);
-                prop_assert_eq!(writer.push_slice(&items), expected);
+                let found = writer.push_slice(&items);
+                let expected = model.reserved(*count, &found);
+                prop_assert_eq!(found, expected);
                 for item in &items[..expected.unwrap_or(0)] {
                     *model.slot(0) = *item;
                     model.commit(1);
@@ -522,10 +557,21 @@ fn run<T: Item>(home: &impl Home<T>, mut model: Model<T>, ops: &[Op]) -> Result<
                     model.closed = true;
                 }
             }
+            Op::CloseConsumer => {
+                if model.read_index != OPEN {
+                    reader.close();
+                    model.stopped = true;
+                }
+            }
+            Op::AskProducer => {
+                prop_assert_eq!(writer.peer_closed(), Ok(model.stopped));
+                model.told = model.stopped;
+            }
             Op::RetakeProducer => {
                 // The old one first: a role has one holder at a time.
                 drop(producer.take());
                 producer = Some(home.producer());
+                model.told = false;
                 takings[0] += 1;
             }
             Op::RetakeConsumer => {
@@ -543,6 +589,10 @@ fn run<T: Item>(home: &impl Home<T>, mut model: Model<T>, ops: &[Op]) -> Result<
     }
     // Nothing is lost, and after the last item comes the right word.
     let mut reader = consumer.expect("a consumer");
+    if model.stopped {
+        prop_assert_eq!(reader.pop(), Err(PopError::Closed));
+        return Ok(());
+    }
     while let Some(item) = model.live.pop_front() {
         prop_assert_eq!(reader.pop(), Ok(item));
     }
@@ -750,6 +800,7 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
         |(shape, start, steps)| {
             let home = Boxed::<u64>::new(shape, start);
             let mut producer = Some(home.producer());
+            let (mut stop, mut told) = (OPEN, false);
             let mut peer = Peer {
                 capacity: shape.capacity,
                 word: start,
@@ -766,8 +817,11 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
                         peer.looked_at(base);
                         continue;
                     }
-                    // The producer's own word: it looks there only when it is made.
-                    Step::End(_) => continue,
+                    Step::End(lie) => {
+                        stop = lie.value(peer.word);
+                        Native.store(&home.stop_index, stop, StoreSite::RingStop);
+                        continue;
+                    }
                     Step::One => writer.push(1).map(|()| 1),
                     Step::Slice(count) => writer.push_slice(&vec![2; count]),
                     Step::Chunk(count, part) => writer.reserve(count).map(|chunk| {
@@ -778,6 +832,7 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
                     Step::Retake => {
                         drop(producer.take());
                         producer = Some(home.producer());
+                        told = false;
                         peer.looked_at_anew(base);
                         continue;
                     }
@@ -786,18 +841,35 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
                 match outcome {
                     Ok(count) => {
                         prop_assert_eq!(after, before.wrapping_add(count as u64));
+                        prop_assert!(count == 0 || !told, "told, and pushed all the same");
                         // The claim that matters: what the peer did not release is not overwritten.
                         prop_assert!(after.wrapping_sub(peer.seen) <= shape.capacity);
                     }
                     Err(error) => {
                         prop_assert_eq!(after, before);
                         match error {
+                            PushError::Corrupt(said) if said.word == "stop_index" => {
+                                // True of the word, and only where the index stands elsewhere.
+                                prop_assert_eq!(said.found, stop);
+                                prop_assert_ne!(stop, OPEN);
+                                prop_assert_eq!(
+                                    (said.lowest, said.highest),
+                                    (peer.word, peer.word)
+                                );
+                                prop_assert_ne!(stop, peer.word);
+                            }
                             PushError::Corrupt(said) => {
                                 peer.judge(base, "read_index", Err(said), 0)?;
                             }
                             PushError::Full => {
+                                prop_assert_eq!((stop, told), (OPEN, false));
                                 // Full in earnest, or as far as it knows after lies.
                                 prop_assert!(peer.word.wrapping_sub(base) <= shape.capacity);
+                            }
+                            // What it was told once it goes by, whatever the peer stores later.
+                            PushError::Stopped => {
+                                prop_assert!(told || (stop != OPEN && stop == peer.word));
+                                told = true;
                             }
                             PushError::Closed => prop_assert!(false, "nobody closed it"),
                         }
@@ -891,6 +963,7 @@ fn a_producer_that_stores_anything_gets_an_error_and_its_consumer_no_slot_uncomm
                             }
                             PopError::Empty => prop_assert_eq!((end, peer.word), (OPEN, before)),
                             PopError::Ended => prop_assert_eq!((end, peer.word), (before, before)),
+                            PopError::Closed => prop_assert!(false, "nobody closed this side"),
                         }
                     }
                 }
@@ -1024,9 +1097,10 @@ fn a_producer_that_dies_at_any_store_has_pushed_whole_items_or_nothing() {
 }
 
 #[test]
-fn a_consumer_that_dies_before_its_release_leaves_every_item_to_the_next() {
-    for start in [0, u64::MAX - 2] {
-        for stores in 0..3 {
+fn a_consumer_that_dies_at_any_store_leaves_what_it_has_not_released_and_closed_to_the_next() {
+    // Not where it would close at the one position at which a ring cannot be closed.
+    for start in [0, u64::MAX - 3] {
+        for stores in 0..4 {
             let shape = Shape {
                 capacity: 4,
                 slots: 4,
@@ -1040,9 +1114,18 @@ fn a_consumer_that_dies_before_its_release_leaves_every_item_to_the_next() {
                 unsafe { ring::Consumer::new(home.parts(), Dying::after(stores), None) };
             assert_eq!(dying.pop(), Ok(1));
             assert_eq!(dying.pop(), Ok(2));
+            dying.close();
             drop(dying);
 
             let mut consumer = home.consumer();
+            if stores == 3 {
+                assert_eq!(consumer.position(), start.wrapping_add(2));
+                assert_eq!(consumer.pop(), Err(PopError::Closed));
+                // What there was room for is taken by nobody.
+                assert_eq!(producer.push_slice(&[0; 9]), Ok(3));
+                assert_eq!(producer.push(0), Err(PushError::Stopped));
+                continue;
+            }
             assert_eq!(consumer.position(), start.wrapping_add(stores as u64));
             assert_eq!(consumer.pop(), Ok(stores as u64 + 1));
             // The producer sees as free what was released, and no slot more.

@@ -48,6 +48,7 @@ const END_INDEX: u64 = 264;
 const PRODUCER_EPOCH: u64 = 384;
 const PRODUCER_NOTES: u64 = 512;
 const READ_INDEX: u64 = 640;
+const STOP_INDEX: u64 = 648;
 const CONSUMER_EPOCH: u64 = 768;
 const CONSUMER_NOTES: u64 = 896;
 const DATA: u64 = 4096;
@@ -166,6 +167,7 @@ fn what_lies_in_the_file_is_what_the_table_says() {
         (PRODUCER_EPOCH, 1),
         (PRODUCER_NOTES + 2 * 8, 77),
         (READ_INDEX, 1),
+        (STOP_INDEX, u64::MAX),
         (CONSUMER_EPOCH, 2),
         (CONSUMER_NOTES + 15 * 8, 88),
         (DATA, 10),
@@ -183,6 +185,8 @@ fn what_lies_in_the_file_is_what_the_table_says() {
     }
     producer.close();
     assert_eq!(word(&file, END_INDEX), 3);
+    ring.consumer().expect("the role once more").close();
+    assert_eq!(word(&file, STOP_INDEX), 1);
     ring.unlink().expect("unlink it");
     assert_eq!(word(&file, RETIRED), 1);
 }
@@ -1415,6 +1419,10 @@ fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
     drop(producer);
     let closed = look();
     assert_eq!((closed.end_index, closed.roles[0].held), (Some(4), false));
+    assert_eq!(closed.stop_index, None);
+    ring.consumer().expect("the role once more").close();
+    let closed = look();
+    assert_eq!((closed.end_index, closed.stop_index), (Some(4), Some(1)));
     // It looked, and that was all.
     assert_eq!(look(), closed);
 

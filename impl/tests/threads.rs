@@ -1,5 +1,5 @@
 //! A million items from one thread to another through small rings, with every way to push and
-//! to pop: all of them, once, in order, whole.
+//! to pop: all of them, once, in order, whole. Then consumers that close before the end.
 
 mod common;
 
@@ -186,4 +186,54 @@ fn slices_in_and_chunks_out() {
 #[test]
 fn chunks_in_and_one_by_one_out() {
     stream(ITEMS, RingOptions::new(64).slots(64), push_chunk, pop_one);
+}
+
+/// A consumer that closes after `wanted` items, and a producer that pushes until it is told.
+fn stopped_after(wanted: u64, options: RingOptions, ask: bool) {
+    let ring = Ring::<Item>::anonymous(&options).expect("an anonymous ring");
+    let mut producer = ring.producer().expect("the producer's role");
+    let mut consumer = ring.consumer().expect("the consumer's role");
+    std::thread::scope(|scope| {
+        let pushing = scope.spawn(move || {
+            let mut waiting = None;
+            loop {
+                if ask && producer.peer_closed().expect("a sound ring") {
+                    break;
+                }
+                match producer.push(Item::nth(producer.position())) {
+                    Ok(()) => waiting = None,
+                    Err(PushError::Full) => wait(&mut waiting, "see a slot released or the stop"),
+                    Err(PushError::Stopped) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            // The number that it is told is the last one.
+            let left = producer.occupancy().expect("a sound ring");
+            assert_eq!(producer.position() - left, wanted);
+            assert!(left <= producer.capacity());
+            producer.position()
+        });
+        let mut waiting = None;
+        let mut received = Received { count: 0, sum: 0 };
+        while received.count < wanted {
+            match pop_one(&mut consumer, &mut received) {
+                Ok(()) => waiting = None,
+                Err(PopError::Empty) => wait(&mut waiting, "see an item committed"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        consumer.close();
+        let pushed = pushing.join().expect("the producer's thread");
+        assert_eq!(consumer.pop(), Err(PopError::Closed));
+        assert_eq!(consumer.occupancy(), Ok(pushed - wanted));
+    });
+}
+
+#[test]
+fn a_producer_is_told_exactly_what_a_consumer_that_closed_has_taken() {
+    for wanted in 0..500 {
+        for ask in [false, true] {
+            stopped_after(wanted, RingOptions::new(1 + wanted % 7).slots(8), ask);
+        }
+    }
 }

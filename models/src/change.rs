@@ -6,6 +6,8 @@ use ringproof::site::{
     FenceOrdering, FenceSite, LoadOrdering, LoadSite, Site, StoreOrdering, StoreSite,
 };
 
+use crate::order::Order;
+
 /// One change at one site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Change {
@@ -131,27 +133,27 @@ impl Table {
     }
 
     /// The ordering of a load.
-    pub fn load(&self, site: LoadSite) -> LoadOrdering {
+    pub fn load(&self, site: LoadSite) -> Order {
         match self.change {
-            Some(Change::Load(changed, ordering)) if changed == site => ordering,
-            _ => site.ordering(),
+            Some(Change::Load(changed, ordering)) if changed == site => ordering.into(),
+            _ => site.ordering().into(),
         }
     }
 
     /// The ordering of a store, `None` if it is left out.
-    pub fn store(&self, site: StoreSite) -> Option<StoreOrdering> {
+    pub fn store(&self, site: StoreSite) -> Option<Order> {
         match self.change {
-            Some(Change::Store(changed, ordering)) if changed == site => Some(ordering),
+            Some(Change::Store(changed, ordering)) if changed == site => Some(ordering.into()),
             Some(Change::LeftOut(changed)) if changed == site => None,
-            _ => Some(site.ordering()),
+            _ => Some(site.ordering().into()),
         }
     }
 
     /// The ordering of a fence, `None` if it is left out.
-    pub fn fence(&self, site: FenceSite) -> Option<FenceOrdering> {
+    pub fn fence(&self, site: FenceSite) -> Option<Order> {
         match self.change {
-            Some(Change::Fence(changed, ordering)) if changed == site => ordering,
-            _ => Some(site.ordering()),
+            Some(Change::Fence(changed, ordering)) if changed == site => ordering.map(Order::from),
+            _ => Some(site.ordering().into()),
         }
     }
 
@@ -201,8 +203,8 @@ mod tests {
         )));
         for &site in StoreSite::ALL {
             let expected = match site {
-                StoreSite::RingPublish => StoreOrdering::Relaxed,
-                _ => site.ordering(),
+                StoreSite::RingPublish => Order::Relaxed,
+                _ => site.ordering().into(),
             };
             assert_eq!(table.store(site), Some(expected));
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringproof_models::change::Change;
-use ringproof_models::engine::Engine;
-use ringproof_models::suite::{self, Effort};
+use ringproof_models::engine::Locks;
+use ringproof_models::exploration::Effort;
+use ringproof_models::suite;
 use ringproof_record::{Record, Verdict};
 
 #[derive(Args)]
@@ -32,7 +33,7 @@ pub(crate) struct Selection {
 }
 
 /// Runs what is selected; true if nothing failed.
-pub(crate) fn explore<E: Engine>(selection: &Selection) -> anyhow::Result<bool> {
+pub(crate) fn explore<E: Locks>(selection: &Selection) -> anyhow::Result<bool> {
     let effort = Effort {
         executions: selection.executions,
         seed: selection.seed,

@@ -9,13 +9,22 @@
 //! word; a run said to be `BOUNDED(k)` tried at most k preemptions per execution. What shuttle
 //! does not prove: anything about memory ordering, since it is sequentially consistent.
 
+pub mod actor;
 pub mod change;
+pub mod diagram;
 pub mod engine;
+pub mod explain;
+pub mod exploration;
+pub mod litmus;
 #[cfg(feature = "loom")]
-pub mod engine_loom;
-#[cfg(feature = "shuttle")]
-pub mod engine_shuttle;
+pub mod oracle;
+pub mod order;
+pub mod owned;
 mod quiet;
 pub mod run;
 pub mod scenario;
+#[cfg(feature = "loom")]
+pub mod specimen;
 pub mod suite;
+pub mod trace;
+pub mod watched;

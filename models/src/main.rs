@@ -59,11 +59,11 @@ fn run() -> anyhow::Result<bool> {
     match Cli::parse().what {
         #[cfg(feature = "loom")]
         What::Loom(selection) => {
-            explore::explore::<ringproof_models::engine_loom::Loom>(&selection)
+            explore::explore::<ringproof_models::engine::loom::Loom>(&selection)
         }
         #[cfg(feature = "shuttle")]
         What::Shuttle(selection) => {
-            explore::explore::<ringproof_models::engine_shuttle::Shuttle>(&selection)
+            explore::explore::<ringproof_models::engine::shuttle::Shuttle>(&selection)
         }
         What::Sites { json } => {
             let mut out = io::stdout().lock();

@@ -12,7 +12,7 @@ thread_local! {
 
 /// Runs `body`, and gives the message and place of the first panic in it as an error. The
 /// engines run a model's threads as coroutines of the calling thread, so all are covered.
-pub(crate) fn catch(body: impl FnOnce()) -> Result<(), String> {
+pub(crate) fn catch<R>(body: impl FnOnce() -> R) -> Result<R, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let default = panic::take_hook();

@@ -1,113 +1,213 @@
-//! What one exploration of one model observes: executions, outcomes, sites, stores per word.
+//! What one exploration of one model observes: executions, outcomes, sites, deaths.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::any::Any;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use ringproof::site::Site;
 
+use crate::actor::Actor;
 use crate::change::Table;
+use crate::engine::Engine;
+use crate::trace::{Event, Label, Trace, What};
+use crate::watched::Watched;
 
-/// Values that loom remembers of one word; it loses older ones.
-pub const HISTORY: u64 = 7;
-
-/// The state of one exploration, shared by all its threads. These atomics are the harness's
-/// own: no engine sees them.
+/// The state of one exploration, shared by all its threads.
 #[derive(Debug, Default)]
 pub struct Run {
     /// The orderings in force.
     pub table: Table,
-    executions: AtomicU64,
-    outcomes: Mutex<BTreeMap<&'static str, u64>>,
-    /// One bit per site, in the order of `Site::all`.
-    sites: AtomicU64,
-    long_history: AtomicBool,
+    /// Before which access, from 1, a memory that may die does so; `None`: never.
+    pub crash_point: Option<u64>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    executions: u64,
+    /// The execution that runs now, or ran last.
+    trace: Trace,
+    saw: Vec<&'static str>,
+    /// Of those that count.
+    totals: Totals,
+}
+
+/// What the executions of an exploration have shown together.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// How often each outcome was witnessed.
+    pub witnessed: BTreeMap<&'static str, u64>,
+    /// What the actors can have read, all their readings of an execution taken together, as
+    /// hashes.
+    pub readings: HashSet<u64>,
+    /// Which sites were accessed.
+    pub sites: Vec<Site>,
+    /// Before which sites an actor died.
+    pub died_at: Vec<Site>,
+}
+
+impl Totals {
+    /// Adds what another exploration has shown.
+    pub fn add(&mut self, other: Totals) {
+        for (outcome, count) in other.witnessed {
+            *self.witnessed.entry(outcome).or_default() += count;
+        }
+        self.readings.extend(other.readings);
+        add_all(&mut self.sites, &other.sites);
+        add_all(&mut self.died_at, &other.died_at);
+    }
+}
+
+fn add_all(to: &mut Vec<Site>, from: &[Site]) {
+    for site in from {
+        if !to.contains(site) {
+            to.push(*site);
+        }
+    }
 }
 
 impl Run {
     /// A run over this table.
-    pub fn new(table: Table) -> Run {
-        Run {
+    pub fn new(table: Table, crash_point: Option<u64>) -> Arc<Run> {
+        Arc::new(Run {
             table,
-            ..Run::default()
+            crash_point,
+            state: Mutex::default(),
+        })
+    }
+
+    /// A panicking model may poison it; what it holds is whole all the same. The engines switch
+    /// threads only inside their own calls, none of which is made while this is locked.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// An execution begins. Engines call it.
+    pub fn begin(&self) {
+        let mut state = self.state();
+        state.executions += 1;
+        state.trace.actors.clear();
+        state.trace.events.clear();
+        state.saw.clear();
+    }
+
+    /// The execution has ended, and counts. Engines call it.
+    pub fn commit(&self) {
+        let mut state = self.state();
+        let State {
+            trace, saw, totals, ..
+        } = &mut *state;
+        for outcome in saw.drain(..) {
+            *totals.witnessed.entry(outcome).or_default() += 1;
+        }
+        let mut hasher = DefaultHasher::new();
+        trace.readings().hash(&mut hasher);
+        totals.readings.insert(hasher.finish());
+        for event in &trace.events {
+            let Some(site) = event.label.site else {
+                continue;
+            };
+            let list = match event.what {
+                What::Died => &mut totals.died_at,
+                _ => &mut totals.sites,
+            };
+            add_all(list, &[site]);
         }
     }
 
-    /// Counts an execution, and says how many there were with it.
-    pub fn begin(&self) -> u64 {
-        self.executions.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// How many executions there were.
+    /// How many executions were begun.
     pub fn executions(&self) -> u64 {
-        self.executions.load(Ordering::Relaxed)
+        self.state().executions
     }
 
-    /// Notes that `outcome` was witnessed.
+    /// Notes that `outcome` was witnessed in this execution.
     pub fn saw(&self, outcome: &'static str) {
-        // A panicking model may poison it; the counts are whole all the same.
-        let mut outcomes = self.outcomes.lock().unwrap_or_else(|e| e.into_inner());
-        *outcomes.entry(outcome).or_default() += 1;
+        self.state().saw.push(outcome);
     }
 
-    /// How often each outcome was witnessed.
-    pub fn outcomes(&self) -> BTreeMap<&'static str, u64> {
-        let outcomes = self.outcomes.lock().unwrap_or_else(|e| e.into_inner());
-        outcomes.clone()
+    /// What was seen so far.
+    pub fn totals(&self) -> Totals {
+        self.state().totals.clone()
     }
 
-    /// Notes an access.
-    pub fn at(&self, site: impl Into<Site>) {
-        self.sites
-            .fetch_or(1 << number(site.into()), Ordering::Relaxed);
+    /// The execution that runs now, or ran last: after a failure, the one that failed.
+    pub fn trace(&self) -> Trace {
+        self.state().trace.clone()
     }
 
-    /// The sites that were accessed.
-    pub fn sites(&self) -> Vec<Site> {
-        let sites = self.sites.load(Ordering::Relaxed);
-        Site::all()
-            .filter(|&site| sites & (1 << number(site)) != 0)
-            .collect()
+    /// Notes an event.
+    pub(crate) fn note(&self, event: Event) {
+        self.state().trace.events.push(event);
     }
 
-    /// Notes that a word now has had `values` values in one execution, its first included.
-    pub fn history(&self, values: u64) {
-        if values > HISTORY {
-            self.long_history.store(true, Ordering::Relaxed);
+    /// Fills in what the last event of this actor found.
+    pub(crate) fn found(&self, actor: usize, value: u64) {
+        let mut state = self.state();
+        let last = state
+            .trace
+            .events
+            .iter_mut()
+            .rev()
+            .find(|e| e.actor == actor);
+        if let Some(Event {
+            what: What::Read { value: found, .. },
+            ..
+        }) = last
+        {
+            *found = Some(value);
         }
     }
 
-    /// Whether some word had more values than loom remembers.
-    pub fn has_long_history(&self) -> bool {
-        self.long_history.load(Ordering::Relaxed)
+    /// A new actor in this execution. Several of one name are numbered from the second on.
+    pub fn actor<E: Engine>(self: &Arc<Self>, name: &str) -> Actor<E> {
+        let mut state = self.state();
+        let actors = &mut state.trace.actors;
+        let namesakes = (actors.iter())
+            .filter(|other| other.split(' ').next() == Some(name))
+            .count();
+        actors.push(match namesakes {
+            0 => name.to_owned(),
+            _ => format!("{name} {}", namesakes + 1),
+        });
+        let index = actors.len() - 1;
+        drop(state);
+        Actor::new(Arc::clone(self), index)
+    }
+
+    /// A memory for an actor of this name, with the orderings of the run's table.
+    pub fn memory<E: Engine>(self: &Arc<Self>, name: &str) -> Watched<E> {
+        Watched::new(self.actor(name), self.table, None)
+    }
+
+    /// The same for one that dies at the run's crash point; inside [`mortal`] only.
+    pub fn dying_memory<E: Engine>(self: &Arc<Self>, name: &str) -> Watched<E> {
+        Watched::new(self.actor(name), self.table, self.crash_point)
     }
 }
 
-/// A site's place among at most 64.
-fn number(site: Site) -> u32 {
-    use ringproof::site::{FenceSite, LoadSite, SlotReadSite, StoreSite};
-    let stores = LoadSite::ALL.len() as u32;
-    let fences = stores + StoreSite::ALL.len() as u32;
-    let reads = fences + FenceSite::ALL.len() as u32;
-    let writes = reads + SlotReadSite::ALL.len() as u32;
-    match site {
-        Site::Load(site) => site as u32,
-        Site::Store(site) => stores + site as u32,
-        Site::Fence(site) => fences + site as u32,
-        Site::SlotRead(site) => reads + site as u32,
-        Site::SlotWrite(site) => writes + site as u32,
-    }
+/// How an actor's death unwinds.
+struct Death;
+
+/// Dies: unwinds to the next [`mortal`], past everything that the actor would still have done.
+pub(crate) fn die(run: &Run, actor: usize, label: Label) -> ! {
+    run.note(Event {
+        actor,
+        label,
+        what: What::Died,
+    });
+    let death: Box<dyn Any + Send> = Box::new(Death);
+    panic::resume_unwind(death)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_site_has_its_own_bit() {
-        for (place, site) in Site::all().enumerate() {
-            assert_eq!(number(site) as usize, place, "{site}");
-        }
-        assert!(Site::all().count() <= 64);
+/// Runs `body`, in which an actor may die: `None` if one did.
+pub fn mortal<R>(body: impl FnOnce() -> R) -> Option<R> {
+    match panic::catch_unwind(AssertUnwindSafe(body)) {
+        Ok(result) => Some(result),
+        Err(payload) if payload.is::<Death>() => None,
+        Err(payload) => panic::resume_unwind(payload),
     }
 }

@@ -4,17 +4,28 @@
 //! [`Run::saw`] what it witnessed. The inventory declares which outcomes must be witnessed in
 //! some execution, so that a scenario which never gets where it wanted to is a failure.
 
+mod crash;
 mod latch;
 mod ring;
 mod role;
 mod seqlock;
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ringproof::Busy;
 
-use crate::engine::Engine;
+use crate::engine::Locks;
 use crate::run::Run;
+
+/// How much of a scenario loom is to explore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Every execution.
+    Exhausted,
+    /// Too large for that: every one with at most so many preemptions.
+    Bounded(usize),
+}
 
 /// One scenario in the inventory.
 #[derive(Debug)]
@@ -23,21 +34,24 @@ pub struct Scenario<E> {
     pub name: &'static str,
     /// What must be witnessed.
     pub witnesses: &'static [&'static str],
-    /// How many executions loom must make at least.
+    /// How many executions loom must make at least, over all crash points.
     pub minimum: u64,
-    /// How many preemptions loom may try in one execution; `None` for all there are.
-    pub preemptions: Option<usize>,
+    /// How much of it loom is to explore.
+    pub size: Size,
+    /// Whether an actor in it dies, at each of its accesses in turn.
+    pub crashes: bool,
     /// The program.
     pub body: fn(&Arc<Run>),
-    engine: core::marker::PhantomData<fn() -> E>,
+    engine: PhantomData<fn() -> E>,
 }
 
-/// Every scenario, for the engine `E`.
-pub fn inventory<E: Engine>() -> Vec<Scenario<E>> {
+/// The scenarios of every day, for the engine `E`.
+pub fn inventory<E: Locks>() -> Vec<Scenario<E>> {
     [
         ring::inventory::<E>(),
         seqlock::inventory::<E>(),
         latch::inventory::<E>(),
+        crash::inventory::<E>(),
         role::inventory::<E>(),
     ]
     .into_iter()
@@ -45,7 +59,20 @@ pub fn inventory<E: Engine>() -> Vec<Scenario<E>> {
     .collect()
 }
 
-impl<E: Engine> Scenario<E> {
+/// Larger ones, for the night.
+pub fn night<E: Locks>() -> Vec<Scenario<E>> {
+    [
+        ring::night::<E>(),
+        seqlock::night::<E>(),
+        latch::night::<E>(),
+        crash::night::<E>(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+impl<E> Scenario<E> {
     /// A scenario that loom is to exhaust.
     pub fn new(
         name: &'static str,
@@ -57,15 +84,22 @@ impl<E: Engine> Scenario<E> {
             name,
             witnesses,
             minimum,
-            preemptions: None,
+            size: Size::Exhausted,
+            crashes: false,
             body,
-            engine: core::marker::PhantomData,
+            engine: PhantomData,
         }
     }
 
     /// Too large to exhaust: explored up to so many preemptions.
     pub fn bounded(mut self, preemptions: usize) -> Self {
-        self.preemptions = Some(preemptions);
+        self.size = Size::Bounded(preemptions);
+        self
+    }
+
+    /// An actor in it dies, at each of its accesses in turn.
+    pub fn crashes(mut self) -> Self {
+        self.crashes = true;
         self
     }
 }
@@ -73,14 +107,14 @@ impl<E: Engine> Scenario<E> {
 /// What seqlocks and latches hold here: both words the number of the write, 0 before the first.
 type Value = [u64; 2];
 
-/// Reads so many times: no value is torn, none is older than the one before it. An attempt that
-/// met a write is witnessed as `refused`.
-fn read_some(
-    run: &Run,
-    tries: usize,
-    refused: &'static str,
-    try_read: impl Fn() -> Result<Value, Busy>,
-) {
+/// How an attempt to read is refused.
+const REFUSED: &str = "reader was refused";
+
+/// What every reader is to meet.
+const READS: &[&str] = &["read the initial value", "read a new value", REFUSED];
+
+/// Reads so many times: no value is torn, none is older than the one before it.
+fn read_some(run: &Run, tries: usize, try_read: impl Fn() -> Result<Value, Busy>) {
     let mut last = 0;
     for _ in 0..tries {
         match try_read() {
@@ -93,7 +127,7 @@ fn read_some(
                     _ => "read a new value",
                 });
             }
-            Err(Busy) => run.saw(refused),
+            Err(Busy) => run.saw(REFUSED),
         }
     }
 }

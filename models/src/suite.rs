@@ -1,76 +1,20 @@
 //! The suite: every scenario as a control, every change as a mutant, as rows of the report.
 
-use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::thread;
 
 use ringproof::site::Site;
 use ringproof_record::{Record, SiteRow};
 
-use crate::change::{Change, Table};
-use crate::engine::{Engine, Extent, Limits};
-use crate::quiet;
-use crate::run::Run;
+use crate::change::Change;
+use crate::engine::{Engine, Locks};
+use crate::exploration::{Effort, Explored, Failure, explore};
 use crate::scenario::{Scenario, inventory};
 
-/// How far a suite goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Effort {
-    /// Executions per exploration.
-    pub executions: u64,
-    /// Where random schedules start from.
-    pub seed: u64,
-}
-
-/// What an exploration found.
-#[derive(Debug)]
-pub struct Explored {
-    /// How many executions there were.
-    pub executions: u64,
-    /// How far it went, or the first failure.
-    pub outcome: Result<Extent, String>,
-    /// How often each outcome was witnessed.
-    pub outcomes: BTreeMap<&'static str, u64>,
-    /// Which sites were accessed.
-    pub sites: Vec<Site>,
-}
-
-/// Explores one scenario, unchanged or with one change.
-pub fn explore<E: Engine>(
-    scenario: &Scenario<E>,
-    change: Option<Change>,
-    effort: Effort,
-) -> Explored {
-    let run = Arc::new(Run::new(Table::with(change)));
-    let limits = Limits {
-        preemptions: scenario.preemptions,
-        executions: effort.executions,
-        seed: effort.seed,
-    };
-    let mut extent = None;
-    let finding = quiet::catch(|| {
-        let (body, seen) = (scenario.body, Arc::clone(&run));
-        extent = Some(E::explore(limits, &run, move || {
-            seen.begin();
-            body(&seen);
-        }));
-    });
-    Explored {
-        executions: run.executions(),
-        outcome: match (finding, extent) {
-            (Ok(()), Some(extent)) => Ok(extent),
-            (Err(finding), _) => Err(finding),
-            (Ok(()), None) => Err("the engine ended without a result".to_owned()),
-        },
-        outcomes: run.outcomes(),
-        sites: run.sites(),
-    }
-}
-
 /// The whole suite of an engine; `progress` is called with each row as it is there.
-pub fn run<E: Engine>(effort: Effort, progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
+pub fn run<E: Locks>(effort: Effort, progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
     let scenarios = inventory::<E>();
     let controls = in_parallel(&scenarios, |scenario| {
         let (explored, rows) = control(scenario, effort);
@@ -108,7 +52,7 @@ pub fn control<E: Engine>(scenario: &Scenario<E>, effort: Effort) -> (Explored, 
 ///
 /// # Errors
 /// There is no scenario of this name.
-pub fn run_one<E: Engine>(
+pub fn run_one<E: Locks>(
     name: &str,
     change: Option<Change>,
     effort: Effort,
@@ -126,7 +70,7 @@ pub fn run_one<E: Engine>(
     };
     let explored = explore(scenario, Some(change), effort);
     Ok(vec![match &explored.outcome {
-        Err(finding) => killed::<E>(change, name, explored.executions, finding),
+        Err(failure) => killed::<E>(change, name, explored.executions, failure),
         Ok(extent) => survived::<E>(change, explored.executions, &format!("{name}, {extent}")),
     }])
 }
@@ -157,13 +101,13 @@ fn judge_control<E: Engine>(
     let repeat = repeat::<E>(scenario.name, None);
     let control = match &explored.outcome {
         Ok(extent) => row("control").reason(extent.to_string()),
-        Err(finding) => {
-            let culprits = culprits(scenario, &explored.sites, effort);
+        Err(failure) => {
+            let culprits = culprits(scenario, &explored.totals.sites, effort);
             Record::failed(
                 E::NAME,
                 scenario.name,
                 "control",
-                format!("{finding}; {culprits}"),
+                format!("{}; {culprits}", failure.finding),
             )
         }
     };
@@ -192,18 +136,18 @@ fn judge_control<E: Engine>(
     }
     for &witness in scenario.witnesses {
         let check = format!("witness: {witness}");
-        let count = explored.outcomes.get(witness).copied().unwrap_or(0);
+        let count = explored.totals.witnessed.get(witness).copied().unwrap_or(0);
         let verdict = match count {
             0 => Record::failed(E::NAME, scenario.name, check, "never witnessed"),
             _ => row(&check),
         };
         rows.push(verdict.count(count, "times").repeat(repeat.clone()));
     }
-    for &outcome in explored.outcomes.keys() {
+    for &outcome in explored.totals.witnessed.keys() {
         if !scenario.witnesses.contains(&outcome) {
             rows.push(
                 row(&format!("also witnessed: {outcome}"))
-                    .count(explored.outcomes[outcome], "times"),
+                    .count(explored.totals.witnessed[outcome], "times"),
             );
         }
     }
@@ -251,14 +195,14 @@ fn judge_mutant<E: Engine>(
 ) -> Record {
     let mut candidates: Vec<_> = controls
         .iter()
-        .filter(|(_, control)| control.outcome.is_ok() && control.sites.contains(&change.site()))
+        .filter(|(_, control)| control.outcome.is_ok() && control.totals.sites.contains(&change.site()))
         .collect();
     candidates.sort_by_key(|(_, control)| control.executions);
     let mut executions = 0;
     for (scenario, _) in &candidates {
         let explored = explore(scenario, Some(change), effort);
-        if let Err(finding) = &explored.outcome {
-            return killed::<E>(change, scenario.name, explored.executions, finding);
+        if let Err(failure) = &explored.outcome {
+            return killed::<E>(change, scenario.name, explored.executions, failure);
         }
         executions += explored.executions;
     }
@@ -276,10 +220,10 @@ fn check_of(change: Change) -> String {
     }
 }
 
-fn killed<E: Engine>(change: Change, scenario: &str, executions: u64, finding: &str) -> Record {
+fn killed<E: Engine>(change: Change, scenario: &str, executions: u64, failure: &Failure) -> Record {
     Record::passed(E::NAME, change.site().to_string(), check_of(change))
         .count(executions, E::UNIT)
-        .reason(format!("killed in {scenario}: {finding}"))
+        .reason(format!("killed in {scenario}: {}", failure.finding))
         .repeat(repeat::<E>(scenario, Some(change)))
 }
 
@@ -295,7 +239,7 @@ fn survived<E: Engine>(change: Change, executions: u64, where_: &str) -> Record 
 /// In how many scenarios a site was accessed and held.
 fn judge_site<E: Engine>(controls: &[(&Scenario<E>, &Explored)], site: Site) -> Record {
     let of = |(_, control): &&(&Scenario<E>, &Explored)| {
-        control.outcome.is_ok() && control.sites.contains(&site)
+        control.outcome.is_ok() && control.totals.sites.contains(&site)
     };
     let scenarios: Vec<_> = controls.iter().filter(of).collect();
     let info = site.info();

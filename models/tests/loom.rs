@@ -6,11 +6,13 @@ use std::sync::Arc;
 use ringproof::PopError;
 use ringproof::site::Site;
 use ringproof_models::change::Change;
-use ringproof_models::engine::{Engine, Extent, OwnedRing};
-use ringproof_models::engine_loom::Loom;
+use ringproof_models::engine::loom::Loom;
+use ringproof_models::engine::{Engine, Extent};
+use ringproof_models::exploration::Effort;
+use ringproof_models::owned::OwnedRing;
 use ringproof_models::run::Run;
 use ringproof_models::scenario::{Scenario, inventory};
-use ringproof_models::suite::{self, Effort};
+use ringproof_models::suite;
 use ringproof_record::{Record, Verdict};
 
 const EFFORT: Effort = Effort {
@@ -110,12 +112,12 @@ fn an_index_loaded_by_the_thread_that_stores_it_is_noticed() {
         let producing = Loom::spawn({
             let (ring, run) = (Arc::clone(&ring), Arc::clone(run));
             move || {
-                let mut producer = ring.producer(&run);
+                let mut producer = ring.producer(run.memory("producer"));
                 let _ = producer.push(1);
                 let _ = producer.push(2);
             }
         });
-        let mut consumer = ring.consumer(run);
+        let mut consumer = ring.consumer(run.memory("consumer"));
         for _ in 0..2 {
             match consumer.pop() {
                 Err(PopError::Empty) => {}
@@ -126,11 +128,7 @@ fn an_index_loaded_by_the_thread_that_stores_it_is_noticed() {
     }
     let scenario = Scenario::<Loom>::new("blind", blind, 10, &["an item went over"]);
     let (explored, rows) = suite::control(&scenario, EFFORT);
-    assert_eq!(
-        explored.outcome,
-        Ok(Extent::Exhausted),
-        "what loom believes"
-    );
+    assert!(matches!(explored.outcome, Ok(Extent::Exhausted)), "what loom believes");
     assert_eq!(explored.executions, 1);
     assert_eq!(failures(&rows).len(), 2, "minimum and witness");
 }
@@ -141,12 +139,12 @@ fn an_index_loaded_by_the_thread_that_stores_it_is_noticed() {
 fn a_long_history_is_said() {
     fn long(run: &Arc<Run>) {
         let ring = OwnedRing::<Loom, u64>::new(8, 8);
-        let mut producer = ring.producer(run);
+        let mut producer = ring.producer(run.memory("producer"));
         for item in 0..7 {
             assert_eq!(producer.push(item), Ok(()));
         }
     }
     let scenario = Scenario::<Loom>::new("long", long, 1, &[]);
     let (explored, _) = suite::control(&scenario, EFFORT);
-    assert_eq!(explored.outcome, Ok(Extent::ExhaustedHistory));
+    assert!(matches!(explored.outcome, Ok(Extent::ExhaustedHistory)));
 }

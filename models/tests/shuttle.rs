@@ -2,8 +2,9 @@
 #![cfg(feature = "shuttle")]
 
 use ringproof_models::change::Change;
-use ringproof_models::engine_shuttle::Shuttle;
-use ringproof_models::suite::{self, Effort};
+use ringproof_models::engine::shuttle::Shuttle;
+use ringproof_models::exploration::Effort;
+use ringproof_models::suite;
 use ringproof_record::{Record, Verdict};
 
 const EFFORT: Effort = Effort {

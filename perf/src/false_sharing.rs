@@ -65,7 +65,7 @@ impl Board {
     /// for, or the capacity is.
     fn parts<'a>(
         &'a self,
-        end_index: &'a Word,
+        [end, stop]: &'a [Alone; 2],
         distance: usize,
     ) -> Option<RingParts<'a, Native, u64>> {
         let words = self.words.get(self.words.as_ptr().align_offset(PAGE)..)?;
@@ -74,7 +74,8 @@ impl Board {
         Some(RingParts {
             write_index: words.first()?,
             read_index: words.get(distance / WORD)?,
-            end_index,
+            end_index: &end.0,
+            stop_index: &stop.0,
             slots: Slots::new(slots.get(..count)?)?,
             capacity: self.capacity,
         })
@@ -91,12 +92,12 @@ struct Alone(Word);
 /// [`Trouble`].
 pub fn run(settings: &Settings, distances: &[usize], capacity: u64) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
-    let open = Alone(Native::word(OPEN));
+    let open = [(); 2].map(|()| Alone(Native::word(OPEN)));
     let first_item = settings.first_item();
     let fresh = |boards: &[Board], with_links: WithLinks<'_>| {
         let mut links = Vec::new();
         for (board, distance) in boards.iter().zip(distances) {
-            let parts = (board.parts(&open.0, *distance)).ok_or_else(|| {
+            let parts = (board.parts(&open, *distance)).ok_or_else(|| {
                 Trouble::NotRun(format!("no room for indices {distance} bytes apart"))
             })?;
             links.push(link(parts, *distance, first_item));
@@ -262,9 +263,9 @@ mod tests {
     #[test]
     fn words_lie_where_they_are_asked_to() {
         let board = Board::new(10, 0);
-        let end = Native::word(OPEN);
+        let open = [(); 2].map(|()| Alone(Native::word(OPEN)));
         for distance in DISTANCES {
-            let parts = board.parts(&end, distance).unwrap();
+            let parts = board.parts(&open, distance).unwrap();
             let address = |word: &Word| core::ptr::from_ref(word).addr();
             assert_eq!(address(parts.write_index) % PAGE, 0);
             assert_eq!(
@@ -273,7 +274,7 @@ mod tests {
             );
             assert_eq!(parts.slots.count(), 16);
         }
-        assert!(board.parts(&end, PAGE * 4).is_none());
+        assert!(board.parts(&open, PAGE * 4).is_none());
     }
 
     /// What the experiment would have measured.

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     PublishLate,
     /// The consumer frees a slot before it reads it.
     FreeFirst,
+    /// The consumer's close is not seen.
+    StopLost,
     /// A successor takes up its role one item before its predecessor stopped.
     ResumeEarly,
     /// A successor takes up its role one item after where its predecessor stopped.
@@ -58,6 +60,7 @@ impl Fault {
             Fault::PublishFirst
             | Fault::PublishLate
             | Fault::FreeFirst
+            | Fault::StopLost
             | Fault::NoOdd
             | Fault::LatchFirst
             | Fault::EpochLost
@@ -76,6 +79,7 @@ impl Fault {
             Fault::PublishFirst => &["ring/push"],
             Fault::PublishLate => &["ring/close"],
             Fault::FreeFirst => &["ring/peek"],
+            Fault::StopLost => &["ring/stop"],
             Fault::ResumeEarly => &["ring/pop"],
             Fault::ResumeLate => &["ring/push"],
             Fault::NoOdd | Fault::RoundUp => &["seqlock/write"],
@@ -92,6 +96,7 @@ impl Fault {
             Fault::PublishFirst => "the index is published before the slot is written",
             Fault::PublishLate => "a push returns before its index is published",
             Fault::FreeFirst => "a slot is freed before it is read",
+            Fault::StopLost => "the consumer's close is not seen",
             Fault::ResumeEarly => "a successor starts one item early",
             Fault::ResumeLate => "a successor starts one item late",
             Fault::NoOdd => "the odd number is left out",
@@ -179,7 +184,8 @@ impl Memory for Faulty<'_> {
             // Left out.
             (Some(Fault::NoOdd), StoreSite::SeqOdd) => {}
             // Made, but to no effect.
-            (Some(Fault::EpochLost), StoreSite::RoleEpochNext)
+            (Some(Fault::StopLost), StoreSite::RingStop)
+            | (Some(Fault::EpochLost), StoreSite::RoleEpochNext)
             | (Some(Fault::RetireLost), StoreSite::Retire)
             | (Some(Fault::NoteLost), StoreSite::NoteWrite) => {
                 self.dying.store(&Native::word(0), value, site);

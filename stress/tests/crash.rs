@@ -55,6 +55,7 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
         "ring/pop",
         "ring/pop_slice",
         "ring/peek",
+        "ring/stop",
         "seqlock/write",
         "seqlock/read",
         "latch/write",
@@ -69,7 +70,7 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
         );
     }
     let planted = (rows.iter()).filter(|row| row.check.starts_with("planted fault: "));
-    assert_eq!(planted.count(), 15);
+    assert_eq!(planted.count(), 16);
 
     // The same seed, the same rows, whatever the processes' order was.
     assert_eq!(crash(&["--seed", "3"]).rows, rows);

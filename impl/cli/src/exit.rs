@@ -28,6 +28,8 @@ pub(crate) enum Exit {
     OutputClosed = 7,
     /// The restart does not fit the stream.
     Refused = 8,
+    /// The receiver closed the ring, so nobody takes what is left.
+    Stopped = 9,
 }
 
 /// The table of exit codes, as `--help` prints it.
@@ -41,7 +43,8 @@ Exit codes:
   5  the role is held: another send or recv is running on NAME
   6  no room: /dev/shm is too full for the segment, or the output's disk for the data
   7  the output was closed by its reader
-  8  the restart was refused: it would lose or repeat bytes; the message says why";
+  8  the restart was refused: it would lose or repeat bytes; the message says why
+  9  the receiver closed the stream: it takes no more bytes";
 
 /// Why the program failed.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +69,11 @@ pub(crate) enum Failure {
          what it still holds is lost"
     )]
     Removed { segment: String },
+    #[error(
+        "the receiver closed segment `{segment}` and takes no more: {left} bytes in it were not \
+         taken and will not be; rm /dev/shm/{segment} gives them up"
+    )]
+    Stopped { segment: String, left: u64 },
     #[error(
         "the output was closed by its reader; what it has not been given stays in segment \
          `{segment}` for the next `ringproof recv {segment}`"
@@ -114,6 +122,7 @@ impl Failure {
             Failure::Corrupt(_) | Failure::NoNotes { .. } => Exit::NotAStream,
             Failure::Refused { .. } => Exit::Refused,
             Failure::Removed { .. } => Exit::NoSegment,
+            Failure::Stopped { .. } => Exit::Stopped,
             Failure::OutputClosed { .. } | Failure::ReportClosed => Exit::OutputClosed,
             Failure::OutputFull { .. } => Exit::NoRoom,
             Failure::Io { .. } | Failure::Unexpected(_) => Exit::Other,
@@ -149,6 +158,7 @@ mod tests {
             Exit::NoRoom,
             Exit::OutputClosed,
             Exit::Refused,
+            Exit::Stopped,
         ];
         let listed: Vec<u8> = TABLE
             .lines()

@@ -41,6 +41,7 @@ enum Positions {
         read_index: u64,
         occupancy: u64,
         end_index: Option<u64>,
+        stop_index: Option<u64>,
     },
     SeqLock {
         seq: u64,
@@ -94,6 +95,7 @@ fn report(seen: &Inspection) -> Report<'_> {
                 read_index: seen.read_index,
                 occupancy: seen.occupancy(),
                 end_index: seen.end_index,
+                stop_index: seen.stop_index,
             },
             Kind::SeqLock => Positions::SeqLock {
                 seq: seen.write_index,
@@ -138,6 +140,7 @@ fn text(report: &Report<'_>) -> String {
             read_index,
             occupancy,
             end_index,
+            stop_index,
         } => {
             let capacity = report.capacity;
             lines.push(("written", format!("{write_index} items")));
@@ -160,6 +163,13 @@ fn text(report: &Report<'_>) -> String {
                     None => "open".to_owned(),
                     Some(end) if end == read_index => format!("at {end}, all of it read"),
                     Some(end) => format!("at {end}"),
+                },
+            ));
+            lines.push((
+                "stop",
+                match stop_index {
+                    None => "open".to_owned(),
+                    Some(stop) => format!("at {stop}, no more is read"),
                 },
             ));
         }

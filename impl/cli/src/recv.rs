@@ -18,6 +18,13 @@ use crate::wait::Wait;
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let (ring, claim) = stream::open(&args.stream, Role::Consumer)?;
     let mut consumer = ring.consumer_with(claim)?;
+    // This program never does that: whatever made `recv` fail, a successor may go on.
+    if consumer.is_closed() {
+        return Err(Failure::Stopped {
+            segment: ring.label().to_owned(),
+            left: consumer.occupancy()?,
+        });
+    }
     let mut output = Output::stdout()?;
     let (plan, _) = decide(&ring, &consumer, &mut output)?;
     match plan {
@@ -98,7 +105,7 @@ fn skip(consumer: &mut Consumer<'_, u8>, count: u64) -> Result<(), Failure> {
             }
             Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
             // They were there when the decision was made, and only we take any.
-            Err(error @ (PopError::Empty | PopError::Ended)) => {
+            Err(error @ (PopError::Empty | PopError::Ended | PopError::Closed)) => {
                 return Err(Failure::Unexpected(format!(
                     "{left} bytes that had been committed are not there any more: {error}"
                 )));
@@ -128,6 +135,9 @@ fn copy(
             }
             Err(PopError::Ended) => return Ok(()),
             Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
+            Err(PopError::Closed) => {
+                return Err(Failure::Unexpected("the ring was closed".to_owned()));
+            }
         };
         wait = Wait::new();
         if !noted {

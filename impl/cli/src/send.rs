@@ -73,7 +73,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
             }
         }
         return if args.wait {
-            until_drained(&producer, &ring)
+            until_drained(&mut producer, &ring)
         } else {
             Ok(())
         };
@@ -123,6 +123,8 @@ fn copy(
 /// Commits all of `bytes`, waiting for room.
 fn push(producer: &mut Producer<'_, u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Result<(), Failure> {
     let mut wait = Wait::new();
+    // In a ring that is never full nothing else would ask; after this the push says so.
+    producer.peer_closed()?;
     while !bytes.is_empty() {
         match producer.push_slice(bytes) {
             Ok(count) => {
@@ -134,6 +136,7 @@ fn push(producer: &mut Producer<'_, u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> R
                     check_for_receiver(producer, ring)?;
                 }
             }
+            Err(PushError::Stopped) => return Err(stopped(producer, ring)),
             Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
             Err(PushError::Closed) => {
                 return Err(Failure::Unexpected("the ring was closed".to_owned()));
@@ -144,7 +147,7 @@ fn push(producer: &mut Producer<'_, u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> R
 }
 
 /// Waits until `recv` has written everything.
-fn until_drained(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+fn until_drained(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
     let mut wait = Wait::new();
     while producer.occupancy()? > 0 {
         if wait.pause() {
@@ -155,7 +158,10 @@ fn until_drained(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Fai
 }
 
 /// An error if nobody can receive any more.
-fn check_for_receiver(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+fn check_for_receiver(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+    if producer.peer_closed()? && producer.occupancy()? > 0 {
+        return Err(stopped(producer, ring));
+    }
     let orphaned = stream::is_removed(ring)? && !producer.peer_present()?;
     // Looked at last: it may have drained the ring, removed it and left.
     if orphaned && producer.occupancy()? > 0 {
@@ -164,4 +170,15 @@ fn check_for_receiver(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Result<()
         });
     }
     Ok(())
+}
+
+/// The failure to report when the receiver has closed the ring.
+fn stopped(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Failure {
+    match producer.occupancy() {
+        Ok(left) => Failure::Stopped {
+            segment: ring.label().to_owned(),
+            left,
+        },
+        Err(corruption) => corruption.into(),
+    }
 }

@@ -130,7 +130,7 @@ fn help_has_the_rules_and_the_exit_codes() {
         let outcome = run(ringproof(args).stdout(Stdio::piped()));
         outcome.expect_silence();
         let text = String::from_utf8(outcome.stdout).unwrap();
-        for part in ["Examples:", "Restart rules", ">>", "Exit codes:", "  8  "] {
+        for part in ["Examples:", "Restart rules", ">>", "Exit codes:", "  9  "] {
             assert!(text.contains(part), "{args:?} lacks {part:?}");
         }
     }
@@ -507,6 +507,60 @@ fn a_segment_removed_in_use_is_3() {
 }
 
 #[test]
+fn a_stream_that_its_receiver_closed_is_9() {
+    let place = Place::new();
+    // A sender that waits for room,
+    let name = Name::new("stopped");
+    let ring = Ring::<u8>::create(&name, &RingOptions::new(1000)).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
+    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    consumer.close();
+    drop(consumer);
+    sender.finish().expect(9, "1000 bytes in it were not taken");
+    // and everybody who comes later, until somebody removes it.
+    send(&name, &place.input, &[]).expect(9, "rm /dev/shm/");
+    recv(&name, truncating(&place.output)).expect(9, "1000 bytes");
+    let shown = run(ringproof(["inspect", &name]).stdout(Stdio::piped()));
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(text.contains("stop       at 0, no more is read"), "{text}");
+    std::fs::remove_file(name.path()).unwrap();
+    send(&name, &place.input, &[]).expect_silence();
+    recv(&name, truncating(&place.output)).expect_silence();
+    assert_eq!(place.received(), content());
+
+    // A sender that never meets a full ring learns it when it has something more to send.
+    let name = Name::new("stopped-early");
+    let (sender, mut pipe) = half_piped(&name);
+    let ring = Ring::<u8>::attach(&name).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    consumer.pop_slice(&mut [0; 600]).unwrap();
+    consumer.close();
+    pipe.write_all(b"more").unwrap();
+    sender.finish().expect(9, "400 bytes in it were not taken");
+}
+
+#[test]
+fn send_with_wait_tells_whether_the_receiver_closed_before_the_end() {
+    let place = Place::new();
+    for (name, taken, left) in [("all", 100_000, 0), ("not-all", 99_000, 1000)] {
+        let name = Name::new(&format!("wait-stopped-{name}"));
+        let args = ["send", &name, "--wait"];
+        let sender = start(ringproof(args).stdin(reading(&place.input)));
+        until_seen(&name, "all in the ring", |seen| seen.end_index.is_some());
+        let ring = Ring::<u8>::attach(&name).unwrap();
+        let mut consumer = ring.consumer().unwrap();
+        assert_eq!(consumer.pop_slice(&mut vec![0; taken]), Ok(taken));
+        consumer.close();
+        let outcome = sender.finish();
+        match left {
+            0 => outcome.expect_silence(),
+            _ => outcome.expect(9, &format!("{left} bytes in it were not taken")),
+        }
+    }
+}
+
+#[test]
 fn the_mode_is_what_was_asked_for() {
     use std::os::unix::fs::PermissionsExt;
     let name = Name::new("mode");
@@ -589,6 +643,7 @@ fn inspect_shows_text_and_json() {
         "written    1000 items",
         "occupancy  1000 of 1000 items (100 %)",
         "end        open",
+        "stop       open",
     ] {
         assert!(text.contains(line), "{line:?} is not in:\n{text}");
     }
@@ -601,6 +656,7 @@ fn inspect_shows_text_and_json() {
     assert_eq!(json["read_index"], 0);
     assert_eq!(json["occupancy"], 1000);
     assert_eq!(json["end_index"], serde_json::Value::Null);
+    assert_eq!(json["stop_index"], serde_json::Value::Null);
     assert_eq!(json["roles"][0]["role"], "producer");
     assert_eq!(json["roles"][0]["held"], false);
     assert_eq!(json["roles"][0]["epoch"], 1);

@@ -2,30 +2,51 @@
 
 use std::sync::Arc;
 
-use super::{Scenario, Value, read_some};
-use crate::engine::{Engine, OwnedWords};
+use ringproof::ReadError;
+
+use super::{READS, Scenario, Value, read_some};
+use crate::engine::Engine;
+use crate::owned::OwnedWords;
 use crate::run::Run;
 
 pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
-    const READS: &[&str] = &[
-        "read the initial value",
-        "read a new value",
-        "reader was lapped",
+    const SUCCEEDED: &[&str] = &[
+        "read the last committed value",
+        "read the successor's value",
     ];
+    const NOT_REFUSED: &[&str] = &["read the initial value", "read a new value"];
     vec![
+        Scenario::new(
+            "latch/2 slots, 1 write",
+            one_reader::<E, 4, 1, 1>,
+            17,
+            READS,
+        ),
         Scenario::new(
             "latch/2 slots, 2 writes",
             one_reader::<E, 4, 2, 1>,
-            600,
+            660,
             READS,
         ),
         Scenario::new(
             "latch/2 slots, 3 writes",
+            one_reader::<E, 4, 3, 1>,
+            2_300,
+            READS,
+        ),
+        Scenario::new(
+            "latch/2 slots, 3 writes, 2 reads",
             one_reader::<E, 4, 3, 2>,
             1_200,
             READS,
         )
         .bounded(2),
+        Scenario::new(
+            "latch/4 slots, 2 writes",
+            one_reader::<E, 8, 2, 1>,
+            43,
+            NOT_REFUSED,
+        ),
         Scenario::new(
             "latch/4 slots, 5 writes",
             one_reader::<E, 8, 5, 1>,
@@ -33,15 +54,39 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             READS,
         )
         .bounded(2),
+        Scenario::new("latch/2 readers", two_readers::<E>, 2_300, READS).bounded(2),
+        Scenario::new("latch/writer succeeded", succeeded::<E>, 63, SUCCEEDED),
         Scenario::new(
-            "latch/writer succeeded",
-            succeeded::<E>,
-            60,
-            &[
-                "read the last committed value",
-                "read the successor's value",
-            ],
+            "latch/bounded read",
+            bounded_read::<E>,
+            830,
+            &["reader gave up", "read a new value"],
         ),
+    ]
+}
+
+pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
+    vec![
+        Scenario::new(
+            "latch/2 slots, 2 writes, 2 reads",
+            one_reader::<E, 4, 2, 2>,
+            1,
+            READS,
+        ),
+        Scenario::new(
+            "latch/4 slots, 4 writes",
+            one_reader::<E, 8, 4, 1>,
+            1,
+            READS,
+        ),
+        Scenario::new(
+            "latch/4 slots, 5 writes, bound 4",
+            one_reader::<E, 8, 5, 1>,
+            1,
+            READS,
+        )
+        .bounded(4),
+        Scenario::new("latch/2 readers, bound 3", two_readers::<E>, 1, READS).bounded(3),
     ]
 }
 
@@ -51,17 +96,39 @@ fn one_reader<E: Engine, const WORDS: usize, const WRITES: u64, const READS: usi
 ) {
     let words = OwnedWords::<E>::new(0, &[0; WORDS]);
     let writing = E::spawn({
-        let mut writer = words.latch_writer::<Value>(run);
+        let mut writer = words.latch_writer::<Value>(run.memory("writer"));
         move || {
             for version in 1..=WRITES {
                 writer.write(&[version; 2]);
             }
         }
     });
-    let reader = words.latch_reader::<Value>(run);
-    read_some(run, READS, "reader was lapped", || reader.try_read());
+    let reader = words.latch_reader::<Value>(run.memory("reader"));
+    read_some(run, READS, || reader.try_read());
     E::join(writing);
-    assert_eq!(reader.try_read(), Ok([WRITES; 2]));
+    assert_eq!(reader.try_read(), Ok([WRITES; 2]), "after the last write");
+}
+
+fn two_readers<E: Engine>(run: &Arc<Run>) {
+    let words = OwnedWords::<E>::new(0, &[0; 4]);
+    let reading = E::spawn({
+        let (reader, run) = (
+            words.latch_reader::<Value>(run.memory("reader")),
+            Arc::clone(run),
+        );
+        move || read_some(&run, 1, || reader.try_read())
+    });
+    let writing = E::spawn({
+        let mut writer = words.latch_writer::<Value>(run.memory("writer"));
+        move || {
+            writer.write(&[1; 2]);
+            writer.write(&[2; 2]);
+        }
+    });
+    let reader = words.latch_reader::<Value>(run.memory("reader"));
+    read_some(run, 1, || reader.try_read());
+    E::join(reading);
+    E::join(writing);
 }
 
 /// A writer died while it filled the next slot: the last committed value is read at the first
@@ -70,10 +137,10 @@ fn succeeded<E: Engine>(run: &Arc<Run>) {
     // Version 1 in slot 1; slot 2 half-filled with version 2.
     let words = OwnedWords::<E>::new(1, &[0, 0, 1, 1, 2, 0, 0, 0]);
     let writing = E::spawn({
-        let mut writer = words.latch_writer::<Value>(run);
+        let mut writer = words.latch_writer::<Value>(run.memory("successor"));
         move || writer.write(&[9; 2])
     });
-    let reader = words.latch_reader::<Value>(run);
+    let reader = words.latch_reader::<Value>(run.memory("reader"));
     for _ in 0..2 {
         match reader.try_read() {
             Ok([1, 1]) => run.saw("read the last committed value"),
@@ -83,4 +150,32 @@ fn succeeded<E: Engine>(run: &Arc<Run>) {
     }
     E::join(writing);
     assert_eq!(reader.try_read(), Ok([9; 2]));
+}
+
+/// A bounded read ends, with a value or an error, however fast the writer is.
+fn bounded_read<E: Engine>(run: &Arc<Run>) {
+    let words = OwnedWords::<E>::new(0, &[0; 4]);
+    let writing = E::spawn({
+        let mut writer = words.latch_writer::<Value>(run.memory("writer"));
+        move || {
+            writer.write(&[1; 2]);
+            writer.write(&[2; 2]);
+        }
+    });
+    match words.latch_reader::<Value>(run.memory("reader")).read(2) {
+        Ok([left, right]) => {
+            assert_eq!(left, right, "a torn value");
+            run.saw(if left > 0 {
+                "read a new value"
+            } else {
+                "read the initial value"
+            });
+        }
+        Err(ReadError::WriterStalled { attempts }) => {
+            assert_eq!(attempts, 2);
+            run.saw("reader gave up");
+        }
+        Err(ReadError::WriterDead { .. }) => panic!("nobody could tell that"),
+    }
+    E::join(writing);
 }

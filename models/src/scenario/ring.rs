@@ -1,4 +1,5 @@
-//! Scenarios of the ring. Items are numbered from 1, so a slot that nobody filled shows as 0.
+//! Scenarios of the ring. Items are numbered from 1, so a slot that nobody filled shows as 0, and
+//! the item at position `p` is `p + 1`: one lost, repeated or out of order shows, too.
 
 use std::sync::Arc;
 
@@ -8,18 +9,40 @@ use ringproof::site::{LoadSite, StoreSite};
 use ringproof::{PopError, PushError};
 
 use super::Scenario;
-use crate::engine::{Engine, OwnedRing, OwnedWords};
+use crate::engine::Engine;
+use crate::owned::{OwnedRing, OwnedWords};
 use crate::run::Run;
+use crate::watched::Watched;
 
 pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
     const BOTH_ENDS: &[&str] = &["producer saw full", "consumer saw empty", "all went over"];
+    const WRAPPED_TWICE: &[&str] = &[
+        "producer saw full",
+        "consumer saw empty",
+        "all went over",
+        "wrapped twice",
+    ];
+    // Two preemptions do not let all nine pass.
+    const WRAPPED: &[&str] = &["producer saw full", "consumer saw empty", "wrapped"];
+    const CLOSED: &[&str] = &["consumer saw empty", "consumer saw the end"];
     vec![
-        Scenario::new("ring/capacity 1", one_by_one::<E, 1, 1, 3>, 350, BOTH_ENDS),
+        Scenario::new(
+            "ring/capacity 1",
+            one_by_one::<E, 1, 1, 3>,
+            340,
+            WRAPPED_TWICE,
+        ),
         Scenario::new(
             "ring/capacity 2",
             one_by_one::<E, 2, 2, 4>,
-            15_000,
+            14_000,
             BOTH_ENDS,
+        ),
+        Scenario::new(
+            "ring/capacity 2, wraps twice",
+            one_by_one::<E, 2, 2, 5>,
+            290_000,
+            WRAPPED_TWICE,
         ),
         Scenario::new(
             "ring/capacity 1 in 2 slots",
@@ -28,78 +51,186 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             BOTH_ENDS,
         ),
         Scenario::new(
+            "ring/capacity 4",
+            one_by_one::<E, 4, 4, 9>,
+            260_000,
+            WRAPPED,
+        )
+        .bounded(2),
+        Scenario::new(
             "ring/chunks",
             chunks::<E>,
-            700,
+            290,
             &["chunk wrapped", "chunk was cut short", "consumer saw empty"],
         ),
         Scenario::new(
-            "ring/close",
-            close::<E>,
-            4_000,
-            &["consumer saw empty", "consumer saw the end"],
+            "ring/part of a chunk",
+            part_of_a_chunk::<E>,
+            10,
+            &["saw one", "saw both"],
+        ),
+        Scenario::new(
+            "ring/reservation dropped",
+            reservation_dropped::<E>,
+            6,
+            &["consumer saw empty", "the next item took the slot"],
+        ),
+        Scenario::new(
+            "ring/look again",
+            look_again::<E>,
+            11,
+            &["saw it twice", "producer saw full"],
+        ),
+        Scenario::new("ring/close", close::<E, 2>, 3_900, CLOSED),
+        Scenario::new("ring/close when empty", close::<E, 0>, 17, CLOSED),
+        Scenario::new(
+            "ring/stop",
+            stop::<E>,
+            330,
+            &[
+                "producer saw full",
+                "producer saw the stop",
+                "items were left",
+            ],
+        ),
+        Scenario::new(
+            "ring/stop asked for",
+            stop_asked_for::<E>,
+            61,
+            &["producer saw it open", "producer saw the stop"],
+        ),
+        Scenario::new(
+            "ring/both close",
+            both_close::<E>,
+            130,
+            &["producer saw the stop", "closed"],
+        ),
+        Scenario::new(
+            "ring/producer gone",
+            producer_gone::<E>,
+            43,
+            &["consumer saw empty", "items were left", "nothing was left"],
         ),
         Scenario::new(
             "ring/note before a commit",
             note_before_commit::<E>,
-            5,
+            6,
             &["consumer saw empty", "the note came with the item"],
         ),
         Scenario::new(
             "ring/producer succeeded",
             producer_succeeded::<E>,
-            650,
+            670,
             &["producer saw full", "all went over"],
         ),
         Scenario::new(
             "ring/consumer succeeded",
             consumer_succeeded::<E>,
-            650,
+            640,
             &["successor went on later", "all went over"],
+        ),
+        Scenario::new(
+            "ring/producer of a closed ring succeeded",
+            closed_ring_inherited::<E>,
+            150,
+            &["consumer saw the end"],
+        ),
+        Scenario::new(
+            "ring/consumer of a stopped ring succeeded",
+            stopped_ring_inherited::<E>,
+            15,
+            &["producer saw the stop"],
         ),
     ]
 }
 
-/// `TRIES` pushes against `TRIES` pops, at least as many as fill the ring and wrap it.
+pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
+    const BOTH_ENDS: &[&str] = &["producer saw full", "consumer saw empty", "all went over"];
+    vec![
+        Scenario::new(
+            "ring/capacity 2, 6 tries",
+            one_by_one::<E, 2, 2, 6>,
+            1,
+            BOTH_ENDS,
+        ),
+        Scenario::new(
+            "ring/capacity 2, 7 tries",
+            one_by_one::<E, 2, 2, 7>,
+            1,
+            BOTH_ENDS,
+        ),
+        Scenario::new(
+            "ring/capacity 1, 7 tries",
+            one_by_one::<E, 1, 1, 7>,
+            1,
+            BOTH_ENDS,
+        ),
+        Scenario::new(
+            "ring/capacity 3 in 4 slots",
+            one_by_one::<E, 4, 3, 6>,
+            1,
+            BOTH_ENDS,
+        ),
+        Scenario::new(
+            "ring/capacity 4, bound 3",
+            one_by_one::<E, 4, 4, 9>,
+            1,
+            BOTH_ENDS,
+        )
+        .bounded(3),
+        Scenario::new(
+            "ring/capacity 4, 6 tries",
+            one_by_one::<E, 4, 4, 6>,
+            1,
+            BOTH_ENDS,
+        ),
+    ]
+}
+
+/// `TRIES` pushes against `TRIES` pops.
 fn one_by_one<E: Engine, const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(
     run: &Arc<Run>,
 ) {
     let ring = OwnedRing::<E, u64>::new(SLOTS, CAPACITY);
     let producing = E::spawn({
-        let (mut producer, run) = (ring.producer(run), Arc::clone(run));
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..TRIES {
-                push_next::<E>(&mut producer, &run);
+                push_next(&mut producer, &run);
             }
             producer.position()
         }
     });
-    let mut consumer = ring.consumer(run);
+    let mut consumer = ring.consumer(run.memory("consumer"));
     for _ in 0..TRIES {
-        pop_next::<E>(&mut consumer, run);
+        pop_next(&mut consumer, run);
     }
     let early = consumer.position();
     let pushed = E::join(producing);
-    while consumer.position() < pushed {
-        assert_eq!(consumer.pop(), Ok(consumer.position()));
-    }
-    assert_eq!(consumer.pop(), Err(PopError::Empty));
+    drain(&mut consumer, pushed);
     if early == TRIES as u64 {
         run.saw("all went over");
     }
+    if pushed > SLOTS as u64 {
+        run.saw("wrapped");
+    }
+    if pushed > 2 * SLOTS as u64 {
+        run.saw("wrapped twice");
+    }
 }
 
-/// Pushes the item whose number is its position, from 1.
-fn push_next<E: Engine>(producer: &mut Producer<'_, u64, E::Memory>, run: &Run) {
-    match producer.push(producer.position() + 1) {
+/// Pushes the next item, if there is room.
+pub(super) fn push_next<E: Engine>(producer: &mut Producer<'_, u64, Watched<E>>, run: &Run) {
+    let next = producer.position() + 1;
+    match producer.push(next) {
         Ok(()) => {}
         Err(PushError::Full) => run.saw("producer saw full"),
         Err(error) => panic!("{error}"),
     }
 }
 
-/// Pops, and checks the item against its position.
-fn pop_next<E: Engine>(consumer: &mut Consumer<'_, u64, E::Memory>, run: &Run) {
+/// Pops the next item, if there is one.
+pub(super) fn pop_next<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, run: &Run) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -107,85 +238,175 @@ fn pop_next<E: Engine>(consumer: &mut Consumer<'_, u64, E::Memory>, run: &Run) {
     }
 }
 
+/// Pops what is left up to position `end`: the producer's last one, which was seen.
+pub(super) fn drain<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, end: u64) {
+    while consumer.position() < end {
+        let next = consumer.position() + 1;
+        assert_eq!(consumer.pop(), Ok(next), "a committed item");
+    }
+    assert_eq!(consumer.pop(), Err(PopError::Empty));
+}
+
+/// Reserves and commits up to `count` of the next items, if there is room for one.
+pub(super) fn push_chunk<E: Engine>(
+    producer: &mut Producer<'_, u64, Watched<E>>,
+    count: usize,
+    run: &Run,
+) {
+    let mut chunk = match producer.reserve(count) {
+        Ok(chunk) => chunk,
+        Err(PushError::Full) => return run.saw("producer saw full"),
+        Err(error) => panic!("{error}"),
+    };
+    match (chunk.len(), chunk.position() % 2) {
+        (1, _) => run.saw("chunk was cut short"),
+        (_, 1) => run.saw("chunk wrapped"),
+        _ => {}
+    }
+    let first = chunk.position() + 1;
+    let items: Vec<_> = (first..).take(chunk.len()).collect();
+    chunk.copy_from_slice(0, &items).expect("as many as it has");
+    chunk.commit_all();
+}
+
+/// Looks at up to `count` of the next items and releases them.
+pub(super) fn pop_chunk<E: Engine>(
+    consumer: &mut Consumer<'_, u64, Watched<E>>,
+    count: usize,
+    run: &Run,
+) {
+    let chunk = match consumer.peek(count) {
+        Ok(chunk) => chunk,
+        Err(PopError::Empty) => return run.saw("consumer saw empty"),
+        Err(error) => panic!("{error}"),
+    };
+    let mut items = vec![0; chunk.len()];
+    chunk
+        .copy_to_slice(0, &mut items)
+        .expect("as many as it has");
+    let expected: Vec<_> = (chunk.position() + 1..).take(items.len()).collect();
+    assert_eq!(items, expected, "not the next items");
+    chunk.release_all();
+}
+
 /// One item, then chunks of two against chunks of two in a ring of two: they wrap, and are cut
 /// short when less is free or there.
 fn chunks<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(2, 2);
     let producing = E::spawn({
-        let (mut producer, run) = (ring.producer(run), Arc::clone(run));
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
-            assert_eq!(producer.push(1), Ok(()));
-            for _ in 0..2 {
-                let mut chunk = match producer.reserve(2) {
-                    Ok(chunk) => chunk,
-                    Err(PushError::Full) => continue,
-                    Err(error) => panic!("{error}"),
-                };
-                match (chunk.len(), chunk.position() % 2) {
-                    (1, _) => run.saw("chunk was cut short"),
-                    (_, 1) => run.saw("chunk wrapped"),
-                    _ => {}
-                }
-                let first = chunk.position() + 1;
-                let items = [first, first + 1];
-                let count = chunk.len();
-                chunk
-                    .copy_from_slice(0, &items[..count])
-                    .expect("as many as the chunk has");
-                assert_eq!(chunk.get(count - 1), Some(items[count - 1]));
-                chunk.commit_all();
-            }
-            // Reserved and dropped: the ring stays as it was.
-            drop(producer.reserve(1));
+            push_chunk(&mut producer, 1, &run);
+            push_chunk(&mut producer, 2, &run);
+            push_chunk(&mut producer, 2, &run);
             producer.position()
         }
     });
-    let mut consumer = ring.consumer(run);
-    let take = |consumer: &mut Consumer<'_, u64, E::Memory>| {
-        let chunk = match consumer.peek(2) {
-            Ok(chunk) => chunk,
-            Err(PopError::Empty) => return run.saw("consumer saw empty"),
-            Err(error) => panic!("{error}"),
-        };
-        let mut items = [0; 2];
-        let count = chunk.len();
-        chunk
-            .copy_to_slice(0, &mut items[..count])
-            .expect("as many as the chunk has");
-        let first = chunk.position() + 1;
-        assert_eq!(
-            items[..count],
-            [first, first + 1][..count],
-            "not the next items"
-        );
-        chunk.release_all();
-    };
-    take(&mut consumer);
-    take(&mut consumer);
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    pop_chunk(&mut consumer, 2, run);
+    pop_chunk(&mut consumer, 2, run);
     let pushed = E::join(producing);
-    while consumer.position() < pushed {
-        take(&mut consumer);
-    }
-    assert_eq!(consumer.pop(), Err(PopError::Empty));
+    drain(&mut consumer, pushed);
 }
 
-/// Two items, then the end: whoever sees the end has seen both.
-fn close<E: Engine>(run: &Arc<Run>) {
+/// Two slots reserved and one committed, then the other: what is not committed is not seen. The
+/// producer reads back what it wrote.
+fn part_of_a_chunk<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(2, 2);
     let producing = E::spawn({
-        let mut producer = ring.producer(run);
+        let mut producer = ring.producer(run.memory("producer"));
         move || {
-            assert_eq!(producer.push(1), Ok(()));
+            let mut chunk = producer.reserve(2).expect("an empty ring has room");
+            chunk.copy_from_slice(0, &[1, 7]).expect("two");
+            assert_eq!((chunk.get(0), chunk.get(1)), (Some(1), Some(7)));
+            chunk.commit(1).expect("one of two");
             assert_eq!(producer.push(2), Ok(()));
-            producer.close();
-            assert_eq!(producer.push(3), Err(PushError::Closed));
         }
     });
-    let mut consumer = ring.consumer(run);
-    for _ in 0..4 {
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    match consumer.peek(2) {
+        Ok(chunk) => {
+            run.saw(if chunk.len() == 1 {
+                "saw one"
+            } else {
+                "saw both"
+            });
+            let items: Vec<_> = (0..chunk.len())
+                .filter_map(|index| chunk.get(index))
+                .collect();
+            assert!([&[1][..], &[1, 2]].contains(&&items[..]), "{items:?}");
+            chunk.release(1).expect("one of those");
+        }
+        Err(error) => assert_eq!(error, PopError::Empty),
+    }
+    E::join(producing);
+    drain(&mut consumer, 2);
+}
+
+/// A reservation is written to and dropped: nobody sees it, and the next item takes the slot.
+fn reservation_dropped<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let producing = E::spawn({
+        let mut producer = ring.producer(run.memory("producer"));
+        move || {
+            let mut chunk = producer.reserve(1).expect("an empty ring has room");
+            chunk.set(0, 7).expect("one");
+            drop(chunk);
+            assert_eq!(producer.push(1), Ok(()));
+        }
+    });
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    pop_next(&mut consumer, run);
+    if consumer.position() == 1 {
+        run.saw("the next item took the slot");
+    }
+    E::join(producing);
+    drain(&mut consumer, 1);
+}
+
+/// An item looked at and not released is still there, and its slot is not given to the producer.
+fn look_again<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let producing = E::spawn({
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
+        move || {
+            push_next(&mut producer, &run);
+            push_next(&mut producer, &run);
+            producer.position()
+        }
+    });
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    if let Ok(chunk) = consumer.peek(1) {
+        assert_eq!(chunk.get(0), Some(1));
+        drop(chunk);
+        let chunk = consumer.peek(1).expect("nobody took it");
+        assert_eq!(chunk.get(0), Some(1));
+        chunk.release_all();
+        run.saw("saw it twice");
+    }
+    let pushed = E::join(producing);
+    drain(&mut consumer, pushed);
+}
+
+/// Some items, then the end: whoever sees the end has seen them all. "Empty, then closed" has
+/// commits in between.
+fn close<E: Engine, const ITEMS: u64>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(2, 2);
+    let producing = E::spawn({
+        let mut producer = ring.producer(run.memory("producer"));
+        move || {
+            for item in 1..=ITEMS {
+                assert_eq!(producer.push(item), Ok(()));
+            }
+            producer.close();
+            assert_eq!(producer.push(7), Err(PushError::Closed));
+        }
+    });
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    for _ in 0..ITEMS + 2 {
         match consumer.pop() {
             Err(PopError::Ended) => {
-                assert_eq!(consumer.position(), 2, "the end was seen before every item");
+                assert_eq!(consumer.position(), ITEMS, "the end before the last item");
                 run.saw("consumer saw the end");
             }
             Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -194,10 +415,127 @@ fn close<E: Engine>(run: &Arc<Run>) {
         }
     }
     E::join(producing);
-    while consumer.position() < 2 {
-        assert_eq!(consumer.pop(), Ok(consumer.position()));
+    while consumer.position() < ITEMS {
+        let next = consumer.position() + 1;
+        assert_eq!(consumer.pop(), Ok(next));
     }
     assert_eq!(consumer.pop(), Err(PopError::Ended));
+}
+
+/// The consumer takes what it finds and closes its side: a producer that sees this knows how many
+/// items nobody took.
+fn stop<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let consuming = E::spawn({
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
+        move || {
+            pop_next(&mut consumer, &run);
+            consumer.close();
+            assert_eq!(consumer.pop(), Err(PopError::Closed));
+            consumer.position()
+        }
+    });
+    let mut producer = ring.producer(run.memory("producer"));
+    let mut left = None;
+    for _ in 0..3 {
+        let next = producer.position() + 1;
+        match producer.push(next) {
+            Ok(()) => assert_eq!(left, None, "an item after the stop"),
+            Err(PushError::Full) => run.saw("producer saw full"),
+            Err(PushError::Stopped) => {
+                run.saw("producer saw the stop");
+                left = Some(producer.occupancy().expect("a correct consumer"));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let popped = E::join(consuming);
+    if let Some(left) = left {
+        assert_eq!(left, producer.position() - popped, "items that nobody took");
+        run.saw(if left > 0 {
+            "items were left"
+        } else {
+            "nothing was left"
+        });
+    }
+}
+
+/// A producer with room to spare asks whether anybody still takes items.
+fn stop_asked_for<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(2, 2);
+    let consuming = E::spawn({
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
+        move || {
+            pop_next(&mut consumer, &run);
+            consumer.close();
+            consumer.position()
+        }
+    });
+    let mut producer = ring.producer(run.memory("producer"));
+    assert_eq!(producer.push(1), Ok(()));
+    let closed = producer.peer_closed().expect("a correct consumer");
+    let seen = producer.occupancy().expect("a correct consumer");
+    let popped = E::join(consuming);
+    if closed {
+        assert_eq!(seen, 1 - popped, "items that nobody took");
+        assert_eq!(producer.push(2), Err(PushError::Stopped));
+        run.saw("producer saw the stop");
+    } else {
+        run.saw("producer saw it open");
+    }
+    assert_eq!(
+        producer.peer_closed(),
+        Ok(true),
+        "after the consumer is gone"
+    );
+}
+
+/// Both close, each without knowing of the other: both stay closed, no item is counted twice.
+fn both_close<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let consuming = E::spawn({
+        let mut consumer = ring.consumer(run.memory("consumer"));
+        move || {
+            let popped = consumer.pop().is_ok();
+            consumer.close();
+            assert_eq!(consumer.pop(), Err(PopError::Closed));
+            u64::from(popped)
+        }
+    });
+    let mut producer = ring.producer(run.memory("producer"));
+    assert_eq!(producer.push(1), Ok(()));
+    match producer.push(2) {
+        Ok(()) => {}
+        Err(PushError::Stopped) => run.saw("producer saw the stop"),
+        Err(error) => assert_eq!(error, PushError::Full),
+    }
+    producer.close();
+    assert_eq!(producer.push(3), Err(PushError::Closed));
+    run.saw("closed");
+    let popped = E::join(consuming);
+    assert_eq!(producer.occupancy(), Ok(producer.position() - popped));
+}
+
+/// A producer that is gone, as the kernel says, has committed what it ever will: a consumer that
+/// saw empty before must look again after.
+fn producer_gone<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(2, 2);
+    let producing = E::spawn({
+        let mut producer = ring.producer(run.memory("producer"));
+        move || {
+            assert_eq!(producer.push(1), Ok(()));
+            assert_eq!(producer.push(2), Ok(()));
+        }
+    });
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    pop_next(&mut consumer, run);
+    pop_next(&mut consumer, run);
+    E::join(producing);
+    run.saw(match consumer.position() {
+        2 => "nothing was left",
+        _ => "items were left",
+    });
+    drain(&mut consumer, 2);
 }
 
 /// A note written before a commit is seen by whoever has seen the commit, though both of the
@@ -206,23 +544,21 @@ fn note_before_commit<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(1, 1);
     let note = OwnedWords::<E>::new(0, &[]);
     let producing = E::spawn({
-        let (note, memory) = (Arc::clone(&note), E::memory(run));
-        let mut producer = ring.producer(run);
+        let (note, memory) = (Arc::clone(&note), run.memory::<E>("annotator"));
+        let mut producer = ring.producer(run.memory("producer"));
         move || {
             memory.store(note.word(), 7, StoreSite::NoteWrite);
             assert_eq!(producer.push(1), Ok(()));
         }
     });
-    let mut consumer = ring.consumer(run);
-    match consumer.pop() {
-        Ok(item) => {
-            assert_eq!(item, 1, "not the next item");
-            let seen = E::memory(run).load(note.word(), LoadSite::NoteRead);
-            assert_eq!(seen, 7, "the item came without its note");
-            run.saw("the note came with the item");
-        }
-        Err(PopError::Empty) => run.saw("consumer saw empty"),
-        Err(error) => panic!("{error}"),
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    pop_next(&mut consumer, run);
+    if consumer.position() == 1 {
+        let seen = run
+            .memory::<E>("reader")
+            .load(note.word(), LoadSite::NoteRead);
+        assert_eq!(seen, 7, "the item came without its note");
+        run.saw("the note came with the item");
     }
     E::join(producing);
 }
@@ -231,23 +567,23 @@ fn note_before_commit<E: Engine>(run: &Arc<Run>) {
 fn producer_succeeded<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(1, 1);
     let consuming = E::spawn({
-        let (mut consumer, run) = (ring.consumer(run), Arc::clone(run));
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             for _ in 0..3 {
-                pop_next::<E>(&mut consumer, &run);
+                pop_next(&mut consumer, &run);
             }
             consumer.position()
         }
     });
     let first = E::spawn({
-        let (mut producer, run) = (ring.producer(run), Arc::clone(run));
-        move || push_next::<E>(&mut producer, &run)
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
+        move || push_next(&mut producer, &run)
     });
     E::join(first);
-    let mut producer = ring.producer(run);
+    let mut producer = ring.producer(run.memory("successor"));
     assert_eq!(producer.position(), 1, "the first push met an empty ring");
     for _ in 0..2 {
-        push_next::<E>(&mut producer, run);
+        push_next(&mut producer, run);
     }
     let popped = E::join(consuming);
     assert!(popped <= producer.position() && producer.position() - popped <= 1);
@@ -260,31 +596,85 @@ fn producer_succeeded<E: Engine>(run: &Arc<Run>) {
 fn consumer_succeeded<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(1, 1);
     let producing = E::spawn({
-        let (mut producer, run) = (ring.producer(run), Arc::clone(run));
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..3 {
-                push_next::<E>(&mut producer, &run);
+                push_next(&mut producer, &run);
             }
             producer.position()
         }
     });
     let first = E::spawn({
-        let (mut consumer, run) = (ring.consumer(run), Arc::clone(run));
-        move || pop_next::<E>(&mut consumer, &run)
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
+        move || pop_next(&mut consumer, &run)
     });
     E::join(first);
-    let mut consumer = ring.consumer(run);
+    let mut consumer = ring.consumer(run.memory("successor"));
     if consumer.position() == 1 {
         run.saw("successor went on later");
     }
     for _ in 0..2 {
-        pop_next::<E>(&mut consumer, run);
+        pop_next(&mut consumer, run);
     }
     if consumer.position() == 3 {
         run.saw("all went over");
     }
     let pushed = E::join(producing);
-    while consumer.position() < pushed {
-        assert_eq!(consumer.pop(), Ok(consumer.position()));
-    }
+    drain(&mut consumer, pushed);
+}
+
+/// Who succeeds the producer of a closed ring finds it closed.
+fn closed_ring_inherited<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let closing = E::spawn({
+        let mut producer = ring.producer(run.memory("producer"));
+        move || {
+            assert_eq!(producer.push(1), Ok(()));
+            producer.close();
+        }
+    });
+    let consuming = E::spawn({
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
+        move || {
+            for _ in 0..2 {
+                match consumer.pop() {
+                    Ok(item) => assert_eq!(item, 1),
+                    Err(PopError::Empty) => run.saw("consumer saw empty"),
+                    Err(PopError::Ended) => run.saw("consumer saw the end"),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    });
+    E::join(closing);
+    let mut successor = ring.producer(run.memory("successor"));
+    assert!(successor.is_closed());
+    assert_eq!(successor.push(2), Err(PushError::Closed));
+    E::join(consuming);
+}
+
+/// Who succeeds the consumer of a ring that was closed from that side finds it closed.
+fn stopped_ring_inherited<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let stopping = E::spawn({
+        let mut consumer = ring.consumer(run.memory("consumer"));
+        move || consumer.close()
+    });
+    let producing = E::spawn({
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
+        move || {
+            for _ in 0..2 {
+                match producer.push(1) {
+                    Err(PushError::Stopped) => run.saw("producer saw the stop"),
+                    Ok(()) | Err(PushError::Full) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+    });
+    E::join(stopping);
+    let mut successor = ring.consumer(run.memory("successor"));
+    assert!(successor.is_closed());
+    assert_eq!(successor.pop(), Err(PopError::Closed));
+    E::join(producing);
 }

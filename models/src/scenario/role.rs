@@ -5,10 +5,11 @@ use std::sync::Arc;
 use ringproof::role;
 
 use super::Scenario;
-use crate::engine::{Engine, OwnedWords};
+use crate::engine::Locks;
+use crate::owned::OwnedWords;
 use crate::run::Run;
 
-pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
+pub(super) fn inventory<E: Locks>() -> Vec<Scenario<E>> {
     vec![
         Scenario::new(
             "role/two takers",
@@ -26,15 +27,16 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
 }
 
 /// Two processes take the same role, one after the other: the epoch counts both.
-fn two_takers<E: Engine>(run: &Arc<Run>) {
+fn two_takers<E: Locks>(run: &Arc<Run>) {
     let epoch = OwnedWords::<E>::new(0, &[]);
     let lock = Arc::new(E::lock());
-    let take = |run: &Arc<Run>| {
-        let (epoch, lock, run) = (Arc::clone(&epoch), Arc::clone(&lock), Arc::clone(run));
-        move || E::locked(&lock, || role::enter(&E::memory(&run), epoch.word()))
+    let take = |name| {
+        let (epoch, lock) = (Arc::clone(&epoch), Arc::clone(&lock));
+        let memory = run.memory::<E>(name);
+        move || E::locked(&lock, || role::enter(&memory, epoch.word()))
     };
-    let other = E::spawn(take(run));
-    let here = take(run)();
+    let other = E::spawn(take("there"));
+    let here = take("here")();
     let there = E::join(other);
     assert_eq!(here + there, 1 + 2, "the epoch did not count both");
     run.saw(match here {
@@ -45,23 +47,23 @@ fn two_takers<E: Engine>(run: &Arc<Run>) {
 
 /// One process retires a segment under the role lock, another takes the role: it comes first,
 /// or sees the retirement.
-fn taken_or_retired<E: Engine>(run: &Arc<Run>) {
+fn taken_or_retired<E: Locks>(run: &Arc<Run>) {
     let retired = OwnedWords::<E>::new(0, &[]);
     let lock = Arc::new(E::lock());
     let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let retiring = E::spawn({
-        let (retired, lock, run) = (Arc::clone(&retired), Arc::clone(&lock), Arc::clone(run));
-        let order = Arc::clone(&order);
+        let (retired, lock) = (Arc::clone(&retired), Arc::clone(&lock));
+        let (order, memory) = (Arc::clone(&order), run.memory::<E>("retirer"));
         move || {
             E::locked(&lock, || {
-                role::retire(&E::memory(&run), retired.word());
+                role::retire(&memory, retired.word());
                 order.lock().expect("never poisoned").push("retired");
             });
         }
     });
     let refused = E::locked(&lock, || {
         order.lock().expect("never poisoned").push("taken");
-        role::is_retired(&E::memory(run), retired.word())
+        role::is_retired(&run.memory::<E>("taker"), retired.word())
     });
     E::join(retiring);
     let first = order.lock().expect("never poisoned")[0];

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use ringproof::ReadError;
 
-use super::{Scenario, Value, read_some};
-use crate::engine::{Engine, OwnedWords};
+use super::{READS, REFUSED, Scenario, Value, read_some};
+use crate::engine::Engine;
+use crate::owned::OwnedWords;
 use crate::run::Run;
 
-const REFUSED: &str = "reader was refused";
-
 pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
-    const READS: &[&str] = &["read the initial value", "read a new value", REFUSED];
     vec![
+        Scenario::new("seqlock/1 write, 1 read", one_reader::<E, 1, 1>, 650, READS),
         Scenario::new(
             "seqlock/1 write, 2 reads",
             one_reader::<E, 1, 2>,
@@ -22,60 +21,113 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         Scenario::new(
             "seqlock/2 writes, 1 read",
             one_reader::<E, 2, 1>,
-            9_000,
+            9_400,
+            READS,
+        ),
+        Scenario::new(
+            "seqlock/3 writes, 1 read",
+            one_reader::<E, 3, 1>,
+            62_000,
             READS,
         ),
         Scenario::new(
             "seqlock/3 writes, 2 reads",
             one_reader::<E, 3, 2>,
-            9_000,
+            9_500,
             READS,
         )
         .bounded(2),
-        Scenario::new("seqlock/1 write, 2 readers", two_readers::<E>, 2_000, READS).bounded(2),
+        Scenario::new(
+            "seqlock/1 write, 2 readers",
+            two_readers::<E, 1>,
+            2_100,
+            READS,
+        )
+        .bounded(2),
+        Scenario::new(
+            "seqlock/2 writes, 2 readers",
+            two_readers::<E, 2>,
+            21_000,
+            READS,
+        )
+        .bounded(2),
         Scenario::new(
             "seqlock/writer succeeded",
             repaired::<E>,
-            40,
+            43,
             &[REFUSED, "read the successor's value"],
         ),
         Scenario::new(
             "seqlock/bounded read",
             bounded_read::<E>,
-            30,
+            38,
             &["reader gave up", "read the successor's value"],
         ),
+    ]
+}
+
+pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
+    vec![
+        Scenario::new("seqlock/2 writes, 2 reads", one_reader::<E, 2, 2>, 1, READS),
+        Scenario::new("seqlock/4 writes, 1 read", one_reader::<E, 4, 1>, 1, READS),
+        Scenario::new(
+            "seqlock/3 writes, 2 reads, bound 4",
+            one_reader::<E, 3, 2>,
+            1,
+            READS,
+        )
+        .bounded(4),
+        Scenario::new(
+            "seqlock/1 write, 2 readers, all",
+            two_readers::<E, 1>,
+            1,
+            READS,
+        ),
+        Scenario::new(
+            "seqlock/2 writes, 2 readers, bound 3",
+            two_readers::<E, 2>,
+            1,
+            READS,
+        )
+        .bounded(3),
     ]
 }
 
 fn one_reader<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
     let words = OwnedWords::<E>::new(0, &[0, 0]);
     let writing = E::spawn({
-        let mut writer = words.seq_writer::<Value>(run);
+        let mut writer = words.seq_writer::<Value>(run.memory("writer"));
         move || {
             for number in 1..=WRITES {
                 writer.write(&[number; 2]);
             }
         }
     });
-    let reader = words.seq_reader::<Value>(run);
-    read_some(run, READS, REFUSED, || reader.try_read());
+    let reader = words.seq_reader::<Value>(run.memory("reader"));
+    read_some(run, READS, || reader.try_read());
     E::join(writing);
-    assert_eq!(words.seq_reader::<Value>(run).try_read(), Ok([WRITES; 2]));
+    assert_eq!(reader.try_read(), Ok([WRITES; 2]), "after the last write");
 }
 
-fn two_readers<E: Engine>(run: &Arc<Run>) {
+fn two_readers<E: Engine, const WRITES: u64>(run: &Arc<Run>) {
     let words = OwnedWords::<E>::new(0, &[0, 0]);
     let reading = E::spawn({
-        let (reader, run) = (words.seq_reader::<Value>(run), Arc::clone(run));
-        move || read_some(&run, 1, REFUSED, || reader.try_read())
+        let (reader, run) = (
+            words.seq_reader::<Value>(run.memory("reader")),
+            Arc::clone(run),
+        );
+        move || read_some(&run, 1, || reader.try_read())
     });
     let writing = E::spawn({
-        let mut writer = words.seq_writer::<Value>(run);
-        move || writer.write(&[1; 2])
+        let mut writer = words.seq_writer::<Value>(run.memory("writer"));
+        move || {
+            for number in 1..=WRITES {
+                writer.write(&[number; 2]);
+            }
+        }
     });
-    let reader = words.seq_reader::<Value>(run);
-    read_some(run, 1, REFUSED, || reader.try_read());
+    let reader = words.seq_reader::<Value>(run.memory("reader"));
+    read_some(run, 1, || reader.try_read());
     E::join(reading);
     E::join(writing);
 }
@@ -85,13 +137,13 @@ fn two_readers<E: Engine>(run: &Arc<Run>) {
 fn repaired<E: Engine>(run: &Arc<Run>) {
     let words = OwnedWords::<E>::new(1, &[1, 0]);
     let writing = E::spawn({
-        let mut writer = words.seq_writer::<Value>(run);
+        let mut writer = words.seq_writer::<Value>(run.memory("successor"));
         move || {
             assert!(writer.needs_repair());
             writer.write(&[2; 2]);
         }
     });
-    let reader = words.seq_reader::<Value>(run);
+    let reader = words.seq_reader::<Value>(run.memory("reader"));
     for _ in 0..2 {
         match reader.try_read() {
             Ok(value) => {
@@ -109,10 +161,10 @@ fn repaired<E: Engine>(run: &Arc<Run>) {
 fn bounded_read<E: Engine>(run: &Arc<Run>) {
     let words = OwnedWords::<E>::new(1, &[1, 0]);
     let writing = E::spawn({
-        let mut writer = words.seq_writer::<Value>(run);
+        let mut writer = words.seq_writer::<Value>(run.memory("successor"));
         move || writer.write(&[2; 2])
     });
-    match words.seq_reader::<Value>(run).read(2) {
+    match words.seq_reader::<Value>(run.memory("reader")).read(2) {
         Ok(value) => {
             assert_eq!(value, [2; 2], "a value that nobody wrote");
             run.saw("read the successor's value");

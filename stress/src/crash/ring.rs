@@ -21,7 +21,10 @@ struct State {
     passed: u64,
     /// Items that are in it.
     live: u64,
+    /// Whether the producer closed it.
     closed: bool,
+    /// Whether the consumer closed it.
+    stopped: bool,
 }
 
 /// A ring whose capacity is not its number of slots, so that the two cannot be mixed up.
@@ -33,6 +36,7 @@ const fn state(name: &'static str, passed: u64, live: u64) -> State {
         passed,
         live,
         closed: false,
+        stopped: false,
     }
 }
 
@@ -51,25 +55,42 @@ const fn closed(name: &'static str, live: u64) -> State {
     }
 }
 
+const fn stopped(name: &'static str, live: u64) -> State {
+    State {
+        stopped: true,
+        ..state(name, 0, live)
+    }
+}
+
+const BOTH_CLOSED: State = State {
+    closed: true,
+    ..stopped("both-closed", 2)
+};
+
 /// For the producer: `wrap` writes the last slot and then the first.
-const PRODUCER_STATES: [State; 7] = [
+const PRODUCER_STATES: [State; 10] = [
     state("empty", 0, 0),
     state("one", 2, 1),
     state("full", 1, 6),
     state("wrap", 6, 1),
     closed("closed", 2),
+    stopped("stopped", 2),
+    stopped("stopped-full", 6),
+    BOTH_CLOSED,
     tiny("tiny-empty", 0),
     tiny("tiny-full", 1),
 ];
 
 /// For the consumer: `wrap` reads the last slot and then the first.
-const CONSUMER_STATES: [State; 8] = [
+const CONSUMER_STATES: [State; 10] = [
     state("empty", 0, 0),
     state("one", 2, 1),
     state("full", 1, 6),
     state("wrap", 6, 4),
     closed("closed", 2),
     closed("ended", 0),
+    stopped("stopped", 2),
+    BOTH_CLOSED,
     tiny("tiny-empty", 0),
     tiny("tiny-full", 1),
 ];
@@ -84,9 +105,11 @@ enum Operation {
     Pop,
     PopSlice,
     Peek,
+    /// The consumer's close.
+    Stop,
 }
 
-const OPERATIONS: [(&str, Operation); 7] = [
+const OPERATIONS: [(&str, Operation); 8] = [
     ("ring/push", Operation::Push),
     ("ring/push_slice", Operation::PushSlice),
     ("ring/chunk", Operation::Chunk),
@@ -94,6 +117,7 @@ const OPERATIONS: [(&str, Operation); 7] = [
     ("ring/pop", Operation::Pop),
     ("ring/pop_slice", Operation::PopSlice),
     ("ring/peek", Operation::Peek),
+    ("ring/stop", Operation::Stop),
 ];
 
 /// How many single pushes or pops a victim tries.
@@ -128,7 +152,9 @@ impl Operation {
             Operation::Push | Operation::PushSlice | Operation::Chunk | Operation::Close => {
                 Role::Producer
             }
-            Operation::Pop | Operation::PopSlice | Operation::Peek => Role::Consumer,
+            Operation::Pop | Operation::PopSlice | Operation::Peek | Operation::Stop => {
+                Role::Consumer
+            }
         }
     }
 
@@ -136,7 +162,9 @@ impl Operation {
     /// victim lives: said from the specification, not observed.
     fn steps(self, state: State) -> Vec<u64> {
         let room = match self.role() {
+            Role::Consumer if state.stopped => 0,
             Role::Consumer => state.live,
+            // (That the consumer closed it a producer sees when there is no room.)
             _ if state.closed => 0,
             _ => state.capacity - state.live,
         };
@@ -145,7 +173,7 @@ impl Operation {
             Operation::PushSlice | Operation::PopSlice => vec![room.min(BATCH)],
             // Half a chunk, rounded up.
             Operation::Chunk => vec![room.min(BATCH).div_ceil(2)],
-            Operation::Close => vec![room.min(1)],
+            Operation::Close | Operation::Stop => vec![room.min(1)],
             // Half of what was peeked at, then the rest.
             Operation::Peek => {
                 let half = room.min(BATCH).div_ceil(2);
@@ -181,6 +209,9 @@ fn furnish<'r>(
     }
     if state.closed {
         producer.close();
+    }
+    if state.stopped {
+        consumer.close();
     }
     Ok((producer, consumer))
 }
@@ -238,7 +269,7 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     let expected = |position| trial.item(author(position), position);
 
     // The survivor goes on while there is no producer,
-    if survivor.position() < committed {
+    if survivor.position() < committed && !state.stopped {
         take(&mut survivor, &expected)?;
     }
     // and then there is a successor, who finds exactly that.
@@ -258,15 +289,23 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
         "the ring is closed for the successor: {}, it was closed: {ends}",
         successor.is_closed()
     );
-    if ends {
-        let refused = successor.push(expected(committed));
-        ensure!(
-            refused == Err(PushError::Closed),
-            "a push to a closed ring: {refused:?}"
-        );
+    if ends || state.stopped {
+        let wanted = match ends {
+            true => (0, PushError::Closed),
+            // As many as there is room for, although nobody will take them.
+            false => (
+                survivor.position() + state.capacity - committed,
+                PushError::Stopped,
+            ),
+        };
+        ensure_pushed(&mut successor, wanted, &expected)?;
+        ensure_stopped(&mut successor, state.stopped)?;
     } else {
         go_on(&mut successor, &mut survivor, &expected)?;
         successor.close();
+    }
+    if state.stopped {
+        return ensure_takes_no_more(&mut survivor, successor.position());
     }
     finish(&mut survivor, successor.position(), &expected)
 }
@@ -295,8 +334,11 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     let steps = operation.steps(state);
     let freed = death.count(StoreSite::RingFree);
     let released = read + reach(&steps, freed)?;
+    let stops = state.stopped || death.count(StoreSite::RingStop) > 0;
     if !death.killed {
         ensure!(freed == steps.len(), "{freed} releases of {steps:?}");
+        let closes = matches!(operation, Operation::Stop);
+        ensure!(stops == (state.stopped || closes), "stopped: {stops}");
     }
     let expected = |position| {
         let author = if position < written {
@@ -337,22 +379,13 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
 
     // The survivor goes on while there is no consumer: it has exactly the room that was freed.
     let room = state.capacity - (written - released);
-    let mut pushed = 0;
-    let refused = loop {
-        match survivor.push(expected(written + pushed)) {
-            Ok(()) => pushed += 1,
-            Err(refused) => break refused,
-        }
-        ensure!(pushed <= room, "room for more than {room} items");
+    let wanted = match (state.closed, stops) {
+        (true, _) => (0, PushError::Closed),
+        (false, true) => (room, PushError::Stopped),
+        (false, false) => (room, PushError::Full),
     };
-    let (wanted, why) = match state.closed {
-        true => (0, PushError::Closed),
-        false => (room, PushError::Full),
-    };
-    ensure!(
-        pushed == wanted && refused == why,
-        "the survivor pushed {pushed} items, then {refused:?}; expected {wanted}, then {why:?}"
-    );
+    ensure_pushed(&mut survivor, wanted, &expected)?;
+    ensure_stopped(&mut survivor, stops)?;
 
     // Then there is a successor, who finds exactly what was not released.
     let claim = trial.succeed(&death, &ring, Role::Consumer, 1)?;
@@ -366,6 +399,14 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
         "the successor starts at position {}, the victim released up to {released}",
         successor.position()
     );
+    ensure!(
+        successor.is_closed() == stops,
+        "the consumer's side is closed for the successor: {}, it was closed: {stops}",
+        successor.is_closed()
+    );
+    if stops {
+        return ensure_takes_no_more(&mut successor, survivor.position());
+    }
     if !state.closed {
         go_on(&mut survivor, &mut successor, &expected)?;
         survivor.close();
@@ -422,7 +463,7 @@ fn produce(
             }
             producer.close();
         }
-        Operation::Pop | Operation::PopSlice | Operation::Peek => {
+        Operation::Pop | Operation::PopSlice | Operation::Peek | Operation::Stop => {
             bail!("a producer cannot consume")
         }
     }
@@ -433,7 +474,7 @@ fn produce(
 fn refusal<R>(outcome: Result<R, PushError>) -> Result<Option<R>> {
     match outcome {
         Ok(done) => Ok(Some(done)),
-        Err(PushError::Full | PushError::Closed) => Ok(None),
+        Err(PushError::Full | PushError::Closed | PushError::Stopped) => Ok(None),
         Err(corrupt) => Err(corrupt).context("the victim's push"),
     }
 }
@@ -485,6 +526,12 @@ fn consume(
                 }
             }
         }
+        Operation::Stop => {
+            if let Some(item) = lack(consumer.pop())? {
+                victim.took(start, item);
+            }
+            consumer.close();
+        }
         Operation::Push | Operation::PushSlice | Operation::Chunk | Operation::Close => {
             bail!("a consumer cannot produce")
         }
@@ -496,9 +543,60 @@ fn consume(
 fn lack<R>(outcome: Result<R, PopError>) -> Result<Option<R>> {
     match outcome {
         Ok(done) => Ok(Some(done)),
-        Err(PopError::Empty | PopError::Ended) => Ok(None),
+        Err(PopError::Empty | PopError::Ended | PopError::Closed) => Ok(None),
         Err(corrupt) => Err(corrupt).context("the victim's pop"),
     }
+}
+
+/// Pushes until that is refused: after as many items, and for the reason, that are `wanted`.
+fn ensure_pushed<M: Memory>(
+    producer: &mut Producer<'_, Item, M>,
+    wanted: (u64, PushError),
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let mut pushed = 0;
+    let refused = loop {
+        match producer.push(expected(producer.position())) {
+            Ok(()) => pushed += 1,
+            Err(refused) => break refused,
+        }
+        ensure!(pushed <= wanted.0, "it takes more than {} items", wanted.0);
+    };
+    ensure!(
+        (pushed, refused) == wanted,
+        "the producer pushed {pushed} items, then {refused:?}; expected {}, then {:?}",
+        wanted.0,
+        wanted.1
+    );
+    Ok(())
+}
+
+/// The producer knows whether the consumer closed the ring.
+fn ensure_stopped<M: Memory>(producer: &mut Producer<'_, Item, M>, expected: bool) -> Result<()> {
+    let found = producer.peer_closed();
+    ensure!(
+        found == Ok(expected),
+        "whether the consumer closed the ring: {found:?}, expected {expected}"
+    );
+    Ok(())
+}
+
+/// A consumer that closed the ring takes no more of what was committed up to `written`.
+fn ensure_takes_no_more<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    written: u64,
+) -> Result<()> {
+    let refused = consumer.pop();
+    ensure!(
+        refused == Err(PopError::Closed),
+        "a pop from a ring closed from this side: {refused:?}"
+    );
+    let (left, expected) = (consumer.occupancy()?, written - consumer.position());
+    ensure!(
+        left == expected,
+        "{left} items were not taken, expected {expected}"
+    );
+    Ok(())
 }
 
 /// Takes the next item, which must be there and the right one.

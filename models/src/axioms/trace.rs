@@ -1,0 +1,220 @@
+//! What the threads of one run did: events in program order, not yet what came before what.
+
+use std::fmt;
+
+use super::relation::{EVENTS, Relation};
+use crate::order::Order;
+
+/// What an event does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The value that a location has from the start.
+    Initial(u64),
+    /// An atomic load of this value.
+    Load(u64),
+    /// An atomic store of this value.
+    Store(u64),
+    /// An atomic read-modify-write.
+    Rmw {
+        /// The value before.
+        read: u64,
+        /// The value after.
+        written: u64,
+    },
+    /// A fence.
+    Fence,
+    /// A read of plain memory.
+    PlainRead(u64),
+    /// A write of plain memory.
+    PlainWrite(u64),
+}
+
+impl Kind {
+    /// The value that it reads.
+    pub fn read(self) -> Option<u64> {
+        match self {
+            Kind::Load(value) | Kind::PlainRead(value) | Kind::Rmw { read: value, .. } => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// The value that it writes.
+    pub fn written(self) -> Option<u64> {
+        match self {
+            Kind::Initial(value)
+            | Kind::Store(value)
+            | Kind::PlainWrite(value)
+            | Kind::Rmw { written: value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    fn is_plain(self) -> bool {
+        matches!(self, Kind::PlainRead(_) | Kind::PlainWrite(_))
+    }
+}
+
+/// One event of a trace.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// The thread that made it. An initial value has the one that made the location.
+    pub thread: usize,
+    /// The location that it accesses. A fence has none; the number means nothing then.
+    pub location: usize,
+    /// What it does.
+    pub kind: Kind,
+    /// Its ordering; that of a plain access or an initial value means nothing.
+    pub order: Order,
+    /// The events right before it in its thread, and at the ends of those that it joined.
+    after: u64,
+}
+
+impl Event {
+    pub(super) fn is_plain(&self) -> bool {
+        self.kind.is_plain()
+    }
+
+    pub(super) fn is_initial(&self) -> bool {
+        matches!(self.kind, Kind::Initial(_))
+    }
+
+    pub(super) fn is_fence(&self) -> bool {
+        self.kind == Kind::Fence
+    }
+
+    /// Whether it may begin a synchronisation.
+    pub(super) fn releases(&self) -> bool {
+        self.order.releases() && !self.is_plain() && !self.is_initial()
+    }
+
+    /// Whether it may end a synchronisation.
+    pub(super) fn acquires(&self) -> bool {
+        self.order.acquires() && !self.is_plain() && !self.is_initial()
+    }
+
+    pub(super) fn is_seq_cst(&self) -> bool {
+        self.order == Order::SeqCst && !self.is_plain() && !self.is_initial()
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Event {
+            thread, location, ..
+        } = self;
+        match self.kind {
+            Kind::Initial(value) => write!(f, "initially [{location}] = {value}"),
+            Kind::Load(value) => {
+                write!(f, "{thread}: load [{location}] {} = {value}", self.order)
+            }
+            Kind::Store(value) => {
+                write!(f, "{thread}: store [{location}] {} := {value}", self.order)
+            }
+            Kind::Rmw { read, written } => {
+                let order = self.order;
+                write!(f, "{thread}: rmw [{location}] {order} {read} := {written}")
+            }
+            Kind::Fence => write!(f, "{thread}: fence {}", self.order),
+            Kind::PlainRead(value) => write!(f, "{thread}: read [{location}] = {value}"),
+            Kind::PlainWrite(value) => write!(f, "{thread}: write [{location}] := {value}"),
+        }
+    }
+}
+
+/// A candidate: what each thread did, with the values that its reads are said to have returned.
+/// Which store each of them read from, and in which order the stores came, is for
+/// [`Trace::search`] to find.
+///
+/// Threads and locations are numbers of the caller's choice. At most [`EVENTS`] events.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    events: Vec<Event>,
+    /// Per thread, the events that its next one comes right after.
+    frontiers: Vec<u64>,
+}
+
+impl Trace {
+    /// A trace without events.
+    pub fn new() -> Trace {
+        Trace::default()
+    }
+
+    /// Whether no further event fits.
+    pub fn is_full(&self) -> bool {
+        self.events.len() == EVENTS
+    }
+
+    /// The events.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Adds the next event of a thread.
+    ///
+    /// # Panics
+    /// If the trace [is full](Self::is_full).
+    pub fn push(&mut self, thread: usize, location: usize, kind: Kind, order: Order) {
+        assert!(!self.is_full(), "a trace has at most {EVENTS} events");
+        let number = self.events.len();
+        let frontier = self.frontier(thread);
+        let after = *frontier;
+        // An initial value comes before everything, and after nothing.
+        if !matches!(kind, Kind::Initial(_)) {
+            *frontier = 1 << number;
+        }
+        self.events.push(Event {
+            thread,
+            location,
+            kind,
+            order,
+            after,
+        });
+    }
+
+    /// Takes the last event back.
+    pub(super) fn pop(&mut self) {
+        if let Some(event) = self.events.pop() {
+            *self.frontier(event.thread) = event.after;
+        }
+    }
+
+    /// `child` starts here in `parent`.
+    pub fn start(&mut self, parent: usize, child: usize) {
+        *self.frontier(child) |= *self.frontier(parent);
+    }
+
+    /// `child` has ended, and `parent` joins it here.
+    pub fn join(&mut self, parent: usize, child: usize) {
+        *self.frontier(parent) |= *self.frontier(child);
+    }
+
+    fn frontier(&mut self, thread: usize) -> &mut u64 {
+        if self.frontiers.len() <= thread {
+            self.frontiers.resize(thread + 1, 0);
+        }
+        &mut self.frontiers[thread]
+    }
+
+    /// The events of which this is true.
+    pub(super) fn where_(&self, is: impl Fn(&Event) -> bool) -> u64 {
+        (self.events.iter().enumerate())
+            .filter(|(_, event)| is(event))
+            .fold(0, |set, (number, _)| set | 1 << number)
+    }
+
+    /// Program order, starts and joins, and that every initial value comes first.
+    pub(super) fn program_order(&self) -> Relation {
+        let mut order = Relation::new(self.events.len());
+        let initial = self.where_(Event::is_initial);
+        for (number, event) in self.events.iter().enumerate() {
+            if !event.is_initial() {
+                for before in super::relation::members(event.after | initial) {
+                    order.add(before, number);
+                }
+            }
+        }
+        order.closed()
+    }
+}

@@ -1,0 +1,181 @@
+//! loom: every execution that the C11 memory model allows, short of load buffering.
+
+use std::cell::Cell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering as Std};
+
+use loom::cell::UnsafeCell;
+use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+use ringproof::payload::Payload;
+
+use super::stores::Stores;
+use super::{Engine, Extent, Limits, Locks, Read};
+use crate::order::Order;
+use crate::run::Run;
+
+/// The engine.
+#[derive(Debug)]
+pub struct Loom;
+
+/// A word of loom's.
+#[derive(Debug)]
+pub struct LoomWord {
+    /// The number of the store that it holds.
+    number: AtomicUsize,
+    stores: Stores,
+}
+
+/// A slot of loom's, which detects races: an access that is not ordered with a conflicting one
+/// by happens-before panics, whatever value it would read.
+#[derive(Debug)]
+pub struct LoomSlot<T>(UnsafeCell<T>);
+
+// SAFETY: loom runs one thread at a time, and panics before an access that races.
+unsafe impl<T: Payload> Sync for LoomSlot<T> {}
+// SAFETY: as above; the payload itself may be sent.
+unsafe impl<T: Payload> Send for LoomSlot<T> {}
+
+thread_local! {
+    /// Whether some word of the exploration that runs on this thread had more values than loom
+    /// remembers. (All of a model's threads are coroutines of one.)
+    static LONG_HISTORY: Cell<bool> = const { Cell::new(false) };
+}
+
+fn ordering(order: Order) -> Ordering {
+    match order {
+        Order::Relaxed => Ordering::Relaxed,
+        Order::Acquire => Ordering::Acquire,
+        Order::Release => Ordering::Release,
+        Order::AcqRel => Ordering::AcqRel,
+        Order::SeqCst => Ordering::SeqCst,
+    }
+}
+
+/// Before a store: its number.
+fn begin(word: &LoomWord, value: u64) -> usize {
+    let number = word.stores.begin(value);
+    if word.stores.too_many() {
+        LONG_HISTORY.set(true);
+    }
+    number
+}
+
+impl Engine for Loom {
+    const NAME: &'static str = "loom";
+    const UNIT: &'static str = "executions";
+    const WEAK: bool = true;
+
+    type Word = LoomWord;
+    type Slot<T: Payload> = LoomSlot<T>;
+    type Thread<R> = loom::thread::JoinHandle<R>;
+
+    fn explore(limits: Limits, run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> Extent {
+        // Every limit is set here: none is taken from the environment, where it could cut an
+        // exploration short without a word. loom's own limit of executions ends a run as if it
+        // were complete, so this one is a panic, which cannot be mistaken.
+        let mut builder = loom::model::Builder::new();
+        builder.max_threads = 5;
+        builder.max_branches = 10_000;
+        builder.max_permutations = None;
+        builder.max_duration = None;
+        builder.preemption_bound = limits.preemptions;
+        builder.checkpoint_file = None;
+        builder.checkpoint_interval = usize::MAX;
+        builder.location = false;
+        builder.log = false;
+        LONG_HISTORY.set(false);
+        let cut_short = Arc::new(AtomicBool::new(false));
+        let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+            let (run, cut_short) = (Arc::clone(run), Arc::clone(&cut_short));
+            builder.check(move || {
+                if run.executions() == limits.executions {
+                    cut_short.store(true, Std::Relaxed);
+                    panic!("the limit of executions is reached");
+                }
+                run.begin();
+                body();
+                run.commit();
+            });
+        }));
+        match (outcome, limits.preemptions) {
+            (Err(_), _) if cut_short.load(Std::Relaxed) => {
+                Extent::Truncated("the first ones in loom's order".to_owned())
+            }
+            (Err(panic), _) => panic::resume_unwind(panic),
+            (Ok(()), Some(preemptions)) => Extent::Bounded(preemptions),
+            (Ok(()), None) if LONG_HISTORY.get() => Extent::ExhaustedHistory,
+            (Ok(()), None) => Extent::Exhausted,
+        }
+    }
+
+    fn spawn<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> Self::Thread<R> {
+        loom::thread::spawn(body)
+    }
+
+    fn join<R>(thread: Self::Thread<R>) -> R {
+        thread
+            .join()
+            .expect("loom ends the model when a thread panics")
+    }
+
+    fn word(value: u64) -> LoomWord {
+        LoomWord {
+            number: AtomicUsize::new(0),
+            stores: Stores::new(value),
+        }
+    }
+
+    fn slot<T: Payload>(value: T) -> LoomSlot<T> {
+        LoomSlot(UnsafeCell::new(value))
+    }
+
+    fn load(word: &LoomWord, order: Order) -> Read {
+        word.stores.read(word.number.load(ordering(order)))
+    }
+
+    fn store(word: &LoomWord, value: u64, order: Order) -> usize {
+        let number = begin(word, value);
+        word.number.store(number, ordering(order));
+        word.stores.end(number);
+        number
+    }
+
+    fn add(word: &LoomWord, amount: u64, order: Order) -> Read {
+        // Known only after the swap, which no other thread comes between.
+        let number = begin(word, 0);
+        let from = word.number.swap(number, ordering(order));
+        word.stores.end_addition(number, from, amount)
+    }
+
+    fn fence(order: Order) {
+        fence(ordering(order));
+    }
+
+    fn read<T: Payload>(slot: &LoomSlot<T>) -> T {
+        // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
+        slot.0.with(|item| unsafe { *item })
+    }
+
+    fn write<T: Payload>(slot: &LoomSlot<T>, value: T) {
+        // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
+        slot.0.with_mut(|item| unsafe { *item = value });
+    }
+
+    fn spin() {
+        loom::thread::yield_now();
+    }
+}
+
+impl Locks for Loom {
+    type Lock = loom::sync::Mutex<()>;
+
+    fn lock() -> Self::Lock {
+        loom::sync::Mutex::new(())
+    }
+
+    fn locked<R>(lock: &Self::Lock, body: impl FnOnce() -> R) -> R {
+        let _guard = lock.lock().expect("a panic ends the whole run");
+        body()
+    }
+}

@@ -1,0 +1,109 @@
+//! One exploration of one scenario: all its executions, all its crash points.
+
+use std::sync::Arc;
+
+use crate::change::{Change, Table};
+use crate::engine::{Engine, Extent, Limits};
+use crate::quiet;
+use crate::run::{Run, Totals};
+use crate::scenario::{Scenario, Size};
+use crate::trace::Trace;
+
+/// How far an exploration goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Executions per exploration.
+    pub executions: u64,
+    /// Where random schedules start from.
+    pub seed: u64,
+}
+
+/// What an exploration found.
+#[derive(Debug)]
+pub struct Explored {
+    /// How many executions there were, over all crash points.
+    pub executions: u64,
+    /// Before how many accesses the actor that may die died; the last exploration, in which it
+    /// lived, not included. `None` where nobody dies.
+    pub crash_points: Option<u64>,
+    /// How far it went, or the first failure.
+    pub outcome: Result<Extent, Failure>,
+    /// What the executions have shown.
+    pub totals: Totals,
+}
+
+/// An execution that broke an assertion, or raced.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What broke.
+    pub finding: String,
+    /// The execution, up to there.
+    pub trace: Trace,
+    /// Which crash point it had.
+    pub crash_point: Option<u64>,
+}
+
+/// Explores one scenario, unchanged or with one change: where an actor may die, before its first
+/// access, then before its second, and so on until it lives to the end.
+pub fn explore<E: Engine>(
+    scenario: &Scenario<E>,
+    change: Option<Change>,
+    effort: Effort,
+) -> Explored {
+    explore_from(scenario, change, effort, None)
+}
+
+/// The same with one crash point only.
+pub fn explore_from<E: Engine>(
+    scenario: &Scenario<E>,
+    change: Option<Change>,
+    effort: Effort,
+    only: Option<u64>,
+) -> Explored {
+    let mut all = Explored {
+        executions: 0,
+        crash_points: scenario.crashes.then_some(0),
+        outcome: Ok(Extent::Exhausted),
+        totals: Totals::default(),
+    };
+    let mut crash_point = only.or(scenario.crashes.then_some(1));
+    loop {
+        let run = Run::new(Table::with(change), crash_point);
+        let outcome = explore_once(scenario, &run, effort);
+        let totals = run.totals();
+        let died = !totals.died_at.is_empty();
+        all.executions += run.executions();
+        all.totals.add(totals);
+        all.outcome = match (all.outcome, outcome) {
+            (_, Err(failure)) => Err(failure),
+            (Ok(before), Ok(now)) => Ok(before.and(now)),
+            (before, Ok(_)) => before,
+        };
+        if !died || all.outcome.is_err() || only.is_some() {
+            return all;
+        }
+        all.crash_points = all.crash_points.map(|points| points + 1);
+        crash_point = crash_point.map(|point| point + 1);
+    }
+}
+
+fn explore_once<E: Engine>(
+    scenario: &Scenario<E>,
+    run: &Arc<Run>,
+    effort: Effort,
+) -> Result<Extent, Failure> {
+    let limits = Limits {
+        preemptions: match scenario.size {
+            Size::Exhausted => None,
+            Size::Bounded(preemptions) => Some(preemptions),
+        },
+        executions: effort.executions,
+        seed: effort.seed,
+    };
+    let (body, seen) = (scenario.body, Arc::clone(run));
+    quiet::catch(|| E::explore(limits, run, move || body(&seen))).map_err(|finding| Failure {
+        finding,
+        trace: run.trace(),
+        crash_point: run.crash_point,
+    })
+}

@@ -1,0 +1,194 @@
+//! The words and slots of a model, owned, and the endpoints over them.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
+use ringproof::memory::Cells;
+use ringproof::payload::Payload;
+use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
+use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
+use ringproof::slots::Slots;
+
+use crate::engine::Engine;
+use crate::watched::{Shared, Watched};
+
+/// What models see to themselves: a payload has as many words as they give it.
+const ENOUGH: &str = "the model gives enough words";
+
+/// A word of a model.
+pub type Word<E> = <Shared<E> as Cells>::Word;
+/// A slot of a model.
+pub type Slot<E, T> = <Shared<E> as Cells>::Slot<T>;
+
+/// A ring's words and slots, to be shared by the threads of a model.
+pub struct OwnedRing<E: Engine, T: Payload> {
+    write_index: Word<E>,
+    end_index: Word<E>,
+    read_index: Word<E>,
+    stop_index: Word<E>,
+    slots: Vec<Slot<E, T>>,
+    capacity: u64,
+}
+
+impl<E: Engine, T: Payload> OwnedRing<E, T> {
+    /// An empty open ring of so many slots, a power of two, and this capacity.
+    pub fn new(slots: usize, capacity: u64) -> Arc<Self> {
+        Arc::new(OwnedRing {
+            write_index: Shared::<E>::word(0),
+            end_index: Shared::<E>::word(OPEN),
+            read_index: Shared::<E>::word(0),
+            stop_index: Shared::<E>::word(OPEN),
+            slots: (0..slots).map(|_| Shared::<E>::slot(T::zeroed())).collect(),
+            capacity,
+        })
+    }
+
+    fn parts(&self) -> RingParts<'_, Shared<E>, T> {
+        RingParts {
+            write_index: &self.write_index,
+            end_index: &self.end_index,
+            read_index: &self.read_index,
+            stop_index: &self.stop_index,
+            slots: Slots::new(&self.slots).expect("models ask for a power of two of slots"),
+            capacity: self.capacity,
+        }
+    }
+
+    /// The producer. A model makes a second one only after it has joined the first.
+    pub fn producer(
+        self: &Arc<Self>,
+        memory: Watched<E>,
+    ) -> Held<Self, Producer<'static, T, Watched<E>>> {
+        // SAFETY: one producer at a time, as said; a model that breaks this is reported by the
+        // race-detecting cells of the engine.
+        Held::new(self, |ring| unsafe {
+            Producer::new(ring.parts(), memory, None)
+        })
+    }
+
+    /// The consumer. A model makes a second one only after it has joined the first.
+    pub fn consumer(
+        self: &Arc<Self>,
+        memory: Watched<E>,
+    ) -> Held<Self, Consumer<'static, T, Watched<E>>> {
+        // SAFETY: one consumer at a time, as said; a model that breaks this is reported by the
+        // race-detecting cells of the engine.
+        Held::new(self, |ring| unsafe {
+            Consumer::new(ring.parts(), memory, None)
+        })
+    }
+}
+
+/// An endpoint together with what it refers to, so that it can be made in one thread and used
+/// in another.
+///
+/// Models make an endpoint *before* they start its thread, because making it loads its own
+/// index: where a thread itself loads (relaxed) an index that it then stores, loom explores
+/// next to nothing (tokio-rs/loom#166), and every mutant passes.
+pub struct Held<P: 'static, R> {
+    // Declared, and therefore dropped, before what it refers to.
+    endpoint: R,
+    _parts: Arc<P>,
+}
+
+impl<P, R> Held<P, R> {
+    fn new(parts: &Arc<P>, make: impl FnOnce(&'static P) -> R) -> Self {
+        // SAFETY: the result keeps its own reference count, does not move what is counted, and
+        // drops the endpoint before it gives the count back.
+        let forever = unsafe { &*Arc::as_ptr(parts) };
+        Held {
+            endpoint: make(forever),
+            _parts: Arc::clone(parts),
+        }
+    }
+}
+
+impl<P, R> Deref for Held<P, R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.endpoint
+    }
+}
+
+impl<P, R> DerefMut for Held<P, R> {
+    fn deref_mut(&mut self) -> &mut R {
+        &mut self.endpoint
+    }
+}
+
+/// The words of a seqlock or latch, to be shared by the threads of a model.
+pub struct OwnedWords<E: Engine> {
+    counter: Word<E>,
+    data: Vec<Word<E>>,
+}
+
+impl<E: Engine> OwnedWords<E> {
+    /// A `seq` or `version` of `counter`, and data words.
+    pub fn new(counter: u64, data: &[u64]) -> Arc<Self> {
+        Arc::new(OwnedWords {
+            counter: Shared::<E>::word(counter),
+            data: data.iter().map(|&value| Shared::<E>::word(value)).collect(),
+        })
+    }
+
+    /// A seqlock's writer.
+    pub fn seq_writer<T: Payload>(
+        self: &Arc<Self>,
+        memory: Watched<E>,
+    ) -> Held<Self, SeqWriter<'static, T, Watched<E>>> {
+        Held::new(self, |words| {
+            SeqWriter::new(words.seqlock(), memory, None).expect(ENOUGH)
+        })
+    }
+
+    /// A seqlock's reader.
+    pub fn seq_reader<T: Payload>(
+        self: &Arc<Self>,
+        memory: Watched<E>,
+    ) -> Held<Self, SeqReader<'static, T, Watched<E>>> {
+        Held::new(self, |words| {
+            SeqReader::new(words.seqlock(), memory, None).expect(ENOUGH)
+        })
+    }
+
+    /// A latch's writer.
+    pub fn latch_writer<T: Payload>(
+        self: &Arc<Self>,
+        memory: Watched<E>,
+    ) -> Held<Self, LatchWriter<'static, T, Watched<E>>> {
+        Held::new(self, |words| {
+            LatchWriter::new(words.latch(), memory, None).expect(ENOUGH)
+        })
+    }
+
+    /// A latch's reader.
+    pub fn latch_reader<T: Payload>(
+        self: &Arc<Self>,
+        memory: Watched<E>,
+    ) -> Held<Self, LatchReader<'static, T, Watched<E>>> {
+        Held::new(self, |words| {
+            LatchReader::new(words.latch(), memory, None).expect(ENOUGH)
+        })
+    }
+
+    fn seqlock(&self) -> SeqParts<'_, Shared<E>> {
+        SeqParts {
+            seq: &self.counter,
+            payload: &self.data,
+        }
+    }
+
+    fn latch(&self) -> LatchParts<'_, Shared<E>> {
+        LatchParts {
+            version: &self.counter,
+            slots: &self.data,
+        }
+    }
+
+    /// The counter alone, for the words of roles and segments.
+    pub fn word(&self) -> &Word<E> {
+        &self.counter
+    }
+}

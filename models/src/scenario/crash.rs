@@ -1,0 +1,600 @@
+//! Scenarios of death. An actor dies before each of its accesses in turn, making its endpoint
+//! included; whoever joins its thread sees the death, as through the kernel; a successor takes
+//! over; the other side runs all along and knows nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ringproof::memory::Memory;
+use ringproof::role;
+use ringproof::site::{LoadSite, StoreSite};
+
+use super::ring::{drain, pop_chunk, pop_next, push_chunk, push_next};
+use super::{Scenario, Value, read_some};
+use crate::engine::Engine;
+use crate::owned::{OwnedRing, OwnedWords};
+use crate::run::{Run, mortal};
+
+pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
+    const PRODUCER: &[&str] = &["died", "lived", "consumer saw empty"];
+    const CONSUMER: &[&str] = &["died", "lived", "producer saw full"];
+    vec![
+        Scenario::new(
+            "crash/producer, ring of 1",
+            producer_dies::<E, 1, 2>,
+            100,
+            PRODUCER,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/producer, ring of 2",
+            producer_dies::<E, 2, 3>,
+            2_400,
+            PRODUCER,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/producer, ring of 4",
+            producer_dies::<E, 4, 6>,
+            210_000,
+            PRODUCER,
+        )
+        .crashes()
+        .bounded(2),
+        Scenario::new(
+            "crash/consumer, ring of 1",
+            consumer_dies::<E, 1, 2>,
+            210,
+            CONSUMER,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/consumer, ring of 2",
+            consumer_dies::<E, 2, 3>,
+            7_000,
+            CONSUMER,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/consumer, ring of 4",
+            consumer_dies::<E, 4, 6>,
+            380_000,
+            CONSUMER,
+        )
+        .crashes()
+        .bounded(2),
+        Scenario::new(
+            "crash/producer of a chunk",
+            chunk_producer_dies::<E>,
+            100,
+            &["died", "lived", "consumer saw empty"],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/consumer of a chunk",
+            chunk_consumer_dies::<E>,
+            380,
+            &["died", "lived", "saw an item again"],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/closing producer",
+            closing_producer_dies::<E>,
+            240,
+            &[
+                "died",
+                "lived",
+                "successor found it closed",
+                "successor found it open",
+            ],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/closing consumer",
+            closing_consumer_dies::<E>,
+            540,
+            &[
+                "died",
+                "lived",
+                "successor found it closed",
+                "successor found it open",
+            ],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/seqlock writer",
+            seq_writer_dies::<E, 1, 1>,
+            23_000,
+            REPAIRED,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/seqlock writer, 2 writes",
+            seq_writer_dies::<E, 2, 2>,
+            190_000,
+            REPAIRED,
+        )
+        .crashes()
+        .bounded(2),
+        Scenario::new(
+            "crash/seqlock reader",
+            seq_reader_dies::<E>,
+            1_000,
+            &["died", "lived"],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/latch writer",
+            latch_writer_dies::<E, 1, 1>,
+            780,
+            LATCH,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/latch writer, 2 writes",
+            latch_writer_dies::<E, 2, 2>,
+            12_000,
+            LATCH,
+        )
+        .crashes()
+        .bounded(2),
+        Scenario::new(
+            "crash/latch reader",
+            latch_reader_dies::<E>,
+            35,
+            &["died", "lived"],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/taker of a role",
+            taker_dies::<E>,
+            3,
+            &["died", "lived"],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/annotator",
+            annotator_dies::<E>,
+            1,
+            &["died", "lived"],
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/remover of a segment",
+            remover_dies::<E>,
+            2,
+            &["died", "lived", "found it retired", "found it in use"],
+        )
+        .crashes(),
+    ]
+}
+
+const REPAIRED: &[&str] = &["died", "lived", "successor repaired", "read a new value"];
+const LATCH: &[&str] = &[
+    "died",
+    "lived",
+    "read the initial value",
+    "read a new value",
+];
+
+pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
+    const DEATH: &[&str] = &["died", "lived"];
+    vec![
+        Scenario::new(
+            "crash/producer, ring of 2, 4 tries",
+            producer_dies::<E, 2, 4>,
+            1,
+            DEATH,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/consumer, ring of 2, 4 tries",
+            consumer_dies::<E, 2, 4>,
+            1,
+            DEATH,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/seqlock writer, 2 writes, 1 read",
+            seq_writer_dies::<E, 2, 1>,
+            1,
+            DEATH,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/seqlock writer, bound 3",
+            seq_writer_dies::<E, 2, 2>,
+            1,
+            DEATH,
+        )
+        .crashes()
+        .bounded(3),
+        Scenario::new(
+            "crash/latch writer, 2 writes, 1 read",
+            latch_writer_dies::<E, 2, 1>,
+            1,
+            DEATH,
+        )
+        .crashes(),
+        Scenario::new(
+            "crash/latch writer, bound 3",
+            latch_writer_dies::<E, 2, 2>,
+            1,
+            DEATH,
+        )
+        .crashes()
+        .bounded(3),
+    ]
+}
+
+/// Starts an actor who may die while it uses its endpoint; `None` if it died while making that.
+fn start_mortal<E: Engine, P: Send + 'static>(
+    run: &Arc<Run>,
+    endpoint: Option<P>,
+    body: impl FnOnce(P) + Send + 'static,
+) -> E::Thread<()> {
+    let run = Arc::clone(run);
+    E::spawn(move || {
+        let done = endpoint.and_then(|endpoint| mortal(move || body(endpoint)));
+        run.saw(if done.is_some() { "lived" } else { "died" });
+    })
+}
+
+/// What took effect against what the predecessor had seen return. (Cut off after its last access, a
+/// call is to everybody else the same as one that returned.)
+fn judge_position(position: u64, returned: &AtomicU64) {
+    // Relaxed: the predecessor's thread was joined.
+    let returned = returned.load(Ordering::Relaxed);
+    assert_eq!(
+        position, returned,
+        "calls that took effect, calls that returned"
+    );
+}
+
+fn producer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(SLOTS, SLOTS as u64);
+    let returned = Arc::new(AtomicU64::new(0));
+    let consuming = E::spawn({
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
+        move || {
+            for _ in 0..TRIES {
+                pop_next(&mut consumer, &run);
+            }
+            consumer
+        }
+    });
+    let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
+    let dying = start_mortal::<E, _>(run, endpoint, {
+        let (returned, run) = (Arc::clone(&returned), Arc::clone(run));
+        move |mut producer| {
+            for _ in 1..TRIES {
+                push_next(&mut producer, &run);
+                returned.store(producer.position(), Ordering::Relaxed);
+            }
+        }
+    });
+    E::join(dying);
+    let mut successor = ring.producer(run.memory("successor"));
+    judge_position(successor.position(), &returned);
+    push_next(&mut successor, run);
+    let mut consumer = E::join(consuming);
+    drain(&mut consumer, successor.position());
+}
+
+fn consumer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(SLOTS, SLOTS as u64);
+    let returned = Arc::new(AtomicU64::new(0));
+    let producing = E::spawn({
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
+        move || {
+            for _ in 0..TRIES {
+                push_next(&mut producer, &run);
+            }
+            producer.position()
+        }
+    });
+    let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
+    let dying = start_mortal::<E, _>(run, endpoint, {
+        let (returned, run) = (Arc::clone(&returned), Arc::clone(run));
+        move |mut consumer| {
+            for _ in 1..TRIES {
+                pop_next(&mut consumer, &run);
+                returned.store(consumer.position(), Ordering::Relaxed);
+            }
+        }
+    });
+    E::join(dying);
+    let mut successor = ring.consumer(run.memory("successor"));
+    judge_position(successor.position(), &returned);
+    pop_next(&mut successor, run);
+    let pushed = E::join(producing);
+    drain(&mut successor, pushed);
+}
+
+/// A chunk is committed whole or not at all.
+fn chunk_producer_dies<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(2, 2);
+    let consuming = E::spawn({
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
+        move || {
+            pop_chunk(&mut consumer, 2, &run);
+            pop_chunk(&mut consumer, 2, &run);
+            consumer
+        }
+    });
+    let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
+    let dying = start_mortal::<E, _>(run, endpoint, {
+        let run = Arc::clone(run);
+        move |mut producer| {
+            let mut chunk = producer.reserve(2).expect("an empty ring has room");
+            chunk.set(0, 7).expect("two");
+            assert_eq!(chunk.get(0), Some(7));
+            drop(chunk);
+            push_chunk(&mut producer, 2, &run);
+        }
+    });
+    E::join(dying);
+    let mut successor = ring.producer(run.memory("successor"));
+    assert!([0, 2].contains(&successor.position()), "half a chunk");
+    push_chunk(&mut successor, 2, run);
+    let mut consumer = E::join(consuming);
+    drain(&mut consumer, successor.position());
+}
+
+/// What a consumer looked at and did not release, its successor sees again, with its position.
+fn chunk_consumer_dies<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(2, 2);
+    let processed = Arc::new(AtomicU64::new(0));
+    let producing = E::spawn({
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
+        move || {
+            for _ in 0..3 {
+                push_next(&mut producer, &run);
+            }
+            producer.position()
+        }
+    });
+    let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
+    let dying = start_mortal::<E, _>(run, endpoint, {
+        let processed = Arc::clone(&processed);
+        move |mut consumer| {
+            if let Ok(chunk) = consumer.peek(2) {
+                for index in 0..chunk.len() {
+                    assert_eq!(chunk.get(index), Some(index as u64 + 1));
+                    processed.store(index as u64 + 1, Ordering::Relaxed);
+                }
+                chunk.release_all();
+            }
+        }
+    });
+    E::join(dying);
+    let mut successor = ring.consumer(run.memory("successor"));
+    let processed = processed.load(Ordering::Relaxed);
+    assert!(
+        successor.position() <= processed,
+        "released before it was processed"
+    );
+    if successor.position() < processed {
+        assert_eq!(successor.pop(), Ok(1));
+        run.saw("saw an item again");
+    }
+    let pushed = E::join(producing);
+    drain(&mut successor, pushed);
+}
+
+/// A close that was cut off took effect or did not; what was committed before it is there.
+fn closing_producer_dies<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let consuming = E::spawn({
+        let mut consumer = ring.consumer(run.memory("consumer"));
+        move || {
+            for _ in 0..2 {
+                if consumer.pop() == Ok(1) {
+                    assert_eq!(consumer.position(), 1);
+                }
+            }
+            consumer.position()
+        }
+    });
+    let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
+    let dying = start_mortal::<E, _>(run, endpoint, |mut producer| {
+        let _ = producer.push(1);
+        producer.close();
+    });
+    E::join(dying);
+    let successor = ring.producer(run.memory("successor"));
+    run.saw(match successor.is_closed() {
+        true => "successor found it closed",
+        false => "successor found it open",
+    });
+    assert!(!successor.is_closed() || successor.position() == 1);
+    assert!(E::join(consuming) <= successor.position());
+}
+
+/// The same from the other side.
+fn closing_consumer_dies<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let producing = E::spawn({
+        let mut producer = ring.producer(run.memory("producer"));
+        move || {
+            for item in 1..3 {
+                let _ = producer.push(item);
+            }
+            (
+                producer.position(),
+                producer.peer_closed().expect("correct"),
+            )
+        }
+    });
+    let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
+    let dying = start_mortal::<E, _>(run, endpoint, {
+        let run = Arc::clone(run);
+        move |mut consumer| {
+            pop_next(&mut consumer, &run);
+            consumer.close();
+        }
+    });
+    E::join(dying);
+    let mut successor = ring.consumer(run.memory("successor"));
+    let closed = successor.is_closed();
+    let (pushed, stopped) = E::join(producing);
+    assert!(closed || !stopped, "the producer saw a stop that was not");
+    if closed {
+        run.saw("successor found it closed");
+    } else {
+        run.saw("successor found it open");
+        drain(&mut successor, pushed);
+    }
+}
+
+fn seq_writer_dies<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
+    let words = OwnedWords::<E>::new(0, &[0, 0]);
+    let reading = E::spawn({
+        let (reader, run) = (
+            words.seq_reader::<Value>(run.memory("reader")),
+            Arc::clone(run),
+        );
+        move || read_some(&run, READS, || reader.try_read())
+    });
+    let endpoint = mortal(|| words.seq_writer::<Value>(run.dying_memory("writer")));
+    let dying = start_mortal::<E, _>(run, endpoint, |mut writer| {
+        for number in 1..=WRITES {
+            writer.write(&[number; 2]);
+        }
+    });
+    E::join(dying);
+    let mut successor = words.seq_writer::<Value>(run.memory("successor"));
+    if successor.needs_repair() {
+        run.saw("successor repaired");
+    }
+    successor.write(&[9; 2]);
+    E::join(reading);
+    let reader = words.seq_reader::<Value>(run.memory("reader"));
+    assert_eq!(reader.try_read(), Ok([9; 2]), "after the successor's write");
+}
+
+/// A reader stores nothing: its death is noticed by nobody.
+fn seq_reader_dies<E: Engine>(run: &Arc<Run>) {
+    let words = OwnedWords::<E>::new(0, &[0, 0]);
+    let endpoint = mortal(|| words.seq_reader::<Value>(run.dying_memory("reader")));
+    let dying = start_mortal::<E, _>(run, endpoint, |reader| {
+        let _ = reader.try_read();
+    });
+    let mut writer = words.seq_writer::<Value>(run.memory("writer"));
+    writer.write(&[1; 2]);
+    let reader = words.seq_reader::<Value>(run.memory("reader"));
+    assert_eq!(reader.try_read(), Ok([1; 2]));
+    E::join(dying);
+}
+
+/// There is a value to read at any time.
+fn latch_writer_dies<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
+    let words = OwnedWords::<E>::new(0, &[0; 4]);
+    let reading = E::spawn({
+        let (reader, run) = (
+            words.latch_reader::<Value>(run.memory("reader")),
+            Arc::clone(run),
+        );
+        move || read_some(&run, READS, || reader.try_read())
+    });
+    let endpoint = mortal(|| words.latch_writer::<Value>(run.dying_memory("writer")));
+    let dying = start_mortal::<E, _>(run, endpoint, |mut writer| {
+        for version in 1..=WRITES {
+            writer.write(&[version; 2]);
+        }
+    });
+    E::join(dying);
+    let reader = words.latch_reader::<Value>(run.memory("reader"));
+    let mut successor = words.latch_writer::<Value>(run.memory("successor"));
+    let last = successor.version();
+    assert_eq!(reader.try_read(), Ok([last; 2]), "the last committed value");
+    successor.write(&[9; 2]);
+    assert_eq!(reader.try_read(), Ok([9; 2]), "after the successor's write");
+    E::join(reading);
+}
+
+fn latch_reader_dies<E: Engine>(run: &Arc<Run>) {
+    let words = OwnedWords::<E>::new(0, &[0; 4]);
+    let endpoint = mortal(|| words.latch_reader::<Value>(run.dying_memory("reader")));
+    let dying = start_mortal::<E, _>(run, endpoint, |reader| {
+        let _ = reader.try_read();
+    });
+    let mut writer = words.latch_writer::<Value>(run.memory("writer"));
+    writer.write(&[1; 2]);
+    let reader = words.latch_reader::<Value>(run.memory("reader"));
+    assert_eq!(reader.try_read(), Ok([1; 2]));
+    E::join(dying);
+}
+
+/// Whoever takes the role next counts on from what is there.
+fn taker_dies<E: Engine>(run: &Arc<Run>) {
+    let epoch = OwnedWords::<E>::new(0, &[]);
+    let retired = OwnedWords::<E>::new(0, &[]);
+    let dying = start_mortal::<E, _>(run, Some(run.dying_memory::<E>("taker")), {
+        let (epoch, retired) = (Arc::clone(&epoch), Arc::clone(&retired));
+        move |memory| {
+            assert!(!role::is_retired(&memory, retired.word()));
+            role::enter(&memory, epoch.word());
+        }
+    });
+    E::join(dying);
+    let now = role::enter(&run.memory::<E>("successor"), epoch.word());
+    assert!((1..=2).contains(&now), "epoch {now}");
+}
+
+/// A note is written before the item that it belongs to is committed: a reader of the item never
+/// misses it, whatever became of the writer, and a successor finds it.
+fn annotator_dies<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let note = OwnedWords::<E>::new(0, &[]);
+    let consuming = E::spawn({
+        let mut consumer = ring.consumer(run.memory("consumer"));
+        let (note, memory) = (Arc::clone(&note), run.memory::<E>("reader"));
+        move || {
+            if consumer.pop() == Ok(1) {
+                assert_eq!(memory.load(note.word(), LoadSite::NoteRead), 7);
+            }
+        }
+    });
+    let endpoints = mortal(|| {
+        let annotator = run.dying_memory::<E>("annotator");
+        (annotator, ring.producer(run.dying_memory("producer")))
+    });
+    let dying = start_mortal::<E, _>(run, endpoints, {
+        let note = Arc::clone(&note);
+        move |(annotator, mut producer)| {
+            let before = annotator.load(note.word(), LoadSite::NoteRead);
+            annotator.store(note.word(), before + 7, StoreSite::NoteWrite);
+            assert_eq!(producer.push(1), Ok(()));
+        }
+    });
+    E::join(dying);
+    let successor = ring.producer(run.memory("successor"));
+    let found = run
+        .memory::<E>("successor")
+        .load(note.word(), LoadSite::NoteRead);
+    assert!(
+        found == 7 || successor.position() == 0,
+        "an item without its note"
+    );
+    E::join(consuming);
+}
+
+/// Who takes a role after the death of a remover finds the segment retired or in use; reinstated,
+/// it can be taken.
+fn remover_dies<E: Engine>(run: &Arc<Run>) {
+    let retired = OwnedWords::<E>::new(0, &[]);
+    let dying = start_mortal::<E, _>(run, Some(run.dying_memory::<E>("remover")), {
+        let retired = Arc::clone(&retired);
+        move |memory| role::retire(&memory, retired.word())
+    });
+    E::join(dying);
+    let memory = run.memory::<E>("successor");
+    if role::is_retired(&memory, retired.word()) {
+        run.saw("found it retired");
+        role::reinstate(&memory, retired.word());
+    } else {
+        run.saw("found it in use");
+    }
+    assert!(!role::is_retired(&memory, retired.word()));
+}

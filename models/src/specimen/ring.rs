@@ -1,0 +1,106 @@
+//! A ring of one slot whose orderings are parameters. Each end keeps its own index to itself.
+
+use std::sync::Arc;
+
+use super::{Control, Program};
+use crate::actor::Actor;
+use crate::engine::Engine;
+use crate::order::Order::{self, Acquire, Release};
+use crate::run::Run;
+
+/// The orderings.
+#[derive(Clone, Copy)]
+pub(super) struct Ring {
+    /// The producer stores its index.
+    pub(super) publish: Order,
+    /// The consumer loads it.
+    pub(super) observe: Order,
+    /// Between the consumer's read of the slot and its store.
+    pub(super) free_fence: Option<Order>,
+    /// The consumer stores its index.
+    pub(super) free: Order,
+    /// The producer loads it.
+    pub(super) reclaim: Order,
+}
+
+/// Each index stored Release and loaded Acquire.
+pub(super) const RIGHT: Ring = Ring {
+    publish: Release,
+    observe: Acquire,
+    free_fence: None,
+    free: Release,
+    reclaim: Acquire,
+};
+
+/// A ring that must pass, after it was seen full and empty and its slot was used again.
+pub(super) fn control(what: &'static str, orders: Ring, minimum: u64) -> Control {
+    const WITNESSES: &[&str] = &[
+        "producer saw full",
+        "consumer saw empty",
+        "the slot was used again",
+    ];
+    Control::model(what, orders, minimum, WITNESSES)
+}
+
+/// What the two ends share: the slot is plain memory, so that the engine reports races.
+struct Parts<E: Engine> {
+    write_index: E::Word,
+    read_index: E::Word,
+    slot: E::Slot<u64>,
+}
+
+impl Ring {
+    /// Two tries to push the next item, numbered from 1.
+    fn produce<E: Engine>(self, producer: &Actor<E>, parts: &Parts<E>) {
+        let mut written = 0;
+        for _ in 0..2 {
+            let read = producer.load("reclaim", &parts.read_index, self.reclaim);
+            if written > read {
+                producer.run().saw("producer saw full");
+                continue;
+            }
+            written += 1;
+            producer.write("fill", &parts.slot, written);
+            producer.store("publish", &parts.write_index, written, self.publish);
+        }
+        if written == 2 {
+            producer.run().saw("the slot was used again");
+        }
+    }
+
+    /// Two tries to pop.
+    fn consume<E: Engine>(self, consumer: &Actor<E>, parts: &Parts<E>) {
+        let mut read = 0;
+        for _ in 0..2 {
+            let written = consumer.load("observe", &parts.write_index, self.observe);
+            if written == read {
+                consumer.run().saw("consumer saw empty");
+                continue;
+            }
+            let item = consumer.read("take", &parts.slot);
+            read += 1;
+            assert_eq!(item, read, "not the next item");
+            if let Some(order) = self.free_fence {
+                consumer.fence("free fence", order);
+            }
+            consumer.store("free", &parts.read_index, read, self.free);
+        }
+    }
+}
+
+impl Program for Ring {
+    fn run<E: Engine>(self, run: &Arc<Run>) {
+        let parts = Arc::new(Parts {
+            write_index: E::word(0),
+            read_index: E::word(0),
+            slot: E::slot(0),
+        });
+        let (producer, consumer) = (run.actor::<E>("producer"), run.actor::<E>("consumer"));
+        let producing = E::spawn({
+            let parts = Arc::clone(&parts);
+            move || self.produce(&producer, &parts)
+        });
+        self.consume(&consumer, &parts);
+        E::join(producing);
+    }
+}

@@ -1,0 +1,93 @@
+//! S7: a seqlock with both of Boehm's fences over a payload in plain memory, read first and
+//! judged afterwards (crossbeam-rs/crossbeam#859).
+//!
+//! No torn value is ever kept, and the program is undefined all the same: the read races with the
+//! write, whatever is done with the result.
+//!
+//! loom's cells report the race. A payload of relaxed atomic words repairs it.
+
+use std::sync::Arc;
+
+use super::{Control, Fault, Program, Specimen};
+use crate::actor::Actor;
+use crate::engine::Engine;
+use crate::order::Order::{Acquire, Relaxed, Release};
+use crate::run::Run;
+
+/// What the payload is made of.
+#[derive(Clone, Copy)]
+enum Over {
+    Plain,
+    Atomic,
+}
+
+/// Sequence and payload.
+struct Parts<E: Engine> {
+    seq: E::Word,
+    plain: E::Slot<u64>,
+    atomic: E::Word,
+}
+
+impl Over {
+    fn put<E: Engine>(self, writer: &Actor<E>, parts: &Parts<E>, value: u64) {
+        match self {
+            Over::Plain => writer.write("payload", &parts.plain, value),
+            Over::Atomic => writer.store("payload", &parts.atomic, value, Relaxed),
+        }
+    }
+
+    fn get<E: Engine>(self, reader: &Actor<E>, parts: &Parts<E>) -> u64 {
+        match self {
+            Over::Plain => reader.read("payload", &parts.plain),
+            Over::Atomic => reader.load("payload", &parts.atomic, Relaxed),
+        }
+    }
+}
+
+impl Program for Over {
+    fn run<E: Engine>(self, run: &Arc<Run>) {
+        let parts = Arc::new(Parts::<E> {
+            seq: E::word(0),
+            plain: E::slot(0),
+            atomic: E::word(0),
+        });
+        let (writer, reader) = (run.actor::<E>("writer"), run.actor::<E>("reader"));
+        let writing = E::spawn({
+            let parts = Arc::clone(&parts);
+            move || {
+                writer.store("odd", &parts.seq, 1, Relaxed);
+                writer.fence("write fence", Release);
+                self.put(&writer, &parts, 1);
+                writer.store("even", &parts.seq, 2, Release);
+            }
+        });
+        let first = reader.load("first look", &parts.seq, Acquire);
+        if first.is_multiple_of(2) {
+            let value = self.get(&reader, &parts);
+            reader.fence("read fence", Acquire);
+            if reader.load("second look", &parts.seq, Relaxed) == first {
+                assert_eq!(value, first / 2, "a value that is not sequence {first}'s");
+                run.saw("read a value");
+            } else {
+                run.saw("refused after the read");
+            }
+        }
+        E::join(writing);
+    }
+}
+
+pub(super) fn specimen() -> Specimen {
+    Specimen {
+        number: "S7",
+        name: "a seqlock over plain memory",
+        source: "crossbeam-rs/crossbeam#859",
+        faults: vec![Fault::model("plain payload", Over::Plain, 1)],
+        controls: vec![Control::model(
+            "atomic payload",
+            Over::Atomic,
+            1,
+            &["read a value", "refused after the read"],
+        )],
+        blind: vec![],
+    }
+}

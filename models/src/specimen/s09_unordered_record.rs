@@ -1,0 +1,75 @@
+//! S9: a record is written as data, then size, then a magic number that says the two are there,
+//! with no ordering between them; the reader checks the magic and trusts the rest
+//! (ClusterLabs/libqb#64).
+//!
+//! The magic may become visible first, and the reader may load size or data before it.
+//!
+//! loom finds it in one record. Release on the magic's store with Acquire on its load repairs it.
+
+use std::sync::Arc;
+
+use super::{Control, Fault, Program, Specimen};
+use crate::engine::Engine;
+use crate::order::Order::{self, Acquire, Relaxed, Release};
+use crate::run::Run;
+
+const MAGIC: u64 = 0xc0de;
+const SIZE: u64 = 8;
+const DATA: u64 = 42;
+
+/// How the magic is stored and loaded.
+#[derive(Clone, Copy)]
+struct Record {
+    stored: Order,
+    loaded: Order,
+}
+
+impl Program for Record {
+    fn run<E: Engine>(self, run: &Arc<Run>) {
+        let words = Arc::new([E::word(0), E::word(0), E::word(0)]);
+        let (writer, reader) = (run.actor::<E>("writer"), run.actor::<E>("reader"));
+        let writing = E::spawn({
+            let words = Arc::clone(&words);
+            move || {
+                let [magic, size, data] = &*words;
+                writer.store("data", data, DATA, Relaxed);
+                writer.store("size", size, SIZE, Relaxed);
+                writer.store("magic", magic, MAGIC, self.stored);
+            }
+        });
+        let [magic, size, data] = &*words;
+        if reader.load("magic", magic, self.loaded) == MAGIC {
+            let size = reader.load("size", size, Relaxed);
+            let data = reader.load("data", data, Relaxed);
+            assert_eq!([size, data], [SIZE, DATA], "the magic came without its record");
+            run.saw("read the record");
+        } else {
+            run.saw("no record yet");
+        }
+        E::join(writing);
+    }
+}
+
+pub(super) fn specimen() -> Specimen {
+    let shipped = Record {
+        stored: Relaxed,
+        loaded: Relaxed,
+    };
+    let right = Record {
+        stored: Release,
+        loaded: Acquire,
+    };
+    Specimen {
+        number: "S9",
+        name: "a record without ordering",
+        source: "ClusterLabs/libqb#64",
+        faults: vec![Fault::model("as shipped", shipped, 1)],
+        controls: vec![Control::model(
+            "magic stored Release, loaded Acquire",
+            right,
+            1,
+            &["read the record", "no record yet"],
+        )],
+        blind: vec![],
+    }
+}

@@ -1,0 +1,86 @@
+//! S10: a queue of linked blocks. To grow it, the producer links a new block behind the last one,
+//! makes a release fence, and stores which block is the last. The consumer goes by the latter and
+//! is safe; whoever counts the items walks the links (cameron314/readerwriterqueue#172; seen to
+//! crash on arm64).
+//!
+//! The fence orders only what is stored after it, and the first of the two links is not: the
+//! walker may reach the new block before what the block contains, and follow a null.
+//!
+//! loom finds it in one link. The fence before the first link repairs it.
+
+use std::sync::Arc;
+
+use super::{Control, Fault, Program, Specimen};
+use crate::engine::Engine;
+use crate::order::Order::{Acquire, Relaxed, Release};
+use crate::run::Run;
+
+/// Names of blocks, where there would be pointers.
+const NULL: u64 = 0;
+const OLD: u64 = 1;
+const NEW: u64 = 2;
+
+/// Where the producer's fence is.
+#[derive(Clone, Copy, PartialEq)]
+enum Fence {
+    BeforeLink,
+    AfterLink,
+}
+
+/// The blocks form a circle, so far of the old one alone.
+struct Blocks<E: Engine> {
+    next_of_old: E::Word,
+    next_of_new: E::Word,
+    last: E::Word,
+}
+
+impl Program for Fence {
+    fn run<E: Engine>(self, run: &Arc<Run>) {
+        let blocks = Arc::new(Blocks::<E> {
+            next_of_old: E::word(OLD),
+            next_of_new: E::word(NULL),
+            last: E::word(OLD),
+        });
+        let (producer, walker) = (run.actor::<E>("producer"), run.actor::<E>("walker"));
+        let growing = E::spawn({
+            let blocks = Arc::clone(&blocks);
+            move || {
+                producer.store("fill the new block", &blocks.next_of_new, OLD, Relaxed);
+                if self == Fence::BeforeLink {
+                    producer.fence("fence", Release);
+                }
+                producer.store("link", &blocks.next_of_old, NEW, Relaxed);
+                if self == Fence::AfterLink {
+                    producer.fence("fence", Release);
+                }
+                producer.store("last block", &blocks.last, NEW, Relaxed);
+            }
+        });
+        let next = walker.load("follow the link", &blocks.next_of_old, Relaxed);
+        walker.fence("walker's fence", Acquire);
+        if next == NEW {
+            let next = walker.load("follow the new block's", &blocks.next_of_new, Relaxed);
+            assert_ne!(next, NULL, "the new block came without what it contains");
+            run.saw("walked two blocks");
+        } else {
+            run.saw("walked one block");
+        }
+        E::join(growing);
+    }
+}
+
+pub(super) fn specimen() -> Specimen {
+    Specimen {
+        number: "S10",
+        name: "a fence after the first link",
+        source: "cameron314/readerwriterqueue#172",
+        faults: vec![Fault::model("fence after the link", Fence::AfterLink, 1)],
+        controls: vec![Control::model(
+            "fence before the link",
+            Fence::BeforeLink,
+            1,
+            &["walked one block", "walked two blocks"],
+        )],
+        blind: vec![],
+    }
+}

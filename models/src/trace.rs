@@ -1,0 +1,155 @@
+//! What happened in one execution: who accessed what, in which order, and what came of it.
+
+use std::fmt;
+
+use ringproof::site::Site;
+
+use crate::engine::Read;
+use crate::order::Order;
+
+/// The name of an access: a site, or what a specimen calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The name.
+    pub name: &'static str,
+    /// The site, if it is one.
+    pub site: Option<Site>,
+    /// Which word of a payload, where there are several.
+    pub part: Option<usize>,
+}
+
+impl From<&'static str> for Label {
+    fn from(name: &'static str) -> Label {
+        Label {
+            name,
+            site: None,
+            part: None,
+        }
+    }
+}
+
+impl From<Site> for Label {
+    fn from(site: Site) -> Label {
+        Label {
+            name: site.info().name,
+            site: Some(site),
+            part: None,
+        }
+    }
+}
+
+impl Label {
+    /// The same, of one word of several.
+    pub fn part(self, part: usize) -> Label {
+        Label {
+            part: Some(part),
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.part {
+            Some(part) => write!(f, "{}[{part}]", self.name),
+            None => f.write_str(self.name),
+        }
+    }
+}
+
+/// What one event did. A `word` or `slot` is told apart from the others of its execution by a
+/// number of no further meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A load.
+    Load {
+        /// The word.
+        word: usize,
+        /// What it found.
+        read: Read,
+        /// How.
+        order: Order,
+    },
+    /// A store.
+    Store {
+        /// The word.
+        word: usize,
+        /// What was stored.
+        value: u64,
+        /// Its number among the stores to this word.
+        number: usize,
+        /// How.
+        order: Order,
+    },
+    /// An addition in one step.
+    Add {
+        /// The word.
+        word: usize,
+        /// What it found.
+        read: Read,
+        /// What was added.
+        amount: u64,
+        /// How.
+        order: Order,
+    },
+    /// A fence.
+    Fence {
+        /// Of which kind.
+        order: Order,
+    },
+    /// A plain read; `None` if a race with it ended the execution.
+    Read {
+        /// The slot.
+        slot: usize,
+        /// What it found: the first eight bytes.
+        value: Option<u64>,
+    },
+    /// A plain write.
+    Write {
+        /// The slot.
+        slot: usize,
+        /// What was written: the first eight bytes.
+        value: u64,
+    },
+    /// Left out, because the run says so.
+    LeftOut,
+    /// Here the actor died.
+    Died,
+}
+
+/// One event of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whose: a place in [`Trace::actors`].
+    pub actor: usize,
+    /// Where in the source.
+    pub label: Label,
+    /// What it did.
+    pub what: What,
+}
+
+/// One execution.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Who took part, in the order of appearance.
+    pub actors: Vec<String>,
+    /// What they did, in the order in which the engine executed it.
+    pub events: Vec<Event>,
+}
+
+impl Trace {
+    /// What each actor read, in its order: two executions in which every actor read the same are
+    /// the same to all of them.
+    pub fn readings(&self) -> Vec<Vec<u64>> {
+        let mut readings = vec![Vec::new(); self.actors.len()];
+        for event in &self.events {
+            let value = match event.what {
+                What::Load { read, .. } | What::Add { read, .. } => Some(read.value),
+                What::Read { value, .. } => value,
+                _ => None,
+            };
+            readings[event.actor].extend(value);
+        }
+        readings
+    }
+}
