@@ -17,7 +17,7 @@ for file in "$json" "$target/verify/report.html"; do
     fi
 done
 
-keys='schema commit machine seed verdict layers sites results'
+keys='schema commit machine seed nightly part verdict layers sites results'
 if command -v python3 >/dev/null; then
     python3 - "$json" "$keys" <<'PYTHON'
 import json, sys

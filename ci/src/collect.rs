@@ -14,12 +14,16 @@ use std::time::{Duration, Instant};
 use ringproof_record::{Record, SiteRow, Verdict};
 
 use crate::process::{Ending, Line, supervise};
+use crate::text::{plain, plain_row, shorten};
 
 /// The check that the driver adds to a layer that broke its contract.
 pub const RAN_TO_ITS_END: &str = "ran to its end";
 
 /// How many of the last lines on standard error are kept.
 const TAIL: usize = 40;
+
+/// How much is shown of a line that was refused.
+const LONGEST_QUOTE: usize = 160;
 
 /// One program to run.
 #[derive(Clone, Debug)]
@@ -77,6 +81,7 @@ pub enum Seen<'a> {
 pub fn collect(job: &Job, watch: impl FnMut(Seen<'_>)) -> Collected<Record> {
     let parse = |line: &str| -> Result<Record, String> {
         let row = Record::from_line(line).map_err(|error| error.to_string())?;
+        let row = plain_row(row);
         if row.layer != job.layer {
             return Err(format!("it is a row of layer `{}`", row.layer));
         }
@@ -119,6 +124,7 @@ pub fn build(
     let mut tail = Tail::default();
     let ending = supervise(command, deadline, |line| {
         let (Line::Out(text) | Line::Err(text)) = line;
+        let text = plain(&text);
         watch(&text);
         tail.push(text);
     });
@@ -149,11 +155,13 @@ fn gather<Row>(
             Err(error) => {
                 refused += 1;
                 if refused == 1 {
-                    first_refused = format!("`{}`: {error}", shorten(&text));
+                    let quoted = shorten(&text.escape_debug().to_string(), LONGEST_QUOTE);
+                    first_refused = format!("`{quoted}`: {error}");
                 }
             }
         },
         Line::Err(text) => {
+            let text = plain(&text);
             watch(Seen::Prose(&text));
             tail.push(text);
         }
@@ -220,21 +228,6 @@ fn words(command: &Command) -> String {
         line.push_str(&arg.to_string_lossy());
     }
     line
-}
-
-/// A line of somebody else's, fit for one line of a report.
-fn shorten(text: &str) -> String {
-    const LONGEST: usize = 160;
-    let mut short: String = text
-        .chars()
-        .take(LONGEST)
-        .collect::<String>()
-        .escape_debug()
-        .collect();
-    if text.chars().nth(LONGEST).is_some() {
-        short.push('…');
-    }
-    short
 }
 
 fn with_tail(mut text: String, tail: &[String]) -> String {

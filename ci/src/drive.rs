@@ -8,27 +8,29 @@ use ringproof_record::{Record, SiteRow, Verdict};
 use crate::collect::{self, Collected, Job};
 use crate::layers::{self, Build, LAYERS, Layer};
 use crate::progress::Progress;
-use crate::report::Ran;
-use crate::table;
+use crate::report::{About, Ran};
+use crate::text::plural;
 use crate::workspace::{self, Workspace};
 
 /// A build on a slow machine from nothing takes minutes; this is for one that hangs.
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
 
-/// Builds and runs the selected layers: the table of sites, and what came of every layer.
+/// Builds and runs the selected layers, as `about` says: the table of sites, and what came of every
+/// layer. A layer that has nothing to do in this shard counts as not selected.
 ///
 /// All builds come first, so that the time of a layer is the time of its checks.
 pub fn run(
     workspace: &Workspace,
     selected: impl Fn(&Layer) -> bool,
-    seed: u64,
+    about: &About,
 ) -> (Vec<SiteRow>, Vec<Ran>) {
+    let selected = |layer: &Layer| selected(layer) && layer.runs_in(about.part.shard());
     let builds = Builds::run(workspace, LAYERS.iter().filter(|layer| selected(layer)));
     let mut ran = Vec::new();
     let sites = run_sites(workspace, &builds, &mut ran);
     for layer in &LAYERS {
         ran.push(if selected(layer) {
-            run_layer(layer, workspace, &builds, seed)
+            run_layer(layer, workspace, &builds, about)
         } else {
             Ran {
                 name: layer.name.to_owned(),
@@ -116,18 +118,15 @@ fn run_sites(workspace: &Workspace, builds: &Builds, ran: &mut Vec<Ran>) -> Vec<
     sites
 }
 
-fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, seed: u64) -> Ran {
-    let mut args: Vec<String> = layer.args.iter().map(ToString::to_string).collect();
-    if layer.seeded {
-        args.extend(["--seed".to_owned(), seed.to_string()]);
-    }
+fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, about: &About) -> Ran {
+    let (args, deadline) = arguments(layer, about);
     let job = Job {
         layer: layer.name.to_owned(),
         program: layer.program.path(&workspace.root, &workspace.target),
         args,
         directory: workspace.root.clone(),
-        deadline: layer.deadline,
-        repeat: format!("cargo verify --layer {} --seed {seed}", layer.name),
+        deadline,
+        repeat: format!("{} --layer {}", about.command(), layer.name),
     };
     let mut progress = Progress::start(layer.name);
     let collected = match builds.complaint(layer.builds) {
@@ -142,6 +141,24 @@ fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, seed: u64) -
     let (line, ran) = finish(job.layer, collected);
     progress.finish(&line);
     ran
+}
+
+/// What a layer is told, and how long it may take.
+fn arguments(layer: &Layer, about: &About) -> (Vec<String>, Duration) {
+    let mut args: Vec<String> = layer.args.iter().map(ToString::to_string).collect();
+    if layer.seeded {
+        args.extend(["--seed".to_owned(), about.seed.to_string()]);
+    }
+    if let (Some(_), Some(shard)) = (layer.explores, about.part.shard()) {
+        args.extend(["--shard".to_owned(), shard.to_string()]);
+    }
+    match layer.nightly.filter(|_| about.nightly) {
+        Some(nightly) => {
+            args.extend(nightly.args.iter().map(ToString::to_string));
+            (args, nightly.deadline)
+        }
+        None => (args, layer.deadline),
+    }
 }
 
 /// The line that stays on the terminal, and the layer's part of the report.
@@ -166,7 +183,7 @@ fn finish(name: String, collected: Collected<Record>) -> (String, Ran) {
         .filter(|row| row.verdict == Verdict::Failed)
         .count();
     let mark = if failed == 0 { "✓" } else { "✗" };
-    let count = table::plural(rows.len(), "check");
+    let count = plural(rows.len(), "check");
     let mut line = format!(
         "{mark} {:<8} {count}, {failed} failed, {:.1} s",
         ran.name, ran.seconds
@@ -178,4 +195,39 @@ fn finish(name: String, collected: Collected<Record>) -> (String, Ran) {
         }
     }
     (line, ran)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::Machine;
+    use crate::shard::{Part, Shard};
+
+    fn told(name: &str, nightly: bool, part: Part) -> (String, Duration) {
+        let about = About {
+            commit: None,
+            machine: Machine::look(),
+            seed: 7,
+            nightly,
+            part,
+        };
+        let layer = layers::find(name).unwrap();
+        let (args, deadline) = arguments(layer, &about);
+        (args.join(" "), deadline)
+    }
+
+    #[test]
+    fn only_layers_of_models_are_told_of_night_and_shard() {
+        let part = Part::Shard(Shard { number: 2, of: 3 });
+        let night = Duration::from_secs(12 * 3600);
+        let (args, deadline) = told("loom", true, part);
+        assert_eq!(args, "loom --json --seed 7 --shard 2/3 --nightly");
+        assert_eq!(deadline, night);
+        let (args, deadline) = told("shuttle", false, Part::Whole);
+        assert_eq!(args, "shuttle --json --seed 7");
+        assert!(deadline < night);
+        let (args, deadline) = told("asm", true, part);
+        assert_eq!(args, "--json");
+        assert!(deadline < night);
+    }
 }

@@ -7,9 +7,12 @@ use std::collections::BTreeSet;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ringproof_record::{Record, Verdict};
 
+use crate::inventory::{Model, inventories};
 use crate::layers;
 use crate::report::{LayerResult, Outcome, Report, Tally};
-use crate::table::{how_far, plural, subjects, thousands, tried};
+use crate::shard::Part;
+use crate::table::{how_far, mark, subjects, tried, witness, word};
+use crate::text::{amount, plural, thousands};
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
@@ -28,6 +31,7 @@ pub fn render(report: &Report) -> String {
                 (failures(report))
                 (not_run(report))
                 (matrix(report))
+                (models(report))
                 (others(report))
                 (sites(report))
                 (results(report))
@@ -38,7 +42,8 @@ pub fn render(report: &Report) -> String {
 }
 
 fn head(report: &Report) -> Markup {
-    let machine = &report.machine;
+    let about = &report.about;
+    let machine = &about.machine;
     let tally = report.tally();
     html! {
         header {
@@ -51,15 +56,26 @@ fn head(report: &Report) -> Markup {
         }
         dl {
             dt { "commit" }
-            dd class="mono" { (report.commit.as_deref().unwrap_or("unknown to git")) }
+            dd class="mono" { (about.commit.as_deref().unwrap_or("unknown to git")) }
             dt { "repeat" }
-            dd class="mono" { "cargo verify --seed " (report.seed) }
+            dd class="mono" { (about.command()) }
+            @if about.part != Part::Whole {
+                dt { "part" }
+                dd { (about.part) }
+            }
             dt { "machine" }
-            dd { (machine.cpu) ", " (plural(machine.cores, "core")) }
+            dd {
+                (machine.cpu) ", " (plural(machine.cores, "core"))
+                @if let Part::Merged(_) = about.part { span class="soft" { ", the first shard’s" } }
+            }
             dt { "system" }
             dd { (machine.os) ", kernel " (machine.kernel) }
             dt { "compiler" }
             dd { (machine.rustc) }
+            @for (layer, total, unit) in report.totals() {
+                dt { (layer) }
+                dd { (thousands(total)) " " (unit) }
+            }
         }
     }
 }
@@ -74,6 +90,7 @@ fn failures(report: &Report) -> Markup {
                     strong { (row.layer) } " · " code { (row.subject) } " · " (row.check)
                     @if let Some(tried) = amount(row) { span class="soft" { " · after " (tried) } }
                     @if let Some(why) = &row.reason { (reason(why)) }
+                    @if let Some(trace) = &row.trace { pre { (trace) } }
                     @if let Some(command) = &row.repeat {
                         p class="line" { span class="soft" { "repeat: " } code { (command) } }
                     }
@@ -139,12 +156,7 @@ fn matrix(report: &Report) -> Markup {
 }
 
 fn cell(layer: &LayerResult, site: &str, tally: Tally) -> Markup {
-    let class = match tally.worst() {
-        Some(Verdict::Passed) => "passed",
-        Some(Verdict::Failed) => "failed",
-        Some(Verdict::NotRun) => "not_run",
-        None => "soft",
-    };
+    let class = tally.worst().map_or("soft", class_of_row);
     html! {
         td class={ "cell " (class) } {
             @if tally.is_empty() { "·" } @else {
@@ -154,11 +166,56 @@ fn cell(layer: &LayerResult, site: &str, tally: Tally) -> Markup {
     }
 }
 
+fn models(report: &Report) -> Markup {
+    html! {
+        @for inventory in inventories(report) {
+            h2 { "Models: " (inventory.layer) }
+            div class="scroll" {
+                table {
+                    thead { tr {
+                        th { "model" } th { "verdict" } th { "extent" }
+                        th class="number" { "explored" } th { "witnessed, and what else was checked" }
+                    } }
+                    tbody { @for model in &inventory.models { (model_row(model)) } }
+                }
+            }
+        }
+    }
+}
+
+fn model_row(model: &Model<'_>) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (model.name) }
+            td class="nowrap" { (verdict(model.verdict())) }
+            td class="extent" { (model.extent()) }
+            td class="number" { (amount(model.control).unwrap_or_default()) }
+            td class="wrap" {
+                @for row in &model.witnesses {
+                    span class="seen" {
+                        @if row.verdict != Verdict::Passed {
+                            span class=(class_of_row(row.verdict)) { (mark(row.verdict)) } " "
+                        }
+                        (witness(row))
+                        span class="soft" { " " (row.count.map(thousands).unwrap_or_default()) }
+                    } " "
+                }
+                @for row in &model.checks {
+                    span class="seen" {
+                        span class=(class_of_row(row.verdict)) { (mark(row.verdict)) } " " (row.check)
+                        @if let Some(tried) = amount(row) { span class="soft" { " " (tried) } }
+                    } " "
+                }
+            }
+        }
+    }
+}
+
 fn others(report: &Report) -> Markup {
     let groups = report.other_rows();
     html! {
         @if !groups.is_empty() {
-            h2 { "Models, controls and operations" }
+            h2 { "Checks that are about no site" }
             div class="scroll" {
                 table {
                     thead { tr {
@@ -176,7 +233,7 @@ fn others(report: &Report) -> Markup {
                                 (count("failed", group.tally.failed))
                                 (count("not_run", group.tally.not_run))
                                 td class="nowrap" { (tried(group)) }
-                                td class="reason" { (how_far(group)) }
+                                td class="extent" { (how_far(group)) }
                             }
                         }
                     }
@@ -259,18 +316,24 @@ fn result_table(rows: &[&Record], sites: &BTreeSet<&str>) -> Markup {
         table {
             thead { tr {
                 th { "subject" } th { "check" } th { "verdict" } th class="number" { "tried" }
-                th { "reason" } th { "repeat" }
+                th { "reason, and the command that repeats it" }
             } }
             tbody {
                 @for (row, id) in rows.iter().zip(ids) {
                     tr id=[id] {
                         th scope="row" { (row.subject) }
                         td class="nowrap" { (row.check) }
-                        @let (class, word) = verdict(row.verdict);
-                        td class="nowrap" { span class=(class) { (word) } }
+                        td class="nowrap" { (verdict(row.verdict)) }
                         td class="number" { (amount(row).unwrap_or_default()) }
-                        td class="reason" { @if let Some(why) = &row.reason { (reason(why)) } }
-                        td class="repeat" { @if let Some(command) = &row.repeat { code { (command) } } }
+                        td class="reason" {
+                            @if let Some(why) = &row.reason { (reason(why)) }
+                            @if let Some(command) = &row.repeat { code class="soft" { (command) } }
+                        }
+                    }
+                    @if let Some(trace) = &row.trace {
+                        tr { td class="trace" colspan="5" {
+                            details { summary { "the execution" } pre { (trace) } }
+                        } }
                     }
                 }
             }
@@ -285,19 +348,15 @@ fn reason(why: &str) -> Markup {
     }
 }
 
-fn amount(row: &Record) -> Option<String> {
-    let count = thousands(row.count?);
-    Some(match &row.unit {
-        Some(unit) => format!("{count} {unit}"),
-        None => count,
-    })
+fn verdict(verdict: Verdict) -> Markup {
+    html! { span class=(class_of_row(verdict)) { (word(verdict)) } }
 }
 
-fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+fn class_of_row(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Passed => ("passed", "passed"),
-        Verdict::Failed => ("failed", "failed"),
-        Verdict::NotRun => ("not_run", "not run"),
+        Verdict::Passed => "passed",
+        Verdict::Failed => "failed",
+        Verdict::NotRun => "not_run",
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::shard::Shard;
+
 /// The arguments of one `cargo build`, without the word `build`.
 pub type Build = &'static [&'static str];
 
@@ -60,6 +62,27 @@ pub struct Layer {
     pub measures: bool,
     /// How long it may take before it counts as hanging; far above what it needs.
     pub deadline: Duration,
+    /// Its larger size, for the night; nothing where it has one size.
+    pub nightly: Option<Nightly>,
+    /// What it counts its work in, where it explores models. Models can be divided among machines,
+    /// so such a layer takes `--shard I/N`; any other runs whole in the first shard.
+    pub explores: Option<&'static str>,
+}
+
+/// The larger size of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Nightly {
+    /// The arguments that ask for it, beside the others.
+    pub args: &'static [&'static str],
+    /// How long it may take then.
+    pub deadline: Duration,
+}
+
+impl Layer {
+    /// Whether it has anything to do in that shard, or in a run that is not divided.
+    pub fn runs_in(&self, shard: Option<Shard>) -> bool {
+        self.explores.is_some() || shard.is_none_or(|shard| shard.number == 1)
+    }
 }
 
 const MODELS: Build = &[
@@ -73,6 +96,12 @@ const CLI: Build = &["--package", "ringproof-cli"];
 const PERF: Build = &["--package", "ringproof-perf", "--release"];
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+/// A night, and some of the morning.
+const LARGE_MODELS: Option<Nightly> = Some(Nightly {
+    args: &["--nightly"],
+    deadline: Duration::from_secs(12 * 3600),
+});
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
@@ -88,6 +117,8 @@ pub const LAYERS: [Layer; 6] = [
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,
+        nightly: LARGE_MODELS,
+        explores: Some("executions"),
     },
     Layer {
         name: "shuttle",
@@ -100,6 +131,8 @@ pub const LAYERS: [Layer; 6] = [
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,
+        nightly: LARGE_MODELS,
+        explores: Some("schedules"),
     },
     Layer {
         name: "crash",
@@ -112,6 +145,8 @@ pub const LAYERS: [Layer; 6] = [
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,
+        nightly: None,
+        explores: None,
     },
     Layer {
         name: "stream",
@@ -124,6 +159,8 @@ pub const LAYERS: [Layer; 6] = [
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,
+        nightly: None,
+        explores: None,
     },
     Layer {
         name: "asm",
@@ -136,6 +173,8 @@ pub const LAYERS: [Layer; 6] = [
         seeded: false,
         measures: false,
         deadline: TEN_MINUTES,
+        nightly: None,
+        explores: None,
     },
     Layer {
         name: "perf",
@@ -148,6 +187,8 @@ pub const LAYERS: [Layer; 6] = [
         seeded: true,
         measures: true,
         deadline: TEN_MINUTES,
+        nightly: None,
+        explores: None,
     },
 ];
 

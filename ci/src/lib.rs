@@ -2,16 +2,21 @@
 //!
 //! Data flows one way. [`layers`] says what there is to run, [`drive`] builds and runs it,
 //! [`process`] keeps one program to its deadline, [`collect`] holds its output against the contract
-//! of a layer, [`report`] turns rows into a verdict and a matrix, [`table`] and [`html`] draw it. Nothing here depends on a layer:
-//! rows arrive as lines of JSON ([`ringproof_record::Record`]).
+//! of a layer, [`report`] turns rows into a verdict and a matrix, [`inventory`] into a list of models,
+//! [`table`] and [`html`] draw them. [`merge`] puts the reports of several machines together. Nothing
+//! here depends on a layer: rows arrive as lines of JSON ([`ringproof_record::Record`]).
 
 pub mod collect;
 pub mod drive;
 pub mod html;
+pub mod inventory;
 pub mod layers;
 pub mod machine;
+pub mod merge;
 pub mod process;
 pub mod progress;
 pub mod report;
+pub mod shard;
 pub mod table;
+pub mod text;
 pub mod workspace;

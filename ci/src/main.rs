@@ -12,8 +12,9 @@ use clap::builder::PossibleValuesParser;
 use ringproof_verify::layers::{LAYERS, Layer};
 use ringproof_verify::machine::Machine;
 use ringproof_verify::report::{About, Report};
+use ringproof_verify::shard::{Part, Shard};
 use ringproof_verify::workspace::Workspace;
-use ringproof_verify::{drive, html, table};
+use ringproof_verify::{drive, html, merge, table};
 
 /// Proves the ring and the seqlock: runs the quick form of every layer of the harness.
 ///
@@ -44,6 +45,21 @@ struct Args {
     #[arg(long)]
     strict: bool,
 
+    /// Run the layers that have a larger size for the night in that size: hours, not minutes
+    #[arg(long)]
+    nightly: bool,
+
+    /// Run the I-th of N shares of the models, for example 1/3; the first runs every other layer too
+    ///
+    /// The report goes to target/verify/shard-I-of-N.json and .html. What is required is judged
+    /// when the reports of all shards are merged. They must have one seed.
+    #[arg(long, value_name = "I/N", requires = "seed", conflicts_with = "strict")]
+    shard: Option<Shard>,
+
+    /// Run nothing: make one report of the JSON reports of all shards
+    #[arg(long, value_name = "JSON", num_args = 1.., conflicts_with_all = ["layers", "seed", "nightly", "shard", "list"])]
+    merge: Vec<PathBuf>,
+
     /// List the layers and what each judges, and run nothing
     #[arg(long)]
     list: bool,
@@ -65,7 +81,11 @@ Examples:
   cargo verify                              everything
   cargo verify --layer loom --layer crash   two layers
   cargo verify --seed 7                     the same random choices again
-  cargo verify --json | jq .verdict         for a program to read";
+  cargo verify --json | jq .verdict         for a program to read
+  cargo verify --nightly                    the large models, for hours
+  cargo verify --nightly --seed 7 --shard 2/3
+                                            the second third of it, on the second of three machines
+  cargo verify --merge shard-*.json         the verdict on the three together";
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -83,20 +103,11 @@ fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let workspace = Workspace::find()?;
-    let seed = args.seed.unwrap_or_else(seed_from_the_clock);
-    let about = About {
-        commit: workspace.commit(),
-        machine: Machine::look(),
-        seed,
+    let (report, files) = if args.merge.is_empty() {
+        prove(args, &workspace)?
+    } else {
+        put_together(args, &workspace)?
     };
-    let files = Files::prepare(&workspace.target)?;
-    eprintln!("seed {seed}");
-
-    let selected =
-        |layer: &Layer| args.layers.is_empty() || args.layers.iter().any(|name| name == layer.name);
-    let (sites, ran) = drive::run(&workspace, selected, seed);
-
-    let report = Report::new(about, sites, ran, args.strict);
     let json = files.write(&report)?;
     if args.json {
         print(&format!("{json}\n"))?;
@@ -109,6 +120,35 @@ fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(report.verdict.exit_code()))
 }
 
+/// Runs the layers.
+fn prove(args: &Args, workspace: &Workspace) -> Result<(Report, Files)> {
+    let about = About {
+        commit: workspace.commit(),
+        machine: Machine::look(),
+        seed: args.seed.unwrap_or_else(seed_from_the_clock),
+        nightly: args.nightly,
+        part: args.shard.map_or(Part::Whole, Part::Shard),
+    };
+    let files = Files::prepare(&workspace.target, about.part)?;
+    eprintln!("seed {}", about.seed);
+
+    let selected =
+        |layer: &Layer| args.layers.is_empty() || args.layers.iter().any(|name| name == layer.name);
+    let (sites, ran) = drive::run(workspace, selected, &about);
+    Ok((Report::new(about, sites, ran, args.strict), files))
+}
+
+/// Merges reports. They are read before the old ones are removed: they may be among these.
+fn put_together(args: &Args, workspace: &Workspace) -> Result<(Report, Files)> {
+    let mut shards = Vec::new();
+    for file in &args.merge {
+        shards.push((file.display().to_string(), merge::read(file)?));
+    }
+    let report = merge::merge(shards, args.strict)?;
+    let files = Files::prepare(&workspace.target, report.about.part)?;
+    Ok((report, files))
+}
+
 /// Where the report goes.
 struct Files {
     json: PathBuf,
@@ -117,14 +157,18 @@ struct Files {
 
 impl Files {
     /// Makes the directory and removes what an earlier run left: a run that is cut off must not
-    /// leave another run's verdict behind.
-    fn prepare(target: &Path) -> Result<Self> {
+    /// leave another run's verdict behind. The shards of a run may share the directory.
+    fn prepare(target: &Path, part: Part) -> Result<Self> {
         let directory = target.join("verify");
         fs::create_dir_all(&directory)
             .with_context(|| format!("{} cannot be created", directory.display()))?;
+        let name = match part.shard() {
+            Some(Shard { number, of }) => format!("shard-{number}-of-{of}"),
+            None => "report".to_owned(),
+        };
         let files = Files {
-            json: directory.join("report.json"),
-            html: directory.join("report.html"),
+            json: directory.join(format!("{name}.json")),
+            html: directory.join(format!("{name}.html")),
         };
         for file in [&files.json, &files.html] {
             match fs::remove_file(file) {

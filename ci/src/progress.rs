@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::collect::Seen;
-use crate::table::plural;
+use crate::text::plural;
 
 /// The line of one layer or build. It draws nothing where standard error is no terminal.
 #[derive(Debug)]

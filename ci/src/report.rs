@@ -4,15 +4,20 @@
 //! when they are drawn; the report itself is what `report.json` holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use ringproof_record::{Record, SCHEMA, SiteRow, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::layers::{self, Duty};
 use crate::machine::Machine;
+use crate::shard::Part;
 
 /// The check under which a cell is listed that should have been filled and was not.
 pub const REQUIRED_CELL: &str = "required cell";
+
+/// The check of unchanged code.
+pub const CONTROL: &str = "control";
 
 /// How a layer, or the whole, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,15 +76,35 @@ pub struct Ran {
     pub seconds: f64,
 }
 
-/// What a run was: the tree, the machine, the seed.
-#[derive(Clone, Debug)]
+/// What a run was: the tree, the machine, the sizes, the seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// The commit, marked `-dirty` where the files differ; nothing where git does not know.
+    /// The commit, marked `-dirty` where the files differ; null where git does not know.
     pub commit: Option<String>,
-    /// The machine.
+    /// The machine; of a merged report, the first shard's.
     pub machine: Machine,
     /// The seed that every layer was given.
     pub seed: u64,
+    /// Whether the layers that have a nightly size ran in it.
+    pub nightly: bool,
+    /// Whether this is everything, or a share of it.
+    pub part: Part,
+}
+
+impl About {
+    /// The command that repeats this run; of a merged report, all of it at once.
+    pub fn command(&self) -> String {
+        let mut command = "cargo verify".to_owned();
+        if self.nightly {
+            command.push_str(" --nightly");
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(command, " --seed {}", self.seed);
+        if let Part::Shard(shard) = self.part {
+            let _ = write!(command, " --shard {shard}");
+        }
+        command
+    }
 }
 
 /// The contract with whoever reads `report.json`.
@@ -87,12 +112,9 @@ pub struct About {
 pub struct Report {
     /// The version of this contract.
     pub schema: u32,
-    /// The commit, marked `-dirty` where the files differ; null where git does not know.
-    pub commit: Option<String>,
-    /// The machine.
-    pub machine: Machine,
-    /// The seed that every layer was given.
-    pub seed: u64,
+    /// What the run was; its fields stand beside the others.
+    #[serde(flatten)]
+    pub about: About,
     /// The verdict on the whole.
     pub verdict: Outcome,
     /// Every layer, the ones that were not selected too.
@@ -105,7 +127,7 @@ pub struct Report {
 
 impl Report {
     /// Puts together what ran, and judges it. With `strict` every row that did not run counts as
-    /// required.
+    /// required. What a layer owes is judged on a whole run only: a share of it owes nothing.
     pub fn new(about: About, sites: Vec<SiteRow>, ran: Vec<Ran>, strict: bool) -> Self {
         let mut layers = Vec::new();
         let mut results = Vec::new();
@@ -118,7 +140,10 @@ impl Report {
                 });
                 continue;
             };
-            let gaps = gaps(&layer.name, &sites, &rows);
+            let gaps = match about.part {
+                Part::Shard(_) => Vec::new(),
+                Part::Whole | Part::Merged(_) => gaps(&layer.name, &sites, &rows),
+            };
             let missing = !gaps.is_empty();
             rows.extend(gaps);
             layers.push(LayerResult {
@@ -130,9 +155,7 @@ impl Report {
         }
         Report {
             schema: SCHEMA,
-            commit: about.commit,
-            machine: about.machine,
-            seed: about.seed,
+            about,
             verdict: worst(&layers),
             layers,
             sites,
@@ -153,15 +176,47 @@ impl Report {
     /// The last line that a person reads.
     pub fn summary(&self) -> String {
         let tally = self.tally();
+        let part = match self.about.part {
+            Part::Whole => String::new(),
+            part => format!(", {part}"),
+        };
         format!(
-            "{}: {} checks, {} failed, {} not run, {:.0} s, seed {}",
+            "{}: {} checks, {} failed, {} not run, {:.0} s, seed {}{part}",
             self.verdict.word().to_uppercase(),
             tally.total(),
             tally.failed,
             tally.not_run,
             self.seconds(),
-            self.seed
+            self.about.seed,
         )
+    }
+
+    /// For each layer that explores models and ran: its name, how much it explored, in what. Empty
+    /// without the table of sites, which tells what is counted from sums of it.
+    pub fn totals(&self) -> Vec<(&'static str, u64, &'static str)> {
+        let sites = site_names(&self.sites);
+        let total = |layer: &LayerResult| {
+            let layer = layers::find(&layer.name)?;
+            let unit = layer.explores?;
+            let counted = (self.results.iter())
+                .filter(|row| row.layer == layer.name && row.unit.as_deref() == Some(unit))
+                .filter(|row| !is_sum(row, &sites));
+            let total = counted
+                .filter_map(|row| row.count)
+                .fold(0, u64::saturating_add);
+            Some((layer.name, total, unit))
+        };
+        let ran = |layer: &&LayerResult| layer.verdict != Outcome::NotRun && !sites.is_empty();
+        self.layers.iter().filter(ran).filter_map(total).collect()
+    }
+
+    /// Whether only some layers were chosen. There is room then for each of their rows.
+    pub fn is_selection(&self) -> bool {
+        let shard = self.about.part.shard();
+        self.layers.iter().any(|layer| {
+            layer.verdict == Outcome::NotRun
+                && layers::find(&layer.name).is_none_or(|known| known.runs_in(shard))
+        })
     }
 
     /// Sites down, layers across.
@@ -200,7 +255,10 @@ impl Report {
         self.layers
             .iter()
             .enumerate()
-            .map(|(index, layer)| (layer.name.as_str(), empty(index), why_empty(layer)))
+            .map(|(index, layer)| {
+                let why = why_empty(layer, self.about.part);
+                (layer.name.as_str(), empty(index), why)
+            })
             .filter(|(_, empty, _)| *empty > 0)
             .collect()
     }
@@ -208,7 +266,7 @@ impl Report {
     /// The rows whose subject is no site, one group for each layer and kind of check, in the order
     /// in which they first came.
     pub fn other_rows(&self) -> Vec<Group<'_>> {
-        let sites: BTreeSet<&str> = self.sites.iter().map(|site| site.name.as_str()).collect();
+        let sites = site_names(&self.sites);
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut index: BTreeMap<(&str, &str), usize> = BTreeMap::new();
         for row in self
@@ -388,6 +446,17 @@ pub fn kind_of(check: &str) -> &str {
     check.split_once(':').map_or(check, |(kind, _)| kind).trim()
 }
 
+/// The names in the table of sites.
+pub fn site_names(sites: &[SiteRow]) -> BTreeSet<&str> {
+    sites.iter().map(|site| site.name.as_str()).collect()
+}
+
+/// Whether the row only adds up what others count: a site's `control` counts the executions of
+/// every model that passed through the site.
+pub fn is_sum(row: &Record, sites: &BTreeSet<&str>) -> bool {
+    row.check == CONTROL && sites.contains(row.subject.as_str())
+}
+
 fn judge(rows: &[Record], missing: bool, strict: bool) -> Outcome {
     match Tally::of(rows) {
         tally if tally.failed > 0 => Outcome::Failed,
@@ -454,10 +523,17 @@ fn is_slot(site: &SiteRow) -> bool {
     site.kind.starts_with("slot")
 }
 
-fn why_empty(layer: &LayerResult) -> &'static str {
-    match (layer.verdict, layers::find(&layer.name)) {
-        (Outcome::NotRun, _) => "it was not selected",
-        (_, Some(layer)) => layer.when_empty,
-        (_, None) => "it judges no site",
+fn why_empty(layer: &LayerResult, part: Part) -> &'static str {
+    let known = layers::find(&layer.name);
+    match (layer.verdict, known, part.shard()) {
+        (Outcome::NotRun, Some(known), shard) if !known.runs_in(shard) => {
+            "it is not divided: it runs in the first shard"
+        }
+        (Outcome::NotRun, ..) => "it was not selected",
+        (_, None, _) => "it judges no site",
+        (_, Some(known), Some(_)) if known.duty != Duty::NoSites => {
+            "other shards may fill them; whether all that are required ran is judged after the merge"
+        }
+        (_, Some(known), _) => known.when_empty,
     }
 }

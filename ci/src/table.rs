@@ -8,8 +8,10 @@ use comfy_table::{
 };
 use ringproof_record::{Record, Verdict};
 
+use crate::inventory::{Inventory, Model, inventories};
 use crate::layers;
 use crate::report::{Amount, Group, Report, Tally};
+use crate::text::{amount, plural, shorten, thousands};
 
 /// A rule below the header, and space between the columns.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
@@ -22,9 +24,11 @@ pub fn render(report: &Report) -> String {
     let sections = [
         matrix(report),
         legend(report),
+        models(report),
         others(report),
         not_run(report),
         failures(report),
+        totals(report),
     ];
     let shown: Vec<String> = sections
         .into_iter()
@@ -65,6 +69,94 @@ fn legend(report: &Report) -> String {
         let _ = writeln!(text, "  {layer:<8} {sites}: {why}");
     }
     text
+}
+
+/// Each model and each change by itself, where the report has room for it: the page always has.
+fn models(report: &Report) -> String {
+    if !report.is_selection() {
+        return String::new();
+    }
+    let tables = (inventories(report).iter())
+        .flat_map(|inventory| [model_table(inventory), change_table(inventory)])
+        .collect::<Vec<_>>();
+    tables.join("\n")
+}
+
+fn model_table(inventory: &Inventory<'_>) -> String {
+    let mut table = plain_table();
+    table.set_header([
+        "model",
+        "verdict",
+        "extent",
+        "explored",
+        "witnessed, and what else was checked",
+    ]);
+    for model in &inventory.models {
+        let explored = amount(model.control).unwrap_or_default();
+        table.add_row(vec![
+            Cell::new(model.name),
+            verdict(model.verdict()),
+            Cell::new(model.extent()),
+            Cell::new(explored).set_alignment(CellAlignment::Right),
+            Cell::new(seen(model)),
+        ]);
+    }
+    let whole = ColumnConstraint::ContentWidth;
+    table.set_constraints(vec![whole, whole, whole, whole]);
+    let models = plural(inventory.models.len(), "model");
+    format!("{}: {models}\n{}", inventory.layer, finish(&table))
+}
+
+/// What a model witnessed, how often, and the verdicts of its other checks.
+fn seen(model: &Model<'_>) -> String {
+    let mut parts = Vec::new();
+    for row in &model.witnesses {
+        let sign = match row.verdict {
+            Verdict::Passed => String::new(),
+            other => format!("{} ", mark(other)),
+        };
+        let what = witness(row);
+        let times = row.count.map(thousands).unwrap_or_default();
+        parts.push(format!("{sign}{what} {times}"));
+    }
+    for row in &model.checks {
+        let tried = amount(row).map_or(String::new(), |tried| format!(" ({tried})"));
+        parts.push(format!("{} {}{tried}", mark(row.verdict), row.check));
+    }
+    parts.join(", ")
+}
+
+/// `reader retried` of `witness: reader retried`; what nobody asked for keeps an `also`.
+pub fn witness(row: &Record) -> String {
+    match row.check.split_once(": ") {
+        Some(("witness", what)) => what.to_owned(),
+        Some((_, what)) => format!("also {what}"),
+        None => row.check.clone(),
+    }
+}
+
+fn change_table(inventory: &Inventory<'_>) -> String {
+    if inventory.changes.is_empty() {
+        return String::new();
+    }
+    /// The page has the whole reason.
+    const LONGEST: usize = 100;
+    let mut table = plain_table();
+    table.set_header(["subject", "check", "verdict", "explored", "found"]);
+    for row in &inventory.changes {
+        let explored = amount(row).unwrap_or_default();
+        let found = shorten(row.reason.as_deref().unwrap_or_default(), LONGEST);
+        table.add_row(vec![
+            Cell::new(&row.subject),
+            Cell::new(&row.check),
+            verdict(row.verdict),
+            Cell::new(explored).set_alignment(CellAlignment::Right),
+            Cell::new(found),
+        ]);
+    }
+    let whole = ColumnConstraint::ContentWidth;
+    table.set_constraints(vec![whole, whole, whole, whole]);
+    finish(&table)
 }
 
 fn others(report: &Report) -> String {
@@ -116,18 +208,26 @@ fn failures(report: &Report) -> String {
     text
 }
 
+/// How much the layers with models explored in all.
+fn totals(report: &Report) -> String {
+    let mut text = String::new();
+    for (layer, total, unit) in report.totals() {
+        let _ = writeln!(text, "{layer}: {} {unit}", thousands(total));
+    }
+    text
+}
+
 /// One failed row in full.
 pub fn failure(row: &Record) -> String {
     let mut text = format!("FAILED   {}  {}  {}\n", row.layer, row.subject, row.check);
-    if let (Some(count), Some(unit)) = (row.count, &row.unit) {
-        let _ = writeln!(
-            text,
-            "{}",
-            indent(&format!("after {} {unit}", thousands(count)))
-        );
+    if let Some(tried) = amount(row) {
+        let _ = writeln!(text, "{}", indent(&format!("after {tried}")));
     }
     if let Some(why) = &row.reason {
         let _ = writeln!(text, "{}", indent(why));
+    }
+    if let Some(trace) = &row.trace {
+        let _ = writeln!(text, "{}", indent(trace));
     }
     if let Some(command) = &row.repeat {
         let _ = writeln!(text, "{}", indent(&format!("repeat: {command}")));
@@ -189,25 +289,6 @@ pub fn how_far(group: &Group<'_>) -> String {
     parts.join(", ")
 }
 
-/// The number with a comma before every third digit from the right.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 site`, `2 sites`.
-pub fn plural(count: usize, noun: &str) -> String {
-    let ending = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{ending}")
-}
-
 fn name_some(subjects: &[&str]) -> String {
     let named = subjects
         .iter()
@@ -230,11 +311,36 @@ fn indent(text: &str) -> String {
 }
 
 fn colour(tally: Tally) -> Color {
-    match tally.worst() {
-        Some(Verdict::Passed) => Color::Green,
-        Some(Verdict::NotRun) => Color::Yellow,
-        Some(Verdict::Failed) => Color::Red,
-        None => Color::DarkGrey,
+    tally.worst().map_or(Color::DarkGrey, colour_of)
+}
+
+fn colour_of(verdict: Verdict) -> Color {
+    match verdict {
+        Verdict::Passed => Color::Green,
+        Verdict::NotRun => Color::Yellow,
+        Verdict::Failed => Color::Red,
+    }
+}
+
+fn verdict(verdict: Verdict) -> Cell {
+    Cell::new(word(verdict)).fg(colour_of(verdict))
+}
+
+/// A verdict as people say it.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::NotRun => "not run",
+        Verdict::Failed => "failed",
+    }
+}
+
+/// A verdict as a sign.
+pub fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "✓",
+        Verdict::NotRun => "–",
+        Verdict::Failed => "✗",
     }
 }
 
@@ -248,17 +354,4 @@ fn plain_table() -> Table {
 
 fn finish(table: &Table) -> String {
     format!("{}\n", table.trim_fmt())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_from_the_right() {
-        assert_eq!(thousands(7), "7");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1000), "1,000");
-        assert_eq!(thousands(12_345_678), "12,345,678");
-    }
 }

@@ -30,9 +30,23 @@ fn wrong_usage_ends_with_two() {
         &["--layer", "nonsense"][..],
         &["--seed", "many"],
         &["--nonsense"],
+        &["--shard", "1/2"],
+        &["--shard", "3/2", "--seed", "1"],
+        &["--shard", "1/2", "--seed", "1", "--strict"],
+        &["--merge"],
+        &["--merge", "a.json", "--nightly"],
     ] {
         assert_eq!(verify(args).status.code(), Some(2), "{args:?}");
     }
+}
+
+#[test]
+fn a_shard_that_cannot_be_is_explained() {
+    let said = |args: &[&str]| String::from_utf8(verify(args).stderr).unwrap();
+    let third = said(&["--seed", "1", "--shard", "3/2"]);
+    assert!(third.contains("numbered from 1 to 2"), "{third}");
+    let seedless = said(&["--shard", "1/2"]);
+    assert!(seedless.contains("--seed"), "{seedless}");
 }
 
 #[test]

@@ -115,6 +115,18 @@ fn bytes_that_are_no_text_are_refused_without_a_panic() {
 }
 
 #[test]
+fn what_could_steer_a_terminal_is_taken_out_of_rows_and_prose() {
+    let row =
+        r#"{"layer":"crash","subject":"A","check":"b","verdict":"failed","reason":"\u001b[2J"}"#;
+    let collected = run(&format!(
+        r#"printf "%s\n" '{row}'; printf '\033[31mred\n' >&2; exit 1"#
+    ));
+    assert_eq!(collected.broken, None);
+    assert_eq!(collected.rows[0].reason.as_deref(), Some("\u{fffd}[2J"));
+    assert_eq!(collected.tail, ["\u{fffd}[31mred"]);
+}
+
+#[test]
 fn a_program_that_is_not_there_fails() {
     let mut job = fake("");
     job.program = PathBuf::from("/nonexistent/ringproof-layer");

@@ -1,84 +1,14 @@
 //! Verdict, exit code, matrix and pages of made-up reports.
 
+mod made_up;
+
 use std::{env, fs};
 
-use ringproof_record::{Record, SiteRow, Verdict};
+use made_up::{about, complete, ran, sites};
+use ringproof_record::{Record, Verdict};
 use ringproof_verify::layers::LAYERS;
-use ringproof_verify::machine::Machine;
-use ringproof_verify::report::{About, Outcome, REQUIRED_CELL, Ran, Report, Tally};
+use ringproof_verify::report::{Outcome, REQUIRED_CELL, Report, Tally};
 use ringproof_verify::{html, table};
-
-fn site(name: &str, kind: &str, ordering: &str) -> SiteRow {
-    SiteRow {
-        name: name.to_owned(),
-        kind: kind.to_owned(),
-        ordering: ordering.to_owned(),
-        partner: "RingObserve".to_owned(),
-        why: "makes the slot's bytes visible before the index that announces them".to_owned(),
-    }
-}
-
-fn sites() -> Vec<SiteRow> {
-    vec![
-        site("RingPublish", "store", "Release"),
-        site("SeqEnter", "store", "Relaxed"),
-        site("SeqFence", "fence", "Release"),
-        site("RingSlotWrite", "slot write", "plain"),
-    ]
-}
-
-/// Rows that fill every required cell, one list for each layer.
-fn complete() -> Vec<Vec<Record>> {
-    let mutant =
-        |name: &str| Record::passed("loom", name, "mutant: Relaxed").count(12, "executions");
-    let crash = |name: &str| Record::passed("crash", name, "crash before").count(3, "kills");
-    vec![
-        vec![
-            mutant("RingPublish"),
-            mutant("SeqFence"),
-            Record::passed("loom", "RingSlotWrite", "race detection"),
-            Record::passed("loom", "ring/wrap", "control")
-                .count(15196, "executions")
-                .reason("EXHAUSTED"),
-        ],
-        vec![Record::passed("shuttle", "ring/wrap", "control").count(5000, "schedules")],
-        vec![
-            crash("RingPublish"),
-            crash("SeqEnter"),
-            crash("SeqFence"),
-            crash("RingSlotWrite"),
-        ],
-        vec![Record::passed("stream", "send and recv", "same SHA-256")],
-        vec![Record::passed("asm", "push", "no call")],
-        vec![Record::passed("perf", "false-sharing", "ran")],
-    ]
-}
-
-fn about() -> About {
-    About {
-        commit: Some("0123456789abcdef0123456789abcdef01234567-dirty".to_owned()),
-        machine: Machine {
-            cpu: "Some CPU".to_owned(),
-            cores: 2,
-            kernel: "6.18.0".to_owned(),
-            os: "Some Linux".to_owned(),
-            rustc: "rustc 1.95.0".to_owned(),
-        },
-        seed: 7,
-    }
-}
-
-fn ran(rows: Vec<Option<Vec<Record>>>) -> Vec<Ran> {
-    LAYERS
-        .iter()
-        .zip(rows)
-        .map(|(layer, rows)| Ran {
-            name: layer.name.to_owned(),
-            rows,
-            seconds: 1.5,
-        })
-        .collect()
-}
 
 fn report(rows: Vec<Vec<Record>>, strict: bool) -> Report {
     Report::new(
@@ -285,7 +215,8 @@ fn the_json_is_the_contract_and_reads_back() {
         .map(String::as_str)
         .collect();
     let contract = [
-        "schema", "commit", "machine", "seed", "verdict", "layers", "sites", "results",
+        "schema", "commit", "machine", "seed", "nightly", "part", "verdict", "layers", "sites",
+        "results",
     ];
     assert_eq!(keys.len(), contract.len());
     assert!(contract.iter().all(|key| keys.contains(key)), "{keys:?}");
@@ -355,6 +286,96 @@ fn the_page_stands_alone_and_escapes_what_it_shows() {
     if let Some(file) = env::var_os("RINGPROOF_PAGE") {
         fs::write(file, page).unwrap();
     }
+}
+
+const TRACE: &str =
+    "producer            │ consumer\n\n            RingFill │\n                    │ RingTake";
+
+#[test]
+fn an_execution_is_shown_as_it_is_where_a_check_failed() {
+    let (report, _) = changed(|rows| {
+        rows[0].push(Record::passed("loom", "SeqFence", "mutant: no fence").trace("quiet"));
+        rows[0].push(Record::failed("loom", "ring/two", "control", "a race").trace(TRACE));
+    });
+    let text = table::render(&report);
+    for line in TRACE.lines() {
+        let shown = format!("         {line}\n");
+        assert!(text.contains(&shown), "`{shown}` is missing in\n{text}");
+    }
+    assert!(!text.contains("quiet"));
+
+    let page = html::render(&report);
+    let card = format!("a race</p><pre>{TRACE}</pre>");
+    let folded = "<details><summary>the execution</summary><pre>quiet</pre></details>";
+    for shown in [card.as_str(), folded] {
+        assert!(page.contains(shown), "{shown} is missing in\n{page}");
+    }
+}
+
+/// Some rows of a layer with models; the report has room for them when it is the only one.
+fn models() -> Vec<Record> {
+    vec![
+        Record::passed("loom", "ring/two", "control")
+            .count(15_196, "executions")
+            .reason("EXHAUSTED"),
+        Record::passed("loom", "ring/two", "witness: saw full").count(1234, "times"),
+        Record::passed("loom", "ring/two", "also witnessed: saw empty").count(5, "times"),
+        Record::passed("loom", "ring/two", "crash points").count(17, "sites"),
+        Record::passed("loom", "ring/nine", "control")
+            .count(100, "executions")
+            .reason("BOUNDED(2)"),
+        Record::failed("loom", "ring/nine", "witness: wrapped", "never witnessed")
+            .count(0, "times"),
+        Record::passed("loom", "RingPublish", "mutant: Relaxed")
+            .count(12, "executions")
+            .reason("killed in ring/two: a race"),
+        Record::passed("loom", "RingPublish", "control")
+            .count(15_296, "executions")
+            .reason("Release in 2 models"),
+        Record::passed("loom", "textbook ring", "specimen")
+            .count(3, "executions")
+            .reason("caught: full is never seen"),
+    ]
+}
+
+#[test]
+fn the_models_of_a_selected_layer_are_listed() {
+    let rows = vec![Some(models()), None, None, None, None, None];
+    let report = Report::new(about(), sites(), ran(rows), false);
+    let text = table::render(&report);
+    for line in [
+        "ring/two  passed EXHAUSTED 15,196 executions saw full 1,234, also saw empty 5, ✓ crash points (17 sites)",
+        "ring/nine failed BOUNDED(2) 100 executions ✗ wrapped 0",
+        "RingPublish mutant: Relaxed passed 12 executions killed in ring/two: a race",
+        "textbook ring specimen passed 3 executions caught: full is never seen",
+        "loom: 15,311 executions",
+    ] {
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = words(line);
+        assert!(
+            text.lines().any(|line| words(line) == expected),
+            "`{line}` is missing in\n{text}"
+        );
+    }
+    // A sum over models is no model, and nothing that was done to one.
+    assert_eq!(text.matches("Release in 2 models").count(), 0);
+}
+
+#[test]
+fn without_the_table_of_sites_nothing_is_added_up() {
+    let rows = vec![Some(models()), None, None, None, None, None];
+    let report = Report::new(about(), Vec::new(), ran(rows), false);
+    assert!(report.totals().is_empty());
+    assert!(!table::render(&report).contains("saw full 1,234"));
+}
+
+#[test]
+fn a_whole_run_lists_its_models_on_the_page_only() {
+    let (report, _) = changed(|rows| rows[0] = models());
+    assert!(!table::render(&report).contains("saw full 1,234"));
+    let page = html::render(&report);
+    assert!(page.contains("Models: loom") && page.contains("saw full<span"));
+    assert!(!page.contains("Models: asm"));
 }
 
 /// A sum of nanoseconds would be a number that nobody measured.

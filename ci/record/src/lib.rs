@@ -55,6 +55,9 @@ pub struct Record {
     /// The command that repeats exactly this check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<String>,
+    /// The execution that shows it, over several lines: one column per thread, one row per access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 impl Record {
@@ -74,6 +77,7 @@ impl Record {
             unit: None,
             reason: None,
             repeat: None,
+            trace: None,
         }
     }
 
@@ -125,6 +129,12 @@ impl Record {
         self
     }
 
+    /// Shows the execution in which it happened.
+    pub fn trace(mut self, text: impl Into<String>) -> Self {
+        self.trace = Some(text.into());
+        self
+    }
+
     /// The record as one line of JSON, without the line break.
     pub fn to_line(&self) -> String {
         // A struct of strings and integers always serializes; the fallback keeps this total.
@@ -163,6 +173,13 @@ mod tests {
     fn absent_fields_are_left_out_and_read_back() {
         let row = Record::passed("asm", "push", "no call");
         assert!(!row.to_line().contains("null"));
+        assert_eq!(Record::from_line(&row.to_line()).unwrap(), row);
+    }
+
+    #[test]
+    fn a_trace_of_several_lines_stays_one_line() {
+        let row = Record::passed("loom", "RingPublish", "mutant: Relaxed").trace("a │ b\n1 │");
+        assert_eq!(row.to_line().lines().count(), 1);
         assert_eq!(Record::from_line(&row.to_line()).unwrap(), row);
     }
 
