@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ringproof_record::Record;
 
 use crate::change::Table;
-use crate::engine::{Engine, Extent, Limits};
+use crate::engine::{Engine, Limits};
 use crate::litmus::{ALL, Litmus, Op, State, TRAPS, Verdict};
 use crate::order::Order;
 use crate::run::Run;
@@ -116,7 +116,7 @@ pub fn observe<E: Engine>(test: &'static Litmus) -> Result<Observed, String> {
             seen.end(execute::<E>(test), &run);
         }
     });
-    if let Extent::Truncated(_) | Extent::Bounded(_) = extent {
+    if !extent.is_exhausted() {
         return Err(format!("{} under {}: {extent}", test.name, E::NAME));
     }
     Ok(Observed {
@@ -169,7 +169,7 @@ impl Seen {
 }
 
 /// Runs a test once. The main thread is the last row's: that saves a thread, and with it most of
-/// the interleavings, none of which another outcome depends on.
+/// the interleavings, without which the final states are the same.
 fn execute<E: Engine>(test: &'static Litmus) -> State {
     let words: Arc<[E::Word]> = test.words.iter().map(|_| E::word(0)).collect();
     let (last, others) = test.threads.split_last().expect("a test has threads");

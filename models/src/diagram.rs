@@ -252,8 +252,10 @@ fn shown(rows: &[Row]) -> Vec<bool> {
 fn gap(hidden: &mut usize) -> Option<String> {
     match std::mem::take(hidden) {
         0 => None,
-        1 => Some("  …  1 row to which no row below refers".to_owned()),
-        count => Some(format!("  …  {count} rows to which no row below refers")),
+        1 => Some("  …  1 row to which no row shown below refers".to_owned()),
+        count => Some(format!(
+            "  …  {count} rows to which no row shown below refers"
+        )),
     }
 }
 
@@ -421,13 +423,19 @@ fn paragraph(title: &str, text: &str) -> Vec<String> {
 
 /// A command after a title. Where it needs several lines a shell reads them as one.
 fn command(title: &str, text: &str) -> Vec<String> {
-    // What stands in quotes stays on one line: a line break in there would be part of it.
+    // What stands in quotes stays on one line, where a break would be part of it, and so does an
+    // option together with its value.
     let mut quoted = false;
-    let words = text.split(move |sign| {
+    let mut parts = vec![String::new()];
+    for (place, sign) in text.char_indices() {
+        let next = text[place + sign.len_utf8()..].chars().next();
         quoted ^= sign == '\'';
-        sign == ' ' && !quoted
-    });
-    fill(title, words, " \\")
+        match sign == ' ' && !quoted && next == Some('-') {
+            true => parts.push(String::new()),
+            false => parts.last_mut().expect("one from the start").push(sign),
+        }
+    }
+    fill(title, parts.iter().map(String::as_str), " \\")
 }
 
 /// Words after a title, each line but the last ended by `line_end`.
@@ -545,7 +553,7 @@ repeat:   run 'a b'
         failure.crash_point = Some(2);
         let text = render(&failure, "run");
         assert!(
-            text.contains("RingPublish left out           *\n"),
+            text.contains("RingPublish left out            *\n"),
             "{text}"
         );
         assert!(text.contains("RingPublish ✗ dies before this\n"), "{text}");
@@ -604,7 +612,7 @@ repeat:   run 'a b'
         let text = render(&failure(&["producer", "consumer"], events), "");
         assert!(text.contains("from 40, missed 99"), "{text}");
         assert!(
-            text.contains("  …  39 rows to which no row below refers\n 40  RingPublish"),
+            text.contains("  …  39 rows to which no row shown below refers\n 40  RingPublish"),
             "{text}"
         );
         assert_eq!(
@@ -624,20 +632,13 @@ repeat:   run 'a b'
 
     #[test]
     fn a_command_is_broken_where_a_shell_joins_it() {
-        let long = format!("run --only '{}' --change 'A=b c'", "x y ".repeat(21));
-        let lines = command("repeat", &long);
-        assert_eq!(lines.len(), 2, "{lines:?}");
-        let joined = lines.join("\n").replace("\\\n", "");
-        let words = |text: &str| {
-            text.split(' ')
-                .filter(|word| !word.is_empty())
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
-        assert_eq!(words(&joined), words(&format!("repeat: {long}")));
-        assert!(
-            lines[0].ends_with("' \\") && !lines[1].ends_with('\\'),
-            "{lines:?}"
+        let long = format!("run -- --only '{}-' --change 'A=b c'", "x -y ".repeat(13));
+        assert_eq!(
+            command("repeat", &long),
+            [
+                format!("repeat:   run -- --only '{}-' \\", "x -y ".repeat(13)),
+                "          --change 'A=b c'".to_owned()
+            ]
         );
     }
 }

@@ -10,6 +10,8 @@
 //! does not prove: anything about memory ordering, since it is sequentially consistent.
 
 pub mod actor;
+pub mod axioms;
+pub mod calibration;
 pub mod change;
 pub mod diagram;
 pub mod engine;

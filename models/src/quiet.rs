@@ -15,6 +15,10 @@ thread_local! {
 pub(crate) fn catch<R>(body: impl FnOnce() -> R) -> Result<R, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
+        // shuttle puts a hook of its own, which prints, in front of whatever there is when it
+        // first runs. Let it do so now, so that this one comes before it.
+        #[cfg(feature = "shuttle")]
+        shuttle::check_dfs(|| {}, Some(1));
         let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let ours = FINDING.with_borrow_mut(|finding| match finding {

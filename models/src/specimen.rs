@@ -227,7 +227,10 @@ pub fn rows(only: Option<&str>, progress: &dyn Fn(&Record)) -> Result<Vec<Record
         let known: Vec<_> = specimens.iter().map(|specimen| specimen.number).collect();
         specimens.retain(|specimen| specimen.number == number);
         if specimens.is_empty() {
-            return Err(format!("no specimen `{number}`; there are: {}", known.join(", ")));
+            return Err(format!(
+                "no specimen `{number}`; there are: {}",
+                known.join(", ")
+            ));
         }
     }
     let mut rows = Vec::new();
@@ -241,9 +244,13 @@ pub fn rows(only: Option<&str>, progress: &dyn Fn(&Record)) -> Result<Vec<Record
 
 /// The rows of one specimen: each fault caught, each control passed, each blind model refused.
 pub fn judge(specimen: &Specimen) -> Vec<Record> {
-    let faults = specimen.faults.iter().flat_map(judge_fault);
+    let from = |row: Row| Row {
+        outcome: (row.outcome).map(|finding| format!("from {}: {finding}", specimen.source)),
+        ..row
+    };
+    let faults = specimen.faults.iter().flat_map(judge_fault).map(from);
     let controls = specimen.controls.iter().map(judge_control);
-    let blind = specimen.blind.iter().map(judge_blind);
+    let blind = specimen.blind.iter().map(judge_blind).map(from);
     let subject = format!("{} {}", specimen.number, specimen.name);
     let repeat = format!(
         "cargo run -p ringproof-models --features loom -- {LAYER} --only {}",
@@ -316,9 +323,14 @@ fn judge_caught<E: Engine>(what: &str, body: &Body, bound: u64) -> Row {
     let unit = E::UNIT;
     let (outcome, failure) = match explored.outcome {
         // shuttle goes on at random for as long again.
-        Err(failure) if explored.executions <= bound => (Ok(failure.finding.clone()), Some(failure)),
+        Err(failure) if explored.executions <= bound => {
+            (Ok(failure.finding.clone()), Some(failure))
+        }
         Err(_) => (Err(format!("caught, but not within {bound} {unit}")), None),
-        Ok(extent) => (Err(format!("not caught within {bound} {unit}: {extent}")), None),
+        Ok(extent) => (
+            Err(format!("not caught within {bound} {unit}: {extent}")),
+            None,
+        ),
     };
     Row {
         check: format!("caught by {}: {what}", E::NAME),
@@ -333,24 +345,27 @@ fn judge_control(control: &Control) -> Row {
     match control {
         Control::Model(control) => {
             let examined = examine(control);
-            let objections: Vec<_> = examined.objections.iter().map(Objection::to_string).collect();
+            let raised = examined.raised();
             Row {
                 check: format!("control under loom: {}", control.what),
                 count: examined.executions,
                 unit: Loom::UNIT,
-                outcome: match objections.is_empty() {
+                outcome: match raised.is_empty() {
                     true => Ok(format!(
                         "{}, {} outcomes witnessed, all readings of shuttle's {} schedules found",
                         Extent::Exhausted,
                         control.witnesses.len(),
                         examined.schedules,
                     )),
-                    false => Err(objections.join("; ")),
+                    false => Err(raised),
                 },
-                failure: examined.objections.into_iter().find_map(|objection| match objection {
-                    Objection::Fails(failure) => Some(failure),
-                    _ => None,
-                }),
+                failure: examined
+                    .objections
+                    .into_iter()
+                    .find_map(|objection| match objection {
+                        Objection::Fails { failure, .. } => Some(failure),
+                        _ => None,
+                    }),
             }
         }
         Control::Property { what, property } => {
@@ -369,13 +384,11 @@ fn judge_control(control: &Control) -> Row {
 /// A model that loom passes: refused for every reason there is.
 fn judge_blind(model: &ModelControl) -> Row {
     let examined = examine(model);
-    let objections: Vec<_> = examined.objections.iter().map(Objection::to_string).collect();
-    let raised = objections.join("; ");
+    let raised = examined.raised();
     let raises = |kind: fn(&Objection) -> bool| examined.objections.iter().any(kind);
     let every = raises(|o| matches!(o, Objection::TooFew { .. }))
         && raises(|o| matches!(o, Objection::NeverWitnessed(_)))
-        && raises(|o| matches!(o, Objection::Blind { .. }))
-        && !raises(|o| matches!(o, Objection::Fails(_) | Objection::Unfinished { .. }));
+        && raises(|o| matches!(o, Objection::Blind { .. }));
     Row {
         check: format!("refused: {}", model.what),
         count: examined.executions,
@@ -392,12 +405,17 @@ fn judge_blind(model: &ModelControl) -> Row {
 }
 
 /// What stands against taking a model's passing as evidence.
-#[derive(Debug)]
 enum Objection {
     /// It does not even pass.
-    Fails(Failure),
+    Fails {
+        engine: &'static str,
+        failure: Failure,
+    },
     /// An engine did not get to the end.
-    Unfinished { engine: &'static str, extent: Extent },
+    Unfinished {
+        engine: &'static str,
+        extent: Extent,
+    },
     /// loom made fewer executions than there were.
     TooFew { executions: u64, minimum: u64 },
     /// What must be seen was not.
@@ -409,10 +427,18 @@ enum Objection {
 impl fmt::Display for Objection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Objection::Fails(failure) => f.write_str(&failure.finding),
-            Objection::Unfinished { engine, extent } => write!(f, "{engine} did not exhaust it: {extent}"),
-            Objection::TooFew { executions, minimum } => {
-                write!(f, "{executions} executions, at least {minimum} were expected")
+            Objection::Fails { engine, failure } => write!(f, "{engine}: {}", failure.finding),
+            Objection::Unfinished { engine, extent } => {
+                write!(f, "{engine} did not exhaust it: {extent}")
+            }
+            Objection::TooFew {
+                executions,
+                minimum,
+            } => {
+                write!(
+                    f,
+                    "{executions} executions, at least {minimum} were expected"
+                )
             }
             Objection::NeverWitnessed(outcome) => write!(f, "never witnessed: {outcome}"),
             Objection::Blind { missing, schedules } => write!(
@@ -432,6 +458,14 @@ struct Examined {
     objections: Vec<Objection>,
 }
 
+impl Examined {
+    /// The objections as one sentence; empty if there are none.
+    fn raised(&self) -> String {
+        let each: Vec<_> = self.objections.iter().map(Objection::to_string).collect();
+        each.join("; ")
+    }
+}
+
 fn examine(control: &ModelControl) -> Examined {
     let loom = explore::<Loom>(&control.model.loom, EXECUTIONS);
     let shuttle = explore::<Shuttle>(&control.model.shuttle, EXECUTIONS);
@@ -441,24 +475,31 @@ fn examine(control: &ModelControl) -> Examined {
         match ending {
             Ok(Extent::Exhausted) => {}
             Ok(extent) => objections.push(Objection::Unfinished { engine, extent }),
-            Err(failure) => objections.push(Objection::Fails(failure)),
+            Err(failure) => objections.push(Objection::Fails { engine, failure }),
         }
     }
-    if loom.executions < control.minimum {
-        objections.push(Objection::TooFew {
-            executions: loom.executions,
-            minimum: control.minimum,
-        });
-    }
-    let unseen = |outcome: &&&str| !loom.totals.witnessed.contains_key(**outcome);
-    objections.extend((control.witnesses.iter().filter(unseen)).map(|outcome| Objection::NeverWitnessed(outcome)));
-    // Every sequentially consistent execution is one of weak memory, too.
-    let missing = shuttle.totals.readings.difference(&loom.totals.readings).count();
-    if missing > 0 {
-        objections.push(Objection::Blind {
-            missing,
-            schedules: shuttle.executions,
-        });
+    // Of what was cut short, nothing more can be asked.
+    if objections.is_empty() {
+        if loom.executions < control.minimum {
+            objections.push(Objection::TooFew {
+                executions: loom.executions,
+                minimum: control.minimum,
+            });
+        }
+        for &outcome in control.witnesses {
+            if !loom.totals.witnessed.contains_key(outcome) {
+                objections.push(Objection::NeverWitnessed(outcome));
+            }
+        }
+        // Every sequentially consistent execution is one of weak memory, too.
+        let (possible, found) = (&shuttle.totals.readings, &loom.totals.readings);
+        match possible.difference(found).count() {
+            0 => {}
+            missing => objections.push(Objection::Blind {
+                missing,
+                schedules: shuttle.executions,
+            }),
+        }
     }
     Examined {
         executions: loom.executions,
@@ -486,5 +527,32 @@ fn explore<E: Engine>(body: &Body, executions: u64) -> Explored {
             crash_point: None,
         }),
         totals: run.totals(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::HISTORY;
+    use crate::order::Order::Relaxed;
+
+    /// Stores to one word more often than loom remembers.
+    #[derive(Clone, Copy)]
+    struct Long;
+
+    impl Program for Long {
+        fn run<E: Engine>(self, run: &Arc<Run>) {
+            let (word, actor) = (E::word(0), run.actor::<E>("actor"));
+            for value in 0..HISTORY as u64 {
+                actor.store("store", &word, value, Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_control_that_loom_did_not_exhaust_fails() {
+        let row = judge_control(&Control::model("long", Long, 1, &[]));
+        let reason = row.outcome.expect_err("some values were forgotten");
+        assert_eq!(reason, "loom did not exhaust it: EXHAUSTED (history 7)");
     }
 }

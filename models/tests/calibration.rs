@@ -64,16 +64,16 @@ fn every_cell_is_pinned_once_and_nothing_else() {
         }
     }
     assert_eq!(pinned().len(), tests().count() * ENGINES.len());
-    assert_eq!(
-        to_pins(&[]),
+    assert_fresh(
+        "pins.txt",
         include_str!("../src/calibration/pins.txt"),
-        "the file is as it is written"
+        &to_pins(&[]),
     );
 }
 
-/// The referee and the axioms have nothing in common but the standard that they follow.
+/// So what the axioms find can stand for the truth below.
 #[test]
-fn the_axioms_agree_with_herd7_everywhere() {
+fn the_axioms_agree_with_every_verdict() {
     for test in tests() {
         let found = observed(test, "axioms");
         assert_eq!(found.judge(test), Judgement::Agrees, "{}", test.name);
@@ -151,19 +151,19 @@ fn what_one_engine_misses_another_sees() {
 
 #[test]
 fn the_page_is_fresh() {
-    let page = markdown();
-    for (number, (is, should)) in include_str!("../CALIBRATION.md")
-        .lines()
-        .zip(page.lines())
-        .enumerate()
-    {
-        assert_eq!(is, should, "line {} of CALIBRATION.md is stale", number + 1);
-    }
-    assert_eq!(
+    assert_fresh(
+        "CALIBRATION.md",
         include_str!("../CALIBRATION.md"),
-        page,
-        "CALIBRATION.md is stale"
+        &markdown(),
     );
+}
+
+/// Names the first line that is not as it would be written now.
+fn assert_fresh(name: &str, file: &str, fresh: &str) {
+    for (number, (is, should)) in file.lines().zip(fresh.lines()).enumerate() {
+        assert_eq!(is, should, "line {} of {name} is stale", number + 1);
+    }
+    assert!(file == fresh, "{name} is stale at its end");
 }
 
 /// That the comparison can fail: a state too few, one too many, another number of executions.

@@ -15,47 +15,117 @@ const EFFORT: Effort = Effort {
     seed: 1,
 };
 
-/// The smallest scenario of the changed site's structure that fails, and how.
-fn killed<E: Locks>(change: Change) -> (Scenario<E>, Failure) {
+/// The scenarios of the changed site's structure, those with the fewest executions first.
+fn scenarios<E: Locks>(change: Change) -> Vec<Scenario<E>> {
     let site = change.site().to_string().to_lowercase();
-    let mut candidates: Vec<_> = inventory::<E>()
+    let mut scenarios: Vec<_> = inventory::<E>()
         .into_iter()
         .filter(|scenario| site.starts_with(&scenario.name[..3]))
         .collect();
-    candidates.sort_by_key(|scenario| scenario.minimum);
-    for scenario in candidates {
-        if let Err(failure) = explore(&scenario, Some(change), EFFORT).outcome {
-            return (scenario, failure);
-        }
-    }
-    panic!("{change} survived");
+    scenarios.sort_by_key(|scenario| scenario.minimum);
+    scenarios
 }
 
-fn repeat(engine: &str, scenario: &str, change: Change) -> String {
-    format!(
-        "cargo run -p ringproof-models --features {engine} -- {engine} --only '{scenario}' --change '{change}'"
-    )
+/// The first of them that fails, and how.
+fn killed<E: Locks>(scenarios: &[Scenario<E>], change: Change) -> (&Scenario<E>, Failure) {
+    (scenarios.iter())
+        .find_map(|scenario| {
+            let outcome = explore(scenario, Some(change), EFFORT).outcome;
+            Some((scenario, outcome.err()?))
+        })
+        .unwrap_or_else(|| panic!("{change} survived"))
+}
+
+fn draw<E: Locks>((scenario, failure): (&Scenario<E>, Failure), change: Change) -> String {
+    let (engine, name) = (E::NAME, scenario.name);
+    let repeat = format!(
+        "cargo run -p ringproof-models --features {engine} -- {engine} --only '{name}' --change '{change}'"
+    );
+    render(&failure, &repeat)
+}
+
+/// Finds a failure, looks for a shorter one, and draws it.
+fn diagram<E: Locks>(change: Change) -> String {
+    let scenarios = scenarios::<E>(change);
+    let first = killed(&scenarios, change);
+    draw(explain(first, &scenarios, Some(change), EFFORT), change)
+}
+
+/// What of a diagram is wrong for a reader at a terminal, if anything is.
+fn flaw(diagram: &str) -> Option<String> {
+    let heading = diagram.lines().next().unwrap_or_default();
+    let actors = heading.split("  ").filter(|name| !name.is_empty()).count() - 1;
+    let most = if actors > 2 { 120 } else { 100 };
+    let width = diagram.lines().map(|line| line.chars().count()).max()?;
+    let height = diagram.lines().count();
+    (width > most || height > 45)
+        .then(|| format!("{width} columns, {height} lines with {actors} actors:\n{diagram}"))
 }
 
 #[test]
-fn dump() {
-    for change in Change::weaker().into_iter().chain(Change::planted()) {
-        let (scenario, failure) = killed::<Loom>(change);
-        let before = failure.trace.events.len();
-        let short = explain(&scenario, Some(change), EFFORT, failure);
-        println!(
-            "=== {change} {} {before} -> {}",
-            scenario.name,
-            short.trace.events.len()
+fn every_killed_mutant_of_an_ordering_fits_a_screen_and_shows_what_it_missed() {
+    for change in Change::weaker() {
+        let diagram = diagram::<Loom>(change);
+        assert_eq!(flaw(&diagram), None, "{change}");
+        let site = change.site().info().name;
+        let (table, text) = diagram
+            .split_once("\n\n")
+            .expect("a blank line follows the table");
+        let shows_it = |line: &str| line.contains(site) && line.contains('*');
+        assert!(
+            table.lines().any(shows_it),
+            "{change} not marked:\n{diagram}"
         );
-        println!("{}", render(&short, &repeat("loom", scenario.name, change)));
+        assert!(
+            text.contains(&format!("changed*: {site} is a ")),
+            "{diagram}"
+        );
+        let stale = table.contains(", missed ");
+        let races = table.contains("✗ races with ");
+        assert!(stale || races, "{change} misses nothing:\n{diagram}");
+        assert!(!diagram.contains("unknown"), "{change}:\n{diagram}");
     }
+}
+
+#[test]
+fn a_failure_has_the_same_diagram_each_time() {
+    for change in Change::weaker() {
+        assert_eq!(diagram::<Loom>(change), diagram::<Loom>(change), "{change}");
+    }
+}
+
+#[test]
+fn planted_faults_have_diagrams_under_both_engines() {
     for change in Change::planted() {
-        let (scenario, failure) = killed::<Shuttle>(change);
-        println!("=== {change} {}", scenario.name);
-        println!(
-            "{}",
-            render(&failure, &repeat("shuttle", scenario.name, change))
-        );
+        for diagram in [diagram::<Loom>(change), diagram::<Shuttle>(change)] {
+            assert_eq!(flaw(&diagram), None, "{change}");
+            assert!(diagram.contains(change.site().info().name), "{diagram}");
+        }
     }
+}
+
+#[test]
+fn a_shorter_failure_than_the_first_is_found_and_a_longer_one_is_not_taken() {
+    let change = Change::parse("RingObserve=Relaxed").expect("it prints like this");
+    let mut scenarios = scenarios::<Loom>(change);
+    let length = |failure: &Failure| failure.trace.events.len();
+    scenarios.sort_by_key(|scenario| std::cmp::Reverse(scenario.minimum));
+    let first = killed(&scenarios, change);
+    let before = length(&first.1);
+    let (short, failure) = explain(first, &scenarios, Some(change), EFFORT);
+    assert!(length(&failure) < before, "{before} accesses at first");
+    let (same, again) = explain((short, failure.clone()), &scenarios, Some(change), EFFORT);
+    assert_eq!((same.name, length(&again)), (short.name, length(&failure)));
+}
+
+#[test]
+fn too_wide_and_too_high_are_noticed() {
+    let heading = "row  producer  consumer\n";
+    assert_eq!(flaw(heading), None);
+    assert!(flaw(&format!("{heading}{}", "x".repeat(101))).is_some());
+    assert_eq!(
+        flaw(&format!("row  one  two  three\n{}", "x".repeat(120))),
+        None
+    );
+    assert!(flaw(&heading.repeat(46)).is_some());
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ringproof::payload::Payload;
 
+use super::Rules;
 use super::session::{self, Ended};
-use super::{Kind, Rules};
-use crate::engine::{Engine, Extent, Limits, Read};
+use super::trace::Kind;
+use crate::engine::{Engine, Extent, Limits, Locks, Read};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -88,9 +89,8 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
     }
 
     fn add(word: &Cell, amount: u64, order: Order) -> Read {
-        found(session::read(word.0, order, |read| Kind::Rmw {
-            read,
-            written: read.wrapping_add(amount),
+        found(session::update(word.0, order, |value| {
+            Some(value.wrapping_add(amount))
         }))
     }
 
@@ -99,20 +99,38 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
     }
 
     fn read<T: Payload>(slot: &Cell) -> T {
-        from_word(match ATOMIC_SLOTS {
-            true => session::read(slot.0, Order::Relaxed, Kind::Load),
-            false => session::read(slot.0, Order::Relaxed, Kind::PlainRead),
-        })
+        let kind = match ATOMIC_SLOTS {
+            true => Kind::Load,
+            false => Kind::PlainRead,
+        };
+        from_word(session::read(slot.0, Order::Relaxed, kind))
     }
 
     fn write<T: Payload>(slot: &Cell, value: T) {
-        let value = to_word(value);
         let kind = match ATOMIC_SLOTS {
-            true => Kind::Store(value),
-            false => Kind::PlainWrite(value),
+            true => Kind::Store,
+            false => Kind::PlainWrite,
         };
-        session::write(slot.0, Order::Relaxed, kind);
+        session::write(slot.0, Order::Relaxed, kind(to_word(value)));
     }
 
     fn spin() {}
+}
+
+/// A lock is a word that counts how often it was taken and how often given back, and is free when
+/// that is even. Which thread has it first is therefore a matter of what is read.
+impl<const ATOMIC_SLOTS: bool> Locks for Axioms<ATOMIC_SLOTS> {
+    type Lock = Cell;
+
+    fn lock() -> Cell {
+        Cell(session::location(0))
+    }
+
+    fn locked<R>(lock: &Cell, body: impl FnOnce() -> R) -> R {
+        let take = |value: u64| (value % 2 == 0).then_some(value + 1);
+        let free = session::update(lock.0, Order::Acquire, take);
+        let result = body();
+        session::write(lock.0, Order::Release, Kind::Store(free + 2));
+        result
+    }
 }

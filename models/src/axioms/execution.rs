@@ -62,7 +62,7 @@ impl Rules {
 
 /// How a search goes on after an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(super) enum Next {
     /// With the next execution, which may differ in the order of stores alone.
     Execution,
     /// With the next one in which some read reads from another store.
@@ -72,7 +72,7 @@ pub enum Next {
 }
 
 /// One consistent execution of a trace.
-pub struct Execution<'a> {
+pub(super) struct Execution<'a> {
     trace: &'a Trace,
     from: &'a [Option<usize>],
     happens_before: &'a Relation,
@@ -82,7 +82,7 @@ pub struct Execution<'a> {
 /// Two conflicting accesses, at least one of them plain, of which neither happens before the
 /// other. Numbers of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Race(pub usize, pub usize);
+pub(super) struct Race(usize, usize);
 
 impl fmt::Display for Race {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,7 +93,7 @@ impl fmt::Display for Race {
 
 impl Execution<'_> {
     /// A data race in it.
-    pub fn race(&self) -> Option<Race> {
+    pub(super) fn race(&self) -> Option<Race> {
         let events = self.trace.events();
         for (a, first) in events.iter().enumerate() {
             for (b, second) in events.iter().enumerate().skip(a + 1) {
@@ -112,13 +112,8 @@ impl Execution<'_> {
         None
     }
 
-    /// The store that a read reads from; `None` if this event does not read.
-    pub fn reads_from(&self, read: usize) -> Option<usize> {
-        self.from[read]
-    }
-
     /// The writes of a location in their order.
-    pub fn stores(&self, location: usize) -> Vec<usize> {
+    fn stores(&self, location: usize) -> Vec<usize> {
         let writes = writes(self.trace, location);
         let mut stores: Vec<_> = members(writes).collect();
         stores.sort_by_key(|&store| (self.stores.before(store) & writes).count_ones());
@@ -132,7 +127,8 @@ impl fmt::Display for Execution<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let events = self.trace.events();
         for (number, event) in events.iter().enumerate() {
-            write!(f, "{}({number}) {event}", separator(number))?;
+            let separator = if number == 0 { "" } else { ", " };
+            write!(f, "{separator}({number}) {event}")?;
             if let Some(from) = self.from[number] {
                 write!(f, " from ({from})")?;
             }
@@ -150,15 +146,8 @@ impl fmt::Display for Execution<'_> {
     }
 }
 
-fn separator(number: usize) -> &'static str {
-    match number {
-        0 => "",
-        _ => ", ",
-    }
-}
-
 fn writes(trace: &Trace, location: usize) -> u64 {
-    trace.where_(|event| event.location == location && event.kind.written().is_some())
+    trace.all_that(|event| event.location == location && event.kind.written().is_some())
 }
 
 impl Trace {
@@ -167,14 +156,19 @@ impl Trace {
     /// The reads in `open` are left without a write: it is still to come. As no axiom forbids
     /// with fewer events, or fewer pairs, what it allows with more, a trace without an execution
     /// has none either once it has gone on.
-    pub fn search(&self, rules: Rules, open: u64, visit: impl FnMut(&Execution<'_>) -> Next) {
+    pub(super) fn search(
+        &self,
+        rules: Rules,
+        open: u64,
+        visit: impl FnMut(&Execution<'_>) -> Next,
+    ) {
         if let Some(mut search) = Search::new(self, rules, open, visit) {
             search.choose_reads(0);
         }
     }
 
     /// Whether there is a consistent execution.
-    pub fn is_consistent(&self, rules: Rules, open: u64) -> bool {
+    pub(super) fn is_consistent(&self, rules: Rules, open: u64) -> bool {
         let mut found = false;
         self.search(rules, open, |_| {
             found = true;
@@ -220,12 +214,12 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
             heads: vec![0; events.len()],
             tails: vec![0; events.len()],
             locations: Vec::new(),
-            seq_cst: trace.where_(Event::is_seq_cst),
+            seq_cst: trace.all_that(Event::is_seq_cst),
             order,
         };
         for event in events.iter().filter(|event| event.is_initial()) {
             let here = |other: &Event| other.location == event.location && !other.is_fence();
-            let accesses = trace.where_(here);
+            let accesses = trace.all_that(here);
             (search.locations).push((accesses, writes(trace, event.location)));
         }
         for (number, event) in events.iter().enumerate() {
@@ -234,7 +228,7 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
             if let Some(value) = event.kind.read()
                 && open >> number & 1 == 0
             {
-                let sources = trace.where_(|other| {
+                let sources = trace.all_that(|other| {
                     other.location == event.location && other.kind.written() == Some(value)
                 }) & !(1 << number);
                 if sources == 0 {
@@ -257,12 +251,11 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
         if event.is_plain() || event.is_initial() || event.kind.written().is_none() {
             return 0;
         }
-        let own = |other: &Event| {
-            other.thread == event.thread && other.releases() && other.is_fence()
-        };
+        let own =
+            |other: &Event| other.thread == event.thread && other.releases() && other.is_fence();
         let mut heads = 0;
         if self.rules.fences {
-            heads |= self.order.before(number) & self.trace.where_(own);
+            heads |= self.order.before(number) & self.trace.all_that(own);
         }
         if self.rules.synchronises && event.releases() {
             heads |= 1 << number;
@@ -275,12 +268,11 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
         if event.is_plain() || event.kind.read().is_none() {
             return 0;
         }
-        let own = |other: &Event| {
-            other.thread == event.thread && other.acquires() && other.is_fence()
-        };
+        let own =
+            |other: &Event| other.thread == event.thread && other.acquires() && other.is_fence();
         let mut tails = 0;
         if self.rules.fences {
-            tails |= self.order.after(number) & self.trace.where_(own);
+            tails |= self.order.after(number) & self.trace.all_that(own);
         }
         if self.rules.synchronises && event.acquires() {
             tails |= 1 << number;
@@ -376,7 +368,7 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
             heads |= self.heads[write];
             if self.rules.own_stores_continue {
                 let event = &self.trace.events()[write];
-                let own = self.trace.where_(|other| {
+                let own = self.trace.all_that(|other| {
                     other.thread == event.thread && other.location == event.location
                 });
                 for earlier in members(own & self.order.before(write)) {
@@ -514,8 +506,8 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
             return true;
         }
         let events = self.trace.events();
-        let all = self.trace.where_(|_| true);
-        let fences = self.trace.where_(Event::is_fence) & seq_cst;
+        let all = self.trace.all_that(|_| true);
+        let fences = self.trace.all_that(Event::is_fence) & seq_cst;
         let accesses = seq_cst & !fences;
 
         let mut same_location = Relation::new(events.len());
@@ -528,7 +520,7 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
         let mut reads_before = Relation::new(events.len());
         let mut reads_from = Relation::new(events.len());
         for (number, event) in events.iter().enumerate() {
-            same_thread.add_all(number, self.trace.where_(|e| e.thread == event.thread));
+            same_thread.add_all(number, self.trace.all_that(|e| e.thread == event.thread));
             if let Some(from) = self.from[number] {
                 reads_from.add(from, number);
                 reads_before.add_all(number, stores.after(from) & !(1 << number));

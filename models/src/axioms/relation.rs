@@ -1,7 +1,7 @@
 //! Relations over the events of a trace, as bit matrices.
 
 /// As many events as one trace may have: a set of them is one machine word.
-pub const EVENTS: usize = 64;
+pub(super) const EVENTS: usize = 64;
 
 /// The events in a set, from the first.
 pub(super) fn members(mut set: u64) -> impl Iterator<Item = usize> {

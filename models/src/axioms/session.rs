@@ -55,7 +55,7 @@ pub fn enumerate(
     let _ended = EndSession;
     SESSION.set(Some(Session::new(rules)));
     let mut totals = Enumeration::default();
-    let mut committed = HashSet::new();
+    let mut consistent = HashSet::new();
     loop {
         totals.rounds += 1;
         let mut grew = false;
@@ -71,14 +71,19 @@ pub fn enumerate(
             end(ROOT, outcome);
             let judged = with(|session| {
                 totals.events = totals.events.max(session.trace.events().len());
-                session.judge(&committed)
+                session.judge(&consistent)
             });
             match judged {
-                Judged::Consistent(values) => {
-                    grew |= with(Session::learn);
-                    totals.consistent += 1;
-                    committed.insert(values);
-                    commit();
+                Judged::Consistent => {
+                    let (values, partial) = with(|session| {
+                        grew |= session.learn();
+                        (session.values(), session.partial)
+                    });
+                    consistent.insert(values);
+                    if !partial {
+                        totals.consistent += 1;
+                        commit();
+                    }
                 }
                 Judged::Wrong(finding) => {
                     return Err(Violation {
@@ -112,7 +117,17 @@ pub(super) fn read(location: usize, order: Order, kind: impl Fn(u64) -> Kind) ->
     if thread::panicking() {
         return 0;
     }
-    perform(|session| session.read(location, order, kind))
+    perform(|session| session.choose(location, order, false, |value| Some(kind(value))))
+}
+
+/// Changes what a location holds to what `change` makes of it, in one step, and gives what it
+/// was. `None`: it cannot be changed from this value.
+pub(super) fn update(location: usize, order: Order, change: impl Fn(u64) -> Option<u64>) -> u64 {
+    if thread::panicking() {
+        return 0;
+    }
+    let kind = |read| change(read).map(|written| Kind::Rmw { read, written });
+    perform(|session| session.choose(location, order, true, kind))
 }
 
 /// Writes a location, or is a fence.
@@ -178,7 +193,11 @@ impl Drop for EndSession {
 
 fn with<R>(action: impl FnOnce(&mut Session) -> R) -> R {
     SESSION.with_borrow_mut(|session| {
-        action(session.as_mut().expect("accesses are made inside of an exploration"))
+        action(
+            session
+                .as_mut()
+                .expect("accesses are made inside of an exploration"),
+        )
     })
 }
 
@@ -196,7 +215,7 @@ fn perform<R>(action: impl FnOnce(&mut Session) -> Result<R, Halt>) -> R {
 /// Why a thread, or the whole run, does not go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Halt {
-    /// The thread joins one that has not come to its end.
+    /// The thread joins one that has not come to its end, or is to end here.
     Thread,
     /// No value can be read here: this was no candidate.
     Candidate,
@@ -205,8 +224,8 @@ enum Halt {
 }
 
 enum Judged {
-    /// It has a consistent execution. The values of its reads.
-    Consistent(Vec<u64>),
+    /// It has a consistent execution.
+    Consistent,
     /// So it has, and was judged before.
     Known,
     Inconsistent,
@@ -214,17 +233,22 @@ enum Judged {
     Wrong(String),
 }
 
-/// A place where the program reads, and what it may read there.
+/// A place where the program reads, and what event that may be.
 #[derive(Debug)]
 struct Choice {
     location: usize,
-    values: Vec<u64>,
+    /// `None`: the thread ends here.
+    events: Vec<Option<Kind>>,
     taken: usize,
 }
 
 impl Choice {
-    fn value(&self) -> u64 {
-        self.values[self.taken]
+    fn event(&self) -> Option<Kind> {
+        self.events[self.taken]
+    }
+
+    fn value(&self) -> Option<u64> {
+        self.event()?.read()
     }
 }
 
@@ -254,6 +278,8 @@ struct Session {
     threads: Vec<Thread>,
     current: usize,
     finding: Option<String>,
+    /// Whether some thread was ended early, so that this is the beginning of a run.
+    partial: bool,
     halt: Option<Halt>,
 }
 
@@ -269,6 +295,7 @@ impl Session {
             threads: Vec::new(),
             current: ROOT,
             finding: None,
+            partial: false,
             halt: None,
         }
     }
@@ -281,6 +308,7 @@ impl Session {
         self.threads.push(Thread::default());
         self.current = ROOT;
         self.finding = None;
+        self.partial = false;
         self.halt = None;
     }
 
@@ -288,7 +316,7 @@ impl Session {
     fn advance(&mut self) -> bool {
         while let Some(last) = self.script.last_mut() {
             last.taken += 1;
-            if last.taken < last.values.len() {
+            if last.taken < last.events.len() {
                 return true;
             }
             self.script.pop();
@@ -334,54 +362,68 @@ impl Session {
         self.trace.join(self.current, child);
     }
 
-    fn read(
+    /// Reads: as the event that `kind` makes of a value, if any.
+    ///
+    /// Or ends the thread here, if the read `may_wait`: two read-modify-writes cannot find the same
+    /// write, so what another thread's stores when it comes first is learned only from a run in
+    /// which this one does not come at all. (A mere load may find an older write in that run.)
+    fn choose(
         &mut self,
         location: usize,
         order: Order,
-        kind: impl Fn(u64) -> Kind,
+        may_wait: bool,
+        kind: impl Fn(u64) -> Option<Kind>,
     ) -> Result<u64, Halt> {
         if self.position == self.script.len() {
-            let mut values = self.readable(location);
-            let mut full = false;
-            values.retain(|&value| {
-                full |= self.push(location, order, kind(value)).is_err();
-                let plausible = full || self.trace.is_consistent(self.rules, self.open());
-                if !full {
-                    self.trace.pop();
+            let mut events = Vec::new();
+            for event in self.readable(location).into_iter().filter_map(kind) {
+                self.push(location, order, event)?;
+                if self.trace.is_consistent(self.rules, self.open()) {
+                    events.push(Some(event));
                 }
-                plausible
-            });
-            if full {
-                return Err(Halt::Length);
+                self.trace.pop();
             }
-            if values.is_empty() {
+            if may_wait && !self.comes_before_the_rest(self.current) {
+                events.push(None);
+            }
+            if events.is_empty() {
                 return Err(Halt::Candidate);
             }
             self.script.push(Choice {
                 location,
-                values,
+                events,
                 taken: 0,
             });
         }
         let choice = &self.script[self.position];
         assert_eq!(choice.location, location, "a program must be deterministic");
-        let value = choice.value();
+        let (event, value) = (choice.event(), choice.value());
         self.position += 1;
-        self.push(location, order, kind(value))?;
-        Ok(value)
+        match event {
+            Some(event) => self.push(location, order, event)?,
+            None => self.partial = true,
+        }
+        value.ok_or(Halt::Thread)
     }
 
     /// What a read may find: what is stored in this run so far, and what a thread that has not
     /// ended stores in some other run.
     fn readable(&self, location: usize) -> Vec<u64> {
-        let here = self.trace.events().iter().filter(|event| event.location == location);
+        let here = self
+            .trace
+            .events()
+            .iter()
+            .filter(|event| event.location == location);
         let now = here.filter_map(|event| event.kind.written());
         let later = self
             .later(location)
             .filter(|_| !self.comes_before_the_rest(self.current))
             .filter(|&(_, by)| by != self.current)
             .map(|(value, _)| value);
-        now.chain(later).collect::<BTreeSet<_>>().into_iter().collect()
+        now.chain(later)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
     }
 
     /// The values that threads which have not ended store in some run, and these threads.
@@ -417,14 +459,19 @@ impl Session {
         }
     }
 
-    fn judge(&self, committed: &HashSet<Vec<u64>>) -> Judged {
+    /// What the reads of this run found.
+    fn values(&self) -> Vec<Option<u64>> {
+        self.script.iter().map(Choice::value).collect()
+    }
+
+    /// Judges a run, unless it is among those known to be consistent.
+    fn judge(&self, known: &HashSet<Vec<Option<u64>>>) -> Judged {
         match self.halt {
             Some(Halt::Candidate) => return Judged::Inconsistent,
             Some(Halt::Length) => return Judged::TooLong,
             Some(Halt::Thread) | None => {}
         }
-        let values: Vec<_> = self.script.iter().map(Choice::value).collect();
-        if committed.contains(&values) {
+        if known.contains(&self.values()) {
             return Judged::Known;
         }
         let is_plain = self.trace.events().iter().any(|event| event.is_plain());
@@ -446,7 +493,7 @@ impl Session {
         });
         match (consistent, finding) {
             (_, Some(finding)) => Judged::Wrong(finding),
-            (true, None) => Judged::Consistent(values),
+            (true, None) => Judged::Consistent,
             (false, None) => Judged::Inconsistent,
         }
     }
@@ -454,7 +501,11 @@ impl Session {
     /// Notes what this run has stored. True if some of it is new.
     fn learn(&mut self) -> bool {
         let before = self.stored.len();
-        let events = self.trace.events().iter().filter(|event| !event.is_initial());
+        let events = self
+            .trace
+            .events()
+            .iter()
+            .filter(|event| !event.is_initial());
         let stored = events.filter_map(|event| {
             let value = event.kind.written()?;
             Some((event.location, value, event.thread))

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::relation::{EVENTS, Relation};
+use super::relation::{EVENTS, Relation, members};
 use crate::order::Order;
 
 /// What an event does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// The value that a location has from the start.
     Initial(u64),
     /// An atomic load of this value.
@@ -31,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// The value that it reads.
-    pub fn read(self) -> Option<u64> {
+    pub(super) fn read(self) -> Option<u64> {
         match self {
             Kind::Load(value) | Kind::PlainRead(value) | Kind::Rmw { read: value, .. } => {
                 Some(value)
@@ -41,7 +41,7 @@ impl Kind {
     }
 
     /// The value that it writes.
-    pub fn written(self) -> Option<u64> {
+    pub(super) fn written(self) -> Option<u64> {
         match self {
             Kind::Initial(value)
             | Kind::Store(value)
@@ -50,30 +50,32 @@ impl Kind {
             _ => None,
         }
     }
-
-    fn is_plain(self) -> bool {
-        matches!(self, Kind::PlainRead(_) | Kind::PlainWrite(_))
-    }
 }
 
 /// One event of a trace.
 #[derive(Clone, Copy, Debug)]
-pub struct Event {
+pub(super) struct Event {
     /// The thread that made it. An initial value has the one that made the location.
-    pub thread: usize,
+    pub(super) thread: usize,
     /// The location that it accesses. A fence has none; the number means nothing then.
-    pub location: usize,
+    pub(super) location: usize,
     /// What it does.
-    pub kind: Kind,
+    pub(super) kind: Kind,
     /// Its ordering; that of a plain access or an initial value means nothing.
-    pub order: Order,
+    pub(super) order: Order,
     /// The events right before it in its thread, and at the ends of those that it joined.
     after: u64,
 }
 
 impl Event {
+    /// Whether it accesses plain memory.
     pub(super) fn is_plain(&self) -> bool {
-        self.kind.is_plain()
+        matches!(self.kind, Kind::PlainRead(_) | Kind::PlainWrite(_))
+    }
+
+    /// Whether it is an atomic access or a fence.
+    fn is_atomic(&self) -> bool {
+        !self.is_plain() && !self.is_initial()
     }
 
     pub(super) fn is_initial(&self) -> bool {
@@ -84,18 +86,18 @@ impl Event {
         self.kind == Kind::Fence
     }
 
-    /// Whether it may begin a synchronisation.
+    /// Whether it is of a kind that begins a synchronisation.
     pub(super) fn releases(&self) -> bool {
-        self.order.releases() && !self.is_plain() && !self.is_initial()
+        self.is_atomic() && self.order.releases()
     }
 
-    /// Whether it may end a synchronisation.
+    /// Whether it is of a kind that ends a synchronisation.
     pub(super) fn acquires(&self) -> bool {
-        self.order.acquires() && !self.is_plain() && !self.is_initial()
+        self.is_atomic() && self.order.acquires()
     }
 
     pub(super) fn is_seq_cst(&self) -> bool {
-        self.order == Order::SeqCst && !self.is_plain() && !self.is_initial()
+        self.is_atomic() && self.order == Order::SeqCst
     }
 }
 
@@ -127,9 +129,10 @@ impl fmt::Display for Event {
 /// Which store each of them read from, and in which order the stores came, is for
 /// [`Trace::search`] to find.
 ///
-/// Threads and locations are numbers of the caller's choice. At most [`EVENTS`] events.
+/// Threads and locations are numbers of the caller's choice; each location has an initial value,
+/// given before anything else is said of it.
 #[derive(Clone, Debug, Default)]
-pub struct Trace {
+pub(super) struct Trace {
     events: Vec<Event>,
     /// Per thread, the events that its next one comes right after.
     frontiers: Vec<u64>,
@@ -137,17 +140,17 @@ pub struct Trace {
 
 impl Trace {
     /// A trace without events.
-    pub fn new() -> Trace {
+    pub(super) fn new() -> Trace {
         Trace::default()
     }
 
     /// Whether no further event fits.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.events.len() == EVENTS
     }
 
     /// The events.
-    pub fn events(&self) -> &[Event] {
+    pub(super) fn events(&self) -> &[Event] {
         &self.events
     }
 
@@ -155,7 +158,7 @@ impl Trace {
     ///
     /// # Panics
     /// If the trace [is full](Self::is_full).
-    pub fn push(&mut self, thread: usize, location: usize, kind: Kind, order: Order) {
+    pub(super) fn push(&mut self, thread: usize, location: usize, kind: Kind, order: Order) {
         assert!(!self.is_full(), "a trace has at most {EVENTS} events");
         let number = self.events.len();
         let frontier = self.frontier(thread);
@@ -181,12 +184,12 @@ impl Trace {
     }
 
     /// `child` starts here in `parent`.
-    pub fn start(&mut self, parent: usize, child: usize) {
+    pub(super) fn start(&mut self, parent: usize, child: usize) {
         *self.frontier(child) |= *self.frontier(parent);
     }
 
     /// `child` has ended, and `parent` joins it here.
-    pub fn join(&mut self, parent: usize, child: usize) {
+    pub(super) fn join(&mut self, parent: usize, child: usize) {
         *self.frontier(parent) |= *self.frontier(child);
     }
 
@@ -197,8 +200,8 @@ impl Trace {
         &mut self.frontiers[thread]
     }
 
-    /// The events of which this is true.
-    pub(super) fn where_(&self, is: impl Fn(&Event) -> bool) -> u64 {
+    /// The set of events of which this is true.
+    pub(super) fn all_that(&self, is: impl Fn(&Event) -> bool) -> u64 {
         (self.events.iter().enumerate())
             .filter(|(_, event)| is(event))
             .fold(0, |set, (number, _)| set | 1 << number)
@@ -207,10 +210,10 @@ impl Trace {
     /// Program order, starts and joins, and that every initial value comes first.
     pub(super) fn program_order(&self) -> Relation {
         let mut order = Relation::new(self.events.len());
-        let initial = self.where_(Event::is_initial);
+        let initial = self.all_that(Event::is_initial);
         for (number, event) in self.events.iter().enumerate() {
             if !event.is_initial() {
-                for before in super::relation::members(event.after | initial) {
+                for before in members(event.after | initial) {
                     order.add(before, number);
                 }
             }

@@ -6,7 +6,9 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use super::{HISTORY, Read};
+#[cfg(feature = "loom")]
+use super::HISTORY;
+use super::Read;
 
 /// The stores to one word, in the order in which they were begun.
 #[derive(Debug)]
@@ -67,6 +69,7 @@ impl Stores {
     }
 
     /// Whether the word had more values in this execution than loom remembers.
+    #[cfg(feature = "loom")]
     pub(super) fn too_many(&self) -> bool {
         self.inner().values.len() > HISTORY
     }

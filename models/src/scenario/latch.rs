@@ -60,7 +60,11 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "latch/bounded read",
             bounded_read::<E>,
             830,
-            &["reader gave up", "read a new value"],
+            &[
+                "reader gave up",
+                "read the initial value",
+                "read a new value",
+            ],
         ),
     ]
 }

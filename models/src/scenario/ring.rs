@@ -14,16 +14,24 @@ use crate::owned::{OwnedRing, OwnedWords};
 use crate::run::Run;
 use crate::watched::Watched;
 
+/// What a ring that fills and empties is to show.
+const WRAPPED: &[&str] = &[
+    "producer saw full",
+    "consumer saw empty",
+    "all went over",
+    "wrapped",
+];
+const WRAPPED_TWICE: &[&str] = &[
+    "producer saw full",
+    "consumer saw empty",
+    "all went over",
+    "wrapped",
+    "wrapped twice",
+];
+/// Two preemptions do not let all nine go over.
+const WRAPPED_IN_PART: &[&str] = &["producer saw full", "consumer saw empty", "wrapped"];
+
 pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
-    const BOTH_ENDS: &[&str] = &["producer saw full", "consumer saw empty", "all went over"];
-    const WRAPPED_TWICE: &[&str] = &[
-        "producer saw full",
-        "consumer saw empty",
-        "all went over",
-        "wrapped twice",
-    ];
-    // Two preemptions do not let all nine pass.
-    const WRAPPED: &[&str] = &["producer saw full", "consumer saw empty", "wrapped"];
     const CLOSED: &[&str] = &["consumer saw empty", "consumer saw the end"];
     vec![
         Scenario::new(
@@ -32,12 +40,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             340,
             WRAPPED_TWICE,
         ),
-        Scenario::new(
-            "ring/capacity 2",
-            one_by_one::<E, 2, 2, 4>,
-            14_000,
-            BOTH_ENDS,
-        ),
+        Scenario::new("ring/capacity 2", one_by_one::<E, 2, 2, 4>, 14_000, WRAPPED),
         Scenario::new(
             "ring/capacity 2, wraps twice",
             one_by_one::<E, 2, 2, 5>,
@@ -48,7 +51,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "ring/capacity 1 in 2 slots",
             one_by_one::<E, 2, 1, 4>,
             3_000,
-            BOTH_ENDS,
+            WRAPPED,
         ),
         Scenario::new(
             "ring/capacity 4",
@@ -61,7 +64,12 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "ring/chunks",
             chunks::<E>,
             290,
-            &["chunk wrapped", "chunk was cut short", "consumer saw empty"],
+            &[
+                "chunk wrapped",
+                "chunk was cut short",
+                "producer saw full",
+                "consumer saw empty",
+            ],
         ),
         Scenario::new(
             "ring/part of a chunk",
@@ -91,13 +99,19 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
                 "producer saw full",
                 "producer saw the stop",
                 "items were left",
+                "nothing was left",
+                "consumer saw empty",
             ],
         ),
         Scenario::new(
             "ring/stop asked for",
             stop_asked_for::<E>,
             61,
-            &["producer saw it open", "producer saw the stop"],
+            &[
+                "producer saw it open",
+                "producer saw the stop",
+                "consumer saw empty",
+            ],
         ),
         Scenario::new(
             "ring/both close",
@@ -121,19 +135,24 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "ring/producer succeeded",
             producer_succeeded::<E>,
             670,
-            &["producer saw full", "all went over"],
+            &["producer saw full", "consumer saw empty", "all went over"],
         ),
         Scenario::new(
             "ring/consumer succeeded",
             consumer_succeeded::<E>,
             640,
-            &["successor went on later", "all went over"],
+            &[
+                "successor went on later",
+                "producer saw full",
+                "consumer saw empty",
+                "all went over",
+            ],
         ),
         Scenario::new(
             "ring/producer of a closed ring succeeded",
             closed_ring_inherited::<E>,
             150,
-            &["consumer saw the end"],
+            CLOSED,
         ),
         Scenario::new(
             "ring/consumer of a stopped ring succeeded",
@@ -145,44 +164,43 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
 }
 
 pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
-    const BOTH_ENDS: &[&str] = &["producer saw full", "consumer saw empty", "all went over"];
     vec![
         Scenario::new(
             "ring/capacity 2, 6 tries",
             one_by_one::<E, 2, 2, 6>,
             1,
-            BOTH_ENDS,
+            WRAPPED_TWICE,
         ),
         Scenario::new(
             "ring/capacity 2, 7 tries",
             one_by_one::<E, 2, 2, 7>,
             1,
-            BOTH_ENDS,
+            WRAPPED_TWICE,
         ),
         Scenario::new(
             "ring/capacity 1, 7 tries",
             one_by_one::<E, 1, 1, 7>,
             1,
-            BOTH_ENDS,
+            WRAPPED_TWICE,
         ),
         Scenario::new(
             "ring/capacity 3 in 4 slots",
             one_by_one::<E, 4, 3, 6>,
             1,
-            BOTH_ENDS,
+            WRAPPED,
         ),
         Scenario::new(
             "ring/capacity 4, bound 3",
             one_by_one::<E, 4, 4, 9>,
             1,
-            BOTH_ENDS,
+            WRAPPED_IN_PART,
         )
         .bounded(3),
         Scenario::new(
             "ring/capacity 4, 6 tries",
             one_by_one::<E, 4, 4, 6>,
             1,
-            BOTH_ENDS,
+            WRAPPED,
         ),
     ]
 }
@@ -351,7 +369,6 @@ fn reservation_dropped<E: Engine>(run: &Arc<Run>) {
         move || {
             let mut chunk = producer.reserve(1).expect("an empty ring has room");
             chunk.set(0, 7).expect("one");
-            drop(chunk);
             assert_eq!(producer.push(1), Ok(()));
         }
     });
@@ -378,7 +395,6 @@ fn look_again<E: Engine>(run: &Arc<Run>) {
     let mut consumer = ring.consumer(run.memory("consumer"));
     if let Ok(chunk) = consumer.peek(1) {
         assert_eq!(chunk.get(0), Some(1));
-        drop(chunk);
         let chunk = consumer.peek(1).expect("nobody took it");
         assert_eq!(chunk.get(0), Some(1));
         chunk.release_all();

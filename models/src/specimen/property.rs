@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
-use proptest::{prop_assert_eq, prop_oneof};
+use proptest::{prop_assert, prop_oneof};
 
 /// Where the random choices start from.
 const SEED: u64 = 1;
@@ -32,6 +32,8 @@ pub(super) fn check<S: Strategy<Value: Debug>>(
         rng_seed: RngSeed::Fixed(SEED),
         // The seed repeats a failure.
         failure_persistence: None,
+        // To the end: by default it gives up after a few steps per case.
+        max_shrink_iters: 100_000,
         ..Config::default()
     };
     let tried = Cell::new(0);
@@ -88,12 +90,23 @@ pub(super) fn like_a_queue(
         match op {
             Op::Push => {
                 let room = oracle.len() < capacity;
-                prop_assert_eq!(queue.push(item), room, "pushed with {} live", oracle.len());
+                let pushed = queue.push(item);
+                prop_assert!(
+                    pushed == room,
+                    "pushed: {pushed}, with {} of {capacity} live",
+                    oracle.len()
+                );
                 if room {
                     oracle.push_back(item);
                 }
             }
-            Op::Pop => prop_assert_eq!(queue.pop(), oracle.pop_front(), "popped"),
+            Op::Pop => {
+                let (popped, expected) = (queue.pop(), oracle.pop_front());
+                prop_assert!(
+                    popped == expected,
+                    "popped {popped:?} instead of {expected:?}"
+                );
+            }
         }
     }
     Ok(())

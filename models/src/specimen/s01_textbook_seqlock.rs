@@ -44,14 +44,14 @@ pub(super) fn specimen() -> Specimen {
         name: "the textbook seqlock",
         source: "tutorials on shared memory",
         faults: vec![
-            Fault::model("as printed", both, 1),
-            Fault::model("its writer alone", writer, 1),
-            Fault::model("its reader alone", reader, 1),
+            Fault::model("as printed", both, 28),
+            Fault::model("its writer alone", writer, 28),
+            Fault::model("its reader alone", reader, 28),
         ],
         controls: vec![
-            control("Boehm's fences", BOEHM, 1),
-            control("payload stored Release, no write fence", releasing, 1),
-            control("payload loaded Acquire, no read fence", acquiring, 1),
+            control("Boehm's fences", BOEHM, 600),
+            control("payload stored Release, no write fence", releasing, 600),
+            control("payload loaded Acquire, no read fence", acquiring, 600),
         ],
         blind: vec![],
     }

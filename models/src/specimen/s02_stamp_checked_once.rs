@@ -28,10 +28,10 @@ pub(super) fn specimen() -> Specimen {
         name: "a stamp checked once",
         source: "softmata/horus#156",
         faults: vec![
-            Fault::model("checked once", once, 1).also_by_shuttle(1),
-            Fault::model("no write fence", unfenced, 1),
+            Fault::model("checked once", once, 6).also_by_shuttle(10),
+            Fault::model("no write fence", unfenced, 28),
         ],
-        controls: vec![control("checked twice, fenced", BOEHM, 1)],
+        controls: vec![control("checked twice, fenced", BOEHM, 600)],
         blind: vec![],
     }
 }

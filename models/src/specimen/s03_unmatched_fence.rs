@@ -27,10 +27,10 @@ pub(super) fn specimen() -> Specimen {
         number: "S3",
         name: "a fence without a partner",
         source: "eclipse-iceoryx/iceoryx2#119, #1356",
-        faults: vec![Fault::model("as shipped", shipped, 1)],
+        faults: vec![Fault::model("as shipped", shipped, 16)],
         controls: vec![
-            control("Release and Acquire", RIGHT, 1),
-            control("the fence with a partner", matched, 1),
+            control("Release and Acquire", RIGHT, 40),
+            control("the fence with a partner", matched, 40),
         ],
         blind: vec![],
     }

@@ -20,8 +20,8 @@ pub(super) fn specimen() -> Specimen {
         number: "S4",
         name: "a slot freed Relaxed",
         source: "eclipse-iceoryx/iceoryx#1396",
-        faults: vec![Fault::model("as shipped", shipped, 1)],
-        controls: vec![control("freed Release", RIGHT, 1)],
+        faults: vec![Fault::model("as shipped", shipped, 16)],
+        controls: vec![control("freed Release", RIGHT, 40)],
         blind: vec![],
     }
 }

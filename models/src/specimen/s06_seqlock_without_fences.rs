@@ -31,10 +31,10 @@ pub(super) fn specimen() -> Specimen {
         name: "a seqlock without fences",
         source: "python/cpython#121388",
         faults: vec![
-            Fault::model("no fence at the end of a read", reader, 1),
-            Fault::model("no fence at the start of a write", writer, 1),
+            Fault::model("no fence at the end of a read", reader, 28),
+            Fault::model("no fence at the start of a write", writer, 28),
         ],
-        controls: vec![control("both fences", fenced, 1)],
+        controls: vec![control("both fences", fenced, 600)],
         blind: vec![],
     }
 }

@@ -82,13 +82,13 @@ pub(super) fn specimen() -> Specimen {
         name: "a lost wake-up",
         source: "axboe/liburing#541",
         faults: vec![
-            Fault::model("no full fence", unfenced, 1),
-            Fault::model("announced after the look", late, 1).also_by_shuttle(1),
+            Fault::model("no full fence", unfenced, 2),
+            Fault::model("announced after the look", late, 2).also_by_shuttle(8),
         ],
         controls: vec![Control::model(
             "announced, fenced, looked",
             right,
-            1,
+            15,
             &["slept and was woken", "saw the work and stayed awake"],
         )],
         blind: vec![],

@@ -41,7 +41,10 @@ impl Program for Record {
         if reader.load("magic", magic, self.loaded) == MAGIC {
             let size = reader.load("size", size, Relaxed);
             let data = reader.load("data", data, Relaxed);
-            assert_eq!([size, data], [SIZE, DATA], "the magic came without its record");
+            assert!(
+                [size, data] == [SIZE, DATA],
+                "the magic came with size {size} and data {data}"
+            );
             run.saw("read the record");
         } else {
             run.saw("no record yet");
@@ -63,11 +66,11 @@ pub(super) fn specimen() -> Specimen {
         number: "S9",
         name: "a record without ordering",
         source: "ClusterLabs/libqb#64",
-        faults: vec![Fault::model("as shipped", shipped, 1)],
+        faults: vec![Fault::model("as shipped", shipped, 6)],
         controls: vec![Control::model(
             "magic stored Release, loaded Acquire",
             right,
-            1,
+            6,
             &["read the record", "no record yet"],
         )],
         blind: vec![],

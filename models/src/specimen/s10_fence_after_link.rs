@@ -60,7 +60,7 @@ impl Program for Fence {
         walker.fence("walker's fence", Acquire);
         if next == NEW {
             let next = walker.load("follow the new block's", &blocks.next_of_new, Relaxed);
-            assert_ne!(next, NULL, "the new block came without what it contains");
+            assert!(next != NULL, "the new block came without what it contains");
             run.saw("walked two blocks");
         } else {
             run.saw("walked one block");
@@ -74,11 +74,11 @@ pub(super) fn specimen() -> Specimen {
         number: "S10",
         name: "a fence after the first link",
         source: "cameron314/readerwriterqueue#172",
-        faults: vec![Fault::model("fence after the link", Fence::AfterLink, 1)],
+        faults: vec![Fault::model("fence after the link", Fence::AfterLink, 6)],
         controls: vec![Control::model(
             "fence before the link",
             Fence::BeforeLink,
-            1,
+            6,
             &["walked one block", "walked two blocks"],
         )],
         blind: vec![],

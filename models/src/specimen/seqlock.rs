@@ -86,8 +86,8 @@ impl Seqlock {
         if let Some(order) = self.read_fence {
             reader.fence("read fence", order);
         }
-        let unchanged = (self.second)
-            .is_none_or(|order| reader.load("second look", seq, order) == first);
+        let unchanged =
+            (self.second).is_none_or(|order| reader.load("second look", seq, order) == first);
         unchanged.then_some((first, [left, right]))
     }
 }
@@ -103,7 +103,10 @@ impl Program for Seqlock {
         match self.try_read(&reader, &parts.0, &parts.1) {
             None => run.saw("refused"),
             Some((seq, words)) => {
-                assert_eq!(words, [seq / 2; 2], "a value that is not sequence {seq}'s");
+                assert!(
+                    words == [seq / 2; 2],
+                    "kept {words:?} as the value of sequence {seq}"
+                );
                 run.saw(match seq {
                     0 => "read the old value",
                     _ => "read the new value",

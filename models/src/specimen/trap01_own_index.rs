@@ -27,8 +27,8 @@ impl Program for LoadedBy {
     fn run<E: Engine>(self, run: &Arc<Run>) {
         let index = Arc::new(E::word(0));
         let (producer, consumer) = (run.actor::<E>("producer"), run.actor::<E>("consumer"));
-        let before = (self == LoadedBy::ItsParent)
-            .then(|| producer.load("own index", &index, Relaxed));
+        let before =
+            (self == LoadedBy::ItsParent).then(|| producer.load("own index", &index, Relaxed));
         let producing = E::spawn({
             let index = Arc::clone(&index);
             move || {
@@ -45,13 +45,20 @@ impl Program for LoadedBy {
 }
 
 pub(super) fn specimen() -> Specimen {
-    let control = |what, who| ModelControl::new(what, who, 2, &["nothing yet", "an item went over"]);
+    let control =
+        |what, who| ModelControl::new(what, who, 6, &["nothing yet", "an item went over"]);
     Specimen {
         number: "T1",
         name: "a model that re-reads its own index",
         source: "tokio-rs/loom#166",
         faults: vec![],
-        controls: vec![Control::Model(control("loaded before the thread starts", LoadedBy::ItsParent))],
-        blind: vec![control("loaded by the thread that stores it", LoadedBy::ItsThread)],
+        controls: vec![Control::Model(control(
+            "loaded before the thread starts",
+            LoadedBy::ItsParent,
+        ))],
+        blind: vec![control(
+            "loaded by the thread that stores it",
+            LoadedBy::ItsThread,
+        )],
     }
 }
