@@ -96,6 +96,7 @@ const CLI: Build = &["--package", "ringproof-cli"];
 const PERF: Build = &["--package", "ringproof-perf", "--release"];
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
+const HALF_AN_HOUR: Duration = Duration::from_secs(1800);
 
 /// A night, and some of the morning.
 const LARGE_MODELS: Option<Nightly> = Some(Nightly {
@@ -105,10 +106,10 @@ const LARGE_MODELS: Option<Nightly> = Some(Nightly {
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
-pub const LAYERS: [Layer; 6] = [
+pub const LAYERS: [Layer; 8] = [
     Layer {
         name: "loom",
-        judges: "explores every interleaving of small models, and again with one ordering weakened: each such mutant must be caught",
+        judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
         when_empty: "a Relaxed access has no weaker ordering to try; the controls in the second table pass through it",
         duty: Duty::EveryOrdering,
         builds: &[MODELS],
@@ -116,7 +117,7 @@ pub const LAYERS: [Layer; 6] = [
         args: &["loom", "--json"],
         seeded: true,
         measures: false,
-        deadline: TEN_MINUTES,
+        deadline: HALF_AN_HOUR,
         nightly: LARGE_MODELS,
         explores: Some("executions"),
     },
@@ -130,9 +131,37 @@ pub const LAYERS: [Layer; 6] = [
         args: &["shuttle", "--json"],
         seeded: true,
         measures: false,
-        deadline: TEN_MINUTES,
+        deadline: HALF_AN_HOUR,
         nightly: LARGE_MODELS,
         explores: Some("schedules"),
+    },
+    Layer {
+        name: "axioms",
+        judges: "enumerates what the axioms of C++20 allow in the smallest models, load buffering included, which loom does not see",
+        when_empty: "no model that is small enough to enumerate passes through it",
+        duty: Duty::NoSites,
+        builds: &[MODELS],
+        program: Program::Built("debug/ringproof-models"),
+        args: &["axioms", "--json"],
+        seeded: false,
+        measures: false,
+        deadline: TEN_MINUTES,
+        nightly: None,
+        explores: None,
+    },
+    Layer {
+        name: "specimens",
+        judges: "runs published bugs through the same detectors: each must be caught, and its repaired form must pass",
+        when_empty: "a specimen has accesses of its own; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[MODELS],
+        program: Program::Built("debug/ringproof-models"),
+        args: &["specimens", "--json"],
+        seeded: false,
+        measures: false,
+        deadline: TEN_MINUTES,
+        nightly: None,
+        explores: None,
     },
     Layer {
         name: "crash",

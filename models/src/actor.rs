@@ -45,6 +45,18 @@ impl<E: Engine> Actor<E> {
         read.value
     }
 
+    /// Loads a word when all stores to it are known to have happened before.
+    pub fn load_settled(&self, label: impl Into<Label>, word: &E::Word) -> u64 {
+        let read = E::load_settled(word);
+        let what = What::Load {
+            word: address(word),
+            read,
+            order: Order::Relaxed,
+        };
+        self.note(label, what);
+        read.value
+    }
+
     /// Stores a word.
     pub fn store(&self, label: impl Into<Label>, word: &E::Word, value: u64, order: Order) {
         let number = E::store(word, value, order);

@@ -27,20 +27,25 @@
 //! decides nothing, since a read may also find what is stored only later in the run. It may find
 //!
 //! - what is stored to its location in this run so far, and
-//! - what some consistent run stored there by a thread that, in this run, has not ended yet.
+//! - what some consistent run stored there by a thread that, in this run, has not ended yet;
+//!
+//! and a thread may end for good at a read-modify-write: what the others store when it never
+//! comes is not to be learned otherwise. Such a run is the beginning of an execution, and teaches
+//! what it stores, but is not counted as one.
 //!
 //! As soon as no execution can come of the reads so far, their values are given up. All runs are
 //! repeated until no consistent one stores anything new. So
 //!
 //! - **whatever is found is allowed**: each finding comes with an execution that keeps all axioms;
-//! - **nothing that RC11 allows is missed.** Take such an execution and its events in an order that
-//!   follows program order and reads-from. Whatever the first *n* of them store was stored in a run
-//!   that begins with them and in which every later read finds the newest write, which is always
-//!   consistent. So the read that comes next finds a value that is tried;
-//! - of the rest, **load buffering, only values out of thin air are missed**: those stored by
-//!   nobody except in executions where they, or others like them, were already read. The axioms
-//!   alone would allow them; the standard says that implementations should not have them, and none
-//!   has.
+//! - **nothing is missed that RC11 allows.** Take such an execution, and its events in an order
+//!   that follows program order and reads-from. By induction, what the first *n* of them store is
+//!   known: there is a consistent run that begins with them, in which every other thread goes on
+//!   with loads that find the newest write so far, or ends at a read-modify-write. Those that run
+//!   before the thread of event *n* go on without that event, and so need nothing that is not
+//!   known yet. In the end all values of the execution are known, and it is tried;
+//! - **of load buffering, only values out of thin air are missed**: those that nobody stores except
+//!   in executions where they, or others like them, were already read. The axioms alone would
+//!   allow them; the standard says that implementations should not have them, and none has.
 //!
 //! A failed assertion ends its thread, and whoever joins that one; all others go on. It is a
 //! finding if the run has a consistent execution.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use ringproof::site::{
-    FenceOrdering, FenceSite, LoadOrdering, LoadSite, Site, StoreOrdering, StoreSite,
+    FenceOrdering, FenceSite, LoadOrdering, LoadSite, Site, SlotReadSite, SlotWriteSite,
+    StoreOrdering, StoreSite,
 };
 
 use crate::order::Order;
@@ -17,11 +18,55 @@ pub enum Change {
     Store(StoreSite, StoreOrdering),
     /// The fence has another ordering; `None` leaves it out (a relaxed fence does not exist).
     Fence(FenceSite, Option<FenceOrdering>),
+    /// The access is held back until just after the actor's next one at `past`, or, where that
+    /// never comes, until the actor gives up its memory (one that dies first never makes it). It
+    /// is not held back past the next access at `site` to the same word or slot, so it is the
+    /// *last* publish before a close that goes past the close. A slot read is made at its place,
+    /// because its value is needed there, and once more where it is late. A load is never late.
+    Late {
+        /// What is moved.
+        site: Site,
+        /// Behind what.
+        past: Site,
+    },
+    /// The fence or load is made just before the actor's first access at `past` since the last
+    /// one at `site`, and not at its place, where such a load is answered with what it found.
+    /// (The word is known once the actor has loaded it, at whichever site. Where `past` finds the
+    /// ring open, the source looks no further, and the early load counts for nothing.) Nothing
+    /// else is ever early.
+    Early {
+        /// What is moved.
+        site: Site,
+        /// Ahead of what.
+        past: Site,
+    },
     /// The load answers with one more than the word holds: a planted fault of the protocol, not
     /// of the ordering, which an engine without weak memory can see, too.
     OneTooMany(LoadSite),
-    /// The store is left out: likewise.
-    LeftOut(StoreSite),
+    /// The store, slot read or slot write is left out: likewise.
+    LeftOut(Site),
+}
+
+/// What kind of mistake a change is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Another ordering, another fence or none.
+    Mutant,
+    /// The right access in the wrong place.
+    Moved,
+    /// The wrong value, or no access at all.
+    PlantedFault,
+}
+
+impl Kind {
+    /// Its name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Mutant => "mutant",
+            Kind::Moved => "moved",
+            Kind::PlantedFault => "planted fault",
+        }
+    }
 }
 
 impl Change {
@@ -29,8 +74,37 @@ impl Change {
     pub fn site(self) -> Site {
         match self {
             Change::Load(site, _) | Change::OneTooMany(site) => site.into(),
-            Change::Store(site, _) | Change::LeftOut(site) => site.into(),
+            Change::Store(site, _) => site.into(),
             Change::Fence(site, _) => site.into(),
+            Change::Late { site, .. } | Change::Early { site, .. } | Change::LeftOut(site) => site,
+        }
+    }
+
+    /// The other site that it takes: behind or ahead of which the access is moved.
+    pub fn past(self) -> Option<Site> {
+        match self {
+            Change::Late { past, .. } | Change::Early { past, .. } => Some(past),
+            _ => None,
+        }
+    }
+
+    /// What kind of mistake it is.
+    pub fn kind(self) -> Kind {
+        match self {
+            Change::Load(..) | Change::Store(..) | Change::Fence(..) => Kind::Mutant,
+            Change::Late { .. } | Change::Early { .. } => Kind::Moved,
+            Change::OneTooMany(_) | Change::LeftOut(_) => Kind::PlantedFault,
+        }
+    }
+
+    /// Whether it is about order alone. An engine without weak memory keeps every order, so it
+    /// cannot tell: neither a mutant, nor where a fence stands.
+    pub fn is_of_order(self) -> bool {
+        let is_fence = |site| matches!(site, Site::Fence(_));
+        match self.kind() {
+            Kind::Mutant => true,
+            Kind::Moved => is_fence(self.site()) || self.past().is_some_and(is_fence),
+            Kind::PlantedFault => false,
         }
     }
 
@@ -41,13 +115,21 @@ impl Change {
             Change::Store(_, ordering) => format!("{ordering:?}"),
             Change::Fence(_, Some(ordering)) => format!("{ordering:?}"),
             Change::Fence(_, None) => "no fence".to_owned(),
+            Change::Late { past, .. } => format!("late past {past}"),
+            Change::Early { past, .. } => format!("early past {past}"),
             Change::OneTooMany(_) => "one too many".to_owned(),
             Change::LeftOut(_) => "left out".to_owned(),
         }
     }
 
-    /// Every ordering stronger than `Relaxed` made `Relaxed`, every fence left out: the mutants
-    /// that a model must kill.
+    /// Every change that some model must notice: [`weaker`](Self::weaker), [`moved`](Self::moved)
+    /// and [`faults`](Self::faults).
+    pub fn mistakes() -> Vec<Change> {
+        [Change::weaker(), Change::moved(), Change::faults()].concat()
+    }
+
+    /// Every ordering stronger than `Relaxed` made `Relaxed`, every fence left out, and made the
+    /// other kind.
     pub fn weaker() -> Vec<Change> {
         let loads = (LoadSite::ALL.iter())
             .filter(|site| site.ordering() != LoadOrdering::Relaxed)
@@ -55,7 +137,8 @@ impl Change {
         let stores = (StoreSite::ALL.iter())
             .filter(|site| site.ordering() != StoreOrdering::Relaxed)
             .map(|&site| Change::Store(site, StoreOrdering::Relaxed));
-        let fences = FenceSite::ALL.iter().map(|&site| Change::Fence(site, None));
+        let fences = (FenceSite::ALL.iter())
+            .flat_map(|&site| [Change::Fence(site, None), Change::other_kind(site)]);
         loads.chain(stores).chain(fences).collect()
     }
 
@@ -68,17 +151,73 @@ impl Change {
         let stores = (StoreSite::ALL.iter())
             .filter(|site| site.ordering() == StoreOrdering::Relaxed)
             .map(|&site| Change::Store(site, StoreOrdering::Release));
-        let fences = (FenceSite::ALL.iter()).map(|&site| {
-            let other = match site.ordering() {
-                FenceOrdering::Acquire => FenceOrdering::Release,
-                FenceOrdering::Release => FenceOrdering::Acquire,
-            };
-            Change::Fence(site, Some(other))
-        });
+        let fences = FenceSite::ALL.iter().copied().map(Change::other_kind);
         loads.chain(stores).chain(fences).collect()
     }
 
-    /// Faults of the protocol that any engine must catch, weak memory or not.
+    fn other_kind(site: FenceSite) -> Change {
+        let other = match site.ordering() {
+            FenceOrdering::Acquire => FenceOrdering::Release,
+            FenceOrdering::Release => FenceOrdering::Acquire,
+        };
+        Change::Fence(site, Some(other))
+    }
+
+    /// The moves that are known mistakes: each was made in some published ring or seqlock, or is
+    /// what a compiler or processor does where the ordering does not forbid it.
+    pub fn moved() -> Vec<Change> {
+        use FenceSite::{LatchReadFence, LatchWriteFence, SeqReadFence, SeqWriteFence};
+        use LoadSite::{
+            LatchCopyOut, LatchRecheck, RingObserve, RingObserveEnd, RingObserveStop, RingReclaim,
+            SeqCopyOut, SeqRecheck,
+        };
+        use SlotReadSite::RingTake;
+        use SlotWriteSite::RingFill;
+        use StoreSite::{
+            LatchCopyIn, LatchPublish, RingEnd, RingFree, RingPublish, RingStop, SeqCopyIn,
+            SeqEven, SeqOdd,
+        };
+        vec![
+            // Announced before it is there, freed before it is read.
+            late(RingFill, RingPublish),
+            late(RingTake, RingFree),
+            // Closed before the last commit or release.
+            late(RingPublish, RingEnd),
+            late(RingFree, RingStop),
+            // No second look after the close was seen: what came before it is lost.
+            early(RingObserve, RingObserveEnd),
+            early(RingReclaim, RingObserveStop),
+            // The write announced too late, or over before it is.
+            late(SeqOdd, SeqWriteFence),
+            late(SeqOdd, SeqCopyIn),
+            late(SeqWriteFence, SeqCopyIn),
+            late(SeqCopyIn, SeqEven),
+            // The second look does not come after the copy.
+            early(SeqReadFence, SeqCopyOut),
+            late(SeqReadFence, SeqRecheck),
+            early(SeqRecheck, SeqCopyOut),
+            // The same for the latch, whose write is announced by the publication before it.
+            early(LatchWriteFence, LatchPublish),
+            late(LatchWriteFence, LatchCopyIn),
+            late(LatchCopyIn, LatchPublish),
+            early(LatchReadFence, LatchCopyOut),
+            late(LatchReadFence, LatchRecheck),
+            early(LatchRecheck, LatchCopyOut),
+        ]
+    }
+
+    /// Faults of the protocol that any engine must catch, weak memory or not: each load one too
+    /// many, each store, slot read and slot write left out.
+    pub fn faults() -> Vec<Change> {
+        let loads = LoadSite::ALL.iter().map(|&site| Change::OneTooMany(site));
+        let rest = Site::all()
+            .filter(|site| !matches!(site, Site::Load(_) | Site::Fence(_)))
+            .map(Change::LeftOut);
+        loads.chain(rest).collect()
+    }
+
+    /// Four of the [`faults`](Self::faults) that break what each structure is about, so that every
+    /// scenario in which the structure is busy must notice them, however its schedules are chosen.
     pub fn planted() -> [Change; 4] {
         [
             // The producer believes in one more free slot and overwrites a live one.
@@ -86,31 +225,42 @@ impl Change {
             // The consumer believes in one more item and reads what nobody published.
             Change::OneTooMany(LoadSite::RingObserve),
             // The write is not announced, so a reader keeps half of it.
-            Change::LeftOut(StoreSite::SeqOdd),
+            Change::LeftOut(Site::Store(StoreSite::SeqOdd)),
             // The reader copies the slot that is being filled.
             Change::OneTooMany(LoadSite::LatchObserve),
         ]
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote: `Site=Ordering`.
+    /// Reads what [`Display`](fmt::Display) wrote: `Site=Ordering`, or what else becomes of it.
     ///
     /// # Errors
     /// A sentence that says what would do.
     pub fn parse(text: &str) -> Result<Change, String> {
-        let every = || {
-            let all = [
-                Change::weaker(),
-                Change::repairs(),
-                Change::planted().to_vec(),
-            ];
-            all.into_iter().flatten()
-        };
-        every()
-            .find(|change| change.to_string() == text)
-            .ok_or_else(|| {
-                let known: Vec<_> = every().map(|change| change.to_string()).collect();
-                format!("no change `{text}`; there are: {}", known.join(", "))
-            })
+        let mut known = Change::mistakes();
+        known.extend(Change::repairs());
+        known.sort();
+        known.dedup();
+        let found = known.iter().find(|change| change.to_string() == text);
+        found.copied().ok_or_else(|| {
+            let known: Vec<_> = known.iter().map(Change::to_string).collect();
+            format!("no change `{text}`; there are: {}", known.join(", "))
+        })
+    }
+}
+
+/// The access is made late.
+pub fn late(site: impl Into<Site>, past: impl Into<Site>) -> Change {
+    Change::Late {
+        site: site.into(),
+        past: past.into(),
+    }
+}
+
+/// The access is made early.
+pub fn early(site: impl Into<Site>, past: impl Into<Site>) -> Change {
+    Change::Early {
+        site: site.into(),
+        past: past.into(),
     }
 }
 
@@ -140,12 +290,11 @@ impl Table {
         }
     }
 
-    /// The ordering of a store, `None` if it is left out.
-    pub fn store(&self, site: StoreSite) -> Option<Order> {
+    /// The ordering of a store.
+    pub fn store(&self, site: StoreSite) -> Order {
         match self.change {
-            Some(Change::Store(changed, ordering)) if changed == site => Some(ordering.into()),
-            Some(Change::LeftOut(changed)) if changed == site => None,
-            _ => Some(site.ordering().into()),
+            Some(Change::Store(changed, ordering)) if changed == site => ordering.into(),
+            _ => site.ordering().into(),
         }
     }
 
@@ -164,6 +313,36 @@ impl Table {
             _ => value,
         }
     }
+
+    /// Whether a store, slot read or slot write is left out.
+    pub fn leaves_out(&self, site: impl Into<Site>) -> bool {
+        self.change == Some(Change::LeftOut(site.into()))
+    }
+
+    /// Whether an access is held back.
+    pub fn is_late(&self, site: impl Into<Site>) -> bool {
+        matches!(self.change, Some(Change::Late { site: late, .. }) if late == site.into())
+    }
+
+    /// Whether what was held back is made after an access at `site`.
+    pub fn ends_delay(&self, site: impl Into<Site>) -> bool {
+        matches!(self.change, Some(Change::Late { past, .. }) if past == site.into())
+    }
+
+    /// Which fence or load is made before others.
+    pub fn early(&self) -> Option<Site> {
+        match self.change {
+            Some(Change::Early { site, .. }) => Some(site),
+            _ => None,
+        }
+    }
+
+    /// Which fence or load is made before an access at `site`.
+    pub fn early_before(&self, site: impl Into<Site>) -> Option<Site> {
+        let past = site.into();
+        self.early()
+            .filter(|_| self.change.and_then(Change::past) == Some(past))
+    }
 }
 
 #[cfg(test)]
@@ -172,26 +351,36 @@ mod tests {
 
     #[test]
     fn every_change_is_read_back_from_what_it_prints() {
-        let all = [
-            Change::weaker(),
-            Change::repairs(),
-            Change::planted().to_vec(),
-        ];
-        for change in all.into_iter().flatten() {
+        for change in [Change::mistakes(), Change::repairs()].concat() {
             assert_eq!(Change::parse(&change.to_string()), Ok(change));
         }
+        assert_eq!(
+            Change::parse("RingFill=late past RingPublish"),
+            Ok(late(SlotWriteSite::RingFill, StoreSite::RingPublish))
+        );
         assert!(Change::parse("RingPublish=Strong").is_err());
+        assert!(Change::parse("RingFill=late past RingFill").is_err());
     }
 
     #[test]
-    fn every_site_can_be_weakened_or_repaired() {
+    fn no_mistake_is_listed_twice() {
+        let mut mistakes = Change::mistakes();
+        let count = mistakes.len();
+        mistakes.sort();
+        mistakes.dedup();
+        assert_eq!(mistakes.len(), count);
+    }
+
+    #[test]
+    fn every_site_has_a_mistake_of_its_own() {
         for site in Site::all() {
-            let plain = matches!(site, Site::SlotRead(_) | Site::SlotWrite(_));
-            let changes = [Change::weaker(), Change::repairs()].concat();
-            assert!(
-                plain || changes.iter().any(|change| change.site() == site),
-                "{site}"
-            );
+            let of_site: Vec<_> = (Change::mistakes().into_iter())
+                .filter(|change| change.site() == site)
+                .collect();
+            assert!(!of_site.is_empty(), "{site}");
+            let strong = ["Acquire", "Release"].contains(&site.info().ordering);
+            let mutants = of_site.iter().any(|change| change.kind() == Kind::Mutant);
+            assert_eq!(mutants, strong, "{site}");
         }
     }
 
@@ -206,7 +395,13 @@ mod tests {
                 StoreSite::RingPublish => Order::Relaxed,
                 _ => site.ordering().into(),
             };
-            assert_eq!(table.store(site), Some(expected));
+            assert_eq!(table.store(site), expected);
+        }
+        let table = Table::with(Some(late(StoreSite::SeqOdd, StoreSite::SeqCopyIn)));
+        for site in Site::all() {
+            assert_eq!(table.is_late(site), site == StoreSite::SeqOdd.into());
+            assert_eq!(table.ends_delay(site), site == StoreSite::SeqCopyIn.into());
+            assert_eq!(table.early_before(site), None);
         }
     }
 }

@@ -8,7 +8,9 @@ pub mod shuttle;
 mod stores;
 
 use std::fmt;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 
 use ringproof::payload::Payload;
 
@@ -92,6 +94,12 @@ pub trait Engine: Sized + Send + Sync + 'static {
     const UNIT: &'static str;
     /// Whether it knows that memory is weak: otherwise no mutant of an ordering can die.
     const WEAK: bool;
+    /// Whether its executions are those that the scenarios' minima count.
+    const MINIMA: bool = false;
+    /// How many explorations to make at once.
+    fn at_once() -> usize {
+        thread::available_parallelism().map_or(1, NonZero::get)
+    }
     /// An atomic word.
     type Word: Send + Sync + 'static;
     /// Plain memory, on which races are reported.
@@ -114,6 +122,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     fn slot<T: Payload>(value: T) -> Self::Slot<T>;
     /// Loads a word.
     fn load(word: &Self::Word, order: Order) -> Read;
+    /// Loads a word when all stores to it are known to have happened before. An engine that can
+    /// checks that claim.
+    fn load_settled(word: &Self::Word) -> Read {
+        Self::load(word, Order::Relaxed)
+    }
     /// Stores a word, and says which number the store has among those to this word.
     fn store(word: &Self::Word, value: u64, order: Order) -> usize;
     /// Adds to a word in one step, and says what it found.

@@ -1,21 +1,30 @@
 //! Exploring at the user's word: selection, progress, rows.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process;
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringproof_models::change::Change;
-use ringproof_models::engine::Locks;
+use ringproof_models::engine::Engine;
+#[cfg(feature = "shuttle")]
+use ringproof_models::engine::shuttle::Strategy;
 use ringproof_models::exploration::Effort;
-use ringproof_models::suite::{self, Plan, Shard};
+use ringproof_models::plan::{Plan, Shard};
+use ringproof_models::suite;
 use ringproof_record::{Record, Verdict};
 
 /// Executions per exploration in the suite of every day: above what any of its scenarios has.
 const BY_DAY: u64 = 2_000_000;
 /// And at night, where some scenarios would not end before the morning.
 const BY_NIGHT: u64 = 20_000_000;
+
+#[cfg(feature = "shuttle")]
+const STEPS_BY_DAY: u64 = 4_000_000;
+#[cfg(feature = "shuttle")]
+const STEPS_BY_NIGHT: u64 = 1_000_000_000;
 
 #[derive(Args)]
 pub(crate) struct Selection {
@@ -47,30 +56,114 @@ pub(crate) struct Selection {
 pub(crate) struct Format {
     /// One JSON record per line
     #[arg(long)]
-    json: bool,
+    pub(crate) json: bool,
 }
 
-/// Runs what is selected; true if nothing failed.
-pub(crate) fn explore<E: Locks>(selection: &Selection) -> anyhow::Result<bool> {
-    let executions = selection.executions.unwrap_or_else(|| {
-        let most = if selection.nightly { BY_NIGHT } else { BY_DAY };
+impl Selection {
+    fn effort<E: Engine>(&self) -> Effort {
+        let most = if self.nightly { BY_NIGHT } else { BY_DAY };
         // Without weak memory there is less to find, and nothing to exhaust in the larger ones.
-        if E::WEAK { most } else { most / 100 }
-    });
-    let effort = Effort {
-        executions,
+        let most = if E::WEAK { most } else { most / 100 };
+        Effort {
+            executions: self.executions.unwrap_or(most),
+            seed: self.seed,
+        }
+    }
+
+    fn plan<E: Engine>(&self) -> Plan {
+        Plan {
+            effort: self.effort::<E>(),
+            nightly: self.nightly,
+            shard: self.shard,
+        }
+    }
+}
+
+/// Runs what is selected under loom; true if nothing failed.
+#[cfg(feature = "loom")]
+pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
+    use ringproof_models::engine::loom::Loom;
+    use ringproof_models::{calibration, oracle};
+
+    show(&selection.format, |seen| {
+        if let Some(name) = &selection.only {
+            let effort = selection.effort::<Loom>();
+            return suite::run_one::<Loom>(name, selection.change, effort);
+        }
+        let plan = selection.plan::<Loom>();
+        let (mut rows, controls) = suite::run::<Loom>(&plan, seen);
+        let mut more = oracle::rows(&controls, &plan, seen);
+        if selection.shard.has(0) {
+            let calibration = calibration::rows::<Loom>();
+            calibration.iter().for_each(seen);
+            more.extend(calibration);
+        }
+        rows.extend(more);
+        Ok(rows)
+    })
+}
+
+/// What else shuttle takes.
+#[cfg(feature = "shuttle")]
+#[derive(Args)]
+pub(crate) struct Long {
+    /// Steps for each long scenario and strategy; 4,000,000 by day and 1,000,000,000 by night
+    #[arg(long)]
+    steps: Option<u64>,
+    /// Only this strategy, with `--only long/…`: random, PCT(1) to PCT(5) or URW
+    #[arg(long, requires = "only")]
+    strategy: Option<Strategy>,
+    /// Where the schedule of a failure is written to [default: in the target directory]
+    #[arg(long, value_name = "DIRECTORY")]
+    save: Option<PathBuf>,
+    /// Repeat this saved schedule, and nothing else
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["only", "nightly", "shard", "steps", "save"])]
+    replay: Option<PathBuf>,
+}
+
+/// Runs what is selected under shuttle; true if nothing failed.
+#[cfg(feature = "shuttle")]
+pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Result<bool> {
+    use ringproof_models::calibration;
+    use ringproof_models::engine::shuttle::Shuttle;
+    use ringproof_models::long::{self as long_runs, Budget};
+    use ringproof_models::scenario;
+
+    let steps = if selection.nightly {
+        STEPS_BY_NIGHT
+    } else {
+        STEPS_BY_DAY
+    };
+    let budget = Budget {
+        steps: long.steps.unwrap_or(steps),
         seed: selection.seed,
     };
-    show(&selection.format, |seen| match &selection.only {
-        Some(name) => suite::run_one::<E>(name, selection.change, effort, seen),
-        None => Ok(suite::run::<E>(
-            &Plan {
-                effort,
-                nightly: selection.nightly,
-                shard: selection.shard,
-            },
-            seen,
-        )),
+    let directory = (long.save.clone()).unwrap_or_else(long_runs::default_directory);
+    show(&selection.format, |seen| {
+        if let Some(file) = &long.replay {
+            return long_runs::replay(file).map(|row| vec![row]);
+        }
+        match &selection.only {
+            Some(name) if name.starts_with("long/") => {
+                long_runs::run_one(name, long.strategy, selection.change, budget, &directory)
+            }
+            Some(name) => {
+                let effort = selection.effort::<Shuttle>();
+                suite::run_one::<Shuttle>(name, selection.change, effort)
+            }
+            None => {
+                let plan = selection.plan::<Shuttle>();
+                let (mut rows, _) = suite::run::<Shuttle>(&plan, seen);
+                let scenarios = plan.shard.part_of(scenario::long::inventory());
+                rows.extend(long_runs::run(&scenarios, budget, &directory, seen));
+                if selection.shard.has(0) {
+                    let calibration = calibration::rows::<Shuttle>();
+                    calibration.iter().for_each(seen);
+                    rows.extend(calibration);
+                }
+                Ok(rows)
+            }
+        }
     })
 }
 
@@ -128,7 +221,9 @@ fn print_row(row: &Record, few: bool) {
     if failed && let Some(repeat) = &row.repeat {
         print(&format!("        repeat: {repeat}"));
     }
-    if (failed || few) && let Some(trace) = &row.trace {
+    if (failed || few)
+        && let Some(trace) = &row.trace
+    {
         print(trace);
     }
 }

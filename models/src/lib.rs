@@ -18,13 +18,20 @@ pub mod engine;
 pub mod explain;
 pub mod exploration;
 pub mod litmus;
+#[cfg(feature = "shuttle")]
+pub mod long;
+pub mod mutants;
 #[cfg(feature = "loom")]
 pub mod oracle;
 pub mod order;
+pub mod orderings;
 pub mod owned;
+mod parallel;
+pub mod plan;
 mod quiet;
 pub mod run;
 pub mod scenario;
+pub mod second_opinion;
 #[cfg(feature = "loom")]
 pub mod specimen;
 pub mod suite;

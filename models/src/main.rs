@@ -1,20 +1,24 @@
 //! Runs the models and prints what they found, for people or as lines of JSON.
 
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
-use ringproof_models::suite;
+use clap::{Args, Parser, Subcommand};
+use ringproof_models::axioms::Axioms;
+use ringproof_models::{calibration, suite};
+
+use explore::Format;
 
 /// Models of ringproof's memory ordering and schedules.
 ///
 /// Each scenario is a small program over the source that ships. As a control it runs unchanged:
 /// it must hold, make its minimum of executions and witness every declared outcome. Then every
-/// ordering is weakened and every fence left out, one at a time: some scenario must fail.
+/// ordering is weakened, every fence left out and accesses moved, one at a time: some scenario
+/// must fail.
 ///
 /// EXHAUSTED means every execution that the engine can produce, BOUNDED(k) every one with at
 /// most k preemptions, TRUNCATED that the limit of executions came first.
@@ -35,13 +39,41 @@ enum What {
     Loom(explore::Selection),
     /// Long schedules under sequential consistency: no ordering can be wrong here
     #[cfg(feature = "shuttle")]
-    Shuttle(explore::Selection),
-    /// The access-site table
-    Sites {
-        /// One JSON object per line
-        #[arg(long)]
-        json: bool,
+    Shuttle {
+        #[command(flatten)]
+        selection: explore::Selection,
+        #[command(flatten)]
+        long: explore::Long,
     },
+    /// What the axioms of C++20 allow in the smallest models, load buffering included
+    Axioms(Format),
+    /// Published bugs: each must be caught, and its repaired form must pass
+    #[cfg(feature = "loom")]
+    Specimens {
+        #[command(flatten)]
+        format: Format,
+        /// Only the specimen of this number, for example S1
+        #[arg(long, value_name = "NUMBER")]
+        only: Option<String>,
+    },
+    /// The page on what breaks without each ordering, as it stands in ORDERINGS.md
+    #[cfg(feature = "loom")]
+    Orderings,
+    /// The page on what each engine sees of 42 litmus tests, as it stands in CALIBRATION.md
+    Calibration(Calibration),
+    /// The access-site table
+    Sites(Format),
+}
+
+#[derive(Args)]
+#[group(multiple = false)]
+struct Calibration {
+    /// Explore all tests anew, and print the pinned observations that come of it instead
+    #[arg(long)]
+    pins: bool,
+    /// Write the tests for herd7 to this directory instead
+    #[arg(long, value_name = "DIRECTORY")]
+    herd: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -58,28 +90,62 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<bool> {
     match Cli::parse().what {
         #[cfg(feature = "loom")]
-        What::Loom(selection) => {
-            explore::explore::<ringproof_models::engine::loom::Loom>(&selection)
-        }
+        What::Loom(selection) => explore::under_loom(&selection),
         #[cfg(feature = "shuttle")]
-        What::Shuttle(selection) => {
-            explore::explore::<ringproof_models::engine::shuttle::Shuttle>(&selection)
-        }
-        What::Sites { json } => {
-            let mut out = io::stdout().lock();
-            for row in suite::site_rows() {
-                if json {
-                    writeln!(out, "{}", serde_json::to_string(&row)?)
-                } else {
-                    writeln!(
-                        out,
-                        "{:<16} {:<10} {:<8} {:<26} {}",
-                        row.name, row.kind, row.ordering, row.partner, row.why
-                    )
-                }
-                .context("cannot write to standard output")?;
-            }
-            Ok(true)
+        What::Shuttle { selection, long } => explore::under_shuttle(&selection, &long),
+        What::Axioms(format) => explore::show(&format, |seen| {
+            Ok(ringproof_models::second_opinion::rows(seen))
+        }),
+        #[cfg(feature = "loom")]
+        What::Specimens { format, only } => explore::show(&format, |seen| {
+            ringproof_models::specimen::rows(only.as_deref(), &seen)
+        }),
+        #[cfg(feature = "loom")]
+        What::Orderings => write(&ringproof_models::orderings::page()),
+        What::Calibration(of) => calibrate(of),
+        What::Sites(format) => write(&sites(&format)?),
+    }
+}
+
+fn calibrate(of: Calibration) -> anyhow::Result<bool> {
+    if let Some(directory) = of.herd {
+        calibration::write_for_herd(&directory)
+            .with_context(|| format!("cannot write the tests to {}", directory.display()))?;
+        return Ok(true);
+    }
+    if !of.pins {
+        return write(&calibration::markdown());
+    }
+    let mut pins = calibration::pins::<Axioms<false>>().map_err(anyhow::Error::msg)?;
+    #[cfg(feature = "loom")]
+    pins.extend(
+        calibration::pins::<ringproof_models::engine::loom::Loom>().map_err(anyhow::Error::msg)?,
+    );
+    #[cfg(feature = "shuttle")]
+    pins.extend(
+        calibration::pins::<ringproof_models::engine::shuttle::Shuttle>()
+            .map_err(anyhow::Error::msg)?,
+    );
+    write(&calibration::to_pins(&pins))
+}
+
+fn sites(format: &Format) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for row in suite::site_rows() {
+        if format.json {
+            text += &serde_json::to_string(&row)?;
+            text.push('\n');
+        } else {
+            text += &format!(
+                "{:<16} {:<10} {:<8} {:<26} {}\n",
+                row.name, row.kind, row.ordering, row.partner, row.why
+            );
         }
     }
+    Ok(text)
+}
+
+fn write(text: &str) -> anyhow::Result<bool> {
+    (io::stdout().write_all(text.as_bytes())).context("cannot write to standard output")?;
+    Ok(true)
 }

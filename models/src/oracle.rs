@@ -9,14 +9,33 @@ use crate::engine::loom::Loom;
 use crate::engine::shuttle::Shuttle;
 use crate::engine::{Engine, Extent};
 use crate::exploration::{Effort, Explored, explore};
-use crate::scenario::Scenario;
+use crate::parallel::in_parallel;
+use crate::plan::Plan;
+use crate::scenario::{self, Scenario};
 
 /// How many schedules are enough for a comparison: depth-first, and once more at random where
 /// they do not suffice for all.
-const SCHEDULES: u64 = 20_000;
+const SCHEDULES: u64 = 2_000;
 
 /// What the comparison is called in the report.
 pub const CHECK: &str = "contains shuttle's outcomes";
+
+/// A row for each scenario that loom says it has exhausted.
+pub fn rows(
+    controls: &[(Scenario<Loom>, Explored)],
+    plan: &Plan,
+    progress: &(dyn Fn(&Record) + Sync),
+) -> Vec<Record> {
+    let twins = [scenario::inventory::<Shuttle>(), scenario::night()].into_iter();
+    let twins: Vec<_> = twins.flatten().collect();
+    let rows = in_parallel(Shuttle::at_once(), controls, |(scenario, loom)| {
+        let twin = twins.iter().find(|twin| twin.name == scenario.name);
+        let row = judge(twin?, loom, plan.effort.seed)?;
+        progress(&row);
+        Some(row)
+    });
+    rows.into_iter().flatten().collect()
+}
 
 /// Holds what shuttle reaches in `scenario` against what loom found there. `None` where loom did
 /// not claim to have found everything.

@@ -82,10 +82,6 @@ impl<E: Engine, T: Payload> OwnedRing<E, T> {
 
 /// An endpoint together with what it refers to, so that it can be made in one thread and used
 /// in another.
-///
-/// Models make an endpoint *before* they start its thread, because making it loads its own
-/// index: where a thread itself loads (relaxed) an index that it then stores, loom explores
-/// next to nothing (tokio-rs/loom#166), and every mutant passes.
 pub struct Held<P: 'static, R> {
     // Declared, and therefore dropped, before what it refers to.
     endpoint: R,

@@ -33,9 +33,9 @@ pub(crate) fn catch<R>(body: impl FnOnce() -> R) -> Result<R, String> {
             }
         }));
     });
-    FINDING.set(Some(None));
+    let outer = FINDING.replace(Some(None));
     let outcome = panic::catch_unwind(AssertUnwindSafe(body));
-    let finding = FINDING.take().flatten();
+    let finding = FINDING.replace(outer).flatten();
     outcome.map_err(|_| finding.unwrap_or_else(|| "a panic without a message".to_owned()))
 }
 

@@ -6,6 +6,8 @@
 
 mod crash;
 mod latch;
+#[cfg(feature = "shuttle")]
+pub mod long;
 mod ring;
 mod role;
 mod seqlock;
@@ -34,7 +36,8 @@ pub struct Scenario<E> {
     pub name: &'static str,
     /// What must be witnessed.
     pub witnesses: &'static [&'static str],
-    /// How many executions loom must make at least, over all crash points.
+    /// How many executions loom must make at least, over all crash points; 0 where that is not
+    /// known.
     pub minimum: u64,
     /// How much of it loom is to explore.
     pub size: Size,
@@ -72,6 +75,13 @@ pub fn night<E: Locks>() -> Vec<Scenario<E>> {
     .collect()
 }
 
+// Not derived: an engine need not be cloned for that.
+impl<E> Clone for Scenario<E> {
+    fn clone(&self) -> Self {
+        Scenario { ..*self }
+    }
+}
+
 impl<E> Scenario<E> {
     /// A scenario that loom is to exhaust.
     pub fn new(
@@ -89,6 +99,15 @@ impl<E> Scenario<E> {
             body,
             engine: PhantomData,
         }
+    }
+
+    /// One for the night: nobody has counted all its executions.
+    pub fn large(
+        name: &'static str,
+        body: fn(&Arc<Run>),
+        witnesses: &'static [&'static str],
+    ) -> Self {
+        Scenario::new(name, body, 0, witnesses)
     }
 
     /// Too large to exhaust: explored up to so many preemptions.

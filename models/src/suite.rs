@@ -1,44 +1,68 @@
 //! The suite: every scenario as a control, every change as a mutant, as rows of the report.
 
-use std::num::NonZero;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::cmp::Reverse;
 
 use ringproof::site::Site;
 use ringproof_record::{Record, SiteRow};
 
 use crate::change::Change;
-use crate::engine::{Engine, Locks};
-use crate::exploration::{Effort, Explored, Failure, explore};
-use crate::scenario::{Scenario, inventory};
+use crate::diagram;
+use crate::engine::{Engine, Extent, Locks};
+use crate::exploration::{Effort, Explored, explore};
+use crate::mutants::{self, EQUIVALENT, Judge, Judgement, Tally};
+use crate::parallel::in_parallel;
+use crate::plan::{Plan, Shard};
+use crate::scenario::{Scenario, inventory, night};
 
-/// The whole suite of an engine; `progress` is called with each row as it is there.
-pub fn run<E: Locks>(effort: Effort, progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
-    let scenarios = inventory::<E>();
-    let controls = in_parallel(&scenarios, |scenario| {
+/// The scenarios that were explored unchanged, with what that found.
+pub type Controls<E> = Vec<(Scenario<E>, Explored)>;
+
+/// The suite of an engine, or the part of it that the plan says; `progress` is called with each
+/// row as it is there.
+pub fn run<E: Locks>(
+    plan: &Plan,
+    progress: &(dyn Fn(&Record) + Sync),
+) -> (Vec<Record>, Controls<E>) {
+    let by_day = inventory::<E>();
+    let by_night = if plan.nightly { night() } else { Vec::new() };
+    run_over(&by_day, by_night, plan, progress)
+}
+
+/// The suite over these scenarios instead; what is said of the suite is then said of them.
+pub fn run_over<E: Locks>(
+    by_day: &[Scenario<E>],
+    by_night: Vec<Scenario<E>>,
+    plan: &Plan,
+    progress: &(dyn Fn(&Record) + Sync),
+) -> (Vec<Record>, Controls<E>) {
+    let Plan { effort, shard, .. } = *plan;
+    let mut scenarios = [by_day.to_vec(), by_night].concat();
+    // The largest first, so that none is left to one processor at the end; of those of the night
+    // nobody knows.
+    scenarios.sort_by_key(|scenario| (scenario.minimum > 0, Reverse(scenario.minimum)));
+    let scenarios = shard.part_of(scenarios);
+    let explored = in_parallel(E::at_once(), &scenarios, |scenario| {
         let (explored, rows) = control(scenario, effort);
         rows.iter().for_each(progress);
         (explored, rows)
     });
-    let by_site = (scenarios.iter().zip(&controls))
-        .map(|(scenario, (explored, _))| (scenario, explored))
-        .collect::<Vec<_>>();
+    let (explored, rows): (Vec<_>, Vec<_>) = explored.into_iter().unzip();
+    let controls: Controls<E> = scenarios.into_iter().zip(explored).collect();
 
-    let mut changes = Change::planted().to_vec();
-    if E::WEAK {
-        changes.extend(Change::weaker());
-    }
-    let mutants = in_parallel(&changes, |&change| {
-        let row = judge_mutant(&by_site, change, effort);
-        progress(&row);
-        row
+    // Changes are judged by the scenarios of every day, all of them, whoever explores those.
+    let judge = Judge::new(by_day, EQUIVALENT, effort);
+    let judgements = judge.judge_all(&shard.part_of(Change::mistakes()), &|judgement| {
+        judgement.row::<E>().iter().for_each(progress);
     });
-    let sites: Vec<_> = Site::all().map(|site| judge_site(&by_site, site)).collect();
-    sites.iter().for_each(progress);
 
-    let rows = controls.into_iter().flat_map(|(_, rows)| rows);
-    rows.chain(mutants).chain(sites).collect()
+    let mut sums = vec![Tally::of(&judgements).row::<E>()];
+    // A site that this part does not access, another one does.
+    sums.extend(Site::all().flat_map(|site| judge_site(&controls, site, shard)));
+    sums.iter().for_each(progress);
+
+    let changes = judgements.iter().filter_map(Judgement::row::<E>);
+    let rows = rows.into_iter().flatten().chain(changes).chain(sums);
+    (rows.collect(), controls)
 }
 
 /// One scenario unchanged, with the rows that judge it.
@@ -48,7 +72,8 @@ pub fn control<E: Engine>(scenario: &Scenario<E>, effort: Effort) -> (Explored, 
     (explored, rows)
 }
 
-/// One scenario, unchanged or with one change, as its `repeat` command runs it.
+/// One scenario, of the day or the night, unchanged or with one change, as its `repeat` command
+/// runs it.
 ///
 /// # Errors
 /// There is no scenario of this name.
@@ -57,7 +82,7 @@ pub fn run_one<E: Locks>(
     change: Option<Change>,
     effort: Effort,
 ) -> Result<Vec<Record>, String> {
-    let scenarios = inventory::<E>();
+    let scenarios: Vec<Scenario<E>> = (inventory().into_iter()).chain(night()).collect();
     let Some(scenario) = scenarios.iter().find(|scenario| scenario.name == name) else {
         let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
         return Err(format!(
@@ -65,14 +90,13 @@ pub fn run_one<E: Locks>(
             names.join(", ")
         ));
     };
-    let Some(change) = change else {
-        return Ok(control(scenario, effort).1);
-    };
-    let explored = explore(scenario, Some(change), effort);
-    Ok(vec![match &explored.outcome {
-        Err(failure) => killed::<E>(change, name, explored.executions, failure),
-        Ok(extent) => survived::<E>(change, explored.executions, &format!("{name}, {extent}")),
-    }])
+    Ok(match change {
+        None => control(scenario, effort).1,
+        Some(change) => {
+            let judgement = mutants::judge_in(scenario, change, effort);
+            judgement.row::<E>().into_iter().collect()
+        }
+    })
 }
 
 /// The site table, for the report.
@@ -98,17 +122,14 @@ fn judge_control<E: Engine>(
     effort: Effort,
 ) -> Vec<Record> {
     let row = |check: &str| Record::passed(E::NAME, scenario.name, check);
-    let repeat = repeat::<E>(scenario.name, None);
+    let repeat = repeat::<E>(scenario.name, None, effort);
     let control = match &explored.outcome {
         Ok(extent) => row("control").reason(extent.to_string()),
         Err(failure) => {
             let culprits = culprits(scenario, &explored.totals.sites, effort);
-            Record::failed(
-                E::NAME,
-                scenario.name,
-                "control",
-                format!("{}; {culprits}", failure.finding),
-            )
+            let reason = format!("{}; {culprits}", failure.finding);
+            Record::failed(E::NAME, scenario.name, "control", reason)
+                .trace(diagram::render(failure, &repeat))
         }
     };
     let mut rows = vec![
@@ -120,35 +141,47 @@ fn judge_control<E: Engine>(
     if explored.outcome.is_err() {
         return rows;
     }
-    if E::WEAK && explored.executions < scenario.minimum {
-        rows.push(
-            Record::failed(
-                E::NAME,
-                scenario.name,
-                "minimum",
-                format!(
-                    "explored {} executions, at least {} were expected: the engine no longer sees what it saw",
-                    explored.executions, scenario.minimum
-                ),
-            )
-            .repeat(repeat.clone()),
-        );
+    if let Some(points) = explored.crash_points {
+        rows.push(row("crash points").count(points, "points"));
     }
+    let judged = |check: &str, wrong: Option<String>| {
+        let verdict = match wrong {
+            None => row(check),
+            Some(reason) => Record::failed(E::NAME, scenario.name, check, reason),
+        };
+        verdict.repeat(repeat.clone())
+    };
+    if E::MINIMA && explored.executions < scenario.minimum {
+        let reason = format!(
+            "explored {} executions, at least {} were expected: the engine no longer sees what it saw",
+            explored.executions, scenario.minimum
+        );
+        rows.push(judged("minimum", Some(reason)));
+    }
+    // What a part of the executions does not show, the others may; but then the part has to be
+    // one that was expected.
+    let partial = matches!(explored.outcome, Ok(Extent::Truncated(_)))
+        && (scenario.minimum == 0 || !E::MINIMA);
+    let times = |outcome| explored.totals.witnessed.get(outcome).copied().unwrap_or(0);
     for &witness in scenario.witnesses {
         let check = format!("witness: {witness}");
-        let count = explored.totals.witnessed.get(witness).copied().unwrap_or(0);
-        let verdict = match count {
-            0 => Record::failed(E::NAME, scenario.name, check, "never witnessed"),
-            _ => row(&check),
+        let row = match times(witness) {
+            0 if partial => {
+                let reason = "not in the executions that were tried";
+                Record::not_run(E::NAME, scenario.name, check, reason)
+            }
+            0 => judged(&check, Some("never witnessed".to_owned())),
+            _ => judged(&check, None),
         };
-        rows.push(verdict.count(count, "times").repeat(repeat.clone()));
+        rows.push(row.count(times(witness), "times"));
     }
     for &outcome in explored.totals.witnessed.keys() {
         if !scenario.witnesses.contains(&outcome) {
-            rows.push(
-                row(&format!("also witnessed: {outcome}"))
-                    .count(explored.totals.witnessed[outcome], "times"),
-            );
+            // An engine for which the scenario was not bounded may see more.
+            let reason = "not declared: declare it, so that it is missed when it no longer appears";
+            let wrong = E::MINIMA.then(|| reason.to_owned());
+            let row = judged(&format!("witness: {outcome}"), wrong);
+            rows.push(row.count(times(outcome), "times"));
         }
     }
     rows
@@ -187,106 +220,57 @@ fn culprits<E: Engine>(scenario: &Scenario<E>, sites: &[Site], effort: Effort) -
     }
 }
 
-/// Tries the scenarios that access the changed site, the smallest first, until one fails.
-fn judge_mutant<E: Engine>(
-    controls: &[(&Scenario<E>, &Explored)],
-    change: Change,
-    effort: Effort,
-) -> Record {
-    let mut candidates: Vec<_> = controls
-        .iter()
-        .filter(|(_, control)| control.outcome.is_ok() && control.totals.sites.contains(&change.site()))
-        .collect();
-    candidates.sort_by_key(|(_, control)| control.executions);
-    let mut executions = 0;
-    for (scenario, _) in &candidates {
-        let explored = explore(scenario, Some(change), effort);
-        if let Err(failure) = &explored.outcome {
-            return killed::<E>(change, scenario.name, explored.executions, failure);
-        }
-        executions += explored.executions;
-    }
-    let names: Vec<_> = candidates
-        .iter()
-        .map(|(scenario, _)| scenario.name)
-        .collect();
-    survived::<E>(change, executions, &names.join(", "))
-}
-
-fn check_of(change: Change) -> String {
-    match change {
-        Change::OneTooMany(_) | Change::LeftOut(_) => format!("planted fault: {}", change.to()),
-        _ => format!("mutant: {}", change.to()),
-    }
-}
-
-fn killed<E: Engine>(change: Change, scenario: &str, executions: u64, failure: &Failure) -> Record {
-    Record::passed(E::NAME, change.site().to_string(), check_of(change))
-        .count(executions, E::UNIT)
-        .reason(format!("killed in {scenario}: {}", failure.finding))
-        .repeat(repeat::<E>(scenario, Some(change)))
-}
-
-fn survived<E: Engine>(change: Change, executions: u64, where_: &str) -> Record {
-    let reason = match where_ {
-        "" => format!("survived: no passing scenario accesses {}", change.site()),
-        _ => format!("survived in {where_}"),
+/// In how many scenarios a site was accessed and held, and in how many somebody died there.
+fn judge_site<E: Engine>(controls: &Controls<E>, site: Site, shard: Shard) -> Vec<Record> {
+    let name = site.info().name;
+    let held = || {
+        let held = controls.iter().map(|(_, control)| control);
+        held.filter(|control| control.outcome.is_ok())
     };
-    Record::failed(E::NAME, change.site().to_string(), check_of(change), reason)
-        .count(executions, E::UNIT)
-}
-
-/// In how many scenarios a site was accessed and held.
-fn judge_site<E: Engine>(controls: &[(&Scenario<E>, &Explored)], site: Site) -> Record {
-    let of = |(_, control): &&(&Scenario<E>, &Explored)| {
-        control.outcome.is_ok() && control.totals.sites.contains(&site)
+    let accessed = |control: &&Explored| control.totals.sites.contains(&site);
+    let died = |control: &&Explored| control.totals.died_at.contains(&site);
+    let row = |check: &str, scenarios: usize, executions: u64, missing: &str| {
+        let row = match scenarios {
+            // Another part may have one.
+            0 if shard != Shard::WHOLE => return None,
+            0 => Record::failed(E::NAME, name, check, missing),
+            _ => {
+                let reason = format!("{} in {scenarios} scenarios", site.info().ordering);
+                Record::passed(E::NAME, name, check).reason(reason)
+            }
+        };
+        Some(row.count(executions, E::UNIT))
     };
-    let scenarios: Vec<_> = controls.iter().filter(of).collect();
-    let info = site.info();
-    if scenarios.is_empty() {
-        let reason = format!("no scenario that passes accesses {}", info.name);
-        return Record::not_run(E::NAME, info.name, "control", reason);
-    }
-    let executions = scenarios
-        .iter()
-        .map(|(_, control)| control.executions)
-        .sum();
-    Record::passed(E::NAME, info.name, "control")
-        .count(executions, E::UNIT)
-        .reason(format!(
-            "{} in {} scenarios",
-            info.ordering,
-            scenarios.len()
-        ))
+    let executions = |explored: &Explored| explored.executions;
+    [
+        row(
+            "control",
+            held().filter(accessed).count(),
+            held().filter(accessed).map(executions).sum(),
+            "no scenario that passes accesses it",
+        ),
+        row(
+            "crash",
+            held().filter(died).count(),
+            held().filter(died).map(executions).sum(),
+            "in no scenario that passes an actor dies before it",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
-fn repeat<E: Engine>(scenario: &str, change: Option<Change>) -> String {
+/// The command that explores a scenario like this.
+pub(crate) fn repeat<E: Engine>(scenario: &str, change: Option<Change>, effort: Effort) -> String {
     let name = E::NAME;
     let change = change.map_or(String::new(), |change| format!(" --change '{change}'"));
-    format!("cargo run -p ringproof-models --features {name} -- {name} --only '{scenario}'{change}")
-}
-
-/// Maps `work` over `items` on as many threads as there are processors, in order.
-fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(items.len()));
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    thread::scope(|scope| {
-        for _ in 0..workers.min(items.len()) {
-            scope.spawn(|| {
-                while let Some((number, item)) = {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    items.get(number).map(|item| (number, item))
-                } {
-                    let result = work(item);
-                    done.lock()
-                        .expect("no worker panics")
-                        .push((number, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("no worker panics");
-    done.sort_by_key(|&(number, _)| number);
-    done.into_iter().map(|(_, result)| result).collect()
+    // What the order of executions depends on, where it does.
+    let limits = match E::WEAK {
+        true => String::new(),
+        false => format!(" --seed {} --executions {}", effort.seed, effort.executions),
+    };
+    format!(
+        "cargo run -p ringproof-models --features {name} -- {name} --only '{scenario}'{change}{limits}"
+    )
 }

@@ -1,17 +1,20 @@
 //! The memory that a model gives to the production source: an actor whose accesses have the
-//! orderings of the run's table, and who may die before one of them.
+//! orderings of the run's table and come where it says, and who may die before one of them.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread;
 
 use ringproof::memory::{Cells, Memory};
 use ringproof::payload::Payload;
+use ringproof::ring::OPEN;
 use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
 use crate::actor::Actor;
 use crate::change::Table;
 use crate::engine::Engine;
+use crate::order::Order;
 use crate::trace::Label;
 
 /// The cells of an engine, as the production source sees them. Counted, so that an access that
@@ -37,13 +40,32 @@ fn label(site: impl Into<Site>) -> Label {
 }
 
 /// A memory of an engine's that an actor accesses.
-#[derive(Debug)]
-pub struct Watched<E> {
+pub struct Watched<E: Engine> {
     actor: Actor<E>,
     table: Table,
     /// How many accesses are left before the actor dies; `None`: it does not.
     left: Cell<Option<u64>>,
     dead: Cell<bool>,
+    late: RefCell<Vec<Late<E>>>,
+    early: RefCell<Early<E>>,
+}
+
+/// An access yet to be made.
+type Access<E> = dyn FnOnce(&Actor<E>) + Send;
+
+/// An access that is held back.
+struct Late<E> {
+    /// The word or slot, `None` for a fence.
+    of: Option<usize>,
+    make: Box<Access<E>>,
+}
+
+/// What is known of an access that is made before its place.
+struct Early<E: Engine> {
+    /// The word that a load will ask for: what the actor last loaded of this name.
+    word: Option<Arc<E::Word>>,
+    /// Once the access was made: what it found, 0 for a fence.
+    made: Option<u64>,
 }
 
 impl<E: Engine> Watched<E> {
@@ -53,6 +75,11 @@ impl<E: Engine> Watched<E> {
             table,
             left: Cell::new(crash_point),
             dead: Cell::new(false),
+            late: RefCell::default(),
+            early: RefCell::new(Early {
+                word: None,
+                made: None,
+            }),
         }
     }
 
@@ -69,21 +96,111 @@ impl<E: Engine> Watched<E> {
         self.dead.get()
     }
 
-    fn load_at(&self, word: &E::Word, site: LoadSite, label: Label) -> u64 {
+    /// Makes an access, and around it those that the table has moved here.
+    fn at<R>(&self, site: impl Into<Site>, access: impl FnOnce() -> R) -> R {
+        let site = site.into();
+        if let Some(early) = self.table.early_before(site) {
+            self.make_early(early);
+        }
+        let result = access();
+        if self.table.ends_delay(site) {
+            self.make_late();
+        }
+        result
+    }
+
+    fn make_early(&self, site: Site) {
+        let mut early = self.early.borrow_mut();
+        if early.made.is_some() {
+            return;
+        }
+        early.made = match (site, &early.word) {
+            (Site::Fence(site), _) => {
+                self.actor.fence(label(site), site.ordering().into());
+                Some(0)
+            }
+            (Site::Load(site), Some(word)) => {
+                Some(self.actor.load(label(site), word, site.ordering().into()))
+            }
+            _ => None,
+        };
+    }
+
+    /// What the access found, if it is the early one and was made already.
+    fn made_early(&self, site: impl Into<Site>) -> Option<u64> {
+        let is_early = self.table.early() == Some(site.into());
+        is_early
+            .then(|| self.early.borrow_mut().made.take())
+            .flatten()
+    }
+
+    /// Holds an access to `of` back. One to the same before it is made now: the two do not
+    /// change places.
+    fn hold_back<T>(&self, of: Option<&Arc<T>>, make: impl FnOnce(&Actor<E>) + Send + 'static) {
+        let of = of.map(|of| Arc::as_ptr(of).addr());
+        let mut late = self.late.borrow_mut();
+        if let Some(place) = late.iter().position(|held| held.of == of) {
+            let before = late.remove(place);
+            (before.make)(&self.actor);
+        }
+        let make = Box::new(make);
+        late.push(Late { of, make });
+    }
+
+    fn make_late(&self) {
+        for held in self.late.take() {
+            (held.make)(&self.actor);
+        }
+    }
+
+    fn load_at(&self, word: &Arc<E::Word>, site: LoadSite, label: Label) -> u64 {
         if self.is_dead(label) {
             return 0;
         }
-        let value = self.actor.load(label, word, self.table.load(site));
+        if let Some(Site::Load(early)) = self.table.early()
+            && early.info().word == site.info().word
+        {
+            self.early.borrow_mut().word = Some(Arc::clone(word));
+        }
+        let value = self.made_early(site).unwrap_or_else(|| {
+            self.at(site, || match self.table.load(site) {
+                // The table says so: what orders it with every store is no partner of its own.
+                Order::Relaxed if site.info().partners.is_empty() => {
+                    self.actor.load_settled(label, word)
+                }
+                order => self.actor.load(label, word, order),
+            })
+        });
+        if value == OPEN && self.table.early_before(site).is_some() {
+            self.early.borrow_mut().made = None;
+        }
         self.table.answer(site, value)
     }
 
-    fn store_at(&self, word: &E::Word, value: u64, site: StoreSite, label: Label) {
+    fn store_at(&self, word: &Arc<E::Word>, value: u64, site: StoreSite, label: Label) {
         if self.is_dead(label) {
             return;
         }
-        match self.table.store(site) {
-            Some(order) => self.actor.store(label, word, value, order),
-            None => self.actor.leave_out(label),
+        if self.table.leaves_out(site) {
+            return self.actor.leave_out(label);
+        }
+        let order = self.table.store(site);
+        if self.table.is_late(site) {
+            let held = Arc::clone(word);
+            return self.hold_back(Some(word), move |actor| {
+                actor.store(label, &held, value, order);
+            });
+        }
+        self.at(site, || self.actor.store(label, word, value, order));
+    }
+}
+
+impl<E: Engine> Drop for Watched<E> {
+    /// What was held back for something that never came. Not after a panic, when the execution
+    /// is over, nor after a death.
+    fn drop(&mut self) {
+        if !self.dead.get() && !thread::panicking() {
+            self.make_late();
         }
     }
 }
@@ -100,13 +217,18 @@ impl<E: Engine> Memory for Watched<E> {
     }
 
     fn fence(&self, site: FenceSite) {
-        if self.is_dead(label(site)) {
+        if self.is_dead(label(site)) || self.made_early(site).is_some() {
             return;
         }
-        match self.table.fence(site) {
-            Some(order) => self.actor.fence(label(site), order),
-            None => self.actor.leave_out(label(site)),
+        let Some(order) = self.table.fence(site) else {
+            return self.actor.leave_out(label(site));
+        };
+        if self.table.is_late(site) {
+            return self.hold_back(None::<&Arc<E::Word>>, move |actor| {
+                actor.fence(label(site), order);
+            });
         }
+        self.at(site, || self.actor.fence(label(site), order));
     }
 
     fn load_words(&self, from: &[Arc<E::Word>], to: &mut [[u8; 8]], site: LoadSite) {
@@ -130,8 +252,19 @@ impl<E: Engine> Memory for Watched<E> {
         site: SlotReadSite,
     ) {
         for (slot, value) in from.iter().zip(to) {
-            if !self.is_dead(label(site)) {
-                *value = self.actor.read(label(site), slot);
+            if self.is_dead(label(site)) {
+                continue;
+            }
+            if self.table.leaves_out(site) {
+                self.actor.leave_out(label(site));
+                continue;
+            }
+            *value = self.at(site, || self.actor.read(label(site), slot));
+            if self.table.is_late(site) {
+                let held = Arc::clone(slot);
+                self.hold_back(Some(slot), move |actor| {
+                    actor.read(label(site), &*held);
+                });
             }
         }
     }
@@ -142,10 +275,22 @@ impl<E: Engine> Memory for Watched<E> {
         from: &[T],
         site: SlotWriteSite,
     ) {
-        for (slot, value) in to.iter().zip(from) {
-            if !self.is_dead(label(site)) {
-                self.actor.write(label(site), slot, *value);
+        for (slot, &value) in to.iter().zip(from) {
+            if self.is_dead(label(site)) {
+                continue;
             }
+            if self.table.leaves_out(site) {
+                self.actor.leave_out(label(site));
+                continue;
+            }
+            if self.table.is_late(site) {
+                let held = Arc::clone(slot);
+                self.hold_back(Some(slot), move |actor| {
+                    actor.write(label(site), &*held, value);
+                });
+                continue;
+            }
+            self.at(site, || self.actor.write(label(site), slot, value));
         }
     }
 

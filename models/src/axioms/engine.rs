@@ -41,10 +41,7 @@ fn found(value: u64) -> Read {
 }
 
 impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
-    const NAME: &'static str = match ATOMIC_SLOTS {
-        true => "axioms-atomic",
-        false => "axioms",
-    };
+    const NAME: &'static str = "axioms";
     const UNIT: &'static str = "candidates";
     const WEAK: bool = true;
 
@@ -127,7 +124,7 @@ impl<const ATOMIC_SLOTS: bool> Locks for Axioms<ATOMIC_SLOTS> {
     }
 
     fn locked<R>(lock: &Cell, body: impl FnOnce() -> R) -> R {
-        let take = |value: u64| (value % 2 == 0).then_some(value + 1);
+        let take = |value: u64| value.is_multiple_of(2).then_some(value + 1);
         let free = session::update(lock.0, Order::Acquire, take);
         let result = body();
         session::write(lock.0, Order::Release, Kind::Store(free + 2));

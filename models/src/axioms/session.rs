@@ -362,16 +362,16 @@ impl Session {
         self.trace.join(self.current, child);
     }
 
-    /// Reads: as the event that `kind` makes of a value, if any.
+    /// Reads: as the event that `kind` makes of a value, where it makes one.
     ///
-    /// Or ends the thread here, if the read `may_wait`: two read-modify-writes cannot find the same
-    /// write, so what another thread's stores when it comes first is learned only from a run in
-    /// which this one does not come at all. (A mere load may find an older write in that run.)
+    /// Or ends the thread here, if the read `may_end` it. Two read-modify-writes cannot find the
+    /// same write, so what another one stores that comes first can be learned only from a run in
+    /// which this one does not come. (A mere load can find an older write there.)
     fn choose(
         &mut self,
         location: usize,
         order: Order,
-        may_wait: bool,
+        may_end: bool,
         kind: impl Fn(u64) -> Option<Kind>,
     ) -> Result<u64, Halt> {
         if self.position == self.script.len() {
@@ -383,7 +383,7 @@ impl Session {
                 }
                 self.trace.pop();
             }
-            if may_wait && !self.comes_before_the_rest(self.current) {
+            if may_end && !self.comes_before_the_rest(self.current) {
                 events.push(None);
             }
             if events.is_empty() {

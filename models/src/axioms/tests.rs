@@ -574,7 +574,7 @@ fn a_seqlock_repaired_while_it_is_read_holds_and_needs_each_of_its_orderings() {
         );
         tried += 1;
     }
-    assert_eq!(tried, 4);
+    assert_eq!(tried, 6);
 }
 
 /// Two checkers that have nothing in common: where neither was cut short, what the actors of a
@@ -590,7 +590,10 @@ fn loom_reads_what_the_axioms_allow() {
     };
     let mut compared = 0;
     for loom in inventory::<Loom>() {
-        if loom.crashes || loom.size != crate::scenario::Size::Exhausted {
+        // That one notes who came first in memory of its own, where the threads of this engine
+        // leave the order in which they are run.
+        let watched = loom.name != "role/taken or retired";
+        if !watched || loom.crashes || loom.size != crate::scenario::Size::Exhausted {
             continue;
         }
         let theirs = exploration::explore(&loom, None, effort);

@@ -51,7 +51,7 @@ fn anchor(heading: &str) -> String {
 const HEAD: &str = "\
 # Calibration
 
-<!-- Written by `ringproof-models calibration --markdown`. A test fails when it is stale. -->
+<!-- Written by `ringproof-models calibration`. A test fails when it is stale. -->
 
 An engine that finds no fault says something only as far as it sees what can happen. This page
 shows how far that is. Each engine runs small tests whose truth is known from a referee that is
@@ -100,7 +100,7 @@ right, write it down, say why in `src/calibration/differences.rs`, and print thi
 ```console
 cargo run -p ringproof-models --all-features -- calibration --pins >pins.new
 mv pins.new models/src/calibration/pins.txt
-cargo run -p ringproof-models -- calibration --markdown >page.new
+cargo run -p ringproof-models -- calibration >page.new
 mv page.new models/CALIBRATION.md
 ```
 ";

@@ -65,10 +65,18 @@ impl Engine for Loom {
     const NAME: &'static str = "loom";
     const UNIT: &'static str = "executions";
     const WEAK: bool = true;
+    const MINIMA: bool = true;
 
     type Word = LoomWord;
     type Slot<T: Payload> = LoomSlot<T>;
     type Thread<R> = loom::thread::JoinHandle<R>;
+
+    /// One: loom maps a stack for each thread of each execution and unmaps it again, and two
+    /// explorations in one process wait for each other there, longer than two one after the other
+    /// take. Two processes do not: see [`Shard`](crate::plan::Shard).
+    fn at_once() -> usize {
+        1
+    }
 
     fn explore(limits: Limits, run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> Extent {
         // Every limit is set here: none is taken from the environment, where it could cut an
@@ -134,6 +142,14 @@ impl Engine for Loom {
         word.stores.read(word.number.load(ordering(order)))
     }
 
+    /// loom would otherwise explore next to nothing: when a thread stores, it asks who accessed the
+    /// word last, and if that was the same thread it does not see that an earlier load of another
+    /// thread could come later (tokio-rs/loom#166). This kind of load is no such access.
+    fn load_settled(word: &LoomWord) -> Read {
+        // SAFETY: loom panics if a store, or any access that excludes it, is not ordered with it.
+        word.stores.read(unsafe { word.number.unsync_load() })
+    }
+
     fn store(word: &LoomWord, value: u64, order: Order) -> usize {
         let number = begin(word, value);
         word.number.store(number, ordering(order));
@@ -162,9 +178,9 @@ impl Engine for Loom {
         slot.0.with_mut(|item| unsafe { *item = value });
     }
 
-    fn spin() {
-        loom::thread::yield_now();
-    }
+    /// Nothing: every wait of a model is bounded, and after loom's `yield_now` a load no longer
+    /// finds everything that it could.
+    fn spin() {}
 }
 
 impl Locks for Loom {

@@ -1,14 +1,23 @@
-//! shuttle: sequentially consistent schedules, chosen at random or all of them.
+//! shuttle: sequentially consistent schedules, all of them or a sample.
 //!
 //! It knows no weak memory, so no ordering can be wrong under it: it is here for schedules that
 //! are too long for loom, and as a second opinion on the protocol.
 
-use std::cell::UnsafeCell;
-use std::sync::Arc;
+use std::any::Any;
+use std::cell::{RefCell, UnsafeCell};
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::panic::{self, AssertUnwindSafe};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering as Std};
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use ringproof::payload::Payload;
-use shuttle::scheduler::{DfsScheduler, RandomScheduler, Scheduler};
+use shuttle::scheduler::{
+    DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler, Schedule, Scheduler, Task,
+    TaskId, UrwRandomScheduler,
+};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
@@ -16,6 +25,9 @@ use super::stores::Stores;
 use super::{Engine, Extent, Limits, Locks, Read};
 use crate::order::Order;
 use crate::run::Run;
+
+/// Scheduling steps after which an execution is a failure: somebody waits for what never comes.
+pub const MAX_STEPS: usize = 1_000_000;
 
 /// The engine.
 #[derive(Debug)]
@@ -53,17 +65,15 @@ impl Engine for Shuttle {
 
     fn explore(limits: Limits, run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> Extent {
         let most = usize::try_from(limits.executions).unwrap_or(usize::MAX);
-        let body = Arc::new(body);
-        schedule(DfsScheduler::new(Some(most), false), run, &body);
-        if run.executions() < limits.executions {
+        let body: Body = Arc::new(body);
+        let all = schedule(DfsScheduler::new(Some(most), false), u64::MAX, run, &body);
+        // Stopped by itself: every choice was made in every way.
+        if all.schedules < limits.executions {
             return Extent::Exhausted;
         }
         // Too many for all of them: as many again, at random.
-        schedule(
-            RandomScheduler::new_from_seed(limits.seed, most),
-            run,
-            &body,
-        );
+        let some = RandomScheduler::new_from_seed(checked(limits.seed), most);
+        schedule(some, u64::MAX, run, &body);
         Extent::Truncated(format!(
             "half depth-first, half at random from seed {}",
             limits.seed
@@ -71,13 +81,11 @@ impl Engine for Shuttle {
     }
 
     fn spawn<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> Self::Thread<R> {
-        shuttle::thread::spawn(body)
+        shuttle::thread::spawn(|| or_stop(body))
     }
 
     fn join<R>(thread: Self::Thread<R>) -> R {
-        thread
-            .join()
-            .expect("shuttle ends the run when a thread panics")
+        thread.join().expect("a panic ends the whole run")
     }
 
     fn word(value: u64) -> ShuttleWord {
@@ -120,7 +128,7 @@ impl Engine for Shuttle {
     fn read<T: Payload>(slot: &ShuttleSlot<T>) -> T {
         let before = slot.users.fetch_add(1, Std::Relaxed);
         assert!(before >= 0, "a slot is read while it is written");
-        shuttle::thread::yield_now();
+        let_others_run();
         // SAFETY: see the `Sync` implementation; no switch happens in here.
         let value = unsafe { *slot.value.get() };
         slot.users.fetch_sub(1, Std::Relaxed);
@@ -130,7 +138,7 @@ impl Engine for Shuttle {
     fn write<T: Payload>(slot: &ShuttleSlot<T>, value: T) {
         let before = slot.users.swap(-1, Std::Relaxed);
         assert_eq!(before, 0, "a slot is written while it is in use");
-        shuttle::thread::yield_now();
+        let_others_run();
         // SAFETY: see the `Sync` implementation; no switch happens in here.
         unsafe { *slot.value.get() = value };
         slot.users.store(0, Std::Relaxed);
@@ -154,19 +162,300 @@ impl Locks for Shuttle {
     }
 }
 
+/// A point at which another thread may go on. Not `yield_now`, by which this one would say that
+/// it waits: PCT would put it behind all others. (No time passes under shuttle.)
+fn let_others_run() {
+    shuttle::thread::sleep(Duration::ZERO);
+}
+
+/// How a sample of the schedules is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// At each step any thread that can run, one as likely as the other.
+    Random,
+    /// Probabilistic concurrency testing (Burckhardt, Kothari, Musuvathi, Nagarakatte, ASPLOS
+    /// 2010): random priorities, lowered at `depth` − 1 random steps.
+    Pct(usize),
+    /// Uniform random walk (Zhao, Wolff, Mathur, Roychoudhury, ASPLOS 2025): each schedule as likely
+    /// as the other, as far as the number of steps of each thread is known beforehand.
+    Urw,
+}
+
+impl Strategy {
+    /// Those that are tried: all of them, PCT up to depth 5.
+    pub const ALL: [Strategy; 7] = [
+        Strategy::Random,
+        Strategy::Pct(1),
+        Strategy::Pct(2),
+        Strategy::Pct(3),
+        Strategy::Pct(4),
+        Strategy::Pct(5),
+        Strategy::Urw,
+    ];
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Strategy::Random => f.write_str("random"),
+            Strategy::Pct(depth) => write!(f, "PCT({depth})"),
+            Strategy::Urw => f.write_str("URW"),
+        }
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = String;
+
+    /// Reads what [`Display`](fmt::Display) wrote.
+    fn from_str(text: &str) -> Result<Strategy, String> {
+        (Strategy::ALL.into_iter())
+            .find(|strategy| strategy.to_string() == text)
+            .ok_or_else(|| {
+                let known = Strategy::ALL.map(|strategy| strategy.to_string());
+                format!("no strategy `{text}`; there are: {}", known.join(", "))
+            })
+    }
+}
+
+/// What schedules were made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// How many.
+    pub schedules: u64,
+    /// Their steps, together.
+    pub steps: u64,
+    /// How many threads there were at most, the first one included.
+    pub threads: usize,
+    /// How many steps of a schedule were a choice between several threads, at most.
+    pub choices: u64,
+    /// How many schedules were begun after the one that had that many for the first time: the
+    /// only ones for which PCT knew how many there can be.
+    pub informed: u64,
+    /// How often a thread said that it waits for another, all schedules together.
+    pub yields: u64,
+}
+
+impl Sample {
+    /// With which probability at least one schedule, and all informed ones together, find a bug of
+    /// this depth: 1 / (n k^(depth − 1)) with n threads and k steps, by PCT's theorem.
+    ///
+    /// It is the theorem's bound for the numbers measured. The theorem knows nothing of
+    /// [`yields`](Self::yields), which lower a thread's priority as well.
+    pub fn pct_bound(&self, depth: usize) -> (f64, f64) {
+        let others = i32::try_from(depth.saturating_sub(1)).unwrap_or(i32::MAX);
+        let one = 1.0 / (self.threads as f64 * (self.choices as f64).powi(others));
+        // 1 − (1 − one)^informed, for small numbers, too.
+        let all = -(self.informed as f64 * (-one).ln_1p()).exp_m1();
+        (one, all)
+    }
+}
+
+/// Samples schedules of `body` until they have made so many steps together.
+///
+/// # Panics
+/// With what `body` panics, or where an execution exceeds [`MAX_STEPS`] or deadlocks;
+/// [`last_schedule`] is then the one in which it did.
+pub fn sample(
+    strategy: Strategy,
+    seed: u64,
+    steps: u64,
+    run: &Arc<Run>,
+    body: impl Fn() + Send + Sync + 'static,
+) -> Sample {
+    let (seed, body) = (checked(seed), Arc::new(body) as Body);
+    let most = usize::MAX;
+    match strategy {
+        Strategy::Random => {
+            let scheduler = RandomScheduler::new_from_seed(seed, most);
+            schedule(scheduler, steps, run, &body)
+        }
+        Strategy::Pct(depth) => {
+            let scheduler = PctScheduler::new_from_seed(seed, depth, most);
+            schedule(scheduler, steps, run, &body)
+        }
+        Strategy::Urw => {
+            let scheduler = UrwRandomScheduler::new_from_seed(seed, most);
+            schedule(scheduler, steps, run, &body)
+        }
+    }
+}
+
+/// Runs `body` once, in this schedule. True if it came to its end with the schedule: otherwise
+/// the schedule is that of another program, and `body` was left where it differs.
+///
+/// # Panics
+/// With what `body` panics.
+pub fn replay(tasks: &[usize], run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> bool {
+    let schedule_of = Schedule::new_from_task_ids(0, tasks.iter().copied());
+    let mut scheduler = ReplayScheduler::new_from_schedule(schedule_of);
+    // Without it a schedule that ends too early is a panic, as if `body` had made it.
+    scheduler.set_allow_incomplete();
+    let body: Body = Arc::new(body);
+    schedule(scheduler, u64::MAX, run, &body);
+    NOTES.with_borrow(|notes| notes.ended && notes.tasks == tasks)
+}
+
+/// The schedule that this thread made last: which of its threads ran, step by step.
+pub fn last_schedule() -> Vec<usize> {
+    NOTES.with_borrow(|notes| notes.tasks.clone())
+}
+
+/// shuttle itself would prefer another seed than the one that is reported.
+fn checked(seed: u64) -> u64 {
+    const PREFERRED: &str = "SHUTTLE_RANDOM_SEED";
+    assert!(
+        std::env::var_os(PREFERRED).is_none(),
+        "{PREFERRED} is set and would be used in place of the seed {seed}"
+    );
+    seed
+}
+
+type Body = Arc<dyn Fn() + Send + Sync>;
+
+thread_local! {
+    /// What is known of the schedules made on this thread. (All of a model's threads are
+    /// coroutines of one.)
+    static NOTES: RefCell<Notes> = const { RefCell::new(Notes::new()) };
+}
+
+struct Notes {
+    sample: Sample,
+    /// The schedule that runs now, or ran last.
+    tasks: Vec<usize>,
+    /// Of these, the choices between several.
+    choices: u64,
+    /// Whether `body` came to its end in it.
+    ended: bool,
+    /// With what a thread panicked in it.
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Notes {
+    const fn new() -> Notes {
+        Notes {
+            sample: Sample {
+                schedules: 0,
+                steps: 0,
+                threads: 0,
+                choices: 0,
+                informed: 0,
+                yields: 0,
+            },
+            tasks: Vec::new(),
+            choices: 0,
+            ended: false,
+            panic: None,
+        }
+    }
+}
+
+/// Takes notes of what a scheduler decides; ends the schedule when a thread has panicked, and the
+/// sample when it has enough steps.
+#[derive(Debug)]
+struct Noted<S> {
+    /// Never dropped: the random scheduler's destructor prints the seed of an unfinished run.
+    inner: ManuallyDrop<S>,
+    steps: u64,
+}
+
+impl<S: Scheduler> Scheduler for Noted<S> {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        if NOTES.with_borrow(|notes| notes.panic.is_some() || notes.sample.steps >= self.steps) {
+            return None;
+        }
+        let schedule = self.inner.new_execution()?;
+        NOTES.with_borrow_mut(|notes| {
+            notes.sample.schedules += 1;
+            notes.sample.informed += 1;
+            notes.tasks.clear();
+            notes.choices = 0;
+            notes.ended = false;
+        });
+        Some(schedule)
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
+        if NOTES.with_borrow(|notes| notes.panic.is_some()) {
+            return None;
+        }
+        let task = self.inner.next_task(runnable, current, is_yielding)?;
+        NOTES.with_borrow_mut(|notes| {
+            let Notes { sample, .. } = notes;
+            sample.steps += 1;
+            sample.threads = sample.threads.max(usize::from(task) + 1);
+            notes.tasks.push(usize::from(task));
+            sample.yields += u64::from(is_yielding);
+            if runnable.len() > 1 {
+                notes.choices += 1;
+                if notes.choices > sample.choices {
+                    (sample.choices, sample.informed) = (notes.choices, 0);
+                }
+            }
+        });
+        Some(task)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.inner.next_u64()
+    }
+}
+
+/// Runs the body of a thread. If it panics, the schedule ends here: shuttle would first print
+/// what is reported elsewhere, and let the other threads run on.
+fn or_stop<R>(body: impl FnOnce() -> R) -> R {
+    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        NOTES.with_borrow_mut(|notes| _ = notes.panic.get_or_insert(panic));
+        loop {
+            // The scheduler lets nobody run any more.
+            shuttle::thread::yield_now();
+        }
+    })
+}
+
 fn schedule(
     scheduler: impl Scheduler + 'static,
+    steps: u64,
     run: &Arc<Run>,
-    body: &Arc<impl Fn() + Send + Sync + 'static>,
-) {
+    body: &Body,
+) -> Sample {
+    keep_panic_hook();
+    NOTES.set(Notes::new());
+    let scheduler = Noted {
+        inner: ManuallyDrop::new(scheduler),
+        steps,
+    };
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::None;
-    config.max_steps = MaxSteps::FailAfter(100_000);
+    config.max_steps = MaxSteps::FailAfter(MAX_STEPS);
     config.max_time = None;
     let (run, body) = (Arc::clone(run), Arc::clone(body));
     Runner::new(scheduler, config).run(move || {
-        run.begin();
-        body();
-        run.commit();
+        or_stop(|| {
+            run.begin();
+            body();
+            run.commit();
+            NOTES.with_borrow_mut(|notes| notes.ended = true);
+        });
+    });
+    if let Some(panic) = NOTES.with_borrow_mut(|notes| notes.panic.take()) {
+        panic::resume_unwind(panic);
+    }
+    NOTES.with_borrow(|notes| notes.sample)
+}
+
+/// shuttle puts a hook of its own before the one that is set when it runs for the first time, to
+/// print each panic. Panics of a model are findings: so it runs once, and the hook is put back.
+fn keep_panic_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let ours = panic::take_hook();
+        Runner::new(DfsScheduler::new(Some(1), false), Config::new()).run(|| {});
+        panic::set_hook(ours);
     });
 }

@@ -35,6 +35,12 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             READS,
         ),
         Scenario::new(
+            "latch/2 slots, 2 writes, 2 reads",
+            one_reader::<E, 4, 2, 2>,
+            12_000,
+            READS,
+        ),
+        Scenario::new(
             "latch/2 slots, 3 writes, 2 reads",
             one_reader::<E, 4, 3, 2>,
             1_200,
@@ -44,22 +50,28 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         Scenario::new(
             "latch/4 slots, 2 writes",
             one_reader::<E, 8, 2, 1>,
-            43,
+            44,
             NOT_REFUSED,
+        ),
+        Scenario::new(
+            "latch/4 slots, 4 writes",
+            one_reader::<E, 8, 4, 1>,
+            2_000,
+            READS,
         ),
         Scenario::new(
             "latch/4 slots, 5 writes",
             one_reader::<E, 8, 5, 1>,
-            300,
+            2_100,
             READS,
         )
-        .bounded(2),
-        Scenario::new("latch/2 readers", two_readers::<E>, 2_300, READS).bounded(2),
-        Scenario::new("latch/writer succeeded", succeeded::<E>, 63, SUCCEEDED),
+        .bounded(4),
+        Scenario::new("latch/2 readers", two_readers::<E>, 15_000, READS).bounded(3),
+        Scenario::new("latch/writer succeeded", succeeded::<E>, 65, SUCCEEDED),
         Scenario::new(
             "latch/bounded read",
             bounded_read::<E>,
-            830,
+            1_900,
             &[
                 "reader gave up",
                 "read the initial value",
@@ -71,26 +83,18 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
 
 pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
     vec![
-        Scenario::new(
-            "latch/2 slots, 2 writes, 2 reads",
-            one_reader::<E, 4, 2, 2>,
-            1,
+        Scenario::large(
+            "latch/2 slots, 3 writes, 2 reads, all",
+            one_reader::<E, 4, 3, 2>,
             READS,
         ),
-        Scenario::new(
-            "latch/4 slots, 4 writes",
-            one_reader::<E, 8, 4, 1>,
-            1,
-            READS,
-        ),
-        Scenario::new(
-            "latch/4 slots, 5 writes, bound 4",
-            one_reader::<E, 8, 5, 1>,
-            1,
+        Scenario::large(
+            "latch/4 slots, 6 writes, 2 reads",
+            one_reader::<E, 8, 6, 2>,
             READS,
         )
         .bounded(4),
-        Scenario::new("latch/2 readers, bound 3", two_readers::<E>, 1, READS).bounded(3),
+        Scenario::large("latch/2 readers, all", two_readers::<E>, READS),
     ]
 }
 

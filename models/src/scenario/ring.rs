@@ -57,7 +57,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "ring/capacity 4",
             one_by_one::<E, 4, 4, 9>,
             260_000,
-            WRAPPED,
+            WRAPPED_IN_PART,
         )
         .bounded(2),
         Scenario::new(
@@ -106,7 +106,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         Scenario::new(
             "ring/stop asked for",
             stop_asked_for::<E>,
-            61,
+            63,
             &[
                 "producer saw it open",
                 "producer saw the stop",
@@ -122,7 +122,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         Scenario::new(
             "ring/producer gone",
             producer_gone::<E>,
-            43,
+            44,
             &["consumer saw empty", "items were left", "nothing was left"],
         ),
         Scenario::new(
@@ -134,13 +134,13 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         Scenario::new(
             "ring/producer succeeded",
             producer_succeeded::<E>,
-            670,
+            770,
             &["producer saw full", "consumer saw empty", "all went over"],
         ),
         Scenario::new(
             "ring/consumer succeeded",
             consumer_succeeded::<E>,
-            640,
+            760,
             &[
                 "successor went on later",
                 "producer saw full",
@@ -165,43 +165,37 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
 
 pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
     vec![
-        Scenario::new(
-            "ring/capacity 2, 6 tries",
-            one_by_one::<E, 2, 2, 6>,
-            1,
-            WRAPPED_TWICE,
-        ),
-        Scenario::new(
-            "ring/capacity 2, 7 tries",
-            one_by_one::<E, 2, 2, 7>,
-            1,
-            WRAPPED_TWICE,
-        ),
-        Scenario::new(
+        Scenario::large(
             "ring/capacity 1, 7 tries",
             one_by_one::<E, 1, 1, 7>,
-            1,
             WRAPPED_TWICE,
         ),
-        Scenario::new(
+        Scenario::large(
+            "ring/capacity 2, 6 tries",
+            one_by_one::<E, 2, 2, 6>,
+            WRAPPED_TWICE,
+        ),
+        Scenario::large(
+            "ring/capacity 2, 7 tries",
+            one_by_one::<E, 2, 2, 7>,
+            WRAPPED_TWICE,
+        ),
+        Scenario::large(
             "ring/capacity 3 in 4 slots",
             one_by_one::<E, 4, 3, 6>,
-            1,
             WRAPPED,
         ),
-        Scenario::new(
+        Scenario::large(
+            "ring/capacity 4, 6 tries",
+            one_by_one::<E, 4, 4, 6>,
+            WRAPPED,
+        ),
+        Scenario::large(
             "ring/capacity 4, bound 3",
             one_by_one::<E, 4, 4, 9>,
-            1,
             WRAPPED_IN_PART,
         )
         .bounded(3),
-        Scenario::new(
-            "ring/capacity 4, 6 tries",
-            one_by_one::<E, 4, 4, 6>,
-            1,
-            WRAPPED,
-        ),
     ]
 }
 

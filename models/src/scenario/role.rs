@@ -14,13 +14,13 @@ pub(super) fn inventory<E: Locks>() -> Vec<Scenario<E>> {
         Scenario::new(
             "role/two takers",
             two_takers::<E>,
-            2,
+            5,
             &["here came first", "here came second"],
         ),
         Scenario::new(
             "role/taken or retired",
             taken_or_retired::<E>,
-            2,
+            4,
             &["taken before the retirement", "refused after it"],
         ),
     ]
@@ -48,26 +48,34 @@ fn two_takers<E: Locks>(run: &Arc<Run>) {
 /// One process retires a segment under the role lock, another takes the role: it comes first,
 /// or sees the retirement.
 fn taken_or_retired<E: Locks>(run: &Arc<Run>) {
+    const TAKEN: u64 = 1;
+    const RETIRED: u64 = 2;
     let retired = OwnedWords::<E>::new(0, &[]);
+    // Who had the lock first. Plain memory: the lock orders it.
+    let first = Arc::new(E::slot(0));
     let lock = Arc::new(E::lock());
-    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
     let retiring = E::spawn({
-        let (retired, lock) = (Arc::clone(&retired), Arc::clone(&lock));
-        let (order, memory) = (Arc::clone(&order), run.memory::<E>("retirer"));
+        let (retired, first, lock) = (Arc::clone(&retired), Arc::clone(&first), Arc::clone(&lock));
+        let memory = run.memory::<E>("retirer");
         move || {
             E::locked(&lock, || {
                 role::retire(&memory, retired.word());
-                order.lock().expect("never poisoned").push("retired");
+                if E::read(&first) == 0 {
+                    E::write(&first, RETIRED);
+                }
             });
         }
     });
+    let memory = run.memory::<E>("taker");
     let refused = E::locked(&lock, || {
-        order.lock().expect("never poisoned").push("taken");
-        role::is_retired(&run.memory::<E>("taker"), retired.word())
+        if E::read(&first) == 0 {
+            E::write(&first, TAKEN);
+        }
+        role::is_retired(&memory, retired.word())
     });
     E::join(retiring);
-    let first = order.lock().expect("never poisoned")[0];
-    assert_eq!(refused, first == "retired", "the retirement was missed");
+    let first = E::read(&first);
+    assert_eq!(refused, first == RETIRED, "the retirement was missed");
     run.saw(match refused {
         true => "refused after it",
         false => "taken before the retirement",

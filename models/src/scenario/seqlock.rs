@@ -31,12 +31,18 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             READS,
         ),
         Scenario::new(
+            "seqlock/4 writes, 1 read",
+            one_reader::<E, 4, 1>,
+            250_000,
+            READS,
+        ),
+        Scenario::new(
             "seqlock/3 writes, 2 reads",
             one_reader::<E, 3, 2>,
-            9_500,
+            290_000,
             READS,
         )
-        .bounded(2),
+        .bounded(4),
         Scenario::new(
             "seqlock/1 write, 2 readers",
             two_readers::<E, 1>,
@@ -47,20 +53,20 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         Scenario::new(
             "seqlock/2 writes, 2 readers",
             two_readers::<E, 2>,
-            21_000,
+            250_000,
             READS,
         )
-        .bounded(2),
+        .bounded(3),
         Scenario::new(
             "seqlock/writer succeeded",
             repaired::<E>,
-            43,
+            44,
             &[REFUSED, "read the successor's value"],
         ),
         Scenario::new(
             "seqlock/bounded read",
             bounded_read::<E>,
-            38,
+            44,
             &["reader gave up", "read the successor's value"],
         ),
     ]
@@ -68,28 +74,23 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
 
 pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
     vec![
-        Scenario::new("seqlock/2 writes, 2 reads", one_reader::<E, 2, 2>, 1, READS),
-        Scenario::new("seqlock/4 writes, 1 read", one_reader::<E, 4, 1>, 1, READS),
-        Scenario::new(
-            "seqlock/3 writes, 2 reads, bound 4",
+        Scenario::large("seqlock/2 writes, 2 reads", one_reader::<E, 2, 2>, READS),
+        Scenario::large(
+            "seqlock/3 writes, 2 reads, all",
             one_reader::<E, 3, 2>,
-            1,
+            READS,
+        ),
+        Scenario::large(
+            "seqlock/1 write, 2 readers, all",
+            two_readers::<E, 1>,
+            READS,
+        ),
+        Scenario::large(
+            "seqlock/2 writes, 2 readers, bound 4",
+            two_readers::<E, 2>,
             READS,
         )
         .bounded(4),
-        Scenario::new(
-            "seqlock/1 write, 2 readers, all",
-            two_readers::<E, 1>,
-            1,
-            READS,
-        ),
-        Scenario::new(
-            "seqlock/2 writes, 2 readers, bound 3",
-            two_readers::<E, 2>,
-            1,
-            READS,
-        )
-        .bounded(3),
     ]
 }
 

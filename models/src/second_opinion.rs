@@ -1,0 +1,93 @@
+//! The second opinion as rows of the report: what [`axioms`](crate::axioms) says of the scenarios
+//! that are small enough for it, of the changes, and of the ring with an atomic payload.
+
+use ringproof::site::{LoadOrdering, LoadSite, StoreOrdering, StoreSite};
+use ringproof_record::Record;
+
+use crate::axioms::Axioms;
+use crate::calibration;
+use crate::change::Change;
+use crate::exploration::Effort;
+use crate::mutants::Judge;
+use crate::plan::{Plan, Shard};
+use crate::scenario::{Scenario, inventory};
+use crate::suite;
+
+/// What the layer is called.
+pub const LAYER: &str = "axioms";
+
+/// Scenarios in which loom has more executions are left to loom.
+const SMALL: u64 = 30_000;
+
+const EFFORT: Effort = Effort {
+    executions: 30_000,
+    seed: 1,
+};
+
+/// The four orderings of the ring, each weakened. With a payload of atomic words there is no data
+/// race to show that one is missing: only the values that an item can then have, and for the two
+/// that give a slot back only load buffering.
+const RING: [Change; 4] = [
+    Change::Store(StoreSite::RingPublish, StoreOrdering::Relaxed),
+    Change::Load(LoadSite::RingObserve, LoadOrdering::Relaxed),
+    Change::Store(StoreSite::RingFree, StoreOrdering::Relaxed),
+    Change::Load(LoadSite::RingReclaim, LoadOrdering::Relaxed),
+];
+
+/// Every row; `progress` is called with each as it is there.
+pub fn rows(progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
+    let small: Vec<Scenario<Axioms<false>>> = (inventory().into_iter())
+        .filter(|scenario: &Scenario<_>| scenario.minimum <= SMALL)
+        .collect();
+    let plan = Plan {
+        effort: EFFORT,
+        nightly: false,
+        shard: Shard::WHOLE,
+    };
+    let seen = |row: &Record| progress(&repeated(row.clone()));
+    let (mut rows, _) = suite::run_over(&small, Vec::new(), &plan, &seen);
+    let more = [atomic_payload(), calibration::rows::<Axioms<false>>()].concat();
+    more.iter().for_each(seen);
+    rows.extend(more);
+    rows.into_iter().map(repeated).collect()
+}
+
+fn atomic_payload() -> Vec<Record> {
+    let rings: Vec<Scenario<Axioms<true>>> = (inventory().into_iter())
+        .filter(|scenario: &Scenario<_>| {
+            scenario.minimum <= SMALL && scenario.name.starts_with("ring/capacity")
+        })
+        .collect();
+    let judge = Judge::new(&rings, &[], EFFORT);
+    (judge.judge_all(&RING, &|_| {}).iter())
+        .filter_map(|judgement| judgement.row::<Axioms<true>>())
+        .map(|row| Record {
+            check: format!("{}, atomic payload", row.check),
+            ..row
+        })
+        .collect()
+}
+
+/// It is quick, so that it has no command for a part of it.
+fn repeated(row: Record) -> Record {
+    row.repeat("cargo run -p ringproof-models -- axioms")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringproof_record::Verdict;
+
+    #[test]
+    fn everything_holds_and_the_rings_orderings_are_needed_for_an_atomic_payload_too() {
+        let rows = rows(&|_| {});
+        let failed = rows.iter().filter(|row| row.verdict == Verdict::Failed);
+        let failed: Vec<_> = failed.map(Record::to_line).collect();
+        assert!(failed.is_empty(), "\n{}\n", failed.join("\n"));
+        let atomic = rows
+            .iter()
+            .filter(|row| row.check.ends_with("atomic payload"));
+        assert_eq!(atomic.count(), RING.len());
+        assert!(rows.iter().all(|row| row.layer == LAYER));
+    }
+}

@@ -1,0 +1,343 @@
+//! The matrix of changes: that the page says what the models say, and that its verdicts can go
+//! either way.
+#![cfg(feature = "loom")]
+
+use std::fs;
+use std::sync::Arc;
+
+use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
+use ringproof_models::change::{Change, early, late};
+use ringproof_models::engine::Locks;
+use ringproof_models::engine::loom::Loom;
+use ringproof_models::engine::shuttle::Shuttle;
+use ringproof_models::exploration::{Effort, explore};
+use ringproof_models::mutants::{EQUIVALENT, Judge, Tally, Verdict};
+use ringproof_models::orderings::{Column, EFFORT, markdown};
+use ringproof_models::owned::{OwnedRing, OwnedWords};
+use ringproof_models::run::Run;
+use ringproof_models::scenario::{Scenario, inventory};
+use ringproof_models::trace::{Event, What};
+use ringproof_record::Verdict as RowVerdict;
+
+#[test]
+fn the_page_says_what_the_models_say() {
+    let columns = [Column::of::<Loom>(), Column::of::<Shuttle>()];
+    for column in &columns {
+        let tally = Tally::of(&column.judgements);
+        assert_eq!(tally.wrong, 0, "{}: {tally:?}", column.engine);
+        assert_eq!(column.judgements.len(), Change::mistakes().len());
+    }
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/ORDERINGS.md");
+    let there = fs::read_to_string(page).unwrap_or_default();
+    for (number, (there, now)) in there.lines().zip(markdown(&columns).lines()).enumerate() {
+        assert_eq!(there, now, "ORDERINGS.md is stale at line {}", number + 1);
+    }
+    assert!(
+        there == markdown(&columns),
+        "ORDERINGS.md is stale at its end"
+    );
+}
+
+#[test]
+fn what_is_argued_to_be_equivalent_is_a_change_that_is_made() {
+    for (change, argument) in EQUIVALENT {
+        assert!(Change::mistakes().contains(change), "{change}: {argument}");
+    }
+}
+
+/// A few small scenarios, none of which suits every change.
+fn some<E: Locks>(names: &[&str]) -> Vec<Scenario<E>> {
+    let mut scenarios = inventory::<E>();
+    scenarios.retain(|scenario| names.contains(&scenario.name));
+    assert_eq!(scenarios.len(), names.len());
+    scenarios
+}
+
+const SMALL: Effort = Effort {
+    executions: 2_000,
+    ..EFFORT
+};
+
+/// In the seqlock a release of the odd number instead of a relaxed store breaks nothing.
+fn harmless() -> Change {
+    Change::parse("SeqOdd=Release").expect("such a change")
+}
+
+/// Nothing is published before it is filled here.
+fn harmful() -> Change {
+    Change::parse("RingPublish=Relaxed").expect("such a change")
+}
+
+#[test]
+fn a_change_that_breaks_nothing_survives() {
+    let scenarios = some::<Loom>(&["seqlock/writer succeeded", "seqlock/bounded read"]);
+    let judgement = Judge::new(&scenarios, &[], SMALL).judge(harmless());
+    let Verdict::Survived(tried) = &judgement.verdict else {
+        panic!("{judgement:?}");
+    };
+    assert_eq!(tried.scenarios.len(), 2);
+    assert!(tried.executions > 0);
+    let row = judgement.row::<Loom>().expect("a row");
+    assert_eq!(row.verdict, RowVerdict::Failed);
+    assert!(row.reason.is_some_and(|reason| reason.contains("survived")));
+    let row = Tally::of(&[judgement]).row::<Loom>();
+    assert_eq!(row.verdict, RowVerdict::Failed);
+}
+
+#[test]
+fn with_an_argument_it_is_equivalent() {
+    let scenarios = some::<Loom>(&["seqlock/bounded read"]);
+    let argued = [(harmless(), "it only orders more")];
+    let judgement = Judge::new(&scenarios, &argued, SMALL).judge(harmless());
+    assert!(
+        matches!(judgement.verdict, Verdict::Equivalent(_)),
+        "{judgement:?}"
+    );
+    let row = judgement.row::<Loom>().expect("a row");
+    assert_eq!(row.verdict, RowVerdict::Passed);
+}
+
+#[test]
+fn an_argument_that_an_execution_contradicts_fails() {
+    let scenarios = some::<Loom>(&["ring/capacity 1"]);
+    let argued = [(harmful(), "nobody reads the slot")];
+    let judgement = Judge::new(&scenarios, &argued, SMALL).judge(harmful());
+    assert!(
+        matches!(judgement.verdict, Verdict::Refuted(..)),
+        "{judgement:?}"
+    );
+    let row = judgement.row::<Loom>().expect("a row");
+    assert_eq!(row.verdict, RowVerdict::Failed);
+    assert_eq!(Tally::of(&[judgement]).wrong, 1);
+}
+
+#[test]
+fn a_change_that_no_scenario_meets_survives() {
+    let scenarios = some::<Loom>(&["seqlock/bounded read"]);
+    let judgement = Judge::new(&scenarios, &[], SMALL).judge(harmful());
+    let row = judgement.row::<Loom>().expect("a row");
+    assert_eq!(row.verdict, RowVerdict::Failed);
+    assert!(
+        row.reason
+            .is_some_and(|reason| reason.contains("no scenario"))
+    );
+}
+
+#[test]
+fn a_scenario_that_fails_unchanged_kills_nothing() {
+    fn broken(run: &Arc<Run>) {
+        let ring = OwnedRing::<Loom, u64>::new(1, 1);
+        let mut producer = ring.producer(run.memory("producer"));
+        assert_eq!(producer.push(1), Ok(()));
+        panic!("broken anyway");
+    }
+    let scenarios = [Scenario::<Loom>::new("broken", broken, 1, &[])];
+    let judgement = Judge::new(&scenarios, &[], SMALL).judge(harmful());
+    assert!(
+        matches!(judgement.verdict, Verdict::Survived(_)),
+        "{judgement:?}"
+    );
+}
+
+#[test]
+fn a_sequentially_consistent_engine_says_that_it_is_blind() {
+    let scenarios = some::<Shuttle>(&["ring/capacity 1"]);
+    let judge = Judge::new(&scenarios, &[], SMALL);
+    let fence = late(FenceSite::SeqReadFence, LoadSite::SeqRecheck);
+    for change in [harmful(), fence] {
+        let judgement = judge.judge(change);
+        assert!(matches!(judgement.verdict, Verdict::Blind), "{judgement:?}");
+        assert!(judgement.row::<Shuttle>().is_none());
+    }
+}
+
+/// A push and a pop, then a seqlock's write and read, one after the other.
+fn one_of_each(run: &Arc<Run>) {
+    let ring = OwnedRing::<Loom, u64>::new(2, 2);
+    let mut producer = ring.producer(run.memory("producer"));
+    let mut consumer = ring.consumer(run.memory("consumer"));
+    let _ = producer.push(1);
+    let _ = producer.push(2);
+    producer.close();
+    let _ = consumer.pop();
+    drop((producer, consumer));
+    let words = OwnedWords::<Loom>::new(0, &[0; 2]);
+    words
+        .seq_writer::<[u64; 2]>(run.memory("writer"))
+        .write(&[1; 2]);
+    let _ = words
+        .seq_reader::<[u64; 2]>(run.memory("reader"))
+        .try_read();
+    panic!("so that the trace is kept");
+}
+
+/// The sites that an actor accesses, in its order.
+fn accesses(change: Option<Change>, actor: &str) -> Vec<Site> {
+    let scenario = Scenario::<Loom>::new("one of each", one_of_each, 1, &[]);
+    let explored = explore(&scenario, change, SMALL);
+    let failure = explored.outcome.expect_err("it panics");
+    let trace = &failure.trace;
+    let of_actor =
+        |event: &&Event| trace.actors[event.actor] == actor && event.what != What::LeftOut;
+    trace
+        .events
+        .iter()
+        .filter(of_actor)
+        .filter_map(|event| event.label.site)
+        .collect()
+}
+
+#[test]
+fn a_moved_access_is_made_where_it_is_moved() {
+    use FenceSite::{SeqReadFence, SeqWriteFence};
+    use LoadSite::{
+        RingObserve, RingReclaim, RingResumeEnd, RingResumeRead, RingResumeStop, RingResumeWrite,
+        SeqCopyOut, SeqObserve, SeqRecheck, SeqResume,
+    };
+    use SlotReadSite::RingTake;
+    use SlotWriteSite::RingFill;
+    use StoreSite::{RingEnd, RingFree, RingPublish, SeqCopyIn, SeqEven, SeqOdd};
+
+    fn sites<const N: usize>(sites: [Site; N]) -> Vec<Site> {
+        sites.to_vec()
+    }
+    macro_rules! sites {
+        ($($site:expr),* $(,)?) => { sites([$(Site::from($site)),*]) };
+    }
+    let resumed = sites![RingResumeWrite, RingResumeEnd, RingReclaim];
+    let after = |rest: Vec<Site>| [resumed.clone(), rest].concat();
+    let taken = sites![RingResumeRead, RingResumeStop, RingObserve];
+    let after_taken = |rest: Vec<Site>| [taken.clone(), rest].concat();
+
+    for (change, actor, expected) in [
+        (
+            None,
+            "producer",
+            after(sites![
+                RingFill,
+                RingPublish,
+                RingFill,
+                RingPublish,
+                RingEnd
+            ]),
+        ),
+        (
+            Some(late(RingFill, RingPublish)),
+            "producer",
+            after(sites![
+                RingPublish,
+                RingFill,
+                RingPublish,
+                RingFill,
+                RingEnd
+            ]),
+        ),
+        // The first one is not held back past the second: they are to the same word.
+        (
+            Some(late(RingPublish, RingEnd)),
+            "producer",
+            after(sites![
+                RingFill,
+                RingFill,
+                RingPublish,
+                RingEnd,
+                RingPublish
+            ]),
+        ),
+        // What never comes is waited for until the end.
+        (
+            Some(late(RingPublish, SeqOdd)),
+            "producer",
+            after(sites![
+                RingFill,
+                RingFill,
+                RingPublish,
+                RingEnd,
+                RingPublish
+            ]),
+        ),
+        (None, "consumer", after_taken(sites![RingTake, RingFree])),
+        // Its value is needed at its place, so it is read twice.
+        (
+            Some(late(RingTake, RingFree)),
+            "consumer",
+            after_taken(sites![RingTake, RingFree, RingTake]),
+        ),
+        (
+            None,
+            "writer",
+            sites![
+                SeqResume,
+                SeqOdd,
+                SeqWriteFence,
+                SeqCopyIn,
+                SeqCopyIn,
+                SeqEven
+            ],
+        ),
+        (
+            Some(late(SeqWriteFence, SeqCopyIn)),
+            "writer",
+            sites![
+                SeqResume,
+                SeqOdd,
+                SeqCopyIn,
+                SeqWriteFence,
+                SeqCopyIn,
+                SeqEven
+            ],
+        ),
+        (
+            Some(late(SeqCopyIn, SeqEven)),
+            "writer",
+            sites![
+                SeqResume,
+                SeqOdd,
+                SeqWriteFence,
+                SeqEven,
+                SeqCopyIn,
+                SeqCopyIn
+            ],
+        ),
+        (
+            None,
+            "reader",
+            sites![SeqObserve, SeqCopyOut, SeqCopyOut, SeqReadFence, SeqRecheck],
+        ),
+        (
+            Some(early(SeqReadFence, SeqCopyOut)),
+            "reader",
+            sites![SeqObserve, SeqReadFence, SeqCopyOut, SeqCopyOut, SeqRecheck],
+        ),
+        (
+            Some(early(SeqRecheck, SeqCopyOut)),
+            "reader",
+            sites![SeqObserve, SeqRecheck, SeqCopyOut, SeqCopyOut, SeqReadFence],
+        ),
+        (
+            Some(Change::LeftOut(SeqOdd.into())),
+            "writer",
+            sites![SeqResume, SeqWriteFence, SeqCopyIn, SeqCopyIn, SeqEven],
+        ),
+    ] {
+        assert_eq!(accesses(change, actor), expected, "{change:?}");
+    }
+}
+
+/// The second look at the index is the one made before the end was seen; a look that found the
+/// ring open is no such thing.
+#[test]
+fn a_look_before_the_end_counts_only_when_the_end_was_seen() {
+    fn empty_then_filled(run: &Arc<Run>) {
+        let ring = OwnedRing::<Loom, u64>::new(1, 1);
+        let mut producer = ring.producer(run.memory("producer"));
+        let mut consumer = ring.consumer(run.memory("consumer"));
+        assert!(consumer.pop().is_err());
+        assert_eq!(producer.push(1), Ok(()));
+        assert_eq!(consumer.pop(), Ok(1));
+    }
+    let change = early(LoadSite::RingObserve, LoadSite::RingObserveEnd);
+    let scenario = Scenario::<Loom>::new("open", empty_then_filled, 1, &[]);
+    let explored = explore(&scenario, Some(change), SMALL);
+    assert!(explored.outcome.is_ok(), "{:?}", explored.outcome);
+}
