@@ -8,6 +8,7 @@ use ringproof_record::Record;
 use crate::change::Change;
 use crate::diagram;
 use crate::engine::{Engine, Extent};
+use crate::explain::explain;
 use crate::exploration::{Effort, Explored, Failure, explore};
 use crate::parallel::in_parallel;
 use crate::scenario::Scenario;
@@ -16,6 +17,9 @@ use crate::suite;
 /// Executions per exploration that are tried first, in every scenario, before any is tried for
 /// longer: most changes are noticed in a handful by one that suits them.
 pub const FIRST: u64 = 1_000;
+
+/// Scenarios with fewer executions are searched for one that shows a change in fewer steps.
+const SMALL: u64 = 400;
 
 /// Executions per exploration, at most, before a change is said to have survived.
 const LAST: u64 = 100_000;
@@ -165,7 +169,7 @@ impl<'a, E: Engine> Judge<'a, E> {
             for scenario in rest {
                 let explored = explore(scenario, Some(change), effort);
                 let extent = match noticed(scenario, explored, effort) {
-                    Ok(kill) => return Ok(kill),
+                    Ok(kill) => return Ok(self.easier_to_read(scenario, kill, change)),
                     Err((extent, executions)) => {
                         tried.executions += executions;
                         extent
@@ -181,6 +185,23 @@ impl<'a, E: Engine> Judge<'a, E> {
             rest = unfinished;
         }
         Err(tried)
+    }
+
+    /// The kill, or that by another small scenario whose execution is shorter.
+    fn easier_to_read(&self, scenario: &'a Scenario<E>, kill: Kill, change: Change) -> Kill {
+        let Some(failure) = kill.failure.clone() else {
+            return kill;
+        };
+        let others = (self.candidates.iter())
+            .filter(|other| other.executions < SMALL && other.sites.contains(&change.site()))
+            .map(|other| other.scenario)
+            .filter(|other| !other.crashes);
+        let effort = at_most(FIRST, self.effort);
+        let (easier, _) = explain((scenario, failure), others, Some(change), effort);
+        if easier.name == scenario.name {
+            return kill;
+        }
+        noticed(easier, explore(easier, Some(change), effort), effort).unwrap_or(kill)
     }
 }
 

@@ -256,12 +256,17 @@ fn counted(count: u64, units: &str) -> String {
 /// A finding without what only its author needs: where in which file, and the words that every
 /// assertion and every race of an engine begins with.
 fn sentence(finding: &str) -> String {
-    // The place is in the row of the report; here it would change with every edit of a scenario.
-    let finding = match finding.rsplit_once(" (") {
-        Some((finding, place)) if place.contains(".rs:") => finding,
-        _ => finding,
+    // The place, and what an engine says after it, is in the row of the report; here it would
+    // change with every edit of a scenario.
+    let is_place = |rest: &str| {
+        let place = rest.split(')').next();
+        place.is_some_and(|place| place.contains(".rs:"))
     };
-    if finding.starts_with("Causality violation") {
+    let place = finding
+        .match_indices(" (")
+        .find(|(at, open)| is_place(&finding[at + open.len()..]));
+    let finding = place.map_or(finding, |(at, _)| &finding[..at]);
+    if finding.starts_with("Causality violation") || finding.starts_with("a data race") {
         return "a data race on a slot".to_owned();
     }
     let Some(compared) = finding.strip_prefix("assertion `left == right` failed") else {
@@ -298,6 +303,10 @@ mod tests {
 
     #[test]
     fn a_finding_becomes_one_short_sentence() {
+        assert_eq!(
+            sentence("not the next item (ring.rs:7); in the execution (0) a, (1) b"),
+            "not the next item"
+        );
         for (finding, expected) in [
             (
                 "assertion `left == right` failed: a torn value left: 0 right: 1 (scenario.rs:122)",

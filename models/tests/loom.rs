@@ -29,8 +29,9 @@ fn failures(rows: &[Record]) -> Vec<String> {
         .map(|row| {
             let reason = row.reason.as_deref().unwrap_or_default();
             let repeat = row.repeat.as_deref().unwrap_or("no command");
+            let trace = row.trace.as_deref().unwrap_or_default();
             format!(
-                "{}, {}: {reason}\n  repeat: {repeat}",
+                "{}, {}: {reason}\n  repeat: {repeat}\n{trace}",
                 row.subject, row.check
             )
         })
@@ -95,7 +96,8 @@ fn a_minimum_above_what_is_explored_fails() {
 #[test]
 fn an_outcome_that_is_never_witnessed_fails() {
     let mut scenario = smallest();
-    scenario.witnesses = &["producer saw a ghost"];
+    let declared = [scenario.witnesses, &["producer saw a ghost"]].concat();
+    scenario.witnesses = declared.leak();
     let failures = failures(&suite::control(&scenario, EFFORT).1);
     assert!(
         failures.len() == 1 && failures[0].contains("ghost"),

@@ -24,7 +24,7 @@ use shuttle::scheduler::{ReplayScheduler, Schedule};
 
 /// Less than is needed for every witness of the larger scenarios.
 const EFFORT: Effort = Effort {
-    executions: 10_000,
+    executions: 2_000,
     seed: 1,
 };
 

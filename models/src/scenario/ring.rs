@@ -89,6 +89,12 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             11,
             &["saw it twice", "producer saw full"],
         ),
+        Scenario::new(
+            "ring/occupancy",
+            occupancy::<E>,
+            1,
+            &["consumer saw empty", "it was taken", "it is there"],
+        ),
         Scenario::new("ring/close", close::<E, 2>, 3_900, CLOSED),
         Scenario::new("ring/close when empty", close::<E, 0>, 17, CLOSED),
         Scenario::new(
@@ -396,6 +402,23 @@ fn look_again<E: Engine>(run: &Arc<Run>) {
     }
     let pushed = E::join(producing);
     drain(&mut consumer, pushed);
+}
+
+/// The producer never believes that more items are live than fit.
+fn occupancy<E: Engine>(run: &Arc<Run>) {
+    let ring = OwnedRing::<E, u64>::new(1, 1);
+    let consuming = E::spawn({
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
+        move || pop_next(&mut consumer, &run)
+    });
+    let mut producer = ring.producer(run.memory("producer"));
+    push_next(&mut producer, run);
+    match producer.occupancy().expect("a correct consumer") {
+        0 => run.saw("it was taken"),
+        1 => run.saw("it is there"),
+        more => panic!("{more} items in a ring of one"),
+    }
+    E::join(consuming);
 }
 
 /// Some items, then the end: whoever sees the end has seen them all. "Empty, then closed" has
