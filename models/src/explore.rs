@@ -19,7 +19,7 @@ use ringproof_record::{Record, Verdict};
 /// Executions per exploration in the suite of every day: above what any of its scenarios has.
 const BY_DAY: u64 = 2_000_000;
 /// And at night, where some scenarios would not end before the morning.
-const BY_NIGHT: u64 = 20_000_000;
+const BY_NIGHT: u64 = 30_000_000;
 
 #[cfg(feature = "shuttle")]
 const STEPS_BY_DAY: u64 = 4_000_000;
@@ -33,7 +33,7 @@ pub(crate) struct Selection {
     /// Where random schedules start from (loom makes no random choice)
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Executions per exploration at most, 2,000,000 by day and 20,000,000 by night; shuttle makes
+    /// Executions per exploration at most, 2,000,000 by day and 30,000,000 by night; shuttle makes
     /// a hundredth of that, and as many again at random where they are not all
     #[arg(long)]
     executions: Option<u64>,

@@ -101,7 +101,10 @@ fn run() -> anyhow::Result<bool> {
             ringproof_models::specimen::rows(only.as_deref(), &seen)
         }),
         #[cfg(feature = "loom")]
-        What::Orderings => write(&ringproof_models::orderings::page()),
+        What::Orderings => {
+            let columns = ringproof_models::orderings::columns();
+            write(&ringproof_models::orderings::markdown(&columns))
+        }
         What::Calibration(of) => calibrate(of),
         What::Sites(format) => write(&sites(&format)?),
     }

@@ -44,14 +44,14 @@ impl Column {
     }
 }
 
-/// The page of the engines that there are, as the repository holds it.
+/// Every engine's column.
 #[cfg(feature = "loom")]
-pub fn page() -> String {
-    markdown(&[
+pub fn columns() -> Vec<Column> {
+    vec![
         Column::of::<crate::engine::loom::Loom>(),
         Column::of::<crate::engine::shuttle::Shuttle>(),
         Column::of::<crate::axioms::Axioms<false>>(),
-    ])
+    ]
 }
 
 /// The page of these engines.

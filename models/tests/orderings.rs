@@ -12,7 +12,7 @@ use ringproof_models::engine::loom::Loom;
 use ringproof_models::engine::shuttle::Shuttle;
 use ringproof_models::exploration::{Effort, explore};
 use ringproof_models::mutants::{EQUIVALENT, Judge, Tally, Verdict};
-use ringproof_models::orderings::{Column, EFFORT, markdown};
+use ringproof_models::orderings::{EFFORT, columns, markdown};
 use ringproof_models::owned::{OwnedRing, OwnedWords};
 use ringproof_models::run::Run;
 use ringproof_models::scenario::{Scenario, inventory};
@@ -21,7 +21,7 @@ use ringproof_record::Verdict as RowVerdict;
 
 #[test]
 fn the_page_says_what_the_models_say() {
-    let columns = [Column::of::<Loom>(), Column::of::<Shuttle>()];
+    let columns = columns();
     for column in &columns {
         let tally = Tally::of(&column.judgements);
         assert_eq!(tally.wrong, 0, "{}: {tally:?}", column.engine);

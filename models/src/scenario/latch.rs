@@ -153,7 +153,7 @@ fn succeeded<E: Engine>(run: &Arc<Run>) {
         match reader.try_read() {
             Ok([1, 1]) => run.saw("read the last committed value"),
             Ok([9, 9]) => run.saw("read the successor's value"),
-            other => panic!("{other:?} is neither"),
+            other => panic!("read neither the old value nor the new one: {other:?}"),
         }
     }
     E::join(writing);

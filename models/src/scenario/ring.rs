@@ -352,7 +352,10 @@ fn part_of_a_chunk<E: Engine>(run: &Arc<Run>) {
             let items: Vec<_> = (0..chunk.len())
                 .filter_map(|index| chunk.get(index))
                 .collect();
-            assert!([&[1][..], &[1, 2]].contains(&&items[..]), "{items:?}");
+            assert!(
+                [&[1][..], &[1, 2]].contains(&&items[..]),
+                "not the first items: {items:?}"
+            );
             chunk.release(1).expect("one of those");
         }
         Err(error) => assert_eq!(error, PopError::Empty),
@@ -394,9 +397,9 @@ fn look_again<E: Engine>(run: &Arc<Run>) {
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     if let Ok(chunk) = consumer.peek(1) {
-        assert_eq!(chunk.get(0), Some(1));
+        assert_eq!(chunk.get(0), Some(1), "not the first item");
         let chunk = consumer.peek(1).expect("nobody took it");
-        assert_eq!(chunk.get(0), Some(1));
+        assert_eq!(chunk.get(0), Some(1), "not the same item again");
         chunk.release_all();
         run.saw("saw it twice");
     }
