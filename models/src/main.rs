@@ -1,6 +1,8 @@
 //! Runs the models and prints what they found, for people or as lines of JSON.
 
+#[cfg(feature = "shuttle")]
 mod explore;
+mod output;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -11,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use ringproof_models::axioms::Axioms;
 use ringproof_models::{calibration, suite};
 
-use explore::Format;
+use output::Format;
 
 /// Models of ringproof's memory ordering and schedules.
 ///
@@ -93,11 +95,11 @@ fn run() -> anyhow::Result<bool> {
         What::Loom(selection) => explore::under_loom(&selection),
         #[cfg(feature = "shuttle")]
         What::Shuttle { selection, long } => explore::under_shuttle(&selection, &long),
-        What::Axioms(format) => explore::show(&format, |seen| {
+        What::Axioms(format) => output::show(&format, |seen| {
             Ok(ringproof_models::second_opinion::rows(seen))
         }),
         #[cfg(feature = "loom")]
-        What::Specimens { format, only } => explore::show(&format, |seen| {
+        What::Specimens { format, only } => output::show(&format, |seen| {
             ringproof_models::specimen::rows(only.as_deref(), &seen)
         }),
         #[cfg(feature = "loom")]
@@ -119,16 +121,16 @@ fn calibrate(of: Calibration) -> anyhow::Result<bool> {
     if !of.pins {
         return write(&calibration::markdown());
     }
-    let mut pins = calibration::pins::<Axioms<false>>().map_err(anyhow::Error::msg)?;
-    #[cfg(feature = "loom")]
-    pins.extend(
-        calibration::pins::<ringproof_models::engine::loom::Loom>().map_err(anyhow::Error::msg)?,
-    );
-    #[cfg(feature = "shuttle")]
-    pins.extend(
-        calibration::pins::<ringproof_models::engine::shuttle::Shuttle>()
-            .map_err(anyhow::Error::msg)?,
-    );
+    let engines = [
+        calibration::pins::<Axioms<false>>(),
+        #[cfg(feature = "loom")]
+        calibration::pins::<ringproof_models::engine::loom::Loom>(),
+        #[cfg(feature = "shuttle")]
+        calibration::pins::<ringproof_models::engine::shuttle::Shuttle>(),
+    ];
+    let pins: Result<Vec<_>, _> = engines.into_iter().collect();
+    let pins = pins.map_err(anyhow::Error::msg)?;
+    let pins: Vec<_> = pins.into_iter().flatten().collect();
     write(&calibration::to_pins(&pins))
 }
 
