@@ -47,7 +47,16 @@ fn halves() -> [Vec<Option<Vec<Record>>>; 2] {
     let first = first.into_iter().map(Some).collect();
     [
         first,
-        vec![Some(loom), Some(shuttle), None, None, None, None],
+        vec![
+            Some(loom),
+            Some(shuttle),
+            None,
+            None,
+            None,
+            None,
+            None,
+            None,
+        ],
     ]
 }
 

@@ -33,7 +33,7 @@ fn a_complete_report_passes() {
     assert_eq!(codes, [0, 0]);
     assert_eq!(
         report.summary(),
-        "PASSED: 12 checks, 0 failed, 0 not run, 9 s, seed 7"
+        "PASSED: 14 checks, 0 failed, 0 not run, 12 s, seed 7"
     );
     assert!(
         report
@@ -51,7 +51,7 @@ fn one_failed_row_fails_the_whole() {
     assert_eq!(report.verdict, Outcome::Failed);
     assert_eq!(report.layers[4].verdict, Outcome::Failed);
     assert_eq!(report.layers[3].verdict, Outcome::Passed);
-    assert!(report.summary().starts_with("FAILED: 13 checks, 1 failed"));
+    assert!(report.summary().starts_with("FAILED: 15 checks, 1 failed"));
 }
 
 #[test]
@@ -170,15 +170,29 @@ fn the_matrix_is_a_pivot_of_the_rows() {
         .map(|(site, cells)| (site.name.clone(), cells.iter().map(Tally::symbol).collect()))
         .collect();
     assert_eq!(symbols[0].0, "RingPublish");
-    assert_eq!(symbols[0].1, ["✓ 1 – 1", "·", "✓ 1", "·", "·", "·"]);
-    assert_eq!(symbols[1].1, ["·", "·", "✗ 1 ✓ 1", "·", "·", "·"]);
+    assert_eq!(
+        symbols[0].1,
+        ["✓ 1 – 1", "·", "✓ 1", "·", "·", "·", "·", "·"]
+    );
+    assert_eq!(symbols[1].1, ["·", "·", "✗ 1 ✓ 1", "·", "·", "·", "·", "·"]);
     // Each column with an empty cell is explained.
     let explained: Vec<&str> = report
         .empty_cells()
         .iter()
         .map(|(layer, _, _)| *layer)
         .collect();
-    assert_eq!(explained, ["loom", "shuttle", "stream", "asm", "perf"]);
+    assert_eq!(
+        explained,
+        [
+            "loom",
+            "shuttle",
+            "stream",
+            "asm",
+            "perf",
+            "axioms",
+            "specimens"
+        ]
+    );
 }
 
 #[test]
