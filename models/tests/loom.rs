@@ -92,6 +92,19 @@ fn every_control_holds_and_every_weaker_ordering_is_killed() {
             assert!(rows.iter().any(|row| held(&row)), "no {check} of {site}");
         }
     }
+    // Every counterexample fits a screen.
+    let traces = rows
+        .iter()
+        .filter_map(|row| Some((row, row.trace.as_ref()?)));
+    for (row, trace) in traces {
+        let width = trace.lines().map(|line| line.chars().count()).max();
+        assert!(
+            trace.lines().count() <= 45 && width <= Some(120),
+            "{}, {}:\n{trace}",
+            row.subject,
+            row.check
+        );
+    }
     // What the inventory promises.
     for scenario in inventory::<Loom>() {
         let held = |row: &&Record| row.subject == scenario.name && row.check == "control";
