@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ringproof::payload::Payload;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Read};
 use crate::order::Order;
 use crate::run::{self, Run};
 use crate::trace::{Event, Label, What};
@@ -35,23 +35,19 @@ impl<E: Engine> Actor<E> {
 
     /// Loads a word.
     pub fn load(&self, label: impl Into<Label>, word: &E::Word, order: Order) -> u64 {
-        let read = E::load(word, order);
-        let what = What::Load {
-            word: address(word),
-            read,
-            order,
-        };
-        self.note(label, what);
-        read.value
+        self.loaded(label, word, E::load(word, order), order)
     }
 
     /// Loads a word when all stores to it are known to have happened before.
     pub fn load_settled(&self, label: impl Into<Label>, word: &E::Word) -> u64 {
-        let read = E::load_settled(word);
+        self.loaded(label, word, E::load_settled(word), Order::Relaxed)
+    }
+
+    fn loaded(&self, label: impl Into<Label>, word: &E::Word, read: Read, order: Order) -> u64 {
         let what = What::Load {
             word: address(word),
             read,
-            order: Order::Relaxed,
+            order,
         };
         self.note(label, what);
         read.value

@@ -50,26 +50,24 @@ pub fn explore<E: Engine>(
     change: Option<Change>,
     effort: Effort,
 ) -> Explored {
-    explore_from(scenario, change, effort, None)
-}
-
-/// The same with one crash point only.
-pub fn explore_from<E: Engine>(
-    scenario: &Scenario<E>,
-    change: Option<Change>,
-    effort: Effort,
-    only: Option<u64>,
-) -> Explored {
+    let limits = Limits {
+        preemptions: match scenario.size {
+            Size::Exhausted => None,
+            Size::Bounded(preemptions) => Some(preemptions),
+        },
+        executions: effort.executions,
+        seed: effort.seed,
+    };
     let mut all = Explored {
         executions: 0,
         crash_points: scenario.crashes.then_some(0),
         outcome: Ok(Extent::Exhausted),
         totals: Totals::default(),
     };
-    let mut crash_point = only.or(scenario.crashes.then_some(1));
+    let mut crash_point = scenario.crashes.then_some(1);
     loop {
         let run = Run::new(Table::with(change), crash_point);
-        let outcome = explore_once(scenario, &run, effort);
+        let outcome = explore_once::<E>(limits, &run, scenario.body);
         let totals = run.totals();
         let died = !totals.died_at.is_empty();
         all.executions += run.executions();
@@ -79,7 +77,7 @@ pub fn explore_from<E: Engine>(
             (Ok(before), Ok(now)) => Ok(before.and(now)),
             (before, Ok(_)) => before,
         };
-        if !died || all.outcome.is_err() || only.is_some() {
+        if !died || all.outcome.is_err() {
             return all;
         }
         all.crash_points = all.crash_points.map(|points| points + 1);
@@ -87,20 +85,13 @@ pub fn explore_from<E: Engine>(
     }
 }
 
-fn explore_once<E: Engine>(
-    scenario: &Scenario<E>,
+/// Explores one program with what `run` says; a panic in it is a failure.
+pub(crate) fn explore_once<E: Engine>(
+    limits: Limits,
     run: &Arc<Run>,
-    effort: Effort,
+    body: impl Fn(&Arc<Run>) + Send + Sync + 'static,
 ) -> Result<Extent, Failure> {
-    let limits = Limits {
-        preemptions: match scenario.size {
-            Size::Exhausted => None,
-            Size::Bounded(preemptions) => Some(preemptions),
-        },
-        executions: effort.executions,
-        seed: effort.seed,
-    };
-    let (body, seen) = (scenario.body, Arc::clone(run));
+    let seen = Arc::clone(run);
     quiet::catch(|| E::explore(limits, run, move || body(&seen))).map_err(|finding| Failure {
         finding,
         trace: run.trace(),

@@ -15,10 +15,10 @@ use crate::output::{Format, show};
 /// Executions per exploration in the suite of every day: above what any of its scenarios has.
 const BY_DAY: u64 = 2_000_000;
 /// And at night, where some scenarios would not end before the morning.
-const BY_NIGHT: u64 = 100_000_000;
+const BY_NIGHT: u64 = 10_000_000;
 
 const STEPS_BY_DAY: u64 = 4_000_000;
-const STEPS_BY_NIGHT: u64 = 1_000_000_000;
+const STEPS_BY_NIGHT: u64 = 200_000_000;
 
 #[derive(Args)]
 pub(crate) struct Selection {
@@ -27,7 +27,7 @@ pub(crate) struct Selection {
     /// Where random schedules start from (loom makes no random choice)
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Executions per exploration at most, 2,000,000 by day and 100,000,000 by night; shuttle makes
+    /// Executions per exploration at most, 2,000,000 by day and 10,000,000 by night; shuttle makes
     /// a hundredth of that, and as many again at random where they are not all
     #[arg(long)]
     executions: Option<u64>,
@@ -74,7 +74,9 @@ pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
     show(&selection.format, |seen| {
         if let Some(name) = &selection.only {
             let effort = selection.effort::<Loom>();
-            return suite::run_one::<Loom>(name, selection.change, effort);
+            let rows = suite::run_one::<Loom>(name, selection.change, effort)?;
+            rows.iter().for_each(seen);
+            return Ok(rows);
         }
         let plan = selection.plan::<Loom>();
         let (mut rows, controls) = suite::run::<Loom>(&plan, seen);
@@ -92,7 +94,7 @@ pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
 /// What else shuttle takes.
 #[derive(Args)]
 pub(crate) struct Long {
-    /// Steps for each long scenario and strategy; 4,000,000 by day and 1,000,000,000 by night
+    /// Steps for each long scenario and strategy; 4,000,000 by day and 200,000,000 by night
     #[arg(long)]
     steps: Option<u64>,
     /// Only this strategy, with `--only long/…`: random, PCT(1) to PCT(5) or URW
@@ -124,18 +126,16 @@ pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Resul
     };
     let directory = (long.save.clone()).unwrap_or_else(long_runs::default_directory);
     show(&selection.format, |seen| {
-        if let Some(file) = &long.replay {
-            return long_runs::replay(file).map(|row| vec![row]);
-        }
-        match &selection.only {
-            Some(name) if name.starts_with("long/") => {
-                long_runs::run_one(name, long.strategy, selection.change, budget, &directory)
+        let asked_for = match (&long.replay, &selection.only) {
+            (Some(file), _) => vec![long_runs::replay(file)?],
+            (None, Some(name)) if name.starts_with("long/") => {
+                long_runs::run_one(name, long.strategy, selection.change, budget, &directory)?
             }
-            Some(name) => {
+            (None, Some(name)) => {
                 let effort = selection.effort::<Shuttle>();
-                suite::run_one::<Shuttle>(name, selection.change, effort)
+                suite::run_one::<Shuttle>(name, selection.change, effort)?
             }
-            None => {
+            (None, None) => {
                 let plan = selection.plan::<Shuttle>();
                 let (mut rows, _) = suite::run::<Shuttle>(&plan, seen);
                 let scenarios = plan.shard.part_of(scenario::long::inventory());
@@ -145,8 +145,10 @@ pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Resul
                     calibration.iter().for_each(seen);
                     rows.extend(calibration);
                 }
-                Ok(rows)
+                return Ok(rows);
             }
-        }
+        };
+        asked_for.iter().for_each(seen);
+        Ok(asked_for)
     })
 }

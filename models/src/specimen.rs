@@ -31,12 +31,12 @@ pub use property::Checked;
 use ringproof_record::Record;
 
 use crate::change::Table;
+use crate::diagram;
 use crate::engine::loom::Loom;
 use crate::engine::shuttle::Shuttle;
 use crate::engine::{Engine, Extent, Limits};
-use crate::exploration::{Explored, Failure};
+use crate::exploration::{Explored, Failure, explore_once};
 use crate::run::Run;
-use crate::{diagram, quiet};
 
 /// The name of this layer in the report.
 pub const LAYER: &str = "specimens";
@@ -516,16 +516,11 @@ fn explore<E: Engine>(body: &Body, executions: u64) -> Explored {
         seed: 1,
     };
     let run = Run::new(Table::default(), None);
-    let (body, seen) = (Arc::clone(body), Arc::clone(&run));
-    let outcome = quiet::catch(|| E::explore(limits, &run, move || body(&seen)));
+    let body = Arc::clone(body);
     Explored {
+        outcome: explore_once::<E>(limits, &run, move |run| body(run)),
         executions: run.executions(),
         crash_points: None,
-        outcome: outcome.map_err(|finding| Failure {
-            finding,
-            trace: run.trace(),
-            crash_point: None,
-        }),
         totals: run.totals(),
     }
 }

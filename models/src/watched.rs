@@ -96,6 +96,18 @@ impl<E: Engine> Watched<E> {
         self.dead.get()
     }
 
+    /// Whether an access is not made: by the dead, or because the table leaves it out.
+    fn skips(&self, site: impl Into<Site>, label: Label) -> bool {
+        if self.is_dead(label) {
+            return true;
+        }
+        let left_out = self.table.leaves_out(site);
+        if left_out {
+            self.actor.leave_out(label);
+        }
+        left_out
+    }
+
     /// Makes an access, and around it those that the table has moved here.
     fn at<R>(&self, site: impl Into<Site>, access: impl FnOnce() -> R) -> R {
         let site = site.into();
@@ -178,11 +190,8 @@ impl<E: Engine> Watched<E> {
     }
 
     fn store_at(&self, word: &Arc<E::Word>, value: u64, site: StoreSite, label: Label) {
-        if self.is_dead(label) {
+        if self.skips(site, label) {
             return;
-        }
-        if self.table.leaves_out(site) {
-            return self.actor.leave_out(label);
         }
         let order = self.table.store(site);
         if self.table.is_late(site) {
@@ -252,11 +261,7 @@ impl<E: Engine> Memory for Watched<E> {
         site: SlotReadSite,
     ) {
         for (slot, value) in from.iter().zip(to) {
-            if self.is_dead(label(site)) {
-                continue;
-            }
-            if self.table.leaves_out(site) {
-                self.actor.leave_out(label(site));
+            if self.skips(site, label(site)) {
                 continue;
             }
             *value = self.at(site, || self.actor.read(label(site), slot));
@@ -276,11 +281,7 @@ impl<E: Engine> Memory for Watched<E> {
         site: SlotWriteSite,
     ) {
         for (slot, &value) in to.iter().zip(from) {
-            if self.is_dead(label(site)) {
-                continue;
-            }
-            if self.table.leaves_out(site) {
-                self.actor.leave_out(label(site));
+            if self.skips(site, label(site)) {
                 continue;
             }
             if self.table.is_late(site) {

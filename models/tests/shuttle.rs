@@ -406,3 +406,17 @@ fn a_seed_from_the_environment_is_refused() {
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("SHUTTLE_RANDOM_SEED is set"), "{text}");
 }
+
+#[test]
+fn every_row_that_was_asked_for_is_printed_as_json() {
+    for (scenario, rows) in [("ring/capacity 1", 6), ("long/ring", 4)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_ringproof-models"))
+            .args(["shuttle", "--json", "--steps", "30000", "--only", scenario])
+            .output()
+            .expect("the program that was just built starts");
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("lines of JSON");
+        let found = text.lines().map(Record::from_line).filter(Result::is_ok);
+        assert!(found.count() >= rows, "{scenario}:\n{text}");
+    }
+}

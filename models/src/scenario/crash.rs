@@ -9,7 +9,7 @@ use ringproof::memory::Memory;
 use ringproof::role;
 use ringproof::site::{LoadSite, StoreSite};
 
-use super::ring::{drain, pop_chunk, pop_next, push_chunk, push_next};
+use super::ring::{drain, pop_chunk, pop_next, pop_or_end, push_chunk, push_next, push_or_stop};
 use super::{REFUSED, Scenario, Value, read_some};
 use crate::engine::Engine;
 use crate::owned::{OwnedRing, OwnedWords};
@@ -82,6 +82,8 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             &[
                 "died",
                 "lived",
+                "consumer saw empty",
+                "consumer saw the end",
                 "successor found it closed",
                 "successor found it open",
             ],
@@ -95,6 +97,8 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
                 "died",
                 "lived",
                 "consumer saw empty",
+                "producer saw full",
+                "producer saw the stop",
                 "successor found it closed",
                 "successor found it open",
             ],
@@ -155,7 +159,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "crash/annotator",
             annotator_dies::<E>,
             18,
-            &["died", "lived"],
+            &["died", "lived", "consumer saw empty"],
         )
         .crashes(),
         Scenario::new(
@@ -401,19 +405,17 @@ fn chunk_consumer_dies<E: Engine>(run: &Arc<Run>) {
 fn closing_producer_dies<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(1, 1);
     let consuming = E::spawn({
-        let mut consumer = ring.consumer(run.memory("consumer"));
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             for _ in 0..2 {
-                if consumer.pop() == Ok(1) {
-                    assert_eq!(consumer.position(), 1);
-                }
+                pop_or_end(&mut consumer, 1, &run);
             }
             consumer.position()
         }
     });
     let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
     let dying = start_mortal::<E, _>(run, endpoint, |mut producer| {
-        let _ = producer.push(1);
+        assert_eq!(producer.push(1), Ok(()));
         producer.close();
     });
     E::join(dying);
@@ -430,10 +432,10 @@ fn closing_producer_dies<E: Engine>(run: &Arc<Run>) {
 fn closing_consumer_dies<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(1, 1);
     let producing = E::spawn({
-        let mut producer = ring.producer(run.memory("producer"));
+        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
-            for item in 1..3 {
-                let _ = producer.push(item);
+            for _ in 0..2 {
+                push_or_stop(&mut producer, &run);
             }
             (
                 producer.position(),
@@ -561,10 +563,11 @@ fn annotator_dies<E: Engine>(run: &Arc<Run>) {
     let ring = OwnedRing::<E, u64>::new(1, 1);
     let note = OwnedWords::<E>::new(0, &[]);
     let consuming = E::spawn({
-        let mut consumer = ring.consumer(run.memory("consumer"));
+        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         let (note, memory) = (Arc::clone(&note), run.memory::<E>("reader"));
         move || {
-            if consumer.pop() == Ok(1) {
+            pop_next(&mut consumer, &run);
+            if consumer.position() == 1 {
                 assert_eq!(memory.load(note.word(), LoadSite::NoteRead), 7);
             }
         }

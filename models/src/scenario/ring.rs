@@ -164,7 +164,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
             "ring/consumer of a stopped ring succeeded",
             stopped_ring_inherited::<E>,
             15,
-            &["producer saw the stop"],
+            &["producer saw full", "producer saw the stop"],
         ),
     ]
 }
@@ -252,6 +252,33 @@ pub(super) fn pop_next<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, 
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Pushes the next item, if there is room, into a ring that its consumer may close.
+pub(super) fn push_or_stop<E: Engine>(producer: &mut Producer<'_, u64, Watched<E>>, run: &Run) {
+    match producer.push(producer.position() + 1) {
+        Ok(()) => {}
+        Err(PushError::Full) => run.saw("producer saw full"),
+        Err(PushError::Stopped) => run.saw("producer saw the stop"),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Pops the next item, if there is one, from a ring that its producer may close after `items`.
+pub(super) fn pop_or_end<E: Engine>(
+    consumer: &mut Consumer<'_, u64, Watched<E>>,
+    items: u64,
+    run: &Run,
+) {
+    match consumer.pop() {
+        Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
+        Err(PopError::Empty) => run.saw("consumer saw empty"),
+        Err(PopError::Ended) => {
+            assert_eq!(consumer.position(), items, "the end before the last item");
+            run.saw("consumer saw the end");
+        }
         Err(error) => panic!("{error}"),
     }
 }
@@ -440,15 +467,7 @@ fn close<E: Engine, const ITEMS: u64>(run: &Arc<Run>) {
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     for _ in 0..ITEMS + 2 {
-        match consumer.pop() {
-            Err(PopError::Ended) => {
-                assert_eq!(consumer.position(), ITEMS, "the end before the last item");
-                run.saw("consumer saw the end");
-            }
-            Err(PopError::Empty) => run.saw("consumer saw empty"),
-            Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
-            Err(error) => panic!("{error}"),
-        }
+        pop_or_end(&mut consumer, ITEMS, run);
     }
     E::join(producing);
     while consumer.position() < ITEMS {
@@ -673,12 +692,7 @@ fn closed_ring_inherited<E: Engine>(run: &Arc<Run>) {
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             for _ in 0..2 {
-                match consumer.pop() {
-                    Ok(item) => assert_eq!(item, 1),
-                    Err(PopError::Empty) => run.saw("consumer saw empty"),
-                    Err(PopError::Ended) => run.saw("consumer saw the end"),
-                    Err(error) => panic!("{error}"),
-                }
+                pop_or_end(&mut consumer, 1, &run);
             }
         }
     });
@@ -700,11 +714,7 @@ fn stopped_ring_inherited<E: Engine>(run: &Arc<Run>) {
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..2 {
-                match producer.push(1) {
-                    Err(PushError::Stopped) => run.saw("producer saw the stop"),
-                    Ok(()) | Err(PushError::Full) => {}
-                    Err(error) => panic!("{error}"),
-                }
+                push_or_stop(&mut producer, &run);
             }
         }
     });
