@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use ringproof::site::Site;
 use ringproof_record::Record;
 
@@ -24,10 +24,35 @@ const LAYER: &str = "crash";
 const SILENCE: Duration = Duration::from_secs(10);
 const SHORT_SILENCE: Duration = Duration::from_secs(1);
 
-/// What to run.
+/// Kill a process before and after every access that it makes to shared memory
+///
+/// Each operation of the ring, the seqlock, the latch and the roles is tried in several states
+/// of its structure. A first run tells which accesses it makes. Then, for each access and each
+/// side of it, the structure is made anew and a forked process dies there by SIGKILL; the peer,
+/// which lived through it, and a successor in the dead process's role go on. Nothing that was
+/// committed may be lost, repeated, torn or reordered, nobody may hang, and the role must be
+/// free again. Planted faults show that each of these would be noticed.
+#[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  ringproof-stress crash
+      everything, in seconds
+  ringproof-stress crash --only ring/push
+      one operation in all its states
+  ringproof-stress crash --only ring/push:full:5:before
+      one kill: before access 5 of a push to a full ring, from the taking of the role on
+      (accesses count from 0)
+  ringproof-stress crash --plant publish-first
+      with a fault planted: this one must fail")]
 pub(crate) struct Options {
+    /// What the contents and the positions follow from
+    #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Only this operation, state or kill
+    #[arg(long, value_name = "SUBJECT[:STATE[:ACCESS:SIDE]]")]
     pub(crate) only: Option<Address>,
+    /// Plant this fault in the operations that it concerns
+    #[arg(long, value_name = "FAULT")]
     pub(crate) plant: Option<Fault>,
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use clap::Args;
 use ringproof_record::Record;
 
 use crate::item::mix;
@@ -27,13 +28,42 @@ const LONGEST_DELAY: u64 = 2000;
 /// The transfer with a fault planted is short.
 const TAMPERED_LEN: u64 = 4 << 20;
 
-/// What to run.
+/// Send a file through `ringproof send` and `ringproof recv` and kill both on the way
+///
+/// A random file goes from one process to another through shared memory, while either is killed
+/// by SIGKILL at random moments and started again as a user would: `send NAME < FILE`,
+/// `recv NAME >> OUT`. Both must end with exit code 0, OUT must have the same SHA-256 as FILE,
+/// and nothing may be left behind in /dev/shm. The program `ringproof` is looked for beside this
+/// one. Planted faults show that a wrong output would be noticed.
+#[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  ringproof-stress stream
+      64 MiB and 5 kills of each side, in seconds
+  ringproof-stress stream --bytes 2G --kills 10
+      more of both")]
 pub(crate) struct Options {
+    /// What the file and the moments of the kills follow from
+    #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Length of the file.
+    /// How long the file is (K, M, G: powers of 1024)
+    #[arg(long, default_value = "64M", value_parser = bytes)]
     pub(crate) bytes: u64,
-    /// Kills of each side.
+    /// How often each side is killed
+    #[arg(long, value_name = "K", default_value_t = 5)]
     pub(crate) kills: u64,
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1_u64),
+    };
+    (digits.parse().ok())
+        .and_then(|count: u64| count.checked_mul(unit))
+        .ok_or_else(|| "expected a number of bytes, for example 65536, 64K or 1G".to_owned())
 }
 
 /// Runs the layer.
