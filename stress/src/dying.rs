@@ -10,47 +10,53 @@ use ringproof::Payload;
 use ringproof::memory::{Memory, Native, Slot, Word};
 use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
-/// Which side of an access.
+/// What befalls a process at an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
-    /// It was not made.
-    Before,
-    /// It was the last one made.
-    After,
+pub(crate) enum Fate {
+    /// It is killed, and the access was not made.
+    KilledBefore,
+    /// It is killed, and the access was the last one made.
+    KilledAfter,
+    /// It is stopped before the access, and goes on later.
+    Stopped,
 }
 
-impl Side {
-    pub(crate) const BOTH: [Side; 2] = [Side::Before, Side::After];
+impl Fate {
+    pub(crate) const ALL: [Fate; 3] = [Fate::KilledBefore, Fate::KilledAfter, Fate::Stopped];
 
+    /// As it stands in an address.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Side::Before => "before",
-            Side::After => "after",
+            Fate::KilledBefore => "before",
+            Fate::KilledAfter => "after",
+            Fate::Stopped => "stop",
+        }
+    }
+
+    /// As it stands in the report.
+    pub(crate) const fn check(self) -> &'static str {
+        match self {
+            Fate::KilledBefore => "crash before",
+            Fate::KilledAfter => "crash after",
+            Fate::Stopped => "stop before",
         }
     }
 }
 
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// Where to die: one side of one access. `site` is where that access stood when they were
-/// counted.
+/// At which access what happens. `site` is where that access stood when they were counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) number: usize,
-    pub(crate) side: Side,
+    pub(crate) fate: Fate,
     pub(crate) site: Site,
 }
 
 impl Point {
-    /// Of the accesses of a run that was not killed, those that this death lets happen.
+    /// Of the accesses of a run to whose victim nothing happens, those made until this does.
     pub(crate) fn made(self, trace: &[Site]) -> &[Site] {
-        let count = match self.side {
-            Side::Before => self.number,
-            Side::After => self.number + 1,
+        let count = match self.fate {
+            Fate::KilledBefore | Fate::Stopped => self.number,
+            Fate::KilledAfter => self.number + 1,
         };
         trace.get(..count).unwrap_or(trace)
     }
@@ -58,11 +64,16 @@ impl Point {
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} access {} ({})", self.side, self.number, self.site)
+        let fate = match self.fate {
+            Fate::KilledBefore => "killed before",
+            Fate::KilledAfter => "killed after",
+            Fate::Stopped => "stopped before",
+        };
+        write!(f, "{fate} access {} ({})", self.number, self.site)
     }
 }
 
-/// What a process does at its crash point. Anything but the first is a planted fault.
+/// What a process does where it is to be killed. Anything but the first is a planted fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// It is killed.
@@ -73,7 +84,7 @@ pub(crate) enum Ending {
     Survive,
 }
 
-/// The accesses that one process has made, and the one at which it dies.
+/// The accesses that one process has made, and the one at which something befalls it.
 pub(crate) struct Plan {
     point: Option<Point>,
     ending: Ending,
@@ -82,7 +93,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// To die at `point`, or never.
+    /// To die or stop at `point`, or never.
     pub(crate) fn new(point: Option<Point>, ending: Ending) -> Plan {
         Plan {
             point,
@@ -102,8 +113,8 @@ impl Plan {
         self.made.borrow().clone()
     }
 
-    /// The site found at the crash point if it was another one than the plan says: then the
-    /// process did not die.
+    /// The site found at the point if it was another one than the plan says: then nothing
+    /// befell the process.
     pub(crate) fn astray(&self) -> Option<Site> {
         self.astray.get()
     }
@@ -113,19 +124,21 @@ impl Plan {
         let site = site.into();
         let number = self.made.borrow().len();
         self.made.borrow_mut().push(site);
-        let side = match self.point {
-            Some(point) if point.number == number && point.site == site => Some(point.side),
+        let fate = match self.point {
+            Some(point) if point.number == number && point.site == site => Some(point.fate),
             Some(point) if point.number == number => {
                 self.astray.set(Some(site));
                 None
             }
             _ => None,
         };
-        if side == Some(Side::Before) {
-            self.end();
+        match fate {
+            Some(Fate::KilledBefore) => self.end(),
+            Some(Fate::Stopped) => stop_self(),
+            _ => {}
         }
         let result = make();
-        if side == Some(Side::After) {
+        if fate == Some(Fate::KilledAfter) {
             self.end();
         }
         result
@@ -148,6 +161,12 @@ pub(crate) fn kill_self() -> ! {
         // A process may always signal itself; SIGKILL is delivered before the call returns.
         let _ = kill(Pid::this(), Signal::SIGKILL);
     }
+}
+
+/// Stops this process until somebody lets it go on.
+fn stop_self() {
+    // A process may always signal itself; SIGSTOP takes effect before the call returns.
+    let _ = kill(Pid::this(), Signal::SIGSTOP);
 }
 
 /// The machine's memory, accessed as `plan` says.
@@ -260,7 +279,7 @@ mod tests {
     fn a_process_that_is_elsewhere_than_planned_goes_on_and_tells() {
         let point = Point {
             number: 0,
-            side: Side::Before,
+            fate: Fate::KilledBefore,
             site: StoreSite::RingPublish.into(),
         };
         // Were the plan followed, the process of this test would die here.
@@ -273,17 +292,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_depends_on_the_side() {
+    fn what_was_made_depends_on_the_fate() {
         let trace = [
             Site::from(LoadSite::RingReclaim),
             StoreSite::RingPublish.into(),
         ];
-        let point = |side| Point {
+        let point = |fate| Point {
             number: 1,
-            side,
+            fate,
             site: trace[1],
         };
-        assert_eq!(point(Side::Before).made(&trace), &trace[..1]);
-        assert_eq!(point(Side::After).made(&trace), &trace[..]);
+        assert_eq!(point(Fate::KilledBefore).made(&trace), &trace[..1]);
+        assert_eq!(point(Fate::Stopped).made(&trace), &trace[..1]);
+        assert_eq!(point(Fate::KilledAfter).made(&trace), &trace[..]);
     }
 }

@@ -33,6 +33,10 @@ pub(crate) enum Fault {
     EpochLost,
     /// A role is still held after its holder's death.
     RoleKept,
+    /// An endpoint does not keep its role.
+    RoleLost,
+    /// A reader accepts its copy without looking at the sequence again.
+    NoRecheck,
     /// Unlinking does not retire the segment.
     RetireLost,
     /// A note is not kept.
@@ -64,6 +68,8 @@ impl Fault {
             | Fault::NoOdd
             | Fault::LatchFirst
             | Fault::EpochLost
+            | Fault::RoleLost
+            | Fault::NoRecheck
             | Fault::RetireLost
             | Fault::NoteLost => Party::Victim,
             Fault::ResumeEarly | Fault::ResumeLate | Fault::RoundUp => Party::Successor,
@@ -85,6 +91,8 @@ impl Fault {
             Fault::NoOdd | Fault::RoundUp => &["seqlock/write"],
             Fault::LatchFirst => &["latch/write"],
             Fault::EpochLost | Fault::RoleKept => &["role/take-over"],
+            Fault::RoleLost => &["latch/write"],
+            Fault::NoRecheck => &["seqlock/read"],
             Fault::RetireLost => &["segment/unlink"],
             Fault::NoteLost => &["segment/notes"],
             Fault::VictimHangs | Fault::VictimSurvives | Fault::SurvivorHangs => &["ring/push"],
@@ -104,6 +112,8 @@ impl Fault {
             Fault::LatchFirst => "the version is published before the slot is filled",
             Fault::EpochLost => "a taking of the role is not counted",
             Fault::RoleKept => "the role is still held after the death",
+            Fault::RoleLost => "an endpoint does not keep its role",
+            Fault::NoRecheck => "a reader does not look at the sequence again",
             Fault::RetireLost => "an unlinked segment is not retired",
             Fault::NoteLost => "a note is not kept",
             Fault::VictimHangs => "the victim hangs",
@@ -119,7 +129,7 @@ pub(crate) struct Faulty<'a> {
     fault: Option<Fault>,
     /// The endpoint's own index, sequence or version word, if it has one.
     index: Option<&'a Word>,
-    /// An index that was not published yet.
+    /// A number kept back: an index that was not published yet, a sequence that a reader saw.
     held: Cell<Option<u64>>,
 }
 
@@ -162,6 +172,11 @@ impl Memory for Faulty<'_> {
     fn load(&self, word: &Word, site: LoadSite) -> u64 {
         let found = self.dying.load(word, site);
         match site {
+            LoadSite::SeqObserve if self.is(Fault::NoRecheck) => {
+                self.held.set(Some(found));
+                found
+            }
+            LoadSite::SeqRecheck if self.is(Fault::NoRecheck) => self.held.get().unwrap_or(found),
             LoadSite::RingResumeWrite | LoadSite::RingResumeRead => match self.fault {
                 Some(Fault::ResumeEarly) => found.wrapping_sub(1),
                 Some(Fault::ResumeLate) => found.wrapping_add(1),

@@ -54,6 +54,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<u8> {
     let rows = match &cli.layer {
+        Layer::Crash(options) if options.page => {
+            output::text(&crash::page()?).context("cannot print the page")?;
+            return Ok(0);
+        }
         Layer::Crash(options) => crash::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
     };

@@ -33,6 +33,13 @@ pub(crate) fn print(rows: &[Record], json: bool) -> std::io::Result<()> {
     out.flush()
 }
 
+/// Prints what is no rows.
+pub(crate) fn text(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
 /// 0: everything ran and holds, 1: something does not hold, 3: something did not run.
 pub(crate) fn exit_code(rows: &[Record]) -> u8 {
     match rows.iter().map(|row| row.verdict).max() {

@@ -33,12 +33,12 @@ pub(crate) enum Note {
     Trying(String),
     /// A worker has judged a run in which nobody was killed.
     Lived,
-    /// A worker has judged a kill on this side of an access at this site.
-    Killed {
+    /// A worker has judged what came of this fate at an access at this site.
+    Befell {
         /// The site's name.
         site: String,
-        /// The side's name.
-        side: String,
+        /// The fate's name.
+        fate: String,
     },
     /// A worker has found a violation.
     Violation(Violation),
@@ -53,10 +53,10 @@ pub(crate) enum Note {
 pub(crate) struct Violation {
     /// What to pass to `--only` to see it again.
     pub(crate) address: String,
-    /// The site's name, if somebody was killed at one.
+    /// The site's name, if somebody was killed or stopped at one.
     pub(crate) site: Option<String>,
-    /// The side's name.
-    pub(crate) side: Option<String>,
+    /// The fate's name.
+    pub(crate) fate: Option<String>,
     /// What was expected and what was found.
     pub(crate) what: String,
 }
@@ -192,6 +192,37 @@ impl Child {
         }
         self.reap(deadline)?;
         Ok(told)
+    }
+
+    /// Waits until the child has stopped itself, and says what it told until then.
+    pub(crate) fn wait_stopped(&mut self, patience: Duration) -> Result<Vec<Note>> {
+        let deadline = Instant::now() + patience;
+        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
+        loop {
+            match waitpid(self.pid, Some(flags))
+                .with_context(|| format!("cannot wait for {}", self.what))?
+            {
+                WaitStatus::StillAlive if Instant::now() < deadline => std::thread::yield_now(),
+                WaitStatus::StillAlive => bail!("waited for {} to stop: it does not", self.what),
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => {
+                    return Ok(self.hear()?.unwrap_or_default());
+                }
+                _ => {
+                    self.reaped = true;
+                    let told = self.hear()?.unwrap_or_default();
+                    bail!(
+                        "{} did not stop; the last it told: {:?}",
+                        self.what,
+                        told.last()
+                    );
+                }
+            }
+        }
+    }
+
+    /// Lets a stopped child go on.
+    pub(crate) fn resume(&self) -> Result<()> {
+        kill(self.pid, Signal::SIGCONT).with_context(|| format!("cannot resume {}", self.what))
     }
 
     /// Waits for the kernel to have torn down the child: only then are its locks free.

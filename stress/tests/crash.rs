@@ -40,7 +40,7 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
         .map(|row| (row.subject.as_str(), row.check.as_str()))
         .collect();
     for site in Site::all() {
-        for check in ["crash before", "crash after"] {
+        for check in ["crash before", "crash after", "stop before"] {
             assert!(
                 tried.contains(&(site.info().name, check)),
                 "{site}: {check}"
@@ -64,13 +64,12 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
         "segment/unlink",
         "segment/notes",
     ] {
-        assert!(
-            tried.contains(&(subject, "crash at every access")),
-            "{subject}"
-        );
+        for check in ["crash at every access", "stop before every access"] {
+            assert!(tried.contains(&(subject, check)), "{subject}: {check}");
+        }
     }
     let planted = (rows.iter()).filter(|row| row.check.starts_with("planted fault: "));
-    assert_eq!(planted.count(), 16);
+    assert_eq!(planted.count(), 18);
 
     // The same seed, the same rows, whatever the processes' order was.
     assert_eq!(crash(&["--seed", "3"]).rows, rows);
@@ -106,7 +105,11 @@ fn a_failure_names_operation_state_access_site_and_side() {
         .find(|row| row.subject == "ring/push" && row.verdict == Verdict::Failed)
         .expect("the operation has failed");
     let why = of_operation.reason.as_deref().expect("a reason");
-    for part in ["ring/push", "state `empty`", "after access 6 (RingPublish)"] {
+    for part in [
+        "ring/push",
+        "state `empty`",
+        "killed after access 6 (RingPublish)",
+    ] {
         assert!(why.contains(part), "{part}: {why}");
     }
     assert!(why.contains("expected item"), "{why}");
@@ -135,6 +138,19 @@ fn one_kill_can_be_asked_for() {
     let beyond = crash(&["--only", "ring/push:full:200:before"]);
     assert_eq!(beyond.code, Some(1));
     assert!(beyond.errors.contains("there is no access 200"));
+}
+
+#[test]
+fn the_page_says_what_the_cases_do() {
+    let output = Command::new(PROGRAM)
+        .args(["crash", "--page"])
+        .output()
+        .expect("it starts");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(
+        text == include_str!("../CRASHES.md"),
+        "CRASHES.md is stale: cargo run -p ringproof-stress -- crash --page > stress/CRASHES.md"
+    );
 }
 
 #[test]

@@ -1,18 +1,23 @@
-//! The crash layer: a process is killed before and after every access that it makes.
+//! The crash layer: a process is killed before and after every access that it makes, and stopped
+//! before it.
 //!
 //! A *case* is an operation in one state of its structure. It is run once without a death,
 //! which also tells the accesses that the victim makes, and then once for each access and each
-//! side of it: the structure is made anew, the victim is forked, attaches, takes its role and
-//! dies there; the survivor, who lived through it, and a successor in the victim's role go on;
-//! and what they find is held to what the victim's accesses say must be there.
+//! fate: the structure is made anew, the victim is forked, attaches, takes its role and dies
+//! there; the survivor, who lived through it, and a successor in the victim's role go on; and
+//! what they find is held to what the victim's accesses say must be there. A victim that is
+//! stopped keeps its role: nobody takes it, the survivor looks at what is there or writes
+//! meanwhile, and then the victim goes on to its end.
 
 mod latch;
+mod page;
 mod ring;
 mod segment;
 mod seqlock;
 mod supervise;
 mod trial;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
 use std::str::FromStr;
@@ -21,8 +26,9 @@ use anyhow::{Context, Result};
 use ringproof::Segment;
 use ringproof::site::Site;
 
-use crate::dying::{Point, Side};
-use crate::process::{Ledger, Note, Violation};
+use crate::dying::{Fate, Point};
+use crate::process::{Ledger, Note, SingleThreaded, Violation};
+use crate::shm::Prefix;
 
 pub(crate) use supervise::{Options, run};
 use trial::{Setting, Trial};
@@ -74,12 +80,12 @@ fn attach(segment: &Segment) -> Result<OwnedFd> {
     (segment.as_fd().try_clone_to_owned()).context("cannot duplicate the segment's descriptor")
 }
 
-/// Which runs to make: `SUBJECT`, `SUBJECT:STATE` or `SUBJECT:STATE:ACCESS:SIDE`.
+/// Which runs to make: `SUBJECT`, `SUBJECT:STATE` or `SUBJECT:STATE:ACCESS:FATE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
     subject: String,
     state: Option<String>,
-    point: Option<(usize, Side)>,
+    point: Option<(usize, Fate)>,
 }
 
 impl Address {
@@ -87,7 +93,7 @@ impl Address {
         Address {
             subject: case.subject.to_owned(),
             state: Some(case.state.to_owned()),
-            point: point.map(|point| (point.number, point.side)),
+            point: point.map(|point| (point.number, point.fate)),
         }
     }
 
@@ -104,15 +110,15 @@ impl FromStr for Address {
         let (subject, state, point) = match parts[..] {
             [subject] => (subject, None, None),
             [subject, state] => (subject, Some(state), None),
-            [subject, state, number, side] => {
+            [subject, state, number, fate] => {
                 let number = (number.parse())
                     .map_err(|_| format!("`{number}` is not the number of an access"))?;
-                let side = (Side::BOTH.into_iter())
-                    .find(|known| known.name() == side)
-                    .ok_or_else(|| format!("`{side}` is neither `before` nor `after`"))?;
-                (subject, Some(state), Some((number, side)))
+                let fate = (Fate::ALL.into_iter())
+                    .find(|known| known.name() == fate)
+                    .ok_or_else(|| format!("`{fate}` is none of `before`, `after` and `stop`"))?;
+                (subject, Some(state), Some((number, fate)))
             }
-            _ => return Err("expected SUBJECT[:STATE[:ACCESS:SIDE]]".to_owned()),
+            _ => return Err("expected SUBJECT[:STATE[:ACCESS:FATE]]".to_owned()),
         };
         let address = Address {
             subject: subject.to_owned(),
@@ -146,11 +152,44 @@ impl fmt::Display for Address {
         if let Some(state) = &self.state {
             write!(f, ":{state}")?;
         }
-        if let Some((number, side)) = self.point {
-            write!(f, ":{number}:{side}")?;
+        if let Some((number, fate)) = self.point {
+            write!(f, ":{number}:{}", fate.name())?;
         }
         Ok(())
     }
+}
+
+/// The page on what a crash leaves behind. Each case is run once, without a death, for the
+/// accesses that it makes.
+pub(crate) fn page() -> Result<String> {
+    let prefix = Prefix::new("crash");
+    let setting = Setting {
+        alone: SingleThreaded::check()?,
+        seed: 1,
+        fault: None,
+        prefix: &prefix.to_string(),
+    };
+    let mut tried: BTreeMap<Site, BTreeMap<_, Vec<_>>> = BTreeMap::new();
+    for case in cases() {
+        let trial = Trial::new(&setting, None);
+        (case.scenario)(&trial)
+            .with_context(|| format!("{} in state `{}`", case.subject, case.state))?;
+        let sites: BTreeSet<_> = trial.into_trace().into_iter().collect();
+        for site in sites {
+            let states = tried.entry(site).or_default().entry(case.subject);
+            states.or_default().push(case.state);
+        }
+    }
+    for (subject, states) in tried.values_mut().flatten() {
+        let all = cases()
+            .iter()
+            .filter(|case| case.subject == *subject)
+            .count();
+        if states.len() == all && all > 1 {
+            *states = vec!["every state"];
+        }
+    }
+    Ok(page::markdown(&tried))
 }
 
 /// Runs the cases that `only` covers, each up to its first violation, and tells what came of
@@ -187,20 +226,20 @@ fn work_case(
         (case.scenario)(&trial).map_err(|error| {
             let (subject, state) = (case.subject, case.state);
             let death = match point {
-                Some(point) => format!("killed {point}"),
+                Some(point) => point.to_string(),
                 None => "nobody killed".to_owned(),
             };
             Violation {
                 address: address.to_string(),
                 site: point.map(|point| point.site.to_string()),
-                side: point.map(|point| point.side.to_string()),
+                fate: point.map(|point| point.fate.name().to_owned()),
                 what: format!("{subject} in state `{state}`, {death}: {error:#}"),
             }
         })?;
         ledger.note(&match point {
-            Some(point) => Note::Killed {
+            Some(point) => Note::Befell {
                 site: point.site.to_string(),
-                side: point.side.to_string(),
+                fate: point.fate.name().to_owned(),
             },
             None => Note::Lived,
         });
@@ -210,9 +249,9 @@ fn work_case(
     let trace = attempt(None)?;
     let wanted = only.and_then(|address| address.point);
     for (number, site) in trace.iter().copied().enumerate() {
-        for side in Side::BOTH {
-            if wanted.is_none_or(|wanted| wanted == (number, side)) {
-                let point = Point { number, side, site };
+        for fate in Fate::ALL {
+            if wanted.is_none_or(|wanted| wanted == (number, fate)) {
+                let point = Point { number, fate, site };
                 attempt(Some((point, &trace)))?;
             }
         }
@@ -221,7 +260,7 @@ fn work_case(
         Some((number, _)) if number >= trace.len() => Err(Violation {
             address: Address::of(case, None).to_string(),
             site: None,
-            side: None,
+            fate: None,
             what: format!(
                 "there is no access {number}: {} in state `{}` makes {}",
                 case.subject,
@@ -251,7 +290,7 @@ mod tests {
             ("ring/push:fulll", "tiny-empty"),
             ("ring/push:full:x:after", "`x`"),
             ("ring/push:full:1:beside", "`beside`"),
-            ("ring/push:full:1", "SUBJECT[:STATE[:ACCESS:SIDE]]"),
+            ("ring/push:full:1", "SUBJECT[:STATE[:ACCESS:FATE]]"),
         ] {
             let error = text.parse::<Address>().unwrap_err();
             assert!(error.contains(hint), "{text}: {error}");

@@ -6,7 +6,7 @@ use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
 
-use super::trial::{Trial, Victim};
+use super::trial::{Trial, Victim, ensure_kept};
 use super::{Case, attach};
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
@@ -230,19 +230,30 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     drop(producer);
     let written = survivor.position() + state.live;
 
-    let death = trial.victim(|victim| {
+    let body = |victim: &Victim<'_>| {
         let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
         let claim = ring.claim_through(&victim.memory(), Role::Producer)?;
         // SAFETY: the parts go to this producer alone.
         let parts = unsafe { ring.parts() }?;
         let memory = victim.memory().with_index(parts.write_index);
         // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
-        let mut producer = unsafe { Producer::new(parts, memory, Some(claim)) };
+        let mut producer = unsafe { Producer::new(parts, memory, victim.keep(claim)) };
         produce(&mut producer, victim, operation)
+    };
+    let steps = operation.steps(state);
+    let death = trial.victim(body, |so_far| {
+        ensure_kept(&ring, Role::Producer)?;
+        let committed = written + reach(&steps, so_far.count(StoreSite::RingPublish))?;
+        ensure_sees(&mut survivor, committed, state.stopped, &|position| {
+            let author = match position < written {
+                true => Author::Setup,
+                false => Author::Victim,
+            };
+            trial.item(author, position)
+        })
     })?;
 
     // What took effect before the death is decided by which accesses were made.
-    let steps = operation.steps(state);
     let published = death.count(StoreSite::RingPublish);
     let committed = written + reach(&steps, published)?;
     let ends = state.closed || death.count(StoreSite::RingEnd) > 0;
@@ -319,19 +330,30 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     let written = survivor.position();
     let read = written - state.live;
 
-    let death = trial.victim(|victim| {
+    let body = |victim: &Victim<'_>| {
         let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
         let claim = ring.claim_through(&victim.memory(), Role::Consumer)?;
         // SAFETY: the parts go to this consumer alone.
         let parts = unsafe { ring.parts() }?;
         let memory = victim.memory().with_index(parts.read_index);
         // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
-        let mut consumer = unsafe { Consumer::new(parts, memory, Some(claim)) };
+        let mut consumer = unsafe { Consumer::new(parts, memory, victim.keep(claim)) };
         consume(&mut consumer, victim, operation)
+    };
+    let steps = operation.steps(state);
+    let death = trial.victim(body, |so_far| {
+        ensure_kept(&ring, Role::Consumer)?;
+        let released = read + reach(&steps, so_far.count(StoreSite::RingFree))?;
+        let found = survivor.occupancy()?;
+        ensure!(
+            found == written - released,
+            "the producer sees {found} items in the ring, expected {}",
+            written - released
+        );
+        Ok(())
     })?;
 
     // What took effect before the death is decided by which accesses were made.
-    let steps = operation.steps(state);
     let freed = death.count(StoreSite::RingFree);
     let released = read + reach(&steps, freed)?;
     let stops = state.stopped || death.count(StoreSite::RingStop) > 0;
@@ -596,6 +618,34 @@ fn ensure_takes_no_more<M: Memory>(
         left == expected,
         "{left} items were not taken, expected {expected}"
     );
+    Ok(())
+}
+
+/// Without taking anything: what was committed up to `written` is there, and right, unless this
+/// side closed the ring.
+fn ensure_sees<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    written: u64,
+    stopped: bool,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let (position, found) = (consumer.position(), consumer.occupancy()?);
+    ensure!(
+        found == written - position,
+        "the consumer sees {found} items in the ring, expected {}",
+        written - position
+    );
+    if stopped || found == 0 {
+        return Ok(());
+    }
+    let chunk = consumer.peek(found as usize)?;
+    for (index, position) in (0..chunk.len()).zip(position..) {
+        let (found, expected) = (chunk.get(index), expected(position));
+        ensure!(
+            found == Some(expected),
+            "at position {position}: expected {expected:?}, found {found:?}"
+        );
+    }
     Ok(())
 }
 

@@ -7,9 +7,9 @@ use ringproof::{
     Claim, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions, unlink,
 };
 
-use super::trial::Trial;
+use super::trial::{Death, Trial, Victim, ensure_kept};
 use super::{Case, attach};
-use crate::dying::{Point, Side};
+use crate::dying::{Fate, Point};
 use crate::item::{Author, Item};
 
 const TAKE_OVERS: [(&str, Role, u64); 6] = [
@@ -100,10 +100,11 @@ fn taker_dies(trial: &Trial<'_>, role: Role, before: u64) -> Result<()> {
         Role::Writer => None,
     };
 
-    let death = trial.victim(|victim| {
+    let body = |victim: &Victim<'_>| {
         shared.again()?.claim_through(&victim.memory(), role)?;
         Ok(())
-    })?;
+    };
+    let death = trial.victim(body, |_| ensure_kept(&shared, role))?;
 
     let successor = trial.succeed(&death, &shared, role, before)?;
     // One holder at a time, also now.
@@ -133,16 +134,24 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
     // Its first access asks whether somebody else began; the second is the mark.
     let point = Point {
         number: 1,
-        side: Side::After,
+        fate: Fate::KilledAfter,
         site: StoreSite::Retire.into(),
     };
     trial.earlier(point, |victim| {
         Ok(Ring::<Item>::attach(&name)?.unlink_through(&victim.memory())?)
     })?;
 
-    let death = trial.victim(|victim| {
+    let body = |victim: &Victim<'_>| {
         let ring = Ring::<Item>::attach(&name)?;
         refused(ring.claim_through(&victim.memory(), Role::Consumer))
+    };
+    let death = trial.victim(body, |_| {
+        // (A claim is told either that the role is held or that the segment is gone.)
+        ensure!(
+            ring.is_held(Role::Consumer)?,
+            "a stopped process does not keep its role"
+        );
+        Ok(())
     })?;
 
     if !death.killed {
@@ -172,8 +181,13 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
         None
     };
 
-    let death = trial
-        .victim(|victim| Ok(Ring::<Item>::attach(&name)?.unlink_through(&victim.memory())?))?;
+    let body =
+        |victim: &Victim<'_>| Ok(Ring::<Item>::attach(&name)?.unlink_through(&victim.memory())?);
+    let death = trial.victim(body, |_| match &mut survivors {
+        // (Whoever wants a role now waits for the remover, and is told after two seconds.)
+        Some((producer, consumer)) => pass_on(trial, producer, consumer),
+        None => Ok(()),
+    })?;
 
     let retired = death.count(StoreSite::Retire) > 0;
     if !death.killed {
@@ -249,7 +263,7 @@ fn note_keeper_dies(trial: &Trial<'_>, role: Role) -> Result<()> {
     }
     drop(claim);
 
-    let death = trial.victim(|victim| {
+    let body = |victim: &Victim<'_>| {
         let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
         let memory = victim.memory();
         let _claim = ring.claim_through(&memory, role)?;
@@ -257,17 +271,24 @@ fn note_keeper_dies(trial: &Trial<'_>, role: Role) -> Result<()> {
         ensure!(found == Some(old), "the victim reads {found:?}");
         ring.set_note_through(&memory, role, NOTE, new)?;
         Ok(())
+    };
+    let ensure_notes = |death: &Death| {
+        let written = death.count(StoreSite::NoteWrite) > 0;
+        for note in 0..NOTES {
+            let expected = if written && note == NOTE { new } else { old };
+            let found = ring.note(role, note);
+            ensure!(
+                found == Some(expected),
+                "note {note} is {found:?}, expected {expected}"
+            );
+        }
+        Ok(())
+    };
+    let death = trial.victim(body, |so_far| {
+        ensure_kept(&ring, role)?;
+        ensure_notes(so_far)
     })?;
 
-    let written = death.count(StoreSite::NoteWrite) > 0;
     let _claim = trial.succeed(&death, &ring, role, 1)?;
-    for note in 0..NOTES {
-        let expected = if written && note == NOTE { new } else { old };
-        let found = ring.note(role, note);
-        ensure!(
-            found == Some(expected),
-            "note {note} is {found:?}, expected {expected}"
-        );
-    }
-    Ok(())
+    ensure_notes(&death)
 }

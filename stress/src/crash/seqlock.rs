@@ -7,9 +7,9 @@ use ringproof::seqlock::{SeqReader, SeqWriter};
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Role, SeqLock, SeqLockOptions};
 
-use super::trial::{Trial, Victim};
+use super::trial::{Death, Trial, Victim, ensure_kept};
 use super::{Case, attach};
-use crate::dying::{Point, Side};
+use crate::dying::{Fate, Point};
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 
@@ -82,7 +82,7 @@ fn furnish(trial: &Trial<'_>, state: State) -> Result<Furnished> {
     if torn {
         let point = Point {
             number: 6,
-            side: Side::After,
+            fate: Fate::KilledAfter,
             site: StoreSite::SeqCopyIn.into(),
         };
         trial.earlier(point, |victim| write(&lock, victim, version))?;
@@ -102,7 +102,7 @@ fn write(lock: &SeqLock<Item>, victim: &Victim<'_>, version: u64) -> Result<()> 
     let claim = lock.claim_through(&victim.memory(), Role::Writer)?;
     let parts = lock.parts()?;
     let memory = victim.memory().with_index(parts.seq);
-    let mut writer = SeqWriter::<Item, _>::new(parts, memory, Some(claim))
+    let mut writer = SeqWriter::<Item, _>::new(parts, memory, victim.keep(claim))
         .context("the seqlock has no room for an item")?;
     for number in 1..=WRITES {
         writer.write(&victim.item(version + number));
@@ -118,31 +118,41 @@ fn writer_dies(trial: &Trial<'_>, state: State) -> Result<()> {
         takings,
     } = furnish(trial, state)?;
     let survivor = lock.reader()?;
-    let death = trial.victim(|victim| write(&lock, victim, version))?;
-
-    // The value that is there, if one is, and whether the victim left it in pieces: decided by
-    // which accesses were made.
-    let written = death.count(StoreSite::SeqEven) as u64;
-    let (odd, even) = (Site::from(StoreSite::SeqOdd), StoreSite::SeqEven.into());
-    let torn = match death.last_of(&[odd, even]) {
-        Some(last) => last == odd,
-        None => torn,
+    // The number of values written, the value that is there, and whether it is in pieces:
+    // decided by which accesses were made.
+    let left = |death: &Death| {
+        let written = death.count(StoreSite::SeqEven) as u64;
+        let (odd, even) = (Site::from(StoreSite::SeqOdd), StoreSite::SeqEven.into());
+        let torn = match death.last_of(&[odd, even]) {
+            Some(last) => last == odd,
+            None => torn,
+        };
+        let value = match written {
+            0 => initial(trial, version),
+            _ => trial.item(Author::Victim, version + written),
+        };
+        (written, value, torn)
     };
+    let stalled = ReadError::WriterStalled { attempts: ATTEMPTS };
+    let body = |victim: &Victim<'_>| write(&lock, victim, version);
+    let death = trial.victim(body, |so_far| {
+        ensure_kept(&lock, Role::Writer)?;
+        let (_, value, torn) = left(so_far);
+        let expected = if torn { Err(stalled) } else { Ok(value) };
+        read(&survivor, expected)
+    })?;
+
+    let (written, value, torn) = left(&death);
     if !death.killed {
         ensure!(
             written == WRITES,
             "{written} of {WRITES} writes were made whole"
         );
     }
-    let value = match written {
-        0 => initial(trial, version),
-        _ => trial.item(Author::Victim, version + written),
-    };
 
     // While there is no writer, and while there is one that has not written yet.
     let none_yet = (!torn).then_some(value);
     let dead = ReadError::WriterDead { attempts: ATTEMPTS };
-    let stalled = ReadError::WriterStalled { attempts: ATTEMPTS };
     read(&survivor, none_yet.ok_or(dead)).context("after the death")?;
     let claim = trial.succeed(&death, &lock, Role::Writer, takings)?;
     let parts = lock.parts()?;
@@ -174,7 +184,8 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
     } = furnish(trial, state)?;
     // A writer that lives all along, unless the state is that it is dead.
     let mut survivor = (!torn).then(|| lock.writer()).transpose()?;
-    let death = trial.victim(|victim| {
+    let mut values = vec![initial(trial, version)];
+    let body = |victim: &Victim<'_>| {
         let lock = SeqLock::<Item>::attach_fd(attach(&lock)?)?;
         let parts = lock.parts()?;
         let reader = SeqReader::<Item, Faulty<'_>>::new(parts, victim.memory(), None)
@@ -186,6 +197,15 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
             Err(other) => return Err(other.into()),
         }
         Ok(())
+    };
+    let death = trial.victim(body, |_| {
+        // The value changes under the stopped reader.
+        if let Some(writer) = &mut survivor {
+            let value = trial.item(Author::Survivor, version);
+            writer.write(&value);
+            values.push(value);
+        }
+        Ok(())
     })?;
     ensure!(
         death.killed || death.taken().len() == usize::from(!torn),
@@ -193,15 +213,14 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
     );
     for (_, value) in death.taken() {
         ensure!(
-            value == initial(trial, version) && !torn,
+            values.contains(&value) && !torn,
             "the victim read {value:?}"
         );
     }
     // Nobody notices.
-    let before = if torn {
-        Err(ReadError::WriterDead { attempts: ATTEMPTS })
-    } else {
-        Ok(initial(trial, version))
+    let before = match values.last() {
+        Some(value) if !torn => Ok(*value),
+        _ => Err(ReadError::WriterDead { attempts: ATTEMPTS }),
     };
     read(&lock.reader()?, before).context("after a reader's death")?;
     if survivor.is_none() {

@@ -12,7 +12,7 @@ use ringproof_record::Record;
 
 use super::trial::Setting;
 use super::{Address, Case, cases, work};
-use crate::dying::Side;
+use crate::dying::Fate;
 use crate::fault::Fault;
 use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation, wait_readable};
 use crate::shm::Prefix;
@@ -24,14 +24,15 @@ const LAYER: &str = "crash";
 const SILENCE: Duration = Duration::from_secs(10);
 const SHORT_SILENCE: Duration = Duration::from_secs(1);
 
-/// Kill a process before and after every access that it makes to shared memory
+/// Kill a process before and after every access to shared memory, and stop it before each
 ///
 /// Each operation of the ring, the seqlock, the latch and the roles is tried in several states
 /// of its structure. A first run tells which accesses it makes. Then, for each access and each
 /// side of it, the structure is made anew and a forked process dies there by SIGKILL; the peer,
 /// which lived through it, and a successor in the dead process's role go on. Nothing that was
 /// committed may be lost, repeated, torn or reordered, nobody may hang, and the role must be
-/// free again. Planted faults show that each of these would be noticed.
+/// free again. A process that is stopped there keeps its role, and goes on when the others have
+/// looked or written. Planted faults show that each of these would be noticed.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -49,11 +50,14 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     /// Only this operation, state or kill
-    #[arg(long, value_name = "SUBJECT[:STATE[:ACCESS:SIDE]]")]
+    #[arg(long, value_name = "SUBJECT[:STATE[:ACCESS:FATE]]")]
     pub(crate) only: Option<Address>,
     /// Plant this fault in the operations that it concerns
     #[arg(long, value_name = "FAULT")]
     pub(crate) plant: Option<Fault>,
+    /// Kill nobody: print the page on what a crash leaves behind, as it stands in CRASHES.md
+    #[arg(long, conflicts_with_all = ["only", "plant"])]
+    pub(crate) page: bool,
 }
 
 /// What one worker runs.
@@ -68,14 +72,24 @@ struct Job {
 struct Outcome {
     /// Runs in which nobody was killed.
     lived: u64,
-    /// Kills judged and found right, by site and side.
-    killed: BTreeMap<(String, String), u64>,
+    /// Kills and stops judged and found right, by site and fate.
+    befell: BTreeMap<(String, String), u64>,
     violations: Vec<Violation>,
 }
 
 impl Outcome {
+    /// How often something of this kind befell somebody.
+    fn count(&self, counts: impl Fn(&str) -> bool) -> u64 {
+        let of_kind = self.befell.iter().filter(|((_, fate), _)| counts(fate));
+        of_kind.map(|(_, times)| times).sum()
+    }
+
     fn kills(&self) -> u64 {
-        self.killed.values().sum()
+        self.count(|fate| fate != Fate::Stopped.name())
+    }
+
+    fn stops(&self) -> u64 {
+        self.count(|fate| fate == Fate::Stopped.name())
     }
 }
 
@@ -100,10 +114,11 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let mut outcomes = run_jobs(options, &cases, &jobs, alone, &interrupts, &prefix)?;
 
     let kills: u64 = outcomes.iter().map(Outcome::kills).sum();
+    let stops: u64 = outcomes.iter().map(Outcome::stops).sum();
     let seconds = start.elapsed().as_secs_f64();
     eprintln!(
-        "crash: {kills} kills in {seconds:.1} s, {:.0} a second",
-        kills as f64 / seconds
+        "crash: {kills} kills and {stops} stops in {seconds:.1} s, {:.0} a second",
+        (kills + stops) as f64 / seconds
     );
 
     let mut rows = Vec::new();
@@ -252,8 +267,8 @@ impl Running {
             match note {
                 Note::Trying(address) => self.trying = address,
                 Note::Lived => self.outcome.lived += 1,
-                Note::Killed { site, side } => {
-                    *self.outcome.killed.entry((site, side)).or_default() += 1;
+                Note::Befell { site, fate } => {
+                    *self.outcome.befell.entry((site, fate)).or_default() += 1;
                 }
                 Note::Violation(violation) => self.outcome.violations.push(violation),
                 Note::Failed(error) => {
@@ -279,7 +294,7 @@ impl Running {
             what: format!("{address}: {why}"),
             address,
             site: None,
-            side: None,
+            fate: None,
         });
     }
 }
@@ -291,7 +306,11 @@ fn progress(job: &Job, cases: &[Case], outcome: &Outcome) {
         (None, [case, ..]) => format!("{} in state `{}`", cases[*case].subject, cases[*case].state),
         (None, []) => String::new(),
     };
-    eprintln!("crash: {what}: {} kills", outcome.kills());
+    eprintln!(
+        "crash: {what}: {} kills, {} stops",
+        outcome.kills(),
+        outcome.stops()
+    );
     for violation in &outcome.violations {
         eprintln!("crash:   {}", violation.what);
     }
@@ -316,23 +335,27 @@ fn failed(options: &Options, subject: &str, check: &str, violation: &Violation) 
         .repeat(command(options, Some(&violation.address)))
 }
 
-/// Two rows for each site: how often somebody was killed before and after it. A site that
-/// nobody was killed at has failed if all were to be tried.
+/// A row for each site and each fate: how often it befell somebody there. Where it befell nobody
+/// that has failed if all were to be tried.
 fn site_rows(options: &Options, outcomes: &[Outcome], all: bool) -> Vec<Record> {
     let mut rows = Vec::new();
     for site in Site::all() {
-        for side in Side::BOTH {
-            let (name, side) = (site.info().name, side.name());
-            let check = format!("crash {side}");
-            let key = (name.to_owned(), side.to_owned());
-            let kills: u64 = outcomes.iter().filter_map(|o| o.killed.get(&key)).sum();
+        for fate in Fate::ALL {
+            let (name, check) = (site.info().name, fate.check());
+            let unit = match fate {
+                Fate::KilledBefore | Fate::KilledAfter => "kills",
+                Fate::Stopped => "stops",
+            };
+            let fate = fate.name();
+            let key = (name.to_owned(), fate.to_owned());
+            let times: u64 = outcomes.iter().filter_map(|o| o.befell.get(&key)).sum();
             let mut violations = outcomes.iter().flat_map(|outcome| &outcome.violations);
             let broken = violations
-                .find(|v| v.site.as_deref() == Some(name) && v.side.as_deref() == Some(side));
+                .find(|v| v.site.as_deref() == Some(name) && v.fate.as_deref() == Some(fate));
             rows.push(match broken {
-                Some(violation) => failed(options, name, &check, violation),
-                None if kills > 0 => Record::passed(LAYER, name, check)
-                    .count(kills, "kills")
+                Some(violation) => failed(options, name, check, violation),
+                None if times > 0 => Record::passed(LAYER, name, check)
+                    .count(times, unit)
                     .repeat(command(options, None)),
                 None if all => Record::failed(
                     LAYER,
@@ -348,7 +371,7 @@ fn site_rows(options: &Options, outcomes: &[Outcome], all: bool) -> Vec<Record> 
     rows
 }
 
-/// Two rows for each operation: all its runs without a death, and all with one.
+/// Three rows for each operation: all its runs without a death, all with one, all with a stop.
 fn subject_rows(
     options: &Options,
     cases: &[Case],
@@ -366,17 +389,19 @@ fn subject_rows(
         }
         let lived = of_subject.iter().map(|outcome| outcome.lived).sum();
         let kills = of_subject.iter().map(|outcome| outcome.kills()).sum();
+        let stops = of_subject.iter().map(|outcome| outcome.stops()).sum();
         let checks = [
-            ("no crash", lived, "runs", false),
-            ("crash at every access", kills, "kills", true),
+            ("no crash", lived, "runs", None),
+            ("crash at every access", kills, "kills", Some(false)),
+            ("stop before every access", stops, "stops", Some(true)),
         ];
-        for (check, count, unit, with_death) in checks {
+        for (check, count, unit, stopped) in checks {
             let mut violations = of_subject.iter().flat_map(|outcome| &outcome.violations);
-            // One without a site and without a run that succeeded before it is of the first
-            // kind; what hangs is counted with the deaths.
+            // Its address says of which kind it is, also where it hangs.
             let broken = violations.find(|violation| {
-                let death = violation.site.is_some() || violation.address.matches(':').count() > 1;
-                death == with_death
+                let point = violation.address.matches(':').count() > 1;
+                let of_kind = point.then(|| violation.address.ends_with(Fate::Stopped.name()));
+                of_kind == stopped
             });
             let only = options
                 .only
@@ -384,6 +409,9 @@ fn subject_rows(
                 .map_or(subject.to_owned(), Address::to_string);
             let row = match broken {
                 Some(violation) => failed(options, subject, check, violation),
+                // One kill was asked for, of another kind.
+                None if count == 0 && options.only.is_some() => continue,
+                None if count == 0 => Record::failed(LAYER, subject, check, "nothing was tried"),
                 None => Record::passed(LAYER, subject, check).repeat(command(options, Some(&only))),
             };
             rows.push(row.count(count, unit));
@@ -396,11 +424,12 @@ fn subject_rows(
 fn fault_row(options: &Options, fault: Fault, outcome: &Outcome) -> Record {
     let subject = fault.subjects().first().copied().unwrap_or_default();
     let check = format!("planted fault: {}", fault.describe());
-    let runs = outcome.lived + outcome.kills() + outcome.violations.len() as u64;
+    let runs = outcome.lived + outcome.count(|_| true) + outcome.violations.len() as u64;
     let planted = Options {
         seed: options.seed,
         only: None,
         plant: Some(fault),
+        page: false,
     };
     match outcome.violations.first() {
         Some(violation) => Record::passed(LAYER, subject, check)
@@ -420,18 +449,19 @@ mod tests {
         seed: 4,
         only: None,
         plant: None,
+        page: false,
     };
 
-    fn killed(site: &str, side: &str) -> Outcome {
+    fn killed(site: &str, fate: &str) -> Outcome {
         let mut outcome = Outcome::default();
-        (outcome.killed).insert((site.to_owned(), side.to_owned()), 3);
+        (outcome.befell).insert((site.to_owned(), fate.to_owned()), 3);
         outcome
     }
 
     #[test]
     fn a_site_that_nobody_died_at_has_failed() {
         let rows = site_rows(&OPTIONS, &[killed("RingPublish", "after")], true);
-        assert_eq!(rows.len(), 2 * Site::all().count());
+        assert_eq!(rows.len(), 3 * Site::all().count());
         let (passed, failed): (Vec<_>, Vec<_>) =
             (rows.iter()).partition(|row| row.verdict == Verdict::Passed);
         assert_eq!(failed.len(), rows.len() - 1);
@@ -448,7 +478,7 @@ mod tests {
         outcome.violations.push(Violation {
             address: "ring/push:full:2:after".to_owned(),
             site: Some("RingPublish".to_owned()),
-            side: Some("after".to_owned()),
+            fate: Some("after".to_owned()),
             what: "all is lost".to_owned(),
         });
         let cases = cases();

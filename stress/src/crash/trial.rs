@@ -1,4 +1,5 @@
-//! One run of a scenario: a victim that dies at one point, or lives, and what it left behind.
+//! One run of a scenario: a victim that dies or is stopped at one point, or lives, and what it
+//! left behind.
 
 use std::cell::OnceCell;
 use std::time::Duration;
@@ -6,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::memory::Word;
 use ringproof::site::{Site, StoreSite};
-use ringproof::{Claim, Role, Segment};
+use ringproof::{Claim, Role, Segment, SegmentError};
 
-use crate::dying::{Ending, Plan, Point};
+use crate::dying::{Ending, Fate, Plan, Point};
 use crate::fault::{Fault, Faulty, Party};
 use crate::item::{Author, Item};
 use crate::process::{Child, Ledger, Note, SingleThreaded};
@@ -29,7 +30,7 @@ pub(crate) struct Setting<'a> {
 /// One run of a scenario.
 pub(crate) struct Trial<'a> {
     setting: &'a Setting<'a>,
-    /// Where the victim dies, and the accesses it makes when it lives. `None`: it lives.
+    /// What befalls the victim, and the accesses it makes when it lives. `None`: it lives.
     death: Option<(Point, &'a [Site])>,
     trace: OnceCell<Vec<Site>>,
     immortal: Plan,
@@ -68,16 +69,30 @@ impl<'a> Trial<'a> {
     }
 
     /// Runs `body` in a process of its own until it dies at this run's point, or to its end if
-    /// it has none.
-    pub(crate) fn victim(&self, body: impl FnOnce(&Victim<'_>) -> Result<()>) -> Result<Death> {
+    /// it does not. If it is stopped on the way, `meanwhile` is what the others do then.
+    pub(crate) fn victim(
+        &self,
+        body: impl FnOnce(&Victim<'_>) -> Result<()>,
+        meanwhile: impl FnOnce(&Death) -> Result<()>,
+    ) -> Result<Death> {
         let point = self.death.map(|(point, _)| point);
+        let stopped = point.is_some_and(|point| point.fate == Fate::Stopped);
         let (ending, patience) = match self.setting.fault {
             Some(Fault::VictimHangs) if point.is_some() => (Ending::Hang, SHORT_PATIENCE),
             Some(Fault::VictimSurvives) => (Ending::Survive, PATIENCE),
             _ => (Ending::Kill, PATIENCE),
         };
         let fault = self.setting.fault.filter(|f| f.party() == Party::Victim);
-        let (notes, trace) = self.process(point, ending, patience, fault, body)?;
+        let told_until_then = |notes: Vec<Note>| match self.death {
+            Some((point, trace)) => meanwhile(&Death {
+                killed: false,
+                made: point.made(trace).to_vec(),
+                notes,
+            })
+            .context("while the victim is stopped"),
+            None => Ok(()),
+        };
+        let (notes, trace) = self.process(point, ending, patience, fault, body, told_until_then)?;
         if self.has(Fault::SurvivorHangs) && point.is_some() {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
@@ -90,13 +105,15 @@ impl<'a> Trial<'a> {
                 made
             }
             (None, None) => bail!("the victim died, although it had nothing to die of"),
+            (Some(_), Some(trace)) if stopped => trace,
+            (Some(_), None) if stopped => bail!("the victim died, although it was only stopped"),
             (Some((point, _)), Some(_)) => {
-                bail!("the victim was to die {point}, but went on to its end")
+                bail!("the victim was to be {point}, but went on to its end")
             }
             (Some((point, trace)), None) => point.made(trace).to_vec(),
         };
         Ok(Death {
-            killed: point.is_some(),
+            killed: point.is_some() && !stopped,
             made,
             notes,
         })
@@ -109,10 +126,11 @@ impl<'a> Trial<'a> {
         point: Point,
         body: impl FnOnce(&Victim<'_>) -> Result<()>,
     ) -> Result<()> {
-        let (_, trace) = self.process(Some(point), Ending::Kill, PATIENCE, None, body)?;
+        let nothing = |_| Ok(());
+        let (_, trace) = self.process(Some(point), Ending::Kill, PATIENCE, None, body, nothing)?;
         ensure!(
             trace.is_none(),
-            "an earlier victim was to die {point}, but went on to its end"
+            "an earlier victim was to be {point}, but went on to its end"
         );
         Ok(())
     }
@@ -125,12 +143,13 @@ impl<'a> Trial<'a> {
         patience: Duration,
         fault: Option<Fault>,
         body: impl FnOnce(&Victim<'_>) -> Result<()>,
+        meanwhile: impl FnOnce(Vec<Note>) -> Result<()>,
     ) -> Result<(Vec<Note>, Option<Vec<Site>>)> {
         let what = match point {
-            Some(point) => format!("the victim that is to die {point}"),
+            Some(point) => format!("the victim that is to be {point}"),
             None => "the victim that is to live".to_owned(),
         };
-        let child = Child::fork(what, self.setting.alone, |ledger| {
+        let mut child = Child::fork(what, self.setting.alone, |ledger| {
             let plan = Plan::new(point, ending);
             let victim = Victim {
                 plan: &plan,
@@ -150,7 +169,13 @@ impl<'a> Trial<'a> {
             ledger.note(&Note::Trace(names));
             Ok(())
         })?;
-        let mut notes = child.wait(patience)?;
+        let mut notes = Vec::new();
+        if point.is_some_and(|point| point.fate == Fate::Stopped) {
+            notes = child.wait_stopped(patience)?;
+            meanwhile(notes.clone())?;
+            child.resume()?;
+        }
+        notes.extend(child.wait(patience)?);
         if let Some(Note::Failed(error)) = notes.last() {
             bail!("the victim failed: {error}");
         }
@@ -200,6 +225,15 @@ impl<'a> Trial<'a> {
     }
 }
 
+/// A stopped holder keeps its role: nobody else gets it.
+pub(crate) fn ensure_kept(segment: &Segment, role: Role) -> Result<()> {
+    match segment.claim(role) {
+        Err(SegmentError::Held { .. }) => Ok(()),
+        Err(other) => Err(other).context("a claim of a stopped process's role"),
+        Ok(_) => bail!("the {role}'s role was taken from a stopped process"),
+    }
+}
+
 /// A process that is about to die, seen from inside.
 pub(crate) struct Victim<'v> {
     plan: &'v Plan,
@@ -219,6 +253,11 @@ impl Victim<'_> {
         Item::of(self.seed, Author::Victim, sequence)
     }
 
+    /// The claim as an endpoint keeps it.
+    pub(crate) fn keep(&self, claim: Claim) -> Option<Claim> {
+        Some(claim).filter(|_| self.fault != Some(Fault::RoleLost))
+    }
+
     /// A push returned, and the position is this now.
     pub(crate) fn committed(&self, position: u64) {
         self.ledger.note(&Note::Committed(position));
@@ -230,9 +269,9 @@ impl Victim<'_> {
     }
 }
 
-/// What is known of a victim after its death.
+/// What is known of a victim after its death, or while it is stopped.
 pub(crate) struct Death {
-    /// Whether it was killed, rather than having come to its end.
+    /// Whether it was killed, rather than having come to its end, or being about to.
     pub(crate) killed: bool,
     made: Vec<Site>,
     notes: Vec<Note>,
