@@ -481,12 +481,16 @@ mod tests {
             fate: Some("after".to_owned()),
             what: "all is lost".to_owned(),
         });
+        let options = Options {
+            only: "ring/push".parse().ok(),
+            ..OPTIONS
+        };
         let cases = cases();
-        let jobs = jobs(&OPTIONS, &cases);
+        let jobs = jobs(&options, &cases);
         let mut outcomes: Vec<_> = jobs.iter().map(|_| Outcome::default()).collect();
         outcomes[2] = outcome;
-        let mut rows = site_rows(&OPTIONS, &outcomes, false);
-        rows.extend(subject_rows(&OPTIONS, &cases, &jobs, &outcomes));
+        let mut rows = site_rows(&options, &outcomes, false);
+        rows.extend(subject_rows(&options, &cases, &jobs, &outcomes));
         let failed: Vec<_> = (rows.iter())
             .filter(|row| row.verdict == Verdict::Failed)
             .collect();
