@@ -3,6 +3,7 @@
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
 //! it; see [`main`].
 
+mod calls;
 mod crash;
 mod dying;
 mod fault;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Layer {
     Crash(crash::Options),
+    Calls(calls::Options),
     Stream(stream::Options),
 }
 
@@ -59,6 +61,7 @@ fn run(cli: &Cli) -> Result<u8> {
             return Ok(0);
         }
         Layer::Crash(options) => crash::run(options)?,
+        Layer::Calls(options) => calls::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;

@@ -220,6 +220,11 @@ impl Child {
         }
     }
 
+    /// Its number, to be used while it is not reaped.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     /// Lets a stopped child go on.
     pub(crate) fn resume(&self) -> Result<()> {
         kill(self.pid, Signal::SIGCONT).with_context(|| format!("cannot resume {}", self.what))

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use ringproof_record::Record;
 
-const DIRECTORY: &str = "/dev/shm";
+pub(crate) const DIRECTORY: &str = "/dev/shm";
 
 /// What the names of one run start with. Dropping it removes whatever bears such a name.
 pub(crate) struct Prefix(String);

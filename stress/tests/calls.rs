@@ -1,0 +1,56 @@
+//! Deaths at system calls, as its users run it.
+
+mod common;
+
+use common::run;
+use ringproof_record::Verdict;
+
+#[test]
+fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
+    let ran = run(&["calls", "--json"]);
+    assert_eq!(ran.code, Some(0), "{:#?}\n{}", ran.rows, ran.errors);
+    let kills = |subject: &str| {
+        let row = (ran.rows.iter())
+            .find(|row| row.subject == subject && row.check == "crash at every system call");
+        row.and_then(|row| row.count).unwrap_or_default()
+    };
+    // Fewer stops than calls that these cannot do without, twice.
+    for (subject, calls) in [
+        ("segment/create", 8),
+        ("segment/open", 10),
+        ("segment/attach", 4),
+        ("role/take-over", 8),
+        ("segment/unlink", 6),
+    ] {
+        assert!(kills(subject) >= 2 * calls, "{subject}: {}", kills(subject));
+    }
+
+    let planted = (ran.rows.iter())
+        .find(|row| row.check.starts_with("planted fault: "))
+        .expect("one");
+    let repeat = planted.repeat.as_deref().expect("a command");
+    let (_, args) = repeat.split_once(" -- ").expect("arguments");
+    let again = run(&[&args.split(' ').collect::<Vec<_>>()[..], &["--json"]].concat());
+    assert_eq!(again.code, Some(1));
+    let failed = (again.rows.iter())
+        .find(|row| row.verdict == Verdict::Failed)
+        .expect("a failed row");
+    let why = failed.reason.as_deref().expect("a reason");
+    assert!(why.contains("killed at stop"), "{why}");
+    assert!(why.contains("not whole"), "{why}");
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    for (only, code, hint) in [
+        ("segment/make", 2, "segment/create"),
+        ("segment/create:x", 2, "`x`"),
+        ("segment/create:999", 1, "there is no stop 999"),
+    ] {
+        let ran = run(&["calls", "--json", "--only", only]);
+        assert_eq!(ran.code, Some(code), "{only}");
+        let rows: Vec<_> = ran.rows.iter().map(|row| row.to_line()).collect();
+        let said = ran.errors + &rows.concat();
+        assert!(said.contains(hint), "{only}: {said}");
+    }
+}
