@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The night: everything of .ci/run, every test of the workspace under each model checker, every
 # ordering weakened in the source, two gigabytes through killed processes, one round of every
-# benchmark and experiment, the models in their nightly sizes, then `cargo verify` with one seed
-# after another until the hours are over. Reports of seeds that did not pass stay in target/verify
+# benchmark and experiment, the models and the soak in their nightly sizes, then `cargo verify` with
+# one seed after another until the hours are over. Reports of seeds that did not pass stay in target/verify
 # as night-SEED.*, the report of the large models as models.*.
 # Does not check longer than HOURS beyond the steps before the last (these run to their end), and makes
 # no claim about speed: a benchmark is only run, not judged.
@@ -49,7 +49,7 @@ cargo run --release --package ringproof-perf -- false-sharing
 target=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 bad=()
 
-step "the models in their nightly sizes${shard:+, shard $shard}"
+step "the models and the soak in their nightly sizes${shard:+, shard $shard}"
 "${models[@]}" || bad+=("${models[*]}")
 if [ -z "$shard" ]; then
     # The seeds below write their reports to the same files.
@@ -77,5 +77,5 @@ printf 'seeds run: %d; runs that did not pass, with the large models: %d\n' "$se
 for command in "${bad[@]}"; do
     printf 'repeat: %s\n' "$command"
 done
-echo 'not part of the night yet: sanitizers, fuzzing, a soak, judged benchmarks'
+echo 'not part of the night yet: sanitizers, fuzzing by cargo-fuzz, judged benchmarks'
 [ "${#bad[@]}" -eq 0 ]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ringproof_record::{Record, SiteRow, Verdict};
 
 use crate::collect::{self, Collected, Job};
-use crate::layers::{self, Build, LAYERS, Layer};
+use crate::layers::{self, Build, LAYERS, Layer, Sharing};
 use crate::progress::Progress;
 use crate::report::{About, Ran};
 use crate::text::plural;
@@ -149,7 +149,9 @@ fn arguments(layer: &Layer, about: &About) -> (Vec<String>, Duration) {
     if layer.seeded {
         args.extend(["--seed".to_owned(), about.seed.to_string()]);
     }
-    if let (Some(_), Some(shard)) = (layer.explores, about.part.shard()) {
+    if let Some(shard) = about.part.shard()
+        && layer.sharing != Sharing::Whole
+    {
         args.extend(["--shard".to_owned(), shard.to_string()]);
     }
     match layer.nightly.filter(|_| about.nightly) {

@@ -37,6 +37,8 @@ pub enum Duty {
     EveryOrdering,
     /// A row for each site.
     EverySite,
+    /// A row for each load and each read of a slot: what a peer can lie about.
+    EveryLoad,
 }
 
 /// One column of the matrix and how to fill it.
@@ -64,9 +66,21 @@ pub struct Layer {
     pub deadline: Duration,
     /// Its larger size, for the night; nothing where it has one size.
     pub nightly: Option<Nightly>,
-    /// What it counts its work in, where it explores models. Models can be divided among machines,
-    /// so such a layer takes `--shard I/N`; any other runs whole in the first shard.
-    pub explores: Option<&'static str>,
+    /// What machines that share a run do of it.
+    pub sharing: Sharing,
+}
+
+/// How a layer is divided among the shards of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Not at all: it runs whole in the first shard.
+    Whole,
+    /// Each shard takes its share of the models, by `--shard I/N`; what is explored is counted
+    /// in this unit.
+    Models(&'static str),
+    /// Each shard does all of it, with random choices that `--shard I/N` makes its own; what they
+    /// count is added up.
+    Repeated,
 }
 
 /// The larger size of a layer.
@@ -81,7 +95,7 @@ pub struct Nightly {
 impl Layer {
     /// Whether it has anything to do in that shard, or in a run that is not divided.
     pub fn runs_in(&self, shard: Option<Shard>) -> bool {
-        self.explores.is_some() || shard.is_none_or(|shard| shard.number == 1)
+        self.sharing != Sharing::Whole || shard.is_none_or(|shard| shard.number == 1)
     }
 }
 
@@ -91,8 +105,9 @@ const MODELS: Build = &[
     "--features",
     "loom,shuttle",
 ];
-const STRESS: Build = &["--package", "ringproof-stress"];
-const CLI: Build = &["--package", "ringproof-cli"];
+// What is killed at each instruction is the machine code that ships.
+const STRESS: Build = &["--package", "ringproof-stress", "--release"];
+const CLI: Build = &["--package", "ringproof-cli", "--release"];
 const PERF: Build = &["--package", "ringproof-perf", "--release"];
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -106,7 +121,7 @@ const LARGE_MODELS: Option<Nightly> = Some(Nightly {
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
-pub const LAYERS: [Layer; 8] = [
+pub const LAYERS: [Layer; 11] = [
     Layer {
         name: "loom",
         judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
@@ -119,7 +134,7 @@ pub const LAYERS: [Layer; 8] = [
         measures: false,
         deadline: HALF_AN_HOUR,
         nightly: LARGE_MODELS,
-        explores: Some("executions"),
+        sharing: Sharing::Models("executions"),
     },
     Layer {
         name: "shuttle",
@@ -133,21 +148,21 @@ pub const LAYERS: [Layer; 8] = [
         measures: false,
         deadline: HALF_AN_HOUR,
         nightly: LARGE_MODELS,
-        explores: Some("schedules"),
+        sharing: Sharing::Models("schedules"),
     },
     Layer {
         name: "crash",
-        judges: "kills a process at each site, lets the survivor and a successor go on and looks at what they got",
+        judges: "kills and stops a process at each site and at each machine instruction, lets the survivor and a successor go on and looks at what they got",
         when_empty: "no row came for the site",
         duty: Duty::EverySite,
         builds: &[STRESS],
-        program: Program::Built("debug/ringproof-stress"),
+        program: Program::Built("release/ringproof-stress"),
         args: &["crash", "--json"],
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,
         nightly: None,
-        explores: None,
+        sharing: Sharing::Whole,
     },
     Layer {
         name: "stream",
@@ -155,13 +170,58 @@ pub const LAYERS: [Layer; 8] = [
         when_empty: "it judges the whole path of a byte, not one access; its rows are in the second table",
         duty: Duty::NoSites,
         builds: &[STRESS, CLI],
-        program: Program::Built("debug/ringproof-stress"),
+        program: Program::Built("release/ringproof-stress"),
         args: &["stream", "--json"],
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,
         nightly: None,
-        explores: None,
+        sharing: Sharing::Whole,
+    },
+    Layer {
+        name: "hostile",
+        judges: "answers every read as an adversary would, and damages real segments: an error that names what is wrong, no panic, no hang, no access outside",
+        when_empty: "a store or a fence has no answer that an adversary could choose",
+        duty: Duty::EveryLoad,
+        builds: &[STRESS],
+        program: Program::Built("release/ringproof-stress"),
+        args: &["hostile", "--json"],
+        seeded: true,
+        measures: false,
+        deadline: TEN_MINUTES,
+        nightly: None,
+        sharing: Sharing::Whole,
+    },
+    Layer {
+        name: "faults",
+        judges: "runs under the faults of the system: full tmpfs, limits, signals, races, namespaces, forks; and published bugs in attach and recovery, each of which must be caught",
+        when_empty: "it judges what happens around the accesses; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[STRESS],
+        program: Program::Built("release/ringproof-stress"),
+        args: &["faults", "--json"],
+        seeded: true,
+        measures: false,
+        deadline: TEN_MINUTES,
+        nightly: None,
+        sharing: Sharing::Whole,
+    },
+    Layer {
+        name: "soak",
+        judges: "kills, stops and restarts processes of all roles at random moments, and checks every item",
+        when_empty: "its kills come at random, not at an access; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[STRESS],
+        program: Program::Built("release/ringproof-stress"),
+        args: &["soak", "--json"],
+        seeded: true,
+        measures: false,
+        deadline: TEN_MINUTES,
+        nightly: Some(Nightly {
+            args: &["--minutes", "60"],
+            deadline: Duration::from_secs(2 * 3600),
+        }),
+        sharing: Sharing::Repeated,
     },
     Layer {
         name: "asm",
@@ -175,7 +235,7 @@ pub const LAYERS: [Layer; 8] = [
         measures: false,
         deadline: TEN_MINUTES,
         nightly: None,
-        explores: None,
+        sharing: Sharing::Whole,
     },
     Layer {
         name: "perf",
@@ -189,7 +249,7 @@ pub const LAYERS: [Layer; 8] = [
         measures: true,
         deadline: TEN_MINUTES,
         nightly: None,
-        explores: None,
+        sharing: Sharing::Whole,
     },
     Layer {
         name: "axioms",
@@ -203,7 +263,7 @@ pub const LAYERS: [Layer; 8] = [
         measures: false,
         deadline: TEN_MINUTES,
         nightly: None,
-        explores: None,
+        sharing: Sharing::Whole,
     },
     Layer {
         name: "specimens",
@@ -217,7 +277,7 @@ pub const LAYERS: [Layer; 8] = [
         measures: false,
         deadline: TEN_MINUTES,
         nightly: None,
-        explores: None,
+        sharing: Sharing::Whole,
     },
 ];
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ringproof_record::{Record, SCHEMA, SiteRow, Verdict};
 use serde_json::Value;
 
-use crate::layers::LAYERS;
+use crate::layers::{self, LAYERS, Sharing};
 use crate::report::{About, Outcome, Ran, Report, is_sum, site_names};
 use crate::shard::{Part, Shard};
 use crate::text::plain_row;
@@ -39,7 +39,8 @@ pub fn read(file: &Path) -> Result<Report> {
 /// Makes one report of the reports of all shards, each with the name by which an error calls it.
 ///
 /// A row that several shards have stands once: the worst verdict wins, and reasons that differ are
-/// joined. A site's `control` is a sum over the models of all shards, so its counts are added.
+/// joined. A site's `control` is a sum over the models of all shards, so its counts are added, and
+/// so are those of a layer that every shard repeats.
 ///
 /// # Errors
 /// The reports are not the shards of one run, each once: the error says which is not, and why.
@@ -114,7 +115,10 @@ fn belong_together(shards: &[(String, Report)]) -> Result<(About, u32)> {
             report.sites.is_empty() || report.sites == sites,
             "{name} has another table of sites than the others"
         );
-        for layer in LAYERS.iter().filter(|layer| layer.explores.is_some()) {
+        for layer in LAYERS
+            .iter()
+            .filter(|layer| layer.sharing != Sharing::Whole)
+        {
             ensure!(
                 ran(report, layer.name) == ran(first, layer.name),
                 "the layer {} ran in one of {name} and {first_name}, but not in the other",
@@ -191,12 +195,17 @@ impl Rows {
             let at = *self.index.entry(key).or_insert(self.rows.len());
             let row = plain_row(row.clone());
             match self.rows.get_mut(at) {
-                Some(known) if is_sum(&row, sites) => add_up(known, row),
+                Some(known) if is_sum(&row, sites) || is_repeated(&row) => add_up(known, row),
                 Some(known) => keep_the_worse(known, row),
                 None => self.rows.push(row),
             }
         }
     }
+}
+
+/// Whether every shard makes its own of such a row.
+fn is_repeated(row: &Record) -> bool {
+    layers::find(&row.layer).is_some_and(|layer| layer.sharing == Sharing::Repeated)
 }
 
 /// The sum of two parts. A part that did not run takes nothing from one that did.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use ringproof_record::{Record, SCHEMA, SiteRow, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::layers::{self, Duty};
+use crate::layers::{self, Duty, Sharing};
 use crate::machine::Machine;
 use crate::shard::Part;
 
@@ -197,7 +197,9 @@ impl Report {
         let sites = site_names(&self.sites);
         let total = |layer: &LayerResult| {
             let layer = layers::find(&layer.name)?;
-            let unit = layer.explores?;
+            let Sharing::Models(unit) = layer.sharing else {
+                return None;
+            };
             let counted = (self.results.iter())
                 .filter(|row| row.layer == layer.name && row.unit.as_deref() == Some(unit))
                 .filter(|row| !is_sum(row, &sites));
@@ -506,6 +508,9 @@ fn owed(duty: Duty, site: &SiteRow, rows: &[Record]) -> Option<&'static str> {
         Duty::EverySite if ran.next().is_none() => {
             Some("no row that ran: no process was killed at this site")
         }
+        Duty::EveryLoad if is_read(site) && ran.next().is_none() => {
+            Some("no row that ran: nobody answered this read as an adversary would")
+        }
         _ => None,
     }
 }
@@ -521,6 +526,10 @@ fn can_be_weakened(site: &SiteRow) -> bool {
 
 fn is_slot(site: &SiteRow) -> bool {
     site.kind.starts_with("slot")
+}
+
+fn is_read(site: &SiteRow) -> bool {
+    ["load", "slot read"].contains(&site.kind.as_str())
 }
 
 fn why_empty(layer: &LayerResult, part: Part) -> &'static str {

@@ -1,8 +1,8 @@
 //! A run divided among machines: which share this one has.
 //!
 //! A layer that explores models takes `--shard I/N` and prints the rows of its share: a model, or
-//! one change of the code, belongs to one shard as a whole. Every other layer runs in the first
-//! shard. What a layer owes is judged when the reports are merged.
+//! one change of the code, belongs to one shard as a whole. A layer of random choices takes it, too,
+//! and makes its own in each. Every other layer runs in the first shard. What a layer owes is judged when the reports are merged.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;

@@ -6,8 +6,9 @@ mod made_up;
 use std::fs;
 use std::process::{Command, Output};
 
-use made_up::{about, complete, ran, sites};
+use made_up::{about, complete, place, ran, sites};
 use ringproof_record::{Record, Verdict};
+use ringproof_verify::layers::LAYERS;
 use ringproof_verify::merge::merge;
 use ringproof_verify::report::{About, Outcome, Ran, Report};
 use ringproof_verify::shard::{Part, Shard};
@@ -45,19 +46,13 @@ fn halves() -> [Vec<Option<Vec<Record>>>; 2] {
     let loom = vec![two, fence, calibration, site_control(804)];
     let shuttle = vec![Record::passed("shuttle", "ring/two", "control").count(9, "schedules")];
     let first = first.into_iter().map(Some).collect();
-    [
-        first,
-        vec![
-            Some(loom),
-            Some(shuttle),
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-        ],
-    ]
+    let mut second: Vec<_> = LAYERS.iter().map(|_| None).collect();
+    second[..2].clone_from_slice(&[Some(loom), Some(shuttle)]);
+    // Each shard repeats this one.
+    second[place("soak")] = Some(vec![
+        Record::passed("soak", "ring", "kills").count(34, "kills"),
+    ]);
+    [first, second]
 }
 
 fn shard_of(number: u32, of: u32, rows: Vec<Option<Vec<Record>>>) -> (String, Report) {
@@ -85,6 +80,7 @@ fn two_shards_are_the_whole_run() {
     let merged = merge(shards(), false).unwrap();
     let mut rows = whole();
     rows[1].push(Record::passed("shuttle", "ring/two", "control").count(9, "schedules"));
+    rows[place("soak")] = vec![Record::passed("soak", "ring", "kills").count(1034, "kills")];
     let whole = Report::new(
         about(),
         sites(),
@@ -165,7 +161,9 @@ fn reasons_that_differ_are_joined_and_a_part_that_did_not_run_takes_nothing_away
         Record::passed("loom", "calibration", "litmus").reason("all as in the second"),
     ];
     let shuttle = vec![Record::passed("shuttle", "ring/three", "control").count(1, "schedules")];
-    let third = vec![Some(third), Some(shuttle), None, None, None, None];
+    let mut third: Vec<_> = [Some(third), Some(shuttle)].into();
+    third.resize(place("soak"), None);
+    third.push(Some(Vec::new()));
     for (rows, why) in [
         (&mut first, "Release in 3 models"),
         (&mut second, "Release in 1 models"),
@@ -205,7 +203,7 @@ fn a_shard_that_was_not_built_fails_the_whole() {
         part: Part::Shard(Shard { number: 2, of: 2 }),
         ..about()
     };
-    let ran = ["sites", "loom", "shuttle"].map(layer);
+    let ran = ["sites", "loom", "shuttle", "soak"].map(layer);
     let unbuilt = Report::new(about, Vec::new(), ran.into(), false);
     for turn in 0..2 {
         let [first, _] = halves();
@@ -216,7 +214,7 @@ fn a_shard_that_was_not_built_fails_the_whole() {
         shards.rotate_left(turn);
         let merged = merge(shards, false).unwrap();
         assert_eq!(merged.verdict, Outcome::Failed);
-        assert_eq!(merged.failed().count(), 3);
+        assert_eq!(merged.failed().count(), 4);
         assert_eq!(merged.sites, sites());
     }
 }

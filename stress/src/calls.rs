@@ -38,7 +38,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// These have few accesses to shared memory, or none: what they do they do in the kernel. After
 /// each death the name is looked for: there is no segment, or a whole one; its roles are free; it
 /// can be had, used and removed. It needs permission to trace its own children.
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(after_long_help = "\
 Examples:
   ringproof-stress calls

@@ -60,7 +60,13 @@ fn run(cli: &Cli) -> Result<u8> {
             output::text(&crash::page()?).context("cannot print the page")?;
             return Ok(0);
         }
-        Layer::Crash(options) => crash::run(options)?,
+        Layer::Crash(options) => {
+            let mut rows = crash::run(options)?;
+            if options.is_everything() {
+                rows.extend(calls::run(&calls::Options::default())?);
+            }
+            rows
+        }
         Layer::Calls(options) => calls::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
     };

@@ -21,6 +21,7 @@ pub(crate) fn sites() -> Vec<SiteRow> {
         site("RingPublish", "store", "Release"),
         site("SeqEnter", "store", "Relaxed"),
         site("SeqFence", "fence", "Release"),
+        site("SeqResume", "load", "Relaxed"),
         site("RingSlotWrite", "slot write", "plain"),
     ]
 }
@@ -45,13 +46,24 @@ pub(crate) fn complete() -> Vec<Vec<Record>> {
             crash("SeqEnter"),
             crash("SeqFence"),
             crash("RingSlotWrite"),
+            crash("SeqResume"),
         ],
         vec![Record::passed("stream", "send and recv", "same SHA-256")],
+        vec![Record::passed("hostile", "SeqResume", "adversary").count(90, "inputs")],
+        vec![Record::passed("faults", "two takers", "one holder")],
+        vec![Record::passed("soak", "ring", "kills").count(1000, "kills")],
         vec![Record::passed("asm", "push", "no call")],
         vec![Record::passed("perf", "false-sharing", "ran")],
         vec![Record::passed("axioms", "ring/small", "control").count(9, "candidates")],
         vec![Record::passed("specimens", "S1", "caught by loom").count(14, "executions")],
     ]
+}
+
+/// The place of a layer among the others.
+pub(crate) fn place(layer: &str) -> usize {
+    (LAYERS.iter())
+        .position(|known| known.name == layer)
+        .expect("there is such a layer")
 }
 
 pub(crate) fn about() -> About {

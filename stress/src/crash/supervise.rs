@@ -60,6 +60,13 @@ pub(crate) struct Options {
     pub(crate) page: bool,
 }
 
+impl Options {
+    /// Whether nothing in particular was asked for.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.only.is_none() && self.plant.is_none()
+    }
+}
+
 /// What one worker runs.
 struct Job {
     fault: Option<Fault>,
@@ -125,8 +132,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     // The planted faults are the last jobs.
     let plain = jobs.iter().take_while(|job| job.fault == options.plant);
     let planted = outcomes.split_off(plain.count());
-    let all = options.only.is_none() && options.plant.is_none();
-    rows.extend(site_rows(options, &outcomes, all));
+    rows.extend(site_rows(options, &outcomes, options.is_everything()));
     rows.extend(subject_rows(options, &cases, &jobs, &outcomes));
     let faults = jobs[outcomes.len()..].iter().filter_map(|job| job.fault);
     rows.extend(
@@ -152,7 +158,7 @@ fn jobs(options: &Options, cases: &[Case]) -> Vec<Job> {
             cases: vec![index],
         })
         .collect();
-    if options.only.is_none() && options.plant.is_none() {
+    if options.is_everything() {
         jobs.extend(Fault::value_variants().iter().map(|fault| {
             Job {
                 fault: Some(*fault),
