@@ -10,6 +10,7 @@ mod item;
 mod output;
 mod process;
 mod shm;
+mod step;
 mod stream;
 
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Layer {
     Crash(crash::Options),
+    Instructions(step::Options),
     Stream(stream::Options),
 }
 
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<u8> {
     let rows = match &cli.layer {
         Layer::Crash(options) => crash::run(options)?,
+        Layer::Instructions(options) => step::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;

@@ -27,6 +27,8 @@ pub(crate) enum Note {
     Committed(u64),
     /// A victim took this item at this position.
     Took(u64, [u64; 4]),
+    /// A traced process is about to stop, and then to call what begins at this address.
+    Entry(u64),
     /// The sites of the accesses that a process made, all of them.
     Trace(Vec<String>),
     /// A worker is about to try this.
@@ -138,6 +140,23 @@ impl Child {
                     unread: Vec::new(),
                 })
             }
+        }
+    }
+
+    /// Its number, which is its own until it is reaped.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until a child that is traced stops, and says by which signal; `None` if it died.
+    pub(crate) fn await_stop(&mut self) -> Result<Option<Signal>> {
+        match waitpid(self.pid, None).with_context(|| format!("cannot wait for {}", self.what))? {
+            WaitStatus::Stopped(_, signal) => Ok(Some(signal)),
+            WaitStatus::Signaled(..) | WaitStatus::Exited(..) => {
+                self.reaped = true;
+                Ok(None)
+            }
+            other => bail!("{} is neither stopped nor dead: {other:?}", self.what),
         }
     }
 

@@ -7,7 +7,7 @@
 //! and what they find is held to what the victim's accesses say must be there.
 
 mod latch;
-mod ring;
+pub(crate) mod ring;
 mod segment;
 mod seqlock;
 mod supervise;

@@ -264,7 +264,7 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_) | Note::Took(..) | Note::Trace(_) => {
+                Note::Committed(_) | Note::Took(..) | Note::Trace(_) | Note::Entry(_) => {
                     bail!("a worker told what only a victim tells")
                 }
             }
