@@ -9,7 +9,7 @@ use ringproof::latch::LatchWriter;
 use ringproof::memory::{Memory, Native};
 use ringproof::ring::{Consumer, Producer};
 use ringproof::seqlock::SeqWriter;
-use ringproof::{Ring, Role, Segment, SeqLatch, SeqLock};
+use ringproof::{Claim, Ring, Role, Segment, SeqLatch, SeqLock};
 
 use crate::item::Item;
 
@@ -132,22 +132,17 @@ pub(super) extern "C" fn take_over<M: Memory<Cells = Native>>(
     u64::from(segment.claim_through(memory, *role).is_ok())
 }
 
-// What a successor does, from the taking of the role to its end. The memory is handed over.
+// What a successor does once it has its role, whose taking is an operation of its own: it learns
+// where its predecessor stopped and goes on. Memory and claim are handed over.
 
 #[inline(never)]
 pub(super) extern "C" fn succeed_producer<M: Memory<Cells = Native>>(
     ring: &Ring<Item>,
-    memory: &mut Option<M>,
+    heir: &mut Option<(M, Claim)>,
     item: &Item,
 ) -> u64 {
-    let Some(memory) = memory.take() else {
-        return 0;
-    };
-    let Ok(claim) = ring.claim_through(&memory, Role::Producer) else {
-        return 0;
-    };
     // SAFETY: the parts go to this producer alone.
-    let Ok(parts) = (unsafe { ring.parts() }) else {
+    let (Some((memory, claim)), Ok(parts)) = (heir.take(), unsafe { ring.parts() }) else {
         return 0;
     };
     // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
@@ -158,17 +153,11 @@ pub(super) extern "C" fn succeed_producer<M: Memory<Cells = Native>>(
 #[inline(never)]
 pub(super) extern "C" fn succeed_consumer<M: Memory<Cells = Native>>(
     ring: &Ring<Item>,
-    memory: &mut Option<M>,
+    heir: &mut Option<(M, Claim)>,
     item: &mut Item,
 ) -> u64 {
-    let Some(memory) = memory.take() else {
-        return 0;
-    };
-    let Ok(claim) = ring.claim_through(&memory, Role::Consumer) else {
-        return 0;
-    };
     // SAFETY: the parts go to this consumer alone.
-    let Ok(parts) = (unsafe { ring.parts() }) else {
+    let (Some((memory, claim)), Ok(parts)) = (heir.take(), unsafe { ring.parts() }) else {
         return 0;
     };
     // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
@@ -185,16 +174,10 @@ pub(super) extern "C" fn succeed_consumer<M: Memory<Cells = Native>>(
 #[inline(never)]
 pub(super) extern "C" fn succeed_seqlock<M: Memory<Cells = Native>>(
     lock: &SeqLock<Item>,
-    memory: &mut Option<M>,
+    heir: &mut Option<(M, Claim)>,
     item: &Item,
 ) -> u64 {
-    let Some(memory) = memory.take() else {
-        return 0;
-    };
-    let Ok(claim) = lock.claim_through(&memory, Role::Writer) else {
-        return 0;
-    };
-    let Ok(parts) = lock.parts() else {
+    let (Some((memory, claim)), Ok(parts)) = (heir.take(), lock.parts()) else {
         return 0;
     };
     let Some(mut writer) = SeqWriter::new(parts, memory, Some(claim)) else {
@@ -207,16 +190,10 @@ pub(super) extern "C" fn succeed_seqlock<M: Memory<Cells = Native>>(
 #[inline(never)]
 pub(super) extern "C" fn succeed_latch<M: Memory<Cells = Native>>(
     latch: &SeqLatch<Item>,
-    memory: &mut Option<M>,
+    heir: &mut Option<(M, Claim)>,
     item: &Item,
 ) -> u64 {
-    let Some(memory) = memory.take() else {
-        return 0;
-    };
-    let Ok(claim) = latch.claim_through(&memory, Role::Writer) else {
-        return 0;
-    };
-    let Ok(parts) = latch.parts() else {
+    let (Some((memory, claim)), Ok(parts)) = (heir.take(), latch.parts()) else {
         return 0;
     };
     let Some(mut writer) = LatchWriter::new(parts, memory, Some(claim)) else {

@@ -1,6 +1,7 @@
 //! The four ways to die at an instruction.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::File;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -148,12 +149,14 @@ impl Bench<'_> {
             let mut kept = None;
             let judged = self.interrupts.check().and_then(|()| {
                 scenario.judge(Actor::Victim, &segment, &mut || {
+                    let found = image::of(&segment)?;
                     let mut victim = self.start(scenario, Actor::Victim, &segment)?;
                     victim.advance(*step)?;
                     victim.kill();
                     ensure!(
-                        image::of(&segment)? == walk.image_at(*step),
-                        "the segment of a killed process is not what it was before the kill"
+                        image::of(&segment)?
+                            == image::changed(&found, &before, walk.image_at(*step)),
+                        "the death leaves another segment than was seen between the instructions"
                     );
                     if self.fault == Some(Fault::RoleKept) {
                         kept = Some(keep_a_role(&segment)?);
@@ -216,31 +219,26 @@ impl Bench<'_> {
     }
 
     /// One of a pair is stopped after each of its instructions; meanwhile the other one runs and
-    /// dies, once for each image that it makes (or after each of its instructions); then the first
-    /// goes on. Whatever both leave at any moment is judged, too.
+    /// dies, once for each image that it makes; then the first goes on. Whatever both leave at any
+    /// moment is judged, too. What the dying one does to the memory is taken from a run beside the
+    /// same image, unless it is to die at each instruction: then it runs and is killed each time.
     pub(super) fn pairs(&self, pair: &Pair) -> Outcome<Tried> {
         let before = pair.stopped.furnish()?;
         let alone = self.walk_alone(&pair.stopped, Actor::Victim, &before)?;
-        let all = match self.only[0] {
-            Some(_) => alone.moments(false, self.only[0])?,
-            None => (0..=alone.steps()).collect(),
-        };
-        // What the other one does beside each image. It runs the same code over the same memory
-        // whatever the stopped one's registers hold.
+        let stops = alone.moments(true, self.only[0])?;
+        // It runs the same code over the same memory whatever the stopped one's registers hold.
         let mut beside: HashMap<usize, Walk> = HashMap::new();
         let mut runs = 0;
-        for stop in &all {
-            let number = alone.number_at(*stop);
-            if !beside.contains_key(&number) {
-                let walk = self.walk_beside(pair, &alone, *stop, &before)?;
-                beside.insert(number, walk);
-            }
-            let other = &beside[&number];
-            for death in other.moments(self.every, self.only[1])? {
+        for stop in stops {
+            let dying = match beside.entry(alone.number_at(stop)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.walk_beside(pair, &alone, stop, &before)?),
+            };
+            for death in dying.moments(self.every, self.only[1])? {
                 self.interrupts.check()?;
-                self.run_pair(pair, &before, *stop, death)
-                    .at(&[*stop, death], || {
-                        self.place_pair(pair, (&alone, *stop), (other, death))
+                self.run_pair(pair, &before, stop, (dying, death))
+                    .at(&[stop, death], || {
+                        self.place_pair(pair, (&alone, stop), (dying, death))
                     })?;
                 runs += 1;
             }
@@ -251,7 +249,11 @@ impl Bench<'_> {
             how_far: format!(
                 "each of {} instructions, with up to {} distinct states of the other",
                 alone.instructions,
-                beside.values().map(|w| w.images.len()).max().unwrap_or(0)
+                beside
+                    .values()
+                    .map(|walk| walk.images.len())
+                    .max()
+                    .unwrap_or(0)
             ),
         })
     }
@@ -267,26 +269,38 @@ impl Bench<'_> {
         let other = walk(&segment, dying).at(&[stop], place)?;
         let end = End::Killed(stopped.answer());
         stopped.kill();
-        for (death, left) in &other.images {
-            let segment = image::revive(left)?;
-            (pair.judge(&segment, &end, &End::Killed(None))).at(&[stop, *death], || {
-                self.place_pair(pair, (alone, stop), (&other, *death))
+        for death in other.moments(false, self.only[1])? {
+            let segment = image::revive(other.image_at(death))?;
+            (pair.judge(&segment, &end, &End::Killed(None))).at(&[stop, death], || {
+                self.place_pair(pair, (alone, stop), (&other, death))
             })?;
         }
         Ok(other)
     }
 
     /// One schedule of a pair.
-    fn run_pair(&self, pair: &Pair, before: &[u8], stop: u64, death: u64) -> Result<()> {
+    fn run_pair(
+        &self,
+        pair: &Pair,
+        before: &[u8],
+        stop: u64,
+        (walk, death): (&Walk, u64),
+    ) -> Result<()> {
         let segment = image::revive(before)?;
         let mut stopped = self.start(&pair.stopped, Actor::Victim, &segment)?;
         stopped.advance(stop)?;
-        let mut dying = self.start(&pair.dying, Actor::Victim, &segment)?;
-        dying.advance(death).context("beside it")?;
-        let killed = End::Killed(dying.answer());
-        dying.kill();
+        let answer = if self.every {
+            let mut dying = self.start(&pair.dying, Actor::Victim, &segment)?;
+            dying.advance(death).context("beside it")?;
+            let answer = dying.answer();
+            dying.kill();
+            answer
+        } else {
+            image::change(&segment, &walk.images[0].1, walk.image_at(death))?;
+            (death == walk.steps()).then_some(walk.answer)
+        };
         let told = End::Told(stopped.finish()?);
-        pair.judge(&segment, &told, &killed)
+        pair.judge(&segment, &told, &End::Killed(answer))
     }
 
     /// Starts a process of `actor`, with the planted fault if it concerns that one.
@@ -324,7 +338,7 @@ impl Bench<'_> {
             let judged = self.interrupts.check().and_then(|()| {
                 let segment = image::revive(before)?;
                 let now = scenario.judge(actor, &segment, &mut || {
-                    image::overwrite(&segment, walk.image_at(step))
+                    image::change(&segment, before, walk.image_at(step))
                 })?;
                 go_on(&mut reached, now)?;
                 if step == walk.steps() {

@@ -23,14 +23,26 @@ pub(super) fn revive(image: &[u8]) -> Result<File> {
     let file: File = (memfd_create("ringproof-step", flags))
         .context("cannot create a memory file")?
         .into();
-    overwrite(&file, image)?;
+    write(&file, image)?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).context("cannot seal a memory file")?;
     Ok(file)
 }
 
-/// Gives a segment these bytes.
-pub(super) fn overwrite(segment: &File, image: &[u8]) -> Result<()> {
+/// Changes in a segment what changed from one image to another, and nothing else: what the peer
+/// has written since stays.
+pub(super) fn change(segment: &File, from: &[u8], to: &[u8]) -> Result<()> {
+    write(segment, &changed(&of(segment)?, from, to))
+}
+
+/// An image after the change that one image is to another.
+pub(super) fn changed(image: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    (image.iter().zip(from).zip(to))
+        .map(|((old, from), to)| if from == to { *old } else { *to })
+        .collect()
+}
+
+fn write(segment: &File, image: &[u8]) -> Result<()> {
     (segment.write_all_at(image, 0)).context("cannot write a segment")
 }
 

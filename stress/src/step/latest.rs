@@ -10,7 +10,7 @@ use ringproof::memory::{Memory, Native};
 use ringproof::read::ReadError;
 use ringproof::seqlock::SeqWriter;
 use ringproof::site::StoreSite;
-use ringproof::{Role, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+use ringproof::{Claim, Role, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
 use super::scenario::{Actor, Scenario, descriptor, ensure_free};
 use super::tracee::Stage;
@@ -106,14 +106,14 @@ impl SeqWrite {
     fn succeed<M: Memory<Cells = Native>>(
         &self,
         lock: &SeqLock<Item>,
-        memory: M,
+        heir: (M, Claim),
         stage: &Stage<'_>,
     ) {
-        let mut memory = Some(memory);
+        let mut heir = Some(heir);
         let item = self.item(Author::Successor, NUMBER);
-        let entry: extern "C" fn(&SeqLock<Item>, &mut Option<M>, &Item) -> u64 =
+        let entry: extern "C" fn(&SeqLock<Item>, &mut Option<(M, Claim)>, &Item) -> u64 =
             black_box(entries::succeed_seqlock);
-        stage.enter(entry as *const (), || entry(lock, &mut memory, &item));
+        stage.enter(entry as *const (), || entry(lock, &mut heir, &item));
     }
 }
 
@@ -156,14 +156,15 @@ impl Scenario for SeqWrite {
         let lock = SeqLock::<Item>::attach_fd(segment)?;
         let parts = lock.parts()?;
         let faulty = fault.map(|fault| Faulty::new(Native, Some(fault)).with_index(parts.seq));
+        let claim = lock.claim(Role::Writer)?;
         if let Actor::Successor(_) = actor {
             match faulty {
-                Some(faulty) => self.succeed(&lock, faulty, stage),
-                None => self.succeed(&lock, Native, stage),
+                Some(faulty) => self.succeed(&lock, (faulty, claim), stage),
+                None => self.succeed(&lock, (Native, claim), stage),
             }
             return Ok(());
         }
-        let claim = Some(lock.claim(Role::Writer)?);
+        let claim = Some(claim);
         let no_room = "the seqlock has no room for an item";
         match faulty {
             Some(faulty) => {
@@ -195,7 +196,12 @@ impl Scenario for SeqWrite {
             Ok(found) if found == after => WHOLE,
             Ok(found) if before == Some(found) => UNTOUCHED,
             Err(ReadError::WriterDead { attempts: ATTEMPTS }) => TORN,
-            other => bail!("a reader gets {other:?}, expected {before:?}, {after:?} or none"),
+            other => match before {
+                Some(before) => {
+                    bail!("a reader gets {other:?}, expected {before:?}, {after:?} or none")
+                }
+                None => bail!("a reader gets {other:?}, expected {after:?} or none"),
+            },
         };
         let mut successor = lock.writer()?;
         ensure!(
@@ -245,14 +251,14 @@ impl LatchWrite {
     fn succeed<M: Memory<Cells = Native>>(
         &self,
         latch: &SeqLatch<Item>,
-        memory: M,
+        heir: (M, Claim),
         stage: &Stage<'_>,
     ) {
-        let mut memory = Some(memory);
+        let mut heir = Some(heir);
         let item = self.item(Author::Successor, NUMBER);
-        let entry: extern "C" fn(&SeqLatch<Item>, &mut Option<M>, &Item) -> u64 =
+        let entry: extern "C" fn(&SeqLatch<Item>, &mut Option<(M, Claim)>, &Item) -> u64 =
             black_box(entries::succeed_latch);
-        stage.enter(entry as *const (), || entry(latch, &mut memory, &item));
+        stage.enter(entry as *const (), || entry(latch, &mut heir, &item));
     }
 }
 
@@ -286,14 +292,15 @@ impl Scenario for LatchWrite {
         let latch = SeqLatch::<Item>::attach_fd(segment)?;
         let parts = latch.parts()?;
         let faulty = fault.map(|fault| Faulty::new(Native, Some(fault)).with_index(parts.version));
+        let claim = latch.claim(Role::Writer)?;
         if let Actor::Successor(_) = actor {
             match faulty {
-                Some(faulty) => self.succeed(&latch, faulty, stage),
-                None => self.succeed(&latch, Native, stage),
+                Some(faulty) => self.succeed(&latch, (faulty, claim), stage),
+                None => self.succeed(&latch, (Native, claim), stage),
             }
             return Ok(());
         }
-        let claim = Some(latch.claim(Role::Writer)?);
+        let claim = Some(claim);
         let no_room = "the latch has no room for its slots";
         match faulty {
             Some(faulty) => {

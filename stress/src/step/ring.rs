@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use bytemuck::Zeroable;
 use ringproof::memory::{Memory, Native};
 use ringproof::ring::{Consumer, Producer};
-use ringproof::{Ring, RingOptions, Role};
+use ringproof::{Claim, Ring, RingOptions, Role};
 
 use super::entries::{self, BATCH};
 use super::image;
@@ -19,36 +19,50 @@ use crate::fault::{Fault, Faulty};
 use crate::item::{Author, Item};
 use crate::process::Note;
 
-/// Slots and capacity differ, so that the two cannot be mixed up.
-const SLOTS: u64 = 8;
-const CAPACITY: u64 = 6;
-
 /// What a ring is like before: items that went through it, and items in it.
 #[derive(Clone, Copy)]
 struct State {
     name: &'static str,
+    slots: u64,
+    capacity: u64,
     passed: u64,
     live: u64,
 }
 
+/// Slots and capacity differ, so that the two cannot be mixed up.
 const fn state(name: &'static str, passed: u64, live: u64) -> State {
-    State { name, passed, live }
+    State {
+        name,
+        slots: 8,
+        capacity: 6,
+        passed,
+        live,
+    }
 }
 
+/// A full ring whose next item goes to the very slot that is freed next.
+const TIGHT: State = State {
+    slots: 2,
+    capacity: 2,
+    ..state("tight", 1, 2)
+};
+
 /// The producer's `wrap` writes the last slot and then the first.
-const PRODUCER_STATES: [State; 4] = [
+const PRODUCER_STATES: [State; 5] = [
     state("empty", 0, 0),
     state("one", 2, 1),
-    state("full", 1, CAPACITY),
+    state("full", 1, 6),
     state("wrap", 6, 1),
+    TIGHT,
 ];
 
 /// The consumer's `wrap` reads the last slot and then the first.
-const CONSUMER_STATES: [State; 4] = [
+const CONSUMER_STATES: [State; 5] = [
     state("empty", 0, 0),
     state("one", 2, 1),
-    state("full", 1, CAPACITY),
+    state("full", 1, 6),
     state("wrap", 7, 3),
+    TIGHT,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,7 +143,7 @@ impl Case {
     /// The position of the oldest live item: some laps, as many as the seed says, and what the
     /// state says.
     fn read(&self) -> u64 {
-        self.state.passed + self.seed % 4 * SLOTS
+        self.state.passed + self.seed % 4 * self.state.slots
     }
 
     fn written(&self) -> u64 {
@@ -162,7 +176,7 @@ impl Case {
     fn room(&self, actor: Actor) -> u64 {
         let room = match self.operation.role() {
             Role::Consumer => self.state.live,
-            _ => CAPACITY - self.state.live,
+            _ => self.state.capacity - self.state.live,
         };
         match actor {
             Actor::Victim => room,
@@ -242,25 +256,25 @@ impl Case {
         Ok(())
     }
 
-    /// A successor of the actor's role, from the taking of it on.
+    /// A successor, which has the role.
     fn succeed<M: Memory<Cells = Native>>(
         &self,
         ring: &Ring<Item>,
-        memory: M,
+        heir: (M, Claim),
         moved: u64,
         stage: &Stage<'_>,
     ) {
-        let mut memory = Some(memory);
+        let mut heir = Some(heir);
         if self.operation.role() == Role::Consumer {
             let mut item = Item::zeroed();
-            let entry: extern "C" fn(&Ring<Item>, &mut Option<M>, &mut Item) -> u64 =
+            let entry: extern "C" fn(&Ring<Item>, &mut Option<(M, Claim)>, &mut Item) -> u64 =
                 black_box(entries::succeed_consumer);
-            stage.enter(entry as *const (), || entry(ring, &mut memory, &mut item));
+            stage.enter(entry as *const (), || entry(ring, &mut heir, &mut item));
         } else {
             let item = self.item(Author::Successor, self.written() + moved);
-            let entry: extern "C" fn(&Ring<Item>, &mut Option<M>, &Item) -> u64 =
+            let entry: extern "C" fn(&Ring<Item>, &mut Option<(M, Claim)>, &Item) -> u64 =
                 black_box(entries::succeed_producer);
-            stage.enter(entry as *const (), || entry(ring, &mut memory, &item));
+            stage.enter(entry as *const (), || entry(ring, &mut heir, &item));
         }
     }
 
@@ -286,7 +300,8 @@ impl Scenario for Case {
     }
 
     fn furnish(&self) -> Result<Vec<u8>> {
-        let ring = Ring::<Item>::anonymous(&RingOptions::new(CAPACITY).slots(SLOTS))?;
+        let options = RingOptions::new(self.state.capacity).slots(self.state.slots);
+        let ring = Ring::<Item>::anonymous(&options)?;
         let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
         for position in 0..self.written() {
             producer.push(self.item(Author::Setup, position))?;
@@ -313,15 +328,16 @@ impl Scenario for Case {
             _ => parts.write_index,
         };
         let faulty = fault.map(|fault| Faulty::new(Native, Some(fault)).with_index(index));
+        let claim = ring.claim(role)?;
         if let Actor::Successor(reached) = actor {
             let (moved, _) = self.moved(reached);
             match faulty {
-                Some(faulty) => self.succeed(&ring, faulty, moved, stage),
-                None => self.succeed(&ring, Native, moved, stage),
+                Some(faulty) => self.succeed(&ring, (faulty, claim), moved, stage),
+                None => self.succeed(&ring, (Native, claim), moved, stage),
             }
             return Ok(());
         }
-        let claim = Some(ring.claim(role)?);
+        let claim = Some(claim);
         // SAFETY: the role is this process's, by the claim that the endpoint keeps.
         unsafe {
             match (role, faulty) {
@@ -478,7 +494,7 @@ impl Pair {
         };
 
         // What was answered has taken effect, and what was refused has not.
-        let (full, empty) = (case.state.live == CAPACITY, case.state.live == 0);
+        let (full, empty) = (case.state.live == case.state.capacity, case.state.live == 0);
         for (what, end, effect, may_refuse) in [
             ("the push", push, pushed, full),
             ("the pop", pop, popped, empty),
