@@ -56,7 +56,13 @@ pub fn main() -> ExitCode {
 
 fn run(cli: &Cli) -> Result<u8> {
     let rows = match &cli.layer {
-        Layer::Crash(options) => crash::run(options)?,
+        Layer::Crash(options) => {
+            let mut rows = crash::run(options)?;
+            if options.only.is_none() && options.plant.is_none() {
+                rows.extend(step::run(&step::Options::everything(options.seed))?);
+            }
+            rows
+        }
         Layer::Instructions(options) => step::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
     };

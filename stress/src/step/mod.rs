@@ -250,14 +250,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let alone = SingleThreaded::check()?;
     let interrupts = Interrupts::catch()?;
     if let Err(why) = probe(alone) {
-        let why = format!("{why:#}");
-        return Ok(chosen(options)
-            .map(|(mode, case)| {
-                let scenario = case.scenario();
-                Record::not_run(LAYER, scenario.subject(), check(mode, &case), &why)
-                    .repeat(command(options, mode, &Address::of(scenario, &[])))
-            })
-            .collect());
+        return Ok(not_run(options, &format!("{why:#}")));
     }
     let pinned = Pinned::here();
     if let Err(error) = &pinned {
@@ -356,6 +349,20 @@ fn probe(alone: SingleThreaded) -> Result<()> {
     Ok(())
 }
 
+/// The rows where nothing can be stepped.
+fn not_run(options: &Options, why: &str) -> Vec<Record> {
+    chosen(options)
+        .map(|(mode, case)| {
+            let scenario = case.scenario();
+            Record::not_run(LAYER, scenario.subject(), check(mode, &case), why).repeat(command(
+                options,
+                mode,
+                &Address::of(scenario, &[]),
+            ))
+        })
+        .collect()
+}
+
 /// What `options` ask for.
 fn chosen(options: &Options) -> impl Iterator<Item = (Mode, Case)> {
     let modes = Mode::value_variants().iter().copied();
@@ -416,6 +423,11 @@ fn planted(
         }
         tried += 1;
         if let Err(broken) = explore(bench, mode, &case) {
+            if broken.steps.is_empty() {
+                // It is not what was planted that went wrong.
+                return Record::failed(LAYER, subject, check, tell(scenario, &broken))
+                    .repeat(command(&options, mode, &Address::of(scenario, &[])));
+            }
             return Record::passed(LAYER, subject, check)
                 .count(tried, "states until caught")
                 .reason(tell(scenario, &broken))
@@ -465,6 +477,66 @@ impl Progress {
             eprintln!(
                 "instructions: {} of {subject} in state `{state}`",
                 mode.name()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringproof_record::Verdict;
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        for text in [
+            "ring/push",
+            "latch/write:wrap",
+            "ring/pop:one:12",
+            "ring/push:full:3:40",
+        ] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for (text, hint) in [
+            ("ring/shove", "ring/push_slice"),
+            ("ring/push:fulll", "tight"),
+            ("ring/push:full:x", "`x`"),
+            ("ring/push:full:1:2:3", "SUBJECT[:STATE"),
+        ] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_way_to_die_has_a_planted_fault_and_each_fault_an_operation() {
+        for mode in Mode::value_variants() {
+            assert!(
+                PLANTED.iter().any(|(.., found_by)| found_by == mode),
+                "{mode:?}"
+            );
+        }
+        for (fault, subject, mode) in PLANTED {
+            let cases = mode.cases(0);
+            let concerned = (cases.iter()).any(|case| case.scenario().subject() == subject);
+            assert!(concerned, "{fault:?}: {subject}");
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_be_stepped_every_row_says_so() {
+        let rows = not_run(&Options::everything(1), "no ptrace");
+        for mode in Mode::value_variants() {
+            let named = format!(": {}, state", mode.name());
+            assert!(
+                rows.iter().any(|row| row.check.contains(&named)),
+                "{mode:?}"
+            );
+        }
+        for row in rows {
+            assert_eq!(
+                (row.verdict, row.reason.as_deref()),
+                (Verdict::NotRun, Some("no ptrace"))
             );
         }
     }
