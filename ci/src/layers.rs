@@ -157,7 +157,7 @@ pub const LAYERS: [Layer; 11] = [
         duty: Duty::EverySite,
         builds: &[STRESS],
         program: Program::Built("release/ringproof-stress"),
-        args: &["crash", "--json"],
+        args: &["crash", "--whole", "--json"],
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,

@@ -12,15 +12,13 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, alarm};
 use ringproof::{Ring, RingOptions, Role, Segment, SegmentError, unlink};
 use ringproof_record::Record;
 
@@ -30,8 +28,8 @@ use crate::shm::{DIRECTORY, Prefix};
 const LAYER: &str = "crash";
 const CHECK: &str = "crash at every system call";
 
-/// How long a victim may take from one stop to the next.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// After how many seconds a victim gets a signal, also inside a system call.
+const SECONDS: u32 = 20;
 
 /// Kill a process before and after every system call of create, attach, claim and unlink
 ///
@@ -252,6 +250,7 @@ impl Trial<'_> {
     /// Runs `body` in a traced process up to this run's stop, or to its end; whether it died.
     fn victim(&self, body: impl FnOnce() -> Result<()>) -> Result<bool> {
         let mut child = Child::fork("the victim".to_owned(), self.setting.alone, |_| {
+            alarm::set(SECONDS);
             ptrace::traceme().context("cannot be traced")?;
             pause()?;
             body()?;
@@ -259,7 +258,7 @@ impl Trial<'_> {
         })?;
         let pid = child.pid();
         ensure!(
-            wait(pid)? == WaitStatus::Stopped(pid, Signal::SIGSTOP),
+            child.await_stop()? == Some(Signal::SIGSTOP),
             "the victim does not wait for its tracer"
         );
         let options = ptrace::Options::PTRACE_O_TRACESYSGOOD | ptrace::Options::PTRACE_O_EXITKILL;
@@ -267,10 +266,10 @@ impl Trial<'_> {
         let mut call = 0;
         let lived = loop {
             ptrace::syscall(pid, None).context("cannot let the victim go on")?;
-            match wait(pid)? {
-                WaitStatus::PtraceSyscall(_) => {}
+            match child.await_stop()? {
+                Some(Signal::SIGTRAP) => {}
                 // It came to its end.
-                WaitStatus::Stopped(_, Signal::SIGSTOP) => break true,
+                Some(Signal::SIGSTOP) => break true,
                 other => {
                     let told = child.hear()?.unwrap_or_default();
                     bail!("the victim came to no stop: {other:?}; it told {told:?}");
@@ -291,8 +290,8 @@ impl Trial<'_> {
                 break false;
             }
         };
-        kill(pid, Signal::SIGKILL).context("cannot kill the victim")?;
-        child.reap(Instant::now() + PATIENCE)?;
+        // It is killed where it stands, and torn down before this returns.
+        drop(child);
         match (self.at, lived) {
             (Some(number), true) => bail!(
                 "there is no stop {number}: the victim came to {}",
@@ -306,21 +305,6 @@ impl Trial<'_> {
 /// Stops this process until its tracer lets it go on.
 fn pause() -> Result<()> {
     kill(Pid::this(), Signal::SIGSTOP).context("cannot stop itself")
-}
-
-/// The next change of a traced child's state.
-fn wait(pid: Pid) -> Result<WaitStatus> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match waitpid(pid, Some(WaitPidFlag::WNOHANG)).context("cannot wait for the victim")? {
-            WaitStatus::StillAlive if Instant::now() < deadline => std::thread::yield_now(),
-            WaitStatus::StillAlive => bail!(
-                "waited {} s for the victim's next system call: it hangs",
-                PATIENCE.as_secs()
-            ),
-            status => return Ok(status),
-        }
-    }
 }
 
 /// Which call a stopped child is about to make; `None` if it has just made one.
@@ -338,8 +322,8 @@ fn cannot_trace(alone: SingleThreaded) -> Result<Option<String>> {
         ptrace::traceme().context("ptrace is refused")?;
         pause()
     })?;
-    Ok(match wait(child.pid())? {
-        WaitStatus::Stopped(..) => None,
+    Ok(match child.await_stop()? {
+        Some(Signal::SIGSTOP) => None,
         _ => {
             let told = child.hear()?.unwrap_or_default();
             Some(format!(

@@ -6,7 +6,7 @@ use ringproof::Payload;
 use ringproof::memory::{Cells, Memory, Native, Slot, Word};
 use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
 
-use crate::dying::{Dying, Plan};
+use crate::dying::Dying;
 
 /// A mistake, made on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -123,9 +123,9 @@ impl Fault {
     }
 }
 
-/// A [`Dying`] memory that may be wrong in one way.
-pub(crate) struct Faulty<'a> {
-    dying: Dying<'a>,
+/// A memory that may be wrong in one way.
+pub(crate) struct Faulty<'a, M = Dying<'a>> {
+    memory: M,
     fault: Option<Fault>,
     /// The endpoint's own index, sequence or version word, if it has one.
     index: Option<&'a Word>,
@@ -133,10 +133,10 @@ pub(crate) struct Faulty<'a> {
     held: Cell<Option<u64>>,
 }
 
-impl<'a> Faulty<'a> {
-    pub(crate) fn new(plan: &'a Plan, fault: Option<Fault>) -> Self {
+impl<'a, M: Memory<Cells = Native>> Faulty<'a, M> {
+    pub(crate) fn new(memory: M, fault: Option<Fault>) -> Self {
         Faulty {
-            dying: Dying::new(plan),
+            memory,
             fault,
             index: None,
             held: Cell::new(None),
@@ -160,17 +160,17 @@ impl<'a> Faulty<'a> {
         if let Some(word) = self.index {
             // The harness's own look at a word that only this endpoint stores.
             let index = Native.load(word, LoadSite::NoteRead);
-            self.dying
+            self.memory
                 .store(word, index.wrapping_add(count as u64), site);
         }
     }
 }
 
-impl Memory for Faulty<'_> {
+impl<M: Memory<Cells = Native>> Memory for Faulty<'_, M> {
     type Cells = Native;
 
     fn load(&self, word: &Word, site: LoadSite) -> u64 {
-        let found = self.dying.load(word, site);
+        let found = self.memory.load(word, site);
         match site {
             LoadSite::SeqObserve if self.is(Fault::NoRecheck) => {
                 self.held.set(Some(found));
@@ -183,7 +183,7 @@ impl Memory for Faulty<'_> {
                 _ => found,
             },
             LoadSite::SeqResume if self.is(Fault::RoundUp) && found % 2 == 1 => {
-                self.dying.store(word, found + 1, StoreSite::SeqEven);
+                self.memory.store(word, found + 1, StoreSite::SeqEven);
                 found + 1
             }
             _ => found,
@@ -203,34 +203,34 @@ impl Memory for Faulty<'_> {
             | (Some(Fault::EpochLost), StoreSite::RoleEpochNext)
             | (Some(Fault::RetireLost), StoreSite::Retire)
             | (Some(Fault::NoteLost), StoreSite::NoteWrite) => {
-                self.dying.store(&Native::word(0), value, site);
+                self.memory.store(&Native::word(0), value, site);
             }
             (Some(Fault::PublishLate), StoreSite::RingPublish) => {
                 self.held.set(Some(value));
             }
             (Some(Fault::PublishLate), StoreSite::RingEnd) => {
                 if let (Some(word), Some(index)) = (self.index, self.held.take()) {
-                    self.dying.store(word, index, StoreSite::RingPublish);
+                    self.memory.store(word, index, StoreSite::RingPublish);
                 }
-                self.dying.store(word, value, site);
+                self.memory.store(word, value, site);
             }
-            _ => self.dying.store(word, value, site),
+            _ => self.memory.store(word, value, site),
         }
     }
 
     fn fence(&self, site: FenceSite) {
-        self.dying.fence(site);
+        self.memory.fence(site);
     }
 
     fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
-        self.dying.load_words(from, to, site);
+        self.memory.load_words(from, to, site);
     }
 
     fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
         if self.is(Fault::LatchFirst) && site == StoreSite::LatchCopyIn {
             self.advance(1, StoreSite::LatchPublish);
         }
-        self.dying.store_words(to, from, site);
+        self.memory.store_words(to, from, site);
     }
 
     unsafe fn read_slots<T: Payload>(&self, from: &[Slot<T>], to: &mut [T], site: SlotReadSite) {
@@ -239,7 +239,7 @@ impl Memory for Faulty<'_> {
         }
         // SAFETY: the caller's promise, passed on. (Under a planted fault the peer would be
         // allowed to write the slot; here it does nothing until this process is dead.)
-        unsafe { self.dying.read_slots(from, to, site) };
+        unsafe { self.memory.read_slots(from, to, site) };
     }
 
     unsafe fn write_slots<T: Payload>(&self, to: &[Slot<T>], from: &[T], site: SlotWriteSite) {
@@ -247,10 +247,10 @@ impl Memory for Faulty<'_> {
             self.advance(to.len(), StoreSite::RingPublish);
         }
         // SAFETY: as above.
-        unsafe { self.dying.write_slots(to, from, site) };
+        unsafe { self.memory.write_slots(to, from, site) };
     }
 
     fn spin(&self) {
-        self.dying.spin();
+        self.memory.spin();
     }
 }

@@ -11,6 +11,7 @@ mod item;
 mod output;
 mod process;
 mod shm;
+mod step;
 mod stream;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ struct Cli {
 enum Layer {
     Crash(crash::Options),
     Calls(calls::Options),
+    Instructions(step::Options),
     Stream(stream::Options),
 }
 
@@ -62,12 +64,14 @@ fn run(cli: &Cli) -> Result<u8> {
         }
         Layer::Crash(options) => {
             let mut rows = crash::run(options)?;
-            if options.is_everything() {
+            if options.whole {
                 rows.extend(calls::run(&calls::Options::default())?);
+                rows.extend(step::run(&step::Options::everything(options.seed))?);
             }
             rows
         }
         Layer::Calls(options) => calls::run(options)?,
+        Layer::Instructions(options) => step::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;

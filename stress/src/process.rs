@@ -27,6 +27,8 @@ pub(crate) enum Note {
     Committed(u64),
     /// A victim took this item at this position.
     Took(u64, [u64; 4]),
+    /// A traced process is about to stop, and then to call what begins at this address.
+    Entry(u64),
     /// The sites of the accesses that a process made, all of them.
     Trace(Vec<String>),
     /// A worker is about to try this.
@@ -141,6 +143,25 @@ impl Child {
         }
     }
 
+    /// Its number, which is its own until it is reaped.
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// Waits until a child that is traced stops, and says by which signal; `None` if it died.
+    pub(crate) fn await_stop(&mut self) -> Result<Option<Signal>> {
+        match waitpid(self.pid, None).with_context(|| format!("cannot wait for {}", self.what))? {
+            WaitStatus::Stopped(_, signal) => Ok(Some(signal)),
+            // Where it enters or leaves a system call, if that was asked for.
+            WaitStatus::PtraceSyscall(_) => Ok(Some(Signal::SIGTRAP)),
+            WaitStatus::Signaled(..) | WaitStatus::Exited(..) => {
+                self.reaped = true;
+                Ok(None)
+            }
+            other => bail!("{} is neither stopped nor dead: {other:?}", self.what),
+        }
+    }
+
     /// What the child told since the last call; `None` at the end, when the child is dead or
     /// as good as dead.
     pub(crate) fn hear(&mut self) -> Result<Option<Vec<Note>>> {
@@ -218,11 +239,6 @@ impl Child {
                 }
             }
         }
-    }
-
-    /// Its number, to be used while it is not reaped.
-    pub(crate) fn pid(&self) -> Pid {
-        self.pid
     }
 
     /// Lets a stopped child go on.

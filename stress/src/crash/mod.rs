@@ -11,7 +11,7 @@
 
 mod latch;
 mod page;
-mod ring;
+pub(crate) mod ring;
 mod segment;
 mod seqlock;
 mod supervise;

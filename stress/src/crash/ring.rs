@@ -125,7 +125,7 @@ const SINGLES: u64 = 3;
 /// How many items a slice or a chunk has.
 const BATCH: u64 = 5;
 
-pub(crate) fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (subject, operation) in OPERATIONS {
         let consumes = operation.role() == Role::Consumer;
@@ -604,7 +604,7 @@ fn ensure_stopped<M: Memory>(producer: &mut Producer<'_, Item, M>, expected: boo
 }
 
 /// A consumer that closed the ring takes no more of what was committed up to `written`.
-fn ensure_takes_no_more<M: Memory>(
+pub(crate) fn ensure_takes_no_more<M: Memory>(
     consumer: &mut Consumer<'_, Item, M>,
     written: u64,
 ) -> Result<()> {
@@ -650,7 +650,7 @@ fn ensure_sees<M: Memory>(
 }
 
 /// Takes the next item, which must be there and the right one.
-fn take<M: Memory>(
+pub(crate) fn take<M: Memory>(
     consumer: &mut Consumer<'_, Item, M>,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
@@ -668,7 +668,7 @@ fn take<M: Memory>(
 
 /// Both ends live again and pass on items for two laps, one by one and in batches, from full to
 /// empty.
-fn go_on<M: Memory, N: Memory>(
+pub(crate) fn go_on<M: Memory, N: Memory>(
     producer: &mut Producer<'_, Item, M>,
     consumer: &mut Consumer<'_, Item, N>,
     expected: &dyn Fn(u64) -> Item,
@@ -719,7 +719,7 @@ fn go_on<M: Memory, N: Memory>(
 }
 
 /// Takes what is left of a ring that was closed at position `end`.
-fn finish<M: Memory>(
+pub(crate) fn finish<M: Memory>(
     consumer: &mut Consumer<'_, Item, M>,
     end: u64,
     expected: &dyn Fn(u64) -> Item,

@@ -58,6 +58,10 @@ pub(crate) struct Options {
     /// Kill nobody: print the page on what a crash leaves behind, as it stands in CRASHES.md
     #[arg(long, conflicts_with_all = ["only", "plant"])]
     pub(crate) page: bool,
+    /// At every system call and every machine instruction, too, as the commands `calls` and
+    /// `instructions` do
+    #[arg(long, conflicts_with_all = ["only", "plant", "page"])]
+    pub(crate) whole: bool,
 }
 
 impl Options {
@@ -285,7 +289,7 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_) | Note::Took(..) | Note::Trace(_) => {
+                Note::Committed(_) | Note::Took(..) | Note::Trace(_) | Note::Entry(_) => {
                     bail!("a worker told what only a victim tells")
                 }
             }
@@ -436,6 +440,7 @@ fn fault_row(options: &Options, fault: Fault, outcome: &Outcome) -> Record {
         only: None,
         plant: Some(fault),
         page: false,
+        whole: false,
     };
     match outcome.violations.first() {
         Some(violation) => Record::passed(LAYER, subject, check)
@@ -456,6 +461,7 @@ mod tests {
         only: None,
         plant: None,
         page: false,
+        whole: false,
     };
 
     fn killed(site: &str, fate: &str) -> Outcome {

@@ -1,0 +1,215 @@
+//! A forked process that is stepped through one function, instruction by instruction.
+
+use std::ptr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::sys::ptrace;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, alarm};
+
+use crate::process::{Child, Ledger, Note, SingleThreaded};
+
+/// How many steps a function may take, and how many there may be on the way to it.
+const STEPS: u64 = 1_000_000;
+const APPROACH: u64 = 10_000;
+
+/// After how many seconds a tracee gets a signal, also inside a system call, and how long one
+/// may take to come to its end when it is let go.
+const SECONDS: u32 = 20;
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a tracee does on its side.
+pub(super) struct Stage<'a> {
+    ledger: &'a Ledger,
+}
+
+impl Stage<'_> {
+    /// Calls a function to be stepped: `call` does nothing but to call what begins at `entry`.
+    pub(super) fn enter(&self, entry: *const (), call: impl FnOnce() -> u64) -> u64 {
+        self.ledger.note(&Note::Entry(entry.addr() as u64));
+        // It is delivered before the call returns: one thread, and the signal is not blocked.
+        let _ = kill(Pid::this(), Signal::SIGSTOP);
+        call()
+    }
+
+    pub(super) fn note(&self, note: &Note) {
+        self.ledger.note(note);
+    }
+}
+
+/// Where a process stands.
+struct Registers {
+    instruction: u64,
+    stack: u64,
+    /// What a function that has returned answered.
+    answer: u64,
+}
+
+#[cfg(target_arch = "x86_64")]
+fn registers(pid: Pid) -> Result<Registers> {
+    let found = ptrace::getregs(pid).context("cannot read a tracee's registers")?;
+    Ok(Registers {
+        instruction: found.rip,
+        stack: found.rsp,
+        answer: found.rax,
+    })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn registers(_: Pid) -> Result<Registers> {
+    bail!("the registers of this processor are not known here, only those of x86-64")
+}
+
+/// A process that stands between two instructions of a function, or has returned from it.
+/// Dropping it kills it.
+pub(super) struct Tracee {
+    child: Child,
+    /// The instruction after the call, and the stack pointer there.
+    home: (u64, u64),
+    at: u64,
+    steps: u64,
+    instructions: u64,
+    answer: Option<u64>,
+}
+
+impl Tracee {
+    /// Forks a process that runs `body`, and stops it before the first instruction of what
+    /// that enters.
+    pub(super) fn start(
+        alone: SingleThreaded,
+        body: impl FnOnce(&Stage<'_>) -> Result<()>,
+    ) -> Result<Tracee> {
+        let mut child = Child::fork("a tracee".to_owned(), alone, |ledger| {
+            setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forbid core files")?;
+            alarm::set(SECONDS);
+            ptrace::traceme().context("a process may not be traced here")?;
+            body(&Stage { ledger })
+        })?;
+        let stop = child.await_stop()?;
+        let notes = child.hear()?.unwrap_or_default();
+        let entry = match (stop, notes.last()) {
+            (Some(Signal::SIGSTOP), Some(Note::Entry(entry))) => *entry,
+            (None, Some(Note::Failed(error))) => bail!("a tracee failed: {error}"),
+            (stop, note) => bail!("a tracee did not get to its entry: {stop:?}, {note:?}"),
+        };
+        let pid = child.pid();
+        ptrace::setoptions(pid, ptrace::Options::PTRACE_O_EXITKILL)
+            .context("cannot tie a tracee's life to ours")?;
+        let mut tracee = Tracee {
+            child,
+            home: (0, 0),
+            at: 0,
+            steps: 0,
+            instructions: 0,
+            answer: None,
+        };
+        for _ in 0..APPROACH {
+            let now = tracee.single_step()?;
+            if now.instruction == entry {
+                // The call has pushed it.
+                let home = ptrace::read(pid, ptr::without_provenance_mut(now.stack as usize))
+                    .context("cannot read a tracee's stack")?;
+                tracee.home = (home as u64, now.stack + 8);
+                tracee.at = entry;
+                return Ok(tracee);
+            }
+        }
+        bail!("a tracee did not call its entry within {APPROACH} steps")
+    }
+
+    fn single_step(&mut self) -> Result<Registers> {
+        let pid = self.child.pid();
+        ptrace::step(pid, None).context("cannot step a tracee")?;
+        match self.child.await_stop()? {
+            Some(Signal::SIGTRAP) => registers(pid),
+            Some(Signal::SIGALRM) => bail!("it is not through after {SECONDS} s: it hangs"),
+            Some(other) => bail!("it was stopped by {other}"),
+            None => bail!("it has died"),
+        }
+    }
+
+    /// Takes one step; the address of what was executed, `None` if it had returned already.
+    pub(super) fn step(&mut self) -> Result<Option<u64>> {
+        if self.answer.is_some() {
+            return Ok(None);
+        }
+        ensure!(self.steps < STEPS, "{STEPS} steps and no end: it hangs");
+        let executed = self.at;
+        let now = self.single_step()?;
+        self.steps += 1;
+        self.at = now.instruction;
+        // A repeated instruction stops after each repetition, with itself as the next one.
+        if now.instruction != executed {
+            self.instructions += 1;
+        }
+        if (now.instruction, now.stack) == self.home {
+            self.answer = Some(now.answer);
+        }
+        Ok(Some(executed))
+    }
+
+    /// Takes this many steps.
+    pub(super) fn advance(&mut self, steps: u64) -> Result<()> {
+        for _ in 0..steps {
+            ensure!(
+                self.step()?.is_some(),
+                "it has returned after {} of {steps} steps",
+                self.steps
+            );
+        }
+        Ok(())
+    }
+
+    /// Instructions executed; a repeated one counts once.
+    pub(super) fn instructions(&self) -> u64 {
+        self.instructions
+    }
+
+    /// What the function answered, once it has returned.
+    pub(super) fn answer(&self) -> Option<u64> {
+        self.answer
+    }
+
+    /// Kills it where it stands, by SIGKILL, and waits until the kernel has torn it down.
+    pub(super) fn kill(self) {
+        drop(self.child);
+    }
+
+    /// Lets it run to its end, and says what it told.
+    pub(super) fn finish(self) -> Result<Vec<Note>> {
+        ptrace::detach(self.child.pid(), None).context("cannot let a tracee go")?;
+        let mut notes = self.child.wait(PATIENCE)?;
+        match notes.pop() {
+            Some(Note::Done) => Ok(notes),
+            Some(Note::Failed(error)) => bail!("it failed: {error}"),
+            _ => bail!("it died on its way to the end"),
+        }
+    }
+}
+
+/// This process and its children on one CPU, until this is dropped: a step is a switch between
+/// two processes, and between two CPUs that takes four to five times as long.
+pub(super) struct Pinned {
+    before: CpuSet,
+}
+
+impl Pinned {
+    pub(super) fn here() -> Result<Pinned> {
+        let this = Pid::from_raw(0);
+        let before = sched_getaffinity(this).context("cannot ask for the CPUs")?;
+        let mut one = CpuSet::new();
+        (one.set(sched_getcpu().context("cannot ask for the CPU")?)).context("no such CPU")?;
+        sched_setaffinity(this, &one).context("cannot stay on one CPU")?;
+        Ok(Pinned { before })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // These were allowed before.
+        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
+    }
+}

@@ -1,0 +1,184 @@
+//! A crash at every machine instruction, as its users run it.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use common::{PROGRAM, Ran, run};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use ringproof_record::{Record, Verdict};
+
+const OPERATIONS: [&str; 10] = [
+    "ring/push",
+    "ring/push_slice",
+    "ring/chunk",
+    "ring/close",
+    "ring/pop",
+    "ring/peek",
+    "ring/stop",
+    "seqlock/write",
+    "latch/write",
+    "role/take-over",
+];
+
+fn instructions(args: &[&str]) -> Ran {
+    run(&[&["instructions", "--json"], args].concat())
+}
+
+fn planted(rows: &[Record]) -> impl Iterator<Item = &Record> {
+    (rows.iter()).filter(|row| row.check.starts_with("planted fault: "))
+}
+
+/// Why a row says what it says.
+fn reason(row: &Record) -> &str {
+    row.reason.as_deref().expect("a reason")
+}
+
+#[test]
+fn everything_passes_and_each_planted_fault_is_seen_again_by_the_command_that_its_row_says() {
+    let Ran { code, rows, errors } = instructions(&["--seed", "2"]);
+    let failed: Vec<_> = (rows.iter())
+        .filter(|row| row.verdict != Verdict::Passed)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+    assert_eq!(code, Some(0));
+    assert!(rows.iter().all(|row| row.layer == "crash"));
+
+    let tried: BTreeSet<_> = (rows.iter())
+        .filter(|row| row.count.is_some_and(|count| count > 0))
+        .filter_map(|row| {
+            let (_, what) = row.check.split_once("every instruction: ")?;
+            Some((row.subject.as_str(), what.split_once(',')?.0))
+        })
+        .collect();
+    let mut expected = BTreeSet::from([("ring/push", "pairs"), ("ring/pop", "pairs")]);
+    for operation in OPERATIONS {
+        expected.extend(["snapshots", "kills", "second deaths"].map(|mode| (operation, mode)));
+    }
+    assert_eq!(tried, expected);
+
+    assert_eq!(planted(&rows).count(), 9);
+    for row in planted(&rows) {
+        let command = row.repeat.as_deref().expect("a command that repeats it");
+        let (_, args) = command.split_once(" -- ").expect("arguments");
+        let again = run(&[args.split(' ').collect(), vec!["--json"]].concat());
+        assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
+        let [found] = &again.rows[..] else {
+            panic!("{}: {:#?}", row.check, again.rows);
+        };
+        assert_eq!(found.verdict, Verdict::Failed);
+        assert_eq!(
+            (reason(found), &found.repeat),
+            (reason(row), &row.repeat),
+            "{}",
+            row.check
+        );
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_rows() {
+    let rows = |seed| instructions(&["--mode", "snapshots,kills", "--seed", seed]).rows;
+    assert_eq!(rows("7"), rows("7"));
+}
+
+#[test]
+fn a_failure_names_the_instruction_and_its_line_of_source() {
+    let ran = instructions(&["--mode", "snapshots", "--plant", "publish-first"]);
+    assert_eq!(ran.code, Some(1));
+    let broken = ran.rows.first().expect("a row");
+    let why = reason(broken);
+    let (_, place) = why.split_once("after instruction ").expect(why);
+    let (number, place) = place.split_once(" (ring.rs:").expect(why);
+    let (line, what) = place.split_once("): ").expect(why);
+    assert!(what.contains("expected item"), "{why}");
+    let address = format!("--only ring/push:empty:{number} --plant publish-first");
+    assert!(
+        broken
+            .repeat
+            .as_deref()
+            .expect("a command")
+            .ends_with(&address)
+    );
+
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../impl/src/ring.rs");
+    let source = std::fs::read_to_string(source).expect("the source of the ring");
+    let line: usize = line.parse().expect(why);
+    let line = source.lines().nth(line - 1).expect(why);
+    assert!(line.contains("write_slots"), "{why}: {line}");
+}
+
+#[test]
+fn one_instruction_can_be_asked_for_and_each_one() {
+    let one = instructions(&["--mode", "kills", "--only", "ring/push:empty:9"]);
+    assert_eq!(one.code, Some(0), "{}", one.errors);
+    assert_eq!(one.rows.len(), 1);
+    assert_eq!(one.rows[0].count, Some(1));
+
+    let alone = ["--only", "seqlock/write:torn", "--mode"];
+    let snapshots = instructions(&[&alone[..], &["snapshots"]].concat());
+    let kills = instructions(&[&alone[..], &["kills", "--every-instruction"]].concat());
+    let made = snapshots.rows[0].count.expect("instructions");
+    // Before the first one, too.
+    assert_eq!(kills.rows[0].count, Some(made + 1));
+
+    let other = ["--mode", "pairs", "--only", "ring/pop:one:9"];
+    let pairs = instructions(&[&other[..], &["--every-instruction"]].concat());
+    assert_eq!(pairs.code, Some(0), "{}", pairs.errors);
+    assert!(pairs.rows[0].count.is_some_and(|count| count > 20));
+
+    let beyond = instructions(&["--mode", "kills", "--only", "ring/push:empty:9999"]);
+    assert_eq!(beyond.code, Some(1));
+    assert!(reason(&beyond.rows[0]).contains("there is no instruction 9999"));
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    for (args, hint) in [
+        (
+            &["instructions", "--only", "ring/shove"][..],
+            "ring/push_slice",
+        ),
+        (&["instructions", "--only", "ring/push:fulll"], "tight"),
+        (&["instructions", "--only", "ring/push:full:x"], "`x`"),
+        (&["instructions", "--mode", "naps"], "snapshots"),
+        (&["instructions", "--plant", "nothing"], "publish-first"),
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.code, Some(2), "{args:?}");
+        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
+    }
+    // A fault that no instruction shows is no success.
+    let ran = instructions(&["--plant", "note-lost"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.errors.contains("a note is not kept"), "{}", ran.errors);
+}
+
+#[test]
+fn when_it_is_stopped_no_process_is_left() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let mut child = Command::new(PROGRAM)
+            .args(["instructions", "--mode", "pairs,second-deaths"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("it starts");
+        let pid = Pid::from_raw(child.id().cast_signed());
+        sleep(Duration::from_millis(150));
+        kill(pid, signal).expect("it is there");
+        assert!(!child.wait().expect("it ends").success(), "{signal}");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let alive = || killpg(pid, None::<Signal>).is_ok();
+        while alive() && Instant::now() < deadline {
+            sleep(Duration::from_millis(5));
+        }
+        assert!(!alive(), "{signal}: a process is left");
+    }
+}
