@@ -76,6 +76,15 @@ pub enum SegmentError {
         /// The segment.
         segment: String,
     },
+    /// The segment's memory is gone: see [`guard`](crate::guard).
+    #[error(
+        "segment `{segment}` was truncated by another process, or its memory failed; \
+         what it still held is lost"
+    )]
+    Lost {
+        /// The segment.
+        segment: String,
+    },
     /// The call needs a claim of a role of this segment, and there is none.
     #[error("this needs a claim of the {needed}, and there is {found}")]
     Unclaimed {

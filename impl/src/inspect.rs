@@ -1,13 +1,10 @@
 //! A look at a segment from outside: nothing is mapped, locked or changed.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
 use crate::error::SegmentError;
 use crate::layout::{Fixed, Kind, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{open_existing, read_fixed};
+use crate::segment::{open_existing, read_fixed, read_word};
 
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
@@ -108,11 +105,4 @@ impl Inspection {
 /// Where a side closed the ring, if it did.
 fn closed(word: u64) -> Option<u64> {
     (word != OPEN).then_some(word)
-}
-
-fn read_word(file: &File, segment: &str, at: u64) -> Result<u64, SegmentError> {
-    let mut bytes = [0; 8];
-    file.read_exact_at(&mut bytes, at)
-        .map_err(SegmentError::system(segment, "read its words"))?;
-    Ok(u64::from_ne_bytes(bytes))
 }

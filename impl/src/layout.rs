@@ -43,6 +43,7 @@
 use core::mem::offset_of;
 
 use crate::error::SegmentError;
+use crate::latch::NO_VERSION;
 use crate::memory::Word;
 use crate::ring::OPEN;
 
@@ -406,6 +407,19 @@ impl Fixed {
 /// The words that are not zero in a new segment, by offset.
 pub(crate) const INITIAL_WORDS: [(u64, u64); 2] =
     [(offset::END_INDEX, OPEN), (offset::STOP_INDEX, OPEN)];
+
+/// What the two index words of a lost mapping hold, so that no end takes them for its peer's. The
+/// ring's `read_index` was `read_index` when the segment was mapped.
+pub(crate) const fn lost_index(kind: Kind, read_index: u64) -> u64 {
+    match kind {
+        // Half of all positions away. A ring never has as many items live, and moves by as many
+        // in 292 years at a thousand million a second.
+        Kind::Ring => read_index.wrapping_add(1 << 63),
+        // Odd: inside a write.
+        Kind::SeqLock => u64::MAX,
+        Kind::Latch => NO_VERSION,
+    }
+}
 
 /// The bytes of a segment, if a process can map as many.
 fn segment_len(data_offset: u64, slots: u64, payload_size: u64) -> Option<u64> {

@@ -51,6 +51,11 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+#[allow(
+    unsafe_code,
+    reason = "handles a signal, and puts memory in the place of a mapping"
+)]
+pub mod guard;
 pub mod inspect;
 pub mod latch;
 pub mod layout;

@@ -169,12 +169,14 @@ impl<T: Payload> Ring<T> {
     /// The producer for a claim already held.
     ///
     /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment.
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
     pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Producer)?;
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
         // freed the last holder's lock after all that it did. The parts go to no one else.
-        Ok(unsafe { Producer::new(self.parts()?, Native, Some(claim)) })
+        let producer = unsafe { Producer::new(self.parts()?, Native, Some(claim)) };
+        self.segment.unless_lost(producer)
     }
 
     /// Takes the consumer's role, where its last holder left the ring.
@@ -188,12 +190,14 @@ impl<T: Payload> Ring<T> {
     /// The consumer for a claim already held.
     ///
     /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment.
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
     pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Consumer)?;
         // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
         // freed the last holder's lock after all that it did. The parts go to no one else.
-        Ok(unsafe { Consumer::new(self.parts()?, Native, Some(claim)) })
+        let consumer = unsafe { Consumer::new(self.parts()?, Native, Some(claim)) };
+        self.segment.unless_lost(consumer)
     }
 
     /// The ring's words and slots, for endpoints over a memory other than [`Native`].
@@ -322,7 +326,8 @@ impl<T: Payload> SeqLock<T> {
     /// As [`Segment::claim`].
     pub fn writer(&self) -> Result<SeqWriter<'_, T>, SegmentError> {
         let claim = self.segment.claim(Role::Writer)?;
-        SeqWriter::new(self.parts()?, Native, Some(claim)).ok_or_else(|| no_room(&self.segment))
+        let writer = SeqWriter::new(self.parts()?, Native, Some(claim));
+        (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
     /// A reader.
@@ -466,7 +471,8 @@ impl<T: Payload> SeqLatch<T> {
     /// As [`Segment::claim`].
     pub fn writer(&self) -> Result<LatchWriter<'_, T>, SegmentError> {
         let claim = self.segment.claim(Role::Writer)?;
-        LatchWriter::new(self.parts()?, Native, Some(claim)).ok_or_else(|| no_room(&self.segment))
+        let writer = LatchWriter::new(self.parts()?, Native, Some(claim));
+        (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
     /// A reader.
