@@ -309,6 +309,11 @@ impl Entry {
 
     /// The mapping, if one of `owner` was here all the time of this look.
     fn look(&self, owner: u32) -> Option<Mapping> {
+        self.look_while(owner, || {})
+    }
+
+    /// [`look`](Self::look) with what happens in its midst, for a test.
+    fn look_while(&self, owner: u32, meanwhile: impl FnOnce()) -> Option<Mapping> {
         let before = self.state.load(Ordering::Acquire);
         let mapping = Mapping {
             start: self.start.load(Ordering::Relaxed),
@@ -316,6 +321,7 @@ impl Entry {
             lost_index: self.lost_index.load(Ordering::Relaxed),
         };
         let found = self.owner.load(Ordering::Relaxed);
+        meanwhile();
         fence(Ordering::Acquire);
         let after = self.state.load(Ordering::Relaxed);
         (before % 4 == IN_USE && before == after && found == owner).then_some(mapping)
@@ -424,6 +430,8 @@ impl core::fmt::Debug for Registration {
 
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+
     use super::*;
 
     const fn mapping(start: usize) -> Mapping {
@@ -472,29 +480,20 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_read_whole_while_mappings_come_and_go() {
-        static REGISTRY: [Entry; 2] = [const { Entry::new() }; 2];
+    fn an_entry_that_changes_during_a_look_is_not_seen() {
+        static REGISTRY: [Entry; 1] = [const { Entry::new() }];
         let owner = process::id();
-        let done = AtomicBool::new(false);
-        let mut found = 0;
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                // Bounded by the reader alone; it looks until it has found enough.
-                let mut start = 0x1000;
-                while !done.load(Ordering::Relaxed) {
-                    let _one = Registration::within(&REGISTRY, mapping(start));
-                    start = start % (1 << 30) + 0x1000;
-                }
-            });
-            while found < 10_000 {
-                for entry in &REGISTRY {
-                    if let Some(seen) = entry.look(owner) {
-                        assert_eq!(seen, mapping(seen.start));
-                        found += 1;
-                    }
-                }
-            }
-            done.store(true, Ordering::Relaxed);
+        let take = |start| Registration::within(&REGISTRY, mapping(start)).unwrap();
+        let held = Cell::new(Some(take(0x1000)));
+        let look = |meanwhile: &dyn Fn()| REGISTRY[0].look_while(owner, meanwhile);
+        assert_eq!(look(&|| ()), Some(mapping(0x1000)));
+        let replaced = look(&|| {
+            held.take();
+            held.set(Some(take(0x8000)));
         });
+        assert_eq!(replaced, None);
+        assert_eq!(look(&|| ()), Some(mapping(0x8000)));
+        assert_eq!(look(&|| drop(held.take())), None);
+        assert_eq!(look(&|| held.set(Some(take(0x1000)))), None);
     }
 }

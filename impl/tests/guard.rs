@@ -517,6 +517,16 @@ fn the_previous_handler_gets_what_is_not_a_segments() {
 }
 
 #[test]
+fn a_signal_with_a_made_up_address_loses_nothing() {
+    assert_eq!(end("forged"), None);
+}
+
+#[test]
+fn to_install_it_again_replaces_no_handler_that_came_later() {
+    assert_eq!(end("again"), None);
+}
+
+#[test]
 fn more_mappings_than_can_be_guarded_work_without() {
     assert_eq!(end("full"), None);
 }
@@ -540,6 +550,51 @@ fn set_action(handler: SigHandler, flags: SaFlags) {
     let action = SigAction::new(handler, flags, SigSet::empty());
     // SAFETY: the handlers above store to an atomic and do nothing else.
     unsafe { sigaction(Signal::SIGBUS, &action) }.expect("set an action");
+}
+
+/// Where the kernel says that a file of this name is mapped.
+fn mapped_at(name: &Named) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("read the mappings");
+    let line = maps.lines().find(|line| line.contains(&**name));
+    let start = line
+        .and_then(|line| line.split_once('-'))
+        .expect("mapped")
+        .0;
+    usize::from_str_radix(start, 16).expect("an address")
+}
+
+/// Sends this thread a SIGBUS as a process may, with an address that the sender chose.
+fn send_with_address(address: usize) {
+    /// What the kernel reads of it, on machines with 64 bits.
+    #[repr(C)]
+    struct Sent {
+        signal: c_int,
+        error: c_int,
+        code: c_int,
+        padding: c_int,
+        address: usize,
+        rest: [usize; 13],
+    }
+    let sent = Sent {
+        signal: libc::SIGBUS,
+        error: 0,
+        code: libc::SI_QUEUE,
+        padding: 0,
+        address,
+        rest: [0; 13],
+    };
+    assert_eq!(size_of::<Sent>(), size_of::<libc::siginfo_t>());
+    // SAFETY: the description is as long as the kernel expects and lives through the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::getpid(),
+            libc::gettid(),
+            libc::SIGBUS,
+            &raw const sent,
+        )
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
 }
 
 /// Makes a word that is not there any more, in a file that is no segment's.
@@ -624,6 +679,33 @@ fn helper() -> Result<(), Box<dyn Error>> {
                 let was = unsafe { sigaction(Signal::SIGBUS, &now) }?;
                 assert!(matches!(was.handler(), SigHandler::SigDfl));
             }
+        }
+        ["forged"] => {
+            set_action(SigHandler::SigAction(informed), SaFlags::SA_SIGINFO);
+            guard::install()?;
+            let name = Named::new("forged");
+            drop(create(&name));
+            // The kernel shows the name under which a file was opened; its creator had none.
+            let ring = Ring::<u64>::attach(&name)?;
+            let mut consumer = ring.consumer()?;
+            send_with_address(mapped_at(&name));
+            assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+            assert!(!ring.is_lost());
+            assert_eq!(consumer.pop(), Err(PopError::Empty));
+        }
+        ["again"] => {
+            guard::install()?;
+            set_action(SigHandler::Handler(plain), SaFlags::empty());
+            guard::install()?;
+            raise(Signal::SIGBUS)?;
+            assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+            let now = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+            // SAFETY: the default action runs no code of ours.
+            let was = unsafe { sigaction(Signal::SIGBUS, &now) }?;
+            assert!(
+                matches!(was.handler(), SigHandler::Handler(_))
+                    && !was.flags().contains(SaFlags::SA_SIGINFO)
+            );
         }
         ["full"] => {
             let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
