@@ -721,6 +721,13 @@ fn a_truncated_segment_is_10_for_a_send_that_waits() {
     truncate(&name);
     sender.finish().expect(10, TRUNCATED);
 
+    // The last access of all is that which closes the ring.
+    let name = Name::new("truncated-end");
+    let (sender, pipe) = half_piped(&name);
+    truncate(&name);
+    drop(pipe);
+    sender.finish().expect(10, TRUNCATED);
+
     let (place, name) = (Place::new(), Name::new("truncated-wait"));
     let sender = start(ringproof(["send", "--wait", &name]).stdin(reading(&place.input)));
     until_seen(&name, "the end", |seen| seen.end_index == Some(100_000));
