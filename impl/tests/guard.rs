@@ -5,7 +5,7 @@
 
 mod common;
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 use std::cell::Cell;
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -13,7 +13,6 @@ use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use common::helper::{self, Helper};
@@ -531,24 +530,39 @@ fn more_mappings_than_can_be_guarded_work_without() {
     assert_eq!(end("full"), None);
 }
 
-/// How often the handlers below were called.
-static CALLS: AtomicUsize = AtomicUsize::new(0);
+/// Handlers that count how often they are called.
+#[allow(
+    clippy::disallowed_types,
+    reason = "the handlers' own count, and no segment's word"
+)]
+mod calls {
+    use core::ffi::{c_int, c_void};
+    use core::sync::atomic::{AtomicUsize, Ordering};
 
-extern "C" fn plain(_: c_int) {
-    CALLS.fetch_add(1, Ordering::Relaxed);
-}
+    use nix::libc::siginfo_t;
 
-extern "C" fn informed(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: a handler with SA_SIGINFO is given a valid description.
-    let described = unsafe { (*info).si_signo } == signal;
-    if described && !context.is_null() {
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+    pub(super) fn count() -> usize {
+        CALLS.load(Ordering::Relaxed)
+    }
+
+    pub(super) extern "C" fn plain(_: c_int) {
         CALLS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) extern "C" fn informed(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+        // SAFETY: a handler with SA_SIGINFO is given a valid description.
+        let described = unsafe { (*info).si_signo } == signal;
+        if described && !context.is_null() {
+            CALLS.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
 fn set_action(handler: SigHandler, flags: SaFlags) {
     let action = SigAction::new(handler, flags, SigSet::empty());
-    // SAFETY: the handlers above store to an atomic and do nothing else.
+    // SAFETY: the handlers above add to an atomic and do nothing else.
     unsafe { sigaction(Signal::SIGBUS, &action) }.expect("set an action");
 }
 
@@ -659,9 +673,9 @@ fn helper() -> Result<(), Box<dyn Error>> {
         }
         ["chain", kind] => {
             match kind {
-                "plain" => set_action(SigHandler::Handler(plain), SaFlags::empty()),
-                "once" => set_action(SigHandler::Handler(plain), SaFlags::SA_RESETHAND),
-                _ => set_action(SigHandler::SigAction(informed), SaFlags::SA_SIGINFO),
+                "plain" => set_action(SigHandler::Handler(calls::plain), SaFlags::empty()),
+                "once" => set_action(SigHandler::Handler(calls::plain), SaFlags::SA_RESETHAND),
+                _ => set_action(SigHandler::SigAction(calls::informed), SaFlags::SA_SIGINFO),
             }
             guard::install()?;
             guard::install()?;
@@ -670,9 +684,9 @@ fn helper() -> Result<(), Box<dyn Error>> {
             let mut consumer = ring.consumer()?;
             truncate(&name, 0);
             assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
-            assert_eq!(CALLS.load(Ordering::Relaxed), 0);
+            assert_eq!(calls::count(), 0);
             raise(Signal::SIGBUS)?;
-            assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+            assert_eq!(calls::count(), 1);
             if kind == "once" {
                 let now = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
                 // SAFETY: the default action runs no code of ours.
@@ -681,7 +695,7 @@ fn helper() -> Result<(), Box<dyn Error>> {
             }
         }
         ["forged"] => {
-            set_action(SigHandler::SigAction(informed), SaFlags::SA_SIGINFO);
+            set_action(SigHandler::SigAction(calls::informed), SaFlags::SA_SIGINFO);
             guard::install()?;
             let name = Named::new("forged");
             drop(create(&name));
@@ -689,16 +703,16 @@ fn helper() -> Result<(), Box<dyn Error>> {
             let ring = Ring::<u64>::attach(&name)?;
             let mut consumer = ring.consumer()?;
             send_with_address(mapped_at(&name));
-            assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+            assert_eq!(calls::count(), 1);
             assert!(!ring.is_lost());
             assert_eq!(consumer.pop(), Err(PopError::Empty));
         }
         ["again"] => {
             guard::install()?;
-            set_action(SigHandler::Handler(plain), SaFlags::empty());
+            set_action(SigHandler::Handler(calls::plain), SaFlags::empty());
             guard::install()?;
             raise(Signal::SIGBUS)?;
-            assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+            assert_eq!(calls::count(), 1);
             let now = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
             // SAFETY: the default action runs no code of ours.
             let was = unsafe { sigaction(Signal::SIGBUS, &now) }?;
