@@ -180,6 +180,24 @@ fn a_batch_that_is_being_read_is_marked_lost() {
 }
 
 #[test]
+fn two_ends_over_one_mapping_are_marked_lost() {
+    guard::install().expect("the guard");
+    let name = Named::new("together");
+    let ring = create(&name);
+    let mut producer = ring.producer().expect("the role");
+    let mut consumer = ring.consumer().expect("the role");
+    producer.push_slice(&[1, 2]).expect("push");
+    truncate(&name, 0);
+    // It knew of room, and puts its true index where the consumer looks for it.
+    producer.push(3).expect("a slot that was known to be free");
+    assert!(ring.is_lost());
+    let mut items = [9; 3];
+    assert_eq!(consumer.pop_slice(&mut items), Ok(3));
+    assert_eq!(items, [0, 0, 3]);
+    assert!(ring.is_lost());
+}
+
+#[test]
 fn readers_of_a_truncated_seqlock_or_latch_get_no_value() {
     guard::install().expect("the guard");
     for writer_lives in [true, false] {
