@@ -6,6 +6,7 @@ use crate::role::Role;
 
 /// Why a segment could not be made, attached or used, or a role not be taken.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SegmentError {
     /// The name cannot be the name of a segment.
     #[error("segment name `{name}`: {problem}")]

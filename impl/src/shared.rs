@@ -303,6 +303,19 @@ impl<T: Payload> SeqLock<T> {
         .map(Self::new)
     }
 
+    /// Opens the seqlock `name` and takes the writer's role, also while others unlink it, as
+    /// [`Ring::open_as`] does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`Segment::claim`].
+    pub fn open_as_writer(
+        name: &str,
+        initial: &T,
+        options: &SeqLockOptions,
+    ) -> Result<(Self, Claim), SegmentError> {
+        open_as(name, Role::Writer, || Self::open(name, initial, options))
+    }
+
     /// Makes a seqlock without a name. Another process attaches by its descriptor.
     ///
     /// # Errors
@@ -325,7 +338,16 @@ impl<T: Payload> SeqLock<T> {
     /// # Errors
     /// As [`Segment::claim`].
     pub fn writer(&self) -> Result<SeqWriter<'_, T>, SegmentError> {
-        let claim = self.segment.claim(Role::Writer)?;
+        self.writer_with(self.segment.claim(Role::Writer)?)
+    }
+
+    /// The writer for a claim already held.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
+    pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<'_, T>, SegmentError> {
+        self.segment.check_claim(&claim, Role::Writer)?;
         let writer = SeqWriter::new(self.parts()?, Native, Some(claim));
         (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
@@ -448,6 +470,19 @@ impl<T: Payload> SeqLatch<T> {
         .map(Self::new)
     }
 
+    /// Opens the latch `name` and takes the writer's role, also while others unlink it, as
+    /// [`Ring::open_as`] does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`Segment::claim`].
+    pub fn open_as_writer(
+        name: &str,
+        initial: &T,
+        options: &SeqLatchOptions,
+    ) -> Result<(Self, Claim), SegmentError> {
+        open_as(name, Role::Writer, || Self::open(name, initial, options))
+    }
+
     /// Makes a latch without a name. Another process attaches by its descriptor.
     ///
     /// # Errors
@@ -470,7 +505,16 @@ impl<T: Payload> SeqLatch<T> {
     /// # Errors
     /// As [`Segment::claim`].
     pub fn writer(&self) -> Result<LatchWriter<'_, T>, SegmentError> {
-        let claim = self.segment.claim(Role::Writer)?;
+        self.writer_with(self.segment.claim(Role::Writer)?)
+    }
+
+    /// The writer for a claim already held.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
+    pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<'_, T>, SegmentError> {
+        self.segment.check_claim(&claim, Role::Writer)?;
         let writer = LatchWriter::new(self.parts()?, Native, Some(claim));
         (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }

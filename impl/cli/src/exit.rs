@@ -127,9 +127,7 @@ impl Failure {
                 SegmentError::Mismatch { .. } => Exit::NotAStream,
                 SegmentError::Held { .. } => Exit::Held,
                 SegmentError::Lost { .. } => Exit::Lost,
-                SegmentError::Exists { .. }
-                | SegmentError::Unclaimed { .. }
-                | SegmentError::System { .. } => Exit::Other,
+                _ => Exit::Other,
             },
             Failure::Corrupt(_) | Failure::NoNotes { .. } => Exit::NotAStream,
             Failure::Refused { .. } => Exit::Refused,
