@@ -179,9 +179,11 @@ pub(crate) mod offset {
     pub(crate) const WRITE_INDEX: u64 = offset_of!(Header, producer.index) as u64;
     pub(crate) const END_INDEX: u64 = offset_of!(Header, producer.end) as u64;
     pub(crate) const PRODUCER_EPOCH: u64 = offset_of!(Header, producer.epoch) as u64;
+    pub(crate) const PRODUCER_NOTES: u64 = offset_of!(Header, producer.notes) as u64;
     pub(crate) const READ_INDEX: u64 = offset_of!(Header, consumer.index) as u64;
     pub(crate) const STOP_INDEX: u64 = offset_of!(Header, consumer.end) as u64;
     pub(crate) const CONSUMER_EPOCH: u64 = offset_of!(Header, consumer.epoch) as u64;
+    pub(crate) const CONSUMER_NOTES: u64 = offset_of!(Header, consumer.notes) as u64;
 }
 
 /// What a program needs a segment to be.

@@ -142,12 +142,16 @@ pub(crate) fn read_fixed(file: &File, label: &str, len: u64) -> Result<Fixed, Se
     Ok(fixed)
 }
 
-/// Reads a word through the file.
-pub(crate) fn read_word(file: &File, label: &str, at: u64) -> Result<u64, SegmentError> {
-    let mut bytes = [0; 8];
-    file.read_exact_at(&mut bytes, at)
+/// Reads words that lie one after the other, through the file.
+pub(crate) fn read_words<const N: usize>(
+    file: &File,
+    label: &str,
+    at: u64,
+) -> Result<[u64; N], SegmentError> {
+    let mut words = [0; N];
+    file.read_exact_at(bytemuck::cast_slice_mut(&mut words), at)
         .map_err(SegmentError::system(label, "read its words"))?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(words)
 }
 
 impl Segment {
@@ -282,7 +286,8 @@ impl Segment {
         })?;
         // `Fixed::check` has found a known kind, or the layout made one.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
-        let lost_index = lost_index(kind, read_word(&file, &label, offset::READ_INDEX)?);
+        let [read_index] = read_words(&file, &label, offset::READ_INDEX)?;
+        let lost_index = lost_index(kind, read_index);
         let map = MmapOptions::new()
             .len(len)
             .map_raw(&file)

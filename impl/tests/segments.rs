@@ -1242,6 +1242,31 @@ fn a_role_that_a_structure_does_not_have_cannot_be_taken() {
 }
 
 #[test]
+fn a_look_from_outside_shows_each_roles_notes() {
+    let name = Named::new("seen-notes");
+    let ring = create(&name);
+    let (first, last) = (0, NOTES - 1);
+    let noted = [
+        (Role::Producer, first, 1),
+        (Role::Producer, last, 2),
+        (Role::Consumer, first, 3),
+        (Role::Consumer, last, u64::MAX),
+    ];
+    for (role, index, value) in noted {
+        ring.set_note(role, index, value).expect("a note");
+    }
+    let seen = Inspection::of(&name).expect("look at it");
+    for (state, pair) in seen.roles.iter().zip(noted.chunks(2)) {
+        let mut expected = [0; NOTES];
+        for &(role, index, value) in pair {
+            assert_eq!(state.role, role);
+            expected[index] = value;
+        }
+        assert_eq!(state.notes, expected);
+    }
+}
+
+#[test]
 fn death_frees_a_role_and_a_stop_does_not() {
     let name = Named::new("killed");
     let ring = create(&name);

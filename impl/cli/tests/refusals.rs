@@ -651,6 +651,8 @@ fn inspect_shows_text_and_json() {
         "occupancy  1000 of 1000 items (100 %)",
         "end        open",
         "stop       open",
+        // The format of the notes that send leaves, which come before the stream's random id.
+        "  notes    0x1 0x",
     ] {
         assert!(text.contains(line), "{line:?} is not in:\n{text}");
     }
@@ -667,6 +669,13 @@ fn inspect_shows_text_and_json() {
     assert_eq!(json["roles"][0]["role"], "producer");
     assert_eq!(json["roles"][0]["held"], false);
     assert_eq!(json["roles"][0]["epoch"], 1);
+    assert_eq!(json["roles"][0]["notes"][0], 1);
+    assert_eq!(json["roles"][1]["notes"], serde_json::json!(vec![0; 16]));
+    assert_eq!(
+        text.matches("notes").count(),
+        1,
+        "the consumer has left none"
+    );
     assert_eq!(std::fs::read(name.path()).unwrap(), before, "read-only");
 
     let held = start(&mut ringproof(["recv", &name]));
