@@ -67,7 +67,9 @@
 //! it: the kernel does not wait with a fault.
 //!
 //! At most [`MAPPINGS`] mappings of a process are guarded at a time. One more is made all the
-//! same and works, but a fault in it is as without a guard; [`Segment::is_guarded`] tells.
+//! same and works, but a fault in it is as without a guard; [`Segment::is_guarded`] tells. So is a
+//! fault where the address space has no room for the mapping a second time, which the
+//! replacement takes for a moment.
 //!
 //! # Why a signal handler may do this
 //!
@@ -150,13 +152,8 @@ pub fn install() -> Result<(), GuardError> {
         return Ok(());
     }
     // Asked for and kept before ours takes its place, which needs it from then on.
-    let previous = match PREVIOUS.get() {
-        Some(previous) => previous,
-        None => {
-            let found = exchange_action(None)?;
-            PREVIOUS.get_or_init(|| found)
-        }
-    };
+    let found = exchange_action(None)?;
+    let previous = PREVIOUS.get_or_init(|| found);
     let ours = libc::sigaction {
         sa_sigaction: on_sigbus as *const () as libc::sighandler_t,
         // As the previous handler wants to be called. On the alternate stack where the thread
@@ -210,7 +207,7 @@ fn pass_on(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void, code
         libc::SIG_DFL | libc::SIG_IGN => {
             restore_default(signal);
             if !repeats {
-                // SAFETY: it has no precondition. The signal is blocked until this handler ends.
+                // SAFETY: it has no precondition. It arrives when this handler ends, or before.
                 unsafe { libc::raise(signal) };
             }
         }
