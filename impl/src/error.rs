@@ -6,6 +6,7 @@ use crate::role::Role;
 
 /// Why a segment could not be made, attached or used, or a role not be taken.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SegmentError {
     /// The name cannot be the name of a segment.
     #[error("segment name `{name}`: {problem}")]
@@ -73,6 +74,15 @@ pub enum SegmentError {
     /// another one, or none.
     #[error("segment `{segment}` was unlinked since it was opened; open it anew")]
     Gone {
+        /// The segment.
+        segment: String,
+    },
+    /// The segment's memory is gone: see [`guard`](crate::guard).
+    #[error(
+        "segment `{segment}` was truncated by another process, or its memory failed; \
+         what it still held is lost"
+    )]
+    Lost {
         /// The segment.
         segment: String,
     },

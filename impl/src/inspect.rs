@@ -1,13 +1,10 @@
 //! A look at a segment from outside: nothing is mapped, locked or changed.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
 use crate::error::SegmentError;
-use crate::layout::{Fixed, Kind, offset};
+use crate::layout::{Fixed, Kind, NOTES, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{open_existing, read_fixed};
+use crate::segment::{open_existing, read_fixed, read_words};
 
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
@@ -42,6 +39,8 @@ pub struct RoleState {
     pub held: bool,
     /// How often it was taken.
     pub epoch: u64,
+    /// What the application has left in its notes.
+    pub notes: [u64; NOTES],
 }
 
 impl Inspection {
@@ -66,22 +65,35 @@ impl Inspection {
         let (file, len) = open_existing(name, false)?;
         let fixed = read_fixed(&file, name, len)?;
         fixed.check(name, len)?;
-        let word = |at| read_word(&file, name, at);
-        let state = |role, at| {
+        let word = |at| read_words(&file, name, at).map(|[word]| word);
+        let state = |role, epoch, notes| {
             Ok::<_, SegmentError>(RoleState {
                 role,
                 held: role::is_held(&file, name, role)?,
-                epoch: word(at)?,
+                epoch: word(epoch)?,
+                notes: read_words(&file, name, notes)?,
             })
         };
         // `check` above has found a known kind; the fallback is never reached.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
         let roles = match kind {
             Kind::Ring => vec![
-                state(Role::Producer, offset::PRODUCER_EPOCH)?,
-                state(Role::Consumer, offset::CONSUMER_EPOCH)?,
+                state(
+                    Role::Producer,
+                    offset::PRODUCER_EPOCH,
+                    offset::PRODUCER_NOTES,
+                )?,
+                state(
+                    Role::Consumer,
+                    offset::CONSUMER_EPOCH,
+                    offset::CONSUMER_NOTES,
+                )?,
             ],
-            Kind::SeqLock | Kind::Latch => vec![state(Role::Writer, offset::PRODUCER_EPOCH)?],
+            Kind::SeqLock | Kind::Latch => vec![state(
+                Role::Writer,
+                offset::PRODUCER_EPOCH,
+                offset::PRODUCER_NOTES,
+            )?],
         };
         // The reader's index first: it only grows, so the difference is never negative.
         let read_index = word(offset::READ_INDEX)?;
@@ -108,11 +120,4 @@ impl Inspection {
 /// Where a side closed the ring, if it did.
 fn closed(word: u64) -> Option<u64> {
     (word != OPEN).then_some(word)
-}
-
-fn read_word(file: &File, segment: &str, at: u64) -> Result<u64, SegmentError> {
-    let mut bytes = [0; 8];
-    file.read_exact_at(&mut bytes, at)
-        .map_err(SegmentError::system(segment, "read its words"))?;
-    Ok(u64::from_ne_bytes(bytes))
 }

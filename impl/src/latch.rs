@@ -22,6 +22,10 @@
 //!
 //! With N = 2 any publication during the copy makes the reader try again; with the default of 4
 //! two publications may pass.
+//!
+//! One number is no version, [`NO_VERSION`]. A seqlock can say "no value" by an odd number; a
+//! latch at rest always has one, so it needs a number of its own for memory that was
+//! [lost](crate::guard).
 
 use core::fmt;
 
@@ -30,6 +34,10 @@ use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
 use crate::role::{Claim, Watch};
 use crate::site::{FenceSite, LoadSite, StoreSite};
+
+/// A `version` under which a reader finds no value. No latch gets there: at a thousand million
+/// writes a second that takes 292 years.
+pub const NO_VERSION: u64 = 1 << 63;
 
 /// The shared words of a latch, wherever they lie.
 pub struct LatchParts<'a, C: Cells> {
@@ -207,7 +215,7 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
         self.memory.fence(FenceSite::LatchReadFence);
         // Relaxed: pairs with LatchPublish; shows how far the writer came.
         let after = self.memory.load(self.version, LoadSite::LatchRecheck);
-        if after.wrapping_sub(before) <= self.slots.count - 2 {
+        if after.wrapping_sub(before) <= self.slots.count - 2 && after != NO_VERSION {
             Ok(())
         } else {
             Err(Busy)

@@ -43,6 +43,7 @@
 use core::mem::offset_of;
 
 use crate::error::SegmentError;
+use crate::latch::NO_VERSION;
 use crate::memory::Word;
 use crate::ring::OPEN;
 
@@ -178,9 +179,11 @@ pub(crate) mod offset {
     pub(crate) const WRITE_INDEX: u64 = offset_of!(Header, producer.index) as u64;
     pub(crate) const END_INDEX: u64 = offset_of!(Header, producer.end) as u64;
     pub(crate) const PRODUCER_EPOCH: u64 = offset_of!(Header, producer.epoch) as u64;
+    pub(crate) const PRODUCER_NOTES: u64 = offset_of!(Header, producer.notes) as u64;
     pub(crate) const READ_INDEX: u64 = offset_of!(Header, consumer.index) as u64;
     pub(crate) const STOP_INDEX: u64 = offset_of!(Header, consumer.end) as u64;
     pub(crate) const CONSUMER_EPOCH: u64 = offset_of!(Header, consumer.epoch) as u64;
+    pub(crate) const CONSUMER_NOTES: u64 = offset_of!(Header, consumer.notes) as u64;
 }
 
 /// What a program needs a segment to be.
@@ -406,6 +409,19 @@ impl Fixed {
 /// The words that are not zero in a new segment, by offset.
 pub(crate) const INITIAL_WORDS: [(u64, u64); 2] =
     [(offset::END_INDEX, OPEN), (offset::STOP_INDEX, OPEN)];
+
+/// What the two index words of a lost mapping hold, so that no end takes them for its peer's. The
+/// ring's `read_index` was `read_index` when the segment was mapped.
+pub(crate) const fn lost_index(kind: Kind, read_index: u64) -> u64 {
+    match kind {
+        // Half of all positions away. A ring never has as many items live, and moves by as many
+        // in 292 years at a thousand million a second.
+        Kind::Ring => read_index.wrapping_add(1 << 63),
+        // Odd: inside a write.
+        Kind::SeqLock => u64::MAX,
+        Kind::Latch => NO_VERSION,
+    }
+}
 
 /// The bytes of a segment, if a process can map as many.
 fn segment_len(data_offset: u64, slots: u64, payload_size: u64) -> Option<u64> {

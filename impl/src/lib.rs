@@ -42,6 +42,11 @@
 //! the accesses. What ships is that source over [`Native`](memory::Native); what the model
 //! checkers, the crash tests and the others run is the same source over theirs.
 //!
+//! # What it does not do by itself
+//!
+//! A named segment can be truncated by whoever may write its file, and that kills by SIGBUS every
+//! process that goes on using it, unless the program has called [`guard::install`].
+//!
 //! # What it needs
 //!
 //! Linux: open-file-description locks, memory files with seals, unnamed files that can be
@@ -51,6 +56,11 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+#[allow(
+    unsafe_code,
+    reason = "handles a signal, and puts memory in the place of a mapping"
+)]
+pub mod guard;
 pub mod inspect;
 pub mod latch;
 pub mod layout;

@@ -5,10 +5,11 @@
 //! atomics, with a counter that kills the process, with an adversary; what it runs is the
 //! source that ships.
 //!
-//! This is the only module that knows `core::sync::atomic` and `UnsafeCell`.
+//! This is the only module that knows `core::sync::atomic` and `UnsafeCell`, but for the
+//! [guard](crate::guard), which shares atomics with nobody but its own process.
 #![allow(
     clippy::disallowed_types,
-    reason = "the one module that makes accesses; the ban exists to send everyone here"
+    reason = "the one module that accesses what is shared; the ban exists to send everyone here"
 )]
 
 use core::cell::UnsafeCell;

@@ -9,7 +9,8 @@
 //! nobody ever sees half of one. An anonymous one is sealed against changes of its size.
 //!
 //! Any process that may write a *named* segment can also truncate it, and a later access then
-//! raises SIGBUS. Give write permission only to processes that you trust that far.
+//! raises SIGBUS. Give write permission only to processes that you trust that far, or install the
+//! [guard](crate::guard), which turns the signal into errors.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -26,7 +27,10 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::linkat;
 
 use crate::error::SegmentError;
-use crate::layout::{Expected, Fixed, Header, INITIAL_WORDS, Kind, NOTES, RoleWords};
+use crate::guard::Registration;
+use crate::layout::{
+    Expected, Fixed, Header, INITIAL_WORDS, Kind, NOTES, RoleWords, lost_index, offset,
+};
 use crate::memory::{Memory, Native};
 use crate::role::{self, Claim, Removal, Role, Watch};
 use crate::site::{LoadSite, StoreSite};
@@ -47,6 +51,8 @@ pub struct Segment {
     /// `None` for an anonymous segment.
     path: Option<PathBuf>,
     file: File,
+    /// Before `map`, so that it is given back before the memory is. `None` if there was no room.
+    registration: Option<Registration>,
     map: MmapRaw,
     /// As it was checked at creation or attach; the mapped copy is never consulted.
     fixed: Fixed,
@@ -134,6 +140,18 @@ pub(crate) fn read_fixed(file: &File, label: &str, len: u64) -> Result<Fixed, Se
     file.read_exact_at(bytemuck::bytes_of_mut(&mut fixed), 0)
         .map_err(SegmentError::system(label, "read its header"))?;
     Ok(fixed)
+}
+
+/// Reads words that lie one after the other, through the file.
+pub(crate) fn read_words<const N: usize>(
+    file: &File,
+    label: &str,
+    at: u64,
+) -> Result<[u64; N], SegmentError> {
+    let mut words = [0; N];
+    file.read_exact_at(bytemuck::cast_slice_mut(&mut words), at)
+        .map_err(SegmentError::system(label, "read its words"))?;
+    Ok(words)
 }
 
 impl Segment {
@@ -266,6 +284,10 @@ impl Segment {
                 fixed.segment_len
             ),
         })?;
+        // `Fixed::check` has found a known kind, or the layout made one.
+        let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
+        let [read_index] = read_words(&file, &label, offset::READ_INDEX)?;
+        let lost_index = lost_index(kind, read_index);
         let map = MmapOptions::new()
             .len(len)
             .map_raw(&file)
@@ -277,6 +299,7 @@ impl Segment {
             label,
             path,
             file,
+            registration: Registration::new(map.as_mut_ptr(), len, lost_index),
             map,
             fixed,
         })
@@ -292,11 +315,39 @@ impl Segment {
         &self.fixed
     }
 
+    /// Whether this mapping's memory was found gone, because somebody truncated the file, and the
+    /// [guard](crate::guard) put private memory in its place. Never without a guard. It stays so:
+    /// drop the segment, and attach to another one or to none.
+    ///
+    /// What was taken from the segment counts if this is false *after* it was taken.
+    pub fn is_lost(&self) -> bool {
+        self.registration
+            .as_ref()
+            .is_some_and(Registration::is_lost)
+    }
+
+    /// Whether the [guard](crate::guard) knows this mapping. It does, unless there were
+    /// [`MAPPINGS`](crate::guard::MAPPINGS) others already.
+    pub fn is_guarded(&self) -> bool {
+        self.registration.is_some()
+    }
+
+    /// Refuses what may come from lost memory.
+    pub(crate) fn unless_lost<T>(&self, value: T) -> Result<T, SegmentError> {
+        if self.is_lost() {
+            return Err(SegmentError::Lost {
+                segment: self.label.clone(),
+            });
+        }
+        Ok(value)
+    }
+
     /// Takes `role`, to be held until the claim is dropped or the process dies.
     ///
     /// # Errors
     /// [`SegmentError::Held`] if somebody has it; [`SegmentError::Gone`] if the segment was
-    /// unlinked or retired since it was opened: open it anew.
+    /// unlinked or retired since it was opened: open it anew; [`SegmentError::Lost`] if its memory
+    /// is gone.
     pub fn claim(&self, role: Role) -> Result<Claim, SegmentError> {
         self.claim_through(&Native, role)
     }
@@ -343,7 +394,7 @@ impl Segment {
             });
         }
         let epoch = role::enter(memory, &self.words(role).epoch);
-        Ok(claim.with_epoch(epoch))
+        self.unless_lost(claim.with_epoch(epoch))
     }
 
     /// Whether anybody, this process included, holds `role`.
@@ -421,7 +472,7 @@ impl Segment {
     }
 
     /// One of the words that an application keeps beside the structure in the notes of `role`;
-    /// `None` from [`NOTES`] on. New notes are zero.
+    /// `None` from [`NOTES`] on, or if the segment is [lost](Self::is_lost). New notes are zero.
     pub fn note(&self, role: Role, index: usize) -> Option<u64> {
         self.note_through(&Native, role, index)
     }
@@ -435,7 +486,8 @@ impl Segment {
     ) -> Option<u64> {
         let note = self.words(role).notes.get(index)?;
         // Relaxed: what orders notes is the application's affair, through an index or a role.
-        Some(memory.load(note, LoadSite::NoteRead))
+        let value = memory.load(note, LoadSite::NoteRead);
+        (!self.is_lost()).then_some(value)
     }
 
     /// Writes a word of the notes of `role`. Only the holder of the role should. What is
@@ -443,7 +495,7 @@ impl Segment {
     /// before a death, a successor sees.
     ///
     /// # Errors
-    /// [`SegmentError::Size`] from [`NOTES`] on.
+    /// [`SegmentError::Size`] from [`NOTES`] on; [`SegmentError::Lost`] if the memory is gone.
     pub fn set_note(&self, role: Role, index: usize, value: u64) -> Result<(), SegmentError> {
         self.set_note_through(&Native, role, index, value)
     }
@@ -467,7 +519,7 @@ impl Segment {
         };
         // Relaxed: as above.
         memory.store(note, value, StoreSite::NoteWrite);
-        Ok(())
+        self.unless_lost(())
     }
 
     /// A look at the writer's role, for a reader.

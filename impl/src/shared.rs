@@ -169,12 +169,14 @@ impl<T: Payload> Ring<T> {
     /// The producer for a claim already held.
     ///
     /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment.
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
     pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Producer)?;
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
         // freed the last holder's lock after all that it did. The parts go to no one else.
-        Ok(unsafe { Producer::new(self.parts()?, Native, Some(claim)) })
+        let producer = unsafe { Producer::new(self.parts()?, Native, Some(claim)) };
+        self.segment.unless_lost(producer)
     }
 
     /// Takes the consumer's role, where its last holder left the ring.
@@ -188,12 +190,14 @@ impl<T: Payload> Ring<T> {
     /// The consumer for a claim already held.
     ///
     /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment.
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
     pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Consumer)?;
         // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
         // freed the last holder's lock after all that it did. The parts go to no one else.
-        Ok(unsafe { Consumer::new(self.parts()?, Native, Some(claim)) })
+        let consumer = unsafe { Consumer::new(self.parts()?, Native, Some(claim)) };
+        self.segment.unless_lost(consumer)
     }
 
     /// The ring's words and slots, for endpoints over a memory other than [`Native`].
@@ -299,6 +303,19 @@ impl<T: Payload> SeqLock<T> {
         .map(Self::new)
     }
 
+    /// Opens the seqlock `name` and takes the writer's role, also while others unlink it, as
+    /// [`Ring::open_as`] does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`Segment::claim`].
+    pub fn open_as_writer(
+        name: &str,
+        initial: &T,
+        options: &SeqLockOptions,
+    ) -> Result<(Self, Claim), SegmentError> {
+        open_as(name, Role::Writer, || Self::open(name, initial, options))
+    }
+
     /// Makes a seqlock without a name. Another process attaches by its descriptor.
     ///
     /// # Errors
@@ -321,8 +338,18 @@ impl<T: Payload> SeqLock<T> {
     /// # Errors
     /// As [`Segment::claim`].
     pub fn writer(&self) -> Result<SeqWriter<'_, T>, SegmentError> {
-        let claim = self.segment.claim(Role::Writer)?;
-        SeqWriter::new(self.parts()?, Native, Some(claim)).ok_or_else(|| no_room(&self.segment))
+        self.writer_with(self.segment.claim(Role::Writer)?)
+    }
+
+    /// The writer for a claim already held.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
+    pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<'_, T>, SegmentError> {
+        self.segment.check_claim(&claim, Role::Writer)?;
+        let writer = SeqWriter::new(self.parts()?, Native, Some(claim));
+        (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
     /// A reader.
@@ -443,6 +470,19 @@ impl<T: Payload> SeqLatch<T> {
         .map(Self::new)
     }
 
+    /// Opens the latch `name` and takes the writer's role, also while others unlink it, as
+    /// [`Ring::open_as`] does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) and [`Segment::claim`].
+    pub fn open_as_writer(
+        name: &str,
+        initial: &T,
+        options: &SeqLatchOptions,
+    ) -> Result<(Self, Claim), SegmentError> {
+        open_as(name, Role::Writer, || Self::open(name, initial, options))
+    }
+
     /// Makes a latch without a name. Another process attaches by its descriptor.
     ///
     /// # Errors
@@ -465,8 +505,18 @@ impl<T: Payload> SeqLatch<T> {
     /// # Errors
     /// As [`Segment::claim`].
     pub fn writer(&self) -> Result<LatchWriter<'_, T>, SegmentError> {
-        let claim = self.segment.claim(Role::Writer)?;
-        LatchWriter::new(self.parts()?, Native, Some(claim)).ok_or_else(|| no_room(&self.segment))
+        self.writer_with(self.segment.claim(Role::Writer)?)
+    }
+
+    /// The writer for a claim already held.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+    /// [`SegmentError::Lost`] if the memory is gone.
+    pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<'_, T>, SegmentError> {
+        self.segment.check_claim(&claim, Role::Writer)?;
+        let writer = LatchWriter::new(self.parts()?, Native, Some(claim));
+        (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
     /// A reader.

@@ -18,7 +18,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
-use ringproof::{Ring, RingOptions, Role, SegmentError};
+use ringproof::{Ring, RingOptions, Role, SegmentError, guard};
 
 /// The argument that makes this program say its pid and wait for the end of its input.
 const WAIT: &str = "--wait-for-end-of-input";
@@ -29,7 +29,7 @@ struct Test {
     ignored: Option<&'static str>,
 }
 
-const TESTS: [Test; 6] = [
+const TESTS: [Test; 7] = [
     Test {
         name: "a_child_has_no_mapping",
         run: a_child_has_no_mapping,
@@ -38,6 +38,11 @@ const TESTS: [Test; 6] = [
     Test {
         name: "a_child_that_uses_its_parents_end_dies_of_it",
         run: a_child_that_uses_its_parents_end_dies_of_it,
+        ignored: None,
+    },
+    Test {
+        name: "a_child_that_uses_its_parents_lost_end_dies_of_it",
+        run: a_child_that_uses_its_parents_lost_end_dies_of_it,
         ignored: None,
     },
     Test {
@@ -228,6 +233,24 @@ fn a_child_that_uses_its_parents_end_dies_of_it() {
     let mut consumer = ring.consumer().expect("the role");
     assert_eq!(consumer.pop_slice(&mut items), Ok(2));
     assert_eq!(items[..2], [1, 3]);
+}
+
+fn a_child_that_uses_its_parents_lost_end_dies_of_it() {
+    guard::install().expect("the guard");
+    let name = Named::new("fork-lost");
+    let ring = Ring::<u64>::create(&name, &options()).expect("a ring");
+    let mut producer = ring.producer().expect("the role");
+    fs::File::create(name.path()).expect("truncate it");
+    producer.push(1).expect_err("it is lost");
+    assert!(ring.is_lost());
+    // The private memory in its place is no more a child's than the shared one was.
+    let child = Child::fork_tied(|| {
+        setrlimit(Resource::RLIMIT_CORE, 0, 0).expect("no core dump");
+        let _ = producer.push(2);
+    });
+    let pid = child.0.expect("a child");
+    let end = child.end();
+    assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGSEGV, false));
 }
 
 #[track_caller]

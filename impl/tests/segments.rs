@@ -1043,6 +1043,40 @@ fn a_removal_cut_off_by_death_is_finished_by_the_next() {
 }
 
 #[test]
+fn a_writer_opens_anew_what_was_retired() {
+    let retired = |name: &Named| {
+        let half = file(&name.path());
+        half.write_all_at(&1u64.to_ne_bytes(), RETIRED)
+            .expect("retire it");
+        half
+    };
+
+    let (name, options) = (Named::new("open-seqlock"), SeqLockOptions::default());
+    drop(SeqLock::create(&name, &1u64, &options).expect("create"));
+    let half = retired(&name);
+    let (lock, claim) = SeqLock::open_as_writer(&name, &2u64, &options).expect("a new one");
+    assert_eq!(half.metadata().expect("its links").nlink(), 0);
+    assert_eq!((claim.role(), claim.epoch()), (Role::Writer, 1));
+    assert_refused!(lock.writer(), name, SegmentError::Held { .. });
+    assert_eq!(lock.reader().expect("a reader").try_read(), Ok(2));
+    lock.writer_with(claim).expect("the role").write(&3);
+    assert_eq!(lock.reader().expect("a reader").try_read(), Ok(3));
+
+    let (name, options) = (Named::new("open-latch"), SeqLatchOptions::default());
+    drop(SeqLatch::create(&name, &1u64, &options).expect("create"));
+    let half = retired(&name);
+    let (latch, claim) = SeqLatch::open_as_writer(&name, &2u64, &options).expect("a new one");
+    assert_eq!(half.metadata().expect("its links").nlink(), 0);
+    assert!(matches!(
+        lock.writer_with(claim),
+        Err(SegmentError::Unclaimed { .. })
+    ));
+    let claim = latch.claim(Role::Writer).expect("it was dropped");
+    latch.writer_with(claim).expect("the role").write(&3);
+    assert_eq!(latch.reader().expect("a reader").try_read(), Ok(3));
+}
+
+#[test]
 fn an_anonymous_segment_has_no_name_to_lose() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
     ring.unlink().expect("nothing to do");
@@ -1205,6 +1239,31 @@ fn a_role_that_a_structure_does_not_have_cannot_be_taken() {
         assert_mismatch(lock.claim(role), &name, "kind", "seqlock", role.name());
     }
     lock.writer().expect("the role, which nobody has");
+}
+
+#[test]
+fn a_look_from_outside_shows_each_roles_notes() {
+    let name = Named::new("seen-notes");
+    let ring = create(&name);
+    let (first, last) = (0, NOTES - 1);
+    let noted = [
+        (Role::Producer, first, 1),
+        (Role::Producer, last, 2),
+        (Role::Consumer, first, 3),
+        (Role::Consumer, last, u64::MAX),
+    ];
+    for (role, index, value) in noted {
+        ring.set_note(role, index, value).expect("a note");
+    }
+    let seen = Inspection::of(&name).expect("look at it");
+    for (state, pair) in seen.roles.iter().zip(noted.chunks(2)) {
+        let mut expected = [0; NOTES];
+        for &(role, index, value) in pair {
+            assert_eq!(state.role, role);
+            expected[index] = value;
+        }
+        assert_eq!(state.notes, expected);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ringproof::guard::GuardError;
 use ringproof::{Corruption, SegmentError};
 
 use crate::resume::Refusal;
@@ -30,6 +31,8 @@ pub(crate) enum Exit {
     Refused = 8,
     /// The receiver closed the ring, so nobody takes what is left.
     Stopped = 9,
+    /// The segment's memory is gone.
+    Lost = 10,
 }
 
 /// The table of exit codes, as `--help` prints it.
@@ -44,7 +47,8 @@ Exit codes:
   6  no room: /dev/shm is too full for the segment, or the output's disk for the data
   7  the output was closed by its reader
   8  the restart was refused: it would lose or repeat bytes; the message says why
-  9  the receiver closed the stream: it takes no more bytes";
+  9  the receiver closed the stream: it takes no more bytes
+ 10  somebody truncated the segment while it was in use: what it still held is lost";
 
 /// Why the program failed.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,13 @@ pub(crate) enum Failure {
     Segment(#[from] SegmentError),
     #[error(transparent)]
     Corrupt(#[from] Corruption),
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    #[error(
+        "segment `{segment}` was truncated by another process, or its memory failed: what it \
+         still held is lost, and the stream cannot go on; rm /dev/shm/{segment} gives it up"
+    )]
+    Lost { segment: String },
     #[error(
         "segment `{segment}` holds {position} bytes and no record of the file that they belong \
          to: it was not begun by `ringproof {command}`, or its notes were written over"
@@ -115,9 +126,8 @@ impl Failure {
                 SegmentError::NoSpace { .. } => Exit::NoRoom,
                 SegmentError::Mismatch { .. } => Exit::NotAStream,
                 SegmentError::Held { .. } => Exit::Held,
-                SegmentError::Exists { .. }
-                | SegmentError::Unclaimed { .. }
-                | SegmentError::System { .. } => Exit::Other,
+                SegmentError::Lost { .. } => Exit::Lost,
+                _ => Exit::Other,
             },
             Failure::Corrupt(_) | Failure::NoNotes { .. } => Exit::NotAStream,
             Failure::Refused { .. } => Exit::Refused,
@@ -125,7 +135,8 @@ impl Failure {
             Failure::Stopped { .. } => Exit::Stopped,
             Failure::OutputClosed { .. } | Failure::ReportClosed => Exit::OutputClosed,
             Failure::OutputFull { .. } => Exit::NoRoom,
-            Failure::Io { .. } | Failure::Unexpected(_) => Exit::Other,
+            Failure::Lost { .. } => Exit::Lost,
+            Failure::Guard(_) | Failure::Io { .. } | Failure::Unexpected(_) => Exit::Other,
         }
     }
 
@@ -159,11 +170,12 @@ mod tests {
             Exit::OutputClosed,
             Exit::Refused,
             Exit::Stopped,
+            Exit::Lost,
         ];
         let listed: Vec<u8> = TABLE
             .lines()
             .skip(1)
-            .map(|line| line.trim_start().as_bytes()[0] - b'0')
+            .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
             .collect();
         assert_eq!(listed, all.map(|exit| exit as u8));
     }

@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 
 use ringproof::Inspection;
-use ringproof::layout::Kind;
+use ringproof::layout::{Kind, NOTES};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
@@ -31,6 +31,7 @@ struct RoleReport {
     role: &'static str,
     held: bool,
     epoch: u64,
+    notes: [u64; NOTES],
 }
 
 #[derive(Serialize)]
@@ -87,6 +88,7 @@ fn report(seen: &Inspection) -> Report<'_> {
                 role: state.role.name(),
                 held: state.held,
                 epoch: state.epoch,
+                notes: state.notes,
             })
             .collect(),
         positions: match seen.kind {
@@ -133,6 +135,11 @@ fn text(report: &Report<'_>) -> String {
         let held = if state.held { "held" } else { "free" };
         let times = if state.epoch == 1 { "time" } else { "times" };
         lines.push((state.role, format!("{held}, taken {} {times}", state.epoch)));
+        // Most segments have none, and the last words of most notes are zero.
+        if let Some(last) = state.notes.iter().rposition(|&note| note != 0) {
+            let notes = state.notes[..=last].iter().map(|note| format!("{note:#x}"));
+            lines.push(("  notes", notes.collect::<Vec<_>>().join(" ")));
+        }
     }
     match report.positions {
         Positions::Ring {

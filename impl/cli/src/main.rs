@@ -5,8 +5,9 @@
 //! lost, is argued in the module `resume`; what the two sides leave for their successors is
 //! described in the module `notes`.
 //!
-//! No signal is handled: a signal's default action ends the process, and a restart after that is
-//! as good as after a crash.
+//! No signal is handled but SIGBUS, which a truncated segment raises (see [`ringproof::guard`]):
+//! a signal's default action ends the process, and a restart after that is as good as after a
+//! crash.
 
 mod args;
 mod buffer;
@@ -25,17 +26,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use ringproof::guard;
 
 use crate::args::{Cli, Command};
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
-        Command::Send(args) => send::run(&args),
-        Command::Recv(args) => recv::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
-    };
-    let exit = match outcome {
+    let exit = match run(Cli::parse().command) {
         Ok(()) => Exit::Done,
         Err(failure) => {
             tell(&failure.chain());
@@ -43,6 +40,15 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit as u8)
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    guard::install()?;
+    match command {
+        Command::Send(args) => send::run(&args),
+        Command::Recv(args) => recv::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+    }
 }
 
 /// Says something on standard error. Whoever closed it does not want to hear it.

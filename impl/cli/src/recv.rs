@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use ringproof::{Consumer, OutOfChunk, PopError, Ring, Role};
+use ringproof::{Claim, Consumer, OutOfChunk, PopError, Ring, Role};
 
 use crate::args::RecvArgs;
 use crate::buffer::{BATCH, Buffer};
@@ -17,6 +17,10 @@ use crate::wait::Wait;
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let (ring, claim) = stream::open(&args.stream, Role::Consumer)?;
+    receive(&ring, claim).map_err(|failure| stream::reason(&ring, failure))
+}
+
+fn receive(ring: &Ring<u8>, claim: Claim) -> Result<(), Failure> {
     let mut consumer = ring.consumer_with(claim)?;
     // This program never does that: whatever made `recv` fail, a successor may go on.
     if consumer.is_closed() {
@@ -26,7 +30,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
         });
     }
     let mut output = Output::stdout()?;
-    let (plan, _) = decide(&ring, &consumer, &mut output)?;
+    let (plan, _) = decide(ring, &consumer, &mut output)?;
     match plan {
         RecvPlan::Start => {}
         RecvPlan::Skip(count) => {
@@ -46,7 +50,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
         )),
     }
     let progress = Progress::start(ring.label(), Role::Consumer, consumer.position(), None);
-    copy(&ring, &mut consumer, &mut output, plan != RecvPlan::Start)?;
+    copy(ring, &mut consumer, &mut output, plan != RecvPlan::Start)?;
     progress.finish(consumer.position());
     // Everything was written before it was released. If this process dies here, its successor
     // finds nothing left to write, and removes the segment.
@@ -148,6 +152,8 @@ fn copy(
         let count = chunk.len();
         let bytes = &mut buffer.at(chunk.position())[..count];
         chunk.copy_to_slice(0, bytes).map_err(out_of_chunk)?;
+        // If it was lost until now, these may be zeros.
+        stream::check_not_lost(ring)?;
         // First written, then released: a death between the two loses nothing. A write that
         // fails half-way releases nothing: a file's length tells a successor what it has, and
         // what a pipe took before its reader left is better repeated than lost.

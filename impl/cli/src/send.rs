@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use ringproof::{Producer, PushError, Ring, Role};
+use ringproof::{Claim, Producer, PushError, Ring, Role};
 
 use crate::args::SendArgs;
 use crate::buffer::Buffer;
@@ -24,63 +24,84 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let mut input = Input::stdin()?;
     for _ in 0..ROUNDS {
         let (ring, claim) = stream::open(&args.stream, Role::Producer)?;
-        let mut producer = ring.producer_with(claim)?;
-        let facts = input.facts()?;
-        let found = Sent {
-            notes: stream::notes(&ring, Role::Producer),
-            committed: producer.position(),
-            released: producer.position().wrapping_sub(producer.occupancy()?),
-            closed: producer.is_closed(),
-        };
-        let plan = resume::send(&found, facts.as_ref(), args.go_on).map_err(|NoNotes| {
-            Failure::NoNotes {
-                segment: name.clone(),
-                position: found.committed,
-                command: "send",
-            }
-        })?;
-        match plan.map_err(|source| Failure::Refused {
-            segment: name.clone(),
-            source,
-        })? {
-            SendPlan::Replace => {
-                drop(producer);
-                stream::remove_over(&ring)?;
-                continue;
-            }
-            SendPlan::Complete => {
-                tell(&format!(
-                    "all {} bytes of this input were sent to {name} before; nothing left to do",
-                    found.committed
-                ));
-            }
-            SendPlan::Start => {
-                set_notes(&ring, facts.as_ref())?;
-                copy(&mut producer, &ring, &mut input, facts.as_ref())?;
-            }
-            SendPlan::Seek(offset) => {
-                tell(&format!("going on with {name} at byte {}", found.committed));
-                input.seek(offset)?;
-                copy(&mut producer, &ring, &mut input, facts.as_ref())?;
-            }
-            SendPlan::Append => {
-                tell(&format!(
-                    "going on with {name} at byte {}; bytes that an earlier send read before it \
-                     died may be missing there, nobody can tell",
-                    found.committed
-                ));
-                copy(&mut producer, &ring, &mut input, None)?;
-            }
+        let outcome = send(args, &ring, claim, &mut input);
+        match outcome.map_err(|failure| stream::reason(&ring, failure))? {
+            Outcome::WasOver => {}
+            // The last of it may have gone to lost memory, which tells nobody.
+            Outcome::Sent => return stream::check_not_lost(&ring),
         }
-        return if args.wait {
-            until_drained(&mut producer, &ring)
-        } else {
-            Ok(())
-        };
     }
     Err(Failure::Unexpected(format!(
         "{name}: {ROUNDS} finished streams one after the other; is another send using the name?"
     )))
+}
+
+/// What became of the input in one segment.
+enum Outcome {
+    /// All of it is there, or was before.
+    Sent,
+    /// Nothing: its stream was over, and it is removed.
+    WasOver,
+}
+
+fn send(
+    args: &SendArgs,
+    ring: &Ring<u8>,
+    claim: Claim,
+    input: &mut Input,
+) -> Result<Outcome, Failure> {
+    let name = &args.stream.name;
+    let mut producer = ring.producer_with(claim)?;
+    let facts = input.facts()?;
+    let found = Sent {
+        notes: stream::notes(ring, Role::Producer),
+        committed: producer.position(),
+        released: producer.position().wrapping_sub(producer.occupancy()?),
+        closed: producer.is_closed(),
+    };
+    let plan =
+        resume::send(&found, facts.as_ref(), args.go_on).map_err(|NoNotes| Failure::NoNotes {
+            segment: name.clone(),
+            position: found.committed,
+            command: "send",
+        })?;
+    match plan.map_err(|source| Failure::Refused {
+        segment: name.clone(),
+        source,
+    })? {
+        SendPlan::Replace => {
+            drop(producer);
+            stream::remove_over(ring)?;
+            return Ok(Outcome::WasOver);
+        }
+        SendPlan::Complete => {
+            tell(&format!(
+                "all {} bytes of this input were sent to {name} before; nothing left to do",
+                found.committed
+            ));
+        }
+        SendPlan::Start => {
+            set_notes(ring, facts.as_ref())?;
+            copy(&mut producer, ring, input, facts.as_ref())?;
+        }
+        SendPlan::Seek(offset) => {
+            tell(&format!("going on with {name} at byte {}", found.committed));
+            input.seek(offset)?;
+            copy(&mut producer, ring, input, facts.as_ref())?;
+        }
+        SendPlan::Append => {
+            tell(&format!(
+                "going on with {name} at byte {}; bytes that an earlier send read before it \
+                 died may be missing there, nobody can tell",
+                found.committed
+            ));
+            copy(&mut producer, ring, input, None)?;
+        }
+    }
+    if args.wait {
+        until_drained(&mut producer, ring)?;
+    }
+    Ok(Outcome::Sent)
 }
 
 /// Written before the first commit, so that every committed byte has its origin.

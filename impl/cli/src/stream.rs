@@ -59,6 +59,22 @@ pub(crate) fn is_removed(segment: &Segment) -> Result<bool, Failure> {
     Ok(stat.st_nlink == 0)
 }
 
+/// An error if the segment's memory is gone: whatever was taken from it or put into it since is
+/// worth nothing.
+pub(crate) fn check_not_lost(segment: &Segment) -> Result<(), Failure> {
+    if segment.is_lost() {
+        return Err(Failure::Lost {
+            segment: segment.label().to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Of a failure that lost memory may have led to, the true reason.
+pub(crate) fn reason(segment: &Segment, failure: Failure) -> Failure {
+    check_not_lost(segment).err().unwrap_or(failure)
+}
+
 /// The notes of `role`, if it has left valid ones.
 pub(crate) fn notes(segment: &Segment, role: Role) -> Option<Notes> {
     let mut words = [0; WORDS];

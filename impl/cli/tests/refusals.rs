@@ -130,7 +130,14 @@ fn help_has_the_rules_and_the_exit_codes() {
         let outcome = run(ringproof(args).stdout(Stdio::piped()));
         outcome.expect_silence();
         let text = String::from_utf8(outcome.stdout).unwrap();
-        for part in ["Examples:", "Restart rules", ">>", "Exit codes:", "  9  "] {
+        for part in [
+            "Examples:",
+            "Restart rules",
+            ">>",
+            "Exit codes:",
+            "  9  ",
+            " 10  ",
+        ] {
             assert!(text.contains(part), "{args:?} lacks {part:?}");
         }
     }
@@ -644,6 +651,8 @@ fn inspect_shows_text_and_json() {
         "occupancy  1000 of 1000 items (100 %)",
         "end        open",
         "stop       open",
+        // The format of the notes that send leaves, which come before the stream's random id.
+        "  notes    0x1 0x",
     ] {
         assert!(text.contains(line), "{line:?} is not in:\n{text}");
     }
@@ -660,6 +669,13 @@ fn inspect_shows_text_and_json() {
     assert_eq!(json["roles"][0]["role"], "producer");
     assert_eq!(json["roles"][0]["held"], false);
     assert_eq!(json["roles"][0]["epoch"], 1);
+    assert_eq!(json["roles"][0]["notes"][0], 1);
+    assert_eq!(json["roles"][1]["notes"], serde_json::json!(vec![0; 16]));
+    assert_eq!(
+        text.matches("notes").count(),
+        1,
+        "the consumer has left none"
+    );
     assert_eq!(std::fs::read(name.path()).unwrap(), before, "read-only");
 
     let held = start(&mut ringproof(["recv", &name]));
@@ -679,4 +695,74 @@ fn inspect_shows_text_and_json() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     run(ringproof(["inspect", &name]).stdout(writer)).expect(7, "closed");
+}
+
+/// As `truncate -s 0` does it.
+fn truncate(name: &Name) {
+    let file = File::options().write(true).open(name.path()).unwrap();
+    file.set_len(0).unwrap();
+}
+
+const TRUNCATED: &str = "was truncated by another process";
+
+#[test]
+fn a_truncated_segment_is_10_for_a_recv_that_waits() {
+    let (place, name) = (Place::new(), Name::new("truncated-recv"));
+    let (sender, mut pipe) = half_piped(&name);
+    let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
+    until_seen(&name, "1000 bytes released", |seen| seen.read_index == 1000);
+    truncate(&name);
+    receiver.finish().expect(10, TRUNCATED);
+    // Whoever waits for its input learns it when there is some.
+    pipe.write_all(&content()[1000..2000]).unwrap();
+    sender.finish().expect(10, TRUNCATED);
+    assert_eq!(place.received(), content()[..1000]);
+    // What is left of it is no segment any more.
+    recv(&name, appending(&place.output)).expect(4, "file length");
+}
+
+#[test]
+fn a_truncated_segment_is_10_for_a_send_that_waits() {
+    let (place, name) = (Place::new(), Name::new("truncated-send"));
+    let args = ["send", &name, "--capacity", "1000"];
+    let sender = start(ringproof(args).stdin(reading(&place.input)));
+    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    truncate(&name);
+    sender.finish().expect(10, TRUNCATED);
+
+    // The last access of all is that which closes the ring.
+    let name = Name::new("truncated-end");
+    let (sender, pipe) = half_piped(&name);
+    truncate(&name);
+    drop(pipe);
+    sender.finish().expect(10, TRUNCATED);
+
+    let (place, name) = (Place::new(), Name::new("truncated-wait"));
+    let sender = start(ringproof(["send", "--wait", &name]).stdin(reading(&place.input)));
+    until_seen(&name, "the end", |seen| seen.end_index == Some(100_000));
+    truncate(&name);
+    sender.finish().expect(10, TRUNCATED);
+}
+
+#[test]
+fn of_a_segment_truncated_in_full_flow_nothing_wrong_is_written() {
+    let place = Place::new();
+    // No zero in it, which is what lost memory reads as.
+    let mut input = content();
+    input.iter_mut().for_each(|byte| *byte |= 1);
+    let input = input.repeat(1000);
+    let file = place.file("long", &input);
+    for round in 0..5u64 {
+        let name = Name::new("truncated-flow");
+        let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
+        let sender = start(ringproof(["send", &name]).stdin(reading(&file)));
+        let far = 1_000_000 * (round + 1);
+        until_seen(&name, "a part of it", |seen| seen.read_index > far);
+        truncate(&name);
+        receiver.finish().expect(10, TRUNCATED);
+        sender.finish().expect(10, TRUNCATED);
+        let received = place.received();
+        assert!(received.len() as u64 >= far);
+        assert!(input.starts_with(&received), "round {round}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Another process: this test program once more, running its ignored test `helper` alone.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::Deadline;
@@ -77,6 +77,17 @@ impl Helper {
         let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         while let WaitStatus::StillAlive = waitid(Id::Pid(pid), flags).expect("wait for it") {
             deadline.wait();
+        }
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        let deadline = Deadline::to("see the helper's end");
+        loop {
+            match self.child.try_wait().expect("wait for the helper") {
+                Some(status) => return status,
+                None => deadline.wait(),
+            }
         }
     }
 
