@@ -285,8 +285,8 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_) | Note::Took(..) | Note::Trace(_) => {
-                    bail!("a worker told what only a victim tells")
+                Note::Committed(_) | Note::Took(..) | Note::Trace(_) | Note::Soaked(_) => {
+                    bail!("a worker told what a worker does not tell")
                 }
             }
         }
