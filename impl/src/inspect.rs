@@ -1,16 +1,18 @@
 //! A look at a segment from outside: nothing is mapped, locked or changed.
 
+use std::fs::File;
+
 use crate::error::SegmentError;
 use crate::layout::{Fixed, Kind, NOTES, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{open_existing, read_fixed, read_words};
+use crate::segment::{Segment, open_existing, read_fixed, read_words};
 
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    /// The segment's name.
+    /// The segment's name, or what else tells which one it is.
     pub name: String,
     /// What it holds.
     pub kind: Kind,
@@ -65,16 +67,39 @@ impl Inspection {
         let (file, len) = open_existing(name, false)?;
         let fixed = read_fixed(&file, name, len)?;
         fixed.check(name, len)?;
-        let word = |at| read_words(&file, name, at).map(|[word]| word);
+        Self::look(&file, name, fixed)
+    }
+
+    /// Looks at a segment that is at hand, also at one without a name.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if it cannot be read.
+    ///
+    /// ```
+    /// use ringproof::{Inspection, Ring, RingOptions};
+    ///
+    /// let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
+    /// let producer = ring.producer()?;
+    /// let seen = Inspection::of_segment(&ring)?;
+    /// assert_eq!((seen.occupancy(), seen.roles[0].held), (0, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of_segment(segment: &Segment) -> Result<Inspection, SegmentError> {
+        Self::look(segment.file(), segment.label(), *segment.fixed())
+    }
+
+    /// Reads the words behind a header that was checked.
+    fn look(file: &File, name: &str, fixed: Fixed) -> Result<Inspection, SegmentError> {
+        let word = |at| read_words(file, name, at).map(|[word]| word);
         let state = |role, epoch, notes| {
             Ok::<_, SegmentError>(RoleState {
                 role,
-                held: role::is_held(&file, name, role)?,
+                held: role::is_held(file, name, role)?,
                 epoch: word(epoch)?,
-                notes: read_words(&file, name, notes)?,
+                notes: read_words(file, name, notes)?,
             })
         };
-        // `check` above has found a known kind; the fallback is never reached.
+        // The check has found a known kind; the fallback is never reached.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
         let roles = match kind {
             Kind::Ring => vec![

@@ -532,6 +532,11 @@ impl Segment {
         claim.check(&self.file, &self.label, role)
     }
 
+    /// What is mapped.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// The mapped header.
     pub(crate) fn header(&self) -> &Header {
         // Straight from the mapping's pointer: a detour over a reference to its first word would

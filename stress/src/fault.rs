@@ -237,8 +237,8 @@ impl<M: Memory<Cells = Native>> Memory for Faulty<'_, M> {
         if self.is(Fault::FreeFirst) && site == SlotReadSite::RingTake && !from.is_empty() {
             self.advance(from.len(), StoreSite::RingFree);
         }
-        // SAFETY: the caller's promise, passed on. (Under a planted fault the peer would be
-        // allowed to write the slot; here it does nothing until this process is dead.)
+        // SAFETY: the caller's promise, passed on. (Under a planted fault the peer, another process,
+        // may write the slot meanwhile: that is the fault, and what comes of it is bytes.)
         unsafe { self.memory.read_slots(from, to, site) };
     }
 

@@ -1,4 +1,5 @@
-//! The layers `crash` and `stream` of the harness: real processes over real segments, killed.
+//! The layers `crash`, `calls`, `stream` and `soak` of the harness: real processes over real
+//! segments, killed.
 //!
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
 //! it; see [`main`].
@@ -11,6 +12,7 @@ mod item;
 mod output;
 mod process;
 mod shm;
+mod soak;
 mod step;
 mod stream;
 
@@ -43,6 +45,7 @@ enum Layer {
     Calls(calls::Options),
     Instructions(step::Options),
     Stream(stream::Options),
+    Soak(soak::Options),
 }
 
 /// The program: reads the arguments, runs a layer, prints its rows.
@@ -73,6 +76,7 @@ fn run(cli: &Cli) -> Result<u8> {
         Layer::Calls(options) => calls::run(options)?,
         Layer::Instructions(options) => step::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
+        Layer::Soak(options) => soak::run(options)?,
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;
     Ok(output::exit_code(&rows))

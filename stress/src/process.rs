@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::OFlag;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeSpec;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getppid, pipe2};
 use serde::{Deserialize, Serialize};
 
 use crate::dying::kill_self;
+use crate::soak::RoundReport;
 
 /// What a child tells its parent. What it told before it was killed, the parent gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub(crate) enum Note {
     },
     /// A worker has found a violation.
     Violation(Violation),
+    /// A supervisor of the soak has run a round.
+    Soaked(Box<RoundReport>),
     /// The child ran into an error.
     Failed(String),
     /// The child did all that it had to.
@@ -215,7 +219,32 @@ impl Child {
         Ok(told)
     }
 
-    /// Waits until the child has stopped itself, and says what it told until then.
+    /// Who it is.
+    pub(crate) fn name(&self) -> &str {
+        &self.what
+    }
+
+    /// Kills the child; its end is to be waited for.
+    pub(crate) fn kill(&self) -> Result<()> {
+        self.signal(Signal::SIGKILL)
+    }
+
+    /// Stops the child; that is to be waited for, too.
+    pub(crate) fn stop(&self) -> Result<()> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Asks a child that looks for it to end.
+    pub(crate) fn terminate(&self) -> Result<()> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        // It was not reaped, so the pid is still its own.
+        kill(self.pid, signal).with_context(|| format!("cannot send {signal} to {}", self.what))
+    }
+
+    /// Waits until the child has stopped, and says what it told until then.
     pub(crate) fn wait_stopped(&mut self, patience: Duration) -> Result<Vec<Note>> {
         let deadline = Instant::now() + patience;
         let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
@@ -243,7 +272,7 @@ impl Child {
 
     /// Lets a stopped child go on.
     pub(crate) fn resume(&self) -> Result<()> {
-        kill(self.pid, Signal::SIGCONT).with_context(|| format!("cannot resume {}", self.what))
+        self.signal(Signal::SIGCONT)
     }
 
     /// Waits for the kernel to have torn down the child: only then are its locks free.
@@ -315,10 +344,7 @@ pub(crate) fn wait_readable(files: &[BorrowedFd<'_>], deadline: Instant) -> Resu
         .collect();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // A millisecond more, so that rounding down does not make it a busy loop.
-        let left =
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
-        match poll(&mut polled, left) {
+        match ppoll(&mut polled, Some(TimeSpec::from(left)), None) {
             Ok(0) if Instant::now() >= deadline => return Ok(false),
             Ok(0) | Err(nix::errno::Errno::EINTR) => {}
             Ok(_) => return Ok(true),

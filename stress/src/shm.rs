@@ -1,10 +1,19 @@
 //! Names in /dev/shm: all of a run's start alike, and none outlives it.
 
 use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nix::fcntl::OFlag;
+use nix::sys::wait::waitpid;
+use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid};
 use ringproof_record::Record;
+
+use crate::dying::kill_self;
+use crate::process::SingleThreaded;
 
 pub(crate) const DIRECTORY: &str = "/dev/shm";
 
@@ -58,6 +67,63 @@ impl fmt::Display for Prefix {
 impl Drop for Prefix {
     fn drop(&mut self) {
         let _ = self.sweep();
+    }
+}
+
+/// The name of a segment in /dev/shm, unlinked when this is dropped.
+pub(crate) struct Name(pub(crate) String);
+
+impl std::ops::Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // Mostly it is gone already.
+        let _ = ringproof::unlink(&self.0);
+    }
+}
+
+/// A process that removes what is left under a prefix when everybody else is dead: also after a
+/// SIGKILL, which lets nobody tidy up.
+pub(crate) struct Sweeper {
+    pid: Pid,
+    /// This process and all that it forks hold it open. Nobody writes to it.
+    alive: Option<OwnedFd>,
+}
+
+impl Sweeper {
+    /// Starts it, before any process that uses such names.
+    pub(crate) fn start(prefix: &Prefix, _: SingleThreaded) -> Result<Self> {
+        let (end, alive) = pipe2(OFlag::O_CLOEXEC).context("cannot make a pipe")?;
+        // SAFETY: `SingleThreaded` says that no other thread holds a lock that the child would
+        // never see released.
+        match unsafe { fork() }.context("cannot fork the sweeper")? {
+            ForkResult::Child => {
+                drop(alive);
+                // Not in the group that a terminal or a test kills as a whole.
+                let _ = setsid();
+                // It ends when the last holder of the other end is dead.
+                let _ = File::from(end).read(&mut [0]);
+                let _ = prefix.sweep();
+                kill_self()
+            }
+            ForkResult::Parent { child } => Ok(Sweeper {
+                pid: child,
+                alive: Some(alive),
+            }),
+        }
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        let _ = waitpid(self.pid, None);
     }
 }
 

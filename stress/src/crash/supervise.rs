@@ -289,8 +289,12 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_) | Note::Took(..) | Note::Trace(_) | Note::Entry(_) => {
-                    bail!("a worker told what only a victim tells")
+                Note::Committed(_)
+                | Note::Took(..)
+                | Note::Trace(_)
+                | Note::Entry(_)
+                | Note::Soaked(_) => {
+                    bail!("a worker told what a worker does not tell")
                 }
             }
         }

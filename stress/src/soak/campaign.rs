@@ -1,0 +1,237 @@
+//! Rounds, one after the other, by one supervisor for each processor.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use nix::sys::prctl::set_timerslack;
+use ringproof::layout::Kind;
+
+use super::choice::Round;
+use super::crew::{Crew, Hang, Structure};
+use super::dump;
+use super::plant::Plant;
+use super::progress::Progress;
+use super::ring::RingSoak;
+use super::tally::{Failure, RoundReport, Tally};
+use super::value::ValueSoak;
+use crate::process::{Child, Interrupts, Ledger, Note, SingleThreaded, wait_readable};
+
+/// The kinds of structures.
+pub(crate) const KINDS: [Kind; 3] = [Kind::Ring, Kind::SeqLock, Kind::Latch];
+
+/// How often the progress is shown.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long a supervisor may say nothing, beyond its patience with the endpoints: far more than a
+/// round takes.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Which rounds there are.
+#[derive(Clone, Copy)]
+pub(crate) enum Rounds {
+    /// From this number on, by steps of so many.
+    Every { first: u64, step: u64 },
+    /// This one, so many times.
+    Only { number: u64, times: u64 },
+}
+
+/// Many rounds.
+pub(crate) struct Campaign<'a> {
+    pub(crate) alone: SingleThreaded,
+    pub(crate) interrupts: &'a Interrupts,
+    pub(crate) seed: u64,
+    pub(crate) rounds: Rounds,
+    pub(crate) plant: Option<Plant>,
+    /// When to begin no round any more.
+    pub(crate) end: Instant,
+    /// How many supervisors there are.
+    pub(crate) supervisors: u64,
+    pub(crate) patience: Duration,
+    /// What names in /dev/shm start with.
+    pub(crate) prefix: &'a str,
+    /// Where segments are written that something is wrong with.
+    pub(crate) dump: Option<PathBuf>,
+}
+
+/// What came of it.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    /// By kind of structure.
+    pub(crate) tallies: [Tally; KINDS.len()],
+    /// The first failure, and the round.
+    pub(crate) failure: Option<(u64, Failure)>,
+    /// Whether it was ended by a signal.
+    pub(crate) interrupted: bool,
+}
+
+impl Outcome {
+    /// Of a campaign that a signal came before.
+    pub(crate) fn interrupted() -> Self {
+        Outcome {
+            interrupted: true,
+            ..Outcome::default()
+        }
+    }
+
+    pub(crate) fn tally(&self, kind: Kind) -> Tally {
+        self.tallies[place(kind)]
+    }
+
+    pub(crate) fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for tally in self.tallies {
+            total += tally;
+        }
+        total
+    }
+}
+
+fn place(kind: Kind) -> usize {
+    KINDS.iter().position(|known| *known == kind).unwrap_or(0)
+}
+
+impl Campaign<'_> {
+    /// Runs the rounds up to the end, the first failure, or a signal.
+    pub(crate) fn run(&self, mut progress: Option<&mut Progress>) -> Result<Outcome> {
+        let mut supervisors = Vec::new();
+        for number in 0..self.supervisors {
+            let child = Child::fork(format!("supervisor {number}"), self.alone, |ledger| {
+                self.supervise(number, ledger)
+            })?;
+            supervisors.push((child, Instant::now()));
+        }
+        let mut outcome = Outcome::default();
+        let silence = self.patience + SILENCE;
+        while !supervisors.is_empty() {
+            let mut files: Vec<_> = (supervisors.iter())
+                .map(|(child, _)| child.as_fd())
+                .collect();
+            // A signal that came is there to be read until the end.
+            if !outcome.interrupted {
+                files.push(self.interrupts.as_fd());
+            }
+            wait_readable(&files, Instant::now() + TICK)?;
+            let ending = outcome.interrupted || outcome.failure.is_some();
+            outcome.interrupted |= self.interrupts.check().is_err();
+            let mut still = Vec::new();
+            for (mut child, mut heard) in supervisors {
+                let Some(notes) = child.hear()? else {
+                    bail!("{} died", child.name());
+                };
+                let mut done = false;
+                for note in notes {
+                    heard = Instant::now();
+                    match note {
+                        Note::Soaked(report) => self.add(&mut outcome, *report),
+                        Note::Failed(why) => bail!("{}: {why}", child.name()),
+                        Note::Done => done = true,
+                        other => bail!("{} told {other:?}", child.name()),
+                    }
+                }
+                if done {
+                    child.wait(silence)?;
+                } else if heard.elapsed() > silence {
+                    bail!("{} has said nothing for {silence:?}", child.name());
+                } else {
+                    still.push((child, heard));
+                }
+            }
+            supervisors = still;
+            if !ending && (outcome.interrupted || outcome.failure.is_some()) {
+                // They tidy up and tell what they did until now.
+                for (child, _) in &supervisors {
+                    child.terminate()?;
+                }
+            }
+            if let Some(progress) = progress.as_deref_mut() {
+                progress.show(&outcome.total(), self.end);
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn add(&self, outcome: &mut Outcome, report: RoundReport) {
+        let round = Round::of(self.seed, report.round);
+        outcome.tallies[place(round.kind)] += report.tally;
+        if let Some(failure) = report.failure {
+            outcome.failure.get_or_insert((report.round, failure));
+        }
+    }
+
+    /// The life of a supervisor.
+    fn supervise(&self, supervisor: u64, ledger: &Ledger) -> Result<()> {
+        // Moments are chosen to the microsecond; the kernel would round them by fifty.
+        set_timerslack(1)?;
+        let mut done = 0;
+        while Instant::now() < self.end && self.interrupts.check().is_ok() {
+            let number = match self.rounds {
+                Rounds::Every { first, step } => {
+                    first + step * (supervisor + self.supervisors * done)
+                }
+                Rounds::Only { number, times } if done < times => number,
+                Rounds::Only { .. } => break,
+            };
+            done += 1;
+            let round = Round::of(self.seed, number);
+            if self.plant.is_some_and(|plant| plant.kind() != round.kind) {
+                continue;
+            }
+            let report = self.round(&round, supervisor)?;
+            let failed = report.failure.is_some();
+            ledger.note(&Note::Soaked(Box::new(report)));
+            if failed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a round. An error only if it could not be set up.
+    fn round(&self, round: &Round, supervisor: u64) -> Result<RoundReport> {
+        let start = Instant::now();
+        let mut structure: Box<dyn Structure> = match round.kind {
+            Kind::Ring => {
+                let name = format!("{}{supervisor}-{}", self.prefix, round.number);
+                Box::new(RingSoak::new(round, name, self.plant)?)
+            }
+            Kind::SeqLock | Kind::Latch => Box::new(ValueSoak::new(round)?),
+        };
+        let crew = Crew {
+            alone: self.alone,
+            interrupts: self.interrupts,
+            round,
+            plant: self.plant,
+            patience: self.patience,
+        };
+        let mut tally = Tally::default();
+        // Whatever comes of it, all processes of the round are dead when this returns.
+        let outcome = crew.run(&mut *structure, &mut tally);
+        let failure = outcome.err().map(|error| {
+            let mut what = format!(
+                "round {}, {}: {error:#}",
+                round.number,
+                structure.describe()
+            );
+            if let Some(directory) = &self.dump {
+                let name = format!("seed-{}-round-{}.txt", self.seed, round.number);
+                match dump::write(directory, &name, structure.segment(), &what) {
+                    Ok(path) => what += &format!("; the segment is in {}", path.display()),
+                    Err(error) => what += &format!("; the segment cannot be kept: {error:#}"),
+                }
+            }
+            Failure {
+                what,
+                hang: error.is::<Hang>(),
+            }
+        });
+        tally += structure.tally();
+        tally.time = start.elapsed();
+        Ok(RoundReport {
+            round: round.number,
+            tally,
+            failure,
+        })
+    }
+}

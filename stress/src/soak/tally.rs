@@ -1,0 +1,86 @@
+//! What was done, counted.
+
+use std::ops::AddAssign;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What happened in a round, or in many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) rounds: u64,
+    pub(crate) kills: u64,
+    /// Processes stopped, to go on later or to be killed then.
+    pub(crate) stops: u64,
+    /// Roles taken over from a process that was killed.
+    pub(crate) recoveries: u64,
+    /// Items that the consumers processed, or values that the writers wrote.
+    pub(crate) items: u64,
+    /// Items that a consumer got a second time, and left out.
+    pub(crate) repeated: u64,
+    /// Processes that died between two stores that belong together.
+    pub(crate) inside: u64,
+    /// Values that the readers checked.
+    pub(crate) reads: u64,
+    /// Segments unlinked and created anew.
+    pub(crate) renewals: u64,
+    /// How long it took, the times of all supervisors together.
+    pub(crate) time: Duration,
+}
+
+impl Tally {
+    /// In numbers and rates, for people; `things` is what went through the structures.
+    pub(crate) fn describe(&self, things: &str) -> String {
+        let seconds = self.time.as_secs_f64().max(1e-6);
+        let each = [
+            (self.kills, "kills"),
+            (self.stops, "stops"),
+            (self.recoveries, "recoveries"),
+            (self.inside, "deaths inside an operation"),
+            (self.items, things),
+            (self.repeated, "items met again and left out"),
+            (self.reads, "reads"),
+        ];
+        let told: Vec<_> = (each.iter())
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what} ({:.0}/s)", *count as f64 / seconds))
+            .collect();
+        format!(
+            "{} rounds; {}; the rates are those of one processor",
+            self.rounds,
+            told.join(", ")
+        )
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, more: Tally) {
+        self.rounds += more.rounds;
+        self.kills += more.kills;
+        self.stops += more.stops;
+        self.recoveries += more.recoveries;
+        self.items += more.items;
+        self.repeated += more.repeated;
+        self.inside += more.inside;
+        self.reads += more.reads;
+        self.renewals += more.renewals;
+        self.time += more.time;
+    }
+}
+
+/// What was found wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) what: String,
+    /// Whether it is that somebody did not get on.
+    pub(crate) hang: bool,
+}
+
+/// What a supervisor tells of a round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RoundReport {
+    /// Its number.
+    pub(crate) round: u64,
+    pub(crate) tally: Tally,
+    pub(crate) failure: Option<Failure>,
+}

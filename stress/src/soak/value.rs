@@ -1,0 +1,508 @@
+//! The seqlock and the latch under kills: no reader gets a torn value or an older one than it had,
+//! and the last value of a dead writer is readable, or known not to be there.
+//!
+//! Values are numbered by how many were written before, so that a reader needs no memory but the
+//! number that it saw last.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result, bail, ensure};
+use ringproof::latch::{LatchReader, LatchWriter};
+use ringproof::layout::Kind;
+use ringproof::memory::{Memory, Native};
+use ringproof::seqlock::{SeqReader, SeqWriter};
+use ringproof::site::StoreSite;
+use ringproof::{
+    Claim, Inspection, ReadError, Role, Segment, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
+};
+
+use super::choice::{Choices, Round};
+use super::crew::{Life, PRODUCER, Structure, author, judge_stopped};
+use super::tally::Tally;
+use crate::fault::Faulty;
+use crate::item::{Author, Item};
+
+/// So many items that much of a writer's time is spent inside a write.
+const ITEMS: usize = 64;
+/// A value: the same item again and again.
+type Value = [Item; ITEMS];
+
+/// How often a reader tries before it says that it has no value.
+const ATTEMPTS: u32 = 100;
+/// How many values are written when nobody is killed any more.
+const LAST_VALUES: u64 = 100;
+
+/// The writer's note of the number of the last value whose write returned.
+const ACKNOWLEDGED: usize = 0;
+
+/// The readers' notes, each of its own: the number that it saw last.
+const fn seen_by(actor: usize) -> usize {
+    2 * actor
+}
+
+/// And how many times it got a value or the answer that there is none.
+const fn reads_by(actor: usize) -> usize {
+    2 * actor + 1
+}
+
+/// The structure itself.
+enum Shared {
+    SeqLock(SeqLock<Value>),
+    Latch(SeqLatch<Value>),
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Segment;
+
+    fn deref(&self) -> &Segment {
+        match self {
+            Shared::SeqLock(lock) => lock,
+            Shared::Latch(latch) => latch,
+        }
+    }
+}
+
+impl Shared {
+    fn writer<'a, M: Memory<Cells = Native>>(
+        &'a self,
+        memory: M,
+        claim: Option<Claim>,
+    ) -> Result<Writer<'a, M>> {
+        let writer = match self {
+            Shared::SeqLock(lock) => {
+                SeqWriter::new(lock.parts()?, memory, claim).map(Writer::SeqLock)
+            }
+            Shared::Latch(latch) => {
+                LatchWriter::new(latch.parts()?, memory, claim).map(Writer::Latch)
+            }
+        };
+        writer.context("the segment has no room for the value")
+    }
+
+    fn reader(&self) -> Result<Reader<'_>> {
+        Ok(match self {
+            Shared::SeqLock(lock) => Reader::SeqLock(lock.reader()?),
+            Shared::Latch(latch) => Reader::Latch(latch.reader()?),
+        })
+    }
+}
+
+enum Writer<'a, M: Memory> {
+    SeqLock(SeqWriter<'a, Value, M>),
+    Latch(LatchWriter<'a, Value, M>),
+}
+
+impl<M: Memory<Cells = Native>> Writer<'_, M> {
+    fn version(&self) -> u64 {
+        match self {
+            Writer::SeqLock(writer) => writer.version(),
+            Writer::Latch(writer) => writer.version(),
+        }
+    }
+
+    fn write(&mut self, value: &Value) {
+        match self {
+            Writer::SeqLock(writer) => writer.write(value),
+            Writer::Latch(writer) => writer.write(value),
+        }
+    }
+}
+
+enum Reader<'a> {
+    SeqLock(SeqReader<'a, Value>),
+    Latch(LatchReader<'a, Value>),
+}
+
+impl Reader<'_> {
+    fn read(&self, attempts: u32) -> Result<Value, ReadError> {
+        match self {
+            Reader::SeqLock(reader) => reader.read(attempts),
+            Reader::Latch(reader) => reader.read(attempts),
+        }
+    }
+}
+
+/// A seqlock or a latch under kills.
+pub(crate) struct ValueSoak {
+    shared: Shared,
+    kind: Kind,
+    /// What the values follow from.
+    seed: u64,
+    /// What `seq` or `version` was when the value number 0 was written.
+    base: u64,
+    /// How many values the last dead writer had begun, and how often the role was taken.
+    begun: u64,
+    epoch: u64,
+    /// The number of the last value that was read, or written by a writer that is dead: nobody who
+    /// starts later gets an older one.
+    floor: u64,
+    tally: Tally,
+}
+
+impl ValueSoak {
+    /// The seqlock or latch of this round.
+    pub(crate) fn new(round: &Round) -> Result<Self> {
+        let mut choices = Choices::of(&[round.seed]);
+        let value = value(round.seed, Author::Setup, 0);
+        let slots = choices.pick(&[2, 4, 8]);
+        let start = choices.start();
+        // The word is brought to one write before the start, and the value written as any other.
+        let (shared, base) = match round.kind {
+            Kind::SeqLock => {
+                let lock = SeqLock::anonymous(&value, &SeqLockOptions::default())?;
+                let base = start & !1;
+                let parts = lock.parts()?;
+                Native.store(parts.seq, base.wrapping_sub(2), StoreSite::SeqEven);
+                (Shared::SeqLock(lock), base)
+            }
+            Kind::Latch => {
+                let options = SeqLatchOptions::default().slots(slots);
+                let latch = SeqLatch::anonymous(&value, &options)?;
+                let parts = latch.parts()?;
+                Native.store(
+                    parts.version,
+                    start.wrapping_sub(1),
+                    StoreSite::LatchPublish,
+                );
+                (Shared::Latch(latch), start)
+            }
+            Kind::Ring => bail!("a ring holds no value"),
+        };
+        shared.writer(Native, None)?.write(&value);
+        Ok(ValueSoak {
+            shared,
+            kind: round.kind,
+            seed: round.seed,
+            base,
+            begun: 0,
+            epoch: 0,
+            floor: 0,
+            tally: Tally::default(),
+        })
+    }
+
+    fn note(&self, role: Role, index: usize) -> u64 {
+        self.shared.note(role, index).unwrap_or_default()
+    }
+
+    /// The number of a value by its version.
+    fn number(&self, version: u64) -> u64 {
+        match self.kind {
+            // A seqlock's version is half its sequence, and wraps at half the range.
+            Kind::SeqLock => version.wrapping_sub(self.base / 2) & (u64::MAX >> 1),
+            _ => version.wrapping_sub(self.base),
+        }
+    }
+
+    /// How many values were begun after the first, and how many of these are whole. (A value that
+    /// is not whole is followed by one of the next number.)
+    fn look(&self) -> Result<(Inspection, u64, u64)> {
+        let seen = Inspection::of_segment(&self.shared)?;
+        let distance = seen.write_index.wrapping_sub(self.base);
+        let (begun, whole) = match self.kind {
+            Kind::SeqLock => (distance.div_ceil(2), distance / 2),
+            _ => (distance, distance),
+        };
+        Ok((seen, begun, whole))
+    }
+
+    /// The number of a value that is whole.
+    fn judge(&self, value: &Value) -> Result<u64> {
+        let item = value[0];
+        let number = item.words()[0];
+        let by = |author| Item::of(self.seed, author, number) == item;
+        ensure!(
+            by(Author::Victim) || by(Author::Successor) || by(Author::Setup),
+            "a reader got {item:?}"
+        );
+        if let Some(other) = value.iter().position(|other| *other != item) {
+            bail!(
+                "a reader got a torn value: {item:?} first, {:?} in place {other}",
+                value[other]
+            );
+        }
+        Ok(number)
+    }
+
+    fn write<M: Memory<Cells = Native>>(
+        &self,
+        shared: &Shared,
+        memory: M,
+        mut life: Life,
+    ) -> Result<()> {
+        let claim = shared.claim(Role::Writer)?;
+        let author = author(&claim);
+        let rest = life.choices.pick(&[0, 0, 0, 100]);
+        let mut value = value(self.seed, author, 0);
+        let mut writer = shared.writer(memory, Some(claim))?;
+        // Who does not write at once shows what it has changed by taking over alone.
+        pause(life.choices.pick(&[0, 0, 1000, 20_000]));
+        loop {
+            let number = self.number(writer.version()) + 1;
+            if life.goal.is_some_and(|goal| number > goal) {
+                return Ok(());
+            }
+            value.fill(Item::of(self.seed, author, number));
+            writer.write(&value);
+            shared.set_note(Role::Writer, ACKNOWLEDGED, number)?;
+            pause(rest);
+            life.turn.over();
+        }
+    }
+
+    fn read(&self, shared: &Shared, actor: usize, mut life: Life) -> Result<()> {
+        let reader = shared.reader()?;
+        let mut last = self.floor;
+        let mut reads = self.reads(actor);
+        while life.goal.is_none_or(|goal| last < goal) {
+            match reader.read(ATTEMPTS) {
+                Ok(value) => {
+                    let number = self.judge(&value)?;
+                    ensure!(number >= last, "a reader got value {number} after {last}");
+                    last = number;
+                    shared.set_note(Role::Consumer, seen_by(actor), number)?;
+                }
+                // The writer is too fast, or was stopped or killed inside a write.
+                Err(ReadError::WriterStalled { .. } | ReadError::WriterDead { .. }) => {
+                    life.turn.end();
+                }
+            }
+            reads += 1;
+            shared.set_note(Role::Consumer, reads_by(actor), reads)?;
+            life.turn.over();
+        }
+        Ok(())
+    }
+
+    fn reads(&self, actor: usize) -> u64 {
+        self.note(Role::Consumer, reads_by(actor))
+    }
+
+    /// Whether a latch's writer has begun to fill the slot of the value of this number.
+    fn has_begun(&self, number: u64) -> Result<bool> {
+        if self.kind != Kind::Latch {
+            return Ok(false);
+        }
+        let fixed = self.shared.fixed();
+        let slot = self.base.wrapping_add(number) & (fixed.slots - 1);
+        let mut word = [0; 8];
+        File::from(self.shared.as_fd().try_clone_to_owned()?)
+            .read_exact_at(&mut word, fixed.data_offset + slot * fixed.payload_size)
+            .context("cannot read a slot")?;
+        Ok(u64::from_ne_bytes(word) == number)
+    }
+
+    /// What a reader gets in one attempt from a writer that is dead, or stopped.
+    fn judge_at_rest(&self, seen: &Inspection, whole: u64) -> Result<()> {
+        let attempts = 1;
+        let stable = self.kind == Kind::Latch || seen.write_index.is_multiple_of(2);
+        let found = self.shared.reader()?.read(attempts);
+        match found {
+            Ok(value) if stable => {
+                let number = self.judge(&value)?;
+                ensure!(
+                    number == whole,
+                    "value {number} is there, and {whole} was the last one to be written"
+                );
+            }
+            Err(ReadError::WriterDead { .. }) if !stable && !seen.roles[0].held => {}
+            Err(ReadError::WriterStalled { .. }) if !stable && seen.roles[0].held => {}
+            other => bail!(
+                "at {} a reader gets {other:?}, the writer's role being {}",
+                seen.write_index,
+                if seen.roles[0].held { "held" } else { "free" }
+            ),
+        }
+        Ok(())
+    }
+}
+
+impl Structure for ValueSoak {
+    fn describe(&self) -> String {
+        let slots = self.shared.fixed().slots;
+        format!("a {} of {slots} slots from {}", self.kind.name(), self.base)
+    }
+
+    fn segment(&self) -> &Segment {
+        &self.shared
+    }
+
+    fn actors(&self) -> &'static [&'static str] {
+        &["writer", "reader", "other reader"]
+    }
+
+    fn work(&self, actor: usize, life: Life) -> Result<()> {
+        let fd = self.shared.as_fd().try_clone_to_owned()?;
+        let shared = match &self.shared {
+            Shared::SeqLock(_) => Shared::SeqLock(SeqLock::attach_fd(fd)?),
+            Shared::Latch(_) => Shared::Latch(SeqLatch::attach_fd(fd)?),
+        };
+        if actor != PRODUCER {
+            return self.read(&shared, actor, life);
+        }
+        let Some(fault) = life.plant.and_then(|plant| plant.fault(actor, life.number)) else {
+            return self.write(&shared, Native, life);
+        };
+        let index = match &shared {
+            Shared::SeqLock(lock) => lock.parts()?.seq,
+            Shared::Latch(latch) => latch.parts()?.version,
+        };
+        self.write(
+            &shared,
+            Faulty::new(Native, Some(fault)).with_index(index),
+            life,
+        )
+    }
+
+    fn died(&mut self, actor: usize) -> Result<()> {
+        if actor != PRODUCER {
+            self.floor = self.floor.max(self.note(Role::Consumer, seen_by(actor)));
+            return Ok(());
+        }
+        let (seen, begun, whole) = self.look()?;
+        let state = seen.roles[0];
+        ensure!(!state.held, "the writer's role is still held");
+        let before = std::mem::replace(&mut self.epoch, state.epoch);
+        self.tally.recoveries += u64::from(before > 0 && state.epoch > before);
+        let acknowledged = self.note(Role::Writer, ACKNOWLEDGED).max(self.begun);
+        ensure!(
+            acknowledged <= begun && begun - acknowledged <= 1,
+            "{begun} values were begun, and writes had returned for {acknowledged}"
+        );
+        let inside = begun != whole || self.has_begun(whole + 1)?;
+        self.tally.inside += u64::from(inside);
+        self.begun = begun;
+        self.floor = self.floor.max(whole);
+        self.judge_at_rest(&seen, whole)
+    }
+
+    fn stopped(&mut self, actor: usize) -> Result<()> {
+        if actor != PRODUCER {
+            return Ok(());
+        }
+        let (seen, _, whole) = self.look()?;
+        judge_stopped(&self.shared, &seen.roles[0], self.epoch)?;
+        self.judge_at_rest(&seen, whole)
+    }
+
+    fn goal(&self) -> Result<u64> {
+        Ok(self.begun + LAST_VALUES)
+    }
+
+    fn progress(&self) -> Result<u64> {
+        let (_, begun, _) = self.look()?;
+        let seen = [1, 2].map(|actor| self.note(Role::Consumer, seen_by(actor)));
+        Ok(begun.wrapping_add(seen[0]).wrapping_add(seen[1]))
+    }
+
+    fn ended(&mut self, goal: u64) -> Result<()> {
+        for actor in 0..self.actors().len() {
+            self.died(actor)?;
+        }
+        let (_, begun, whole) = self.look()?;
+        ensure!(
+            [begun, whole] == [goal; 2],
+            "{goal} values were to be written; {begun} were begun, and {whole} is the last"
+        );
+        Ok(())
+    }
+
+    fn tally(&self) -> Tally {
+        let mut tally = self.tally;
+        tally.items += self.begun;
+        tally.reads += self.reads(1) + self.reads(2);
+        tally
+    }
+}
+
+/// Lets some time pass, and keeps the processor.
+fn pause(spins: u32) {
+    for _ in 0..spins {
+        Native.spin();
+    }
+}
+
+/// The value of this number by one author.
+fn value(seed: u64, author: Author, number: u64) -> Value {
+    [Item::of(seed, author, number); ITEMS]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A structure in whose life so many values were written, acknowledged up to this number.
+    fn left(kind: Kind, written: u64, acknowledged: u64) -> ValueSoak {
+        let round = (0..)
+            .map(|number| Round::of(1, number))
+            .find(|round| round.kind == kind)
+            .unwrap();
+        let soak = ValueSoak::new(&round).unwrap();
+        let mut writer = soak.shared.writer(Native, None).unwrap();
+        for number in 1..=written {
+            writer.write(&value(round.seed, Author::Victim, number));
+        }
+        (soak.shared)
+            .set_note(Role::Writer, ACKNOWLEDGED, acknowledged)
+            .unwrap();
+        soak
+    }
+
+    #[test]
+    fn a_dead_writer_has_at_most_one_value_under_way() {
+        for kind in [Kind::SeqLock, Kind::Latch] {
+            for (acknowledged, good) in [(3, false), (4, true), (5, true), (6, false)] {
+                let died = left(kind, 5, acknowledged).died(PRODUCER);
+                assert_eq!(died.is_ok(), good, "{kind:?} {acknowledged}: {died:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_torn_or_foreign_value_is_noticed() {
+        let soak = left(Kind::Latch, 1, 1);
+        let mut torn = value(soak.seed, Author::Victim, 7);
+        assert_eq!(soak.judge(&torn).unwrap(), 7);
+        torn[ITEMS - 1] = Item::of(soak.seed, Author::Successor, 7);
+        assert!(soak.judge(&torn).is_err());
+        assert!(
+            soak.judge(&value(soak.seed + 1, Author::Victim, 7))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn at_rest_the_last_value_is_there_or_known_not_to_be() {
+        for kind in [Kind::SeqLock, Kind::Latch] {
+            let soak = left(kind, 5, 5);
+            let (seen, _, whole) = soak.look().unwrap();
+            soak.judge_at_rest(&seen, whole).unwrap();
+            assert!(soak.judge_at_rest(&seen, whole + 1).is_err());
+        }
+        let soak = left(Kind::SeqLock, 5, 5);
+        let Shared::SeqLock(lock) = &soak.shared else {
+            panic!("a seqlock was asked for");
+        };
+        let (before, ..) = soak.look().unwrap();
+        let parts = lock.parts().unwrap();
+        Native.store(
+            parts.seq,
+            before.write_index.wrapping_add(1),
+            StoreSite::SeqOdd,
+        );
+        let (odd, _, whole) = soak.look().unwrap();
+        soak.judge_at_rest(&odd, whole).unwrap();
+        // The answer is not what the sequence says.
+        assert!(soak.judge_at_rest(&before, whole).is_err());
+    }
+
+    #[test]
+    fn at_the_end_the_last_value_is_there() {
+        for kind in [Kind::SeqLock, Kind::Latch] {
+            assert!(left(kind, 5, 5).ended(5).is_ok());
+            assert!(left(kind, 5, 5).ended(6).is_err());
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The soak as its users run it.
+
+mod common;
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{PROGRAM, Ran, left_behind, run};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use ringproof_record::{Record, Verdict};
+
+/// How long a process may take to do what it is about to do, on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn soak(args: &[&str]) -> Ran {
+    run(&[&["soak", "--json"], args].concat())
+}
+
+/// Three seconds, or so many that no machine is too slow.
+const SHORT: [&str; 4] = ["--minutes", "0.05", "--seed", "5"];
+
+fn is_planted(row: &Record) -> bool {
+    row.check.starts_with("planted fault: ")
+}
+
+#[test]
+fn it_passes_and_each_planted_fault_is_caught_and_caught_again() {
+    let Ran { code, rows, errors } = soak(&SHORT);
+    let failed: Vec<_> = (rows.iter())
+        .filter(|row| row.verdict == Verdict::Failed)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+    // On a machine that is too slow for a witness its row has not run.
+    assert!(matches!(code, Some(0 | 3)), "{errors}");
+    assert!(errors.contains("soak: seed 5"), "{errors}");
+    for subject in ["ring", "seqlock", "latch"] {
+        for check in ["random kills and stops", "who is left alone gets on"] {
+            let row = (rows.iter())
+                .find(|row| (row.subject.as_str(), row.check.as_str()) == (subject, check))
+                .unwrap_or_else(|| panic!("no row for {subject}: {check}"));
+            assert!(row.count.is_some_and(|count| count > 0), "{row:#?}");
+        }
+    }
+
+    let planted: Vec<_> = rows.iter().filter(|row| is_planted(row)).collect();
+    assert_eq!(planted.len(), 11);
+    let directory = tempfile::tempdir().expect("a directory");
+    let dump = directory.path().to_str().expect("text");
+    for row in planted {
+        let command = row.repeat.as_deref().expect("a command that repeats it");
+        let (_, args) = command.split_once(" -- ").expect("arguments");
+        let mut args: Vec<_> = args.split(' ').collect();
+        args.extend(["--json", "--dump", dump]);
+        let again = run(&args);
+        assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
+        let broken = (again.rows.iter())
+            .find(|row| row.verdict == Verdict::Failed)
+            .expect("a failed row");
+        assert_eq!(
+            (&broken.subject, &broken.repeat),
+            (&row.subject, &row.repeat)
+        );
+    }
+}
+
+#[test]
+fn a_failure_says_what_the_round_was_and_keeps_the_segment() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let dump = directory.path().join("new");
+    let ran = soak(&["--plant", "forget", "--dump", dump.to_str().expect("text")]);
+    assert_eq!(ran.code, Some(1), "{}", ran.errors);
+    let broken = (ran.rows.iter())
+        .find(|row| row.verdict == Verdict::Failed)
+        .expect("a failed row");
+    let why = broken.reason.as_deref().expect("a reason");
+    for part in ["round ", "a ring", "capacity", "from position", "processed"] {
+        assert!(why.contains(part), "{part}: {why}");
+    }
+    let (_, path) = why.split_once("the segment is in ").expect("a path");
+    let text = std::fs::read_to_string(path).expect("the dump");
+    for part in [
+        "a ring",
+        "write_index: ",
+        "notes of the consumer: [",
+        "\n00000000 ",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn one_round_can_be_asked_for() {
+    let ran = soak(&["--seed", "9", "--round", "4", "--times", "2"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.errors);
+    let rounds: Vec<_> = (ran.rows.iter())
+        .filter(|row| row.check == "who is left alone gets on")
+        .map(|row| row.count)
+        .collect();
+    assert_eq!(rounds, [Some(2)]);
+    let repeated = ran.rows[0].repeat.as_deref().expect("a command");
+    assert!(repeated.ends_with("soak --seed 9 --round 4"), "{repeated}");
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    for (args, hint) in [
+        (&["--minutes", "0"][..], "0.25"),
+        (&["--minutes", "x"], "0.25"),
+        (&["--shard", "3/2"], "I/N"),
+        (&["--plant", "nothing"], "round-up"),
+        (&["--round", "1", "--shard", "1/2"], "--shard"),
+        (&["--times", "3"], "--round"),
+    ] {
+        let ran = soak(args);
+        assert_eq!(ran.code, Some(2), "{args:?}");
+        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
+    }
+}
+
+/// Waits for something.
+fn await_that(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited for: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A long soak in a group of its own, which has a named segment at this moment.
+fn start() -> (Child, Pid) {
+    let child = Command::new(PROGRAM)
+        .args(["soak", "--json", "--minutes", "10"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("it starts");
+    let pid = child.id();
+    await_that("a named segment", || !left_behind(pid).is_empty());
+    (child, Pid::from_raw(pid.cast_signed()))
+}
+
+#[test]
+fn when_it_is_interrupted_it_says_what_was_done_and_leaves_nothing() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let (child, pid) = start();
+        kill(pid, signal).expect("it is there");
+        let number = child.id();
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(3), "{signal}");
+        assert_eq!(left_behind(number), Vec::<String>::new(), "{signal}");
+        assert!(killpg(pid, None::<Signal>).is_err(), "a process is left");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let rows: Vec<_> = (text.lines())
+            .map(|line| Record::from_line(line).expect("a row"))
+            .collect();
+        let ring = (rows.iter())
+            .find(|row| row.subject == "ring" && row.check == "random kills and stops")
+            .expect("a row");
+        assert_eq!(ring.verdict, Verdict::NotRun);
+        assert!(
+            rows.iter().all(|row| row.verdict != Verdict::Failed),
+            "{rows:#?}"
+        );
+    }
+}
+
+#[test]
+fn when_it_is_killed_nothing_is_left() {
+    let (mut child, pid) = start();
+    kill(pid, Signal::SIGKILL).expect("it is there");
+    child.wait().expect("it ends");
+    await_that("all its processes to die", || {
+        killpg(pid, None::<Signal>).is_err()
+    });
+    await_that("its names to be removed", || {
+        left_behind(child.id()).is_empty()
+    });
+}
