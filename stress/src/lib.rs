@@ -1,4 +1,5 @@
-//! The layers `crash` and `stream` of the harness: real processes over real segments, killed.
+//! The layers `crash`, `stream` and `hostile` of the harness: real processes over real segments,
+//! killed or lied to.
 //!
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
 //! it; see [`main`].
@@ -6,18 +7,21 @@
 mod crash;
 mod dying;
 mod fault;
+mod hostile;
 mod item;
 mod output;
 mod process;
 mod shm;
 mod stream;
 
+pub use hostile::fuzz;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-/// Kills processes over real segments, and checks what the others are left with.
+/// Kills processes over real segments, or lies to them, and checks what the others are left with.
 #[derive(Parser)]
 #[command(
     version,
@@ -39,6 +43,7 @@ struct Cli {
 enum Layer {
     Crash(crash::Options),
     Stream(stream::Options),
+    Hostile(hostile::Options),
 }
 
 /// The program: reads the arguments, runs a layer, prints its rows.
@@ -56,6 +61,7 @@ fn run(cli: &Cli) -> Result<u8> {
     let rows = match &cli.layer {
         Layer::Crash(options) => crash::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
+        Layer::Hostile(options) => hostile::run(options)?,
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;
     Ok(output::exit_code(&rows))

@@ -40,6 +40,13 @@ pub(crate) enum Note {
         /// The side's name.
         side: String,
     },
+    /// A worker has given as many answers at this site.
+    Answered {
+        /// The site's name.
+        site: String,
+        /// How many.
+        answers: u64,
+    },
     /// A worker has found a violation.
     Violation(Violation),
     /// The child ran into an error.
@@ -101,7 +108,8 @@ pub(crate) struct Child {
     /// Who it is, for messages.
     what: String,
     pid: Pid,
-    reaped: bool,
+    /// How it ended, once the kernel has told.
+    ended: Option<WaitStatus>,
     pipe: File,
     unread: Vec<u8>,
 }
@@ -133,7 +141,7 @@ impl Child {
                 Ok(Child {
                     what,
                     pid: child,
-                    reaped: false,
+                    ended: None,
                     pipe: File::from(ours),
                     unread: Vec::new(),
                 })
@@ -174,7 +182,16 @@ impl Child {
     }
 
     /// Waits until the child is dead, and says what it told.
-    pub(crate) fn wait(mut self, patience: Duration) -> Result<Vec<Note>> {
+    pub(crate) fn wait(self, patience: Duration) -> Result<Vec<Note>> {
+        let what = self.what.clone();
+        match self.outcome(patience)? {
+            (told, WaitStatus::Signaled(_, Signal::SIGKILL, _)) => Ok(told),
+            (_, other) => bail!("{what} was not killed, but: {other:?}"),
+        }
+    }
+
+    /// Waits until the child is dead, and says what it told and how it ended.
+    pub(crate) fn outcome(mut self, patience: Duration) -> Result<(Vec<Note>, WaitStatus)> {
         let deadline = Instant::now() + patience;
         let mut told = Vec::new();
         loop {
@@ -190,13 +207,25 @@ impl Child {
                 None => break,
             }
         }
-        self.reap(deadline)?;
-        Ok(told)
+        let ended = self.ended(deadline)?;
+        Ok((told, ended))
     }
 
-    /// Waits for the kernel to have torn down the child: only then are its locks free.
+    /// Waits for the kernel to have torn down the child, which was killed: only then are its
+    /// locks free.
     pub(crate) fn reap(&mut self, deadline: Instant) -> Result<()> {
-        while !self.reaped {
+        match self.ended(deadline)? {
+            WaitStatus::Signaled(_, Signal::SIGKILL, _) => Ok(()),
+            other => bail!("{} was not killed, but: {other:?}", self.what),
+        }
+    }
+
+    /// Waits for the kernel to have torn down the child, and says how it ended.
+    pub(crate) fn ended(&mut self, deadline: Instant) -> Result<WaitStatus> {
+        loop {
+            if let Some(ended) = self.ended {
+                return Ok(ended);
+            }
             match waitpid(self.pid, Some(WaitPidFlag::WNOHANG))
                 .with_context(|| format!("cannot wait for {}", self.what))?
             {
@@ -206,14 +235,9 @@ impl Child {
                 WaitStatus::StillAlive => {
                     bail!("waited for the kernel to end {}: it does not", self.what)
                 }
-                WaitStatus::Signaled(_, Signal::SIGKILL, _) => self.reaped = true,
-                other => {
-                    self.reaped = true;
-                    bail!("{} was not killed, but: {other:?}", self.what);
-                }
+                other => self.ended = Some(other),
             }
         }
-        Ok(())
     }
 }
 
@@ -225,7 +249,7 @@ impl AsFd for Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.reaped {
+        if self.ended.is_none() {
             // It was not reaped, so the pid is still its own.
             let _ = kill(self.pid, Signal::SIGKILL);
             let _ = waitpid(self.pid, None);

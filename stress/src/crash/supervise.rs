@@ -264,8 +264,8 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_) | Note::Took(..) | Note::Trace(_) => {
-                    bail!("a worker told what only a victim tells")
+                Note::Committed(_) | Note::Took(..) | Note::Trace(_) | Note::Answered { .. } => {
+                    bail!("a worker told what another kind of process tells")
                 }
             }
         }

@@ -1,0 +1,110 @@
+//! Headers that say anything: attaching is an error or gives a segment that works.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use anyhow::{Context, Result, ensure};
+
+use super::bench::Bench;
+use super::honest::{Place, exercise};
+use super::plant::Plant;
+use super::sample::{FIXED, Named, Shape, USED, memory_file, spoilt};
+use super::specimen;
+use crate::item::mix;
+use crate::process::Child;
+
+pub(crate) fn of_ring(bench: &Bench<'_>) -> Result<()> {
+    changed(bench, Shape::Ring)
+}
+
+pub(crate) fn of_seqlock(bench: &Bench<'_>) -> Result<()> {
+    changed(bench, Shape::SeqLock)
+}
+
+pub(crate) fn of_latch(bench: &Bench<'_>) -> Result<()> {
+    changed(bench, Shape::Latch)
+}
+
+/// A header's byte, changed in every bit and to both extremes.
+fn changes(byte: u8) -> impl Iterator<Item = u8> {
+    (0..8).map(move |bit| byte ^ (1 << bit)).chain([0, 255])
+}
+
+/// Each byte of the header changed in turn, in a memory file, and in a named one those that
+/// decide whether it is attached to; then random changes in both.
+fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
+    let image = shape.image()?;
+    let memory = memory_file(&image)?;
+    let named = Named::new(bench.names, "header");
+    let mut number = 0;
+    // Of what is reserved, and read by nobody, a byte of each cache line.
+    let reserved = (USED..image.len()).step_by(64);
+    let offsets = (0..USED).chain(reserved).map(|at| (at, false));
+    for (at, by_name) in offsets.chain((0..FIXED).map(|at| (at, true))) {
+        for byte in changes(image[at]) {
+            bench.case(number, || {
+                let mut bytes = image.clone();
+                bytes[at] = byte;
+                attach(bench, &bytes, by_name.then_some(&named), &memory)
+                    .with_context(|| format!("{shape:?}: byte {at} is {byte:#x}"))
+            })?;
+            number += 1;
+        }
+    }
+    for random in 0..bench.cases {
+        let seed = mix(bench.seed ^ mix(random));
+        bench.case(number, || {
+            let bytes = spoilt(&image, seed);
+            let by_name = random % 4 == 0;
+            attach(bench, &bytes, by_name.then_some(&named), &memory)
+                .with_context(|| format!("{shape:?}: header changed by seed {seed:#x}"))
+        })?;
+        number += 1;
+    }
+    Ok(())
+}
+
+/// Attaches to a file of these bytes.
+fn attach(bench: &Bench<'_>, bytes: &[u8], named: Option<&Named>, memory: &File) -> Result<()> {
+    let place = match named {
+        // Made anew: what is marked as retired, the one before has removed.
+        Some(named) => {
+            named.fill(bytes)?;
+            Place::Named(&named.name)
+        }
+        None => {
+            (memory.write_all_at(bytes, 0)).context("cannot write a memory file")?;
+            Place::Memory(memory)
+        }
+    };
+    if bench.has(Plant::TrustHeader) {
+        return specimen::trusting_attach(memory, bytes.len());
+    }
+    let kinds = exercise(place)?;
+    ensure!(kinds <= 1, "one segment is {kinds} kinds at once");
+    Ok(())
+}
+
+/// Somebody changes the header all the time.
+pub(crate) fn racing(bench: &Bench<'_>) -> Result<()> {
+    let image = Shape::Ring.image()?;
+    let memory = memory_file(&image)?;
+    let changer = Child::fork("who changes the header".to_owned(), bench.alone, |_| {
+        for round in 0.. {
+            let bytes = spoilt(&image, mix(round));
+            (memory.write_all_at(&bytes[..FIXED], 0)).context("cannot write the header")?;
+            (memory.write_all_at(&image[..FIXED], 0)).context("cannot write the header")?;
+        }
+        Ok(())
+    })?;
+    for number in 0..bench.cases {
+        bench.case(number, || {
+            if bench.has(Plant::HeaderTwice) {
+                return specimen::twice_reading_attach(&memory, image.len());
+            }
+            exercise(Place::Memory(&memory)).map(drop)
+        })?;
+    }
+    drop(changer);
+    Ok(())
+}
