@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::libc;
@@ -31,11 +31,20 @@ enum Thing {
     Null,
     Empty,
     Zeros,
+    /// A segment in a file of a tebibyte.
     Huge,
+    /// A segment of a tebibyte, of which hardly a page is there.
+    HugeSegment,
 }
 
+const TEBIBYTE: u64 = 1 << 40;
+
+/// Where a header has its number of slots and its segment's length.
+const SLOTS_AT: usize = 40;
+const LEN_AT: usize = 64;
+
 impl Thing {
-    const ALL: [Thing; 9] = [
+    const ALL: [Thing; 10] = [
         Thing::Fifo,
         Thing::Directory,
         Thing::Link,
@@ -45,6 +54,7 @@ impl Thing {
         Thing::Empty,
         Thing::Zeros,
         Thing::Huge,
+        Thing::HugeSegment,
     ];
 
     /// Makes one of this name; false if this process may not.
@@ -65,10 +75,16 @@ impl Thing {
             }
             Thing::Empty => std::fs::write(path, b""),
             Thing::Zeros => std::fs::write(path, [0; 2 * HEADER_LEN as usize]),
-            // A header that is right, in a file of a tebibyte that has hardly a page.
-            Thing::Huge => {
-                named.fill(&Shape::Ring.image()?)?;
-                (OpenOptions::new().write(true).open(path)).and_then(|file| file.set_len(1 << 40))
+            Thing::Huge | Thing::HugeSegment => {
+                let mut bytes = Shape::Ring.image()?;
+                let len = HEADER_LEN + TEBIBYTE;
+                if self == Thing::HugeSegment {
+                    for (at, field) in [(SLOTS_AT, TEBIBYTE / 8), (LEN_AT, len)] {
+                        bytes[at..at + 8].copy_from_slice(&field.to_ne_bytes());
+                    }
+                }
+                named.fill(&bytes)?;
+                (OpenOptions::new().write(true).open(path)).and_then(|file| file.set_len(len))
             }
         };
         made.with_context(|| format!("cannot make a {self:?}"))?;
@@ -86,7 +102,7 @@ impl Thing {
             Thing::Link | Thing::DanglingLink => kind.is_symlink(),
             Thing::Socket => kind.is_socket(),
             Thing::Null => kind.is_char_device(),
-            Thing::Empty | Thing::Zeros | Thing::Huge => kind.is_file(),
+            Thing::Empty | Thing::Zeros | Thing::Huge | Thing::HugeSegment => kind.is_file(),
         })
     }
 }
@@ -107,10 +123,12 @@ pub(crate) fn of_any_type(bench: &Bench<'_>) -> Result<()> {
             } else {
                 exercise(Place::Named(&named.name))?
             };
-            // The huge file is a ring.
-            let expected = usize::from(thing == Thing::Huge);
-            ensure!(kinds == expected, "a {thing:?} is attached to");
-            if thing != Thing::Huge {
+            let segment = matches!(thing, Thing::Huge | Thing::HugeSegment);
+            ensure!(
+                kinds == usize::from(segment),
+                "a {thing:?} is attached to as {kinds} kinds"
+            );
+            if !segment {
                 ensure!(unlink(&named.name).is_err(), "a {thing:?} is unlinked");
                 let opened = Ring::<u64>::open(&named.name, &ring_options());
                 ensure!(opened.is_err(), "a {thing:?} is opened");
@@ -207,6 +225,7 @@ pub(crate) fn permissions(bench: &Bench<'_>) -> Result<()> {
                 Some(Note::Done) => {}
                 other => bail!("mode {mode:o}: {other:?}"),
             }
+            // The directory is sticky: who may write the file may not take its name away.
             if bits == 0o6 && other {
                 ensure!(named.path.exists(), "another user has unlinked it");
                 let ring = Ring::<u64>::attach(&named.name)?;
@@ -232,15 +251,17 @@ fn use_with_mode(name: &str, bits: u32) -> Result<()> {
     let attached = Ring::<u64>::attach(name);
     match (bits & 0o6 == 0o6, &attached) {
         (true, Ok(_)) | (false, Err(SegmentError::System { .. })) => {}
-        (_, outcome) => bail!("with permissions {bits:o} attaching is {outcome:?}"),
+        (_, Ok(_)) => bail!("with permissions {bits:o} it is attached to"),
+        (_, Err(error)) => bail!("with permissions {bits:o} attaching ends with: {error}"),
     }
     let seen = Inspection::of(name);
     match (bits & 0o4 == 0o4, &seen) {
         (true, Ok(_)) | (false, Err(SegmentError::System { .. })) => {}
-        (_, outcome) => bail!("with permissions {bits:o} looking is {outcome:?}"),
+        (_, Ok(_)) => bail!("with permissions {bits:o} it is looked at"),
+        (_, Err(error)) => bail!("with permissions {bits:o} a look ends with: {error}"),
     }
     exercise(Place::Named(name))?;
-    // The directory is sticky, so only the owner may; who may not leaves it in use.
+    // Whether it may is for the caller to see.
     let _ = unlink(name);
     Ok(())
 }
@@ -288,10 +309,11 @@ pub(crate) fn replaced(bench: &Bench<'_>) -> Result<()> {
             );
             drop((producer, consumer));
             let claim = ring.claim(Role::Producer);
-            ensure!(
-                matches!(claim, Err(SegmentError::Gone { .. })),
-                "a role of a segment that lost its name to {newcomer:?}: {claim:?}"
-            );
+            match claim {
+                Err(SegmentError::Gone { .. }) => {}
+                Err(other) => return Err(other).context("of a segment that lost its name"),
+                Ok(_) => bail!("a role was taken of a segment that lost its name to {newcomer:?}"),
+            }
             ring.unlink()?;
             let there = std::fs::symlink_metadata(&named.path).is_ok();
             ensure!(
@@ -311,7 +333,7 @@ pub(crate) fn replaced(bench: &Bench<'_>) -> Result<()> {
 }
 
 /// How often a name is opened that belongs to something else each time.
-const OPENINGS: usize = 200;
+const OPENINGS: u64 = 200;
 
 fn replaced_all_the_time(bench: &Bench<'_>) -> Result<()> {
     let named = Named::new(bench.names, "unsteady");
@@ -325,18 +347,21 @@ fn replaced_all_the_time(bench: &Bench<'_>) -> Result<()> {
         }
         Ok(())
     })?;
-    for _ in 0..OPENINGS {
+    let start = Instant::now();
+    let (mut taken, mut refused) = (0, 0);
+    while taken + refused < OPENINGS || taken == 0 || refused == 0 {
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "opened {taken} times and refused {refused} times, although it is replaced all the time"
+        );
         match Ring::<u64>::open_as(&named.name, Role::Producer, &ring_options()) {
             Ok((ring, claim)) => {
                 ensure!(ring.fixed().slots == SLOTS, "a ring that nobody made");
                 send(&mut ring.producer_with(claim)?)?;
+                taken += 1;
             }
             // Mostly one of nine bytes.
-            Err(
-                SegmentError::Mismatch { .. }
-                | SegmentError::System { .. }
-                | SegmentError::NotFound { .. },
-            ) => {}
+            Err(SegmentError::Mismatch { .. } | SegmentError::System { .. }) => refused += 1,
             Err(other) => return Err(other).context("of a name that is replaced all the time"),
         }
     }

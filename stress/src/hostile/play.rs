@@ -133,12 +133,9 @@ impl<'p> Play<'p> {
         })
     }
 
-    /// A play that repeats one operation.
-    fn encode(actor: usize, geometry: Geometry, operation: usize, tape: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![actor as u8, geometry.0, REPEATS as u8];
-        bytes.extend([operation as u8; REPEATS]);
-        bytes.extend(tape);
-        bytes
+    fn encode(actor: usize, geometry: Geometry, operations: &[u8], tape: &[u8]) -> Vec<u8> {
+        let head = [actor as u8, geometry.0, operations.len() as u8];
+        [&head, operations, tape].concat()
     }
 
     /// Whether a fault is planted in this play.
@@ -174,16 +171,18 @@ pub(crate) struct Played {
     pub(crate) tally: BTreeMap<Site, u64>,
 }
 
-/// Every play that gives one answer of the palette at one access and the truth at all others, then
-/// `random` plays that lie anywhere, about the operation of this name.
+/// Every play that repeats the operation of this name, and gives one answer of the palette at one
+/// access and the truth at all others; then `random` plays that lie anywhere, with other operations
+/// between.
 pub(crate) fn plays(subject: &str, seed: u64, random: u64) -> Result<Vec<Vec<u8>>> {
     let mut plays = Vec::new();
     for (actor, known) in ACTORS.iter().enumerate() {
         let Some(operation) = known.operations.iter().position(|name| *name == subject) else {
             continue;
         };
+        let repeated = [operation as u8; REPEATS];
         for geometry in Geometry::CHOSEN {
-            let honest = Play::encode(actor, geometry, operation, &[]);
+            let honest = Play::encode(actor, geometry, &repeated, &[]);
             let asked = match Play::decode(&honest) {
                 Some(play) => play.run()?.asked,
                 None => 0,
@@ -193,19 +192,13 @@ pub(crate) fn plays(subject: &str, seed: u64, random: u64) -> Result<Vec<Vec<u8>
                 for answer in 1..=PALETTE as u8 {
                     let mut tape = vec![0; access];
                     tape.push(answer);
-                    plays.push(Play::encode(actor, geometry, operation, &tape));
+                    plays.push(Play::encode(actor, geometry, &repeated, &tape));
                 }
             }
         }
         for number in 0..random {
             let start = mix(seed ^ mix(number ^ mix(actor as u64)));
-            let geometry = Geometry(start as u8);
-            plays.push(Play::encode(
-                actor,
-                geometry,
-                operation,
-                &random_tape(start),
-            ));
+            plays.push(random_play(actor, operation, start));
         }
     }
     Ok(plays)
@@ -216,12 +209,21 @@ pub(crate) fn starting_plays() -> Vec<(&'static str, Vec<u8>)> {
     let mut plays = Vec::new();
     for (actor, known) in ACTORS.iter().enumerate() {
         for (operation, name) in known.operations.iter().enumerate() {
-            let geometry = Geometry::CHOSEN[plays.len() % Geometry::CHOSEN.len()];
-            let tape = random_tape(plays.len() as u64);
-            plays.push((*name, Play::encode(actor, geometry, operation, &tape)));
+            plays.push((*name, random_play(actor, operation, plays.len() as u64)));
         }
     }
     plays
+}
+
+fn random_play(actor: usize, operation: usize, seed: u64) -> Vec<u8> {
+    let geometry = Geometry(mix(seed) as u8);
+    let operations: Vec<_> = (0..2 * REPEATS as u64)
+        .map(|number| match mix(seed ^ mix(number)) {
+            random if random.is_multiple_of(2) => (random >> 8) as u8,
+            _ => operation as u8,
+        })
+        .collect();
+    Play::encode(actor, geometry, &operations, &random_tape(seed))
 }
 
 /// Truth, boundaries and anything, in changing parts.

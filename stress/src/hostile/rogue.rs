@@ -22,10 +22,11 @@ use crate::process::Child;
 
 /// Cases of each subject, and how many rounds of operations one has.
 const CASES: u64 = 4;
-const ROUNDS: u64 = 20_000;
+const ROUNDS: u64 = 4_000;
 
-/// A case whose scribbler is kept from running goes on for as long.
+/// A case whose scribbler is kept from running goes on for as long; a planted one is known.
 const PATIENCE: Duration = Duration::from_secs(15);
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A ring between guards, shared with a process that scribbles.
 struct Shared {
@@ -103,13 +104,14 @@ fn scribble(random: u64, near: u64) -> u64 {
 
 /// Rounds of operations until there were enough of them, and some of each outcome. Without the
 /// latter the scribbler has done nothing.
-fn rounds(mut round: impl FnMut() -> Result<Met>) -> Result<()> {
+fn rounds(bench: &Bench<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<()> {
     let start = Instant::now();
+    let patience = bench.plant.map_or(PATIENCE, |_| SHORT_PATIENCE);
     let mut met = Met::default();
     for number in 1_u64.. {
         met += round()?;
         let both = met.worked > 0 && met.corrupt > 0;
-        if (number >= ROUNDS && both) || start.elapsed() > PATIENCE {
+        if (number >= ROUNDS && both) || start.elapsed() > patience {
             break;
         }
     }
@@ -127,7 +129,7 @@ pub(crate) fn against_producer(bench: &Bench<'_>) -> Result<()> {
             let parts = shared.parts()?;
             let _scribbler = shared.scribbler(bench, mix(bench.seed ^ number))?;
             let mut own = 0;
-            rounds(|| {
+            rounds(bench, || {
                 if bench.has(Plant::TrustRogue) {
                     own += specimen::trusting_push(&Native, &parts, shared.cells()?, own);
                     return Ok(Met::default());
@@ -151,7 +153,7 @@ pub(crate) fn against_consumer(bench: &Bench<'_>) -> Result<()> {
             let parts = shared.parts()?;
             let _scribbler = shared.scribbler(bench, mix(bench.seed ^ number))?;
             let mut own = 0;
-            rounds(|| {
+            rounds(bench, || {
                 if bench.has(Plant::RogueTwice) {
                     own += 1;
                     specimen::twice_reading_pop(&Native, shared.cells()?, own);
@@ -187,14 +189,14 @@ pub(crate) fn over_segment(bench: &Bench<'_>) -> Result<()> {
                     let random = mix(seed ^ mix(round));
                     let at = words[random as usize % words.len()];
                     let mut near = [0; 8];
-                    let index = if random % 2 == 0 { 256 } else { 640 };
+                    let index = if random.is_multiple_of(2) { 256 } else { 640 };
                     (file.read_exact_at(&mut near, index)).context("cannot read a word")?;
                     let value = scribble(random >> 16, u64::from_ne_bytes(near));
                     (file.write_all_at(&value.to_ne_bytes(), at)).context("cannot write a word")?;
                 }
                 Ok(())
             })?;
-            rounds(|| {
+            rounds(bench, || {
                 let mut met = Met::default();
                 if let Ok(mut producer) = ring.producer() {
                     met += send(&mut producer)?;
@@ -222,7 +224,11 @@ pub(crate) fn over_values(bench: &Bench<'_>) -> Result<()> {
             let _scribbler = Child::fork(who, bench.alone, |_| {
                 for round in 0.. {
                     let random = mix(seed ^ mix(round));
-                    let at = if random % 2 == 0 { 256 } else { HEADER_LEN };
+                    let at = if random.is_multiple_of(2) {
+                        256
+                    } else {
+                        HEADER_LEN
+                    };
                     let value = scribble(random >> 16, random >> 32);
                     for file in &files {
                         (file.write_all_at(&value.to_ne_bytes(), at))
@@ -235,7 +241,7 @@ pub(crate) fn over_values(bench: &Bench<'_>) -> Result<()> {
             let (mut seq_writer, mut latch_writer) = (lock.writer()?, latch.writer()?);
             // A seqlock whose number is odd for ever has no value; that is not corruption, but
             // it shows the scribbler at work.
-            rounds(|| {
+            rounds(bench, || {
                 seq_writer.write(&value);
                 latch_writer.write(&value);
                 let found = [read_seqlock(&seq_reader), read_latch(&latch_reader)];

@@ -24,7 +24,7 @@ const LAYER: &str = "hostile";
 /// How long a worker may say nothing.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// The same for one that is to be caught at it.
+/// The same where the planted fault is to hang.
 const SHORT_SILENCE: Duration = Duration::from_secs(2);
 
 /// Answer every access as a hostile peer might, and do to a segment's file what one can
@@ -106,27 +106,27 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let prefix = Prefix::new(LAYER);
     let subjects = subjects();
     let jobs = jobs(options, &subjects);
+    if let (Some(plant), []) = (options.plant, &jobs[..]) {
+        bail!("this fault is planted in {} alone", plant.subject());
+    }
     let outcomes = run_jobs(options, &subjects, &jobs, alone, &interrupts, &prefix)?;
 
     let cases: u64 = outcomes.iter().map(|outcome| outcome.cases).sum();
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("hostile: {cases} cases in {seconds:.1} s");
 
-    let mut rows = Vec::new();
-    let of = |planted: bool| {
-        let planted = planted && options.plant.is_none();
-        (jobs.iter().zip(&outcomes))
-            .filter(move |(job, _)| (options.plant.is_none() && job.plant.is_some()) == planted)
-    };
-    let plain: Vec<_> = of(false).map(|(_, outcome)| outcome).collect();
+    // The planted faults are the last jobs.
+    let plain = jobs.iter().take_while(|job| job.plant == options.plant);
+    let (plain, planted) = outcomes.split_at(plain.count());
     let all = options.only.is_none() && options.plant.is_none();
-    rows.extend(site_rows(options, &plain, all));
-    rows.extend(
-        of(false).map(|(job, outcome)| subject_row(options, &subjects[job.subject], outcome)),
-    );
-    rows.extend(
-        of(true).filter_map(|(job, outcome)| Some(plant_row(options, job.plant?, outcome))),
-    );
+    let mut rows = site_rows(options, plain, all);
+    for (job, outcome) in jobs.iter().zip(plain) {
+        rows.push(subject_row(options, &subjects[job.subject], outcome));
+    }
+    for (job, outcome) in jobs[plain.len()..].iter().zip(planted) {
+        let subject = &subjects[job.subject];
+        rows.extend((job.plant).map(|plant| plant_row(options, subject, plant, outcome)));
+    }
     rows.push(prefix.judge(LAYER)?.repeat(command(options, None)));
     Ok(rows)
 }
@@ -184,7 +184,10 @@ fn run_jobs(
                 outcome: Outcome::default(),
                 trying: subjects[job.subject].name.to_owned(),
                 heard: Instant::now(),
-                silence: job.plant.map_or(SILENCE, |_| SHORT_SILENCE),
+                silence: match job.plant {
+                    Some(Plant::BlockingOpen) => SHORT_SILENCE,
+                    _ => SILENCE,
+                },
             });
         }
         if running.is_empty() {
@@ -320,7 +323,7 @@ fn command(options: &Options, only: Option<&str>) -> String {
 
 /// A row for each site at which something is answered. One that nothing was answered at has
 /// failed if all were to be tried.
-fn site_rows(options: &Options, outcomes: &[&Outcome], all: bool) -> Vec<Record> {
+fn site_rows(options: &Options, outcomes: &[Outcome], all: bool) -> Vec<Record> {
     let loads = LoadSite::ALL.iter().copied().map(Site::from);
     let sites = loads.chain(SlotReadSite::ALL.iter().copied().map(Site::from));
     let mut rows = Vec::new();
@@ -343,12 +346,20 @@ fn site_rows(options: &Options, outcomes: &[&Outcome], all: bool) -> Vec<Record>
     rows
 }
 
+/// What to pass to `--only` to see a violation again.
+fn again<'a>(subject: &Subject, violation: &'a Violation) -> &'a str {
+    match violation.address.split_once(':') {
+        Some((whole, _)) if subject.races => whole,
+        _ => &violation.address,
+    }
+}
+
 fn subject_row(options: &Options, subject: &Subject, outcome: &Outcome) -> Record {
     let Subject { name, check, .. } = subject;
     let only = (options.only.as_ref()).map_or_else(|| (*name).to_owned(), Address::to_string);
     let row = match &outcome.violation {
         Some(violation) => Record::failed(LAYER, *name, *check, &violation.what)
-            .repeat(command(options, Some(&violation.address))),
+            .repeat(command(options, Some(again(subject, violation)))),
         None if outcome.cases == 0 => Record::failed(LAYER, *name, *check, "it has no such case")
             .repeat(command(options, Some(&only))),
         None => Record::passed(LAYER, *name, *check).repeat(command(options, Some(&only))),
@@ -357,7 +368,7 @@ fn subject_row(options: &Options, subject: &Subject, outcome: &Outcome) -> Recor
 }
 
 /// A planted fault passes when it was caught.
-fn plant_row(options: &Options, plant: Plant, outcome: &Outcome) -> Record {
+fn plant_row(options: &Options, subject: &Subject, plant: Plant, outcome: &Outcome) -> Record {
     let check = format!("planted fault: {}", plant.describe());
     let planted = Options {
         plant: Some(plant),
@@ -366,11 +377,11 @@ fn plant_row(options: &Options, plant: Plant, outcome: &Outcome) -> Record {
         ..*options
     };
     match &outcome.violation {
-        Some(violation) => Record::passed(LAYER, plant.subject(), check)
-            .repeat(command(&planted, Some(&violation.address))),
+        Some(violation) => Record::passed(LAYER, subject.name, check)
+            .repeat(command(&planted, Some(again(subject, violation)))),
         None => Record::failed(
             LAYER,
-            plant.subject(),
+            subject.name,
             check,
             "the planted fault was not noticed",
         )
@@ -396,7 +407,7 @@ mod tests {
     fn a_site_without_an_answer_has_failed() {
         let mut outcome = Outcome::default();
         outcome.answers.insert("RingReclaim".to_owned(), 3);
-        let rows = site_rows(&OPTIONS, &[&outcome], true);
+        let rows = site_rows(&OPTIONS, &[outcome], true);
         assert_eq!(rows.len(), LoadSite::ALL.len() + SlotReadSite::ALL.len());
         let passed: Vec<_> = (rows.iter())
             .filter(|row| row.verdict == Verdict::Passed)
@@ -413,7 +424,8 @@ mod tests {
 
     #[test]
     fn a_planted_fault_that_nobody_notices_has_failed() {
-        let row = plant_row(&OPTIONS, Plant::TrustIndex, &Outcome::default());
+        let nothing = Outcome::default();
+        let row = plant_row(&OPTIONS, &subjects()[1], Plant::TrustIndex, &nothing);
         assert_eq!(row.verdict, Verdict::Failed);
         assert!(row.repeat.unwrap().ends_with("--plant trust-index"));
     }
