@@ -141,8 +141,7 @@ fn the_corpus_is_replayed_and_is_what_the_command_writes() {
     let path = written.path().to_str().expect("a path");
     assert_eq!(hostile(&["--write-corpus", path]).code, Some(0));
     let (mut files, mut bytes) = (0, 0);
-    let targets: [(&str, fn(&[u8])); 2] = [("attach", fuzz::attach), ("peer", fuzz::peer)];
-    for (target, function) in targets {
+    for (target, function) in [("attach", fuzz::attach as fn(&[u8])), ("peer", fuzz::peer)] {
         let kept = inputs(&Path::new(CORPUS).join(target));
         let written = inputs(&written.path().join(target));
         assert!(kept == written, "stress/corpus/{target} is out of date");

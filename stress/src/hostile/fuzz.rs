@@ -9,7 +9,7 @@ use super::bench::Bench;
 use super::honest::{Place, exercise};
 use super::plant::Plant;
 use super::play::{Play, starting_plays};
-use super::sample::{FIXED, Shape, memory_file, spoilt};
+use super::sample::{FIXED, Shape, memory_file, sound, spoilt};
 use super::specimen;
 use crate::item::mix;
 
@@ -25,7 +25,11 @@ pub fn attach(bytes: &[u8]) {
 
 fn try_attach(bytes: &[u8]) -> Result<()> {
     let kinds = exercise(Place::Memory(&memory_file(bytes)?))?;
-    ensure!(kinds <= 1, "one segment is {kinds} kinds at once");
+    let expected = usize::from(sound(bytes));
+    ensure!(
+        kinds == expected,
+        "it is attached to as {kinds} kinds, expected {expected}"
+    );
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::bench::Bench;
 use super::honest::{Place, exercise};
 use super::plant::Plant;
-use super::sample::{FIXED, Named, Shape, USED, memory_file, spoilt};
+use super::sample::{FIXED, Named, Shape, USED, memory_file, sound, spoilt};
 use super::specimen;
 use crate::item::mix;
 use crate::process::Child;
@@ -31,8 +31,36 @@ fn changes(byte: u8) -> impl Iterator<Item = u8> {
     (0..8).map(move |bit| byte ^ (1 << bit)).chain([0, 255])
 }
 
+/// Sizes that are right and wrong, of which the segment's length is the sum: so that each is
+/// refused for itself.
+fn sizes(image: &[u8]) -> Vec<Vec<u8>> {
+    let mut headers = Vec::new();
+    for data_offset in [0, 8, 128, 4088, 4096, 4104, 8192] {
+        for slots in [0, 1, 2, 3, 4, 7, 8, 16_u64] {
+            for payload_size in [0, 4, 8, 24, 32_u64] {
+                for capacity in [0, 1, 5, slots, slots + 1] {
+                    let len = data_offset + slots * payload_size;
+                    let mut bytes = image.to_vec();
+                    bytes.resize(image.len().max(len as usize), 0);
+                    for (at, field) in [
+                        (24, payload_size),
+                        (40, slots),
+                        (48, capacity),
+                        (56, data_offset),
+                        (64, len),
+                    ] {
+                        bytes[at..at + 8].copy_from_slice(&field.to_ne_bytes());
+                    }
+                    headers.push(bytes);
+                }
+            }
+        }
+    }
+    headers
+}
+
 /// Each byte of the header changed in turn, in a memory file, and in a named one those that
-/// decide whether it is attached to; then random changes in both.
+/// decide whether it is attached to; every combination of some sizes; then random changes.
 fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
     let image = shape.image()?;
     let memory = memory_file(&image)?;
@@ -51,6 +79,16 @@ fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
             })?;
             number += 1;
         }
+    }
+    for bytes in sizes(&image) {
+        bench.case(number, || {
+            attach(bench, &bytes, None, &memory_file(&bytes)?).with_context(|| {
+                let fields = bytes[24..72].as_chunks().0.iter();
+                let fields: Vec<_> = fields.map(|field| u64::from_ne_bytes(*field)).collect();
+                format!("{shape:?}: its header's words from byte 24 are {fields:?}")
+            })
+        })?;
+        number += 1;
     }
     for random in 0..bench.cases {
         let seed = mix(bench.seed ^ mix(random));
@@ -82,7 +120,11 @@ fn attach(bench: &Bench<'_>, bytes: &[u8], named: Option<&Named>, memory: &File)
         return specimen::trusting_attach(memory, bytes.len());
     }
     let kinds = exercise(place)?;
-    ensure!(kinds <= 1, "one segment is {kinds} kinds at once");
+    let expected = usize::from(sound(bytes));
+    ensure!(
+        kinds == expected,
+        "it is attached to as {kinds} kinds, expected {expected}"
+    );
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringproof::layout::HEADER_LEN;
+use ringproof::layout::{HEADER_LEN, MAGIC, VERSION};
 use ringproof::{Ring, RingOptions, Segment, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
 use super::honest::Value;
@@ -139,6 +139,37 @@ impl Drop for Named {
     fn drop(&mut self) {
         self.clear();
     }
+}
+
+/// Whether a file of these bytes must be attached to as one of the shapes, and otherwise must be
+/// refused: the table in `ringproof::layout`, said once more.
+pub(crate) fn sound(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<{ HEADER_LEN as usize }>() else {
+        return false;
+    };
+    let narrow = |at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
+    let wide = |at: usize| u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
+    let (payload_size, payload_align) = (wide(24), wide(32));
+    let (slots, capacity, data_offset, segment_len) = (wide(40), wide(48), wide(56), wide(64));
+    let item = match narrow(16) {
+        1 => size_of::<u64>(),
+        2 if slots == 1 && capacity == 1 => size_of::<Value>(),
+        3 if slots >= 2 && capacity == 1 => size_of::<Value>(),
+        _ => return false,
+    };
+    let end = u128::from(slots) * u128::from(payload_size) + u128::from(data_offset);
+    wide(0) == MAGIC
+        && (narrow(8), narrow(12), narrow(20)) == (VERSION, HEADER_LEN as u32, 0)
+        && payload_size == item as u64
+        && payload_align.is_power_of_two()
+        && payload_align <= HEADER_LEN
+        && slots.is_power_of_two()
+        && (1..=slots).contains(&capacity)
+        && data_offset >= HEADER_LEN
+        && data_offset.is_multiple_of(HEADER_LEN)
+        && u128::from(segment_len) == end
+        && segment_len <= bytes.len() as u64
+        && u128::from(wide(72)) + u128::from(wide(80)) <= u128::from(segment_len)
 }
 
 /// A segment's bytes with some of its header's fields changed, or nearly all of it.
