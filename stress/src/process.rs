@@ -47,6 +47,13 @@ pub(crate) enum Note {
         /// How many.
         answers: u64,
     },
+    /// A worker could not try this, for this reason.
+    Skipped {
+        /// What.
+        what: String,
+        /// Why not.
+        why: String,
+    },
     /// A worker has found a violation.
     Violation(Violation),
     /// The child ran into an error.

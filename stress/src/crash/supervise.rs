@@ -264,7 +264,11 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_) | Note::Took(..) | Note::Trace(_) | Note::Answered { .. } => {
+                Note::Committed(_)
+                | Note::Took(..)
+                | Note::Trace(_)
+                | Note::Answered { .. }
+                | Note::Skipped { .. } => {
                     bail!("a worker told what another kind of process tells")
                 }
             }

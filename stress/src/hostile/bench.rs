@@ -71,6 +71,14 @@ impl<'a> Bench<'a> {
             .unwrap_or_else(|_| Err(anyhow!("{}", PANIC.with(RefCell::take))))
     }
 
+    /// Tells that something cannot be tried here.
+    pub(crate) fn skip(&self, what: &str, why: &str) {
+        self.ledger.note(&Note::Skipped {
+            what: what.to_owned(),
+            why: why.to_owned(),
+        });
+    }
+
     /// Counts answers that an adversary gave.
     pub(crate) fn count(&self, tally: &BTreeMap<Site, u64>) {
         for (site, answers) in tally {

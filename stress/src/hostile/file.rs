@@ -114,6 +114,7 @@ pub(crate) fn of_any_type(bench: &Bench<'_>) -> Result<()> {
         bench.case(number, || {
             let named = Named::new(bench.names, "thing");
             if !thing.make(&named, &target)? {
+                bench.skip("a device", "this process may not make one in /dev/shm");
                 return Ok(());
             }
             let kinds = if bench.has(Plant::BlockingOpen) {
@@ -205,6 +206,9 @@ const NOBODY: u32 = 65534;
 /// Segments of another user, or of one's own, with each mode: what the mode forbids is an error.
 pub(crate) fn permissions(bench: &Bench<'_>) -> Result<()> {
     let other = Uid::effective().is_root();
+    if !other {
+        bench.skip("another user", "only root can become one");
+    }
     for (number, mode) in (0..).zip([0o000, 0o600, 0o444, 0o644, 0o222, 0o666]) {
         bench.case(number, || {
             let named = Named::new(bench.names, "mode").holding(&Shape::Ring.image()?)?;

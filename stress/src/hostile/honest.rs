@@ -2,6 +2,7 @@
 //! operation once or a few times, and what must hold whatever is stored there.
 
 use std::fs::File;
+use std::hint::black_box;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -242,11 +243,14 @@ pub(crate) fn receive(consumer: &mut Consumer<'_, u64>) -> Result<Met> {
         moved(before, after, count)
     };
     let before = consumer.position();
-    let outcome = consumer.pop().map(|_| 1);
+    // Used, or an optimiser might not read them.
+    let outcome = consumer.pop().map(black_box).map(|_| 1);
     judge(before, consumer.position(), outcome, &mut met)?;
 
     let before = consumer.position();
-    let outcome = consumer.pop_slice(&mut [0; 3]).map(|count| count as u64);
+    let mut items = [0; 3];
+    let outcome = consumer.pop_slice(&mut items).map(|count| count as u64);
+    black_box(items);
     judge(before, consumer.position(), outcome, &mut met)?;
 
     let before = consumer.position();
@@ -255,6 +259,7 @@ pub(crate) fn receive(consumer: &mut Consumer<'_, u64>) -> Result<Met> {
             let len = chunk.len();
             let mut items = vec![0; len];
             chunk.copy_to_slice(0, &mut items)?;
+            black_box(&items);
             ensure!(chunk.get(len).is_none(), "item {len} of {len} is there");
             chunk.release(len)?;
             Ok(len as u64)

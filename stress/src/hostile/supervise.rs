@@ -80,6 +80,8 @@ struct Outcome {
     cases: u64,
     /// Answers given, by site.
     answers: BTreeMap<String, u64>,
+    /// What could not be tried, and why.
+    skipped: Vec<(String, String)>,
     violation: Option<Violation>,
 }
 
@@ -121,7 +123,12 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let all = options.only.is_none() && options.plant.is_none();
     let mut rows = site_rows(options, plain, all);
     for (job, outcome) in jobs.iter().zip(plain) {
-        rows.push(subject_row(options, &subjects[job.subject], outcome));
+        let subject = &subjects[job.subject];
+        rows.push(subject_row(options, subject, outcome));
+        for (what, why) in &outcome.skipped {
+            let row = Record::not_run(LAYER, subject.name, what, why);
+            rows.push(row.repeat(command(options, Some(subject.name))));
+        }
     }
     for (job, outcome) in jobs[plain.len()..].iter().zip(planted) {
         let subject = &subjects[job.subject];
@@ -269,6 +276,7 @@ impl Running {
                 Note::Answered { site, answers } => {
                     *self.outcome.answers.entry(site).or_default() += answers;
                 }
+                Note::Skipped { what, why } => self.outcome.skipped.push((what, why)),
                 Note::Failed(error) => {
                     self.give_up(&error);
                     return Ok(false);
