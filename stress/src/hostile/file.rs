@@ -212,14 +212,18 @@ pub(crate) fn permissions(bench: &Bench<'_>) -> Result<()> {
     for (number, mode) in (0..).zip([0o000, 0o600, 0o444, 0o644, 0o222, 0o666]) {
         bench.case(number, || {
             let named = Named::new(bench.names, "mode").holding(&Shape::Ring.image()?)?;
-            (std::fs::set_permissions(&named.path, PermissionsExt::from_mode(mode)))
+            let granted = if bench.has(Plant::KeepRights) {
+                0o666
+            } else {
+                mode
+            };
+            (std::fs::set_permissions(&named.path, PermissionsExt::from_mode(granted)))
                 .context("cannot set a mode")?;
             // The bits that count for who does not own it, or does.
             let bits = if other { mode & 0o7 } else { mode >> 6 & 0o7 };
             let who = format!("who has mode {mode:o}");
-            let keeps = bench.has(Plant::KeepRights);
             let child = Child::fork(who, bench.alone, |_| {
-                if other && !keeps {
+                if other {
                     drop_rights()?;
                 }
                 use_with_mode(&named.name, bits)
