@@ -1,5 +1,5 @@
-//! The layers `crash`, `calls`, `stream` and `soak` of the harness: real processes over real
-//! segments, killed.
+//! The layers `crash`, `stream`, `soak` and `hostile` of the harness: real processes over real
+//! segments, killed or lied to.
 //!
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
 //! it; see [`main`].
@@ -8,6 +8,7 @@ mod calls;
 mod crash;
 mod dying;
 mod fault;
+mod hostile;
 mod item;
 mod output;
 mod process;
@@ -16,12 +17,14 @@ mod soak;
 mod step;
 mod stream;
 
+pub use hostile::fuzz;
+
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
-/// Kills processes over real segments, and checks what the others are left with.
+/// Kills processes over real segments, or lies to them, and checks what the others are left with.
 #[derive(Parser)]
 #[command(
     version,
@@ -46,6 +49,7 @@ enum Layer {
     Instructions(step::Options),
     Stream(stream::Options),
     Soak(soak::Options),
+    Hostile(hostile::Options),
 }
 
 /// The program: reads the arguments, runs a layer, prints its rows.
@@ -77,6 +81,7 @@ fn run(cli: &Cli) -> Result<u8> {
         Layer::Instructions(options) => step::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
         Layer::Soak(options) => soak::run(options)?,
+        Layer::Hostile(options) => hostile::run(options)?,
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;
     Ok(output::exit_code(&rows))

@@ -44,6 +44,20 @@ pub(crate) enum Note {
         /// The fate's name.
         fate: String,
     },
+    /// A worker has given as many answers at this site.
+    Answered {
+        /// The site's name.
+        site: String,
+        /// How many.
+        answers: u64,
+    },
+    /// A worker could not try this, for this reason.
+    Skipped {
+        /// What.
+        what: String,
+        /// Why not.
+        why: String,
+    },
     /// A worker has found a violation.
     Violation(Violation),
     /// A supervisor of the soak has run a round.
@@ -107,7 +121,8 @@ pub(crate) struct Child {
     /// Who it is, for messages.
     what: String,
     pid: Pid,
-    reaped: bool,
+    /// How it ended, once the kernel has told.
+    ended: Option<WaitStatus>,
     pipe: File,
     unread: Vec<u8>,
 }
@@ -139,7 +154,7 @@ impl Child {
                 Ok(Child {
                     what,
                     pid: child,
-                    reaped: false,
+                    ended: None,
                     pipe: File::from(ours),
                     unread: Vec::new(),
                 })
@@ -158,8 +173,8 @@ impl Child {
             WaitStatus::Stopped(_, signal) => Ok(Some(signal)),
             // Where it enters or leaves a system call, if that was asked for.
             WaitStatus::PtraceSyscall(_) => Ok(Some(Signal::SIGTRAP)),
-            WaitStatus::Signaled(..) | WaitStatus::Exited(..) => {
-                self.reaped = true;
+            ended @ (WaitStatus::Signaled(..) | WaitStatus::Exited(..)) => {
+                self.ended = Some(ended);
                 Ok(None)
             }
             other => bail!("{} is neither stopped nor dead: {other:?}", self.what),
@@ -199,7 +214,16 @@ impl Child {
     }
 
     /// Waits until the child is dead, and says what it told.
-    pub(crate) fn wait(mut self, patience: Duration) -> Result<Vec<Note>> {
+    pub(crate) fn wait(self, patience: Duration) -> Result<Vec<Note>> {
+        let what = self.what.clone();
+        match self.outcome(patience)? {
+            (told, WaitStatus::Signaled(_, Signal::SIGKILL, _)) => Ok(told),
+            (_, other) => bail!("{what} was not killed, but: {other:?}"),
+        }
+    }
+
+    /// Waits until the child is dead, and says what it told and how it ended.
+    pub(crate) fn outcome(mut self, patience: Duration) -> Result<(Vec<Note>, WaitStatus)> {
         let deadline = Instant::now() + patience;
         let mut told = Vec::new();
         loop {
@@ -215,8 +239,8 @@ impl Child {
                 None => break,
             }
         }
-        self.reap(deadline)?;
-        Ok(told)
+        let ended = self.ended(deadline)?;
+        Ok((told, ended))
     }
 
     /// Who it is.
@@ -257,8 +281,8 @@ impl Child {
                 WaitStatus::Stopped(_, Signal::SIGSTOP) => {
                     return Ok(self.hear()?.unwrap_or_default());
                 }
-                _ => {
-                    self.reaped = true;
+                ended => {
+                    self.ended = Some(ended);
                     let told = self.hear()?.unwrap_or_default();
                     bail!(
                         "{} did not stop; the last it told: {:?}",
@@ -275,9 +299,21 @@ impl Child {
         self.signal(Signal::SIGCONT)
     }
 
-    /// Waits for the kernel to have torn down the child: only then are its locks free.
+    /// Waits for the kernel to have torn down the child, which was killed: only then are its
+    /// locks free.
     pub(crate) fn reap(&mut self, deadline: Instant) -> Result<()> {
-        while !self.reaped {
+        match self.ended(deadline)? {
+            WaitStatus::Signaled(_, Signal::SIGKILL, _) => Ok(()),
+            other => bail!("{} was not killed, but: {other:?}", self.what),
+        }
+    }
+
+    /// Waits for the kernel to have torn down the child, and says how it ended.
+    pub(crate) fn ended(&mut self, deadline: Instant) -> Result<WaitStatus> {
+        loop {
+            if let Some(ended) = self.ended {
+                return Ok(ended);
+            }
             match waitpid(self.pid, Some(WaitPidFlag::WNOHANG))
                 .with_context(|| format!("cannot wait for {}", self.what))?
             {
@@ -287,14 +323,9 @@ impl Child {
                 WaitStatus::StillAlive => {
                     bail!("waited for the kernel to end {}: it does not", self.what)
                 }
-                WaitStatus::Signaled(_, Signal::SIGKILL, _) => self.reaped = true,
-                other => {
-                    self.reaped = true;
-                    bail!("{} was not killed, but: {other:?}", self.what);
-                }
+                other => self.ended = Some(other),
             }
         }
-        Ok(())
     }
 }
 
@@ -306,7 +337,7 @@ impl AsFd for Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if !self.reaped {
+        if self.ended.is_none() {
             // It was not reaped, so the pid is still its own.
             let _ = kill(self.pid, Signal::SIGKILL);
             let _ = waitpid(self.pid, None);

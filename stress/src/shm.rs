@@ -30,6 +30,11 @@ impl Prefix {
         prefix
     }
 
+    /// Removes what one part of the run may have left behind: names that go on like this.
+    pub(crate) fn forgive(&self, part: &str) -> Result<()> {
+        sweep(&format!("{self}{part}")).map(drop)
+    }
+
     /// Whether anything was left behind under such a name.
     pub(crate) fn judge(&self, layer: &str) -> Result<Record> {
         let check = "nothing left behind";
@@ -42,20 +47,24 @@ impl Prefix {
         })
     }
 
-    /// Removes what bears such a name, and says what it was.
     fn sweep(&self) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        let entries = std::fs::read_dir(DIRECTORY).context("cannot list /dev/shm")?;
-        for entry in entries {
-            let name = entry.context("cannot list /dev/shm")?.file_name();
-            if let Some(name) = name.to_str().filter(|name| name.starts_with(&self.0)) {
-                // Another process of this run may have been faster.
-                let _ = std::fs::remove_file(Path::new(DIRECTORY).join(name));
-                found.push(name.to_owned());
-            }
-        }
-        Ok(found)
+        sweep(&self.0)
     }
+}
+
+/// Removes what bears a name that starts like this, and says what it was.
+fn sweep(start: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    let entries = std::fs::read_dir(DIRECTORY).context("cannot list /dev/shm")?;
+    for entry in entries {
+        let name = entry.context("cannot list /dev/shm")?.file_name();
+        if let Some(name) = name.to_str().filter(|name| name.starts_with(start)) {
+            // Another process of this run may have been faster.
+            let _ = std::fs::remove_file(Path::new(DIRECTORY).join(name));
+            found.push(name.to_owned());
+        }
+    }
+    Ok(found)
 }
 
 impl fmt::Display for Prefix {

@@ -293,8 +293,10 @@ impl Running {
                 | Note::Took(..)
                 | Note::Trace(_)
                 | Note::Entry(_)
-                | Note::Soaked(_) => {
-                    bail!("a worker told what a worker does not tell")
+                | Note::Soaked(_)
+                | Note::Answered { .. }
+                | Note::Skipped { .. } => {
+                    bail!("a worker told what another kind of process tells")
                 }
             }
         }

@@ -1,0 +1,378 @@
+//! Files that are no segment, or not for this process, or another one than a moment ago.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::libc;
+use nix::sys::prctl::set_dumpable;
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+use nix::unistd::{Gid, Uid, mkfifo, setgroups, setresgid, setresuid};
+use ringproof::layout::HEADER_LEN;
+use ringproof::{Inspection, Ring, Role, SegmentError, unlink};
+
+use super::bench::Bench;
+use super::honest::{Place, exercise, receive, send};
+use super::plant::Plant;
+use super::sample::{Named, SLOTS, Shape, memory_file, ring_options, unsealed};
+use crate::process::{Child, Note};
+
+/// What bears a segment's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Thing {
+    Fifo,
+    Directory,
+    Link,
+    DanglingLink,
+    Socket,
+    Null,
+    Empty,
+    Zeros,
+    /// A segment in a file of a tebibyte.
+    Huge,
+    /// A segment of a tebibyte, of which hardly a page is there.
+    HugeSegment,
+}
+
+const TEBIBYTE: u64 = 1 << 40;
+
+/// Where a header has its number of slots and its segment's length.
+const SLOTS_AT: usize = 40;
+const LEN_AT: usize = 64;
+
+impl Thing {
+    const ALL: [Thing; 10] = [
+        Thing::Fifo,
+        Thing::Directory,
+        Thing::Link,
+        Thing::DanglingLink,
+        Thing::Socket,
+        Thing::Null,
+        Thing::Empty,
+        Thing::Zeros,
+        Thing::Huge,
+        Thing::HugeSegment,
+    ];
+
+    /// Makes one of this name; false if this process may not.
+    fn make(self, named: &Named, target: &Named) -> Result<bool> {
+        let path = &named.path;
+        let made = match self {
+            Thing::Fifo => mkfifo(path, Mode::S_IRWXU).map_err(Into::into),
+            Thing::Directory => std::fs::create_dir(path),
+            Thing::Link => symlink(&target.path, path),
+            Thing::DanglingLink => symlink(format!("{}-nowhere", target.name), path),
+            Thing::Socket => UnixListener::bind(path).map(drop),
+            Thing::Null => {
+                match mknod(path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)) {
+                    // In a container, or for another user than root.
+                    Err(nix::errno::Errno::EPERM) => return Ok(false),
+                    made => made.map_err(Into::into),
+                }
+            }
+            Thing::Empty => std::fs::write(path, b""),
+            Thing::Zeros => std::fs::write(path, [0; 2 * HEADER_LEN as usize]),
+            Thing::Huge | Thing::HugeSegment => {
+                let mut bytes = Shape::Ring.image()?;
+                let len = HEADER_LEN + TEBIBYTE;
+                if self == Thing::HugeSegment {
+                    for (at, field) in [(SLOTS_AT, TEBIBYTE / 8), (LEN_AT, len)] {
+                        bytes[at..at + 8].copy_from_slice(&field.to_ne_bytes());
+                    }
+                }
+                named.fill(&bytes)?;
+                (OpenOptions::new().write(true).open(path)).and_then(|file| file.set_len(len))
+            }
+        };
+        made.with_context(|| format!("cannot make a {self:?}"))?;
+        Ok(true)
+    }
+
+    /// Whether it is still there.
+    fn is_at(self, named: &Named) -> Result<bool> {
+        let kind = (std::fs::symlink_metadata(&named.path))
+            .context("what bore the name is gone")?
+            .file_type();
+        Ok(match self {
+            Thing::Fifo => kind.is_fifo(),
+            Thing::Directory => kind.is_dir(),
+            Thing::Link | Thing::DanglingLink => kind.is_symlink(),
+            Thing::Socket => kind.is_socket(),
+            Thing::Null => kind.is_char_device(),
+            Thing::Empty | Thing::Zeros | Thing::Huge | Thing::HugeSegment => kind.is_file(),
+        })
+    }
+}
+
+/// None of these is waited for, followed, changed or removed.
+pub(crate) fn of_any_type(bench: &Bench<'_>) -> Result<()> {
+    let target = Named::new(bench.names, "target").holding(&Shape::Ring.image()?)?;
+    for (number, thing) in (0..).zip(Thing::ALL) {
+        bench.case(number, || {
+            let named = Named::new(bench.names, "thing");
+            if !thing.make(&named, &target)? {
+                bench.skip("a device", "this process may not make one in /dev/shm");
+                return Ok(());
+            }
+            let kinds = if bench.has(Plant::BlockingOpen) {
+                usize::from(File::open(&named.path).is_err())
+            } else if bench.has(Plant::FollowLink) && thing == Thing::Link {
+                exercise(Place::Named(&target.name))?
+            } else {
+                exercise(Place::Named(&named.name))?
+            };
+            let segment = matches!(thing, Thing::Huge | Thing::HugeSegment);
+            ensure!(
+                kinds == usize::from(segment),
+                "a {thing:?} is attached to as {kinds} kinds"
+            );
+            if !segment {
+                ensure!(unlink(&named.name).is_err(), "a {thing:?} is unlinked");
+                let opened = Ring::<u64>::open(&named.name, &ring_options());
+                ensure!(opened.is_err(), "a {thing:?} is opened");
+            }
+            ensure!(thing.is_at(&named)?, "a {thing:?} was replaced");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Descriptors that are of no sealed memory file.
+pub(crate) fn descriptors(bench: &Bench<'_>) -> Result<()> {
+    let image = Shape::Ring.image()?;
+    let named = Named::new(bench.names, "file").holding(&image)?;
+    let sealed = memory_file(&image)?;
+    let any = |options: &mut OpenOptions, path: &str| options.open(path).map(OwnedFd::from);
+    let again = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&sealed));
+    let made: [(&str, std::io::Result<OwnedFd>); 8] = [
+        ("a pipe", std::io::pipe().map(|(read, _)| read.into())),
+        (
+            "the writing end of a pipe",
+            std::io::pipe().map(|(_, write)| write.into()),
+        ),
+        (
+            "a directory",
+            any(OpenOptions::new().read(true), "/dev/shm"),
+        ),
+        (
+            "a device",
+            any(OpenOptions::new().read(true).write(true), "/dev/null"),
+        ),
+        (
+            "a named segment",
+            (OpenOptions::new().read(true).write(true).open(&named.path)).map(Into::into),
+        ),
+        (
+            "an unsealed memory file",
+            if bench.has(Plant::AnyDescriptor) {
+                sealed.as_fd().try_clone_to_owned()
+            } else {
+                unsealed(&image)?.as_fd().try_clone_to_owned()
+            },
+        ),
+        (
+            "a memory file that may only be read",
+            any(OpenOptions::new().read(true), &again),
+        ),
+        (
+            "a path only",
+            any(
+                OpenOptions::new().read(true).custom_flags(libc::O_PATH),
+                &again,
+            ),
+        ),
+    ];
+    for (number, (what, descriptor)) in (0..).zip(made) {
+        let descriptor = descriptor.with_context(|| format!("cannot make {what}"))?;
+        bench.case(number, || {
+            let kinds = exercise(Place::Memory(&File::from(descriptor)))?;
+            ensure!(kinds == 0, "{what} is attached to");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// How long a process may take to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A user and group that own nothing.
+const NOBODY: u32 = 65534;
+
+/// Segments of another user, or of one's own, with each mode: what the mode forbids is an error.
+pub(crate) fn permissions(bench: &Bench<'_>) -> Result<()> {
+    let other = Uid::effective().is_root();
+    if !other {
+        bench.skip("another user", "only root can become one");
+    }
+    for (number, mode) in (0..).zip([0o000, 0o600, 0o444, 0o644, 0o222, 0o666]) {
+        bench.case(number, || {
+            let named = Named::new(bench.names, "mode").holding(&Shape::Ring.image()?)?;
+            let granted = if bench.has(Plant::KeepRights) {
+                0o666
+            } else {
+                mode
+            };
+            (std::fs::set_permissions(&named.path, PermissionsExt::from_mode(granted)))
+                .context("cannot set a mode")?;
+            // The bits that count for who does not own it, or does.
+            let bits = if other { mode & 0o7 } else { mode >> 6 & 0o7 };
+            let who = format!("who has mode {mode:o}");
+            let child = Child::fork(who, bench.alone, |_| {
+                if other {
+                    drop_rights()?;
+                }
+                use_with_mode(&named.name, bits)
+            })?;
+            let told = child.wait(PATIENCE)?;
+            match told.last() {
+                Some(Note::Done) => {}
+                other => bail!("mode {mode:o}: {other:?}"),
+            }
+            // The directory is sticky: who may write the file may not take its name away.
+            if bits == 0o6 && other {
+                ensure!(named.path.exists(), "another user has unlinked it");
+                let ring = Ring::<u64>::attach(&named.name)?;
+                (ring.claim(Role::Producer)).context("it is not in use any more")?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+fn drop_rights() -> Result<()> {
+    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+    setgroups(&[]).context("cannot leave its groups")?;
+    setresgid(group, group, group).context("cannot change its group")?;
+    setresuid(user, user, user).context("cannot change its user")?;
+    // Else its own descriptors in /proc would be another user's.
+    set_dumpable(true).context("cannot have its own /proc")
+}
+
+/// Uses a segment of which `bits` are the permissions.
+fn use_with_mode(name: &str, bits: u32) -> Result<()> {
+    let attached = Ring::<u64>::attach(name);
+    match (bits & 0o6 == 0o6, &attached) {
+        (true, Ok(_)) | (false, Err(SegmentError::System { .. })) => {}
+        (_, Ok(_)) => bail!("with permissions {bits:o} it is attached to"),
+        (_, Err(error)) => bail!("with permissions {bits:o} attaching ends with: {error}"),
+    }
+    let seen = Inspection::of(name);
+    match (bits & 0o4 == 0o4, &seen) {
+        (true, Ok(_)) | (false, Err(SegmentError::System { .. })) => {}
+        (_, Ok(_)) => bail!("with permissions {bits:o} it is looked at"),
+        (_, Err(error)) => bail!("with permissions {bits:o} a look ends with: {error}"),
+    }
+    exercise(Place::Named(name))?;
+    // Whether it may is for the caller to see.
+    let _ = unlink(name);
+    Ok(())
+}
+
+/// What comes in the place of a segment that is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Newcomer {
+    Nothing,
+    Segment,
+    Garbage,
+    Directory,
+}
+
+/// A name that belongs to another file than the one that is mapped: no role is taken of what
+/// nobody else finds any more, and the newcomer is left alone.
+pub(crate) fn replaced(bench: &Bench<'_>) -> Result<()> {
+    let newcomers = [
+        Newcomer::Nothing,
+        Newcomer::Segment,
+        Newcomer::Garbage,
+        Newcomer::Directory,
+    ];
+    for (number, newcomer) in (0..).zip(newcomers) {
+        bench.case(number, || {
+            let named = Named::new(bench.names, "replaced").holding(&Shape::Ring.image()?)?;
+            let ring = Ring::<u64>::attach(&named.name)?;
+            let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+            if !bench.has(Plant::NotReplaced) {
+                named.clear();
+                match newcomer {
+                    Newcomer::Nothing => {}
+                    Newcomer::Segment => named.fill(&Shape::Ring.image()?)?,
+                    Newcomer::Garbage => named.fill(b"garbage")?,
+                    Newcomer::Directory => {
+                        std::fs::create_dir(&named.path).context("cannot make a directory")?;
+                    }
+                }
+            }
+            // Who is at work goes on; when it has ended, nobody follows.
+            let mut met = send(&mut producer)?;
+            met += receive(&mut consumer)?;
+            ensure!(
+                met.worked > 0 && met.corrupt == 0,
+                "in a replaced segment: {met:?}"
+            );
+            drop((producer, consumer));
+            let claim = ring.claim(Role::Producer);
+            match claim {
+                Err(SegmentError::Gone { .. }) => {}
+                Err(other) => return Err(other).context("of a segment that lost its name"),
+                Ok(_) => bail!("a role was taken of a segment that lost its name to {newcomer:?}"),
+            }
+            ring.unlink()?;
+            let there = std::fs::symlink_metadata(&named.path).is_ok();
+            ensure!(
+                there == (newcomer != Newcomer::Nothing),
+                "{newcomer:?}, and the name is {}",
+                if there { "taken" } else { "free" }
+            );
+            if newcomer == Newcomer::Segment {
+                let (_, claim) =
+                    Ring::<u64>::open_as(&named.name, Role::Producer, &ring_options())?;
+                ensure!(claim.epoch() > 0, "a role that was never taken");
+            }
+            Ok(())
+        })?;
+    }
+    bench.case(newcomers.len() as u64, || replaced_all_the_time(bench))
+}
+
+/// How often a name is opened that belongs to something else each time.
+const OPENINGS: u64 = 200;
+
+fn replaced_all_the_time(bench: &Bench<'_>) -> Result<()> {
+    let named = Named::new(bench.names, "unsteady");
+    let next = Named::new(bench.names, "unsteady-next");
+    let image = Shape::Ring.image()?;
+    let replacer = Child::fork("who replaces a segment".to_owned(), bench.alone, |_| {
+        for round in 0_usize.. {
+            let bytes = if round % 3 == 2 { &image[..9] } else { &image };
+            next.fill(bytes)?;
+            std::fs::rename(&next.path, &named.path).context("cannot rename a file")?;
+        }
+        Ok(())
+    })?;
+    let start = Instant::now();
+    let (mut taken, mut refused) = (0, 0);
+    while taken + refused < OPENINGS || taken == 0 || refused == 0 {
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "opened {taken} times and refused {refused} times, although it is replaced all the time"
+        );
+        match Ring::<u64>::open_as(&named.name, Role::Producer, &ring_options()) {
+            Ok((ring, claim)) => {
+                ensure!(ring.fixed().slots == SLOTS, "a ring that nobody made");
+                send(&mut ring.producer_with(claim)?)?;
+                taken += 1;
+            }
+            // Mostly one of nine bytes.
+            Err(SegmentError::Mismatch { .. } | SegmentError::System { .. }) => refused += 1,
+            Err(other) => return Err(other).context("of a name that is replaced all the time"),
+        }
+    }
+    drop(replacer);
+    Ok(())
+}

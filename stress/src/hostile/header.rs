@@ -1,0 +1,171 @@
+//! Headers that say anything: attaching is an error or gives a segment that works.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::bench::Bench;
+use super::honest::{Place, exercise};
+use super::plant::Plant;
+use super::sample::{FIXED, Named, Shape, USED, memory_file, sound, spoilt};
+use super::specimen;
+use crate::item::mix;
+use crate::process::Child;
+
+pub(crate) fn of_ring(bench: &Bench<'_>) -> Result<()> {
+    changed(bench, Shape::Ring)
+}
+
+pub(crate) fn of_seqlock(bench: &Bench<'_>) -> Result<()> {
+    changed(bench, Shape::SeqLock)
+}
+
+pub(crate) fn of_latch(bench: &Bench<'_>) -> Result<()> {
+    changed(bench, Shape::Latch)
+}
+
+/// A header's byte, changed in every bit and to both extremes.
+fn changes(byte: u8) -> impl Iterator<Item = u8> {
+    (0..8).map(move |bit| byte ^ (1 << bit)).chain([0, 255])
+}
+
+/// Sizes that are right and wrong, of which the segment's length is the sum: so that each is
+/// refused for itself.
+fn sizes(image: &[u8]) -> Vec<Vec<u8>> {
+    let mut headers = Vec::new();
+    for data_offset in [0, 8, 128, 4088, 4096, 4104, 8192] {
+        for slots in [0, 1, 2, 3, 4, 7, 8, 16_u64] {
+            for payload_size in [0, 4, 8, 24, 32_u64] {
+                for capacity in [0, 1, 5, slots, slots + 1] {
+                    let len = data_offset + slots * payload_size;
+                    let mut bytes = image.to_vec();
+                    bytes.resize(image.len().max(len as usize), 0);
+                    for (at, field) in [
+                        (24, payload_size),
+                        (40, slots),
+                        (48, capacity),
+                        (56, data_offset),
+                        (64, len),
+                    ] {
+                        bytes[at..at + 8].copy_from_slice(&field.to_ne_bytes());
+                    }
+                    headers.push(bytes);
+                }
+            }
+        }
+    }
+    headers
+}
+
+/// Each byte of the header changed in turn, in a memory file, and in a named one those that
+/// decide whether it is attached to; every combination of some sizes; then random changes.
+fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
+    let image = shape.image()?;
+    let memory = memory_file(&image)?;
+    let named = Named::new(bench.names, "header");
+    let mut number = 0;
+    // Of what is reserved, and read by nobody, a byte of each cache line.
+    let reserved = (USED..image.len()).step_by(64);
+    let offsets = (0..USED).chain(reserved).map(|at| (at, false));
+    for (at, by_name) in offsets.chain((0..FIXED).map(|at| (at, true))) {
+        for byte in changes(image[at]) {
+            bench.case(number, || {
+                let mut bytes = image.clone();
+                bytes[at] = byte;
+                attach(bench, &bytes, by_name.then_some(&named), &memory)
+                    .with_context(|| format!("{shape:?}: byte {at} is {byte:#x}"))
+            })?;
+            number += 1;
+        }
+    }
+    for bytes in sizes(&image) {
+        bench.case(number, || {
+            attach(bench, &bytes, None, &memory_file(&bytes)?).with_context(|| {
+                let fields = bytes[24..72].as_chunks().0.iter();
+                let fields: Vec<_> = fields.map(|field| u64::from_ne_bytes(*field)).collect();
+                format!("{shape:?}: its header's words from byte 24 are {fields:?}")
+            })
+        })?;
+        number += 1;
+    }
+    for random in 0..bench.cases {
+        let seed = mix(bench.seed ^ mix(random));
+        bench.case(number, || {
+            let bytes = spoilt(&image, seed);
+            let by_name = random % 4 == 0;
+            attach(bench, &bytes, by_name.then_some(&named), &memory)
+                .with_context(|| format!("{shape:?}: header changed by seed {seed:#x}"))
+        })?;
+        number += 1;
+    }
+    Ok(())
+}
+
+/// Attaches to a file of these bytes.
+fn attach(bench: &Bench<'_>, bytes: &[u8], named: Option<&Named>, memory: &File) -> Result<()> {
+    let place = match named {
+        // Made anew: what is marked as retired, the one before has removed.
+        Some(named) => {
+            named.fill(bytes)?;
+            Place::Named(&named.name)
+        }
+        None => {
+            (memory.write_all_at(bytes, 0)).context("cannot write a memory file")?;
+            Place::Memory(memory)
+        }
+    };
+    if bench.has(Plant::TrustHeader) {
+        return specimen::trusting_attach(memory, bytes.len());
+    }
+    let kinds = exercise(place)?;
+    let expected = usize::from(sound(bytes));
+    ensure!(
+        kinds == expected,
+        "it is attached to as {kinds} kinds, expected {expected}"
+    );
+    Ok(())
+}
+
+/// How long the two processes of a race may take to meet.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Somebody changes the header all the time.
+pub(crate) fn racing(bench: &Bench<'_>) -> Result<()> {
+    for (number, shape) in (0..).zip(Shape::ALL) {
+        bench.case(number, || race(bench, shape))?;
+    }
+    Ok(())
+}
+
+/// Attaches until as many attempts as there are cases were made, and some of each outcome.
+fn race(bench: &Bench<'_>, shape: Shape) -> Result<()> {
+    let image = shape.image()?;
+    let memory = memory_file(&image)?;
+    let _changer = Child::fork("who changes the header".to_owned(), bench.alone, |_| {
+        for round in 0.. {
+            let bytes = spoilt(&image, mix(round));
+            (memory.write_all_at(&bytes[..FIXED], 0)).context("cannot write the header")?;
+            (memory.write_all_at(&image[..FIXED], 0)).context("cannot write the header")?;
+        }
+        Ok(())
+    })?;
+    let start = Instant::now();
+    let (mut attached, mut refused) = (0_u64, 0);
+    while attached + refused < bench.cases || attached == 0 || refused == 0 {
+        ensure!(
+            start.elapsed() < PATIENCE,
+            "attached to {attached} times and refused {refused} times, \
+             although its header changes all the time"
+        );
+        if bench.has(Plant::HeaderTwice) {
+            specimen::twice_reading_attach(&memory, image.len())?;
+        } else if exercise(Place::Memory(&memory))? > 0 {
+            attached += 1;
+        } else {
+            refused += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! A process that scribbles over everything shared, all the time, while an honest endpoint works.
+
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use ringproof::layout::HEADER_LEN;
+use ringproof::memory::{Memory, Native, Slot, Word};
+use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
+use ringproof::site::{LoadSite, SlotWriteSite, StoreSite};
+use ringproof::slots::Slots;
+use ringproof::{Ring, SeqLatch, SeqLock};
+
+use super::bench::Bench;
+use super::honest::{Met, Value, read_latch, read_seqlock, receive, send};
+use super::plant::Plant;
+use super::region::{Edge, Guarded};
+use super::sample::{CAPACITY, SLOTS, USED, file_of, ring_options};
+use super::specimen;
+use crate::item::mix;
+use crate::process::Child;
+
+/// Cases of each subject, and how many rounds of operations one has.
+const CASES: u64 = 4;
+const ROUNDS: u64 = 4_000;
+
+/// A case whose scribbler is kept from running goes on for as long; a planted one is known.
+const PATIENCE: Duration = Duration::from_secs(15);
+const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A ring between guards, shared with a process that scribbles.
+struct Shared {
+    words: Guarded,
+    slots: Guarded,
+}
+
+impl Shared {
+    fn new() -> Result<Shared> {
+        let shared = Shared {
+            words: Guarded::shared(4 * size_of::<u64>(), Edge::Right)?,
+            slots: Guarded::shared(SLOTS as usize * size_of::<u64>(), Edge::Right)?,
+        };
+        let words = shared.words()?;
+        Native.store(&words[1], OPEN, StoreSite::RingEnd);
+        Native.store(&words[3], OPEN, StoreSite::RingStop);
+        Ok(shared)
+    }
+
+    fn words(&self) -> Result<&[Word]> {
+        self.words.words(4)
+    }
+
+    fn cells(&self) -> Result<&[Slot<u64>]> {
+        self.slots.slots(SLOTS as usize)
+    }
+
+    fn parts(&self) -> Result<RingParts<'_, Native, u64>> {
+        let words = self.words()?;
+        Ok(RingParts {
+            write_index: &words[0],
+            end_index: &words[1],
+            read_index: &words[2],
+            stop_index: &words[3],
+            slots: Slots::new(self.cells()?).context("no power of two")?,
+            capacity: CAPACITY,
+        })
+    }
+
+    /// Starts to scribble, in a process of its own.
+    fn scribbler(&self, bench: &Bench<'_>, seed: u64) -> Result<Child> {
+        Child::fork("who scribbles".to_owned(), bench.alone, |_| {
+            let (words, cells) = (self.words()?, self.cells()?);
+            for round in 0.. {
+                let random = mix(seed ^ mix(round));
+                let word = &words[random as usize % words.len()];
+                // From the peer's own words, so that now and then it is nearly right.
+                let near = Native.load(&words[(random >> 8) as usize % 4], LoadSite::NoteRead);
+                let value = scribble(random >> 16, near);
+                Native.store(word, value, StoreSite::NoteWrite);
+                let slot = (random >> 40) as usize % cells.len();
+                // SAFETY: none is possible: to race with an honest endpoint is what this process
+                // is for. Both sides copy plain bytes, for which any value is one.
+                unsafe {
+                    Native.write_slots(&cells[slot..=slot], &[value], SlotWriteSite::RingFill);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A value that is right, nearly right or anything.
+fn scribble(random: u64, near: u64) -> u64 {
+    match random % 8 {
+        0 => OPEN,
+        1 => 0,
+        2 => mix(random),
+        3 => near.wrapping_sub(random >> 8 & 7),
+        4 => near.wrapping_add(CAPACITY),
+        5 => near.wrapping_add(1 << 32),
+        _ => near.wrapping_add(random >> 8 & 3),
+    }
+}
+
+/// Rounds of operations until there were enough of them, and some of each outcome. Without the
+/// latter the scribbler has done nothing.
+fn rounds(bench: &Bench<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<()> {
+    let start = Instant::now();
+    let patience = bench.plant.map_or(PATIENCE, |_| SHORT_PATIENCE);
+    let mut met = Met::default();
+    for number in 1_u64.. {
+        met += round()?;
+        let both = met.worked > 0 && met.corrupt > 0;
+        if (number >= ROUNDS && both) || start.elapsed() > patience {
+            break;
+        }
+    }
+    ensure!(
+        met.worked > 0 && met.corrupt > 0,
+        "the peer scribbled, and the operations met {met:?}"
+    );
+    Ok(())
+}
+
+pub(crate) fn against_producer(bench: &Bench<'_>) -> Result<()> {
+    for number in 0..CASES {
+        bench.case(number, || {
+            let shared = Shared::new()?;
+            let parts = shared.parts()?;
+            let _scribbler = shared.scribbler(bench, mix(bench.seed ^ number))?;
+            let mut own = 0;
+            rounds(bench, || {
+                if bench.has(Plant::TrustRogue) {
+                    own += specimen::trusting_push(&Native, &parts, shared.cells()?, own);
+                    return Ok(Met::default());
+                }
+                // SAFETY: the only producer of this process. That another process writes the
+                // same words and slots is what must be borne.
+                let mut producer = unsafe { Producer::new(parts, Native, None) };
+                let mut met = send(&mut producer)?;
+                met += send(&mut producer)?;
+                Ok(met)
+            })
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn against_consumer(bench: &Bench<'_>) -> Result<()> {
+    for number in 0..CASES {
+        bench.case(number, || {
+            let shared = Shared::new()?;
+            let parts = shared.parts()?;
+            let _scribbler = shared.scribbler(bench, mix(bench.seed ^ number))?;
+            let mut own = 0;
+            rounds(bench, || {
+                if bench.has(Plant::RogueTwice) {
+                    own += 1;
+                    specimen::twice_reading_pop(&Native, shared.cells()?, own);
+                    return Ok(Met::default());
+                }
+                // SAFETY: as above, the only consumer.
+                let mut consumer = unsafe { Consumer::new(parts, Native, None) };
+                let mut met = receive(&mut consumer)?;
+                met += receive(&mut consumer)?;
+                Ok(met)
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// The same over a segment: the scribbler writes to its file, roles and marks included.
+pub(crate) fn over_segment(bench: &Bench<'_>) -> Result<()> {
+    for number in 0..CASES {
+        bench.case(number, || {
+            let ring = Ring::<u64>::anonymous(&ring_options())?;
+            let file = file_of(&ring)?;
+            let seed = mix(bench.seed ^ number);
+            let who = "who scribbles over a segment".to_owned();
+            let _scribbler = Child::fork(who, bench.alone, |_| {
+                // The words that mean something, and the slots.
+                let data = HEADER_LEN..HEADER_LEN + SLOTS * 8;
+                let words: Vec<_> = (0..USED as u64).chain(data).step_by(8).collect();
+                for round in 0.. {
+                    if bench.has(Plant::IdleRogue) {
+                        std::thread::sleep(PATIENCE);
+                    }
+                    let random = mix(seed ^ mix(round));
+                    let at = words[random as usize % words.len()];
+                    let mut near = [0; 8];
+                    let index = if random.is_multiple_of(2) { 256 } else { 640 };
+                    (file.read_exact_at(&mut near, index)).context("cannot read a word")?;
+                    let value = scribble(random >> 16, u64::from_ne_bytes(near));
+                    (file.write_all_at(&value.to_ne_bytes(), at)).context("cannot write a word")?;
+                }
+                Ok(())
+            })?;
+            rounds(bench, || {
+                let mut met = Met::default();
+                if let Ok(mut producer) = ring.producer() {
+                    met += send(&mut producer)?;
+                }
+                if let Ok(mut consumer) = ring.consumer() {
+                    met += receive(&mut consumer)?;
+                }
+                Ok(met)
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// Readers and writers of values, which meet any bytes: none hangs.
+pub(crate) fn over_values(bench: &Bench<'_>) -> Result<()> {
+    for number in 0..CASES {
+        bench.case(number, || {
+            let value: Value = [0; 4];
+            let lock = SeqLock::anonymous(&value, &Default::default())?;
+            let latch = SeqLatch::anonymous(&value, &Default::default())?;
+            let files = [file_of(&lock)?, file_of(&latch)?];
+            let seed = mix(bench.seed ^ number);
+            let who = "who scribbles over values".to_owned();
+            let _scribbler = Child::fork(who, bench.alone, |_| {
+                for round in 0.. {
+                    let random = mix(seed ^ mix(round));
+                    let at = if random.is_multiple_of(2) {
+                        256
+                    } else {
+                        HEADER_LEN
+                    };
+                    let value = scribble(random >> 16, random >> 32);
+                    for file in &files {
+                        (file.write_all_at(&value.to_ne_bytes(), at))
+                            .context("cannot write a word")?;
+                    }
+                }
+                Ok(())
+            })?;
+            let (seq_reader, latch_reader) = (lock.reader()?, latch.reader()?);
+            let (mut seq_writer, mut latch_writer) = (lock.writer()?, latch.writer()?);
+            // A seqlock whose number is odd for ever has no value; that is not corruption, but
+            // it shows the scribbler at work.
+            rounds(bench, || {
+                seq_writer.write(&value);
+                latch_writer.write(&value);
+                let found = [read_seqlock(&seq_reader), read_latch(&latch_reader)];
+                let without = found.iter().filter(|found| !**found).count() as u64;
+                Ok(Met {
+                    worked: 2 - without,
+                    corrupt: without,
+                })
+            })
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Roles, retirement and notes under an adversary.
+
+use anyhow::{Context, Result, bail, ensure};
+use ringproof::layout::NOTES;
+use ringproof::memory::Word;
+use ringproof::site::{LoadSite, StoreSite};
+use ringproof::{Ring, RingOptions, Role, SegmentError, role};
+
+use super::memory::{Adversary, Event};
+use super::plant::Plant;
+use super::play::Play;
+use super::region::Guarded;
+use super::specimen;
+
+pub(crate) const MARKING: &[&str] = &["role/enter", "role/is_retired", "role/retire"];
+
+pub(crate) const CLAIMING: &[&str] = &[
+    "segment/claim",
+    "segment/claim-again",
+    "segment/note",
+    "segment/set_note",
+];
+
+/// Accesses that one operation may make.
+const LIMIT: usize = 8;
+
+pub(crate) fn mark(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let words = Guarded::new(2 * size_of::<u64>(), play.geometry.edge())?;
+    let words: &[Word] = words.words(2)?;
+    let memory = adversary.memory();
+    for operation in play.operations(MARKING) {
+        adversary.begin(LIMIT);
+        let name = MARKING[operation];
+        let said = match name {
+            "role/enter" if play.has(Plant::CountedEnter) => {
+                specimen::counted_enter(&memory, &words[0])
+            }
+            "role/enter" => role::enter(&memory, &words[0]),
+            "role/is_retired" => u64::from(role::is_retired(&memory, &words[1])),
+            _ => {
+                role::retire(&memory, &words[1]);
+                role::reinstate(&memory, &words[1]);
+                0
+            }
+        };
+        match (name, &adversary.events()[..]) {
+            (
+                "role/enter",
+                [
+                    Event::Load(LoadSite::RoleEpoch, before),
+                    Event::Store(StoreSite::RoleEpochNext, next),
+                ],
+            ) if *next == before.wrapping_add(1) && said == *next => {}
+            ("role/is_retired", [Event::Load(LoadSite::RetiredCheck, mark)])
+                if said == u64::from(*mark != 0) => {}
+            (
+                "role/retire",
+                [
+                    Event::Store(StoreSite::Retire, 1),
+                    Event::Store(StoreSite::Retire, 0),
+                ],
+            ) => {}
+            (_, events) => bail!("{name} says {said} after {events:?}"),
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn claim(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let options = RingOptions::new(play.geometry.capacity()).slots(play.geometry.slots());
+    let ring = Ring::<u64>::anonymous(&options).context("cannot make a ring")?;
+    let memory = adversary.memory();
+    for operation in play.operations(CLAIMING) {
+        adversary.begin(LIMIT);
+        let name = CLAIMING[operation];
+        match name {
+            "segment/note" => {
+                let said = ring.note_through(&memory, Role::Consumer, NOTES - 1);
+                let beyond = ring.note_through(&memory, Role::Consumer, NOTES);
+                let events = adversary.events();
+                let expected = match events[..] {
+                    [Event::Load(LoadSite::NoteRead, note)] => Some(note),
+                    _ => None,
+                };
+                ensure!(
+                    said.is_some() && said == expected && beyond.is_none(),
+                    "a note is {said:?}, one that does not exist {beyond:?}, after {events:?}"
+                );
+            }
+            "segment/set_note" => {
+                let set = |index| ring.set_note_through(&memory, Role::Producer, index, 5);
+                ensure!(
+                    set(NOTES - 1).is_ok() && set(NOTES).is_err(),
+                    "a note is refused, or one too many taken"
+                );
+            }
+            _ => {
+                let mut outcome = ring.claim_through(&memory, Role::Producer);
+                if play.has(Plant::RetiredIgnored) {
+                    outcome = match outcome {
+                        Err(SegmentError::Gone { .. }) => ring.claim(Role::Producer),
+                        other => other,
+                    };
+                }
+                judge_claim(adversary, outcome.as_ref().map(|claim| claim.epoch()))
+                    .context(name)?;
+                if name == "segment/claim-again" && outcome.is_ok() {
+                    // While it is held nothing that an adversary says gives it to a second one.
+                    let second = ring.claim_through(&memory, Role::Producer);
+                    ensure!(
+                        matches!(second, Err(SegmentError::Held { .. })),
+                        "a second holder: {second:?}"
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A role is taken if and only if the last look said that the segment is not retired.
+fn judge_claim(adversary: &Adversary<'_>, outcome: Result<u64, &SegmentError>) -> Result<()> {
+    let events = adversary.events();
+    let retired = events.iter().rev().find_map(|event| match event {
+        Event::Load(LoadSite::RetiredCheck, mark) => Some(*mark != 0),
+        _ => None,
+    });
+    match (retired, outcome) {
+        (Some(true), Err(SegmentError::Gone { .. })) => Ok(()),
+        (Some(false), Ok(epoch)) => {
+            let counted = events.contains(&Event::Store(StoreSite::RoleEpochNext, epoch));
+            ensure!(counted, "a taking of the role that was not counted");
+            Ok(())
+        }
+        _ => bail!("the claim is {outcome:?} after {events:?}"),
+    }
+}

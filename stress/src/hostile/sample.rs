@@ -1,0 +1,217 @@
+//! Segments to be spoilt: their bytes, and files with such bytes.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use ringproof::layout::{HEADER_LEN, MAGIC, VERSION};
+use ringproof::{Ring, RingOptions, Segment, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+
+use super::honest::Value;
+use crate::item::mix;
+
+/// Where named segments are.
+const DIRECTORY: &str = "/dev/shm";
+
+/// Bytes of the header's constant part.
+pub(crate) const FIXED: usize = 128;
+
+/// Bytes of the header up to the last word that means something.
+pub(crate) const USED: usize = 1024;
+
+/// Live items and slots of the ring.
+pub(crate) const CAPACITY: u64 = 5;
+pub(crate) const SLOTS: u64 = 8;
+
+/// What a segment holds here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Ring,
+    SeqLock,
+    Latch,
+}
+
+impl Shape {
+    pub(crate) const ALL: [Shape; 3] = [Shape::Ring, Shape::SeqLock, Shape::Latch];
+
+    /// The bytes of a segment in use.
+    pub(crate) fn image(self) -> Result<Vec<u8>> {
+        let file = self.make()?;
+        let len = file.metadata().context("no properties")?.len();
+        let mut bytes = vec![0; len as usize];
+        (file.read_exact_at(&mut bytes, 0)).context("cannot read a segment")?;
+        Ok(bytes)
+    }
+
+    /// A segment in use, without a name: a ring's index is past its first lap.
+    pub(crate) fn make(self) -> Result<File> {
+        let value: Value = [1, 2, 3, 4];
+        match self {
+            Shape::Ring => {
+                let ring = Ring::<u64>::anonymous(&ring_options())?;
+                let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+                for number in 0..SLOTS + 1 {
+                    producer.push(number)?;
+                    consumer.pop()?;
+                }
+                producer.push_slice(&[21, 22, 23])?;
+                file_of(&ring)
+            }
+            Shape::SeqLock => {
+                let lock = SeqLock::anonymous(&value, &SeqLockOptions::default())?;
+                lock.writer()?.write(&value);
+                file_of(&lock)
+            }
+            Shape::Latch => {
+                let latch = SeqLatch::anonymous(&value, &SeqLatchOptions::default())?;
+                latch.writer()?.write(&value);
+                file_of(&latch)
+            }
+        }
+    }
+}
+
+pub(crate) fn ring_options() -> RingOptions {
+    RingOptions::new(CAPACITY).slots(SLOTS)
+}
+
+/// The file behind a segment, as whoever holds its descriptor has it.
+pub(crate) fn file_of(segment: &Segment) -> Result<File> {
+    let copy = segment.as_fd().try_clone_to_owned();
+    Ok(File::from(copy.context("cannot duplicate a descriptor")?))
+}
+
+/// A memory file with these bytes, sealed as a segment is.
+pub(crate) fn memory_file(bytes: &[u8]) -> Result<File> {
+    let file = unsealed(bytes)?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).context("cannot seal a memory file")?;
+    Ok(file)
+}
+
+/// The same without seals.
+pub(crate) fn unsealed(bytes: &[u8]) -> Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file: File = (memfd_create("ringproof-stress", flags))
+        .context("cannot make a memory file")?
+        .into();
+    (file.write_all_at(bytes, 0)).context("cannot fill a memory file")?;
+    Ok(file)
+}
+
+/// A name in /dev/shm, and whatever bears it until this is dropped.
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+}
+
+impl Named {
+    pub(crate) fn new(names: &str, what: &str) -> Named {
+        let name = format!("{names}{what}");
+        let path = Path::new(DIRECTORY).join(&name);
+        Named { name, path }
+    }
+
+    /// Makes it a file with these bytes.
+    pub(crate) fn holding(self, bytes: &[u8]) -> Result<Named> {
+        self.fill(bytes)?;
+        Ok(self)
+    }
+
+    pub(crate) fn fill(&self, bytes: &[u8]) -> Result<()> {
+        std::fs::write(&self.path, bytes)
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+
+    /// Takes the name away from whatever bears it.
+    pub(crate) fn clear(&self) {
+        // Mostly there is one, and mostly it is no directory.
+        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_dir(&self.path);
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Whether a file of these bytes must be attached to as one of the shapes, and otherwise must be
+/// refused: the table in `ringproof::layout`, said once more.
+pub(crate) fn sound(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<{ HEADER_LEN as usize }>() else {
+        return false;
+    };
+    let narrow = |at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
+    let wide = |at: usize| u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
+    let (payload_size, payload_align) = (wide(24), wide(32));
+    let (slots, capacity, data_offset, segment_len) = (wide(40), wide(48), wide(56), wide(64));
+    let item = match narrow(16) {
+        1 => size_of::<u64>(),
+        2 if slots == 1 && capacity == 1 => size_of::<Value>(),
+        3 if slots >= 2 && capacity == 1 => size_of::<Value>(),
+        _ => return false,
+    };
+    let end = u128::from(slots) * u128::from(payload_size) + u128::from(data_offset);
+    wide(0) == MAGIC
+        && (narrow(8), narrow(12), narrow(20)) == (VERSION, HEADER_LEN as u32, 0)
+        && payload_size == item as u64
+        && payload_align.is_power_of_two()
+        && payload_align <= HEADER_LEN
+        && slots.is_power_of_two()
+        && (1..=slots).contains(&capacity)
+        && data_offset >= HEADER_LEN
+        && data_offset.is_multiple_of(HEADER_LEN)
+        && u128::from(segment_len) == end
+        && segment_len <= bytes.len() as u64
+        && u128::from(wide(72)) + u128::from(wide(80)) <= u128::from(segment_len)
+}
+
+/// A segment's bytes with some of its header's fields changed, or nearly all of it.
+pub(crate) fn spoilt(image: &[u8], seed: u64) -> Vec<u8> {
+    let mut bytes = image.to_vec();
+    if mix(seed).is_multiple_of(16) {
+        // All but the magic number.
+        for (number, byte) in (0..).zip(&mut bytes[8..USED]) {
+            *byte = mix(seed ^ mix(number)) as u8;
+        }
+        return bytes;
+    }
+    let changes = 1 + mix(seed) % 4;
+    for change in 0..changes {
+        let random = mix(seed ^ mix(change + 1));
+        // Three in four in the constant part.
+        let words = if random % 4 < 3 { FIXED / 8 } else { USED / 8 };
+        let at = (random >> 8) as usize % words * 8;
+        let len = bytes.len() as u64;
+        let own = u64::from_ne_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        let values = [
+            0,
+            1,
+            own.wrapping_add(1),
+            own.wrapping_sub(1),
+            own << 1,
+            own >> 1,
+            own << 32,
+            own.swap_bytes(),
+            len,
+            len - 1,
+            HEADER_LEN,
+            2 * HEADER_LEN,
+            1 << 31,
+            1 << 32,
+            1 << 61,
+            1 << 63,
+            u64::MAX,
+            random,
+        ];
+        let value = values[(random >> 32) as usize % values.len()];
+        bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+    }
+    bytes
+}

@@ -1,0 +1,158 @@
+//! The hostile layer as its users run it.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::{Ran, run};
+use ringproof::site::{LoadSite, SlotReadSite};
+use ringproof_record::{Record, Verdict};
+use ringproof_stress::fuzz;
+
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus");
+
+fn hostile(args: &[&str]) -> Ran {
+    run(&[&["hostile", "--json"], args].concat())
+}
+
+/// The arguments of the command that a row says repeats it.
+fn repeat(row: &Record) -> Vec<String> {
+    let command = row.repeat.as_deref().expect("a command that repeats it");
+    let (_, args) = command.split_once(" -- ").expect("arguments");
+    args.split(' ').map(str::to_owned).collect()
+}
+
+fn planted(rows: &[Record]) -> impl Iterator<Item = &Record> {
+    let planted = |row: &&Record| row.check.starts_with("planted fault: ");
+    rows.iter().filter(planted)
+}
+
+#[test]
+fn it_passes_answers_at_every_site_and_catches_what_was_planted() {
+    let Ran { code, rows, errors } = hostile(&["--cases", "200", "--seed", "3"]);
+    let failed: Vec<_> = (rows.iter())
+        .filter(|row| row.verdict != Verdict::Passed)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+    assert_eq!(code, Some(0));
+    assert!(rows.iter().all(|row| row.layer == "hostile"));
+
+    let answered: BTreeSet<_> = (rows.iter())
+        .filter(|row| row.check == "chosen answers" && row.count.is_some_and(|count| count > 0))
+        .map(|row| row.subject.as_str())
+        .collect();
+    let loads = LoadSite::ALL.iter().map(|site| site.info().name);
+    let reads = SlotReadSite::ALL.iter().map(|site| site.info().name);
+    for site in loads.chain(reads) {
+        assert!(answered.contains(site), "{site}");
+    }
+    assert_eq!(planted(&rows).count(), 25);
+
+    // Each is caught, also by the command that its row says, and for what it is.
+    let whys = [
+        ("a length is read twice", "SIGSEGV"),
+        (
+            "an index that is ahead makes reservations overlap",
+            "SIGSEGV",
+        ),
+        ("an index is asserted to be sane", "panicked at"),
+        ("a reader tries until it succeeds", "does not end"),
+        ("a header's number of slots is read twice", "SIGSEGV"),
+        ("a file shorter than its segment is attached to", "SIGBUS"),
+        ("an open waits for the other end of a FIFO", "it hangs"),
+        ("an index that a peer scribbles over is believed", "SIGSEGV"),
+        (
+            "a length that a peer scribbles over is read twice",
+            "SIGSEGV",
+        ),
+        ("the peer that should scribble does not", "corrupt: 0"),
+    ];
+    for (check, _) in whys {
+        assert!(
+            planted(&rows).any(|row| row.check.ends_with(check)),
+            "{check}"
+        );
+    }
+    for row in planted(&rows) {
+        let args = repeat(row);
+        let args: Vec<_> = args.iter().map(String::as_str).collect();
+        let again = run(&[&args[..], &["--json"]].concat());
+        assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
+        let broken = (again.rows.iter()).find(|row| row.verdict == Verdict::Failed);
+        let broken = broken.expect("a failed row");
+        assert_eq!(broken.repeat, row.repeat, "{}", row.check);
+        let why = broken.reason.as_deref().expect("a reason");
+        for (check, part) in whys {
+            if row.check.ends_with(check) {
+                assert!(why.contains(part), "{check}: {why}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_tries_the_same() {
+    let args = ["--only", "ring/peek", "--cases", "50", "--seed"];
+    let one = hostile(&[&args[..], &["8"]].concat()).rows;
+    assert_eq!(hostile(&[&args[..], &["8"]].concat()).rows, one);
+    let answers = |rows: &[Record]| rows.iter().map(|row| row.count).collect::<Vec<_>>();
+    let other = hostile(&[&args[..], &["9"]].concat()).rows;
+    assert_ne!(answers(&other), answers(&one));
+}
+
+#[test]
+fn wrong_usage_is_told_from_failure() {
+    for (args, hint) in [
+        (&["--only", "ring/shove"][..], "ring/push_slice"),
+        (&["--only", "ring/push:x"], "`x`"),
+        (&["--plant", "nothing"], "trust-index"),
+    ] {
+        let ran = hostile(args);
+        assert_eq!(ran.code, Some(2), "{args:?}");
+        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
+    }
+    // There is no such case, and no such fault there.
+    for args in [
+        &["--only", "file/type:99"][..],
+        &["--only", "file/type", "--plant", "trust-index"],
+    ] {
+        assert_eq!(hostile(args).code, Some(1), "{args:?}");
+    }
+}
+
+/// The files of one target, by name.
+fn inputs(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(directory).expect("a corpus");
+    let mut inputs: Vec<_> = entries
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy();
+            (name.into_owned(), std::fs::read(&path).expect("a file"))
+        })
+        .collect();
+    inputs.sort();
+    inputs
+}
+
+#[test]
+fn the_corpus_is_replayed_and_is_what_the_command_writes() {
+    let written = tempfile::tempdir().expect("a directory");
+    let path = written.path().to_str().expect("a path");
+    assert_eq!(hostile(&["--write-corpus", path]).code, Some(0));
+    let (mut files, mut bytes) = (0, 0);
+    for (target, function) in [("attach", fuzz::attach as fn(&[u8])), ("peer", fuzz::peer)] {
+        let kept = inputs(&Path::new(CORPUS).join(target));
+        let written = inputs(&written.path().join(target));
+        assert!(kept == written, "stress/corpus/{target} is out of date");
+        for (_, input) in &kept {
+            function(input);
+            bytes += input.len();
+        }
+        files += kept.len();
+    }
+    assert!(
+        files < 60 && bytes < 200 * 1024,
+        "{files} files, {bytes} bytes"
+    );
+}
