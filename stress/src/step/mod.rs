@@ -29,7 +29,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use ringproof_record::Record;
 
@@ -246,6 +246,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     {
         bail!("no instruction shows {}", fault.describe());
     }
+    ensure!(
+        chosen(options).next().is_some(),
+        "nothing is tried that is all of what was asked for"
+    );
     let alone = SingleThreaded::check()?;
     let interrupts = Interrupts::catch()?;
     if let Err(why) = probe(alone) {
