@@ -126,7 +126,7 @@ impl Bench<'_> {
             count: walk.instructions,
             unit: "instructions",
             how_far: format!(
-                "{0} of {0} instructions, {1} distinct states",
+                "each of {} instructions, {} distinct states",
                 walk.instructions,
                 walk.images.len()
             ),
