@@ -161,7 +161,10 @@ pub const LAYERS: [Layer; 11] = [
         seeded: true,
         measures: false,
         deadline: TEN_MINUTES,
-        nightly: None,
+        nightly: Some(Nightly {
+            args: &["--every-instruction"],
+            deadline: Duration::from_secs(2 * 3600),
+        }),
         sharing: Sharing::Whole,
     },
     Layer {

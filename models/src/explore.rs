@@ -15,7 +15,12 @@ use crate::output::{Format, show};
 /// Executions per exploration in the suite of every day: above what any of its scenarios has.
 const BY_DAY: u64 = 2_000_000;
 /// And at night, where some scenarios would not end before the morning.
-const BY_NIGHT: u64 = 10_000_000;
+const BY_NIGHT: u64 = 30_000_000;
+
+/// Schedules per exploration under shuttle: without weak memory there is less to find, and nothing
+/// to exhaust in the larger ones.
+const SCHEDULES_BY_DAY: u64 = 20_000;
+const SCHEDULES_BY_NIGHT: u64 = 100_000;
 
 const STEPS_BY_DAY: u64 = 4_000_000;
 const STEPS_BY_NIGHT: u64 = 200_000_000;
@@ -27,8 +32,8 @@ pub(crate) struct Selection {
     /// Where random schedules start from (loom makes no random choice)
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Executions per exploration at most, 2,000,000 by day and 10,000,000 by night; shuttle makes
-    /// a hundredth of that, and as many again at random where they are not all
+    /// Executions per exploration at most, 2,000,000 by day and 30,000,000 by night; under shuttle
+    /// 20,000 and 100,000, and as many again at random where they are not all
     #[arg(long)]
     executions: Option<u64>,
     /// The large scenarios, too: hours
@@ -47,9 +52,12 @@ pub(crate) struct Selection {
 
 impl Selection {
     fn effort<E: Engine>(&self) -> Effort {
-        let most = if self.nightly { BY_NIGHT } else { BY_DAY };
-        // Without weak memory there is less to find, and nothing to exhaust in the larger ones.
-        let most = if E::WEAK { most } else { most / 100 };
+        let most = match (E::WEAK, self.nightly) {
+            (true, false) => BY_DAY,
+            (true, true) => BY_NIGHT,
+            (false, false) => SCHEDULES_BY_DAY,
+            (false, true) => SCHEDULES_BY_NIGHT,
+        };
         Effort {
             executions: self.executions.unwrap_or(most),
             seed: self.seed,

@@ -73,7 +73,10 @@ fn run(cli: &Cli) -> Result<u8> {
             let mut rows = crash::run(options)?;
             if options.whole {
                 rows.extend(calls::run(&calls::Options::default())?);
-                rows.extend(step::run(&step::Options::everything(options.seed))?);
+                rows.extend(step::run(&step::Options {
+                    every_instruction: options.every_instruction,
+                    ..step::Options::everything(options.seed)
+                })?);
             }
             rows
         }

@@ -154,10 +154,21 @@ fn wrong_usage_is_told_from_failure() {
         assert_eq!(ran.code, Some(2), "{args:?}");
         assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
     }
-    // A fault that no instruction shows is no success.
-    let ran = instructions(&["--plant", "note-lost"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.errors.contains("a note is not kept"), "{}", ran.errors);
+    // To have tried nothing is no success.
+    for (args, hint) in [
+        (
+            ["--plant", "note-lost", "--mode", "kills"],
+            "a note is not kept",
+        ),
+        (
+            ["--only", "latch/write", "--mode", "pairs"],
+            "nothing is tried",
+        ),
+    ] {
+        let ran = instructions(&args);
+        assert_eq!(ran.code, Some(1), "{args:?}");
+        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
+    }
 }
 
 #[test]

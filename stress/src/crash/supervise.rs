@@ -62,6 +62,9 @@ pub(crate) struct Options {
     /// `instructions` do
     #[arg(long, conflicts_with_all = ["only", "plant", "page"])]
     pub(crate) whole: bool,
+    /// Kill at each machine instruction, not once for each distinct state of the memory: minutes
+    #[arg(long, requires = "whole")]
+    pub(crate) every_instruction: bool,
 }
 
 impl Options {
@@ -447,6 +450,7 @@ fn fault_row(options: &Options, fault: Fault, outcome: &Outcome) -> Record {
         plant: Some(fault),
         page: false,
         whole: false,
+        every_instruction: false,
     };
     match outcome.violations.first() {
         Some(violation) => Record::passed(LAYER, subject, check)
@@ -468,6 +472,7 @@ mod tests {
         plant: None,
         page: false,
         whole: false,
+        every_instruction: false,
     };
 
     fn killed(site: &str, fate: &str) -> Outcome {

@@ -1,7 +1,7 @@
 //! Seqlock and latch under an adversary, each operation held to exactly what it was answered.
 
 use anyhow::{Context, Result, ensure};
-use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
+use ringproof::latch::{LatchParts, LatchReader, LatchWriter, NO_VERSION};
 use ringproof::memory::{Memory, Native};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::site::{LoadSite, StoreSite};
@@ -264,7 +264,9 @@ pub(crate) fn read_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<(
             "latch/try_read" => (1, reader.try_read().ok()),
             _ => (ATTEMPTS, reader.read(ATTEMPTS as u32).ok()),
         };
-        let whole = |before, after: u64| after.wrapping_sub(before) <= place.slots as u64 - 2;
+        let whole = |before, after: u64| {
+            after.wrapping_sub(before) <= place.slots as u64 - 2 && after != NO_VERSION
+        };
         Attempts::of(adversary, sites, whole)
             .judge(most, found)
             .context(name)?;

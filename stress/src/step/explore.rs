@@ -3,24 +3,23 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use ringproof::{Ring, Role, SeqLock};
+use nix::fcntl::{FcntlArg, fcntl};
 
 use super::image::{self, Watch};
 use super::ring::{End, Pair};
-use super::scenario::{Actor, Scenario, descriptor};
-use super::source::Source;
+use super::scenario::{Actor, Scenario};
+use super::source;
 use super::tracee::{Stage, Tracee};
 use crate::fault::{Fault, Party};
-use crate::item::Item;
 use crate::process::{Interrupts, SingleThreaded};
 
 /// What all explorations have in common.
 pub(super) struct Bench<'a> {
     pub(super) alone: SingleThreaded,
     pub(super) interrupts: &'a Interrupts,
-    pub(super) source: &'a Source,
     pub(super) fault: Option<Fault>,
     /// Whether to kill at each instruction, rather than once for each distinct image.
     pub(super) every: bool,
@@ -95,7 +94,7 @@ impl Walk {
         &self.images[self.number_at(steps)].1
     }
 
-    /// The moments to die at: each one, or the first of each image and the end; or only one.
+    /// The moments to die at: each one, or the first of each image; or only one.
     fn moments(&self, every: bool, only: Option<u64>) -> Result<Vec<u64>> {
         if let Some(only) = only {
             ensure!(
@@ -108,10 +107,7 @@ impl Walk {
         if every {
             return Ok((0..=self.steps()).collect());
         }
-        let mut moments: Vec<_> = self.images.iter().map(|(first, _)| *first).collect();
-        moments.push(self.steps());
-        moments.dedup();
-        Ok(moments)
+        Ok(self.images.iter().map(|(first, _)| *first).collect())
     }
 }
 
@@ -124,13 +120,13 @@ impl Bench<'_> {
         self.judge_images(scenario, Actor::Victim, &before, &walk, self.only[0])
             .map_err(|(step, error)| Broken {
                 steps: vec![step],
-                error: error.context(self.place(&walk, step)),
+                error: error.context(place(&walk, step)),
             })?;
         Ok(Tried {
             count: walk.instructions,
             unit: "instructions",
             how_far: format!(
-                "{0} of {0} instructions, {1} distinct states",
+                "each of {} instructions, {} distinct states",
                 walk.instructions,
                 walk.images.len()
             ),
@@ -150,23 +146,21 @@ impl Bench<'_> {
             let judged = self.interrupts.check().and_then(|()| {
                 scenario.judge(Actor::Victim, &segment, &mut || {
                     let found = image::of(&segment)?;
-                    let mut victim = self.start(scenario, Actor::Victim, &segment)?;
-                    victim.advance(*step)?;
-                    victim.kill();
+                    self.replay(scenario, &segment, (&walk, *step))?.kill();
                     ensure!(
                         image::of(&segment)?
                             == image::changed(&found, &before, walk.image_at(*step)),
                         "the death leaves another segment than was seen between the instructions"
                     );
                     if self.fault == Some(Fault::RoleKept) {
-                        kept = Some(keep_a_role(&segment)?);
+                        // Somebody else has it already.
+                        kept = Some(self.start(scenario, Actor::Victim, &segment)?);
                     }
                     Ok(())
                 })
             });
-            let place = || self.place(&walk, *step);
-            let now = judged.at(&[*step], place)?;
-            go_on(&mut reached, now).at(&[*step], place)?;
+            (judged.and_then(|now| go_on(&mut reached, now)))
+                .at(&[*step], || place(&walk, *step))?;
         }
         let count = moments.len() as u64;
         Ok(Tried {
@@ -188,21 +182,21 @@ impl Bench<'_> {
         let (mut instructions, mut states) = (0, 0);
         let moments = first.moments(false, self.only[0])?;
         for step in &moments {
-            let place = || self.place(&first, *step);
+            let victim = || place(&first, *step);
             let left = first.image_at(*step);
             let segment = image::revive(left)?;
             let reached = scenario
                 .judge(Actor::Victim, &segment, &mut || Ok(()))
-                .at(&[*step], place)?;
+                .at(&[*step], victim)?;
             let actor = Actor::Successor(reached);
-            let second = self.walk_alone(scenario, actor, left).at(&[*step], place)?;
+            let second = (self.walk_alone(scenario, actor, left)).at(&[*step], victim)?;
             self.judge_images(scenario, actor, left, &second, self.only[1])
                 .map_err(|(next, error)| Broken {
                     steps: vec![*step, next],
                     error: error.context(format!(
                         "{}, its successor {}",
-                        place(),
-                        self.place(&second, next)
+                        victim(),
+                        place(&second, next)
                     )),
                 })?;
             instructions += second.instructions;
@@ -236,9 +230,9 @@ impl Bench<'_> {
             };
             for death in dying.moments(self.every, self.only[1])? {
                 self.interrupts.check()?;
-                self.run_pair(pair, &before, stop, (dying, death))
+                self.run_pair(pair, &before, (&alone, stop), (dying, death))
                     .at(&[stop, death], || {
-                        self.place_pair(pair, (&alone, stop), (dying, death))
+                        place_pair(pair, (&alone, stop), (dying, death))
                     })?;
                 runs += 1;
             }
@@ -262,17 +256,18 @@ impl Bench<'_> {
     /// and judges what both leave if they die together.
     fn walk_beside(&self, pair: &Pair, alone: &Walk, stop: u64, before: &[u8]) -> Outcome<Walk> {
         let segment = image::revive(before)?;
-        let mut stopped = self.start(&pair.stopped, Actor::Victim, &segment)?;
-        let place = || self.place(alone, stop);
-        stopped.advance(stop).at(&[stop], place)?;
+        let beside = || place(alone, stop);
+        let stopped = self
+            .replay(&pair.stopped, &segment, (alone, stop))
+            .at(&[stop], beside)?;
         let dying = self.start(&pair.dying, Actor::Victim, &segment)?;
-        let other = walk(&segment, dying).at(&[stop], place)?;
+        let other = walk(&segment, dying).at(&[stop], beside)?;
         let end = End::Killed(stopped.answer());
         stopped.kill();
         for death in other.moments(false, self.only[1])? {
             let segment = image::revive(other.image_at(death))?;
             (pair.judge(&segment, &end, &End::Killed(None))).at(&[stop, death], || {
-                self.place_pair(pair, (alone, stop), (&other, death))
+                place_pair(pair, (alone, stop), (&other, death))
             })?;
         }
         Ok(other)
@@ -283,24 +278,42 @@ impl Bench<'_> {
         &self,
         pair: &Pair,
         before: &[u8],
-        stop: u64,
-        (walk, death): (&Walk, u64),
+        (alone, stop): (&Walk, u64),
+        (beside, death): (&Walk, u64),
     ) -> Result<()> {
         let segment = image::revive(before)?;
-        let mut stopped = self.start(&pair.stopped, Actor::Victim, &segment)?;
-        stopped.advance(stop)?;
+        let stopped = self.replay(&pair.stopped, &segment, (alone, stop))?;
         let answer = if self.every {
-            let mut dying = self.start(&pair.dying, Actor::Victim, &segment)?;
-            dying.advance(death).context("beside it")?;
+            let dying = self.replay(&pair.dying, &segment, (beside, death))?;
             let answer = dying.answer();
             dying.kill();
             answer
         } else {
-            image::change(&segment, &walk.images[0].1, walk.image_at(death))?;
-            (death == walk.steps()).then_some(walk.answer)
+            image::change(&segment, beside.image_at(0), beside.image_at(death))?;
+            (death == beside.steps()).then_some(beside.answer)
         };
         let told = End::Told(stopped.finish()?);
         pair.judge(&segment, &told, &End::Killed(answer))
+    }
+
+    /// Starts a victim again and lets it take the first steps that a walk was seen to take.
+    fn replay(
+        &self,
+        scenario: &dyn Scenario,
+        segment: &File,
+        (walk, steps): (&Walk, u64),
+    ) -> Result<Tracee> {
+        let mut tracee = self.start(scenario, Actor::Victim, segment)?;
+        for (step, address) in walk.executed[..steps as usize].iter().enumerate() {
+            let executed = tracee.step()?;
+            ensure!(
+                executed == Some(*address),
+                "in a second run instruction {} is another one than in the first ({})",
+                step + 1,
+                source::line(*address)
+            );
+        }
+        Ok(tracee)
     }
 
     /// Starts a process of `actor`, with the planted fault if it concerns that one.
@@ -311,7 +324,7 @@ impl Bench<'_> {
         };
         let fault = self.fault.filter(|fault| fault.party() == party);
         Tracee::start(self.alone, |stage: &Stage<'_>| {
-            scenario.act(actor, descriptor(segment)?, fault, stage)
+            scenario.act(actor, numbered(segment)?, fault, stage)
         })
     }
 
@@ -322,8 +335,8 @@ impl Bench<'_> {
         walk(&segment, self.start(scenario, actor, &segment)?)
     }
 
-    /// Judges each distinct image of a walk, or the one after `only`; an error with the number of
-    /// steps after which it is.
+    /// Judges each distinct image of a walk and its end, or the image after `only`; an error with
+    /// the number of steps after which it is.
     fn judge_images(
         &self,
         scenario: &dyn Scenario,
@@ -332,7 +345,10 @@ impl Bench<'_> {
         walk: &Walk,
         only: Option<u64>,
     ) -> Result<(), (u64, anyhow::Error)> {
-        let moments = walk.moments(false, only).map_err(|error| (0, error))?;
+        let mut moments = walk.moments(false, only).map_err(|error| (0, error))?;
+        if only.is_none() {
+            moments.push(walk.steps());
+        }
         let mut reached = 0;
         for step in moments {
             let judged = self.interrupts.check().and_then(|()| {
@@ -357,24 +373,32 @@ impl Bench<'_> {
         }
         Ok(())
     }
+}
 
-    /// A moment of a walk, in words.
-    fn place(&self, walk: &Walk, steps: u64) -> String {
-        let last = (steps.checked_sub(1)).and_then(|last| walk.executed.get(last as usize));
-        match last {
-            Some(address) => format!("after instruction {steps} ({})", self.source.line(*address)),
-            None => "before its first instruction".to_owned(),
-        }
-    }
+/// A descriptor with a number of three digits, whatever else is open: the taking of a role writes
+/// it into a path, digit by digit.
+fn numbered(segment: &File) -> Result<OwnedFd> {
+    let number = fcntl(segment, FcntlArg::F_DUPFD_CLOEXEC(100)).context("a descriptor")?;
+    // SAFETY: it was made just now, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
 
-    fn place_pair(&self, pair: &Pair, stopped: (&Walk, u64), dying: (&Walk, u64)) -> String {
-        format!(
-            "stopped {}, {} killed {}",
-            self.place(stopped.0, stopped.1),
-            pair.dying.subject(),
-            self.place(dying.0, dying.1)
-        )
+/// A moment of a walk, in words.
+fn place(walk: &Walk, steps: u64) -> String {
+    let last = (steps.checked_sub(1)).and_then(|last| walk.executed.get(last as usize));
+    match last {
+        Some(address) => format!("after instruction {steps} ({})", source::line(*address)),
+        None => "before its first instruction".to_owned(),
     }
+}
+
+fn place_pair(pair: &Pair, stopped: (&Walk, u64), dying: (&Walk, u64)) -> String {
+    format!(
+        "stopped {}, {} killed {}",
+        place(stopped.0, stopped.1),
+        pair.dying.subject(),
+        place(dying.0, dying.1)
+    )
 }
 
 /// Steps a process to the end of its entry, and looks at the segment after each step.
@@ -404,12 +428,4 @@ fn go_on(reached: &mut u64, now: u64) -> Result<()> {
     );
     *reached = now;
     Ok(())
-}
-
-/// The planted fault that a dead process's role is not free: somebody else has it.
-fn keep_a_role(segment: &File) -> Result<ringproof::Claim> {
-    match Ring::<Item>::attach_fd(descriptor(segment)?) {
-        Ok(ring) => Ok(ring.claim(Role::Producer)?),
-        Err(_) => Ok(SeqLock::<Item>::attach_fd(descriptor(segment)?)?.claim(Role::Writer)?),
-    }
 }

@@ -29,7 +29,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use ringproof_record::Record;
 
@@ -38,7 +38,6 @@ use crate::process::{Interrupts, SingleThreaded};
 use explore::{Bench, Broken, Tried};
 use ring::Pair;
 use scenario::Scenario;
-use source::Source;
 use tracee::{Pinned, Tracee};
 
 const LAYER: &str = "crash";
@@ -51,9 +50,9 @@ const SILENCE: Duration = Duration::from_secs(2);
 /// Each operation is stepped through by ptrace, in several states of its structure; after each
 /// instruction the shared memory is looked at. Snapshots: every distinct image of it is
 /// recovered, on a copy, by a peer and a successor. Kills: the process really dies there, by
-/// SIGKILL. Second deaths: the successor is stepped through its own recovery and dies, too. Pairs:
-/// one of push and pop stands still after each of its instructions, the other one runs and dies,
-/// then the first goes on. In each case what was committed is there, once and whole, and what was
+/// SIGKILL. Second deaths: a successor, which has taken the role, is stepped through its own first
+/// operation and dies, too. Pairs: one of push and pop stands still after each of its
+/// instructions, the other one runs and dies, then the first goes on. In each case what was committed is there, once and whole, and what was
 /// not is not; an operation took effect or did not, and what took effect stays.
 ///
 /// It judges the machine code of this very program: build it with `--release` for what ships.
@@ -113,7 +112,7 @@ const PLANTED: [(Fault, &str, Mode); 9] = [
     (Fault::LatchFirst, "latch/write", Mode::Snapshots),
     (Fault::EpochLost, "role/take-over", Mode::Snapshots),
     (Fault::PublishFirst, "ring/push", Mode::Kills),
-    (Fault::RoleKept, "role/take-over", Mode::Kills),
+    (Fault::RoleKept, "ring/push", Mode::Kills),
     (Fault::RoundUp, "seqlock/write", Mode::SecondDeaths),
     (Fault::PublishFirst, "ring/push", Mode::Pairs),
     (Fault::FreeFirst, "ring/pop", Mode::Pairs),
@@ -247,6 +246,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     {
         bail!("no instruction shows {}", fault.describe());
     }
+    ensure!(
+        chosen(options).next().is_some(),
+        "nothing is tried that is all of what was asked for"
+    );
     let alone = SingleThreaded::check()?;
     let interrupts = Interrupts::catch()?;
     if let Err(why) = probe(alone) {
@@ -257,13 +260,11 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
         eprintln!("instructions: not on one CPU, which is slower: {error:#}");
     }
 
-    let source = Source::default();
     let mut progress = Progress(Instant::now());
     let mut rows = Vec::new();
     let bench = |fault| Bench {
         alone,
         interrupts: &interrupts,
-        source: &source,
         fault,
         every: options.every_instruction,
         only: [0, 1].map(|place| {

@@ -69,7 +69,7 @@ pub(super) struct Tracee {
     child: Child,
     /// The instruction after the call, and the stack pointer there.
     home: (u64, u64),
-    at: u64,
+    next: u64,
     steps: u64,
     instructions: u64,
     answer: Option<u64>,
@@ -101,7 +101,7 @@ impl Tracee {
         let mut tracee = Tracee {
             child,
             home: (0, 0),
-            at: 0,
+            next: 0,
             steps: 0,
             instructions: 0,
             answer: None,
@@ -113,7 +113,7 @@ impl Tracee {
                 let home = ptrace::read(pid, ptr::without_provenance_mut(now.stack as usize))
                     .context("cannot read a tracee's stack")?;
                 tracee.home = (home as u64, now.stack + 8);
-                tracee.at = entry;
+                tracee.next = entry;
                 return Ok(tracee);
             }
         }
@@ -137,10 +137,10 @@ impl Tracee {
             return Ok(None);
         }
         ensure!(self.steps < STEPS, "{STEPS} steps and no end: it hangs");
-        let executed = self.at;
+        let executed = self.next;
         let now = self.single_step()?;
         self.steps += 1;
-        self.at = now.instruction;
+        self.next = now.instruction;
         // A repeated instruction stops after each repetition, with itself as the next one.
         if now.instruction != executed {
             self.instructions += 1;
@@ -149,18 +149,6 @@ impl Tracee {
             self.answer = Some(now.answer);
         }
         Ok(Some(executed))
-    }
-
-    /// Takes this many steps.
-    pub(super) fn advance(&mut self, steps: u64) -> Result<()> {
-        for _ in 0..steps {
-            ensure!(
-                self.step()?.is_some(),
-                "it has returned after {} of {steps} steps",
-                self.steps
-            );
-        }
-        Ok(())
     }
 
     /// Instructions executed; a repeated one counts once.
