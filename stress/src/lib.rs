@@ -1,4 +1,5 @@
-//! The layers `crash` and `stream` of the harness: real processes over real segments, killed.
+//! The layers `crash`, `faults` and `stream` of the harness: real processes over real segments,
+//! killed, starved, interrupted and raced.
 //!
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
 //! it; see [`main`].
@@ -6,11 +7,14 @@
 mod crash;
 mod dying;
 mod fault;
+mod faults;
 mod item;
 mod output;
 mod process;
 mod shm;
+mod specimen;
 mod stream;
+mod words;
 
 use std::process::ExitCode;
 
@@ -38,6 +42,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Layer {
     Crash(crash::Options),
+    Faults(faults::Options),
     Stream(stream::Options),
 }
 
@@ -55,6 +60,7 @@ pub fn main() -> ExitCode {
 fn run(cli: &Cli) -> Result<u8> {
     let rows = match &cli.layer {
         Layer::Crash(options) => crash::run(options)?,
+        Layer::Faults(options) => faults::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;

@@ -1,12 +1,13 @@
 //! Names in /dev/shm: all of a run's start alike, and none outlives it.
 
 use std::fmt;
-use std::path::Path;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ringproof_record::Record;
 
-const DIRECTORY: &str = "/dev/shm";
+pub(crate) const DIRECTORY: &str = "/dev/shm";
 
 /// What the names of one run start with. Dropping it removes whatever bears such a name.
 pub(crate) struct Prefix(String);
@@ -58,6 +59,34 @@ impl fmt::Display for Prefix {
 impl Drop for Prefix {
     fn drop(&mut self) {
         let _ = self.sweep();
+    }
+}
+
+/// The name of one file there, gone when this is dropped.
+pub(crate) struct Name(String);
+
+impl Name {
+    pub(crate) fn new(name: String) -> Self {
+        Name(name)
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        Path::new(DIRECTORY).join(&self.0)
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // Mostly it is gone already.
+        let _ = std::fs::remove_file(self.path());
     }
 }
 

@@ -264,9 +264,7 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_) | Note::Took(..) | Note::Trace(_) => {
-                    bail!("a worker told what only a victim tells")
-                }
+                other => bail!("a worker told what is not for its like to tell: {other:?}"),
             }
         }
         Ok(true)

@@ -12,6 +12,7 @@ use crate::dying::{Ending, Plan, Point};
 use crate::fault::{Fault, Faulty, Party};
 use crate::item::{Author, Item};
 use crate::process::{Child, Ledger, Note, SingleThreaded};
+use crate::shm::Name;
 
 /// How long a victim may take to die, unless the planted fault is that it does not.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,7 +65,7 @@ impl<'a> Trial<'a> {
 
     /// A name for a segment that nobody else uses, gone with the run.
     pub(crate) fn name(&self) -> Name {
-        Name(format!("{}trial", self.setting.prefix))
+        Name::new(format!("{}trial", self.setting.prefix))
     }
 
     /// Runs `body` in a process of its own until it dies at this run's point, or to its end if
@@ -266,23 +267,5 @@ impl Death {
                 _ => None,
             })
             .collect()
-    }
-}
-
-/// The name of a segment in /dev/shm, unlinked when this is dropped.
-pub(crate) struct Name(String);
-
-impl std::ops::Deref for Name {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        // Mostly it is gone already.
-        let _ = ringproof::unlink(&self.0);
     }
 }

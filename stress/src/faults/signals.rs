@@ -1,0 +1,139 @@
+//! A signal in every system call.
+
+use std::fs::File;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use ringproof::{
+    Inspection, Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink,
+};
+
+use super::{Check, Setting, Wrong};
+use crate::process::{Child, Note};
+use crate::shm::Name;
+
+/// How often it comes, in microseconds.
+const EVERY: i64 = 50;
+
+/// Items of a ring of a size with which it takes longer to give it memory than until the next
+/// signal.
+const LARGE: u64 = 1 << 16;
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![Check {
+        subject: "signals",
+        what: "two processes create, attach, claim and unlink, with a signal every 50 µs",
+        unit: "lives",
+        trial: |setting| bombarded(setting, life),
+        wrong: vec![Wrong {
+            what: "planted fault: waits for a lock, and takes EINTR for an answer",
+            sign: "Interrupted system call",
+            trial: |setting| {
+                bombarded(setting, |name, round| {
+                    let file = File::options()
+                        .create(true)
+                        .truncate(false)
+                        .write(true)
+                        .open(name.path())?;
+                    match Flock::lock(file, FlockArg::LockExclusive) {
+                        // Long enough that the other one has to wait.
+                        Ok(_held) => Ok(drop(life(&Name::new(format!("{}-{round}", &**name)), 1))),
+                        Err((_, error)) => Err(error).context("cannot lock"),
+                    }
+                })
+            },
+        }],
+    }]
+}
+
+static COME: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count(_: libc::c_int) {
+    COME.fetch_add(1, Relaxed);
+}
+
+/// Sets the timer. The calls it interrupts are not restarted.
+fn bombard() -> Result<()> {
+    let action = SigAction::new(
+        SigHandler::Handler(count),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    // SAFETY: the handler adds to an atomic word and does nothing else.
+    unsafe { sigaction(Signal::SIGALRM, &action) }.context("cannot handle a signal")?;
+    let every = libc::timeval {
+        tv_sec: 0,
+        tv_usec: EVERY,
+    };
+    let timer = libc::itimerval {
+        it_interval: every,
+        it_value: every,
+    };
+    // SAFETY: reads the one, and is given no place for the other.
+    let outcome = unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+    ensure!(outcome == 0, "cannot set a timer");
+    Ok(())
+}
+
+/// A life with segments of which another process has the same name and wants the same roles.
+fn life(name: &Name, round: u64) -> Result<()> {
+    // Now and then one that takes its time to make.
+    let slots = if round.is_multiple_of(100) { LARGE } else { 4 };
+    let options = RingOptions::new(4).slots(slots);
+    match Ring::<u64>::create(name, &options) {
+        Ok(_) | Err(SegmentError::Exists { .. }) => {}
+        Err(error) => return Err(error).context("create"),
+    }
+    for role in [Role::Producer, Role::Consumer] {
+        match Ring::<u64>::open_as(name, role, &options) {
+            Ok((ring, claim)) => {
+                ensure!(claim.epoch() > 0, "a claim that is not counted");
+                ensure!(ring.is_held(role)?, "a claim that is not held");
+            }
+            Err(SegmentError::Held { .. }) => {}
+            Err(error) => return Err(error).context("open and claim"),
+        }
+    }
+    match Inspection::of(name) {
+        Ok(_) | Err(SegmentError::NotFound { .. }) => {}
+        Err(error) => return Err(error).context("inspect"),
+    }
+    let latch = SeqLatch::anonymous(&round, &SeqLatchOptions::default())?;
+    latch.writer()?.write(&(round + 1));
+    let value = latch.reader()?.read(1)?;
+    ensure!(value == round + 1, "a value is not what it was");
+    match unlink(name) {
+        Ok(()) | Err(SegmentError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error).context("unlink"),
+    }
+}
+
+/// Two processes lead their lives over one name, each under its own signals.
+fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Result<u64> {
+    let name = setting.name();
+    let start = || {
+        Child::fork("a bombarded process".to_owned(), setting.alone, |ledger| {
+            bombard()?;
+            (0..setting.rounds).try_for_each(|round| life(&name, round))?;
+            ledger.note(&Note::Tried(COME.load(Relaxed)));
+            Ok(())
+        })
+    };
+    for process in [start()?, start()?] {
+        let told = process.finish(super::PATIENCE)?;
+        let Some(Note::Tried(come)) = told.first() else {
+            bail!("a process that told {told:?}");
+        };
+        // Many a round takes less time than there is between two.
+        ensure!(
+            *come >= setting.rounds / 10,
+            "only {come} signals came in {} rounds: nothing was shown",
+            setting.rounds
+        );
+    }
+    Ok(2 * setting.rounds)
+}
