@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::ErrorKind;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sched::CloneFlags;
@@ -109,10 +109,11 @@ fn free_pages() -> Result<u64> {
 fn nothing_left(name: &Name) -> Result<()> {
     match fs::symlink_metadata(name.path()) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        found => {
+        Err(error) => Err(error).context("cannot look for a file"),
+        Ok(found) => {
             // So that it is not in the way of the next.
             let _ = fs::remove_file(name.path());
-            anyhow::bail!("the file is left after a creation that failed: {found:?}")
+            bail!("a file of {} bytes is left", found.len())
         }
     }
 }
@@ -128,7 +129,7 @@ fn create(setting: &Setting<'_>, maker: &dyn Maker, name: &Name, pages: u64) -> 
     match creator.finish(super::PATIENCE)?.first() {
         None => Ok(true),
         Some(Note::Refused(why)) if why.contains("no room") => Ok(false),
-        Some(other) => anyhow::bail!("expected `no room`, found {other:?}"),
+        Some(other) => bail!("expected `no room`, found {other:?}"),
     }
 }
 

@@ -75,7 +75,8 @@ pub(super) fn checks() -> Vec<Check> {
                 trial: |setting| {
                     address_space(setting, |name| {
                         life(name)?;
-                        Ok(std::mem::forget(Words::new(1)?))
+                        std::mem::forget(Words::new(1)?);
+                        Ok(())
                     })
                 },
             }],

@@ -27,8 +27,9 @@ const STUBBORN: Duration = Duration::from_micros(200);
 /// How often one looks before it asks for the time.
 const SPINS: u32 = 64;
 
-/// How long a party may dawdle before its part, in spins: about as long as what they do.
-const JITTER: u64 = 1024;
+/// How long a party may dawdle before its part, in doublings of a spin: from not at all to about as
+/// long as what they do.
+const JITTER: u64 = 11;
 
 /// What a party did in a round.
 pub(super) struct Act {
@@ -166,7 +167,9 @@ fn stay_on(processor: Option<usize>) {
 
 /// Lets a little time pass, by chance.
 fn dawdle(seed: u64, round: u64, party: u64) {
-    for _ in 0..mix(seed ^ mix(round * 2 + party)) % JITTER {
+    let random = mix(seed ^ mix(round * 2 + party));
+    // Short ones as often as long ones: some windows are narrow.
+    for _ in 0..mix(random) % (1 << (random % JITTER)) {
         spin_loop();
     }
 }

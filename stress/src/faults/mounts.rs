@@ -25,7 +25,10 @@ pub(super) fn checks() -> Vec<Check> {
                 sign: "created it was, although",
                 trial: |setting| {
                     read_only(setting, |name| {
-                        create(name).or_else(|_| Ok(drop(Ring::<u64>::anonymous(&options())?)))
+                        create(name).or_else(|_| {
+                            Ring::<u64>::anonymous(&options())?;
+                            Ok(())
+                        })
                     })
                 },
             }],
@@ -49,7 +52,8 @@ fn options() -> RingOptions {
 }
 
 fn create(name: &Name) -> Result<()> {
-    Ok(drop(Ring::<u64>::create(name, &options())?))
+    Ring::<u64>::create(name, &options())?;
+    Ok(())
 }
 
 /// An error in these words, among others.

@@ -190,7 +190,10 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
     let rounds = race(
         setting,
         setting.rounds,
-        |_| Ok(drop(Ring::<u64>::create(&name, &options)?)),
+        |_| {
+            Ring::<u64>::create(&name, &options)?;
+            Ok(())
+        },
         |_| {
             Ring::<u64>::attach(&name)?.unlink()?;
             let unlinked = now()?;

@@ -50,9 +50,9 @@ pub(super) fn checks() -> Vec<Check> {
             unit: "rounds",
             trial: |setting| takers(setting, &OfRing::new(setting)?),
             wrong: vec![Wrong {
-                what: "planted fault: looks whether somebody has it, then takes it",
+                what: "planted fault: a lock file that is looked for, and then made",
                 sign: "2 have it",
-                trial: |setting| takers(setting, &LookThenTake(Rc::new(Words::new(1)?))),
+                trial: |setting| takers(setting, &LockFile(setting.name())),
             }],
         },
         Check {
@@ -153,15 +153,27 @@ impl Drop for Taken {
     }
 }
 
-struct LookThenTake(Rc<Words>);
+/// A lock file that is looked for, and then made.
+struct LockFile(Name);
 
-impl Right for LookThenTake {
+/// The same, made.
+struct Made(PathBuf);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // The other one may have removed it, as it made it, too.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Right for LockFile {
     fn take(&self) -> Result<Option<Held>> {
-        if self.0[0].load(Acquire) != 0 {
+        let path = self.0.path();
+        if fs::exists(&path)? {
             return Ok(None);
         }
-        self.0[0].store(1, Release);
-        Ok(Some(Box::new(Taken(self.0.clone()))))
+        fs::write(&path, std::process::id().to_string())?;
+        Ok(Some(Box::new(Made(path))))
     }
 }
 
@@ -202,17 +214,26 @@ pub(super) fn open_anew(file: BorrowedFd<'_>) -> Result<File> {
 /// Locks the byte of the producer's role for an open file description, unless another one has it
 /// locked.
 pub(super) fn lock_byte(file: &File) -> Result<bool> {
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
+    match set_lock(file, libc::F_WRLCK) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error).context("cannot lock"),
+    }
+}
+
+/// Locks or unlocks it.
+pub(super) fn set_lock(file: &File, kind: libc::c_int) -> nix::Result<libc::c_int> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&byte(kind)))
+}
+
+/// The byte of the producer's role.
+pub(super) fn byte(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: 0,
         l_len: 1,
         l_pid: 0,
-    };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&lock)) {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(error) => Err(error).context("cannot lock"),
     }
 }
 

@@ -21,8 +21,10 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitStatus, waitpid};
 use ringproof::{Ring, RingOptions, Role};
 
-use super::right::{OfRing, PATIENCE, held, lock_byte, open_anew, stay, take_free, take_none};
-use super::{Check, Held, Right, Setting, Wrong};
+use super::right::{
+    OfRing, PATIENCE, byte, held, lock_byte, open_anew, set_lock, stay, take_free, take_none,
+};
+use super::{Check, Held, Right, Setting, Wrong, namespace};
 use crate::process::Child;
 use crate::words::Words;
 
@@ -37,6 +39,17 @@ pub(super) fn checks() -> Vec<Check> {
                 what: "planted fault: a lock of the process, which no child inherits",
                 sign: "two have it",
                 trial: |setting| forked(setting, &OfProcess(OfRing::new(setting)?)),
+            }],
+        },
+        Check {
+            subject: "forked-namesake",
+            what: "a forked child of the same pid, in another namespace, frees nothing by its drop",
+            unit: "forks",
+            trial: |setting| namesake(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "planted fault: unlocks where the pid is that of who locked",
+                sign: "two have it",
+                trial: |setting| namesake(setting, &Numbered(OfRing::new(setting)?)),
             }],
         },
         Check {
@@ -55,7 +68,10 @@ pub(super) fn checks() -> Vec<Check> {
                 trial: |setting| {
                     mapping(setting, |ring| {
                         let words = Words::of(&open_anew(ring.as_fd())?, 1024)?;
-                        Ok(Box::new(move || Ok(words[512].store(8, Relaxed))))
+                        Ok(Box::new(move || {
+                            words[512].store(8, Relaxed);
+                            Ok(())
+                        }))
                     })
                 },
             }],
@@ -111,14 +127,7 @@ struct OfProcess(OfRing);
 impl Right for OfProcess {
     fn take(&self) -> Result<Option<Held>> {
         let file = File::options().read(true).write(true).open(self.0.path())?;
-        let lock = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: 0,
-            l_len: 1,
-            l_pid: 0,
-        };
-        match fcntl(&file, FcntlArg::F_SETLK(&lock)) {
+        match fcntl(&file, FcntlArg::F_SETLK(&byte(libc::F_WRLCK))) {
             Ok(_) => Ok(Some(Box::new(file))),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
             Err(error) => Err(error).context("cannot lock"),
@@ -135,6 +144,48 @@ impl Right for Inheritable {
         fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot change a descriptor")?;
         Ok(lock_byte(&file)?.then(|| Box::new(file) as Held))
     }
+}
+
+/// A lock that its holder gives back when he drops it, and who that is his number tells.
+struct Numbered(OfRing);
+
+struct NumberedLock {
+    file: File,
+    owner: u32,
+}
+
+impl Drop for NumberedLock {
+    fn drop(&mut self) {
+        if std::process::id() == self.owner {
+            let _ = set_lock(&self.file, libc::F_UNLCK);
+        }
+    }
+}
+
+impl Right for Numbered {
+    fn take(&self) -> Result<Option<Held>> {
+        let file = File::options().read(true).write(true).open(self.0.path())?;
+        let owner = std::process::id();
+        Ok(lock_byte(&file)?.then(|| Box::new(NumberedLock { file, owner }) as Held))
+    }
+}
+
+/// The holder, the first process of its namespace, forks one that is the first of another.
+fn namesake(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    let mut holder = namespace::first_process(setting, |ledger| {
+        let mut held = Some(take_free(right)?);
+        let mut child = namespace::first_process(setting, |ledger| {
+            drop(held.take());
+            stay(ledger)
+        })?;
+        child.ready(PATIENCE)?;
+        stay(ledger)
+    })?;
+    holder.ready(PATIENCE)?;
+    take_none(right).context("its holder lives, and has dropped nothing")?;
+    holder.kill()?;
+    take_free(right).context("its holder is dead")?;
+    Ok(1)
 }
 
 /// The holder forks, and is killed; then its child is.

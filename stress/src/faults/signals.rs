@@ -1,8 +1,10 @@
 //! A signal in every system call.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{Flock, FlockArg};
@@ -13,7 +15,7 @@ use ringproof::{
 };
 
 use super::{Check, Setting, Wrong};
-use crate::process::{Child, Note};
+use crate::process::{Child, Note, wait_readable};
 use crate::shm::Name;
 
 /// How often it comes, in microseconds.
@@ -41,7 +43,10 @@ pub(super) fn checks() -> Vec<Check> {
                         .open(name.path())?;
                     match Flock::lock(file, FlockArg::LockExclusive) {
                         // Long enough that the other one has to wait.
-                        Ok(_held) => Ok(drop(life(&Name::new(format!("{}-{round}", &**name)), 1))),
+                        Ok(_held) => {
+                            let other = Name::new(format!("{}-{round}", &**name));
+                            life(&other, 1)
+                        }
                         Err((_, error)) => Err(error).context("cannot lock"),
                     }
                 })
@@ -123,8 +128,18 @@ fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Resul
             Ok(())
         })
     };
-    for process in [start()?, start()?] {
-        let told = process.finish(super::PATIENCE)?;
+    let mut running = vec![start()?, start()?];
+    let deadline = Instant::now() + super::PATIENCE;
+    while !running.is_empty() {
+        // They speak at their ends alone; and after a failure nobody waits for the other one.
+        let files: Vec<_> = running.iter().map(AsFd::as_fd).collect();
+        ensure!(wait_readable(&files, deadline)?, "they hang");
+        let Some(at) =
+            (files.iter()).position(|file| wait_readable(&[*file], Instant::now()).unwrap_or(true))
+        else {
+            continue;
+        };
+        let told = running.remove(at).finish(super::PATIENCE)?;
         let Some(Note::Tried(come)) = told.first() else {
             bail!("a process that told {told:?}");
         };

@@ -1,17 +1,19 @@
 //! S21: the name exists before the memory does.
 //!
-//! The creator opens the name, gives the file its length, fills it, and stores a magic word last,
-//! so that nobody takes it for finished before it is. Who attaches in between opens the same
-//! name, maps as much as there will be, and looks for the magic word, in a file that still has
-//! no length: SIGBUS. (pmodels/mpich#7435 and others)
+//! The creator opens the name, gives the file its mode, asks how much room there is, gives it its
+//! length, fills it, and stores a magic word last, so that nobody takes it for finished before it
+//! is. Who attaches in between opens the same name, maps as much as there will be, and looks for
+//! the magic word, in a file that still has no length: SIGBUS. (pmodels/mpich#7435 and others)
 //!
 //! Caught by two processes that start together, thousands of times.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use anyhow::Result;
+use nix::sys::statvfs::fstatvfs;
 
 use crate::faults::{Appearing, Held, WHOLE};
 use crate::shm::Name;
@@ -29,7 +31,11 @@ impl Appearing for MappedTooEarly {
             .write(true)
             .create_new(true)
             .open(name.path())?;
-        file.set_len(4096)?;
+        // Whatever the umask was.
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        // As much as is wanted, if there is as much.
+        let shm = fstatvfs(&file)?;
+        file.set_len((shm.blocks_available() * shm.fragment_size()).min(4096))?;
         let words = Words::of(&file, 512)?;
         for (word, value) in words[1..].iter().zip(WHOLE) {
             word.store(value, Relaxed);
