@@ -29,6 +29,23 @@ pub(super) fn checks() -> Vec<Check> {
     }]
 }
 
+/// An error unless this process may become somebody else.
+pub(super) fn need_root() -> Result<()> {
+    if Uid::effective().is_root() {
+        return Ok(());
+    }
+    Err(NotHere("only root can act as another user".to_owned()).into())
+}
+
+/// Makes this process one of a user who has no rights but those of these groups.
+pub(super) fn become_nobody(groups: &[Gid]) -> Result<()> {
+    setgroups(groups).context("cannot change groups")?;
+    setgid(Gid::from_raw(NOBODY)).context("cannot become another group")?;
+    setuid(Uid::from_raw(NOBODY)).context("cannot become another user")?;
+    // The kernel forgets it where a process becomes somebody else's.
+    set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")
+}
+
 /// What a stranger may do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum May {
@@ -52,9 +69,7 @@ fn another_user(
     setting: &Setting<'_>,
     with_mode: fn(RingOptions, u32) -> RingOptions,
 ) -> Result<u64> {
-    if !Uid::effective().is_root() {
-        return Err(NotHere("only root can act as another user".to_owned()).into());
-    }
+    need_root()?;
     // The worst one: what the mode does not say, it lets through.
     umask(Mode::empty());
     for (mode, may) in MODES {
@@ -67,10 +82,7 @@ fn another_user(
             format!("a stranger to a segment of mode {mode:o}"),
             setting.alone,
             |_| {
-                setgroups(&[Gid::from_raw(GROUP)]).context("cannot change groups")?;
-                setgid(Gid::from_raw(NOBODY)).context("cannot become another group")?;
-                setuid(Uid::from_raw(NOBODY)).context("cannot become another user")?;
-                set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")?;
+                become_nobody(&[Gid::from_raw(GROUP)])?;
                 let found = what_may(&name)?;
                 ensure!(
                     found == may,

@@ -9,19 +9,15 @@ use std::fs::{self, File};
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::mman::{MlockAllFlags, mlockall};
-use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
-use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use ringproof::{Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions};
 
+use super::access::{become_nobody, need_root};
 use super::{Check, Setting, Wrong, namespace};
-use crate::process::{Child, NotHere, Note};
+use crate::process::{Child, Note};
 use crate::shm::Name;
 use crate::words::Words;
-
-/// A user that has no rights, and so is bound by its limits.
-const NOBODY: u32 = 65534;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -262,20 +258,11 @@ fn address_space(setting: &Setting<'_>, life: Life) -> Result<u64> {
 }
 
 fn locked_memory(setting: &Setting<'_>, life: Life) -> Result<u64> {
-    if !Uid::effective().is_root() {
-        // What it has locked may be bound or not, by a capability that we cannot give up.
-        return Err(NotHere("only root can become a user that limits bind".to_owned()).into());
-    }
-    let become_nobody = || -> Result<()> {
-        setgroups(&[]).context("cannot give up its groups")?;
-        setgid(Gid::from_raw(NOBODY)).context("cannot become another group")?;
-        setuid(Uid::from_raw(NOBODY)).context("cannot become another user")?;
-        // The kernel forgets it where a process becomes somebody else.
-        set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")
-    };
+    // Root's processes are not bound by it.
+    need_root()?;
     let name = setting.name();
     let unlocked = Child::fork("a process".to_owned(), setting.alone, |_| {
-        become_nobody()?;
+        become_nobody(&[])?;
         setrlimit(Resource::RLIMIT_MEMLOCK, 0, 0).context("cannot set a limit")?;
         life(&name).context("without mlockall a limit on locked memory is in the way")
     })?;
@@ -286,7 +273,7 @@ fn locked_memory(setting: &Setting<'_>, life: Life) -> Result<u64> {
         limits: Box::new((0..1000).map(|pages| pages * namespace::page())),
     };
     let prepare = || {
-        become_nobody()?;
+        become_nobody(&[])?;
         mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock what it will have")
     };
     Ok(1 + ladder.climb(setting, prepare, life)?)

@@ -8,6 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
 use super::meeting::{Act, race};
+use super::right::{held, lock_byte, open_anew};
 use super::{Check, Held, Setting, Wrong};
 use crate::shm::Name;
 use crate::specimen::s21_mapped_too_early::MappedTooEarly;
@@ -161,19 +162,10 @@ fn creators(setting: &Setting<'_>, create: Create) -> Result<u64> {
     )
 }
 
-/// A claim, `None` where it is refused.
-fn held(outcome: Result<ringproof::Claim, SegmentError>) -> Result<Option<Held>> {
-    match outcome {
-        Ok(claim) => Ok(Some(Box::new(claim))),
-        Err(SegmentError::Held { .. } | SegmentError::Gone { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
 /// Takes the role as an implementation might that trusts its lock.
 fn lock_only(ring: &Ring<u64>) -> Result<Option<Held>> {
-    let file = super::right::open_anew(ring.as_fd())?;
-    let locked = super::right::lock_byte(&file)?;
+    let file = open_anew(ring.as_fd())?;
+    let locked = lock_byte(&file)?;
     Ok(locked.then(|| Box::new(file) as Held))
 }
 

@@ -109,11 +109,12 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// What a claim came to, `None` where somebody has the role.
+/// What a claim came to, `None` where it is refused: somebody has the role, or it is one of what is
+/// gone.
 pub(super) fn held(claim: Result<Claim, SegmentError>) -> Result<Option<Held>> {
     match claim {
         Ok(claim) => Ok(Some(Box::new(claim))),
-        Err(SegmentError::Held { .. }) => Ok(None),
+        Err(SegmentError::Held { .. } | SegmentError::Gone { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
