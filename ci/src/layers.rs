@@ -221,8 +221,8 @@ pub const LAYERS: [Layer; 11] = [
         measures: false,
         deadline: TEN_MINUTES,
         nightly: Some(Nightly {
-            args: &["--minutes", "60"],
-            deadline: Duration::from_secs(2 * 3600),
+            args: &["--minutes", "10"],
+            deadline: HALF_AN_HOUR,
         }),
         sharing: Sharing::Repeated,
     },

@@ -12,7 +12,7 @@
 //! taken. It decides nothing; it lets a peer see that there was a change.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
@@ -118,9 +118,29 @@ struct ByteLock {
     // An open file description of its own, which only forked children share: it owns the lock.
     file: File,
     byte: libc::off_t,
-    /// The process that took it: a forked child must not give back what is not its own. (A pid
-    /// is no identity; this one is compared with that of whoever inherited it.)
-    owner: u32,
+    /// The process that took it: a forked child must not give back what is not its own.
+    owner: Process,
+}
+
+/// A process, told from those that it forks. A pid does not: a child that is the first of a pid
+/// namespace has the same as its parent if that is the first of another. (Nor is this an identity
+/// for long, but a child has its own before its parent can be dead.)
+#[derive(Debug, PartialEq, Eq)]
+struct Process {
+    pid: u32,
+    /// The inode of its pid namespace, if the kernel has such.
+    namespace: Option<u64>,
+}
+
+impl Process {
+    fn this() -> Process {
+        Process {
+            pid: process::id(),
+            namespace: fs::metadata("/proc/self/ns/pid")
+                .ok()
+                .map(|meta| meta.ino()),
+        }
+    }
 }
 
 impl ByteLock {
@@ -142,7 +162,7 @@ impl ByteLock {
             Ok(_) => Ok(Some(ByteLock {
                 file: own,
                 byte,
-                owner: process::id(),
+                owner: Process::this(),
             })),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
             Err(error) => Err(SegmentError::system(segment, "lock it")(error)),
@@ -153,7 +173,7 @@ impl ByteLock {
 impl Drop for ByteLock {
     fn drop(&mut self) {
         // A child that drops what it inherited only closes its descriptor.
-        if process::id() != self.owner {
+        if Process::this() != self.owner {
             return;
         }
         // Explicitly, because a child that was forked meanwhile shares the description and

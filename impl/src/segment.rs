@@ -24,6 +24,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::linkat;
 
 use crate::error::SegmentError;
@@ -640,6 +641,20 @@ fn initialise(file: &File, label: &str, fixed: &Fixed, data: &[u8]) -> Result<()
         bytes: fixed.segment_len,
     };
     let len = libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space())?;
+    // Asked for more than this, the system would not only refuse but also send SIGXFSZ, of which
+    // a process dies that has not made its peace with it.
+    let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)
+        .map_err(SegmentError::system(label, "ask how long its file may be"))?;
+    if fixed.segment_len > limit {
+        return Err(SegmentError::Size {
+            segment: label.to_owned(),
+            problem: format!(
+                "its {} bytes are more than a file of this process may have: RLIMIT_FSIZE is \
+                 {limit} (in a shell, ulimit -f)",
+                fixed.segment_len
+            ),
+        });
+    }
     loop {
         match fallocate(file, FallocateFlags::empty(), 0, len) {
             Ok(()) => break,

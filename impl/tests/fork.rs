@@ -13,6 +13,7 @@ use std::process::{Command, ExitCode};
 
 use common::named::Named;
 use nix::libc;
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
@@ -29,7 +30,7 @@ struct Test {
     ignored: Option<&'static str>,
 }
 
-const TESTS: [Test; 7] = [
+const TESTS: [Test; 8] = [
     Test {
         name: "a_child_has_no_mapping",
         run: a_child_has_no_mapping,
@@ -58,6 +59,11 @@ const TESTS: [Test; 7] = [
     Test {
         name: "a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent",
         run: a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent,
+        ignored: None,
+    },
+    Test {
+        name: "nor_does_a_child_of_the_same_pid_in_another_namespace",
+        run: nor_does_a_child_of_the_same_pid_in_another_namespace,
         ignored: None,
     },
     Test {
@@ -321,6 +327,32 @@ fn a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent() {
     assert_held(&ring);
     let producer = producer.as_mut().expect("the producer");
     assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
+}
+
+fn nor_does_a_child_of_the_same_pid_in_another_namespace() {
+    let assert_ended = |child: Child| {
+        let pid = child.0.expect("a child");
+        assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
+    };
+    let outside = Child::fork_tied(|| {
+        let ours = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
+        if let Err(error) = unshare(ours) {
+            println!("not run: no pid namespaces of its own: {error}");
+            return;
+        }
+        assert_ended(Child::fork_tied(|| {
+            assert_eq!(std::process::id(), 1);
+            let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
+            let mut producer = Some(ring.producer().expect("the role"));
+            unshare(CloneFlags::CLONE_NEWPID).expect("another namespace");
+            assert_ended(Child::fork_tied(|| {
+                assert_eq!(std::process::id(), 1);
+                drop(producer.take());
+            }));
+            assert_held(&ring);
+        }));
+    });
+    assert_ended(outside);
 }
 
 fn a_program_that_was_started_keeps_no_role_of_a_parent_that_died() {

@@ -21,6 +21,7 @@ use std::thread;
 use common::Deadline;
 use common::helper::{self, Helper};
 use common::named::Named;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use ringproof::layout::{Fixed, Kind, NOTES};
 use ringproof::memory::Native;
@@ -743,6 +744,20 @@ fn a_file_system_without_room_is_an_error_and_leaves_nothing() {
     let refused = Ring::<u64>::create(&name, &RingOptions::new(1).slots(slots));
     assert_refused!(refused, name, SegmentError::NoSpace { .. });
     assert!(!name.path().exists());
+}
+
+#[test]
+fn a_limit_on_the_length_of_files_is_an_error_and_no_signal() {
+    let name = Named::new("file-size");
+    let helper = Helper::start(&format!("file-size {}", &*name));
+    for what in ["named", "anonymous"] {
+        let said = helper.hear();
+        let (which, error) = said.split_once(' ').expect("two parts");
+        assert_eq!(which, what);
+        assert!(error.contains("RLIMIT_FSIZE is 8192"), "{error}");
+    }
+    assert!(!name.path().exists());
+    assert_eq!(helper.hear(), "as long as that: true");
 }
 
 #[test]
@@ -1639,6 +1654,17 @@ fn helper() {
                 .filter(|inode| own.contains(&inode.parse().expect("a number")))
                 .collect();
             helper::say(format!("{inherited:?}"));
+        }
+        ["file-size", name] => {
+            setrlimit(Resource::RLIMIT_FSIZE, 8192, 8192).expect("a limit");
+            // Two pages of items and the header's.
+            let options = RingOptions::new(1).slots(1024);
+            let named = Ring::<u64>::create(name, &options).expect_err("too long");
+            helper::say(format!("named {named}"));
+            let anonymous = Ring::<u64>::anonymous(&options).expect_err("too long");
+            helper::say(format!("anonymous {anonymous}"));
+            let ring = Ring::<u64>::anonymous(&options.slots(512));
+            helper::say(format!("as long as that: {}", ring.is_ok()));
         }
         ["modes", name, umask] => {
             let umask = nix::libc::mode_t::from_str_radix(umask, 8).expect("a mode");

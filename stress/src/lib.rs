@@ -1,5 +1,5 @@
-//! The layers `crash`, `stream`, `soak` and `hostile` of the harness: real processes over real
-//! segments, killed or lied to.
+//! The layers `crash`, `stream`, `soak`, `hostile` and `faults` of the harness: real processes over
+//! real segments, killed, lied to, starved, interrupted and raced.
 //!
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
 //! it; see [`main`].
@@ -8,14 +8,17 @@ mod calls;
 mod crash;
 mod dying;
 mod fault;
+mod faults;
 mod hostile;
 mod item;
 mod output;
 mod process;
 mod shm;
 mod soak;
+mod specimen;
 mod step;
 mod stream;
+mod words;
 
 pub use hostile::fuzz;
 
@@ -47,6 +50,7 @@ enum Layer {
     Crash(crash::Options),
     Calls(calls::Options),
     Instructions(step::Options),
+    Faults(faults::Options),
     Stream(stream::Options),
     Soak(soak::Options),
     Hostile(hostile::Options),
@@ -82,6 +86,7 @@ fn run(cli: &Cli) -> Result<u8> {
         }
         Layer::Calls(options) => calls::run(options)?,
         Layer::Instructions(options) => step::run(options)?,
+        Layer::Faults(options) => faults::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
         Layer::Soak(options) => soak::run(options)?,
         Layer::Hostile(options) => hostile::run(options)?,

@@ -2,13 +2,15 @@
 //! awaited under a deadline that says what was waited for.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_pdeathsig;
@@ -62,11 +64,50 @@ pub(crate) enum Note {
     Violation(Violation),
     /// A supervisor of the soak has run a round.
     Soaked(Box<RoundReport>),
+    /// The child is where its parent wants it, and waits.
+    Ready,
+    /// A trial was made so often, and each time what must hold held.
+    Tried(u64),
+    /// What the child was to do was refused to it, in these words.
+    Refused(String),
+    /// A trial cannot be made here, for this reason.
+    NotRun(String),
     /// The child ran into an error.
     Failed(String),
     /// The child did all that it had to.
     Done,
 }
+
+impl Note {
+    /// That this error ended what the child was to do.
+    pub(crate) fn of(error: &anyhow::Error) -> Note {
+        match error.downcast_ref::<NotHere>() {
+            Some(NotHere(reason)) => Note::NotRun(reason.clone()),
+            None => Note::Failed(format!("{error:#}")),
+        }
+    }
+
+    /// The error that a child's last word stands for, if it does.
+    fn error(&self, what: &str) -> Option<anyhow::Error> {
+        match self {
+            Note::Failed(why) => Some(anyhow!("{what}: {why}")),
+            Note::NotRun(reason) => Some(NotHere(reason.clone()).into()),
+            _ => None,
+        }
+    }
+}
+
+/// The reason why something cannot be tried here; an error that is no violation.
+#[derive(Debug)]
+pub(crate) struct NotHere(pub(crate) String);
+
+impl fmt::Display for NotHere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotHere {}
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,9 +163,11 @@ pub(crate) struct Child {
     what: String,
     pid: Pid,
     /// How it ended, once the kernel has told.
-    ended: Option<WaitStatus>,
+    status: Option<WaitStatus>,
     pipe: File,
     unread: Vec<u8>,
+    /// Told, and not yet asked for by [`next`](Child::next).
+    told: VecDeque<Note>,
 }
 
 impl Child {
@@ -154,9 +197,10 @@ impl Child {
                 Ok(Child {
                     what,
                     pid: child,
-                    ended: None,
+                    status: None,
                     pipe: File::from(ours),
                     unread: Vec::new(),
+                    told: VecDeque::new(),
                 })
             }
         }
@@ -174,7 +218,7 @@ impl Child {
             // Where it enters or leaves a system call, if that was asked for.
             WaitStatus::PtraceSyscall(_) => Ok(Some(Signal::SIGTRAP)),
             ended @ (WaitStatus::Signaled(..) | WaitStatus::Exited(..)) => {
-                self.ended = Some(ended);
+                self.status = Some(ended);
                 Ok(None)
             }
             other => bail!("{} is neither stopped nor dead: {other:?}", self.what),
@@ -213,19 +257,65 @@ impl Child {
         Ok((!ended || !notes.is_empty()).then_some(notes))
     }
 
-    /// Waits until the child is dead, and says what it told.
-    pub(crate) fn wait(self, patience: Duration) -> Result<Vec<Note>> {
-        let what = self.what.clone();
-        match self.outcome(patience)? {
-            (told, WaitStatus::Signaled(_, Signal::SIGKILL, _)) => Ok(told),
-            (_, other) => bail!("{what} was not killed, but: {other:?}"),
+    /// The next thing that the child tells; `None` at its end.
+    pub(crate) fn next(&mut self, patience: Duration) -> Result<Option<Note>> {
+        let deadline = Instant::now() + patience;
+        while self.told.is_empty() {
+            if !wait_readable(&[self.pipe.as_fd()], deadline)? {
+                bail!(
+                    "waited {} s for a word of {}: it hangs",
+                    patience.as_secs_f64(),
+                    self.what
+                );
+            }
+            match self.hear()? {
+                Some(notes) => self.told.extend(notes),
+                None => return Ok(None),
+            }
+        }
+        Ok(self.told.pop_front())
+    }
+
+    /// Waits until the child says that it is ready.
+    pub(crate) fn ready(&mut self, patience: Duration) -> Result<()> {
+        match self.next(patience)? {
+            Some(Note::Ready) => Ok(()),
+            Some(other) => Err((other.error(&self.what))
+                .unwrap_or_else(|| anyhow!("{} was to get ready, and says {other:?}", self.what))),
+            None => {
+                let status = self.status(Instant::now() + patience)?;
+                bail!("{} {} before it was ready", self.what, ended(status))
+            }
         }
     }
 
+    /// An error if the child has come to its end, however that was.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match self.hear()? {
+            None => {
+                let status = self.status(Instant::now() + Duration::from_secs(10))?;
+                bail!("{} {}", self.what, ended(status))
+            }
+            Some(notes) => {
+                let failure = notes.iter().find_map(|note| note.error(&self.what));
+                self.told.extend(notes);
+                failure.map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    /// Waits until the child is dead, and says what it told.
+    pub(crate) fn wait(self, patience: Duration) -> Result<Vec<Note>> {
+        let what = self.what.clone();
+        let (told, status) = self.end(patience)?;
+        killed(&what, status)?;
+        Ok(told)
+    }
+
     /// Waits until the child is dead, and says what it told and how it ended.
-    pub(crate) fn outcome(mut self, patience: Duration) -> Result<(Vec<Note>, WaitStatus)> {
+    pub(crate) fn end(mut self, patience: Duration) -> Result<(Vec<Note>, WaitStatus)> {
         let deadline = Instant::now() + patience;
-        let mut told = Vec::new();
+        let mut told = Vec::from(std::mem::take(&mut self.told));
         loop {
             if !wait_readable(&[self.pipe.as_fd()], deadline)? {
                 bail!(
@@ -239,8 +329,27 @@ impl Child {
                 None => break,
             }
         }
-        let ended = self.ended(deadline)?;
-        Ok((told, ended))
+        let status = self.status(deadline)?;
+        Ok((told, status))
+    }
+
+    /// Waits for a child that is to come to its end by itself, and says what it told before. An
+    /// error if it failed, or somebody or something else ended it.
+    pub(crate) fn finish(self, patience: Duration) -> Result<Vec<Note>> {
+        let what = self.what.clone();
+        let (mut told, status) = self.end(patience)?;
+        match told.pop() {
+            Some(Note::Done) => Ok(told),
+            last => Err((last.and_then(|last| last.error(&what)))
+                .unwrap_or_else(|| anyhow!("{what} {}", ended(status)))),
+        }
+    }
+
+    /// Kills the child, and waits for the kernel to have torn it down.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.signal(Signal::SIGKILL)?;
+        self.status(Instant::now() + Duration::from_secs(10))?;
+        Ok(())
     }
 
     /// Who it is.
@@ -248,22 +357,8 @@ impl Child {
         &self.what
     }
 
-    /// Kills the child; its end is to be waited for.
-    pub(crate) fn kill(&self) -> Result<()> {
-        self.signal(Signal::SIGKILL)
-    }
-
-    /// Stops the child; that is to be waited for, too.
-    pub(crate) fn stop(&self) -> Result<()> {
-        self.signal(Signal::SIGSTOP)
-    }
-
-    /// Asks a child that looks for it to end.
-    pub(crate) fn terminate(&self) -> Result<()> {
-        self.signal(Signal::SIGTERM)
-    }
-
-    fn signal(&self, signal: Signal) -> Result<()> {
+    /// Sends it a signal, and does not wait for what comes of it.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
         // It was not reaped, so the pid is still its own.
         kill(self.pid, signal).with_context(|| format!("cannot send {signal} to {}", self.what))
     }
@@ -282,7 +377,7 @@ impl Child {
                     return Ok(self.hear()?.unwrap_or_default());
                 }
                 ended => {
-                    self.ended = Some(ended);
+                    self.status = Some(ended);
                     let told = self.hear()?.unwrap_or_default();
                     bail!(
                         "{} did not stop; the last it told: {:?}",
@@ -299,20 +394,18 @@ impl Child {
         self.signal(Signal::SIGCONT)
     }
 
-    /// Waits for the kernel to have torn down the child, which was killed: only then are its
-    /// locks free.
+    /// Waits for the kernel to have torn down a child that was killed: only then are its locks
+    /// free.
     pub(crate) fn reap(&mut self, deadline: Instant) -> Result<()> {
-        match self.ended(deadline)? {
-            WaitStatus::Signaled(_, Signal::SIGKILL, _) => Ok(()),
-            other => bail!("{} was not killed, but: {other:?}", self.what),
-        }
+        let status = self.status(deadline)?;
+        killed(&self.what, status)
     }
 
     /// Waits for the kernel to have torn down the child, and says how it ended.
-    pub(crate) fn ended(&mut self, deadline: Instant) -> Result<WaitStatus> {
+    pub(crate) fn status(&mut self, deadline: Instant) -> Result<WaitStatus> {
         loop {
-            if let Some(ended) = self.ended {
-                return Ok(ended);
+            if let Some(status) = self.status {
+                return Ok(status);
             }
             match waitpid(self.pid, Some(WaitPidFlag::WNOHANG))
                 .with_context(|| format!("cannot wait for {}", self.what))?
@@ -323,9 +416,25 @@ impl Child {
                 WaitStatus::StillAlive => {
                     bail!("waited for the kernel to end {}: it does not", self.what)
                 }
-                other => self.ended = Some(other),
+                status => self.status = Some(status),
             }
         }
+    }
+}
+
+/// Every child of this program ends by SIGKILL, unless something else came before.
+fn killed(what: &str, status: WaitStatus) -> Result<()> {
+    match status {
+        WaitStatus::Signaled(_, Signal::SIGKILL, _) => Ok(()),
+        other => bail!("{what} was not killed, but: {other:?}"),
+    }
+}
+
+/// How a process ended, as the end of a sentence.
+fn ended(status: WaitStatus) -> String {
+    match status {
+        WaitStatus::Signaled(_, signal, _) => format!("was killed by {signal}"),
+        other => format!("ended: {other:?}"),
     }
 }
 
@@ -337,7 +446,7 @@ impl AsFd for Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        if self.ended.is_none() {
+        if self.status.is_none() {
             // It was not reaped, so the pid is still its own.
             let _ = kill(self.pid, Signal::SIGKILL);
             let _ = waitpid(self.pid, None);
@@ -350,13 +459,17 @@ impl Drop for Child {
 fn run_child(parent: Pid, ledger: &Ledger, body: impl FnOnce(&Ledger) -> Result<()>) -> ! {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")?;
-        // The parent may have died before it was asked.
-        ensure!(getppid() == parent, "the parent is gone");
+        // The parent may have died before it was asked. (One in another pid namespace is 0.)
+        let now = getppid();
+        ensure!(
+            now == parent || now == Pid::from_raw(0),
+            "the parent is gone"
+        );
         body(ledger)
     }));
     ledger.note(&match outcome {
         Ok(Ok(())) => Note::Done,
-        Ok(Err(error)) => Note::Failed(format!("{error:#}")),
+        Ok(Err(error)) => Note::of(&error),
         Err(panic) => Note::Failed(format!("panicked: {}", panic_message(&*panic))),
     });
     kill_self()

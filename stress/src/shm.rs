@@ -3,8 +3,9 @@
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
@@ -79,10 +80,20 @@ impl Drop for Prefix {
     }
 }
 
-/// The name of a segment in /dev/shm, unlinked when this is dropped.
-pub(crate) struct Name(pub(crate) String);
+/// The name of one file there, gone when this is dropped.
+pub(crate) struct Name(String);
 
-impl std::ops::Deref for Name {
+impl Name {
+    pub(crate) fn new(name: String) -> Self {
+        Name(name)
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        Path::new(DIRECTORY).join(&self.0)
+    }
+}
+
+impl Deref for Name {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -93,7 +104,7 @@ impl std::ops::Deref for Name {
 impl Drop for Name {
     fn drop(&mut self) {
         // Mostly it is gone already.
-        let _ = ringproof::unlink(&self.0);
+        let _ = std::fs::remove_file(self.path());
     }
 }
 

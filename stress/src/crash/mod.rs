@@ -76,7 +76,7 @@ pub(crate) fn subjects() -> Vec<&'static str> {
 }
 
 /// A descriptor of the segment, as it would reach another process.
-fn attach(segment: &Segment) -> Result<OwnedFd> {
+pub(crate) fn attach(segment: &Segment) -> Result<OwnedFd> {
     (segment.as_fd().try_clone_to_owned()).context("cannot duplicate the segment's descriptor")
 }
 

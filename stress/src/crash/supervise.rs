@@ -292,15 +292,7 @@ impl Running {
                     self.child.reap(Instant::now() + SILENCE)?;
                     return Ok(false);
                 }
-                Note::Committed(_)
-                | Note::Took(..)
-                | Note::Trace(_)
-                | Note::Entry(_)
-                | Note::Soaked(_)
-                | Note::Answered { .. }
-                | Note::Skipped { .. } => {
-                    bail!("a worker told what another kind of process tells")
-                }
+                other => bail!("a worker told what is not for its like to tell: {other:?}"),
             }
         }
         Ok(true)

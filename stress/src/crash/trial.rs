@@ -66,7 +66,7 @@ impl<'a> Trial<'a> {
 
     /// A name for a segment that nobody else uses, gone with the run.
     pub(crate) fn name(&self) -> Name {
-        Name(format!("{}trial", self.setting.prefix))
+        Name::new(format!("{}trial", self.setting.prefix))
     }
 
     /// Runs `body` in a process of its own until it dies at this run's point, or to its end if

@@ -117,7 +117,7 @@ pub(crate) fn named_files(bench: &Bench<'_>) -> Result<()> {
                 let named = Named::new(bench.names, "cut").holding(&shape.image()?)?;
                 let who = format!("who uses a {shape:?} cut to {len} bytes");
                 let child = Child::fork(who, bench.alone, |_| cut_and_use(&named, shape, len))?;
-                match child.outcome(PATIENCE)? {
+                match child.end(PATIENCE)? {
                     (_, WaitStatus::Signaled(_, Signal::SIGBUS, _)) => Ok(()),
                     (told, other) => bail!(
                         "an access to a {shape:?} cut to {len} of {whole} bytes \

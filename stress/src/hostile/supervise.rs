@@ -251,7 +251,7 @@ impl Running {
     /// Takes in what the worker told; false when it is over.
     fn listen(&mut self) -> Result<bool> {
         let Some(notes) = self.child.hear()? else {
-            let why = match self.child.ended(Instant::now() + SILENCE)? {
+            let why = match self.child.status(Instant::now() + SILENCE)? {
                 WaitStatus::Signaled(_, signal, _) => format!("it was ended by {signal}"),
                 other => format!("it ended: {other:?}"),
             };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use nix::sys::prctl::set_timerslack;
+use nix::sys::signal::Signal;
 use ringproof::layout::Kind;
 
 use super::choice::Round;
@@ -142,7 +143,7 @@ impl Campaign<'_> {
             if !ending && (outcome.interrupted || outcome.failure.is_some()) {
                 // They tidy up and tell what they did until now.
                 for (child, _) in &supervisors {
-                    child.terminate()?;
+                    child.signal(Signal::SIGTERM)?;
                 }
             }
             if let Some(progress) = progress.as_deref_mut() {

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use ringproof::inspect::RoleState;
 use ringproof::{Claim, Segment, SegmentError};
 
@@ -242,7 +243,7 @@ impl Crew<'_> {
                 worker.due = self.next(&mut worker.moments);
             }
             (false, 0) => {
-                worker.child.stop()?;
+                worker.child.signal(Signal::SIGSTOP)?;
                 failure(&worker.child.wait_stopped(self.patience)?)?;
                 tally.stops += 1;
                 worker.stopped = true;
@@ -279,7 +280,7 @@ impl Crew<'_> {
         tally: &mut Tally,
     ) -> Result<()> {
         for worker in &workers {
-            worker.child.kill()?;
+            worker.child.signal(Signal::SIGKILL)?;
         }
         let mut dead = Vec::new();
         for Worker { actor, child, .. } in workers {

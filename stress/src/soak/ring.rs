@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use ringproof::memory::{Memory, Native};
 use ringproof::ring::{Consumer, OPEN, Producer};
 use ringproof::site::StoreSite;
@@ -93,7 +94,7 @@ impl RingSoak {
         let base = choices.start();
         let peeks = !choices.one_in(4);
         let (ring, named) = if choices.one_in(4) {
-            (Ring::create(&name, &options)?, Some(Name(name)))
+            (Ring::create(&name, &options)?, Some(Name::new(name)))
         } else {
             (Ring::anonymous(&options)?, None)
         };
@@ -374,7 +375,7 @@ impl Structure for RingSoak {
             Ok(())
         })?;
         std::thread::sleep(Duration::from_micros(choices.below(LONGEST_RENEWAL)));
-        who.kill()?;
+        who.signal(Signal::SIGKILL)?;
         failure(&who.wait(crew.patience)?)?;
         let (ring, claim) = Ring::open_as(name, Role::Producer, &self.options)?;
         let epoch = claim.epoch();

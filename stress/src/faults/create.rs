@@ -1,0 +1,237 @@
+//! Making a segment where there is no room for it.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sched::CloneFlags;
+use nix::sys::statvfs::statvfs;
+use ringproof::{Ring, RingOptions, unlink};
+
+use super::meeting::{Act, race};
+use super::{Check, Setting, Wrong, namespace};
+use crate::process::{Child, Note};
+use crate::shm::{DIRECTORY, Name};
+use crate::specimen::s22_no_memory::Sparse;
+
+/// How large the file system is, in pages.
+const PAGES: u64 = 8;
+
+/// How many slots of a page the segments have. The last has no room in any case.
+const SLOTS: [u64; 4] = [1, 2, 4, 8];
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check {
+            subject: "full-file-system",
+            what: "create with 0 to 8 pages left: works, or says no room; every page is there",
+            unit: "creations",
+            trial: |setting| full(setting, &Ours),
+            wrong: vec![
+                Wrong {
+                    what: "specimen: S22, ftruncate on a full file system, SIGBUS at first touch",
+                    sign: "was killed by SIGBUS",
+                    trial: |setting| full(setting, &Sparse),
+                },
+                Wrong {
+                    what: "planted fault: a creation that failed leaves its file",
+                    sign: "is left",
+                    trial: |setting| full(setting, &Littering),
+                },
+            ],
+        },
+        Check {
+            subject: "filling-file-system",
+            what: "create while somebody fills the disk: works, or says no room, and leaves nothing",
+            unit: "rounds",
+            trial: |setting| filling(setting, &Ours),
+            wrong: vec![Wrong {
+                what: "planted fault: what a creation that failed had is not given back",
+                sign: "is left",
+                trial: |setting| filling(setting, &Littering),
+            }],
+        },
+    ]
+}
+
+/// A way to make shared memory of a header and so many pages.
+pub(crate) trait Maker {
+    /// Makes it, uses every page of it, and removes it.
+    ///
+    /// # Errors
+    /// What was wrong. It contains `no room` if there is none.
+    fn make(&self, name: &Name, pages: u64) -> Result<()>;
+}
+
+struct Ours;
+
+impl Maker for Ours {
+    fn make(&self, name: &Name, pages: u64) -> Result<()> {
+        let options = RingOptions::new(pages).slots(pages);
+        let ring = Ring::<[u8; 4096]>::create(name, &options)?;
+        let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+        for number in 0..pages {
+            let page = [number as u8 + 1; 4096];
+            producer.push(page)?;
+            ensure!(consumer.pop()? == page, "a page is not what it was");
+        }
+        unlink(name)?;
+        Ok(())
+    }
+}
+
+/// Asks for its memory, as it should, and forgets to tidy up when it gets none.
+struct Littering;
+
+impl Maker for Littering {
+    fn make(&self, name: &Name, pages: u64) -> Result<()> {
+        let file = File::create_new(name.path())?;
+        let len = (pages + 1) * namespace::page();
+        // A part of it, then the rest: so that something is left where there was something.
+        for part in [namespace::page(), len] {
+            fallocate(&file, FallocateFlags::empty(), 0, part.cast_signed())
+                .context("no room for it")?;
+        }
+        fs::remove_file(name.path())?;
+        Ok(())
+    }
+}
+
+/// Pages that nobody has.
+fn free_pages() -> Result<u64> {
+    let found = statvfs(DIRECTORY).context("cannot ask how much room there is")?;
+    Ok(found.blocks_free() * found.fragment_size() / namespace::page())
+}
+
+/// Nothing of a creation is there any more.
+fn nothing_left(name: &Name) -> Result<()> {
+    match fs::symlink_metadata(name.path()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).context("cannot look for a file"),
+        Ok(found) => {
+            // So that it is not in the way of the next.
+            let _ = fs::remove_file(name.path());
+            bail!("a file of {} bytes is left", found.len())
+        }
+    }
+}
+
+/// A process of its own creates: whether it had the room.
+fn create(setting: &Setting<'_>, maker: &dyn Maker, name: &Name, pages: u64) -> Result<bool> {
+    let creator = Child::fork("the creator".to_owned(), setting.alone, |ledger| {
+        if let Err(error) = maker.make(name, pages) {
+            ledger.note(&Note::Refused(format!("{error:#}")));
+        }
+        Ok(())
+    })?;
+    match creator.finish(super::PATIENCE)?.first() {
+        None => Ok(true),
+        Some(Note::Refused(why)) if why.contains("no room") => Ok(false),
+        Some(other) => bail!("expected `no room`, found {other:?}"),
+    }
+}
+
+/// Creates with every number of pages free.
+fn full(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
+    namespace::enter(CloneFlags::CLONE_NEWNS)?;
+    namespace::small_shm(PAGES)?;
+    let name = setting.name();
+    let filler = Filler::new(setting)?;
+    let mut tried = 0;
+    for free in 0..=PAGES {
+        filler.leave(free)?;
+        ensure!(
+            free_pages()? == free,
+            "the file system is not as full as that"
+        );
+        for slots in SLOTS {
+            let pages = slots + 1;
+            let of = || format!("a segment of {pages} pages where {free} are free");
+            let made = create(setting, maker, &name, slots).with_context(of)?;
+            ensure!(made == (pages <= free), "{}: made is {made}", of());
+            nothing_left(&name).with_context(of)?;
+            let left = free_pages()?;
+            ensure!(left == free, "{}: then {left} pages are", of());
+            tried += 1;
+        }
+    }
+    Ok(tried)
+}
+
+/// A file that is in the way.
+struct Filler {
+    file: File,
+    /// Gone with it.
+    _name: Name,
+}
+
+impl Filler {
+    fn new(setting: &Setting<'_>) -> Result<Filler> {
+        let name = Name::new(format!("{}filler", setting.prefix));
+        let file = File::create_new(name.path()).context("cannot create a file in the way")?;
+        Ok(Filler { file, _name: name })
+    }
+
+    /// Takes all but so many pages.
+    fn leave(&self, free: u64) -> Result<()> {
+        self.take(PAGES - free).context("cannot be in the way")
+    }
+
+    fn take(&self, pages: u64) -> nix::Result<()> {
+        self.file.set_len(0).map_err(|_| Errno::last())?;
+        match pages * namespace::page() {
+            0 => Ok(()),
+            len => fallocate(&self.file, FallocateFlags::empty(), 0, len.cast_signed()),
+        }
+    }
+}
+
+/// Creates while another process takes what room there is, and gives it back.
+fn filling(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
+    namespace::enter(CloneFlags::CLONE_NEWNS)?;
+    namespace::small_shm(PAGES)?;
+    let name = setting.name();
+    let filler = Filler::new(setting)?;
+    // How many were made, and how many not.
+    let mut outcomes = [0_u64; 2];
+    let seed = setting.seed;
+    let rounds = race(
+        setting,
+        setting.rounds,
+        |_| Ok(()),
+        |_| match maker.make(&name, 4) {
+            Ok(()) => Ok(Act::new([1, 0], ())),
+            Err(error) if format!("{error:#}").contains("no room") => Ok(Act::new([0, 0], ())),
+            Err(error) => Err(error),
+        },
+        |round| {
+            // None to all, so that the last pages go sooner or later, or not.
+            for step in 0..4 {
+                match filler.take(crate::item::mix(seed ^ (round * 4 + step)) % (PAGES + 1)) {
+                    Ok(()) | Err(Errno::ENOSPC) => {}
+                    Err(error) => return Err(error).context("cannot be in the way"),
+                }
+            }
+            filler.take(0).context("cannot get out of the way")?;
+            Ok(Act::new([0, 0], ()))
+        },
+        |_, [[made, _], _]| {
+            outcomes[made as usize] += 1;
+            nothing_left(&name)?;
+            let left = free_pages()?;
+            ensure!(
+                left == PAGES,
+                "{left} pages of {PAGES} are free when all is given back"
+            );
+            Ok(())
+        },
+    )?;
+    let [refused, made] = outcomes;
+    ensure!(
+        refused > 0 && made > 0,
+        "{made} were made and {refused} not: nothing was seen of what was looked for"
+    );
+    Ok(rounds)
+}

@@ -1,0 +1,214 @@
+//! Somebody dies in the middle of something; the others must be able to go on.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use ringproof::read::ReadError;
+use ringproof::ring::Producer;
+use ringproof::seqlock::SeqWriter;
+use ringproof::site::Site;
+use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
+
+use super::{Check, Setting, Wrong};
+use crate::crash::attach;
+use crate::dying::{Dying, Ending, Fate, Plan, Point, kill_self};
+use crate::process::{Child, Note};
+use crate::specimen::s15_odd_for_ever::OddForEver;
+use crate::specimen::s16_plain_mutex::PlainMutex;
+
+/// How long the survivors may take: a thousand times what they do.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check {
+            subject: "writer-dies",
+            what: "at every access of a seqlock's writer: readers answer, and the next one writes",
+            unit: "deaths",
+            trial: |setting| dies(setting, &Sequence::new()?),
+            wrong: vec![Wrong {
+                what: "specimen: S15, the writer dies at an odd number, and all spin for ever",
+                sign: "it hangs",
+                trial: |setting| dies(setting, &OddForEver::new()?),
+            }],
+        },
+        Check {
+            subject: "producer-dies",
+            what: "at every access of a ring's producer: the consumer and the next one go on",
+            unit: "deaths",
+            trial: |setting| dies(setting, &Queue::new()?),
+            wrong: vec![Wrong {
+                what: "specimen: S16, a process-shared mutex that is not robust",
+                sign: "it hangs",
+                trial: |setting| dies(setting, &PlainMutex::new()?),
+            }],
+        },
+    ]
+}
+
+/// How many accesses a process has left to live.
+pub(crate) struct Steps(Cell<usize>);
+
+impl Steps {
+    pub(crate) fn of(count: usize) -> Steps {
+        Steps(Cell::new(count))
+    }
+
+    /// Before an access: dies if it had its number.
+    pub(crate) fn step(&self) {
+        match self.0.get() {
+            0 => kill_self(),
+            left => self.0.set(left - 1),
+        }
+    }
+}
+
+/// A structure among whose users one dies.
+pub(crate) trait Mortal {
+    /// Uses it, and dies when it has made so many accesses, if it makes more.
+    fn act(&self, accesses: usize) -> Result<()>;
+
+    /// What the others do then: they look, and one takes the dead one's place.
+    fn go_on(&self) -> Result<()>;
+}
+
+/// Somebody dies after each number of accesses up to all of them.
+fn dies(setting: &Setting<'_>, what: &dyn Mortal) -> Result<u64> {
+    for accesses in 0.. {
+        let after = || format!("after a death that follows {accesses} accesses");
+        let victim = Child::fork("the victim".to_owned(), setting.alone, |_| {
+            what.act(accesses)
+        })?;
+        let last = victim.wait(PATIENCE)?.pop();
+        if let Some(Note::Failed(why)) = last {
+            bail!("the victim failed: {why}");
+        }
+        let survivor = Child::fork("the survivor".to_owned(), setting.alone, |_| what.go_on())?;
+        survivor.finish(PATIENCE).with_context(after)?;
+        if last == Some(Note::Done) {
+            ensure!(accesses > 2, "there was nothing to die in");
+            return Ok(accesses as u64);
+        }
+    }
+    bail!("the victim lives for ever")
+}
+
+/// Where somebody dies who makes the accesses of `trace`, if he makes more than so many.
+fn point(trace: &[Site], accesses: usize) -> Option<Point> {
+    trace.get(accesses).map(|site| Point {
+        number: accesses,
+        fate: Fate::KilledBefore,
+        site: *site,
+    })
+}
+
+/// What a writer writes before its death, and the next one after it.
+const WRITTEN: [u64; 2] = [7; 2];
+const NEXT: [u64; 2] = [8; 2];
+
+/// Ours: the writer of a seqlock.
+struct Sequence {
+    lock: SeqLock<[u64; 2]>,
+    trace: Vec<Site>,
+}
+
+impl Sequence {
+    fn new() -> Result<Sequence> {
+        let lock = SeqLock::anonymous(&WRITTEN, &SeqLockOptions::default())?;
+        let plan = Plan::immortal();
+        write(&lock, &plan)?;
+        Ok(Sequence {
+            trace: plan.trace(),
+            lock,
+        })
+    }
+
+    fn attach(&self) -> Result<SeqLock<[u64; 2]>> {
+        Ok(SeqLock::attach_fd(attach(&self.lock)?)?)
+    }
+}
+
+fn write(lock: &SeqLock<[u64; 2]>, plan: &Plan) -> Result<()> {
+    let memory = Dying::new(plan);
+    let claim = lock.claim_through(&memory, Role::Writer)?;
+    let mut writer = SeqWriter::new(lock.parts()?, memory, Some(claim)).context("no room")?;
+    writer.write(&WRITTEN);
+    Ok(())
+}
+
+impl Mortal for Sequence {
+    fn act(&self, accesses: usize) -> Result<()> {
+        let plan = Plan::new(point(&self.trace, accesses), Ending::Kill);
+        write(&self.attach()?, &plan)
+    }
+
+    fn go_on(&self) -> Result<()> {
+        let lock = self.attach()?;
+        let reader = lock.reader()?;
+        match reader.read(10) {
+            Ok(found) => ensure!(found == WRITTEN || found == NEXT, "torn: {found:?}"),
+            Err(ReadError::WriterDead { .. }) => {}
+            Err(other) => return Err(other).context("a reader of a dead writer"),
+        }
+        lock.writer()?.write(&NEXT);
+        let found = reader.read(1)?;
+        ensure!(found == NEXT, "{found:?}, and {NEXT:?} was written last");
+        Ok(())
+    }
+}
+
+/// Ours: the producer of a ring.
+struct Queue {
+    ring: Ring<u64>,
+    trace: Vec<Site>,
+}
+
+impl Queue {
+    fn new() -> Result<Queue> {
+        let ring = Ring::anonymous(&RingOptions::new(4).slots(4))?;
+        let plan = Plan::immortal();
+        push(&ring, &plan)?;
+        ring.consumer()?.pop()?;
+        Ok(Queue {
+            trace: plan.trace(),
+            ring,
+        })
+    }
+
+    fn attach(&self) -> Result<Ring<u64>> {
+        Ok(Ring::attach_fd(attach(&self.ring)?)?)
+    }
+}
+
+fn push(ring: &Ring<u64>, plan: &Plan) -> Result<()> {
+    let memory = Dying::new(plan);
+    let claim = ring.claim_through(&memory, Role::Producer)?;
+    // SAFETY: the parts go to this producer alone.
+    let parts = unsafe { ring.parts() }?;
+    // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
+    let mut producer = unsafe { Producer::new(parts, memory, Some(claim)) };
+    producer.push(7)?;
+    Ok(())
+}
+
+impl Mortal for Queue {
+    fn act(&self, accesses: usize) -> Result<()> {
+        let plan = Plan::new(point(&self.trace, accesses), Ending::Kill);
+        push(&self.attach()?, &plan)
+    }
+
+    fn go_on(&self) -> Result<()> {
+        let ring = self.attach()?;
+        let mut consumer = ring.consumer()?;
+        // It was committed, or never will be.
+        match consumer.pop() {
+            Ok(7) | Err(PopError::Empty) => {}
+            other => bail!("7 was sent, or nothing, and found is {other:?}"),
+        }
+        ring.producer()?.push(8)?;
+        let found = consumer.pop()?;
+        ensure!(found == 8, "8 was sent, and found is {found}");
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! What a process may have: open files, address space, locked memory, long files.
+//!
+//! A process leads a whole life with segments under each limit from one that allows nothing to
+//! one that allows it all.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{FallocateFlags, fallocate};
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigHandler, Signal, signal};
+use ringproof::{Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions};
+
+use super::access::{become_nobody, need_root};
+use super::{Check, Setting, Wrong, namespace};
+use crate::process::{Child, Note};
+use crate::shm::Name;
+use crate::words::Words;
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check {
+            subject: "open-files",
+            what: "every limit from 3 on: works, or an error that says so and leaves nothing",
+            unit: "limits",
+            trial: |setting| open_files(setting, life),
+            wrong: vec![
+                Wrong {
+                    what: "planted fault: panics",
+                    sign: "panicked",
+                    trial: |setting| {
+                        // It would tell of the panic, which is meant.
+                        std::panic::set_hook(Box::new(|_| {}));
+                        open_files(setting, |name| {
+                            life(name).expect("a segment");
+                            Ok(())
+                        })
+                    },
+                },
+                Wrong {
+                    what: "planted fault: leaves a descriptor behind",
+                    sign: "descriptors are left",
+                    trial: |setting| {
+                        open_files(setting, |name| {
+                            std::mem::forget(File::open("/dev/null")?);
+                            life(name)
+                        })
+                    },
+                },
+                Wrong {
+                    what: "planted fault: does not say why",
+                    sign: "instead of `Too many open files`",
+                    trial: |setting| {
+                        open_files(setting, |name| {
+                            life(name).map_err(|_| anyhow::anyhow!("it failed"))
+                        })
+                    },
+                },
+            ],
+        },
+        Check {
+            subject: "address-space",
+            what: "every limit until all can be mapped: works, or says that it cannot map",
+            unit: "limits",
+            trial: |setting| address_space(setting, life),
+            wrong: vec![Wrong {
+                what: "planted fault: leaves a mapping behind",
+                sign: "mappings are left",
+                trial: |setting| {
+                    address_space(setting, |name| {
+                        life(name)?;
+                        std::mem::forget(Words::new(1)?);
+                        Ok(())
+                    })
+                },
+            }],
+        },
+        Check {
+            subject: "locked-memory",
+            what: "every limit under mlockall: works, or says that it cannot map; none without",
+            unit: "limits",
+            trial: |setting| locked_memory(setting, life),
+            wrong: vec![Wrong {
+                what: "planted fault: locks its segments, asked or not",
+                sign: "without mlockall",
+                trial: |setting| {
+                    locked_memory(setting, |name| {
+                        mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock")?;
+                        life(name)
+                    })
+                },
+            }],
+        },
+        Check {
+            subject: "file-size",
+            what: "every limit on the length of files, SIGXFSZ ignored or not: an error, no signal",
+            unit: "limits",
+            trial: |setting| file_size(setting, life),
+            wrong: vec![Wrong {
+                what: "planted fault: asks the system for too long a file",
+                sign: "was killed by SIGXFSZ",
+                trial: |setting| {
+                    file_size(setting, |name| {
+                        let file = File::create_new(name.path())?;
+                        fallocate(&file, FallocateFlags::empty(), 0, 8192)?;
+                        fs::remove_file(name.path())?;
+                        Ok(())
+                    })
+                },
+            }],
+        },
+    ]
+}
+
+/// All that one does with segments. Whatever comes of it, it leaves nothing open.
+type Life = fn(&Name) -> Result<()>;
+
+fn life(name: &Name) -> Result<()> {
+    let options = RingOptions::new(4).slots(4);
+    let ring = Ring::<u64>::create(name, &options)?;
+    // From here on the name is to be taken away.
+    let rest = || -> Result<()> {
+        let again = Ring::<u64>::attach(name)?;
+        let (mut producer, mut consumer) = (ring.producer()?, again.consumer()?);
+        producer.push(7)?;
+        ensure!(consumer.pop()? == 7, "an item is not what it was");
+        let looked_at = Inspection::of(name)?;
+        ensure!(looked_at.write_index == 1, "one item was sent");
+        let latch = SeqLatch::anonymous(&1_u64, &SeqLatchOptions::default())?;
+        latch.writer()?.write(&2);
+        ensure!(latch.reader()?.read(1)? == 2, "a value is not what it was");
+        ring.unlink()?;
+        Ok(())
+    };
+    rest().inspect_err(|_| {
+        // A removal wants a descriptor, too, and there may be none.
+        let _ = fs::remove_file(name.path());
+    })
+}
+
+/// A limit, and what there is to be said of it.
+struct Ladder {
+    resource: Resource,
+    /// What an error must contain.
+    says: &'static str,
+    limits: Box<dyn Iterator<Item = u64>>,
+}
+
+impl Ladder {
+    /// Leads a life under each limit, in a process that prepared for it, until one is as good as
+    /// without. How many there were.
+    fn climb(
+        self,
+        setting: &Setting<'_>,
+        prepare: impl Fn() -> Result<()>,
+        life: Life,
+    ) -> Result<u64> {
+        let name = setting.name();
+        let resource = self.resource;
+        let mut tried = 0;
+        for limit in self.limits {
+            let under = || format!("{resource:?} {limit}");
+            let who = format!("a process under {}", under());
+            let child = Child::fork(who, setting.alone, |ledger| {
+                // Once without a limit: then stack and heap are as large as it takes.
+                self::life(&name).context("without a limit")?;
+                prepare()?;
+                let before = Possessions::now()?;
+                let (soft, hard) = getrlimit(resource).context("cannot ask for a limit")?;
+                setrlimit(resource, limit, hard).with_context(under)?;
+                let outcome = life(&name);
+                setrlimit(resource, soft, hard).context("cannot lift a limit")?;
+                if let Err(error) = outcome {
+                    ledger.note(&Note::Refused(format!("{error:#}")));
+                }
+                before.compare(&Possessions::now()?)
+            })?;
+            let told = child.finish(super::PATIENCE)?;
+            let left = fs::exists(name.path()).context("cannot look for a name")?;
+            ensure!(!left, "under {} a name is left", under());
+            tried += 1;
+            match told.first() {
+                None => {
+                    ensure!(tried > 1, "{} is no limit", under());
+                    return Ok(tried);
+                }
+                Some(Note::Refused(why)) if why.contains(self.says) => {}
+                Some(Note::Refused(why)) => {
+                    bail!("under {} `{why}` instead of `{}`", under(), self.says)
+                }
+                Some(other) => bail!("under {} {other:?}", under()),
+            }
+        }
+        bail!("no limit on {resource:?} sufficed")
+    }
+}
+
+/// What a process has that a library can forget to give back.
+struct Possessions {
+    descriptors: BTreeSet<String>,
+    mappings: usize,
+}
+
+impl Possessions {
+    fn now() -> Result<Possessions> {
+        let directory = fs::read_dir("/proc/self/fd").context("cannot list descriptors")?;
+        let descriptors = directory
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<_>>()?;
+        let maps = fs::read_to_string("/proc/self/maps").context("cannot list mappings")?;
+        // Those of files in memory, named or not, deleted or not.
+        let shared = |line: &&str| line.contains(" rw-s ");
+        Ok(Possessions {
+            descriptors,
+            mappings: maps.lines().filter(shared).count(),
+        })
+    }
+
+    fn compare(&self, after: &Possessions) -> Result<()> {
+        ensure!(
+            self.descriptors == after.descriptors,
+            "descriptors are left: {:?}, before {:?}",
+            after.descriptors,
+            self.descriptors
+        );
+        ensure!(
+            self.mappings == after.mappings,
+            "mappings are left: {}, before {}",
+            after.mappings,
+            self.mappings
+        );
+        Ok(())
+    }
+}
+
+fn open_files(setting: &Setting<'_>, life: Life) -> Result<u64> {
+    let ladder = Ladder {
+        resource: Resource::RLIMIT_NOFILE,
+        says: "Too many open files",
+        limits: Box::new(3..100),
+    };
+    ladder.climb(setting, || Ok(()), life)
+}
+
+fn address_space(setting: &Setting<'_>, life: Life) -> Result<u64> {
+    let statm = fs::read_to_string("/proc/self/statm").context("cannot ask for its size")?;
+    let pages: u64 = (statm.split(' ').next())
+        .and_then(|pages| pages.parse().ok())
+        .context("nonsense in /proc/self/statm")?;
+    let ladder = Ladder {
+        resource: Resource::RLIMIT_AS,
+        says: "cannot map it: Cannot allocate memory",
+        limits: Box::new((pages..pages + 1000).map(|pages| pages * namespace::page())),
+    };
+    ladder.climb(setting, || Ok(()), life)
+}
+
+fn locked_memory(setting: &Setting<'_>, life: Life) -> Result<u64> {
+    // Root's processes are not bound by it.
+    need_root()?;
+    let name = setting.name();
+    let unlocked = Child::fork("a process".to_owned(), setting.alone, |_| {
+        become_nobody(&[])?;
+        setrlimit(Resource::RLIMIT_MEMLOCK, 0, 0).context("cannot set a limit")?;
+        life(&name).context("without mlockall a limit on locked memory is in the way")
+    })?;
+    unlocked.finish(super::PATIENCE)?;
+    let ladder = Ladder {
+        resource: Resource::RLIMIT_MEMLOCK,
+        says: "cannot map it: Resource temporarily unavailable",
+        limits: Box::new((0..1000).map(|pages| pages * namespace::page())),
+    };
+    let prepare = || {
+        become_nobody(&[])?;
+        mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock what it will have")
+    };
+    Ok(1 + ladder.climb(setting, prepare, life)?)
+}
+
+fn file_size(setting: &Setting<'_>, life: Life) -> Result<u64> {
+    let mut tried = 0;
+    for handler in [SigHandler::SigDfl, SigHandler::SigIgn] {
+        let ladder = Ladder {
+            resource: Resource::RLIMIT_FSIZE,
+            says: "RLIMIT_FSIZE",
+            limits: Box::new((0..100).map(|kib| kib * 1024)),
+        };
+        // SAFETY: neither of the two is a function.
+        let prepare = || match unsafe { signal(Signal::SIGXFSZ, handler) } {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error).context("cannot choose what a signal does"),
+        };
+        tried += ladder.climb(setting, prepare, life)?;
+    }
+    Ok(tried)
+}

@@ -1,0 +1,175 @@
+//! Two processes that do their parts at the same moment, thousands of times.
+
+use std::any::Any;
+use std::hint::spin_loop;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity, sched_yield};
+use nix::unistd::Pid;
+
+use super::Setting;
+use crate::item::mix;
+use crate::process::Child;
+use crate::words::Words;
+
+/// How long one waits for the other.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long one keeps its processor while it waits to be let go. Who gives it up at once meets
+/// nobody: the last to come would go on alone.
+const STUBBORN: Duration = Duration::from_micros(200);
+
+/// How often one looks before it asks for the time.
+const SPINS: u32 = 64;
+
+/// How long a party may dawdle before its part, in doublings of a spin: from not at all to about as
+/// long as what they do.
+const JITTER: u64 = 11;
+
+/// What a party did in a round.
+pub(super) struct Act {
+    /// What the judge is told of it.
+    pub(super) told: [u64; 2],
+    /// What it keeps until the round is judged.
+    pub(super) kept: Box<dyn Any>,
+}
+
+impl Act {
+    pub(super) fn new(told: [u64; 2], kept: impl Any) -> Act {
+        Act {
+            told,
+            kept: Box::new(kept),
+        }
+    }
+}
+
+/// Runs `rounds`: when this process has done `prepare`, it does `ours` and another one `theirs`,
+/// both let go at once and each delayed a little by chance. While both still keep what they got,
+/// `judge` looks at what the two tell, ours first.
+pub(super) fn race(
+    setting: &Setting<'_>,
+    rounds: u64,
+    mut prepare: impl FnMut(u64) -> Result<()>,
+    mut ours: impl FnMut(u64) -> Result<Act>,
+    mut theirs: impl FnMut(u64) -> Result<Act>,
+    mut judge: impl FnMut(u64, [[u64; 2]; 2]) -> Result<()>,
+) -> Result<u64> {
+    let come = Words::new(1)?;
+    let (to_other, to_us) = UnixStream::pair().context("cannot make a socket")?;
+    for end in [&to_other, &to_us] {
+        end.set_read_timeout(Some(PATIENCE))
+            .context("cannot set a deadline")?;
+    }
+    let mut to_us = Some(to_us);
+    let places = two_processors();
+    let mut other = Child::fork("the other process".to_owned(), setting.alone, |_| {
+        stay_on(places[1]);
+        let to_us = to_us.take().context("a socket")?;
+        for round in 0..rounds {
+            hear::<1>(&to_us)?;
+            start(&come[0], round)?;
+            dawdle(setting.seed, round, 1);
+            let act = theirs(round)?;
+            say(&to_us, &bytemuck::cast::<_, [u8; 16]>(act.told))?;
+            hear::<1>(&to_us)?;
+            drop(act.kept);
+            say(&to_us, b"x")?;
+        }
+        Ok(())
+    })?;
+    drop(to_us);
+    stay_on(places[0]);
+    for round in 0..rounds {
+        let mut play = || {
+            prepare(round)?;
+            say(&to_other, b"x")?;
+            start(&come[0], round)?;
+            dawdle(setting.seed, round, 0);
+            let act = ours(round)?;
+            let told = bytemuck::cast::<[u8; 16], _>(hear(&to_other)?);
+            judge(round, [act.told, told])?;
+            drop(act.kept);
+            say(&to_other, b"x")?;
+            hear::<1>(&to_other)
+        };
+        if let Err(error) = play() {
+            // The other one may have the better reason.
+            other.check().with_context(|| format!("in round {round}"))?;
+            return Err(error.context(format!("in round {round}")));
+        }
+    }
+    other.finish(PATIENCE)?;
+    Ok(rounds)
+}
+
+fn say(mut to: &UnixStream, what: &[u8]) -> Result<()> {
+    to.write_all(what)
+        .context("cannot tell the other process anything")
+}
+
+fn hear<const N: usize>(mut from: &UnixStream) -> Result<[u8; N]> {
+    let mut heard = [0; N];
+    (from.read_exact(&mut heard)).context("nothing is heard of the other process")?;
+    Ok(heard)
+}
+
+/// Waits until both are here, awake.
+fn start(come: &AtomicU64, round: u64) -> Result<()> {
+    come.fetch_add(1, Release);
+    let begin = Instant::now();
+    let mut yielded = begin;
+    loop {
+        for _ in 0..SPINS {
+            if come.load(Acquire) >= 2 * (round + 1) {
+                return Ok(());
+            }
+            spin_loop();
+        }
+        if yielded.elapsed() >= STUBBORN {
+            // There may be more processes than processors.
+            let _ = sched_yield();
+            yielded = Instant::now();
+            ensure!(
+                begin.elapsed() < PATIENCE,
+                "the other process does not start"
+            );
+        }
+    }
+}
+
+/// Two processors that this process may use, or nothing if there is only one.
+fn two_processors() -> [Option<usize>; 2] {
+    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else {
+        return [None; 2];
+    };
+    let mut found = (0..CpuSet::count()).filter(|at| allowed.is_set(*at).unwrap_or(false));
+    match [found.next(), found.next()] {
+        [Some(first), Some(second)] => [Some(first), Some(second)],
+        _ => [None; 2],
+    }
+}
+
+/// Keeps this process on one processor: two that share one never do anything at once. It is no
+/// harm where that is refused.
+fn stay_on(processor: Option<usize>) {
+    let mut only = CpuSet::new();
+    if let Some(processor) = processor
+        && only.set(processor).is_ok()
+    {
+        let _ = sched_setaffinity(Pid::from_raw(0), &only);
+    }
+}
+
+/// Lets a little time pass, by chance.
+fn dawdle(seed: u64, round: u64, party: u64) {
+    let random = mix(seed ^ mix(round * 2 + party));
+    // Short ones as often as long ones: some windows are narrow.
+    for _ in 0..mix(random) % (1 << (random % JITTER)) {
+        spin_loop();
+    }
+}

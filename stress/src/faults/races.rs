@@ -1,0 +1,247 @@
+//! Several processes at one name.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::time::{ClockId, clock_gettime};
+use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
+
+use super::meeting::{Act, race};
+use super::right::{held, lock_byte, open_anew};
+use super::{Check, Held, Setting, Wrong};
+use crate::shm::Name;
+use crate::specimen::s21_mapped_too_early::MappedTooEarly;
+
+/// What the segments hold, in every word.
+pub(crate) const WHOLE: [u64; 64] = [0x5eed; 64];
+
+/// How long an attacher looks for a segment that is being made.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check {
+            subject: "creators",
+            what: "two at once: one makes it, the other is told that it exists, and finds it whole",
+            unit: "rounds",
+            trial: |setting| creators(setting, create),
+            wrong: vec![Wrong {
+                what: "planted fault: looks whether there is one, then makes it",
+                sign: "made it",
+                trial: |setting| creators(setting, look_then_create),
+            }],
+        },
+        Check {
+            subject: "create-and-attach",
+            what: "whoever attaches while it is made finds nothing, or all of it",
+            unit: "rounds",
+            trial: |setting| appearing(setting, &Ours),
+            wrong: vec![Wrong {
+                what: "specimen: S21, a peer maps between shm_open and ftruncate",
+                sign: "was killed by SIGBUS",
+                trial: |setting| appearing(setting, &MappedTooEarly),
+            }],
+        },
+        Check {
+            subject: "unlink-and-claim",
+            what: "no claim that began after the unlink, and no two of what the name means now",
+            unit: "rounds",
+            trial: |setting| unlinked(setting, |ring| held(ring.claim(Role::Producer))),
+            wrong: vec![Wrong {
+                what: "planted fault: locks, and does not look again",
+                sign: "after the unlink",
+                trial: |setting| unlinked(setting, lock_only),
+            }],
+        },
+    ]
+}
+
+/// Something that one process makes while another looks for it.
+pub(crate) trait Appearing {
+    /// Makes it, holding [`WHOLE`].
+    fn make(&self, name: &Name) -> Result<Held>;
+
+    /// What it holds; `None` if it is not there yet.
+    fn find(&self, name: &Name) -> Result<Option<[u64; 64]>>;
+}
+
+struct Ours;
+
+impl Appearing for Ours {
+    fn make(&self, name: &Name) -> Result<Held> {
+        let latch = SeqLatch::create(name, &WHOLE, &SeqLatchOptions::default())?;
+        Ok(Box::new(latch))
+    }
+
+    fn find(&self, name: &Name) -> Result<Option<[u64; 64]>> {
+        match SeqLatch::attach(name) {
+            Ok(latch) => Ok(Some(latch.reader()?.read(1)?)),
+            Err(SegmentError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One makes it; the other, let go at the same time, looks until it is there.
+fn appearing(setting: &Setting<'_>, what: &dyn Appearing) -> Result<u64> {
+    let name = setting.name();
+    let mut met = 0;
+    let rounds = race(
+        setting,
+        setting.rounds,
+        |_| Ok(()),
+        |_| Ok(Act::new([0, 0], what.make(&name)?)),
+        |_| {
+            let start = Instant::now();
+            let mut misses = 0;
+            loop {
+                match what.find(&name)? {
+                    Some(found) => {
+                        ensure!(found == WHOLE, "half of it: {found:x?}");
+                        return Ok(Act::new([misses, 0], ()));
+                    }
+                    None if start.elapsed() > PATIENCE => bail!("it never appears"),
+                    None => misses += 1,
+                }
+            }
+        },
+        |_, [_, [misses, _]]| {
+            met += u64::from(misses > 0);
+            std::fs::remove_file(name.path()).context("cannot remove it")
+        },
+    )?;
+    ensure!(met > 0, "nobody ever looked while it was made");
+    Ok(rounds)
+}
+
+/// Makes a latch under the name, or says that there is one.
+type Create = fn(&Name) -> Result<Option<Held>>;
+
+fn create(name: &Name) -> Result<Option<Held>> {
+    match SeqLatch::create(name, &WHOLE, &SeqLatchOptions::default()) {
+        Ok(latch) => Ok(Some(Box::new(latch))),
+        Err(SegmentError::Exists { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Never half of one, as it is made under another name; but the second takes the first one's
+/// place.
+fn look_then_create(name: &Name) -> Result<Option<Held>> {
+    if std::fs::exists(name.path())? {
+        return Ok(None);
+    }
+    let other = Name::new(format!("{}-{}", &**name, std::process::id()));
+    let made = create(&other)?;
+    std::fs::rename(other.path(), name.path())?;
+    Ok(made)
+}
+
+fn creators(setting: &Setting<'_>, create: Create) -> Result<u64> {
+    let name = setting.name();
+    let act = |_| match create(&name)? {
+        Some(made) => Ok(Act::new([1, 0], made)),
+        None => {
+            let found = Ours.find(&name)?;
+            ensure!(found == Some(WHOLE), "what exists is not whole: {found:x?}");
+            Ok(Act::new([0, 0], ()))
+        }
+    };
+    race(
+        setting,
+        setting.rounds,
+        |_| Ok(()),
+        act,
+        act,
+        |_, told| {
+            let made: u64 = told.iter().map(|[made, _]| made).sum();
+            ensure!(made == 1, "{made} made it");
+            std::fs::remove_file(name.path()).context("cannot remove it")
+        },
+    )
+}
+
+/// Takes the role as an implementation might that trusts its lock.
+fn lock_only(ring: &Ring<u64>) -> Result<Option<Held>> {
+    let file = open_anew(ring.as_fd())?;
+    let locked = lock_byte(&file)?;
+    Ok(locked.then(|| Box::new(file) as Held))
+}
+
+/// Takes a role by its own way.
+type ClaimProducer = fn(&Ring<u64>) -> Result<Option<Held>>;
+
+/// One unlinks a ring and makes the next one; the other claims what it finds under the name.
+fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
+    let name = setting.name();
+    let options = RingOptions::new(4).slots(4);
+    // How often the other one was let in, and how often not.
+    let mut outcomes = [0_u64; 2];
+    let seed = setting.seed;
+    let rounds = race(
+        setting,
+        setting.rounds,
+        |_| {
+            Ring::<u64>::create(&name, &options)?;
+            Ok(())
+        },
+        |_| {
+            Ring::<u64>::attach(&name)?.unlink()?;
+            let unlinked = now()?;
+            match Ring::<u64>::open_as(&name, Role::Producer, &options) {
+                Ok((ring, claim)) => {
+                    let told = [unlinked, inode(&ring)?];
+                    Ok(Act::new(told, (ring, claim)))
+                }
+                Err(SegmentError::Held { .. }) => Ok(Act::new([unlinked, 0], ())),
+                Err(error) => Err(error.into()),
+            }
+        },
+        |round| {
+            let ring = match Ring::<u64>::attach(&name) {
+                Ok(ring) => ring,
+                Err(SegmentError::NotFound { .. }) => return Ok(Act::new([0, 0], ())),
+                Err(error) => return Err(error.into()),
+            };
+            // Somebody else may go on now.
+            for _ in 0..crate::item::mix(seed ^ !round) % 4096 {
+                std::hint::spin_loop();
+            }
+            let began = now()?;
+            match claim(&ring)? {
+                Some(held) => Ok(Act::new([began, inode(&ring)?], (ring, held))),
+                None => Ok(Act::new([began, 0], ())),
+            }
+        },
+        |_, [[unlinked, next], [began, claimed]]| {
+            outcomes[usize::from(claimed != 0)] += u64::from(began != 0);
+            ensure!(claimed == 0 || claimed != next, "two hold the same role");
+            let current = inode(&Ring::<u64>::attach(&name)?)?;
+            ensure!(
+                claimed == 0 || claimed == current || began <= unlinked,
+                "a claim of the old one succeeded that began {} ns after the unlink was done",
+                began - unlinked
+            );
+            Ok(unlink(&name)?)
+        },
+    )?;
+    let [refused, claimed] = outcomes;
+    ensure!(
+        refused > 0 && claimed > 0,
+        "{claimed} claims and {refused} refusals: nothing was seen of what was looked for"
+    );
+    Ok(rounds)
+}
+
+/// Nanoseconds of a clock that all processors share.
+pub(super) fn now() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("cannot tell the time")?;
+    Ok(Duration::from(now).as_nanos() as u64)
+}
+
+fn inode(ring: &Ring<u64>) -> Result<u64> {
+    Ok(nix::sys::stat::fstat(ring.as_fd())
+        .context("cannot look up an inode")?
+        .st_ino)
+}

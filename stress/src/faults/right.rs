@@ -1,0 +1,376 @@
+//! A right that one process has at a time: held, contended for, freed by death and by nothing
+//! else.
+
+use std::any::Any;
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::pause;
+use ringproof::{Claim, Ring, RingOptions, Role, SegmentError};
+
+use super::meeting::{Act, race};
+use super::{Check, Setting, Wrong, namespace, races};
+use crate::process::{Child, Ledger, NotHere, Note};
+use crate::shm::Name;
+use crate::specimen::s17_unlocked_recovery::UnlockedRecovery;
+use crate::specimen::s18_liveness_by_pid::LivenessByPid;
+use crate::words::Words;
+
+/// How long anybody may take to do anything.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a stopped holder is left alone with those who want what it has.
+const STOPPED: Duration = Duration::from_millis(200);
+
+/// What somebody keeps as long as he has something. Dropping it gives it back.
+pub(crate) type Held = Box<dyn Any>;
+
+/// A right that one process has at a time.
+pub(crate) trait Right {
+    /// Takes it, until what is returned is dropped or this process dies. `None` if somebody has
+    /// it.
+    fn take(&self) -> Result<Option<Held>>;
+}
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check {
+            subject: "takers",
+            what: "two at once: one has it, and the other is told so",
+            unit: "rounds",
+            trial: |setting| takers(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "planted fault: a lock file that is looked for, and then made",
+                sign: "2 have it",
+                trial: |setting| takers(setting, &LockFile(setting.name())),
+            }],
+        },
+        Check {
+            subject: "recoverers",
+            what: "its holder was killed, and two want to follow at once: one does",
+            unit: "rounds",
+            trial: |setting| recoverers(setting, &OfRing::new(setting)?),
+            wrong: vec![
+                Wrong {
+                    what: "specimen: S17, recovery goes on without the lock",
+                    sign: "2 have it",
+                    trial: |setting| recoverers(setting, &UnlockedRecovery::new()?),
+                },
+                Wrong {
+                    what: "planted fault: a death frees nothing",
+                    sign: "0 have it",
+                    trial: |setting| recoverers(setting, &TakenForEver(Rc::new(Words::new(1)?))),
+                },
+            ],
+        },
+        Check {
+            subject: "pid-namespaces",
+            what: "held in one it is held in the other, and freed there by death here",
+            unit: "directions",
+            trial: |setting| namespaces(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "specimen: S18, kill(pid, 0) as liveness: a peer elsewhere looks dead",
+                sign: "two have it",
+                trial: |setting| namespaces(setting, &LivenessByPid::new()?),
+            }],
+        },
+        Check {
+            subject: "pid-reuse",
+            what: "it is free when its holder is dead, whoever has the holder's number now",
+            unit: "deaths",
+            trial: |setting| reused(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "specimen: S18, kill(pid, 0) as liveness: a reused number looks alive",
+                sign: "is not free",
+                trial: |setting| reused(setting, &LivenessByPid::new()?),
+            }],
+        },
+        Check {
+            subject: "stopped-holder",
+            what: "SIGSTOP frees nothing, however long it lasts; SIGKILL does",
+            unit: "stops",
+            trial: |setting| stopped(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "planted fault: a lease that runs out",
+                sign: "two have it",
+                trial: |setting| stopped(setting, &Lease(Rc::new(Words::new(1)?))),
+            }],
+        },
+    ]
+}
+
+/// What a claim came to, `None` where it is refused: somebody has the role, or it is one of what is
+/// gone.
+pub(super) fn held(claim: Result<Claim, SegmentError>) -> Result<Option<Held>> {
+    match claim {
+        Ok(claim) => Ok(Some(Box::new(claim))),
+        Err(SegmentError::Held { .. } | SegmentError::Gone { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Ours: the producer's role of a ring, attached anew each time.
+pub(super) struct OfRing {
+    name: Name,
+}
+
+impl OfRing {
+    pub(super) fn new(setting: &Setting<'_>) -> Result<OfRing> {
+        let name = setting.name();
+        Ring::<u64>::create(&name, &RingOptions::new(4).slots(4))?;
+        Ok(OfRing { name })
+    }
+
+    /// Where the ring is, for those that only lock its file.
+    pub(super) fn path(&self) -> PathBuf {
+        self.name.path()
+    }
+}
+
+impl Right for OfRing {
+    fn take(&self) -> Result<Option<Held>> {
+        let ring = Ring::<u64>::attach(&self.name)?;
+        // The claim outlives the mapping: it is of the file.
+        held(ring.claim(Role::Producer))
+    }
+}
+
+/// A word that says that somebody has it, until this is dropped.
+pub(crate) struct Taken(pub(crate) Rc<Words>);
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.0[0].store(0, Release);
+    }
+}
+
+/// A lock file that is looked for, and then made.
+struct LockFile(Name);
+
+/// The same, made.
+struct Made(PathBuf);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // The other one may have removed it, as it made it, too.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Right for LockFile {
+    fn take(&self) -> Result<Option<Held>> {
+        let path = self.0.path();
+        if fs::exists(&path)? {
+            return Ok(None);
+        }
+        fs::write(&path, std::process::id().to_string())?;
+        Ok(Some(Box::new(Made(path))))
+    }
+}
+
+struct TakenForEver(Rc<Words>);
+
+impl Right for TakenForEver {
+    fn take(&self) -> Result<Option<Held>> {
+        let taken = self.0[0].compare_exchange(0, 1, AcqRel, Relaxed);
+        Ok(taken
+            .is_ok()
+            .then(|| Box::new(Taken(self.0.clone())) as Held))
+    }
+}
+
+/// The word says when it is free again, in nanoseconds.
+struct Lease(Rc<Words>);
+
+impl Right for Lease {
+    fn take(&self) -> Result<Option<Held>> {
+        let now = races::now()?;
+        let until = self.0[0].load(Acquire);
+        let next = now + STOPPED.as_nanos() as u64 / 4;
+        let taken = now > until
+            && self.0[0]
+                .compare_exchange(until, next, AcqRel, Relaxed)
+                .is_ok();
+        Ok(taken.then(|| Box::new(Taken(self.0.clone())) as Held))
+    }
+}
+
+/// Opens what is behind a descriptor once more.
+pub(super) fn open_anew(file: BorrowedFd<'_>) -> Result<File> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    (File::options().read(true).write(true).open(&path))
+        .with_context(|| format!("cannot open {path}"))
+}
+
+/// Locks the byte of the producer's role for an open file description, unless another one has it
+/// locked.
+pub(super) fn lock_byte(file: &File) -> Result<bool> {
+    match set_lock(file, libc::F_WRLCK) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(error) => Err(error).context("cannot lock"),
+    }
+}
+
+/// Locks or unlocks it.
+pub(super) fn set_lock(file: &File, kind: libc::c_int) -> nix::Result<libc::c_int> {
+    fcntl(file, FcntlArg::F_OFD_SETLK(&byte(kind)))
+}
+
+/// The byte of the producer's role.
+pub(super) fn byte(kind: libc::c_int) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Takes what must be free.
+pub(super) fn take_free(right: &dyn Right) -> Result<Held> {
+    right.take()?.context("it is not free")
+}
+
+/// Takes nothing of what somebody has.
+pub(super) fn take_none(right: &dyn Right) -> Result<()> {
+    ensure!(right.take()?.is_none(), "two have it");
+    Ok(())
+}
+
+/// Says that it is ready, and waits to be killed.
+pub(super) fn stay(ledger: &Ledger) -> ! {
+    ledger.note(&Note::Ready);
+    loop {
+        pause();
+    }
+}
+
+/// A process that has it.
+fn holder(setting: &Setting<'_>, right: &dyn Right) -> Result<Child> {
+    let mut holder = Child::fork("the holder".to_owned(), setting.alone, |ledger| {
+        let _held = take_free(right)?;
+        stay(ledger)
+    })?;
+    holder.ready(PATIENCE)?;
+    Ok(holder)
+}
+
+/// One of two takes it, and which of them did.
+fn one_of_two(right: &dyn Right) -> Result<Act> {
+    Ok(match right.take()? {
+        Some(held) => Act::new([1, 0], held),
+        None => Act::new([0, 0], ()),
+    })
+}
+
+fn exactly_one(told: [[u64; 2]; 2]) -> Result<()> {
+    let have: u64 = told.iter().map(|[have, _]| have).sum();
+    ensure!(have == 1, "{have} have it");
+    Ok(())
+}
+
+fn takers(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    let act = |_| one_of_two(right);
+    race(
+        setting,
+        setting.rounds,
+        |_| Ok(()),
+        act,
+        act,
+        |_, told| exactly_one(told),
+    )
+}
+
+fn recoverers(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    let act = |_| one_of_two(right);
+    race(
+        setting,
+        // Each takes a process that dies.
+        setting.rounds / 10,
+        |_| holder(setting, right)?.kill(),
+        act,
+        act,
+        |_, told| exactly_one(told),
+    )
+}
+
+fn namespaces(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    let held = take_free(right)?;
+    let mut stranger = namespace::first_process(setting, |ledger| {
+        take_none(right).context("held outside, taken inside")?;
+        ledger.note(&Note::Ready);
+        let start = Instant::now();
+        let _held = loop {
+            match right.take()? {
+                Some(held) => break held,
+                None if start.elapsed() > PATIENCE => bail!("it is not free"),
+                None => std::thread::yield_now(),
+            }
+        };
+        stay(ledger)
+    })?;
+    stranger.ready(PATIENCE)?;
+    drop(held);
+    stranger.ready(PATIENCE)?;
+    take_none(right).context("held inside, taken outside")?;
+    stranger.kill()?;
+    take_free(right).context("its holder inside is dead")?;
+    Ok(2)
+}
+
+fn reused(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    let mut first = namespace::first_process(setting, |ledger| {
+        let dead = holder(setting, right)?;
+        let number = dead.pid();
+        dead.kill()?;
+        // The kernel counts on from here.
+        fs::write(
+            "/proc/sys/kernel/ns_last_pid",
+            (number.as_raw() - 1).to_string(),
+        )
+        .map_err(|error| NotHere(format!("cannot choose the next number: {error}")))?;
+        let innocent = Child::fork("an innocent".to_owned(), setting.alone, |ledger| {
+            stay(ledger)
+        })?;
+        ensure!(
+            innocent.pid() == number,
+            "another number than the dead one's"
+        );
+        take_free(right).context("its holder is dead, another process has its number")?;
+        stay(ledger)
+    })?;
+    first.ready(PATIENCE)?;
+    Ok(1)
+}
+
+fn stopped(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    const STOPS: u64 = 3;
+    for _ in 0..STOPS {
+        let holder = holder(setting, right)?;
+        kill(holder.pid(), Signal::SIGSTOP).context("cannot stop it")?;
+        let status = waitpid(holder.pid(), Some(WaitPidFlag::WUNTRACED))?;
+        ensure!(
+            matches!(status, WaitStatus::Stopped(..)),
+            "it was to stop, and is {status:?}"
+        );
+        let start = Instant::now();
+        while start.elapsed() < STOPPED {
+            take_none(right).context("its holder is stopped")?;
+        }
+        holder.kill()?;
+        take_free(right).context("its holder was killed")?;
+    }
+    Ok(STOPS)
+}

@@ -1,0 +1,330 @@
+//! What a process has of a right after a fork, after it has started another program, and when it
+//! was only sent a descriptor.
+
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut, PipeReader, Read, Write, pipe};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering::Relaxed;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::libc;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::Signal;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
+use nix::sys::wait::{WaitStatus, waitpid};
+use ringproof::{Ring, RingOptions, Role};
+
+use super::right::{
+    OfRing, PATIENCE, byte, held, lock_byte, open_anew, set_lock, stay, take_free, take_none,
+};
+use super::{Check, Held, Right, Setting, Wrong, namespace};
+use crate::process::Child;
+use crate::words::Words;
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![
+        Check {
+            subject: "fork",
+            what: "a forked child keeps the role when its parent dies, and frees it by its death",
+            unit: "forks",
+            trial: |setting| forked(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "planted fault: a lock of the process, which no child inherits",
+                sign: "two have it",
+                trial: |setting| forked(setting, &OfProcess(OfRing::new(setting)?)),
+            }],
+        },
+        Check {
+            subject: "forked-namesake",
+            what: "a forked child of the same pid, in another namespace, frees nothing by its drop",
+            unit: "forks",
+            trial: |setting| namesake(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "planted fault: unlocks where the pid is that of who locked",
+                sign: "two have it",
+                trial: |setting| namesake(setting, &Numbered(OfRing::new(setting)?)),
+            }],
+        },
+        Check {
+            subject: "forked-mapping",
+            what: "a forked child that uses its parent's end dies of it, and the stream is whole",
+            unit: "forks",
+            trial: |setting| {
+                mapping(setting, |ring| {
+                    let mut producer = ring.producer()?;
+                    Ok(Box::new(move || Ok(producer.push(8)?)))
+                })
+            },
+            wrong: vec![Wrong {
+                what: "planted fault: a mapping that children inherit",
+                sign: "wrote",
+                trial: |setting| {
+                    mapping(setting, |ring| {
+                        let words = Words::of(&open_anew(ring.as_fd())?, 1024)?;
+                        Ok(Box::new(move || {
+                            words[512].store(8, Relaxed);
+                            Ok(())
+                        }))
+                    })
+                },
+            }],
+        },
+        Check {
+            subject: "exec",
+            what: "a program that is started has nothing of the role",
+            unit: "programs",
+            trial: |setting| executed(setting, &OfRing::new(setting)?),
+            wrong: vec![Wrong {
+                what: "planted fault: a descriptor that programs inherit",
+                sign: "it is not free",
+                trial: |setting| executed(setting, &Inheritable(OfRing::new(setting)?)),
+            }],
+        },
+        Check {
+            subject: "passed-descriptor",
+            what: "who is sent one over a socket shares the segment and not the role",
+            unit: "descriptors",
+            trial: |setting| sent(setting, |fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
+            wrong: vec![Wrong {
+                what: "planted fault: locks the descriptor that it was sent",
+                sign: "two have it",
+                trial: |setting| sent(setting, |fd| Ok(Box::new(OfDescription(fd.into())))),
+            }],
+        },
+    ]
+}
+
+/// Our role, of a ring that is attached already.
+pub(super) struct OfAttached(pub(super) Ring<u64>);
+
+impl Right for OfAttached {
+    fn take(&self) -> Result<Option<Held>> {
+        held(self.0.claim(Role::Producer))
+    }
+}
+
+/// A lock of the very description that it has.
+pub(super) struct OfDescription(pub(super) File);
+
+impl Right for OfDescription {
+    fn take(&self) -> Result<Option<Held>> {
+        let locked = lock_byte(&self.0)?;
+        let file = self.0.try_clone()?;
+        Ok(locked.then(|| Box::new(file) as Held))
+    }
+}
+
+/// The older kind of lock, which belongs to a process.
+struct OfProcess(OfRing);
+
+impl Right for OfProcess {
+    fn take(&self) -> Result<Option<Held>> {
+        let file = File::options().read(true).write(true).open(self.0.path())?;
+        match fcntl(&file, FcntlArg::F_SETLK(&byte(libc::F_WRLCK))) {
+            Ok(_) => Ok(Some(Box::new(file))),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+            Err(error) => Err(error).context("cannot lock"),
+        }
+    }
+}
+
+/// A lock of a description of its own, as it should be, that is not closed on exec.
+struct Inheritable(OfRing);
+
+impl Right for Inheritable {
+    fn take(&self) -> Result<Option<Held>> {
+        let file = File::options().read(true).write(true).open(self.0.path())?;
+        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot change a descriptor")?;
+        Ok(lock_byte(&file)?.then(|| Box::new(file) as Held))
+    }
+}
+
+/// A lock that its holder gives back when he drops it, and who that is his number tells.
+struct Numbered(OfRing);
+
+struct NumberedLock {
+    file: File,
+    owner: u32,
+}
+
+impl Drop for NumberedLock {
+    fn drop(&mut self) {
+        if std::process::id() == self.owner {
+            let _ = set_lock(&self.file, libc::F_UNLCK);
+        }
+    }
+}
+
+impl Right for Numbered {
+    fn take(&self) -> Result<Option<Held>> {
+        let file = File::options().read(true).write(true).open(self.0.path())?;
+        let owner = std::process::id();
+        Ok(lock_byte(&file)?.then(|| Box::new(NumberedLock { file, owner }) as Held))
+    }
+}
+
+/// The holder, the first process of its namespace, forks one that is the first of another.
+fn namesake(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    let mut holder = namespace::first_process(setting, |ledger| {
+        let mut held = Some(take_free(right)?);
+        let mut child = namespace::first_process(setting, |ledger| {
+            drop(held.take());
+            stay(ledger)
+        })?;
+        child.ready(PATIENCE)?;
+        stay(ledger)
+    })?;
+    holder.ready(PATIENCE)?;
+    take_none(right).context("its holder lives, and has dropped nothing")?;
+    holder.kill()?;
+    take_free(right).context("its holder is dead")?;
+    Ok(1)
+}
+
+/// The holder forks, and is killed; then its child is.
+fn forked(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    // Whose parent is dead becomes ours.
+    set_child_subreaper(true).context("cannot adopt orphans")?;
+    // It ends when this process lets go of its end of the pipe, or dies.
+    let (mut until, end) = pipe().context("cannot make a pipe")?;
+    let mut end = Some(end);
+    let mut parent = Child::fork("the holder".to_owned(), setting.alone, |ledger| {
+        drop(end.take());
+        let _held = take_free(right)?;
+        let mut child = Child::fork("its child".to_owned(), setting.alone, |ledger| {
+            nix::sys::prctl::set_pdeathsig(None).context("cannot outlive the parent")?;
+            ledger.note(&crate::process::Note::Ready);
+            wait_for_end(&mut until)
+        })?;
+        child.ready(PATIENCE)?;
+        stay(ledger)
+    })?;
+    parent.ready(PATIENCE)?;
+    take_none(right).context("its holder lives")?;
+    parent.kill()?;
+    take_none(right).context("its holder's child lives")?;
+    drop(end);
+    let status = waitpid(None, None).context("cannot wait for an orphan")?;
+    ensure!(
+        matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _)),
+        "the orphan ended otherwise than it was to: {status:?}"
+    );
+    take_free(right).context("both are dead")?;
+    Ok(1)
+}
+
+fn wait_for_end(pipe: &mut PipeReader) -> Result<()> {
+    pipe.read_to_end(&mut Vec::new()).context("cannot read")?;
+    Ok(())
+}
+
+fn mapping(
+    setting: &Setting<'_>,
+    producer: impl for<'r> Fn(&'r Ring<u64>) -> Result<Box<dyn FnMut() -> Result<()> + 'r>>,
+) -> Result<u64> {
+    let ring = Ring::<u64>::anonymous(&RingOptions::new(4).slots(4))?;
+    {
+        let mut touch = producer(&ring)?;
+        let child = Child::fork("a forked child".to_owned(), setting.alone, |_| touch())?;
+        let (told, status) = child.end(PATIENCE)?;
+        ensure!(
+            told.is_empty() && matches!(status, WaitStatus::Signaled(_, Signal::SIGSEGV, _)),
+            "a forked child wrote where only its parent may: {told:?}, {status:?}"
+        );
+    }
+    let mut producer = ring.producer()?;
+    producer.push(9)?;
+    ensure!(
+        ring.consumer()?.pop()? == 9,
+        "the stream is not what it was"
+    );
+    Ok(1)
+}
+
+/// The holder becomes another program.
+fn executed(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+    let (mut said, says) = pipe().context("cannot make a pipe")?;
+    let (hears, mut hear) = pipe().context("cannot make a pipe")?;
+    let mut says = Some(says);
+    let mut hears = Some(hears);
+    let program = Child::fork("the program".to_owned(), setting.alone, |_| {
+        let _held = take_free(right)?;
+        // It says what it hears.
+        let mut command = Command::new("cat");
+        command.stdin(hears.take().map_or_else(Stdio::null, Stdio::from));
+        command.stdout(says.take().map_or_else(Stdio::null, Stdio::from));
+        let error = command.exec();
+        Err(crate::process::NotHere(format!("cannot start `cat`: {error}")).into())
+    })?;
+    drop((says, hears));
+    hear.write_all(b"x")
+        .context("cannot write to the program")?;
+    let mut heard = [0];
+    if said.read_exact(&mut heard).is_err() {
+        program.finish(PATIENCE)?;
+        bail!("the program ended");
+    }
+    take_free(right).context("its holder is another program now")?;
+    program.kill()?;
+    Ok(1)
+}
+
+/// The holder sends a descriptor to this process, which tries to be what it is.
+fn sent(setting: &Setting<'_>, attach: fn(OwnedFd) -> Result<Box<dyn Right>>) -> Result<u64> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::Stream,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .context("cannot make a socket")?;
+    let mut sender = Child::fork("the sender".to_owned(), setting.alone, |ledger| {
+        let ring = Ring::<u64>::anonymous(&RingOptions::new(4).slots(4))?;
+        let right = attach(ring.as_fd().try_clone_to_owned()?)?;
+        let _held = take_free(&*right)?;
+        send(&theirs, ring.as_fd().as_raw_fd())?;
+        stay(ledger)
+    })?;
+    sender.ready(PATIENCE)?;
+    let right = attach(receive(&ours)?)?;
+    take_none(&*right).context("its sender has it")?;
+    sender.kill()?;
+    take_free(&*right).context("its sender is dead")?;
+    Ok(1)
+}
+
+fn send(socket: &OwnedFd, fd: RawFd) -> Result<()> {
+    let fds = [fd];
+    let message = [ControlMessage::ScmRights(&fds)];
+    let text = [IoSlice::new(b"x")];
+    sendmsg::<()>(socket.as_raw_fd(), &text, &message, MsgFlags::empty(), None)
+        .context("cannot send a descriptor")?;
+    Ok(())
+}
+
+fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
+    let mut text = [0];
+    let mut slices = [IoSliceMut::new(&mut text)];
+    let mut space = nix::cmsg_space!(RawFd);
+    let message = recvmsg::<()>(
+        socket.as_raw_fd(),
+        &mut slices,
+        Some(&mut space),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )
+    .context("cannot receive a descriptor")?;
+    let fds = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+        _ => None,
+    });
+    let fd = fds.context("no descriptor was received")?;
+    // SAFETY: the kernel has just made it for this process, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

@@ -1,0 +1,155 @@
+//! A signal in every system call.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use ringproof::{
+    Inspection, Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink,
+};
+
+use super::{Check, Setting, Wrong};
+use crate::process::{Child, Note, wait_readable};
+use crate::shm::Name;
+
+/// How often it comes, in microseconds.
+const EVERY: i64 = 50;
+
+/// Items of a ring of a size with which it takes longer to give it memory than until the next
+/// signal.
+const LARGE: u64 = 1 << 16;
+
+pub(super) fn checks() -> Vec<Check> {
+    vec![Check {
+        subject: "signals",
+        what: "two processes create, attach, claim and unlink, with a signal every 50 µs",
+        unit: "lives",
+        trial: |setting| bombarded(setting, life),
+        wrong: vec![Wrong {
+            what: "planted fault: waits for a lock, and takes EINTR for an answer",
+            sign: "Interrupted system call",
+            trial: |setting| {
+                bombarded(setting, |name, round| {
+                    let file = File::options()
+                        .create(true)
+                        .truncate(false)
+                        .write(true)
+                        .open(name.path())?;
+                    match Flock::lock(file, FlockArg::LockExclusive) {
+                        // Long enough that the other one has to wait.
+                        Ok(_held) => {
+                            let other = Name::new(format!("{}-{round}", &**name));
+                            life(&other, 1)
+                        }
+                        Err((_, error)) => Err(error).context("cannot lock"),
+                    }
+                })
+            },
+        }],
+    }]
+}
+
+static COME: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn count(_: libc::c_int) {
+    COME.fetch_add(1, Relaxed);
+}
+
+/// Sets the timer. The calls it interrupts are not restarted.
+fn bombard() -> Result<()> {
+    let action = SigAction::new(
+        SigHandler::Handler(count),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    // SAFETY: the handler adds to an atomic word and does nothing else.
+    unsafe { sigaction(Signal::SIGALRM, &action) }.context("cannot handle a signal")?;
+    let every = libc::timeval {
+        tv_sec: 0,
+        tv_usec: EVERY,
+    };
+    let timer = libc::itimerval {
+        it_interval: every,
+        it_value: every,
+    };
+    // SAFETY: reads the one, and is given no place for the other.
+    let outcome = unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+    ensure!(outcome == 0, "cannot set a timer");
+    Ok(())
+}
+
+/// A life with segments of which another process has the same name and wants the same roles.
+fn life(name: &Name, round: u64) -> Result<()> {
+    // Now and then one that takes its time to make.
+    let slots = if round.is_multiple_of(100) { LARGE } else { 4 };
+    let options = RingOptions::new(4).slots(slots);
+    match Ring::<u64>::create(name, &options) {
+        Ok(_) | Err(SegmentError::Exists { .. }) => {}
+        Err(error) => return Err(error).context("create"),
+    }
+    for role in [Role::Producer, Role::Consumer] {
+        match Ring::<u64>::open_as(name, role, &options) {
+            Ok((ring, claim)) => {
+                ensure!(claim.epoch() > 0, "a claim that is not counted");
+                ensure!(ring.is_held(role)?, "a claim that is not held");
+            }
+            Err(SegmentError::Held { .. }) => {}
+            Err(error) => return Err(error).context("open and claim"),
+        }
+    }
+    match Inspection::of(name) {
+        Ok(_) | Err(SegmentError::NotFound { .. }) => {}
+        Err(error) => return Err(error).context("inspect"),
+    }
+    let latch = SeqLatch::anonymous(&round, &SeqLatchOptions::default())?;
+    latch.writer()?.write(&(round + 1));
+    let value = latch.reader()?.read(1)?;
+    ensure!(value == round + 1, "a value is not what it was");
+    match unlink(name) {
+        Ok(()) | Err(SegmentError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error).context("unlink"),
+    }
+}
+
+/// Two processes lead their lives over one name, each under its own signals.
+fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Result<u64> {
+    let name = setting.name();
+    // One takes as long as several rounds of a race, most of it spent on signals.
+    let lives = setting.rounds / 4;
+    let start = || {
+        Child::fork("a bombarded process".to_owned(), setting.alone, |ledger| {
+            bombard()?;
+            (0..lives).try_for_each(|round| life(&name, round))?;
+            ledger.note(&Note::Tried(COME.load(Relaxed)));
+            Ok(())
+        })
+    };
+    let mut running = vec![start()?, start()?];
+    let deadline = Instant::now() + super::PATIENCE;
+    while !running.is_empty() {
+        // They speak at their ends alone; and after a failure nobody waits for the other one.
+        let files: Vec<_> = running.iter().map(AsFd::as_fd).collect();
+        ensure!(wait_readable(&files, deadline)?, "they hang");
+        let Some(at) =
+            (files.iter()).position(|file| wait_readable(&[*file], Instant::now()).unwrap_or(true))
+        else {
+            continue;
+        };
+        let told = running.remove(at).finish(super::PATIENCE)?;
+        let Some(Note::Tried(come)) = told.first() else {
+            bail!("a process that told {told:?}");
+        };
+        // Many a life takes less time than there is between two.
+        ensure!(
+            *come >= lives / 10,
+            "only {come} signals came in {lives} lives: nothing was shown"
+        );
+    }
+    Ok(2 * lives)
+}

@@ -1,0 +1,42 @@
+//! S18: a process id in shared memory, and `kill(pid, 0)` to find out whether its process lives.
+//!
+//! An id means something in one pid namespace only: from another one, as in another container
+//! that shares the memory, a living holder looks dead, and what it has is stolen. And an id is
+//! given to another process sooner or later: then a dead holder looks alive, and what it had
+//! is never free again. That the word is taken by compare-and-swap helps against neither.
+//!
+//! Caught by two pid namespaces, and by a process that is given the dead holder's number.
+
+use std::rc::Rc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+use anyhow::Result;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+
+use crate::faults::{Held, Right, Taken};
+use crate::words::Words;
+
+/// A right taken like this.
+pub(crate) struct LivenessByPid(Rc<Words>);
+
+impl LivenessByPid {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(LivenessByPid(Rc::new(Words::new(1)?)))
+    }
+}
+
+impl Right for LivenessByPid {
+    fn take(&self) -> Result<Option<Held>> {
+        let owner = &self.0[0];
+        let holder = owner.load(Acquire);
+        if holder != 0 && kill(Pid::from_raw(holder as i32), None).is_ok() {
+            return Ok(None);
+        }
+        let own = u64::from(std::process::id());
+        let taken = owner.compare_exchange(holder, own, AcqRel, Relaxed);
+        Ok(taken
+            .is_ok()
+            .then(|| Box::new(Taken(self.0.clone())) as Held))
+    }
+}
