@@ -17,12 +17,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
 use std::process;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
 use crate::error::SegmentError;
 use crate::memory::{Memory, WordOf};
@@ -194,6 +195,8 @@ pub(crate) struct Removal {
 impl Removal {
     /// How long another process may take between two system calls of its own removal.
     const PATIENCE: Duration = Duration::from_secs(2);
+    /// Between two looks, unless a signal comes.
+    const PAUSE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(1));
 
     pub(crate) fn begin(file: &File, segment: &str) -> Result<Removal, SegmentError> {
         let start = Instant::now();
@@ -207,7 +210,14 @@ impl Removal {
                     "remove it: another process began to and has not gone on for two seconds",
                 )(io::Error::from(io::ErrorKind::TimedOut)));
             }
-            thread::sleep(Duration::from_millis(1));
+            // One call, however it ends. `thread::sleep` goes on after a signal with what is left,
+            // to which the kernel adds its slack each time: under a timer that is as fast as
+            // that slack, tens of microseconds, it never returns.
+            let _ = clock_nanosleep(
+                ClockId::CLOCK_MONOTONIC,
+                ClockNanosleepFlags::empty(),
+                &Self::PAUSE,
+            );
         }
     }
 }

@@ -5,19 +5,21 @@
 
 mod common;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
 
+use common::Deadline;
 use common::named::Named;
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use ringproof::{Ring, RingOptions, Role, SegmentError, guard};
 
@@ -69,6 +71,11 @@ const TESTS: [Test; 8] = [
     Test {
         name: "a_program_that_was_started_keeps_no_role_of_a_parent_that_died",
         run: a_program_that_was_started_keeps_no_role_of_a_parent_that_died,
+        ignored: None,
+    },
+    Test {
+        name: "a_removal_that_waits_for_another_ends_also_under_a_fast_timer",
+        run: a_removal_that_waits_for_another_ends_also_under_a_fast_timer,
         ignored: None,
     },
 ];
@@ -382,4 +389,62 @@ fn a_program_that_was_started_keeps_no_role_of_a_parent_that_died() {
     assert_eq!(ring.producer().expect("the role").epoch(), Some(2));
     drop(end);
     assert_eq!(program.end(), WaitStatus::Exited(pid, 0));
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+/// Sets a timer that is as fast as what the kernel adds to a sleep.
+fn set_fast_timer() {
+    let action = SigAction::new(
+        SigHandler::Handler(nothing),
+        SaFlags::empty(),
+        SigSet::empty(),
+    );
+    // SAFETY: the handler does nothing.
+    unsafe { sigaction(Signal::SIGALRM, &action) }.expect("a handler");
+    let every = libc::timeval {
+        tv_sec: 0,
+        tv_usec: 40,
+    };
+    let timer = libc::itimerval {
+        it_interval: every,
+        it_value: every,
+    };
+    // SAFETY: reads the one, and is given no place for the other.
+    let set = unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+    assert_eq!(set, 0);
+}
+
+// Here and not with the other removals, because a process with several threads chooses which of
+// them gets the signal.
+fn a_removal_that_waits_for_another_ends_also_under_a_fast_timer() {
+    let name = Named::new("timer");
+    drop(Ring::<u64>::create(&name, &options()).expect("a ring"));
+    // Somebody began to remove it, and does not go on.
+    let other = File::options().read(true).write(true).open(name.path());
+    let other = other.expect("its file");
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        // The byte of a removal.
+        l_start: 2,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(&other, FcntlArg::F_OFD_SETLK(&lock)).expect("lock the byte");
+    let mut child = Child::fork_tied(|| {
+        set_fast_timer();
+        let refused = ringproof::unlink(&name).expect_err("somebody else's removal");
+        assert!(refused.to_string().contains("for two seconds"), "{refused}");
+    });
+    let pid = child.0.expect("a child");
+    let deadline = Deadline::to("see the end of the child");
+    let end = loop {
+        match waitpid(pid, Some(WaitPidFlag::WNOHANG)).expect("wait for the child") {
+            WaitStatus::StillAlive => deadline.wait(),
+            end => break end,
+        }
+    };
+    child.0 = None;
+    assert_eq!(end, WaitStatus::Exited(pid, 0));
 }
