@@ -4,34 +4,40 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, ensure};
+use ringproof::guard::{self, GuardError};
 use ringproof::{Ring, RingOptions};
 
 use super::right::open_anew;
 use super::{Check, Setting, Wrong};
 use crate::crash::attach;
 use crate::process::Child;
-use crate::shm::Name;
 use crate::specimen::s27_truncated::Unsealed;
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![Check {
-        subject: "truncation",
-        what: "a peer that has the descriptor cannot make a segment without a name shorter",
-        unit: "lengths",
-        trial: |setting| truncated(setting, &Anonymous::new()?),
-        wrong: vec![
-            Wrong {
+    vec![
+        Check {
+            subject: "truncation",
+            what: "a peer that has the descriptor cannot make a segment without a name shorter",
+            unit: "lengths",
+            trial: |setting| truncated(setting, &Anonymous::new()?),
+            wrong: vec![Wrong {
                 what: "specimen: S27, a peer truncates the segment: SIGBUS",
                 sign: "was killed by SIGBUS",
                 trial: |setting| truncated(setting, &Unsealed::new()?),
-            },
-            Wrong {
+            }],
+        },
+        Check {
+            subject: "truncation",
+            what: "a named segment that a peer made shorter is an error under the guard",
+            unit: "lengths",
+            trial: |setting| shortened(setting, guard::install),
+            wrong: vec![Wrong {
                 what: "specimen: S27, the same of a named segment without the SIGBUS guard",
                 sign: "was killed by SIGBUS",
-                trial: |setting| truncated(setting, &Named::new(setting)?),
-            },
-        ],
-    }]
+                trial: |setting| shortened(setting, || Ok(())),
+            }],
+        },
+    ]
 }
 
 /// Shared memory, and the descriptor of it that a peer has.
@@ -42,14 +48,18 @@ pub(crate) trait Shared {
     fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 }
 
+const PAGE: u64 = 4096;
+/// The length of a segment of these: a header and the slots.
+const LEN: u64 = PAGE + 1024 * 8;
+
 fn options() -> RingOptions {
     RingOptions::new(1024).slots(1024)
 }
 
-/// Every slot is written and read.
-fn use_all(ring: &Ring<u64>) -> Result<()> {
-    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    for item in 0..ring.fixed().slots {
+/// Every slot is written through one mapping and read through the other.
+fn use_all(one: &Ring<u64>, other: &Ring<u64>) -> Result<()> {
+    let (mut producer, mut consumer) = (one.producer()?, other.consumer()?);
+    for item in 0..one.fixed().slots {
         producer.push(item)?;
         ensure!(consumer.pop()? == item, "an item is not what it was");
     }
@@ -72,34 +82,9 @@ impl Shared for Anonymous {
 
     fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let ring = Ring::attach_fd(attach(&self.0)?)?;
-        use_all(&ring)?;
+        use_all(&self.0, &ring)?;
         meanwhile()?;
-        use_all(&ring)
-    }
-}
-
-/// Ours, as any process may open it that has the permission: it trusts them that far, unless the
-/// guard is installed.
-struct Named(Name);
-
-impl Named {
-    fn new(setting: &Setting<'_>) -> Result<Named> {
-        let name = setting.name();
-        Ring::<u64>::create(&name, &options())?;
-        Ok(Named(name))
-    }
-}
-
-impl Shared for Named {
-    fn descriptor(&self) -> Result<File> {
-        Ok(File::options().write(true).open(self.0.path())?)
-    }
-
-    fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let ring = Ring::attach(&self.0)?;
-        use_all(&ring)?;
-        meanwhile()?;
-        use_all(&ring)
+        use_all(&self.0, &ring)
     }
 }
 
@@ -123,6 +108,45 @@ fn truncated(setting: &Setting<'_>, shared: &dyn Shared) -> Result<u64> {
         (user.finish(super::PATIENCE)).with_context(|| format!("made {left} bytes long"))?;
         let found = shared.descriptor()?.metadata()?.len();
         ensure!(found == len, "{len} bytes are {found} now");
+    }
+    Ok(lengths.len() as u64)
+}
+
+/// While somebody uses a segment that has a name, a peer leaves less of it. What is taken of it
+/// then is right, or is known to be lost.
+fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> Result<u64> {
+    let lengths = [0, 1, PAGE, LEN / 2, LEN - 1];
+    for left in lengths {
+        let name = setting.name();
+        Ring::<u64>::create(&name, &options())?;
+        let user = Child::fork("who uses it".to_owned(), setting.alone, |_| {
+            prepare()?;
+            // (Two ends over one mapping would share what the guard puts in its place.)
+            let rings = [Ring::<u64>::attach(&name)?, Ring::attach(&name)?];
+            let [one, other] = &rings;
+            ensure!(one.fixed().segment_len == LEN, "another length");
+            use_all(one, other)?;
+            let peer = Child::fork("the peer".to_owned(), setting.alone, |_| {
+                let file = File::options().write(true).open(name.path())?;
+                Ok(file.set_len(left)?)
+            })?;
+            peer.finish(super::PATIENCE)?;
+            let outcome = use_all(one, other);
+            // What is left of the last page is zeros, without a signal; a header of zeros is that of
+            // a ring that has ended.
+            let (pages, header) = (left.div_ceil(PAGE), left > 1);
+            let gone = pages < LEN / PAGE;
+            ensure!(
+                outcome.is_err() || !gone,
+                "memory that is gone was used without an error"
+            );
+            ensure!(
+                rings.iter().any(|ring| ring.is_lost()) || !gone || (pages > 0 && !header),
+                "the segment is not known to be lost"
+            );
+            Ok(())
+        })?;
+        (user.finish(super::PATIENCE)).with_context(|| format!("made {left} bytes long"))?;
     }
     Ok(lengths.len() as u64)
 }
