@@ -19,6 +19,7 @@ mod specimen;
 mod step;
 mod stream;
 mod words;
+mod workers;
 
 pub use hostile::fuzz;
 

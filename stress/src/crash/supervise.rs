@@ -1,8 +1,6 @@
-//! Spreads the cases over worker processes, watches that each makes progress, and turns what
-//! they tell into rows.
+//! Spreads the cases over worker processes, and turns what they tell into rows.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -14,8 +12,9 @@ use super::trial::Setting;
 use super::{Address, Case, cases, work};
 use crate::dying::Fate;
 use crate::fault::Fault;
-use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation, wait_readable};
+use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation};
 use crate::shm::Prefix;
+use crate::workers::{self, Jobs};
 
 const LAYER: &str = "crash";
 
@@ -107,16 +106,6 @@ impl Outcome {
     }
 }
 
-/// A job that is under way.
-struct Running {
-    job: usize,
-    child: Child,
-    outcome: Outcome,
-    /// What it told last that it tries.
-    trying: String,
-    heard: Instant,
-}
-
 /// Runs the layer; the rows, in an order that depends on nothing.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let start = Instant::now();
@@ -125,7 +114,14 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let prefix = Prefix::new("crash");
     let cases = cases();
     let jobs = jobs(options, &cases);
-    let mut outcomes = run_jobs(options, &cases, &jobs, alone, &interrupts, &prefix)?;
+    let work = Work {
+        options,
+        cases: &cases,
+        jobs: &jobs,
+        alone,
+        prefix: &prefix,
+    };
+    let mut outcomes = workers::run(&work, &interrupts)?;
 
     let kills: u64 = outcomes.iter().map(Outcome::kills).sum();
     let stops: u64 = outcomes.iter().map(Outcome::stops).sum();
@@ -178,135 +174,72 @@ fn jobs(options: &Options, cases: &[Case]) -> Vec<Job> {
     jobs
 }
 
-fn run_jobs(
-    options: &Options,
-    cases: &[Case],
-    jobs: &[Job],
+/// The jobs, with what their workers need.
+struct Work<'a> {
+    options: &'a Options,
+    cases: &'a [Case],
+    jobs: &'a [Job],
     alone: SingleThreaded,
-    interrupts: &Interrupts,
-    prefix: &Prefix,
-) -> Result<Vec<Outcome>> {
-    let width = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut outcomes: Vec<Outcome> = jobs.iter().map(|_| Outcome::default()).collect();
-    let mut waiting = 0..jobs.len();
-    let mut running: Vec<Running> = Vec::new();
-    loop {
-        while running.len() < width {
-            let Some(job) = waiting.next() else {
-                break;
+    prefix: &'a Prefix,
+}
+
+impl Jobs for Work<'_> {
+    type Outcome = Outcome;
+
+    fn count(&self) -> usize {
+        self.jobs.len()
+    }
+
+    fn address(&self, job: usize) -> String {
+        let case = self.jobs[job].cases.first();
+        case.map_or(String::new(), |case| self.cases[*case].subject.to_owned())
+    }
+
+    fn start(&self, number: usize) -> Result<Child> {
+        let job = &self.jobs[number];
+        Child::fork("a worker".to_owned(), self.alone, |ledger| {
+            let names = format!("{}{number}-", self.prefix);
+            let setting = Setting {
+                alone: self.alone,
+                seed: self.options.seed,
+                fault: job.fault,
+                prefix: &names,
             };
-            let child = start(options, cases, &jobs[job], job, alone, prefix)?;
-            running.push(Running {
-                job,
-                child,
-                outcome: Outcome::default(),
-                trying: "its start".to_owned(),
-                heard: Instant::now(),
-            });
-        }
-        if running.is_empty() {
-            return Ok(outcomes);
-        }
-        let silence = |running: &Running| match jobs[running.job].fault {
+            let chosen: Vec<_> = job.cases.iter().map(|index| &self.cases[*index]).collect();
+            // A fault that was planted to be caught needs to be caught once.
+            let thorough = job.fault.is_none();
+            let only = self.options.only.as_ref();
+            work(&setting, &chosen, only, thorough, ledger);
+            Ok(())
+        })
+    }
+
+    fn patience(&self, job: usize, so_far: &Outcome) -> Duration {
+        match self.jobs[job].fault {
             // It hangs as soon as somebody was killed.
-            Some(Fault::SurvivorHangs) if running.outcome.lived > 0 => SHORT_SILENCE,
+            Some(Fault::SurvivorHangs) if so_far.lived > 0 => SHORT_SILENCE,
             _ => SILENCE,
-        };
-        let deadlines = running
-            .iter()
-            .map(|running| running.heard + silence(running));
-        let deadline = deadlines.min().unwrap_or_else(Instant::now);
-        let mut files = vec![interrupts.as_fd()];
-        files.extend(running.iter().map(|running| running.child.as_fd()));
-        wait_readable(&files, deadline)?;
-        interrupts.check()?;
-
-        let mut still = Vec::new();
-        for mut worker in running {
-            let silence = silence(&worker);
-            if worker.listen(silence)? {
-                still.push(worker);
-            } else {
-                progress(&jobs[worker.job], cases, &worker.outcome);
-                outcomes[worker.job] = worker.outcome;
-            }
         }
-        running = still;
     }
-}
 
-fn start(
-    options: &Options,
-    cases: &[Case],
-    job: &Job,
-    number: usize,
-    alone: SingleThreaded,
-    prefix: &Prefix,
-) -> Result<Child> {
-    Child::fork("a worker".to_owned(), alone, |ledger| {
-        let names = format!("{prefix}{number}-");
-        let setting = Setting {
-            alone,
-            seed: options.seed,
-            fault: job.fault,
-            prefix: &names,
-        };
-        let chosen: Vec<_> = job.cases.iter().map(|index| &cases[*index]).collect();
-        // A fault that was planted to be caught needs to be caught once.
-        let thorough = job.fault.is_none();
-        work(&setting, &chosen, options.only.as_ref(), thorough, ledger);
+    fn take_in(&self, outcome: &mut Outcome, note: Note) -> Result<()> {
+        match note {
+            Note::Trying(_) => {}
+            Note::Lived => outcome.lived += 1,
+            Note::Befell { site, fate } => *outcome.befell.entry((site, fate)).or_default() += 1,
+            Note::Violation(violation) => outcome.violations.push(violation),
+            other => bail!("a worker told what is not for its like to tell: {other:?}"),
+        }
         Ok(())
-    })
-}
-
-impl Running {
-    /// Takes in what the worker told; false when it is over.
-    fn listen(&mut self, silence: Duration) -> Result<bool> {
-        let Some(notes) = self.child.hear()? else {
-            // It ended without saying so.
-            self.give_up("its process died");
-            return Ok(false);
-        };
-        if !notes.is_empty() {
-            self.heard = Instant::now();
-        } else if self.heard.elapsed() >= silence {
-            self.give_up(&format!(
-                "no sign of life for {} s: the survivor or the successor hangs",
-                silence.as_secs_f64()
-            ));
-            return Ok(false);
-        }
-        for note in notes {
-            match note {
-                Note::Trying(address) => self.trying = address,
-                Note::Lived => self.outcome.lived += 1,
-                Note::Befell { site, fate } => {
-                    *self.outcome.befell.entry((site, fate)).or_default() += 1;
-                }
-                Note::Violation(violation) => self.outcome.violations.push(violation),
-                Note::Failed(error) => {
-                    self.give_up(&error);
-                    return Ok(false);
-                }
-                Note::Done => {
-                    self.child.reap(Instant::now() + SILENCE)?;
-                    return Ok(false);
-                }
-                other => bail!("a worker told what is not for its like to tell: {other:?}"),
-            }
-        }
-        Ok(true)
     }
 
-    /// The end of a worker that did not come to its own.
-    fn give_up(&mut self, why: &str) {
-        let address = self.trying.clone();
-        self.outcome.violations.push(Violation {
-            what: format!("{address}: {why}"),
-            address,
-            site: None,
-            fate: None,
-        });
+    fn give_up(&self, outcome: &mut Outcome, violation: Violation) {
+        outcome.violations.push(violation);
+    }
+
+    fn over(&self, job: usize, outcome: &Outcome) -> Result<()> {
+        progress(&self.jobs[job], self.cases, outcome);
+        Ok(())
     }
 }
 

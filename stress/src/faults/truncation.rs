@@ -27,7 +27,7 @@ pub(super) fn checks() -> Vec<Check> {
             }],
         },
         Check {
-            subject: "truncation",
+            subject: "guarded-truncation",
             what: "a named segment that a peer made shorter is an error under the guard",
             unit: "lengths",
             trial: |setting| shortened(setting, guard::install),

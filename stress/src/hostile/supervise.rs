@@ -1,23 +1,21 @@
-//! Gives each subject a worker process, watches that it makes progress, and turns what they tell
-//! into rows.
+//! Gives each subject a worker process, and turns what they tell into rows.
 
 use std::collections::BTreeMap;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::wait::WaitStatus;
 use ringproof::site::{LoadSite, Site, SlotReadSite};
 use ringproof_record::Record;
 
 use super::bench::Bench;
 use super::plant::Plant;
 use super::{Address, Subject, fuzz, subjects};
-use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation, wait_readable};
+use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation};
 use crate::shm::Prefix;
+use crate::workers::{self, Jobs};
 
 const LAYER: &str = "hostile";
 
@@ -85,17 +83,6 @@ struct Outcome {
     violation: Option<Violation>,
 }
 
-/// A job that is under way.
-struct Running {
-    job: usize,
-    child: Child,
-    outcome: Outcome,
-    /// The case that it tries.
-    trying: String,
-    heard: Instant,
-    silence: Duration,
-}
-
 /// Runs the layer; the rows, in an order that depends on nothing.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     if let Some(directory) = &options.write_corpus {
@@ -111,7 +98,14 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     if let (Some(plant), []) = (options.plant, &jobs[..]) {
         bail!("this fault is planted in {} alone", plant.subject());
     }
-    let outcomes = run_jobs(options, &subjects, &jobs, alone, &interrupts, &prefix)?;
+    let work = Work {
+        options,
+        subjects: &subjects,
+        jobs: &jobs,
+        alone,
+        prefix: &prefix,
+    };
+    let outcomes = workers::run(&work, &interrupts)?;
 
     let cases: u64 = outcomes.iter().map(|outcome| outcome.cases).sum();
     let seconds = start.elapsed().as_secs_f64();
@@ -165,141 +159,82 @@ fn jobs(options: &Options, subjects: &[Subject]) -> Vec<Job> {
     jobs
 }
 
-fn run_jobs(
-    options: &Options,
-    subjects: &[Subject],
-    jobs: &[Job],
+/// The jobs, with what their workers need.
+struct Work<'a> {
+    options: &'a Options,
+    subjects: &'a [Subject],
+    jobs: &'a [Job],
     alone: SingleThreaded,
-    interrupts: &Interrupts,
-    prefix: &Prefix,
-) -> Result<Vec<Outcome>> {
-    let width = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut outcomes: Vec<Outcome> = jobs.iter().map(|_| Outcome::default()).collect();
-    let mut waiting = 0..jobs.len();
-    let mut running: Vec<Running> = Vec::new();
-    loop {
-        while running.len() < width {
-            let Some(number) = waiting.next() else {
-                break;
-            };
-            let job = &jobs[number];
-            let names = format!("{prefix}{number}-");
-            let child = start(options, &subjects[job.subject], job.plant, alone, &names)?;
-            running.push(Running {
-                job: number,
-                child,
-                outcome: Outcome::default(),
-                trying: subjects[job.subject].name.to_owned(),
-                heard: Instant::now(),
-                silence: match job.plant {
-                    Some(Plant::BlockingOpen) => SHORT_SILENCE,
-                    _ => SILENCE,
-                },
-            });
-        }
-        if running.is_empty() {
-            return Ok(outcomes);
-        }
-        let deadlines = running.iter().map(|worker| worker.heard + worker.silence);
-        let deadline = deadlines.min().unwrap_or_else(Instant::now);
-        let mut files = vec![interrupts.as_fd()];
-        files.extend(running.iter().map(|worker| worker.child.as_fd()));
-        wait_readable(&files, deadline)?;
-        interrupts.check()?;
+    prefix: &'a Prefix,
+}
 
-        let mut still = Vec::new();
-        for mut worker in running {
-            if worker.listen()? {
-                still.push(worker);
-            } else {
-                let job = &jobs[worker.job];
-                progress(&subjects[job.subject], job.plant, &worker.outcome);
-                if job.plant.is_some() {
-                    // Who was ended in the middle of something could not tidy up.
-                    prefix.forgive(&format!("{}-", worker.job))?;
-                }
-                outcomes[worker.job] = worker.outcome;
-            }
-        }
-        running = still;
+impl Work<'_> {
+    fn subject(&self, job: usize) -> &Subject {
+        &self.subjects[self.jobs[job].subject]
     }
 }
 
-fn start(
-    options: &Options,
-    subject: &Subject,
-    plant: Option<Plant>,
-    alone: SingleThreaded,
-    names: &str,
-) -> Result<Child> {
-    let what = format!("the worker for {}", subject.name);
-    Child::fork(what, alone, |ledger| {
-        // Signals for wrong accesses are expected of planted faults, and an image of each is not.
-        setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forgo core files")?;
-        let mut bench = Bench::new(alone, ledger, subject.name, names);
-        bench.seed = options.seed;
-        bench.cases = options.cases;
-        bench.only = options.only.as_ref().and_then(|only| only.case);
-        bench.plant = plant;
-        let outcome = (subject.run)(&bench);
-        bench.tell();
-        outcome
-    })
-}
+impl Jobs for Work<'_> {
+    type Outcome = Outcome;
 
-impl Running {
-    /// Takes in what the worker told; false when it is over.
-    fn listen(&mut self) -> Result<bool> {
-        let Some(notes) = self.child.hear()? else {
-            let why = match self.child.status(Instant::now() + SILENCE)? {
-                WaitStatus::Signaled(_, signal, _) => format!("it was ended by {signal}"),
-                other => format!("it ended: {other:?}"),
-            };
-            self.give_up(&why);
-            return Ok(false);
-        };
-        if !notes.is_empty() {
-            self.heard = Instant::now();
-        } else if self.heard.elapsed() >= self.silence {
-            self.give_up(&format!(
-                "no sign of life for {} s: it hangs",
-                self.silence.as_secs_f64()
-            ));
-            return Ok(false);
-        }
-        for note in notes {
-            match note {
-                Note::Trying(address) => {
-                    self.trying = address;
-                    self.outcome.cases += 1;
-                }
-                Note::Answered { site, answers } => {
-                    *self.outcome.answers.entry(site).or_default() += answers;
-                }
-                Note::Skipped { what, why } => self.outcome.skipped.push((what, why)),
-                Note::Failed(error) => {
-                    self.give_up(&error);
-                    return Ok(false);
-                }
-                Note::Done => {
-                    self.child.reap(Instant::now() + SILENCE)?;
-                    return Ok(false);
-                }
-                other => bail!("a worker told what another kind of process tells: {other:?}"),
-            }
-        }
-        Ok(true)
+    fn count(&self) -> usize {
+        self.jobs.len()
     }
 
-    /// The end of a worker that did not come to its own.
-    fn give_up(&mut self, why: &str) {
-        let address = self.trying.clone();
-        self.outcome.violation = Some(Violation {
-            what: format!("{address}: {why}"),
-            address,
-            site: None,
-            fate: None,
-        });
+    fn address(&self, job: usize) -> String {
+        self.subject(job).name.to_owned()
+    }
+
+    fn start(&self, job: usize) -> Result<Child> {
+        let (options, subject) = (self.options, self.subject(job));
+        let what = format!("the worker for {}", subject.name);
+        Child::fork(what, self.alone, |ledger| {
+            // Signals for wrong accesses are expected of planted faults, and an image of each is
+            // not.
+            setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forgo core files")?;
+            let names = format!("{}{job}-", self.prefix);
+            let mut bench = Bench::new(self.alone, ledger, subject.name, &names);
+            bench.seed = options.seed;
+            bench.cases = options.cases;
+            bench.only = options.only.as_ref().and_then(|only| only.case);
+            bench.plant = self.jobs[job].plant;
+            let outcome = (subject.run)(&bench);
+            bench.tell();
+            outcome
+        })
+    }
+
+    fn patience(&self, job: usize, _: &Outcome) -> Duration {
+        match self.jobs[job].plant {
+            Some(Plant::BlockingOpen) => SHORT_SILENCE,
+            _ => SILENCE,
+        }
+    }
+
+    fn take_in(&self, outcome: &mut Outcome, note: Note) -> Result<()> {
+        match note {
+            Note::Trying(_) => outcome.cases += 1,
+            Note::Answered { site, answers } => {
+                *outcome.answers.entry(site).or_default() += answers;
+            }
+            Note::Skipped { what, why } => outcome.skipped.push((what, why)),
+            other => bail!("a worker told what is not for its like to tell: {other:?}"),
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, outcome: &mut Outcome, violation: Violation) {
+        outcome.violation = Some(violation);
+    }
+
+    fn over(&self, job: usize, outcome: &Outcome) -> Result<()> {
+        let plant = self.jobs[job].plant;
+        progress(self.subject(job), plant, outcome);
+        if plant.is_some() {
+            // Who was ended in the middle of something could not tidy up.
+            self.prefix.forgive(&format!("{job}-"))?;
+        }
+        Ok(())
     }
 }
 
