@@ -33,6 +33,7 @@ pub fn render(report: &Report) -> String {
                 (matrix(report))
                 (models(report))
                 (others(report))
+                (told(report))
                 (sites(report))
                 (results(report))
             }
@@ -234,6 +235,34 @@ fn others(report: &Report) -> Markup {
                                 (count("not_run", group.tally.not_run))
                                 td class="nowrap" { (tried(group)) }
                                 td class="extent" { (how_far(group)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What each of these rows says of itself.
+fn told(report: &Report) -> Markup {
+    let rows = report.told();
+    html! {
+        @if !rows.is_empty() {
+            h2 { "What was found" }
+            div class="scroll" {
+                table {
+                    thead { tr {
+                        th { "layer" } th { "subject" } th { "check" } th { "tried" } th { "found" }
+                    } }
+                    tbody {
+                        @for row in rows {
+                            tr {
+                                th scope="row" { (row.layer) }
+                                td class="mono" { (row.subject) }
+                                td class="wrap" { (row.check) }
+                                td class="nowrap" { (amount(row).unwrap_or_default()) }
+                                td class="wrap" { (row.reason.as_deref().unwrap_or_default()) }
                             }
                         }
                     }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use ringproof_record::{Record, SCHEMA, SiteRow, Verdict};
 use serde::{Deserialize, Serialize};
 
+use crate::inventory::inventories;
 use crate::layers::{self, Duty, Sharing};
 use crate::machine::Machine;
 use crate::shard::Part;
@@ -263,6 +264,23 @@ impl Report {
             })
             .filter(|(_, empty, _)| *empty > 0)
             .collect()
+    }
+
+    /// Rows about no site that passed and say more than a word of what they found, such as how many
+    /// of how many instructions. Not those of models, which have tables of their own.
+    pub fn told(&self) -> Vec<&Record> {
+        let sites = site_names(&self.sites);
+        let inventories = inventories(self);
+        let in_groups = |row: &&Record| {
+            !sites.contains(row.subject.as_str())
+                && (inventories.iter()).all(|inventory| inventory.layer != row.layer)
+        };
+        let told = |row: &&Record| {
+            let reason = row.reason.as_deref().unwrap_or_default();
+            row.verdict == Verdict::Passed && reason.contains(' ')
+        };
+        let rows = self.results.iter().filter(in_groups).filter(told);
+        rows.collect()
     }
 
     /// The rows whose subject is no site, one group for each layer and kind of check, in the order

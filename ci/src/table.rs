@@ -19,6 +19,9 @@ const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─
 /// How many subjects a line names before it only counts them.
 const NAMED: usize = 6;
 
+/// How much of a reason a table has room for: the page has all of it.
+const LONGEST_FOUND: usize = 100;
+
 /// The whole report as text.
 pub fn render(report: &Report) -> String {
     let sections = [
@@ -26,6 +29,7 @@ pub fn render(report: &Report) -> String {
         legend(report),
         models(report),
         others(report),
+        told(report),
         not_run(report),
         failures(report),
         totals(report),
@@ -139,13 +143,11 @@ fn change_table(inventory: &Inventory<'_>) -> String {
     if inventory.changes.is_empty() {
         return String::new();
     }
-    /// The page has the whole reason.
-    const LONGEST: usize = 100;
     let mut table = plain_table();
     table.set_header(["subject", "check", "verdict", "explored", "found"]);
     for row in &inventory.changes {
         let explored = amount(row).unwrap_or_default();
-        let found = shorten(row.reason.as_deref().unwrap_or_default(), LONGEST);
+        let found = shorten(row.reason.as_deref().unwrap_or_default(), LONGEST_FOUND);
         table.add_row(vec![
             Cell::new(&row.subject),
             Cell::new(&row.check),
@@ -181,6 +183,29 @@ fn others(report: &Report) -> String {
             Cell::new(how_far(group)),
         ]);
     }
+    finish(&table)
+}
+
+/// What each row says of itself, where the report has room for it: the page always has.
+fn told(report: &Report) -> String {
+    let rows = report.told();
+    if rows.is_empty() || !report.is_selection() {
+        return String::new();
+    }
+    let mut table = plain_table();
+    table.set_header(["layer", "subject", "check", "tried", "found"]);
+    for row in rows {
+        let found = shorten(row.reason.as_deref().unwrap_or_default(), LONGEST_FOUND);
+        table.add_row(vec![
+            Cell::new(&row.layer),
+            Cell::new(&row.subject),
+            Cell::new(&row.check),
+            Cell::new(amount(row).unwrap_or_default()).set_alignment(CellAlignment::Right),
+            Cell::new(found),
+        ]);
+    }
+    let whole = ColumnConstraint::ContentWidth;
+    table.set_constraints(vec![whole, whole, whole, whole]);
     finish(&table)
 }
 

@@ -198,6 +198,25 @@ fn the_matrix_is_a_pivot_of_the_rows() {
 }
 
 #[test]
+fn what_rows_about_no_site_found_is_told() {
+    let found = "59 of 59 instructions, 4 distinct states";
+    let (report, _) = changed(|rows| {
+        rows[place("crash")].extend([
+            Record::passed("crash", "ring/push", "every instruction: snapshots").reason(found),
+            // Of a site, of a model, and nothing but a word.
+            Record::passed("crash", "SeqFence", "crash after").reason("in two words"),
+            Record::passed("loom", "ring/wrap", "witness: full").reason("in two words"),
+            Record::passed("crash", "ring/pop", "every instruction: kills").reason("EXHAUSTED"),
+        ]);
+    });
+    let told: Vec<_> = (report.told().iter())
+        .map(|row| row.reason.as_deref())
+        .collect();
+    assert_eq!(told, [Some(found)]);
+    assert!(html::render(&report).contains(found));
+}
+
+#[test]
 fn rows_that_are_about_no_site_are_grouped_by_layer_and_kind() {
     let (report, _) = changed(|rows| {
         for (model, reason) in [("ring/two", "EXHAUSTED"), ("ring/nine", "BOUNDED(2)")] {

@@ -21,6 +21,9 @@ pub(crate) fn print(rows: &[Record], json: bool) -> std::io::Result<()> {
         if let (Some(count), Some(unit)) = (row.count, &row.unit) {
             write!(out, ": {count} {unit}")?;
         }
+        if let (Verdict::Passed, Some(reason)) = (row.verdict, &row.reason) {
+            write!(out, " ({reason})")?;
+        }
         writeln!(out)?;
         if row.verdict != Verdict::Passed {
             for (label, text) in [("why", &row.reason), ("repeat", &row.repeat)] {

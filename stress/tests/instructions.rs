@@ -53,8 +53,8 @@ fn everything_passes_and_each_planted_fault_is_seen_again_by_the_command_that_it
     let tried: BTreeSet<_> = (rows.iter())
         .filter(|row| row.count.is_some_and(|count| count > 0))
         .filter_map(|row| {
-            let (_, what) = row.check.split_once("every instruction: ")?;
-            Some((row.subject.as_str(), what.split_once(',')?.0))
+            let (_, what) = row.check.split_once("every instruction, ")?;
+            Some((row.subject.as_str(), what.split_once(':')?.0))
         })
         .collect();
     let mut expected = BTreeSet::from([("ring/push", "pairs"), ("ring/pop", "pairs")]);

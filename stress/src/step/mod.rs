@@ -394,7 +394,7 @@ fn explore(bench: &Bench<'_>, mode: Mode, case: &Case) -> Result<Tried, Broken> 
 
 fn check(mode: Mode, case: &Case) -> String {
     let state = case.scenario().state();
-    format!("every instruction: {}, state `{state}`", mode.name())
+    format!("every instruction, {}: state `{state}`", mode.name())
 }
 
 /// What went wrong, and where.
