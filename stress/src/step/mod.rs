@@ -528,7 +528,7 @@ mod tests {
     fn where_nothing_can_be_stepped_every_row_says_so() {
         let rows = not_run(&Options::everything(1), "no ptrace");
         for mode in Mode::value_variants() {
-            let named = format!(": {}, state", mode.name());
+            let named = format!(", {}: state", mode.name());
             assert!(
                 rows.iter().any(|row| row.check.contains(&named)),
                 "{mode:?}"
