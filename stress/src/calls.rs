@@ -19,9 +19,10 @@ use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, alarm};
-use ringproof::{Ring, RingOptions, Role, Segment, SegmentError, unlink};
+use ringproof::{Ring, RingOptions, Role, SegmentError, unlink};
 use ringproof_record::Record;
 
+use crate::crash::trial::ensure_free;
 use crate::process::{Child, SingleThreaded};
 use crate::shm::{DIRECTORY, Prefix};
 
@@ -342,7 +343,11 @@ fn options() -> RingOptions {
 /// segment of that name can be had, used and removed.
 fn ensure_usable(name: &str) -> Result<()> {
     match Ring::<u64>::attach(name) {
-        Ok(ring) => ensure_free(&ring)?,
+        Ok(ring) => {
+            for role in [Role::Producer, Role::Consumer] {
+                ensure_free(&ring, role)?;
+            }
+        }
         Err(SegmentError::NotFound { .. }) => {}
         Err(other) => return Err(other).context("a segment is there that is not whole"),
     }
@@ -357,16 +362,6 @@ fn ensure_usable(name: &str) -> Result<()> {
     unlink(name).context("it cannot be removed")?;
     let path = Path::new(DIRECTORY).join(name);
     ensure!(!path.exists(), "it is there after it was removed");
-    Ok(())
-}
-
-fn ensure_free(segment: &Segment) -> Result<()> {
-    for role in [Role::Producer, Role::Consumer] {
-        ensure!(
-            !segment.is_held(role)?,
-            "the {role}'s role is held by a dead process"
-        );
-    }
     Ok(())
 }
 

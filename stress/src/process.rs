@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
@@ -458,6 +459,8 @@ impl Drop for Child {
 /// flushed, dropped or unlocked a second time.
 fn run_child(parent: Pid, ledger: &Ledger, body: impl FnOnce(&Ledger) -> Result<()>) -> ! {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
+        // Some are meant to die of a wrong access; nobody wants an image of each.
+        setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forbid core files")?;
         set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")?;
         // The parent may have died before it was asked. (One in another pid namespace is 0.)
         let now = getppid();

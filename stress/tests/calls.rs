@@ -1,14 +1,16 @@
 //! Deaths at system calls, as its users run it.
 
 mod common;
+mod rows;
 
 use common::run;
 use ringproof_record::Verdict;
+use rows::{ensure_passed, planted, repeat};
 
 #[test]
 fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
     let ran = run(&["calls", "--json"]);
-    assert_eq!(ran.code, Some(0), "{:#?}\n{}", ran.rows, ran.errors);
+    ensure_passed(&ran, "crash");
     let kills = |subject: &str| {
         let row = (ran.rows.iter())
             .find(|row| row.subject == subject && row.check == "crash at every system call");
@@ -25,13 +27,7 @@ fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
         assert!(kills(subject) >= 2 * calls, "{subject}: {}", kills(subject));
     }
 
-    let planted = (ran.rows.iter())
-        .find(|row| row.check.starts_with("planted fault: "))
-        .expect("one");
-    let repeat = planted.repeat.as_deref().expect("a command");
-    let (_, args) = repeat.split_once(" -- ").expect("arguments");
-    let again = run(&[&args.split(' ').collect::<Vec<_>>()[..], &["--json"]].concat());
-    assert_eq!(again.code, Some(1));
+    let again = repeat(planted(&ran.rows).next().expect("one"));
     let failed = (again.rows.iter())
         .find(|row| row.verdict == Verdict::Failed)
         .expect("a failed row");

@@ -1,6 +1,7 @@
 //! The crash layer as its users run it.
 
 mod common;
+mod rows;
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
@@ -12,14 +13,8 @@ use common::{PROGRAM, Ran, left_behind, run};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use ringproof::site::Site;
-use ringproof_record::{Record, Verdict};
-
-/// The arguments of the command that a row says repeats it.
-fn repeat(row: &Record) -> Vec<String> {
-    let command = row.repeat.as_deref().expect("a command that repeats it");
-    let (_, args) = command.split_once(" -- ").expect("arguments");
-    args.split(' ').map(str::to_owned).collect()
-}
+use ringproof_record::Verdict;
+use rows::{ensure_passed, planted, repeat};
 
 fn crash(args: &[&str]) -> Ran {
     run(&[&["crash", "--json"], args].concat())
@@ -27,13 +22,9 @@ fn crash(args: &[&str]) -> Ran {
 
 #[test]
 fn it_passes_covers_every_site_and_catches_what_was_planted() {
-    let Ran { code, rows, errors } = crash(&["--seed", "3"]);
-    let failed: Vec<_> = (rows.iter())
-        .filter(|row| row.verdict != Verdict::Passed)
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
-    assert_eq!(code, Some(0));
-    assert!(rows.iter().all(|row| row.layer == "crash"));
+    let ran = crash(&["--seed", "3"]);
+    ensure_passed(&ran, "crash");
+    let rows = ran.rows;
 
     let tried: BTreeSet<_> = (rows.iter())
         .filter(|row| row.count.is_some_and(|count| count > 0))
@@ -68,8 +59,7 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
             assert!(tried.contains(&(subject, check)), "{subject}: {check}");
         }
     }
-    let planted = (rows.iter()).filter(|row| row.check.starts_with("planted fault: "));
-    assert_eq!(planted.count(), 18);
+    assert_eq!(planted(&rows).count(), 18);
 
     // The same seed, the same rows, whatever the processes' order was.
     assert_eq!(crash(&["--seed", "3"]).rows, rows);
@@ -78,15 +68,8 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
 #[test]
 fn each_planted_fault_fails_and_is_seen_again_by_the_command_that_the_row_says() {
     let rows = crash(&[]).rows;
-    for row in rows
-        .iter()
-        .filter(|row| row.check.starts_with("planted fault: "))
-    {
-        let mut args = repeat(row);
-        args.push("--json".to_owned());
-        let args: Vec<_> = args.iter().map(String::as_str).collect();
-        let again = run(&args);
-        assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
+    for row in planted(&rows) {
+        let again = repeat(row);
         let failed: Vec<_> = (again.rows.iter())
             .filter(|row| row.verdict == Verdict::Failed)
             .collect();

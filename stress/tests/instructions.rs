@@ -1,6 +1,7 @@
 //! A crash at every machine instruction, as its users run it.
 
 mod common;
+mod rows;
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
@@ -13,6 +14,7 @@ use common::{PROGRAM, Ran, run};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use ringproof_record::{Record, Verdict};
+use rows::{ensure_passed, planted, repeat};
 
 const OPERATIONS: [&str; 10] = [
     "ring/push",
@@ -31,10 +33,6 @@ fn instructions(args: &[&str]) -> Ran {
     run(&[&["instructions", "--json"], args].concat())
 }
 
-fn planted(rows: &[Record]) -> impl Iterator<Item = &Record> {
-    (rows.iter()).filter(|row| row.check.starts_with("planted fault: "))
-}
-
 /// Why a row says what it says.
 fn reason(row: &Record) -> &str {
     row.reason.as_deref().expect("a reason")
@@ -42,13 +40,9 @@ fn reason(row: &Record) -> &str {
 
 #[test]
 fn everything_passes_and_each_planted_fault_is_seen_again_by_the_command_that_its_row_says() {
-    let Ran { code, rows, errors } = instructions(&["--seed", "2"]);
-    let failed: Vec<_> = (rows.iter())
-        .filter(|row| row.verdict != Verdict::Passed)
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
-    assert_eq!(code, Some(0));
-    assert!(rows.iter().all(|row| row.layer == "crash"));
+    let ran = instructions(&["--seed", "2"]);
+    ensure_passed(&ran, "crash");
+    let rows = ran.rows;
 
     let tried: BTreeSet<_> = (rows.iter())
         .filter(|row| row.count.is_some_and(|count| count > 0))
@@ -65,10 +59,7 @@ fn everything_passes_and_each_planted_fault_is_seen_again_by_the_command_that_it
 
     assert_eq!(planted(&rows).count(), 9);
     for row in planted(&rows) {
-        let command = row.repeat.as_deref().expect("a command that repeats it");
-        let (_, args) = command.split_once(" -- ").expect("arguments");
-        let again = run(&[args.split(' ').collect(), vec!["--json"]].concat());
-        assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
+        let again = repeat(row);
         let [found] = &again.rows[..] else {
             panic!("{}: {:#?}", row.check, again.rows);
         };

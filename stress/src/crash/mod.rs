@@ -12,10 +12,10 @@
 mod latch;
 mod page;
 pub(crate) mod ring;
-mod segment;
+pub(crate) mod segment;
 mod seqlock;
 mod supervise;
-mod trial;
+pub(crate) mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,5 +1,7 @@
 //! The life of a segment: whoever takes a role, unlinks the segment or keeps notes in it dies.
 
+use std::os::fd::OwnedFd;
+
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::layout::NOTES;
 use ringproof::site::StoreSite;
@@ -24,7 +26,7 @@ const TAKE_OVERS: [(&str, Role, u64); 6] = [
 /// The note that is written.
 const NOTE: usize = 5;
 
-pub(crate) fn cases() -> Vec<Case> {
+pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, role, before) in TAKE_OVERS {
         cases.push(Case::new("role/take-over", name, move |trial| {
@@ -45,28 +47,28 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A segment that has `role`.
-enum Structure {
+/// A segment that has some role.
+pub(crate) enum Structure {
     Ring(Ring<Item>),
     SeqLock(SeqLock<Item>),
 }
 
 impl Structure {
-    fn with(trial: &Trial<'_>, role: Role) -> Result<Structure> {
-        let first = trial.item(Author::Setup, 0);
+    /// One that has `role`; `first` is the value of one that holds a value.
+    pub(crate) fn with(role: Role, first: &Item) -> Result<Structure> {
         Ok(match role {
             Role::Writer => {
-                Structure::SeqLock(SeqLock::anonymous(&first, &SeqLockOptions::default())?)
+                Structure::SeqLock(SeqLock::anonymous(first, &SeqLockOptions::default())?)
             }
             Role::Producer | Role::Consumer => Structure::Ring(Ring::anonymous(&options())?),
         })
     }
 
-    /// The same, attached anew, as another process does.
-    fn again(&self) -> Result<Structure> {
-        Ok(match self {
-            Structure::Ring(ring) => Structure::Ring(Ring::attach_fd(attach(ring)?)?),
-            Structure::SeqLock(lock) => Structure::SeqLock(SeqLock::attach_fd(attach(lock)?)?),
+    /// The same, attached to as another process does.
+    pub(crate) fn attach(role: Role, segment: OwnedFd) -> Result<Structure> {
+        Ok(match role {
+            Role::Writer => Structure::SeqLock(SeqLock::attach_fd(segment)?),
+            Role::Producer | Role::Consumer => Structure::Ring(Ring::attach_fd(segment)?),
         })
     }
 }
@@ -89,7 +91,7 @@ fn options() -> RingOptions {
 
 /// Somebody dies taking a role.
 fn taker_dies(trial: &Trial<'_>, role: Role, before: u64) -> Result<()> {
-    let shared = Structure::with(trial, role)?;
+    let shared = Structure::with(role, &trial.item(Author::Setup, 0))?;
     for _ in 0..before {
         shared.claim(role)?;
     }
@@ -101,7 +103,7 @@ fn taker_dies(trial: &Trial<'_>, role: Role, before: u64) -> Result<()> {
     };
 
     let body = |victim: &Victim<'_>| {
-        shared.again()?.claim_through(&victim.memory(), role)?;
+        Structure::attach(role, attach(&shared)?)?.claim_through(&victim.memory(), role)?;
         Ok(())
     };
     let death = trial.victim(body, |_| ensure_kept(&shared, role))?;

@@ -205,10 +205,7 @@ impl<'a> Trial<'a> {
         let _kept = (self.has(Fault::RoleKept))
             .then(|| segment.claim(role))
             .transpose()?;
-        ensure!(
-            !segment.is_held(role)?,
-            "the {role}'s role is still held after its holder's death"
-        );
+        ensure_free(segment, role)?;
         let claim = (segment.claim(role)).context("a successor cannot take the role")?;
         let takings = before + death.count(StoreSite::RoleEpochNext) as u64 + 1;
         ensure!(
@@ -224,6 +221,15 @@ impl<'a> Trial<'a> {
         let fault = (self.setting.fault).filter(|f| f.party() == Party::Successor);
         Faulty::new(Dying::new(&self.immortal), fault).with_index(index)
     }
+}
+
+/// The kernel has freed the role of whoever died.
+pub(crate) fn ensure_free(segment: &Segment, role: Role) -> Result<()> {
+    ensure!(
+        !segment.is_held(role)?,
+        "the {role}'s role is still held after its holder's death"
+    );
+    Ok(())
 }
 
 /// A stopped holder keeps its role: nobody else gets it.

@@ -24,9 +24,8 @@ mod truncation;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use nix::sys::resource::{Resource, setrlimit};
 use ringproof_record::Record;
 
 use crate::process::{Child, Interrupts, Note, SingleThreaded, wait_readable};
@@ -196,8 +195,6 @@ fn attempt(
     interrupts: &Interrupts,
 ) -> Result<Outcome> {
     let mut judge = Child::fork(what.to_owned(), setting.alone, |ledger| {
-        // Some of those that it starts are meant to die of SIGBUS and the like.
-        setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot do without core dumps")?;
         ledger.note(&Note::Tried(trial(setting)?));
         Ok(())
     })?;

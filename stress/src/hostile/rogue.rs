@@ -122,52 +122,48 @@ fn rounds(bench: &Bench<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<(
     Ok(())
 }
 
-pub(crate) fn against_producer(bench: &Bench<'_>) -> Result<()> {
+/// Rounds of what `act` does to a shared ring, in each case. It is given a count that it may keep.
+fn against(bench: &Bench<'_>, act: impl Fn(&Shared, &mut u64) -> Result<Met>) -> Result<()> {
     for number in 0..CASES {
         bench.case(number, || {
             let shared = Shared::new()?;
-            let parts = shared.parts()?;
             let _scribbler = shared.scribbler(bench, mix(bench.seed ^ number))?;
             let mut own = 0;
-            rounds(bench, || {
-                if bench.has(Plant::TrustRogue) {
-                    own += specimen::trusting_push(&Native, &parts, shared.cells()?, own);
-                    return Ok(Met::default());
-                }
-                // SAFETY: the only producer of this process. That another process writes the
-                // same words and slots is what must be borne.
-                let mut producer = unsafe { Producer::new(parts, Native, None) };
-                let mut met = send(&mut producer)?;
-                met += send(&mut producer)?;
-                Ok(met)
-            })
+            rounds(bench, || act(&shared, &mut own))
         })?;
     }
     Ok(())
 }
 
+pub(crate) fn against_producer(bench: &Bench<'_>) -> Result<()> {
+    against(bench, |shared, own| {
+        let parts = shared.parts()?;
+        if bench.has(Plant::TrustRogue) {
+            *own += specimen::trusting_push(&Native, &parts, shared.cells()?, *own);
+            return Ok(Met::default());
+        }
+        // SAFETY: the only producer of this process. That another process writes the same words
+        // and slots is what must be borne.
+        let mut producer = unsafe { Producer::new(parts, Native, None) };
+        let mut met = send(&mut producer)?;
+        met += send(&mut producer)?;
+        Ok(met)
+    })
+}
+
 pub(crate) fn against_consumer(bench: &Bench<'_>) -> Result<()> {
-    for number in 0..CASES {
-        bench.case(number, || {
-            let shared = Shared::new()?;
-            let parts = shared.parts()?;
-            let _scribbler = shared.scribbler(bench, mix(bench.seed ^ number))?;
-            let mut own = 0;
-            rounds(bench, || {
-                if bench.has(Plant::RogueTwice) {
-                    own += 1;
-                    specimen::twice_reading_pop(&Native, shared.cells()?, own);
-                    return Ok(Met::default());
-                }
-                // SAFETY: as above, the only consumer.
-                let mut consumer = unsafe { Consumer::new(parts, Native, None) };
-                let mut met = receive(&mut consumer)?;
-                met += receive(&mut consumer)?;
-                Ok(met)
-            })
-        })?;
-    }
-    Ok(())
+    against(bench, |shared, own| {
+        if bench.has(Plant::RogueTwice) {
+            *own += 1;
+            specimen::twice_reading_pop(&Native, shared.cells()?, *own);
+            return Ok(Met::default());
+        }
+        // SAFETY: as above, the only consumer.
+        let mut consumer = unsafe { Consumer::new(shared.parts()?, Native, None) };
+        let mut met = receive(&mut consumer)?;
+        met += receive(&mut consumer)?;
+        Ok(met)
+    })
 }
 
 /// The same over a segment: the scribbler writes to its file, roles and marks included.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
-use nix::sys::resource::{Resource, setrlimit};
 use ringproof::site::{LoadSite, Site, SlotReadSite};
 use ringproof_record::Record;
 
@@ -189,9 +188,6 @@ impl Jobs for Work<'_> {
         let (options, subject) = (self.options, self.subject(job));
         let what = format!("the worker for {}", subject.name);
         Child::fork(what, self.alone, |ledger| {
-            // Signals for wrong accesses are expected of planted faults, and an image of each is
-            // not.
-            setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forgo core files")?;
             let names = format!("{}{job}-", self.prefix);
             let mut bench = Bench::new(self.alone, ledger, subject.name, &names);
             bench.seed = options.seed;

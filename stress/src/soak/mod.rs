@@ -23,7 +23,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use nix::sys::resource::{Resource, setrlimit};
 use ringproof::layout::Kind;
 use ringproof_record::Record;
 
@@ -195,7 +194,6 @@ impl Options {
 /// Runs the layer.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let alone = SingleThreaded::check()?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forbid core files")?;
     let interrupts = Interrupts::catch()?;
     let prefix = Prefix::new(LAYER);
     let _sweeper = Sweeper::start(&prefix, alone)?;

@@ -12,9 +12,10 @@ use ringproof::seqlock::SeqWriter;
 use ringproof::site::StoreSite;
 use ringproof::{Claim, Role, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
-use super::scenario::{Actor, Scenario, descriptor, ensure_free};
+use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
 use super::{entries, image};
+use crate::crash::trial::ensure_free;
 use crate::fault::{Fault, Faulty};
 use crate::item::{Author, Item};
 
@@ -31,6 +32,15 @@ impl Actor {
             Actor::Successor(_) => Author::Successor,
         }
     }
+}
+
+/// What the successor wrote is read.
+fn ensure_reads(found: Result<Item, ReadError>, value: Item) -> Result<()> {
+    ensure!(
+        found == Ok(value),
+        "after the successor wrote {value:?} a reader gets {found:?}"
+    );
+    Ok(())
 }
 
 /// How far a write of a seqlock came.
@@ -213,11 +223,7 @@ impl Scenario for SeqWrite {
             let value = self.item(Author::Survivor, number);
             successor.write(&value);
             for reader in [&reader, &lock.reader()?] {
-                let found = reader.read(ATTEMPTS);
-                ensure!(
-                    found == Ok(value),
-                    "after the successor wrote {value:?} a reader gets {found:?}"
-                );
+                ensure_reads(reader.read(ATTEMPTS), value)?;
             }
         }
         Ok(reached)
@@ -343,11 +349,7 @@ impl Scenario for LatchWrite {
             let value = self.item(Author::Survivor, number);
             successor.write(&value);
             for reader in [&reader, &latch.reader()?] {
-                let found = reader.read(1);
-                ensure!(
-                    found == Ok(value),
-                    "after the successor wrote {value:?} a reader gets {found:?}"
-                );
+                ensure_reads(reader.read(1), value)?;
             }
         }
         Ok(reached)

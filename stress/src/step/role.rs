@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::ops::Deref;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, ensure};
 use ringproof::memory::{Memory, Native};
-use ringproof::{Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions};
+use ringproof::{Role, Segment, SegmentError};
 
-use super::scenario::{Actor, Scenario, descriptor, ensure_free};
+use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
 use super::{entries, image};
+use crate::crash::segment::Structure;
+use crate::crash::trial::ensure_free;
 use crate::fault::{Fault, Faulty};
 use crate::item::{Author, Item};
 
@@ -31,31 +32,7 @@ pub(super) fn cases(seed: u64) -> Vec<Box<dyn Scenario>> {
         .into()
 }
 
-/// A segment that has the role.
-enum Structure {
-    Ring(Ring<Item>),
-    SeqLock(SeqLock<Item>),
-}
-
-impl Deref for Structure {
-    type Target = Segment;
-
-    fn deref(&self) -> &Segment {
-        match self {
-            Structure::Ring(ring) => ring,
-            Structure::SeqLock(lock) => lock,
-        }
-    }
-}
-
 impl TakeOver {
-    fn attach(&self, segment: OwnedFd) -> Result<Structure> {
-        Ok(match self.role {
-            Role::Writer => Structure::SeqLock(SeqLock::attach_fd(segment)?),
-            Role::Producer | Role::Consumer => Structure::Ring(Ring::attach_fd(segment)?),
-        })
-    }
-
     fn take<M: Memory<Cells = Native>>(&self, shared: &Structure, memory: M, stage: &Stage<'_>) {
         let entry: extern "C" fn(&Segment, &Role, &M) -> u64 = black_box(entries::take_over);
         stage.enter(entry as *const (), || entry(shared, &self.role, &memory));
@@ -82,15 +59,7 @@ impl Scenario for TakeOver {
     }
 
     fn furnish(&self) -> Result<Vec<u8>> {
-        let first = Item::of(self.seed, Author::Setup, 0);
-        let shared = match self.role {
-            Role::Writer => {
-                Structure::SeqLock(SeqLock::anonymous(&first, &SeqLockOptions::default())?)
-            }
-            Role::Producer | Role::Consumer => {
-                Structure::Ring(Ring::anonymous(&RingOptions::new(4).slots(4))?)
-            }
-        };
+        let shared = Structure::with(self.role, &Item::of(self.seed, Author::Setup, 0))?;
         for _ in 0..TAKINGS {
             shared.claim(self.role)?;
         }
@@ -104,7 +73,7 @@ impl Scenario for TakeOver {
         fault: Option<Fault>,
         stage: &Stage<'_>,
     ) -> Result<()> {
-        let shared = self.attach(segment)?;
+        let shared = Structure::attach(self.role, segment)?;
         settle_allocator();
         match fault {
             Some(_) => self.take(&shared, Faulty::new(Native, fault), stage),
@@ -119,7 +88,7 @@ impl Scenario for TakeOver {
         segment: &File,
         die: &mut dyn FnMut() -> Result<()>,
     ) -> Result<u64> {
-        let shared = self.attach(descriptor(segment)?)?;
+        let shared = Structure::attach(self.role, descriptor(segment)?)?;
         die()?;
         ensure_free(&shared, self.role)?;
         let before = match actor {

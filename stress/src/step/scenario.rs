@@ -4,8 +4,7 @@
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-use anyhow::{Context, Result, ensure};
-use ringproof::{Role, Segment};
+use anyhow::{Context, Result};
 
 use super::tracee::Stage;
 use crate::fault::Fault;
@@ -63,13 +62,4 @@ pub(super) trait Scenario {
 /// A descriptor of the segment, as another process would have one.
 pub(super) fn descriptor(segment: &File) -> Result<OwnedFd> {
     Ok(segment.try_clone().context("a descriptor")?.into())
-}
-
-/// The kernel has freed the role of whoever died.
-pub(super) fn ensure_free(segment: &Segment, role: Role) -> Result<()> {
-    ensure!(
-        !segment.is_held(role)?,
-        "the {role}'s role is still held after its holder's death"
-    );
-    Ok(())
 }

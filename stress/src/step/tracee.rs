@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::ptrace;
-use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, alarm};
 
@@ -83,7 +82,6 @@ impl Tracee {
         body: impl FnOnce(&Stage<'_>) -> Result<()>,
     ) -> Result<Tracee> {
         let mut child = Child::fork("a tracee".to_owned(), alone, |ledger| {
-            setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forbid core files")?;
             alarm::set(SECONDS);
             ptrace::traceme().context("a process may not be traced here")?;
             body(&Stage { ledger })
