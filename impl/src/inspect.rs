@@ -6,7 +6,8 @@ use crate::error::SegmentError;
 use crate::layout::{Fixed, Kind, NOTES, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{Segment, open_existing, read_fixed, read_words};
+use crate::segment::{Segment, open_existing, read_description, read_fixed, read_words};
+use crate::shape::Description;
 
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
@@ -18,6 +19,8 @@ pub struct Inspection {
     pub kind: Kind,
     /// What its creator said of it.
     pub fixed: Fixed,
+    /// What its payload is made of.
+    pub description: Description,
     /// Whether it was retired: no role may be taken any more.
     pub retired: bool,
     /// Its roles.
@@ -73,7 +76,8 @@ impl Inspection {
     /// Looks at a segment that is at hand, also at one without a name.
     ///
     /// # Errors
-    /// [`SegmentError::System`] if it cannot be read.
+    /// [`SegmentError::System`] if it cannot be read; [`SegmentError::Mismatch`] if its
+    /// description was written over.
     ///
     /// ```
     /// use ringproof::{Inspection, Ring, RingOptions};
@@ -99,6 +103,7 @@ impl Inspection {
                 notes: read_words(file, name, notes)?,
             })
         };
+        let description = fixed.described(name, &read_description(file, name, &fixed)?)?;
         // The check has found a known kind; the fallback is never reached.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
         let roles = match kind {
@@ -126,6 +131,7 @@ impl Inspection {
             name: name.to_owned(),
             kind,
             fixed,
+            description,
             retired: word(offset::RETIRED)? != 0,
             roles,
             write_index: word(offset::WRITE_INDEX)?,
