@@ -841,7 +841,7 @@ fn a_limit_on_the_length_of_files_is_an_error_and_no_signal() {
         let said = helper.hear();
         let (which, error) = said.split_once(' ').expect("two parts");
         assert_eq!(which, what);
-        assert!(error.contains("RLIMIT_FSIZE is 8192"), "{error}");
+        assert!(error.contains("RLIMIT_FSIZE is 12288"), "{error}");
     }
     assert!(!name.path().exists());
     assert_eq!(helper.hear(), "as long as that: true");
@@ -1743,7 +1743,7 @@ fn helper() {
             helper::say(format!("{inherited:?}"));
         }
         ["file-size", name] => {
-            setrlimit(Resource::RLIMIT_FSIZE, 8192, 8192).expect("a limit");
+            setrlimit(Resource::RLIMIT_FSIZE, 12288, 12288).expect("a limit");
             // Two pages of items and the header's.
             let options = RingOptions::new(1).slots(1024);
             let named = Ring::<u64>::create(name, &options).expect_err("too long");

@@ -398,9 +398,6 @@ pub(crate) fn fingerprint(text: &[u8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::*;
-
     use super::*;
 
     #[derive(Shape)]
@@ -664,88 +661,6 @@ mod tests {
                 given,
                 "{lines:?}"
             );
-        }
-    }
-
-    fn descriptions() -> impl Strategy<Value = Description> {
-        let kind = proptest::sample::select(Primitive::ALL);
-        let field = (
-            "[a-z_][A-Z0-9]{0,3}(\\[[1-9]\\])?(\\.x)?",
-            0..20_u64,
-            kind,
-            1..9_u64,
-        );
-        let order = prop_oneof![Just(ByteOrder::Little), Just(ByteOrder::Big)];
-        (order, vec(field, 1..20), 0..20_u64).prop_map(|(order, parts, more)| {
-            let (mut fields, mut end) = (Vec::new(), 0);
-            for (number, (name, gap, kind, count)) in parts.into_iter().enumerate() {
-                let field = Field {
-                    // Its number makes the name the only one.
-                    name: format!("f{number}.{name}"),
-                    offset: end + gap,
-                    leaf: Leaf { kind, count },
-                };
-                end = field.end().expect("a place");
-                fields.push(field);
-            }
-            let size = end + more;
-            Description {
-                order,
-                size,
-                fields,
-            }
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_rendered_is_read_back(description in descriptions()) {
-            let text = description.to_string();
-            prop_assert_eq!(Description::parse(text.as_bytes()), Ok(description));
-        }
-
-        #[test]
-        fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {
-            let _ = Description::parse(&bytes);
-        }
-
-        /// Closer to the real thing than random bytes: some bytes of it changed.
-        #[test]
-        fn what_is_read_from_spoilt_text_is_that_text(
-            description in descriptions(),
-            changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
-        ) {
-            let mut text = description.to_string().into_bytes();
-            for (at, byte) in changes {
-                let at = at.index(text.len());
-                text[at] = byte;
-            }
-            if let Ok(read) = Description::parse(&text) {
-                prop_assert_eq!(read.to_string().into_bytes(), text);
-            }
-        }
-
-        #[test]
-        fn one_field_moved_or_renamed_is_the_first_difference(
-            description in descriptions(),
-            which in any::<prop::sample::Index>(),
-            renamed in any::<bool>(),
-        ) {
-            let mut other = description.clone();
-            let at = which.index(other.fields.len());
-            let name = other.fields[at].name.clone();
-            if renamed {
-                other.fields[at].name.push('Z');
-            } else {
-                // And all that follow: they must not run into each other.
-                for field in &mut other.fields[at..] {
-                    field.offset += 1;
-                }
-                other.size += 1;
-            }
-            let lines = description.diff(&other);
-            prop_assert!(lines[0].contains(&format!("{name:?}")), "{:?}", lines);
-            prop_assert_ne!(description.fingerprint(), other.fingerprint());
         }
     }
 }
