@@ -651,6 +651,7 @@ fn inspect_shows_text_and_json() {
         "occupancy  1000 of 1000 items (100 %)",
         "end        open",
         "stop       open",
+        "fields     value: u8 at 0",
         // The format of the notes that send leaves, which come before the stream's random id.
         "  notes    0x1 0x",
     ] {
@@ -666,6 +667,17 @@ fn inspect_shows_text_and_json() {
     assert_eq!(json["occupancy"], 1000);
     assert_eq!(json["end_index"], serde_json::Value::Null);
     assert_eq!(json["stop_index"], serde_json::Value::Null);
+    assert_eq!(
+        json["byte_order"],
+        if cfg!(target_endian = "little") {
+            "little"
+        } else {
+            "big"
+        }
+    );
+    let field = serde_json::json!({"name": "value", "offset": 0, "type": "u8"});
+    assert_eq!(json["fields"], serde_json::json!([field]));
+    assert_eq!(json["items"], serde_json::Value::Null, "without --peek");
     assert_eq!(json["roles"][0]["role"], "producer");
     assert_eq!(json["roles"][0]["held"], false);
     assert_eq!(json["roles"][0]["epoch"], 1);
