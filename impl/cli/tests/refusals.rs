@@ -13,7 +13,7 @@ use harness::{
     truncating, until, until_seen, within,
 };
 use nix::sys::statvfs::statvfs;
-use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions};
+use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, Shape, bytemuck};
 use tempfile::TempDir;
 
 /// A directory with an input of 100,000 bytes.
@@ -628,6 +628,62 @@ fn a_terminal_sees_progress() {
     // The last descriptor of the terminal: the reader's end.
     drop(pty.slave);
     reader.join().unwrap();
+}
+
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Shape)]
+#[bytemuck(crate = "ringproof::bytemuck")]
+#[repr(C)]
+struct Quote {
+    price: f32,
+    venue: [i8; 4],
+    seq: u64,
+}
+
+#[test]
+fn inspect_peeks_at_items_by_their_description() {
+    let name = Name::new("peek");
+    let ring = Ring::<Quote>::create(&name, &RingOptions::new(3)).unwrap();
+    let shown = |args: &[&str]| {
+        let args = ["inspect", &name].into_iter().chain(args.iter().copied());
+        let outcome = run(ringproof(args).stdout(Stdio::piped()));
+        outcome.expect_silence();
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    let nothing = shown(&["--peek", "2"]);
+    assert!(nothing.contains("items      none\n"), "{nothing}");
+
+    let quote = |seq| Quote {
+        price: 0.1,
+        venue: [1, -2, 3, -4],
+        seq,
+    };
+    let items = [quote(7), quote(u64::MAX), quote(9)];
+    assert_eq!(ring.producer().unwrap().push_slice(&items), Ok(3));
+    let before = std::fs::read(name.path()).unwrap();
+    let text = shown(&["--peek", "2"]);
+    for line in [
+        "fields     price: f32 at 0\n",
+        "           venue: i8x4 at 4\n",
+        "           seq: u64 at 8\n",
+        "items      0: price = 0.1, venue = [1, -2, 3, -4], seq = 7\n",
+        "           1: price = 0.1, venue = [1, -2, 3, -4], seq = 18446744073709551615\n",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in:\n{text}");
+    }
+    assert!(!text.contains("2: price"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&shown(&["--json", "--peek", "9"])).unwrap();
+    assert_eq!(json["items"].as_array().unwrap().len(), 3);
+    let values = |seq: u64| {
+        serde_json::json!([
+            {"name": "price", "value": 0.1},
+            {"name": "venue", "value": [1, -2, 3, -4]},
+            {"name": "seq", "value": seq},
+        ])
+    };
+    assert_eq!(json["items"][0]["values"], values(7));
+    assert_eq!(json["items"][1]["values"], values(u64::MAX));
+    assert_eq!(json["items"][2]["position"], 2);
+    assert_eq!(std::fs::read(name.path()).unwrap(), before, "read-only");
 }
 
 #[test]
