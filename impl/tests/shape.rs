@@ -4,7 +4,7 @@ mod common;
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{TryRecvError, channel};
 
 use bytemuck::{Pod, Zeroable};
 use common::named::Named;
@@ -390,9 +390,11 @@ fn a_value_is_seen_unless_it_is_being_written() {
 fn an_item_that_was_overwritten_meanwhile_is_gone() {
     let name = Named::new("peek-race");
     let ring = Ring::<u64>::create(&name, &RingOptions::new(2).slots(2)).expect("a ring");
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
+    let ring = &ring;
+    // Also where this test fails, `done` is dropped, and the other thread ends.
+    let (done, ended) = channel::<()>();
+    std::thread::scope(move |scope| {
+        scope.spawn(move || {
             let mut producer = ring.producer().expect("the role");
             let mut consumer = ring.consumer().expect("the role");
             for number in 0.. {
@@ -400,7 +402,7 @@ fn an_item_that_was_overwritten_meanwhile_is_gone() {
                 if number > 0 {
                     consumer.pop().expect("an item");
                 }
-                if done.load(Ordering::Relaxed) {
+                if ended.try_recv() == Err(TryRecvError::Disconnected) {
                     break;
                 }
             }
@@ -419,7 +421,7 @@ fn an_item_that_was_overwritten_meanwhile_is_gone() {
                 }
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(done);
     });
 }
 
