@@ -11,7 +11,8 @@
 //! legs[0].qty 16 u32
 //! ```
 
-use std::collections::{HashMap, HashSet};
+// Trees: a hash would ask the system for random numbers first, and attaching has calls enough.
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Fields, Leaf, Primitive, Shape};
@@ -204,7 +205,7 @@ impl Description {
         if self.fields.len() > MAX_FIELDS {
             return problem(format!("it has more than {MAX_FIELDS} fields"));
         }
-        let mut names = HashSet::new();
+        let mut names = BTreeSet::new();
         let mut end = 0;
         for field in &self.fields {
             let name = &field.name;
@@ -359,7 +360,7 @@ fn lie_aligned(fields: &[&Field], eight: u64) -> bool {
     })
 }
 
-fn by_name(description: &Description) -> HashMap<&str, &Field> {
+fn by_name(description: &Description) -> BTreeMap<&str, &Field> {
     let fields = description.fields.iter();
     fields.map(|field| (&*field.name, field)).collect()
 }
