@@ -566,7 +566,7 @@ fn another_kind_or_item_size_is_refused() {
             if made == asked {
                 let differs = [
                     r#"field "value": offset 0, u64x2 here; offset 0, u64 in the segment"#,
-                    "size: 16 bytes here; 8 in the segment",
+                    "size: 16 here; 8 in the segment",
                 ];
                 assert_payload(larger, &name, &differs);
             } else {

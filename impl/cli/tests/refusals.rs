@@ -168,7 +168,7 @@ fn another_type_is_4() {
         std::fs::remove_file(name.path()).unwrap();
     };
     Ring::<u64>::create(&name, &RingOptions::new(10)).unwrap();
-    check("payload_size is 8, expected 1");
+    check("holds another payload: field \"value\": offset 0, u8 here; offset 0, u64 in");
     SeqLock::<u64>::create(&name, &1, &SeqLockOptions::default()).unwrap();
     check("kind is 2 (seqlock), expected 1 (ring)");
     std::fs::write(name.path(), "something else altogether").unwrap();

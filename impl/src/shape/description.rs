@@ -323,7 +323,7 @@ impl Description {
         }
         if self.size != segment.size {
             lines.push(format!(
-                "size: {} bytes here; {} in the segment",
+                "size: {} here; {} in the segment",
                 self.size, segment.size
             ));
         }
@@ -624,7 +624,7 @@ mod tests {
             ),
             (
                 "ringproof-shape 1 little 32\na 0 u64\nb 8 u32\nc 16 u64\n",
-                &["size: 24 bytes here; 32 in the segment"],
+                &["size: 24 here; 32 in the segment"],
             ),
             (
                 "ringproof-shape 1 big 24\na 0 u64\nb 8 u32\nc 16 u64x1\n",
