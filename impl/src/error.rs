@@ -59,6 +59,14 @@ pub enum SegmentError {
         /// What would do.
         expected: String,
     },
+    /// Its items are made of other fields than this program's: see [`shape`](crate::shape).
+    #[error("segment `{segment}` holds another payload: {}", differences.join("; "))]
+    Payload {
+        /// The segment.
+        segment: String,
+        /// What differs, by field; what comes first in the item first.
+        differences: Vec<String>,
+    },
     /// Somebody holds the role.
     #[error(
         "the {role} of segment `{segment}` is another process or endpoint; \

@@ -1,12 +1,17 @@
 //! A look at a segment from outside: nothing is mapped, locked or changed.
+//!
+//! Its words and [its items](Inspection::peek) are read through the file, while its peers go on.
 
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use crate::error::SegmentError;
+use crate::latch::NO_VERSION;
 use crate::layout::{Fixed, Kind, NOTES, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{Segment, open_existing, read_fixed, read_words};
+use crate::segment::{Segment, open_existing, read_description, read_fixed, read_words};
+use crate::shape::Description;
 
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
@@ -18,6 +23,8 @@ pub struct Inspection {
     pub kind: Kind,
     /// What its creator said of it.
     pub fixed: Fixed,
+    /// What its payload is made of.
+    pub description: Description,
     /// Whether it was retired: no role may be taken any more.
     pub retired: bool,
     /// Its roles.
@@ -30,6 +37,23 @@ pub struct Inspection {
     pub end_index: Option<u64>,
     /// Where the consumer closed the ring: how many items were released in all.
     pub stop_index: Option<u64>,
+}
+
+/// The bytes that a [peek](Inspection::peek) reads at most: what it is told to read is written in
+/// the segment, and anybody may have written it.
+const MAX_PEEK: u64 = 1 << 20;
+
+/// How often a value that is written meanwhile is read again.
+const ATTEMPTS: usize = 16;
+
+/// An item that a [peek](Inspection::peek) has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peeked {
+    /// Its sequence number in a ring; a latch's `version`, or a seqlock's `seq`.
+    pub position: u64,
+    /// Its bytes, to be read by the [description](Inspection::description). `None` if the item was
+    /// gone before it was copied, or the value written meanwhile.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// The state of one role.
@@ -73,7 +97,8 @@ impl Inspection {
     /// Looks at a segment that is at hand, also at one without a name.
     ///
     /// # Errors
-    /// [`SegmentError::System`] if it cannot be read.
+    /// [`SegmentError::System`] if it cannot be read; [`SegmentError::Mismatch`] if its
+    /// description was written over.
     ///
     /// ```
     /// use ringproof::{Inspection, Ring, RingOptions};
@@ -99,6 +124,7 @@ impl Inspection {
                 notes: read_words(file, name, notes)?,
             })
         };
+        let description = fixed.described(name, &read_description(file, name, &fixed)?)?;
         // The check has found a known kind; the fallback is never reached.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
         let roles = match kind {
@@ -126,6 +152,7 @@ impl Inspection {
             name: name.to_owned(),
             kind,
             fixed,
+            description,
             retired: word(offset::RETIRED)? != 0,
             roles,
             write_index: word(offset::WRITE_INDEX)?,
@@ -135,10 +162,159 @@ impl Inspection {
         })
     }
 
+    /// The next items of a ring that its consumer will get, at most `count` of them; or the value
+    /// of a seqlock or latch. They stay where they are, and nobody has to hold a role. It is a look
+    /// from outside: whether an item was still there is asked after it was copied, but no site
+    /// orders the one after the other, as it does for a consumer.
+    ///
+    /// # Errors
+    /// [`SegmentError::Size`] if they have more than 1 MiB together; [`SegmentError::Mismatch`]
+    /// if the header is not the one that was inspected; [`SegmentError::NotFound`] if there is no
+    /// segment of this name, as of one without a name; or another [`SegmentError`].
+    ///
+    /// ```
+    /// use ringproof::{Inspection, Ring, RingOptions};
+    ///
+    /// let name = format!("peeked-at-{}", std::process::id());
+    /// let ring = Ring::<u64>::create(&name, &RingOptions::new(8))?;
+    /// ring.producer()?.push_slice(&[5, 6, 7])?;
+    /// let seen = Inspection::of(&name)?;
+    /// let items = seen.peek(2)?;
+    /// assert_eq!(items[1].bytes.as_deref(), Some(&6_u64.to_ne_bytes()[..]));
+    /// assert_eq!(ring.consumer()?.pop()?, 5);
+    /// ring.unlink()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn peek(&self, count: u64) -> Result<Vec<Peeked>, SegmentError> {
+        let (file, len) = open_existing(&self.name, false)?;
+        let fixed = read_fixed(&file, &self.name, len)?;
+        fixed.check(&self.name, len)?;
+        if fixed != self.fixed {
+            return Err(SegmentError::Mismatch {
+                segment: self.name.clone(),
+                field: "header",
+                found: "another one than before".to_owned(),
+                expected: "the segment that was inspected".to_owned(),
+            });
+        }
+        let peek = Peek {
+            file: &file,
+            name: &self.name,
+            fixed: &self.fixed,
+        };
+        match self.kind {
+            Kind::Ring => peek.ring(count),
+            Kind::SeqLock | Kind::Latch if count == 0 => Ok(Vec::new()),
+            Kind::SeqLock => Ok(vec![peek.seqlock()?]),
+            Kind::Latch => Ok(vec![peek.latch()?]),
+        }
+    }
+
     /// How many items of a ring were live. (More than the capacity if the consumer released
     /// some between the looks at the two indices.)
     pub fn occupancy(&self) -> u64 {
         self.write_index.wrapping_sub(self.read_index)
+    }
+}
+
+/// The items of a segment whose header was checked, read through its file.
+struct Peek<'a> {
+    file: &'a File,
+    name: &'a str,
+    fixed: &'a Fixed,
+}
+
+impl Peek<'_> {
+    fn word(&self, at: u64) -> Result<u64, SegmentError> {
+        read_words(self.file, self.name, at).map(|[word]| word)
+    }
+
+    /// Refuses to read as many items as this.
+    fn check_size(&self, count: u64) -> Result<(), SegmentError> {
+        match self.fixed.payload_size.checked_mul(count) {
+            Some(bytes) if bytes <= MAX_PEEK => Ok(()),
+            _ => Err(SegmentError::Size {
+                segment: self.name.to_owned(),
+                problem: format!(
+                    "{count} items of {} bytes are more than the {MAX_PEEK} that are shown; \
+                     ask for fewer",
+                    self.fixed.payload_size
+                ),
+            }),
+        }
+    }
+
+    /// What lies in the slot of a position. The header's check has found all slots in the file.
+    fn slot(&self, position: u64) -> Result<Vec<u8>, SegmentError> {
+        let slot = position & (self.fixed.slots - 1);
+        let mut bytes = vec![0; self.fixed.payload_size as usize];
+        self.file
+            .read_exact_at(
+                &mut bytes,
+                self.fixed.data_offset + slot * self.fixed.payload_size,
+            )
+            .map_err(SegmentError::system(self.name, "read an item"))?;
+        Ok(bytes)
+    }
+
+    fn ring(&self, count: u64) -> Result<Vec<Peeked>, SegmentError> {
+        let first = self.word(offset::READ_INDEX)?;
+        // More than the capacity if the consumer went on between the two looks, or by corruption.
+        let live = self.word(offset::WRITE_INDEX)?.wrapping_sub(first);
+        let count = count.min(live).min(self.fixed.capacity);
+        self.check_size(count)?;
+        let item = |number| {
+            let position = first.wrapping_add(number);
+            let bytes = self.slot(position)?;
+            // Only what was released is written over.
+            let released = self.word(offset::READ_INDEX)?.wrapping_sub(first);
+            Ok(Peeked {
+                position,
+                bytes: (released <= number).then_some(bytes),
+            })
+        };
+        (0..count).map(item).collect()
+    }
+
+    fn seqlock(&self) -> Result<Peeked, SegmentError> {
+        self.value(
+            |seq| seq.is_multiple_of(2),
+            |_| 0,
+            |before, after| before == after,
+        )
+    }
+
+    fn latch(&self) -> Result<Peeked, SegmentError> {
+        self.value(
+            |version| version != NO_VERSION,
+            |version| version,
+            |before, after| after.wrapping_sub(before) <= self.fixed.slots - 2,
+        )
+    }
+
+    /// The value of a word that says which one it is: `stable` if it is one at all, in the slot of
+    /// `place`, and whole if the word was `kept` meanwhile.
+    fn value(
+        &self,
+        stable: impl Fn(u64) -> bool,
+        place: impl Fn(u64) -> u64,
+        kept: impl Fn(u64, u64) -> bool,
+    ) -> Result<Peeked, SegmentError> {
+        self.check_size(1)?;
+        let mut position = 0;
+        for _ in 0..ATTEMPTS {
+            position = self.word(offset::WRITE_INDEX)?;
+            if !stable(position) {
+                continue;
+            }
+            let bytes = self.slot(place(position))?;
+            if kept(position, self.word(offset::WRITE_INDEX)?) {
+                let bytes = Some(bytes);
+                return Ok(Peeked { position, bytes });
+            }
+        }
+        let bytes = None;
+        Ok(Peeked { position, bytes })
     }
 }
 

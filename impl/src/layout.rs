@@ -15,11 +15,11 @@
 //! | 32 | 8 | `payload_align` | creator | its alignment, in the creator's language |
 //! | 40 | 8 | `slots` | creator | memory cycled through, in items; a power of two |
 //! | 48 | 8 | `capacity` | creator | items live at once, 1 to `slots` |
-//! | 56 | 8 | `data_offset` | creator | where the slots begin; a multiple of [`HEADER_LEN`] |
+//! | 56 | 8 | `data_offset` | creator | where the slots begin; a multiple of [`HEADER_LEN`], after the description |
 //! | 64 | 8 | `segment_len` | creator | bytes of the whole segment |
-//! | 72 | 8 | `description_offset` | creator | where a payload description lies; 0: none |
-//! | 80 | 8 | `description_len` | creator | its bytes |
-//! | 88 | 8 | `fingerprint` | creator | its fingerprint; 0: none |
+//! | 72 | 8 | `description_offset` | creator | where the payload's [`Description`] lies: at [`HEADER_LEN`] or after it |
+//! | 80 | 8 | `description_len` | creator | its bytes, 1 to 65,536 |
+//! | 88 | 8 | `fingerprint` | creator | its fingerprint |
 //! | 96 | 32 | – | – | reserved, 0 |
 //! | 128 | 8 | `retired` | who unlinks | not 0: no role may be taken any more |
 //! | 256 | 8 | `write_index` | producer | ring: items committed; seqlock: `seq`; latch: `version` |
@@ -46,6 +46,7 @@ use crate::error::SegmentError;
 use crate::latch::NO_VERSION;
 use crate::memory::Word;
 use crate::ring::OPEN;
+use crate::shape::{Description, MAX_LEN, Shape};
 
 /// `RINGPRF1` in ASCII, as a big-endian number: it reads backwards on a little-endian machine's
 /// hex dump, and another byte order reads another number.
@@ -119,11 +120,11 @@ pub struct Fixed {
     pub data_offset: u64,
     /// Bytes of the whole segment.
     pub segment_len: u64,
-    /// Where a payload description lies; 0: none.
+    /// Where the payload's description lies.
     pub description_offset: u64,
     /// Its bytes.
     pub description_len: u64,
-    /// Its fingerprint; 0: none.
+    /// Its fingerprint.
     pub fingerprint: u64,
     /// 0.
     pub reserved: [u64; 4],
@@ -187,36 +188,51 @@ pub(crate) mod offset {
 }
 
 /// What a program needs a segment to be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Expected {
-    pub(crate) kind: Kind,
-    pub(crate) payload_size: u64,
-    pub(crate) payload_align: u64,
+    kind: Kind,
+    payload_align: u64,
+    description: Description,
+}
+
+/// What a new segment begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    pub(crate) fixed: Fixed,
+    /// The text at `description_offset`.
+    pub(crate) description: String,
 }
 
 impl Expected {
-    pub(crate) const fn of<T>(kind: Kind) -> Expected {
-        Expected {
-            kind,
-            payload_size: size_of::<T>() as u64,
-            payload_align: align_of::<T>() as u64,
-        }
-    }
-
-    /// The header of a new segment.
-    pub(crate) fn lay_out(
-        self,
-        segment: &str,
-        slots: u64,
-        capacity: u64,
-    ) -> Result<Fixed, SegmentError> {
+    /// What a segment of payloads `T` is.
+    pub(crate) fn of<T: Shape>(segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
         let refuse = |problem: String| SegmentError::Size {
             segment: segment.to_owned(),
             problem,
         };
-        if self.payload_size == 0 {
+        if size_of::<T>() == 0 {
             return Err(refuse("a payload of no bytes carries nothing".to_owned()));
         }
+        let description = Description::of::<T>()
+            .map_err(|error| refuse(format!("its payload cannot be described: {error}")))?;
+        Ok(Expected {
+            kind,
+            payload_align: align_of::<T>() as u64,
+            description,
+        })
+    }
+
+    /// The beginning of a new segment.
+    pub(crate) fn lay_out(
+        &self,
+        segment: &str,
+        slots: u64,
+        capacity: u64,
+    ) -> Result<Layout, SegmentError> {
+        let refuse = |problem: String| SegmentError::Size {
+            segment: segment.to_owned(),
+            problem,
+        };
         if self.payload_align > HEADER_LEN {
             return Err(refuse(format!(
                 "a payload aligned to {} bytes; at most {HEADER_LEN} can be had",
@@ -234,39 +250,43 @@ impl Expected {
                 "a capacity of {capacity}; it must be from 1 to the number of slots, {slots}"
             )));
         }
-        let segment_len = segment_len(HEADER_LEN, slots, self.payload_size).ok_or_else(|| {
+        let payload_size = self.description.size();
+        let description = self.description.to_string();
+        let description_len = description.len() as u64;
+        let data_offset = HEADER_LEN + description_len.next_multiple_of(HEADER_LEN);
+        let segment_len = segment_len(data_offset, slots, payload_size).ok_or_else(|| {
             refuse(format!(
-                "{slots} slots of {} bytes are more than this machine can address",
-                self.payload_size
+                "{slots} slots of {payload_size} bytes are more than this machine can address"
             ))
         })?;
-        Ok(Fixed {
+        let fixed = Fixed {
             magic: MAGIC,
             version: VERSION,
             header_len: HEADER_LEN as u32,
             kind: self.kind as u32,
             flags: 0,
-            payload_size: self.payload_size,
+            payload_size,
             payload_align: self.payload_align,
             slots,
             capacity,
-            data_offset: HEADER_LEN,
+            data_offset,
             segment_len,
-            description_offset: 0,
-            description_len: 0,
-            fingerprint: 0,
+            description_offset: HEADER_LEN,
+            description_len,
+            fingerprint: self.description.fingerprint(),
             reserved: [0; 4],
-        })
+        };
+        Ok(Layout { fixed, description })
     }
 
     /// Checks that the header of an existing segment is consistent and what is needed.
+    /// `description` is the text that lies where the header says.
     pub(crate) fn check(
-        self,
+        &self,
         segment: &str,
         fixed: &Fixed,
-        file_len: u64,
+        description: &[u8],
     ) -> Result<(), SegmentError> {
-        fixed.check(segment, file_len)?;
         if fixed.kind != self.kind as u32 {
             return Err(SegmentError::Mismatch {
                 segment: segment.to_owned(),
@@ -277,13 +297,12 @@ impl Expected {
         }
         // Not the alignment: it differs between languages and word sizes where the bytes do not,
         // and every slot is aligned for a type whose size this is.
-        if fixed.payload_size != self.payload_size {
-            return Err(mismatch(
-                segment,
-                "payload_size",
-                fixed.payload_size,
-                self.payload_size,
-            ));
+        let found = fixed.described(segment, description)?;
+        if found != self.description {
+            return Err(SegmentError::Payload {
+                segment: segment.to_owned(),
+                differences: self.description.diff(&found),
+            });
         }
         Ok(())
     }
@@ -384,14 +403,24 @@ impl Fixed {
                 ));
             }
         }
-        // Nobody reads a description yet; who does must find it within the segment.
-        let description = self.description_offset.checked_add(self.description_len);
-        if description.is_none_or(|end| end > self.segment_len) {
+        if self.description_len == 0 || self.description_len > MAX_LEN as u64 {
             return Err(mismatch(
                 segment,
                 "description_len",
-                format!("{} from {}", self.description_len, self.description_offset),
-                format!("within segment_len, {}", self.segment_len),
+                self.description_len,
+                format!("from 1 to {MAX_LEN}"),
+            ));
+        }
+        let end = self.description_offset.checked_add(self.description_len);
+        if self.description_offset < HEADER_LEN || end.is_none_or(|end| end > self.data_offset) {
+            return Err(mismatch(
+                segment,
+                "description_offset",
+                self.description_offset,
+                format!(
+                    "{} bytes between the header and data_offset, {}",
+                    self.description_len, self.data_offset
+                ),
             ));
         }
         if file_len < self.segment_len {
@@ -403,6 +432,39 @@ impl Fixed {
             ));
         }
         Ok(())
+    }
+
+    /// The payload's description, from the `text` that lies where the header says.
+    ///
+    /// # Errors
+    /// [`SegmentError::Mismatch`] if it is none, or not the one of this header.
+    pub fn described(&self, segment: &str, text: &[u8]) -> Result<Description, SegmentError> {
+        let description = Description::parse(text).map_err(|error| {
+            mismatch(
+                segment,
+                "description",
+                error,
+                "the description of a payload",
+            )
+        })?;
+        let fingerprint = description.fingerprint();
+        if self.fingerprint != fingerprint {
+            return Err(mismatch(
+                segment,
+                "fingerprint",
+                format!("{:#018x}", self.fingerprint),
+                format!("{fingerprint:#018x}, which is its description's"),
+            ));
+        }
+        if self.payload_size != description.size() {
+            return Err(mismatch(
+                segment,
+                "payload_size",
+                self.payload_size,
+                format!("{}, as its description says", description.size()),
+            ));
+        }
+        Ok(description)
     }
 }
 
@@ -456,20 +518,60 @@ mod tests {
 
     type Change = fn(&mut Fixed);
 
-    fn good() -> (Expected, Fixed) {
-        let expected = Expected::of::<u64>(Kind::Ring);
-        (expected, expected.lay_out("s", 8, 5).unwrap())
+    fn good() -> (Expected, Layout) {
+        let expected = Expected::of::<u64>("s", Kind::Ring).unwrap();
+        let layout = expected.lay_out("s", 8, 5).unwrap();
+        (expected, layout)
+    }
+
+    fn check(expected: &Expected, layout: &Layout, file_len: u64) -> Result<(), SegmentError> {
+        layout.fixed.check("s", file_len)?;
+        expected.check("s", &layout.fixed, layout.description.as_bytes())
     }
 
     #[test]
     fn what_is_laid_out_passes_its_own_check() {
-        let (expected, fixed) = good();
-        expected.check("s", &fixed, fixed.segment_len).unwrap();
+        let (expected, layout) = good();
+        check(&expected, &layout, layout.fixed.segment_len).unwrap();
+    }
+
+    #[test]
+    fn the_data_begin_on_the_page_after_the_description() {
+        let (_, Layout { fixed, description }) = good();
+        assert_eq!(
+            (
+                fixed.description_offset,
+                fixed.description_len,
+                fixed.data_offset
+            ),
+            (4096, description.len() as u64, 8192)
+        );
+        // 800 fields of at least 5 bytes: more than a page.
+        let expected = Expected::of::<[Pair; 400]>("s", Kind::Ring).unwrap();
+        let Layout { fixed, description } = expected.lay_out("s", 1, 1).unwrap();
+        assert!(description.len() > 4096);
+        assert!(fixed.data_offset >= fixed.description_offset + fixed.description_len);
+        assert!(fixed.data_offset.is_multiple_of(HEADER_LEN));
+        fixed.check("s", fixed.segment_len).unwrap();
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    #[allow(dead_code, reason = "only its layout matters")]
+    struct Pair {
+        a: u64,
+        b: u64,
+    }
+
+    #[test]
+    fn a_payload_that_cannot_be_described_makes_no_segment() {
+        let refused = Expected::of::<[Pair; 513]>("s", Kind::Ring).unwrap_err();
+        assert!(refused.to_string().contains("1024 fields"), "{refused}");
     }
 
     #[test]
     fn every_wrong_field_is_refused_by_name() {
-        let changes: [(&str, Change); 15] = [
+        let changes: [(&str, Change); 20] = [
             ("magic", |f| f.magic += 1),
             ("magic", |f| f.magic = f.magic.swap_bytes()),
             ("version", |f| f.version = 2),
@@ -478,7 +580,7 @@ mod tests {
             ("kind", |f| f.kind = 4),
             ("kind", |f| {
                 (f.kind, f.slots, f.capacity) = (Kind::SeqLock as u32, 1, 1);
-                f.segment_len = HEADER_LEN + 8;
+                f.segment_len = f.data_offset + 8;
             }),
             ("payload_size", |f| f.payload_size = 0),
             ("payload_align", |f| f.payload_align = 3),
@@ -486,15 +588,48 @@ mod tests {
             ("slots", |f| f.slots = 1 << 63),
             ("capacity", |f| f.capacity = 9),
             ("data_offset", |f| f.data_offset = 128),
-            ("description_len", |f| f.description_len = f.segment_len + 1),
-            ("description_len", |f| {
-                (f.description_offset, f.description_len) = (8, u64::MAX);
+            ("data_offset", |f| f.data_offset = 4100),
+            ("description_len", |f| f.description_len = 0),
+            ("description_len", |f| f.description_len = 65_537),
+            ("description_len", |f| f.description_len = u64::MAX),
+            ("description_offset", |f| f.description_offset = 4095),
+            ("description_offset", |f| {
+                f.description_offset = f.data_offset - f.description_len + 1;
+            }),
+            ("description_offset", |f| f.description_offset = u64::MAX),
+        ];
+        for (field, change) in changes {
+            let (expected, mut layout) = good();
+            change(&mut layout.fixed);
+            let refused = check(&expected, &layout, layout.fixed.segment_len);
+            let message = refused.expect_err(field).to_string();
+            assert!(message.contains(field), "{field}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_description_may_lie_anywhere_before_the_data() {
+        for shift in [1, 100, 4000] {
+            let (expected, mut layout) = good();
+            layout.fixed.description_offset += shift;
+            check(&expected, &layout, layout.fixed.segment_len).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_header_that_its_description_does_not_fit_is_refused() {
+        let changes: [(&str, Change); 3] = [
+            ("fingerprint", |f| f.fingerprint = 0),
+            ("fingerprint", |f| f.fingerprint ^= 1 << 40),
+            ("payload_size", |f| {
+                f.payload_size = 16;
+                f.segment_len += 64;
             }),
         ];
         for (field, change) in changes {
-            let (expected, mut fixed) = good();
-            change(&mut fixed);
-            let refused = expected.check("s", &fixed, fixed.segment_len);
+            let (expected, mut layout) = good();
+            change(&mut layout.fixed);
+            let refused = check(&expected, &layout, layout.fixed.segment_len);
             let message = refused.expect_err(field).to_string();
             assert!(message.contains(field), "{field}: {message}");
         }
@@ -502,13 +637,13 @@ mod tests {
 
     #[test]
     fn a_file_shorter_than_its_segment_is_refused() {
-        let (expected, fixed) = good();
-        assert!(expected.check("s", &fixed, fixed.segment_len - 1).is_err());
+        let (expected, layout) = good();
+        assert!(check(&expected, &layout, layout.fixed.segment_len - 1).is_err());
     }
 
     #[test]
     fn impossible_sizes_are_refused() {
-        let expected = Expected::of::<u64>(Kind::Ring);
+        let expected = Expected::of::<u64>("s", Kind::Ring).unwrap();
         for (slots, capacity) in [(0, 1), (3, 1), (4, 0), (4, 5), (1 << 62, 1)] {
             assert!(
                 expected.lay_out("s", slots, capacity).is_err(),

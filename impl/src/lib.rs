@@ -77,6 +77,7 @@ pub mod role;
 #[allow(unsafe_code, reason = "turns a mapping into references")]
 pub mod segment;
 pub mod seqlock;
+pub mod shape;
 #[allow(
     unsafe_code,
     reason = "gives a mapping's data its type, and claims to endpoints"
@@ -88,6 +89,10 @@ pub mod slots;
 
 pub use bytemuck;
 
+// What `#[derive(Shape)]` writes names this crate, also in the tests within.
+#[cfg(test)]
+extern crate self as ringproof;
+
 pub use error::SegmentError;
 pub use inspect::Inspection;
 pub use payload::Payload;
@@ -95,6 +100,7 @@ pub use read::{Busy, ReadError};
 pub use ring::{Corruption, OutOfChunk, PopError, PushError};
 pub use role::{Claim, Role};
 pub use segment::{Segment, unlink};
+pub use shape::Shape;
 pub use shared::{Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
 /// The sending end of a ring in shared memory.

@@ -1,18 +1,22 @@
 //! What may travel through shared memory.
 
+use crate::shape::Shape;
+
 /// A value whose bytes mean the same in every process: plain data without padding, pointers,
-/// references or invalid bit patterns.
+/// references or invalid bit patterns, which can say what it is made of.
 ///
-/// It is another name for [`bytemuck::Pod`] (derive that on a `#[repr(C)]` struct). `Pod` was
-/// chosen over zerocopy's family of traits because the ring needs all of its guarantees at once
-/// and nothing else: *no padding*, so no uninitialised byte of this process reaches another
-/// one; *any bit pattern is a value*, so whatever a broken or hostile peer writes is still a
-/// value and never undefined behaviour; *no pointers*, which mean nothing elsewhere.
+/// It is another name for [`bytemuck::Pod`] and [`Shape`] (derive both on a `#[repr(C)]` struct).
+/// `Pod` was chosen over zerocopy's family of traits because the ring needs all of its guarantees
+/// at once and nothing else: *no padding*, so no uninitialised byte of this process reaches
+/// another one; *any bit pattern is a value*, so whatever a broken or hostile peer writes is still
+/// a value and never undefined behaviour; *no pointers*, which mean nothing elsewhere. By its
+/// [`Shape`] a segment is refused whose items have the same size and other fields.
 ///
 /// ```
+/// use ringproof::Shape;
 /// use ringproof::bytemuck::{Pod, Zeroable};
 ///
-/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[derive(Clone, Copy, Pod, Shape, Zeroable)]
 /// #[bytemuck(crate = "ringproof::bytemuck")]
 /// #[repr(C)]
 /// struct Quote {
@@ -28,9 +32,10 @@
 /// Padding is refused by the compiler:
 ///
 /// ```compile_fail
+/// use ringproof::Shape;
 /// use ringproof::bytemuck::{Pod, Zeroable};
 ///
-/// #[derive(Clone, Copy, Pod, Zeroable)]
+/// #[derive(Clone, Copy, Pod, Shape, Zeroable)]
 /// #[bytemuck(crate = "ringproof::bytemuck")]
 /// #[repr(C)]
 /// struct Padded {
@@ -38,9 +43,9 @@
 ///     price: f64,
 /// }
 /// ```
-pub trait Payload: bytemuck::Pod + Send + Sync {}
+pub trait Payload: bytemuck::Pod + Shape + Send + Sync {}
 
-impl<T: bytemuck::Pod + Send + Sync> Payload for T {}
+impl<T: bytemuck::Pod + Shape + Send + Sync> Payload for T {}
 
 /// The number of 64-bit words that `T` fills.
 ///

@@ -30,7 +30,7 @@ use nix::unistd::linkat;
 use crate::error::SegmentError;
 use crate::guard::Registration;
 use crate::layout::{
-    Expected, Fixed, Header, INITIAL_WORDS, Kind, NOTES, RoleWords, lost_index, offset,
+    Expected, Fixed, Header, INITIAL_WORDS, Kind, Layout, NOTES, RoleWords, lost_index, offset,
 };
 use crate::memory::{Memory, Native};
 use crate::role::{self, Claim, Removal, Role, Watch};
@@ -44,6 +44,9 @@ const ROUNDS: usize = 64;
 
 /// The permission bits of a new segment unless others are asked for: its owner's alone.
 pub const DEFAULT_MODE: u32 = 0o600;
+
+/// How errors call a segment without a name.
+pub(crate) const ANONYMOUS: &str = "(anonymous)";
 
 /// Shared memory with a header, mapped into this process.
 #[derive(Debug)]
@@ -143,6 +146,32 @@ pub(crate) fn read_fixed(file: &File, label: &str, len: u64) -> Result<Fixed, Se
     Ok(fixed)
 }
 
+/// Reads the text that describes the payload, where a header that was checked says it lies.
+pub(crate) fn read_description(
+    file: &File,
+    label: &str,
+    fixed: &Fixed,
+) -> Result<Vec<u8>, SegmentError> {
+    let mut text = vec![0; fixed.description_len as usize];
+    file.read_exact_at(&mut text, fixed.description_offset)
+        .map_err(SegmentError::system(label, "read its description"))?;
+    Ok(text)
+}
+
+/// Reads the header of a segment that is what is expected.
+fn read_expected(
+    file: &File,
+    label: &str,
+    len: u64,
+    expected: &Expected,
+) -> Result<Fixed, SegmentError> {
+    let fixed = read_fixed(file, label, len)?;
+    fixed.check(label, len)?;
+    let description = read_description(file, label, &fixed)?;
+    expected.check(label, &fixed, &description)?;
+    Ok(fixed)
+}
+
 /// Reads words that lie one after the other, through the file.
 pub(crate) fn read_words<const N: usize>(
     file: &File,
@@ -159,7 +188,7 @@ impl Segment {
     /// Makes a named segment; `data` is what its first slots hold, the rest is zero.
     pub(crate) fn create(
         name: &str,
-        fixed: Fixed,
+        layout: &Layout,
         data: &[u8],
         mode: u32,
     ) -> Result<Segment, SegmentError> {
@@ -177,9 +206,9 @@ impl Segment {
         // The mode asked for, whatever the umask: it is an argument, not a default.
         file.set_permissions(fs::Permissions::from_mode(mode))
             .map_err(SegmentError::system(name, "set its mode"))?;
-        initialise(&file, name, &fixed, data)?;
+        initialise(&file, name, layout, data)?;
         // Mapped before it is linked: a creator that fails leaves nothing behind.
-        let segment = Segment::map(name.to_owned(), Some(path.clone()), file, fixed)?;
+        let segment = Segment::map(name.to_owned(), Some(path.clone()), file, layout.fixed)?;
         linkat(
             AT_FDCWD,
             Path::new(&format!("/proc/self/fd/{}", segment.file.as_raw_fd())),
@@ -197,30 +226,29 @@ impl Segment {
     }
 
     /// Makes an anonymous segment; `data` is what its first slots hold, the rest is zero.
-    pub(crate) fn anonymous(fixed: Fixed, data: &[u8]) -> Result<Segment, SegmentError> {
-        let label = "(anonymous)";
+    pub(crate) fn anonymous(layout: &Layout, data: &[u8]) -> Result<Segment, SegmentError> {
+        let label = ANONYMOUS;
         let file: File = memfd_create(
             "ringproof",
             MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
         )
         .map_err(SegmentError::system(label, "create a memory file"))?
         .into();
-        initialise(&file, label, &fixed, data)?;
+        initialise(&file, label, layout, data)?;
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
         fcntl(&file, FcntlArg::F_ADD_SEALS(seals))
             .map_err(SegmentError::system(label, "seal its size"))?;
-        Segment::map(label.to_owned(), None, file, fixed)
+        Segment::map(label.to_owned(), None, file, layout.fixed)
     }
 
     /// Attaches to a named segment that is what is expected.
-    pub(crate) fn attach(name: &str, expected: Expected) -> Result<Segment, SegmentError> {
+    pub(crate) fn attach(name: &str, expected: &Expected) -> Result<Segment, SegmentError> {
         let (file, len) = open_existing(name, true)?;
-        let fixed = read_fixed(&file, name, len)?;
-        expected.check(name, &fixed, len)?;
+        let fixed = read_expected(&file, name, len, expected)?;
         Segment::map(name.to_owned(), Some(path_of(name)?), file, fixed)
     }
 
-    /// Attaches to a named segment whatever it holds.
+    /// Attaches to a named segment whatever it holds, and however that is described.
     fn attach_any(name: &str) -> Result<Segment, SegmentError> {
         let (file, len) = open_existing(name, true)?;
         let fixed = read_fixed(&file, name, len)?;
@@ -229,7 +257,7 @@ impl Segment {
     }
 
     /// Attaches to an anonymous segment by its descriptor.
-    pub(crate) fn attach_fd(fd: OwnedFd, expected: Expected) -> Result<Segment, SegmentError> {
+    pub(crate) fn attach_fd(fd: OwnedFd, expected: &Expected) -> Result<Segment, SegmentError> {
         let label = format!("(descriptor {})", fd.as_raw_fd());
         let file = File::from(fd);
         let len = check_regular(&file, &label)?;
@@ -247,8 +275,7 @@ impl Segment {
                 expected: "a memory file sealed with F_SEAL_SHRINK".to_owned(),
             });
         }
-        let fixed = read_fixed(&file, &label, len)?;
-        expected.check(&label, &fixed, len)?;
+        let fixed = read_expected(&file, &label, len, expected)?;
         Segment::map(label, None, file, fixed)
     }
 
@@ -256,7 +283,7 @@ impl Segment {
     /// and unlink it.
     pub(crate) fn open(
         name: &str,
-        expected: Expected,
+        expected: &Expected,
         mut create: impl FnMut() -> Result<Segment, SegmentError>,
     ) -> Result<Segment, SegmentError> {
         for _ in 0..ROUNDS {
@@ -635,7 +662,8 @@ fn unsteady(name: &str) -> SegmentError {
 }
 
 /// Gives a new file its memory and its first contents. Nobody else can see it yet.
-fn initialise(file: &File, label: &str, fixed: &Fixed, data: &[u8]) -> Result<(), SegmentError> {
+fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<(), SegmentError> {
+    let fixed = &layout.fixed;
     let no_space = || SegmentError::NoSpace {
         segment: label.to_owned(),
         bytes: fixed.segment_len,
@@ -672,6 +700,7 @@ fn initialise(file: &File, label: &str, fixed: &Fixed, data: &[u8]) -> Result<()
     for (offset, word) in INITIAL_WORDS {
         write(&word.to_ne_bytes(), offset)?;
     }
+    write(layout.description.as_bytes(), fixed.description_offset)?;
     write(data, fixed.data_offset)?;
     write(bytemuck::bytes_of(fixed), 0)
 }

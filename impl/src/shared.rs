@@ -5,12 +5,12 @@ use std::os::fd::OwnedFd;
 
 use crate::error::SegmentError;
 use crate::latch::{LatchParts, LatchReader, LatchWriter};
-use crate::layout::{Expected, Fixed, Kind};
+use crate::layout::{Expected, Kind, Layout};
 use crate::memory::{Native, Slot, Word};
 use crate::payload::{Payload, words_of};
 use crate::ring::{Consumer, Producer, RingParts};
 use crate::role::{Claim, Role};
-use crate::segment::{DEFAULT_MODE, Segment, open_as};
+use crate::segment::{ANONYMOUS, DEFAULT_MODE, Segment, open_as};
 use crate::seqlock::{SeqParts, SeqReader, SeqWriter};
 use crate::slots::Slots;
 
@@ -18,6 +18,9 @@ use crate::slots::Slots;
 /// Streaming through less costs up to twice as much on some processors, because both sides then
 /// keep meeting in the caches closest to them.
 const DEFAULT_MEMORY: u64 = 256 * 1024;
+
+/// How an error calls a segment of which only the descriptor is known, before it is looked at.
+const DESCRIPTOR: &str = "(descriptor)";
 
 /// How to make a [`Ring`].
 #[derive(Clone, Copy, Debug)]
@@ -50,14 +53,14 @@ impl RingOptions {
         self
     }
 
-    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Fixed, SegmentError> {
+    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Layout, SegmentError> {
         let size = (size_of::<T>() as u64).max(1);
         let slots = self.slots.unwrap_or_else(|| {
             let least = self.capacity.max(DEFAULT_MEMORY / size).max(1);
             // A capacity beyond the last power of two is refused below, as too large.
             least.checked_next_power_of_two().unwrap_or(1 << 63)
         });
-        Ring::<T>::EXPECTED.lay_out(segment, slots, self.capacity)
+        Expected::of::<T>(segment, Kind::Ring)?.lay_out(segment, slots, self.capacity)
     }
 }
 
@@ -88,8 +91,6 @@ pub struct Ring<T: Payload> {
 }
 
 impl<T: Payload> Ring<T> {
-    const EXPECTED: Expected = Expected::of::<T>(Kind::Ring);
-
     fn new(segment: Segment) -> Self {
         Ring {
             segment,
@@ -103,8 +104,8 @@ impl<T: Payload> Ring<T> {
     /// [`SegmentError::Exists`] if there is one, [`SegmentError::NoSpace`] if there is no room,
     /// or another [`SegmentError`].
     pub fn create(name: &str, options: &RingOptions) -> Result<Self, SegmentError> {
-        let fixed = options.lay_out::<T>(name)?;
-        Segment::create(name, fixed, &[], options.mode).map(Self::new)
+        let layout = options.lay_out::<T>(name)?;
+        Segment::create(name, &layout, &[], options.mode).map(Self::new)
     }
 
     /// Attaches to the ring `name`.
@@ -113,7 +114,7 @@ impl<T: Payload> Ring<T> {
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no ring
     /// of such items, or another [`SegmentError`].
     pub fn attach(name: &str) -> Result<Self, SegmentError> {
-        Segment::attach(name, Self::EXPECTED).map(Self::new)
+        Segment::attach(name, &Expected::of::<T>(name, Kind::Ring)?).map(Self::new)
     }
 
     /// Attaches to the ring `name`, whatever its capacity, or makes it as `options` say.
@@ -121,7 +122,7 @@ impl<T: Payload> Ring<T> {
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
     pub fn open(name: &str, options: &RingOptions) -> Result<Self, SegmentError> {
-        Segment::open(name, Self::EXPECTED, || {
+        Segment::open(name, &Expected::of::<T>(name, Kind::Ring)?, || {
             Self::create(name, options).map(|ring| ring.segment)
         })
         .map(Self::new)
@@ -145,8 +146,8 @@ impl<T: Payload> Ring<T> {
     /// # Errors
     /// [`SegmentError`].
     pub fn anonymous(options: &RingOptions) -> Result<Self, SegmentError> {
-        let fixed = options.lay_out::<T>("(anonymous)")?;
-        Segment::anonymous(fixed, &[]).map(Self::new)
+        let layout = options.lay_out::<T>(ANONYMOUS)?;
+        Segment::anonymous(&layout, &[]).map(Self::new)
     }
 
     /// Attaches to a ring without a name.
@@ -155,7 +156,7 @@ impl<T: Payload> Ring<T> {
     /// [`SegmentError::Mismatch`] if the descriptor is of anything else than a sealed memory
     /// file with a ring of such items, or another [`SegmentError`].
     pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
-        Segment::attach_fd(fd, Self::EXPECTED).map(Self::new)
+        Segment::attach_fd(fd, &Expected::of::<T>(DESCRIPTOR, Kind::Ring)?).map(Self::new)
     }
 
     /// Takes the producer's role, where its last holder left the ring.
@@ -261,12 +262,6 @@ pub struct SeqLock<T: Payload> {
 }
 
 impl<T: Payload> SeqLock<T> {
-    const EXPECTED: Expected = {
-        // Here, too: else a program that only creates would compile with half a word.
-        let _ = words_of::<T>();
-        Expected::of::<T>(Kind::SeqLock)
-    };
-
     fn new(segment: Segment) -> Self {
         SeqLock {
             segment,
@@ -279,8 +274,8 @@ impl<T: Payload> SeqLock<T> {
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
     pub fn create(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
-        let fixed = Self::EXPECTED.lay_out(name, 1, 1)?;
-        Segment::create(name, fixed, bytemuck::bytes_of(initial), options.mode).map(Self::new)
+        let layout = expected_words::<T>(name, Kind::SeqLock)?.lay_out(name, 1, 1)?;
+        Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
 
     /// Attaches to the seqlock `name`.
@@ -289,7 +284,7 @@ impl<T: Payload> SeqLock<T> {
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
     /// seqlock of such a value, or another [`SegmentError`].
     pub fn attach(name: &str) -> Result<Self, SegmentError> {
-        Segment::attach(name, Self::EXPECTED).map(Self::new)
+        Segment::attach(name, &expected_words::<T>(name, Kind::SeqLock)?).map(Self::new)
     }
 
     /// Attaches to the seqlock `name`, or makes it, holding `initial`.
@@ -297,7 +292,7 @@ impl<T: Payload> SeqLock<T> {
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
     pub fn open(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
-        Segment::open(name, Self::EXPECTED, || {
+        Segment::open(name, &expected_words::<T>(name, Kind::SeqLock)?, || {
             Self::create(name, initial, options).map(|lock| lock.segment)
         })
         .map(Self::new)
@@ -321,8 +316,8 @@ impl<T: Payload> SeqLock<T> {
     /// # Errors
     /// [`SegmentError`].
     pub fn anonymous(initial: &T, _: &SeqLockOptions) -> Result<Self, SegmentError> {
-        let fixed = Self::EXPECTED.lay_out("(anonymous)", 1, 1)?;
-        Segment::anonymous(fixed, bytemuck::bytes_of(initial)).map(Self::new)
+        let layout = expected_words::<T>(ANONYMOUS, Kind::SeqLock)?.lay_out(ANONYMOUS, 1, 1)?;
+        Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
 
     /// Attaches to a seqlock without a name.
@@ -330,7 +325,7 @@ impl<T: Payload> SeqLock<T> {
     /// # Errors
     /// As [`Ring::attach_fd`].
     pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
-        Segment::attach_fd(fd, Self::EXPECTED).map(Self::new)
+        Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::SeqLock)?).map(Self::new)
     }
 
     /// Takes the writer's role.
@@ -404,14 +399,14 @@ impl SeqLatchOptions {
         self
     }
 
-    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Fixed, SegmentError> {
+    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Layout, SegmentError> {
         if self.slots < 2 {
             return Err(SegmentError::Size {
                 segment: segment.to_owned(),
                 problem: format!("{} slots; a latch needs at least 2", self.slots),
             });
         }
-        SeqLatch::<T>::EXPECTED.lay_out(segment, self.slots, 1)
+        expected_words::<T>(segment, Kind::Latch)?.lay_out(segment, self.slots, 1)
     }
 }
 
@@ -425,11 +420,6 @@ pub struct SeqLatch<T: Payload> {
 }
 
 impl<T: Payload> SeqLatch<T> {
-    const EXPECTED: Expected = {
-        let _ = words_of::<T>();
-        Expected::of::<T>(Kind::Latch)
-    };
-
     fn new(segment: Segment) -> Self {
         SeqLatch {
             segment,
@@ -446,8 +436,8 @@ impl<T: Payload> SeqLatch<T> {
         initial: &T,
         options: &SeqLatchOptions,
     ) -> Result<Self, SegmentError> {
-        let fixed = options.lay_out::<T>(name)?;
-        Segment::create(name, fixed, bytemuck::bytes_of(initial), options.mode).map(Self::new)
+        let layout = options.lay_out::<T>(name)?;
+        Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
 
     /// Attaches to the latch `name`.
@@ -456,7 +446,7 @@ impl<T: Payload> SeqLatch<T> {
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no latch
     /// of such a value, or another [`SegmentError`].
     pub fn attach(name: &str) -> Result<Self, SegmentError> {
-        Segment::attach(name, Self::EXPECTED).map(Self::new)
+        Segment::attach(name, &expected_words::<T>(name, Kind::Latch)?).map(Self::new)
     }
 
     /// Attaches to the latch `name`, or makes it, holding `initial`.
@@ -464,7 +454,7 @@ impl<T: Payload> SeqLatch<T> {
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
     pub fn open(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
-        Segment::open(name, Self::EXPECTED, || {
+        Segment::open(name, &expected_words::<T>(name, Kind::Latch)?, || {
             Self::create(name, initial, options).map(|latch| latch.segment)
         })
         .map(Self::new)
@@ -488,8 +478,8 @@ impl<T: Payload> SeqLatch<T> {
     /// # Errors
     /// [`SegmentError`].
     pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
-        let fixed = options.lay_out::<T>("(anonymous)")?;
-        Segment::anonymous(fixed, bytemuck::bytes_of(initial)).map(Self::new)
+        let layout = options.lay_out::<T>(ANONYMOUS)?;
+        Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
 
     /// Attaches to a latch without a name.
@@ -497,7 +487,7 @@ impl<T: Payload> SeqLatch<T> {
     /// # Errors
     /// As [`Ring::attach_fd`].
     pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
-        Segment::attach_fd(fd, Self::EXPECTED).map(Self::new)
+        Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::Latch)?).map(Self::new)
     }
 
     /// Takes the writer's role.
@@ -539,6 +529,13 @@ impl<T: Payload> SeqLatch<T> {
             slots: data_words::<T>(&self.segment)?,
         })
     }
+}
+
+/// What a seqlock or latch of `T` is.
+fn expected_words<T: Payload>(segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
+    // Here, too: else a program that only creates would compile with half a word.
+    let _ = words_of::<T>();
+    Expected::of::<T>(segment, kind)
 }
 
 /// The data of a seqlock or latch as words.

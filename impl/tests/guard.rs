@@ -34,7 +34,7 @@ use ringproof::{
 // The documented layout.
 const WRITE_INDEX: u64 = 256;
 const READ_INDEX: u64 = 640;
-const DATA: u64 = 4096;
+const DATA: u64 = 8192;
 
 /// More than a page of them, so that a copy meets both what is there and what is gone.
 type Value = [u64; 1024];

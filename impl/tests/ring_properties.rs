@@ -48,7 +48,7 @@ impl Item for [u32; 3] {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, ringproof::Shape, Zeroable)]
 #[repr(C)]
 struct Quote {
     price: f64,

@@ -52,7 +52,11 @@ const READ_INDEX: u64 = 640;
 const STOP_INDEX: u64 = 648;
 const CONSUMER_EPOCH: u64 = 768;
 const CONSUMER_NOTES: u64 = 896;
-const DATA: u64 = 4096;
+const DESCRIPTION_OFFSET: u64 = 72;
+const DESCRIPTION_LEN: u64 = 80;
+const FINGERPRINT: u64 = 88;
+const DESCRIPTION: u64 = 4096;
+const DATA: u64 = 8192;
 
 /// A ring of 8 slots, 5 of which may be live, and its length.
 fn options() -> RingOptions {
@@ -73,6 +77,42 @@ fn word(file: &File, offset: u64) -> u64 {
     let mut bytes = [0; 8];
     file.read_exact_at(&mut bytes, offset).expect("read a word");
     u64::from_ne_bytes(bytes)
+}
+
+/// What describes the items of such a ring.
+fn text() -> &'static str {
+    if cfg!(target_endian = "little") {
+        "ringproof-shape 1 little 8\nvalue 0 u64\n"
+    } else {
+        "ringproof-shape 1 big 8\nvalue 0 u64\n"
+    }
+}
+
+/// The hash that is a description's fingerprint.
+fn fnv_1a(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+/// Checks that a refusal names the segment and every field that differs.
+#[track_caller]
+fn assert_payload<T>(outcome: Result<T, SegmentError>, label: &str, expected: &[&str]) {
+    let Err(error) = outcome else {
+        panic!("{label}: accepted, although {expected:?}");
+    };
+    let text = error.to_string();
+    assert!(text.contains(expected[0]), "{text}");
+    match error {
+        SegmentError::Payload {
+            segment,
+            differences,
+        } => {
+            assert_eq!(segment, label, "{text}");
+            assert_eq!(differences, expected, "{text}");
+        }
+        other => panic!("{label}: {other:?}"),
+    }
 }
 
 /// Checks that a refusal names the segment, the field, what was found and what was expected,
@@ -162,6 +202,9 @@ fn what_lies_in_the_file_is_what_the_table_says() {
         (CAPACITY, 5),
         (DATA_OFFSET, DATA),
         (SEGMENT_LEN, LEN),
+        (DESCRIPTION_OFFSET, DESCRIPTION),
+        (DESCRIPTION_LEN, text().len() as u64),
+        (FINGERPRINT, fnv_1a(text().as_bytes())),
         (RETIRED, 0),
         (WRITE_INDEX, 3),
         (END_INDEX, u64::MAX),
@@ -180,6 +223,10 @@ fn what_lies_in_the_file_is_what_the_table_says() {
         assert_eq!(word(&file, offset), value, "at {offset}");
         named.insert(offset);
     }
+    let mut described = vec![0; text().len()];
+    (file.read_exact_at(&mut described, DESCRIPTION)).expect("read the description");
+    assert_eq!(str::from_utf8(&described), Ok(text()));
+    named.extend((DESCRIPTION..DESCRIPTION + text().len() as u64).step_by(8));
     // Nothing else was written anywhere.
     for offset in (0..LEN).step_by(8).filter(|at| !named.contains(at)) {
         assert_eq!(word(&file, offset), 0, "at {offset}");
@@ -398,19 +445,54 @@ fn corruptions() -> Vec<(&'static str, u64, Vec<u8>, &'static str, &'static str)
             "4104",
             "a multiple of 4096",
         ),
-        ("segment_len", SEGMENT_LEN, word(LEN - 1), "4159", "4160"),
-        ("segment_len", SEGMENT_LEN, word(LEN + 1), "4161", "4160"),
+        ("segment_len", SEGMENT_LEN, word(LEN - 1), "8255", "8256"),
+        ("segment_len", SEGMENT_LEN, word(LEN + 1), "8257", "8256"),
         (
             "segment_len",
             SEGMENT_LEN,
             word(u64::MAX),
             "18446744073709551615",
-            "4160",
+            "8256",
+        ),
+        (
+            "description_len",
+            DESCRIPTION_LEN,
+            word(0),
+            "0",
+            "from 1 to 65536",
+        ),
+        (
+            "description_len",
+            DESCRIPTION_LEN,
+            word(65_537),
+            "65537",
+            "from 1 to 65536",
+        ),
+        (
+            "description_offset",
+            DESCRIPTION_OFFSET,
+            word(4095),
+            "4095",
+            "between the header and data_offset, 8192",
+        ),
+        (
+            "description_offset",
+            DESCRIPTION_OFFSET,
+            word(DATA),
+            "8192",
+            "between the header and data_offset, 8192",
+        ),
+        (
+            "description_offset",
+            DESCRIPTION_OFFSET,
+            word(u64::MAX),
+            "18446744073709551615",
+            "between the header and data_offset, 8192",
         ),
         // Fields that are right by themselves and do not go together with the others.
-        ("segment_len", DATA_OFFSET, word(8192), "4160", "8256"),
-        ("segment_len", PAYLOAD_SIZE, word(16), "4160", "4224"),
-        ("segment_len", SLOTS, word(16), "4160", "4224"),
+        ("segment_len", DATA_OFFSET, word(12288), "8256", "12352"),
+        ("segment_len", PAYLOAD_SIZE, word(16), "8256", "8320"),
+        ("segment_len", SLOTS, word(16), "8256", "8320"),
     ]
 }
 
@@ -482,29 +564,34 @@ fn another_kind_or_item_size_is_refused() {
                 _ => SeqLatch::<[u64; 2]>::attach(&name).map(drop),
             };
             if made == asked {
-                assert_mismatch(larger, &name, "payload_size", "8", "16");
+                let differs = [
+                    r#"field "value": offset 0, u64x2 here; offset 0, u64 in the segment"#,
+                    "size: 16 here; 8 in the segment",
+                ];
+                assert_payload(larger, &name, &differs);
             } else {
                 assert_mismatch(larger, &name, "kind", kinds[made], kinds[asked]);
             }
         }
         unlink(&name).expect("unlink it");
     }
-    // Bytes of the same number are the same bytes.
+    // Bytes of the same number are not the same.
     drop(create(&name));
-    Ring::<[u8; 8]>::attach(&name).expect("attach with another type of 8 bytes");
+    let differs = [r#"field "value": offset 0, u8x8 here; offset 0, u64 in the segment"#];
+    assert_payload(Ring::<[u8; 8]>::attach(&name), &name, &differs);
 }
 
 #[test]
 fn a_file_of_the_wrong_length_is_refused() {
     let name = Named::new("length");
-    for len in [0, 1, 127, 128, 4095, 4096, LEN - 1] {
+    for len in [0, 1, 127, 128, 4095, 4096, DATA, LEN - 1] {
         drop(create(&name));
         file(&name.path()).set_len(len).expect("truncate it");
         let found = len.to_string();
         let expected = if len < 128 {
             "header, 4096"
         } else {
-            "segment_len, 4160"
+            "segment_len, 8256"
         };
         let attached = Ring::<u64>::attach(&name);
         assert_mismatch(attached, &name, "file length", &found, expected);
@@ -754,7 +841,7 @@ fn a_limit_on_the_length_of_files_is_an_error_and_no_signal() {
         let said = helper.hear();
         let (which, error) = said.split_once(' ').expect("two parts");
         assert_eq!(which, what);
-        assert!(error.contains("RLIMIT_FSIZE is 8192"), "{error}");
+        assert!(error.contains("RLIMIT_FSIZE is 12288"), "{error}");
     }
     assert!(!name.path().exists());
     assert_eq!(helper.hear(), "as long as that: true");
@@ -1656,7 +1743,7 @@ fn helper() {
             helper::say(format!("{inherited:?}"));
         }
         ["file-size", name] => {
-            setrlimit(Resource::RLIMIT_FSIZE, 8192, 8192).expect("a limit");
+            setrlimit(Resource::RLIMIT_FSIZE, 12288, 12288).expect("a limit");
             // Two pages of items and the header's.
             let options = RingOptions::new(1).slots(1024);
             let named = Ring::<u64>::create(name, &options).expect_err("too long");

@@ -48,7 +48,7 @@ impl Value for [u64; 3] {}
 impl Value for Big {}
 
 /// No power of two of words, and many lines.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, ringproof::Shape, Zeroable)]
 #[repr(C)]
 struct Big {
     most: [u64; 128],

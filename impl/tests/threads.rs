@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 use common::Deadline;
-use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions};
+use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions, Shape};
 
 const ITEMS: u64 = 1_000_000;
 
 /// An item that is known as whole and by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Shape, Zeroable)]
 #[repr(C)]
 struct Item {
     number: u64,

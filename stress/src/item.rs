@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytemuck::{Pod, Zeroable};
+use ringproof::Shape;
 
 /// Who made an item. Two authors never make equal items, so what a victim left uncommitted is
 /// told from what its successor wrote in the same place.
@@ -30,7 +31,7 @@ impl Author {
 
 /// Four words, each of which follows from the seed, the author and the sequence number: a mix
 /// of two items, or of an item and old memory, is no item.
-#[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, PartialEq, Eq, Pod, Shape, Zeroable)]
 #[repr(transparent)]
 pub(crate) struct Item([u64; 4]);
 

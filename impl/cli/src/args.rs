@@ -92,6 +92,9 @@ pub(crate) struct RecvArgs {
 pub(crate) struct InspectArgs {
     /// The segment's name: a file in /dev/shm
     pub(crate) name: String,
+    /// Show the next N items of a ring, or the value of a seqlock or latch, and leave them there
+    #[arg(long, value_name = "N")]
+    pub(crate) peek: Option<u64>,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub(crate) json: bool,

@@ -124,7 +124,7 @@ impl Failure {
                 | SegmentError::Gone { .. } => Exit::NoSegment,
                 SegmentError::Size { .. } => Exit::Usage,
                 SegmentError::NoSpace { .. } => Exit::NoRoom,
-                SegmentError::Mismatch { .. } => Exit::NotAStream,
+                SegmentError::Mismatch { .. } | SegmentError::Payload { .. } => Exit::NotAStream,
                 SegmentError::Held { .. } => Exit::Held,
                 SegmentError::Lost { .. } => Exit::Lost,
                 _ => Exit::Other,

@@ -3,7 +3,9 @@
 use std::io::{self, ErrorKind, Write};
 
 use ringproof::Inspection;
+use ringproof::inspect::Peeked;
 use ringproof::layout::{Kind, NOTES};
+use ringproof::shape::{Description, Value};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
@@ -24,6 +26,33 @@ struct Report<'a> {
     roles: Vec<RoleReport>,
     #[serde(flatten)]
     positions: Positions,
+    byte_order: &'static str,
+    fields: Vec<FieldReport<'a>>,
+    /// Only with `--peek`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<Vec<ItemReport<'a>>>,
+}
+
+#[derive(Serialize)]
+struct FieldReport<'a> {
+    name: &'a str,
+    offset: u64,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Serialize)]
+struct ItemReport<'a> {
+    position: u64,
+    /// By field, in the order of the fields; `null` if it was gone before it was copied.
+    values: Option<Vec<ValueReport<'a>>>,
+}
+
+#[derive(Serialize)]
+struct ValueReport<'a> {
+    name: &'a str,
+    /// A number, or its text where JSON has no such number; an array where the field is one.
+    value: serde_json::Value,
 }
 
 #[derive(Serialize)]
@@ -54,7 +83,16 @@ enum Positions {
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let seen = Inspection::of(&args.name)?;
-    let report = report(&seen);
+    let mut report = report(&seen);
+    if let Some(count) = args.peek {
+        let items = seen.peek(count)?;
+        report.items = Some(
+            items
+                .iter()
+                .map(|item| decode(&seen.description, item))
+                .collect(),
+        );
+    }
     let text = if args.json {
         let json = serde_json::to_string_pretty(&report);
         json.map_err(|error| Failure::Unexpected(format!("cannot make JSON of it: {error}")))?
@@ -106,7 +144,55 @@ fn report(seen: &Inspection) -> Report<'_> {
                 latest: seen.write_index,
             },
         },
+        byte_order: seen.description.order().name(),
+        fields: seen
+            .description
+            .fields()
+            .iter()
+            .map(|field| FieldReport {
+                name: &field.name,
+                offset: field.offset,
+                kind: field.leaf.to_string(),
+            })
+            .collect(),
+        items: None,
     }
+}
+
+fn decode<'a>(description: &'a Description, item: &Peeked) -> ItemReport<'a> {
+    let values = |bytes: &Vec<u8>| {
+        let fields = description.fields().iter();
+        let values = fields.map(|field| {
+            let mut values = description.values(field, bytes).map(json);
+            let value = if field.leaf.count == 1 {
+                values.next().unwrap_or_default()
+            } else {
+                values.collect()
+            };
+            ValueReport {
+                name: &field.name,
+                value,
+            }
+        });
+        values.collect()
+    };
+    ItemReport {
+        position: item.position,
+        values: item.bytes.as_ref().map(values),
+    }
+}
+
+/// A number where there is one in JSON: it has no 128-bit integers, no infinity and no NaN.
+fn json(value: Value) -> serde_json::Value {
+    let text = value.to_string();
+    let number = match value {
+        Value::Unsigned(number) => u64::try_from(number).ok().map(Into::into),
+        Value::Signed(number) => i64::try_from(number).ok().map(Into::into),
+        // Of its own digits: as a double it has some that nobody wrote.
+        Value::Single(_) => text.parse().ok().and_then(serde_json::Number::from_f64),
+        Value::Double(number) => serde_json::Number::from_f64(number),
+    };
+    number.map_or(text.into(), serde_json::Value::Number)
 }
 
 fn text(report: &Report<'_>) -> String {
@@ -190,6 +276,25 @@ fn text(report: &Report<'_>) -> String {
         }
         Positions::Latch { latest } => lines.push(("latest", latest.to_string())),
     }
+    for (number, field) in report.fields.iter().enumerate() {
+        let key = if number == 0 { "fields" } else { "" };
+        let FieldReport { name, offset, kind } = field;
+        lines.push((key, format!("{name}: {kind} at {offset}")));
+    }
+    for (number, item) in report.items.iter().flatten().enumerate() {
+        let key = if number == 0 { "items" } else { "" };
+        let values = match &item.values {
+            None => "gone, or written, before it was copied".to_owned(),
+            Some(values) => {
+                let values = values.iter().map(|report| show(report.name, &report.value));
+                values.collect::<Vec<_>>().join(", ")
+            }
+        };
+        lines.push((key, format!("{}: {values}", item.position)));
+    }
+    if report.items.as_ref().is_some_and(Vec::is_empty) {
+        lines.push(("items", "none".to_owned()));
+    }
     if report.retired {
         lines.push(("retired", "yes: no role may be taken any more".to_owned()));
     }
@@ -198,4 +303,24 @@ fn text(report: &Report<'_>) -> String {
         .iter()
         .map(|(key, value)| format!("{key:width$}  {value}\n"))
         .collect()
+}
+
+/// How many elements of an array a line of text shows.
+const SHOWN: usize = 16;
+
+fn show(name: &str, value: &serde_json::Value) -> String {
+    let plain = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    match value {
+        serde_json::Value::Array(elements) => {
+            let mut shown: Vec<_> = elements.iter().take(SHOWN).map(plain).collect();
+            if elements.len() > SHOWN {
+                shown.push(format!("… {} in all", elements.len()));
+            }
+            format!("{name} = [{}]", shown.join(", "))
+        }
+        one => format!("{name} = {}", plain(one)),
+    }
 }

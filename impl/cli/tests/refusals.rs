@@ -13,7 +13,7 @@ use harness::{
     truncating, until, until_seen, within,
 };
 use nix::sys::statvfs::statvfs;
-use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions};
+use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, Shape, bytemuck};
 use tempfile::TempDir;
 
 /// A directory with an input of 100,000 bytes.
@@ -168,7 +168,7 @@ fn another_type_is_4() {
         std::fs::remove_file(name.path()).unwrap();
     };
     Ring::<u64>::create(&name, &RingOptions::new(10)).unwrap();
-    check("payload_size is 8, expected 1");
+    check("holds another payload: field \"value\": offset 0, u8 here; offset 0, u64 in");
     SeqLock::<u64>::create(&name, &1, &SeqLockOptions::default()).unwrap();
     check("kind is 2 (seqlock), expected 1 (ring)");
     std::fs::write(name.path(), "something else altogether").unwrap();
@@ -630,6 +630,62 @@ fn a_terminal_sees_progress() {
     reader.join().unwrap();
 }
 
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Shape)]
+#[bytemuck(crate = "ringproof::bytemuck")]
+#[repr(C)]
+struct Quote {
+    price: f32,
+    venue: [i8; 4],
+    seq: u64,
+}
+
+#[test]
+fn inspect_peeks_at_items_by_their_description() {
+    let name = Name::new("peek");
+    let ring = Ring::<Quote>::create(&name, &RingOptions::new(3)).unwrap();
+    let shown = |args: &[&str]| {
+        let args = ["inspect", &name].into_iter().chain(args.iter().copied());
+        let outcome = run(ringproof(args).stdout(Stdio::piped()));
+        outcome.expect_silence();
+        String::from_utf8(outcome.stdout).unwrap()
+    };
+    let nothing = shown(&["--peek", "2"]);
+    assert!(nothing.contains("items      none\n"), "{nothing}");
+
+    let quote = |seq| Quote {
+        price: 0.1,
+        venue: [1, -2, 3, -4],
+        seq,
+    };
+    let items = [quote(7), quote(u64::MAX), quote(9)];
+    assert_eq!(ring.producer().unwrap().push_slice(&items), Ok(3));
+    let before = std::fs::read(name.path()).unwrap();
+    let text = shown(&["--peek", "2"]);
+    for line in [
+        "fields     price: f32 at 0\n",
+        "           venue: i8x4 at 4\n",
+        "           seq: u64 at 8\n",
+        "items      0: price = 0.1, venue = [1, -2, 3, -4], seq = 7\n",
+        "           1: price = 0.1, venue = [1, -2, 3, -4], seq = 18446744073709551615\n",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in:\n{text}");
+    }
+    assert!(!text.contains("2: price"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&shown(&["--json", "--peek", "9"])).unwrap();
+    assert_eq!(json["items"].as_array().unwrap().len(), 3);
+    let values = |seq: u64| {
+        serde_json::json!([
+            {"name": "price", "value": 0.1},
+            {"name": "venue", "value": [1, -2, 3, -4]},
+            {"name": "seq", "value": seq},
+        ])
+    };
+    assert_eq!(json["items"][0]["values"], values(7));
+    assert_eq!(json["items"][1]["values"], values(u64::MAX));
+    assert_eq!(json["items"][2]["position"], 2);
+    assert_eq!(std::fs::read(name.path()).unwrap(), before, "read-only");
+}
+
 #[test]
 fn inspect_shows_text_and_json() {
     let place = Place::new();
@@ -651,6 +707,7 @@ fn inspect_shows_text_and_json() {
         "occupancy  1000 of 1000 items (100 %)",
         "end        open",
         "stop       open",
+        "fields     value: u8 at 0",
         // The format of the notes that send leaves, which come before the stream's random id.
         "  notes    0x1 0x",
     ] {
@@ -666,6 +723,17 @@ fn inspect_shows_text_and_json() {
     assert_eq!(json["occupancy"], 1000);
     assert_eq!(json["end_index"], serde_json::Value::Null);
     assert_eq!(json["stop_index"], serde_json::Value::Null);
+    assert_eq!(
+        json["byte_order"],
+        if cfg!(target_endian = "little") {
+            "little"
+        } else {
+            "big"
+        }
+    );
+    let field = serde_json::json!({"name": "value", "offset": 0, "type": "u8"});
+    assert_eq!(json["fields"], serde_json::json!([field]));
+    assert_eq!(json["items"], serde_json::Value::Null, "without --peek");
     assert_eq!(json["roles"][0]["role"], "producer");
     assert_eq!(json["roles"][0]["held"], false);
     assert_eq!(json["roles"][0]["epoch"], 1);

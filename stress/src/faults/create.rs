@@ -19,6 +19,9 @@ use crate::specimen::s22_no_memory::Sparse;
 /// How large the file system is, in pages.
 const PAGES: u64 = 8;
 
+/// The pages before the slots: of the header, and of what describes them.
+const BEFORE: u64 = 2;
+
 /// How many slots of a page the segments have. The last has no room in any case.
 const SLOTS: [u64; 4] = [1, 2, 4, 8];
 
@@ -56,7 +59,7 @@ pub(super) fn checks() -> Vec<Check> {
     ]
 }
 
-/// A way to make shared memory of a header and so many pages.
+/// A way to make shared memory of so many pages after those that come before the slots.
 pub(crate) trait Maker {
     /// Makes it, uses every page of it, and removes it.
     ///
@@ -88,7 +91,7 @@ struct Littering;
 impl Maker for Littering {
     fn make(&self, name: &Name, pages: u64) -> Result<()> {
         let file = File::create_new(name.path())?;
-        let len = (pages + 1) * namespace::page();
+        let len = (BEFORE + pages) * namespace::page();
         // A part of it, then the rest: so that something is left where there was something.
         for part in [namespace::page(), len] {
             fallocate(&file, FallocateFlags::empty(), 0, part.cast_signed())
@@ -147,7 +150,7 @@ fn full(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
             "the file system is not as full as that"
         );
         for slots in SLOTS {
-            let pages = slots + 1;
+            let pages = BEFORE + slots;
             let of = || format!("a segment of {pages} pages where {free} are free");
             let made = create(setting, maker, &name, slots).with_context(of)?;
             ensure!(made == (pages <= free), "{}: made is {made}", of());

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::{Pod, Zeroable};
-use ringproof::{Payload, Ring, RingOptions, SegmentError};
+use ringproof::{Payload, Ring, RingOptions, SegmentError, Shape};
 
 use super::right::open_anew;
 use super::{Check, Setting, Wrong};
@@ -54,7 +54,7 @@ pub(super) fn checks() -> Vec<Check> {
 
 /// `struct { u32 kind; u64 stamp; u16 level; }` as a compiler for 64 bits lays it out, what it
 /// pads written out.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
 #[repr(C)]
 struct Wide {
     kind: u32,
@@ -65,7 +65,7 @@ struct Wide {
 }
 
 /// The same as a compiler for 32-bit x86 does, where a `u64` is aligned to 4 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
 #[repr(C)]
 struct Narrow {
     kind: u32,
@@ -136,6 +136,7 @@ impl Handing for Typed {
         match Ring::<T>::attach(name) {
             Ok(ring) => Ok(Ok(ring.consumer()?.pop()?)),
             Err(SegmentError::Mismatch { field, .. }) => Ok(Err(field)),
+            Err(SegmentError::Payload { .. }) => Ok(Err("payload")),
             Err(error) => Err(error.into()),
         }
     }

@@ -49,8 +49,8 @@ pub(crate) trait Shared {
 }
 
 const PAGE: u64 = 4096;
-/// The length of a segment of these: a header and the slots.
-const LEN: u64 = PAGE + 1024 * 8;
+/// The length of a segment of these: a header, a description and the slots.
+const LEN: u64 = 2 * PAGE + 1024 * 8;
 
 fn options() -> RingOptions {
     RingOptions::new(1024).slots(1024)
@@ -115,7 +115,7 @@ fn truncated(setting: &Setting<'_>, shared: &dyn Shared) -> Result<u64> {
 /// While somebody uses a segment that has a name, a peer leaves less of it. What is taken of it
 /// then is right, or is known to be lost.
 fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> Result<u64> {
-    let lengths = [0, 1, PAGE, LEN / 2, LEN - 1];
+    let lengths = [0, 1, PAGE, 2 * PAGE + PAGE / 2, LEN - 1];
     for left in lengths {
         let name = setting.name();
         Ring::<u64>::create(&name, &options())?;

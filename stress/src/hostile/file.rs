@@ -17,7 +17,7 @@ use ringproof::{Inspection, Ring, Role, SegmentError, unlink};
 use super::bench::Bench;
 use super::honest::{Place, exercise, receive, send};
 use super::plant::Plant;
-use super::sample::{Named, SLOTS, Shape, memory_file, ring_options, unsealed};
+use super::sample::{DATA, Named, SLOTS, Shape, memory_file, ring_options, unsealed};
 use crate::process::{Child, Note};
 
 /// What bears a segment's name.
@@ -77,7 +77,7 @@ impl Thing {
             Thing::Zeros => std::fs::write(path, [0; 2 * HEADER_LEN as usize]),
             Thing::Huge | Thing::HugeSegment => {
                 let mut bytes = Shape::Ring.image()?;
-                let len = HEADER_LEN + TEBIBYTE;
+                let len = DATA + TEBIBYTE;
                 if self == Thing::HugeSegment {
                     for (at, field) in [(SLOTS_AT, TEBIBYTE / 8), (LEN_AT, len)] {
                         bytes[at..at + 8].copy_from_slice(&field.to_ne_bytes());

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use super::bench::Bench;
 use super::honest::{Place, exercise};
 use super::plant::Plant;
-use super::sample::{FIXED, Named, Shape, USED, memory_file, sound, spoilt};
+use super::sample::{DESCRIPTION, FIXED, Named, Shape, USED, memory_file, sound, spoilt};
 use super::specimen;
 use crate::item::mix;
 use crate::process::Child;
@@ -35,7 +35,7 @@ fn changes(byte: u8) -> impl Iterator<Item = u8> {
 /// refused for itself.
 fn sizes(image: &[u8]) -> Vec<Vec<u8>> {
     let mut headers = Vec::new();
-    for data_offset in [0, 8, 128, 4088, 4096, 4104, 8192] {
+    for data_offset in [0, 8, 128, 4096, 8184, 8192, 8200, 12288] {
         for slots in [0, 1, 2, 3, 4, 7, 8, 16_u64] {
             for payload_size in [0, 4, 8, 24, 32_u64] {
                 for capacity in [0, 1, 5, slots, slots + 1] {
@@ -68,8 +68,9 @@ fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
     let mut number = 0;
     // Of what is reserved, and read by nobody, a byte of each cache line.
     let reserved = (USED..image.len()).step_by(64);
-    let offsets = (0..USED).chain(reserved).map(|at| (at, false));
-    for (at, by_name) in offsets.chain((0..FIXED).map(|at| (at, true))) {
+    let offsets = (0..USED).chain(DESCRIPTION).chain(reserved);
+    let named_ones = (0..FIXED).chain(DESCRIPTION).map(|at| (at, true));
+    for (at, by_name) in offsets.map(|at| (at, false)).chain(named_ones) {
         for byte in changes(image[at]) {
             bench.case(number, || {
                 let mut bytes = image.clone();

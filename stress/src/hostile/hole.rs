@@ -19,7 +19,7 @@ use super::bench::Bench;
 use super::honest::{Met, Place, Value, exercise, read_latch, read_seqlock, receive, send};
 use super::plant::Plant;
 use super::region::Guarded;
-use super::sample::{CAPACITY, Named, SLOTS, Shape, memory_file, unsealed};
+use super::sample::{CAPACITY, DATA, Named, SLOTS, Shape, memory_file, unsealed};
 use super::specimen;
 use crate::process::Child;
 
@@ -41,6 +41,7 @@ pub(crate) fn before(bench: &Bench<'_>) -> Result<()> {
             4095,
             4096,
             4097,
+            8192,
             whole - 1,
             whole,
         ];
@@ -167,7 +168,8 @@ pub(crate) fn punched(bench: &Bench<'_>) -> Result<()> {
         for (from, len) in [
             (0, HEADER_LEN),
             (HEADER_LEN, HEADER_LEN),
-            (0, 2 * HEADER_LEN),
+            (DATA, HEADER_LEN),
+            (0, DATA + HEADER_LEN),
         ] {
             for by_name in [false, true] {
                 bench.case(number, || {
@@ -186,9 +188,9 @@ pub(crate) fn punched(bench: &Bench<'_>) -> Result<()> {
                     }
                     used_while_punched(place, shape, punch)
                         .with_context(|| format!("{shape:?} without {len} bytes from {from}"))?;
-                    // Its header is no header any more.
+                    // Its header is no header any more, or its description none.
                     let kinds = exercise(place)?;
-                    let expected = usize::from(from > 0);
+                    let expected = usize::from(from >= DATA);
                     ensure!(kinds == expected, "attached to as {kinds} kinds afterwards");
                     Ok(())
                 })?;
@@ -254,9 +256,9 @@ fn used_while_punched(
 /// The planted fault: a producer that takes the zeros of a punched header for the consumer's
 /// index.
 fn trust_hole(memory: &File, punch: impl Fn() -> Result<()>) -> Result<()> {
-    let map = Guarded::of_file(memory.as_fd(), 2 * HEADER_LEN as usize)?;
+    let map = Guarded::of_file(memory.as_fd(), (DATA + HEADER_LEN) as usize)?;
     let words = map.words(HEADER_LEN as usize / 8)?;
-    let cells = &map.slots::<u64>((HEADER_LEN / 8 + SLOTS) as usize)?[HEADER_LEN as usize / 8..];
+    let cells = &map.slots::<u64>((DATA / 8 + SLOTS) as usize)?[DATA as usize / 8..];
     let parts = RingParts {
         write_index: &words[256 / 8],
         end_index: &words[264 / 8],

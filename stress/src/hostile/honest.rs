@@ -78,6 +78,7 @@ fn possible<S>(outcome: Result<S, SegmentError>) -> Result<Option<S>> {
         Err(
             SegmentError::NotFound { .. }
             | SegmentError::Mismatch { .. }
+            | SegmentError::Payload { .. }
             | SegmentError::Size { .. }
             | SegmentError::Held { .. }
             | SegmentError::Gone { .. }

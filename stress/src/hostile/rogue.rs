@@ -4,7 +4,6 @@ use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use ringproof::layout::HEADER_LEN;
 use ringproof::memory::{Memory, Native, Slot, Word};
 use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
 use ringproof::site::{LoadSite, SlotWriteSite, StoreSite};
@@ -15,7 +14,7 @@ use super::bench::Bench;
 use super::honest::{Met, Value, read_latch, read_seqlock, receive, send};
 use super::plant::Plant;
 use super::region::{Edge, Guarded};
-use super::sample::{CAPACITY, SLOTS, USED, file_of, ring_options};
+use super::sample::{CAPACITY, DATA, SLOTS, USED, file_of, ring_options};
 use super::specimen;
 use crate::item::mix;
 use crate::process::Child;
@@ -176,7 +175,7 @@ pub(crate) fn over_segment(bench: &Bench<'_>) -> Result<()> {
             let who = "who scribbles over a segment".to_owned();
             let _scribbler = Child::fork(who, bench.alone, |_| {
                 // The words that mean something, and the slots.
-                let data = HEADER_LEN..HEADER_LEN + SLOTS * 8;
+                let data = DATA..DATA + SLOTS * 8;
                 let words: Vec<_> = (0..USED as u64).chain(data).step_by(8).collect();
                 for round in 0.. {
                     if bench.has(Plant::IdleRogue) {
@@ -220,11 +219,7 @@ pub(crate) fn over_values(bench: &Bench<'_>) -> Result<()> {
             let _scribbler = Child::fork(who, bench.alone, |_| {
                 for round in 0.. {
                     let random = mix(seed ^ mix(round));
-                    let at = if random.is_multiple_of(2) {
-                        256
-                    } else {
-                        HEADER_LEN
-                    };
+                    let at = if random.is_multiple_of(2) { 256 } else { DATA };
                     let value = scribble(random >> 16, random >> 32);
                     for file in &files {
                         (file.write_all_at(&value.to_ne_bytes(), at))

@@ -23,6 +23,13 @@ pub(crate) const FIXED: usize = 128;
 /// Bytes of the header up to the last word that means something.
 pub(crate) const USED: usize = 1024;
 
+/// Where the description of the payload lies, and its bytes at most.
+pub(crate) const DESCRIPTION: std::ops::Range<usize> =
+    HEADER_LEN as usize..HEADER_LEN as usize + 48;
+
+/// Where the slots begin.
+pub(crate) const DATA: u64 = 2 * HEADER_LEN;
+
 /// Live items and slots of the ring.
 pub(crate) const CAPACITY: u64 = 5;
 pub(crate) const SLOTS: u64 = 8;
@@ -151,13 +158,27 @@ pub(crate) fn sound(bytes: &[u8]) -> bool {
     let wide = |at: usize| u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
     let (payload_size, payload_align) = (wide(24), wide(32));
     let (slots, capacity, data_offset, segment_len) = (wide(40), wide(48), wide(56), wide(64));
-    let item = match narrow(16) {
-        1 => size_of::<u64>(),
-        2 if slots == 1 && capacity == 1 => size_of::<Value>(),
-        3 if slots >= 2 && capacity == 1 => size_of::<Value>(),
+    let (item, field) = match narrow(16) {
+        1 => (size_of::<u64>(), "u64"),
+        2 if slots == 1 && capacity == 1 => (size_of::<Value>(), "u64x4"),
+        3 if slots >= 2 && capacity == 1 => (size_of::<Value>(), "u64x4"),
         _ => return false,
     };
+    let order = if cfg!(target_endian = "little") {
+        "little"
+    } else {
+        "big"
+    };
+    let right = format!("ringproof-shape 1 {order} {item}\nvalue 0 {field}\n");
     let end = u128::from(slots) * u128::from(payload_size) + u128::from(data_offset);
+    let (from, len) = (wide(72), wide(80));
+    let within = from >= HEADER_LEN
+        && (1..=65_536).contains(&len)
+        && u128::from(from) + u128::from(len) <= u128::from(data_offset);
+    let described = within && {
+        let text = bytes.get(from as usize..(from + len) as usize);
+        text.is_some_and(|text| text == right.as_bytes() && wide(88) == fnv_1a(text))
+    };
     wide(0) == MAGIC
         && (narrow(8), narrow(12), narrow(20)) == (VERSION, HEADER_LEN as u32, 0)
         && payload_size == item as u64
@@ -169,7 +190,14 @@ pub(crate) fn sound(bytes: &[u8]) -> bool {
         && data_offset.is_multiple_of(HEADER_LEN)
         && u128::from(segment_len) == end
         && segment_len <= bytes.len() as u64
-        && u128::from(wide(72)) + u128::from(wide(80)) <= u128::from(segment_len)
+        && described
+}
+
+/// The hash that is a description's fingerprint.
+fn fnv_1a(text: &[u8]) -> u64 {
+    text.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
 }
 
 /// A segment's bytes with some of its header's fields changed, or nearly all of it.
@@ -185,9 +213,13 @@ pub(crate) fn spoilt(image: &[u8], seed: u64) -> Vec<u8> {
     let changes = 1 + mix(seed) % 4;
     for change in 0..changes {
         let random = mix(seed ^ mix(change + 1));
-        // Three in four in the constant part.
-        let words = if random % 4 < 3 { FIXED / 8 } else { USED / 8 };
-        let at = (random >> 8) as usize % words * 8;
+        // Half of them in the constant part, a quarter in the description.
+        let words = match random % 4 {
+            0 | 1 => 0..FIXED / 8,
+            2 => 0..USED / 8,
+            _ => DESCRIPTION.start / 8..DESCRIPTION.end / 8,
+        };
+        let at = (words.start + (random >> 8) as usize % words.len()) * 8;
         let len = bytes.len() as u64;
         let own = u64::from_ne_bytes(std::array::from_fn(|byte| bytes[at + byte]));
         let values = [

@@ -1,0 +1,154 @@
+//! `#[derive(Shape)]` of ringproof: describes a struct by its fields' names, offsets and types.
+//! Use it as `ringproof::Shape`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote;
+use syn::ext::IdentExt;
+use syn::{Data, DeriveInput, Error, Fields, Meta, Token, parse_macro_input};
+use syn::{punctuated::Punctuated, spanned::Spanned};
+
+/// Describes a struct whose layout its source fixes: `#[repr(C)]`, `#[repr(C, packed)]` or
+/// `#[repr(transparent)]`. Every field's type must be `Shape`, too.
+#[proc_macro_derive(Shape)]
+pub fn derive_shape(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    derive(&input)
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
+}
+
+fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let Data::Struct(data) = &input.data else {
+        return Err(Error::new(
+            input.ident.span(),
+            "only a struct has a shape: an enum's bytes are not all values of it, and a union's \
+             do not say which field they are",
+        ));
+    };
+    if !input.generics.params.is_empty() {
+        return Err(Error::new(
+            input.generics.span(),
+            "a generic struct has more than one shape: derive it for a struct of concrete types",
+        ));
+    }
+    if !has_fixed_layout(input)? {
+        return Err(Error::new(
+            input.ident.span(),
+            "without #[repr(C)] or #[repr(transparent)] the compiler may put the fields anywhere, \
+             and elsewhere in every program",
+        ));
+    }
+    if matches!(data.fields, Fields::Unit) || data.fields.is_empty() {
+        return Err(Error::new(
+            input.ident.span(),
+            "a struct without fields carries nothing",
+        ));
+    }
+    let mut visits = Vec::new();
+    for (member, field) in data.fields.members().zip(&data.fields) {
+        let (name, span) = match &member {
+            syn::Member::Named(ident) => (ident.unraw().to_string(), ident.span()),
+            syn::Member::Unnamed(index) => (format!("_{}", index.index), Span::call_site()),
+        };
+        if !name.is_ascii() {
+            return Err(Error::new(
+                span,
+                "a field's name must be ASCII: other languages have to read it",
+            ));
+        }
+        let ty = &field.ty;
+        visits.push(quote! {
+            fields.field::<#ty>(#name, ::core::mem::offset_of!(Self, #member));
+        });
+    }
+    let name = &input.ident;
+    Ok(quote! {
+        #[automatically_derived]
+        impl ::ringproof::Shape for #name {
+            fn visit(fields: &mut ::ringproof::shape::Fields) {
+                #(#visits)*
+            }
+        }
+    })
+}
+
+fn has_fixed_layout(input: &DeriveInput) -> syn::Result<bool> {
+    for attribute in &input.attrs {
+        if !attribute.path().is_ident("repr") {
+            continue;
+        }
+        let list = attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated)?;
+        let fixes = |meta: &Meta| meta.path().is_ident("C") || meta.path().is_ident("transparent");
+        if list.iter().any(fixes) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(source: &str) -> String {
+        let input = syn::parse_str(source).expect("an item");
+        derive(&input).expect_err(source).to_string()
+    }
+
+    #[test]
+    fn what_has_no_fixed_layout_is_refused_with_the_reason() {
+        for (source, reason) in [
+            ("#[repr(u8)] enum E { A }", "only a struct"),
+            ("#[repr(C)] union U { a: u8, b: i8 }", "only a struct"),
+            ("struct S { a: u8 }", "without #[repr(C)]"),
+            ("#[repr(packed)] struct S { a: u8 }", "without #[repr(C)]"),
+            (
+                "#[repr(align(8))] struct S { a: u64 }",
+                "without #[repr(C)]",
+            ),
+            ("#[repr(C)] struct S<T> { a: T }", "generic"),
+            (
+                "#[repr(C)] struct S<const N: usize> { a: [u8; N] }",
+                "generic",
+            ),
+            ("#[repr(C)] struct S;", "without fields"),
+            ("#[repr(C)] struct S {}", "without fields"),
+            ("#[repr(C)] struct S { größe: u8 }", "ASCII"),
+        ] {
+            let said = refusal(source);
+            assert!(said.contains(reason), "{source}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_has_one_is_described_field_by_field() {
+        for (source, names) in [
+            (
+                "#[repr(C)] struct S { a: u8, r#type: u8 }",
+                ["\"a\"", "\"type\""],
+            ),
+            (
+                "#[repr(C, packed)] struct S(u8, u64);",
+                ["\"_0\"", "\"_1\""],
+            ),
+            (
+                "#[repr(C, align(16))] struct S { b: u64, c: u64 }",
+                ["\"b\"", "\"c\""],
+            ),
+            (
+                "#[repr(align(8))] #[repr(C)] struct S { b: u64, c: u64 }",
+                ["\"b\"", "\"c\""],
+            ),
+            (
+                "#[repr(transparent)] struct S(u64);",
+                ["\"_0\"", "offset_of"],
+            ),
+        ] {
+            let input = syn::parse_str(source).expect("an item");
+            let code = derive(&input).expect(source).to_string();
+            for name in names {
+                assert!(code.contains(name), "{source}: {code}");
+            }
+        }
+    }
+}

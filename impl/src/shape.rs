@@ -1,0 +1,192 @@
+//! What a payload is made of, so that the two sides of a segment can compare it.
+//!
+//! A header that says how large an item is tells two programs of the same source apart, and no
+//! others: fields that changed places, or another compiler's padding, have the same size and other
+//! meanings. Therefore every segment carries a [`Description`] of its payload, made by its creator
+//! from what the type [visits](Shape::visit), and who attaches compares it with its own.
+
+mod description;
+mod value;
+
+pub use description::{
+    ByteOrder, Description, DescriptionError, Field, MAX_FIELDS, MAX_LEN, MAX_NAME,
+};
+pub use ringproof_derive::Shape;
+pub use value::Value;
+
+/// A type that can say where its fields lie and what they are.
+///
+/// Derive it for a struct that is `#[repr(C)]`, `#[repr(C, packed)]` or `#[repr(transparent)]`;
+/// primitives and arrays have it. An implementation that does not tell the truth makes programs
+/// misunderstand each other, but breaks no memory safety.
+///
+/// ```
+/// use ringproof::Shape;
+/// use ringproof::shape::Description;
+///
+/// #[derive(Shape)]
+/// #[repr(C)]
+/// struct Quote {
+///     price: f64,
+///     venue: [u8; 4],
+///     size: u32,
+/// }
+///
+/// let text = Description::of::<Quote>()?.to_string();
+/// # #[cfg(target_endian = "little")]
+/// assert_eq!(text, "ringproof-shape 1 little 16\nprice 0 f64\nvenue 8 u8x4\nsize 12 u32\n");
+/// # Ok::<(), ringproof::shape::DescriptionError>(())
+/// ```
+///
+/// Nothing else has a layout that its source fixes:
+///
+/// ```compile_fail
+/// #[derive(ringproof::Shape)]
+/// struct Anywhere {
+///     price: f64,
+/// }
+/// ```
+pub trait Shape {
+    /// What a primitive is; how many of what an array of primitives is; `None` for a struct.
+    const LEAF: Option<Leaf> = None;
+
+    /// Tells `fields` about every field, in order of their offsets.
+    fn visit(fields: &mut Fields);
+}
+
+/// So many primitives of one kind, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// What each of them is.
+    pub kind: Primitive,
+    /// How many.
+    pub count: u64,
+}
+
+/// Receives the fields of a type.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// The name and the offset of what is being visited.
+    path: String,
+    offset: u64,
+    found: Vec<Field>,
+}
+
+impl Fields {
+    /// The field `name` of a struct, `offset` bytes from its start.
+    pub fn field<T: Shape>(&mut self, name: &str, offset: usize) {
+        let separator = if self.path.is_empty() { "" } else { "." };
+        self.inner::<T>(&format!("{separator}{name}"), offset);
+    }
+
+    /// A primitive, or an array of them.
+    fn leaf(&mut self, leaf: Leaf) {
+        // An array of none has no bytes. One too many is kept, as the sign that there were more.
+        if leaf.count == 0 || self.is_full() {
+            return;
+        }
+        let name = if self.path.is_empty() {
+            "value"
+        } else {
+            &self.path
+        };
+        self.found.push(Field {
+            name: name.to_owned(),
+            offset: self.offset,
+            leaf,
+        });
+    }
+
+    fn inner<T: Shape>(&mut self, more: &str, offset: usize) {
+        let (path, start) = (self.path.len(), self.offset);
+        self.path.push_str(more);
+        self.offset = start.saturating_add(offset as u64);
+        T::visit(self);
+        self.path.truncate(path);
+        self.offset = start;
+    }
+
+    fn is_full(&self) -> bool {
+        self.found.len() > MAX_FIELDS
+    }
+}
+
+impl<T: Shape, const N: usize> Shape for [T; N] {
+    const LEAF: Option<Leaf> = match T::LEAF {
+        Some(Leaf { kind, count }) => Some(Leaf {
+            kind,
+            count: count * N as u64,
+        }),
+        None => None,
+    };
+
+    fn visit(fields: &mut Fields) {
+        if let Some(leaf) = Self::LEAF {
+            fields.leaf(leaf);
+            return;
+        }
+        let array = if fields.path.is_empty() { "value" } else { "" };
+        for index in 0..N {
+            if fields.is_full() {
+                return;
+            }
+            fields.inner::<T>(&format!("{array}[{index}]"), index * size_of::<T>());
+        }
+    }
+}
+
+/// The primitives of which payloads are made.
+macro_rules! primitives {
+    ($($variant:ident $name:ident),*) => {
+        /// What a field's bytes mean.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Primitive {
+            $(#[doc = concat!("`", stringify!($name), "`")] $variant,)*
+        }
+
+        impl Primitive {
+            /// All of them.
+            pub const ALL: &[Primitive] = &[$(Primitive::$variant),*];
+
+            /// Its name, as Rust has it.
+            pub const fn name(self) -> &'static str {
+                match self { $(Primitive::$variant => stringify!($name),)* }
+            }
+
+            /// Its bytes.
+            pub const fn size(self) -> u64 {
+                match self { $(Primitive::$variant => size_of::<$name>() as u64,)* }
+            }
+        }
+
+        $(impl Shape for $name {
+            const LEAF: Option<Leaf> = Some(Leaf { kind: Primitive::$variant, count: 1 });
+
+            fn visit(fields: &mut Fields) {
+                fields.leaf(Leaf { kind: Primitive::$variant, count: 1 });
+            }
+        })*
+    };
+}
+
+primitives!(
+    U8 u8, U16 u16, U32 u32, U64 u64, U128 u128,
+    I8 i8, I16 i16, I32 i32, I64 i64, I128 i128,
+    F32 f32, F64 f64
+);
+
+/// Described as the integer of its size: that is what the bytes are, in any language.
+macro_rules! same_as {
+    ($($width:literal: $name:ident $same:ident),*) => {
+        $(#[cfg(target_pointer_width = $width)]
+        impl Shape for $name {
+            const LEAF: Option<Leaf> = <$same as Shape>::LEAF;
+
+            fn visit(fields: &mut Fields) {
+                <$same as Shape>::visit(fields);
+            }
+        })*
+    };
+}
+
+same_as!("64": usize u64, "64": isize i64, "32": usize u32, "32": isize i32);

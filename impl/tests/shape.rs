@@ -1,0 +1,438 @@
+//! Payloads that are not what the other program takes them for, and items looked at from outside.
+
+mod common;
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
+use std::sync::mpsc::{TryRecvError, channel};
+
+use bytemuck::{Pod, Zeroable};
+use common::named::Named;
+use common::{Deadline, check};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use ringproof::inspect::Peeked;
+use ringproof::shape::{Description, Primitive};
+use ringproof::{
+    Inspection, Payload, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
+    SeqLockOptions, Shape,
+};
+
+/// What one program has.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[repr(C)]
+struct Event {
+    kind: u32,
+    _pad: u32,
+    seq: u64,
+    level: u16,
+    _end: [u16; 3],
+}
+
+/// And what other ones have.
+mod other {
+    use super::*;
+
+    /// Two fields in each other's place.
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[repr(C)]
+    pub(super) struct Reordered {
+        _pad: u32,
+        kind: u32,
+        seq: u64,
+        level: u16,
+        _end: [u16; 3],
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[repr(C, packed)]
+    pub(super) struct Packed {
+        kind: u32,
+        _pad: u8,
+        seq: u64,
+        level: u16,
+        _end: [u16; 3],
+        _more: [u8; 3],
+    }
+
+    /// As a compiler for 32-bit x86 lays it out.
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[repr(C, packed(4))]
+    pub(super) struct Narrow {
+        kind: u32,
+        seq: u64,
+        level: u16,
+        _tail: u16,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[repr(C)]
+    pub(super) struct Float {
+        kind: u32,
+        _pad: u32,
+        seq: f64,
+        level: u16,
+        _end: [u16; 3],
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[repr(C)]
+    pub(super) struct Renamed {
+        kind: u32,
+        _pad: u32,
+        sequence: u64,
+        level: u16,
+        _end: [u16; 3],
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[repr(C)]
+    pub(super) struct Longer {
+        kind: u32,
+        _pad: u32,
+        seq: u64,
+        level: u16,
+        _end: [u16; 3],
+        more: u64,
+    }
+
+    /// The same fields under another type's name, with a part of them in a struct of its own.
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[repr(C)]
+    pub(super) struct Same {
+        kind: u32,
+        _pad: u32,
+        seq: u64,
+        level: u16,
+        _end: [[u16; 1]; 3],
+    }
+}
+
+/// What is said where an `Event` is expected and a ring of `T` is found.
+#[track_caller]
+fn refusal<T: Payload>() -> Vec<String> {
+    let name = Named::new("payload");
+    Ring::<T>::create(&name, &RingOptions::new(1).slots(1)).expect("a ring");
+    let attached = Ring::<Event>::attach(&name);
+    let opened = Ring::<Event>::open(&name, &RingOptions::new(1));
+    let differences = |outcome| match outcome {
+        Err(SegmentError::Payload { differences, .. }) => differences,
+        other => panic!("{other:?}"),
+    };
+    let found = differences(attached);
+    assert_eq!(differences(opened), found);
+    Inspection::of(&name).expect("whoever does not use it may look at it");
+    found
+}
+
+#[test]
+fn another_payload_is_refused_and_its_first_differing_field_named_first() {
+    const HINT: &str = "(a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)";
+    for (found, first, size, hint) in [
+        (
+            refusal::<other::Reordered>(),
+            r#"field "kind": offset 0, u32 here; offset 4, u32 in the segment"#,
+            None,
+            false,
+        ),
+        (
+            refusal::<other::Packed>(),
+            r#"field "_pad": offset 4, u32 here; offset 4, u8 in the segment"#,
+            None,
+            false,
+        ),
+        (
+            refusal::<other::Narrow>(),
+            r#"field "_pad": offset 4, u32 here; not in the segment"#,
+            Some("size: 24 here; 16 in the segment"),
+            true,
+        ),
+        (
+            refusal::<other::Float>(),
+            r#"field "seq": offset 8, u64 here; offset 8, f64 in the segment"#,
+            None,
+            false,
+        ),
+        (
+            refusal::<other::Renamed>(),
+            r#"field "seq": offset 8, u64 here; not in the segment"#,
+            None,
+            false,
+        ),
+        (
+            refusal::<other::Longer>(),
+            r#"field "more": not here; offset 24, u64 in the segment"#,
+            Some("size: 24 here; 32 in the segment"),
+            false,
+        ),
+    ] {
+        assert_eq!(found[0], first, "{found:?}");
+        let last = found.last().filter(|last| last.starts_with("size"));
+        assert_eq!(last.map(|last| &**last), size, "{found:?}");
+        assert_eq!(
+            found.iter().any(|line| line.contains(HINT)),
+            hint,
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn the_same_fields_are_the_same_payload() {
+    let name = Named::new("same");
+    let theirs = Ring::<other::Same>::create(&name, &RingOptions::new(1)).expect("a ring");
+    theirs
+        .producer()
+        .expect("the role")
+        .push(Zeroable::zeroed())
+        .expect("room");
+    let ours = Ring::<Event>::attach(&name).expect("attach");
+    assert_eq!(
+        ours.consumer().expect("the role").pop(),
+        Ok(Zeroable::zeroed())
+    );
+}
+
+#[test]
+fn a_description_that_was_written_over_is_refused() {
+    let name = Named::new("written-over");
+    Ring::<Event>::create(&name, &RingOptions::new(1).slots(1)).expect("a ring");
+    let file = OpenOptions::new().read(true).write(true).open(name.path());
+    let file = file.expect("open it");
+    let text = Description::of::<Event>()
+        .expect("a description")
+        .to_string();
+    let refused = |field: &str| {
+        for outcome in [
+            Ring::<Event>::attach(&name).map(drop),
+            Inspection::of(&name).map(drop),
+        ] {
+            match outcome {
+                Err(SegmentError::Mismatch { field: found, .. }) => assert_eq!(found, field),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    for at in 0..text.len() {
+        for byte in [0, b'\n', b'x', 0xff] {
+            if text.as_bytes()[at] == byte {
+                continue;
+            }
+            file.write_all_at(&[byte], 4096 + at as u64)
+                .expect("write a byte");
+            match Description::parse(&{
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] = byte;
+                bytes
+            }) {
+                // Another letter in a name: a description, of which this is not the fingerprint.
+                Ok(_) => refused("fingerprint"),
+                Err(_) => refused("description"),
+            }
+        }
+        file.write_all_at(&text.as_bytes()[at..=at], 4096 + at as u64)
+            .expect("write it back");
+    }
+    Ring::<Event>::attach(&name).expect("attach to the repaired one");
+    // Removed all the same: its header is a segment's.
+    file.write_all_at(b"!", 4096).expect("write a byte");
+    ringproof::unlink(&name).expect("unlink it");
+}
+
+// ---- descriptions -------------------------------------------------------------------------
+
+/// The text of some description, its fields one after the other with gaps.
+fn texts() -> impl Strategy<Value = String> {
+    let field = (
+        "[a-z_][A-Z0-9]{0,3}(\\[[1-9]\\])?(\\.x)?",
+        0..20_u64,
+        select(Primitive::ALL),
+        1..9_u64,
+    );
+    let order = select(&["little", "big"]);
+    (order, vec(field, 1..20), 0..20_u64).prop_map(|(order, parts, more)| {
+        let (mut fields, mut end) = (String::new(), 0);
+        for (number, (name, gap, kind, count)) in parts.into_iter().enumerate() {
+            let count_text = if count == 1 {
+                String::new()
+            } else {
+                format!("x{count}")
+            };
+            let (offset, kind_name) = (end + gap, kind.name());
+            // Its number makes the name the only one.
+            fields += &format!("f{number}.{name} {offset} {kind_name}{count_text}\n");
+            end = offset + count * kind.size();
+        }
+        format!("ringproof-shape 1 {order} {}\n{fields}", end + more)
+    })
+}
+
+fn described(text: &str) -> Description {
+    Description::parse(text.as_bytes()).expect(text)
+}
+
+#[test]
+fn what_is_rendered_is_read_back() {
+    check(500, texts(), |text| {
+        let read = described(&text);
+        prop_assert_eq!(read.to_string(), text);
+        prop_assert_eq!(described(&read.to_string()), read);
+        Ok(())
+    });
+}
+
+#[test]
+fn random_bytes_never_panic() {
+    check(2000, vec(any::<u8>(), 0..300), |bytes| {
+        prop_assert!(Description::parse(&bytes).is_err());
+        Ok(())
+    });
+}
+
+/// Closer to the real thing than random bytes.
+#[test]
+fn what_is_read_from_a_spoilt_text_is_that_text() {
+    let changes = vec((any::<Index>(), any::<u8>()), 1..4);
+    check(2000, (texts(), changes), |(text, changes)| {
+        let mut text = text.into_bytes();
+        for (at, byte) in changes {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        if let Ok(read) = Description::parse(&text) {
+            prop_assert_eq!(read.to_string().into_bytes(), text);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_field_that_is_renamed_is_the_first_difference() {
+    check(500, (texts(), any::<Index>()), |(text, which)| {
+        let ours = described(&text);
+        let name = &ours.fields()[which.index(ours.fields().len())].name;
+        let theirs = described(&text.replace(&format!("\n{name} "), &format!("\nZ{name} ")));
+        let lines = ours.diff(&theirs);
+        prop_assert!(lines[0].contains(&format!("{name:?}")), "{:?}", lines);
+        prop_assert!(lines[0].contains("not in the segment"), "{:?}", lines);
+        prop_assert_eq!(lines.len(), 2);
+        prop_assert_ne!(ours.fingerprint(), theirs.fingerprint());
+        Ok(())
+    });
+}
+
+// ---- items from outside -------------------------------------------------------------------
+
+fn peek(name: &str, count: u64) -> Vec<Peeked> {
+    Inspection::of(name)
+        .and_then(|seen| seen.peek(count))
+        .expect("a look")
+}
+
+/// The position and the number in each item.
+fn numbers(items: &[Peeked]) -> Vec<(u64, Option<u64>)> {
+    let number = |bytes: &Vec<u8>| bytemuck::pod_read_unaligned(&bytes[..8]);
+    items
+        .iter()
+        .map(|item| (item.position, item.bytes.as_ref().map(number)))
+        .collect()
+}
+
+#[test]
+fn the_next_items_are_seen_and_stay() {
+    let name = Named::new("peek");
+    let ring = Ring::<u64>::create(&name, &RingOptions::new(3).slots(4)).expect("a ring");
+    let (mut producer, mut consumer) = (
+        ring.producer().expect("a role"),
+        ring.consumer().expect("a role"),
+    );
+    assert_eq!(peek(&name, 9), []);
+    for number in 0..5 {
+        producer.push(number).expect("room");
+        assert_eq!(consumer.pop(), Ok(number));
+    }
+    assert_eq!(producer.push_slice(&[50, 60, 70]), Ok(3));
+    let all = [(5, Some(50)), (6, Some(60)), (7, Some(70))];
+    for count in [0, 1, 2, 3, 4, u64::MAX] {
+        let expected = &all[..all.len().min(count.try_into().unwrap_or(usize::MAX))];
+        assert_eq!(numbers(&peek(&name, count)), expected);
+    }
+    assert_eq!(consumer.pop(), Ok(50));
+}
+
+#[test]
+fn a_value_is_seen_unless_it_is_being_written() {
+    let name = Named::new("peek-value");
+    let lock = SeqLock::create(&name, &[7_u64, 8], &SeqLockOptions::default()).expect("one");
+    lock.writer().expect("the role").write(&[9, 10]);
+    assert_eq!(numbers(&peek(&name, 1)), [(2, Some(9))]);
+    assert_eq!(peek(&name, 0), []);
+    let file = OpenOptions::new()
+        .write(true)
+        .open(name.path())
+        .expect("open it");
+    file.write_all_at(&3_u64.to_ne_bytes(), 256)
+        .expect("an odd number");
+    assert_eq!(numbers(&peek(&name, 1)), [(3, None)]);
+
+    let name = Named::new("peek-latch");
+    let latch = SeqLatch::create(&name, &0_u64, &SeqLatchOptions::default()).expect("one");
+    let mut writer = latch.writer().expect("the role");
+    for version in 1..10 {
+        writer.write(&(version * 10));
+        assert_eq!(numbers(&peek(&name, 1)), [(version, Some(version * 10))]);
+    }
+}
+
+/// Every item is its own position, so one that is shown in another's place is found out.
+#[test]
+fn an_item_that_was_overwritten_meanwhile_is_gone() {
+    let name = Named::new("peek-race");
+    let ring = Ring::<u64>::create(&name, &RingOptions::new(2).slots(2)).expect("a ring");
+    let ring = &ring;
+    // Also where this test fails, `done` is dropped, and the other thread ends.
+    let (done, ended) = channel::<()>();
+    std::thread::scope(move |scope| {
+        scope.spawn(move || {
+            let mut producer = ring.producer().expect("the role");
+            let mut consumer = ring.consumer().expect("the role");
+            for number in 0.. {
+                producer.push(number).expect("room");
+                if number > 0 {
+                    consumer.pop().expect("an item");
+                }
+                if ended.try_recv() == Err(TryRecvError::Disconnected) {
+                    break;
+                }
+            }
+        });
+        let deadline = Deadline::to("see items that are there and items that are gone");
+        let (mut there, mut gone) = (0_u32, 0_u32);
+        while there < 5 || gone < 5 {
+            deadline.wait();
+            for (position, found) in numbers(&peek(&name, 2)) {
+                match found {
+                    Some(number) => {
+                        there += 1;
+                        assert_eq!(number, position);
+                    }
+                    None => gone += 1,
+                }
+            }
+        }
+        drop(done);
+    });
+}
+
+#[test]
+fn more_than_is_shown_is_refused() {
+    let name = Named::new("peek-large");
+    let ring = Ring::<[[u64; 1024]; 64]>::create(&name, &RingOptions::new(4)).expect("a ring");
+    let mut producer = ring.producer().expect("the role");
+    while producer.push([[1; 1024]; 64]).is_ok() {}
+    let seen = Inspection::of(&name).expect("a look");
+    assert_eq!(seen.peek(2).expect("a mebibyte").len(), 2);
+    let refused = seen.peek(3).expect_err("more").to_string();
+    assert!(refused.contains("ask for fewer"), "{refused}");
+}
