@@ -374,6 +374,10 @@ struct ringproof_shape {
 /* The one field of a payload that is itself a primitive. */
 #define RINGPROOF_VALUE(type) {"value", 0, sizeof(type), 0, RINGPROOF_LETTER((type)0)}
 
+/* The one field of a payload that is an array of `number` primitives. */
+#define RINGPROOF_VALUES(type, number)                                                             \
+  {"value", 0, sizeof(type), number, RINGPROOF_LETTER((type)0)}
+
 #ifdef __SIZEOF_INT128__
 __extension__ typedef __int128 ringproof_i128;
 __extension__ typedef unsigned __int128 ringproof_u128;
@@ -1436,14 +1440,14 @@ static inline enum ringproof_status ringproof_remove_locked(const struct ringpro
   if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
     return RINGPROOF_OK;
   }
-  /* First retired, then unlinked: whoever dies between the two leaves a name that the next taker
-   * of a role finds retired, and removes. Retire, relaxed: see RetiredCheck. */
+  /* Retire, relaxed: see RetiredCheck. First retired, then unlinked: whoever dies between the two
+   * leaves a name that the next taker of a role finds retired, and removes. */
   ringproof_store_relaxed(mark, 1);
   if (unlink(path) != 0 && errno != ENOENT) {
     const enum ringproof_status status =
         ringproof_fail_system(error, segment->name, "unlink it");
     if (!marked) {
-      /* It has its name, so it stays in use. Retire, relaxed: see RetiredCheck. */
+      /* Retire, relaxed: see RetiredCheck. It has its name, so it stays in use. */
       ringproof_store_relaxed(mark, 0);
     }
     return status;
@@ -1792,7 +1796,7 @@ static inline enum ringproof_status ringproof_push(struct ringproof_producer *pr
       return status;
     }
   }
-  /* RingFill, plain: the slot is free, hence this side's. */
+  /* RingFill, plain: pairs with RingTake; the slot is free, hence this side's. */
   memcpy(ringproof_slot(&producer->slots, producer->write_index), item, producer->slots.item);
   ringproof_publish(producer, 1);
   return RINGPROOF_OK;
@@ -1844,7 +1848,7 @@ static inline enum ringproof_status ringproof_push_slice(struct ringproof_produc
     return status;
   }
   if (chunk.len > 0) {
-    /* RingFill, plain: the slots are reserved. */
+    /* RingFill, plain: pairs with RingTake; the slots are reserved. */
     memcpy(chunk.first.items, from, chunk.first.len * item);
     memcpy(chunk.second.items, from + chunk.first.len * item, chunk.second.len * item);
   }
@@ -1988,7 +1992,7 @@ static inline enum ringproof_status ringproof_pop(struct ringproof_consumer *con
       return status;
     }
   }
-  /* RingTake, plain: the slot is committed, so the producer does not touch it. */
+  /* RingTake, plain: pairs with RingFill; the slot is committed, so it is this side's. */
   memcpy(item, ringproof_slot(&consumer->slots, consumer->read_index), consumer->slots.item);
   /* A peer that breaks the protocol may write the slot again: the copy stays what was read. */
   ringproof_compiler_fence();
@@ -2043,7 +2047,7 @@ static inline enum ringproof_status ringproof_pop_slice(struct ringproof_consume
     return status;
   }
   if (chunk.len > 0) {
-    /* RingTake, plain: the slots are committed. */
+    /* RingTake, plain: pairs with RingFill; the slots are committed. */
     memcpy(to, chunk.first.items, chunk.first.len * item);
     memcpy(to + chunk.first.len * item, chunk.second.items, chunk.second.len * item);
     ringproof_compiler_fence();

@@ -17,13 +17,12 @@ struct item {
   uint64_t seq;
   uint64_t check;
 };
-RINGPROOF_SHAPE(item_shape, struct item, RINGPROOF_FIELD(struct item, seq),
-                RINGPROOF_FIELD(struct item, check));
-
 struct value {
   uint64_t word[8];
 };
-RINGPROOF_SHAPE(value_shape, struct value, RINGPROOF_ARRAY(struct value, word));
+/* Described as the arrays that the Rust side has for them. */
+RINGPROOF_SHAPE(item_shape, uint64_t[2], RINGPROOF_VALUES(uint64_t, 2));
+RINGPROOF_SHAPE(value_shape, uint64_t[8], RINGPROOF_VALUES(uint64_t, 8));
 
 /* Different for neighbours in every byte, so that a torn or repeated item shows. */
 static uint64_t check_of(uint64_t seq) {
