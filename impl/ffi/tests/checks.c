@@ -200,6 +200,7 @@ static void other_files_are_refused(void) {
   CHECK(symlink("/dev/null", path) == 0);
   CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
   CHECK(strcmp(error.field, "file type") == 0);
+  CHECK(strcmp(error.found, "a symbolic link") == 0);
   CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
   CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
   CHECK(unlink(path) == 0);
@@ -315,6 +316,7 @@ static void corruption_is_an_error(void) {
   struct ringproof_segment ring;
   struct ringproof_producer producer;
   struct ringproof_consumer consumer;
+  struct ringproof_chunk chunk;
   uint64_t item = 7;
   char text[256];
   make_ring(&ring, 5);
@@ -341,6 +343,11 @@ static void corruption_is_an_error(void) {
   for (uint64_t i = 0; i < 3; i++) {
     CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
   }
+  /* Backwards, within what may be live. */
+  CHECK(ringproof_peek(&consumer, 3, &chunk) == RINGPROOF_OK && chunk.len == 3);
+  overwrite_word(256, 4);
+  CHECK(ringproof_consumer_occupancy(&consumer, &item) == RINGPROOF_CORRUPT);
+  overwrite_word(256, 5);
   overwrite_word(640, 6);
   CHECK(ringproof_producer_occupancy(&producer, &item) == RINGPROOF_CORRUPT);
   CHECK(strcmp(producer.corruption.word, "read_index") == 0);
@@ -469,6 +476,9 @@ static void latch_keeps_its_last_value(void) {
     ringproof_write(&writer, &i);
     CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == i);
   }
+  /* Version 9 lies where the layout says. */
+  memcpy(&value, (const char *)latch.map + latch.fixed.data_offset + 8 * (9 % 4), 8);
+  CHECK(value == 9);
   /* As a writer leaves it that dies before it publishes version 10. */
   overwrite(latch.fixed.data_offset + 8 * (10 % 4), &half, 8);
   CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 9);
