@@ -133,11 +133,45 @@ fn options() -> RingOptions {
 
 #[test]
 fn the_header_passes_its_checks() {
-    let name = Named::new("c-checks");
-    let program = compile("tests/checks.c", &ffi().join("include"), "c-checks");
+    succeeds(&compile(
+        "tests/checks.c",
+        &ffi().join("include"),
+        "c-checks",
+    ));
+}
+
+/// Runs a program on a name of its own; it succeeds and leaves nothing there.
+fn succeeds(program: &Path) {
+    let name = Named::new("c-program");
     let output = run(Command::new(program).arg(&*name));
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
+    assert!(output.status.success(), "{}: {errors}", program.display());
+    assert!(!name.path().exists(), "{} left it", program.display());
+}
+
+#[test]
+fn cpp_describes_and_exchanges_as_c_does() {
+    let include = ffi().join("include");
+    succeeds(&compile("tests/shapes.cpp", &include, "cpp-shapes"));
+    succeeds(&compile("examples/quotes.cpp", &include, "cpp-quotes"));
+}
+
+#[test]
+fn the_examples_copy_a_text() {
+    let include = ffi().join("include");
+    let producer = compile("examples/producer.c", &include, "c-producer");
+    let consumer = compile("examples/consumer.c", &include, "c-consumer");
+    let name = Named::new("c-lines");
+    let text = ffi().join("include/ringproof.h");
+    let mut sending = Command::new(producer)
+        .arg(&*name)
+        .stdin(fs::File::open(&text).unwrap())
+        .spawn()
+        .unwrap();
+    let output = run(Command::new("timeout").arg("30").arg(consumer).arg(&*name));
+    assert!(sending.wait().unwrap().success());
+    assert!(output.status.success(), "{}", output.status);
+    assert!(output.stdout == fs::read(&text).unwrap());
     assert!(!name.path().exists());
 }
 
@@ -314,12 +348,13 @@ fn the_header_names_every_site_with_its_ordering_and_partner() {
     }
 }
 
-/// Compiles a text against the header, without linking; what the compiler says.
-fn refusal(text: &str, arguments: &[&str]) -> Option<String> {
+/// Compiles a text against the headers, without linking; what the compiler says.
+fn refusal(text: &str, cxx: bool, arguments: &[&str]) -> Option<String> {
     let name = Named::new("c-refusal");
-    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.c", &*name));
+    let extension = if cxx { "cpp" } else { "c" };
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.{extension}", &*name));
     fs::write(&source, text).unwrap();
-    let mut command = compiler(false);
+    let mut command = compiler(cxx);
     command.args(arguments).arg("-fsyntax-only").arg("-I");
     let output = run(command.arg(ffi().join("include")).arg(&source));
     fs::remove_file(&source).unwrap();
@@ -337,7 +372,7 @@ fn what_cannot_work_does_not_compile() {
         )
     };
     let good = shape("uint64_t a", "RINGPROOF_FIELD(struct s, a)");
-    assert_eq!(refusal(&good, &[]), None);
+    assert_eq!(refusal(&good, false, &[]), None);
     for (member, field) in [
         ("char *a", "RINGPROOF_FIELD(struct s, a)"),
         ("uint32_t *a", "RINGPROOF_ARRAY(struct s, a)"),
@@ -346,14 +381,45 @@ fn what_cannot_work_does_not_compile() {
         ("long double a", "RINGPROOF_FIELD(struct s, a)"),
         ("struct { int b; } a", "RINGPROOF_FIELD(struct s, a)"),
     ] {
-        assert!(refusal(&shape(member, field), &[]).is_some(), "{member}");
+        assert!(
+            refusal(&shape(member, field), false, &[]).is_some(),
+            "{member}"
+        );
     }
     let late = "#include <stdio.h>\n#include \"ringproof.h\"\n";
-    let errors = refusal(late, &[]).expect("without _GNU_SOURCE");
+    let errors = refusal(late, false, &[]).expect("without _GNU_SOURCE");
     assert!(errors.contains("-D_GNU_SOURCE"), "{errors}");
-    assert_eq!(refusal(late, &["-D_GNU_SOURCE"]), None);
-    let errors = refusal(&good, &["-std=c99"]).expect("before C11");
+    assert_eq!(refusal(late, false, &["-D_GNU_SOURCE"]), None);
+    let errors = refusal(&good, false, &["-std=c99"]).expect("before C11");
     assert!(errors.contains("C11"), "{errors}");
+}
+
+#[test]
+fn a_payload_that_cannot_travel_does_not_compile_in_cpp() {
+    let shape = |members: &str, fields: &str| {
+        format!(
+            "#include \"ringproof.hpp\"\nstruct s {{ {members} }};\n\
+             RINGPROOF_DESCRIBE(s, {fields});\n"
+        )
+    };
+    let (a, b) = ("RINGPROOF_FIELD(s, a)", "RINGPROOF_FIELD(s, b)");
+    let both = format!("{a}, {b}");
+    let good = shape("int a; int b;", &both);
+    assert_eq!(refusal(&good, true, &[]), None);
+    for (members, fields, reason) in [
+        ("int a; int b;", a, "fields left out"),
+        ("int a; double b;", both.as_str(), "padding"),
+        ("int *a;", a, "a field of a payload"),
+        ("bool a;", a, "a field of a payload"),
+        ("s(const s &); int a;", a, "the bytes of a payload"),
+    ] {
+        let errors = refusal(&shape(members, fields), true, &[]).expect(members);
+        assert!(errors.contains(reason), "{members}: {errors}");
+    }
+    let half = "#include \"ringproof.hpp\"\nringproof::seqlock<int> *lock;\n\
+                std::size_t size() { return sizeof *lock; }\n";
+    let errors = refusal(half, true, &[]).expect("half a word");
+    assert!(errors.contains("64-bit words"), "{errors}");
 }
 
 #[test]
