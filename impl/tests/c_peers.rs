@@ -279,7 +279,7 @@ fn site_differences(header: &str) -> Vec<String> {
             }
             let why = words(why);
             let names_partner = |partner: &&str| why.iter().any(|word| word == *partner);
-            if !info.partners.is_empty() && !info.partners.iter().any(|p| names_partner(&p)) {
+            if !info.partners.is_empty() && !info.partners.iter().any(names_partner) {
                 differences.push(format!("{}: no partner of {:?}", info.name, info.partners));
             }
             let access = match info.kind {
@@ -392,6 +392,41 @@ fn what_cannot_work_does_not_compile() {
     assert_eq!(refusal(late, false, &["-D_GNU_SOURCE"]), None);
     let errors = refusal(&good, false, &["-std=c99"]).expect("before C11");
     assert!(errors.contains("C11"), "{errors}");
+}
+
+/// For a 32-bit x86, of which only the compiler is needed: glibc's headers are the same but for a
+/// list of its stubs.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn a_32_bit_machine_needs_64_bit_offsets_and_atomics() {
+    let name = Named::new("c-stubs");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&*name);
+    fs::create_dir_all(folder.join("gnu")).unwrap();
+    fs::write(folder.join("gnu/stubs-32.h"), "").unwrap();
+    let folder_argument = format!("-isystem{}", folder.display());
+    let on_32_bits = |text: &str, more: &[&str]| {
+        let headers = "-isystem/usr/include/x86_64-linux-gnu";
+        let arguments = [&["-m32", &folder_argument, headers], more].concat();
+        refusal(text, false, &arguments)
+    };
+    let header = "#include \"ringproof.h\"\nstruct ringproof_segment segment;\n";
+    let outcome = match on_32_bits("#include <fcntl.h>\nint number;\n", &[]) {
+        Some(errors) => Err(errors),
+        None => Ok((
+            on_32_bits(header, &[]),
+            on_32_bits(header, &["-D_FILE_OFFSET_BITS=64"]),
+            on_32_bits(header, &["-D_FILE_OFFSET_BITS=64", "-march=i386"]),
+        )),
+    };
+    fs::remove_dir_all(&folder).unwrap();
+    match outcome {
+        Err(errors) => eprintln!("not run: this compiler has no -m32 or not its headers: {errors}"),
+        Ok((short_offsets, good, no_atomics)) => {
+            assert!(short_offsets.unwrap().contains("-D_FILE_OFFSET_BITS=64"));
+            assert_eq!(good, None);
+            assert!(no_atomics.unwrap().contains("lock-free"));
+        }
+    }
 }
 
 #[test]

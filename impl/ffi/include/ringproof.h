@@ -128,7 +128,7 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
 struct ringproof_error {
   enum ringproof_status status;
   int os_error;        /* for RINGPROOF_SYSTEM: an errno */
-  char field[32];      /* for RINGPROOF_MISMATCH: the field of the header, or property of the file */
+  char field[32];      /* for RINGPROOF_MISMATCH: the header's field, or property of the file */
   char found[128];     /* what it holds */
   char expected[128];  /* what would do */
   char message[2048];  /* all of it in words */
@@ -142,7 +142,8 @@ ringproof_format(char *text, size_t room, const char *format, va_list arguments)
 }
 
 __attribute__((format(printf, 3, 4))) static inline enum ringproof_status
-ringproof_fail(struct ringproof_error *error, enum ringproof_status status, const char *format, ...) {
+ringproof_fail(struct ringproof_error *error, enum ringproof_status status, const char *format,
+               ...) {
   if (error != NULL) {
     va_list arguments;
     error->status = status;
@@ -1393,7 +1394,7 @@ static inline bool ringproof_is_retired(const struct ringproof_segment *segment)
   return ringproof_load_relaxed(&ringproof_header(segment)->retired) != 0;
 }
 
-/* Waits until nobody else takes a name of this segment away: two seconds at most. */
+/* Waits until nobody else takes the name of this segment away: about two seconds at most. */
 static inline enum ringproof_status ringproof_begin_removal(const struct ringproof_segment *segment,
                                                             struct ringproof_claim *removal,
                                                             struct ringproof_error *error) {
@@ -2238,8 +2239,8 @@ static inline void ringproof_reader_drop(struct ringproof_reader *reader) {
   }
 }
 
-static inline enum ringproof_status ringproof_seqlock_try_read(const struct ringproof_reader *reader,
-                                                               void *value) {
+static inline enum ringproof_status
+ringproof_seqlock_try_read(const struct ringproof_reader *reader, void *value) {
   uint64_t after;
   /* SeqObserve, acquire: pairs with SeqEven; the payload of this number is visible below. */
   const uint64_t before = ringproof_load_acquire(reader->values.index);
@@ -2254,8 +2255,8 @@ static inline enum ringproof_status ringproof_seqlock_try_read(const struct ring
   return before == after ? RINGPROOF_OK : RINGPROOF_BUSY;
 }
 
-static inline enum ringproof_status ringproof_latch_try_read(const struct ringproof_reader *reader,
-                                                             void *value) {
+static inline enum ringproof_status
+ringproof_latch_try_read(const struct ringproof_reader *reader, void *value) {
   uint64_t after;
   /* LatchObserve, acquire: pairs with LatchPublish; the slot of this version is visible below. */
   const uint64_t before = ringproof_load_acquire(reader->values.index);

@@ -7,7 +7,7 @@
 //   struct quote { std::uint64_t seq; double price; };
 //   RINGPROOF_DESCRIBE(quote, RINGPROOF_FIELD(quote, seq), RINGPROOF_FIELD(quote, price));
 //
-//   ringproof::ring<quote> ring = ringproof::ring<quote>::open("quotes", ringproof_ring_options(100));
+//   auto ring = ringproof::ring<quote>::open("quotes", ringproof_ring_options(100));
 //   ringproof::producer<quote> producer(ring);
 //   producer.push({1, 2.5});
 #ifndef RINGPROOF_HPP
@@ -267,7 +267,8 @@ class producer : detail::endpoint<ringproof_producer, ringproof_producer_drop> {
 public:
   explicit producer(const ring<T> &ring) : base(ring.get(), ringproof_producer_open) {}
   ringproof_status push(const T &item) noexcept { return ringproof_push(&this->raw_, &item); }
-  // Reserves up to `count` slots into `chunk`, which commit() then makes visible.
+  // Reserves up to `count` slots, which commit() then makes visible. The chunk is empty unless
+  // RINGPROOF_OK.
   std::pair<ringproof_status, chunk<T>> reserve(std::size_t count) noexcept {
     ringproof_chunk raw = {};
     const ringproof_status status = ringproof_reserve(&this->raw_, count, &raw);
@@ -289,7 +290,8 @@ class consumer : detail::endpoint<ringproof_consumer, ringproof_consumer_drop> {
 public:
   explicit consumer(const ring<T> &ring) : base(ring.get(), ringproof_consumer_open) {}
   ringproof_status pop(T &item) noexcept { return ringproof_pop(&this->raw_, &item); }
-  // Shows up to `count` items, which release() then gives back.
+  // Shows up to `count` items, which release() then gives back. The chunk is empty unless
+  // RINGPROOF_OK.
   std::pair<ringproof_status, chunk<const T>> peek(std::size_t count) noexcept {
     ringproof_chunk raw = {};
     const ringproof_status status = ringproof_peek(&this->raw_, count, &raw);

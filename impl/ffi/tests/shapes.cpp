@@ -38,8 +38,8 @@ template <class T> void expect(const std::string &expected) {
   std::vector<char> text(RINGPROOF_DESCRIPTION_MAX + 1);
   std::size_t len = 0;
   ringproof_error details;
-  ringproof::detail::check(ringproof_describe(&ringproof::shape_of<T>(), text.data(), &len, &details),
-                           details);
+  const ringproof_shape &shape = ringproof::shape_of<T>();
+  ringproof::detail::check(ringproof_describe(&shape, text.data(), &len, &details), details);
   const std::string found(text.data(), len);
   if (found != expected) {
     std::cerr << "expected\n" << expected << "found\n" << found;
