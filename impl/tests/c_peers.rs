@@ -8,7 +8,7 @@ use std::env;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -484,6 +484,69 @@ fn a_c_producer_and_a_c_consumer_survive_kills() {
     assert_eq!(seen.end_index, Some(ITEMS));
 }
 
+/// That what the peers exchange would show a broken protocol. Two processes need to meet in the
+/// fault, so each gets several runs to do it in.
+#[test]
+fn the_peers_notice_a_broken_protocol() {
+    const RUNS: usize = 30;
+    let fill = "memcpy(ringproof_slot(&producer->slots, producer->write_index), item, \
+                producer->slots.item);\n  ringproof_publish(producer, 1);";
+    let late = "ringproof_publish(producer, 1); memcpy(ringproof_slot(&producer->slots, \
+                producer->write_index - 1), item, producer->slots.item);";
+    let header = header();
+    for (number, (right, wrong, giver, taker)) in [
+        (fill, late, &["send"][..], &["recv"][..]),
+        (
+            "ringproof_store_relaxed(writer->values.index, odd);",
+            "(void)0;",
+            &["write", "seqlock"],
+            &["read", "seqlock"],
+        ),
+        (
+            "return before == after ?",
+            "return before == after || true ?",
+            &["write", "seqlock"],
+            &["read", "seqlock"],
+        ),
+        (
+            "after - before <= reader->values.slots - 2 &&",
+            "",
+            &["write", "latch"],
+            &["read", "latch"],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(header.matches(right).count(), 1, "{right}: not one place");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-race-{number}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("ringproof.h"), header.replace(right, wrong)).unwrap();
+        let program = compile("tests/peer.c", &folder, &format!("c-race-{number}.out"));
+        let count = VALUES.to_string();
+        let noticed = (0..RUNS).any(|_| {
+            let name = Named::new("c-race");
+            let of = |role: &[&str]| {
+                let mut command = Command::new("timeout");
+                command.arg("20").arg(&program).args(role);
+                command.args([&*name, &count]);
+                command.stderr(Stdio::null());
+                command
+            };
+            let mut taker = of(taker).spawn().unwrap();
+            let mut giver = of(giver).spawn().unwrap();
+            let status = taker.wait().unwrap();
+            // It waits for ever if its taker gave up.
+            let _ = giver.kill();
+            let _ = giver.wait();
+            status.code() == Some(1)
+        });
+        fs::remove_dir_all(&folder).unwrap();
+        fs::remove_file(&program).unwrap();
+        assert!(noticed, "{right} -> {wrong}: unnoticed in {RUNS} runs");
+    }
+}
+
 #[test]
 fn a_killed_c_producer_loses_nothing_to_rust() {
     let name = Named::new("c-to-rust");
@@ -543,12 +606,12 @@ fn a_killed_c_consumer_loses_nothing_from_rust() {
 fn exchange(
     kind: &str,
     name: &str,
-    mut write: impl FnMut([u64; 8]),
-    mut read: impl FnMut() -> Option<[u64; 8]>,
+    mut write: impl FnMut([u64; 64]),
+    mut read: impl FnMut() -> Option<[u64; 64]>,
 ) {
     let reader = Peer::start(&["read", kind, name, &VALUES.to_string()]);
     for value in 1..=VALUES {
-        write([value; 8]);
+        write([value; 64]);
     }
     reader.end();
     drop(write);
@@ -574,7 +637,7 @@ fn exchange(
 #[test]
 fn a_seqlock_is_shared_with_c() {
     let name = Named::new("c-seqlock");
-    let lock = SeqLock::<[u64; 8]>::create(&name, &[0; 8], &SeqLockOptions::default()).unwrap();
+    let lock = SeqLock::<[u64; 64]>::create(&name, &[0; 64], &SeqLockOptions::default()).unwrap();
     let reader = lock.reader().unwrap();
     let mut writer = lock.writer().unwrap();
     exchange(
@@ -588,7 +651,8 @@ fn a_seqlock_is_shared_with_c() {
 #[test]
 fn a_latch_is_shared_with_c() {
     let name = Named::new("c-latch");
-    let latch = SeqLatch::<[u64; 8]>::create(&name, &[0; 8], &SeqLatchOptions::default()).unwrap();
+    let latch =
+        SeqLatch::<[u64; 64]>::create(&name, &[0; 64], &SeqLatchOptions::default()).unwrap();
     let reader = latch.reader().unwrap();
     let mut writer = latch.writer().unwrap();
     exchange(

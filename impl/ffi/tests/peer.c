@@ -18,11 +18,11 @@ struct item {
   uint64_t check;
 };
 struct value {
-  uint64_t word[8];
+  uint64_t word[64];
 };
 /* Described as the arrays that the Rust side has for them. */
 RINGPROOF_SHAPE(item_shape, uint64_t[2], RINGPROOF_VALUES(uint64_t, 2));
-RINGPROOF_SHAPE(value_shape, uint64_t[8], RINGPROOF_VALUES(uint64_t, 8));
+RINGPROOF_SHAPE(value_shape, uint64_t[64], RINGPROOF_VALUES(uint64_t, 64));
 
 /* Different for neighbours in every byte, so that a torn or repeated item shows. */
 static uint64_t check_of(uint64_t seq) {
@@ -130,7 +130,7 @@ static int write_values(const struct ringproof_segment *segment, uint64_t count)
   }
   while (ringproof_writer_version(&writer) < count) {
     struct value value;
-    for (size_t i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 64; i++) {
       value.word[i] = ringproof_writer_version(&writer) + 1;
     }
     ringproof_write(&writer, &value);
@@ -153,7 +153,7 @@ static int read_values(const struct ringproof_segment *segment, uint64_t count) 
       sched_yield(); /* its writer is stopped inside a write, or was killed there */
       continue;
     }
-    for (size_t i = 1; i < 8; i++) {
+    for (size_t i = 1; i < 64; i++) {
       if (value.word[i] != value.word[0]) {
         return fail("read", "a torn value");
       }
