@@ -1,0 +1,12 @@
+# find_package(ringproof CONFIG) with -Dringproof_DIR=<this folder>, then
+# target_link_libraries(program PRIVATE ringproof::ringproof). Installed elsewhere, the headers
+# are expected in ../include, seen from this file.
+if(NOT TARGET ringproof::ringproof)
+  add_library(ringproof::ringproof INTERFACE IMPORTED)
+  get_filename_component(ringproof_include "${CMAKE_CURRENT_LIST_DIR}/../include" ABSOLUTE)
+  # 64-bit offsets on 32-bit machines too: the header refuses others.
+  set_target_properties(ringproof::ringproof PROPERTIES
+    INTERFACE_INCLUDE_DIRECTORIES "${ringproof_include}"
+    INTERFACE_COMPILE_DEFINITIONS "_GNU_SOURCE;_FILE_OFFSET_BITS=64")
+  unset(ringproof_include)
+endif()

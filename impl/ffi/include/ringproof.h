@@ -1,0 +1,2310 @@
+/* ringproof for C11 and C++17: a single-producer single-consumer ring, a seqlock and a latch in
+ * memory shared between processes. Header-only; the wire layout is version 1, the same as that
+ * of the Rust library, and so are the algorithms, their orderings and what they do in a crash.
+ *
+ * Every access to a shared word names its site and the site that it pairs with: the table is
+ * impl/src/site.rs, which says why each ordering is what it is.
+ *
+ * Linux only. Needs _GNU_SOURCE: define it on the command line, or include this header first.
+ *
+ * Functions return RINGPROOF_OK or say why not; those of a whole segment take a
+ * `struct ringproof_error` besides, which may be NULL, for the details. Nothing here prints,
+ * exits, installs a signal handler or keeps state outside the structs given to it. A segment and
+ * its endpoints belong to one thread at a time.
+ *
+ * What it does not do: a process that may write a segment's file can also truncate it, and a
+ * later access then raises SIGBUS. Give write permission only to processes trusted that far.
+ */
+#ifndef RINGPROOF_H
+#define RINGPROOF_H
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
+#ifndef __linux__
+#error "ringproof needs Linux: open-file-description locks, O_TMPFILE and /proc"
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#if !defined F_OFD_SETLK || !defined O_TMPFILE
+#error "ringproof needs _GNU_SOURCE: compile with -D_GNU_SOURCE, or include ringproof.h first"
+#endif
+
+#ifdef __cplusplus
+#include <atomic>
+#define RINGPROOF_ASSERT(condition, text) static_assert(condition, text)
+#define RINGPROOF_ALIGNAS(bytes) alignas(bytes)
+#else
+#if __STDC_VERSION__ < 201112L || defined __STDC_NO_ATOMICS__
+#error "ringproof needs C11 with <stdatomic.h>"
+#endif
+#include <stdatomic.h>
+#include <stdbool.h>
+#define RINGPROOF_ASSERT(condition, text) _Static_assert(condition, text)
+#define RINGPROOF_ALIGNAS(bytes) _Alignas(bytes)
+#endif
+
+/* A lock inside an atomic would be private to a process, and no protection between two. */
+#if ATOMIC_LLONG_LOCK_FREE != 2
+#error "ringproof needs 64-bit atomics that are always lock-free"
+#endif
+RINGPROOF_ASSERT(sizeof(off_t) == 8,
+                 "ringproof needs a 64-bit off_t: compile with -D_FILE_OFFSET_BITS=64");
+RINGPROOF_ASSERT(sizeof(long long) == 8 && CHAR_BIT == 8, "an unusual machine");
+
+/* ---- Status and errors ------------------------------------------------------------------- */
+
+enum ringproof_status {
+  RINGPROOF_OK = 0,
+  /* What a ring or a reader says in the ordinary course of things. */
+  RINGPROOF_FULL,    /* `capacity` items are live: the consumer has to release some first */
+  RINGPROOF_EMPTY,   /* every committed item was released; more may come */
+  RINGPROOF_ENDED,   /* every item was released and the producer closed the ring */
+  RINGPROOF_CLOSED,  /* this side closed the ring, now or in an earlier life */
+  RINGPROOF_STOPPED, /* the consumer closed the ring: it takes no more */
+  RINGPROOF_BUSY,    /* one attempt to read met a write */
+  RINGPROOF_WRITER_STALLED, /* every attempt met a write; the writer lives, or nobody can tell */
+  RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and nobody holds the writer's role */
+  /* What the other side or the caller did wrong. */
+  RINGPROOF_CORRUPT,      /* a word of the peer's breaks the ring's invariant */
+  RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up */
+  /* What a segment or a role refuses. */
+  RINGPROOF_NAME,      /* this cannot be the name of a segment */
+  RINGPROOF_SIZE,      /* the sizes asked for cannot be had */
+  RINGPROOF_SHAPE_BAD, /* the shape describes no payload without padding */
+  RINGPROOF_NOT_FOUND, /* there is no segment of this name */
+  RINGPROOF_EXISTS,    /* there is one already */
+  RINGPROOF_NO_SPACE,  /* the file system has no room for it */
+  RINGPROOF_MISMATCH,  /* the file is not what is needed: field, found and expected say how */
+  RINGPROOF_HELD,      /* somebody has the role */
+  RINGPROOF_GONE,      /* unlinked or retired since it was opened: open it anew */
+  RINGPROOF_SYSTEM     /* the system refused: os_error says why */
+};
+
+/* What the status means, in a few words. */
+static inline const char *ringproof_strerror(enum ringproof_status status) {
+  switch (status) {
+  case RINGPROOF_OK: return "done";
+  case RINGPROOF_FULL: return "the ring is full";
+  case RINGPROOF_EMPTY: return "the ring is empty";
+  case RINGPROOF_ENDED: return "the ring was closed, and every item was taken";
+  case RINGPROOF_CLOSED: return "the ring was closed from this side";
+  case RINGPROOF_STOPPED: return "the ring was closed by its consumer, which takes no more items";
+  case RINGPROOF_BUSY: return "a write was in progress";
+  case RINGPROOF_WRITER_STALLED: return "the writer is inside a write, or too fast";
+  case RINGPROOF_WRITER_DEAD: return "the writer died inside a write";
+  case RINGPROOF_CORRUPT: return "corrupt ring: a word holds what no correct peer can have stored";
+  case RINGPROOF_OUT_OF_CHUNK: return "more items than the chunk holds, or a chunk that is used up";
+  case RINGPROOF_NAME: return "this cannot be the name of a segment";
+  case RINGPROOF_SIZE: return "the sizes asked for cannot be had";
+  case RINGPROOF_SHAPE_BAD: return "the shape describes no payload without padding";
+  case RINGPROOF_NOT_FOUND: return "there is no segment of this name";
+  case RINGPROOF_EXISTS: return "there is a segment of this name already";
+  case RINGPROOF_NO_SPACE: return "the file system has no room for the segment";
+  case RINGPROOF_MISMATCH: return "the segment is not what is needed here";
+  case RINGPROOF_HELD: return "another process or endpoint holds the role";
+  case RINGPROOF_GONE: return "the segment was unlinked since it was opened; open it anew";
+  case RINGPROOF_SYSTEM: return "the system refused";
+  }
+  return "no status of ringproof";
+}
+
+/* The details of a failure. Only after one that is returned do the fields mean anything. */
+struct ringproof_error {
+  enum ringproof_status status;
+  int os_error;        /* for RINGPROOF_SYSTEM: an errno */
+  char field[32];      /* for RINGPROOF_MISMATCH: the header's field, or property of the file */
+  char found[128];     /* what it holds */
+  char expected[128];  /* what would do */
+  char message[2048];  /* all of it in words */
+};
+
+__attribute__((format(printf, 3, 0))) static inline void
+ringproof_format(char *text, size_t room, const char *format, va_list arguments) {
+  if (vsnprintf(text, room, format, arguments) < 0) {
+    text[0] = '\0';
+  }
+}
+
+__attribute__((format(printf, 3, 4))) static inline enum ringproof_status
+ringproof_fail(struct ringproof_error *error, enum ringproof_status status, const char *format,
+               ...) {
+  if (error != NULL) {
+    va_list arguments;
+    error->status = status;
+    error->os_error = 0;
+    error->field[0] = error->found[0] = error->expected[0] = '\0';
+    va_start(arguments, format);
+    ringproof_format(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+  }
+  return status;
+}
+
+static inline enum ringproof_status
+ringproof_fail_system(struct ringproof_error *error, const char *segment, const char *action) {
+  int os_error = errno;
+  ringproof_fail(error, RINGPROOF_SYSTEM, "segment `%s`: cannot %s: %s", segment, action,
+                 strerror(os_error));
+  if (error != NULL) {
+    error->os_error = os_error;
+  }
+  return RINGPROOF_SYSTEM;
+}
+
+/* `expected` is said as `format` says. */
+__attribute__((format(printf, 5, 6))) static inline enum ringproof_status
+ringproof_mismatch(struct ringproof_error *error, const char *segment, const char *field,
+                   const char *found, const char *format, ...) {
+  char expected[128];
+  va_list arguments;
+  va_start(arguments, format);
+  ringproof_format(expected, sizeof expected, format, arguments);
+  va_end(arguments);
+  ringproof_fail(error, RINGPROOF_MISMATCH, "segment `%s`: %s is %s, expected %s", segment, field,
+                 found, expected);
+  if (error != NULL) {
+    snprintf(error->field, sizeof error->field, "%s", field);
+    snprintf(error->found, sizeof error->found, "%s", found);
+    snprintf(error->expected, sizeof error->expected, "%s", expected);
+  }
+  return RINGPROOF_MISMATCH;
+}
+
+static inline enum ringproof_status
+ringproof_mismatch_number(struct ringproof_error *error, const char *segment, const char *field,
+                          uint64_t found, uint64_t expected) {
+  char text[24];
+  snprintf(text, sizeof text, "%llu", (unsigned long long)found);
+  return ringproof_mismatch(error, segment, field, text, "%llu", (unsigned long long)expected);
+}
+
+/* ---- Shared words ------------------------------------------------------------------------ */
+
+/* A 64-bit word in shared memory, on an 8-byte boundary also where a 64-bit integer is not: it
+ * never straddles a cache line, and a store never tears. */
+typedef struct ringproof_word {
+#ifdef __cplusplus
+  RINGPROOF_ALIGNAS(8) std::atomic<uint64_t> value;
+#else
+  RINGPROOF_ALIGNAS(8) _Atomic uint64_t value;
+#endif
+} ringproof_word;
+
+RINGPROOF_ASSERT(sizeof(ringproof_word) == 8, "a word in shared memory has 8 bytes");
+
+/* One function for each ordering in use: a release load cannot be written. */
+#ifdef __cplusplus
+static inline uint64_t ringproof_load_relaxed(ringproof_word *word) {
+  return word->value.load(std::memory_order_relaxed);
+}
+static inline uint64_t ringproof_load_acquire(ringproof_word *word) {
+  return word->value.load(std::memory_order_acquire);
+}
+static inline void ringproof_store_relaxed(ringproof_word *word, uint64_t value) {
+  word->value.store(value, std::memory_order_relaxed);
+}
+static inline void ringproof_store_release(ringproof_word *word, uint64_t value) {
+  word->value.store(value, std::memory_order_release);
+}
+static inline void ringproof_fence_acquire(void) {
+  std::atomic_thread_fence(std::memory_order_acquire);
+}
+static inline void ringproof_fence_release(void) {
+  std::atomic_thread_fence(std::memory_order_release);
+}
+static inline void ringproof_compiler_fence(void) {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
+#else
+static inline uint64_t ringproof_load_relaxed(ringproof_word *word) {
+  return atomic_load_explicit(&word->value, memory_order_relaxed);
+}
+static inline uint64_t ringproof_load_acquire(ringproof_word *word) {
+  return atomic_load_explicit(&word->value, memory_order_acquire);
+}
+static inline void ringproof_store_relaxed(ringproof_word *word, uint64_t value) {
+  atomic_store_explicit(&word->value, value, memory_order_relaxed);
+}
+static inline void ringproof_store_release(ringproof_word *word, uint64_t value) {
+  atomic_store_explicit(&word->value, value, memory_order_release);
+}
+static inline void ringproof_fence_acquire(void) { atomic_thread_fence(memory_order_acquire); }
+static inline void ringproof_fence_release(void) { atomic_thread_fence(memory_order_release); }
+static inline void ringproof_compiler_fence(void) { atomic_signal_fence(memory_order_seq_cst); }
+#endif
+
+/* Tells the processor that this thread waits for another one. */
+static inline void ringproof_spin(void) {
+#if defined __x86_64__ || defined __i386__
+  __builtin_ia32_pause();
+#elif defined __aarch64__
+  __asm__ volatile("isb");
+#endif
+}
+
+/* ---- The wire layout, version 1: impl/src/layout.rs --------------------------------------- */
+
+#define RINGPROOF_MAGIC UINT64_C(0x52494e4750524631) /* RINGPRF1 */
+#define RINGPROOF_VERSION UINT32_C(1)
+#define RINGPROOF_HEADER_LEN UINT32_C(4096)
+#define RINGPROOF_NOTES 16u
+#define RINGPROOF_OPEN UINT64_MAX               /* end_index and stop_index of an open ring */
+#define RINGPROOF_NO_VERSION (UINT64_C(1) << 63) /* a latch's version that names no value */
+#define RINGPROOF_DESCRIPTION_MAX UINT32_C(65536)
+#define RINGPROOF_FIELDS_MAX 1024u
+#define RINGPROOF_FIELD_NAME_MAX 255u
+
+enum ringproof_kind { RINGPROOF_RING = 1, RINGPROOF_SEQLOCK = 2, RINGPROOF_LATCH = 3 };
+
+/* What the creator says of a segment; it never changes. */
+struct ringproof_fixed {
+  uint64_t magic;
+  uint32_t version;
+  uint32_t header_len;
+  uint32_t kind;
+  uint32_t flags;
+  uint64_t payload_size;
+  uint64_t payload_align;
+  uint64_t slots;
+  uint64_t capacity;
+  uint64_t data_offset;
+  uint64_t segment_len;
+  uint64_t description_offset;
+  uint64_t description_len;
+  uint64_t fingerprint;
+  uint64_t reserved[4];
+};
+
+struct ringproof_role_words {
+  RINGPROOF_ALIGNAS(128) ringproof_word index; /* write_index, read_index, seq or version */
+  ringproof_word end;                          /* end_index or stop_index */
+  ringproof_word hot[14];
+  ringproof_word epoch;
+  ringproof_word cold[15];
+  ringproof_word notes[RINGPROOF_NOTES];
+};
+
+struct ringproof_header {
+  ringproof_word fixed[16]; /* read through the file, never here: a peer may write it any time */
+  ringproof_word retired;
+  ringproof_word control[15];
+  struct ringproof_role_words producer;
+  struct ringproof_role_words consumer;
+  ringproof_word reserved[384];
+};
+
+RINGPROOF_ASSERT(sizeof(struct ringproof_fixed) == 128, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_fixed, payload_size) == 24, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_fixed, segment_len) == 64, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_fixed, fingerprint) == 88, "the wire layout");
+RINGPROOF_ASSERT(sizeof(struct ringproof_header) == RINGPROOF_HEADER_LEN, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, retired) == 128, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.index) == 256, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.end) == 264, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.epoch) == 384, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.notes) == 512, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.index) == 640, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.end) == 648, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.epoch) == 768, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.notes) == 896, "the wire layout");
+
+/* ---- The payload's description ----------------------------------------------------------- */
+
+/* One leaf of a payload: a primitive, or an array of primitives. */
+struct ringproof_field {
+  const char *name;
+  size_t offset;
+  size_t element_size;
+  size_t count; /* of its elements if it is an array; 0: it is none */
+  char letter;  /* u, i or f: with the element's bits, its kind */
+};
+
+struct ringproof_shape {
+  size_t size;
+  size_t align;
+  const struct ringproof_field *fields; /* in order of offset, without gaps */
+  size_t count;
+};
+
+#ifndef __cplusplus
+/* Bytes of a payload are described field by field:
+ *
+ *   struct quote { uint64_t seq; double price; uint8_t tag[8]; struct { int32_t qty; } legs[2]; };
+ *   RINGPROOF_SHAPE(quote_shape, struct quote,
+ *                   RINGPROOF_FIELD(struct quote, seq),
+ *                   RINGPROOF_FIELD(struct quote, price),
+ *                   RINGPROOF_ARRAY(struct quote, tag),
+ *                   RINGPROOF_FIELD(struct quote, legs[0].qty),
+ *                   RINGPROOF_FIELD(struct quote, legs[1].qty));
+ *
+ * Pointers, enumerations of unusual size, long double and structs do not compile as a field. A
+ * field left out, and padding, are refused when the shape is used.
+ */
+#define RINGPROOF_SHAPE(shape, type, ...)                                                          \
+  static const struct ringproof_field shape##_fields[] = {__VA_ARGS__};                            \
+  static const struct ringproof_shape shape = {sizeof(type), _Alignof(type), shape##_fields,       \
+                                               sizeof shape##_fields / sizeof shape##_fields[0]}
+
+#define RINGPROOF_FIELD(type, field)                                                               \
+  {#field, offsetof(type, field), sizeof(((type *)0)->field), 0,                                   \
+   RINGPROOF_LETTER(((type *)0)->field)}
+
+/* An array of primitives of one dimension. */
+#define RINGPROOF_ARRAY(type, field)                                                               \
+  {#field, offsetof(type, field),                                                                  \
+   sizeof(((type *)0)->field[0]) + RINGPROOF_REFUSE_POINTER(((type *)0)->field),                   \
+   sizeof(((type *)0)->field) / sizeof(((type *)0)->field[0]),                                     \
+   RINGPROOF_LETTER(((type *)0)->field[0])}
+
+/* The one field of a payload that is itself a primitive. */
+#define RINGPROOF_VALUE(type) {"value", 0, sizeof(type), 0, RINGPROOF_LETTER((type)0)}
+
+/* The one field of a payload that is an array of `number` primitives. */
+#define RINGPROOF_VALUES(type, number)                                                             \
+  {"value", 0, sizeof(type), number, RINGPROOF_LETTER((type)0)}
+
+#ifdef __SIZEOF_INT128__
+__extension__ typedef __int128 ringproof_i128;
+__extension__ typedef unsigned __int128 ringproof_u128;
+#define RINGPROOF_LETTER_128 , ringproof_i128 : 'i', ringproof_u128 : 'u'
+#else
+#define RINGPROOF_LETTER_128
+#endif
+
+#define RINGPROOF_LETTER(value)                                                                    \
+  _Generic((value), char: (char)-1 < 0 ? 'i' : 'u',                                                \
+      signed char: 'i', short: 'i', int: 'i', long: 'i', long long: 'i', unsigned char: 'u',       \
+      unsigned short: 'u', unsigned int: 'u', unsigned long: 'u', unsigned long long: 'u',         \
+      float: 'f', double: 'f' RINGPROOF_LETTER_128)
+
+/* Zero for an array; for a pointer, which could be indexed as well, an array of -1 elements. */
+#define RINGPROOF_REFUSE_POINTER(value)                                                            \
+  (0 * sizeof(char[_Generic(&(value), __typeof__((value)[0]) **: -1, default: 1)]))
+#endif /* C; the macros of the same names for C++ are in ringproof.hpp */
+
+/* FNV-1a, 64 bits. Zero is the header's "none", and becomes 1. */
+static inline uint64_t ringproof_fingerprint(const char *text, size_t len) {
+  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  for (size_t i = 0; i < len; i++) {
+    hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+  }
+  return hash == 0 ? 1 : hash;
+}
+
+static inline bool ringproof_is_letter(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_';
+}
+
+static inline bool ringproof_is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Identifiers joined by dots, with [number] after those of arrays. */
+static inline bool ringproof_is_field_name(const char *name) {
+  if (strlen(name) > RINGPROOF_FIELD_NAME_MAX) {
+    return false;
+  }
+  for (;;) {
+    if (!ringproof_is_letter(*name)) {
+      return false;
+    }
+    while (ringproof_is_letter(*name) || ringproof_is_digit(*name)) {
+      name++;
+    }
+    while (*name == '[') {
+      name++;
+      if (!ringproof_is_digit(*name)) {
+        return false;
+      }
+      while (ringproof_is_digit(*name)) {
+        name++;
+      }
+      if (*name++ != ']') {
+        return false;
+      }
+    }
+    if (*name != '.') {
+      return *name == '\0';
+    }
+    name++;
+  }
+}
+
+/* Writes the description of `shape` to `text`, which has room for RINGPROOF_DESCRIPTION_MAX bytes
+ * and one, and its length to `len`. Fails with RINGPROOF_SHAPE_BAD. */
+static inline enum ringproof_status ringproof_describe(const struct ringproof_shape *shape,
+                                                       char *text, size_t *len,
+                                                       struct ringproof_error *error) {
+  const size_t room = (size_t)RINGPROOF_DESCRIPTION_MAX + 1;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  const char *order = "little";
+#else
+  const char *order = "big";
+#endif
+  size_t end = 0;
+  if (shape->count == 0 || shape->count > RINGPROOF_FIELDS_MAX) {
+    return ringproof_fail(error, RINGPROOF_SHAPE_BAD, "the shape has %zu fields, not 1 to %u",
+                          shape->count, RINGPROOF_FIELDS_MAX);
+  }
+  *len = (size_t)snprintf(text, room, "ringproof-shape 1 %s %zu\n", order, shape->size);
+  for (size_t i = 0; i < shape->count; i++) {
+    const struct ringproof_field *field = &shape->fields[i];
+    char times[24] = "";
+    int more;
+    if (!ringproof_is_field_name(field->name)) {
+      return ringproof_fail(error, RINGPROOF_SHAPE_BAD,
+                            "field `%.300s`: a name is made of identifiers, dots and [numbers], of "
+                            "at most %u bytes", field->name, RINGPROOF_FIELD_NAME_MAX);
+    }
+    /* Padding would carry bytes of this process that nobody wrote to another one. */
+    if (field->offset != end) {
+      return ringproof_fail(error, RINGPROOF_SHAPE_BAD,
+                            "field `%s` is at offset %zu, but the fields before it end at %zu: "
+                            "fields left out or out of order, or padding", field->name,
+                            field->offset, end);
+    }
+    end += field->element_size * (field->count == 0 ? 1 : field->count);
+    if (field->count != 0) {
+      snprintf(times, sizeof times, "x%zu", field->count);
+    }
+    more = snprintf(text + *len, room - *len, "%s %zu %c%zu%s\n", field->name, field->offset,
+                    field->letter, field->element_size * 8, times);
+    if (more < 0 || (size_t)more >= room - *len) {
+      return ringproof_fail(error, RINGPROOF_SHAPE_BAD, "the description is longer than %u bytes",
+                            (unsigned)RINGPROOF_DESCRIPTION_MAX);
+    }
+    *len += (size_t)more;
+  }
+  if (end != shape->size) {
+    return ringproof_fail(error, RINGPROOF_SHAPE_BAD,
+                          "the fields end at %zu, the payload at %zu: fields left out, or padding",
+                          end, shape->size);
+  }
+  return RINGPROOF_OK;
+}
+
+/* One line of a description, cut into the part before its first space and the rest. Nothing is
+ * believed of a text from a segment but its length. */
+struct ringproof_line {
+  const char *name;
+  size_t name_len;
+  const char *rest;
+  size_t rest_len;
+};
+
+/* The next line of the text from `*at` to `end`; false if there is none. */
+static inline bool ringproof_next_line(const char **at, const char *end,
+                                       struct ringproof_line *line) {
+  const char *stop, *space;
+  if (*at == end) {
+    return false;
+  }
+  stop = (const char *)memchr(*at, '\n', (size_t)(end - *at));
+  if (stop == NULL) {
+    stop = end;
+  }
+  space = (const char *)memchr(*at, ' ', (size_t)(stop - *at));
+  if (space == NULL) {
+    space = stop;
+  }
+  line->name = *at;
+  line->name_len = (size_t)(space - *at);
+  line->rest = space == stop ? stop : space + 1;
+  line->rest_len = (size_t)(stop - line->rest);
+  *at = stop == end ? end : stop + 1;
+  return true;
+}
+
+/* The lines after the first one, at most RINGPROOF_FIELDS_MAX, and the first one. */
+static inline size_t ringproof_lines(const char *text, size_t len, struct ringproof_line *first,
+                                     struct ringproof_line *lines) {
+  const char *at = text;
+  size_t count = 0;
+  memset(first, 0, sizeof *first);
+  if (ringproof_next_line(&at, text + len, first)) {
+    while (count < RINGPROOF_FIELDS_MAX && ringproof_next_line(&at, text + len, &lines[count])) {
+      count++;
+    }
+  }
+  return count;
+}
+
+static inline const struct ringproof_line *ringproof_line_named(const struct ringproof_line *lines,
+                                                                size_t count,
+                                                                const struct ringproof_line *like) {
+  for (size_t i = 0; i < count; i++) {
+    if (lines[i].name_len == like->name_len &&
+        memcmp(lines[i].name, like->name, like->name_len) == 0) {
+      return &lines[i];
+    }
+  }
+  return NULL;
+}
+
+/* A text that may be cut. */
+struct ringproof_text {
+  char *bytes;
+  size_t room; /* at least 1, for the zero at the end */
+  size_t len;
+};
+
+/* Appends `len` bytes at most, whatever they are, so that they can be printed. (A piece of a line
+ * has no newline in it; words of ours may.) */
+static inline void ringproof_append(struct ringproof_text *text, const char *bytes, size_t len) {
+  for (size_t i = 0; i < len && text->len + 1 < text->room; i++) {
+    const bool printable = (bytes[i] >= ' ' && bytes[i] <= '~') || bytes[i] == '\n';
+    text->bytes[text->len++] = printable ? bytes[i] : '?';
+  }
+  text->bytes[text->len] = '\0';
+}
+
+static inline void ringproof_say(struct ringproof_text *text, const char *words) {
+  ringproof_append(text, words, strlen(words));
+}
+
+/* "offset 8, u64", or "none" */
+static inline void ringproof_say_place(struct ringproof_text *text,
+                                       const struct ringproof_line *line) {
+  const char *space;
+  size_t offset_len;
+  if (line == NULL) {
+    ringproof_say(text, "none");
+    return;
+  }
+  space = (const char *)memchr(line->rest, ' ', line->rest_len);
+  offset_len = space == NULL ? line->rest_len : (size_t)(space - line->rest);
+  ringproof_say(text, "offset ");
+  ringproof_append(text, line->rest, offset_len);
+  ringproof_say(text, ", ");
+  if (space != NULL) {
+    ringproof_append(text, space + 1, line->rest_len - offset_len - 1);
+  }
+}
+
+/* A decimal number at `*at`, at most nine digits of it. */
+static inline bool ringproof_number(const char **at, const char *end, uint64_t *number) {
+  const char *start = *at;
+  *number = 0;
+  while (*at < end && *at - start < 9 && ringproof_is_digit(**at)) {
+    *number = *number * 10 + (uint64_t)(*(*at)++ - '0');
+  }
+  return *at != start;
+}
+
+/* Whether these are the offsets that a 32-bit x86 compiler gives, and no 64-bit one. */
+static inline bool ringproof_is_i386(const struct ringproof_line *lines, size_t count) {
+  uint64_t end = 0;
+  bool only_there = false;
+  for (size_t i = 0; i < count; i++) {
+    const char *at = lines[i].rest, *stop = lines[i].rest + lines[i].rest_len;
+    uint64_t offset, bits, times = 1, align;
+    if (!ringproof_number(&at, stop, &offset) || stop - at < 3) {
+      return false;
+    }
+    at += 2; /* a space and the letter */
+    if (!ringproof_number(&at, stop, &bits) || bits < 8 || bits > 128) {
+      return false;
+    }
+    if (at < stop && *at == 'x') {
+      at++;
+      if (!ringproof_number(&at, stop, &times)) {
+        return false;
+      }
+    }
+    align = bits / 8 < 4 ? bits / 8 : 4;
+    if (offset != (end + align - 1) / align * align) {
+      return false;
+    }
+    only_there = only_there || (bits >= 64 && offset % 8 != 0);
+    end = offset + bits / 8 * times;
+  }
+  return only_there;
+}
+
+/* One line on the field of this name, of which one of the two places may be NULL. */
+static inline void ringproof_say_field(struct ringproof_text *text,
+                                       const struct ringproof_line *here,
+                                       const struct ringproof_line *there) {
+  const struct ringproof_line *named = here == NULL ? there : here;
+  ringproof_say(text, "\n  field \"");
+  ringproof_append(text, named->name, named->name_len);
+  ringproof_say(text, "\": ");
+  ringproof_say_place(text, here);
+  ringproof_say(text, " here; ");
+  ringproof_say_place(text, there);
+  ringproof_say(text, " in the segment");
+}
+
+/* What differs between the description here and the one in the segment, field by field in order
+ * of offset. `lines` has room for twice RINGPROOF_FIELDS_MAX. */
+static inline void ringproof_say_differences(struct ringproof_text *text, const char *ours,
+                                             size_t our_len, const char *theirs, size_t their_len,
+                                             struct ringproof_line *lines) {
+  struct ringproof_line *here = lines, *there = lines + RINGPROOF_FIELDS_MAX, our_head, their_head;
+  const size_t here_count = ringproof_lines(ours, our_len, &our_head, here);
+  const size_t there_count = ringproof_lines(theirs, their_len, &their_head, there);
+  for (size_t i = 0; i < here_count || i < there_count; i++) {
+    if (i < there_count && ringproof_line_named(here, here_count, &there[i]) == NULL) {
+      ringproof_say_field(text, NULL, &there[i]);
+    }
+    if (i < here_count) {
+      const struct ringproof_line *other = ringproof_line_named(there, there_count, &here[i]);
+      if (other == NULL || other->rest_len != here[i].rest_len ||
+          memcmp(other->rest, here[i].rest, here[i].rest_len) != 0) {
+        ringproof_say_field(text, &here[i], other);
+      }
+    }
+  }
+  /* Version, byte order and size. */
+  if (our_head.rest_len != their_head.rest_len ||
+      memcmp(our_head.rest, their_head.rest, our_head.rest_len) != 0) {
+    ringproof_say(text, "\n  payload: ");
+    ringproof_append(text, our_head.rest, our_head.rest_len);
+    ringproof_say(text, " here; ");
+    ringproof_append(text, their_head.rest, their_head.rest_len);
+    ringproof_say(text, " in the segment (version, byte order, bytes)");
+  }
+  if (ringproof_is_i386(there, there_count) != ringproof_is_i386(here, here_count)) {
+    ringproof_say(text, "\n  (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)");
+  }
+}
+
+/* ---- Segments ---------------------------------------------------------------------------- */
+
+#define RINGPROOF_DIRECTORY "/dev/shm"
+
+/* How often a name that comes and goes is tried again before that is called an error. */
+#define RINGPROOF_ROUNDS 64
+
+enum ringproof_role { RINGPROOF_PRODUCER, RINGPROOF_CONSUMER, RINGPROOF_WRITER };
+
+/* How to make a segment. Start from one of the three functions below. */
+struct ringproof_options {
+  enum ringproof_kind kind;
+  uint64_t capacity; /* items live at once */
+  uint64_t slots;    /* memory cycled through: a power of two; 0: enough, and 256 KiB at least */
+  mode_t mode;       /* permission bits, whatever the umask */
+};
+
+/* A ring in which up to `capacity` items are live at once. */
+static inline struct ringproof_options ringproof_ring_options(uint64_t capacity) {
+  struct ringproof_options options = {RINGPROOF_RING, capacity, 0, 0600};
+  return options;
+}
+
+static inline struct ringproof_options ringproof_seqlock_options(void) {
+  struct ringproof_options options = {RINGPROOF_SEQLOCK, 1, 1, 0600};
+  return options;
+}
+
+/* A latch of 4 slots. More let a reader be slower without having to try again. */
+static inline struct ringproof_options ringproof_latch_options(void) {
+  struct ringproof_options options = {RINGPROOF_LATCH, 1, 4, 0600};
+  return options;
+}
+
+/* Shared memory with a header, mapped into this process. Must outlive its endpoints, and not be
+ * copied. */
+struct ringproof_segment {
+  char name[256];
+  int fd;
+  void *map;
+  size_t len;
+  struct ringproof_fixed fixed; /* as it was checked; the mapped copy is never consulted */
+};
+
+static inline struct ringproof_header *ringproof_header(const struct ringproof_segment *segment) {
+  return (struct ringproof_header *)segment->map;
+}
+
+static inline const char *ringproof_kind_name(uint32_t kind) {
+  switch (kind) {
+  case RINGPROOF_RING: return "1 (ring)";
+  case RINGPROOF_SEQLOCK: return "2 (seqlock)";
+  case RINGPROOF_LATCH: return "3 (latch)";
+  default: return "unknown";
+  }
+}
+
+static inline enum ringproof_status ringproof_path(const char *name, char *path, size_t room,
+                                                   struct ringproof_error *error) {
+  const char *problem = NULL;
+  if (name[0] == '\0') {
+    problem = "it is empty";
+  } else if (strlen(name) > 255) {
+    problem = "it is longer than 255 bytes";
+  } else if (strchr(name, '/') != NULL) {
+    problem = "it contains a slash";
+  } else if (name[0] == '.') {
+    problem = "it starts with a dot";
+  }
+  if (problem != NULL) {
+    return ringproof_fail(error, RINGPROOF_NAME, "segment name `%.300s`: %s", name, problem);
+  }
+  snprintf(path, room, "%s/%s", RINGPROOF_DIRECTORY, name);
+  return RINGPROOF_OK;
+}
+
+#define RINGPROOF_PATH_MAX (sizeof RINGPROOF_DIRECTORY + 256)
+
+static inline bool ringproof_read_at(int fd, void *bytes, size_t len, uint64_t offset) {
+  while (len > 0) {
+    const ssize_t got = pread(fd, bytes, len, (off_t)offset);
+    if (got > 0) {
+      bytes = (char *)bytes + got;
+      len -= (size_t)got;
+      offset += (uint64_t)got;
+    } else if (got == 0) {
+      errno = EIO; /* it became shorter than it said */
+      return false;
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static inline bool ringproof_write_at(int fd, const void *bytes, size_t len, uint64_t offset) {
+  while (len > 0) {
+    const ssize_t done = pwrite(fd, bytes, len, (off_t)offset);
+    if (done >= 0) {
+      bytes = (const char *)bytes + done;
+      len -= (size_t)done;
+      offset += (uint64_t)done;
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+  return true;
+}
+
+static inline bool ringproof_is_power_of_two(uint64_t number) {
+  return number != 0 && (number & (number - 1)) == 0;
+}
+
+/* The bytes of a segment, 0 if a process cannot map as many. */
+static inline uint64_t ringproof_segment_len(uint64_t data_offset, uint64_t slots,
+                                             uint64_t payload_size) {
+  const uint64_t most = (uint64_t)PTRDIFF_MAX;
+  if (payload_size == 0 || data_offset > most || slots > (most - data_offset) / payload_size) {
+    return 0;
+  }
+  return data_offset + slots * payload_size;
+}
+
+/* Checks that the header of an existing segment is consistent in itself. */
+static inline enum ringproof_status ringproof_check(const struct ringproof_fixed *fixed,
+                                                    uint64_t file_len, const char *segment,
+                                                    struct ringproof_error *error) {
+  char found[64];
+  uint64_t len;
+  uint64_t least = 1;
+  if (fixed->magic == __builtin_bswap64(RINGPROOF_MAGIC)) {
+    return ringproof_mismatch(error, segment, "magic", "in the other byte order",
+                              "this machine's byte order");
+  }
+  if (fixed->magic != RINGPROOF_MAGIC) {
+    snprintf(found, sizeof found, "%#018llx", (unsigned long long)fixed->magic);
+    return ringproof_mismatch(error, segment, "magic", found,
+                              "%#018llx (it is no ringproof segment)",
+                              (unsigned long long)RINGPROOF_MAGIC);
+  }
+  if (fixed->version != RINGPROOF_VERSION) {
+    return ringproof_mismatch_number(error, segment, "version", fixed->version, RINGPROOF_VERSION);
+  }
+  if (fixed->header_len != RINGPROOF_HEADER_LEN) {
+    return ringproof_mismatch_number(error, segment, "header_len", fixed->header_len,
+                                     RINGPROOF_HEADER_LEN);
+  }
+  if (fixed->flags != 0) {
+    return ringproof_mismatch_number(error, segment, "flags", fixed->flags, 0);
+  }
+  snprintf(found, sizeof found, "%lu", (unsigned long)fixed->kind);
+  if (fixed->kind < RINGPROOF_RING || fixed->kind > RINGPROOF_LATCH) {
+    return ringproof_mismatch(error, segment, "kind", found, "1 (ring), 2 (seqlock) or 3 (latch)");
+  }
+  if (fixed->payload_size == 0) {
+    return ringproof_mismatch(error, segment, "payload_size", "0", "at least 1");
+  }
+  if (fixed->kind != RINGPROOF_RING && fixed->payload_size % 8 != 0) {
+    snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->payload_size);
+    return ringproof_mismatch(error, segment, "payload_size", found,
+                              "a whole number of 64-bit words");
+  }
+  if (!ringproof_is_power_of_two(fixed->payload_align) ||
+      fixed->payload_align > RINGPROOF_HEADER_LEN) {
+    snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->payload_align);
+    return ringproof_mismatch(error, segment, "payload_align", found, "a power of two up to %u",
+                              (unsigned)RINGPROOF_HEADER_LEN);
+  }
+  if (fixed->kind == RINGPROOF_SEQLOCK && fixed->slots != 1) {
+    return ringproof_mismatch_number(error, segment, "slots", fixed->slots, 1);
+  }
+  if (fixed->kind == RINGPROOF_LATCH) {
+    least = 2;
+  }
+  snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->slots);
+  if (!ringproof_is_power_of_two(fixed->slots) || fixed->slots < least) {
+    return ringproof_mismatch(error, segment, "slots", found, "a power of two from %u",
+                              (unsigned)least);
+  }
+  if (fixed->kind != RINGPROOF_RING && fixed->capacity != 1) {
+    return ringproof_mismatch_number(error, segment, "capacity", fixed->capacity, 1);
+  }
+  if (fixed->capacity == 0 || fixed->capacity > fixed->slots) {
+    snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->capacity);
+    return ringproof_mismatch(error, segment, "capacity", found,
+                              "from 1 to the number of slots, %llu",
+                              (unsigned long long)fixed->slots);
+  }
+  if (fixed->data_offset < RINGPROOF_HEADER_LEN || fixed->data_offset % RINGPROOF_HEADER_LEN != 0) {
+    snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->data_offset);
+    return ringproof_mismatch(error, segment, "data_offset", found, "a multiple of %u",
+                              (unsigned)RINGPROOF_HEADER_LEN);
+  }
+  len = ringproof_segment_len(fixed->data_offset, fixed->slots, fixed->payload_size);
+  if (len == 0) {
+    return ringproof_mismatch(error, segment, "slots", found,
+                              "as many as this machine can address");
+  }
+  if (fixed->segment_len != len) {
+    return ringproof_mismatch_number(error, segment, "segment_len", fixed->segment_len, len);
+  }
+#ifdef RINGPROOF_ACCEPT_NO_DESCRIPTION
+  if (fixed->description_len != 0)
+#endif
+  {
+    if (fixed->description_len == 0 || fixed->description_len > RINGPROOF_DESCRIPTION_MAX) {
+      snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->description_len);
+      return ringproof_mismatch(error, segment, "description_len", found, "from 1 to %u",
+                                (unsigned)RINGPROOF_DESCRIPTION_MAX);
+    }
+    if (fixed->description_offset < RINGPROOF_HEADER_LEN ||
+        fixed->description_len > fixed->data_offset ||
+        fixed->description_offset > fixed->data_offset - fixed->description_len) {
+      snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->description_offset);
+      return ringproof_mismatch(error, segment, "description_offset", found,
+                                "from %u to where its %llu bytes end before data_offset, %llu",
+                                (unsigned)RINGPROOF_HEADER_LEN,
+                                (unsigned long long)fixed->description_len,
+                                (unsigned long long)fixed->data_offset);
+    }
+  }
+  if (file_len < fixed->segment_len) {
+    snprintf(found, sizeof found, "%llu", (unsigned long long)file_len);
+    return ringproof_mismatch(error, segment, "file length", found,
+                              "at least segment_len, %llu", (unsigned long long)fixed->segment_len);
+  }
+  return RINGPROOF_OK;
+}
+
+/* Gives back the mapping and the descriptor. The segment itself, its name and its roles stay. */
+static inline void ringproof_detach(struct ringproof_segment *segment) {
+  if (segment->map != NULL) {
+    munmap(segment->map, segment->len);
+    segment->map = NULL;
+  }
+  if (segment->fd >= 0) {
+    close(segment->fd);
+    segment->fd = -1;
+  }
+}
+
+static inline void ringproof_segment_init(struct ringproof_segment *segment, const char *name) {
+  memset(segment, 0, sizeof *segment);
+  snprintf(segment->name, sizeof segment->name, "%s", name);
+  segment->fd = -1;
+}
+
+static inline enum ringproof_status ringproof_map(struct ringproof_segment *segment,
+                                                  struct ringproof_error *error) {
+  void *map;
+  segment->len = (size_t)segment->fixed.segment_len;
+  map = mmap(NULL, segment->len, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
+  if (map == MAP_FAILED) {
+    return ringproof_fail_system(error, segment->name, "map it");
+  }
+  segment->map = map;
+  /* A forked child gets no mapping: it could only corrupt the stream. */
+  if (madvise(map, segment->len, MADV_DONTFORK) != 0) {
+    return ringproof_fail_system(error, segment->name, "keep it from forked children");
+  }
+  return RINGPROOF_OK;
+}
+
+/* The header of a new segment with a description of this length. */
+static inline enum ringproof_status
+ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options *options,
+                  const struct ringproof_shape *shape, size_t description_len, const char *name,
+                  struct ringproof_error *error) {
+  const uint64_t page = RINGPROOF_HEADER_LEN;
+  uint64_t slots = options->slots;
+  if (shape->align > RINGPROOF_HEADER_LEN) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a payload aligned to %zu bytes; at most %u can be had",
+                          name, shape->align, (unsigned)RINGPROOF_HEADER_LEN);
+  }
+  if (options->kind != RINGPROOF_RING && shape->size % 8 != 0) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: the %zu bytes of the payload of a seqlock or latch must "
+                          "fill a whole number of 64-bit words", name, shape->size);
+  }
+  if (slots == 0) {
+    const uint64_t memory = UINT64_C(256) * 1024 / shape->size;
+    const uint64_t least = options->capacity > memory ? options->capacity : memory;
+    for (slots = 1; slots < least && slots != UINT64_C(1) << 63;) {
+      slots <<= 1;
+    }
+  }
+  if (!ringproof_is_power_of_two(slots) || (options->kind == RINGPROOF_LATCH && slots < 2) ||
+      (options->kind == RINGPROOF_SEQLOCK && slots != 1)) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: %llu slots; it must be a power of two, of a latch 2 at "
+                          "least, of a seqlock 1", name, (unsigned long long)slots);
+  }
+  if (options->capacity == 0 || options->capacity > slots ||
+      (options->kind != RINGPROOF_RING && options->capacity != 1)) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a capacity of %llu; it must be from 1 to the number of "
+                          "slots, %llu, and of a seqlock or latch 1", name,
+                          (unsigned long long)options->capacity, (unsigned long long)slots);
+  }
+  memset(fixed, 0, sizeof *fixed);
+  fixed->magic = RINGPROOF_MAGIC;
+  fixed->version = RINGPROOF_VERSION;
+  fixed->header_len = RINGPROOF_HEADER_LEN;
+  fixed->kind = (uint32_t)options->kind;
+  fixed->payload_size = shape->size;
+  fixed->payload_align = shape->align;
+  fixed->slots = slots;
+  fixed->capacity = options->capacity;
+  fixed->data_offset = page + (description_len + page - 1) / page * page;
+  fixed->segment_len = ringproof_segment_len(fixed->data_offset, slots, shape->size);
+  fixed->description_offset = page;
+  fixed->description_len = description_len;
+  if (fixed->segment_len == 0) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: %llu slots of %zu bytes are more than this machine can "
+                          "address", name, (unsigned long long)slots, shape->size);
+  }
+  return RINGPROOF_OK;
+}
+
+/* Gives a new file its memory and its first contents. Nobody else can see it yet. */
+static inline enum ringproof_status
+ringproof_initialise(const struct ringproof_segment *segment, const char *description,
+                     const void *initial, struct ringproof_error *error) {
+  const struct ringproof_fixed *fixed = &segment->fixed;
+  const uint64_t open_word = RINGPROOF_OPEN;
+  struct rlimit limit;
+  /* Asked for more than this, the system would not only refuse but also send SIGXFSZ. */
+  if (getrlimit(RLIMIT_FSIZE, &limit) != 0) {
+    return ringproof_fail_system(error, segment->name, "ask how long its file may be");
+  }
+  if (limit.rlim_cur != RLIM_INFINITY && fixed->segment_len > limit.rlim_cur) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: its %llu bytes are more than a file of this process may "
+                          "have: RLIMIT_FSIZE is %llu (in a shell, ulimit -f)", segment->name,
+                          (unsigned long long)fixed->segment_len,
+                          (unsigned long long)limit.rlim_cur);
+  }
+  /* All of it now, so that a full file system is an error here and not a signal later. */
+  while (fallocate(segment->fd, 0, 0, (off_t)fixed->segment_len) != 0) {
+    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == ENOMEM) {
+      return ringproof_fail(error, RINGPROOF_NO_SPACE,
+                            "no room for segment `%s` of %llu bytes; ask for fewer slots, or free "
+                            "or enlarge the file system that holds it", segment->name,
+                            (unsigned long long)fixed->segment_len);
+    }
+    if (errno != EINTR) {
+      return ringproof_fail_system(error, segment->name, "give it memory");
+    }
+  }
+  if (!ringproof_write_at(segment->fd, &open_word, sizeof open_word,
+                          offsetof(struct ringproof_header, producer.end)) ||
+      !ringproof_write_at(segment->fd, &open_word, sizeof open_word,
+                          offsetof(struct ringproof_header, consumer.end)) ||
+      !ringproof_write_at(segment->fd, description, (size_t)fixed->description_len,
+                          fixed->description_offset) ||
+      (initial != NULL && !ringproof_write_at(segment->fd, initial, (size_t)fixed->payload_size,
+                                              fixed->data_offset)) ||
+      !ringproof_write_at(segment->fd, fixed, sizeof *fixed, 0)) {
+    return ringproof_fail_system(error, segment->name, "initialise it");
+  }
+  return RINGPROOF_OK;
+}
+
+/* Makes, fills and links the file behind `segment`, whose header and name are set. */
+static inline enum ringproof_status ringproof_publish_segment(struct ringproof_segment *segment,
+                                                              const char *path, mode_t mode,
+                                                              const char *description,
+                                                              const void *initial,
+                                                              struct ringproof_error *error) {
+  enum ringproof_status status;
+  char own[64];
+  segment->fd = open(RINGPROOF_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+  if (segment->fd < 0) {
+    return ringproof_fail_system(error, segment->name,
+                                 "create an unnamed file in " RINGPROOF_DIRECTORY);
+  }
+  if (fchmod(segment->fd, mode) != 0) {
+    return ringproof_fail_system(error, segment->name, "set its mode");
+  }
+  status = ringproof_initialise(segment, description, initial, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  /* Mapped before it is linked: a creator that fails leaves nothing behind. */
+  status = ringproof_map(segment, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  snprintf(own, sizeof own, "/proc/self/fd/%d", segment->fd);
+  if (linkat(AT_FDCWD, own, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0) {
+    if (errno == EEXIST) {
+      return ringproof_fail(error, RINGPROOF_EXISTS,
+                            "segment `%s` exists already; attach to it, or unlink it first",
+                            segment->name);
+    }
+    return ringproof_fail_system(error, segment->name,
+                                 "link it under its name through /proc/self/fd");
+  }
+  return RINGPROOF_OK;
+}
+
+/* Makes the segment `name`. `initial` is a seqlock's or latch's first value; NULL: all zero.
+ * Afterwards, also after a failure, the segment may be detached. */
+static inline enum ringproof_status
+ringproof_create(struct ringproof_segment *segment, const char *name,
+                 const struct ringproof_options *options, const struct ringproof_shape *shape,
+                 const void *initial, struct ringproof_error *error) {
+  char path[RINGPROOF_PATH_MAX];
+  char *description;
+  size_t len = 0;
+  enum ringproof_status status;
+  ringproof_segment_init(segment, name);
+  status = ringproof_path(name, path, sizeof path, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  description = (char *)malloc((size_t)RINGPROOF_DESCRIPTION_MAX + 1);
+  if (description == NULL) {
+    return ringproof_fail_system(error, name, "have memory for its description");
+  }
+  status = ringproof_describe(shape, description, &len, error);
+  if (status == RINGPROOF_OK) {
+    status = ringproof_lay_out(&segment->fixed, options, shape, len, name, error);
+  }
+  if (status == RINGPROOF_OK) {
+    segment->fixed.fingerprint = ringproof_fingerprint(description, len);
+    status = ringproof_publish_segment(segment, path, options->mode, description,
+                                       options->kind == RINGPROOF_RING ? NULL : initial, error);
+  }
+  free(description);
+  if (status != RINGPROOF_OK) {
+    ringproof_detach(segment);
+  }
+  return status;
+}
+
+/* Opens an existing file of this name, and nothing that is no regular file; says how long it is. */
+static inline enum ringproof_status ringproof_open_file(struct ringproof_segment *segment,
+                                                        const char *path, uint64_t *len,
+                                                        struct ringproof_error *error) {
+  struct stat file;
+  /* Neither follow a link that somebody planted nor wait for a FIFO's other end. */
+  segment->fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (segment->fd < 0) {
+    switch (errno) {
+    case ENOENT:
+      return ringproof_fail(error, RINGPROOF_NOT_FOUND, "segment `%s` does not exist",
+                            segment->name);
+    case ELOOP:
+      return ringproof_mismatch(error, segment->name, "file type", "a symbolic link",
+                                "a regular file");
+    case EISDIR:
+      return ringproof_mismatch(error, segment->name, "file type", "a directory",
+                                "a regular file");
+    case ENXIO:
+      return ringproof_mismatch(error, segment->name, "file type", "a socket or device",
+                                "a regular file");
+    default: return ringproof_fail_system(error, segment->name, "open it");
+    }
+  }
+  if (fstat(segment->fd, &file) != 0) {
+    return ringproof_fail_system(error, segment->name, "look up its properties");
+  }
+  if (!S_ISREG(file.st_mode)) {
+    return ringproof_mismatch(error, segment->name, "file type",
+                              S_ISFIFO(file.st_mode) ? "a FIFO" : "a device, or something stranger",
+                              "a regular file");
+  }
+  *len = (uint64_t)file.st_size;
+  return RINGPROOF_OK;
+}
+
+/* Compares descriptions. All that is allocated is bounded, whatever the segment says. */
+static inline enum ringproof_status ringproof_check_shape(const struct ringproof_segment *segment,
+                                                          const struct ringproof_shape *shape,
+                                                          struct ringproof_error *error) {
+  const size_t most = (size_t)RINGPROOF_DESCRIPTION_MAX + 1;
+  const size_t len = (size_t)segment->fixed.description_len; /* checked: at most 65536 */
+  struct ringproof_line *lines =
+      (struct ringproof_line *)malloc(2 * RINGPROOF_FIELDS_MAX * sizeof *lines);
+  char *ours = (char *)malloc(2 * most);
+  char *theirs = ours == NULL ? NULL : ours + most;
+  size_t our_len = 0;
+  enum ringproof_status status;
+  if (lines == NULL || ours == NULL) {
+    status = ringproof_fail_system(error, segment->name, "have memory for its description");
+  } else if ((status = ringproof_describe(shape, ours, &our_len, error)) != RINGPROOF_OK) {
+    /* Said already. */
+  } else if (!ringproof_read_at(segment->fd, theirs, len, segment->fixed.description_offset)) {
+    status = ringproof_fail_system(error, segment->name, "read its description");
+  } else if (ringproof_fingerprint(theirs, len) != segment->fixed.fingerprint) {
+    char found[24];
+    snprintf(found, sizeof found, "%#018llx", (unsigned long long)segment->fixed.fingerprint);
+    status = ringproof_mismatch(error, segment->name, "fingerprint", found,
+                                "%#018llx, that of its description",
+                                (unsigned long long)ringproof_fingerprint(theirs, len));
+  } else if (our_len != len || memcmp(ours, theirs, len) != 0) {
+    status = ringproof_mismatch(error, segment->name, "description", "of another payload",
+                                "the one here");
+    if (error != NULL) {
+      struct ringproof_text text = {error->message, sizeof error->message, strlen(error->message)};
+      ringproof_say_differences(&text, ours, our_len, theirs, len, lines);
+    }
+  }
+  free(ours);
+  free(lines);
+  return status;
+}
+
+static inline enum ringproof_status
+ringproof_attach_file(struct ringproof_segment *segment, const char *path,
+                      enum ringproof_kind kind, const struct ringproof_shape *shape,
+                      struct ringproof_error *error) {
+  uint64_t len = 0;
+  enum ringproof_status status = ringproof_open_file(segment, path, &len, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  if (len < sizeof segment->fixed) {
+    char found[24];
+    snprintf(found, sizeof found, "%llu", (unsigned long long)len);
+    return ringproof_mismatch(error, segment->name, "file length", found,
+                              "at least the length of a header, 4096 (it is no ringproof segment)");
+  }
+  /* Through the file, never through the mapping: a copy that no peer can change between its check
+   * and its use. */
+  if (!ringproof_read_at(segment->fd, &segment->fixed, sizeof segment->fixed, 0)) {
+    return ringproof_fail_system(error, segment->name, "read its header");
+  }
+  status = ringproof_check(&segment->fixed, len, segment->name, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  if (segment->fixed.kind != (uint32_t)kind) {
+    return ringproof_mismatch(error, segment->name, "kind",
+                              ringproof_kind_name(segment->fixed.kind), "%s",
+                              ringproof_kind_name((uint32_t)kind));
+  }
+#ifdef RINGPROOF_ACCEPT_NO_DESCRIPTION
+  if (segment->fixed.description_len != 0)
+#endif
+  {
+    status = ringproof_check_shape(segment, shape, error);
+    if (status != RINGPROOF_OK) {
+      return status;
+    }
+  }
+  /* A right description may stand over another size. */
+  if (segment->fixed.payload_size != shape->size) {
+    return ringproof_mismatch_number(error, segment->name, "payload_size",
+                                     segment->fixed.payload_size, shape->size);
+  }
+  return ringproof_map(segment, error);
+}
+
+/* Attaches to the segment `name`, which must be of this kind and carry this payload. Afterwards,
+ * also after a failure, the segment may be detached. */
+static inline enum ringproof_status ringproof_attach(struct ringproof_segment *segment,
+                                                     const char *name, enum ringproof_kind kind,
+                                                     const struct ringproof_shape *shape,
+                                                     struct ringproof_error *error) {
+  char path[RINGPROOF_PATH_MAX];
+  enum ringproof_status status;
+  ringproof_segment_init(segment, name);
+  status = ringproof_path(name, path, sizeof path, error);
+  if (status == RINGPROOF_OK) {
+    status = ringproof_attach_file(segment, path, kind, shape, error);
+  }
+  if (status != RINGPROOF_OK) {
+    ringproof_detach(segment);
+  }
+  return status;
+}
+
+static inline enum ringproof_status ringproof_unsteady(const char *name,
+                                                       struct ringproof_error *error) {
+  errno = ETIMEDOUT;
+  return ringproof_fail_system(error, name,
+                               "get hold of it: others create and unlink it all the time");
+}
+
+/* Attaches to the segment `name`, whatever its capacity, or makes it as `options` say; also while
+ * others create and unlink it. */
+static inline enum ringproof_status
+ringproof_open(struct ringproof_segment *segment, const char *name,
+               const struct ringproof_options *options, const struct ringproof_shape *shape,
+               const void *initial, struct ringproof_error *error) {
+  for (int round = 0; round < RINGPROOF_ROUNDS; round++) {
+    enum ringproof_status status = ringproof_attach(segment, name, options->kind, shape, error);
+    if (status != RINGPROOF_NOT_FOUND) {
+      return status;
+    }
+    status = ringproof_create(segment, name, options, shape, initial, error);
+    if (status != RINGPROOF_EXISTS) {
+      return status;
+    }
+  }
+  return ringproof_unsteady(name, error);
+}
+
+/* ---- Roles ------------------------------------------------------------------------------- */
+
+/* A process, told from those that it forks; a pid alone does not in nested pid namespaces. */
+struct ringproof_process {
+  pid_t pid;
+  ino_t space; /* of its pid namespace; 0 if the kernel has none */
+};
+
+static inline struct ringproof_process ringproof_this_process(void) {
+  struct ringproof_process process;
+  struct stat space;
+  process.pid = getpid();
+  process.space = stat("/proc/self/ns/pid", &space) == 0 ? space.st_ino : 0;
+  return process;
+}
+
+/* A role, or the right to remove: a lock on one byte of the file, by an open file description of
+ * its own. The kernel frees it when its holder dies. */
+struct ringproof_claim {
+  int fd; /* -1: none */
+  short byte;
+  uint64_t epoch; /* how often the role was taken, this time included */
+  struct ringproof_process owner;
+};
+
+/* The bytes that the locks cover: part of the wire layout. */
+#define RINGPROOF_REMOVAL_BYTE 2
+
+static inline short ringproof_lock_byte(enum ringproof_role role) {
+  return role == RINGPROOF_CONSUMER ? 1 : 0;
+}
+
+static inline const char *ringproof_role_name(enum ringproof_role role) {
+  switch (role) {
+  case RINGPROOF_PRODUCER: return "producer";
+  case RINGPROOF_CONSUMER: return "consumer";
+  case RINGPROOF_WRITER: return "writer";
+  }
+  return "unknown";
+}
+
+static inline struct flock ringproof_byte_lock(short byte, short kind) {
+  struct flock lock;
+  memset(&lock, 0, sizeof lock); /* these locks want a pid of zero */
+  lock.l_type = kind;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = byte;
+  lock.l_len = 1;
+  return lock;
+}
+
+/* Gives the role back; a forked child only closes what it inherited. */
+static inline void ringproof_release_claim(struct ringproof_claim *claim) {
+  if (claim->fd >= 0) {
+    const struct ringproof_process process = ringproof_this_process();
+    if (process.pid == claim->owner.pid && process.space == claim->owner.space) {
+      /* Explicitly, because a child forked meanwhile shares the description. */
+      struct flock lock = ringproof_byte_lock(claim->byte, F_UNLCK);
+      (void)fcntl(claim->fd, F_OFD_SETLK, &lock);
+    }
+    close(claim->fd);
+    claim->fd = -1;
+  }
+}
+
+/* Opens the segment's file anew and locks the byte, without waiting; RINGPROOF_HELD, without
+ * details, if somebody has it. */
+static inline enum ringproof_status ringproof_lock(const struct ringproof_segment *segment,
+                                                   short byte, struct ringproof_claim *claim,
+                                                   struct ringproof_error *error) {
+  char own[64];
+  struct flock lock = ringproof_byte_lock(byte, F_WRLCK);
+  claim->byte = byte;
+  claim->epoch = 0;
+  claim->owner = ringproof_this_process();
+  /* The descriptor directory reaches the very inode, also when the name is another file's. */
+  snprintf(own, sizeof own, "/proc/self/fd/%d", segment->fd);
+  claim->fd = open(own, O_RDWR | O_CLOEXEC);
+  if (claim->fd < 0) {
+    return ringproof_fail_system(error, segment->name,
+                                 "open the segment anew through /proc/self/fd to lock it");
+  }
+  if (fcntl(claim->fd, F_OFD_SETLK, &lock) != 0) {
+    const bool held = errno == EAGAIN || errno == EACCES;
+    enum ringproof_status status =
+        held ? RINGPROOF_HELD : ringproof_fail_system(error, segment->name, "lock it");
+    close(claim->fd);
+    claim->fd = -1;
+    return status;
+  }
+  return RINGPROOF_OK;
+}
+
+/* Whether any open file description but this one holds the role. */
+static inline enum ringproof_status ringproof_is_held(int fd, enum ringproof_role role,
+                                                      bool *held) {
+  struct flock lock = ringproof_byte_lock(ringproof_lock_byte(role), F_WRLCK);
+  if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
+    return RINGPROOF_SYSTEM;
+  }
+  *held = lock.l_type != F_UNLCK;
+  return RINGPROOF_OK;
+}
+
+static inline bool ringproof_is_retired(const struct ringproof_segment *segment) {
+  /* RetiredCheck, relaxed: asked under a lock, which orders it. */
+  return ringproof_load_relaxed(&ringproof_header(segment)->retired) != 0;
+}
+
+/* Waits until nobody else takes the name of this segment away: about two seconds at most. */
+static inline enum ringproof_status ringproof_begin_removal(const struct ringproof_segment *segment,
+                                                            struct ringproof_claim *removal,
+                                                            struct ringproof_error *error) {
+  const struct timespec pause = {0, 1000000};
+  struct timespec start, now;
+  clock_gettime(CLOCK_MONOTONIC, &start);
+  for (;;) {
+    enum ringproof_status status = ringproof_lock(segment, RINGPROOF_REMOVAL_BYTE, removal, error);
+    if (status != RINGPROOF_HELD) {
+      return status;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - start.tv_sec > 2) {
+      errno = ETIMEDOUT;
+      return ringproof_fail_system(error, segment->name,
+                                   "remove it: another process began to and has not gone on");
+    }
+    /* One call, however it ends: resumed after each signal it might never. */
+    (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+  }
+}
+
+/* Takes the name away under the lock of the removal; with `finish` only if somebody began to. */
+static inline enum ringproof_status ringproof_remove_locked(const struct ringproof_segment *segment,
+                                                            bool finish,
+                                                            struct ringproof_error *error) {
+  ringproof_word *mark = &ringproof_header(segment)->retired;
+  const bool marked = ringproof_is_retired(segment);
+  char path[RINGPROOF_PATH_MAX];
+  struct stat ours, found;
+  if (finish && !marked) {
+    return RINGPROOF_OK;
+  }
+  if (ringproof_path(segment->name, path, sizeof path, error) != RINGPROOF_OK) {
+    return RINGPROOF_NAME;
+  }
+  if (fstat(segment->fd, &ours) != 0) {
+    return ringproof_fail_system(error, segment->name, "look up its inode");
+  }
+  if (lstat(path, &found) != 0) {
+    return errno == ENOENT ? RINGPROOF_OK
+                           : ringproof_fail_system(error, segment->name, "look up its name");
+  }
+  if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
+    return RINGPROOF_OK;
+  }
+  /* Retire, relaxed: see RetiredCheck. First retired, then unlinked: whoever dies between the two
+   * leaves a name that the next taker of a role finds retired, and removes. */
+  ringproof_store_relaxed(mark, 1);
+  if (unlink(path) != 0 && errno != ENOENT) {
+    const enum ringproof_status status =
+        ringproof_fail_system(error, segment->name, "unlink it");
+    if (!marked) {
+      /* Retire, relaxed: see RetiredCheck. It has its name, so it stays in use. */
+      ringproof_store_relaxed(mark, 0);
+    }
+    return status;
+  }
+  return RINGPROOF_OK;
+}
+
+static inline enum ringproof_status ringproof_remove(const struct ringproof_segment *segment,
+                                                     bool finish, struct ringproof_error *error) {
+  struct ringproof_claim removal;
+  enum ringproof_status status = ringproof_begin_removal(segment, &removal, error);
+  if (status == RINGPROOF_OK) {
+    status = ringproof_remove_locked(segment, finish, error);
+    ringproof_release_claim(&removal);
+  }
+  return status;
+}
+
+/* Takes the name away, so that whoever opens it later gets another segment or none, and nobody
+ * takes a role of this one any more. Whoever holds one may go on. Nothing happens if the name
+ * belongs to another segment already. */
+static inline enum ringproof_status ringproof_unlink(const struct ringproof_segment *segment,
+                                                     struct ringproof_error *error) {
+  return ringproof_remove(segment, false, error);
+}
+
+static inline enum ringproof_status ringproof_has_a_name(const struct ringproof_segment *segment,
+                                                         bool *named,
+                                                         struct ringproof_error *error) {
+  struct stat file;
+  if (fstat(segment->fd, &file) != 0) {
+    return ringproof_fail_system(error, segment->name, "look up its inode");
+  }
+  *named = file.st_nlink > 0;
+  return RINGPROOF_OK;
+}
+
+static inline enum ringproof_status ringproof_gone(const struct ringproof_segment *segment,
+                                                   struct ringproof_error *error) {
+  return ringproof_fail(error, RINGPROOF_GONE,
+                        "segment `%s` was unlinked since it was opened; open it anew",
+                        segment->name);
+}
+
+static inline struct ringproof_role_words *
+ringproof_role_words(const struct ringproof_segment *segment, enum ringproof_role role) {
+  struct ringproof_header *header = ringproof_header(segment);
+  return role == RINGPROOF_CONSUMER ? &header->consumer : &header->producer;
+}
+
+/* Looks, under the lock of the role, whether the segment is still there. Only there the answers
+ * last. */
+static inline enum ringproof_status ringproof_still_there(const struct ringproof_segment *segment,
+                                                          struct ringproof_error *error) {
+  bool named = false;
+  enum ringproof_status status;
+  if (ringproof_is_retired(segment)) {
+    /* Whoever retired it may have died before it took the name away, or may take the mark back. */
+    status = ringproof_remove(segment, true, error);
+    if (status != RINGPROOF_OK) {
+      return status;
+    }
+    if (ringproof_is_retired(segment)) {
+      return ringproof_gone(segment, error);
+    }
+  }
+  status = ringproof_has_a_name(segment, &named, error);
+  if (status == RINGPROOF_OK && !named) {
+    status = ringproof_gone(segment, error);
+  }
+  return status;
+}
+
+/* Takes `role`, until the claim is released or the process dies. */
+static inline enum ringproof_status ringproof_take(const struct ringproof_segment *segment,
+                                                   enum ringproof_role role,
+                                                   struct ringproof_claim *claim,
+                                                   struct ringproof_error *error) {
+  enum ringproof_status status;
+  ringproof_word *epoch;
+  claim->fd = -1;
+  if ((role == RINGPROOF_WRITER) == (segment->fixed.kind == RINGPROOF_RING)) {
+    return ringproof_mismatch(error, segment->name, "kind",
+                              ringproof_kind_name(segment->fixed.kind), "one that has a %s",
+                              ringproof_role_name(role));
+  }
+  status = ringproof_lock(segment, ringproof_lock_byte(role), claim, error);
+  if (status == RINGPROOF_HELD) {
+    bool named = true;
+    status = ringproof_has_a_name(segment, &named, error);
+    if (status != RINGPROOF_OK) {
+      return status;
+    }
+    if (!named) {
+      /* Its holder goes on with what has no name any more: to end it would not help. */
+      return ringproof_gone(segment, error);
+    }
+    return ringproof_fail(error, RINGPROOF_HELD,
+                          "the %s of segment `%s` is another process or endpoint; end it first (a "
+                          "stopped process holds its role, too)", ringproof_role_name(role),
+                          segment->name);
+  }
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  status = ringproof_still_there(segment, error);
+  if (status != RINGPROOF_OK) {
+    ringproof_release_claim(claim);
+    return status;
+  }
+  epoch = &ringproof_role_words(segment, role)->epoch;
+  /* RoleEpoch and RoleEpochNext, relaxed: the role lock orders holders. */
+  claim->epoch = ringproof_load_relaxed(epoch) + 1;
+  ringproof_store_relaxed(epoch, claim->epoch);
+  return RINGPROOF_OK;
+}
+
+/* A word that an application keeps beside the structure, of RINGPROOF_NOTES for each role; NULL if
+ * there is no such. What orders notes is the application's affair, through an index or a role. */
+static inline ringproof_word *ringproof_note(const struct ringproof_segment *segment,
+                                             enum ringproof_role role, unsigned index) {
+  return index < RINGPROOF_NOTES ? &ringproof_role_words(segment, role)->notes[index] : NULL;
+}
+
+static inline uint64_t ringproof_read_note(ringproof_word *note) {
+  /* NoteRead, relaxed: as above. */
+  return ringproof_load_relaxed(note);
+}
+
+/* Only the holder of the role should. */
+static inline void ringproof_write_note(ringproof_word *note, uint64_t value) {
+  /* NoteWrite, relaxed: as above. */
+  ringproof_store_relaxed(note, value);
+}
+
+/* ---- The ring: impl/src/ring.rs has the algorithm and its invariant ---------------------- */
+
+/* What a corrupt word held, and what it could have held. */
+struct ringproof_corruption {
+  const char *word; /* NULL: none was met */
+  uint64_t found;
+  uint64_t lowest;
+  uint64_t highest;
+};
+
+/* Writes what was met to `text`, cut to `room` bytes. */
+static inline void ringproof_explain(const struct ringproof_corruption *corruption, char *text,
+                                     size_t room) {
+  snprintf(text, room,
+           "corrupt ring: %s is %llu, but must be from %llu to %llu; the peer or another process "
+           "wrote over it, the ring cannot be used any further",
+           corruption->word == NULL ? "no word" : corruption->word,
+           (unsigned long long)corruption->found, (unsigned long long)corruption->lowest,
+           (unsigned long long)corruption->highest);
+}
+
+static inline enum ringproof_status ringproof_corrupt(struct ringproof_corruption *corruption,
+                                                      const char *word, uint64_t found,
+                                                      uint64_t lowest, uint64_t highest) {
+  corruption->word = word;
+  corruption->found = found;
+  corruption->lowest = lowest;
+  corruption->highest = highest;
+  return RINGPROOF_CORRUPT;
+}
+
+/* A power of two of slots, cycled through by ever-growing positions. */
+struct ringproof_slots {
+  unsigned char *bytes;
+  uint64_t mask;
+  size_t item;
+};
+
+static inline struct ringproof_slots ringproof_slots_of(const struct ringproof_segment *segment) {
+  struct ringproof_slots slots;
+  slots.bytes = (unsigned char *)segment->map + (size_t)segment->fixed.data_offset;
+  slots.mask = segment->fixed.slots - 1;
+  slots.item = (size_t)segment->fixed.payload_size;
+  return slots;
+}
+
+static inline unsigned char *ringproof_slot(const struct ringproof_slots *slots,
+                                            uint64_t position) {
+  return slots->bytes + (size_t)(position & slots->mask) * slots->item;
+}
+
+/* Items that lie one after the other. */
+struct ringproof_run {
+  void *items;
+  size_t len;
+};
+
+/* A batch of slots, before and after the end of memory: reserved by a producer, to be written in
+ * place and committed, or shown to a consumer, to be read and released. Valid until the next call
+ * on its endpoint.
+ *
+ * To read items in place trusts every process that maps the segment to keep to the protocol: one
+ * that does not may change them between two looks. ringproof_pop_slice copies. */
+struct ringproof_chunk {
+  uint64_t position; /* the sequence number of the first item */
+  size_t len;        /* of both runs */
+  struct ringproof_run first;
+  struct ringproof_run second;
+};
+
+static inline void ringproof_chunk_of(const struct ringproof_slots *slots, uint64_t position,
+                                      size_t len, struct ringproof_chunk *chunk) {
+  const uint64_t to_end = slots->mask + 1 - (position & slots->mask);
+  chunk->position = position;
+  chunk->len = len;
+  chunk->first.items = ringproof_slot(slots, position);
+  chunk->first.len = len < to_end ? len : (size_t)to_end;
+  chunk->second.items = slots->bytes;
+  chunk->second.len = len - chunk->first.len;
+}
+
+/* The sending end of a ring. Its fields are for the functions below, but for `corruption`. */
+struct ringproof_producer {
+  struct ringproof_slots slots;
+  uint64_t capacity;
+  ringproof_word *write_word, *read_word, *end_word, *stop_word;
+  uint64_t write_index; /* the authority, of which the shared word is a copy */
+  /* As last seen. Invariant, in wrapping arithmetic: write_index - capacity <= cached_read_index
+   * <= read_index <= write_index; kept at the lower bound ("full") once the ring is known to be
+   * closed, by whichever side, so that the hot path need not ask. */
+  uint64_t cached_read_index;
+  bool closed;
+  bool stopped; /* whether the consumer was seen to have closed the ring */
+  struct ringproof_claim claim;
+  struct ringproof_corruption corruption;
+};
+
+/* Takes the producer's role, where its last holder left the ring. */
+static inline enum ringproof_status ringproof_producer_open(struct ringproof_producer *producer,
+                                                            const struct ringproof_segment *segment,
+                                                            struct ringproof_error *error) {
+  struct ringproof_header *header = ringproof_header(segment);
+  enum ringproof_status status;
+  memset(producer, 0, sizeof *producer);
+  status = ringproof_take(segment, RINGPROOF_PRODUCER, &producer->claim, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  producer->slots = ringproof_slots_of(segment);
+  producer->capacity = segment->fixed.capacity;
+  producer->write_word = &header->producer.index;
+  producer->end_word = &header->producer.end;
+  producer->read_word = &header->consumer.index;
+  producer->stop_word = &header->consumer.end;
+  /* RingResumeWrite and RingResumeEnd, relaxed: the role lock orders this after the predecessor. */
+  producer->write_index = ringproof_load_relaxed(producer->write_word);
+  producer->closed = ringproof_load_relaxed(producer->end_word) != RINGPROOF_OPEN;
+  /* "Full": the first push looks for itself. */
+  producer->cached_read_index = producer->write_index - producer->capacity;
+  return RINGPROOF_OK;
+}
+
+/* Gives the role back. Closes nothing: a successor may go on. */
+static inline void ringproof_producer_drop(struct ringproof_producer *producer) {
+  ringproof_release_claim(&producer->claim);
+}
+
+/* The sequence number of the next item: how many were committed since the ring was made. */
+static inline uint64_t ringproof_producer_position(const struct ringproof_producer *producer) {
+  return producer->write_index;
+}
+
+static inline uint64_t ringproof_free(const struct ringproof_producer *producer) {
+  return producer->capacity - (producer->write_index - producer->cached_read_index);
+}
+
+static inline enum ringproof_status
+ringproof_observe_read_index(struct ringproof_producer *producer, uint64_t *found) {
+  const uint64_t lowest = producer->cached_read_index;
+  /* RingReclaim, acquire: pairs with RingFree; the consumer has done with the slots below. */
+  *found = ringproof_load_acquire(producer->read_word);
+  if (*found - lowest <= producer->write_index - lowest) {
+    return RINGPROOF_OK;
+  }
+  return ringproof_corrupt(&producer->corruption, "read_index", *found, lowest,
+                           producer->write_index);
+}
+
+/* Whether the consumer closed the ring: RINGPROOF_STOPPED, else RINGPROOF_OK. A producer that
+ * meets no full ring for long may ask here. */
+static inline enum ringproof_status
+ringproof_producer_peer_closed(struct ringproof_producer *producer) {
+  uint64_t stop, released = 0;
+  enum ringproof_status status;
+  if (producer->stopped) {
+    return RINGPROOF_STOPPED;
+  }
+  /* RingObserveStop, acquire: pairs with RingStop; what was released before is visible below. */
+  stop = ringproof_load_acquire(producer->stop_word);
+  if (stop == RINGPROOF_OPEN) {
+    return RINGPROOF_OK;
+  }
+  /* "Full, then closed" may have had releases between the two: look once more. */
+  status = ringproof_observe_read_index(producer, &released);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  if (released != stop) {
+    return ringproof_corrupt(&producer->corruption, "stop_index", stop, released, released);
+  }
+  producer->stopped = true;
+  producer->cached_read_index = producer->write_index - producer->capacity;
+  return RINGPROOF_STOPPED;
+}
+
+/* Looks how far the consumer came; not OK if nothing was gained or can be. */
+static inline enum ringproof_status ringproof_reclaim(struct ringproof_producer *producer) {
+  uint64_t found = 0;
+  enum ringproof_status status;
+  if (producer->closed) {
+    return RINGPROOF_CLOSED;
+  }
+  if (producer->stopped) {
+    return RINGPROOF_STOPPED;
+  }
+  status = ringproof_observe_read_index(producer, &found);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  if (found != producer->cached_read_index) {
+    producer->cached_read_index = found;
+    return RINGPROOF_OK;
+  }
+  status = ringproof_producer_peer_closed(producer);
+  return status == RINGPROOF_OK ? RINGPROOF_FULL : status;
+}
+
+static inline void ringproof_publish(struct ringproof_producer *producer, uint64_t count) {
+  producer->write_index += count;
+  /* RingPublish, release: pairs with RingObserve; publishes the slots written before. */
+  ringproof_store_release(producer->write_word, producer->write_index);
+}
+
+/* Appends the item, visible to the consumer when the call returns. Unless RINGPROOF_OK, the ring
+ * is as it was. */
+static inline enum ringproof_status ringproof_push(struct ringproof_producer *producer,
+                                                   const void *item) {
+  if (ringproof_free(producer) == 0) {
+    const enum ringproof_status status = ringproof_reclaim(producer);
+    if (status != RINGPROOF_OK) {
+      return status;
+    }
+  }
+  /* RingFill, plain: pairs with RingTake; the slot is free, hence this side's. */
+  memcpy(ringproof_slot(&producer->slots, producer->write_index), item, producer->slots.item);
+  ringproof_publish(producer, 1);
+  return RINGPROOF_OK;
+}
+
+/* Reserves up to `count` free slots, at least one unless `count` is zero. What is not committed
+ * leaves the ring as it was. */
+static inline enum ringproof_status ringproof_reserve(struct ringproof_producer *producer,
+                                                      size_t count,
+                                                      struct ringproof_chunk *chunk) {
+  uint64_t len;
+  if (ringproof_free(producer) < count) {
+    const enum ringproof_status status = ringproof_reclaim(producer);
+    /* Some are free, if fewer than asked for. */
+    if (status != RINGPROOF_OK && !(status == RINGPROOF_FULL && ringproof_free(producer) > 0)) {
+      return status;
+    }
+  }
+  len = ringproof_free(producer);
+  ringproof_chunk_of(&producer->slots, producer->write_index, len < count ? (size_t)len : count,
+                     chunk);
+  return RINGPROOF_OK;
+}
+
+/* Makes the first `count` items of the chunk visible to the consumer, all at once. The rest is
+ * given back, and the chunk is used up. */
+static inline enum ringproof_status ringproof_commit(struct ringproof_producer *producer,
+                                                     const struct ringproof_chunk *chunk,
+                                                     size_t count) {
+  if (count > chunk->len || chunk->position != producer->write_index) {
+    return RINGPROOF_OUT_OF_CHUNK;
+  }
+  if (count > 0) {
+    ringproof_publish(producer, count);
+  }
+  return RINGPROOF_OK;
+}
+
+/* Appends as many of the `count` items as fit, in one commit, and says how many. */
+static inline enum ringproof_status ringproof_push_slice(struct ringproof_producer *producer,
+                                                         const void *items, size_t count,
+                                                         size_t *pushed) {
+  const unsigned char *from = (const unsigned char *)items;
+  const size_t item = producer->slots.item;
+  struct ringproof_chunk chunk;
+  const enum ringproof_status status = ringproof_reserve(producer, count, &chunk);
+  *pushed = 0;
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  if (chunk.len > 0) {
+    /* RingFill, plain: pairs with RingTake; the slots are reserved. */
+    memcpy(chunk.first.items, from, chunk.first.len * item);
+    memcpy(chunk.second.items, from + chunk.first.len * item, chunk.second.len * item);
+  }
+  *pushed = chunk.len;
+  return ringproof_commit(producer, &chunk, chunk.len);
+}
+
+/* Closes the ring, for good: the consumer takes what was committed and then sees the end. */
+static inline void ringproof_producer_close(struct ringproof_producer *producer) {
+  if (!producer->closed) {
+    /* RingEnd, release: pairs with RingObserveEnd; what was published before is seen with it. */
+    ringproof_store_release(producer->end_word, producer->write_index);
+    producer->closed = true;
+    producer->cached_read_index = producer->write_index - producer->capacity;
+  }
+}
+
+/* How many items are live now. */
+static inline enum ringproof_status
+ringproof_producer_occupancy(struct ringproof_producer *producer, uint64_t *live) {
+  uint64_t found = 0;
+  const enum ringproof_status status = ringproof_observe_read_index(producer, &found);
+  *live = producer->write_index - found;
+  return status;
+}
+
+/* The receiving end of a ring. Its fields are for the functions below, but for `corruption`. */
+struct ringproof_consumer {
+  struct ringproof_slots slots;
+  uint64_t capacity;
+  ringproof_word *write_word, *read_word, *end_word, *stop_word;
+  uint64_t read_index; /* the authority, of which the shared word is a copy */
+  /* As last seen. Invariant, in wrapping arithmetic: read_index <= cached_write_index <=
+   * write_index <= read_index + capacity; kept at the lower bound ("empty") once this side has
+   * closed the ring. */
+  uint64_t cached_write_index;
+  bool closed;
+  struct ringproof_claim claim;
+  struct ringproof_corruption corruption;
+};
+
+/* Takes the consumer's role, where its last holder left the ring. */
+static inline enum ringproof_status ringproof_consumer_open(struct ringproof_consumer *consumer,
+                                                            const struct ringproof_segment *segment,
+                                                            struct ringproof_error *error) {
+  struct ringproof_header *header = ringproof_header(segment);
+  enum ringproof_status status;
+  memset(consumer, 0, sizeof *consumer);
+  status = ringproof_take(segment, RINGPROOF_CONSUMER, &consumer->claim, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  consumer->slots = ringproof_slots_of(segment);
+  consumer->capacity = segment->fixed.capacity;
+  consumer->write_word = &header->producer.index;
+  consumer->end_word = &header->producer.end;
+  consumer->read_word = &header->consumer.index;
+  consumer->stop_word = &header->consumer.end;
+  /* RingResumeRead and RingResumeStop, relaxed: the role lock orders this after the predecessor. */
+  consumer->read_index = ringproof_load_relaxed(consumer->read_word);
+  consumer->closed = ringproof_load_relaxed(consumer->stop_word) != RINGPROOF_OPEN;
+  /* "Empty": the first pop looks for itself. */
+  consumer->cached_write_index = consumer->read_index;
+  return RINGPROOF_OK;
+}
+
+/* Gives the role back. Closes nothing: a successor may go on. */
+static inline void ringproof_consumer_drop(struct ringproof_consumer *consumer) {
+  ringproof_release_claim(&consumer->claim);
+}
+
+/* The sequence number of the next item: how many were released since the ring was made. */
+static inline uint64_t ringproof_consumer_position(const struct ringproof_consumer *consumer) {
+  return consumer->read_index;
+}
+
+static inline uint64_t ringproof_available(const struct ringproof_consumer *consumer) {
+  return consumer->cached_write_index - consumer->read_index;
+}
+
+static inline enum ringproof_status
+ringproof_observe_write_index(struct ringproof_consumer *consumer, uint64_t *found) {
+  uint64_t live;
+  /* RingObserve, acquire: pairs with RingPublish; the slots below the index hold their items. */
+  *found = ringproof_load_acquire(consumer->write_word);
+  live = *found - consumer->read_index;
+  if (ringproof_available(consumer) <= live && live <= consumer->capacity) {
+    return RINGPROOF_OK;
+  }
+  return ringproof_corrupt(&consumer->corruption, "write_index", *found,
+                           consumer->cached_write_index,
+                           consumer->read_index + consumer->capacity);
+}
+
+/* Looks how far the producer came; not OK if nothing was gained or may be taken. */
+static inline enum ringproof_status ringproof_observe(struct ringproof_consumer *consumer) {
+  const uint64_t before = consumer->cached_write_index;
+  uint64_t found = before, end;
+  enum ringproof_status status;
+  if (consumer->closed) {
+    return RINGPROOF_CLOSED;
+  }
+  status = ringproof_observe_write_index(consumer, &found);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  consumer->cached_write_index = found;
+  if (found != before) {
+    return RINGPROOF_OK;
+  }
+  /* RingObserveEnd, acquire: pairs with RingEnd; what was committed before is visible below. */
+  end = ringproof_load_acquire(consumer->end_word);
+  if (end == RINGPROOF_OPEN) {
+    return RINGPROOF_EMPTY;
+  }
+  /* "Empty, then closed" may have had commits between the two: look once more. */
+  status = ringproof_observe_write_index(consumer, &found);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  consumer->cached_write_index = found;
+  if (found != end) {
+    return ringproof_corrupt(&consumer->corruption, "end_index", end, found, found);
+  }
+  return found == before ? RINGPROOF_ENDED : RINGPROOF_OK;
+}
+
+static inline void ringproof_give_back(struct ringproof_consumer *consumer, uint64_t count) {
+  consumer->read_index += count;
+  /* RingFree, release: pairs with RingReclaim; the slots read before may be overwritten now. */
+  ringproof_store_release(consumer->read_word, consumer->read_index);
+}
+
+/* Takes the oldest item. It is released when the call returns: a consumer that must not lose it
+ * to its own crash uses ringproof_peek. */
+static inline enum ringproof_status ringproof_pop(struct ringproof_consumer *consumer,
+                                                  void *item) {
+  if (ringproof_available(consumer) == 0) {
+    const enum ringproof_status status = ringproof_observe(consumer);
+    if (status != RINGPROOF_OK) {
+      return status;
+    }
+  }
+  /* RingTake, plain: pairs with RingFill; the slot is committed, so it is this side's. */
+  memcpy(item, ringproof_slot(&consumer->slots, consumer->read_index), consumer->slots.item);
+  /* A peer that breaks the protocol may write the slot again: the copy stays what was read. */
+  ringproof_compiler_fence();
+  ringproof_give_back(consumer, 1);
+  return RINGPROOF_OK;
+}
+
+/* Shows up to `count` of the oldest items in place, at least one unless `count` is zero. What is
+ * not released stays. */
+static inline enum ringproof_status ringproof_peek(struct ringproof_consumer *consumer,
+                                                   size_t count, struct ringproof_chunk *chunk) {
+  uint64_t len;
+  if (ringproof_available(consumer) < count) {
+    const enum ringproof_status status = ringproof_observe(consumer);
+    /* Some are there, if fewer than asked for. */
+    if (status != RINGPROOF_OK && !((status == RINGPROOF_EMPTY || status == RINGPROOF_ENDED) &&
+                                    ringproof_available(consumer) > 0)) {
+      return status;
+    }
+  }
+  len = ringproof_available(consumer);
+  ringproof_chunk_of(&consumer->slots, consumer->read_index, len < count ? (size_t)len : count,
+                     chunk);
+  return RINGPROOF_OK;
+}
+
+/* Gives the slots of the first `count` items of the chunk back to the producer. The rest stays in
+ * the ring, and the chunk is used up. */
+static inline enum ringproof_status ringproof_release(struct ringproof_consumer *consumer,
+                                                      const struct ringproof_chunk *chunk,
+                                                      size_t count) {
+  if (count > chunk->len || chunk->position != consumer->read_index) {
+    return RINGPROOF_OUT_OF_CHUNK;
+  }
+  if (count > 0) {
+    ringproof_give_back(consumer, count);
+  }
+  return RINGPROOF_OK;
+}
+
+/* Takes as many of the oldest items as there are, `count` at most, in one release, and says how
+ * many. */
+static inline enum ringproof_status ringproof_pop_slice(struct ringproof_consumer *consumer,
+                                                        void *items, size_t count,
+                                                        size_t *popped) {
+  unsigned char *to = (unsigned char *)items;
+  const size_t item = consumer->slots.item;
+  struct ringproof_chunk chunk;
+  const enum ringproof_status status = ringproof_peek(consumer, count, &chunk);
+  *popped = 0;
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  if (chunk.len > 0) {
+    /* RingTake, plain: pairs with RingFill; the slots are committed. */
+    memcpy(to, chunk.first.items, chunk.first.len * item);
+    memcpy(to + chunk.first.len * item, chunk.second.items, chunk.second.len * item);
+    ringproof_compiler_fence();
+  }
+  *popped = chunk.len;
+  return ringproof_release(consumer, &chunk, chunk.len);
+}
+
+/* Closes the ring, for good: this side takes no more items, and the producer is told so at the
+ * latest when the ring is full. */
+static inline void ringproof_consumer_close(struct ringproof_consumer *consumer) {
+  if (!consumer->closed) {
+    /* RingStop, release: pairs with RingObserveStop; what was released before is seen with it. */
+    ringproof_store_release(consumer->stop_word, consumer->read_index);
+    consumer->closed = true;
+    consumer->cached_write_index = consumer->read_index;
+  }
+}
+
+/* How many items are live now. */
+static inline enum ringproof_status
+ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live) {
+  uint64_t found = consumer->read_index;
+  const enum ringproof_status status = ringproof_observe_write_index(consumer, &found);
+  *live = found - consumer->read_index;
+  return status;
+}
+
+/* Whether the other side's role is held now. */
+static inline enum ringproof_status
+ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
+  return ringproof_is_held(producer->claim.fd, RINGPROOF_CONSUMER, present);
+}
+
+static inline enum ringproof_status
+ringproof_consumer_peer_present(const struct ringproof_consumer *consumer, bool *present) {
+  return ringproof_is_held(consumer->claim.fd, RINGPROOF_PRODUCER, present);
+}
+
+/* ---- Seqlock and latch: impl/src/seqlock.rs and latch.rs ---------------------------------- */
+
+/* Payload words, copied one by one: a reader may meet a write, and then throws the copy away. */
+static inline void ringproof_store_words(ringproof_word *to, const void *from, size_t words) {
+  for (size_t i = 0; i < words; i++) {
+    uint64_t word;
+    memcpy(&word, (const unsigned char *)from + i * 8, 8);
+    /* SeqCopyIn or LatchCopyIn, relaxed: pairs with SeqCopyOut or LatchCopyOut. */
+    ringproof_store_relaxed(&to[i], word);
+  }
+}
+
+static inline void ringproof_load_words(void *to, ringproof_word *from, size_t words) {
+  for (size_t i = 0; i < words; i++) {
+    /* SeqCopyOut or LatchCopyOut, relaxed: pairs with SeqCopyIn or LatchCopyIn. */
+    const uint64_t word = ringproof_load_relaxed(&from[i]);
+    memcpy((unsigned char *)to + i * 8, &word, 8);
+  }
+}
+
+/* The words of a seqlock or latch, as its two ends see them. */
+struct ringproof_values {
+  ringproof_word *index; /* seq or version */
+  ringproof_word *words;
+  size_t stride; /* words of one slot */
+  uint64_t slots;
+};
+
+static inline struct ringproof_values
+ringproof_values_of(const struct ringproof_segment *segment) {
+  struct ringproof_values values;
+  values.index = &ringproof_header(segment)->producer.index;
+  values.words = (ringproof_word *)(void *)((unsigned char *)segment->map +
+                                            (size_t)segment->fixed.data_offset);
+  values.stride = (size_t)segment->fixed.payload_size / 8;
+  values.slots = segment->fixed.slots;
+  return values;
+}
+
+static inline ringproof_word *ringproof_value(const struct ringproof_values *values,
+                                              uint64_t version) {
+  return values->words + (size_t)(version & (values->slots - 1)) * values->stride;
+}
+
+/* The writing end of a seqlock or latch. */
+struct ringproof_writer {
+  struct ringproof_values values;
+  bool latch;
+  uint64_t index; /* seq or version: the authority, of which the shared word is a copy */
+  struct ringproof_claim claim;
+};
+
+/* Takes the writer's role, where its last holder left the segment. */
+static inline enum ringproof_status ringproof_writer_open(struct ringproof_writer *writer,
+                                                          const struct ringproof_segment *segment,
+                                                          struct ringproof_error *error) {
+  enum ringproof_status status;
+  memset(writer, 0, sizeof *writer);
+  status = ringproof_take(segment, RINGPROOF_WRITER, &writer->claim, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  writer->values = ringproof_values_of(segment);
+  writer->latch = segment->fixed.kind == RINGPROOF_LATCH;
+  /* SeqResume or LatchResume, relaxed: the role lock orders this after the predecessor. */
+  writer->index = ringproof_load_relaxed(writer->values.index);
+  return RINGPROOF_OK;
+}
+
+/* Gives the role back; the value stays. */
+static inline void ringproof_writer_drop(struct ringproof_writer *writer) {
+  ringproof_release_claim(&writer->claim);
+}
+
+/* How many values were written since the segment was made (one that a writer died inside counts,
+ * too). */
+static inline uint64_t ringproof_writer_version(const struct ringproof_writer *writer) {
+  return writer->latch ? writer->index : writer->index / 2 + writer->index % 2;
+}
+
+/* Whether a seqlock's last writer died inside a write, and nothing was written since. */
+static inline bool ringproof_writer_needs_repair(const struct ringproof_writer *writer) {
+  return !writer->latch && writer->index % 2 == 1;
+}
+
+static inline void ringproof_seqlock_write(struct ringproof_writer *writer, const void *value) {
+  /* From even to the next odd; from an odd number that a dead writer left, over the even one
+   * between to the next odd, so that no reader ever accepts the half-written payload. */
+  const uint64_t odd = (writer->index + 1) | 1;
+  /* SeqOdd, relaxed: pairs with SeqRecheck; the fence keeps it before the payload. */
+  ringproof_store_relaxed(writer->values.index, odd);
+  /* SeqWriteFence, release: pairs with SeqReadFence. */
+  ringproof_fence_release();
+  ringproof_store_words(writer->values.words, value, writer->values.stride);
+  writer->index = odd + 1;
+  /* SeqEven, release: pairs with SeqObserve; publishes the payload written above. */
+  ringproof_store_release(writer->values.index, writer->index);
+}
+
+static inline void ringproof_latch_write(struct ringproof_writer *writer, const void *value) {
+  const uint64_t next = writer->index + 1;
+  /* LatchWriteFence, release: pairs with LatchReadFence; who meets a word below also sees the
+   * versions published before this point. */
+  ringproof_fence_release();
+  ringproof_store_words(ringproof_value(&writer->values, next), value, writer->values.stride);
+  writer->index = next;
+  /* LatchPublish, release: pairs with LatchObserve; publishes the slot written above. */
+  ringproof_store_release(writer->values.index, next);
+}
+
+/* Replaces the value. Never waits for readers. */
+static inline void ringproof_write(struct ringproof_writer *writer, const void *value) {
+  if (writer->latch) {
+    ringproof_latch_write(writer, value);
+  } else {
+    ringproof_seqlock_write(writer, value);
+  }
+}
+
+/* A reading end of a seqlock or latch. It stores nothing, so there may be any number. */
+struct ringproof_reader {
+  struct ringproof_values values;
+  bool latch;
+  int watch; /* a descriptor, to ask whether there is a writer */
+};
+
+static inline enum ringproof_status ringproof_reader_open(struct ringproof_reader *reader,
+                                                          const struct ringproof_segment *segment,
+                                                          struct ringproof_error *error) {
+  memset(reader, 0, sizeof *reader);
+  reader->watch = -1;
+  if (segment->fixed.kind == RINGPROOF_RING) {
+    return ringproof_mismatch(error, segment->name, "kind",
+                              ringproof_kind_name(segment->fixed.kind), "one that has readers");
+  }
+  reader->watch = fcntl(segment->fd, F_DUPFD_CLOEXEC, 0);
+  if (reader->watch < 0) {
+    return ringproof_fail_system(error, segment->name, "duplicate its descriptor");
+  }
+  reader->values = ringproof_values_of(segment);
+  reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
+  return RINGPROOF_OK;
+}
+
+static inline void ringproof_reader_drop(struct ringproof_reader *reader) {
+  if (reader->watch >= 0) {
+    close(reader->watch);
+    reader->watch = -1;
+  }
+}
+
+static inline enum ringproof_status
+ringproof_seqlock_try_read(const struct ringproof_reader *reader, void *value) {
+  uint64_t after;
+  /* SeqObserve, acquire: pairs with SeqEven; the payload of this number is visible below. */
+  const uint64_t before = ringproof_load_acquire(reader->values.index);
+  if (before % 2 == 1) {
+    return RINGPROOF_BUSY;
+  }
+  ringproof_load_words(value, reader->values.words, reader->values.stride);
+  /* SeqReadFence, acquire: pairs with SeqWriteFence; keeps the recheck after the copy. */
+  ringproof_fence_acquire();
+  /* SeqRecheck, relaxed: pairs with SeqOdd; a write that the copy met shows here. */
+  after = ringproof_load_relaxed(reader->values.index);
+  return before == after ? RINGPROOF_OK : RINGPROOF_BUSY;
+}
+
+static inline enum ringproof_status
+ringproof_latch_try_read(const struct ringproof_reader *reader, void *value) {
+  uint64_t after;
+  /* LatchObserve, acquire: pairs with LatchPublish; the slot of this version is visible below. */
+  const uint64_t before = ringproof_load_acquire(reader->values.index);
+  ringproof_load_words(value, ringproof_value(&reader->values, before), reader->values.stride);
+  /* LatchReadFence, acquire: pairs with LatchWriteFence; keeps the recheck after the copy. */
+  ringproof_fence_acquire();
+  /* LatchRecheck, relaxed: pairs with LatchPublish; shows how far the writer came. */
+  after = ringproof_load_relaxed(reader->values.index);
+  return after - before <= reader->values.slots - 2 && after != RINGPROOF_NO_VERSION
+             ? RINGPROOF_OK
+             : RINGPROOF_BUSY;
+}
+
+/* Reads the value in one attempt; after RINGPROOF_BUSY, `value` may be a mixture. */
+static inline enum ringproof_status ringproof_try_read(const struct ringproof_reader *reader,
+                                                       void *value) {
+  return reader->latch ? ringproof_latch_try_read(reader, value)
+                       : ringproof_seqlock_try_read(reader, value);
+}
+
+/* A kernel that cannot tell leaves the question open: stalled is the weaker claim. */
+static inline bool ringproof_nobody_writes(const struct ringproof_reader *reader) {
+  bool held = true;
+  return ringproof_is_held(reader->watch, RINGPROOF_WRITER, &held) == RINGPROOF_OK && !held;
+}
+
+/* Reads the value in at most `attempts` attempts, at least one: RINGPROOF_OK,
+ * RINGPROOF_WRITER_STALLED or RINGPROOF_WRITER_DEAD. */
+static inline enum ringproof_status ringproof_read(const struct ringproof_reader *reader,
+                                                   void *value, unsigned attempts) {
+  unsigned tried = 0;
+  do {
+    if (ringproof_try_read(reader, value) == RINGPROOF_OK) {
+      return RINGPROOF_OK;
+    }
+    ringproof_spin();
+  } while (++tried < attempts);
+  if (ringproof_nobody_writes(reader)) {
+    /* The role may have been freed after the last attempt, by a writer that finished; and taken
+     * since, by a successor that is in its first write. */
+    if (ringproof_try_read(reader, value) == RINGPROOF_OK) {
+      return RINGPROOF_OK;
+    }
+    if (ringproof_nobody_writes(reader)) {
+      return RINGPROOF_WRITER_DEAD;
+    }
+  }
+  return RINGPROOF_WRITER_STALLED;
+}
+
+#endif /* RINGPROOF_H */

@@ -1,0 +1,526 @@
+/* What one process can see of ringproof.h. Exit 0: every check passed; 1: one did not, named on
+ * standard error. The tests also run it against headers with a fault planted in them: then it
+ * must fail.
+ *
+ *   checks NAME    NAME is a segment that does not exist, nor will when this ends
+ */
+#include "ringproof.h"
+#include <sys/wait.h>
+
+#define CHECK(condition)                                                                           \
+  do {                                                                                             \
+    if (!(condition)) {                                                                            \
+      fprintf(stderr, "%s:%d: %s\n", __func__, __LINE__, #condition);                              \
+      unlink(path);                                                                                \
+      exit(1);                                                                                     \
+    }                                                                                              \
+  } while (0)
+
+struct leg {
+  int32_t qty;
+  float ratio;
+};
+struct quote {
+  uint64_t seq;
+  double price;
+  uint8_t tag[4];
+  uint32_t flags;
+  struct leg legs[2];
+};
+RINGPROOF_SHAPE(quote_shape, struct quote, RINGPROOF_FIELD(struct quote, seq),
+                RINGPROOF_FIELD(struct quote, price), RINGPROOF_ARRAY(struct quote, tag),
+                RINGPROOF_FIELD(struct quote, flags), RINGPROOF_FIELD(struct quote, legs[0].qty),
+                RINGPROOF_FIELD(struct quote, legs[0].ratio),
+                RINGPROOF_FIELD(struct quote, legs[1].qty),
+                RINGPROOF_FIELD(struct quote, legs[1].ratio));
+
+RINGPROOF_SHAPE(word_shape, uint64_t, RINGPROOF_VALUE(uint64_t));
+
+struct padded {
+  uint32_t first;
+  uint64_t second;
+};
+RINGPROOF_SHAPE(padded_shape, struct padded, RINGPROOF_FIELD(struct padded, first),
+                RINGPROOF_FIELD(struct padded, second));
+RINGPROOF_SHAPE(short_shape, struct quote, RINGPROOF_FIELD(struct quote, seq));
+
+/* As a 32-bit x86 compiler lays out a number and a long one, and as it must be here. */
+static const struct ringproof_field i386_fields[] = {{"first", 0, 4, 0, 'u'},
+                                                     {"second", 4, 8, 0, 'u'}};
+static const struct ringproof_shape i386_shape = {12, 4, i386_fields, 2};
+static const struct ringproof_field wide_fields[] = {
+    {"first", 0, 4, 0, 'u'}, {"filler", 4, 4, 0, 'u'}, {"second", 8, 8, 0, 'u'}};
+static const struct ringproof_shape wide_shape = {16, 8, wide_fields, 3};
+
+static const char *name;
+static char path[512];
+static struct ringproof_error error;
+
+/* Writes over the segment's file, as a broken or hostile peer would. */
+static void overwrite(uint64_t offset, const void *bytes, size_t len) {
+  const int fd = open(path, O_RDWR | O_CLOEXEC);
+  CHECK(fd >= 0);
+  CHECK(ringproof_write_at(fd, bytes, len, offset));
+  close(fd);
+}
+
+static void overwrite_word(uint64_t offset, uint64_t word) { overwrite(offset, &word, 8); }
+
+static void make_ring(struct ringproof_segment *ring, uint64_t capacity) {
+  struct ringproof_options options = ringproof_ring_options(capacity);
+  options.slots = 8;
+  CHECK(ringproof_create(ring, name, &options, &word_shape, NULL, &error) == RINGPROOF_OK);
+}
+
+static void end_of(struct ringproof_segment *segment) {
+  CHECK(ringproof_unlink(segment, &error) == RINGPROOF_OK);
+  ringproof_detach(segment);
+  CHECK(access(path, F_OK) != 0);
+}
+
+static void descriptions(void) {
+  static char text[RINGPROOF_DESCRIPTION_MAX + 1];
+  size_t len;
+  const char *expected = "ringproof-shape 1 little 40\nseq 0 u64\nprice 8 f64\ntag 16 u8x4\n"
+                         "flags 20 u32\nlegs[0].qty 24 i32\nlegs[0].ratio 28 f32\n"
+                         "legs[1].qty 32 i32\nlegs[1].ratio 36 f32\n";
+  CHECK(ringproof_describe(&quote_shape, text, &len, &error) == RINGPROOF_OK);
+  CHECK(len == strlen(expected) && memcmp(text, expected, len) == 0);
+  CHECK(ringproof_describe(&word_shape, text, &len, &error) == RINGPROOF_OK);
+  CHECK(strcmp(text, "ringproof-shape 1 little 8\nvalue 0 u64\n") == 0);
+  CHECK(ringproof_describe(&padded_shape, text, &len, &error) == RINGPROOF_SHAPE_BAD);
+  CHECK(strstr(error.message, "`second`") != NULL);
+  CHECK(ringproof_describe(&short_shape, text, &len, &error) == RINGPROOF_SHAPE_BAD);
+  /* Published values of FNV-1a. */
+  CHECK(ringproof_fingerprint("", 0) == UINT64_C(0xcbf29ce484222325));
+  CHECK(ringproof_fingerprint("a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+  CHECK(ringproof_fingerprint("foobar", 6) == UINT64_C(0x85944171f73967e8));
+  CHECK(ringproof_is_field_name("legs[0][12]._a1"));
+  for (const char **bad = (const char *[]){"", "1a", "a.", ".a", "a[]", "a[i]", "a[1", "a b", NULL};
+       *bad != NULL; bad++) {
+    CHECK(!ringproof_is_field_name(*bad));
+  }
+}
+
+static void other_descriptions_are_told_field_by_field(void) {
+  struct ringproof_segment segment, other;
+  const struct ringproof_options options = ringproof_ring_options(4);
+  char junk[64];
+  CHECK(ringproof_create(&segment, name, &options, &i386_shape, NULL, &error) == RINGPROOF_OK);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &i386_shape, &error) == RINGPROOF_OK);
+  ringproof_detach(&other);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &wide_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(strcmp(error.field, "description") == 0);
+  CHECK(strstr(error.message, "field \"filler\": offset 4, u32 here; none in the segment\n"
+                              "  field \"second\": offset 8, u64 here; offset 4, u64 in the "
+                              "segment") != NULL);
+  CHECK(strstr(error.message, "little 16 here; 1 little 12 in the segment") != NULL);
+  CHECK(strstr(error.message, "32-bit x86") != NULL);
+  CHECK(strstr(error.message, "\"first\"") == NULL);
+  /* A text that is not what its fingerprint says. */
+  overwrite(4096 + 20, "x", 1);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &i386_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(strcmp(error.field, "fingerprint") == 0);
+  /* Any bytes with the right fingerprint: a mismatch that can be printed. */
+  for (unsigned seed = 0; seed < 1000; seed++) {
+    const size_t len = (size_t)segment.fixed.description_len;
+    for (size_t i = 0; i < len; i++) {
+      static const char bytes[] = " \n[].x0u64\1\377abc";
+      junk[i] = bytes[(seed * 31 + i * (seed + 7)) % (sizeof bytes - 1)];
+    }
+    overwrite(4096, junk, len);
+    overwrite_word(offsetof(struct ringproof_fixed, fingerprint), ringproof_fingerprint(junk, len));
+    CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &i386_shape, &error) ==
+          RINGPROOF_MISMATCH);
+    for (const char *c = error.message; *c != '\0'; c++) {
+      CHECK((*c >= ' ' && *c <= '~') || *c == '\n');
+    }
+  }
+  end_of(&segment);
+}
+
+static void every_wrong_field_is_refused_by_name(void) {
+  static const struct {
+    const char *field;
+    size_t offset, len;
+    uint64_t value;
+  } changes[] = {
+      {"magic", 0, 8, 1},
+      {"magic", 0, 8, UINT64_C(0x314652504e475249) - 1},
+      {"version", 8, 4, 2},
+      {"header_len", 12, 4, 64},
+      {"kind", 16, 4, 4},
+      {"kind", 16, 4, 0},
+      {"flags", 20, 4, 1},
+      {"payload_size", 24, 8, 0},
+      {"payload_align", 32, 8, 3},
+      {"payload_align", 32, 8, 8192},
+      {"slots", 40, 8, 7},
+      {"slots", 40, 8, 0},
+      {"slots", 40, 8, UINT64_C(1) << 63},
+      {"capacity", 48, 8, 0},
+      {"capacity", 48, 8, 9},
+      {"data_offset", 56, 8, 128},
+      {"data_offset", 56, 8, 0},
+      {"segment_len", 64, 8, 4096},
+      {"segment_len", 56, 8, 12288}, /* a data_offset that the length does not go with */
+      {"description_offset", 72, 8, 8},
+      {"description_offset", 72, 8, 8192},
+      {"description_offset", 72, 8, UINT64_MAX},
+      {"description_len", 80, 8, UINT64_MAX},
+      {"description_len", 80, 8, 65537},
+#ifndef RINGPROOF_ACCEPT_NO_DESCRIPTION
+      {"description_len", 80, 8, 0},
+#endif
+      {"description_offset", 80, 8, 4097},
+      {"fingerprint", 88, 8, 0},
+  };
+  for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+    struct ringproof_segment ring, other;
+    make_ring(&ring, 5);
+    overwrite(changes[i].offset, &changes[i].value, changes[i].len);
+    CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) ==
+          RINGPROOF_MISMATCH);
+    if (strcmp(error.field, changes[i].field) != 0) {
+      fprintf(stderr, "change %zu: %s, not %s\n", i, error.message, changes[i].field);
+    }
+    CHECK(strcmp(error.field, changes[i].field) == 0);
+    CHECK(other.fd == -1 && other.map == NULL);
+    end_of(&ring);
+  }
+}
+
+static void other_files_are_refused(void) {
+  struct ringproof_segment ring, other;
+  const struct ringproof_options latch = ringproof_latch_options();
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_NOT_FOUND);
+  CHECK(ringproof_attach(&other, "a/b", RINGPROOF_RING, &word_shape, &error) == RINGPROOF_NAME);
+  CHECK(ringproof_attach(&other, ".a", RINGPROOF_RING, &word_shape, &error) == RINGPROOF_NAME);
+  CHECK(ringproof_attach(&other, "", RINGPROOF_RING, &word_shape, &error) == RINGPROOF_NAME);
+  CHECK(symlink("/dev/null", path) == 0);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(strcmp(error.field, "file type") == 0);
+  CHECK(strcmp(error.found, "a symbolic link") == 0);
+  CHECK(unlink(path) == 0 && mkfifo(path, 0600) == 0);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(unlink(path) == 0);
+  make_ring(&ring, 5);
+  CHECK(ringproof_create(&other, name, &latch, &word_shape, NULL, &error) == RINGPROOF_EXISTS);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_LATCH, &word_shape, &error) ==
+        RINGPROOF_MISMATCH);
+  CHECK(strcmp(error.field, "kind") == 0);
+  CHECK(truncate(path, 5000) == 0);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(strcmp(error.field, "file length") == 0);
+  CHECK(truncate(path, 100) == 0);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(unlink(path) == 0);
+  ringproof_detach(&ring);
+}
+
+static void impossible_sizes_are_refused(void) {
+  static const uint64_t sizes[][2] = {{3, 1}, {4, 0}, {4, 5}, {UINT64_C(1) << 62, 1}};
+  struct ringproof_options latch = ringproof_latch_options();
+  struct ringproof_segment segment;
+  struct ringproof_options huge = ringproof_ring_options(UINT64_MAX);
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    struct ringproof_options options = ringproof_ring_options(sizes[i][1]);
+    options.slots = sizes[i][0];
+    CHECK(ringproof_create(&segment, name, &options, &word_shape, NULL, &error) == RINGPROOF_SIZE);
+  }
+  CHECK(ringproof_create(&segment, name, &huge, &word_shape, NULL, &error) == RINGPROOF_SIZE);
+  CHECK(ringproof_create(&segment, name, &latch, &i386_shape, NULL, &error) == RINGPROOF_SIZE);
+  latch.slots = 1;
+  CHECK(ringproof_create(&segment, name, &latch, &word_shape, NULL, &error) == RINGPROOF_SIZE);
+}
+
+static void ring_keeps_order_and_bounds(void) {
+  struct ringproof_segment ring;
+  struct ringproof_producer producer;
+  struct ringproof_consumer consumer;
+  struct ringproof_chunk chunk;
+  uint64_t items[8] = {0}, item, live, next_in = 0, next_out = 0;
+  size_t moved;
+  make_ring(&ring, 5);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_EMPTY);
+  /* Over the end of memory many times, in batches of every size. */
+  for (size_t round = 0; round < 200; round++) {
+    const size_t count = round % 7;
+    for (size_t i = 0; i < count; i++) {
+      items[i] = next_in + i;
+    }
+    if (ringproof_push_slice(&producer, items, count, &moved) == RINGPROOF_OK) {
+      next_in += moved;
+    }
+    CHECK(ringproof_producer_occupancy(&producer, &live) == RINGPROOF_OK);
+    CHECK(live == next_in - next_out && live <= 5);
+    if (ringproof_pop_slice(&consumer, items, (round * 3) % 6, &moved) == RINGPROOF_OK) {
+      for (size_t i = 0; i < moved; i++) {
+        CHECK(items[i] == next_out++);
+      }
+    }
+  }
+  while (ringproof_pop(&consumer, &item) == RINGPROOF_OK) {
+    CHECK(item == next_out++);
+  }
+  CHECK(next_out == next_in && next_in > 200);
+  for (item = 0; item < 5; item++) {
+    CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  }
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_FULL);
+  /* A chunk is used once, and no further than it goes; what is not released stays. */
+  CHECK(ringproof_peek(&consumer, 3, &chunk) == RINGPROOF_OK && chunk.len == 3);
+  CHECK(ringproof_release(&consumer, &chunk, 4) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_release(&consumer, &chunk, 2) == RINGPROOF_OK);
+  CHECK(ringproof_release(&consumer, &chunk, 1) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK && item == 2);
+  CHECK(ringproof_reserve(&producer, 8, &chunk) == RINGPROOF_OK && chunk.len == 3);
+  CHECK(ringproof_commit(&producer, &chunk, 4) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_commit(&producer, &chunk, 0) == RINGPROOF_OK);
+  /* What was committed before the close is taken before the end is seen. */
+  ringproof_producer_close(&producer);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK && item == 3);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK && item == 4);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  ringproof_consumer_close(&consumer);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_CLOSED);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
+}
+
+static void producer_learns_of_the_stop(void) {
+  struct ringproof_segment ring;
+  struct ringproof_producer producer;
+  struct ringproof_consumer consumer;
+  uint64_t item = 7;
+  make_ring(&ring, 2);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_OK);
+  ringproof_consumer_close(&consumer);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_STOPPED);
+  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_STOPPED);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
+}
+
+static void corruption_is_an_error(void) {
+  static const uint64_t writes[] = {1, 8, UINT64_MAX, UINT64_C(1) << 63};
+  struct ringproof_segment ring;
+  struct ringproof_producer producer;
+  struct ringproof_consumer consumer;
+  struct ringproof_chunk chunk;
+  uint64_t item = 7;
+  char text[256];
+  make_ring(&ring, 5);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
+  /* Backwards, and beyond the capacity. */
+  for (size_t i = 0; i < sizeof writes / sizeof writes[0]; i++) {
+    overwrite_word(256, writes[i]);
+    CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_CORRUPT);
+    CHECK(strcmp(consumer.corruption.word, "write_index") == 0);
+    CHECK(consumer.corruption.found == writes[i]);
+  }
+  ringproof_explain(&consumer.corruption, text, sizeof text);
+  CHECK(strstr(text, "must be from 2 to 7") != NULL);
+  overwrite_word(256, 2);
+  overwrite_word(264, 1);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_CORRUPT);
+  CHECK(strcmp(consumer.corruption.word, "end_index") == 0);
+  overwrite_word(264, UINT64_MAX);
+  for (uint64_t i = 0; i < 3; i++) {
+    CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  }
+  /* Backwards, within what may be live. */
+  CHECK(ringproof_peek(&consumer, 3, &chunk) == RINGPROOF_OK && chunk.len == 3);
+  overwrite_word(256, 4);
+  CHECK(ringproof_consumer_occupancy(&consumer, &item) == RINGPROOF_CORRUPT);
+  overwrite_word(256, 5);
+  overwrite_word(640, 6);
+  CHECK(ringproof_producer_occupancy(&producer, &item) == RINGPROOF_CORRUPT);
+  CHECK(strcmp(producer.corruption.word, "read_index") == 0);
+  overwrite_word(640, 2);
+  overwrite_word(648, 1);
+  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_CORRUPT);
+  CHECK(strcmp(producer.corruption.word, "stop_index") == 0);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
+}
+
+static void a_role_has_one_holder(void) {
+  struct ringproof_segment ring, again;
+  struct ringproof_producer first, second;
+  struct ringproof_consumer consumer;
+  struct ringproof_writer writer;
+  bool present = true;
+  uint64_t item = 7;
+  int outcome;
+  pid_t child;
+  make_ring(&ring, 5);
+  CHECK(ringproof_attach(&again, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_OK);
+  CHECK(ringproof_producer_open(&first, &ring, &error) == RINGPROOF_OK);
+  CHECK(first.claim.epoch == 1);
+  CHECK(ringproof_producer_open(&second, &ring, &error) == RINGPROOF_HELD);
+  CHECK(ringproof_producer_open(&second, &again, &error) == RINGPROOF_HELD);
+  CHECK(ringproof_producer_peer_present(&first, &present) == RINGPROOF_OK && !present);
+  CHECK(ringproof_consumer_open(&consumer, &again, &error) == RINGPROOF_OK);
+  CHECK(ringproof_producer_peer_present(&first, &present) == RINGPROOF_OK && present);
+  CHECK(ringproof_writer_open(&writer, &ring, &error) == RINGPROOF_MISMATCH);
+  CHECK(ringproof_push(&first, &item) == RINGPROOF_OK);
+  /* A forked child that drops what it inherited takes nothing from its parent. */
+  child = fork();
+  if (child == 0) {
+    ringproof_producer_drop(&first);
+    _exit(0);
+  }
+  CHECK(waitpid(child, &outcome, 0) == child && outcome == 0);
+  CHECK(ringproof_producer_open(&second, &again, &error) == RINGPROOF_HELD);
+  ringproof_producer_drop(&first);
+  CHECK(ringproof_producer_open(&second, &again, &error) == RINGPROOF_OK);
+  CHECK(second.claim.epoch == 2 && ringproof_producer_position(&second) == 1);
+  ringproof_producer_drop(&second);
+  ringproof_consumer_drop(&consumer);
+  ringproof_detach(&again);
+  end_of(&ring);
+}
+
+static void what_was_unlinked_is_gone(void) {
+  struct ringproof_segment old, newer, other;
+  struct ringproof_consumer consumer;
+  struct ringproof_producer producer;
+  uint64_t item = 7;
+  make_ring(&old, 5);
+  CHECK(ringproof_producer_open(&producer, &old, &error) == RINGPROOF_OK);
+  CHECK(ringproof_unlink(&old, &error) == RINGPROOF_OK);
+  /* Its holder goes on; nobody else begins. */
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &old, &error) == RINGPROOF_GONE);
+  CHECK(ringproof_producer_open(&producer, &old, &error) == RINGPROOF_GONE);
+  /* The name is another segment's now, and to unlink the old one again leaves it alone. */
+  make_ring(&newer, 5);
+  CHECK(ringproof_unlink(&old, &error) == RINGPROOF_OK);
+  CHECK(access(path, F_OK) == 0);
+  ringproof_detach(&old);
+  /* Removed by name alone, without the mark. */
+  CHECK(unlink(path) == 0);
+  CHECK(ringproof_consumer_open(&consumer, &newer, &error) == RINGPROOF_GONE);
+  ringproof_detach(&newer);
+  /* Retired by one that died before it took the name away: who comes next does. */
+  make_ring(&newer, 5);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_OK);
+  overwrite_word(128, 1);
+  CHECK(ringproof_consumer_open(&consumer, &other, &error) == RINGPROOF_GONE);
+  CHECK(access(path, F_OK) != 0);
+  ringproof_detach(&other);
+  ringproof_detach(&newer);
+}
+
+static void dead_writer_is_told_and_repaired(void) {
+  const struct ringproof_options options = ringproof_seqlock_options();
+  struct ringproof_segment lock;
+  struct ringproof_writer writer;
+  struct ringproof_reader reader;
+  uint64_t value = 5;
+  CHECK(ringproof_create(&lock, name, &options, &word_shape, &value, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reader_open(&reader, &lock, &error) == RINGPROOF_OK);
+  value = 0;
+  CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 5);
+  CHECK(ringproof_writer_open(&writer, &lock, &error) == RINGPROOF_OK);
+  value = 6;
+  ringproof_write(&writer, &value);
+  CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 6);
+  /* Inside a write, and alive; then dead. */
+  overwrite_word(256, 3);
+  CHECK(ringproof_try_read(&reader, &value) == RINGPROOF_BUSY);
+  CHECK(ringproof_read(&reader, &value, 10) == RINGPROOF_WRITER_STALLED);
+  ringproof_writer_drop(&writer);
+  CHECK(ringproof_read(&reader, &value, 10) == RINGPROOF_WRITER_DEAD);
+  CHECK(ringproof_writer_open(&writer, &lock, &error) == RINGPROOF_OK);
+  CHECK(ringproof_writer_needs_repair(&writer) && ringproof_writer_version(&writer) == 2);
+  value = 7;
+  ringproof_write(&writer, &value);
+  CHECK(ringproof_writer_version(&writer) == 3 && writer.index == 6);
+  value = 0;
+  CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 7);
+  ringproof_writer_drop(&writer);
+  ringproof_reader_drop(&reader);
+  end_of(&lock);
+}
+
+static void latch_keeps_its_last_value(void) {
+  const struct ringproof_options options = ringproof_latch_options();
+  struct ringproof_segment latch;
+  struct ringproof_writer writer;
+  struct ringproof_reader reader;
+  uint64_t value = 5;
+  const uint64_t half = 99;
+  CHECK(ringproof_create(&latch, name, &options, &word_shape, &value, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reader_open(&reader, &latch, &error) == RINGPROOF_OK);
+  value = 0;
+  CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 5);
+  CHECK(ringproof_writer_open(&writer, &latch, &error) == RINGPROOF_OK);
+  for (uint64_t i = 1; i < 10; i++) {
+    ringproof_write(&writer, &i);
+    CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == i);
+  }
+  /* Version 9 lies where the layout says. */
+  memcpy(&value, (const char *)latch.map + latch.fixed.data_offset + 8 * (9 % 4), 8);
+  CHECK(value == 9);
+  /* As a writer leaves it that dies before it publishes version 10. */
+  overwrite(latch.fixed.data_offset + 8 * (10 % 4), &half, 8);
+  CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 9);
+  overwrite_word(256, RINGPROOF_NO_VERSION);
+  ringproof_writer_drop(&writer);
+  CHECK(ringproof_read(&reader, &value, 3) == RINGPROOF_WRITER_DEAD);
+  ringproof_reader_drop(&reader);
+  end_of(&latch);
+}
+
+static void notes_are_kept(void) {
+  struct ringproof_segment ring;
+  ringproof_word *note;
+  make_ring(&ring, 5);
+  note = ringproof_note(&ring, RINGPROOF_CONSUMER, 15);
+  CHECK(ringproof_read_note(note) == 0);
+  ringproof_write_note(note, 42);
+  CHECK(ringproof_read_note(note) == 42);
+  CHECK((char *)note - (char *)ring.map == 1016);
+  CHECK(ringproof_note(&ring, RINGPROOF_CONSUMER, 16) == NULL);
+  end_of(&ring);
+}
+
+int main(int count, char **arguments) {
+  if (count != 2) {
+    fprintf(stderr, "checks: see the comment at its beginning\n");
+    return 2;
+  }
+  name = arguments[1];
+  snprintf(path, sizeof path, "/dev/shm/%s", name);
+  descriptions();
+  other_descriptions_are_told_field_by_field();
+  every_wrong_field_is_refused_by_name();
+  other_files_are_refused();
+  impossible_sizes_are_refused();
+  ring_keeps_order_and_bounds();
+  producer_learns_of_the_stop();
+  corruption_is_an_error();
+  a_role_has_one_holder();
+  what_was_unlinked_is_gone();
+  dead_writer_is_told_and_repaired();
+  latch_keeps_its_last_value();
+  notes_are_kept();
+  return 0;
+}
