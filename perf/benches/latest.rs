@@ -10,11 +10,8 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion};
 use ringproof::{Payload, SeqLatch, SeqLock};
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::latest::{
-    self, Latest, SIZES, Value, time_busy_reads, time_reads, time_writes,
-};
-use ringproof_perf::run::{SAMPLE, Settings};
-use ringproof_perf::stats::FEWEST_ROUNDS;
+use ringproof_perf::latest::{self, Latest, Value, time_busy_reads, time_reads, time_writes};
+use ringproof_perf::run::{Extent, Settings};
 
 fn main() {
     let pair = match Pair::choose(None) {
@@ -43,13 +40,8 @@ fn main() {
     // Only where figures are wanted, not under --test or --list.
     let asked = |word: &str| std::env::args().any(|arg| arg == word);
     if asked("--bench") && !asked("--test") && !asked("--list") {
-        let settings = Settings {
-            cpus: None,
-            rounds: FEWEST_ROUNDS,
-            seed: 0,
-            sample: SAMPLE,
-        };
-        match latest::run(&settings, &SIZES) {
+        let settings = Settings::of(Extent::Quick);
+        match latest::run(&settings) {
             Ok(report) => println!("\n{}", report.render()),
             Err(trouble) => println!("\nno table: {trouble:?}"),
         }

@@ -12,20 +12,14 @@ use ringproof::{Ring, RingOptions};
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::links::BATCH;
 use ringproof_perf::peers::{self, SIZES, Size, Way, our_link, their_link};
-use ringproof_perf::run::{SAMPLE, Settings};
-use ringproof_perf::stats::FEWEST_ROUNDS;
+use ringproof_perf::run::{Extent, Settings};
 use ringproof_perf::stream::Link;
 
 /// Fewer items than this are over before the two threads run evenly.
 const FEWEST_ITEMS: u64 = 1 << 14;
 
 fn main() {
-    let settings = Settings {
-        cpus: None,
-        rounds: FEWEST_ROUNDS,
-        seed: 0,
-        sample: SAMPLE,
-    };
+    let settings = Settings::of(Extent::Quick);
     let pair = match Pair::choose(None) {
         Ok(pair) => pair,
         Err(unfit) => {
@@ -45,7 +39,7 @@ fn main() {
 
     // Only where figures are wanted, not under --test or --list.
     if std::env::args().any(|arg| arg == "--bench") && !is_dry_run() {
-        match peers::run(&settings, &Way::ALL, &SIZES) {
+        match peers::run(&settings) {
             Ok(report) => println!("\n{}", report.render()),
             Err(trouble) => println!("\nno ratios: {trouble:?}"),
         }

@@ -4,7 +4,6 @@
 //! takes parts, not a layout. Items go one by one through a small ring, where each side looks at
 //! the other's index most often.
 
-use comfy_table::Cell;
 use ringproof::memory::{Cells, Native, Slot, Word};
 use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
 use ringproof::slots::Slots;
@@ -12,14 +11,12 @@ use ringproof_record::Record;
 
 use crate::cpus::Pair;
 use crate::links::ours;
-use crate::report::{
-    LAYER, Report, Trouble, build_note, conditions, conditions_row, figure, per_mille, right,
-    spread, table,
-};
+use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille};
 use crate::rounds::Rounds;
-use crate::run::{Settings, WithLinks, stream_all, stream_counted};
+use crate::run::{Extent, Settings, WithLinks, stream_all, stream_counted};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::stream::Link;
+use crate::table::{Cell, Table, figure, spread};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- false-sharing";
@@ -86,11 +83,15 @@ impl Board {
 #[repr(align(4096))]
 struct Alone(Word);
 
-/// Compares the `distances`, the last of which is the reference.
+/// Compares the distances, the last of which is the reference.
 ///
 /// # Errors
 /// [`Trouble`].
-pub fn run(settings: &Settings, distances: &[usize], capacity: u64) -> Result<Report, Trouble> {
+pub fn run(settings: &Settings, capacity: u64) -> Result<Report, Trouble> {
+    let distances: &[usize] = match settings.extent {
+        Extent::Smoke => &[8, 64, 256],
+        Extent::Full | Extent::Quick => &DISTANCES,
+    };
     let pair = settings.pair()?;
     let open = [(); 2].map(|()| Alone(Native::word(OPEN)));
     let first_item = settings.first_item();
@@ -160,13 +161,17 @@ fn tell(report: &mut Report, rounds: &Rounds, distances: &[usize], capacity: u64
     let (Some(reference), Some(farthest)) = (rounds.series.last(), distances.last()) else {
         return;
     };
-    let mut table = table(&[
-        "apart",
-        "one 64-byte line",
-        "million/s",
-        &format!("ratio to {farthest} bytes"),
-        "effect",
-    ]);
+    let ratio_to = format!("ratio to {farthest} bytes");
+    let mut table = Table::new(
+        "",
+        [
+            "apart",
+            "one 64-byte line",
+            "million/s",
+            &ratio_to,
+            "effect",
+        ],
+    );
     for (distance, series) in distances.iter().zip(&rounds.series) {
         let by_round = ratios(series, reference);
         let (Some(rate), Some(ratio)) = (summarize(series), summarize(&by_round)) else {
@@ -181,16 +186,16 @@ fn tell(report: &mut Report, rounds: &Rounds, distances: &[usize], capacity: u64
             Effect::None => "none",
             Effect::TooFewRounds => "too few rounds to say",
         };
-        table.add_row([
-            right(format!("{distance} B")),
-            Cell::new(if *distance < 64 { "yes" } else { "no" }),
-            right(spread(rate)),
-            right(if is_reference {
+        table.add([
+            Cell::figure(format!("{distance} B")),
+            Cell::words(if *distance < 64 { "yes" } else { "no" }),
+            Cell::figure(spread(rate)),
+            Cell::figure(if is_reference {
                 "1".to_owned()
             } else {
                 spread(ratio)
             }),
-            Cell::new(said),
+            Cell::words(said),
         ]);
         let check = format!("indices {distance} bytes apart, one by one, capacity {capacity}");
         let row = if is_reference {
@@ -228,7 +233,7 @@ fn tell(report: &mut Report, rounds: &Rounds, distances: &[usize], capacity: u64
             ));
         }
     }
-    report.tables.push((String::new(), table));
+    report.tables.push(table);
 }
 
 /// Counters of the nearest and the farthest placement.

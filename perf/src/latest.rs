@@ -5,19 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use comfy_table::Cell;
 use ringproof::{Payload, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 use ringproof_record::Record;
 
 use crate::cpus::Pair;
 use crate::progress::Progress;
-use crate::report::{
-    LAYER, Report, Trouble, build_note, conditions, conditions_row, figure, right, spread, table,
-};
+use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row};
 use crate::rounds::{Sample, Samples, interleave};
-use crate::run::{Settings, enough, probe};
+use crate::run::{Extent, Settings, enough, probe};
 use crate::stats::{Summary, summarize};
 use crate::stream::{Fault, Meeting, preemptions};
+use crate::table::{Cell, Table, figure, spread};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- latest";
@@ -261,11 +259,15 @@ where
 /// The sizes that are measured, in bytes.
 pub const SIZES: [usize; 4] = [32, 64, 256, 1024];
 
-/// Measures seqlock and latch with payloads of those of [`SIZES`] that are in `sizes`.
+/// Measures seqlock and latch with payloads of [`SIZES`].
 ///
 /// # Errors
 /// [`Trouble`].
-pub fn run(settings: &Settings, sizes: &[usize]) -> Result<Report, Trouble> {
+pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+    let sizes: &[usize] = match settings.extent {
+        Extent::Smoke => &[32, 1024],
+        Extent::Full | Extent::Quick => &SIZES,
+    };
     let pair = settings.pair()?;
     let plan = settings.plan();
     let progress = Progress::start("latest value", settings.rounds);
@@ -410,27 +412,30 @@ fn tell<'c>(
     cases: impl Iterator<Item = (&'c Case<'c>, Option<Summary>)>,
     time: Duration,
 ) {
-    let mut table = table(&[
-        "structure",
-        "bytes",
-        "write",
-        "read, writer idle",
-        "read, writer flat out",
-    ]);
+    let mut table = Table::new(
+        "",
+        [
+            "structure",
+            "bytes",
+            "write",
+            "read, writer idle",
+            "read, writer flat out",
+        ],
+    );
     let mut cells = Vec::new();
     for (case, summary) in cases {
         let Some(summary) = summary else { continue };
         if cells.is_empty() {
-            cells.push(Cell::new(case.structure));
-            cells.push(right(case.bytes.to_string()));
+            cells.push(Cell::words(case.structure));
+            cells.push(Cell::figure(case.bytes.to_string()));
         }
-        cells.push(right(shown(summary, time)));
+        cells.push(Cell::figure(shown(summary, time)));
         if case.situation == Situation::ReadBusy {
-            table.add_row(std::mem::take(&mut cells));
+            table.add(std::mem::take(&mut cells));
         }
         report.rows.push(row(case, summary, time));
     }
-    report.tables.push((String::new(), table));
+    report.tables.push(table);
 }
 
 /// A summary in which a round may have had no value at all.

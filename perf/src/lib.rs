@@ -12,12 +12,17 @@
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 
 mod aligned;
+pub mod compare;
 pub mod counters;
 pub mod cpus;
+pub mod environment;
+pub mod experiments;
 pub mod false_sharing;
 pub mod latest;
 pub mod links;
+pub mod page;
 pub mod peers;
+pub mod plot;
 pub mod probe;
 pub mod progress;
 pub mod report;
@@ -26,3 +31,4 @@ pub mod run;
 pub mod smoke;
 pub mod stats;
 pub mod stream;
+pub mod table;

@@ -1,14 +1,22 @@
 //! `ringproof-perf`: experiments on the machine they run on.
 
-use std::io::{self, ErrorKind, Write};
+mod output;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use ringproof_perf::compare;
 use ringproof_perf::cpus::Wanted;
-use ringproof_perf::report::{Report, Trouble};
-use ringproof_perf::run::{ROUNDS, SAMPLE, Settings};
-use ringproof_perf::{false_sharing, latest, peers, smoke};
+use ringproof_perf::environment::{Environment, Steal};
+use ringproof_perf::experiments::{self, Experiment};
+use ringproof_perf::false_sharing;
+use ringproof_perf::page::About;
+use ringproof_perf::report::Report;
+use ringproof_perf::run::{Extent, Settings};
+use ringproof_perf::smoke;
 use ringproof_record::Verdict;
 
 /// Measures ringproof on this machine, with two threads on two CPUs.
@@ -24,24 +32,30 @@ use ringproof_record::Verdict;
 #[command(bin_name = "ringproof-perf", version, verbatim_doc_comment, after_long_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
-    experiment: Experiment,
+    command: Command,
 }
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  measured (smoke: nothing failed)
+  0  measured (all, smoke: nothing failed)
   1  an item was lost, repeated or out of order, a value was torn, or this program failed
   2  wrong usage
-  3  could not be measured here; the reason is printed (smoke: a row says so, and it exits 0)
+  3  could not be measured here; the reason is printed (all, smoke: a row says so, and it exits 0)
 
 Examples:
-  cargo run --release -p ringproof-perf -- false-sharing
+  cargo run --release -p ringproof-perf -- all --quick
+  cargo run --release -p ringproof-perf -- all --compare target/perf/all.json
   cargo run --release -p ringproof-perf -- peers --rounds 21 --cpus 2,3
   cargo run --release -p ringproof-perf -- smoke --json | jq .
   taskset -c 0,2 ringproof-perf latest        only CPUs 0 and 2 may be used";
 
 #[derive(Subcommand)]
-enum Experiment {
+enum Command {
+    /// Every experiment, and one page with all of them
+    All {
+        #[command(flatten)]
+        common: Common,
+    },
     /// The ring's two indices on one cache line, and further and further apart
     ///
     /// Streams u64 items one by one through the real ring with its indices 8, 16, 32, 64, 128 and
@@ -86,9 +100,13 @@ struct Common {
     #[arg(long, value_name = "A,B")]
     cpus: Option<Wanted>,
 
-    /// Rounds that must count [default: 9; smoke: 3]
+    /// Rounds that must count [default: 9; with --quick 5; smoke: 3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
+
+    /// Fewer sizes and rounds: all experiments together in four minutes
+    #[arg(long)]
+    quick: bool,
 
     /// Turns the order of the cases and numbers the items
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -97,21 +115,39 @@ struct Common {
     /// Print one JSON row for each result instead of tables
     #[arg(long)]
     json: bool,
+
+    /// Where the page and the rows go, for all experiments but smoke
+    #[arg(long, value_name = "FOLDER", default_value = "target/perf")]
+    out: PathBuf,
+
+    /// Show what differs from an earlier run: the .json file that it wrote
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
 }
 
 impl Common {
-    fn settings(&self) -> Settings {
+    fn settings(&self, extent: Extent) -> Settings {
+        let usual = Settings::of(extent);
         Settings {
             cpus: self.cpus,
-            rounds: self.rounds.map_or(ROUNDS, usize::from),
+            rounds: self.rounds.map_or(usual.rounds, usize::from),
             seed: self.seed,
-            sample: SAMPLE,
+            ..usual
         }
+    }
+
+    /// As much as was asked for.
+    fn asked(&self) -> Settings {
+        self.settings(if self.quick {
+            Extent::Quick
+        } else {
+            Extent::Full
+        })
     }
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse().experiment) {
+    match run(&Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -120,81 +156,104 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(experiment: &Experiment) -> Result<ExitCode> {
-    let (common, reports, missing) = match experiment {
-        Experiment::FalseSharing { common, capacity } => {
-            let result =
-                false_sharing::run(&common.settings(), &false_sharing::DISTANCES, *capacity);
-            one(
-                common,
-                "false sharing",
-                "ring/index placement",
-                false_sharing::REPEAT,
-                result,
-            )
+fn run(command: &Command) -> Result<ExitCode> {
+    match command {
+        Command::Smoke { common } => {
+            let reports = smoke::run(&common.settings(Extent::Smoke));
+            output::print(&reports, common.json)?;
+            Ok(code(&reports, false))
         }
-        Experiment::Peers { common } => {
-            let result = peers::run(&common.settings(), &peers::Way::ALL, &peers::SIZES);
-            one(common, "peers", "ring/vs rtrb", peers::REPEAT, result)
+        Command::All { common } => {
+            let settings = common.asked();
+            conduct(common, "all", || {
+                let experiments = experiments::ALL.iter();
+                experiments
+                    .map(|experiment| experiment.report(&settings))
+                    .collect()
+            })
         }
-        Experiment::Latest { common } => {
-            let result = latest::run(&common.settings(), &latest::SIZES);
-            one(
-                common,
-                "latest value",
-                "seqlock, latch",
-                latest::REPEAT,
-                result,
-            )
-        }
-        Experiment::Smoke { common } => {
-            let settings = Settings {
-                rounds: common.rounds.map_or(smoke::ROUNDS, usize::from),
-                sample: smoke::SAMPLE,
-                ..common.settings()
-            };
-            (common, smoke::run(&settings), false)
-        }
-    };
-    print(&reports, common.json)?;
-    let failed = reports.iter().any(|report| report.has(Verdict::Failed));
-    Ok(match (failed, missing) {
-        (true, _) => ExitCode::FAILURE,
-        (false, true) => ExitCode::from(3),
-        (false, false) => ExitCode::SUCCESS,
+        Command::FalseSharing { common, capacity } => one(common, "false-sharing", |experiment| {
+            experiment.report_of(false_sharing::run(&common.asked(), *capacity))
+        }),
+        Command::Peers { common } => as_listed(common, "peers"),
+        Command::Latest { common } => as_listed(common, "latest"),
+    }
+}
+
+fn as_listed(common: &Common, name: &'static str) -> Result<ExitCode> {
+    one(common, name, |experiment| {
+        experiment.report(&common.asked())
     })
 }
 
-/// One experiment's report, and whether it could not be measured.
-fn one<'c>(
-    common: &'c Common,
-    title: &str,
-    subject: &str,
-    repeat: &str,
-    result: Result<Report, Trouble>,
-) -> (&'c Common, Vec<Report>, bool) {
-    let missing = matches!(result, Err(Trouble::NotRun(_)));
-    let report =
-        result.unwrap_or_else(|trouble| Report::of_trouble(title, subject, repeat, &trouble));
-    (common, vec![report], missing)
+/// One experiment of the list.
+fn one(
+    common: &Common,
+    name: &'static str,
+    ask: impl FnOnce(&Experiment) -> Report,
+) -> Result<ExitCode> {
+    let listed = experiments::ALL
+        .iter()
+        .find(|experiment| experiment.name == name);
+    let experiment = listed.with_context(|| format!("`{name}` is no experiment"))?;
+    conduct(common, name, || vec![ask(experiment)])
 }
 
-fn print(reports: &[Report], json: bool) -> Result<()> {
-    let mut text = String::new();
-    for report in reports {
-        if json {
-            for row in &report.rows {
-                text += &row.to_line();
-                text.push('\n');
-            }
-        } else {
-            text += &report.render();
-            text.push('\n');
-        }
+/// Runs experiments, shows what they found and keeps it in files.
+fn conduct(
+    common: &Common,
+    name: &'static str,
+    experiments: impl FnOnce() -> Vec<Report>,
+) -> Result<ExitCode> {
+    // Before hours of work, not after: a file that cannot be read.
+    let earlier = common.compare.as_deref().map(compare::read).transpose()?;
+    let environment = Environment::look();
+    let steal = Steal::begin();
+    let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let mut reports = experiments();
+    let about = About {
+        environment,
+        steal: steal.said(),
+        command: command_line(common, name),
+        date,
+    };
+    let code = code(&reports, name != "all");
+    if let Some(earlier) = earlier {
+        let now: Vec<_> = reports
+            .iter()
+            .flat_map(|report| &report.rows)
+            .cloned()
+            .collect();
+        reports.push(compare::compare(&earlier, &now));
     }
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever read this has read enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome.context("cannot write the report to standard output"),
+    let [page, rows] = output::save(&common.out, name, &about, &reports)?;
+    output::print(&reports, common.json)?;
+    eprintln!("page: {}\nrows: {}", page.display(), rows.display());
+    Ok(code)
+}
+
+/// The command that asks the same again.
+fn command_line(common: &Common, name: &str) -> String {
+    let mut line = format!("cargo run --release -p ringproof-perf -- {name}");
+    if common.quick {
+        line += " --quick";
     }
+    if let Some(rounds) = common.rounds {
+        line += &format!(" --rounds {rounds}");
+    }
+    if let Some(Wanted(first, second)) = common.cpus {
+        line += &format!(" --cpus {first},{second}");
+    }
+    line + &format!(" --seed {}", common.seed)
+}
+
+/// How the process ends; `strict` where a report that says why there is none is a failure.
+fn code(reports: &[Report], strict: bool) -> ExitCode {
+    if reports.iter().any(|report| report.has(Verdict::Failed)) {
+        return ExitCode::FAILURE;
+    }
+    if strict && reports.iter().any(|report| !report.measured) {
+        return ExitCode::from(3);
+    }
+    ExitCode::SUCCESS
 }

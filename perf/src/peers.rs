@@ -6,13 +6,12 @@ use rtrb::RingBuffer;
 
 use crate::cpus::Pair;
 use crate::links::{BATCH, ours, theirs};
-use crate::report::{
-    LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille, right, spread, table,
-};
+use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille};
 use crate::rounds::Rounds;
-use crate::run::{Settings, stream_all};
+use crate::run::{Extent, Settings, stream_all};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::stream::{Link, Receiver, Sender};
+use crate::table::{Cell, Table, spread};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- peers";
@@ -80,23 +79,31 @@ pub const SIZES: [Size; 3] = [
     },
 ];
 
-/// Compares in each of the `ways` at each of the `sizes`.
+/// Compares in each of the ways at each of the sizes.
 ///
 /// # Errors
 /// [`Trouble`].
-pub fn run(settings: &Settings, ways: &[Way], sizes: &[Size]) -> Result<Report, Trouble> {
+pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+    let ways = &Way::ALL;
+    let sizes: &[Size] = match settings.extent {
+        Extent::Smoke => &[SIZES[0], SIZES[2]],
+        Extent::Full | Extent::Quick => &SIZES,
+    };
     let pair = settings.pair()?;
     let mut report = Report::new("peers: ringproof beside rtrb, u64 items, every item checked");
     report.notes.push(format!("{pair}"));
     report.notes.extend(build_note());
-    let mut table = table(&[
-        "how",
-        "capacity",
-        "our memory",
-        "ringproof, million/s",
-        "rtrb, million/s",
-        "ratio",
-    ]);
+    let mut table = Table::new(
+        "",
+        [
+            "how",
+            "capacity",
+            "our memory",
+            "ringproof, million/s",
+            "rtrb, million/s",
+            "ratio",
+        ],
+    );
     for size in sizes {
         let compared = compare(settings, pair, ways, *size)?;
         let experiment = format!("capacity {}, our memory {}", size.capacity, compared.memory);
@@ -108,12 +115,12 @@ pub fn run(settings: &Settings, ways: &[Way], sizes: &[Size]) -> Result<Report, 
             let Some(line) = Line::of(*way, *size, &compared.memory, series) else {
                 continue;
             };
-            table.add_row(line.cells);
+            table.add(line.cells);
             report.rows.push(line.row);
             report.conclusions.extend(line.conclusion);
         }
     }
-    report.tables.push((String::new(), table));
+    report.tables.push(table);
     report.notes.push(format!(
         "median [min–max]; ratios are taken round by round; a batch is {BATCH} items; rtrb's \
          memory is what its capacity needs"
@@ -234,7 +241,7 @@ fn boxed<'a>(receiver: impl Receiver + 'a) -> Box<dyn Receiver + 'a> {
 
 /// One comparison, told three times.
 struct Line {
-    cells: Vec<comfy_table::Cell>,
+    cells: Vec<Cell>,
     row: Record,
     conclusion: Option<String>,
 }
@@ -246,12 +253,12 @@ impl Line {
         let ratio = summarize(&by_round)?;
         let (our_rate, their_rate) = (summarize(ours)?, summarize(theirs)?);
         let cells = vec![
-            comfy_table::Cell::new(way.name()),
-            right(size.capacity.to_string()),
-            right(memory),
-            right(spread(our_rate)),
-            right(spread(their_rate)),
-            right(spread(ratio)),
+            Cell::words(way.name()),
+            Cell::figure(size.capacity.to_string()),
+            Cell::figure(memory),
+            Cell::figure(spread(our_rate)),
+            Cell::figure(spread(their_rate)),
+            Cell::figure(spread(ratio)),
         ];
         let check = format!(
             "{} vs rtrb, capacity {}, memory {memory}",

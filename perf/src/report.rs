@@ -1,17 +1,14 @@
 //! What an experiment found: tables for people, rows for the driver.
 
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, LineStyle, Table, TableStyle};
 use ringproof_record::{Record, Verdict};
 
 use crate::counters::{NAMES, Reading};
+use crate::plot::Plot;
 use crate::rounds::Rounds;
-use crate::stats::Summary;
+use crate::table::{Cell, Table};
 
 /// The name of this layer in every row.
 pub const LAYER: &str = "perf";
-
-/// A rule below the header, and space between the columns.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
 /// Why an experiment has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,10 +24,14 @@ pub enum Trouble {
 pub struct Report {
     /// What it is about, in one line.
     pub title: String,
+    /// Whether there is anything to report but why there is not.
+    pub measured: bool,
     /// What must be known to read the tables: CPUs, rounds, conditions.
     pub notes: Vec<String>,
-    /// The tables, each with its heading.
-    pub tables: Vec<(String, Table)>,
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// What the page shows beside them.
+    pub plots: Vec<Plot>,
     /// What follows from the figures, computed from them.
     pub conclusions: Vec<String>,
     /// The same for the driver.
@@ -42,6 +43,7 @@ impl Report {
     pub fn new(title: impl Into<String>) -> Self {
         Report {
             title: title.into(),
+            measured: true,
             ..Report::default()
         }
     }
@@ -49,6 +51,7 @@ impl Report {
     /// The report of an experiment that has none: one row that says why.
     pub fn of_trouble(title: &str, subject: &str, repeat: &str, trouble: &Trouble) -> Self {
         let mut report = Report::new(title);
+        report.measured = false;
         let row = match trouble {
             Trouble::NotRun(why) => {
                 report
@@ -71,11 +74,8 @@ impl Report {
         for note in &self.notes {
             text += &format!("  {note}\n");
         }
-        for (heading, table) in &self.tables {
-            if !heading.is_empty() {
-                text += &format!("\n{heading}\n");
-            }
-            text += &format!("\n{}\n", table.trim_fmt());
+        for table in &self.tables {
+            text += &format!("\n{table}\n");
         }
         if !self.conclusions.is_empty() {
             text.push('\n');
@@ -91,56 +91,36 @@ impl Report {
         self.rows.iter().any(|row| row.verdict == verdict)
     }
 
-    /// Adds a table and rows for what the counters said in one case.
+    /// Adds a table and rows for what the counters said in each case.
     pub fn add_counters(&mut self, cases: &[(String, Vec<Reading>)], items: &str, repeat: &str) {
-        let mut table = table(&["counter"]);
         let headers = cases.iter().map(|(case, _)| case.as_str());
-        table.set_header(["counter"].into_iter().chain(headers));
-        let mut shown = 0;
-        // Several counters mostly share one reason.
-        let mut unmeasured: Vec<(String, Vec<&str>)> = Vec::new();
+        let mut table = Table::new(
+            format!("Counted over {items}, in one further sample for each case:"),
+            ["counter"].into_iter().chain(headers),
+        );
         for (index, name) in NAMES.iter().enumerate() {
-            let readings: Vec<&Reading> = cases
-                .iter()
-                .filter_map(|(_, read)| read.get(index))
-                .collect();
-            let subject = format!("counter/{}", name.name);
-            let missing = readings.iter().find_map(|reading| match reading {
-                Reading::NotMeasured(why) => Some(why),
-                _ => None,
-            });
-            let check = format!("counted over {items}");
-            self.rows.push(
-                match (missing, readings.last()) {
-                    (Some(why), _) => {
-                        match unmeasured.iter_mut().find(|(reason, _)| reason == why) {
-                            Some((_, names)) => names.push(name.name),
-                            None => unmeasured.push((why.clone(), vec![name.name])),
-                        }
+            let mut cells = vec![Cell::words(name.name)];
+            for (case, readings) in cases {
+                let Some(reading) = readings.get(index) else {
+                    continue;
+                };
+                let subject = format!("counter/{}", name.name);
+                let check = format!("counted over {items}, {case}");
+                let row = match reading {
+                    Reading::NotMeasured(why) => {
+                        cells.push(Cell::missing(why));
                         Record::not_run(LAYER, subject, check, why)
                     }
-                    (None, Some(Reading::Counted(value) | Reading::Scaled(value, _))) => {
-                        shown += 1;
-                        let cells = readings.iter().map(|reading| right(reading.to_string()));
-                        table.add_row([Cell::new(name.name)].into_iter().chain(cells));
-                        let case = cases.last().map_or("", |(case, _)| case.as_str());
-                        Record::passed(LAYER, subject, format!("{check}, {case}"))
-                            .count(*value, name.name)
+                    Reading::Counted(value) | Reading::Scaled(value, _) => {
+                        cells.push(Cell::figure(reading.to_string()));
+                        Record::passed(LAYER, subject, check).count(*value, name.name)
                     }
-                    (None, _) => continue,
-                }
-                .repeat(repeat),
-            );
+                };
+                self.rows.push(row.repeat(repeat));
+            }
+            table.add(cells);
         }
-        for (why, names) in unmeasured {
-            let names = names.join(", ");
-            self.notes
-                .push(format!("{names}: not measured here, because {why}."));
-        }
-        if shown > 0 {
-            let heading = format!("Counted over {items}, in one further sample for each case:");
-            self.tables.push((heading, table));
-        }
+        self.tables.push(table);
     }
 }
 
@@ -193,35 +173,6 @@ pub fn build_note() -> Option<String> {
     })
 }
 
-/// An empty table.
-pub fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(STYLE);
-    table.set_header(header.iter().copied());
-    table.set_constraints(vec![ColumnConstraint::ContentWidth; header.len()]);
-    table
-}
-
-/// A cell that holds a figure.
-pub fn right(text: impl Into<String>) -> Cell {
-    Cell::new(text.into()).set_alignment(CellAlignment::Right)
-}
-
-/// A figure with about three digits.
-pub fn figure(value: f64) -> String {
-    match value.abs() {
-        size if size >= 99.95 => format!("{value:.0}"),
-        size if size >= 9.995 => format!("{value:.1}"),
-        _ => format!("{value:.2}"),
-    }
-}
-
-/// A median and, in brackets, its spread.
-pub fn spread(summary: Summary) -> String {
-    let Summary { median, min, max } = summary;
-    format!("{} [{}–{}]", figure(median), figure(min), figure(max))
-}
-
 /// A ratio in thousandths.
 pub fn per_mille(ratio: f64) -> u64 {
     // A ratio of two positive times; `as` saturates.
@@ -231,14 +182,6 @@ pub fn per_mille(ratio: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_have_about_three_digits() {
-        assert_eq!(figure(1234.5), "1234");
-        assert_eq!(figure(99.97), "100");
-        assert_eq!(figure(12.34), "12.3");
-        assert_eq!(figure(0.987), "0.99");
-    }
 
     #[test]
     fn trouble_becomes_a_row_with_its_reason() {
@@ -263,7 +206,7 @@ mod tests {
         }
         let said = report.render();
         assert!(
-            said.contains("page faults, migrations: not measured here, because ENOENT."),
+            said.contains("(1) not measured here, because ENOENT"),
             "{said}"
         );
     }

@@ -22,15 +22,52 @@ pub struct Settings {
     pub seed: u64,
     /// How long one sample runs, roughly. Short, so that it has a chance to run undisturbed.
     pub sample: Duration,
+    /// How much of an experiment is done.
+    pub extent: Extent,
 }
 
-/// How long a sample runs unless the experiment is in a hurry.
-pub const SAMPLE: Duration = Duration::from_millis(5);
+/// How much of an experiment is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Every size, as many rounds as it takes to trust the figures.
+    Full,
+    /// Fewer sizes, as few rounds as show anything: all experiments together in four minutes.
+    Quick,
+    /// That it runs, not how fast: all experiments together in seconds.
+    Smoke,
+}
 
-/// How many rounds there are unless asked otherwise.
-pub const ROUNDS: usize = 9;
+impl Extent {
+    /// How many rounds there are unless asked otherwise.
+    pub fn rounds(self) -> usize {
+        match self {
+            Extent::Full => 9,
+            Extent::Quick => FEWEST_ROUNDS,
+            Extent::Smoke => 3,
+        }
+    }
+
+    /// How long a sample runs.
+    pub fn sample(self) -> Duration {
+        match self {
+            Extent::Full | Extent::Quick => Duration::from_millis(5),
+            Extent::Smoke => Duration::from_millis(2),
+        }
+    }
+}
 
 impl Settings {
+    /// What is usual for this extent.
+    pub fn of(extent: Extent) -> Self {
+        Settings {
+            cpus: None,
+            rounds: extent.rounds(),
+            seed: 0,
+            sample: extent.sample(),
+            extent,
+        }
+    }
+
     /// The two CPUs.
     ///
     /// # Errors

@@ -1,0 +1,276 @@
+//! The machine that was measured, as far as it tells: what a reader must know to compare.
+//!
+//! Nothing here names the machine itself.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use nix::sys::utsname::uname;
+
+/// What is known of the machine, by name, in the order in which it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// Name and value.
+    pub facts: Vec<(&'static str, String)>,
+    /// What a reader should be warned of.
+    pub warnings: Vec<String>,
+}
+
+/// The counters of the kernel's clock for all CPUs together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Ticks {
+    all: u64,
+    stolen: u64,
+}
+
+impl Environment {
+    /// Looks at this machine.
+    pub fn look() -> Self {
+        let unsaid = || "the system does not say".to_owned();
+        let cpu = read("/proc/cpuinfo").unwrap_or_default();
+        let flags = value(&cpu, "flags").unwrap_or_default();
+        let virtual_machine = flags.split(' ').any(|flag| flag == "hypervisor");
+        let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+        let smt = read("/sys/devices/system/cpu/smt/active").map(|active| match active.as_str() {
+            "1" => "on".to_owned(),
+            _ => "off".to_owned(),
+        });
+        let hugepages = read("/sys/kernel/mm/transparent_hugepage/enabled");
+        let kernel = uname().map(|system| system.release().to_string_lossy().into_owned());
+        let allowed = thread::available_parallelism().map_or(1, usize::from);
+        let mut warnings = Vec::new();
+        if virtual_machine {
+            warnings.push(
+                "A virtual machine: its CPUs may move between cores, and its host may take them \
+                 away. Trust ratios, not absolute figures."
+                    .to_owned(),
+            );
+        }
+        if let Some(governor) = governor.as_deref().filter(|name| *name != "performance") {
+            warnings.push(format!(
+                "The frequency governor is `{governor}`: short experiments may run before the \
+                 clock is up. `performance` keeps it up."
+            ));
+        }
+        if cfg!(debug_assertions) {
+            warnings.push(
+                "Built with debug assertions: the figures are not those of a release build."
+                    .to_owned(),
+            );
+        }
+        let facts = vec![
+            (
+                "processor",
+                value(&cpu, "model name").unwrap_or_else(unsaid),
+            ),
+            ("CPUs allowed", allowed.to_string()),
+            (
+                "caches",
+                caches(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or_else(unsaid),
+            ),
+            ("hyperthreads", smt.unwrap_or_else(unsaid)),
+            (
+                "governor",
+                governor.unwrap_or_else(|| {
+                    "none: the clock is the hardware's, or the host's, affair".to_owned()
+                }),
+            ),
+            (
+                "hypervisor",
+                if virtual_machine {
+                    "yes"
+                } else {
+                    "no sign of one"
+                }
+                .to_owned(),
+            ),
+            ("kernel", kernel.unwrap_or_else(|_| unsaid())),
+            (
+                "huge pages",
+                hugepages.as_deref().and_then(chosen).unwrap_or_else(unsaid),
+            ),
+            (
+                "load before",
+                read("/proc/loadavg")
+                    .and_then(|text| text.split(' ').next().map(str::to_owned))
+                    .unwrap_or_else(unsaid),
+            ),
+        ];
+        Environment { facts, warnings }
+    }
+}
+
+/// How much of the machine's time its host kept for others, between two looks.
+#[derive(Debug)]
+pub struct Steal(Option<Ticks>);
+
+impl Steal {
+    /// Begins to look.
+    pub fn begin() -> Self {
+        Steal(ticks())
+    }
+
+    /// What was stolen since, in words.
+    pub fn said(&self) -> String {
+        let share = self
+            .0
+            .zip(ticks())
+            .and_then(|(before, after)| share(before, after));
+        match share {
+            Some(share) => format!("{:.1} % of the CPUs' time", share * 100.0),
+            None => "the kernel does not say".to_owned(),
+        }
+    }
+}
+
+fn share(before: Ticks, after: Ticks) -> Option<f64> {
+    let all = after.all.checked_sub(before.all).filter(|all| *all > 0)?;
+    let stolen = after.stolen.checked_sub(before.stolen)?;
+    Some(stolen as f64 / all as f64)
+}
+
+fn ticks() -> Option<Ticks> {
+    parse_ticks(&read("/proc/stat")?)
+}
+
+/// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal, and two
+/// that are part of the first ones.
+fn parse_ticks(text: &str) -> Option<Ticks> {
+    let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
+    let numbers: Result<Vec<u64>, _> = line.split_whitespace().map(str::parse).collect();
+    let numbers = numbers.ok()?;
+    Some(Ticks {
+        all: numbers.iter().take(8).sum(),
+        stolen: *numbers.get(7)?,
+    })
+}
+
+/// The caches of a CPU: size and kind by level, and the length of a line.
+fn caches(folder: &Path) -> Option<String> {
+    let mut levels = BTreeMap::new();
+    let mut line = None;
+    for index in fs::read_dir(folder).ok()?.flatten() {
+        let of = |name: &str| read_path(&index.path().join(name));
+        let (Some(level), Some(kind), Some(size)) = (of("level"), of("type"), of("size")) else {
+            continue;
+        };
+        let short = match kind.as_str() {
+            "Data" => "d",
+            "Instruction" => "i",
+            _ => "",
+        };
+        levels.insert(format!("L{level}{short}"), size);
+        line = line.or(of("coherency_line_size"));
+    }
+    let sizes: Vec<_> = levels
+        .iter()
+        .map(|(name, size)| format!("{name} {size}"))
+        .collect();
+    (!sizes.is_empty()).then(|| {
+        let line = line.map(|bytes| format!("; lines of {bytes} bytes"));
+        sizes.join(", ") + &line.unwrap_or_default()
+    })
+}
+
+/// The word in brackets, of a file that shows a choice.
+fn chosen(text: &str) -> Option<String> {
+    let (_, rest) = text.split_once('[')?;
+    rest.split_once(']').map(|(word, _)| word.to_owned())
+}
+
+fn read(path: &str) -> Option<String> {
+    read_path(Path::new(path))
+}
+
+fn read_path(path: &Path) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The value of the first line `key : value`.
+fn value(text: &str, key: &str) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        (name.trim() == key).then(|| value.trim().to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steal_is_a_share_of_all_time() {
+        let at = |text: &str| parse_ticks(text).unwrap();
+        let before = at("cpu  10 0 10 70 0 0 0 10 5 5\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
+        let after = at("cpu  20 0 20 130 0 0 0 30 9 9\n");
+        assert_eq!(
+            before,
+            Ticks {
+                all: 100,
+                stolen: 10
+            }
+        );
+        assert_eq!(share(before, after), Some(0.2));
+        // A clock that stands still, or goes back, says nothing.
+        assert_eq!(share(before, before), None);
+        assert_eq!(share(after, before), None);
+        assert_eq!(parse_ticks("cpu  1 2 3\n"), None);
+    }
+
+    #[test]
+    fn files_of_the_kernel_are_read() {
+        assert_eq!(chosen("always [madvise] never").as_deref(), Some("madvise"));
+        assert_eq!(chosen("none"), None);
+        let text = "model\t\t: 143\nmodel name\t: Some CPU @ 2:00\n";
+        assert_eq!(
+            value(text, "model name").as_deref(),
+            Some("Some CPU @ 2:00")
+        );
+    }
+
+    #[test]
+    fn caches_are_told_by_level_and_kind() {
+        let folder = tempfile::tempdir().unwrap();
+        for (index, level, kind, size) in [
+            ("index0", "1", "Data", "32K"),
+            ("index1", "1", "Instruction", "64K"),
+            ("index3", "3", "Unified", "16384K"),
+        ] {
+            let index = folder.path().join(index);
+            fs::create_dir(&index).unwrap();
+            for (name, text) in [
+                ("level", level),
+                ("type", kind),
+                ("size", size),
+                ("coherency_line_size", "64"),
+            ] {
+                fs::write(index.join(name), format!("{text}\n")).unwrap();
+            }
+        }
+        assert_eq!(
+            caches(folder.path()).as_deref(),
+            Some("L1d 32K, L1i 64K, L3 16384K; lines of 64 bytes")
+        );
+        assert_eq!(caches(&folder.path().join("none")), None);
+    }
+
+    #[test]
+    fn every_fact_has_a_name_and_a_value() {
+        let environment = Environment::look();
+        assert!(
+            environment
+                .facts
+                .iter()
+                .all(|(name, value)| !name.is_empty() && !value.is_empty())
+        );
+        assert!(
+            environment
+                .warnings
+                .iter()
+                .any(|text| text.contains("debug"))
+        );
+    }
+}

@@ -1,0 +1,71 @@
+//! The experiments, by name.
+
+use crate::report::{Report, Trouble};
+use crate::run::Settings;
+use crate::{false_sharing, latest, peers};
+
+/// One question to the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Experiment {
+    /// What the command line calls it.
+    pub name: &'static str,
+    /// What it is called where it has no report of its own.
+    pub title: &'static str,
+    /// What its rows are about where there are none.
+    pub subject: &'static str,
+    /// How to repeat it.
+    pub repeat: &'static str,
+    /// Asks it.
+    pub run: fn(&Settings) -> Result<Report, Trouble>,
+}
+
+/// All of them, in the order in which a reader needs them.
+pub const ALL: [Experiment; 3] = [
+    Experiment {
+        name: "false-sharing",
+        title: "false sharing",
+        subject: "ring/index placement",
+        repeat: false_sharing::REPEAT,
+        run: |settings| false_sharing::run(settings, false_sharing::CAPACITY),
+    },
+    Experiment {
+        name: "peers",
+        title: "peers",
+        subject: "ring/vs rtrb",
+        repeat: peers::REPEAT,
+        run: peers::run,
+    },
+    Experiment {
+        name: "latest",
+        title: "latest value",
+        subject: "seqlock, latch",
+        repeat: latest::REPEAT,
+        run: latest::run,
+    },
+];
+
+impl Experiment {
+    /// Asks it; an experiment that has no answer reports why.
+    pub fn report(&self, settings: &Settings) -> Report {
+        self.report_of((self.run)(settings))
+    }
+
+    /// The report of an answer, also of one that was not to be had.
+    pub fn report_of(&self, answer: Result<Report, Trouble>) -> Report {
+        answer.unwrap_or_else(|trouble| {
+            Report::of_trouble(self.title, self.subject, self.repeat, &trouble)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        let mut names = ALL.map(|experiment| experiment.name);
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+    }
+}

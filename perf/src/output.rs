@@ -1,0 +1,56 @@
+//! Where a run's reports go: the terminal, and two files for whoever was not there.
+
+use std::fs;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use ringproof_perf::page::{self, About};
+use ringproof_perf::report::Report;
+
+/// Writes the page and the rows of the run called `name` to `folder`; gives their paths.
+pub(crate) fn save(
+    folder: &Path,
+    name: &str,
+    about: &About,
+    reports: &[Report],
+) -> Result<[PathBuf; 2]> {
+    fs::create_dir_all(folder).with_context(|| {
+        format!(
+            "cannot make the folder `{}`; give another with --out",
+            folder.display()
+        )
+    })?;
+    let files = [
+        (format!("{name}.html"), page::render(about, reports)),
+        (format!("{name}.json"), rows(reports)),
+    ];
+    let mut paths = [PathBuf::new(), PathBuf::new()];
+    for (path, (file, text)) in paths.iter_mut().zip(files) {
+        *path = folder.join(file);
+        fs::write(&*path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
+    }
+    Ok(paths)
+}
+
+/// Prints tables for people, or rows for programs.
+pub(crate) fn print(reports: &[Report], json: bool) -> Result<()> {
+    let text = if json {
+        rows(reports)
+    } else {
+        reports
+            .iter()
+            .map(|report| report.render() + "\n")
+            .collect()
+    };
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // Whoever read this has read enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.context("cannot write the report to standard output"),
+    }
+}
+
+fn rows(reports: &[Report]) -> String {
+    let rows = reports.iter().flat_map(|report| &report.rows);
+    rows.map(|row| row.to_line() + "\n").collect()
+}
