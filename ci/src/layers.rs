@@ -121,7 +121,7 @@ const LARGE_MODELS: Option<Nightly> = Some(Nightly {
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
-pub const LAYERS: [Layer; 11] = [
+pub const LAYERS: [Layer; 12] = [
     Layer {
         name: "loom",
         judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
@@ -225,6 +225,23 @@ pub const LAYERS: [Layer; 11] = [
             deadline: HALF_AN_HOUR,
         }),
         sharing: Sharing::Repeated,
+    },
+    Layer {
+        name: "abi",
+        judges: "lets programs in C, C++ and Rust, of 64 and 32 bits, exchange items over the same segments, and checks every one",
+        when_empty: "it judges whole exchanges; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[STRESS],
+        program: Program::Built("release/ringproof-stress"),
+        args: &["abi", "--json"],
+        seeded: true,
+        measures: false,
+        deadline: TEN_MINUTES,
+        nightly: Some(Nightly {
+            args: &["--items", "100000000"],
+            deadline: Duration::from_secs(2 * 3600),
+        }),
+        sharing: Sharing::Whole,
     },
     Layer {
         name: "asm",

@@ -189,6 +189,7 @@ fn the_matrix_is_a_pivot_of_the_rows() {
             "hostile",
             "faults",
             "soak",
+            "abi",
             "asm",
             "perf",
             "axioms",

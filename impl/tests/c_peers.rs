@@ -43,7 +43,8 @@ fn header() -> String {
     fs::read_to_string(include().join("ringproof.h")).unwrap()
 }
 
-/// A compiler call with every warning an error. `CC` and `CXX` choose another compiler.
+/// A compiler call with every warning an error. `CC` and `CXX` choose another compiler,
+/// `RINGPROOF_SANITIZE` what it puts into the programs, as `address,undefined`.
 fn compiler(cxx: bool) -> Command {
     let (variable, usual, standard) = if cxx {
         ("CXX", "c++", "-std=c++17")
@@ -52,6 +53,10 @@ fn compiler(cxx: bool) -> Command {
     };
     let mut command = Command::new(env::var_os(variable).unwrap_or_else(|| usual.into()));
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    if let Ok(sanitizers) = env::var("RINGPROOF_SANITIZE") {
+        command.arg(format!("-fsanitize={sanitizers}"));
+        command.args(["-fno-sanitize-recover=all", "-g"]);
+    }
     command
 }
 

@@ -12,6 +12,7 @@
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 
 mod aligned;
+pub mod c_header;
 pub mod counters;
 pub mod cpus;
 pub mod false_sharing;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use ringproof_perf::cpus::Wanted;
 use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::{ROUNDS, SAMPLE, Settings};
-use ringproof_perf::{false_sharing, latest, peers, smoke};
+use ringproof_perf::{c_header, false_sharing, latest, peers, smoke};
 use ringproof_record::Verdict;
 
 /// Measures ringproof on this machine, with two threads on two CPUs.
@@ -62,6 +62,14 @@ enum Experiment {
     /// unless told otherwise, which streams faster on some processors; so 1,024 is measured both
     /// ways.
     Peers {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The ring of the header-only C library beside the one in Rust, in the same rounds
+    ///
+    /// Compiled with the system's compiler (CC chooses another one) at -O2 and loaded into this
+    /// process: one by one, slices of 64, and chunks of 64 in place.
+    CHeader {
         #[command(flatten)]
         common: Common,
     },
@@ -136,6 +144,10 @@ fn run(experiment: &Experiment) -> Result<ExitCode> {
         Experiment::Peers { common } => {
             let result = peers::run(&common.settings(), &peers::Way::ALL, &peers::SIZES);
             one(common, "peers", "ring/vs rtrb", peers::REPEAT, result)
+        }
+        Experiment::CHeader { common } => {
+            let result = c_header::run(&common.settings(), &peers::SIZES);
+            one(common, "c-header", "ring/C header", c_header::REPEAT, result)
         }
         Experiment::Latest { common } => {
             let result = latest::run(&common.settings(), &latest::SIZES);

@@ -8,7 +8,7 @@ use crate::counters::Counters;
 use crate::peers::{self, Size, Way};
 use crate::report::{Report, Trouble};
 use crate::run::Settings;
-use crate::{false_sharing, latest};
+use crate::{c_header, false_sharing, latest};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- smoke";
@@ -44,6 +44,11 @@ pub fn run(settings: &Settings) -> Vec<Report> {
             "peers",
             "ring/vs rtrb",
             peers::run(settings, &Way::ALL, &sizes),
+        ),
+        named(
+            "c-header",
+            "ring/C header",
+            c_header::run(settings, &sizes[..1]),
         ),
         named(
             "latest value",
