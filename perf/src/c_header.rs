@@ -227,15 +227,17 @@ impl Library {
             }
             Ok(found)
         };
-        // SAFETY: the function of this name in c_header.c is of this type.
         let moves = |name: &CStr| -> Result<Move, String> {
-            Ok(unsafe { std::mem::transmute::<*mut c_void, Move>(symbol(name)?) })
+            let found = symbol(name)?;
+            // SAFETY: the functions of these names in c_header.c are of this type.
+            Ok(unsafe { std::mem::transmute::<*mut c_void, Move>(found) })
         };
+        let (open, close) = (symbol(c"link_open")?, symbol(c"link_close")?);
         Ok(Library {
             // SAFETY: as above.
-            open: unsafe { std::mem::transmute::<*mut c_void, Open>(symbol(c"link_open")?) },
+            open: unsafe { std::mem::transmute::<*mut c_void, Open>(open) },
             // SAFETY: as above.
-            close: unsafe { std::mem::transmute::<*mut c_void, Close>(symbol(c"link_close")?) },
+            close: unsafe { std::mem::transmute::<*mut c_void, Close>(close) },
             ways: [
                 [moves(c"send_one_by_one")?, moves(c"receive_one_by_one")?],
                 [moves(c"send_slices")?, moves(c"receive_slices")?],

@@ -75,6 +75,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     for word in [
         "false-sharing",
         "peers",
+        "c-header",
         "latest",
         "smoke",
         "Exit codes",

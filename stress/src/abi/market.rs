@@ -33,7 +33,7 @@ impl Order {
 
     /// The checksum of all orders so far, of which this is the last.
     fn sum_with(&self, sum: u64) -> u64 {
-        let words: [u64; 4] = bytemuck::must_cast(*self);
+        let words: [u64; 4] = bytemuck::cast(*self);
         words.into_iter().fold(sum, |sum, word| {
             (sum ^ word).wrapping_mul(0x0000_0100_0000_01b3)
         })
@@ -223,11 +223,11 @@ mod tests {
         let sum = |orders: &[Order]| orders.iter().fold(0, |sum, order| order.sum_with(sum));
         let (one, two) = (Order::of(1, 5), Order::of(1, 6));
         assert_ne!(sum(&[one, two]), sum(&[two, one]));
-        let bytes: [u8; 32] = bytemuck::must_cast(one);
+        let bytes: [u8; 32] = bytemuck::cast(one);
         for bit in 0..256 {
             let mut other = bytes;
             other[bit / 8] ^= 1 << (bit % 8);
-            let other: Order = bytemuck::must_cast(other);
+            let other: Order = bytemuck::cast(other);
             assert_ne!(sum(&[other, two]), sum(&[one, two]), "bit {bit}");
         }
     }
