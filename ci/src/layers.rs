@@ -121,7 +121,7 @@ const LARGE_MODELS: Option<Nightly> = Some(Nightly {
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
-pub const LAYERS: [Layer; 11] = [
+pub const LAYERS: [Layer; 12] = [
     Layer {
         name: "loom",
         judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
@@ -250,6 +250,20 @@ pub const LAYERS: [Layer; 11] = [
         args: &["smoke", "--json"],
         seeded: true,
         measures: true,
+        deadline: TEN_MINUTES,
+        nightly: None,
+        sharing: Sharing::Whole,
+    },
+    Layer {
+        name: "trap",
+        judges: "compiles one struct as several compilers and flags lay it out, and attaches to a segment of each: refused with the first field that differs, or the bytes mean the same",
+        when_empty: "it judges what the bytes of an item mean, not how they are accessed; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[PERF],
+        program: Program::Built("release/ringproof-perf"),
+        args: &["abi", "--json"],
+        seeded: false,
+        measures: false,
         deadline: TEN_MINUTES,
         nightly: None,
         sharing: Sharing::Whole,

@@ -76,6 +76,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
         "false-sharing",
         "peers",
         "latest",
+        "abi",
         "smoke",
         "Exit codes",
         "Examples",
