@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use ringproof_perf::abi::{self, compile::Tools};
 use ringproof_perf::cpus::Wanted;
 use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::{ROUNDS, SAMPLE, Settings};
@@ -38,6 +39,7 @@ Examples:
   cargo run --release -p ringproof-perf -- false-sharing
   cargo run --release -p ringproof-perf -- peers --rounds 21 --cpus 2,3
   cargo run --release -p ringproof-perf -- smoke --json | jq .
+  CC=clang-19 ringproof-perf abi              that compiler in the place of gcc
   taskset -c 0,2 ringproof-perf latest        only CPUs 0 and 2 may be used";
 
 #[derive(Subcommand)]
@@ -78,7 +80,17 @@ enum Experiment {
         #[command(flatten)]
         common: Common,
     },
-    /// All of them in a few seconds: that they run, not how fast
+    /// One struct as several compilers and flags lay it out, and what comes of it
+    ///
+    /// Prints where each compiler puts the fields, what is read by a program that takes the bytes
+    /// for its own layout, and what ringproof answers. CC, CXX and RUSTC choose the compilers [else
+    /// gcc, g++ and rustc]; clang is tried, too. Nothing is measured that has to do with time.
+    Abi {
+        /// Print one JSON row for each result instead of tables
+        #[arg(long)]
+        json: bool,
+    },
+    /// The measurements in a few seconds: that they run, not how fast
     ///
     /// No row ever depends on a time. A row has passed if the experiment ran, every item was
     /// right and the CPUs stayed where they were.
@@ -129,7 +141,7 @@ fn main() -> ExitCode {
 }
 
 fn run(experiment: &Experiment) -> Result<ExitCode> {
-    let (common, reports, missing) = match experiment {
+    let (json, reports, missing) = match experiment {
         Experiment::FalseSharing { common, capacity } => {
             let result =
                 false_sharing::run(&common.settings(), &false_sharing::DISTANCES, *capacity);
@@ -159,16 +171,21 @@ fn run(experiment: &Experiment) -> Result<ExitCode> {
                 result,
             )
         }
+        Experiment::Abi { json } => {
+            let report = abi::run(&Tools::from_env())?;
+            let missing = !report.has(Verdict::Passed);
+            (*json, vec![report], missing)
+        }
         Experiment::Smoke { common } => {
             let settings = Settings {
                 rounds: common.rounds.map_or(smoke::ROUNDS, usize::from),
                 sample: smoke::SAMPLE,
                 ..common.settings()
             };
-            (common, smoke::run(&settings), false)
+            (common.json, smoke::run(&settings), false)
         }
     };
-    print(&reports, common.json)?;
+    print(&reports, json)?;
     let failed = reports.iter().any(|report| report.has(Verdict::Failed));
     Ok(match (failed, missing) {
         (true, _) => ExitCode::FAILURE,
@@ -177,18 +194,18 @@ fn run(experiment: &Experiment) -> Result<ExitCode> {
     })
 }
 
-/// One experiment's report, and whether it could not be measured.
-fn one<'c>(
-    common: &'c Common,
+/// How one experiment's report is printed, the report, and whether it could not be measured.
+fn one(
+    common: &Common,
     title: &str,
     subject: &str,
     repeat: &str,
     result: Result<Report, Trouble>,
-) -> (&'c Common, Vec<Report>, bool) {
+) -> (bool, Vec<Report>, bool) {
     let missing = matches!(result, Err(Trouble::NotRun(_)));
     let report =
         result.unwrap_or_else(|trouble| Report::of_trouble(title, subject, repeat, &trouble));
-    (common, vec![report], missing)
+    (common.json, vec![report], missing)
 }
 
 fn print(reports: &[Report], json: bool) -> Result<()> {

@@ -77,6 +77,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
         "peers",
         "c-header",
         "latest",
+        "abi",
         "smoke",
         "Exit codes",
         "Examples",

@@ -331,20 +331,28 @@ impl Description {
     }
 
     /// Whether the fields that both have lie as 64-bit compilers put them on one side, and on the
-    /// other as 32-bit x86 ones do. (Fields that one side alone has are padding, or the diff says
-    /// enough. Structs within the struct are taken apart, so some such layouts are not known.)
+    /// other as 32-bit x86 ones do. (Fields that one side alone has, and bytes of which there are not
+    /// as many, are padding, or the diff says enough. Structs within the struct are taken apart, so
+    /// some such layouts are not known.)
     fn explains_i386(&self, segment: &Description) -> bool {
         let theirs = by_name(segment);
         let (ours, theirs): (Vec<_>, Vec<_>) = self
             .fields
             .iter()
             .filter_map(|field| Some((field, *theirs.get(&*field.name)?)))
+            .filter(|(field, other)| !are_paddings(field.leaf, other.leaf))
             .unzip();
         let same = |(one, other): (&&Field, &&Field)| one.leaf == other.leaf;
         ours.iter().zip(&theirs).all(same)
             && ((lie_aligned(&ours, 8) && lie_aligned(&theirs, 4))
                 || (lie_aligned(&ours, 4) && lie_aligned(&theirs, 8)))
     }
+}
+
+/// Whether they can be what fills two different gaps before the same field.
+fn are_paddings(one: Leaf, other: Leaf) -> bool {
+    let is_bytes = |leaf: Leaf| leaf.kind == Primitive::U8;
+    is_bytes(one) && is_bytes(other) && one.count != other.count
 }
 
 /// Whether each field lies at the first place after the one before it that is a multiple of its
@@ -642,6 +650,10 @@ mod tests {
         let ours = "ringproof-shape 1 little 24\nkind 0 u32\nseq 8 u64\nlevel 16 u16\n";
         let padded = "ringproof-shape 1 little 24\nkind 0 u32\n_pad 4 u32\nseq 8 u64\nlevel 16 u16\n_end 18 u16x3\n";
         let i386 = "ringproof-shape 1 little 16\nkind 0 u32\nseq 4 u64\nlevel 12 u16\n";
+        let both = "ringproof-shape 1 little 24\nkind 0 u32\n_pad 4 u8x4\nseq 8 u64\nlevel 16 u16\n_end 18 u8x6\n";
+        let both_i386 =
+            "ringproof-shape 1 little 16\nkind 0 u32\nseq 4 u64\nlevel 12 u16\n_end 14 u8x2\n";
+        let moved = "ringproof-shape 1 little 24\nkind 0 u32\n_pad 4 u8x2\nseq 8 u64\nlevel 16 u16\n_end 18 u8x6\n";
         let further = "ringproof-shape 1 little 24\nkind 0 u32\nseq 4 u64\nlevel 16 u16\n";
         let other = "ringproof-shape 1 little 16\nkind 0 u32\nseq 4 f64\nlevel 12 u16\n";
         let longer = "ringproof-shape 1 little 32\nkind 0 u32\nseq 8 u64\nlevel 16 u32\n";
@@ -649,6 +661,9 @@ mod tests {
             (ours, i386, true),
             (i386, ours, true),
             (padded, i386, true),
+            (both, both_i386, true),
+            (both_i386, both, true),
+            (both, moved, false),
             (ours, further, false),
             (ours, other, false),
             (ours, longer, false),
