@@ -121,7 +121,7 @@ const LARGE_MODELS: Option<Nightly> = Some(Nightly {
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
-pub const LAYERS: [Layer; 12] = [
+pub const LAYERS: [Layer; 13] = [
     Layer {
         name: "loom",
         judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
