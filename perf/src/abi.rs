@@ -80,6 +80,15 @@ pub fn tell(cases: &[Case]) -> Result<Report> {
     let mut report =
         Report::new("abi: struct { char side; uint64_t seq; short venue; int qty; double price; }");
     report.notes.extend(not_measured(cases));
+    let is_virtual = |case: &Case| case.variant.form == Form::Virtual && case.plain.is_ok();
+    report
+        .notes
+        .extend(cases.iter().find(|case| is_virtual(case)).map(|case| {
+            let name = &case.variant.name;
+            format!(
+                "{name}: the address before its fields is 0 in an object file, not in a process"
+            )
+        }));
     report.tables.push((
         "Where each compiler puts the fields:".to_owned(),
         layouts(cases),

@@ -328,7 +328,7 @@ fn rust_program(form: Form, members: &[Member]) -> String {
              (size_of::<{ty}>() / size_of::<{rust}>()) as u64, b'{}' as u64,",
             &rust[..1]
         );
-        for (text, value) in set.iter_mut().zip(values.into_iter().flatten()) {
+        for (text, value) in set.iter_mut().zip(values.iter().flatten()) {
             let _ = write!(text, "t.{name} = {value}; ");
         }
     }
