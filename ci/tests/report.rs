@@ -33,7 +33,7 @@ fn a_complete_report_passes() {
     assert_eq!(codes, [0, 0]);
     assert_eq!(
         report.summary(),
-        "PASSED: 19 checks, 0 failed, 0 not run, 18 s, seed 7"
+        "PASSED: 20 checks, 0 failed, 0 not run, 20 s, seed 7"
     );
     assert!(
         report
@@ -51,7 +51,7 @@ fn one_failed_row_fails_the_whole() {
     assert_eq!(report.verdict, Outcome::Failed);
     assert_eq!(report.layers[place("asm")].verdict, Outcome::Failed);
     assert_eq!(report.layers[place("stream")].verdict, Outcome::Passed);
-    assert!(report.summary().starts_with("FAILED: 20 checks, 1 failed"));
+    assert!(report.summary().starts_with("FAILED: 21 checks, 1 failed"));
 }
 
 #[test]
