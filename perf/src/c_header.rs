@@ -38,7 +38,13 @@ pub fn run(settings: &Settings, sizes: &[Size]) -> Result<Report, Trouble> {
     report.notes.push(format!("{pair}"));
     report.notes.extend(build_note());
     report.notes.push(library.compiler.clone());
-    let mut table = table(&["how", "capacity", "C, million/s", "Rust, million/s", "ratio"]);
+    let mut table = table(&[
+        "how",
+        "capacity",
+        "C, million/s",
+        "Rust, million/s",
+        "ratio",
+    ]);
     for size in sizes {
         let rounds = compare(settings, pair, &library, *size)?;
         let experiment = format!("capacity {}", size.capacity);
@@ -283,7 +289,10 @@ fn version_of(compiler: &str) -> String {
     let output = Command::new(compiler).arg("--version").output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     let text = text.unwrap_or_default();
-    text.lines().next().unwrap_or("of no known version").to_owned()
+    text.lines()
+        .next()
+        .unwrap_or("of no known version")
+        .to_owned()
 }
 
 /// A link that was opened; closed with the last of its two ends.

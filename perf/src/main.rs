@@ -147,7 +147,13 @@ fn run(experiment: &Experiment) -> Result<ExitCode> {
         }
         Experiment::CHeader { common } => {
             let result = c_header::run(&common.settings(), &peers::SIZES);
-            one(common, "c-header", "ring/C header", c_header::REPEAT, result)
+            one(
+                common,
+                "c-header",
+                "ring/C header",
+                c_header::REPEAT,
+                result,
+            )
         }
         Experiment::Latest { common } => {
             let result = latest::run(&common.settings(), &latest::SIZES);
