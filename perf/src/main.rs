@@ -67,7 +67,7 @@ enum Experiment {
     },
     /// The ring of the header-only C library beside the one in Rust, in the same rounds
     ///
-    /// Compiled with the system's compiler (CC chooses another one) at -O2 and loaded into this
+    /// Compiled with the system's compiler (CC chooses another one) at -O3 and loaded into this
     /// process: one by one, slices of 64, and chunks of 64 in place.
     CHeader {
         #[command(flatten)]
