@@ -260,7 +260,7 @@ fn send_all(name: &str, count: u64) {
         let seq = producer.position();
         let item = |seq| [seq, check_of(seq)];
         // Singly and by the slice, so that both are killed.
-        let sent = if seq % 7 == 0 && seq + 5 <= count {
+        let sent = if seq.is_multiple_of(7) && seq + 5 <= count {
             let items: [[u64; 2]; 5] = std::array::from_fn(|i| item(seq + i as u64));
             producer.push_slice(&items).map(drop)
         } else {
