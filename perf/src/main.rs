@@ -69,7 +69,7 @@ enum Experiment {
     },
     /// The ring of the header-only C library beside the one in Rust, in the same rounds
     ///
-    /// Compiled with the system's compiler (CC chooses another one) at -O2 and loaded into this
+    /// Compiled with the system's compiler (CC chooses another one) at -O3 and loaded into this
     /// process: one by one, slices of 64, and chunks of 64 in place.
     CHeader {
         #[command(flatten)]
@@ -159,7 +159,13 @@ fn run(experiment: &Experiment) -> Result<ExitCode> {
         }
         Experiment::CHeader { common } => {
             let result = c_header::run(&common.settings(), &peers::SIZES);
-            one(common, "c-header", "ring/C header", c_header::REPEAT, result)
+            one(
+                common,
+                "c-header",
+                "ring/C header",
+                c_header::REPEAT,
+                result,
+            )
         }
         Experiment::Latest { common } => {
             let result = latest::run(&common.settings(), &latest::SIZES);

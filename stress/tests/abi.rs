@@ -26,7 +26,13 @@ fn every_language_gets_every_item_and_notices_every_fault() {
         assert!(reason.contains("gcc-multilib"), "{row:#?}");
     }
     assert_eq!(code, Some(if missing.is_empty() { 0 } else { 3 }));
-    for pair in ["c-to-rust", "rust-to-c", "c++-to-rust", "rust-to-c++", "c-to-c++"] {
+    for pair in [
+        "c-to-rust",
+        "rust-to-c",
+        "c++-to-rust",
+        "rust-to-c++",
+        "c-to-c++",
+    ] {
         let row = (rows.iter())
             .find(|row| row.subject == pair && row.check.contains("by sequence and checksum"))
             .unwrap_or_else(|| panic!("no row for {pair}"));
@@ -58,10 +64,8 @@ fn a_missing_compiler_is_said() {
     let rows: Vec<Record> = (text.lines())
         .map(|line| Record::from_line(line).expect("a row"))
         .collect();
-    let (last, exchanges) = rows.split_last().expect("rows");
-    assert_eq!(last.verdict, Verdict::Passed, "{last:#?}");
-    assert_eq!(exchanges.len(), 3);
-    for row in exchanges {
+    assert_eq!(rows.len(), 3);
+    for row in rows {
         assert_eq!(row.verdict, Verdict::NotRun, "{row:#?}");
         let reason = row.reason.as_deref().unwrap_or_default();
         assert!(reason.contains("`no-such-compiler"), "{reason}");

@@ -1260,20 +1260,22 @@ static inline enum ringproof_status ringproof_compare(const struct ringproof_seg
                                                       struct ringproof_comparison *memory,
                                                       struct ringproof_error *error) {
   const size_t len = (size_t)segment->fixed.description_len; /* checked: at most 65536 */
+  char *const ours = memory->ours, *const theirs = memory->theirs;
   char problem[384];
   size_t our_len = 0;
   uint64_t fingerprint;
-  bool same;
-  const enum ringproof_status status = ringproof_describe(shape, memory->ours, &our_len, error);
+  bool differs;
+  const enum ringproof_status status = ringproof_describe(shape, ours, &our_len, error);
   if (status != RINGPROOF_OK) {
     return status;
   }
-  if (!ringproof_read_at(segment->fd, memory->theirs, len, segment->fixed.description_offset)) {
+  if (!ringproof_read_at(segment->fd, theirs, len, segment->fixed.description_offset)) {
     return ringproof_fail_system(error, segment->name, "read its description");
   }
-  fingerprint = ringproof_fingerprint(memory->theirs, len);
-  same = our_len == len && memcmp(memory->ours, memory->theirs, len) == 0;
-  if (!ringproof_parse(memory->theirs, len, &memory->told, problem, sizeof problem)) {
+  fingerprint = ringproof_fingerprint(theirs, len);
+  /* Before it is cut into pieces. */
+  differs = our_len != len || memcmp(ours, theirs, len) != 0;
+  if (!ringproof_parse(theirs, len, &memory->told, problem, sizeof problem)) {
     return ringproof_mismatch(error, segment->name, "description", problem,
                               "the description of a payload");
   }
@@ -1290,7 +1292,7 @@ static inline enum ringproof_status ringproof_compare(const struct ringproof_seg
     return ringproof_mismatch(error, segment->name, "payload_size", found,
                               "%zu, as its description says", memory->told.size);
   }
-  if (!same) {
+  if (differs) {
     ringproof_mismatch(error, segment->name, "payload", "another one", "the one described here");
     if (error != NULL) {
       snprintf(error->message, sizeof error->message, "segment `%s` holds another payload: ",

@@ -204,10 +204,7 @@ fn read(peer: &Peer, read: impl Fn() -> Option<Picture>) -> Result<String> {
         };
         let whole = Picture::of(peer.seed, picture.number);
         ensure!(picture == whole, "a picture is a mixture");
-        ensure!(
-            picture.number >= last,
-            "a picture is older than one before"
-        );
+        ensure!(picture.number >= last, "a picture is older than one before");
         last = picture.number;
         reads += 1;
     }

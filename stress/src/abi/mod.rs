@@ -176,7 +176,6 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
             rows.push(row(&exchange, outcome).repeat(command(options, &subject)));
         }
     }
-    rows.push(prefix.judge(LAYER)?.repeat(command(options, "")));
     let seconds = start.elapsed().as_secs_f64();
     eprintln!("abi: {} rows in {seconds:.1} s", rows.len());
     Ok(rows)
@@ -207,9 +206,7 @@ fn row(exchange: &Exchange, outcome: Outcome) -> Record {
     let unit = exchange.kind.map_or("items", |_| "values");
     match (outcome, exchange.fault) {
         (Outcome::NotRun(why), _) => Record::not_run(LAYER, subject, check, why),
-        (Outcome::Held, None) => {
-            Record::passed(LAYER, subject, check).count(exchange.count, unit)
-        }
+        (Outcome::Held, None) => Record::passed(LAYER, subject, check).count(exchange.count, unit),
         (Outcome::Violated(why), None) => Record::failed(LAYER, subject, check, why),
         (Outcome::Held, Some(_)) => {
             Record::failed(LAYER, subject, check, "the receiver did not notice")
@@ -234,10 +231,7 @@ fn command(options: &Options, subject: &str) -> String {
         let names: Vec<_> = options.sanitize.iter().map(|s| s.name()).collect();
         command += &format!(" --sanitize {}", names.join(","));
     }
-    if !subject.is_empty() {
-        command += &format!(" --only {subject}");
-    }
-    command
+    command + &format!(" --only {subject}")
 }
 
 /// Where peers meet.

@@ -18,12 +18,7 @@ pub(super) enum Language {
 }
 
 impl Language {
-    const ALL: [Language; 4] = [
-        Language::C,
-        Language::Cpp,
-        Language::C32,
-        Language::Rust,
-    ];
+    const ALL: [Language; 4] = [Language::C, Language::Cpp, Language::C32, Language::Rust];
 
     /// How rows and `--only` call it.
     pub(super) const fn name(self) -> &'static str {
@@ -102,8 +97,11 @@ fn make(
     };
     // A program that asks nothing of the header: if this fails, there is no such compiler here.
     let trivial = folder.join(source);
-    std::fs::write(&trivial, "#include <stdint.h>\nint main(void) { return 0; }\n")
-        .context("cannot write a source")?;
+    std::fs::write(
+        &trivial,
+        "#include <stdint.h>\nint main(void) { return 0; }\n",
+    )
+    .context("cannot write a source")?;
     let program = folder.join(language.name());
     let mut command = compiler(language, sanitizers);
     let call = shown(&command);
@@ -122,7 +120,9 @@ fn make(
             Language::C32 => "; on Debian and Ubuntu install gcc-multilib",
             _ => "; CC and CXX choose another compiler",
         };
-        return Ok(Err(format!("`{call}` makes no program here: {why}{install}")));
+        return Ok(Err(format!(
+            "`{call}` makes no program here: {why}{install}"
+        )));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = compiler(language, sanitizers);
