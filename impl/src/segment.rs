@@ -525,7 +525,8 @@ impl Segment {
         };
         let lock = |role: &Role| Claim::lock(&self.file, &self.label, *role);
         let _claims = roles.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
-        self.take_name_away(&Native, path)
+        let marked = role::is_retired(&Native, &self.header().retired);
+        self.take_name_away(&Native, path, marked)
     }
 
     /// What has become of the segment's name since it was opened. Somebody who waits for a peer
@@ -579,23 +580,25 @@ impl Segment {
         // Until it is dropped, nobody else takes this segment's name away, and no other segment
         // can be given it: what the look finds is what is removed.
         let _removal = Removal::begin(&self.file, &self.label)?;
-        if finish && !role::is_retired(memory, &self.header().retired) {
+        let marked = role::is_retired(memory, &self.header().retired);
+        if finish && !marked {
             return Ok(());
         }
         match self.name_status()? {
-            NameStatus::Current => self.take_name_away(memory, path),
+            NameStatus::Current => self.take_name_away(memory, path, marked),
             NameStatus::Unlinked | NameStatus::Replaced => Ok(()),
         }
     }
 
-    /// Unlinks `path`, which is this segment's, under the lock of the removal.
+    /// Unlinks `path`, which is this segment's, under the lock of the removal. `marked`: somebody
+    /// began to before.
     fn take_name_away<M: Memory<Cells = Native>>(
         &self,
         memory: &M,
         path: &Path,
+        marked: bool,
     ) -> Result<(), SegmentError> {
         let mark = &self.header().retired;
-        let marked = role::is_retired(memory, mark);
         // First retired, then unlinked: whoever dies between the two leaves a name that the
         // next taker of a role finds retired, and removes.
         role::retire(memory, mark);
