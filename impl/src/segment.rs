@@ -517,8 +517,8 @@ impl Segment {
                 segment: self.label.clone(),
             });
         }
-        // All at once and until it is done. In the other order a comer could find a role held and
-        // no removal under way.
+        // All at once, until it is done, and within the removal, whose lock was taken before and is
+        // dropped after: else a comer could find a role held and no removal under way.
         let roles: &[Role] = match Kind::from_number(self.fixed.kind) {
             Some(Kind::Ring) => &[Role::Producer, Role::Consumer],
             _ => &[Role::Writer],
