@@ -30,6 +30,24 @@ pub enum SegmentError {
         /// The segment.
         segment: String,
     },
+    /// There is a file of this name, and this process may not open it.
+    #[error(
+        "segment `{segment}` has mode {mode:o} and belongs to user {user} and group {group}: \
+         this process may not open it {purpose}; whoever makes a segment says who may \
+         (mode 660: its group, too)"
+    )]
+    Denied {
+        /// The segment.
+        segment: String,
+        /// What it was to be opened for.
+        purpose: &'static str,
+        /// The permission bits of its file.
+        mode: u32,
+        /// Whose file it is.
+        user: u32,
+        /// Its file's group.
+        group: u32,
+    },
     /// There is a segment, or some other file, of this name already.
     #[error("segment `{segment}` exists already; attach to it, or unlink it first")]
     Exists {

@@ -94,12 +94,12 @@ pub use bytemuck;
 extern crate self as ringproof;
 
 pub use error::SegmentError;
-pub use inspect::Inspection;
+pub use inspect::{Inspection, Survey};
 pub use payload::Payload;
 pub use read::{Busy, ReadError};
 pub use ring::{Corruption, OutOfChunk, PopError, PushError};
 pub use role::{Claim, Role};
-pub use segment::{Segment, unlink};
+pub use segment::{NameStatus, Segment, unlink, unlink_free};
 pub use shape::Shape;
 pub use shared::{Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 

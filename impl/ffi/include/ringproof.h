@@ -1530,17 +1530,15 @@ static inline enum ringproof_status ringproof_begin_removal(const struct ringpro
   }
 }
 
-/* Takes the name away under the lock of the removal; with `finish` only if somebody began to. */
-static inline enum ringproof_status ringproof_remove_locked(const struct ringproof_segment *segment,
-                                                            bool finish,
-                                                            struct ringproof_error *error) {
-  ringproof_word *mark = &ringproof_header(segment)->retired;
-  const bool marked = ringproof_is_retired(segment);
+/* Whether the segment's name still leads to it: not if it was unlinked, nor if another one was made
+ * since. Who holds a role may go on without a name, but nobody joins: ask in a wait that becomes
+ * long. */
+static inline enum ringproof_status ringproof_is_current(const struct ringproof_segment *segment,
+                                                         bool *current,
+                                                         struct ringproof_error *error) {
   char path[RINGPROOF_PATH_MAX];
   struct stat ours, found;
-  if (finish && !marked) {
-    return RINGPROOF_OK;
-  }
+  *current = false;
   if (ringproof_path(segment->name, path, sizeof path, error) != RINGPROOF_OK) {
     return RINGPROOF_NAME;
   }
@@ -1554,12 +1552,35 @@ static inline enum ringproof_status ringproof_remove_locked(const struct ringpro
   if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
     return RINGPROOF_OK;
   }
+  *current = true;
+  return RINGPROOF_OK;
+}
+
+/* Takes the name away under the lock of the removal; with `finish` only if somebody began to. */
+static inline enum ringproof_status ringproof_remove_locked(const struct ringproof_segment *segment,
+                                                            bool finish,
+                                                            struct ringproof_error *error) {
+  ringproof_word *mark = &ringproof_header(segment)->retired;
+  const bool marked = ringproof_is_retired(segment);
+  char path[RINGPROOF_PATH_MAX];
+  enum ringproof_status status;
+  bool current = false;
+  if (finish && !marked) {
+    return RINGPROOF_OK;
+  }
+  status = ringproof_is_current(segment, &current, error);
+  if (status != RINGPROOF_OK || !current) {
+    return status;
+  }
+  status = ringproof_path(segment->name, path, sizeof path, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
   /* Retire, relaxed: see RetiredCheck. First retired, then unlinked: whoever dies between the two
    * leaves a name that the next taker of a role finds retired, and removes. */
   ringproof_store_relaxed(mark, 1);
   if (unlink(path) != 0 && errno != ENOENT) {
-    const enum ringproof_status status =
-        ringproof_fail_system(error, segment->name, "unlink it");
+    status = ringproof_fail_system(error, segment->name, "unlink it");
     if (!marked) {
       /* Retire, relaxed: see RetiredCheck. It has its name, so it stays in use. */
       ringproof_store_relaxed(mark, 0);
@@ -1635,6 +1656,24 @@ static inline enum ringproof_status ringproof_still_there(const struct ringproof
   return status;
 }
 
+/* Locks `role`; RINGPROOF_HELD, without details, if somebody has it. */
+static inline enum ringproof_status ringproof_lock_role(const struct ringproof_segment *segment,
+                                                        enum ringproof_role role,
+                                                        struct ringproof_claim *claim,
+                                                        struct ringproof_error *error) {
+  const short byte = ringproof_lock_byte(role);
+  struct ringproof_claim removal;
+  enum ringproof_status status = ringproof_lock(segment, byte, claim, error);
+  /* Perhaps by a removal of a free segment, which takes every role for a moment. During another
+   * removal there is none, and what is held now is held by somebody who uses it. */
+  if (status == RINGPROOF_HELD &&
+      ringproof_begin_removal(segment, &removal, NULL) == RINGPROOF_OK) {
+    status = ringproof_lock(segment, byte, claim, error);
+    ringproof_release_claim(&removal);
+  }
+  return status;
+}
+
 /* Takes `role`, until the claim is released or the process dies. */
 static inline enum ringproof_status ringproof_take(const struct ringproof_segment *segment,
                                                    enum ringproof_role role,
@@ -1648,7 +1687,7 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
                               ringproof_kind_name(segment->fixed.kind), "one that has a %s",
                               ringproof_role_name(role));
   }
-  status = ringproof_lock(segment, ringproof_lock_byte(role), claim, error);
+  status = ringproof_lock_role(segment, role, claim, error);
   if (status == RINGPROOF_HELD) {
     bool named = true;
     status = ringproof_has_a_name(segment, &named, error);

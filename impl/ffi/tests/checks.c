@@ -517,15 +517,20 @@ static void what_was_unlinked_is_gone(void) {
   struct ringproof_consumer consumer;
   struct ringproof_producer producer;
   uint64_t item = 7;
+  bool current = false;
   make_ring(&old, 5);
   CHECK(ringproof_producer_open(&producer, &old, &error) == RINGPROOF_OK);
+  CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && current);
   CHECK(ringproof_unlink(&old, &error) == RINGPROOF_OK);
+  CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && !current);
   /* Its holder goes on; nobody else begins. */
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
   CHECK(ringproof_consumer_open(&consumer, &old, &error) == RINGPROOF_GONE);
   CHECK(ringproof_producer_open(&producer, &old, &error) == RINGPROOF_GONE);
   /* The name is another segment's now, and to unlink the old one again leaves it alone. */
   make_ring(&newer, 5);
+  CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && !current);
+  CHECK(ringproof_is_current(&newer, &current, &error) == RINGPROOF_OK && current);
   CHECK(ringproof_unlink(&old, &error) == RINGPROOF_OK);
   CHECK(access(path, F_OK) == 0);
   ringproof_detach(&old);
