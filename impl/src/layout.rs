@@ -187,6 +187,20 @@ impl Expected {
         })
     }
 
+    /// What a segment is of payloads that are described as this.
+    pub(crate) fn described(kind: Kind, payload_align: u64, description: Description) -> Expected {
+        Expected {
+            kind,
+            payload_align,
+            description,
+        }
+    }
+
+    /// The bytes of a payload; not 0.
+    pub(crate) fn size(&self) -> u64 {
+        self.description.size()
+    }
+
     /// The beginning of a new segment.
     pub(crate) fn lay_out(
         &self,

@@ -77,7 +77,7 @@ pub struct Field {
 
 impl Field {
     /// Where it ends, if it ends anywhere.
-    fn end(&self) -> Option<u64> {
+    pub(crate) fn end(&self) -> Option<u64> {
         let len = self.leaf.count.checked_mul(self.leaf.kind.size())?;
         self.offset.checked_add(len)
     }
@@ -138,10 +138,30 @@ impl Description {
     pub fn of<T: Shape>() -> Result<Description, DescriptionError> {
         let mut fields = Fields::default();
         T::visit(&mut fields);
+        Description::new(size_of::<T>() as u64, fields.found)
+    }
+
+    /// Describes what is known only while the program runs: these fields, in order, in an item of
+    /// `size` bytes of this machine's order.
+    ///
+    /// # Errors
+    /// [`DescriptionError`] if they are not what fields can be, or too many.
+    ///
+    /// ```
+    /// use ringproof::shape::{Description, Field, Leaf, Primitive};
+    ///
+    /// let leaf = Leaf { kind: Primitive::F64, count: 2 };
+    /// let field = Field { name: "px".to_owned(), offset: 0, leaf };
+    /// assert_eq!(Description::new(16, vec![field])?, Description::parse(
+    ///     Description::of::<[f64; 2]>()?.to_string().replace("value", "px").as_bytes(),
+    /// )?);
+    /// # Ok::<(), ringproof::shape::DescriptionError>(())
+    /// ```
+    pub fn new(size: u64, fields: Vec<Field>) -> Result<Description, DescriptionError> {
         Description {
             order: ByteOrder::NATIVE,
-            size: size_of::<T>() as u64,
-            fields: fields.found,
+            size,
+            fields,
         }
         .checked()
     }
