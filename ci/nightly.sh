@@ -57,7 +57,7 @@ cargo run --release --package ringproof-perf -- false-sharing
 
 step 'the fuzz targets, from their corpus'
 if cargo fuzz --version >/dev/null 2>&1 && rustup toolchain list 2>/dev/null | grep -q '^nightly'; then
-    for fuzzed in attach peer; do
+    for fuzzed in attach peer description; do
         mkdir -p "stress/fuzz/corpus/$fuzzed"
         (cd stress && cargo +nightly fuzz run "$fuzzed" "fuzz/corpus/$fuzzed" "corpus/$fuzzed" -- -max_total_time=300)
     done

@@ -186,7 +186,7 @@ pub const LAYERS: [Layer; 13] = [
         judges: "answers every read as an adversary would, and damages real segments: an error that names what is wrong, no panic, no hang, no access outside",
         when_empty: "a store or a fence has no answer that an adversary could choose",
         duty: Duty::EveryLoad,
-        builds: &[STRESS],
+        builds: &[STRESS, CLI],
         program: Program::Built("release/ringproof-stress"),
         args: &["hostile", "--json"],
         seeded: true,

@@ -422,7 +422,7 @@ impl Fixed {
             mismatch(
                 segment,
                 "description",
-                error,
+                format!("malformed: {error}"),
                 "the description of a payload",
             )
         })?;

@@ -517,11 +517,19 @@ mod tests {
             (Description::of::<[Leg; 513]>(), "more than 1024 fields"),
             // Stopped early, not after a thousand million.
             (Description::of::<[Leg; 1 << 30]>(), "more than 1024 fields"),
+            (Description::of::<[Nothing; usize::MAX]>(), "no fields"),
         ] {
             let said = refused.expect_err(reason).to_string();
             assert!(said.contains(reason), "{said}");
         }
         Description::of::<[Leg; 512]>().expect("as many fields as there may be");
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    #[allow(dead_code, reason = "only its layout matters")]
+    struct Nothing {
+        none: [u64; 0],
     }
 
     /// A type that says of itself what is not so.
