@@ -20,7 +20,7 @@ const GROWTH: u32 = 270;
 
 /// How often each is done at least, and how often at most until it was not disturbed.
 const LEAST: u32 = 20;
-const MOST: u32 = 200;
+const MOST: u32 = 50;
 
 /// The largest descriptions that there may be, and such as are half as large.
 pub(crate) fn counted(bench: &Bench<'_>) -> Result<()> {
