@@ -219,7 +219,10 @@ pub(crate) fn told(bytes: &[u8], len: u64) -> Option<Told<'_>> {
         && u128::from(segment_len) == end
         && segment_len <= len.min(isize::MAX as u64)
         && within;
-    consistent.then_some(Told {
+    if !consistent {
+        return None;
+    }
+    Some(Told {
         kind,
         payload_size,
         capacity,

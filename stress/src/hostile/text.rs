@@ -326,7 +326,7 @@ pub(crate) fn texts(right: &str) -> Vec<Vec<u8>> {
     let name = |len| format!("ringproof-shape 1 {} 8\n{:a>len$} 0 u64\n", ORDERS[0], "");
     texts.extend([MAX_NAME, MAX_NAME + 1, 65_000].map(|len| name(len).into_bytes()));
     texts.extend([MAX_FIELDS, MAX_FIELDS + 1].map(of_fields));
-    texts.extend([MAX_LEN - 1, MAX_LEN, MAX_LEN + 1, 2 * MAX_LEN].map(of_len));
+    texts.extend([MAX_LEN - 1, MAX_LEN, MAX_LEN + 1, MAX_LEN + 64].map(of_len));
     for byte in *b"\n 9a.[\0\xff" {
         texts.push(vec![byte; MAX_LEN]);
         texts.push([right.as_bytes(), &vec![byte; MAX_LEN - right.len()]].concat());
