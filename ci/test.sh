@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks every test that needs no model checker, and that the tests leave nothing behind in
-# /dev/shm.
+# /dev/shm. Tests of C peers of 32 bits say `not run` where `cc -m32` makes no program: on Debian and
+# Ubuntu, apt-get install gcc-multilib g++-multilib.
 # Does not check the models (ci/models.sh) and measures nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -121,7 +121,7 @@ const LARGE_MODELS: Option<Nightly> = Some(Nightly {
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
-pub const LAYERS: [Layer; 11] = [
+pub const LAYERS: [Layer; 13] = [
     Layer {
         name: "loom",
         judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
@@ -186,7 +186,7 @@ pub const LAYERS: [Layer; 11] = [
         judges: "answers every read as an adversary would, and damages real segments: an error that names what is wrong, no panic, no hang, no access outside",
         when_empty: "a store or a fence has no answer that an adversary could choose",
         duty: Duty::EveryLoad,
-        builds: &[STRESS],
+        builds: &[STRESS, CLI],
         program: Program::Built("release/ringproof-stress"),
         args: &["hostile", "--json"],
         seeded: true,
@@ -227,6 +227,23 @@ pub const LAYERS: [Layer; 11] = [
         sharing: Sharing::Repeated,
     },
     Layer {
+        name: "abi",
+        judges: "lets programs in C, C++ and Rust, of 64 and 32 bits, exchange items over the same segments, and checks every one",
+        when_empty: "it judges whole exchanges; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[STRESS],
+        program: Program::Built("release/ringproof-stress"),
+        args: &["abi", "--json"],
+        seeded: true,
+        measures: false,
+        deadline: TEN_MINUTES,
+        nightly: Some(Nightly {
+            args: &["--items", "100000000"],
+            deadline: Duration::from_secs(2 * 3600),
+        }),
+        sharing: Sharing::Whole,
+    },
+    Layer {
         name: "asm",
         judges: "reads the optimised assembly of the hot operations",
         when_empty: "it judges whole operations, into which the accesses are inlined; its rows are in the second table",
@@ -250,6 +267,20 @@ pub const LAYERS: [Layer; 11] = [
         args: &["smoke", "--json"],
         seeded: true,
         measures: true,
+        deadline: TEN_MINUTES,
+        nightly: None,
+        sharing: Sharing::Whole,
+    },
+    Layer {
+        name: "trap",
+        judges: "compiles one struct as several compilers and flags lay it out, and attaches to a segment of each: refused with the first field that differs, or the bytes mean the same",
+        when_empty: "it judges what the bytes of an item mean, not how they are accessed; its rows are in the second table",
+        duty: Duty::NoSites,
+        builds: &[PERF],
+        program: Program::Built("release/ringproof-perf"),
+        args: &["abi", "--json"],
+        seeded: false,
+        measures: false,
         deadline: TEN_MINUTES,
         nightly: None,
         sharing: Sharing::Whole,

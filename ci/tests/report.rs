@@ -33,7 +33,7 @@ fn a_complete_report_passes() {
     assert_eq!(codes, [0, 0]);
     assert_eq!(
         report.summary(),
-        "PASSED: 18 checks, 0 failed, 0 not run, 16 s, seed 7"
+        "PASSED: 20 checks, 0 failed, 0 not run, 20 s, seed 7"
     );
     assert!(
         report
@@ -44,6 +44,20 @@ fn a_complete_report_passes() {
 }
 
 #[test]
+fn a_report_says_how_to_run_the_layers_that_ran_again() {
+    let whole = report(complete(), false);
+    assert_eq!(whole.command(), "cargo verify --seed 7");
+    let mut rows: Vec<_> = complete().into_iter().map(|_| None).collect();
+    for layer in ["stream", "asm"] {
+        rows[place(layer)] = Some(complete()[place(layer)].clone());
+    }
+    let two = Report::new(about(), sites(), ran(rows), false);
+    let command = "cargo verify --seed 7 --layer stream --layer asm";
+    assert_eq!(two.command(), command);
+    assert!(html::render(&two).contains(command));
+}
+
+#[test]
 fn one_failed_row_fails_the_whole() {
     let (report, codes) =
         changed(|rows| rows[place("asm")].push(Record::failed("asm", "pop", "no call", "a call")));
@@ -51,7 +65,7 @@ fn one_failed_row_fails_the_whole() {
     assert_eq!(report.verdict, Outcome::Failed);
     assert_eq!(report.layers[place("asm")].verdict, Outcome::Failed);
     assert_eq!(report.layers[place("stream")].verdict, Outcome::Passed);
-    assert!(report.summary().starts_with("FAILED: 19 checks, 1 failed"));
+    assert!(report.summary().starts_with("FAILED: 21 checks, 1 failed"));
 }
 
 #[test]
@@ -189,8 +203,10 @@ fn the_matrix_is_a_pivot_of_the_rows() {
             "hostile",
             "faults",
             "soak",
+            "abi",
             "asm",
             "perf",
+            "trap",
             "axioms",
             "specimens"
         ]

@@ -30,6 +30,24 @@ pub enum SegmentError {
         /// The segment.
         segment: String,
     },
+    /// There is a file of this name, and this process may not open it.
+    #[error(
+        "segment `{segment}` has mode {mode:o} and belongs to user {user} and group {group}: \
+         this process may not open it {purpose}; whoever makes a segment says who may \
+         (mode 660: its group, too)"
+    )]
+    Denied {
+        /// The segment.
+        segment: String,
+        /// What it was to be opened for.
+        purpose: &'static str,
+        /// The permission bits of its file.
+        mode: u32,
+        /// Whose file it is.
+        user: u32,
+        /// Its file's group.
+        group: u32,
+    },
     /// There is a segment, or some other file, of this name already.
     #[error("segment `{segment}` exists already; attach to it, or unlink it first")]
     Exists {
@@ -60,11 +78,12 @@ pub enum SegmentError {
         expected: String,
     },
     /// Its items are made of other fields than this program's: see [`shape`](crate::shape).
-    #[error("segment `{segment}` holds another payload: {}", differences.join("; "))]
+    #[error("segment `{segment}` holds another payload: {}", first_of(differences))]
     Payload {
         /// The segment.
         segment: String,
-        /// What differs, by field; what comes first in the item first.
+        /// What differs, by field; what comes first in the item first. A message tells the first
+        /// sixteen.
         differences: Vec<String>,
     },
     /// Somebody holds the role.
@@ -114,6 +133,18 @@ pub enum SegmentError {
     },
 }
 
+/// How many differences a message tells. The segment says how many there are, and whoever made it
+/// may have made two thousand.
+const TOLD: usize = 16;
+
+fn first_of(differences: &[String]) -> String {
+    let told = &differences[..differences.len().min(TOLD)];
+    match differences.len() - told.len() {
+        0 => told.join("; "),
+        more => format!("{}; and {more} more differences", told.join("; ")),
+    }
+}
+
 impl SegmentError {
     /// A system error with its context, for `map_err`.
     pub(crate) fn system<E: Into<io::Error>>(
@@ -125,5 +156,26 @@ impl SegmentError {
             action,
             source: source.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_tells_the_first_differences_and_how_many_there_are_more() {
+        let message = |count: u32| {
+            let differences = (0..count).map(|number| format!("<{number}>")).collect();
+            let segment = "s".to_owned();
+            SegmentError::Payload {
+                segment,
+                differences,
+            }
+            .to_string()
+        };
+        assert!(message(2).ends_with("another payload: <0>; <1>"));
+        assert!(message(16).ends_with("; <15>"));
+        assert!(message(2049).ends_with("; <15>; and 2033 more differences"));
     }
 }

@@ -7,10 +7,10 @@ use std::os::unix::fs::FileExt;
 
 use crate::error::SegmentError;
 use crate::latch::NO_VERSION;
-use crate::layout::{Fixed, Kind, NOTES, offset};
+use crate::layout::{Fixed, Kind, MAGIC, NOTES, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{Segment, open_existing, read_description, read_fixed, read_words};
+use crate::segment::{Segment, names, open_existing, read_description, read_fixed, read_words};
 use crate::shape::Description;
 
 /// What a segment looked like at one moment. The words were read one after the other while its
@@ -89,9 +89,13 @@ impl Inspection {
     /// ```
     pub fn of(name: &str) -> Result<Inspection, SegmentError> {
         let (file, len) = open_existing(name, false)?;
-        let fixed = read_fixed(&file, name, len)?;
+        Self::of_file(&file, name, len)
+    }
+
+    fn of_file(file: &File, name: &str, len: u64) -> Result<Inspection, SegmentError> {
+        let fixed = read_fixed(file, name, len)?;
         fixed.check(name, len)?;
-        Self::look(&file, name, fixed)
+        Self::look(file, name, fixed)
     }
 
     /// Looks at a segment that is at hand, also at one without a name.
@@ -214,6 +218,67 @@ impl Inspection {
     /// some between the looks at the two indices.)
     pub fn occupancy(&self) -> u64 {
         self.write_index.wrapping_sub(self.read_index)
+    }
+}
+
+/// All that is where named segments are.
+#[derive(Debug)]
+pub struct Survey {
+    /// The segments by name, sorted: each as it was found, or why it cannot be told, as where it
+    /// is damaged or of another version.
+    pub segments: Vec<(String, Result<Inspection, SegmentError>)>,
+    /// How many other files there are.
+    pub foreign: usize,
+    /// How many files there are that this process may not read.
+    pub closed: usize,
+}
+
+impl Survey {
+    /// Looks at every file in the directory of segments that `wanted` says the name of.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if the directory cannot be read.
+    ///
+    /// ```
+    /// use ringproof::{Ring, RingOptions, Survey};
+    ///
+    /// let name = format!("surveyed-{}", std::process::id());
+    /// let ring = Ring::<u64>::create(&name, &RingOptions::new(8))?;
+    /// let found = Survey::of(|other| other == name)?;
+    /// assert_eq!(found.segments[0].1.as_ref().map(|seen| seen.occupancy()).ok(), Some(0));
+    /// ring.unlink()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn of(wanted: impl Fn(&str) -> bool) -> Result<Survey, SegmentError> {
+        let mut survey = Survey {
+            segments: Vec::new(),
+            foreign: 0,
+            closed: 0,
+        };
+        for name in names()?.into_iter().filter(|name| wanted(name)) {
+            let (file, len) = match open_existing(&name, false) {
+                Ok(found) => found,
+                // Unlinked meanwhile.
+                Err(SegmentError::NotFound { .. }) => continue,
+                Err(SegmentError::Denied { .. }) => {
+                    survey.closed += 1;
+                    continue;
+                }
+                // No regular file, or one of a name that no segment has.
+                Err(_) => {
+                    survey.foreign += 1;
+                    continue;
+                }
+            };
+            match read_words(&file, &name, 0) {
+                Ok([MAGIC]) => {
+                    let seen = Inspection::of_file(&file, &name, len);
+                    survey.segments.push((name, seen));
+                }
+                _ => survey.foreign += 1,
+            }
+        }
+        Ok(survey)
     }
 }
 

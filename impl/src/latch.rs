@@ -64,9 +64,9 @@ struct LatchSlots<'a, C: Cells> {
 }
 
 impl<'a, C: Cells> LatchSlots<'a, C> {
-    fn new<T: Payload>(words: &'a [C::Word]) -> Option<Self> {
-        let stride = words_of::<T>();
-        let count = words.len() / stride;
+    /// Slots of `stride` words each.
+    fn new(words: &'a [C::Word], stride: usize) -> Option<Self> {
+        let count = words.len().checked_div(stride)?;
         let whole = words.len().is_multiple_of(stride);
         (whole && count >= 2 && count.is_power_of_two()).then_some(LatchSlots {
             words,
@@ -74,11 +74,12 @@ impl<'a, C: Cells> LatchSlots<'a, C> {
         })
     }
 
-    /// The slot of a version. Its number of words is a constant, which the copy depends on.
+    /// The slot of a version, `stride` words. Where their number is a constant, the copy depends
+    /// on it.
     #[inline(always)]
-    fn at<T: Payload>(&self, version: u64) -> &'a [C::Word] {
-        let start = (version & (self.count - 1)) as usize * words_of::<T>();
-        &self.words[start..][..words_of::<T>()]
+    fn at(&self, version: u64, stride: usize) -> &'a [C::Word] {
+        let start = (version & (self.count - 1)) as usize * stride;
+        &self.words[start..][..stride]
     }
 }
 
@@ -101,8 +102,18 @@ impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {
     /// makes it the only one. (A second writer would mix values, but break no memory safety:
     /// every word is atomic.)
     pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, claim: Option<Claim>) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, claim)
+    }
+
+    /// A writer of values of so many words, whatever `T` says.
+    pub(crate) fn of_words(
+        count: usize,
+        parts: LatchParts<'a, CellsOf<M>>,
+        memory: M,
+        claim: Option<Claim>,
+    ) -> Option<Self> {
         Some(LatchWriter {
-            slots: LatchSlots::new::<T>(parts.slots)?,
+            slots: LatchSlots::new(parts.slots, count)?,
             // Relaxed: the role lock, not a partner site, orders this after the predecessor.
             version: memory.load(parts.version, LoadSite::LatchResume),
             memory,
@@ -124,16 +135,19 @@ impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {
     /// ```
     #[inline]
     pub fn write(&mut self, value: &T) {
+        self.write_words(as_words(value));
+    }
+
+    /// Replaces the value by one of as many words as this writer was made for.
+    #[inline(always)]
+    pub(crate) fn write_words(&mut self, value: &[[u8; 8]]) {
         let next = self.version.wrapping_add(1);
         // Release: pairs with LatchReadFence; who meets a word below also sees the versions
         // published before this point.
         self.memory.fence(FenceSite::LatchWriteFence);
         // Relaxed: pairs with LatchCopyOut.
-        (self.memory).store_words(
-            self.slots.at::<T>(next),
-            as_words(value),
-            StoreSite::LatchCopyIn,
-        );
+        let slot = self.slots.at(next, value.len());
+        (self.memory).store_words(slot, value, StoreSite::LatchCopyIn);
         self.version = next;
         // Release: pairs with LatchObserve; publishes the slot written above.
         (self.memory).store(self.version_word, next, StoreSite::LatchPublish);
@@ -176,8 +190,18 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
     /// `watch` tells a dead writer from a fast one, as for a
     /// [`SeqReader`](crate::seqlock::SeqReader).
     pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, watch: Option<Watch>) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, watch)
+    }
+
+    /// A reader of values of so many words, whatever `T` says.
+    pub(crate) fn of_words(
+        count: usize,
+        parts: LatchParts<'a, CellsOf<M>>,
+        memory: M,
+        watch: Option<Watch>,
+    ) -> Option<Self> {
         Some(LatchReader {
-            slots: LatchSlots::new::<T>(parts.slots)?,
+            slots: LatchSlots::new(parts.slots, count)?,
             memory,
             version: parts.version,
             watch,
@@ -203,14 +227,17 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
     /// mixture.
     #[inline]
     pub fn try_read_into(&self, value: &mut T) -> Result<(), Busy> {
+        self.try_read_words(as_words_mut(value))
+    }
+
+    /// Reads a value of as many words as this reader was made for, in one attempt.
+    #[inline(always)]
+    pub(crate) fn try_read_words(&self, value: &mut [[u8; 8]]) -> Result<(), Busy> {
         // Acquire: pairs with LatchPublish; the slot of this version is visible below.
         let before = self.memory.load(self.version, LoadSite::LatchObserve);
-        (self.memory).load_words(
-            self.slots.at::<T>(before),
-            as_words_mut(value),
-            // Relaxed: pairs with LatchCopyIn, and may meet it one lap later.
-            LoadSite::LatchCopyOut,
-        );
+        let slot = self.slots.at(before, value.len());
+        // Relaxed: pairs with LatchCopyIn, and may meet it one lap later.
+        (self.memory).load_words(slot, value, LoadSite::LatchCopyOut);
         // Acquire: pairs with LatchWriteFence; keeps the recheck after the copy.
         self.memory.fence(FenceSite::LatchReadFence);
         // Relaxed: pairs with LatchPublish; shows how far the writer came.
@@ -231,6 +258,13 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
     pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
         read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
             self.try_read()
+        })
+    }
+
+    /// [`read`](Self::read) of a value of as many words as this reader was made for.
+    pub(crate) fn read_words(&self, attempts: u32, value: &mut [[u8; 8]]) -> Result<(), ReadError> {
+        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
+            self.try_read_words(value)
         })
     }
 }

@@ -1,44 +1,9 @@
-//! The wire layout, version 1: where everything lies in a segment.
+#![doc = include_str!("../ABI.md")]
 //!
-//! All numbers are in the byte order of the machine; `magic` tells another order apart. Words
-//! of different owners are 128 bytes apart: two cache lines, because processors fetch lines in
-//! adjacent pairs.
+//! # In this module
 //!
-//! | offset | size | field | stored by | meaning |
-//! | ---: | ---: | --- | --- | --- |
-//! | 0 | 8 | `magic` | creator | [`MAGIC`] |
-//! | 8 | 4 | `version` | creator | [`VERSION`] |
-//! | 12 | 4 | `header_len` | creator | [`HEADER_LEN`] |
-//! | 16 | 4 | `kind` | creator | [`Kind`]: 1 ring, 2 seqlock, 3 latch, 4 reserved for records of any size |
-//! | 20 | 4 | `flags` | creator | 0; an unknown bit is refused |
-//! | 24 | 8 | `payload_size` | creator | bytes of one item |
-//! | 32 | 8 | `payload_align` | creator | its alignment, in the creator's language |
-//! | 40 | 8 | `slots` | creator | memory cycled through, in items; a power of two |
-//! | 48 | 8 | `capacity` | creator | items live at once, 1 to `slots` |
-//! | 56 | 8 | `data_offset` | creator | where the slots begin; a multiple of [`HEADER_LEN`], after the description |
-//! | 64 | 8 | `segment_len` | creator | bytes of the whole segment |
-//! | 72 | 8 | `description_offset` | creator | where the payload's [`Description`] lies: at [`HEADER_LEN`] or after it |
-//! | 80 | 8 | `description_len` | creator | its bytes, 1 to 65,536 |
-//! | 88 | 8 | `fingerprint` | creator | its fingerprint |
-//! | 96 | 32 | – | – | reserved, 0 |
-//! | 128 | 8 | `retired` | who unlinks | not 0: no role may be taken any more |
-//! | 256 | 8 | `write_index` | producer | ring: items committed; seqlock: `seq`; latch: `version` |
-//! | 264 | 8 | `end_index` | producer | ring: where the stream ends, all ones while open |
-//! | 384 | 8 | `producer_epoch` | producer | how often the role was taken |
-//! | 392 | 8 | – | – | reserved for the producer's sleep word |
-//! | 400 | 8 | – | – | reserved for an advisory process id |
-//! | 512 | 128 | `producer_notes` | producer | 16 words for the application |
-//! | 640 | 8 | `read_index` | consumer | ring: items released |
-//! | 648 | 8 | `stop_index` | consumer | ring: where the consumer stopped, all ones while open |
-//! | 768 | 8 | `consumer_epoch` | consumer | how often the role was taken |
-//! | 776 | 8 | – | – | reserved for the consumer's sleep word |
-//! | 784 | 8 | – | – | reserved for an advisory process id |
-//! | 896 | 128 | `consumer_notes` | consumer | 16 words for the application |
-//! | 1024 | 3072 | – | – | reserved, 0 |
-//!
-//! For a seqlock or latch the writer is the producer. A latch has `slots` slots, a seqlock one;
-//! their `capacity` is 1. The locks of the roles cover byte 0 (producer, writer) and byte 1
-//! (consumer) of the file, that of a removal byte 2.
+//! [`Fixed`] is the header's constant part, as it is read and checked; the rest is mapped. Words of different owners are 128 bytes apart: two cache lines, because processors fetch
+//! lines in adjacent pairs.
 
 use core::mem::offset_of;
 
@@ -220,6 +185,20 @@ impl Expected {
             payload_align: align_of::<T>() as u64,
             description,
         })
+    }
+
+    /// What a segment is of payloads that are described as this.
+    pub(crate) fn described(kind: Kind, payload_align: u64, description: Description) -> Expected {
+        Expected {
+            kind,
+            payload_align,
+            description,
+        }
+    }
+
+    /// The bytes of a payload; not 0.
+    pub(crate) fn size(&self) -> u64 {
+        self.description.size()
     }
 
     /// The beginning of a new segment.
@@ -443,7 +422,7 @@ impl Fixed {
             mismatch(
                 segment,
                 "description",
-                error,
+                format!("malformed: {error}"),
                 "the description of a payload",
             )
         })?;
@@ -567,6 +546,107 @@ mod tests {
     fn a_payload_that_cannot_be_described_makes_no_segment() {
         let refused = Expected::of::<[Pair; 513]>("s", Kind::Ring).unwrap_err();
         assert!(refused.to_string().contains("1024 fields"), "{refused}");
+    }
+
+    /// The rows of the document's table of the header: offset, size, name.
+    fn documented(document: &str) -> Vec<(u64, u64, &str)> {
+        let rows = document.lines().filter_map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let ["", offset, size, name, _, _, ""] = cells[..] else {
+                return None;
+            };
+            Some((offset.parse().ok()?, size.parse().ok()?, name))
+        });
+        rows.collect()
+    }
+
+    /// What is wrong with the document's table of the header.
+    fn differences(document: &str) -> Vec<String> {
+        macro_rules! fixed {
+            ($($field:ident),*) => {
+                [$((
+                    concat!("`", stringify!($field), "`"),
+                    offset_of!(Fixed, $field) as u64,
+                    size_of_val(&good().1.fixed.$field) as u64,
+                )),*]
+            };
+        }
+        let fixed = fixed!(
+            magic,
+            version,
+            header_len,
+            kind,
+            flags,
+            payload_size,
+            payload_align,
+            slots,
+            capacity,
+            data_offset,
+            segment_len,
+            description_offset,
+            description_len,
+            fingerprint
+        );
+        let words = [
+            ("`retired`", offset::RETIRED, 8),
+            ("`write_index`", offset::WRITE_INDEX, 8),
+            ("`end_index`", offset::END_INDEX, 8),
+            ("`producer_epoch`", offset::PRODUCER_EPOCH, 8),
+            ("`producer_notes`", offset::PRODUCER_NOTES, 8 * NOTES as u64),
+            ("`read_index`", offset::READ_INDEX, 8),
+            ("`stop_index`", offset::STOP_INDEX, 8),
+            ("`consumer_epoch`", offset::CONSUMER_EPOCH, 8),
+            ("`consumer_notes`", offset::CONSUMER_NOTES, 8 * NOTES as u64),
+        ];
+        let code: Vec<_> = fixed.into_iter().chain(words).collect();
+        let rows = documented(document);
+        let mut wrong = Vec::new();
+        let mut end = 0;
+        for &(offset, size, name) in &rows {
+            if offset != end {
+                wrong.push(format!(
+                    "{name} at {offset}: the row before it ends at {end}"
+                ));
+            }
+            end = offset + size;
+            if name != "–" && !code.contains(&(name, offset, size)) {
+                wrong.push(format!(
+                    "{name} at {offset}, {size} bytes: not so in the code"
+                ));
+            }
+        }
+        if end != HEADER_LEN {
+            wrong.push(format!("the table ends at {end}"));
+        }
+        for (name, offset, size) in code {
+            if !rows.contains(&(offset, size, name)) {
+                wrong.push(format!(
+                    "{name} at {offset}, {size} bytes: not so in the document"
+                ));
+            }
+        }
+        wrong
+    }
+
+    #[test]
+    fn the_documents_table_of_the_header_is_the_codes() {
+        let document = include_str!("../ABI.md");
+        assert_eq!(differences(document), Vec::<String>::new());
+        // And this can fail: an offset, a size, a name, a row too few.
+        for (right, wrong) in [
+            ("| 256 | 8 | `write_index`", "| 264 | 8 | `write_index`"),
+            (
+                "| 896 | 128 | `consumer_notes`",
+                "| 896 | 64 | `consumer_notes`",
+            ),
+            ("| 640 | 8 | `read_index`", "| 640 | 8 | `stop_index`"),
+            ("| 24 | 8 | `payload_size`", "| 24 | 8 | –"),
+            ("| 264 | 8 | `end_index`", "| end_index"),
+        ] {
+            assert_eq!(document.matches(right).count(), 1, "{right}");
+            let changed = document.replace(right, wrong);
+            assert!(!differences(&changed).is_empty(), "{right} -> {wrong}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! - [`SeqLock`]: the latest value, for readers that may miss some.
 //! - [`SeqLatch`]: the same, and the last committed value stays readable whatever happens to
 //!   its writer.
+//! - [`untyped`]: all three for payloads that are known only while the program runs.
 //!
 //! ```
 //! use ringproof::{Ring, RingOptions};
@@ -86,6 +87,11 @@ pub mod shared;
 pub mod site;
 #[allow(unsafe_code, reason = "the mask replaces the bounds check")]
 pub mod slots;
+#[allow(
+    unsafe_code,
+    reason = "accesses slots under the ring's protocol, as bytes"
+)]
+pub mod untyped;
 
 pub use bytemuck;
 
@@ -94,12 +100,12 @@ pub use bytemuck;
 extern crate self as ringproof;
 
 pub use error::SegmentError;
-pub use inspect::Inspection;
+pub use inspect::{Inspection, Survey};
 pub use payload::Payload;
 pub use read::{Busy, ReadError};
 pub use ring::{Corruption, OutOfChunk, PopError, PushError};
 pub use role::{Claim, Role};
-pub use segment::{Segment, unlink};
+pub use segment::{NameStatus, Segment, unlink, unlink_free};
 pub use shape::Shape;
 pub use shared::{Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 

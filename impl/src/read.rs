@@ -32,7 +32,7 @@ pub(crate) fn read_bounded<T, M: Memory>(
     memory: &M,
     attempts: u32,
     watch: Option<&Watch>,
-    attempt: impl Fn() -> Result<T, Busy>,
+    mut attempt: impl FnMut() -> Result<T, Busy>,
 ) -> Result<T, ReadError> {
     let attempts = attempts.max(1);
     for tried in 1..=attempts {

@@ -60,6 +60,7 @@ mod chunk;
 
 use core::fmt;
 
+pub(crate) use chunk::within;
 pub use chunk::{OutOfChunk, ReadChunk, WriteChunk};
 
 use crate::error::SegmentError;

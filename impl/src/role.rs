@@ -51,7 +51,7 @@ impl Role {
     }
 
     /// The byte of the file that its lock covers: part of the wire layout.
-    const fn lock_byte(self) -> libc::off_t {
+    pub const fn lock_byte(self) -> u8 {
         match self {
             Role::Producer | Role::Writer => 0,
             Role::Consumer => 1,
@@ -60,14 +60,14 @@ impl Role {
 }
 
 /// The byte whose lock is held while a segment's name is taken away.
-const REMOVAL_BYTE: libc::off_t = 2;
+const REMOVAL_BYTE: u8 = 2;
 
 /// A lock on one byte of the file. Open-file-description locks want a pid of zero.
-const fn byte_lock(byte: libc::off_t, kind: libc::c_int) -> libc::flock {
+const fn byte_lock(byte: u8, kind: libc::c_int) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: byte,
+        l_start: byte as libc::off_t,
         l_len: 1,
         l_pid: 0,
     }
@@ -118,7 +118,7 @@ pub fn is_retired<M: Memory>(memory: &M, retired: &WordOf<M>) -> bool {
 struct ByteLock {
     // An open file description of its own, which only forked children share: it owns the lock.
     file: File,
-    byte: libc::off_t,
+    byte: u8,
     /// The process that took it: a forked child must not give back what is not its own.
     owner: Process,
 }
@@ -147,7 +147,7 @@ impl Process {
 impl ByteLock {
     /// Opens the file behind `file` anew and locks the byte, without waiting. `None` if
     /// somebody has it locked.
-    fn take(file: &File, segment: &str, byte: libc::off_t) -> Result<Option<Self>, SegmentError> {
+    fn take(file: &File, segment: &str, byte: u8) -> Result<Option<Self>, SegmentError> {
         // The process's own descriptor directory reaches the very inode, also of a memfd and
         // also when the name was taken by another file meanwhile.
         let own = OpenOptions::new()
@@ -186,7 +186,8 @@ impl Drop for ByteLock {
 }
 
 /// The right to take a segment's name away. Whoever else removes the same segment waits for it,
-/// so that nobody removes a name that was given to another segment in between.
+/// so that nobody removes a name that was given to another segment in between. So does whoever
+/// finds a role held: it may be held by a removal alone, which takes all of them.
 #[derive(Debug)]
 pub(crate) struct Removal {
     _lock: ByteLock,

@@ -62,6 +62,17 @@ pub struct Segment {
     fixed: Fixed,
 }
 
+/// What a segment's name leads to, for somebody who is attached to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameStatus {
+    /// To this segment. Or it never had a name, and needs none.
+    Current,
+    /// To nothing.
+    Unlinked,
+    /// To something else: the segment was unlinked, and the name given to another file.
+    Replaced,
+}
+
 /// The path of a named segment.
 pub(crate) fn path_of(name: &str) -> Result<PathBuf, SegmentError> {
     let refuse = |problem| SegmentError::Name {
@@ -91,8 +102,9 @@ pub(crate) fn open_existing(name: &str, writable: bool) -> Result<(File, u64), S
         .write(writable)
         // Neither follow a link that somebody planted nor wait for a FIFO's other end.
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC)
-        .open(path)
+        .open(&path)
         .map_err(|error| match error.raw_os_error() {
+            Some(libc::EACCES) => denied(name, &path, writable, error),
             Some(libc::ENOENT) => SegmentError::NotFound {
                 segment: name.to_owned(),
             },
@@ -103,6 +115,24 @@ pub(crate) fn open_existing(name: &str, writable: bool) -> Result<(File, u64), S
         })?;
     let len = check_regular(&file, name)?;
     Ok((file, len))
+}
+
+/// Why a file may not be opened: whose it is, as far as that can be told.
+fn denied(name: &str, path: &Path, writable: bool, error: io::Error) -> SegmentError {
+    match fs::symlink_metadata(path) {
+        Ok(meta) => SegmentError::Denied {
+            segment: name.to_owned(),
+            purpose: if writable {
+                "to read and write"
+            } else {
+                "to read"
+            },
+            mode: meta.mode() & 0o7777,
+            user: meta.uid(),
+            group: meta.gid(),
+        },
+        Err(_) => SegmentError::system(name, "open it")(error),
+    }
 }
 
 fn check_regular(file: &File, label: &str) -> Result<u64, SegmentError> {
@@ -399,7 +429,7 @@ impl Segment {
             });
         }
         let header = self.header();
-        let claim = match Claim::lock(&self.file, &self.label, role) {
+        let claim = match self.lock(role) {
             // Its holder goes on with what has no name any more: to end it would not help.
             Err(SegmentError::Held { .. }) if !self.has_a_name()? => {
                 return Err(SegmentError::Gone {
@@ -423,6 +453,21 @@ impl Segment {
         }
         let epoch = role::enter(memory, &self.words(role).epoch);
         self.unless_lost(claim.with_epoch(epoch))
+    }
+
+    /// Locks `role`, unless somebody has it.
+    fn lock(&self, role: Role) -> Result<Claim, SegmentError> {
+        let lock = || Claim::lock(&self.file, &self.label, role);
+        let held = match lock() {
+            Err(held @ SegmentError::Held { .. }) if self.path.is_some() => held,
+            outcome => return outcome,
+        };
+        // Perhaps by a removal of a free segment, which is over in a moment. During another one
+        // there is none, and what is held now is held by somebody who uses it.
+        match Removal::begin(&self.file, &self.label) {
+            Ok(_removal) => lock(),
+            Err(_) => Err(held),
+        }
     }
 
     /// Whether anybody, this process included, holds `role`.
@@ -454,6 +499,75 @@ impl Segment {
         self.remove(memory, false)
     }
 
+    /// [Unlinks](Self::unlink) the segment if nobody holds a role of it, and nobody takes one
+    /// meanwhile: whoever comes to do so waits for the end of this, and is told
+    /// [`SegmentError::Gone`]. Readers of a seqlock or latch hold no role: they are not seen, and
+    /// go on with the memory that they have. Nothing happens if there never was a name.
+    ///
+    /// # Errors
+    /// [`SegmentError::Held`] if somebody holds a role; [`SegmentError::Gone`] if the name was
+    /// taken away before; or another [`SegmentError`].
+    pub fn unlink_free(&self) -> Result<(), SegmentError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        let _removal = Removal::begin(&self.file, &self.label)?;
+        if self.name_status()? != NameStatus::Current {
+            return Err(SegmentError::Gone {
+                segment: self.label.clone(),
+            });
+        }
+        // All at once, until it is done, and within the removal, whose lock was taken before and is
+        // dropped after: else a comer could find a role held and no removal under way.
+        let roles: &[Role] = match Kind::from_number(self.fixed.kind) {
+            Some(Kind::Ring) => &[Role::Producer, Role::Consumer],
+            _ => &[Role::Writer],
+        };
+        let lock = |role: &Role| Claim::lock(&self.file, &self.label, *role);
+        let _claims = roles.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
+        let marked = role::is_retired(&Native, &self.header().retired);
+        self.take_name_away(&Native, path, marked)
+    }
+
+    /// What has become of the segment's name since it was opened. Somebody who waits for a peer
+    /// and learns here that the name is gone or another segment's knows where the peer will not
+    /// come: who holds a role may go on with what has no name, but nobody joins it. Two system
+    /// calls: ask in a wait that has become long, not at each item.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`].
+    ///
+    /// ```
+    /// use ringproof::{NameStatus, Ring, RingOptions};
+    ///
+    /// let name = format!("replaced-{}", std::process::id());
+    /// let old = Ring::<u64>::create(&name, &RingOptions::new(8))?;
+    /// assert_eq!(old.name_status()?, NameStatus::Current);
+    /// ringproof::unlink(&name)?;
+    /// assert_eq!(old.name_status()?, NameStatus::Unlinked);
+    /// let new = Ring::<u64>::create(&name, &RingOptions::new(8))?;
+    /// assert_eq!(old.name_status()?, NameStatus::Replaced);
+    /// new.unlink()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn name_status(&self) -> Result<NameStatus, SegmentError> {
+        let Some(path) = &self.path else {
+            return Ok(NameStatus::Current);
+        };
+        let ours = self
+            .file
+            .metadata()
+            .map_err(SegmentError::system(&self.label, "look up its inode"))?;
+        match fs::symlink_metadata(path) {
+            Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => {
+                Ok(NameStatus::Current)
+            }
+            Ok(_) => Ok(NameStatus::Replaced),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(NameStatus::Unlinked),
+            Err(error) => Err(SegmentError::system(&self.label, "look up its name")(error)),
+        }
+    }
+
     /// Takes the name away; with `finish` only if somebody began to.
     fn remove<M: Memory<Cells = Native>>(
         &self,
@@ -466,23 +580,25 @@ impl Segment {
         // Until it is dropped, nobody else takes this segment's name away, and no other segment
         // can be given it: what the look finds is what is removed.
         let _removal = Removal::begin(&self.file, &self.label)?;
-        let mark = &self.header().retired;
-        let marked = role::is_retired(memory, mark);
+        let marked = role::is_retired(memory, &self.header().retired);
         if finish && !marked {
             return Ok(());
         }
-        let ours = self
-            .file
-            .metadata()
-            .map_err(SegmentError::system(&self.label, "look up its inode"))?;
-        match fs::symlink_metadata(path) {
-            Ok(found) if (found.dev(), found.ino()) == (ours.dev(), ours.ino()) => {}
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => {
-                return Err(SegmentError::system(&self.label, "look up its name")(error));
-            }
+        match self.name_status()? {
+            NameStatus::Current => self.take_name_away(memory, path, marked),
+            NameStatus::Unlinked | NameStatus::Replaced => Ok(()),
         }
+    }
+
+    /// Unlinks `path`, which is this segment's, under the lock of the removal. `marked`: somebody
+    /// began to before.
+    fn take_name_away<M: Memory<Cells = Native>>(
+        &self,
+        memory: &M,
+        path: &Path,
+        marked: bool,
+    ) -> Result<(), SegmentError> {
+        let mark = &self.header().retired;
         // First retired, then unlinked: whoever dies between the two leaves a name that the
         // next taker of a role finds retired, and removes.
         role::retire(memory, mark);
@@ -651,6 +767,30 @@ pub(crate) fn open_as<S: Deref<Target = Segment>>(
 /// [`SegmentError`] if there is none of this name, or it cannot be removed.
 pub fn unlink(name: &str) -> Result<(), SegmentError> {
     Segment::attach_any(name)?.unlink()
+}
+
+/// [Removes](Segment::unlink_free) the named segment if nobody holds a role of it. A file that is no
+/// segment is left alone.
+///
+/// # Errors
+/// As [`Segment::unlink_free`]; or [`SegmentError`] if there is none of this name, or this process
+/// may not write it.
+pub fn unlink_free(name: &str) -> Result<(), SegmentError> {
+    Segment::attach_any(name)?.unlink_free()
+}
+
+/// Every name in the directory of segments that could be one's, whatever has it; sorted.
+pub(crate) fn names() -> Result<Vec<String>, SegmentError> {
+    let unreadable = |error| SegmentError::system(DIRECTORY, "list the files there")(error);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(DIRECTORY).map_err(unreadable)? {
+        // What is no text is no segment's name.
+        if let Ok(name) = entry.map_err(unreadable)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn unsteady(name: &str) -> SegmentError {

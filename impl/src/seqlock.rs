@@ -53,18 +53,6 @@ impl<C: Cells> Clone for SeqParts<'_, C> {
 
 impl<C: Cells> Copy for SeqParts<'_, C> {}
 
-/// The payload words that a `T` fills, `None` if there are not enough.
-fn payload_words<C: Cells, T: Payload>(payload: &[C::Word]) -> Option<&[C::Word]> {
-    payload.get(..words_of::<T>())
-}
-
-/// The same words, whose number the compiler now knows: without it every word of the copy is
-/// followed by the question whether there is another.
-#[inline(always)]
-fn exactly<C: Cells, T: Payload>(payload: &[C::Word]) -> &[C::Word] {
-    &payload[..words_of::<T>()]
-}
-
 /// The writing end of a seqlock.
 pub struct SeqWriter<'a, T: Payload, M: Memory = Native> {
     memory: M,
@@ -85,8 +73,18 @@ impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
     /// makes it the only one. (A second writer would mix values, but break no memory safety:
     /// every word is atomic.)
     pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, claim: Option<Claim>) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, claim)
+    }
+
+    /// A writer of values of so many words, whatever `T` says.
+    pub(crate) fn of_words(
+        count: usize,
+        parts: SeqParts<'a, CellsOf<M>>,
+        memory: M,
+        claim: Option<Claim>,
+    ) -> Option<Self> {
         Some(SeqWriter {
-            payload: payload_words::<M::Cells, T>(parts.payload)?,
+            payload: parts.payload.get(..count)?,
             // Relaxed: the role lock, not a partner site, orders this after the predecessor.
             seq: memory.load(parts.seq, LoadSite::SeqResume),
             memory,
@@ -109,6 +107,14 @@ impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
     /// ```
     #[inline]
     pub fn write(&mut self, value: &T) {
+        self.write_words(as_words(value));
+    }
+
+    /// Replaces the value by one of as many words as this writer was made for. Where `T` says how
+    /// many, their number is a constant here: without it every word of the copy is followed by the
+    /// question whether there is another.
+    #[inline(always)]
+    pub(crate) fn write_words(&mut self, value: &[[u8; 8]]) {
         // From even to the next odd; from an odd number that a dead writer left, over the even
         // one between to the next odd, so that no reader ever accepts the half-written payload.
         let odd = self.seq.wrapping_add(1) | 1;
@@ -117,11 +123,8 @@ impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
         // Release: pairs with SeqReadFence.
         self.memory.fence(FenceSite::SeqWriteFence);
         // Relaxed: pairs with SeqCopyOut.
-        (self.memory).store_words(
-            exactly::<M::Cells, T>(self.payload),
-            as_words(value),
-            StoreSite::SeqCopyIn,
-        );
+        let payload = &self.payload[..value.len()];
+        (self.memory).store_words(payload, value, StoreSite::SeqCopyIn);
         self.seq = odd.wrapping_add(1);
         // Release: pairs with SeqObserve; publishes the payload written above.
         (self.memory).store(self.seq_word, self.seq, StoreSite::SeqEven);
@@ -169,8 +172,18 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     /// `watch` tells a dead writer from a slow one; without it every such writer is called
     /// stalled.
     pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, watch: Option<Watch>) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, watch)
+    }
+
+    /// A reader of values of so many words, whatever `T` says.
+    pub(crate) fn of_words(
+        count: usize,
+        parts: SeqParts<'a, CellsOf<M>>,
+        memory: M,
+        watch: Option<Watch>,
+    ) -> Option<Self> {
         Some(SeqReader {
-            payload: payload_words::<M::Cells, T>(parts.payload)?,
+            payload: parts.payload.get(..count)?,
             memory,
             seq: parts.seq,
             watch,
@@ -195,17 +208,21 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     /// [`Busy`] if a write was in progress or came in between; `value` may then be a mixture.
     #[inline]
     pub fn try_read_into(&self, value: &mut T) -> Result<(), Busy> {
+        self.try_read_words(as_words_mut(value))
+    }
+
+    /// Reads a value of as many words as this reader was made for, in one attempt. Their number is
+    /// a constant where `T` says it, as in [`SeqWriter::write_words`].
+    #[inline(always)]
+    pub(crate) fn try_read_words(&self, value: &mut [[u8; 8]]) -> Result<(), Busy> {
         // Acquire: pairs with SeqEven; the payload of this number is visible below.
         let before = self.memory.load(self.seq, LoadSite::SeqObserve);
         if before % 2 == 1 {
             return Err(Busy);
         }
         // Relaxed: pairs with SeqCopyIn, and may meet it.
-        (self.memory).load_words(
-            exactly::<M::Cells, T>(self.payload),
-            as_words_mut(value),
-            LoadSite::SeqCopyOut,
-        );
+        let payload = &self.payload[..value.len()];
+        (self.memory).load_words(payload, value, LoadSite::SeqCopyOut);
         // Acquire: pairs with SeqWriteFence; keeps the recheck after the copy.
         self.memory.fence(FenceSite::SeqReadFence);
         // Relaxed: pairs with SeqOdd; a write that the copy met shows here.
@@ -221,6 +238,13 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
         read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
             self.try_read()
+        })
+    }
+
+    /// [`read`](Self::read) of a value of as many words as this reader was made for.
+    pub(crate) fn read_words(&self, attempts: u32, value: &mut [[u8; 8]]) -> Result<(), ReadError> {
+        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
+            self.try_read_words(value)
         })
     }
 }

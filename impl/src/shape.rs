@@ -125,6 +125,10 @@ impl<T: Shape, const N: usize> Shape for [T; N] {
             fields.leaf(leaf);
             return;
         }
+        // Elements of no bytes have no fields, and there may be any number of them.
+        if size_of::<T>() == 0 {
+            return;
+        }
         let array = if fields.path.is_empty() { "value" } else { "" };
         for index in 0..N {
             if fields.is_full() {

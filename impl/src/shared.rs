@@ -20,14 +20,14 @@ use crate::slots::Slots;
 const DEFAULT_MEMORY: u64 = 256 * 1024;
 
 /// How an error calls a segment of which only the descriptor is known, before it is looked at.
-const DESCRIPTOR: &str = "(descriptor)";
+pub(crate) const DESCRIPTOR: &str = "(descriptor)";
 
 /// How to make a [`Ring`].
 #[derive(Clone, Copy, Debug)]
 pub struct RingOptions {
     capacity: u64,
     slots: Option<u64>,
-    mode: u32,
+    pub(crate) mode: u32,
 }
 
 impl RingOptions {
@@ -53,14 +53,18 @@ impl RingOptions {
         self
     }
 
-    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Layout, SegmentError> {
-        let size = (size_of::<T>() as u64).max(1);
+    /// The beginning of a new ring of what is `expected`.
+    pub(crate) fn lay_out(
+        &self,
+        segment: &str,
+        expected: &Expected,
+    ) -> Result<Layout, SegmentError> {
         let slots = self.slots.unwrap_or_else(|| {
-            let least = self.capacity.max(DEFAULT_MEMORY / size).max(1);
+            let least = self.capacity.max(DEFAULT_MEMORY / expected.size()).max(1);
             // A capacity beyond the last power of two is refused below, as too large.
             least.checked_next_power_of_two().unwrap_or(1 << 63)
         });
-        Expected::of::<T>(segment, Kind::Ring)?.lay_out(segment, slots, self.capacity)
+        expected.lay_out(segment, slots, self.capacity)
     }
 }
 
@@ -104,7 +108,7 @@ impl<T: Payload> Ring<T> {
     /// [`SegmentError::Exists`] if there is one, [`SegmentError::NoSpace`] if there is no room,
     /// or another [`SegmentError`].
     pub fn create(name: &str, options: &RingOptions) -> Result<Self, SegmentError> {
-        let layout = options.lay_out::<T>(name)?;
+        let layout = options.lay_out(name, &Expected::of::<T>(name, Kind::Ring)?)?;
         Segment::create(name, &layout, &[], options.mode).map(Self::new)
     }
 
@@ -146,7 +150,7 @@ impl<T: Payload> Ring<T> {
     /// # Errors
     /// [`SegmentError`].
     pub fn anonymous(options: &RingOptions) -> Result<Self, SegmentError> {
-        let layout = options.lay_out::<T>(ANONYMOUS)?;
+        let layout = options.lay_out(ANONYMOUS, &Expected::of::<T>(ANONYMOUS, Kind::Ring)?)?;
         Segment::anonymous(&layout, &[]).map(Self::new)
     }
 
@@ -213,27 +217,15 @@ impl<T: Payload> Ring<T> {
     /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
     /// out.
     pub unsafe fn parts(&self) -> Result<RingParts<'_, Native, T>, SegmentError> {
-        let fixed = self.segment.fixed();
-        let header = self.segment.header();
-        // SAFETY: a slot holds a payload, for which any bit pattern is a value, and is accessed
-        // through `Memory` alone.
-        let cells = unsafe { self.segment.data::<Slot<T>>(fixed.slots) };
-        let slots = cells.and_then(Slots::new);
-        Ok(RingParts {
-            write_index: &header.producer.index,
-            end_index: &header.producer.end,
-            read_index: &header.consumer.index,
-            stop_index: &header.consumer.end,
-            slots: slots.ok_or_else(|| no_room(&self.segment))?,
-            capacity: fixed.capacity,
-        })
+        // SAFETY: the caller's promise, passed on.
+        unsafe { ring_parts(&self.segment) }
     }
 }
 
 /// How to make a [`SeqLock`].
 #[derive(Clone, Copy, Debug)]
 pub struct SeqLockOptions {
-    mode: u32,
+    pub(crate) mode: u32,
 }
 
 impl Default for SeqLockOptions {
@@ -362,10 +354,7 @@ impl<T: Payload> SeqLock<T> {
     /// [`SegmentError::Size`] if the payload does not lie in the segment; a checked header
     /// rules it out.
     pub fn parts(&self) -> Result<SeqParts<'_, Native>, SegmentError> {
-        Ok(SeqParts {
-            seq: &self.segment.header().producer.index,
-            payload: data_words::<T>(&self.segment)?,
-        })
+        seq_parts(&self.segment)
     }
 }
 
@@ -373,7 +362,7 @@ impl<T: Payload> SeqLock<T> {
 #[derive(Clone, Copy, Debug)]
 pub struct SeqLatchOptions {
     slots: u64,
-    mode: u32,
+    pub(crate) mode: u32,
 }
 
 impl Default for SeqLatchOptions {
@@ -399,14 +388,19 @@ impl SeqLatchOptions {
         self
     }
 
-    fn lay_out<T: Payload>(&self, segment: &str) -> Result<Layout, SegmentError> {
+    /// The beginning of a new latch of what is `expected`.
+    pub(crate) fn lay_out(
+        &self,
+        segment: &str,
+        expected: &Expected,
+    ) -> Result<Layout, SegmentError> {
         if self.slots < 2 {
             return Err(SegmentError::Size {
                 segment: segment.to_owned(),
                 problem: format!("{} slots; a latch needs at least 2", self.slots),
             });
         }
-        expected_words::<T>(segment, Kind::Latch)?.lay_out(segment, self.slots, 1)
+        expected.lay_out(segment, self.slots, 1)
     }
 }
 
@@ -436,7 +430,7 @@ impl<T: Payload> SeqLatch<T> {
         initial: &T,
         options: &SeqLatchOptions,
     ) -> Result<Self, SegmentError> {
-        let layout = options.lay_out::<T>(name)?;
+        let layout = options.lay_out(name, &expected_words::<T>(name, Kind::Latch)?)?;
         Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
 
@@ -478,7 +472,7 @@ impl<T: Payload> SeqLatch<T> {
     /// # Errors
     /// [`SegmentError`].
     pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
-        let layout = options.lay_out::<T>(ANONYMOUS)?;
+        let layout = options.lay_out(ANONYMOUS, &expected_words::<T>(ANONYMOUS, Kind::Latch)?)?;
         Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
 
@@ -524,10 +518,7 @@ impl<T: Payload> SeqLatch<T> {
     /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
     /// out.
     pub fn parts(&self) -> Result<LatchParts<'_, Native>, SegmentError> {
-        Ok(LatchParts {
-            version: &self.segment.header().producer.index,
-            slots: data_words::<T>(&self.segment)?,
-        })
+        latch_parts(&self.segment)
     }
 }
 
@@ -538,14 +529,54 @@ fn expected_words<T: Payload>(segment: &str, kind: Kind) -> Result<Expected, Seg
     Expected::of::<T>(segment, kind)
 }
 
+/// The words and slots of a ring.
+///
+/// # Safety
+/// As [`Ring::parts`].
+pub(crate) unsafe fn ring_parts<T: Payload>(
+    segment: &Segment,
+) -> Result<RingParts<'_, Native, T>, SegmentError> {
+    let fixed = segment.fixed();
+    let header = segment.header();
+    // SAFETY: a slot holds a payload, for which any bit pattern is a value, and is accessed
+    // through `Memory` alone.
+    let cells = unsafe { segment.data::<Slot<T>>(fixed.slots) };
+    let slots = cells.and_then(Slots::new);
+    Ok(RingParts {
+        write_index: &header.producer.index,
+        end_index: &header.producer.end,
+        read_index: &header.consumer.index,
+        stop_index: &header.consumer.end,
+        slots: slots.ok_or_else(|| no_room(segment))?,
+        capacity: fixed.capacity,
+    })
+}
+
+/// The words of a seqlock.
+pub(crate) fn seq_parts(segment: &Segment) -> Result<SeqParts<'_, Native>, SegmentError> {
+    Ok(SeqParts {
+        seq: &segment.header().producer.index,
+        payload: data_words(segment)?,
+    })
+}
+
+/// The words of a latch.
+pub(crate) fn latch_parts(segment: &Segment) -> Result<LatchParts<'_, Native>, SegmentError> {
+    Ok(LatchParts {
+        version: &segment.header().producer.index,
+        slots: data_words(segment)?,
+    })
+}
+
 /// The data of a seqlock or latch as words.
-fn data_words<T: Payload>(segment: &Segment) -> Result<&[Word], SegmentError> {
-    let count = segment.fixed().slots * words_of::<T>() as u64;
+fn data_words(segment: &Segment) -> Result<&[Word], SegmentError> {
+    let fixed = segment.fixed();
+    let count = fixed.slots * (fixed.payload_size / 8);
     // SAFETY: a word is atomic, and any bit pattern is a value of it.
     unsafe { segment.data::<Word>(count) }.ok_or_else(|| no_room(segment))
 }
 
-fn no_room(segment: &Segment) -> SegmentError {
+pub(crate) fn no_room(segment: &Segment) -> SegmentError {
     SegmentError::Size {
         segment: segment.label().to_owned(),
         problem: "its slots do not lie within it".to_owned(),

@@ -8,30 +8,43 @@ use std::env;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
 
+use bytemuck::{Pod, Zeroable};
 use common::Deadline;
+use common::helper;
 use common::named::Named;
+use ringproof::shape::Description;
 use ringproof::site::Site;
 use ringproof::{
-    Inspection, PopError, PushError, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock,
-    SeqLockOptions,
+    Inspection, PopError, PushError, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions,
+    SeqLock, SeqLockOptions, Shape,
 };
 
 const ITEMS: u64 = 1_000_000;
 const VALUES: u64 = 100_000;
 
+/// How often each side is killed.
+const KILLS: u64 = 8;
+
+/// What compiles for 32 bits.
+const M32: [&str; 2] = ["-m32", "-D_FILE_OFFSET_BITS=64"];
+
 fn ffi() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("ffi")
 }
 
-fn header() -> String {
-    fs::read_to_string(ffi().join("include/ringproof.h")).unwrap()
+fn include() -> PathBuf {
+    ffi().join("include")
 }
 
-/// A compiler call with every warning an error. `CC` and `CXX` choose another compiler.
+fn header() -> String {
+    fs::read_to_string(include().join("ringproof.h")).unwrap()
+}
+
+/// A compiler call with every warning an error. `CC` and `CXX` choose another compiler,
+/// `RINGPROOF_SANITIZE` what it puts into the programs, as `address,undefined`.
 fn compiler(cxx: bool) -> Command {
     let (variable, usual, standard) = if cxx {
         ("CXX", "c++", "-std=c++17")
@@ -40,6 +53,10 @@ fn compiler(cxx: bool) -> Command {
     };
     let mut command = Command::new(env::var_os(variable).unwrap_or_else(|| usual.into()));
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    if let Ok(sanitizers) = env::var("RINGPROOF_SANITIZE") {
+        command.arg(format!("-fsanitize={sanitizers}"));
+        command.args(["-fno-sanitize-recover=all", "-g"]);
+    }
     command
 }
 
@@ -50,13 +67,11 @@ fn run(command: &mut Command) -> Output {
 }
 
 /// Compiles `source`, a path below `ffi`, against the header in `include`, to a program `name`.
-fn compile(source: &str, include: &Path, name: &str) -> PathBuf {
+fn compile(source: &str, include: &Path, flags: &[&str], name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = compiler(source.ends_with(".cpp"));
-    // Until both sides describe their payloads.
-    command.arg("-DRINGPROOF_ACCEPT_NO_DESCRIPTION");
-    command.arg("-I").arg(include);
-    command.arg("-I").arg(ffi().join("include"));
+    command.args(flags).arg("-I").arg(include);
+    command.arg("-I").arg(self::include());
     command.arg(ffi().join(source)).arg("-o").arg(&program);
     let output = run(&mut command);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -64,47 +79,119 @@ fn compile(source: &str, include: &Path, name: &str) -> PathBuf {
     program
 }
 
-fn peer() -> &'static Path {
-    static PEER: OnceLock<PathBuf> = OnceLock::new();
-    PEER.get_or_init(|| compile("tests/peer.c", &ffi().join("include"), "c-peer"))
+/// Whether programs for 32 bits can be compiled and run here; says why not.
+fn has_32_bits() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| {
+        let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("c-32.c");
+        let program = source.with_extension("out");
+        fs::write(
+            &source,
+            "#include <stdio.h>\nint main(void) { return 0; }\n",
+        )
+        .unwrap();
+        let mut command = compiler(false);
+        let output = run(command.args(M32).arg(&source).arg("-o").arg(&program));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let why_not = if !output.status.success() {
+            Some(errors.trim_end().to_owned())
+        } else {
+            // A kernel may lack what runs them.
+            let ran = Command::new(&program).status();
+            match ran {
+                Ok(status) if status.success() => None,
+                ran => Some(format!("{ran:?}")),
+            }
+        };
+        if let Some(why) = &why_not {
+            eprintln!(
+                "not run: no program for 32 bits can be made or run here (on Debian and Ubuntu \
+                 install gcc-multilib and g++-multilib): {why}"
+            );
+        }
+        why_not.is_none()
+    })
+}
+
+/// Who is a peer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Language {
+    C,
+    /// Compiled for 32 bits.
+    C32,
+    Rust,
+}
+
+use Language::{C, C32, Rust};
+
+/// Two that meet, the first of which sends or writes, where both can be run.
+fn pairs() -> Vec<[Language; 2]> {
+    let mut pairs = vec![[C, C], [C, Rust], [Rust, C]];
+    if has_32_bits() {
+        pairs.extend([[C32, Rust], [Rust, C32], [C32, C]]);
+    }
+    pairs
+}
+
+impl Language {
+    /// A peer as peer.c has it.
+    fn peer(self, arguments: &[String]) -> Command {
+        static PEERS: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
+        let compiled = |peer: &OnceLock<PathBuf>, name: &str, flags: &[&str]| {
+            let program = peer.get_or_init(|| compile("tests/peer.c", &include(), flags, name));
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
+        };
+        match self {
+            C => compiled(&PEERS[0], "c-peer", &[]),
+            C32 => compiled(&PEERS[1], "c-peer-32", &M32),
+            Rust => {
+                let mut command = helper::command(&arguments.join(" "));
+                // The runner's own words.
+                command.stdout(Stdio::null());
+                command
+            }
+        }
+    }
 }
 
 /// A peer process, killed when it is dropped.
 struct Peer {
     child: Child,
+    language: Language,
     arguments: Vec<String>,
 }
 
 impl Peer {
-    fn start(arguments: &[&str]) -> Peer {
+    fn start(language: Language, arguments: &[&str]) -> Peer {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         Peer {
-            child: Peer::spawn(&arguments),
+            child: language.peer(&arguments).spawn().unwrap(),
+            language,
             arguments,
         }
     }
 
-    fn spawn(arguments: &[String]) -> Child {
-        Command::new(peer()).args(arguments).spawn().unwrap()
-    }
-
-    /// Kills it and starts it again, unless it has ended; says whether it was killed.
-    fn restart(&mut self) -> bool {
+    /// Kills it, which must not have ended, and starts it again.
+    fn restart(&mut self) {
         self.child.kill().unwrap();
         let status = self.child.wait().unwrap();
-        if status.signal().is_none() {
-            assert!(status.success(), "{:?}: {status}", self.arguments);
-            return false;
-        }
-        self.child = Peer::spawn(&self.arguments);
-        true
+        let killed = status.signal() == Some(9);
+        assert!(killed, "{:?} {:?}: {status}", self.language, self.arguments);
+        self.child = self.language.peer(&self.arguments).spawn().unwrap();
     }
 
     fn end(mut self) {
-        let deadline = Deadline::to("see a C peer end");
+        let deadline = Deadline::to("see a peer end");
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                assert!(status.success(), "{:?}: {status}", self.arguments);
+                let success = status.success();
+                assert!(
+                    success,
+                    "{:?} {:?}: {status}",
+                    self.language, self.arguments
+                );
                 return;
             }
             deadline.wait();
@@ -127,40 +214,155 @@ fn check_of(seq: u64) -> u64 {
     seq ^ (seq >> 31)
 }
 
+/// As peer.c has them: it wraps all the time.
 fn options() -> RingOptions {
     RingOptions::new(50).slots(64)
 }
 
+/// What peer.c does, in Rust.
 #[test]
-fn the_header_passes_its_checks() {
-    succeeds(&compile(
-        "tests/checks.c",
-        &ffi().join("include"),
-        "c-checks",
-    ));
+#[ignore = "a process that the tests start"]
+fn helper() {
+    let Some(job) = helper::job() else { return };
+    let words: Vec<&str> = job.split(' ').collect();
+    let count = words.last().unwrap().parse().unwrap();
+    match words[..] {
+        ["send", name, _] => send_all(name, count),
+        ["recv", name, _] => recv_all(name, count),
+        ["write", "seqlock", name, _] => {
+            let lock = open_seqlock(name);
+            let mut writer = lock.writer().unwrap();
+            write_all(writer.version(), count, |value| writer.write(value));
+        }
+        ["write", "latch", name, _] => {
+            let latch = open_latch(name);
+            let mut writer = latch.writer().unwrap();
+            write_all(writer.version(), count, |value| writer.write(value));
+        }
+        ["read", "seqlock", name, _] => {
+            let lock = open_seqlock(name);
+            let reader = lock.reader().unwrap();
+            read_all(count, || reader.read(1000).ok());
+        }
+        ["read", "latch", name, _] => {
+            let latch = open_latch(name);
+            let reader = latch.reader().unwrap();
+            read_all(count, || reader.read(1000).ok());
+        }
+        _ => panic!("no job: {job}"),
+    }
 }
 
-/// Runs a program on a name of its own; it succeeds and leaves nothing there.
-fn succeeds(program: &Path) {
+fn send_all(name: &str, count: u64) {
+    let ring = Ring::<[u64; 2]>::open(name, &options()).unwrap();
+    let mut producer = ring.producer().unwrap();
+    while producer.position() < count {
+        let seq = producer.position();
+        let item = |seq| [seq, check_of(seq)];
+        // Singly and by the slice, so that both are killed.
+        let sent = if seq.is_multiple_of(7) && seq + 5 <= count {
+            let items: [[u64; 2]; 5] = std::array::from_fn(|i| item(seq + i as u64));
+            producer.push_slice(&items).map(drop)
+        } else {
+            producer.push(item(seq))
+        };
+        match sent {
+            Ok(()) => {}
+            Err(PushError::Full) => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    producer.close();
+}
+
+fn recv_all(name: &str, count: u64) {
+    let ring = Ring::<[u64; 2]>::open(name, &options()).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    loop {
+        match consumer.peek(11) {
+            Ok(chunk) => {
+                for (index, seq) in (0..chunk.len()).zip(chunk.position()..) {
+                    assert_eq!(chunk.get(index), Some([seq, check_of(seq)]));
+                }
+                chunk.release_all();
+            }
+            Err(PopError::Empty) => std::thread::yield_now(),
+            Err(PopError::Ended) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(consumer.position(), count);
+}
+
+fn open_seqlock(name: &str) -> SeqLock<[u64; 64]> {
+    SeqLock::open(name, &[0; 64], &SeqLockOptions::default()).unwrap()
+}
+
+fn open_latch(name: &str) -> SeqLatch<[u64; 64]> {
+    SeqLatch::open(name, &[0; 64], &SeqLatchOptions::default()).unwrap()
+}
+
+fn write_all(version: u64, count: u64, mut write: impl FnMut(&[u64; 64])) {
+    for value in version + 1..=count {
+        write(&[value; 64]);
+    }
+}
+
+fn read_all(count: u64, read: impl Fn() -> Option<[u64; 64]>) {
+    let mut last = 0;
+    while last < count {
+        match read() {
+            Some(value) => {
+                assert!(value.iter().all(|word| *word == value[0]), "{value:?}");
+                assert!(value[0] >= last, "{} after {last}", value[0]);
+                last = value[0];
+            }
+            // Its writer is stopped inside a write, or was killed there.
+            None => std::thread::yield_now(),
+        }
+    }
+}
+
+#[test]
+fn the_header_passes_its_checks() {
+    succeeds(&compile("tests/checks.c", &include(), &[], "c-checks"));
+}
+
+#[test]
+fn the_header_passes_its_checks_on_32_bits() {
+    if has_32_bits() {
+        let program = compile("tests/checks.c", &include(), &M32, "c-checks-32");
+        succeeds(&program);
+        let program = compile("tests/shapes.cpp", &include(), &M32, "cpp-shapes-32");
+        succeeds(&program);
+    }
+}
+
+/// Runs a program on a name of its own; it succeeds and leaves nothing there. What it prints.
+fn succeeds(program: &Path) -> String {
     let name = Named::new("c-program");
     let output = run(Command::new(program).arg(&*name));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {errors}", program.display());
     assert!(!name.path().exists(), "{} left it", program.display());
+    let printed = String::from_utf8(output.stdout).unwrap();
+    printed.replace(&*name, "NAME")
 }
 
 #[test]
-fn cpp_describes_and_exchanges_as_c_does() {
-    let include = ffi().join("include");
-    succeeds(&compile("tests/shapes.cpp", &include, "cpp-shapes"));
-    succeeds(&compile("examples/quotes.cpp", &include, "cpp-quotes"));
+fn the_example_in_cpp_exchanges_quotes() {
+    succeeds(&compile(
+        "examples/quotes.cpp",
+        &include(),
+        &[],
+        "cpp-quotes",
+    ));
 }
 
 #[test]
 fn the_examples_copy_a_text() {
-    let include = ffi().join("include");
-    let producer = compile("examples/producer.c", &include, "c-producer");
-    let consumer = compile("examples/consumer.c", &include, "c-consumer");
+    let producer = compile("examples/producer.c", &include(), &[], "c-producer");
+    let consumer = compile("examples/consumer.c", &include(), &[], "c-consumer");
     let name = Named::new("c-lines");
     let text = ffi().join("include/ringproof.h");
     let mut sending = Command::new(producer)
@@ -204,18 +406,40 @@ fn the_checks_find_planted_faults() {
             "process.pid == claim->owner.pid &&",
             "process.pid == getpid() &&",
         ),
+        ("size != producer->slots.item", "false"),
+        ("size != consumer->slots.item", "false"),
         ("if (field->offset != end) {", "if (false) {"),
         ("if (end != shape->size) {", "if (false) {"),
         ("O_RDWR | O_NOFOLLOW |", "O_RDWR |"),
         ("chunk->position != consumer->read_index", "false"),
         ("fixed->magic != RINGPROOF_MAGIC", "false"),
         ("file_len < fixed->segment_len", "false"),
+        ("segment->fixed.fingerprint != fingerprint", "false"),
+        ("segment->fixed.payload_size != memory->told.size", "false"),
+        ("our_len != len || memcmp(ours, theirs, len) != 0", "false"),
+        ("ringproof_times(field) != 1", "field->count != 0"),
         (
-            "ringproof_fingerprint(theirs, len) != segment->fixed.fingerprint",
+            "(text[i] < ' ' || text[i] > '~') && text[i] != '\\n'",
             "false",
         ),
-        ("our_len != len || memcmp(ours, theirs, len) != 0", "false"),
-        ("bytes[i] >= ' ' && bytes[i] <= '~'", "true"),
+        ("len == 0 || text[len - 1] != '\\n'", "false"),
+        ("text[0] == '0' && at > text + 1", "false"),
+        ("value > (SIZE_MAX - digit) / 10", "false"),
+        ("|| field->count < 2", ""),
+        (
+            "ringproof_field_named(told->fields, told->count, field->name) != NULL",
+            "false",
+        ),
+        ("!ringproof_fits(field, end, told->size)", "false"),
+        ("told->count == RINGPROOF_FIELDS_MAX", "false"),
+        (
+            "ringproof_field_named(shape->fields, i, field->name) != NULL",
+            "false",
+        ),
+        (
+            "!ringproof_is_primitive(field->letter, field->element_size)",
+            "false",
+        ),
     ];
     let header = header();
     for (number, (right, wrong)) in faults.iter().enumerate() {
@@ -457,41 +681,80 @@ fn a_payload_that_cannot_travel_does_not_compile_in_cpp() {
     assert!(errors.contains("64-bit words"), "{errors}");
 }
 
-#[test]
-fn a_c_producer_and_a_c_consumer_survive_kills() {
-    let name = Named::new("c-to-c");
-    let items = ITEMS.to_string();
-    let mut send = Peer::start(&["send", &name, &items]);
-    let mut recv = Peer::start(&["recv", &name, &items]);
-    let mut kills = [0, 0];
-    for round in 0..40u64 {
-        // Somewhere else in the stream each time.
-        std::thread::sleep(Duration::from_micros(200 + check_of(round) % 3000));
-        if round % 2 == 0 {
-            kills[0] += u32::from(send.restart());
-        } else {
-            kills[1] += u32::from(recv.restart());
+/// Waits until the word of an existing segment has moved so far.
+fn await_index(name: &str, index: fn(&Inspection) -> u64, least: u64) -> u64 {
+    let deadline = Deadline::to("see two peers make progress");
+    loop {
+        match Inspection::of(name) {
+            Ok(seen) if index(&seen) >= least => return index(&seen),
+            Ok(_) | Err(SegmentError::NotFound { .. }) => deadline.wait(),
+            Err(error) => panic!("{error}"),
         }
     }
-    assert!(
-        kills[0] >= 3 && kills[1] >= 3,
-        "killed {kills:?} times only"
-    );
-    send.end();
-    recv.end();
-    let seen = Inspection::of(&name).unwrap();
-    assert_eq!((seen.write_index, seen.read_index), (ITEMS, ITEMS));
-    assert_eq!(seen.end_index, Some(ITEMS));
+}
+
+#[test]
+fn a_ring_survives_kills_of_either_side_in_any_language() {
+    for pair in pairs() {
+        let name = Named::new("c-ring");
+        let items = ITEMS.to_string();
+        let mut peers = [("send", pair[0]), ("recv", pair[1])]
+            .map(|(end, language)| Peer::start(language, &[end, &name, &items]));
+        for kill in 0..2 * KILLS {
+            // Somewhere else in the stream each time, and never near its end.
+            let least = ITEMS / (2 * KILLS + 2) * (kill + 1) + check_of(kill) % 1000;
+            await_index(&name, |seen| seen.read_index, least);
+            peers[kill as usize % 2].restart();
+        }
+        peers.into_iter().for_each(Peer::end);
+        let seen = Inspection::of(&name).unwrap();
+        assert_eq!((seen.write_index, seen.read_index), (ITEMS, ITEMS));
+        assert_eq!(seen.end_index, Some(ITEMS), "{pair:?}");
+    }
+}
+
+/// Kills either side of a seqlock or latch: no reader may ever find a value torn or older.
+fn survives_kills(kind: &str) {
+    let endless = (u64::MAX / 4).to_string();
+    for pair in pairs() {
+        let name = Named::new(&format!("c-{kind}"));
+        let ends = [("write", pair[0]), ("read", pair[1])];
+        let start = |count: &str| {
+            ends.map(|(end, language)| Peer::start(language, &[end, kind, &name, count]))
+        };
+        let mut peers = start(&endless);
+        let mut version = 0;
+        for kill in 0..2 * KILLS {
+            let least = version + 1000 + check_of(kill) % 1000;
+            version = await_index(&name, |seen| seen.write_index, least);
+            peers[kill as usize % 2].restart();
+        }
+        drop(peers);
+        // The last ones come to an end. (A seqlock counts two for each value.)
+        let version = Inspection::of(&name).unwrap().write_index;
+        let last = (version + VALUES).to_string();
+        start(&last).into_iter().for_each(Peer::end);
+    }
+}
+
+#[test]
+fn a_seqlock_survives_kills_of_either_side_in_any_language() {
+    survives_kills("seqlock");
+}
+
+#[test]
+fn a_latch_survives_kills_of_either_side_in_any_language() {
+    survives_kills("latch");
 }
 
 /// One side looks in the middle of the other's operation, deterministically: a copy of the header
 /// calls the test there. The same, with a fault in it, must be noticed.
 #[test]
 fn who_meets_an_operation_is_not_deceived() {
-    let fill = "memcpy(ringproof_slot(&producer->slots, producer->write_index), item, \
-                producer->slots.item);\n  ringproof_publish(producer, 1);";
+    let fill = "memcpy(ringproof_slot(&producer->slots, producer->write_index, size), item, size);\
+                \n  ringproof_publish(producer, 1);";
     let late = "ringproof_publish(producer, 1); memcpy(ringproof_slot(&producer->slots, \
-                producer->write_index - 1), item, producer->slots.item);";
+                producer->write_index - 1, size), item, size);";
     let header = header();
     for (number, (right, wrong)) in [
         ("", ""),
@@ -537,6 +800,7 @@ fn who_meets_an_operation_is_not_deceived() {
         let program = compile(
             "tests/meetings.c",
             &folder,
+            &[],
             &format!("c-meetings-{number}.out"),
         );
         let name = Named::new("c-meetings");
@@ -552,118 +816,267 @@ fn who_meets_an_operation_is_not_deceived() {
     }
 }
 
+/// The payloads of tests/shapes.h once more.
+mod shapes {
+    #![allow(dead_code, reason = "only their layouts matter")]
+
+    use ringproof::Shape;
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Leg {
+        qty: i32,
+        ratio: f32,
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Quote {
+        seq: u64,
+        price: f64,
+        tag: [u8; 4],
+        flags: u32,
+        legs: [Leg; 2],
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Reordered {
+        price: f64,
+        seq: u64,
+        tag: [u8; 4],
+        flags: u32,
+        legs: [Leg; 2],
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Renamed {
+        seq: u64,
+        price: f64,
+        tag: [u8; 4],
+        mask: u32,
+        legs: [Leg; 2],
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Small {
+        sign: i8,
+        one: [u8; 1],
+        two: [i16; 2],
+        text: [i8; 2],
+        legs: [[Leg; 2]; 1],
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Inner {
+        leg: Leg,
+        words: [u64; 2],
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Nest {
+        inner: Inner,
+        rest: [u16; 4],
+    }
+
+    #[derive(Shape)]
+    #[repr(C, packed)]
+    pub(super) struct Packed {
+        tag: u8,
+        seq: u64,
+        level: u16,
+    }
+
+    #[derive(Shape)]
+    #[repr(C, packed(4))]
+    pub(super) struct Narrow {
+        kind: u32,
+        seq: u64,
+        level: u32,
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Wide {
+        kind: u32,
+        filler: u32,
+        seq: u64,
+        level: u32,
+        end: u32,
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    pub(super) struct Big {
+        id: u128,
+        sum: i128,
+    }
+}
+
 #[test]
-fn a_killed_c_producer_loses_nothing_to_rust() {
-    let name = Named::new("c-to-rust");
-    let mut send = Peer::start(&["send", &name, &ITEMS.to_string()]);
-    let mut kills = 0;
-    // Made by whoever comes first; attached to once it is there.
-    let ring = Ring::<[u64; 2]>::open(&name, &options()).unwrap();
-    let mut consumer = ring.consumer().unwrap();
-    let mut deadline = Deadline::to("get an item from C");
-    loop {
-        match consumer.pop() {
-            Ok([seq, check]) => {
-                assert_eq!((seq + 1, check), (consumer.position(), check_of(seq)));
-                deadline = Deadline::to("get an item from C");
-                if seq % 100_000 == 50_000 {
-                    kills += u32::from(send.restart());
-                }
+#[cfg(all(target_pointer_width = "64", target_endian = "little"))]
+fn three_languages_describe_and_refuse_in_the_same_words() {
+    let mut shapes = vec![
+        ("quote", Description::of::<shapes::Quote>()),
+        ("reordered", Description::of::<shapes::Reordered>()),
+        ("renamed", Description::of::<shapes::Renamed>()),
+        ("small", Description::of::<shapes::Small>()),
+        ("nest", Description::of::<shapes::Nest>()),
+        ("packed", Description::of::<shapes::Packed>()),
+        ("narrow", Description::of::<shapes::Narrow>()),
+        ("wide", Description::of::<shapes::Wide>()),
+        ("big", Description::of::<shapes::Big>()),
+    ]
+    .into_iter()
+    .map(|(name, described)| (name, described.unwrap()))
+    .collect::<Vec<_>>();
+    let said = |shapes: &[(&str, Description)]| {
+        let mut text = String::new();
+        for (name, description) in shapes {
+            text += &format!("{name}\n{description}");
+        }
+        for (made, segment) in shapes {
+            for (expected, here) in shapes {
+                let differences = here.diff(segment).join("; ");
+                text += &match &*differences {
+                    "" => format!("{made} for {expected}\n"),
+                    _ => format!(
+                        "{made} for {expected}: segment `NAME` holds another payload: \
+                         {differences}\n"
+                    ),
+                };
             }
-            Err(PopError::Empty) => deadline.wait(),
-            Err(PopError::Ended) => break,
-            Err(error) => panic!("{error}"),
         }
+        text
+    };
+    let in_c = succeeds(&compile("tests/shapes.c", &include(), &[], "c-shapes"));
+    let in_cpp = succeeds(&compile("tests/shapes.cpp", &include(), &[], "cpp-shapes"));
+    let in_rust = said(&shapes);
+    for (c, rust) in in_c.lines().zip(in_rust.lines()) {
+        assert_eq!(c, rust);
     }
-    assert_eq!(consumer.position(), ITEMS);
-    assert!(kills >= 9, "killed {kills} times");
-    send.end();
+    assert!(in_c == in_rust && in_cpp == in_rust);
+    if has_32_bits() {
+        // There is no number of 128 bits there.
+        shapes.pop();
+        let program = compile("tests/shapes.c", &include(), &M32, "c-shapes-32");
+        assert!(succeeds(&program) == said(&shapes));
+    }
 }
 
-#[test]
-fn a_killed_c_consumer_loses_nothing_from_rust() {
-    let name = Named::new("rust-to-c");
-    let ring = Ring::<[u64; 2]>::open(&name, &options()).unwrap();
-    let mut recv = Peer::start(&["recv", &name, &ITEMS.to_string()]);
-    let mut kills = 0;
-    let mut producer = ring.producer().unwrap();
-    let mut deadline = Deadline::to("push an item to C");
-    while producer.position() < ITEMS {
-        let seq = producer.position();
-        match producer.push([seq, check_of(seq)]) {
-            Ok(()) => {
-                deadline = Deadline::to("push an item to C");
-                if seq % 100_000 == 50_000 {
-                    kills += u32::from(recv.restart());
-                }
-            }
-            Err(PushError::Full) => deadline.wait(),
-            Err(error) => panic!("{error}"),
-        }
-    }
-    producer.close();
-    recv.end();
-    assert!(kills >= 9, "killed {kills} times");
-    assert_eq!(Inspection::of(&name).unwrap().read_index, ITEMS);
+/// What tests/variants.c describes, where what a compiler would pad has a name.
+#[derive(Clone, Copy, Pod, Shape, Zeroable)]
+#[repr(C)]
+struct Event {
+    kind: u32,
+    filler: u32,
+    seq: u64,
+    level: u32,
+    end: u32,
 }
 
-/// A Rust writer for a C reader, then a C writer, killed on the way, for Rust's `read`.
-fn exchange(
-    kind: &str,
-    name: &str,
-    mut write: impl FnMut([u64; 64]),
-    mut read: impl FnMut() -> Option<[u64; 64]>,
-) {
-    let reader = Peer::start(&["read", kind, name, &VALUES.to_string()]);
-    for value in 1..=VALUES {
-        write([value; 64]);
-    }
-    reader.end();
-    drop(write);
-    let last = 3 * VALUES;
-    let mut writer = Peer::start(&["write", kind, name, &last.to_string()]);
-    let mut seen = 0;
-    let deadline = Deadline::to("read the last value from C");
-    let mut kills = 0;
-    while seen < last {
-        if let Some(value) = read() {
-            assert!(value.iter().all(|word| *word == value[0]), "{value:?}");
-            assert!(value[0] >= seen, "{} after {seen}", value[0]);
-            seen = value[0];
-        }
-        if kills < 3 {
-            kills += u32::from(writer.restart());
-        }
-        deadline.wait();
-    }
-    writer.end();
+/// The same as a compiler for 32-bit x86 lays it out without.
+#[derive(Clone, Copy, Pod, Shape, Zeroable)]
+#[repr(C, packed(4))]
+struct Narrow {
+    kind: u32,
+    seq: u64,
+    level: u32,
 }
 
-#[test]
-fn a_seqlock_is_shared_with_c() {
-    let name = Named::new("c-seqlock");
-    let lock = SeqLock::<[u64; 64]>::create(&name, &[0; 64], &SeqLockOptions::default()).unwrap();
-    let reader = lock.reader().unwrap();
-    let mut writer = lock.writer().unwrap();
-    exchange(
-        "seqlock",
-        &name,
-        move |v| writer.write(&v),
-        || reader.read(100).ok(),
+/// What a program compiled from tests/variants.c says.
+fn variant(flags: &[&str], action: &str, name: &str) -> String {
+    let program = compile(
+        "tests/variants.c",
+        &include(),
+        flags,
+        &format!("{name}.out"),
     );
+    let output = run(Command::new(&program).args([action, name]));
+    fs::remove_file(&program).unwrap();
+    assert!(output.status.success(), "{flags:?}: {}", output.status);
+    String::from_utf8(output.stdout).unwrap()
 }
 
+const MOVED: &str = "field \"seq\": offset 8, u64 here; offset 4, u64 in the segment \
+                     (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)";
+const MOVED_BACK: &str = "field \"seq\": offset 4, u64 here; offset 8, u64 in the segment \
+                          (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)";
+const EXTRA: &str = "field \"filler\": offset 4, u32 here; not in the segment";
+const EXTRA_BACK: &str = "field \"filler\": not here; offset 4, u32 in the segment";
+const SWAPPED: &str = "field \"kind\": offset 0, u32 here; offset 4, u32 in the segment";
+const SWAPPED_BACK: &str = "field \"filler\": offset 0, u32 here; offset 4, u32 in the segment";
+
+/// Flags for variants.c; the differences that Rust must name if the C program makes the segment, in
+/// this order; and what the C program must say to Rust's segment.
+type Variant = (
+    &'static [&'static str],
+    &'static [&'static str],
+    &'static [&'static str],
+);
+
 #[test]
-fn a_latch_is_shared_with_c() {
-    let name = Named::new("c-latch");
-    let latch =
-        SeqLatch::<[u64; 64]>::create(&name, &[0; 64], &SeqLatchOptions::default()).unwrap();
-    let reader = latch.reader().unwrap();
-    let mut writer = latch.writer().unwrap();
-    exchange(
-        "latch",
-        &name,
-        move |v| writer.write(&v),
-        || reader.read(100).ok(),
-    );
+fn an_event_that_lies_otherwise_is_refused_by_either_side() {
+    let everywhere: &[Variant] = &[
+        (&[], &[], &["done"]),
+        (
+            &["-DBARE", "-DPACKED"],
+            &[EXTRA, MOVED],
+            &[MOVED_BACK, EXTRA_BACK],
+        ),
+        (&["-DREORDERED"], &[SWAPPED], &[SWAPPED_BACK]),
+    ];
+    let on_32_bits: &[Variant] = &[
+        (&M32, &[], &["done"]),
+        (
+            &[M32[0], M32[1], "-DBARE"],
+            &[EXTRA, MOVED],
+            &[MOVED_BACK, EXTRA_BACK],
+        ),
+        (&[M32[0], M32[1], "-malign-double"], &[], &["done"]),
+    ];
+    let mut variants = everywhere.to_vec();
+    if has_32_bits() {
+        variants.extend(on_32_bits);
+    }
+    for (flags, for_rust, for_c) in variants {
+        let name = Named::new("c-variant");
+        assert_eq!(variant(flags, "create", &name), "done\n", "{flags:?}");
+        let differences = match Ring::<Event>::attach(&name) {
+            Ok(_) => Vec::new(),
+            Err(SegmentError::Payload { differences, .. }) => differences,
+            Err(other) => panic!("{flags:?}: {other}"),
+        };
+        let first: Vec<_> = differences.iter().take(for_rust.len()).collect();
+        assert_eq!(first, for_rust, "{flags:?}");
+        assert_eq!(differences.is_empty(), for_rust.is_empty(), "{flags:?}");
+        fs::remove_file(name.path()).unwrap();
+        let ring = Ring::<Event>::create(&name, &RingOptions::new(4)).unwrap();
+        let said = variant(flags, "attach", &name);
+        assert!(said.contains(&for_c.join("; ")), "{flags:?}: {said}");
+        ring.unlink().unwrap();
+    }
+}
+
+/// The first answer: what a compiler pads is refused before there is a segment. And two builds of
+/// one source for one machine, of which one aligns 8-byte fields, are told apart.
+#[test]
+fn padding_and_aligned_doubles_are_refused() {
+    let padded = "field `seq` is at offset 8, but the fields before it end at 4";
+    let name = Named::new("c-padded");
+    assert!(variant(&["-DBARE"], "create", &name).starts_with(padded));
+    if has_32_bits() {
+        let aligned = [M32[0], M32[1], "-malign-double"];
+        let bare = [M32[0], M32[1], "-malign-double", "-DBARE"];
+        assert!(variant(&bare, "create", &name).starts_with(padded));
+        let _ring = Ring::<Narrow>::create(&name, &RingOptions::new(4)).unwrap();
+        let said = variant(&aligned, "attach", &name);
+        assert!(said.contains(&[EXTRA, MOVED].join("; ")), "{said}");
+        let said = variant(&[M32[0], M32[1], "-DBARE"], "attach", &name);
+        assert_eq!(said, "done\n");
+    }
 }

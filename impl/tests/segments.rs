@@ -1502,8 +1502,8 @@ fn permission_to_read_is_enough_to_look_and_not_to_attach() {
         let seen = Inspection::of(&name).expect("look at it");
         assert_eq!((seen.name, seen.kind), ((*name).to_owned(), Kind::Ring));
         let refused = Ring::<u64>::attach(&name);
-        assert_refused!(refused, name, SegmentError::System { .. });
-        assert_refused!(unlink(&name), name, SegmentError::System { .. });
+        assert_refused!(refused, name, SegmentError::Denied { .. });
+        assert_refused!(unlink(&name), name, SegmentError::Denied { .. });
         assert!(name.path().exists());
     };
     if stranger {
@@ -1519,22 +1519,30 @@ fn permission_to_read_is_enough_to_look_and_not_to_attach() {
 }
 
 #[test]
-fn a_segment_of_another_user_is_closed_by_default() {
+fn a_segment_of_another_user_is_closed_by_default_and_says_whose_it_is() {
     if !nix::unistd::Uid::effective().is_root() {
         println!("not run: only root can act as another user");
         return;
     }
     let name = Named::new("private");
     let _ring = create(&name);
+    nix::unistd::chown(&name.path(), Some(12.into()), Some(34.into())).expect("another owner");
     as_nobody(|| {
-        assert_refused!(Inspection::of(&name), name, SegmentError::System { .. });
-        assert_refused!(
-            Ring::<u64>::attach(&name),
-            name,
-            SegmentError::System { .. }
-        );
-        let opened = Ring::<u64>::open(&name, &options());
-        assert_refused!(opened, name, SegmentError::System { .. });
+        let outcomes = [
+            Inspection::of(&name).map(drop),
+            Ring::<u64>::attach(&name).map(drop),
+            Ring::<u64>::open(&name, &options()).map(drop),
+        ];
+        for (outcome, purpose) in outcomes.into_iter().zip(["read", "write", "write"]) {
+            let said = outcome.as_ref().map_err(ToString::to_string);
+            let said = said.expect_err("refused");
+            assert!(
+                said.contains("mode 600 and belongs to user 12 and group 34"),
+                "{said}"
+            );
+            assert!(said.contains(purpose), "{said}");
+            assert_refused!(outcome, name, SegmentError::Denied { .. });
+        }
     });
 }
 

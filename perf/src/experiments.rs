@@ -1,8 +1,9 @@
 //! The experiments, by name.
 
-use crate::report::{Report, Trouble};
+use crate::abi::compile::Tools;
+use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{false_sharing, latest, peers};
+use crate::{abi, c_header, false_sharing, latest, peers};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,8 @@ pub struct Experiment {
     pub title: &'static str,
     /// What its rows are about where there are none.
     pub subject: &'static str,
+    /// The layer of its rows.
+    pub layer: &'static str,
     /// How to repeat it.
     pub repeat: &'static str,
     /// Asks it.
@@ -20,11 +23,12 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 3] = [
+pub const ALL: [Experiment; 5] = [
     Experiment {
         name: "false-sharing",
         title: "false sharing",
         subject: "ring/index placement",
+        layer: LAYER,
         repeat: false_sharing::REPEAT,
         run: |settings| false_sharing::run(settings, false_sharing::CAPACITY),
     },
@@ -32,15 +36,35 @@ pub const ALL: [Experiment; 3] = [
         name: "peers",
         title: "peers",
         subject: "ring/vs rtrb",
+        layer: LAYER,
         repeat: peers::REPEAT,
         run: peers::run,
+    },
+    Experiment {
+        name: "c-header",
+        title: "the C header",
+        subject: "ring/C header",
+        layer: LAYER,
+        repeat: c_header::REPEAT,
+        run: c_header::run,
     },
     Experiment {
         name: "latest",
         title: "latest value",
         subject: "seqlock, latch",
+        layer: LAYER,
         repeat: latest::REPEAT,
         run: latest::run,
+    },
+    Experiment {
+        name: "abi",
+        title: "the ABI trap",
+        subject: "one struct",
+        layer: abi::LAYER,
+        repeat: abi::REPEAT,
+        run: |_| {
+            abi::run(&Tools::from_env()).map_err(|error| Trouble::Failed(format!("{error:#}")))
+        },
     },
 ];
 

@@ -10,8 +10,12 @@
 //! - A round counts only if the distance between the two CPUs, probed before and after it, stayed
 //!   what it was ([`probe`]): virtual CPUs move between real ones.
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
+//!
+//! One experiment is about no time: how compilers lay out one struct ([`abi`]).
 
+pub mod abi;
 mod aligned;
+pub mod c_header;
 pub mod compare;
 pub mod counters;
 pub mod cpus;

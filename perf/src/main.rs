@@ -47,6 +47,7 @@ Examples:
   cargo run --release -p ringproof-perf -- all --compare target/perf/all.json
   cargo run --release -p ringproof-perf -- peers --rounds 21 --cpus 2,3
   cargo run --release -p ringproof-perf -- smoke --json | jq .
+  CC=clang-19 ringproof-perf abi              that compiler in the place of gcc
   taskset -c 0,2 ringproof-perf latest        only CPUs 0 and 2 may be used";
 
 #[derive(Subcommand)]
@@ -76,6 +77,24 @@ enum Command {
     /// unless told otherwise, which streams faster on some processors; so 1,024 is measured both
     /// ways.
     Peers {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The ring of the header-only C library beside the one in Rust, in the same rounds
+    ///
+    /// Compiled with the system's compiler (CC chooses another one) at -O3 and loaded into this
+    /// process: one by one, slices of 64, and chunks of 64 in place.
+    CHeader {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// One struct as several compilers and flags lay it out, and what comes of it
+    ///
+    /// Prints where each compiler puts the fields, what is read by a program that takes the bytes
+    /// for its own layout, and what ringproof answers. CC, CXX and RUSTC choose the compilers [else
+    /// gcc, g++ and rustc]; clang is tried, too. Nothing is measured that has to do with time, so
+    /// CPUs and rounds make no difference.
+    Abi {
         #[command(flatten)]
         common: Common,
     },
@@ -112,11 +131,11 @@ struct Common {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// Print one JSON row for each result instead of tables
+    /// Print one JSON row for each result instead of tables, and write no files
     #[arg(long)]
     json: bool,
 
-    /// Where the page and the rows go, for all experiments but smoke
+    /// Where the page and the rows go, of all experiments but smoke
     #[arg(long, value_name = "FOLDER", default_value = "target/perf")]
     out: PathBuf,
 
@@ -176,6 +195,8 @@ fn run(command: &Command) -> Result<ExitCode> {
             experiment.report_of(false_sharing::run(&common.asked(), *capacity))
         }),
         Command::Peers { common } => as_listed(common, "peers"),
+        Command::CHeader { common } => as_listed(common, "c-header"),
+        Command::Abi { common } => as_listed(common, "abi"),
         Command::Latest { common } => as_listed(common, "latest"),
     }
 }
@@ -226,9 +247,11 @@ fn conduct(
             .collect();
         reports.push(compare::compare(&earlier, &now));
     }
-    let [page, rows] = output::save(&common.out, name, &about, &reports)?;
     output::print(&reports, common.json)?;
-    eprintln!("page: {}\nrows: {}", page.display(), rows.display());
+    if !common.json {
+        let [page, rows] = output::save(&common.out, name, &about, &reports)?;
+        eprintln!("page: {}\nrows: {}", page.display(), rows.display());
+    }
     Ok(code)
 }
 

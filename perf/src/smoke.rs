@@ -4,7 +4,7 @@ use ringproof_record::Record;
 
 use crate::counters::Counters;
 use crate::experiments;
-use crate::report::Report;
+use crate::report::{LAYER, Report};
 use crate::run::Settings;
 
 /// How to repeat it.
@@ -14,6 +14,8 @@ pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- smoke";
 pub fn run(settings: &Settings) -> Vec<Report> {
     let mut reports: Vec<_> = experiments::ALL
         .iter()
+        // What judges something else than speed is a layer of its own.
+        .filter(|experiment| experiment.layer == LAYER)
         .map(|experiment| experiment.report(settings))
         .collect();
     // Which counters there are can be told even if no experiment that counts could run.

@@ -77,7 +77,9 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     for word in [
         "false-sharing",
         "peers",
+        "c-header",
         "latest",
+        "abi",
         "smoke",
         "Exit codes",
         "Examples",

@@ -1,9 +1,10 @@
-//! The layers `crash`, `stream`, `soak`, `hostile` and `faults` of the harness: real processes over
-//! real segments, killed, lied to, starved, interrupted and raced.
+//! The layers `crash`, `stream`, `soak`, `hostile`, `faults` and `abi` of the harness: real processes
+//! over real segments, killed, lied to, starved, interrupted, raced and written in other languages.
 //!
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
 //! it; see [`main`].
 
+mod abi;
 mod calls;
 mod crash;
 mod dying;
@@ -55,6 +56,9 @@ enum Layer {
     Stream(stream::Options),
     Soak(soak::Options),
     Hostile(hostile::Options),
+    Abi(abi::Options),
+    #[command(hide = true)]
+    AbiPeer(abi::Peer),
 }
 
 /// The program: reads the arguments, runs a layer, prints its rows.
@@ -91,6 +95,11 @@ fn run(cli: &Cli) -> Result<u8> {
         Layer::Stream(options) => stream::run(options)?,
         Layer::Soak(options) => soak::run(options)?,
         Layer::Hostile(options) => hostile::run(options)?,
+        Layer::Abi(options) => abi::run(options)?,
+        Layer::AbiPeer(peer) => {
+            abi::run_peer(peer)?;
+            return Ok(0);
+        }
     };
     output::print(&rows, cli.json).context("cannot print the rows")?;
     Ok(output::exit_code(&rows))

@@ -18,9 +18,30 @@ fn hostile(args: &[&str]) -> Ran {
     run(&[&["hostile", "--json"], args].concat())
 }
 
+/// What may not be there: a C compiler with sanitizers, and the program `ringproof`, which Cargo
+/// builds for its own package's tests, not for these.
+fn is_excused(row: &Record) -> bool {
+    let reason = row.reason.as_deref().unwrap_or_default();
+    let excused = match row.subject.as_str() {
+        "description/c" => reason.contains("compiler") || reason.contains("sanitizers"),
+        "description/command" => reason.contains("no program `ringproof`"),
+        _ => false,
+    };
+    let excused = excused && row.verdict == Verdict::NotRun;
+    if excused {
+        eprintln!("not run: {}, {}: {reason}", row.subject, row.check);
+    }
+    excused
+}
+
 #[test]
 fn it_passes_answers_at_every_site_and_catches_what_was_planted() {
-    let ran = hostile(&["--cases", "200", "--seed", "3"]);
+    let mut ran = hostile(&["--cases", "200", "--seed", "3"]);
+    let all = ran.rows.len();
+    ran.rows.retain(|row| !is_excused(row));
+    if ran.rows.len() < all {
+        assert_eq!(ran.code.replace(0), Some(3));
+    }
     ensure_passed(&ran, "hostile");
     let rows = ran.rows;
 
@@ -33,7 +54,12 @@ fn it_passes_answers_at_every_site_and_catches_what_was_planted() {
     for site in loads.chain(reads) {
         assert!(answered.contains(site), "{site}");
     }
-    assert_eq!(planted(&rows).count(), 25);
+    let missing = [("description/command", 1), ("description/c", 2)];
+    let missing = missing
+        .iter()
+        .filter(|(subject, _)| !rows.iter().any(|row| row.subject == *subject));
+    let missing: usize = missing.map(|(_, plants)| plants).sum();
+    assert_eq!(planted(&rows).count(), 34 - missing);
 
     // Each is caught, also by the command that its row says, and for what it is.
     let whys = [
@@ -53,10 +79,39 @@ fn it_passes_answers_at_every_site_and_catches_what_was_planted() {
             "SIGSEGV",
         ),
         ("the peer that should scribble does not", "corrupt: 0"),
+        (
+            "a fingerprint is believed without its text",
+            "and attached to",
+        ),
+        (
+            "a description written in another way is read",
+            "NoDescription, and parsed",
+        ),
+        ("a peek believes a size", "SIGABRT"),
+        (
+            "what is no description is printed as it lies there",
+            "is printed in",
+        ),
+        (
+            "the C header compares the beginnings of descriptions",
+            "attached: true",
+        ),
+        (
+            "the C header believes the length of a description",
+            "heap-buffer-overflow",
+        ),
+        (
+            "each name is compared with all before it",
+            "for what is twice as large",
+        ),
+        (
+            "a peek does not look again after it has copied",
+            "was expected",
+        ),
     ];
     for (check, _) in whys {
         assert!(
-            planted(&rows).any(|row| row.check.ends_with(check)),
+            missing > 0 || planted(&rows).any(|row| row.check.ends_with(check)),
             "{check}"
         );
     }
@@ -124,7 +179,11 @@ fn the_corpus_is_replayed_and_is_what_the_command_writes() {
     let path = written.path().to_str().expect("a path");
     assert_eq!(hostile(&["--write-corpus", path]).code, Some(0));
     let (mut files, mut bytes) = (0, 0);
-    for (target, function) in [("attach", fuzz::attach as fn(&[u8])), ("peer", fuzz::peer)] {
+    for (target, function) in [
+        ("attach", fuzz::attach as fn(&[u8])),
+        ("peer", fuzz::peer),
+        ("description", fuzz::description),
+    ] {
         let kept = inputs(&Path::new(CORPUS).join(target));
         let written = inputs(&written.path().join(target));
         assert!(kept == written, "stress/corpus/{target} is out of date");
@@ -135,7 +194,7 @@ fn the_corpus_is_replayed_and_is_what_the_command_writes() {
         files += kept.len();
     }
     assert!(
-        files < 60 && bytes < 200 * 1024,
+        files < 80 && bytes < 250 * 1024,
         "{files} files, {bytes} bytes"
     );
 }

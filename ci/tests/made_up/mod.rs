@@ -52,8 +52,10 @@ pub(crate) fn complete() -> Vec<Vec<Record>> {
         vec![Record::passed("hostile", "SeqResume", "adversary").count(90, "inputs")],
         vec![Record::passed("faults", "two takers", "one holder")],
         vec![Record::passed("soak", "ring", "kills").count(1000, "kills")],
+        vec![Record::passed("abi", "c-to-rust", "ring").count(7, "items")],
         vec![Record::passed("asm", "push", "no call")],
         vec![Record::passed("perf", "false-sharing", "ran")],
+        vec![Record::passed("trap", "gcc -m32", "as it stands")],
         vec![Record::passed("axioms", "ring/small", "control").count(9, "candidates")],
         vec![Record::passed("specimens", "S1", "caught by loom").count(14, "executions")],
     ]

@@ -25,7 +25,8 @@ Examples:
   ringproof inspect news                   # who is there, how far they are
   ringproof send --wait news < original    # exits when recv has written everything
   tar c dir | ringproof send box           # and elsewhere: ringproof recv box | tar x
-  rm /dev/shm/news                         # give a stream up that is never to be finished
+  ringproof gc --dry-run                   # which segments nobody uses
+  ringproof gc news                        # give a stream up that is never to be finished
 
 Restart rules (after a kill -9, a crash, Ctrl-C):
   send < FILE      Start it again with < the same FILE: it goes on after the last byte that it
@@ -47,6 +48,20 @@ Restart rules (after a kill -9, a crash, Ctrl-C):
 Written means that write(2) took it. A power failure takes /dev/shm with it, and may take what
 the disk has not got yet.";
 
+const GC_ABOUT: &str = "\
+Remove the segments that nobody uses: those whose roles are all free.
+
+A segment one of whose roles is held is never removed, nor is a file that is no segment; whoever
+comes for a role at that moment gets the segment, or a new one. What was in a ring and not taken
+goes with it: a stream whose two sides were both killed, or whose recv was not started yet, looks
+like any other that nobody uses. --dry-run shows what would be removed.
+
+A seqlock or latch has readers that hold no role, so nobody can tell whether there are any. (They
+would keep the memory, and not see the next writer's values.) Therefore one is removed only if it
+is named in full, or with --all.
+
+The exit code is 0, whatever was left, unless that was named in full.";
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "ringproof", version, about = ABOUT, long_about = LONG_ABOUT)]
@@ -66,6 +81,9 @@ pub(crate) enum Command {
     Recv(RecvArgs),
     /// Show a segment's header, roles, positions and occupancy, changing nothing
     Inspect(InspectArgs),
+    /// Remove the segments that nobody uses
+    #[command(long_about = GC_ABOUT, after_long_help = TABLE)]
+    Gc(GcArgs),
 }
 
 #[derive(Debug, Args)]
@@ -101,6 +119,22 @@ pub(crate) struct InspectArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct GcArgs {
+    /// Only the segments of these names; a * stands for any characters [default: all segments]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Remove nothing, only say what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Also seqlocks and latches that nobody writes, whoever may be reading them
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct StreamArgs {
     /// The ring's name: a file in /dev/shm, without slashes
     pub(crate) name: String,
@@ -119,7 +153,9 @@ pub(crate) struct Shape {
     /// next one, at least 256K]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) slots: Option<u64>,
-    /// Permission bits of the ring's file
+    /// Who may use the ring, as chmod has it: 600 this user, 660 its group too, 666 everybody. To
+    /// send or receive, one must be permitted to read and write. (The group is that of the
+    /// process that makes the ring.)
     #[arg(long, value_name = "OCTAL", value_parser = mode, default_value = "600")]
     pub(crate) mode: u32,
 }
@@ -157,8 +193,18 @@ fn bytes(text: &str) -> Result<u64, String> {
 
 fn mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o777 => Ok(mode),
-        _ => Err("expected octal permission bits, for example 600 or 660".to_owned()),
+        Ok(mode) if mode > 0o777 => Err("it must be from 600 to 777: only permissions".to_owned()),
+        Ok(mode) if mode & 0o600 != 0o600 => Err(
+            "its first digit must be 6 or 7: without both permissions its owner could not \
+             start again"
+                .to_owned(),
+        ),
+        Ok(mode) => Ok(mode),
+        Err(_) => Err(
+            "expected three octal digits, for owner, group and others (6: read and write, \
+             0: nothing), for example 600 or 660"
+                .to_owned(),
+        ),
     }
 }
 
@@ -197,8 +243,15 @@ mod tests {
         for (text, expected) in [
             ("600", Some(0o600)),
             ("0660", Some(0o660)),
+            ("777", Some(0o777)),
             ("1777", None),
             ("8", None),
+            ("060", None),
+            ("400", None),
+            ("", None),
+            ("-600", None),
+            ("0o600", None),
+            ("u+rw", None),
         ] {
             assert_eq!(mode(text).ok(), expected, "{text:?}");
         }

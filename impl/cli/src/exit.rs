@@ -77,9 +77,14 @@ pub(crate) enum Failure {
     Refused { segment: String, source: Refusal },
     #[error(
         "segment `{segment}` was removed while in use and nobody is on its other side: \
-         what it still holds is lost"
+         what it still holds is lost{}",
+        if *replaced {
+            "; another one has its name now, which the same command joins"
+        } else {
+            ""
+        }
     )]
-    Removed { segment: String },
+    Removed { segment: String, replaced: bool },
     #[error(
         "the receiver closed segment `{segment}` and takes no more: {left} bytes in it were not \
          taken and will not be; rm /dev/shm/{segment} gives them up"
@@ -142,15 +147,20 @@ impl Failure {
 
     /// The message with everything that led to it, on one line.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        chain(self)
     }
+}
+
+/// An error's message with everything that led to it, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! `ringproof inspect`: a segment from outside.
 
-use std::io::{self, ErrorKind, Write};
-
 use ringproof::Inspection;
 use ringproof::inspect::Peeked;
 use ringproof::layout::{Kind, NOTES};
@@ -93,19 +91,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
                 .collect(),
         );
     }
-    let text = if args.json {
-        let json = serde_json::to_string_pretty(&report);
-        json.map_err(|error| Failure::Unexpected(format!("cannot make JSON of it: {error}")))?
-            + "\n"
+    if args.json {
+        crate::print(&crate::to_json(&report)?)
     } else {
-        text(&report)
-    };
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|source| match source.kind() {
-        ErrorKind::BrokenPipe => Failure::ReportClosed,
-        _ => Failure::io("write the report")(source),
-    })
+        crate::print(&text(&report))
+    }
 }
 
 fn report(seen: &Inspection) -> Report<'_> {

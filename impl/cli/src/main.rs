@@ -13,6 +13,8 @@ mod args;
 mod buffer;
 mod exit;
 mod files;
+mod gc;
+mod holders;
 mod inspect;
 mod notes;
 mod progress;
@@ -22,7 +24,7 @@ mod send;
 mod stream;
 mod wait;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -48,7 +50,25 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Send(args) => send::run(&args),
         Command::Recv(args) => recv::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Gc(args) => gc::run(&args),
     }
+}
+
+/// Prints a report, to standard output.
+fn print(report: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(report.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|source| match source.kind() {
+        ErrorKind::BrokenPipe => Failure::ReportClosed,
+        _ => Failure::io("write the report")(source),
+    })
+}
+
+/// A report as JSON.
+fn to_json(report: &impl serde::Serialize) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(report);
+    json.map(|json| json + "\n")
+        .map_err(|error| Failure::Unexpected(format!("cannot make JSON of it: {error}")))
 }
 
 /// Says something on standard error. Whoever closed it does not want to hear it.

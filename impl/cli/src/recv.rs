@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 
-use ringproof::{Claim, Consumer, OutOfChunk, PopError, Ring, Role};
+use ringproof::{Claim, Consumer, OutOfChunk, PopError, Ring, Role, SegmentError};
 
 use crate::args::RecvArgs;
 use crate::buffer::{BATCH, Buffer};
@@ -54,7 +54,7 @@ fn receive(ring: &Ring<u8>, claim: Claim) -> Result<(), Failure> {
     progress.finish(consumer.position());
     // Everything was written before it was released. If this process dies here, its successor
     // finds nothing left to write, and removes the segment.
-    Ok(ring.unlink()?)
+    remove(ring)
 }
 
 fn decide(
@@ -166,14 +166,27 @@ fn copy(
 
 /// An error if nothing can come any more.
 fn check_for_sender(ring: &Ring<u8>, consumer: &mut Consumer<'_, u8>) -> Result<(), Failure> {
-    let orphaned = stream::is_removed(ring)? && !consumer.peer_present()?;
-    // Looked at last: what a sender committed, or closed, before it left is not missed.
-    if orphaned && matches!(consumer.peek(1), Err(PopError::Empty)) {
-        return Err(Failure::Removed {
-            segment: ring.label().to_owned(),
-        });
+    // What a sender committed, or closed, before it left is not missed.
+    stream::check_for_peer(ring, Role::Producer, || {
+        Ok(matches!(consumer.peek(1), Err(PopError::Empty)))
+    })
+}
+
+/// Removes the segment of a stream that was written to its end. It may be another user's.
+fn remove(ring: &Ring<u8>) -> Result<(), Failure> {
+    match ring.unlink() {
+        Err(SegmentError::System { source, .. })
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            tell(&format!(
+                "all of {0} was received; its ring stays until the user who made it runs \
+                 `ringproof gc {0}` or sends again, because nobody else may remove it",
+                ring.label()
+            ));
+            Ok(())
+        }
+        outcome => Ok(outcome?),
     }
-    Ok(())
 }
 
 fn write_failure(ring: &Ring<u8>, source: io::Error) -> Failure {

@@ -183,14 +183,8 @@ fn check_for_receiver(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Resul
     if producer.peer_closed()? && producer.occupancy()? > 0 {
         return Err(stopped(producer, ring));
     }
-    let orphaned = stream::is_removed(ring)? && !producer.peer_present()?;
-    // Looked at last: it may have drained the ring, removed it and left.
-    if orphaned && producer.occupancy()? > 0 {
-        return Err(Failure::Removed {
-            segment: ring.label().to_owned(),
-        });
-    }
-    Ok(())
+    // It may have drained the ring, removed it and left.
+    stream::check_for_peer(ring, Role::Consumer, || Ok(producer.occupancy()? > 0))
 }
 
 /// The failure to report when the receiver has closed the ring.

@@ -1,10 +1,8 @@
 //! A stream's segment: opening it in a role, its notes, and its end.
 
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use nix::sys::stat::fstat;
-use ringproof::{Claim, Ring, Role, Segment, SegmentError};
+use ringproof::{Claim, NameStatus, Ring, Role, Segment, SegmentError};
 
 use crate::args::{Shape, StreamArgs};
 use crate::exit::Failure;
@@ -53,10 +51,22 @@ pub(crate) fn remove_over(ring: &Ring<u8>) -> Result<(), Failure> {
     }
 }
 
-/// Whether the segment was removed: nobody can come to its other side any more.
-pub(crate) fn is_removed(segment: &Segment) -> Result<bool, Failure> {
-    let stat = fstat(segment.as_fd()).map_err(Failure::io("look up the segment's name"))?;
-    Ok(stat.st_nlink == 0)
+/// An error if the segment has lost its name and nobody is on its `other_side`, where nobody can come
+/// any more, and something `is_missing` without him. That is asked last: what he did before he left
+/// counts.
+pub(crate) fn check_for_peer(
+    segment: &Segment,
+    other_side: Role,
+    is_missing: impl FnOnce() -> Result<bool, Failure>,
+) -> Result<(), Failure> {
+    let status = segment.name_status()?;
+    if status == NameStatus::Current || segment.is_held(other_side)? || !is_missing()? {
+        return Ok(());
+    }
+    Err(Failure::Removed {
+        segment: segment.label().to_owned(),
+        replaced: status == NameStatus::Replaced,
+    })
 }
 
 /// An error if the segment's memory is gone: whatever was taken from it or put into it since is

@@ -23,7 +23,7 @@ int main(int count, char **arguments) {
     enum ringproof_status status;
     line.number = ringproof_producer_position(&producer);
     line.len = strlen(line.text);
-    while ((status = ringproof_push(&producer, &line)) == RINGPROOF_FULL) {
+    while ((status = ringproof_push_sized(&producer, &line, sizeof line)) == RINGPROOF_FULL) {
       usleep(100);
     }
     if (status != RINGPROOF_OK) {

@@ -85,7 +85,7 @@ enum ringproof_status {
   RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up */
   /* What a segment or a role refuses. */
   RINGPROOF_NAME,      /* this cannot be the name of a segment */
-  RINGPROOF_SIZE,      /* the sizes asked for cannot be had */
+  RINGPROOF_SIZE,      /* the sizes asked for cannot be had, or an item has another one */
   RINGPROOF_SHAPE_BAD, /* the shape describes no payload without padding */
   RINGPROOF_NOT_FOUND, /* there is no segment of this name */
   RINGPROOF_EXISTS,    /* there is one already */
@@ -111,7 +111,7 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_CORRUPT: return "corrupt ring: a word holds what no correct peer can have stored";
   case RINGPROOF_OUT_OF_CHUNK: return "more items than the chunk holds, or a chunk that is used up";
   case RINGPROOF_NAME: return "this cannot be the name of a segment";
-  case RINGPROOF_SIZE: return "the sizes asked for cannot be had";
+  case RINGPROOF_SIZE: return "the sizes asked for cannot be had, or an item has another one";
   case RINGPROOF_SHAPE_BAD: return "the shape describes no payload without padding";
   case RINGPROOF_NOT_FOUND: return "there is no segment of this name";
   case RINGPROOF_EXISTS: return "there is a segment of this name already";
@@ -248,6 +248,9 @@ static inline void ringproof_fence_acquire(void) { atomic_thread_fence(memory_or
 static inline void ringproof_fence_release(void) { atomic_thread_fence(memory_order_release); }
 static inline void ringproof_compiler_fence(void) { atomic_signal_fence(memory_order_seq_cst); }
 #endif
+
+/* Off the hot path: kept out of it. */
+#define RINGPROOF_COLD __attribute__((cold))
 
 /* Tells the processor that this thread waits for another one. */
 static inline void ringproof_spin(void) {
@@ -444,31 +447,88 @@ static inline bool ringproof_is_field_name(const char *name) {
   }
 }
 
+static inline bool ringproof_is_primitive(char letter, size_t size) {
+  const bool number = size == 4 || size == 8;
+  return letter == 'f' ? number
+                       : (letter == 'u' || letter == 'i') &&
+                             (number || size == 1 || size == 2 || size == 16);
+}
+
+/* The field of this name; NULL if there is none. */
+static inline const struct ringproof_field *
+ringproof_field_named(const struct ringproof_field *fields, size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(fields[i].name, name) == 0) {
+      return &fields[i];
+    }
+  }
+  return NULL;
+}
+
+/* Appends to the text, which is cut to `room` bytes. */
+__attribute__((format(printf, 3, 4))) static inline void
+ringproof_add(char *text, size_t room, const char *format, ...) {
+  const size_t len = strlen(text);
+  va_list arguments;
+  va_start(arguments, format);
+  ringproof_format(text + len, room - len, format, arguments);
+  va_end(arguments);
+}
+
+static inline size_t ringproof_times(const struct ringproof_field *field) {
+  return field->count == 0 ? 1 : field->count;
+}
+
+/* What a field is, as a description says it: u64, or u8x4. An array of one is written as what it is
+ * an array of: the bytes are the same. */
+struct ringproof_kind_text {
+  char text[48];
+};
+
+static inline struct ringproof_kind_text ringproof_kind_of(const struct ringproof_field *field) {
+  struct ringproof_kind_text kind;
+  snprintf(kind.text, sizeof kind.text, "%c%zu", field->letter, field->element_size * 8);
+  if (ringproof_times(field) != 1) {
+    ringproof_add(kind.text, sizeof kind.text, "x%zu", field->count);
+  }
+  return kind;
+}
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define RINGPROOF_BYTE_ORDER "little"
+#define RINGPROOF_OTHER_BYTE_ORDER "big"
+#else
+#define RINGPROOF_BYTE_ORDER "big"
+#define RINGPROOF_OTHER_BYTE_ORDER "little"
+#endif
+
 /* Writes the description of `shape` to `text`, which has room for RINGPROOF_DESCRIPTION_MAX bytes
  * and one, and its length to `len`. Fails with RINGPROOF_SHAPE_BAD. */
 static inline enum ringproof_status ringproof_describe(const struct ringproof_shape *shape,
                                                        char *text, size_t *len,
                                                        struct ringproof_error *error) {
   const size_t room = (size_t)RINGPROOF_DESCRIPTION_MAX + 1;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-  const char *order = "little";
-#else
-  const char *order = "big";
-#endif
   size_t end = 0;
   if (shape->count == 0 || shape->count > RINGPROOF_FIELDS_MAX) {
     return ringproof_fail(error, RINGPROOF_SHAPE_BAD, "the shape has %zu fields, not 1 to %u",
                           shape->count, RINGPROOF_FIELDS_MAX);
   }
-  *len = (size_t)snprintf(text, room, "ringproof-shape 1 %s %zu\n", order, shape->size);
+  *len = (size_t)snprintf(text, room, "ringproof-shape 1 " RINGPROOF_BYTE_ORDER " %zu\n",
+                          shape->size);
   for (size_t i = 0; i < shape->count; i++) {
     const struct ringproof_field *field = &shape->fields[i];
-    char times[24] = "";
     int more;
     if (!ringproof_is_field_name(field->name)) {
       return ringproof_fail(error, RINGPROOF_SHAPE_BAD,
                             "field `%.300s`: a name is made of identifiers, dots and [numbers], of "
                             "at most %u bytes", field->name, RINGPROOF_FIELD_NAME_MAX);
+    }
+    if (ringproof_field_named(shape->fields, i, field->name) != NULL) {
+      return ringproof_fail(error, RINGPROOF_SHAPE_BAD, "there are two fields `%s`", field->name);
+    }
+    if (!ringproof_is_primitive(field->letter, field->element_size)) {
+      return ringproof_fail(error, RINGPROOF_SHAPE_BAD, "field `%s` is no primitive: `%c` of %zu "
+                            "bytes", field->name, field->letter, field->element_size);
     }
     /* Padding would carry bytes of this process that nobody wrote to another one. */
     if (field->offset != end) {
@@ -477,12 +537,9 @@ static inline enum ringproof_status ringproof_describe(const struct ringproof_sh
                             "fields left out or out of order, or padding", field->name,
                             field->offset, end);
     }
-    end += field->element_size * (field->count == 0 ? 1 : field->count);
-    if (field->count != 0) {
-      snprintf(times, sizeof times, "x%zu", field->count);
-    }
-    more = snprintf(text + *len, room - *len, "%s %zu %c%zu%s\n", field->name, field->offset,
-                    field->letter, field->element_size * 8, times);
+    end += field->element_size * ringproof_times(field);
+    more = snprintf(text + *len, room - *len, "%s %zu %s\n", field->name, field->offset,
+                    ringproof_kind_of(field).text);
     if (more < 0 || (size_t)more >= room - *len) {
       return ringproof_fail(error, RINGPROOF_SHAPE_BAD, "the description is longer than %u bytes",
                             (unsigned)RINGPROOF_DESCRIPTION_MAX);
@@ -497,189 +554,227 @@ static inline enum ringproof_status ringproof_describe(const struct ringproof_sh
   return RINGPROOF_OK;
 }
 
-/* One line of a description, cut into the part before its first space and the rest. Nothing is
- * believed of a text from a segment but its length. */
-struct ringproof_line {
-  const char *name;
-  size_t name_len;
-  const char *rest;
-  size_t rest_len;
-};
+/* The rest of a text after `start`; NULL if it does not begin so. */
+static inline char *ringproof_after(char *text, const char *start) {
+  const size_t len = strlen(start);
+  return strncmp(text, start, len) == 0 ? text + len : NULL;
+}
 
-/* The next line of the text from `*at` to `end`; false if there is none. */
-static inline bool ringproof_next_line(const char **at, const char *end,
-                                       struct ringproof_line *line) {
-  const char *stop, *space;
-  if (*at == end) {
+/* The rest of a text after a decimal number, without a sign or zeros before it; NULL if it begins
+ * with none, or with one that no size here can have. */
+static inline char *ringproof_after_number(char *text, size_t *number) {
+  char *at = text;
+  size_t value = 0;
+  for (; ringproof_is_digit(*at); at++) {
+    const size_t digit = (size_t)(*at - '0');
+    if (value > (SIZE_MAX - digit) / 10) {
+      return NULL;
+    }
+    value = value * 10 + digit;
+  }
+  *number = value;
+  return at == text || (text[0] == '0' && at > text + 1) ? NULL : at;
+}
+
+/* A line that describes a field; a zero is put after its name. */
+static inline bool ringproof_parse_field(char *line, struct ringproof_field *field) {
+  char *at = strchr(line, ' ');
+  size_t bits = 0;
+  if (at == NULL) {
     return false;
   }
-  stop = (const char *)memchr(*at, '\n', (size_t)(end - *at));
-  if (stop == NULL) {
-    stop = end;
+  *at = '\0';
+  field->name = line;
+  at = ringproof_after_number(at + 1, &field->offset);
+  if (at == NULL || at[0] != ' ' || at[1] == '\0') {
+    return false;
   }
-  space = (const char *)memchr(*at, ' ', (size_t)(stop - *at));
-  if (space == NULL) {
-    space = stop;
+  field->letter = at[1];
+  at = ringproof_after_number(at + 2, &bits);
+  field->element_size = bits / 8;
+  field->count = 0;
+  if (at == NULL || bits % 8 != 0 || !ringproof_is_primitive(field->letter, bits / 8)) {
+    return false;
   }
-  line->name = *at;
-  line->name_len = (size_t)(space - *at);
-  line->rest = space == stop ? stop : space + 1;
-  line->rest_len = (size_t)(stop - line->rest);
-  *at = stop == end ? end : stop + 1;
+  if (*at == 'x') {
+    at = ringproof_after_number(at + 1, &field->count);
+    /* One is not written, and none is no field. */
+    if (at == NULL || field->count < 2) {
+      return false;
+    }
+  }
+  return *at == '\0';
+}
+
+/* Whether the field can stand after others that end at `end`, in a payload of this size. */
+static inline bool ringproof_fits(const struct ringproof_field *field, size_t end, size_t size) {
+  return field->offset >= end && field->offset <= size &&
+         ringproof_times(field) <= (size - field->offset) / field->element_size;
+}
+
+/* What a segment says that its payload is. */
+struct ringproof_told {
+  bool swapped; /* its numbers are in the other byte order */
+  size_t size;
+  size_t count;
+  struct ringproof_field fields[RINGPROOF_FIELDS_MAX]; /* in order, none over another */
+};
+
+/* Reads a description, whoever wrote it: only what ringproof_describe could have written, but that
+ * there may be gaps. `text` has room for `len` bytes and one; its lines are cut into pieces, to which
+ * `told` points. Unless true, `problem` says why not. */
+static inline bool ringproof_parse(char *text, size_t len, struct ringproof_told *told,
+                                   char *problem, size_t room) {
+  char *line, *stop;
+  size_t end = 0;
+  problem[0] = '\0';
+  for (size_t i = 0; i < len; i++) {
+    if ((text[i] < ' ' || text[i] > '~') && text[i] != '\n') {
+      ringproof_add(problem, room, "it is not ASCII that can be printed");
+      return false;
+    }
+  }
+  if (len == 0 || text[len - 1] != '\n') {
+    ringproof_add(problem, room, "its last line is not ended");
+    return false;
+  }
+  text[len] = '\0';
+  stop = strchr(text, '\n');
+  *stop = '\0';
+  line = ringproof_after(text, "ringproof-shape 1 ");
+  if (line == NULL) {
+    ringproof_add(problem, room, "it does not begin with `ringproof-shape 1`");
+    return false;
+  }
+  told->swapped = ringproof_after(line, RINGPROOF_BYTE_ORDER " ") == NULL;
+  line = ringproof_after(line, told->swapped ? RINGPROOF_OTHER_BYTE_ORDER " "
+                                             : RINGPROOF_BYTE_ORDER " ");
+  if (line == NULL) {
+    ringproof_add(problem, room, "line 1: the byte order is neither `little` nor `big`");
+    return false;
+  }
+  line = ringproof_after_number(line, &told->size);
+  if (line == NULL || *line != '\0') {
+    ringproof_add(problem, room, "line 1: the size is no number");
+    return false;
+  }
+  for (told->count = 0; stop + 1 < text + len; told->count++) {
+    struct ringproof_field *field = &told->fields[told->count];
+    const unsigned number = (unsigned)told->count + 2;
+    line = stop + 1;
+    stop = strchr(line, '\n');
+    *stop = '\0';
+    if (told->count == RINGPROOF_FIELDS_MAX) {
+      ringproof_add(problem, room, "it has more than %u fields", RINGPROOF_FIELDS_MAX);
+      return false;
+    }
+    if (!ringproof_parse_field(line, field) || !ringproof_is_field_name(field->name)) {
+      ringproof_add(problem, room, "line %u describes no field", number);
+      return false;
+    }
+    if (ringproof_field_named(told->fields, told->count, field->name) != NULL) {
+      ringproof_add(problem, room, "there are two fields \"%s\"", field->name);
+      return false;
+    }
+    if (!ringproof_fits(field, end, told->size)) {
+      ringproof_add(problem, room, "field \"%s\" begins within the one before it, or does not end "
+                    "within %zu bytes", field->name, told->size);
+      return false;
+    }
+    end = field->offset + field->element_size * ringproof_times(field);
+  }
+  if (told->count == 0) {
+    ringproof_add(problem, room, "it has no fields");
+    return false;
+  }
   return true;
 }
 
-/* The lines after the first one, at most RINGPROOF_FIELDS_MAX, and the first one. */
-static inline size_t ringproof_lines(const char *text, size_t len, struct ringproof_line *first,
-                                     struct ringproof_line *lines) {
-  const char *at = text;
-  size_t count = 0;
-  memset(first, 0, sizeof *first);
-  if (ringproof_next_line(&at, text + len, first)) {
-    while (count < RINGPROOF_FIELDS_MAX && ringproof_next_line(&at, text + len, &lines[count])) {
-      count++;
+static inline bool ringproof_same_kind(const struct ringproof_field *one,
+                                       const struct ringproof_field *other) {
+  return one->letter == other->letter && one->element_size == other->element_size &&
+         ringproof_times(one) == ringproof_times(other);
+}
+
+/* Where a field of that alignment lies after what ends at `end`. */
+static inline size_t ringproof_aligned(size_t end, size_t align) {
+  return (end + align - 1) / align * align;
+}
+
+/* Whether the fields that both have lie as 64-bit compilers put them on one side, and on the other
+ * as 32-bit x86 ones do, where 8 bytes need a multiple of 4. */
+static inline bool ringproof_explains_i386(const struct ringproof_shape *here,
+                                           const struct ringproof_told *there) {
+  bool as_64[2] = {true, true}, as_32[2] = {true, true};
+  size_t end[2] = {0, 0};
+  for (size_t i = 0; i < here->count; i++) {
+    const struct ringproof_field *sides[2] = {&here->fields[i], NULL};
+    sides[1] = ringproof_field_named(there->fields, there->count, here->fields[i].name);
+    if (sides[1] == NULL) {
+      continue;
     }
-  }
-  return count;
-}
-
-static inline const struct ringproof_line *ringproof_line_named(const struct ringproof_line *lines,
-                                                                size_t count,
-                                                                const struct ringproof_line *like) {
-  for (size_t i = 0; i < count; i++) {
-    if (lines[i].name_len == like->name_len &&
-        memcmp(lines[i].name, like->name, like->name_len) == 0) {
-      return &lines[i];
-    }
-  }
-  return NULL;
-}
-
-/* A text that may be cut. */
-struct ringproof_text {
-  char *bytes;
-  size_t room; /* at least 1, for the zero at the end */
-  size_t len;
-};
-
-/* Appends `len` bytes at most, whatever they are, so that they can be printed. (A piece of a line
- * has no newline in it; words of ours may.) */
-static inline void ringproof_append(struct ringproof_text *text, const char *bytes, size_t len) {
-  for (size_t i = 0; i < len && text->len + 1 < text->room; i++) {
-    const bool printable = (bytes[i] >= ' ' && bytes[i] <= '~') || bytes[i] == '\n';
-    text->bytes[text->len++] = printable ? bytes[i] : '?';
-  }
-  text->bytes[text->len] = '\0';
-}
-
-static inline void ringproof_say(struct ringproof_text *text, const char *words) {
-  ringproof_append(text, words, strlen(words));
-}
-
-/* "offset 8, u64", or "none" */
-static inline void ringproof_say_place(struct ringproof_text *text,
-                                       const struct ringproof_line *line) {
-  const char *space;
-  size_t offset_len;
-  if (line == NULL) {
-    ringproof_say(text, "none");
-    return;
-  }
-  space = (const char *)memchr(line->rest, ' ', line->rest_len);
-  offset_len = space == NULL ? line->rest_len : (size_t)(space - line->rest);
-  ringproof_say(text, "offset ");
-  ringproof_append(text, line->rest, offset_len);
-  ringproof_say(text, ", ");
-  if (space != NULL) {
-    ringproof_append(text, space + 1, line->rest_len - offset_len - 1);
-  }
-}
-
-/* A decimal number at `*at`, at most nine digits of it. */
-static inline bool ringproof_number(const char **at, const char *end, uint64_t *number) {
-  const char *start = *at;
-  *number = 0;
-  while (*at < end && *at - start < 9 && ringproof_is_digit(**at)) {
-    *number = *number * 10 + (uint64_t)(*(*at)++ - '0');
-  }
-  return *at != start;
-}
-
-/* Whether these are the offsets that a 32-bit x86 compiler gives, and no 64-bit one. */
-static inline bool ringproof_is_i386(const struct ringproof_line *lines, size_t count) {
-  uint64_t end = 0;
-  bool only_there = false;
-  for (size_t i = 0; i < count; i++) {
-    const char *at = lines[i].rest, *stop = lines[i].rest + lines[i].rest_len;
-    uint64_t offset, bits, times = 1, align;
-    if (!ringproof_number(&at, stop, &offset) || stop - at < 3) {
+    if (!ringproof_same_kind(sides[0], sides[1])) {
       return false;
     }
-    at += 2; /* a space and the letter */
-    if (!ringproof_number(&at, stop, &bits) || bits < 8 || bits > 128) {
-      return false;
+    for (size_t side = 0; side < 2; side++) {
+      const size_t offset = sides[side]->offset, size = sides[side]->element_size;
+      as_64[side] = as_64[side] && offset == ringproof_aligned(end[side], size);
+      as_32[side] = as_32[side] && offset == ringproof_aligned(end[side], size == 8 ? 4 : size);
+      end[side] = offset + size * ringproof_times(sides[side]);
     }
-    if (at < stop && *at == 'x') {
-      at++;
-      if (!ringproof_number(&at, stop, &times)) {
-        return false;
+  }
+  return (as_64[0] && as_32[1]) || (as_32[0] && as_64[1]);
+}
+
+/* Appends what differs between the shape here and the one in the segment, field by field in order
+ * of offset, in the words of the Rust library. */
+static inline void ringproof_add_differences(char *text, size_t room,
+                                             const struct ringproof_shape *here,
+                                             const struct ringproof_told *there) {
+  const char *hint = ringproof_explains_i386(here, there)
+                         ? " (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)"
+                         : "";
+  const char *separator = "";
+  size_t i = 0, j = 0;
+  if (there->swapped) {
+    ringproof_add(text, room, "byte order: " RINGPROOF_BYTE_ORDER
+                  " here; " RINGPROOF_OTHER_BYTE_ORDER " in the segment");
+    separator = "; ";
+  }
+  while (i < here->count || j < there->count) {
+    const struct ringproof_field *ours = i < here->count ? &here->fields[i] : NULL;
+    const struct ringproof_field *theirs = j < there->count ? &there->fields[j] : NULL;
+    if (ours == NULL || (theirs != NULL && theirs->offset < ours->offset)) {
+      j++;
+      if (ringproof_field_named(here->fields, here->count, theirs->name) == NULL) {
+        ringproof_add(text, room, "%sfield \"%s\": not here; offset %zu, %s in the segment",
+                      separator, theirs->name, theirs->offset, ringproof_kind_of(theirs).text);
+        separator = "; ";
       }
+      continue;
     }
-    align = bits / 8 < 4 ? bits / 8 : 4;
-    if (offset != (end + align - 1) / align * align) {
-      return false;
+    i++;
+    theirs = ringproof_field_named(there->fields, there->count, ours->name);
+    if (theirs != NULL && theirs->offset == ours->offset && ringproof_same_kind(ours, theirs)) {
+      continue;
     }
-    only_there = only_there || (bits >= 64 && offset % 8 != 0);
-    end = offset + bits / 8 * times;
-  }
-  return only_there;
-}
-
-/* One line on the field of this name, of which one of the two places may be NULL. */
-static inline void ringproof_say_field(struct ringproof_text *text,
-                                       const struct ringproof_line *here,
-                                       const struct ringproof_line *there) {
-  const struct ringproof_line *named = here == NULL ? there : here;
-  ringproof_say(text, "\n  field \"");
-  ringproof_append(text, named->name, named->name_len);
-  ringproof_say(text, "\": ");
-  ringproof_say_place(text, here);
-  ringproof_say(text, " here; ");
-  ringproof_say_place(text, there);
-  ringproof_say(text, " in the segment");
-}
-
-/* What differs between the description here and the one in the segment, field by field in order
- * of offset. `lines` has room for twice RINGPROOF_FIELDS_MAX. */
-static inline void ringproof_say_differences(struct ringproof_text *text, const char *ours,
-                                             size_t our_len, const char *theirs, size_t their_len,
-                                             struct ringproof_line *lines) {
-  struct ringproof_line *here = lines, *there = lines + RINGPROOF_FIELDS_MAX, our_head, their_head;
-  const size_t here_count = ringproof_lines(ours, our_len, &our_head, here);
-  const size_t there_count = ringproof_lines(theirs, their_len, &their_head, there);
-  for (size_t i = 0; i < here_count || i < there_count; i++) {
-    if (i < there_count && ringproof_line_named(here, here_count, &there[i]) == NULL) {
-      ringproof_say_field(text, NULL, &there[i]);
-    }
-    if (i < here_count) {
-      const struct ringproof_line *other = ringproof_line_named(there, there_count, &here[i]);
-      if (other == NULL || other->rest_len != here[i].rest_len ||
-          memcmp(other->rest, here[i].rest, here[i].rest_len) != 0) {
-        ringproof_say_field(text, &here[i], other);
+    ringproof_add(text, room, "%sfield \"%s\": offset %zu, %s here; ", separator, ours->name,
+                  ours->offset, ringproof_kind_of(ours).text);
+    separator = "; ";
+    if (theirs == NULL) {
+      ringproof_add(text, room, "not in the segment");
+    } else {
+      ringproof_add(text, room, "offset %zu, %s in the segment", theirs->offset,
+                    ringproof_kind_of(theirs).text);
+      if (theirs->offset != ours->offset) {
+        ringproof_add(text, room, "%s", hint);
+        hint = "";
       }
     }
   }
-  /* Version, byte order and size. */
-  if (our_head.rest_len != their_head.rest_len ||
-      memcmp(our_head.rest, their_head.rest, our_head.rest_len) != 0) {
-    ringproof_say(text, "\n  payload: ");
-    ringproof_append(text, our_head.rest, our_head.rest_len);
-    ringproof_say(text, " here; ");
-    ringproof_append(text, their_head.rest, their_head.rest_len);
-    ringproof_say(text, " in the segment (version, byte order, bytes)");
-  }
-  if (ringproof_is_i386(there, there_count) != ringproof_is_i386(here, here_count)) {
-    ringproof_say(text, "\n  (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)");
+  if (here->size != there->size) {
+    ringproof_add(text, room, "%ssize: %zu here; %zu in the segment", separator, here->size,
+                  there->size);
   }
 }
 
@@ -884,25 +979,20 @@ static inline enum ringproof_status ringproof_check(const struct ringproof_fixed
   if (fixed->segment_len != len) {
     return ringproof_mismatch_number(error, segment, "segment_len", fixed->segment_len, len);
   }
-#ifdef RINGPROOF_ACCEPT_NO_DESCRIPTION
-  if (fixed->description_len != 0)
-#endif
-  {
-    if (fixed->description_len == 0 || fixed->description_len > RINGPROOF_DESCRIPTION_MAX) {
-      snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->description_len);
-      return ringproof_mismatch(error, segment, "description_len", found, "from 1 to %u",
-                                (unsigned)RINGPROOF_DESCRIPTION_MAX);
-    }
-    if (fixed->description_offset < RINGPROOF_HEADER_LEN ||
-        fixed->description_len > fixed->data_offset ||
-        fixed->description_offset > fixed->data_offset - fixed->description_len) {
-      snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->description_offset);
-      return ringproof_mismatch(error, segment, "description_offset", found,
-                                "from %u to where its %llu bytes end before data_offset, %llu",
-                                (unsigned)RINGPROOF_HEADER_LEN,
-                                (unsigned long long)fixed->description_len,
-                                (unsigned long long)fixed->data_offset);
-    }
+  if (fixed->description_len == 0 || fixed->description_len > RINGPROOF_DESCRIPTION_MAX) {
+    snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->description_len);
+    return ringproof_mismatch(error, segment, "description_len", found, "from 1 to %u",
+                              (unsigned)RINGPROOF_DESCRIPTION_MAX);
+  }
+  if (fixed->description_offset < RINGPROOF_HEADER_LEN ||
+      fixed->description_len > fixed->data_offset ||
+      fixed->description_offset > fixed->data_offset - fixed->description_len) {
+    snprintf(found, sizeof found, "%llu", (unsigned long long)fixed->description_offset);
+    return ringproof_mismatch(error, segment, "description_offset", found,
+                              "from %u to where its %llu bytes end before data_offset, %llu",
+                              (unsigned)RINGPROOF_HEADER_LEN,
+                              (unsigned long long)fixed->description_len,
+                              (unsigned long long)fixed->data_offset);
   }
   if (file_len < fixed->segment_len) {
     snprintf(found, sizeof found, "%llu", (unsigned long long)file_len);
@@ -1157,40 +1247,73 @@ static inline enum ringproof_status ringproof_open_file(struct ringproof_segment
   return RINGPROOF_OK;
 }
 
-/* Compares descriptions. All that is allocated is bounded, whatever the segment says. */
+/* Memory to compare descriptions in: bounded, whatever a segment says. */
+struct ringproof_comparison {
+  char ours[RINGPROOF_DESCRIPTION_MAX + 1];
+  char theirs[RINGPROOF_DESCRIPTION_MAX + 1];
+  struct ringproof_told told;
+};
+
+/* Compares the shape with the description in the segment, after a check of that one. */
+static inline enum ringproof_status ringproof_compare(const struct ringproof_segment *segment,
+                                                      const struct ringproof_shape *shape,
+                                                      struct ringproof_comparison *memory,
+                                                      struct ringproof_error *error) {
+  const size_t len = (size_t)segment->fixed.description_len; /* checked: at most 65536 */
+  char *const ours = memory->ours, *const theirs = memory->theirs;
+  char problem[384];
+  size_t our_len = 0;
+  uint64_t fingerprint;
+  bool differs;
+  const enum ringproof_status status = ringproof_describe(shape, ours, &our_len, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
+  if (!ringproof_read_at(segment->fd, theirs, len, segment->fixed.description_offset)) {
+    return ringproof_fail_system(error, segment->name, "read its description");
+  }
+  fingerprint = ringproof_fingerprint(theirs, len);
+  /* Before it is cut into pieces. */
+  differs = our_len != len || memcmp(ours, theirs, len) != 0;
+  if (!ringproof_parse(theirs, len, &memory->told, problem, sizeof problem)) {
+    return ringproof_mismatch(error, segment->name, "description", problem,
+                              "the description of a payload");
+  }
+  if (segment->fixed.fingerprint != fingerprint) {
+    char found[24];
+    snprintf(found, sizeof found, "%#018llx", (unsigned long long)segment->fixed.fingerprint);
+    return ringproof_mismatch(error, segment->name, "fingerprint", found,
+                              "%#018llx, which is its description's",
+                              (unsigned long long)fingerprint);
+  }
+  if (segment->fixed.payload_size != memory->told.size) {
+    char found[24];
+    snprintf(found, sizeof found, "%llu", (unsigned long long)segment->fixed.payload_size);
+    return ringproof_mismatch(error, segment->name, "payload_size", found,
+                              "%zu, as its description says", memory->told.size);
+  }
+  if (differs) {
+    ringproof_mismatch(error, segment->name, "payload", "another one", "the one described here");
+    if (error != NULL) {
+      snprintf(error->message, sizeof error->message, "segment `%s` holds another payload: ",
+               segment->name);
+      ringproof_add_differences(error->message, sizeof error->message, shape, &memory->told);
+    }
+    return RINGPROOF_MISMATCH;
+  }
+  return RINGPROOF_OK;
+}
+
 static inline enum ringproof_status ringproof_check_shape(const struct ringproof_segment *segment,
                                                           const struct ringproof_shape *shape,
                                                           struct ringproof_error *error) {
-  const size_t most = (size_t)RINGPROOF_DESCRIPTION_MAX + 1;
-  const size_t len = (size_t)segment->fixed.description_len; /* checked: at most 65536 */
-  struct ringproof_line *lines =
-      (struct ringproof_line *)malloc(2 * RINGPROOF_FIELDS_MAX * sizeof *lines);
-  char *ours = (char *)malloc(2 * most);
-  char *theirs = ours == NULL ? NULL : ours + most;
-  size_t our_len = 0;
+  struct ringproof_comparison *memory = (struct ringproof_comparison *)malloc(sizeof *memory);
   enum ringproof_status status;
-  if (lines == NULL || ours == NULL) {
-    status = ringproof_fail_system(error, segment->name, "have memory for its description");
-  } else if ((status = ringproof_describe(shape, ours, &our_len, error)) != RINGPROOF_OK) {
-    /* Said already. */
-  } else if (!ringproof_read_at(segment->fd, theirs, len, segment->fixed.description_offset)) {
-    status = ringproof_fail_system(error, segment->name, "read its description");
-  } else if (ringproof_fingerprint(theirs, len) != segment->fixed.fingerprint) {
-    char found[24];
-    snprintf(found, sizeof found, "%#018llx", (unsigned long long)segment->fixed.fingerprint);
-    status = ringproof_mismatch(error, segment->name, "fingerprint", found,
-                                "%#018llx, that of its description",
-                                (unsigned long long)ringproof_fingerprint(theirs, len));
-  } else if (our_len != len || memcmp(ours, theirs, len) != 0) {
-    status = ringproof_mismatch(error, segment->name, "description", "of another payload",
-                                "the one here");
-    if (error != NULL) {
-      struct ringproof_text text = {error->message, sizeof error->message, strlen(error->message)};
-      ringproof_say_differences(&text, ours, our_len, theirs, len, lines);
-    }
+  if (memory == NULL) {
+    return ringproof_fail_system(error, segment->name, "have memory for its description");
   }
-  free(ours);
-  free(lines);
+  status = ringproof_compare(segment, shape, memory, error);
+  free(memory);
   return status;
 }
 
@@ -1223,19 +1346,9 @@ ringproof_attach_file(struct ringproof_segment *segment, const char *path,
                               ringproof_kind_name(segment->fixed.kind), "%s",
                               ringproof_kind_name((uint32_t)kind));
   }
-#ifdef RINGPROOF_ACCEPT_NO_DESCRIPTION
-  if (segment->fixed.description_len != 0)
-#endif
-  {
-    status = ringproof_check_shape(segment, shape, error);
-    if (status != RINGPROOF_OK) {
-      return status;
-    }
-  }
-  /* A right description may stand over another size. */
-  if (segment->fixed.payload_size != shape->size) {
-    return ringproof_mismatch_number(error, segment->name, "payload_size",
-                                     segment->fixed.payload_size, shape->size);
+  status = ringproof_check_shape(segment, shape, error);
+  if (status != RINGPROOF_OK) {
+    return status;
   }
   return ringproof_map(segment, error);
 }
@@ -1417,17 +1530,15 @@ static inline enum ringproof_status ringproof_begin_removal(const struct ringpro
   }
 }
 
-/* Takes the name away under the lock of the removal; with `finish` only if somebody began to. */
-static inline enum ringproof_status ringproof_remove_locked(const struct ringproof_segment *segment,
-                                                            bool finish,
-                                                            struct ringproof_error *error) {
-  ringproof_word *mark = &ringproof_header(segment)->retired;
-  const bool marked = ringproof_is_retired(segment);
+/* Whether the segment's name still leads to it: not if it was unlinked, nor if another one was made
+ * since. Who holds a role may go on without a name, but nobody joins: ask in a wait that becomes
+ * long. */
+static inline enum ringproof_status ringproof_is_current(const struct ringproof_segment *segment,
+                                                         bool *current,
+                                                         struct ringproof_error *error) {
   char path[RINGPROOF_PATH_MAX];
   struct stat ours, found;
-  if (finish && !marked) {
-    return RINGPROOF_OK;
-  }
+  *current = false;
   if (ringproof_path(segment->name, path, sizeof path, error) != RINGPROOF_OK) {
     return RINGPROOF_NAME;
   }
@@ -1441,12 +1552,35 @@ static inline enum ringproof_status ringproof_remove_locked(const struct ringpro
   if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
     return RINGPROOF_OK;
   }
+  *current = true;
+  return RINGPROOF_OK;
+}
+
+/* Takes the name away under the lock of the removal; with `finish` only if somebody began to. */
+static inline enum ringproof_status ringproof_remove_locked(const struct ringproof_segment *segment,
+                                                            bool finish,
+                                                            struct ringproof_error *error) {
+  ringproof_word *mark = &ringproof_header(segment)->retired;
+  const bool marked = ringproof_is_retired(segment);
+  char path[RINGPROOF_PATH_MAX];
+  enum ringproof_status status;
+  bool current = false;
+  if (finish && !marked) {
+    return RINGPROOF_OK;
+  }
+  status = ringproof_is_current(segment, &current, error);
+  if (status != RINGPROOF_OK || !current) {
+    return status;
+  }
+  status = ringproof_path(segment->name, path, sizeof path, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
   /* Retire, relaxed: see RetiredCheck. First retired, then unlinked: whoever dies between the two
    * leaves a name that the next taker of a role finds retired, and removes. */
   ringproof_store_relaxed(mark, 1);
   if (unlink(path) != 0 && errno != ENOENT) {
-    const enum ringproof_status status =
-        ringproof_fail_system(error, segment->name, "unlink it");
+    status = ringproof_fail_system(error, segment->name, "unlink it");
     if (!marked) {
       /* Retire, relaxed: see RetiredCheck. It has its name, so it stays in use. */
       ringproof_store_relaxed(mark, 0);
@@ -1522,6 +1656,24 @@ static inline enum ringproof_status ringproof_still_there(const struct ringproof
   return status;
 }
 
+/* Locks `role`; RINGPROOF_HELD, without details, if somebody has it. */
+static inline enum ringproof_status ringproof_lock_role(const struct ringproof_segment *segment,
+                                                        enum ringproof_role role,
+                                                        struct ringproof_claim *claim,
+                                                        struct ringproof_error *error) {
+  const short byte = ringproof_lock_byte(role);
+  struct ringproof_claim removal;
+  enum ringproof_status status = ringproof_lock(segment, byte, claim, error);
+  /* Perhaps by a removal of a free segment, which takes every role for a moment. During another
+   * removal there is none, and what is held now is held by somebody who uses it. */
+  if (status == RINGPROOF_HELD &&
+      ringproof_begin_removal(segment, &removal, NULL) == RINGPROOF_OK) {
+    status = ringproof_lock(segment, byte, claim, error);
+    ringproof_release_claim(&removal);
+  }
+  return status;
+}
+
 /* Takes `role`, until the claim is released or the process dies. */
 static inline enum ringproof_status ringproof_take(const struct ringproof_segment *segment,
                                                    enum ringproof_role role,
@@ -1535,7 +1687,7 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
                               ringproof_kind_name(segment->fixed.kind), "one that has a %s",
                               ringproof_role_name(role));
   }
-  status = ringproof_lock(segment, ringproof_lock_byte(role), claim, error);
+  status = ringproof_lock_role(segment, role, claim, error);
   if (status == RINGPROOF_HELD) {
     bool named = true;
     status = ringproof_has_a_name(segment, &named, error);
@@ -1630,9 +1782,25 @@ static inline struct ringproof_slots ringproof_slots_of(const struct ringproof_s
   return slots;
 }
 
-static inline unsigned char *ringproof_slot(const struct ringproof_slots *slots,
-                                            uint64_t position) {
-  return slots->bytes + (size_t)(position & slots->mask) * slots->item;
+/* `size` is that of an item; as a constant it spares a multiplication. */
+static inline unsigned char *ringproof_slot(const struct ringproof_slots *slots, uint64_t position,
+                                            size_t size) {
+  return slots->bytes + (size_t)(position & slots->mask) * size;
+}
+
+#define RINGPROOF_LINE 64 /* bytes of a cache line, on the processors for which it matters here */
+
+/* Asks for the cache lines of the first kibibyte as this side's own: their last reader holds them,
+ * and asked for together they come while the next items are made. Changes nothing to see. */
+static inline void ringproof_prefetch(const unsigned char *bytes, size_t len) {
+  for (size_t at = 0; at < len && at < 16 * RINGPROOF_LINE; at += RINGPROOF_LINE) {
+#ifdef __x86_64__
+    /* What the compiler has for this asks for a copy to read, unless told of the processor. */
+    __asm__ volatile("prefetchw %0" : : "m"(bytes[at]));
+#else
+    __builtin_prefetch(&bytes[at], 1);
+#endif
+  }
 }
 
 /* Items that lie one after the other. */
@@ -1659,7 +1827,7 @@ static inline void ringproof_chunk_of(const struct ringproof_slots *slots, uint6
   const uint64_t to_end = slots->mask + 1 - (position & slots->mask);
   chunk->position = position;
   chunk->len = len;
-  chunk->first.items = ringproof_slot(slots, position);
+  chunk->first.items = ringproof_slot(slots, position, slots->item);
   chunk->first.len = len < to_end ? len : (size_t)to_end;
   chunk->second.items = slots->bytes;
   chunk->second.len = len - chunk->first.len;
@@ -1760,7 +1928,8 @@ ringproof_producer_peer_closed(struct ringproof_producer *producer) {
 }
 
 /* Looks how far the consumer came; not OK if nothing was gained or can be. */
-static inline enum ringproof_status ringproof_reclaim(struct ringproof_producer *producer) {
+RINGPROOF_COLD static inline enum ringproof_status
+ringproof_reclaim(struct ringproof_producer *producer) {
   uint64_t found = 0;
   enum ringproof_status status;
   if (producer->closed) {
@@ -1788,9 +1957,13 @@ static inline void ringproof_publish(struct ringproof_producer *producer, uint64
 }
 
 /* Appends the item, visible to the consumer when the call returns. Unless RINGPROOF_OK, the ring
- * is as it was. */
-static inline enum ringproof_status ringproof_push(struct ringproof_producer *producer,
-                                                   const void *item) {
+ * is as it was. `size` is that of the item, as a rule `sizeof item`: a constant, so that the
+ * compiler need not call anything to copy it. Another size than the payload's is RINGPROOF_SIZE. */
+static inline enum ringproof_status ringproof_push_sized(struct ringproof_producer *producer,
+                                                         const void *item, size_t size) {
+  if (size != producer->slots.item) {
+    return RINGPROOF_SIZE;
+  }
   if (ringproof_free(producer) == 0) {
     const enum ringproof_status status = ringproof_reclaim(producer);
     if (status != RINGPROOF_OK) {
@@ -1798,9 +1971,15 @@ static inline enum ringproof_status ringproof_push(struct ringproof_producer *pr
     }
   }
   /* RingFill, plain: pairs with RingTake; the slot is free, hence this side's. */
-  memcpy(ringproof_slot(&producer->slots, producer->write_index), item, producer->slots.item);
+  memcpy(ringproof_slot(&producer->slots, producer->write_index, size), item, size);
   ringproof_publish(producer, 1);
   return RINGPROOF_OK;
+}
+
+/* The same for an item whose size is not known where this is compiled, which costs a call. */
+static inline enum ringproof_status ringproof_push(struct ringproof_producer *producer,
+                                                   const void *item) {
+  return ringproof_push_sized(producer, item, producer->slots.item);
 }
 
 /* Reserves up to `count` free slots, at least one unless `count` is zero. What is not committed
@@ -1822,6 +2001,17 @@ static inline enum ringproof_status ringproof_reserve(struct ringproof_producer 
   return RINGPROOF_OK;
 }
 
+/* Prepares for a next batch of the same size, as far as slots are known to be free: one that the
+ * consumer has yet to read must not be drawn away from it. */
+static inline void ringproof_prepare(const struct ringproof_producer *producer, size_t count) {
+  struct ringproof_chunk next;
+  const uint64_t room = ringproof_free(producer);
+  ringproof_chunk_of(&producer->slots, producer->write_index, room < count ? (size_t)room : count,
+                     &next);
+  ringproof_prefetch((const unsigned char *)next.first.items,
+                     next.first.len * producer->slots.item);
+}
+
 /* Makes the first `count` items of the chunk visible to the consumer, all at once. The rest is
  * given back, and the chunk is used up. */
 static inline enum ringproof_status ringproof_commit(struct ringproof_producer *producer,
@@ -1832,6 +2022,7 @@ static inline enum ringproof_status ringproof_commit(struct ringproof_producer *
   }
   if (count > 0) {
     ringproof_publish(producer, count);
+    ringproof_prepare(producer, count);
   }
   return RINGPROOF_OK;
 }
@@ -1851,7 +2042,10 @@ static inline enum ringproof_status ringproof_push_slice(struct ringproof_produc
   if (chunk.len > 0) {
     /* RingFill, plain: pairs with RingTake; the slots are reserved. */
     memcpy(chunk.first.items, from, chunk.first.len * item);
-    memcpy(chunk.second.items, from + chunk.first.len * item, chunk.second.len * item);
+    /* Once in a lap only. */
+    if (chunk.second.len > 0) {
+      memcpy(chunk.second.items, from + chunk.first.len * item, chunk.second.len * item);
+    }
   }
   *pushed = chunk.len;
   return ringproof_commit(producer, &chunk, chunk.len);
@@ -1945,7 +2139,8 @@ ringproof_observe_write_index(struct ringproof_consumer *consumer, uint64_t *fou
 }
 
 /* Looks how far the producer came; not OK if nothing was gained or may be taken. */
-static inline enum ringproof_status ringproof_observe(struct ringproof_consumer *consumer) {
+RINGPROOF_COLD static inline enum ringproof_status
+ringproof_observe(struct ringproof_consumer *consumer) {
   const uint64_t before = consumer->cached_write_index;
   uint64_t found = before, end;
   enum ringproof_status status;
@@ -1984,9 +2179,12 @@ static inline void ringproof_give_back(struct ringproof_consumer *consumer, uint
 }
 
 /* Takes the oldest item. It is released when the call returns: a consumer that must not lose it
- * to its own crash uses ringproof_peek. */
-static inline enum ringproof_status ringproof_pop(struct ringproof_consumer *consumer,
-                                                  void *item) {
+ * to its own crash uses ringproof_peek. `size` is that of the item, as for ringproof_push_sized. */
+static inline enum ringproof_status ringproof_pop_sized(struct ringproof_consumer *consumer,
+                                                        void *item, size_t size) {
+  if (size != consumer->slots.item) {
+    return RINGPROOF_SIZE;
+  }
   if (ringproof_available(consumer) == 0) {
     const enum ringproof_status status = ringproof_observe(consumer);
     if (status != RINGPROOF_OK) {
@@ -1994,11 +2192,17 @@ static inline enum ringproof_status ringproof_pop(struct ringproof_consumer *con
     }
   }
   /* RingTake, plain: pairs with RingFill; the slot is committed, so it is this side's. */
-  memcpy(item, ringproof_slot(&consumer->slots, consumer->read_index), consumer->slots.item);
+  memcpy(item, ringproof_slot(&consumer->slots, consumer->read_index, size), size);
   /* A peer that breaks the protocol may write the slot again: the copy stays what was read. */
   ringproof_compiler_fence();
   ringproof_give_back(consumer, 1);
   return RINGPROOF_OK;
+}
+
+/* The same for an item whose size is not known where this is compiled, which costs a call. */
+static inline enum ringproof_status ringproof_pop(struct ringproof_consumer *consumer,
+                                                  void *item) {
+  return ringproof_pop_sized(consumer, item, consumer->slots.item);
 }
 
 /* Shows up to `count` of the oldest items in place, at least one unless `count` is zero. What is
@@ -2050,7 +2254,9 @@ static inline enum ringproof_status ringproof_pop_slice(struct ringproof_consume
   if (chunk.len > 0) {
     /* RingTake, plain: pairs with RingFill; the slots are committed. */
     memcpy(to, chunk.first.items, chunk.first.len * item);
-    memcpy(to + chunk.first.len * item, chunk.second.items, chunk.second.len * item);
+    if (chunk.second.len > 0) {
+      memcpy(to + chunk.first.len * item, chunk.second.items, chunk.second.len * item);
+    }
     ringproof_compiler_fence();
   }
   *popped = chunk.len;

@@ -266,7 +266,15 @@ class producer : detail::endpoint<ringproof_producer, ringproof_producer_drop> {
 
 public:
   explicit producer(const ring<T> &ring) : base(ring.get(), ringproof_producer_open) {}
-  ringproof_status push(const T &item) noexcept { return ringproof_push(&this->raw_, &item); }
+  ringproof_status push(const T &item) noexcept {
+    return ringproof_push_sized(&this->raw_, &item, sizeof item);
+  }
+  // As many of the items as fit, in one commit; the second says how many.
+  std::pair<ringproof_status, std::size_t> push_slice(const T *items, std::size_t count) noexcept {
+    std::size_t pushed = 0;
+    const ringproof_status status = ringproof_push_slice(&this->raw_, items, count, &pushed);
+    return {status, pushed};
+  }
   // Reserves up to `count` slots, which commit() then makes visible. The chunk is empty unless
   // RINGPROOF_OK.
   std::pair<ringproof_status, chunk<T>> reserve(std::size_t count) noexcept {
@@ -289,7 +297,15 @@ class consumer : detail::endpoint<ringproof_consumer, ringproof_consumer_drop> {
 
 public:
   explicit consumer(const ring<T> &ring) : base(ring.get(), ringproof_consumer_open) {}
-  ringproof_status pop(T &item) noexcept { return ringproof_pop(&this->raw_, &item); }
+  ringproof_status pop(T &item) noexcept {
+    return ringproof_pop_sized(&this->raw_, &item, sizeof item);
+  }
+  // As many of the oldest items as there are, `count` at most; the second says how many.
+  std::pair<ringproof_status, std::size_t> pop_slice(T *items, std::size_t count) noexcept {
+    std::size_t popped = 0;
+    const ringproof_status status = ringproof_pop_slice(&this->raw_, items, count, &popped);
+    return {status, popped};
+  }
   // Shows up to `count` items, which release() then gives back. The chunk is empty unless
   // RINGPROOF_OK.
   std::pair<ringproof_status, chunk<const T>> peek(std::size_t count) noexcept {

@@ -37,12 +37,23 @@ RINGPROOF_SHAPE(quote_shape, struct quote, RINGPROOF_FIELD(struct quote, seq),
 RINGPROOF_SHAPE(word_shape, uint64_t, RINGPROOF_VALUE(uint64_t));
 
 struct padded {
-  uint32_t first;
+  uint8_t first;
   uint64_t second;
 };
 RINGPROOF_SHAPE(padded_shape, struct padded, RINGPROOF_FIELD(struct padded, first),
                 RINGPROOF_FIELD(struct padded, second));
 RINGPROOF_SHAPE(short_shape, struct quote, RINGPROOF_FIELD(struct quote, seq));
+
+struct twice {
+  uint32_t first;
+  uint32_t second[1];
+};
+RINGPROOF_SHAPE(single_shape, struct twice, RINGPROOF_FIELD(struct twice, first),
+                RINGPROOF_ARRAY(struct twice, second));
+static const struct ringproof_field same_fields[] = {{"a", 0, 4, 0, 'u'}, {"a", 4, 4, 0, 'u'}};
+static const struct ringproof_shape same_shape = {8, 4, same_fields, 2};
+static const struct ringproof_field odd_fields[] = {{"a", 0, 3, 0, 'u'}};
+static const struct ringproof_shape odd_shape = {3, 1, odd_fields, 1};
 
 /* As a 32-bit x86 compiler lays out a number and a long one, and as it must be here. */
 static const struct ringproof_field i386_fields[] = {{"first", 0, 4, 0, 'u'},
@@ -91,6 +102,13 @@ static void descriptions(void) {
   CHECK(ringproof_describe(&padded_shape, text, &len, &error) == RINGPROOF_SHAPE_BAD);
   CHECK(strstr(error.message, "`second`") != NULL);
   CHECK(ringproof_describe(&short_shape, text, &len, &error) == RINGPROOF_SHAPE_BAD);
+  CHECK(ringproof_describe(&same_shape, text, &len, &error) == RINGPROOF_SHAPE_BAD);
+  CHECK(strstr(error.message, "two fields `a`") != NULL);
+  CHECK(ringproof_describe(&odd_shape, text, &len, &error) == RINGPROOF_SHAPE_BAD);
+  CHECK(strstr(error.message, "no primitive") != NULL);
+  /* An array of one is what it is an array of. */
+  CHECK(ringproof_describe(&single_shape, text, &len, &error) == RINGPROOF_OK);
+  CHECK(strcmp(text, "ringproof-shape 1 little 8\nfirst 0 u32\nsecond 4 u32\n") == 0);
   /* Published values of FNV-1a. */
   CHECK(ringproof_fingerprint("", 0) == UINT64_C(0xcbf29ce484222325));
   CHECK(ringproof_fingerprint("a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
@@ -105,38 +123,131 @@ static void descriptions(void) {
 static void other_descriptions_are_told_field_by_field(void) {
   struct ringproof_segment segment, other;
   const struct ringproof_options options = ringproof_ring_options(4);
-  char junk[64];
   CHECK(ringproof_create(&segment, name, &options, &i386_shape, NULL, &error) == RINGPROOF_OK);
   CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &i386_shape, &error) == RINGPROOF_OK);
   ringproof_detach(&other);
   CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &wide_shape, &error) == RINGPROOF_MISMATCH);
-  CHECK(strcmp(error.field, "description") == 0);
-  CHECK(strstr(error.message, "field \"filler\": offset 4, u32 here; none in the segment\n"
-                              "  field \"second\": offset 8, u64 here; offset 4, u64 in the "
-                              "segment") != NULL);
-  CHECK(strstr(error.message, "little 16 here; 1 little 12 in the segment") != NULL);
-  CHECK(strstr(error.message, "32-bit x86") != NULL);
-  CHECK(strstr(error.message, "\"first\"") == NULL);
-  /* A text that is not what its fingerprint says. */
-  overwrite(4096 + 20, "x", 1);
+  CHECK(strcmp(error.field, "payload") == 0);
+  CHECK(strstr(error.message,
+               "` holds another payload: field \"filler\": offset 4, u32 here; not in the segment; "
+               "field \"second\": offset 8, u64 here; offset 4, u64 in the segment (a 32-bit x86 "
+               "layout puts 8-byte fields on 4-byte boundaries); size: 16 here; 12 in the "
+               "segment") != NULL);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &wide_shape, NULL) == RINGPROOF_MISMATCH);
+  /* A right description over another size. */
+  overwrite_word(offsetof(struct ringproof_fixed, payload_size), 16);
+  overwrite_word(offsetof(struct ringproof_fixed, segment_len),
+                 segment.fixed.data_offset + 16 * segment.fixed.slots);
+  CHECK(truncate(path, (off_t)(segment.fixed.data_offset + 16 * segment.fixed.slots)) == 0);
   CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &i386_shape, &error) == RINGPROOF_MISMATCH);
-  CHECK(strcmp(error.field, "fingerprint") == 0);
-  /* Any bytes with the right fingerprint: a mismatch that can be printed. */
-  for (unsigned seed = 0; seed < 1000; seed++) {
-    const size_t len = (size_t)segment.fixed.description_len;
-    for (size_t i = 0; i < len; i++) {
-      static const char bytes[] = " \n[].x0u64\1\377abc";
-      junk[i] = bytes[(seed * 31 + i * (seed + 7)) % (sizeof bytes - 1)];
-    }
-    overwrite(4096, junk, len);
-    overwrite_word(offsetof(struct ringproof_fixed, fingerprint), ringproof_fingerprint(junk, len));
-    CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &i386_shape, &error) ==
-          RINGPROOF_MISMATCH);
-    for (const char *c = error.message; *c != '\0'; c++) {
-      CHECK((*c >= ' ' && *c <= '~') || *c == '\n');
-    }
-  }
+  CHECK(strcmp(error.field, "payload_size") == 0);
   end_of(&segment);
+}
+
+/* Writes over the description and what the header says of it. */
+static void describe_as(const char *text, size_t len) {
+  overwrite(4096, text, len);
+  overwrite_word(offsetof(struct ringproof_fixed, description_len), len);
+  overwrite_word(offsetof(struct ringproof_fixed, fingerprint), ringproof_fingerprint(text, len));
+}
+
+#define TITLE "ringproof-shape 1 little "
+#define LONG_NAME                                                                                  \
+  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                               \
+  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                               \
+  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                               \
+  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+/* Numbers that need 64 bits are none where a size has 32. */
+#if SIZE_MAX > UINT32_MAX
+#define NOT_WITHIN_8 "does not end within 8"
+#else
+#define NOT_WITHIN_8 "describes no field"
+#endif
+
+static void hostile_descriptions_are_refused_with_the_reason(void) {
+  static const struct {
+    const char *text, *reason;
+  } texts[] = {
+      {"\n", "does not begin"},
+      {TITLE "8", "not ended"},
+      {"ringproof-shape 2 little 8\na 0 u64\n", "does not begin"},
+      {"ringproof-shape 1 middle 8\na 0 u64\n", "byte order"},
+      {"ringproof-shape 1 little\na 0 u64\n", "byte order"},
+      {TITLE "8 8\na 0 u64\n", "no number"},
+      {TITLE "-8\na 0 u64\n", "no number"},
+      {TITLE "08\na 0 u64\n", "no number"},
+      {TITLE "8\n", "no fields"},
+      {TITLE "8\n\n", "line 2 describes no field"},
+      {TITLE "8\na 0\n", "line 2 describes no field"},
+      {TITLE "8\na 0 \n", "line 2 describes no field"},
+      {TITLE "8\na 0 u\n", "line 2 describes no field"},
+      {TITLE "8\na 0 u64 \n", "line 2 describes no field"},
+      {TITLE "16\na 0 u64\nb 8 u65\n", "line 3 describes no field"},
+      {TITLE "8\na 0 f16\n", "line 2 describes no field"},
+      {TITLE "8\na 0 x64\n", "line 2 describes no field"},
+      {TITLE "8\na 0 u8x\n", "line 2 describes no field"},
+      {TITLE "8\na 0 u8x0\n", "line 2 describes no field"},
+      {TITLE "8\na 0 u8x1\n", "line 2 describes no field"},
+      {TITLE "8\na 0 u8x02\n", "line 2 describes no field"},
+      {TITLE "8\na 00 u64\n", "line 2 describes no field"},
+      {TITLE "8\na +0 u64\n", "line 2 describes no field"},
+      {TITLE "8\na 18446744073709551616 u8\n", "line 2 describes no field"},
+      {TITLE "8\na 18446744073709551615 u8\n", NOT_WITHIN_8},
+      {TITLE "8\na 0 u64x2305843009213693953\n", NOT_WITHIN_8},
+      {TITLE "8\na 0 u8x9\n", "does not end within 8"},
+      {TITLE "16\nb 8 u64\na 0 u64\n", "begins within"},
+      {TITLE "16\na 0 u64\nb 7 u8\n", "begins within"},
+      {TITLE "16\na 0 u64\na 8 u64\n", "two fields"},
+      {TITLE "8\na 0 u64\r\n", "not ASCII"},
+      {TITLE "8\n\xc3\xa4 0 u64\n", "not ASCII"},
+      {TITLE "8\n1a 0 u64\n", "describes no field"},
+      {TITLE "8\n 0 u64\n", "describes no field"},
+      {TITLE "8\na. 0 u64\n", "describes no field"},
+      {TITLE "8\na[] 0 u64\n", "describes no field"},
+      {TITLE "8\na[0]b 0 u64\n", "describes no field"},
+      {TITLE "8\na" LONG_NAME " 0 u64\n", "describes no field"},
+      /* Right ones, of other payloads. */
+      {"ringproof-shape 1 big 8\nvalue 0 u64\n", "byte order: little here; big in the segment"},
+      {TITLE "8\n" LONG_NAME " 0 u64\n", "not here; offset 0, u64"},
+      {TITLE "8\nvalue 0 u32\n", "offset 0, u64 here; offset 0, u32"},
+  };
+  static char text[RINGPROOF_DESCRIPTION_MAX + 1];
+  struct ringproof_segment segment, other;
+  size_t len;
+  make_ring(&segment, 5);
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    describe_as(texts[i].text, strlen(texts[i].text));
+    CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) ==
+          RINGPROOF_MISMATCH);
+    if (strstr(error.message, texts[i].reason) == NULL) {
+      fprintf(stderr, "%sis refused otherwise: %s\n", texts[i].text, error.message);
+    }
+    CHECK(strstr(error.message, texts[i].reason) != NULL);
+  }
+  /* A text that ends at a zero, and one that is not what its fingerprint says. */
+  describe_as(TITLE "8\nvalue 0 u64\n\0\n", sizeof TITLE "8\nvalue 0 u64\n\0\n" - 1);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(strstr(error.message, "not ASCII") != NULL);
+  describe_as(TITLE "8\nvalue 0 u64\n", strlen(TITLE "8\nvalue 0 u64\n"));
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_OK);
+  ringproof_detach(&other);
+  overwrite_word(offsetof(struct ringproof_fixed, fingerprint), 1);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_MISMATCH);
+  CHECK(strcmp(error.field, "fingerprint") == 0);
+  end_of(&segment);
+  /* One field more than may be; as many are another payload. */
+  for (unsigned count = RINGPROOF_FIELDS_MAX; count <= RINGPROOF_FIELDS_MAX + 1; count++) {
+    static struct ringproof_told told;
+    char problem[64];
+    len = (size_t)sprintf(text, TITLE "%u\n", count);
+    for (unsigned i = 0; i < count; i++) {
+      len += (size_t)sprintf(text + len, "f%u %u u8\n", i, i);
+    }
+    CHECK(ringproof_parse(text, len, &told, problem, sizeof problem) ==
+          (count == RINGPROOF_FIELDS_MAX));
+    CHECK(problem[0] == '\0' || strstr(problem, "more than 1024") != NULL);
+  }
 }
 
 static void every_wrong_field_is_refused_by_name(void) {
@@ -169,9 +280,7 @@ static void every_wrong_field_is_refused_by_name(void) {
       {"description_offset", 72, 8, UINT64_MAX},
       {"description_len", 80, 8, UINT64_MAX},
       {"description_len", 80, 8, 65537},
-#ifndef RINGPROOF_ACCEPT_NO_DESCRIPTION
       {"description_len", 80, 8, 0},
-#endif
       {"description_offset", 80, 8, 4097},
       {"fingerprint", 88, 8, 0},
   };
@@ -245,6 +354,12 @@ static void ring_keeps_order_and_bounds(void) {
   CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
   CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_EMPTY);
+  /* An item of another size is refused before it overruns anything. */
+  CHECK(ringproof_push_sized(&producer, &item, 4) == RINGPROOF_SIZE);
+  CHECK(ringproof_push_sized(&producer, &item, sizeof item) == RINGPROOF_OK);
+  CHECK(ringproof_pop_sized(&consumer, items, sizeof items) == RINGPROOF_SIZE);
+  CHECK(ringproof_pop_sized(&consumer, &item, sizeof item) == RINGPROOF_OK);
+  next_in = next_out = 1;
   /* Over the end of memory many times, in batches of every size. */
   for (size_t round = 0; round < 200; round++) {
     const size_t count = round % 7;
@@ -402,15 +517,20 @@ static void what_was_unlinked_is_gone(void) {
   struct ringproof_consumer consumer;
   struct ringproof_producer producer;
   uint64_t item = 7;
+  bool current = false;
   make_ring(&old, 5);
   CHECK(ringproof_producer_open(&producer, &old, &error) == RINGPROOF_OK);
+  CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && current);
   CHECK(ringproof_unlink(&old, &error) == RINGPROOF_OK);
+  CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && !current);
   /* Its holder goes on; nobody else begins. */
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
   CHECK(ringproof_consumer_open(&consumer, &old, &error) == RINGPROOF_GONE);
   CHECK(ringproof_producer_open(&producer, &old, &error) == RINGPROOF_GONE);
   /* The name is another segment's now, and to unlink the old one again leaves it alone. */
   make_ring(&newer, 5);
+  CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && !current);
+  CHECK(ringproof_is_current(&newer, &current, &error) == RINGPROOF_OK && current);
   CHECK(ringproof_unlink(&old, &error) == RINGPROOF_OK);
   CHECK(access(path, F_OK) == 0);
   ringproof_detach(&old);
@@ -511,6 +631,7 @@ int main(int count, char **arguments) {
   snprintf(path, sizeof path, "/dev/shm/%s", name);
   descriptions();
   other_descriptions_are_told_field_by_field();
+  hostile_descriptions_are_refused_with_the_reason();
   every_wrong_field_is_refused_by_name();
   other_files_are_refused();
   impossible_sizes_are_refused();

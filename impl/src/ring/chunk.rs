@@ -20,7 +20,7 @@ pub struct OutOfChunk {
 }
 
 /// Checks that `asked` items lie within a chunk of `len`.
-fn within(asked: usize, len: usize) -> Result<(), OutOfChunk> {
+pub(crate) fn within(asked: usize, len: usize) -> Result<(), OutOfChunk> {
     if asked <= len {
         Ok(())
     } else {

@@ -77,7 +77,7 @@ pub struct Field {
 
 impl Field {
     /// Where it ends, if it ends anywhere.
-    fn end(&self) -> Option<u64> {
+    pub(crate) fn end(&self) -> Option<u64> {
         let len = self.leaf.count.checked_mul(self.leaf.kind.size())?;
         self.offset.checked_add(len)
     }
@@ -138,10 +138,30 @@ impl Description {
     pub fn of<T: Shape>() -> Result<Description, DescriptionError> {
         let mut fields = Fields::default();
         T::visit(&mut fields);
+        Description::new(size_of::<T>() as u64, fields.found)
+    }
+
+    /// Describes what is known only while the program runs: these fields, in order, in an item of
+    /// `size` bytes of this machine's order.
+    ///
+    /// # Errors
+    /// [`DescriptionError`] if they are not what fields can be, or too many.
+    ///
+    /// ```
+    /// use ringproof::shape::{Description, Field, Leaf, Primitive};
+    ///
+    /// let leaf = Leaf { kind: Primitive::F64, count: 2 };
+    /// let field = Field { name: "px".to_owned(), offset: 0, leaf };
+    /// assert_eq!(Description::new(16, vec![field])?, Description::parse(
+    ///     Description::of::<[f64; 2]>()?.to_string().replace("value", "px").as_bytes(),
+    /// )?);
+    /// # Ok::<(), ringproof::shape::DescriptionError>(())
+    /// ```
+    pub fn new(size: u64, fields: Vec<Field>) -> Result<Description, DescriptionError> {
         Description {
             order: ByteOrder::NATIVE,
-            size: size_of::<T>() as u64,
-            fields: fields.found,
+            size,
+            fields,
         }
         .checked()
     }
@@ -331,20 +351,28 @@ impl Description {
     }
 
     /// Whether the fields that both have lie as 64-bit compilers put them on one side, and on the
-    /// other as 32-bit x86 ones do. (Fields that one side alone has are padding, or the diff says
-    /// enough. Structs within the struct are taken apart, so some such layouts are not known.)
+    /// other as 32-bit x86 ones do. (Fields that one side alone has, and bytes of which there are not
+    /// as many, are padding, or the diff says enough. Structs within the struct are taken apart, so
+    /// some such layouts are not known.)
     fn explains_i386(&self, segment: &Description) -> bool {
         let theirs = by_name(segment);
         let (ours, theirs): (Vec<_>, Vec<_>) = self
             .fields
             .iter()
             .filter_map(|field| Some((field, *theirs.get(&*field.name)?)))
+            .filter(|(field, other)| !are_paddings(field.leaf, other.leaf))
             .unzip();
         let same = |(one, other): (&&Field, &&Field)| one.leaf == other.leaf;
         ours.iter().zip(&theirs).all(same)
             && ((lie_aligned(&ours, 8) && lie_aligned(&theirs, 4))
                 || (lie_aligned(&ours, 4) && lie_aligned(&theirs, 8)))
     }
+}
+
+/// Whether they can be what fills two different gaps before the same field.
+fn are_paddings(one: Leaf, other: Leaf) -> bool {
+    let is_bytes = |leaf: Leaf| leaf.kind == Primitive::U8;
+    is_bytes(one) && is_bytes(other) && one.count != other.count
 }
 
 /// Whether each field lies at the first place after the one before it that is a multiple of its
@@ -489,11 +517,19 @@ mod tests {
             (Description::of::<[Leg; 513]>(), "more than 1024 fields"),
             // Stopped early, not after a thousand million.
             (Description::of::<[Leg; 1 << 30]>(), "more than 1024 fields"),
+            (Description::of::<[Nothing; usize::MAX]>(), "no fields"),
         ] {
             let said = refused.expect_err(reason).to_string();
             assert!(said.contains(reason), "{said}");
         }
         Description::of::<[Leg; 512]>().expect("as many fields as there may be");
+    }
+
+    #[derive(Shape)]
+    #[repr(C)]
+    #[allow(dead_code, reason = "only its layout matters")]
+    struct Nothing {
+        none: [u64; 0],
     }
 
     /// A type that says of itself what is not so.
@@ -642,6 +678,10 @@ mod tests {
         let ours = "ringproof-shape 1 little 24\nkind 0 u32\nseq 8 u64\nlevel 16 u16\n";
         let padded = "ringproof-shape 1 little 24\nkind 0 u32\n_pad 4 u32\nseq 8 u64\nlevel 16 u16\n_end 18 u16x3\n";
         let i386 = "ringproof-shape 1 little 16\nkind 0 u32\nseq 4 u64\nlevel 12 u16\n";
+        let both = "ringproof-shape 1 little 24\nkind 0 u32\n_pad 4 u8x4\nseq 8 u64\nlevel 16 u16\n_end 18 u8x6\n";
+        let both_i386 =
+            "ringproof-shape 1 little 16\nkind 0 u32\nseq 4 u64\nlevel 12 u16\n_end 14 u8x2\n";
+        let moved = "ringproof-shape 1 little 24\nkind 0 u32\n_pad 4 u8x2\nseq 8 u64\nlevel 16 u16\n_end 18 u8x6\n";
         let further = "ringproof-shape 1 little 24\nkind 0 u32\nseq 4 u64\nlevel 16 u16\n";
         let other = "ringproof-shape 1 little 16\nkind 0 u32\nseq 4 f64\nlevel 12 u16\n";
         let longer = "ringproof-shape 1 little 32\nkind 0 u32\nseq 8 u64\nlevel 16 u32\n";
@@ -649,6 +689,9 @@ mod tests {
             (ours, i386, true),
             (i386, ours, true),
             (padded, i386, true),
+            (both, both_i386, true),
+            (both_i386, both, true),
+            (both, moved, false),
             (ours, further, false),
             (ours, other, false),
             (ours, longer, false),

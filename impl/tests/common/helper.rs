@@ -27,11 +27,7 @@ impl Helper {
 
     /// Starts one with `input` as its descriptor 0.
     pub(crate) fn start_with(job: &str, input: Stdio) -> Helper {
-        let program = std::env::current_exe().expect("path of the test program");
-        let mut child = Command::new(program)
-            .args(["helper", "--exact", "--ignored", "--nocapture"])
-            .arg("--test-threads=1")
-            .env(JOB, job)
+        let mut child = command(job)
             .stdin(input)
             .stdout(Stdio::piped())
             .spawn()
@@ -104,6 +100,16 @@ impl Drop for Helper {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What starts a helper that does `job`, for who wants no [`Helper`].
+pub(crate) fn command(job: &str) -> Command {
+    let program = std::env::current_exe().expect("path of the test program");
+    let mut command = Command::new(program);
+    (command.args(["helper", "--exact", "--ignored", "--nocapture"]))
+        .arg("--test-threads=1")
+        .env(JOB, job);
+    command
 }
 
 /// In the helper: what it is to do, `None` if this is no helper.

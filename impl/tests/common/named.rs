@@ -20,7 +20,11 @@ impl Named {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        PathBuf::from("/dev/shm").join(&self.0)
+        Named::path_of(&self.0)
+    }
+
+    pub(crate) fn path_of(name: &str) -> PathBuf {
+        PathBuf::from("/dev/shm").join(name)
     }
 }
 

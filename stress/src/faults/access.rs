@@ -134,12 +134,13 @@ fn what_may(name: &Name) -> Result<May> {
     }
 }
 
-/// Checks that an error says what is denied. False, for convenience.
+/// Checks that an error says what is denied, and by whose file. False, for convenience.
 fn denied(error: SegmentError) -> Result<bool> {
+    let is_denied = matches!(error, SegmentError::Denied { .. });
     let said = format!("{:#}", anyhow::Error::from(error));
     ensure!(
-        said.contains("cannot open it: Permission denied"),
-        "expected `Permission denied`, found `{said}`"
+        is_denied && said.contains("belongs to user") && said.contains("may not open it"),
+        "expected a refusal by the mode of the file, found `{said}`"
     );
     Ok(false)
 }

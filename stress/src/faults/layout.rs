@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytemuck::{Pod, Zeroable};
 use ringproof::{Payload, Ring, RingOptions, SegmentError, Shape};
 
@@ -25,11 +25,18 @@ pub(super) fn checks() -> Vec<Check> {
             what: "one struct laid out for 32 and for 64 bits: the same value, or refused by field",
             unit: "directions",
             trial: |setting| widths(setting, &Typed),
-            wrong: vec![Wrong {
-                what: "specimen: S23, layouts that differ in silence",
-                sign: "arrived as",
-                trial: |setting| widths(setting, &Bytes),
-            }],
+            wrong: vec![
+                Wrong {
+                    what: "specimen: S23, layouts that differ in silence",
+                    sign: "arrived as",
+                    trial: |setting| widths(setting, &Bytes),
+                },
+                Wrong {
+                    what: "planted: a refusal that says how large an item is, and no more",
+                    sign: "does not say",
+                    trial: |setting| widths(setting, &Sized),
+                },
+            ],
         },
         Check {
             subject: "lines",
@@ -66,12 +73,12 @@ struct Wide {
 
 /// The same as a compiler for 32-bit x86 does, where a `u64` is aligned to 4 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
-#[repr(C)]
+#[repr(C, packed(4))]
 struct Narrow {
     kind: u32,
-    stamp: [u32; 2],
+    stamp: u64,
     level: u16,
-    _end: u16,
+    _tail: u16,
 }
 
 /// What a record of either layout says.
@@ -98,15 +105,14 @@ impl Narrow {
     fn of((kind, stamp, level): Said) -> Narrow {
         Narrow {
             kind,
-            stamp: [stamp as u32, (stamp >> 32) as u32],
+            stamp,
             level,
             ..Narrow::zeroed()
         }
     }
 
     fn said(self) -> Said {
-        let [low, high] = self.stamp.map(u64::from);
-        (self.kind, low | high << 32, self.level)
+        (self.kind, self.stamp, self.level)
     }
 }
 
@@ -115,12 +121,12 @@ pub(crate) trait Handing {
     /// Leaves it for the other one.
     fn leave<T: Payload>(&self, name: &Name, record: T) -> Result<()>;
 
-    /// Takes it, as the layout that this side has; or says which field of what is written about
-    /// the memory does not fit.
-    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, &'static str>>;
+    /// Takes it, as the layout that this side has; or says what is not as it should be, field by
+    /// field.
+    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, Vec<String>>>;
 }
 
-/// Ours: what a ring is of is written in its header.
+/// Ours: what the items of a ring are made of is written before them.
 struct Typed;
 
 impl Handing for Typed {
@@ -132,41 +138,71 @@ impl Handing for Typed {
         Ok(())
     }
 
-    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, &'static str>> {
+    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, Vec<String>>> {
         match Ring::<T>::attach(name) {
             Ok(ring) => Ok(Ok(ring.consumer()?.pop()?)),
-            Err(SegmentError::Mismatch { field, .. }) => Ok(Err(field)),
-            Err(SegmentError::Payload { .. }) => Ok(Err("payload")),
+            Err(SegmentError::Payload { differences, .. }) => Ok(Err(differences)),
             Err(error) => Err(error.into()),
         }
     }
 }
 
+/// One that knows no more of a payload than its size.
+struct Sized;
+
+impl Handing for Sized {
+    fn leave<T: Payload>(&self, name: &Name, record: T) -> Result<()> {
+        Typed.leave(name, record)
+    }
+
+    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, Vec<String>>> {
+        let found = Typed.take(name)?;
+        Ok(found.map_err(|_| vec![format!("size: not {}", size_of::<T>())]))
+    }
+}
+
+/// What 32-bit x86 and 64 bits differ in, as whoever has a layout of its own is told of the other.
+const MOVED: [&str; 2] = [
+    "field \"stamp\": offset 8, u64 here; offset 4, u64 in the segment (a 32-bit x86 layout puts \
+     8-byte fields on 4-byte boundaries)",
+    "field \"stamp\": offset 4, u64 here; offset 8, u64 in the segment (a 32-bit x86 layout puts \
+     8-byte fields on 4-byte boundaries)",
+];
+
 fn widths(setting: &Setting<'_>, way: &impl Handing) -> Result<u64> {
-    let judge = |found: Result<Said, &'static str>| match found {
-        Ok(found) => {
-            ensure!(found == SENT, "{SENT:x?} arrived as {found:x?}");
-            Ok(())
-        }
-        // What does not depend on how the two structs happen to be named.
-        Err(field) => {
+    let name = setting.name();
+    way.leave(&name, Wide::of(SENT))?;
+    let found = way.take::<Wide>(&name)?.map(Wide::said);
+    whole(&found.map_err(|differences| anyhow!("refused: {differences:?}"))?)
+        .context("from 64 bits to 64")?;
+    std::fs::remove_file(name.path())?;
+    way.leave(&name, Wide::of(SENT))?;
+    let found = way.take::<Narrow>(&name)?.map(Narrow::said);
+    whole_or_told(&found, MOVED[1]).context("from 64 bits to 32")?;
+    std::fs::remove_file(name.path())?;
+    way.leave(&name, Narrow::of(SENT))?;
+    let found = way.take::<Wide>(&name)?.map(Wide::said);
+    whole_or_told(&found, MOVED[0]).context("from 32 bits to 64")?;
+    Ok(3)
+}
+
+fn whole(found: &Said) -> Result<()> {
+    ensure!(*found == SENT, "{SENT:x?} arrived as {found:x?}");
+    Ok(())
+}
+
+/// Whether it arrived, or else is refused for the field that lies elsewhere.
+fn whole_or_told(found: &Result<Said, Vec<String>>, moved: &str) -> Result<()> {
+    match found {
+        Ok(found) => whole(found),
+        Err(differences) => {
             ensure!(
-                field.starts_with("payload"),
-                "refused for `{field}`, which is not what differs"
+                differences.iter().any(|line| line == moved),
+                "the refusal does not say {moved:?}: {differences:?}"
             );
             Ok(())
         }
-    };
-    let name = setting.name();
-    way.leave(&name, Wide::of(SENT))?;
-    judge(way.take::<Wide>(&name)?.map(Wide::said)).context("from 64 bits to 64")?;
-    std::fs::remove_file(name.path())?;
-    way.leave(&name, Wide::of(SENT))?;
-    judge(way.take::<Narrow>(&name)?.map(Narrow::said)).context("from 64 bits to 32")?;
-    std::fs::remove_file(name.path())?;
-    way.leave(&name, Narrow::of(SENT))?;
-    judge(way.take::<Wide>(&name)?.map(Wide::said)).context("from 32 bits to 64")?;
-    Ok(3)
+    }
 }
 
 /// A ring whose memory can be looked at from outside.

@@ -258,13 +258,13 @@ fn drop_rights() -> Result<()> {
 fn use_with_mode(name: &str, bits: u32) -> Result<()> {
     let attached = Ring::<u64>::attach(name);
     match (bits & 0o6 == 0o6, &attached) {
-        (true, Ok(_)) | (false, Err(SegmentError::System { .. })) => {}
+        (true, Ok(_)) | (false, Err(SegmentError::Denied { .. })) => {}
         (_, Ok(_)) => bail!("with permissions {bits:o} it is attached to"),
         (_, Err(error)) => bail!("with permissions {bits:o} attaching ends with: {error}"),
     }
     let seen = Inspection::of(name);
     match (bits & 0o4 == 0o4, &seen) {
-        (true, Ok(_)) | (false, Err(SegmentError::System { .. })) => {}
+        (true, Ok(_)) | (false, Err(SegmentError::Denied { .. })) => {}
         (_, Ok(_)) => bail!("with permissions {bits:o} it is looked at"),
         (_, Err(error)) => bail!("with permissions {bits:o} a look ends with: {error}"),
     }

@@ -4,13 +4,16 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use ringproof::shape::Description;
 
 use super::bench::Bench;
+use super::description::printable;
 use super::honest::{Place, exercise};
 use super::plant::Plant;
 use super::play::{Play, starting_plays};
-use super::sample::{FIXED, Shape, memory_file, sound, spoilt};
+use super::sample::{FIXED, Shape, fnv_1a, memory_file, sound, spoilt};
 use super::specimen;
+use super::text::{described, of_fields, of_len, texts};
 use crate::item::mix;
 
 /// Bytes as the file of a segment, which is attached to as every kind and used.
@@ -51,6 +54,60 @@ fn try_peer(bytes: &[u8], plant: Option<Plant>) -> Result<()> {
     play.run().map(drop)
 }
 
+/// Bytes as the description of a payload.
+///
+/// # Panics
+/// If it is taken for one and is none, or the other way around; if what was read says something
+/// else than the bytes, or a comparison of two sees no difference where there is one.
+pub fn description(bytes: &[u8]) {
+    if let Err(error) = try_description(bytes) {
+        panic!("{error:#}");
+    }
+}
+
+fn try_description(bytes: &[u8]) -> Result<()> {
+    let expected = described(bytes);
+    let read = match Description::parse(bytes) {
+        Ok(read) => read,
+        Err(error) => {
+            ensure!(
+                expected.is_none(),
+                "it is a description, and refused: {error}"
+            );
+            return printable(error.to_string().as_bytes(), b"");
+        }
+    };
+    ensure!(
+        expected == Some(read.size()),
+        "it is described as {expected:?}"
+    );
+    ensure!(
+        read.to_string().as_bytes() == bytes,
+        "it is rendered as {read}"
+    );
+    ensure!(read.fingerprint() == fnv_1a(bytes), "another fingerprint");
+    for shape in Shape::ALL {
+        let own = shape.description();
+        let differences = Description::parse(own.as_bytes())?.diff(&read);
+        ensure!(
+            differences.is_empty() == (own.as_bytes() == bytes),
+            "the differences from {own:?}: {differences:?}"
+        );
+        (differences.iter()).try_for_each(|line| printable(line.as_bytes(), b""))?;
+    }
+    for field in read.fields() {
+        for len in [0, 7, 4096] {
+            let count = read.values(field, &vec![0xa5; len]).count() as u64;
+            let room = (len as u64).saturating_sub(field.offset) / field.leaf.kind.size();
+            ensure!(
+                count == room.min(field.leaf.count),
+                "{count} values of {field:?} in {len} bytes"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// What a fuzzer begins with: a name and bytes.
 type Inputs = Vec<(String, Vec<u8>)>;
 
@@ -75,9 +132,31 @@ fn peers() -> Inputs {
     starting_plays().into_iter().map(named).collect()
 }
 
-/// Writes what a fuzzer begins with to the directories `attach` and `peer` in this one.
+/// Descriptions that are right, one as long as it may be, and some that are nearly right.
+fn descriptions() -> Inputs {
+    let mut inputs = vec![
+        ("fields-1024".to_owned(), of_fields(1024)),
+        ("long-names".to_owned(), of_len(2048)),
+    ];
+    let right = Shape::Latch.description();
+    let spaced = right.replace(' ', "  ").into_bytes();
+    inputs.push(("spaced".to_owned(), spaced));
+    for (number, text) in texts(&right).into_iter().enumerate() {
+        // Some of them, and nothing that is long.
+        if number % 97 == 0 && (1..1024).contains(&text.len()) {
+            inputs.push((format!("text-{number}"), text));
+        }
+    }
+    inputs
+}
+
+/// Writes what a fuzzer begins with to a directory for each target in this one.
 pub(crate) fn write_corpus(directory: &Path) -> Result<()> {
-    for (target, inputs) in [("attach", segments()?), ("peer", peers())] {
+    for (target, inputs) in [
+        ("attach", segments()?),
+        ("peer", peers()),
+        ("description", descriptions()),
+    ] {
         let directory = directory.join(target);
         std::fs::create_dir_all(&directory)
             .with_context(|| format!("cannot make {}", directory.display()))?;
@@ -130,5 +209,19 @@ pub(crate) fn replay_peer(bench: &Bench<'_>) -> Result<()> {
     let plant = bench.has(Plant::FuzzedIndex).then_some(Plant::TrustIndex);
     replayed(bench, &peers(), 4 * bench.cases, |bytes| {
         try_peer(bytes, plant)
+    })
+}
+
+pub(crate) fn replay_description(bench: &Bench<'_>) -> Result<()> {
+    replayed(bench, &descriptions(), 4 * bench.cases, |bytes| {
+        if bench.has(Plant::FuzzedText) {
+            let accepted = specimen::lenient_parse(bytes);
+            ensure!(
+                !accepted || described(bytes).is_some(),
+                "it is none, and read"
+            );
+            return Ok(());
+        }
+        try_description(bytes)
     })
 }

@@ -77,6 +77,7 @@ fn possible<S>(outcome: Result<S, SegmentError>) -> Result<Option<S>> {
         Ok(it) => Ok(Some(it)),
         Err(
             SegmentError::NotFound { .. }
+            | SegmentError::Denied { .. }
             | SegmentError::Mismatch { .. }
             | SegmentError::Payload { .. }
             | SegmentError::Size { .. }

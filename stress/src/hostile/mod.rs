@@ -8,12 +8,17 @@
 //! is wrong; never a panic, and never an operation that does not end.
 
 mod bench;
+mod c_header;
+mod command;
+mod description;
 mod file;
 pub mod fuzz;
+mod growth;
 mod header;
 mod hole;
 mod honest;
 mod memory;
+mod peek;
 mod plant;
 mod play;
 mod region;
@@ -23,6 +28,7 @@ mod role;
 mod sample;
 mod specimen;
 mod supervise;
+mod text;
 mod value;
 
 use std::fmt;
@@ -56,7 +62,7 @@ fn subjects() -> Vec<Subject> {
         races: false,
         run: answered_by_an_adversary,
     });
-    let segments: [(_, _, Run); 18] = [
+    let segments: [(_, _, Run); 25] = [
         ("header/ring", "every byte changed", header::of_ring),
         ("header/seqlock", "every byte changed", header::of_seqlock),
         ("header/latch", "every byte changed", header::of_latch),
@@ -102,6 +108,36 @@ fn subjects() -> Vec<Subject> {
         ),
         ("rogue/values", "a peer that scribbles", rogue::over_values),
         (
+            "description/attached",
+            "texts that say anything",
+            description::attached,
+        ),
+        (
+            "description/inspected",
+            "texts that say anything, sizes at their limits",
+            description::inspected,
+        ),
+        (
+            "description/command",
+            "texts that say anything",
+            command::inspected,
+        ),
+        (
+            "description/c",
+            "texts that say anything, under sanitizers",
+            c_header::attached,
+        ),
+        (
+            "description/growth",
+            "twice as much takes twice as long",
+            growth::counted,
+        ),
+        (
+            "description/peek",
+            "items written over meanwhile",
+            peek::overtaken,
+        ),
+        (
             "fuzz/attach",
             "the corpus, and changes to it",
             fuzz::replay_attach,
@@ -111,11 +147,16 @@ fn subjects() -> Vec<Subject> {
             "the corpus, and changes to it",
             fuzz::replay_peer,
         ),
+        (
+            "fuzz/description",
+            "the corpus, and changes to it",
+            fuzz::replay_description,
+        ),
     ];
     let segments = segments.map(|(name, check, run)| Subject {
         name,
         check,
-        races: name == "header/racing" || name.starts_with("rogue/"),
+        races: ["header/racing", "description/peek"].contains(&name) || name.starts_with("rogue/"),
         run,
     });
     operations.chain(segments).collect()

@@ -50,10 +50,28 @@ pub(crate) enum Plant {
     RogueTwice,
     /// The peer that should scribble does not.
     IdleRogue,
+    /// A fingerprint is believed, and what it is of not looked at.
+    FingerprintAlone,
+    /// A description is read, however much space is between its words.
+    LenientParse,
+    /// A peek has memory for as many bytes as the header says.
+    BelievedSize,
+    /// What is no description is printed as it lies there.
+    RawText,
+    /// The C header compares descriptions as far as the shorter one goes.
+    BeginningAlone,
+    /// The C header believes the length of a description.
+    UnboundedLen,
+    /// Each name of a description is compared with all before it.
+    NameByName,
+    /// A peek does not look whether what it copied was still there.
+    UncheckedPeek,
     /// A fuzzer's segment is believed.
     FuzzedHeader,
     /// A fuzzer's index is believed.
     FuzzedIndex,
+    /// A fuzzer's description is read, however it is written.
+    FuzzedText,
 }
 
 impl Plant {
@@ -82,8 +100,15 @@ impl Plant {
             Plant::TrustRogue => "rogue/producer",
             Plant::RogueTwice => "rogue/consumer",
             Plant::IdleRogue => "rogue/segment",
+            Plant::FingerprintAlone => "description/attached",
+            Plant::LenientParse | Plant::BelievedSize => "description/inspected",
+            Plant::RawText => "description/command",
+            Plant::BeginningAlone | Plant::UnboundedLen => "description/c",
+            Plant::NameByName => "description/growth",
+            Plant::UncheckedPeek => "description/peek",
             Plant::FuzzedHeader => "fuzz/attach",
             Plant::FuzzedIndex => "fuzz/peer",
+            Plant::FuzzedText => "fuzz/description",
         }
     }
 
@@ -112,8 +137,17 @@ impl Plant {
             Plant::TrustRogue => "an index that a peer scribbles over is believed",
             Plant::RogueTwice => "a length that a peer scribbles over is read twice",
             Plant::IdleRogue => "the peer that should scribble does not",
+            Plant::FingerprintAlone => "a fingerprint is believed without its text",
+            Plant::LenientParse => "a description written in another way is read",
+            Plant::BelievedSize => "a peek believes a size",
+            Plant::RawText => "what is no description is printed as it lies there",
+            Plant::BeginningAlone => "the C header compares the beginnings of descriptions",
+            Plant::UnboundedLen => "the C header believes the length of a description",
+            Plant::NameByName => "each name is compared with all before it",
+            Plant::UncheckedPeek => "a peek does not look again after it has copied",
             Plant::FuzzedHeader => "a fuzzer's segment is believed",
             Plant::FuzzedIndex => "a fuzzer's index is believed",
+            Plant::FuzzedText => "a fuzzer's description written in another way is read",
         }
     }
 }

@@ -12,6 +12,7 @@ use ringproof::layout::{HEADER_LEN, MAGIC, VERSION};
 use ringproof::{Ring, RingOptions, Segment, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
 use super::honest::Value;
+use super::text::ORDERS;
 use crate::item::mix;
 
 /// Where named segments are.
@@ -44,6 +45,33 @@ pub(crate) enum Shape {
 
 impl Shape {
     pub(crate) const ALL: [Shape; 3] = [Shape::Ring, Shape::SeqLock, Shape::Latch];
+
+    /// The number of its kind in a header.
+    pub(crate) fn kind(self) -> u32 {
+        match self {
+            Shape::Ring => 1,
+            Shape::SeqLock => 2,
+            Shape::Latch => 3,
+        }
+    }
+
+    /// The bytes of what it carries.
+    pub(crate) fn payload_size(self) -> u64 {
+        match self {
+            Shape::Ring => size_of::<u64>() as u64,
+            Shape::SeqLock | Shape::Latch => size_of::<Value>() as u64,
+        }
+    }
+
+    /// The description of what it carries.
+    pub(crate) fn description(self) -> String {
+        let field = match self {
+            Shape::Ring => "u64",
+            Shape::SeqLock | Shape::Latch => "u64x4",
+        };
+        let size = self.payload_size();
+        format!("ringproof-shape 1 {} {size}\nvalue 0 {field}\n", ORDERS[0])
+    }
 
     /// The bytes of a segment in use.
     pub(crate) fn image(self) -> Result<Vec<u8>> {
@@ -148,40 +176,40 @@ impl Drop for Named {
     }
 }
 
-/// Whether a file of these bytes must be attached to as one of the shapes, and otherwise must be
-/// refused: the table in `ringproof::layout`, said once more.
-pub(crate) fn sound(bytes: &[u8]) -> bool {
-    let Some(header) = bytes.first_chunk::<{ HEADER_LEN as usize }>() else {
-        return false;
-    };
+/// What a header says of the payload.
+#[derive(Clone, Copy)]
+pub(crate) struct Told<'b> {
+    pub(crate) kind: u32,
+    pub(crate) payload_size: u64,
+    pub(crate) capacity: u64,
+    pub(crate) fingerprint: u64,
+    /// What lies where it says that the description does.
+    pub(crate) text: &'b [u8],
+}
+
+/// What the header of a file of `len` bytes says, of which these are the first; `None` if it
+/// cannot be so: the table in `ringproof::layout`, said once more.
+pub(crate) fn told(bytes: &[u8], len: u64) -> Option<Told<'_>> {
+    let header = bytes.first_chunk::<{ HEADER_LEN as usize }>()?;
     let narrow = |at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
     let wide = |at: usize| u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
-    let (payload_size, payload_align) = (wide(24), wide(32));
+    let (kind, payload_size, payload_align) = (narrow(16), wide(24), wide(32));
     let (slots, capacity, data_offset, segment_len) = (wide(40), wide(48), wide(56), wide(64));
-    let (item, field) = match narrow(16) {
-        1 => (size_of::<u64>(), "u64"),
-        2 if slots == 1 && capacity == 1 => (size_of::<Value>(), "u64x4"),
-        3 if slots >= 2 && capacity == 1 => (size_of::<Value>(), "u64x4"),
-        _ => return false,
+    let fits = match kind {
+        1 => true,
+        2 => slots == 1 && capacity == 1,
+        3 => slots >= 2 && capacity == 1,
+        _ => false,
     };
-    let order = if cfg!(target_endian = "little") {
-        "little"
-    } else {
-        "big"
-    };
-    let right = format!("ringproof-shape 1 {order} {item}\nvalue 0 {field}\n");
     let end = u128::from(slots) * u128::from(payload_size) + u128::from(data_offset);
-    let (from, len) = (wide(72), wide(80));
+    let (from, text_len) = (wide(72), wide(80));
     let within = from >= HEADER_LEN
-        && (1..=65_536).contains(&len)
-        && u128::from(from) + u128::from(len) <= u128::from(data_offset);
-    let described = within && {
-        let text = bytes.get(from as usize..(from + len) as usize);
-        text.is_some_and(|text| text == right.as_bytes() && wide(88) == fnv_1a(text))
-    };
-    wide(0) == MAGIC
+        && (1..=65_536).contains(&text_len)
+        && u128::from(from) + u128::from(text_len) <= u128::from(data_offset);
+    let consistent = fits
+        && wide(0) == MAGIC
         && (narrow(8), narrow(12), narrow(20)) == (VERSION, HEADER_LEN as u32, 0)
-        && payload_size == item as u64
+        && payload_size > 0
         && payload_align.is_power_of_two()
         && payload_align <= HEADER_LEN
         && slots.is_power_of_two()
@@ -189,12 +217,37 @@ pub(crate) fn sound(bytes: &[u8]) -> bool {
         && data_offset >= HEADER_LEN
         && data_offset.is_multiple_of(HEADER_LEN)
         && u128::from(segment_len) == end
-        && segment_len <= bytes.len() as u64
-        && described
+        && segment_len <= len.min(isize::MAX as u64)
+        && within;
+    if !consistent {
+        return None;
+    }
+    Some(Told {
+        kind,
+        payload_size,
+        capacity,
+        fingerprint: wide(88),
+        text: bytes.get(from as usize..(from + text_len) as usize)?,
+    })
+}
+
+/// Whether a file of these bytes must be attached to as one of the shapes, and otherwise must be
+/// refused.
+pub(crate) fn sound(bytes: &[u8]) -> bool {
+    told(bytes, bytes.len() as u64).is_some_and(|told| {
+        let shape = Shape::ALL
+            .into_iter()
+            .find(|shape| shape.kind() == told.kind);
+        shape.is_some_and(|shape| {
+            told.payload_size == shape.payload_size()
+                && told.text == shape.description().as_bytes()
+                && told.fingerprint == fnv_1a(told.text)
+        })
+    })
 }
 
 /// The hash that is a description's fingerprint.
-fn fnv_1a(text: &[u8]) -> u64 {
+pub(crate) fn fnv_1a(text: &[u8]) -> u64 {
     text.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     })

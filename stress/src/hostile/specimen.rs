@@ -1,16 +1,22 @@
 //! Wrong implementations, after published ones: what the detectors of this layer must catch.
 
 use std::fs::File;
+use std::hint::black_box;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ringproof::Payload;
+use ringproof::inspect::Peeked;
 use ringproof::memory::{Memory, Native, Slot, Word};
 use ringproof::ring::RingParts;
+use ringproof::shape::Description;
 use ringproof::site::{FenceSite, LoadSite, SlotReadSite, StoreSite};
 
 use super::play::item;
 use super::region::Guarded;
+use super::sample::fnv_1a;
 
 /// A producer that takes the consumer's index for what it says (CVE-2024-41009): one that is
 /// ahead of its own makes more slots free than there are. Pushes as many items as then seem to
@@ -170,4 +176,65 @@ fn touch_last(map: &Guarded, slots: u64, size: u64) {
             .wrapping_add(last)
             .read_volatile()
     };
+}
+
+/// The number in a header that lies `at` bytes from its start.
+fn word(header: &[u8], at: usize) -> u64 {
+    u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]))
+}
+
+/// Attaches, or so it says, if the fingerprint in the header is its own: it does not look whether
+/// that is the fingerprint of what lies there.
+pub(crate) fn fingerprint_attach(header: &[u8], own: &str) -> bool {
+    word(header, 88) == fnv_1a(own.as_bytes())
+}
+
+/// A parser that reads a description as a configuration file is read, with as much space between
+/// words as one likes.
+pub(crate) fn lenient_parse(text: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(text) else {
+        return false;
+    };
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
+    let text: String = text.lines().map(words).collect();
+    Description::parse(text.as_bytes()).is_ok()
+}
+
+/// A peek that has memory for as many items of as many bytes as the header says.
+pub(crate) fn believing_peek(header: &[u8], count: u64) {
+    let count = count.min(word(header, 48));
+    let bytes = word(header, 24).saturating_mul(count);
+    black_box(vec![0_u8; usize::try_from(bytes).unwrap_or(usize::MAX)]);
+}
+
+/// A peek at the next item, or the value, of `len` bytes, that does not look whether it was still
+/// there when it was copied.
+pub(crate) fn unchecked_peek(path: &Path, len: usize) -> Result<Vec<Peeked>> {
+    let file = File::open(path).context("cannot open a segment")?;
+    let mut header = [0; PAGE];
+    (file.read_exact_at(&mut header, 0)).context("cannot read a header")?;
+    let position = match header[16] {
+        1 => word(&header, 640),
+        _ => word(&header, 256),
+    };
+    let slot = position & (word(&header, 40) - 1);
+    let mut bytes = vec![0; len];
+    let at = word(&header, 56) + slot * len as u64;
+    (file.read_exact_at(&mut bytes, at)).context("cannot read an item")?;
+    Ok(vec![Peeked {
+        position,
+        bytes: Some(bytes),
+    }])
+}
+
+/// A look for a name that was met before which compares it with each of those: how many were.
+pub(crate) fn name_by_name(text: &[u8]) -> u64 {
+    let mut met: Vec<&[u8]> = Vec::new();
+    let mut again = 0;
+    for line in text.split(|byte| *byte == b'\n') {
+        let name = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        again += u64::from(met.contains(&name));
+        met.push(name);
+    }
+    again
 }

@@ -29,7 +29,8 @@ const SHORT_SILENCE: Duration = Duration::from_secs(2);
 /// Each operation of the ring, the seqlock, the latch and the roles is run over a memory whose
 /// every load, and every read of a slot, gives what an adversary chose: first each value at a
 /// boundary at each access, then random ones. The structures lie between pages that nobody may
-/// touch. Then segments: headers changed bit by bit and while they are read, files truncated,
+/// touch. Then segments: headers changed bit by bit and while they are read, descriptions of the
+/// payload that say anything, also to the C header and to `ringproof inspect`, files truncated,
 /// punched, replaced or of the wrong type, and a peer that scribbles over everything shared.
 /// Nothing may panic, hang or reach outside the segment. Planted faults show that each of these
 /// would be noticed.
@@ -82,6 +83,13 @@ struct Outcome {
     violation: Option<Violation>,
 }
 
+impl Outcome {
+    /// Whether nothing could be tried here, and it is told why.
+    fn is_skipped(&self) -> bool {
+        self.cases == 0 && self.violation.is_none() && !self.skipped.is_empty()
+    }
+}
+
 /// Runs the layer; the rows, in an order that depends on nothing.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     if let Some(directory) = &options.write_corpus {
@@ -117,7 +125,9 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let mut rows = site_rows(options, plain, all);
     for (job, outcome) in jobs.iter().zip(plain) {
         let subject = &subjects[job.subject];
-        rows.push(subject_row(options, subject, outcome));
+        if !outcome.is_skipped() {
+            rows.push(subject_row(options, subject, outcome));
+        }
         for (what, why) in &outcome.skipped {
             let row = Record::not_run(LAYER, subject.name, what, why);
             rows.push(row.repeat(command(options, Some(subject.name))));
@@ -315,6 +325,9 @@ fn plant_row(options: &Options, subject: &Subject, plant: Plant, outcome: &Outco
         write_corpus: None,
         ..*options
     };
+    if let (true, Some((_, why))) = (outcome.is_skipped(), outcome.skipped.first()) {
+        return Record::not_run(LAYER, subject.name, check, why).repeat(command(&planted, None));
+    }
     match &outcome.violation {
         Some(violation) => Record::passed(LAYER, subject.name, check)
             .repeat(command(&planted, Some(again(subject, violation)))),
@@ -359,6 +372,18 @@ mod tests {
     fn a_subject_without_a_case_has_failed() {
         let row = subject_row(&OPTIONS, &subjects()[0], &Outcome::default());
         assert_eq!(row.verdict, Verdict::Failed);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_here_is_not_run_and_says_why() {
+        let outcome = Outcome {
+            skipped: vec![("the C header".to_owned(), "no compiler".to_owned())],
+            ..Outcome::default()
+        };
+        assert!(outcome.is_skipped());
+        let row = plant_row(&OPTIONS, &subjects()[1], Plant::TrustIndex, &outcome);
+        assert_eq!(row.verdict, Verdict::NotRun);
+        assert_eq!(row.reason.as_deref(), Some("no compiler"));
     }
 
     #[test]

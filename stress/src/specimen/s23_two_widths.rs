@@ -6,8 +6,8 @@
 //! (elast0ny/shared_memory#16)
 //!
 //! Caught by handing one record from one layout to the other. A header that says how large an item
-//! is and how it is aligned refuses these two. Layouts that agree in both and differ within are
-//! told apart only by a description of the payload.
+//! is refuses these two and does not say why; layouts of one size that differ within it lets pass.
+//! A description of the payload names the field that lies elsewhere.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -29,7 +29,7 @@ impl Handing for Bytes {
         Ok(fs::write(name.path(), page)?)
     }
 
-    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, &'static str>> {
+    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, Vec<String>>> {
         let mut record = T::zeroed();
         File::open(name.path())?.read_exact(bytemuck::bytes_of_mut(&mut record))?;
         Ok(Ok(record))

@@ -92,19 +92,17 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
             rows.push(tampered(options, &program, &interrupts)?);
             rows.extend(transfers(options, &program, &interrupts, &check)?);
         }
-        None => rows.push(Record::not_run(
-            LAYER,
-            SUBJECT,
-            check,
-            "there is no program `ringproof` beside this one; build it with \
-             `cargo build -p ringproof-cli`, with --release if this one was",
-        )),
+        None => rows.push(Record::not_run(LAYER, SUBJECT, check, NO_PROGRAM)),
     }
     Ok(rows.into_iter().map(|row| row.repeat(&command)).collect())
 }
 
+/// Why that program cannot be run.
+pub(crate) const NO_PROGRAM: &str = "there is no program `ringproof` beside this one; build it \
+    with `cargo build -p ringproof-cli`, with --release if this one was";
+
 /// The program `ringproof` beside this one.
-fn program() -> Result<Option<PathBuf>> {
+pub(crate) fn program() -> Result<Option<PathBuf>> {
     let this = std::env::current_exe().context("cannot find out where this program is")?;
     Ok(Some(this.with_file_name("ringproof")).filter(|path| path.is_file()))
 }

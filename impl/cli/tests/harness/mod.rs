@@ -105,7 +105,12 @@ impl Outcome {
 
 /// `ringproof` with these arguments, its standard streams on nothing, its errors captured.
 pub(crate) fn ringproof<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ringproof"));
+    program(Path::new(env!("CARGO_BIN_EXE_ringproof")), args)
+}
+
+/// The same with the program at `path`.
+pub(crate) fn program<A: AsRef<OsStr>>(path: &Path, args: impl IntoIterator<Item = A>) -> Command {
+    let mut command = Command::new(path);
     command
         .args(args)
         .stdin(Stdio::null())

@@ -1,0 +1,228 @@
+//! `ringproof gc`: the segments that nobody uses.
+
+use std::path::Path;
+
+use ringproof::layout::Kind;
+use ringproof::{Inspection, Role, SegmentError, Survey, unlink_free};
+use serde::Serialize;
+
+use crate::args::GcArgs;
+use crate::exit::{self, Failure};
+use crate::holders::{Holder, Lock};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    dry_run: bool,
+    segments: Vec<SegmentReport>,
+    /// Files that are no segments.
+    foreign: usize,
+    /// Files that this user may not read.
+    closed: usize,
+}
+
+#[derive(Serialize)]
+struct SegmentReport {
+    name: String,
+    /// `null` where it cannot be told.
+    kind: Option<&'static str>,
+    #[serde(flatten)]
+    fate: Fate,
+    /// Why it was not removed.
+    #[serde(skip)]
+    refusal: Option<SegmentError>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "fate", rename_all = "lowercase")]
+enum Fate {
+    /// Removed, or with `--dry-run` free to be.
+    Removed {
+        /// What was in a ring and not taken.
+        untaken: u64,
+    },
+    /// In use: this role is held.
+    Live {
+        role: &'static str,
+        holders: Vec<Holder>,
+    },
+    /// Neither.
+    Left { reason: String },
+}
+
+pub(crate) fn run(args: &GcArgs) -> Result<(), Failure> {
+    let asked = |name: &str| {
+        args.names.is_empty() || args.names.iter().any(|pattern| matches(pattern, name))
+    };
+    let survey = Survey::of(asked)?;
+    let found = survey.segments.into_iter();
+    let report = Report {
+        dry_run: args.dry_run,
+        segments: found
+            .filter_map(|(name, seen)| judge(args, name, seen))
+            .collect(),
+        foreign: survey.foreign,
+        closed: survey.closed,
+    };
+    crate::print(&if args.json {
+        crate::to_json(&report)?
+    } else {
+        text(&report)
+    })?;
+    conclude(args, report)
+}
+
+/// Fails where what was named in full was not removed.
+fn conclude(args: &GcArgs, report: Report) -> Result<(), Failure> {
+    let named = |name: &str| args.names.iter().any(|asked| asked == name);
+    for name in args.names.iter().filter(|name| !name.contains('*')) {
+        if !report.segments.iter().any(|found| found.name == *name) {
+            // Why it is not there: it does not exist, or is no segment, or another user's.
+            Inspection::of(name)?;
+        }
+    }
+    let mut segments = report.segments.into_iter();
+    let refused = segments.find(|found| named(&found.name) && found.refusal.is_some());
+    match refused.and_then(|found| found.refusal) {
+        Some(refusal) => Err(refusal.into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether `name` is what `pattern` says, where a `*` stands for any characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    name.strip_prefix(start).is_some_and(|left| {
+        left.char_indices()
+            .map(|(at, _)| at)
+            .chain([left.len()])
+            .any(|at| matches(rest, &left[at..]))
+    })
+}
+
+/// What becomes of a segment; `None` if it is gone already.
+fn judge(
+    args: &GcArgs,
+    name: String,
+    seen: Result<Inspection, SegmentError>,
+) -> Option<SegmentReport> {
+    let kind = seen.as_ref().ok().map(|seen| seen.kind.name());
+    let (fate, refusal) = match seen.and_then(|seen| collect(args, &name, &seen)) {
+        Ok(fate) => (fate, None),
+        Err(SegmentError::Gone { .. } | SegmentError::NotFound { .. }) => return None,
+        Err(held @ SegmentError::Held { role, .. }) => (live(&name, role), Some(held)),
+        Err(error) => {
+            let reason = exit::chain(&error);
+            (Fate::Left { reason }, Some(error))
+        }
+    };
+    Some(SegmentReport {
+        name,
+        kind,
+        fate,
+        refusal,
+    })
+}
+
+/// Removes the segment, unless something speaks against it.
+fn collect(args: &GcArgs, name: &str, seen: &Inspection) -> Result<Fate, SegmentError> {
+    if let Some(state) = seen.roles.iter().find(|state| state.held) {
+        return Err(SegmentError::Held {
+            segment: name.to_owned(),
+            role: state.role,
+        });
+    }
+    if seen.kind != Kind::Ring && !args.all && !args.names.iter().any(|asked| asked == name) {
+        return Ok(Fate::Left {
+            reason: "nobody writes it, but it may have readers (--all)".to_owned(),
+        });
+    }
+    if !args.dry_run {
+        unlink_free(name)?;
+    }
+    Ok(Fate::Removed {
+        untaken: match seen.kind {
+            Kind::Ring => seen.occupancy(),
+            Kind::SeqLock | Kind::Latch => 0,
+        },
+    })
+}
+
+fn live(name: &str, role: Role) -> Fate {
+    let lock = Lock::of(&Path::new("/dev/shm").join(name), role);
+    Fate::Live {
+        role: role.name(),
+        // Of what is gone meanwhile nobody is named.
+        holders: lock.map(|lock| lock.holders()).unwrap_or_default(),
+    }
+}
+
+fn text(report: &Report) -> String {
+    let mut text = String::new();
+    let (mut removed, mut live) = (0, 0);
+    let width = report.segments.iter().map(|found| found.name.len()).max();
+    for segment in &report.segments {
+        let (fate, why) = match &segment.fate {
+            Fate::Removed { untaken } => {
+                removed += 1;
+                let fate = if report.dry_run { "free" } else { "removed" };
+                match untaken {
+                    0 => (fate, String::new()),
+                    1 => (fate, ", with 1 item that nobody took".to_owned()),
+                    _ => (fate, format!(", with {untaken} items that nobody took")),
+                }
+            }
+            Fate::Live { role, holders } => {
+                live += 1;
+                ("live", format!(", its {role} is {}", say(holders)))
+            }
+            Fate::Left { reason } => ("left", format!(": {reason}")),
+        };
+        let (name, width) = (&segment.name, width.unwrap_or(0));
+        let kind = segment.kind.unwrap_or("unknown");
+        text += &format!("{fate:7}  {name:width$}  {kind}{why}\n");
+    }
+    let others = report.segments.len() - removed - live;
+    text += &format!(
+        "{removed} {}, {live} live, {others} left; {} other files",
+        if report.dry_run { "free" } else { "removed" },
+        report.foreign
+    );
+    match report.closed {
+        0 => text + "\n",
+        closed => text + &format!(", {closed} that this user may not read\n"),
+    }
+}
+
+fn say(holders: &[Holder]) -> String {
+    let said = |holder: &Holder| format!("process {} ({})", holder.pid, holder.program);
+    match holders {
+        [] => "a process that this user may not look at".to_owned(),
+        _ => holders.iter().map(said).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_characters() {
+        for (pattern, name, expected) in [
+            ("news", "news", true),
+            ("news", "news-1", false),
+            ("news*", "news", true),
+            ("news*", "news-1", true),
+            ("*-1", "news-1", true),
+            ("n*-*1", "news-2-1", true),
+            ("n*-*1", "news1", false),
+            ("*", "", true),
+            ("*é", "né", true),
+            ("", "news", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Which processes hold a role, for the operator's eyes. The kernel tells who holds a lock only to
+//! who may look at that process, so there may be others; and nothing is decided by it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::sys::stat::{major, minor};
+use ringproof::Role;
+
+/// A process that holds a role.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Holder {
+    pub(crate) pid: u32,
+    /// Its program, as the kernel calls it.
+    pub(crate) program: String,
+}
+
+/// A lock as the kernel prints it.
+pub(crate) struct Lock {
+    /// The file: its device and inode.
+    file: String,
+    byte: String,
+}
+
+impl Lock {
+    /// The lock of `role` of the segment in this file.
+    pub(crate) fn of(path: &Path, role: Role) -> io::Result<Lock> {
+        let meta = fs::symlink_metadata(path)?;
+        let (device, inode) = (meta.dev(), meta.ino());
+        Ok(Lock {
+            file: format!("{:02x}:{:02x}:{inode}", major(device), minor(device)),
+            byte: role.lock_byte().to_string(),
+        })
+    }
+
+    /// Whether this is a line of what the kernel says of a descriptor that holds it:
+    /// `lock: 1: OFDLCK ADVISORY WRITE -1 00:1b:7 0 0`.
+    fn is(&self, line: &str) -> bool {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words[..] {
+            ["lock:", _, "OFDLCK", _, "WRITE", _, file, first, last] => {
+                file == self.file && first == self.byte && last == self.byte
+            }
+            _ => false,
+        }
+    }
+
+    /// The processes that hold it, as far as this one may look; by pid.
+    pub(crate) fn holders(&self) -> Vec<Holder> {
+        // Processes and descriptors come and go meanwhile: what cannot be read is passed over.
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut holders: Vec<_> = processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid: &u32| self.is_held_by(*pid))
+            .map(|pid| {
+                let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+                let program = program.trim_end().to_owned();
+                Holder { pid, program }
+            })
+            .collect();
+        holders.sort_by_key(|holder| holder.pid);
+        holders
+    }
+
+    fn is_held_by(&self, pid: u32) -> bool {
+        let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo"));
+        (descriptors.into_iter().flatten().flatten())
+            .filter_map(|entry| fs::read_to_string(entry.path()).ok())
+            .any(|said| said.lines().any(|line| self.is(line)))
+    }
+}

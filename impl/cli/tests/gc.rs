@@ -1,0 +1,180 @@
+//! `ringproof gc`: what nobody uses goes, what somebody uses stays. Always with names: this machine's
+//! other segments are none of a test's business.
+
+mod harness;
+
+use std::process::Stdio;
+
+use harness::{Name, Outcome, appending, digest, reading, ringproof, run, start, until_seen};
+use ringproof::{Ring, RingOptions, SeqLatch, SeqLatchOptions, unlink_free};
+
+fn gc<'a>(args: impl IntoIterator<Item = &'a str>) -> Outcome {
+    let args = ["gc"].into_iter().chain(args);
+    run(ringproof(args).stdout(Stdio::piped()))
+}
+
+fn said(outcome: &Outcome) -> &str {
+    std::str::from_utf8(&outcome.stdout).unwrap()
+}
+
+fn ring(name: &Name, items: &[u64]) -> Ring<u64> {
+    let ring = Ring::create(name, &RingOptions::new(5).slots(8)).unwrap();
+    ring.producer().unwrap().push_slice(items).unwrap();
+    ring
+}
+
+fn latch(name: &Name) -> SeqLatch<u64> {
+    SeqLatch::create(name, &7, &SeqLatchOptions::default()).unwrap()
+}
+
+/// Leaves a part of a segment.
+fn cut(name: &Name) {
+    let file = std::fs::OpenOptions::new().write(true).open(name.path());
+    file.unwrap().set_len(5000).unwrap();
+}
+
+#[test]
+fn what_nobody_uses_is_removed_and_the_rest_is_said() {
+    let names @ [free, items, live, value, foreign, damaged] =
+        &["free", "items", "live", "value", "foreign", "damaged"]
+            .map(|what| Name::new(&format!("gc-all-{what}")));
+    drop(ring(free, &[]));
+    drop(ring(items, &[1, 2, 3]));
+    let live_ring = ring(live, &[]);
+    let claim = live_ring.claim(ringproof::Role::Consumer).unwrap();
+    drop(latch(value));
+    std::fs::write(foreign.path(), "a text that is longer than a magic").unwrap();
+    drop(ring(damaged, &[]));
+    cut(damaged);
+    let pattern = format!("ringproof-cli-gc-all-*-{}", std::process::id());
+    let own = std::process::id();
+
+    // First only said.
+    let outcome = gc([&*pattern, "--dry-run"]);
+    outcome.expect_silence();
+    let text = said(&outcome);
+    for line in [
+        format!("free     {}     ring\n", &**free),
+        format!(
+            "free     {}    ring, with 3 items that nobody took\n",
+            &**items
+        ),
+        format!(
+            "live     {}     ring, its consumer is process {own} (gc-",
+            &**live
+        ),
+        format!(
+            "left     {}    latch: nobody writes it, but it may have readers",
+            &**value
+        ),
+        format!("left     {}  unknown: segment", &**damaged),
+        "2 free, 1 live, 2 left; 1 other files\n".to_owned(),
+    ] {
+        assert!(text.contains(&line), "no {line:?} in {text}");
+    }
+    assert!(names.iter().all(Name::exists));
+
+    // Then done.
+    let outcome = gc([&*pattern, "--json"]);
+    outcome.expect_silence();
+    let json: serde_json::Value = serde_json::from_slice(&outcome.stdout).unwrap();
+    assert_eq!(
+        (&json["dry_run"], &json["foreign"], &json["closed"]),
+        (&false.into(), &1.into(), &0.into())
+    );
+    let segments = json["segments"].as_array().unwrap();
+    let fate = |name: &Name| {
+        let mut found = segments.iter().filter(|found| found["name"] == **name);
+        found.next().map(|found| &found["fate"]).unwrap()
+    };
+    assert_eq!(segments.len(), 5);
+    assert_eq!([fate(free), fate(items)], ["removed", "removed"]);
+    assert_eq!(
+        [fate(live), fate(value), fate(damaged)],
+        ["live", "left", "left"]
+    );
+    let live_one = segments
+        .iter()
+        .find(|found| found["fate"] == "live")
+        .unwrap();
+    assert_eq!(
+        (&live_one["role"], &live_one["holders"][0]["pid"]),
+        (&"consumer".into(), &own.into())
+    );
+    let exist = names.each_ref().map(Name::exists);
+    assert_eq!(exist, [false, false, true, true, true, true]);
+
+    // What was left goes when it is asked for; the holder goes on.
+    gc([&*pattern, "--all"]).expect_silence();
+    assert!(!value.exists());
+    live_ring.consumer_with(claim).unwrap();
+}
+
+#[test]
+fn what_is_named_in_full_is_removed_or_the_exit_code_says_why_not() {
+    let name = Name::new("gc-named");
+    gc([&*name]).expect(3, "does not exist");
+    std::fs::write(name.path(), "a text that is longer than a magic").unwrap();
+    gc([&*name]).expect(4, "it is no ringproof segment");
+    std::fs::remove_file(name.path()).unwrap();
+    drop(ring(&name, &[]));
+    cut(&name);
+    gc([&*name]).expect(4, "file length is 5000");
+    std::fs::remove_file(name.path()).unwrap();
+
+    let used = ring(&name, &[]);
+    let producer = used.producer().unwrap();
+    let outcome = gc([&*name]);
+    outcome.expect(5, "the producer of segment");
+    assert!(said(&outcome).starts_with("live "), "{}", said(&outcome));
+    drop(producer);
+    gc([&*name]).expect_silence();
+    assert!(!name.exists());
+
+    let written = latch(&name);
+    let writer = written.writer().unwrap();
+    gc([&*name]).expect(5, "the writer of segment");
+    drop(writer);
+    gc([&*name, "--dry-run"]).expect_silence();
+    assert!(name.exists());
+    // Its name in full is as good as --all.
+    gc([&*name]).expect_silence();
+    assert!(!name.exists());
+
+    // A pattern of nothing is nothing to complain of.
+    let outcome = gc([&*format!("{}*", &*name)]);
+    outcome.expect_silence();
+    assert_eq!(said(&outcome), "0 removed, 0 live, 0 left; 0 other files\n");
+}
+
+#[test]
+fn a_stream_in_use_arrives_whatever_is_removed_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let (input, output) = (dir.path().join("in"), dir.path().join("out"));
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n * 7 + n / 251) as u8).collect();
+    std::fs::write(&input, bytes).unwrap();
+    let name = Name::new("gc-stream");
+    let receiver = start(ringproof(["recv", &name, "--capacity", "4K"]).stdout(appending(&output)));
+    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    let mut sender = start(ringproof(["send", &name]).stdin(reading(&input)));
+    let mut refused = 0;
+    while !sender.has_ended() {
+        // When both have left, it is theirs no more.
+        refused += u32::from(unlink_free(&name).is_err());
+    }
+    sender.finish().expect_silence();
+    receiver.finish().expect_silence();
+    assert!(refused > 0);
+    assert_eq!(digest(&output), digest(&input));
+    assert!(!name.exists());
+}
+
+#[test]
+fn a_waiting_side_is_told_that_its_name_is_anothers() {
+    let name = Name::new("gc-replaced");
+    let receiver = start(&mut ringproof(["recv", &name]));
+    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    ringproof::unlink(&name).unwrap();
+    drop(ring(&name, &[]));
+    receiver.finish().expect(3, "another one has its name now");
+}

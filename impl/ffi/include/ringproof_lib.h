@@ -1,0 +1,529 @@
+/* ringproof as a library, for C11 and C++: link libringproof, shared or static. The header-only
+ * ringproof.h does the same without a library; README.md says which of the two to choose. They may
+ * be used beside each other.
+ *
+ * Generated from impl/ffi/src: change it there.
+ *
+ * Every call that can fail returns an `enum rp_status`, and writes the details to `error` unless
+ * that is null. A pointer is null or points to what its type says, for the whole call. Null is told
+ * as RP_ARGUMENT wherever something is needed; what is not a handle of this library, or was given
+ * back, cannot be told. No two threads use the same handle at the same time, unless both calls take
+ * it as const. Nothing here prints, exits or keeps state outside the handles, but for
+ * rp_guard_install.
+ */
+
+#ifndef RINGPROOF_LIB_H
+#define RINGPROOF_LIB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Describes a payload field by field, in order, without padding:
+ *
+ *   struct quote { uint64_t seq; double price; uint8_t tag[8]; };
+ *   static const struct rp_field quote_fields[] = {
+ *       RP_FIELD(struct quote, seq, RP_U64),
+ *       RP_FIELD(struct quote, price, RP_F64),
+ *       RP_FIELD(struct quote, tag, RP_U8),
+ *   };
+ *   static const struct rp_payload quote = RP_PAYLOAD(struct quote, quote_fields);
+ *
+ * A payload that is itself a number, or an array of numbers, has one field: RP_VALUE. The kind is
+ * taken at its word: only that it fits the field's size is checked.
+ */
+#define RP_FIELD(type, field, kind) {#field, offsetof(type, field), sizeof(((type *)0)->field), kind}
+#define RP_VALUE(type, kind) {"value", 0, sizeof(type), kind}
+#define RP_PAYLOAD(type, fields)                                                                   \
+  {sizeof(type), RP_ALIGNOF(type), fields, sizeof(fields) / sizeof((fields)[0]), NULL}
+#ifdef __cplusplus
+#define RP_ALIGNOF(type) alignof(type)
+#else
+#define RP_ALIGNOF(type) _Alignof(type)
+#endif
+
+// The bytes of a message, with the zero that ends it.
+#define RP_MESSAGE_SIZE 2048
+
+// What became of a call.
+enum rp_status {
+  // It did what it was asked to.
+  RP_OK = 0,
+  // `capacity` items are live: the consumer has to release some first.
+  RP_FULL,
+  // Every committed item was released; more may come.
+  RP_EMPTY,
+  // Every item was released and the producer closed the ring: none will come.
+  RP_ENDED,
+  // This side closed the ring, now or in an earlier life.
+  RP_CLOSED,
+  // The consumer closed the ring: it takes no more items.
+  RP_STOPPED,
+  // One attempt to read met a write.
+  RP_BUSY,
+  // Every attempt to read met a write; the writer lives, or nobody can tell.
+  RP_WRITER_STALLED,
+  // Every attempt to read met a write, and nobody holds the writer's role.
+  RP_WRITER_DEAD,
+  // A word of the peer's breaks the ring's invariant: it cannot be used any further.
+  RP_CORRUPT,
+  // More items than were reserved or peeked at.
+  RP_OUT_OF_CHUNK,
+  // A pointer is null or a number is none of those that mean something.
+  RP_ARGUMENT,
+  // This describes no payload without padding.
+  RP_SHAPE,
+  // This cannot be the name of a segment.
+  RP_NAME,
+  // The sizes asked for cannot be had.
+  RP_SIZE,
+  // There is no segment of this name.
+  RP_NOT_FOUND,
+  // There is one already.
+  RP_EXISTS,
+  // The file system has no room for it.
+  RP_NO_SPACE,
+  // The file is no segment of this kind and version.
+  RP_MISMATCH,
+  // Its payload has other fields: the message says which.
+  RP_PAYLOAD,
+  // Somebody has the role.
+  RP_HELD,
+  // Unlinked or retired since it was opened: detach it and open it anew.
+  RP_GONE,
+  // Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
+  // called.
+  RP_LOST,
+  // The system refused: `os_error` says why.
+  RP_SYSTEM,
+  // A reason that has no status of its own: the message says it.
+  RP_OTHER,
+  // A defect of this library. Give the handle back, and report the message.
+  RP_PANIC,
+};
+
+// What a segment is.
+enum rp_kind {
+  // A queue of items, none lost, for one producer and one consumer.
+  RP_RING = 1,
+  // The latest value, for one writer and any number of readers.
+  RP_SEQLOCK = 2,
+  // The same, and the last committed value stays readable whatever happens to its writer.
+  RP_LATCH = 3,
+};
+
+// The right to act on one side of a segment.
+enum rp_role {
+  // A ring's sending side.
+  RP_PRODUCER = 0,
+  // A ring's receiving side.
+  RP_CONSUMER = 1,
+  // The writing side of a seqlock or latch.
+  RP_WRITER = 2,
+};
+
+// What the bytes of a field are; arrays are of one of these.
+enum rp_primitive {
+  // `uint8_t`, `unsigned char`
+  RP_U8 = 1,
+  // `uint16_t`
+  RP_U16,
+  // `uint32_t`
+  RP_U32,
+  // `uint64_t`
+  RP_U64,
+  // `unsigned __int128`
+  RP_U128,
+  // `int8_t`, and `char` where it is signed
+  RP_I8,
+  // `int16_t`
+  RP_I16,
+  // `int32_t`
+  RP_I32,
+  // `int64_t`
+  RP_I64,
+  // `__int128`
+  RP_I128,
+  // `float`
+  RP_F32,
+  // `double`
+  RP_F64,
+};
+
+// The receiving end of a ring.
+struct rp_consumer;
+
+// The sending end of a ring.
+struct rp_producer;
+
+// A reading end of a seqlock or latch. It stores nothing, so there may be any number.
+struct rp_reader;
+
+// A segment, mapped into this process.
+struct rp_segment;
+
+// The writing end of a seqlock or latch.
+struct rp_writer;
+
+// How to make a segment. What is 0 is as usual, but for the kind, and the capacity of a ring.
+struct rp_options {
+  // An `enum rp_kind`.
+  uint32_t kind;
+  // The permission bits of a named segment; usually 0600.
+  uint32_t mode;
+  // How many items of a ring may be live at once.
+  uint64_t capacity;
+  // Memory cycled through, in items, a power of two. Usually as much as a ring's capacity
+  // needs and at least 256 KiB; four values of a latch.
+  uint64_t slots;
+};
+
+// A field that is a primitive or an array of them. `RP_FIELD` makes one.
+struct rp_field {
+  // Its name, after those of what it lies in: `legs[0].qty`.
+  const char *name;
+  // Where it begins in the payload.
+  size_t offset;
+  // Its bytes: of the whole array if it is one.
+  size_t size;
+  // An `enum rp_primitive`.
+  uint32_t kind;
+};
+
+// What the payload of a segment is: its fields in order of their offsets, without padding, or
+// the text that describes them. `RP_PAYLOAD` makes one of fields.
+struct rp_payload {
+  // Its bytes.
+  size_t size;
+  // Its alignment.
+  size_t align;
+  // Its fields.
+  const struct rp_field *fields;
+  // How many.
+  size_t count;
+  // In place of fields, where it is not null: the text of a description, as `rp_describe` and
+  // `ringproof_describe` make it.
+  const char *description;
+};
+
+// The details of a failure. A call that succeeds leaves it as it was.
+struct rp_error {
+  // What the call returned.
+  enum rp_status status;
+  // For `RP_SYSTEM` an errno, otherwise 0.
+  int os_error;
+  // All of it in words, as far as there is room.
+  char message[RP_MESSAGE_SIZE];
+};
+
+// Items that lie one after the other in the segment.
+struct rp_run {
+  // The first byte of the first.
+  void *items;
+  // How many.
+  size_t len;
+};
+
+// Items in place. A chunk that goes on at the beginning of memory has two runs.
+struct rp_chunk {
+  // The sequence number of the first item.
+  uint64_t position;
+  // How many items both runs have.
+  size_t len;
+  // The older items.
+  struct rp_run first;
+  // The younger ones, if any.
+  struct rp_run second;
+};
+
+// What is known of an end of a ring and its other side.
+struct rp_end_state {
+  // The sequence number of its next item.
+  uint64_t position;
+  // How many items may be live at once.
+  uint64_t capacity;
+  // How many are live now.
+  uint64_t occupancy;
+  // How many times its role was taken, this time included.
+  uint64_t epoch;
+  // Whether the ring was closed from this side.
+  bool closed;
+  // Whether anybody holds the role of the other side.
+  bool peer_present;
+};
+
+// What a role looked like.
+struct rp_role_state {
+  // How often it was taken.
+  uint64_t epoch;
+  // Whether somebody held it.
+  bool held;
+};
+
+// What a segment looked like at one moment.
+struct rp_inspection {
+  // An `enum rp_kind`.
+  uint32_t kind;
+  // Whether it was retired: no role may be taken any more.
+  bool retired;
+  // Bytes of one payload.
+  uint64_t payload_size;
+  // Its alignment, where it was made.
+  uint64_t payload_align;
+  // The fingerprint of its description.
+  uint64_t fingerprint;
+  // Payloads of memory that are cycled through.
+  uint64_t slots;
+  // Items that may be live at once.
+  uint64_t capacity;
+  // Bytes of the whole segment.
+  uint64_t segment_len;
+  // How many items were committed; a seqlock's sequence, or a latch's version.
+  uint64_t write_index;
+  // How many items were released.
+  uint64_t read_index;
+  // Where the producer closed the ring; all ones while it is open.
+  uint64_t end_index;
+  // Where the consumer closed the ring; all ones while it is open.
+  uint64_t stop_index;
+  // The producer of a ring, or the writer.
+  struct rp_role_state producer;
+  // The consumer of a ring.
+  struct rp_role_state consumer;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+// What a status means, in a few words; not null, whatever the number.
+const char *rp_strerror(uint32_t status);
+
+// Makes the segment `name`; without a name if that is null, and another process attaches by its
+// descriptor. A seqlock or latch holds `initial` first, or zeros if that is null; a ring has no
+// use for it.
+enum rp_status rp_create(const char *name,
+                         const struct rp_options *options,
+                         const struct rp_payload *payload,
+                         const void *initial,
+                         struct rp_segment **segment,
+                         struct rp_error *error);
+
+// Attaches to the segment `name`, or makes it, as `rp_create` does.
+enum rp_status rp_open(const char *name,
+                       const struct rp_options *options,
+                       const struct rp_payload *payload,
+                       const void *initial,
+                       struct rp_segment **segment,
+                       struct rp_error *error);
+
+// Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
+// payload.
+enum rp_status rp_attach(const char *name,
+                         uint32_t segment_kind,
+                         const struct rp_payload *payload,
+                         struct rp_segment **segment,
+                         struct rp_error *error);
+
+// Attaches to a segment without a name by a descriptor, which stays the caller's.
+enum rp_status rp_attach_fd(int fd,
+                            uint32_t segment_kind,
+                            const struct rp_payload *payload,
+                            struct rp_segment **segment,
+                            struct rp_error *error);
+
+// Gives the segment back; null is none. Its memory stays mapped until its ends are dropped, too.
+void rp_detach(struct rp_segment *segment);
+
+// The segment's descriptor, to be passed to another process; it stays the segment's. -1 for null.
+int rp_fd(const struct rp_segment *segment);
+
+// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
+// Nothing happens if another segment has the name by now.
+enum rp_status rp_unlink(const struct rp_segment *segment, struct rp_error *error);
+
+// Takes the name of a segment away, whatever it holds and whoever uses it. A file that is no
+// segment is left alone.
+enum rp_status rp_unlink_name(const char *name, struct rp_error *error);
+
+// Whether anybody holds a role, an `enum rp_role`.
+enum rp_status rp_is_held(const struct rp_segment *segment,
+                          uint32_t whose,
+                          bool *held,
+                          struct rp_error *error);
+
+// Reads one of the words that an application keeps in the notes of a role, an `enum rp_role`.
+enum rp_status rp_note(const struct rp_segment *segment,
+                       uint32_t whose,
+                       size_t index,
+                       uint64_t *value,
+                       struct rp_error *error);
+
+// Writes one of these words. Only the holder of the role should.
+enum rp_status rp_set_note(const struct rp_segment *segment,
+                           uint32_t whose,
+                           size_t index,
+                           uint64_t value,
+                           struct rp_error *error);
+
+// Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
+// for the whole process, once. See `rp_is_lost`.
+enum rp_status rp_guard_install(struct rp_error *error);
+
+// Whether the segment was found truncated, which is only known where `rp_guard_install` was
+// called. What was taken from a segment counts if this is false after it was taken.
+bool rp_is_lost(const struct rp_segment *segment);
+
+// Takes the producer's role, where its last holder left the ring.
+enum rp_status rp_producer_open(const struct rp_segment *segment,
+                                struct rp_producer **producer,
+                                struct rp_error *error);
+
+// Gives the role back; null is none. The ring stays open: a successor may go on.
+void rp_producer_drop(struct rp_producer *producer);
+
+// Appends an item, visible to the consumer when the call returns.
+enum rp_status rp_push(struct rp_producer *producer, const void *item, struct rp_error *error);
+
+// Appends as many of the `count` items as fit, in one commit, and says how many: at least one
+// unless `count` is 0. None, where it fails.
+enum rp_status rp_push_slice(struct rp_producer *producer,
+                             const void *from,
+                             size_t count,
+                             size_t *pushed,
+                             struct rp_error *error);
+
+// Shows up to `count` free slots, at least one unless `count` is 0, to be written in place and
+// committed by `rp_commit`. Another call to push or reserve takes them back.
+enum rp_status rp_reserve(struct rp_producer *producer,
+                          size_t count,
+                          struct rp_chunk *chunk,
+                          struct rp_error *error);
+
+// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
+// other slots are taken back.
+enum rp_status rp_commit(struct rp_producer *producer, size_t count, struct rp_error *error);
+
+// Closes the ring, for good: the consumer takes what was committed and then sees the end.
+enum rp_status rp_producer_close(struct rp_producer *producer, struct rp_error *error);
+
+// Whether the consumer closed the ring; a push tells it at the latest when the ring is full.
+enum rp_status rp_producer_peer_closed(struct rp_producer *producer,
+                                       bool *closed,
+                                       struct rp_error *error);
+
+// The sequence number of the next item: how many were committed, by this producer and those
+// before it. 0 for null.
+uint64_t rp_producer_position(const struct rp_producer *producer);
+
+// What is known of the producer and its consumer.
+enum rp_status rp_producer_state(const struct rp_producer *producer,
+                                 struct rp_end_state *state,
+                                 struct rp_error *error);
+
+// Takes the consumer's role, where its last holder left the ring.
+enum rp_status rp_consumer_open(const struct rp_segment *segment,
+                                struct rp_consumer **consumer,
+                                struct rp_error *error);
+
+// Gives the role back; null is none. The ring stays open: a successor may go on.
+void rp_consumer_drop(struct rp_consumer *consumer);
+
+// Takes the oldest item. It is released when the call returns: a consumer that must not lose it
+// to its own crash uses `rp_peek`.
+enum rp_status rp_pop(struct rp_consumer *consumer, void *item, struct rp_error *error);
+
+// Takes as many of the oldest items as there are, `count` at most, in one release, and says how
+// many: at least one unless `count` is 0. None, where it fails.
+enum rp_status rp_pop_slice(struct rp_consumer *consumer,
+                            void *to,
+                            size_t count,
+                            size_t *popped,
+                            struct rp_error *error);
+
+// Shows up to `count` of the oldest items in place, at least one unless `count` is 0, until
+// `rp_release`. A process that breaks the protocol may change them meanwhile: copy an item before
+// you check it, or pop it.
+enum rp_status rp_peek(struct rp_consumer *consumer,
+                       size_t count,
+                       struct rp_chunk *chunk,
+                       struct rp_error *error);
+
+// Gives the slots of the first `count` items that were peeked at back to the producer. The others
+// stay in the ring, to be peeked at anew.
+enum rp_status rp_release(struct rp_consumer *consumer, size_t count, struct rp_error *error);
+
+// Closes the ring, for good: the producer is told that no more items are taken, at the latest
+// when the ring is full.
+enum rp_status rp_consumer_close(struct rp_consumer *consumer, struct rp_error *error);
+
+// The sequence number of the next item: how many were released, by this consumer and those
+// before it. 0 for null.
+uint64_t rp_consumer_position(const struct rp_consumer *consumer);
+
+// What is known of the consumer and its producer.
+enum rp_status rp_consumer_state(const struct rp_consumer *consumer,
+                                 struct rp_end_state *state,
+                                 struct rp_error *error);
+
+// Takes the writer's role, where its last holder left the segment.
+enum rp_status rp_writer_open(const struct rp_segment *segment,
+                              struct rp_writer **writer,
+                              struct rp_error *error);
+
+// Gives the role back; null is none. The value stays.
+void rp_writer_drop(struct rp_writer *writer);
+
+// Replaces the value. Never waits for readers.
+enum rp_status rp_write(struct rp_writer *writer, const void *value, struct rp_error *error);
+
+// How many values were written since the segment was made, by this writer and those before it
+// (one that died inside a write to a seqlock counts it, too). 0 for null.
+uint64_t rp_writer_version(const struct rp_writer *writer);
+
+// Whether the last writer of a seqlock died inside a write, and nothing was written since.
+bool rp_writer_needs_repair(const struct rp_writer *writer);
+
+// A reader.
+enum rp_status rp_reader_open(const struct rp_segment *segment,
+                              struct rp_reader **reader,
+                              struct rp_error *error);
+
+// Gives the reader back; null is none.
+void rp_reader_drop(struct rp_reader *reader);
+
+// Reads the value in one attempt. After `RP_BUSY`, `value` may be a mixture.
+enum rp_status rp_try_read(const struct rp_reader *reader, void *value, struct rp_error *error);
+
+// Reads the value in at most `attempts` attempts, at least one. Where it fails, `value` may be a
+// mixture.
+enum rp_status rp_read(const struct rp_reader *reader,
+                       void *value,
+                       uint32_t attempts,
+                       struct rp_error *error);
+
+// Looks at the segment `name`; nothing is mapped, locked or changed.
+enum rp_status rp_inspect(const char *name,
+                          struct rp_inspection *inspection,
+                          struct rp_error *error);
+
+// Writes the text that describes the payload of the segment `name`, with a zero at its end, and
+// its length without. At most 65,537 bytes are needed.
+enum rp_status rp_description(const char *name,
+                              char *description,
+                              size_t size,
+                              size_t *len,
+                              struct rp_error *error);
+
+// Writes the text that describes a payload, as `rp_description` does.
+enum rp_status rp_describe(const struct rp_payload *payload,
+                           char *description,
+                           size_t size,
+                           size_t *len,
+                           struct rp_error *error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* RINGPROOF_LIB_H */

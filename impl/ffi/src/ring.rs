@@ -1,0 +1,442 @@
+//! The two ends of a ring.
+
+use std::ffi::c_void;
+
+use ringproof::untyped::{Consumer, Producer};
+
+use crate::arguments::{exclusive, items, needed, room, shared};
+use crate::failure::{Failure, call, rp_error, rp_status};
+use crate::segment::{Owned, give_back, hand_over, rp_segment};
+
+/// Items that lie one after the other in the segment.
+#[repr(C)]
+pub struct rp_run {
+    /// The first byte of the first.
+    pub items: *mut c_void,
+    /// How many.
+    pub len: usize,
+}
+
+/// Items in place. A chunk that goes on at the beginning of memory has two runs.
+#[repr(C)]
+pub struct rp_chunk {
+    /// The sequence number of the first item.
+    pub position: u64,
+    /// How many items both runs have.
+    pub len: usize,
+    /// The older items.
+    pub first: rp_run,
+    /// The younger ones, if any.
+    pub second: rp_run,
+}
+
+impl rp_chunk {
+    fn of(position: u64, runs: [*mut [u8]; 2], size: usize) -> rp_chunk {
+        let [first, second] = runs.map(|run| rp_run {
+            items: run.cast(),
+            len: run.len() / size,
+        });
+        rp_chunk {
+            position,
+            len: first.len + second.len,
+            first,
+            second,
+        }
+    }
+}
+
+/// What is known of an end of a ring and its other side.
+#[repr(C)]
+pub struct rp_end_state {
+    /// The sequence number of its next item.
+    pub position: u64,
+    /// How many items may be live at once.
+    pub capacity: u64,
+    /// How many are live now.
+    pub occupancy: u64,
+    /// How many times its role was taken, this time included.
+    pub epoch: u64,
+    /// Whether the ring was closed from this side.
+    pub closed: bool,
+    /// Whether anybody holds the role of the other side.
+    pub peer_present: bool,
+}
+
+/// The sending end of a ring.
+pub struct rp_producer {
+    owned: Owned<Producer<'static>>,
+    /// How many slots were reserved in place, until the next call that changes the ring.
+    reserved: usize,
+}
+
+/// The receiving end of a ring.
+pub struct rp_consumer {
+    owned: Owned<Consumer<'static>>,
+    /// How many items were shown in place, until the next call that changes the ring.
+    peeked: usize,
+}
+
+/// Whether `count` lies within the chunk that was handed out, of `len`.
+fn within(count: usize, len: usize) -> Result<(), Failure> {
+    if count <= len {
+        return Ok(());
+    }
+    Err(ringproof::OutOfChunk { asked: count, len }.into())
+}
+
+/// Takes the producer's role, where its last holder left the ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_producer_open(
+    segment: *const rp_segment,
+    producer: *mut *mut rp_producer,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(producer, "producer", || {
+                Ok(rp_producer {
+                    owned: Owned::of(shared(segment, "segment")?, |ring| ring.producer())?,
+                    reserved: 0,
+                })
+            })
+        })
+    }
+}
+
+/// Gives the role back; null is none. The ring stays open: a successor may go on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_producer_drop(producer: *mut rp_producer) {
+    // SAFETY: the caller's promises.
+    unsafe { give_back(producer) };
+}
+
+/// Appends an item, visible to the consumer when the call returns.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_push(
+    producer: *mut rp_producer,
+    item: *const c_void,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let producer = exclusive(producer, "producer")?;
+            let item = items(item, 1, producer.owned.structure.size(), "item")?;
+            producer.reserved = 0;
+            Ok(producer.owned.end.push(item)?)
+        })
+    }
+}
+
+/// Appends as many of the `count` items as fit, in one commit, and says how many: at least one
+/// unless `count` is 0. None, where it fails.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_push_slice(
+    producer: *mut rp_producer,
+    from: *const c_void,
+    count: usize,
+    pushed: *mut usize,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let pushed = needed(pushed, "pushed")?;
+            pushed.write(0);
+            let producer = exclusive(producer, "producer")?;
+            let from = items(from, count, producer.owned.structure.size(), "from")?;
+            producer.reserved = 0;
+            pushed.write(producer.owned.end.push_slice(from)?);
+            Ok(())
+        })
+    }
+}
+
+/// Shows up to `count` free slots, at least one unless `count` is 0, to be written in place and
+/// committed by `rp_commit`. Another call to push or reserve takes them back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_reserve(
+    producer: *mut rp_producer,
+    count: usize,
+    chunk: *mut rp_chunk,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let chunk = needed(chunk, "chunk")?;
+            let producer = exclusive(producer, "producer")?;
+            producer.reserved = 0;
+            let mut reserved = producer.owned.end.reserve(count)?;
+            let len = reserved.len();
+            let size = producer.owned.structure.size();
+            chunk.write(rp_chunk::of(
+                reserved.position(),
+                reserved.as_mut_ptrs(),
+                size,
+            ));
+            producer.reserved = len;
+            Ok(())
+        })
+    }
+}
+
+/// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
+/// other slots are taken back.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_commit(
+    producer: *mut rp_producer,
+    count: usize,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let producer = exclusive(producer, "producer")?;
+            within(count, producer.reserved)?;
+            producer.reserved = 0;
+            // The same slots: they are known to be free.
+            Ok(producer.owned.end.reserve(count)?.commit(count)?)
+        })
+    }
+}
+
+/// Closes the ring, for good: the consumer takes what was committed and then sees the end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_producer_close(
+    producer: *mut rp_producer,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let producer = exclusive(producer, "producer")?;
+            producer.reserved = 0;
+            producer.owned.end.close();
+            Ok(())
+        })
+    }
+}
+
+/// Whether the consumer closed the ring; a push tells it at the latest when the ring is full.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_producer_peer_closed(
+    producer: *mut rp_producer,
+    closed: *mut bool,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let closed = needed(closed, "closed")?;
+            let producer = exclusive(producer, "producer")?;
+            producer.reserved = 0;
+            closed.write(producer.owned.end.peer_closed()?);
+            Ok(())
+        })
+    }
+}
+
+/// The sequence number of the next item: how many were committed, by this producer and those
+/// before it. 0 for null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_producer_position(producer: *const rp_producer) -> u64 {
+    // SAFETY: the caller's promises.
+    let producer = unsafe { producer.as_ref() };
+    producer.map_or(0, |producer| producer.owned.end.position())
+}
+
+/// What is known of the producer and its consumer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_producer_state(
+    producer: *const rp_producer,
+    state: *mut rp_end_state,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let state = needed(state, "state")?;
+            let end = &shared(producer, "producer")?.owned.end;
+            state.write(rp_end_state {
+                position: end.position(),
+                capacity: end.capacity(),
+                occupancy: end.occupancy()?,
+                epoch: end.epoch().unwrap_or(0),
+                closed: end.is_closed(),
+                peer_present: end.peer_present()?,
+            });
+            Ok(())
+        })
+    }
+}
+
+/// Takes the consumer's role, where its last holder left the ring.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_consumer_open(
+    segment: *const rp_segment,
+    consumer: *mut *mut rp_consumer,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(consumer, "consumer", || {
+                Ok(rp_consumer {
+                    owned: Owned::of(shared(segment, "segment")?, |ring| ring.consumer())?,
+                    peeked: 0,
+                })
+            })
+        })
+    }
+}
+
+/// Gives the role back; null is none. The ring stays open: a successor may go on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_consumer_drop(consumer: *mut rp_consumer) {
+    // SAFETY: the caller's promises.
+    unsafe { give_back(consumer) };
+}
+
+/// Takes the oldest item. It is released when the call returns: a consumer that must not lose it
+/// to its own crash uses `rp_peek`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_pop(
+    consumer: *mut rp_consumer,
+    item: *mut c_void,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let consumer = exclusive(consumer, "consumer")?;
+            let item = room(item, 1, consumer.owned.structure.size(), "item")?;
+            consumer.peeked = 0;
+            Ok(consumer.owned.end.pop(item)?)
+        })
+    }
+}
+
+/// Takes as many of the oldest items as there are, `count` at most, in one release, and says how
+/// many: at least one unless `count` is 0. None, where it fails.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_pop_slice(
+    consumer: *mut rp_consumer,
+    to: *mut c_void,
+    count: usize,
+    popped: *mut usize,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let popped = needed(popped, "popped")?;
+            popped.write(0);
+            let consumer = exclusive(consumer, "consumer")?;
+            let to = room(to, count, consumer.owned.structure.size(), "to")?;
+            consumer.peeked = 0;
+            popped.write(consumer.owned.end.pop_slice(to)?);
+            Ok(())
+        })
+    }
+}
+
+/// Shows up to `count` of the oldest items in place, at least one unless `count` is 0, until
+/// `rp_release`. A process that breaks the protocol may change them meanwhile: copy an item before
+/// you check it, or pop it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_peek(
+    consumer: *mut rp_consumer,
+    count: usize,
+    chunk: *mut rp_chunk,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let chunk = needed(chunk, "chunk")?;
+            let consumer = exclusive(consumer, "consumer")?;
+            consumer.peeked = 0;
+            let peeked = consumer.owned.end.peek(count)?;
+            let len = peeked.len();
+            let runs = peeked.as_ptrs().map(<*const [u8]>::cast_mut);
+            let size = consumer.owned.structure.size();
+            chunk.write(rp_chunk::of(peeked.position(), runs, size));
+            consumer.peeked = len;
+            Ok(())
+        })
+    }
+}
+
+/// Gives the slots of the first `count` items that were peeked at back to the producer. The others
+/// stay in the ring, to be peeked at anew.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_release(
+    consumer: *mut rp_consumer,
+    count: usize,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let consumer = exclusive(consumer, "consumer")?;
+            within(count, consumer.peeked)?;
+            consumer.peeked = 0;
+            // The same items: they are known to be there.
+            Ok(consumer.owned.end.peek(count)?.release(count)?)
+        })
+    }
+}
+
+/// Closes the ring, for good: the producer is told that no more items are taken, at the latest
+/// when the ring is full.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_consumer_close(
+    consumer: *mut rp_consumer,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let consumer = exclusive(consumer, "consumer")?;
+            consumer.peeked = 0;
+            consumer.owned.end.close();
+            Ok(())
+        })
+    }
+}
+
+/// The sequence number of the next item: how many were released, by this consumer and those
+/// before it. 0 for null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_consumer_position(consumer: *const rp_consumer) -> u64 {
+    // SAFETY: the caller's promises.
+    let consumer = unsafe { consumer.as_ref() };
+    consumer.map_or(0, |consumer| consumer.owned.end.position())
+}
+
+/// What is known of the consumer and its producer.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_consumer_state(
+    consumer: *const rp_consumer,
+    state: *mut rp_end_state,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let state = needed(state, "state")?;
+            let end = &shared(consumer, "consumer")?.owned.end;
+            state.write(rp_end_state {
+                position: end.position(),
+                capacity: end.capacity(),
+                occupancy: end.occupancy()?,
+                epoch: end.epoch().unwrap_or(0),
+                closed: end.is_closed(),
+                peer_present: end.peer_present()?,
+            });
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,421 @@
+//! Segments: made, attached, given back.
+
+use std::ffi::{c_char, c_int, c_void};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr;
+use std::sync::Arc;
+
+use ringproof::layout::{Kind, NOTES};
+use ringproof::segment::DEFAULT_MODE;
+use ringproof::untyped::{Form, Payload, Structure};
+use ringproof::{RingOptions, Role, SegmentError, SeqLatchOptions, SeqLockOptions, guard, unlink};
+
+use crate::arguments::{items, needed, shared, text};
+use crate::failure::{Failure, call, rp_error, rp_status};
+use crate::payload::rp_payload;
+
+/// What a segment is.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rp_kind {
+    /// A queue of items, none lost, for one producer and one consumer.
+    RP_RING = 1,
+    /// The latest value, for one writer and any number of readers.
+    RP_SEQLOCK = 2,
+    /// The same, and the last committed value stays readable whatever happens to its writer.
+    RP_LATCH = 3,
+}
+
+const _: () = {
+    assert!(rp_kind::RP_RING as u32 == Kind::Ring as u32);
+    assert!(rp_kind::RP_SEQLOCK as u32 == Kind::SeqLock as u32);
+    assert!(rp_kind::RP_LATCH as u32 == Kind::Latch as u32);
+};
+
+/// The right to act on one side of a segment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rp_role {
+    /// A ring's sending side.
+    RP_PRODUCER = 0,
+    /// A ring's receiving side.
+    RP_CONSUMER = 1,
+    /// The writing side of a seqlock or latch.
+    RP_WRITER = 2,
+}
+
+/// The roles by number.
+const ROLES: [(rp_role, Role); 3] = [
+    (rp_role::RP_PRODUCER, Role::Producer),
+    (rp_role::RP_CONSUMER, Role::Consumer),
+    (rp_role::RP_WRITER, Role::Writer),
+];
+
+/// How to make a segment. What is 0 is as usual, but for the kind, and the capacity of a ring.
+#[repr(C)]
+pub struct rp_options {
+    /// An `enum rp_kind`.
+    pub kind: u32,
+    /// The permission bits of a named segment; usually 0600.
+    pub mode: u32,
+    /// How many items of a ring may be live at once.
+    pub capacity: u64,
+    /// Memory cycled through, in items, a power of two. Usually as much as a ring's capacity
+    /// needs and at least 256 KiB; four values of a latch.
+    pub slots: u64,
+}
+
+/// A segment, mapped into this process.
+pub struct rp_segment {
+    structure: Arc<Structure>,
+}
+
+impl rp_segment {
+    fn new(structure: Structure) -> Self {
+        rp_segment {
+            structure: Arc::new(structure),
+        }
+    }
+}
+
+/// An end and the structure that it borrows from.
+pub(crate) struct Owned<E> {
+    /// First, so that it is dropped first.
+    pub(crate) end: E,
+    pub(crate) structure: Arc<Structure>,
+}
+
+impl<E> Owned<E> {
+    /// Makes an end of the segment's structure.
+    pub(crate) fn of(
+        segment: &rp_segment,
+        make: impl FnOnce(&'static Structure) -> Result<E, SegmentError>,
+    ) -> Result<Self, Failure> {
+        let structure = Arc::clone(&segment.structure);
+        // SAFETY: the structure lives, and stays where it is, as long as the `Arc` that is kept
+        // beside the end and dropped after it. Nobody takes the end out of here.
+        let lasting = unsafe { &*Arc::as_ptr(&structure) };
+        Ok(Owned {
+            end: make(lasting)?,
+            structure,
+        })
+    }
+}
+
+/// Hands a new handle over, once `make` has made what it stands for; null until then.
+pub(crate) unsafe fn hand_over<H>(
+    handle: *mut *mut H,
+    name: &'static str,
+    make: impl FnOnce() -> Result<H, Failure>,
+) -> Result<(), Failure> {
+    let handle = needed(handle, name)?;
+    // SAFETY: not null, hence room for a pointer.
+    unsafe { handle.write(ptr::null_mut()) };
+    let made = Box::into_raw(Box::new(make()?));
+    // SAFETY: as above.
+    unsafe { handle.write(made) };
+    Ok(())
+}
+
+/// Gives a handle back; null is none.
+pub(crate) unsafe fn give_back<H>(handle: *mut H) {
+    // SAFETY: `error` is none, and the body touches the handle alone.
+    unsafe {
+        call(ptr::null_mut(), || {
+            if !handle.is_null() {
+                // From `hand_over`, and given back once: the caller's promises.
+                drop(Box::from_raw(handle));
+            }
+            Ok(())
+        });
+    }
+}
+
+fn kind(number: u32) -> Result<Kind, Failure> {
+    Kind::from_number(number)
+        .ok_or_else(|| Failure::argument(format!("{number} is no enum rp_kind")))
+}
+
+fn role(number: u32) -> Result<Role, Failure> {
+    let known = ROLES.iter().find(|(known, _)| *known as u32 == number);
+    match known {
+        Some((_, role)) => Ok(*role),
+        None => Err(Failure::argument(format!("{number} is no enum rp_role"))),
+    }
+}
+
+/// The role whose notes are meant, and which of them.
+fn place(whose: u32, index: usize) -> Result<(Role, usize), Failure> {
+    let role = role(whose)?;
+    if index < NOTES {
+        Ok((role, index))
+    } else {
+        Err(Failure::argument(format!(
+            "there is no note {index}, only {NOTES} of each role"
+        )))
+    }
+}
+
+impl rp_options {
+    fn form<'a>(&self, initial: &'a [u8]) -> Result<Form<'a>, Failure> {
+        let mode = if self.mode == 0 {
+            DEFAULT_MODE
+        } else {
+            self.mode
+        };
+        Ok(match kind(self.kind)? {
+            Kind::Ring => {
+                let options = RingOptions::new(self.capacity).mode(mode);
+                Form::Ring(match self.slots {
+                    0 => options,
+                    slots => options.slots(slots),
+                })
+            }
+            Kind::SeqLock => Form::SeqLock(SeqLockOptions::default().mode(mode), initial),
+            Kind::Latch => {
+                let options = SeqLatchOptions::default().mode(mode);
+                let options = match self.slots {
+                    0 => options,
+                    slots => options.slots(slots),
+                };
+                Form::Latch(options, initial)
+            }
+        })
+    }
+}
+
+/// What is made by `create`, once the arguments are understood.
+unsafe fn made(
+    options: *const rp_options,
+    payload: *const rp_payload,
+    initial: *const c_void,
+    create: impl FnOnce(&Form, &Payload) -> Result<Structure, Failure>,
+) -> Result<rp_segment, Failure> {
+    // SAFETY: the caller's promises.
+    let (options, payload) = unsafe { (shared(options, "options")?, shared(payload, "payload")?) };
+    // SAFETY: as above.
+    let described = unsafe { payload.described()? };
+    let count = usize::from(!initial.is_null());
+    // SAFETY: as above.
+    let initial = unsafe { items(initial, count, payload.size, "initial")? };
+    let structure = create(&options.form(initial)?, &described)?;
+    Ok(rp_segment::new(structure))
+}
+
+/// Makes the segment `name`; without a name if that is null, and another process attaches by its
+/// descriptor. A seqlock or latch holds `initial` first, or zeros if that is null; a ring has no
+/// use for it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_create(
+    name: *const c_char,
+    options: *const rp_options,
+    payload: *const rp_payload,
+    initial: *const c_void,
+    segment: *mut *mut rp_segment,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(segment, "segment", || {
+                made(options, payload, initial, |form, payload| {
+                    Ok(if name.is_null() {
+                        Structure::anonymous(form, payload)?
+                    } else {
+                        Structure::create(text(name, "name")?, form, payload)?
+                    })
+                })
+            })
+        })
+    }
+}
+
+/// Attaches to the segment `name`, or makes it, as `rp_create` does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_open(
+    name: *const c_char,
+    options: *const rp_options,
+    payload: *const rp_payload,
+    initial: *const c_void,
+    segment: *mut *mut rp_segment,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(segment, "segment", || {
+                made(options, payload, initial, |form, payload| {
+                    Ok(Structure::open(text(name, "name")?, form, payload)?)
+                })
+            })
+        })
+    }
+}
+
+/// Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
+/// payload.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_attach(
+    name: *const c_char,
+    segment_kind: u32,
+    payload: *const rp_payload,
+    segment: *mut *mut rp_segment,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(segment, "segment", || {
+                let payload = shared(payload, "payload")?.described()?;
+                let structure =
+                    Structure::attach(text(name, "name")?, kind(segment_kind)?, &payload)?;
+                Ok(rp_segment::new(structure))
+            })
+        })
+    }
+}
+
+/// Attaches to a segment without a name by a descriptor, which stays the caller's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_attach_fd(
+    fd: c_int,
+    segment_kind: u32,
+    payload: *const rp_payload,
+    segment: *mut *mut rp_segment,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(segment, "segment", || {
+                let payload = shared(payload, "payload")?.described()?;
+                let kind = kind(segment_kind)?;
+                if fd < 0 {
+                    return Err(Failure::argument(format!("{fd} is no descriptor")));
+                }
+                let fd = BorrowedFd::borrow_raw(fd).try_clone_to_owned();
+                let fd = fd.map_err(|error| Failure::system("duplicate the descriptor", &error))?;
+                let structure = Structure::attach_fd(fd, kind, &payload)?;
+                Ok(rp_segment::new(structure))
+            })
+        })
+    }
+}
+
+/// Gives the segment back; null is none. Its memory stays mapped until its ends are dropped, too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_detach(segment: *mut rp_segment) {
+    // SAFETY: the caller's promises.
+    unsafe { give_back(segment) };
+}
+
+/// The segment's descriptor, to be passed to another process; it stays the segment's. -1 for null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
+    // SAFETY: the caller's promises.
+    let segment = unsafe { segment.as_ref() };
+    segment.map_or(-1, |segment| segment.structure.as_fd().as_raw_fd())
+}
+
+/// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
+/// Nothing happens if another segment has the name by now.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_unlink(segment: *const rp_segment, error: *mut rp_error) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            Ok(shared(segment, "segment")?.structure.unlink()?)
+        })
+    }
+}
+
+/// Takes the name of a segment away, whatever it holds and whoever uses it. A file that is no
+/// segment is left alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_unlink_name(name: *const c_char, error: *mut rp_error) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe { call(error, || Ok(unlink(text(name, "name")?)?)) }
+}
+
+/// Whether anybody holds a role, an `enum rp_role`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_is_held(
+    segment: *const rp_segment,
+    whose: u32,
+    held: *mut bool,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let held = needed(held, "held")?;
+            held.write(
+                shared(segment, "segment")?
+                    .structure
+                    .is_held(role(whose)?)?,
+            );
+            Ok(())
+        })
+    }
+}
+
+/// Reads one of the words that an application keeps in the notes of a role, an `enum rp_role`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_note(
+    segment: *const rp_segment,
+    whose: u32,
+    index: usize,
+    value: *mut u64,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let value = needed(value, "value")?;
+            let structure = &shared(segment, "segment")?.structure;
+            let (role, index) = place(whose, index)?;
+            // There is none of these only where the memory is gone.
+            let lost = || SegmentError::Lost {
+                segment: structure.label().to_owned(),
+            };
+            value.write(structure.note(role, index).ok_or_else(lost)?);
+            Ok(())
+        })
+    }
+}
+
+/// Writes one of these words. Only the holder of the role should.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_set_note(
+    segment: *const rp_segment,
+    whose: u32,
+    index: usize,
+    value: u64,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let structure = &shared(segment, "segment")?.structure;
+            let (role, index) = place(whose, index)?;
+            Ok(structure.set_note(role, index, value)?)
+        })
+    }
+}
+
+/// Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
+/// for the whole process, once. See `rp_is_lost`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_guard_install(error: *mut rp_error) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe { call(error, || Ok(guard::install()?)) }
+}
+
+/// Whether the segment was found truncated, which is only known where `rp_guard_install` was
+/// called. What was taken from a segment counts if this is false after it was taken.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_is_lost(segment: *const rp_segment) -> bool {
+    // SAFETY: the caller's promises.
+    let segment = unsafe { segment.as_ref() };
+    segment.is_some_and(|segment| segment.structure.is_lost())
+}

@@ -1,0 +1,140 @@
+//! The ends of a seqlock or latch.
+
+use std::ffi::c_void;
+
+use ringproof::untyped::{Reader, Writer};
+
+use crate::arguments::{exclusive, items, room, shared};
+use crate::failure::{call, rp_error, rp_status};
+use crate::segment::{Owned, give_back, hand_over, rp_segment};
+
+/// The writing end of a seqlock or latch.
+pub struct rp_writer {
+    owned: Owned<Writer<'static>>,
+}
+
+/// A reading end of a seqlock or latch. It stores nothing, so there may be any number.
+pub struct rp_reader {
+    owned: Owned<Reader<'static>>,
+}
+
+/// Takes the writer's role, where its last holder left the segment.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_writer_open(
+    segment: *const rp_segment,
+    writer: *mut *mut rp_writer,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(writer, "writer", || {
+                let owned = Owned::of(shared(segment, "segment")?, |values| values.writer())?;
+                Ok(rp_writer { owned })
+            })
+        })
+    }
+}
+
+/// Gives the role back; null is none. The value stays.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_writer_drop(writer: *mut rp_writer) {
+    // SAFETY: the caller's promises.
+    unsafe { give_back(writer) };
+}
+
+/// Replaces the value. Never waits for readers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_write(
+    writer: *mut rp_writer,
+    value: *const c_void,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let writer = exclusive(writer, "writer")?;
+            let value = items(value, 1, writer.owned.structure.size(), "value")?;
+            writer.owned.end.write(value);
+            Ok(())
+        })
+    }
+}
+
+/// How many values were written since the segment was made, by this writer and those before it
+/// (one that died inside a write to a seqlock counts it, too). 0 for null.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_writer_version(writer: *const rp_writer) -> u64 {
+    // SAFETY: the caller's promises.
+    let writer = unsafe { writer.as_ref() };
+    writer.map_or(0, |writer| writer.owned.end.version())
+}
+
+/// Whether the last writer of a seqlock died inside a write, and nothing was written since.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_writer_needs_repair(writer: *const rp_writer) -> bool {
+    // SAFETY: the caller's promises.
+    let writer = unsafe { writer.as_ref() };
+    writer.is_some_and(|writer| writer.owned.end.needs_repair())
+}
+
+/// A reader.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_reader_open(
+    segment: *const rp_segment,
+    reader: *mut *mut rp_reader,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            hand_over(reader, "reader", || {
+                let owned = Owned::of(shared(segment, "segment")?, |values| values.reader())?;
+                Ok(rp_reader { owned })
+            })
+        })
+    }
+}
+
+/// Gives the reader back; null is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_reader_drop(reader: *mut rp_reader) {
+    // SAFETY: the caller's promises.
+    unsafe { give_back(reader) };
+}
+
+/// Reads the value in one attempt. After `RP_BUSY`, `value` may be a mixture.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_try_read(
+    reader: *const rp_reader,
+    value: *mut c_void,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let reader = shared(reader, "reader")?;
+            let value = room(value, 1, reader.owned.structure.size(), "value")?;
+            Ok(reader.owned.end.try_read_into(value)?)
+        })
+    }
+}
+
+/// Reads the value in at most `attempts` attempts, at least one. Where it fails, `value` may be a
+/// mixture.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_read(
+    reader: *const rp_reader,
+    value: *mut c_void,
+    attempts: u32,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let reader = shared(reader, "reader")?;
+            let value = room(value, 1, reader.owned.structure.size(), "value")?;
+            Ok(reader.owned.end.read_into(value, attempts)?)
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! The header in `include` is what the sources say.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+/// Set, the header is written instead of compared.
+const WRITE: &str = "RINGPROOF_WRITE_HEADER";
+
+const COMMAND: &str = "RINGPROOF_WRITE_HEADER=1 cargo test -p ringproof-ffi --test header";
+
+/// The modules of `src`, in the order of the header.
+const SOURCES: [&str; 6] = [
+    "failure.rs",
+    "payload.rs",
+    "segment.rs",
+    "ring.rs",
+    "value.rs",
+    "inspection.rs",
+];
+
+/// The header that these sources, told by path and text, are.
+fn generated(root: &Path) -> String {
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
+    let builder = cbindgen::Builder::new().with_config(config);
+    let builder = SOURCES.iter().fold(builder, |builder, source| {
+        builder.with_src(root.join("src").join(source))
+    });
+    let mut header = Vec::new();
+    builder
+        .generate()
+        .expect("sources that cbindgen understands")
+        .write(&mut header);
+    String::from_utf8(header).expect("a text")
+}
+
+/// What is wrong with a header.
+fn stale(header: &str, generated: &str) -> Option<String> {
+    if header == generated {
+        return None;
+    }
+    let lines = header.lines().zip(generated.lines());
+    let number = 1 + lines.take_while(|(here, there)| here == there).count();
+    Some(format!(
+        "include/ringproof_lib.h is not what the sources say, from line {number} on; \
+         `{COMMAND}` writes it anew"
+    ))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_header_is_what_the_sources_say() {
+    let path = root().join("include/ringproof_lib.h");
+    let generated = generated(root());
+    if env::var_os(WRITE).is_some() {
+        fs::write(&path, &generated).expect("write the header");
+        return;
+    }
+    let header = fs::read_to_string(&path).expect("the header");
+    if let Some(problem) = stale(&header, &generated) {
+        panic!("{problem}");
+    }
+}
+
+/// Every change of a source that C sees makes the header stale.
+#[test]
+fn a_change_of_the_sources_is_noticed() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("changed-sources");
+    let header = fs::read_to_string(root().join("include/ringproof_lib.h")).expect("the header");
+    for (source, right, wrong) in [
+        ("failure.rs", "RP_EMPTY,\n", "RP_VOID,\n"),
+        (
+            "failure.rs",
+            "RP_MESSAGE_SIZE: usize = 2048",
+            "RP_MESSAGE_SIZE: usize = 1024",
+        ),
+        ("segment.rs", "pub mode: u32", "pub mode: u16"),
+        (
+            "ring.rs",
+            "extern \"C\" fn rp_pop(",
+            "extern \"C\" fn rp_take(",
+        ),
+        ("value.rs", "attempts: u32", "attempts: u64"),
+        ("inspection.rs", "pub read_index: u64,", ""),
+        ("payload.rs", "pub offset: usize", "pub offset: u64"),
+    ] {
+        fs::create_dir_all(folder.join("src")).expect("a folder");
+        for name in SOURCES {
+            let text = fs::read_to_string(root().join("src").join(name)).expect(name);
+            let text = if name == source {
+                assert!(text.contains(right), "{right}: no longer in {source}");
+                text.replace(right, wrong)
+            } else {
+                text
+            };
+            fs::write(folder.join("src").join(name), text).expect(name);
+        }
+        let config = root().join("cbindgen.toml");
+        fs::copy(config, folder.join("cbindgen.toml")).expect("cbindgen.toml");
+        let problem = stale(&header, &generated(&folder));
+        let problem = problem.unwrap_or_else(|| panic!("{right} -> {wrong}: not noticed"));
+        assert!(problem.contains(COMMAND), "{problem}");
+    }
+    fs::remove_dir_all(&folder).expect("remove the folder");
+}
+
+/// No panic crosses into C: every function runs its body where one is caught, or does nothing
+/// that could.
+#[test]
+fn every_function_catches_panics() {
+    let mut functions = 0;
+    for source in SOURCES {
+        let text = fs::read_to_string(root().join("src").join(source)).expect(source);
+        assert_eq!(uncaught(&text), Vec::<&str>::new(), "{source}");
+        functions += text.matches("extern \"C\" fn ").count();
+    }
+    assert!(
+        functions > 30,
+        "{functions} functions: is this still how they are written?"
+    );
+    // And this can fail.
+    let open =
+        "pub unsafe extern \"C\" fn rp_bad(at: *const u8) -> u8 {\n    unsafe { at.read() }\n}\n";
+    assert_eq!(uncaught(open), ["rp_bad"]);
+}
+
+/// The functions of a source that neither begin with `call` nor are one of those that only look
+/// at a handle.
+fn uncaught(source: &str) -> Vec<&str> {
+    let functions = source.split("extern \"C\" fn ").skip(1);
+    let uncaught = functions.filter(|function| {
+        let body = function.split("\n}\n").next().unwrap_or("");
+        let body: String = body.split_whitespace().collect();
+        let calls = [
+            "unsafe{call(error,||",
+            "unsafe{give_back(",
+            ".as_ref()};",
+            "WORDS.get(",
+        ];
+        !calls.iter().any(|begin| body.contains(begin))
+    });
+    uncaught
+        .map(|function| function.split('(').next().unwrap_or(""))
+        .collect()
+}

@@ -1,0 +1,404 @@
+//! Segments that nobody uses, and their names: what may be removed is, what is used is not, and
+//! whoever comes at that moment gets the segment or is told that it is gone.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, symlink};
+use std::sync::Barrier;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use common::Deadline;
+use common::named::Named;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+use ringproof::{
+    Claim, NameStatus, Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
+    SeqLockOptions, Survey, unlink, unlink_free,
+};
+
+const RETIRED: u64 = 128;
+
+fn create(name: &str) -> Ring<u64> {
+    Ring::create(name, &RingOptions::new(5).slots(8)).expect("create a ring")
+}
+
+/// The byte of a segment's file whose lock covers `role`, and that of a removal.
+const PRODUCER: u8 = 0;
+const CONSUMER: u8 = 1;
+const REMOVAL: u8 = 2;
+
+/// Locks on `bytes` of a segment's file, as another implementation takes them.
+fn lock(name: &Named, bytes: &[u8]) -> File {
+    let file = OpenOptions::new().read(true).write(true).open(name.path());
+    let file = file.expect("open it");
+    for byte in bytes {
+        let lock = libc::flock {
+            l_type: libc::F_WRLCK as libc::c_short,
+            l_whence: libc::SEEK_SET as libc::c_short,
+            l_start: (*byte).into(),
+            l_len: 1,
+            l_pid: 0,
+        };
+        fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).expect("lock it");
+    }
+    file
+}
+
+// ---- removing -----------------------------------------------------------------------------
+
+#[test]
+fn what_nobody_uses_is_removed_and_what_somebody_uses_is_not() {
+    let name = Named::new("free");
+    let ring = create(&name);
+    for role in [Role::Producer, Role::Consumer] {
+        let claim = ring.claim(role).expect("the role");
+        match (ring.unlink_free(), unlink_free(&name)) {
+            (
+                Err(SegmentError::Held { role: found, .. }),
+                Err(SegmentError::Held { role: again, .. }),
+            ) => assert_eq!((found, again), (role, role)),
+            other => panic!("{role} is held: {other:?}"),
+        }
+        assert_eq!(ring.name_status().expect("it"), NameStatus::Current);
+        drop(claim);
+        // The attempts hold nothing any more.
+        drop(ring.claim(role).expect("the role again"));
+    }
+    ring.unlink_free().expect("nobody has a role");
+    assert!(!name.path().exists());
+    for outcome in [ring.claim(Role::Producer).map(drop), ring.unlink_free()] {
+        assert!(
+            matches!(outcome, Err(SegmentError::Gone { .. })),
+            "{outcome:?}"
+        );
+    }
+    let outcome = unlink_free(&name);
+    assert!(
+        matches!(outcome, Err(SegmentError::NotFound { .. })),
+        "{outcome:?}"
+    );
+
+    let lock = SeqLock::create(&name, &1u64, &SeqLockOptions::default()).expect("a seqlock");
+    let reader = lock.reader().expect("a reader");
+    let writer = lock.writer().expect("the role");
+    let outcome = unlink_free(&name);
+    assert!(
+        matches!(
+            outcome,
+            Err(SegmentError::Held {
+                role: Role::Writer,
+                ..
+            })
+        ),
+        "{outcome:?}"
+    );
+    drop(writer);
+    unlink_free(&name).expect("nobody has a role");
+    // A reader holds none, is not seen, and goes on.
+    assert_eq!(reader.read(1), Ok(1));
+
+    let latch = SeqLatch::create(&name, &1u64, &SeqLatchOptions::default()).expect("a latch");
+    let writer = latch.writer().expect("the role");
+    assert!(unlink_free(&name).is_err());
+    drop(writer);
+    unlink_free(&name).expect("nobody has a role");
+    assert!(!name.path().exists());
+}
+
+#[test]
+fn a_removed_segment_is_marked_so_that_a_second_name_does_not_bring_it_back() {
+    let (name, link) = (Named::new("linked"), Named::new("link"));
+    drop(create(&name));
+    fs::hard_link(name.path(), link.path()).expect("a second name");
+    unlink_free(&name).expect("nobody has a role");
+    let mut mark = [0; 8];
+    let file = File::open(link.path()).expect("open it");
+    file.read_exact_at(&mut mark, RETIRED).expect("read it");
+    assert_eq!(u64::from_ne_bytes(mark), 1);
+    let other = Ring::<u64>::attach(&link).expect("attach by the second name");
+    let outcome = other.claim(Role::Producer);
+    assert!(
+        matches!(outcome, Err(SegmentError::Gone { .. })),
+        "{outcome:?}"
+    );
+}
+
+#[test]
+fn the_next_segment_of_the_name_is_left_alone() {
+    let name = Named::new("next");
+    let old = create(&name);
+    old.unlink().expect("unlink it");
+    let new = create(&name);
+    let outcome = old.unlink_free();
+    assert!(
+        matches!(outcome, Err(SegmentError::Gone { .. })),
+        "{outcome:?}"
+    );
+    assert_eq!(new.name_status().expect("it"), NameStatus::Current);
+    drop(new.claim(Role::Producer).expect("the role"));
+    // One that never had a name keeps what it has.
+    let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
+    anonymous.unlink_free().expect("nothing to do");
+    drop(anonymous.claim(Role::Producer).expect("the role"));
+}
+
+#[test]
+fn what_another_user_may_not_remove_stays_in_use() {
+    if !nix::unistd::Uid::effective().is_root() {
+        println!("not run: only root can act as another user");
+        return;
+    }
+    let name = Named::new("sticky");
+    let options = RingOptions::new(5).slots(8).mode(0o666);
+    let ring = Ring::<u64>::create(&name, &options).expect("a ring");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // This thread's alone, and it ends with it.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
+            let outcome = unlink_free(&name);
+            assert!(
+                matches!(outcome, Err(SegmentError::System { .. })),
+                "{outcome:?}"
+            );
+        });
+    });
+    assert!(name.path().exists());
+    drop(ring.claim(Role::Producer).expect("the role"));
+}
+
+// ---- whoever comes meanwhile --------------------------------------------------------------
+
+#[test]
+fn a_role_that_a_removal_holds_is_waited_for() {
+    let name = Named::new("wait");
+    let ring = create(&name);
+    let removal = lock(&name, &[REMOVAL, PRODUCER, CONSUMER]);
+    let (said, hear) = channel();
+    thread::scope(|scope| {
+        scope.spawn(|| said.send(ring.claim(Role::Consumer)).expect("a hearer"));
+        let early = hear.recv_timeout(Duration::from_millis(100));
+        assert!(
+            matches!(early, Err(RecvTimeoutError::Timeout)),
+            "told before the end of the removal: {early:?}"
+        );
+        drop(removal);
+        let outcome = hear.recv_timeout(Deadline::LENGTH).expect("an answer");
+        outcome.expect("the role, which nobody has now");
+    });
+}
+
+#[test]
+fn a_removal_that_does_not_go_on_holds_the_role() {
+    let name = Named::new("stuck");
+    let ring = create(&name);
+    let removal = lock(&name, &[REMOVAL, PRODUCER]);
+    let outcome = ring.claim(Role::Producer);
+    assert!(
+        matches!(outcome, Err(SegmentError::Held { .. })),
+        "{outcome:?}"
+    );
+    drop(removal);
+    drop(ring.claim(Role::Producer).expect("the role"));
+}
+
+/// Reproducible numbers (splitmix64), for how long each side of a race tarries.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (bits ^ (bits >> 31)) % bound
+    }
+
+    /// As long as this, and a little longer or not.
+    fn tarry(&mut self, handicap: u64) {
+        for _ in 0..handicap + self.below(200) {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// What the two sides of the race met.
+#[derive(Debug, Default)]
+struct Tally {
+    /// The comer got the segment, which stayed.
+    got: u32,
+    /// It was told that the segment is gone, or found none.
+    gone: u32,
+}
+
+/// Races somebody who comes for a role against `collect`, which removes the segment, says that it
+/// is in use, or fails. An error is the first round in which not exactly one of the two had it.
+/// Who was first in a round starts a little later in the next: so they keep meeting.
+fn race(
+    rounds: u32,
+    collect: impl Fn(&Ring<u64>) -> Result<(), SegmentError>,
+) -> Result<Tally, String> {
+    let name = Named::new("race");
+    let line = Barrier::new(2);
+    let (give, take) = channel::<(Ring<u64>, u64)>();
+    let (said, hear) = channel::<Result<Claim, SegmentError>>();
+    thread::scope(|scope| {
+        let (line, name) = (&line, &name);
+        let comer = scope.spawn(move || {
+            let mut numbers = Numbers(1);
+            while let Ok((ring, handicap)) = take.recv() {
+                line.wait();
+                numbers.tarry(handicap);
+                // It has opened it before, or only now.
+                let outcome = match numbers.below(2) {
+                    0 => ring.claim(Role::Producer),
+                    _ => Ring::<u64>::attach(name).and_then(|ring| ring.claim(Role::Producer)),
+                };
+                if said.send(outcome).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut numbers = Numbers(2);
+        let mut tally = Tally::default();
+        let mut outcome = Ok(());
+        // Of the comer, where it is positive.
+        let mut handicap = 0_i64;
+        for round in 0..rounds {
+            let ring = create(name);
+            let other = Ring::attach(name).expect("attach");
+            let (comers, ours) = (handicap.max(0), (-handicap).max(0));
+            give.send((other, comers as u64)).expect("a comer");
+            line.wait();
+            numbers.tarry(ours as u64);
+            let collected = collect(&ring);
+            let got = hear.recv_timeout(Deadline::LENGTH).expect("an answer");
+            let named = ring.name_status().expect("it") == NameStatus::Current;
+            match (&collected, &got) {
+                (Err(SegmentError::Held { .. }), Ok(_)) if named => tally.got += 1,
+                (Ok(()), Err(SegmentError::Gone { .. } | SegmentError::NotFound { .. }))
+                    if !named =>
+                {
+                    tally.gone += 1;
+                }
+                _ => {
+                    outcome = Err(format!(
+                        "round {round}: collected {collected:?}, got {got:?}, has its name: {named}"
+                    ));
+                    break;
+                }
+            }
+            handicap += if named { 20 } else { -20 };
+            drop(got);
+            ring.unlink().expect("unlink it");
+        }
+        drop(give);
+        comer.join().expect("no panic");
+        outcome.map(|()| tally)
+    })
+}
+
+#[test]
+fn whoever_comes_during_a_removal_gets_the_segment_or_is_told_that_it_is_gone() {
+    let tally =
+        race(10_000, |ring| ring.unlink_free()).unwrap_or_else(|problem| panic!("{problem}"));
+    println!("{tally:?}");
+    // Both happened often, so it was a race.
+    assert!(tally.got > 500 && tally.gone > 500, "{tally:?}");
+}
+
+#[test]
+fn the_race_finds_a_removal_that_only_looks() {
+    let problem = race(10_000, |ring| {
+        for role in [Role::Producer, Role::Consumer] {
+            if ring.is_held(role)? {
+                return Err(ring.claim(role).map(drop).expect_err("it is held"));
+            }
+        }
+        fs::remove_file(Named::path_of(ring.label())).expect("remove it");
+        Ok(())
+    });
+    let problem = problem.expect_err("a role was taken between the look and the removal");
+    println!("{problem}");
+}
+
+#[test]
+fn the_race_finds_a_removal_that_holds_the_roles_alone() {
+    let problem = race(10_000, |ring| {
+        let _claims = (ring.claim(Role::Producer)?, ring.claim(Role::Consumer)?);
+        ring.unlink()
+    });
+    let problem = problem.expect_err("somebody was told that another has the role");
+    assert!(problem.contains("got Err(Held"), "{problem}");
+}
+
+// ---- names --------------------------------------------------------------------------------
+
+#[test]
+fn who_is_attached_learns_what_became_of_the_name() {
+    let name = Named::new("status");
+    let old = create(&name);
+    let status = || old.name_status().expect("it");
+    // Also with a role in hand, and whoever did it.
+    let _producer = old.producer().expect("the role");
+    assert_eq!(status(), NameStatus::Current);
+    unlink(&name).expect("unlink it");
+    assert_eq!(status(), NameStatus::Unlinked);
+    drop(create(&name));
+    assert_eq!(status(), NameStatus::Replaced);
+    fs::remove_file(name.path()).expect("remove it by hand");
+    assert_eq!(status(), NameStatus::Unlinked);
+    symlink("/dev/null", name.path()).expect("a link");
+    assert_eq!(status(), NameStatus::Replaced);
+    fs::remove_file(name.path()).expect("remove it");
+    let moved = Named::new("moved");
+    drop(create(&name));
+    let other = Ring::<u64>::attach(&name).expect("attach");
+    fs::rename(name.path(), moved.path()).expect("move it");
+    assert_eq!(other.name_status().expect("it"), NameStatus::Unlinked);
+    let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
+    assert_eq!(anonymous.name_status().expect("it"), NameStatus::Current);
+}
+
+#[test]
+fn a_survey_tells_segments_from_other_files() {
+    let names: Vec<Named> = ["ring", "damaged", "newer", "short", "text", "link"]
+        .map(|what| Named::new(&format!("survey-{what}")))
+        .into();
+    let [ring, damaged, newer, short, text, link] = &names[..] else {
+        panic!("six names");
+    };
+    let ours = |name: &str| names.iter().any(|own| **own == *name);
+    drop(create(ring));
+    drop(create(damaged));
+    drop(create(newer));
+    let file = |name: &Named| OpenOptions::new().write(true).open(name.path());
+    (file(damaged).expect("open it").set_len(5000)).expect("cut it");
+    (file(newer).expect("open it").write_all_at(&[2], 8)).expect("another version");
+    fs::write(short.path(), "RING").expect("a file");
+    fs::write(text.path(), "no segment, but longer than its magic").expect("a file");
+    symlink(ring.path(), link.path()).expect("a link");
+
+    let survey = Survey::of(ours).expect("a survey");
+    let found: Vec<_> = survey.segments.iter().map(|(name, _)| &**name).collect();
+    let mut expected = vec![&**damaged, &**newer, &**ring];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!((survey.foreign, survey.closed), (3, 0));
+    for (name, seen) in &survey.segments {
+        match seen {
+            Ok(seen) => assert_eq!((&*seen.name, &**name), (&**ring, &**ring)),
+            Err(SegmentError::Mismatch { field, .. }) if name == &**damaged => {
+                assert_eq!(*field, "file length");
+            }
+            Err(SegmentError::Mismatch { field, .. }) if name == &**newer => {
+                assert_eq!(*field, "version");
+            }
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! One innocent struct, and the ways in which it is compiled.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::compile::{ITEMS, LAYOUT, Tools};
+
+/// A field of the struct.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: &'static str,
+    /// The type in C, of its elements if it is an array.
+    c: &'static str,
+    /// The same in Rust; its first letter is the description's: `u`, `i` or `f`.
+    rust: &'static str,
+    /// How many elements, if it is an array.
+    array: Option<usize>,
+    /// What the two items hold; nothing where it is padding.
+    values: Option<[&'static str; 2]>,
+}
+
+impl Member {
+    /// Whether it is an array.
+    pub fn is_array(&self) -> bool {
+        self.array.is_some()
+    }
+}
+
+const fn field(
+    name: &'static str,
+    c: &'static str,
+    rust: &'static str,
+    values: [&'static str; 2],
+) -> Member {
+    Member {
+        name,
+        c,
+        rust,
+        array: None,
+        values: Some(values),
+    }
+}
+
+const fn padding(name: &'static str, len: usize) -> Member {
+    Member {
+        name,
+        c: "uint8_t",
+        rust: "u8",
+        array: Some(len),
+        values: None,
+    }
+}
+
+const SIDE: Member = field("side", "char", "i8", ["-1", "1"]);
+const SEQ: Member = field("seq", "uint64_t", "u64", ["20260001", "20260002"]);
+const VENUE: Member = field("venue", "short", "i16", ["12", "13"]);
+const QTY: Member = field("qty", "int", "i32", ["300", "400"]);
+const PRICE: Member = field("price", "double", "f64", ["101.25", "99.75"]);
+
+/// The struct as somebody writes it who does not think of padding.
+pub const TICK: &[Member] = &[SIDE, SEQ, VENUE, QTY, PRICE];
+
+/// The same with the padding named that 64-bit compilers put there.
+pub const NAMED: &[Member] = &[
+    SIDE,
+    padding("_pad1", 7),
+    SEQ,
+    VENUE,
+    padding("_pad2", 2),
+    QTY,
+    PRICE,
+];
+
+/// What is done to the struct.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A C struct.
+    C,
+    /// A C struct with this attribute.
+    Attribute(&'static str),
+    /// Two fields in each other's place.
+    Swapped(&'static str, &'static str),
+    /// A field under another name.
+    Renamed(&'static str, &'static str),
+    /// A C++ struct.
+    Cpp,
+    /// The fields up to `venue` in a base class; with a constructor in it or without.
+    Base {
+        /// Whether it has one.
+        has_constructor: bool,
+    },
+    /// With a virtual function.
+    Virtual,
+    /// A Rust struct with this attribute.
+    Rust(&'static str),
+}
+
+impl Form {
+    /// The language.
+    pub fn language(self) -> Language {
+        match self {
+            Form::C | Form::Attribute(_) | Form::Swapped(..) | Form::Renamed(..) => Language::C,
+            Form::Cpp | Form::Base { .. } | Form::Virtual => Language::Cpp,
+            Form::Rust(_) => Language::Rust,
+        }
+    }
+}
+
+/// A language that a compiler is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// C11.
+    C,
+    /// C++20: constants of classes that are more than their members.
+    Cpp,
+    /// Rust, edition 2024.
+    Rust,
+}
+
+/// The struct as one compiler with these arguments makes it.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// What it is called.
+    pub name: String,
+    /// The program.
+    pub compiler: String,
+    /// Its arguments.
+    pub flags: &'static [&'static str],
+    /// What is done to the struct.
+    pub form: Form,
+}
+
+/// Every variant, compiled with `tools` where the compiler matters little.
+pub fn variants(tools: &Tools) -> Vec<Variant> {
+    let one = |compiler: &str, flags: &'static [&'static str], what: &str, form| {
+        let program = Path::new(compiler).file_name().unwrap_or_default();
+        let mut name = program.to_string_lossy().into_owned();
+        for flag in flags {
+            name = format!("{name} {flag}");
+        }
+        if !what.is_empty() {
+            name = format!("{name}, {what}");
+        }
+        Variant {
+            name,
+            compiler: compiler.to_owned(),
+            flags,
+            form,
+        }
+    };
+    let c = |flags, what, form| one(&tools.cc, flags, what, form);
+    let cpp = |what, form| one(&tools.cxx, &[], what, form);
+    let rust = |what, form| one(&tools.rustc, &[], what, form);
+    vec![
+        rust("repr(C)", Form::Rust("#[repr(C)]")),
+        c(&[], "", Form::C),
+        one("clang", &[], "", Form::C),
+        c(&["-m32"], "", Form::C),
+        one("clang", &["-m32"], "", Form::C),
+        c(&["-m32", "-malign-double"], "", Form::C),
+        c(&[], "packed", Form::Attribute("__attribute__((packed))")),
+        c(&["-funsigned-char"], "", Form::C),
+        c(&[], "reordered", Form::Swapped("venue", "qty")),
+        c(&[], "qty is lots", Form::Renamed("qty", "lots")),
+        cpp("", Form::Cpp),
+        cpp(
+            "base",
+            Form::Base {
+                has_constructor: false,
+            },
+        ),
+        cpp(
+            "base()",
+            Form::Base {
+                has_constructor: true,
+            },
+        ),
+        cpp("virtual", Form::Virtual),
+        rust("repr(Rust)", Form::Rust("")),
+        rust("packed", Form::Rust("#[repr(C, packed)]")),
+    ]
+}
+
+/// What a member is called in this form.
+pub fn name_in(form: Form, member: &Member) -> &'static str {
+    match form {
+        Form::Renamed(from, to) if from == member.name => to,
+        _ => member.name,
+    }
+}
+
+/// The members as this form has them.
+pub fn members_of(form: Form, members: &[Member]) -> Vec<Member> {
+    let mut members = members.to_vec();
+    for member in &mut members {
+        member.name = name_in(form, member);
+    }
+    if let Form::Swapped(one, other) = form {
+        let place = |name| members.iter().position(|member| member.name == name);
+        if let (Some(one), Some(other)) = (place(one), place(other)) {
+            members.swap(one, other);
+        }
+    }
+    members
+}
+
+/// The struct's declaration, in C or C++.
+pub fn declaration(form: Form, members: &[Member]) -> String {
+    let members = members_of(form, members);
+    match form {
+        Form::Attribute(attribute) => {
+            format!("struct {attribute} tick {{\n{}}};\n", fields(&members))
+        }
+        Form::Virtual => format!(
+            "struct tick {{\n{}{}  virtual bool stale() const;\n}};\n",
+            fields(&members),
+            constructor("tick", &members)
+        ),
+        Form::Base { has_constructor } => {
+            let qty = members.iter().position(|member| member.name == QTY.name);
+            let (base, own) = members.split_at(qty.unwrap_or_default());
+            let constructor = match has_constructor {
+                true => constructor("stamp", base),
+                false => String::new(),
+            };
+            format!(
+                "struct stamp {{\n{}{constructor}}};\nstruct tick : stamp {{\n{}}};\n",
+                fields(base),
+                fields(own)
+            )
+        }
+        _ => format!("struct tick {{\n{}}};\n", fields(&members)),
+    }
+}
+
+fn fields(members: &[Member]) -> String {
+    let mut text = String::new();
+    for Member { name, c, array, .. } in members {
+        let array = array.map_or(String::new(), |len| format!("[{len}]"));
+        let _ = writeln!(text, "  {c} {name}{array};");
+    }
+    text
+}
+
+/// One that leaves nothing to chance, or a constant could not be made by it.
+fn constructor(class: &str, members: &[Member]) -> String {
+    let members: Vec<_> = members.iter().map(|m| format!("{}()", m.name)).collect();
+    format!("  constexpr {class}() : {} {{}}\n", members.join(", "))
+}
+
+/// A program whose object file holds, in a section each, what the compiler says of the struct (its
+/// size and alignment; of each field the offset, the size of an element, how many there are and the
+/// letter of its kind) and two items.
+pub fn program(form: Form, members: &[Member]) -> String {
+    match form.language() {
+        Language::Rust => rust_program(form, members),
+        language => c_program(form, members, language),
+    }
+}
+
+fn c_program(form: Form, members: &[Member], language: Language) -> String {
+    let declared = declaration(form, members);
+    let members = members_of(form, members);
+    let mut layout = String::new();
+    for Member { name, array, .. } in &members {
+        let element = array.map_or("", |_| "[0]");
+        let _ = writeln!(layout, "  FIELD({name}, {name}{element}),");
+    }
+    let values = |item: usize, before: &str, after: &str| -> String {
+        let value = |member: &Member| Some((member.name, member.values?[item]));
+        let set = |(name, value)| format!("{before}{name} = {value}{after} ");
+        members.iter().filter_map(value).map(set).collect()
+    };
+    let items = match language {
+        Language::C => format!(
+            "IN({ITEMS:?}) const struct tick items[] = {{{{ {}}}, {{ {}}}}};\n",
+            values(0, ".", ","),
+            values(1, ".", ",")
+        ),
+        _ => format!(
+            "constexpr tick first() {{ tick t{{}}; {}return t; }}\n\
+             constexpr tick second() {{ tick t{{}}; {}return t; }}\n\
+             IN({ITEMS:?}) constexpr tick items[] = {{first(), second()}};\n",
+            values(0, "t.", ";"),
+            values(1, "t.", ";")
+        ),
+    };
+    let align = if language == Language::C {
+        "_Alignof"
+    } else {
+        "alignof"
+    };
+    format!(
+        "#include <stddef.h>\n#include <stdint.h>\n{declared}\
+         #define IN(name) __attribute__((section(name), used))\n\
+         #define OF(element) ((struct tick *)0)->element\n\
+         #define LETTER(type) ((type)0.5 != 0 ? 'f' : (type)-1 < 0 ? 'i' : 'u')\n\
+         #define FIELD(field, element) offsetof(struct tick, field), sizeof(OF(element)), \\\n  \
+         sizeof(OF(field)) / sizeof(OF(element)), LETTER(__typeof__(OF(element)))\n\
+         IN({LAYOUT:?}) const uint64_t layout[] = {{\n  \
+         sizeof(struct tick), {align}(struct tick),\n{layout}}};\n{items}"
+    )
+}
+
+fn rust_program(form: Form, members: &[Member]) -> String {
+    let attribute = if let Form::Rust(attribute) = form {
+        attribute
+    } else {
+        ""
+    };
+    let mut fields = String::new();
+    let mut layout = String::new();
+    let mut set = [String::new(), String::new()];
+    for Member {
+        name,
+        rust,
+        array,
+        values,
+        ..
+    } in members
+    {
+        let ty = array.map_or((*rust).to_owned(), |len| format!("[{rust}; {len}]"));
+        let _ = writeln!(fields, "    {name}: {ty},");
+        let _ = writeln!(
+            layout,
+            "    offset_of!(Tick, {name}) as u64, size_of::<{rust}>() as u64, \
+             (size_of::<{ty}>() / size_of::<{rust}>()) as u64, b'{}' as u64,",
+            &rust[..1]
+        );
+        for (text, value) in set.iter_mut().zip(values.iter().flatten()) {
+            let _ = write!(text, "t.{name} = {value}; ");
+        }
+    }
+    let [first, second] = set;
+    format!(
+        "#![no_std]\nuse core::mem::{{offset_of, zeroed}};\n{attribute}\npub struct Tick {{\n{fields}}}\n\
+         #[used]\n#[unsafe(link_section = {LAYOUT:?})]\npub static LAYOUT: [u64; {}] = [\n    \
+         size_of::<Tick>() as u64, align_of::<Tick>() as u64,\n{layout}];\n\
+         const EMPTY: Tick = unsafe {{ zeroed() }};\n\
+         #[used]\n#[unsafe(link_section = {ITEMS:?})]\npub static ITEMS: [Tick; 2] = [\n    \
+         {{ let mut t = EMPTY; {first}t }},\n    {{ let mut t = EMPTY; {second}t }},\n];\n",
+        2 + 4 * members.len()
+    )
+}

@@ -1,0 +1,169 @@
+//! The peers as programs: those of abi/ compiled by the system's compilers, and this program itself.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+/// What a peer is written in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Language {
+    C,
+    Cpp,
+    /// C, compiled for 32 bits.
+    C32,
+    Rust,
+}
+
+impl Language {
+    const ALL: [Language; 4] = [Language::C, Language::Cpp, Language::C32, Language::Rust];
+
+    /// How rows and `--only` call it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Language::C => "c",
+            Language::Cpp => "c++",
+            Language::C32 => "c-32-bit",
+            Language::Rust => "rust",
+        }
+    }
+
+    /// Its source below abi/, if it is compiled here.
+    const fn source(self) -> Option<&'static str> {
+        match self {
+            Language::C | Language::C32 => Some("peer.c"),
+            Language::Cpp => Some("peer.cpp"),
+            Language::Rust => None,
+        }
+    }
+}
+
+/// What the compilers put into the programs to watch them.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Sanitizer {
+    /// Accesses outside of what was allocated, and leaks
+    Address,
+    /// What C leaves undefined
+    Undefined,
+}
+
+impl Sanitizer {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Sanitizer::Address => "address",
+            Sanitizer::Undefined => "undefined",
+        }
+    }
+}
+
+/// A program for each language, or why there is none.
+pub(super) struct Programs(Vec<(Language, Result<PathBuf, String>)>);
+
+impl Programs {
+    /// Compiles them into `folder`.
+    ///
+    /// # Errors
+    /// A source that does not compile where others do.
+    pub(super) fn make(folder: &Path, sanitizers: &[Sanitizer]) -> Result<Programs> {
+        let mut made = Vec::new();
+        for language in Language::ALL {
+            made.push((language, make(language, folder, sanitizers)?));
+        }
+        Ok(Programs(made))
+    }
+
+    /// What starts a peer, or why nothing does.
+    pub(super) fn command(&self, language: Language) -> Result<Command, &str> {
+        let found = self.0.iter().find(|(made, _)| *made == language);
+        let (_, made) = found.ok_or("there is no such language")?;
+        let mut command = Command::new(made.as_ref().map_err(String::as_str)?);
+        if language == Language::Rust {
+            command.arg(super::PEER);
+        }
+        Ok(command)
+    }
+}
+
+fn make(
+    language: Language,
+    folder: &Path,
+    sanitizers: &[Sanitizer],
+) -> Result<Result<PathBuf, String>> {
+    let Some(source) = language.source() else {
+        let this = std::env::current_exe().context("cannot find out where this program is")?;
+        return Ok(Ok(this));
+    };
+    // A program that asks nothing of the header: if this fails, there is no such compiler here.
+    let trivial = folder.join(source);
+    std::fs::write(
+        &trivial,
+        "#include <stdint.h>\nint main(void) { return 0; }\n",
+    )
+    .context("cannot write a source")?;
+    let program = folder.join(language.name());
+    let mut command = compiler(language, sanitizers);
+    let call = shown(&command);
+    command.arg(&trivial).arg("-o").arg(&program);
+    let why = match command.output() {
+        Err(error) => Some(error.to_string()),
+        Ok(output) if !output.status.success() => Some(first_line(&output)),
+        Ok(_) => match Command::new(&program).output() {
+            Err(error) => Some(error.to_string()),
+            Ok(output) if !output.status.success() => Some(output.status.to_string()),
+            Ok(_) => None,
+        },
+    };
+    if let Some(why) = why {
+        let install = match language {
+            Language::C32 => "; on Debian and Ubuntu install gcc-multilib",
+            _ => "; CC and CXX choose another compiler",
+        };
+        return Ok(Err(format!(
+            "`{call}` makes no program here: {why}{install}"
+        )));
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = compiler(language, sanitizers);
+    (command.arg("-I").arg(root.join("../impl/ffi/include")))
+        .arg(root.join("abi").join(source))
+        .arg("-o")
+        .arg(&program);
+    let output = command.output().context("cannot start the compiler")?;
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("abi/{source} does not compile with `{call}`:\n{errors}");
+    }
+    Ok(Ok(program))
+}
+
+/// The call of a compiler, as the README has it.
+fn compiler(language: Language, sanitizers: &[Sanitizer]) -> Command {
+    let (variable, usual, standard) = match language {
+        Language::Cpp => ("CXX", "c++", "-std=c++17"),
+        _ => ("CC", "cc", "-std=c11"),
+    };
+    let program = std::env::var_os(variable).unwrap_or_else(|| OsString::from(usual));
+    let mut command = Command::new(program);
+    command.args([standard, "-O2", "-Wall", "-Wextra", "-Werror"]);
+    if language == Language::C32 {
+        command.args(["-m32", "-D_FILE_OFFSET_BITS=64"]);
+    }
+    for sanitizer in sanitizers {
+        command.arg(format!("-fsanitize={}", sanitizer.name()));
+        command.args(["-fno-sanitize-recover=all", "-g"]);
+    }
+    command
+}
+
+fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+fn first_line(output: &Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    errors.lines().next().unwrap_or("no word").to_owned()
+}

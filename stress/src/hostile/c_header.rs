@@ -1,0 +1,169 @@
+//! The C header, compiled with sanitizers, attaches to the same segments.
+
+use std::cell::RefCell;
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use tempfile::TempDir;
+
+use super::bench::Bench;
+use super::description::{Image, Verdict, each_text, printable};
+use super::plant::Plant;
+use super::sample::{Named, Shape};
+
+const HEADER: &str = include_str!("../../../impl/ffi/include/ringproof.h");
+const PROGRAM: &str = include_str!("attach.c");
+
+/// What is planted in the header: what stands there, and what is put in its place.
+const PLANTED: [(Plant, &str, &str); 2] = [
+    (
+        Plant::BeginningAlone,
+        "our_len != len || memcmp(ours, theirs, len) != 0",
+        "memcmp(ours, theirs, our_len < len ? our_len : len) != 0",
+    ),
+    (
+        Plant::UnboundedLen,
+        "fixed->description_len > RINGPROOF_DESCRIPTION_MAX",
+        "false",
+    ),
+];
+
+/// Attached to as what it may be, by a program in C.
+pub(crate) fn attached(bench: &Bench<'_>) -> Result<()> {
+    // Not in /dev/shm: what is left there is looked for by name.
+    let directory = tempfile::tempdir().context("cannot make a directory")?;
+    let Some(program) = Program::start(bench, &directory)? else {
+        return Ok(());
+    };
+    let program = RefCell::new(program);
+    let attach =
+        |shape, image: &Image, named: &Named| program.borrow_mut().judge(shape, image, named);
+    each_text(bench, |_| true, &attach).map(drop)
+}
+
+/// A program that attaches, and waits to be told to what.
+struct Program {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Program {
+    /// Compiles and starts it. If that cannot be done here, the case is skipped.
+    fn start(bench: &Bench<'_>, directory: &TempDir) -> Result<Option<Program>> {
+        let what = "the C header";
+        let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
+        if let Err(error) = Command::new(&compiler).arg("--version").output() {
+            bench.skip(
+                what,
+                &format!("there is no C compiler {compiler:?}: {error}"),
+            );
+            return Ok(None);
+        }
+        let plain = compile(&compiler, directory.path(), "int main(void) { return 0; }")?;
+        if let Err(why) = plain {
+            bench.skip(what, &format!("{compiler:?} has no sanitizers here: {why}"));
+            return Ok(None);
+        }
+        let mut header = HEADER.to_owned();
+        for (_, from, to) in PLANTED.iter().filter(|(plant, ..)| bench.has(*plant)) {
+            ensure!(header.contains(from), "there is no `{from}` in the header");
+            header = header.replace(from, to);
+        }
+        let path = directory.path().join("ringproof.h");
+        fs::write(path, header).context("cannot write the header")?;
+        let program = compile(&compiler, directory.path(), PROGRAM)?
+            .map_err(|why| anyhow!("it does not compile: {why}"))?;
+        let mut child = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start the program in C")?;
+        let orders = child.stdin.take().context("no standard input")?;
+        let answers = child.stdout.take().context("no standard output")?;
+        Ok(Some(Program {
+            child,
+            orders,
+            answers: BufReader::new(answers),
+        }))
+    }
+
+    fn judge(&mut self, shape: Shape, image: &Image, named: &Named) -> Result<()> {
+        let verdict = image.verdict(shape);
+        let asked = writeln!(self.orders, "{} {}", shape.kind(), named.name);
+        let Ok((attached, message)) = asked.map_err(Into::into).and_then(|()| self.answer()) else {
+            bail!(
+                "{verdict:?}, and the program in C ended: {}",
+                self.last_words()
+            );
+        };
+        ensure!(
+            attached == (verdict == Verdict::Right),
+            "{verdict:?}, attached: {attached}: {message}"
+        );
+        ensure!(attached || message.contains(" is "), "it says {message:?}");
+        printable(message.as_bytes(), b"\n")
+    }
+
+    /// Whether it is attached, and if not, why.
+    fn answer(&mut self) -> Result<(bool, String)> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        let (attached, len) = line.trim_end().split_once(' ').context("no answer")?;
+        let mut message = vec![0; len.parse()?];
+        self.answers.read_exact(&mut message)?;
+        Ok((
+            attached == "1",
+            String::from_utf8_lossy(&message).into_owned(),
+        ))
+    }
+
+    /// What a sanitizer has said, as far as it says what it is about.
+    fn last_words(&mut self) -> String {
+        let mut said = String::new();
+        // It is over: what it wrote is there, and its end.
+        let _ = self.child.kill();
+        if let Some(mut errors) = self.child.stderr.take() {
+            let _ = errors.read_to_string(&mut said);
+        }
+        let line = said
+            .lines()
+            .find(|line| line.contains("ERROR") || line.contains("error"));
+        line.unwrap_or("without a word").to_owned()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Both fail only where it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Compiles a program with sanitizers; its path, or what the compiler said first.
+fn compile(compiler: &OsStr, directory: &Path, source: &str) -> Result<Result<PathBuf, String>> {
+    let (from, to) = (directory.join("program.c"), directory.join("program"));
+    fs::write(&from, source).context("cannot write a program")?;
+    let output = Command::new(compiler)
+        .args(["-std=c11", "-O1", "-g", "-D_GNU_SOURCE"])
+        .args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
+        .arg("-I")
+        .arg(directory)
+        .arg(&from)
+        .arg("-o")
+        .arg(&to)
+        .output()
+        .context("cannot run a compiler")?;
+    if output.status.success() {
+        return Ok(Ok(to));
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    Ok(Err(said.lines().next().unwrap_or_default().to_owned()))
+}

@@ -1,0 +1,83 @@
+//! The program `ringproof` looks at the same segments, for somebody at a terminal.
+
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+
+use super::bench::Bench;
+use super::description::{Image, each_text, limit_memory, printable};
+use super::plant::Plant;
+use super::sample::{Named, Shape};
+use super::text::of_many;
+use crate::stream;
+
+/// The exit code of a panic.
+const PANICKED: i32 = 101;
+
+/// `inspect --peek`, for people and as JSON.
+pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
+    let Some(program) = stream::program()? else {
+        bench.skip("the program `ringproof`", stream::NO_PROGRAM);
+        return Ok(());
+    };
+    limit_memory()?;
+    let look = |shape, image: &Image, named: &Named| {
+        for json in [false, true] {
+            let mut command = Command::new(&program);
+            command.args(["inspect", "--peek", "5", &named.name]);
+            command.args(json.then_some("--json"));
+            let mut output = command.output().context("cannot run `ringproof`")?;
+            if let (true, Some(told)) = (bench.has(Plant::RawText), image.told())
+                && !output.status.success()
+            {
+                output.stderr.extend_from_slice(told.text);
+            }
+            judge(shape, image, &output, json)?;
+        }
+        Ok(())
+    };
+    // A process for each is too much for all of them.
+    let mut number = 0;
+    let many = of_many(1 << 20);
+    let odd = |text: &[u8]| {
+        number += 1;
+        printable(text, b"\n").is_err() || number % 16 == 0 || text == many
+    };
+    each_text(bench, odd, &look).map(drop)
+}
+
+/// What is said, is said in words, and the exit code is the right one.
+fn judge(shape: Shape, image: &Image, output: &Output, json: bool) -> Result<()> {
+    let verdict = image.verdict(shape);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let code = output.status.code().filter(|code| *code != PANICKED);
+    let code = code.with_context(|| format!("{verdict:?}: {}: {errors}", output.status))?;
+    printable(&output.stderr, b"\n")?;
+    // A line of text shows the first values alone, and then a sign that there are more.
+    printable(&output.stdout, "\n\u{2026}".as_bytes())?;
+    ensure!(
+        (code == 0) == output.stderr.is_empty() && (code == 0) != output.stdout.is_empty(),
+        "{verdict:?}, code {code}: {errors}"
+    );
+    // What is right may still be too large to be shown.
+    ensure!(
+        code != 0 || verdict.is_seen(),
+        "{verdict:?}, and it is shown"
+    );
+    ensure!(
+        code == 0 || !verdict.is_seen() || errors.contains("ask for fewer"),
+        "{verdict:?}, and it is not shown: {errors}"
+    );
+    if code == 0 && json {
+        let report: serde_json::Value =
+            serde_json::from_slice(&output.stdout).context("no JSON")?;
+        let fields = report["fields"].as_array().map(Vec::len);
+        let told = image.told().context("no header")?;
+        let lines = told.text.iter().filter(|byte| **byte == b'\n').count();
+        ensure!(
+            fields == Some(lines - 1),
+            "{fields:?} fields of {lines} lines"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,81 @@
+//! The abi layer as its users run it, also where there is no compiler.
+
+mod common;
+
+use std::process::Command;
+
+use common::{PROGRAM, Ran, run};
+use ringproof_record::{Record, Verdict};
+
+const SMALL: [&str; 4] = ["abi", "--json", "--items", "20000"];
+
+#[test]
+fn every_language_gets_every_item_and_notices_every_fault() {
+    let Ran { code, rows, errors } = run(&SMALL);
+    let failed: Vec<_> = (rows.iter())
+        .filter(|row| row.verdict == Verdict::Failed)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+    let missing: Vec<_> = (rows.iter())
+        .filter(|row| row.verdict == Verdict::NotRun)
+        .collect();
+    for row in &missing {
+        // Whoever builds this has a C compiler, and perhaps not one for 32 bits.
+        assert!(row.subject.contains("32-bit"), "{row:#?}");
+        let reason = row.reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("gcc-multilib"), "{row:#?}");
+    }
+    assert_eq!(code, Some(if missing.is_empty() { 0 } else { 3 }));
+    for pair in [
+        "c-to-rust",
+        "rust-to-c",
+        "c++-to-rust",
+        "rust-to-c++",
+        "c-to-c++",
+    ] {
+        let row = (rows.iter())
+            .find(|row| row.subject == pair && row.check.contains("by sequence and checksum"))
+            .unwrap_or_else(|| panic!("no row for {pair}"));
+        assert_eq!(row.count, Some(20_000), "{row:#?}");
+        let repeat = row.repeat.as_deref().unwrap_or_default();
+        assert!(repeat.ends_with(&format!("--only {pair}")), "{repeat}");
+    }
+    let planted: Vec<_> = (rows.iter())
+        .filter(|row| row.check.starts_with("planted fault: "))
+        .collect();
+    // Three of orders and two of pictures, to each of four languages.
+    assert_eq!(planted.len(), 20);
+    for row in planted.iter().filter(|row| !missing.contains(row)) {
+        let reason = row.reason.as_deref().unwrap_or_default();
+        assert!(reason.starts_with("noticed: "), "{row:#?}");
+    }
+}
+
+#[test]
+fn a_missing_compiler_is_said() {
+    let output = Command::new(PROGRAM)
+        .args(SMALL)
+        .args(["--only", "c-to-rust"])
+        .env("CC", "no-such-compiler")
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stdout).expect("text");
+    let rows: Vec<Record> = (text.lines())
+        .map(|line| Record::from_line(line).expect("a row"))
+        .collect();
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        assert_eq!(row.verdict, Verdict::NotRun, "{row:#?}");
+        let reason = row.reason.as_deref().unwrap_or_default();
+        assert!(reason.contains("`no-such-compiler"), "{reason}");
+        assert!(reason.contains("CC and CXX choose"), "{reason}");
+    }
+}
+
+#[test]
+fn a_pair_that_there_is_not_is_refused_with_those_that_there_are() {
+    let ran = run(&["abi", "--only", "c-to-cobol"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.errors.contains("rust-to-c++"), "{}", ran.errors);
+}
