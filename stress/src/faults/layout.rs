@@ -32,7 +32,7 @@ pub(super) fn checks() -> Vec<Check> {
                     trial: |setting| widths(setting, &Bytes),
                 },
                 Wrong {
-                    what: "planted: a refusal that says how large an item is, and no more",
+                    what: "planted fault: a refusal that says how large an item is, and no more",
                     sign: "does not say",
                     trial: |setting| widths(setting, &Sized),
                 },
