@@ -59,7 +59,7 @@ fn head(report: &Report) -> Markup {
             dt { "commit" }
             dd class="mono" { (about.commit.as_deref().unwrap_or("unknown to git")) }
             dt { "repeat" }
-            dd class="mono" { (about.command()) }
+            dd class="mono" { (report.command()) }
             @if about.part != Part::Whole {
                 dt { "part" }
                 dd { (about.part) }

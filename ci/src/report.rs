@@ -93,7 +93,8 @@ pub struct About {
 }
 
 impl About {
-    /// The command that repeats this run; of a merged report, all of it at once.
+    /// The command that repeats this run, whichever layers were selected; of a merged report, all of
+    /// it at once.
     pub fn command(&self) -> String {
         let mut command = "cargo verify".to_owned();
         if self.nightly {
@@ -127,6 +128,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// The command that repeats this run, with the layers that were selected.
+    pub fn command(&self) -> String {
+        let mut command = self.about.command();
+        let left_out = |layer: &&LayerResult| layer.verdict == Outcome::NotRun;
+        if self.layers.iter().any(|layer| left_out(&layer)) {
+            for layer in self.layers.iter().filter(|layer| !left_out(layer)) {
+                // Writing to a String cannot fail.
+                let _ = write!(command, " --layer {}", layer.name);
+            }
+        }
+        command
+    }
+
     /// Puts together what ran, and judges it. With `strict` every row that did not run counts as
     /// required. What a layer owes is judged on a whole run only: a share of it owes nothing.
     pub fn new(about: About, sites: Vec<SiteRow>, ran: Vec<Ran>, strict: bool) -> Self {

@@ -44,6 +44,20 @@ fn a_complete_report_passes() {
 }
 
 #[test]
+fn a_report_says_how_to_run_the_layers_that_ran_again() {
+    let whole = report(complete(), false);
+    assert_eq!(whole.command(), "cargo verify --seed 7");
+    let mut rows: Vec<_> = complete().into_iter().map(|_| None).collect();
+    for layer in ["stream", "asm"] {
+        rows[place(layer)] = Some(complete()[place(layer)].clone());
+    }
+    let two = Report::new(about(), sites(), ran(rows), false);
+    let command = "cargo verify --seed 7 --layer stream --layer asm";
+    assert_eq!(two.command(), command);
+    assert!(html::render(&two).contains(command));
+}
+
+#[test]
 fn one_failed_row_fails_the_whole() {
     let (report, codes) =
         changed(|rows| rows[place("asm")].push(Record::failed("asm", "pop", "no call", "a call")));
