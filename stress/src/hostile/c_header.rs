@@ -107,7 +107,14 @@ impl Program {
             attached == (verdict == Verdict::Right),
             "{verdict:?}, attached: {attached}: {message}"
         );
-        ensure!(attached || message.contains(" is "), "it says {message:?}");
+        let says = match verdict {
+            Verdict::OtherPayload => " holds another payload: ",
+            _ => " is ",
+        };
+        ensure!(
+            attached || message.contains(says),
+            "{verdict:?}, and it says {message:?}"
+        );
         printable(message.as_bytes(), b"\n")
     }
 
