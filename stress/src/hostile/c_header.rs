@@ -24,7 +24,8 @@ const PLANTED: [(Plant, &str, &str); 2] = [
     (
         Plant::BeginningAlone,
         "our_len != len || memcmp(ours, theirs, len) != 0",
-        "memcmp(ours, theirs, our_len < len ? our_len : len) != 0",
+        // As far as the size of an item, and no further.
+        "memcmp(ours, theirs, strcspn(ours, \"\\n\")) != 0",
     ),
     (
         Plant::UnboundedLen,
