@@ -331,6 +331,14 @@ impl Fixed {
         if self.payload_size == 0 {
             return Err(mismatch(segment, "payload_size", 0, "at least 1"));
         }
+        if kind != Kind::Ring && !self.payload_size.is_multiple_of(8) {
+            return Err(mismatch(
+                segment,
+                "payload_size",
+                self.payload_size,
+                "a whole number of 64-bit words",
+            ));
+        }
         if !self.payload_align.is_power_of_two() || self.payload_align > HEADER_LEN {
             return Err(mismatch(
                 segment,

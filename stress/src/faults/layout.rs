@@ -32,9 +32,9 @@ pub(super) fn checks() -> Vec<Check> {
                     trial: |setting| widths(setting, &Bytes),
                 },
                 Wrong {
-                    what: "planted: a refusal that says how large an item is, and no more",
+                    what: "planted fault: a refusal that says how large an item is, and no more",
                     sign: "does not say",
-                    trial: |setting| widths(setting, &Sized),
+                    trial: |setting| widths(setting, &SizeAlone),
                 },
             ],
         },
@@ -148,9 +148,9 @@ impl Handing for Typed {
 }
 
 /// One that knows no more of a payload than its size.
-struct Sized;
+struct SizeAlone;
 
-impl Handing for Sized {
+impl Handing for SizeAlone {
     fn leave<T: Payload>(&self, name: &Name, record: T) -> Result<()> {
         Typed.leave(name, record)
     }

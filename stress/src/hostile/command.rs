@@ -36,14 +36,20 @@ pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
         }
         Ok(())
     };
-    // A process for each is too much for all of them.
+    // A process for each is too much for all of them: some, and more of what a terminal would
+    // react to.
     let mut number = 0;
     let many = of_many(1 << 20);
-    let odd = |text: &[u8]| {
+    let some = |text: &[u8]| {
         number += 1;
-        printable(text, b"\n").is_err() || number % 16 == 0 || text == many
+        let share = if printable(text, b"\n").is_err() {
+            5
+        } else {
+            40
+        };
+        number % share == 0 || text == many
     };
-    each_text(bench, odd, &look).map(drop)
+    each_text(bench, some, &look).map(drop)
 }
 
 /// What is said, is said in words, and the exit code is the right one.

@@ -195,10 +195,11 @@ pub(crate) fn told(bytes: &[u8], len: u64) -> Option<Told<'_>> {
     let wide = |at: usize| u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
     let (kind, payload_size, payload_align) = (narrow(16), wide(24), wide(32));
     let (slots, capacity, data_offset, segment_len) = (wide(40), wide(48), wide(56), wide(64));
+    let words = payload_size.is_multiple_of(8) && capacity == 1;
     let fits = match kind {
         1 => true,
-        2 => slots == 1 && capacity == 1,
-        3 => slots >= 2 && capacity == 1,
+        2 => slots == 1 && words,
+        3 => slots >= 2 && words,
         _ => false,
     };
     let end = u128::from(slots) * u128::from(payload_size) + u128::from(data_offset);
