@@ -260,6 +260,7 @@ fn without_a_c_compiler_it_says_so_and_goes_on_with_rust() {
 
 #[test]
 fn without_any_compiler_nothing_was_measured() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
     // Clang is looked for by its name.
     let output = Command::new(env!("CARGO_BIN_EXE_ringproof-perf"))
         .arg("abi")
@@ -269,6 +270,8 @@ fn without_any_compiler_nothing_was_measured() {
             ("RUSTC", "/nowhere/rustc"),
         ])
         .env("PATH", "/nowhere")
+        .arg("--out")
+        .arg(folder.path())
         .output()
         .expect("the program starts");
     assert_eq!(output.status.code(), Some(3), "{output:?}");
