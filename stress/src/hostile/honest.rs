@@ -69,6 +69,14 @@ impl Place<'_> {
     pub(crate) fn latch(self) -> Result<Option<SeqLatch<Value>>> {
         self.attach(SeqLatch::attach_fd, SeqLatch::attach)
     }
+
+    /// What there is to see of it, if it has a name.
+    fn look(self) -> Result<Option<Inspection>> {
+        match self {
+            Place::Memory(_) => Ok(None),
+            Place::Named(name) => possible(Inspection::of(name)),
+        }
+    }
 }
 
 /// What there is, if an error is one that a segment may cause.
@@ -93,6 +101,7 @@ fn possible<S>(outcome: Result<S, SegmentError>) -> Result<Option<S>> {
 /// was attached to as.
 pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
     let mut attached = 0;
+    let before = place.look()?;
     if let Some(ring) = place.ring()? {
         attached += 1;
         use_segment(&ring, Role::Producer)?;
@@ -128,11 +137,14 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
             write_latch(&mut writer, &reader)?;
         }
     }
-    if let Place::Named(name) = place {
-        let seen = possible(Inspection::of(name))?;
+    if let (Place::Named(_), true) = (place, attached > 0) {
+        let before = before.context("attached to, and could not be looked at")?;
+        // Whoever takes a role of a retired segment finishes the removal of its name.
+        let removed = place.look()?.is_none();
         ensure!(
-            attached == 0 || seen.is_some(),
-            "attached to, and cannot be looked at"
+            removed == before.retired,
+            "attached to while it was retired: {}; now its name is gone: {removed}",
+            before.retired
         );
     }
     Ok(attached)
