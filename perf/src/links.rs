@@ -147,7 +147,7 @@ impl<F: FnMut(u64) -> Option<u64> + Send> Receiver for ReceiveInPlace<F> {
 
 /// Zero if `items` are `expected`, `expected + 1`, and so on.
 #[inline(always)]
-fn difference(items: &[u64], expected: u64) -> u64 {
+pub fn difference(items: &[u64], expected: u64) -> u64 {
     let mut wrong = 0;
     for (item, index) in items.iter().zip(0..) {
         wrong |= item ^ expected.wrapping_add(index);
@@ -157,7 +157,7 @@ fn difference(items: &[u64], expected: u64) -> u64 {
 
 /// Makes `items` out of `first`, `first + 1`, and so on.
 #[inline(always)]
-fn number(items: &mut [u64], first: u64) {
+pub fn number(items: &mut [u64], first: u64) {
     for (item, index) in items.iter_mut().zip(0..) {
         *item = first.wrapping_add(index);
     }

@@ -82,8 +82,9 @@ enum Command {
     },
     /// The ring of the header-only C library beside the one in Rust, in the same rounds
     ///
-    /// Compiled with the system's compiler (CC chooses another one) at -O3 and loaded into this
-    /// process: one by one, slices of 64, and chunks of 64 in place.
+    /// One by one, slices of 64, and chunks of 64 in place; between two threads, and with both ends
+    /// in one, where what the code costs is not hidden by what cache lines cost. The C side is
+    /// compiled at -O3 when this program is built, by the system's compiler or the one that CC names.
     CHeader {
         #[command(flatten)]
         common: Common,

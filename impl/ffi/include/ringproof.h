@@ -250,7 +250,7 @@ static inline void ringproof_compiler_fence(void) { atomic_signal_fence(memory_o
 #endif
 
 /* Off the hot path: kept out of it. */
-#define RINGPROOF_COLD __attribute__((cold))
+#define RINGPROOF_APART __attribute__((noinline, unused))
 
 /* Tells the processor that this thread waits for another one. */
 static inline void ringproof_spin(void) {
@@ -1793,7 +1793,8 @@ static inline unsigned char *ringproof_slot(const struct ringproof_slots *slots,
 /* Asks for the cache lines of the first kibibyte as this side's own: their last reader holds them,
  * and asked for together they come while the next items are made. Changes nothing to see. */
 static inline void ringproof_prefetch(const unsigned char *bytes, size_t len) {
-  for (size_t at = 0; at < len && at < 16 * RINGPROOF_LINE; at += RINGPROOF_LINE) {
+  const size_t end = len < 16 * RINGPROOF_LINE ? len : 16 * RINGPROOF_LINE;
+  for (size_t at = 0; at < end; at += RINGPROOF_LINE) {
 #ifdef __x86_64__
     /* What the compiler has for this asks for a copy to read, unless told of the processor. */
     __asm__ volatile("prefetchw %0" : : "m"(bytes[at]));
@@ -1928,7 +1929,7 @@ ringproof_producer_peer_closed(struct ringproof_producer *producer) {
 }
 
 /* Looks how far the consumer came; not OK if nothing was gained or can be. */
-RINGPROOF_COLD static inline enum ringproof_status
+RINGPROOF_APART static enum ringproof_status
 ringproof_reclaim(struct ringproof_producer *producer) {
   uint64_t found = 0;
   enum ringproof_status status;
@@ -1950,30 +1951,44 @@ ringproof_reclaim(struct ringproof_producer *producer) {
   return status == RINGPROOF_OK ? RINGPROOF_FULL : status;
 }
 
-static inline void ringproof_publish(struct ringproof_producer *producer, uint64_t count) {
-  producer->write_index += count;
+/* Commits what was written below `write_index`. It is told so, and the slots' place too, as the
+ * compiler cannot know that a payload does not overlap the endpoint: it would load both again. */
+static inline void ringproof_publish(struct ringproof_producer *producer, uint64_t write_index,
+                                     ringproof_word *write_word) {
+  producer->write_index = write_index;
   /* RingPublish, release: pairs with RingObserve; publishes the slots written before. */
-  ringproof_store_release(producer->write_word, producer->write_index);
+  ringproof_store_release(write_word, write_index);
 }
+
+RINGPROOF_APART static enum ringproof_status
+ringproof_push_when_full(struct ringproof_producer *producer, const void *item, size_t size);
 
 /* Appends the item, visible to the consumer when the call returns. Unless RINGPROOF_OK, the ring
  * is as it was. `size` is that of the item, as a rule `sizeof item`: a constant, so that the
  * compiler need not call anything to copy it. Another size than the payload's is RINGPROOF_SIZE. */
 static inline enum ringproof_status ringproof_push_sized(struct ringproof_producer *producer,
                                                          const void *item, size_t size) {
+  uint64_t index;
+  ringproof_word *word;
   if (size != producer->slots.item) {
     return RINGPROOF_SIZE;
   }
   if (ringproof_free(producer) == 0) {
-    const enum ringproof_status status = ringproof_reclaim(producer);
-    if (status != RINGPROOF_OK) {
-      return status;
-    }
+    return ringproof_push_when_full(producer, item, size);
   }
+  index = producer->write_index;
+  word = producer->write_word;
   /* RingFill, plain: pairs with RingTake; the slot is free, hence this side's. */
-  memcpy(ringproof_slot(&producer->slots, producer->write_index, size), item, size);
-  ringproof_publish(producer, 1);
+  memcpy(ringproof_slot(&producer->slots, index, size), item, size);
+  ringproof_publish(producer, index + 1, word);
   return RINGPROOF_OK;
+}
+
+/* Looks whether there is room by now, and goes on if there is. */
+RINGPROOF_APART static enum ringproof_status
+ringproof_push_when_full(struct ringproof_producer *producer, const void *item, size_t size) {
+  const enum ringproof_status status = ringproof_reclaim(producer);
+  return status == RINGPROOF_OK ? ringproof_push_sized(producer, item, size) : status;
 }
 
 /* The same for an item whose size is not known where this is compiled, which costs a call. */
@@ -2021,7 +2036,7 @@ static inline enum ringproof_status ringproof_commit(struct ringproof_producer *
     return RINGPROOF_OUT_OF_CHUNK;
   }
   if (count > 0) {
-    ringproof_publish(producer, count);
+    ringproof_publish(producer, chunk->position + count, producer->write_word);
     ringproof_prepare(producer, count);
   }
   return RINGPROOF_OK;
@@ -2139,7 +2154,7 @@ ringproof_observe_write_index(struct ringproof_consumer *consumer, uint64_t *fou
 }
 
 /* Looks how far the producer came; not OK if nothing was gained or may be taken. */
-RINGPROOF_COLD static inline enum ringproof_status
+RINGPROOF_APART static enum ringproof_status
 ringproof_observe(struct ringproof_consumer *consumer) {
   const uint64_t before = consumer->cached_write_index;
   uint64_t found = before, end;
@@ -2172,31 +2187,43 @@ ringproof_observe(struct ringproof_consumer *consumer) {
   return found == before ? RINGPROOF_ENDED : RINGPROOF_OK;
 }
 
-static inline void ringproof_give_back(struct ringproof_consumer *consumer, uint64_t count) {
-  consumer->read_index += count;
+static inline void ringproof_give_back(struct ringproof_consumer *consumer, uint64_t read_index,
+                                       ringproof_word *read_word) {
+  consumer->read_index = read_index;
   /* RingFree, release: pairs with RingReclaim; the slots read before may be overwritten now. */
-  ringproof_store_release(consumer->read_word, consumer->read_index);
+  ringproof_store_release(read_word, read_index);
 }
+
+RINGPROOF_APART static enum ringproof_status
+ringproof_pop_when_empty(struct ringproof_consumer *consumer, void *item, size_t size);
 
 /* Takes the oldest item. It is released when the call returns: a consumer that must not lose it
  * to its own crash uses ringproof_peek. `size` is that of the item, as for ringproof_push_sized. */
 static inline enum ringproof_status ringproof_pop_sized(struct ringproof_consumer *consumer,
                                                         void *item, size_t size) {
+  uint64_t index;
+  ringproof_word *word;
   if (size != consumer->slots.item) {
     return RINGPROOF_SIZE;
   }
   if (ringproof_available(consumer) == 0) {
-    const enum ringproof_status status = ringproof_observe(consumer);
-    if (status != RINGPROOF_OK) {
-      return status;
-    }
+    return ringproof_pop_when_empty(consumer, item, size);
   }
+  index = consumer->read_index;
+  word = consumer->read_word;
   /* RingTake, plain: pairs with RingFill; the slot is committed, so it is this side's. */
-  memcpy(item, ringproof_slot(&consumer->slots, consumer->read_index, size), size);
+  memcpy(item, ringproof_slot(&consumer->slots, index, size), size);
   /* A peer that breaks the protocol may write the slot again: the copy stays what was read. */
   ringproof_compiler_fence();
-  ringproof_give_back(consumer, 1);
+  ringproof_give_back(consumer, index + 1, word);
   return RINGPROOF_OK;
+}
+
+/* Looks whether there is an item by now, and goes on if there is. */
+RINGPROOF_APART static enum ringproof_status
+ringproof_pop_when_empty(struct ringproof_consumer *consumer, void *item, size_t size) {
+  const enum ringproof_status status = ringproof_observe(consumer);
+  return status == RINGPROOF_OK ? ringproof_pop_sized(consumer, item, size) : status;
 }
 
 /* The same for an item whose size is not known where this is compiled, which costs a call. */
@@ -2233,7 +2260,7 @@ static inline enum ringproof_status ringproof_release(struct ringproof_consumer 
     return RINGPROOF_OUT_OF_CHUNK;
   }
   if (count > 0) {
-    ringproof_give_back(consumer, count);
+    ringproof_give_back(consumer, chunk->position + count, consumer->read_word);
   }
   return RINGPROOF_OK;
 }
