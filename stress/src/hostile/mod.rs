@@ -13,7 +13,6 @@ mod command;
 mod description;
 mod file;
 pub mod fuzz;
-mod growth;
 mod header;
 mod hole;
 mod honest;
@@ -62,7 +61,7 @@ fn subjects() -> Vec<Subject> {
         races: false,
         run: answered_by_an_adversary,
     });
-    let segments: [(_, _, Run); 25] = [
+    let segments: [(_, _, Run); 24] = [
         ("header/ring", "every byte changed", header::of_ring),
         ("header/seqlock", "every byte changed", header::of_seqlock),
         ("header/latch", "every byte changed", header::of_latch),
@@ -126,11 +125,6 @@ fn subjects() -> Vec<Subject> {
             "description/c",
             "texts that say anything, under sanitizers",
             c_header::attached,
-        ),
-        (
-            "description/growth",
-            "twice as much takes twice as long",
-            growth::counted,
         ),
         (
             "description/peek",

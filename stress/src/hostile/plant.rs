@@ -62,8 +62,6 @@ pub(crate) enum Plant {
     BeginningAlone,
     /// The C header believes the length of a description.
     UnboundedLen,
-    /// Each name of a description is compared with all before it.
-    NameByName,
     /// A peek does not look whether what it copied was still there.
     UncheckedPeek,
     /// A fuzzer's segment is believed.
@@ -104,7 +102,6 @@ impl Plant {
             Plant::LenientParse | Plant::BelievedSize => "description/inspected",
             Plant::RawText => "description/command",
             Plant::BeginningAlone | Plant::UnboundedLen => "description/c",
-            Plant::NameByName => "description/growth",
             Plant::UncheckedPeek => "description/peek",
             Plant::FuzzedHeader => "fuzz/attach",
             Plant::FuzzedIndex => "fuzz/peer",
@@ -143,7 +140,6 @@ impl Plant {
             Plant::RawText => "what is no description is printed as it lies there",
             Plant::BeginningAlone => "the C header compares the beginnings of descriptions",
             Plant::UnboundedLen => "the C header believes the length of a description",
-            Plant::NameByName => "each name is compared with all before it",
             Plant::UncheckedPeek => "a peek does not look again after it has copied",
             Plant::FuzzedHeader => "a fuzzer's segment is believed",
             Plant::FuzzedIndex => "a fuzzer's index is believed",

@@ -226,15 +226,3 @@ pub(crate) fn unchecked_peek(path: &Path, len: usize) -> Result<Vec<Peeked>> {
         bytes: Some(bytes),
     }])
 }
-
-/// A look for a name that was met before which compares it with each of those: how many were.
-pub(crate) fn name_by_name(text: &[u8]) -> u64 {
-    let mut met: Vec<&[u8]> = Vec::new();
-    let mut again = 0;
-    for line in text.split(|byte| *byte == b'\n') {
-        let name = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-        again += u64::from(met.contains(&name));
-        met.push(name);
-    }
-    again
-}
