@@ -542,8 +542,8 @@ fn the_header_names_every_site_with_its_ordering_and_partner() {
     // And this can fail: an ordering weakened, a comment that lies, an access without a comment.
     for (right, wrong) in [
         (
-            "ringproof_store_release(producer->write_word",
-            "ringproof_store_relaxed(producer->write_word",
+            "ringproof_store_release(write_word",
+            "ringproof_store_relaxed(write_word",
         ),
         (
             "ringproof_load_acquire(consumer->write_word)",
@@ -751,10 +751,10 @@ fn a_latch_survives_kills_of_either_side_in_any_language() {
 /// calls the test there. The same, with a fault in it, must be noticed.
 #[test]
 fn who_meets_an_operation_is_not_deceived() {
-    let fill = "memcpy(ringproof_slot(&producer->slots, producer->write_index, size), item, size);\
-                \n  ringproof_publish(producer, 1);";
-    let late = "ringproof_publish(producer, 1); memcpy(ringproof_slot(&producer->slots, \
-                producer->write_index - 1, size), item, size);";
+    let fill = "memcpy(ringproof_slot(&producer->slots, index, size), item, size);\
+                \n  ringproof_publish(producer, index + 1, word);";
+    let late = "ringproof_publish(producer, index + 1, word); \
+                memcpy(ringproof_slot(&producer->slots, index, size), item, size);";
     let header = header();
     for (number, (right, wrong)) in [
         ("", ""),
@@ -786,7 +786,7 @@ fn who_meets_an_operation_is_not_deceived() {
             ("  ringproof_fence_acquire();", "  in_a_read();", 2),
             ("  ringproof_fence_release();", "  in_a_write();", 2),
             (
-                "  ringproof_store_release(producer->write_word, producer->write_index);",
+                "  ringproof_store_release(write_word, write_index);",
                 "  published();",
                 1,
             ),

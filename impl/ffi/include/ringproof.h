@@ -1951,8 +1951,8 @@ ringproof_reclaim(struct ringproof_producer *producer) {
   return status == RINGPROOF_OK ? RINGPROOF_FULL : status;
 }
 
-/* Commits what was written below `write_index`. It is told so, and the slots' place too, as the
- * compiler cannot know that a payload does not overlap the endpoint: it would load both again. */
+/* Makes the slots below `write_index` visible. It and the word are the caller's, from before the
+ * slots were written: a compiler that cannot tell a slot from this structure would load both again. */
 static inline void ringproof_publish(struct ringproof_producer *producer, uint64_t write_index,
                                      ringproof_word *write_word) {
   producer->write_index = write_index;
@@ -2187,6 +2187,7 @@ ringproof_observe(struct ringproof_consumer *consumer) {
   return found == before ? RINGPROOF_ENDED : RINGPROOF_OK;
 }
 
+/* Makes the slots below `read_index` free; the arguments as above. */
 static inline void ringproof_give_back(struct ringproof_consumer *consumer, uint64_t read_index,
                                        ringproof_word *read_word) {
   consumer->read_index = read_index;
