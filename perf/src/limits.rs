@@ -10,6 +10,7 @@ mod lines;
 mod map;
 mod mutex;
 mod operations;
+mod raw_ring;
 mod streaming;
 
 use std::thread;
@@ -17,13 +18,14 @@ use std::thread;
 use ringproof_record::Record;
 
 use crate::cpus::Pair;
+use crate::probe::agree;
 use crate::progress::Progress;
-use crate::report::{LAYER, Report, Trouble, build_note};
+use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row};
 use crate::rounds::{Rounds, Sample, Samples, interleave};
 use crate::run::{Settings, enough, probe};
-use crate::stats::Summary;
+use crate::stats::{Summary, summarize};
 use crate::stream::preemptions;
-use crate::table::spread;
+use crate::table::{figure, spread};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- limits";
@@ -31,8 +33,12 @@ pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- limits";
 /// The column of figures that were not measured here.
 const ELSEWHERE: &str = "another machine";
 
-/// A part: measures, and adds to the report what it found.
-type Part = fn(&Settings, Pair, &mut Report) -> Result<(), Trouble>;
+/// A part: measures, adds to the report what it found, and says how far apart the two CPUs were
+/// meanwhile, in nanoseconds, if it probed that.
+type Part = fn(&Settings, Pair, &mut Report) -> Outcome;
+
+/// What comes of a part.
+type Outcome = Result<Option<f64>, Trouble>;
 
 /// The parts, by the subject of their rows.
 const PARTS: [(&str, Part); 5] = [
@@ -57,29 +63,50 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
          the Sapphire Rapids class with two separate cores, measured earlier with other programs: \
          to set beside, nothing is computed from it"
     ));
+    let mut latencies = Vec::new();
     for (subject, part) in PARTS {
-        add(&mut report, subject, |report| part(settings, pair, report))?;
+        latencies.extend(add(&mut report, subject, |report| {
+            part(settings, pair, report)
+        })?);
     }
+    report.conclusions.extend(moved(&latencies));
     report.measured = report.rows.iter().any(|row| row.count.is_some());
     Ok(report)
 }
 
 /// Adds a part, or why it could not be measured.
-fn add(
-    report: &mut Report,
-    subject: &str,
-    part: impl FnOnce(&mut Report) -> Result<(), Trouble>,
-) -> Result<(), Trouble> {
+fn add(report: &mut Report, subject: &str, part: impl FnOnce(&mut Report) -> Outcome) -> Outcome {
     match part(report) {
         Err(Trouble::NotRun(why)) => {
             let said = format!("{subject}: not measured here, because {why}.");
             report.conclusions.push(said);
             let row = Record::not_run(LAYER, subject, "ran", why);
             report.rows.push(row.repeat(REPEAT));
-            Ok(())
+            Ok(None)
         }
         outcome => outcome,
     }
+}
+
+/// Notes what the rounds of a part were like, and says how far apart the two CPUs were.
+fn note(report: &mut Report, part: &str, rounds: &Rounds) -> Option<f64> {
+    report.notes.push(format!("{part}: {}", conditions(rounds)));
+    report.rows.push(conditions_row(part, rounds, REPEAT));
+    rounds.latency
+}
+
+/// A warning if the two CPUs were not as far apart in one part as in another. Within each part
+/// the probes see to that.
+fn moved(latencies: &[f64]) -> Option<String> {
+    let all = summarize(latencies)?;
+    (!agree(all.min, all.max)).then(|| {
+        format!(
+            "The two CPUs moved between the parts: {} ns apart in one and {} ns in another. Set \
+             figures of different parts beside each other with care.",
+            figure(all.min),
+            figure(all.max)
+        )
+    })
 }
 
 /// Measures `cases` cases in interleaved rounds. The two CPUs are probed if they are given.
@@ -167,7 +194,7 @@ mod tests {
     fn a_part_that_cannot_be_measured_says_why_and_one_that_is_wrong_ends_the_run() {
         let mut report = Report::new("limits");
         let refused = |_: &mut Report| Err(Trouble::NotRun("it is refused".to_owned()));
-        assert_eq!(add(&mut report, "machine/x", refused), Ok(()));
+        assert_eq!(add(&mut report, "machine/x", refused), Ok(None));
         assert!(report.has(Verdict::NotRun));
         let said = "machine/x: not measured here, because it is refused.";
         assert_eq!(report.conclusions, [said]);
@@ -175,6 +202,14 @@ mod tests {
         let wrong = Trouble::Failed("a value is wrong".to_owned());
         let outcome = add(&mut report, "machine/x", |_| Err(wrong.clone()));
         assert_eq!(outcome, Err(wrong));
+    }
+
+    #[test]
+    fn parts_between_which_the_cpus_moved_are_told() {
+        let said = moved(&[33.0, 112.0, 174.0]).unwrap();
+        assert!(said.contains("33.0 ns apart in one and 174 ns"), "{said}");
+        assert_eq!(moved(&[33.0, 35.0, 31.0]), None);
+        assert_eq!(moved(&[]), None);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::{REPEAT, alone_sampled, interleaved, row, size};
+use super::{Outcome, alone_sampled, interleaved, note, row, size};
 use crate::cpus::Pair;
 use crate::plot::{Plot, Series};
-use crate::report::{Report, Trouble, conditions, conditions_row};
+use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings};
 use crate::stats::{Effect, effect, ratios, summarize};
@@ -29,7 +29,7 @@ const SIZES: [usize; 9] = [
 ];
 
 /// Measures every size.
-pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Result<(), Trouble> {
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     let sizes: &[usize] = match settings.extent {
         Extent::Smoke => &[4 << 10, 1 << 20],
         Extent::Full | Extent::Quick => &SIZES,
@@ -42,12 +42,9 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Resul
     };
     let name = "memcpy";
     let rounds = interleaved(name, sizes.len(), Some(pair), settings, sample)?;
-    report
-        .notes
-        .push(format!("{name}: {}", conditions(&rounds)));
-    report.rows.push(conditions_row(name, &rounds, REPEAT));
+    let latency = note(report, name, &rounds);
     tell(report, &rounds, sizes);
-    Ok(())
+    Ok(latency)
 }
 
 /// Copies a block again and again for about `sample`: gigabytes copied in a second.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use ringproof_record::Record;
 
 use super::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYSTEM_CALL};
-use super::{ELSEWHERE, REPEAT, alone, alone_sampled, interleaved, row};
+use super::{ELSEWHERE, Outcome, REPEAT, alone, alone_sampled, interleaved, note, row};
 use crate::cpus::Pair;
 use crate::plot::Plot;
-use crate::report::{LAYER, Report, Trouble, conditions, conditions_row};
+use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::{Cell, Table, spread};
@@ -24,7 +24,7 @@ struct Cost {
 }
 
 /// Measures every operation in one thread.
-pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Result<(), Trouble> {
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     // For each operation how many turns are a sample, or why it cannot be measured.
     let mut sizes: Vec<Result<u64, String>> = Vec::new();
     for operation in OPERATIONS {
@@ -49,10 +49,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Resul
     };
     let name = "uncontended costs";
     let rounds = interleaved(name, possible.len(), Some(pair), settings, sample)?;
-    report
-        .notes
-        .push(format!("{name}: {}", conditions(&rounds)));
-    report.rows.push(conditions_row(name, &rounds, REPEAT));
+    let latency = note(report, name, &rounds);
     let mut series = rounds.series.into_iter();
     let costs: Vec<Cost> = OPERATIONS
         .iter()
@@ -64,7 +61,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Resul
         })
         .collect();
     tell(report, &costs);
-    Ok(())
+    Ok(latency)
 }
 
 /// How many turns take about as long as a sample shall.
@@ -136,7 +133,7 @@ fn in_units(what: &str, of: &[f64], unit: &str, to: &[f64]) -> Option<String> {
     let by_round = ratios(of, to);
     let (cost, ratio) = (summarize(of)?, summarize(&by_round)?);
     let said = match effect(&by_round) {
-        Effect::Above => format!("as long as {} times a {unit}", spread(ratio)),
+        Effect::Above => format!("{} times as long as a {unit}", spread(ratio)),
         Effect::None => format!("no longer than a {unit} within the noise"),
         Effect::Below => format!("less than a {unit}"),
         Effect::TooFewRounds => {
@@ -169,7 +166,10 @@ mod tests {
             Ok([6.0, 12.0, 6.3, 6.2, 5.7]),
         );
         let said = &report.conclusions[0];
-        assert!(said.contains("20.0 [19.0–21.0] times a load"), "{said}");
+        assert!(
+            said.contains("20.0 [19.0–21.0] times as long as a load"),
+            "{said}"
+        );
         assert_eq!(report.rows[1].count, Some(6200), "{:?}", report.rows);
         assert_eq!(report.rows[1].unit.as_deref(), Some("ps"));
     }

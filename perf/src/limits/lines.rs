@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::{ELSEWHERE, REPEAT, interleaved, row};
+use super::{ELSEWHERE, Outcome, interleaved, note, row};
 use crate::cpus::Pair;
 use crate::plot::Plot;
-use crate::report::{Report, Trouble, conditions, conditions_row};
+use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
 use crate::run::Settings;
 use crate::stats::{Effect, effect, ratios, summarize};
@@ -126,7 +126,7 @@ impl<'a> Direction<'a> {
 }
 
 /// Measures all ways.
-pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Result<(), Trouble> {
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     // A round trip is 100 to 400 ns between cores.
     let trips = (settings.sample.as_nanos() / 400) as u64;
     let sample = |case: usize| {
@@ -136,12 +136,9 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Resul
     };
     let name = "one-way latency";
     let rounds = interleaved(name, WAYS.len(), Some(pair), settings, sample)?;
-    report
-        .notes
-        .push(format!("{name}: {}", conditions(&rounds)));
-    report.rows.push(conditions_row(name, &rounds, REPEAT));
+    let latency = note(report, name, &rounds);
     tell(report, &rounds);
-    Ok(())
+    Ok(latency)
 }
 
 /// Half the time there and back, in nanoseconds.

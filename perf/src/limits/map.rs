@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{interleaved, row};
+use super::{Outcome, interleaved, row};
 use crate::cpus::{Pair, Wanted, allowed};
 use crate::plot::Plot;
 use crate::probe;
@@ -19,7 +19,7 @@ pub(super) const SUBJECT: &str = "machine/core to core";
 const SAME_DISTANCE: f64 = 1.25;
 
 /// Measures every pair of the CPUs that this process may use.
-pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Result<(), Trouble> {
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     if !pair.pinned {
         let why = "threads cannot be pinned here (sched_setaffinity is refused)";
         return Err(Trouble::NotRun(why.to_owned()));
@@ -56,7 +56,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Resul
     let rounds = interleaved("core to core", pairs.len(), None, settings, sample)?;
     let distances: Vec<Distance> = distances(&pairs, &rounds);
     tell(report, &cpus, &distances, (pair.first, pair.second));
-    Ok(())
+    Ok(None)
 }
 
 /// At most `most` of the CPUs, from all over the list.
@@ -199,7 +199,10 @@ fn conclusion(groups: &[Group<'_>], used: (usize, usize), at_use: Option<f64>) -
     if let [all] = groups {
         let range = all.range();
         return Some(match pairs {
-            1 => format!("CPUs {} are {range} ns apart, one-way.", all.names()),
+            1 => format!(
+                "The only two CPUs, {}, are {range} ns apart, one-way.",
+                all.names()
+            ),
             _ => format!(
                 "All {pairs} pairs of CPUs are about equally far apart: {range} ns one-way."
             ),

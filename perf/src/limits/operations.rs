@@ -235,7 +235,7 @@ fn first_touch(turns: u64) -> Result<Duration, Trouble> {
         }
         took += start.elapsed();
         let pages = map.chunks_exact(PAGE);
-        touched += pages.filter(|page| page[..2] == [mark, 0]).count() as u64;
+        touched += pages.filter(|page| page[0] == mark).count() as u64;
     }
     let faults = page_faults().saturating_sub(before);
     let pages = turns * PER_TURN;
@@ -257,8 +257,9 @@ fn page_faults() -> u64 {
         .unwrap_or(0)
 }
 
-#[cfg(test)]
-mod tests {
+/// Looks for the operations in the machine code of this program.
+#[cfg(all(test, target_arch = "x86_64"))]
+mod machine_code {
     use std::fs;
 
     use object::{Object, ObjectSection, ObjectSymbol};
@@ -288,8 +289,7 @@ mod tests {
     }
 
     #[test]
-    #[cfg(target_arch = "x86_64")]
-    fn the_machine_code_holds_what_is_measured() {
+    fn every_operation_is_there_as_often_as_it_is_counted() {
         const LOCK: &[u8] = &[0xf0];
         const MFENCE: &[u8] = &[0x0f, 0xae, 0xf0];
         const PAUSE: &[u8] = &[0xf3, 0x90];
@@ -308,12 +308,17 @@ mod tests {
             assert!(times(&empty, instruction) < PER_TURN);
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     #[test]
     fn every_operation_does_what_it_should() {
         for Operation { name, time, .. } in OPERATIONS {
             let took = time(3);
-            assert!(took.is_ok(), "{name}: {took:?}");
+            assert!(!matches!(took, Err(Trouble::Failed(_))), "{name}: {took:?}");
         }
     }
 

@@ -1,20 +1,19 @@
-//! What a cache line costs that streams from one CPU to the other through a ring: the bare memory
-//! and two indices, no library. No ring that moves whole lines can be faster.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! What a cache line costs that streams from one CPU to the other, by the size of the ring and its
+//! pages.
 
 use ringproof_record::Record;
 
-use super::area::{Area, Line, Pages};
-use super::{ELSEWHERE, REPEAT, alone, row, size};
+use super::area::Pages;
+use super::raw_ring::RawRing;
+use super::{ELSEWHERE, Outcome, REPEAT, alone, note, row, size};
 use crate::cpus::Pair;
-use crate::links::{BATCH, ReceiveInPlace, SendInPlace};
+use crate::links::BATCH;
 use crate::plot::{Plot, Series};
-use crate::report::{LAYER, Report, Trouble, conditions, conditions_row};
+use crate::report::{LAYER, Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, stream_all};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
-use crate::stream::{Link, Receiver, Sender};
+use crate::stream::Link;
 use crate::table::{Cell, Table, figure, spread};
 
 /// The subject of its rows.
@@ -36,8 +35,9 @@ const SIZES: [usize; 9] = [
     4 << 20,
 ];
 
-/// A smaller difference between two neighbouring sizes is no step, however steady it is.
-const SMALLEST_STEP: f64 = 0.2;
+/// A smaller difference is not named, however steady it is: among so many comparisons there are some
+/// that look steady by chance.
+const SMALLEST_NAMED: f64 = 0.2;
 
 /// What is measured at one size.
 struct Size {
@@ -65,7 +65,7 @@ struct Streamed {
 }
 
 /// Measures every size on both kinds of pages.
-pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Result<(), Trouble> {
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     let sizes: &[usize] = match settings.extent {
         Extent::Smoke => &[128 << 10, 256 << 10],
         Extent::Full | Extent::Quick => &SIZES,
@@ -75,12 +75,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Resul
         Err(Trouble::NotRun(why)) => (stream(settings, pair, sizes, &KINDS[..1])?, Some(why)),
         rounds => (rounds?, None),
     };
-    report
-        .notes
-        .push(format!("streaming: {}", conditions(&rounds)));
-    report
-        .rows
-        .push(conditions_row("streaming", &rounds, REPEAT));
+    let latency = note(report, "streaming", &rounds);
     let kinds = if no_huge.is_some() { 1 } else { 2 };
     let sizes = sizes.iter().zip(rounds.series.chunks(kinds));
     let streamed = Streamed {
@@ -94,7 +89,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Resul
         no_huge,
     };
     tell(report, &streamed);
-    Ok(())
+    Ok(latency)
 }
 
 /// Nanoseconds for each of so many million a second.
@@ -131,15 +126,12 @@ fn stream(
                 })?);
             }
             let mut links: Vec<Link<'_>> = rings
-                .iter()
+                .iter_mut()
                 .flatten()
                 .zip(&cases)
                 .map(|(ring, (bytes, pages))| {
-                    link(
-                        ring,
-                        format!("{} on {}", size(*bytes), pages.name()),
-                        first_item,
-                    )
+                    let name = format!("{} on {}", size(*bytes), pages.name());
+                    ring.link(name, first_item)
                 })
                 .collect();
             with_links(&mut links)
@@ -147,136 +139,14 @@ fn stream(
     )
 }
 
-/// A word that has its cache line, and the next one, to itself.
-#[derive(Default)]
-#[repr(align(256))]
-struct Alone(AtomicU64);
-
-/// Memory and two indices, which count lines.
-struct RawRing {
-    area: Area,
-    written: Alone,
-    read: Alone,
-}
-
-impl RawRing {
-    fn new(bytes: usize, pages: Pages) -> Result<Self, String> {
-        Ok(RawRing {
-            area: Area::new(bytes, pages)?,
-            written: Alone::default(),
-            read: Alone::default(),
-        })
-    }
-
-    /// The lines of the batch that begins at a position.
-    #[inline(always)]
-    fn batch(lines: &[Line], position: u64) -> &[Line] {
-        // A ring has a power of two of lines, at least a batch, and positions are whole batches.
-        let first = position as usize & (lines.len() - 1);
-        &lines[first..first + BATCH]
-    }
-
-    /// The sending end. There must be only one.
-    fn sender(&self) -> impl Sender + '_ {
-        let lines = self.area.lines();
-        let (mut position, mut seen_read) = (0_u64, 0);
-        SendInPlace(move |first: u64| {
-            if position + BATCH as u64 > seen_read + lines.len() as u64 {
-                // Acquire: the receiver has read what these lines held before they are written.
-                seen_read = self.read.0.load(Ordering::Acquire);
-                if position + BATCH as u64 > seen_read + lines.len() as u64 {
-                    return false;
-                }
-            }
-            for (line, index) in Self::batch(lines, position).iter().zip(0..) {
-                // SAFETY: by the two indices nobody looks at this line until `written` is stored
-                // below: the receiver has read as far as `seen_read` says and goes no further than
-                // `written`, and there is no other sender.
-                unsafe { line.write(first.wrapping_add(index)) };
-            }
-            position += BATCH as u64;
-            // Release: the lines hold the items before the index that announces them.
-            self.written.0.store(position, Ordering::Release);
-            true
-        })
-    }
-
-    /// The receiving end. There must be only one.
-    fn receiver(&self) -> impl Receiver + '_ {
-        let lines = self.area.lines();
-        let (mut position, mut seen_written) = (0_u64, 0);
-        ReceiveInPlace(move |first: u64| {
-            if position == seen_written {
-                // Acquire: the lines hold the items once the index is seen.
-                seen_written = self.written.0.load(Ordering::Acquire);
-                if position == seen_written {
-                    return None;
-                }
-            }
-            let mut wrong = 0;
-            for (line, index) in Self::batch(lines, position).iter().zip(0..) {
-                // SAFETY: by the two indices nobody writes this line until `read` is stored below:
-                // the sender has written as far as `seen_written` says, whole batches, and waits
-                // for `read` before it writes this line again.
-                wrong |= unsafe { line.difference(first.wrapping_add(index)) };
-            }
-            position += BATCH as u64;
-            // Release: the lines are read before the index that frees them.
-            self.read.0.store(position, Ordering::Release);
-            Some(wrong)
-        })
-    }
-}
-
-/// The words of item `item`.
-#[inline(always)]
-fn words(item: u64) -> [u64; 8] {
-    core::array::from_fn(|index| item ^ index as u64)
-}
-
-impl Line {
-    /// Writes an item, by plain stores as wide as the processor has them.
-    ///
-    /// # Safety
-    /// Nobody else accesses the line meanwhile.
-    #[inline(always)]
-    unsafe fn write(&self, item: u64) {
-        let line = self.0.as_ptr().cast_mut().cast::<[u64; 8]>();
-        // SAFETY: the pointer is to the eight words, which may be written through a shared
-        // reference; that nobody else accesses them is the caller's promise.
-        unsafe { line.write(words(item)) };
-    }
-
-    /// Zero if the line holds the item.
-    ///
-    /// # Safety
-    /// Nobody writes the line meanwhile.
-    #[inline(always)]
-    unsafe fn difference(&self, item: u64) -> u64 {
-        // SAFETY: the pointer is to the eight words; that nobody writes them is the caller's
-        // promise.
-        let held = unsafe { self.0.as_ptr().cast::<[u64; 8]>().read() };
-        let both = held.into_iter().zip(words(item));
-        both.fold(0, |wrong, (held, expected)| wrong | (held ^ expected))
-    }
-}
-
-fn link(ring: &RawRing, name: String, first_item: u64) -> Link<'_> {
-    Link {
-        name,
-        sender: Box::new(ring.sender()),
-        receiver: Box::new(ring.receiver()),
-        warm_up: ring.area.lines().len() as u64,
-        next: first_item,
-    }
-}
-
 /// What the other machine needed, by the size of the ring.
 fn elsewhere(bytes: usize) -> &'static str {
-    match bytes {
-        0..=0x2_0000 => "10–11",
-        0x4_0000..=0x10_0000 => "4.5–5",
-        _ => "",
+    if bytes <= 128 << 10 {
+        "10–11"
+    } else if bytes <= 1 << 20 {
+        "4.5–5"
+    } else {
+        ""
     }
 }
 
@@ -325,7 +195,9 @@ fn tell(report: &mut Report, streamed: &Streamed) {
                 Some((size.bytes, series, summarize(series)?))
             })
             .collect();
-        report.conclusions.extend(steps(pages, &points));
+        if pages == Pages::Ordinary {
+            report.conclusions.extend(steps(&points));
+        }
         if !points.is_empty() {
             lines.push(Series {
                 name: pages.name().to_owned(),
@@ -341,22 +213,32 @@ fn tell(report: &mut Report, streamed: &Streamed) {
         y: "ns a line".to_owned(),
         series: lines,
     });
+    report.conclusions.extend(huge_pages(&streamed.sizes));
 }
 
 /// A size in bytes, its series and that in short.
 type Point<'a> = (usize, &'a [f64], Summary);
 
+/// The effect, if it is not smaller than [`SMALLEST_NAMED`].
+fn large(by_round: &[f64], ratio: Summary) -> Effect {
+    let factor = 1.0 + SMALLEST_NAMED;
+    match effect(by_round) {
+        Effect::Below if ratio.median > 1.0 / factor => Effect::None,
+        Effect::Above if ratio.median < factor => Effect::None,
+        effect => effect,
+    }
+}
+
 /// Where the cost changes from one size to the next.
-fn steps(pages: Pages, points: &[Point<'_>]) -> Option<String> {
+fn steps(points: &[Point<'_>]) -> Option<String> {
     let ((smallest, ..), (largest, ..)) = (points.first()?, points.last()?);
     let medians = || points.iter().map(|(_, _, summary)| summary.median);
     let cheapest = medians().fold(f64::INFINITY, f64::min);
     let dearest = medians().fold(0.0, f64::max);
     let begin = format!(
-        "Streaming a line costs {} to {} ns on {} in rings of {} to {}",
+        "Streaming a line costs {} to {} ns in rings of {} to {}",
         figure(cheapest),
         figure(dearest),
-        pages.name(),
         size(*smallest),
         size(*largest)
     );
@@ -367,13 +249,13 @@ fn steps(pages: Pages, points: &[Point<'_>]) -> Option<String> {
         };
         let by_round = ratios(after, before);
         let ratio = summarize(&by_round)?;
-        let moved = match effect(&by_round) {
+        let moved = match large(&by_round, ratio) {
             Effect::TooFewRounds => {
                 return Some(format!("{begin}: too few rounds to say where it steps."));
             }
-            Effect::Below if ratio.median <= 1.0 / (1.0 + SMALLEST_STEP) => "falls",
-            Effect::Above if ratio.median >= 1.0 + SMALLEST_STEP => "rises",
-            _ => continue,
+            Effect::None => continue,
+            Effect::Below => "falls",
+            Effect::Above => "rises",
         };
         named.push(format!(
             "between {} and {} it {moved} from {} to {} ns",
@@ -390,98 +272,97 @@ fn steps(pages: Pages, points: &[Point<'_>]) -> Option<String> {
     })
 }
 
+/// What huge pages change, and in rings of which size.
+fn huge_pages(sizes: &[Size]) -> Option<String> {
+    let mut named = Vec::new();
+    for measured in sizes {
+        let by_round = ratios(&measured.huge, &measured.ordinary);
+        let ratio = summarize(&by_round)?;
+        let moved = match large(&by_round, ratio) {
+            Effect::TooFewRounds => {
+                return Some("Huge pages: too few rounds to say what they change.".to_owned());
+            }
+            Effect::None => continue,
+            Effect::Below => "less",
+            Effect::Above => "more",
+        };
+        let by = (ratio.median - 1.0).abs() * 100.0;
+        named.push(format!("{by:.0} % {moved} at {}", size(measured.bytes)));
+    }
+    Some(if named.is_empty() {
+        "On huge pages no ring streams faster or slower, as far as stands out of the noise."
+            .to_owned()
+    } else {
+        format!("On huge pages a line costs {}.", named.join(", "))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpus::{Kinship, Pair};
 
-    #[test]
-    fn what_is_sent_is_received_and_a_wrong_line_is_noticed() {
-        let anywhere = Pair {
-            first: 0,
-            second: 0,
-            kinship: Kinship::Unknown,
-            pinned: false,
-            preferred: false,
-        };
-        let ring = RawRing::new(16 << 10, Pages::Ordinary).unwrap();
-        let items = 10 * BATCH as u64;
-        let mut link = link(&ring, "ring".to_owned(), 7);
-        link.run(anywhere, items, false).unwrap();
-        link.run(anywhere, items, false).unwrap();
-
-        let batch = BATCH as u64;
-        let ring = RawRing::new(16 << 10, Pages::Ordinary).unwrap();
-        let (mut sender, mut receiver) = (ring.sender(), ring.receiver());
-        sender.send(100, batch).unwrap();
-        ring.area.lines()[BATCH - 1].0[7].fetch_xor(1, Ordering::Relaxed);
-        assert!(receiver.receive(100, batch).is_err());
-        // The next batch is right, and asked for as another one.
-        sender.send(200, batch).unwrap();
-        assert!(receiver.receive(201, batch).is_err());
-    }
-
-    /// Recorded samples of three sizes.
-    fn recorded(ordinary: [[f64; 5]; 3], no_huge: Option<&str>) -> Report {
-        let sizes = [64 << 10, 128 << 10, 256 << 10];
-        let streamed = Streamed {
-            sizes: sizes
-                .into_iter()
-                .zip(ordinary)
-                .map(|(bytes, series)| Size {
-                    bytes,
-                    ordinary: series.to_vec(),
-                    huge: match no_huge {
-                        Some(_) => Vec::new(),
-                        None => vec![5.0, 5.1, 5.0, 4.9, 5.0],
-                    },
-                })
-                .collect(),
-            no_huge: no_huge.map(str::to_owned),
-        };
-        let mut report = Report::new("recorded");
-        tell(&mut report, &streamed);
-        report
-    }
-
-    /// Three alike, but for what the machine did in the second round.
+    /// Three sizes alike, but for what the machine did in the second round.
     const FLAT: [[f64; 5]; 3] = [
         [10.0, 20.0, 10.1, 9.9, 10.0],
         [10.1, 19.0, 10.0, 10.2, 9.9],
         [9.9, 21.0, 10.2, 10.0, 10.1],
     ];
 
+    fn recorded(ordinary: [[f64; 5]; 3], huge: Result<[[f64; 5]; 3], &str>) -> Report {
+        let size = |index: usize| Size {
+            bytes: (64 << 10) << index,
+            ordinary: ordinary[index].to_vec(),
+            huge: huge.map_or(Vec::new(), |huge| huge[index].to_vec()),
+        };
+        let streamed = Streamed {
+            sizes: (0..3).map(size).collect(),
+            no_huge: huge.err().map(str::to_owned),
+        };
+        let mut report = Report::new("recorded");
+        tell(&mut report, &streamed);
+        report
+    }
+
     #[test]
     fn a_planted_step_is_named_with_its_sizes() {
         let mut series = FLAT;
         series[2] = series[2].map(|cost| cost * 0.47);
-        let report = recorded(series, None);
-        let [ordinary, huge] = report.conclusions.as_slice() else {
-            panic!("{:?}", report.conclusions);
-        };
-        let step = ": between 128 KiB and 256 KiB it falls from 10.1 to 4.75 ns.";
-        assert!(ordinary.contains(step), "{ordinary}");
-        assert!(huge.contains("changes nowhere"), "{huge}");
+        let said = &recorded(series, Ok(FLAT)).conclusions[0];
+        let step = "64 KiB to 256 KiB: between 128 KiB and 256 KiB it falls from 10.1 to 4.75 ns.";
+        assert!(said.ends_with(step), "{said}");
         // The other way round.
         let mut series = FLAT;
         series[0] = series[0].map(|cost| cost * 0.5);
-        let report = recorded(series, None);
-        let step = ": between 64 KiB and 128 KiB it rises from 5.00 to 10.1 ns.";
-        let said = &report.conclusions[0];
-        assert!(said.contains(step), "{said}");
+        let said = &recorded(series, Ok(FLAT)).conclusions[0];
+        let step = "64 KiB to 256 KiB: between 64 KiB and 128 KiB it rises from 5.00 to 10.1 ns.";
+        assert!(said.ends_with(step), "{said}");
     }
 
     #[test]
-    fn flat_costs_have_no_step() {
-        let report = recorded(FLAT, None);
-        for said in &report.conclusions {
-            assert!(said.contains("changes nowhere"), "{said}");
-        }
+    fn huge_pages_that_make_a_difference_are_named_with_the_size() {
+        let mut series = FLAT;
+        series[1] = series[1].map(|cost| cost * 0.8);
+        let report = recorded(FLAT, Ok(series));
+        let said = &report.conclusions[1];
+        assert!(
+            said.ends_with("a line costs 20 % less at 128 KiB."),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn flat_costs_have_no_step_and_huge_pages_that_change_nothing_no_effect() {
+        let report = recorded(FLAT, Ok(FLAT));
+        let [steps, huge] = report.conclusions.as_slice() else {
+            panic!("{:?}", report.conclusions);
+        };
+        assert!(steps.contains("changes nowhere"), "{steps}");
+        assert!(huge.contains("no ring streams faster"), "{huge}");
     }
 
     #[test]
     fn huge_pages_that_are_refused_are_missing_with_the_reason() {
-        let report = recorded(FLAT, Some("the kernel made none"));
+        let report = recorded(FLAT, Err("the kernel made none"));
         assert_eq!(report.conclusions.len(), 1);
         assert_eq!(report.tables[0].reasons(), ["the kernel made none"]);
         let missing = report.rows.iter().filter(|row| row.count.is_none());
