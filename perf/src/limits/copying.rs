@@ -110,15 +110,15 @@ fn tell(report: &mut Report, rounds: &Rounds, sizes: &[usize]) {
         );
         let end = match (effect(&by_round), summarize(&by_round)) {
             (Effect::Below, Some(share)) => format!(
-                "and {} GB/s, {:.0} % of that, in blocks of {}",
+                " and {} GB/s, {:.0} % of that, in blocks of {}",
                 figure(rate.median),
                 share.median * 100.0,
                 size(*largest)
             ),
             (Effect::TooFewRounds, _) => "; too few rounds to say how it falls".to_owned(),
-            _ => format!("and not less in blocks of {}", size(*largest)),
+            _ => format!(" and not less in blocks of {}", size(*largest)),
         };
-        report.conclusions.push(format!("{begin} {end}."));
+        report.conclusions.push(format!("{begin}{end}."));
     }
 }
 

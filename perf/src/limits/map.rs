@@ -54,9 +54,10 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
         })
     };
     let rounds = interleaved("core to core", pairs.len(), None, settings, sample)?;
-    let distances: Vec<Distance> = distances(&pairs, &rounds);
-    tell(report, &cpus, &distances, (pair.first, pair.second));
-    Ok(None)
+    let distances = distances(&pairs, &rounds);
+    let used = (pair.first, pair.second);
+    tell(report, &cpus, &distances, used);
+    Ok(between(&distances, used))
 }
 
 /// At most `most` of the CPUs, from all over the list.
@@ -83,6 +84,14 @@ fn distances(pairs: &[Pair], rounds: &Rounds) -> Vec<Distance> {
             })
         })
         .collect()
+}
+
+/// The latency between two CPUs, whichever comes first.
+fn between(distances: &[Distance], (one, other): (usize, usize)) -> Option<f64> {
+    let found = distances
+        .iter()
+        .find(|known| known.cpus == (one, other) || known.cpus == (other, one));
+    found.map(|known| known.latency.median)
 }
 
 /// Pairs that are about equally far apart, the nearest first.
@@ -188,7 +197,7 @@ fn tell(report: &mut Report, cpus: &[usize], distances: &[Distance], used: (usiz
         labels: cpus.iter().map(|cpu| format!("CPU {cpu}")).collect(),
         cells: cpus.iter().map(line).collect(),
     });
-    let at_use = known.get(&used).copied();
+    let at_use = between(distances, used);
     report.conclusions.extend(conclusion(&groups, used, at_use));
 }
 
