@@ -74,11 +74,7 @@ impl Pair {
     /// # Errors
     /// Why there are no two such CPUs.
     pub fn choose(wanted: Option<Wanted>) -> Result<Self, Unfit> {
-        let allowed: Vec<usize> = core_affinity::get_core_ids()
-            .unwrap_or_default()
-            .iter()
-            .map(|core| core.id)
-            .collect();
+        let allowed = allowed();
         let (first, second, kinship) = pick(&allowed, wanted, kinship)?;
         let pinned = pin_elsewhere(first) && pin_elsewhere(second);
         // Two such threads on one CPU would spend whole turns waiting for each other.
@@ -118,6 +114,12 @@ impl Pair {
             prefer_this_thread();
         }
     }
+}
+
+/// The CPUs that this process may use.
+pub fn allowed() -> Vec<usize> {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    cores.iter().map(|core| core.id).collect()
 }
 
 /// Gives the calling thread the lowest real-time priority, and says whether that was allowed.

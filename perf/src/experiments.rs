@@ -3,7 +3,7 @@
 use crate::abi::compile::Tools;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{abi, c_header, false_sharing, latest, peers};
+use crate::{abi, c_header, false_sharing, latest, limits, peers};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,15 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 5] = [
+pub const ALL: [Experiment; 6] = [
+    Experiment {
+        name: "limits",
+        title: "limits",
+        subject: "machine",
+        layer: LAYER,
+        repeat: limits::REPEAT,
+        run: limits::run,
+    },
     Experiment {
         name: "false-sharing",
         title: "false sharing",

@@ -23,6 +23,7 @@ pub mod environment;
 pub mod experiments;
 pub mod false_sharing;
 pub mod latest;
+pub mod limits;
 pub mod links;
 pub mod page;
 pub mod peers;

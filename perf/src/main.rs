@@ -57,6 +57,15 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// What the machine allows, whatever the code
+    ///
+    /// What operations cost uncontended, what a message between the two CPUs takes by the cache
+    /// lines it touches, what a line costs that streams through a ring, by the ring's size and its
+    /// pages, how fast memory is copied, and how far each CPU is from each other one.
+    Limits {
+        #[command(flatten)]
+        common: Common,
+    },
     /// The ring's two indices on one cache line, and further and further apart
     ///
     /// Streams u64 items one by one through the real ring with its indices 8, 16, 32, 64, 128 and
@@ -192,6 +201,7 @@ fn run(command: &Command) -> Result<ExitCode> {
                     .collect()
             })
         }
+        Command::Limits { common } => as_listed(common, "limits"),
         Command::FalseSharing { common, capacity } => one(common, "false-sharing", |experiment| {
             experiment.report_of(false_sharing::run(&common.asked(), *capacity))
         }),

@@ -150,9 +150,19 @@ fn lines(svg: &mut String, x: &str, y: &str, series: &[Series]) -> Result<bool, 
             )
         }))?;
     }
+    // Where the lines are lower.
+    let highest_at = points()
+        .filter(|(_, summary)| summary.max.is_finite())
+        .max_by(|(_, one), (_, other)| one.median.total_cmp(&other.median))
+        .map_or(left, |(size, _)| *size);
+    let corner = if highest_at * highest_at < left * right {
+        SeriesLabelPosition::UpperRight
+    } else {
+        SeriesLabelPosition::UpperLeft
+    };
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
+        .position(corner)
         .background_style(WHITE.mix(0.85))
         .border_style(TRANSPARENT)
         .label_font((FONT, SMALL))

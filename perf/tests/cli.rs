@@ -76,6 +76,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     assert!(output.status.success());
     let said = text(&output);
     for word in [
+        "limits",
         "false-sharing",
         "peers",
         "c-header",
@@ -87,7 +88,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     ] {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
     }
-    for experiment in ["all", "false-sharing", "peers", "latest", "smoke"] {
+    for experiment in ["all", "limits", "false-sharing", "peers", "latest", "smoke"] {
         let output = perf(&[experiment, "--help"]);
         assert!(output.status.success());
         assert!(text(&output).contains("--cpus"));
