@@ -190,7 +190,7 @@ fn read_path(path: &Path) -> Option<String> {
 }
 
 /// The value of the first line `key : value`.
-fn value(text: &str, key: &str) -> Option<String> {
+pub(crate) fn value(text: &str, key: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         (name.trim() == key).then(|| value.trim().to_owned())
