@@ -198,6 +198,9 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+    use std::time::Duration;
+
     use super::fake::Fake;
     use super::*;
 
@@ -302,6 +305,25 @@ mod tests {
             matches!(reading(&tally, "L1d read misses"), Reading::NotMeasured(why)
             if why.contains("stay at zero"))
         );
+    }
+
+    #[test]
+    fn what_the_kernel_counts_here_happened() {
+        let mut counters = Counters::open();
+        counters.start();
+        // Larger than anything that an allocator keeps: its pages are new, and each is a fault
+        // when it is first written to.
+        let mut memory = vec![0_u8; 40 << 20];
+        for page in memory.chunks_mut(1 << 20) {
+            *std::hint::black_box(&mut page[0]) = 1;
+        }
+        thread::sleep(Duration::from_millis(1));
+        counters.stop();
+        let tally = counters.read();
+        for name in ["page faults", "context switches"] {
+            let value = reading(&tally, name).value();
+            assert!(value >= Some(1), "{name}: {value:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ringproof_record::Record;
 
 use crate::counters::{Counters, Kernel, Processor, Provider, Tally};
 use crate::cpus::{Kinship, Pair};
-use crate::environment::Environment;
+use crate::environment::{Environment, Steal};
 use crate::links::ours;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
@@ -31,6 +31,7 @@ pub fn examine(settings: &Settings) -> Report {
         None => "the kernel does not name the processor by vendor, family and model".to_owned(),
     });
     report.notes.extend(permissions::evidence());
+    report.rows.push(machine_row(&Environment::look()));
     let pair = settings.pair();
     match pair
         .clone()
@@ -62,13 +63,25 @@ pub fn examine(settings: &Settings) -> Report {
     report
 }
 
-/// The machine as a table, for where no page shows it.
-pub fn machine(environment: &Environment) -> Table {
+/// The machine as a table, for where no page shows it, with what its host took meanwhile.
+pub fn machine(environment: &Environment, steal: &Steal) -> Table {
     let mut table = Table::new("The machine:", ["what", "here"]);
     for (name, fact) in &environment.facts {
         table.add([Cell::words(*name), Cell::words(fact)]);
     }
+    table.add([Cell::words("stolen meanwhile"), Cell::words(steal.said())]);
     table
+}
+
+/// The machine as a row, so that rows alone say where they come from.
+fn machine_row(environment: &Environment) -> Record {
+    let facts = environment.facts.iter();
+    let said: Vec<_> = facts
+        .map(|(name, fact)| format!("{name}: {fact}"))
+        .collect();
+    Record::passed(LAYER, "machine", "described")
+        .reason(said.join("; "))
+        .repeat(REPEAT)
 }
 
 /// Hands items over through a ring that has room for one, so that for each of them at least two
@@ -252,12 +265,13 @@ mod tests {
         assert_eq!(about("counter/"), 10);
         assert_eq!(about("may/"), 4);
         assert_eq!(report.tables.len(), 3);
-        for row in &report.rows {
-            assert_ne!(
-                row.verdict == Verdict::NotRun,
-                row.reason.is_none(),
-                "{row:?}"
-            );
+        assert_eq!(about("machine"), 1);
+        let refused = report
+            .rows
+            .iter()
+            .filter(|row| row.verdict == Verdict::NotRun);
+        for row in refused {
+            assert!(row.reason.is_some(), "{row:?}");
         }
     }
 
