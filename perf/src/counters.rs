@@ -19,6 +19,7 @@ pub use event::{Event, Kind, Raw, groups};
 pub use kernel::Kernel;
 pub use processor::Processor;
 pub use reading::{Count, Reading};
+pub(crate) use refusal::paranoid;
 
 /// Who counts.
 pub trait Provider: Sync {
@@ -68,12 +69,12 @@ struct Open {
 }
 
 impl Counters {
-    /// Opens what the kernel lets this thread open. It stands still.
+    /// Opens what the kernel lets this thread open. They stand still.
     pub fn open() -> Self {
         Counters::open_by(&Kernel)
     }
 
-    /// Opens what `provider` has to count. It stands still.
+    /// Opens what `provider` has to count. They stand still.
     pub fn open_by(provider: &dyn Provider) -> Self {
         let open = |events: Vec<Event>| {
             let mut group = provider.open(&events);
@@ -100,8 +101,8 @@ impl Counters {
 
     /// Stops counting.
     pub fn stop(&mut self) {
-        // The last one started is stopped first: each counts the same work and little of the
-        // switching.
+        // The last one started is stopped first: what one counts beside the work is no more than
+        // the switching of those after it.
         for open in self.groups.iter_mut().rev() {
             let stopped = open.group.stop();
             open.fault = open.fault.take().or(stopped.err());

@@ -5,9 +5,9 @@ mod permissions;
 use ringproof::{Ring, RingOptions, SegmentError};
 use ringproof_record::Record;
 
-use crate::counters::{Counters, Kernel, Processor, Provider, Tally};
+use crate::counters::{Counters, Kernel, Provider, Tally};
 use crate::cpus::{Kinship, Pair};
-use crate::environment::{Environment, Steal};
+use crate::environment::Environment;
 use crate::links::ours;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
@@ -26,10 +26,6 @@ const LINES: [&str; 2] = ["lines of another core", "lines from farther away"];
 /// Tries what the experiments need.
 pub fn examine(settings: &Settings) -> Report {
     let mut report = Report::new("what this machine can measure");
-    report.notes.push(match Processor::this() {
-        Some(processor) => format!("the processor is {processor}"),
-        None => "the kernel does not name the processor by vendor, family and model".to_owned(),
-    });
     report.notes.extend(permissions::evidence());
     report.rows.push(machine_row(&Environment::look()));
     let pair = settings.pair();
@@ -63,13 +59,12 @@ pub fn examine(settings: &Settings) -> Report {
     report
 }
 
-/// The machine as a table, for where no page shows it, with what its host took meanwhile.
-pub fn machine(environment: &Environment, steal: &Steal) -> Table {
+/// The machine as a table, for where no page shows it.
+pub fn machine(environment: &Environment) -> Table {
     let mut table = Table::new("The machine:", ["what", "here"]);
     for (name, fact) in &environment.facts {
         table.add([Cell::words(*name), Cell::words(fact)]);
     }
-    table.add([Cell::words("stolen meanwhile"), Cell::words(steal.said())]);
     table
 }
 
@@ -168,8 +163,8 @@ fn lines(tally: &Tally, pair: Option<&Pair>) -> Option<String> {
         ),
         0 => None,
         sum => Some(format!(
-            "Each item that was handed over brought {} lines from another core: what false sharing \
-             does can be counted here.",
+            "The counters of lines moved by {} for each item that was handed over: what false \
+             sharing does can be counted here.",
             figure(sum as f64 / items as f64)
         )),
     }
@@ -241,7 +236,7 @@ mod tests {
     fn lines_that_are_counted_are_told_for_each_item() {
         let said = told(Some(12), Some(&APART)).render();
         // Twelve near and twelve far, over ten items.
-        assert!(said.contains("brought 2.40 lines"), "{said}");
+        assert!(said.contains("moved by 2.40 for each item"), "{said}");
         assert!(!said.contains("trust"), "{said}");
         assert!(said.contains("here, FAKE"), "{said}");
     }
@@ -281,10 +276,25 @@ mod tests {
             return;
         };
         let settings = Settings::of(Extent::Smoke);
-        // Nothing happens that the fake counts; but both threads opened it, and the sum is over
-        // the items that went from one to the other.
-        let tally = hand_over(pair, &settings, &Fake::default()).unwrap();
-        assert_eq!((tally.label, tally.items), (Some("FAKE"), Some(ITEMS)));
-        assert_eq!(tally.counts.len(), 10);
+        // Of whatever is counted ten happen in each thread.
+        let fake = Fake {
+            meanwhile: 10,
+            ..Fake::default()
+        };
+        let tally = hand_over(pair, &settings, &fake).unwrap();
+        assert_eq!(tally.items, Some(ITEMS));
+        let mut report = Report::new("handed over");
+        tell(&mut report, tally, "items", Some(&pair));
+        // The columns are filled, and nobody can take them for the machine's.
+        assert_eq!(report.tables[0].columns()[1], "here, FAKE");
+        assert!(report.tables[0].reasons().is_empty(), "{}", report.render());
+        assert_eq!(report.tables[0].rows()[0][1], Cell::figure("20"));
+        let counters = report.rows.iter();
+        assert!(
+            counters
+                .clone()
+                .all(|row| row.reason.as_deref() == Some("FAKE"))
+        );
+        assert_eq!(counters.count(), 10);
     }
 }

@@ -118,6 +118,10 @@ impl Environment {
                     .and_then(|text| text.split(' ').next().map(str::to_owned))
                     .unwrap_or_else(unsaid),
             ),
+            (
+                "stolen since boot",
+                said(ticks().and_then(|now| share(Ticks::default(), now))),
+            ),
         ];
         Environment { facts, warnings }
     }
@@ -140,7 +144,9 @@ fn hypervisor() -> Option<String> {
 /// The hypervisor that this runs under, if the kernel says that there is one.
 #[cfg(not(target_arch = "x86_64"))]
 fn hypervisor() -> Option<String> {
-    read("/sys/hypervisor/type").or_else(|| read("/proc/device-tree/hypervisor/compatible"))
+    let name =
+        read("/sys/hypervisor/type").or_else(|| read("/proc/device-tree/hypervisor/compatible"))?;
+    Some(name.trim_matches('\0').to_owned())
 }
 
 /// How people call the hypervisor with this signature.
@@ -195,10 +201,14 @@ impl Steal {
             .0
             .zip(ticks())
             .and_then(|(before, after)| share(before, after));
-        match share {
-            Some(share) => format!("{:.1} % of the CPUs' time", share * 100.0),
-            None => "the kernel does not say".to_owned(),
-        }
+        said(share)
+    }
+}
+
+fn said(share: Option<f64>) -> String {
+    match share {
+        Some(share) => format!("{:.1} % of the CPUs' time", share * 100.0),
+        None => "the kernel does not say".to_owned(),
     }
 }
 

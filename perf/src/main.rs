@@ -194,14 +194,11 @@ fn run(command: &Command) -> Result<ExitCode> {
     match command {
         Command::Doctor { cpus, json } => {
             let environment = Environment::look();
-            let steal = Steal::begin();
             let mut report = doctor::examine(&Settings {
                 cpus: *cpus,
                 ..Settings::of(Extent::Quick)
             });
-            report
-                .tables
-                .insert(0, doctor::machine(&environment, &steal));
+            report.tables.insert(0, doctor::machine(&environment));
             report.notes.extend(environment.warnings);
             let reports = [report];
             output::print(&reports, *json)?;

@@ -5,9 +5,6 @@ use crate::experiments;
 use crate::report::{LAYER, Report};
 use crate::run::Settings;
 
-/// How to repeat it.
-pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- smoke";
-
 /// Runs all of them, and tells what this machine can measure: that can be told even if no
 /// experiment could run.
 pub fn run(settings: &Settings) -> Vec<Report> {

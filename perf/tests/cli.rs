@@ -154,7 +154,7 @@ fn the_doctor_has_an_answer_wherever_it_runs() {
     let output = perf(&["doctor"]);
     assert!(output.status.success(), "{output:?}");
     let said = text(&output);
-    for word in ["processor", "cycles", "migrations", "pin two threads", "→"] {
+    for word in ["hypervisor", "cycles", "migrations", "pin two threads", "→"] {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
     }
     for output in [

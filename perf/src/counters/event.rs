@@ -26,7 +26,7 @@ pub enum Kind {
     /// The kernel, in user space and its own.
     Kernel(Software),
     /// Nobody here, and why: a clause that follows "because".
-    None(String),
+    Nobody(String),
 }
 
 /// An event by the code in its processor's manual.
@@ -70,7 +70,7 @@ impl Kind {
             Kind::Processor(_) => Ok("the processor".to_owned()),
             Kind::Raw(raw) => Ok(format!("the processor, by its code {:#06x}", raw.config())),
             Kind::Kernel(_) => Ok("the kernel".to_owned()),
-            Kind::None(why) => Err(why.clone()),
+            Kind::Nobody(why) => Err(why.clone()),
         }
     }
 }
@@ -96,7 +96,7 @@ pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
         shows: code.as_ref().map_or(shows, |(_, shows)| shows),
         kind: match code {
             Ok((raw, _)) => Kind::Raw(raw),
-            Err(why) => Kind::None(why),
+            Err(why) => Kind::Nobody(why),
         },
     };
     let of_processor = |name, shows, event: perf_event::events::Event| Event {
@@ -127,7 +127,11 @@ pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
                 read_misses(WhichCache::L1D),
             ),
             match codes.memory {
-                Some(code) => by_code("last-level read misses", "", Ok(code)),
+                Some((raw, shows)) => Event {
+                    name: "last-level read misses",
+                    shows,
+                    kind: Kind::Raw(raw),
+                },
                 None => of_processor(
                     "last-level read misses",
                     "loads that no cache could serve",

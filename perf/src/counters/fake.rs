@@ -20,6 +20,8 @@ pub(crate) struct Fake {
     pub(crate) stuck: bool,
     /// Its processor's counters stay at zero.
     pub(crate) dead: bool,
+    /// So many steps happen whenever it counts, beside those that it is told.
+    pub(crate) meanwhile: u64,
     /// What has happened so far.
     pub(crate) steps: Arc<AtomicU64>,
 }
@@ -31,6 +33,7 @@ impl Default for Fake {
             refused: None,
             stuck: false,
             dead: false,
+            meanwhile: 0,
             steps: Arc::default(),
         }
     }
@@ -62,7 +65,7 @@ impl Provider for Fake {
             let place = all.iter().position(|known| known == event);
             let number = place.map_or(0, |place| place as u64 + 1);
             match &event.kind {
-                Kind::None(why) => Err(why.clone()),
+                Kind::Nobody(why) => Err(why.clone()),
                 _ if self.refused == Some(event.name) => Err("the fake refuses it".to_owned()),
                 kind if self.dead && kind.is_of_processor() => Ok(0),
                 _ => Ok(number),
@@ -72,6 +75,7 @@ impl Provider for Fake {
             numbers: events.iter().map(number).collect(),
             share: self.share,
             stuck: self.stuck,
+            meanwhile: self.meanwhile,
             steps: Arc::clone(&self.steps),
             counted: 0,
             since: 0,
@@ -83,6 +87,7 @@ struct FakeGroup {
     numbers: Vec<Result<u64, String>>,
     share: u64,
     stuck: bool,
+    meanwhile: u64,
     steps: Arc<AtomicU64>,
     counted: u64,
     since: u64,
@@ -104,7 +109,7 @@ impl Group for FakeGroup {
     }
 
     fn stop(&mut self) -> Result<(), String> {
-        self.counted += self.steps.load(Ordering::Relaxed) - self.since;
+        self.counted += self.steps.load(Ordering::Relaxed) - self.since + self.meanwhile;
         self.switched()
     }
 

@@ -79,7 +79,7 @@ fn member(kind: &Kind, group: &mut io::Result<perf_event::Group>) -> Result<Memb
             builder.include_kernel();
             builder
         }
-        Kind::None(why) => return Err(why.clone()),
+        Kind::Nobody(why) => return Err(why.clone()),
     };
     match group {
         Ok(group) => match builder.group(group).build() {
@@ -232,7 +232,7 @@ mod tests {
             event: 0xc3,
             mask: 0x02,
         };
-        let nobody = Kind::None("of a reason".to_owned());
+        let nobody = Kind::Nobody("of a reason".to_owned());
         let (asked, counts) = refused(Errno::ENOENT, [Kind::Raw(raw), nobody]);
         // The second question is whether the processor counts at all.
         assert_eq!(asked, [(PERF_TYPE_RAW, 0x02c3, true), (0, 0, true)]);

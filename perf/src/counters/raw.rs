@@ -7,7 +7,7 @@
 //! - *perfmon*: Intel's own tables, `github.com/intel/perfmon`;
 //! - *PCM*: the table of events in the tests of `github.com/intel/pcm`;
 //! - *SDM*: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 3B, chapter 19,
-//!   the tables of Skylake and Kaby Lake;
+//!   the tables of Skylake and Kaby Lake, in the editions that still have them;
 //! - *NetBSD*: the events of `tprof` for Skylake;
 //! - *libpfm4*: `lib/events` of perfmon2's library, which takes AMD's from the *Processor
 //!   Programming References* of the families;
@@ -38,8 +38,8 @@ pub(super) struct Codes {
 pub(super) fn codes(processor: Option<&Processor>) -> Codes {
     let Some(processor) = processor else {
         return none(
-            "the kernel does not name this processor by vendor, family and model, by \
-                     which codes are looked up",
+            "codes are looked up by vendor, family and model, and the kernel does not name this \
+             processor by them",
         );
     };
     let Processor { family, model, .. } = *processor;
@@ -64,8 +64,8 @@ fn none(why: &str) -> Codes {
     }
 }
 
-/// Intel, family 6: cores from Skylake on. The older ones undercount (errata HSD29, BDM35), and
-/// hybrid ones have two kinds of cores with different codes.
+/// Intel, family 6: cores from Skylake on. There are errata about these events on the older ones
+/// (HSD29, BDM100), and hybrid ones have two kinds of cores with different codes.
 fn intel(model: u32) -> Option<Codes> {
     /// What the event was called up to Ice Lake, and from there on: also a clean line that the
     /// other core forwarded.
@@ -97,7 +97,8 @@ fn intel(model: u32) -> Option<Codes> {
         )
     };
     let (near, far, clears) = match model {
-        // Skylake, Kaby Lake, Coffee Lake, Comet Lake: Linux, NetBSD; clears also SDM.
+        // Skylake, Kaby Lake, and Coffee Lake and Comet Lake, which Linux and perfmon call the same:
+        // Linux, NetBSD; clears also SDM.
         0x4e | 0x5e | 0x8e | 0x9e | 0xa5 | 0xa6 => (
             near(HITM),
             Err("desktop and mobile processors have one socket".to_owned()),
@@ -113,7 +114,10 @@ fn intel(model: u32) -> Option<Codes> {
         0xad | 0xae => (
             near(FWD),
             far(),
-            Err("no code is known for it on this processor that two public tables agree on".into()),
+            Err(
+                "two public tables that agree on a code for this processor were not found"
+                    .to_owned(),
+            ),
         ),
         _ => return None,
     };

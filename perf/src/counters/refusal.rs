@@ -17,7 +17,7 @@ pub(super) struct Surroundings {
 }
 
 /// `perf_event_paranoid`, as the kernel shows it.
-pub(super) fn paranoid() -> Option<i32> {
+pub(crate) fn paranoid() -> Option<i32> {
     let text = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok()?;
     text.trim().parse().ok()
 }

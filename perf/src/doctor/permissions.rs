@@ -7,6 +7,7 @@ use nix::sys::statvfs::statvfs;
 use ringproof_record::Record;
 
 use super::REPEAT;
+use crate::counters::paranoid;
 use crate::cpus::Pair;
 use crate::report::{LAYER, Report, Trouble};
 use crate::table::{Cell, Table};
@@ -30,9 +31,8 @@ struct Trial {
 
 /// What decides about the counters, as far as it can be read.
 pub(super) fn evidence() -> Vec<String> {
-    let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned());
-    let paranoid = read("/proc/sys/kernel/perf_event_paranoid");
-    let status = read("/proc/self/status").unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let level = paranoid().map_or("not to be read".to_owned(), |level| level.to_string());
     let mut sources: Vec<_> = fs::read_dir("/sys/bus/event_source/devices")
         .map(|folder| {
             let names = folder.flatten().map(|entry| entry.file_name());
@@ -44,8 +44,7 @@ pub(super) fn evidence() -> Vec<String> {
     sources.sort_unstable();
     vec![
         format!(
-            "perf_event_paranoid: {}; {}; seccomp: {}",
-            paranoid.unwrap_or_else(|_| "not to be read".to_owned()),
+            "perf_event_paranoid: {level}; {}; seccomp: {}",
             capabilities(&status),
             seccomp(&status)
         ),
