@@ -9,6 +9,8 @@ use std::thread;
 
 use nix::sys::utsname::uname;
 
+use crate::counters::Processor;
+
 /// What is known of the machine, by name, in the order in which it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Environment {
@@ -30,8 +32,8 @@ impl Environment {
     pub fn look() -> Self {
         let unsaid = || "the system does not say".to_owned();
         let cpu = read("/proc/cpuinfo").unwrap_or_default();
-        let flags = value(&cpu, "flags").unwrap_or_default();
-        let virtual_machine = flags.split(' ').any(|flag| flag == "hypervisor");
+        let hypervisor = hypervisor();
+        let quota = read("/sys/fs/cgroup/cpu.max").as_deref().and_then(quota);
         let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
         let smt = read("/sys/devices/system/cpu/smt/active").map(|active| match active.as_str() {
             "1" => "on".to_owned(),
@@ -41,7 +43,7 @@ impl Environment {
         let kernel = uname().map(|system| system.release().to_string_lossy().into_owned());
         let allowed = thread::available_parallelism().map_or(1, usize::from);
         let mut warnings = Vec::new();
-        if virtual_machine {
+        if hypervisor.is_some() {
             warnings.push(
                 "A virtual machine: its CPUs may move between cores, and its host may take them \
                  away. Trust ratios, not absolute figures."
@@ -52,6 +54,12 @@ impl Environment {
             warnings.push(format!(
                 "The frequency governor is `{governor}`: short experiments may run before the \
                  clock is up. `performance` keeps it up."
+            ));
+        }
+        if let Some(cpus) = quota {
+            warnings.push(format!(
+                "A CPU quota: this process gets the time of {cpus} CPUs and stands still when it \
+                 has had it. Run without one (no --cpus, no CPU limit)."
             ));
         }
         if cfg!(debug_assertions) {
@@ -65,7 +73,20 @@ impl Environment {
                 "processor",
                 value(&cpu, "model name").unwrap_or_else(unsaid),
             ),
+            (
+                "family",
+                Processor::named_in(&cpu).map_or_else(unsaid, |processor| processor.to_string()),
+            ),
+            ("microcode", value(&cpu, "microcode").unwrap_or_else(unsaid)),
             ("CPUs allowed", allowed.to_string()),
+            (
+                "CPU quota",
+                quota.map_or_else(|| "none".to_owned(), |cpus| format!("{cpus} CPUs")),
+            ),
+            (
+                "memory nodes",
+                nodes().map_or_else(unsaid, |nodes| nodes.to_string()),
+            ),
             (
                 "caches",
                 caches(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or_else(unsaid),
@@ -79,14 +100,14 @@ impl Environment {
             ),
             (
                 "hypervisor",
-                if virtual_machine {
-                    "yes"
-                } else {
-                    "no sign of one"
-                }
-                .to_owned(),
+                hypervisor.unwrap_or_else(|| "no sign of one".to_owned()),
             ),
             ("kernel", kernel.unwrap_or_else(|_| unsaid())),
+            (
+                "clock",
+                read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
+                    .unwrap_or_else(unsaid),
+            ),
             (
                 "huge pages",
                 hugepages.as_deref().and_then(chosen).unwrap_or_else(unsaid),
@@ -97,9 +118,71 @@ impl Environment {
                     .and_then(|text| text.split(' ').next().map(str::to_owned))
                     .unwrap_or_else(unsaid),
             ),
+            (
+                "stolen since boot",
+                said(ticks().and_then(|now| share(Ticks::default(), now))),
+            ),
         ];
         Environment { facts, warnings }
     }
+}
+
+/// The hypervisor that this runs under, if the processor says that there is one.
+#[cfg(target_arch = "x86_64")]
+fn hypervisor() -> Option<String> {
+    use core::arch::x86_64::__cpuid;
+    // Bit 31 of ECX says that there is one; its own leaves then begin with its name.
+    if __cpuid(1).ecx >> 31 == 0 {
+        return None;
+    }
+    let leaf = __cpuid(0x4000_0000);
+    let words = [leaf.ebx, leaf.ecx, leaf.edx];
+    let signature: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+    Some(known_as(&String::from_utf8_lossy(&signature)))
+}
+
+/// The hypervisor that this runs under, if the kernel says that there is one.
+#[cfg(not(target_arch = "x86_64"))]
+fn hypervisor() -> Option<String> {
+    let name =
+        read("/sys/hypervisor/type").or_else(|| read("/proc/device-tree/hypervisor/compatible"))?;
+    Some(name.trim_matches('\0').to_owned())
+}
+
+/// How people call the hypervisor with this signature.
+#[cfg(target_arch = "x86_64")]
+fn known_as(signature: &str) -> String {
+    let signature = signature.trim_matches(['\0', ' ']);
+    match signature {
+        "KVMKVMKVM" => "KVM",
+        "VMwareVMware" => "VMware",
+        "Microsoft Hv" => "Hyper-V",
+        "XenVMMXenVMM" => "Xen",
+        "TCGTCGTCGTCG" => "QEMU without hardware's help",
+        "bhyve bhyve" => "bhyve",
+        "" => "one that does not name itself",
+        other => other,
+    }
+    .to_owned()
+}
+
+/// How many CPUs' time a control group may have: the first number of `cpu.max` by the second. None
+/// if it may have all.
+fn quota(text: &str) -> Option<f64> {
+    let (quota, period) = text.split_once(' ')?;
+    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
+    Some(quota / period)
+}
+
+/// How many memory nodes there are.
+fn nodes() -> Option<usize> {
+    let entries = fs::read_dir("/sys/devices/system/node").ok()?.flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let is_node = |name: &String| {
+        let number = name.strip_prefix("node");
+        number.is_some_and(|number| number.parse::<u32>().is_ok())
+    };
+    Some(names.filter(is_node).count())
 }
 
 /// How much of the machine's time its host kept for others, between two looks.
@@ -118,10 +201,14 @@ impl Steal {
             .0
             .zip(ticks())
             .and_then(|(before, after)| share(before, after));
-        match share {
-            Some(share) => format!("{:.1} % of the CPUs' time", share * 100.0),
-            None => "the kernel does not say".to_owned(),
-        }
+        said(share)
+    }
+}
+
+fn said(share: Option<f64>) -> String {
+    match share {
+        Some(share) => format!("{:.1} % of the CPUs' time", share * 100.0),
+        None => "the kernel does not say".to_owned(),
     }
 }
 
@@ -190,7 +277,7 @@ fn read_path(path: &Path) -> Option<String> {
 }
 
 /// The value of the first line `key : value`.
-fn value(text: &str, key: &str) -> Option<String> {
+pub(crate) fn value(text: &str, key: &str) -> Option<String> {
     text.lines().find_map(|line| {
         let (name, value) = line.split_once(':')?;
         (name.trim() == key).then(|| value.trim().to_owned())
@@ -218,6 +305,25 @@ mod tests {
         assert_eq!(share(before, before), None);
         assert_eq!(share(after, before), None);
         assert_eq!(parse_ticks("cpu  1 2 3\n"), None);
+    }
+
+    #[test]
+    fn a_quota_is_told_in_cpus() {
+        assert_eq!(quota("150000 100000"), Some(1.5));
+        assert_eq!(quota("max 100000"), None);
+        assert_eq!(quota(""), None);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn hypervisors_are_called_as_people_call_them() {
+        assert_eq!(known_as("KVMKVMKVM\0\0\0"), "KVM");
+        assert_eq!(known_as("Microsoft Hv"), "Hyper-V");
+        assert_eq!(known_as("SomethingNew"), "SomethingNew");
+        assert_eq!(
+            known_as("\0\0\0\0\0\0\0\0\0\0\0\0"),
+            "one that does not name itself"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod c_header;
 pub mod compare;
 pub mod counters;
 pub mod cpus;
+pub mod doctor;
 pub mod environment;
 pub mod experiments;
 pub mod false_sharing;

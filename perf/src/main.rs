@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 use ringproof_perf::compare;
 use ringproof_perf::cpus::Wanted;
+use ringproof_perf::doctor;
 use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
 use ringproof_perf::false_sharing;
@@ -43,6 +44,7 @@ Exit codes:
   3  could not be measured here; the reason is printed (all, smoke: a row says so, and it exits 0)
 
 Examples:
+  cargo run --release -p ringproof-perf -- doctor
   cargo run --release -p ringproof-perf -- all --quick
   cargo run --release -p ringproof-perf -- all --compare target/perf/all.json
   cargo run --release -p ringproof-perf -- peers --rounds 21 --cpus 2,3
@@ -52,6 +54,19 @@ Examples:
 
 #[derive(Subcommand)]
 enum Command {
+    /// What this machine can measure, and what would allow more
+    ///
+    /// Opens each counter and hands items from one thread to another while it runs; tries what
+    /// else the experiments profit from. What is refused says why. Nothing is judged: the exit
+    /// code is 0 whatever the machine lacks.
+    Doctor {
+        /// The two CPUs to use [default: the first two allowed ones on different cores]
+        #[arg(long, value_name = "A,B")]
+        cpus: Option<Wanted>,
+        /// Print one JSON row for each answer instead of tables
+        #[arg(long)]
+        json: bool,
+    },
     /// Every experiment, and one page with all of them
     All {
         #[command(flatten)]
@@ -187,6 +202,18 @@ fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<ExitCode> {
     match command {
+        Command::Doctor { cpus, json } => {
+            let environment = Environment::look();
+            let mut report = doctor::examine(&Settings {
+                cpus: *cpus,
+                ..Settings::of(Extent::Quick)
+            });
+            report.tables.insert(0, doctor::machine(&environment));
+            report.notes.extend(environment.warnings);
+            let reports = [report];
+            output::print(&reports, *json)?;
+            Ok(code(&reports, false))
+        }
         Command::Smoke { common } => {
             let reports = smoke::run(&common.settings(Extent::Smoke));
             output::print(&reports, common.json)?;
@@ -196,9 +223,8 @@ fn run(command: &Command) -> Result<ExitCode> {
             let settings = common.asked();
             conduct(common, "all", || {
                 let experiments = experiments::ALL.iter();
-                experiments
-                    .map(|experiment| experiment.report(&settings))
-                    .collect()
+                let reports = experiments.map(|experiment| experiment.report(&settings));
+                reports.chain([doctor::examine(&settings)]).collect()
             })
         }
         Command::Limits { common } => as_listed(common, "limits"),

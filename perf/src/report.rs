@@ -2,10 +2,10 @@
 
 use ringproof_record::{Record, Verdict};
 
-use crate::counters::{NAMES, Reading};
+use crate::counters::{Event, Reading, Tally};
 use crate::plot::Plot;
 use crate::rounds::Rounds;
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, figure};
 
 /// The name of this layer in every row.
 pub const LAYER: &str = "perf";
@@ -91,36 +91,82 @@ impl Report {
         self.rows.iter().any(|row| row.verdict == verdict)
     }
 
-    /// Adds a table and rows for what the counters said in each case.
-    pub fn add_counters(&mut self, cases: &[(String, Vec<Reading>)], items: &str, repeat: &str) {
-        let headers = cases.iter().map(|(case, _)| case.as_str());
+    /// Adds a table and rows for what the counters said in each case, all together and, where it
+    /// was counted over items, for each of them.
+    pub fn add_counters(&mut self, cases: &[(String, Tally)], items: &str, repeat: &str) {
+        let mut headers = vec!["counter".to_owned()];
+        for (case, tally) in cases {
+            headers.push(match tally.label {
+                Some(label) => format!("{case}, {label}"),
+                None => case.clone(),
+            });
+            headers.extend(tally.items.map(|_| "for each".to_owned()));
+        }
         let mut table = Table::new(
-            format!("Counted over {items}, in one further sample for each case:"),
-            ["counter"].into_iter().chain(headers),
+            format!("Counted over {items}, in a sample of its own for each case:"),
+            headers,
         );
-        for (index, name) in NAMES.iter().enumerate() {
-            let mut cells = vec![Cell::words(name.name)];
-            for (case, readings) in cases {
-                let Some(reading) = readings.get(index) else {
+        let events = cases.first().map_or(&[][..], |(_, tally)| &tally.counts);
+        for (index, (event, _)) in events.iter().enumerate() {
+            let mut cells = vec![Cell::words(event.label())];
+            for (case, tally) in cases {
+                let Some((event, reading)) = tally.counts.get(index) else {
                     continue;
                 };
-                let subject = format!("counter/{}", name.name);
+                cells.push(counted(reading));
+                cells.extend(tally.items.map(|items| counted_per(reading, items)));
                 let check = format!("counted over {items}, {case}");
-                let row = match reading {
-                    Reading::NotMeasured(why) => {
-                        cells.push(Cell::missing(why));
-                        Record::not_run(LAYER, subject, check, why)
-                    }
-                    Reading::Counted(value) | Reading::Scaled(value, _) => {
-                        cells.push(Cell::figure(reading.to_string()));
-                        Record::passed(LAYER, subject, check).count(*value, name.name)
-                    }
-                };
+                let row = counter_row(event, reading, check, tally.label);
                 self.rows.push(row.repeat(repeat));
             }
             table.add(cells);
         }
         self.tables.push(table);
+    }
+}
+
+fn counted(reading: &Reading) -> Cell {
+    match reading {
+        Reading::NotMeasured(why) => Cell::missing(why),
+        reading => Cell::figure(reading.to_string()),
+    }
+}
+
+fn counted_per(reading: &Reading, items: u64) -> Cell {
+    match (reading, reading.per(items)) {
+        (Reading::NotMeasured(why), _) => Cell::missing(why),
+        (_, None) => Cell::missing("there was no item to divide by"),
+        (_, Some(each)) => Cell::figure(for_each(each)),
+    }
+}
+
+/// A count for each item: rare events, too, have a figure that is not zero.
+fn for_each(count: f64) -> String {
+    match count {
+        0.0 => "0".to_owned(),
+        some if some < 0.1 => format!("{some:.2e}"),
+        many => figure(many),
+    }
+}
+
+/// The row of one counter.
+fn counter_row(event: &Event, reading: &Reading, check: String, label: Option<&str>) -> Record {
+    let subject = format!("counter/{}", event.name);
+    let row = match reading {
+        Reading::NotMeasured(why) => return Record::not_run(LAYER, subject, check, why),
+        Reading::Counted(value) | Reading::Scaled(value, _) => {
+            Record::passed(LAYER, subject, check).count(*value, event.name)
+        }
+    };
+    let scaled = match reading {
+        Reading::Scaled(_, percent) => Some(format!("scaled, counted {percent} % of the time")),
+        _ => None,
+    };
+    let said: Vec<_> = label.map(str::to_owned).into_iter().chain(scaled).collect();
+    if said.is_empty() {
+        row
+    } else {
+        row.reason(said.join("; "))
     }
 }
 
@@ -182,6 +228,8 @@ pub fn per_mille(ratio: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counters::Counters;
+    use crate::counters::fake::Fake;
 
     #[test]
     fn trouble_becomes_a_row_with_its_reason() {
@@ -191,23 +239,76 @@ mod tests {
         assert!(report.render().contains("because there is one CPU"));
     }
 
+    /// Two cases, as a provider of tests counts them over 50 items each.
+    fn counted_by(fake: &Fake) -> Report {
+        let case = |name: &str, steps| {
+            let mut counters = Counters::open_by(fake);
+            counters.start();
+            fake.work(steps);
+            counters.stop();
+            (name.to_owned(), counters.read().over(50))
+        };
+        let mut report = Report::new("counted");
+        report.add_counters(&[case("near", 100), case("far", 1)], "50 items", "again");
+        report
+    }
+
     #[test]
     fn a_counter_has_a_value_or_a_reason_and_never_both() {
-        let mut report = Report::new("counted");
-        let missing = Reading::NotMeasured("ENOENT".to_owned());
-        let mut readings = vec![missing; NAMES.len()];
-        readings[3] = Reading::Counted(7);
-        report.add_counters(&[("near".to_owned(), readings)], "100 items", "again");
-        assert_eq!(report.rows.len(), NAMES.len());
-        for (row, name) in report.rows.iter().zip(NAMES) {
-            let counted = name.name == "context switches";
-            assert_eq!(row.count, counted.then_some(7), "{row:?}");
-            assert_eq!(row.reason.is_none(), counted, "{row:?}");
+        let fake = Fake {
+            refused: Some("cycles"),
+            ..Fake::default()
+        };
+        let report = counted_by(&fake);
+        assert_eq!(report.rows.len(), 2 * 10);
+        for row in &report.rows {
+            let refused = row.subject == "counter/cycles";
+            assert_eq!(row.count.is_none(), refused, "{row:?}");
+            assert_eq!(row.verdict == Verdict::NotRun, refused, "{row:?}");
         }
         let said = report.render();
         assert!(
-            said.contains("(1) not measured here, because ENOENT"),
+            said.contains("(1) not measured here, because the fake refuses it"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn counts_stand_beside_those_for_each_item_and_say_who_counted() {
+        let report = counted_by(&Fake::default());
+        let table = &report.tables[0];
+        let columns = ["counter", "near, FAKE", "for each", "far, FAKE", "for each"];
+        assert_eq!(table.columns(), columns);
+        // The fifth event: 5 for each step of work.
+        let lines = &table.rows()[4];
+        let name = "lines of another core (MEM_LOAD_L3_HIT_RETIRED.XSNP_FWD)";
+        assert_eq!(lines[0], Cell::words(name));
+        assert_eq!(lines[1..3], [Cell::figure("500"), Cell::figure("10.0")]);
+        assert_eq!(lines[3..], [Cell::figure("5"), Cell::figure("0.10")]);
+        assert!(table.reasons().is_empty());
+        assert!(
+            report
+                .rows
+                .iter()
+                .all(|row| row.reason.as_deref() == Some("FAKE"))
+        );
+    }
+
+    #[test]
+    fn a_scaled_count_says_so_in_its_row() {
+        let fake = Fake {
+            share: 2,
+            ..Fake::default()
+        };
+        let report = counted_by(&fake);
+        let reason = report.rows[0].reason.as_deref();
+        assert_eq!(reason, Some("FAKE; scaled, counted 50 % of the time"));
+    }
+
+    #[test]
+    fn a_rare_event_is_not_rounded_to_none() {
+        assert_eq!(for_each(0.0), "0");
+        assert_eq!(for_each(0.000_04), "4.00e-5");
+        assert_eq!(for_each(2.0), "2.00");
     }
 }

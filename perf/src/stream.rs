@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::counters::{Counters, Reading};
+use crate::counters::{Counters, Kernel, Provider, Tally};
 use crate::cpus::Pair;
 
 /// What can go wrong with a stream. None of it may.
@@ -113,9 +113,8 @@ pub struct Run {
     pub items: u64,
     /// How often the two threads were preempted meanwhile.
     pub preemptions: u64,
-    /// The sums of both threads' counters, in the order of [`NAMES`](crate::counters::NAMES);
-    /// empty unless asked for.
-    pub counted: Vec<Reading>,
+    /// The sums of both threads' counters; empty unless asked for.
+    pub counted: Tally,
 }
 
 impl Run {
@@ -129,7 +128,7 @@ impl Run {
 struct Side {
     at: Instant,
     preemptions: u64,
-    counted: Vec<Reading>,
+    counted: Tally,
 }
 
 impl Link<'_> {
@@ -139,6 +138,19 @@ impl Link<'_> {
     /// # Errors
     /// [`Fault`].
     pub fn run(&mut self, pair: Pair, items: u64, count: bool) -> Result<Run, Fault> {
+        self.run_counted_by(pair, items, count.then_some(&Kernel))
+    }
+
+    /// The same, and whoever counts, if anybody does.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    pub fn run_counted_by(
+        &mut self,
+        pair: Pair,
+        items: u64,
+        provider: Option<&dyn Provider>,
+    ) -> Result<Run, Fault> {
         let Link {
             sender, receiver, ..
         } = self;
@@ -153,7 +165,7 @@ impl Link<'_> {
                 meeting.meet();
                 pair.prefer();
                 let warmed = sender.send(warm, warm_up);
-                let mut side = Observed::begin(count);
+                let mut side = Observed::begin(provider);
                 meeting.meet();
                 let start = Instant::now();
                 side.start();
@@ -165,7 +177,7 @@ impl Link<'_> {
                 meeting.meet();
                 pair.prefer();
                 let warmed = receiver.receive(warm, warm_up);
-                let mut side = Observed::begin(count);
+                let mut side = Observed::begin(provider);
                 meeting.meet();
                 side.start();
                 let received = warmed.and_then(|()| receiver.receive(first, items));
@@ -181,10 +193,7 @@ impl Link<'_> {
             took: ended.at.saturating_duration_since(started.at),
             items,
             preemptions: started.preemptions + ended.preemptions,
-            counted: (started.counted.into_iter())
-                .zip(ended.counted)
-                .map(|(one, other)| one.and(other))
-                .collect(),
+            counted: started.counted.and(ended.counted).over(items),
         })
     }
 }
@@ -196,9 +205,9 @@ struct Observed {
 }
 
 impl Observed {
-    fn begin(count: bool) -> Self {
+    fn begin(provider: Option<&dyn Provider>) -> Self {
         Observed {
-            counters: count.then(Counters::open),
+            counters: provider.map(Counters::open_by),
             preemptions: preemptions(),
         }
     }
@@ -216,7 +225,11 @@ impl Observed {
         Side {
             at,
             preemptions: preemptions().saturating_sub(self.preemptions),
-            counted: self.counters.map(Counters::read).unwrap_or_default(),
+            counted: self
+                .counters
+                .as_mut()
+                .map(Counters::read)
+                .unwrap_or_default(),
         }
     }
 }

@@ -77,6 +77,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     let said = text(&output);
     for word in [
         "limits",
+        "doctor",
         "false-sharing",
         "peers",
         "c-header",
@@ -130,7 +131,7 @@ fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
     let counters: BTreeSet<_> = (rows.iter().map(|row| row.subject.as_str()))
         .filter(|subject| subject.starts_with("counter/"))
         .collect();
-    assert_eq!(counters.len(), 6, "{counters:?}");
+    assert_eq!(counters.len(), 10, "{counters:?}");
 }
 
 #[test]
@@ -147,6 +148,29 @@ fn on_one_cpu_it_says_so_and_does_not_fail() {
     let output = perf_on_one_cpu(&["false-sharing", "--rounds", "1"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(text(&output).contains("Not measured here, because"));
+}
+
+#[test]
+fn the_doctor_has_an_answer_wherever_it_runs() {
+    let output = perf(&["doctor"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = text(&output);
+    for word in ["hypervisor", "cycles", "migrations", "pin two threads", "→"] {
+        assert!(said.contains(word), "{word} is missing in:\n{said}");
+    }
+    for output in [
+        perf(&["doctor", "--json"]),
+        perf_on_one_cpu(&["doctor", "--json"]),
+    ] {
+        assert!(output.status.success(), "{output:?}");
+        let about = |start: &str| {
+            let rows = rows(&output);
+            rows.iter()
+                .filter(|row| row.subject.starts_with(start))
+                .count()
+        };
+        assert_eq!((about("counter/"), about("may/")), (10, 4));
+    }
 }
 
 #[test]

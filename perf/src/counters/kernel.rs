@@ -1,0 +1,253 @@
+//! The kernel counts, through `perf_event_open`.
+
+use std::io;
+
+use perf_event::events::Hardware;
+use perf_event::{Builder, Counter};
+use perf_event_open_sys::bindings::PERF_TYPE_RAW;
+
+use super::event::{Event, Kind, groups};
+use super::processor::Processor;
+use super::reading::Count;
+use super::refusal::{Surroundings, explain, paranoid};
+use super::usage::Tallied;
+use super::{Group, Provider};
+
+/// The kernel of this machine, and what it knows of the processor.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel;
+
+impl Provider for Kernel {
+    fn label(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn groups(&self) -> Vec<Vec<Event>> {
+        groups(Processor::this().as_ref())
+    }
+
+    fn open(&self, events: &[Event]) -> Box<dyn Group> {
+        Box::new(Opened::open(events))
+    }
+}
+
+/// A group of the kernel's. Each counter is read by itself: those of a group run at the same times,
+/// so that their scales are the same.
+struct Opened {
+    /// What switches all of its counters at once; none if even that was refused.
+    switch: Option<perf_event::Group>,
+    members: Vec<Result<Member, String>>,
+}
+
+/// What counts one event.
+enum Member {
+    Counter(Counter),
+    Usage(Tallied),
+}
+
+impl Opened {
+    fn open(events: &[Event]) -> Self {
+        let mut switch = perf_event::Group::new();
+        let members = events.iter().map(|event| member(&event.kind, &mut switch));
+        Opened {
+            members: members.collect(),
+            switch: switch.ok(),
+        }
+    }
+
+    fn usages(&mut self) -> impl Iterator<Item = &mut Tallied> {
+        self.members.iter_mut().filter_map(|member| match member {
+            Ok(Member::Usage(usage)) => Some(usage),
+            _ => None,
+        })
+    }
+}
+
+/// Opens what counts an event, as a member of a group, or says why it cannot be counted.
+fn member(kind: &Kind, group: &mut io::Result<perf_event::Group>) -> Result<Member, String> {
+    let builder = match kind {
+        Kind::Processor(event) => Builder::new().kind(event.clone()),
+        Kind::Raw(raw) => {
+            let mut builder = Builder::new();
+            builder.attrs_mut().type_ = PERF_TYPE_RAW;
+            builder.attrs_mut().config = raw.config();
+            builder
+        }
+        Kind::Kernel(event) => {
+            let mut builder = Builder::new().kind(*event);
+            // A context switch happens in the kernel: without it the counter stays at zero.
+            builder.include_kernel();
+            builder
+        }
+        Kind::Nobody(why) => return Err(why.clone()),
+    };
+    match group {
+        Ok(group) => match builder.group(group).build() {
+            Ok(counter) => Ok(Member::Counter(counter)),
+            Err(error) => instead(kind, &error),
+        },
+        Err(error) => instead(kind, error),
+    }
+}
+
+/// What counts an event for which there is no counter, or why nothing does.
+fn instead(kind: &Kind, error: &io::Error) -> Result<Member, String> {
+    if let Kind::Kernel(event) = kind
+        && let Some(usage) = Tallied::like(*event)
+    {
+        return Ok(Member::Usage(usage));
+    }
+    let cycles = || Builder::new().kind(Hardware::CPU_CYCLES).build();
+    let around = Surroundings {
+        paranoid: paranoid(),
+        processor_counts: kind.is_of_processor() && cycles().is_ok(),
+    };
+    Err(explain(error, kind, around))
+}
+
+impl Group for Opened {
+    fn start(&mut self) -> Result<(), String> {
+        self.usages().try_for_each(Tallied::start)?;
+        (self.switch.as_mut())
+            .map_or(Ok(()), perf_event::Group::enable)
+            .map_err(unswitched)
+    }
+
+    fn stop(&mut self) -> Result<(), String> {
+        (self.switch.as_mut())
+            .map_or(Ok(()), perf_event::Group::disable)
+            .map_err(unswitched)?;
+        self.usages().try_for_each(Tallied::stop)
+    }
+
+    fn read(&mut self) -> Vec<Result<Count, String>> {
+        let read = |member: &mut Result<Member, String>| match member {
+            Ok(Member::Counter(counter)) => counter
+                .read_count_and_time()
+                .map(|read| Count {
+                    value: read.count,
+                    enabled: read.time_enabled,
+                    running: read.time_running,
+                })
+                .map_err(|error| format!("it could not be read: {error}")),
+            Ok(Member::Usage(usage)) => Ok(usage.read()),
+            Err(why) => Err(why.clone()),
+        };
+        self.members.iter_mut().map(read).collect()
+    }
+}
+
+fn unswitched(error: io::Error) -> String {
+    format!("it could not be switched: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::ffi::{c_int, c_uint, c_ulong};
+    use std::fs::File;
+    use std::os::fd::IntoRawFd;
+    use std::rc::Rc;
+
+    use nix::errno::Errno;
+    use perf_event::events::Software;
+    use perf_event::hooks::{Hooks, clear_thread_hooks, set_thread_hooks};
+    use perf_event_open_sys::bindings::{PERF_COUNT_SW_DUMMY, PERF_TYPE_SOFTWARE, perf_event_attr};
+
+    use super::*;
+    use crate::counters::Raw;
+
+    /// Type and config of what a kernel was asked for, and whether its own part was left out.
+    type Asked = Vec<(u32, u64, bool)>;
+
+    /// A kernel that opens the leaders of groups and refuses everything else.
+    struct Refusing {
+        errno: Errno,
+        asked: Rc<RefCell<Asked>>,
+    }
+
+    impl Hooks for Refusing {
+        unsafe fn perf_event_open(
+            &mut self,
+            attrs: *mut perf_event_attr,
+            _pid: c_int,
+            _cpu: c_int,
+            _group: c_int,
+            _flags: c_ulong,
+        ) -> c_int {
+            // SAFETY: perf-event passes a pointer to its own structure, which outlives the call.
+            let attrs = unsafe { &*attrs };
+            let asked = (attrs.type_, attrs.config, attrs.exclude_kernel() != 0);
+            if asked.0 == PERF_TYPE_SOFTWARE && asked.1 == u64::from(PERF_COUNT_SW_DUMMY) {
+                return File::open("/dev/null").map_or(-1, IntoRawFd::into_raw_fd);
+            }
+            self.asked.borrow_mut().push(asked);
+            self.errno.set();
+            -1
+        }
+
+        unsafe fn ID(&mut self, _: c_int, _: *mut u64) -> c_int {
+            0
+        }
+
+        unsafe fn ENABLE(&mut self, _: c_int, _: c_uint) -> c_int {
+            0
+        }
+
+        unsafe fn DISABLE(&mut self, _: c_int, _: c_uint) -> c_int {
+            0
+        }
+    }
+
+    /// What a kernel that refuses with `errno` is asked for when `kinds` are opened, and what is
+    /// counted all the same.
+    fn refused(errno: Errno, kinds: [Kind; 2]) -> (Asked, Vec<Result<Count, String>>) {
+        let events = kinds.map(|kind| Event {
+            name: "",
+            shows: "",
+            kind,
+        });
+        let asked = Rc::default();
+        let hooks = Refusing {
+            errno,
+            asked: Rc::clone(&asked),
+        };
+        // SAFETY: the hooks return no descriptor that they did not open, and write through no
+        // pointer.
+        unsafe { set_thread_hooks(Box::new(hooks)) };
+        let mut group = Kernel.open(&events);
+        let switched = group.start().and_then(|()| group.stop());
+        let counts = group.read();
+        // SAFETY: what is open was opened by the hooks, is a descriptor like any other, and is only
+        // closed from here on.
+        unsafe { clear_thread_hooks() };
+        assert_eq!(switched, Ok(()));
+        (asked.take(), counts)
+    }
+
+    #[test]
+    fn a_code_is_asked_for_as_it_stands_in_the_table_and_in_user_space_only() {
+        let raw = Raw {
+            name: "MACHINE_CLEARS.MEMORY_ORDERING",
+            event: 0xc3,
+            mask: 0x02,
+        };
+        let nobody = Kind::Nobody("of a reason".to_owned());
+        let (asked, counts) = refused(Errno::ENOENT, [Kind::Raw(raw), nobody]);
+        // The second question is whether the processor counts at all.
+        assert_eq!(asked, [(PERF_TYPE_RAW, 0x02c3, true), (0, 0, true)]);
+        assert!(counts[0].as_ref().unwrap_err().starts_with("ENOENT: "));
+        assert_eq!(counts[1], Err("of a reason".to_owned()));
+    }
+
+    #[test]
+    fn switches_are_counted_where_the_kernel_lets_nobody_count_its_events() {
+        let kinds = [Software::CONTEXT_SWITCHES, Software::CPU_MIGRATIONS].map(Kind::Kernel);
+        for errno in [Errno::EACCES, Errno::EPERM, Errno::ENOSYS] {
+            let (asked, counts) = refused(errno, kinds.clone());
+            assert!(asked.iter().all(|(_, _, user_only)| !user_only));
+            assert!(counts[0].is_ok(), "{counts:?}");
+            assert!(counts[1].as_ref().unwrap_err().contains("would allow it"));
+        }
+    }
+}

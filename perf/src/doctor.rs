@@ -1,0 +1,300 @@
+//! What can be measured on this machine, found by trying, and what would allow more.
+
+mod permissions;
+
+use ringproof::{Ring, RingOptions, SegmentError};
+use ringproof_record::Record;
+
+use crate::counters::{Counters, Kernel, Provider, Tally};
+use crate::cpus::{Kinship, Pair};
+use crate::environment::Environment;
+use crate::links::ours;
+use crate::report::{LAYER, Report, Trouble};
+use crate::run::Settings;
+use crate::stream::Link;
+use crate::table::{Cell, Table, figure};
+
+/// How to repeat it.
+pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- doctor";
+
+/// Items that are handed over while the counters run.
+const ITEMS: u64 = 1 << 14;
+
+/// The counters that show how lines go between cores; one of them moves wherever cores share.
+const LINES: [&str; 2] = ["lines of another core", "lines from farther away"];
+
+/// Tries what the experiments need.
+pub fn examine(settings: &Settings) -> Report {
+    let mut report = Report::new("what this machine can measure");
+    report.notes.extend(permissions::evidence());
+    report.rows.push(machine_row(&Environment::look()));
+    let pair = settings.pair();
+    match pair
+        .clone()
+        .and_then(|pair| hand_over(pair, settings, &Kernel))
+    {
+        Ok(tally) => {
+            let over = format!("{ITEMS} items handed over one at a time, in both threads");
+            tell(&mut report, tally, &over, pair.as_ref().ok());
+        }
+        Err(Trouble::NotRun(why)) => {
+            report.notes.push(format!(
+                "nothing could be handed from one thread to another, because {why}"
+            ));
+            let tally = idle(&Kernel);
+            tell(
+                &mut report,
+                tally,
+                "no items, in a thread that did nothing",
+                None,
+            );
+        }
+        Err(Trouble::Failed(why)) => {
+            report.conclusions.push(format!("FAILED: {why}."));
+            let row = Record::failed(LAYER, "ring/handed over", "every item arrives", why);
+            report.rows.push(row.repeat(REPEAT));
+        }
+    }
+    permissions::tell(&mut report, pair);
+    report
+}
+
+/// The machine as a table, for where no page shows it.
+pub fn machine(environment: &Environment) -> Table {
+    let mut table = Table::new("The machine:", ["what", "here"]);
+    for (name, fact) in &environment.facts {
+        table.add([Cell::words(*name), Cell::words(fact)]);
+    }
+    table
+}
+
+/// The machine as a row, so that rows alone say where they come from.
+fn machine_row(environment: &Environment) -> Record {
+    let facts = environment.facts.iter();
+    let said: Vec<_> = facts
+        .map(|(name, fact)| format!("{name}: {fact}"))
+        .collect();
+    Record::passed(LAYER, "machine", "described")
+        .reason(said.join("; "))
+        .repeat(REPEAT)
+}
+
+/// Hands items over through a ring that has room for one, so that for each of them at least two
+/// lines go from one thread to the other.
+fn hand_over(pair: Pair, settings: &Settings, provider: &dyn Provider) -> Result<Tally, Trouble> {
+    let no_ring = |error: SegmentError| Trouble::NotRun(format!("no ring could be made: {error}"));
+    let ring = Ring::<u64>::anonymous(&RingOptions::new(1).slots(1)).map_err(no_ring)?;
+    let mut link = Link {
+        name: "a ring for one item".to_owned(),
+        sender: Box::new(ours::push(ring.producer().map_err(no_ring)?)),
+        receiver: Box::new(ours::pop(ring.consumer().map_err(no_ring)?)),
+        warm_up: 256,
+        next: settings.first_item(),
+    };
+    link.run_counted_by(pair, ITEMS, Some(provider))
+        .map(|run| run.counted)
+        .map_err(|fault| Trouble::Failed(format!("{}: {fault}", link.name)))
+}
+
+fn idle(provider: &dyn Provider) -> Tally {
+    let mut counters = Counters::open_by(provider);
+    counters.start();
+    counters.stop();
+    counters.read()
+}
+
+/// Tables, conclusions and rows from what was counted.
+fn tell(report: &mut Report, tally: Tally, over: &str, pair: Option<&Pair>) {
+    let mut kinds = Table::new("What the counters are:", ["counter", "counted by", "shows"]);
+    for (event, _) in &tally.counts {
+        kinds.add([
+            Cell::words(event.name),
+            event
+                .kind
+                .counted_by()
+                .map_or_else(Cell::missing, Cell::words),
+            Cell::words(event.shows),
+        ]);
+    }
+    report.conclusions.push(extent(&tally));
+    report.conclusions.extend(lines(&tally, pair));
+    report.add_counters(&[("here".to_owned(), tally)], over, REPEAT);
+    report.tables.push(kinds);
+}
+
+/// How many of the counters count.
+fn extent(tally: &Tally) -> String {
+    let all = tally.counts.len();
+    let counting: Vec<_> = (tally.counts.iter())
+        .filter(|(_, reading)| reading.value().is_some())
+        .map(|(event, _)| event.name)
+        .collect();
+    match counting.len() {
+        0 => format!("None of {all} counters counts here; the table says why."),
+        some if some == all => format!("All {all} counters count here."),
+        some => format!(
+            "{some} of {all} counters count here ({}); the table says why the others do not.",
+            counting.join(", ")
+        ),
+    }
+}
+
+/// Whether lines that go between cores can be seen; nothing where none had to go.
+fn lines(tally: &Tally, pair: Option<&Pair>) -> Option<String> {
+    let counted: Vec<_> = (tally.counts.iter())
+        .filter(|(event, _)| LINES.contains(&event.name))
+        .filter_map(|(_, reading)| reading.value())
+        .collect();
+    if counted.is_empty() {
+        return Some(
+            "Lines that go from core to core cannot be counted here: what false sharing does shows \
+             in times only."
+                .to_owned(),
+        );
+    }
+    let items = tally.items.filter(|items| *items > 0)?;
+    let apart = pair.is_some_and(|pair| pair.pinned && pair.kinship == Kinship::Cores);
+    match counted.iter().sum::<u64>() {
+        0 if apart => Some(
+            "The counters of lines stayed at zero while every item went from core to core: they \
+             count nothing here, or the two CPUs are hyperthreads of one core whatever the kernel \
+             says. Do not trust them."
+                .to_owned(),
+        ),
+        0 => None,
+        sum => Some(format!(
+            "The counters of lines moved by {} for each item that was handed over: what false \
+             sharing does can be counted here.",
+            figure(sum as f64 / items as f64)
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringproof_record::Verdict;
+
+    use super::*;
+    use crate::counters::Reading;
+    use crate::counters::fake::Fake;
+    use crate::run::Extent;
+
+    const APART: Pair = Pair {
+        first: 0,
+        second: 1,
+        kinship: Kinship::Cores,
+        pinned: true,
+        preferred: false,
+    };
+
+    /// What a provider of tests counts over ten items, with the counts of lines that are given.
+    fn counted(lines: Option<u64>) -> Tally {
+        let fake = Fake::default();
+        let mut counters = Counters::open_by(&fake);
+        counters.start();
+        fake.work(10);
+        counters.stop();
+        let mut tally = counters.read().over(10);
+        for (event, reading) in &mut tally.counts {
+            if LINES.contains(&event.name) {
+                *reading = lines.map_or_else(
+                    || Reading::NotMeasured("of a reason".to_owned()),
+                    Reading::Counted,
+                );
+            }
+        }
+        tally
+    }
+
+    fn told(lines: Option<u64>, pair: Option<&Pair>) -> Report {
+        let mut report = Report::new("told");
+        tell(&mut report, counted(lines), "10 items", pair);
+        report
+    }
+
+    #[test]
+    fn counters_that_see_no_line_go_between_cores_are_not_to_be_trusted() {
+        let said = told(Some(0), Some(&APART)).render();
+        assert!(said.contains("Do not trust them"), "{said}");
+    }
+
+    #[test]
+    fn no_line_has_to_go_between_hyperthreads_or_within_one_thread() {
+        let together = Pair {
+            kinship: Kinship::Hyperthreads,
+            ..APART
+        };
+        for pair in [Some(&together), None] {
+            assert_eq!(
+                told(Some(0), pair).conclusions,
+                ["All 10 counters count here."]
+            );
+        }
+    }
+
+    #[test]
+    fn lines_that_are_counted_are_told_for_each_item() {
+        let said = told(Some(12), Some(&APART)).render();
+        // Twelve near and twelve far, over ten items.
+        assert!(said.contains("moved by 2.40 for each item"), "{said}");
+        assert!(!said.contains("trust"), "{said}");
+        assert!(said.contains("here, FAKE"), "{said}");
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_said_and_the_others_are_named() {
+        let report = told(None, Some(&APART));
+        assert!(report.conclusions[0].starts_with("8 of 10 counters count here (cycles, "));
+        assert!(report.conclusions[1].contains("in times only"));
+        assert!(report.render().contains("because of a reason"));
+    }
+
+    #[test]
+    fn it_runs_here_and_every_counter_and_permission_has_an_answer() {
+        let report = examine(&Settings::of(Extent::Smoke));
+        assert!(!report.has(Verdict::Failed), "{report:#?}");
+        let about = |subject: &str| {
+            let of = |row: &&Record| row.subject.starts_with(subject);
+            report.rows.iter().filter(of).count()
+        };
+        assert_eq!(about("counter/"), 10);
+        assert_eq!(about("may/"), 4);
+        assert_eq!(report.tables.len(), 3);
+        assert_eq!(about("machine"), 1);
+        let refused = report
+            .rows
+            .iter()
+            .filter(|row| row.verdict == Verdict::NotRun);
+        for row in refused {
+            assert!(row.reason.is_some(), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn items_that_are_handed_over_are_counted_in_both_threads() {
+        let Ok(pair) = Pair::choose(None) else {
+            return;
+        };
+        let settings = Settings::of(Extent::Smoke);
+        // Of whatever is counted ten happen in each thread.
+        let fake = Fake {
+            meanwhile: 10,
+            ..Fake::default()
+        };
+        let tally = hand_over(pair, &settings, &fake).unwrap();
+        assert_eq!(tally.items, Some(ITEMS));
+        let mut report = Report::new("handed over");
+        tell(&mut report, tally, "items", Some(&pair));
+        // The columns are filled, and nobody can take them for the machine's.
+        assert_eq!(report.tables[0].columns()[1], "here, FAKE");
+        assert!(report.tables[0].reasons().is_empty(), "{}", report.render());
+        assert_eq!(report.tables[0].rows()[0][1], Cell::figure("20"));
+        let counters = report.rows.iter();
+        assert!(
+            counters
+                .clone()
+                .all(|row| row.reason.as_deref() == Some("FAKE"))
+        );
+        assert_eq!(counters.count(), 10);
+    }
+}

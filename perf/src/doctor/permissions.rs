@@ -1,0 +1,223 @@
+//! What this process may do that experiments profit from, found by trying.
+
+use std::fs;
+
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+use nix::sys::statvfs::statvfs;
+use ringproof_record::Record;
+
+use super::REPEAT;
+use crate::counters::paranoid;
+use crate::cpus::Pair;
+use crate::report::{LAYER, Report, Trouble};
+use crate::table::{Cell, Table};
+
+/// Capabilities that experiments profit from, by their bits in `/proc/self/status`.
+const CAPABILITIES: [(u32, &str); 4] = [
+    (38, "CAP_PERFMON"),
+    (21, "CAP_SYS_ADMIN"),
+    (23, "CAP_SYS_NICE"),
+    (14, "CAP_IPC_LOCK"),
+];
+
+/// One thing that was tried.
+struct Trial {
+    what: &'static str,
+    /// What came of it, or why nothing did: a clause that follows "because".
+    here: Result<String, String>,
+    needed_for: &'static str,
+    allowed_by: &'static str,
+}
+
+/// What decides about the counters, as far as it can be read.
+pub(super) fn evidence() -> Vec<String> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let level = paranoid().map_or("not to be read".to_owned(), |level| level.to_string());
+    let mut sources: Vec<_> = fs::read_dir("/sys/bus/event_source/devices")
+        .map(|folder| {
+            let names = folder.flatten().map(|entry| entry.file_name());
+            names
+                .map(|name| name.to_string_lossy().into_owned())
+                .collect()
+        })
+        .unwrap_or_default();
+    sources.sort_unstable();
+    vec![
+        format!(
+            "perf_event_paranoid: {level}; {}; seccomp: {}",
+            capabilities(&status),
+            seccomp(&status)
+        ),
+        format!("the kernel has events of: {}", listed(&sources)),
+    ]
+}
+
+/// Adds a table and rows for what was tried. `pair` says what became of pinning.
+pub(super) fn tell(report: &mut Report, pair: Result<Pair, Trouble>) {
+    let mut table = Table::new(
+        "What this process may do:",
+        ["what", "here", "needed for", "allowed by"],
+    );
+    for trial in trials(pair) {
+        let row = match &trial.here {
+            Ok(_) => Record::passed(LAYER, format!("may/{}", trial.what), "tried"),
+            Err(why) => Record::not_run(LAYER, format!("may/{}", trial.what), "tried", why),
+        };
+        report.rows.push(row.repeat(REPEAT));
+        table.add([
+            Cell::words(trial.what),
+            trial.here.map_or_else(Cell::missing, Cell::figure),
+            Cell::words(trial.needed_for),
+            Cell::words(trial.allowed_by),
+        ]);
+    }
+    report.tables.push(table);
+}
+
+fn trials(pair: Result<Pair, Trouble>) -> [Trial; 4] {
+    let (pinned, preferred) = match pair {
+        Ok(pair) => (
+            if pair.pinned {
+                Ok(format!("CPUs {} and {}", pair.first, pair.second))
+            } else {
+                Err("the system refuses sched_setaffinity".to_owned())
+            },
+            if pair.preferred {
+                Ok("yes".to_owned())
+            } else {
+                Err("the system refuses SCHED_RR".to_owned())
+            },
+        ),
+        Err(Trouble::NotRun(why) | Trouble::Failed(why)) => (Err(why.clone()), Err(why)),
+    };
+    [
+        Trial {
+            what: "pin two threads",
+            here: pinned,
+            needed_for: "every experiment between two threads",
+            allowed_by: "a cpuset of two cores (--cpuset-cpus)",
+        },
+        Trial {
+            what: "run before other programs",
+            here: preferred,
+            needed_for: "samples that nobody interrupts",
+            allowed_by: "CAP_SYS_NICE, or --ulimit rtprio=1",
+        },
+        Trial {
+            what: "share memory",
+            here: shared(),
+            needed_for: "rings between processes",
+            allowed_by: "--shm-size",
+        },
+        Trial {
+            what: "lock memory",
+            here: locked(),
+            needed_for: "pages that must stay; no ring needs them",
+            allowed_by: "CAP_IPC_LOCK, or --ulimit memlock=-1",
+        },
+    ]
+}
+
+fn shared() -> Result<String, String> {
+    let folder =
+        statvfs("/dev/shm").map_err(|error| format!("/dev/shm cannot be looked at: {error}"))?;
+    let free = folder.blocks_available() * folder.fragment_size();
+    if free == 0 {
+        return Err("/dev/shm is full".to_owned());
+    }
+    Ok(size(free))
+}
+
+fn locked() -> Result<String, String> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_MEMLOCK)
+        .map_err(|error| format!("the limit cannot be read: {error}"))?;
+    match limit {
+        0 => Err("the limit (RLIMIT_MEMLOCK) is zero".to_owned()),
+        RLIM_INFINITY => Ok("all of it".to_owned()),
+        bytes => Ok(size(bytes)),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0 => format!("{} KiB", bytes >> 10),
+        mebibytes => format!("{mebibytes} MiB"),
+    }
+}
+
+/// Which of the capabilities this process has.
+fn capabilities(status: &str) -> String {
+    let effective = field(status, "CapEff").and_then(|text| u64::from_str_radix(text, 16).ok());
+    let Some(effective) = effective else {
+        return "capabilities: not to be read".to_owned();
+    };
+    let held = CAPABILITIES
+        .iter()
+        .filter(|(bit, _)| effective >> bit & 1 == 1);
+    let names: Vec<_> = held.map(|(_, name)| (*name).to_owned()).collect();
+    format!("capabilities: {}", listed(&names))
+}
+
+/// What stands between this process and the kernel.
+fn seccomp(status: &str) -> &'static str {
+    match field(status, "Seccomp") {
+        Some("0") => "off",
+        Some("1" | "2") => "on, it may hide perf_event_open",
+        _ => "not to be read",
+    }
+}
+
+/// A field of `/proc/self/status`.
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    let lines = status.lines().filter_map(|line| line.split_once(':'));
+    lines
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value.trim())
+        .next()
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none of those that matter here".to_owned();
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_read_by_their_bits() {
+        // Bits 38, 23 and 0.
+        let status = "Name:\tperf\nCapEff:\t0000004000800001\nSeccomp:\t2\n";
+        assert_eq!(
+            capabilities(status),
+            "capabilities: CAP_PERFMON, CAP_SYS_NICE"
+        );
+        assert!(seccomp(status).starts_with("on"));
+        let nothing = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
+        assert!(capabilities(nothing).contains("none"));
+        assert_eq!(seccomp(nothing), "off");
+        assert!(capabilities("").contains("not to be read"));
+    }
+
+    #[test]
+    fn what_was_refused_has_its_reason_in_its_row_and_its_cell() {
+        let mut report = Report::new("tried");
+        let why = || Trouble::NotRun("there is one CPU".to_owned());
+        tell(&mut report, Err(why()));
+        let refused = &report.rows[0];
+        assert_eq!(refused.reason.as_deref(), Some("there is one CPU"));
+        assert_eq!(
+            report.tables[0].rows()[0][1],
+            Cell::missing("there is one CPU")
+        );
+    }
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_fits() {
+        assert_eq!(size(64 << 10), "64 KiB");
+        assert_eq!(size(8 << 20), "8 MiB");
+    }
+}
