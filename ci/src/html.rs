@@ -34,6 +34,7 @@ pub fn render(report: &Report) -> String {
                 (models(report))
                 (others(report))
                 (told(report))
+                (tables(report))
                 (sites(report))
                 (results(report))
             }
@@ -266,6 +267,26 @@ fn told(report: &Report) -> Markup {
                             }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// The tables that layers made, as they print them.
+fn tables(report: &Report) -> Markup {
+    let tables = report.results.iter().filter_map(|row| {
+        let (title, table) = row.table.as_ref()?.split_once('\n')?;
+        Some((&row.layer, title, table))
+    });
+    let mut tables = tables.peekable();
+    html! {
+        @if tables.peek().is_some() {
+            h2 { "Tables" }
+            @for (layer, title, table) in tables {
+                details {
+                    summary { strong { (layer) } " " (title) }
+                    div class="scroll" { pre { (table) } }
                 }
             }
         }

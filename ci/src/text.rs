@@ -64,6 +64,7 @@ pub fn plain_row(row: Record) -> Record {
         reason: plain_option(row.reason),
         repeat: plain_option(row.repeat),
         trace: plain_option(row.trace),
+        table: plain_option(row.table),
     }
 }
 

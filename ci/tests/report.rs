@@ -364,6 +364,19 @@ fn an_execution_is_shown_as_it_is_where_a_check_failed() {
 }
 
 /// Some rows of a layer with models; the report has room for them when it is the only one.
+#[test]
+fn tables_are_shown_as_they_were_printed() {
+    let table = "limits: what there is\n\n  load <  0.3\n";
+    let (with, _) = changed(|rows| {
+        rows[0].push(Record::passed("perf", "machine/cost", "load").table(table));
+    });
+    let page = html::render(&with);
+    assert!(page.contains("limits: what there is</summary>"), "{page}");
+    assert!(page.contains("  load &lt;  0.3\n"), "{page}");
+    let (without, _) = changed(|_| ());
+    assert!(!html::render(&without).contains("<h2>Tables</h2>"));
+}
+
 fn models() -> Vec<Record> {
     vec![
         Record::passed("loom", "ring/two", "control")

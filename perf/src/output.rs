@@ -50,7 +50,18 @@ pub(crate) fn print(reports: &[Report], json: bool) -> Result<()> {
     }
 }
 
+/// The rows of all reports; the first of each carries its tables.
 fn rows(reports: &[Report]) -> String {
-    let rows = reports.iter().flat_map(|report| &report.rows);
-    rows.map(|row| row.to_line() + "\n").collect()
+    let mut text = String::new();
+    for report in reports {
+        let mut table = Some(report.render());
+        for row in &report.rows {
+            let row = match table.take() {
+                Some(table) => row.clone().table(table),
+                None => row.clone(),
+            };
+            text += &(row.to_line() + "\n");
+        }
+    }
+    text
 }

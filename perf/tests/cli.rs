@@ -131,6 +131,13 @@ fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
     let counters: BTreeSet<_> = (rows.iter().map(|row| row.subject.as_str()))
         .filter(|subject| subject.starts_with("counter/"))
         .collect();
+    let tables = rows.iter().filter_map(|row| row.table.as_deref());
+    assert!(
+        tables
+            .clone()
+            .any(|table| table.starts_with("false-sharing: "))
+    );
+    assert!(tables.count() > 3);
     assert_eq!(counters.len(), 10, "{counters:?}");
 }
 

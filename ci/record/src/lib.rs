@@ -58,6 +58,9 @@ pub struct Record {
     /// The execution that shows it, over several lines: one column per thread, one row per access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
+    /// Tables that it stands for, over several lines, as a terminal shows them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
 }
 
 impl Record {
@@ -78,6 +81,7 @@ impl Record {
             reason: None,
             repeat: None,
             trace: None,
+            table: None,
         }
     }
 
@@ -132,6 +136,12 @@ impl Record {
     /// Shows the execution in which it happened.
     pub fn trace(mut self, text: impl Into<String>) -> Self {
         self.trace = Some(text.into());
+        self
+    }
+
+    /// Gives the tables that it stands for.
+    pub fn table(mut self, text: impl Into<String>) -> Self {
+        self.table = Some(text.into());
         self
     }
 
