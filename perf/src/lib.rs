@@ -34,6 +34,7 @@ pub mod progress;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod serialize;
 pub mod smoke;
 pub mod stats;
 pub mod stream;
