@@ -21,6 +21,7 @@ pub mod compare;
 pub mod cost;
 pub mod counters;
 pub mod cpus;
+pub mod dispatch;
 pub mod environment;
 pub mod experiments;
 pub mod false_sharing;
