@@ -42,7 +42,7 @@ impl Costs {
 
 /// A line of the tutorial's table of dispatch mechanisms beside what does the same here: the
 /// mechanism, the line, lowest and highest nanoseconds for a call.
-const TUTORIAL: [(&str, &str, [f64; 2]); 5] = [
+pub(super) const TUTORIAL: [(&str, &str, [f64; 2]); 5] = [
     ("direct call", "direct call", [1.0, 1.0]),
     ("trait object (dyn)", "virtual dispatch", [2.0, 4.0]),
     ("boxed closure", "std::function (heap)", [8.0, 15.0]),

@@ -41,6 +41,12 @@ fn a_way_that_leads_astray_is_noticed() {
     assert!(!as_expected::<Astray>());
 }
 
+#[test]
+fn every_line_of_the_tutorial_stands_beside_a_mechanism() {
+    let placed = |name: &str| ENTRIES.iter().any(|entry| entry.facts.name == name);
+    assert!(tell::TUTORIAL.iter().all(|(name, ..)| placed(name)));
+}
+
 /// Recorded samples: a call, in no order, made.
 fn recorded(name: &'static str, same: f64, random: Option<f64>, making: Option<f64>) -> Costs {
     // The machine is twice as slow in one round, and a little noisy.

@@ -53,7 +53,7 @@ impl Costs {
 
 /// What the tutorial's table of serialization methods says of its 32-byte message: format, lowest
 /// and highest nanoseconds to encode, and to decode.
-const TUTORIAL: [(&str, [f64; 2], [f64; 2]); 5] = [
+pub(super) const TUTORIAL: [(&str, [f64; 2], [f64; 2]); 5] = [
     ("raw copy", [2.0, 5.0], [2.0, 5.0]),
     ("hand-written offsets", [5.0, 15.0], [5.0, 15.0]),
     ("FlatBuffers", [10.0, 30.0], [1.0, 5.0]),
@@ -65,10 +65,10 @@ const TUTORIAL: [(&str, [f64; 2], [f64; 2]); 5] = [
 const TUTORIALS: usize = 32;
 
 fn tutorial(facts: &Facts) -> Option<([f64; 2], [f64; 2])> {
-    let mut lines = TUTORIAL.iter().filter(|_| facts.size == TUTORIALS);
-    lines
-        .find(|(format, ..)| *format == facts.format)
-        .map(|(_, encode, decode)| (*encode, *decode))
+    let mut lines = TUTORIAL.iter();
+    let (_, encode, decode) =
+        lines.find(|(format, ..)| facts.size == TUTORIALS && *format == facts.format)?;
+    Some((*encode, *decode))
 }
 
 /// Tables, plots, conclusions and rows of all formats, of which the first of each size is what the

@@ -3,7 +3,6 @@ use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::format::Own;
 use super::message::Message;
-use super::tell::tell;
 use super::work::{Encoded, comes_back};
 use super::*;
 
@@ -210,6 +209,13 @@ fn bytes_that_are_no_message_do_no_harm() {
     check::<Json>();
 }
 
+#[test]
+fn every_line_of_the_tutorial_stands_beside_a_format() {
+    let facts = ENTRIES.map(|entry| (entry.facts)(0).unwrap());
+    let placed = |name: &str| facts.iter().any(|facts| facts.format == name);
+    assert!(tell::TUTORIAL.iter().all(|(name, ..)| placed(name)));
+}
+
 /// Recorded samples of a format with 32 bytes: encode, decode, field, and of trusted bytes.
 fn recorded(format: &'static str, costs: [f64; 3], trusting: Option<f64>) -> Costs {
     // The machine is twice as slow in one round, and a little noisy.
@@ -231,7 +237,7 @@ fn recorded(format: &'static str, costs: [f64; 3], trusting: Option<f64>) -> Cos
 
 fn told(all: &[Costs]) -> Vec<String> {
     let mut report = Report::new("recorded");
-    tell(&mut report, &[0.4; 5], all);
+    tell::tell(&mut report, &[0.4; 5], all);
     report.conclusions
 }
 

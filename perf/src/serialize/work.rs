@@ -24,12 +24,6 @@ pub(super) struct Encoded {
     len: usize,
 }
 
-impl Encoded {
-    pub(super) fn bytes(&self) -> &[u8] {
-        self.block.get(..self.len).unwrap_or_default()
-    }
-}
-
 impl<F: Format<N>, const N: usize> Pool<F, N> {
     /// Messages from this number on.
     ///
@@ -75,6 +69,10 @@ impl Encoded {
             bytes.len()
         });
         Encoded { block, len }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.block.get(..self.len).unwrap_or_default()
     }
 
     /// Writes over one byte.
