@@ -68,12 +68,11 @@ pub fn beside_tutorial<'a>(
         let median = summarize(series)
             .filter(|_| series.len() >= FEWEST_ROUNDS)?
             .median;
-        // What it prints without a range it rounds to a nanosecond.
-        let said = if low < high { median } else { median.round() };
         let compared = || format!("{what} {} ns instead of {}", figure(median), printed(range));
-        match said {
-            said if said < low => faster.push(compared()),
-            said if said > high => slower.push(compared()),
+        // It prints whole nanoseconds.
+        match median.round() {
+            rounded if rounded < low => faster.push(compared()),
+            rounded if rounded > high => slower.push(compared()),
             _ => within += 1,
         }
     }
@@ -129,12 +128,12 @@ mod tests {
             said(&[
                 ("a", [1.0, 2.0]),
                 ("b", [2.0, 5.0]),
-                ("c", [0.5, 1.0]),
+                ("c", [0.0, 0.5]),
                 ("d", [1.0; 2])
             ])
             .unwrap(),
             "Of 4 ranges of the tutorial 2 hold here; faster: b 1.40 ns instead of 2–5; slower: c \
-             1.40 ns instead of 0.5–1."
+             1.40 ns instead of 0–0.5."
         );
         let said_of_one = said(&[("a", [1.0, 2.0])]).unwrap();
         assert_eq!(said_of_one, "Of 1 ranges of the tutorial 1 hold here.");

@@ -91,7 +91,7 @@ pub(super) fn tell(report: &mut Report, all: &[Costs]) {
     report.conclusions.extend(making(others));
     let lines = all.iter().filter_map(|costs| {
         let (line, range) = tutorial(costs.facts.name)?;
-        let what = format!("{} (its {line})", costs.facts.name);
+        let what = format!("{} (there {line})", costs.facts.name);
         Some((what, costs.same.as_slice(), range))
     });
     report.conclusions.extend(beside_tutorial(lines));

@@ -87,7 +87,7 @@ fn planted_costs_are_named() {
              object (dyn) 5.00.",
             "Made for one call and dropped, these take longer than the call: trait object (dyn) \
              18.0 ns.",
-            "Of 3 ranges of the tutorial 2 hold here; faster: boxed closure (its std::function \
+            "Of 3 ranges of the tutorial 2 hold here; faster: boxed closure (there std::function \
              (heap)) 1.20 ns instead of 8–15.",
         ]
     );

@@ -226,7 +226,7 @@ fn validation(size: usize, of_size: &[Costs]) -> Option<String> {
         (effect(&ratios(trusting, &costs.field)) == Effect::Below).then_some(())?;
         let (with, without) = (summarize(&costs.field)?, summarize(trusting)?);
         Some(format!(
-            "{} reaches it in {} ns instead of {}",
+            "{} in {} ns instead of {}",
             costs.facts.format,
             figure(without.median),
             figure(with.median)
@@ -234,6 +234,6 @@ fn validation(size: usize, of_size: &[Costs]) -> Option<String> {
     });
     let said = list(&said.collect::<Vec<_>>())?;
     Some(format!(
-        "Whoever trusts the bytes of a message of {size} saves the validation: {said}."
+        "Whoever trusts the bytes reaches the field of {size} without validation: {said}."
     ))
 }
