@@ -3,7 +3,7 @@
 use crate::abi::compile::Tools;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{abi, c_header, false_sharing, latest, limits, peers};
+use crate::{abi, c_header, dispatch, false_sharing, latest, limits, peers, serialize};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 6] = [
+pub const ALL: [Experiment; 8] = [
     Experiment {
         name: "limits",
         title: "limits",
@@ -63,6 +63,22 @@ pub const ALL: [Experiment; 6] = [
         layer: LAYER,
         repeat: latest::REPEAT,
         run: latest::run,
+    },
+    Experiment {
+        name: "serialize",
+        title: "serialize",
+        subject: "serialize",
+        layer: LAYER,
+        repeat: serialize::REPEAT,
+        run: serialize::run,
+    },
+    Experiment {
+        name: "dispatch",
+        title: "dispatch",
+        subject: "dispatch",
+        layer: LAYER,
+        repeat: dispatch::REPEAT,
+        run: dispatch::run,
     },
     Experiment {
         name: "abi",

@@ -9,16 +9,19 @@
 //!   disturbs all of them.
 //! - A round counts only if the distance between the two CPUs, probed before and after it, stayed
 //!   what it was ([`probe`]): virtual CPUs move between real ones.
+//! - What needs no partner is repeated by one of the two threads alone ([`cost`]).
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 //!
 //! One experiment is about no time: how compilers lay out one struct ([`abi`]).
 
-pub mod abi;
 mod aligned;
+pub mod abi;
 pub mod c_header;
 pub mod compare;
+pub mod cost;
 pub mod counters;
 pub mod cpus;
+pub mod dispatch;
 pub mod doctor;
 pub mod environment;
 pub mod experiments;
@@ -34,6 +37,7 @@ pub mod progress;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod serialize;
 pub mod smoke;
 pub mod stats;
 pub mod stream;

@@ -128,6 +128,23 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Encodings of a message of 32 bytes and one of 1 KiB
+    ///
+    /// Raw copy, offsets by hand, a zero-copy view (zerocopy), rkyv, FlatBuffers, Protobuf (prost)
+    /// and JSON (serde_json): nanoseconds to encode, to decode and to reach one field, and bytes,
+    /// beside the ranges that the tutorial prints. One thread on the first CPU.
+    Serialize {
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Ways to a function: direct, generic, dyn, boxed closure, inline type-erased
+    ///
+    /// Calls of the same function, of four in no order, and of one that is made for the call,
+    /// beside the ranges that the tutorial prints. One thread on the first CPU.
+    Dispatch {
+        #[command(flatten)]
+        common: Common,
+    },
     /// All of them in a few seconds: that they run, not how fast
     ///
     /// No row ever depends on a time. A row has passed if the experiment ran, every item was
@@ -235,6 +252,8 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::CHeader { common } => as_listed(common, "c-header"),
         Command::Abi { common } => as_listed(common, "abi"),
         Command::Latest { common } => as_listed(common, "latest"),
+        Command::Serialize { common } => as_listed(common, "serialize"),
+        Command::Dispatch { common } => as_listed(common, "dispatch"),
     }
 }
 

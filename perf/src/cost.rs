@@ -1,0 +1,234 @@
+//! What an operation costs one thread that has its CPU to itself.
+
+pub mod tell;
+
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::cpus::Pair;
+use crate::progress::Progress;
+use crate::report::Trouble;
+use crate::rounds::{Rounds, Sample, Samples, interleave};
+use crate::run::{Settings, enough, probe};
+use crate::stream::preemptions;
+
+/// How long one sample takes, roughly. Short, so that most are of a thread that nobody preempted.
+const SAMPLE: Duration = Duration::from_millis(1);
+
+/// From this time on the clock's own cost is no part of the calibration.
+const LONG_ENOUGH: Duration = Duration::from_micros(50);
+
+/// The share of a sample that is done once more before it, to warm caches and predictors.
+const WARM_UP: u64 = 8;
+
+/// An operation, done again and again.
+pub trait Work: Send {
+    /// What to call it when it goes wrong.
+    fn name(&self) -> String;
+
+    /// Does it, and gives what shows that it was done. Within the time.
+    fn once(&mut self, index: u64) -> u64;
+
+    /// What `once` has to give.
+    fn expected(&self, index: u64) -> u64;
+
+    /// Does it `count` times. Provided, so that the loop is compiled together with `once`.
+    fn repeat(&mut self, count: u64) -> Repeated {
+        let start = Instant::now();
+        let mut sum = 0_u64;
+        for index in 0..count {
+            sum = sum.wrapping_add(self.once(index));
+        }
+        Repeated {
+            took: start.elapsed(),
+            sum,
+        }
+    }
+}
+
+/// Works, each of another type.
+pub type Works = Vec<Box<dyn Work>>;
+
+/// What came of many repetitions.
+#[derive(Clone, Copy, Debug)]
+pub struct Repeated {
+    /// The time of all of them.
+    pub took: Duration,
+    /// The wrapping sum of what they gave.
+    pub sum: u64,
+}
+
+/// No work: the loop around all the others, which is part of their figures.
+#[derive(Debug, Default)]
+pub struct Nothing;
+
+impl Work for Nothing {
+    fn name(&self) -> String {
+        "the empty loop".to_owned()
+    }
+
+    #[inline]
+    fn once(&mut self, index: u64) -> u64 {
+        black_box(index)
+    }
+
+    fn expected(&self, index: u64) -> u64 {
+        index
+    }
+}
+
+/// Measures works in turn: nanoseconds for each repetition, round by round.
+///
+/// `fresh` makes those of one round, always in the same order and as many. They are kept until
+/// the end, so that those of another round lie in other memory.
+///
+/// # Errors
+/// A work that gives something else than it has to has failed; CPUs that would not stay where they
+/// are make it not run.
+pub fn measure(
+    name: &str,
+    pair: Pair,
+    settings: &Settings,
+    mut fresh: impl FnMut() -> Result<Works, Trouble>,
+) -> Result<Rounds, Trouble> {
+    let plan = settings.plan();
+    let progress = Progress::start(name, settings.rounds);
+    let mut works = fresh()?;
+    let counts: Vec<u64> = alone(pair, || {
+        works
+            .iter_mut()
+            .map(|work| calibrate(&mut **work))
+            .collect()
+    })?;
+    let mut kept = vec![works];
+    let measure_one = |order: &[usize]| {
+        let mut works = fresh()?;
+        let samples = alone(pair, || {
+            let mut samples = Samples::new(counts.len());
+            for &case in order {
+                let (work, count) = (&mut *works[case], counts[case]);
+                samples.take(case, plan.retries, || sample(work, count))?;
+            }
+            Ok(samples)
+        })?;
+        kept.push(works);
+        samples
+    };
+    let rounds = interleave(
+        plan,
+        counts.len(),
+        || probe(pair),
+        measure_one,
+        |counting| progress.at(counting),
+    )?;
+    enough(rounds, settings)
+}
+
+/// Runs `job` in a thread of its own on the first CPU of the pair.
+fn alone<Out: Send>(pair: Pair, job: impl FnOnce() -> Out + Send) -> Result<Out, Trouble> {
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            pair.pin(false);
+            pair.prefer();
+            job()
+        });
+        thread
+            .join()
+            .map_err(|_| Trouble::Failed("a thread of the experiment panicked".to_owned()))
+    })
+}
+
+fn sample(work: &mut dyn Work, count: u64) -> Result<Sample, Trouble> {
+    work.repeat(count / WARM_UP);
+    let before = preemptions();
+    let Repeated { took, sum } = work.repeat(count);
+    let preemptions = preemptions().saturating_sub(before);
+    let expected = (0..count).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)));
+    if sum != expected {
+        return Err(Trouble::Failed(format!(
+            "{}: of {count} results at least one is not what it has to be",
+            work.name()
+        )));
+    }
+    Ok(Sample {
+        value: took.as_nanos() as f64 / count as f64,
+        preemptions,
+    })
+}
+
+/// How many repetitions take about as long as a sample shall.
+fn calibrate(work: &mut dyn Work) -> u64 {
+    let mut count = 64;
+    loop {
+        let took = work.repeat(count).took;
+        if took >= LONG_ENOUGH {
+            let fit = SAMPLE.as_nanos() * u128::from(count) / took.as_nanos();
+            // A preemption makes it look slow, and the samples shorter than they might be.
+            return u64::try_from(fit).unwrap_or(u64::MAX).max(64);
+        }
+        count *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpus::Kinship;
+    use crate::run::Extent;
+
+    /// Gives wrong results from this one on.
+    struct WrongFrom(u64);
+
+    impl Work for WrongFrom {
+        fn name(&self) -> String {
+            "wrong".to_owned()
+        }
+
+        fn once(&mut self, index: u64) -> u64 {
+            black_box(index) + u64::from(index >= self.0)
+        }
+
+        fn expected(&self, index: u64) -> u64 {
+            index
+        }
+    }
+
+    #[test]
+    fn one_wrong_result_of_many_is_noticed() {
+        assert!(sample(&mut WrongFrom(1000), 1000).is_ok());
+        let Err(Trouble::Failed(why)) = sample(&mut WrongFrom(999), 1000) else {
+            panic!("it was not noticed");
+        };
+        assert!(why.starts_with("wrong: of 1000 results"), "{why}");
+    }
+
+    #[test]
+    fn a_sample_is_some_thousand_repetitions_of_something_short() {
+        // Nothing is said of how long it takes: only that it ends and does not do nothing.
+        assert!(calibrate(&mut Nothing) > 1000);
+    }
+
+    #[test]
+    fn every_work_has_a_figure_in_every_round_and_a_wrong_one_ends_it() {
+        let settings = Settings::of(Extent::Smoke);
+        let pair = Pair {
+            first: 0,
+            second: 0,
+            kinship: Kinship::Unknown,
+            pinned: false,
+            preferred: false,
+        };
+        let measured = |from| {
+            measure("test", pair, &settings, || {
+                Ok(vec![
+                    Box::new(Nothing) as Box<dyn Work>,
+                    Box::new(WrongFrom(from)),
+                ])
+            })
+        };
+        let rounds = measured(u64::MAX).unwrap();
+        assert_eq!((rounds.series.len(), rounds.count()), (2, settings.rounds));
+        assert!(matches!(measured(0), Err(Trouble::Failed(_))));
+    }
+}
