@@ -3,7 +3,7 @@
 use crate::abi::compile::Tools;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{abi, c_header, false_sharing, latest, peers};
+use crate::{abi, c_header, false_sharing, latest, padding, peers};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
@@ -23,14 +23,22 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 5] = [
+pub const ALL: [Experiment; 6] = [
     Experiment {
         name: "false-sharing",
         title: "false sharing",
         subject: "ring/index placement",
         layer: LAYER,
         repeat: false_sharing::REPEAT,
-        run: |settings| false_sharing::run(settings, false_sharing::CAPACITY),
+        run: |settings| false_sharing::run(settings, None),
+    },
+    Experiment {
+        name: "padding",
+        title: "padding",
+        subject: "ring/slot placement",
+        layer: LAYER,
+        repeat: padding::REPEAT,
+        run: padding::run,
     },
     Experiment {
         name: "peers",

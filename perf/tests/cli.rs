@@ -77,6 +77,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     let said = text(&output);
     for word in [
         "false-sharing",
+        "padding",
         "peers",
         "c-header",
         "latest",
@@ -87,7 +88,14 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     ] {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
     }
-    for experiment in ["all", "false-sharing", "peers", "latest", "smoke"] {
+    for experiment in [
+        "all",
+        "false-sharing",
+        "padding",
+        "peers",
+        "latest",
+        "smoke",
+    ] {
         let output = perf(&[experiment, "--help"]);
         assert!(output.status.success());
         assert!(text(&output).contains("--cpus"));
@@ -123,7 +131,7 @@ fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
     };
     // Wherever two CPUs are to be had and stay where they are there is a row for each case;
     // where not, at least one that says why.
-    for subject in ["ring/", "counter/", "latch"] {
+    for subject in ["ring/", "words/", "counter/", "latch"] {
         assert!(about(subject) > 0, "{subject} is missing in {rows:#?}");
     }
     let counters: BTreeSet<_> = (rows.iter().map(|row| row.subject.as_str()))

@@ -1,0 +1,55 @@
+//! What padding and layout cost: slots packed and on lines of their own ([`slots`]), and the words
+//! of a ring where published layouts put them ([`headers`]).
+//!
+//! All of it is the ring that ships, over words and slots placed otherwise.
+
+mod headers;
+mod items;
+mod slots;
+
+use crate::report::{Report, Trouble, build_note, conditions, conditions_row};
+use crate::rounds::Rounds;
+use crate::run::Settings;
+
+/// How to repeat it.
+pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- padding";
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Compares the placements of slots, and the layouts.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+    let pair = settings.pair()?;
+    let slots = slots::measure(pair, settings)?;
+    let headers = headers::measure(pair, settings)?;
+    let all: Vec<_> = (slots.iter().flat_map(|outcome| &outcome.rounds))
+        .chain(headers.iter().flat_map(|outcome| &outcome.rounds))
+        .collect();
+    let together = Rounds::together(&all);
+
+    let mut report = Report::new(
+        "padding: the ring with its slots and words in other places, every byte of every item \
+         checked",
+    );
+    report.notes.push(pair.to_string());
+    report.notes.push(conditions(&together));
+    report
+        .rows
+        .push(conditions_row("padding", &together, REPEAT));
+    report.notes.extend(build_note());
+    report.notes.push(
+        "median [min–max]; ratios are taken round by round; one by one a slot is copied with its \
+         padding, in batches only the item is written and checked, where it lies"
+            .to_owned(),
+    );
+    slots::tell(&mut report, &slots);
+    headers::tell(&mut report, &headers);
+    Ok(report)
+}
+
+fn no_room() -> Trouble {
+    Trouble::NotRun("a ring's parts cannot lie where they shall".to_owned())
+}
