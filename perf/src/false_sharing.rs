@@ -43,8 +43,8 @@ const COUNTED_REGIMES: usize = 3;
 pub fn run(settings: &Settings, capacity: Option<u64>) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
     let mut report = Report::new(
-        "false sharing: two threads that write to one cache line, and the ring with its two \
-         indices so many bytes apart, every item checked",
+        "false sharing: two threads on one cache line, and the ring with its two indices so many \
+         bytes apart",
     );
     report.notes.push(pair.to_string());
     let (near, two_words) = neighbours::measure(pair, settings)?;
@@ -71,8 +71,8 @@ pub fn run(settings: &Settings, capacity: Option<u64>) -> Result<Report, Trouble
         .push(conditions_row("false sharing", &together, REPEAT));
     report.notes.extend(build_note());
     report.notes.push(
-        "median [min–max]; ratios are taken round by round; the rounds of one regime are \
-         interleaved, those of two are not: compare rates along a line, not down a column"
+        "median [min–max], every item checked; ratios are taken round by round, and only what stands in one line of \
+         the table of regimes was measured in turn"
             .to_owned(),
     );
     neighbours::tell(&mut report, &near, &two_words);

@@ -41,8 +41,9 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
         .push(conditions_row("padding", &together, REPEAT));
     report.notes.extend(build_note());
     report.notes.push(
-        "median [min–max]; ratios are taken round by round; one by one a slot is copied with its \
-         padding, in batches only the item is written and checked, where it lies"
+        "median [min–max]; ratios are taken round by round, and only what stands in one line was \
+         measured in turn; one by one a slot is copied with its padding, in batches only the item \
+         is written and checked, where it lies"
             .to_owned(),
     );
     slots::tell(&mut report, &slots);

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample, Samples, interleave};
 use crate::run::{Extent, Settings, enough, probe};
-use crate::stats::{Effect, summarize};
+use crate::stats::Effect;
 use crate::stream::{Fault, Meeting, preemptions};
 use crate::table::{Cell, Table, spread};
 
@@ -201,88 +201,94 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
     Ok((distances, enough(rounds, settings)?))
 }
 
+/// An access that was measured.
+struct Told {
+    access: Access,
+    /// One for each distance, the reference among them.
+    compared: Vec<Compared>,
+}
+
+impl Told {
+    /// With the words next to each other.
+    fn nearest(&self) -> Compared {
+        self.compared[0]
+    }
+
+    /// What it is and how many times as long it takes then.
+    fn longer(&self) -> String {
+        let times = 1.0 / self.nearest().speed.median;
+        format!("{} {times:.1} times", self.access.name())
+    }
+}
+
+fn told(distances: &[usize], rounds: &Rounds) -> Vec<Told> {
+    let reference = (distances.iter()).position(|distance| *distance == REFERENCE);
+    let by_access = rounds.series.chunks_exact(distances.len());
+    let told = Access::ALL
+        .into_iter()
+        .zip(by_access)
+        .filter_map(|(access, series)| {
+            let apart = &series[reference?];
+            let compared = series.iter().map(|series| Compared::times(series, apart));
+            let compared = compared.collect::<Option<_>>()?;
+            Some(Told { access, compared })
+        });
+    told.collect()
+}
+
 /// What the rounds say: a table, a picture, rows and a sentence.
 pub(super) fn tell(report: &mut Report, distances: &[usize], rounds: &Rounds) {
-    let Some(reference) = distances.iter().position(|distance| *distance == REFERENCE) else {
-        return;
-    };
+    let told = told(distances, rounds);
     let mut table = Table::new(
-        "Two threads, each with a word of its own: ns for each access, the words so far apart",
-        ["access".to_owned()]
-            .into_iter()
-            .chain(distances.iter().map(|distance| format!("{distance} B")))
-            .chain([
-                format!("{} B: times as long", DISTANCES[0]),
-                "effect".to_owned(),
-            ]),
+        "Two threads, each with a word of its own: ns for each access",
+        (["words apart"].into_iter()).chain(told.iter().map(|told| told.access.name())),
     );
-    let mut pictured = Vec::new();
-    let mut said = Vec::new();
-    for (access, series) in Access::ALL
-        .iter()
-        .zip(rounds.series.chunks(distances.len()))
-    {
-        let name = access.name();
-        let summaries: Vec<_> = (series.iter())
-            .filter_map(|series| summarize(series))
-            .collect();
-        let (Some(apart), Some(near)) = (series.get(reference), series.first()) else {
-            continue;
-        };
-        let Some(nearest) = Compared::times(near, apart) else {
-            continue;
-        };
-        let longer = 1.0 / nearest.speed.median;
+    for (index, distance) in distances.iter().enumerate() {
+        let times = told
+            .iter()
+            .map(|told| Cell::figure(spread(told.compared[index].value)));
         table.add(
-            [Cell::words(name)]
+            [Cell::words(format!("{distance} B"))]
                 .into_iter()
-                .chain(
-                    summaries
-                        .iter()
-                        .map(|summary| Cell::figure(spread(*summary))),
-                )
-                .chain([
-                    Cell::figure(format!("{longer:.1}")),
-                    Cell::words(nearest.said()),
-                ]),
+                .chain(times),
         );
-        for (distance, series) in distances.iter().zip(series) {
-            if let Some(compared) = Compared::times(series, apart)
-                && *distance != REFERENCE
-            {
-                let check = format!("{name}, words {distance} bytes apart");
-                let row = compared.row("words/two threads", check, &format!("{REFERENCE} bytes"));
-                report.rows.push(row.repeat(REPEAT));
-            }
+        if *distance == REFERENCE {
+            continue;
         }
-        let sizes = distances.iter().map(|distance| *distance as f64);
-        pictured.push(Series {
-            name: name.to_owned(),
-            points: sizes.zip(summaries).collect(),
-        });
-        said.push((name, longer, nearest));
+        for told in &told {
+            let check = format!("{}, words {distance} bytes apart", told.access.name());
+            let reference = format!("{REFERENCE} bytes apart");
+            let row = told.compared[index].row("words/two threads", check, &reference);
+            report.rows.push(row.repeat(REPEAT));
+        }
     }
+    let near = format!("{} B against {REFERENCE} B", DISTANCES[0]);
+    let effects = told.iter().map(|told| Cell::words(told.nearest().said()));
+    table.add([Cell::words(near)].into_iter().chain(effects));
     report.tables.push(table);
+    let series = told.iter().map(|told| Series {
+        name: told.access.name().to_owned(),
+        points: (distances.iter().zip(&told.compared))
+            .map(|(distance, compared)| (*distance as f64, compared.speed))
+            .collect(),
+    });
     report.plots.push(Plot::Lines {
         title: "An access to one's own word while a neighbour is busy with his".to_owned(),
         x: "bytes between the two words".to_owned(),
-        y: "ns each".to_owned(),
-        series: pictured,
+        y: format!("speed, in units of that at {REFERENCE} bytes"),
+        series: series.collect(),
     });
-    report.conclusions.extend(conclusion(&said));
+    report.conclusions.extend(conclusion(&told));
 }
 
 /// Which accesses suffer from a neighbour, and which do not.
-fn conclusion(said: &[(&str, f64, Compared)]) -> Option<String> {
-    if (said.iter()).any(|(.., compared)| compared.effect == Effect::TooFewRounds) {
+fn conclusion(told: &[Told]) -> Option<String> {
+    if (told.iter()).any(|told| told.nearest().effect == Effect::TooFewRounds) {
         return None;
     }
     let part = |slower: bool| {
-        let of = said
-            .iter()
-            .filter(|(.., compared)| compared.slower() == slower);
-        let words = of.map(|(name, longer, _)| format!("{name} {longer:.1} times"));
-        words.collect::<Vec<_>>().join(", ")
+        let of = told.iter().filter(|told| told.nearest().slower() == slower);
+        of.map(Told::longer).collect::<Vec<_>>().join(", ")
     };
     let (suffer, others) = (part(true), part(false));
     let near = DISTANCES[0];

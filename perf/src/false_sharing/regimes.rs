@@ -1,7 +1,5 @@
 //! In which regimes the distance between a ring's indices matters, and in which it does not.
 
-use std::collections::BTreeMap;
-
 use ringproof_record::Record;
 
 use super::regime::Regime;
@@ -16,7 +14,11 @@ use crate::table::{Cell, Table, figure, spread};
 const SUBJECT: &str = "ring/index placement";
 
 /// So many lines in the picture.
-const PICTURED: usize = 6;
+const PICTURED: usize = 5;
+
+/// A trait tells where nearness costs if the share of regimes that suffer is larger by this with it
+/// than without.
+const TELLING: f64 = 0.5;
 
 /// What came of one regime.
 pub(super) struct Outcome {
@@ -223,40 +225,52 @@ fn where_it_matters(told: &[Told]) -> String {
     text
 }
 
-/// The choice on which it depends most whether nearness costs.
+/// What most of the regimes that suffer have in common and others have not: one trait or two.
 fn what_decides(told: &[Told]) -> Option<String> {
-    if told.iter().all(|told| !told.nearest().slower()) {
-        return None;
-    }
-    let choices = (0..4).map(|choice| {
-        let mut by_value: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut traits: Vec<(usize, String)> = (told.iter())
+        .flat_map(|told| told.regime.traits().into_iter().enumerate())
+        .collect();
+    traits.sort();
+    traits.dedup();
+    let single = traits.iter().map(|one| vec![one]);
+    let double = traits.iter().flat_map(|one| {
+        let others = traits.iter().filter(move |other| one.0 < other.0);
+        others.map(move |other| vec![one, other])
+    });
+    // How many suffer with and without, and of how many.
+    let suffer = |wanted: &[&(usize, String)]| {
+        let mut counts = [(0, 0); 2];
         for told in told {
-            let [ref value, ..] = told.regime.traits()[choice..] else {
-                continue;
-            };
-            let (slower, all) = by_value.entry(value.clone()).or_default();
+            let traits = told.regime.traits();
+            let has = wanted
+                .iter()
+                .all(|(choice, value)| traits[*choice] == *value);
+            let (slower, all) = &mut counts[usize::from(!has)];
             *slower += usize::from(told.nearest().slower());
             *all += 1;
         }
-        by_value
-    });
-    let share = |(slower, all): &(usize, usize)| *slower as f64 / *all as f64;
-    let span = |by_value: &BTreeMap<String, (usize, usize)>| {
-        let shares = || by_value.values().map(share);
-        shares().fold(0.0, f64::max) - shares().fold(1.0, f64::min)
+        counts
     };
-    let decisive = choices.max_by(|one, other| span(one).total_cmp(&span(other)))?;
-    if span(&decisive) <= 0.0 {
+    let share = |(slower, all): (usize, usize)| slower as f64 / all.max(1) as f64;
+    let told_apart = |[with, without]: [(usize, usize); 2]| share(with) - share(without);
+    let mut best: Option<(Vec<_>, [(usize, usize); 2])> = None;
+    for wanted in single.chain(double) {
+        let counts = suffer(&wanted);
+        // Two traits have to tell more than one.
+        if (best.as_ref()).is_none_or(|(_, best)| told_apart(counts) > told_apart(*best)) {
+            best = Some((wanted, counts));
+        }
+    }
+    let (wanted, counts) = best?;
+    if told_apart(counts) < TELLING {
         return None;
     }
-    let mut values: Vec<_> = decisive.iter().collect();
-    values.sort_by(|(_, one), (_, other)| share(other).total_cmp(&share(one)));
-    let values = values
-        .into_iter()
-        .map(|(value, (slower, all))| format!("{value}: {slower} of {all}"));
+    let [(slower, all), (slower_elsewhere, elsewhere)] = counts;
+    let wanted: Vec<&str> = wanted.iter().map(|(_, value)| value.as_str()).collect();
     Some(format!(
-        "What decides most is one choice; slower are with {}.",
-        values.collect::<Vec<_>>().join(", with ")
+        "It is a matter of {}: of the regimes with that {slower} of {all} are slower, of the others \
+         {slower_elsewhere} of {elsewhere}.",
+        wanted.join(" and ")
     ))
 }
 
@@ -273,12 +287,26 @@ fn how_far(distances: &[usize], told: &[Told]) -> Option<String> {
     }
     let counts = (line..distances.len())
         .filter(|index| distances[*index] != REFERENCE)
-        .map(|index| format!("{} at {} bytes", slower_at(index), distances[index]));
+        .map(|index| {
+            let slower = told.iter().filter(|told| told.compared[index].slower());
+            let worst = slower.min_by(|one, other| {
+                let speed = |told: &Told| told.compared[index].speed.median;
+                speed(one).total_cmp(&speed(other))
+            });
+            let at = format!("{} at {} bytes", slower_at(index), distances[index]);
+            worst.map_or(at.clone(), |worst| {
+                format!(
+                    "{at} (most, {}: {})",
+                    worst.compared[index].percent(),
+                    worst.regime
+                )
+            })
+        });
     Some(format!(
-        "Slower than at {REFERENCE} bytes are at most {before} of {} regimes at distances within \
-         a line, {}.",
+        "Slower than at {REFERENCE} bytes are up to {before} of {} regimes with both indices in one \
+         line; {}.",
         told.len(),
-        counts.collect::<Vec<_>>().join(", ")
+        counts.collect::<Vec<_>>().join("; ")
     ))
 }
 
@@ -329,11 +357,11 @@ mod tests {
             "{matters}"
         );
         assert!(
-            decides.contains("with one by one: 16 of 16, with batches of 64: 0 of 16"),
+            decides.contains("of one by one: of the regimes with that 16 of 16"),
             "{decides}"
         );
         assert!(
-            far.contains("at most 16 of 32") && far.contains("0 at 64 bytes"),
+            far.contains("up to 16 of 32") && far.contains("0 at 64 bytes"),
             "{far}"
         );
         assert_eq!(report.rows.len(), 3 * 32);
@@ -345,6 +373,18 @@ mod tests {
                 .all(|regime| !regime.batches && !regime.cached)
         );
         assert!(counted[3].batches);
+    }
+
+    #[test]
+    fn two_traits_are_named_where_it_takes_two() {
+        let (_, report) = recorded(|regime| match (regime.batches, regime.capacity) {
+            (true, 64) => 0.8,
+            _ => 1.0,
+        });
+        let decides = &report.conclusions[1];
+        let said = "batches of 64 and capacity 64: of the regimes with that 8 of 8";
+        assert!(decides.contains(said), "{decides}");
+        assert!(decides.ends_with("of the others 0 of 24."), "{decides}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The words of a ring where two published layouts put them, and where ours does.
 
+use ringproof::Payload;
 use ringproof_record::Record;
 
 use super::items::{Way, link};
@@ -66,8 +67,9 @@ pub(super) const LAYOUTS: [Layout; 3] = [
     },
 ];
 
-/// A slot of one line, as `SpscShmRing` has them.
-type Slot = [u64; LINE / 8];
+/// Bytes of a slot: the fewest, which meet the indices most often, and a line, as in
+/// `SpscShmRing`.
+const ITEMS: [usize; 2] = [8, LINE];
 
 /// Slots, all of which may be live: few, and as many as `SpscShmRing` has.
 const CAPACITIES: [usize; 2] = [64, 65_536];
@@ -75,8 +77,8 @@ const CAPACITIES: [usize; 2] = [64, 65_536];
 impl Layout {
     /// Where everything lies. The words for a close come after the data of a layout that has none:
     /// nobody stores to them while it is measured.
-    fn places(&self, slots: usize) -> Places {
-        let after = (self.data + slots * LINE).next_multiple_of(PAGE);
+    fn places(&self, data_len: usize) -> Places {
+        let after = (self.data + data_len).next_multiple_of(PAGE);
         let [end_index, stop_index] = self.close.unwrap_or([after, after + PAGE]);
         Places {
             write_index: self.write_index,
@@ -92,12 +94,29 @@ impl Layout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Use {
     pub(super) way: Way,
+    pub(super) item: usize,
     pub(super) slots: usize,
 }
 
 impl Use {
+    /// All that are measured.
+    fn all(extent: Extent) -> Vec<Use> {
+        let capacities: &[usize] = match extent {
+            Extent::Smoke => &CAPACITIES[..1],
+            Extent::Full | Extent::Quick => &CAPACITIES,
+        };
+        let mut all = Vec::new();
+        for way in Way::ALL {
+            for item in ITEMS {
+                all.extend(capacities.iter().map(|&slots| Use { way, item, slots }));
+            }
+        }
+        all
+    }
+
     fn name(self) -> String {
-        format!("{}, {} slots", self.way.name(), self.slots)
+        let Use { item, slots, .. } = self;
+        format!("{}, {slots} slots of {item} B", self.way.name())
     }
 }
 
@@ -110,37 +129,38 @@ pub(super) struct Outcome {
 
 /// Measures each use: the layouts in turn.
 pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Outcome>, Trouble> {
-    let capacities: &[usize] = match settings.extent {
-        Extent::Smoke => &CAPACITIES[..1],
-        Extent::Full | Extent::Quick => &CAPACITIES,
-    };
     let mut outcomes = Vec::new();
-    for way in Way::ALL {
-        for &slots in capacities {
-            let used = Use { way, slots };
-            let rounds = match stream(used, pair, settings) {
-                Ok(rounds) => Ok(rounds),
-                Err(Trouble::NotRun(why)) => Err(why),
-                Err(failed) => return Err(failed),
-            };
-            outcomes.push(Outcome { used, rounds });
-        }
+    for used in Use::all(settings.extent) {
+        let rounds = match used.item {
+            LINE => stream::<[u64; LINE / 8], LINE>(used, pair, settings),
+            _ => stream::<u64, 8>(used, pair, settings),
+        };
+        let rounds = match rounds {
+            Ok(rounds) => Ok(rounds),
+            Err(Trouble::NotRun(why)) => Err(why),
+            Err(failed) => return Err(failed),
+        };
+        outcomes.push(Outcome { used, rounds });
     }
     Ok(outcomes)
 }
 
-fn stream(used: Use, pair: Pair, settings: &Settings) -> Result<Rounds, Trouble> {
+fn stream<T: Payload, const ITEM: usize>(
+    used: Use,
+    pair: Pair,
+    settings: &Settings,
+) -> Result<Rounds, Trouble> {
     let (slots, first_item) = (used.slots, settings.first_item());
     // Memory of earlier rounds is kept, or the next ones would get the same.
-    let mut kept: Vec<Vec<Board<Slot>>> = Vec::new();
+    let mut kept: Vec<Vec<Board<T>>> = Vec::new();
     let fresh = |_: &[usize], with_links: WithLinks<'_>| {
         let boards = LAYOUTS
             .iter()
-            .map(|layout| Board::new(layout.places(slots), slots, first_item));
+            .map(|layout| Board::new(layout.places(slots * ITEM), slots, first_item));
         let mut boards = boards.collect::<Option<Vec<_>>>().ok_or_else(no_room)?;
         let links = boards.iter_mut().zip(&LAYOUTS).map(|(board, layout)| {
             let name = format!("{}, {}", layout.name, used.name());
-            link::<Slot, LINE>(board, slots as u64, used.way, name, first_item)
+            link::<T, ITEM>(board, slots as u64, used.way, name, first_item)
         });
         let mut links = links.collect::<Option<Vec<_>>>().ok_or_else(no_room)?;
         with_links(&mut links)?;
@@ -177,10 +197,10 @@ pub(super) fn tell(report: &mut Report, outcomes: &[Outcome]) {
         [name, "effect".to_owned()]
     };
     let mut table = Table::new(
-        "The same ring, its write index, read index and 64-byte slots where each layout puts them \
+        "The same ring, its write index, read index and slots where each layout puts them \
          (so many bytes from its beginning): the rate in ours, and what part of that the others \
          have",
-        ["items", "slots"]
+        ["items", "slots", "of"]
             .map(str::to_owned)
             .into_iter()
             .chain([format!("{}, million/s", ours.name)])
@@ -191,6 +211,7 @@ pub(super) fn tell(report: &mut Report, outcomes: &[Outcome]) {
         let mut cells = vec![
             Cell::words(outcome.used.way.name()),
             Cell::figure(outcome.used.slots.to_string()),
+            Cell::figure(format!("{} B", outcome.used.item)),
         ];
         let check = |layout: &Layout| format!("{}, {}", layout.name, outcome.used.name());
         let Some(told) = told(outcome) else {
@@ -285,7 +306,7 @@ mod tests {
             let row = format!("| {at} | 8 | `{name}` |");
             assert!(document.contains(&row), "{row}");
         }
-        let ring = Ring::<Slot>::anonymous(&RingOptions::new(64)).unwrap();
+        let ring = Ring::<u64>::anonymous(&RingOptions::new(64)).unwrap();
         assert_eq!(ring.fixed().data_offset, OURS.data as u64);
     }
 
@@ -293,7 +314,7 @@ mod tests {
     fn every_layout_has_a_ring() {
         for layout in LAYOUTS {
             for slots in CAPACITIES {
-                let board = Board::<Slot>::new(layout.places(slots), slots, 0);
+                let board = Board::<[u64; 8]>::new(layout.places(slots * LINE), slots, 0);
                 assert!(board.is_some(), "{layout:?}, {slots} slots");
             }
         }
@@ -306,35 +327,38 @@ mod tests {
                 .map(|part| part * middle)
                 .to_vec()
         };
-        let outcomes = Way::ALL.into_iter().flat_map(|way| {
-            CAPACITIES.map(|slots| Outcome {
-                used: Use { way, slots },
-                rounds: Ok(Rounds {
-                    series: vec![
-                        around(50.0 * shared_header(Use { way, slots })),
-                        around(50.5),
-                        around(50.0),
-                    ],
-                    ..Rounds::default()
-                }),
-            })
-        });
+        let outcome = |used: Use| Outcome {
+            used,
+            rounds: Ok(Rounds {
+                series: vec![
+                    around(50.0 * shared_header(used)),
+                    around(50.5),
+                    around(50.0),
+                ],
+                ..Rounds::default()
+            }),
+        };
+        let outcomes: Vec<_> = Use::all(Extent::Full).into_iter().map(outcome).collect();
         let mut report = Report::new("recorded");
-        tell(&mut report, &outcomes.collect::<Vec<_>>());
+        tell(&mut report, &outcomes);
         report
     }
 
     #[test]
     fn a_layout_with_both_indices_in_one_line_is_named() {
-        let report = recorded(|used| if used.way == Way::OneByOne { 0.6 } else { 1.0 });
+        let report = recorded(|used| match (used.way, used.item) {
+            (Way::OneByOne, 8) => 0.6,
+            _ => 1.0,
+        });
         assert_eq!(
             report.conclusions,
             [
-                "Beside the layout of ringproof: SharedHeader is slower: one by one, 64 slots \
-                 (40 %); one by one, 65536 slots (40 %). SpscShmRing differs in none of 4 uses."
+                "Beside the layout of ringproof: SharedHeader is slower: one by one, 64 \
+                 slots of 8 B (40 %); one by one, 65536 slots of 8 B (40 %). SpscShmRing differs \
+                 in none of 8 uses."
             ]
         );
-        assert_eq!((report.rows.len(), report.rows[1].count), (12, Some(600)));
+        assert_eq!((report.rows.len(), report.rows[1].count), (24, Some(600)));
     }
 
     #[test]
@@ -345,7 +369,7 @@ mod tests {
             "{said}"
         );
         assert_eq!(
-            said.matches("differs in none of 4 uses").count(),
+            said.matches("differs in none of 8 uses").count(),
             2,
             "{said}"
         );

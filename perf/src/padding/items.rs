@@ -67,8 +67,12 @@ fn sender<'a, T: Payload, const ITEM: usize>(
                 Ok(mut chunk) if chunk.len() == BATCH => {
                     // SAFETY: both ends of this ring are in this process and keep to its protocol.
                     let (one, two) = unsafe { chunk.as_mut_slices() };
-                    for (slot, index) in one.iter_mut().chain(two).zip(0..) {
-                        fill::<T, ITEM>(slot, first.wrapping_add(index));
+                    let mut item = first;
+                    for slots in [one, two] {
+                        for slot in slots {
+                            fill::<T, ITEM>(slot, item);
+                            item = item.wrapping_add(1);
+                        }
                     }
                     chunk.commit(BATCH).is_ok()
                 }
@@ -99,9 +103,12 @@ fn receiver<'a, T: Payload, const ITEM: usize>(
                 Ok(chunk) if chunk.len() == BATCH => {
                     // SAFETY: both ends of this ring are in this process and keep to its protocol.
                     let (one, two) = unsafe { chunk.as_slices() };
-                    let mut wrong = 0;
-                    for (slot, index) in one.iter().chain(two).zip(0..) {
-                        wrong |= difference::<T, ITEM>(slot, first.wrapping_add(index));
+                    let (mut item, mut wrong) = (first, 0);
+                    for slots in [one, two] {
+                        for slot in slots {
+                            wrong |= difference::<T, ITEM>(slot, item);
+                            item = item.wrapping_add(1);
+                        }
                     }
                     chunk.release(BATCH).ok().map(|()| wrong)
                 }

@@ -344,10 +344,10 @@ fn conclusion(told: &[Told]) -> Vec<String> {
         let own_lines = part("a slot on lines of its own", |told| told.own_lines)?;
         let shifted = part("a first slot within a line", |told| told.shifted)?;
         Some(format!(
-            "In {}, against packed slots, {own_lines}; {shifted}.",
+            "Items {}, against packed slots: {own_lines}; {shifted}.",
             match way {
-                Way::OneByOne => "one by one".to_owned(),
-                Way::Batches => way.name(),
+                Way::OneByOne => way.name(),
+                Way::Batches => format!("in {}", way.name()),
             }
         ))
     };
