@@ -4,6 +4,7 @@
 //! that ships, its two indices further and further apart, in every regime ([`regime`]) in which it
 //! may be used.
 
+mod conclusions;
 mod neighbours;
 pub mod regime;
 mod regimes;
@@ -73,6 +74,11 @@ pub fn run(settings: &Settings, capacity: Option<u64>) -> Result<Report, Trouble
     report.notes.push(
         "median [min–max], every item checked; ratios are taken round by round, and only what stands in one line of \
          the table of regimes was measured in turn"
+            .to_owned(),
+    );
+    report.notes.push(
+        "indices looked up: each side asks for the occupancy, and so for the other's index, before \
+         each operation; whoever polls hard makes one pause in 64 attempts"
             .to_owned(),
     );
     neighbours::tell(&mut report, &near, &two_words);

@@ -165,15 +165,23 @@ fn a_cpu_that_may_not_be_used_is_named() {
 
 #[test]
 fn an_experiment_prints_a_table_or_why_there_is_none() {
-    let output = perf(&["false-sharing", "--rounds", "1"]);
-    let said = text(&output);
-    match output.status.code() {
-        Some(0) => {
-            for word in ["256 B", "reference", "cycles", "CPUs"] {
-                assert!(said.contains(word), "{word} is missing in:\n{said}");
+    for (experiment, words) in [
+        ("false-sharing", ["256 B", "fetch_add", "cycles", "CPUs"]),
+        (
+            "padding",
+            ["256 B", "SharedHeader", "on lines of its own", "CPUs"],
+        ),
+    ] {
+        let output = perf(&[experiment, "--rounds", "1"]);
+        let said = text(&output);
+        match output.status.code() {
+            Some(0) => {
+                for word in words {
+                    assert!(said.contains(word), "{word} is missing in:\n{said}");
+                }
             }
+            Some(3) => assert!(said.contains("because"), "{said}"),
+            other => panic!("{other:?}: {said}"),
         }
-        Some(3) => assert!(said.contains("because"), "{said}"),
-        other => panic!("{other:?}: {said}"),
     }
 }

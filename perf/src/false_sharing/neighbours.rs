@@ -214,10 +214,9 @@ impl Told {
         self.compared[0]
     }
 
-    /// What it is and how many times as long it takes then.
+    /// How many times as long it takes then.
     fn longer(&self) -> String {
-        let times = 1.0 / self.nearest().speed.median;
-        format!("{} {times:.1} times", self.access.name())
+        format!("{:.1} times", 1.0 / self.nearest().speed.median)
     }
 }
 
@@ -288,7 +287,8 @@ fn conclusion(told: &[Told]) -> Option<String> {
     }
     let part = |slower: bool| {
         let of = told.iter().filter(|told| told.nearest().slower() == slower);
-        of.map(Told::longer).collect::<Vec<_>>().join(", ")
+        let said = of.map(|told| format!("{} {}", told.access.name(), told.longer()));
+        said.collect::<Vec<_>>().join(", ")
     };
     let (suffer, others) = (part(true), part(false));
     let near = DISTANCES[0];

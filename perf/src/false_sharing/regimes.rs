@@ -3,7 +3,7 @@
 use ringproof_record::Record;
 
 use super::regime::Regime;
-use super::{DISTANCES, REFERENCE, REPEAT};
+use super::{DISTANCES, REFERENCE, REPEAT, conclusions};
 use crate::compared::{Compared, reference_row};
 use crate::plot::{Plot, Series};
 use crate::report::{LAYER, Report};
@@ -13,12 +13,8 @@ use crate::table::{Cell, Table, figure, spread};
 /// What its rows are about.
 const SUBJECT: &str = "ring/index placement";
 
-/// So many lines in the picture.
-const PICTURED: usize = 5;
-
-/// A trait tells where nearness costs if the share of regimes that suffer is larger by this with it
-/// than without.
-const TELLING: f64 = 0.5;
+/// So many regimes of either kind in the picture.
+const PICTURED: usize = 2;
 
 /// What came of one regime.
 pub(super) struct Outcome {
@@ -29,15 +25,15 @@ pub(super) struct Outcome {
 }
 
 /// A regime that was measured: how fast it is at each distance.
-struct Told {
-    regime: Regime,
+pub(super) struct Told {
+    pub(super) regime: Regime,
     /// One for each distance, the reference among them.
-    compared: Vec<Compared>,
+    pub(super) compared: Vec<Compared>,
 }
 
 impl Told {
     /// With the indices next to each other.
-    fn nearest(&self) -> Compared {
+    pub(super) fn nearest(&self) -> Compared {
         self.compared[0]
     }
 }
@@ -58,6 +54,22 @@ fn told(distances: &[usize], outcomes: &[Outcome]) -> Vec<Told> {
         .collect()
 }
 
+/// The regimes from the one that suffers most from nearness to the one that gains most.
+fn sorted(told: &[Told]) -> Vec<&Told> {
+    let mut sorted: Vec<&Told> = told.iter().collect();
+    let speed = |told: &Told| told.nearest().speed.median;
+    sorted.sort_by(|one, other| speed(one).total_cmp(&speed(other)));
+    sorted
+}
+
+/// The regime, if any, in which nearness makes the least of no difference.
+fn indifferent<'t>(told: &[&'t Told]) -> Option<&'t Told> {
+    let unlike = |told: &Told| (told.nearest().speed.median - 1.0).abs();
+    let same = told.iter().copied();
+    same.filter(|told| !told.nearest().slower() && !told.nearest().faster())
+        .min_by(|one, other| unlike(one).total_cmp(&unlike(other)))
+}
+
 /// The regimes to count in: those in which nearness costs most, and for contrast the one in which
 /// it makes the least difference.
 pub(super) fn worth_counting(
@@ -65,19 +77,14 @@ pub(super) fn worth_counting(
     outcomes: &[Outcome],
     most: usize,
 ) -> Vec<Regime> {
-    let mut told = told(distances, outcomes);
-    told.sort_by(|one, other| {
-        (one.nearest().speed.median).total_cmp(&other.nearest().speed.median)
-    });
-    let slower = told.iter().filter(|told| told.nearest().slower());
-    let mut worth: Vec<Regime> = slower.map(|told| told.regime).take(most).collect();
-    let unlike = |told: &&Told| (told.nearest().speed.median - 1.0).abs();
-    let rest = told.iter().filter(|told| !told.nearest().slower());
-    worth.extend(
-        rest.min_by(|one, other| unlike(one).total_cmp(&unlike(other)))
-            .map(|told| told.regime),
-    );
-    worth
+    let told = told(distances, outcomes);
+    let sorted = sorted(&told);
+    let slower = sorted
+        .iter()
+        .copied()
+        .filter(|told| told.nearest().slower());
+    let worth = slower.take(most).chain(indifferent(&sorted));
+    worth.map(|told| told.regime).collect()
 }
 
 /// A table, a picture, rows and conclusions.
@@ -104,9 +111,13 @@ pub(super) fn tell(report: &mut Report, distances: &[usize], outcomes: &[Outcome
     }
     let enough = |told: &Told| told.nearest().effect != Effect::TooFewRounds;
     if !told.is_empty() && told.iter().all(enough) {
-        report.conclusions.push(where_it_matters(&told));
-        report.conclusions.extend(what_decides(&told));
-        report.conclusions.extend(how_far(distances, &told));
+        report
+            .conclusions
+            .push(conclusions::where_it_matters(&told));
+        report.conclusions.extend(conclusions::what_decides(&told));
+        report
+            .conclusions
+            .extend(conclusions::how_far(distances, &told));
     }
 }
 
@@ -165,18 +176,21 @@ fn table(distances: &[usize], outcomes: &[Outcome], told: &[Told]) -> Table {
     table
 }
 
-/// The regimes that differ most in how much the distance matters.
+/// The regimes that suffer most, the one that is indifferent, and those that gain most.
 fn picture(distances: &[usize], told: &[Told]) -> Plot {
-    let mut sorted: Vec<&Told> = told.iter().collect();
-    sorted.sort_by(|one, other| {
-        (one.nearest().speed.median).total_cmp(&other.nearest().speed.median)
-    });
-    let last = sorted.len().saturating_sub(1);
-    let mut chosen: Vec<usize> = (0..PICTURED)
-        .map(|step| step * last / (PICTURED - 1))
-        .collect();
-    chosen.dedup();
-    let chosen = chosen.into_iter().filter_map(|index| sorted.get(index));
+    let sorted = sorted(told);
+    let slower = sorted
+        .iter()
+        .copied()
+        .filter(|told| told.nearest().slower());
+    let faster = sorted
+        .iter()
+        .copied()
+        .rev()
+        .filter(|told| told.nearest().faster());
+    let chosen = (slower.take(PICTURED))
+        .chain(indifferent(&sorted))
+        .chain(faster.take(PICTURED));
     let series = chosen.map(|told| Series {
         name: told.regime.to_string(),
         points: (distances.iter().zip(&told.compared))
@@ -184,130 +198,12 @@ fn picture(distances: &[usize], told: &[Told]) -> Plot {
             .collect(),
     });
     Plot::Lines {
-        title: "From the regime that suffers most from near indices to the one that suffers least"
+        title: "Regimes that suffer most from near indices, that gain most, and one between"
             .to_owned(),
         x: "bytes between the two indices".to_owned(),
         y: format!("rate, in units of that at {REFERENCE} bytes"),
         series: series.collect(),
     }
-}
-
-/// How many regimes suffer, and which most.
-fn where_it_matters(told: &[Told]) -> String {
-    let (near, all) = (DISTANCES[0], told.len());
-    let by_speed = |one: &&Told, other: &&Told| {
-        let speed = |told: &Told| told.nearest().speed.median;
-        speed(one).total_cmp(&speed(other))
-    };
-    let slower = || told.iter().filter(|told| told.nearest().slower());
-    let faster = || told.iter().filter(|told| told.nearest().faster());
-    let mut text = match slower().min_by(by_speed) {
-        Some(worst) => format!(
-            "The ring's indices on one line, {near} bytes apart instead of {REFERENCE}, make it \
-             slower in {} of {all} regimes, most ({}) where: {}.",
-            slower().count(),
-            worst.nearest().percent(),
-            worst.regime
-        ),
-        None => format!(
-            "The ring's indices {near} bytes apart instead of {REFERENCE}: in none of {all} \
-             regimes does that cost anything that stands out of the noise."
-        ),
-    };
-    if let Some(best) = faster().max_by(by_speed) {
-        text += &format!(
-            " One line is faster in {}, most ({}) where: {}.",
-            faster().count(),
-            best.nearest().percent(),
-            best.regime
-        );
-    }
-    text
-}
-
-/// What most of the regimes that suffer have in common and others have not: one trait or two.
-fn what_decides(told: &[Told]) -> Option<String> {
-    let mut traits: Vec<(usize, String)> = (told.iter())
-        .flat_map(|told| told.regime.traits().into_iter().enumerate())
-        .collect();
-    traits.sort();
-    traits.dedup();
-    let single = traits.iter().map(|one| vec![one]);
-    let double = traits.iter().flat_map(|one| {
-        let others = traits.iter().filter(move |other| one.0 < other.0);
-        others.map(move |other| vec![one, other])
-    });
-    // How many suffer with and without, and of how many.
-    let suffer = |wanted: &[&(usize, String)]| {
-        let mut counts = [(0, 0); 2];
-        for told in told {
-            let traits = told.regime.traits();
-            let has = wanted
-                .iter()
-                .all(|(choice, value)| traits[*choice] == *value);
-            let (slower, all) = &mut counts[usize::from(!has)];
-            *slower += usize::from(told.nearest().slower());
-            *all += 1;
-        }
-        counts
-    };
-    let share = |(slower, all): (usize, usize)| slower as f64 / all.max(1) as f64;
-    let told_apart = |[with, without]: [(usize, usize); 2]| share(with) - share(without);
-    let mut best: Option<(Vec<_>, [(usize, usize); 2])> = None;
-    for wanted in single.chain(double) {
-        let counts = suffer(&wanted);
-        // Two traits have to tell more than one.
-        if (best.as_ref()).is_none_or(|(_, best)| told_apart(counts) > told_apart(*best)) {
-            best = Some((wanted, counts));
-        }
-    }
-    let (wanted, counts) = best?;
-    if told_apart(counts) < TELLING {
-        return None;
-    }
-    let [(slower, all), (slower_elsewhere, elsewhere)] = counts;
-    let wanted: Vec<&str> = wanted.iter().map(|(_, value)| value.as_str()).collect();
-    Some(format!(
-        "It is a matter of {}: of the regimes with that {slower} of {all} are slower, of the others \
-         {slower_elsewhere} of {elsewhere}.",
-        wanted.join(" and ")
-    ))
-}
-
-/// From which distance on more of it gains nothing.
-fn how_far(distances: &[usize], told: &[Told]) -> Option<String> {
-    let slower_at = |index: usize| {
-        let slower = told.iter().filter(|told| told.compared[index].slower());
-        slower.count()
-    };
-    let line = distances.iter().position(|distance| *distance == 64)?;
-    let before = (0..line).map(slower_at).max()?;
-    if before == 0 {
-        return None;
-    }
-    let counts = (line..distances.len())
-        .filter(|index| distances[*index] != REFERENCE)
-        .map(|index| {
-            let slower = told.iter().filter(|told| told.compared[index].slower());
-            let worst = slower.min_by(|one, other| {
-                let speed = |told: &Told| told.compared[index].speed.median;
-                speed(one).total_cmp(&speed(other))
-            });
-            let at = format!("{} at {} bytes", slower_at(index), distances[index]);
-            worst.map_or(at.clone(), |worst| {
-                format!(
-                    "{at} (most, {}: {})",
-                    worst.compared[index].percent(),
-                    worst.regime
-                )
-            })
-        });
-    Some(format!(
-        "Slower than at {REFERENCE} bytes are up to {before} of {} regimes with both indices in one \
-         line; {}.",
-        told.len(),
-        counts.collect::<Vec<_>>().join("; ")
-    ))
 }
 
 #[cfg(test)]
@@ -385,6 +281,17 @@ mod tests {
         let said = "batches of 64 and capacity 64: of the regimes with that 8 of 8";
         assert!(decides.contains(said), "{decides}");
         assert!(decides.ends_with("of the others 0 of 24."), "{decides}");
+    }
+
+    #[test]
+    fn what_all_have_in_common_tells_none_apart() {
+        let (mut outcomes, _) = recorded(|regime| if regime.cached { 0.5 } else { 1.0 });
+        outcomes.retain(|outcome| outcome.regime.capacity == 64 && outcome.regime.cached);
+        let mut report = Report::new("recorded");
+        tell(&mut report, &[8, 64, 256], &outcomes);
+        let said = report.conclusions.join(" ");
+        assert!(said.contains("slower in 8 of 8 regimes"), "{said}");
+        assert!(!said.contains("It is a matter of"), "{said}");
     }
 
     #[test]

@@ -27,25 +27,30 @@ impl Way {
     }
 }
 
-/// Writes item `number` into the first `ITEM` bytes of a slot.
+/// Writes item `number` into the first `ITEM` bytes of a slot: whole words, and half of one.
 #[inline(always)]
 fn fill<T: Payload, const ITEM: usize>(slot: &mut T, number: u64) {
+    const { assert!(ITEM.is_multiple_of(4)) };
     let number = number.to_ne_bytes();
     let (words, rest) = bytes_of_mut(slot)[..ITEM].as_chunks_mut();
     words.fill(number);
-    rest.copy_from_slice(&number[..rest.len()]);
+    if let Some(half) = rest.first_chunk_mut::<4>() {
+        half.copy_from_slice(&number[..4]);
+    }
 }
 
 /// Zero if the first `ITEM` bytes of a slot are item `number`.
 #[inline(always)]
 fn difference<T: Payload, const ITEM: usize>(slot: &T, number: u64) -> u64 {
+    const { assert!(ITEM.is_multiple_of(4)) };
+    let expected = number.to_ne_bytes();
     let (words, rest) = bytes_of(slot)[..ITEM].as_chunks();
     let mut wrong = 0;
     for word in words {
         wrong |= u64::from_ne_bytes(*word) ^ number;
     }
-    for (byte, expected) in rest.iter().zip(number.to_ne_bytes()) {
-        wrong |= u64::from(byte ^ expected);
+    if let (Some(half), Some(expected)) = (rest.first_chunk(), expected.first_chunk()) {
+        wrong |= u64::from(u32::from_ne_bytes(*half) ^ u32::from_ne_bytes(*expected));
     }
     wrong
 }
