@@ -14,9 +14,9 @@ use crate::placement::{Board, PAGE, Places};
 use crate::report::{Report, Trouble, build_note, conditions, conditions_row};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, WithLinks, stream_all, stream_counted};
+use crate::sets::{measure_all, together};
 use crate::stream::Link;
 use regime::{Poll, Regime};
-use regimes::Outcome;
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- false-sharing";
@@ -54,22 +54,20 @@ pub fn run(settings: &Settings, capacity: Option<u64>) -> Result<Report, Trouble
         Extent::Smoke => vec![DISTANCES[0], 64, REFERENCE],
         Extent::Full | Extent::Quick => DISTANCES.to_vec(),
     };
-    let mut outcomes = Vec::new();
-    for regime in all_regimes(settings.extent, capacity) {
-        let rounds = match measure(regime, &distances, pair, settings) {
-            Ok(rounds) => Ok(rounds),
-            Err(Trouble::NotRun(why)) => Err(why),
-            Err(failed) => return Err(failed),
-        };
-        outcomes.push(Outcome { regime, rounds });
+    let regimes = all_regimes(settings.extent, capacity);
+    let outcomes = measure_all(regimes, |regime| {
+        measure(*regime, &distances, pair, settings)
+    })?;
+    for (what, rounds) in [
+        ("two words", &two_words),
+        ("the ring", &together(&outcomes)),
+    ] {
+        report.notes.push(format!("{what}: {}", conditions(rounds)));
+        let experiment = format!("false sharing, {what}");
+        report
+            .rows
+            .push(conditions_row(&experiment, rounds, REPEAT));
     }
-    let measured = outcomes.iter().flat_map(|outcome| &outcome.rounds);
-    let all: Vec<_> = [&two_words].into_iter().chain(measured).collect();
-    let together = Rounds::together(&all);
-    report.notes.push(conditions(&together));
-    report
-        .rows
-        .push(conditions_row("false sharing", &together, REPEAT));
     report.notes.extend(build_note());
     report.notes.push(
         "median [min–max], every item checked; ratios are taken round by round, and only what stands in one line of \

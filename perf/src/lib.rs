@@ -35,6 +35,7 @@ pub mod progress;
 pub mod report;
 pub mod rounds;
 pub mod run;
+pub mod sets;
 pub mod smoke;
 pub mod stats;
 pub mod stream;

@@ -8,8 +8,8 @@ mod items;
 mod slots;
 
 use crate::report::{Report, Trouble, build_note, conditions, conditions_row};
-use crate::rounds::Rounds;
 use crate::run::Settings;
+use crate::sets::together;
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- padding";
@@ -25,20 +25,22 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
     let slots = slots::measure(pair, settings)?;
     let headers = headers::measure(pair, settings)?;
-    let all: Vec<_> = (slots.iter().flat_map(|outcome| &outcome.rounds))
-        .chain(headers.iter().flat_map(|outcome| &outcome.rounds))
-        .collect();
-    let together = Rounds::together(&all);
 
     let mut report = Report::new(
         "padding: the ring with its slots and words in other places, every byte of every item \
          checked",
     );
     report.notes.push(pair.to_string());
-    report.notes.push(conditions(&together));
-    report
-        .rows
-        .push(conditions_row("padding", &together, REPEAT));
+    for (what, rounds) in [
+        ("slots", &together(&slots)),
+        ("layouts", &together(&headers)),
+    ] {
+        report.notes.push(format!("{what}: {}", conditions(rounds)));
+        let experiment = format!("padding, {what}");
+        report
+            .rows
+            .push(conditions_row(&experiment, rounds, REPEAT));
+    }
     report.notes.extend(build_note());
     report.notes.push(
         "median [min–max]; ratios are taken round by round, and only what stands in one line was \

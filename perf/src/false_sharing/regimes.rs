@@ -7,7 +7,7 @@ use super::{DISTANCES, REFERENCE, REPEAT, conclusions};
 use crate::compared::{Compared, reference_row};
 use crate::plot::{Plot, Series};
 use crate::report::{LAYER, Report};
-use crate::rounds::Rounds;
+use crate::sets::Measured;
 use crate::stats::Effect;
 use crate::table::{Cell, Table, figure, spread};
 /// What its rows are about.
@@ -16,13 +16,8 @@ const SUBJECT: &str = "ring/index placement";
 /// So many regimes of either kind in the picture.
 const PICTURED: usize = 2;
 
-/// What came of one regime.
-pub(super) struct Outcome {
-    /// The regime.
-    pub(super) regime: Regime,
-    /// Million items a second at each distance, or why there is no figure.
-    pub(super) rounds: Result<Rounds, String>,
-}
+/// What came of one regime: million items a second at each distance.
+type Outcome = Measured<Regime>;
 
 /// A regime that was measured: how fast it is at each distance.
 pub(super) struct Told {
@@ -46,7 +41,7 @@ fn told(distances: &[usize], outcomes: &[Outcome]) -> Vec<Told> {
         let apart = series.get(reference?)?;
         let compared = series.iter().map(|series| Compared::rates(series, apart));
         Some(Told {
-            regime: outcome.regime,
+            regime: outcome.set,
             compared: compared.collect::<Option<Vec<_>>>()?,
         })
     });
@@ -94,7 +89,7 @@ pub(super) fn tell(report: &mut Report, distances: &[usize], outcomes: &[Outcome
     report.plots.push(picture(distances, &told));
     for outcome in outcomes {
         if let Err(why) = &outcome.rounds {
-            let row = Record::not_run(LAYER, SUBJECT, outcome.regime.to_string(), why);
+            let row = Record::not_run(LAYER, SUBJECT, outcome.set.to_string(), why);
             report.rows.push(row.repeat(REPEAT));
         }
     }
@@ -144,7 +139,7 @@ fn table(distances: &[usize], outcomes: &[Outcome], told: &[Told]) -> Table {
         columns,
     );
     for outcome in outcomes {
-        let regime = outcome.regime;
+        let regime = outcome.set;
         let mut cells = vec![
             Cell::words(regime.items()),
             Cell::figure(regime.capacity.to_string()),
@@ -210,6 +205,7 @@ fn picture(distances: &[usize], told: &[Told]) -> Plot {
 mod tests {
     use super::*;
     use crate::false_sharing::all_regimes;
+    use crate::rounds::Rounds;
     use crate::run::Extent;
 
     /// What the experiment would have measured, the indices 8, 64 and 256 bytes apart: on one line
@@ -220,12 +216,12 @@ mod tests {
                 .map(|part| part * middle)
                 .to_vec()
         };
-        let outcome = |regime: Regime| Outcome {
+        let outcome = |regime: Regime| Measured {
             rounds: Ok(Rounds {
                 series: vec![around(100.0 * near(&regime)), around(99.0), around(100.0)],
                 ..Rounds::default()
             }),
-            regime,
+            set: regime,
         };
         let regimes = all_regimes(Extent::Full, None);
         let outcomes: Vec<_> = regimes.into_iter().map(outcome).collect();
@@ -286,7 +282,7 @@ mod tests {
     #[test]
     fn what_all_have_in_common_tells_none_apart() {
         let (mut outcomes, _) = recorded(|regime| if regime.cached { 0.5 } else { 1.0 });
-        outcomes.retain(|outcome| outcome.regime.capacity == 64 && outcome.regime.cached);
+        outcomes.retain(|outcome| outcome.set.capacity == 64 && outcome.set.cached);
         let mut report = Report::new("recorded");
         tell(&mut report, &[8, 64, 256], &outcomes);
         let said = report.conclusions.join(" ");

@@ -12,6 +12,7 @@ use crate::plot::Plot;
 use crate::report::{LAYER, Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, WithLinks, stream_all};
+use crate::sets::{Measured, measure_all};
 use crate::stats::Effect;
 use crate::table::{Cell, Table, spread};
 
@@ -120,29 +121,15 @@ impl Use {
     }
 }
 
-/// What came of one use.
-pub(super) struct Outcome {
-    pub(super) used: Use,
-    /// Million items a second in each layout, or why there is no figure.
-    pub(super) rounds: Result<Rounds, String>,
-}
+/// What came of one use: million items a second in each layout.
+type Outcome = Measured<Use>;
 
 /// Measures each use: the layouts in turn.
 pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Outcome>, Trouble> {
-    let mut outcomes = Vec::new();
-    for used in Use::all(settings.extent) {
-        let rounds = match used.item {
-            LINE => stream::<[u64; LINE / 8], LINE>(used, pair, settings),
-            _ => stream::<u64, 8>(used, pair, settings),
-        };
-        let rounds = match rounds {
-            Ok(rounds) => Ok(rounds),
-            Err(Trouble::NotRun(why)) => Err(why),
-            Err(failed) => return Err(failed),
-        };
-        outcomes.push(Outcome { used, rounds });
-    }
-    Ok(outcomes)
+    measure_all(Use::all(settings.extent), |used| match used.item {
+        LINE => stream::<[u64; LINE / 8], LINE>(*used, pair, settings),
+        _ => stream::<u64, 8>(*used, pair, settings),
+    })
 }
 
 fn stream<T: Payload, const ITEM: usize>(
@@ -183,7 +170,7 @@ fn told(outcome: &Outcome) -> Option<Told> {
     let ours = series.last()?;
     let compared = series.iter().map(|series| Compared::rates(series, ours));
     Some(Told {
-        used: outcome.used,
+        used: outcome.set,
         compared: compared.collect::<Option<_>>()?,
     })
 }
@@ -209,11 +196,11 @@ pub(super) fn tell(report: &mut Report, outcomes: &[Outcome]) {
     let mut all = Vec::new();
     for outcome in outcomes {
         let mut cells = vec![
-            Cell::words(outcome.used.way.name()),
-            Cell::figure(outcome.used.slots.to_string()),
-            Cell::figure(format!("{} B", outcome.used.item)),
+            Cell::words(outcome.set.way.name()),
+            Cell::figure(outcome.set.slots.to_string()),
+            Cell::figure(format!("{} B", outcome.set.item)),
         ];
-        let check = |layout: &Layout| format!("{}, {}", layout.name, outcome.used.name());
+        let check = |layout: &Layout| format!("{}, {}", layout.name, outcome.set.name());
         let Some(told) = told(outcome) else {
             let why = outcome.rounds.as_ref().err();
             let why = why.map_or("no round counted", String::as_str);
@@ -327,8 +314,8 @@ mod tests {
                 .map(|part| part * middle)
                 .to_vec()
         };
-        let outcome = |used: Use| Outcome {
-            used,
+        let outcome = |used: Use| Measured {
+            set: used,
             rounds: Ok(Rounds {
                 series: vec![
                     around(50.0 * shared_header(used)),

@@ -11,6 +11,7 @@ use crate::placement::{Board, Places};
 use crate::report::Trouble;
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, WithLinks, stream_all};
+use crate::sets::{Measured, measure_all};
 use crate::stream::Link;
 
 pub(super) use tell::tell;
@@ -101,7 +102,7 @@ fn places(placement: Placement) -> Places {
 type Bytes<const QUARTERS: usize> = [[u8; 4]; QUARTERS];
 
 /// The sizes of items.
-pub(super) const SIZES: [Size; 13] = [
+static SIZES: [Size; 13] = [
     size::<Bytes<2>, Bytes<16>, 8>(),
     size::<Bytes<3>, Bytes<16>, 12>(),
     size::<Bytes<4>, Bytes<16>, 16>(),
@@ -134,42 +135,40 @@ impl Size {
     }
 }
 
-/// What came of one size in one way.
-pub(super) struct Outcome {
-    pub(super) bytes: usize,
-    pub(super) placements: &'static [Placement],
-    pub(super) way: Way,
-    /// Million items a second in each placement, or why there is no figure.
-    pub(super) rounds: Result<Rounds, String>,
+/// One size in one way.
+#[derive(Clone, Copy)]
+pub(super) struct Case {
+    size: &'static Size,
+    way: Way,
 }
+
+impl Case {
+    /// All that are measured.
+    fn all(extent: Extent) -> Vec<Case> {
+        let step = match extent {
+            // 8, 32, 72 and 256 bytes.
+            Extent::Smoke => 4,
+            Extent::Full | Extent::Quick => 1,
+        };
+        let sizes = SIZES.iter().step_by(step);
+        sizes
+            .flat_map(|size| Way::ALL.map(|way| Case { size, way }))
+            .collect()
+    }
+}
+
+/// What came of it: million items a second in each placement.
+type Outcome = Measured<Case>;
 
 /// Measures each size in each way: the placements in turn.
 pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Outcome>, Trouble> {
-    let step = match settings.extent {
-        // 8, 32 and 96 bytes and one of whole lines.
-        Extent::Smoke => 4,
-        Extent::Full | Extent::Quick => 1,
-    };
-    let mut outcomes = Vec::new();
-    for size in SIZES.iter().step_by(step) {
-        for way in Way::ALL {
-            let rounds = match stream(size, way, pair, settings) {
-                Ok(rounds) => Ok(rounds),
-                Err(Trouble::NotRun(why)) => Err(why),
-                Err(failed) => return Err(failed),
-            };
-            outcomes.push(Outcome {
-                bytes: size.bytes,
-                placements: size.placements(),
-                way,
-                rounds,
-            });
-        }
-    }
-    Ok(outcomes)
+    measure_all(Case::all(settings.extent), |case| {
+        stream(*case, pair, settings)
+    })
 }
 
-fn stream(size: &Size, way: Way, pair: Pair, settings: &Settings) -> Result<Rounds, Trouble> {
+fn stream(case: Case, pair: Pair, settings: &Settings) -> Result<Rounds, Trouble> {
+    let Case { size, way } = case;
     let cases = size.placements().len();
     let name = format!("padding: {} bytes, {}", size.bytes, way.name());
     // Memory of earlier rounds is kept, or the next ones would get the same.

@@ -27,13 +27,13 @@ fn told(outcome: &Outcome) -> Option<Told> {
     let rounds = outcome.rounds.as_ref().ok()?;
     let packed = rounds.series.first()?;
     let placed = |wanted| {
-        let mut placements = outcome.placements.iter();
+        let mut placements = outcome.set.size.placements().iter();
         let index = placements.position(|placement| *placement == wanted)?;
         Compared::rates(rounds.series.get(index)?, packed)
     };
     Some(Told {
-        bytes: outcome.bytes,
-        way: outcome.way,
+        bytes: outcome.set.size.bytes,
+        way: outcome.set.way,
         packed: placed(Placement::Packed)?.value,
         shifted: placed(Placement::Shifted),
         own_lines: placed(Placement::OwnLines),
@@ -60,11 +60,11 @@ pub(in crate::padding) fn tell(report: &mut Report, outcomes: &[Outcome]) {
     let mut all = Vec::new();
     for outcome in outcomes {
         let mut cells = vec![
-            Cell::figure(format!("{} B", outcome.bytes)),
-            Cell::words(outcome.way.name()),
+            Cell::figure(format!("{} B", outcome.set.size.bytes)),
+            Cell::words(outcome.set.way.name()),
         ];
         let check = |placement: Placement| {
-            let (bytes, way) = (outcome.bytes, outcome.way.name());
+            let (bytes, way) = (outcome.set.size.bytes, outcome.set.way.name());
             format!("items of {bytes} bytes {}, {way}", placement.name())
         };
         let Some(told) = told(outcome) else {
@@ -185,8 +185,10 @@ fn conclusion(told: &[Told]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::padding::slots::SIZES;
+    use crate::padding::slots::Case;
     use crate::rounds::Rounds;
+    use crate::run::Extent;
+    use crate::sets::Measured;
 
     /// What the experiment would have measured: on lines of its own an item has this part of the
     /// rate that it has in packed slots.
@@ -196,29 +198,26 @@ mod tests {
                 .map(|part| part * middle)
                 .to_vec()
         };
-        let outcomes = SIZES.iter().flat_map(|size| {
-            let own_lines = &own_lines;
-            Way::ALL.into_iter().map(move |way| {
-                let rate = |placement: &Placement| match placement {
-                    Placement::Packed => 100.0,
-                    Placement::Shifted => 99.0,
-                    Placement::OwnLines => 100.0 * own_lines(size.bytes, way),
-                };
-                Outcome {
-                    bytes: size.bytes,
-                    placements: size.placements(),
-                    way,
-                    rounds: Ok(Rounds {
-                        series: (size.placements().iter())
-                            .map(|placement| around(rate(placement)))
-                            .collect(),
-                        ..Rounds::default()
-                    }),
-                }
-            })
-        });
+        let outcome = |case: Case| {
+            let rate = |placement: &Placement| match placement {
+                Placement::Packed => 100.0,
+                Placement::Shifted => 99.0,
+                Placement::OwnLines => 100.0 * own_lines(case.size.bytes, case.way),
+            };
+            let placements = case.size.placements().iter();
+            Measured {
+                rounds: Ok(Rounds {
+                    series: placements
+                        .map(|placement| around(rate(placement)))
+                        .collect(),
+                    ..Rounds::default()
+                }),
+                set: case,
+            }
+        };
+        let outcomes: Vec<_> = Case::all(Extent::Full).into_iter().map(outcome).collect();
         let mut report = Report::new("recorded");
-        tell(&mut report, &outcomes.collect::<Vec<_>>());
+        tell(&mut report, &outcomes);
         report
     }
 
