@@ -1,12 +1,11 @@
 //! What it costs that two threads write to one cache line, and when it costs nothing.
 //!
-//! First without a ring: two threads, each with a word of its own ([`neighbours`]). Then the ring
-//! that ships, its two indices further and further apart, in every regime ([`regime`]) in which it
-//! may be used.
+//! First without a ring: two threads, each with a word of its own. Then the ring that ships, its two
+//! indices further and further apart, in every regime in which it may be used.
 
 mod conclusions;
 mod neighbours;
-pub mod regime;
+mod regime;
 mod regimes;
 
 use crate::cpus::Pair;
@@ -70,8 +69,8 @@ pub fn run(settings: &Settings, capacity: Option<u64>) -> Result<Report, Trouble
     }
     report.notes.extend(build_note());
     report.notes.push(
-        "median [min–max], every item checked; ratios are taken round by round, and only what stands in one line of \
-         the table of regimes was measured in turn"
+        "median [min–max], every item checked; ratios are taken round by round, and only what \
+         stands in one line of the table of regimes was measured in turn"
             .to_owned(),
     );
     report.notes.push(

@@ -1,5 +1,5 @@
-//! What padding and layout cost: slots packed and on lines of their own ([`slots`]), and the words
-//! of a ring where published layouts put them ([`headers`]).
+//! What padding and layout cost: slots packed and on lines of their own, and the words of a ring
+//! where published layouts put them.
 //!
 //! All of it is the ring that ships, over words and slots placed otherwise.
 

@@ -67,25 +67,27 @@ pub(super) fn what_decides(told: &[Told]) -> Option<String> {
         }
         counts
     };
-    let share = |(slower, all): (usize, usize)| slower as f64 / all as f64;
-    // What all have in common tells none apart.
-    let told_apart = |[with, without]: [(usize, usize); 2]| match (with, without) {
-        ((_, 0), _) | (_, (_, 0)) => 0.0,
-        _ => share(with) - share(without),
+    // How many regimes it is right about to say "slower with, and not slower without".
+    let right = |[(slower, _), (slower_elsewhere, elsewhere)]: [(usize, usize); 2]| {
+        slower + elsewhere - slower_elsewhere
     };
     let mut best: Option<(Vec<_>, [(usize, usize); 2])> = None;
     for wanted in single.chain(double) {
         let counts = suffer(&wanted);
-        // Two traits have to tell more than one.
-        if (best.as_ref()).is_none_or(|(_, best)| told_apart(counts) > told_apart(*best)) {
+        // Two traits have to be right more often than one.
+        if (best.as_ref()).is_none_or(|(_, best)| right(counts) > right(*best)) {
             best = Some((wanted, counts));
         }
     }
-    let (wanted, counts) = best?;
-    if told_apart(counts) < TELLING {
+    let (wanted, [(slower, all), (slower_elsewhere, elsewhere)]) = best?;
+    // What all have in common tells none apart.
+    if all == 0 || elsewhere == 0 {
         return None;
     }
-    let [(slower, all), (slower_elsewhere, elsewhere)] = counts;
+    let share = |part: usize, of: usize| part as f64 / of as f64;
+    if share(slower, all) - share(slower_elsewhere, elsewhere) < TELLING {
+        return None;
+    }
     let wanted: Vec<&str> = wanted.iter().map(|(_, value)| value.as_str()).collect();
     Some(format!(
         "It is a matter of {}: of the regimes with that {slower} of {all} are slower, of the others \

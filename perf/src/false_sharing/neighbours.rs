@@ -262,7 +262,9 @@ pub(super) fn tell(report: &mut Report, distances: &[usize], rounds: &Rounds) {
         }
     }
     let near = format!("{} B against {REFERENCE} B", DISTANCES[0]);
-    let effects = told.iter().map(|told| Cell::words(told.nearest().said()));
+    let effects = told
+        .iter()
+        .map(|told| Cell::figure(format!("{}: {}", told.longer(), told.nearest().said())));
     table.add([Cell::words(near)].into_iter().chain(effects));
     report.tables.push(table);
     let series = told.iter().map(|told| Series {
@@ -342,6 +344,7 @@ mod tests {
             "{said}"
         );
         assert!(others.contains("load, add, store 1.0 times"), "{said}");
+        assert!(report.render().contains("5.6 times: slower"), "{said}");
         let row = &report.rows[0];
         assert_eq!((row.count, report.rows.len()), (Some(179), 8), "{row:?}");
     }

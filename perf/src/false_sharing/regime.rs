@@ -11,7 +11,7 @@ use crate::stream::{Receiver, Sender};
 
 /// How a consumer asks an empty ring again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Poll {
+pub(super) enum Poll {
     /// At once.
     Hard,
     /// After one pause instruction.
@@ -22,7 +22,7 @@ pub enum Poll {
 
 impl Poll {
     /// From the hardest to the most relaxed.
-    pub const ALL: [Poll; 4] = [
+    pub(super) const ALL: [Poll; 4] = [
         Poll::Hard,
         Poll::Pause,
         Poll::After(Duration::from_nanos(100)),
@@ -42,21 +42,21 @@ impl fmt::Display for Poll {
 
 /// One way to use a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Regime {
+pub(super) struct Regime {
     /// In batches of [`BATCH`], or one by one.
-    pub batches: bool,
+    pub(super) batches: bool,
     /// Whether each side goes by what it last saw of the other's index, as the ring does by
     /// itself. If not, it looks before each operation.
-    pub cached: bool,
+    pub(super) cached: bool,
     /// How many items may be live at once.
-    pub capacity: u64,
+    pub(super) capacity: u64,
     /// How the consumer waits.
-    pub poll: Poll,
+    pub(super) poll: Poll,
 }
 
 impl Regime {
     /// How items go.
-    pub fn items(&self) -> String {
+    pub(super) fn items(&self) -> String {
         if self.batches {
             format!("batches of {BATCH}")
         } else {
@@ -65,12 +65,12 @@ impl Regime {
     }
 
     /// How the other side's index is known.
-    pub fn indices(&self) -> &'static str {
+    pub(super) fn indices(&self) -> &'static str {
         if self.cached { "cached" } else { "looked up" }
     }
 
     /// What sets it apart from others: four words or two each.
-    pub fn traits(&self) -> [String; 4] {
+    pub(super) fn traits(&self) -> [String; 4] {
         [
             self.items(),
             format!("indices {}", self.indices()),
@@ -80,7 +80,7 @@ impl Regime {
     }
 
     /// The sending end.
-    pub fn sender<'a>(&self, mut producer: Producer<'a, u64>) -> Box<dyn Sender + 'a> {
+    pub(super) fn sender<'a>(&self, mut producer: Producer<'a, u64>) -> Box<dyn Sender + 'a> {
         match (self.batches, self.cached) {
             (false, true) => Box::new(ours::push(producer)),
             (true, true) => Box::new(ours::push_slice(producer)),
@@ -98,7 +98,7 @@ impl Regime {
     }
 
     /// The receiving end.
-    pub fn receiver<'a>(&self, mut consumer: Consumer<'a, u64>) -> Box<dyn Receiver + 'a> {
+    pub(super) fn receiver<'a>(&self, mut consumer: Consumer<'a, u64>) -> Box<dyn Receiver + 'a> {
         let mut polling = Polling::new(self.poll);
         match (self.batches, self.cached) {
             (false, true) => Box::new(ReceiveOne(move || polling.ask(|| consumer.pop().ok()))),

@@ -98,7 +98,7 @@ fn places(placement: Placement) -> Places {
     }
 }
 
-/// So many bytes, aligned to four: in an item of twelve, words lie across lines.
+/// So many bytes, by fours: in an item of twelve, words lie across lines.
 type Bytes<const QUARTERS: usize> = [[u8; 4]; QUARTERS];
 
 /// The sizes of items.
