@@ -3,7 +3,7 @@
 use crate::abi::compile::Tools;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{abi, c_header, dispatch, false_sharing, latest, limits, peers, serialize};
+use crate::{abi, c_header, dispatch, false_sharing, latest, limits, padding, peers, serialize};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 8] = [
+pub const ALL: [Experiment; 9] = [
     Experiment {
         name: "limits",
         title: "limits",
@@ -38,7 +38,15 @@ pub const ALL: [Experiment; 8] = [
         subject: "ring/index placement",
         layer: LAYER,
         repeat: false_sharing::REPEAT,
-        run: |settings| false_sharing::run(settings, false_sharing::CAPACITY),
+        run: |settings| false_sharing::run(settings, None),
+    },
+    Experiment {
+        name: "padding",
+        title: "padding",
+        subject: "ring/slot placement",
+        layer: LAYER,
+        repeat: padding::REPEAT,
+        run: padding::run,
     },
     Experiment {
         name: "peers",

@@ -1,261 +1,198 @@
-//! The two indices of a ring on one cache line, and further and further apart.
+//! What it costs that two threads write to one cache line, and when it costs nothing.
 //!
-//! It is the ring that ships, over words that lie where the experiment wants them: an algorithm
-//! takes parts, not a layout. Items go one by one through a small ring, where each side looks at
-//! the other's index most often.
+//! First without a ring: two threads, each with a word of its own. Then the ring that ships, its two
+//! indices further and further apart, in every regime in which it may be used.
 
-use ringproof::memory::{Cells, Native, Slot, Word};
-use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
-use ringproof::slots::Slots;
-use ringproof_record::Record;
+mod conclusions;
+mod neighbours;
+mod regime;
+mod regimes;
 
 use crate::cpus::Pair;
-use crate::links::ours;
-use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille};
+use crate::placement::{Board, PAGE, Places};
+use crate::report::{Report, Trouble, build_note, conditions, conditions_row};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, WithLinks, stream_all, stream_counted};
-use crate::stats::{Effect, effect, ratios, summarize};
+use crate::sets::{measure_all, together};
 use crate::stream::Link;
-use crate::table::{Cell, Table, figure, spread};
+use regime::{Poll, Regime};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- false-sharing";
 
-/// How far apart the two indices are put, in bytes; the last is what the others are compared with.
-pub const DISTANCES: [usize; 6] = [8, 16, 32, 64, 128, 256];
+/// How far apart the two words are put, in bytes.
+pub const DISTANCES: [usize; 7] = [8, 16, 32, 64, 128, REFERENCE, PAGE];
 
-/// Items in the ring unless asked otherwise.
-pub const CAPACITY: u64 = 64;
+/// What the other distances are compared with: four lines, which no processor fetches as one. Not
+/// the page: words at the same place of two pages are taken for one another by some processors.
+pub const REFERENCE: usize = 256;
 
-/// Items of the sample that is counted.
+/// Items that may be in a ring at once.
+pub const CAPACITIES: [u64; 2] = [64, 65_536];
+
+/// Items of a sample that is counted.
 const COUNTED_ITEMS: u64 = 1 << 18;
 
-/// Where the words lie is known from here on: the beginning of a page.
-const PAGE: usize = 4096;
+/// So many regimes in which the distance matters are counted, those first in which it does most.
+const COUNTED_REGIMES: usize = 3;
 
-/// Bytes of one word.
-const WORD: usize = size_of::<Word>();
-
-/// Words and slots whose places in their cache lines are known.
-struct Board {
-    words: Vec<Word>,
-    slots: Vec<Slot<u64>>,
-    capacity: u64,
-}
-
-impl Board {
-    /// Room for two indices at the largest distance and for the slots, wherever in them a page
-    /// begins.
-    fn new(capacity: u64, first_item: u64) -> Self {
-        let slots = capacity.next_power_of_two();
-        let index = |_| Native::word(first_item);
-        Board {
-            words: (0..PAGE / WORD * 2).map(index).collect(),
-            slots: (0..slots + (PAGE / WORD) as u64)
-                .map(|_| Native::slot(0))
-                .collect(),
-            capacity,
-        }
-    }
-
-    /// A ring whose indices are `distance` bytes apart. `None` if that is more than there is room
-    /// for, or the capacity is.
-    fn parts<'a>(
-        &'a self,
-        [end, stop]: &'a [Alone; 2],
-        distance: usize,
-    ) -> Option<RingParts<'a, Native, u64>> {
-        let words = self.words.get(self.words.as_ptr().align_offset(PAGE)..)?;
-        let slots = self.slots.get(self.slots.as_ptr().align_offset(PAGE)..)?;
-        let count = usize::try_from(self.capacity.next_power_of_two()).ok()?;
-        Some(RingParts {
-            write_index: words.first()?,
-            read_index: words.get(distance / WORD)?,
-            end_index: &end.0,
-            stop_index: &stop.0,
-            slots: Slots::new(slots.get(..count)?)?,
-            capacity: self.capacity,
-        })
-    }
-}
-
-/// A word that has its page to itself.
-#[repr(align(4096))]
-struct Alone(Word);
-
-/// Compares the distances, the last of which is the reference.
+/// Compares the distances in each regime; with `capacity` only in those of that capacity.
 ///
 /// # Errors
 /// [`Trouble`].
-pub fn run(settings: &Settings, capacity: u64) -> Result<Report, Trouble> {
-    let distances: &[usize] = match settings.extent {
-        Extent::Smoke => &[8, 64, 256],
-        Extent::Full | Extent::Quick => &DISTANCES,
-    };
+pub fn run(settings: &Settings, capacity: Option<u64>) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
-    let open = [(); 2].map(|()| Alone(Native::word(OPEN)));
-    let first_item = settings.first_item();
-    let fresh = |boards: &[Board], with_links: WithLinks<'_>| {
-        let mut links = Vec::new();
-        for (board, distance) in boards.iter().zip(distances) {
-            let parts = (board.parts(&open, *distance)).ok_or_else(|| {
-                Trouble::NotRun(format!("no room for indices {distance} bytes apart"))
-            })?;
-            links.push(link(parts, *distance, first_item));
-        }
-        with_links(&mut links)
-    };
-    // Boards of earlier rounds are kept, or the next ones would get the same memory.
-    let mut used: Vec<Vec<Board>> = Vec::new();
-    let cases = distances.len();
-    let rounds = stream_all("false sharing", cases, pair, settings, |_, with_links| {
-        let boards = new_boards(cases, capacity, first_item);
-        let outcome = fresh(&boards, with_links);
-        used.push(boards);
-        outcome
-    })?;
-
-    let mut report = Report::new(format!(
-        "false sharing: the ring's two indices so many bytes apart, u64 items one by one, capacity \
-         {capacity}, every item checked"
-    ));
+    let mut report = Report::new(
+        "false sharing: two threads on one cache line, and the ring with its two indices so many \
+         bytes apart",
+    );
     report.notes.push(pair.to_string());
-    report.notes.push(conditions(&rounds));
-    report
-        .rows
-        .push(conditions_row("false sharing", &rounds, REPEAT));
-    report.notes.extend(build_note());
-    report
-        .notes
-        .push("median [min–max]; ratios are taken round by round".to_owned());
-    tell(&mut report, &rounds, distances, capacity);
-    fresh(&new_boards(cases, capacity, first_item), &mut |links| {
-        count(&mut report, links, pair, distances)
+    let (near, two_words) = neighbours::measure(pair, settings)?;
+
+    let distances = match settings.extent {
+        Extent::Smoke => vec![DISTANCES[0], 64, REFERENCE],
+        Extent::Full | Extent::Quick => DISTANCES.to_vec(),
+    };
+    let regimes = all_regimes(settings.extent, capacity);
+    let outcomes = measure_all(regimes, |regime| {
+        measure(*regime, &distances, pair, settings)
     })?;
+    for (what, rounds) in [
+        ("two words", &two_words),
+        ("the ring", &together(&outcomes)),
+    ] {
+        report.notes.push(format!("{what}: {}", conditions(rounds)));
+        let experiment = format!("false sharing, {what}");
+        report
+            .rows
+            .push(conditions_row(&experiment, rounds, REPEAT));
+    }
+    report.notes.extend(build_note());
+    report.notes.push(
+        "median [min–max], every item checked; ratios are taken round by round, and only what \
+         stands in one line of the table of regimes was measured in turn"
+            .to_owned(),
+    );
+    report.notes.push(
+        "indices looked up: each side asks for the occupancy, and so for the other's index, before \
+         each operation; whoever polls hard makes one pause in 64 attempts"
+            .to_owned(),
+    );
+    neighbours::tell(&mut report, &near, &two_words);
+    regimes::tell(&mut report, &distances, &outcomes);
+    for regime in regimes::worth_counting(&distances, &outcomes, COUNTED_REGIMES) {
+        count(&mut report, regime, pair, settings)?;
+    }
     Ok(report)
 }
 
-fn new_boards(count: usize, capacity: u64, first_item: u64) -> Vec<Board> {
-    (0..count)
-        .map(|_| Board::new(capacity, first_item))
-        .collect()
-}
-
-fn link<'a>(parts: RingParts<'a, Native, u64>, distance: usize, first_item: u64) -> Link<'a> {
-    // SAFETY: the parts are of a board that nothing else was made over, and their indices were
-    // set when it was: this is the only producer and there was none before.
-    let producer = unsafe { Producer::new(parts, Native, None) };
-    // SAFETY: likewise the only consumer.
-    let consumer = unsafe { Consumer::new(parts, Native, None) };
-    Link {
-        name: format!("indices {distance} bytes apart"),
-        sender: Box::new(ours::push(producer)),
-        receiver: Box::new(ours::pop(consumer)),
-        warm_up: 4096,
-        next: first_item,
-    }
-}
-
-/// Tables, conclusions and rows from the rounds.
-fn tell(report: &mut Report, rounds: &Rounds, distances: &[usize], capacity: u64) {
-    let (Some(reference), Some(farthest)) = (rounds.series.last(), distances.last()) else {
-        return;
-    };
-    let ratio_to = format!("ratio to {farthest} bytes");
-    let mut table = Table::new(
-        "",
-        [
-            "apart",
-            "one 64-byte line",
-            "million/s",
-            &ratio_to,
-            "effect",
-        ],
-    );
-    for (distance, series) in distances.iter().zip(&rounds.series) {
-        let by_round = ratios(series, reference);
-        let (Some(rate), Some(ratio)) = (summarize(series), summarize(&by_round)) else {
-            continue;
-        };
-        let effect = effect(&by_round);
-        let is_reference = distance == farthest;
-        let said = match effect {
-            _ if is_reference => "reference",
-            Effect::Below => "slower",
-            Effect::Above => "faster",
-            Effect::None => "none",
-            Effect::TooFewRounds => "too few rounds to say",
-        };
-        table.add([
-            Cell::figure(format!("{distance} B")),
-            Cell::words(if *distance < 64 { "yes" } else { "no" }),
-            Cell::figure(spread(rate)),
-            Cell::figure(if is_reference {
-                "1".to_owned()
-            } else {
-                spread(ratio)
-            }),
-            Cell::words(said),
-        ]);
-        let check = format!("indices {distance} bytes apart, one by one, capacity {capacity}");
-        let row = if is_reference {
-            Record::passed(LAYER, "ring/index placement", check)
-                .count((rate.median * 1000.0).round() as u64, "thousand items/s")
-                .reason(format!(
-                    "the reference; median of {} rounds, {}–{} million items/s",
-                    series.len(),
-                    figure(rate.min),
-                    figure(rate.max)
-                ))
-        } else {
-            Record::passed(LAYER, "ring/index placement", check)
-                .count(
-                    per_mille(ratio.median),
-                    format!("‰ of the rate at {farthest} bytes"),
-                )
-                .reason(format!(
-                    "median of {} rounds, {}–{} ‰; effect: {said}",
-                    series.len(),
-                    per_mille(ratio.min),
-                    per_mille(ratio.max)
-                ))
-        };
-        report.rows.push(row.repeat(REPEAT));
-        if !is_reference {
-            let cost = match effect {
-                Effect::Below => format!("costs {:.0} % here", (1.0 - ratio.median) * 100.0),
-                Effect::Above => format!("gains {:.0} % here", (ratio.median - 1.0) * 100.0),
-                Effect::None => "makes no difference that stands out of the noise".to_owned(),
-                Effect::TooFewRounds => continue,
-            };
-            report.conclusions.push(format!(
-                "Indices {distance} bytes apart instead of {farthest}: {cost}."
-            ));
+/// Every combination, or a few that differ in all there is to differ in.
+fn all_regimes(extent: Extent, capacity: Option<u64>) -> Vec<Regime> {
+    let mut all = Vec::new();
+    for capacity in capacity.map_or(CAPACITIES.to_vec(), |capacity| vec![capacity]) {
+        for (batches, cached) in [(false, true), (false, false), (true, true), (true, false)] {
+            all.extend(Poll::ALL.map(|poll| Regime {
+                batches,
+                cached,
+                capacity,
+                poll,
+            }));
         }
     }
-    report.tables.push(table);
+    if extent == Extent::Smoke {
+        // Seven is prime to the numbers of choices.
+        all = all.into_iter().step_by(7).collect();
+    }
+    all
 }
 
-/// Counters of the nearest and the farthest placement.
+/// Million items a second at each distance.
+fn measure(
+    regime: Regime,
+    distances: &[usize],
+    pair: Pair,
+    settings: &Settings,
+) -> Result<Rounds, Trouble> {
+    // Boards of earlier rounds are kept, or the next ones would get the same memory.
+    let mut used: Vec<Vec<Board<u64>>> = Vec::new();
+    let name = format!("false sharing: {regime}");
+    stream_all(&name, distances.len(), pair, settings, |_, with_links| {
+        let mut boards = boards(regime, distances, settings)?;
+        let outcome = stream(regime, distances, &mut boards, settings, with_links);
+        used.push(boards);
+        outcome
+    })
+}
+
+/// Rings whose indices are that far apart.
+fn boards(
+    regime: Regime,
+    distances: &[usize],
+    settings: &Settings,
+) -> Result<Vec<Board<u64>>, Trouble> {
+    let board = |distance: &usize| {
+        let places = Places {
+            write_index: 0,
+            read_index: *distance,
+            end_index: 2 * PAGE,
+            stop_index: 3 * PAGE,
+            data: 4 * PAGE,
+        };
+        let slots = usize::try_from(regime.capacity.next_power_of_two()).ok()?;
+        Board::new(places, slots, settings.first_item())
+    };
+    let boards = distances
+        .iter()
+        .map(|distance| board(distance).ok_or_else(|| no_room(*distance)));
+    boards.collect()
+}
+
+fn no_room(distance: usize) -> Trouble {
+    Trouble::NotRun(format!("no room for indices {distance} bytes apart"))
+}
+
+fn stream(
+    regime: Regime,
+    distances: &[usize],
+    boards: &mut [Board<u64>],
+    settings: &Settings,
+    with_links: WithLinks<'_>,
+) -> Result<(), Trouble> {
+    let mut links = Vec::new();
+    for (board, distance) in boards.iter_mut().zip(distances) {
+        let ends = board.ring(regime.capacity);
+        let (producer, consumer) = ends.ok_or_else(|| no_room(*distance))?;
+        links.push(Link {
+            name: format!("indices {distance} bytes apart, {regime}"),
+            sender: regime.sender(producer),
+            receiver: regime.receiver(consumer),
+            warm_up: regime.capacity.max(4096),
+            next: settings.first_item(),
+        });
+    }
+    with_links(&mut links)
+}
+
+/// Counters of the nearest and the reference placement.
 fn count(
     report: &mut Report,
-    links: &mut [Link<'_>],
+    regime: Regime,
     pair: Pair,
-    distances: &[usize],
+    settings: &Settings,
 ) -> Result<(), Trouble> {
+    let distances = [DISTANCES[0], REFERENCE];
     let mut cases = Vec::new();
-    if let [nearest, .., farthest] = links {
-        for (link, distance) in [nearest, farthest]
-            .into_iter()
-            .zip([distances.first(), distances.last()].into_iter().flatten())
-        {
+    let mut boards = boards(regime, &distances, settings)?;
+    stream(regime, &distances, &mut boards, settings, &mut |links| {
+        for (link, distance) in links.iter_mut().zip(distances) {
             let run = stream_counted(link, pair, COUNTED_ITEMS)?;
             cases.push((format!("{distance} bytes apart"), run.counted));
         }
-    }
+        Ok(())
+    })?;
     report.add_counters(
         &cases,
-        &format!("{COUNTED_ITEMS} items, in both threads"),
+        &format!("{COUNTED_ITEMS} items, in both threads: {regime}"),
         REPEAT,
     );
     Ok(())
@@ -266,64 +203,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_lie_where_they_are_asked_to() {
-        let board = Board::new(10, 0);
-        let open = [(); 2].map(|()| Alone(Native::word(OPEN)));
-        for distance in DISTANCES {
-            let parts = board.parts(&open, distance).unwrap();
-            let address = |word: &Word| core::ptr::from_ref(word).addr();
-            assert_eq!(address(parts.write_index) % PAGE, 0);
-            assert_eq!(
-                address(parts.read_index) - address(parts.write_index),
-                distance
-            );
-            assert_eq!(parts.slots.count(), 16);
-        }
-        assert!(board.parts(&open, PAGE * 4).is_none());
-    }
-
-    /// What the experiment would have measured.
-    fn recorded(near: [f64; 6], far: [f64; 6]) -> Report {
-        let rounds = Rounds {
-            series: vec![near.to_vec(), far.to_vec()],
-            ..Rounds::default()
+    fn every_regime_is_there_and_a_smoke_shows_each_choice() {
+        let all = all_regimes(Extent::Full, None);
+        assert_eq!(all.len(), 32);
+        assert!((0..32).all(|index| !all[index + 1..].contains(&all[index])));
+        let few = all_regimes(Extent::Smoke, None);
+        let seen = |of: fn(&Regime) -> String| {
+            let seen = |regimes: &[Regime]| {
+                let mut seen: Vec<String> = regimes.iter().map(of).collect();
+                seen.sort();
+                seen.dedup();
+                seen
+            };
+            assert_eq!(seen(&all), seen(&few));
         };
-        let mut report = Report::new("recorded");
-        tell(&mut report, &rounds, &[8, 256], 64);
-        report
-    }
-
-    #[test]
-    fn a_planted_effect_is_named() {
-        let report = recorded(
-            [50.0, 52.0, 40.0, 51.0, 49.0, 50.0],
-            [100.0, 104.0, 81.0, 99.0, 100.0, 98.0],
-        );
+        seen(|regime| regime.items());
+        seen(|regime| regime.indices().to_owned());
+        seen(|regime| regime.capacity.to_string());
+        seen(|regime| regime.poll.to_string());
         assert!(
-            report.conclusions[0].contains("costs 50 %"),
-            "{:?}",
-            report.conclusions
-        );
-        assert_eq!(report.rows[0].count, Some(500));
-        assert!(
-            report.rows[0]
-                .reason
-                .as_ref()
-                .unwrap()
-                .ends_with("effect: slower")
-        );
-    }
-
-    #[test]
-    fn flat_samples_are_not_called_an_effect() {
-        let report = recorded(
-            [100.0, 90.0, 105.0, 70.0, 99.0, 101.0],
-            [99.0, 92.0, 103.0, 71.0, 100.0, 100.0],
-        );
-        assert!(
-            report.conclusions[0].contains("no difference"),
-            "{:?}",
-            report.conclusions
+            all_regimes(Extent::Full, Some(7))
+                .iter()
+                .all(|regime| regime.capacity == 7)
         );
     }
 }

@@ -81,18 +81,27 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// The ring's two indices on one cache line, and further and further apart
+    /// Two threads on one cache line, and the ring's two indices further and further apart
     ///
-    /// Streams u64 items one by one through the real ring with its indices 8, 16, 32, 64, 128 and
-    /// 256 bytes apart and compares each with the farthest. Then counts, once for the nearest and
-    /// the farthest, what the processor and the kernel let it count.
+    /// Two threads with a word each, by locked instruction, store and load; then the real ring, its
+    /// indices 8 bytes to a page apart: one by one and in batches of 64, with the other side's index
+    /// cached and looked up each time, a small and a large ring, a consumer that polls hard and one
+    /// that waits. Then counts, where the distance matters most and least, what the processor and
+    /// the kernel let it count.
     FalseSharing {
         #[command(flatten)]
         common: Common,
-        /// How many items may be in the ring at once
-        #[arg(long, value_name = "N", default_value_t = false_sharing::CAPACITY,
-              value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
-        capacity: u64,
+        /// Only with so many items in the ring at once [default: 64 and 65,536]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+        capacity: Option<u64>,
+    },
+    /// Slots packed, shifted and on lines of their own; the header layouts of textbooks beside ours
+    ///
+    /// Items of 8 to 256 bytes through the real ring, one by one and in batches of 64. Then the
+    /// same ring over words and slots placed as two published layouts place them.
+    Padding {
+        #[command(flatten)]
+        common: Common,
     },
     /// The ring beside rtrb, in the same rounds
     ///
@@ -248,6 +257,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::FalseSharing { common, capacity } => one(common, "false-sharing", |experiment| {
             experiment.report_of(false_sharing::run(&common.asked(), *capacity))
         }),
+        Command::Padding { common } => as_listed(common, "padding"),
         Command::Peers { common } => as_listed(common, "peers"),
         Command::CHeader { common } => as_listed(common, "c-header"),
         Command::Abi { common } => as_listed(common, "abi"),

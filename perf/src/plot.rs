@@ -112,11 +112,13 @@ fn lines(svg: &mut String, x: &str, y: &str, series: &[Series]) -> Result<bool, 
     let area = SVGBackend::with_string(svg, (WIDTH, 340)).into_drawing_area();
     // Sizes double: the axis is their logarithm, and its marks are the sizes.
     let across = left.log2() - 0.2..right.log2() + 0.2;
+    // Room for the names above the lines.
+    let up = 0.0..top * (1.08 + 0.075 * series.len() as f64);
     let mut chart = ChartBuilder::on(&area)
         .margin(10)
         .x_label_area_size(44)
         .y_label_area_size(64)
-        .build_cartesian_2d(across, 0.0..top * 1.08)?;
+        .build_cartesian_2d(across, up)?;
     chart
         .configure_mesh()
         .x_desc(x)

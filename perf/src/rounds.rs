@@ -115,6 +115,21 @@ impl Rounds {
     pub fn count(&self) -> usize {
         self.series.first().map_or(0, Vec::len)
     }
+
+    /// What the rounds of several runs were like: as many as the run with the fewest had, and all
+    /// that happened to any. Their values are in no relation and are left out.
+    pub fn together(runs: &[&Rounds]) -> Rounds {
+        let sum = |of: fn(&Rounds) -> usize| runs.iter().map(|run| of(run)).sum();
+        let latencies: Vec<f64> = runs.iter().filter_map(|run| run.latency).collect();
+        let fewest = runs.iter().map(|run| run.count()).min().unwrap_or(0);
+        Rounds {
+            series: vec![vec![f64::NAN; fewest]],
+            latency: summarize(&latencies).map(|summary| summary.median),
+            moved: sum(|run| run.moved),
+            retaken: sum(|run| run.retaken),
+            preempted: sum(|run| run.preempted),
+        }
+    }
 }
 
 /// Runs the rounds of `plan` over `cases` cases.
@@ -277,6 +292,20 @@ mod tests {
         let outcome = samples.take(0, 4, || Ok::<_, Infallible>(always));
         assert_eq!(outcome, Ok(()));
         assert_eq!((samples.retaken, samples.preempted), (6, 1));
+    }
+
+    #[test]
+    fn runs_together_are_no_better_than_the_worst() {
+        let run = |count, latency, moved| Rounds {
+            series: vec![vec![1.0; count]],
+            latency,
+            moved,
+            ..Rounds::default()
+        };
+        let (one, other) = (run(5, Some(50.0), 1), run(4, Some(60.0), 2));
+        let together = Rounds::together(&[&one, &other]);
+        assert_eq!((together.count(), together.moved), (4, 3));
+        assert_eq!(together.latency, Some(55.0));
     }
 
     #[test]

@@ -79,6 +79,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
         "limits",
         "doctor",
         "false-sharing",
+        "padding",
         "peers",
         "c-header",
         "latest",
@@ -95,6 +96,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
         "all",
         "limits",
         "false-sharing",
+        "padding",
         "peers",
         "latest",
         "serialize",
@@ -136,7 +138,14 @@ fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
     };
     // Wherever two CPUs are to be had and stay where they are there is a row for each case;
     // where not, at least one that says why.
-    for subject in ["ring/", "counter/", "latch", "serialize", "dispatch"] {
+    for subject in [
+        "ring/",
+        "words/",
+        "counter/",
+        "latch",
+        "serialize",
+        "dispatch",
+    ] {
         assert!(about(subject) > 0, "{subject} is missing in {rows:#?}");
     }
     let counters: BTreeSet<_> = (rows.iter().map(|row| row.subject.as_str()))
@@ -200,15 +209,23 @@ fn a_cpu_that_may_not_be_used_is_named() {
 
 #[test]
 fn an_experiment_prints_a_table_or_why_there_is_none() {
-    let output = perf(&["false-sharing", "--rounds", "1"]);
-    let said = text(&output);
-    match output.status.code() {
-        Some(0) => {
-            for word in ["256 B", "reference", "cycles", "CPUs"] {
-                assert!(said.contains(word), "{word} is missing in:\n{said}");
+    for (experiment, words) in [
+        ("false-sharing", ["256 B", "fetch_add", "cycles", "CPUs"]),
+        (
+            "padding",
+            ["256 B", "SharedHeader", "on lines of its own", "CPUs"],
+        ),
+    ] {
+        let output = perf(&[experiment, "--rounds", "1"]);
+        let said = text(&output);
+        match output.status.code() {
+            Some(0) => {
+                for word in words {
+                    assert!(said.contains(word), "{word} is missing in:\n{said}");
+                }
             }
+            Some(3) => assert!(said.contains("because"), "{said}"),
+            other => panic!("{other:?}: {said}"),
         }
-        Some(3) => assert!(said.contains("because"), "{said}"),
-        other => panic!("{other:?}: {said}"),
     }
 }
