@@ -11,12 +11,24 @@
 
 mod control;
 mod crossings;
+mod datagrams;
+mod descriptors;
+mod files;
+mod gated;
+mod latest;
+mod locked;
+mod mapped;
 mod mechanism;
 mod message;
+mod on_disk;
+mod queues;
 mod ring;
 mod runner;
+mod shared;
 mod streams;
+mod system_v;
 mod two;
+mod unnamed;
 pub mod worker;
 
 pub use control::{Exercise, Task};
@@ -27,6 +39,18 @@ pub use mechanism::{
 pub use message::Plant;
 pub use runner::{Absent, Figure, Line, Measured, measure};
 pub use two::{Moved, Program, Two};
+
+use datagrams::{Packets, Udp};
+use descriptors::Descriptors;
+use files::LockedFile;
+use gated::Gated;
+use latest::Latest;
+use locked::Locked;
+use mapped::MappedFile;
+use queues::Posix;
+use ring::InSegment;
+use streams::Stream;
+use system_v::SystemV;
 
 use crate::report::{Report, Trouble, build_note, conditions};
 use crate::run::Settings;
@@ -39,15 +63,33 @@ pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- ipc";
 /// The mechanisms that this program measures, in the order of its tables.
 pub fn all() -> &'static [&'static dyn Mechanism] {
     &[
-        &ring::InSegment {
+        &InSegment {
             name: "ring, one by one",
             batch: 1,
         },
-        &ring::InSegment {
+        &InSegment {
             name: "ring, batches of 16",
             batch: 16,
         },
-        &streams::Stream::Pipe,
+        &Latest,
+        &MappedFile,
+        &Gated::Futex,
+        &Gated::Semaphore,
+        &Gated::EventFd,
+        &Gated::Signal,
+        &Locked::Plain,
+        &Locked::Robust,
+        &Stream::Pipe,
+        &Stream::Fifo,
+        &Stream::Unix,
+        &Packets::Datagram,
+        &Packets::Sequenced,
+        &Descriptors,
+        &Posix,
+        &SystemV,
+        &Stream::Tcp,
+        &Udp,
+        &LockedFile,
     ]
 }
 

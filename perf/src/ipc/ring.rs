@@ -13,7 +13,7 @@ use super::mechanism::{
 };
 
 /// A cache line.
-type Line = [u64; 8];
+pub(super) type Line = [u64; 8];
 
 /// Messages live at once: 256 KiB of them, and some of the largest.
 pub(super) fn capacity(size: usize) -> u64 {
@@ -73,16 +73,23 @@ pub(super) fn no_such_size(size: usize) -> Refused {
     ))
 }
 
+/// A descriptor for each process.
+pub(super) fn copies(of: impl AsFd) -> Result<[OwnedFd; 2], Refused> {
+    let copy = || of.as_fd().try_clone_to_owned();
+    copy()
+        .and_then(|one| Ok([one, copy()?]))
+        .map_err(|error| Refused::of("no descriptor is to be had", error))
+}
+
 /// A ring for each direction.
 fn prepare<T: Payload>() -> Result<Ends, Refused> {
     let mut ends = Ends::default();
     for _ in 0..2 {
         let options = RingOptions::new(capacity(size_of::<T>()));
         let ring = Ring::<T>::anonymous(&options).map_err(|error| Refused(error.to_string()))?;
-        for side in [&mut ends.first, &mut ends.second] {
-            let fd = ring.as_fd().try_clone_to_owned();
-            side.push(fd.map_err(|error| Refused::of("no descriptor is to be had", error))?);
-        }
+        let [one, other] = copies(&*ring)?;
+        ends.first.push(one);
+        ends.second.push(other);
     }
     Ok(ends)
 }

@@ -1,7 +1,7 @@
 //! Measures mechanisms against each other, size by size.
 
 use super::control::{Exercise, Task};
-use super::mechanism::{Mechanism, SIZES};
+use super::mechanism::{Delivers, Mechanism, SIZES};
 use super::message::Plant;
 use super::two::{Moved, Program, Two};
 use crate::cpus::Pair;
@@ -206,6 +206,13 @@ fn calibrate(
         Trouble::NotRun(why) => Absent::NotRun(why),
         Trouble::Failed(why) => Absent::Failed(why),
     };
+    if exercise == Exercise::Stream && mechanism.nature().delivers == Delivers::Latest {
+        return Err(Absent::NotRun(
+            "it holds the latest value: who does not wait for the reader overwrites what was not \
+             read (how fast that goes, `latest` measures)"
+                .to_owned(),
+        ));
+    }
     let mut two = Two::start(program, mechanism, size, Some(pair)).map_err(absent)?;
     let mut task = Task {
         exercise,
