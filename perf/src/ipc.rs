@@ -9,6 +9,7 @@
 //! measures others in the same way: it calls [`worker::divert`] before it looks at its arguments,
 //! and [`report`] with its mechanisms.
 
+pub mod advise;
 mod control;
 mod crossings;
 mod datagrams;
@@ -18,15 +19,18 @@ mod gated;
 mod latest;
 mod locked;
 mod mapped;
+pub mod matrix;
 mod mechanism;
 mod message;
 mod on_disk;
 mod queues;
 mod ring;
 mod runner;
+pub mod seeds;
 mod shared;
 mod streams;
 mod system_v;
+mod tell;
 mod two;
 mod unnamed;
 pub mod worker;
@@ -52,10 +56,8 @@ use ring::InSegment;
 use streams::Stream;
 use system_v::SystemV;
 
-use crate::report::{Report, Trouble, build_note, conditions};
+use crate::report::{Report, Trouble, build_note};
 use crate::run::Settings;
-use crate::stats::summarize;
-use crate::table::{Cell, Table};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- ipc";
@@ -120,33 +122,6 @@ pub fn report(
     let mut report = Report::new("ipc: messages between two processes, every one checked");
     report.notes.push(format!("{pair}"));
     report.notes.extend(build_note());
-    let _ = repeat;
-    for measured in measured {
-        report.notes.push(format!(
-            "{} B: {}",
-            measured.size,
-            conditions(&measured.rounds)
-        ));
-        let mut table = Table::new(
-            format!("{} B", measured.size),
-            ["mechanism", "ns", "msg/s", "calls"],
-        );
-        for line in measured.lines {
-            let cell = |figure: Figure| {
-                Cell::measured(match figure {
-                    Ok(series) => summarize(&series).ok_or_else(|| "none".to_owned()),
-                    Err(Absent::NotRun(why) | Absent::Failed(why)) => Err(why),
-                })
-            };
-            table.add([
-                Cell::words(line.name),
-                cell(line.latency),
-                cell(line.rate),
-                line.crossings
-                    .map_or_else(Cell::missing, |c| Cell::figure(c.to_string())),
-            ]);
-        }
-        report.tables.push(table);
-    }
+    tell::tell(&mut report, &measured, repeat);
     Ok(report)
 }

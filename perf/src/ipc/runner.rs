@@ -1,7 +1,7 @@
 //! Measures mechanisms against each other, size by size.
 
 use super::control::{Exercise, Task};
-use super::mechanism::{Delivers, Mechanism, SIZES};
+use super::mechanism::{Delivers, Mechanism, Nature, SIZES};
 use super::message::Plant;
 use super::two::{Moved, Program, Two};
 use crate::cpus::Pair;
@@ -29,6 +29,8 @@ pub struct Measured {
 pub struct Line {
     /// The mechanism.
     pub name: &'static str,
+    /// What is known of it without measuring.
+    pub nature: Nature,
     /// Nanoseconds one way, round by round, or why there are none.
     pub latency: Figure,
     /// Messages a second, round by round, or why there are none.
@@ -169,6 +171,7 @@ impl Line {
         let counted = latency.as_ref().map(|calibrated| &calibrated.counted);
         Line {
             name: mechanism.name(),
+            nature: mechanism.nature(),
             latency: why(latency),
             rate: why(rate),
             crossings: match counted {
