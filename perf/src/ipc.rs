@@ -32,6 +32,7 @@ mod streams;
 mod system_v;
 mod tell;
 mod two;
+mod typed;
 mod unnamed;
 pub mod worker;
 
@@ -55,6 +56,7 @@ use queues::Posix;
 use ring::InSegment;
 use streams::Stream;
 use system_v::SystemV;
+use typed::Typed;
 
 use crate::report::{Report, Trouble, build_note};
 use crate::run::Settings;
@@ -65,16 +67,16 @@ pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- ipc";
 /// The mechanisms that this program measures, in the order of its tables.
 pub fn all() -> &'static [&'static dyn Mechanism] {
     &[
-        &InSegment {
+        &Typed(InSegment {
             name: "ring, one by one",
             batch: 1,
-        },
-        &InSegment {
+        }),
+        &Typed(InSegment {
             name: "ring, batches of 16",
             batch: 16,
-        },
-        &Latest,
-        &MappedFile,
+        }),
+        &Typed(Latest),
+        &Typed(MappedFile),
         &Gated::Futex,
         &Gated::Semaphore,
         &Gated::EventFd,

@@ -113,7 +113,7 @@ pub struct Fit {
 #[derive(Clone, Debug)]
 pub struct Advice {
     question: Question,
-    /// What fits, the lowest latency first.
+    /// What fits, the best first.
     pub fits: Vec<Fit>,
     /// What does not, and why.
     pub ruled_out: Vec<(&'static str, String)>,
@@ -131,13 +131,35 @@ pub fn advise(question: Question, known: &[Known]) -> Advice {
             Err(why) => ruled_out.push((mechanism.name, why)),
         }
     }
-    fits.sort_by(|one, other| one.latency.total_cmp(&other.latency));
+    sort(&mut fits);
     Advice {
         question,
         fits,
         ruled_out,
         matrix: matrix::entry(&question),
     }
+}
+
+/// By this factor latencies may differ and be called alike.
+const ALIKE: f64 = 1.2;
+
+/// The lowest latency first; where latencies are alike, what asks for the least trust, and then what
+/// carries most.
+fn sort(fits: &mut [Fit]) {
+    let lowest = fits
+        .iter()
+        .map(|fit| fit.latency)
+        .fold(f64::INFINITY, f64::min);
+    let trust = |fit: &Fit| match fit.nature.trust {
+        Trust::Kernel => 0,
+        Trust::Checked => 1,
+        Trust::Needed => 2,
+    };
+    let alike = |fit: &Fit| fit.latency <= ALIKE * lowest;
+    fits.sort_by(|one, other| match (alike(one), alike(other)) {
+        (true, true) => (trust(one).cmp(&trust(other))).then(other.rate.total_cmp(&one.rate)),
+        _ => one.latency.total_cmp(&other.latency),
+    });
 }
 
 fn fit(question: &Question, known: &Known) -> Result<Fit, String> {
@@ -174,8 +196,7 @@ fn fit(question: &Question, known: &Known) -> Result<Fit, String> {
             readers => format!(" ({readers} readers, a channel for each)"),
         };
         return Err(format!(
-            "it carries {}, and {} are needed{readers}",
-            per_second(rate),
+            "it carries less than the {} that are needed{readers}",
             per_second(needed)
         ));
     }
@@ -196,13 +217,8 @@ impl fmt::Display for Advice {
             Some((best, others)) => {
                 writeln!(f, "→ {}: {}.", best.name, why(question, best))?;
                 if let Some(next) = others.first() {
-                    let factor = figure(next.latency / best.latency);
-                    writeln!(
-                        f,
-                        "  Next: {}, with {factor} times the latency: {}.",
-                        next.name,
-                        why(question, next)
-                    )?;
+                    let (name, why) = (next.name, why(question, next));
+                    writeln!(f, "  Next: {name}, {}: {why}.", beside(next, best))?;
                 }
                 let sleeps = |fit: &&Fit| fit.nature.waiting == Waiting::Sleeps;
                 if !sleeps(&best)
@@ -220,9 +236,18 @@ impl fmt::Display for Advice {
         if let Some(entry) = self.matrix {
             writeln!(f, "  {}", self.compared(entry))?;
         }
-        writeln!(f, "\nRuled out:")?;
-        for (name, why) in &self.ruled_out {
-            writeln!(f, "  {name}: {why}")?;
+        if !self.ruled_out.is_empty() {
+            writeln!(f, "\nRuled out:")?;
+        }
+        let mut told: Vec<&str> = Vec::new();
+        for (_, why) in &self.ruled_out {
+            if told.contains(&why.as_str()) {
+                continue;
+            }
+            told.push(why);
+            let alike = self.ruled_out.iter().filter(|(_, other)| other == why);
+            let names: Vec<_> = alike.map(|(name, _)| *name).collect();
+            writeln!(f, "  {}: {why}", names.join("; "))?;
         }
         Ok(())
     }
@@ -244,8 +269,8 @@ impl Advice {
         }
         match self.fits.iter().find(|fit| is(fit.name)) {
             Some(theirs) => format!(
-                "{said}: that does, too, with {} times the latency ({}, {}).",
-                figure(theirs.latency / best.latency),
+                "{said}: that does, too, {} ({}, {}).",
+                beside(theirs, best),
                 theirs.name,
                 time(theirs.latency)
             ),
@@ -274,6 +299,14 @@ impl fmt::Display for Question {
     }
 }
 
+/// The latency of one beside that of the best.
+fn beside(fit: &Fit, best: &Fit) -> String {
+    match fit.latency / best.latency {
+        ratio if (1.0 / ALIKE..=ALIKE).contains(&ratio) => "with much the same latency".to_owned(),
+        ratio => format!("with {} times the latency", figure(ratio)),
+    }
+}
+
 fn why(question: &Question, fit: &Fit) -> String {
     let needed = question.rate * f64::from(question.readers);
     format!(
@@ -295,3 +328,6 @@ fn per_second(rate: f64) -> String {
         rate => format!("{}/s", figure(rate)),
     }
 }
+
+#[cfg(test)]
+mod tests;

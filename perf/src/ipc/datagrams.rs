@@ -39,11 +39,7 @@ impl Mechanism for Packets {
         };
         let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
             .map_err(|error| Refused::of("no such sockets can be made", error))?;
-        Ok(Ends {
-            first: vec![one],
-            second: vec![other],
-            ..Ends::default()
-        })
+        Ok(Ends::of(one, other))
     }
 
     fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {

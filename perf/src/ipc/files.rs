@@ -10,7 +10,7 @@ use nix::libc;
 use ringproof::bytemuck::{bytes_of_mut, cast_slice, cast_slice_mut};
 
 use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
+    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
 };
 use super::on_disk;
 use super::ring::Polls;
@@ -50,11 +50,7 @@ impl Mechanism for LockedFile {
 
     fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
         let (side, size) = (terms.side, terms.size);
-        let [there, back] = terms.take::<2>()?.map(File::from);
-        let (out, into) = match side {
-            Side::First => (there, back),
-            Side::Second => (back, there),
-        };
+        let [out, into] = side.out_and_into(terms.take()?).map(File::from);
         Ok(Box::new(Files { out, into, size }))
     }
 }

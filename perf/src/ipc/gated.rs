@@ -6,7 +6,6 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
@@ -69,11 +68,10 @@ impl Mechanism for Gated {
             Gated::EventFd => {
                 for _ in 0..4 {
                     let flags = EfdFlags::EFD_SEMAPHORE | EfdFlags::EFD_CLOEXEC;
-                    let no = |error: io::Error| Refused::of("no eventfd can be made", error);
-                    let made = EventFd::from_flags(flags).map_err(|error| no(error.into()))?;
-                    let fd = OwnedFd::from(made);
-                    ends.first.push(fd.try_clone().map_err(no)?);
-                    ends.second.push(fd);
+                    let made = EventFd::from_flags(flags);
+                    let made =
+                        made.map_err(|error| Refused::of("no eventfd can be made", error))?;
+                    ends.share(&made)?;
                 }
             }
             Gated::Futex | Gated::Signal => {}
@@ -143,11 +141,7 @@ impl<G: Gate + 'static> Slots<G> {
     fn boxed(side: Side, parts: [Part; 2], gates: [Gates<G>; 2]) -> Box<dyn Endpoint> {
         let [there, back] = parts;
         let [there_gates, back_gates] = gates;
-        let (there, back) = ((there, there_gates), (back, back_gates));
-        let (out, into) = match side {
-            Side::First => (there, back),
-            Side::Second => (back, there),
-        };
+        let [out, into] = side.out_and_into([(there, there_gates), (back, back_gates)]);
         let credit = out.0.count();
         Box::new(Slots {
             out,

@@ -4,17 +4,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use ringproof::bytemuck::{cast_slice, cast_slice_mut, from_bytes, from_bytes_mut};
-use ringproof::{Payload, SegmentError, SeqLock, SeqLockOptions, SeqReader, SeqWriter};
+use ringproof::{Payload, SeqLock, SeqLockOptions, SeqReader, SeqWriter};
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
-};
-use super::ring::{Line, Polls, copies, no_such_size};
+use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
+use super::ring::{Polls, refused};
+use super::typed::Kind;
 
 /// A seqlock for each direction.
 pub(super) struct Latest;
 
-impl Mechanism for Latest {
+impl Kind for Latest {
     fn name(&self) -> &'static str {
         "seqlock"
     }
@@ -29,57 +28,30 @@ impl Mechanism for Latest {
         }
     }
 
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        match size {
-            64 => prepare::<[Line; 1]>(),
-            1024 => prepare::<[Line; 16]>(),
-            65_536 => prepare::<[Line; 1024]>(),
-            other => Err(no_such_size(other)),
+    fn prepare<T: Payload>(&self) -> Result<Ends, Refused> {
+        let mut ends = Ends::default();
+        for _ in 0..2 {
+            let lock = SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default());
+            ends.share(&*lock.map_err(refused)?)?;
         }
+        Ok(ends)
     }
 
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        match terms.size {
-            64 => join::<[Line; 1]>(terms),
-            1024 => join::<[Line; 16]>(terms),
-            65_536 => join::<[Line; 1024]>(terms),
-            other => Err(no_such_size(other)),
-        }
-    }
-}
-
-fn prepare<T: Payload>() -> Result<Ends, Refused> {
-    let mut ends = Ends::default();
-    for _ in 0..2 {
-        let lock = SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default())
-            .map_err(|error| Refused(error.to_string()))?;
-        let [one, other] = copies(&*lock)?;
-        ends.first.push(one);
-        ends.second.push(other);
-    }
-    Ok(ends)
-}
-
-fn join<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let side = terms.side;
-    let [there, back] = terms.take()?;
-    // The process has one endpoint and ends with it.
-    let attach = |fd: OwnedFd| SeqLock::<T>::attach_fd(fd).map(|lock| &*Box::leak(Box::new(lock)));
-    let join = || {
-        let (there, back) = (attach(there)?, attach(back)?);
-        let (out, into) = match side {
-            Side::First => (there, back),
-            Side::Second => (back, there),
+    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+        let side = terms.side;
+        let [there, back] = terms.take()?;
+        // The process has one endpoint and ends with it.
+        let attach = |fd: OwnedFd| {
+            let lock = SeqLock::<T>::attach_fd(fd).map_err(refused)?;
+            Ok(&*Box::leak(Box::new(lock)))
         };
-        Ok(Values {
-            writer: out.writer()?,
-            reader: into.reader()?,
+        let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
+        Ok(Box::new(Values {
+            writer: out.writer().map_err(refused)?,
+            reader: into.reader().map_err(refused)?,
             last: 0,
-        })
-    };
-    join()
-        .map(|values| Box::new(values) as Box<dyn Endpoint>)
-        .map_err(|error: SegmentError| Refused(error.to_string()))
+        }))
+    }
 }
 
 /// The ends of two seqlocks.

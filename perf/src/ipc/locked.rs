@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use nix::libc;
 
 use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
+    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
 };
 use super::shared::{self, Part};
 
@@ -52,11 +52,7 @@ impl Mechanism for Locked {
     fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
         let (side, size) = (terms.side, terms.size);
         let [memory] = terms.take()?;
-        let [there, back] = shared::map(&memory, size)?;
-        let (out, into) = match side {
-            Side::First => (there, back),
-            Side::Second => (back, there),
-        };
+        let [out, into] = side.out_and_into(shared::map(&memory, size)?);
         Ok(Box::new(Slots { out, into }))
     }
 }

@@ -3,8 +3,10 @@
 //! A segment lies in a tmpfs. The ring takes parts, wherever they lie, so here it gets words and
 //! slots in the mapping of a file on a disk.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use memmap2::{MmapOptions, MmapRaw};
 use ringproof::Payload;
@@ -12,11 +14,10 @@ use ringproof::memory::{Native, Slot, Word};
 use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
 use ringproof::slots::Slots;
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
-};
+use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
 use super::on_disk;
-use super::ring::{Line, Queue, capacity, copies, no_such_size};
+use super::ring::{Queue, capacity};
+use super::typed::Kind;
 
 /// A file for each direction.
 pub(super) struct MappedFile;
@@ -25,7 +26,7 @@ pub(super) struct MappedFile;
 const APART: usize = 256;
 const SLOTS: usize = 4096;
 
-impl Mechanism for MappedFile {
+impl Kind for MappedFile {
     fn name(&self) -> &'static str {
         "ring in a mapped file"
     }
@@ -40,33 +41,36 @@ impl Mechanism for MappedFile {
         }
     }
 
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
+    fn prepare<T: Payload>(&self) -> Result<Ends, Refused> {
         let mut ends = Ends::default();
         for _ in 0..2 {
             let file = on_disk::file()?;
-            let written = lay_out(&file, size);
+            let written = lay_out(&file, size_of::<T>());
             written.map_err(|error| Refused::of("the file has no room", error))?;
-            let [one, other] = copies(&file)?;
-            ends.first.push(one);
-            ends.second.push(other);
+            ends.share(&file)?;
         }
         Ok(ends)
     }
 
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        match terms.size {
-            64 => join::<[Line; 1]>(terms),
-            1024 => join::<[Line; 16]>(terms),
-            65_536 => join::<[Line; 1024]>(terms),
-            other => Err(no_such_size(other)),
-        }
+    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+        let side = terms.side;
+        let [there, back] = terms.take()?;
+        let [out, into] = side.out_and_into([parts::<T>(&there)?, parts::<T>(&back)?]);
+        // SAFETY: the file was made for these two processes, each of which is the only producer of
+        // one ring and the only consumer of the other; nothing but endpoints accesses the words.
+        let (producer, consumer) = unsafe {
+            (
+                Producer::new(out, Native, None),
+                Consumer::new(into, Native, None),
+            )
+        };
+        Ok(Box::new(Queue { producer, consumer }))
     }
 }
 
 /// Both indices zero, neither side closed, and room for the slots: written, because a hole that a
 /// full disk cannot fill kills who stores to it.
-fn lay_out(file: &std::fs::File, size: usize) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
+fn lay_out(file: &File, size: usize) -> io::Result<()> {
     file.write_all_at(&vec![0; length(size)], 0)?;
     for word in [2, 3] {
         file.write_all_at(&OPEN.to_ne_bytes(), (word * APART) as u64)?;
@@ -77,25 +81,6 @@ fn lay_out(file: &std::fs::File, size: usize) -> io::Result<()> {
 fn length(size: usize) -> usize {
     // A number of slots is a small one.
     SLOTS + capacity(size) as usize * size
-}
-
-fn join<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let side = terms.side;
-    let [there, back] = terms.take()?;
-    let (there, back) = (parts::<T>(&there)?, parts::<T>(&back)?);
-    let (out, into) = match side {
-        Side::First => (there, back),
-        Side::Second => (back, there),
-    };
-    // SAFETY: the file was made for these two processes, of which the first is the only producer of
-    // one ring and the only consumer of the other; the words are accessed through endpoints alone.
-    let (producer, consumer) = unsafe {
-        (
-            Producer::new(out, Native, None),
-            Consumer::new(into, Native, None),
-        )
-    };
-    Ok(Box::new(Queue { producer, consumer }))
 }
 
 /// The parts of the ring in a file, which stays mapped until the process ends.

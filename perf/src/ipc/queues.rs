@@ -43,20 +43,15 @@ impl Mechanism for Posix {
 
     fn prepare(&self, size: usize) -> Result<Ends, Refused> {
         let queue = || queue(size).map_err(|error| explain(size, error));
-        let (there, back) = (queue()?, queue()?);
-        let copy = |fd: &OwnedFd| {
-            fd.try_clone()
-                .map_err(|error| Refused::of("no descriptor is to be had", error))
-        };
-        Ok(Ends {
-            first: vec![copy(&back)?, copy(&there)?],
-            second: vec![there, back],
-            ..Ends::default()
-        })
+        let mut ends = Ends::default();
+        ends.share(&queue()?)?;
+        ends.share(&queue()?)?;
+        Ok(ends)
     }
 
     fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let [into, out] = terms.take()?;
+        let side = terms.side;
+        let [out, into] = side.out_and_into(terms.take()?);
         // SAFETY: both are open, and of message queues: `prepare` made them.
         let queue = |fd: OwnedFd| unsafe { MqdT::from_raw_fd(fd.into_raw_fd()) };
         Ok(Box::new(Queues {

@@ -104,8 +104,8 @@ impl Range {
     }
 }
 
-/// A figure without needless zeros: as the documents print them.
-fn short(value: f64) -> String {
+/// A figure without needless zeros.
+pub(super) fn short(value: f64) -> String {
     let text = figure(value);
     if text.contains('.') {
         text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -9,7 +9,6 @@ use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::mechanism::{Ends, Refused};
-use super::ring::copies;
 
 /// What lies at the beginning of each direction's part, before its slots.
 pub(super) const HEAD: usize = 4096;
@@ -28,12 +27,9 @@ pub(super) fn part(size: usize) -> usize {
 pub(super) fn prepare(size: usize) -> Result<Ends, Refused> {
     let memory = memory(2 * part(size));
     let memory = memory.map_err(|error| Refused::of("no shared memory can be had", error))?;
-    let [one, other] = copies(&memory)?;
-    Ok(Ends {
-        first: vec![one],
-        second: vec![other],
-        ..Ends::default()
-    })
+    let mut ends = Ends::default();
+    ends.share(&memory)?;
+    Ok(ends)
 }
 
 fn memory(length: usize) -> io::Result<File> {

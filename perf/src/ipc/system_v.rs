@@ -11,7 +11,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
-use super::mechanism::{Endpoint, Ends, Kept, Mechanism, Nature, Refused, Side, Terms};
+use super::mechanism::{Endpoint, Ends, Kept, Mechanism, Nature, Refused, Terms};
 use super::queues::{QUEUE, exactly, limit};
 use super::unnamed::uninterrupted;
 
@@ -53,10 +53,7 @@ impl Mechanism for SystemV {
                 "the numbers of the queues did not arrive".to_owned(),
             ));
         };
-        let (out, into) = match terms.side {
-            Side::First => (there, back),
-            Side::Second => (back, there),
-        };
+        let [out, into] = terms.side.out_and_into([there, back]);
         Ok(Box::new(Queues {
             out,
             into,

@@ -3,7 +3,7 @@
 use ringproof_record::Record;
 
 use super::runner::{Absent, Figure, Line, Measured};
-use super::seeds::{GAIN, Lies, Range, Source, about_mechanism};
+use super::seeds::{Claim, GAIN, Lies, Range, Source, about_mechanism, short};
 use crate::plot::Plot;
 use crate::report::{LAYER, Report, conditions, conditions_row};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
@@ -20,7 +20,7 @@ struct Quantity {
     /// The figure of a line.
     of: fn(&Line) -> &Figure,
     /// What is said about it.
-    claimed: fn(&super::seeds::Claim) -> Option<Range>,
+    claimed: fn(&Claim) -> Option<Range>,
 }
 
 /// The beginning of the check of a row with a latency, in nanoseconds.
@@ -50,7 +50,7 @@ const QUANTITIES: [Quantity; 2] = [
 /// Tells what was measured.
 pub(super) fn tell(report: &mut Report, measured: &[Measured], repeat: &str) {
     for measured in measured {
-        let about = format!("{} B", measured.size);
+        let about = bytes(measured.size);
         let said = conditions(&measured.rounds);
         report.notes.push(format!("{about}: {said}"));
         let row = conditions_row(&format!("ipc, {about}"), &measured.rounds, repeat);
@@ -92,7 +92,7 @@ pub(super) fn tell(report: &mut Report, measured: &[Measured], repeat: &str) {
 
 fn table(measured: &Measured) -> Table {
     let mut table = Table::new(
-        format!("Messages of {} B:", measured.size),
+        format!("Messages of {}:", bytes(measured.size)),
         [
             "mechanism",
             "one way, µs",
@@ -133,14 +133,14 @@ fn table(measured: &Measured) -> Table {
             cells.push(Cell::words(printed));
         }
         cells.push(match &line.crossings {
-            Ok(counted) => Cell::figure(format!("{} counted", figure(*counted))),
+            Ok(counted) => Cell::figure(format!("{} counted", short(*counted))),
             Err(_) => Cell::figure(format!("{} by design", line.nature.crossings)),
         });
         let printed = about_mechanism(line.name)
             .filter_map(|claim| Some(format!("{} {}", claim.source.letter(), claim.crossings?)));
         cells.push(Cell::words(printed.collect::<Vec<_>>().join(", ")));
         cells.push(match line.sleeps {
-            Some(sleeps) => Cell::figure(figure(sleeps)),
+            Some(sleeps) => Cell::figure(short(sleeps)),
             None => Cell::words(""),
         });
         table.add(cells);
@@ -168,6 +168,15 @@ fn how_calls_were_counted(measured: &[Measured]) -> Option<String> {
     }
 }
 
+/// A size as people write it.
+fn bytes(size: usize) -> String {
+    if size.is_multiple_of(1024) {
+        format!("{} KiB", size / 1024)
+    } else {
+        format!("{size} B")
+    }
+}
+
 fn summary(figure: &Figure) -> Result<Summary, Absent> {
     let series = figure.as_ref().map_err(Clone::clone)?;
     summarize(series).ok_or_else(|| Absent::NotRun("no round counts".to_owned()))
@@ -188,7 +197,7 @@ fn plot(measured: &Measured, quantity: &Quantity) -> Plot {
         Some((line.name.to_owned(), scaled(summary, unit)))
     });
     Plot::Bars {
-        title: format!("{}, {} B", quantity.check, measured.size),
+        title: format!("{}, {}", quantity.check, bytes(measured.size)),
         x: name.to_owned(),
         bars: bars.collect(),
     }
@@ -242,7 +251,7 @@ fn gain(measured: &Measured) -> Option<String> {
         ratio.median, ratio.min, ratio.max
     );
     let (without, through) = (without.name, through.name);
-    let size = measured.size;
+    let size = bytes(measured.size);
     Some(match effect(&by_round) {
         Effect::Above => {
             let place = match GAIN.place(ratio.median) {
@@ -251,18 +260,18 @@ fn gain(measured: &Measured) -> Option<String> {
                 Lies::Above(_) => "more than the",
             };
             format!(
-                "At {size} B the {without} is the fastest that stays out of the kernel: {shown} as \
+                "At {size} the {without} is the fastest that stays out of the kernel: {shown} as \
                  fast one way as the {through}, the fastest that does not; {place} {} times that A \
                  prints.",
                 GAIN.said(1.0)
             )
         }
         Effect::Below => format!(
-            "At {size} B staying out of the kernel LOSES: the {through} has {shown} the latency of \
+            "At {size} staying out of the kernel LOSES: the {through} has {shown} the latency of \
              the {without}."
         ),
         Effect::None => format!(
-            "At {size} B staying out of the kernel gains nothing that stands out of the noise: \
+            "At {size} staying out of the kernel gains nothing that stands out of the noise: \
              the {through} has {shown} the latency of the {without}."
         ),
         Effect::TooFewRounds => return None,
@@ -271,63 +280,91 @@ fn gain(measured: &Measured) -> Option<String> {
 
 /// A message that finds its receiver asleep costs the waking, whatever brought it.
 fn waking(measured: &Measured) -> Option<String> {
-    const ALIKE: f64 = 3.0;
-    let asleep = measured
-        .lines
-        .iter()
-        .filter(|line| line.sleeps.is_some_and(|sleeps| sleeps >= 0.5));
-    let latencies: Vec<f64> = asleep
-        .filter_map(|line| Some(summarize(line.latency.as_ref().ok()?)?.median))
-        .collect();
+    /// Within this factor of the fastest it is much the same.
+    const ALIKE: f64 = 2.0;
+    let asleep = |line: &Line| line.sleeps.is_some_and(|sleeps| sleeps >= 0.5);
+    let latency = |line: &Line| Some(summarize(line.latency.as_ref().ok()?)?.median);
+    let sleepers = measured.lines.iter().filter(|line| asleep(line));
+    let latencies: Vec<f64> = sleepers.filter_map(latency).collect();
     let all = summarize(&latencies).filter(|_| latencies.len() >= 3)?;
-    let (low, high) = (figure(all.min / 1e3), figure(all.max / 1e3));
-    let (count, size) = (latencies.len(), measured.size);
-    Some(if all.max <= ALIKE * all.min {
-        format!(
-            "The {count} mechanisms whose receiver slept before each message lie between {low} and \
-             {high} µs at {size} B: one pays for the waking there, hardly for the mechanism."
-        )
-    } else {
-        format!(
-            "The {count} mechanisms whose receiver slept before each message lie between {low} and \
-             {high} µs at {size} B: more than the waking is between them."
-        )
-    })
-}
-
-/// How many of the ranges that are printed hold here.
-fn ranges_that_hold(measured: &Measured, quantity: &Quantity) -> Option<String> {
-    let mut all = 0;
-    let mut beside = Vec::new();
-    for line in &measured.lines {
-        let Ok(summary) = summary((quantity.of)(line)) else {
-            continue;
-        };
-        for claim in about_mechanism(line.name) {
-            let Some(range) = (quantity.claimed)(claim) else {
-                continue;
-            };
-            all += 1;
-            let (name, letter) = (line.name, claim.source.letter());
-            match range.place(summary.median) {
-                Lies::Within => {}
-                Lies::Below(by) => {
-                    beside.push(format!("{name} {} times below {letter}", figure(by)))
-                }
-                Lies::Above(by) => {
-                    beside.push(format!("{name} {} times above {letter}", figure(by)))
-                }
-            }
-        }
+    let alike = latencies
+        .iter()
+        .filter(|latency| **latency <= ALIKE * all.min)
+        .count();
+    let (count, size) = (latencies.len(), bytes(measured.size));
+    let lowest = figure(all.min / 1e3);
+    // Most: three of four.
+    if alike * 4 < count * 3 {
+        let highest = figure(all.max / 1e3);
+        return Some(format!(
+            "The {count} mechanisms whose receiver slept before each message differ at {size}, from \
+             {lowest} to {highest} µs: more than the waking is between them."
+        ));
     }
-    if all == 0 {
-        return None;
-    }
-    let hold = all - beside.len();
-    let (check, size) = (quantity.check, measured.size);
-    let mut text = format!("Of {all} printed ranges of {check}, {hold} hold here at {size} B");
-    if !beside.is_empty() {
-        text += &format!("; not: {}", beside.join(", "));
+    let mut text = format!(
+        "Of {count} mechanisms whose receiver slept before each message, {alike} lie within twice \
+         of {lowest} µs at {size}: one pays for the waking there, hardly for the mechanism"
+    );
+    let awake = |line: &Line| through_the_kernel(line) && !asleep(line);
+    if let Some((line, series)) = fastest(measured, awake)
+        && let Some(polls) = summarize(series).filter(|polls| polls.median < all.min)
+        && let Ok(crossings) = line.crossings
+    {
+        text += &format!(
+            " (the {} polls, by {} system calls a message, and takes {} µs)",
+            line.name,
+            short(crossings),
+            figure(polls.median / 1e3)
+        );
     }
     Some(text + ".")
 }
+
+/// How many of the ranges that are printed hold here, and which lies farthest off.
+fn ranges_that_hold(measured: &Measured, quantity: &Quantity) -> Option<String> {
+    let mut farthest = (1.0, String::new());
+    let mut sources = Vec::new();
+    for source in Source::ALL {
+        let (mut all, mut hold) = (0, 0);
+        for line in &measured.lines {
+            let Ok(summary) = summary((quantity.of)(line)) else {
+                continue;
+            };
+            let claims = about_mechanism(line.name).filter(|claim| claim.source == source);
+            for range in claims.filter_map(quantity.claimed) {
+                all += 1;
+                let (by, side) = match range.place(summary.median) {
+                    Lies::Within => {
+                        hold += 1;
+                        continue;
+                    }
+                    Lies::Below(by) => (by, "below"),
+                    Lies::Above(by) => (by, "above"),
+                };
+                if by > farthest.0 {
+                    let letter = source.letter();
+                    let said = format!("{} lies {} times {side} {letter}", line.name, figure(by));
+                    farthest = (by, said);
+                }
+            }
+        }
+        if all > 0 {
+            sources.push(format!("{hold} of {all} of {}", source.letter()));
+        }
+    }
+    if sources.is_empty() {
+        return None;
+    }
+    let (check, size) = (quantity.check, bytes(measured.size));
+    let mut text = format!(
+        "Printed ranges of {check} that hold at {size}: {}",
+        sources.join(", ")
+    );
+    if !farthest.1.is_empty() {
+        text += &format!("; {}", farthest.1);
+    }
+    Some(text + ".")
+}
+
+#[cfg(test)]
+mod tests;
