@@ -42,7 +42,7 @@ pub use mechanism::{
     Side, Terms, Trust, Waiting,
 };
 pub use message::Plant;
-pub use runner::{Absent, Figure, Line, Measured, measure};
+pub use runner::{Figure, Line, Measured, measure};
 pub use two::{Moved, Program, Two};
 
 use datagrams::{Packets, Udp};

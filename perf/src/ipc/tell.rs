@@ -2,10 +2,10 @@
 
 use ringproof_record::Record;
 
-use super::runner::{Absent, Figure, Line, Measured};
+use super::runner::{Figure, Line, Measured};
 use super::seeds::{Claim, GAIN, Lies, Range, Source, about_mechanism, short};
 use crate::plot::Plot;
-use crate::report::{LAYER, Report, conditions, conditions_row};
+use crate::report::{LAYER, Report, Trouble, conditions, conditions_row};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
 use crate::table::{Cell, Table, figure, spread};
 
@@ -64,7 +64,7 @@ pub(super) fn tell(report: &mut Report, measured: &[Measured], repeat: &str) {
                 .extend(rows.map(|line| row_of(line, quantity, measured.size, repeat)));
         }
         for line in &measured.lines {
-            if let Err(Absent::Failed(why)) = &line.latency {
+            if let Err(Trouble::Failed(why)) = &line.latency {
                 report.conclusions.push(format!("FAILED: {why}."));
             }
         }
@@ -78,7 +78,8 @@ pub(super) fn tell(report: &mut Report, measured: &[Measured], repeat: &str) {
         }
     }
     report.notes.push(
-        "latency is half a round trip; messages are made, copied and checked within the time; \
+        "a sample of what polls is also taken again if the CPUs moved around it; latency is half a \
+         round trip; messages are made, copied and checked within the time; \
          median [min–max]"
             .to_owned(),
     );
@@ -128,7 +129,7 @@ fn table(measured: &Measured) -> Table {
             let printed = printed.collect::<Vec<_>>().join(", ");
             cells.push(match summary {
                 Ok(summary) => Cell::figure(spread(scaled(summary, unit))),
-                Err(Absent::NotRun(why) | Absent::Failed(why)) => Cell::missing(why),
+                Err(Trouble::NotRun(why) | Trouble::Failed(why)) => Cell::missing(why),
             });
             cells.push(Cell::words(printed));
         }
@@ -177,9 +178,9 @@ fn bytes(size: usize) -> String {
     }
 }
 
-fn summary(figure: &Figure) -> Result<Summary, Absent> {
+fn summary(figure: &Figure) -> Result<Summary, Trouble> {
     let series = figure.as_ref().map_err(Clone::clone)?;
-    summarize(series).ok_or_else(|| Absent::NotRun("no round counts".to_owned()))
+    summarize(series).ok_or_else(|| Trouble::NotRun("no round counts".to_owned()))
 }
 
 fn scaled(summary: Summary, unit: f64) -> Summary {
@@ -213,8 +214,8 @@ fn row_of(line: &Line, quantity: &Quantity, size: usize, repeat: &str) -> Record
                 "median; {:.0}–{:.0} {}",
                 summary.min, summary.max, quantity.unit
             )),
-        Err(Absent::NotRun(why)) => Record::not_run(LAYER, subject, check, why),
-        Err(Absent::Failed(why)) => Record::failed(LAYER, subject, check, why),
+        Err(Trouble::NotRun(why)) => Record::not_run(LAYER, subject, check, why),
+        Err(Trouble::Failed(why)) => Record::failed(LAYER, subject, check, why),
     };
     row.repeat(repeat)
 }

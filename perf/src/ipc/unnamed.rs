@@ -1,4 +1,4 @@
-//! What has a name only for a moment.
+//! What has a name only for a moment, in which no signal comes but SIGKILL.
 
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -133,10 +133,10 @@ fn ranges_hold_or_not_and_the_farthest_is_named() {
 #[test]
 fn what_is_missing_says_why_and_what_broke_has_failed() {
     let mut refused = line("POSIX message queue", 0.0, 0.0, 0.0, 0.0);
-    refused.latency = Err(Absent::NotRun("of a limit".to_owned()));
+    refused.latency = Err(Trouble::NotRun("of a limit".to_owned()));
     refused.rate = refused.latency.clone();
     let mut broken = line("pipe", 0.0, 0.0, 0.0, 0.0);
-    broken.latency = Err(Absent::Failed("message 3 is corrupted".to_owned()));
+    broken.latency = Err(Trouble::Failed("message 3 is corrupted".to_owned()));
     broken.rate = broken.latency.clone();
     let mut uncounted = line("FIFO", 9_000.0, 1e5, 0.0, 1.0);
     uncounted.crossings = Err("the kernel does not count".to_owned());
