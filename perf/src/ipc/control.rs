@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Instant;
 
 use nix::cmsg_space;
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
@@ -131,7 +132,12 @@ impl Control {
         let mut space = cmsg_space!([RawFd; MOST_DESCRIPTORS]);
         let mut iov = [IoSliceMut::new(&mut text)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let received = recvmsg::<()>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
+        let received = recvmsg::<()>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags);
+        let received = match received {
+            // The other end is closed, and did not read all that it was sent.
+            Err(Errno::ECONNRESET) => return Ok(None),
+            received => received?,
+        };
         let mut fds = Vec::new();
         for message in received.cmsgs()? {
             if let ControlMessageOwned::ScmRights(raw) = message {
@@ -162,7 +168,7 @@ pub(crate) fn readable(controls: [&Control; 2], deadline: Instant) -> io::Result
         let mut fds = controls.map(|control| PollFd::new(control.as_fd(), PollFlags::POLLIN));
         match poll(&mut fds, timeout) {
             Ok(0) if left.is_zero() => return Ok(None),
-            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(0) | Err(Errno::EINTR) => {}
             Ok(_) => return Ok(fds.iter().position(|fd| fd.any().unwrap_or(false))),
             Err(error) => return Err(error.into()),
         }

@@ -6,7 +6,6 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
@@ -16,7 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use super::mechanism::{
     Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
 };
-use super::shared::{self, Part};
+use super::shared::{self, Mapping, Part};
 
 /// Which gate.
 #[derive(Clone, Copy)]
@@ -61,7 +60,8 @@ impl Mechanism for Gated {
         let mut ends = shared::prepare(size)?;
         match self {
             Gated::Semaphore => {
-                for part in shared::map(&ends.first[0], size)? {
+                let mapping = Mapping::of(&ends.first[0], size)?;
+                for part in mapping.parts() {
                     Semaphore::make(part.head())?;
                 }
             }
@@ -130,15 +130,15 @@ type Gates<G> = [G; 2];
 
 /// Slots in both directions.
 struct Slots<G> {
-    out: (Part, Gates<G>),
-    into: (Part, Gates<G>),
+    out: (Part<'static>, Gates<G>),
+    into: (Part<'static>, Gates<G>),
     sent: usize,
     received: usize,
     credit: usize,
 }
 
 impl<G: Gate + 'static> Slots<G> {
-    fn boxed(side: Side, parts: [Part; 2], gates: [Gates<G>; 2]) -> Box<dyn Endpoint> {
+    fn boxed(side: Side, parts: [Part<'static>; 2], gates: [Gates<G>; 2]) -> Box<dyn Endpoint> {
         let [there, back] = parts;
         let [there_gates, back_gates] = gates;
         let [out, into] = side.out_and_into([(there, there_gates), (back, back_gates)]);
@@ -189,20 +189,19 @@ impl<G: Gate> Endpoint for Slots<G> {
 }
 
 /// A process-shared semaphore that lies in mapped memory for as long as the process lives.
-struct Semaphore(NonNull<libc::sem_t>);
+struct Semaphore(*mut libc::sem_t);
 
 impl Semaphore {
     /// Two, a cache line apart.
-    fn both(head: NonNull<[Line<libc::sem_t>; 2]>) -> Gates<Self> {
+    fn both(head: *mut [Line<libc::sem_t>; 2]) -> Gates<Self> {
         let first = head.cast::<Line<libc::sem_t>>();
-        // SAFETY: there are two.
-        [first, unsafe { first.add(1) }].map(|line| Semaphore(line.cast()))
+        [first, first.wrapping_add(1)].map(|line| Semaphore(line.cast()))
     }
 
-    fn make(head: NonNull<[Line<libc::sem_t>; 2]>) -> Result<(), Refused> {
+    fn make(head: *mut [Line<libc::sem_t>; 2]) -> Result<(), Refused> {
         for semaphore in Self::both(head) {
             // SAFETY: nobody uses it yet, and the memory is there.
-            let made = unsafe { libc::sem_init(semaphore.0.as_ptr(), 1, 0) };
+            let made = unsafe { libc::sem_init(semaphore.0, 1, 0) };
             Errno::result(made).map_err(|error| Refused::of("no semaphore can be made", error))?;
         }
         Ok(())
@@ -212,12 +211,12 @@ impl Semaphore {
 impl Gate for Semaphore {
     fn post(&self) -> io::Result<()> {
         // SAFETY: `prepare` made it before this process was told of it.
-        Ok(Errno::result(unsafe { libc::sem_post(self.0.as_ptr()) }).map(drop)?)
+        Ok(Errno::result(unsafe { libc::sem_post(self.0) }).map(drop)?)
     }
 
     fn wait(&self) -> io::Result<()> {
         // SAFETY: as for `post`.
-        unless_interrupted(|| Errno::result(unsafe { libc::sem_wait(self.0.as_ptr()) }))
+        unless_interrupted(|| Errno::result(unsafe { libc::sem_wait(self.0) }))
     }
 }
 
@@ -257,10 +256,10 @@ struct Futex(&'static Count);
 
 impl Futex {
     /// Two, a cache line apart. New memory is zero, and that is how they begin.
-    fn both(head: NonNull<[Line<Count>; 2]>) -> Gates<Self> {
+    fn both(head: *mut [Line<Count>; 2]) -> Gates<Self> {
         // SAFETY: the memory is mapped until the process ends, was zero, and holds nothing but
         // atomics, which the other process may change.
-        let lines: &'static [Line<Count>; 2] = unsafe { head.as_ref() };
+        let lines: &'static [Line<Count>; 2] = unsafe { &*head };
         [Futex(&lines[0].0), Futex(&lines[1].0)]
     }
 

@@ -3,14 +3,13 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
 
 use nix::libc;
 
 use super::mechanism::{
     Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
 };
-use super::shared::{self, Part};
+use super::shared::{self, Mapping, Part};
 
 /// Which mutex.
 #[derive(Clone, Copy)]
@@ -42,7 +41,8 @@ impl Mechanism for Locked {
     fn prepare(&self, size: usize) -> Result<Ends, Refused> {
         let ends = shared::prepare(size)?;
         let robust = matches!(self, Locked::Robust);
-        for part in shared::map(&ends.first[0], size)? {
+        let mapping = Mapping::of(&ends.first[0], size)?;
+        for part in mapping.parts() {
             make(part.head(), robust)
                 .map_err(|error| Refused::of("no process-shared mutex can be made", error))?;
         }
@@ -82,8 +82,7 @@ impl Counts {
     }
 }
 
-fn make(head: NonNull<Head>, robust: bool) -> io::Result<()> {
-    let head = head.as_ptr();
+fn make(head: *mut Head, robust: bool) -> io::Result<()> {
     // SAFETY: nobody uses the memory yet, and it is as large and aligned as it must be; each
     // attribute is initialised before it is used.
     unsafe {
@@ -129,8 +128,8 @@ fn done(outcome: libc::c_int) -> io::Result<()> {
 
 /// Slots in both directions.
 struct Slots {
-    out: Part,
-    into: Part,
+    out: Part<'static>,
+    into: Part<'static>,
 }
 
 impl Endpoint for Slots {
@@ -167,13 +166,13 @@ enum Event {
 }
 
 /// The head of a direction whose mutex this process holds until it drops this.
-struct Held(NonNull<Head>);
+struct Held(*mut Head);
 
 impl Held {
-    fn lock(part: &Part) -> io::Result<Self> {
+    fn lock(part: &Part<'static>) -> io::Result<Self> {
         let head = part.head::<Head>();
         // SAFETY: `prepare` made the mutex before this process was told of it.
-        match unsafe { libc::pthread_mutex_lock(&raw mut (*head.as_ptr()).mutex) } {
+        match unsafe { libc::pthread_mutex_lock(&raw mut (*head).mutex) } {
             0 => Ok(Held(head)),
             error => {
                 // It is held now, by a process that cannot tell what its last holder left behind.
@@ -188,11 +187,11 @@ impl Held {
 
     fn counts(&mut self) -> &mut Counts {
         // SAFETY: this process holds the mutex, and the other one keeps to it.
-        unsafe { &mut (*self.0.as_ptr()).counts }
+        unsafe { &mut (*self.0).counts }
     }
 
     fn condition(&self, event: Event) -> *mut libc::pthread_cond_t {
-        let head = self.0.as_ptr();
+        let head = self.0;
         // SAFETY: the head is mapped until the process ends.
         unsafe {
             match event {
@@ -206,7 +205,7 @@ impl Held {
     fn wait(&mut self, event: Event) -> io::Result<()> {
         let condition = self.condition(event);
         // SAFETY: `prepare` made both, and this process holds the mutex.
-        done(unsafe { libc::pthread_cond_wait(condition, &raw mut (*self.0.as_ptr()).mutex) })
+        done(unsafe { libc::pthread_cond_wait(condition, &raw mut (*self.0).mutex) })
     }
 
     /// Gives the mutex back, and then tells: who wakes up finds it free.
@@ -221,6 +220,6 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: this process holds it. It fails for no mutex that it holds.
-        unsafe { libc::pthread_mutex_unlock(&raw mut (*self.0.as_ptr()).mutex) };
+        unsafe { libc::pthread_mutex_unlock(&raw mut (*self.0).mutex) };
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
-use std::ptr::NonNull;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -38,55 +38,64 @@ fn memory(length: usize) -> io::Result<File> {
     Ok(file)
 }
 
+/// The memory, mapped as long as this lives.
+pub(super) struct Mapping {
+    map: MmapRaw,
+    size: usize,
+}
+
+impl Mapping {
+    /// Maps the memory for messages of `size` bytes.
+    pub(super) fn of(memory: &OwnedFd, size: usize) -> Result<Self, Refused> {
+        let map = MmapOptions::new()
+            .len(2 * part(size))
+            .populate()
+            .map_raw(memory)
+            .map_err(|error| Refused::of("shared memory cannot be mapped", error))?;
+        Ok(Mapping { map, size })
+    }
+
+    /// Both parts, there and back.
+    pub(super) fn parts(&self) -> [Part<'_>; 2] {
+        [0, part(self.size)].map(|offset| Part {
+            start: self.map.as_mut_ptr().wrapping_add(offset),
+            size: self.size,
+            mapping: PhantomData,
+        })
+    }
+}
+
+/// Both parts of memory that stays mapped until the process ends: it has one endpoint, and ends with
+/// it.
+pub(super) fn map(memory: &OwnedFd, size: usize) -> Result<[Part<'static>; 2], Refused> {
+    let mapping: &'static Mapping = Box::leak(Box::new(Mapping::of(memory, size)?));
+    Ok(mapping.parts())
+}
+
 /// One direction's part of mapped memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    start: NonNull<u8>,
+pub(super) struct Part<'a> {
+    /// A page, within a mapping that is long enough from here.
+    start: *mut u8,
     size: usize,
-    count: usize,
+    mapping: PhantomData<&'a Mapping>,
 }
 
-/// Both parts of the memory, there and back. They stay mapped until the process ends.
-pub(super) fn map(fd: &OwnedFd, size: usize) -> Result<[Part; 2], Refused> {
-    let length = 2 * part(size);
-    let map = MmapOptions::new().len(length).populate().map_raw(fd);
-    let map: &'static MmapRaw =
-        Box::leak(Box::new(map.map_err(|error| {
-            Refused::of("shared memory cannot be mapped", error)
-        })?));
-    let [Some(start), Some(second)] = [0, part(size)].map(|offset| {
-        // Within the mapping, which is two parts long.
-        NonNull::new(map.as_mut_ptr().wrapping_add(offset))
-    }) else {
-        return Err(Refused("shared memory was mapped at no address".to_owned()));
-    };
-    let count = slots(size);
-    Ok([start, second].map(|start| Part { start, size, count }))
-}
-
-impl Part {
+impl Part<'_> {
     /// How many slots it has.
     pub(super) fn count(&self) -> usize {
-        self.count
+        slots(self.size)
     }
 
     /// Where the head is: [`HEAD`] bytes, on a page of their own.
-    pub(super) fn head<T>(&self) -> NonNull<T> {
+    pub(super) fn head<T>(&self) -> *mut T {
         const { assert!(size_of::<T>() <= HEAD && align_of::<T>() <= HEAD) };
         self.start.cast()
     }
 
-    /// Where the slots are, one message after the other.
-    pub(super) fn slots(&self) -> NonNull<u8> {
-        // SAFETY: a part has its slots after its head.
-        unsafe { self.start.add(HEAD) }
-    }
-
     fn slot(&self, index: usize) -> *mut u64 {
-        // SAFETY: the number is below that of the slots, which lie behind the head.
-        unsafe { self.slots().add(index % self.count * self.size) }
-            .cast()
-            .as_ptr()
+        let offset = HEAD + index % self.count() * self.size;
+        self.start.wrapping_add(offset).cast()
     }
 
     /// Copies a message into a slot.
@@ -94,13 +103,11 @@ impl Part {
     /// # Safety
     /// Nobody else accesses the slot meanwhile.
     pub(super) unsafe fn write(&self, index: usize, message: &[u64]) {
-        debug_assert_eq!(size_of_val(message), self.size);
-        // SAFETY: a slot has room for a message and is aligned for one, being whole cache lines
-        // behind a page; that nobody else accesses it is the caller's promise.
-        unsafe {
-            self.slot(index)
-                .copy_from_nonoverlapping(message.as_ptr(), self.size / 8)
-        };
+        let slot = self.slot(index);
+        let words = message.len().min(self.size / 8);
+        // SAFETY: the mapping has the slot, with room for a message, and aligned for one, being
+        // whole cache lines behind a page; that nobody else accesses it is the caller's promise.
+        unsafe { slot.copy_from_nonoverlapping(message.as_ptr(), words) };
     }
 
     /// Copies a message out of a slot.
@@ -108,11 +115,9 @@ impl Part {
     /// # Safety
     /// Nobody writes to the slot meanwhile.
     pub(super) unsafe fn read(&self, index: usize, message: &mut [u64]) {
-        debug_assert_eq!(size_of_val(message), self.size);
+        let slot = self.slot(index);
+        let words = message.len().min(self.size / 8);
         // SAFETY: as in `write`.
-        unsafe {
-            self.slot(index)
-                .copy_to_nonoverlapping(message.as_mut_ptr(), self.size / 8)
-        };
+        unsafe { slot.copy_to_nonoverlapping(message.as_mut_ptr(), words) };
     }
 }

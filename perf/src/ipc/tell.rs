@@ -63,8 +63,12 @@ pub(super) fn tell(report: &mut Report, measured: &[Measured], repeat: &str) {
                 .rows
                 .extend(rows.map(|line| row_of(line, quantity, measured.size, repeat)));
         }
-        for line in &measured.lines {
-            if let Err(Trouble::Failed(why)) = &line.latency {
+        for figure in measured
+            .lines
+            .iter()
+            .flat_map(|line| [&line.latency, &line.rate])
+        {
+            if let Err(Trouble::Failed(why)) = figure {
                 report.conclusions.push(format!("FAILED: {why}."));
             }
         }

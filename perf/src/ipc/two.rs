@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::control::{Answer, Control, Exercise, Order, Task, Told, readable};
@@ -48,6 +49,20 @@ impl Program {
 struct Worker {
     control: Control,
     process: Child,
+}
+
+impl Worker {
+    /// How it ended, which it is about to do: nothing is to be heard of it any more.
+    fn end(&mut self, deadline: Instant) -> String {
+        loop {
+            match self.process.try_wait() {
+                Ok(Some(how)) => return how.to_string(),
+                Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
+                Ok(None) => return "it hangs, and says nothing more".to_owned(),
+                Err(error) => return error.to_string(),
+            }
+        }
+    }
 }
 
 impl Drop for Worker {
@@ -198,8 +213,7 @@ impl Two {
                     return Err(failed(name, format!("{side} process: {why}")));
                 }
                 Ok(None) => {
-                    let ended = self.workers[ready].process.wait();
-                    let ended = ended.map_or_else(|error| error.to_string(), |how| how.to_string());
+                    let ended = self.workers[ready].end(deadline);
                     return Err(failed(name, format!("the {side} process ended: {ended}")));
                 }
                 Err(error) => return Err(failed(name, format!("{side} process: {error}"))),
