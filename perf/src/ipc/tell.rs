@@ -82,9 +82,9 @@ pub(super) fn tell(report: &mut Report, measured: &[Measured], repeat: &str) {
         }
     }
     report.notes.push(
-        "a sample of what polls is also taken again if the CPUs moved around it; latency is half a \
-         round trip; messages are made, copied and checked within the time; \
-         median [min–max]"
+        "latency is half a round trip; messages are made, copied and checked within the time; \
+         sleeps are voluntary context switches for each message of 64 round trips; a sample of what \
+         polls is also taken again if the CPUs moved around it; median [min–max]"
             .to_owned(),
     );
     let sources = Source::ALL.map(|source| format!("{}: {}", source.letter(), source.title()));
@@ -167,7 +167,7 @@ fn how_calls_were_counted(measured: &[Measured]) -> Option<String> {
         )),
         None => lines().any(|line| line.crossings.is_ok()).then(|| {
             "system calls were counted by the kernel (raw_syscalls:sys_enter) over 64 round trips \
-             of their own; sleeps are voluntary context switches in the same ones, for each message"
+             of their own"
                 .to_owned()
         }),
     }
