@@ -3,7 +3,9 @@
 use crate::abi::compile::Tools;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{abi, c_header, dispatch, false_sharing, latest, limits, padding, peers, serialize};
+use crate::{
+    abi, c_header, dispatch, false_sharing, ipc, latest, limits, padding, peers, serialize,
+};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +25,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 9] = [
+pub const ALL: [Experiment; 10] = [
     Experiment {
         name: "limits",
         title: "limits",
@@ -71,6 +73,14 @@ pub const ALL: [Experiment; 9] = [
         layer: LAYER,
         repeat: latest::REPEAT,
         run: latest::run,
+    },
+    Experiment {
+        name: "ipc",
+        title: "between processes",
+        subject: "ipc",
+        layer: LAYER,
+        repeat: ipc::REPEAT,
+        run: ipc::run,
     },
     Experiment {
         name: "serialize",

@@ -27,6 +27,7 @@ pub mod doctor;
 pub mod environment;
 pub mod experiments;
 pub mod false_sharing;
+pub mod ipc;
 pub mod latest;
 pub mod limits;
 pub mod links;

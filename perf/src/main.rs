@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use ringproof_perf::compare;
 use ringproof_perf::cpus::Wanted;
@@ -14,6 +14,8 @@ use ringproof_perf::doctor;
 use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
 use ringproof_perf::false_sharing;
+use ringproof_perf::ipc;
+use ringproof_perf::ipc::advise::{self, Question};
 use ringproof_perf::page::About;
 use ringproof_perf::report::Report;
 use ringproof_perf::run::{Extent, Settings};
@@ -48,6 +50,7 @@ Examples:
   cargo run --release -p ringproof-perf -- all --quick
   cargo run --release -p ringproof-perf -- all --compare target/perf/all.json
   cargo run --release -p ringproof-perf -- peers --rounds 21 --cpus 2,3
+  cargo run --release -p ringproof-perf -- ipc --advise --size 200 --rate 50000 --blocking
   cargo run --release -p ringproof-perf -- smoke --json | jq .
   CC=clang-19 ringproof-perf abi              that compiler in the place of gcc
   taskset -c 0,2 ringproof-perf latest        only CPUs 0 and 2 may be used";
@@ -154,6 +157,17 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Every way for two processes to send each other messages, side by side
+    ///
+    /// Two processes, a CPU each: one-way latency and messages a second, for messages of 64 B, 1 KiB
+    /// and 64 KiB, with the system calls of a message and beside what is printed about it elsewhere.
+    /// With --advise it says which one to take, from the figures of this machine.
+    Ipc {
+        #[command(flatten)]
+        common: Common,
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// All of them in a few seconds: that they run, not how fast
     ///
     /// No row ever depends on a time. A row has passed if the experiment ran, every item was
@@ -195,6 +209,52 @@ struct Common {
     compare: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Ask {
+    /// Say which to take, from the figures in the folder --out; without any, measure first
+    #[arg(long)]
+    advise: bool,
+
+    /// Bytes in a message
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "advise",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    size: u32,
+
+    /// Messages a second
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "advise")]
+    rate: u32,
+
+    /// Messages must outlive the processes and a reboot
+    #[arg(long, requires = "advise")]
+    persistent: bool,
+
+    /// So many processes receive every message
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "advise",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    readers: u32,
+
+    /// A receiver must sleep while there is nothing to receive
+    #[arg(long, requires = "advise")]
+    blocking: bool,
+
+    /// The peer may break every rule
+    #[arg(long, requires = "advise")]
+    untrusted: bool,
+}
+
+impl Ask {
+    fn question(&self) -> Question {
+        Question {
+            size: self.size as usize,
+            rate: f64::from(self.rate),
+            persistent: self.persistent,
+            readers: self.readers,
+            blocking: self.blocking,
+            untrusted: self.untrusted,
+        }
+    }
+}
+
 impl Common {
     fn settings(&self, extent: Extent) -> Settings {
         let usual = Settings::of(extent);
@@ -217,6 +277,9 @@ impl Common {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = ipc::worker::divert(ipc::all()) {
+        return code;
+    }
     match run(&Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -264,6 +327,8 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::Latest { common } => as_listed(common, "latest"),
         Command::Serialize { common } => as_listed(common, "serialize"),
         Command::Dispatch { common } => as_listed(common, "dispatch"),
+        Command::Ipc { common, ask } if ask.advise => advise(common, ask),
+        Command::Ipc { common, .. } => as_listed(common, "ipc"),
     }
 }
 
@@ -284,6 +349,27 @@ fn one(
         .find(|experiment| experiment.name == name);
     let experiment = listed.with_context(|| format!("`{name}` is no experiment"))?;
     conduct(common, name, || vec![ask(experiment)])
+}
+
+/// Says which mechanism to take; measures them if that was not done yet.
+fn advise(common: &Common, ask: &Ask) -> Result<ExitCode> {
+    let file = common.out.join("ipc.json");
+    if !file.exists() {
+        let code = as_listed(common, "ipc")?;
+        if !file.exists() {
+            return Ok(code);
+        }
+    }
+    let known = advise::known(&compare::read(&file)?, ipc::all());
+    if known.is_empty() {
+        bail!(
+            "`{}` has no figures of `ipc`; run that first",
+            file.display()
+        );
+    }
+    println!("From the figures in {}.", file.display());
+    print!("{}", advise::advise(ask.question(), &known));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs experiments, shows what they found and keeps it in files.

@@ -1,0 +1,130 @@
+//! The ring that ships, between processes: in a segment without a name.
+
+use std::hint;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::thread;
+
+use ringproof::bytemuck::{cast_slice, cast_slice_mut};
+use ringproof::{
+    Consumer, Payload, PopError, Producer, PushError, Ring, RingOptions, SegmentError,
+};
+
+use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
+use super::typed::Kind;
+
+/// Messages live at once: 256 KiB of them, and some of the largest.
+pub(super) fn capacity(size: usize) -> u64 {
+    (256 * 1024 / size).max(16) as u64
+}
+
+/// The ring, a message or several at a time.
+pub(super) struct InSegment {
+    /// What it is called.
+    pub(super) name: &'static str,
+    /// Messages at a time.
+    pub(super) batch: usize,
+}
+
+impl Kind for InSegment {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn nature(&self) -> Nature {
+        Nature {
+            crossings: 0,
+            delivers: Delivers::Every,
+            lasting: Lasting::UntilReboot,
+            waiting: Waiting::Polls,
+            trust: Trust::Checked,
+        }
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn prepare<T: Payload>(&self) -> Result<Ends, Refused> {
+        let mut ends = Ends::default();
+        for _ in 0..2 {
+            let options = RingOptions::new(capacity(size_of::<T>()));
+            let ring = Ring::<T>::anonymous(&options).map_err(refused)?;
+            ends.share(&*ring)?;
+        }
+        Ok(ends)
+    }
+
+    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+        let side = terms.side;
+        let [there, back] = terms.take()?;
+        // The process has one endpoint and ends with it.
+        let attach = |fd: OwnedFd| {
+            let ring = Ring::<T>::attach_fd(fd).map_err(refused)?;
+            Ok(&*Box::leak(Box::new(ring)))
+        };
+        let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
+        Ok(Box::new(Queue {
+            producer: out.producer().map_err(refused)?,
+            consumer: into.consumer().map_err(refused)?,
+        }))
+    }
+}
+
+/// What a segment says when it cannot be made or attached to.
+pub(super) fn refused(error: SegmentError) -> Refused {
+    Refused(error.to_string())
+}
+
+/// The ends of two rings.
+pub(super) struct Queue<T: Payload> {
+    /// Of the one that this process sends through.
+    pub(super) producer: Producer<'static, T>,
+    /// Of the other one.
+    pub(super) consumer: Consumer<'static, T>,
+}
+
+impl<T: Payload> Endpoint for Queue<T> {
+    fn send(&mut self, messages: &[u64]) -> io::Result<()> {
+        let mut rest: &[T] = cast_slice(messages);
+        let mut polls = Polls::default();
+        while !rest.is_empty() {
+            match self.producer.push_slice(rest) {
+                Ok(taken) => rest = &rest[taken..],
+                Err(PushError::Full) => polls.wait(),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
+        let mut rest: &mut [T] = cast_slice_mut(messages);
+        let mut polls = Polls::default();
+        while !rest.is_empty() {
+            match self.consumer.pop_slice(rest) {
+                Ok(taken) => rest = &mut rest[taken..],
+                Err(PopError::Empty) => polls.wait(),
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits by asking again.
+#[derive(Default)]
+pub(super) struct Polls(u32);
+
+impl Polls {
+    /// One pause, and once in a long while a chance for the other process, should it wait for this
+    /// CPU.
+    #[inline(always)]
+    pub(super) fn wait(&mut self) {
+        hint::spin_loop();
+        self.0 = self.0.wrapping_add(1);
+        if self.0.is_multiple_of(1 << 14) {
+            thread::yield_now();
+        }
+    }
+}
