@@ -159,7 +159,7 @@ fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
     assert!(
         tables
             .clone()
-            .any(|table| table.starts_with("false-sharing: "))
+            .any(|table| table.starts_with("limits: "))
     );
     assert!(tables.count() > 3);
     assert_eq!(counters.len(), 10, "{counters:?}");
