@@ -11,7 +11,7 @@ use ringproof::{Ring, RingOptions, SegmentError};
 use ringproof_record::Record;
 
 use crate::cpus::Pair;
-use crate::peers::{SIZES, Size, Way, our_link};
+use crate::links::{SIZES, Size, Way, our_link};
 use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, stream_all};

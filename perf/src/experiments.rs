@@ -35,7 +35,7 @@ pub const ALL: [Experiment; 5] = [
     Experiment {
         name: "peers",
         title: "peers",
-        subject: "ring/vs rtrb",
+        subject: "ring, latest value/peers",
         layer: LAYER,
         repeat: peers::REPEAT,
         run: peers::run,

@@ -14,6 +14,7 @@ use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
 use ringproof_perf::false_sharing;
 use ringproof_perf::page::About;
+use ringproof_perf::peers;
 use ringproof_perf::report::Report;
 use ringproof_perf::run::{Extent, Settings};
 use ringproof_perf::smoke;
@@ -45,7 +46,7 @@ Exit codes:
 Examples:
   cargo run --release -p ringproof-perf -- all --quick
   cargo run --release -p ringproof-perf -- all --compare target/perf/all.json
-  cargo run --release -p ringproof-perf -- peers --rounds 21 --cpus 2,3
+  cargo run --release -p ringproof-perf -- peers --build --rounds 21 --cpus 2,3
   cargo run --release -p ringproof-perf -- smoke --json | jq .
   CC=clang-19 ringproof-perf abi              that compiler in the place of gcc
   taskset -c 0,2 ringproof-perf latest        only CPUs 0 and 2 may be used";
@@ -70,15 +71,17 @@ enum Command {
               value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
         capacity: u64,
     },
-    /// The ring beside rtrb, in the same rounds
+    /// Ring, seqlock and latch beside the crates that their users would pick instead
     ///
-    /// One by one and in batches of 64: slices, chunks copied in and out, chunks in place. 1,024
-    /// and 65,536 items may be live at once. Ours cycles through at least 256 KiB of memory
-    /// unless told otherwise, which streams faster on some processors; so 1,024 is measured both
-    /// ways.
+    /// rtrb, ringbuf, crossbeam, heapless, gil and iceoryx2; seqlock, arc-swap, triple_buffer and
+    /// parking_lot. They are measured by a program of its own, outside the workspace, that nobody
+    /// compiles unasked.
     Peers {
         #[command(flatten)]
         common: Common,
+        /// Build that program first, with everything it needs
+        #[arg(long)]
+        build: bool,
     },
     /// The ring of the header-only C library beside the one in Rust, in the same rounds
     ///
@@ -194,7 +197,12 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::FalseSharing { common, capacity } => one(common, "false-sharing", |experiment| {
             experiment.report_of(false_sharing::run(&common.asked(), *capacity))
         }),
-        Command::Peers { common } => as_listed(common, "peers"),
+        Command::Peers { common, build } => {
+            if *build {
+                peers::build()?;
+            }
+            as_listed(common, "peers")
+        }
         Command::CHeader { common } => as_listed(common, "c-header"),
         Command::Abi { common } => as_listed(common, "abi"),
         Command::Latest { common } => as_listed(common, "latest"),
