@@ -3,7 +3,7 @@
 use crate::abi::compile::Tools;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{abi, c_header, false_sharing, latest, peers};
+use crate::{abi, c_header, false_sharing, ipc, latest, peers};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 5] = [
+pub const ALL: [Experiment; 6] = [
     Experiment {
         name: "false-sharing",
         title: "false sharing",
@@ -55,6 +55,14 @@ pub const ALL: [Experiment; 5] = [
         layer: LAYER,
         repeat: latest::REPEAT,
         run: latest::run,
+    },
+    Experiment {
+        name: "ipc",
+        title: "between processes",
+        subject: "ipc",
+        layer: LAYER,
+        repeat: ipc::REPEAT,
+        run: ipc::run,
     },
     Experiment {
         name: "abi",

@@ -22,6 +22,7 @@ pub mod cpus;
 pub mod environment;
 pub mod experiments;
 pub mod false_sharing;
+pub mod ipc;
 pub mod latest;
 pub mod links;
 pub mod page;

@@ -13,6 +13,7 @@ use ringproof_perf::cpus::Wanted;
 use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
 use ringproof_perf::false_sharing;
+use ringproof_perf::ipc;
 use ringproof_perf::page::About;
 use ringproof_perf::peers;
 use ringproof_perf::report::Report;
@@ -106,6 +107,11 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+    /// Ways for two processes to send each other messages, side by side
+    Ipc {
+        #[command(flatten)]
+        common: Common,
+    },
     /// All of them in a few seconds: that they run, not how fast
     ///
     /// No row ever depends on a time. A row has passed if the experiment ran, every item was
@@ -169,6 +175,9 @@ impl Common {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = ipc::worker::divert(ipc::all()) {
+        return code;
+    }
     match run(&Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
@@ -206,6 +215,7 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::CHeader { common } => as_listed(common, "c-header"),
         Command::Abi { common } => as_listed(common, "abi"),
         Command::Latest { common } => as_listed(common, "latest"),
+        Command::Ipc { common } => as_listed(common, "ipc"),
     }
 }
 

@@ -1,0 +1,170 @@
+//! How the program that measures talks to its two processes: packets over a socket of their own.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
+
+use nix::cmsg_space;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::mechanism::{MOST_DESCRIPTORS, Side};
+use super::message::Plant;
+
+/// What a process is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Order {
+    /// To make its endpoint. The descriptors come along.
+    Join {
+        mechanism: String,
+        side: Side,
+        size: usize,
+        numbers: Vec<i32>,
+        peer: i32,
+        /// The CPUs of the two sides, if they are to be pinned.
+        cpus: Option<(usize, usize)>,
+    },
+    /// To move messages.
+    Move(Task),
+}
+
+/// How messages are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Exercise {
+    /// To and fro, one at a time.
+    PingPong,
+    /// From the first side to the second, as fast as they go.
+    Stream,
+}
+
+/// Messages to move.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Task {
+    /// How.
+    pub exercise: Exercise,
+    /// The number of the first message.
+    pub first: u64,
+    /// Messages (round trips, of a ping-pong) before the clock starts.
+    pub warm_up: u64,
+    /// Messages (round trips) while it runs.
+    pub count: u64,
+    /// What the senders do wrong on purpose.
+    pub plant: Plant,
+    /// Whether system calls are counted meanwhile, which takes time of its own.
+    pub crossings: bool,
+}
+
+/// What a process answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// The order was carried out.
+    Done(Told),
+    /// It cannot be carried out here.
+    Refused(String),
+    /// A message was not right, or the mechanism failed.
+    Broken(String),
+}
+
+/// What one process has to tell of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// When its clock started, on the clock that all processes share, in nanoseconds.
+    pub(crate) start: u64,
+    /// When it was done.
+    pub(crate) end: u64,
+    /// How often it was preempted meanwhile.
+    pub(crate) preemptions: u64,
+    /// How often it slept meanwhile.
+    pub(crate) sleeps: u64,
+    /// How often it called the kernel, if that was to be counted, or why it could not be.
+    pub(crate) crossings: Option<Result<u64, String>>,
+}
+
+/// One end of the conversation.
+#[derive(Debug)]
+pub(crate) struct Control(OwnedFd);
+
+/// No packet is larger.
+const LARGEST: usize = 16 * 1024;
+
+impl Control {
+    /// Both ends.
+    pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )?;
+        Ok((Control(ours), theirs))
+    }
+
+    /// The end that a process was given as its standard input.
+    pub(crate) fn inherited() -> io::Result<Control> {
+        io::stdin().as_fd().try_clone_to_owned().map(Control)
+    }
+
+    pub(crate) fn send(&self, packet: &impl Serialize, fds: &[OwnedFd]) -> io::Result<()> {
+        let text = serde_json::to_vec(packet)?;
+        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&raw)];
+        let control = if raw.is_empty() { &[][..] } else { &rights };
+        let iov = [IoSlice::new(&text)];
+        sendmsg::<()>(
+            self.0.as_raw_fd(),
+            &iov,
+            control,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )?;
+        Ok(())
+    }
+
+    /// The next packet and its descriptors; waits for it. `None` if the other end is closed.
+    pub(crate) fn receive<P: DeserializeOwned>(&self) -> io::Result<Option<(P, Vec<OwnedFd>)>> {
+        let mut text = vec![0; LARGEST];
+        let mut space = cmsg_space!([RawFd; MOST_DESCRIPTORS]);
+        let mut iov = [IoSliceMut::new(&mut text)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let received = recvmsg::<()>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
+        let mut fds = Vec::new();
+        for message in received.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(raw) = message {
+                // SAFETY: the kernel made these descriptors for this process a moment ago, and
+                // nothing else knows of them.
+                fds.extend(raw.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
+            }
+        }
+        let length = received.bytes;
+        if length == 0 {
+            return Ok(None);
+        }
+        Ok(Some((serde_json::from_slice(&text[..length])?, fds)))
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Waits until one of the two has something to say; says which, or `None` at the deadline.
+pub(crate) fn readable(controls: [&Control; 2], deadline: Instant) -> io::Result<Option<usize>> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let mut fds = controls.map(|control| PollFd::new(control.as_fd(), PollFlags::POLLIN));
+        match poll(&mut fds, timeout) {
+            Ok(0) if left.is_zero() => return Ok(None),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => return Ok(fds.iter().position(|fd| fd.any().unwrap_or(false))),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Measures mechanisms against each other, size by size.
+
+use super::control::{Exercise, Task};
+use super::mechanism::{Mechanism, SIZES};
+use super::message::Plant;
+use super::two::{Moved, Program, Two};
+use crate::cpus::Pair;
+use crate::progress::Progress;
+use crate::report::Trouble;
+use crate::rounds::{Rounds, Sample, Samples, interleave};
+use crate::run::{Extent, Settings, enough, probe};
+
+/// What is asked of each mechanism.
+const EXERCISES: [Exercise; 2] = [Exercise::PingPong, Exercise::Stream];
+
+/// What was measured with messages of one size.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Bytes in a message.
+    pub size: usize,
+    /// The mechanisms, in the order in which they were given.
+    pub lines: Vec<Line>,
+    /// The rounds that the series below are of.
+    pub rounds: Rounds,
+}
+
+/// What was measured of one mechanism with messages of one size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The mechanism.
+    pub name: &'static str,
+    /// Nanoseconds one way, round by round, or why there are none.
+    pub latency: Figure,
+    /// Messages a second, round by round, or why there are none.
+    pub rate: Figure,
+    /// System calls for each message of a ping-pong, of both sides together, if the kernel counted
+    /// them, or why it did not.
+    pub crossings: Result<f64, String>,
+    /// How often a process slept for each message of a ping-pong.
+    pub sleeps: Option<f64>,
+}
+
+/// A series of values, round by round, or why there is none.
+pub type Figure = Result<Vec<f64>, Absent>;
+
+/// Why there is no figure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It cannot be had here.
+    NotRun(String),
+    /// The mechanism broke.
+    Failed(String),
+}
+
+/// Measures all mechanisms with messages of every size that the settings ask for.
+///
+/// A mechanism that cannot be used here, or breaks when it is tried first, has no figures but the
+/// reason; the others go on.
+///
+/// # Errors
+/// [`Trouble`] if there are no two CPUs, if they moved, or if a mechanism broke later.
+pub fn measure(
+    settings: &Settings,
+    pair: Pair,
+    program: &Program,
+    mechanisms: &[&dyn Mechanism],
+) -> Result<Vec<Measured>, Trouble> {
+    let sizes = match settings.extent {
+        Extent::Smoke => &SIZES[..1],
+        Extent::Full | Extent::Quick => &SIZES,
+    };
+    let sized = |size: &usize| measure_size(settings, pair, program, mechanisms, *size);
+    sizes.iter().map(sized).collect()
+}
+
+/// One mechanism, one exercise, and how many messages fill a sample.
+struct Case<'a> {
+    mechanism: &'a dyn Mechanism,
+    /// Which line it belongs to.
+    line: usize,
+    task: Task,
+}
+
+fn measure_size(
+    settings: &Settings,
+    pair: Pair,
+    program: &Program,
+    mechanisms: &[&dyn Mechanism],
+    size: usize,
+) -> Result<Measured, Trouble> {
+    let progress = Progress::start(&format!("ipc, {size} bytes"), settings.rounds);
+    let mut lines = Vec::new();
+    let mut cases = Vec::new();
+    for (index, &mechanism) in mechanisms.iter().enumerate() {
+        let tried =
+            EXERCISES.map(|exercise| calibrate(settings, pair, program, mechanism, size, exercise));
+        lines.push(Line::first(mechanism, &tried));
+        for calibrated in tried.into_iter().flatten() {
+            cases.push(Case {
+                mechanism,
+                line: index,
+                task: calibrated.task,
+            });
+        }
+    }
+    let plan = settings.plan();
+    let measure = |order: &[usize]| {
+        let mut samples = Samples::new(cases.len());
+        for &index in order {
+            let case = &cases[index];
+            // New processes, and all that lies between them anew.
+            let mut two = Two::start(program, case.mechanism, size, Some(pair))?;
+            samples.take(index, plan.retries, || {
+                let moved = two.run(case.task)?;
+                Ok(Sample {
+                    value: case.value(&moved),
+                    preemptions: moved.preemptions,
+                })
+            })?;
+        }
+        Ok(samples)
+    };
+    let rounds = interleave(
+        plan,
+        cases.len(),
+        || probe(pair),
+        measure,
+        |counting| progress.at(counting),
+    )?;
+    let rounds = enough(rounds, settings)?;
+    for (case, series) in cases.iter().zip(&rounds.series) {
+        let line: &mut Line = &mut lines[case.line];
+        *match case.task.exercise {
+            Exercise::PingPong => &mut line.latency,
+            Exercise::Stream => &mut line.rate,
+        } = Ok(series.clone());
+    }
+    Ok(Measured {
+        size,
+        lines,
+        rounds,
+    })
+}
+
+impl Case<'_> {
+    /// Nanoseconds one way, or messages a second.
+    fn value(&self, moved: &Moved) -> f64 {
+        match self.task.exercise {
+            Exercise::PingPong => moved.each(),
+            Exercise::Stream => 1e9 / moved.each(),
+        }
+    }
+}
+
+/// A task that fills a sample, and what counting found.
+struct Calibrated {
+    task: Task,
+    counted: Moved,
+}
+
+impl Line {
+    /// A line without figures yet.
+    fn first(mechanism: &dyn Mechanism, tried: &[Result<Calibrated, Absent>; 2]) -> Self {
+        let why = |tried: &Result<Calibrated, Absent>| match tried {
+            Ok(_) => Ok(Vec::new()),
+            Err(absent) => Err(absent.clone()),
+        };
+        let [latency, rate] = tried;
+        let counted = latency.as_ref().map(|calibrated| &calibrated.counted);
+        Line {
+            name: mechanism.name(),
+            latency: why(latency),
+            rate: why(rate),
+            crossings: match counted {
+                Ok(Moved {
+                    crossings: Some(Ok(count)),
+                    messages,
+                    ..
+                }) => Ok(*count as f64 / *messages as f64),
+                Ok(Moved {
+                    crossings: Some(Err(why)),
+                    ..
+                }) => Err(why.clone()),
+                Ok(_) => Err("they were not counted".to_owned()),
+                Err(Absent::NotRun(why) | Absent::Failed(why)) => Err(why.clone()),
+            },
+            sleeps: counted
+                .ok()
+                .map(|moved| moved.sleeps as f64 / moved.messages as f64),
+        }
+    }
+}
+
+/// Finds out how many messages take about as long as a sample shall, and counts once.
+fn calibrate(
+    settings: &Settings,
+    pair: Pair,
+    program: &Program,
+    mechanism: &dyn Mechanism,
+    size: usize,
+    exercise: Exercise,
+) -> Result<Calibrated, Absent> {
+    const FEWEST: u64 = 64;
+    const MOST: u64 = 1 << 20;
+    let absent = |trouble| match trouble {
+        Trouble::NotRun(why) => Absent::NotRun(why),
+        Trouble::Failed(why) => Absent::Failed(why),
+    };
+    let mut two = Two::start(program, mechanism, size, Some(pair)).map_err(absent)?;
+    let mut task = Task {
+        exercise,
+        first: settings.first_item(),
+        warm_up: FEWEST,
+        count: FEWEST,
+        plant: Plant::Nothing,
+        crossings: false,
+    };
+    let mut moved = two.run(task).map_err(absent)?;
+    // What was measured with few messages is mostly start: again with more, while that changes much.
+    while moved.took * 4 < settings.sample && task.count < MOST {
+        task.count = (task.count * 4).min(MOST);
+        moved = two.run(task).map_err(absent)?;
+    }
+    let share = settings.sample.as_secs_f64() / moved.took.as_secs_f64();
+    task.count = ((task.count as f64 * share) as u64).clamp(FEWEST, MOST);
+    let counted = two
+        .run(Task {
+            crossings: true,
+            count: FEWEST,
+            ..task
+        })
+        .map_err(absent)?;
+    Ok(Calibrated { task, counted })
+}

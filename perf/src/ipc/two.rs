@@ -1,0 +1,215 @@
+//! The two processes, as whoever measures has them.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::control::{Answer, Control, Order, Task, Told, readable};
+use super::mechanism::{Ends, Mechanism, Side};
+use super::worker::ARGUMENT;
+use crate::cpus::Pair;
+use crate::report::Trouble;
+
+/// Nothing that one order asks for takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program whose processes move the messages: it calls [`divert`](super::worker::divert).
+#[derive(Clone, Debug)]
+pub struct Program(PathBuf);
+
+impl Program {
+    /// This one.
+    ///
+    /// # Errors
+    /// If the system does not say where it is.
+    pub fn this() -> io::Result<Self> {
+        std::env::current_exe().map(Program)
+    }
+
+    /// Another one.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Program(path.into())
+    }
+
+    fn start(&self) -> io::Result<Worker> {
+        let (control, theirs) = Control::pair()?;
+        let process = Command::new(&self.0)
+            .arg(ARGUMENT)
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Worker { control, process })
+    }
+}
+
+/// One of the two. It dies with this program, and when it is dropped.
+#[derive(Debug)]
+struct Worker {
+    control: Control,
+    process: Child,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may be dead already; then there is nothing to kill.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Two processes with a mechanism between them.
+#[derive(Debug)]
+pub struct Two {
+    mechanism: &'static str,
+    batch: usize,
+    workers: [Worker; 2],
+    /// Dropped after the processes.
+    _ends: Ends,
+}
+
+/// How a task went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moved {
+    /// From the first message's departure to the last one's arrival.
+    pub took: Duration,
+    /// Messages that moved in this time, both directions together.
+    pub messages: u64,
+    /// How often one of the processes was preempted meanwhile.
+    pub preemptions: u64,
+    /// How often one of them slept.
+    pub sleeps: u64,
+    /// How often both together called the kernel, if it was to be counted, or why it could not be.
+    pub crossings: Option<Result<u64, String>>,
+}
+
+impl Moved {
+    /// Nanoseconds for each message.
+    pub fn each(&self) -> f64 {
+        self.took.as_nanos() as f64 / self.messages as f64
+    }
+}
+
+impl Two {
+    /// Starts two processes of `program`, on the CPUs of `pair` if it is given, and lets them make
+    /// their endpoints for messages of `size` bytes.
+    ///
+    /// # Errors
+    /// [`Trouble::NotRun`] if the mechanism cannot be used here, [`Trouble::Failed`] if it broke.
+    pub fn start(
+        program: &Program,
+        mechanism: &dyn Mechanism,
+        size: usize,
+        pair: Option<Pair>,
+    ) -> Result<Self, Trouble> {
+        let name = mechanism.name();
+        let mut ends = (mechanism.prepare(size)).map_err(|why| Trouble::NotRun(why.0))?;
+        let start = || {
+            let started = program.start();
+            started.map_err(|error| {
+                Trouble::NotRun(format!(
+                    "a process of `{}` cannot be started: {error}",
+                    program.0.display()
+                ))
+            })
+        };
+        let workers = [start()?, start()?];
+        let cpus = pair
+            .filter(|pair| pair.pinned)
+            .map(|pair| (pair.first, pair.second));
+        let sides = [Side::First, Side::Second];
+        for (index, side) in sides.into_iter().enumerate() {
+            let order = Order::Join {
+                mechanism: name.to_owned(),
+                side,
+                size,
+                numbers: ends.numbers.clone(),
+                peer: workers[1 - index].process.id().cast_signed(),
+                cpus,
+            };
+            // Only the two processes keep them: when one dies, the other notices.
+            let fds = std::mem::take(if index == 0 {
+                &mut ends.first
+            } else {
+                &mut ends.second
+            });
+            let sent = workers[index].control.send(&order, &fds);
+            sent.map_err(|error| failed(name, format!("a process cannot be told: {error}")))?;
+        }
+        let mut two = Two {
+            mechanism: name,
+            batch: mechanism.batch(),
+            workers,
+            _ends: ends,
+        };
+        two.answers("to make their endpoints")?;
+        Ok(two)
+    }
+
+    /// Moves messages.
+    ///
+    /// # Errors
+    /// [`Trouble::Failed`] if one was not right, or nothing went on.
+    pub fn run(&mut self, task: Task) -> Result<Moved, Trouble> {
+        for worker in &self.workers {
+            let sent = worker.control.send(&Order::Move(task), &[]);
+            sent.map_err(|error| {
+                failed(self.mechanism, format!("a process cannot be told: {error}"))
+            })?;
+        }
+        let [first, second] = self.answers("to move messages")?;
+        Ok(Moved {
+            // The last message arrives at the first side in a ping-pong, at the second in a stream.
+            took: Duration::from_nanos(
+                match task.exercise {
+                    super::control::Exercise::PingPong => first.end,
+                    super::control::Exercise::Stream => second.end,
+                }
+                .saturating_sub(first.start),
+            ),
+            messages: task.messages(self.batch),
+            preemptions: first.preemptions + second.preemptions,
+            sleeps: first.sleeps + second.sleeps,
+            crossings: (first.crossings.zip(second.crossings)).map(|(one, two)| Ok(one? + two?)),
+        })
+    }
+
+    /// What both say. The first complaint ends it: the other process may wait for ever then.
+    fn answers(&mut self, what: &str) -> Result<[Told; 2], Trouble> {
+        let name = self.mechanism;
+        let deadline = Instant::now() + PATIENCE;
+        let mut told = [None, None];
+        while told.iter().any(Option::is_none) {
+            let controls = [&self.workers[0].control, &self.workers[1].control];
+            let ready = readable(controls, deadline)
+                .map_err(|error| failed(name, format!("the processes cannot be heard: {error}")))?;
+            let Some(ready) = ready else {
+                let seconds = PATIENCE.as_secs();
+                return Err(failed(
+                    name,
+                    format!("waited {seconds} s for its processes {what}"),
+                ));
+            };
+            let side = ["first", "second"][ready];
+            match controls[ready].receive() {
+                Ok(Some((Answer::Done(answer), _))) => told[ready] = Some(answer),
+                Ok(Some((Answer::Refused(why), _))) => return Err(Trouble::NotRun(why)),
+                Ok(Some((Answer::Broken(why), _))) => {
+                    return Err(failed(name, format!("{side} process: {why}")));
+                }
+                Ok(None) => {
+                    let ended = self.workers[ready].process.wait();
+                    let ended = ended.map_or_else(|error| error.to_string(), |how| how.to_string());
+                    return Err(failed(name, format!("the {side} process ended: {ended}")));
+                }
+                Err(error) => return Err(failed(name, format!("{side} process: {error}"))),
+            }
+        }
+        let [first, second] = told.map(Option::unwrap_or_default);
+        Ok([first, second])
+    }
+}
+
+fn failed(mechanism: &str, why: String) -> Trouble {
+    Trouble::Failed(format!("{mechanism}: {why}"))
+}

@@ -1,0 +1,294 @@
+//! One of the two processes between which messages move.
+
+use std::env;
+use std::io;
+use std::process::ExitCode;
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::Signal;
+use nix::time::{ClockId, clock_gettime};
+
+use super::control::{Answer, Control, Exercise, Order, Task, Told};
+use super::crossings::Crossings;
+use super::mechanism::{Endpoint, Mechanism, Side, Terms};
+use super::message::{Numbers, buffer};
+use crate::cpus::{Pair, Wanted};
+
+/// The argument by which a program knows that it was started to be such a process.
+pub const ARGUMENT: &str = "ipc-worker";
+
+/// Does the work of such a process, if this program was started to be one, and gives the exit code.
+/// A program that measures calls it before it looks at its arguments, with all mechanisms that it
+/// measures.
+pub fn divert(mechanisms: &[&dyn Mechanism]) -> Option<ExitCode> {
+    if env::args().nth(1).as_deref() != Some(ARGUMENT) {
+        return None;
+    }
+    Some(match serve(mechanisms) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {ARGUMENT}: {error}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+/// Carries out orders until there are no more.
+fn serve(mechanisms: &[&dyn Mechanism]) -> io::Result<()> {
+    // Whoever started this process may be gone before this; then there is no order to receive.
+    set_pdeathsig(Signal::SIGKILL)?;
+    let control = Control::inherited()?;
+    let mut joined: Option<Joined> = None;
+    while let Some((order, descriptors)) = control.receive()? {
+        let answer = match order {
+            Order::Join {
+                mechanism,
+                side,
+                size,
+                numbers,
+                peer,
+                cpus,
+            } => {
+                let known = mechanisms.iter().find(|known| known.name() == mechanism);
+                let terms = Terms {
+                    side,
+                    size,
+                    descriptors,
+                    numbers,
+                    peer,
+                };
+                let pair = settle(side, cpus);
+                match known.map(|known| Joined::new(*known, terms, pair)) {
+                    Some(Ok(endpoint)) => {
+                        joined = Some(endpoint);
+                        Answer::Done(Told::default())
+                    }
+                    Some(Err(why)) => Answer::Refused(why),
+                    None => Answer::Broken(format!("this program knows no `{mechanism}`")),
+                }
+            }
+            Order::Move(task) => match &mut joined {
+                Some(joined) => joined.perform(task),
+                None => Answer::Broken("messages were to move before there was a way".to_owned()),
+            },
+        };
+        control.send(&answer, &[])?;
+    }
+    Ok(())
+}
+
+/// Goes to its CPU.
+fn settle(side: Side, cpus: Option<(usize, usize)>) -> Option<Pair> {
+    let (first, second) = cpus?;
+    // It worked for who gave the order. If it stopped working meanwhile, the probes tell.
+    let pair = Pair::choose(Some(Wanted(first, second))).ok()?;
+    pair.pin(side == Side::Second);
+    Some(pair)
+}
+
+/// An endpoint in use.
+struct Joined {
+    endpoint: Box<dyn Endpoint>,
+    side: Side,
+    /// Words in a message.
+    words: usize,
+    /// Messages that are handed over at once.
+    batch: usize,
+    out: Vec<u64>,
+    into: Vec<u64>,
+    pair: Option<Pair>,
+}
+
+/// What can go wrong in a task, as the answer says it.
+type Failure = String;
+
+impl Joined {
+    fn new(mechanism: &dyn Mechanism, terms: Terms, pair: Option<Pair>) -> Result<Self, Failure> {
+        let (side, size, batch) = (terms.side, terms.size, mechanism.batch());
+        let endpoint = mechanism
+            .join(terms)
+            .map_err(|refused| refused.to_string())?;
+        Ok(Joined {
+            endpoint,
+            side,
+            words: size / 8,
+            batch,
+            out: buffer(size, batch),
+            into: buffer(size, batch),
+            pair,
+        })
+    }
+
+    fn perform(&mut self, task: Task) -> Answer {
+        let told = match task.exercise {
+            Exercise::PingPong => self.ping_pong(task),
+            Exercise::Stream => self.stream(task),
+        };
+        told.map_or_else(Answer::Broken, Answer::Done)
+    }
+
+    fn ping_pong(&mut self, task: Task) -> Result<Told, Failure> {
+        // What goes wrong on purpose does so on the way there: one message that is wrong is enough.
+        let there = task.numbers(self.side == Side::First);
+        let mut observed = None;
+        for place in 0..task.warm_up + task.count {
+            if place == task.warm_up {
+                observed = Some(self.observe(task));
+            }
+            match self.side {
+                Side::First => {
+                    self.send(there, place, 1)?;
+                    self.receive(there, place, 1)?;
+                }
+                Side::Second => {
+                    self.receive(there, place, 1)?;
+                    self.send(there, place, 1)?;
+                }
+            }
+        }
+        Ok(observed.map(Observed::end).unwrap_or_default())
+    }
+
+    fn stream(&mut self, task: Task) -> Result<Told, Failure> {
+        let there = task.numbers(true);
+        let back = task.numbers(false);
+        let warm_up = self.whole_batches(task.warm_up);
+        let all = warm_up + self.whole_batches(task.count);
+        match self.side {
+            Side::First => {
+                for place in (0..warm_up).step_by(self.batch) {
+                    self.send(there, place, self.batch)?;
+                }
+                // The other side stands ready, and nothing is on its way.
+                self.receive(back, 0, 1)?;
+                let observed = self.observe(task);
+                for place in (warm_up..all).step_by(self.batch) {
+                    self.send(there, place, self.batch)?;
+                }
+                Ok(observed.end())
+            }
+            Side::Second => {
+                for place in (0..warm_up).step_by(self.batch) {
+                    self.receive(there, place, self.batch)?;
+                }
+                self.send(back, 0, 1)?;
+                let observed = self.observe(task);
+                for place in (warm_up..all).step_by(self.batch) {
+                    self.receive(there, place, self.batch)?;
+                }
+                Ok(observed.end())
+            }
+        }
+    }
+
+    /// Begins to observe, when both processes are known to run.
+    fn observe(&self, task: Task) -> Observed {
+        if let Some(pair) = &self.pair {
+            pair.prefer();
+        }
+        Observed::begin(task.crossings)
+    }
+
+    fn whole_batches(&self, count: u64) -> u64 {
+        count.next_multiple_of(self.batch as u64)
+    }
+
+    fn send(&mut self, numbers: Numbers, place: u64, count: usize) -> Result<(), Failure> {
+        let messages = &mut self.out[..self.words * count];
+        numbers.write(messages, self.words, place);
+        (self.endpoint.send(messages))
+            .map_err(|error| format!("message {place} cannot be sent: {error}"))
+    }
+
+    fn receive(&mut self, numbers: Numbers, place: u64, count: usize) -> Result<(), Failure> {
+        let messages = &mut self.into[..self.words * count];
+        (self.endpoint.receive(messages))
+            .map_err(|error| format!("message {place} cannot be received: {error}"))?;
+        (numbers.check(messages, self.words, place)).map_err(|wrong| wrong.to_string())
+    }
+}
+
+impl Task {
+    /// The numbers of the messages in one direction.
+    fn numbers(self, planted: bool) -> Numbers {
+        Numbers {
+            first: self.first,
+            plant: if planted {
+                self.plant
+            } else {
+                Default::default()
+            },
+        }
+    }
+
+    /// How many messages are counted in the time, of both directions together.
+    pub(crate) fn messages(self, batch: usize) -> u64 {
+        match self.exercise {
+            Exercise::PingPong => self.count * 2,
+            Exercise::Stream => self.count.next_multiple_of(batch as u64),
+        }
+    }
+}
+
+/// Observes this process from `begin` to `end`.
+struct Observed {
+    before: Switches,
+    crossings: Option<Result<Crossings, String>>,
+    start: u64,
+}
+
+impl Observed {
+    fn begin(count: bool) -> Self {
+        Observed {
+            before: Switches::so_far(),
+            crossings: count.then(Crossings::begin),
+            start: now(),
+        }
+    }
+
+    fn end(self) -> Told {
+        let end = now();
+        let crossings = self
+            .crossings
+            .map(|counting| counting.and_then(Crossings::end));
+        let after = Switches::so_far();
+        Told {
+            start: self.start,
+            end,
+            preemptions: after.preemptions.saturating_sub(self.before.preemptions),
+            sleeps: after.sleeps.saturating_sub(self.before.sleeps),
+            crossings,
+        }
+    }
+}
+
+/// The context switches of this thread.
+#[derive(Default)]
+struct Switches {
+    preemptions: u64,
+    sleeps: u64,
+}
+
+impl Switches {
+    fn so_far() -> Self {
+        let number = |count: i64| u64::try_from(count).unwrap_or(0);
+        // The call fails for no argument that it is given here.
+        getrusage(UsageWho::RUSAGE_SELF).map_or_else(
+            |_| Switches::default(),
+            |usage| Switches {
+                preemptions: number(usage.involuntary_context_switches()),
+                sleeps: number(usage.voluntary_context_switches()),
+            },
+        )
+    }
+}
+
+/// The clock that all processes share, in nanoseconds.
+fn now() -> u64 {
+    // It fails for no clock that there is always.
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| {
+        u64::try_from(time.tv_sec()).unwrap_or(0) * 1_000_000_000
+            + u64::try_from(time.tv_nsec()).unwrap_or(0)
+    })
+}
