@@ -3,23 +3,15 @@
 //! `ringproof-perf peers` runs this program and shows its report among the others; by itself it
 //! prints the report as text.
 
-mod items;
-mod queues;
-mod rings;
-mod standing;
-mod values;
-
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
-use ringproof_perf::cpus::{Pair, Wanted};
-use ringproof_perf::report::{Report, Trouble, build_note};
+use ringproof_perf::cpus::Wanted;
+use ringproof_perf::ipc::worker;
 use ringproof_perf::run::{Extent, Settings};
+use ringproof_perf_peers::{ipc, mechanisms, peers};
 use ringproof_record::Verdict;
-
-/// How to repeat it.
-pub(crate) const REPEAT: &str = "cargo run --release -p ringproof-perf -- peers";
 
 /// Measures ringproof beside other crates, on two CPUs.
 ///
@@ -52,11 +44,16 @@ struct Cli {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum What {
-    /// Rings and latest values
+    /// Rings and latest values within a process, messages between processes
     Peers,
+    /// D-Bus and gRPC
+    Ipc,
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = worker::divert(&mechanisms()) {
+        return code;
+    }
     match run(&Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
@@ -76,6 +73,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
     };
     let report = match cli.what {
         What::Peers => peers(&settings),
+        What::Ipc => ipc(&settings),
     };
     if cli.report {
         let json = serde_json::to_string(&report).context("cannot write the report as JSON")?;
@@ -87,37 +85,4 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         true => ExitCode::FAILURE,
         false => ExitCode::SUCCESS,
     })
-}
-
-/// One report of all comparisons within a process. One that has no result says why and keeps the
-/// others from nothing.
-fn peers(settings: &Settings) -> Report {
-    let title = "peers: ring, seqlock and latch beside other crates";
-    let pair = match settings.pair() {
-        Ok(pair) => pair,
-        Err(trouble) => {
-            return Report::of_trouble(title, "ring, latest value/peers", REPEAT, &trouble);
-        }
-    };
-    let mut whole = Report::new(title);
-    whole.notes.push(pair.to_string());
-    whole.notes.extend(build_note());
-    type Part = fn(&Settings, Pair) -> Result<Report, Trouble>;
-    let parts: [(&str, Part); 2] = [
-        ("ring/peers", rings::report),
-        ("latest value/peers", values::report),
-    ];
-    let mut measured = false;
-    for (subject, part) in parts {
-        let part = part(settings, pair)
-            .unwrap_or_else(|trouble| Report::of_trouble(subject, subject, REPEAT, &trouble));
-        measured |= part.measured;
-        whole.notes.extend(part.notes);
-        whole.tables.extend(part.tables);
-        whole.plots.extend(part.plots);
-        whole.conclusions.extend(part.conclusions);
-        whole.rows.extend(part.rows);
-    }
-    whole.measured = measured;
-    whole
 }
