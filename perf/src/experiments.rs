@@ -23,7 +23,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 6] = [
+pub const ALL: [Experiment; 7] = [
     Experiment {
         name: "false-sharing",
         title: "false sharing",
@@ -63,6 +63,14 @@ pub const ALL: [Experiment; 6] = [
         layer: LAYER,
         repeat: ipc::REPEAT,
         run: ipc::run,
+    },
+    Experiment {
+        name: "ipc-peers",
+        title: "ipc: D-Bus and gRPC",
+        subject: "D-Bus, gRPC",
+        layer: LAYER,
+        repeat: ipc::REPEAT,
+        run: peers::run_ipc,
     },
     Experiment {
         name: "abi",

@@ -9,14 +9,31 @@
 //! measures others in the same way: it calls [`worker::divert`] before it looks at its arguments,
 //! and [`report`] with its mechanisms.
 
+pub mod advise;
 mod control;
 mod crossings;
+mod datagrams;
+mod descriptors;
+mod files;
+mod gated;
+mod latest;
+mod locked;
+mod mapped;
+pub mod matrix;
 mod mechanism;
 mod message;
+mod on_disk;
+mod queues;
 mod ring;
 mod runner;
+pub mod seeds;
+mod shared;
 mod streams;
+mod system_v;
+mod tell;
 mod two;
+mod typed;
+mod unnamed;
 pub mod worker;
 
 pub use control::{Exercise, Task};
@@ -25,13 +42,24 @@ pub use mechanism::{
     Side, Terms, Trust, Waiting,
 };
 pub use message::Plant;
-pub use runner::{Absent, Figure, Line, Measured, measure};
+pub use runner::{Figure, Line, Measured, measure};
 pub use two::{Moved, Program, Two};
 
-use crate::report::{Report, Trouble, build_note, conditions};
+use datagrams::{Packets, Udp};
+use descriptors::Descriptors;
+use files::LockedFile;
+use gated::Gated;
+use latest::Latest;
+use locked::Locked;
+use mapped::MappedFile;
+use queues::Posix;
+use ring::InSegment;
+use streams::Stream;
+use system_v::SystemV;
+use typed::Typed;
+
+use crate::report::{Report, Trouble, build_note};
 use crate::run::Settings;
-use crate::stats::summarize;
-use crate::table::{Cell, Table};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- ipc";
@@ -39,15 +67,33 @@ pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- ipc";
 /// The mechanisms that this program measures, in the order of its tables.
 pub fn all() -> &'static [&'static dyn Mechanism] {
     &[
-        &ring::InSegment {
+        &Typed(InSegment {
             name: "ring, one by one",
             batch: 1,
-        },
-        &ring::InSegment {
+        }),
+        &Typed(InSegment {
             name: "ring, batches of 16",
             batch: 16,
-        },
-        &streams::Stream::Pipe,
+        }),
+        &Typed(Latest),
+        &Typed(MappedFile),
+        &Gated::Futex,
+        &Gated::Semaphore,
+        &Gated::EventFd,
+        &Gated::Signal,
+        &Locked::Plain,
+        &Locked::Robust,
+        &Stream::Pipe,
+        &Stream::Fifo,
+        &Stream::Unix,
+        &Packets::Datagram,
+        &Packets::Sequenced,
+        &Descriptors,
+        &Posix,
+        &SystemV,
+        &Stream::Tcp,
+        &Udp,
+        &LockedFile,
     ]
 }
 
@@ -78,33 +124,6 @@ pub fn report(
     let mut report = Report::new("ipc: messages between two processes, every one checked");
     report.notes.push(format!("{pair}"));
     report.notes.extend(build_note());
-    let _ = repeat;
-    for measured in measured {
-        report.notes.push(format!(
-            "{} B: {}",
-            measured.size,
-            conditions(&measured.rounds)
-        ));
-        let mut table = Table::new(
-            format!("{} B", measured.size),
-            ["mechanism", "ns", "msg/s", "calls"],
-        );
-        for line in measured.lines {
-            let cell = |figure: Figure| {
-                Cell::measured(match figure {
-                    Ok(series) => summarize(&series).ok_or_else(|| "none".to_owned()),
-                    Err(Absent::NotRun(why) | Absent::Failed(why)) => Err(why),
-                })
-            };
-            table.add([
-                Cell::words(line.name),
-                cell(line.latency),
-                cell(line.rate),
-                line.crossings
-                    .map_or_else(Cell::missing, |c| Cell::figure(c.to_string())),
-            ]);
-        }
-        report.tables.push(table);
-    }
+    tell::tell(&mut report, &measured, repeat);
     Ok(report)
 }

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use ringproof_perf::compare;
 use ringproof_perf::cpus::Wanted;
 use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
 use ringproof_perf::false_sharing;
-use ringproof_perf::ipc;
+use ringproof_perf::ipc::advise::{self, Question};
+use ringproof_perf::ipc::{all as mechanisms, worker};
 use ringproof_perf::page::About;
 use ringproof_perf::peers;
 use ringproof_perf::report::Report;
@@ -48,6 +49,7 @@ Examples:
   cargo run --release -p ringproof-perf -- all --quick
   cargo run --release -p ringproof-perf -- all --compare target/perf/all.json
   cargo run --release -p ringproof-perf -- peers --build --rounds 21 --cpus 2,3
+  cargo run --release -p ringproof-perf -- ipc --advise --size 200 --rate 50000 --blocking
   cargo run --release -p ringproof-perf -- smoke --json | jq .
   CC=clang-19 ringproof-perf abi              that compiler in the place of gcc
   taskset -c 0,2 ringproof-perf latest        only CPUs 0 and 2 may be used";
@@ -107,10 +109,16 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// Ways for two processes to send each other messages, side by side
+    /// Every way for two processes to send each other messages, side by side
+    ///
+    /// Two processes, a CPU each: one-way latency and messages a second, for messages of 64 B, 1 KiB
+    /// and 64 KiB, with the system calls of a message and beside what is printed about it elsewhere.
+    /// With --advise it says which one to take, from the figures of this machine.
     Ipc {
         #[command(flatten)]
         common: Common,
+        #[command(flatten)]
+        ask: Ask,
     },
     /// All of them in a few seconds: that they run, not how fast
     ///
@@ -153,6 +161,52 @@ struct Common {
     compare: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct Ask {
+    /// Say which to take, from the figures in the folder --out; without any, measure first
+    #[arg(long)]
+    advise: bool,
+
+    /// Bytes in a message
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "advise",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    size: u32,
+
+    /// Messages a second
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "advise")]
+    rate: u32,
+
+    /// Messages must outlive the processes and a reboot
+    #[arg(long, requires = "advise")]
+    persistent: bool,
+
+    /// So many processes receive every message
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "advise",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    readers: u32,
+
+    /// A receiver must sleep while there is nothing to receive
+    #[arg(long, requires = "advise")]
+    blocking: bool,
+
+    /// The peer may break every rule
+    #[arg(long, requires = "advise")]
+    untrusted: bool,
+}
+
+impl Ask {
+    fn question(&self) -> Question {
+        Question {
+            size: self.size as usize,
+            rate: f64::from(self.rate),
+            persistent: self.persistent,
+            readers: self.readers,
+            blocking: self.blocking,
+            untrusted: self.untrusted,
+        }
+    }
+}
+
 impl Common {
     fn settings(&self, extent: Extent) -> Settings {
         let usual = Settings::of(extent);
@@ -175,7 +229,7 @@ impl Common {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = ipc::worker::divert(ipc::all()) {
+    if let Some(code) = worker::divert(mechanisms()) {
         return code;
     }
     match run(&Cli::parse().command) {
@@ -215,7 +269,8 @@ fn run(command: &Command) -> Result<ExitCode> {
         Command::CHeader { common } => as_listed(common, "c-header"),
         Command::Abi { common } => as_listed(common, "abi"),
         Command::Latest { common } => as_listed(common, "latest"),
-        Command::Ipc { common } => as_listed(common, "ipc"),
+        Command::Ipc { common, ask } if ask.advise => advise(common, ask),
+        Command::Ipc { common, .. } => ipc(common),
     }
 }
 
@@ -231,11 +286,44 @@ fn one(
     name: &'static str,
     ask: impl FnOnce(&Experiment) -> Report,
 ) -> Result<ExitCode> {
-    let listed = experiments::ALL
-        .iter()
-        .find(|experiment| experiment.name == name);
-    let experiment = listed.with_context(|| format!("`{name}` is no experiment"))?;
+    let experiment = listed(name)?;
     conduct(common, name, || vec![ask(experiment)])
+}
+
+/// The mechanisms of this program, and those of the other one.
+fn ipc(common: &Common) -> Result<ExitCode> {
+    let both = [listed("ipc")?, listed("ipc-peers")?];
+    conduct(common, "ipc", || {
+        both.map(|experiment| experiment.report(&common.asked()))
+            .into()
+    })
+}
+
+fn listed(name: &str) -> Result<&'static Experiment> {
+    let mut all = experiments::ALL.iter();
+    let found = all.find(|experiment| experiment.name == name);
+    found.with_context(|| format!("`{name}` is no experiment"))
+}
+
+/// Says which mechanism to take; measures them if that was not done yet.
+fn advise(common: &Common, ask: &Ask) -> Result<ExitCode> {
+    let file = common.out.join("ipc.json");
+    if !file.exists() {
+        let code = ipc(common)?;
+        if !file.exists() {
+            return Ok(code);
+        }
+    }
+    let known = advise::known(&compare::read(&file)?, mechanisms());
+    if known.is_empty() {
+        bail!(
+            "`{}` has no figures of `ipc`; run that first",
+            file.display()
+        );
+    }
+    println!("From the figures in {}.", file.display());
+    print!("{}", advise::advise(ask.question(), &known));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs experiments, shows what they found and keeps it in files.
@@ -288,12 +376,12 @@ fn command_line(common: &Common, name: &str) -> String {
     line + &format!(" --seed {}", common.seed)
 }
 
-/// How the process ends; `strict` where a report that says why there is none is a failure.
+/// How the process ends; `strict` where reports that all say why they are none are a failure.
 fn code(reports: &[Report], strict: bool) -> ExitCode {
     if reports.iter().any(|report| report.has(Verdict::Failed)) {
         return ExitCode::FAILURE;
     }
-    if strict && reports.iter().any(|report| !report.measured) {
+    if strict && !reports.iter().any(|report| report.measured) {
         return ExitCode::from(3);
     }
     ExitCode::SUCCESS

@@ -29,12 +29,20 @@ pub const BUILD: &str = "cargo run --release -p ringproof-perf -- peers --build"
 /// The program that measures.
 const PROGRAM: &str = "ringproof-perf-peers";
 
-/// Asks the program about rings and latest values.
+/// Asks the program about rings, within a process and between two, and latest values.
 ///
 /// # Errors
 /// [`Trouble`], also if the program is not built.
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     ask("peers", settings)
+}
+
+/// Asks the program about D-Bus and gRPC.
+///
+/// # Errors
+/// [`Trouble`], also if the program is not built.
+pub fn run_ipc(settings: &Settings) -> Result<Report, Trouble> {
+    ask("ipc", settings)
 }
 
 /// Builds the program. Cargo shows how far it is.

@@ -1,6 +1,7 @@
 //! The program as a person and as the driver see it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -80,6 +81,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
         "peers",
         "c-header",
         "latest",
+        "ipc",
         "abi",
         "smoke",
         "Exit codes",
@@ -87,7 +89,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     ] {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
     }
-    for experiment in ["all", "false-sharing", "peers", "latest", "smoke"] {
+    for experiment in ["all", "false-sharing", "peers", "latest", "ipc", "smoke"] {
         let output = perf(&[experiment, "--help"]);
         assert!(output.status.success());
         assert!(text(&output).contains("--cpus"));
@@ -123,7 +125,7 @@ fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
     };
     // Wherever two CPUs are to be had and stay where they are there is a row for each case;
     // where not, at least one that says why.
-    for subject in ["ring/", "counter/", "latch"] {
+    for subject in ["ring/", "counter/", "latch", "ipc"] {
         assert!(about(subject) > 0, "{subject} is missing in {rows:#?}");
     }
     let counters: BTreeSet<_> = (rows.iter().map(|row| row.subject.as_str()))
@@ -146,6 +148,36 @@ fn on_one_cpu_it_says_so_and_does_not_fail() {
     let output = perf_on_one_cpu(&["false-sharing", "--rounds", "1"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(text(&output).contains("Not measured here, because"));
+}
+
+#[test]
+fn advice_comes_from_the_figures_that_are_there() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+    let row = |name: &str, check: &str, count| {
+        let row = Record::passed("perf", format!("ipc/{name}"), format!("{check}, 64 B"));
+        row.count(count, "").to_line() + "\n"
+    };
+    let rows = [
+        row("ring, one by one", "one-way latency", 150),
+        row("ring, one by one", "messages a second", 20_000_000),
+        row("pipe", "one-way latency", 15_000),
+        row("pipe", "messages a second", 1_000_000),
+    ];
+    fs::write(folder.path().join("ipc.json"), rows.concat()).expect("rows");
+    let out = folder.path().to_str().expect("a folder's name");
+    let advice = |needs: &[&str]| {
+        let output = perf(&[&["ipc", "--advise", "--out", out], needs].concat());
+        assert!(output.status.success(), "{output:?}");
+        text(&output)
+    };
+    assert!(advice(&[]).contains("→ ring, one by one: 0.15 µs"));
+    let sleeping = advice(&["--rate", "5000", "--blocking"]);
+    assert!(sleeping.contains("→ pipe: 15.0 µs"), "{sleeping}");
+    assert!(
+        sleeping.contains("ring, one by one: its receiver polls"),
+        "{sleeping}"
+    );
+    assert_eq!(perf(&["ipc", "--size", "64"]).status.code(), Some(2));
 }
 
 #[test]

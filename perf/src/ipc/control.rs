@@ -168,3 +168,44 @@ pub(crate) fn readable(controls: [&Control; 2], deadline: Instant) -> io::Result
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::unix::fs::MetadataExt;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_packet_arrives_with_its_descriptors() {
+        let (ours, theirs) = Control::pair().unwrap();
+        let file = File::open("/dev/null").unwrap();
+        let inode = file.metadata().unwrap().ino();
+        ours.send(&Answer::Refused("no".to_owned()), &[file.into()])
+            .unwrap();
+        let (answer, fds) = Control(theirs).receive::<Answer>().unwrap().unwrap();
+        assert!(matches!(answer, Answer::Refused(why) if why == "no"));
+        let [fd] = <[OwnedFd; 1]>::try_from(fds).unwrap();
+        assert_eq!(File::from(fd).metadata().unwrap().ino(), inode);
+    }
+
+    #[test]
+    fn an_end_that_is_closed_is_no_packet() {
+        let (ours, theirs) = Control::pair().unwrap();
+        drop(theirs);
+        assert!(ours.receive::<Answer>().unwrap().is_none());
+    }
+
+    #[test]
+    fn who_says_nothing_is_waited_for_until_the_deadline() {
+        let (one, _one) = Control::pair().unwrap();
+        let (other, theirs) = Control::pair().unwrap();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        assert_eq!(readable([&one, &other], soon()).unwrap(), None);
+        Control(theirs)
+            .send(&Answer::Broken(String::new()), &[])
+            .unwrap();
+        assert_eq!(readable([&one, &other], soon()).unwrap(), Some(1));
+    }
+}

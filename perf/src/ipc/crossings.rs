@@ -88,3 +88,27 @@ fn count(counter: &OwnedFd) -> Result<u64, String> {
         Err(error) => Err(format!("the count cannot be read: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::getppid;
+
+    use super::*;
+
+    #[test]
+    fn as_many_calls_are_counted_as_were_made_or_it_says_why_none_are() {
+        const CALLS: u64 = 10;
+        match Crossings::begin() {
+            Ok(counting) => {
+                for _ in 0..CALLS {
+                    getppid();
+                }
+                assert_eq!(counting.end(), Ok(CALLS));
+            }
+            Err(why) => assert!(
+                why.contains("tracefs") || why.contains("CAP_PERFMON"),
+                "{why}"
+            ),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,17 @@ pub enum Side {
     First,
     /// The other one.
     Second,
+}
+
+impl Side {
+    /// Of what there is for the way there, from the first side to the second, and for the way back:
+    /// what this side sends through, and what it receives through.
+    pub fn out_and_into<T>(self, [there, back]: [T; 2]) -> [T; 2] {
+        match self {
+            Side::First => [there, back],
+            Side::Second => [back, there],
+        }
+    }
 }
 
 /// A way for two processes to send each other messages, in both directions.
@@ -76,6 +87,29 @@ pub struct Ends {
     pub numbers: Vec<i32>,
     /// What must live as long as the two processes, and is dropped after them.
     pub kept: Option<Box<dyn Kept>>,
+}
+
+impl Ends {
+    /// One descriptor for each side.
+    pub fn of(first: OwnedFd, second: OwnedFd) -> Self {
+        Ends {
+            first: vec![first],
+            second: vec![second],
+            ..Ends::default()
+        }
+    }
+
+    /// Adds, for both sides, a descriptor of the same thing.
+    ///
+    /// # Errors
+    /// [`Refused`] if there is none left.
+    pub fn share(&mut self, of: &impl AsFd) -> Result<(), Refused> {
+        for side in [&mut self.first, &mut self.second] {
+            let copy = of.as_fd().try_clone_to_owned();
+            side.push(copy.map_err(|error| Refused::of("no descriptor is to be had", error))?);
+        }
+        Ok(())
+    }
 }
 
 /// So many descriptors travel to one process.

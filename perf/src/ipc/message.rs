@@ -109,3 +109,61 @@ pub(crate) enum Wrong {
 fn sum(message: &[u64]) -> u64 {
     message.iter().fold(0, |sum, word| sum.wrapping_add(*word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of message `place` of a sender with this plant, for messages of `size` bytes.
+    fn arrives(plant: Plant, place: u64, size: usize) -> Result<(), Wrong> {
+        let words = size / 8;
+        let mut message = buffer(size, 1);
+        let numbers = |plant| Numbers {
+            first: 7 << 40,
+            plant,
+        };
+        numbers(plant).write(&mut message, words, place);
+        numbers(Plant::Nothing).check(&message, words, place)
+    }
+
+    #[test]
+    fn what_is_planted_is_noticed_in_its_place_and_nowhere_before() {
+        for size in [64, 1024, 65_536] {
+            for place in 0..5 {
+                assert_eq!(arrives(Plant::Nothing, place, size), Ok(()));
+            }
+            for plant in [Plant::Lost(3), Plant::Swapped(3), Plant::Corrupted(3)] {
+                assert_eq!(arrives(plant, 2, size), Ok(()), "{plant:?}");
+                assert!(arrives(plant, 3, size).is_err(), "{plant:?}");
+            }
+            let came = Wrong::Another { place: 4, came: 3 };
+            assert_eq!(arrives(Plant::Swapped(3), 4, size), Err(came));
+            assert_eq!(arrives(Plant::Corrupted(3), 4, size), Ok(()));
+        }
+    }
+
+    #[test]
+    fn memory_that_was_never_written_is_no_message() {
+        let numbers = Numbers {
+            first: 7 << 40,
+            plant: Plant::Nothing,
+        };
+        assert!(numbers.check(&[0; 8], 8, 0).is_err());
+    }
+
+    #[test]
+    fn a_part_of_another_message_is_noticed() {
+        let numbers = Numbers {
+            first: 7 << 40,
+            plant: Plant::Nothing,
+        };
+        let (mut one, mut other) = (buffer(1024, 1), buffer(1024, 1));
+        numbers.write(&mut one, 128, 0);
+        numbers.write(&mut other, 128, 1);
+        one[64..].copy_from_slice(&other[64..]);
+        assert_eq!(
+            numbers.check(&one, 128, 0),
+            Err(Wrong::Corrupted { place: 0 })
+        );
+    }
+}

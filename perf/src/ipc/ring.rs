@@ -2,18 +2,16 @@
 
 use std::hint;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::thread;
 
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
-use ringproof::{Consumer, Payload, PopError, Producer, PushError, Ring, RingOptions};
-
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
+use ringproof::{
+    Consumer, Payload, PopError, Producer, PushError, Ring, RingOptions, SegmentError,
 };
 
-/// A cache line.
-type Line = [u64; 8];
+use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
+use super::typed::Kind;
 
 /// Messages live at once: 256 KiB of them, and some of the largest.
 pub(super) fn capacity(size: usize) -> u64 {
@@ -28,7 +26,7 @@ pub(super) struct InSegment {
     pub(super) batch: usize,
 }
 
-impl Mechanism for InSegment {
+impl Kind for InSegment {
     fn name(&self) -> &'static str {
         self.name
     }
@@ -47,65 +45,35 @@ impl Mechanism for InSegment {
         self.batch
     }
 
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        match size {
-            64 => prepare::<[Line; 1]>(),
-            1024 => prepare::<[Line; 16]>(),
-            65_536 => prepare::<[Line; 1024]>(),
-            other => Err(no_such_size(other)),
+    fn prepare<T: Payload>(&self) -> Result<Ends, Refused> {
+        let mut ends = Ends::default();
+        for _ in 0..2 {
+            let options = RingOptions::new(capacity(size_of::<T>()));
+            let ring = Ring::<T>::anonymous(&options).map_err(refused)?;
+            ends.share(&*ring)?;
         }
+        Ok(ends)
     }
 
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        match terms.size {
-            64 => join::<[Line; 1]>(terms),
-            1024 => join::<[Line; 16]>(terms),
-            65_536 => join::<[Line; 1024]>(terms),
-            other => Err(no_such_size(other)),
-        }
-    }
-}
-
-/// Types are made when this program is compiled.
-pub(super) fn no_such_size(size: usize) -> Refused {
-    Refused(format!(
-        "there is no type for a message of {size} bytes in this program"
-    ))
-}
-
-/// A ring for each direction.
-fn prepare<T: Payload>() -> Result<Ends, Refused> {
-    let mut ends = Ends::default();
-    for _ in 0..2 {
-        let options = RingOptions::new(capacity(size_of::<T>()));
-        let ring = Ring::<T>::anonymous(&options).map_err(|error| Refused(error.to_string()))?;
-        for side in [&mut ends.first, &mut ends.second] {
-            let fd = ring.as_fd().try_clone_to_owned();
-            side.push(fd.map_err(|error| Refused::of("no descriptor is to be had", error))?);
-        }
-    }
-    Ok(ends)
-}
-
-fn join<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let side = terms.side;
-    let [there, back] = terms.take()?;
-    // The process has one endpoint and ends with it.
-    let attach = |fd: OwnedFd| Ring::<T>::attach_fd(fd).map(|ring| &*Box::leak(Box::new(ring)));
-    let join = || {
-        let (there, back) = (attach(there)?, attach(back)?);
-        let (out, into) = match side {
-            Side::First => (there, back),
-            Side::Second => (back, there),
+    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+        let side = terms.side;
+        let [there, back] = terms.take()?;
+        // The process has one endpoint and ends with it.
+        let attach = |fd: OwnedFd| {
+            let ring = Ring::<T>::attach_fd(fd).map_err(refused)?;
+            Ok(&*Box::leak(Box::new(ring)))
         };
-        Ok(Queue {
-            producer: out.producer()?,
-            consumer: into.consumer()?,
-        })
-    };
-    join()
-        .map(|queue| Box::new(queue) as Box<dyn Endpoint>)
-        .map_err(|error: ringproof::SegmentError| Refused(error.to_string()))
+        let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
+        Ok(Box::new(Queue {
+            producer: out.producer().map_err(refused)?,
+            consumer: into.consumer().map_err(refused)?,
+        }))
+    }
+}
+
+/// What a segment says when it cannot be made or attached to.
+pub(super) fn refused(error: SegmentError) -> Refused {
+    Refused(error.to_string())
 }
 
 /// The ends of two rings.

@@ -1,10 +1,13 @@
 //! Measures mechanisms against each other, size by size.
 
+use std::cell::Cell;
+
 use super::control::{Exercise, Task};
-use super::mechanism::{Mechanism, SIZES};
+use super::mechanism::{Delivers, Mechanism, Nature, SIZES, Waiting};
 use super::message::Plant;
 use super::two::{Moved, Program, Two};
 use crate::cpus::Pair;
+use crate::probe::agree;
 use crate::progress::Progress;
 use crate::report::Trouble;
 use crate::rounds::{Rounds, Sample, Samples, interleave};
@@ -29,6 +32,8 @@ pub struct Measured {
 pub struct Line {
     /// The mechanism.
     pub name: &'static str,
+    /// What is known of it without measuring.
+    pub nature: Nature,
     /// Nanoseconds one way, round by round, or why there are none.
     pub latency: Figure,
     /// Messages a second, round by round, or why there are none.
@@ -41,16 +46,7 @@ pub struct Line {
 }
 
 /// A series of values, round by round, or why there is none.
-pub type Figure = Result<Vec<f64>, Absent>;
-
-/// Why there is no figure.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Absent {
-    /// It cannot be had here.
-    NotRun(String),
-    /// The mechanism broke.
-    Failed(String),
-}
+pub type Figure = Result<Vec<f64>, Trouble>;
 
 /// Measures all mechanisms with messages of every size that the settings ask for.
 ///
@@ -104,6 +100,8 @@ fn measure_size(
         }
     }
     let plan = settings.plan();
+    // The distance of the CPUs when the round began.
+    let distance = Cell::new(None);
     let measure = |order: &[usize]| {
         let mut samples = Samples::new(cases.len());
         for &index in order {
@@ -111,10 +109,16 @@ fn measure_size(
             // New processes, and all that lies between them anew.
             let mut two = Two::start(program, case.mechanism, size, Some(pair))?;
             samples.take(index, plan.retries, || {
+                let before = case.probe(pair);
                 let moved = two.run(case.task)?;
+                let after = case.probe(pair);
+                let elsewhere = [before, after]
+                    .iter()
+                    .flatten()
+                    .any(|now| distance.get().is_some_and(|then| !agree(then, *now)));
                 Ok(Sample {
                     value: case.value(&moved),
-                    preemptions: moved.preemptions,
+                    preemptions: moved.preemptions + u64::from(elsewhere),
                 })
             })?;
         }
@@ -123,7 +127,10 @@ fn measure_size(
     let rounds = interleave(
         plan,
         cases.len(),
-        || probe(pair),
+        || {
+            distance.set(probe(pair));
+            distance.get()
+        },
         measure,
         |counting| progress.at(counting),
     )?;
@@ -143,6 +150,13 @@ fn measure_size(
 }
 
 impl Case<'_> {
+    /// How far apart the CPUs are, where that matters: who sleeps for every message hardly notices,
+    /// and a round is long enough for CPUs to move to and fro within it.
+    fn probe(&self, pair: Pair) -> Option<f64> {
+        let polls = self.mechanism.nature().waiting == Waiting::Polls;
+        polls.then(|| probe(pair)).flatten()
+    }
+
     /// Nanoseconds one way, or messages a second.
     fn value(&self, moved: &Moved) -> f64 {
         match self.task.exercise {
@@ -160,15 +174,16 @@ struct Calibrated {
 
 impl Line {
     /// A line without figures yet.
-    fn first(mechanism: &dyn Mechanism, tried: &[Result<Calibrated, Absent>; 2]) -> Self {
-        let why = |tried: &Result<Calibrated, Absent>| match tried {
+    fn first(mechanism: &dyn Mechanism, tried: &[Result<Calibrated, Trouble>; 2]) -> Self {
+        let why = |tried: &Result<Calibrated, Trouble>| match tried {
             Ok(_) => Ok(Vec::new()),
-            Err(absent) => Err(absent.clone()),
+            Err(trouble) => Err(trouble.clone()),
         };
         let [latency, rate] = tried;
         let counted = latency.as_ref().map(|calibrated| &calibrated.counted);
         Line {
             name: mechanism.name(),
+            nature: mechanism.nature(),
             latency: why(latency),
             rate: why(rate),
             crossings: match counted {
@@ -182,7 +197,7 @@ impl Line {
                     ..
                 }) => Err(why.clone()),
                 Ok(_) => Err("they were not counted".to_owned()),
-                Err(Absent::NotRun(why) | Absent::Failed(why)) => Err(why.clone()),
+                Err(Trouble::NotRun(why) | Trouble::Failed(why)) => Err(why.clone()),
             },
             sleeps: counted
                 .ok()
@@ -199,14 +214,17 @@ fn calibrate(
     mechanism: &dyn Mechanism,
     size: usize,
     exercise: Exercise,
-) -> Result<Calibrated, Absent> {
+) -> Result<Calibrated, Trouble> {
     const FEWEST: u64 = 64;
     const MOST: u64 = 1 << 20;
-    let absent = |trouble| match trouble {
-        Trouble::NotRun(why) => Absent::NotRun(why),
-        Trouble::Failed(why) => Absent::Failed(why),
-    };
-    let mut two = Two::start(program, mechanism, size, Some(pair)).map_err(absent)?;
+    if exercise == Exercise::Stream && mechanism.nature().delivers == Delivers::Latest {
+        return Err(Trouble::NotRun(
+            "it holds the latest value: who does not wait for the reader overwrites what was not \
+             read (how fast that goes, `latest` measures)"
+                .to_owned(),
+        ));
+    }
+    let mut two = Two::start(program, mechanism, size, Some(pair))?;
     let mut task = Task {
         exercise,
         first: settings.first_item(),
@@ -215,20 +233,18 @@ fn calibrate(
         plant: Plant::Nothing,
         crossings: false,
     };
-    let mut moved = two.run(task).map_err(absent)?;
+    let mut moved = two.run(task)?;
     // What was measured with few messages is mostly start: again with more, while that changes much.
     while moved.took * 4 < settings.sample && task.count < MOST {
         task.count = (task.count * 4).min(MOST);
-        moved = two.run(task).map_err(absent)?;
+        moved = two.run(task)?;
     }
     let share = settings.sample.as_secs_f64() / moved.took.as_secs_f64();
     task.count = ((task.count as f64 * share) as u64).clamp(FEWEST, MOST);
-    let counted = two
-        .run(Task {
-            crossings: true,
-            count: FEWEST,
-            ..task
-        })
-        .map_err(absent)?;
+    let counted = two.run(Task {
+        crossings: true,
+        count: FEWEST,
+        ..task
+    })?;
     Ok(Calibrated { task, counted })
 }

@@ -1,28 +1,42 @@
-//! Streams of bytes through the kernel: pipes, FIFOs, stream sockets.
+//! Streams of bytes through the kernel: pipe, FIFO, stream socket, TCP.
 
-use std::fs::File;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
 
-use nix::fcntl::OFlag;
-use nix::unistd::pipe2;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use nix::unistd::{mkfifo, pipe2};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
 use super::mechanism::{
     Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
 };
+use super::unnamed::{a_name, uninterrupted};
 
 /// Which stream.
 #[derive(Clone, Copy)]
 pub(super) enum Stream {
     /// An anonymous pipe.
     Pipe,
+    /// A pipe that was opened by name.
+    Fifo,
+    /// A Unix stream socket.
+    Unix,
+    /// TCP over the loopback interface, without Nagle's delay.
+    Tcp,
 }
 
 impl Mechanism for Stream {
     fn name(&self) -> &'static str {
         match self {
             Stream::Pipe => "pipe",
+            Stream::Fifo => "FIFO",
+            Stream::Unix => "Unix stream",
+            Stream::Tcp => "TCP loopback",
         }
     }
 
@@ -37,15 +51,15 @@ impl Mechanism for Stream {
     }
 
     fn prepare(&self, _: usize) -> Result<Ends, Refused> {
-        match self {
-            Stream::Pipe => {
-                let pipe = || {
-                    pipe2(OFlag::O_CLOEXEC)
-                        .map_err(|error| Refused::of("no pipe can be made", error))
-                };
-                Ok(two_ways(pipe()?, pipe()?))
+        let made = match self {
+            Stream::Pipe => pipe().and_then(|there| Ok(two_ways(there, pipe()?))),
+            Stream::Fifo => fifo().and_then(|there| Ok(two_ways(there, fifo()?))),
+            Stream::Unix => {
+                UnixStream::pair().and_then(|(one, other)| both_ways(one.into(), other.into()))
             }
-        }
+            Stream::Tcp => tcp().and_then(|(one, other)| both_ways(one.into(), other.into())),
+        };
+        made.map_err(|error| Refused::of(&format!("no {} can be made", self.name()), error))
     }
 
     fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
@@ -57,13 +71,59 @@ impl Mechanism for Stream {
     }
 }
 
-/// Two ends to read from and to write to, one such pair for each direction.
-fn two_ways(there: (OwnedFd, OwnedFd), back: (OwnedFd, OwnedFd)) -> Ends {
+/// What to read from, and what to write to.
+type Pipe = (OwnedFd, OwnedFd);
+
+fn pipe() -> io::Result<Pipe> {
+    Ok(pipe2(OFlag::O_CLOEXEC)?)
+}
+
+fn fifo() -> io::Result<Pipe> {
+    let path = std::env::temp_dir().join(a_name());
+    uninterrupted(|| {
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let opened = open_fifo(&path);
+        fs::remove_file(&path)?;
+        opened
+    })
+}
+
+fn open_fifo(path: &std::path::Path) -> io::Result<Pipe> {
+    // Nobody writes to it yet: to open it for reading would wait.
+    let into = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    let out = OpenOptions::new().write(true).open(path)?;
+    fcntl(&into, FcntlArg::F_SETFL(OFlag::empty()))?;
+    Ok((into.into(), out.into()))
+}
+
+fn tcp() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    // The kernel completes a connection that is not accepted yet.
+    let one = TcpStream::connect(listener.local_addr()?)?;
+    let (other, _) = listener.accept()?;
+    one.set_nodelay(true)?;
+    other.set_nodelay(true)?;
+    Ok((one, other))
+}
+
+fn two_ways(there: Pipe, back: Pipe) -> Ends {
     Ends {
         first: vec![back.0, there.1],
         second: vec![there.0, back.1],
         ..Ends::default()
     }
+}
+
+/// Two sockets, each of which is read from and written to.
+fn both_ways(one: OwnedFd, other: OwnedFd) -> io::Result<Ends> {
+    Ok(Ends {
+        first: vec![one.try_clone()?, one],
+        second: vec![other.try_clone()?, other],
+        ..Ends::default()
+    })
 }
 
 /// Where bytes come from and go to.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::control::{Answer, Control, Order, Task, Told, readable};
+use super::control::{Answer, Control, Exercise, Order, Task, Told, readable};
 use super::mechanism::{Ends, Mechanism, Side};
 use super::worker::ARGUMENT;
 use crate::cpus::Pair;
@@ -162,8 +162,8 @@ impl Two {
             // The last message arrives at the first side in a ping-pong, at the second in a stream.
             took: Duration::from_nanos(
                 match task.exercise {
-                    super::control::Exercise::PingPong => first.end,
-                    super::control::Exercise::Stream => second.end,
+                    Exercise::PingPong => first.end,
+                    Exercise::Stream => second.end,
                 }
                 .saturating_sub(first.start),
             ),

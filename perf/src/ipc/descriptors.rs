@@ -1,0 +1,92 @@
+//! Messages whose bytes stay where they are: a memory file's descriptor travels (SCM_RIGHTS).
+
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt;
+
+use nix::cmsg_space;
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+    sendmsg, socketpair,
+};
+use ringproof::bytemuck::{cast_slice, cast_slice_mut};
+
+use super::mechanism::{
+    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
+};
+
+/// Each message is a memory file of its own.
+pub(super) struct Descriptors;
+
+impl Mechanism for Descriptors {
+    fn name(&self) -> &'static str {
+        "SCM_RIGHTS (memfd each)"
+    }
+
+    fn nature(&self) -> Nature {
+        Nature {
+            // Make, write, send, close; receive, read, close.
+            crossings: 7,
+            delivers: Delivers::Every,
+            lasting: Lasting::Nothing,
+            waiting: Waiting::Sleeps,
+            trust: Trust::Kernel,
+        }
+    }
+
+    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
+        let (one, other) = socketpair(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .map_err(|error| Refused::of("no such sockets can be made", error))?;
+        Ok(Ends::of(one, other))
+    }
+
+    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+        let [socket] = terms.take()?;
+        Ok(Box::new(Messenger(socket)))
+    }
+}
+
+/// A socket that descriptors travel through.
+struct Messenger(OwnedFd);
+
+impl Endpoint for Messenger {
+    fn send(&mut self, messages: &[u64]) -> io::Result<()> {
+        let mut file = File::from(memfd_create("message", MFdFlags::MFD_CLOEXEC)?);
+        file.write_all(cast_slice(messages))?;
+        let fds = [file.as_raw_fd()];
+        sendmsg::<()>(
+            self.0.as_raw_fd(),
+            &[IoSlice::new(&[0])],
+            &[ControlMessage::ScmRights(&fds)],
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        )?;
+        Ok(())
+    }
+
+    fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
+        let mut byte = [0];
+        let mut iov = [IoSliceMut::new(&mut byte)];
+        let mut space = cmsg_space!(RawFd);
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let received = recvmsg::<()>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
+        for message in received.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(fds) = message
+                && let [fd] = fds[..]
+            {
+                // SAFETY: the kernel made this descriptor for this process a moment ago, and
+                // nothing else knows of it.
+                let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+                return file.read_exact_at(cast_slice_mut(messages), 0);
+            }
+        }
+        Err(io::Error::other("a message came without a descriptor"))
+    }
+}

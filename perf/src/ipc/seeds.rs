@@ -1,0 +1,288 @@
+//! What the documents that this project grew from print about mechanisms: facts, with their source.
+
+use crate::table::figure;
+
+/// One of the documents' tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// *Practical measurements*, of the chapter on shared memory, serialization and type erasure.
+    Practical,
+    /// *The IPC Mechanisms*, of the chapter on inter-process communication and shared memory.
+    Mechanisms,
+    /// *Complete Performance Table*, of the reference guide to IPC mechanisms.
+    Complete,
+}
+
+impl Source {
+    /// All of them.
+    pub const ALL: [Source; 3] = [Source::Practical, Source::Mechanisms, Source::Complete];
+
+    /// How tables call it.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Source::Practical => "A",
+            Source::Mechanisms => "B",
+            Source::Complete => "C",
+        }
+    }
+
+    /// What the letter stands for.
+    pub fn title(self) -> &'static str {
+        match self {
+            Source::Practical => {
+                "\"Practical measurements on a typical Linux x86-64 system\" (shared memory, \
+                 serialization, type erasure)"
+            }
+            Source::Mechanisms => {
+                "\"The IPC Mechanisms\" (inter-process communication and shared memory)"
+            }
+            Source::Complete => {
+                "\"Complete Performance Table\" (reference guide to IPC mechanisms)"
+            }
+        }
+    }
+}
+
+/// From where to where a figure lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Range {
+    /// The least.
+    pub low: f64,
+    /// The most.
+    pub high: f64,
+    /// The one figure that is printed, where there is no range.
+    pub about: Option<f64>,
+}
+
+const fn from(low: f64, high: f64) -> Option<Range> {
+    Some(Range {
+        low,
+        high,
+        about: None,
+    })
+}
+
+/// A single figure stands for everything from half to twice of it.
+const fn about(value: f64) -> Option<Range> {
+    Some(Range {
+        low: value / 2.0,
+        high: value * 2.0,
+        about: Some(value),
+    })
+}
+
+/// How a figure lies to a range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lies {
+    /// In it.
+    Within,
+    /// Below it, by this factor.
+    Below(f64),
+    /// Above it, by this factor.
+    Above(f64),
+}
+
+impl Range {
+    /// Where `value` lies.
+    pub fn place(&self, value: f64) -> Lies {
+        if value < self.low {
+            Lies::Below(self.low / value)
+        } else if value > self.high {
+            Lies::Above(value / self.high)
+        } else {
+            Lies::Within
+        }
+    }
+
+    /// It in another unit, as text.
+    pub fn said(&self, unit: f64) -> String {
+        match (self.about, self.low) {
+            (Some(value), _) => format!("~{}", short(value / unit)),
+            (None, 0.0) => format!("<{}", short(self.high / unit)),
+            (None, low) => format!("{}–{}", short(low / unit), short(self.high / unit)),
+        }
+    }
+}
+
+/// A figure without needless zeros.
+pub(super) fn short(value: f64) -> String {
+    let text = figure(value);
+    if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
+}
+
+/// What one line of a table says.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// Which table.
+    pub source: Source,
+    /// Mechanisms of ours that it is about: their names begin like this.
+    pub of: &'static [&'static str],
+    /// One-way latency in nanoseconds.
+    pub latency: Option<Range>,
+    /// Messages a second.
+    pub rate: Option<Range>,
+    /// Kernel crossings for each message.
+    pub crossings: Option<&'static str>,
+}
+
+const US: f64 = 1e3;
+const MS: f64 = 1e6;
+const UNIX: &[&str] = &["Unix "];
+const RING: &[&str] = &["ring, ", "seqlock"];
+
+const fn claim(
+    source: Source,
+    of: &'static [&'static str],
+    latency: Option<Range>,
+    rate: Option<Range>,
+    crossings: Option<&'static str>,
+) -> Claim {
+    Claim {
+        source,
+        of,
+        latency,
+        rate,
+        crossings,
+    }
+}
+
+/// All of them. None of the tables says how long its messages are.
+pub const CLAIMS: [Claim; 20] = {
+    use Source::{Complete, Mechanisms, Practical};
+    let zero = Some("0");
+    let two = Some("2");
+    let more = Some("2+");
+    [
+        claim(Practical, RING, from(50.0, 200.0), from(5e6, 20e6), zero),
+        claim(Practical, UNIX, from(US, 5.0 * US), from(2e5, 1e6), two),
+        claim(
+            Practical,
+            &["TCP"],
+            from(5.0 * US, 20.0 * US),
+            from(5e4, 2e5),
+            more,
+        ),
+        claim(
+            Practical,
+            &["pipe", "FIFO"],
+            from(2.0 * US, 8.0 * US),
+            from(1e5, 5e5),
+            two,
+        ),
+        claim(
+            Practical,
+            &["POSIX"],
+            from(US, 5.0 * US),
+            from(2e5, 1e6),
+            two,
+        ),
+        claim(
+            Practical,
+            &["D-Bus"],
+            from(50.0 * US, 200.0 * US),
+            from(5e3, 2e4),
+            Some("4+"),
+        ),
+        claim(
+            Practical,
+            &["gRPC"],
+            from(100.0 * US, 500.0 * US),
+            from(2e3, 1e4),
+            more,
+        ),
+        claim(Mechanisms, UNIX, from(US, 2.0 * US), None, None),
+        claim(
+            Mechanisms,
+            &["TCP"],
+            from(10.0 * US, 100.0 * US),
+            None,
+            None,
+        ),
+        claim(
+            Mechanisms,
+            &["shm + mutex", "shm + robust"],
+            about(100.0),
+            None,
+            None,
+        ),
+        claim(Complete, RING, about(0.24 * US), about(3.8e6), None),
+        claim(
+            Complete,
+            &["ring in a mapped"],
+            about(0.3 * US),
+            about(3.5e6),
+            None,
+        ),
+        claim(Complete, &["shm + signal"], from(0.0, US), about(1e6), None),
+        claim(
+            Complete,
+            &["POSIX", "System V"],
+            about(14.7 * US),
+            about(68e3),
+            None,
+        ),
+        claim(Complete, UNIX, about(24.5 * US), about(41e3), None),
+        claim(Complete, &["pipe"], about(27.3 * US), about(37e3), None),
+        claim(Complete, &["FIFO"], about(38.0 * US), about(26e3), None),
+        claim(Complete, &["TCP"], about(44.4 * US), about(22e3), None),
+        claim(
+            Complete,
+            &["file with"],
+            about(10.0 * MS),
+            about(100.0),
+            None,
+        ),
+        claim(Complete, &["gRPC"], about(100.0 * US), about(1e4), None),
+    ]
+};
+
+/// By how much shared memory is said to win over what goes through the kernel, by
+/// [`Source::Practical`].
+pub const GAIN: Range = Range {
+    low: 10.0,
+    high: 1000.0,
+    about: None,
+};
+
+/// What is said about a mechanism.
+pub fn about_mechanism(name: &str) -> impl Iterator<Item = &'static Claim> {
+    CLAIMS
+        .iter()
+        .filter(move |claim| claim.of.iter().any(|start| name.starts_with(start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_lies_in_a_range_or_beside_it_by_a_factor() {
+        let range = from(1000.0, 5000.0).unwrap();
+        assert_eq!(range.place(1000.0), Lies::Within);
+        assert_eq!(range.place(20_000.0), Lies::Above(4.0));
+        assert_eq!(range.place(500.0), Lies::Below(2.0));
+        assert_eq!(range.said(1000.0), "1–5");
+        let single = about(240.0).unwrap();
+        assert_eq!(single.place(400.0), Lies::Within);
+        assert_eq!(single.place(960.0), Lies::Above(2.0));
+        assert_eq!(single.said(1000.0), "~0.24");
+        assert_eq!(from(0.0, 1000.0).unwrap().said(1000.0), "<1");
+    }
+
+    #[test]
+    fn every_claim_is_about_something_that_is_measured_here_or_beside() {
+        let beside = ["D-Bus", "gRPC"];
+        for claim in &CLAIMS {
+            for start in claim.of {
+                let here = crate::ipc::all()
+                    .iter()
+                    .any(|mechanism| mechanism.name().starts_with(start));
+                assert!(here || beside.contains(start), "{start}");
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Every mechanism between two real processes: messages arrive, what is planted is noticed, and
+//! nothing is left behind, however it ends.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ringproof_perf::ipc::{
+    Delivers, Exercise, Mechanism, Moved, Plant, Program, SIZES, Task, Trust, Two, all, worker,
+};
+use ringproof_perf::report::Trouble;
+
+/// System V queues have nothing by which to tell whose they are: one test that makes some at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const PERF: &str = env!("CARGO_BIN_EXE_ringproof-perf");
+
+/// Moves a few messages through a mechanism, between two processes that are not pinned.
+fn send(
+    mechanism: &dyn Mechanism,
+    size: usize,
+    exercise: Exercise,
+    plant: Plant,
+) -> Result<Moved, Trouble> {
+    let mut two = Two::start(&Program::at(PERF), mechanism, size, None)?;
+    two.run(Task {
+        exercise,
+        first: 1 << 40,
+        warm_up: 4,
+        count: 100,
+        plant,
+        crossings: exercise == Exercise::PingPong,
+    })
+}
+
+/// What a mechanism is for.
+fn exercises(mechanism: &dyn Mechanism) -> &'static [Exercise] {
+    match mechanism.nature().delivers {
+        Delivers::Every => &[Exercise::PingPong, Exercise::Stream],
+        Delivers::Latest => &[Exercise::PingPong],
+    }
+}
+
+fn each(sizes: &[usize], act: impl Fn(&dyn Mechanism, usize, Exercise)) {
+    let _alone = alone();
+    for mechanism in all() {
+        for &size in sizes {
+            for exercise in exercises(*mechanism) {
+                act(*mechanism, size, *exercise);
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_arrive_by_every_mechanism_or_it_says_why_not() {
+    each(&SIZES, |mechanism, size, exercise| {
+        let name = mechanism.name();
+        match send(mechanism, size, exercise, Plant::Nothing) {
+            Ok(moved) => {
+                let (fewest, most) = match exercise {
+                    Exercise::PingPong => (200, 200),
+                    Exercise::Stream => (100, 100 + mechanism.batch() as u64),
+                };
+                assert!(
+                    (fewest..=most).contains(&moved.messages),
+                    "{name}: {moved:?}"
+                );
+                assert!(moved.took > Duration::ZERO, "{name}: {moved:?}");
+            }
+            Err(Trouble::NotRun(why)) => assert!(!why.is_empty(), "{name}"),
+            Err(Trouble::Failed(why)) => panic!("{name}, {size} B, {exercise:?}: {why}"),
+        }
+    });
+}
+
+#[test]
+fn a_message_lost_swapped_or_corrupted_is_noticed_by_every_mechanism() {
+    each(&SIZES[..1], |mechanism, size, exercise| {
+        for (plant, noticed) in [
+            (
+                Plant::Lost(50),
+                "message 51 came in the place of message 50",
+            ),
+            (
+                Plant::Swapped(50),
+                "message 51 came in the place of message 50",
+            ),
+            (Plant::Corrupted(50), "message 50 is corrupted"),
+        ] {
+            let name = mechanism.name();
+            match send(mechanism, size, exercise, plant) {
+                Ok(_) => panic!("{name}, {size} B, {exercise:?}: {plant:?} passed"),
+                Err(Trouble::NotRun(_)) => {}
+                Err(Trouble::Failed(why)) => {
+                    let expected = format!("{name}: second process: {noticed}");
+                    assert!(why.starts_with(&expected), "{size} B, {exercise:?}: {why}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_said_of_system_calls_by_design_is_what_the_kernel_counts() {
+    let _alone = alone();
+    for mechanism in all() {
+        let Ok(moved) = send(*mechanism, 64, Exercise::PingPong, Plant::Nothing) else {
+            continue;
+        };
+        let Some(Ok(counted)) = moved.crossings else {
+            continue;
+        };
+        let counted = counted as f64 / moved.messages as f64;
+        let (name, design) = (mechanism.name(), f64::from(mechanism.nature().crossings));
+        assert!(
+            counted >= design - 0.1,
+            "{name}: {counted} instead of {design}"
+        );
+        // Who looks into memory needs more only to sleep and to wake. The standard library checks
+        // descriptors as it closes them, in a build with debug assertions.
+        if mechanism.nature().trust == Trust::Kernel {
+            assert!(
+                counted <= design + 2.2,
+                "{name}: {counted} instead of {design}"
+            );
+        }
+    }
+}
+
+#[test]
+fn names_are_told_apart() {
+    let names: BTreeSet<_> = all().iter().map(|mechanism| mechanism.name()).collect();
+    assert_eq!(names.len(), all().len());
+}
+
+#[test]
+fn a_process_that_ends_instead_of_answering_is_no_hang() {
+    let other = Program::at("/bin/false");
+    let trouble = Two::start(&other, all()[0], 64, None).unwrap_err();
+    assert!(
+        matches!(&trouble, Trouble::Failed(why) if why.contains("ended") || why.contains("told")),
+        "{trouble:?}"
+    );
+    let none = Program::at("/nonexistent");
+    let trouble = Two::start(&none, all()[0], 64, None).unwrap_err();
+    assert!(matches!(trouble, Trouble::NotRun(_)), "{trouble:?}");
+}
+
+/// What a program of ours might leave behind: processes, queues, and files where it makes them.
+struct Traces {
+    temporary: PathBuf,
+    queues: BTreeSet<String>,
+}
+
+impl Traces {
+    fn before() -> Self {
+        Traces {
+            temporary: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+                .unwrap()
+                .keep(),
+            queues: queues(),
+        }
+    }
+
+    /// Waits until none is left; says what is left at the deadline.
+    fn gone(&self, processes: &[i32]) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let left: Vec<_> = processes.iter().filter(|pid| is_ours(**pid)).collect();
+            let queues: Vec<_> = queues().difference(&self.queues).cloned().collect();
+            let files: Vec<_> = [
+                Path::new("/dev/shm"),
+                Path::new("/dev/mqueue"),
+                &self.temporary,
+            ]
+            .iter()
+            .flat_map(fs::read_dir)
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().starts_with(&self.temporary) || is_named(entry, processes))
+            .map(|entry| entry.path())
+            .collect();
+            if left.is_empty() && queues.is_empty() && files.is_empty() {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited 20 s for processes {left:?}, queues {queues:?}, files {files:?} to go"
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+        fs::remove_dir(&self.temporary).unwrap();
+    }
+}
+
+/// Whether it has a name that one of these processes gave.
+fn is_named(entry: &fs::DirEntry, processes: &[i32]) -> bool {
+    let name = entry.file_name();
+    let name = name.to_string_lossy();
+    processes
+        .iter()
+        .any(|pid| name.starts_with(&format!("ringproof-ipc-{pid}-")))
+}
+
+/// Whether a process of this number is one of this program.
+fn is_ours(pid: i32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(PERF))
+}
+
+/// The numbers of all System V message queues.
+fn queues() -> BTreeSet<String> {
+    let text = fs::read_to_string("/proc/sysvipc/msg").unwrap_or_default();
+    let number = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
+    text.lines().skip(1).filter_map(number).collect()
+}
+
+/// The program in the middle of measuring, and its two processes and all others that it started.
+fn in_the_middle(traces: &Traces) -> (Child, Vec<i32>) {
+    let mut program = Command::new(PERF)
+        .args(["ipc", "--json", "--rounds", "9"])
+        .current_dir(env!("CARGO_TARGET_TMPDIR"))
+        .env("TMPDIR", &traces.temporary)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Until it has queues to leave behind, or has ended because there is nothing to measure here.
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while queues().difference(&traces.queues).next().is_none() {
+        if program.try_wait().unwrap().is_some() {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "waited 120 s for it to make a System V queue"
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
+    let mut processes = children(program.id().cast_signed());
+    processes.push(program.id().cast_signed());
+    (program, processes)
+}
+
+fn children(parent: i32) -> Vec<i32> {
+    let listed = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
+    let numbers = listed.unwrap_or_default();
+    numbers
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+#[test]
+fn nothing_is_left_behind_when_it_is_interrupted_or_killed() {
+    let _alone = alone();
+    for signal in [Signal::SIGINT, Signal::SIGKILL] {
+        let traces = Traces::before();
+        let (mut program, processes) = in_the_middle(&traces);
+        let _ = kill(Pid::from_raw(program.id().cast_signed()), signal);
+        let status = program.wait().unwrap();
+        let ended = status.signal() == Some(signal as i32) || status.code() == Some(3);
+        assert!(ended, "{signal}: {status}");
+        traces.gone(&processes);
+    }
+}
+
+#[test]
+fn a_worker_without_orders_ends() {
+    let status = Command::new(PERF)
+        .arg(worker::ARGUMENT)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+}
