@@ -3,6 +3,7 @@
 //! The service is written by hand with the message and the codec that generated code would use, so
 //! that no compiler of protocols is needed.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper_util::rt::TokioIo;
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
+use ringproof_perf::cpus::follow_main_thread;
 use ringproof_perf::ipc::{
     Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
 };
@@ -66,6 +68,7 @@ impl Mechanism for Call {
         // What is sent must go on its way when nobody waits for anything: a thread for it.
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
+            .on_thread_park(follow_once)
             .enable_io()
             .enable_time()
             .build()
@@ -84,6 +87,13 @@ impl Mechanism for Call {
             size,
         }))
     }
+}
+
+/// Half of the work is done by tokio's thread: it runs at the priority of the thread that measures,
+/// once that has one.
+fn follow_once() {
+    thread_local!(static FOLLOWS: Cell<bool> = const { Cell::new(false) });
+    FOLLOWS.with(|follows| follows.set(follows.get() || follow_main_thread()));
 }
 
 /// What a side sends through, and what it receives from.

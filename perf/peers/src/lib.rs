@@ -85,8 +85,8 @@ pub fn ipc(settings: &Settings) -> Report {
     title.clone_into(&mut report.title);
     report.notes.push(
         "D-Bus: a signal for each message, without a bus; gRPC: one call in which both sides \
-         stream, over HTTP/2, with a thread of tokio at ordinary priority on the CPU of either \
-         process: taking turns with it counts as a preemption, and its calls are not counted"
+         stream, over HTTP/2, with a thread of tokio on the CPU of either process: taking turns \
+         with it counts as a preemption, and its system calls are not among those counted"
             .to_owned(),
     );
     report
