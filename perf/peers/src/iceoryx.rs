@@ -159,12 +159,19 @@ fn join(terms: &Terms) -> Result<Box<dyn Endpoint>, String> {
         }
         thread::yield_now();
     }
-    Ok(Box::new(Ports {
+    let words = terms.size / 8;
+    let mut ports = Ports {
         publisher,
         subscriber,
-        words: terms.size / 8,
+        words,
         _node: node,
-    }))
+    };
+    // A subscriber connects when it first receives, and until then a publisher whose buffer is full
+    // drops messages, whatever its strategy: so each side sends one and receives one.
+    let mut greeting = vec![0; words];
+    ports.send(&greeting).map_err(said)?;
+    ports.receive(&mut greeting).map_err(said)?;
+    Ok(Box::new(ports))
 }
 
 fn said(error: impl fmt::Debug) -> String {
