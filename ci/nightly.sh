@@ -52,8 +52,12 @@ fi
 
 step 'one round of every benchmark, and the experiments'
 cargo bench --package ringproof-perf --bench '*' -- --test
-cargo run --release --package ringproof-perf -- peers
+cargo run --release --package ringproof-perf -- peers --build
 cargo run --release --package ringproof-perf -- false-sharing
+
+step 'the package of the peers, which no other build compiles'
+cargo clippy --manifest-path perf/peers/Cargo.toml --target-dir target/peers --all-targets -- -D warnings
+cargo test --release --manifest-path perf/peers/Cargo.toml --target-dir target/peers
 
 step 'the fuzz targets, from their corpus'
 if cargo fuzz --version >/dev/null 2>&1 && rustup toolchain list 2>/dev/null | grep -q '^nightly'; then

@@ -55,15 +55,14 @@ where
     bench_alone::<N, SeqLock<Value<N>>>(criterion);
     bench_alone::<N, SeqLatch<Value<N>>>(criterion);
 
-    let latch = <SeqLatch<Value<N>> as Latest<N>>::make().expect("a latch can be made");
+    let mut latch = <SeqLatch<Value<N>> as Latest<N>>::make().expect("a latch can be made");
     let mut group = criterion.benchmark_group("latch");
     let bytes = size_of::<Value<N>>();
     group.bench_function(
         BenchmarkId::new("read, writer flat out", bytes),
         |bencher| {
             bencher.iter_custom(|reads| {
-                let write = Latest::<N>::writer(&latch).expect("the writer's role is free");
-                let read = Latest::<N>::reader(&latch).expect("a reader can be made");
+                let (write, read) = latch.ends().expect("the writer's role is free");
                 let timed = time_busy_reads(pair, write, read, Duration::from_millis(5))
                     .expect("no value is torn");
                 assert!(timed.count > 0, "a latch always has a value");
@@ -75,9 +74,8 @@ where
 }
 
 fn bench_alone<const N: usize, S: Latest<N>>(criterion: &mut Criterion) {
-    let structure = S::make().expect("a structure without a name can be made");
-    let mut write = structure.writer().expect("the writer's role is free");
-    let mut read = structure.reader().expect("a reader can be made");
+    let mut structure = S::make().expect("a structure without a name can be made");
+    let (mut write, mut read) = structure.ends().expect("the writer's role is free");
     let bytes = size_of::<Value<N>>();
     let mut group = criterion.benchmark_group(S::NAME);
     group.bench_function(BenchmarkId::new("write", bytes), |bencher| {

@@ -1,25 +1,21 @@
-//! `cargo bench -p ringproof-perf --bench ring`: our ring and rtrb's, two pinned threads, every
-//! item checked.
+//! `cargo bench -p ringproof-perf --bench ring`: our ring, two pinned threads, every item checked.
 //!
 //! Criterion follows each figure from run to run. It measures one thing after the other, though,
-//! so no two of its figures should be divided; the table at the end was measured in turn and shows
-//! the ratios.
+//! so no two of its figures should be divided: `ringproof-perf peers` measures in turn and shows
+//! the ratios to other crates.
 
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ringproof::{Ring, RingOptions};
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::links::BATCH;
-use ringproof_perf::peers::{self, SIZES, Size, Way, our_link, their_link};
-use ringproof_perf::run::{Extent, Settings};
+use ringproof_perf::links::{BATCH, SIZES, Size, Way, our_link};
 use ringproof_perf::stream::Link;
 
 /// Fewer items than this are over before the two threads run evenly.
 const FEWEST_ITEMS: u64 = 1 << 14;
 
 fn main() {
-    let settings = Settings::of(Extent::Quick);
     let pair = match Pair::choose(None) {
         Ok(pair) => pair,
         Err(unfit) => {
@@ -36,18 +32,6 @@ fn main() {
         bench_size(&mut criterion, pair, size);
     }
     criterion.final_summary();
-
-    // Only where figures are wanted, not under --test or --list.
-    if std::env::args().any(|arg| arg == "--bench") && !is_dry_run() {
-        match peers::run(&settings) {
-            Ok(report) => println!("\n{}", report.render()),
-            Err(trouble) => println!("\nno ratios: {trouble:?}"),
-        }
-    }
-}
-
-fn is_dry_run() -> bool {
-    std::env::args().any(|arg| arg == "--test" || arg == "--list")
 }
 
 fn bench_size(criterion: &mut Criterion, pair: Pair, size: Size) {
@@ -66,10 +50,6 @@ fn bench_size(criterion: &mut Criterion, pair: Pair, size: Size) {
         let mut ours = our_link(way, &ring, 0).expect("the roles of this ring are free");
         group.bench_function(BenchmarkId::new("ringproof", &memory), |bencher| {
             bencher.iter_custom(|items| stream(&mut ours, pair, items));
-        });
-        let mut theirs = their_link(way, size.capacity, slots, 0);
-        group.bench_function(BenchmarkId::new("rtrb", &memory), |bencher| {
-            bencher.iter_custom(|items| stream(&mut theirs, pair, items));
         });
         group.finish();
     }

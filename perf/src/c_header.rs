@@ -12,8 +12,7 @@ use ringproof_record::Record;
 
 use self::calls::Ends;
 use crate::cpus::Pair;
-use crate::links::BATCH;
-use crate::peers::{SIZES, Size, Way};
+use crate::links::{BATCH, SIZES, Size, Way};
 use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, stream_all};

@@ -135,6 +135,16 @@ fn prefer_this_thread() -> bool {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &lowest) == 0 }
 }
 
+/// Puts the calling thread before ordinary programs if the main thread of this process is, and says
+/// whether it did: for threads that a library starts, and that work for the one that measures.
+pub fn follow_main_thread() -> bool {
+    // Process ids fit; the main thread's is the process's.
+    let main = std::process::id().cast_signed();
+    // SAFETY: the call takes a number and touches no memory of this process.
+    let preferred = unsafe { libc::sched_getscheduler(main) } == libc::SCHED_RR;
+    preferred && prefer_this_thread()
+}
+
 impl fmt::Display for Pair {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.pinned {

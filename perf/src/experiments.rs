@@ -25,7 +25,7 @@ pub struct Experiment {
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 10] = [
+pub const ALL: [Experiment; 11] = [
     Experiment {
         name: "limits",
         title: "limits",
@@ -53,7 +53,7 @@ pub const ALL: [Experiment; 10] = [
     Experiment {
         name: "peers",
         title: "peers",
-        subject: "ring/vs rtrb",
+        subject: "ring, latest value/peers",
         layer: LAYER,
         repeat: peers::REPEAT,
         run: peers::run,
@@ -81,6 +81,14 @@ pub const ALL: [Experiment; 10] = [
         layer: LAYER,
         repeat: ipc::REPEAT,
         run: ipc::run,
+    },
+    Experiment {
+        name: "ipc-peers",
+        title: "ipc: D-Bus and gRPC",
+        subject: "D-Bus, gRPC",
+        layer: LAYER,
+        repeat: ipc::REPEAT,
+        run: peers::run_ipc,
     },
     Experiment {
         name: "serialize",

@@ -11,7 +11,7 @@ use ringproof_record::Record;
 use crate::cpus::Pair;
 use crate::progress::Progress;
 use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row};
-use crate::rounds::{Sample, Samples, interleave};
+use crate::rounds::{Rounds, Sample, Samples, interleave};
 use crate::run::{Extent, Settings, enough, probe};
 use crate::stats::{Summary, summarize};
 use crate::stream::{Fault, Meeting, preemptions};
@@ -25,6 +25,9 @@ pub type Value<const N: usize> = [u64; N];
 
 /// How many different values the writer cycles through; made before the clock starts.
 const VALUES: usize = 8;
+
+/// How many operations there are between two looks at the clock, where they are quick.
+const BETWEEN_CLOCKS: u32 = 64;
 
 /// What is done to the structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +44,8 @@ impl Situation {
     /// All of them.
     pub const ALL: [Situation; 3] = [Situation::Write, Situation::ReadIdle, Situation::ReadBusy];
 
-    fn name(self) -> &'static str {
+    /// What tables call it.
+    pub fn name(self) -> &'static str {
         match self {
             Situation::Write => "write",
             Situation::ReadIdle => "read, writer idle",
@@ -111,6 +115,10 @@ pub fn time_reads<const N: usize>(
 /// Reads for about `time` while another thread writes as fast as it can; every word of every value
 /// is looked at, and that is part of the time.
 ///
+/// A reader may be one that waits until it has a value, and it may wait as long as the writer goes
+/// on. So the writer gives up after three times `time`, and what was read later than after twice
+/// `time` does not count.
+///
 /// # Errors
 /// [`Fault`] if a value was torn.
 pub fn time_busy_reads<const N: usize>(
@@ -128,10 +136,12 @@ pub fn time_busy_reads<const N: usize>(
             let before = preemptions();
             meeting.meet();
             pair.prefer();
+            let start = Instant::now();
             // Relaxed: it carries no data and need not be prompt.
-            while !done.load(Ordering::Relaxed) {
-                for value in &values {
-                    write(value);
+            while !done.load(Ordering::Relaxed) && start.elapsed() < time * 3 {
+                // The clock costs as much as some writes: ask it seldom.
+                for _ in 0..BETWEEN_CLOCKS {
+                    values.iter().for_each(&mut write);
                 }
             }
             preemptions().saturating_sub(before)
@@ -144,17 +154,27 @@ pub fn time_busy_reads<const N: usize>(
             let before = preemptions();
             let start = Instant::now();
             let mut took = Duration::ZERO;
+            // Slow reads are timed one by one, quick ones together.
+            let mut reads = 1;
             while took < time {
-                // The clock costs as much as some reads: ask it seldom.
-                for _ in 0..64 {
+                let mut more = 0;
+                for _ in 0..reads {
                     if let Some(value) = read() {
-                        count += 1;
+                        more += 1;
                         for word in value {
                             wrong |= word ^ value[0];
                         }
                     }
                 }
-                took = start.elapsed();
+                let now = start.elapsed();
+                if now < time * 2 {
+                    count += more;
+                }
+                reads = match now - took < time / 64 {
+                    true => (reads * 2).min(BETWEEN_CLOCKS),
+                    false => 1,
+                };
+                took = now;
             }
             let preemptions = preemptions().saturating_sub(before);
             whole(wrong, count).map(|()| Timed {
@@ -186,14 +206,17 @@ fn whole(wrong: u64, count: u64) -> Result<(), Fault> {
 }
 
 /// One thing to measure: a structure with a payload in a situation.
-struct Case<'a> {
-    structure: &'static str,
-    bytes: usize,
-    situation: Situation,
-    sample: Box<dyn FnMut() -> Result<Timed, Fault> + 'a>,
+pub struct Case {
+    /// What tables call the structure.
+    pub structure: &'static str,
+    /// The payload's size.
+    pub bytes: usize,
+    /// What is done to it.
+    pub situation: Situation,
+    sample: Box<dyn FnMut() -> Result<Timed, Fault>>,
 }
 
-/// A structure with one writer and any number of readers.
+/// A structure with one writer and a reader.
 pub trait Latest<const N: usize>: Sized {
     /// What tables call it.
     const NAME: &'static str;
@@ -202,17 +225,22 @@ pub trait Latest<const N: usize>: Sized {
     /// # Errors
     /// [`SegmentError`].
     fn make() -> Result<Self, SegmentError>;
-    /// Its writer.
+    /// What writes, and what tries once to read.
     ///
     /// # Errors
     /// [`SegmentError`].
-    fn writer(&self) -> Result<impl FnMut(&Value<N>) + Send, SegmentError>;
-    /// A reader that tries once.
-    ///
-    /// # Errors
-    /// [`SegmentError`].
-    fn reader(&self) -> Result<impl FnMut() -> Option<Value<N>> + Send, SegmentError>;
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError>;
 }
+
+/// Writes a value.
+pub trait Write<const N: usize>: FnMut(&Value<N>) + Send {}
+
+impl<const N: usize, F: FnMut(&Value<N>) + Send> Write<N> for F {}
+
+/// Reads a value, if there is one to be had.
+pub trait Read<const N: usize>: FnMut() -> Option<Value<N>> + Send {}
+
+impl<const N: usize, F: FnMut() -> Option<Value<N>> + Send> Read<N> for F {}
 
 impl<const N: usize> Latest<N> for SeqLock<Value<N>>
 where
@@ -224,14 +252,10 @@ where
         SeqLock::anonymous(&[0; N], &SeqLockOptions::default())
     }
 
-    fn writer(&self) -> Result<impl FnMut(&Value<N>) + Send, SegmentError> {
-        let mut writer = self.writer()?;
-        Ok(move |value: &Value<N>| writer.write(value))
-    }
-
-    fn reader(&self) -> Result<impl FnMut() -> Option<Value<N>> + Send, SegmentError> {
-        let reader = self.reader()?;
-        Ok(move || reader.try_read().ok())
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let (mut writer, reader) = (self.writer()?, self.reader()?);
+        let write = move |value: &Value<N>| writer.write(value);
+        Ok((write, move || reader.try_read().ok()))
     }
 }
 
@@ -245,35 +269,65 @@ where
         SeqLatch::anonymous(&[0; N], &SeqLatchOptions::default())
     }
 
-    fn writer(&self) -> Result<impl FnMut(&Value<N>) + Send, SegmentError> {
-        let mut writer = self.writer()?;
-        Ok(move |value: &Value<N>| writer.write(value))
-    }
-
-    fn reader(&self) -> Result<impl FnMut() -> Option<Value<N>> + Send, SegmentError> {
-        let reader = self.reader()?;
-        Ok(move || reader.try_read().ok())
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let (mut writer, reader) = (self.writer()?, self.reader()?);
+        let write = move |value: &Value<N>| writer.write(value);
+        Ok((write, move || reader.try_read().ok()))
     }
 }
 
 /// The sizes that are measured, in bytes.
 pub const SIZES: [usize; 4] = [32, 64, 256, 1024];
 
+/// The sizes of the extent.
+pub fn sizes(extent: Extent) -> &'static [usize] {
+    match extent {
+        Extent::Smoke => &[32, 1024],
+        Extent::Full | Extent::Quick => &SIZES,
+    }
+}
+
 /// Measures seqlock and latch with payloads of [`SIZES`].
 ///
 /// # Errors
 /// [`Trouble`].
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
-    let sizes: &[usize] = match settings.extent {
-        Extent::Smoke => &[32, 1024],
-        Extent::Full | Extent::Quick => &SIZES,
-    };
     let pair = settings.pair()?;
+    let (cases, rounds) = measure("latest value", pair, settings, || {
+        make_cases(pair, settings)
+    })?;
+    let mut report = Report::new("latest value: seqlock and latch of 4 slots, ns for each");
+    report.notes.push(pair.to_string());
+    report.notes.push(conditions(&rounds));
+    report
+        .rows
+        .push(conditions_row("latest value", &rounds, REPEAT));
+    report.notes.extend(build_note());
+    report.notes.push(HOW_TO_READ.to_owned());
+    tell(&mut report, &cases, &rounds, settings.sample, REPEAT);
+    Ok(report)
+}
+
+/// What must be known to read a table of [`tell`].
+pub const HOW_TO_READ: &str = "median [min–max]; every value read is checked for tearing, with a \
+                               busy writer word by word and within the time";
+
+/// Measures the cases that `make` makes, anew for each round.
+///
+/// # Errors
+/// The first error of `make`; a structure that gives torn values has failed; CPUs that would not
+/// stay where they are make it not run.
+pub fn measure(
+    name: &str,
+    pair: Pair,
+    settings: &Settings,
+    make: impl Fn() -> Result<Vec<Case>, Trouble>,
+) -> Result<(Vec<Case>, Rounds), Trouble> {
     let plan = settings.plan();
-    let progress = Progress::start("latest value", settings.rounds);
-    let cases = make_cases(sizes, pair, settings)?;
-    let measure = |order: &[usize]| {
-        let mut cases = make_cases(sizes, pair, settings)?;
+    let progress = Progress::start(name, settings.rounds);
+    let cases = make()?;
+    let round = |order: &[usize]| {
+        let mut cases = make()?;
         let mut samples = Samples::new(cases.len());
         for &index in order {
             let case = &mut cases[index];
@@ -294,72 +348,60 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
         plan,
         cases.len(),
         || probe(pair),
-        measure,
+        round,
         |counting| progress.at(counting),
     )?;
     drop(progress);
-    let rounds = enough(rounds, settings)?;
-
-    let mut report = Report::new("latest value: seqlock and latch of 4 slots, ns for each");
-    report.notes.push(pair.to_string());
-    report.notes.push(conditions(&rounds));
-    report
-        .rows
-        .push(conditions_row("latest value", &rounds, REPEAT));
-    report.notes.extend(build_note());
-    report.notes.push(
-        "median [min–max]; every value read is checked for tearing, with a busy writer word by \
-         word and within the time"
-            .to_owned(),
-    );
-    let summaries = rounds.series.iter().map(|series| summarize(series));
-    tell(&mut report, cases.iter().zip(summaries), settings.sample);
-    Ok(report)
+    Ok((cases, enough(rounds, settings)?))
 }
 
 /// All cases, each over a structure of its own.
-fn make_cases(
-    sizes: &[usize],
-    pair: Pair,
-    settings: &Settings,
-) -> Result<Vec<Case<'static>>, Trouble> {
+fn make_cases(pair: Pair, settings: &Settings) -> Result<Vec<Case>, Trouble> {
     let mut cases = Vec::new();
-    for size in sizes {
+    for size in sizes(settings.extent) {
         match size {
-            32 => add::<4>(&mut cases, pair, settings),
-            64 => add::<8>(&mut cases, pair, settings),
-            256 => add::<32>(&mut cases, pair, settings),
-            _ => add::<128>(&mut cases, pair, settings),
-        }
-        .map_err(|error| Trouble::NotRun(format!("no structure could be made: {error}")))?;
+            32 => add_ours::<4>(&mut cases, pair, settings),
+            64 => add_ours::<8>(&mut cases, pair, settings),
+            256 => add_ours::<32>(&mut cases, pair, settings),
+            _ => add_ours::<128>(&mut cases, pair, settings),
+        }?;
     }
     Ok(cases)
 }
 
-fn add<const N: usize>(
-    cases: &mut Vec<Case<'static>>,
+/// Adds all situations of our seqlock and our latch.
+///
+/// # Errors
+/// [`Trouble`] if one cannot be made.
+pub fn add_ours<const N: usize>(
+    cases: &mut Vec<Case>,
     pair: Pair,
     settings: &Settings,
-) -> Result<(), SegmentError>
+) -> Result<(), Trouble>
 where
     Value<N>: Payload,
 {
-    add_one::<N, SeqLock<Value<N>>>(cases, pair, settings)?;
-    add_one::<N, SeqLatch<Value<N>>>(cases, pair, settings)
+    add::<N, SeqLock<Value<N>>>(cases, pair, settings)?;
+    add::<N, SeqLatch<Value<N>>>(cases, pair, settings)
 }
 
-fn add_one<const N: usize, S: Latest<N> + Send + Sync + 'static>(
-    cases: &mut Vec<Case<'static>>,
+/// Adds all situations of a structure, each over one of its own.
+///
+/// # Errors
+/// [`Trouble`] if one cannot be made.
+pub fn add<const N: usize, S: Latest<N> + Send + 'static>(
+    cases: &mut Vec<Case>,
     pair: Pair,
     settings: &Settings,
-) -> Result<(), SegmentError> {
+) -> Result<(), Trouble> {
     for situation in Situation::ALL {
-        let sample = sampler::<N, S>(situation, pair, settings.sample)?;
+        let sample = sampler::<N, S>(situation, pair, settings.sample);
         cases.push(Case {
             structure: S::NAME,
             bytes: size_of::<Value<N>>(),
             situation,
-            sample,
+            sample: sample
+                .map_err(|error| Trouble::NotRun(format!("no structure could be made: {error}")))?,
         });
     }
     Ok(())
@@ -370,18 +412,17 @@ fn operations<const N: usize>(time: Duration) -> u64 {
     (time.as_nanos() / (N as u128 / 4).max(1)) as u64
 }
 
-fn sampler<const N: usize, S: Latest<N> + Send + Sync + 'static>(
+fn sampler<const N: usize, S: Latest<N> + Send + 'static>(
     situation: Situation,
     pair: Pair,
     time: Duration,
 ) -> Result<Box<dyn FnMut() -> Result<Timed, Fault>>, SegmentError> {
-    let structure = S::make()?;
-    // Roles are taken anew for each sample, by the thread that measures; here only to see that
-    // they can be.
-    drop(structure.writer()?);
+    let mut structure = S::make()?;
+    // Roles are taken anew for each sample; here only to see that they can be.
+    drop(structure.ends()?);
     let count = operations::<N>(time);
     Ok(Box::new(move || {
-        let (Ok(mut write), Ok(mut read)) = (structure.writer(), structure.reader()) else {
+        let Ok((mut write, mut read)) = structure.ends() else {
             return Err(Fault::Stalled(0));
         };
         if situation == Situation::ReadBusy {
@@ -407,11 +448,8 @@ fn sampler<const N: usize, S: Latest<N> + Send + Sync + 'static>(
     }))
 }
 
-fn tell<'c>(
-    report: &mut Report,
-    cases: impl Iterator<Item = (&'c Case<'c>, Option<Summary>)>,
-    time: Duration,
-) {
+/// Adds a table and rows; samples ran for `time`.
+pub fn tell(report: &mut Report, cases: &[Case], rounds: &Rounds, time: Duration, repeat: &str) {
     let mut table = Table::new(
         "",
         [
@@ -423,8 +461,10 @@ fn tell<'c>(
         ],
     );
     let mut cells = Vec::new();
-    for (case, summary) in cases {
-        let Some(summary) = summary else { continue };
+    for (case, series) in cases.iter().zip(&rounds.series) {
+        let Some(summary) = summarize(series) else {
+            continue;
+        };
         if cells.is_empty() {
             cells.push(Cell::words(case.structure));
             cells.push(Cell::figure(case.bytes.to_string()));
@@ -433,7 +473,7 @@ fn tell<'c>(
         if case.situation == Situation::ReadBusy {
             table.add(std::mem::take(&mut cells));
         }
-        report.rows.push(row(case, summary, time));
+        report.rows.push(row(case, summary, time).repeat(repeat));
     }
     report.tables.push(table);
 }
@@ -455,7 +495,7 @@ fn shown(summary: Summary, time: Duration) -> String {
     spread(summary)
 }
 
-fn row(case: &Case<'_>, summary: Summary, time: Duration) -> Record {
+fn row(case: &Case, summary: Summary, time: Duration) -> Record {
     let subject = format!("{}/{}", case.structure, case.situation.name());
     let row = Record::passed(LAYER, subject, format!("{} bytes", case.bytes));
     let row = if summary.median.is_finite() {
@@ -464,7 +504,6 @@ fn row(case: &Case<'_>, summary: Summary, time: Duration) -> Record {
         row.count(0, "values")
     };
     row.reason(format!("ns: {}", shown(summary, time)))
-        .repeat(REPEAT)
 }
 
 #[cfg(test)]
@@ -475,15 +514,44 @@ mod tests {
     fn a_torn_value_is_noticed() {
         let torn = || Some([1, 1, 1, 2]);
         assert_eq!(time_reads(torn, 10), Err(Fault::Torn(10)));
-        let pair = Pair {
+        let busy = time_busy_reads(
+            unpinned(),
+            |_: &Value<4>| (),
+            torn,
+            Duration::from_millis(1),
+        );
+        assert!(matches!(busy, Err(Fault::Torn(_))), "{busy:?}");
+    }
+
+    #[test]
+    fn a_reader_that_waits_for_the_writer_to_stop_has_read_nothing() {
+        let writing = AtomicBool::new(false);
+        let last = std::sync::Mutex::new(Instant::now());
+        let write = |_: &Value<4>| {
+            *last.lock().unwrap() = Instant::now();
+            writing.store(true, Ordering::Release);
+        };
+        // It sees a value only once there was no write for a while.
+        let read = || {
+            while !writing.load(Ordering::Acquire)
+                || last.lock().unwrap().elapsed() < Duration::from_millis(20)
+            {
+                thread::yield_now();
+            }
+            Some([7; 4])
+        };
+        let busy = time_busy_reads(unpinned(), write, read, Duration::from_millis(5));
+        assert_eq!(busy.map(|timed| timed.count), Ok(0));
+    }
+
+    fn unpinned() -> Pair {
+        Pair {
             first: 0,
             second: 0,
             kinship: crate::cpus::Kinship::Unknown,
             pinned: false,
             preferred: false,
-        };
-        let busy = time_busy_reads(pair, |_: &Value<4>| (), torn, Duration::from_millis(1));
-        assert!(matches!(busy, Err(Fault::Torn(_))), "{busy:?}");
+        }
     }
 
     #[test]

@@ -1,14 +1,12 @@
-//! The ways to send and receive: one by one, in batches, in place; over our ring and over rtrb.
+//! The ways to send and receive: one by one, in batches, in place.
 //!
 //! What is compared does the same work: items that are copied in are made in a buffer of
 //! [`BATCH`] first, items that are copied out are checked in one. A full or an empty ring is asked
 //! again after one pause instruction, whosever it is.
 
-use std::mem::MaybeUninit;
+use ringproof::{Consumer, Producer, Ring, SegmentError};
 
-use ringproof::{Consumer, Producer};
-
-use crate::stream::{Fault, Patience, Receiver, Sender};
+use crate::stream::{Fault, Link, Patience, Receiver, Sender};
 
 /// Items in a batch.
 pub const BATCH: usize = 64;
@@ -171,6 +169,93 @@ fn in_order(wrong: u64, first: u64) -> Result<(), Fault> {
     }
 }
 
+/// How items go in and out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// `push` and `pop`.
+    OneByOne,
+    /// `push_slice` and `pop_slice`.
+    Slices,
+    /// Whole chunks, copied in and out.
+    Chunks,
+    /// Whole chunks, written and checked where they lie; unsafe.
+    InPlace,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Way; 4] = [Way::OneByOne, Way::Slices, Way::Chunks, Way::InPlace];
+
+    /// What is done, in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::OneByOne => "one by one",
+            Way::Slices => "slices of 64",
+            Way::Chunks => "chunks of 64, copied",
+            Way::InPlace => "chunks of 64, in place",
+        }
+    }
+}
+
+/// One size to measure at.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Items that may be live at once.
+    pub capacity: u64,
+    /// Slots that the ring cycles through; as many as it takes unless told, for at least 256 KiB.
+    pub slots: Option<u64>,
+}
+
+/// The sizes that are measured.
+pub const SIZES: [Size; 3] = [
+    Size {
+        capacity: 1024,
+        slots: None,
+    },
+    Size {
+        capacity: 1024,
+        slots: Some(1024),
+    },
+    Size {
+        capacity: 65_536,
+        slots: None,
+    },
+];
+
+/// Our ring, used in that way.
+///
+/// # Errors
+/// [`SegmentError`] if its roles are taken.
+pub fn our_link(way: Way, ring: &Ring<u64>, first_item: u64) -> Result<Link<'_>, SegmentError> {
+    let (producer, consumer) = (ring.producer()?, ring.consumer()?);
+    let (sender, receiver): (Box<dyn Sender + '_>, Box<_>) = match way {
+        Way::OneByOne => (Box::new(ours::push(producer)), boxed(ours::pop(consumer))),
+        Way::Slices => (
+            Box::new(ours::push_slice(producer)),
+            boxed(ours::pop_slice(consumer)),
+        ),
+        Way::Chunks => (
+            Box::new(ours::chunk_in(producer)),
+            boxed(ours::chunk_out(consumer)),
+        ),
+        Way::InPlace => (
+            Box::new(ours::write_in_place(producer)),
+            boxed(ours::read_in_place(consumer)),
+        ),
+    };
+    Ok(Link {
+        name: format!("ringproof, {}", way.name()),
+        sender,
+        receiver,
+        warm_up: ring.fixed().slots,
+        next: first_item,
+    })
+}
+
+fn boxed<'a>(receiver: impl Receiver + 'a) -> Box<dyn Receiver + 'a> {
+    Box::new(receiver)
+}
+
 /// The ways to use our ring.
 pub mod ours {
     use super::*;
@@ -245,99 +330,6 @@ pub mod ours {
                 chunk.release(BATCH).ok().map(|()| wrong)
             }
             _ => None,
-        })
-    }
-}
-
-/// The ways to use rtrb.
-pub mod theirs {
-    use super::*;
-
-    /// `push`.
-    pub fn push(mut producer: rtrb::Producer<u64>) -> impl Sender {
-        SendOne(move |item| producer.push(item).is_ok())
-    }
-
-    /// `pop`.
-    pub fn pop(mut consumer: rtrb::Consumer<u64>) -> impl Receiver {
-        ReceiveOne(move || consumer.pop().ok())
-    }
-
-    /// `push_entire_slice`, rtrb's own way to copy a slice in through a chunk.
-    pub fn push_slice(mut producer: rtrb::Producer<u64>) -> impl Sender {
-        SendBatch(move |items: &[u64]| {
-            (producer.push_entire_slice(items)).map_or(0, |()| items.len())
-        })
-    }
-
-    /// `pop_entire_slice`.
-    pub fn pop_slice(mut consumer: rtrb::Consumer<u64>) -> impl Receiver {
-        ReceiveBatch(move |items: &mut [u64]| {
-            (consumer.pop_entire_slice(items)).map_or(0, |()| items.len())
-        })
-    }
-
-    /// `write_chunk_uninit`, copy, `commit_all`.
-    pub fn chunk_in(mut producer: rtrb::Producer<u64>) -> impl Sender {
-        SendBatch(move |items: &[u64]| {
-            let Ok(mut chunk) = producer.write_chunk_uninit(items.len()) else {
-                return 0;
-            };
-            let (one, two) = chunk.as_mut_slices();
-            let (head, tail) = items.split_at(one.len());
-            one.write_copy_of_slice(head);
-            two.write_copy_of_slice(tail);
-            // SAFETY: both parts of the chunk were written just above.
-            unsafe { chunk.commit_all() };
-            items.len()
-        })
-    }
-
-    /// `read_chunk`, copy, `commit_all`.
-    pub fn chunk_out(mut consumer: rtrb::Consumer<u64>) -> impl Receiver {
-        ReceiveBatch(move |items: &mut [u64]| {
-            let Ok(chunk) = consumer.read_chunk(items.len()) else {
-                return 0;
-            };
-            let (one, two) = chunk.as_slices();
-            let (head, tail) = items.split_at_mut(one.len());
-            head.copy_from_slice(one);
-            tail.copy_from_slice(two);
-            chunk.commit_all();
-            items.len()
-        })
-    }
-
-    /// `write_chunk_uninit`, written where it lies, `commit_all`.
-    pub fn write_in_place(mut producer: rtrb::Producer<u64>) -> impl Sender {
-        SendInPlace(move |first: u64| {
-            let Ok(mut chunk) = producer.write_chunk_uninit(BATCH) else {
-                return false;
-            };
-            let (one, two) = chunk.as_mut_slices();
-            let fill = |slots: &mut [MaybeUninit<u64>], first: u64| {
-                for (slot, index) in slots.iter_mut().zip(0..) {
-                    slot.write(first.wrapping_add(index));
-                }
-            };
-            let second = first.wrapping_add(one.len() as u64);
-            fill(one, first);
-            fill(two, second);
-            // SAFETY: both parts of the chunk were written just above.
-            unsafe { chunk.commit_all() };
-            true
-        })
-    }
-
-    /// `read_chunk`, checked where it lies, `commit_all`.
-    pub fn read_in_place(mut consumer: rtrb::Consumer<u64>) -> impl Receiver {
-        ReceiveInPlace(move |first: u64| {
-            let chunk = consumer.read_chunk(BATCH).ok()?;
-            let (one, two) = chunk.as_slices();
-            let second = first.wrapping_add(one.len() as u64);
-            let wrong = difference(one, first) | difference(two, second);
-            chunk.commit_all();
-            Some(wrong)
         })
     }
 }

@@ -14,9 +14,10 @@ use ringproof_perf::doctor;
 use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
 use ringproof_perf::false_sharing;
-use ringproof_perf::ipc;
 use ringproof_perf::ipc::advise::{self, Question};
+use ringproof_perf::ipc::{all as mechanisms, worker};
 use ringproof_perf::page::About;
+use ringproof_perf::peers;
 use ringproof_perf::report::Report;
 use ringproof_perf::run::{Extent, Settings};
 use ringproof_perf::smoke;
@@ -49,7 +50,7 @@ Examples:
   cargo run --release -p ringproof-perf -- doctor
   cargo run --release -p ringproof-perf -- all --quick
   cargo run --release -p ringproof-perf -- all --compare target/perf/all.json
-  cargo run --release -p ringproof-perf -- peers --rounds 21 --cpus 2,3
+  cargo run --release -p ringproof-perf -- peers --build --rounds 21 --cpus 2,3
   cargo run --release -p ringproof-perf -- ipc --advise --size 200 --rate 50000 --blocking
   cargo run --release -p ringproof-perf -- smoke --json | jq .
   CC=clang-19 ringproof-perf abi              that compiler in the place of gcc
@@ -106,15 +107,17 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// The ring beside rtrb, in the same rounds
+    /// Ring, seqlock and latch beside the crates that their users would pick instead
     ///
-    /// One by one and in batches of 64: slices, chunks copied in and out, chunks in place. 1,024
-    /// and 65,536 items may be live at once. Ours cycles through at least 256 KiB of memory
-    /// unless told otherwise, which streams faster on some processors; so 1,024 is measured both
-    /// ways.
+    /// rtrb, ringbuf, crossbeam, heapless, gil and iceoryx2; seqlock, arc-swap, triple_buffer and
+    /// parking_lot. They are measured by a program of its own, outside the workspace, that nobody
+    /// compiles unasked.
     Peers {
         #[command(flatten)]
         common: Common,
+        /// Build that program first, with everything it needs
+        #[arg(long)]
+        build: bool,
     },
     /// The ring of the header-only C library beside the one in Rust, in the same rounds
     ///
@@ -277,7 +280,7 @@ impl Common {
 }
 
 fn main() -> ExitCode {
-    if let Some(code) = ipc::worker::divert(ipc::all()) {
+    if let Some(code) = worker::divert(mechanisms()) {
         return code;
     }
     match run(&Cli::parse().command) {
@@ -321,14 +324,19 @@ fn run(command: &Command) -> Result<ExitCode> {
             experiment.report_of(false_sharing::run(&common.asked(), *capacity))
         }),
         Command::Padding { common } => as_listed(common, "padding"),
-        Command::Peers { common } => as_listed(common, "peers"),
+        Command::Peers { common, build } => {
+            if *build {
+                peers::build()?;
+            }
+            as_listed(common, "peers")
+        }
         Command::CHeader { common } => as_listed(common, "c-header"),
         Command::Abi { common } => as_listed(common, "abi"),
         Command::Latest { common } => as_listed(common, "latest"),
         Command::Serialize { common } => as_listed(common, "serialize"),
         Command::Dispatch { common } => as_listed(common, "dispatch"),
         Command::Ipc { common, ask } if ask.advise => advise(common, ask),
-        Command::Ipc { common, .. } => as_listed(common, "ipc"),
+        Command::Ipc { common, .. } => ipc(common),
     }
 }
 
@@ -344,23 +352,35 @@ fn one(
     name: &'static str,
     ask: impl FnOnce(&Experiment) -> Report,
 ) -> Result<ExitCode> {
-    let listed = experiments::ALL
-        .iter()
-        .find(|experiment| experiment.name == name);
-    let experiment = listed.with_context(|| format!("`{name}` is no experiment"))?;
+    let experiment = listed(name)?;
     conduct(common, name, || vec![ask(experiment)])
+}
+
+/// The mechanisms of this program, and those of the other one.
+fn ipc(common: &Common) -> Result<ExitCode> {
+    let both = [listed("ipc")?, listed("ipc-peers")?];
+    conduct(common, "ipc", || {
+        both.map(|experiment| experiment.report(&common.asked()))
+            .into()
+    })
+}
+
+fn listed(name: &str) -> Result<&'static Experiment> {
+    let mut all = experiments::ALL.iter();
+    let found = all.find(|experiment| experiment.name == name);
+    found.with_context(|| format!("`{name}` is no experiment"))
 }
 
 /// Says which mechanism to take; measures them if that was not done yet.
 fn advise(common: &Common, ask: &Ask) -> Result<ExitCode> {
     let file = common.out.join("ipc.json");
     if !file.exists() {
-        let code = as_listed(common, "ipc")?;
+        let code = ipc(common)?;
         if !file.exists() {
             return Ok(code);
         }
     }
-    let known = advise::known(&compare::read(&file)?, ipc::all());
+    let known = advise::known(&compare::read(&file)?, mechanisms());
     if known.is_empty() {
         bail!(
             "`{}` has no figures of `ipc`; run that first",
@@ -422,12 +442,12 @@ fn command_line(common: &Common, name: &str) -> String {
     line + &format!(" --seed {}", common.seed)
 }
 
-/// How the process ends; `strict` where a report that says why there is none is a failure.
+/// How the process ends; `strict` where reports that all say why they are none are a failure.
 fn code(reports: &[Report], strict: bool) -> ExitCode {
     if reports.iter().any(|report| report.has(Verdict::Failed)) {
         return ExitCode::FAILURE;
     }
-    if strict && reports.iter().any(|report| !report.measured) {
+    if strict && !reports.iter().any(|report| report.measured) {
         return ExitCode::from(3);
     }
     ExitCode::SUCCESS

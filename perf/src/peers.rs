@@ -1,295 +1,322 @@
-//! Our ring beside rtrb, in the same rounds.
+//! ringproof beside the crates that its users would pick instead: asked of a program of its own.
+//!
+//! What is compared needs hundreds of crates that nothing else here does. They are a package
+//! outside the workspace (peers/), so that nobody compiles them unasked; its program measures with
+//! this library and prints its report as JSON, and here it joins the others.
 
-use ringproof::{Ring, RingOptions, SegmentError};
-use ringproof_record::Record;
-use rtrb::RingBuffer;
+use std::env;
+use std::fmt::Display;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
-use crate::cpus::Pair;
-use crate::links::{BATCH, ours, theirs};
-use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille};
-use crate::rounds::Rounds;
-use crate::run::{Extent, Settings, stream_all};
-use crate::stats::{Effect, effect, ratios, summarize};
-use crate::stream::{Link, Receiver, Sender};
-use crate::table::{Cell, Table, spread};
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use crate::cpus::Wanted;
+use crate::report::{Report, Trouble};
+use crate::run::{Extent, Settings};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- peers";
 
-/// How items go in and out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// `push` and `pop`.
-    OneByOne,
-    /// `push_slice` and `pop_slice`; rtrb's `push_entire_slice` and `pop_entire_slice`.
-    Slices,
-    /// Whole chunks, copied in and out.
-    Chunks,
-    /// Whole chunks, written and checked where they lie; unsafe in ours.
-    InPlace,
-}
+/// How to build what it asks.
+pub const BUILD: &str = "cargo run --release -p ringproof-perf -- peers --build";
 
-impl Way {
-    /// All of them.
-    pub const ALL: [Way; 4] = [Way::OneByOne, Way::Slices, Way::Chunks, Way::InPlace];
+/// The program that measures.
+const PROGRAM: &str = "ringproof-perf-peers";
 
-    /// The subject of its rows.
-    fn subject(self) -> &'static str {
-        match self {
-            Way::OneByOne => "ring/push, pop",
-            Way::Slices => "ring/push_slice, pop_slice",
-            Way::Chunks => "ring/reserve, commit, peek, release",
-            Way::InPlace => "ring/as_mut_slices, as_slices",
-        }
-    }
-
-    /// What is done, in the table.
-    pub fn name(self) -> &'static str {
-        match self {
-            Way::OneByOne => "one by one",
-            Way::Slices => "slices of 64",
-            Way::Chunks => "chunks of 64, copied",
-            Way::InPlace => "chunks of 64, in place",
-        }
-    }
-}
-
-/// One size to compare at.
-#[derive(Clone, Copy, Debug)]
-pub struct Size {
-    /// Items that may be live at once, the same for both.
-    pub capacity: u64,
-    /// Slots that ours cycles through; as many as it takes unless told, for at least 256 KiB.
-    pub slots: Option<u64>,
-}
-
-/// The sizes of the whole experiment.
-pub const SIZES: [Size; 3] = [
-    Size {
-        capacity: 1024,
-        slots: None,
-    },
-    Size {
-        capacity: 1024,
-        slots: Some(1024),
-    },
-    Size {
-        capacity: 65_536,
-        slots: None,
-    },
-];
-
-/// Compares in each of the ways at each of the sizes.
+/// Asks the program about rings, within a process and between two, and latest values.
 ///
 /// # Errors
-/// [`Trouble`].
+/// [`Trouble`], also if the program is not built.
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
-    let ways = &Way::ALL;
-    let sizes: &[Size] = match settings.extent {
-        Extent::Smoke => &[SIZES[0], SIZES[2]],
-        Extent::Full | Extent::Quick => &SIZES,
-    };
-    let pair = settings.pair()?;
-    let mut report = Report::new("peers: ringproof beside rtrb, u64 items, every item checked");
-    report.notes.push(format!("{pair}"));
-    report.notes.extend(build_note());
-    let mut table = Table::new(
-        "",
-        [
-            "how",
-            "capacity",
-            "our memory",
-            "ringproof, million/s",
-            "rtrb, million/s",
-            "ratio",
-        ],
-    );
-    for size in sizes {
-        let compared = compare(settings, pair, ways, *size)?;
-        let experiment = format!("capacity {}, our memory {}", size.capacity, compared.memory);
-        let said = conditions(&compared.rounds);
-        report.notes.push(format!("{experiment}: {said}"));
-        let row = conditions_row(&format!("peers, {experiment}"), &compared.rounds, REPEAT);
-        report.rows.push(row);
-        for (way, series) in ways.iter().zip(compared.rounds.series.chunks(2)) {
-            let Some(line) = Line::of(*way, *size, &compared.memory, series) else {
-                continue;
-            };
-            table.add(line.cells);
-            report.rows.push(line.row);
-            report.conclusions.extend(line.conclusion);
-        }
+    ask("peers", settings)
+}
+
+/// Asks the program about D-Bus and gRPC.
+///
+/// # Errors
+/// [`Trouble`], also if the program is not built.
+pub fn run_ipc(settings: &Settings) -> Result<Report, Trouble> {
+    ask("ipc", settings)
+}
+
+/// Builds the program. Cargo shows how far it is.
+///
+/// # Errors
+/// If cargo cannot be started or cannot build it.
+pub fn build() -> anyhow::Result<()> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
+    let here = env::current_exe().context("this program does not know where it lies")?;
+    let target = (here.parent().and_then(Path::parent))
+        .with_context(|| format!("`{}` lies in no target folder", here.display()))?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["build", "--release", "--manifest-path"])
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(target.join("peers"))
+        .status()
+        .context("cannot start cargo")?;
+    if !status.success() {
+        bail!("cargo could not build `{}`: {status}", manifest.display());
     }
-    report.tables.push(table);
-    report.notes.push(format!(
-        "median [min–max]; ratios are taken round by round; a batch is {BATCH} items; rtrb's \
-         memory is what its capacity needs"
-    ));
+    Ok(())
+}
+
+/// Where the program lies if it is built: beside the one at `here`, or where [`build`] puts it.
+fn built(here: &Path) -> Option<PathBuf> {
+    let folder = here.parent()?;
+    let beside = folder.join(PROGRAM);
+    let by_cargo = folder.parent().map(|target| {
+        let release = target.join("peers").join("release");
+        release.join(PROGRAM)
+    });
+    [Some(beside), by_cargo]
+        .into_iter()
+        .flatten()
+        .find(|program| program.is_file())
+}
+
+/// Asks the program, if it is built, for the report called `name`.
+fn ask(name: &str, settings: &Settings) -> Result<Report, Trouble> {
+    let here = env::current_exe().map_err(not_run("this program does not know where it lies"))?;
+    ask_from(&here, name, settings)
+}
+
+/// The same where this program lies at `here`.
+fn ask_from(here: &Path, name: &str, settings: &Settings) -> Result<Report, Trouble> {
+    let Some(program) = built(here) else {
+        return Err(Trouble::NotRun(format!(
+            "its program is not built: it takes hundreds of crates, which nobody compiles \
+             unasked; build it with `{BUILD}`"
+        )));
+    };
+    let mut report = answer(&program, name, settings)?;
+    if is_older(&program, here) {
+        report.notes.push(format!(
+            "the program that measured this is older than the one that shows it: if ringproof \
+             changed in between, these figures are of the older code; build it again with \
+             `{BUILD}`"
+        ));
+    }
     Ok(report)
 }
 
-/// What was measured at one size.
-struct Compared {
-    memory: String,
-    /// For each way two series: ours and theirs.
-    rounds: Rounds,
+fn not_run<Error: Display>(what: &str) -> impl FnOnce(Error) -> Trouble {
+    move |error| Trouble::NotRun(format!("{what}: {error}"))
 }
 
-fn compare(settings: &Settings, pair: Pair, ways: &[Way], size: Size) -> Result<Compared, Trouble> {
-    let mut options = RingOptions::new(size.capacity);
-    if let Some(slots) = size.slots {
-        options = options.slots(slots);
+/// Whether one file was changed before another; not if either's time is not to be had.
+fn is_older(one: &Path, other: &Path) -> bool {
+    let changed = |path: &Path| path.metadata().and_then(|about| about.modified());
+    matches!((changed(one), changed(other)), (Ok(one), Ok(other)) if one < other)
+}
+
+/// After so long the program hangs, whatever it measures.
+fn patience(extent: Extent) -> Duration {
+    Duration::from_secs(match extent {
+        Extent::Smoke => 60,
+        Extent::Quick => 300,
+        Extent::Full => 1800,
+    })
+}
+
+/// Runs the program and reads its report.
+fn answer(program: &Path, name: &str, settings: &Settings) -> Result<Report, Trouble> {
+    let extent = settings.extent.to_possible_value();
+    let extent = extent.as_ref().map_or("full", |value| value.get_name());
+    let mut command = Command::new(program);
+    command.args([name, "--report", "--extent", extent]);
+    command.arg("--rounds").arg(settings.rounds.to_string());
+    command.arg("--seed").arg(settings.seed.to_string());
+    if let Some(Wanted(first, second)) = settings.cpus {
+        command.arg("--cpus").arg(format!("{first},{second}"));
     }
-    let make = || Ring::<u64>::anonymous(&options).map_err(no_ring);
-    let slots = make()?.fixed().slots;
-    let first_item = settings.first_item();
-    let name = format!("peers, capacity {}", size.capacity);
-    // The cases alternate: ours and theirs, for each way.
-    let cases = ways.len() * 2;
-    let rounds = stream_all(&name, cases, pair, settings, |order, with_links| {
-        let mut rings: Vec<Option<Ring<u64>>> = ways.iter().map(|_| None).collect();
-        for case in order.iter().filter(|case| case.is_multiple_of(2)) {
-            rings[case / 2] = Some(make()?);
-        }
-        let mut links: Vec<Option<Link<'_>>> = (0..cases).map(|_| None).collect();
-        for &case in order {
-            let (way, ring) = (ways[case / 2], &rings[case / 2]);
-            links[case] = match ring {
-                Some(ring) if case.is_multiple_of(2) => {
-                    Some(our_link(way, ring, first_item).map_err(no_ring)?)
-                }
-                _ => Some(their_link(way, size.capacity, slots, first_item)),
-            };
-        }
-        let mut links: Vec<Link<'_>> = links.into_iter().flatten().collect();
-        with_links(&mut links)
+    // Its standard error is ours: that is where its progress is drawn.
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let child = child.map_err(not_run("its program cannot be started"))?;
+    let said = wait(child, patience(settings.extent))?;
+    serde_json::from_slice(&said).map_err(|error| {
+        Trouble::NotRun(format!(
+            "its program prints no report that this one reads ({error}); build it again with \
+             `{BUILD}`"
+        ))
+    })
+}
+
+/// What a child printed until it ended.
+fn wait(mut child: Child, patience: Duration) -> Result<Vec<u8>, Trouble> {
+    let output = child.stdout.take();
+    let (sender, receiver) = mpsc::channel();
+    // Reading ends when the child does. It is not joined: a child that is given up may have
+    // children that keep the pipe open.
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        let read = output.map_or(Ok(0), |mut output| output.read_to_end(&mut said));
+        // Nobody listens any more if the child was given up.
+        let _ = sender.send(read.map(|_| said));
+    });
+    let said = receiver.recv_timeout(patience);
+    if said.is_err() {
+        // It may have ended at this very moment: then there is nothing to kill.
+        let _ = child.kill();
+    }
+    let ended = child.wait().map_err(not_run("its program was lost"))?;
+    let said = said.map_err(|_| {
+        Trouble::Failed(format!(
+            "its program was not done after {} s",
+            patience.as_secs()
+        ))
     })?;
-    Ok(Compared {
-        memory: format!("{} KiB", slots * 8 / 1024),
-        rounds,
-    })
-}
-
-fn no_ring(error: SegmentError) -> Trouble {
-    Trouble::NotRun(format!("no ring could be made: {error}"))
-}
-
-/// Our ring, used in that way.
-///
-/// # Errors
-/// [`SegmentError`] if its roles are taken.
-pub fn our_link(way: Way, ring: &Ring<u64>, first_item: u64) -> Result<Link<'_>, SegmentError> {
-    let (producer, consumer) = (ring.producer()?, ring.consumer()?);
-    let (sender, receiver): (Box<dyn Sender + '_>, Box<_>) = match way {
-        Way::OneByOne => (Box::new(ours::push(producer)), boxed(ours::pop(consumer))),
-        Way::Slices => (
-            Box::new(ours::push_slice(producer)),
-            boxed(ours::pop_slice(consumer)),
-        ),
-        Way::Chunks => (
-            Box::new(ours::chunk_in(producer)),
-            boxed(ours::chunk_out(consumer)),
-        ),
-        Way::InPlace => (
-            Box::new(ours::write_in_place(producer)),
-            boxed(ours::read_in_place(consumer)),
-        ),
-    };
-    Ok(Link {
-        name: format!("ringproof, {}", way.name()),
-        sender,
-        receiver,
-        warm_up: ring.fixed().slots,
-        next: first_item,
-    })
-}
-
-/// rtrb, used in that way.
-pub fn their_link(way: Way, capacity: u64, warm_up: u64, first_item: u64) -> Link<'static> {
-    // A capacity is one of a few constants; none comes near usize's limit.
-    let (producer, consumer) = RingBuffer::new(capacity as usize);
-    let (sender, receiver): (Box<dyn Sender>, Box<_>) = match way {
-        Way::OneByOne => (
-            Box::new(theirs::push(producer)),
-            boxed(theirs::pop(consumer)),
-        ),
-        Way::Slices => (
-            Box::new(theirs::push_slice(producer)),
-            boxed(theirs::pop_slice(consumer)),
-        ),
-        Way::Chunks => (
-            Box::new(theirs::chunk_in(producer)),
-            boxed(theirs::chunk_out(consumer)),
-        ),
-        Way::InPlace => (
-            Box::new(theirs::write_in_place(producer)),
-            boxed(theirs::read_in_place(consumer)),
-        ),
-    };
-    Link {
-        name: format!("rtrb, {}", way.name()),
-        sender,
-        receiver,
-        warm_up,
-        next: first_item,
+    if !ended.success() {
+        return Err(Trouble::Failed(format!("its program ended early: {ended}")));
     }
+    said.map_err(not_run("what its program printed could not be read"))
 }
 
-fn boxed<'a>(receiver: impl Receiver + 'a) -> Box<dyn Receiver + 'a> {
-    Box::new(receiver)
-}
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::SystemTime;
 
-/// One comparison, told three times.
-struct Line {
-    cells: Vec<Cell>,
-    row: Record,
-    conclusion: Option<String>,
-}
+    use ringproof_record::{Record, Verdict};
+    use tempfile::TempDir;
 
-impl Line {
-    fn of(way: Way, size: Size, memory: &str, series: &[Vec<f64>]) -> Option<Self> {
-        let [ours, theirs] = series else { return None };
-        let by_round = ratios(ours, theirs);
-        let ratio = summarize(&by_round)?;
-        let (our_rate, their_rate) = (summarize(ours)?, summarize(theirs)?);
-        let cells = vec![
-            Cell::words(way.name()),
-            Cell::figure(size.capacity.to_string()),
-            Cell::figure(memory),
-            Cell::figure(spread(our_rate)),
-            Cell::figure(spread(their_rate)),
-            Cell::figure(spread(ratio)),
-        ];
-        let check = format!(
-            "{} vs rtrb, capacity {}, memory {memory}",
-            way.name(),
-            size.capacity
-        );
-        let row = Record::passed(LAYER, way.subject(), check)
-            .count(per_mille(ratio.median), "‰ of rtrb's rate")
-            .reason(format!(
-                "median of {} rounds, {}–{} ‰; {:.0} against {:.0} million items/s",
-                by_round.len(),
-                per_mille(ratio.min),
-                per_mille(ratio.max),
-                our_rate.median,
-                their_rate.median,
-            ))
-            .repeat(REPEAT);
-        let share = format!("{:.2} of its rate", ratio.median);
-        let conclusion = match effect(&by_round) {
-            Effect::Above => Some(format!("faster than rtrb, {share}")),
-            Effect::Below => Some(format!("SLOWER than rtrb, {share}")),
-            Effect::None => Some(format!("as fast as rtrb within the noise, {share}")),
-            Effect::TooFewRounds => None,
+    use super::*;
+    use crate::plot::{Plot, Series};
+    use crate::report::LAYER;
+    use crate::stats::Summary;
+    use crate::table::{Cell, Table};
+
+    /// A program that is this shell script.
+    fn script(folder: &TempDir, text: &str) -> PathBuf {
+        let path = folder.path().join(PROGRAM);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
+    fn smoke() -> Settings {
+        Settings::of(Extent::Smoke)
+    }
+
+    /// A report with something in each of its places.
+    fn full() -> Report {
+        let starved = Summary {
+            median: 2.5,
+            min: 1.5,
+            max: f64::INFINITY,
         };
-        Some(Line {
-            cells,
-            row,
-            conclusion: conclusion.map(|text| {
-                let (way, capacity) = (way.name(), size.capacity);
-                format!("{way}, capacity {capacity}, memory {memory}: {text}.")
-            }),
-        })
+        let mut table = Table::new("rings", ["crate", "rate"]);
+        table.add([Cell::words("rtrb"), Cell::figure("1.0")]);
+        table.add([Cell::words("none"), Cell::missing("there is none")]);
+        let mut report = Report::new("peers");
+        report.notes.push("a note".to_owned());
+        report.tables.push(table);
+        report.plots.push(Plot::Lines {
+            title: "rates".to_owned(),
+            x: "bytes".to_owned(),
+            y: "ns".to_owned(),
+            series: vec![Series {
+                name: "latch".to_owned(),
+                points: vec![(32.0, starved)],
+            }],
+        });
+        report.conclusions.push("a conclusion".to_owned());
+        report.rows.push(Record::passed(LAYER, "ring", "rtrb"));
+        report
+    }
+
+    #[test]
+    fn a_report_is_the_same_after_its_way_through_json() {
+        let report = full();
+        let text = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+    }
+
+    #[test]
+    fn what_the_program_prints_is_the_report() {
+        let folder = TempDir::new().unwrap();
+        let text = serde_json::to_string(&full()).unwrap();
+        // It is told what to measure.
+        let arguments = "peers --report --extent smoke --rounds 3 --seed 0 --cpus 4,5";
+        let program = script(
+            &folder,
+            &format!("[ \"$*\" = '{arguments}' ] && cat <<'END'\n{text}\nEND"),
+        );
+        let settings = Settings {
+            cpus: Some(Wanted(4, 5)),
+            ..smoke()
+        };
+        assert_eq!(answer(&program, "peers", &settings).unwrap(), full());
+    }
+
+    #[test]
+    fn a_program_that_prints_something_else_is_to_be_built_again() {
+        let folder = TempDir::new().unwrap();
+        let program = script(&folder, "echo '{\"title\": 7}'");
+        let trouble = answer(&program, "peers", &smoke()).unwrap_err();
+        assert!(
+            matches!(&trouble, Trouble::NotRun(why) if why.contains(BUILD)),
+            "{trouble:?}"
+        );
+    }
+
+    #[test]
+    fn a_program_that_breaks_or_hangs_has_failed() {
+        let folder = TempDir::new().unwrap();
+        let program = script(&folder, "kill -SEGV $$");
+        let trouble = answer(&program, "peers", &smoke()).unwrap_err();
+        assert!(
+            matches!(&trouble, Trouble::Failed(why) if why.contains("signal: 11")),
+            "{trouble:?}"
+        );
+
+        let mut sleep = Command::new("sleep");
+        let child = sleep.arg("600").stdout(Stdio::piped()).spawn().unwrap();
+        let trouble = wait(child, Duration::from_millis(20)).unwrap_err();
+        assert!(matches!(trouble, Trouble::Failed(_)), "{trouble:?}");
+    }
+
+    #[test]
+    fn it_is_found_beside_this_program_or_where_cargo_builds_it() {
+        let target = TempDir::new().unwrap();
+        let here = target.path().join("release/ringproof-perf");
+        assert_eq!(built(&here), None);
+        let by_cargo = target.path().join("peers/release");
+        let beside = target.path().join("release");
+        for folder in [by_cargo, beside] {
+            fs::create_dir_all(&folder).unwrap();
+            File::create(folder.join(PROGRAM)).unwrap();
+            assert_eq!(built(&here), Some(folder.join(PROGRAM)));
+        }
+    }
+
+    #[test]
+    fn an_older_program_is_noticed() {
+        let folder = TempDir::new().unwrap();
+        let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+        File::create(&new).unwrap();
+        let file = File::create(&old).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert!(is_older(&old, &new));
+        assert!(!is_older(&new, &old));
+        assert!(!is_older(&old, &folder.path().join("gone")));
+    }
+
+    #[test]
+    fn where_it_is_not_built_the_report_says_how_to_build_it() {
+        let empty = TempDir::new().unwrap();
+        let here = empty.path().join("release/ringproof-perf");
+        let trouble = ask_from(&here, "peers", &smoke()).unwrap_err();
+        let report = Report::of_trouble("peers", "ring", REPEAT, &trouble);
+        assert!(report.has(Verdict::NotRun) && !report.has(Verdict::Failed));
+        assert!(report.render().contains(BUILD), "{}", report.render());
     }
 }

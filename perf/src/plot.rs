@@ -3,12 +3,13 @@
 use plotters::coord::ranged1d::{Ranged, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::stats::Summary;
 use crate::table::figure;
 
 /// A picture that is not drawn yet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Plot {
     /// Series over a size that doubles.
     Lines {
@@ -42,7 +43,7 @@ pub enum Plot {
 }
 
 /// One line of a plot.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Series {
     /// What it is.
     pub name: String,

@@ -1,6 +1,7 @@
 //! What an experiment found: tables for people, rows for the driver.
 
 use ringproof_record::{Record, Verdict};
+use serde::{Deserialize, Serialize};
 
 use crate::counters::{Event, Reading, Tally};
 use crate::plot::Plot;
@@ -19,8 +20,8 @@ pub enum Trouble {
     Failed(String),
 }
 
-/// What an experiment found.
-#[derive(Debug, Default)]
+/// What an experiment found. A program of its own may have found it and hand it over as JSON.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// What it is about, in one line.
     pub title: String,

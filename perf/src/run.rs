@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::cpus::{Pair, Wanted};
 use crate::links::BATCH;
 use crate::probe;
@@ -27,7 +29,7 @@ pub struct Settings {
 }
 
 /// How much of an experiment is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Extent {
     /// Every size, as many rounds as it takes to trust the figures.
     Full,

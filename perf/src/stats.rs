@@ -1,14 +1,32 @@
 //! Medians, spreads, and what counts as an effect. Nothing here measures anything.
 
+use serde::{Deserialize, Serialize};
+
 /// A median between its extremes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The value in the middle; between the two in the middle where there are two.
+    #[serde(with = "endless")]
     pub median: f64,
     /// The smallest value.
+    #[serde(with = "endless")]
     pub min: f64,
     /// The largest value.
+    #[serde(with = "endless")]
     pub max: f64,
+}
+
+/// A figure as JSON, which has no infinity: `null` stands for that of what never came.
+mod endless {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        value.is_finite().then_some(value).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(from)?.unwrap_or(f64::INFINITY))
+    }
 }
 
 /// Summarizes `values`; `None` if there are none.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use comfy_table::{CellAlignment, ColumnConstraint, LineStyle, TableStyle};
+use serde::{Deserialize, Serialize};
 
 use crate::stats::Summary;
 
@@ -10,7 +11,7 @@ use crate::stats::Summary;
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
 /// What stands in one place of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cell {
     /// Words, from the left.
     Words(String),
@@ -43,7 +44,7 @@ impl Cell {
 }
 
 /// Rows of cells under the names of their columns.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// What it shows, in one line; empty where the report's title says it.
     pub heading: String,

@@ -13,7 +13,7 @@ use crate::links::{
     BATCH, ReceiveBatch, ReceiveInPlace, ReceiveOne, SendBatch, SendInPlace, SendOne, difference,
     number,
 };
-use crate::peers::Way;
+use crate::links::Way;
 use crate::stream::{Receiver, Sender};
 
 /// `struct ends` of ends.c, or [`InRust`].

@@ -1,0 +1,107 @@
+//! D-Bus without a bus: signals from peer to peer over a Unix socket.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+
+use ringproof::bytemuck::{cast_slice, cast_slice_mut};
+use ringproof_perf::ipc::{
+    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
+};
+use serde_bytes::Bytes;
+use tokio_stream::Stream;
+use zbus::connection::Builder;
+use zbus::message::Message;
+use zbus::{Connection, Guid, MessageStream, block_on};
+
+/// Signals whose body is an array of bytes.
+pub(crate) struct Signals;
+
+impl Mechanism for Signals {
+    fn name(&self) -> &'static str {
+        "D-Bus, peer to peer (zbus)"
+    }
+
+    fn nature(&self) -> Nature {
+        Nature {
+            crossings: 2,
+            delivers: Delivers::Every,
+            lasting: Lasting::Nothing,
+            waiting: Waiting::Sleeps,
+            trust: Trust::Kernel,
+        }
+    }
+
+    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
+        sockets()
+    }
+
+    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+        let (side, size) = (terms.side, terms.size);
+        let [socket] = terms.take()?;
+        let connected = block_on(connect(side, socket.into()));
+        let connection = connected.map_err(|error| Refused(format!("no D-Bus: {error}")))?;
+        Ok(Box::new(Peer {
+            into: MessageStream::from(&connection),
+            connection,
+            size,
+        }))
+    }
+}
+
+/// Two sockets that are connected.
+pub(crate) fn sockets() -> Result<Ends, Refused> {
+    let pair = UnixStream::pair();
+    let (first, second) = pair.map_err(|error| Refused::of("no sockets are to be had", error))?;
+    Ok(Ends {
+        first: vec![OwnedFd::from(first)],
+        second: vec![OwnedFd::from(second)],
+        ..Ends::default()
+    })
+}
+
+/// Either side waits for the other to authenticate.
+async fn connect(side: Side, socket: UnixStream) -> zbus::Result<Connection> {
+    let builder = Builder::unix_stream(socket).p2p();
+    match side {
+        Side::First => builder.build().await,
+        Side::Second => builder.server(Guid::generate()).build().await,
+    }
+}
+
+struct Peer {
+    connection: Connection,
+    into: MessageStream,
+    /// Bytes in a message.
+    size: usize,
+}
+
+impl Endpoint for Peer {
+    fn send(&mut self, messages: &[u64]) -> io::Result<()> {
+        for message in cast_slice::<u64, u8>(messages).chunks_exact(self.size) {
+            let signal = Message::signal("/ringproof", "ringproof.Peer", "Message")
+                .build(&Bytes::new(message))
+                .map_err(io::Error::other)?;
+            block_on(self.connection.send(&signal)).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
+        for message in cast_slice_mut::<u64, u8>(messages).chunks_exact_mut(self.size) {
+            let next = poll_fn(|context| Pin::new(&mut self.into).poll_next(context));
+            let signal = block_on(next)
+                .ok_or(io::ErrorKind::UnexpectedEof)?
+                .map_err(io::Error::other)?;
+            let body = signal.body();
+            let bytes: &Bytes = body.deserialize().map_err(io::Error::other)?;
+            if bytes.len() != self.size {
+                return Err(io::Error::other(format!("{} bytes came", bytes.len())));
+            }
+            message.copy_from_slice(bytes);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! iceoryx2: publish and subscribe through shared memory, a service in either direction.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+use std::{hint, process, thread};
+
+use iceoryx2::port::publisher::Publisher;
+use iceoryx2::port::subscriber::Subscriber;
+use iceoryx2::prelude::{
+    BackpressureStrategy, Config, FileName, LogLevel, Node, NodeBuilder, Path, PortFactory,
+    SemanticString, ipc, set_log_level,
+};
+use ringproof_perf::ipc::{
+    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust,
+    Waiting,
+};
+
+/// Words as they lie in a message.
+type Words = [u64];
+
+/// Publish and subscribe, polled.
+pub(crate) struct PublishSubscribe;
+
+impl Mechanism for PublishSubscribe {
+    fn name(&self) -> &'static str {
+        "iceoryx2, publish and subscribe"
+    }
+
+    fn nature(&self) -> Nature {
+        Nature {
+            crossings: 0,
+            delivers: Delivers::Every,
+            lasting: Lasting::Nothing,
+            waiting: Waiting::Polls,
+            trust: Trust::Needed,
+        }
+    }
+
+    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
+        static NEXT: AtomicI32 = AtomicI32::new(0);
+        // Relaxed: only that no two are the same matters.
+        let numbers = vec![
+            process::id().cast_signed(),
+            NEXT.fetch_add(1, Ordering::Relaxed),
+        ];
+        let place = Place::of(&numbers);
+        let folder = fs::create_dir(&place.folder);
+        folder.map_err(|error| Refused::of("no folder for its services can be made", error))?;
+        Ok(Ends {
+            numbers,
+            kept: Some(Box::new(Held(place))),
+            ..Ends::default()
+        })
+    }
+
+    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+        join(&terms).map_err(|why| Refused(format!("iceoryx2 could not be joined: {why}")))
+    }
+}
+
+/// Where the services of one use have their files, which are known by name only.
+#[derive(Debug)]
+struct Place {
+    /// What the names of all shared memory begin with.
+    prefix: String,
+    /// Where the other files are.
+    folder: PathBuf,
+}
+
+impl Place {
+    fn of(numbers: &[i32]) -> Self {
+        let numbers: Vec<_> = numbers.iter().map(i32::to_string).collect();
+        let prefix = format!("ringproof_peers_{}_", numbers.join("_"));
+        Place {
+            folder: std::env::temp_dir().join(&prefix),
+            prefix,
+        }
+    }
+
+    fn config(&self) -> Result<Config, String> {
+        let mut config = Config::default();
+        config.global.prefix = FileName::new(self.prefix.as_bytes()).map_err(said)?;
+        let folder = Path::new(self.folder.as_os_str().as_encoded_bytes()).map_err(said)?;
+        config.global.set_root_path(&folder);
+        Ok(config)
+    }
+}
+
+/// A place that is emptied when this is dropped: processes that are killed leave their files.
+#[derive(Debug)]
+struct Held(Place);
+
+impl Kept for Held {}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Held(Place { prefix, folder }) = self;
+        // What cannot be removed stays: there is nobody to tell, and nothing else to do.
+        let _ = fs::remove_dir_all(folder);
+        for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(prefix.as_bytes())
+            {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+/// How long the other process may take to be there.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn join(terms: &Terms) -> Result<Box<dyn Endpoint>, String> {
+    // What goes wrong is an error that is handled; it need not be printed as well.
+    set_log_level(LogLevel::Fatal);
+    let config = Place::of(&terms.numbers).config()?;
+    let node = NodeBuilder::new().config(&config).create::<ipc::Service>();
+    let node = node.map_err(said)?;
+    let (there, back) = match terms.side {
+        Side::First => ("there", "back"),
+        Side::Second => ("back", "there"),
+    };
+    // As many messages as our ring has: 256 KiB of them, and some of the largest.
+    let capacity = (256 * 1024 / terms.size).max(16);
+    let service = |name: &str| {
+        node.service_builder(&name.try_into().map_err(said)?)
+            .publish_subscribe::<Words>()
+            .enable_safe_overflow(false)
+            .subscriber_max_buffer_size(capacity)
+            .history_size(0)
+            .max_publishers(1)
+            .max_subscribers(1)
+            .open_or_create()
+            .map_err(said)
+    };
+    let (out, into) = (service(there)?, service(back)?);
+    let publisher = (out.publisher_builder())
+        .initial_max_slice_len(terms.size / 8)
+        .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
+        .create()
+        .map_err(said)?;
+    let subscriber = into.subscriber_builder().create().map_err(said)?;
+    // Whatever is published before the other side subscribes is lost.
+    let deadline = Instant::now() + PATIENCE;
+    while out.dynamic_config().number_of_subscribers() == 0
+        || into.dynamic_config().number_of_publishers() == 0
+    {
+        if Instant::now() > deadline {
+            return Err(format!(
+                "waited {} s for the other side to publish and subscribe",
+                PATIENCE.as_secs()
+            ));
+        }
+        thread::yield_now();
+    }
+    let words = terms.size / 8;
+    let mut ports = Ports {
+        publisher,
+        subscriber,
+        words,
+        _node: node,
+    };
+    // A subscriber connects when it first receives, and until then a publisher whose buffer is full
+    // drops messages, whatever its strategy: so each side sends one and receives one.
+    let mut greeting = vec![0; words];
+    ports.send(&greeting).map_err(said)?;
+    ports.receive(&mut greeting).map_err(said)?;
+    Ok(Box::new(ports))
+}
+
+fn said(error: impl fmt::Debug) -> String {
+    format!("{error:?}")
+}
+
+struct Ports {
+    publisher: Publisher<ipc::Service, Words, ()>,
+    subscriber: Subscriber<ipc::Service, Words, ()>,
+    /// Words in a message.
+    words: usize,
+    _node: Node<ipc::Service>,
+}
+
+impl Endpoint for Ports {
+    fn send(&mut self, messages: &[u64]) -> io::Result<()> {
+        for message in messages.chunks_exact(self.words) {
+            let loan = self.publisher.loan_slice_uninit(self.words);
+            let sample = loan.map_err(io::Error::other)?.write_from_slice(message);
+            sample.send().map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
+        for message in messages.chunks_exact_mut(self.words) {
+            let mut polls = 0_u32;
+            let sample = loop {
+                match self.subscriber.receive().map_err(io::Error::other)? {
+                    Some(sample) => break sample,
+                    None => hint::spin_loop(),
+                }
+                polls = polls.wrapping_add(1);
+                // Where processes cannot be pinned the other one may be waiting for this CPU.
+                if polls.is_multiple_of(1 << 14) {
+                    thread::yield_now();
+                }
+            };
+            message.copy_from_slice(sample.payload());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! How a peer stands beside ringproof: what is said of it, and what is not.
+
+use ringproof_perf::report::per_mille;
+use ringproof_perf::stats::{Effect, effect, summarize};
+use ringproof_perf::table::figure;
+
+/// One thing that a peer and ringproof both did.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Compared {
+    /// Who did it.
+    pub(crate) peer: String,
+    /// What it was.
+    pub(crate) what: String,
+    /// The peer's rate as a multiple of ringproof's, round by round.
+    pub(crate) ratios: Vec<f64>,
+}
+
+/// Who of the peers is faster or slower than `ours`, in how many comparisons and where most: a
+/// sentence for each. Of one that makes no difference nothing is said.
+pub(crate) fn conclude(ours: &str, compared: &[Compared]) -> Vec<String> {
+    let mut peers: Vec<&str> = Vec::new();
+    for one in compared {
+        if !peers.contains(&one.peer.as_str()) {
+            peers.push(&one.peer);
+        }
+    }
+    let sentence = |peer: &&str| {
+        let of_peer = || compared.iter().filter(|one| one.peer == **peer);
+        let those = |wanted: Effect| {
+            let mut those: Vec<(f64, &str)> = of_peer()
+                .filter(|one| effect(&one.ratios) == wanted)
+                .filter_map(|one| Some((summarize(&one.ratios)?.median, one.what.as_str())))
+                .collect();
+            those.sort_by(|one, other| one.0.total_cmp(&other.0));
+            those
+        };
+        let (slower, faster) = (those(Effect::Below), those(Effect::Above));
+        let mut said = Vec::new();
+        if let Some((ratio, what)) = faster.last() {
+            let most = times(*ratio, ours);
+            said.push(format!(
+                "faster in {}, most at {what}: {most}",
+                faster.len()
+            ));
+        }
+        if let Some((ratio, what)) = slower.first() {
+            let most = times(*ratio, ours);
+            said.push(format!(
+                "slower in {}, most at {what}: {most}",
+                slower.len()
+            ));
+        }
+        (!said.is_empty()).then(|| {
+            let (all, said) = (of_peer().count(), said.join("; "));
+            format!("{peer} beside {ours}, of {all} comparisons: {said}.")
+        })
+    };
+    peers.iter().filter_map(sentence).collect()
+}
+
+fn times(ratio: f64, ours: &str) -> String {
+    if ratio == 0.0 {
+        format!("nothing where {ours} goes on")
+    } else if ratio.is_infinite() {
+        format!("something where {ours} starves")
+    } else {
+        format!("{} times its rate", figure(ratio))
+    }
+}
+
+/// A ratio for a row: in thousandths, and what they are of.
+pub(crate) fn row_count(ratio: f64, ours: &str) -> Option<(u64, String)> {
+    (ratio.is_finite()).then(|| (per_mille(ratio), format!("‰ of {ours}'s rate")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compared(peer: &str, what: &str, ratios: &[f64]) -> Compared {
+        Compared {
+            peer: peer.to_owned(),
+            what: what.to_owned(),
+            ratios: ratios.to_vec(),
+        }
+    }
+
+    /// About so many times ringproof's rate.
+    fn about(ratio: f64) -> [f64; 5] {
+        [1.0, 0.98, 1.03, 0.99, 1.01].map(|noise| ratio * noise)
+    }
+
+    #[test]
+    fn who_is_faster_or_slower_is_named_with_where_it_is_most() {
+        let said = conclude(
+            "ringproof",
+            &[
+                compared("quick", "one by one", &about(1.3)),
+                compared("quick", "slices", &about(2.0)),
+                compared("mixed", "one by one", &about(0.5)),
+                compared("mixed", "slices", &about(1.2)),
+                compared("quick", "in place", &about(1.0)),
+            ],
+        );
+        assert_eq!(
+            said,
+            [
+                "quick beside ringproof, of 3 comparisons: faster in 2, most at slices: 2.00 \
+                 times its rate.",
+                "mixed beside ringproof, of 2 comparisons: faster in 1, most at slices: 1.20 \
+                 times its rate; slower in 1, most at one by one: 0.50 times its rate.",
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_of_equals_nor_of_noise_nor_after_too_few_rounds() {
+        let said = conclude(
+            "ringproof",
+            &[
+                compared("equal", "one by one", &about(1.0)),
+                compared("noisy", "one by one", &[0.4, 1.9, 0.5, 1.6, 1.4]),
+                compared("hasty", "one by one", &[3.0; 4]),
+                compared("both starve", "reads", &[f64::NAN; 5]),
+            ],
+        );
+        assert!(said.is_empty(), "{said:?}");
+    }
+
+    #[test]
+    fn a_reader_that_starves_is_slower_than_any() {
+        let reads = |peer, ratio| compared(peer, "reads", &[ratio; 5]);
+        let said = conclude("seqlock", &[reads("on", f64::INFINITY), reads("off", 0.0)]);
+        assert_eq!(
+            said,
+            [
+                "on beside seqlock, of 1 comparisons: faster in 1, most at reads: something where \
+                 seqlock starves.",
+                "off beside seqlock, of 1 comparisons: slower in 1, most at reads: nothing where \
+                 seqlock goes on.",
+            ]
+        );
+    }
+}

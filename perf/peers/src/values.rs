@@ -1,0 +1,300 @@
+//! Our seqlock and latch beside what else hands over the latest value, in the same rounds.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use parking_lot::RwLock;
+use ringproof::SegmentError;
+use ringproof_perf::cpus::Pair;
+use ringproof_perf::latest::{
+    self, Case, HOW_TO_READ, Latest, Read, Situation, Value, Write, add, add_ours,
+};
+use ringproof_perf::plot::{Plot, Series};
+use ringproof_perf::report::{Report, Trouble, conditions, conditions_row};
+use ringproof_perf::rounds::Rounds;
+use ringproof_perf::run::Settings;
+use ringproof_perf::stats::{ratios, summarize};
+use triple_buffer::{Input, Output, triple_buffer};
+
+use crate::REPEAT;
+use crate::standing::{Compared, conclude};
+
+/// Ours, each of which the others are compared with.
+const OURS: [&str; 2] = ["seqlock", "latch"];
+
+/// The crate seqlock.
+struct OtherSeqLock<const N: usize>(seqlock::SeqLock<Value<N>>);
+
+impl<const N: usize> Latest<N> for OtherSeqLock<N> {
+    const NAME: &'static str = "the crate seqlock";
+
+    fn make() -> Result<Self, SegmentError> {
+        Ok(OtherSeqLock(seqlock::SeqLock::new([0; N])))
+    }
+
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let lock = &self.0;
+        let write = move |value: &Value<N>| *lock.lock_write() = *value;
+        Ok((write, move || Some(lock.read())))
+    }
+}
+
+/// A value that is replaced by a new one on the heap.
+struct Swapped<const N: usize>(ArcSwap<Value<N>>);
+
+impl<const N: usize> Latest<N> for Swapped<N> {
+    const NAME: &'static str = "arc-swap";
+
+    fn make() -> Result<Self, SegmentError> {
+        Ok(Swapped(ArcSwap::from_pointee([0; N])))
+    }
+
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let value = &self.0;
+        let write = move |new: &Value<N>| value.store(Arc::new(*new));
+        Ok((write, move || Some(**value.load())))
+    }
+}
+
+/// Three buffers, of which the writer and the one reader own one each.
+struct Triple<const N: usize>(Input<Value<N>>, Output<Value<N>>);
+
+impl<const N: usize> Latest<N> for Triple<N> {
+    const NAME: &'static str = "triple_buffer";
+
+    fn make() -> Result<Self, SegmentError> {
+        let (input, output) = triple_buffer(&[0; N]);
+        Ok(Triple(input, output))
+    }
+
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let Triple(input, output) = self;
+        let write = move |value: &Value<N>| input.write(*value);
+        Ok((write, move || Some(*output.read())))
+    }
+}
+
+/// A value under a lock.
+struct Locked<const N: usize>(RwLock<Value<N>>);
+
+impl<const N: usize> Latest<N> for Locked<N> {
+    const NAME: &'static str = "parking_lot RwLock";
+
+    fn make() -> Result<Self, SegmentError> {
+        Ok(Locked(RwLock::new([0; N])))
+    }
+
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let lock = &self.0;
+        let write = move |value: &Value<N>| *lock.write() = *value;
+        Ok((write, move || Some(*lock.read())))
+    }
+}
+
+/// Compares values of the sizes of the extent.
+pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
+    let make = || make_cases(pair, settings);
+    let (cases, rounds) = latest::measure("peers, latest value", pair, settings, make)?;
+    let mut report = Report::new("latest value");
+    let said = conditions(&rounds);
+    report.notes.push(format!("latest value: {said}"));
+    report.notes.push(format!(
+        "latest value: ns for each, {HOW_TO_READ}; the crate seqlock and the RwLock wait until \
+         they have a value, triple_buffer has one reader only, and arc-swap puts every value on \
+         the heap"
+    ));
+    let row = conditions_row("peers, latest value", &rounds, REPEAT);
+    report.rows.push(row);
+    latest::tell(&mut report, &cases, &rounds, settings.sample, REPEAT);
+    for table in &mut report.tables {
+        table.heading = "Latest value: ns for each".to_owned();
+    }
+    let lines = lines(&cases, &rounds);
+    report.plots.extend(plots(&lines));
+    report.conclusions.extend(said_of(&lines));
+    Ok(report)
+}
+
+fn make_cases(pair: Pair, settings: &Settings) -> Result<Vec<Case>, Trouble> {
+    let mut cases = Vec::new();
+    for bytes in latest::sizes(settings.extent) {
+        match bytes {
+            32 => add_all::<4>(&mut cases, pair, settings),
+            64 => add_all::<8>(&mut cases, pair, settings),
+            256 => add_all::<32>(&mut cases, pair, settings),
+            _ => add_all::<128>(&mut cases, pair, settings),
+        }?;
+    }
+    Ok(cases)
+}
+
+fn add_all<const N: usize>(
+    cases: &mut Vec<Case>,
+    pair: Pair,
+    settings: &Settings,
+) -> Result<(), Trouble>
+where
+    Value<N>: ringproof::Payload,
+{
+    add_ours::<N>(cases, pair, settings)?;
+    add::<N, OtherSeqLock<N>>(cases, pair, settings)?;
+    add::<N, Swapped<N>>(cases, pair, settings)?;
+    add::<N, Triple<N>>(cases, pair, settings)?;
+    add::<N, Locked<N>>(cases, pair, settings)
+}
+
+/// What one structure took in one situation.
+struct Line<'a> {
+    structure: &'static str,
+    bytes: usize,
+    situation: Situation,
+    /// Nanoseconds for each, round by round; infinite where there was none.
+    each: &'a [f64],
+}
+
+fn lines<'a>(cases: &[Case], rounds: &'a Rounds) -> Vec<Line<'a>> {
+    let both = cases.iter().zip(&rounds.series);
+    both.map(|(case, each)| Line {
+        structure: case.structure,
+        bytes: case.bytes,
+        situation: case.situation,
+        each,
+    })
+    .collect()
+}
+
+fn plots(lines: &[Line<'_>]) -> Vec<Plot> {
+    let plot = |situation: Situation| {
+        let mut series: Vec<Series> = Vec::new();
+        for line in lines.iter().filter(|line| line.situation == situation) {
+            let Some(summary) = summarize(line.each) else {
+                continue;
+            };
+            let point = (line.bytes as f64, summary);
+            match (series.iter_mut()).find(|series| series.name == line.structure) {
+                Some(known) => known.points.push(point),
+                None => series.push(Series {
+                    name: line.structure.to_owned(),
+                    points: vec![point],
+                }),
+            }
+        }
+        Plot::Lines {
+            title: format!("Latest value: {}", situation.name()),
+            x: "bytes".to_owned(),
+            y: "ns each".to_owned(),
+            series,
+        }
+    };
+    Situation::ALL.map(plot).into()
+}
+
+fn said_of(lines: &[Line<'_>]) -> Vec<String> {
+    let mut said = Vec::new();
+    for ours in OURS {
+        let mut compared = Vec::new();
+        for reference in lines.iter().filter(|line| line.structure == ours) {
+            let same = |line: &&Line<'_>| {
+                (line.bytes, line.situation) == (reference.bytes, reference.situation)
+                    && !OURS.contains(&line.structure)
+            };
+            for line in lines.iter().filter(same) {
+                compared.push(Compared {
+                    peer: line.structure.to_owned(),
+                    what: format!("{}, {} bytes", line.situation.name(), line.bytes),
+                    // Times, of which the shorter is the higher rate.
+                    ratios: ratios(reference.each, line.each),
+                });
+            }
+        }
+        said.extend(conclude(&format!("ringproof's {ours}"), &compared));
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Duration;
+
+    use ringproof_perf::latest::{time_busy_reads, time_reads, time_writes};
+    use ringproof_perf::run::Extent;
+
+    use super::*;
+
+    fn line<'a>(structure: &'static str, situation: Situation, each: &'a [f64]) -> Line<'a> {
+        Line {
+            structure,
+            bytes: 64,
+            situation,
+            each,
+        }
+    }
+
+    #[test]
+    fn a_faster_and_a_slower_peer_are_named_and_an_equal_one_is_not() {
+        let ours = [10.0, 11.0, 9.0, 10.0, 10.5];
+        let [half, twice] = [0.5, 2.0].map(|factor| ours.map(|each| each * factor));
+        let lines = [
+            line("seqlock", Situation::Write, &ours),
+            line("quick", Situation::Write, &half),
+            line("slow", Situation::Write, &twice),
+            line("equal", Situation::Write, &ours),
+        ];
+        assert_eq!(
+            said_of(&lines),
+            [
+                "quick beside ringproof's seqlock, of 1 comparisons: faster in 1, most at write, \
+                 64 bytes: 2.00 times its rate.",
+                "slow beside ringproof's seqlock, of 1 comparisons: slower in 1, most at write, \
+                 64 bytes: 0.50 times its rate.",
+            ]
+        );
+    }
+
+    #[test]
+    fn who_reads_where_ours_starves_is_named() {
+        let lines = [
+            line("seqlock", Situation::ReadBusy, &[f64::INFINITY; 5]),
+            line("on", Situation::ReadBusy, &[20.0; 5]),
+            line("off", Situation::ReadBusy, &[f64::INFINITY; 5]),
+        ];
+        let said = said_of(&lines);
+        let [said] = &said[..] else {
+            panic!("{said:?}");
+        };
+        assert!(said.contains("where ringproof's seqlock starves"), "{said}");
+    }
+
+    /// The structure gives what was written, alone and against a writer that does not pause.
+    fn check<S: Latest<4> + Send>() {
+        let mut structure = S::make().unwrap();
+        let (mut write, mut read) = structure.ends().unwrap();
+        write(&[3; 4]);
+        assert_eq!(read(), Some([3; 4]), "{}", S::NAME);
+        assert_eq!(time_writes(&mut write, 10).count, 10);
+        let read_idle = time_reads(&mut read, 10).map(|timed| timed.count);
+        assert_eq!(read_idle, Ok(10), "{}", S::NAME);
+        let pair = Pair::choose(None).unwrap();
+        thread::scope(|scope| {
+            let time = Duration::from_millis(2);
+            let busy = scope.spawn(move || time_busy_reads(pair, write, read, time));
+            assert!(busy.join().unwrap().is_ok(), "{}", S::NAME);
+        });
+    }
+
+    #[test]
+    fn every_structure_gives_whole_values() {
+        check::<OtherSeqLock<4>>();
+        check::<Swapped<4>>();
+        check::<Triple<4>>();
+        check::<Locked<4>>();
+    }
+
+    #[test]
+    fn every_structure_is_a_case_of_every_size_and_situation() {
+        let pair = Pair::choose(None).unwrap();
+        let cases = make_cases(pair, &Settings::of(Extent::Quick)).unwrap();
+        assert_eq!(cases.len(), 6 * latest::SIZES.len() * Situation::ALL.len());
+    }
+}
