@@ -11,12 +11,14 @@ use ringproof::{Ring, RingOptions, SegmentError};
 use ringproof_record::Record;
 
 use self::calls::Ends;
+use crate::compared::Compared;
 use crate::cpus::Pair;
 use crate::links::{BATCH, SIZES, Size, Way};
-use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row, per_mille};
+use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, stream_all};
-use crate::stats::{Effect, effect, ratios, summarize};
+use crate::sets::{Measured, measure_all, together};
+use crate::stats::summarize;
 use crate::stream::{Fault, Link, Receiver, Sender};
 use crate::table::{Cell, Table, spread};
 
@@ -37,40 +39,116 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     };
     let pair = settings.pair()?;
     let compiler = library::compiler().map_err(Trouble::NotRun)?;
+    let sets = (Course::ALL.iter()).flat_map(|course| sizes.iter().map(|size| (*course, *size)));
+    let measured = measure_all(sets, |(course, size)| {
+        compare(settings, pair, *size, *course)
+    })?;
     let mut report =
         Report::new("c-header: the ring of ringproof.h beside the one in Rust, u64 items");
     report.notes.push(format!("{pair}"));
     report.notes.extend(build_note());
     report.notes.push(compiler.to_owned());
+    let all = together(&measured);
+    report.notes.push(conditions(&all));
+    report.rows.push(conditions_row("c-header", &all, REPEAT));
+    report.notes.push(
+        "median [min–max]; ratios are taken round by round; every item is checked".to_owned(),
+    );
+    tell(&mut report, &measured);
+    Ok(report)
+}
+
+/// Tables, conclusions and rows.
+fn tell(report: &mut Report, measured: &[Measured<(Course, Size)>]) {
     let columns = [
         "ends",
         "how",
         "capacity",
+        "memory",
         "C, million/s",
         "Rust, million/s",
         "ratio",
+        "C is",
     ];
     let mut table = Table::new("", columns);
-    for size in sizes {
-        for course in Course::ALL {
-            let rounds = compare(settings, pair, *size, course)?;
-            let experiment = format!("{}, capacity {}", course.name(), size.capacity);
-            let said = conditions(&rounds);
-            report.notes.push(format!("{experiment}: {said}"));
-            let row = conditions_row(&format!("c-header, {experiment}"), &rounds, REPEAT);
-            report.rows.push(row);
-            for (way, series) in WAYS.iter().zip(rounds.series.chunks(2)) {
-                let what = format!("{}, {experiment}", way.name());
-                let cells = [course.name(), way.name(), &size.capacity.to_string()];
-                add(&mut report, &mut table, &what, cells, series);
+    let mut compared = Vec::new();
+    for Measured {
+        set: (course, size),
+        rounds,
+    } in measured
+    {
+        for (index, way) in WAYS.iter().enumerate() {
+            let [course_name, way_name] = [course.name(), way.name()];
+            let memory = memory(*size);
+            let what = format!("{way_name}, capacity {}, memory {memory}", size.capacity);
+            let mut cells = vec![
+                Cell::words(course_name),
+                Cell::words(way_name),
+                Cell::figure(size.capacity.to_string()),
+                Cell::words(memory),
+            ];
+            let check = format!("{course_name}, {what}");
+            let series = rounds.as_ref().map(|rounds| &rounds.series[2 * index..]);
+            match series {
+                Ok([in_c, in_rust, ..]) => {
+                    let of = (Compared::rates(in_c, in_rust)).zip(summarize(in_rust));
+                    let Some((found, rust)) = of else { continue };
+                    cells.push(Cell::figure(spread(found.value)));
+                    cells.push(Cell::figure(spread(rust)));
+                    cells.push(found.ratio());
+                    cells.push(Cell::words(found.said()));
+                    let row = found.row("ring/C header", check, "Rust");
+                    report.rows.push(row.repeat(REPEAT));
+                    compared.push((*course, what, found));
+                }
+                Ok(_) => continue,
+                Err(why) => {
+                    cells.extend([Cell::missing(why), Cell::missing(why), Cell::missing(why)]);
+                    let row = Record::not_run(LAYER, "ring/C header", check, why);
+                    report.rows.push(row.repeat(REPEAT));
+                }
             }
+            table.add(cells);
         }
     }
     report.tables.push(table);
-    report.notes.push(
-        "median [min–max]; ratios are taken round by round; every item is checked".to_owned(),
-    );
-    Ok(report)
+    for course in Course::ALL {
+        let of_course = compared.iter().filter(|(of, ..)| *of == course);
+        let of_course: Vec<_> = of_course.map(|(_, what, found)| (what, found)).collect();
+        report.conclusions.extend(conclude(course, &of_course));
+    }
+}
+
+/// How much memory the ring's slots take.
+fn memory(size: Size) -> &'static str {
+    match size.slots {
+        None => "as it comes",
+        Some(_) => "the least",
+    }
+}
+
+/// How far apart the two are at most, and where C is slower.
+fn conclude(course: Course, compared: &[(&String, &Compared)]) -> Option<String> {
+    let by_ratio = |(_, one): &&(&String, &Compared), (_, other): &&(&String, &Compared)| {
+        one.speed.median.total_cmp(&other.speed.median)
+    };
+    let (least, slowest) = compared.iter().min_by(by_ratio)?;
+    let (most, fastest) = compared.iter().max_by(by_ratio)?;
+    let slower: Vec<String> = compared
+        .iter()
+        .filter(|(_, found)| found.slower())
+        .map(|(what, found)| format!("{what} ({})", found.percent()))
+        .collect();
+    let verdict = match &slower[..] {
+        [] => "nowhere is it slower by more than the noise".to_owned(),
+        slower => format!("it is slower at {}", slower.join(", ")),
+    };
+    Some(format!(
+        "With {}, C has {:.2} ({least}) to {:.2} ({most}) of Rust's rate: {verdict}.",
+        course.whose(),
+        slowest.speed.median,
+        fastest.speed.median,
+    ))
 }
 
 /// Who has the two ends.
@@ -89,6 +167,13 @@ impl Course {
         match self {
             Course::TwoThreads => "two threads",
             Course::OneThread => "one thread",
+        }
+    }
+
+    fn whose(self) -> &'static str {
+        match self {
+            Course::TwoThreads => "a thread for each end",
+            Course::OneThread => "both ends in one thread",
         }
     }
 }
@@ -119,53 +204,6 @@ impl Sender for Idle {
     fn send(&mut self, _: u64, _: u64) -> Result<(), Fault> {
         Ok(())
     }
-}
-
-/// Tells one comparison three times.
-fn add(
-    report: &mut Report,
-    table: &mut Table,
-    what: &str,
-    [ends, how, capacity]: [&str; 3],
-    series: &[Vec<f64>],
-) {
-    let [in_c, in_rust] = series else { return };
-    let by_round = ratios(in_c, in_rust);
-    let (Some(ratio), Some(c_rate), Some(rust_rate)) =
-        (summarize(&by_round), summarize(in_c), summarize(in_rust))
-    else {
-        return;
-    };
-    table.add([
-        Cell::words(ends),
-        Cell::words(how),
-        Cell::figure(capacity),
-        Cell::figure(spread(c_rate)),
-        Cell::figure(spread(rust_rate)),
-        Cell::figure(spread(ratio)),
-    ]);
-    let row = Record::passed(LAYER, "ring/C header", format!("vs Rust: {what}"));
-    report.rows.push(
-        row.count(per_mille(ratio.median), "‰ of Rust's rate")
-            .reason(format!(
-                "median of {} rounds, {}–{} ‰; {:.0} against {:.0} million items/s",
-                by_round.len(),
-                per_mille(ratio.min),
-                per_mille(ratio.max),
-                c_rate.median,
-                rust_rate.median,
-            ))
-            .repeat(REPEAT),
-    );
-    let said = match effect(&by_round) {
-        Effect::Above => "faster than Rust",
-        Effect::Below => "SLOWER than Rust",
-        Effect::None => "as fast as Rust within the noise",
-        Effect::TooFewRounds => return,
-    };
-    report
-        .conclusions
-        .push(format!("{what}: {said}, {:.2} of its rate.", ratio.median));
 }
 
 fn compare(settings: &Settings, pair: Pair, size: Size, course: Course) -> Result<Rounds, Trouble> {
@@ -230,5 +268,70 @@ impl Drop for Named {
     fn drop(&mut self) {
         // Nobody waits for what comes of it, and there is nothing else to do.
         let _ = self.ring.unlink();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both courses at one size, C with this rate in slices and Rust with 100 in everything.
+    fn recorded(slices: [f64; 5]) -> Report {
+        let rust = vec![100.0, 110.0, 90.0, 100.0, 105.0];
+        let measured = Course::ALL.map(|course| {
+            let mut series = vec![rust.clone(); 2 * WAYS.len()];
+            if course == Course::OneThread {
+                series[2] = slices.to_vec();
+            }
+            Measured {
+                set: (course, SIZES[1]),
+                rounds: Ok(Rounds {
+                    series,
+                    ..Rounds::default()
+                }),
+            }
+        });
+        let mut report = Report::new("recorded");
+        tell(&mut report, &measured);
+        report
+    }
+
+    #[test]
+    fn where_c_is_slower_is_named() {
+        let report = recorded([80.0, 90.0, 70.0, 82.0, 84.0]);
+        let [two, one] = &report.conclusions[..] else {
+            panic!("{:?}", report.conclusions)
+        };
+        assert!(
+            two.ends_with("nowhere is it slower by more than the noise."),
+            "{two}"
+        );
+        assert!(
+            one.contains("it is slower at slices of 64, capacity 1024, memory the least (20 %)."),
+            "{one}"
+        );
+    }
+
+    #[test]
+    fn where_it_is_as_fast_nothing_is_named() {
+        let report = recorded([100.0, 108.0, 92.0, 99.0, 106.0]);
+        assert!(
+            (report.conclusions.iter())
+                .all(|said| said.ends_with("slower by more than the noise.")),
+            "{:?}",
+            report.conclusions
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_says_why() {
+        let mut report = Report::new("recorded");
+        let measured = [Measured {
+            set: (Course::OneThread, SIZES[1]),
+            rounds: Err("the CPUs moved".to_owned()),
+        }];
+        tell(&mut report, &measured);
+        assert_eq!(report.tables[0].reasons(), ["the CPUs moved"]);
+        assert!(report.conclusions.is_empty());
     }
 }

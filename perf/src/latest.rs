@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row};
 use crate::rounds::{Rounds, Sample, Samples, interleave};
 use crate::run::{Extent, Settings, enough, probe};
-use crate::stats::{Summary, summarize};
+use crate::stats::{Effect, Summary, effect, ratios, summarize};
 use crate::stream::{Fault, Meeting, preemptions};
 use crate::table::{Cell, Table, figure, spread};
 
@@ -305,7 +305,85 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     report.notes.extend(build_note());
     report.notes.push(HOW_TO_READ.to_owned());
     tell(&mut report, &cases, &rounds, settings.sample, REPEAT);
+    let kept: Vec<Kept<'_>> = cases.iter().zip(&rounds.series).map(Kept::of).collect();
+    conclude(&mut report, &kept);
     Ok(report)
+}
+
+/// The samples of a case.
+struct Kept<'s> {
+    structure: &'static str,
+    bytes: usize,
+    situation: Situation,
+    series: &'s [f64],
+}
+
+impl<'s> Kept<'s> {
+    fn of((case, series): (&Case, &'s Vec<f64>)) -> Self {
+        Kept {
+            structure: case.structure,
+            bytes: case.bytes,
+            situation: case.situation,
+            series,
+        }
+    }
+}
+
+/// For each structure, what a writer that never pauses does to its readers.
+fn conclude(report: &mut Report, kept: &[Kept<'_>]) {
+    let mut structures: Vec<&str> = Vec::new();
+    for case in kept {
+        if !structures.contains(&case.structure) {
+            structures.push(case.structure);
+        }
+    }
+    for structure in structures {
+        let of = |situation, bytes| {
+            kept.iter().find(|case| {
+                case.structure == structure && case.situation == situation && case.bytes == bytes
+            })
+        };
+        let (mut slower, mut same, mut starved) = (Vec::new(), Vec::new(), Vec::new());
+        for busy in kept.iter().filter(|case| case.structure == structure) {
+            let bytes = busy.bytes;
+            let (Situation::ReadBusy, Some(idle)) =
+                (busy.situation, of(Situation::ReadIdle, bytes))
+            else {
+                continue;
+            };
+            let by_round = ratios(busy.series, idle.series);
+            let Some(ratio) = summarize(&by_round) else {
+                continue;
+            };
+            match effect(&by_round) {
+                _ if ratio.max.is_infinite() => starved.push(format!("{bytes} bytes")),
+                Effect::Above => {
+                    slower.push(format!("{} times at {bytes} bytes", figure(ratio.median)));
+                }
+                _ => same.push(format!("{bytes} bytes")),
+            }
+        }
+        let mut said = Vec::new();
+        if !slower.is_empty() {
+            said.push(format!("takes longer, {}", slower.join(", ")));
+        }
+        if !starved.is_empty() {
+            let sizes = starved.join(" and ");
+            said.push(format!("got no value at all in some rounds at {sizes}"));
+        }
+        if !same.is_empty() {
+            said.push(format!(
+                "takes no longer within the noise at {}",
+                same.join(" and ")
+            ));
+        }
+        if !said.is_empty() {
+            report.conclusions.push(format!(
+                "While its writer never pauses, a read of the {structure} {}.",
+                said.join("; ")
+            ));
+        }
+    }
 }
 
 /// What must be known to read a table of [`tell`].
@@ -564,5 +642,43 @@ mod tests {
         assert_eq!(said, "no value in 5 ms [at best 12.0]");
         let said = shown(summary(&[inf, 5.0, 2.0]), time);
         assert_eq!(said, "5.00 [2.00–no value in 5 ms]");
+    }
+
+    /// What is concluded from reads of a latch, with an idle writer and with one that never pauses.
+    fn concluded(busy: [f64; 5]) -> Vec<String> {
+        let kept = [
+            (Situation::ReadIdle, [2.0, 2.2, 1.8, 2.0, 2.1]),
+            (Situation::ReadBusy, busy),
+        ];
+        let kept = kept.each_ref().map(|(situation, series)| Kept {
+            structure: "latch",
+            bytes: 32,
+            situation: *situation,
+            series,
+        });
+        let mut report = Report::new("recorded");
+        conclude(&mut report, &kept);
+        report.conclusions
+    }
+
+    #[test]
+    fn what_a_busy_writer_does_to_a_reader_is_concluded() {
+        let start = "While its writer never pauses, a read of the latch";
+        assert_eq!(
+            concluded([200.0, 230.0, 170.0, 200.0, 210.0]),
+            [format!("{start} takes longer, 100 times at 32 bytes.")]
+        );
+        assert_eq!(
+            concluded([2.1, 2.2, 1.7, 2.1, 2.0]),
+            [format!(
+                "{start} takes no longer within the noise at 32 bytes."
+            )]
+        );
+        assert_eq!(
+            concluded([200.0, f64::INFINITY, 170.0, 200.0, 210.0]),
+            [format!(
+                "{start} got no value at all in some rounds at 32 bytes."
+            )]
+        );
     }
 }

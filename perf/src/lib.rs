@@ -14,8 +14,8 @@
 //!
 //! One experiment is about no time: how compilers lay out one struct ([`abi`]).
 
-mod aligned;
 pub mod abi;
+mod aligned;
 pub mod c_header;
 pub mod compare;
 pub mod compared;

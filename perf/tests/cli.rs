@@ -156,11 +156,7 @@ fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
         .filter(|subject| subject.starts_with("counter/"))
         .collect();
     let tables = rows.iter().filter_map(|row| row.table.as_deref());
-    assert!(
-        tables
-            .clone()
-            .any(|table| table.starts_with("limits: "))
-    );
+    assert!(tables.clone().any(|table| table.starts_with("limits: ")));
     assert!(tables.count() > 3);
     assert_eq!(counters.len(), 10, "{counters:?}");
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use ringproof::{Consumer, Producer, Ring, SegmentError};
 
+use crate::links::Way;
 use crate::links::{
     BATCH, ReceiveBatch, ReceiveInPlace, ReceiveOne, SendBatch, SendInPlace, SendOne, difference,
     number,
 };
-use crate::links::Way;
 use crate::stream::{Receiver, Sender};
 
 /// `struct ends` of ends.c, or [`InRust`].
