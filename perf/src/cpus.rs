@@ -1,6 +1,6 @@
 //! Which two CPUs an experiment runs on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::str::FromStr;
@@ -49,7 +49,9 @@ pub struct Pair {
 /// How two CPUs lie to each other, as far as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kinship {
-    /// Different cores.
+    /// Different cores that share the last-level cache.
+    Neighbours,
+    /// Different cores that share no cache, or of which the kernel does not say.
     Cores,
     /// Two hyperthreads of one core: they share its caches, and lines do not travel.
     Hyperthreads,
@@ -60,21 +62,35 @@ pub enum Kinship {
 impl Kinship {
     fn name(self) -> &'static str {
         match self {
-            Kinship::Cores => "different cores as far as the kernel knows",
+            Kinship::Neighbours => {
+                "different cores that share the last-level cache, as far as the kernel knows"
+            }
+            Kinship::Cores => "different cores that share no cache, as far as the kernel knows",
             Kinship::Hyperthreads => "TWO HYPERTHREADS OF ONE CORE: lines do not travel",
             Kinship::Unknown => "of which the kernel does not say whether they are one core",
         }
+    }
+
+    /// Whether they are different cores, so that lines travel between them.
+    pub fn is_apart(self) -> bool {
+        matches!(self, Kinship::Neighbours | Kinship::Cores)
     }
 }
 
 impl Pair {
     /// Chooses two of the CPUs that this process may use: those wanted, or else the first two
-    /// that are cores of their own.
+    /// that are cores of their own and share the last-level cache, or else as near to that as
+    /// there are.
     ///
     /// # Errors
     /// Why there are no two such CPUs.
     pub fn choose(wanted: Option<Wanted>) -> Result<Self, Unfit> {
         let allowed = allowed();
+        let places: BTreeMap<usize, Place> = (allowed.iter().chain(&wanted.map(|cpus| cpus.0)))
+            .map(|cpu| (*cpu, Place::of(*cpu)))
+            .collect();
+        let kinship =
+            |first, second| (places.get(&first)).map_or(Kinship::Unknown, |cpu| cpu.kin(second));
         let (first, second, kinship) = pick(&allowed, wanted, kinship)?;
         let pinned = pin_elsewhere(first) && pin_elsewhere(second);
         // Two such threads on one CPU would spend whole turns waiting for each other.
@@ -215,33 +231,63 @@ fn pick(
             None => Ok((first, second, kinship(first, second))),
         };
     }
-    let [first, rest @ ..] = allowed else {
-        return Err(Unfit::TooFew(allowed.to_vec()));
+    // In the order of the numbers: nearly always the first of all pairs is it.
+    let pairs = || {
+        let after = |at: usize| allowed[at + 1..].iter();
+        (allowed.iter().enumerate()).flat_map(move |(at, one)| after(at).map(|two| (*one, *two)))
     };
-    let by_preference = [Kinship::Cores, Kinship::Unknown, Kinship::Hyperthreads];
+    let by_preference = [
+        Kinship::Neighbours,
+        Kinship::Cores,
+        Kinship::Unknown,
+        Kinship::Hyperthreads,
+    ];
     by_preference
         .iter()
         .find_map(|kind| {
-            let second = rest.iter().find(|cpu| kinship(*first, **cpu) == *kind)?;
-            Some((*first, *second, *kind))
+            let (first, second) = pairs().find(|(one, two)| kinship(*one, *two) == *kind)?;
+            Some((first, second, *kind))
         })
         .ok_or_else(|| Unfit::TooFew(allowed.to_vec()))
 }
 
-fn kinship(first: usize, second: usize) -> Kinship {
-    let file = format!("/sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list");
-    match fs::read_to_string(file)
-        .ok()
-        .and_then(|list| siblings(&list))
-    {
-        Some(siblings) if siblings.contains(&second) => Kinship::Hyperthreads,
-        Some(_) => Kinship::Cores,
-        None => Kinship::Unknown,
+/// Where a CPU lies, as far as the kernel says.
+struct Place {
+    /// The hyperthreads of its core.
+    core: Option<BTreeSet<usize>>,
+    /// Those with which it shares the last-level cache.
+    last_level: BTreeSet<usize>,
+}
+
+impl Place {
+    fn of(cpu: usize) -> Self {
+        let folder = format!("/sys/devices/system/cpu/cpu{cpu}");
+        let read = |file: String| fs::read_to_string(format!("{folder}/{file}")).ok();
+        let caches = (0..).map_while(|index| {
+            let level = read(format!("cache/index{index}/level"))?;
+            let shared = read(format!("cache/index{index}/shared_cpu_list"))?;
+            Some((level.trim().parse::<u32>().ok()?, cpu_list(&shared)?))
+        });
+        let last = caches.max_by_key(|(level, _)| *level);
+        Place {
+            core: read("topology/thread_siblings_list".to_owned()).and_then(|list| cpu_list(&list)),
+            last_level: last.map(|(_, shared)| shared).unwrap_or_default(),
+        }
+    }
+
+    /// How another CPU lies to it.
+    fn kin(&self, other: usize) -> Kinship {
+        match &self.core {
+            Some(core) if core.contains(&other) => Kinship::Hyperthreads,
+            Some(_) if self.last_level.contains(&other) => Kinship::Neighbours,
+            Some(_) => Kinship::Cores,
+            None => Kinship::Unknown,
+        }
     }
 }
 
 /// Reads a list of CPUs as the kernel writes it: `0-1,4`.
-fn siblings(list: &str) -> Option<BTreeSet<usize>> {
+fn cpu_list(list: &str) -> Option<BTreeSet<usize>> {
     let mut cpus = BTreeSet::new();
     for range in list.trim().split(',') {
         let (from, to) = range.split_once('-').unwrap_or((range, range));
@@ -279,6 +325,36 @@ mod tests {
     }
 
     #[test]
+    fn cores_that_share_a_cache_are_preferred_also_to_the_first() {
+        // CPU 0 is alone with its cache; 1 and 3 are two cores with one cache, 2 is 1's other half.
+        let kinship = |first, second| match (first, second) {
+            (1, 2) => Kinship::Hyperthreads,
+            (1, 3) | (2, 3) => Kinship::Neighbours,
+            _ => Kinship::Cores,
+        };
+        let picked = pick(&[0, 1, 2, 3], None, kinship);
+        assert_eq!(picked, Ok((1, 3, Kinship::Neighbours)));
+        let picked = pick(&[0, 1, 2], None, kinship);
+        assert_eq!(picked, Ok((0, 1, Kinship::Cores)));
+    }
+
+    #[test]
+    fn a_place_tells_hyperthreads_neighbours_and_strangers_apart() {
+        let place = Place {
+            core: Some([0, 4].into()),
+            last_level: [0, 1, 4, 5].into(),
+        };
+        assert_eq!(place.kin(4), Kinship::Hyperthreads);
+        assert_eq!(place.kin(5), Kinship::Neighbours);
+        assert_eq!(place.kin(2), Kinship::Cores);
+        let unknown = Place {
+            core: None,
+            last_level: BTreeSet::new(),
+        };
+        assert_eq!(unknown.kin(1), Kinship::Unknown);
+    }
+
+    #[test]
     fn what_is_wanted_is_taken_or_refused() {
         let picked = pick(&[0, 1, 2], Some(Wanted(1, 0)), two_cores);
         assert_eq!(picked, Ok((1, 0, Kinship::Hyperthreads)));
@@ -298,9 +374,9 @@ mod tests {
     #[test]
     fn the_kernels_lists_are_read() {
         let set = |cpus: &[usize]| Some(cpus.iter().copied().collect());
-        assert_eq!(siblings("0\n"), set(&[0]));
-        assert_eq!(siblings("0-1,4\n"), set(&[0, 1, 4]));
-        assert_eq!(siblings("\n"), None);
+        assert_eq!(cpu_list("0\n"), set(&[0]));
+        assert_eq!(cpu_list("0-1,4\n"), set(&[0, 1, 4]));
+        assert_eq!(cpu_list("\n"), None);
     }
 
     #[test]

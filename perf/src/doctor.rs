@@ -6,7 +6,7 @@ use ringproof::{Ring, RingOptions, SegmentError};
 use ringproof_record::Record;
 
 use crate::counters::{Counters, Kernel, Provider, Tally};
-use crate::cpus::{Kinship, Pair};
+use crate::cpus::Pair;
 use crate::environment::Environment;
 use crate::links::ours;
 use crate::report::{LAYER, Report, Trouble};
@@ -153,7 +153,7 @@ fn lines(tally: &Tally, pair: Option<&Pair>) -> Option<String> {
         );
     }
     let items = tally.items.filter(|items| *items > 0)?;
-    let apart = pair.is_some_and(|pair| pair.pinned && pair.kinship == Kinship::Cores);
+    let apart = pair.is_some_and(|pair| pair.pinned && pair.kinship.is_apart());
     match counted.iter().sum::<u64>() {
         0 if apart => Some(
             "The counters of lines stayed at zero while every item went from core to core: they \
@@ -177,6 +177,7 @@ mod tests {
     use super::*;
     use crate::counters::Reading;
     use crate::counters::fake::Fake;
+    use crate::cpus::Kinship;
     use crate::run::Extent;
 
     const APART: Pair = Pair {

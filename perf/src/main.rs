@@ -64,7 +64,7 @@ enum Command {
     /// else the experiments profit from. What is refused says why. Nothing is judged: the exit
     /// code is 0 whatever the machine lacks.
     Doctor {
-        /// The two CPUs to use [default: the first two allowed ones on different cores]
+        /// The two CPUs to use [default: the first two allowed ones that are different cores and share the last-level cache]
         #[arg(long, value_name = "A,B")]
         cpus: Option<Wanted>,
         /// Print one JSON row for each answer instead of tables
@@ -183,7 +183,7 @@ enum Command {
 
 #[derive(Args)]
 struct Common {
-    /// The two CPUs to use [default: the first two allowed ones on different cores]
+    /// The two CPUs to use [default: the first two allowed ones that are different cores and share the last-level cache]
     #[arg(long, value_name = "A,B")]
     cpus: Option<Wanted>,
 
