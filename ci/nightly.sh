@@ -52,8 +52,10 @@ fi
 
 step 'one round of every benchmark, and the experiments'
 cargo bench --package ringproof-perf --bench '*' -- --test
+cargo run --release --package ringproof-perf -- doctor
 cargo run --release --package ringproof-perf -- peers --build
-cargo run --release --package ringproof-perf -- false-sharing
+cargo run --release --package ringproof-perf -- all
+cargo run --release --package ringproof-perf -- ipc --advise --size 256 --rate 100000 --blocking
 
 step 'the package of the peers, which no other build compiles'
 cargo clippy --manifest-path perf/peers/Cargo.toml --target-dir target/peers --all-targets -- -D warnings
