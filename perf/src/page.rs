@@ -71,12 +71,15 @@ fn contents(reports: &[Report]) -> Markup {
             @for (number, report) in reports.iter().enumerate() {
                 h3 { a href={ "#report-" (number) } { (report.title) } }
                 ul {
-                    @for conclusion in &report.conclusions { li { (conclusion) } }
+                    @for conclusion in report.conclusions.iter().take(FIRST) { li { (conclusion) } }
                 }
             }
         }
     }
 }
+
+/// As many of an experiment's conclusions stand at the top of the page, the others with its tables.
+const FIRST: usize = 2;
 
 fn section(number: usize, report: &Report) -> Markup {
     html! {
@@ -84,6 +87,9 @@ fn section(number: usize, report: &Report) -> Markup {
             h2 { (report.title) }
             @for note in &report.notes {
                 p class="soft" { (note) }
+            }
+            @if report.conclusions.len() > FIRST {
+                ul { @for conclusion in &report.conclusions[FIRST..] { li { (conclusion) } } }
             }
             @for plot in &report.plots { (picture(plot)) }
             @for table in &report.tables { (figures(table)) }
@@ -159,7 +165,9 @@ mod tests {
         table.add([Cell::words("miss"), Cell::missing("there is no PMU")]);
         let mut report = Report::new("limits");
         report.notes.push("pinned".to_owned());
-        report.conclusions.push("A load costs 0.3 ns.".to_owned());
+        for conclusion in ["A load costs 0.3 ns.", "So does a store.", "And so on."] {
+            report.conclusions.push(conclusion.to_owned());
+        }
         report.tables.push(table);
         let bar = Summary {
             median: 0.3,
@@ -185,6 +193,16 @@ mod tests {
         ] {
             assert!(page.contains(text), "{text} is not on the page");
         }
+        // The first ones at the top; each of them once.
+        let [top, below] = page
+            .split_once("report-0\"><h2>")
+            .map(<[_; 2]>::from)
+            .expect("two parts");
+        assert!(top.contains("So does a store.") && below.contains("And so on."));
+        assert_eq!(
+            page.matches("A load costs").count() + page.matches("And so on").count(),
+            2
+        );
         for outside in ["<script", "http-equiv", "src=", "<link"] {
             assert!(!page.contains(outside), "{outside} is on the page");
         }
