@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{self, SigHandler, Signal, kill};
 use nix::unistd::Pid;
 use ringproof_perf::ipc::{
     Delivers, Exercise, Mechanism, Moved, Plant, Program, SIZES, Task, Trust, Two, all, worker,
@@ -264,6 +264,10 @@ fn children(parent: i32) -> Vec<i32> {
 #[test]
 fn nothing_is_left_behind_when_it_is_interrupted_or_killed() {
     let _alone = alone();
+    // A shell that starts this in the background has it ignored, and what is started here would
+    // inherit that.
+    // SAFETY: no handler is installed, the signal's default action is.
+    unsafe { signal::signal(Signal::SIGINT, SigHandler::SigDfl) }.unwrap();
     for signal in [Signal::SIGINT, Signal::SIGKILL] {
         let traces = Traces::before();
         let (mut program, processes) = in_the_middle(&traces);

@@ -225,10 +225,12 @@ mod tests {
         }
     }
 
+    type Queue = Mutex<VecDeque<u64>>;
+
     /// A queue that loses the item of that index; none if there is no such item.
-    fn losing(lost: usize) -> (Mutex<VecDeque<u64>>, impl Fn(&Mutex<VecDeque<u64>>, u64)) {
+    fn losing(lost: usize) -> (Queue, impl Fn(&Queue, u64)) {
         let pushed = Mutex::new(0);
-        let push = move |queue: &Mutex<VecDeque<u64>>, item| {
+        let push = move |queue: &Queue, item| {
             let mut pushed = pushed.lock().unwrap();
             if *pushed != lost {
                 queue.lock().unwrap().push_back(item);
