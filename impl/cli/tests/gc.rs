@@ -6,6 +6,7 @@ mod harness;
 use std::process::Stdio;
 
 use harness::{Name, Outcome, appending, digest, reading, ringproof, run, start, until_seen};
+use nix::sys::signal::Signal;
 use ringproof::{Ring, RingOptions, SeqLatch, SeqLatchOptions, unlink_free};
 
 fn gc<'a>(args: impl IntoIterator<Item = &'a str>) -> Outcome {
@@ -174,7 +175,10 @@ fn a_waiting_side_is_told_that_its_name_is_anothers() {
     let name = Name::new("gc-replaced");
     let receiver = start(&mut ringproof(["recv", &name]));
     until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    // It shall not look between the two: there is no other one yet.
+    receiver.signal(Signal::SIGSTOP);
     ringproof::unlink(&name).unwrap();
     drop(ring(&name, &[]));
+    receiver.signal(Signal::SIGCONT);
     receiver.finish().expect(3, "another one has its name now");
 }

@@ -164,6 +164,12 @@ impl Process {
         self.outcome()
     }
 
+    /// Sends it a signal that does not end it.
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        nix::sys::signal::kill(pid, signal).expect("it is there");
+    }
+
     /// Kills it, unless it has ended, and says whether it was in time.
     pub(crate) fn kill(mut self) -> (bool, Outcome) {
         let _ = self.child.kill();
