@@ -3,14 +3,13 @@
 pub mod tell;
 
 use std::hint::black_box;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::cpus::Pair;
 use crate::progress::Progress;
 use crate::report::Trouble;
 use crate::rounds::{Rounds, Sample, Samples, interleave};
-use crate::run::{Settings, enough, probe};
+use crate::run::{Settings, alone, enough, probe};
 use crate::stream::preemptions;
 
 /// How long one sample takes, roughly. Short, so that most are of a thread that nobody preempted.
@@ -96,10 +95,8 @@ pub fn measure(
     let progress = Progress::start(name, settings.rounds);
     let mut works = fresh()?;
     let counts: Vec<u64> = alone(pair, || {
-        works
-            .iter_mut()
-            .map(|work| calibrate(&mut **work))
-            .collect()
+        let works = works.iter_mut();
+        Ok(works.map(|work| calibrate(&mut **work)).collect())
     })?;
     let mut kept = vec![works];
     let measure_one = |order: &[usize]| {
@@ -111,7 +108,7 @@ pub fn measure(
                 samples.take(case, plan.retries, || sample(work, count))?;
             }
             Ok(samples)
-        })?;
+        });
         kept.push(works);
         samples
     };
@@ -123,20 +120,6 @@ pub fn measure(
         |counting| progress.at(counting),
     )?;
     enough(rounds, settings)
-}
-
-/// Runs `job` in a thread of its own on the first CPU of the pair.
-fn alone<Out: Send>(pair: Pair, job: impl FnOnce() -> Out + Send) -> Result<Out, Trouble> {
-    thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            pair.pin(false);
-            pair.prefer();
-            job()
-        });
-        thread
-            .join()
-            .map_err(|_| Trouble::Failed("a thread of the experiment panicked".to_owned()))
-    })
 }
 
 fn sample(work: &mut dyn Work, count: u64) -> Result<Sample, Trouble> {

@@ -13,16 +13,13 @@ mod operations;
 mod raw_ring;
 mod streaming;
 
-use std::thread;
-
 use ringproof_record::Record;
 
 use crate::cpus::Pair;
 use crate::probe::agree;
-use crate::progress::Progress;
 use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row};
-use crate::rounds::{Rounds, Sample, Samples, interleave};
-use crate::run::{Settings, enough, probe};
+use crate::rounds::{Rounds, Sample};
+use crate::run::{Settings, alone};
 use crate::stats::{Summary, summarize};
 use crate::stream::preemptions;
 use crate::table::{figure, spread};
@@ -106,49 +103,6 @@ fn moved(latencies: &[f64]) -> Option<String> {
             figure(all.min),
             figure(all.max)
         )
-    })
-}
-
-/// Measures `cases` cases in interleaved rounds. The two CPUs are probed if they are given.
-fn interleaved(
-    name: &str,
-    cases: usize,
-    pair: Option<Pair>,
-    settings: &Settings,
-    mut sample: impl FnMut(usize) -> Result<Sample, Trouble>,
-) -> Result<Rounds, Trouble> {
-    let plan = settings.plan();
-    let progress = Progress::start(name, settings.rounds);
-    let measure = |order: &[usize]| {
-        let mut samples = Samples::new(cases);
-        for &case in order {
-            samples.take(case, plan.retries, || sample(case))?;
-        }
-        Ok(samples)
-    };
-    let rounds = interleave(
-        plan,
-        cases,
-        || pair.and_then(probe),
-        measure,
-        |counting| progress.at(counting),
-    )?;
-    enough(rounds, settings)
-}
-
-/// Does something in a thread on the first of the two CPUs.
-fn alone<T: Send>(
-    pair: Pair,
-    work: impl FnOnce() -> Result<T, Trouble> + Send,
-) -> Result<T, Trouble> {
-    thread::scope(|scope| {
-        let working = scope.spawn(|| {
-            pair.pin(false);
-            pair.prefer();
-            work()
-        });
-        let panicked = || Trouble::Failed("a thread of the experiment panicked".to_owned());
-        working.join().unwrap_or_else(|_| Err(panicked()))
     })
 }
 

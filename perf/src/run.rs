@@ -1,5 +1,6 @@
 //! Measures a set of links against each other.
 
+use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -112,6 +113,55 @@ pub fn enough(rounds: Rounds, settings: &Settings) -> Result<Rounds, Trouble> {
         )));
     }
     Ok(rounds)
+}
+
+/// Measures `cases` cases in interleaved rounds. The two CPUs are probed if they are given.
+///
+/// # Errors
+/// The first error of `sample`; CPUs that would not stay where they are make it not run.
+pub fn interleaved(
+    name: &str,
+    cases: usize,
+    pair: Option<Pair>,
+    settings: &Settings,
+    mut sample: impl FnMut(usize) -> Result<Sample, Trouble>,
+) -> Result<Rounds, Trouble> {
+    let plan = settings.plan();
+    let progress = Progress::start(name, settings.rounds);
+    let measure = |order: &[usize]| {
+        let mut samples = Samples::new(cases);
+        for &case in order {
+            samples.take(case, plan.retries, || sample(case))?;
+        }
+        Ok(samples)
+    };
+    let rounds = interleave(
+        plan,
+        cases,
+        || pair.and_then(probe),
+        measure,
+        |counting| progress.at(counting),
+    )?;
+    enough(rounds, settings)
+}
+
+/// Does something in a thread of its own on the first of the two CPUs.
+///
+/// # Errors
+/// Those of `work`; it has failed if it panics.
+pub fn alone<T: Send>(
+    pair: Pair,
+    work: impl FnOnce() -> Result<T, Trouble> + Send,
+) -> Result<T, Trouble> {
+    thread::scope(|scope| {
+        let working = scope.spawn(|| {
+            pair.pin(false);
+            pair.prefer();
+            work()
+        });
+        let panicked = || Trouble::Failed("a thread of the experiment panicked".to_owned());
+        working.join().unwrap_or_else(|_| Err(panicked()))
+    })
 }
 
 /// What is done with the links of one round, which are in the order of the cases.

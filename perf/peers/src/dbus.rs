@@ -7,9 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
-use ringproof_perf::ipc::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
-};
+use ringproof_perf::ipc::{Endpoint, Ends, Mechanism, Nature, Refused, Side, Terms};
 use serde_bytes::Bytes;
 use tokio_stream::Stream;
 use zbus::connection::Builder;
@@ -25,13 +23,7 @@ impl Mechanism for Signals {
     }
 
     fn nature(&self) -> Nature {
-        Nature {
-            crossings: 2,
-            delivers: Delivers::Every,
-            lasting: Lasting::Nothing,
-            waiting: Waiting::Sleeps,
-            trust: Trust::Kernel,
-        }
+        Nature::THROUGH_THE_KERNEL
     }
 
     fn prepare(&self, _: usize) -> Result<Ends, Refused> {

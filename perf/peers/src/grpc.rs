@@ -12,9 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper_util::rt::TokioIo;
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 use ringproof_perf::cpus::follow_main_thread;
-use ringproof_perf::ipc::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
-};
+use ringproof_perf::ipc::{Endpoint, Ends, Mechanism, Nature, Refused, Side, Terms};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt;
@@ -48,13 +46,7 @@ impl Mechanism for Call {
     }
 
     fn nature(&self) -> Nature {
-        Nature {
-            crossings: 2,
-            delivers: Delivers::Every,
-            lasting: Lasting::Nothing,
-            waiting: Waiting::Sleeps,
-            trust: Trust::Kernel,
-        }
+        Nature::THROUGH_THE_KERNEL
     }
 
     fn prepare(&self, _: usize) -> Result<Ends, Refused> {

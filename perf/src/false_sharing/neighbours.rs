@@ -9,10 +9,9 @@ use crate::compared::Compared;
 use crate::cpus::Pair;
 use crate::placement::PAGE;
 use crate::plot::{Plot, Series};
-use crate::progress::Progress;
 use crate::report::{Report, Trouble};
-use crate::rounds::{Rounds, Sample, Samples, interleave};
-use crate::run::{Extent, Settings, enough, probe};
+use crate::rounds::{Rounds, Sample};
+use crate::run::{Extent, Settings, interleaved};
 use crate::stats::Effect;
 use crate::stream::{Fault, Meeting, preemptions};
 use crate::table::{Cell, Table, spread};
@@ -174,31 +173,17 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
             Trouble::Failed(format!("{name}, words {distance} bytes apart: {what}"))
         }
     };
-    let plan = settings.plan();
-    let progress = Progress::start("two words", settings.rounds);
     let times = (cases.iter())
         .map(|&(access, distance)| {
             calibrate(pair, access, distance, settings.sample).map_err(broken((access, distance)))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let measure = |order: &[usize]| {
-        let mut samples = Samples::new(cases.len());
-        for &index in order {
-            let (access, distance) = cases[index];
-            samples.take(index, plan.retries, || {
-                sample(pair, access, distance, times[index]).map_err(broken((access, distance)))
-            })?;
-        }
-        Ok(samples)
+    let sample = |index: usize| {
+        let (access, distance) = cases[index];
+        sample(pair, access, distance, times[index]).map_err(broken((access, distance)))
     };
-    let rounds = interleave(
-        plan,
-        cases.len(),
-        || probe(pair),
-        measure,
-        |counting| progress.at(counting),
-    )?;
-    Ok((distances, enough(rounds, settings)?))
+    let rounds = interleaved("two words", cases.len(), Some(pair), settings, sample)?;
+    Ok((distances, rounds))
 }
 
 /// An access that was measured.

@@ -7,9 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
-};
+use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 
 /// Which socket.
 #[derive(Clone, Copy)]
@@ -29,7 +27,7 @@ impl Mechanism for Packets {
     }
 
     fn nature(&self) -> Nature {
-        THROUGH_THE_KERNEL
+        Nature::THROUGH_THE_KERNEL
     }
 
     fn prepare(&self, _: usize) -> Result<Ends, Refused> {
@@ -47,14 +45,6 @@ impl Mechanism for Packets {
         Ok(Box::new(Socket(socket)))
     }
 }
-
-const THROUGH_THE_KERNEL: Nature = Nature {
-    crossings: 2,
-    delivers: Delivers::Every,
-    lasting: Lasting::Nothing,
-    waiting: Waiting::Sleeps,
-    trust: Trust::Kernel,
-};
 
 /// A socket that loses nothing.
 struct Socket(OwnedFd);
@@ -103,7 +93,7 @@ impl Mechanism for Udp {
     }
 
     fn nature(&self) -> Nature {
-        THROUGH_THE_KERNEL
+        Nature::THROUGH_THE_KERNEL
     }
 
     fn prepare(&self, size: usize) -> Result<Ends, Refused> {

@@ -172,6 +172,17 @@ pub struct Nature {
     pub trust: Trust,
 }
 
+impl Nature {
+    /// Of what the kernel copies, by a call to send and one to receive.
+    pub const THROUGH_THE_KERNEL: Nature = Nature {
+        crossings: 2,
+        delivers: Delivers::Every,
+        lasting: Lasting::Nothing,
+        waiting: Waiting::Sleeps,
+        trust: Trust::Kernel,
+    };
+}
+
 /// Which messages arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivers {

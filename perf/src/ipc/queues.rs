@@ -9,18 +9,13 @@ use nix::mqueue::{MQ_OFlag, MqAttr, MqdT, mq_open, mq_receive, mq_send, mq_unlin
 use nix::sys::stat::Mode;
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
-};
+use super::mechanism::{Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
 use super::unnamed::{a_name, uninterrupted};
 
 /// What both kinds have in common.
 pub(super) const QUEUE: Nature = Nature {
-    crossings: 2,
-    delivers: Delivers::Every,
     lasting: Lasting::UntilReboot,
-    waiting: Waiting::Sleeps,
-    trust: Trust::Kernel,
+    ..Nature::THROUGH_THE_KERNEL
 };
 
 /// POSIX message queues.

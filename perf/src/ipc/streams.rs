@@ -12,9 +12,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{mkfifo, pipe2};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
-};
+use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 use super::unnamed::{a_name, uninterrupted};
 
 /// Which stream.
@@ -41,13 +39,7 @@ impl Mechanism for Stream {
     }
 
     fn nature(&self) -> Nature {
-        Nature {
-            crossings: 2,
-            delivers: Delivers::Every,
-            lasting: Lasting::Nothing,
-            waiting: Waiting::Sleeps,
-            trust: Trust::Kernel,
-        }
+        Nature::THROUGH_THE_KERNEL
     }
 
     fn prepare(&self, _: usize) -> Result<Ends, Refused> {

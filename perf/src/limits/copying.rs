@@ -3,12 +3,12 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::{Outcome, alone_sampled, interleaved, note, row, size};
+use super::{Outcome, alone_sampled, note, row, size};
 use crate::cpus::Pair;
 use crate::plot::{Plot, Series};
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{Extent, Settings};
+use crate::run::{Extent, Settings, interleaved};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::{Cell, Table, figure, spread};
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use ringproof_record::Record;
 
 use super::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYSTEM_CALL};
-use super::{ELSEWHERE, Outcome, REPEAT, alone, alone_sampled, interleaved, note, row};
+use super::{ELSEWHERE, Outcome, REPEAT, alone_sampled, note, row};
 use crate::cpus::Pair;
 use crate::plot::Plot;
 use crate::report::{LAYER, Report, Trouble};
-use crate::run::Settings;
+use crate::run::{Settings, alone, interleaved};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::{Cell, Table, spread};
 

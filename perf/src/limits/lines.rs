@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use super::{ELSEWHERE, Outcome, interleaved, note, row};
+use super::{ELSEWHERE, Outcome, note, row};
 use crate::cpus::Pair;
 use crate::plot::Plot;
 use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
-use crate::run::Settings;
+use crate::run::{Settings, interleaved};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::stream::{Fault, Meeting, Patience, preemptions};
 use crate::table::{Cell, Table, figure, spread};

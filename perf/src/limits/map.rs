@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Outcome, interleaved, row};
+use super::{Outcome, row};
 use crate::cpus::{Pair, Wanted, allowed};
 use crate::plot::Plot;
 use crate::probe;
 use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
-use crate::run::{Extent, Settings};
+use crate::run::{Extent, Settings, interleaved};
 use crate::stats::{Summary, summarize};
 use crate::table::{Cell, Table, figure};
 

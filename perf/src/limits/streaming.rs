@@ -5,13 +5,13 @@ use ringproof_record::Record;
 
 use super::area::Pages;
 use super::raw_ring::RawRing;
-use super::{ELSEWHERE, Outcome, REPEAT, alone, note, row, size};
+use super::{ELSEWHERE, Outcome, REPEAT, note, row, size};
 use crate::cpus::Pair;
 use crate::links::BATCH;
 use crate::plot::{Plot, Series};
 use crate::report::{LAYER, Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{Extent, Settings, stream_all};
+use crate::run::{Extent, Settings, alone, stream_all};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
 use crate::stream::Link;
 use crate::table::{Cell, Table, figure, spread};

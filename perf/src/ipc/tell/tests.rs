@@ -1,15 +1,9 @@
-use super::super::mechanism::{Delivers, Lasting, Nature, Trust, Waiting};
+use super::super::mechanism::Nature;
 use super::*;
 use crate::report::Report;
 use crate::rounds::Rounds;
 
-const NATURE: Nature = Nature {
-    crossings: 2,
-    delivers: Delivers::Every,
-    lasting: Lasting::Nothing,
-    waiting: Waiting::Sleeps,
-    trust: Trust::Kernel,
-};
+const NATURE: Nature = Nature::THROUGH_THE_KERNEL;
 
 /// A line with five rounds about `ns` and `rate`, with so many calls and sleeps a message.
 fn line(name: &'static str, ns: f64, rate: f64, crossings: f64, sleeps: f64) -> Line {
