@@ -15,6 +15,11 @@
 //! assert_eq!(row.verdict, Verdict::Passed);
 //! ```
 
+pub mod deadline;
+mod exit;
+
+pub use exit::{EXIT_CODES, Exit};
+
 use serde::{Deserialize, Serialize};
 
 /// The version of the contract between layers, driver and readers of the report.
