@@ -62,7 +62,10 @@ mod tests {
         assert_eq!(parse("1000"), Ok(1000.0));
         for wrong in ["", "0", "0.5", "-1", "1001", "inf", "NaN", "many", "1e400"] {
             let why = parse(wrong).unwrap_err();
-            assert!(why.contains(VARIABLE) && why.contains("from 1 to 1000"), "{why}");
+            assert!(
+                why.contains(VARIABLE) && why.contains("from 1 to 1000"),
+                "{why}"
+            );
         }
     }
 
