@@ -9,6 +9,7 @@ use ringproof_models::engine::shuttle::Strategy;
 use ringproof_models::exploration::Effort;
 use ringproof_models::plan::{Plan, Shard};
 use ringproof_models::suite;
+use ringproof_record::Exit;
 
 use crate::output::{Format, show};
 
@@ -40,7 +41,7 @@ pub(crate) struct Selection {
     #[arg(long)]
     nightly: bool,
     /// The part I of N of the work
-    #[arg(long, value_name = "I/N", value_parser = Shard::parse, default_value = "1/1")]
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
     shard: Shard,
     /// Only the scenario of this name
     #[arg(long, value_name = "SCENARIO")]
@@ -73,9 +74,9 @@ impl Selection {
     }
 }
 
-/// Runs what is selected under loom; true if nothing failed.
+/// Runs what is selected under loom.
 #[cfg(feature = "loom")]
-pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
+pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<Exit> {
     use ringproof_models::engine::loom::Loom;
     use ringproof_models::{calibration, oracle};
 
@@ -116,8 +117,8 @@ pub(crate) struct Long {
     replay: Option<PathBuf>,
 }
 
-/// Runs what is selected under shuttle; true if nothing failed.
-pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Result<bool> {
+/// Runs what is selected under shuttle.
+pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Result<Exit> {
     use ringproof_models::calibration;
     use ringproof_models::engine::shuttle::Shuttle;
     use ringproof_models::long::{self as long_runs, Budget};

@@ -4,14 +4,13 @@
 mod explore;
 mod output;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use ringproof_models::axioms::Axioms;
 use ringproof_models::{calibration, suite};
+use ringproof_record::{EXIT_CODES, Exit, print};
 
 use output::Format;
 
@@ -25,10 +24,7 @@ use output::Format;
 /// EXHAUSTED means every execution that the engine can produce, BOUNDED(k) every one with at
 /// most k preemptions, TRUNCATED that the limit of executions came first.
 #[derive(Parser)]
-#[command(
-    version,
-    after_help = "Exit status: 0 all held, 1 something failed, 2 usage."
-)]
+#[command(version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     what: What,
@@ -78,19 +74,12 @@ struct Calibration {
     herd: Option<PathBuf>,
 }
 
-fn main() -> ExitCode {
-    match run() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("ringproof-models: {error:#}");
-            ExitCode::from(2)
-        }
-    }
+fn main() -> Exit {
+    ringproof_record::run(|| run(Cli::parse().what))
 }
 
-fn run() -> anyhow::Result<bool> {
-    match Cli::parse().what {
+fn run(what: What) -> anyhow::Result<Exit> {
+    match what {
         #[cfg(feature = "loom")]
         What::Loom(selection) => explore::under_loom(&selection),
         #[cfg(feature = "shuttle")]
@@ -112,11 +101,11 @@ fn run() -> anyhow::Result<bool> {
     }
 }
 
-fn calibrate(of: Calibration) -> anyhow::Result<bool> {
+fn calibrate(of: Calibration) -> anyhow::Result<Exit> {
     if let Some(directory) = of.herd {
         calibration::write_for_herd(&directory)
             .with_context(|| format!("cannot write the tests to {}", directory.display()))?;
-        return Ok(true);
+        return Ok(Exit::Passed);
     }
     if !of.pins {
         return write(&calibration::markdown());
@@ -150,7 +139,7 @@ fn sites(format: &Format) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn write(text: &str) -> anyhow::Result<bool> {
-    (io::stdout().write_all(text.as_bytes())).context("cannot write to standard output")?;
-    Ok(true)
+fn write(text: &str) -> anyhow::Result<Exit> {
+    print::text(text).context("cannot write to standard output")?;
+    Ok(Exit::Passed)
 }

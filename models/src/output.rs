@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal, Write};
 use std::process;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ringproof_record::{Record, Verdict};
+use ringproof_record::{Exit, Record, print};
 
 /// What is printed.
 #[derive(Args)]
@@ -16,14 +17,14 @@ pub(crate) struct Format {
     pub(crate) json: bool,
 }
 
-/// Runs `work`, which tells of each row as it is there, and prints the rows; true if none failed.
+/// Runs `work`, which reports each row as it is there, and prints the rows.
 ///
 /// # Errors
 /// What `work` says.
 pub(crate) fn show(
     format: &Format,
     work: impl FnOnce(&(dyn Fn(&Record) + Sync)) -> Result<Vec<Record>, String>,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Exit> {
     let bar = match io::stderr().is_terminal() {
         true => ProgressBar::new_spinner(),
         false => ProgressBar::hidden(),
@@ -34,7 +35,7 @@ pub(crate) fn show(
     bar.enable_steady_tick(Duration::from_millis(200));
     let seen = |row: &Record| {
         if format.json {
-            bar.suspend(|| print(&row.to_line()));
+            bar.suspend(|| print_now(row));
         }
         bar.set_message(format!("{}, {}", row.subject, row.check));
         bar.inc(1);
@@ -42,45 +43,16 @@ pub(crate) fn show(
     let rows = work(&seen).map_err(anyhow::Error::msg)?;
     bar.finish_and_clear();
     if !format.json {
-        // The traces of what was to be found are worth a look when one was asked for.
-        let few = rows.len() <= 3;
-        for row in &rows {
-            print_row(row, few);
-        }
+        print::rows(&rows, false).context("cannot print the rows")?;
     }
-    Ok(rows.iter().all(|row| row.verdict != Verdict::Failed))
+    Ok(Exit::of(&rows))
 }
 
-fn print_row(row: &Record, few: bool) {
-    let verdict = match row.verdict {
-        Verdict::Passed => "passed ",
-        Verdict::Failed => "FAILED ",
-        Verdict::NotRun => "not run",
-    };
-    let count = match (row.count, &row.unit) {
-        (Some(count), Some(unit)) => format!("{count} {unit}"),
-        _ => String::new(),
-    };
-    let reason = row.reason.as_deref().unwrap_or_default();
-    print(&format!(
-        "{verdict} {:<26} {:<34} {count:>18}  {reason}",
-        row.subject, row.check
-    ));
-    let failed = row.verdict == Verdict::Failed;
-    if failed && let Some(repeat) = &row.repeat {
-        print(&format!("        repeat: {repeat}"));
-    }
-    if (failed || few)
-        && let Some(trace) = &row.trace
-    {
-        print(trace);
-    }
-}
-
-/// Prints a line. When nobody reads any more there is nothing left to do here.
-fn print(line: &str) {
-    if let Err(error) = writeln!(io::stdout(), "{line}") {
-        eprintln!("ringproof-models: cannot write to standard output: {error}");
-        process::exit(2);
+/// Prints a row as it comes: the work may take hours, and its rows are not lost if it is stopped.
+/// If there is no room for them there is nothing left to do here.
+fn print_now(row: &Record) {
+    if let Err(error) = print::text(&(row.to_line() + "\n")) {
+        let _ = writeln!(io::stderr(), "error: cannot print the rows: {error}");
+        process::exit(Exit::Failed.code().into());
     }
 }

@@ -6,13 +6,13 @@
 
 mod abi;
 mod calls;
+mod cli;
 mod crash;
 mod dying;
 mod fault;
 mod faults;
 mod hostile;
 mod item;
-mod output;
 mod process;
 mod shm;
 mod soak;
@@ -24,21 +24,15 @@ mod workers;
 
 pub use hostile::fuzz;
 
-use std::process::ExitCode;
-
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use ringproof_record::{EXIT_CODES, Exit, print};
 
 /// Kills processes over real segments, or lies to them, and checks what the others are left with.
+///
+/// Rows go to standard output, progress and prose to standard error.
 #[derive(Parser)]
-#[command(
-    version,
-    after_long_help = "\
-Exit codes: 0 all that was checked holds; 1 something does not; 2 wrong usage; 3 something could \
-not be run.
-
-Rows go to standard output, progress and prose to standard error."
-)]
+#[command(version, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     layer: Layer,
@@ -62,21 +56,15 @@ enum Layer {
 }
 
 /// The program: reads the arguments, runs a layer, prints its rows.
-pub fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("ringproof-stress: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+pub fn main() -> Exit {
+    ringproof_record::run(|| run(&Cli::parse()))
 }
 
-fn run(cli: &Cli) -> Result<u8> {
+fn run(cli: &Cli) -> Result<Exit> {
     let rows = match &cli.layer {
         Layer::Crash(options) if options.page => {
-            output::text(&crash::page()?).context("cannot print the page")?;
-            return Ok(0);
+            print::text(&crash::page()?).context("cannot print the page")?;
+            return Ok(Exit::Passed);
         }
         Layer::Crash(options) => {
             let mut rows = crash::run(options)?;
@@ -98,9 +86,9 @@ fn run(cli: &Cli) -> Result<u8> {
         Layer::Abi(options) => abi::run(options)?,
         Layer::AbiPeer(peer) => {
             abi::run_peer(peer)?;
-            return Ok(0);
+            return Ok(Exit::Passed);
         }
     };
-    output::print(&rows, cli.json).context("cannot print the rows")?;
-    Ok(output::exit_code(&rows))
+    print::rows(&rows, cli.json).context("cannot print the rows")?;
+    Ok(Exit::of(&rows))
 }

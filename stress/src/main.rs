@@ -1,7 +1,7 @@
 //! The program `ringproof-stress`; all of it is in the library.
 
-use std::process::ExitCode;
+use ringproof_record::Exit;
 
-fn main() -> ExitCode {
+fn main() -> Exit {
     ringproof_stress::main()
 }

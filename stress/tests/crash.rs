@@ -160,7 +160,7 @@ fn without_json_the_rows_are_for_people() {
         .expect("it starts");
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(
-        text.contains("passed   latch/read         crash at every access: 56 kills"),
+        text.contains("passed   latch/read                 crash at every access: 56 kills"),
         "{text}"
     );
 }

@@ -1,8 +1,11 @@
 //! How the programs of the harness end: one table for all of them.
 
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{ExitCode, Termination};
 
-use crate::{Record, Verdict};
+use crate::{Record, Verdict, deadline};
 
 /// The table, for the end of a `--help`.
 pub const EXIT_CODES: &str = "\
@@ -54,6 +57,30 @@ impl Termination for Exit {
     }
 }
 
+/// The `main` of every program of the harness: runs `body`, and makes of an error or a panic a
+/// status that is in the table. A wrong [`deadline::VARIABLE`] is wrong usage.
+pub fn run<E: Display>(body: impl FnOnce() -> Result<Exit, E>) -> Exit {
+    if let Err(error) = deadline::factor() {
+        say(&error);
+        return Exit::Usage;
+    }
+    // Nothing that `body` has seen is looked at after a panic.
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => {
+            say(&format!("{error:#}"));
+            Exit::Failed
+        }
+        // The panic has printed its message.
+        Err(_) => Exit::Failed,
+    }
+}
+
+fn say(error: &str) {
+    // Where standard error is closed the status is all that can be said.
+    let _ = writeln!(io::stderr(), "error: {error}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +94,13 @@ mod tests {
         assert_eq!(Exit::of([&passed]).code(), 0);
         assert_eq!(Exit::of([&passed, &not_run]).code(), 3);
         assert_eq!(Exit::of([&failed, &not_run, &passed]).code(), 1);
+    }
+
+    #[test]
+    fn an_error_and_a_panic_are_failures() {
+        assert_eq!(run(|| Ok::<_, String>(Exit::NotRun)), Exit::NotRun);
+        assert_eq!(run(|| Err("no room")), Exit::Failed);
+        assert_eq!(run::<String>(|| panic!("on purpose")), Exit::Failed);
     }
 
     #[test]

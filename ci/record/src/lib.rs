@@ -1,8 +1,10 @@
-//! The row that every layer of the harness prints and the driver collects.
+//! What the programs of the harness have in common: the row that every layer prints and the driver
+//! collects, how it is printed, how a program ends, deadlines, shards and the machine.
 //!
 //! A layer is a program of its own; it writes one [`Record`] per line, as JSON, to its standard
-//! output and nothing else there (progress and prose go to standard error). The driver depends on
-//! no layer: it reads these lines, and its matrix is a pivot of them.
+//! output and nothing else there (progress and prose go to standard error), and ends with the status
+//! that follows from them ([`Exit::of`]). The driver depends on no layer: it reads these lines, and
+//! its matrix is a pivot of them.
 //!
 //! ```
 //! use ringproof_record::{Record, Verdict};
@@ -15,10 +17,15 @@
 //! assert_eq!(row.verdict, Verdict::Passed);
 //! ```
 
+pub mod cargo;
 pub mod deadline;
 mod exit;
+pub mod machine;
+pub mod print;
+mod shard;
 
-pub use exit::{EXIT_CODES, Exit};
+pub use exit::{EXIT_CODES, Exit, run};
+pub use shard::Shard;
 
 use serde::{Deserialize, Serialize};
 

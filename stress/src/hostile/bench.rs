@@ -9,6 +9,7 @@ use anyhow::{Result, anyhow};
 use ringproof::site::Site;
 
 use super::plant::Plant;
+use crate::cli::CommandLine;
 use crate::process::{Ledger, Note, SingleThreaded};
 
 /// What the runs of one process have in common.
@@ -22,6 +23,8 @@ pub(crate) struct Bench<'a> {
     /// The one case to run; all if none is given.
     pub(crate) only: Option<u64>,
     pub(crate) plant: Option<Plant>,
+    /// Where the program `ringproof` is.
+    pub(crate) command_line: CommandLine,
     /// What every name in /dev/shm starts with.
     pub(crate) names: &'a str,
     answered: RefCell<BTreeMap<Site, u64>>,
@@ -51,6 +54,7 @@ impl<'a> Bench<'a> {
             cases: 0,
             only: None,
             plant: None,
+            command_line: CommandLine::default(),
             names,
             answered: RefCell::default(),
         }

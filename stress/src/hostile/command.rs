@@ -9,15 +9,15 @@ use super::description::{Image, each_text, limit_memory, printable};
 use super::plant::Plant;
 use super::sample::{Named, Shape};
 use super::text::of_many;
-use crate::stream;
+use crate::cli::NO_PROGRAM;
 
 /// The exit code of a panic.
 const PANICKED: i32 = 101;
 
 /// `inspect --peek`, for people and as JSON.
 pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
-    let Some(program) = stream::program()? else {
-        bench.skip("the program `ringproof`", stream::NO_PROGRAM);
+    let Some(program) = bench.command_line.program()? else {
+        bench.skip("the program `ringproof`", NO_PROGRAM);
         return Ok(());
     };
     limit_memory()?;

@@ -12,6 +12,7 @@ use ringproof_record::Record;
 use super::bench::Bench;
 use super::plant::Plant;
 use super::{Address, Subject, fuzz, subjects};
+use crate::cli::CommandLine;
 use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation};
 use crate::shm::Prefix;
 use crate::workers::{self, Jobs};
@@ -63,6 +64,8 @@ pub(crate) struct Options {
     /// Write the fuzzing corpus to this directory, and do nothing else
     #[arg(long, value_name = "DIR")]
     pub(crate) write_corpus: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) command_line: CommandLine,
 }
 
 /// What one worker runs.
@@ -204,6 +207,7 @@ impl Jobs for Work<'_> {
             bench.cases = options.cases;
             bench.only = options.only.as_ref().and_then(|only| only.case);
             bench.plant = self.jobs[job].plant;
+            bench.command_line = options.command_line.clone();
             let outcome = (subject.run)(&bench);
             bench.tell();
             outcome
@@ -323,6 +327,7 @@ fn plant_row(options: &Options, subject: &Subject, plant: Plant, outcome: &Outco
         plant: Some(plant),
         only: None,
         write_corpus: None,
+        command_line: CommandLine::default(),
         ..*options
     };
     if let (true, Some((_, why))) = (outcome.is_skipped(), outcome.skipped.first()) {
@@ -353,6 +358,7 @@ mod tests {
         only: None,
         plant: None,
         write_corpus: None,
+        command_line: CommandLine { cli: None },
     };
 
     #[test]

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use ringproof::layout::Kind;
-use ringproof_record::Record;
+use ringproof_record::{Record, Shard};
 
 use crate::process::{Interrupts, SingleThreaded};
 use crate::shm::{Prefix, Sweeper};
@@ -85,8 +85,8 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The rounds I, I + N, I + 2N, …, each of which has choices of its own
-    #[arg(long, value_name = "I/N", value_parser = shard, default_value = "1/1")]
-    shard: (u64, u64),
+    #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
+    shard: Shard,
     /// Only this round, again and again
     #[arg(long, value_name = "R", conflicts_with = "shard")]
     round: Option<u64>,
@@ -113,13 +113,6 @@ fn minutes(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "expected a number of minutes, for example 0.25 or 480".to_owned())
 }
 
-fn shard(text: &str) -> Result<(u64, u64), String> {
-    (text.split_once('/'))
-        .and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)))
-        .filter(|(number, of)| (1..=*of).contains(number))
-        .ok_or_else(|| "expected I/N, the I-th of N shards, for example 2/3".to_owned())
-}
-
 impl Options {
     fn duration(&self) -> Duration {
         let minutes = self.minutes.unwrap_or(match self.round {
@@ -139,14 +132,14 @@ impl Options {
     }
 
     fn rounds(&self) -> Rounds {
-        match (self.round, self.shard) {
-            (Some(number), _) => Rounds::Only {
+        match self.round {
+            Some(number) => Rounds::Only {
                 number,
                 times: self.times,
             },
-            (None, (number, of)) => Rounds::Every {
-                first: number,
-                step: of,
+            None => Rounds::Every {
+                first: self.shard.number.into(),
+                step: self.shard.of.into(),
             },
         }
     }
@@ -157,14 +150,14 @@ impl Options {
         if let Some(name) = plant.and_then(|plant| plant.to_possible_value()) {
             command += &format!(" --plant {}", name.get_name());
         }
-        match (round, self.shard) {
-            (Some(round), _) => command += &format!(" --round {round}"),
-            (None, (number, of)) => {
+        match round {
+            Some(round) => command += &format!(" --round {round}"),
+            None => {
                 if let Some(minutes) = self.minutes {
                     command += &format!(" --minutes {minutes}");
                 }
-                if of > 1 {
-                    command += &format!(" --shard {number}/{of}");
+                if self.shard != Shard::WHOLE {
+                    command += &format!(" --shard {}", self.shard);
                 }
             }
         }
@@ -372,7 +365,7 @@ mod tests {
         Options {
             minutes: None,
             seed: 4,
-            shard: (1, 1),
+            shard: Shard::WHOLE,
             round: None,
             times: 1,
             plant: None,

@@ -3,13 +3,14 @@
 mod data;
 mod transfer;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use ringproof_record::Record;
 
+use crate::cli::{CommandLine, NO_PROGRAM};
 use crate::item::mix;
 use crate::process::Interrupts;
 use crate::shm::Prefix;
@@ -33,8 +34,7 @@ const TAMPERED_LEN: u64 = 4 << 20;
 /// A random file goes from one process to another through shared memory, while either is killed
 /// by SIGKILL at random moments and started again as a user would: `send NAME < FILE`,
 /// `recv NAME >> OUT`. Both must end with exit code 0, OUT must have the same SHA-256 as FILE,
-/// and nothing may be left behind in /dev/shm. The program `ringproof` is looked for beside this
-/// one. Planted faults show that a wrong output would be noticed.
+/// and nothing may be left behind in /dev/shm. Planted faults show that a wrong output would be noticed.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -52,6 +52,8 @@ pub(crate) struct Options {
     /// How often each side is killed
     #[arg(long, value_name = "K", default_value_t = 5)]
     pub(crate) kills: u64,
+    #[command(flatten)]
+    pub(crate) command_line: CommandLine,
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -87,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
             Record::failed(LAYER, SUBJECT, check, "the comparison does not notice it")
         });
     }
-    match program()? {
+    match options.command_line.program()? {
         Some(program) => {
             rows.push(tampered(options, &program, &interrupts)?);
             rows.extend(transfers(options, &program, &interrupts, &check)?);
@@ -95,16 +97,6 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
         None => rows.push(Record::not_run(LAYER, SUBJECT, check, NO_PROGRAM)),
     }
     Ok(rows.into_iter().map(|row| row.repeat(&command)).collect())
-}
-
-/// Why that program cannot be run.
-pub(crate) const NO_PROGRAM: &str = "there is no program `ringproof` beside this one; build it \
-    with `cargo build -p ringproof-cli`, with --release if this one was";
-
-/// The program `ringproof` beside this one.
-pub(crate) fn program() -> Result<Option<PathBuf>> {
-    let this = std::env::current_exe().context("cannot find out where this program is")?;
-    Ok(Some(this.with_file_name("ringproof")).filter(|path| path.is_file()))
 }
 
 /// The transfer proper: what arrived, and what was left behind.
