@@ -5,9 +5,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::thread;
 
-use nix::sys::utsname::uname;
+use ringproof_record::machine::{self, read, value};
 
 use crate::counters::Processor;
 
@@ -40,8 +39,6 @@ impl Environment {
             _ => "off".to_owned(),
         });
         let hugepages = read("/sys/kernel/mm/transparent_hugepage/enabled");
-        let kernel = uname().map(|system| system.release().to_string_lossy().into_owned());
-        let allowed = thread::available_parallelism().map_or(1, usize::from);
         let mut warnings = Vec::new();
         if hypervisor.is_some() {
             warnings.push(
@@ -69,16 +66,16 @@ impl Environment {
             );
         }
         let facts = vec![
-            (
-                "processor",
-                value(&cpu, "model name").unwrap_or_else(unsaid),
-            ),
+            ("processor", machine::cpu().unwrap_or_else(unsaid)),
             (
                 "family",
                 Processor::named_in(&cpu).map_or_else(unsaid, |processor| processor.to_string()),
             ),
-            ("microcode", value(&cpu, "microcode").unwrap_or_else(unsaid)),
-            ("CPUs allowed", allowed.to_string()),
+            (
+                "microcode",
+                value(&cpu, "microcode", ':').unwrap_or_else(unsaid),
+            ),
+            ("CPUs allowed", machine::cores().to_string()),
             (
                 "CPU quota",
                 quota.map_or_else(|| "none".to_owned(), |cpus| format!("{cpus} CPUs")),
@@ -102,7 +99,7 @@ impl Environment {
                 "hypervisor",
                 hypervisor.unwrap_or_else(|| "no sign of one".to_owned()),
             ),
-            ("kernel", kernel.unwrap_or_else(|_| unsaid())),
+            ("kernel", machine::kernel().unwrap_or_else(unsaid)),
             (
                 "clock",
                 read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
@@ -239,7 +236,7 @@ fn caches(folder: &Path) -> Option<String> {
     let mut levels = BTreeMap::new();
     let mut line = None;
     for index in fs::read_dir(folder).ok()?.flatten() {
-        let of = |name: &str| read_path(&index.path().join(name));
+        let of = |name: &str| read(index.path().join(name));
         let (Some(level), Some(kind), Some(size)) = (of("level"), of("type"), of("size")) else {
             continue;
         };
@@ -265,23 +262,6 @@ fn caches(folder: &Path) -> Option<String> {
 fn chosen(text: &str) -> Option<String> {
     let (_, rest) = text.split_once('[')?;
     rest.split_once(']').map(|(word, _)| word.to_owned())
-}
-
-fn read(path: &str) -> Option<String> {
-    read_path(Path::new(path))
-}
-
-fn read_path(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    Some(text.trim().to_owned())
-}
-
-/// The value of the first line `key : value`.
-pub(crate) fn value(text: &str, key: &str) -> Option<String> {
-    text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        (name.trim() == key).then(|| value.trim().to_owned())
-    })
 }
 
 #[cfg(test)]
@@ -330,11 +310,6 @@ mod tests {
     fn files_of_the_kernel_are_read() {
         assert_eq!(chosen("always [madvise] never").as_deref(), Some("madvise"));
         assert_eq!(chosen("none"), None);
-        let text = "model\t\t: 143\nmodel name\t: Some CPU @ 2:00\n";
-        assert_eq!(
-            value(text, "model name").as_deref(),
-            Some("Some CPU @ 2:00")
-        );
     }
 
     #[test]

@@ -3,7 +3,6 @@
 mod output;
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
@@ -21,7 +20,7 @@ use ringproof_perf::peers;
 use ringproof_perf::report::Report;
 use ringproof_perf::run::{Extent, Settings};
 use ringproof_perf::smoke;
-use ringproof_record::Verdict;
+use ringproof_record::{EXIT_CODES, Exit, print};
 
 /// Measures ringproof on this machine, with two threads on two CPUs.
 ///
@@ -33,18 +32,14 @@ use ringproof_record::Verdict;
 /// Use --release, and as quiet a machine as there is: where it is allowed (CAP_SYS_NICE), the two
 /// threads run before all ordinary programs, in turns of a few milliseconds.
 #[derive(Parser)]
-#[command(bin_name = "ringproof-perf", version, verbatim_doc_comment, after_long_help = AFTER_HELP)]
+#[command(bin_name = "ringproof-perf", version, verbatim_doc_comment, after_long_help = format!("{EXIT_CODES}\n\n{EXAMPLES}"))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0  measured (all, smoke: nothing failed)
-  1  an item was lost, repeated or out of order, a value was torn, or this program failed
-  2  wrong usage
-  3  could not be measured here; the reason is printed (all, smoke: a row says so, and it exits 0)
+const EXAMPLES: &str = "\
+Most machines do not let everything be measured: 3 is no bad end.
 
 Examples:
   cargo run --release -p ringproof-perf -- doctor
@@ -61,8 +56,7 @@ enum Command {
     /// What this machine can measure, and what would allow more
     ///
     /// Opens each counter and hands items from one thread to another while it runs; tries what
-    /// else the experiments profit from. What is refused says why. Nothing is judged: the exit
-    /// code is 0 whatever the machine lacks.
+    /// else the experiments profit from. What is refused says why. Nothing is judged.
     Doctor {
         /// The two CPUs to use [default: the first two allowed ones that are different cores and share the last-level cache]
         #[arg(long, value_name = "A,B")]
@@ -279,20 +273,14 @@ impl Common {
     }
 }
 
-fn main() -> ExitCode {
-    if let Some(code) = worker::divert(mechanisms()) {
-        return code;
-    }
-    match run(&Cli::parse().command) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> Exit {
+    ringproof_record::run(|| match worker::divert(mechanisms()) {
+        Some(exit) => Ok(exit),
+        None => run(&Cli::parse().command),
+    })
 }
 
-fn run(command: &Command) -> Result<ExitCode> {
+fn run(command: &Command) -> Result<Exit> {
     match command {
         Command::Doctor { cpus, json } => {
             let environment = Environment::look();
@@ -304,12 +292,12 @@ fn run(command: &Command) -> Result<ExitCode> {
             report.notes.extend(environment.warnings);
             let reports = [report];
             output::print(&reports, *json)?;
-            Ok(code(&reports, false))
+            Ok(exit(&reports))
         }
         Command::Smoke { common } => {
             let reports = smoke::run(&common.settings(Extent::Smoke));
             output::print(&reports, common.json)?;
-            Ok(code(&reports, false))
+            Ok(exit(&reports))
         }
         Command::All { common } => {
             let settings = common.asked();
@@ -340,7 +328,7 @@ fn run(command: &Command) -> Result<ExitCode> {
     }
 }
 
-fn as_listed(common: &Common, name: &'static str) -> Result<ExitCode> {
+fn as_listed(common: &Common, name: &'static str) -> Result<Exit> {
     one(common, name, |experiment| {
         experiment.report(&common.asked())
     })
@@ -351,13 +339,13 @@ fn one(
     common: &Common,
     name: &'static str,
     ask: impl FnOnce(&Experiment) -> Report,
-) -> Result<ExitCode> {
+) -> Result<Exit> {
     let experiment = listed(name)?;
     conduct(common, name, || vec![ask(experiment)])
 }
 
 /// The mechanisms of this program, and those of the other one.
-fn ipc(common: &Common) -> Result<ExitCode> {
+fn ipc(common: &Common) -> Result<Exit> {
     let both = [listed("ipc")?, listed("ipc-peers")?];
     conduct(common, "ipc", || {
         both.map(|experiment| experiment.report(&common.asked()))
@@ -372,12 +360,12 @@ fn listed(name: &str) -> Result<&'static Experiment> {
 }
 
 /// Says which mechanism to take; measures them if that was not done yet.
-fn advise(common: &Common, ask: &Ask) -> Result<ExitCode> {
+fn advise(common: &Common, ask: &Ask) -> Result<Exit> {
     let file = common.out.join("ipc.json");
     if !file.exists() {
-        let code = ipc(common)?;
+        let exit = ipc(common)?;
         if !file.exists() {
-            return Ok(code);
+            return Ok(exit);
         }
     }
     let known = advise::known(&compare::read(&file)?, mechanisms());
@@ -387,9 +375,13 @@ fn advise(common: &Common, ask: &Ask) -> Result<ExitCode> {
             file.display()
         );
     }
-    println!("From the figures in {}.", file.display());
-    print!("{}", advise::advise(ask.question(), &known));
-    Ok(ExitCode::SUCCESS)
+    let advice = advise::advise(ask.question(), &known);
+    print::text(&format!(
+        "From the figures in {}.\n{advice}",
+        file.display()
+    ))
+    .context("cannot print the advice")?;
+    Ok(Exit::Passed)
 }
 
 /// Runs experiments, shows what they found and keeps it in files.
@@ -397,7 +389,7 @@ fn conduct(
     common: &Common,
     name: &'static str,
     experiments: impl FnOnce() -> Vec<Report>,
-) -> Result<ExitCode> {
+) -> Result<Exit> {
     // Before hours of work, not after: a file that cannot be read.
     let earlier = common.compare.as_deref().map(compare::read).transpose()?;
     let environment = Environment::look();
@@ -410,7 +402,7 @@ fn conduct(
         command: command_line(common, name),
         date,
     };
-    let code = code(&reports, name != "all");
+    let exit = exit(&reports);
     if let Some(earlier) = earlier {
         let now: Vec<_> = reports
             .iter()
@@ -424,7 +416,7 @@ fn conduct(
         let [page, rows] = output::save(&common.out, name, &about, &reports)?;
         eprintln!("page: {}\nrows: {}", page.display(), rows.display());
     }
-    Ok(code)
+    Ok(exit)
 }
 
 /// The command that asks the same again.
@@ -442,13 +434,7 @@ fn command_line(common: &Common, name: &str) -> String {
     line + &format!(" --seed {}", common.seed)
 }
 
-/// How the process ends; `strict` where reports that all say why they are none are a failure.
-fn code(reports: &[Report], strict: bool) -> ExitCode {
-    if reports.iter().any(|report| report.has(Verdict::Failed)) {
-        return ExitCode::FAILURE;
-    }
-    if strict && !reports.iter().any(|report| report.measured) {
-        return ExitCode::from(3);
-    }
-    ExitCode::SUCCESS
+/// How the process ends.
+fn exit(reports: &[Report]) -> Exit {
+    Exit::of(reports.iter().flat_map(|report| &report.rows))
 }

@@ -1,12 +1,12 @@
 //! Where a run's reports go: the terminal, and two files for whoever was not there.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ringproof_perf::page::{self, About};
 use ringproof_perf::report::Report;
+use ringproof_record::print::text;
 
 /// Writes the page and the rows of the run called `name` to `folder`; gives their paths.
 pub(crate) fn save(
@@ -35,7 +35,7 @@ pub(crate) fn save(
 
 /// Prints tables for people, or rows for programs.
 pub(crate) fn print(reports: &[Report], json: bool) -> Result<()> {
-    let text = if json {
+    let shown = if json {
         rows(reports)
     } else {
         reports
@@ -43,11 +43,7 @@ pub(crate) fn print(reports: &[Report], json: bool) -> Result<()> {
             .map(|report| report.render() + "\n")
             .collect()
     };
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever read this has read enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        outcome => outcome.context("cannot write the report to standard output"),
-    }
+    text(&shown).context("cannot write the report to standard output")
 }
 
 /// The rows of all reports; the first of each carries its tables.

@@ -6,15 +6,17 @@
 
 use std::env;
 use std::fmt::Display;
-use std::io::Read;
+use std::fs;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use ringproof_record::{Exit, cargo, deadline};
 
 use crate::cpus::Wanted;
 use crate::report::{Report, Trouble};
@@ -45,41 +47,53 @@ pub fn run_ipc(settings: &Settings) -> Result<Report, Trouble> {
     ask("ipc", settings)
 }
 
-/// Builds the program. Cargo shows how far it is.
+/// Builds the program and puts it beside this one, wherever cargo puts what it builds. Cargo shows
+/// how far it is.
 ///
 /// # Errors
-/// If cargo cannot be started or cannot build it.
+/// If cargo cannot be started, cannot build it or does not name it, or it cannot be copied.
 pub fn build() -> anyhow::Result<()> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
     let here = env::current_exe().context("this program does not know where it lies")?;
     let target = (here.parent().and_then(Path::parent))
         .with_context(|| format!("`{}` lies in no target folder", here.display()))?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--manifest-path"])
+    let output = cargo::command()
+        .args(["build", "--release", cargo::MESSAGES, "--manifest-path"])
         .arg(&manifest)
         .arg("--target-dir")
         .arg(target.join("peers"))
-        .status()
+        .stderr(Stdio::inherit())
+        .output()
         .context("cannot start cargo")?;
-    if !status.success() {
-        bail!("cargo could not build `{}`: {status}", manifest.display());
+    if !output.status.success() {
+        bail!(
+            "cargo could not build `{}`: {}",
+            manifest.display(),
+            output.status
+        );
     }
-    Ok(())
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let program = (messages.lines())
+        .find_map(|message| cargo::executable(message, PROGRAM))
+        .with_context(|| format!("cargo does not say where it put `{PROGRAM}`"))?;
+    let beside = here.with_file_name(PROGRAM);
+    // A program that runs cannot be written over, but its name can be given to another file.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => fs::copy(&program, &beside).map(drop),
+    }
+    .with_context(|| {
+        format!(
+            "cannot copy `{}` to `{}`",
+            program.display(),
+            beside.display()
+        )
+    })
 }
 
-/// Where the program lies if it is built: beside the one at `here`, or where [`build`] puts it.
+/// Where the program lies if it is built: beside the one at `here`.
 fn built(here: &Path) -> Option<PathBuf> {
-    let folder = here.parent()?;
-    let beside = folder.join(PROGRAM);
-    let by_cargo = folder.parent().map(|target| {
-        let release = target.join("peers").join("release");
-        release.join(PROGRAM)
-    });
-    [Some(beside), by_cargo]
-        .into_iter()
-        .flatten()
-        .find(|program| program.is_file())
+    Some(here.with_file_name(PROGRAM)).filter(|program| program.is_file())
 }
 
 /// Asks the program, if it is built, for the report called `name`.
@@ -96,15 +110,13 @@ fn ask_from(here: &Path, name: &str, settings: &Settings) -> Result<Report, Trou
              unasked; build it with `{BUILD}`"
         )));
     };
-    let mut report = answer(&program, name, settings)?;
     if is_older(&program, here) {
-        report.notes.push(format!(
-            "the program that measured this is older than the one that shows it: if ringproof \
-             changed in between, these figures are of the older code; build it again with \
-             `{BUILD}`"
-        ));
+        return Err(Trouble::NotRun(format!(
+            "its program is older than this one, so what it would measure may be older code; \
+             build it again with `{BUILD}`"
+        )));
     }
-    Ok(report)
+    answer(&program, name, settings)
 }
 
 fn not_run<Error: Display>(what: &str) -> impl FnOnce(Error) -> Trouble {
@@ -119,7 +131,7 @@ fn is_older(one: &Path, other: &Path) -> bool {
 
 /// After so long the program hangs, whatever it measures.
 fn patience(extent: Extent) -> Duration {
-    Duration::from_secs(match extent {
+    deadline::seconds(match extent {
         Extent::Smoke => 60,
         Extent::Quick => 300,
         Extent::Full => 1800,
@@ -140,17 +152,21 @@ fn answer(program: &Path, name: &str, settings: &Settings) -> Result<Report, Tro
     // Its standard error is ours: that is where its progress is drawn.
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
     let child = child.map_err(not_run("its program cannot be started"))?;
-    let said = wait(child, patience(settings.extent))?;
-    serde_json::from_slice(&said).map_err(|error| {
-        Trouble::NotRun(format!(
+    let (ended, said) = wait(child, patience(settings.extent))?;
+    match serde_json::from_slice::<Report>(&said) {
+        Ok(report) if ended.code() == Some(Exit::of(&report.rows).code().into()) => Ok(report),
+        Err(error) if ended.success() => Err(Trouble::NotRun(format!(
             "its program prints no report that this one reads ({error}); build it again with \
              `{BUILD}`"
-        ))
-    })
+        ))),
+        _ => Err(Trouble::Failed(format!(
+            "its program ended early, or otherwise than its rows say: {ended}"
+        ))),
+    }
 }
 
-/// What a child printed until it ended.
-fn wait(mut child: Child, patience: Duration) -> Result<Vec<u8>, Trouble> {
+/// How a child ended, and what it printed until then.
+fn wait(mut child: Child, patience: Duration) -> Result<(ExitStatus, Vec<u8>), Trouble> {
     let output = child.stdout.take();
     let (sender, receiver) = mpsc::channel();
     // Reading ends when the child does. It is not joined: a child that is given up may have
@@ -173,15 +189,13 @@ fn wait(mut child: Child, patience: Duration) -> Result<Vec<u8>, Trouble> {
             patience.as_secs()
         ))
     })?;
-    if !ended.success() {
-        return Err(Trouble::Failed(format!("its program ended early: {ended}")));
-    }
-    said.map_err(not_run("what its program printed could not be read"))
+    let said = said.map_err(not_run("what its program printed could not be read"))?;
+    Ok((ended, said))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File, Permissions};
+    use std::fs::{File, Permissions};
     use std::os::unix::fs::PermissionsExt;
     use std::time::SystemTime;
 
@@ -258,6 +272,21 @@ mod tests {
     }
 
     #[test]
+    fn a_program_ends_as_its_rows_say() {
+        let folder = TempDir::new().unwrap();
+        let mut report = full();
+        let row = Record::not_run(LAYER, "ring", "gil", "there is none");
+        report.rows.push(row);
+        let text = serde_json::to_string(&report).unwrap();
+        let ending = |status| script(&folder, &format!("cat <<'END'\n{text}\nEND\nexit {status}"));
+        assert_eq!(answer(&ending(3), "peers", &smoke()), Ok(report));
+        for wrong in [0, 1] {
+            let trouble = answer(&ending(wrong), "peers", &smoke()).unwrap_err();
+            assert!(matches!(trouble, Trouble::Failed(_)), "{trouble:?}");
+        }
+    }
+
+    #[test]
     fn a_program_that_prints_something_else_is_to_be_built_again() {
         let folder = TempDir::new().unwrap();
         let program = script(&folder, "echo '{\"title\": 7}'");
@@ -285,21 +314,17 @@ mod tests {
     }
 
     #[test]
-    fn it_is_found_beside_this_program_or_where_cargo_builds_it() {
-        let target = TempDir::new().unwrap();
-        let here = target.path().join("release/ringproof-perf");
+    fn it_is_found_beside_this_program() {
+        let folder = TempDir::new().unwrap();
+        let here = folder.path().join("ringproof-perf");
         assert_eq!(built(&here), None);
-        let by_cargo = target.path().join("peers/release");
-        let beside = target.path().join("release");
-        for folder in [by_cargo, beside] {
-            fs::create_dir_all(&folder).unwrap();
-            File::create(folder.join(PROGRAM)).unwrap();
-            assert_eq!(built(&here), Some(folder.join(PROGRAM)));
-        }
+        let beside = folder.path().join(PROGRAM);
+        File::create(&beside).unwrap();
+        assert_eq!(built(&here), Some(beside));
     }
 
     #[test]
-    fn an_older_program_is_noticed() {
+    fn an_older_program_is_not_run() {
         let folder = TempDir::new().unwrap();
         let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
         File::create(&new).unwrap();
@@ -308,6 +333,16 @@ mod tests {
         assert!(is_older(&old, &new));
         assert!(!is_older(&new, &old));
         assert!(!is_older(&old, &folder.path().join("gone")));
+
+        let program = script(&folder, "exit 1");
+        (File::open(&program).unwrap())
+            .set_modified(SystemTime::UNIX_EPOCH)
+            .unwrap();
+        let trouble = ask_from(&new, "peers", &smoke()).unwrap_err();
+        assert!(
+            matches!(&trouble, Trouble::NotRun(why) if why.contains(BUILD)),
+            "{trouble:?}"
+        );
     }
 
     #[test]

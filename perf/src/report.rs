@@ -25,8 +25,6 @@ pub enum Trouble {
 pub struct Report {
     /// What it is about, in one line.
     pub title: String,
-    /// Whether there is anything to report but why there is not.
-    pub measured: bool,
     /// What must be known to read the tables: CPUs, rounds, conditions.
     pub notes: Vec<String>,
     /// The tables.
@@ -44,7 +42,6 @@ impl Report {
     pub fn new(title: impl Into<String>) -> Self {
         Report {
             title: title.into(),
-            measured: true,
             ..Report::default()
         }
     }
@@ -52,7 +49,6 @@ impl Report {
     /// The report of an experiment that has none: one row that says why.
     pub fn of_trouble(title: &str, subject: &str, repeat: &str, trouble: &Trouble) -> Self {
         let mut report = Report::new(title);
-        report.measured = false;
         let row = match trouble {
             Trouble::NotRun(why) => {
                 report

@@ -3,6 +3,7 @@
 //! Each fact is absent where the system does not give it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 
@@ -55,7 +56,7 @@ pub fn kernel() -> Option<String> {
 }
 
 /// What is in a file, without space around it.
-pub fn read(path: &str) -> Option<String> {
+pub fn read(path: impl AsRef<Path>) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     Some(text.trim().to_owned())
 }

@@ -3,24 +3,19 @@
 //! `ringproof-perf peers` runs this program and shows its report among the others; by itself it
 //! prints the report as text.
 
-use std::process::ExitCode;
-
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
 use ringproof_perf::cpus::Wanted;
 use ringproof_perf::ipc::worker;
 use ringproof_perf::run::{Extent, Settings};
 use ringproof_perf_peers::{ipc, mechanisms, peers};
-use ringproof_record::Verdict;
+use ringproof_record::{EXIT_CODES, Exit, print};
 
 /// Measures ringproof beside other crates, on two CPUs.
 ///
 /// `ringproof-perf peers` runs this with its own settings and shows the report among others.
-///
-/// Exit codes: 0 measured, or the report says why not; 1 an item was lost, repeated, out of order or
-/// torn, or this program failed; 2 wrong usage. With --report 0 wherever a report is printed.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = EXIT_CODES)]
 struct Cli {
     /// What to compare
     #[arg(value_enum)]
@@ -50,20 +45,14 @@ enum What {
     Ipc,
 }
 
-fn main() -> ExitCode {
-    if let Some(code) = worker::divert(&mechanisms()) {
-        return code;
-    }
-    match run(&Cli::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> Exit {
+    ringproof_record::run(|| match worker::divert(&mechanisms()) {
+        Some(exit) => Ok(exit),
+        None => run(&Cli::parse()),
+    })
 }
 
-fn run(cli: &Cli) -> Result<ExitCode> {
+fn run(cli: &Cli) -> Result<Exit> {
     let usual = Settings::of(cli.extent);
     let settings = Settings {
         cpus: cli.cpus,
@@ -75,14 +64,11 @@ fn run(cli: &Cli) -> Result<ExitCode> {
         What::Peers => peers(&settings),
         What::Ipc => ipc(&settings),
     };
-    if cli.report {
-        let json = serde_json::to_string(&report).context("cannot write the report as JSON")?;
-        println!("{json}");
-        return Ok(ExitCode::SUCCESS);
-    }
-    print!("{}", report.render());
-    Ok(match report.has(Verdict::Failed) {
-        true => ExitCode::FAILURE,
-        false => ExitCode::SUCCESS,
-    })
+    let shown = if cli.report {
+        serde_json::to_string(&report).context("cannot write the report as JSON")? + "\n"
+    } else {
+        report.render()
+    };
+    print::text(&shown).context("cannot print the report")?;
+    Ok(Exit::of(&report.rows))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs;
 
-use crate::environment::value;
+use ringproof_record::machine::value;
 
 /// A processor as `/proc/cpuinfo` names it on x86.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,9 +24,9 @@ impl Processor {
 
     /// The first one of a text in the form of `/proc/cpuinfo`.
     pub fn named_in(cpuinfo: &str) -> Option<Self> {
-        let number = |key| value(cpuinfo, key)?.parse().ok();
+        let number = |key| value(cpuinfo, key, ':')?.parse().ok();
         Some(Processor {
-            vendor: value(cpuinfo, "vendor_id")?,
+            vendor: value(cpuinfo, "vendor_id", ':')?,
             family: number("cpu family")?,
             model: number("model")?,
         })

@@ -2,12 +2,12 @@
 
 use std::env;
 use std::io;
-use std::process::ExitCode;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
+use ringproof_record::Exit;
 
 use super::control::{Answer, Control, Exercise, Order, Task, Told};
 use super::crossings::Crossings;
@@ -21,15 +21,15 @@ pub const ARGUMENT: &str = "ipc-worker";
 /// Does the work of such a process, if this program was started to be one, and gives the exit code.
 /// A program that measures calls it before it looks at its arguments, with all mechanisms that it
 /// measures.
-pub fn divert(mechanisms: &[&dyn Mechanism]) -> Option<ExitCode> {
+pub fn divert(mechanisms: &[&dyn Mechanism]) -> Option<Exit> {
     if env::args().nth(1).as_deref() != Some(ARGUMENT) {
         return None;
     }
     Some(match serve(mechanisms) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => Exit::Passed,
         Err(error) => {
             eprintln!("error: {ARGUMENT}: {error}");
-            ExitCode::FAILURE
+            Exit::Failed
         }
     })
 }

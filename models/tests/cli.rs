@@ -1,0 +1,39 @@
+//! What the command line has in common with those of the other programs of the harness.
+
+use std::process::{Command, Output};
+
+use ringproof_record::{EXIT_CODES, deadline};
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("the program starts")
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ringproof-models"))
+}
+
+#[test]
+fn help_ends_with_the_exit_codes() {
+    for help in ["--help", "-h"] {
+        let output = run(program().arg(help));
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(EXIT_CODES), "{said}");
+    }
+}
+
+#[test]
+fn wrong_usage_has_its_own_exit_code() {
+    assert_eq!(run(program().arg("nonsense")).status.code(), Some(2));
+    let output = run(program().arg("sites").env(deadline::VARIABLE, "0"));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains(deadline::VARIABLE), "{said}");
+}
+
+#[test]
+fn an_error_of_its_own_is_a_failure() {
+    // A directory cannot be made below a file.
+    let output = run(program().args(["calibration", "--herd", "/dev/null/tests"]));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
