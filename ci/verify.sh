@@ -6,9 +6,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 code=0
-cargo verify "$@" || code=$?
+"${CARGO:-cargo}" verify "$@" || code=$?
 
-target=$(cargo metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+target=$("${CARGO:-cargo}" metadata --no-deps --format-version 1 | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
 json=$target/verify/report.json
 for file in "$json" "$target/verify/report.html"; do
     if [ ! -s "$file" ]; then
@@ -24,7 +24,7 @@ import json, sys
 
 report = json.load(open(sys.argv[1], encoding="utf-8"))
 missing = [key for key in sys.argv[2].split() if key not in report]
-rows = {"layers": "name verdict seconds", "sites": "name kind ordering partner why",
+rows = {"layers": "name verdict seconds programs", "sites": "name kind ordering partner why",
         "results": "layer subject check verdict"}
 for part, names in rows.items():
     for row in report.get(part, []):

@@ -1,17 +1,18 @@
 //! Holds what a layer prints against its contract.
 //!
 //! The contract: each line on standard output is one [`Record`] of this layer, prose goes to
-//! standard error, and the exit status is zero unless a row failed. A layer that keeps it wrong
-//! in any way, ends early, hangs or says nothing gets a failed row of its own, so that silence
+//! standard error, and the exit status is the one that follows from the rows ([`Exit::of`]): 1 if
+//! one failed, else 3 if one did not run, else 0. A layer that breaks it in any way, ends early, hangs or says nothing gets a failed row of its own, so that silence
 //! never looks like success.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ringproof_record::{Record, SiteRow, Verdict};
+use ringproof_record::{Exit, Record, SiteRow, Verdict, cargo};
 
 use crate::process::{Ending, Line, supervise};
 use crate::text::{plain, plain_row, shorten};
@@ -30,10 +31,10 @@ const LONGEST_QUOTE: usize = 160;
 pub struct Job {
     /// The layer whose rows it prints.
     pub layer: String,
-    /// The program.
-    pub program: PathBuf,
+    /// The program, or why there is none to run.
+    pub program: Result<PathBuf, String>,
     /// Its arguments.
-    pub args: Vec<String>,
+    pub args: Vec<OsString>,
     /// Where it runs.
     pub directory: PathBuf,
     /// How long it may take.
@@ -43,14 +44,8 @@ pub struct Job {
 }
 
 impl Job {
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).current_dir(&self.directory);
-        command
-    }
-
     /// The row that says that this layer did not keep its contract.
-    pub fn broken(&self, why: impl Into<String>) -> Record {
+    fn broken(&self, why: impl Into<String>) -> Record {
         Record::failed(&self.layer, &self.layer, RAN_TO_ITS_END, why).repeat(&self.repeat)
     }
 }
@@ -66,6 +61,18 @@ pub struct Collected<Row> {
     pub tail: Vec<String>,
     /// How long it ran.
     pub took: Duration,
+}
+
+impl<Row> Collected<Row> {
+    /// What comes of a job that cannot be run.
+    fn nothing(why: Record) -> Self {
+        Collected {
+            rows: Vec::new(),
+            broken: Some(why),
+            tail: Vec::new(),
+            took: Duration::ZERO,
+        }
+    }
 }
 
 /// What happened while a layer ran, for whoever shows it.
@@ -96,8 +103,7 @@ pub fn collect(job: &Job, watch: impl FnMut(Seen<'_>)) -> Collected<Record> {
             _ => Ok(row),
         }
     };
-    let failed = |rows: &[Record]| rows.iter().any(|row| row.verdict == Verdict::Failed);
-    gather(job, parse, failed, watch)
+    gather(job, parse, |rows| Exit::of(rows), watch)
 }
 
 /// Runs the program that prints the table of sites.
@@ -111,26 +117,39 @@ pub fn collect_sites(job: &Job, watch: impl FnMut(Seen<'_>)) -> Collected<SiteRo
             Err(format!("the site `{}` came before", row.name))
         }
     };
-    gather(job, parse, |_| false, watch)
+    gather(job, parse, |_| Exit::Passed, watch)
 }
 
-/// Runs `cargo build` or the like, whose output is prose only. The error carries its last lines.
+/// Runs `cargo build` and gives the program of that name which cargo says it has built. The error
+/// carries its last lines.
+///
+/// # Errors
+/// The build failed, or cargo did not name the program: then whatever lies in a target directory
+/// may be of other sources.
 pub fn build(
-    command: Command,
+    mut command: Command,
+    program: &str,
     deadline: Duration,
     mut watch: impl FnMut(&str),
-) -> Result<(), String> {
+) -> Result<PathBuf, String> {
     let shown = words(&command);
+    command.arg(cargo::MESSAGES);
+    let mut built = None;
     let mut tail = Tail::default();
-    let ending = supervise(command, deadline, |line| {
-        let (Line::Out(text) | Line::Err(text)) = line;
-        let text = plain(&text);
-        watch(&text);
-        tail.push(text);
+    let ending = supervise(command, deadline, |line| match line {
+        Line::Out(message) => built = cargo::executable(&message, program).or(built.take()),
+        Line::Err(text) => {
+            let text = plain(&text);
+            watch(&text);
+            tail.push(text);
+        }
     });
-    let why = match ending {
-        Ending::Exited(status) if status.success() => return Ok(()),
-        other => how_it_ended(&other, deadline).unwrap_or_else(|| "ended strangely".to_owned()),
+    let why = match (&ending, built) {
+        (Ending::Exited(status), Some(program)) if status.success() => return Ok(program),
+        (Ending::Exited(status), None) if status.success() => {
+            format!("did not say where it has put the program `{program}`")
+        }
+        _ => how_it_ended(&ending, deadline).unwrap_or_else(|| "ended strangely".to_owned()),
     };
     Err(with_tail(format!("`{shown}` {why}"), &tail.lines()))
 }
@@ -138,15 +157,21 @@ pub fn build(
 fn gather<Row>(
     job: &Job,
     mut parse: impl FnMut(&str) -> Result<Row, String>,
-    excused: impl FnOnce(&[Row]) -> bool,
+    follows: impl FnOnce(&[Row]) -> Exit,
     mut watch: impl FnMut(Seen<'_>),
 ) -> Collected<Row> {
+    let program = match &job.program {
+        Ok(program) => program,
+        Err(why) => return Collected::nothing(job.broken(why)),
+    };
+    let mut command = Command::new(program);
+    command.args(&job.args).current_dir(&job.directory);
     let start = Instant::now();
     let mut rows = Vec::new();
     let mut tail = Tail::default();
     let mut refused = 0_usize;
     let mut first_refused = String::new();
-    let ending = supervise(job.command(), job.deadline, |line| match line {
+    let ending = supervise(command, job.deadline, |line| match line {
         Line::Out(text) => match parse(&text) {
             Ok(row) => {
                 rows.push(row);
@@ -170,12 +195,14 @@ fn gather<Row>(
     let tail = tail.lines();
 
     let mut complaints = Vec::new();
-    // A status that is not zero only repeats what a failed row says; anything else is news.
+    // The status only repeats what the rows say; anything else is news.
     match &ending {
-        Ending::Exited(status) if status.code().is_some() => {
-            if !status.success() && !excused(&rows) {
-                let why = how_it_ended(&ending, job.deadline).unwrap_or_default();
-                complaints.push(format!("{why}, but none of its rows failed"));
+        Ending::Exited(status) if let Some(code) = status.code() => {
+            let expected = follows(&rows).code();
+            if code != i32::from(expected) {
+                complaints.push(format!(
+                    "ended with status {code}, but from its rows follows status {expected}"
+                ));
             }
         }
         other => complaints.extend(how_it_ended(other, job.deadline)),

@@ -1,16 +1,18 @@
 //! Builds the layers and runs them, one after another.
 
+use std::ffi::OsString;
 use std::iter;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use ringproof_record::{Record, SiteRow, Verdict};
+use ringproof_record::{Record, SiteRow, Verdict, cargo, deadline};
 
 use crate::collect::{self, Collected, Job};
-use crate::layers::{self, Build, LAYERS, Layer, Sharing};
+use crate::layers::{self, Build, LAYERS, Layer, Program, Sharing};
 use crate::progress::Progress;
-use crate::report::{About, Ran};
+use crate::report::{About, ProgramFile, Ran};
 use crate::text::plural;
-use crate::workspace::{self, Workspace};
+use crate::workspace::Workspace;
 
 /// A build on a slow machine from nothing takes minutes; this is for one that hangs.
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
@@ -32,113 +34,120 @@ pub fn run(
         ran.push(if selected(layer) {
             run_layer(layer, workspace, &builds, about)
         } else {
-            Ran {
-                name: layer.name.to_owned(),
-                rows: None,
-                seconds: 0.0,
-            }
+            Ran::left_out(layer.name)
         });
     }
     (sites, ran)
 }
 
-/// What was built, and what came of it: each layer's builds are looked up here, so that two
-/// layers that share one build it once.
-struct Builds(Vec<(Build, Result<(), String>)>);
+/// What came of each build: the program, where cargo says that it put it. Layers that share a
+/// program find the one build here.
+struct Builds(Vec<(Build, Result<PathBuf, String>)>);
 
 impl Builds {
     fn run<'a>(workspace: &Workspace, selected: impl Iterator<Item = &'a Layer>) -> Self {
         let start = Instant::now();
-        let wanted = selected.flat_map(|layer| layer.builds).copied();
+        let wanted = selected.flat_map(Layer::builds);
         let mut done = Builds(Vec::new());
-        for build in iter::once(layers::SITE_TABLE_BUILD).chain(wanted) {
-            if done.of(build).is_some() {
+        for build in iter::once(layers::SITE_TABLE_PROGRAM).chain(wanted) {
+            if done.0.iter().any(|(other, _)| *other == build) {
                 continue;
             }
             let mut progress = Progress::start("build");
-            let mut command = workspace::cargo();
-            command
-                .arg("build")
-                .args(build)
-                .current_dir(&workspace.root);
-            let outcome = collect::build(command, BUILD_DEADLINE, |line| progress.prose(line));
-            let package = build.get(1).copied().unwrap_or_default();
+            let mut command = cargo::command();
+            command.args(build.args()).current_dir(&workspace.root);
+            let limit = deadline::scaled(BUILD_DEADLINE);
+            let outcome =
+                collect::build(command, build.program, limit, |line| progress.prose(line));
             let mark = if outcome.is_ok() { "✓" } else { "✗" };
-            progress.finish(&format!("{mark} build    {package}"));
+            progress.finish(&format!("{mark} build    {}", build.package));
             done.0.push((build, outcome));
         }
         eprintln!("  built in {:.0} s", start.elapsed().as_secs_f64());
         done
     }
 
-    fn of(&self, build: Build) -> Option<&Result<(), String>> {
-        self.0
-            .iter()
-            .find(|(other, _)| *other == build)
-            .map(|(_, outcome)| outcome)
+    fn program(&self, build: Build) -> Result<PathBuf, String> {
+        let found = self.0.iter().find(|(other, _)| *other == build);
+        found.map_or_else(
+            || Err(format!("{} was not built", build.program)),
+            |(_, outcome)| outcome.clone(),
+        )
     }
 
-    /// The first complaint among `builds`.
-    fn complaint(&self, builds: &[Build]) -> Option<&str> {
-        builds
-            .iter()
-            .find_map(|build| self.of(build)?.as_ref().err())
-            .map(String::as_str)
+    /// What a layer runs as, as it is now: call it right before.
+    fn equip(&self, layer: &Layer, workspace: &Workspace) -> Result<Equipment, String> {
+        let program = match layer.program {
+            Program::Built(build) => self.program(build)?,
+            Program::Script(below) => workspace.root.join(below),
+        };
+        let mut files = vec![workspace.identify(&program)?];
+        let mut args = Vec::new();
+        for (option, build) in layer.runs {
+            let other = self.program(*build)?;
+            files.push(workspace.identify(&other)?);
+            args.extend([OsString::from(option), other.into_os_string()]);
+        }
+        Ok(Equipment {
+            program,
+            args,
+            files,
+        })
     }
+}
+
+/// The programs that a layer needs.
+struct Equipment {
+    /// Its own.
+    program: PathBuf,
+    /// The arguments that hand over the others.
+    args: Vec<OsString>,
+    /// All of them.
+    files: Vec<ProgramFile>,
 }
 
 /// The table of sites. What is wrong with it becomes a result like any other.
 fn run_sites(workspace: &Workspace, builds: &Builds, ran: &mut Vec<Ran>) -> Vec<SiteRow> {
     let job = Job {
         layer: layers::SITE_TABLE.to_owned(),
-        program: layers::SITE_TABLE_PROGRAM.path(&workspace.root, &workspace.target),
-        args: layers::SITE_TABLE_ARGS
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        program: builds.program(layers::SITE_TABLE_PROGRAM),
+        args: layers::SITE_TABLE_ARGS.iter().map(OsString::from).collect(),
         directory: workspace.root.clone(),
-        deadline: layers::SITE_TABLE_DEADLINE,
+        deadline: deadline::scaled(layers::SITE_TABLE_DEADLINE),
         repeat: "cargo run --package ringproof-models -- sites --json".to_owned(),
     };
-    let (sites, broken) = match builds.complaint(&[layers::SITE_TABLE_BUILD]) {
-        Some(why) => (Vec::new(), Some(job.broken(why))),
-        None => {
-            let collected = collect::collect_sites(&job, |_| {});
-            (collected.rows, collected.broken)
-        }
-    };
-    if let Some(row) = broken {
+    let collected = collect::collect_sites(&job, |_| {});
+    if let Some(row) = collected.broken {
         eprintln!("✗ {:<8} the table of sites could not be read", job.layer);
         ran.push(Ran {
-            name: job.layer,
             rows: Some(vec![row]),
-            seconds: 0.0,
+            ..Ran::left_out(layers::SITE_TABLE)
         });
     }
-    sites
+    collected.rows
 }
 
 fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, about: &About) -> Ran {
-    let (args, deadline) = arguments(layer, about);
+    let (args, limit) = arguments(layer, about);
+    let mut args: Vec<_> = args.into_iter().map(OsString::from).collect();
+    let (program, files) = match builds.equip(layer, workspace) {
+        Ok(equipment) => {
+            args.extend(equipment.args);
+            (Ok(equipment.program), equipment.files)
+        }
+        Err(why) => (Err(why), Vec::new()),
+    };
     let job = Job {
         layer: layer.name.to_owned(),
-        program: layer.program.path(&workspace.root, &workspace.target),
+        program,
         args,
         directory: workspace.root.clone(),
-        deadline,
+        deadline: limit,
         repeat: format!("{} --layer {}", about.command(), layer.name),
     };
     let mut progress = Progress::start(layer.name);
-    let collected = match builds.complaint(layer.builds) {
-        Some(why) => Collected {
-            rows: Vec::new(),
-            broken: Some(job.broken(why)),
-            tail: Vec::new(),
-            took: Duration::ZERO,
-        },
-        None => collect::collect(&job, |seen| progress.see(seen)),
-    };
-    let (line, ran) = finish(job.layer, collected);
+    let collected = collect::collect(&job, |seen| progress.see(seen));
+    let (line, ran) = finish(job.layer, files, collected);
     progress.finish(&line);
     ran
 }
@@ -157,14 +166,14 @@ fn arguments(layer: &Layer, about: &About) -> (Vec<String>, Duration) {
     match layer.nightly.filter(|_| about.nightly) {
         Some(nightly) => {
             args.extend(nightly.args.iter().map(ToString::to_string));
-            (args, nightly.deadline)
+            (args, deadline::scaled(nightly.deadline))
         }
-        None => (args, layer.deadline),
+        None => (args, deadline::scaled(layer.deadline)),
     }
 }
 
 /// The line that stays on the terminal, and the layer's part of the report.
-fn finish(name: String, collected: Collected<Record>) -> (String, Ran) {
+fn finish(name: String, programs: Vec<ProgramFile>, collected: Collected<Record>) -> (String, Ran) {
     let Collected {
         mut rows,
         broken,
@@ -178,6 +187,7 @@ fn finish(name: String, collected: Collected<Record>) -> (String, Ran) {
         name,
         rows: Some(rows),
         seconds: took.as_secs_f64(),
+        programs,
     };
     let rows = ran.rows.as_deref().unwrap_or_default();
     let failed = rows
@@ -201,9 +211,11 @@ fn finish(name: String, collected: Collected<Record>) -> (String, Ran) {
 
 #[cfg(test)]
 mod tests {
+    use ringproof_record::Shard;
+    use ringproof_record::machine::Machine;
+
     use super::*;
-    use crate::machine::Machine;
-    use crate::shard::{Part, Shard};
+    use crate::part::Part;
 
     fn told(name: &str, nightly: bool, part: Part) -> (String, Duration) {
         let about = About {
@@ -221,15 +233,15 @@ mod tests {
     #[test]
     fn only_layers_of_models_are_told_of_night_and_shard() {
         let part = Part::Shard(Shard { number: 2, of: 3 });
-        let night = Duration::from_secs(12 * 3600);
-        let (args, deadline) = told("loom", true, part);
+        let night = deadline::seconds(12 * 3600);
+        let (args, limit) = told("loom", true, part);
         assert_eq!(args, "loom --json --seed 7 --shard 2/3 --nightly");
-        assert_eq!(deadline, night);
-        let (args, deadline) = told("shuttle", false, Part::Whole);
+        assert_eq!(limit, night);
+        let (args, limit) = told("shuttle", false, Part::Whole);
         assert_eq!(args, "shuttle --json --seed 7");
-        assert!(deadline < night);
-        let (args, deadline) = told("asm", true, part);
+        assert!(limit < night);
+        let (args, limit) = told("asm", true, part);
         assert_eq!(args, "--json");
-        assert!(deadline < night);
+        assert!(limit < night);
     }
 }

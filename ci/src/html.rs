@@ -9,8 +9,8 @@ use ringproof_record::{Record, Verdict};
 
 use crate::inventory::{Model, inventories};
 use crate::layers;
+use crate::part::Part;
 use crate::report::{LayerResult, Outcome, Report, Tally};
-use crate::shard::Part;
 use crate::table::{how_far, mark, subjects, tried, witness, word};
 use crate::text::{amount, plural, thousands};
 
@@ -343,6 +343,9 @@ fn results(report: &Report) -> Markup {
                         ", " (plural(rows.len(), "check")) ", " (format!("{:.1} s", layer.seconds))
                         ". It " (judges(layer)) "."
                     }
+                }
+                @for program in &layer.programs {
+                    p class="line soft mono" { (program.path) ", SHA-256 " (program.sha256) }
                 }
                 @if !rows.is_empty() {
                     div class="scroll" { (result_table(&rows, &sites)) }

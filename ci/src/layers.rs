@@ -1,30 +1,35 @@
 //! What there is to run: the table of layers.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::shard::Shard;
+use ringproof_record::Shard;
 
-/// The arguments of one `cargo build`, without the word `build`.
-pub type Build = &'static [&'static str];
-
-/// Where a layer's program is found.
-#[derive(Clone, Copy, Debug)]
-pub enum Program {
-    /// A binary below the target directory, for example `debug/ringproof-models`.
-    Built(&'static str),
-    /// A script below the workspace's root.
-    Script(&'static str),
+/// A program of the workspace, and how cargo builds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// The package that has it.
+    pub package: &'static str,
+    /// What cargo calls it. Where cargo puts it is for cargo to say.
+    pub program: &'static str,
+    /// The other arguments of `cargo build`.
+    pub options: &'static [&'static str],
 }
 
-impl Program {
-    /// The path to start.
-    pub fn path(self, root: &Path, target: &Path) -> PathBuf {
-        match self {
-            Program::Built(below) => target.join(below),
-            Program::Script(below) => root.join(below),
-        }
+impl Build {
+    /// The arguments of `cargo`.
+    pub fn args(self) -> impl Iterator<Item = &'static str> {
+        let what = ["build", "--package", self.package, "--bin", self.program];
+        what.into_iter().chain(self.options.iter().copied())
     }
+}
+
+/// What a layer runs as.
+#[derive(Clone, Copy, Debug)]
+pub enum Program {
+    /// A program of the workspace.
+    Built(Build),
+    /// A script below the workspace's root.
+    Script(&'static str),
 }
 
 /// Which cells of its column a layer must fill.
@@ -52,10 +57,10 @@ pub struct Layer {
     pub when_empty: &'static str,
     /// The cells that it owes.
     pub duty: Duty,
-    /// What must be built first.
-    pub builds: &'static [Build],
     /// What is run.
     pub program: Program,
+    /// The programs that it runs in turn, each behind the option by which it is told where that is.
+    pub runs: &'static [(&'static str, Build)],
     /// Its arguments; `--seed N` follows where [`Layer::seeded`] says so.
     pub args: &'static [&'static str],
     /// Whether it takes `--seed N`.
@@ -93,22 +98,43 @@ pub struct Nightly {
 }
 
 impl Layer {
+    /// What must be built for it: its own program first.
+    pub fn builds(&self) -> impl Iterator<Item = Build> {
+        let own = match self.program {
+            Program::Built(build) => Some(build),
+            Program::Script(_) => None,
+        };
+        own.into_iter()
+            .chain(self.runs.iter().map(|(_, build)| *build))
+    }
+
     /// Whether it has anything to do in that shard, or in a run that is not divided.
     pub fn runs_in(&self, shard: Option<Shard>) -> bool {
         self.sharing != Sharing::Whole || shard.is_none_or(|shard| shard.number == 1)
     }
 }
 
-const MODELS: Build = &[
-    "--package",
-    "ringproof-models",
-    "--features",
-    "loom,shuttle",
-];
+const MODELS: Build = Build {
+    package: "ringproof-models",
+    program: "ringproof-models",
+    options: &["--features", "loom,shuttle"],
+};
 // What is killed at each instruction is the machine code that ships.
-const STRESS: Build = &["--package", "ringproof-stress", "--release"];
-const CLI: Build = &["--package", "ringproof-cli", "--release"];
-const PERF: Build = &["--package", "ringproof-perf", "--release"];
+const STRESS: Build = Build {
+    package: "ringproof-stress",
+    program: "ringproof-stress",
+    options: &["--release"],
+};
+const CLI: Build = Build {
+    package: "ringproof-cli",
+    program: "ringproof",
+    options: &["--release"],
+};
+const PERF: Build = Build {
+    package: "ringproof-perf",
+    program: "ringproof-perf",
+    options: &["--release"],
+};
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 const HALF_AN_HOUR: Duration = Duration::from_secs(1800);
@@ -127,8 +153,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
         when_empty: "a Relaxed access has no weaker ordering to try; the controls in the second table pass through it",
         duty: Duty::EveryOrdering,
-        builds: &[MODELS],
-        program: Program::Built("debug/ringproof-models"),
+        program: Program::Built(MODELS),
+        runs: &[],
         args: &["loom", "--json"],
         seeded: true,
         measures: false,
@@ -141,8 +167,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "runs many more schedules of the same models, sequentially consistent: the protocol holds there, no ordering is judged",
         when_empty: "no row came for the site",
         duty: Duty::NoSites,
-        builds: &[MODELS],
-        program: Program::Built("debug/ringproof-models"),
+        program: Program::Built(MODELS),
+        runs: &[],
         args: &["shuttle", "--json"],
         seeded: true,
         measures: false,
@@ -155,8 +181,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "kills and stops a process at each site and at each machine instruction, lets the survivor and a successor go on and looks at what they got",
         when_empty: "no row came for the site",
         duty: Duty::EverySite,
-        builds: &[STRESS],
-        program: Program::Built("release/ringproof-stress"),
+        program: Program::Built(STRESS),
+        runs: &[],
         args: &["crash", "--whole", "--json"],
         seeded: true,
         measures: false,
@@ -172,8 +198,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "moves a real file through two processes, killing either on the way, and compares checksums",
         when_empty: "it judges the whole path of a byte, not one access; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[STRESS, CLI],
-        program: Program::Built("release/ringproof-stress"),
+        program: Program::Built(STRESS),
+        runs: &[("--cli", CLI)],
         args: &["stream", "--json"],
         seeded: true,
         measures: false,
@@ -186,8 +212,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "answers every read as an adversary would, and damages real segments: an error that names what is wrong, no panic, no hang, no access outside",
         when_empty: "a store or a fence has no answer that an adversary could choose",
         duty: Duty::EveryLoad,
-        builds: &[STRESS, CLI],
-        program: Program::Built("release/ringproof-stress"),
+        program: Program::Built(STRESS),
+        runs: &[("--cli", CLI)],
         args: &["hostile", "--json"],
         seeded: true,
         measures: false,
@@ -200,8 +226,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "runs under the faults of the system: full tmpfs, limits, signals, races, namespaces, forks; and published bugs in attach and recovery, each of which must be caught",
         when_empty: "it judges what happens around the accesses; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[STRESS],
-        program: Program::Built("release/ringproof-stress"),
+        program: Program::Built(STRESS),
+        runs: &[],
         args: &["faults", "--json"],
         seeded: true,
         measures: false,
@@ -214,8 +240,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "kills, stops and restarts processes of all roles at random moments, and checks every item",
         when_empty: "its kills come at random, not at an access; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[STRESS],
-        program: Program::Built("release/ringproof-stress"),
+        program: Program::Built(STRESS),
+        runs: &[],
         args: &["soak", "--json"],
         seeded: true,
         measures: false,
@@ -231,8 +257,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "lets programs in C, C++ and Rust, of 64 and 32 bits, exchange items over the same segments, and checks every one",
         when_empty: "it judges whole exchanges; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[STRESS],
-        program: Program::Built("release/ringproof-stress"),
+        program: Program::Built(STRESS),
+        runs: &[],
         args: &["abi", "--json"],
         seeded: true,
         measures: false,
@@ -248,8 +274,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "reads the optimised assembly of the hot operations",
         when_empty: "it judges whole operations, into which the accesses are inlined; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[],
         program: Program::Script("ci/asm.sh"),
+        runs: &[],
         args: &["--json"],
         seeded: false,
         measures: false,
@@ -262,8 +288,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "runs every experiment once in small: that it runs, what it could measure, no claim about speed",
         when_empty: "it measures whole operations; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[PERF],
-        program: Program::Built("release/ringproof-perf"),
+        program: Program::Built(PERF),
+        runs: &[],
         args: &["smoke", "--json"],
         seeded: true,
         measures: true,
@@ -276,8 +302,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "compiles one struct as several compilers and flags lay it out, and attaches to a segment of each: refused with the first field that differs, or the bytes mean the same",
         when_empty: "it judges what the bytes of an item mean, not how they are accessed; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[PERF],
-        program: Program::Built("release/ringproof-perf"),
+        program: Program::Built(PERF),
+        runs: &[],
         args: &["abi", "--json"],
         seeded: false,
         measures: false,
@@ -290,8 +316,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "enumerates what the axioms of C++20 allow in the smallest models, load buffering included, which loom does not see",
         when_empty: "no model that is small enough to enumerate passes through it",
         duty: Duty::NoSites,
-        builds: &[MODELS],
-        program: Program::Built("debug/ringproof-models"),
+        program: Program::Built(MODELS),
+        runs: &[],
         args: &["axioms", "--json"],
         seeded: false,
         measures: false,
@@ -304,8 +330,8 @@ pub const LAYERS: [Layer; 13] = [
         judges: "runs published bugs through the same detectors: each must be caught, and its repaired form must pass",
         when_empty: "a specimen has accesses of its own; its rows are in the second table",
         duty: Duty::NoSites,
-        builds: &[MODELS],
-        program: Program::Built("debug/ringproof-models"),
+        program: Program::Built(MODELS),
+        runs: &[],
         args: &["specimens", "--json"],
         seeded: false,
         measures: false,
@@ -317,10 +343,8 @@ pub const LAYERS: [Layer; 13] = [
 
 /// What the table of sites is called where it has to stand beside the layers.
 pub const SITE_TABLE: &str = "sites";
-/// What must be built for the table of sites.
-pub const SITE_TABLE_BUILD: Build = MODELS;
 /// The program that prints the table of sites.
-pub const SITE_TABLE_PROGRAM: Program = Program::Built("debug/ringproof-models");
+pub const SITE_TABLE_PROGRAM: Build = MODELS;
 /// Its arguments.
 pub const SITE_TABLE_ARGS: &[&str] = &["sites", "--json"];
 /// How long it may take; it only prints constants.

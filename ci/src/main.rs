@@ -1,18 +1,18 @@
 //! `cargo verify`: runs the layers of the harness and says whether the proof stands.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use ringproof_record::machine::Machine;
+use ringproof_record::{EXIT_CODES, Exit, Shard, print};
 use ringproof_verify::layers::{LAYERS, Layer};
-use ringproof_verify::machine::Machine;
+use ringproof_verify::part::Part;
 use ringproof_verify::report::{About, Report};
-use ringproof_verify::shard::{Part, Shard};
 use ringproof_verify::workspace::Workspace;
 use ringproof_verify::{drive, html, merge, table};
 
@@ -25,7 +25,7 @@ use ringproof_verify::{drive, html, merge, table};
 ///
 /// After the build it takes about five minutes on two cores.
 #[derive(Parser)]
-#[command(verbatim_doc_comment, bin_name = "cargo verify", version, after_long_help = AFTER_HELP)]
+#[command(verbatim_doc_comment, bin_name = "cargo verify", version, after_long_help = format!("{EXIT_CODES}\n\n{AFTER_HELP}"))]
 struct Args {
     /// Run only this layer; may be given several times
     ///
@@ -66,11 +66,8 @@ struct Args {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes:
-  0  nothing failed, and every required check ran
-  1  something failed: a check, a layer, or this program itself
-  2  wrong usage
-  3  nothing failed, but a required check did not run
+Here 3 means that a required check did not run; with --strict every check is required. Of the
+layers, and of the scripts in ci/, 3 says that any did not.
 
 Required are: for each ordering stronger than Relaxed and each fence, a run of the models with
 that one weakened (which must be caught); for each slot access, a model that looks for races on
@@ -87,20 +84,15 @@ Examples:
                                             the second third of it, on the second of three machines
   cargo verify --merge shard-*.json         the verdict on the three together";
 
-fn main() -> ExitCode {
-    match run(&Args::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> Exit {
+    ringproof_record::run(|| run(&Args::parse()))
 }
 
-fn run(args: &Args) -> Result<ExitCode> {
+fn run(args: &Args) -> Result<Exit> {
+    let show = |text: &str| print::text(text).context("standard output cannot be written");
     if args.list {
-        print(&table::list())?;
-        return Ok(ExitCode::SUCCESS);
+        show(&table::list())?;
+        return Ok(Exit::Passed);
     }
     let workspace = Workspace::find()?;
     let (report, files) = if args.merge.is_empty() {
@@ -110,14 +102,14 @@ fn run(args: &Args) -> Result<ExitCode> {
     };
     let json = files.write(&report)?;
     if args.json {
-        print(&format!("{json}\n"))?;
+        show(&format!("{json}\n"))?;
         eprintln!("{}", report.summary());
     } else {
         let text = table::render(&report);
         let page = files.html.display();
-        print(&format!("\n{text}\nreport: {page}\n{}\n", report.summary()))?;
+        show(&format!("\n{text}\nreport: {page}\n{}\n", report.summary()))?;
     }
-    Ok(ExitCode::from(report.verdict.exit_code()))
+    Ok(report.verdict.exit())
 }
 
 /// Runs the layers.
@@ -199,15 +191,4 @@ fn seed_from_the_clock() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::from(now.subsec_micros())
-}
-
-/// Prints to standard output. A reader that went away is no error of ours: the files are written.
-fn print(text: &str) -> Result<()> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(error).context("standard output cannot be written")
-        }
-        _ => Ok(()),
-    }
 }

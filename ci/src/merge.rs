@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use ringproof_record::{Record, SCHEMA, SiteRow, Verdict};
+use ringproof_record::{Record, SCHEMA, Shard, SiteRow, Verdict};
 use serde_json::Value;
 
 use crate::layers::{self, LAYERS, Sharing};
-use crate::report::{About, Outcome, Ran, Report, is_sum, site_names};
-use crate::shard::{Part, Shard};
+use crate::part::Part;
+use crate::report::{About, Outcome, ProgramFile, Ran, Report, is_sum, site_names};
 use crate::text::plain_row;
 
 /// How many missing shards are named.
@@ -52,6 +52,7 @@ pub fn merge(shards: Vec<(String, Report)>, strict: bool) -> Result<Report> {
     let mut rows = Rows::default();
     let mut names: Vec<String> = Vec::new();
     let mut seconds: BTreeMap<String, f64> = BTreeMap::new();
+    let mut programs: BTreeMap<String, BTreeSet<ProgramFile>> = BTreeMap::new();
     for (_, shard) in &shards {
         rows.add(&shard.results, &site_names);
         for layer in &shard.layers {
@@ -62,6 +63,8 @@ pub fn merge(shards: Vec<(String, Report)>, strict: bool) -> Result<Report> {
             if layer.verdict != Outcome::NotRun {
                 *seconds.entry(layer.name.clone()).or_default() += layer.seconds;
             }
+            let own = programs.entry(layer.name.clone()).or_default();
+            own.extend(layer.programs.iter().cloned());
         }
     }
     let mut rows = rows.rows;
@@ -71,6 +74,8 @@ pub fn merge(shards: Vec<(String, Report)>, strict: bool) -> Result<Report> {
         Ran {
             rows: seconds.is_some().then_some(own),
             seconds: seconds.unwrap_or_default(),
+            // Two machines may build one source to different bytes.
+            programs: (programs.remove(&name).unwrap_or_default().into_iter()).collect(),
             name,
         }
     });

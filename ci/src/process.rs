@@ -11,9 +11,10 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpid, getppid};
+use ringproof_record::deadline;
 
-/// How long a program's descendants may hold its output open after it ended.
-const GRACE: Duration = Duration::from_secs(2);
+/// How many seconds a program's descendants may hold its output open after it ended.
+const GRACE: u64 = 10;
 
 /// One line that a program printed, without the line break.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ pub fn supervise(mut command: Command, limit: Duration, mut line: impl FnMut(Lin
             Ok(Event::EndOfOutput) => open -= 1,
             Ok(Event::Ended) => {
                 ended = true;
-                until = until.min(Instant::now() + GRACE);
+                until = until.min(Instant::now() + deadline::seconds(GRACE));
             }
             Err(RecvTimeoutError::Timeout) => break false,
             Err(RecvTimeoutError::Disconnected) => break true,

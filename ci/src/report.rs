@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use ringproof_record::{Record, SCHEMA, SiteRow, Verdict};
+use ringproof_record::machine::Machine;
+use ringproof_record::{Exit, Record, SCHEMA, SiteRow, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::inventories;
 use crate::layers::{self, Duty, Sharing};
-use crate::machine::Machine;
-use crate::shard::Part;
+use crate::part::Part;
 
 /// The check under which a cell is listed that should have been filled and was not.
 pub const REQUIRED_CELL: &str = "required cell";
@@ -35,12 +35,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The exit code of a run that ended so.
-    pub fn exit_code(self) -> u8 {
+    /// How a run ends that came to this.
+    pub fn exit(self) -> Exit {
         match self {
-            Outcome::Passed => 0,
-            Outcome::Failed => 1,
-            Outcome::Incomplete | Outcome::NotRun => 3,
+            Outcome::Passed => Exit::Passed,
+            Outcome::Failed => Exit::Failed,
+            Outcome::Incomplete | Outcome::NotRun => Exit::NotRun,
         }
     }
 
@@ -55,6 +55,15 @@ impl Outcome {
     }
 }
 
+/// A program as it was run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ProgramFile {
+    /// Where it is: below the workspace from there, else from the root of the file system.
+    pub path: String,
+    /// The SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
 /// How one layer ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerResult {
@@ -64,6 +73,9 @@ pub struct LayerResult {
     pub verdict: Outcome,
     /// How long it ran, without building.
     pub seconds: f64,
+    /// Its program, and those that it ran in turn; in a merged report those of every shard.
+    #[serde(default)]
+    pub programs: Vec<ProgramFile>,
 }
 
 /// What the driver knows when a layer has run, or was left out.
@@ -75,6 +87,20 @@ pub struct Ran {
     pub rows: Option<Vec<Record>>,
     /// How long it ran.
     pub seconds: f64,
+    /// Its program, and those that it ran in turn.
+    pub programs: Vec<ProgramFile>,
+}
+
+impl Ran {
+    /// A layer that was not selected.
+    pub fn left_out(name: impl Into<String>) -> Self {
+        Ran {
+            name: name.into(),
+            rows: None,
+            seconds: 0.0,
+            programs: Vec::new(),
+        }
+    }
 }
 
 /// What a run was: the tree, the machine, the sizes, the seed.
@@ -152,6 +178,7 @@ impl Report {
                     name: layer.name,
                     verdict: Outcome::NotRun,
                     seconds: 0.0,
+                    programs: Vec::new(),
                 });
                 continue;
             };
@@ -165,6 +192,7 @@ impl Report {
                 verdict: judge(&rows, missing, strict),
                 name: layer.name,
                 seconds: (layer.seconds * 1000.0).round() / 1000.0,
+                programs: layer.programs,
             });
             results.extend(rows);
         }
@@ -225,6 +253,20 @@ impl Report {
         };
         let ran = |layer: &&LayerResult| layer.verdict != Outcome::NotRun && !sites.is_empty();
         self.layers.iter().filter(ran).filter_map(total).collect()
+    }
+
+    /// Every program that was run, each once, with the layers that it was run for.
+    pub fn programs(&self) -> BTreeMap<&ProgramFile, Vec<&str>> {
+        let mut programs: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for layer in &self.layers {
+            for program in &layer.programs {
+                programs
+                    .entry(program)
+                    .or_default()
+                    .push(layer.name.as_str());
+            }
+        }
+        programs
     }
 
     /// Whether only some layers were chosen. There is room then for each of their rows.

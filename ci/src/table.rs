@@ -30,6 +30,7 @@ pub fn render(report: &Report) -> String {
         models(report),
         others(report),
         told(report),
+        programs(report),
         not_run(report),
         failures(report),
         totals(report),
@@ -207,6 +208,21 @@ fn told(report: &Report) -> String {
     let whole = ColumnConstraint::ContentWidth;
     table.set_constraints(vec![whole, whole, whole, whole]);
     finish(&table)
+}
+
+/// What was run, so that a reader can compare it with what it should have been.
+fn programs(report: &Report) -> String {
+    let mut text = String::new();
+    for (program, layers) in report.programs() {
+        let _ = writeln!(
+            text,
+            "{} ({})\n  SHA-256 {}",
+            program.path,
+            layers.join(", "),
+            program.sha256
+        );
+    }
+    text
 }
 
 fn not_run(report: &Report) -> String {

@@ -1,12 +1,17 @@
-//! Where the workspace and its target directory are, and how cargo is called.
+//! Where the workspace and its target directory are.
 
 use std::env;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof_record::cargo;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::report::ProgramFile;
 
 /// The places that the driver needs.
 #[derive(Debug)]
@@ -29,11 +34,6 @@ struct Package {
     name: String,
 }
 
-/// The cargo that runs us, or the one on the path.
-pub fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
-}
-
 impl Workspace {
     /// Asks cargo, from the package that `cargo run` started, else from the current directory
     /// upwards.
@@ -45,7 +45,7 @@ impl Workspace {
             Some(manifest) => PathBuf::from(manifest),
             None => env::current_dir().context("the current directory cannot be read")?,
         };
-        let output = cargo()
+        let output = cargo::command()
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .current_dir(&from)
             .output()
@@ -70,6 +70,26 @@ impl Workspace {
         Ok(Workspace {
             root: metadata.workspace_root,
             target: metadata.target_directory,
+        })
+    }
+
+    /// What a report says of a program.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn identify(&self, program: &Path) -> Result<ProgramFile, String> {
+        let bytes = fs::read(program).map_err(|error| {
+            format!("the program {} cannot be read: {error}", program.display())
+        })?;
+        let below = program.strip_prefix(&self.root).unwrap_or(program);
+        let mut sha256 = String::new();
+        for byte in Sha256::digest(&bytes) {
+            // Writing to a String cannot fail.
+            let _ = write!(sha256, "{byte:02x}");
+        }
+        Ok(ProgramFile {
+            path: below.display().to_string(),
+            sha256,
         })
     }
 

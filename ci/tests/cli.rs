@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use ringproof_record::{EXIT_CODES, deadline};
+
 fn verify(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ringproof-verify"))
         .args(args)
@@ -15,7 +17,7 @@ fn help_names_the_exit_codes_and_shows_examples() {
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     for part in [
-        "Exit codes:",
+        EXIT_CODES,
         "cargo verify --layer loom",
         "--strict",
         "report.html",
@@ -38,6 +40,29 @@ fn wrong_usage_ends_with_two() {
     ] {
         assert_eq!(verify(args).status.code(), Some(2), "{args:?}");
     }
+}
+
+#[test]
+fn a_wrong_time_factor_is_wrong_usage() {
+    let output = Command::new(env!("CARGO_BIN_EXE_ringproof-verify"))
+        .arg("--list")
+        .env(deadline::VARIABLE, "soon")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains(deadline::VARIABLE), "{said}");
+}
+
+#[test]
+fn the_script_that_is_a_layer_has_the_same_exit_codes() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/asm.sh");
+    let said = |argument: &str| Command::new(script).arg(argument).output().unwrap();
+    let help = said("--help");
+    assert_eq!(help.status.code(), Some(0));
+    let text = String::from_utf8(help.stdout).unwrap();
+    assert!(text.contains(EXIT_CODES), "{text}");
+    assert_eq!(said("--nonsense").status.code(), Some(2));
 }
 
 #[test]

@@ -6,12 +6,12 @@ mod made_up;
 use std::fs;
 use std::process::{Command, Output};
 
-use made_up::{about, complete, place, ran, sites};
-use ringproof_record::{Record, Verdict};
+use made_up::{about, complete, place, program, ran, sites};
+use ringproof_record::{Record, Shard, Verdict};
 use ringproof_verify::layers::LAYERS;
 use ringproof_verify::merge::merge;
-use ringproof_verify::report::{About, Outcome, Ran, Report};
-use ringproof_verify::shard::{Part, Shard};
+use ringproof_verify::part::Part;
+use ringproof_verify::report::{About, Outcome, ProgramFile, Ran, Report};
 
 /// What a site's `control` says of so many executions in all.
 fn site_control(executions: u64) -> Record {
@@ -195,9 +195,8 @@ fn reasons_that_differ_are_joined_and_a_part_that_did_not_run_takes_nothing_away
 fn a_shard_that_was_not_built_fails_the_whole() {
     let failures = |layer: &str| vec![Record::failed(layer, layer, "ran to its end", "no build")];
     let layer = |name: &str| Ran {
-        name: name.to_owned(),
         rows: Some(failures(name)),
-        seconds: 0.0,
+        ..Ran::left_out(name)
     };
     let about = About {
         part: Part::Shard(Shard { number: 2, of: 2 }),
@@ -217,6 +216,21 @@ fn a_shard_that_was_not_built_fails_the_whole() {
         assert_eq!(merged.failed().count(), 4);
         assert_eq!(merged.sites, sites());
     }
+}
+
+#[test]
+fn the_programs_of_all_machines_are_named() {
+    let mut shards = shards();
+    let loom = &mut shards[1].1.layers[0];
+    let other = ProgramFile {
+        sha256: "fedcba9876543210".repeat(4),
+        ..program("loom")
+    };
+    loom.programs = vec![other.clone()];
+    // Both machines have built these to the same bytes.
+    let merged = merge(shards, false).unwrap();
+    assert_eq!(merged.layers[0].programs, [program("loom"), other]);
+    assert_eq!(merged.layers[1].programs, [program("shuttle")]);
 }
 
 /// Why the shards are refused after `change`.

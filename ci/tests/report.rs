@@ -4,7 +4,7 @@ mod made_up;
 
 use std::{env, fs};
 
-use made_up::{about, complete, place, ran, sites};
+use made_up::{about, complete, place, program, ran, sites};
 use ringproof_record::{Record, Verdict};
 use ringproof_verify::layers::LAYERS;
 use ringproof_verify::report::{Outcome, REQUIRED_CELL, Report, Tally};
@@ -23,7 +23,7 @@ fn report(rows: Vec<Vec<Record>>, strict: bool) -> Report {
 fn changed(change: impl Fn(&mut Vec<Vec<Record>>)) -> (Report, [u8; 2]) {
     let mut rows = complete();
     change(&mut rows);
-    let codes = [false, true].map(|strict| report(rows.clone(), strict).verdict.exit_code());
+    let codes = [false, true].map(|strict| report(rows.clone(), strict).verdict.exit().code());
     (report(rows, false), codes)
 }
 
@@ -130,7 +130,7 @@ fn an_ordering_unknown_here_is_required_too() {
         ran(complete().into_iter().map(Some).collect()),
         false,
     );
-    assert_eq!(report.verdict.exit_code(), 3);
+    assert_eq!(report.verdict.exit().code(), 3);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn only_selected_layers_are_required() {
         .enumerate()
         .map(|(index, rows)| (index == place("asm")).then_some(rows));
     let report = Report::new(about(), sites(), ran(rows.collect()), true);
-    assert_eq!(report.verdict.exit_code(), 0);
+    assert_eq!(report.verdict.exit().code(), 0);
     assert_eq!(report.layers[0].verdict, Outcome::NotRun);
     assert!(
         report
@@ -166,7 +166,7 @@ fn only_selected_layers_are_required() {
 #[test]
 fn nothing_selected_has_not_passed() {
     let report = Report::new(about(), sites(), ran(vec![None; LAYERS.len()]), false);
-    assert_eq!(report.verdict.exit_code(), 3);
+    assert_eq!(report.verdict.exit().code(), 3);
 }
 
 #[test]
@@ -273,7 +273,31 @@ fn the_json_is_the_contract_and_reads_back() {
     assert!(contract.iter().all(|key| keys.contains(key)), "{keys:?}");
     assert_eq!(json["verdict"], "passed");
     assert_eq!(json["layers"][0]["name"], "loom");
+    let program = program("loom");
+    let file = &json["layers"][0]["programs"][0];
+    assert_eq!(file["path"], program.path);
+    assert_eq!(file["sha256"], program.sha256);
     assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
+}
+
+#[test]
+fn every_program_is_named_with_its_hash() {
+    let (mut report, _) = changed(|_| {});
+    // Two layers may be one program.
+    report.layers[place("stream")].programs = vec![program("crash")];
+    let named = report.programs();
+    assert_eq!(named[&program("crash")], ["crash", "stream"]);
+    let [text, page] = [table::render(&report), html::render(&report)];
+    for program in named.keys() {
+        for shown in [&text, &page] {
+            assert!(shown.contains(&program.path), "{shown}");
+            assert!(shown.contains(&program.sha256), "{shown}");
+        }
+    }
+    assert!(
+        text.contains("target/debug/crash (crash, stream)"),
+        "{text}"
+    );
 }
 
 #[test]

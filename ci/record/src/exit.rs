@@ -78,7 +78,7 @@ pub fn run<E: Display>(body: impl FnOnce() -> Result<Exit, E>) -> Exit {
 
 fn say(error: &str) {
     // Where standard error is closed the status is all that can be said.
-    let _ = writeln!(io::stderr(), "error: {error}");
+    let _ = io::stderr().write_all(format!("error: {error}\n").as_bytes());
 }
 
 #[cfg(test)]

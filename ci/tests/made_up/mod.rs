@@ -1,10 +1,10 @@
 //! A small run that never was: its sites, its rows, its machine.
 
+use ringproof_record::machine::Machine;
 use ringproof_record::{Record, SiteRow};
 use ringproof_verify::layers::LAYERS;
-use ringproof_verify::machine::Machine;
-use ringproof_verify::report::{About, Ran};
-use ringproof_verify::shard::Part;
+use ringproof_verify::part::Part;
+use ringproof_verify::report::{About, ProgramFile, Ran};
 
 fn site(name: &str, kind: &str, ordering: &str) -> SiteRow {
     SiteRow {
@@ -68,6 +68,14 @@ pub(crate) fn place(layer: &str) -> usize {
         .expect("there is such a layer")
 }
 
+/// The program of a layer.
+pub(crate) fn program(layer: &str) -> ProgramFile {
+    ProgramFile {
+        path: format!("target/debug/{layer}"),
+        sha256: "0123456789abcdef".repeat(4),
+    }
+}
+
 pub(crate) fn about() -> About {
     About {
         commit: Some("0123456789abcdef0123456789abcdef01234567-dirty".to_owned()),
@@ -90,6 +98,11 @@ pub(crate) fn ran(rows: Vec<Option<Vec<Record>>>) -> Vec<Ran> {
         .zip(rows)
         .map(|(layer, rows)| Ran {
             name: layer.name.to_owned(),
+            programs: rows
+                .as_ref()
+                .map(|_| program(layer.name))
+                .into_iter()
+                .collect(),
             rows,
             seconds: 1.5,
         })
