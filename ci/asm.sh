@@ -6,7 +6,7 @@ set -euo pipefail
 
 usage() {
     cat <<'END'
-Usage: ci/asm.sh [--json]
+Usage: ci/asm.sh [--json] [--program FILE]
 
 Builds impl/examples/asm.rs as a release program, disassembles it, and checks the fast path of
 `push` and `pop` of a u64:
@@ -21,7 +21,8 @@ Builds impl/examples/asm.rs as a release program, disassembles it, and checks th
 
 and `planted fault: …`: that each check fails where its fault was planted.
 
-  --json   print one row for each check, as JSON, and nothing else on standard output
+  --json           print one row for each check, as JSON, and nothing else on standard output
+  --program FILE   read this program, in which the example was built, and build nothing
 
 Exit codes:
   0  everything ran, and nothing failed
@@ -32,13 +33,21 @@ END
 }
 
 json=
-case "${1-}" in
-    '') ;;
-    --json) json=yes ;;
-    --help | -h) usage; exit 0 ;;
-    *) usage >&2; exit 2 ;;
-esac
-[ $# -le 1 ] || { usage >&2; exit 2; }
+program=
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --json) json=yes ;;
+        --program)
+            [ $# -ge 2 ] || { usage >&2; exit 2; }
+            program=$2
+            shift
+            ;;
+        --help | -h) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+[ -z "$program" ] || program=$(realpath -- "$program")
 cd "$(dirname "$0")/.."
 
 # The checks: how ci/asm.awk calls each, and how the rows do.
@@ -86,11 +95,13 @@ command -v objdump >/dev/null || not_run 'there is no objdump; it comes with bin
 log=$(mktemp)
 code=$(mktemp)
 trap 'rm -f "$log" "$code"' EXIT
-"${CARGO:-cargo}" build --quiet --release --package ringproof --example asm \
-    --message-format=json-render-diagnostics >"$log" || failed 'impl/examples/asm.rs cannot be built'
-# The one line of the example itself, among those of what it is made of.
-program=$(sed -n '/"name":"asm"/s/.*"executable":"\([^"]*\)".*/\1/p' "$log" | tail -n 1)
-[ -n "$program" ] || failed 'cargo does not say where it put the example'
+if [ -z "$program" ]; then
+    "${CARGO:-cargo}" build --quiet --release --package ringproof --example asm \
+        --message-format=json-render-diagnostics >"$log" || failed 'impl/examples/asm.rs cannot be built'
+    # The one line of the example itself, among those of what it is made of.
+    program=$(sed -n '/"name":"asm"/s/.*"executable":"\([^"]*\)".*/\1/p' "$log" | tail -n 1)
+    [ -n "$program" ] || failed 'cargo does not say where it put the example'
+fi
 machine=$(objdump --file-headers "$program" | sed -n 's/^architecture: \([^,]*\),.*/\1/p')
 [ "$machine" = i386:x86-64 ] || not_run "this script reads x86-64 machine code, not $machine"
 "$program" >/dev/null || failed 'the functions that it reads do not do what they say'

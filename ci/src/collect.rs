@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use ringproof_record::{Exit, Record, SiteRow, Verdict, cargo};
 
+use crate::layers::Build;
 use crate::process::{Ending, Line, supervise};
 use crate::text::{plain, plain_row, shorten};
 
@@ -120,38 +121,62 @@ pub fn collect_sites(job: &Job, watch: impl FnMut(Seen<'_>)) -> Collected<SiteRo
     gather(job, parse, |_| Exit::Passed, watch)
 }
 
-/// Runs `cargo build` and gives the program of that name which cargo says it has built. The error
-/// carries its last lines.
+/// Builds programs of the workspace, all in one run of cargo: crates that several of them need are
+/// compiled once, and both ends of a long compilation have company. What came of each: the file, as
+/// cargo has named it, or why there is none, with the last lines of the build.
 ///
-/// # Errors
-/// The build failed, or cargo did not name the program: then whatever lies in a target directory
-/// may be of other sources.
+/// A program that cargo has named is there, even if another one could not be built.
 pub fn build(
     mut command: Command,
-    program: &str,
+    builds: &[Build],
     deadline: Duration,
     mut watch: impl FnMut(&str),
-) -> Result<PathBuf, String> {
+) -> Vec<Result<PathBuf, String>> {
+    command.args(["build", "--release", "--keep-going"]);
     let shown = words(&command);
     command.arg(cargo::MESSAGES);
-    let mut built = None;
+    for build in builds {
+        command.args(["--package", build.package]);
+        command.args([&format!("--{}", build.kind.name()), build.program]);
+        for feature in build.features {
+            command.args(["--features", &format!("{}/{feature}", build.package)]);
+        }
+    }
+    let mut built = vec![None; builds.len()];
     let mut tail = Tail::default();
     let ending = supervise(command, deadline, |line| match line {
-        Line::Out(message) => built = cargo::executable(&message, program).or(built.take()),
+        Line::Out(message) => {
+            for (build, file) in builds.iter().zip(&mut built) {
+                let named = cargo::executable(&message, build.kind, build.program);
+                *file = named.or(file.take());
+            }
+        }
         Line::Err(text) => {
             let text = plain(&text);
             watch(&text);
             tail.push(text);
         }
     });
-    let why = match (&ending, built) {
-        (Ending::Exited(status), Some(program)) if status.success() => return Ok(program),
-        (Ending::Exited(status), None) if status.success() => {
-            format!("did not say where it has put the program `{program}`")
-        }
-        _ => how_it_ended(&ending, deadline).unwrap_or_else(|| "ended strangely".to_owned()),
+    let how = match &ending {
+        Ending::Exited(status) if status.success() => None,
+        _ => how_it_ended(&ending, deadline).or_else(|| Some("ended strangely".to_owned())),
     };
-    Err(with_tail(format!("`{shown}` {why}"), &tail.lines()))
+    let tail = tail.lines();
+    let complaint = |build: &Build| {
+        let unnamed = format!(
+            "did not say where it has put the program `{}`",
+            build.program
+        );
+        let why = match &how {
+            Some(how) => format!("{how}, and {unnamed}"),
+            None => unnamed,
+        };
+        with_tail(format!("`{shown}` {why}"), &tail)
+    };
+    let outcomes = built.into_iter().zip(builds);
+    outcomes
+        .map(|(file, build)| file.ok_or_else(|| complaint(build)))
+        .collect()
 }
 
 fn gather<Row>(

@@ -1,7 +1,6 @@
 //! Builds the layers and runs them, one after another.
 
 use std::ffi::OsString;
-use std::iter;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -47,24 +46,25 @@ struct Builds(Vec<(Build, Result<PathBuf, String>)>);
 impl Builds {
     fn run<'a>(workspace: &Workspace, selected: impl Iterator<Item = &'a Layer>) -> Self {
         let start = Instant::now();
-        let wanted = selected.flat_map(Layer::builds);
-        let mut done = Builds(Vec::new());
-        for build in iter::once(layers::SITE_TABLE_PROGRAM).chain(wanted) {
-            if done.0.iter().any(|(other, _)| *other == build) {
-                continue;
+        let mut builds = vec![layers::SITE_TABLE_PROGRAM];
+        for build in selected.flat_map(Layer::builds) {
+            if !builds.contains(&build) {
+                builds.push(build);
             }
-            let mut progress = Progress::start("build");
-            let mut command = cargo::command();
-            command.args(build.args()).current_dir(&workspace.root);
-            let limit = deadline::scaled(BUILD_DEADLINE);
-            let outcome =
-                collect::build(command, build.program, limit, |line| progress.prose(line));
-            let mark = if outcome.is_ok() { "✓" } else { "✗" };
-            progress.finish(&format!("{mark} build    {}", build.package));
-            done.0.push((build, outcome));
         }
-        eprintln!("  built in {:.0} s", start.elapsed().as_secs_f64());
-        done
+        let mut progress = Progress::start("build");
+        let mut command = cargo::command();
+        command.current_dir(&workspace.root);
+        let limit = deadline::scaled(BUILD_DEADLINE);
+        let built = collect::build(command, &builds, limit, |line| progress.prose(line));
+        let missing = built.iter().filter(|outcome| outcome.is_err()).count();
+        let mark = if missing == 0 { "✓" } else { "✗" };
+        progress.finish(&format!(
+            "{mark} build    {}, {missing} failed, {:.1} s",
+            plural(builds.len(), "program"),
+            start.elapsed().as_secs_f64()
+        ));
+        Builds(builds.into_iter().zip(built).collect())
     }
 
     fn program(&self, build: Build) -> Result<PathBuf, String> {

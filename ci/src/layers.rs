@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ringproof_record::Shard;
+use ringproof_record::cargo::Kind;
 
 /// A program of the workspace, and how cargo builds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,16 +12,10 @@ pub struct Build {
     pub package: &'static str,
     /// What cargo calls it. Where cargo puts it is for cargo to say.
     pub program: &'static str,
-    /// The other arguments of `cargo build`.
-    pub options: &'static [&'static str],
-}
-
-impl Build {
-    /// The arguments of `cargo`.
-    pub fn args(self) -> impl Iterator<Item = &'static str> {
-        let what = ["build", "--package", self.package, "--bin", self.program];
-        what.into_iter().chain(self.options.iter().copied())
-    }
+    /// What of the package it is.
+    pub kind: Kind,
+    /// The features of the package that it needs.
+    pub features: &'static [&'static str],
 }
 
 /// What a layer runs as.
@@ -117,23 +112,32 @@ impl Layer {
 const MODELS: Build = Build {
     package: "ringproof-models",
     program: "ringproof-models",
-    options: &["--features", "loom,shuttle"],
+    kind: Kind::Bin,
+    features: &["loom", "shuttle"],
 };
-// What is killed at each instruction is the machine code that ships.
 const STRESS: Build = Build {
     package: "ringproof-stress",
     program: "ringproof-stress",
-    options: &["--release"],
+    kind: Kind::Bin,
+    features: &[],
 };
 const CLI: Build = Build {
     package: "ringproof-cli",
     program: "ringproof",
-    options: &["--release"],
+    kind: Kind::Bin,
+    features: &[],
 };
 const PERF: Build = Build {
     package: "ringproof-perf",
     program: "ringproof-perf",
-    options: &["--release"],
+    kind: Kind::Bin,
+    features: &[],
+};
+const ASM: Build = Build {
+    package: "ringproof",
+    program: "asm",
+    kind: Kind::Example,
+    features: &[],
 };
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -275,7 +279,7 @@ pub const LAYERS: [Layer; 13] = [
         when_empty: "it judges whole operations, into which the accesses are inlined; its rows are in the second table",
         duty: Duty::NoSites,
         program: Program::Script("ci/asm.sh"),
-        runs: &[],
+        runs: &[("--program", ASM)],
         args: &["--json"],
         seeded: false,
         measures: false,

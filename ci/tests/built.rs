@@ -24,7 +24,7 @@ fn lines(printed_by: &str) -> [String; 2] {
 const SOURCES: &str = "the sources";
 const LEFT: &str = "what an earlier build left";
 
-/// A workspace with a layer, and what an earlier build left in `target/debug`.
+/// A workspace with a layer, and what an earlier build left in `target/release`.
 struct MadeUp {
     directory: TempDir,
 }
@@ -62,7 +62,7 @@ impl MadeUp {
             "#!/bin/sh\necho ran >> '{}'\n[ \"$1\" = sites ] && echo '{site}' || echo '{row}'\n",
             made_up.ran_what_was_left().display()
         );
-        made_up.write_program(&format!("target/debug/{PROGRAM}"), &script);
+        made_up.write_program(&format!("target/release/{PROGRAM}"), &script);
         made_up
     }
 
@@ -170,7 +170,7 @@ fn host() -> String {
 fn without_any_configuration() {
     let made_up = MadeUp::new();
     let path = made_up.assert_ran_sources(&made_up.verify(&[]));
-    assert_eq!(path, Path::new("target/debug").join(PROGRAM));
+    assert_eq!(path, Path::new("target/release").join(PROGRAM));
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn with_a_triple_in_the_environment() {
     let path = made_up.assert_ran_sources(&verified);
     assert_eq!(
         path,
-        Path::new("target").join(host).join("debug").join(PROGRAM)
+        Path::new("target").join(host).join("release").join(PROGRAM)
     );
 }
 
@@ -193,7 +193,7 @@ fn with_a_triple_in_the_users_configuration() {
     let path = made_up.assert_ran_sources(&made_up.verify(&[]));
     assert_eq!(
         path,
-        Path::new("target").join(host).join("debug").join(PROGRAM)
+        Path::new("target").join(host).join("release").join(PROGRAM)
     );
 }
 
@@ -204,7 +204,7 @@ fn with_another_target_directory_in_the_environment() {
     let verified = made_up.verify(&[("CARGO_TARGET_DIR", &elsewhere)]);
     let path = made_up.assert_ran_sources(&verified);
     // It is not below the workspace, so the report says all of it.
-    assert_eq!(path, elsewhere.join("debug").join(PROGRAM));
+    assert_eq!(path, elsewhere.join("release").join(PROGRAM));
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn with_another_target_directory_and_a_triple_in_the_workspaces_configuration() 
     let path = made_up.assert_ran_sources(&made_up.verify(&[]));
     assert_eq!(
         path,
-        Path::new("other").join(host).join("debug").join(PROGRAM)
+        Path::new("other").join(host).join("release").join(PROGRAM)
     );
 }
 
@@ -234,7 +234,7 @@ fn through_a_wrapper_of_cargo_that_puts_it_elsewhere() {
     );
     let verified = made_up.verify(&[("CARGO", &wrapper)]);
     let path = made_up.assert_ran_sources(&verified);
-    assert_eq!(path, Path::new("wrapped/debug").join(PROGRAM));
+    assert_eq!(path, Path::new("wrapped/release").join(PROGRAM));
 }
 
 #[test]

@@ -5,8 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
+use ringproof_record::cargo::Kind;
 use ringproof_record::{Record, Verdict, deadline};
-use ringproof_verify::collect::{Collected, Job, RAN_TO_ITS_END, build, collect, collect_sites};
+use ringproof_verify::collect::{
+    Collected, Job, RAN_TO_ITS_END, build as build_programs, collect, collect_sites,
+};
+use ringproof_verify::layers::Build;
 
 /// A fake layer: a line of shell.
 fn fake(script: &str) -> Job {
@@ -215,35 +219,60 @@ fn the_table_of_sites_is_held_to_the_same() {
     assert!(twice.contains("came before"), "{twice}");
 }
 
-#[test]
-fn a_build_that_fails_hands_over_its_last_lines() {
-    let shell = |script: &str| {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
-        command
+/// Two programs, one of which the fake cargo, a line of shell, may build.
+fn built_by(script: &str) -> [Result<PathBuf, String>; 2] {
+    let build = |program, kind| Build {
+        package: "package",
+        program,
+        kind,
+        features: &["loom"],
     };
-    let build = |script: &str| build(shell(script), "layer", deadline::seconds(120), |_| {});
-    let built = format!("echo '{BUILT}'; echo 'warning: unused' >&2");
-    assert_eq!(build(&built), Ok(PathBuf::from("/a/layer")));
-    let why = build(&format!("{built}; echo 'error[E0308]' >&2; exit 101")).unwrap_err();
+    let builds = [build("layer", Kind::Bin), build("asm", Kind::Example)];
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "cargo"]);
+    let built = build_programs(command, &builds, deadline::seconds(120), |_| {});
+    built.try_into().expect("an outcome of each")
+}
+
+const BUILT: &str = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"layer"},"executable":"/a/layer"}"#;
+const EXAMPLE: &str = r#"{"reason":"compiler-artifact","target":{"kind":["example"],"name":"asm"},"executable":"/a/asm"}"#;
+
+#[test]
+fn programs_are_where_the_build_says() {
+    let built = built_by(&format!(
+        "echo '{EXAMPLE}'; echo '{BUILT}'; echo warning >&2"
+    ));
+    assert_eq!(built, [Ok("/a/layer".into()), Ok("/a/asm".into())]);
+}
+
+#[test]
+fn cargo_is_asked_for_all_programs_at_once() {
+    let [why, _] = built_by(r#"echo "$*" >&2; exit 1"#);
+    let asked = "build --release --keep-going --message-format=json-render-diagnostics \
+                 --package package --bin layer --features package/loom \
+                 --package package --example asm --features package/loom";
+    let why = why.unwrap_err();
+    assert!(why.contains(asked), "{why}");
+}
+
+#[test]
+fn a_build_that_fails_hands_over_its_last_lines_and_what_it_has_built() {
+    let [layer, asm] = built_by(&format!(
+        "echo '{BUILT}'; echo 'error[E0308]' >&2; exit 101"
+    ));
+    assert_eq!(layer, Ok("/a/layer".into()));
+    let why = asm.unwrap_err();
     assert!(
         why.contains("status 101") && why.contains("error[E0308]"),
         "{why}"
     );
 }
 
-const BUILT: &str = r#"{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"layer"},"executable":"/a/layer"}"#;
-
 #[test]
 fn a_build_that_does_not_name_the_program_is_refused() {
-    let silent = [
-        "true".to_owned(),
-        format!("echo '{}'", BUILT.replace("layer", "other")),
-    ];
-    for script in silent {
-        let mut command = Command::new("sh");
-        command.args(["-c", &script]);
-        let why = build(command, "layer", deadline::seconds(120), |_| {}).unwrap_err();
+    for script in ["true".to_owned(), format!("echo '{EXAMPLE}'")] {
+        let [layer, _] = built_by(&script);
+        let why = layer.unwrap_err();
         assert!(
             why.contains("did not say where it has put the program `layer`"),
             "{why}"

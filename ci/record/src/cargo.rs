@@ -32,12 +32,31 @@ struct Target {
     kind: Vec<String>,
 }
 
+/// What of a package a program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One of its programs.
+    Bin,
+    /// One of its examples.
+    Example,
+}
+
+impl Kind {
+    /// What cargo's messages call it; its options are this behind two hyphens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Bin => "bin",
+            Kind::Example => "example",
+        }
+    }
+}
+
 /// The file of the program `name`, if this message says that cargo has built it or has found it
 /// up to date.
-pub fn executable(message: &str, name: &str) -> Option<PathBuf> {
+pub fn executable(message: &str, kind: Kind, name: &str) -> Option<PathBuf> {
     // Other messages have another shape.
     let artifact: Artifact = serde_json::from_str(message).ok()?;
-    let is_it = artifact.target.name == name && artifact.target.kind == ["bin"];
+    let is_it = artifact.target.name == name && artifact.target.kind == [kind.name()];
     artifact.executable.filter(|_| is_it)
 }
 
@@ -57,18 +76,23 @@ mod tests {
         };
         let program = artifact("layer", "bin", r#""/a b/layer""#);
         assert_eq!(
-            executable(&program, "layer").as_deref(),
+            executable(&program, Kind::Bin, "layer").as_deref(),
             Some(Path::new("/a b/layer"))
         );
-        assert_eq!(executable(&program, "other"), None);
+        assert_eq!(executable(&program, Kind::Bin, "other"), None);
+        let example = artifact("layer", "example", r#""/a b/example""#);
+        assert_eq!(
+            executable(&example, Kind::Example, "layer").as_deref(),
+            Some(Path::new("/a b/example"))
+        );
         for other in [
             artifact("layer", "lib", "null"),
             artifact("layer", "bin", "null"),
-            artifact("layer", "example", r#""/a b/layer""#),
+            example,
             r#"{"reason":"build-finished","success":true}"#.to_owned(),
             "no JSON".to_owned(),
         ] {
-            assert_eq!(executable(&other, "layer"), None, "{other}");
+            assert_eq!(executable(&other, Kind::Bin, "layer"), None, "{other}");
         }
     }
 }
