@@ -211,6 +211,8 @@ fn finish(name: String, programs: Vec<ProgramFile>, collected: Collected<Record>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use ringproof_record::Shard;
     use ringproof_record::machine::Machine;
 
@@ -228,6 +230,34 @@ mod tests {
         let layer = layers::find(name).unwrap();
         let (args, deadline) = arguments(layer, &about);
         (args.join(" "), deadline)
+    }
+
+    #[test]
+    fn a_layer_is_handed_the_programs_that_it_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let [own, other] = ["own", "other"].map(|name| directory.path().join(name));
+        let workspace = Workspace {
+            root: directory.path().to_owned(),
+            target: directory.path().join("target"),
+        };
+        for name in ["stream", "hostile"] {
+            let layer = layers::find(name).unwrap();
+            let programs = [&own, &other];
+            let named = programs.map(|path| Ok::<_, String>(path.clone()));
+            let builds = Builds(layer.builds().zip(named).collect());
+            for path in programs {
+                fs::write(path, name).unwrap();
+            }
+            let equipment = builds.equip(layer, &workspace).unwrap();
+            assert_eq!(equipment.program, own);
+            assert_eq!(equipment.args, ["--cli".as_ref(), other.as_os_str()]);
+            let paths = equipment.files.iter().map(|file| file.path.as_str());
+            assert_eq!(paths.collect::<Vec<_>>(), ["own", "other"]);
+
+            fs::remove_file(&other).unwrap();
+            let why = builds.equip(layer, &workspace).map(drop).unwrap_err();
+            assert!(why.contains("other cannot be read"), "{why}");
+        }
     }
 
     #[test]

@@ -32,6 +32,15 @@ fn wrong_usage_has_its_own_exit_code() {
 }
 
 #[test]
+fn the_command_line_program_that_is_given_is_the_one_that_runs() {
+    let small = ["stream", "--json", "--bytes", "1M", "--kills", "0"];
+    let output = run(program().args(small).args(["--cli", "/bin/false"]));
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("instead of exit code 0"), "{said}");
+}
+
+#[test]
 fn a_command_line_program_that_is_not_there_is_wrong_usage() {
     for layer in ["stream", "hostile"] {
         let output = run(program().args([layer, "--cli", "/dev/null/ringproof"]));
