@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ringproof_record::{Record, SiteRow, Verdict};
 
 use crate::collect::{self, Collected, Job};
-use crate::layers::{self, Build, LAYERS, Layer, Sharing};
+use crate::layers::{self, Build, LAYERS, Layer, Limited, Sharing};
 use crate::progress::Progress;
 use crate::report::{About, Ran};
 use crate::text::plural;
@@ -16,13 +16,15 @@ use crate::workspace::{self, Workspace};
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Builds and runs the selected layers, as `about` says: the table of sites, and what came of every
-/// layer. A layer that has nothing to do in this shard counts as not selected.
+/// layer. A layer that has nothing to do in this shard counts as not selected. The nightly sizes take no
+/// more than so many `minutes` together, beyond what the layers take by day.
 ///
 /// All builds come first, so that the time of a layer is the time of its checks.
 pub fn run(
     workspace: &Workspace,
     selected: impl Fn(&Layer) -> bool,
     about: &About,
+    minutes: Option<f64>,
 ) -> (Vec<SiteRow>, Vec<Ran>) {
     let selected = |layer: &Layer| selected(layer) && layer.runs_in(about.part.shard());
     let builds = Builds::run(workspace, LAYERS.iter().filter(|layer| selected(layer)));
@@ -30,7 +32,7 @@ pub fn run(
     let sites = run_sites(workspace, &builds, &mut ran);
     for layer in &LAYERS {
         ran.push(if selected(layer) {
-            run_layer(layer, workspace, &builds, about)
+            run_layer(layer, workspace, &builds, about, minutes)
         } else {
             Ran {
                 name: layer.name.to_owned(),
@@ -118,8 +120,14 @@ fn run_sites(workspace: &Workspace, builds: &Builds, ran: &mut Vec<Ran>) -> Vec<
     sites
 }
 
-fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, about: &About) -> Ran {
-    let (args, deadline) = arguments(layer, about);
+fn run_layer(
+    layer: &Layer,
+    workspace: &Workspace,
+    builds: &Builds,
+    about: &About,
+    minutes: Option<f64>,
+) -> Ran {
+    let (args, deadline) = arguments(layer, about, minutes);
     let job = Job {
         layer: layer.name.to_owned(),
         program: layer.program.path(&workspace.root, &workspace.target),
@@ -144,7 +152,7 @@ fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, about: &Abou
 }
 
 /// What a layer is told, and how long it may take.
-fn arguments(layer: &Layer, about: &About) -> (Vec<String>, Duration) {
+fn arguments(layer: &Layer, about: &About, minutes: Option<f64>) -> (Vec<String>, Duration) {
     let mut args: Vec<String> = layer.args.iter().map(ToString::to_string).collect();
     if layer.seeded {
         args.extend(["--seed".to_owned(), about.seed.to_string()]);
@@ -154,12 +162,22 @@ fn arguments(layer: &Layer, about: &About) -> (Vec<String>, Duration) {
     {
         args.extend(["--shard".to_owned(), shard.to_string()]);
     }
-    match layer.nightly.filter(|_| about.nightly) {
-        Some(nightly) => {
+    let Some(nightly) = layer.nightly.filter(|_| about.nightly) else {
+        return (args, layer.deadline);
+    };
+    match (minutes, nightly.limited) {
+        (Some(minutes), Limited::Share(percent, more)) => {
+            let minutes = minutes * percent / 100.0;
+            args.extend(more.iter().map(ToString::to_string));
+            args.extend(["--minutes".to_owned(), format!("{minutes:.2}")]);
+            let more = Duration::from_secs_f64(60.0 * minutes);
+            (args, layer.deadline + more)
+        }
+        (Some(minutes), Limited::From(least)) if minutes < least => (args, layer.deadline),
+        (None, _) | (_, Limited::From(_)) => {
             args.extend(nightly.args.iter().map(ToString::to_string));
             (args, nightly.deadline)
         }
-        None => (args, layer.deadline),
     }
 }
 
@@ -205,7 +223,7 @@ mod tests {
     use crate::machine::Machine;
     use crate::shard::{Part, Shard};
 
-    fn told(name: &str, nightly: bool, part: Part) -> (String, Duration) {
+    fn told(name: &str, nightly: bool, part: Part, minutes: Option<f64>) -> (String, Duration) {
         let about = About {
             commit: None,
             machine: Machine::look(),
@@ -214,7 +232,7 @@ mod tests {
             part,
         };
         let layer = layers::find(name).unwrap();
-        let (args, deadline) = arguments(layer, &about);
+        let (args, deadline) = arguments(layer, &about, minutes);
         (args.join(" "), deadline)
     }
 
@@ -222,14 +240,30 @@ mod tests {
     fn only_layers_of_models_are_told_of_night_and_shard() {
         let part = Part::Shard(Shard { number: 2, of: 3 });
         let night = Duration::from_secs(12 * 3600);
-        let (args, deadline) = told("loom", true, part);
+        let (args, deadline) = told("loom", true, part, None);
         assert_eq!(args, "loom --json --seed 7 --shard 2/3 --nightly");
         assert_eq!(deadline, night);
-        let (args, deadline) = told("shuttle", false, Part::Whole);
+        let (args, deadline) = told("shuttle", false, Part::Whole, None);
         assert_eq!(args, "shuttle --json --seed 7");
         assert!(deadline < night);
-        let (args, deadline) = told("asm", true, part);
+        let (args, deadline) = told("asm", true, part, None);
         assert_eq!(args, "--json");
         assert!(deadline < night);
+    }
+
+    #[test]
+    fn a_limited_night_gives_each_its_part() {
+        let (args, deadline) = told("loom", true, Part::Whole, Some(60.0));
+        assert_eq!(args, "loom --json --seed 7 --nightly --minutes 45.00");
+        let day = layers::find("loom").unwrap().deadline;
+        assert_eq!(deadline, day + Duration::from_secs(45 * 60));
+        let (args, _) = told("soak", true, Part::Whole, Some(60.0));
+        assert_eq!(args, "soak --json --seed 7 --minutes 9.00");
+        // What has an end of its own waits for a longer night.
+        let (args, deadline) = told("abi", true, Part::Whole, Some(60.0));
+        assert_eq!(args, "abi --json --seed 7");
+        assert_eq!(deadline, layers::find("abi").unwrap().deadline);
+        let (args, _) = told("abi", true, Part::Whole, Some(600.0));
+        assert_eq!(args, "abi --json --seed 7 --items 100000000");
     }
 }
