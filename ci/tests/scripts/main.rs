@@ -1,0 +1,5 @@
+//! The scripts of ci/ in made-up trees, with programs that stand in for cargo and its like: what they are
+//! there to find is found.
+
+mod bare;
+mod tree;
