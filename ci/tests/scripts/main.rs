@@ -2,4 +2,5 @@
 //! there to find is found.
 
 mod bare;
+mod flaky;
 mod tree;
