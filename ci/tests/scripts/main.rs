@@ -3,4 +3,6 @@
 
 mod bare;
 mod flaky;
+mod nightly;
 mod tree;
+mod workflows;
