@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ringproof_record::{Record, SiteRow, Verdict, cargo, deadline};
 
 use crate::collect::{self, Collected, Job};
-use crate::layers::{self, Build, LAYERS, Layer, Program, Sharing};
+use crate::layers::{self, Build, LAYERS, Layer, Limited, Program, Sharing};
 use crate::progress::Progress;
 use crate::report::{About, ProgramFile, Ran};
 use crate::text::plural;
@@ -17,13 +17,15 @@ use crate::workspace::Workspace;
 const BUILD_DEADLINE: Duration = Duration::from_secs(1800);
 
 /// Builds and runs the selected layers, as `about` says: the table of sites, and what came of every
-/// layer. A layer that has nothing to do in this shard counts as not selected.
+/// layer. A layer that has nothing to do in this shard counts as not selected. The nightly sizes take no
+/// more than so many `minutes` together, beyond what the layers take by day.
 ///
 /// All builds come first, so that the time of a layer is the time of its checks.
 pub fn run(
     workspace: &Workspace,
     selected: impl Fn(&Layer) -> bool,
     about: &About,
+    minutes: Option<f64>,
 ) -> (Vec<SiteRow>, Vec<Ran>) {
     let selected = |layer: &Layer| selected(layer) && layer.runs_in(about.part.shard());
     let builds = Builds::run(workspace, LAYERS.iter().filter(|layer| selected(layer)));
@@ -31,7 +33,7 @@ pub fn run(
     let sites = run_sites(workspace, &builds, &mut ran);
     for layer in &LAYERS {
         ran.push(if selected(layer) {
-            run_layer(layer, workspace, &builds, about)
+            run_layer(layer, workspace, &builds, about, minutes)
         } else {
             Ran::left_out(layer.name)
         });
@@ -127,8 +129,14 @@ fn run_sites(workspace: &Workspace, builds: &Builds, ran: &mut Vec<Ran>) -> Vec<
     collected.rows
 }
 
-fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, about: &About) -> Ran {
-    let (args, limit) = arguments(layer, about);
+fn run_layer(
+    layer: &Layer,
+    workspace: &Workspace,
+    builds: &Builds,
+    about: &About,
+    minutes: Option<f64>,
+) -> Ran {
+    let (args, limit) = arguments(layer, about, minutes);
     let mut args: Vec<_> = args.into_iter().map(OsString::from).collect();
     let (program, files) = match builds.equip(layer, workspace) {
         Ok(equipment) => {
@@ -153,7 +161,7 @@ fn run_layer(layer: &Layer, workspace: &Workspace, builds: &Builds, about: &Abou
 }
 
 /// What a layer is told, and how long it may take.
-fn arguments(layer: &Layer, about: &About) -> (Vec<String>, Duration) {
+fn arguments(layer: &Layer, about: &About, minutes: Option<f64>) -> (Vec<String>, Duration) {
     let mut args: Vec<String> = layer.args.iter().map(ToString::to_string).collect();
     if layer.seeded {
         args.extend(["--seed".to_owned(), about.seed.to_string()]);
@@ -163,12 +171,24 @@ fn arguments(layer: &Layer, about: &About) -> (Vec<String>, Duration) {
     {
         args.extend(["--shard".to_owned(), shard.to_string()]);
     }
-    match layer.nightly.filter(|_| about.nightly) {
-        Some(nightly) => {
+    let Some(nightly) = layer.nightly.filter(|_| about.nightly) else {
+        return (args, deadline::scaled(layer.deadline));
+    };
+    match (minutes, nightly.limited) {
+        (Some(minutes), Limited::Share(percent, more)) => {
+            let minutes = minutes * percent / 100.0;
+            args.extend(more.iter().map(ToString::to_string));
+            args.extend(["--minutes".to_owned(), format!("{minutes:.2}")]);
+            let more = Duration::from_secs_f64(60.0 * minutes);
+            (args, deadline::scaled(layer.deadline + more))
+        }
+        (Some(minutes), Limited::From(least)) if minutes < least => {
+            (args, deadline::scaled(layer.deadline))
+        }
+        (None, _) | (_, Limited::From(_)) => {
             args.extend(nightly.args.iter().map(ToString::to_string));
             (args, deadline::scaled(nightly.deadline))
         }
-        None => (args, deadline::scaled(layer.deadline)),
     }
 }
 
@@ -219,7 +239,7 @@ mod tests {
     use super::*;
     use crate::part::Part;
 
-    fn told(name: &str, nightly: bool, part: Part) -> (String, Duration) {
+    fn told(name: &str, nightly: bool, part: Part, minutes: Option<f64>) -> (String, Duration) {
         let about = About {
             commit: None,
             machine: Machine::look(),
@@ -228,7 +248,7 @@ mod tests {
             part,
         };
         let layer = layers::find(name).unwrap();
-        let (args, deadline) = arguments(layer, &about);
+        let (args, deadline) = arguments(layer, &about, minutes);
         (args.join(" "), deadline)
     }
 
@@ -264,14 +284,33 @@ mod tests {
     fn only_layers_of_models_are_told_of_night_and_shard() {
         let part = Part::Shard(Shard { number: 2, of: 3 });
         let night = deadline::seconds(12 * 3600);
-        let (args, limit) = told("loom", true, part);
+        let (args, limit) = told("loom", true, part, None);
         assert_eq!(args, "loom --json --seed 7 --shard 2/3 --nightly");
         assert_eq!(limit, night);
-        let (args, limit) = told("shuttle", false, Part::Whole);
+        let (args, limit) = told("shuttle", false, Part::Whole, None);
         assert_eq!(args, "shuttle --json --seed 7");
         assert!(limit < night);
-        let (args, limit) = told("asm", true, part);
+        let (args, limit) = told("asm", true, part, None);
         assert_eq!(args, "--json");
         assert!(limit < night);
+    }
+
+    #[test]
+    fn a_limited_night_gives_each_its_part() {
+        let (args, limit) = told("loom", true, Part::Whole, Some(60.0));
+        assert_eq!(args, "loom --json --seed 7 --nightly --minutes 45.00");
+        let day = layers::find("loom").unwrap().deadline;
+        assert_eq!(limit, deadline::scaled(day + Duration::from_secs(45 * 60)));
+        let (args, _) = told("soak", true, Part::Whole, Some(60.0));
+        assert_eq!(args, "soak --json --seed 7 --minutes 9.00");
+        // What has an end of its own waits for a longer night.
+        let (args, limit) = told("abi", true, Part::Whole, Some(60.0));
+        assert_eq!(args, "abi --json --seed 7");
+        assert_eq!(
+            limit,
+            deadline::scaled(layers::find("abi").unwrap().deadline)
+        );
+        let (args, _) = told("abi", true, Part::Whole, Some(600.0));
+        assert_eq!(args, "abi --json --seed 7 --items 100000000");
     }
 }

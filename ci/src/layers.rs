@@ -90,6 +90,18 @@ pub struct Nightly {
     pub args: &'static [&'static str],
     /// How long it may take then.
     pub deadline: Duration,
+    /// What becomes of it in a night whose minutes are counted.
+    pub limited: Limited,
+}
+
+/// A larger size in a limited time.
+#[derive(Clone, Copy, Debug)]
+pub enum Limited {
+    /// It ends by itself: it is given so many percent of the minutes, as `--minutes M`, after these
+    /// arguments.
+    Share(f64, &'static [&'static str]),
+    /// It has an end of its own, so it has this size only where there are so many minutes in all.
+    From(f64),
 }
 
 impl Layer {
@@ -143,11 +155,17 @@ const ASM: Build = Build {
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 const HALF_AN_HOUR: Duration = Duration::from_secs(1800);
 
+/// In how many minutes the sizes that have an end of their own find room.
+const LONG_NIGHT: f64 = 90.0;
+
 /// A night, and some of the morning.
-const LARGE_MODELS: Option<Nightly> = Some(Nightly {
-    args: &["--nightly"],
-    deadline: Duration::from_secs(12 * 3600),
-});
+const fn large_models(percent: f64) -> Option<Nightly> {
+    Some(Nightly {
+        args: &["--nightly"],
+        deadline: Duration::from_secs(12 * 3600),
+        limited: Limited::Share(percent, &["--nightly"]),
+    })
+}
 
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
@@ -163,7 +181,7 @@ pub const LAYERS: [Layer; 13] = [
         seeded: true,
         measures: false,
         deadline: HALF_AN_HOUR,
-        nightly: LARGE_MODELS,
+        nightly: large_models(75.0),
         sharing: Sharing::Models("executions"),
     },
     Layer {
@@ -177,7 +195,7 @@ pub const LAYERS: [Layer; 13] = [
         seeded: true,
         measures: false,
         deadline: HALF_AN_HOUR,
-        nightly: LARGE_MODELS,
+        nightly: large_models(10.0),
         sharing: Sharing::Models("schedules"),
     },
     Layer {
@@ -194,6 +212,7 @@ pub const LAYERS: [Layer; 13] = [
         nightly: Some(Nightly {
             args: &["--every-instruction"],
             deadline: Duration::from_secs(2 * 3600),
+            limited: Limited::From(LONG_NIGHT),
         }),
         sharing: Sharing::Whole,
     },
@@ -253,6 +272,7 @@ pub const LAYERS: [Layer; 13] = [
         nightly: Some(Nightly {
             args: &["--minutes", "10"],
             deadline: HALF_AN_HOUR,
+            limited: Limited::Share(15.0, &[]),
         }),
         sharing: Sharing::Repeated,
     },
@@ -270,6 +290,7 @@ pub const LAYERS: [Layer; 13] = [
         nightly: Some(Nightly {
             args: &["--items", "100000000"],
             deadline: Duration::from_secs(2 * 3600),
+            limited: Limited::From(LONG_NIGHT),
         }),
         sharing: Sharing::Whole,
     },
@@ -371,6 +392,17 @@ mod tests {
             assert_ne!(layer.name, SITE_TABLE);
         }
         assert!(find("nonsense").is_none());
+    }
+
+    #[test]
+    fn a_limited_night_is_divided_once() {
+        let shares = LAYERS
+            .iter()
+            .filter_map(|layer| match layer.nightly?.limited {
+                Limited::Share(percent, _) => Some(percent),
+                Limited::From(_) => None,
+            });
+        assert!((shares.sum::<f64>() - 100.0).abs() < 1e-9);
     }
 
     #[test]

@@ -49,6 +49,13 @@ struct Args {
     #[arg(long)]
     nightly: bool,
 
+    /// With --nightly: the larger sizes take so many minutes in all, beside what the layers take by day
+    ///
+    /// Each large model has a share of them, and is TRUNCATED at its end; where none is left its row
+    /// says `not run`. A layer whose larger size has an end of its own has it only where there is room.
+    #[arg(long, value_name = "M", requires = "nightly", value_parser = minutes)]
+    minutes: Option<f64>,
+
     /// Run the I-th of N shares of the models, for example 1/3; the first runs every other layer too
     ///
     /// The report goes to target/verify/shard-I-of-N.json and .html. What is required is judged
@@ -126,7 +133,7 @@ fn prove(args: &Args, workspace: &Workspace) -> Result<(Report, Files)> {
 
     let selected =
         |layer: &Layer| args.layers.is_empty() || args.layers.iter().any(|name| name == layer.name);
-    let (sites, ran) = drive::run(workspace, selected, &about);
+    let (sites, ran) = drive::run(workspace, selected, &about, args.minutes);
     Ok((Report::new(about, sites, ran, args.strict), files))
 }
 
@@ -139,6 +146,12 @@ fn put_together(args: &Args, workspace: &Workspace) -> Result<(Report, Files)> {
     let report = merge::merge(shards, args.strict)?;
     let files = Files::prepare(&workspace.target, report.about.part)?;
     Ok((report, files))
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    (text.parse().ok())
+        .filter(|minutes| (0.0..=10_000.0).contains(minutes))
+        .ok_or_else(|| "expected a number of minutes, for example 0.5 or 90".to_owned())
 }
 
 /// Where the report goes.

@@ -35,6 +35,8 @@ fn wrong_usage_ends_with_two() {
         &["--shard", "1/2"],
         &["--shard", "3/2", "--seed", "1"],
         &["--shard", "1/2", "--seed", "1", "--strict"],
+        &["--nightly", "--minutes", "many"],
+        &["--minutes", "30"],
         &["--merge"],
         &["--merge", "a.json", "--nightly"],
     ] {

@@ -7,10 +7,12 @@ pub mod shuttle;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod stores;
 
+use std::cell::Cell;
 use std::fmt;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ringproof::payload::Payload;
 
@@ -29,6 +31,26 @@ pub struct Limits {
     pub executions: u64,
     /// Where random choices start from. loom makes none.
     pub seed: u64,
+}
+
+thread_local! {
+    /// When the explorations of this thread have to end. (All of a model's threads are coroutines of
+    /// the one that explores.)
+    static END: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Makes an exploration that ends after so long, as one that reached its limit of executions does.
+pub(crate) fn for_at_most<R>(long: Duration, exploration: impl FnOnce() -> R) -> R {
+    END.set(Some(Instant::now() + long));
+    let result = exploration();
+    END.set(None);
+    result
+}
+
+/// Whether the exploration of this thread has to end: an engine asks before each execution.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+pub(crate) fn time_is_over() -> bool {
+    END.get().is_some_and(|end| Instant::now() >= end)
 }
 
 /// How far an exploration went.

@@ -1,15 +1,16 @@
 //! Exploring at the user's word: what is selected, and what comes of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use ringproof_models::change::Change;
-use ringproof_models::engine::Engine;
 use ringproof_models::engine::shuttle::Strategy;
+use ringproof_models::engine::{Engine, Locks};
 use ringproof_models::exploration::Effort;
 use ringproof_models::plan::{Plan, Shard};
-use ringproof_models::suite;
-use ringproof_record::Exit;
+use ringproof_models::{scenario, suite};
+use ringproof_record::{Exit, Record};
 
 use crate::output::{Format, show};
 
@@ -40,6 +41,10 @@ pub(crate) struct Selection {
     /// The large scenarios, too: hours
     #[arg(long)]
     nightly: bool,
+    /// How many minutes the large scenarios have together: each a share, at the end of which it is
+    /// TRUNCATED [default: as many as they need]
+    #[arg(long, requires = "nightly", value_parser = minutes)]
+    minutes: Option<Duration>,
     /// The part I of N of the work
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
     shard: Shard,
@@ -68,10 +73,27 @@ impl Selection {
     fn plan<E: Engine>(&self) -> Plan {
         Plan {
             effort: self.effort::<E>(),
-            nightly: self.nightly,
+            // In a limited time they come last, after all that has none.
+            nightly: self.nightly && self.minutes.is_none(),
             shard: self.shard,
         }
     }
+
+    /// The large scenarios, if their time is limited.
+    fn limited<E: Locks>(&self, seen: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
+        let Some(long) = self.minutes else {
+            return Vec::new();
+        };
+        let scenarios = self.shard.part_of(scenario::night());
+        suite::run_for::<E>(&scenarios, self.effort::<E>(), long, seen)
+    }
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    (text.parse::<f64>().ok())
+        .filter(|minutes| (0.0..=10_000.0).contains(minutes))
+        .map(|minutes| Duration::from_secs_f64(60.0 * minutes))
+        .ok_or_else(|| "expected a number of minutes, for example 0.5 or 90".to_owned())
 }
 
 /// Runs what is selected under loom.
@@ -96,6 +118,7 @@ pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<Exit> {
             more.extend(calibration);
         }
         rows.extend(more);
+        rows.extend(selection.limited::<Loom>(seen));
         Ok(rows)
     })
 }
@@ -122,7 +145,6 @@ pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Resul
     use ringproof_models::calibration;
     use ringproof_models::engine::shuttle::Shuttle;
     use ringproof_models::long::{self as long_runs, Budget};
-    use ringproof_models::scenario;
 
     let steps = if selection.nightly {
         STEPS_BY_NIGHT
@@ -154,6 +176,7 @@ pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Resul
                     calibration.iter().for_each(seen);
                     rows.extend(calibration);
                 }
+                rows.extend(selection.limited::<Shuttle>(seen));
                 return Ok(rows);
             }
         };

@@ -1,13 +1,15 @@
 //! The suite: every scenario as a control, every change as a mutant, as rows of the report.
 
 use std::cmp::Reverse;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use ringproof::site::Site;
 use ringproof_record::{Record, SiteRow};
 
 use crate::change::Change;
 use crate::diagram;
-use crate::engine::{Engine, Extent, Locks};
+use crate::engine::{Engine, Extent, Locks, for_at_most};
 use crate::exploration::{Effort, Explored, explore};
 use crate::mutants::{self, EQUIVALENT, Judge, Judgement, Tally};
 use crate::parallel::in_parallel;
@@ -70,6 +72,38 @@ pub fn control<E: Engine>(scenario: &Scenario<E>, effort: Effort) -> (Explored, 
     let explored = explore(scenario, None, effort);
     let rows = judge_control(scenario, &explored, effort);
     (explored, rows)
+}
+
+/// These scenarios unchanged, in so much time altogether. What one does not need the next ones have; one
+/// for which nothing is left is not run.
+pub fn run_for<E: Locks>(
+    scenarios: &[Scenario<E>],
+    effort: Effort,
+    long: Duration,
+    progress: &(dyn Fn(&Record) + Sync),
+) -> Vec<Record> {
+    let end = Instant::now() + long;
+    let waiting = AtomicU32::new(u32::try_from(scenarios.len()).unwrap_or(u32::MAX));
+    let at_once = u32::try_from(E::at_once()).unwrap_or(1);
+    let rows = in_parallel(E::at_once(), scenarios, |scenario| {
+        let left = end.saturating_duration_since(Instant::now());
+        let waiting = waiting.fetch_sub(1, Ordering::Relaxed);
+        let mine = left * at_once.min(waiting) / waiting;
+        let rows = if mine.is_zero() {
+            vec![Record::not_run(
+                E::NAME,
+                scenario.name,
+                "control",
+                "the time was over",
+            )]
+        } else {
+            let explored = for_at_most(mine, || explore(scenario, None, effort));
+            judge_control(scenario, &explored, effort)
+        };
+        rows.iter().for_each(progress);
+        rows
+    });
+    rows.into_iter().flatten().collect()
 }
 
 /// One scenario, of the day or the night, unchanged or with one change, as its `repeat` command

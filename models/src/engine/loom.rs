@@ -10,7 +10,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use ringproof::payload::Payload;
 
 use super::stores::Stores;
-use super::{Engine, Extent, Limits, Locks, Read};
+use super::{Engine, Extent, Limits, Locks, Read, time_is_over};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -97,7 +97,7 @@ impl Engine for Loom {
         let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
             let (run, cut_short) = (Arc::clone(run), Arc::clone(&cut_short));
             builder.check(move || {
-                if run.executions() == limits.executions {
+                if run.executions() == limits.executions || time_is_over() {
                     cut_short.store(true, Std::Relaxed);
                     panic!("the limit of executions is reached");
                 }

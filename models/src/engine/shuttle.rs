@@ -22,7 +22,7 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
-use super::{Engine, Extent, Limits, Locks, Read};
+use super::{Engine, Extent, Limits, Locks, Read, time_is_over};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -67,6 +67,9 @@ impl Engine for Shuttle {
         let most = usize::try_from(limits.executions).unwrap_or(usize::MAX);
         let body: Body = Arc::new(body);
         let all = schedule(DfsScheduler::new(Some(most), false), u64::MAX, run, &body);
+        if time_is_over() {
+            return Extent::Truncated("depth-first, until its time was over".to_owned());
+        }
         // Stopped by itself: every choice was made in every way.
         if all.schedules < limits.executions {
             return Extent::Exhausted;
@@ -361,6 +364,9 @@ struct Noted<S> {
 
 impl<S: Scheduler> Scheduler for Noted<S> {
     fn new_execution(&mut self) -> Option<Schedule> {
+        if time_is_over() {
+            return None;
+        }
         if NOTES.with_borrow(|notes| notes.panic.is_some() || notes.sample.steps >= self.steps) {
             return None;
         }

@@ -1,0 +1,292 @@
+//! ci/bare.sh with a cargo that stands in for the real one, in environments that need no privilege.
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ringproof_record::deadline;
+
+use crate::tree::{Tree, code, text};
+
+/// What did not run without compilers for C++ and 32 bits, and without git.
+const REPORT: &str = r#"{
+  "commit": null,
+  "results": [
+    {
+      "layer": "abi",
+      "subject": "c32-to-rust",
+      "check": "ring",
+      "verdict": "not_run",
+      "reason": "`cc -m32` makes no program here"
+    },
+    {
+      "layer": "trap",
+      "subject": "g++",
+      "check": "as it stands",
+      "verdict": "not_run",
+      "reason": "g++ is not installed"
+    },
+    {
+      "layer": "loom",
+      "subject": "RingPublish",
+      "check": "control",
+      "verdict": "passed",
+      "reason": "EXHAUSTED"
+    }
+  ]
+}"#;
+
+/// What cargo does where all is well.
+const CARGO: &str = r#"
+target=${CARGO_TARGET_DIR:-$PWD/target}
+mkdir -p "$target/verify" "$target/$CARGO_BUILD_TARGET"
+echo "$1: in $PWD, git $(ls -d .git 2>/dev/null), target $target, flags $RUSTFLAGS, cc $CC, term $TERM"
+case $1 in
+    verify) cp report.json "$target/verify/report.json" ;;
+    test) [ -z "$CC" ] || $CC --version; echo 'not run: something that a test needs' ;;
+esac"#;
+
+/// A committed tree with the README's commands.
+fn tree(cargo: &str, report: &str) -> Tree {
+    let tree = Tree::new("bare.sh");
+    let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/bare.c");
+    tree.write("ci/bare.c", &fs::read_to_string(ours).unwrap());
+    let readme = "Words.\n\n```console\ncargo verify    # all\ncargo test      # too\n```\n";
+    tree.write("README.md", readme);
+    tree.write("Cargo.lock", "");
+    tree.write("report.json", report);
+    tree.write(".gitignore", "target\n");
+    let root = tree.path().display().to_string();
+    let rustc = format!(
+        "case $1 in --print) echo '{root}/sysroot' ;; *) echo 'host: x86_64-unknown-linux-gnu' ;; esac"
+    );
+    tree.program("bin/rustc", &rustc);
+    tree.program("bin/cargo", "exit 0");
+    tree.program("sysroot/bin/cargo", cargo);
+    commit(&tree);
+    tree
+}
+
+fn commit(tree: &Tree) {
+    let git =
+        "git init -q . && git add -A && git -c user.name=a -c user.email=a@b.c commit -q -m a";
+    let made = Command::new("sh")
+        .args(["-c", git])
+        .current_dir(tree.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+}
+
+fn command(tree: &Tree, args: &[&str]) -> Command {
+    let mut command = tree.command(args);
+    // Its own directory is the only one that it makes there.
+    command
+        .env("TMPDIR", tree.path().join("target"))
+        .env("CARGO_HOME", tree.path().join("cargo"));
+    fs::create_dir_all(tree.path().join("target")).unwrap();
+    command
+}
+
+#[track_caller]
+fn run(tree: &Tree, args: &[&str], expected: i32) -> String {
+    let output = command(tree, args).output().unwrap();
+    let said = text(&output);
+    assert_eq!(code(&output), expected, "{said}");
+    assert_clean(tree);
+    said
+}
+
+/// Nothing is left but the logs.
+#[track_caller]
+fn assert_clean(tree: &Tree) {
+    let left = fs::read_dir(tree.path().join("target")).unwrap();
+    for entry in left {
+        assert_eq!(entry.unwrap().file_name(), "bare");
+    }
+}
+
+fn log(tree: &Tree, run: &str, command: &str) -> String {
+    let file = format!("target/bare/{run}/{command}.log");
+    fs::read_to_string(tree.path().join(file)).unwrap()
+}
+
+#[test]
+fn both_commands_run_and_what_did_not_run_is_named() {
+    let tree = tree(CARGO, REPORT);
+    let said = run(&tree, &["no-32bit+no-cxx+no-tools"], 0);
+    for part in [
+        "passed: cargo verify",
+        "passed: cargo test",
+        "not run, 1 check of abi: `cc -m32` makes no program here",
+        "not run, 1 check of trap: g++ is not installed",
+        "test: not run: something that a test needs",
+        "✓ no-32bit+no-cxx+no-tools: passed",
+    ] {
+        assert!(said.contains(part), "{part} is missing in\n{said}");
+    }
+    assert!(!said.contains("EXHAUSTED"), "{said}");
+}
+
+#[test]
+fn a_report_with_everything_is_not_believed() {
+    let tree = tree(CARGO, &REPORT.replace("not_run", "passed"));
+    for environment in ["no-32bit", "no-cxx"] {
+        let said = run(&tree, &[environment], 1);
+        assert!(said.contains("was it there after all?"), "{said}");
+    }
+}
+
+#[test]
+fn a_command_that_fails_is_a_failure_and_shows_its_last_words() {
+    for (fails, status) in [("verify", 3), ("test", 101)] {
+        let cargo =
+            format!("{CARGO}\n[ $1 != {fails} ] || {{ echo 'error: torn'; exit {status}; }}");
+        let tree = tree(&cargo, REPORT);
+        let said = run(&tree, &["archive"], 1);
+        assert!(
+            said.contains(&format!("FAILED: cargo {fails}: exit code {status}")),
+            "{said}"
+        );
+        assert!(said.contains("error: torn"), "{said}");
+        assert!(said.contains("repeat: ci/bare.sh archive"), "{said}");
+    }
+}
+
+#[test]
+fn an_environment_that_is_not_as_it_should_be_is_a_failure() {
+    let tree = tree(CARGO, REPORT);
+    tree.program("bin/c++", "exit 0");
+    tree.replace("hidden+=('c++' ", "hidden+=(");
+    commit(&tree);
+    let said = run(&tree, &["no-cxx"], 1);
+    assert!(
+        said.contains("no-cxx is not made: ") && said.contains("c++ is found"),
+        "{said}"
+    );
+}
+
+#[test]
+fn each_environment_is_what_it_is_called() {
+    let tree = tree(CARGO, REPORT);
+    let together = "odd-path+archive+target-dir+triple+rustflags+cc-words+no-terminal+one-cpu";
+    let said = run(&tree, &[together], 0);
+    let seen = log(&tree, together, "verify");
+    for part in [
+        "own ö, git , target /",
+        "/elsewhere, flags -C target-cpu=native, cc ccache cc, term dumb",
+    ] {
+        assert!(seen.contains(part), "{part} is missing in\n{seen}\n{said}");
+    }
+    // Where it is none of that, it is a checkout like any other.
+    run(&tree, &["no-cxx"], 0);
+    let seen = log(&tree, "no-cxx", "test");
+    assert!(
+        seen.contains("/tree, git .git, target ") && seen.contains("/tree/target, flags , cc ,"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn what_a_setting_should_have_done_and_did_not_is_a_failure() {
+    let deaf = CARGO.replace("${CARGO_TARGET_DIR:-$PWD/target}", "$PWD/target");
+    let said = run(&tree(&deaf, REPORT), &["--only", "test", "target-dir"], 1);
+    assert!(
+        said.contains("something was built in ./target all the same"),
+        "{said}"
+    );
+    let deaf = CARGO.replace("/$CARGO_BUILD_TARGET", "");
+    let said = run(&tree(&deaf, REPORT), &["--only", "test", "triple"], 1);
+    assert!(said.contains("nothing was built for the triple"), "{said}");
+    let deaf = CARGO.replace("$CC --version", "true");
+    let said = run(&tree(&deaf, REPORT), &["--only", "test", "cc-words"], 1);
+    assert!(
+        said.contains("the compiler cache was never called"),
+        "{said}"
+    );
+    let said = run(
+        &tree(CARGO, &REPORT.replace("null", "\"0a1\"")),
+        &["archive"],
+        1,
+    );
+    assert!(said.contains("the report names a commit"), "{said}");
+}
+
+#[test]
+fn a_process_that_is_left_behind_is_a_failure_and_is_ended() {
+    let cargo = format!("{CARGO}\nsetsid sleep 600 >/dev/null 2>&1 & echo $! >pid; cat pid");
+    let tree = tree(&cargo, REPORT);
+    let said = run(&tree, &["--only", "test", "archive"], 1);
+    assert!(said.contains("1 processes were left behind"), "{said}");
+    let seen = log(&tree, "archive", "test");
+    tree.write("pid", seen.lines().last().unwrap());
+    tree.assert_dead("pid");
+}
+
+#[test]
+fn a_signal_ends_it_with_everything_below() {
+    let cargo = "echo $$ >'ROOT/pid'; sleep 600";
+    let tree = tree("", REPORT);
+    tree.program(
+        "sysroot/bin/cargo",
+        &cargo.replace("ROOT", &tree.path().display().to_string()),
+    );
+    let script = command(&tree, &["archive", "no-cxx"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + deadline::seconds(60);
+    while fs::read_to_string(tree.path().join("pid"))
+        .unwrap_or_default()
+        .is_empty()
+    {
+        assert!(Instant::now() < until, "the command has not begun");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill(
+        Pid::from_raw(script.id().try_into().unwrap()),
+        Signal::SIGTERM,
+    )
+    .unwrap();
+    let output = script.wait_with_output().unwrap();
+    assert_eq!(code(&output), 143, "{}", text(&output));
+    assert!(
+        text(&output).contains("archive: not run (interrupted)"),
+        "{}",
+        text(&output)
+    );
+    assert!(
+        text(&output).contains("no-cxx: not run (interrupted)"),
+        "{}",
+        text(&output)
+    );
+    tree.assert_dead("pid");
+    assert_clean(&tree);
+}
+
+#[test]
+fn wrong_usage_and_a_changed_readme_have_codes_of_their_own() {
+    let tree = tree(CARGO, REPORT);
+    for wrong in [
+        &["nonsense"][..],
+        &["archive+nonsense"],
+        &["--only", "both"],
+        &["--nonsense"],
+    ] {
+        run(&tree, wrong, 2);
+    }
+    let list = run(&tree, &["--list"], 0);
+    assert!(
+        list.contains("\nno-cxx ") && list.contains("\nuser "),
+        "{list}"
+    );
+    tree.write("README.md", "```console\ncargo verify\ncargo build\n```\n");
+    commit(&tree);
+    let said = run(&tree, &["archive"], 1);
+    assert!(
+        said.contains("the first block of commands in README.md"),
+        "{said}"
+    );
+}

@@ -1,0 +1,8 @@
+//! The scripts of ci/ in made-up trees, with programs that stand in for cargo and its like: what they are
+//! there to find is found.
+
+mod bare;
+mod flaky;
+mod nightly;
+mod tree;
+mod workflows;

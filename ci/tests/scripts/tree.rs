@@ -1,0 +1,95 @@
+//! A tree in which one script of ci/ runs with programs that stand in for cargo and its like.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringproof_record::deadline;
+use tempfile::TempDir;
+
+pub(crate) struct Tree {
+    directory: TempDir,
+    script: String,
+}
+
+impl Tree {
+    /// With a copy of this script.
+    pub(crate) fn new(script: &str) -> Tree {
+        let tree = Tree {
+            directory: tempfile::tempdir().unwrap(),
+            script: script.to_owned(),
+        };
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+        tree.write(&format!("ci/{script}"), &fs::read_to_string(ours).unwrap());
+        tree
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let file = self.path().join(file);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+
+    /// A program of these lines of shell.
+    pub(crate) fn program(&self, file: &str, lines: &str) {
+        self.write(file, &format!("#!/bin/sh\n{lines}\n"));
+        let file = self.path().join(file);
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Changes the copy of the script.
+    pub(crate) fn replace(&self, from: &str, to: &str) {
+        let file = self.path().join("ci").join(&self.script);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from} is not in {}", self.script);
+        fs::write(file, text.replace(from, to)).unwrap();
+    }
+
+    /// The script, with the programs in bin/ before all others.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut bash = Command::new("bash");
+        let path = std::env::var("PATH").unwrap();
+        bash.arg(self.path().join("ci").join(&self.script))
+            .args(args)
+            .env("PATH", format!("{}/bin:{path}", self.path().display()))
+            .current_dir(self.path());
+        bash
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Waits until the process whose number is in this file is gone, or has only to be reaped.
+    #[track_caller]
+    pub(crate) fn assert_dead(&self, file: &str) {
+        let pid = fs::read_to_string(self.path().join(file)).unwrap();
+        let stat = format!("/proc/{}/stat", pid.trim());
+        let gone = || {
+            let text = fs::read_to_string(&stat).unwrap_or_default();
+            text.is_empty() || text.contains(") Z ")
+        };
+        let until = Instant::now() + deadline::seconds(60);
+        while !gone() {
+            assert!(Instant::now() < until, "process {pid} is still there");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().expect("it was not killed")
+}
+
+/// All that it said.
+pub(crate) fn text(output: &Output) -> String {
+    let parts = [&output.stdout, &output.stderr];
+    parts.map(|part| String::from_utf8_lossy(part)).concat()
+}

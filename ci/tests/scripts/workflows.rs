@@ -1,0 +1,133 @@
+//! The numbers in the workflows fit each other and the scripts that they run.
+
+use std::fs;
+use std::path::Path;
+
+/// A job of GitHub's ends after so many minutes, whatever it says of itself.
+const LONGEST_JOB: u64 = 360;
+/// What ci/nightly.sh takes beyond its hours at most.
+const BEYOND: u64 = 10;
+/// For the checkout, the toolchain, the packages and what is uploaded.
+const AROUND: u64 = 20;
+/// .ci/run stays under this on two cores.
+const CHANGE: u64 = 40;
+
+fn workflow(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows");
+    fs::read_to_string(file.join(name)).unwrap()
+}
+
+/// What follows `key` in the first line that begins with it.
+fn value<'a>(text: &'a str, key: &str) -> Result<&'a str, String> {
+    (text.lines())
+        .find_map(|line| line.trim().strip_prefix(key))
+        .map(str::trim)
+        .ok_or_else(|| format!("no `{key}`"))
+}
+
+fn number(text: &str) -> Result<u64, String> {
+    let digits = text.trim_matches(|letter: char| !letter.is_ascii_digit());
+    digits.parse().map_err(|_| format!("{text} is no number"))
+}
+
+/// `[1, "2"]`.
+fn list(text: &str) -> Result<Vec<u64>, String> {
+    text.split(',').map(number).collect()
+}
+
+fn check(holds: bool, why: String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(why) }
+}
+
+fn judge_night(text: &str) -> Result<(), String> {
+    let options = list(value(text, "options:")?)?;
+    let default = number(value(text, "default:")?)?;
+    check(
+        options.contains(&default),
+        format!("the default {default} is no option"),
+    )?;
+    // A scheduled night has no inputs.
+    let scheduled = value(text, "HOURS:")?
+        .split("||")
+        .nth(1)
+        .unwrap_or_default();
+    check(
+        number(scheduled)? == default,
+        format!("a scheduled night has {scheduled} hours"),
+    )?;
+    let longest = options.iter().max().copied().unwrap_or_default() * 60 + BEYOND + AROUND;
+    let job = number(value(text, "timeout-minutes:")?)?;
+    check(
+        longest <= job,
+        format!("a night of {longest} minutes is ended after {job}"),
+    )?;
+    check(
+        job <= LONGEST_JOB,
+        format!("a job cannot have {job} minutes"),
+    )?;
+    let shards = list(value(text, "shard:")?)?;
+    let of = number(
+        value(text, "SHARD:")?
+            .rsplit('/')
+            .next()
+            .unwrap_or_default(),
+    )?;
+    let all: Vec<_> = (1..=of).collect();
+    check(
+        shards == all,
+        format!("the shards {shards:?} are not all of {of}"),
+    )?;
+    let run = r#"ci/nightly.sh "$HOURS" "$SHARD" "$SEED" || [ $? -eq 3 ]"#;
+    check(text.contains(run), format!("it does not run `{run}`"))
+}
+
+fn judge_change(text: &str) -> Result<(), String> {
+    let job = number(value(text, "timeout-minutes:")?)?;
+    check(
+        CHANGE < job,
+        format!("a change is ended after {job} minutes"),
+    )?;
+    check(
+        value(text, "- run: .ci/run")?.is_empty(),
+        "it does not run .ci/run".to_owned(),
+    )
+}
+
+#[test]
+fn a_night_ends_before_it_is_ended() {
+    let text = workflow("nightly.yml");
+    assert_eq!(judge_night(&text), Ok(()));
+    for (from, to, why) in [
+        (
+            "\"5\"]",
+            "\"6\"]",
+            "a night of 390 minutes is ended after 350",
+        ),
+        (
+            "timeout-minutes: 350",
+            "timeout-minutes: 400",
+            "a job cannot have 400 minutes",
+        ),
+        ("|| '4'", "|| '3'", "a scheduled night has"),
+        (
+            "default: \"4\"",
+            "default: \"3\"",
+            "the default 3 is no option",
+        ),
+        ("[1, 2, 3]", "[1, 2]", "are not all of 3"),
+        ("}}/3", "}}/4", "are not all of 4"),
+        (" || [ $? -eq 3 ]", "", "it does not run"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let told = judge_night(&text.replacen(from, to, 1)).unwrap_err();
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[test]
+fn a_change_has_time_enough() {
+    let text = workflow("pull-request.yml");
+    assert_eq!(judge_change(&text), Ok(()));
+    let short = text.replace("timeout-minutes: 45", "timeout-minutes: 40");
+    assert!(judge_change(&short).is_err());
+}
