@@ -71,7 +71,7 @@ LC_ALL=C awk '
         if (!match(record, /^What `[^`]*` printed on .*no PMU\./)) fail(RUN " does not begin with what printed it, when and where")
         record = substr(record, 6, RLENGTH - 6)
         sub(/ printed on /, " on ", record)
-        print "Medians of " record "\n([all that it printed, with the spread](perf/RUN.md)):\n"
+        print "\nMedians of " record "\n([all that it printed, with the spread](perf/RUN.md)):\n"
         three("", "ringproof", "beside it")
         print "| --- | ---: | --- |"
         way = "one by one"
@@ -100,7 +100,7 @@ LC_ALL=C awk '
         if (within) record = record (record ? " " : "") $0
         next
     }
-    /^<!-- end of figures -->$/ { ended = begun; skip = 0 }
+    /^<!-- end of figures -->$/ { if (skip) print ""; ended = begun; skip = 0 }
     !skip { print }
     /^<!-- figures: / { begun = skip = 1; table() }
     END { if (!failed && !ended) fail(README " has no markers to write between"); exit failed }
