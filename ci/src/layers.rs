@@ -105,7 +105,7 @@ const MODELS: Build = &[
     "--features",
     "loom,shuttle",
 ];
-// What is killed at each instruction is the machine code that ships.
+// What is stepped through and killed is the machine code that ships.
 const STRESS: Build = &["--package", "ringproof-stress", "--release"];
 const CLI: Build = &["--package", "ringproof-cli", "--release"];
 const PERF: Build = &["--package", "ringproof-perf", "--release"];
@@ -152,7 +152,7 @@ pub const LAYERS: [Layer; 13] = [
     },
     Layer {
         name: "crash",
-        judges: "kills and stops a process at each site and at each machine instruction, lets the survivor and a successor go on and looks at what they got",
+        judges: "kills and stops a process at each site, and in the machine code wherever an instruction changed the shared memory, lets the survivor and a successor go on and looks at what they got",
         when_empty: "no row came for the site",
         duty: Duty::EverySite,
         builds: &[STRESS],
