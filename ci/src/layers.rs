@@ -105,7 +105,7 @@ const MODELS: Build = &[
     "--features",
     "loom,shuttle",
 ];
-// What is stepped through and killed is the machine code that ships.
+// What is killed at each instruction is the machine code that ships.
 const STRESS: Build = &["--package", "ringproof-stress", "--release"];
 const CLI: Build = &["--package", "ringproof-cli", "--release"];
 const PERF: Build = &["--package", "ringproof-perf", "--release"];

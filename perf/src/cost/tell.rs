@@ -78,9 +78,7 @@ pub fn beside_tutorial<'a>(
     }
     let ranges = within + faster.len() + slower.len();
     let clauses = [
-        Some(format!(
-            "Of {ranges} published ranges {within} hold here"
-        )),
+        Some(format!("Of {ranges} published ranges {within} hold here")),
         list(&faster).map(|lines| format!("faster: {lines}")),
         list(&slower).map(|lines| format!("slower: {lines}")),
     ];

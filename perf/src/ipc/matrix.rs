@@ -26,7 +26,8 @@ const MUCH: f64 = 100_000.0;
 const SMALL: usize = 1024;
 
 const MATRIX: &str = "The \"Decision Matrix\" of \"Inter-Process Communication and Shared Memory\"";
-const FLOWCHART: &str = "The \"Selection Flowchart\" of \"Inter-Process Communication (IPC) in C++\"";
+const FLOWCHART: &str =
+    "The \"Selection Flowchart\" of \"Inter-Process Communication (IPC) in C++\"";
 
 const SHARED_MEMORY: &[&str] = &["ring, ", "shm + "];
 const UNIX_SOCKET: &[&str] = &["Unix "];
