@@ -437,9 +437,9 @@ const FACTS: [Fact; 12] = [
     ),
     fact(
         "CONTRIBUTING.md",
-        "lint, test, models, asm, verify",
+        "bare, lint, test, models, asm, verify",
         ".ci/run",
-        "for name in lint test models asm verify; do",
+        "for name in bare lint test models asm verify; do",
     ),
     fact(
         "CONTRIBUTING.md",
