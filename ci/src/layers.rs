@@ -200,7 +200,7 @@ pub const LAYERS: [Layer; 13] = [
     },
     Layer {
         name: "crash",
-        judges: "kills and stops a process at each site and at each machine instruction, lets the survivor and a successor go on and looks at what they got",
+        judges: "kills and stops a process at each site, and in the machine code wherever an instruction changed the shared memory, lets the survivor and a successor go on and looks at what they got",
         when_empty: "no row came for the site",
         duty: Duty::EverySite,
         program: Program::Built(STRESS),

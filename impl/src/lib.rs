@@ -121,8 +121,3 @@ pub type SeqReader<'a, T> = seqlock::SeqReader<'a, T, memory::Native>;
 pub type LatchWriter<'a, T> = latch::LatchWriter<'a, T, memory::Native>;
 /// A reading end of a latch in shared memory.
 pub type LatchReader<'a, T> = latch::LatchReader<'a, T, memory::Native>;
-
-/// The README's example is run as a test, so that it stays true.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}

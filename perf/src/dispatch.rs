@@ -96,6 +96,7 @@ const NOTES: [&str; 3] = [
     "The function multiplies and adds; it is compiled into its caller only where a line says \
      inlined. No call waits for the answer of the one before: the figures are rates and not \
      latencies. In no order: one of four functions, in a sequence that repeats after 65,536 calls.",
-    "The tutorial's ranges are those that its table of mechanisms prints for C++, without a \
-     machine, and without saying whether making the callable is in them.",
+    "Published: from the table of mechanisms in the course that has \"Practical measurements on a \
+     typical Linux x86-64 system\" (A of `ipc`), for C++, without a machine, and without saying \
+     whether making the callable is in them.",
 ];

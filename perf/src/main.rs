@@ -141,7 +141,7 @@ enum Command {
     ///
     /// Raw copy, offsets by hand, a zero-copy view (zerocopy), rkyv, FlatBuffers, Protobuf (prost)
     /// and JSON (serde_json): nanoseconds to encode, to decode and to reach one field, and bytes,
-    /// beside the ranges that the tutorial prints. One thread on the first CPU.
+    /// beside published ranges. One thread on the first CPU.
     Serialize {
         #[command(flatten)]
         common: Common,
@@ -149,7 +149,7 @@ enum Command {
     /// Ways to a function: direct, generic, dyn, boxed closure, inline type-erased
     ///
     /// Calls of the same function, of four in no order, and of one that is made for the call,
-    /// beside the ranges that the tutorial prints. One thread on the first CPU.
+    /// beside published ranges. One thread on the first CPU.
     Dispatch {
         #[command(flatten)]
         common: Common,

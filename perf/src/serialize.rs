@@ -122,6 +122,7 @@ const NOTES: [&str; 3] = [
      allocates its payload, and the JSON payload is base64. To reach z alone Protobuf and JSON \
      decode into a struct that has no other field.",
     "\"Trusted\" leaves out the validation without which bytes from a stranger are undefined \
-     behaviour. The tutorial's ranges are those that it prints for its 32-byte message, without \
-     a machine; its JSON is made by sprintf.",
+     behaviour. Published: from the table of serialization methods in the course that has \
+     \"Practical measurements on a typical Linux x86-64 system\" (A of `ipc`), for its 32-byte \
+     message, without a machine; its JSON is made by sprintf.",
 ];

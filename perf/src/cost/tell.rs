@@ -49,7 +49,7 @@ pub fn beside<'a>(
     (!clauses.is_empty()).then(|| clauses.join("; "))
 }
 
-/// A range as the tutorial prints it.
+/// A range as it was published.
 pub fn printed([low, high]: [f64; 2]) -> String {
     if low < high {
         format!("{low}–{high}")
@@ -58,7 +58,7 @@ pub fn printed([low, high]: [f64; 2]) -> String {
     }
 }
 
-/// How many of the tutorial's ranges the medians lie in, and which do not: what was measured, its
+/// How many of the published ranges the medians lie in, and which do not: what was measured, its
 /// rounds, and the range in nanoseconds. `None` where there are too few rounds to say.
 pub fn beside_tutorial<'a>(
     lines: impl IntoIterator<Item = (String, &'a [f64], [f64; 2])>,
@@ -78,9 +78,7 @@ pub fn beside_tutorial<'a>(
     }
     let ranges = within + faster.len() + slower.len();
     let clauses = [
-        Some(format!(
-            "Of {ranges} ranges of the tutorial {within} hold here"
-        )),
+        Some(format!("Of {ranges} published ranges {within} hold here")),
         list(&faster).map(|lines| format!("faster: {lines}")),
         list(&slower).map(|lines| format!("slower: {lines}")),
     ];
@@ -132,11 +130,11 @@ mod tests {
                 ("d", [1.0; 2])
             ])
             .unwrap(),
-            "Of 4 ranges of the tutorial 2 hold here; faster: b 1.40 ns instead of 2–5; slower: c \
+            "Of 4 published ranges 2 hold here; faster: b 1.40 ns instead of 2–5; slower: c \
              1.40 ns instead of 0–0.5."
         );
         let said_of_one = said(&[("a", [1.0, 2.0])]).unwrap();
-        assert_eq!(said_of_one, "Of 1 ranges of the tutorial 1 hold here.");
+        assert_eq!(said_of_one, "Of 1 published ranges 1 hold here.");
         assert_eq!(said(&[]), None);
         assert_eq!(
             beside_tutorial([("a".to_owned(), &costs[..3], [1.0; 2])]),

@@ -3,7 +3,7 @@
 
 use std::mem::MaybeUninit;
 
-/// Room for small callables, as large and as aligned as the tutorial's.
+/// Room for small callables, as large and as aligned as that of the published table.
 type Place = MaybeUninit<[u128; 2]>;
 
 /// Any `Fn(u64) -> u64`: in place up to 32 bytes, else in a box.

@@ -40,7 +40,7 @@ impl Costs {
     }
 }
 
-/// A line of the tutorial's table of dispatch mechanisms beside what does the same here: the
+/// A line of a published table of dispatch mechanisms beside what does the same here: the
 /// mechanism, the line, lowest and highest nanoseconds for a call.
 pub(super) const TUTORIAL: [(&str, &str, [f64; 2]); 5] = [
     ("direct call", "direct call", [1.0, 1.0]),
@@ -103,7 +103,7 @@ fn table(all: &[Costs]) -> Table {
         [
             "mechanism",
             "call, ns",
-            "tutorial, ns",
+            "published, ns",
             "its line",
             "in no order, ns",
             "make, call, drop, ns",

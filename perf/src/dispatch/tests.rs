@@ -87,7 +87,7 @@ fn planted_costs_are_named() {
              object (dyn) 5.00.",
             "Made for one call and dropped, these take longer than the call: trait object (dyn) \
              18.0 ns.",
-            "Of 3 ranges of the tutorial 2 hold here; faster: boxed closure (there std::function \
+            "Of 3 published ranges 2 hold here; faster: boxed closure (there std::function \
              (heap)) 1.20 ns instead of 8–15.",
         ]
     );
@@ -108,7 +108,7 @@ fn flat_samples_are_not_called_an_effect() {
              noise.",
             "Four functions in no order take no longer than the same one again and again.",
             "To make a callable for each call takes no longer than to call it.",
-            "Of 1 ranges of the tutorial 1 hold here.",
+            "Of 1 published ranges 1 hold here.",
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! Which mechanism to take, from figures of this machine; and what the documents' decision matrix
+//! Which mechanism to take, from figures of this machine; and what a published decision matrix
 //! says to the same question.
 
 use std::fmt;
@@ -117,7 +117,7 @@ pub struct Advice {
     pub fits: Vec<Fit>,
     /// What does not, and why.
     pub ruled_out: Vec<(&'static str, String)>,
-    /// What the documents' matrix says.
+    /// What a published decision matrix says.
     pub matrix: Option<&'static Entry>,
 }
 
@@ -257,8 +257,8 @@ impl Advice {
     /// The matrix's answer beside the one from the figures.
     fn compared(&self, entry: &Entry) -> String {
         let said = format!(
-            "The documents' matrix says {} for \"{}\"",
-            entry.pick, entry.need
+            "{} says {} for \"{}\"",
+            entry.printed_in, entry.pick, entry.need
         );
         let is = |name: &str| entry.of.iter().any(|start| name.starts_with(start));
         let Some(best) = self.fits.first() else {

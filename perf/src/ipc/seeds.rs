@@ -1,15 +1,15 @@
-//! What the documents that this project grew from print about mechanisms: facts, with their source.
+//! What published tables say about mechanisms: their figures, with their source.
 
 use crate::table::figure;
 
-/// One of the documents' tables.
+/// One of the published tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// *Practical measurements*, of the chapter on shared memory, serialization and type erasure.
+    /// *Practical measurements*, of a course on shared memory, serialization and type erasure.
     Practical,
-    /// *The IPC Mechanisms*, of the chapter on inter-process communication and shared memory.
+    /// *The IPC Mechanisms*, of the chapter *Inter-Process Communication and Shared Memory*.
     Mechanisms,
-    /// *Complete Performance Table*, of the reference guide to IPC mechanisms.
+    /// *Complete Performance Table*, of the guide *Inter-Process Communication (IPC) in C++*.
     Complete,
 }
 
@@ -34,10 +34,11 @@ impl Source {
                  serialization, type erasure)"
             }
             Source::Mechanisms => {
-                "\"The IPC Mechanisms\" (inter-process communication and shared memory)"
+                "\"The IPC Mechanisms\" (Inter-Process Communication and Shared Memory)"
             }
             Source::Complete => {
-                "\"Complete Performance Table\" (reference guide to IPC mechanisms)"
+                "\"Complete Performance Table\" (Inter-Process Communication (IPC) in C++: Complete \
+                 Guide)"
             }
         }
     }

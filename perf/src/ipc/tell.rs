@@ -89,7 +89,7 @@ pub(super) fn tell(report: &mut Report, measured: &[Measured], repeat: &str) {
     );
     let sources = Source::ALL.map(|source| format!("{}: {}", source.letter(), source.title()));
     report.notes.push(format!(
-        "what the documents print, for messages of a size that they do not name: {}; a single \
+        "printed: what published tables say, for messages of a size that they do not name: {}; a single \
          figure (~) is taken for half to twice of it",
         sources.join("; ")
     ));

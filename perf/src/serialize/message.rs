@@ -1,4 +1,4 @@
-//! What is encoded: the tutorial's message, alone and with a payload behind it.
+//! What is encoded: the message of the published table, alone and with a payload behind it.
 
 use rkyv::{Archive, Deserialize, Serialize};
 

@@ -51,7 +51,7 @@ impl Costs {
     }
 }
 
-/// What the tutorial's table of serialization methods says of its 32-byte message: format, lowest
+/// What a published table of serialization methods says of its 32-byte message: format, lowest
 /// and highest nanoseconds to encode, and to decode.
 pub(super) const TUTORIAL: [(&str, [f64; 2], [f64; 2]); 5] = [
     ("raw copy", [2.0, 5.0], [2.0, 5.0]),
@@ -61,7 +61,7 @@ pub(super) const TUTORIAL: [(&str, [f64; 2], [f64; 2]); 5] = [
     ("JSON (serde_json)", [200.0, 800.0], [300.0, 1000.0]),
 ];
 
-/// Bytes of the message that the tutorial's table is about.
+/// Bytes of the message that this table is about.
 const TUTORIALS: usize = 32;
 
 fn tutorial(facts: &Facts) -> Option<([f64; 2], [f64; 2])> {
@@ -111,7 +111,7 @@ pub(super) fn tell(report: &mut Report, empty: &[f64], all: &[Costs]) {
 fn table(heading: String, of_size: &[Costs]) -> Table {
     let ranges = of_size.iter().any(|costs| tutorial(&costs.facts).is_some());
     let mut columns = vec!["format", "bytes", "encode, ns"];
-    let with_range = |columns: &mut Vec<_>| columns.extend(ranges.then_some("tutorial, ns"));
+    let with_range = |columns: &mut Vec<_>| columns.extend(ranges.then_some("published, ns"));
     with_range(&mut columns);
     columns.push("decode, ns");
     with_range(&mut columns);

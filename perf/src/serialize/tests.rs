@@ -259,7 +259,7 @@ fn planted_costs_are_named() {
              (serde_json).",
             "Whoever trusts the bytes reaches the field of 32 without validation: FlatBuffers in \
              1.00 ns instead of 8.00.",
-            "Of 8 ranges of the tutorial 5 hold here; faster: hand-written offsets, encode 3.00 ns \
+            "Of 8 published ranges 5 hold here; faster: hand-written offsets, encode 3.00 ns \
              instead of 5–15 and hand-written offsets, decode 3.00 ns instead of 5–15; slower: \
              FlatBuffers, decode 10.0 ns instead of 1–5.",
         ]
@@ -278,7 +278,7 @@ fn flat_samples_are_not_called_an_effect() {
             "To encode and decode 32 bytes takes 6.00 ns with raw copy; rkyv as long within the \
              noise.",
             "One field of 32 bytes is reached no sooner than all of it: raw copy and rkyv.",
-            "Of 2 ranges of the tutorial 2 hold here.",
+            "Of 2 published ranges 2 hold here.",
         ]
     );
 }
