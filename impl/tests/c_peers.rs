@@ -21,6 +21,7 @@ use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions,
     SeqLock, SeqLockOptions, Shape,
 };
+use ringproof_record::compiler;
 
 const ITEMS: u64 = 1_000_000;
 const VALUES: u64 = 100_000;
@@ -45,13 +46,13 @@ fn header() -> String {
 
 /// A compiler call with every warning an error. `CC` and `CXX` choose another compiler,
 /// `RINGPROOF_SANITIZE` what it puts into the programs, as `address,undefined`.
-fn compiler(cxx: bool) -> Command {
+fn compiler_for(cxx: bool) -> Command {
     let (variable, usual, standard) = if cxx {
         ("CXX", "c++", "-std=c++17")
     } else {
         ("CC", "cc", "-std=c11")
     };
-    let mut command = Command::new(env::var_os(variable).unwrap_or_else(|| usual.into()));
+    let mut command = compiler::from_env(variable, usual);
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
     if let Ok(sanitizers) = env::var("RINGPROOF_SANITIZE") {
         command.arg(format!("-fsanitize={sanitizers}"));
@@ -69,7 +70,7 @@ fn run(command: &mut Command) -> Output {
 /// Compiles `source`, a path below `ffi`, against the header in `include`, to a program `name`.
 fn compile(source: &str, include: &Path, flags: &[&str], name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let mut command = compiler(source.ends_with(".cpp"));
+    let mut command = compiler_for(source.ends_with(".cpp"));
     command.args(flags).arg("-I").arg(include);
     command.arg("-I").arg(self::include());
     command.arg(ffi().join(source)).arg("-o").arg(&program);
@@ -90,7 +91,7 @@ fn has_32_bits() -> bool {
             "#include <stdio.h>\nint main(void) { return 0; }\n",
         )
         .unwrap();
-        let mut command = compiler(false);
+        let mut command = compiler_for(false);
         let output = run(command.args(M32).arg(&source).arg("-o").arg(&program));
         let errors = String::from_utf8_lossy(&output.stderr);
         let why_not = if !output.status.success() {
@@ -449,7 +450,7 @@ fn the_checks_find_planted_faults() {
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("ringproof.h"), header.replace(right, wrong)).unwrap();
         let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-fault-{number}.out"));
-        let mut command = compiler(false);
+        let mut command = compiler_for(false);
         // A fault may leave something unused.
         command.args(["-w", "-O0", "-I"]).arg(&folder);
         command
@@ -578,7 +579,7 @@ fn refusal(text: &str, cxx: bool, arguments: &[&str]) -> Option<String> {
     let extension = if cxx { "cpp" } else { "c" };
     let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}.{extension}", &*name));
     fs::write(&source, text).unwrap();
-    let mut command = compiler(cxx);
+    let mut command = compiler_for(cxx);
     command.args(arguments).arg("-fsyntax-only").arg("-I");
     let output = run(command.arg(ffi().join("include")).arg(&source));
     fs::remove_file(&source).unwrap();

@@ -15,6 +15,7 @@
 //! assert_eq!(row.verdict, Verdict::Passed);
 //! ```
 
+pub mod compiler;
 pub mod deadline;
 mod exit;
 

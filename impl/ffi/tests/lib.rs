@@ -19,6 +19,7 @@ use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock,
     SeqLockOptions,
 };
+use ringproof_record::compiler;
 
 const ITEMS: u64 = 300_000;
 const VALUES: u64 = 50_000;
@@ -108,7 +109,7 @@ fn compile_with(source: &str, link: Link, name: &str, more: &[&str]) -> PathBuf 
         ("CC", "cc", "-std=c11")
     };
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let mut command = Command::new(env::var_os(variable).unwrap_or_else(|| usual.into()));
+    let mut command = compiler::from_env(variable, usual);
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
     command.arg("-I").arg(ffi().join("include"));
     command.arg(ffi().join("tests").join(source));

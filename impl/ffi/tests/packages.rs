@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use ringproof_record::compiler;
 use tempfile::TempDir;
 
 const PROGRAM: &str = "#include <ringproof.h>\nint main(void) { return sizeof(off_t) != 8; }\n";
@@ -91,7 +92,7 @@ fn pkg_config_tells_the_flags() {
     succeeded(&output);
     let flags = String::from_utf8(output.stdout).expect("words");
     let compile = |flags: &[&str]| {
-        let mut command = Command::new("cc");
+        let mut command = compiler::from_env("CC", "cc");
         command.args(["-std=c11", "-fsyntax-only"]).args(flags);
         tool(command.arg(project.path().join("main.c"))).expect("a C compiler")
     };
