@@ -168,7 +168,7 @@ fn in_time<T: Send + 'static>(what: &str, action: impl FnOnce() -> T + Send + 's
     let (sender, outcome) = channel();
     thread::spawn(move || sender.send(action()));
     outcome
-        .recv_timeout(Deadline::LENGTH)
+        .recv_timeout(Deadline::length())
         .unwrap_or_else(|_| panic!("hangs or panics: {what}"))
 }
 

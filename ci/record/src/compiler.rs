@@ -16,6 +16,19 @@ pub fn from_env(variable: &str, usual: &str) -> Command {
     }
 }
 
+/// Why that compiler cannot be run here; nothing where it can.
+pub fn why_not(variable: &str, usual: &str) -> Option<String> {
+    let mut command = from_env(variable, usual);
+    let problem = match command.arg("--version").output() {
+        Ok(output) if output.status.success() => return None,
+        Ok(output) => output.status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Some(format!(
+        "{command:?}: {problem}; {variable} chooses another compiler"
+    ))
+}
+
 /// The command of these words, the first of which is the program. What names a file as a whole is one
 /// word, whatever blanks it has.
 pub fn command(call: impl AsRef<OsStr>) -> Command {
@@ -65,5 +78,14 @@ mod tests {
         // One that is: cargo's own, of every test.
         let set = from_env("CARGO_PKG_NAME", "cc");
         assert_eq!(words(&set), ["ringproof-record"]);
+    }
+
+    #[test]
+    fn what_cannot_be_run_has_a_reason() {
+        assert_eq!(why_not("RINGPROOF_NO_VARIABLE", "echo"), None);
+        let missing = why_not("CARGO_PKG_NAME", "cc").unwrap();
+        assert!(missing.contains("ringproof-record"), "{missing}");
+        assert!(missing.contains("CARGO_PKG_NAME chooses"), "{missing}");
+        assert!(why_not("RINGPROOF_NO_VARIABLE", "false").is_some());
     }
 }

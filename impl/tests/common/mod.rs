@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use ringproof_record::deadline;
 
 /// The seed where `PROPTEST_RNG_SEED` gives none: the same cases in every run, so that a change
 /// of the verdict is a change of the code. A nightly run gives another one.
@@ -47,12 +48,14 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    pub(crate) const LENGTH: Duration = Duration::from_secs(30);
+    pub(crate) fn length() -> Duration {
+        deadline::seconds(300)
+    }
 
     pub(crate) fn to(what: &'static str) -> Deadline {
         Deadline {
             what,
-            end: Instant::now() + Deadline::LENGTH,
+            end: Instant::now() + Deadline::length(),
         }
     }
 
@@ -61,7 +64,7 @@ impl Deadline {
         assert!(
             Instant::now() < self.end,
             "waited {} s to {}",
-            Deadline::LENGTH.as_secs(),
+            Deadline::length().as_secs(),
             self.what
         );
         std::thread::yield_now();
