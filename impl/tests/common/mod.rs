@@ -4,6 +4,7 @@
 pub(crate) mod dying;
 pub(crate) mod helper;
 pub(crate) mod named;
+pub(crate) mod stranger;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
