@@ -23,7 +23,7 @@ use ringproof::{
 };
 use ringproof_record::{compiler, deadline};
 
-const ITEMS: u64 = 100_000;
+const ITEMS: u64 = 20_000;
 const VALUES: u64 = 100_000;
 
 /// More than anybody sends or writes before it is killed.

@@ -18,10 +18,10 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use common::Deadline;
 use common::helper::{self, Helper};
 use common::named::Named;
 use common::stranger::as_nobody;
+use common::{Deadline, Effort};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, raise};
 use ringproof::layout::{Fixed, Kind, NOTES};
@@ -860,19 +860,20 @@ fn every_page_of_a_segment_has_its_memory_from_the_start() {
 
 #[test]
 fn nobody_ever_attaches_to_half_a_segment() {
-    const ROUNDS: u32 = 3000;
     let name = Named::new("half");
     let value = [7u64; 64];
     // How often the other side attached. The creator waits for it now and then, so that the two
     // do meet.
-    let attached = Mutex::new(0u32);
+    let attached = Mutex::new(0u64);
     let count = || *attached.lock().expect("the count");
-    thread::scope(|scope| {
+    let waits = thread::scope(|scope| {
         let creator = scope.spawn(|| {
-            for round in 0..ROUNDS {
+            let mut waits = 0;
+            for round in Effort::rounds(100, 3000) {
                 let lock = SeqLock::create(&name, &value, &SeqLockOptions::default());
                 let lock = lock.expect("create it");
                 if round % 50 == 0 {
+                    waits += 1;
                     let (before, deadline) = (count(), Deadline::to("see it attached"));
                     while count() == before {
                         deadline.wait();
@@ -880,6 +881,7 @@ fn nobody_ever_attaches_to_half_a_segment() {
                 }
                 lock.unlink().expect("unlink it");
             }
+            waits
         });
         while !creator.is_finished() {
             match SeqLock::<[u64; 64]>::attach(&name) {
@@ -892,8 +894,9 @@ fn nobody_ever_attaches_to_half_a_segment() {
                 Err(error) => panic!("{error}"),
             }
         }
+        creator.join().expect("no panic")
     });
-    assert!(count() >= ROUNDS / 50);
+    assert!(count() >= waits);
     assert!(!name.path().exists());
 }
 
@@ -901,7 +904,7 @@ fn nobody_ever_attaches_to_half_a_segment() {
 fn of_several_that_create_at_once_one_does() {
     let name = Named::new("one-creator");
     let start = Barrier::new(4);
-    for _ in 0..200 {
+    for _ in Effort::rounds(10, 200) {
         let made: Vec<_> = thread::scope(|scope| {
             let create = || {
                 start.wait();
@@ -926,7 +929,7 @@ fn of_several_that_create_at_once_one_does() {
 fn all_that_open_at_once_get_the_same_segment() {
     let name = Named::new("one-segment");
     let start = Barrier::new(4);
-    for _ in 0..200 {
+    for _ in Effort::rounds(10, 200) {
         let rings: Vec<Ring<u64>> = thread::scope(|scope| {
             let open = || {
                 start.wait();
@@ -1022,7 +1025,6 @@ fn a_claim_that_survives_unlinks_is_the_only_one_of_its_segment() {
 
 #[test]
 fn unlinking_one_segment_never_takes_the_name_of_the_next() {
-    const ROUNDS: usize = 400;
     let name = Named::new("next");
     // Alive as long as the creator is, also if it panics.
     let alive = Arc::new(());
@@ -1041,7 +1043,7 @@ fn unlinking_one_segment_never_takes_the_name_of_the_next() {
         // Makes segments, and sees to it that each loses its name only to somebody who meant
         // this one: he marks it.
         let _alive = alive;
-        for round in 0..ROUNDS {
+        for round in Effort::rounds(20, 400) {
             let ring = create(&name);
             let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
             let deadline = Deadline::to("see it unlinked");

@@ -71,3 +71,38 @@ impl Deadline {
         std::thread::yield_now();
     }
 }
+
+/// How much of something that is done again and again is done: all of it where the machine is quick,
+/// and where it is not as much as it gets done in some seconds, but never less than the least. The
+/// number decides nothing.
+pub(crate) struct Effort {
+    least: u64,
+    all: u64,
+    end: Instant,
+}
+
+impl Effort {
+    pub(crate) fn of(least: u64, all: u64) -> Effort {
+        Effort {
+            least,
+            all,
+            end: Instant::now() + Duration::from_secs(10),
+        }
+    }
+
+    /// Whether there is more to do after `done`.
+    pub(crate) fn goes_on(&self, done: u64) -> bool {
+        if done >= self.least && done < self.all && Instant::now() > self.end {
+            let all = self.all;
+            println!("not run: all from {done} to {all}: this machine is too busy for them");
+            return false;
+        }
+        done < self.all
+    }
+
+    /// The numbers of rounds.
+    pub(crate) fn rounds(least: u64, all: u64) -> impl Iterator<Item = u64> {
+        let effort = Effort::of(least, all);
+        (0..).take_while(move |round| effort.goes_on(*round))
+    }
+}
