@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use ringproof_record::deadline;
 
 use crate::cpus::Wanted;
 use crate::report::{Report, Trouble};
@@ -119,7 +120,7 @@ fn is_older(one: &Path, other: &Path) -> bool {
 
 /// After so long the program hangs, whatever it measures.
 fn patience(extent: Extent) -> Duration {
-    Duration::from_secs(match extent {
+    deadline::seconds(match extent {
         Extent::Smoke => 60,
         Extent::Quick => 300,
         Extent::Full => 1800,
@@ -196,9 +197,13 @@ mod tests {
 
     /// A program that is this shell script.
     fn script(folder: &TempDir, text: &str) -> PathBuf {
-        let path = folder.path().join(PROGRAM);
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        let (source, path) = (folder.path().join("script"), folder.path().join(PROGRAM));
+        fs::write(&source, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&source, Permissions::from_mode(0o700)).unwrap();
+        // Not by this process: a child that another test forks meanwhile would have it open for
+        // writing, and nobody could run it.
+        let copied = Command::new("cp").arg(&source).arg(&path).status();
+        assert!(copied.unwrap().success());
         path
     }
 

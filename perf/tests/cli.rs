@@ -5,7 +5,6 @@ use std::fs;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -125,14 +124,10 @@ fn wrong_usage_has_its_own_exit_code() {
 }
 
 #[test]
-fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
-    let start = Instant::now();
+fn smoke_prints_a_row_for_everything() {
     let output = perf(&["smoke", "--json", "--seed", "7"]);
     assert!(output.status.success(), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
-    // Two seconds where nothing else runs; the rest is for machines where something does.
-    assert!(start.elapsed() < Duration::from_secs(120));
-
     let rows = rows(&output);
     let about = |subject: &str| {
         rows.iter()
