@@ -13,8 +13,8 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 use ringproof_record::deadline;
 
-/// How many seconds a program's descendants may hold its output open after it ended.
-const GRACE: u64 = 10;
+/// How long a program's descendants may hold its output open after it ended and its last line came.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// One line that a program printed, without the line break.
 #[derive(Debug)]
@@ -76,7 +76,8 @@ pub fn supervise(mut command: Command, limit: Duration, mut line: impl FnMut(Lin
         let _ = sender.send(Event::Ended);
     });
 
-    let mut until = Instant::now() + limit;
+    let end = Instant::now() + limit;
+    let mut until = end;
     let mut ended = false;
     let complete = loop {
         if ended && open == 0 {
@@ -90,12 +91,12 @@ pub fn supervise(mut command: Command, limit: Duration, mut line: impl FnMut(Lin
         match events.recv_timeout(left) {
             Ok(Event::Line(text)) => line(text),
             Ok(Event::EndOfOutput) => open -= 1,
-            Ok(Event::Ended) => {
-                ended = true;
-                until = until.min(Instant::now() + deadline::seconds(GRACE));
-            }
+            Ok(Event::Ended) => ended = true,
             Err(RecvTimeoutError::Timeout) => break false,
             Err(RecvTimeoutError::Disconnected) => break true,
+        }
+        if ended {
+            until = end.min(Instant::now() + deadline::scaled(GRACE));
         }
     };
 

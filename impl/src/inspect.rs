@@ -205,6 +205,7 @@ impl Inspection {
             file: &file,
             name: &self.name,
             fixed: &self.fixed,
+            meanwhile: &|| (),
         };
         match self.kind {
             Kind::Ring => peek.ring(count),
@@ -287,6 +288,9 @@ struct Peek<'a> {
     file: &'a File,
     name: &'a str,
     fixed: &'a Fixed,
+    /// Happens between the copying of an item and the look at whether it was still there: nothing,
+    /// but in a test what peers may do there.
+    meanwhile: &'a dyn Fn(),
 }
 
 impl Peek<'_> {
@@ -331,6 +335,7 @@ impl Peek<'_> {
         let item = |number| {
             let position = first.wrapping_add(number);
             let bytes = self.slot(position)?;
+            (self.meanwhile)();
             // Only what was released is written over.
             let released = self.word(offset::READ_INDEX)?.wrapping_sub(first);
             Ok(Peeked {
@@ -373,6 +378,7 @@ impl Peek<'_> {
                 continue;
             }
             let bytes = self.slot(place(position))?;
+            (self.meanwhile)();
             if kept(position, self.word(offset::WRITE_INDEX)?) {
                 let bytes = Some(bytes);
                 return Ok(Peeked { position, bytes });
@@ -386,4 +392,95 @@ impl Peek<'_> {
 /// Where a side closed the ring, if it did.
 fn closed(word: u64) -> Option<u64> {
     (word != OPEN).then_some(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+    use crate::{Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+
+    /// The positions and numbers that a look at two items of `segment` finds.
+    fn peeked(segment: &Segment, kind: Kind, meanwhile: &dyn Fn()) -> Vec<(u64, Option<u64>)> {
+        let peek = Peek {
+            file: segment.file(),
+            name: "peeked",
+            fixed: segment.fixed(),
+            meanwhile,
+        };
+        let seen = match kind {
+            Kind::Ring => peek.ring(2),
+            Kind::SeqLock => peek.seqlock().map(|one| vec![one]),
+            Kind::Latch => peek.latch().map(|one| vec![one]),
+        };
+        let number = |bytes: Vec<u8>| bytemuck::pod_read_unaligned(&bytes);
+        let seen = seen.unwrap().into_iter();
+        seen.map(|item| (item.position, item.bytes.map(number)))
+            .collect()
+    }
+
+    #[test]
+    fn an_item_that_is_released_or_overwritten_meanwhile_is_gone() {
+        let ring = Ring::<u64>::anonymous(&RingOptions::new(2).slots(2)).unwrap();
+        let ends = RefCell::new((ring.producer().unwrap(), ring.consumer().unwrap()));
+        // Every item is its own position.
+        let turn = || {
+            let (producer, consumer) = &mut *ends.borrow_mut();
+            let position = producer.position();
+            if position - consumer.position() == 2 {
+                consumer.pop().unwrap();
+            }
+            producer.push(position).unwrap();
+        };
+        turn();
+        turn();
+        let peek = |meanwhile: &dyn Fn()| peeked(&ring, Kind::Ring, meanwhile);
+        assert_eq!(peek(&|| ()), [(0, Some(0)), (1, Some(1))]);
+        for (turns, second) in [(1, Some(1)), (2, None)] {
+            let first = ends.borrow().1.position();
+            // While the first item is copied, and not once more.
+            let left = Cell::new(turns);
+            let seen = peek(&|| (0..left.take()).for_each(|_| turn()));
+            let second = second.map(|next| first + next);
+            assert_eq!(seen, [(first, None), (first + 1, second)], "{turns} turns");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_written_meanwhile_is_read_again_some_times() {
+        let lock = SeqLock::anonymous(&0_u64, &SeqLockOptions::default()).unwrap();
+        let latch = SeqLatch::anonymous(&0_u64, &SeqLatchOptions::default()).unwrap();
+        let (writers, written) = (
+            RefCell::new((lock.writer().unwrap(), latch.writer().unwrap())),
+            Cell::new(0),
+        );
+        let write = |kind: Kind, times: u64| {
+            for _ in 0..times {
+                written.set(written.get() + 1);
+                match kind {
+                    Kind::SeqLock => writers.borrow_mut().0.write(&written.get()),
+                    _ => writers.borrow_mut().1.write(&written.get()),
+                }
+            }
+        };
+        let once = |kind: Kind, segment: &Segment, times: u64| {
+            let left = Cell::new(times);
+            peeked(segment, kind, &|| write(kind, left.take()))
+        };
+        let (seqlock, of_latch) = (Kind::SeqLock, Kind::Latch);
+        assert_eq!(once(seqlock, &lock, 0), [(0, Some(0))]);
+        // A seqlock counts two for each value, and keeps none of the last ones.
+        assert_eq!(once(seqlock, &lock, 1), [(2, Some(1))]);
+        let always = peeked(&lock, seqlock, &|| write(seqlock, 1));
+        assert_eq!(always.len(), 1);
+        assert_eq!(always[0].1, None);
+
+        // A latch of four slots keeps the last two besides the one that is written.
+        written.set(0);
+        assert_eq!(once(of_latch, &latch, 2), [(0, Some(0))]);
+        assert_eq!(once(of_latch, &latch, 3), [(5, Some(5))]);
+        let always = peeked(&latch, of_latch, &|| write(of_latch, 3));
+        assert_eq!(always[0].1, None);
+    }
 }

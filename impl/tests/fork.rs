@@ -238,8 +238,7 @@ fn a_child_that_uses_its_parents_end_dies_of_it() {
         let _ = producer.push(2);
     });
     let pid = child.0.expect("a child");
-    let end = child.end();
-    assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGSEGV, false));
+    assert_segfault(child.end(), pid);
     // The stream knows nothing of it.
     producer.push(3).expect("push");
     let mut items = [0; 4];
@@ -262,8 +261,15 @@ fn a_child_that_uses_its_parents_lost_end_dies_of_it() {
         let _ = producer.push(2);
     });
     let pid = child.0.expect("a child");
-    let end = child.end();
-    assert_eq!(end, WaitStatus::Signaled(pid, Signal::SIGSEGV, false));
+    assert_segfault(child.end(), pid);
+}
+
+/// Whether there was a core dump is nobody's affair: a system that hands them to a program makes one
+/// in spite of the limit.
+#[track_caller]
+fn assert_segfault(end: WaitStatus, child: Pid) {
+    let died = matches!(end, WaitStatus::Signaled(pid, Signal::SIGSEGV, _) if pid == child);
+    assert!(died, "{end:?}");
 }
 
 #[track_caller]

@@ -40,6 +40,9 @@ const DATA: u64 = 8192;
 type Value = [u64; 1024];
 const VALUE: Value = [0x5a5a_5a5a_5a5a_5a5a; 1024];
 
+/// Enough for more mappings than are guarded.
+const DESCRIPTORS: u64 = MAPPINGS as u64 + 100;
+
 fn options() -> RingOptions {
     RingOptions::new(5).slots(8)
 }
@@ -549,6 +552,11 @@ fn to_install_it_again_replaces_no_handler_that_came_later() {
 
 #[test]
 fn more_mappings_than_can_be_guarded_work_without() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    if most < DESCRIPTORS {
+        println!("not run: of {DESCRIPTORS} descriptors this process may have {most}");
+        return;
+    }
     assert_eq!(end("full"), None);
 }
 
@@ -745,9 +753,7 @@ fn helper() -> Result<(), Box<dyn Error>> {
         }
         ["full"] => {
             let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-            let needed = MAPPINGS as u64 + 100;
-            assert!(most >= needed, "{most} descriptors are too few");
-            setrlimit(Resource::RLIMIT_NOFILE, needed, most)?;
+            setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, most)?;
             guard::install()?;
             let name = Named::new("full");
             let first = create(&name);

@@ -1,12 +1,13 @@
-//! A million items from one thread to another through small rings, with every way to push and
-//! to pop: all of them, once, in order, whole. Then consumers that close before the end.
+//! A million items from one thread to another through small rings (fewer where the machine is busy),
+//! with every way to push and to pop: all of them, once, in order, whole. Then consumers that close
+//! before the end.
 
 mod common;
 
 use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
-use common::Deadline;
+use common::{Deadline, Effort};
 use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions, Shape};
 
 const ITEMS: u64 = 1_000_000;
@@ -49,10 +50,10 @@ fn wait(waiting: &mut Option<Deadline>, what: &'static str) {
     waiting.get_or_insert_with(|| Deadline::to(what)).wait();
 }
 
-/// Sends `items` items through a ring of `options`. `push` is told the numbers of those to come
+/// Sends up to `most` items through a ring of `options`. `push` is told the numbers of those to come
 /// and says how many of them it pushed.
 fn stream(
-    items: u64,
+    most: u64,
     options: RingOptions,
     push: impl Fn(&mut Producer<'_, Item>, Range<u64>) -> Result<usize, PushError> + Send,
     pop: impl Fn(&mut Consumer<'_, Item>, &mut Received) -> Result<(), PopError> + Send,
@@ -61,12 +62,12 @@ fn stream(
     let mut producer = ring.producer().expect("the producer's role");
     let mut consumer = ring.consumer().expect("the consumer's role");
     let mut received = Received { count: 0, sum: 0 };
-    let mut pushed = 0;
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut waiting = None;
-            while pushed < items {
-                match push(&mut producer, pushed..items) {
+    let items = std::thread::scope(|scope| {
+        let pushing = scope.spawn(move || {
+            let effort = Effort::of(1000, most);
+            let (mut pushed, mut waiting) = (0, None);
+            while effort.goes_on(pushed) {
+                match push(&mut producer, pushed..most) {
                     Ok(count) => {
                         pushed += count as u64;
                         waiting = None;
@@ -75,8 +76,9 @@ fn stream(
                     Err(error) => panic!("{error}"),
                 }
             }
-            assert_eq!(producer.position(), items);
+            assert_eq!(producer.position(), pushed);
             producer.close();
+            pushed
         });
         let received = &mut received;
         scope.spawn(move || {
@@ -89,8 +91,9 @@ fn stream(
                     Err(error) => panic!("{error}"),
                 }
             }
-            assert_eq!(consumer.position(), items);
+            assert_eq!(consumer.position(), received.count);
         });
+        pushing.join().expect("the producer's thread")
     });
     assert_eq!(received.count, items);
     let sum = (0..items).fold(0u64, |sum, n| sum.wrapping_add(Item::nth(n).mixed));
@@ -163,8 +166,7 @@ fn one_by_one() {
 
 #[test]
 fn one_by_one_through_a_single_slot() {
-    // Every item is a change of turns, which costs a switch of threads where there is one
-    // processor: a tenth of the items.
+    // Every item is a change of turns: a tenth of the items.
     stream(ITEMS / 10, RingOptions::new(1).slots(1), push_one, pop_one);
 }
 
@@ -231,7 +233,7 @@ fn stopped_after(wanted: u64, options: RingOptions, ask: bool) {
 
 #[test]
 fn a_producer_is_told_exactly_what_a_consumer_that_closed_has_taken() {
-    for wanted in 0..500 {
+    for wanted in Effort::rounds(20, 500) {
         for ask in [false, true] {
             stopped_after(wanted, RingOptions::new(1 + wanted % 7).slots(8), ask);
         }

@@ -14,12 +14,11 @@ pub mod headers;
 pub mod source;
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use ringproof::Payload;
 use ringproof::shape::{Description, Field, Value};
-use ringproof_record::Record;
+use ringproof_record::{Record, compiler};
 
 use crate::report::{Report, Trouble};
 use crate::table::{Cell, Table};
@@ -176,7 +175,7 @@ fn not_measured(cases: &[Case]) -> Vec<String> {
 /// What the compilers call themselves.
 fn versions(tools: &Tools) -> Vec<String> {
     let version = |program: &String| {
-        let output = compile::run(Command::new(program).arg("--version"), "").ok()?;
+        let output = compile::run(compiler::command(program).arg("--version"), "").ok()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         Some(format!("{program}: {}", said.lines().next()?))
     };

@@ -210,9 +210,13 @@ mod tests {
 
     /// A program that is this shell script.
     fn script(folder: &TempDir, text: &str) -> PathBuf {
-        let path = folder.path().join(PROGRAM);
-        fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+        let (source, path) = (folder.path().join("script"), folder.path().join(PROGRAM));
+        fs::write(&source, format!("#!/bin/sh\n{text}\n")).unwrap();
+        fs::set_permissions(&source, Permissions::from_mode(0o700)).unwrap();
+        // Not by this process: a child that another test forks meanwhile would have it open for
+        // writing, and nobody could run it.
+        let copied = Command::new("cp").arg(&source).arg(&path).status();
+        assert!(copied.unwrap().success());
         path
     }
 

@@ -5,7 +5,6 @@ use std::fs;
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -139,13 +138,9 @@ fn a_wrong_time_factor_is_wrong_usage() {
 }
 
 #[test]
-fn smoke_prints_a_row_for_everything_in_a_few_seconds() {
-    let start = Instant::now();
+fn smoke_prints_a_row_for_everything() {
     let output = perf(&["smoke", "--json", "--seed", "7"]);
     assert!(output.stderr.is_empty(), "{output:?}");
-    // Two seconds where nothing else runs; the rest is for machines where something does.
-    assert!(start.elapsed() < deadline::seconds(120));
-
     let rows = rows(&output);
     let about = |subject: &str| {
         rows.iter()

@@ -16,6 +16,7 @@ use ringproof_perf::ipc::{
     Delivers, Exercise, Mechanism, Moved, Plant, Program, SIZES, Task, Trust, Two, all, worker,
 };
 use ringproof_perf::report::Trouble;
+use ringproof_record::deadline;
 
 /// System V queues have nothing by which to tell whose they are: one test that makes some at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -160,25 +161,22 @@ fn a_process_that_ends_instead_of_answering_is_no_hang() {
 /// What a program of ours might leave behind: processes, queues, and files where it makes them.
 struct Traces {
     temporary: PathBuf,
+    processes: Vec<i32>,
     queues: BTreeSet<String>,
 }
 
 impl Traces {
-    fn before() -> Self {
-        Traces {
-            temporary: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
-                .unwrap()
-                .keep(),
-            queues: queues(),
-        }
-    }
-
     /// Waits until none is left; says what is left at the deadline.
-    fn gone(&self, processes: &[i32]) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+    fn gone(&self) {
+        let deadline = Instant::now() + deadline::seconds(120);
+        let processes = &self.processes;
         loop {
             let left: Vec<_> = processes.iter().filter(|pid| is_ours(**pid)).collect();
-            let queues: Vec<_> = queues().difference(&self.queues).cloned().collect();
+            // Those that were seen, and any other one with a message of these processes.
+            let queues: Vec<_> = queues()
+                .into_iter()
+                .filter(|(queue, user)| self.queues.contains(queue) || processes.contains(user))
+                .collect();
             let files: Vec<_> = [
                 Path::new("/dev/shm"),
                 Path::new("/dev/mqueue"),
@@ -196,7 +194,7 @@ impl Traces {
             }
             assert!(
                 Instant::now() < deadline,
-                "waited 20 s for processes {left:?}, queues {queues:?}, files {files:?} to go"
+                "waited for processes {left:?}, queues {queues:?}, files {files:?} to go"
             );
             thread::sleep(Duration::from_millis(20));
         }
@@ -218,38 +216,50 @@ fn is_ours(pid: i32) -> bool {
     fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == Path::new(PERF))
 }
 
-/// The numbers of all System V message queues.
-fn queues() -> BTreeSet<String> {
+/// All System V message queues of this machine: the number, and who has sent the last message. There
+/// is nothing else by which to tell whose a queue is.
+fn queues() -> Vec<(String, i32)> {
     let text = fs::read_to_string("/proc/sysvipc/msg").unwrap_or_default();
-    let number = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
-    text.lines().skip(1).filter_map(number).collect()
+    let line = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let number = words.next()?.to_owned();
+        Some((number, words.nth(3)?.parse().ok()?))
+    };
+    text.lines().skip(1).filter_map(line).collect()
 }
 
-/// The program in the middle of measuring, and its two processes and all others that it started.
-fn in_the_middle(traces: &Traces) -> (Child, Vec<i32>) {
+/// The program in the middle of measuring, and what it and its processes might leave behind.
+fn in_the_middle() -> (Child, Traces) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut program = Command::new(PERF)
         .args(["ipc", "--json", "--rounds", "9"])
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .env("TMPDIR", &traces.temporary)
+        .env("TMPDIR", folder.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let mut traces = Traces {
+        temporary: folder.keep(),
+        processes: Vec::new(),
+        queues: BTreeSet::new(),
+    };
     // Until it has queues to leave behind, or has ended because there is nothing to measure here.
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while queues().difference(&traces.queues).next().is_none() {
-        if program.try_wait().unwrap().is_some() {
-            break;
-        }
+    let deadline = Instant::now() + deadline::seconds(600);
+    let this = program.id().cast_signed();
+    while traces.queues.is_empty() && program.try_wait().unwrap().is_none() {
         assert!(
             Instant::now() < deadline,
-            "waited 120 s for it to make a System V queue"
+            "waited for it to make a System V queue"
         );
         thread::sleep(Duration::from_millis(1));
+        traces.processes = children(this);
+        traces.processes.push(this);
+        let of_it = |(_, user): &(String, i32)| traces.processes.contains(user);
+        let queues = queues().into_iter().filter(of_it);
+        traces.queues = queues.map(|(queue, _)| queue).collect();
     }
-    let mut processes = children(program.id().cast_signed());
-    processes.push(program.id().cast_signed());
-    (program, processes)
+    (program, traces)
 }
 
 fn children(parent: i32) -> Vec<i32> {
@@ -269,13 +279,12 @@ fn nothing_is_left_behind_when_it_is_interrupted_or_killed() {
     // SAFETY: no handler is installed, the signal's default action is.
     unsafe { signal::signal(Signal::SIGINT, SigHandler::SigDfl) }.unwrap();
     for signal in [Signal::SIGINT, Signal::SIGKILL] {
-        let traces = Traces::before();
-        let (mut program, processes) = in_the_middle(&traces);
+        let (mut program, traces) = in_the_middle();
         let _ = kill(Pid::from_raw(program.id().cast_signed()), signal);
         let status = program.wait().unwrap();
         let ended = status.signal() == Some(signal as i32) || status.code() == Some(3);
         assert!(ended, "{signal}: {status}");
-        traces.gone(&processes);
+        traces.gone();
     }
 }
 

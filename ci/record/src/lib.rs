@@ -18,6 +18,7 @@
 //! ```
 
 pub mod cargo;
+pub mod compiler;
 pub mod deadline;
 mod exit;
 pub mod machine;

@@ -3,10 +3,10 @@
 
 mod harness;
 
+use std::io::Write;
 use std::process::Stdio;
 
-use harness::{Name, Outcome, appending, digest, reading, ringproof, run, start, until_seen};
-use nix::sys::signal::Signal;
+use harness::{Name, Outcome, appending, digest, ringproof, run, start, until_received, within};
 use ringproof::{Ring, RingOptions, SeqLatch, SeqLatchOptions, unlink_free};
 
 fn gc<'a>(args: impl IntoIterator<Item = &'a str>) -> Outcome {
@@ -153,19 +153,31 @@ fn a_stream_in_use_arrives_whatever_is_removed_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n * 7 + n / 251) as u8).collect();
-    std::fs::write(&input, bytes).unwrap();
+    std::fs::write(&input, &bytes).unwrap();
     let name = Name::new("gc-stream");
     let receiver = start(ringproof(["recv", &name, "--capacity", "4K"]).stdout(appending(&output)));
-    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
-    let mut sender = start(ringproof(["send", &name]).stdin(reading(&input)));
-    let mut refused = 0;
+    until_received(&name);
+    let mut sender = start(ringproof(["send", &name]).stdin(Stdio::piped()));
+    let mut pipe = sender.stdin();
+    let (end, told) = std::sync::mpsc::channel::<()>();
+    let feeding = std::thread::spawn(move || {
+        let (most, last) = bytes.split_at(bytes.len() - 1);
+        pipe.write_all(most).expect("send reads");
+        // Until then it is in use.
+        let _ = told.recv();
+        pipe.write_all(last).expect("send reads");
+    });
+    for _ in 0..1000 {
+        unlink_free(&name).expect_err("recv uses it");
+    }
+    drop(end);
     while !sender.has_ended() {
         // When both have left, it is theirs no more.
-        refused += u32::from(unlink_free(&name).is_err());
+        let _ = unlink_free(&name);
     }
+    within("send to read its pipe", || feeding.join()).expect("no panic");
     sender.finish().expect_silence();
     receiver.finish().expect_silence();
-    assert!(refused > 0);
     assert_eq!(digest(&output), digest(&input));
     assert!(!name.exists());
 }
@@ -174,11 +186,11 @@ fn a_stream_in_use_arrives_whatever_is_removed_meanwhile() {
 fn a_waiting_side_is_told_that_its_name_is_anothers() {
     let name = Name::new("gc-replaced");
     let receiver = start(&mut ringproof(["recv", &name]));
-    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    until_received(&name);
     // It shall not look between the two: there is no other one yet.
-    receiver.signal(Signal::SIGSTOP);
+    receiver.stop();
     ringproof::unlink(&name).unwrap();
     drop(ring(&name, &[]));
-    receiver.signal(Signal::SIGCONT);
+    receiver.go_on();
     receiver.finish().expect(3, "another one has its name now");
 }

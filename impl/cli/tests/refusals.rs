@@ -10,7 +10,7 @@ use std::process::{ChildStdin, Stdio};
 
 use harness::{
     Name, Outcome, Process, appending, read_all, read_some, reading, ringproof, run, start,
-    truncating, until, until_seen, within,
+    truncating, until, until_received, until_seen, within,
 };
 use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, Shape, bytemuck};
@@ -226,8 +226,9 @@ fn a_held_role_is_5() {
     recv(&name, truncating(&place.output)).expect(5, "the consumer of segment");
     drop((producer, consumer));
     // And held by a process.
-    let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
-    until_seen(&name, "send to hold its role", |seen| seen.roles[0].held);
+    let args = ["send", &name, "--capacity", "1000"];
+    let sender = start(ringproof(args).stdin(reading(&place.input)));
+    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
     send(&name, &place.input, &[]).expect(5, "the producer of segment");
     recv(&name, truncating(&place.output)).expect_silence();
     sender.finish().expect_silence();
@@ -502,7 +503,7 @@ fn a_segment_removed_in_use_is_3() {
     let place = Place::new();
     let name = Name::new("removed");
     let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
-    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    until_received(&name);
     std::fs::remove_file(name.path()).unwrap();
     receiver.finish().expect(3, "removed while in use");
 
@@ -584,7 +585,7 @@ fn the_mode_is_what_was_asked_for() {
 fn an_existing_ring_keeps_its_shape_and_says_so() {
     let name = Name::new("shape");
     let receiver = start(&mut ringproof(["recv", &name, "--capacity", "100"]));
-    until_seen(&name, "recv to wait", |seen| seen.roles[1].held);
+    until_received(&name);
     let sender = run(&mut ringproof(["send", &name, "--capacity", "200"]));
     sender.expect(0, "capacity of 100 bytes");
     receiver.finish().expect_silence();
@@ -599,6 +600,9 @@ fn a_terminal_sees_progress() {
     let sender = start(
         ringproof(["send", &name, "--capacity", "1000"])
             .stdin(reading(&place.input))
+            // A real one, whatever runs the tests.
+            .env("TERM", "xterm")
+            .env_remove("NO_COLOR")
             .stderr(pty.slave.try_clone().unwrap()),
     );
     // Whatever comes is read in a thread, so that the waits below have an end.
@@ -818,19 +822,37 @@ fn of_a_segment_truncated_in_full_flow_nothing_wrong_is_written() {
     // No zero in it, which is what lost memory reads as.
     let mut input = content();
     input.iter_mut().for_each(|byte| *byte |= 1);
-    let input = input.repeat(1000);
-    let file = place.file("long", &input);
     for round in 0..5u64 {
         let name = Name::new("truncated-flow");
         let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
-        let sender = start(ringproof(["send", &name]).stdin(reading(&file)));
+        let mut sender = start(ringproof(["send", &name]).stdin(Stdio::piped()));
+        let mut pipe = sender.stdin();
+        let (truncated, told) = std::sync::mpsc::channel::<()>();
+        let block = input.clone();
+        let feeding = std::thread::spawn(move || {
+            // Without end; but no more than this before it is truncated, however late that is.
+            for number in 0.. {
+                if number == 1000 {
+                    let _ = told.recv();
+                }
+                if pipe.write_all(&block).is_err() {
+                    break;
+                }
+            }
+        });
         let far = 1_000_000 * (round + 1);
         until_seen(&name, "a part of it", |seen| seen.read_index > far);
         truncate(&name);
+        drop(truncated);
         receiver.finish().expect(10, TRUNCATED);
         sender.finish().expect(10, TRUNCATED);
+        within("an end of its input", || feeding.join()).expect("no panic");
         let received = place.received();
         assert!(received.len() as u64 >= far);
-        assert!(input.starts_with(&received), "round {round}");
+        let mut blocks = received.chunks(input.len());
+        assert!(
+            blocks.all(|block| input.starts_with(block)),
+            "round {round}"
+        );
     }
 }

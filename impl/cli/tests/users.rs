@@ -42,7 +42,14 @@ impl Shared {
         for path in [shared.dir.path(), &shared.path()] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        Some(shared)
+        // Root without its capabilities, and a temporary directory in one that others may not enter.
+        match shared.ringproof(ALICE, &["--version"]).status() {
+            Ok(status) if status.success() => Some(shared),
+            other => {
+                println!("not run: another user cannot run the program here: {other:?}");
+                None
+            }
+        }
     }
 
     fn path(&self) -> PathBuf {

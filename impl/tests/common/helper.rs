@@ -52,7 +52,7 @@ impl Helper {
 
     /// The next line that it says.
     pub(crate) fn hear(&self) -> String {
-        match self.lines.recv_timeout(Deadline::LENGTH) {
+        match self.lines.recv_timeout(Deadline::length()) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => panic!("waited for a line of the helper"),
             Err(RecvTimeoutError::Disconnected) => panic!("the helper ended before its line"),

@@ -4,12 +4,14 @@
 pub(crate) mod dying;
 pub(crate) mod helper;
 pub(crate) mod named;
+pub(crate) mod stranger;
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use ringproof_record::deadline;
 
 /// The seed where `PROPTEST_RNG_SEED` gives none: the same cases in every run, so that a change
 /// of the verdict is a change of the code. A nightly run gives another one.
@@ -47,12 +49,14 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    pub(crate) const LENGTH: Duration = Duration::from_secs(30);
+    pub(crate) fn length() -> Duration {
+        deadline::seconds(300)
+    }
 
     pub(crate) fn to(what: &'static str) -> Deadline {
         Deadline {
             what,
-            end: Instant::now() + Deadline::LENGTH,
+            end: Instant::now() + Deadline::length(),
         }
     }
 
@@ -61,9 +65,44 @@ impl Deadline {
         assert!(
             Instant::now() < self.end,
             "waited {} s to {}",
-            Deadline::LENGTH.as_secs(),
+            Deadline::length().as_secs(),
             self.what
         );
         std::thread::yield_now();
+    }
+}
+
+/// How much of something that is done again and again is done: all of it where the machine is quick,
+/// and where it is not as much as it gets done in some seconds, but never less than the least. The
+/// number decides nothing.
+pub(crate) struct Effort {
+    least: u64,
+    all: u64,
+    end: Instant,
+}
+
+impl Effort {
+    pub(crate) fn of(least: u64, all: u64) -> Effort {
+        Effort {
+            least,
+            all,
+            end: Instant::now() + Duration::from_secs(10),
+        }
+    }
+
+    /// Whether there is more to do after `done`.
+    pub(crate) fn goes_on(&self, done: u64) -> bool {
+        if done >= self.least && done < self.all && Instant::now() > self.end {
+            let all = self.all;
+            println!("not run: all from {done} to {all}: this machine is too busy for them");
+            return false;
+        }
+        done < self.all
+    }
+
+    /// The numbers of rounds.
+    pub(crate) fn rounds(least: u64, all: u64) -> impl Iterator<Item = u64> {
+        let effort = Effort::of(least, all);
+        (0..).take_while(move |round| effort.goes_on(*round))
     }
 }

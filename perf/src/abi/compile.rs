@@ -8,6 +8,7 @@ use std::{env, fs};
 
 use object::{Object, ObjectSection};
 use ringproof::shape::Description;
+use ringproof_record::compiler;
 
 use super::source::{Language, Member, Variant, members_of, program};
 use crate::report::Trouble;
@@ -18,7 +19,7 @@ pub const LAYOUT: &str = ".ringproof.layout";
 /// The section with two items.
 pub const ITEMS: &str = ".ringproof.items";
 
-/// The compilers that the environment names.
+/// The compilers that the environment names, as [`compiler::command`] takes them.
 #[derive(Clone, Debug)]
 pub struct Tools {
     /// For C.
@@ -36,6 +37,7 @@ impl Tools {
             let text = env::var_os(variable).map(OsString::into_string);
             // A name that is no text is none that a report could tell.
             text.and_then(Result::ok)
+                .filter(|text| !text.trim().is_empty())
                 .unwrap_or_else(|| usual.to_owned())
         };
         Tools {
@@ -64,7 +66,7 @@ pub struct Compiled {
 /// names; [`Trouble::Failed`] where it refuses the struct itself or makes nothing that can be read.
 pub fn compile(variant: &Variant, members: &[Member], folder: &Path) -> Result<Compiled, Trouble> {
     let object = folder.join("tick.o");
-    let mut command = Command::new(&variant.compiler);
+    let mut command = compiler::command(&variant.compiler);
     match variant.form.language() {
         Language::C => command.args(["-std=gnu11", "-ffreestanding", "-w", "-c", "-xc"]),
         Language::Cpp => command.args(["-std=gnu++20", "-ffreestanding", "-w", "-c", "-xc++"]),

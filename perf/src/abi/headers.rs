@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use ringproof_record::compiler;
+
 use super::compile::{Tools, complaint, run};
 use super::source::{Form, Language, Member, declaration, members_of};
 use crate::report::Trouble;
@@ -72,7 +74,7 @@ fn in_c(
          }}\n"
     );
     let program = folder.join("describe");
-    let mut command = Command::new(&tools.cc);
+    let mut command = compiler::command(&tools.cc);
     command
         .args(["-std=c11", "-w", "-xc"])
         .arg("-I")
@@ -106,7 +108,7 @@ fn in_cpp(
 ) -> Result<Option<String>, Trouble> {
     let text =
         format!("#include \"ringproof.hpp\"\n{declared}RINGPROOF_DESCRIBE(tick,\n  {fields});\n");
-    let mut command = Command::new(&tools.cxx);
+    let mut command = compiler::command(&tools.cxx);
     command.args(["-std=c++17", "-w", "-fsyntax-only", "-xc++"]);
     let output = run(command.arg("-I").arg(folder).arg("-"), &text)?;
     if output.status.success() {

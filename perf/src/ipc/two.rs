@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringproof_record::deadline;
+
 use super::control::{Answer, Control, Exercise, Order, Task, Told, readable};
 use super::mechanism::{Ends, Mechanism, Side};
 use super::worker::ARGUMENT;
@@ -13,7 +15,9 @@ use crate::cpus::Pair;
 use crate::report::Trouble;
 
 /// Nothing that one order asks for takes a tenth of it.
-const PATIENCE: Duration = Duration::from_secs(30);
+fn patience() -> Duration {
+    deadline::seconds(120)
+}
 
 /// The program whose processes move the messages: it calls [`divert`](super::worker::divert).
 #[derive(Clone, Debug)]
@@ -192,14 +196,14 @@ impl Two {
     /// What both say. The first complaint ends it: the other process may wait for ever then.
     fn answers(&mut self, what: &str) -> Result<[Told; 2], Trouble> {
         let name = self.mechanism;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         let mut told = [None, None];
         while told.iter().any(Option::is_none) {
             let controls = [&self.workers[0].control, &self.workers[1].control];
             let ready = readable(controls, deadline)
                 .map_err(|error| failed(name, format!("the processes cannot be heard: {error}")))?;
             let Some(ready) = ready else {
-                let seconds = PATIENCE.as_secs();
+                let seconds = patience().as_secs();
                 return Err(failed(
                     name,
                     format!("waited {seconds} s for its processes {what}"),

@@ -1,6 +1,5 @@
 //! The peers as programs: those of abi/ compiled by the system's compilers, and this program itself.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -144,8 +143,7 @@ fn compiler(language: Language, sanitizers: &[Sanitizer]) -> Command {
         Language::Cpp => ("CXX", "c++", "-std=c++17"),
         _ => ("CC", "cc", "-std=c11"),
     };
-    let program = std::env::var_os(variable).unwrap_or_else(|| OsString::from(usual));
-    let mut command = Command::new(program);
+    let mut command = ringproof_record::compiler::from_env(variable, usual);
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Werror"]);
     if language == Language::C32 {
         command.args(["-m32", "-D_FILE_OFFSET_BITS=64"]);

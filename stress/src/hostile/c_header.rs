@@ -1,14 +1,13 @@
 //! The C header, compiled with sanitizers, attaches to the same segments.
 
 use std::cell::RefCell;
-use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use ringproof_record::compiler;
 use tempfile::TempDir;
 
 use super::bench::Bench;
@@ -58,17 +57,19 @@ impl Program {
     /// Compiles and starts it. If that cannot be done here, the case is skipped.
     fn start(bench: &Bench<'_>, directory: &TempDir) -> Result<Option<Program>> {
         let what = "the C header";
-        let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
-        if let Err(error) = Command::new(&compiler).arg("--version").output() {
+        let mut compiler = compiler::from_env("CC", "cc");
+        if let Err(error) = compiler.arg("--version").output() {
+            let program = compiler.get_program();
             bench.skip(
                 what,
-                &format!("there is no C compiler {compiler:?}: {error}"),
+                &format!("there is no C compiler {program:?}: {error}"),
             );
             return Ok(None);
         }
-        let plain = compile(&compiler, directory.path(), "int main(void) { return 0; }")?;
+        let plain = compile(directory.path(), "int main(void) { return 0; }")?;
         if let Err(why) = plain {
-            bench.skip(what, &format!("{compiler:?} has no sanitizers here: {why}"));
+            let program = compiler.get_program();
+            bench.skip(what, &format!("{program:?} has no sanitizers here: {why}"));
             return Ok(None);
         }
         let mut header = HEADER.to_owned();
@@ -78,7 +79,7 @@ impl Program {
         }
         let path = directory.path().join("ringproof.h");
         fs::write(path, header).context("cannot write the header")?;
-        let program = compile(&compiler, directory.path(), PROGRAM)?
+        let program = compile(directory.path(), PROGRAM)?
             .map_err(|why| anyhow!("it does not compile: {why}"))?;
         let mut child = Command::new(program)
             .stdin(Stdio::piped())
@@ -153,10 +154,10 @@ impl Drop for Program {
 }
 
 /// Compiles a program with sanitizers; its path, or what the compiler said first.
-fn compile(compiler: &OsStr, directory: &Path, source: &str) -> Result<Result<PathBuf, String>> {
+fn compile(directory: &Path, source: &str) -> Result<Result<PathBuf, String>> {
     let (from, to) = (directory.join("program.c"), directory.join("program"));
     fs::write(&from, source).context("cannot write a program")?;
-    let output = Command::new(compiler)
+    let output = compiler::from_env("CC", "cc")
         .args(["-std=c11", "-O1", "-g", "-D_GNU_SOURCE"])
         .args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
         .arg("-I")

@@ -11,11 +11,16 @@ use std::time::{Duration, Instant};
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use ringproof::Inspection;
+use ringproof_record::deadline;
 use sha2::{Digest, Sha256};
 
-/// How long anything here may take that should take milliseconds.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// What takes longer than this hangs.
+fn patience() -> Duration {
+    deadline::seconds(300)
+}
 
 /// The name of a segment, removed with this value.
 pub(crate) struct Name(String);
@@ -164,10 +169,38 @@ impl Process {
         self.outcome()
     }
 
-    /// Sends it a signal that does not end it.
-    pub(crate) fn signal(&self, signal: Signal) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, signal).expect("it is there");
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Stops it, until it is told to [go on](Self::go_on).
+    #[track_caller]
+    pub(crate) fn stop(&self) {
+        nix::sys::signal::kill(self.pid(), Signal::SIGSTOP).expect("it is there");
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        until("a process to be stopped", || {
+            waitid(Id::Pid(self.pid()), flags).expect("it is a child") != WaitStatus::StillAlive
+        });
+    }
+
+    pub(crate) fn go_on(&self) {
+        nix::sys::signal::kill(self.pid(), Signal::SIGCONT).expect("it is there");
+    }
+
+    /// Waits until it waits for something, or has ended: it goes to sleep again and again.
+    #[track_caller]
+    pub(crate) fn until_waiting(&mut self) {
+        let status = format!("/proc/{}/status", self.child.id());
+        let sleeps = || {
+            let status = std::fs::read_to_string(&status).unwrap_or_default();
+            let mut lines = status.lines();
+            let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            count.map_or(0, |count| count.trim().parse::<u64>().expect("a number"))
+        };
+        let enough = sleeps() + 50;
+        until("a process to wait", || {
+            sleeps() > enough || self.has_ended()
+        });
     }
 
     /// Kills it, unless it has ended, and says whether it was in time.
@@ -208,11 +241,22 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(
-            start.elapsed() < PATIENCE,
-            "waited {PATIENCE:?} in vain for {what}"
+            start.elapsed() < patience(),
+            "waited {:?} in vain for {what}",
+            patience()
         );
         std::thread::sleep(Duration::from_micros(200));
     }
+}
+
+/// Waits until `recv` has the consumer's role of the segment, and has found that the segment has its
+/// name: what is done to the name later meets one that uses it.
+#[track_caller]
+pub(crate) fn until_received(name: &Name) {
+    // It has counted itself, which is the last step.
+    until_seen(name, "recv to take its role", |seen| {
+        seen.roles[1].held && seen.roles[1].epoch > 0
+    });
 }
 
 /// Waits until what is seen of the segment is as wanted.
@@ -232,8 +276,8 @@ pub(crate) fn within<T: Send + 'static>(
     std::thread::spawn(move || {
         let _ = done.send(work());
     });
-    let result = wait.recv_timeout(PATIENCE);
-    result.unwrap_or_else(|error| panic!("waited {PATIENCE:?} for {what}: {error}"))
+    let result = wait.recv_timeout(patience());
+    result.unwrap_or_else(|error| panic!("waited {:?} for {what}: {error}", patience()))
 }
 
 /// All that comes out of `pipe`.
