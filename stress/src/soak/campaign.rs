@@ -132,7 +132,7 @@ impl Campaign<'_> {
                     }
                 }
                 if done {
-                    child.wait(silence)?;
+                    child.wait()?;
                 } else if heard.elapsed() > silence {
                     bail!("{} has said nothing for {silence:?}", child.name());
                 } else {

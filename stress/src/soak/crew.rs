@@ -244,7 +244,7 @@ impl Crew<'_> {
             }
             (false, 0) => {
                 worker.child.signal(Signal::SIGSTOP)?;
-                failure(&worker.child.wait_stopped(self.patience)?)?;
+                failure(&worker.child.wait_stopped()?)?;
                 tally.stops += 1;
                 worker.stopped = true;
                 (structure.stopped(worker.actor))
@@ -286,7 +286,7 @@ impl Crew<'_> {
         for Worker { actor, child, .. } in workers {
             let name = child.name().to_owned();
             // It may have found something just before.
-            failure(&child.wait(self.patience)?)?;
+            failure(&child.wait()?)?;
             dead.push((actor, name));
             tally.kills += 1;
         }
@@ -325,7 +325,7 @@ impl Crew<'_> {
                         if told.last() != Some(&Note::Done) {
                             bail!("{} ended by itself", worker.child.name());
                         }
-                        worker.child.wait(self.patience)?;
+                        worker.child.wait()?;
                     }
                 }
             }

@@ -376,7 +376,7 @@ impl Structure for RingSoak {
         })?;
         std::thread::sleep(Duration::from_micros(choices.below(LONGEST_RENEWAL)));
         who.signal(Signal::SIGKILL)?;
-        failure(&who.wait(crew.patience)?)?;
+        failure(&who.wait()?)?;
         let (ring, claim) = Ring::open_as(name, Role::Producer, &self.options)?;
         let epoch = claim.epoch();
         drop(claim);
