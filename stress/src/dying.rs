@@ -119,8 +119,25 @@ impl Plan {
         self.astray.get()
     }
 
+    fn end(&self) {
+        match self.ending {
+            Ending::Kill => kill_self(),
+            Ending::Hang => loop {
+                std::thread::sleep(Duration::from_secs(1));
+            },
+            Ending::Survive => {}
+        }
+    }
+}
+
+/// What stands at each access of a process.
+pub(crate) trait Accesses {
     /// One access: counted, and perhaps the last one, made or not.
-    pub(crate) fn access<R>(&self, site: impl Into<Site>, make: impl FnOnce() -> R) -> R {
+    fn access<R>(&self, site: impl Into<Site>, make: impl FnOnce() -> R) -> R;
+}
+
+impl Accesses for Plan {
+    fn access<R>(&self, site: impl Into<Site>, make: impl FnOnce() -> R) -> R {
         let site = site.into();
         let number = self.made.borrow().len();
         self.made.borrow_mut().push(site);
@@ -143,16 +160,6 @@ impl Plan {
         }
         result
     }
-
-    fn end(&self) {
-        match self.ending {
-            Ending::Kill => kill_self(),
-            Ending::Hang => loop {
-                std::thread::sleep(Duration::from_secs(1));
-            },
-            Ending::Survive => {}
-        }
-    }
 }
 
 /// Ends this process as the kernel would: nothing is flushed, dropped or unlocked.
@@ -171,17 +178,17 @@ fn stop_self() {
 
 /// The machine's memory, accessed as `plan` says.
 #[derive(Clone, Copy)]
-pub(crate) struct Dying<'a> {
-    plan: &'a Plan,
+pub(crate) struct Dying<'a, P = Plan> {
+    plan: &'a P,
 }
 
-impl<'a> Dying<'a> {
-    pub(crate) fn new(plan: &'a Plan) -> Self {
+impl<'a, P: Accesses> Dying<'a, P> {
+    pub(crate) fn new(plan: &'a P) -> Self {
         Dying { plan }
     }
 }
 
-impl Memory for Dying<'_> {
+impl<P: Accesses> Memory for Dying<'_, P> {
     type Cells = Native;
 
     fn load(&self, word: &Word, site: LoadSite) -> u64 {

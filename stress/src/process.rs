@@ -19,11 +19,40 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, getppid, pipe2};
+use nix::unistd::{ForkResult, Pid, alarm, fork, getppid, pipe2};
+use ringproof_record::deadline;
 use serde::{Deserialize, Serialize};
 
 use crate::dying::kill_self;
 use crate::soak::RoundReport;
+
+/// How long anything may take that takes moments: whoever reaches this is taken to hang. It is far
+/// more than a machine needs that does much else at the same time.
+pub(crate) fn patience() -> Duration {
+    deadline::seconds(60)
+}
+
+/// The same for one that is made to hang: it shows that the end of a patience is noticed.
+pub(crate) fn short_patience() -> Duration {
+    deadline::seconds(2)
+}
+
+/// How long a worker may say nothing: longer than it waits for its own children, so that it is the
+/// one who reports that.
+pub(crate) fn silence() -> Duration {
+    3 * patience()
+}
+
+/// How long a process may be traced. Each of thousands of steps may cost it its turn.
+pub(crate) fn traced_patience() -> Duration {
+    10 * patience()
+}
+
+/// Has the kernel send this process a signal after that time, also inside a system call: its tracer
+/// waits for it without a deadline.
+pub(crate) fn set_alarm() {
+    alarm::set(u32::try_from(traced_patience().as_secs()).unwrap_or(u32::MAX));
+}
 
 /// What a child tells its parent. What it told before it was killed, the parent gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -163,6 +192,8 @@ pub(crate) struct Child {
     /// Who it is, for messages.
     what: String,
     pid: Pid,
+    /// How long to wait for anything that it does.
+    patience: Duration,
     /// How it ended, once the kernel has told.
     status: Option<WaitStatus>,
     pipe: File,
@@ -198,6 +229,7 @@ impl Child {
                 Ok(Child {
                     what,
                     pid: child,
+                    patience: patience(),
                     status: None,
                     pipe: File::from(ours),
                     unread: Vec::new(),
@@ -205,6 +237,12 @@ impl Child {
                 })
             }
         }
+    }
+
+    /// The same with another patience: for one that is made to hang.
+    pub(crate) fn within(mut self, patience: Duration) -> Child {
+        self.patience = patience;
+        self
     }
 
     /// Its number, which is its own until it is reaped.
@@ -259,13 +297,13 @@ impl Child {
     }
 
     /// The next thing that the child tells; `None` at its end.
-    pub(crate) fn next(&mut self, patience: Duration) -> Result<Option<Note>> {
-        let deadline = Instant::now() + patience;
+    pub(crate) fn next(&mut self) -> Result<Option<Note>> {
+        let deadline = self.deadline();
         while self.told.is_empty() {
             if !wait_readable(&[self.pipe.as_fd()], deadline)? {
                 bail!(
                     "waited {} s for a word of {}: it hangs",
-                    patience.as_secs_f64(),
+                    self.patience.as_secs_f64(),
                     self.what
                 );
             }
@@ -278,13 +316,13 @@ impl Child {
     }
 
     /// Waits until the child says that it is ready.
-    pub(crate) fn ready(&mut self, patience: Duration) -> Result<()> {
-        match self.next(patience)? {
+    pub(crate) fn ready(&mut self) -> Result<()> {
+        match self.next()? {
             Some(Note::Ready) => Ok(()),
             Some(other) => Err((other.error(&self.what))
                 .unwrap_or_else(|| anyhow!("{} was to get ready, and says {other:?}", self.what))),
             None => {
-                let status = self.status(Instant::now() + patience)?;
+                let status = self.status()?;
                 bail!("{} {} before it was ready", self.what, ended(status))
             }
         }
@@ -294,7 +332,7 @@ impl Child {
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.hear()? {
             None => {
-                let status = self.status(Instant::now() + Duration::from_secs(10))?;
+                let status = self.status()?;
                 bail!("{} {}", self.what, ended(status))
             }
             Some(notes) => {
@@ -306,22 +344,22 @@ impl Child {
     }
 
     /// Waits until the child is dead, and says what it told.
-    pub(crate) fn wait(self, patience: Duration) -> Result<Vec<Note>> {
+    pub(crate) fn wait(self) -> Result<Vec<Note>> {
         let what = self.what.clone();
-        let (told, status) = self.end(patience)?;
+        let (told, status) = self.end()?;
         killed(&what, status)?;
         Ok(told)
     }
 
     /// Waits until the child is dead, and says what it told and how it ended.
-    pub(crate) fn end(mut self, patience: Duration) -> Result<(Vec<Note>, WaitStatus)> {
-        let deadline = Instant::now() + patience;
+    pub(crate) fn end(mut self) -> Result<(Vec<Note>, WaitStatus)> {
+        let deadline = self.deadline();
         let mut told = Vec::from(std::mem::take(&mut self.told));
         loop {
             if !wait_readable(&[self.pipe.as_fd()], deadline)? {
                 bail!(
                     "waited {} s for the end of {}: it hangs",
-                    patience.as_secs_f64(),
+                    self.patience.as_secs_f64(),
                     self.what
                 );
             }
@@ -330,15 +368,15 @@ impl Child {
                 None => break,
             }
         }
-        let status = self.status(deadline)?;
+        let status = self.status()?;
         Ok((told, status))
     }
 
     /// Waits for a child that is to come to its end by itself, and says what it told before. An
     /// error if it failed, or somebody or something else ended it.
-    pub(crate) fn finish(self, patience: Duration) -> Result<Vec<Note>> {
+    pub(crate) fn finish(self) -> Result<Vec<Note>> {
         let what = self.what.clone();
-        let (mut told, status) = self.end(patience)?;
+        let (mut told, status) = self.end()?;
         match told.pop() {
             Some(Note::Done) => Ok(told),
             last => Err((last.and_then(|last| last.error(&what)))
@@ -349,8 +387,13 @@ impl Child {
     /// Kills the child, and waits for the kernel to have torn it down.
     pub(crate) fn kill(mut self) -> Result<()> {
         self.signal(Signal::SIGKILL)?;
-        self.status(Instant::now() + Duration::from_secs(10))?;
+        self.status()?;
         Ok(())
+    }
+
+    /// When to say of something that begins now that it hangs.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.patience
     }
 
     /// Who it is.
@@ -360,13 +403,16 @@ impl Child {
 
     /// Sends it a signal, and does not wait for what comes of it.
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
-        // It was not reaped, so the pid is still its own.
+        if self.status.is_some() {
+            // It is reaped, and its number may be another's.
+            return Ok(());
+        }
         kill(self.pid, signal).with_context(|| format!("cannot send {signal} to {}", self.what))
     }
 
-    /// Waits until the child has stopped, and says what it told until then.
-    pub(crate) fn wait_stopped(&mut self, patience: Duration) -> Result<Vec<Note>> {
-        let deadline = Instant::now() + patience;
+    /// Waits until a child that was sent SIGSTOP has stopped; false if it ended before.
+    pub(crate) fn await_stopped(&mut self) -> Result<bool> {
+        let deadline = self.deadline();
         let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
         loop {
             match waitpid(self.pid, Some(flags))
@@ -374,20 +420,26 @@ impl Child {
             {
                 WaitStatus::StillAlive if Instant::now() < deadline => std::thread::yield_now(),
                 WaitStatus::StillAlive => bail!("waited for {} to stop: it does not", self.what),
-                WaitStatus::Stopped(_, Signal::SIGSTOP) => {
-                    return Ok(self.hear()?.unwrap_or_default());
-                }
+                WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(true),
                 ended => {
                     self.status = Some(ended);
-                    let told = self.hear()?.unwrap_or_default();
-                    bail!(
-                        "{} did not stop; the last it told: {:?}",
-                        self.what,
-                        told.last()
-                    );
+                    return Ok(false);
                 }
             }
         }
+    }
+
+    /// Waits until the child has stopped, and says what it told until then.
+    pub(crate) fn wait_stopped(&mut self) -> Result<Vec<Note>> {
+        let stopped = self.await_stopped()?;
+        let told = self.hear()?.unwrap_or_default();
+        ensure!(
+            stopped,
+            "{} did not stop; the last it told: {:?}",
+            self.what,
+            told.last()
+        );
+        Ok(told)
     }
 
     /// Lets a stopped child go on.
@@ -397,13 +449,14 @@ impl Child {
 
     /// Waits for the kernel to have torn down a child that was killed: only then are its locks
     /// free.
-    pub(crate) fn reap(&mut self, deadline: Instant) -> Result<()> {
-        let status = self.status(deadline)?;
+    pub(crate) fn reap(&mut self) -> Result<()> {
+        let status = self.status()?;
         killed(&self.what, status)
     }
 
     /// Waits for the kernel to have torn down the child, and says how it ended.
-    pub(crate) fn status(&mut self, deadline: Instant) -> Result<WaitStatus> {
+    pub(crate) fn status(&mut self) -> Result<WaitStatus> {
+        let deadline = self.deadline();
         loop {
             if let Some(status) = self.status {
                 return Ok(status);

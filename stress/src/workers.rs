@@ -10,9 +10,6 @@ use nix::sys::wait::WaitStatus;
 
 use crate::process::{Child, Interrupts, Note, Violation, wait_readable};
 
-/// How long a worker may take to die when it is done.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The jobs of a layer, by number.
 pub(crate) trait Jobs {
     /// What comes of one.
@@ -105,7 +102,7 @@ impl Worker {
         let patience = jobs.patience(self.job, outcome);
         let Some(notes) = self.child.hear()? else {
             // It ended without saying so.
-            let why = match self.child.status(Instant::now() + PATIENCE)? {
+            let why = match self.child.status()? {
                 WaitStatus::Signaled(_, Signal::SIGKILL, _) => "its process died".to_owned(),
                 WaitStatus::Signaled(_, signal, _) => format!("its process died of {signal}"),
                 other => format!("its process ended: {other:?}"),
@@ -122,7 +119,7 @@ impl Worker {
             match note {
                 Note::Failed(error) => return self.give_up(jobs, outcome, &error),
                 Note::Done => {
-                    self.child.reap(Instant::now() + PATIENCE)?;
+                    self.child.reap()?;
                     return Ok(false);
                 }
                 note => {

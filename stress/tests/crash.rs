@@ -4,14 +4,10 @@ mod common;
 mod rows;
 
 use std::collections::BTreeSet;
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use common::{PROGRAM, Ran, left_behind, run};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use common::{PROGRAM, Ran, await_end_of, await_word, left_behind, run, start};
+use nix::sys::signal::{Signal, kill};
 use ringproof::site::Site;
 use ringproof_record::Verdict;
 use rows::{ensure_passed, planted, repeat};
@@ -165,36 +161,20 @@ fn without_json_the_rows_are_for_people() {
     );
 }
 
-/// Whether a process of this group is alive.
-fn alive(group: Pid) -> bool {
-    killpg(group, None::<Signal>).is_ok()
-}
-
 #[test]
 fn when_it_is_stopped_nothing_is_left() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
-        let mut child = Command::new(PROGRAM)
-            .arg("crash")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("it starts");
-        let pid = Pid::from_raw(child.id().cast_signed());
-        sleep(Duration::from_millis(150));
+        let (mut child, pid) = start(&["crash", "--whole", "--every-instruction"]);
+        await_word(&mut child);
         kill(pid, signal).expect("it is there");
-        let status = child.wait().expect("it ends");
+        let number = child.id();
+        let status = child.wait_with_output().expect("it ends").status;
         assert!(!status.success(), "{signal}: {status}");
-        // Its children get their signal when it is dead.
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while alive(pid) && Instant::now() < deadline {
-            sleep(Duration::from_millis(5));
-        }
-        assert!(!alive(pid), "{signal}: a process is left");
+        await_end_of(pid);
         // (SIGKILL lets nobody tidy up; what a later process of the same number removes is one
         // name that nobody uses, if it came in the very moment of an unlink.)
         if signal != Signal::SIGKILL {
-            assert_eq!(left_behind(child.id()), Vec::<String>::new(), "{signal}");
+            assert_eq!(left_behind(number), Vec::<String>::new(), "{signal}");
         }
     }
 }

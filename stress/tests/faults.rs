@@ -3,13 +3,10 @@
 mod common;
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
-use common::{PROGRAM, Ran, left_behind, run};
+use common::{Ran, await_that, left_behind, run, start};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, Uid};
+use nix::unistd::Uid;
 use ringproof_record::{Record, Verdict};
 
 /// Enough for every race to meet what it looks for.
@@ -94,16 +91,12 @@ fn wrong_usage_is_told_from_failure() {
 
 #[test]
 fn when_it_is_stopped_nothing_is_left() {
-    let mut child = Command::new(PROGRAM)
-        .args(["faults", "--only", "unlink-and-claim"])
-        .args(["--rounds", "10000000"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    sleep(Duration::from_millis(300));
-    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).expect("it is there");
-    let status = child.wait().expect("it ends");
+    let args = ["--only", "unlink-and-claim", "--rounds", "10000000"];
+    let (child, pid) = start(&[&["faults"], &args[..]].concat());
+    let number = child.id();
+    await_that("a segment", || !left_behind(number).is_empty());
+    kill(pid, Signal::SIGTERM).expect("it is there");
+    let status = child.wait_with_output().expect("it ends").status;
     assert!(!status.success(), "{status}");
-    assert_eq!(left_behind(child.id()), Vec::<String>::new());
+    assert_eq!(left_behind(number), Vec::<String>::new());
 }

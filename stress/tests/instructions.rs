@@ -4,15 +4,10 @@ mod common;
 mod rows;
 
 use std::collections::BTreeSet;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
-use common::{PROGRAM, Ran, run};
-use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::Pid;
+use common::{Ran, await_end_of, await_word, run, start};
+use nix::sys::signal::{Signal, kill};
 use ringproof_record::{Record, Verdict};
 use rows::{ensure_passed, planted, repeat};
 
@@ -165,22 +160,11 @@ fn wrong_usage_is_told_from_failure() {
 #[test]
 fn when_it_is_stopped_no_process_is_left() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
-        let mut child = Command::new(PROGRAM)
-            .args(["instructions", "--mode", "pairs,second-deaths"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("it starts");
-        let pid = Pid::from_raw(child.id().cast_signed());
-        sleep(Duration::from_millis(150));
+        let (mut child, pid) = start(&["instructions", "--every-instruction"]);
+        await_word(&mut child);
         kill(pid, signal).expect("it is there");
-        assert!(!child.wait().expect("it ends").success(), "{signal}");
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let alive = || killpg(pid, None::<Signal>).is_ok();
-        while alive() && Instant::now() < deadline {
-            sleep(Duration::from_millis(5));
-        }
-        assert!(!alive(), "{signal}: a process is left");
+        let status = child.wait_with_output().expect("it ends").status;
+        assert!(!status.success(), "{signal}: {status}");
+        await_end_of(pid);
     }
 }

@@ -2,17 +2,12 @@
 
 mod common;
 
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Child;
 
-use common::{PROGRAM, Ran, left_behind, run};
+use common::{Ran, await_end_of, await_that, left_behind, run, start};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use ringproof_record::{Record, Verdict};
-
-/// How long a process may take to do what it is about to do, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn soak(args: &[&str]) -> Ran {
     run(&[&["soak", "--json"], args].concat())
@@ -32,7 +27,7 @@ fn it_passes_and_each_planted_fault_is_caught_and_caught_again() {
         .filter(|row| row.verdict == Verdict::Failed)
         .collect();
     assert!(failed.is_empty(), "{failed:#?}\n{errors}");
-    // On a machine that is too slow for a witness its row has not run.
+    // On a machine that is too slow for a witness, or for a kind, its row has not run.
     assert!(matches!(code, Some(0 | 3)), "{errors}");
     assert!(errors.contains("soak: seed 5"), "{errors}");
     for subject in ["ring", "seqlock", "latch"] {
@@ -40,7 +35,9 @@ fn it_passes_and_each_planted_fault_is_caught_and_caught_again() {
             let row = (rows.iter())
                 .find(|row| (row.subject.as_str(), row.check.as_str()) == (subject, check))
                 .unwrap_or_else(|| panic!("no row for {subject}: {check}"));
-            assert!(row.count.is_some_and(|count| count > 0), "{row:#?}");
+            // On a machine that is too slow for it, it says so.
+            let ran = row.verdict == Verdict::Passed;
+            assert!(!ran || row.count.is_some_and(|count| count > 0), "{row:#?}");
         }
     }
 
@@ -119,33 +116,18 @@ fn wrong_usage_is_told_from_failure() {
     }
 }
 
-/// Waits for something.
-fn await_that(what: &str, mut happened: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !happened() {
-        assert!(Instant::now() < deadline, "waited for: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// A long soak in a group of its own, which has a named segment at this moment.
-fn start() -> (Child, Pid) {
-    let child = Command::new(PROGRAM)
-        .args(["soak", "--json", "--minutes", "10"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("it starts");
-    let pid = child.id();
-    await_that("a named segment", || !left_behind(pid).is_empty());
-    (child, Pid::from_raw(pid.cast_signed()))
+/// A long soak that had a named segment a moment ago.
+fn start_soak() -> (Child, Pid) {
+    let (child, group) = start(&["soak", "--json", "--minutes", "60"]);
+    let number = child.id();
+    await_that("a named segment", || !left_behind(number).is_empty());
+    (child, group)
 }
 
 #[test]
 fn when_it_is_interrupted_it_says_what_was_done_and_leaves_nothing() {
     for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let (child, pid) = start();
+        let (child, pid) = start_soak();
         kill(pid, signal).expect("it is there");
         let number = child.id();
         let output = child.wait_with_output().expect("it ends");
@@ -169,12 +151,10 @@ fn when_it_is_interrupted_it_says_what_was_done_and_leaves_nothing() {
 
 #[test]
 fn when_it_is_killed_nothing_is_left() {
-    let (mut child, pid) = start();
+    let (mut child, pid) = start_soak();
     kill(pid, Signal::SIGKILL).expect("it is there");
     child.wait().expect("it ends");
-    await_that("all its processes to die", || {
-        killpg(pid, None::<Signal>).is_err()
-    });
+    await_end_of(pid);
     await_that("its names to be removed", || {
         left_behind(child.id()).is_empty()
     });

@@ -19,7 +19,7 @@ use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
-use ringproof_record::Record;
+use ringproof_record::{Record, deadline};
 
 use crate::process::{Interrupts, SingleThreaded};
 use crate::shm::{Name, Prefix, Sweeper};
@@ -309,7 +309,7 @@ impl Place<'_> {
     /// Waits until both have ended, or one has not ended well.
     fn judge(&self, exchange: &Exchange, mut peers: Vec<Running>) -> Result<Outcome> {
         // Many times what the slowest machine takes.
-        let patience = Duration::from_secs(60 + exchange.count / 100_000);
+        let patience = deadline::seconds(300 + exchange.count / 10_000);
         let deadline = Instant::now() + patience;
         loop {
             self.interrupts.check()?;

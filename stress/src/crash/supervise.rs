@@ -12,16 +12,11 @@ use super::trial::Setting;
 use super::{Address, Case, cases, work};
 use crate::dying::Fate;
 use crate::fault::Fault;
-use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation};
+use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation, short_patience, silence};
 use crate::shm::Prefix;
 use crate::workers::{self, Jobs};
 
 const LAYER: &str = "crash";
-
-/// How long a worker may say nothing: longer than it waits for a victim, so that it is the one
-/// who reports that.
-const SILENCE: Duration = Duration::from_secs(10);
-const SHORT_SILENCE: Duration = Duration::from_secs(1);
 
 /// Kill a process before and after every access to shared memory, and stop it before each
 ///
@@ -83,7 +78,8 @@ struct Job {
 /// What came of it.
 #[derive(Default)]
 struct Outcome {
-    /// Runs in which nobody was killed.
+    /// Runs that were begun, and those in which nobody was killed.
+    tried: u64,
     lived: u64,
     /// Kills and stops judged and found right, by site and fate.
     befell: BTreeMap<(String, String), u64>,
@@ -216,15 +212,15 @@ impl Jobs for Work<'_> {
 
     fn patience(&self, job: usize, so_far: &Outcome) -> Duration {
         match self.jobs[job].fault {
-            // It hangs as soon as somebody was killed.
-            Some(Fault::SurvivorHangs) if so_far.lived > 0 => SHORT_SILENCE,
-            _ => SILENCE,
+            // It hangs as soon as somebody is killed: in the second run.
+            Some(Fault::SurvivorHangs) if so_far.tried > 1 => short_patience(),
+            _ => silence(),
         }
     }
 
     fn take_in(&self, outcome: &mut Outcome, note: Note) -> Result<()> {
         match note {
-            Note::Trying(_) => {}
+            Note::Trying(_) => outcome.tried += 1,
             Note::Lived => outcome.lived += 1,
             Note::Befell { site, fate } => *outcome.befell.entry((site, fate)).or_default() += 1,
             Note::Violation(violation) => outcome.violations.push(violation),

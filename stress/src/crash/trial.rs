@@ -12,12 +12,8 @@ use ringproof::{Claim, Role, Segment, SegmentError};
 use crate::dying::{Dying, Ending, Fate, Plan, Point};
 use crate::fault::{Fault, Faulty, Party};
 use crate::item::{Author, Item};
-use crate::process::{Child, Ledger, Note, SingleThreaded};
+use crate::process::{Child, Ledger, Note, SingleThreaded, patience, short_patience};
 use crate::shm::Name;
-
-/// How long a victim may take to die, unless the planted fault is that it does not.
-const PATIENCE: Duration = Duration::from_secs(5);
-const SHORT_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What all runs have in common.
 pub(crate) struct Setting<'a> {
@@ -79,9 +75,9 @@ impl<'a> Trial<'a> {
         let point = self.death.map(|(point, _)| point);
         let stopped = point.is_some_and(|point| point.fate == Fate::Stopped);
         let (ending, patience) = match self.setting.fault {
-            Some(Fault::VictimHangs) if point.is_some() => (Ending::Hang, SHORT_PATIENCE),
-            Some(Fault::VictimSurvives) => (Ending::Survive, PATIENCE),
-            _ => (Ending::Kill, PATIENCE),
+            Some(Fault::VictimHangs) if point.is_some() => (Ending::Hang, short_patience()),
+            Some(Fault::VictimSurvives) => (Ending::Survive, patience()),
+            _ => (Ending::Kill, patience()),
         };
         let fault = self.setting.fault.filter(|f| f.party() == Party::Victim);
         let told_until_then = |notes: Vec<Note>| match self.death {
@@ -128,7 +124,8 @@ impl<'a> Trial<'a> {
         body: impl FnOnce(&Victim<'_>) -> Result<()>,
     ) -> Result<()> {
         let nothing = |_| Ok(());
-        let (_, trace) = self.process(Some(point), Ending::Kill, PATIENCE, None, body, nothing)?;
+        let (_, trace) =
+            self.process(Some(point), Ending::Kill, patience(), None, body, nothing)?;
         ensure!(
             trace.is_none(),
             "an earlier victim was to be {point}, but went on to its end"
@@ -150,7 +147,7 @@ impl<'a> Trial<'a> {
             Some(point) => format!("the victim that is to be {point}"),
             None => "the victim that is to live".to_owned(),
         };
-        let mut child = Child::fork(what, self.setting.alone, |ledger| {
+        let child = Child::fork(what, self.setting.alone, |ledger| {
             let plan = Plan::new(point, ending);
             let victim = Victim {
                 plan: &plan,
@@ -170,13 +167,14 @@ impl<'a> Trial<'a> {
             ledger.note(&Note::Trace(names));
             Ok(())
         })?;
+        let mut child = child.within(patience);
         let mut notes = Vec::new();
         if point.is_some_and(|point| point.fate == Fate::Stopped) {
-            notes = child.wait_stopped(patience)?;
+            notes = child.wait_stopped()?;
             meanwhile(notes.clone())?;
             child.resume()?;
         }
-        notes.extend(child.wait(patience)?);
+        notes.extend(child.wait()?);
         if let Some(Note::Failed(error)) = notes.last() {
             bail!("the victim failed: {error}");
         }

@@ -93,7 +93,7 @@ fn another_user(
                 Ok(())
             },
         )?;
-        stranger.finish(super::PATIENCE)?;
+        stranger.finish()?;
     }
     Ok(MODES.len() as u64)
 }

@@ -10,9 +10,9 @@ use nix::sched::CloneFlags;
 use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, unlink};
 
-use super::meeting::{Act, race};
+use super::meeting::{Act, race, window};
 use super::{Check, Setting, Wrong, namespace};
-use crate::process::{Child, Note};
+use crate::process::{Child, NotHere, Note};
 use crate::shm::{DIRECTORY, Name};
 use crate::specimen::s22_no_memory::Sparse;
 
@@ -129,7 +129,7 @@ fn create(setting: &Setting<'_>, maker: &dyn Maker, name: &Name, pages: u64) -> 
         }
         Ok(())
     })?;
-    match creator.finish(super::PATIENCE)?.first() {
+    match creator.finish()?.first() {
         None => Ok(true),
         Some(Note::Refused(why)) if why.contains("no room") => Ok(false),
         Some(other) => bail!("expected `no room`, found {other:?}"),
@@ -212,9 +212,13 @@ fn filling(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
         |round| {
             // None to all, so that the last pages go sooner or later, or not.
             for step in 0..4 {
-                match filler.take(crate::item::mix(seed ^ (round * 4 + step)) % (PAGES + 1)) {
+                let random = crate::item::mix(seed ^ (round * 4 + step));
+                match filler.take(random % (PAGES + 1)) {
                     Ok(()) | Err(Errno::ENOSPC) => {}
                     Err(error) => return Err(error).context("cannot be in the way"),
+                }
+                if random.is_multiple_of(1 << 6) {
+                    window();
                 }
             }
             filler.take(0).context("cannot get out of the way")?;
@@ -232,9 +236,9 @@ fn filling(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
         },
     )?;
     let [refused, made] = outcomes;
-    ensure!(
-        refused > 0 && made > 0,
-        "{made} were made and {refused} not: nothing was seen of what was looked for"
-    );
+    if refused == 0 || made == 0 {
+        let why = format!("{made} were made and {refused} not in {rounds} rounds of a race");
+        return Err(NotHere(why).into());
+    }
     Ok(rounds)
 }

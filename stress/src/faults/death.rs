@@ -13,12 +13,9 @@ use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 use super::{Check, Setting, Wrong};
 use crate::crash::attach;
 use crate::dying::{Dying, Ending, Fate, Plan, Point, kill_self};
-use crate::process::{Child, Note};
+use crate::process::{Child, Note, patience, short_patience};
 use crate::specimen::s15_odd_for_ever::OddForEver;
 use crate::specimen::s16_plain_mutex::PlainMutex;
-
-/// How long the survivors may take: a thousand times what they do.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -26,22 +23,22 @@ pub(super) fn checks() -> Vec<Check> {
             subject: "writer-dies",
             what: "at every access of a seqlock's writer: readers answer, and the next one writes",
             unit: "deaths",
-            trial: |setting| dies(setting, &Sequence::new()?),
+            trial: |setting| dies(setting, &Sequence::new()?, patience()),
             wrong: vec![Wrong {
                 what: "specimen: S15, the writer dies at an odd number, and all spin for ever",
                 sign: "it hangs",
-                trial: |setting| dies(setting, &OddForEver::new()?),
+                trial: |setting| dies(setting, &OddForEver::new()?, short_patience()),
             }],
         },
         Check {
             subject: "producer-dies",
             what: "at every access of a ring's producer: the consumer and the next one go on",
             unit: "deaths",
-            trial: |setting| dies(setting, &Queue::new()?),
+            trial: |setting| dies(setting, &Queue::new()?, patience()),
             wrong: vec![Wrong {
                 what: "specimen: S16, a process-shared mutex that is not robust",
                 sign: "it hangs",
-                trial: |setting| dies(setting, &PlainMutex::new()?),
+                trial: |setting| dies(setting, &PlainMutex::new()?, short_patience()),
             }],
         },
     ]
@@ -73,19 +70,20 @@ pub(crate) trait Mortal {
     fn go_on(&self) -> Result<()>;
 }
 
-/// Somebody dies after each number of accesses up to all of them.
-fn dies(setting: &Setting<'_>, what: &dyn Mortal) -> Result<u64> {
+/// Somebody dies after each number of accesses up to all of them. The survivors hang if they are not
+/// through within that time.
+fn dies(setting: &Setting<'_>, what: &dyn Mortal, patience: Duration) -> Result<u64> {
     for accesses in 0.. {
         let after = || format!("after a death that follows {accesses} accesses");
         let victim = Child::fork("the victim".to_owned(), setting.alone, |_| {
             what.act(accesses)
         })?;
-        let last = victim.wait(PATIENCE)?.pop();
+        let last = victim.wait()?.pop();
         if let Some(Note::Failed(why)) = last {
             bail!("the victim failed: {why}");
         }
         let survivor = Child::fork("the survivor".to_owned(), setting.alone, |_| what.go_on())?;
-        survivor.finish(PATIENCE).with_context(after)?;
+        survivor.within(patience).finish().with_context(after)?;
         if last == Some(Note::Done) {
             ensure!(accesses > 2, "there was nothing to die in");
             return Ok(accesses as u64);

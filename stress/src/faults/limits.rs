@@ -177,7 +177,7 @@ impl Ladder {
                 }
                 before.compare(&Possessions::now()?)
             })?;
-            let told = child.finish(super::PATIENCE)?;
+            let told = child.finish()?;
             let left = fs::exists(name.path()).context("cannot look for a name")?;
             ensure!(!left, "under {} a name is left", under());
             tried += 1;
@@ -266,7 +266,7 @@ fn locked_memory(setting: &Setting<'_>, life: Life) -> Result<u64> {
         setrlimit(Resource::RLIMIT_MEMLOCK, 0, 0).context("cannot set a limit")?;
         life(&name).context("without mlockall a limit on locked memory is in the way")
     })?;
-    unlocked.finish(super::PATIENCE)?;
+    unlocked.finish()?;
     let ladder = Ladder {
         resource: Resource::RLIMIT_MEMLOCK,
         says: "cannot map it: Resource temporarily unavailable",

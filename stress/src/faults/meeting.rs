@@ -14,11 +14,8 @@ use nix::unistd::Pid;
 
 use super::Setting;
 use crate::item::mix;
-use crate::process::Child;
+use crate::process::{Child, patience};
 use crate::words::Words;
-
-/// How long one waits for the other.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long one keeps its processor while it waits to be let go. Who gives it up at once meets
 /// nobody: the last to come would go on alone.
@@ -26,6 +23,9 @@ const STUBBORN: Duration = Duration::from_micros(200);
 
 /// How often one looks before it asks for the time.
 const SPINS: u32 = 64;
+
+/// How long a party keeps a window open, where it is to be met in it.
+const WINDOW: Duration = Duration::from_micros(100);
 
 /// How long a party may dawdle before its part, in doublings of a spin: from not at all to about as
 /// long as what they do.
@@ -62,7 +62,7 @@ pub(super) fn race(
     let come = Words::new(1)?;
     let (to_other, to_us) = UnixStream::pair().context("cannot make a socket")?;
     for end in [&to_other, &to_us] {
-        end.set_read_timeout(Some(PATIENCE))
+        end.set_read_timeout(Some(patience()))
             .context("cannot set a deadline")?;
     }
     let mut to_us = Some(to_us);
@@ -103,7 +103,7 @@ pub(super) fn race(
             return Err(error.context(format!("in round {round}")));
         }
     }
-    other.finish(PATIENCE)?;
+    other.finish()?;
     Ok(rounds)
 }
 
@@ -135,7 +135,7 @@ fn start(come: &AtomicU64, round: u64) -> Result<()> {
             let _ = sched_yield();
             yielded = Instant::now();
             ensure!(
-                begin.elapsed() < PATIENCE,
+                begin.elapsed() < patience(),
                 "the other process does not start"
             );
         }
@@ -163,6 +163,13 @@ fn stay_on(processor: Option<usize>) {
     {
         let _ = sched_setaffinity(Pid::from_raw(0), &only);
     }
+}
+
+/// Lets the other party come in between here, also where both share one processor. A wrong
+/// implementation that does this between its look and its act is met there in nearly every round,
+/// whoever is faster.
+pub(crate) fn window() {
+    std::thread::sleep(WINDOW);
 }
 
 /// Lets a little time pass, by chance.

@@ -28,12 +28,13 @@ use anyhow::{Result, bail};
 use clap::Args;
 use ringproof_record::Record;
 
-use crate::process::{Child, Interrupts, Note, SingleThreaded, wait_readable};
+use crate::process::{Child, Interrupts, Note, SingleThreaded, patience, wait_readable};
 use crate::shm::{Name, Prefix};
 
 pub(crate) use create::Maker;
 pub(crate) use death::{Mortal, Steps};
 pub(crate) use layout::{Handing, Indices};
+pub(crate) use meeting::window;
 pub(crate) use races::{Appearing, WHOLE};
 pub(crate) use restart::Queue;
 pub(crate) use right::{Held, Right, Taken};
@@ -41,8 +42,11 @@ pub(crate) use truncation::Shared;
 
 const LAYER: &str = "faults";
 
-/// How long one trial may take: far longer than it does, also where others want the processors.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long one trial may take: all of its waits have deadlines of their own, so it never takes
+/// as long.
+fn longest() -> Duration {
+    20 * patience()
+}
 
 /// Put segments and roles in the way of every fault of the system that can be had
 ///
@@ -198,12 +202,12 @@ fn attempt(
         ledger.note(&Note::Tried(trial(setting)?));
         Ok(())
     })?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + longest();
     loop {
         let heard = wait_readable(&[interrupts.as_fd(), judge.as_fd()], deadline)?;
         interrupts.check()?;
         if !heard {
-            let seconds = PATIENCE.as_secs();
+            let seconds = longest().as_secs();
             return Ok(Outcome::Violated(format!(
                 "waited {seconds} s for the end of the trial"
             )));
@@ -247,6 +251,10 @@ fn wrong_row(check: &Check, wrong: &Wrong, control: &Outcome, found: &Outcome) -
         }
         (Outcome::Violated(why), Outcome::Held(_)) => {
             Record::passed(LAYER, check.subject, wrong.what).reason(format!("caught: {why}"))
+        }
+        (Outcome::Violated(_), Outcome::NotRun(reason)) => {
+            let why = format!("caught, but the control, our own code, did not run: {reason}");
+            Record::not_run(LAYER, check.subject, wrong.what, why)
         }
         (Outcome::Violated(_), _) => {
             failed("caught, but the control, our own code, did not pass the same trial".to_owned())
@@ -305,5 +313,7 @@ mod tests {
         assert_eq!(verdict(violated("x"), caught()), Verdict::Failed);
         let not_run = Outcome::NotRun("no namespaces".to_owned());
         assert_eq!(verdict(Outcome::Held(1), not_run), Verdict::NotRun);
+        let not_run = Outcome::NotRun("nobody met anybody".to_owned());
+        assert_eq!(verdict(not_run, caught()), Verdict::NotRun);
     }
 }

@@ -7,17 +7,15 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::time::{ClockId, clock_gettime};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
-use super::meeting::{Act, race};
-use super::right::{held, lock_byte, open_anew};
+use super::meeting::{Act, race, window};
+use super::right::{held, lock_byte, open_anew, patiently};
 use super::{Check, Held, Setting, Wrong};
+use crate::process::{NotHere, patience};
 use crate::shm::Name;
 use crate::specimen::s21_mapped_too_early::MappedTooEarly;
 
 /// What the segments hold, in every word.
 pub(crate) const WHOLE: [u64; 64] = [0x5eed; 64];
-
-/// How long an attacher looks for a segment that is being made.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -47,7 +45,11 @@ pub(super) fn checks() -> Vec<Check> {
             subject: "unlink-and-claim",
             what: "no claim that began after the unlink, and no two of what the name means now",
             unit: "rounds",
-            trial: |setting| unlinked(setting, |ring| held(ring.claim(Role::Producer))),
+            trial: |setting| {
+                unlinked(setting, |ring| {
+                    held(patiently(|| ring.claim(Role::Producer)))
+                })
+            },
             wrong: vec![Wrong {
                 what: "planted fault: locks, and does not look again",
                 sign: "after the unlink",
@@ -101,7 +103,7 @@ fn appearing(setting: &Setting<'_>, what: &dyn Appearing) -> Result<u64> {
                         ensure!(found == WHOLE, "half of it: {found:x?}");
                         return Ok(Act::new([misses, 0], ()));
                     }
-                    None if start.elapsed() > PATIENCE => bail!("it never appears"),
+                    None if start.elapsed() > patience() => bail!("it never appears"),
                     None => misses += 1,
                 }
             }
@@ -111,7 +113,10 @@ fn appearing(setting: &Setting<'_>, what: &dyn Appearing) -> Result<u64> {
             std::fs::remove_file(name.path()).context("cannot remove it")
         },
     )?;
-    ensure!(met > 0, "nobody ever looked while it was made");
+    if met == 0 {
+        let why = format!("in {rounds} rounds nobody looked while it was made");
+        return Err(NotHere(why).into());
+    }
     Ok(rounds)
 }
 
@@ -132,6 +137,7 @@ fn look_then_create(name: &Name) -> Result<Option<Held>> {
     if std::fs::exists(name.path())? {
         return Ok(None);
     }
+    window();
     let other = Name::new(format!("{}-{}", &**name, std::process::id()));
     let made = create(&other)?;
     std::fs::rename(other.path(), name.path())?;
@@ -187,9 +193,10 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
             Ok(())
         },
         |_| {
-            Ring::<u64>::attach(&name)?.unlink()?;
+            let ring = Ring::<u64>::attach(&name)?;
+            patiently(|| ring.unlink())?;
             let unlinked = now()?;
-            match Ring::<u64>::open_as(&name, Role::Producer, &options) {
+            match patiently(|| Ring::<u64>::open_as(&name, Role::Producer, &options)) {
                 Ok((ring, claim)) => {
                     let told = [unlinked, inode(&ring)?];
                     Ok(Act::new(told, (ring, claim)))
@@ -204,9 +211,10 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
                 Err(SegmentError::NotFound { .. }) => return Ok(Act::new([0, 0], ())),
                 Err(error) => return Err(error.into()),
             };
-            // Somebody else may go on now.
-            for _ in 0..crate::item::mix(seed ^ !round) % 4096 {
-                std::hint::spin_loop();
+            // Somebody else may go on now, and now and then certainly does.
+            match crate::item::mix(seed ^ !round) % 4096 {
+                0..512 => window(),
+                spins => (0..spins).for_each(|_| std::hint::spin_loop()),
             }
             let began = now()?;
             match claim(&ring)? {
@@ -223,14 +231,14 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
                 "a claim of the old one succeeded that began {} ns after the unlink was done",
                 began - unlinked
             );
-            Ok(unlink(&name)?)
+            Ok(patiently(|| unlink(&name))?)
         },
     )?;
     let [refused, claimed] = outcomes;
-    ensure!(
-        refused > 0 && claimed > 0,
-        "{claimed} claims and {refused} refusals: nothing was seen of what was looked for"
-    );
+    if refused == 0 || claimed == 0 {
+        let why = format!("{claimed} claims and {refused} refusals in {rounds} rounds of a race");
+        return Err(NotHere(why).into());
+    }
     Ok(rounds)
 }
 

@@ -73,7 +73,7 @@ fn restarts(setting: &Setting<'_>, open: impl Fn(&Name) -> Result<Box<dyn Queue>
             let mut queue = open(&name)?;
             (sent..sent + sends).try_for_each(|item| queue.push(item))
         })?;
-        producer.finish(super::PATIENCE)?;
+        producer.finish()?;
         sent += sends;
         let consumer = Child::fork(format!("consumer {number}"), setting.alone, |_| {
             let mut queue = open(&name)?;
@@ -84,7 +84,7 @@ fn restarts(setting: &Setting<'_>, open: impl Fn(&Name) -> Result<Box<dyn Queue>
             }
             Ok(())
         })?;
-        consumer.finish(super::PATIENCE)?;
+        consumer.finish()?;
         taken += takes;
     }
     ensure!(sent == taken, "a trial that does not take what it sends");

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -18,18 +19,15 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::pause;
 use ringproof::{Claim, Ring, RingOptions, Role, SegmentError};
 
-use super::meeting::{Act, race};
+use super::meeting::{Act, race, window};
 use super::{Check, Setting, Wrong, namespace, races};
-use crate::process::{Child, Ledger, NotHere, Note};
+use crate::process::{Child, Ledger, NotHere, Note, patience};
 use crate::shm::Name;
 use crate::specimen::s17_unlocked_recovery::UnlockedRecovery;
 use crate::specimen::s18_liveness_by_pid::LivenessByPid;
 use crate::words::Words;
 
-/// How long anybody may take to do anything.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long a stopped holder is left alone with those who want what it has.
+/// How long at least a stopped holder is left alone with those who want what it has.
 const STOPPED: Duration = Duration::from_millis(200);
 
 /// What somebody keeps as long as he has something. Dropping it gives it back.
@@ -119,6 +117,19 @@ pub(super) fn held(claim: Result<Claim, SegmentError>) -> Result<Option<Held>> {
     }
 }
 
+/// What a call comes to that gives another process two seconds for its removal of the segment. Where
+/// others want the processors that one may be kept from it for longer: then the call is made again.
+pub(super) fn patiently<T>(call: impl Fn() -> Result<T, SegmentError>) -> Result<T, SegmentError> {
+    let start = Instant::now();
+    loop {
+        match call() {
+            Err(SegmentError::System { source, .. })
+                if source.kind() == ErrorKind::TimedOut && start.elapsed() < patience() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Ours: the producer's role of a ring, attached anew each time.
 pub(super) struct OfRing {
     name: Name,
@@ -141,7 +152,7 @@ impl Right for OfRing {
     fn take(&self) -> Result<Option<Held>> {
         let ring = Ring::<u64>::attach(&self.name)?;
         // The claim outlives the mapping: it is of the file.
-        held(ring.claim(Role::Producer))
+        held(patiently(|| ring.claim(Role::Producer)))
     }
 }
 
@@ -173,6 +184,7 @@ impl Right for LockFile {
         if fs::exists(&path)? {
             return Ok(None);
         }
+        window();
         fs::write(&path, std::process::id().to_string())?;
         Ok(Some(Box::new(Made(path))))
     }
@@ -263,7 +275,7 @@ fn holder(setting: &Setting<'_>, right: &dyn Right) -> Result<Child> {
         let _held = take_free(right)?;
         stay(ledger)
     })?;
-    holder.ready(PATIENCE)?;
+    holder.ready()?;
     Ok(holder)
 }
 
@@ -315,15 +327,15 @@ fn namespaces(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
         let _held = loop {
             match right.take()? {
                 Some(held) => break held,
-                None if start.elapsed() > PATIENCE => bail!("it is not free"),
+                None if start.elapsed() > patience() => bail!("it is not free"),
                 None => std::thread::yield_now(),
             }
         };
         stay(ledger)
     })?;
-    stranger.ready(PATIENCE)?;
+    stranger.ready()?;
     drop(held);
-    stranger.ready(PATIENCE)?;
+    stranger.ready()?;
     take_none(right).context("held inside, taken outside")?;
     stranger.kill()?;
     take_free(right).context("its holder inside is dead")?;
@@ -351,7 +363,7 @@ fn reused(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
         take_free(right).context("its holder is dead, another process has its number")?;
         stay(ledger)
     })?;
-    first.ready(PATIENCE)?;
+    first.ready()?;
     Ok(1)
 }
 
@@ -366,7 +378,10 @@ fn stopped(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
             "it was to stop, and is {status:?}"
         );
         let start = Instant::now();
-        while start.elapsed() < STOPPED {
+        let mut last = false;
+        while !last {
+            // The last look comes after that time, however long this process was kept from looking.
+            last = start.elapsed() >= STOPPED;
             take_none(right).context("its holder is stopped")?;
         }
         holder.kill()?;

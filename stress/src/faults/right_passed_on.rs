@@ -22,7 +22,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use ringproof::{Ring, RingOptions, Role};
 
 use super::right::{
-    OfRing, PATIENCE, byte, held, lock_byte, open_anew, set_lock, stay, take_free, take_none,
+    OfRing, byte, held, lock_byte, open_anew, patiently, set_lock, stay, take_free, take_none,
 };
 use super::{Check, Held, Right, Setting, Wrong, namespace};
 use crate::process::Child;
@@ -106,7 +106,7 @@ pub(super) struct OfAttached(pub(super) Ring<u64>);
 
 impl Right for OfAttached {
     fn take(&self) -> Result<Option<Held>> {
-        held(self.0.claim(Role::Producer))
+        held(patiently(|| self.0.claim(Role::Producer)))
     }
 }
 
@@ -178,10 +178,10 @@ fn namesake(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
             drop(held.take());
             stay(ledger)
         })?;
-        child.ready(PATIENCE)?;
+        child.ready()?;
         stay(ledger)
     })?;
-    holder.ready(PATIENCE)?;
+    holder.ready()?;
     take_none(right).context("its holder lives, and has dropped nothing")?;
     holder.kill()?;
     take_free(right).context("its holder is dead")?;
@@ -203,10 +203,10 @@ fn forked(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
             ledger.note(&crate::process::Note::Ready);
             wait_for_end(&mut until)
         })?;
-        child.ready(PATIENCE)?;
+        child.ready()?;
         stay(ledger)
     })?;
-    parent.ready(PATIENCE)?;
+    parent.ready()?;
     take_none(right).context("its holder lives")?;
     parent.kill()?;
     take_none(right).context("its holder's child lives")?;
@@ -233,7 +233,7 @@ fn mapping(
     {
         let mut touch = producer(&ring)?;
         let child = Child::fork("a forked child".to_owned(), setting.alone, |_| touch())?;
-        let (told, status) = child.end(PATIENCE)?;
+        let (told, status) = child.end()?;
         ensure!(
             told.is_empty() && matches!(status, WaitStatus::Signaled(_, Signal::SIGSEGV, _)),
             "a forked child wrote where only its parent may: {told:?}, {status:?}"
@@ -268,7 +268,7 @@ fn executed(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
         .context("cannot write to the program")?;
     let mut heard = [0];
     if said.read_exact(&mut heard).is_err() {
-        program.finish(PATIENCE)?;
+        program.finish()?;
         bail!("the program ended");
     }
     take_free(right).context("its holder is another program now")?;
@@ -292,7 +292,7 @@ fn sent(setting: &Setting<'_>, attach: fn(OwnedFd) -> Result<Box<dyn Right>>) ->
         send(&theirs, ring.as_fd().as_raw_fd())?;
         stay(ledger)
     })?;
-    sender.ready(PATIENCE)?;
+    sender.ready()?;
     let right = attach(receive(&ours)?)?;
     take_none(&*right).context("its sender has it")?;
     sender.kill()?;

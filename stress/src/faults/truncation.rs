@@ -101,11 +101,11 @@ fn truncated(setting: &Setting<'_>, shared: &dyn Shared) -> Result<u64> {
                     let _ = file.set_len(left);
                     Ok(())
                 })?;
-                peer.finish(super::PATIENCE)?;
+                peer.finish()?;
                 Ok(())
             })
         })?;
-        (user.finish(super::PATIENCE)).with_context(|| format!("made {left} bytes long"))?;
+        (user.finish()).with_context(|| format!("made {left} bytes long"))?;
         let found = shared.descriptor()?.metadata()?.len();
         ensure!(found == len, "{len} bytes are {found} now");
     }
@@ -130,7 +130,7 @@ fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> 
                 let file = File::options().write(true).open(name.path())?;
                 Ok(file.set_len(left)?)
             })?;
-            peer.finish(super::PATIENCE)?;
+            peer.finish()?;
             let outcome = use_all(one, other);
             // What is left of the last page is zeros, without a signal; a header of zeros is that of
             // a ring that has ended.
@@ -146,7 +146,7 @@ fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> 
             );
             Ok(())
         })?;
-        (user.finish(super::PATIENCE)).with_context(|| format!("made {left} bytes long"))?;
+        (user.finish()).with_context(|| format!("made {left} bytes long"))?;
     }
     Ok(lengths.len() as u64)
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::libc;
@@ -18,7 +18,7 @@ use super::bench::Bench;
 use super::honest::{Place, exercise, receive, send};
 use super::plant::Plant;
 use super::sample::{DATA, Named, SLOTS, Shape, memory_file, ring_options, unsealed};
-use crate::process::{Child, Note};
+use crate::process::{Child, Note, patience};
 
 /// What bears a segment's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,9 +197,6 @@ pub(crate) fn descriptors(bench: &Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How long a process may take to end.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// A user and group that own nothing.
 const NOBODY: u32 = 65534;
 
@@ -228,7 +225,7 @@ pub(crate) fn permissions(bench: &Bench<'_>) -> Result<()> {
                 }
                 use_with_mode(&named.name, bits)
             })?;
-            let told = child.wait(PATIENCE)?;
+            let told = child.wait()?;
             match told.last() {
                 Some(Note::Done) => {}
                 other => bail!("mode {mode:o}: {other:?}"),
@@ -359,7 +356,7 @@ fn replaced_all_the_time(bench: &Bench<'_>) -> Result<()> {
     let (mut taken, mut refused) = (0, 0);
     while taken + refused < OPENINGS || taken == 0 || refused == 0 {
         ensure!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < patience(),
             "opened {taken} times and refused {refused} times, although it is replaced all the time"
         );
         match Ring::<u64>::open_as(&named.name, Role::Producer, &ring_options()) {

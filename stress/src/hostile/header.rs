@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,7 +12,7 @@ use super::plant::Plant;
 use super::sample::{DESCRIPTION, FIXED, Named, Shape, USED, memory_file, sound, spoilt};
 use super::specimen;
 use crate::item::mix;
-use crate::process::Child;
+use crate::process::{Child, patience};
 
 pub(crate) fn of_ring(bench: &Bench<'_>) -> Result<()> {
     changed(bench, Shape::Ring)
@@ -129,9 +129,6 @@ fn attach(bench: &Bench<'_>, bytes: &[u8], named: Option<&Named>, memory: &File)
     Ok(())
 }
 
-/// How long the two processes of a race may take to meet.
-const PATIENCE: Duration = Duration::from_secs(15);
-
 /// Somebody changes the header all the time.
 pub(crate) fn racing(bench: &Bench<'_>) -> Result<()> {
     for (number, shape) in (0..).zip(Shape::ALL) {
@@ -156,7 +153,7 @@ fn race(bench: &Bench<'_>, shape: Shape) -> Result<()> {
     let (mut attached, mut refused) = (0_u64, 0);
     while attached + refused < bench.cases || attached == 0 || refused == 0 {
         ensure!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < patience(),
             "attached to {attached} times and refused {refused} times, \
              although its header changes all the time"
         );

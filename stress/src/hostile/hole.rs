@@ -3,7 +3,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
@@ -101,9 +100,6 @@ pub(crate) fn memory_files(bench: &Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// How long a process may take to end.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// A named segment that is truncated while it is mapped: by whom it trusts, as the documentation
 /// says. An access to what is gone raises SIGBUS, and nothing else happens. (What a program that
 /// handles the signal makes of it is not this module's affair.)
@@ -118,7 +114,7 @@ pub(crate) fn named_files(bench: &Bench<'_>) -> Result<()> {
                 let named = Named::new(bench.names, "cut").holding(&shape.image()?)?;
                 let who = format!("who uses a {shape:?} cut to {len} bytes");
                 let child = Child::fork(who, bench.alone, |_| cut_and_use(&named, shape, len))?;
-                match child.end(PATIENCE)? {
+                match child.end()? {
                     (_, WaitStatus::Signaled(_, Signal::SIGBUS, _)) => Ok(()),
                     (told, other) => bail!(
                         "an access to a {shape:?} cut to {len} of {whole} bytes \

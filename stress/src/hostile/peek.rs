@@ -1,6 +1,6 @@
 //! A look at the items from outside while they are written over: one that was is reported as gone.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::inspect::Peeked;
@@ -12,13 +12,12 @@ use super::bench::Bench;
 use super::plant::Plant;
 use super::sample::{Named, Shape};
 use super::specimen;
-use crate::process::Child;
+use crate::process::{Child, patience};
 
 /// Copying it takes long enough for a peer to come between.
 type Large = [u64; 1024];
 
-/// How long a peer may take to come between, and how often it has to.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How often a peer has to come between.
 const OFTEN: u64 = 5;
 
 pub(crate) fn overtaken(bench: &Bench<'_>) -> Result<()> {
@@ -84,7 +83,7 @@ fn watch(bench: &Bench<'_>, shape: Shape, named: &Named) -> Result<()> {
     let (mut there, mut gone) = (0, 0);
     while there < OFTEN || (gone < OFTEN && shape == Shape::Ring) {
         ensure!(
-            start.elapsed() < PATIENCE,
+            start.elapsed() < patience(),
             "{there} items were there and {gone} gone, although they are written all the time"
         );
         let items = if bench.has(Plant::UncheckedPeek) {

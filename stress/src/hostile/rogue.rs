@@ -1,9 +1,10 @@
 //! A process that scribbles over everything shared, all the time, while an honest endpoint works.
 
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
+use nix::unistd::pause;
 use ringproof::memory::{Memory, Native, Slot, Word};
 use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
 use ringproof::site::{LoadSite, SlotWriteSite, StoreSite};
@@ -17,15 +18,11 @@ use super::region::{Edge, Guarded};
 use super::sample::{CAPACITY, DATA, SLOTS, USED, file_of, ring_options};
 use super::specimen;
 use crate::item::mix;
-use crate::process::Child;
+use crate::process::{Child, patience, short_patience};
 
 /// Cases of each subject, and how many rounds of operations one has.
 const CASES: u64 = 4;
 const ROUNDS: u64 = 4_000;
-
-/// A case whose scribbler is kept from running goes on for as long; a planted one is known.
-const PATIENCE: Duration = Duration::from_secs(15);
-const SHORT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A ring between guards, shared with a process that scribbles.
 struct Shared {
@@ -101,24 +98,36 @@ fn scribble(random: u64, near: u64) -> u64 {
     }
 }
 
-/// Rounds of operations until there were enough of them, and some of each outcome. Without the
-/// latter the scribbler has done nothing.
+/// How many rounds go by before the processor is given away, so that the scribbler comes to its
+/// turn where there is only one.
+const TURN: u64 = 64;
+
+/// Rounds of operations until there were enough of them, and some of each outcome, however long it
+/// takes the two to meet. Where that never comes the scribbler has done nothing.
 fn rounds(bench: &Bench<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<()> {
     let start = Instant::now();
-    let patience = bench.plant.map_or(PATIENCE, |_| SHORT_PATIENCE);
+    let patience = match bench.plant {
+        Some(Plant::IdleRogue) => short_patience(),
+        _ => patience(),
+    };
     let mut met = Met::default();
     for number in 1_u64.. {
         met += round()?;
         let both = met.worked > 0 && met.corrupt > 0;
-        if (number >= ROUNDS && both) || start.elapsed() > patience {
-            break;
+        if number >= ROUNDS && both {
+            return Ok(());
+        }
+        if number.is_multiple_of(TURN) {
+            if start.elapsed() > patience {
+                break;
+            }
+            std::thread::yield_now();
         }
     }
-    ensure!(
-        met.worked > 0 && met.corrupt > 0,
-        "the peer scribbled, and the operations met {met:?}"
-    );
-    Ok(())
+    bail!(
+        "in {} s the peer scribbled, and the operations met {met:?}",
+        patience.as_secs_f64()
+    )
 }
 
 /// Rounds of what `act` does to a shared ring, in each case. It is given a count that it may keep.
@@ -179,7 +188,9 @@ pub(crate) fn over_segment(bench: &Bench<'_>) -> Result<()> {
                 let words: Vec<_> = (0..USED as u64).chain(data).step_by(8).collect();
                 for round in 0.. {
                     if bench.has(Plant::IdleRogue) {
-                        std::thread::sleep(PATIENCE);
+                        loop {
+                            pause();
+                        }
                     }
                     let random = mix(seed ^ mix(round));
                     let at = words[random as usize % words.len()];

@@ -80,6 +80,8 @@ pub(crate) fn twice_reading_pop<T: Payload>(
     if length() > size_of::<T>() {
         return 0;
     }
+    // The peer may have the processor now, where there is only one.
+    std::thread::yield_now();
     let record = cells[number..].as_ptr().cast::<u8>();
     // SAFETY: none: this is the mistake, before guard pages as above.
     let byte = |at| unsafe { record.wrapping_add(at).read_volatile() };
@@ -219,6 +221,8 @@ pub(crate) fn unchecked_peek(path: &Path, len: usize) -> Result<Vec<Peeked>> {
     };
     let slot = position & (word(&header, 40) - 1);
     let mut bytes = vec![0; len];
+    // As above.
+    std::thread::yield_now();
     let at = word(&header, 56) + slot * len as u64;
     (file.read_exact_at(&mut bytes, at)).context("cannot read an item")?;
     Ok(vec![Peeked {

@@ -13,17 +13,11 @@ use super::bench::Bench;
 use super::plant::Plant;
 use super::{Address, Subject, fuzz, subjects};
 use crate::cli::CommandLine;
-use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation};
+use crate::process::{Child, Interrupts, Note, SingleThreaded, Violation, short_patience, silence};
 use crate::shm::Prefix;
 use crate::workers::{self, Jobs};
 
 const LAYER: &str = "hostile";
-
-/// How long a worker may say nothing.
-const SILENCE: Duration = Duration::from_secs(20);
-
-/// The same where the planted fault is to hang.
-const SHORT_SILENCE: Duration = Duration::from_secs(2);
 
 /// Answer every access as a hostile peer might, and do to a segment's file what one can
 ///
@@ -214,10 +208,11 @@ impl Jobs for Work<'_> {
         })
     }
 
-    fn patience(&self, job: usize, _: &Outcome) -> Duration {
+    fn patience(&self, job: usize, so_far: &Outcome) -> Duration {
         match self.jobs[job].plant {
-            Some(Plant::BlockingOpen) => SHORT_SILENCE,
-            _ => SILENCE,
+            // It hangs in its first case.
+            Some(Plant::BlockingOpen) if so_far.cases > 0 => short_patience(),
+            _ => silence(),
         }
     }
 

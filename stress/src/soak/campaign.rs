@@ -17,7 +17,8 @@ use super::progress::Progress;
 use super::ring::RingSoak;
 use super::tally::{Failure, RoundReport, Tally};
 use super::value::ValueSoak;
-use crate::process::{Child, Interrupts, Ledger, Note, SingleThreaded, wait_readable};
+use crate::process::{Child, Interrupts, Ledger, Note, SingleThreaded, patience, wait_readable};
+use crate::words::Words;
 
 /// The kinds of structures.
 pub(crate) const KINDS: [Kind; 3] = [Kind::Ring, Kind::SeqLock, Kind::Latch];
@@ -25,9 +26,8 @@ pub(crate) const KINDS: [Kind; 3] = [Kind::Ring, Kind::SeqLock, Kind::Latch];
 /// How often the progress is shown.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long a supervisor may say nothing, beyond its patience with the endpoints: far more than a
-/// round takes.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The most actors that a structure has.
+const ACTORS: usize = 3;
 
 /// Which rounds there are.
 #[derive(Clone, Copy)]
@@ -104,7 +104,8 @@ impl Campaign<'_> {
             supervisors.push((child, Instant::now()));
         }
         let mut outcome = Outcome::default();
-        let silence = self.patience + SILENCE;
+        // A round is thousands of short waits, each with a deadline of its own.
+        let silence = self.patience + 10 * patience();
         while !supervisors.is_empty() {
             let mut files: Vec<_> = (supervisors.iter())
                 .map(|(child, _)| child.as_fd())
@@ -132,7 +133,7 @@ impl Campaign<'_> {
                     }
                 }
                 if done {
-                    child.wait(silence)?;
+                    child.wait()?;
                 } else if heard.elapsed() > silence {
                     bail!("{} has said nothing for {silence:?}", child.name());
                 } else {
@@ -199,12 +200,14 @@ impl Campaign<'_> {
             }
             Kind::SeqLock | Kind::Latch => Box::new(ValueSoak::new(round)?),
         };
+        let places = Words::new(ACTORS)?;
         let crew = Crew {
             alone: self.alone,
             interrupts: self.interrupts,
             round,
             plant: self.plant,
             patience: self.patience,
+            places: &places,
         };
         let mut tally = Tally::default();
         // Whatever comes of it, all processes of the round are dead when this returns.

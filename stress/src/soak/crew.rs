@@ -11,18 +11,30 @@ use ringproof::inspect::RoleState;
 use ringproof::{Claim, Segment, SegmentError};
 
 use super::choice::{Choices, Round};
+use super::countdown::{self, Countdown};
 use super::plant::Plant;
 use super::tally::Tally;
 use crate::item::Author;
 use crate::process::{Child, Interrupts, Note, SingleThreaded, wait_readable};
+use crate::words::Words;
 
 /// The number of the actor that stores the first index, sequence or version.
 pub(crate) const PRODUCER: usize = 0;
 /// The number of the one at the other end.
 pub(crate) const CONSUMER: usize = 1;
 
-/// Operations to a turn. With shorter ones more are killed in a second, and fewer of them inside an
-/// operation: who is not running was mostly between two of them when it gave the processor away.
+/// One life in so many ends at a moment; the others end at an access.
+const MOMENTS: u64 = 8;
+
+/// At most how many accesses such a life has: some end in the first operation that it makes, and some
+/// after many.
+const ACCESSES: [u64; 3] = [8, 64, 512];
+
+/// How many times as long as others it has until something happens to it all the same, should it have
+/// nothing to do. Long enough for the processor to come to it where many want it.
+const SPARED: u32 = 32;
+
+/// Operations to a turn. With shorter ones more are killed in a second.
 const TURNS: [u32; 3] = [16, 256, 512];
 
 /// How often an endpoint is looked at that is left alone.
@@ -41,10 +53,11 @@ pub(crate) trait Structure {
     fn actors(&self) -> &'static [&'static str];
 
     /// What an actor does in a process of its own: until it is killed, or comes to its goal.
-    fn work(&self, actor: usize, life: Life) -> Result<()>;
+    fn work(&self, actor: usize, life: Life<'_>) -> Result<()>;
 
-    /// Judges what an actor has left behind that is dead.
-    fn died(&mut self, actor: usize) -> Result<()>;
+    /// Judges what an actor has left behind that is dead. Whether it shows that this one died between
+    /// two stores that belong together.
+    fn died(&mut self, actor: usize) -> Result<bool>;
 
     /// Judges what is to be found while an actor is stopped.
     fn stopped(&mut self, actor: usize) -> Result<()>;
@@ -68,7 +81,7 @@ pub(crate) trait Structure {
 }
 
 /// One process in the life of an actor.
-pub(crate) struct Life {
+pub(crate) struct Life<'a> {
     /// How many there were before.
     pub(crate) number: u64,
     /// What it leaves to chance.
@@ -77,6 +90,8 @@ pub(crate) struct Life {
     pub(crate) goal: Option<u64>,
     pub(crate) plant: Option<Plant>,
     pub(crate) turn: Turn,
+    /// How many accesses it has, if that is what ends it. It is told of each operation that returns.
+    pub(crate) countdown: &'a Countdown<'a>,
 }
 
 /// How long a process goes on before it lets others have the processor. Whoever is killed while it
@@ -137,6 +152,8 @@ struct Worker {
     actor: usize,
     number: u64,
     child: Child,
+    /// Whether it dies at an access, unless something else comes first.
+    at_access: bool,
     /// What happens when.
     moments: Choices,
     due: Instant,
@@ -151,6 +168,8 @@ pub(crate) struct Crew<'a> {
     pub(crate) plant: Option<Plant>,
     /// How long an endpoint may not get on, though nobody hinders it.
     pub(crate) patience: Duration,
+    /// A word for each actor, in which it says where it is.
+    pub(crate) places: &'a Words,
 }
 
 impl Crew<'_> {
@@ -162,11 +181,17 @@ impl Crew<'_> {
         while tally.kills < self.round.kills {
             let dues = workers.iter().map(|worker| worker.due).enumerate();
             let (next, due) = dues.min_by_key(|(_, due)| *due).context("no actors")?;
-            self.watch(&mut workers, due)?;
+            let fallen = self.watch(&mut workers, due)?;
             if self.interrupts.check().is_err() {
                 return Ok(());
             }
-            self.strike(structure, &mut workers, next, tally)?;
+            match fallen {
+                Some(which) => {
+                    tally.at_accesses += 1;
+                    self.replace(structure, &mut workers, which, tally)?;
+                }
+                None => self.strike(structure, &mut workers, next, tally)?,
+            }
         }
         let numbers: Vec<_> = workers.iter().map(|worker| worker.number).collect();
         self.kill(structure, workers, tally)?;
@@ -182,6 +207,11 @@ impl Crew<'_> {
     ) -> Result<Worker> {
         let from = |purpose| Choices::of(&[self.round.seed, actor as u64, number, purpose]);
         let what = format!("{} {number}", structure.actors()[actor]);
+        let mut ends = from(2);
+        let at_access = goal.is_none() && !ends.one_in(MOMENTS);
+        let most = ends.pick(&ACCESSES);
+        let accesses = at_access.then(|| 1 + ends.below(most));
+        countdown::reset(&self.places[actor]);
         let child = Child::fork(what, self.alone, |_| {
             let mut choices = from(0);
             let turn = Turn::new(choices.pick(&TURNS));
@@ -191,15 +221,23 @@ impl Crew<'_> {
                 goal,
                 plant: self.plant,
                 turn,
+                countdown: &Countdown::new(&self.places[actor], accesses),
             };
             structure.work(actor, life)
         })?;
         let mut moments = from(1);
+        let now = Instant::now();
+        let due = self.next(&mut moments);
         Ok(Worker {
             actor,
             number,
             child,
-            due: self.next(&mut moments),
+            at_access,
+            due: if at_access {
+                now + SPARED * (due - now)
+            } else {
+                due
+            },
             moments,
             stopped: false,
         })
@@ -209,19 +247,31 @@ impl Crew<'_> {
         Instant::now() + Duration::from_micros(moments.below(self.round.longest))
     }
 
-    /// Waits for a moment; an error if a process ends before, for none does without a reason.
-    fn watch(&self, workers: &mut [Worker], until: Instant) -> Result<()> {
+    /// Waits for a moment, or until a process has died at an access: which one. An error if one ends
+    /// otherwise, for none does without a reason.
+    fn watch(&self, workers: &mut [Worker], until: Instant) -> Result<Option<usize>> {
         let files: Vec<_> = workers.iter().map(|worker| worker.child.as_fd()).collect();
         if !wait_readable(&files, until)? {
-            return Ok(());
+            return Ok(None);
         }
-        for worker in workers {
+        for (which, worker) in workers.iter_mut().enumerate() {
             let told = worker.child.hear()?;
             if told.as_ref().is_none_or(|notes| !notes.is_empty()) {
                 failure(&told.unwrap_or_default())?;
-                bail!("{} ended by itself", worker.child.name());
+                self.ensure_fallen(worker)?;
+                return Ok(Some(which));
             }
         }
+        Ok(None)
+    }
+
+    /// A process that is dead, and that nobody has killed, died at the access at which it was to.
+    fn ensure_fallen(&self, worker: &Worker) -> Result<()> {
+        ensure!(
+            worker.at_access && countdown::has_fallen(&self.places[worker.actor]),
+            "{} ended by itself",
+            worker.child.name()
+        );
         Ok(())
     }
 
@@ -234,17 +284,23 @@ impl Crew<'_> {
         tally: &mut Tally,
     ) -> Result<()> {
         let worker = &mut workers[which];
-        let chance = worker.moments.below(8);
+        let chance = worker.moments.below(16);
         match (worker.stopped, chance) {
             // Goes on after a stop.
-            (true, 0..4) => {
+            (true, 0..8) => {
                 worker.child.resume()?;
                 worker.stopped = false;
                 worker.due = self.next(&mut worker.moments);
             }
-            (false, 0) => {
+            (false, 0..3) => {
                 worker.child.signal(Signal::SIGSTOP)?;
-                failure(&worker.child.wait_stopped(self.patience)?)?;
+                let stopped = worker.child.await_stopped()?;
+                failure(&worker.child.hear()?.unwrap_or_default())?;
+                if !stopped {
+                    self.ensure_fallen(worker)?;
+                    tally.at_accesses += 1;
+                    return self.replace(structure, workers, which, tally);
+                }
                 tally.stops += 1;
                 worker.stopped = true;
                 (structure.stopped(worker.actor))
@@ -252,7 +308,7 @@ impl Crew<'_> {
                 worker.due = self.next(&mut worker.moments);
             }
             // All at once.
-            (_, 7) => {
+            (_, 15) => {
                 let choices = Choices::of(&[worker.moments.below(u64::MAX)]);
                 let dead = std::mem::take(workers);
                 let numbers: Vec<_> = dead.iter().map(|worker| worker.number).collect();
@@ -262,13 +318,23 @@ impl Crew<'_> {
                     workers.push(self.start(structure, actor, number + 1, None)?);
                 }
             }
-            _ => {
-                let (actor, number) = (worker.actor, worker.number);
-                let dead = workers.remove(which);
-                self.kill(structure, vec![dead], tally)?;
-                workers.insert(which, self.start(structure, actor, number + 1, None)?);
-            }
+            _ => self.replace(structure, workers, which, tally)?,
         }
+        Ok(())
+    }
+
+    /// Another one takes the place of one that is killed, or dead already.
+    fn replace(
+        &self,
+        structure: &mut dyn Structure,
+        workers: &mut Vec<Worker>,
+        which: usize,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let dead = workers.remove(which);
+        let (actor, number) = (dead.actor, dead.number);
+        self.kill(structure, vec![dead], tally)?;
+        workers.insert(which, self.start(structure, actor, number + 1, None)?);
         Ok(())
     }
 
@@ -286,12 +352,15 @@ impl Crew<'_> {
         for Worker { actor, child, .. } in workers {
             let name = child.name().to_owned();
             // It may have found something just before.
-            failure(&child.wait(self.patience)?)?;
+            failure(&child.wait()?)?;
             dead.push((actor, name));
             tally.kills += 1;
         }
         for (actor, name) in dead {
-            (structure.died(actor)).with_context(|| format!("after {name} was killed"))?;
+            let shows =
+                (structure.died(actor)).with_context(|| format!("after {name} was killed"))?;
+            let inside = shows || countdown::was_inside(&self.places[actor]);
+            tally.inside += u64::from(inside);
         }
         Ok(())
     }
@@ -325,7 +394,7 @@ impl Crew<'_> {
                         if told.last() != Some(&Note::Done) {
                             bail!("{} ended by itself", worker.child.name());
                         }
-                        worker.child.wait(self.patience)?;
+                        worker.child.wait()?;
                     }
                 }
             }

@@ -16,12 +16,14 @@ use ringproof::site::StoreSite;
 use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segment};
 
 use super::choice::{Choices, Round};
+use super::countdown::Countdown;
 use super::crew::{CONSUMER, Crew, Life, PRODUCER, Structure, author, failure, judge_stopped};
 use super::plant::Plant;
 use super::tally::Tally;
+use crate::dying::Dying;
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
-use crate::process::Child;
+use crate::process::{Child, Note};
 use crate::shm::Name;
 
 const CAPACITIES: [u64; 6] = [1, 2, 3, 8, 1000, 65_536];
@@ -130,7 +132,7 @@ impl RingSoak {
         &self,
         ring: &Ring<Item>,
         memory: M,
-        mut life: Life,
+        mut life: Life<'_>,
     ) -> Result<()> {
         let claim = ring.claim(Role::Producer)?;
         let author = author(&claim);
@@ -182,6 +184,7 @@ impl RingSoak {
                     Err(error) => Err(error),
                 },
             };
+            life.countdown.returned();
             match outcome {
                 Ok(()) => acknowledge(producer.position())?,
                 Err(PushError::Full) => life.turn.end(),
@@ -195,7 +198,7 @@ impl RingSoak {
         &self,
         ring: &Ring<Item>,
         memory: M,
-        mut life: Life,
+        mut life: Life<'_>,
     ) -> Result<()> {
         let claim = ring.claim(Role::Consumer)?;
         if life.plant == Some(Plant::Hang) && life.number > 0 {
@@ -205,7 +208,9 @@ impl RingSoak {
         }
         // SAFETY: the claim makes it the only consumer; the words are the ring's.
         let mut consumer = unsafe { Consumer::<Item, M>::new(ring.parts()?, memory, Some(claim)) };
-        let mut desk = Desk::new(self, ring, consumer.position(), life.plant)?;
+        // Between a look at an item and its release its processing is part of the operation.
+        let countdown = Some(life.countdown).filter(|_| self.peeks);
+        let mut desk = Desk::new(self, ring, consumer.position(), life.plant, countdown)?;
         let how = life.choices.pick(if self.peeks {
             &[Take::Peek, Take::PeekHalf]
         } else {
@@ -235,6 +240,7 @@ impl RingSoak {
                     Err(error) => Err(error),
                 },
             };
+            life.countdown.returned();
             match outcome {
                 Ok(count) => desk.process(position, &items[..count])?,
                 Err(PopError::Empty) => life.turn.end(),
@@ -296,15 +302,17 @@ impl Structure for RingSoak {
         &["producer", "consumer"]
     }
 
-    fn work(&self, actor: usize, life: Life) -> Result<()> {
+    fn work(&self, actor: usize, life: Life<'_>) -> Result<()> {
         let ring = self.attach()?;
-        let Some(fault) = life.plant.and_then(|plant| plant.fault(actor, life.number)) else {
+        let fault = life.plant.and_then(|plant| plant.fault(actor, life.number));
+        if fault.is_none() && !life.countdown.is_finite() {
+            // What ships.
             return match actor {
                 PRODUCER => self.produce(&ring, Native, life),
                 _ => self.consume(&ring, Native, life),
             };
-        };
-        let memory = Faulty::new(Native, Some(fault));
+        }
+        let memory = Faulty::new(Dying::new(life.countdown), fault);
         // SAFETY: nothing is stored through these parts but by a fault, planted to break this.
         let parts = unsafe { ring.parts()? };
         match actor {
@@ -313,7 +321,7 @@ impl Structure for RingSoak {
         }
     }
 
-    fn died(&mut self, actor: usize) -> Result<()> {
+    fn died(&mut self, actor: usize) -> Result<bool> {
         let role = ROLES[actor];
         let _kept = (self.plant == Some(Plant::RoleKept))
             .then(|| self.ring.claim(role))
@@ -337,7 +345,7 @@ impl Structure for RingSoak {
                 self.written
             );
             self.written = written;
-            self.tally.inside += u64::from(acknowledged != written);
+            Ok(acknowledged != written)
         } else {
             let processed = note(&self.ring, Role::Consumer, PROCESSED);
             // Between the two stands what the dead one had under way.
@@ -352,9 +360,8 @@ impl Structure for RingSoak {
                  most {} at a time",
                 self.batch
             );
-            self.tally.inside += u64::from(processed != read);
+            Ok(processed != read)
         }
-        Ok(())
     }
 
     fn stopped(&mut self, actor: usize) -> Result<()> {
@@ -369,14 +376,17 @@ impl Structure for RingSoak {
             return Ok(());
         };
         let what = "who makes the segment anew".to_owned();
-        let who = Child::fork(what, crew.alone, |_| {
+        let mut who = Child::fork(what, crew.alone, |ledger| {
+            ledger.note(&Note::Ready);
             ringproof::unlink(name)?;
             Ring::<Item>::open(name, &self.options)?;
             Ok(())
         })?;
+        // From where it begins, whenever the processor came to it.
+        who.ready()?;
         std::thread::sleep(Duration::from_micros(choices.below(LONGEST_RENEWAL)));
         who.signal(Signal::SIGKILL)?;
-        failure(&who.wait(crew.patience)?)?;
+        failure(&who.wait()?)?;
         let (ring, claim) = Ring::open_as(name, Role::Producer, &self.options)?;
         let epoch = claim.epoch();
         drop(claim);
@@ -438,6 +448,8 @@ struct Desk<'a> {
     next: u64,
     /// How many were processed. A consumer that knows what it does has the same number twice.
     processed: u64,
+    /// What may end the process after an item.
+    countdown: Option<&'a Countdown<'a>>,
 }
 
 impl<'a> Desk<'a> {
@@ -447,6 +459,7 @@ impl<'a> Desk<'a> {
         ring: &'a Ring<Item>,
         position: u64,
         plant: Option<Plant>,
+        countdown: Option<&'a Countdown<'a>>,
     ) -> Result<Self> {
         let begin = position.wrapping_sub(soak.base);
         // Who pops cannot know of more than what was released.
@@ -463,6 +476,7 @@ impl<'a> Desk<'a> {
             ring,
             next,
             processed,
+            countdown,
         })
     }
 
@@ -491,6 +505,9 @@ impl<'a> Desk<'a> {
             self.processed += 1;
             self.ring
                 .set_note(Role::Consumer, PROCESSED, self.processed)?;
+            if let Some(countdown) = self.countdown {
+                countdown.step();
+            }
         }
         Ok(())
     }
@@ -585,7 +602,7 @@ mod tests {
     fn a_desk_takes_each_item_once_and_notices_a_gap() {
         let soak = left(true, [8, 8, 2, 4]);
         let item = |position| Item::of(1, Author::Victim, position);
-        let mut desk = Desk::new(&soak, &soak.ring, 102, None).unwrap();
+        let mut desk = Desk::new(&soak, &soak.ring, 102, None, None).unwrap();
         desk.process(102, &[item(102), item(103), item(104)])
             .unwrap();
         assert_eq!((desk.next, desk.processed), (5, 5));

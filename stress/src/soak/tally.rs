@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Tally {
     pub(crate) rounds: u64,
     pub(crate) kills: u64,
+    /// Those of them that came at an access, and not at a moment.
+    pub(crate) at_accesses: u64,
     /// Processes stopped, to go on later or to be killed then.
     pub(crate) stops: u64,
     /// Roles taken over from a process that was killed.
@@ -18,7 +20,7 @@ pub(crate) struct Tally {
     pub(crate) items: u64,
     /// Items that a consumer got a second time, and left out.
     pub(crate) repeated: u64,
-    /// Processes that died between two stores that belong together.
+    /// Processes that died inside an operation: by their own word, or as what they left shows.
     pub(crate) inside: u64,
     /// Values that the readers checked.
     pub(crate) reads: u64,
@@ -34,6 +36,7 @@ impl Tally {
         let seconds = self.time.as_secs_f64().max(1e-6);
         let each = [
             (self.kills, "kills"),
+            (self.at_accesses, "of them at an access"),
             (self.stops, "stops"),
             (self.recoveries, "recoveries"),
             (self.inside, "deaths inside an operation"),
@@ -57,6 +60,7 @@ impl AddAssign for Tally {
     fn add_assign(&mut self, more: Tally) {
         self.rounds += more.rounds;
         self.kills += more.kills;
+        self.at_accesses += more.at_accesses;
         self.stops += more.stops;
         self.recoveries += more.recoveries;
         self.items += more.items;

@@ -21,6 +21,7 @@ use ringproof::{
 use super::choice::{Choices, Round};
 use super::crew::{Life, PRODUCER, Structure, author, judge_stopped};
 use super::tally::Tally;
+use crate::dying::Dying;
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 
@@ -81,11 +82,24 @@ impl Shared {
         writer.context("the segment has no room for the value")
     }
 
-    fn reader(&self) -> Result<Reader<'_>> {
+    fn reader(&self) -> Result<Reader<'_, Native>> {
         Ok(match self {
             Shared::SeqLock(lock) => Reader::SeqLock(lock.reader()?),
             Shared::Latch(latch) => Reader::Latch(latch.reader()?),
         })
+    }
+
+    /// One that does not tell a writer that is dead from one that stands still.
+    fn reader_through<M: Memory<Cells = Native>>(&self, memory: M) -> Result<Reader<'_, M>> {
+        let reader = match self {
+            Shared::SeqLock(lock) => {
+                SeqReader::new(lock.parts()?, memory, None).map(Reader::SeqLock)
+            }
+            Shared::Latch(latch) => {
+                LatchReader::new(latch.parts()?, memory, None).map(Reader::Latch)
+            }
+        };
+        reader.context("the segment has no room for the value")
     }
 }
 
@@ -110,12 +124,12 @@ impl<M: Memory<Cells = Native>> Writer<'_, M> {
     }
 }
 
-enum Reader<'a> {
-    SeqLock(SeqReader<'a, Value>),
-    Latch(LatchReader<'a, Value>),
+enum Reader<'a, M: Memory> {
+    SeqLock(SeqReader<'a, Value, M>),
+    Latch(LatchReader<'a, Value, M>),
 }
 
-impl Reader<'_> {
+impl<M: Memory<Cells = Native>> Reader<'_, M> {
     fn read(&self, attempts: u32) -> Result<Value, ReadError> {
         match self {
             Reader::SeqLock(reader) => reader.read(attempts),
@@ -236,7 +250,7 @@ impl ValueSoak {
         &self,
         shared: &Shared,
         memory: M,
-        mut life: Life,
+        mut life: Life<'_>,
     ) -> Result<()> {
         let claim = shared.claim(Role::Writer)?;
         let author = author(&claim);
@@ -252,18 +266,26 @@ impl ValueSoak {
             }
             value.fill(Item::of(self.seed, author, number));
             writer.write(&value);
+            life.countdown.returned();
             shared.set_note(Role::Writer, ACKNOWLEDGED, number)?;
             pause(rest);
             life.turn.over();
         }
     }
 
-    fn read(&self, shared: &Shared, actor: usize, mut life: Life) -> Result<()> {
-        let reader = shared.reader()?;
+    fn read<M: Memory<Cells = Native>>(
+        &self,
+        shared: &Shared,
+        reader: &Reader<'_, M>,
+        actor: usize,
+        mut life: Life<'_>,
+    ) -> Result<()> {
         let mut last = self.floor;
         let mut reads = self.reads(actor);
         while life.goal.is_none_or(|goal| last < goal) {
-            match reader.read(ATTEMPTS) {
+            let outcome = reader.read(ATTEMPTS);
+            life.countdown.returned();
+            match outcome {
                 Ok(value) => {
                     let number = self.judge(&value)?;
                     ensure!(number >= last, "a reader got value {number} after {last}");
@@ -339,33 +361,36 @@ impl Structure for ValueSoak {
         &["writer", "reader", "other reader"]
     }
 
-    fn work(&self, actor: usize, life: Life) -> Result<()> {
+    fn work(&self, actor: usize, life: Life<'_>) -> Result<()> {
         let fd = self.shared.as_fd().try_clone_to_owned()?;
         let shared = match &self.shared {
             Shared::SeqLock(_) => Shared::SeqLock(SeqLock::attach_fd(fd)?),
             Shared::Latch(_) => Shared::Latch(SeqLatch::attach_fd(fd)?),
         };
-        if actor != PRODUCER {
-            return self.read(&shared, actor, life);
+        let fault = life.plant.and_then(|plant| plant.fault(actor, life.number));
+        let memory = Faulty::new(Dying::new(life.countdown), fault);
+        // Without an end to the accesses, and without a fault: what ships.
+        let ships = fault.is_none() && !life.countdown.is_finite();
+        match (actor, ships) {
+            (PRODUCER, true) => return self.write(&shared, Native, life),
+            (PRODUCER, false) => {}
+            (_, true) => return self.read(&shared, &shared.reader()?, actor, life),
+            (_, false) => {
+                return self.read(&shared, &shared.reader_through(memory)?, actor, life);
+            }
         }
-        let Some(fault) = life.plant.and_then(|plant| plant.fault(actor, life.number)) else {
-            return self.write(&shared, Native, life);
-        };
         let index = match &shared {
             Shared::SeqLock(lock) => lock.parts()?.seq,
             Shared::Latch(latch) => latch.parts()?.version,
         };
-        self.write(
-            &shared,
-            Faulty::new(Native, Some(fault)).with_index(index),
-            life,
-        )
+        self.write(&shared, memory.with_index(index), life)
     }
 
-    fn died(&mut self, actor: usize) -> Result<()> {
+    fn died(&mut self, actor: usize) -> Result<bool> {
         if actor != PRODUCER {
             self.floor = self.floor.max(self.note(Role::Consumer, seen_by(actor)));
-            return Ok(());
+            // A reader leaves nothing else behind.
+            return Ok(false);
         }
         let (seen, begun, whole) = self.look()?;
         let state = seen.roles[0];
@@ -378,10 +403,10 @@ impl Structure for ValueSoak {
             "{begun} values were begun, and writes had returned for {acknowledged}"
         );
         let inside = begun != whole || self.has_begun(whole + 1)?;
-        self.tally.inside += u64::from(inside);
         self.begun = begun;
         self.floor = self.floor.max(whole);
-        self.judge_at_rest(&seen, whole)
+        self.judge_at_rest(&seen, whole)?;
+        Ok(inside)
     }
 
     fn stopped(&mut self, actor: usize) -> Result<()> {

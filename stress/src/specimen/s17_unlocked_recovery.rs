@@ -13,7 +13,7 @@ use anyhow::Result;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::faults::{Held, Right, Taken};
+use crate::faults::{Held, Right, Taken, window};
 use crate::words::Words;
 
 /// A right taken like this.
@@ -33,6 +33,7 @@ impl Right for UnlockedRecovery {
             if kill(Pid::from_raw(holder as i32), None).is_ok() {
                 return Ok(None);
             }
+            window();
             // Nobody can have it, so it is ours.
             owner.store(own, Release);
         }

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use anyhow::Result;
 use nix::sys::statvfs::fstatvfs;
 
-use crate::faults::{Appearing, Held, WHOLE};
+use crate::faults::{Appearing, Held, WHOLE, window};
 use crate::shm::Name;
 use crate::words::Words;
 
@@ -31,6 +31,7 @@ impl Appearing for MappedTooEarly {
             .write(true)
             .create_new(true)
             .open(name.path())?;
+        window();
         // Whatever the umask was.
         file.set_permissions(Permissions::from_mode(0o600))?;
         // As much as is wanted, if there is as much.

@@ -298,12 +298,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
             }
         });
     }
-    if options.only.is_none() && options.plant.is_none() {
-        for (fault, subject, mode) in PLANTED {
-            if options.covers(mode) {
-                rows.push(planted(options, &bench(Some(fault)), fault, subject, mode));
-                interrupts.check()?;
-            }
+    for (fault, subject, mode) in PLANTED {
+        if options.plants(mode) {
+            rows.push(planted(options, &bench(Some(fault)), fault, subject, mode));
+            interrupts.check()?;
         }
     }
     eprintln!(
@@ -334,6 +332,11 @@ impl Options {
     fn covers(&self, mode: Mode) -> bool {
         self.mode.is_empty() || self.mode.contains(&mode)
     }
+
+    /// Whether the faults that this way to die must notice are planted.
+    fn plants(&self, mode: Mode) -> bool {
+        self.only.is_none() && self.plant.is_none() && self.covers(mode)
+    }
 }
 
 /// Whether a process may be stepped here.
@@ -352,16 +355,19 @@ fn probe(alone: SingleThreaded) -> Result<()> {
 
 /// The rows where nothing can be stepped.
 fn not_run(options: &Options, why: &str) -> Vec<Record> {
-    chosen(options)
-        .map(|(mode, case)| {
-            let scenario = case.scenario();
-            Record::not_run(LAYER, scenario.subject(), check(mode, &case), why).repeat(command(
-                options,
-                mode,
-                &Address::of(scenario, &[]),
-            ))
-        })
-        .collect()
+    let cases = chosen(options).map(|(mode, case)| {
+        let scenario = case.scenario();
+        Record::not_run(LAYER, scenario.subject(), check(mode, &case), why).repeat(command(
+            options,
+            mode,
+            &Address::of(scenario, &[]),
+        ))
+    });
+    let planted = PLANTED.iter().filter(|(.., mode)| options.plants(*mode));
+    let planted = planted.map(|(fault, subject, mode)| {
+        Record::not_run(LAYER, *subject, planted_check(*fault, *mode), why)
+    });
+    cases.chain(planted).collect()
 }
 
 /// What `options` ask for.
@@ -403,6 +409,10 @@ fn tell(scenario: &dyn Scenario, broken: &Broken) -> String {
     format!("{subject} in state `{state}`, {:#}", broken.error)
 }
 
+fn planted_check(fault: Fault, mode: Mode) -> String {
+    format!("planted fault: {}, by {}", fault.describe(), mode.name())
+}
+
 /// A planted fault passes when it was caught.
 fn planted(
     options: &Options,
@@ -411,7 +421,7 @@ fn planted(
     subject: &str,
     mode: Mode,
 ) -> Record {
-    let check = format!("planted fault: {}, by {}", fault.describe(), mode.name());
+    let check = planted_check(fault, mode);
     let options = Options {
         plant: Some(fault),
         ..Options::everything(options.seed)

@@ -1,24 +1,18 @@
 //! A forked process that is stepped through one function, instruction by instruction.
 
 use std::ptr;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, alarm};
+use nix::unistd::Pid;
 
-use crate::process::{Child, Ledger, Note, SingleThreaded};
+use crate::process::{Child, Ledger, Note, SingleThreaded, set_alarm, traced_patience};
 
 /// How many steps a function may take, and how many there may be on the way to it.
 const STEPS: u64 = 1_000_000;
 const APPROACH: u64 = 10_000;
-
-/// After how many seconds a tracee gets a signal, also inside a system call, and how long one
-/// may take to come to its end when it is let go.
-const SECONDS: u32 = 20;
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a tracee does on its side.
 pub(super) struct Stage<'a> {
@@ -82,7 +76,7 @@ impl Tracee {
         body: impl FnOnce(&Stage<'_>) -> Result<()>,
     ) -> Result<Tracee> {
         let mut child = Child::fork("a tracee".to_owned(), alone, |ledger| {
-            alarm::set(SECONDS);
+            set_alarm();
             ptrace::traceme().context("a process may not be traced here")?;
             body(&Stage { ledger })
         })?;
@@ -123,7 +117,10 @@ impl Tracee {
         ptrace::step(pid, None).context("cannot step a tracee")?;
         match self.child.await_stop()? {
             Some(Signal::SIGTRAP) => registers(pid),
-            Some(Signal::SIGALRM) => bail!("it is not through after {SECONDS} s: it hangs"),
+            Some(Signal::SIGALRM) => {
+                let seconds = traced_patience().as_secs();
+                bail!("it is not through after {seconds} s: it hangs")
+            }
             Some(other) => bail!("it was stopped by {other}"),
             None => bail!("it has died"),
         }
@@ -167,7 +164,7 @@ impl Tracee {
     /// Lets it run to its end, and says what it told.
     pub(super) fn finish(self) -> Result<Vec<Note>> {
         ptrace::detach(self.child.pid(), None).context("cannot let a tracee go")?;
-        let mut notes = self.child.wait(PATIENCE)?;
+        let mut notes = self.child.wait()?;
         match notes.pop() {
             Some(Note::Done) => Ok(notes),
             Some(Note::Failed(error)) => bail!("it failed: {error}"),

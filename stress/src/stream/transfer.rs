@@ -14,10 +14,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::data::{difference, generate};
-use crate::process::Interrupts;
+use crate::process::{Interrupts, patience};
 
-/// How long nothing may arrive, and how long a process may take to stop or to die.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to sleep between two looks at how far the output is.
 const PAUSE: Duration = Duration::from_micros(100);
 
@@ -52,6 +50,17 @@ pub(crate) struct Kill {
 /// Bytes that are live at once, at most. (Of a small file a sixteenth.)
 const CAPACITY: u64 = 1 << 20;
 
+/// Those of a file of this length: much less than it has, so that `send` cannot be done early.
+fn capacity(len: u64) -> u64 {
+    (len / 16).clamp(1, CAPACITY)
+}
+
+/// Whether a file of this length is more than may be under way at once: else no process is known
+/// not to be about to end.
+pub(crate) fn can_be_killed(len: u64) -> bool {
+    len > capacity(len)
+}
+
 /// What to transfer, and how.
 pub(crate) struct Transfer<'a> {
     /// The program.
@@ -83,8 +92,7 @@ impl Transfer<'_> {
         let work = Work {
             transfer: self,
             directory: directory.path(),
-            // Much less than the file, so that `send` cannot be done early.
-            capacity: (self.len / 16).clamp(1, CAPACITY),
+            capacity: capacity(self.len),
         };
         generate(&work.input(), self.len, self.seed)?;
         let start = Instant::now();
@@ -165,14 +173,14 @@ impl Work<'_> {
                 }
                 continue;
             }
-            if last.1.elapsed() > PATIENCE {
+            if last.1.elapsed() > patience() {
                 let states = [&send, &recv].map(|side| match side {
                     Some(_) => "still runs",
                     None => "is done",
                 });
                 bail!(
                     "waited {} s at byte {arrived} of {}: send {}, recv {}{}",
-                    PATIENCE.as_secs(),
+                    patience().as_secs(),
                     self.transfer.len,
                     states[0],
                     states[1],
@@ -319,7 +327,7 @@ impl Running {
 
     /// Waits until it has stopped; false if it ended first, and well.
     fn await_stop(&mut self) -> Result<bool> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             match self.look(WaitPidFlag::WUNTRACED)? {
                 WaitStatus::Stopped(..) => return Ok(true),
@@ -332,7 +340,7 @@ impl Running {
 
     /// Waits for the end of a process that was killed.
     fn await_death(&mut self) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             match self.look(WaitPidFlag::empty())? {
                 WaitStatus::Signaled(_, Signal::SIGKILL, _) => return Ok(()),

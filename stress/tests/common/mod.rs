@@ -1,8 +1,14 @@
 //! Running the program.
+#![allow(dead_code, reason = "no test uses all of it")]
 
-use std::process::{Command, Output, Stdio};
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-use ringproof_record::Record;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use ringproof_record::{Record, deadline};
 
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ringproof-stress");
@@ -55,4 +61,40 @@ pub(crate) fn left_behind(pid: u32) -> Vec<String> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(ours)
         .collect()
+}
+
+/// Waits for something. Who waits so long waits for something that hangs.
+pub(crate) fn await_that(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + deadline::seconds(120);
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited for: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Starts the program with something to do that takes it minutes, in a group of its own.
+pub(crate) fn start(args: &[&str]) -> (Child, Pid) {
+    let child = Command::new(PROGRAM)
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("it starts");
+    let pid = Pid::from_raw(child.id().cast_signed());
+    (child, pid)
+}
+
+/// Waits until it says for the first time how far it is.
+pub(crate) fn await_word(child: &mut Child) {
+    let errors = child.stderr.as_mut().expect("it is piped");
+    let mut byte = [0];
+    errors.read_exact(&mut byte).expect("a word");
+}
+
+/// Waits until no process of its group is left: they get their signal when it is dead.
+pub(crate) fn await_end_of(group: Pid) {
+    await_that("all its processes to die", || {
+        killpg(group, None::<Signal>).is_err()
+    });
 }
