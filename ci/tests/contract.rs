@@ -1,12 +1,13 @@
 //! The negative evidence: fake layers that break their contract in every way are caught.
 
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use ringproof_record::cargo::Kind;
-use ringproof_record::{Record, Verdict, deadline};
+use ringproof_record::{Exit, Record, Verdict, deadline};
 use ringproof_verify::collect::{
     Collected, Job, RAN_TO_ITS_END, build as build_programs, collect, collect_sites,
 };
@@ -108,6 +109,30 @@ fn the_status_is_the_one_that_follows_from_the_rows() {
             );
         }
     }
+}
+
+/// A layer as it is where a tool is missing: the script that reads machine code, without a
+/// disassembler on its path.
+#[test]
+fn a_real_layer_that_cannot_run_here_is_believed() {
+    let directory = tempfile::tempdir().unwrap();
+    for tool in ["bash", "dirname", "sed"] {
+        let found = env::split_paths(&env::var_os("PATH").unwrap())
+            .map(|folder| folder.join(tool))
+            .find(|path| path.is_file());
+        symlink(found.unwrap(), directory.path().join(tool)).unwrap();
+    }
+    let mut job = fake("");
+    job.layer = "asm".to_owned();
+    job.program = Ok(PathBuf::from("/usr/bin/env"));
+    job.args = vec![
+        format!("PATH={}", directory.path().display()).into(),
+        concat!(env!("CARGO_MANIFEST_DIR"), "/asm.sh").into(),
+        "--json".into(),
+    ];
+    let collected = collect(&job, |_| {});
+    assert_eq!(collected.broken, None);
+    assert_eq!(Exit::of(&collected.rows), Exit::NotRun);
 }
 
 #[test]
