@@ -72,7 +72,7 @@ pub(crate) struct Options {
     /// Only this check
     #[arg(long, value_name = "CHECK", value_parser = known)]
     pub(crate) only: Option<String>,
-    /// How often each race is run
+    /// How often each race is run, unless that takes longer than a minute
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(20..))]
     pub(crate) rounds: u64,
 }

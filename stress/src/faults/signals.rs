@@ -15,6 +15,7 @@ use ringproof::{
 };
 use ringproof_record::deadline;
 
+use super::meeting::enough;
 use super::right::patiently;
 use super::{Check, Setting, Wrong};
 use crate::process::{Child, Note, wait_readable};
@@ -135,9 +136,12 @@ fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Resul
     let start = || {
         Child::fork("a bombarded process".to_owned(), setting.alone, |ledger| {
             bombard()?;
-            // As many as are asked for, and on until enough signals have come.
+            // As many as are asked for, or as there is time for, and on until enough signals have come.
+            let begin = Instant::now();
             let mut led = 0;
-            while led < lives || COME.load(Relaxed) < lives / LIVES_TO_A_SIGNAL {
+            while (led < lives && begin.elapsed() < enough())
+                || COME.load(Relaxed) < led / LIVES_TO_A_SIGNAL
+            {
                 life(&name, led)?;
                 led += 1;
             }

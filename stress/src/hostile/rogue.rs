@@ -243,10 +243,11 @@ pub(crate) fn over_values(bench: &Bench<'_>) -> Result<()> {
             let (mut seq_writer, mut latch_writer) = (lock.writer()?, latch.writer()?);
             // A seqlock whose number is odd for ever has no value; that is not corruption, but
             // it shows the scribbler at work.
+            // What was written is read a round later: with the scribbler's turn in between.
             rounds(bench, || {
+                let found = [read_seqlock(&seq_reader), read_latch(&latch_reader)];
                 seq_writer.write(&value);
                 latch_writer.write(&value);
-                let found = [read_seqlock(&seq_reader), read_latch(&latch_reader)];
                 let without = found.iter().filter(|found| !**found).count() as u64;
                 Ok(Met {
                     worked: 2 - without,
