@@ -4,7 +4,7 @@
  *   bare deny PROGRAM ARGUMENT...   runs a program as a container's seccomp filter does: ptrace, mounts,
  *                                   namespaces and performance counters are EPERM, clone3 is ENOSYS
  *   bare probe                      0 if this process is under such a filter; else names a call that is not
- *   bare press MEGABYTES            takes memory until only so much is available, and keeps it so
+ *   bare press MEGABYTES            takes memory until only so much is available, says so, and keeps it so
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -117,6 +117,7 @@ static int press(long reserve) {
     enum { MOST = 1 << 20, BLOCK = 16 }; /* megabytes */
     static void *blocks[MOST / BLOCK];
     size_t held = 0;
+    int said = 0;
     /* If there is too little after all, this process is the one to go. */
     FILE *file = fopen("/proc/self/oom_score_adj", "w");
     if (file) {
@@ -139,6 +140,10 @@ static int press(long reserve) {
         } else if (left < reserve && held > 0) {
             munmap(blocks[--held], BLOCK << 20);
             continue;
+        } else if (!said) {
+            said = 1;
+            puts("pressed");
+            fflush(stdout);
         }
         usleep(20000);
     }
