@@ -77,7 +77,7 @@ impl Selection {
 #[cfg(feature = "loom")]
 pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
     use ringproof_models::engine::loom::Loom;
-    use ringproof_models::{calibration, oracle};
+    use ringproof_models::calibration;
 
     show(&selection.format, |seen| {
         if let Some(name) = &selection.only {
@@ -87,14 +87,12 @@ pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
             return Ok(rows);
         }
         let plan = selection.plan::<Loom>();
-        let (mut rows, controls) = suite::run::<Loom>(&plan, seen);
-        let mut more = oracle::rows(&controls, &plan, seen);
+        let mut rows = suite::run::<Loom>(&plan, seen);
         if selection.shard.has(0) {
             let calibration = calibration::rows::<Loom>();
             calibration.iter().for_each(seen);
-            more.extend(calibration);
+            rows.extend(calibration);
         }
-        rows.extend(more);
         Ok(rows)
     })
 }
@@ -145,7 +143,7 @@ pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Resul
             }
             (None, None) => {
                 let plan = selection.plan::<Shuttle>();
-                let (mut rows, _) = suite::run::<Shuttle>(&plan, seen);
+                let mut rows = suite::run::<Shuttle>(&plan, seen);
                 let scenarios = plan.shard.part_of(scenario::long::inventory());
                 rows.extend(long_runs::run(&scenarios, budget, &directory, seen));
                 if selection.shard.has(0) {

@@ -21,7 +21,6 @@ pub mod litmus;
 #[cfg(feature = "shuttle")]
 pub mod long;
 pub mod mutants;
-#[cfg(feature = "loom")]
 pub mod oracle;
 pub mod order;
 pub mod orderings;

@@ -1,17 +1,15 @@
-//! Shuttle as loom's oracle. Every execution that is possible under sequential consistency is
+//! One engine as another's oracle. Every execution that is possible under sequential consistency is
 //! possible under weaker rules: what the actors of a scenario can have read in one of shuttle's
 //! schedules, they must have read in one of loom's executions, if loom says that it tried them
-//! all. It catches a model in which loom explores next to nothing and passes everything.
+//! all, or all with so many preemptions; shuttle then makes no more of these either. It catches a
+//! model in which loom explores next to nothing and passes everything.
 
 use ringproof_record::Record;
 
-use crate::engine::loom::Loom;
-use crate::engine::shuttle::Shuttle;
-use crate::engine::{Engine, Extent};
-use crate::exploration::{Effort, Explored, explore};
-use crate::parallel::in_parallel;
-use crate::plan::Plan;
-use crate::scenario::{self, Scenario};
+use crate::change::Change;
+use crate::engine::{Engine, Extent, Limits};
+use crate::exploration::Explored;
+use crate::scenario::Scenario;
 
 /// How many schedules are enough for a comparison: depth-first, and once more at random where
 /// they do not suffice for all.
@@ -20,57 +18,74 @@ const SCHEDULES: u64 = 2_000;
 /// What the comparison is called in the report.
 pub const CHECK: &str = "contains shuttle's outcomes";
 
-/// A row for each scenario that loom says it has exhausted.
-pub fn rows(
-    controls: &[(Scenario<Loom>, Explored)],
-    plan: &Plan,
-    progress: &(dyn Fn(&Record) + Sync),
-) -> Vec<Record> {
-    let twins = [scenario::inventory::<Shuttle>(), scenario::night()].into_iter();
-    let twins: Vec<_> = twins.flatten().collect();
-    let rows = in_parallel(Shuttle::at_once(), controls, |(scenario, loom)| {
-        let twin = twins.iter().find(|twin| twin.name == scenario.name);
-        let row = judge(twin?, loom, plan.effort.seed)?;
-        progress(&row);
-        Some(row)
-    });
-    rows.into_iter().flatten().collect()
+/// What came of a comparison.
+#[derive(Debug)]
+pub struct Compared {
+    /// How many outcomes the oracle reached.
+    pub outcomes: usize,
+    /// How many they were for each engine, and how the oracle came to them.
+    pub extent: String,
+    /// What the engine did not find; `None` if it found everything.
+    pub missed: Option<String>,
 }
 
-/// Holds what shuttle reaches in `scenario` against what loom found there. `None` where loom did
-/// not claim to have found everything.
-pub fn judge(scenario: &Scenario<Shuttle>, loom: &Explored, seed: u64) -> Option<Record> {
-    if !loom.outcome.as_ref().is_ok_and(Extent::is_exhausted) {
-        return None;
-    }
-    let effort = Effort {
+/// Holds what an engine's oracle reaches in a scenario with this change against what the engine
+/// `explored` there. `None` where it has no oracle, or does not claim to have found everything.
+pub fn compare<E: Engine>(
+    scenario: &Scenario,
+    change: Option<Change>,
+    explored: &Explored,
+    seed: u64,
+) -> Option<Compared> {
+    let oracle = E::ORACLE?;
+    let preemptions = match explored.outcome.as_ref().ok()? {
+        Extent::Exhausted | Extent::ExhaustedHistory => None,
+        Extent::Bounded(preemptions) => Some(*preemptions),
+        Extent::Truncated(_) => return None,
+    };
+    let limits = Limits {
+        preemptions,
         executions: SCHEDULES,
         seed,
     };
-    let shuttle = explore(scenario, None, effort);
-    let extent = match shuttle.outcome {
-        Ok(extent) => extent,
-        Err(failure) => {
-            let reason = format!("shuttle fails here: {}", failure.finding);
-            return Some(Record::failed(Loom::NAME, scenario.name, CHECK, reason));
-        }
-    };
-    let (theirs, ours) = (shuttle.totals.readings, &loom.totals.readings);
+    let reached = oracle(scenario, change, limits);
+    let (theirs, ours) = (&reached.totals.readings, &explored.totals.readings);
     let missing = theirs.difference(ours).count();
-    let reason = format!(
-        "shuttle: {} schedules, {extent}, {} outcomes; loom: {}",
-        shuttle.executions,
-        theirs.len(),
-        ours.len()
-    );
-    let row = match missing {
-        0 => Record::passed(Loom::NAME, scenario.name, CHECK).reason(reason),
-        _ => Record::failed(
-            Loom::NAME,
-            scenario.name,
-            CHECK,
-            format!("loom missed {missing} outcomes that shuttle reached; {reason}"),
+    let (how, missed) = match reached.outcome {
+        Err(failure) => (
+            "up to a failure".to_owned(),
+            Some(format!("shuttle fails here: {}", failure.finding)),
+        ),
+        Ok(extent) => (
+            extent.to_string(),
+            (missing > 0).then(|| format!("missed {missing} outcomes that shuttle reached")),
         ),
     };
-    Some(row.count(theirs.len() as u64, "outcomes"))
+    Some(Compared {
+        outcomes: theirs.len(),
+        extent: format!(
+            "shuttle: {} schedules, {how}, {} outcomes; {}: {}",
+            reached.executions,
+            theirs.len(),
+            E::NAME,
+            ours.len()
+        ),
+        missed,
+    })
+}
+
+/// The row of a control that was compared.
+pub fn row<E: Engine>(scenario: &Scenario, compared: Compared) -> Record {
+    let Compared {
+        outcomes,
+        extent,
+        missed,
+    } = compared;
+    let row = match missed {
+        None => Record::passed(E::NAME, scenario.name, CHECK).reason(extent),
+        Some(missed) => {
+            Record::failed(E::NAME, scenario.name, CHECK, format!("{missed}; {extent}"))
+        }
+    };
+    row.count(outcomes as u64, "outcomes")
 }
