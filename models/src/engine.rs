@@ -13,8 +13,8 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
-pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word};
 pub(crate) use current::set as set_current;
+pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word};
 
 use crate::change::Change;
 use crate::exploration::Explored;

@@ -45,11 +45,7 @@ pub struct Failure {
 
 /// Explores one scenario, unchanged or with one change: where an actor may die, before its first
 /// access, then before its second, and so on until it lives to the end.
-pub fn explore<E: Engine>(
-    scenario: &Scenario,
-    change: Option<Change>,
-    effort: Effort,
-) -> Explored {
+pub fn explore<E: Engine>(scenario: &Scenario, change: Option<Change>, effort: Effort) -> Explored {
     let preemptions = match scenario.size {
         Size::Bounded(preemptions) if E::MINIMA => Some(preemptions),
         _ => None,
@@ -77,8 +73,7 @@ pub fn explore_within<E: Engine>(
     let mut crash_point = scenario.crashes.then_some(1);
     loop {
         let run = Run::new(Table::with(change), crash_point);
-        let body = scenario.body;
-        let outcome = explore_once::<E>(limits, &run, move |run| body(run));
+        let outcome = explore_once::<E>(limits, &run, scenario.body);
         let totals = run.totals();
         let died = !totals.died_at.is_empty();
         all.executions += run.executions();

@@ -76,8 +76,8 @@ impl Selection {
 /// Runs what is selected under loom; true if nothing failed.
 #[cfg(feature = "loom")]
 pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
-    use ringproof_models::engine::loom::Loom;
     use ringproof_models::calibration;
+    use ringproof_models::engine::loom::Loom;
 
     show(&selection.format, |seen| {
         if let Some(name) = &selection.only {

@@ -12,8 +12,8 @@ use ringproof_record::Record;
 
 pub use self::saved::Saved;
 use crate::change::{Change, Table};
-use crate::engine::{Body, Engine};
 use crate::engine::shuttle::{self, Sample, Shuttle, Strategy};
+use crate::engine::{Body, Engine};
 use crate::parallel::in_parallel;
 use crate::quiet;
 use crate::run::{Run, Totals};
@@ -146,7 +146,8 @@ pub fn replay(path: &Path) -> Result<Record, String> {
     .map_err(|problem| format!("`{}`: {problem}", path.display()))?;
     let run = Run::new(Table::with(saved.change), saved.crash_point);
     let (body, seen) = (scenario.body, Arc::clone(&run));
-    let outcome = quiet::catch(|| shuttle::replay(&saved.tasks, &run, &(Arc::new(move || body(&seen)) as Body)));
+    let replayed: Body = Arc::new(move || body(&seen));
+    let outcome = quiet::catch(|| shuttle::replay(&saved.tasks, &run, &replayed));
     let (again, told) = match outcome {
         Err(finding) if finding == saved.finding => (true, finding),
         Err(finding) => (true, format!("{finding}; when saved: {}", saved.finding)),

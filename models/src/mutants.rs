@@ -11,6 +11,7 @@ use crate::diagram;
 use crate::engine::{Engine, Extent};
 use crate::explain::explain;
 use crate::exploration::{Effort, Explored, Failure, explore};
+use crate::oracle;
 use crate::parallel::in_parallel;
 use crate::scenario::Scenario;
 use crate::suite;
@@ -171,7 +172,7 @@ impl<'a, E: Engine> Judge<'a, E> {
             let mut unfinished = Vec::new();
             for scenario in rest {
                 let explored = explore::<E>(scenario, Some(change), effort);
-                let extent = match noticed(scenario, explored, effort) {
+                let extent = match noticed::<E>(scenario, change, explored, effort) {
                     Ok(kill) => return Ok(self.easier_to_read(scenario, kill, change)),
                     Err((extent, executions)) => {
                         tried.executions += executions;
@@ -204,14 +205,15 @@ impl<'a, E: Engine> Judge<'a, E> {
         if easier.name == scenario.name {
             return kill;
         }
-        noticed(easier, explore::<E>(easier, Some(change), effort), effort).unwrap_or(kill)
+        let explored = explore::<E>(easier, Some(change), effort);
+        noticed::<E>(easier, change, explored, effort).unwrap_or(kill)
     }
 }
 
 /// Judges a change by one scenario alone, whatever the engine can tell: not noticed is survived.
 pub fn judge_in<E: Engine>(scenario: &Scenario, change: Change, effort: Effort) -> Judgement {
     let explored = explore::<E>(scenario, Some(change), effort);
-    let verdict = match noticed(scenario, explored, effort) {
+    let verdict = match noticed::<E>(scenario, change, explored, effort) {
         Ok(kill) => Verdict::Killed(kill),
         Err((extent, executions)) => Verdict::Survived(Tried {
             scenarios: vec![(scenario.name, extent)],
@@ -230,11 +232,16 @@ fn at_most(executions: u64, effort: Effort) -> Effort {
 
 /// Whether an exploration noticed a change: something broke, or an outcome that is declared was
 /// never witnessed, though every execution was tried. If not: how far it went.
-fn noticed(
+///
+/// An engine that tried less than it says has not tried every execution: what it missed, it
+/// cannot have noticed.
+fn noticed<E: Engine>(
     scenario: &Scenario,
+    change: Change,
     explored: Explored,
     effort: Effort,
 ) -> Result<Kill, (Extent, u64)> {
+    let compared = oracle::compare::<E>(scenario, Some(change), &explored, effort.seed);
     let kill = |finding, failure| Kill {
         scenario: scenario.name,
         executions: explored.executions,
@@ -242,9 +249,13 @@ fn noticed(
         finding,
         failure,
     };
-    let extent = match explored.outcome {
-        Err(failure) => return Ok(kill(failure.finding.clone(), Some(failure))),
-        Ok(extent) => extent,
+    let extent = match (
+        explored.outcome,
+        compared.and_then(|compared| compared.missed),
+    ) {
+        (Err(failure), _) => return Ok(kill(failure.finding.clone(), Some(failure))),
+        (Ok(_), Some(missed)) => Extent::Truncated(missed),
+        (Ok(extent), None) => extent,
     };
     let missing = (scenario.witnesses.iter())
         .find(|&witness| !explored.totals.witnessed.contains_key(witness));

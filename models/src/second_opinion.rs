@@ -54,9 +54,7 @@ pub fn rows(progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
 
 fn atomic_payload() -> Vec<Record> {
     let rings: Vec<Scenario> = (inventory().into_iter())
-        .filter(|scenario| {
-            scenario.minimum <= SMALL && scenario.name.starts_with("ring/capacity")
-        })
+        .filter(|scenario| scenario.minimum <= SMALL && scenario.name.starts_with("ring/capacity"))
         .collect();
     let judge = Judge::<Axioms<true>>::new(&rings, &[], EFFORT);
     (judge.judge_all(&RING, &|_| {}).iter())

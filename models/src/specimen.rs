@@ -118,23 +118,20 @@ trait Program: Copy + Send + Sync + 'static {
 }
 
 /// The same, of any type.
-#[derive(Clone)]
-pub struct Model(Arc<dyn Fn(&Arc<Run>) + Send + Sync>);
+pub type Model = Arc<dyn Fn(&Arc<Run>) + Send + Sync>;
 
 /// A property, tried on so many cases.
 pub type Property = fn(cases: u32) -> Checked;
 
-impl Model {
-    fn of(program: impl Program) -> Model {
-        Model(Arc::new(move |run| program.run(run)))
-    }
+fn model(program: impl Program) -> Model {
+    Arc::new(move |run| program.run(run))
 }
 
 impl Fault {
     fn model(what: &'static str, program: impl Program, loom: u64) -> Fault {
         Fault::Model {
             what,
-            model: Model::of(program),
+            model: model(program),
             loom,
             shuttle: None,
         }
@@ -181,7 +178,7 @@ impl ModelControl {
     ) -> ModelControl {
         ModelControl {
             what,
-            model: Model::of(program),
+            model: model(program),
             minimum,
             witnesses,
         }
@@ -287,8 +284,7 @@ fn judge_fault(fault: &Fault) -> Vec<Row> {
             shuttle,
         } => {
             let by_loom = judge_caught::<Loom>(what, model, *loom);
-            let by_shuttle =
-                shuttle.map(|bound| judge_caught::<Shuttle>(what, model, bound));
+            let by_shuttle = shuttle.map(|bound| judge_caught::<Shuttle>(what, model, bound));
             [by_loom].into_iter().chain(by_shuttle).collect()
         }
         Fault::Property {
@@ -509,9 +505,9 @@ fn explore<E: Engine>(model: &Model, executions: u64) -> Explored {
         seed: 1,
     };
     let run = Run::new(Table::default(), None);
-    let Model(body) = model.clone();
+    let model = Arc::clone(model);
     Explored {
-        outcome: explore_once::<E>(limits, &run, move |run| body(run)),
+        outcome: explore_once::<E>(limits, &run, move |run| model(run)),
         executions: run.executions(),
         crash_points: None,
         totals: run.totals(),

@@ -64,7 +64,7 @@ pub fn control<E: Engine>(scenario: &Scenario, effort: Effort) -> (Explored, Vec
     let explored = explore::<E>(scenario, None, effort);
     let mut rows = judge_control::<E>(scenario, &explored, effort);
     let compared = oracle::compare::<E>(scenario, None, &explored, effort.seed);
-    rows.extend(compared.map(|compared| oracle::row::<E>(scenario, compared)));
+    rows.extend(compared.map(|compared| oracle::row::<E>(scenario, &compared)));
     (explored, rows)
 }
 

@@ -251,12 +251,7 @@ impl Memory for Watched {
         }
     }
 
-    unsafe fn read_slots<T: Payload>(
-        &self,
-        from: &[Slot],
-        to: &mut [T],
-        site: SlotReadSite,
-    ) {
+    unsafe fn read_slots<T: Payload>(&self, from: &[Slot], to: &mut [T], site: SlotReadSite) {
         for (slot, value) in from.iter().zip(to) {
             if self.skips(site, label(site)) {
                 continue;
@@ -271,12 +266,7 @@ impl Memory for Watched {
         }
     }
 
-    unsafe fn write_slots<T: Payload>(
-        &self,
-        to: &[Slot],
-        from: &[T],
-        site: SlotWriteSite,
-    ) {
+    unsafe fn write_slots<T: Payload>(&self, to: &[Slot], from: &[T], site: SlotWriteSite) {
         for (slot, &value) in to.iter().zip(from) {
             if self.skips(site, label(site)) {
                 continue;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ringproof_models::actor::Actor;
 use ringproof_models::change::{Change, Table};
 use ringproof_models::engine::shuttle::{Sample, Shuttle, Strategy, last_schedule, replay, sample};
-use ringproof_models::engine::{Engine, Extent, Limits};
+use ringproof_models::engine::{Body, Engine, Extent, Limits, Word, spawn, spin, word};
 use ringproof_models::exploration::Effort;
 use ringproof_models::long::{self, Budget, Saved};
 use ringproof_models::order::Order;
@@ -47,7 +47,7 @@ fn every_control_holds_and_every_planted_fault_is_caught() {
         nightly: false,
         shard: Shard::WHOLE,
     };
-    let (rows, _) = suite::run::<Shuttle>(&plan, &|_| {});
+    let rows = suite::run::<Shuttle>(&plan, &|_| {});
     let failures = failures(&rows);
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
     for fault in Change::planted() {
@@ -205,16 +205,16 @@ fn run() -> Arc<Run> {
 /// Two threads and a word: `writer` does its part, then it and `reader` go on at once.
 fn pair(
     run: &Arc<Run>,
-    writer: impl FnOnce(&Actor<Shuttle>, &<Shuttle as Engine>::Word) + Send + 'static,
-    reader: impl FnOnce(&Actor<Shuttle>, &<Shuttle as Engine>::Word),
+    writer: impl FnOnce(&Actor, &Word) + Send + 'static,
+    reader: impl FnOnce(&Actor, &Word),
 ) {
-    let word = Arc::new(Shuttle::word(0));
-    let writing = Shuttle::spawn({
-        let (actor, word) = (run.actor("writer"), Arc::clone(&word));
+    let word = word(0);
+    let writing = spawn({
+        let (actor, word) = (run.actor("writer"), word.clone());
         move || writer(&actor, &word)
     });
     reader(&run.actor("reader"), &word);
-    Shuttle::join(writing);
+    writing.join();
 }
 
 /// A bug of depth 2: all the reads fall between two stores.
@@ -243,7 +243,8 @@ fn found(strategy: Strategy, steps: u64) -> bool {
     let run = run();
     let seen = Arc::clone(&run);
     let outcome = panic::catch_unwind(move || {
-        sample(strategy, 1, steps, &run, move || between_two_stores(&seen));
+        let body: Body = Arc::new(move || between_two_stores(&seen));
+        sample(strategy, 1, steps, &run, &body);
     });
     outcome.is_err()
 }
@@ -259,25 +260,21 @@ fn a_bug_of_depth_two_is_found_by_pct_and_not_at_random() {
 #[test]
 fn a_replay_repeats_the_schedule_and_notices_another_program() {
     let seen = run();
-    let body = {
+    let body: Body = {
         let seen = Arc::clone(&seen);
-        move || between_two_stores(&seen)
+        Arc::new(move || between_two_stores(&seen))
     };
-    let once = sample(Strategy::Random, 1, 1, &seen, body.clone());
+    let once = sample(Strategy::Random, 1, 1, &seen, &body);
     assert_eq!(once.schedules, 1);
     let schedule = last_schedule();
     let readings = seen.trace().readings();
-    assert!(replay(&schedule, &seen, body.clone()));
+    assert!(replay(&schedule, &seen, &body));
     assert_eq!(last_schedule(), schedule);
     assert_eq!(seen.trace().readings(), readings);
-    assert!(!replay(
-        &schedule[..schedule.len() / 2],
-        &seen,
-        body.clone()
-    ));
+    assert!(!replay(&schedule[..schedule.len() / 2], &seen, &body));
     let longer = [&schedule[..], &[0]].concat();
-    assert!(!replay(&longer, &seen, body.clone()));
-    assert!(!replay(&vec![7; schedule.len()], &seen, body));
+    assert!(!replay(&longer, &seen, &body));
+    assert!(!replay(&vec![7; schedule.len()], &seen, &body));
 }
 
 #[test]
@@ -286,9 +283,8 @@ fn the_seed_decides_the_sample() {
         Strategy::ALL.map(|strategy| {
             let run = run();
             let seen = Arc::clone(&run);
-            let sample = sample(strategy, seed, 50_000, &run, move || {
-                between_two_stores_unjudged(&seen);
-            });
+            let body: Body = Arc::new(move || between_two_stores_unjudged(&seen));
+            let sample = sample(strategy, seed, 50_000, &run, &body);
             (sample, last_schedule())
         })
     };
@@ -314,14 +310,15 @@ fn too_many_steps_are_a_failure() {
         let run = run();
         let seen = Arc::clone(&run);
         let panic = panic::catch_unwind(move || {
-            sample(strategy, 1, 1, &run, move || {
-                let reader = |actor: &Actor<Shuttle>, word: &_| {
+            let body: Body = Arc::new(move || {
+                let reader = |actor: &Actor, word: &Word| {
                     while actor.load("wait", word, Order::SeqCst) == 0 {
-                        Shuttle::spin();
+                        spin();
                     }
                 };
                 pair(&seen, |_, _| {}, reader);
             });
+            sample(strategy, 1, 1, &run, &body);
         });
         let message = panic.expect_err("it never ends");
         let message = message.downcast_ref::<String>().expect("a message");
@@ -358,7 +355,7 @@ fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
         executions,
         seed: 1,
     };
-    let extent = Shuttle::explore(limits, &run, move || {
+    let body = move || {
         let noted = Arc::clone(&seen);
         pair(
             &seen,
@@ -369,7 +366,8 @@ fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
                 noted.saw(NAMES[first][second]);
             },
         );
-    });
+    };
+    let extent = Shuttle::explore(limits, &run, Arc::new(body));
     let totals = run.totals();
     let saw = totals.witnessed.into_keys().collect();
     (extent, run.executions(), saw, totals.readings.len())

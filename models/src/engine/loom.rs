@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering as Std};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 
-use super::stores::Stores;
 use super::shuttle::Shuttle;
+use super::stores::Stores;
 use super::{Body, Engine, Extent, Limits, Oracle, Read};
 use crate::exploration::explore_within;
 use crate::order::Order;

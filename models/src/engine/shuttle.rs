@@ -8,6 +8,7 @@ use std::cell::{RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
+use std::slice;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering as Std};
 use std::sync::{Arc, Once};
@@ -69,7 +70,9 @@ impl Engine for Shuttle {
         let all = schedule(all, u64::MAX, run, &body);
         // Stopped by itself: every choice was made in every way.
         if all.schedules < limits.executions {
-            return limits.preemptions.map_or(Extent::Exhausted, Extent::Bounded);
+            return limits
+                .preemptions
+                .map_or(Extent::Exhausted, Extent::Bounded);
         }
         // Too many for all of them: as many again, at random.
         let some = RandomScheduler::new_from_seed(checked(limits.seed), most);
@@ -253,13 +256,7 @@ impl Sample {
 /// # Panics
 /// With what `body` panics, or where an execution exceeds [`MAX_STEPS`] or deadlocks;
 /// [`last_schedule`] is then the one in which it did.
-pub fn sample(
-    strategy: Strategy,
-    seed: u64,
-    steps: u64,
-    run: &Arc<Run>,
-    body: &Body,
-) -> Sample {
+pub fn sample(strategy: Strategy, seed: u64, steps: u64, run: &Arc<Run>, body: &Body) -> Sample {
     let seed = checked(seed);
     let most = usize::MAX;
     match strategy {
@@ -344,7 +341,7 @@ impl Notes {
     }
 }
 
-/// Lets a thread that could go on be interrupted no more than so often in a schedule.
+/// Lets threads that could go on be interrupted no more than so often in a schedule.
 #[derive(Debug)]
 struct Bounded<S> {
     inner: S,
@@ -378,7 +375,7 @@ impl<S: Scheduler> Scheduler for Bounded<S> {
     ) -> Option<TaskId> {
         let goes_on = (runnable.iter()).find(|task| Some(task.id()) == current && !is_yielding);
         let choices = match goes_on {
-            Some(task) if self.left == 0 => &[*task],
+            Some(task) if self.left == 0 => slice::from_ref(task),
             _ => runnable,
         };
         let next = self.inner.next_task(choices, current, is_yielding)?;

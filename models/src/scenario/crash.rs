@@ -126,13 +126,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
             &["died", "lived"],
         )
         .crashes(),
-        Scenario::new(
-            "crash/latch writer",
-            latch_writer_dies::<1, 1>,
-            920,
-            LATCH,
-        )
-        .crashes(),
+        Scenario::new("crash/latch writer", latch_writer_dies::<1, 1>, 920, LATCH).crashes(),
         Scenario::new(
             "crash/latch writer, 2 writes",
             latch_writer_dies::<2, 2>,
@@ -148,13 +142,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
             &["died", "lived"],
         )
         .crashes(),
-        Scenario::new(
-            "crash/taker of a role",
-            taker_dies,
-            4,
-            &["died", "lived"],
-        )
-        .crashes(),
+        Scenario::new("crash/taker of a role", taker_dies, 4, &["died", "lived"]).crashes(),
         Scenario::new(
             "crash/annotator",
             annotator_dies,

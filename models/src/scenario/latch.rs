@@ -16,18 +16,8 @@ pub(super) fn inventory() -> Vec<Scenario> {
     ];
     const NOT_REFUSED: &[&str] = &["read the initial value", "read a new value"];
     vec![
-        Scenario::new(
-            "latch/2 slots, 1 write",
-            one_reader::<4, 1, 1>,
-            17,
-            READS,
-        ),
-        Scenario::new(
-            "latch/2 slots, 2 writes",
-            one_reader::<4, 2, 1>,
-            660,
-            READS,
-        ),
+        Scenario::new("latch/2 slots, 1 write", one_reader::<4, 1, 1>, 17, READS),
+        Scenario::new("latch/2 slots, 2 writes", one_reader::<4, 2, 1>, 660, READS),
         Scenario::new(
             "latch/2 slots, 3 writes",
             one_reader::<4, 3, 1>,
@@ -99,9 +89,7 @@ pub(super) fn night() -> Vec<Scenario> {
 }
 
 /// No value is torn, none is older than the one before it, and each is one that was written.
-fn one_reader<const WORDS: usize, const WRITES: u64, const READS: usize>(
-    run: &Arc<Run>,
-) {
+fn one_reader<const WORDS: usize, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
     let words = OwnedWords::new(0, &[0; WORDS]);
     let writing = spawn({
         let mut writer = words.latch_writer::<Value>(run.memory("writer"));

@@ -34,12 +34,7 @@ const WRAPPED_IN_PART: &[&str] = &["producer saw full", "consumer saw empty", "w
 pub(super) fn inventory() -> Vec<Scenario> {
     const CLOSED: &[&str] = &["consumer saw empty", "consumer saw the end"];
     vec![
-        Scenario::new(
-            "ring/capacity 1",
-            one_by_one::<1, 1, 3>,
-            340,
-            WRAPPED_TWICE,
-        ),
+        Scenario::new("ring/capacity 1", one_by_one::<1, 1, 3>, 340, WRAPPED_TWICE),
         Scenario::new("ring/capacity 2", one_by_one::<2, 2, 4>, 14_000, WRAPPED),
         Scenario::new(
             "ring/capacity 2, wraps twice",
@@ -186,16 +181,8 @@ pub(super) fn night() -> Vec<Scenario> {
             one_by_one::<2, 2, 7>,
             WRAPPED_TWICE,
         ),
-        Scenario::large(
-            "ring/capacity 3 in 4 slots",
-            one_by_one::<4, 3, 6>,
-            WRAPPED,
-        ),
-        Scenario::large(
-            "ring/capacity 4, 6 tries",
-            one_by_one::<4, 4, 6>,
-            WRAPPED,
-        ),
+        Scenario::large("ring/capacity 3 in 4 slots", one_by_one::<4, 3, 6>, WRAPPED),
+        Scenario::large("ring/capacity 4, 6 tries", one_by_one::<4, 4, 6>, WRAPPED),
         Scenario::large(
             "ring/capacity 4, bound 3",
             one_by_one::<4, 4, 9>,
@@ -206,9 +193,7 @@ pub(super) fn night() -> Vec<Scenario> {
 }
 
 /// `TRIES` pushes against `TRIES` pops.
-fn one_by_one<const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(
-    run: &Arc<Run>,
-) {
+fn one_by_one<const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(run: &Arc<Run>) {
     let ring = OwnedRing::new(SLOTS, CAPACITY);
     let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
@@ -267,11 +252,7 @@ pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched>, run: &Run)
 }
 
 /// Pops the next item, if there is one, from a ring that its producer may close after `items`.
-pub(super) fn pop_or_end(
-    consumer: &mut Consumer<'_, u64, Watched>,
-    items: u64,
-    run: &Run,
-) {
+pub(super) fn pop_or_end(consumer: &mut Consumer<'_, u64, Watched>, items: u64, run: &Run) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -293,11 +274,7 @@ pub(super) fn drain(consumer: &mut Consumer<'_, u64, Watched>, end: u64) {
 }
 
 /// Reserves and commits up to `count` of the next items, if there is room for one.
-pub(super) fn push_chunk(
-    producer: &mut Producer<'_, u64, Watched>,
-    count: usize,
-    run: &Run,
-) {
+pub(super) fn push_chunk(producer: &mut Producer<'_, u64, Watched>, count: usize, run: &Run) {
     let mut chunk = match producer.reserve(count) {
         Ok(chunk) => chunk,
         Err(PushError::Full) => return run.saw("producer saw full"),
@@ -315,11 +292,7 @@ pub(super) fn push_chunk(
 }
 
 /// Looks at up to `count` of the next items and releases them.
-pub(super) fn pop_chunk(
-    consumer: &mut Consumer<'_, u64, Watched>,
-    count: usize,
-    run: &Run,
-) {
+pub(super) fn pop_chunk(consumer: &mut Consumer<'_, u64, Watched>, count: usize, run: &Run) {
     let chunk = match consumer.peek(count) {
         Ok(chunk) => chunk,
         Err(PopError::Empty) => return run.saw("consumer saw empty"),
@@ -609,9 +582,7 @@ fn note_before_commit(run: &Arc<Run>) {
     let mut consumer = ring.consumer(run.memory("consumer"));
     pop_next(&mut consumer, run);
     if consumer.position() == 1 {
-        let seen = run
-            .memory("reader")
-            .load(note.word(), LoadSite::NoteRead);
+        let seen = run.memory("reader").load(note.word(), LoadSite::NoteRead);
         assert_eq!(seen, 7, "the item came without its note");
         run.saw("the note came with the item");
     }

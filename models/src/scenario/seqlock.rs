@@ -18,12 +18,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
             10_000,
             READS,
         ),
-        Scenario::new(
-            "seqlock/2 writes, 1 read",
-            one_reader::<2, 1>,
-            9_400,
-            READS,
-        ),
+        Scenario::new("seqlock/2 writes, 1 read", one_reader::<2, 1>, 9_400, READS),
         Scenario::new(
             "seqlock/3 writes, 1 read",
             one_reader::<3, 1>,
@@ -43,13 +38,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
             READS,
         )
         .bounded(4),
-        Scenario::new(
-            "seqlock/1 write, 2 readers",
-            two_readers::<1>,
-            2_100,
-            READS,
-        )
-        .bounded(2),
+        Scenario::new("seqlock/1 write, 2 readers", two_readers::<1>, 2_100, READS).bounded(2),
         Scenario::new(
             "seqlock/2 writes, 2 readers",
             two_readers::<2>,
@@ -75,16 +64,8 @@ pub(super) fn inventory() -> Vec<Scenario> {
 pub(super) fn night() -> Vec<Scenario> {
     vec![
         Scenario::large("seqlock/2 writes, 2 reads", one_reader::<2, 2>, READS),
-        Scenario::large(
-            "seqlock/3 writes, 2 reads, all",
-            one_reader::<3, 2>,
-            READS,
-        ),
-        Scenario::large(
-            "seqlock/1 write, 2 readers, all",
-            two_readers::<1>,
-            READS,
-        ),
+        Scenario::large("seqlock/3 writes, 2 reads, all", one_reader::<3, 2>, READS),
+        Scenario::large("seqlock/1 write, 2 readers, all", two_readers::<1>, READS),
         Scenario::large(
             "seqlock/2 writes, 2 readers, bound 4",
             two_readers::<2>,

@@ -71,12 +71,7 @@ impl Seqlock {
     }
 
     /// Tries once: the sequence and the words, if they are taken to belong together.
-    fn try_read(
-        self,
-        reader: &Actor,
-        seq: &Word,
-        words: &[Word; 2],
-    ) -> Option<(u64, [u64; 2])> {
+    fn try_read(self, reader: &Actor, seq: &Word, words: &[Word; 2]) -> Option<(u64, [u64; 2])> {
         let first = reader.load("first look", seq, self.first);
         if first % 2 == 1 {
             return None;
