@@ -9,9 +9,7 @@ pub mod shuttle;
 mod stores;
 
 use std::fmt;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread;
 
 pub(crate) use current::set as set_current;
 pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word};
@@ -19,6 +17,7 @@ pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word
 use crate::change::Change;
 use crate::exploration::Explored;
 use crate::order::Order;
+use crate::parallel::processors;
 use crate::run::Run;
 use crate::scenario::Scenario;
 
@@ -115,7 +114,7 @@ pub trait Engine: Sized + Send + Sync + 'static {
     const ORACLE: Option<Oracle> = None;
     /// How many explorations to make at once.
     fn at_once() -> usize {
-        thread::available_parallelism().map_or(1, NonZero::get)
+        processors()
     }
     /// An atomic word.
     type Word: Send + Sync + 'static;

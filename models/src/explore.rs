@@ -17,9 +17,9 @@ const BY_DAY: u64 = 2_000_000;
 /// And at night, where some scenarios would not end before the morning.
 const BY_NIGHT: u64 = 30_000_000;
 
-/// Schedules per exploration under shuttle: without weak memory there is less to find, and nothing
-/// to exhaust in the larger ones.
-const SCHEDULES_BY_DAY: u64 = 20_000;
+/// Schedules per exploration under shuttle: what loom has exhausted holds no more for an engine
+/// without weak memory, and the larger ones cannot be exhausted.
+const SCHEDULES_BY_DAY: u64 = 5_000;
 const SCHEDULES_BY_NIGHT: u64 = 100_000;
 
 const STEPS_BY_DAY: u64 = 4_000_000;
@@ -33,7 +33,7 @@ pub(crate) struct Selection {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Executions per exploration at most, 2,000,000 by day and 30,000,000 by night; under shuttle
-    /// 20,000 and 100,000, and as many again at random where they are not all
+    /// 5,000 and 100,000, and as many again at random where they are not all
     #[arg(long)]
     executions: Option<u64>,
     /// The large scenarios, too: hours
@@ -45,6 +45,9 @@ pub(crate) struct Selection {
     /// Only the scenario of this name
     #[arg(long, value_name = "SCENARIO")]
     only: Option<String>,
+    /// As one line, for the process that started this one
+    #[arg(long, hide = true, requires = "only", conflicts_with = "change")]
+    apart: bool,
     /// With one change of the site table, for example `RingPublish=Relaxed`: it must be noticed
     #[arg(long, value_name = "SITE=CHANGE", requires = "only", value_parser = Change::parse)]
     change: Option<Change>,
@@ -76,18 +79,25 @@ impl Selection {
 /// Runs what is selected under loom; true if nothing failed.
 #[cfg(feature = "loom")]
 pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<bool> {
-    use ringproof_models::calibration;
     use ringproof_models::engine::loom::Loom;
+    use ringproof_models::{apart, calibration};
 
+    let effort = selection.effort::<Loom>();
+    if let (true, Some(name)) = (selection.apart, &selection.only) {
+        let scenario = suite::find(name).map_err(anyhow::Error::msg)?;
+        let (_, control) = suite::control::<Loom>(&scenario, effort);
+        println!("{}", apart::write(&control));
+        return Ok(true);
+    }
     show(&selection.format, |seen| {
         if let Some(name) = &selection.only {
-            let effort = selection.effort::<Loom>();
             let rows = suite::run_one::<Loom>(name, selection.change, effort)?;
             rows.iter().for_each(seen);
             return Ok(rows);
         }
         let plan = selection.plan::<Loom>();
-        let mut rows = suite::run::<Loom>(&plan, seen);
+        let explore = |scenario: &_| apart::control::<Loom>(scenario, effort);
+        let mut rows = suite::run_with::<Loom>(&plan, &explore, seen);
         if selection.shard.has(0) {
             let calibration = calibration::rows::<Loom>();
             calibration.iter().for_each(seen);

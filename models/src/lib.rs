@@ -10,6 +10,7 @@
 //! does not prove: anything about memory ordering, since it is sequentially consistent.
 
 pub mod actor;
+pub mod apart;
 pub mod axioms;
 pub mod calibration;
 pub mod change;

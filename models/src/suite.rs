@@ -11,7 +11,7 @@ use crate::engine::{Engine, Extent};
 use crate::exploration::{Effort, Explored, explore};
 use crate::mutants::{self, EQUIVALENT, Judge, Judgement, Tally};
 use crate::oracle;
-use crate::parallel::in_parallel;
+use crate::parallel::{in_parallel, processors};
 use crate::plan::{Plan, Shard};
 use crate::scenario::{Scenario, inventory, night};
 
@@ -23,11 +23,36 @@ pub fn run<E: Engine>(plan: &Plan, progress: &(dyn Fn(&Record) + Sync)) -> Vec<R
     run_over::<E>(&by_day, by_night, plan, progress)
 }
 
+/// The same, with each scenario explored by `explore`, as many at once as there are processors.
+pub fn run_with<E: Engine>(
+    plan: &Plan,
+    explore: Explore<'_>,
+    progress: &(dyn Fn(&Record) + Sync),
+) -> Vec<Record> {
+    let by_day = inventory();
+    let by_night = if plan.nightly { night() } else { Vec::new() };
+    judge::<E>(&by_day, by_night, plan, (processors(), explore), progress)
+}
+
 /// The suite over these scenarios instead; what is said of the suite is then said of them.
 pub fn run_over<E: Engine>(
     by_day: &[Scenario],
     by_night: Vec<Scenario>,
     plan: &Plan,
+    progress: &(dyn Fn(&Record) + Sync),
+) -> Vec<Record> {
+    let explore = |scenario: &Scenario| control::<E>(scenario, plan.effort).1;
+    judge::<E>(by_day, by_night, plan, (E::at_once(), &explore), progress)
+}
+
+/// How a scenario is explored unchanged.
+type Explore<'a> = &'a (dyn Fn(&Scenario) -> Control + Sync);
+
+fn judge<E: Engine>(
+    by_day: &[Scenario],
+    by_night: Vec<Scenario>,
+    plan: &Plan,
+    (at_once, explore): (usize, Explore<'_>),
     progress: &(dyn Fn(&Record) + Sync),
 ) -> Vec<Record> {
     let Plan { effort, shard, .. } = *plan;
@@ -36,12 +61,11 @@ pub fn run_over<E: Engine>(
     // nobody knows.
     scenarios.sort_by_key(|scenario| (scenario.minimum > 0, Reverse(scenario.minimum)));
     let scenarios = shard.part_of(scenarios);
-    let explored = in_parallel(E::at_once(), &scenarios, |scenario| {
-        let (explored, rows) = control::<E>(scenario, effort);
-        rows.iter().for_each(progress);
-        (explored, rows)
+    let controls = in_parallel(at_once, &scenarios, |scenario| {
+        let control = explore(scenario);
+        control.rows.iter().for_each(progress);
+        control
     });
-    let (controls, rows): (Vec<_>, Vec<_>) = explored.into_iter().unzip();
 
     // Changes are judged by the scenarios of every day, all of them, whoever explores those.
     let judge = Judge::<E>::new(by_day, EQUIVALENT, effort);
@@ -55,17 +79,39 @@ pub fn run_over<E: Engine>(
     sums.iter().for_each(progress);
 
     let changes = judgements.iter().filter_map(Judgement::row::<E>);
-    let rows = rows.into_iter().flatten().chain(changes).chain(sums);
-    rows.collect()
+    let rows = controls.iter().flat_map(|control| control.rows.clone());
+    rows.chain(changes).chain(sums).collect()
 }
 
-/// One scenario unchanged, with the rows that judge it.
-pub fn control<E: Engine>(scenario: &Scenario, effort: Effort) -> (Explored, Vec<Record>) {
+/// What came of a scenario that was explored unchanged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    /// The rows that judge it.
+    pub rows: Vec<Record>,
+    /// Whether it held.
+    pub held: bool,
+    /// How many executions there were.
+    pub executions: u64,
+    /// Which sites were accessed.
+    pub sites: Vec<Site>,
+    /// Before which sites an actor died.
+    pub died_at: Vec<Site>,
+}
+
+/// Explores one scenario unchanged.
+pub fn control<E: Engine>(scenario: &Scenario, effort: Effort) -> (Explored, Control) {
     let explored = explore::<E>(scenario, None, effort);
     let mut rows = judge_control::<E>(scenario, &explored, effort);
     let compared = oracle::compare::<E>(scenario, None, &explored, effort.seed);
     rows.extend(compared.map(|compared| oracle::row::<E>(scenario, &compared)));
-    (explored, rows)
+    let control = Control {
+        rows,
+        held: explored.outcome.is_ok(),
+        executions: explored.executions,
+        sites: explored.totals.sites.clone(),
+        died_at: explored.totals.died_at.clone(),
+    };
+    (explored, control)
 }
 
 /// One scenario, of the day or the night, unchanged or with one change, as its `repeat` command
@@ -78,20 +124,26 @@ pub fn run_one<E: Engine>(
     change: Option<Change>,
     effort: Effort,
 ) -> Result<Vec<Record>, String> {
-    let scenarios: Vec<Scenario> = (inventory().into_iter()).chain(night()).collect();
-    let Some(scenario) = scenarios.iter().find(|scenario| scenario.name == name) else {
-        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
-        return Err(format!(
-            "no scenario `{name}`; there are: {}",
-            names.join(", ")
-        ));
-    };
+    let scenario = find(name)?;
     Ok(match change {
-        None => control::<E>(scenario, effort).1,
+        None => control::<E>(&scenario, effort).1.rows,
         Some(change) => {
-            let judgement = mutants::judge_in::<E>(scenario, change, effort);
+            let judgement = mutants::judge_in::<E>(&scenario, change, effort);
             judgement.row::<E>().into_iter().collect()
         }
+    })
+}
+
+/// The scenario of this name, of the day or the night.
+///
+/// # Errors
+/// There is none.
+pub fn find(name: &str) -> Result<Scenario, String> {
+    let scenarios = [inventory(), night()].concat();
+    let found = scenarios.iter().find(|scenario| scenario.name == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
+        format!("no scenario `{name}`; there are: {}", names.join(", "))
     })
 }
 
@@ -217,11 +269,11 @@ fn culprits<E: Engine>(scenario: &Scenario, sites: &[Site], effort: Effort) -> S
 }
 
 /// In how many scenarios a site was accessed and held, and in how many somebody died there.
-fn judge_site<E: Engine>(controls: &[Explored], site: Site, shard: Shard) -> Vec<Record> {
+fn judge_site<E: Engine>(controls: &[Control], site: Site, shard: Shard) -> Vec<Record> {
     let name = site.info().name;
-    let held = || controls.iter().filter(|control| control.outcome.is_ok());
-    let accessed = |control: &&Explored| control.totals.sites.contains(&site);
-    let died = |control: &&Explored| control.totals.died_at.contains(&site);
+    let held = || controls.iter().filter(|control| control.held);
+    let accessed = |control: &&Control| control.sites.contains(&site);
+    let died = |control: &&Control| control.died_at.contains(&site);
     let row = |check: &str, scenarios: usize, missing: &str| {
         let row = match scenarios {
             // Another part may have one.

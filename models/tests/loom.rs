@@ -3,7 +3,6 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::thread;
 
 use ringproof::site::Site;
 use ringproof_models::change::Change;
@@ -46,29 +45,19 @@ const PLAN: Plan = Plan {
     shard: Shard::WHOLE,
 };
 
-/// The suite, as the program prints it: in two halves at once, because loom uses one processor
-/// for each process.
+/// The suite, as the program prints it.
 fn the_whole_suite() -> Vec<Record> {
-    let halves = ["1/2", "2/2"].map(|shard| {
-        Command::new(env!("CARGO_BIN_EXE_ringproof-models"))
-            .args(["loom", "--json", "--shard", shard])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program that was just built starts")
-    });
-    // Read at once, too: a full pipe would let one half wait for the other.
-    let outputs = thread::scope(|scope| {
-        halves
-            .map(|half| scope.spawn(|| half.wait_with_output().expect("it can be waited for")))
-            .map(|reading| reading.join().expect("it does not panic"))
-    });
-    let lines = outputs.iter().flat_map(|output| {
-        let text = std::str::from_utf8(&output.stdout).expect("lines of JSON");
-        text.lines()
-            .map(|line| Record::from_line(line).expect("a record"))
-    });
-    lines.collect()
+    let output = Command::new(env!("CARGO_BIN_EXE_ringproof-models"))
+        .args(["loom", "--json"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .expect("the program that was just built starts");
+    let text = String::from_utf8(output.stdout).expect("lines of JSON");
+    let lines = text.lines();
+    lines
+        .map(|line| Record::from_line(line).expect("a record"))
+        .collect()
 }
 
 #[test]
@@ -131,11 +120,11 @@ fn smallest() -> Scenario {
 fn a_minimum_above_what_is_explored_fails() {
     let mut scenario = smallest();
     assert_eq!(
-        failures(&suite::control::<Loom>(&scenario, EFFORT).1),
+        failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows),
         [""; 0]
     );
     scenario.minimum = u64::MAX;
-    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1);
+    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows);
     assert!(
         failures.len() == 1 && failures[0].contains("minimum"),
         "{failures:?}"
@@ -147,7 +136,7 @@ fn an_outcome_that_is_never_witnessed_fails() {
     let mut scenario = smallest();
     let declared = [scenario.witnesses, &["producer saw a ghost"]].concat();
     scenario.witnesses = declared.leak();
-    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1);
+    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows);
     assert!(
         failures.len() == 1 && failures[0].contains("ghost"),
         "{failures:?}"
@@ -159,7 +148,7 @@ fn an_outcome_that_is_never_witnessed_fails() {
 fn an_outcome_that_is_not_declared_fails() {
     let mut scenario = smallest();
     scenario.witnesses = &scenario.witnesses[1..];
-    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1);
+    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows);
     assert!(
         failures.len() == 1 && failures[0].contains("not declared"),
         "{failures:?}"
@@ -190,11 +179,11 @@ fn a_run_that_was_cut_short_says_so() {
         executions: 10,
         ..EFFORT
     };
-    let (explored, rows) = suite::control::<Loom>(&smallest(), effort);
+    let (explored, control) = suite::control::<Loom>(&smallest(), effort);
     assert_eq!(explored.executions, 10);
     assert!(matches!(explored.outcome, Ok(Extent::Truncated(_))));
     assert!(
-        !failures(&rows).is_empty(),
+        !failures(&control.rows).is_empty(),
         "it cannot have reached its minimum"
     );
 }
@@ -205,13 +194,13 @@ fn a_run_that_was_cut_short_says_so() {
 #[test]
 fn an_index_loaded_by_the_thread_that_stores_it_is_noticed() {
     let own = Scenario::new("own", blind, 10, &["an item went over"]);
-    let (explored, rows) = suite::control::<Loom>(&own, EFFORT);
+    let (explored, control) = suite::control::<Loom>(&own, EFFORT);
     assert!(
         matches!(explored.outcome, Ok(Extent::Exhausted)),
         "what loom believes"
     );
     assert_eq!(explored.executions, 1);
-    let failures = failures(&rows);
+    let failures = failures(&control.rows);
     assert_eq!(failures.len(), 3, "minimum, witness and shuttle");
     assert!(failures[2].contains("loom missed"), "{failures:?}");
 }
@@ -269,10 +258,10 @@ fn reads_back_scenario() -> Scenario {
 fn a_scenario_of_which_loom_explores_one_execution_fails_whatever_its_size() {
     let bounded = (0..4).map(|bound| reads_back_scenario().bounded(bound));
     for scenario in [reads_back_scenario()].into_iter().chain(bounded) {
-        let (explored, rows) = suite::control::<Loom>(&scenario, EFFORT);
+        let (explored, control) = suite::control::<Loom>(&scenario, EFFORT);
         assert_eq!(explored.executions, 1, "should this fail, loom was mended");
         let (compared, others): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|row| row.check == oracle::CHECK);
+            (control.rows.into_iter()).partition(|row| row.check == oracle::CHECK);
         assert_eq!(failures(&others), [""; 0], "who else notices it?");
         let failures = failures(&compared);
         assert!(

@@ -74,7 +74,7 @@ impl Engine for Loom {
 
     /// One: loom maps a stack for each thread of each execution and unmaps it again, and two
     /// explorations in one process wait for each other there, longer than two one after the other
-    /// take. Two processes do not: see [`Shard`](crate::plan::Shard).
+    /// take. Two processes do not: see [`apart`](crate::apart).
     fn at_once() -> usize {
         1
     }
