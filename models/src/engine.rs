@@ -42,7 +42,8 @@ pub enum Extent {
     Exhausted,
     /// The same, but some word had more values than loom remembers.
     ExhaustedHistory,
-    /// Every one with at most so many preemptions.
+    /// Every one with fewer preemptions than that, and most with as many: which of these loom
+    /// leaves out, [`oracle`](crate::oracle) says.
     Bounded(usize),
     /// Some; how they were chosen.
     Truncated(String),

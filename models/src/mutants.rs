@@ -68,6 +68,15 @@ pub struct Tried {
     pub executions: u64,
 }
 
+impl Tried {
+    /// Whether any of them was explored as far as it was to be: otherwise an argument that the
+    /// change breaks nothing stands alone.
+    fn to_the_end(&self) -> bool {
+        let mut extents = self.scenarios.iter().map(|(_, extent)| extent);
+        extents.any(|extent| !matches!(extent, Extent::Truncated(_)))
+    }
+}
+
 /// A change and what became of it.
 #[derive(Clone, Debug)]
 pub struct Judgement {
@@ -132,8 +141,8 @@ impl<'a, E: Engine> Judge<'a, E> {
         let verdict = match (self.kill(change), self.argument(change)) {
             (Ok(kill), None) => Verdict::Killed(kill),
             (Ok(kill), Some(argument)) => Verdict::Refuted(kill, argument),
-            (Err(_), Some(argument)) => Verdict::Equivalent(argument),
-            (Err(tried), None) => Verdict::Survived(tried),
+            (Err(tried), Some(argument)) if tried.to_the_end() => Verdict::Equivalent(argument),
+            (Err(tried), _) => Verdict::Survived(tried),
         };
         Judgement { change, verdict }
     }

@@ -9,7 +9,7 @@ use ringproof_models::change::Change;
 use ringproof_models::engine::loom::Loom;
 use ringproof_models::engine::{Extent, slot, spawn, word};
 use ringproof_models::exploration::Effort;
-use ringproof_models::mutants::judge_in;
+use ringproof_models::mutants::{Judge, Verdict as Judged, judge_in};
 use ringproof_models::oracle;
 use ringproof_models::order::Order;
 use ringproof_models::owned::{OwnedRing, OwnedWords};
@@ -289,6 +289,12 @@ fn a_change_is_not_judged_by_executions_that_loom_did_not_make() {
         assert!(
             reason.starts_with("survived in reads back TRUNCATED (loom missed"),
             "{reason}"
+        );
+        let (scenarios, argued) = ([scenario], [(change, "the writer is alone")]);
+        let judgement = Judge::<Loom>::new(&scenarios, &argued, EFFORT).judge(change);
+        assert!(
+            matches!(judgement.verdict, Judged::Survived(_)),
+            "{judgement:?}"
         );
     }
 }

@@ -340,8 +340,11 @@ fn the_bound_of_pct_is_the_theorems() {
     assert_eq!(sample.pct_bound(1).0, 0.5);
 }
 
-/// What a reader's three loads found while another thread stored three times.
-fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
+/// What a reader's two loads found while another thread stored three times.
+fn explored(
+    executions: u64,
+    preemptions: Option<usize>,
+) -> (Extent, u64, BTreeSet<&'static str>, usize) {
     const NAMES: [[&str; 4]; 4] = [
         ["00", "01", "02", "03"],
         ["10", "11", "12", "13"],
@@ -351,7 +354,7 @@ fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
     let run = run();
     let seen = Arc::clone(&run);
     let limits = Limits {
-        preemptions: None,
+        preemptions,
         executions,
         seed: 1,
     };
@@ -376,20 +379,50 @@ fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
 /// An oracle for others: it must be all there is, and must not be called so when it is not.
 #[test]
 fn exhausted_means_exhausted() {
-    let (extent, executions, saw, readings) = explored(1_000_000);
+    let (extent, executions, saw, readings) = explored(1_000_000, None);
     assert_eq!(extent, Extent::Exhausted);
     let all = ["00", "01", "02", "03", "11", "12", "13", "22", "23", "33"];
     assert_eq!((saw, readings), (BTreeSet::from(all), all.len()));
 
-    assert_eq!(explored(executions + 1).0, Extent::Exhausted);
-    assert!(matches!(explored(executions).0, Extent::Truncated(_)));
+    assert_eq!(explored(executions + 1, None).0, Extent::Exhausted);
+    assert!(matches!(explored(executions, None).0, Extent::Truncated(_)));
 
     // What is added at random goes to the same run.
-    let (extent, executions, saw, _) = explored(5);
+    let (extent, executions, saw, _) = explored(5, None);
     assert!(matches!(extent, Extent::Truncated(_)));
     assert_eq!(executions, 10);
     let others = saw.iter().filter(|found| !found.starts_with('0'));
     assert!(others.count() > 0, "depth-first alone begins with {saw:?}");
+}
+
+/// And all with so many preemptions means these: where two threads meet, another one for each time
+/// that the reader is let in or interrupted.
+#[test]
+fn bounded_means_all_with_no_more_preemptions() {
+    let (mut schedules, mut expected) = (0, BTreeSet::new());
+    for (bound, more) in [
+        &["00"][..],
+        &["03", "33"],
+        &["01", "02", "11", "22"],
+        &["13", "23"],
+        &["12"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        expected.extend(more);
+        let (extent, executions, saw, _) = explored(1_000_000, Some(bound));
+        assert_eq!((extent, saw), (Extent::Bounded(bound), expected.clone()));
+        assert!(executions > schedules, "{executions} with {bound}");
+        schedules = executions;
+    }
+    // As much at random as depth-first, and no more preemptions in it either.
+    let (extent, _, saw, _) = explored(5, Some(1));
+    assert!(matches!(extent, Extent::Truncated(_)));
+    assert!(
+        saw.is_subset(&BTreeSet::from(["00", "03", "33"])),
+        "{saw:?}"
+    );
 }
 
 /// shuttle takes a seed from its environment, which would make ours a lie.

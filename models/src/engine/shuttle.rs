@@ -392,14 +392,13 @@ impl<S: Scheduler> Scheduler for Bounded<S> {
 
 /// Takes notes of what a scheduler decides; ends the schedule when a thread has panicked, and the
 /// sample when it has enough steps.
-#[derive(Debug)]
-struct Noted<S> {
+struct Noted {
     /// Never dropped: the random scheduler's destructor prints the seed of an unfinished run.
-    inner: ManuallyDrop<S>,
+    inner: ManuallyDrop<Box<dyn Scheduler + Send>>,
     steps: u64,
 }
 
-impl<S: Scheduler> Scheduler for Noted<S> {
+impl Scheduler for Noted {
     fn new_execution(&mut self) -> Option<Schedule> {
         if NOTES.with_borrow(|notes| notes.panic.is_some() || notes.sample.steps >= self.steps) {
             return None;
@@ -459,7 +458,7 @@ fn or_stop(body: impl FnOnce()) {
 }
 
 fn schedule(
-    scheduler: impl Scheduler + 'static,
+    scheduler: impl Scheduler + Send + 'static,
     steps: u64,
     run: &Arc<Run>,
     body: &Body,
@@ -467,7 +466,7 @@ fn schedule(
     keep_panic_hook();
     NOTES.set(Notes::new());
     let scheduler = Noted {
-        inner: ManuallyDrop::new(scheduler),
+        inner: ManuallyDrop::new(Box::new(scheduler)),
         steps,
     };
     let mut config = Config::new();
