@@ -1,11 +1,10 @@
 //! An actor: who makes accesses, each of them noted in the trace.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ringproof::payload::Payload;
 
-use crate::engine::{Engine, Read};
+use crate::engine::{self, Read, Slot, Word};
 use crate::order::Order;
 use crate::run::{self, Run};
 use crate::trace::{Event, Label, What};
@@ -13,19 +12,14 @@ use crate::trace::{Event, Label, What};
 /// One who takes part in an execution: a thread of a litmus test or a specimen, an endpoint of a
 /// scenario. It accesses with whatever ordering it is told, under whatever name.
 #[derive(Debug)]
-pub struct Actor<E> {
+pub struct Actor {
     run: Arc<Run>,
     index: usize,
-    engine: PhantomData<fn() -> E>,
 }
 
-impl<E: Engine> Actor<E> {
+impl Actor {
     pub(crate) fn new(run: Arc<Run>, index: usize) -> Self {
-        Actor {
-            run,
-            index,
-            engine: PhantomData,
-        }
+        Actor { run, index }
     }
 
     /// The run that it takes part in.
@@ -34,18 +28,18 @@ impl<E: Engine> Actor<E> {
     }
 
     /// Loads a word.
-    pub fn load(&self, label: impl Into<Label>, word: &E::Word, order: Order) -> u64 {
-        self.loaded(label, word, E::load(word, order), order)
+    pub fn load(&self, label: impl Into<Label>, word: &Word, order: Order) -> u64 {
+        self.loaded(label, word, word.load(order), order)
     }
 
     /// Loads a word when all stores to it are known to have happened before.
-    pub fn load_settled(&self, label: impl Into<Label>, word: &E::Word) -> u64 {
-        self.loaded(label, word, E::load_settled(word), Order::Relaxed)
+    pub fn load_settled(&self, label: impl Into<Label>, word: &Word) -> u64 {
+        self.loaded(label, word, word.load_settled(), Order::Relaxed)
     }
 
-    fn loaded(&self, label: impl Into<Label>, word: &E::Word, read: Read, order: Order) -> u64 {
+    fn loaded(&self, label: impl Into<Label>, word: &Word, read: Read, order: Order) -> u64 {
         let what = What::Load {
-            word: address(word),
+            word: word.address(),
             read,
             order,
         };
@@ -54,10 +48,10 @@ impl<E: Engine> Actor<E> {
     }
 
     /// Stores a word.
-    pub fn store(&self, label: impl Into<Label>, word: &E::Word, value: u64, order: Order) {
-        let number = E::store(word, value, order);
+    pub fn store(&self, label: impl Into<Label>, word: &Word, value: u64, order: Order) {
+        let number = word.store(value, order);
         let what = What::Store {
-            word: address(word),
+            word: word.address(),
             value,
             number,
             order,
@@ -66,10 +60,10 @@ impl<E: Engine> Actor<E> {
     }
 
     /// Adds to a word in one step, and gives what it held before.
-    pub fn add(&self, label: impl Into<Label>, word: &E::Word, amount: u64, order: Order) -> u64 {
-        let read = E::add(word, amount, order);
+    pub fn add(&self, label: impl Into<Label>, word: &Word, amount: u64, order: Order) -> u64 {
+        let read = word.add(amount, order);
         let what = What::Add {
-            word: address(word),
+            word: word.address(),
             read,
             amount,
             order,
@@ -80,35 +74,36 @@ impl<E: Engine> Actor<E> {
 
     /// A fence.
     pub fn fence(&self, label: impl Into<Label>, order: Order) {
-        E::fence(order);
+        engine::fence(order);
         self.note(label, What::Fence { order });
     }
 
     /// Reads a slot. Noted before it is made: a race ends the execution here.
-    pub fn read<T: Payload>(&self, label: impl Into<Label>, slot: &E::Slot<T>) -> T {
+    pub fn read<T: Payload>(&self, label: impl Into<Label>, slot: &Slot) -> T {
         let what = What::Read {
-            slot: address(slot),
+            slot: slot.address(),
             value: None,
         };
         self.note(label, what);
-        let value = E::read(slot);
-        self.run.found(self.index, first_bytes(&value));
-        value
+        let value = slot.read();
+        self.run.found(self.index, value);
+        from_word(value)
     }
 
     /// Writes a slot. Noted before it is made: a race ends the execution here.
-    pub fn write<T: Payload>(&self, label: impl Into<Label>, slot: &E::Slot<T>, value: T) {
+    pub fn write<T: Payload>(&self, label: impl Into<Label>, slot: &Slot, value: T) {
+        let value = to_word(value);
         let what = What::Write {
-            slot: address(slot),
-            value: first_bytes(&value),
+            slot: slot.address(),
+            value,
         };
         self.note(label, what);
-        E::write(slot, value);
+        slot.write(value);
     }
 
     /// Waits for another thread.
     pub fn spin(&self) {
-        E::spin();
+        engine::spin();
     }
 
     /// Notes that an access was not made.
@@ -130,15 +125,13 @@ impl<E: Engine> Actor<E> {
     }
 }
 
-fn address<T>(of: &T) -> usize {
-    std::ptr::from_ref(of).addr()
+/// How a slot holds a payload. One of more than eight bytes is refused.
+pub(crate) fn to_word<T: Payload>(value: T) -> u64 {
+    let mut word = [0; 8];
+    word[..size_of::<T>()].copy_from_slice(ringproof::bytemuck::bytes_of(&value));
+    u64::from_ne_bytes(word)
 }
 
-/// As much of a payload as fits one number.
-fn first_bytes<T: Payload>(value: &T) -> u64 {
-    let mut first = [0; 8];
-    for (to, from) in first.iter_mut().zip(ringproof::bytemuck::bytes_of(value)) {
-        *to = *from;
-    }
-    u64::from_ne_bytes(first)
+fn from_word<T: Payload>(word: u64) -> T {
+    ringproof::bytemuck::pod_read_unaligned(&word.to_ne_bytes()[..size_of::<T>()])
 }

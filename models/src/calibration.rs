@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ringproof_record::Record;
 
 use crate::change::Table;
-use crate::engine::{Engine, Limits};
+use crate::engine::{Engine, Limits, Thread, Word, fence, spawn, word};
 use crate::litmus::{ALL, Litmus, Op, State, TRAPS, Verdict};
 use crate::order::Order;
 use crate::run::Run;
@@ -109,13 +109,14 @@ const LIMITS: Limits = Limits {
 pub fn observe<E: Engine>(test: &'static Litmus) -> Result<Observed, String> {
     let run = Run::new(Table::default(), None);
     let seen = Arc::new(Seen::default());
-    let extent = E::explore(LIMITS, &run, {
+    let body = {
         let (run, seen) = (Arc::clone(&run), Arc::clone(&seen));
         move || {
             seen.settle(&run);
-            seen.end(execute::<E>(test), &run);
+            seen.end(execute(test), &run);
         }
-    });
+    };
+    let extent = E::explore(LIMITS, &run, Arc::new(body));
     if !extent.is_exhausted() {
         return Err(format!("{} under {}: {extent}", test.name, E::NAME));
     }
@@ -170,40 +171,40 @@ impl Seen {
 
 /// Runs a test once. The main thread is the last row's: that saves a thread, and with it most of
 /// the interleavings, without which the final states are the same.
-fn execute<E: Engine>(test: &'static Litmus) -> State {
-    let words: Arc<[E::Word]> = test.words.iter().map(|_| E::word(0)).collect();
+fn execute(test: &'static Litmus) -> State {
+    let words: Arc<[Word]> = test.words.iter().map(|_| word(0)).collect();
     let (last, others) = test.threads.split_last().expect("a test has threads");
     let others: Vec<_> = others
         .iter()
         .map(|ops| {
             let words = Arc::clone(&words);
-            E::spawn(move || row::<E>(ops, &words))
+            spawn(move || row(ops, &words))
         })
         .collect();
-    let last = row::<E>(last, &words);
-    let mut registers: Vec<_> = others.into_iter().map(E::join).collect();
+    let last = row(last, &words);
+    let mut registers: Vec<_> = others.into_iter().map(Thread::join).collect();
     registers.push(last);
     let words: Vec<_> = (words.iter())
-        .map(|word| E::load(word, Order::Relaxed).value)
+        .map(|word| word.load(Order::Relaxed).value)
         .collect();
     test.state(&registers, &words)
 }
 
 /// One thread of a test; its registers.
-fn row<E: Engine>(ops: &[Op], words: &[E::Word]) -> Vec<u64> {
+fn row(ops: &[Op], words: &[Word]) -> Vec<u64> {
     let mut registers = Vec::new();
     for &op in ops {
         match op {
-            Op::Load { word, order } => registers.push(E::load(&words[word], order).value),
+            Op::Load { word, order } => registers.push(words[word].load(order).value),
             Op::Store { word, value, order } => {
-                E::store(&words[word], value, order);
+                words[word].store(value, order);
             }
             Op::Add {
                 word,
                 amount,
                 order,
-            } => registers.push(E::add(&words[word], amount, order).value),
-            Op::Fence(order) => E::fence(order),
+            } => registers.push(words[word].add(amount, order).value),
+            Op::Fence(order) => fence(order),
         }
     }
     registers

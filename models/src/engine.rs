@@ -1,5 +1,6 @@
 //! What an engine offers to a model: words, slots and threads that it watches.
 
+mod current;
 #[cfg(feature = "loom")]
 pub mod loom;
 #[cfg(feature = "shuttle")]
@@ -9,15 +10,18 @@ mod stores;
 
 use std::cell::Cell;
 use std::fmt;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use ringproof::payload::Payload;
+pub(crate) use current::set as set_current;
+pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word};
 
+use crate::change::Change;
+use crate::exploration::Explored;
 use crate::order::Order;
+use crate::parallel::processors;
 use crate::run::Run;
+use crate::scenario::Scenario;
 
 /// Values that loom remembers of one word; it loses older ones.
 pub const HISTORY: usize = 7;
@@ -25,7 +29,7 @@ pub const HISTORY: usize = 7;
 /// How far an exploration may go.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Preemptions per execution; `None` for all there are. Only loom bounds them.
+    /// Preemptions per execution; `None` for all there are. The axioms know none.
     pub preemptions: Option<usize>,
     /// Executions.
     pub executions: u64,
@@ -60,7 +64,8 @@ pub enum Extent {
     Exhausted,
     /// The same, but some word had more values than loom remembers.
     ExhaustedHistory,
-    /// Every one with at most so many preemptions.
+    /// Every one with fewer preemptions than that, and most with as many: which of these loom
+    /// leaves out, [`oracle`](crate::oracle) says.
     Bounded(usize),
     /// Some; how they were chosen.
     Truncated(String),
@@ -108,7 +113,16 @@ pub struct Read {
     pub newest: usize,
 }
 
+/// How an engine explores a scenario within given limits.
+pub type Oracle = fn(&Scenario, Option<Change>, Limits) -> Explored;
+
+/// A program, to be run once for each execution.
+pub type Body = Arc<dyn Fn() + Send + Sync>;
+
 /// A model checker.
+///
+/// Models do not name one: they use [`word`], [`slot`], [`spawn`] and the like, which are those
+/// of the engine that explores on this thread. So each is compiled once, whatever explores it.
 pub trait Engine: Sized + Send + Sync + 'static {
     /// Its name, also that of its layer in the report.
     const NAME: &'static str;
@@ -116,32 +130,37 @@ pub trait Engine: Sized + Send + Sync + 'static {
     const UNIT: &'static str;
     /// Whether it knows that memory is weak: otherwise no mutant of an ordering can die.
     const WEAK: bool;
-    /// Whether its executions are those that the scenarios' minima count.
+    /// Whether it is the one that the scenarios' minima and bounds are about.
     const MINIMA: bool = false;
+    /// Another engine, where this one may explore too little and not know it: whatever that one
+    /// finds possible, this one must have found.
+    const ORACLE: Option<Oracle> = None;
     /// How many explorations to make at once.
     fn at_once() -> usize {
-        thread::available_parallelism().map_or(1, NonZero::get)
+        processors()
     }
     /// An atomic word.
     type Word: Send + Sync + 'static;
-    /// Plain memory, on which races are reported.
-    type Slot<T: Payload>: Send + Sync + 'static;
+    /// Plain memory of eight bytes, on which races are reported.
+    type Slot: Send + Sync + 'static;
     /// A started thread.
-    type Thread<R>;
+    type Thread: 'static;
+    /// A lock: how a model sees one of the kernel's.
+    type Lock: Send + Sync + 'static;
 
     /// Runs `body` again and again, each time another way, until all ways are tried, the limits
     /// are reached or it panics. Tells `run` where an execution begins and that it counts.
-    fn explore(limits: Limits, run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> Extent;
+    fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent;
     /// Starts a thread.
-    fn spawn<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> Self::Thread<R>;
+    fn spawn(body: Box<dyn FnOnce() + Send>) -> Self::Thread;
     /// Waits for it to end: everything that it did happened before this returns. Also how a
     /// model sees a death through the kernel (a lock that is freed, a child that is reaped).
-    fn join<R>(thread: Self::Thread<R>) -> R;
+    fn join(thread: Self::Thread);
 
     /// A word that holds `value`.
     fn word(value: u64) -> Self::Word;
     /// A slot that holds `value`.
-    fn slot<T: Payload>(value: T) -> Self::Slot<T>;
+    fn slot(value: u64) -> Self::Slot;
     /// Loads a word.
     fn load(word: &Self::Word, order: Order) -> Read;
     /// Loads a word when all stores to it are known to have happened before. An engine that can
@@ -156,17 +175,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// A fence.
     fn fence(order: Order);
     /// Reads a slot.
-    fn read<T: Payload>(slot: &Self::Slot<T>) -> T;
+    fn read(slot: &Self::Slot) -> u64;
     /// Writes a slot.
-    fn write<T: Payload>(slot: &Self::Slot<T>, value: T);
+    fn write(slot: &Self::Slot, value: u64);
     /// This thread waits for another one.
     fn spin();
-}
-
-/// An engine that has locks: how a model sees one of the kernel's.
-pub trait Locks: Engine {
-    /// A lock.
-    type Lock: Send + Sync + 'static;
     /// A free lock.
     fn lock() -> Self::Lock;
     /// Runs `body` while holding the lock.

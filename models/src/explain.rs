@@ -20,18 +20,18 @@ const EXECUTIONS: u64 = 1_000;
 /// Explores each of the others, with 1,000 executions for each crash point at most, and no more
 /// than `effort` says.
 pub fn explain<'a, E: Engine>(
-    (scenario, failure): (&'a Scenario<E>, Failure),
-    others: impl IntoIterator<Item = &'a Scenario<E>>,
+    (scenario, failure): (&'a Scenario, Failure),
+    others: impl IntoIterator<Item = &'a Scenario>,
     change: Option<Change>,
     effort: Effort,
-) -> (&'a Scenario<E>, Failure) {
+) -> (&'a Scenario, Failure) {
     let effort = Effort {
         executions: effort.executions.min(EXECUTIONS),
         ..effort
     };
     let failures = (others.into_iter())
         .filter(|other| other.name != scenario.name)
-        .filter_map(|other| Some((other, explore(other, change, effort).outcome.err()?)));
+        .filter_map(|other| Some((other, explore::<E>(other, change, effort).outcome.err()?)));
     // The first one of equals stays.
     [(scenario, failure)]
         .into_iter()

@@ -45,19 +45,25 @@ pub struct Failure {
 
 /// Explores one scenario, unchanged or with one change: where an actor may die, before its first
 /// access, then before its second, and so on until it lives to the end.
-pub fn explore<E: Engine>(
-    scenario: &Scenario<E>,
-    change: Option<Change>,
-    effort: Effort,
-) -> Explored {
+pub fn explore<E: Engine>(scenario: &Scenario, change: Option<Change>, effort: Effort) -> Explored {
+    let preemptions = match scenario.size {
+        Size::Bounded(preemptions) if E::MINIMA => Some(preemptions),
+        _ => None,
+    };
     let limits = Limits {
-        preemptions: match scenario.size {
-            Size::Exhausted => None,
-            Size::Bounded(preemptions) => Some(preemptions),
-        },
+        preemptions,
         executions: effort.executions,
         seed: effort.seed,
     };
+    explore_within::<E>(scenario, change, limits)
+}
+
+/// The same, with limits that need not be the scenario's.
+pub fn explore_within<E: Engine>(
+    scenario: &Scenario,
+    change: Option<Change>,
+    limits: Limits,
+) -> Explored {
     let mut all = Explored {
         executions: 0,
         crash_points: scenario.crashes.then_some(0),
@@ -92,7 +98,8 @@ pub(crate) fn explore_once<E: Engine>(
     body: impl Fn(&Arc<Run>) + Send + Sync + 'static,
 ) -> Result<Extent, Failure> {
     let seen = Arc::clone(run);
-    quiet::catch(|| E::explore(limits, run, move || body(&seen))).map_err(|finding| Failure {
+    let body = Arc::new(move || body(&seen));
+    quiet::catch(|| E::explore(limits, run, body)).map_err(|finding| Failure {
         finding,
         trace: run.trace(),
         crash_point: run.crash_point,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use ringproof_models::change::Change;
+use ringproof_models::engine::Engine;
 use ringproof_models::engine::shuttle::Strategy;
-use ringproof_models::engine::{Engine, Locks};
 use ringproof_models::exploration::Effort;
 use ringproof_models::plan::{Plan, Shard};
 use ringproof_models::{scenario, suite};
@@ -19,9 +19,9 @@ const BY_DAY: u64 = 2_000_000;
 /// And at night, where some scenarios would not end before the morning.
 const BY_NIGHT: u64 = 30_000_000;
 
-/// Schedules per exploration under shuttle: without weak memory there is less to find, and nothing
-/// to exhaust in the larger ones.
-const SCHEDULES_BY_DAY: u64 = 20_000;
+/// Schedules per exploration under shuttle: what loom has exhausted holds no more for an engine
+/// without weak memory, and the larger ones cannot be exhausted.
+const SCHEDULES_BY_DAY: u64 = 5_000;
 const SCHEDULES_BY_NIGHT: u64 = 100_000;
 
 const STEPS_BY_DAY: u64 = 4_000_000;
@@ -35,7 +35,7 @@ pub(crate) struct Selection {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Executions per exploration at most, 2,000,000 by day and 30,000,000 by night; under shuttle
-    /// 20,000 and 100,000, and as many again at random where they are not all
+    /// 5,000 and 100,000, and as many again at random where they are not all
     #[arg(long)]
     executions: Option<u64>,
     /// The large scenarios, too: hours
@@ -51,6 +51,9 @@ pub(crate) struct Selection {
     /// Only the scenario of this name
     #[arg(long, value_name = "SCENARIO")]
     only: Option<String>,
+    /// As one line, for the process that started this one
+    #[arg(long, hide = true, requires = "only", conflicts_with = "change")]
+    apart: bool,
     /// With one change of the site table, for example `RingPublish=Relaxed`: it must be noticed
     #[arg(long, value_name = "SITE=CHANGE", requires = "only", value_parser = Change::parse)]
     change: Option<Change>,
@@ -80,7 +83,7 @@ impl Selection {
     }
 
     /// The large scenarios, if their time is limited.
-    fn limited<E: Locks>(&self, seen: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
+    fn limited<E: Engine>(&self, seen: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
         let Some(long) = self.minutes else {
             return Vec::new();
         };
@@ -100,24 +103,29 @@ fn minutes(text: &str) -> Result<Duration, String> {
 #[cfg(feature = "loom")]
 pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<Exit> {
     use ringproof_models::engine::loom::Loom;
-    use ringproof_models::{calibration, oracle};
+    use ringproof_models::{apart, calibration};
 
+    let effort = selection.effort::<Loom>();
+    if let (true, Some(name)) = (selection.apart, &selection.only) {
+        let scenario = suite::find(name).map_err(anyhow::Error::msg)?;
+        let (_, control) = suite::control::<Loom>(&scenario, effort);
+        println!("{}", apart::write(&control));
+        return Ok(Exit::Passed);
+    }
     show(&selection.format, |seen| {
         if let Some(name) = &selection.only {
-            let effort = selection.effort::<Loom>();
             let rows = suite::run_one::<Loom>(name, selection.change, effort)?;
             rows.iter().for_each(seen);
             return Ok(rows);
         }
         let plan = selection.plan::<Loom>();
-        let (mut rows, controls) = suite::run::<Loom>(&plan, seen);
-        let mut more = oracle::rows(&controls, &plan, seen);
+        let explore = |scenario: &_| apart::control::<Loom>(scenario, effort);
+        let mut rows = suite::run_with::<Loom>(&plan, &explore, seen);
         if selection.shard.has(0) {
             let calibration = calibration::rows::<Loom>();
             calibration.iter().for_each(seen);
-            more.extend(calibration);
+            rows.extend(calibration);
         }
-        rows.extend(more);
         rows.extend(selection.limited::<Loom>(seen));
         Ok(rows)
     })
@@ -168,7 +176,7 @@ pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Resul
             }
             (None, None) => {
                 let plan = selection.plan::<Shuttle>();
-                let (mut rows, _) = suite::run::<Shuttle>(&plan, seen);
+                let mut rows = suite::run::<Shuttle>(&plan, seen);
                 let scenarios = plan.shard.part_of(scenario::long::inventory());
                 rows.extend(long_runs::run(&scenarios, budget, &directory, seen));
                 if selection.shard.has(0) {

@@ -12,8 +12,8 @@ use ringproof_record::Record;
 
 pub use self::saved::Saved;
 use crate::change::{Change, Table};
-use crate::engine::Engine;
 use crate::engine::shuttle::{self, Sample, Shuttle, Strategy};
+use crate::engine::{Body, Engine};
 use crate::parallel::in_parallel;
 use crate::quiet;
 use crate::run::{Run, Totals};
@@ -53,7 +53,7 @@ struct Sampled {
 /// access the site. `progress` is called with each row as it is there; the schedule of a control
 /// that fails is written to `directory`.
 pub fn run(
-    scenarios: &[Scenario<Shuttle>],
+    scenarios: &[Scenario],
     budget: Budget,
     directory: &Path,
     progress: &(dyn Fn(&Record) + Sync),
@@ -146,7 +146,8 @@ pub fn replay(path: &Path) -> Result<Record, String> {
     .map_err(|problem| format!("`{}`: {problem}", path.display()))?;
     let run = Run::new(Table::with(saved.change), saved.crash_point);
     let (body, seen) = (scenario.body, Arc::clone(&run));
-    let outcome = quiet::catch(|| shuttle::replay(&saved.tasks, &run, move || body(&seen)));
+    let replayed: Body = Arc::new(move || body(&seen));
+    let outcome = quiet::catch(|| shuttle::replay(&saved.tasks, &run, &replayed));
     let (again, told) = match outcome {
         Err(finding) if finding == saved.finding => (true, finding),
         Err(finding) => (true, format!("{finding}; when saved: {}", saved.finding)),
@@ -164,7 +165,7 @@ pub fn replay(path: &Path) -> Result<Record, String> {
     Ok(row.count(1, Shuttle::UNIT))
 }
 
-fn find(name: &str, mut scenarios: Vec<Scenario<Shuttle>>) -> Result<Scenario<Shuttle>, String> {
+fn find(name: &str, mut scenarios: Vec<Scenario>) -> Result<Scenario, String> {
     match scenarios.iter().position(|scenario| scenario.name == name) {
         Some(place) => Ok(scenarios.swap_remove(place)),
         None => {
@@ -178,7 +179,7 @@ fn find(name: &str, mut scenarios: Vec<Scenario<Shuttle>>) -> Result<Scenario<Sh
 }
 
 fn sample(
-    scenario: &Scenario<Shuttle>,
+    scenario: &Scenario,
     strategy: Strategy,
     change: Option<Change>,
     budget: Budget,
@@ -187,9 +188,8 @@ fn sample(
     let (body, seen) = (scenario.body, Arc::clone(&run));
     let start = Instant::now();
     let outcome = quiet::catch(|| {
-        shuttle::sample(strategy, budget.seed, budget.steps, &run, move || {
-            body(&seen)
-        })
+        let body: Body = Arc::new(move || body(&seen));
+        shuttle::sample(strategy, budget.seed, budget.steps, &run, &body)
     });
     Sampled {
         took: start.elapsed(),
@@ -217,7 +217,7 @@ fn write(saved: &Saved, directory: &Path) -> String {
 
 /// The rows of a control: that it held, and what the random strategy witnessed.
 fn judge_control(
-    scenario: &Scenario<Shuttle>,
+    scenario: &Scenario,
     strategy: Strategy,
     sampled: &Sampled,
     budget: Budget,
@@ -258,7 +258,7 @@ fn judge_control(
 fn judge_fault(
     change: Change,
     strategy: Strategy,
-    scenarios: &[&Scenario<Shuttle>],
+    scenarios: &[&Scenario],
     budget: Budget,
 ) -> Record {
     let site = change.site().to_string();

@@ -21,8 +21,8 @@ use output::Format;
 /// ordering is weakened, every fence left out and accesses moved, one at a time: some scenario
 /// must fail.
 ///
-/// EXHAUSTED means every execution that the engine can produce, BOUNDED(k) every one with at
-/// most k preemptions, TRUNCATED that the limit of executions came first.
+/// EXHAUSTED means every execution that the engine can produce, BOUNDED(k) every one with
+/// fewer than k preemptions and most with k, TRUNCATED that the limit of executions came first.
 #[derive(Parser)]
 #[command(version, after_help = EXIT_CODES)]
 struct Cli {

@@ -1,6 +1,7 @@
 //! Judging changes: each must be noticed by some scenario that holds without it.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use ringproof::site::Site;
 use ringproof_record::Record;
@@ -10,6 +11,7 @@ use crate::diagram;
 use crate::engine::{Engine, Extent};
 use crate::explain::explain;
 use crate::exploration::{Effort, Explored, Failure, explore};
+use crate::oracle;
 use crate::parallel::in_parallel;
 use crate::scenario::Scenario;
 use crate::suite;
@@ -66,6 +68,15 @@ pub struct Tried {
     pub executions: u64,
 }
 
+impl Tried {
+    /// Whether any of them was explored as far as it was to be: otherwise an argument that the
+    /// change breaks nothing stands alone.
+    fn to_the_end(&self) -> bool {
+        let mut extents = self.scenarios.iter().map(|(_, extent)| extent);
+        extents.any(|extent| !matches!(extent, Extent::Truncated(_)))
+    }
+}
+
 /// A change and what became of it.
 #[derive(Clone, Debug)]
 pub struct Judgement {
@@ -78,14 +89,15 @@ pub struct Judgement {
 /// Judges changes by the scenarios that hold without them.
 #[derive(Debug)]
 pub struct Judge<'a, E> {
-    candidates: Vec<Candidate<'a, E>>,
+    candidates: Vec<Candidate<'a>>,
     equivalent: &'a [(Change, &'static str)],
     effort: Effort,
+    engine: PhantomData<fn() -> E>,
 }
 
 #[derive(Debug)]
-struct Candidate<'a, E> {
-    scenario: &'a Scenario<E>,
+struct Candidate<'a> {
+    scenario: &'a Scenario,
     /// What it accesses.
     sites: Vec<Site>,
     /// How many executions it made in the first try.
@@ -95,13 +107,13 @@ struct Candidate<'a, E> {
 impl<'a, E: Engine> Judge<'a, E> {
     /// Looks at the scenarios: one that fails unchanged would notice anything, and is left out.
     pub fn new(
-        scenarios: &'a [Scenario<E>],
+        scenarios: &'a [Scenario],
         equivalent: &'a [(Change, &'static str)],
         effort: Effort,
     ) -> Self {
         let first = at_most(FIRST, effort);
         let controls = in_parallel(E::at_once(), scenarios, |scenario| {
-            explore(scenario, None, first)
+            explore::<E>(scenario, None, first)
         });
         let mut candidates: Vec<_> = (scenarios.iter().zip(controls))
             .filter(|(_, control)| control.outcome.is_ok())
@@ -116,6 +128,7 @@ impl<'a, E: Engine> Judge<'a, E> {
             candidates,
             equivalent,
             effort,
+            engine: PhantomData,
         }
     }
 
@@ -128,8 +141,8 @@ impl<'a, E: Engine> Judge<'a, E> {
         let verdict = match (self.kill(change), self.argument(change)) {
             (Ok(kill), None) => Verdict::Killed(kill),
             (Ok(kill), Some(argument)) => Verdict::Refuted(kill, argument),
-            (Err(_), Some(argument)) => Verdict::Equivalent(argument),
-            (Err(tried), None) => Verdict::Survived(tried),
+            (Err(tried), Some(argument)) if tried.to_the_end() => Verdict::Equivalent(argument),
+            (Err(tried), _) => Verdict::Survived(tried),
         };
         Judgement { change, verdict }
     }
@@ -156,7 +169,7 @@ impl<'a, E: Engine> Judge<'a, E> {
     }
 
     fn kill(&self, change: Change) -> Result<Kill, Tried> {
-        let accesses = |candidate: &&Candidate<'_, E>, site| candidate.sites.contains(&site);
+        let accesses = |candidate: &&Candidate<'_>, site| candidate.sites.contains(&site);
         let mut rest: Vec<_> = (self.candidates.iter())
             .filter(|candidate| accesses(candidate, change.site()))
             .filter(|candidate| change.past().is_none_or(|past| accesses(candidate, past)))
@@ -167,8 +180,8 @@ impl<'a, E: Engine> Judge<'a, E> {
         for effort in [at_most(FIRST, self.effort), last] {
             let mut unfinished = Vec::new();
             for scenario in rest {
-                let explored = explore(scenario, Some(change), effort);
-                let extent = match noticed(scenario, explored, effort) {
+                let explored = explore::<E>(scenario, Some(change), effort);
+                let extent = match noticed::<E>(scenario, change, explored, effort) {
                     Ok(kill) => return Ok(self.easier_to_read(scenario, kill, change)),
                     Err((extent, executions)) => {
                         tried.executions += executions;
@@ -188,7 +201,7 @@ impl<'a, E: Engine> Judge<'a, E> {
     }
 
     /// The kill, or that by another small scenario whose execution is shorter.
-    fn easier_to_read(&self, scenario: &'a Scenario<E>, kill: Kill, change: Change) -> Kill {
+    fn easier_to_read(&self, scenario: &'a Scenario, kill: Kill, change: Change) -> Kill {
         let Some(failure) = kill.failure.clone() else {
             return kill;
         };
@@ -197,18 +210,19 @@ impl<'a, E: Engine> Judge<'a, E> {
             .map(|other| other.scenario)
             .filter(|other| !other.crashes);
         let effort = at_most(FIRST, self.effort);
-        let (easier, _) = explain((scenario, failure), others, Some(change), effort);
+        let (easier, _) = explain::<E>((scenario, failure), others, Some(change), effort);
         if easier.name == scenario.name {
             return kill;
         }
-        noticed(easier, explore(easier, Some(change), effort), effort).unwrap_or(kill)
+        let explored = explore::<E>(easier, Some(change), effort);
+        noticed::<E>(easier, change, explored, effort).unwrap_or(kill)
     }
 }
 
 /// Judges a change by one scenario alone, whatever the engine can tell: not noticed is survived.
-pub fn judge_in<E: Engine>(scenario: &Scenario<E>, change: Change, effort: Effort) -> Judgement {
-    let explored = explore(scenario, Some(change), effort);
-    let verdict = match noticed(scenario, explored, effort) {
+pub fn judge_in<E: Engine>(scenario: &Scenario, change: Change, effort: Effort) -> Judgement {
+    let explored = explore::<E>(scenario, Some(change), effort);
+    let verdict = match noticed::<E>(scenario, change, explored, effort) {
         Ok(kill) => Verdict::Killed(kill),
         Err((extent, executions)) => Verdict::Survived(Tried {
             scenarios: vec![(scenario.name, extent)],
@@ -227,11 +241,16 @@ fn at_most(executions: u64, effort: Effort) -> Effort {
 
 /// Whether an exploration noticed a change: something broke, or an outcome that is declared was
 /// never witnessed, though every execution was tried. If not: how far it went.
-fn noticed<E>(
-    scenario: &Scenario<E>,
+///
+/// An engine that tried less than it says has not tried every execution: what it missed, it
+/// cannot have noticed.
+fn noticed<E: Engine>(
+    scenario: &Scenario,
+    change: Change,
     explored: Explored,
     effort: Effort,
 ) -> Result<Kill, (Extent, u64)> {
+    let compared = oracle::compare::<E>(scenario, Some(change), &explored, effort.seed);
     let kill = |finding, failure| Kill {
         scenario: scenario.name,
         executions: explored.executions,
@@ -239,9 +258,13 @@ fn noticed<E>(
         finding,
         failure,
     };
-    let extent = match explored.outcome {
-        Err(failure) => return Ok(kill(failure.finding.clone(), Some(failure))),
-        Ok(extent) => extent,
+    let extent = match (
+        explored.outcome,
+        compared.and_then(|compared| compared.missed),
+    ) {
+        (Err(failure), _) => return Ok(kill(failure.finding.clone(), Some(failure))),
+        (Ok(_), Some(missed)) => Extent::Truncated(missed),
+        (Ok(extent), None) => extent,
     };
     let missing = (scenario.witnesses.iter())
         .find(|&witness| !explored.totals.witnessed.contains_key(witness));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ringproof::site::Site;
 
 use crate::change::{Change, Kind};
-use crate::engine::Locks;
+use crate::engine::Engine;
 use crate::exploration::Effort;
 use crate::mutants::{EQUIVALENT, FIRST, Judge, Judgement, Kill, Tally, Verdict};
 use crate::scenario::inventory;
@@ -29,9 +29,9 @@ pub struct Column {
 
 impl Column {
     /// Judges every change under an engine.
-    pub fn of<E: Locks>() -> Column {
-        let scenarios = inventory::<E>();
-        let judge = Judge::new(&scenarios, EQUIVALENT, EFFORT);
+    pub fn of<E: Engine>() -> Column {
+        let scenarios = inventory();
+        let judge = Judge::<E>::new(&scenarios, EQUIVALENT, EFFORT);
         Column {
             engine: E::NAME,
             unit: E::UNIT,

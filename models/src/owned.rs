@@ -4,47 +4,41 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
-use ringproof::memory::Cells;
 use ringproof::payload::Payload;
 use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::slots::Slots;
 
-use crate::engine::Engine;
+use crate::engine::{Slot, Word, slot, word};
 use crate::watched::{Shared, Watched};
 
 /// What models see to themselves: a payload has as many words as they give it.
 const ENOUGH: &str = "the model gives enough words";
 
-/// A word of a model.
-pub type Word<E> = <Shared<E> as Cells>::Word;
-/// A slot of a model.
-pub type Slot<E, T> = <Shared<E> as Cells>::Slot<T>;
-
-/// A ring's words and slots, to be shared by the threads of a model.
-pub struct OwnedRing<E: Engine, T: Payload> {
-    write_index: Word<E>,
-    end_index: Word<E>,
-    read_index: Word<E>,
-    stop_index: Word<E>,
-    slots: Vec<Slot<E, T>>,
+/// The words and slots of a ring of numbers, to be shared by the threads of a model.
+pub struct OwnedRing {
+    write_index: Word,
+    end_index: Word,
+    read_index: Word,
+    stop_index: Word,
+    slots: Vec<Slot>,
     capacity: u64,
 }
 
-impl<E: Engine, T: Payload> OwnedRing<E, T> {
+impl OwnedRing {
     /// An empty open ring of so many slots, a power of two, and this capacity.
     pub fn new(slots: usize, capacity: u64) -> Arc<Self> {
         Arc::new(OwnedRing {
-            write_index: Shared::<E>::word(0),
-            end_index: Shared::<E>::word(OPEN),
-            read_index: Shared::<E>::word(0),
-            stop_index: Shared::<E>::word(OPEN),
-            slots: (0..slots).map(|_| Shared::<E>::slot(T::zeroed())).collect(),
+            write_index: word(0),
+            end_index: word(OPEN),
+            read_index: word(0),
+            stop_index: word(OPEN),
+            slots: (0..slots).map(|_| slot(0)).collect(),
             capacity,
         })
     }
 
-    fn parts(&self) -> RingParts<'_, Shared<E>, T> {
+    fn parts(&self) -> RingParts<'_, Shared, u64> {
         RingParts {
             write_index: &self.write_index,
             end_index: &self.end_index,
@@ -58,8 +52,8 @@ impl<E: Engine, T: Payload> OwnedRing<E, T> {
     /// The producer. A model makes a second one only after it has joined the first.
     pub fn producer(
         self: &Arc<Self>,
-        memory: Watched<E>,
-    ) -> Held<Self, Producer<'static, T, Watched<E>>> {
+        memory: Watched,
+    ) -> Held<Self, Producer<'static, u64, Watched>> {
         // SAFETY: one producer at a time, as said; a model that breaks this is reported by the
         // race-detecting cells of the engine.
         Held::new(self, |ring| unsafe {
@@ -70,8 +64,8 @@ impl<E: Engine, T: Payload> OwnedRing<E, T> {
     /// The consumer. A model makes a second one only after it has joined the first.
     pub fn consumer(
         self: &Arc<Self>,
-        memory: Watched<E>,
-    ) -> Held<Self, Consumer<'static, T, Watched<E>>> {
+        memory: Watched,
+    ) -> Held<Self, Consumer<'static, u64, Watched>> {
         // SAFETY: one consumer at a time, as said; a model that breaks this is reported by the
         // race-detecting cells of the engine.
         Held::new(self, |ring| unsafe {
@@ -115,25 +109,25 @@ impl<P, R> DerefMut for Held<P, R> {
 }
 
 /// The words of a seqlock or latch, to be shared by the threads of a model.
-pub struct OwnedWords<E: Engine> {
-    counter: Word<E>,
-    data: Vec<Word<E>>,
+pub struct OwnedWords {
+    counter: Word,
+    data: Vec<Word>,
 }
 
-impl<E: Engine> OwnedWords<E> {
+impl OwnedWords {
     /// A `seq` or `version` of `counter`, and data words.
     pub fn new(counter: u64, data: &[u64]) -> Arc<Self> {
         Arc::new(OwnedWords {
-            counter: Shared::<E>::word(counter),
-            data: data.iter().map(|&value| Shared::<E>::word(value)).collect(),
+            counter: word(counter),
+            data: data.iter().map(|&value| word(value)).collect(),
         })
     }
 
     /// A seqlock's writer.
     pub fn seq_writer<T: Payload>(
         self: &Arc<Self>,
-        memory: Watched<E>,
-    ) -> Held<Self, SeqWriter<'static, T, Watched<E>>> {
+        memory: Watched,
+    ) -> Held<Self, SeqWriter<'static, T, Watched>> {
         Held::new(self, |words| {
             SeqWriter::new(words.seqlock(), memory, None).expect(ENOUGH)
         })
@@ -142,8 +136,8 @@ impl<E: Engine> OwnedWords<E> {
     /// A seqlock's reader.
     pub fn seq_reader<T: Payload>(
         self: &Arc<Self>,
-        memory: Watched<E>,
-    ) -> Held<Self, SeqReader<'static, T, Watched<E>>> {
+        memory: Watched,
+    ) -> Held<Self, SeqReader<'static, T, Watched>> {
         Held::new(self, |words| {
             SeqReader::new(words.seqlock(), memory, None).expect(ENOUGH)
         })
@@ -152,8 +146,8 @@ impl<E: Engine> OwnedWords<E> {
     /// A latch's writer.
     pub fn latch_writer<T: Payload>(
         self: &Arc<Self>,
-        memory: Watched<E>,
-    ) -> Held<Self, LatchWriter<'static, T, Watched<E>>> {
+        memory: Watched,
+    ) -> Held<Self, LatchWriter<'static, T, Watched>> {
         Held::new(self, |words| {
             LatchWriter::new(words.latch(), memory, None).expect(ENOUGH)
         })
@@ -162,21 +156,21 @@ impl<E: Engine> OwnedWords<E> {
     /// A latch's reader.
     pub fn latch_reader<T: Payload>(
         self: &Arc<Self>,
-        memory: Watched<E>,
-    ) -> Held<Self, LatchReader<'static, T, Watched<E>>> {
+        memory: Watched,
+    ) -> Held<Self, LatchReader<'static, T, Watched>> {
         Held::new(self, |words| {
             LatchReader::new(words.latch(), memory, None).expect(ENOUGH)
         })
     }
 
-    fn seqlock(&self) -> SeqParts<'_, Shared<E>> {
+    fn seqlock(&self) -> SeqParts<'_, Shared> {
         SeqParts {
             seq: &self.counter,
             payload: &self.data,
         }
     }
 
-    fn latch(&self) -> LatchParts<'_, Shared<E>> {
+    fn latch(&self) -> LatchParts<'_, Shared> {
         LatchParts {
             version: &self.counter,
             slots: &self.data,
@@ -184,7 +178,7 @@ impl<E: Engine> OwnedWords<E> {
     }
 
     /// The counter alone, for the words of roles and segments.
-    pub fn word(&self) -> &Word<E> {
+    pub fn word(&self) -> &Word {
         &self.counter
     }
 }

@@ -1,8 +1,14 @@
 //! Several explorations at once.
 
+use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+
+/// How many there are for this process.
+pub(crate) fn processors() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
 
 /// Maps `work` over `items`, `at_once` at a time, in order.
 pub(crate) fn in_parallel<T: Sync, R: Send>(

@@ -10,7 +10,7 @@ use ringproof::site::Site;
 
 use crate::actor::Actor;
 use crate::change::Table;
-use crate::engine::Engine;
+use crate::engine::{self, Engine};
 use crate::trace::{Event, Label, Trace, What};
 use crate::watched::Watched;
 
@@ -86,8 +86,9 @@ impl Run {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// An execution begins. Engines call it.
-    pub fn begin(&self) {
+    /// An execution by this engine begins. Engines call it.
+    pub fn begin<E: Engine>(&self) {
+        engine::set_current::<E>();
         let mut state = self.state();
         state.executions += 1;
         state.trace.actors.clear();
@@ -163,7 +164,7 @@ impl Run {
     }
 
     /// A new actor in this execution. Several of one name are numbered from the second on.
-    pub fn actor<E: Engine>(self: &Arc<Self>, name: &str) -> Actor<E> {
+    pub fn actor(self: &Arc<Self>, name: &str) -> Actor {
         let mut state = self.state();
         let actors = &mut state.trace.actors;
         let namesakes = (actors.iter())
@@ -179,12 +180,12 @@ impl Run {
     }
 
     /// A memory for an actor of this name, with the orderings of the run's table.
-    pub fn memory<E: Engine>(self: &Arc<Self>, name: &str) -> Watched<E> {
+    pub fn memory(self: &Arc<Self>, name: &str) -> Watched {
         Watched::new(self.actor(name), self.table, None)
     }
 
     /// The same for one that dies at the run's crash point; inside [`mortal`] only.
-    pub fn dying_memory<E: Engine>(self: &Arc<Self>, name: &str) -> Watched<E> {
+    pub fn dying_memory(self: &Arc<Self>, name: &str) -> Watched {
         Watched::new(self.actor(name), self.table, self.crash_point)
     }
 }

@@ -1,4 +1,4 @@
-//! The scenarios: small programs over the production source, written once for every engine.
+//! The scenarios: small programs over the production source, which every engine can run.
 //!
 //! A scenario checks what must hold in every execution with `assert!`, and says with
 //! [`Run::saw`] what it witnessed. The inventory declares which outcomes must be witnessed in
@@ -12,12 +12,10 @@ mod ring;
 mod role;
 mod seqlock;
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use ringproof::Busy;
 
-use crate::engine::Locks;
 use crate::run::Run;
 
 /// How much of a scenario loom is to explore.
@@ -30,8 +28,8 @@ pub enum Size {
 }
 
 /// One scenario in the inventory.
-#[derive(Debug)]
-pub struct Scenario<E> {
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
     /// Its name: structure and case.
     pub name: &'static str,
     /// What must be witnessed.
@@ -45,17 +43,16 @@ pub struct Scenario<E> {
     pub crashes: bool,
     /// The program.
     pub body: fn(&Arc<Run>),
-    engine: PhantomData<fn() -> E>,
 }
 
-/// The scenarios of every day, for the engine `E`.
-pub fn inventory<E: Locks>() -> Vec<Scenario<E>> {
+/// The scenarios of every day.
+pub fn inventory() -> Vec<Scenario> {
     [
-        ring::inventory::<E>(),
-        seqlock::inventory::<E>(),
-        latch::inventory::<E>(),
-        crash::inventory::<E>(),
-        role::inventory::<E>(),
+        ring::inventory(),
+        seqlock::inventory(),
+        latch::inventory(),
+        crash::inventory(),
+        role::inventory(),
     ]
     .into_iter()
     .flatten()
@@ -63,26 +60,19 @@ pub fn inventory<E: Locks>() -> Vec<Scenario<E>> {
 }
 
 /// Larger ones, for the night.
-pub fn night<E: Locks>() -> Vec<Scenario<E>> {
+pub fn night() -> Vec<Scenario> {
     [
-        ring::night::<E>(),
-        seqlock::night::<E>(),
-        latch::night::<E>(),
-        crash::night::<E>(),
+        ring::night(),
+        seqlock::night(),
+        latch::night(),
+        crash::night(),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
-// Not derived: an engine need not be cloned for that.
-impl<E> Clone for Scenario<E> {
-    fn clone(&self) -> Self {
-        Scenario { ..*self }
-    }
-}
-
-impl<E> Scenario<E> {
+impl Scenario {
     /// A scenario that loom is to exhaust.
     pub fn new(
         name: &'static str,
@@ -97,7 +87,6 @@ impl<E> Scenario<E> {
             size: Size::Exhausted,
             crashes: false,
             body,
-            engine: PhantomData,
         }
     }
 

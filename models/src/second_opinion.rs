@@ -36,8 +36,8 @@ const RING: [Change; 4] = [
 
 /// Every row; `progress` is called with each as it is there.
 pub fn rows(progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
-    let small: Vec<Scenario<Axioms<false>>> = (inventory().into_iter())
-        .filter(|scenario: &Scenario<_>| scenario.minimum <= SMALL)
+    let small: Vec<Scenario> = (inventory().into_iter())
+        .filter(|scenario| scenario.minimum <= SMALL)
         .collect();
     let plan = Plan {
         effort: EFFORT,
@@ -45,7 +45,7 @@ pub fn rows(progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
         shard: Shard::WHOLE,
     };
     let seen = |row: &Record| progress(&repeated(row.clone()));
-    let (mut rows, _) = suite::run_over(&small, Vec::new(), &plan, &seen);
+    let mut rows = suite::run_over::<Axioms<false>>(&small, Vec::new(), &plan, &seen);
     let more = [atomic_payload(), calibration::rows::<Axioms<false>>()].concat();
     more.iter().for_each(seen);
     rows.extend(more);
@@ -53,12 +53,10 @@ pub fn rows(progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
 }
 
 fn atomic_payload() -> Vec<Record> {
-    let rings: Vec<Scenario<Axioms<true>>> = (inventory().into_iter())
-        .filter(|scenario: &Scenario<_>| {
-            scenario.minimum <= SMALL && scenario.name.starts_with("ring/capacity")
-        })
+    let rings: Vec<Scenario> = (inventory().into_iter())
+        .filter(|scenario| scenario.minimum <= SMALL && scenario.name.starts_with("ring/capacity"))
         .collect();
-    let judge = Judge::new(&rings, &[], EFFORT);
+    let judge = Judge::<Axioms<true>>::new(&rings, &[], EFFORT);
     (judge.judge_all(&RING, &|_| {}).iter())
         .filter_map(|judgement| judgement.row::<Axioms<true>>())
         .map(|row| Record {

@@ -112,36 +112,26 @@ pub struct ModelControl {
     pub witnesses: &'static [&'static str],
 }
 
-/// A small program over the words, slots and threads of whatever engine runs it.
+/// A small program.
 trait Program: Copy + Send + Sync + 'static {
-    fn run<E: Engine>(self, run: &Arc<Run>);
+    fn run(self, run: &Arc<Run>);
 }
 
-type Body = Arc<dyn Fn(&Arc<Run>) + Send + Sync>;
-
-/// A program, ready for either engine.
-pub struct Model {
-    loom: Body,
-    shuttle: Body,
-}
+/// The same, of any type.
+pub type Model = Arc<dyn Fn(&Arc<Run>) + Send + Sync>;
 
 /// A property, tried on so many cases.
 pub type Property = fn(cases: u32) -> Checked;
 
-impl Model {
-    fn of(program: impl Program) -> Model {
-        Model {
-            loom: Arc::new(move |run| program.run::<Loom>(run)),
-            shuttle: Arc::new(move |run| program.run::<Shuttle>(run)),
-        }
-    }
+fn model(program: impl Program) -> Model {
+    Arc::new(move |run| program.run(run))
 }
 
 impl Fault {
     fn model(what: &'static str, program: impl Program, loom: u64) -> Fault {
         Fault::Model {
             what,
-            model: Model::of(program),
+            model: model(program),
             loom,
             shuttle: None,
         }
@@ -188,7 +178,7 @@ impl ModelControl {
     ) -> ModelControl {
         ModelControl {
             what,
-            model: Model::of(program),
+            model: model(program),
             minimum,
             witnesses,
         }
@@ -293,9 +283,8 @@ fn judge_fault(fault: &Fault) -> Vec<Row> {
             loom,
             shuttle,
         } => {
-            let by_loom = judge_caught::<Loom>(what, &model.loom, *loom);
-            let by_shuttle =
-                shuttle.map(|bound| judge_caught::<Shuttle>(what, &model.shuttle, bound));
+            let by_loom = judge_caught::<Loom>(what, model, *loom);
+            let by_shuttle = shuttle.map(|bound| judge_caught::<Shuttle>(what, model, bound));
             [by_loom].into_iter().chain(by_shuttle).collect()
         }
         Fault::Property {
@@ -318,8 +307,8 @@ fn judge_fault(fault: &Fault) -> Vec<Row> {
     }
 }
 
-fn judge_caught<E: Engine>(what: &str, body: &Body, bound: u64) -> Row {
-    let explored = explore::<E>(body, bound);
+fn judge_caught<E: Engine>(what: &str, model: &Model, bound: u64) -> Row {
+    let explored = explore::<E>(model, bound);
     let unit = E::UNIT;
     let (outcome, failure) = match explored.outcome {
         // shuttle goes on at random for as long again.
@@ -467,8 +456,8 @@ impl Examined {
 }
 
 fn examine(control: &ModelControl) -> Examined {
-    let loom = explore::<Loom>(&control.model.loom, EXECUTIONS);
-    let shuttle = explore::<Shuttle>(&control.model.shuttle, EXECUTIONS);
+    let loom = explore::<Loom>(&control.model, EXECUTIONS);
+    let shuttle = explore::<Shuttle>(&control.model, EXECUTIONS);
     let mut objections = Vec::new();
     let endings = [(Loom::NAME, loom.outcome), (Shuttle::NAME, shuttle.outcome)];
     for (engine, ending) in endings {
@@ -509,16 +498,16 @@ fn examine(control: &ModelControl) -> Examined {
 }
 
 /// Every execution, or so many at most.
-fn explore<E: Engine>(body: &Body, executions: u64) -> Explored {
+fn explore<E: Engine>(model: &Model, executions: u64) -> Explored {
     let limits = Limits {
         preemptions: None,
         executions,
         seed: 1,
     };
     let run = Run::new(Table::default(), None);
-    let body = Arc::clone(body);
+    let model = Arc::clone(model);
     Explored {
-        outcome: explore_once::<E>(limits, &run, move |run| body(run)),
+        outcome: explore_once::<E>(limits, &run, move |run| model(run)),
         executions: run.executions(),
         crash_points: None,
         totals: run.totals(),
@@ -528,7 +517,7 @@ fn explore<E: Engine>(body: &Body, executions: u64) -> Explored {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::HISTORY;
+    use crate::engine::{HISTORY, word};
     use crate::order::Order::Relaxed;
 
     /// Stores to one word more often than loom remembers.
@@ -536,8 +525,8 @@ mod tests {
     struct Long;
 
     impl Program for Long {
-        fn run<E: Engine>(self, run: &Arc<Run>) {
-            let (word, actor) = (E::word(0), run.actor::<E>("actor"));
+        fn run(self, run: &Arc<Run>) {
+            let (word, actor) = (word(0), run.actor("actor"));
             for value in 0..HISTORY as u64 {
                 actor.store("store", &word, value, Relaxed);
             }

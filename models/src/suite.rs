@@ -9,75 +9,117 @@ use ringproof_record::{Record, SiteRow};
 
 use crate::change::Change;
 use crate::diagram;
-use crate::engine::{Engine, Extent, Locks, for_at_most};
+use crate::engine::{Engine, Extent, for_at_most};
 use crate::exploration::{Effort, Explored, explore};
 use crate::mutants::{self, EQUIVALENT, Judge, Judgement, Tally};
-use crate::parallel::in_parallel;
+use crate::oracle;
+use crate::parallel::{in_parallel, processors};
 use crate::plan::{Plan, Shard};
 use crate::scenario::{Scenario, inventory, night};
 
-/// The scenarios that were explored unchanged, with what that found.
-pub type Controls<E> = Vec<(Scenario<E>, Explored)>;
-
 /// The suite of an engine, or the part of it that the plan says; `progress` is called with each
 /// row as it is there.
-pub fn run<E: Locks>(
-    plan: &Plan,
-    progress: &(dyn Fn(&Record) + Sync),
-) -> (Vec<Record>, Controls<E>) {
-    let by_day = inventory::<E>();
+pub fn run<E: Engine>(plan: &Plan, progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
+    let by_day = inventory();
     let by_night = if plan.nightly { night() } else { Vec::new() };
-    run_over(&by_day, by_night, plan, progress)
+    run_over::<E>(&by_day, by_night, plan, progress)
+}
+
+/// The same, with each scenario explored by `explore`, as many at once as there are processors.
+pub fn run_with<E: Engine>(
+    plan: &Plan,
+    explore: Explore<'_>,
+    progress: &(dyn Fn(&Record) + Sync),
+) -> Vec<Record> {
+    let by_day = inventory();
+    let by_night = if plan.nightly { night() } else { Vec::new() };
+    judge::<E>(&by_day, by_night, plan, (processors(), explore), progress)
 }
 
 /// The suite over these scenarios instead; what is said of the suite is then said of them.
-pub fn run_over<E: Locks>(
-    by_day: &[Scenario<E>],
-    by_night: Vec<Scenario<E>>,
+pub fn run_over<E: Engine>(
+    by_day: &[Scenario],
+    by_night: Vec<Scenario>,
     plan: &Plan,
     progress: &(dyn Fn(&Record) + Sync),
-) -> (Vec<Record>, Controls<E>) {
+) -> Vec<Record> {
+    let explore = |scenario: &Scenario| control::<E>(scenario, plan.effort).1;
+    judge::<E>(by_day, by_night, plan, (E::at_once(), &explore), progress)
+}
+
+/// How a scenario is explored unchanged.
+type Explore<'a> = &'a (dyn Fn(&Scenario) -> Control + Sync);
+
+fn judge<E: Engine>(
+    by_day: &[Scenario],
+    by_night: Vec<Scenario>,
+    plan: &Plan,
+    (at_once, explore): (usize, Explore<'_>),
+    progress: &(dyn Fn(&Record) + Sync),
+) -> Vec<Record> {
     let Plan { effort, shard, .. } = *plan;
     let mut scenarios = [by_day.to_vec(), by_night].concat();
     // The largest first, so that none is left to one processor at the end; of those of the night
     // nobody knows.
     scenarios.sort_by_key(|scenario| (scenario.minimum > 0, Reverse(scenario.minimum)));
     let scenarios = shard.part_of(scenarios);
-    let explored = in_parallel(E::at_once(), &scenarios, |scenario| {
-        let (explored, rows) = control(scenario, effort);
-        rows.iter().for_each(progress);
-        (explored, rows)
+    let controls = in_parallel(at_once, &scenarios, |scenario| {
+        let control = explore(scenario);
+        control.rows.iter().for_each(progress);
+        control
     });
-    let (explored, rows): (Vec<_>, Vec<_>) = explored.into_iter().unzip();
-    let controls: Controls<E> = scenarios.into_iter().zip(explored).collect();
 
     // Changes are judged by the scenarios of every day, all of them, whoever explores those.
-    let judge = Judge::new(by_day, EQUIVALENT, effort);
+    let judge = Judge::<E>::new(by_day, EQUIVALENT, effort);
     let judgements = judge.judge_all(&shard.part_of(Change::mistakes()), &|judgement| {
         judgement.row::<E>().iter().for_each(progress);
     });
 
     let mut sums = vec![Tally::of(&judgements).row::<E>()];
     // A site that this part does not access, another one does.
-    sums.extend(Site::all().flat_map(|site| judge_site(&controls, site, shard)));
+    sums.extend(Site::all().flat_map(|site| judge_site::<E>(&controls, site, shard)));
     sums.iter().for_each(progress);
 
     let changes = judgements.iter().filter_map(Judgement::row::<E>);
-    let rows = rows.into_iter().flatten().chain(changes).chain(sums);
-    (rows.collect(), controls)
+    let rows = controls.iter().flat_map(|control| control.rows.clone());
+    rows.chain(changes).chain(sums).collect()
 }
 
-/// One scenario unchanged, with the rows that judge it.
-pub fn control<E: Engine>(scenario: &Scenario<E>, effort: Effort) -> (Explored, Vec<Record>) {
-    let explored = explore(scenario, None, effort);
-    let rows = judge_control(scenario, &explored, effort);
-    (explored, rows)
+/// What came of a scenario that was explored unchanged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Control {
+    /// The rows that judge it.
+    pub rows: Vec<Record>,
+    /// Whether it held.
+    pub held: bool,
+    /// How many executions there were.
+    pub executions: u64,
+    /// Which sites were accessed.
+    pub sites: Vec<Site>,
+    /// Before which sites an actor died.
+    pub died_at: Vec<Site>,
+}
+
+/// Explores one scenario unchanged.
+pub fn control<E: Engine>(scenario: &Scenario, effort: Effort) -> (Explored, Control) {
+    let explored = explore::<E>(scenario, None, effort);
+    let mut rows = judge_control::<E>(scenario, &explored, effort);
+    let compared = oracle::compare::<E>(scenario, None, &explored, effort.seed);
+    rows.extend(compared.map(|compared| oracle::row::<E>(scenario, &compared)));
+    let control = Control {
+        rows,
+        held: explored.outcome.is_ok(),
+        executions: explored.executions,
+        sites: explored.totals.sites.clone(),
+        died_at: explored.totals.died_at.clone(),
+    };
+    (explored, control)
 }
 
 /// These scenarios unchanged, in so much time altogether. What one does not need the next ones have; one
 /// for which nothing is left is not run.
-pub fn run_for<E: Locks>(
-    scenarios: &[Scenario<E>],
+pub fn run_for<E: Engine>(
+    scenarios: &[Scenario],
     effort: Effort,
     long: Duration,
     progress: &(dyn Fn(&Record) + Sync),
@@ -97,8 +139,7 @@ pub fn run_for<E: Locks>(
                 "the time was over",
             )]
         } else {
-            let explored = for_at_most(mine, || explore(scenario, None, effort));
-            judge_control(scenario, &explored, effort)
+            for_at_most(mine, || control::<E>(scenario, effort)).1.rows
         };
         rows.iter().for_each(progress);
         rows
@@ -111,25 +152,31 @@ pub fn run_for<E: Locks>(
 ///
 /// # Errors
 /// There is no scenario of this name.
-pub fn run_one<E: Locks>(
+pub fn run_one<E: Engine>(
     name: &str,
     change: Option<Change>,
     effort: Effort,
 ) -> Result<Vec<Record>, String> {
-    let scenarios: Vec<Scenario<E>> = (inventory().into_iter()).chain(night()).collect();
-    let Some(scenario) = scenarios.iter().find(|scenario| scenario.name == name) else {
-        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
-        return Err(format!(
-            "no scenario `{name}`; there are: {}",
-            names.join(", ")
-        ));
-    };
+    let scenario = find(name)?;
     Ok(match change {
-        None => control(scenario, effort).1,
+        None => control::<E>(&scenario, effort).1.rows,
         Some(change) => {
-            let judgement = mutants::judge_in(scenario, change, effort);
+            let judgement = mutants::judge_in::<E>(&scenario, change, effort);
             judgement.row::<E>().into_iter().collect()
         }
+    })
+}
+
+/// The scenario of this name, of the day or the night.
+///
+/// # Errors
+/// There is none.
+pub fn find(name: &str) -> Result<Scenario, String> {
+    let scenarios = [inventory(), night()].concat();
+    let found = scenarios.iter().find(|scenario| scenario.name == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
+        format!("no scenario `{name}`; there are: {}", names.join(", "))
     })
 }
 
@@ -151,7 +198,7 @@ pub fn site_rows() -> Vec<SiteRow> {
 
 /// The rows of a control: that it held, that it was not too small, what it witnessed.
 fn judge_control<E: Engine>(
-    scenario: &Scenario<E>,
+    scenario: &Scenario,
     explored: &Explored,
     effort: Effort,
 ) -> Vec<Record> {
@@ -160,7 +207,7 @@ fn judge_control<E: Engine>(
     let control = match &explored.outcome {
         Ok(extent) => row("control").reason(extent.to_string()),
         Err(failure) => {
-            let culprits = culprits(scenario, &explored.totals.sites, effort);
+            let culprits = culprits::<E>(scenario, &explored.totals.sites, effort);
             let reason = format!("{}; {culprits}", failure.finding);
             Record::failed(E::NAME, scenario.name, "control", reason)
                 .trace(diagram::render(failure, &repeat))
@@ -222,11 +269,11 @@ fn judge_control<E: Engine>(
 }
 
 /// Which single strengthening of a site would make a failed control pass.
-fn culprits<E: Engine>(scenario: &Scenario<E>, sites: &[Site], effort: Effort) -> String {
+fn culprits<E: Engine>(scenario: &Scenario, sites: &[Site], effort: Effort) -> String {
     if !E::WEAK {
         return "not a matter of ordering: this engine is sequentially consistent".to_owned();
     }
-    let mends = |&change: &Change| explore(scenario, Some(change), effort).outcome.is_ok();
+    let mends = |&change: &Change| explore::<E>(scenario, Some(change), effort).outcome.is_ok();
     let culprits: Vec<_> = Change::repairs()
         .into_iter()
         .filter(|change| sites.contains(&change.site()))
@@ -255,14 +302,11 @@ fn culprits<E: Engine>(scenario: &Scenario<E>, sites: &[Site], effort: Effort) -
 }
 
 /// In how many scenarios a site was accessed and held, and in how many somebody died there.
-fn judge_site<E: Engine>(controls: &Controls<E>, site: Site, shard: Shard) -> Vec<Record> {
+fn judge_site<E: Engine>(controls: &[Control], site: Site, shard: Shard) -> Vec<Record> {
     let name = site.info().name;
-    let held = || {
-        let held = controls.iter().map(|(_, control)| control);
-        held.filter(|control| control.outcome.is_ok())
-    };
-    let accessed = |control: &&Explored| control.totals.sites.contains(&site);
-    let died = |control: &&Explored| control.totals.died_at.contains(&site);
+    let held = || controls.iter().filter(|control| control.held);
+    let accessed = |control: &&Control| control.sites.contains(&site);
+    let died = |control: &&Control| control.died_at.contains(&site);
     let row = |check: &str, scenarios: usize, missing: &str| {
         let row = match scenarios {
             // Another part may have one.

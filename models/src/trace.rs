@@ -101,14 +101,14 @@ pub enum What {
     Read {
         /// The slot.
         slot: usize,
-        /// What it found: the first eight bytes.
+        /// What it found.
         value: Option<u64>,
     },
     /// A plain write.
     Write {
         /// The slot.
         slot: usize,
-        /// What was written: the first eight bytes.
+        /// What was written.
         value: u64,
     },
     /// Left out, because the run says so.

@@ -2,8 +2,6 @@
 //! orderings of the run's table and come where it says, and who may die before one of them.
 
 use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
-use std::sync::Arc;
 use std::thread;
 
 use ringproof::memory::{Cells, Memory};
@@ -11,27 +9,27 @@ use ringproof::payload::Payload;
 use ringproof::ring::OPEN;
 use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, to_word};
 use crate::change::Table;
-use crate::engine::Engine;
+use crate::engine::{self, Slot, Word};
 use crate::order::Order;
 use crate::trace::Label;
 
-/// The cells of an engine, as the production source sees them. Counted, so that an access that
-/// a change holds back can outlive the call that asked for it.
+/// The cells of the engine, as the production source sees them. They are counted, so that an
+/// access that a change holds back can outlive the call that asked for it.
 #[derive(Debug)]
-pub struct Shared<E>(PhantomData<fn() -> E>);
+pub enum Shared {}
 
-impl<E: Engine> Cells for Shared<E> {
-    type Word = Arc<E::Word>;
-    type Slot<T: Payload> = Arc<E::Slot<T>>;
+impl Cells for Shared {
+    type Word = Word;
+    type Slot<T: Payload> = Slot;
 
-    fn word(value: u64) -> Arc<E::Word> {
-        Arc::new(E::word(value))
+    fn word(value: u64) -> Word {
+        engine::word(value)
     }
 
-    fn slot<T: Payload>(value: T) -> Arc<E::Slot<T>> {
-        Arc::new(E::slot(value))
+    fn slot<T: Payload>(value: T) -> Slot {
+        engine::slot(to_word(value))
     }
 }
 
@@ -39,37 +37,37 @@ fn label(site: impl Into<Site>) -> Label {
     site.into().into()
 }
 
-/// A memory of an engine's that an actor accesses.
-pub struct Watched<E: Engine> {
-    actor: Actor<E>,
+/// A memory that an actor accesses.
+pub struct Watched {
+    actor: Actor,
     table: Table,
     /// How many accesses are left before the actor dies; `None`: it does not.
     left: Cell<Option<u64>>,
     dead: Cell<bool>,
-    late: RefCell<Vec<Late<E>>>,
-    early: RefCell<Early<E>>,
+    late: RefCell<Vec<Late>>,
+    early: RefCell<Early>,
 }
 
 /// An access yet to be made.
-type Access<E> = dyn FnOnce(&Actor<E>) + Send;
+type Access = dyn FnOnce(&Actor) + Send;
 
 /// An access that is held back.
-struct Late<E> {
+struct Late {
     /// The word or slot, `None` for a fence.
     of: Option<usize>,
-    make: Box<Access<E>>,
+    make: Box<Access>,
 }
 
 /// What is known of an access that is made before its place.
-struct Early<E: Engine> {
+struct Early {
     /// The word that a load will ask for: what the actor last loaded of this name.
-    word: Option<Arc<E::Word>>,
+    word: Option<Word>,
     /// Once the access was made: what it found, 0 for a fence.
     made: Option<u64>,
 }
 
-impl<E: Engine> Watched<E> {
-    pub(crate) fn new(actor: Actor<E>, table: Table, crash_point: Option<u64>) -> Self {
+impl Watched {
+    pub(crate) fn new(actor: Actor, table: Table, crash_point: Option<u64>) -> Self {
         Watched {
             actor,
             table,
@@ -148,8 +146,7 @@ impl<E: Engine> Watched<E> {
 
     /// Holds an access to `of` back. One to the same before it is made now: the two do not
     /// change places.
-    fn hold_back<T>(&self, of: Option<&Arc<T>>, make: impl FnOnce(&Actor<E>) + Send + 'static) {
-        let of = of.map(|of| Arc::as_ptr(of).addr());
+    fn hold_back(&self, of: Option<usize>, make: impl FnOnce(&Actor) + Send + 'static) {
         let mut late = self.late.borrow_mut();
         if let Some(place) = late.iter().position(|held| held.of == of) {
             let before = late.remove(place);
@@ -165,14 +162,14 @@ impl<E: Engine> Watched<E> {
         }
     }
 
-    fn load_at(&self, word: &Arc<E::Word>, site: LoadSite, label: Label) -> u64 {
+    fn load_at(&self, word: &Word, site: LoadSite, label: Label) -> u64 {
         if self.is_dead(label) {
             return 0;
         }
         if let Some(Site::Load(early)) = self.table.early()
             && early.info().word == site.info().word
         {
-            self.early.borrow_mut().word = Some(Arc::clone(word));
+            self.early.borrow_mut().word = Some(word.clone());
         }
         let value = self.made_early(site).unwrap_or_else(|| {
             self.at(site, || match self.table.load(site) {
@@ -189,14 +186,14 @@ impl<E: Engine> Watched<E> {
         self.table.answer(site, value)
     }
 
-    fn store_at(&self, word: &Arc<E::Word>, value: u64, site: StoreSite, label: Label) {
+    fn store_at(&self, word: &Word, value: u64, site: StoreSite, label: Label) {
         if self.skips(site, label) {
             return;
         }
         let order = self.table.store(site);
         if self.table.is_late(site) {
-            let held = Arc::clone(word);
-            return self.hold_back(Some(word), move |actor| {
+            let held = word.clone();
+            return self.hold_back(Some(word.address()), move |actor| {
                 actor.store(label, &held, value, order);
             });
         }
@@ -204,7 +201,7 @@ impl<E: Engine> Watched<E> {
     }
 }
 
-impl<E: Engine> Drop for Watched<E> {
+impl Drop for Watched {
     /// What was held back for something that never came. Not after a panic, when the execution
     /// is over, nor after a death.
     fn drop(&mut self) {
@@ -214,14 +211,14 @@ impl<E: Engine> Drop for Watched<E> {
     }
 }
 
-impl<E: Engine> Memory for Watched<E> {
-    type Cells = Shared<E>;
+impl Memory for Watched {
+    type Cells = Shared;
 
-    fn load(&self, word: &Arc<E::Word>, site: LoadSite) -> u64 {
+    fn load(&self, word: &Word, site: LoadSite) -> u64 {
         self.load_at(word, site, label(site))
     }
 
-    fn store(&self, word: &Arc<E::Word>, value: u64, site: StoreSite) {
+    fn store(&self, word: &Word, value: u64, site: StoreSite) {
         self.store_at(word, value, site, label(site));
     }
 
@@ -233,61 +230,51 @@ impl<E: Engine> Memory for Watched<E> {
             return self.actor.leave_out(label(site));
         };
         if self.table.is_late(site) {
-            return self.hold_back(None::<&Arc<E::Word>>, move |actor| {
+            return self.hold_back(None, move |actor| {
                 actor.fence(label(site), order);
             });
         }
         self.at(site, || self.actor.fence(label(site), order));
     }
 
-    fn load_words(&self, from: &[Arc<E::Word>], to: &mut [[u8; 8]], site: LoadSite) {
+    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
         for (part, (word, bytes)) in from.iter().zip(to).enumerate() {
             let label = label(site).part(part);
             *bytes = self.load_at(word, site, label).to_ne_bytes();
         }
     }
 
-    fn store_words(&self, to: &[Arc<E::Word>], from: &[[u8; 8]], site: StoreSite) {
+    fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
         for (part, (word, bytes)) in to.iter().zip(from).enumerate() {
             let label = label(site).part(part);
             self.store_at(word, u64::from_ne_bytes(*bytes), site, label);
         }
     }
 
-    unsafe fn read_slots<T: Payload>(
-        &self,
-        from: &[Arc<E::Slot<T>>],
-        to: &mut [T],
-        site: SlotReadSite,
-    ) {
+    unsafe fn read_slots<T: Payload>(&self, from: &[Slot], to: &mut [T], site: SlotReadSite) {
         for (slot, value) in from.iter().zip(to) {
             if self.skips(site, label(site)) {
                 continue;
             }
             *value = self.at(site, || self.actor.read(label(site), slot));
             if self.table.is_late(site) {
-                let held = Arc::clone(slot);
-                self.hold_back(Some(slot), move |actor| {
-                    actor.read(label(site), &*held);
+                let held = slot.clone();
+                self.hold_back(Some(slot.address()), move |actor| {
+                    actor.read::<T>(label(site), &held);
                 });
             }
         }
     }
 
-    unsafe fn write_slots<T: Payload>(
-        &self,
-        to: &[Arc<E::Slot<T>>],
-        from: &[T],
-        site: SlotWriteSite,
-    ) {
+    unsafe fn write_slots<T: Payload>(&self, to: &[Slot], from: &[T], site: SlotWriteSite) {
         for (slot, &value) in to.iter().zip(from) {
             if self.skips(site, label(site)) {
                 continue;
             }
             if self.table.is_late(site) {
-                let held = Arc::clone(slot);
-                self.hold_back(Some(slot), move |actor| {
-                    actor.write(label(site), &*held, value);
+                let held = slot.clone();
+                self.hold_back(Some(slot.address()), move |actor| {
+                    actor.write(label(site), &held, value);
                 });
                 continue;
             }

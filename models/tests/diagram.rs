@@ -3,7 +3,7 @@
 
 use ringproof_models::change::Change;
 use ringproof_models::diagram::render;
-use ringproof_models::engine::Locks;
+use ringproof_models::engine::Engine;
 use ringproof_models::engine::loom::Loom;
 use ringproof_models::engine::shuttle::Shuttle;
 use ringproof_models::explain::explain;
@@ -16,9 +16,9 @@ const EFFORT: Effort = Effort {
 };
 
 /// The scenarios of the changed site's structure, those with the fewest executions first.
-fn scenarios<E: Locks>(change: Change) -> Vec<Scenario<E>> {
+fn scenarios(change: Change) -> Vec<Scenario> {
     let site = change.site().to_string().to_lowercase();
-    let mut scenarios: Vec<_> = inventory::<E>()
+    let mut scenarios: Vec<_> = inventory()
         .into_iter()
         .filter(|scenario| site.starts_with(&scenario.name[..3]))
         .collect();
@@ -27,16 +27,16 @@ fn scenarios<E: Locks>(change: Change) -> Vec<Scenario<E>> {
 }
 
 /// The first of them that fails, and how.
-fn killed<E: Locks>(scenarios: &[Scenario<E>], change: Change) -> (&Scenario<E>, Failure) {
+fn killed<E: Engine>(scenarios: &[Scenario], change: Change) -> (&Scenario, Failure) {
     (scenarios.iter())
         .find_map(|scenario| {
-            let outcome = explore(scenario, Some(change), EFFORT).outcome;
+            let outcome = explore::<E>(scenario, Some(change), EFFORT).outcome;
             Some((scenario, outcome.err()?))
         })
         .unwrap_or_else(|| panic!("{change} survived"))
 }
 
-fn draw<E: Locks>((scenario, failure): (&Scenario<E>, Failure), change: Change) -> String {
+fn draw<E: Engine>((scenario, failure): (&Scenario, Failure), change: Change) -> String {
     let (engine, name) = (E::NAME, scenario.name);
     let repeat = format!(
         "cargo run -p ringproof-models --features {engine} -- {engine} --only '{name}' --change '{change}'"
@@ -45,10 +45,13 @@ fn draw<E: Locks>((scenario, failure): (&Scenario<E>, Failure), change: Change) 
 }
 
 /// Finds a failure, looks for a shorter one, and draws it.
-fn diagram<E: Locks>(change: Change) -> String {
-    let scenarios = scenarios::<E>(change);
-    let first = killed(&scenarios, change);
-    draw(explain(first, &scenarios, Some(change), EFFORT), change)
+fn diagram<E: Engine>(change: Change) -> String {
+    let scenarios = scenarios(change);
+    let first = killed::<E>(&scenarios, change);
+    draw::<E>(
+        explain::<E>(first, &scenarios, Some(change), EFFORT),
+        change,
+    )
 }
 
 /// What of a diagram is wrong for a reader at a terminal, if anything is.
@@ -107,14 +110,14 @@ fn planted_faults_have_diagrams_under_both_engines() {
 #[test]
 fn a_shorter_failure_than_the_first_is_found_and_a_longer_one_is_not_taken() {
     let change = Change::parse("RingObserve=Relaxed").expect("it prints like this");
-    let mut scenarios = scenarios::<Loom>(change);
+    let mut scenarios = scenarios(change);
     let length = |failure: &Failure| failure.trace.events.len();
     scenarios.sort_by_key(|scenario| std::cmp::Reverse(scenario.minimum));
-    let first = killed(&scenarios, change);
+    let first = killed::<Loom>(&scenarios, change);
     let before = length(&first.1);
-    let (short, failure) = explain(first, &scenarios, Some(change), EFFORT);
+    let (short, failure) = explain::<Loom>(first, &scenarios, Some(change), EFFORT);
     assert!(length(&failure) < before, "{before} accesses at first");
-    let (same, again) = explain((short, failure.clone()), &scenarios, Some(change), EFFORT);
+    let (same, again) = explain::<Loom>((short, failure.clone()), &scenarios, Some(change), EFFORT);
     assert_eq!((same.name, length(&again)), (short.name, length(&failure)));
 }
 

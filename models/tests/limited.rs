@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use ringproof_models::engine::Locks;
+use ringproof_models::engine::Engine;
 use ringproof_models::engine::loom::Loom;
 use ringproof_models::engine::shuttle::Shuttle;
 use ringproof_models::exploration::Effort;
@@ -18,7 +18,7 @@ const EFFORT: Effort = Effort {
 };
 
 /// The row that says how far the exploration of each scenario went.
-fn controls<E: Locks>(scenarios: &[Scenario<E>], time: Duration) -> Vec<Record> {
+fn controls<E: Engine>(scenarios: &[Scenario], time: Duration) -> Vec<Record> {
     let rows = suite::run_for::<E>(scenarios, EFFORT, time, &|_| {});
     assert!(rows.iter().all(|row| row.verdict != Verdict::Failed));
     let controls: Vec<_> = (rows.into_iter())
@@ -28,8 +28,8 @@ fn controls<E: Locks>(scenarios: &[Scenario<E>], time: Duration) -> Vec<Record> 
     controls
 }
 
-fn has_ended<E: Locks>() {
-    let large = scenario::night::<E>();
+fn has_ended<E: Engine>() {
+    let large = scenario::night();
     for row in controls::<E>(&large, Duration::ZERO) {
         assert_eq!(row.verdict, Verdict::NotRun, "{row:?}");
         assert_eq!(row.reason.as_deref(), Some("the time was over"));
@@ -50,10 +50,10 @@ fn a_large_scenario_is_truncated_or_not_run() {
 
 #[test]
 fn a_small_one_is_exhausted_before_the_end() {
-    let mut small = scenario::inventory::<Loom>();
+    let mut small = scenario::inventory();
     small.sort_by_key(|scenario| scenario.minimum);
     small.truncate(2);
-    for row in controls(&small, Duration::from_secs(3600)) {
+    for row in controls::<Loom>(&small, Duration::from_secs(3600)) {
         let reason = row.reason.as_deref().unwrap_or_default();
         assert!(reason.starts_with("EXHAUSTED"), "{row:?}");
     }

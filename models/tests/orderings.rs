@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 use ringproof_models::change::{Change, early, late};
-use ringproof_models::engine::Locks;
 use ringproof_models::engine::loom::Loom;
 use ringproof_models::engine::shuttle::Shuttle;
 use ringproof_models::exploration::{Effort, explore};
@@ -46,8 +45,8 @@ fn what_is_argued_to_be_equivalent_is_a_change_that_is_made() {
 }
 
 /// A few small scenarios, none of which suits every change.
-fn some<E: Locks>(names: &[&str]) -> Vec<Scenario<E>> {
-    let mut scenarios = inventory::<E>();
+fn some(names: &[&str]) -> Vec<Scenario> {
+    let mut scenarios = inventory();
     scenarios.retain(|scenario| names.contains(&scenario.name));
     assert_eq!(scenarios.len(), names.len());
     scenarios
@@ -70,8 +69,8 @@ fn harmful() -> Change {
 
 #[test]
 fn a_change_that_breaks_nothing_survives() {
-    let scenarios = some::<Loom>(&["seqlock/writer succeeded", "seqlock/bounded read"]);
-    let judgement = Judge::new(&scenarios, &[], SMALL).judge(harmless());
+    let scenarios = some(&["seqlock/writer succeeded", "seqlock/bounded read"]);
+    let judgement = Judge::<Loom>::new(&scenarios, &[], SMALL).judge(harmless());
     let Verdict::Survived(tried) = &judgement.verdict else {
         panic!("{judgement:?}");
     };
@@ -86,9 +85,9 @@ fn a_change_that_breaks_nothing_survives() {
 
 #[test]
 fn with_an_argument_it_is_equivalent() {
-    let scenarios = some::<Loom>(&["seqlock/bounded read"]);
+    let scenarios = some(&["seqlock/bounded read"]);
     let argued = [(harmless(), "it only orders more")];
-    let judgement = Judge::new(&scenarios, &argued, SMALL).judge(harmless());
+    let judgement = Judge::<Loom>::new(&scenarios, &argued, SMALL).judge(harmless());
     assert!(
         matches!(judgement.verdict, Verdict::Equivalent(_)),
         "{judgement:?}"
@@ -99,9 +98,9 @@ fn with_an_argument_it_is_equivalent() {
 
 #[test]
 fn an_argument_that_an_execution_contradicts_fails() {
-    let scenarios = some::<Loom>(&["ring/capacity 1"]);
+    let scenarios = some(&["ring/capacity 1"]);
     let argued = [(harmful(), "nobody reads the slot")];
-    let judgement = Judge::new(&scenarios, &argued, SMALL).judge(harmful());
+    let judgement = Judge::<Loom>::new(&scenarios, &argued, SMALL).judge(harmful());
     assert!(
         matches!(judgement.verdict, Verdict::Refuted(..)),
         "{judgement:?}"
@@ -113,8 +112,8 @@ fn an_argument_that_an_execution_contradicts_fails() {
 
 #[test]
 fn a_change_that_no_scenario_meets_survives() {
-    let scenarios = some::<Loom>(&["seqlock/bounded read"]);
-    let judgement = Judge::new(&scenarios, &[], SMALL).judge(harmful());
+    let scenarios = some(&["seqlock/bounded read"]);
+    let judgement = Judge::<Loom>::new(&scenarios, &[], SMALL).judge(harmful());
     let row = judgement.row::<Loom>().expect("a row");
     assert_eq!(row.verdict, RowVerdict::Failed);
     assert!(
@@ -126,13 +125,13 @@ fn a_change_that_no_scenario_meets_survives() {
 #[test]
 fn a_scenario_that_fails_unchanged_kills_nothing() {
     fn broken(run: &Arc<Run>) {
-        let ring = OwnedRing::<Loom, u64>::new(1, 1);
+        let ring = OwnedRing::new(1, 1);
         let mut producer = ring.producer(run.memory("producer"));
         assert_eq!(producer.push(1), Ok(()));
         panic!("broken anyway");
     }
-    let scenarios = [Scenario::<Loom>::new("broken", broken, 1, &[])];
-    let judgement = Judge::new(&scenarios, &[], SMALL).judge(harmful());
+    let scenarios = [Scenario::new("broken", broken, 1, &[])];
+    let judgement = Judge::<Loom>::new(&scenarios, &[], SMALL).judge(harmful());
     assert!(
         matches!(judgement.verdict, Verdict::Survived(_)),
         "{judgement:?}"
@@ -141,8 +140,8 @@ fn a_scenario_that_fails_unchanged_kills_nothing() {
 
 #[test]
 fn a_sequentially_consistent_engine_says_that_it_is_blind() {
-    let scenarios = some::<Shuttle>(&["ring/capacity 1"]);
-    let judge = Judge::new(&scenarios, &[], SMALL);
+    let scenarios = some(&["ring/capacity 1"]);
+    let judge = Judge::<Shuttle>::new(&scenarios, &[], SMALL);
     let fence = late(FenceSite::SeqReadFence, LoadSite::SeqRecheck);
     for change in [harmful(), fence] {
         let judgement = judge.judge(change);
@@ -153,7 +152,7 @@ fn a_sequentially_consistent_engine_says_that_it_is_blind() {
 
 /// A push and a pop, then a seqlock's write and read, one after the other.
 fn one_of_each(run: &Arc<Run>) {
-    let ring = OwnedRing::<Loom, u64>::new(2, 2);
+    let ring = OwnedRing::new(2, 2);
     let mut producer = ring.producer(run.memory("producer"));
     let mut consumer = ring.consumer(run.memory("consumer"));
     let _ = producer.push(1);
@@ -161,7 +160,7 @@ fn one_of_each(run: &Arc<Run>) {
     producer.close();
     let _ = consumer.pop();
     drop((producer, consumer));
-    let words = OwnedWords::<Loom>::new(0, &[0; 2]);
+    let words = OwnedWords::new(0, &[0; 2]);
     words
         .seq_writer::<[u64; 2]>(run.memory("writer"))
         .write(&[1; 2]);
@@ -173,8 +172,8 @@ fn one_of_each(run: &Arc<Run>) {
 
 /// The sites that an actor accesses, in its order.
 fn accesses(change: Option<Change>, actor: &str) -> Vec<Site> {
-    let scenario = Scenario::<Loom>::new("one of each", one_of_each, 1, &[]);
-    let explored = explore(&scenario, change, SMALL);
+    let scenario = Scenario::new("one of each", one_of_each, 1, &[]);
+    let explored = explore::<Loom>(&scenario, change, SMALL);
     let failure = explored.outcome.expect_err("it panics");
     let trace = &failure.trace;
     let of_actor =
@@ -329,7 +328,7 @@ fn a_moved_access_is_made_where_it_is_moved() {
 #[test]
 fn a_look_before_the_end_counts_only_when_the_end_was_seen() {
     fn empty_then_filled(run: &Arc<Run>) {
-        let ring = OwnedRing::<Loom, u64>::new(1, 1);
+        let ring = OwnedRing::new(1, 1);
         let mut producer = ring.producer(run.memory("producer"));
         let mut consumer = ring.consumer(run.memory("consumer"));
         assert!(consumer.pop().is_err());
@@ -337,7 +336,7 @@ fn a_look_before_the_end_counts_only_when_the_end_was_seen() {
         assert_eq!(consumer.pop(), Ok(1));
     }
     let change = early(LoadSite::RingObserve, LoadSite::RingObserveEnd);
-    let scenario = Scenario::<Loom>::new("open", empty_then_filled, 1, &[]);
-    let explored = explore(&scenario, Some(change), SMALL);
+    let scenario = Scenario::new("open", empty_then_filled, 1, &[]);
+    let explored = explore::<Loom>(&scenario, Some(change), SMALL);
     assert!(explored.outcome.is_ok(), "{:?}", explored.outcome);
 }

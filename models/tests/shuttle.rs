@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ringproof_models::actor::Actor;
 use ringproof_models::change::{Change, Table};
 use ringproof_models::engine::shuttle::{Sample, Shuttle, Strategy, last_schedule, replay, sample};
-use ringproof_models::engine::{Engine, Extent, Limits};
+use ringproof_models::engine::{Body, Engine, Extent, Limits, Word, spawn, spin, word};
 use ringproof_models::exploration::Effort;
 use ringproof_models::long::{self, Budget, Saved};
 use ringproof_models::order::Order;
@@ -47,7 +47,7 @@ fn every_control_holds_and_every_planted_fault_is_caught() {
         nightly: false,
         shard: Shard::WHOLE,
     };
-    let (rows, _) = suite::run::<Shuttle>(&plan, &|_| {});
+    let rows = suite::run::<Shuttle>(&plan, &|_| {});
     let failures = failures(&rows);
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
     for fault in Change::planted() {
@@ -205,16 +205,16 @@ fn run() -> Arc<Run> {
 /// Two threads and a word: `writer` does its part, then it and `reader` go on at once.
 fn pair(
     run: &Arc<Run>,
-    writer: impl FnOnce(&Actor<Shuttle>, &<Shuttle as Engine>::Word) + Send + 'static,
-    reader: impl FnOnce(&Actor<Shuttle>, &<Shuttle as Engine>::Word),
+    writer: impl FnOnce(&Actor, &Word) + Send + 'static,
+    reader: impl FnOnce(&Actor, &Word),
 ) {
-    let word = Arc::new(Shuttle::word(0));
-    let writing = Shuttle::spawn({
-        let (actor, word) = (run.actor("writer"), Arc::clone(&word));
+    let word = word(0);
+    let writing = spawn({
+        let (actor, word) = (run.actor("writer"), word.clone());
         move || writer(&actor, &word)
     });
     reader(&run.actor("reader"), &word);
-    Shuttle::join(writing);
+    writing.join();
 }
 
 /// A bug of depth 2: all the reads fall between two stores.
@@ -243,7 +243,8 @@ fn found(strategy: Strategy, steps: u64) -> bool {
     let run = run();
     let seen = Arc::clone(&run);
     let outcome = panic::catch_unwind(move || {
-        sample(strategy, 1, steps, &run, move || between_two_stores(&seen));
+        let body: Body = Arc::new(move || between_two_stores(&seen));
+        sample(strategy, 1, steps, &run, &body);
     });
     outcome.is_err()
 }
@@ -259,25 +260,21 @@ fn a_bug_of_depth_two_is_found_by_pct_and_not_at_random() {
 #[test]
 fn a_replay_repeats_the_schedule_and_notices_another_program() {
     let seen = run();
-    let body = {
+    let body: Body = {
         let seen = Arc::clone(&seen);
-        move || between_two_stores(&seen)
+        Arc::new(move || between_two_stores(&seen))
     };
-    let once = sample(Strategy::Random, 1, 1, &seen, body.clone());
+    let once = sample(Strategy::Random, 1, 1, &seen, &body);
     assert_eq!(once.schedules, 1);
     let schedule = last_schedule();
     let readings = seen.trace().readings();
-    assert!(replay(&schedule, &seen, body.clone()));
+    assert!(replay(&schedule, &seen, &body));
     assert_eq!(last_schedule(), schedule);
     assert_eq!(seen.trace().readings(), readings);
-    assert!(!replay(
-        &schedule[..schedule.len() / 2],
-        &seen,
-        body.clone()
-    ));
+    assert!(!replay(&schedule[..schedule.len() / 2], &seen, &body));
     let longer = [&schedule[..], &[0]].concat();
-    assert!(!replay(&longer, &seen, body.clone()));
-    assert!(!replay(&vec![7; schedule.len()], &seen, body));
+    assert!(!replay(&longer, &seen, &body));
+    assert!(!replay(&vec![7; schedule.len()], &seen, &body));
 }
 
 #[test]
@@ -286,9 +283,8 @@ fn the_seed_decides_the_sample() {
         Strategy::ALL.map(|strategy| {
             let run = run();
             let seen = Arc::clone(&run);
-            let sample = sample(strategy, seed, 50_000, &run, move || {
-                between_two_stores_unjudged(&seen);
-            });
+            let body: Body = Arc::new(move || between_two_stores_unjudged(&seen));
+            let sample = sample(strategy, seed, 50_000, &run, &body);
             (sample, last_schedule())
         })
     };
@@ -314,14 +310,15 @@ fn too_many_steps_are_a_failure() {
         let run = run();
         let seen = Arc::clone(&run);
         let panic = panic::catch_unwind(move || {
-            sample(strategy, 1, 1, &run, move || {
-                let reader = |actor: &Actor<Shuttle>, word: &_| {
+            let body: Body = Arc::new(move || {
+                let reader = |actor: &Actor, word: &Word| {
                     while actor.load("wait", word, Order::SeqCst) == 0 {
-                        Shuttle::spin();
+                        spin();
                     }
                 };
                 pair(&seen, |_, _| {}, reader);
             });
+            sample(strategy, 1, 1, &run, &body);
         });
         let message = panic.expect_err("it never ends");
         let message = message.downcast_ref::<String>().expect("a message");
@@ -343,8 +340,11 @@ fn the_bound_of_pct_is_the_theorems() {
     assert_eq!(sample.pct_bound(1).0, 0.5);
 }
 
-/// What a reader's three loads found while another thread stored three times.
-fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
+/// What a reader's two loads found while another thread stored three times.
+fn explored(
+    executions: u64,
+    preemptions: Option<usize>,
+) -> (Extent, u64, BTreeSet<&'static str>, usize) {
     const NAMES: [[&str; 4]; 4] = [
         ["00", "01", "02", "03"],
         ["10", "11", "12", "13"],
@@ -354,11 +354,11 @@ fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
     let run = run();
     let seen = Arc::clone(&run);
     let limits = Limits {
-        preemptions: None,
+        preemptions,
         executions,
         seed: 1,
     };
-    let extent = Shuttle::explore(limits, &run, move || {
+    let body = move || {
         let noted = Arc::clone(&seen);
         pair(
             &seen,
@@ -369,7 +369,8 @@ fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
                 noted.saw(NAMES[first][second]);
             },
         );
-    });
+    };
+    let extent = Shuttle::explore(limits, &run, Arc::new(body));
     let totals = run.totals();
     let saw = totals.witnessed.into_keys().collect();
     (extent, run.executions(), saw, totals.readings.len())
@@ -378,20 +379,50 @@ fn explored(executions: u64) -> (Extent, u64, BTreeSet<&'static str>, usize) {
 /// An oracle for others: it must be all there is, and must not be called so when it is not.
 #[test]
 fn exhausted_means_exhausted() {
-    let (extent, executions, saw, readings) = explored(1_000_000);
+    let (extent, executions, saw, readings) = explored(1_000_000, None);
     assert_eq!(extent, Extent::Exhausted);
     let all = ["00", "01", "02", "03", "11", "12", "13", "22", "23", "33"];
     assert_eq!((saw, readings), (BTreeSet::from(all), all.len()));
 
-    assert_eq!(explored(executions + 1).0, Extent::Exhausted);
-    assert!(matches!(explored(executions).0, Extent::Truncated(_)));
+    assert_eq!(explored(executions + 1, None).0, Extent::Exhausted);
+    assert!(matches!(explored(executions, None).0, Extent::Truncated(_)));
 
     // What is added at random goes to the same run.
-    let (extent, executions, saw, _) = explored(5);
+    let (extent, executions, saw, _) = explored(5, None);
     assert!(matches!(extent, Extent::Truncated(_)));
     assert_eq!(executions, 10);
     let others = saw.iter().filter(|found| !found.starts_with('0'));
     assert!(others.count() > 0, "depth-first alone begins with {saw:?}");
+}
+
+/// And all with so many preemptions means these: where two threads meet, another one for each time
+/// that the reader is let in or interrupted.
+#[test]
+fn bounded_means_all_with_no_more_preemptions() {
+    let (mut schedules, mut expected) = (0, BTreeSet::new());
+    for (bound, more) in [
+        &["00"][..],
+        &["03", "33"],
+        &["01", "02", "11", "22"],
+        &["13", "23"],
+        &["12"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        expected.extend(more);
+        let (extent, executions, saw, _) = explored(1_000_000, Some(bound));
+        assert_eq!((extent, saw), (Extent::Bounded(bound), expected.clone()));
+        assert!(executions > schedules, "{executions} with {bound}");
+        schedules = executions;
+    }
+    // As much at random as depth-first, and no more preemptions in it either.
+    let (extent, _, saw, _) = explored(5, Some(1));
+    assert!(matches!(extent, Extent::Truncated(_)));
+    assert!(
+        saw.is_subset(&BTreeSet::from(["00", "03", "33"])),
+        "{saw:?}"
+    );
 }
 
 /// shuttle takes a seed from its environment, which would make ours a lie.

@@ -8,7 +8,7 @@ use super::execution::Next;
 use super::trace::{Kind, Trace};
 use super::{Axioms, Cell, Enumeration, Rules, Violation, enumerate, session};
 use crate::change::{Change, Table};
-use crate::engine::{Engine, Extent, Limits, Locks};
+use crate::engine::{Engine, Extent, Limits, spawn, word};
 use crate::exploration::{self, Effort};
 use crate::litmus::{self, Is, Litmus, Op, Place, State, Verdict};
 use crate::order::Order::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -382,13 +382,13 @@ fn a_value_out_of_thin_air_is_not_tried() {
 fn a_finding_counts_if_the_execution_is_possible() {
     let message_passing = |publish: Order, observe: Order| {
         all(Rules::CPP20, move || {
-            let (data, flag) = (Plain::slot(0u64), Plain::word(0));
+            let (data, flag) = (Plain::slot(0), Plain::word(0));
             let sending = session::spawn(|| {
                 Plain::write(&data, 5u64);
                 store(&flag, 1, publish);
             });
             if load(&flag, observe) == 1 {
-                assert_eq!(Plain::read::<u64>(&data), 5, "the old value");
+                assert_eq!(Plain::read(&data), 5, "the old value");
             }
             session::join(sending);
         })
@@ -424,17 +424,17 @@ fn a_thread_that_panics_ends_alone() {
 fn starts_and_joins_order_plain_accesses() {
     let handed_over = |join_first: bool| {
         all(Rules::CPP20, move || {
-            let data = Plain::slot(1u64);
-            Plain::write(&data, 2u64);
+            let data = Plain::slot(1);
+            Plain::write(&data, 2);
             // It does nothing itself: what it orders goes through it all the same.
             let nothing = session::spawn(|| {
-                let inner = session::spawn(|| Plain::write(&data, 3u64));
+                let inner = session::spawn(|| Plain::write(&data, 3));
                 session::join(inner);
             });
             if join_first {
                 session::join(nothing);
             }
-            Plain::read::<u64>(&data);
+            Plain::read(&data);
         })
     };
     assert!(handed_over(true).is_ok());
@@ -450,15 +450,16 @@ fn an_exploration_that_was_cut_short_says_so() {
             executions,
             seed: 0,
         };
-        let extent = Plain::explore(limits, &run, move || {
-            let x = Plain::word(0);
+        let body = move || {
+            let x = word(0);
             let storing = {
-                let x = &x;
-                session::spawn(move || store(x, 1, Relaxed))
+                let x = x.clone();
+                spawn(move || x.store(1, Relaxed))
             };
-            while load(&x, Relaxed) == 0 && waits {}
-            session::join(storing);
-        });
+            while x.load(Relaxed).value == 0 && waits {}
+            storing.join();
+        };
+        let extent = Plain::explore(limits, &run, Arc::new(body));
         (extent, run.executions())
     };
     assert_eq!(explore(100, false), (Extent::Exhausted, 4));
@@ -488,10 +489,10 @@ fn a_program_that_is_not_deterministic_is_refused() {
 #[test]
 fn a_lock_is_held_by_one_at_a_time_and_by_either_first() {
     let seen = results(Rules::CPP20, || {
-        let (lock, count) = (Plain::lock(), Plain::slot(0u64));
+        let (lock, count) = (Plain::lock(), Plain::slot(0));
         let take = || {
             Plain::locked(&lock, || {
-                let before = Plain::read::<u64>(&count);
+                let before = Plain::read(&count);
                 Plain::write(&count, before + 1);
                 before
             })
@@ -502,21 +503,27 @@ fn a_lock_is_held_by_one_at_a_time_and_by_either_first() {
     assert_eq!(seen, [(0, 1), (1, 0)].into());
 }
 
-fn find<E: Locks>(name: &str) -> Scenario<E> {
-    let mut scenarios = inventory::<E>();
+fn find(name: &str) -> Scenario {
+    let mut scenarios = inventory();
     let place = scenarios.iter().position(|scenario| scenario.name == name);
     scenarios.swap_remove(place.unwrap_or_else(|| panic!("no scenario {name}")))
 }
 
 /// Explores a scenario under given rules, with one change.
-fn explore<E: Locks>(
-    scenario: &Scenario<E>,
+fn explore<E: Engine>(
+    scenario: &Scenario,
     rules: Rules,
     change: Option<Change>,
 ) -> (Arc<Run>, Result<Enumeration, Violation>) {
     let run = Run::new(Table::with(change), None);
     let program = || (scenario.body)(&run);
-    let found = enumerate(rules, 100_000, &program, || run.begin(), || run.commit());
+    let found = enumerate(
+        rules,
+        100_000,
+        &program,
+        || run.begin::<E>(),
+        || run.commit(),
+    );
     (run, found)
 }
 
@@ -524,9 +531,9 @@ fn explore<E: Locks>(
 /// slot, or observes that it is free, with too little.
 #[test]
 fn load_buffering_shows_a_ring_whose_slots_are_freed_too_early() {
-    let ring = find::<Axioms<true>>("ring/capacity 1");
+    let ring = find("ring/capacity 1");
     for rules in [Rules::CPP20, RC11] {
-        let (_, found) = explore(&ring, rules, None);
+        let (_, found) = explore::<Axioms<true>>(&ring, rules, None);
         assert_eq!(found.map(|all| all.truncated), Ok(None), "the control");
     }
     for (change, by_load_buffering_alone) in [
@@ -536,10 +543,10 @@ fn load_buffering_shows_a_ring_whose_slots_are_freed_too_early() {
         ("RingReclaim=Relaxed", true),
     ] {
         let change = Some(Change::parse(change).expect("there is such a change"));
-        let (_, found) = explore(&ring, Rules::CPP20, change);
+        let (_, found) = explore::<Axioms<true>>(&ring, Rules::CPP20, change);
         let finding = found.expect_err("a mutant").finding;
         assert!(finding.contains("not the next item"), "{finding}");
-        let (_, found) = explore(&ring, RC11, change);
+        let (_, found) = explore::<Axioms<true>>(&ring, RC11, change);
         assert_eq!(found.is_ok(), by_load_buffering_alone, "{change:?}");
     }
 }
@@ -548,12 +555,12 @@ fn load_buffering_shows_a_ring_whose_slots_are_freed_too_early() {
 /// successor repairs, and a reader runs all along.
 #[test]
 fn a_seqlock_repaired_while_it_is_read_holds_and_needs_each_of_its_orderings() {
-    let scenario = find::<Plain>("crash/seqlock writer");
+    let scenario = find("crash/seqlock writer");
     let effort = Effort {
         executions: 100_000,
         seed: 1,
     };
-    let control = exploration::explore(&scenario, None, effort);
+    let control = exploration::explore::<Plain>(&scenario, None, effort);
     assert_eq!(
         control.outcome.map_err(|failure| failure.finding),
         Ok(Extent::Exhausted)
@@ -565,7 +572,7 @@ fn a_seqlock_repaired_while_it_is_read_holds_and_needs_each_of_its_orderings() {
         .filter(|change| change.site().info().name.starts_with("Seq"));
     let mut tried = 0;
     for &change in seqlock {
-        let explored = exploration::explore(&scenario, Some(change), effort);
+        let explored = exploration::explore::<Plain>(&scenario, Some(change), effort);
         let failure = explored.outcome.expect_err("a mutant");
         assert!(
             failure.finding.contains("a torn value"),
@@ -589,18 +596,18 @@ fn loom_reads_what_the_axioms_allow() {
         seed: 1,
     };
     let mut compared = 0;
-    for loom in inventory::<Loom>() {
+    for loom in inventory() {
         // That one notes who came first in memory of its own, where the threads of this engine
         // leave the order in which they are run.
         let watched = loom.name != "role/taken or retired";
         if !watched || loom.crashes || loom.size != crate::scenario::Size::Exhausted {
             continue;
         }
-        let theirs = exploration::explore(&loom, None, effort);
+        let theirs = exploration::explore::<Loom>(&loom, None, effort);
         if theirs.outcome.map_err(|failure| failure.finding) != Ok(Extent::Exhausted) {
             continue;
         }
-        let (run, found) = explore(&find::<Plain>(loom.name), Rules::CPP20, None);
+        let (run, found) = explore::<Plain>(&find(loom.name), Rules::CPP20, None);
         assert_eq!(found.map(|all| all.truncated), Ok(None), "{}", loom.name);
         let (theirs, ours) = (theirs.totals.readings, run.totals().readings);
         let missing = theirs.difference(&ours).count();

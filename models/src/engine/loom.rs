@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering as Std};
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
-use ringproof::payload::Payload;
 
+use super::shuttle::Shuttle;
 use super::stores::Stores;
-use super::{Engine, Extent, Limits, Locks, Read, time_is_over};
+use super::{Body, Engine, Extent, Limits, Oracle, Read, time_is_over};
+use crate::exploration::explore_within;
 use crate::order::Order;
 use crate::run::Run;
 
@@ -29,12 +30,10 @@ pub struct LoomWord {
 /// A slot of loom's, which detects races: an access that is not ordered with a conflicting one
 /// by happens-before panics, whatever value it would read.
 #[derive(Debug)]
-pub struct LoomSlot<T>(UnsafeCell<T>);
+pub struct LoomSlot(UnsafeCell<u64>);
 
 // SAFETY: loom runs one thread at a time, and panics before an access that races.
-unsafe impl<T: Payload> Sync for LoomSlot<T> {}
-// SAFETY: as above; the payload itself may be sent.
-unsafe impl<T: Payload> Send for LoomSlot<T> {}
+unsafe impl Sync for LoomSlot {}
 
 thread_local! {
     /// Whether some word of the exploration that runs on this thread had more values than loom
@@ -66,19 +65,21 @@ impl Engine for Loom {
     const UNIT: &'static str = "executions";
     const WEAK: bool = true;
     const MINIMA: bool = true;
+    const ORACLE: Option<Oracle> = Some(explore_within::<Shuttle>);
 
     type Word = LoomWord;
-    type Slot<T: Payload> = LoomSlot<T>;
-    type Thread<R> = loom::thread::JoinHandle<R>;
+    type Slot = LoomSlot;
+    type Thread = loom::thread::JoinHandle<()>;
+    type Lock = loom::sync::Mutex<()>;
 
     /// One: loom maps a stack for each thread of each execution and unmaps it again, and two
     /// explorations in one process wait for each other there, longer than two one after the other
-    /// take. Two processes do not: see [`Shard`](crate::plan::Shard).
+    /// take. Two processes do not: see [`apart`](crate::apart).
     fn at_once() -> usize {
         1
     }
 
-    fn explore(limits: Limits, run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> Extent {
+    fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent {
         // Every limit is set here: none is taken from the environment, where it could cut an
         // exploration short without a word. loom's own limit of executions ends a run as if it
         // were complete, so this one is a panic, which cannot be mistaken.
@@ -101,7 +102,7 @@ impl Engine for Loom {
                     cut_short.store(true, Std::Relaxed);
                     panic!("the limit of executions is reached");
                 }
-                run.begin();
+                run.begin::<Loom>();
                 body();
                 run.commit();
             });
@@ -117,14 +118,14 @@ impl Engine for Loom {
         }
     }
 
-    fn spawn<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> Self::Thread<R> {
+    fn spawn(body: Box<dyn FnOnce() + Send>) -> Self::Thread {
         loom::thread::spawn(body)
     }
 
-    fn join<R>(thread: Self::Thread<R>) -> R {
+    fn join(thread: Self::Thread) {
         thread
             .join()
-            .expect("loom ends the model when a thread panics")
+            .expect("loom ends the model when a thread panics");
     }
 
     fn word(value: u64) -> LoomWord {
@@ -134,7 +135,7 @@ impl Engine for Loom {
         }
     }
 
-    fn slot<T: Payload>(value: T) -> LoomSlot<T> {
+    fn slot(value: u64) -> LoomSlot {
         LoomSlot(UnsafeCell::new(value))
     }
 
@@ -168,12 +169,12 @@ impl Engine for Loom {
         fence(ordering(order));
     }
 
-    fn read<T: Payload>(slot: &LoomSlot<T>) -> T {
+    fn read(slot: &LoomSlot) -> u64 {
         // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
         slot.0.with(|item| unsafe { *item })
     }
 
-    fn write<T: Payload>(slot: &LoomSlot<T>, value: T) {
+    fn write(slot: &LoomSlot, value: u64) {
         // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
         slot.0.with_mut(|item| unsafe { *item = value });
     }
@@ -181,10 +182,6 @@ impl Engine for Loom {
     /// Nothing: every wait of a model is bounded, and after loom's `yield_now` a load no longer
     /// finds everything that it could.
     fn spin() {}
-}
-
-impl Locks for Loom {
-    type Lock = loom::sync::Mutex<()>;
 
     fn lock() -> Self::Lock {
         loom::sync::Mutex::new(())

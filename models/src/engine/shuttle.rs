@@ -8,12 +8,12 @@ use std::cell::{RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
+use std::slice;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering as Std};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use ringproof::payload::Payload;
 use shuttle::scheduler::{
     DfsScheduler, PctScheduler, RandomScheduler, ReplayScheduler, Schedule, Scheduler, Task,
     TaskId, UrwRandomScheduler,
@@ -22,7 +22,7 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
-use super::{Engine, Extent, Limits, Locks, Read, time_is_over};
+use super::{Body, Engine, Extent, Limits, Read, time_is_over};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -44,15 +44,15 @@ pub struct ShuttleWord {
 /// A slot that checks for itself that no access overlaps a conflicting one: shuttle has no such
 /// cell. Every access lets other threads run between its start and its end.
 #[derive(Debug)]
-pub struct ShuttleSlot<T> {
-    value: UnsafeCell<T>,
+pub struct ShuttleSlot {
+    value: UnsafeCell<u64>,
     /// The number of reads in progress, or −1 for a write.
     users: AtomicI64,
 }
 
 // SAFETY: shuttle runs one thread at a time and switches only inside its own calls; the value
 // is touched between two such calls, so never by two threads at once.
-unsafe impl<T: Payload> Sync for ShuttleSlot<T> {}
+unsafe impl Sync for ShuttleSlot {}
 
 impl Engine for Shuttle {
     const NAME: &'static str = "shuttle";
@@ -60,22 +60,26 @@ impl Engine for Shuttle {
     const WEAK: bool = false;
 
     type Word = ShuttleWord;
-    type Slot<T: Payload> = ShuttleSlot<T>;
-    type Thread<R> = shuttle::thread::JoinHandle<R>;
+    type Slot = ShuttleSlot;
+    type Thread = shuttle::thread::JoinHandle<()>;
+    type Lock = shuttle::sync::Mutex<()>;
 
-    fn explore(limits: Limits, run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> Extent {
+    fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent {
         let most = usize::try_from(limits.executions).unwrap_or(usize::MAX);
-        let body: Body = Arc::new(body);
-        let all = schedule(DfsScheduler::new(Some(most), false), u64::MAX, run, &body);
+        let all = Bounded::new(DfsScheduler::new(Some(most), false), limits.preemptions);
+        let all = schedule(all, u64::MAX, run, &body);
         if time_is_over() {
             return Extent::Truncated("depth-first, until its time was over".to_owned());
         }
         // Stopped by itself: every choice was made in every way.
         if all.schedules < limits.executions {
-            return Extent::Exhausted;
+            return limits
+                .preemptions
+                .map_or(Extent::Exhausted, Extent::Bounded);
         }
         // Too many for all of them: as many again, at random.
         let some = RandomScheduler::new_from_seed(checked(limits.seed), most);
+        let some = Bounded::new(some, limits.preemptions);
         schedule(some, u64::MAX, run, &body);
         Extent::Truncated(format!(
             "half depth-first, half at random from seed {}",
@@ -83,12 +87,12 @@ impl Engine for Shuttle {
         ))
     }
 
-    fn spawn<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> Self::Thread<R> {
+    fn spawn(body: Box<dyn FnOnce() + Send>) -> Self::Thread {
         shuttle::thread::spawn(|| or_stop(body))
     }
 
-    fn join<R>(thread: Self::Thread<R>) -> R {
-        thread.join().expect("a panic ends the whole run")
+    fn join(thread: Self::Thread) {
+        thread.join().expect("a panic ends the whole run");
     }
 
     fn word(value: u64) -> ShuttleWord {
@@ -98,7 +102,7 @@ impl Engine for Shuttle {
         }
     }
 
-    fn slot<T: Payload>(value: T) -> ShuttleSlot<T> {
+    fn slot(value: u64) -> ShuttleSlot {
         ShuttleSlot {
             value: UnsafeCell::new(value),
             users: AtomicI64::new(0),
@@ -128,7 +132,7 @@ impl Engine for Shuttle {
     /// Under sequential consistency a fence orders nothing that is not ordered anyway.
     fn fence(_: Order) {}
 
-    fn read<T: Payload>(slot: &ShuttleSlot<T>) -> T {
+    fn read(slot: &ShuttleSlot) -> u64 {
         let before = slot.users.fetch_add(1, Std::Relaxed);
         assert!(before >= 0, "a slot is read while it is written");
         let_others_run();
@@ -138,7 +142,7 @@ impl Engine for Shuttle {
         value
     }
 
-    fn write<T: Payload>(slot: &ShuttleSlot<T>, value: T) {
+    fn write(slot: &ShuttleSlot, value: u64) {
         let before = slot.users.swap(-1, Std::Relaxed);
         assert_eq!(before, 0, "a slot is written while it is in use");
         let_others_run();
@@ -150,10 +154,6 @@ impl Engine for Shuttle {
     fn spin() {
         shuttle::thread::yield_now();
     }
-}
-
-impl Locks for Shuttle {
-    type Lock = shuttle::sync::Mutex<()>;
 
     fn lock() -> Self::Lock {
         shuttle::sync::Mutex::new(())
@@ -259,27 +259,21 @@ impl Sample {
 /// # Panics
 /// With what `body` panics, or where an execution exceeds [`MAX_STEPS`] or deadlocks;
 /// [`last_schedule`] is then the one in which it did.
-pub fn sample(
-    strategy: Strategy,
-    seed: u64,
-    steps: u64,
-    run: &Arc<Run>,
-    body: impl Fn() + Send + Sync + 'static,
-) -> Sample {
-    let (seed, body) = (checked(seed), Arc::new(body) as Body);
+pub fn sample(strategy: Strategy, seed: u64, steps: u64, run: &Arc<Run>, body: &Body) -> Sample {
+    let seed = checked(seed);
     let most = usize::MAX;
     match strategy {
         Strategy::Random => {
             let scheduler = RandomScheduler::new_from_seed(seed, most);
-            schedule(scheduler, steps, run, &body)
+            schedule(scheduler, steps, run, body)
         }
         Strategy::Pct(depth) => {
             let scheduler = PctScheduler::new_from_seed(seed, depth, most);
-            schedule(scheduler, steps, run, &body)
+            schedule(scheduler, steps, run, body)
         }
         Strategy::Urw => {
             let scheduler = UrwRandomScheduler::new_from_seed(seed, most);
-            schedule(scheduler, steps, run, &body)
+            schedule(scheduler, steps, run, body)
         }
     }
 }
@@ -289,13 +283,12 @@ pub fn sample(
 ///
 /// # Panics
 /// With what `body` panics.
-pub fn replay(tasks: &[usize], run: &Arc<Run>, body: impl Fn() + Send + Sync + 'static) -> bool {
+pub fn replay(tasks: &[usize], run: &Arc<Run>, body: &Body) -> bool {
     let schedule_of = Schedule::new_from_task_ids(0, tasks.iter().copied());
     let mut scheduler = ReplayScheduler::new_from_schedule(schedule_of);
     // Without it a schedule that ends too early is a panic, as if `body` had made it.
     scheduler.set_allow_incomplete();
-    let body: Body = Arc::new(body);
-    schedule(scheduler, u64::MAX, run, &body);
+    schedule(scheduler, u64::MAX, run, body);
     NOTES.with_borrow(|notes| notes.ended && notes.tasks == tasks)
 }
 
@@ -313,8 +306,6 @@ fn checked(seed: u64) -> u64 {
     );
     seed
 }
-
-type Body = Arc<dyn Fn() + Send + Sync>;
 
 thread_local! {
     /// What is known of the schedules made on this thread. (All of a model's threads are
@@ -353,16 +344,64 @@ impl Notes {
     }
 }
 
+/// Lets threads that could go on be interrupted no more than so often in a schedule.
+#[derive(Debug)]
+struct Bounded<S> {
+    inner: S,
+    most: usize,
+    /// How often it may still be, in the schedule that runs now.
+    left: usize,
+}
+
+impl<S> Bounded<S> {
+    fn new(inner: S, preemptions: Option<usize>) -> Self {
+        let most = preemptions.unwrap_or(usize::MAX);
+        Bounded {
+            inner,
+            most,
+            left: most,
+        }
+    }
+}
+
+impl<S: Scheduler> Scheduler for Bounded<S> {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        self.left = self.most;
+        self.inner.new_execution()
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        current: Option<TaskId>,
+        is_yielding: bool,
+    ) -> Option<TaskId> {
+        let goes_on = (runnable.iter()).find(|task| Some(task.id()) == current && !is_yielding);
+        let choices = match goes_on {
+            Some(task) if self.left == 0 => slice::from_ref(task),
+            _ => runnable,
+        };
+        let next = self.inner.next_task(choices, current, is_yielding)?;
+        if goes_on.is_some_and(|task| task.id() != next) {
+            self.left -= 1;
+        }
+        Some(next)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.inner.next_u64()
+    }
+}
+
 /// Takes notes of what a scheduler decides; ends the schedule when a thread has panicked, and the
 /// sample when it has enough steps.
-#[derive(Debug)]
-struct Noted<S> {
+struct Noted {
     /// Never dropped: the random scheduler's destructor prints the seed of an unfinished run.
-    inner: ManuallyDrop<S>,
+    inner: ManuallyDrop<Box<dyn Scheduler + Send>>,
     steps: u64,
 }
 
-impl<S: Scheduler> Scheduler for Noted<S> {
+impl Scheduler for Noted {
     fn new_execution(&mut self) -> Option<Schedule> {
         if time_is_over() {
             return None;
@@ -414,7 +453,7 @@ impl<S: Scheduler> Scheduler for Noted<S> {
 
 /// Runs the body of a thread. If it panics, the schedule ends here: shuttle would first print
 /// what is reported elsewhere, and let the other threads run on.
-fn or_stop<R>(body: impl FnOnce() -> R) -> R {
+fn or_stop(body: impl FnOnce()) {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         NOTES.with_borrow_mut(|notes| _ = notes.panic.get_or_insert(panic));
         loop {
@@ -425,7 +464,7 @@ fn or_stop<R>(body: impl FnOnce() -> R) -> R {
 }
 
 fn schedule(
-    scheduler: impl Scheduler + 'static,
+    scheduler: impl Scheduler + Send + 'static,
     steps: u64,
     run: &Arc<Run>,
     body: &Body,
@@ -433,7 +472,7 @@ fn schedule(
     keep_panic_hook();
     NOTES.set(Notes::new());
     let scheduler = Noted {
-        inner: ManuallyDrop::new(scheduler),
+        inner: ManuallyDrop::new(Box::new(scheduler)),
         steps,
     };
     let mut config = Config::new();
@@ -443,7 +482,7 @@ fn schedule(
     let (run, body) = (Arc::clone(run), Arc::clone(body));
     Runner::new(scheduler, config).run(move || {
         or_stop(|| {
-            run.begin();
+            run.begin::<Shuttle>();
             body();
             run.commit();
             NOTES.with_borrow_mut(|notes| notes.ended = true);

@@ -11,29 +11,29 @@ use ringproof::site::{LoadSite, StoreSite};
 
 use super::ring::{drain, pop_chunk, pop_next, pop_or_end, push_chunk, push_next, push_or_stop};
 use super::{REFUSED, Scenario, Value, read_some};
-use crate::engine::Engine;
+use crate::engine::{Thread, spawn};
 use crate::owned::{OwnedRing, OwnedWords};
 use crate::run::{Run, mortal};
 
-pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
+pub(super) fn inventory() -> Vec<Scenario> {
     vec![
         Scenario::new(
             "crash/producer, ring of 1",
-            producer_dies::<E, 1, 3>,
+            producer_dies::<1, 3>,
             2_400,
             BOTH_ENDS,
         )
         .crashes(),
         Scenario::new(
             "crash/producer, ring of 2",
-            producer_dies::<E, 2, 3>,
+            producer_dies::<2, 3>,
             3_300,
             BOTH_ENDS,
         )
         .crashes(),
         Scenario::new(
             "crash/producer, ring of 4",
-            producer_dies::<E, 4, 6>,
+            producer_dies::<4, 6>,
             130_000,
             BOTH_ENDS,
         )
@@ -41,21 +41,21 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         .bounded(2),
         Scenario::new(
             "crash/consumer, ring of 1",
-            consumer_dies::<E, 1, 2>,
+            consumer_dies::<1, 2>,
             330,
             BOTH_ENDS,
         )
         .crashes(),
         Scenario::new(
             "crash/consumer, ring of 2",
-            consumer_dies::<E, 2, 3>,
+            consumer_dies::<2, 3>,
             8_300,
             BOTH_ENDS,
         )
         .crashes(),
         Scenario::new(
             "crash/consumer, ring of 4",
-            consumer_dies::<E, 4, 6>,
+            consumer_dies::<4, 6>,
             370_000,
             BOTH_ENDS,
         )
@@ -63,21 +63,21 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         .bounded(2),
         Scenario::new(
             "crash/producer of a chunk",
-            chunk_producer_dies::<E>,
+            chunk_producer_dies,
             260,
             BOTH_ENDS,
         )
         .crashes(),
         Scenario::new(
             "crash/consumer of a chunk",
-            chunk_consumer_dies::<E>,
+            chunk_consumer_dies,
             450,
             &["died", "lived", "producer saw full", "saw an item again"],
         )
         .crashes(),
         Scenario::new(
             "crash/closing producer",
-            closing_producer_dies::<E>,
+            closing_producer_dies,
             240,
             &[
                 "died",
@@ -91,7 +91,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         .crashes(),
         Scenario::new(
             "crash/closing consumer",
-            closing_consumer_dies::<E>,
+            closing_consumer_dies,
             540,
             &[
                 "died",
@@ -106,14 +106,14 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         .crashes(),
         Scenario::new(
             "crash/seqlock writer",
-            seq_writer_dies::<E, 1, 1>,
+            seq_writer_dies::<1, 1>,
             26_000,
             REPAIRED,
         )
         .crashes(),
         Scenario::new(
             "crash/seqlock writer, 2 writes",
-            seq_writer_dies::<E, 2, 2>,
+            seq_writer_dies::<2, 2>,
             81_000,
             REPAIRED,
         )
@@ -121,21 +121,15 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         .bounded(2),
         Scenario::new(
             "crash/seqlock reader",
-            seq_reader_dies::<E>,
+            seq_reader_dies,
             1_000,
             &["died", "lived"],
         )
         .crashes(),
-        Scenario::new(
-            "crash/latch writer",
-            latch_writer_dies::<E, 1, 1>,
-            920,
-            LATCH,
-        )
-        .crashes(),
+        Scenario::new("crash/latch writer", latch_writer_dies::<1, 1>, 920, LATCH).crashes(),
         Scenario::new(
             "crash/latch writer, 2 writes",
-            latch_writer_dies::<E, 2, 2>,
+            latch_writer_dies::<2, 2>,
             7_900,
             LATCH,
         )
@@ -143,28 +137,22 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         .bounded(2),
         Scenario::new(
             "crash/latch reader",
-            latch_reader_dies::<E>,
+            latch_reader_dies,
             35,
             &["died", "lived"],
         )
         .crashes(),
-        Scenario::new(
-            "crash/taker of a role",
-            taker_dies::<E>,
-            4,
-            &["died", "lived"],
-        )
-        .crashes(),
+        Scenario::new("crash/taker of a role", taker_dies, 4, &["died", "lived"]).crashes(),
         Scenario::new(
             "crash/annotator",
-            annotator_dies::<E>,
+            annotator_dies,
             18,
             &["died", "lived", "consumer saw empty"],
         )
         .crashes(),
         Scenario::new(
             "crash/remover of a segment",
-            remover_dies::<E>,
+            remover_dies,
             2,
             &["died", "lived", "found it retired", "found it in use"],
         )
@@ -189,56 +177,56 @@ const LATCH: &[&str] = &[
     REFUSED,
 ];
 
-pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
+pub(super) fn night() -> Vec<Scenario> {
     vec![
         Scenario::large(
             "crash/producer, ring of 2, 4 tries",
-            producer_dies::<E, 2, 4>,
+            producer_dies::<2, 4>,
             BOTH_ENDS,
         )
         .crashes(),
         Scenario::large(
             "crash/consumer, ring of 2, 4 tries",
-            consumer_dies::<E, 2, 4>,
+            consumer_dies::<2, 4>,
             BOTH_ENDS,
         )
         .crashes(),
         Scenario::large(
             "crash/producer, ring of 4, bound 3",
-            producer_dies::<E, 4, 6>,
+            producer_dies::<4, 6>,
             BOTH_ENDS,
         )
         .crashes()
         .bounded(3),
         Scenario::large(
             "crash/consumer, ring of 4, bound 3",
-            consumer_dies::<E, 4, 6>,
+            consumer_dies::<4, 6>,
             BOTH_ENDS,
         )
         .crashes()
         .bounded(3),
         Scenario::large(
             "crash/seqlock writer, 2 writes, 1 read",
-            seq_writer_dies::<E, 2, 1>,
+            seq_writer_dies::<2, 1>,
             REPAIRED,
         )
         .crashes(),
         Scenario::large(
             "crash/seqlock writer, bound 3",
-            seq_writer_dies::<E, 2, 2>,
+            seq_writer_dies::<2, 2>,
             REPAIRED,
         )
         .crashes()
         .bounded(3),
         Scenario::large(
             "crash/latch writer, 2 writes, 1 read",
-            latch_writer_dies::<E, 2, 1>,
+            latch_writer_dies::<2, 1>,
             LATCH,
         )
         .crashes(),
         Scenario::large(
             "crash/latch writer, bound 3",
-            latch_writer_dies::<E, 2, 2>,
+            latch_writer_dies::<2, 2>,
             LATCH,
         )
         .crashes()
@@ -247,13 +235,13 @@ pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
 }
 
 /// Starts an actor who may die while it uses its endpoint; `None` if it died while making that.
-fn start_mortal<E: Engine, P: Send + 'static>(
+fn start_mortal<P: Send + 'static>(
     run: &Arc<Run>,
     endpoint: Option<P>,
     body: impl FnOnce(P) + Send + 'static,
-) -> E::Thread<()> {
+) -> Thread<()> {
     let run = Arc::clone(run);
-    E::spawn(move || {
+    spawn(move || {
         let done = endpoint.and_then(|endpoint| mortal(move || body(endpoint)));
         run.saw(if done.is_some() { "lived" } else { "died" });
     })
@@ -270,10 +258,10 @@ fn judge_position(position: u64, returned: &AtomicU64) {
     );
 }
 
-fn producer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(SLOTS, SLOTS as u64);
+fn producer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
+    let ring = OwnedRing::new(SLOTS, SLOTS as u64);
     let returned = Arc::new(AtomicU64::new(0));
-    let consuming = E::spawn({
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             for _ in 0..TRIES {
@@ -283,7 +271,7 @@ fn producer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>
         }
     });
     let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal::<E, _>(run, endpoint, {
+    let dying = start_mortal(run, endpoint, {
         let (returned, run) = (Arc::clone(&returned), Arc::clone(run));
         move |mut producer| {
             for _ in 1..TRIES {
@@ -292,18 +280,18 @@ fn producer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>
             }
         }
     });
-    E::join(dying);
+    dying.join();
     let mut successor = ring.producer(run.memory("successor"));
     judge_position(successor.position(), &returned);
     push_next(&mut successor, run);
-    let mut consumer = E::join(consuming);
+    let mut consumer = consuming.join();
     drain(&mut consumer, successor.position());
 }
 
-fn consumer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(SLOTS, SLOTS as u64);
+fn consumer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
+    let ring = OwnedRing::new(SLOTS, SLOTS as u64);
     let returned = Arc::new(AtomicU64::new(0));
-    let producing = E::spawn({
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..TRIES {
@@ -313,7 +301,7 @@ fn consumer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>
         }
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
-    let dying = start_mortal::<E, _>(run, endpoint, {
+    let dying = start_mortal(run, endpoint, {
         let (returned, run) = (Arc::clone(&returned), Arc::clone(run));
         move |mut consumer| {
             for _ in 1..TRIES {
@@ -322,18 +310,18 @@ fn consumer_dies<E: Engine, const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>
             }
         }
     });
-    E::join(dying);
+    dying.join();
     let mut successor = ring.consumer(run.memory("successor"));
     judge_position(successor.position(), &returned);
     pop_next(&mut successor, run);
-    let pushed = E::join(producing);
+    let pushed = producing.join();
     drain(&mut successor, pushed);
 }
 
 /// A chunk is committed whole or not at all.
-fn chunk_producer_dies<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(2, 2);
-    let consuming = E::spawn({
+fn chunk_producer_dies(run: &Arc<Run>) {
+    let ring = OwnedRing::new(2, 2);
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             pop_chunk(&mut consumer, 2, &run);
@@ -342,7 +330,7 @@ fn chunk_producer_dies<E: Engine>(run: &Arc<Run>) {
         }
     });
     let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal::<E, _>(run, endpoint, {
+    let dying = start_mortal(run, endpoint, {
         let run = Arc::clone(run);
         move |mut producer| {
             let mut chunk = producer.reserve(2).expect("an empty ring has room");
@@ -352,19 +340,19 @@ fn chunk_producer_dies<E: Engine>(run: &Arc<Run>) {
             push_chunk(&mut producer, 2, &run);
         }
     });
-    E::join(dying);
+    dying.join();
     let mut successor = ring.producer(run.memory("successor"));
     assert!([0, 2].contains(&successor.position()), "half a chunk");
     push_chunk(&mut successor, 2, run);
-    let mut consumer = E::join(consuming);
+    let mut consumer = consuming.join();
     drain(&mut consumer, successor.position());
 }
 
 /// What a consumer looked at and did not release, its successor sees again, with its position.
-fn chunk_consumer_dies<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(2, 2);
+fn chunk_consumer_dies(run: &Arc<Run>) {
+    let ring = OwnedRing::new(2, 2);
     let processed = Arc::new(AtomicU64::new(0));
-    let producing = E::spawn({
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..3 {
@@ -374,7 +362,7 @@ fn chunk_consumer_dies<E: Engine>(run: &Arc<Run>) {
         }
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
-    let dying = start_mortal::<E, _>(run, endpoint, {
+    let dying = start_mortal(run, endpoint, {
         let processed = Arc::clone(&processed);
         move |mut consumer| {
             if let Ok(chunk) = consumer.peek(2) {
@@ -386,7 +374,7 @@ fn chunk_consumer_dies<E: Engine>(run: &Arc<Run>) {
             }
         }
     });
-    E::join(dying);
+    dying.join();
     let mut successor = ring.consumer(run.memory("successor"));
     let processed = processed.load(Ordering::Relaxed);
     assert!(
@@ -397,14 +385,14 @@ fn chunk_consumer_dies<E: Engine>(run: &Arc<Run>) {
         assert_eq!(successor.pop(), Ok(1));
         run.saw("saw an item again");
     }
-    let pushed = E::join(producing);
+    let pushed = producing.join();
     drain(&mut successor, pushed);
 }
 
 /// A close that was cut off took effect or did not; what was committed before it is there.
-fn closing_producer_dies<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let consuming = E::spawn({
+fn closing_producer_dies(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             for _ in 0..2 {
@@ -414,24 +402,24 @@ fn closing_producer_dies<E: Engine>(run: &Arc<Run>) {
         }
     });
     let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal::<E, _>(run, endpoint, |mut producer| {
+    let dying = start_mortal(run, endpoint, |mut producer| {
         assert_eq!(producer.push(1), Ok(()));
         producer.close();
     });
-    E::join(dying);
+    dying.join();
     let successor = ring.producer(run.memory("successor"));
     run.saw(match successor.is_closed() {
         true => "successor found it closed",
         false => "successor found it open",
     });
     assert!(!successor.is_closed() || successor.position() == 1);
-    assert!(E::join(consuming) <= successor.position());
+    assert!(consuming.join() <= successor.position());
 }
 
 /// The same from the other side.
-fn closing_consumer_dies<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let producing = E::spawn({
+fn closing_consumer_dies(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..2 {
@@ -444,17 +432,17 @@ fn closing_consumer_dies<E: Engine>(run: &Arc<Run>) {
         }
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
-    let dying = start_mortal::<E, _>(run, endpoint, {
+    let dying = start_mortal(run, endpoint, {
         let run = Arc::clone(run);
         move |mut consumer| {
             pop_next(&mut consumer, &run);
             consumer.close();
         }
     });
-    E::join(dying);
+    dying.join();
     let mut successor = ring.consumer(run.memory("successor"));
     let closed = successor.is_closed();
-    let (pushed, stopped) = E::join(producing);
+    let (pushed, stopped) = producing.join();
     assert!(closed || !stopped, "the producer saw a stop that was not");
     if closed {
         run.saw("successor found it closed");
@@ -464,9 +452,9 @@ fn closing_consumer_dies<E: Engine>(run: &Arc<Run>) {
     }
 }
 
-fn seq_writer_dies<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
-    let words = OwnedWords::<E>::new(0, &[0, 0]);
-    let reading = E::spawn({
+fn seq_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0, 0]);
+    let reading = spawn({
         let (reader, run) = (
             words.seq_reader::<Value>(run.memory("reader")),
             Arc::clone(run),
@@ -474,40 +462,40 @@ fn seq_writer_dies<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<R
         move || read_some(&run, READS, || reader.try_read())
     });
     let endpoint = mortal(|| words.seq_writer::<Value>(run.dying_memory("writer")));
-    let dying = start_mortal::<E, _>(run, endpoint, |mut writer| {
+    let dying = start_mortal(run, endpoint, |mut writer| {
         for number in 1..=WRITES {
             writer.write(&[number; 2]);
         }
     });
-    E::join(dying);
+    dying.join();
     let mut successor = words.seq_writer::<Value>(run.memory("successor"));
     if successor.needs_repair() {
         run.saw("successor repaired");
     }
     successor.write(&[9; 2]);
-    E::join(reading);
+    reading.join();
     let reader = words.seq_reader::<Value>(run.memory("reader"));
     assert_eq!(reader.try_read(), Ok([9; 2]), "after the successor's write");
 }
 
 /// A reader stores nothing: its death is noticed by nobody.
-fn seq_reader_dies<E: Engine>(run: &Arc<Run>) {
-    let words = OwnedWords::<E>::new(0, &[0, 0]);
+fn seq_reader_dies(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0, 0]);
     let endpoint = mortal(|| words.seq_reader::<Value>(run.dying_memory("reader")));
-    let dying = start_mortal::<E, _>(run, endpoint, |reader| {
+    let dying = start_mortal(run, endpoint, |reader| {
         let _ = reader.try_read();
     });
     let mut writer = words.seq_writer::<Value>(run.memory("writer"));
     writer.write(&[1; 2]);
     let reader = words.seq_reader::<Value>(run.memory("reader"));
     assert_eq!(reader.try_read(), Ok([1; 2]));
-    E::join(dying);
+    dying.join();
 }
 
 /// There is a value to read at any time.
-fn latch_writer_dies<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
-    let words = OwnedWords::<E>::new(0, &[0; 4]);
-    let reading = E::spawn({
+fn latch_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0; 4]);
+    let reading = spawn({
         let (reader, run) = (
             words.latch_reader::<Value>(run.memory("reader")),
             Arc::clone(run),
@@ -515,56 +503,56 @@ fn latch_writer_dies<E: Engine, const WRITES: u64, const READS: usize>(run: &Arc
         move || read_some(&run, READS, || reader.try_read())
     });
     let endpoint = mortal(|| words.latch_writer::<Value>(run.dying_memory("writer")));
-    let dying = start_mortal::<E, _>(run, endpoint, |mut writer| {
+    let dying = start_mortal(run, endpoint, |mut writer| {
         for version in 1..=WRITES {
             writer.write(&[version; 2]);
         }
     });
-    E::join(dying);
+    dying.join();
     let mut successor = words.latch_writer::<Value>(run.memory("successor"));
     successor.write(&[9; 2]);
-    E::join(reading);
+    reading.join();
     let reader = words.latch_reader::<Value>(run.memory("reader"));
     assert_eq!(reader.try_read(), Ok([9; 2]), "after the successor's write");
 }
 
-fn latch_reader_dies<E: Engine>(run: &Arc<Run>) {
-    let words = OwnedWords::<E>::new(0, &[0; 4]);
+fn latch_reader_dies(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0; 4]);
     let endpoint = mortal(|| words.latch_reader::<Value>(run.dying_memory("reader")));
-    let dying = start_mortal::<E, _>(run, endpoint, |reader| {
+    let dying = start_mortal(run, endpoint, |reader| {
         let _ = reader.try_read();
     });
     let mut writer = words.latch_writer::<Value>(run.memory("writer"));
     writer.write(&[1; 2]);
     let reader = words.latch_reader::<Value>(run.memory("reader"));
     assert_eq!(reader.try_read(), Ok([1; 2]));
-    E::join(dying);
+    dying.join();
 }
 
 /// Whoever takes the role next counts on from what is there.
-fn taker_dies<E: Engine>(run: &Arc<Run>) {
-    let epoch = OwnedWords::<E>::new(0, &[]);
-    let retired = OwnedWords::<E>::new(0, &[]);
-    let dying = start_mortal::<E, _>(run, Some(run.dying_memory::<E>("taker")), {
+fn taker_dies(run: &Arc<Run>) {
+    let epoch = OwnedWords::new(0, &[]);
+    let retired = OwnedWords::new(0, &[]);
+    let dying = start_mortal(run, Some(run.dying_memory("taker")), {
         let (epoch, retired) = (Arc::clone(&epoch), Arc::clone(&retired));
         move |memory| {
             assert!(!role::is_retired(&memory, retired.word()));
             role::enter(&memory, epoch.word());
         }
     });
-    E::join(dying);
-    let now = role::enter(&run.memory::<E>("successor"), epoch.word());
+    dying.join();
+    let now = role::enter(&run.memory("successor"), epoch.word());
     assert!((1..=2).contains(&now), "epoch {now}");
 }
 
 /// A note is written before the item that it belongs to is committed: a reader of the item never
 /// misses it, whatever became of the writer, and a successor finds it.
-fn annotator_dies<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let note = OwnedWords::<E>::new(0, &[]);
-    let consuming = E::spawn({
+fn annotator_dies(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let note = OwnedWords::new(0, &[]);
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        let (note, memory) = (Arc::clone(&note), run.memory::<E>("reader"));
+        let (note, memory) = (Arc::clone(&note), run.memory("reader"));
         move || {
             pop_next(&mut consumer, &run);
             if consumer.position() == 1 {
@@ -573,7 +561,7 @@ fn annotator_dies<E: Engine>(run: &Arc<Run>) {
         }
     });
     let mut producer = ring.producer(run.memory("producer"));
-    let dying = start_mortal::<E, _>(run, Some(run.dying_memory::<E>("annotator")), {
+    let dying = start_mortal(run, Some(run.dying_memory("annotator")), {
         let note = Arc::clone(&note);
         move |annotator| {
             let before = annotator.load(note.word(), LoadSite::NoteRead);
@@ -581,28 +569,28 @@ fn annotator_dies<E: Engine>(run: &Arc<Run>) {
             assert_eq!(producer.push(1), Ok(()));
         }
     });
-    E::join(dying);
+    dying.join();
     let successor = ring.producer(run.memory("successor"));
     let found = run
-        .memory::<E>("successor")
+        .memory("successor")
         .load(note.word(), LoadSite::NoteRead);
     assert!(
         found == 7 || successor.position() == 0,
         "an item without its note"
     );
-    E::join(consuming);
+    consuming.join();
 }
 
 /// Who takes a role after the death of a remover finds the segment retired or in use; reinstated,
 /// it can be taken.
-fn remover_dies<E: Engine>(run: &Arc<Run>) {
-    let retired = OwnedWords::<E>::new(0, &[]);
-    let dying = start_mortal::<E, _>(run, Some(run.dying_memory::<E>("remover")), {
+fn remover_dies(run: &Arc<Run>) {
+    let retired = OwnedWords::new(0, &[]);
+    let dying = start_mortal(run, Some(run.dying_memory("remover")), {
         let retired = Arc::clone(&retired);
         move |memory| role::retire(&memory, retired.word())
     });
-    E::join(dying);
-    let memory = run.memory::<E>("successor");
+    dying.join();
+    let memory = run.memory("successor");
     if role::is_retired(&memory, retired.word()) {
         run.saw("found it retired");
         role::reinstate(&memory, retired.word());

@@ -12,23 +12,23 @@ use ringproof::{Busy, PopError, PushError};
 
 use super::ring::{pop_next, push_next};
 use super::{READS, REFUSED, Scenario, Value};
-use crate::engine::Engine;
+use crate::engine::{Thread, spawn, spin};
 use crate::owned::{OwnedRing, OwnedWords};
 use crate::run::{Run, mortal};
 use crate::watched::Watched;
 
-/// The long scenarios, for the engine `E`.
-pub fn inventory<E: Engine>() -> Vec<Scenario<E>> {
+/// The long scenarios.
+pub fn inventory() -> Vec<Scenario> {
     vec![
         Scenario::new(
             "long/ring",
-            items::<E>,
+            items,
             1,
             &["producer saw full", "consumer saw empty", WRAPPED],
         ),
         Scenario::new(
             "long/ring, chunks",
-            chunks::<E>,
+            chunks,
             1,
             &[
                 "chunk was cut short",
@@ -39,7 +39,7 @@ pub fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         ),
         Scenario::new(
             "long/ring, closed from both sides",
-            closes::<E>,
+            closes,
             1,
             &[
                 "closed while empty",
@@ -51,7 +51,7 @@ pub fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         ),
         Scenario::new(
             "long/ring, taken over",
-            ring_taken_over::<E>,
+            ring_taken_over,
             1,
             &[
                 "successor producer took over",
@@ -61,10 +61,10 @@ pub fn inventory<E: Engine>() -> Vec<Scenario<E>> {
                 WRAPPED,
             ],
         ),
-        Scenario::new("long/seqlock", seqlock::<E, 0>, 1, READS),
+        Scenario::new("long/seqlock", seqlock::<0>, 1, READS),
         Scenario::new(
             "long/seqlock, taken over",
-            seqlock::<E, 60>,
+            seqlock::<60>,
             1,
             &[
                 "read a new value",
@@ -73,10 +73,10 @@ pub fn inventory<E: Engine>() -> Vec<Scenario<E>> {
                 "successor repaired",
             ],
         ),
-        Scenario::new("long/latch", latch::<E, 0>, 1, READS),
+        Scenario::new("long/latch", latch::<0>, 1, READS),
         Scenario::new(
             "long/latch, taken over",
-            latch::<E, 60>,
+            latch::<60>,
             1,
             &["read a new value", REFUSED, "successor took over"],
         ),
@@ -106,23 +106,23 @@ impl Chance {
     }
 
     /// A memory whose actor dies within its next `accesses`.
-    fn dying_memory<E: Engine>(&mut self, run: &Arc<Run>, name: &str, accesses: u64) -> Watched<E> {
+    fn dying_memory(&mut self, run: &Arc<Run>, name: &str, accesses: u64) -> Watched {
         Watched::new(run.actor(name), run.table, Some(self.roll(accesses)))
     }
 }
 
 /// Item after item through a ring that is full or empty most of the time.
-fn items<E: Engine>(run: &Arc<Run>) {
+fn items(run: &Arc<Run>) {
     const ITEMS: u64 = 2_000;
-    let ring = OwnedRing::<E, u64>::new(4, 3);
-    let producing = E::spawn({
+    let ring = OwnedRing::new(4, 3);
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             while producer.position() < ITEMS {
                 let before = producer.position();
                 push_next(&mut producer, &run);
                 if producer.position() == before {
-                    E::spin();
+                    spin();
                 }
             }
         }
@@ -132,10 +132,10 @@ fn items<E: Engine>(run: &Arc<Run>) {
         let before = consumer.position();
         pop_next(&mut consumer, run);
         if consumer.position() == before {
-            E::spin();
+            spin();
         }
     }
-    E::join(producing);
+    producing.join();
     assert_eq!(consumer.pop(), Err(PopError::Empty));
     saw_wraps(run, consumer.position(), 4);
 }
@@ -147,11 +147,11 @@ fn saw_wraps(run: &Run, position: u64, slots: u64) {
 }
 
 /// Chunks of any size, committed and released in part, or dropped.
-fn chunks<E: Engine>(run: &Arc<Run>) {
+fn chunks(run: &Arc<Run>) {
     const ITEMS: u64 = 2_000;
     const SLOTS: usize = 8;
-    let ring = OwnedRing::<E, u64>::new(SLOTS, 7);
-    let producing = E::spawn({
+    let ring = OwnedRing::new(SLOTS, 7);
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         let mut chance = Chance::of(&run, 0);
         move || {
@@ -160,7 +160,7 @@ fn chunks<E: Engine>(run: &Arc<Run>) {
                 let mut chunk = match producer.reserve(wanted) {
                     Ok(chunk) => chunk,
                     Err(PushError::Full) => {
-                        E::spin();
+                        spin();
                         continue;
                     }
                     Err(error) => panic!("{error}"),
@@ -189,7 +189,7 @@ fn chunks<E: Engine>(run: &Arc<Run>) {
         let chunk = match consumer.peek(chance.roll(5) as usize) {
             Ok(chunk) => chunk,
             Err(PopError::Empty) => {
-                E::spin();
+                spin();
                 continue;
             }
             Err(error) => panic!("{error}"),
@@ -200,29 +200,29 @@ fn chunks<E: Engine>(run: &Arc<Run>) {
         let count = chance.roll(chunk.len() as u64) as usize;
         chunk.release(count).expect("no more than there are");
     }
-    let end = E::join(producing);
+    let end = producing.join();
     super::ring::drain(&mut consumer, end);
     saw_wraps(run, end, SLOTS as u64);
 }
 
 /// Ring after ring, each closed after some items by its producer, its consumer, or both. Neither
 /// side waits for the other before it goes on to the next ring.
-fn closes<E: Engine>(run: &Arc<Run>) {
+fn closes(run: &Arc<Run>) {
     const RINGS: usize = 100;
     const SLOTS: u64 = 2;
     let rings: Vec<_> = (0..RINGS)
-        .map(|_| OwnedRing::<E, u64>::new(SLOTS as usize, SLOTS))
+        .map(|_| OwnedRing::new(SLOTS as usize, SLOTS))
         .collect();
     let producers: Vec<_> = (rings.iter())
         .map(|ring| ring.producer(run.memory("producer")))
         .collect();
-    let producing = E::spawn({
+    let producing = spawn({
         let (mut chance, run) = (Chance::of(run, 0), Arc::clone(run));
         move || {
             let mut ends = Vec::with_capacity(RINGS);
             for mut producer in producers {
                 let items = chance.roll(8) - 1;
-                let stopped = send::<E>(&mut producer, items);
+                let stopped = send(&mut producer, items);
                 if stopped {
                     run.saw("producer was stopped");
                     // Nobody takes any more: what is there now stays.
@@ -246,14 +246,14 @@ fn closes<E: Engine>(run: &Arc<Run>) {
     for ring in &rings {
         let mut consumer = ring.consumer(run.memory("consumer"));
         let items = chance.roll(12) - 1;
-        let ended = receive::<E>(&mut consumer, items, run);
+        let ended = receive(&mut consumer, items, run);
         if !ended {
             consumer.close();
             assert_eq!(consumer.pop(), Err(PopError::Closed));
         }
         taken.push((consumer.position(), ended));
     }
-    let ends = E::join(producing);
+    let ends = producing.join();
     for ((sent, left), (received, ended)) in ends.into_iter().zip(taken) {
         match left {
             Some(left) => assert_eq!(left, sent - received, "what was left"),
@@ -265,11 +265,11 @@ fn closes<E: Engine>(run: &Arc<Run>) {
 }
 
 /// Pushes so many items; true if the consumer closed the ring before.
-fn send<E: Engine>(producer: &mut Producer<'_, u64, Watched<E>>, items: u64) -> bool {
+fn send(producer: &mut Producer<'_, u64, Watched>, items: u64) -> bool {
     while producer.position() < items {
         match producer.push(producer.position() + 1) {
             Ok(()) => {}
-            Err(PushError::Full) => E::spin(),
+            Err(PushError::Full) => spin(),
             Err(PushError::Stopped) => return true,
             Err(error) => panic!("{error}"),
         }
@@ -278,7 +278,7 @@ fn send<E: Engine>(producer: &mut Producer<'_, u64, Watched<E>>, items: u64) -> 
 }
 
 /// Pops so many items; true if the producer closed the ring before.
-fn receive<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, items: u64, run: &Run) -> bool {
+fn receive(consumer: &mut Consumer<'_, u64, Watched>, items: u64, run: &Run) -> bool {
     let mut was_empty = false;
     while consumer.position() < items {
         match consumer.pop() {
@@ -288,7 +288,7 @@ fn receive<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, items: u64, 
             }
             Err(PopError::Empty) => {
                 was_empty = true;
-                E::spin();
+                spin();
             }
             Err(PopError::Ended) => {
                 run.saw("consumer saw the end");
@@ -306,11 +306,11 @@ fn receive<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, items: u64, 
 /// A producer after the other and a consumer after the other dies at some access, and leaves the
 /// rest to its successor. (A side's lives follow each other in one thread, as the role's lock
 /// would order them.)
-fn ring_taken_over<E: Engine>(run: &Arc<Run>) {
+fn ring_taken_over(run: &Arc<Run>) {
     const ITEMS: u64 = 500;
     const LIFE: u64 = 120;
-    let ring = OwnedRing::<E, u64>::new(4, 4);
-    let producing = E::spawn({
+    let ring = OwnedRing::new(4, 4);
+    let producing = spawn({
         let (ring, run) = (Arc::clone(&ring), Arc::clone(run));
         let mut chance = Chance::of(&run, 0);
         move || {
@@ -318,14 +318,14 @@ fn ring_taken_over<E: Engine>(run: &Arc<Run>) {
             let mut pushed = 0;
             let mut closed = false;
             while !closed {
-                let life = chance.dying_memory::<E>(&run, "producer", LIFE);
+                let life = chance.dying_memory(&run, "producer", LIFE);
                 let lived = mortal(|| {
                     let mut producer = ring.producer(life);
                     assert_eq!(producer.position(), pushed, "a push cut off had an effect");
                     while pushed < ITEMS {
                         match producer.push(pushed + 1) {
                             Ok(()) => pushed += 1,
-                            Err(PushError::Full) => E::spin(),
+                            Err(PushError::Full) => spin(),
                             Err(error) => panic!("{error}"),
                         }
                     }
@@ -342,7 +342,7 @@ fn ring_taken_over<E: Engine>(run: &Arc<Run>) {
     // How many items were looked at: those of a release that a death cut off come again.
     let (mut seen, mut released, mut ended) = (0, 0, false);
     while !ended {
-        let life = chance.dying_memory::<E>(run, "consumer", LIFE);
+        let life = chance.dying_memory(run, "consumer", LIFE);
         let lived = mortal(|| {
             let mut consumer = ring.consumer(life);
             assert_eq!(
@@ -354,7 +354,7 @@ fn ring_taken_over<E: Engine>(run: &Arc<Run>) {
                 let chunk = match consumer.peek(2) {
                     Ok(chunk) => chunk,
                     Err(PopError::Empty) => {
-                        E::spin();
+                        spin();
                         continue;
                     }
                     Err(PopError::Ended) => return,
@@ -379,7 +379,7 @@ fn ring_taken_over<E: Engine>(run: &Arc<Run>) {
     }
     run.saw("consumer saw the end");
     assert_eq!(released, ITEMS, "the end was seen before every item");
-    E::join(producing);
+    producing.join();
     saw_wraps(run, ITEMS, 4);
 }
 
@@ -411,30 +411,30 @@ fn read_on(run: &Run, written: &AtomicU64, try_read: impl Fn() -> Result<Value, 
 }
 
 /// Starts two readers of something.
-fn two_readers<E: Engine, R>(
+fn two_readers<R>(
     run: &Arc<Run>,
     written: &Arc<AtomicU64>,
     reader: impl Fn() -> R,
     try_read: fn(&R) -> Result<Value, Busy>,
-) -> [E::Thread<()>; 2]
+) -> [Thread<()>; 2]
 where
     R: Send + 'static,
 {
     [reader(), reader()].map(|reader| {
         let (run, written) = (Arc::clone(run), Arc::clone(written));
-        E::spawn(move || read_on(&run, &written, || try_read(&reader)))
+        spawn(move || read_on(&run, &written, || try_read(&reader)))
     })
 }
 
 /// A seqlock whose writers die within their first `LIFE` accesses, inside a write or between two
 /// (0: never), each followed by the next. A value that a death cut off is never read: the next
 /// writer writes another one.
-fn seqlock<E: Engine, const LIFE: u64>(run: &Arc<Run>) {
-    let words = OwnedWords::<E>::new(0, &[0, 0]);
+fn seqlock<const LIFE: u64>(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0, 0]);
     let written = Arc::new(AtomicU64::new(0));
     let reader = || words.seq_reader::<Value>(run.memory("reader"));
-    let readers = two_readers::<E, _>(run, &written, reader, |reader| reader.try_read());
-    write_all::<E, LIFE>(run, &written, |memory, write| {
+    let readers = two_readers(run, &written, reader, |reader| reader.try_read());
+    write_all::<LIFE>(run, &written, |memory, write| {
         let mut writer = words.seq_writer::<Value>(memory);
         if writer.needs_repair() {
             run.saw("successor repaired");
@@ -443,7 +443,7 @@ fn seqlock<E: Engine, const LIFE: u64>(run: &Arc<Run>) {
             writer.write(&[number; 2]);
         }
     });
-    readers.into_iter().for_each(E::join);
+    readers.into_iter().for_each(Thread::join);
     // The last one may have died in it: one more.
     let mut writer = words.seq_writer::<Value>(run.memory("writer"));
     writer.write(&[WRITES + 1; 2]);
@@ -451,18 +451,18 @@ fn seqlock<E: Engine, const LIFE: u64>(run: &Arc<Run>) {
 }
 
 /// The same with a latch; the last value whose write returned is readable throughout.
-fn latch<E: Engine, const LIFE: u64>(run: &Arc<Run>) {
-    let words = OwnedWords::<E>::new(0, &[0; 8]);
+fn latch<const LIFE: u64>(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0; 8]);
     let written = Arc::new(AtomicU64::new(0));
     let reader = || words.latch_reader::<Value>(run.memory("reader"));
-    let readers = two_readers::<E, _>(run, &written, reader, |reader| reader.try_read());
-    write_all::<E, LIFE>(run, &written, |memory, write| {
+    let readers = two_readers(run, &written, reader, |reader| reader.try_read());
+    write_all::<LIFE>(run, &written, |memory, write| {
         let mut writer = words.latch_writer::<Value>(memory);
         while let Some(number) = write() {
             writer.write(&[number; 2]);
         }
     });
-    readers.into_iter().for_each(E::join);
+    readers.into_iter().for_each(Thread::join);
     let last = written.load(Ordering::Relaxed);
     assert_eq!(
         reader().try_read(),
@@ -474,17 +474,17 @@ fn latch<E: Engine, const LIFE: u64>(run: &Arc<Run>) {
 /// Lets one writer after the other write the numbers up to [`WRITES`], each until it dies. A
 /// writer asks for the number of its next write; with that it says that the one before was
 /// `written`.
-fn write_all<E: Engine, const LIFE: u64>(
+fn write_all<const LIFE: u64>(
     run: &Arc<Run>,
     written: &AtomicU64,
-    live: impl Fn(Watched<E>, &mut dyn FnMut() -> Option<u64>),
+    live: impl Fn(Watched, &mut dyn FnMut() -> Option<u64>),
 ) {
     let mut chance = Chance::of(run, 0);
     let mut number = 0;
     while number < WRITES {
         let memory = match LIFE {
-            0 => run.memory::<E>("writer"),
-            life => chance.dying_memory::<E>(run, "writer", life),
+            0 => run.memory("writer"),
+            life => chance.dying_memory(run, "writer", life),
         };
         let mut in_writing = None;
         let lived = mortal(|| {

@@ -9,7 +9,7 @@ use ringproof::site::{LoadSite, StoreSite};
 use ringproof::{PopError, PushError};
 
 use super::Scenario;
-use crate::engine::Engine;
+use crate::engine::spawn;
 use crate::owned::{OwnedRing, OwnedWords};
 use crate::run::Run;
 use crate::watched::Watched;
@@ -31,38 +31,33 @@ const WRAPPED_TWICE: &[&str] = &[
 /// Two preemptions do not let all nine go over.
 const WRAPPED_IN_PART: &[&str] = &["producer saw full", "consumer saw empty", "wrapped"];
 
-pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
+pub(super) fn inventory() -> Vec<Scenario> {
     const CLOSED: &[&str] = &["consumer saw empty", "consumer saw the end"];
     vec![
-        Scenario::new(
-            "ring/capacity 1",
-            one_by_one::<E, 1, 1, 3>,
-            340,
-            WRAPPED_TWICE,
-        ),
-        Scenario::new("ring/capacity 2", one_by_one::<E, 2, 2, 4>, 14_000, WRAPPED),
+        Scenario::new("ring/capacity 1", one_by_one::<1, 1, 3>, 340, WRAPPED_TWICE),
+        Scenario::new("ring/capacity 2", one_by_one::<2, 2, 4>, 14_000, WRAPPED),
         Scenario::new(
             "ring/capacity 2, wraps twice",
-            one_by_one::<E, 2, 2, 5>,
+            one_by_one::<2, 2, 5>,
             290_000,
             WRAPPED_TWICE,
         ),
         Scenario::new(
             "ring/capacity 1 in 2 slots",
-            one_by_one::<E, 2, 1, 4>,
+            one_by_one::<2, 1, 4>,
             3_000,
             WRAPPED,
         ),
         Scenario::new(
             "ring/capacity 4",
-            one_by_one::<E, 4, 4, 9>,
+            one_by_one::<4, 4, 9>,
             260_000,
             WRAPPED_IN_PART,
         )
         .bounded(2),
         Scenario::new(
             "ring/chunks",
-            chunks::<E>,
+            chunks,
             290,
             &[
                 "chunk wrapped",
@@ -73,33 +68,33 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         ),
         Scenario::new(
             "ring/part of a chunk",
-            part_of_a_chunk::<E>,
+            part_of_a_chunk,
             10,
             &["saw one", "saw both"],
         ),
         Scenario::new(
             "ring/reservation dropped",
-            reservation_dropped::<E>,
+            reservation_dropped,
             6,
             &["consumer saw empty", "the next item took the slot"],
         ),
         Scenario::new(
             "ring/look again",
-            look_again::<E>,
+            look_again,
             11,
             &["saw it twice", "producer saw full"],
         ),
         Scenario::new(
             "ring/occupancy",
-            occupancy::<E>,
+            occupancy,
             1,
             &["consumer saw empty", "it was taken", "it is there"],
         ),
-        Scenario::new("ring/close", close::<E, 2>, 3_900, CLOSED),
-        Scenario::new("ring/close when empty", close::<E, 0>, 17, CLOSED),
+        Scenario::new("ring/close", close::<2>, 3_900, CLOSED),
+        Scenario::new("ring/close when empty", close::<0>, 17, CLOSED),
         Scenario::new(
             "ring/stop",
-            stop::<E>,
+            stop,
             330,
             &[
                 "producer saw full",
@@ -111,7 +106,7 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         ),
         Scenario::new(
             "ring/stop asked for",
-            stop_asked_for::<E>,
+            stop_asked_for,
             63,
             &[
                 "producer saw it open",
@@ -121,31 +116,31 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         ),
         Scenario::new(
             "ring/both close",
-            both_close::<E>,
+            both_close,
             130,
             &["producer saw the stop", "closed"],
         ),
         Scenario::new(
             "ring/producer gone",
-            producer_gone::<E>,
+            producer_gone,
             44,
             &["consumer saw empty", "items were left", "nothing was left"],
         ),
         Scenario::new(
             "ring/note before a commit",
-            note_before_commit::<E>,
+            note_before_commit,
             6,
             &["consumer saw empty", "the note came with the item"],
         ),
         Scenario::new(
             "ring/producer succeeded",
-            producer_succeeded::<E>,
+            producer_succeeded,
             770,
             &["producer saw full", "consumer saw empty", "all went over"],
         ),
         Scenario::new(
             "ring/consumer succeeded",
-            consumer_succeeded::<E>,
+            consumer_succeeded,
             760,
             &[
                 "successor went on later",
@@ -156,49 +151,41 @@ pub(super) fn inventory<E: Engine>() -> Vec<Scenario<E>> {
         ),
         Scenario::new(
             "ring/producer of a closed ring succeeded",
-            closed_ring_inherited::<E>,
+            closed_ring_inherited,
             150,
             CLOSED,
         ),
         Scenario::new(
             "ring/consumer of a stopped ring succeeded",
-            stopped_ring_inherited::<E>,
+            stopped_ring_inherited,
             15,
             &["producer saw full", "producer saw the stop"],
         ),
     ]
 }
 
-pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
+pub(super) fn night() -> Vec<Scenario> {
     vec![
         Scenario::large(
             "ring/capacity 1, 7 tries",
-            one_by_one::<E, 1, 1, 7>,
+            one_by_one::<1, 1, 7>,
             WRAPPED_TWICE,
         ),
         Scenario::large(
             "ring/capacity 2, 6 tries",
-            one_by_one::<E, 2, 2, 6>,
+            one_by_one::<2, 2, 6>,
             WRAPPED_TWICE,
         ),
         Scenario::large(
             "ring/capacity 2, 7 tries",
-            one_by_one::<E, 2, 2, 7>,
+            one_by_one::<2, 2, 7>,
             WRAPPED_TWICE,
         ),
-        Scenario::large(
-            "ring/capacity 3 in 4 slots",
-            one_by_one::<E, 4, 3, 6>,
-            WRAPPED,
-        ),
-        Scenario::large(
-            "ring/capacity 4, 6 tries",
-            one_by_one::<E, 4, 4, 6>,
-            WRAPPED,
-        ),
+        Scenario::large("ring/capacity 3 in 4 slots", one_by_one::<4, 3, 6>, WRAPPED),
+        Scenario::large("ring/capacity 4, 6 tries", one_by_one::<4, 4, 6>, WRAPPED),
         Scenario::large(
             "ring/capacity 4, bound 3",
-            one_by_one::<E, 4, 4, 9>,
+            one_by_one::<4, 4, 9>,
             WRAPPED_IN_PART,
         )
         .bounded(3),
@@ -206,11 +193,9 @@ pub(super) fn night<E: Engine>() -> Vec<Scenario<E>> {
 }
 
 /// `TRIES` pushes against `TRIES` pops.
-fn one_by_one<E: Engine, const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(
-    run: &Arc<Run>,
-) {
-    let ring = OwnedRing::<E, u64>::new(SLOTS, CAPACITY);
-    let producing = E::spawn({
+fn one_by_one<const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(run: &Arc<Run>) {
+    let ring = OwnedRing::new(SLOTS, CAPACITY);
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..TRIES {
@@ -224,7 +209,7 @@ fn one_by_one<E: Engine, const SLOTS: usize, const CAPACITY: u64, const TRIES: u
         pop_next(&mut consumer, run);
     }
     let early = consumer.position();
-    let pushed = E::join(producing);
+    let pushed = producing.join();
     drain(&mut consumer, pushed);
     if early == TRIES as u64 {
         run.saw("all went over");
@@ -238,7 +223,7 @@ fn one_by_one<E: Engine, const SLOTS: usize, const CAPACITY: u64, const TRIES: u
 }
 
 /// Pushes the next item, if there is room.
-pub(super) fn push_next<E: Engine>(producer: &mut Producer<'_, u64, Watched<E>>, run: &Run) {
+pub(super) fn push_next(producer: &mut Producer<'_, u64, Watched>, run: &Run) {
     let next = producer.position() + 1;
     match producer.push(next) {
         Ok(()) => {}
@@ -248,7 +233,7 @@ pub(super) fn push_next<E: Engine>(producer: &mut Producer<'_, u64, Watched<E>>,
 }
 
 /// Pops the next item, if there is one.
-pub(super) fn pop_next<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, run: &Run) {
+pub(super) fn pop_next(consumer: &mut Consumer<'_, u64, Watched>, run: &Run) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -257,7 +242,7 @@ pub(super) fn pop_next<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, 
 }
 
 /// Pushes the next item, if there is room, into a ring that its consumer may close.
-pub(super) fn push_or_stop<E: Engine>(producer: &mut Producer<'_, u64, Watched<E>>, run: &Run) {
+pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched>, run: &Run) {
     match producer.push(producer.position() + 1) {
         Ok(()) => {}
         Err(PushError::Full) => run.saw("producer saw full"),
@@ -267,11 +252,7 @@ pub(super) fn push_or_stop<E: Engine>(producer: &mut Producer<'_, u64, Watched<E
 }
 
 /// Pops the next item, if there is one, from a ring that its producer may close after `items`.
-pub(super) fn pop_or_end<E: Engine>(
-    consumer: &mut Consumer<'_, u64, Watched<E>>,
-    items: u64,
-    run: &Run,
-) {
+pub(super) fn pop_or_end(consumer: &mut Consumer<'_, u64, Watched>, items: u64, run: &Run) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -284,7 +265,7 @@ pub(super) fn pop_or_end<E: Engine>(
 }
 
 /// Pops what is left up to position `end`: the producer's last one, which was seen.
-pub(super) fn drain<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, end: u64) {
+pub(super) fn drain(consumer: &mut Consumer<'_, u64, Watched>, end: u64) {
     while consumer.position() < end {
         let next = consumer.position() + 1;
         assert_eq!(consumer.pop(), Ok(next), "a committed item");
@@ -293,11 +274,7 @@ pub(super) fn drain<E: Engine>(consumer: &mut Consumer<'_, u64, Watched<E>>, end
 }
 
 /// Reserves and commits up to `count` of the next items, if there is room for one.
-pub(super) fn push_chunk<E: Engine>(
-    producer: &mut Producer<'_, u64, Watched<E>>,
-    count: usize,
-    run: &Run,
-) {
+pub(super) fn push_chunk(producer: &mut Producer<'_, u64, Watched>, count: usize, run: &Run) {
     let mut chunk = match producer.reserve(count) {
         Ok(chunk) => chunk,
         Err(PushError::Full) => return run.saw("producer saw full"),
@@ -315,11 +292,7 @@ pub(super) fn push_chunk<E: Engine>(
 }
 
 /// Looks at up to `count` of the next items and releases them.
-pub(super) fn pop_chunk<E: Engine>(
-    consumer: &mut Consumer<'_, u64, Watched<E>>,
-    count: usize,
-    run: &Run,
-) {
+pub(super) fn pop_chunk(consumer: &mut Consumer<'_, u64, Watched>, count: usize, run: &Run) {
     let chunk = match consumer.peek(count) {
         Ok(chunk) => chunk,
         Err(PopError::Empty) => return run.saw("consumer saw empty"),
@@ -336,9 +309,9 @@ pub(super) fn pop_chunk<E: Engine>(
 
 /// One item, then chunks of two against chunks of two in a ring of two: they wrap, and are cut
 /// short when less is free or there.
-fn chunks<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(2, 2);
-    let producing = E::spawn({
+fn chunks(run: &Arc<Run>) {
+    let ring = OwnedRing::new(2, 2);
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             push_chunk(&mut producer, 1, &run);
@@ -350,15 +323,15 @@ fn chunks<E: Engine>(run: &Arc<Run>) {
     let mut consumer = ring.consumer(run.memory("consumer"));
     pop_chunk(&mut consumer, 2, run);
     pop_chunk(&mut consumer, 2, run);
-    let pushed = E::join(producing);
+    let pushed = producing.join();
     drain(&mut consumer, pushed);
 }
 
 /// Two slots reserved and one committed, then the other: what is not committed is not seen. The
 /// producer reads back what it wrote.
-fn part_of_a_chunk<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(2, 2);
-    let producing = E::spawn({
+fn part_of_a_chunk(run: &Arc<Run>) {
+    let ring = OwnedRing::new(2, 2);
+    let producing = spawn({
         let mut producer = ring.producer(run.memory("producer"));
         move || {
             let mut chunk = producer.reserve(2).expect("an empty ring has room");
@@ -387,14 +360,14 @@ fn part_of_a_chunk<E: Engine>(run: &Arc<Run>) {
         }
         Err(error) => assert_eq!(error, PopError::Empty),
     }
-    E::join(producing);
+    producing.join();
     drain(&mut consumer, 2);
 }
 
 /// A reservation is written to and dropped: nobody sees it, and the next item takes the slot.
-fn reservation_dropped<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let producing = E::spawn({
+fn reservation_dropped(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let producing = spawn({
         let mut producer = ring.producer(run.memory("producer"));
         move || {
             let mut chunk = producer.reserve(1).expect("an empty ring has room");
@@ -407,14 +380,14 @@ fn reservation_dropped<E: Engine>(run: &Arc<Run>) {
     if consumer.position() == 1 {
         run.saw("the next item took the slot");
     }
-    E::join(producing);
+    producing.join();
     drain(&mut consumer, 1);
 }
 
 /// An item looked at and not released is still there, and its slot is not given to the producer.
-fn look_again<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let producing = E::spawn({
+fn look_again(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             push_next(&mut producer, &run);
@@ -430,14 +403,14 @@ fn look_again<E: Engine>(run: &Arc<Run>) {
         chunk.release_all();
         run.saw("saw it twice");
     }
-    let pushed = E::join(producing);
+    let pushed = producing.join();
     drain(&mut consumer, pushed);
 }
 
 /// The producer never believes that more items are live than fit.
-fn occupancy<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let consuming = E::spawn({
+fn occupancy(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || pop_next(&mut consumer, &run)
     });
@@ -448,14 +421,14 @@ fn occupancy<E: Engine>(run: &Arc<Run>) {
         1 => run.saw("it is there"),
         more => panic!("{more} items in a ring of one"),
     }
-    E::join(consuming);
+    consuming.join();
 }
 
 /// Some items, then the end: whoever sees the end has seen them all. "Empty, then closed" has
 /// commits in between.
-fn close<E: Engine, const ITEMS: u64>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(2, 2);
-    let producing = E::spawn({
+fn close<const ITEMS: u64>(run: &Arc<Run>) {
+    let ring = OwnedRing::new(2, 2);
+    let producing = spawn({
         let mut producer = ring.producer(run.memory("producer"));
         move || {
             for item in 1..=ITEMS {
@@ -469,7 +442,7 @@ fn close<E: Engine, const ITEMS: u64>(run: &Arc<Run>) {
     for _ in 0..ITEMS + 2 {
         pop_or_end(&mut consumer, ITEMS, run);
     }
-    E::join(producing);
+    producing.join();
     while consumer.position() < ITEMS {
         let next = consumer.position() + 1;
         assert_eq!(consumer.pop(), Ok(next));
@@ -479,9 +452,9 @@ fn close<E: Engine, const ITEMS: u64>(run: &Arc<Run>) {
 
 /// The consumer takes what it finds and closes its side: a producer that sees this knows how many
 /// items nobody took.
-fn stop<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let consuming = E::spawn({
+fn stop(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             pop_next(&mut consumer, &run);
@@ -504,7 +477,7 @@ fn stop<E: Engine>(run: &Arc<Run>) {
             Err(error) => panic!("{error}"),
         }
     }
-    let popped = E::join(consuming);
+    let popped = consuming.join();
     if let Some(left) = left {
         assert_eq!(left, producer.position() - popped, "items that nobody took");
         run.saw(if left > 0 {
@@ -516,9 +489,9 @@ fn stop<E: Engine>(run: &Arc<Run>) {
 }
 
 /// A producer with room to spare asks whether anybody still takes items.
-fn stop_asked_for<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(2, 2);
-    let consuming = E::spawn({
+fn stop_asked_for(run: &Arc<Run>) {
+    let ring = OwnedRing::new(2, 2);
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             pop_next(&mut consumer, &run);
@@ -530,7 +503,7 @@ fn stop_asked_for<E: Engine>(run: &Arc<Run>) {
     assert_eq!(producer.push(1), Ok(()));
     let closed = producer.peer_closed().expect("a correct consumer");
     let seen = producer.occupancy().expect("a correct consumer");
-    let popped = E::join(consuming);
+    let popped = consuming.join();
     if closed {
         assert_eq!(seen, 1 - popped, "items that nobody took");
         assert_eq!(producer.push(2), Err(PushError::Stopped));
@@ -546,9 +519,9 @@ fn stop_asked_for<E: Engine>(run: &Arc<Run>) {
 }
 
 /// Both close, each without knowing of the other: both stay closed, no item is counted twice.
-fn both_close<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let consuming = E::spawn({
+fn both_close(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let consuming = spawn({
         let mut consumer = ring.consumer(run.memory("consumer"));
         move || {
             let popped = consumer.pop().is_ok();
@@ -567,15 +540,15 @@ fn both_close<E: Engine>(run: &Arc<Run>) {
     producer.close();
     assert_eq!(producer.push(3), Err(PushError::Closed));
     run.saw("closed");
-    let popped = E::join(consuming);
+    let popped = consuming.join();
     assert_eq!(producer.occupancy(), Ok(producer.position() - popped));
 }
 
 /// A producer that is gone, as the kernel says, has committed what it ever will: a consumer that
 /// saw empty before must look again after.
-fn producer_gone<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(2, 2);
-    let producing = E::spawn({
+fn producer_gone(run: &Arc<Run>) {
+    let ring = OwnedRing::new(2, 2);
+    let producing = spawn({
         let mut producer = ring.producer(run.memory("producer"));
         move || {
             assert_eq!(producer.push(1), Ok(()));
@@ -585,7 +558,7 @@ fn producer_gone<E: Engine>(run: &Arc<Run>) {
     let mut consumer = ring.consumer(run.memory("consumer"));
     pop_next(&mut consumer, run);
     pop_next(&mut consumer, run);
-    E::join(producing);
+    producing.join();
     run.saw(match consumer.position() {
         2 => "nothing was left",
         _ => "items were left",
@@ -595,11 +568,11 @@ fn producer_gone<E: Engine>(run: &Arc<Run>) {
 
 /// A note written before a commit is seen by whoever has seen the commit, though both of the
 /// note's own accesses are relaxed.
-fn note_before_commit<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let note = OwnedWords::<E>::new(0, &[]);
-    let producing = E::spawn({
-        let (note, memory) = (Arc::clone(&note), run.memory::<E>("annotator"));
+fn note_before_commit(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let note = OwnedWords::new(0, &[]);
+    let producing = spawn({
+        let (note, memory) = (Arc::clone(&note), run.memory("annotator"));
         let mut producer = ring.producer(run.memory("producer"));
         move || {
             memory.store(note.word(), 7, StoreSite::NoteWrite);
@@ -609,19 +582,17 @@ fn note_before_commit<E: Engine>(run: &Arc<Run>) {
     let mut consumer = ring.consumer(run.memory("consumer"));
     pop_next(&mut consumer, run);
     if consumer.position() == 1 {
-        let seen = run
-            .memory::<E>("reader")
-            .load(note.word(), LoadSite::NoteRead);
+        let seen = run.memory("reader").load(note.word(), LoadSite::NoteRead);
         assert_eq!(seen, 7, "the item came without its note");
         run.saw("the note came with the item");
     }
-    E::join(producing);
+    producing.join();
 }
 
 /// A producer ends, a successor goes on where it stopped, and the consumer runs all along.
-fn producer_succeeded<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let consuming = E::spawn({
+fn producer_succeeded(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             for _ in 0..3 {
@@ -630,17 +601,17 @@ fn producer_succeeded<E: Engine>(run: &Arc<Run>) {
             consumer.position()
         }
     });
-    let first = E::spawn({
+    let first = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || push_next(&mut producer, &run)
     });
-    E::join(first);
+    first.join();
     let mut producer = ring.producer(run.memory("successor"));
     assert_eq!(producer.position(), 1, "the first push met an empty ring");
     for _ in 0..2 {
         push_next(&mut producer, run);
     }
-    let popped = E::join(consuming);
+    let popped = consuming.join();
     assert!(popped <= producer.position() && producer.position() - popped <= 1);
     if popped == 3 {
         run.saw("all went over");
@@ -648,9 +619,9 @@ fn producer_succeeded<E: Engine>(run: &Arc<Run>) {
 }
 
 /// A consumer ends, a successor goes on where it stopped, and the producer runs all along.
-fn consumer_succeeded<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let producing = E::spawn({
+fn consumer_succeeded(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..3 {
@@ -659,11 +630,11 @@ fn consumer_succeeded<E: Engine>(run: &Arc<Run>) {
             producer.position()
         }
     });
-    let first = E::spawn({
+    let first = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || pop_next(&mut consumer, &run)
     });
-    E::join(first);
+    first.join();
     let mut consumer = ring.consumer(run.memory("successor"));
     if consumer.position() == 1 {
         run.saw("successor went on later");
@@ -674,21 +645,21 @@ fn consumer_succeeded<E: Engine>(run: &Arc<Run>) {
     if consumer.position() == 3 {
         run.saw("all went over");
     }
-    let pushed = E::join(producing);
+    let pushed = producing.join();
     drain(&mut consumer, pushed);
 }
 
 /// Who succeeds the producer of a closed ring finds it closed.
-fn closed_ring_inherited<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let closing = E::spawn({
+fn closed_ring_inherited(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let closing = spawn({
         let mut producer = ring.producer(run.memory("producer"));
         move || {
             assert_eq!(producer.push(1), Ok(()));
             producer.close();
         }
     });
-    let consuming = E::spawn({
+    let consuming = spawn({
         let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
         move || {
             for _ in 0..2 {
@@ -696,21 +667,21 @@ fn closed_ring_inherited<E: Engine>(run: &Arc<Run>) {
             }
         }
     });
-    E::join(closing);
+    closing.join();
     let mut successor = ring.producer(run.memory("successor"));
     assert!(successor.is_closed());
     assert_eq!(successor.push(2), Err(PushError::Closed));
-    E::join(consuming);
+    consuming.join();
 }
 
 /// Who succeeds the consumer of a ring that was closed from that side finds it closed.
-fn stopped_ring_inherited<E: Engine>(run: &Arc<Run>) {
-    let ring = OwnedRing::<E, u64>::new(1, 1);
-    let stopping = E::spawn({
+fn stopped_ring_inherited(run: &Arc<Run>) {
+    let ring = OwnedRing::new(1, 1);
+    let stopping = spawn({
         let mut consumer = ring.consumer(run.memory("consumer"));
         move || consumer.close()
     });
-    let producing = E::spawn({
+    let producing = spawn({
         let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
         move || {
             for _ in 0..2 {
@@ -718,9 +689,9 @@ fn stopped_ring_inherited<E: Engine>(run: &Arc<Run>) {
             }
         }
     });
-    E::join(stopping);
+    stopping.join();
     let mut successor = ring.consumer(run.memory("successor"));
     assert!(successor.is_closed());
     assert_eq!(successor.pop(), Err(PopError::Closed));
-    E::join(producing);
+    producing.join();
 }

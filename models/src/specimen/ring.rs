@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Control, Program};
 use crate::actor::Actor;
-use crate::engine::Engine;
+use crate::engine::{Slot, Word, slot, spawn, word};
 use crate::order::Order::{self, Acquire, Release};
 use crate::run::Run;
 
@@ -43,15 +43,15 @@ pub(super) fn control(what: &'static str, orders: Ring, minimum: u64) -> Control
 }
 
 /// What the two ends share: the slot is plain memory, so that the engine reports races.
-struct Parts<E: Engine> {
-    write_index: E::Word,
-    read_index: E::Word,
-    slot: E::Slot<u64>,
+struct Parts {
+    write_index: Word,
+    read_index: Word,
+    slot: Slot,
 }
 
 impl Ring {
     /// Two tries to push the next item, numbered from 1.
-    fn produce<E: Engine>(self, producer: &Actor<E>, parts: &Parts<E>) {
+    fn produce(self, producer: &Actor, parts: &Parts) {
         let mut written = 0;
         for _ in 0..2 {
             let read = producer.load("reclaim", &parts.read_index, self.reclaim);
@@ -69,7 +69,7 @@ impl Ring {
     }
 
     /// Two tries to pop.
-    fn consume<E: Engine>(self, consumer: &Actor<E>, parts: &Parts<E>) {
+    fn consume(self, consumer: &Actor, parts: &Parts) {
         let mut read = 0;
         for _ in 0..2 {
             let written = consumer.load("observe", &parts.write_index, self.observe);
@@ -77,7 +77,7 @@ impl Ring {
                 consumer.run().saw("consumer saw empty");
                 continue;
             }
-            let item = consumer.read("take", &parts.slot);
+            let item: u64 = consumer.read("take", &parts.slot);
             read += 1;
             assert_eq!(item, read, "not the next item");
             if let Some(order) = self.free_fence {
@@ -89,18 +89,18 @@ impl Ring {
 }
 
 impl Program for Ring {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
+    fn run(self, run: &Arc<Run>) {
         let parts = Arc::new(Parts {
-            write_index: E::word(0),
-            read_index: E::word(0),
-            slot: E::slot(0),
+            write_index: word(0),
+            read_index: word(0),
+            slot: slot(0),
         });
-        let (producer, consumer) = (run.actor::<E>("producer"), run.actor::<E>("consumer"));
-        let producing = E::spawn({
+        let (producer, consumer) = (run.actor("producer"), run.actor("consumer"));
+        let producing = spawn({
             let parts = Arc::clone(&parts);
             move || self.produce(&producer, &parts)
         });
         self.consume(&consumer, &parts);
-        E::join(producing);
+        producing.join();
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::{Control, Fault, Program, Specimen};
 use crate::actor::Actor;
-use crate::engine::Engine;
+use crate::engine::{Word, spawn, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -24,13 +24,13 @@ struct TwoCells {
 }
 
 /// The version, the number of the last write, says which cell is current: its parity.
-struct Parts<E: Engine> {
-    version: E::Word,
-    cells: [[E::Word; 2]; 2],
+struct Parts {
+    version: Word,
+    cells: [[Word; 2]; 2],
 }
 
 impl TwoCells {
-    fn write<E: Engine>(self, writer: &Actor<E>, parts: &Parts<E>, number: u64) {
+    fn write(self, writer: &Actor, parts: &Parts, number: u64) {
         let [left, right] = &parts.cells[usize::from(number % 2 == 1)];
         if self.write_fence {
             writer.fence("write fence", Release);
@@ -40,7 +40,7 @@ impl TwoCells {
         writer.store("publish", &parts.version, number, Release);
     }
 
-    fn try_read<E: Engine>(self, reader: &Actor<E>, parts: &Parts<E>) -> Option<(u64, [u64; 2])> {
+    fn try_read(self, reader: &Actor, parts: &Parts) -> Option<(u64, [u64; 2])> {
         let version = reader.load("first look", &parts.version, Acquire);
         let [left, right] = &parts.cells[usize::from(version % 2 == 1)];
         let words = [
@@ -56,13 +56,13 @@ impl TwoCells {
 }
 
 impl Program for TwoCells {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
-        let parts = Arc::new(Parts::<E> {
-            version: E::word(0),
-            cells: [[E::word(0), E::word(0)], [E::word(0), E::word(0)]],
+    fn run(self, run: &Arc<Run>) {
+        let parts = Arc::new(Parts {
+            version: word(0),
+            cells: [[word(0), word(0)], [word(0), word(0)]],
         });
-        let (writer, reader) = (run.actor::<E>("writer"), run.actor::<E>("reader"));
-        let writing = E::spawn({
+        let (writer, reader) = (run.actor("writer"), run.actor("reader"));
+        let writing = spawn({
             let parts = Arc::clone(&parts);
             move || {
                 self.write(&writer, &parts, 1);
@@ -79,7 +79,7 @@ impl Program for TwoCells {
                 run.saw("read a value");
             }
         }
-        E::join(writing);
+        writing.join();
     }
 }
 

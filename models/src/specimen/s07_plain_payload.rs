@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{Control, Fault, Program, Specimen};
 use crate::actor::Actor;
-use crate::engine::Engine;
+use crate::engine::{Slot, Word, slot, spawn, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -22,21 +22,21 @@ enum Over {
 }
 
 /// Sequence and payload.
-struct Parts<E: Engine> {
-    seq: E::Word,
-    plain: E::Slot<u64>,
-    atomic: E::Word,
+struct Parts {
+    seq: Word,
+    plain: Slot,
+    atomic: Word,
 }
 
 impl Over {
-    fn put<E: Engine>(self, writer: &Actor<E>, parts: &Parts<E>, value: u64) {
+    fn put(self, writer: &Actor, parts: &Parts, value: u64) {
         match self {
             Over::Plain => writer.write("payload", &parts.plain, value),
             Over::Atomic => writer.store("payload", &parts.atomic, value, Relaxed),
         }
     }
 
-    fn get<E: Engine>(self, reader: &Actor<E>, parts: &Parts<E>) -> u64 {
+    fn get(self, reader: &Actor, parts: &Parts) -> u64 {
         match self {
             Over::Plain => reader.read("payload", &parts.plain),
             Over::Atomic => reader.load("payload", &parts.atomic, Relaxed),
@@ -45,14 +45,14 @@ impl Over {
 }
 
 impl Program for Over {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
-        let parts = Arc::new(Parts::<E> {
-            seq: E::word(0),
-            plain: E::slot(0),
-            atomic: E::word(0),
+    fn run(self, run: &Arc<Run>) {
+        let parts = Arc::new(Parts {
+            seq: word(0),
+            plain: slot(0),
+            atomic: word(0),
         });
-        let (writer, reader) = (run.actor::<E>("writer"), run.actor::<E>("reader"));
-        let writing = E::spawn({
+        let (writer, reader) = (run.actor("writer"), run.actor("reader"));
+        let writing = spawn({
             let parts = Arc::clone(&parts);
             move || {
                 writer.store("odd", &parts.seq, 1, Relaxed);
@@ -75,7 +75,7 @@ impl Program for Over {
                 run.saw("refused after the read");
             }
         }
-        E::join(writing);
+        writing.join();
     }
 }
 

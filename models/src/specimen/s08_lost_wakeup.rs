@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use super::{Control, Fault, Program, Specimen};
-use crate::engine::Engine;
+use crate::engine::{spawn, word};
 use crate::order::Order::{Acquire, Relaxed, Release, SeqCst};
 use crate::run::Run;
 
@@ -26,11 +26,11 @@ struct Handshake {
 }
 
 impl Program for Handshake {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
+    fn run(self, run: &Arc<Run>) {
         // Whether somebody wants to be woken, and how much work was announced.
-        let words = Arc::new((E::word(0), E::word(0)));
-        let (waker, sleeper) = (run.actor::<E>("waker"), run.actor::<E>("sleeper"));
-        let waking = E::spawn({
+        let words = Arc::new((word(0), word(0)));
+        let (waker, sleeper) = (run.actor("waker"), run.actor("sleeper"));
+        let waking = spawn({
             let words = Arc::clone(&words);
             move || {
                 let (waiting, work) = &*words;
@@ -55,7 +55,7 @@ impl Program for Handshake {
             announce();
             nothing
         };
-        let woken = E::join(waking);
+        let woken = waking.join();
         assert!(!sleeps || woken, "asleep for ever while work waits");
         run.saw(match sleeps {
             true => "slept and was woken",

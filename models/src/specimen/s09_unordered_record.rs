@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use super::{Control, Fault, Program, Specimen};
-use crate::engine::Engine;
+use crate::engine::{spawn, word};
 use crate::order::Order::{self, Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -25,10 +25,10 @@ struct Record {
 }
 
 impl Program for Record {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
-        let words = Arc::new([E::word(0), E::word(0), E::word(0)]);
-        let (writer, reader) = (run.actor::<E>("writer"), run.actor::<E>("reader"));
-        let writing = E::spawn({
+    fn run(self, run: &Arc<Run>) {
+        let words = Arc::new([word(0), word(0), word(0)]);
+        let (writer, reader) = (run.actor("writer"), run.actor("reader"));
+        let writing = spawn({
             let words = Arc::clone(&words);
             move || {
                 let [magic, size, data] = &*words;
@@ -49,7 +49,7 @@ impl Program for Record {
         } else {
             run.saw("no record yet");
         }
-        E::join(writing);
+        writing.join();
     }
 }
 

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::{Control, Fault, Program, Specimen};
-use crate::engine::Engine;
+use crate::engine::{Word, spawn, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -28,21 +28,21 @@ enum Fence {
 }
 
 /// The blocks form a circle, so far of the old one alone.
-struct Blocks<E: Engine> {
-    next_of_old: E::Word,
-    next_of_new: E::Word,
-    last: E::Word,
+struct Blocks {
+    next_of_old: Word,
+    next_of_new: Word,
+    last: Word,
 }
 
 impl Program for Fence {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
-        let blocks = Arc::new(Blocks::<E> {
-            next_of_old: E::word(OLD),
-            next_of_new: E::word(NULL),
-            last: E::word(OLD),
+    fn run(self, run: &Arc<Run>) {
+        let blocks = Arc::new(Blocks {
+            next_of_old: word(OLD),
+            next_of_new: word(NULL),
+            last: word(OLD),
         });
-        let (producer, walker) = (run.actor::<E>("producer"), run.actor::<E>("walker"));
-        let growing = E::spawn({
+        let (producer, walker) = (run.actor("producer"), run.actor("walker"));
+        let growing = spawn({
             let blocks = Arc::clone(&blocks);
             move || {
                 producer.store("fill the new block", &blocks.next_of_new, OLD, Relaxed);
@@ -65,7 +65,7 @@ impl Program for Fence {
         } else {
             run.saw("walked one block");
         }
-        E::join(growing);
+        growing.join();
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Control, Program};
 use crate::actor::Actor;
-use crate::engine::Engine;
+use crate::engine::{Word, spawn, word};
 use crate::order::Order::{self, Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -55,7 +55,7 @@ pub(super) fn control(what: &'static str, orders: Seqlock, minimum: u64) -> Cont
 
 impl Seqlock {
     /// Writes 1 into both words, which hold 0 under sequence 0.
-    fn write<E: Engine>(self, writer: &Actor<E>, seq: &E::Word, words: &[E::Word; 2]) {
+    fn write(self, writer: &Actor, seq: &Word, words: &[Word; 2]) {
         match self.odd {
             Odd::Store(order) => writer.store("odd", seq, 1, order),
             Odd::Add(order) => {
@@ -71,12 +71,7 @@ impl Seqlock {
     }
 
     /// Tries once: the sequence and the words, if they are taken to belong together.
-    fn try_read<E: Engine>(
-        self,
-        reader: &Actor<E>,
-        seq: &E::Word,
-        words: &[E::Word; 2],
-    ) -> Option<(u64, [u64; 2])> {
+    fn try_read(self, reader: &Actor, seq: &Word, words: &[Word; 2]) -> Option<(u64, [u64; 2])> {
         let first = reader.load("first look", seq, self.first);
         if first % 2 == 1 {
             return None;
@@ -93,10 +88,10 @@ impl Seqlock {
 }
 
 impl Program for Seqlock {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
-        let parts = Arc::new((E::word(0), [E::word(0), E::word(0)]));
-        let (writer, reader) = (run.actor::<E>("writer"), run.actor::<E>("reader"));
-        let writing = E::spawn({
+    fn run(self, run: &Arc<Run>) {
+        let parts = Arc::new((word(0), [word(0), word(0)]));
+        let (writer, reader) = (run.actor("writer"), run.actor("reader"));
+        let writing = spawn({
             let parts = Arc::clone(&parts);
             move || self.write(&writer, &parts.0, &parts.1)
         });
@@ -113,6 +108,6 @@ impl Program for Seqlock {
                 });
             }
         }
-        E::join(writing);
+        writing.join();
     }
 }

@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use super::{Control, ModelControl, Program, Specimen};
-use crate::engine::Engine;
+use crate::engine::{spawn, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -24,12 +24,12 @@ enum LoadedBy {
 }
 
 impl Program for LoadedBy {
-    fn run<E: Engine>(self, run: &Arc<Run>) {
-        let index = Arc::new(E::word(0));
-        let (producer, consumer) = (run.actor::<E>("producer"), run.actor::<E>("consumer"));
+    fn run(self, run: &Arc<Run>) {
+        let index = Arc::new(word(0));
+        let (producer, consumer) = (run.actor("producer"), run.actor("consumer"));
         let before =
             (self == LoadedBy::ItsParent).then(|| producer.load("own index", &index, Relaxed));
-        let producing = E::spawn({
+        let producing = spawn({
             let index = Arc::clone(&index);
             move || {
                 let own = before.unwrap_or_else(|| producer.load("own index", &index, Relaxed));
@@ -40,7 +40,7 @@ impl Program for LoadedBy {
             0 => run.saw("nothing yet"),
             _ => run.saw("an item went over"),
         }
-        E::join(producing);
+        producing.join();
     }
 }
 
