@@ -74,7 +74,7 @@ pub fn build() -> anyhow::Result<()> {
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let program = (messages.lines())
-        .find_map(|message| cargo::executable(message, PROGRAM))
+        .find_map(|message| cargo::executable(message, cargo::Kind::Bin, PROGRAM))
         .with_context(|| format!("cargo does not say where it put `{PROGRAM}`"))?;
     let beside = here.with_file_name(PROGRAM);
     // A program that runs cannot be written over, but its name can be given to another file.
