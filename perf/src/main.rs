@@ -39,7 +39,7 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "\
-Most machines do not let everything be measured: 3 is no bad end.
+On most machines something cannot be measured, a counter of the processor for example: then it is 3.
 
 Examples:
   cargo run --release -p ringproof-perf -- doctor
