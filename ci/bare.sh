@@ -591,7 +591,7 @@ look_at_report() {
     fi
     rows=$(not_run "$1")
     [ -z "$rows" ] || sort <<<"$rows" | uniq -c | sort -k 2 |
-        awk '{ count = $1; sub(/^ *[0-9]+ /, ""); print "  not run, " count (count > 1 ? " checks of " : " check of ") $0 }'
+        awk '{ count = $1; sub(/^ *[0-9]+ /, ""); print "  not run, " count (count > 1 ? " checks of " : " check of ") substr($0, 1, 200) }'
     for environment in ${combination//+/ }; do
         pattern=$(must_report "$environment")
         if [ -n "$pattern" ] && ! grep -qE -- "$pattern" <<<"$rows"; then

@@ -197,7 +197,23 @@ runs=0
 declare -A number_of=()
 repeats=()
 
-# Starts the next one.
+# Brings forward the next one of which no other run is under way: in one checkout nobody runs a test program
+# twice at once, and some write files there.
+choose() {
+    local at number swap under_way=' '
+    for number in "${number_of[@]}"; do under_way+="${order[number]} "; done
+    for ((at = next; at < ${#order[@]}; at++)); do
+        if [[ $under_way != *" ${order[at]} "* ]]; then
+            swap=${order[at]}
+            order[at]=${order[next]}
+            order[next]=$swap
+            return
+        fi
+    done
+    return 1
+}
+
+# Starts it.
 start() {
     local directory program
     IFS=$'\t' read -r directory _ _ program <<<"${programs[${order[next]}]}"
@@ -242,7 +258,7 @@ finish() {
 is_over() { [ -n "$minutes" ] && [ "$SECONDS" -ge $((minutes * 60)) ]; }
 
 while [ "$next" -lt "${#order[@]}" ] || [ "${#number_of[@]}" -gt 0 ]; do
-    while [ "$next" -lt "${#order[@]}" ] && [ "${#number_of[@]}" -lt "$jobs" ] && ! is_over; do start; done
+    while [ "${#number_of[@]}" -lt "$jobs" ] && ! is_over && choose; do start; done
     [ "${#number_of[@]}" -gt 0 ] || break
     keep_busy $((jobs - ${#number_of[@]}))
     ended=

@@ -64,6 +64,14 @@ fn what_fails_now_and_then_is_found_and_its_repeat_is_named() {
 }
 
 #[test]
+fn no_program_runs_twice_at_once() {
+    let alone = "mkdir running && sleep 0.3 && rmdir running";
+    let tree = tree(&[("alone", alone), ("other", "exit 0")]);
+    let output = tree.run(&["4"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+}
+
+#[test]
 fn what_hangs_is_ended_with_all_that_it_started() {
     let tree = tree(&[("hangs", "setsid sleep 600 & echo $! >pid; wait")]);
     let output = tree.run(&["--deadline", "2"]);
