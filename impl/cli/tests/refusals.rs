@@ -226,9 +226,8 @@ fn a_held_role_is_5() {
     recv(&name, truncating(&place.output)).expect(5, "the consumer of segment");
     drop((producer, consumer));
     // And held by a process.
-    let args = ["send", &name, "--capacity", "1000"];
-    let sender = start(ringproof(args).stdin(reading(&place.input)));
-    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
+    until_seen(&name, "a full ring", |seen| seen.occupancy() == 10);
     send(&name, &place.input, &[]).expect(5, "the producer of segment");
     recv(&name, truncating(&place.output)).expect_silence();
     sender.finish().expect_silence();

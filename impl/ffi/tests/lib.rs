@@ -20,7 +20,7 @@ use ringproof::{
 };
 use ringproof_record::{compiler, deadline};
 
-const ITEMS: u64 = 60_000;
+const ITEMS: u64 = 24_000;
 const VALUES: u64 = 50_000;
 
 /// More than anybody writes before it is killed.
@@ -324,7 +324,7 @@ fn a_killed_producer_of_the_library_loses_nothing_to_rust() {
                 assert_eq!((seq + 1, check), (consumer.position(), check_of(seq)));
                 last = Instant::now();
                 // Never so near the end that it could have done its part.
-                if seq % 10_000 == 5_000 {
+                if seq % 4_000 == 2_000 {
                     send.restart();
                 }
             }
@@ -349,7 +349,7 @@ fn a_killed_consumer_of_the_library_loses_nothing_from_rust() {
         match producer.push([seq, check_of(seq)]) {
             Ok(()) => {
                 last = Instant::now();
-                if seq % 10_000 == 5_000 {
+                if seq % 4_000 == 2_000 {
                     recv.restart();
                 }
             }
