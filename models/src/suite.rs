@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ringproof::site::Site;
@@ -25,7 +26,8 @@ pub fn run<E: Engine>(plan: &Plan, progress: &(dyn Fn(&Record) + Sync)) -> Vec<R
     run_over::<E>(&by_day, by_night, plan, progress)
 }
 
-/// The same, with each scenario explored by `explore`, as many at once as there are processors.
+/// The same, with the scenarios explored unchanged by `explore`, which does so elsewhere: as many
+/// at once as there are processors, and while the changes are judged here.
 pub fn run_with<E: Engine>(
     plan: &Plan,
     explore: Explore<'_>,
@@ -33,7 +35,7 @@ pub fn run_with<E: Engine>(
 ) -> Vec<Record> {
     let by_day = inventory();
     let by_night = if plan.nightly { night() } else { Vec::new() };
-    judge::<E>(&by_day, by_night, plan, (processors(), explore), progress)
+    judge::<E>(&by_day, by_night, plan, Some(explore), progress)
 }
 
 /// The suite over these scenarios instead; what is said of the suite is then said of them.
@@ -43,8 +45,7 @@ pub fn run_over<E: Engine>(
     plan: &Plan,
     progress: &(dyn Fn(&Record) + Sync),
 ) -> Vec<Record> {
-    let explore = |scenario: &Scenario| control::<E>(scenario, plan.effort).1;
-    judge::<E>(by_day, by_night, plan, (E::at_once(), &explore), progress)
+    judge::<E>(by_day, by_night, plan, None, progress)
 }
 
 /// How a scenario is explored unchanged.
@@ -54,7 +55,7 @@ fn judge<E: Engine>(
     by_day: &[Scenario],
     by_night: Vec<Scenario>,
     plan: &Plan,
-    (at_once, explore): (usize, Explore<'_>),
+    elsewhere: Option<Explore<'_>>,
     progress: &(dyn Fn(&Record) + Sync),
 ) -> Vec<Record> {
     let Plan { effort, shard, .. } = *plan;
@@ -63,17 +64,31 @@ fn judge<E: Engine>(
     // nobody knows.
     scenarios.sort_by_key(|scenario| (scenario.minimum > 0, Reverse(scenario.minimum)));
     let scenarios = shard.part_of(scenarios);
-    let controls = in_parallel(at_once, &scenarios, |scenario| {
-        let control = explore(scenario);
-        control.rows.iter().for_each(progress);
-        control
-    });
-
+    let controls = |at_once, explore: Explore<'_>| {
+        in_parallel(at_once, &scenarios, |scenario| {
+            let control = explore(scenario);
+            control.rows.iter().for_each(progress);
+            control
+        })
+    };
     // Changes are judged by the scenarios of every day, all of them, whoever explores those.
-    let judge = Judge::<E>::new(by_day, EQUIVALENT, effort);
-    let judgements = judge.judge_all(&shard.part_of(Change::mistakes()), &|judgement| {
-        judgement.row::<E>().iter().for_each(progress);
-    });
+    let judgements = || {
+        let judge = Judge::<E>::new(by_day, EQUIVALENT, effort);
+        judge.judge_all(&shard.part_of(Change::mistakes()), &|judgement| {
+            judgement.row::<E>().iter().for_each(progress);
+        })
+    };
+    let (controls, judgements) = match elsewhere {
+        None => {
+            let here = |scenario: &Scenario| control::<E>(scenario, effort).1;
+            (controls(E::at_once(), &here), judgements())
+        }
+        Some(explore) => thread::scope(|scope| {
+            let controls = scope.spawn(|| controls(processors(), explore));
+            let judgements = judgements();
+            (controls.join().expect("no worker panics"), judgements)
+        }),
+    };
 
     let mut sums = vec![Tally::of(&judgements).row::<E>()];
     // A site that this part does not access, another one does.
