@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use common::named::Named;
+use ringproof_record::compiler;
 
 const README: &str = include_str!("../../README.md");
 const ITEMS: u64 = 100_000;
@@ -140,10 +141,7 @@ fn its_c_sends_to_the_same_consumer() {
          {shown}\nringproof_producer_close(&producer);\nreturn 0;\n}}\n"
     );
     fs::write(&source, text).expect("write the source");
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let mut words = compiler.split_whitespace();
-    let compiled = Command::new(words.next().unwrap_or("cc"))
-        .args(words)
+    let compiled = compiler::from_env("CC", "cc")
         .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/ffi/include"))
         .arg(&source)

@@ -42,7 +42,7 @@ pub(super) fn specimen() -> Specimen {
     Specimen {
         number: "S1",
         name: "the textbook seqlock",
-        source: "tutorials on shared memory",
+        source: "textbook code, as many articles on shared memory print it",
         faults: vec![
             Fault::model("as printed", both, 28),
             Fault::model("its writer alone", writer, 28),

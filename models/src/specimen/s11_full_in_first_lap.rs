@@ -57,7 +57,7 @@ pub(super) fn specimen() -> Specimen {
     Specimen {
         number: "S11",
         name: "full in the first lap only",
-        source: "tutorials on shared memory",
+        source: "textbook code, as many articles on shared memory print it",
         faults: vec![Fault::property(
             "as printed",
             |cases| check(cases, |write, read| (write + 1) % SLOTS == read),
