@@ -32,7 +32,7 @@ const ACCESSES: [u64; 3] = [8, 64, 512];
 
 /// How many times as long as others it has until something happens to it all the same, should it have
 /// nothing to do. Long enough for the processor to come to it where many want it.
-const SPARED: u32 = 32;
+const SPARED: u32 = 256;
 
 /// Operations to a turn. With shorter ones more are killed in a second.
 const TURNS: [u32; 3] = [16, 256, 512];
@@ -228,16 +228,17 @@ impl Crew<'_> {
         let mut moments = from(1);
         let now = Instant::now();
         let due = self.next(&mut moments);
+        // Where somebody is made to hang the others have nothing to do.
+        let spared = match (at_access, self.plant) {
+            (false, _) | (_, Some(Plant::Hang)) => 1,
+            (true, _) => SPARED,
+        };
         Ok(Worker {
             actor,
             number,
             child,
             at_access,
-            due: if at_access {
-                now + SPARED * (due - now)
-            } else {
-                due
-            },
+            due: now + spared * (due - now),
             moments,
             stopped: false,
         })
