@@ -310,15 +310,16 @@ git rev-parse --verify --quiet HEAD >/dev/null || {
 }
 [ -z "$(git status --porcelain)" ] || echo 'note: what is not committed is not part of the copies'
 
-# The first block of commands in the README, without its comments.
+# The README's commands that prove, without their comments: the first block below that heading.
 readme_commands() {
-    git show HEAD:README.md | awk '/^```console/ { inside = 1; next } /^```/ && inside { exit } inside' |
+    git show HEAD:README.md |
+        awk '/^## How it is proved/ { below = 1 } below && /^```console/ { inside = 1; next } /^```/ && inside { exit } inside' |
         sed -E 's/[[:space:]]+#.*//'
 }
 commands=$base/commands
 readme_commands >"$commands"
 if [ "$(wc -l <"$commands")" -ne 2 ] || ! grep -q '^cargo verify' "$commands" || ! grep -q '^cargo test' "$commands"; then
-    echo 'bare.sh: FAILED: the first block of commands in README.md is not cargo verify and cargo test, but:' >&2
+    echo 'bare.sh: FAILED: what README.md has below "How it is proved" is not cargo verify and cargo test, but:' >&2
     cat "$commands" >&2
     exit 1
 fi
