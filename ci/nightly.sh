@@ -75,15 +75,17 @@ step_sanitizers() {
 }
 
 step_benches() {
-    local code=0
-    cargo bench --package ringproof-perf --bench '*' -- --test
-    cargo run --release --package ringproof-perf -- doctor
-    cargo run --release --package ringproof-perf -- peers --build
-    # What this machine has no counters for did not run, and is said.
-    cargo run --release --package ringproof-perf -- all || code=$?
-    [ "$code" -eq 0 ] || [ "$code" -eq 3 ] || return "$code"
-    cargo run --release --package ringproof-perf -- ipc --advise --size 256 --rate 100000 --blocking
-    return "$code"
+    local command code worst=0
+    cargo bench --package ringproof-perf --bench '*' -- --test || return 1
+    # What this machine has no counters for did not run, and is said; the next ones run all the same.
+    for command in doctor 'peers --build' all 'ipc --advise --size 256 --rate 100000 --blocking'; do
+        code=0
+        # shellcheck disable=SC2086  # words, on purpose
+        cargo run --release --package ringproof-perf -- $command || code=$?
+        [ "$code" -eq 0 ] || [ "$code" -eq 3 ] || return "$code"
+        [ "$code" -eq 0 ] || worst=3
+    done
+    return "$worst"
 }
 
 # The package that no other build compiles.
