@@ -439,7 +439,13 @@ const FACTS: [Fact; 12] = [
         "CONTRIBUTING.md",
         "bare, lint, test, models, asm, verify",
         ".ci/run",
-        "for name in bare lint test models asm verify; do",
+        "for name in lint test models asm verify; do",
+    ),
+    fact(
+        "CONTRIBUTING.md",
+        "bare, lint, test, models, asm, verify",
+        ".ci/run",
+        "\nstep bare ",
     ),
     fact(
         "CONTRIBUTING.md",

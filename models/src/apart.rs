@@ -4,7 +4,6 @@
 //! The program starts itself again for one scenario, as `loom --only NAME --apart`, and reads what
 //! came of it as one line of JSON.
 
-use std::io;
 use std::process::{Command, Stdio};
 
 use ringproof::site::Site;
@@ -15,6 +14,9 @@ use crate::engine::Engine;
 use crate::exploration::Effort;
 use crate::scenario::Scenario;
 use crate::suite::Control;
+
+/// This very program, also where another one was built in its place meanwhile.
+const SELF: &str = "/proc/self/exe";
 
 /// Explores a scenario unchanged, in a process of its own. One that says nothing that can be read
 /// is a control that failed.
@@ -34,15 +36,14 @@ pub fn control<E: Engine>(scenario: &Scenario, effort: Effort) -> Control {
 }
 
 fn ask<E: Engine>(scenario: &Scenario, effort: Effort) -> Result<Control, String> {
-    let lost = |error: io::Error| format!("cannot be run: {error}");
-    let output = Command::new(std::env::current_exe().map_err(lost)?)
+    let output = Command::new(SELF)
         .args([E::NAME, "--apart", "--only", scenario.name])
         .args(["--executions", &effort.executions.to_string()])
         .args(["--seed", &effort.seed.to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(lost)?;
+        .map_err(|error| format!("cannot be run: {error}"))?;
     if !output.status.success() {
         return Err(format!("ended with {}", output.status));
     }

@@ -21,7 +21,7 @@ const BY_NIGHT: u64 = 30_000_000;
 
 /// Schedules per exploration under shuttle: what loom has exhausted holds no more for an engine
 /// without weak memory, and the larger ones cannot be exhausted.
-const SCHEDULES_BY_DAY: u64 = 5_000;
+const SCHEDULES_BY_DAY: u64 = 10_000;
 const SCHEDULES_BY_NIGHT: u64 = 100_000;
 
 const STEPS_BY_DAY: u64 = 4_000_000;
@@ -35,7 +35,7 @@ pub(crate) struct Selection {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Executions per exploration at most, 2,000,000 by day and 30,000,000 by night; under shuttle
-    /// 5,000 and 100,000, and as many again at random where they are not all
+    /// 10,000 and 100,000, and as many again at random where they are not all
     #[arg(long)]
     executions: Option<u64>,
     /// The large scenarios, too: hours

@@ -10,7 +10,7 @@ use ringproof_perf::abi::compile::Compiled;
 use ringproof_perf::abi::source::{Form, Variant};
 use ringproof_perf::abi::{Case, tell};
 use ringproof_perf::report::Trouble;
-use ringproof_record::{Record, Verdict};
+use ringproof_record::{Exit, Record, Verdict};
 
 /// The five fields, as recorded from a compiler: size, alignment and offsets.
 fn recorded(name: &str, [size, align, offsets @ ..]: [u64; 7], kinds: [&str; 5]) -> Case {
@@ -246,7 +246,7 @@ fn rows(output: &Output) -> Vec<Record> {
 #[test]
 fn without_a_c_compiler_it_says_so_and_goes_on_with_rust() {
     let output = abi("/nowhere/cc", "/nowhere/c++", "rustc", &["--json"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
     let rows = rows(&output);
     for check in ["as it stands", "padding named"] {
         let row = row(&rows, "cc, packed", check);
@@ -286,8 +286,9 @@ fn without_any_compiler_nothing_was_measured() {
 #[test]
 fn every_variant_is_judged_right() {
     let output = abi("gcc -pipe", "g++ -pipe", "rustc", &["--json"]);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
     let rows = rows(&output);
+    let expected = Exit::of(&rows).code();
+    assert_eq!(output.status.code(), Some(expected.into()), "{output:?}");
     let failed = rows.iter().filter(|row| row.verdict == Verdict::Failed);
     assert_eq!(failed.collect::<Vec<_>>(), Vec::<&Record>::new());
     assert!(
