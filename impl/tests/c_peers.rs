@@ -70,16 +70,24 @@ fn run(command: &mut Command) -> Output {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
+/// The name of a file of this run alone.
+fn own(name: &str) -> String {
+    format!("{name}.{}", std::process::id())
+}
+
 /// Compiles `source`, a path below `ffi`, against the header in `include`, to a program `name`.
 fn compile(source: &str, include: &Path, flags: &[&str], name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = compiler_for(source.ends_with(".cpp"));
     command.args(flags).arg("-I").arg(include);
     command.arg("-I").arg(self::include());
-    command.arg(ffi().join(source)).arg("-o").arg(&program);
+    // Another run of these tests may be using the program of that name.
+    let new = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own(name));
+    command.arg(ffi().join(source)).arg("-o").arg(&new);
     let output = run(&mut command);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}\n{errors}");
+    fs::rename(&new, &program).unwrap();
     program
 }
 
@@ -105,7 +113,7 @@ fn run_bounded(program: &Path, arguments: &[&str]) -> Output {
 fn has_32_bits(cpp: bool) -> bool {
     static HAS: [OnceLock<bool>; 2] = [const { OnceLock::new() }; 2];
     *HAS[usize::from(cpp)].get_or_init(|| {
-        let name = if cpp { "c-32.cpp" } else { "c-32.c" };
+        let name = own("c-32") + if cpp { ".cpp" } else { ".c" };
         let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let program = source.with_extension("out");
         // The first include of C++ stands for its library.
@@ -118,11 +126,13 @@ fn has_32_bits(cpp: bool) -> bool {
         let mut command = compiler_for(cpp);
         let output = run(command.args(M32).arg(&source).arg("-o").arg(&program));
         let errors = String::from_utf8_lossy(&output.stderr);
+        fs::remove_file(&source).unwrap();
         let why_not = if !output.status.success() {
             Some(errors.trim_end().to_owned())
         } else {
             // A kernel may lack what runs them.
             let ran = Command::new(&program).status();
+            fs::remove_file(&program).unwrap();
             match ran {
                 Ok(status) if status.success() => None,
                 ran => Some(format!("{ran:?}")),
@@ -475,10 +485,11 @@ fn the_checks_find_planted_faults() {
     for (number, (right, wrong)) in faults.iter().enumerate() {
         assert_eq!(header.matches(right).count(), 1, "{right}: not one place");
         let name = Named::new("c-fault");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-fault-{number}"));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own(&format!("c-fault-{number}")));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("ringproof.h"), header.replace(right, wrong)).unwrap();
-        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-fault-{number}.out"));
+        let program =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(own(&format!("c-fault-{number}.out")));
         let mut command = compiler_for(false);
         // A fault may leave something unused.
         command.args(["-w", "-O0", "-I"]).arg(&folder);
@@ -830,14 +841,15 @@ fn who_meets_an_operation_is_not_deceived() {
             assert_eq!(text.matches(place).count(), count, "{place}");
             text = text.replace(place, &format!("{place}{call}"));
         }
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("c-meetings-{number}"));
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(own(&format!("c-meetings-{number}")));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("ringproof.h"), text).unwrap();
         let program = compile(
             "tests/meetings.c",
             &folder,
             &[],
-            &format!("c-meetings-{number}.out"),
+            &own(&format!("c-meetings-{number}.out")),
         );
         let name = Named::new("c-meetings");
         let output = run(Command::new(&program).arg(&*name));

@@ -299,9 +299,12 @@ fn compile(cxx: bool) -> PathBuf {
     command.args(arguments).args(["-O1", "-Wall", "-Wextra"]);
     command.arg("-I").arg(folder.join("ffi/include"));
     command.arg(folder.join("tests/vectors/attach.c"));
-    let output = run(command.arg("-o").arg(&program));
+    // Another run of these tests may be using the program of that name.
+    let new = program.with_extension(std::process::id().to_string());
+    let output = run(command.arg("-o").arg(&new));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}\n{errors}");
+    fs::rename(&new, &program).expect("a new program");
     program
 }
 

@@ -68,7 +68,8 @@ fn the_header_is_what_the_sources_say() {
 /// Every change of a source that C sees makes the header stale.
 #[test]
 fn a_change_of_the_sources_is_noticed() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("changed-sources");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("changed-sources-{}", std::process::id()));
     let header = fs::read_to_string(root().join("include/ringproof_lib.h")).expect("the header");
     for (source, right, wrong) in [
         ("failure.rs", "RP_EMPTY,\n", "RP_VOID,\n"),

@@ -129,8 +129,11 @@ fn compile_with(source: &str, link: Link, name: &str, more: &[&str]) -> PathBuf 
     command.arg("-I").arg(ffi().join("include"));
     command.arg(ffi().join("tests").join(source));
     command.args(more);
-    command.arg("-o").arg(&program).args(link.arguments());
+    // Another run of these tests may be using the program of that name.
+    let new = program.with_file_name(format!("{name}.{}", std::process::id()));
+    command.arg("-o").arg(&new).args(link.arguments());
     succeeds(&mut command);
+    fs::rename(&new, &program).unwrap();
     program
 }
 
@@ -261,7 +264,8 @@ fn the_checks_find_planted_faults() {
              return status;",
         ),
     ] {
-        let fault = folder.join(format!("fault-{function}.c"));
+        let name = format!("fault-{function}-{}", std::process::id());
+        let fault = folder.join(format!("{name}.c"));
         let text = format!(
             "#include \"ringproof_lib.h\"\n\
              enum rp_status __real_{function}({parameters});\n\
@@ -272,7 +276,7 @@ fn the_checks_find_planted_faults() {
         fs::write(&fault, text).unwrap();
         let wrap = format!("-Wl,--wrap={function}");
         let more = [fault.to_str().unwrap(), &wrap];
-        let program = compile_with("lib.c", Link::Shared, &format!("fault-{function}"), &more);
+        let program = compile_with("lib.c", Link::Shared, &name, &more);
         let name = Named::new("lib-fault");
         let mut checks = Command::new("timeout");
         checks.arg(deadline::seconds(60).as_secs().to_string());
