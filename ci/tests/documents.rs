@@ -392,7 +392,7 @@ const fn fact(
     }
 }
 
-const FACTS: [Fact; 12] = [
+const FACTS: [Fact; 13] = [
     fact(
         "README.md",
         "Rust 1.95 or later",
