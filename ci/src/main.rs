@@ -23,7 +23,7 @@ use ringproof_verify::{drive, html, merge, table};
 /// the layers across, and one verdict, which is the last line. The same goes to
 /// target/verify/report.json and, to be read in a browser, target/verify/report.html.
 ///
-/// After the build it takes about five minutes on two cores.
+/// After the build it takes about four minutes on two cores.
 #[derive(Parser)]
 #[command(verbatim_doc_comment, bin_name = "cargo verify", version, after_long_help = format!("{EXIT_CODES}\n\n{AFTER_HELP}"))]
 struct Args {
