@@ -230,15 +230,18 @@ fn a_layer_that_hangs_is_killed_with_its_children() {
 #[test]
 fn lines_that_are_read_long_after_the_end_leave_nothing_behind() {
     let mut command = Command::new("sh");
-    command.args(["-c", "seq 300"]);
+    // More than the driver holds ready: the news of the end is among them.
+    command.args(["-c", "seq 2200"]);
     let mut lines = 0;
     let ending = supervise(command, deadline::seconds(120), |_| {
         lines += 1;
         // Longer, all together, than a process may be left behind.
-        thread::sleep(Duration::from_millis(10));
+        if lines > 1100 {
+            thread::sleep(Duration::from_millis(3));
+        }
     });
     assert!(matches!(ending, Ending::Exited(_)), "{ending:?}");
-    assert_eq!(lines, 300);
+    assert_eq!(lines, 2200);
 }
 
 #[test]
