@@ -18,6 +18,7 @@ use ringproof_perf::ipc::{
     Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust,
     Waiting,
 };
+use ringproof_record::deadline;
 
 /// Words as they lie in a message.
 type Words = [u64];
@@ -113,8 +114,10 @@ impl Drop for Held {
     }
 }
 
-/// How long the other process may take to be there.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// After so long the other process is taken to hang.
+fn patience() -> Duration {
+    deadline::seconds(60)
+}
 
 fn join(terms: &Terms) -> Result<Box<dyn Endpoint>, String> {
     // What goes wrong is an error that is handled; it need not be printed as well.
@@ -147,14 +150,14 @@ fn join(terms: &Terms) -> Result<Box<dyn Endpoint>, String> {
         .map_err(said)?;
     let subscriber = into.subscriber_builder().create().map_err(said)?;
     // Whatever is published before the other side subscribes is lost.
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while out.dynamic_config().number_of_subscribers() == 0
         || into.dynamic_config().number_of_publishers() == 0
     {
         if Instant::now() > deadline {
             return Err(format!(
                 "waited {} s for the other side to publish and subscribe",
-                PATIENCE.as_secs()
+                patience().as_secs()
             ));
         }
         thread::yield_now();

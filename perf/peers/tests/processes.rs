@@ -7,6 +7,7 @@ use std::path::Path;
 use ringproof_perf::ipc::{Exercise, Mechanism, Plant, Program, Task, Two};
 use ringproof_perf::report::Trouble;
 use ringproof_perf_peers::mechanisms;
+use ringproof_record::deadline;
 
 fn program() -> Program {
     Program::at(env!("CARGO_BIN_EXE_ringproof-perf-peers"))
@@ -83,7 +84,7 @@ fn nothing_is_left_behind() {
     for mechanism in mechanisms() {
         moved(mechanism, 64, task(Exercise::Stream, Plant::Lost(40)));
     }
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + deadline::seconds(120);
     while !left().is_empty() {
         assert!(std::time::Instant::now() < deadline, "left: {:?}", left());
         std::thread::sleep(std::time::Duration::from_millis(50));
