@@ -445,7 +445,7 @@ const FACTS: [Fact; 13] = [
         "CONTRIBUTING.md",
         "bare, lint, test, models, asm, verify",
         ".ci/run",
-        "\nstep bare ",
+        "step bare --share target ",
     ),
     fact(
         "CONTRIBUTING.md",
