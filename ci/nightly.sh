@@ -219,7 +219,7 @@ on_exit() {
         summary+=("$(printf '✗ %-10s not run (interrupted)' "$present")")
     fi
     while read -r name _; do
-        if ! printf '%s\n' "${summary[@]}" | grep -q "^. $name "; then
+        if ! printf '%s\n' "${summary[@]}" | grep -q "^[^ ]* $name "; then
             summary+=("$(printf '– %-10s not run (interrupted)' "$name")")
         fi
     done <<<"$steps"

@@ -52,13 +52,15 @@ impl Tree {
         fs::write(file, text.replace(from, to)).unwrap();
     }
 
-    /// The script, with the programs in bin/ before all others.
+    /// The script, with the programs in bin/ before all others, in the locale of which characters are bytes:
+    /// what holds there does not depend on the user's.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut bash = Command::new("bash");
         let path = std::env::var("PATH").unwrap();
         bash.arg(self.path().join("ci").join(&self.script))
             .args(args)
             .env("PATH", format!("{}/bin:{path}", self.path().display()))
+            .env("LC_ALL", "C")
             .current_dir(self.path());
         bash
     }
