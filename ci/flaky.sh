@@ -154,7 +154,8 @@ done
 cpus=$(nproc)
 jobs=$((4 * cpus))
 cargo=$(command -v cargo)
-sysroot=$(rustc --print sysroot)
+# Where the library is that a test of a procedural macro is linked with.
+libdir=$(rustc --print target-libdir)
 # A /dev/shm of its own shows what a program has left there, whatever else runs on the machine.
 shm=shared
 size=$(($(df --output=size -k /dev/shm | tail -n 1)))
@@ -174,7 +175,7 @@ one() {
     cd "$directory"
     timeout --kill-after=10 "$deadline" env CARGO="$cargo" CARGO_MANIFEST_DIR="$directory" \
         CARGO_MANIFEST_PATH="$directory/Cargo.toml" \
-        LD_LIBRARY_PATH="$(dirname "$(dirname "$program")"):$(dirname "$program"):$sysroot/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
+        LD_LIBRARY_PATH="$(dirname "$(dirname "$program")"):$(dirname "$program"):$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" \
         "$program" </dev/null || code=$?
     if [ "$code" -eq 124 ] || [ "$code" -eq 137 ]; then
         printf 'flaky.sh: it hung: it was ended after %s s\n' "$deadline"
@@ -188,7 +189,7 @@ one() {
     echo "$code" >"$base/$number.code"
 }
 export -f one
-export base shm size deadline cargo sysroot
+export base shm size deadline cargo libdir
 
 printf '%d test programs, %d times, %d at once, seed %d\n' "${#programs[@]}" "$rounds" "$jobs" "$seed"
 next=0

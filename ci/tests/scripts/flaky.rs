@@ -26,7 +26,10 @@ fn tree(programs: &[(&str, &str)]) -> Tree {
     tree.write("messages", &(messages.join("\n") + "\n"));
     let root = tree.path().display();
     tree.program("bin/cargo", &format!("cat '{root}/messages'"));
-    tree.program("bin/rustc", "echo /nowhere");
+    tree.program(
+        "bin/rustc",
+        r#"[ "$*" = "--print target-libdir" ] && echo /the/libdir"#,
+    );
     // Four at once are load enough here.
     tree.program("bin/nproc", "echo 1");
     tree
@@ -36,6 +39,17 @@ fn tree(programs: &[(&str, &str)]) -> Tree {
 const THIRD: &str = r#"
 echo x >>count
 [ $(($(wc -l <count) % 3)) -ne 0 ] || { echo 'test it::is::flaky ... FAILED'; exit 101; }"#;
+
+/// A test of a procedural macro is linked with the compiler's libraries, which nothing else finds.
+#[test]
+fn programs_find_the_libraries_of_the_compiler() {
+    let tree = tree(&[(
+        "macros",
+        "case $LD_LIBRARY_PATH: in *:/the/libdir:*) ;; *) exit 127 ;; esac",
+    )]);
+    let output = tree.run(&["--seed", "7"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+}
 
 #[test]
 fn what_fails_now_and_then_is_found_and_its_repeat_is_named() {
