@@ -4,5 +4,6 @@
 mod bare;
 mod flaky;
 mod nightly;
+mod test;
 mod tree;
 mod workflows;
