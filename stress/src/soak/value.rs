@@ -96,7 +96,7 @@ impl Shared {
                 SeqReader::new(lock.parts()?, memory, None).map(Reader::SeqLock)
             }
             Shared::Latch(latch) => {
-                LatchReader::new(latch.parts()?, memory, None).map(Reader::Latch)
+                LatchReader::new(latch.parts()?, memory).map(Reader::Latch)
             }
         };
         reader.context("the segment has no room for the value")
