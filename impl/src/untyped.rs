@@ -347,8 +347,7 @@ impl Structure {
             Kind::SeqLock => {
                 let parts = seq_parts(&self.segment)?;
                 let watch = Some(self.segment.watch()?);
-                SeqReader::of_words(self.size / 8, parts, Native, watch)
-                    .map(ReadingEnd::SeqLock)
+                SeqReader::of_words(self.size / 8, parts, Native, watch).map(ReadingEnd::SeqLock)
             }
             Kind::Latch => {
                 let parts = latch_parts(&self.segment)?;

@@ -2311,7 +2311,8 @@ ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live
   return status;
 }
 
-/* Whether the other side's role is held now. */
+/* Whether the other side's role is held now. Who wants to tell a dead peer from one that closed and
+ * left asks this first, and then whether it closed, or what is left to pop. */
 static inline enum ringproof_status
 ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
   return ringproof_is_held(producer->claim.fd, RINGPROOF_CONSUMER, present);
