@@ -457,6 +457,34 @@ fn words_that_are_no_whole_number_of_slots_make_no_latch() {
     assert!(LatchReader::<[u64; 3]>::new(home.latch(), Native).is_none());
 }
 
+/// The question whether there is a writer falls between two writes, each of which is under way when
+/// it is looked at.
+#[test]
+fn a_death_is_said_of_one_write_only() {
+    let home = Boxed::new(u64::nth(0), 0, 1);
+    let begin_write = || {
+        let dying = SeqWriter::<u64, _>::new(home.seq(), Dying::after(1), None);
+        dying.expect("a writer").write(&u64::nth(1));
+    };
+    let reader = SeqReader::<u64>::new(home.seq(), Native, None).expect("a reader");
+    begin_write();
+    let stalled = Err(ReadError::WriterStalled { attempts: 2 });
+    assert_eq!(reader.read_unless(2, || false), stalled);
+    assert_eq!(reader.read(2), stalled, "it has no watch");
+    let dead = Err(ReadError::WriterDead { attempts: 2 });
+    assert_eq!(reader.read_unless(2, || true), dead);
+    let another = || {
+        begin_write();
+        true
+    };
+    assert_eq!(reader.read_unless(2, another), stalled);
+    // Nobody is asked of a value at rest.
+    let mut successor = SeqWriter::<u64>::new(home.seq(), Native, None).expect("a writer");
+    successor.write(&u64::nth(2));
+    let found = reader.read_unless(2, || panic!("there is a value"));
+    assert_eq!(found, Ok(u64::nth(2)));
+}
+
 #[test]
 fn a_seqlock_in_a_segment_tells_a_dead_writer_from_a_stalled_one() {
     let lock = SeqLock::anonymous(&<[u64; 3]>::nth(1), &SeqLockOptions::default()).expect("one");
