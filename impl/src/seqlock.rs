@@ -236,7 +236,8 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     /// [`ReadError::WriterStalled`] if every attempt met a write,
     /// [`ReadError::WriterDead`] if moreover a write is under way that nobody will end.
     pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
-        self.read_unless(attempts, || self.is_without_writer())
+        let read = read_bounded(&self.memory, attempts, || self.try_read());
+        self.or_dead(read, self.watched())
     }
 
     /// [`read`](Self::read) with the caller's own way to know that there is no writer: `is_without_writer`
@@ -254,20 +255,20 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
         is_without_writer: impl FnOnce() -> bool,
     ) -> Result<T, ReadError> {
         let read = read_bounded(&self.memory, attempts, || self.try_read());
-        self.or_dead(read, is_without_writer)
+        self.or_dead(read, Some(is_without_writer))
     }
 
     /// [`read`](Self::read) of a value of as many words as this reader was made for.
     pub(crate) fn read_words(&self, attempts: u32, value: &mut [[u8; 8]]) -> Result<(), ReadError> {
         let read = read_bounded(&self.memory, attempts, || self.try_read_words(value));
-        self.or_dead(read, || self.is_without_writer())
+        self.or_dead(read, self.watched())
     }
 
-    /// Whether nobody holds the writer's role. A kernel that cannot tell leaves the question open:
-    /// stalled is the weaker claim.
-    fn is_without_writer(&self) -> bool {
-        let watch = self.watch.as_ref();
-        matches!(watch.map(Watch::writer_present), Some(Ok(false)))
+    /// How the watch, where there is one, says that nobody holds the writer's role. A kernel that
+    /// cannot tell leaves the question open: stalled is the weaker claim.
+    fn watched(&self) -> Option<impl FnOnce() -> bool> {
+        let watch = self.watch.as_ref()?;
+        Some(|| matches!(watch.writer_present(), Ok(false)))
     }
 
     /// Tells a writer that died from one that is slow. The attempts may have met the writes of
@@ -276,11 +277,14 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     fn or_dead<V>(
         &self,
         read: Result<V, ReadError>,
-        is_without_writer: impl FnOnce() -> bool,
+        is_without_writer: Option<impl FnOnce() -> bool>,
     ) -> Result<V, ReadError> {
-        let Err(ReadError::WriterStalled { attempts }) = read else {
+        let (Err(ReadError::WriterStalled { attempts }), Some(is_without_writer)) =
+            (&read, is_without_writer)
+        else {
             return read;
         };
+        let attempts = *attempts;
         // Acquire: see above. The role's lock keeps each look on its side of the question.
         let write = self.memory.load(self.seq, LoadSite::SeqObserve);
         if write % 2 == 1
