@@ -30,7 +30,8 @@
 //! | operation | on a lost mapping |
 //! | --- | --- |
 //! | [`Producer`], [`Consumer`] looking for the other side | `Corrupt` |
-//! | [`SeqReader`], [`LatchReader`] | [`Busy`], hence [`WriterStalled`] or [`WriterDead`] |
+//! | [`SeqReader`] | [`Busy`], hence [`WriterStalled`] or [`WriterDead`] |
+//! | [`LatchReader`] | [`Busy`], hence [`WriterStalled`] |
 //! | [`SeqWriter`], [`LatchWriter`] | cannot fail; what they write reaches nobody |
 //! | a claim of a role, a new end, [`Segment::set_note`] | [`SegmentError::Lost`] |
 //! | [`Segment::note`] | `None` |

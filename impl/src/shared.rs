@@ -506,10 +506,10 @@ impl<T: Payload> SeqLatch<T> {
     /// A reader.
     ///
     /// # Errors
-    /// [`SegmentError::System`] if a descriptor cannot be had.
+    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
+    /// out.
     pub fn reader(&self) -> Result<LatchReader<'_, T>, SegmentError> {
-        let watch = self.segment.watch()?;
-        LatchReader::new(self.parts()?, Native, Some(watch)).ok_or_else(|| no_room(&self.segment))
+        LatchReader::new(self.parts()?, Native).ok_or_else(|| no_room(&self.segment))
     }
 
     /// The latch's words, for endpoints over a memory other than [`Native`].

@@ -332,10 +332,9 @@ impl Structure {
     /// A reader.
     ///
     /// # Errors
-    /// [`SegmentError::Mismatch`] if this is a ring; [`SegmentError::System`] if a descriptor
-    /// cannot be had.
+    /// [`SegmentError::Mismatch`] if this is a ring; [`SegmentError::System`] if a seqlock's reader
+    /// cannot have a descriptor, by which it tells a dead writer from a slow one.
     pub fn reader(&self) -> Result<Reader<'_>, SegmentError> {
-        let watch = self.segment.watch()?;
         let end = match self.kind {
             Kind::Ring => {
                 return Err(SegmentError::Mismatch {
@@ -347,13 +346,12 @@ impl Structure {
             }
             Kind::SeqLock => {
                 let parts = seq_parts(&self.segment)?;
-                SeqReader::of_words(self.size / 8, parts, Native, Some(watch))
-                    .map(ReadingEnd::SeqLock)
+                let watch = Some(self.segment.watch()?);
+                SeqReader::of_words(self.size / 8, parts, Native, watch).map(ReadingEnd::SeqLock)
             }
             Kind::Latch => {
                 let parts = latch_parts(&self.segment)?;
-                LatchReader::of_words(self.size / 8, parts, Native, Some(watch))
-                    .map(ReadingEnd::Latch)
+                LatchReader::of_words(self.size / 8, parts, Native).map(ReadingEnd::Latch)
             }
         };
         let end = end.ok_or_else(|| no_room(&self.segment))?;

@@ -79,7 +79,7 @@ enum ringproof_status {
   RINGPROOF_STOPPED, /* the consumer closed the ring: it takes no more */
   RINGPROOF_BUSY,    /* one attempt to read met a write */
   RINGPROOF_WRITER_STALLED, /* every attempt met a write; the writer lives, or nobody can tell */
-  RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and nobody holds the writer's role */
+  RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and a seqlock's writer died inside one */
   /* What the other side or the caller did wrong. */
   RINGPROOF_CORRUPT,      /* a word of the peer's breaks the ring's invariant */
   RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up */
@@ -2311,7 +2311,8 @@ ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live
   return status;
 }
 
-/* Whether the other side's role is held now. */
+/* Whether the other side's role is held now. Who wants to tell a dead peer from one that closed and
+ * left asks this first, and then whether it closed, or what is left to pop. */
 static inline enum ringproof_status
 ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
   return ringproof_is_held(producer->claim.fd, RINGPROOF_CONSUMER, present);
@@ -2445,7 +2446,7 @@ static inline void ringproof_write(struct ringproof_writer *writer, const void *
 struct ringproof_reader {
   struct ringproof_values values;
   bool latch;
-  int watch; /* a descriptor, to ask whether there is a writer */
+  int watch; /* a seqlock's: a descriptor, to ask whether there is a writer */
 };
 
 static inline enum ringproof_status ringproof_reader_open(struct ringproof_reader *reader,
@@ -2457,12 +2458,14 @@ static inline enum ringproof_status ringproof_reader_open(struct ringproof_reade
     return ringproof_mismatch(error, segment->name, "kind",
                               ringproof_kind_name(segment->fixed.kind), "one that has readers");
   }
-  reader->watch = fcntl(segment->fd, F_DUPFD_CLOEXEC, 0);
-  if (reader->watch < 0) {
-    return ringproof_fail_system(error, segment->name, "duplicate its descriptor");
+  reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
+  if (!reader->latch) {
+    reader->watch = fcntl(segment->fd, F_DUPFD_CLOEXEC, 0);
+    if (reader->watch < 0) {
+      return ringproof_fail_system(error, segment->name, "duplicate its descriptor");
+    }
   }
   reader->values = ringproof_values_of(segment);
-  reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
   return RINGPROOF_OK;
 }
 
@@ -2517,8 +2520,21 @@ static inline bool ringproof_nobody_writes(const struct ringproof_reader *reader
   return ringproof_is_held(reader->watch, RINGPROOF_WRITER, &held) == RINGPROOF_OK && !held;
 }
 
+/* Whether a seqlock's writer died inside a write. The attempts may have met the writes of several
+ * writers, and there is a moment without one between them; so a death is said of one write only,
+ * whose number stands before and after a moment at which nobody held the role. */
+static inline bool ringproof_seqlock_writer_died(const struct ringproof_reader *reader) {
+  /* SeqObserve, acquire: pairs with SeqEven. The role's lock keeps each look on its side. */
+  const uint64_t write = ringproof_load_acquire(reader->values.index);
+  if (write % 2 == 0 || !ringproof_nobody_writes(reader)) {
+    return false;
+  }
+  /* SeqObserve, acquire: pairs with SeqEven; the same write, so its writer was not there. */
+  return ringproof_load_acquire(reader->values.index) == write;
+}
+
 /* Reads the value in at most `attempts` attempts, at least one: RINGPROOF_OK,
- * RINGPROOF_WRITER_STALLED or RINGPROOF_WRITER_DEAD. */
+ * RINGPROOF_WRITER_STALLED, or of a seqlock RINGPROOF_WRITER_DEAD. */
 static inline enum ringproof_status ringproof_read(const struct ringproof_reader *reader,
                                                    void *value, unsigned attempts) {
   unsigned tried = 0;
@@ -2528,17 +2544,9 @@ static inline enum ringproof_status ringproof_read(const struct ringproof_reader
     }
     ringproof_spin();
   } while (++tried < attempts);
-  if (ringproof_nobody_writes(reader)) {
-    /* The role may have been freed after the last attempt, by a writer that finished; and taken
-     * since, by a successor that is in its first write. */
-    if (ringproof_try_read(reader, value) == RINGPROOF_OK) {
-      return RINGPROOF_OK;
-    }
-    if (ringproof_nobody_writes(reader)) {
-      return RINGPROOF_WRITER_DEAD;
-    }
-  }
-  return RINGPROOF_WRITER_STALLED;
+  /* A latch never needs to say that its writer is dead: what one leaves can be read. */
+  return !reader->latch && ringproof_seqlock_writer_died(reader) ? RINGPROOF_WRITER_DEAD
+                                                                  : RINGPROOF_WRITER_STALLED;
 }
 
 #endif /* RINGPROOF_H */

@@ -248,7 +248,8 @@ struct rp_end_state {
   uint64_t epoch;
   // Whether the ring was closed from this side.
   bool closed;
-  // Whether anybody holds the role of the other side.
+  // Whether anybody holds the role of the other side. Asked before the occupancy: what a peer did
+  // that is not present any more is counted there.
   bool peer_present;
 };
 

@@ -58,7 +58,8 @@ pub struct rp_end_state {
     pub epoch: u64,
     /// Whether the ring was closed from this side.
     pub closed: bool,
-    /// Whether anybody holds the role of the other side.
+    /// Whether anybody holds the role of the other side. Asked before the occupancy: what a peer did
+    /// that is not present any more is counted there.
     pub peer_present: bool,
 }
 
@@ -259,13 +260,15 @@ pub unsafe extern "C" fn rp_producer_state(
         call(error, || {
             let state = needed(state, "state")?;
             let end = &shared(producer, "producer")?.owned.end;
+            // First: what an absent peer did is then counted below.
+            let peer_present = end.peer_present()?;
             state.write(rp_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,
                 epoch: end.epoch().unwrap_or(0),
                 closed: end.is_closed(),
-                peer_present: end.peer_present()?,
+                peer_present,
             });
             Ok(())
         })
@@ -428,13 +431,15 @@ pub unsafe extern "C" fn rp_consumer_state(
         call(error, || {
             let state = needed(state, "state")?;
             let end = &shared(consumer, "consumer")?.owned.end;
+            // First: what an absent peer did is then counted below.
+            let peer_present = end.peer_present()?;
             state.write(rp_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,
                 epoch: end.epoch().unwrap_or(0),
                 closed: end.is_closed(),
-                peer_present: end.peer_present()?,
+                peer_present,
             });
             Ok(())
         })

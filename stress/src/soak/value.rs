@@ -95,9 +95,7 @@ impl Shared {
             Shared::SeqLock(lock) => {
                 SeqReader::new(lock.parts()?, memory, None).map(Reader::SeqLock)
             }
-            Shared::Latch(latch) => {
-                LatchReader::new(latch.parts()?, memory, None).map(Reader::Latch)
-            }
+            Shared::Latch(latch) => LatchReader::new(latch.parts()?, memory).map(Reader::Latch),
         };
         reader.context("the segment has no room for the value")
     }
