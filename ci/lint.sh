@@ -49,7 +49,7 @@ fi
 
 step 'scripts'
 if command -v shellcheck >/dev/null; then
-    shellcheck ci/*.sh .ci/run
+    shellcheck ci/*.sh .ci/run impl/ffi/install.sh
 else
     skip 'shellcheck is not installed'
 fi

@@ -4,5 +4,6 @@
 mod bare;
 mod flaky;
 mod nightly;
+mod packages;
 mod tree;
 mod workflows;

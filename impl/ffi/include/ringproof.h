@@ -26,6 +26,18 @@
 #error "ringproof needs Linux: open-file-description locks, O_TMPFILE and /proc"
 #endif
 
+#ifdef __cplusplus
+/* Of C++ also where this is included inside `extern "C"`, in which <atomic> could not be. */
+extern "C++" {
+/* The casts and the null pointers below are C's. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#pragma GCC diagnostic ignored "-Wzero-as-null-pointer-constant"
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wuseless-cast"
+#endif
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -93,7 +105,8 @@ enum ringproof_status {
   RINGPROOF_MISMATCH,  /* the file is not what is needed: field, found and expected say how */
   RINGPROOF_HELD,      /* somebody has the role */
   RINGPROOF_GONE,      /* unlinked or retired since it was opened: open it anew */
-  RINGPROOF_SYSTEM     /* the system refused: os_error says why */
+  RINGPROOF_SYSTEM,    /* the system refused: os_error says why */
+  RINGPROOF_NOT_OPEN   /* a segment or an end that was moved from (in C++), or was never open */
 };
 
 /* What the status means, in a few words. */
@@ -120,6 +133,7 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_HELD: return "another process or endpoint holds the role";
   case RINGPROOF_GONE: return "the segment was unlinked since it was opened; open it anew";
   case RINGPROOF_SYSTEM: return "the system refused";
+  case RINGPROOF_NOT_OPEN: return "it is not open: it was moved from, or could not be opened";
   }
   return "no status of ringproof";
 }
@@ -822,7 +836,8 @@ struct ringproof_segment {
   struct ringproof_fixed fixed; /* as it was checked; the mapped copy is never consulted */
 };
 
-static inline struct ringproof_header *ringproof_header(const struct ringproof_segment *segment) {
+static inline struct ringproof_header *
+ringproof_header_of(const struct ringproof_segment *segment) {
   return (struct ringproof_header *)segment->map;
 }
 
@@ -1504,7 +1519,7 @@ static inline enum ringproof_status ringproof_is_held(int fd, enum ringproof_rol
 
 static inline bool ringproof_is_retired(const struct ringproof_segment *segment) {
   /* RetiredCheck, relaxed: asked under a lock, which orders it. */
-  return ringproof_load_relaxed(&ringproof_header(segment)->retired) != 0;
+  return ringproof_load_relaxed(&ringproof_header_of(segment)->retired) != 0;
 }
 
 /* Waits until nobody else takes the name of this segment away: about two seconds at most. */
@@ -1560,7 +1575,7 @@ static inline enum ringproof_status ringproof_is_current(const struct ringproof_
 static inline enum ringproof_status ringproof_remove_locked(const struct ringproof_segment *segment,
                                                             bool finish,
                                                             struct ringproof_error *error) {
-  ringproof_word *mark = &ringproof_header(segment)->retired;
+  ringproof_word *mark = &ringproof_header_of(segment)->retired;
   const bool marked = ringproof_is_retired(segment);
   char path[RINGPROOF_PATH_MAX];
   enum ringproof_status status;
@@ -1628,8 +1643,8 @@ static inline enum ringproof_status ringproof_gone(const struct ringproof_segmen
 }
 
 static inline struct ringproof_role_words *
-ringproof_role_words(const struct ringproof_segment *segment, enum ringproof_role role) {
-  struct ringproof_header *header = ringproof_header(segment);
+ringproof_words_of(const struct ringproof_segment *segment, enum ringproof_role role) {
+  struct ringproof_header *header = ringproof_header_of(segment);
   return role == RINGPROOF_CONSUMER ? &header->consumer : &header->producer;
 }
 
@@ -1711,7 +1726,7 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
     ringproof_release_claim(claim);
     return status;
   }
-  epoch = &ringproof_role_words(segment, role)->epoch;
+  epoch = &ringproof_words_of(segment, role)->epoch;
   /* RoleEpoch and RoleEpochNext, relaxed: the role lock orders holders. */
   claim->epoch = ringproof_load_relaxed(epoch) + 1;
   ringproof_store_relaxed(epoch, claim->epoch);
@@ -1722,7 +1737,7 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
  * there is no such. What orders notes is the application's affair, through an index or a role. */
 static inline ringproof_word *ringproof_note(const struct ringproof_segment *segment,
                                              enum ringproof_role role, unsigned index) {
-  return index < RINGPROOF_NOTES ? &ringproof_role_words(segment, role)->notes[index] : NULL;
+  return index < RINGPROOF_NOTES ? &ringproof_words_of(segment, role)->notes[index] : NULL;
 }
 
 static inline uint64_t ringproof_read_note(ringproof_word *note) {
@@ -1854,7 +1869,7 @@ struct ringproof_producer {
 static inline enum ringproof_status ringproof_producer_open(struct ringproof_producer *producer,
                                                             const struct ringproof_segment *segment,
                                                             struct ringproof_error *error) {
-  struct ringproof_header *header = ringproof_header(segment);
+  struct ringproof_header *header = ringproof_header_of(segment);
   enum ringproof_status status;
   memset(producer, 0, sizeof *producer);
   status = ringproof_take(segment, RINGPROOF_PRODUCER, &producer->claim, error);
@@ -2104,7 +2119,7 @@ struct ringproof_consumer {
 static inline enum ringproof_status ringproof_consumer_open(struct ringproof_consumer *consumer,
                                                             const struct ringproof_segment *segment,
                                                             struct ringproof_error *error) {
-  struct ringproof_header *header = ringproof_header(segment);
+  struct ringproof_header *header = ringproof_header_of(segment);
   enum ringproof_status status;
   memset(consumer, 0, sizeof *consumer);
   status = ringproof_take(segment, RINGPROOF_CONSUMER, &consumer->claim, error);
@@ -2354,7 +2369,7 @@ struct ringproof_values {
 static inline struct ringproof_values
 ringproof_values_of(const struct ringproof_segment *segment) {
   struct ringproof_values values;
-  values.index = &ringproof_header(segment)->producer.index;
+  values.index = &ringproof_header_of(segment)->producer.index;
   values.words = (ringproof_word *)(void *)((unsigned char *)segment->map +
                                             (size_t)segment->fixed.data_offset);
   values.stride = (size_t)segment->fixed.payload_size / 8;
@@ -2548,5 +2563,10 @@ static inline enum ringproof_status ringproof_read(const struct ringproof_reader
   return !reader->latch && ringproof_seqlock_writer_died(reader) ? RINGPROOF_WRITER_DEAD
                                                                   : RINGPROOF_WRITER_STALLED;
 }
+
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+} /* extern "C++" */
+#endif
 
 #endif /* RINGPROOF_H */

@@ -50,56 +50,56 @@ enum rp_status {
   // It did what it was asked to.
   RP_OK = 0,
   // `capacity` items are live: the consumer has to release some first.
-  RP_FULL,
+  RP_FULL = 1,
   // Every committed item was released; more may come.
-  RP_EMPTY,
+  RP_EMPTY = 2,
   // Every item was released and the producer closed the ring: none will come.
-  RP_ENDED,
+  RP_ENDED = 3,
   // This side closed the ring, now or in an earlier life.
-  RP_CLOSED,
+  RP_CLOSED = 4,
   // The consumer closed the ring: it takes no more items.
-  RP_STOPPED,
+  RP_STOPPED = 5,
   // One attempt to read met a write.
-  RP_BUSY,
+  RP_BUSY = 6,
   // Every attempt to read met a write; the writer lives, or nobody can tell.
-  RP_WRITER_STALLED,
+  RP_WRITER_STALLED = 7,
   // Every attempt to read met a write, and nobody holds the writer's role.
-  RP_WRITER_DEAD,
+  RP_WRITER_DEAD = 8,
   // A word of the peer's breaks the ring's invariant: it cannot be used any further.
-  RP_CORRUPT,
+  RP_CORRUPT = 9,
   // More items than were reserved or peeked at.
-  RP_OUT_OF_CHUNK,
+  RP_OUT_OF_CHUNK = 10,
   // A pointer is null or a number is none of those that mean something.
-  RP_ARGUMENT,
+  RP_ARGUMENT = 11,
   // This describes no payload without padding.
-  RP_SHAPE,
+  RP_SHAPE = 12,
   // This cannot be the name of a segment.
-  RP_NAME,
+  RP_NAME = 13,
   // The sizes asked for cannot be had.
-  RP_SIZE,
+  RP_SIZE = 14,
   // There is no segment of this name.
-  RP_NOT_FOUND,
+  RP_NOT_FOUND = 15,
   // There is one already.
-  RP_EXISTS,
+  RP_EXISTS = 16,
   // The file system has no room for it.
-  RP_NO_SPACE,
+  RP_NO_SPACE = 17,
   // The file is no segment of this kind and version.
-  RP_MISMATCH,
+  RP_MISMATCH = 18,
   // Its payload has other fields: the message says which.
-  RP_PAYLOAD,
+  RP_PAYLOAD = 19,
   // Somebody has the role.
-  RP_HELD,
+  RP_HELD = 20,
   // Unlinked or retired since it was opened: detach it and open it anew.
-  RP_GONE,
+  RP_GONE = 21,
   // Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
   // called.
-  RP_LOST,
+  RP_LOST = 22,
   // The system refused: `os_error` says why.
-  RP_SYSTEM,
+  RP_SYSTEM = 23,
   // A reason that has no status of its own: the message says it.
-  RP_OTHER,
+  RP_OTHER = 24,
   // A defect of this library. Give the handle back, and report the message.
-  RP_PANIC,
+  RP_PANIC = 25,
 };
 
 // What a segment is.
@@ -127,27 +127,27 @@ enum rp_primitive {
   // `uint8_t`, `unsigned char`
   RP_U8 = 1,
   // `uint16_t`
-  RP_U16,
+  RP_U16 = 2,
   // `uint32_t`
-  RP_U32,
+  RP_U32 = 3,
   // `uint64_t`
-  RP_U64,
+  RP_U64 = 4,
   // `unsigned __int128`
-  RP_U128,
+  RP_U128 = 5,
   // `int8_t`, and `char` where it is signed
-  RP_I8,
+  RP_I8 = 6,
   // `int16_t`
-  RP_I16,
+  RP_I16 = 7,
   // `int32_t`
-  RP_I32,
+  RP_I32 = 8,
   // `int64_t`
-  RP_I64,
+  RP_I64 = 9,
   // `__int128`
-  RP_I128,
+  RP_I128 = 10,
   // `float`
-  RP_F32,
+  RP_F32 = 11,
   // `double`
-  RP_F64,
+  RP_F64 = 12,
 };
 
 // The receiving end of a ring.
