@@ -109,12 +109,13 @@ pub(crate) enum Failure {
     OutputFull { segment: String, source: io::Error },
     #[error(
         "the output's file system took everything and then said: {late}; so nobody knows what the \
-         file has. {}", still_held(segment, *held_from)
+         file has. {}", still_held(segment, *held_from, *end)
     )]
     OutputLate {
         segment: String,
         /// The first byte that the ring still holds.
         held_from: u64,
+        end: u64,
         late: Unwritten,
     },
     #[error("the report's reader closed it")]
@@ -193,18 +194,19 @@ impl Failure {
 }
 
 /// What can be done after an error that came late.
-fn still_held(segment: &str, from: u64) -> String {
+fn still_held(segment: &str, from: u64, end: u64) -> String {
     let again = format!("`ringproof recv {}`", shown::argument(segment));
-    if from == 0 {
-        format!(
+    let before = format!("compare what it has before byte {from} with the original");
+    match from {
+        0 => format!(
             "Segment `{segment}` still holds the whole stream: {again} into an empty file, when the \
              cause is removed, has all of it"
-        )
-    } else {
-        format!(
+        ),
+        _ if from == end => format!("Segment `{segment}` holds no more of the stream: {before}"),
+        _ => format!(
             "Segment `{segment}` still holds the stream from byte {from} on, for {again} with >> on \
-             the same file: compare what the file has before that with the original"
-        )
+             the same file: {before}"
+        ),
     }
 }
 

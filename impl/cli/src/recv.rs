@@ -212,6 +212,7 @@ fn finish(
     let too_late = |late| Failure::OutputLate {
         segment: segment(),
         held_from,
+        end,
         late,
     };
     output.sync().map_err(too_late)?;
