@@ -54,10 +54,11 @@ pub enum SegmentError {
         /// The segment.
         segment: String,
     },
-    /// The file system of the segment has no room for it.
+    /// The file system of the segment has no room for it: too few bytes or inodes, or a quota is
+    /// used up.
     #[error(
-        "no room for segment `{segment}` of {bytes} bytes; \
-         ask for fewer slots, or free or enlarge the file system that holds it"
+        "no room for segment `{segment}` of {bytes} bytes; ask for fewer slots, or free or enlarge \
+         the file system that holds it (it may be out of bytes or inodes, or a quota used up)"
     )]
     NoSpace {
         /// The segment.

@@ -229,10 +229,7 @@ impl Segment {
             .mode(mode)
             .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
             .open(DIRECTORY)
-            .map_err(SegmentError::system(
-                name,
-                "create an unnamed file in /dev/shm",
-            ))?;
+            .map_err(making(name, layout, "create an unnamed file in /dev/shm"))?;
         // The mode asked for, whatever the umask: it is an argument, not a default.
         file.set_permissions(fs::Permissions::from_mode(mode))
             .map_err(SegmentError::system(name, "set its mode"))?;
@@ -250,7 +247,11 @@ impl Segment {
             Errno::EEXIST => SegmentError::Exists {
                 segment: name.to_owned(),
             },
-            _ => SegmentError::system(name, "link it under its name through /proc/self/fd")(error),
+            _ => making(
+                name,
+                layout,
+                "link it under its name through /proc/self/fd",
+            )(error),
         })?;
         Ok(segment)
     }
@@ -801,14 +802,36 @@ fn unsteady(name: &str) -> SegmentError {
     }
 }
 
+fn no_space(label: &str, layout: &Layout) -> SegmentError {
+    SegmentError::NoSpace {
+        segment: label.to_owned(),
+        bytes: layout.fixed.segment_len,
+    }
+}
+
+/// A system error in the making of a segment, for `map_err`. At every step the file system may be
+/// out of what it needs: an inode for the file, memory for its bytes or for its name, or what a
+/// quota leaves of them.
+fn making<E: Into<io::Error>>(
+    label: &str,
+    layout: &Layout,
+    action: &'static str,
+) -> impl Fn(E) -> SegmentError {
+    move |error| {
+        let error = error.into();
+        match error.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::ENOMEM) => {
+                no_space(label, layout)
+            }
+            _ => SegmentError::system(label, action)(error),
+        }
+    }
+}
+
 /// Gives a new file its memory and its first contents. Nobody else can see it yet.
 fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<(), SegmentError> {
     let fixed = &layout.fixed;
-    let no_space = || SegmentError::NoSpace {
-        segment: label.to_owned(),
-        bytes: fixed.segment_len,
-    };
-    let len = libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space())?;
+    let len = libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space(label, layout))?;
     // Asked for more than this, the system would not only refuse but also send SIGXFSZ, of which
     // a process dies that has not made its peace with it.
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)
@@ -827,15 +850,12 @@ fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<
         match fallocate(file, FallocateFlags::empty(), 0, len) {
             Ok(()) => break,
             Err(Errno::EINTR) => {}
-            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG | Errno::ENOMEM) => {
-                return Err(no_space());
-            }
-            Err(error) => return Err(SegmentError::system(label, "give it memory")(error)),
+            Err(error) => return Err(making(label, layout, "give it memory")(error)),
         }
     }
     let write = |bytes: &[u8], offset| {
         file.write_all_at(bytes, offset)
-            .map_err(SegmentError::system(label, "initialise it"))
+            .map_err(making(label, layout, "initialise it"))
     };
     for (offset, word) in INITIAL_WORDS {
         write(&word.to_ne_bytes(), offset)?;

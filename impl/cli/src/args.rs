@@ -37,16 +37,24 @@ Restart rules (after a kill -9, a crash, Ctrl-C):
                    was committed yet; --continue appends what comes from the new input.
   recv >> FILE     Start it again with >> the same FILE: it goes on after the last byte that FILE
                    has. With > the shell empties FILE first; that is refused once bytes have been
-                   taken out of the ring. > is fine for the first start. Nobody else may write to
-                   FILE meanwhile.
+                   taken out of the ring; before that, any empty file will do. Nobody else may
+                   write to FILE meanwhile, nor cut or remove it.
   recv | …         Starting again delivers at least once: the last bytes before the kill may be
                    delivered twice. What the pipe's reader left unread when it died is gone.
   finished         A stream that was closed and drained is over, and its ring is gone: whoever
                    starts then begins a new one. So when recv has exited with 0, do not restart
                    send, and when `ringproof inspect` finds no NAME any more, neither of them.
 
-Written means that write(2) took it. A power failure takes /dev/shm with it, and may take what
-the disk has not got yet.";
+A FILE must not be cut while it is sent: send ends with 8 then, and the stream stays open. It must
+not be the FILE that is received into, either.
+
+Written means that write(2) took it. Once the stream is closed, recv keeps what it writes to a FILE
+in the ring until the file system has said, to fsync and close, that all of it arrived; only then
+is the ring removed. A power failure takes /dev/shm with it, and may take what the disk has not got
+yet.
+
+Messages go to standard error, unless that is the FILE (as in recv news >> FILE 2>&1), where they
+would be taken for bytes of the stream; then only the exit code tells.";
 
 const GC_ABOUT: &str = "\
 Remove the segments that nobody uses: those whose roles are all free.
@@ -56,6 +64,9 @@ comes for a role at that moment gets the segment, or a new one. What was in a ri
 goes with it: a stream whose two sides were both killed, or whose recv was not started yet, looks
 like any other that nobody uses. --dry-run shows what would be removed.
 
+What a truncation left of a segment, an empty file or the beginning of one, is removed if it is
+named in full.
+
 A seqlock or latch has readers that hold no role, so nobody can tell whether there are any. (They
 would keep the memory, and not see the next writer's values.) Therefore one is removed only if it
 is named in full, or with --all.
@@ -64,7 +75,7 @@ The exit code is 0, whatever was left, unless that was named in full.";
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "ringproof", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(name = "ringproof", bin_name = "ringproof", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(after_long_help = format!("{GUIDE}\n\n{TABLE}"), after_help = TABLE)]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use ringproof::Role;
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Holder {
     pub(crate) pid: u32,
-    /// Its program, as the kernel calls it.
+    /// Its program, as it calls itself: any bytes, of which those that are no text are replaced.
     pub(crate) program: String,
 }
 
@@ -54,10 +54,9 @@ impl Lock {
         let mut holders: Vec<_> = processes
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter(|pid: &u32| self.is_held_by(*pid))
-            .map(|pid| {
-                let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-                let program = program.trim_end().to_owned();
-                Holder { pid, program }
+            .map(|pid| Holder {
+                pid,
+                program: program(fs::read(format!("/proc/{pid}/comm")).unwrap_or_default()),
             })
             .collect();
         holders.sort_by_key(|holder| holder.pid);
@@ -69,5 +68,31 @@ impl Lock {
         (descriptors.into_iter().flatten().flatten())
             .filter_map(|entry| fs::read_to_string(entry.path()).ok())
             .any(|said| said.lines().any(|line| self.is(line)))
+    }
+}
+
+/// A program's name, of what the kernel says: the name and a line feed.
+fn program(mut comm: Vec<u8>) -> String {
+    if comm.last() == Some(&b'\n') {
+        comm.pop();
+    }
+    String::from_utf8_lossy(&comm).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_may_call_itself_anything() {
+        for (comm, expected) in [
+            (&b"init\n"[..], "init"),
+            (b"\n", ""),
+            (b"", ""),
+            (b"two\nlines \n", "two\nlines "),
+            (b"\xff\x1b[8m\n", "\u{fffd}\x1b[8m"),
+        ] {
+            assert_eq!(program(comm.to_vec()), expected);
+        }
     }
 }

@@ -1109,6 +1109,21 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
   return RINGPROOF_OK;
 }
 
+/* A system error in the making of a segment. At every step the file system may be out of what it
+ * needs: an inode for the file, memory for its bytes or for its name, or what a quota leaves of them. */
+static inline enum ringproof_status
+ringproof_fail_making(const struct ringproof_segment *segment, const char *action,
+                      struct ringproof_error *error) {
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == ENOMEM) {
+    return ringproof_fail(error, RINGPROOF_NO_SPACE,
+                          "no room for segment `%s` of %llu bytes; ask for fewer slots, or free or "
+                          "enlarge the file system that holds it (it may be out of bytes or inodes, "
+                          "or a quota used up)", segment->name,
+                          (unsigned long long)segment->fixed.segment_len);
+  }
+  return ringproof_fail_system(error, segment->name, action);
+}
+
 /* Gives a new file its memory and its first contents. Nobody else can see it yet. */
 static inline enum ringproof_status
 ringproof_initialise(const struct ringproof_segment *segment, const char *description,
@@ -1129,14 +1144,8 @@ ringproof_initialise(const struct ringproof_segment *segment, const char *descri
   }
   /* All of it now, so that a full file system is an error here and not a signal later. */
   while (fallocate(segment->fd, 0, 0, (off_t)fixed->segment_len) != 0) {
-    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == ENOMEM) {
-      return ringproof_fail(error, RINGPROOF_NO_SPACE,
-                            "no room for segment `%s` of %llu bytes; ask for fewer slots, or free "
-                            "or enlarge the file system that holds it", segment->name,
-                            (unsigned long long)fixed->segment_len);
-    }
     if (errno != EINTR) {
-      return ringproof_fail_system(error, segment->name, "give it memory");
+      return ringproof_fail_making(segment, "give it memory", error);
     }
   }
   if (!ringproof_write_at(segment->fd, &open_word, sizeof open_word,
@@ -1148,7 +1157,7 @@ ringproof_initialise(const struct ringproof_segment *segment, const char *descri
       (initial != NULL && !ringproof_write_at(segment->fd, initial, (size_t)fixed->payload_size,
                                               fixed->data_offset)) ||
       !ringproof_write_at(segment->fd, fixed, sizeof *fixed, 0)) {
-    return ringproof_fail_system(error, segment->name, "initialise it");
+    return ringproof_fail_making(segment, "initialise it", error);
   }
   return RINGPROOF_OK;
 }
@@ -1163,8 +1172,7 @@ static inline enum ringproof_status ringproof_publish_segment(struct ringproof_s
   char own[64];
   segment->fd = open(RINGPROOF_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
   if (segment->fd < 0) {
-    return ringproof_fail_system(error, segment->name,
-                                 "create an unnamed file in " RINGPROOF_DIRECTORY);
+    return ringproof_fail_making(segment, "create an unnamed file in " RINGPROOF_DIRECTORY, error);
   }
   if (fchmod(segment->fd, mode) != 0) {
     return ringproof_fail_system(error, segment->name, "set its mode");
@@ -1185,8 +1193,7 @@ static inline enum ringproof_status ringproof_publish_segment(struct ringproof_s
                             "segment `%s` exists already; attach to it, or unlink it first",
                             segment->name);
     }
-    return ringproof_fail_system(error, segment->name,
-                                 "link it under its name through /proc/self/fd");
+    return ringproof_fail_making(segment, "link it under its name through /proc/self/fd", error);
   }
   return RINGPROOF_OK;
 }
