@@ -58,7 +58,7 @@ grouped=(no-32bit+no-cxx+no-tools+user container+one-cpu odd-path+archive+no-ter
     target-dir+triple+rustflags+cc-words load)
 
 names() { awk '{ print $1 }' <<<"$environments"; }
-known() { names | grep -qxF -- "$1"; }
+known() { grep -qxF -- "$1" <<<"$(names)"; }
 # Whether the present run is in this environment.
 in_it() { [[ +$combination+ == *+$1+* ]]; }
 
@@ -313,7 +313,7 @@ git rev-parse --verify --quiet HEAD >/dev/null || {
 # The README's commands that prove, without their comments: the first block below that heading.
 readme_commands() {
     git show HEAD:README.md |
-        awk '/^## How it is proved/ { below = 1 } below && /^```console/ { inside = 1; next } /^```/ && inside { exit } inside' |
+        awk '/^## How it is proved/ { below = 1 } below && /^```console/ { inside = 1; next } /^```/ && inside { inside = below = 0 } inside' |
         sed -E 's/[[:space:]]+#.*//'
 }
 commands=$base/commands
@@ -378,7 +378,7 @@ make_cgroup() {
     fi
     [ -z "$cgroup" ] || rmdir "$cgroup" 2>/dev/null || true
     cgroup=
-    printf 'cannot make a cgroup with a CPU quota: %s\n' "$why" | head -n 1
+    printf 'cannot make a cgroup with a CPU quota: %s\n' "${why%%$'\n'*}"
 }
 
 # Says why the run cannot be made here, if it cannot.

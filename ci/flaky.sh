@@ -112,7 +112,7 @@ cargo test --workspace "${features[@]}" --no-run --message-format=json >"$messag
 # The programs, each with its package and that package's directory: `directory, package, name, program`.
 programs=()
 while IFS=$'\t' read -r manifest package name program; do
-    if [ "${#only[@]}" -gt 0 ] && ! printf '%s\n' "${only[@]}" | grep -qxF -- "$name"; then continue; fi
+    if [ "${#only[@]}" -gt 0 ] && ! grep -qxF -- "$name" <<<"$(printf '%s\n' "${only[@]}")"; then continue; fi
     programs+=("$(dirname "$manifest")"$'\t'"$package"$'\t'"$name"$'\t'"$program")
 done < <(sed -nE '/"reason":"compiler-artifact"/ {
     /"profile":\{[^}]*"test":true/ s/.*"package_id":"([^"]*)".*"manifest_path":"([^"]*)".*"target":\{"kind":\["([^"]*)"\].*"name":"([^"]*)".*"executable":"([^"]*)".*/\2\t\1 \3\t\4\t\5/p

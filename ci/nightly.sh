@@ -95,7 +95,7 @@ step_peers() {
 }
 
 step_fuzz() {
-    if ! cargo fuzz --version >/dev/null 2>&1 || ! rustup toolchain list 2>/dev/null | grep -q '^nightly'; then
+    if ! cargo fuzz --version >/dev/null 2>&1 || ! grep -q '^nightly' <<<"$(rustup toolchain list 2>/dev/null)"; then
         echo 'not run: cargo-fuzz or a nightly compiler is not installed; the tests have replayed the corpus'
         return 3
     fi
@@ -219,7 +219,8 @@ on_exit() {
         summary+=("$(printf '✗ %-10s not run (interrupted)' "$present")")
     fi
     while read -r name _; do
-        if ! printf '%s\n' "${summary[@]}" | grep -q "^[^ ]* $name "; then
+        # No pipe into `grep -q`: it ends at the first match, and the writer's error would count.
+        if ! grep -q "^[^ ]* $name " <<<"$(printf '%s\n' "${summary[@]}")"; then
             summary+=("$(printf '– %-10s not run (interrupted)' "$name")")
         fi
     done <<<"$steps"

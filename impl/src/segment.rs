@@ -247,11 +247,7 @@ impl Segment {
             Errno::EEXIST => SegmentError::Exists {
                 segment: name.to_owned(),
             },
-            _ => making(
-                name,
-                layout,
-                "link it under its name through /proc/self/fd",
-            )(error),
+            _ => making(name, layout, "link it under its name through /proc/self/fd")(error),
         })?;
         Ok(segment)
     }

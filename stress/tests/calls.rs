@@ -2,10 +2,12 @@
 
 mod common;
 mod rows;
+mod traced;
 
-use common::{is_traceable, run};
+use common::run;
 use ringproof_record::Verdict;
-use rows::{ensure_passed, ensure_untraced, planted, repeat};
+use rows::{ensure_passed, planted, repeat};
+use traced::{ensure_untraced, is_traceable};
 
 #[test]
 fn every_call_is_tried_and_the_planted_fault_is_seen_again() {

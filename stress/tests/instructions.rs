@@ -2,14 +2,16 @@
 
 mod common;
 mod rows;
+mod traced;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{Ran, await_end_of, await_word, is_traceable, run, start};
+use common::{Ran, await_end_of, await_word, run, start};
 use nix::sys::signal::{Signal, kill};
 use ringproof_record::{Record, Verdict};
-use rows::{ensure_passed, ensure_untraced, planted, repeat};
+use rows::{ensure_passed, planted, repeat};
+use traced::{ensure_untraced, is_traceable};
 
 const OPERATIONS: [&str; 10] = [
     "ring/push",

@@ -7,6 +7,7 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::Path;
 use std::time::UNIX_EPOCH;
 
 use nix::errno::Errno;
@@ -48,6 +49,13 @@ impl Input {
     /// What it is, if it is a regular file.
     pub(crate) fn facts(&mut self) -> Result<Option<FileFacts>, Failure> {
         facts(&mut self.file).map_err(Failure::io("find out what the input is"))
+    }
+
+    /// Whether it is the file of the segment of this name.
+    pub(crate) fn is_segment(&self, name: &str) -> bool {
+        let segment = std::fs::symlink_metadata(Path::new("/dev/shm").join(name));
+        let segment = segment.ok().and_then(place);
+        segment.is_some_and(|segment| self.file.metadata().ok().and_then(place) == Some(segment))
     }
 
     pub(crate) fn seek(&mut self, offset: u64) -> Result<(), Failure> {
@@ -254,13 +262,15 @@ fn send_messages_nowhere() -> Result<(), Failure> {
 }
 
 /// Whether both are one file or disk. (Messages go into a terminal or a pipe as the caller says.)
-pub(crate) fn is_same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
-    let place = |meta: Metadata| {
-        let kind = meta.file_type();
-        (kind.is_file() || kind.is_block_device()).then_some((meta.dev(), meta.ino()))
-    };
+fn is_same_file(one: BorrowedFd<'_>, other: BorrowedFd<'_>) -> bool {
     let place_of = |fd| metadata(fd).ok().and_then(place);
     place_of(one).is_some_and(|one| place_of(other) == Some(one))
+}
+
+/// Which file or disk it is, if it is one.
+fn place(meta: Metadata) -> Option<(u64, u64)> {
+    let kind = meta.file_type();
+    (kind.is_file() || kind.is_block_device()).then_some((meta.dev(), meta.ino()))
 }
 
 /// Whether this is a named segment, opened as if it were any file.

@@ -1,14 +1,13 @@
 //! `ringproof send`: standard input into the ring.
 
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::AsFd;
 
 use ringproof::{Claim, Producer, PushError, Ring, Role};
 
 use crate::args::SendArgs;
 use crate::buffer::Buffer;
 use crate::exit::Failure;
-use crate::files::{Input, is_same_file, keep_messages_out_of};
+use crate::files::{Input, keep_messages_out_of};
 use crate::notes::{FileId, Notes};
 use crate::progress::Progress;
 use crate::resume::{self, FileFacts, NoNotes, Refusal, SendPlan, Sent};
@@ -60,7 +59,7 @@ fn send(
         segment: ring.label().to_owned(),
         source,
     };
-    if is_same_file(input.as_fd(), ring.as_fd()) {
+    if input.is_segment(ring.label()) {
         return Err(refused(Refusal::InputIsRing));
     }
     let facts = input.facts()?;

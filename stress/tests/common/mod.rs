@@ -6,7 +6,6 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::ptrace;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use ringproof_record::{Record, deadline};
@@ -50,27 +49,6 @@ pub(crate) fn run_program(program: &std::path::Path, args: &[&str]) -> Ran {
         code: status.code(),
         rows: text.lines().map(row).collect(),
         errors: String::from_utf8_lossy(&stderr).into_owned(),
-    }
-}
-
-/// Whether a process may be traced here, asked without the program. A seccomp filter may forbid it, as a
-/// container's does, and so may kernel.yama.ptrace_scope. Says so where not.
-pub(crate) fn is_traceable() -> bool {
-    let mut command = Command::new(PROGRAM);
-    command.arg("--version").stdout(Stdio::null());
-    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
-    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
-    match command.spawn() {
-        Ok(mut traced) => {
-            // It has stopped before its first instruction.
-            traced.kill().expect("kill it");
-            traced.wait().expect("wait for it");
-            true
-        }
-        Err(error) => {
-            eprintln!("not run: no process can be traced here: {error}");
-            false
-        }
     }
 }
 

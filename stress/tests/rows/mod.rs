@@ -14,19 +14,6 @@ pub(crate) fn ensure_passed(Ran { code, rows, errors }: &Ran, layer: &str) {
     assert!(rows.iter().all(|row| row.layer == layer));
 }
 
-/// Where no process can be traced, no row claims anything, and each says why.
-pub(crate) fn ensure_untraced(Ran { code, rows, errors }: &Ran) {
-    let claims: Vec<_> = (rows.iter())
-        .filter(|row| {
-            let reason = row.reason.as_deref().unwrap_or_default();
-            row.verdict != Verdict::NotRun || !reason.contains("traced")
-        })
-        .collect();
-    assert!(claims.is_empty(), "{claims:#?}\n{errors}");
-    assert!(!rows.is_empty());
-    assert_eq!(*code, Some(3));
-}
-
 pub(crate) fn planted(rows: &[Record]) -> impl Iterator<Item = &Record> {
     (rows.iter()).filter(|row| row.check.starts_with("planted fault: "))
 }
