@@ -5,5 +5,6 @@ mod bare;
 mod flaky;
 mod nightly;
 mod packages;
+mod test;
 mod tree;
 mod workflows;
