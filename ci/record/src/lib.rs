@@ -17,12 +17,14 @@
 //! assert_eq!(row.verdict, Verdict::Passed);
 //! ```
 
+pub mod affinity;
 pub mod cargo;
 pub mod compiler;
 pub mod deadline;
 mod exit;
 pub mod machine;
 pub mod print;
+pub mod quota;
 mod shard;
 
 pub use exit::{EXIT_CODES, Exit, run};
