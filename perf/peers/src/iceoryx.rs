@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
-use std::{hint, process, thread};
+use std::{process, thread};
 
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
@@ -15,8 +15,8 @@ use iceoryx2::prelude::{
     SemanticString, ipc, set_log_level,
 };
 use ringproof_perf::ipc::{
-    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust,
-    Waiting,
+    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Polls, Refused, Side, Terms,
+    Trust, Waiting,
 };
 use ringproof_record::deadline;
 
@@ -201,16 +201,11 @@ impl Endpoint for Ports {
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
         for message in messages.chunks_exact_mut(self.words) {
-            let mut polls = 0_u32;
+            let mut polls = Polls::default();
             let sample = loop {
                 match self.subscriber.receive().map_err(io::Error::other)? {
                     Some(sample) => break sample,
-                    None => hint::spin_loop(),
-                }
-                polls = polls.wrapping_add(1);
-                // Where processes cannot be pinned the other one may be waiting for this CPU.
-                if polls.is_multiple_of(1 << 14) {
-                    thread::yield_now();
+                    None => polls.wait()?,
                 }
             };
             message.copy_from_slice(sample.payload());
