@@ -48,7 +48,7 @@ pub enum Likeness {
     Alike,
     /// They differ in this.
     Unlike(Difference),
-    /// The kernel says nothing of one of them, or of both.
+    /// The kernel says nothing of them, or something of only one.
     Unknown,
 }
 
@@ -88,8 +88,8 @@ impl fmt::Display for Likeness {
             ),
             Likeness::Unknown => write!(
                 f,
-                "whether equally strong is not known (the kernel tells neither capacity, kind nor \
-                 highest frequency)"
+                "whether equally strong is not known (of capacity, kind, model and highest frequency \
+                 the kernel tells none, or not of both)"
             ),
         }
     }
@@ -245,21 +245,23 @@ impl Place {
 }
 
 impl Strength {
-    /// Two CPUs are alike if nothing tells them apart that is known of both. A kernel without a notion
-    /// of capacity may say 1024 of all, so that a lower frequency tells more.
+    /// Two CPUs are alike if all that is known of one of them is the other's, too. A kernel without a
+    /// notion of capacity may say 1024 of all, so that a lower frequency tells more; and one that says
+    /// something of only one of them may do so because they differ.
     fn likeness(&self, other: &Strength) -> Likeness {
-        let both = [
+        let compared = [
             compared(self.capacity, other.capacity, Difference::Capacity),
             compared(self.kind, other.kind, Difference::Kind),
             compared(self.model, other.model, Difference::Model),
             compared(self.frequency, other.frequency, Difference::Frequency),
         ];
-        let known = || both.into_iter().flatten();
-        match known().find_map(Result::err) {
-            Some(difference) => Likeness::Unlike(difference),
-            None if known().next().is_some() => Likeness::Alike,
-            None => Likeness::Unknown,
-        }
+        let known = || compared.into_iter().flatten();
+        let differs = |found: &Likeness| matches!(found, Likeness::Unlike(_));
+        known()
+            .find(differs)
+            .or_else(|| known().find(|found| *found == Likeness::Unknown))
+            .or_else(|| known().next())
+            .unwrap_or(Likeness::Unknown)
     }
 
     /// All that is known, if anything is.
@@ -276,18 +278,18 @@ impl Strength {
     }
 }
 
-/// Whether the same is known of both, if something is.
+/// What one thing that is known of CPUs says of two of them; nothing if it is known of neither.
 fn compared<T: PartialEq>(
     one: Option<T>,
     other: Option<T>,
     difference: fn(T, T) -> Difference,
-) -> Option<Result<(), Difference>> {
-    let (one, other) = one.zip(other)?;
-    Some(if one == other {
-        Ok(())
-    } else {
-        Err(difference(one, other))
-    })
+) -> Option<Likeness> {
+    match (one, other) {
+        (None, None) => None,
+        (Some(one), Some(other)) if one == other => Some(Likeness::Alike),
+        (Some(one), Some(other)) => Some(Likeness::Unlike(difference(one, other))),
+        (Some(_), None) | (None, Some(_)) => Some(Likeness::Unknown),
+    }
 }
 
 /// The folder of a CPU below `/sys`.

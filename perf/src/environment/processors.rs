@@ -49,7 +49,7 @@ impl Processors {
         topology
             .strengths(self.cpus.iter().copied())
             .unwrap_or_else(|| {
-                not_known("the kernel tells neither capacity, kind nor highest frequency")
+                not_known("the kernel tells neither capacity, kind, model nor highest frequency")
             })
     }
 

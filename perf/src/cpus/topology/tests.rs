@@ -186,6 +186,15 @@ fn a_kernel_that_says_nothing_leaves_it_unknown() {
         .each(1..=1, "cpufreq/cpuinfo_max_freq", "3700000")
         .cores(0..=1, 1);
     assert_eq!(half.relation(0, 1), (Kinship::Cores, Likeness::Unknown));
+    // Nor are two alike of which one has a name that the other lacks.
+    for listed in ["0", "1"] {
+        let one = (Machine::new().each(0..=1, "cpu_capacity", "1024"))
+            .with("devices/cpu_core/cpus", listed);
+        assert_eq!(one.likeness(0, 1), Likeness::Unknown, "{listed}");
+        let both = one.each(1..=1, "cpu_capacity", "871");
+        let unlike = Likeness::Unlike(Difference::Capacity(1024, 871));
+        assert_eq!(both.likeness(0, 1), unlike, "{listed}");
+    }
     let said = Likeness::Unknown.to_string();
     assert!(said.contains("is not known ("), "{said}");
     let said = half.topology().strengths([0, 1, 2]).unwrap();
