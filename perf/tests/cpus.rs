@@ -39,15 +39,21 @@ fn not_run(why: impl std::fmt::Display) {
     eprintln!("not run: {why}");
 }
 
-/// The first two CPUs of this process, if it has two.
+/// The first two CPUs of this process, if it has two and may keep a thread to one.
 fn two_cpus() -> Option<[usize; 2]> {
     let allowed = affinity::allowed(0).expect("the CPUs of this thread");
     let mut cpus = allowed.iter();
-    let two = cpus.next().zip(cpus.next());
-    if two.is_none() {
+    let Some((one, other)) = cpus.next().zip(cpus.next()) else {
         not_run("two CPUs are needed, and this process has one");
+        return None;
+    };
+    // In a thread of its own, so that this one keeps both.
+    let pinned = thread::spawn(move || affinity::restrict(0, &Cpus::one(one)));
+    if let Err(error) = pinned.join().expect("it pins itself") {
+        not_run(format!("no thread can be pinned: {error}"));
+        return None;
     }
-    two.map(<[usize; 2]>::from)
+    Some([one, other])
 }
 
 /// The rows of a run, which ended as they say.
