@@ -14,9 +14,10 @@ use iceoryx2::prelude::{
     BackpressureStrategy, Config, FileName, LogLevel, Node, NodeBuilder, Path, PortFactory,
     SemanticString, ipc, set_log_level,
 };
+use ringproof_perf::cpus::stands;
 use ringproof_perf::ipc::{
-    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Polls, Refused, Side, Terms,
-    Trust, Waiting,
+    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Polls, Refused, Side, Terms, Trust,
+    Waiting,
 };
 use ringproof_record::deadline;
 
@@ -160,6 +161,7 @@ fn join(terms: &Terms) -> Result<Box<dyn Endpoint>, String> {
                 patience().as_secs()
             ));
         }
+        stands().map_err(|gone| gone.to_string())?;
         thread::yield_now();
     }
     let words = terms.size / 8;
