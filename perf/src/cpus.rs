@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::thread;
 
+use nix::libc;
 use ringproof_record::affinity::{self, Cpus};
 
 pub use seat::{Gone, Seat, allowed, follow_main_thread, stands};
@@ -62,7 +63,7 @@ impl Pair {
         let topology = Topology::of_this_machine();
         let related = |first, second| topology.relation(first, second);
         let (first, second, relation) = pick(&allowed, wanted, related)?;
-        let pinned = pin_elsewhere(first) && pin_elsewhere(second);
+        let pinned = pin_elsewhere(first)? && pin_elsewhere(second)?;
         // Two such threads on one CPU would spend whole turns waiting for each other.
         let preferred = pinned
             && thread::spawn(seat::prefer_this_thread)
@@ -182,6 +183,14 @@ pub enum Unfit {
     NotAllowed(usize, Vec<usize>),
     /// Which ones it may use the system does not say, for this reason.
     Unknown(String),
+    /// One was taken away as soon as it was chosen.
+    Gone(Gone),
+}
+
+impl From<Gone> for Unfit {
+    fn from(gone: Gone) -> Self {
+        Unfit::Gone(gone)
+    }
 }
 
 impl fmt::Display for Unfit {
@@ -203,6 +212,7 @@ impl fmt::Display for Unfit {
                 f,
                 "which CPUs this process may use is not known (sched_getaffinity: {why})"
             ),
+            Unfit::Gone(gone) => write!(f, "{gone}"),
         }
     }
 }
@@ -247,11 +257,19 @@ fn pick(
     best.ok_or_else(|| Unfit::TooFew(allowed.to_vec()))
 }
 
-/// Tries to pin a thread made for it, so that the calling one stays as it is.
-fn pin_elsewhere(cpu: usize) -> bool {
-    thread::spawn(move || affinity::restrict(0, &Cpus::one(cpu)).is_ok())
-        .join()
-        .unwrap_or(false)
+/// Whether a thread can be pinned to this CPU, which the process may use. It is tried with a thread made
+/// for it, so that the calling one stays as it is.
+///
+/// # Errors
+/// The CPU was taken away meanwhile: that is no refusal.
+fn pin_elsewhere(cpu: usize) -> Result<bool, Gone> {
+    let pinned = thread::spawn(move || affinity::restrict(0, &Cpus::one(cpu))).join();
+    match pinned {
+        Ok(Ok(())) => Ok(true),
+        // The only CPU of the mask is off, or not in the cpuset (`sched_setaffinity(2)`).
+        Ok(Err(error)) if error.raw_os_error() == Some(libc::EINVAL) => Err(Gone::Cpu(cpu)),
+        Ok(Err(_)) | Err(_) => Ok(false),
+    }
 }
 
 #[cfg(test)]
@@ -381,6 +399,16 @@ mod tests {
             said.contains("not known (sched_getaffinity: refused)"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn a_cpu_that_is_gone_before_a_thread_is_pinned_to_it_is_no_refusal() {
+        let beyond = 1 << 20;
+        assert_eq!(pin_elsewhere(beyond), Err(Gone::Cpu(beyond)));
+        let said = Unfit::from(Gone::Cpu(beyond)).to_string();
+        assert!(said.starts_with("CPU 1048576 was taken away"), "{said}");
+        let cpu = allowed().unwrap().iter().next().unwrap();
+        assert!(pin_elsewhere(cpu).is_ok());
     }
 
     #[test]
