@@ -23,7 +23,8 @@ fn main() {
     };
     // In a thread of its own: what is measured below must not find this one's CPUs narrowed.
     let benches = thread::spawn(move || {
-        pair.pin(false);
+        let seat = pair.single().take();
+        seat.expect("the first CPU is still to be had");
         let mut criterion = Criterion::default()
             .sample_size(10)
             .warm_up_time(Duration::from_millis(200))

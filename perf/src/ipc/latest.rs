@@ -76,7 +76,7 @@ impl<T: Payload> Endpoint for Values<T> {
                 self.last = messages[0];
                 return Ok(());
             }
-            polls.wait();
+            polls.wait()?;
         }
     }
 }
