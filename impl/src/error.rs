@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::role::Role;
+use crate::room::Room;
 
 /// Why a segment could not be made, attached or used, or a role not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -55,16 +56,16 @@ pub enum SegmentError {
         segment: String,
     },
     /// The file system of the segment has no room for it: too few bytes or inodes, or a quota is
-    /// used up.
-    #[error(
-        "no room for segment `{segment}` of {bytes} bytes; ask for fewer slots, or free or enlarge \
-         the file system that holds it (it may be out of bytes or inodes, or a quota used up)"
-    )]
+    /// used up. Or the machine has no memory for it.
+    #[error("no room for segment `{segment}` of {bytes} bytes; {}", remedy(room))]
     NoSpace {
         /// The segment.
         segment: String,
         /// How much was asked for.
         bytes: u64,
+        /// What there is of memory, if that is too little; otherwise it is the file system that
+        /// has refused.
+        room: Option<Room>,
     },
     /// What the file says of itself is not what is needed here.
     #[error("segment `{segment}`: {field} is {found}, expected {expected}")]
@@ -114,6 +115,16 @@ pub enum SegmentError {
         /// The segment.
         segment: String,
     },
+    /// The segment was attached by the process that this one was forked from: see
+    /// [`fork`](crate::fork).
+    #[error(
+        "segment `{segment}` was attached by the process that this one was forked from, and a \
+         forked child has no access to its memory; attach to it anew"
+    )]
+    Forked {
+        /// The segment.
+        segment: String,
+    },
     /// The call needs a claim of a role of this segment, and there is none.
     #[error("this needs a claim of the {needed}, and there is {found}")]
     Unclaimed {
@@ -137,6 +148,18 @@ pub enum SegmentError {
 /// How many differences a message tells. The segment says how many there are, and whoever made it
 /// may have made two thousand.
 const TOLD: usize = 16;
+
+fn remedy(room: &Option<Room>) -> String {
+    match room {
+        Some(room) => format!(
+            "{} bytes of memory can be had ({}); ask for fewer slots",
+            room.available, room.limit
+        ),
+        None => "ask for fewer slots, or free or enlarge the file system that holds it (it may be \
+                 out of bytes or inodes, or a quota used up)"
+            .to_owned(),
+    }
+}
 
 fn first_of(differences: &[String]) -> String {
     let told = &differences[..differences.len().min(TOLD)];

@@ -95,7 +95,7 @@ impl Inspection {
     fn of_file(file: &File, name: &str, len: u64) -> Result<Inspection, SegmentError> {
         let fixed = read_fixed(file, name, len)?;
         fixed.check(name, len)?;
-        Self::look(file, name, fixed)
+        Self::look(file, name, fixed, |role| role::is_held(file, name, role))
     }
 
     /// Looks at a segment that is at hand, also at one without a name.
@@ -114,7 +114,8 @@ impl Inspection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn of_segment(segment: &Segment) -> Result<Inspection, SegmentError> {
-        Self::look(segment.file(), segment.label(), *segment.fixed())
+        let (file, name) = (segment.file(), segment.label());
+        Self::look(file, name, *segment.fixed(), |role| segment.is_held(role))
     }
 
     /// Where the producer closed the ring, if it did: how many items were committed in all. One
@@ -140,12 +141,17 @@ impl Inspection {
     }
 
     /// Reads the words behind a header that was checked.
-    fn look(file: &File, name: &str, fixed: Fixed) -> Result<Inspection, SegmentError> {
+    fn look(
+        file: &File,
+        name: &str,
+        fixed: Fixed,
+        is_held: impl Fn(Role) -> Result<bool, SegmentError>,
+    ) -> Result<Inspection, SegmentError> {
         let word = |at| read_words(file, name, at).map(|[word]| word);
         let state = |role, epoch, notes| {
             Ok::<_, SegmentError>(RoleState {
                 role,
-                held: role::is_held(file, name, role)?,
+                held: is_held(role)?,
                 epoch: word(epoch)?,
                 notes: read_words(file, name, notes)?,
             })

@@ -15,11 +15,12 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::MmapOptions;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::libc;
@@ -28,12 +29,14 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::linkat;
 
 use crate::error::SegmentError;
+use crate::fork::{Mapping, Process};
 use crate::guard::Registration;
 use crate::layout::{
     Expected, Fixed, Header, INITIAL_WORDS, Kind, Layout, NOTES, RoleWords, lost_index, offset,
 };
 use crate::memory::{Memory, Native};
-use crate::role::{self, Claim, Removal, Role, Watch};
+use crate::role::{self, Claim, Locks, Removal, Role, Watch};
+use crate::room::{self, Room};
 use crate::site::{LoadSite, StoreSite};
 
 /// Where named segments live: the directory behind POSIX `shm_open`.
@@ -54,10 +57,12 @@ pub struct Segment {
     label: String,
     /// `None` for an anonymous segment.
     path: Option<PathBuf>,
-    file: File,
+    /// The only descriptor that an attachment keeps: a description that is neither mapped nor ever
+    /// passed to anybody.
+    locks: Arc<Locks>,
     /// Before `map`, so that it is given back before the memory is. `None` if there was no room.
     registration: Option<Registration>,
-    map: MmapRaw,
+    map: Mapping,
     /// As it was checked at creation or attach; the mapped copy is never consulted.
     fixed: Fixed,
 }
@@ -238,7 +243,7 @@ impl Segment {
         let segment = Segment::map(name.to_owned(), Some(path.clone()), file, layout.fixed)?;
         linkat(
             AT_FDCWD,
-            Path::new(&format!("/proc/self/fd/{}", segment.file.as_raw_fd())),
+            Path::new(&format!("/proc/self/fd/{}", segment.file().as_raw_fd())),
             AT_FDCWD,
             &path,
             AtFlags::AT_SYMLINK_FOLLOW,
@@ -347,13 +352,13 @@ impl Segment {
             .len(len)
             .map_raw(&file)
             .map_err(SegmentError::system(&label, "map it"))?;
-        // A forked child gets no mapping: it could only corrupt the stream.
-        map.advise(Advice::DontFork)
+        // A forked child gets no access: it could only corrupt the stream.
+        let map = Mapping::new(map)
             .map_err(SegmentError::system(&label, "keep it from forked children"))?;
         Ok(Segment {
+            locks: Locks::of(file, &label)?,
             label,
             path,
-            file,
             registration: Registration::new(map.as_mut_ptr(), len, lost_index),
             map,
             fixed,
@@ -387,6 +392,50 @@ impl Segment {
         self.registration.is_some()
     }
 
+    /// Whether this process was forked from the one that attached the segment: then it has no
+    /// access to the memory, and an operation of an end dies of SIGSEGV; see [`fork`](crate::fork).
+    /// Drop the segment and what is made of it, and attach anew. One load, and so cheap enough to be
+    /// asked before every operation. (It does not see a bare `clone`.)
+    pub fn is_inherited(&self) -> bool {
+        self.map.process().has_forked_this()
+    }
+
+    /// Refuses what would touch memory that only the parent of this process has.
+    pub(crate) fn unless_inherited(&self) -> Result<(), SegmentError> {
+        if self.map.process() == Process::this() {
+            return Ok(());
+        }
+        Err(SegmentError::Forked {
+            segment: self.label.clone(),
+        })
+    }
+
+    /// A descriptor of the segment, to be passed to another process, as one without a name is. It
+    /// is opened anew, so no lock goes with it, and this segment keeps one descriptor less where
+    /// nobody asks.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if it cannot be had.
+    ///
+    /// ```
+    /// use ringproof::{Ring, RingOptions};
+    ///
+    /// let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
+    /// ring.producer()?.push(7)?;
+    ///
+    /// // Sent to another process, over a Unix socket or as an inherited descriptor:
+    /// let other = Ring::<u64>::attach_fd(ring.descriptor()?)?;
+    /// assert_eq!(other.consumer()?.pop()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn descriptor(&self) -> Result<OwnedFd, SegmentError> {
+        let opened = role::open_anew(self.file()).map_err(SegmentError::system(
+            &self.label,
+            "open it anew through /proc/self/fd to pass it on",
+        ))?;
+        Ok(opened.into())
+    }
+
     /// Refuses what may come from lost memory.
     pub(crate) fn unless_lost<T>(&self, value: T) -> Result<T, SegmentError> {
         if self.is_lost() {
@@ -402,7 +451,7 @@ impl Segment {
     /// # Errors
     /// [`SegmentError::Held`] if somebody has it; [`SegmentError::Gone`] if the segment was
     /// unlinked or retired since it was opened: open it anew; [`SegmentError::Lost`] if its memory
-    /// is gone.
+    /// is gone; [`SegmentError::Forked`] if the parent of this process attached it.
     pub fn claim(&self, role: Role) -> Result<Claim, SegmentError> {
         self.claim_through(&Native, role)
     }
@@ -425,6 +474,7 @@ impl Segment {
                 expected: format!("one that has a {role}"),
             });
         }
+        self.unless_inherited()?;
         let header = self.header();
         let claim = match self.lock(role) {
             // Its holder goes on with what has no name any more: to end it would not help.
@@ -454,14 +504,14 @@ impl Segment {
 
     /// Locks `role`, unless somebody has it.
     fn lock(&self, role: Role) -> Result<Claim, SegmentError> {
-        let lock = || Claim::lock(&self.file, &self.label, role);
+        let lock = || Claim::lock(&self.locks, &self.label, role);
         let held = match lock() {
             Err(held @ SegmentError::Held { .. }) if self.path.is_some() => held,
             outcome => return outcome,
         };
         // Perhaps by a removal of a free segment, which is over in a moment. During another one
         // there is none, and what is held now is held by somebody who uses it.
-        match Removal::begin(&self.file, &self.label) {
+        match Removal::begin(&self.locks, &self.label) {
             Ok(_removal) => lock(),
             Err(_) => Err(held),
         }
@@ -472,7 +522,7 @@ impl Segment {
     /// # Errors
     /// [`SegmentError::System`] if the kernel cannot tell.
     pub fn is_held(&self, role: Role) -> Result<bool, SegmentError> {
-        role::is_held(&self.file, &self.label, role)
+        self.locks.is_held(&self.label, role)
     }
 
     /// Takes the name away, so that whoever opens it later gets another segment or none, and
@@ -480,7 +530,8 @@ impl Segment {
     /// if the name belongs to another segment already, or there never was one.
     ///
     /// # Errors
-    /// [`SegmentError::System`].
+    /// [`SegmentError::Forked`] if the parent of this process attached it (its name can be
+    /// [unlinked](unlink) all the same), or [`SegmentError::System`].
     pub fn unlink(&self) -> Result<(), SegmentError> {
         self.unlink_through(&Native)
     }
@@ -508,7 +559,8 @@ impl Segment {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        let _removal = Removal::begin(&self.file, &self.label)?;
+        self.unless_inherited()?;
+        let _removal = Removal::begin(&self.locks, &self.label)?;
         if self.name_status()? != NameStatus::Current {
             return Err(SegmentError::Gone {
                 segment: self.label.clone(),
@@ -520,7 +572,7 @@ impl Segment {
             Some(Kind::Ring) => &[Role::Producer, Role::Consumer],
             _ => &[Role::Writer],
         };
-        let lock = |role: &Role| Claim::lock(&self.file, &self.label, *role);
+        let lock = |role: &Role| Claim::lock(&self.locks, &self.label, *role);
         let _claims = roles.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
         let marked = role::is_retired(&Native, &self.header().retired);
         self.take_name_away(&Native, path, marked)
@@ -552,7 +604,7 @@ impl Segment {
             return Ok(NameStatus::Current);
         };
         let ours = self
-            .file
+            .file()
             .metadata()
             .map_err(SegmentError::system(&self.label, "look up its inode"))?;
         match fs::symlink_metadata(path) {
@@ -574,9 +626,10 @@ impl Segment {
         let Some(path) = &self.path else {
             return Ok(());
         };
+        self.unless_inherited()?;
         // Until it is dropped, nobody else takes this segment's name away, and no other segment
         // can be given it: what the look finds is what is removed.
-        let _removal = Removal::begin(&self.file, &self.label)?;
+        let _removal = Removal::begin(&self.locks, &self.label)?;
         let marked = role::is_retired(memory, &self.header().retired);
         if finish && !marked {
             return Ok(());
@@ -613,7 +666,8 @@ impl Segment {
     }
 
     /// One of the words that an application keeps beside the structure in the notes of `role`;
-    /// `None` from [`NOTES`] on, or if the segment is [lost](Self::is_lost). New notes are zero.
+    /// `None` from [`NOTES`] on, or if the segment is [lost](Self::is_lost) or
+    /// [inherited](Self::is_inherited). New notes are zero.
     pub fn note(&self, role: Role, index: usize) -> Option<u64> {
         self.note_through(&Native, role, index)
     }
@@ -625,6 +679,7 @@ impl Segment {
         role: Role,
         index: usize,
     ) -> Option<u64> {
+        self.unless_inherited().ok()?;
         let note = self.words(role).notes.get(index)?;
         // Relaxed: what orders notes is the application's affair, through an index or a role.
         let value = memory.load(note, LoadSite::NoteRead);
@@ -636,7 +691,8 @@ impl Segment {
     /// before a death, a successor sees.
     ///
     /// # Errors
-    /// [`SegmentError::Size`] from [`NOTES`] on; [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Size`] from [`NOTES`] on; [`SegmentError::Lost`] if the memory is gone;
+    /// [`SegmentError::Forked`] if it is the parent's of this process.
     pub fn set_note(&self, role: Role, index: usize, value: u64) -> Result<(), SegmentError> {
         self.set_note_through(&Native, role, index, value)
     }
@@ -652,6 +708,7 @@ impl Segment {
         index: usize,
         value: u64,
     ) -> Result<(), SegmentError> {
+        self.unless_inherited()?;
         let Some(note) = self.words(role).notes.get(index) else {
             return Err(SegmentError::Size {
                 segment: self.label.clone(),
@@ -664,18 +721,18 @@ impl Segment {
     }
 
     /// A look at the writer's role, for a reader.
-    pub(crate) fn watch(&self) -> Result<Watch, SegmentError> {
-        Watch::new(&self.file, &self.label)
+    pub(crate) fn watch(&self) -> Watch {
+        Watch::new(&self.locks, &self.label)
     }
 
     /// Refuses a claim of another role or segment.
     pub(crate) fn check_claim(&self, claim: &Claim, role: Role) -> Result<(), SegmentError> {
-        claim.check(&self.file, &self.label, role)
+        claim.check(self.file(), &self.label, role)
     }
 
-    /// What is mapped.
+    /// Its file.
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        self.locks.file()
     }
 
     /// The mapped header.
@@ -724,18 +781,10 @@ impl Segment {
             return Ok(true);
         }
         let meta = self
-            .file
+            .file()
             .metadata()
             .map_err(SegmentError::system(&self.label, "look up its inode"))?;
         Ok(meta.nlink() > 0)
-    }
-}
-
-/// The descriptor, to be passed to another process. Locks are not passed with it: every claim
-/// opens the segment anew.
-impl AsFd for Segment {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }
 
@@ -798,10 +847,11 @@ fn unsteady(name: &str) -> SegmentError {
     }
 }
 
-fn no_space(label: &str, layout: &Layout) -> SegmentError {
+fn no_space(label: &str, layout: &Layout, room: Option<Room>) -> SegmentError {
     SegmentError::NoSpace {
         segment: label.to_owned(),
         bytes: layout.fixed.segment_len,
+        room,
     }
 }
 
@@ -817,7 +867,7 @@ fn making<E: Into<io::Error>>(
         let error = error.into();
         match error.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::ENOMEM) => {
-                no_space(label, layout)
+                no_space(label, layout, None)
             }
             _ => SegmentError::system(label, action)(error),
         }
@@ -827,7 +877,13 @@ fn making<E: Into<io::Error>>(
 /// Gives a new file its memory and its first contents. Nobody else can see it yet.
 fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<(), SegmentError> {
     let fixed = &layout.fixed;
-    let len = libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space(label, layout))?;
+    let len =
+        libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space(label, layout, None))?;
+    // A memory file has no limit of its own: the system would go on giving it memory until it has
+    // to kill somebody for it.
+    if let Some(room) = room::shortage(fixed.segment_len) {
+        return Err(no_space(label, layout, Some(room)));
+    }
     // Asked for more than this, the system would not only refuse but also send SIGXFSZ, of which
     // a process dies that has not made its peace with it.
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)

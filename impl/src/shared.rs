@@ -73,6 +73,9 @@ impl RingOptions {
 /// It is open to one [`producer`](Ring::producer) and one [`consumer`](Ring::consumer), in this
 /// process or in others. What can be asked of any segment it answers through [`Segment`].
 ///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
+///
 /// ```
 /// use ringproof::{Ring, RingOptions};
 ///
@@ -145,7 +148,8 @@ impl<T: Payload> Ring<T> {
         open_as(name, role, || Self::open(name, options))
     }
 
-    /// Makes a ring without a name. Another process attaches by its descriptor.
+    /// Makes a ring without a name. Another process attaches by its
+    /// [descriptor](Segment::descriptor).
     ///
     /// # Errors
     /// [`SegmentError`].
@@ -163,7 +167,8 @@ impl<T: Payload> Ring<T> {
         Segment::attach_fd(fd, &Expected::of::<T>(DESCRIPTOR, Kind::Ring)?).map(Self::new)
     }
 
-    /// Takes the producer's role, where its last holder left the ring.
+    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this end
+    /// dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -175,7 +180,8 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
+    /// of the process that this one was forked from.
     pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Producer)?;
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
@@ -184,7 +190,8 @@ impl<T: Payload> Ring<T> {
         self.segment.unless_lost(producer)
     }
 
-    /// Takes the consumer's role, where its last holder left the ring.
+    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this end
+    /// dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -196,7 +203,8 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
+    /// of the process that this one was forked from.
     pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Consumer)?;
         // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
@@ -320,7 +328,8 @@ impl<T: Payload> SeqLock<T> {
         Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::SeqLock)?).map(Self::new)
     }
 
-    /// Takes the writer's role.
+    /// Takes the writer's role. A forked child that uses this end dies of it: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -332,19 +341,20 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
+    /// of the process that this one was forked from.
     pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Writer)?;
         let writer = SeqWriter::new(self.parts()?, Native, Some(claim));
         (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
-    /// A reader.
+    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
-    /// [`SegmentError::System`] if a descriptor cannot be had.
+    /// [`SegmentError::Forked`] if the parent of this process attached it.
     pub fn reader(&self) -> Result<SeqReader<'_, T>, SegmentError> {
-        let watch = self.segment.watch()?;
+        let watch = self.segment.watch();
         SeqReader::new(self.parts()?, Native, Some(watch)).ok_or_else(|| no_room(&self.segment))
     }
 
@@ -484,7 +494,8 @@ impl<T: Payload> SeqLatch<T> {
         Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::Latch)?).map(Self::new)
     }
 
-    /// Takes the writer's role.
+    /// Takes the writer's role. A forked child that uses this end dies of it: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -496,18 +507,18 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
+    /// of the process that this one was forked from.
     pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Writer)?;
         let writer = LatchWriter::new(self.parts()?, Native, Some(claim));
         (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
-    /// A reader.
+    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
-    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
-    /// out.
+    /// [`SegmentError::Forked`] if the parent of this process attached it.
     pub fn reader(&self) -> Result<LatchReader<'_, T>, SegmentError> {
         LatchReader::new(self.parts()?, Native).ok_or_else(|| no_room(&self.segment))
     }
@@ -536,6 +547,7 @@ fn expected_words<T: Payload>(segment: &str, kind: Kind) -> Result<Expected, Seg
 pub(crate) unsafe fn ring_parts<T: Payload>(
     segment: &Segment,
 ) -> Result<RingParts<'_, Native, T>, SegmentError> {
+    segment.unless_inherited()?;
     let fixed = segment.fixed();
     let header = segment.header();
     // SAFETY: a slot holds a payload, for which any bit pattern is a value, and is accessed
@@ -554,6 +566,7 @@ pub(crate) unsafe fn ring_parts<T: Payload>(
 
 /// The words of a seqlock.
 pub(crate) fn seq_parts(segment: &Segment) -> Result<SeqParts<'_, Native>, SegmentError> {
+    segment.unless_inherited()?;
     Ok(SeqParts {
         seq: &segment.header().producer.index,
         payload: data_words(segment)?,
@@ -562,6 +575,7 @@ pub(crate) fn seq_parts(segment: &Segment) -> Result<SeqParts<'_, Native>, Segme
 
 /// The words of a latch.
 pub(crate) fn latch_parts(segment: &Segment) -> Result<LatchParts<'_, Native>, SegmentError> {
+    segment.unless_inherited()?;
     Ok(LatchParts {
         version: &segment.header().producer.index,
         slots: data_words(segment)?,

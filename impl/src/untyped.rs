@@ -280,7 +280,8 @@ impl Structure {
         self.size
     }
 
-    /// Takes the producer's role, where its last holder left the ring.
+    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this end
+    /// dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.
@@ -293,7 +294,8 @@ impl Structure {
         self.segment.unless_lost(Producer { end, items })
     }
 
-    /// Takes the consumer's role, where its last holder left the ring.
+    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this end
+    /// dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.
@@ -305,7 +307,8 @@ impl Structure {
         self.segment.unless_lost(Consumer { end, items })
     }
 
-    /// Takes the writer's role.
+    /// Takes the writer's role. A forked child that uses this end dies of it: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is neither a seqlock nor a latch.
@@ -329,11 +332,11 @@ impl Structure {
         self.segment.unless_lost(Writer { end, size })
     }
 
-    /// A reader.
+    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
-    /// [`SegmentError::Mismatch`] if this is a ring; [`SegmentError::System`] if a seqlock's reader
-    /// cannot have a descriptor, by which it tells a dead writer from a slow one.
+    /// [`SegmentError::Mismatch`] if this is a ring; [`SegmentError::Forked`] if the parent of this
+    /// process attached it.
     pub fn reader(&self) -> Result<Reader<'_>, SegmentError> {
         let end = match self.kind {
             Kind::Ring => {
@@ -346,7 +349,7 @@ impl Structure {
             }
             Kind::SeqLock => {
                 let parts = seq_parts(&self.segment)?;
-                let watch = Some(self.segment.watch()?);
+                let watch = Some(self.segment.watch());
                 SeqReader::of_words(self.size / 8, parts, Native, watch).map(ReadingEnd::SeqLock)
             }
             Kind::Latch => {

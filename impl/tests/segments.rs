@@ -521,7 +521,7 @@ fn every_wrong_field_of_a_named_segment_is_refused_by_name() {
 #[test]
 fn every_wrong_field_of_an_anonymous_segment_is_refused_by_name() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+    let raw = File::from(ring.descriptor().expect("its descriptor"));
     let attach = || {
         let fd: OwnedFd = raw.try_clone().expect("its descriptor").into();
         let label = format!("(descriptor {})", fd.as_raw_fd());
@@ -723,7 +723,7 @@ fn a_descriptor_of_anything_else_is_refused() {
     // A named segment, which anybody who may write it can truncate.
     let name = Named::new("descriptor");
     let ring = create(&name);
-    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let fd = ring.descriptor().expect("its descriptor");
     let label = format!("(descriptor {})", fd.as_raw_fd());
     assert_mismatch(
         Ring::<u64>::attach_fd(fd),
@@ -762,7 +762,7 @@ fn a_descriptor_of_a_file_that_knows_no_seals_is_refused_alike() {
 #[test]
 fn an_anonymous_segment_cannot_change_its_size() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+    let raw = File::from(ring.descriptor().expect("its descriptor"));
     for len in [0, LEN - 1, LEN + 1] {
         let refused = raw.set_len(len).expect_err("a sealed file");
         assert_eq!(refused.raw_os_error(), Some(nix::libc::EPERM), "{len}");
@@ -846,6 +846,30 @@ fn a_limit_on_the_length_of_files_is_an_error_and_no_signal() {
     }
     assert!(!name.path().exists());
     assert_eq!(helper.hear(), "as long as that: true");
+}
+
+/// A memory file has no limit of its own. What would be the last of the memory is refused before any
+/// of it is taken.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_segment_larger_than_the_memory_is_an_error_that_takes_nothing() {
+    let name = Named::new("memory");
+    let helper = Helper::start(&format!("memory {}", &*name));
+    for what in ["named", "anonymous", "latch"] {
+        let said = helper.hear();
+        let (which, error) = said.split_once(' ').expect("two parts");
+        assert_eq!(which, what);
+        let number = |after: &str| -> u64 {
+            let rest = error.split(after).nth(1).expect("a number").trim_start();
+            let end = rest.find(|c: char| !c.is_ascii_digit()).expect("its end");
+            rest[..end].parse().expect("a number")
+        };
+        assert!(number(" of ") >= 1 << 46, "{error}");
+        assert!(number("bytes; ") < 1 << 46, "{error}");
+        assert!(error.contains(" bytes of memory can be had ("), "{error}");
+        assert!(!error.contains("file system"), "{error}");
+    }
+    assert!(!name.path().exists());
 }
 
 #[test]
@@ -1045,7 +1069,7 @@ fn unlinking_one_segment_never_takes_the_name_of_the_next() {
         let _alive = alive;
         for round in Effort::rounds(20, 400) {
             let ring = create(&name);
-            let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+            let raw = File::from(ring.descriptor().expect("its descriptor"));
             let deadline = Deadline::to("see it unlinked");
             while raw.metadata().expect("its links").nlink() > 0 {
                 deadline.wait();
@@ -1412,7 +1436,7 @@ fn a_descriptor_that_is_passed_on_takes_no_role_with_it() {
     let mut producer = ring.producer().expect("the role");
     assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
     producer.close();
-    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let fd = ring.descriptor().expect("its descriptor");
     let helper = Helper::start_with("receive", Stdio::from(fd));
     // Neither has the other process the role with the descriptor …
     assert_eq!(helper.hear(), "producer held");
@@ -1742,6 +1766,19 @@ fn helper() {
             let ring = Ring::<u64>::anonymous(&options.slots(512));
             helper::say(format!("as long as that: {}", ring.is_ok()));
         }
+        ["memory", name] => {
+            // Where it is asked for nevertheless, this is in the way, with another error.
+            setrlimit(Resource::RLIMIT_FSIZE, 1 << 30, 1 << 30).expect("a limit");
+            let slots = 1 << 43;
+            let options = RingOptions::new(1).slots(slots);
+            let named = Ring::<u64>::create(name, &options).expect_err("too much");
+            helper::say(format!("named {named}"));
+            let anonymous = Ring::<u64>::anonymous(&options).expect_err("too much");
+            helper::say(format!("anonymous {anonymous}"));
+            let options = SeqLatchOptions::default().slots(slots);
+            let latch = SeqLatch::<u64>::anonymous(&7, &options).expect_err("too much");
+            helper::say(format!("latch {latch}"));
+        }
         ["modes", name, umask] => {
             let umask = nix::libc::mode_t::from_str_radix(umask, 8).expect("a mode");
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
@@ -1810,10 +1847,7 @@ fn helper() {
 /// What tells a segment's file from any other. (Its name does not: a file that was created
 /// without one keeps that in its descriptors and mappings.)
 fn inode(segment: &Segment) -> u64 {
-    let fd = segment
-        .as_fd()
-        .try_clone_to_owned()
-        .expect("its descriptor");
+    let fd = segment.descriptor().expect("its descriptor");
     File::from(fd).metadata().expect("its inode").ino()
 }
 
@@ -1828,6 +1862,6 @@ fn open_inodes() -> BTreeSet<u64> {
 
 /// How often the producer's role of `ring` was taken, as its file says.
 fn ring_epoch(ring: &Ring<u64>) -> u64 {
-    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let fd = ring.descriptor().expect("its descriptor");
     word(&File::from(fd), PRODUCER_EPOCH)
 }

@@ -9,11 +9,20 @@
  *
  * Functions return RINGPROOF_OK or say why not; those of a whole segment take a
  * `struct ringproof_error` besides, which may be NULL, for the details. Nothing here prints,
- * exits, installs a signal handler or keeps state outside the structs given to it. A segment and
- * its endpoints belong to one thread at a time.
+ * exits or installs a signal handler; what it keeps outside the structs given to it is a list of
+ * what is attached, for the handlers of forks. A segment and its endpoints belong to one thread at
+ * a time.
+ *
+ * Forks: neither a segment nor its endpoints go over a fork(), nor over daemon(), which is one.
+ * For the child what can fail is RINGPROOF_FORKED, and an operation of an endpoint (push, pop,
+ * write, read ...) dies of SIGSEGV. To drop endpoints and detach is fine: attach anew in the child.
+ * vfork(), posix_spawn() and system() change nothing. A bare clone() or _Fork() goes unnoticed: its
+ * child must not touch an endpoint.
  *
  * What it does not do: a process that may write a segment's file can also truncate it, and a
  * later access then raises SIGBUS. Give write permission only to processes trusted that far.
+ *
+ * With a C library that has its threads apart (glibc before 2.34) compile and link with -pthread.
  */
 #ifndef RINGPROOF_H
 #define RINGPROOF_H
@@ -41,6 +50,8 @@ extern "C++" {
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -101,12 +112,13 @@ enum ringproof_status {
   RINGPROOF_SHAPE_BAD, /* the shape describes no payload without padding */
   RINGPROOF_NOT_FOUND, /* there is no segment of this name */
   RINGPROOF_EXISTS,    /* there is one already */
-  RINGPROOF_NO_SPACE,  /* the file system has no room for it */
+  RINGPROOF_NO_SPACE,  /* the file system has no room for it, or the machine no memory */
   RINGPROOF_MISMATCH,  /* the file is not what is needed: field, found and expected say how */
   RINGPROOF_HELD,      /* somebody has the role */
   RINGPROOF_GONE,      /* unlinked or retired since it was opened: open it anew */
   RINGPROOF_SYSTEM,    /* the system refused: os_error says why */
-  RINGPROOF_NOT_OPEN   /* a segment or an end that was moved from (in C++), or was never open */
+  RINGPROOF_NOT_OPEN,  /* a segment or an end that was moved from (in C++), or was never open */
+  RINGPROOF_FORKED     /* attached by the process that this one was forked from: attach it anew */
 };
 
 /* What the status means, in a few words. */
@@ -128,12 +140,14 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_SHAPE_BAD: return "the shape describes no payload without padding";
   case RINGPROOF_NOT_FOUND: return "there is no segment of this name";
   case RINGPROOF_EXISTS: return "there is a segment of this name already";
-  case RINGPROOF_NO_SPACE: return "the file system has no room for the segment";
+  case RINGPROOF_NO_SPACE: return "there is no room or memory for the segment";
   case RINGPROOF_MISMATCH: return "the segment is not what is needed here";
   case RINGPROOF_HELD: return "another process or endpoint holds the role";
   case RINGPROOF_GONE: return "the segment was unlinked since it was opened; open it anew";
   case RINGPROOF_SYSTEM: return "the system refused";
   case RINGPROOF_NOT_OPEN: return "it is not open: it was moved from, or could not be opened";
+  case RINGPROOF_FORKED:
+    return "the segment is the parent's of this process; attach to it anew";
   }
   return "no status of ringproof";
 }
@@ -826,13 +840,33 @@ static inline struct ringproof_options ringproof_latch_options(void) {
   return options;
 }
 
+/* What a segment and its endpoints share of one attachment: its memory and its locks. From the
+ * heap, in the list of its program or library, until the last of them is gone. */
+struct ringproof_attachment {
+  struct ringproof_attachment *next, *previous;
+  struct ringproof_forks *forks; /* whose list it is in, and whose lock guards what follows */
+  unsigned users;                /* the segment, its claims and its readers */
+  unsigned held;                 /* the bytes that it has locked, one bit each: for locks of one
+                                    description the kernel knows no second holder */
+  void *map;                     /* NULL once it is unmapped */
+  size_t len;
+  /* An open file description for the locks of this attachment alone: neither the one that was
+   * mapped (what looks at a dying process's memory keeps it alive) nor ever passed to another
+   * process. The only descriptor that is kept. */
+  int fd;
+  int os_error;   /* why it is none of its own: then it locks nothing. 0: it is */
+  pid_t owner;    /* who attached it */
+  bool inherited; /* this process was forked from that one, and has memory without access there */
+};
+
 /* Shared memory with a header, mapped into this process. Must outlive its endpoints, and not be
- * copied. */
+ * copied. A forked child has no access to it: see above. */
 struct ringproof_segment {
   char name[256];
-  int fd;
+  int fd; /* the attachment's, once there is one */
   void *map;
   size_t len;
+  struct ringproof_attachment *shared;
   struct ringproof_fixed fixed; /* as it was checked; the mapped copy is never consulted */
 };
 
@@ -1017,11 +1051,163 @@ static inline enum ringproof_status ringproof_check(const struct ringproof_fixed
   return RINGPROOF_OK;
 }
 
+/* ---- Forks: impl/src/fork.rs says why it is done so --------------------------------------- */
+
+/* What is attached by this program or shared library, as far as it is this source file's. */
+struct ringproof_forks {
+  pthread_mutex_t lock; /* no memory is had or given back under it */
+  struct ringproof_attachment *first;
+  pid_t parent;   /* who forks, from before that until after it */
+  pid_t handlers; /* RINGPROOF_REGISTERED; otherwise who is at it, or 0 */
+};
+
+#define RINGPROOF_REGISTERED ((pid_t)-1)
+
+__attribute__((unused)) static struct ringproof_forks ringproof_attached = {
+    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0};
+
+/* Whether it is the attachment of the process that forks: where the mapping of another one was, as of
+ * that which made this one by a bare clone(), there may be anything by now. */
+static inline bool ringproof_forks_with(const struct ringproof_attachment *shared) {
+  return !shared->inherited && shared->owner == ringproof_attached.parent;
+}
+
+/* Says of every mapping whether a child inherits it. */
+static inline void ringproof_advise(int advice) {
+  struct ringproof_attachment *each;
+  for (each = ringproof_attached.first; each != NULL; each = each->next) {
+    if (ringproof_forks_with(each) && each->map != NULL) {
+      (void)madvise(each->map, each->len, advice);
+    }
+  }
+}
+
+/* They are inherited after all, so that no handler that runs before ours in the child can map
+ * something of its own there. */
+static inline void ringproof_before_fork(void) {
+  pthread_mutex_lock(&ringproof_attached.lock);
+  ringproof_attached.parent = getpid();
+  ringproof_advise(MADV_DOFORK);
+}
+
+static inline void ringproof_in_parent(void) {
+  ringproof_advise(MADV_DONTFORK);
+  pthread_mutex_unlock(&ringproof_attached.lock);
+}
+
+/* Puts memory without access in the place of each: a hole would be filled by what is mapped next. */
+static inline void ringproof_in_child(void) {
+  struct ringproof_attachment *each;
+  for (each = ringproof_attached.first; each != NULL; each = each->next) {
+    if (!ringproof_forks_with(each)) {
+      continue;
+    }
+    if (each->map != NULL &&
+        mmap(each->map, each->len, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+      /* There is no memory for one more mapping. */
+      (void)mprotect(each->map, each->len, PROT_NONE);
+    }
+    each->inherited = true;
+  }
+  /* Also where the thread that registers has not come to say so. */
+  __atomic_store_n(&ringproof_attached.handlers, RINGPROOF_REGISTERED, __ATOMIC_RELEASE);
+  pthread_mutex_unlock(&ringproof_attached.lock);
+}
+
+/* Registers the handlers, once for the process and all that it forks; an errno if that fails. No
+ * lock, because a child may be forked while another thread of its parent is at it. It finds a pid
+ * that is not its own: either they are not registered, or one of them has told it so. */
+static inline int ringproof_watch_forks(void) {
+  const pid_t self = getpid();
+  for (;;) {
+    pid_t found = __atomic_load_n(&ringproof_attached.handlers, __ATOMIC_ACQUIRE);
+    if (found == RINGPROOF_REGISTERED) {
+      return 0;
+    }
+    if (found == self) {
+      sched_yield();
+    } else if (__atomic_compare_exchange_n(&ringproof_attached.handlers, &found, self, false,
+                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+      const int os_error =
+          pthread_atfork(ringproof_before_fork, ringproof_in_parent, ringproof_in_child);
+      __atomic_store_n(&ringproof_attached.handlers, os_error == 0 ? RINGPROOF_REGISTERED : 0,
+                       __ATOMIC_RELEASE);
+      return os_error;
+    }
+  }
+}
+
+/* Whether this process has it from the one that forked it. */
+static inline bool ringproof_is_inherited(const struct ringproof_attachment *shared) {
+  return shared->inherited || getpid() != shared->owner;
+}
+
+/* Refuses what would touch memory that only the parent of this process has. */
+static inline enum ringproof_status
+ringproof_unless_inherited(const struct ringproof_segment *segment, struct ringproof_error *error) {
+  if (!ringproof_is_inherited(segment->shared)) {
+    return RINGPROOF_OK;
+  }
+  return ringproof_fail(error, RINGPROOF_FORKED,
+                        "segment `%s` was attached by the process that this one was forked from, "
+                        "and a forked child has no access to its memory; attach to it anew",
+                        segment->name);
+}
+
+/* One user more. */
+static inline struct ringproof_attachment *ringproof_share(struct ringproof_attachment *shared) {
+  pthread_mutex_lock(&shared->forks->lock);
+  shared->users++;
+  pthread_mutex_unlock(&shared->forks->lock);
+  return shared;
+}
+
+/* One user less; after the last one it is gone. */
+static inline void ringproof_let_go(struct ringproof_attachment *shared) {
+  struct ringproof_forks *const forks = shared->forks;
+  bool last;
+  pthread_mutex_lock(&forks->lock);
+  last = --shared->users == 0;
+  if (last) {
+    *(shared->previous == NULL ? &forks->first : &shared->previous->next) = shared->next;
+    if (shared->next != NULL) {
+      shared->next->previous = shared->previous;
+    }
+  }
+  pthread_mutex_unlock(&forks->lock);
+  if (last) {
+    close(shared->fd);
+    free(shared);
+  }
+}
+
+/* Opens the file behind a descriptor anew. The descriptor directory reaches the very inode, also
+ * when the name is another file's by now. */
+static inline int ringproof_open_anew(int fd) {
+  char own[64];
+  snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+  return open(own, O_RDWR | O_CLOEXEC);
+}
+
 /* Gives back the mapping and the descriptor. The segment itself, its name and its roles stay. */
 static inline void ringproof_detach(struct ringproof_segment *segment) {
-  if (segment->map != NULL) {
-    munmap(segment->map, segment->len);
+  struct ringproof_attachment *const shared = segment->shared;
+  if (shared != NULL) {
+    /* After a bare clone() there may be anything. */
+    const bool mapped = shared->inherited || shared->owner == getpid();
+    /* Before it is unmapped: else a fork in between would put its pages over what another thread
+     * has mapped there since. */
+    pthread_mutex_lock(&shared->forks->lock);
+    shared->map = NULL;
+    pthread_mutex_unlock(&shared->forks->lock);
+    if (mapped) {
+      munmap(segment->map, segment->len);
+    }
+    ringproof_let_go(shared);
+    segment->shared = NULL;
     segment->map = NULL;
+    segment->fd = -1;
   }
   if (segment->fd >= 0) {
     close(segment->fd);
@@ -1035,17 +1221,65 @@ static inline void ringproof_segment_init(struct ringproof_segment *segment, con
   segment->fd = -1;
 }
 
+/* Adds what is mapped to the list. */
+static inline void ringproof_enlist(struct ringproof_attachment *shared) {
+  struct ringproof_forks *const forks = &ringproof_attached;
+  shared->forks = forks;
+  pthread_mutex_lock(&forks->lock);
+  shared->next = forks->first;
+  if (shared->next != NULL) {
+    shared->next->previous = shared;
+  }
+  forks->first = shared;
+  pthread_mutex_unlock(&forks->lock);
+}
+
+/* Maps the file, then opens it anew for its locks, and closes the descriptor that was mapped.
+ * Where there is no /proc, or the file's mode is in the way, it stays: that is enough for who
+ * takes no role. */
 static inline enum ringproof_status ringproof_map(struct ringproof_segment *segment,
                                                   struct ringproof_error *error) {
-  void *map;
+  struct ringproof_attachment *shared;
+  int own;
   segment->len = (size_t)segment->fixed.segment_len;
-  map = mmap(NULL, segment->len, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
-  if (map == MAP_FAILED) {
-    return ringproof_fail_system(error, segment->name, "map it");
+  shared = (struct ringproof_attachment *)calloc(1, sizeof *shared);
+  if (shared == NULL) {
+    return ringproof_fail_system(error, segment->name, "have memory for what its ends share");
   }
-  segment->map = map;
-  /* A forked child gets no mapping: it could only corrupt the stream. */
-  if (madvise(map, segment->len, MADV_DONTFORK) != 0) {
+  own = ringproof_open_anew(segment->fd);
+  if (own < 0) {
+    shared->os_error = errno;
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != EPERM) {
+      free(shared);
+      return ringproof_fail_system(error, segment->name,
+                                   "open the segment anew through /proc/self/fd to lock it");
+    }
+  }
+  errno = ringproof_watch_forks();
+  shared->map = errno != 0 ? MAP_FAILED
+                           : mmap(NULL, segment->len, PROT_READ | PROT_WRITE, MAP_SHARED,
+                                  segment->fd, 0);
+  if (shared->map == MAP_FAILED) {
+    const enum ringproof_status status = ringproof_fail_system(error, segment->name, "map it");
+    if (own >= 0) {
+      close(own);
+    }
+    free(shared);
+    return status;
+  }
+  if (own >= 0) {
+    close(segment->fd);
+    segment->fd = own;
+  }
+  shared->users = 1;
+  shared->len = segment->len;
+  shared->fd = segment->fd;
+  shared->owner = getpid();
+  segment->map = shared->map;
+  segment->shared = shared;
+  ringproof_enlist(shared);
+  /* A forked child gets no access: it could only corrupt the stream. */
+  if (madvise(segment->map, segment->len, MADV_DONTFORK) != 0) {
     return ringproof_fail_system(error, segment->name, "keep it from forked children");
   }
   return RINGPROOF_OK;
@@ -1109,6 +1343,232 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
   return RINGPROOF_OK;
 }
 
+/* ---- Memory for a new segment: impl/src/room.rs says why it is asked for ------------------ */
+
+#define RINGPROOF_LONG_PATH 4608
+
+/* What memory can be had, where it is too little. */
+struct ringproof_room {
+  uint64_t available;
+  char limit[256]; /* what says so; empty: there is enough */
+};
+
+/* Keeps the tightest limit that leaves less than `needed` bytes. */
+static inline void ringproof_consider(struct ringproof_room *room, uint64_t needed,
+                                      uint64_t available, const char *file, const char *place) {
+  if (available < needed && (room->limit[0] == '\0' || available < room->available)) {
+    room->available = available;
+    room->limit[0] = '\0';
+    ringproof_add(room->limit, sizeof room->limit, "%s in %s", file, place);
+  }
+}
+
+static inline uint64_t ringproof_plus(uint64_t one, uint64_t other) {
+  return one > UINT64_MAX - other ? UINT64_MAX : one + other;
+}
+
+static inline uint64_t ringproof_minus(uint64_t one, uint64_t other) {
+  return one < other ? 0 : one - other;
+}
+
+/* The number that follows `word` at the beginning of a line, or without a word the one that the
+ * file begins with; false if there is none. `root` stands before every path; it is empty but in a
+ * test. */
+static inline bool ringproof_number_in(const char *root, const char *place, const char *file,
+                                       const char *word, uint64_t *number) {
+  char path[RINGPROOF_LONG_PATH];
+  char *line = NULL;
+  size_t room = 0;
+  bool found = false;
+  FILE *lines;
+  path[0] = '\0';
+  ringproof_add(path, sizeof path, "%s%s/%s", root, place, file);
+  lines = fopen(path, "re");
+  if (lines == NULL) {
+    return false;
+  }
+  while (!found && getline(&line, &room, lines) > 0) {
+    const size_t len = strlen(word);
+    const char *at = line + len;
+    if (strncmp(line, word, len) == 0 && (len == 0 || *at == ' ' || *at == '\t')) {
+      at += strspn(at, " \t");
+      found = ringproof_is_digit(*at);
+      if (found) {
+        *number = strtoull(at, NULL, 10);
+      }
+    }
+  }
+  free(line);
+  fclose(lines);
+  return found;
+}
+
+/* How much of a limit is left; false if there is none. */
+static inline bool ringproof_left(const char *root, const char *place, const char *limit,
+                                  const char *used, uint64_t *left) {
+  uint64_t most = 0, taken = 0;
+  /* Without a limit there is another word, or a number beyond every machine. */
+  if (!ringproof_number_in(root, place, limit, "", &most) ||
+      !ringproof_number_in(root, place, used, "", &taken)) {
+    return false;
+  }
+  *left = ringproof_minus(most, taken);
+  return true;
+}
+
+/* What a control group uses and would be given back before anybody is killed. */
+static inline uint64_t ringproof_cached_in(const char *root, const char *place, bool old) {
+  static const char *const words[2][3] = {
+      {"inactive_file", "active_file", "slab_reclaimable"},
+      {"total_inactive_file", "total_active_file", "total_active_file"}};
+  uint64_t sum = 0;
+  for (size_t i = 0; i < (old ? 2u : 3u); i++) {
+    uint64_t cached = 0;
+    (void)ringproof_number_in(root, place, "memory.stat", words[old][i], &cached);
+    sum = ringproof_plus(sum, cached);
+  }
+  return sum;
+}
+
+/* What a control group of either version has left. */
+static inline void ringproof_room_in(const char *root, const char *place, bool old, uint64_t swap,
+                                     uint64_t needed, struct ringproof_room *room) {
+  const char *const limit = old ? "memory.limit_in_bytes" : "memory.max";
+  uint64_t left = 0, other = 0;
+  if (!ringproof_left(root, place, limit, old ? "memory.usage_in_bytes" : "memory.current",
+                      &left)) {
+    return;
+  }
+  /* The older version counts memory and swap together. */
+  if (old && ringproof_left(root, place, "memory.memsw.limit_in_bytes",
+                            "memory.memsw.usage_in_bytes", &other)) {
+    other = ringproof_minus(other, left);
+    swap = other < swap ? other : swap;
+  }
+  if (!old && ringproof_left(root, place, "memory.swap.max", "memory.swap.current", &other)) {
+    swap = other < swap ? other : swap;
+  }
+  left = ringproof_plus(left, swap);
+  /* Asked only where it matters: the kernel adds it up for whoever asks. */
+  if (left < needed) {
+    left = ringproof_plus(left, ringproof_cached_in(root, place, old));
+  }
+  ringproof_consider(room, needed, left, limit, place);
+}
+
+/* Whether `word` is in a list with commas. */
+static inline bool ringproof_lists(const char *list, const char *word) {
+  const size_t len = strlen(word);
+  for (; list != NULL; list = strchr(list, ',')) {
+    list += *list == ',';
+    if (strncmp(list, word, len) == 0 && (list[len] == '\0' || list[len] == ',')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Where control groups that count memory are mounted. */
+struct ringproof_mount {
+  char point[2048];
+  char root[2048]; /* the control group that is found there */
+};
+
+static inline bool ringproof_find_mount(const char *root, bool old, struct ringproof_mount *mount) {
+  char path[RINGPROOF_LONG_PATH], type[16], options[1024];
+  char *line = NULL;
+  size_t room = 0;
+  bool found = false;
+  FILE *lines;
+  path[0] = '\0';
+  ringproof_add(path, sizeof path, "%s/proc/self/mountinfo", root);
+  lines = fopen(path, "re");
+  if (lines == NULL) {
+    return false;
+  }
+  while (!found && getline(&line, &room, lines) > 0) {
+    const char *const rest = strstr(line, " - ");
+    found = rest != NULL &&
+            sscanf(line, "%*s %*s %*s %2047s %2047s", mount->root, mount->point) == 2 &&
+            sscanf(rest + 3, "%15s %*s %1023s", type, options) == 2 &&
+            (old ? strcmp(type, "cgroup") == 0 && ringproof_lists(options, "memory")
+                 : strcmp(type, "cgroup2") == 0);
+  }
+  free(line);
+  fclose(lines);
+  return found;
+}
+
+/* What is left in a control group, of a line of /proc/self/cgroup, and in all that it is in. */
+static inline void ringproof_room_of(const char *root, char *line, uint64_t swap, uint64_t needed,
+                                     struct ringproof_room *room) {
+  struct ringproof_mount mount;
+  char place[RINGPROOF_LONG_PATH];
+  size_t top;
+  bool old;
+  char *controllers = strchr(line, ':');
+  char *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+  if (group == NULL) {
+    return;
+  }
+  *controllers++ = '\0';
+  *group++ = '\0';
+  group[strcspn(group, "\n")] = '\0';
+  old = ringproof_lists(controllers, "memory");
+  if ((!old && controllers[0] != '\0') || !ringproof_find_mount(root, old, &mount)) {
+    return;
+  }
+  top = strcmp(mount.root, "/") == 0 ? 0 : strlen(mount.root);
+  /* What lies outside of all that is mounted is looked for at the outermost one that is. */
+  if (strncmp(group, mount.root, top) != 0 || (group[top] != '/' && group[top] != '\0') ||
+      strstr(group, "/..") != NULL) {
+    group[top = 0] = '\0';
+  }
+  place[0] = '\0';
+  ringproof_add(place, sizeof place, "%s", mount.point);
+  ringproof_add(place, sizeof place, "%s", strcmp(&group[top], "/") == 0 ? "" : &group[top]);
+  for (top = strlen(mount.point);;) {
+    char *const last = strrchr(place, '/');
+    ringproof_room_in(root, place, old, swap, needed, room);
+    if (last == NULL || (size_t)(last - place) < top) {
+      return;
+    }
+    *last = '\0';
+  }
+}
+
+/* The tightest limit on memory, if it leaves less than `needed` bytes. A memory file system may have
+ * no limit of its own, and then the system goes on giving it pages until it has to kill somebody
+ * for them. It errs on the side of trying: what cannot be read is no limit. */
+static inline bool ringproof_is_short(const char *root, uint64_t needed,
+                                      struct ringproof_room *room) {
+  char path[RINGPROOF_LONG_PATH];
+  char *line = NULL;
+  size_t size = 0;
+  uint64_t memory = 0, swap = 0;
+  FILE *groups;
+  room->available = 0;
+  room->limit[0] = '\0';
+  (void)ringproof_number_in(root, "/proc", "meminfo", "SwapFree:", &swap);
+  swap = swap > UINT64_MAX / 1024 ? UINT64_MAX : swap * 1024;
+  if (ringproof_number_in(root, "/proc", "meminfo", "MemAvailable:", &memory)) {
+    memory = memory > UINT64_MAX / 1024 ? UINT64_MAX : memory * 1024;
+    ringproof_consider(room, needed, ringproof_plus(memory, swap), "MemAvailable and SwapFree",
+                       "/proc/meminfo");
+  }
+  path[0] = '\0';
+  ringproof_add(path, sizeof path, "%s/proc/self/cgroup", root);
+  groups = fopen(path, "re");
+  while (groups != NULL && getline(&line, &size, groups) > 0) {
+    ringproof_room_of(root, line, swap, needed, room);
+  }
+  if (groups != NULL) {
+    fclose(groups);
+  }
+  free(line);
+  return room->limit[0] != '\0';
+}
+
 /* A system error in the making of a segment. At every step the file system may be out of what it
  * needs: an inode for the file, memory for its bytes or for its name, or what a quota leaves of them. */
 static inline enum ringproof_status
@@ -1130,7 +1590,15 @@ ringproof_initialise(const struct ringproof_segment *segment, const char *descri
                      const void *initial, struct ringproof_error *error) {
   const struct ringproof_fixed *fixed = &segment->fixed;
   const uint64_t open_word = RINGPROOF_OPEN;
+  struct ringproof_room room;
   struct rlimit limit;
+  if (ringproof_is_short("", fixed->segment_len, &room)) {
+    return ringproof_fail(error, RINGPROOF_NO_SPACE,
+                          "no room for segment `%s` of %llu bytes; %llu bytes of memory can be had "
+                          "(%s); ask for fewer slots", segment->name,
+                          (unsigned long long)fixed->segment_len,
+                          (unsigned long long)room.available, room.limit);
+  }
   /* Asked for more than this, the system would not only refuse but also send SIGXFSZ. */
   if (getrlimit(RLIMIT_FSIZE, &limit) != 0) {
     return ringproof_fail_system(error, segment->name, "ask how long its file may be");
@@ -1198,7 +1666,8 @@ static inline enum ringproof_status ringproof_publish_segment(struct ringproof_s
   return RINGPROOF_OK;
 }
 
-/* Makes the segment `name`. `initial` is a seqlock's or latch's first value; NULL: all zero.
+/* Makes the segment `name`, for this process and not for what it forks. `initial` is a seqlock's or
+ * latch's first value; NULL: all zero.
  * Afterwards, also after a failure, the segment may be detached. */
 static inline enum ringproof_status
 ringproof_create(struct ringproof_segment *segment, const char *name,
@@ -1375,7 +1844,8 @@ ringproof_attach_file(struct ringproof_segment *segment, const char *path,
   return ringproof_map(segment, error);
 }
 
-/* Attaches to the segment `name`, which must be of this kind and carry this payload. Afterwards,
+/* Attaches to the segment `name`, which must be of this kind and carry this payload, for this
+ * process and not for what it forks. Afterwards,
  * also after a failure, the segment may be detached. */
 static inline enum ringproof_status ringproof_attach(struct ringproof_segment *segment,
                                                      const char *name, enum ringproof_kind kind,
@@ -1422,27 +1892,12 @@ ringproof_open(struct ringproof_segment *segment, const char *name,
 
 /* ---- Roles ------------------------------------------------------------------------------- */
 
-/* A process, told from those that it forks; a pid alone does not in nested pid namespaces. */
-struct ringproof_process {
-  pid_t pid;
-  ino_t space; /* of its pid namespace; 0 if the kernel has none */
-};
-
-static inline struct ringproof_process ringproof_this_process(void) {
-  struct ringproof_process process;
-  struct stat space;
-  process.pid = getpid();
-  process.space = stat("/proc/self/ns/pid", &space) == 0 ? space.st_ino : 0;
-  return process;
-}
-
-/* A role, or the right to remove: a lock on one byte of the file, by an open file description of
- * its own. The kernel frees it when its holder dies. */
+/* A role, or the right to remove: a lock on one byte of the file, by the attachment's own open file
+ * description. The kernel frees it when its holder dies. */
 struct ringproof_claim {
-  int fd; /* -1: none */
+  struct ringproof_attachment *shared; /* NULL: none */
   short byte;
   uint64_t epoch; /* how often the role was taken, this time included */
-  struct ringproof_process owner;
 };
 
 /* The bytes that the locks cover: part of the wire layout. */
@@ -1471,57 +1926,90 @@ static inline struct flock ringproof_byte_lock(short byte, short kind) {
   return lock;
 }
 
-/* Gives the role back; a forked child only closes what it inherited. */
+/* Gives the role back; a forked child only closes what it inherited, with the last of what shares
+ * it. */
 static inline void ringproof_release_claim(struct ringproof_claim *claim) {
-  if (claim->fd >= 0) {
-    const struct ringproof_process process = ringproof_this_process();
-    if (process.pid == claim->owner.pid && process.space == claim->owner.space) {
+  struct ringproof_attachment *const shared = claim->shared;
+  if (shared != NULL) {
+    if (!ringproof_is_inherited(shared)) {
       /* Explicitly, because a child forked meanwhile shares the description. */
       struct flock lock = ringproof_byte_lock(claim->byte, F_UNLCK);
-      (void)fcntl(claim->fd, F_OFD_SETLK, &lock);
+      pthread_mutex_lock(&shared->forks->lock);
+      (void)fcntl(shared->fd, F_OFD_SETLK, &lock);
+      shared->held &= ~(1u << claim->byte);
+      pthread_mutex_unlock(&shared->forks->lock);
     }
-    close(claim->fd);
-    claim->fd = -1;
+    ringproof_let_go(shared);
+    claim->shared = NULL;
   }
 }
 
-/* Opens the segment's file anew and locks the byte, without waiting; RINGPROOF_HELD, without
- * details, if somebody has it. */
+/* Locks the byte, without waiting; RINGPROOF_HELD, without details, if somebody has it. */
 static inline enum ringproof_status ringproof_lock(const struct ringproof_segment *segment,
                                                    short byte, struct ringproof_claim *claim,
                                                    struct ringproof_error *error) {
-  char own[64];
+  struct ringproof_attachment *const shared = segment->shared;
   struct flock lock = ringproof_byte_lock(byte, F_WRLCK);
+  int os_error = 0;
+  claim->shared = NULL;
   claim->byte = byte;
   claim->epoch = 0;
-  claim->owner = ringproof_this_process();
-  /* The descriptor directory reaches the very inode, also when the name is another file's. */
-  snprintf(own, sizeof own, "/proc/self/fd/%d", segment->fd);
-  claim->fd = open(own, O_RDWR | O_CLOEXEC);
-  if (claim->fd < 0) {
+  if (shared->os_error != 0) {
+    errno = shared->os_error;
     return ringproof_fail_system(error, segment->name,
                                  "open the segment anew through /proc/self/fd to lock it");
   }
-  if (fcntl(claim->fd, F_OFD_SETLK, &lock) != 0) {
-    const bool held = errno == EAGAIN || errno == EACCES;
-    enum ringproof_status status =
-        held ? RINGPROOF_HELD : ringproof_fail_system(error, segment->name, "lock it");
-    close(claim->fd);
-    claim->fd = -1;
-    return status;
+  pthread_mutex_lock(&shared->forks->lock);
+  if ((shared->held & (1u << byte)) != 0) {
+    os_error = EAGAIN;
+  } else if (fcntl(shared->fd, F_OFD_SETLK, &lock) != 0) {
+    os_error = errno;
+  } else {
+    shared->held |= 1u << byte;
+    shared->users++;
+    claim->shared = shared;
   }
-  return RINGPROOF_OK;
+  pthread_mutex_unlock(&shared->forks->lock);
+  if (os_error == EAGAIN || os_error == EACCES) {
+    return RINGPROOF_HELD;
+  }
+  errno = os_error;
+  return os_error == 0 ? RINGPROOF_OK : ringproof_fail_system(error, segment->name, "lock it");
 }
 
 /* Whether any open file description but this one holds the role. */
-static inline enum ringproof_status ringproof_is_held(int fd, enum ringproof_role role,
-                                                      bool *held) {
+static inline enum ringproof_status ringproof_is_locked(int fd, enum ringproof_role role,
+                                                        bool *locked) {
   struct flock lock = ringproof_byte_lock(ringproof_lock_byte(role), F_WRLCK);
-  if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
+  if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) != 0) {
     return RINGPROOF_SYSTEM;
   }
-  *held = lock.l_type != F_UNLCK;
+  *locked = lock.l_type != F_UNLCK;
   return RINGPROOF_OK;
+}
+
+/* Whether anybody, this process included, holds the role. */
+static inline enum ringproof_status ringproof_is_held(struct ringproof_attachment *shared,
+                                                      enum ringproof_role role, bool *held) {
+  enum ringproof_status status;
+  unsigned ours;
+  if (ringproof_is_inherited(shared)) {
+    /* What the parent holds by it it has not told us, and the kernel counts as ours. */
+    const int own = ringproof_open_anew(shared->fd);
+    status = ringproof_is_locked(own, role, held);
+    if (own >= 0) {
+      close(own);
+    }
+    return status;
+  }
+  pthread_mutex_lock(&shared->forks->lock);
+  ours = shared->held;
+  pthread_mutex_unlock(&shared->forks->lock);
+  status = ringproof_is_locked(shared->fd, role, held);
+  if (status == RINGPROOF_OK && (ours & (1u << ringproof_lock_byte(role))) != 0) {
+    *held = true;
+  }
+  return status;
 }
 
 static inline bool ringproof_is_retired(const struct ringproof_segment *segment) {
@@ -1615,7 +2103,10 @@ static inline enum ringproof_status ringproof_remove_locked(const struct ringpro
 static inline enum ringproof_status ringproof_remove(const struct ringproof_segment *segment,
                                                      bool finish, struct ringproof_error *error) {
   struct ringproof_claim removal;
-  enum ringproof_status status = ringproof_begin_removal(segment, &removal, error);
+  enum ringproof_status status = ringproof_unless_inherited(segment, error);
+  if (status == RINGPROOF_OK) {
+    status = ringproof_begin_removal(segment, &removal, error);
+  }
   if (status == RINGPROOF_OK) {
     status = ringproof_remove_locked(segment, finish, error);
     ringproof_release_claim(&removal);
@@ -1703,11 +2194,15 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
                                                    struct ringproof_error *error) {
   enum ringproof_status status;
   ringproof_word *epoch;
-  claim->fd = -1;
+  claim->shared = NULL;
   if ((role == RINGPROOF_WRITER) == (segment->fixed.kind == RINGPROOF_RING)) {
     return ringproof_mismatch(error, segment->name, "kind",
                               ringproof_kind_name(segment->fixed.kind), "one that has a %s",
                               ringproof_role_name(role));
+  }
+  status = ringproof_unless_inherited(segment, error);
+  if (status != RINGPROOF_OK) {
+    return status;
   }
   status = ringproof_lock_role(segment, role, claim, error);
   if (status == RINGPROOF_HELD) {
@@ -1741,10 +2236,13 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
 }
 
 /* A word that an application keeps beside the structure, of RINGPROOF_NOTES for each role; NULL if
- * there is no such. What orders notes is the application's affair, through an index or a role. */
+ * there is no such, or the segment is the parent's of this process. What orders notes is the
+ * application's affair, through an index or a role. */
 static inline ringproof_word *ringproof_note(const struct ringproof_segment *segment,
                                              enum ringproof_role role, unsigned index) {
-  return index < RINGPROOF_NOTES ? &ringproof_words_of(segment, role)->notes[index] : NULL;
+  return index < RINGPROOF_NOTES && !ringproof_is_inherited(segment->shared)
+             ? &ringproof_words_of(segment, role)->notes[index]
+             : NULL;
 }
 
 static inline uint64_t ringproof_read_note(ringproof_word *note) {
@@ -1872,7 +2370,8 @@ struct ringproof_producer {
   struct ringproof_corruption corruption;
 };
 
-/* Takes the producer's role, where its last holder left the ring. */
+/* Takes the producer's role, where its last holder left the ring. A forked child that uses this
+ * end dies of it. */
 static inline enum ringproof_status ringproof_producer_open(struct ringproof_producer *producer,
                                                             const struct ringproof_segment *segment,
                                                             struct ringproof_error *error) {
@@ -2122,7 +2621,8 @@ struct ringproof_consumer {
   struct ringproof_corruption corruption;
 };
 
-/* Takes the consumer's role, where its last holder left the ring. */
+/* Takes the consumer's role, where its last holder left the ring. A forked child that uses this
+ * end dies of it. */
 static inline enum ringproof_status ringproof_consumer_open(struct ringproof_consumer *consumer,
                                                             const struct ringproof_segment *segment,
                                                             struct ringproof_error *error) {
@@ -2337,12 +2837,12 @@ ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live
  * left asks this first, and then whether it closed, or what is left to pop. */
 static inline enum ringproof_status
 ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
-  return ringproof_is_held(producer->claim.fd, RINGPROOF_CONSUMER, present);
+  return ringproof_is_held(producer->claim.shared, RINGPROOF_CONSUMER, present);
 }
 
 static inline enum ringproof_status
 ringproof_consumer_peer_present(const struct ringproof_consumer *consumer, bool *present) {
-  return ringproof_is_held(consumer->claim.fd, RINGPROOF_PRODUCER, present);
+  return ringproof_is_held(consumer->claim.shared, RINGPROOF_PRODUCER, present);
 }
 
 /* ---- Seqlock and latch: impl/src/seqlock.rs and latch.rs ---------------------------------- */
@@ -2397,7 +2897,8 @@ struct ringproof_writer {
   struct ringproof_claim claim;
 };
 
-/* Takes the writer's role, where its last holder left the segment. */
+/* Takes the writer's role, where its last holder left the segment. A forked child that uses this
+ * end dies of it. */
 static inline enum ringproof_status ringproof_writer_open(struct ringproof_writer *writer,
                                                           const struct ringproof_segment *segment,
                                                           struct ringproof_error *error) {
@@ -2468,33 +2969,35 @@ static inline void ringproof_write(struct ringproof_writer *writer, const void *
 struct ringproof_reader {
   struct ringproof_values values;
   bool latch;
-  int watch; /* a seqlock's: a descriptor, to ask whether there is a writer */
+  struct ringproof_attachment *watch; /* a seqlock's: to ask whether there is a writer */
 };
 
+/* A reader. A forked child that uses it dies of it. */
 static inline enum ringproof_status ringproof_reader_open(struct ringproof_reader *reader,
                                                           const struct ringproof_segment *segment,
                                                           struct ringproof_error *error) {
+  enum ringproof_status status;
   memset(reader, 0, sizeof *reader);
-  reader->watch = -1;
   if (segment->fixed.kind == RINGPROOF_RING) {
     return ringproof_mismatch(error, segment->name, "kind",
                               ringproof_kind_name(segment->fixed.kind), "one that has readers");
   }
+  status = ringproof_unless_inherited(segment, error);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
   reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
   if (!reader->latch) {
-    reader->watch = fcntl(segment->fd, F_DUPFD_CLOEXEC, 0);
-    if (reader->watch < 0) {
-      return ringproof_fail_system(error, segment->name, "duplicate its descriptor");
-    }
+    reader->watch = ringproof_share(segment->shared);
   }
   reader->values = ringproof_values_of(segment);
   return RINGPROOF_OK;
 }
 
 static inline void ringproof_reader_drop(struct ringproof_reader *reader) {
-  if (reader->watch >= 0) {
-    close(reader->watch);
-    reader->watch = -1;
+  if (reader->watch != NULL) {
+    ringproof_let_go(reader->watch);
+    reader->watch = NULL;
   }
 }
 

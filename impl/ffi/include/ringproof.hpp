@@ -6,6 +6,10 @@
 // What was moved from, or could not be opened, is false as a condition, and answers every call with
 // RINGPROOF_NOT_OPEN.
 //
+// Neither a segment nor an end goes over a fork() or daemon(): in the child, what opens is refused with
+// RINGPROOF_FORKED, and a call on an end (push, pop, write, read ...) dies of SIGSEGV. They may be
+// destroyed there. Open them in the child; see ringproof.h.
+//
 // A payload is described once, in its own namespace or outside of all; what is left out or padded
 // does not compile:
 //
@@ -216,7 +220,8 @@ template <class T> void check(const ringproof_error &details) {
 
 // ---- Segments ------------------------------------------------------------------------------
 
-// A segment of one kind that carries T. Must outlive its endpoints, and stay where it is.
+// A segment of one kind that carries T. Must outlive its endpoints, and stay where it is. Not for a
+// child that is forked later.
 template <class T, ringproof_kind Kind> class segment {
   static_assert(Kind == RINGPROOF_RING || sizeof(T) % 8 == 0,
                 "the payload of a seqlock or latch must fill a whole number of 64-bit words");
@@ -309,7 +314,7 @@ public:
   std::pair<ringproof_status, bool> is_held(ringproof_role role) const noexcept {
     bool held = false;
     const ringproof_status status =
-        raw_ ? ringproof_is_held(raw_->fd, role, &held) : RINGPROOF_NOT_OPEN;
+        raw_ ? ringproof_is_held(raw_->shared, role, &held) : RINGPROOF_NOT_OPEN;
     return {status, held};
   }
 
@@ -516,6 +521,7 @@ private:
 } // namespace detail
 
 // The sending end of a ring. A status RINGPROOF_CORRUPT is explained by corruption().
+// A forked child that uses it dies of it.
 template <class T> class producer : detail::endpoint<ringproof_producer> {
   using base = detail::endpoint<ringproof_producer>;
 
@@ -582,7 +588,8 @@ public:
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };
 
-// The receiving end of a ring.
+// The receiving end of a ring. A forked child that uses it
+// dies of it.
 template <class T> class consumer : detail::endpoint<ringproof_consumer> {
   using base = detail::endpoint<ringproof_consumer>;
 
@@ -642,7 +649,8 @@ public:
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };
 
-// The writing end of a seqlock or latch.
+// The writing end of a seqlock or latch. A forked child that uses it
+// dies of it.
 template <class T> class writer : detail::endpoint<ringproof_writer> {
   using base = detail::endpoint<ringproof_writer>;
 
@@ -671,7 +679,8 @@ public:
   bool needs_repair() const noexcept { return ringproof_writer_needs_repair(&this->raw_); }
 };
 
-// A reading end of a seqlock or latch.
+// A reading end of a seqlock or latch. A forked child that uses it
+// dies of it.
 template <class T> class reader : detail::endpoint<ringproof_reader> {
   using base = detail::endpoint<ringproof_reader>;
 

@@ -54,7 +54,7 @@ pub enum rp_status {
     RP_NOT_FOUND = 15,
     /// There is one already.
     RP_EXISTS = 16,
-    /// The file system has no room for it.
+    /// The file system has no room for it, or the machine no memory.
     RP_NO_SPACE = 17,
     /// The file is no segment of this kind and version.
     RP_MISMATCH = 18,
@@ -73,6 +73,9 @@ pub enum rp_status {
     RP_OTHER = 24,
     /// A defect of this library. Give the handle back, and report the message.
     RP_PANIC = 25,
+    /// Attached by the process that this one was forked from: drop what was inherited, and attach
+    /// anew.
+    RP_FORKED = 26,
 }
 
 use rp_status::*;
@@ -189,6 +192,7 @@ impl From<SegmentError> for Failure {
             SegmentError::Held { .. } => RP_HELD,
             SegmentError::Gone { .. } => RP_GONE,
             SegmentError::Lost { .. } => RP_LOST,
+            SegmentError::Forked { .. } => RP_FORKED,
             SegmentError::System { .. } => RP_SYSTEM,
             _ => RP_OTHER,
         };
@@ -281,7 +285,7 @@ impl From<PayloadError> for Failure {
 }
 
 /// Every status in a few words, in order.
-const WORDS: [(rp_status, &CStr); 26] = [
+const WORDS: [(rp_status, &CStr); 27] = [
     (RP_OK, c"done"),
     (RP_FULL, c"the ring is full"),
     (RP_EMPTY, c"the ring is empty"),
@@ -311,7 +315,7 @@ const WORDS: [(rp_status, &CStr); 26] = [
     (RP_SIZE, c"the sizes asked for cannot be had"),
     (RP_NOT_FOUND, c"there is no segment of this name"),
     (RP_EXISTS, c"there is a segment of this name already"),
-    (RP_NO_SPACE, c"the file system has no room for the segment"),
+    (RP_NO_SPACE, c"there is no room or memory for the segment"),
     (
         RP_MISMATCH,
         c"the file is no segment of this kind and version",
@@ -329,6 +333,10 @@ const WORDS: [(rp_status, &CStr); 26] = [
     (RP_SYSTEM, c"the system refused"),
     (RP_OTHER, c"refused"),
     (RP_PANIC, c"a defect of ringproof"),
+    (
+        RP_FORKED,
+        c"the segment is the parent's of this process; attach to it anew",
+    ),
 ];
 
 const _: () = {
@@ -337,7 +345,7 @@ const _: () = {
         assert!(WORDS[number].0 as usize == number);
         number += 1;
     }
-    assert!(number == RP_PANIC as usize + 1);
+    assert!(number == RP_FORKED as usize + 1);
 };
 
 /// What a status means, in a few words; not null, whatever the number.

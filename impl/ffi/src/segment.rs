@@ -1,9 +1,9 @@
 //! Segments: made, attached, given back.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ringproof::layout::{Kind, NOTES};
 use ringproof::segment::DEFAULT_MODE;
@@ -65,15 +65,19 @@ pub struct rp_options {
     pub slots: u64,
 }
 
-/// A segment, mapped into this process.
+/// A segment, mapped into this process. A process that it forks has no access there: see
+/// `rp_create`.
 pub struct rp_segment {
     structure: Arc<Structure>,
+    /// What is passed to other processes, once somebody has asked for it.
+    descriptor: OnceLock<OwnedFd>,
 }
 
 impl rp_segment {
     fn new(structure: Structure) -> Self {
         rp_segment {
             structure: Arc::new(structure),
+            descriptor: OnceLock::new(),
         }
     }
 }
@@ -100,6 +104,32 @@ impl<E> Owned<E> {
             structure,
         })
     }
+
+    /// The end, unless it is the parent's of this process, which would die of its use.
+    pub(crate) fn end(&self) -> Result<&E, Failure> {
+        self.unless_inherited()?;
+        Ok(&self.end)
+    }
+
+    /// The same, to change something.
+    pub(crate) fn end_mut(&mut self) -> Result<&mut E, Failure> {
+        self.unless_inherited()?;
+        Ok(&mut self.end)
+    }
+
+    fn unless_inherited(&self) -> Result<(), Failure> {
+        if self.structure.is_inherited() {
+            return Err(forked(&self.structure));
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn forked(structure: &Structure) -> Failure {
+    Failure::from(SegmentError::Forked {
+        segment: structure.label().to_owned(),
+    })
 }
 
 /// Hands a new handle over, once `make` has made what it stands for; null until then.
@@ -205,6 +235,11 @@ unsafe fn made(
 /// Makes the segment `name`; without a name if that is null, and another process attaches by its
 /// descriptor. A seqlock or latch holds `initial` first, or zeros if that is null; a ring has no
 /// use for it.
+///
+/// Neither a segment nor its ends go over a `fork`, `daemon`, or a worker that a runtime forks
+/// (Python's `multiprocessing` does): for the child every call but a drop is `RP_FORKED`, and an
+/// access to items in place is SIGSEGV. Attach in the child. (A bare `clone` goes unnoticed: its
+/// child must not touch them.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_create(
     name: *const c_char,
@@ -230,7 +265,8 @@ pub unsafe extern "C" fn rp_create(
     }
 }
 
-/// Attaches to the segment `name`, or makes it, as `rp_create` does.
+/// Attaches to the segment `name`, or makes it, as `rp_create` does. Not for a child that is forked
+/// later: see there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_open(
     name: *const c_char,
@@ -253,7 +289,7 @@ pub unsafe extern "C" fn rp_open(
 }
 
 /// Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
-/// payload.
+/// payload. Not for a child that is forked later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_attach(
     name: *const c_char,
@@ -275,7 +311,8 @@ pub unsafe extern "C" fn rp_attach(
     }
 }
 
-/// Attaches to a segment without a name by a descriptor, which stays the caller's.
+/// Attaches to a segment without a name by a descriptor, which stays the caller's. Not for a child
+/// that is forked later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_attach_fd(
     fd: c_int,
@@ -309,12 +346,29 @@ pub unsafe extern "C" fn rp_detach(segment: *mut rp_segment) {
     unsafe { give_back(segment) };
 }
 
-/// The segment's descriptor, to be passed to another process; it stays the segment's. -1 for null.
+/// A descriptor of the segment, to be passed to another process; it stays the segment's. It is
+/// opened when it is first asked for. -1 for null, or if it cannot be had.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
+    let mut fd = -1;
+    // Nobody asks why not.
+    let error = ptr::null_mut();
     // SAFETY: the caller's promises.
-    let segment = unsafe { segment.as_ref() };
-    segment.map_or(-1, |segment| segment.structure.as_fd().as_raw_fd())
+    unsafe {
+        call(error, || {
+            let segment = shared(segment, "segment")?;
+            let kept = match segment.descriptor.get() {
+                Some(kept) => kept,
+                None => {
+                    let opened = segment.structure.descriptor()?;
+                    segment.descriptor.get_or_init(|| opened)
+                }
+            };
+            fd = kept.as_raw_fd();
+            Ok(())
+        });
+    }
+    fd
 }
 
 /// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
@@ -374,7 +428,10 @@ pub unsafe extern "C" fn rp_note(
             let value = needed(value, "value")?;
             let structure = &shared(segment, "segment")?.structure;
             let (role, index) = place(whose, index)?;
-            // There is none of these only where the memory is gone.
+            if structure.is_inherited() {
+                return Err(forked(structure));
+            }
+            // There is none of these otherwise only where the memory is gone.
             let lost = || SegmentError::Lost {
                 segment: structure.label().to_owned(),
             };
@@ -404,7 +461,8 @@ pub unsafe extern "C" fn rp_set_note(
 }
 
 /// Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
-/// for the whole process, once. See `rp_is_lost`.
+/// for the whole process, once. See `rp_is_lost`. The library stays in the process from then on:
+/// `dlclose` does not unload it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_guard_install(error: *mut rp_error) -> rp_status {
     // SAFETY: the caller's promises.

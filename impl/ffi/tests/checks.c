@@ -5,6 +5,7 @@
  *   checks NAME    NAME is a segment that does not exist, nor will when this ends
  */
 #include "ringproof.h"
+#include <ftw.h>
 #include <sys/wait.h>
 
 #define CHECK(condition)                                                                           \
@@ -622,6 +623,157 @@ static void notes_are_kept(void) {
   end_of(&ring);
 }
 
+/* ---- Memory that there is not ---- */
+
+/* A folder with files of another machine's; empty: there is none now. */
+static char machine[64];
+
+static int remove_one(const char *file, const struct stat *of, int kind, struct FTW *where) {
+  (void)of;
+  (void)kind;
+  (void)where;
+  return remove(file);
+}
+
+static void remove_machine(void) {
+  if (machine[0] != '\0') {
+    nftw(machine, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    machine[0] = '\0';
+  }
+}
+
+static void new_machine(void) {
+  remove_machine();
+  strcpy(machine, "/tmp/ringproof-checks-XXXXXX");
+  CHECK(mkdtemp(machine) != NULL);
+}
+
+static void put(const char *file, const char *text) {
+  char full[512];
+  FILE *out;
+  snprintf(full, sizeof full, "%s%s", machine, file);
+  for (char *at = strchr(full + strlen(machine) + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+    *at = '\0';
+    (void)mkdir(full, 0700);
+    *at = '/';
+  }
+  out = fopen(full, "w");
+  CHECK(out != NULL && fputs(text, out) >= 0 && fclose(out) == 0);
+}
+
+static void check_room(uint64_t available, const char *limit) {
+  struct ringproof_room room;
+  CHECK(!ringproof_is_short(machine, available, &room));
+  CHECK(ringproof_is_short(machine, available + 1, &room));
+  CHECK(room.available == available && strcmp(room.limit, limit) == 0);
+  CHECK(ringproof_is_short(machine, UINT64_MAX, &room) && room.available == available);
+}
+
+static void put_group(const char *group, const char *most) {
+  char file[128];
+  snprintf(file, sizeof file, "/sys/fs/cgroup%s/memory.max", group);
+  put(file, most);
+  snprintf(file, sizeof file, "/sys/fs/cgroup%s/memory.current", group);
+  put(file, "0\n");
+}
+
+/* The same cases as those of impl/src/room.rs. */
+static void the_tightest_limit_on_memory_is_found(void) {
+  static const char meminfo[] = "MemTotal:       25165824 kB\nMemAvailable:   16777216 kB\n"
+                                "SwapTotal:       2097152 kB\nSwapFree:        1048576 kB\n";
+  static const char new_mounts[] = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
+  static const char *const groups[3] = {"/a/b/c", "/a/b", "/a"};
+  static const char *const outside[2] = {"4:memory:/elsewhere\n", "4:memory:/docker/1/../2\n"};
+  const uint64_t gib = UINT64_C(1) << 30;
+  struct ringproof_room room;
+  /* What cannot be read is no limit. */
+  new_machine();
+  CHECK(!ringproof_is_short(machine, UINT64_MAX, &room));
+  put("/proc/meminfo", "MemAvailable: a lot\nMemAvailable");
+  put("/proc/self/cgroup", "nonsense\n0:\n:::\n0::/a\n");
+  CHECK(!ringproof_is_short(machine, UINT64_MAX, &room));
+  put("/proc/self/mountinfo", new_mounts);
+  put("/sys/fs/cgroup/a/memory.max", "1000\n");
+  CHECK(!ringproof_is_short(machine, UINT64_MAX, &room));
+  /* The machine, and a group within another one. */
+  new_machine();
+  put("/proc/meminfo", meminfo);
+  check_room(17 * gib, "MemAvailable and SwapFree in /proc/meminfo");
+  put("/proc/self/cgroup", "1:name=systemd:/x\n0::/a/b\n");
+  put("/proc/self/mountinfo", new_mounts);
+  put("/sys/fs/cgroup/a/b/memory.max", "max\n");
+  put("/sys/fs/cgroup/a/b/memory.current", "5000\n");
+  put("/sys/fs/cgroup/a/memory.max", "10000\n");
+  put("/sys/fs/cgroup/a/memory.current", "9000\n");
+  put("/sys/fs/cgroup/a/memory.stat",
+      "anon 7000\nfile 2000\ninactive_file 300\nactive_file 200\nslab_reclaimable 7\n");
+  check_room(1000 + gib + 507, "memory.max in /sys/fs/cgroup/a");
+  put("/sys/fs/cgroup/a/memory.swap.max", "700\n");
+  put("/sys/fs/cgroup/a/memory.swap.current", "650\n");
+  check_room(1000 + 50 + 507, "memory.max in /sys/fs/cgroup/a");
+  /* Whichever level is the tightest. */
+  new_machine();
+  put("/proc/self/cgroup", "0::/a/b/c\n");
+  put("/proc/self/mountinfo", new_mounts);
+  for (int tight = 0; tight < 3; tight++) {
+    char limit[64];
+    for (int level = 0; level < 3; level++) {
+      put_group(groups[level], level == tight ? "100\n" : "300\n");
+    }
+    snprintf(limit, sizeof limit, "memory.max in /sys/fs/cgroup%s", groups[tight]);
+    check_room(100, limit);
+  }
+  /* The first version, from within a container: its group is what is mounted. */
+  new_machine();
+  put("/proc/meminfo", meminfo);
+  put("/proc/self/cgroup", "9:cpu,cpuacct:/docker/1\n4:memory:/docker/1/job\n0::/\n");
+  put("/proc/self/mountinfo",
+      "22 1 0:5 / /proc rw - proc proc rw\n"
+      "33 25 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
+      "34 25 0:31 /docker/1 /sys/fs/cgroup/memory rw shared:9 - cgroup none rw,memory\n");
+  put("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "9223372036854771712\n");
+  put("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", "100\n");
+  put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "10000\n");
+  put("/sys/fs/cgroup/memory/memory.usage_in_bytes", "4000\n");
+  put("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", "10500\n");
+  put("/sys/fs/cgroup/memory/memory.memsw.usage_in_bytes", "4100\n");
+  put("/sys/fs/cgroup/memory/memory.stat",
+      "inactive_file 1\ntotal_inactive_file 30\ntotal_active_file 40\n");
+  check_room(6000 + 400 + 70, "memory.limit_in_bytes in /sys/fs/cgroup/memory");
+  /* A group that cannot be seen from here is looked for where one can. */
+  for (int i = 0; i < 2; i++) {
+    put("/proc/self/cgroup", outside[i]);
+    put("/sys/fs/cgroup/2/memory.limit_in_bytes", "7\n");
+    put("/sys/fs/cgroup/2/memory.usage_in_bytes", "7\n");
+    put("/sys/fs/cgroup/2/memory.memsw.limit_in_bytes", "7\n");
+    put("/sys/fs/cgroup/2/memory.memsw.usage_in_bytes", "7\n");
+    check_room(6000 + 400 + 70, "memory.limit_in_bytes in /sys/fs/cgroup/memory");
+  }
+  remove_machine();
+}
+
+/* Nothing is taken of what would be the last of it. */
+static void more_than_there_is_is_refused(void) {
+  struct ringproof_options options = ringproof_ring_options(UINT64_C(1) << 27);
+  struct ringproof_segment ring;
+  struct rlimit before, limit;
+  uint64_t words[1024];
+  struct ringproof_field field = {"value", 0, 8, 1024, 'u'};
+  const struct ringproof_shape shape = {sizeof words, 8, &field, 1};
+  if (sizeof(size_t) < 8) {
+    return; /* as much cannot be asked for */
+  }
+  options.capacity <<= 6; /* 64 TiB */
+  /* If it is asked for nevertheless, this is in the way. */
+  CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  limit = before;
+  limit.rlim_cur = 1 << 30;
+  CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  CHECK(ringproof_create(&ring, name, &options, &shape, NULL, &error) == RINGPROOF_NO_SPACE);
+  CHECK(strstr(error.message, "bytes of memory can be had (") != NULL);
+  CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+}
+
 int main(int count, char **arguments) {
   if (count != 2) {
     fprintf(stderr, "checks: see the comment at its beginning\n");
@@ -629,6 +781,7 @@ int main(int count, char **arguments) {
   }
   name = arguments[1];
   snprintf(path, sizeof path, "/dev/shm/%s", name);
+  atexit(remove_machine);
   descriptions();
   other_descriptions_are_told_field_by_field();
   hostile_descriptions_are_refused_with_the_reason();
@@ -643,5 +796,7 @@ int main(int count, char **arguments) {
   dead_writer_is_told_and_repaired();
   latch_keeps_its_last_value();
   notes_are_kept();
+  the_tightest_limit_on_memory_is_found();
+  more_than_there_is_is_refused();
   return 0;
 }

@@ -120,7 +120,7 @@ fn program(compiler: &Compiler, headers: &Path, into: &Path, arguments: &[&str])
     command.arg("-I").arg(include());
     command
         .arg(ffi().join("tests/hpp.cpp"))
-        .arg("-o")
+        .args(["-pthread", "-o"])
         .arg(&program);
     let output = run(&mut command);
     let errors = String::from_utf8_lossy(&output.stderr);

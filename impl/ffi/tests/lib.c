@@ -447,7 +447,7 @@ static void truncation_is_told(void) {
 static int checks(void) {
   CHECK(strcmp(rp_strerror(RP_OK), "done") == 0);
   CHECK(strcmp(rp_strerror(RP_PANIC), "a defect of ringproof") == 0);
-  CHECK(strcmp(rp_strerror(RP_PANIC + 1), "no status of ringproof") == 0);
+  CHECK(strcmp(rp_strerror(RP_FORKED + 1), "no status of ringproof") == 0);
   both_headers_describe_alike();
   what_is_no_payload_is_refused();
   segments_are_refused_with_the_reason();

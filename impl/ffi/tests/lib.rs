@@ -79,6 +79,7 @@ fn compile_with(source: &str, link: Link, name: &str, more: &[&str]) -> PathBuf 
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = compiler::from_env(variable, usual);
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    command.arg("-pthread");
     command.arg("-I").arg(ffi().join("include"));
     command.arg(ffi().join("tests").join(source));
     command.args(more);
