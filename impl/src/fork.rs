@@ -28,8 +28,14 @@
 //!
 //! Nothing is allocated and no other lock is taken while the list is locked, and the child's
 //! handler makes system calls alone, so a fork in a process of many threads is safe, whatever
-//! the others are in the midst of. (A signal handler that forks is not, where it interrupts its own
-//! thread while that attaches or drops a segment: it would wait for itself.)
+//! the others are in the midst of. There are two exceptions, in which threads may wait for each
+//! other for ever:
+//!
+//! - A signal handler that forks, where it interrupts its own thread while that attaches or drops
+//!   a segment.
+//! - A program's own handler of `pthread_atfork` that waits for a lock under which other threads
+//!   attach or drop segments. It must be registered after the first segment was attached: then it
+//!   has its lock before this library has the list.
 //!
 //! # What makes no fork
 //!
@@ -163,8 +169,8 @@ struct Entry {
 /// Every mapping of this process, in no order.
 static LIST: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
 
-/// Locks it. Not before the handlers are registered: a child that was forked while another thread had it
-/// locked would wait for ever.
+/// Locks it. Not before the handlers are registered: a child that was forked while another thread
+/// had it locked would wait for ever.
 fn lock() -> MutexGuard<'static, Vec<Entry>> {
     LIST.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -199,8 +205,9 @@ static HANDLERS: AtomicU32 = AtomicU32::new(NOBODY);
 /// Registers the handlers, once for the process and all that it forks.
 fn watch_forks() -> io::Result<()> {
     // No lock, because a child may be forked while another thread of its parent is at it. It finds
-    // a pid that is not its own: either the handlers are not registered, or they were, and then one
-    // of them has told it so.
+    // a pid that is not its own: the handlers are not registered, as a rule. If they were, one of
+    // them has told it so, unless the fork had begun before: then they are registered twice, which
+    // they bear.
     loop {
         let found = HANDLERS.load(Ordering::Acquire);
         let this = process::id();
@@ -248,7 +255,8 @@ impl Forking {
     fn advise(&mut self, advice: c_int) {
         for entry in self.mappings() {
             let start = ptr::with_exposed_provenance_mut::<c_void>(entry.start);
-            // Where it fails, there is a hole until the child's handler fills it: as good as can be.
+            // Where it fails, there is a hole until the child's handler fills it: as good as can
+            // be.
             // SAFETY: the mapping is this library's: it leaves the list before it is unmapped.
             // Neither advice changes what it holds.
             unsafe { libc::madvise(start, entry.len, advice) };
@@ -274,26 +282,46 @@ fn hold(forking: Forking) {
 /// What this thread has kept locked. (The child's only thread is the copy of the one that forked.)
 fn held() -> Option<Forking> {
     // SAFETY: this is called after a fork, by the thread that has called `hold` before it and
-    // holds the lock since.
+    // holds the lock since; or once more, by the only thread of a child.
     unsafe { (*HELD.0.get()).take() }
 }
 
+/// The kernel's number of the thread that has the list locked for a fork, or [`NOBODY`]. By it a
+/// handler that is registered twice knows that it has run: a thread finds its own number here only if
+/// it has stored it.
+static FORKING: AtomicU32 = AtomicU32::new(NOBODY);
+
+fn this_thread() -> u32 {
+    // SAFETY: it has no precondition.
+    unsafe { libc::gettid() }.cast_unsigned()
+}
+
 extern "C" fn before() {
+    if FORKING.load(Ordering::Relaxed) == this_thread() {
+        return;
+    }
     let mut forking = Forking {
         list: lock(),
         parent: Process::this(),
     };
     forking.advise(libc::MADV_DOFORK);
     hold(forking);
+    FORKING.store(this_thread(), Ordering::Relaxed);
 }
 
 extern "C" fn in_parent() {
+    // Otherwise it has run, and another thread may be in a fork by now.
+    if FORKING.load(Ordering::Relaxed) != this_thread() {
+        return;
+    }
+    FORKING.store(NOBODY, Ordering::Relaxed);
     if let Some(mut forking) = held() {
         forking.advise(libc::MADV_DONTFORK);
     }
 }
 
 extern "C" fn in_child() {
+    FORKING.store(NOBODY, Ordering::Relaxed);
     // Also where the thread that registers it has not come to say so.
     HANDLERS.store(DONE, Ordering::Relaxed);
     GENERATION.fetch_add(1, Ordering::Relaxed);
@@ -322,6 +350,10 @@ fn shut(entry: &mut Entry) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{TryLockError, mpsc};
+
+    use ringproof_record::deadline;
+
     use super::*;
 
     #[test]
@@ -346,6 +378,41 @@ mod tests {
         }
         assert_eq!(starts(), (1..=1000).collect::<Vec<_>>());
         lock().retain(|entry| entry.process != process);
-        assert_eq!(starts(), []);
+        assert!(starts().is_empty());
+    }
+
+    #[test]
+    fn handlers_that_are_registered_twice_lock_once() {
+        let (tell, told) = mpsc::channel();
+        let forks = thread::spawn(move || {
+            before();
+            before();
+            in_parent();
+            // Another thread forks before the second one has run.
+            let (end, until) = mpsc::channel::<()>();
+            let (locked, is_locked) = mpsc::channel();
+            let other = thread::spawn(move || {
+                before();
+                let _ = locked.send(());
+                let _ = until.recv();
+                let outcome = LIST.try_lock().map(drop);
+                let kept = matches!(outcome, Err(TryLockError::WouldBlock));
+                in_parent();
+                kept
+            });
+            let _ = is_locked.recv();
+            in_parent();
+            drop(end);
+            let _ = tell.send(other.join().expect("the other thread"));
+        });
+        match told.recv_timeout(deadline::seconds(60)) {
+            Ok(kept) => assert!(kept, "it has unlocked what another thread has locked"),
+            Err(error) => {
+                // No panic: all other tests would wait for the list.
+                eprintln!("a thread that forks waits for itself: {error}");
+                process::exit(101);
+            }
+        }
+        forks.join().expect("the thread");
     }
 }

@@ -91,11 +91,16 @@ impl System<'_> {
         } else {
             ("memory.max", "memory.current")
         };
-        // Without a limit there is another word, or a number beyond every machine.
-        let limit = self.number(group, limit_file)?;
-        let used = self.number(group, used_file)?;
-        let swap = self.swap_in(group).map_or(swap, |left| left.min(swap));
-        let mut available = limit.saturating_sub(used).saturating_add(swap);
+        let mut available = self.left(group, limit_file, used_file)?;
+        if group.old {
+            // This version counts memory and swap together.
+            let (limit, used) = ("memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes");
+            let both = self.left(group, limit, used).unwrap_or(u64::MAX);
+            available = available.saturating_add(swap).min(both);
+        } else {
+            let left = self.left(group, "memory.swap.max", "memory.swap.current");
+            available = available.saturating_add(left.unwrap_or(swap).min(swap));
+        }
         // Asked only where it matters: the kernel adds it up for whoever asks.
         if available < needed {
             available = available.saturating_add(self.cached_in(group));
@@ -106,19 +111,11 @@ impl System<'_> {
         })
     }
 
-    /// How much a control group may still swap out; `None` if it has no limit of its own.
-    fn swap_in(&self, group: &Group) -> Option<u64> {
-        let left = |limit, used| {
-            let limit = self.number(group, limit)?;
-            Some(limit.saturating_sub(self.number(group, used)?))
-        };
-        if !group.old {
-            return left("memory.swap.max", "memory.swap.current");
-        }
-        // The older version counts memory and swap together.
-        let both = left("memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes")?;
-        let memory = left("memory.limit_in_bytes", "memory.usage_in_bytes")?;
-        Some(both.saturating_sub(memory))
+    /// What is left of a limit; `None` if there is none: then the file has another word, or a
+    /// number beyond every machine.
+    fn left(&self, group: &Group, limit: &str, used: &str) -> Option<u64> {
+        let limit = self.number(group, limit)?;
+        Some(limit.saturating_sub(self.number(group, used)?))
     }
 
     /// What a control group uses and would be given back before anybody is killed.
@@ -366,6 +363,13 @@ mod tests {
         ];
         let limit = "memory.limit_in_bytes in /sys/fs/cgroup/memory";
         assert_room(&files, 6000 + 400 + 70, limit);
+        // What is swapped out counts as well.
+        let mut swapped = files.to_vec();
+        let place = swapped
+            .iter()
+            .position(|(name, _)| name.ends_with("memsw.usage_in_bytes"));
+        swapped[place.expect("the file")].1 = "10100\n";
+        assert_room(&swapped, 400 + 70, limit);
         // A group that cannot be seen from here is looked for where one can.
         for outside in ["4:memory:/elsewhere\n", "4:memory:/docker/1/../2\n"] {
             let mut files = files.to_vec();

@@ -52,6 +52,9 @@ pub const DEFAULT_MODE: u32 = 0o600;
 pub(crate) const ANONYMOUS: &str = "(anonymous)";
 
 /// Shared memory with a header, mapped into this process.
+///
+/// It keeps one descriptor of the process, which its ends share, however many there are. A forked
+/// child has no access to the memory: see [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct Segment {
     label: String,

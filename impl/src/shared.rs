@@ -105,7 +105,7 @@ impl<T: Payload> Ring<T> {
         }
     }
 
-    /// Makes the ring `name`.
+    /// Makes the ring `name`. Not for a child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, [`SegmentError::NoSpace`] if there is no room,
@@ -115,7 +115,8 @@ impl<T: Payload> Ring<T> {
         Segment::create(name, &layout, &[], options.mode).map(Self::new)
     }
 
-    /// Attaches to the ring `name`.
+    /// Attaches to the ring `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no ring
@@ -124,7 +125,8 @@ impl<T: Payload> Ring<T> {
         Segment::attach(name, &Expected::of::<T>(name, Kind::Ring)?).map(Self::new)
     }
 
-    /// Attaches to the ring `name`, whatever its capacity, or makes it as `options` say.
+    /// Attaches to the ring `name`, whatever its capacity, or makes it as `options` say. Not for a
+    /// child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -149,7 +151,8 @@ impl<T: Payload> Ring<T> {
     }
 
     /// Makes a ring without a name. Another process attaches by its
-    /// [descriptor](Segment::descriptor).
+    /// [descriptor](Segment::descriptor). Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError`].
@@ -158,7 +161,8 @@ impl<T: Payload> Ring<T> {
         Segment::anonymous(&layout, &[]).map(Self::new)
     }
 
-    /// Attaches to a ring without a name.
+    /// Attaches to a ring without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Mismatch`] if the descriptor is of anything else than a sealed memory
@@ -167,8 +171,8 @@ impl<T: Payload> Ring<T> {
         Segment::attach_fd(fd, &Expected::of::<T>(DESCRIPTOR, Kind::Ring)?).map(Self::new)
     }
 
-    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this end
-    /// dies of it: see [`fork`](crate::fork).
+    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -180,8 +184,8 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
-    /// of the process that this one was forked from.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Producer)?;
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
@@ -190,8 +194,8 @@ impl<T: Payload> Ring<T> {
         self.segment.unless_lost(producer)
     }
 
-    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this end
-    /// dies of it: see [`fork`](crate::fork).
+    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -203,8 +207,8 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
-    /// of the process that this one was forked from.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Consumer)?;
         // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
@@ -255,6 +259,9 @@ impl SeqLockOptions {
 ///
 /// A reader gets no value while a write is in progress, nor after a writer died inside one
 /// until the next writes; where that matters, use a [`SeqLatch`].
+///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct SeqLock<T: Payload> {
     segment: Segment,
@@ -269,7 +276,8 @@ impl<T: Payload> SeqLock<T> {
         }
     }
 
-    /// Makes the seqlock `name`, which holds `initial`.
+    /// Makes the seqlock `name`, which holds `initial`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
@@ -278,7 +286,8 @@ impl<T: Payload> SeqLock<T> {
         Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
 
-    /// Attaches to the seqlock `name`.
+    /// Attaches to the seqlock `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
@@ -287,7 +296,8 @@ impl<T: Payload> SeqLock<T> {
         Segment::attach(name, &expected_words::<T>(name, Kind::SeqLock)?).map(Self::new)
     }
 
-    /// Attaches to the seqlock `name`, or makes it, holding `initial`.
+    /// Attaches to the seqlock `name`, or makes it, holding `initial`. Not for a child that is
+    /// forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -311,7 +321,8 @@ impl<T: Payload> SeqLock<T> {
         open_as(name, Role::Writer, || Self::open(name, initial, options))
     }
 
-    /// Makes a seqlock without a name. Another process attaches by its descriptor.
+    /// Makes a seqlock without a name. Another process attaches by its descriptor. Not for a child
+    /// that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError`].
@@ -320,7 +331,8 @@ impl<T: Payload> SeqLock<T> {
         Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
 
-    /// Attaches to a seqlock without a name.
+    /// Attaches to a seqlock without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Ring::attach_fd`].
@@ -341,8 +353,8 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
-    /// of the process that this one was forked from.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Writer)?;
         let writer = SeqWriter::new(self.parts()?, Native, Some(claim));
@@ -417,6 +429,9 @@ impl SeqLatchOptions {
 /// A latch in shared memory, attached to this process: the latest committed value, always
 /// readable, for one [`writer`](SeqLatch::writer) and any number of
 /// [`reader`](SeqLatch::reader)s.
+///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct SeqLatch<T: Payload> {
     segment: Segment,
@@ -431,7 +446,8 @@ impl<T: Payload> SeqLatch<T> {
         }
     }
 
-    /// Makes the latch `name`, which holds `initial`.
+    /// Makes the latch `name`, which holds `initial`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
@@ -444,7 +460,8 @@ impl<T: Payload> SeqLatch<T> {
         Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
 
-    /// Attaches to the latch `name`.
+    /// Attaches to the latch `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no latch
@@ -453,7 +470,8 @@ impl<T: Payload> SeqLatch<T> {
         Segment::attach(name, &expected_words::<T>(name, Kind::Latch)?).map(Self::new)
     }
 
-    /// Attaches to the latch `name`, or makes it, holding `initial`.
+    /// Attaches to the latch `name`, or makes it, holding `initial`. Not for a child that is forked
+    /// later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -477,7 +495,8 @@ impl<T: Payload> SeqLatch<T> {
         open_as(name, Role::Writer, || Self::open(name, initial, options))
     }
 
-    /// Makes a latch without a name. Another process attaches by its descriptor.
+    /// Makes a latch without a name. Another process attaches by its descriptor. Not for a child
+    /// that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError`].
@@ -486,7 +505,8 @@ impl<T: Payload> SeqLatch<T> {
         Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
 
-    /// Attaches to a latch without a name.
+    /// Attaches to a latch without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Ring::attach_fd`].
@@ -507,8 +527,8 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim are
-    /// of the process that this one was forked from.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Writer)?;
         let writer = LatchWriter::new(self.parts()?, Native, Some(claim));

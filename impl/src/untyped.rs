@@ -204,6 +204,9 @@ impl Form<'_> {
 
 /// A ring, seqlock or latch in shared memory, attached to this process. What can be asked of any
 /// segment it answers through [`Segment`].
+///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct Structure {
     segment: Segment,
@@ -222,7 +225,7 @@ impl Structure {
         }
     }
 
-    /// Makes the structure `name`.
+    /// Makes the structure `name`. Not for a child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, [`SegmentError::NoSpace`] if there is no room,
@@ -234,7 +237,8 @@ impl Structure {
         Ok(Self::new(segment, form.kind(), payload))
     }
 
-    /// Attaches to the structure `name`.
+    /// Attaches to the structure `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is of another
@@ -244,7 +248,8 @@ impl Structure {
         Ok(Self::new(segment, kind, payload))
     }
 
-    /// Attaches to the structure `name`, whatever its capacity, or makes it.
+    /// Attaches to the structure `name`, whatever its capacity, or makes it. Not for a child that
+    /// is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -256,7 +261,8 @@ impl Structure {
         Ok(Self::new(segment, kind, payload))
     }
 
-    /// Makes a structure without a name. Another process attaches by its descriptor.
+    /// Makes a structure without a name. Another process attaches by its descriptor. Not for a
+    /// child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -266,7 +272,8 @@ impl Structure {
         Ok(Self::new(segment, form.kind(), payload))
     }
 
-    /// Attaches to a structure without a name.
+    /// Attaches to a structure without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Ring::attach_fd`](crate::Ring::attach_fd).
@@ -280,8 +287,8 @@ impl Structure {
         self.size
     }
 
-    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this end
-    /// dies of it: see [`fork`](crate::fork).
+    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.
@@ -294,8 +301,8 @@ impl Structure {
         self.segment.unless_lost(Producer { end, items })
     }
 
-    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this end
-    /// dies of it: see [`fork`](crate::fork).
+    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.

@@ -450,6 +450,7 @@ fn the_checks_find_planted_faults() {
         ),
         ("(shared->held & (1u << byte)) != 0", "false"),
         ("left = ringproof_plus(left, swap);", ""),
+        ("left = other < left ? other : left;", ""),
         (
             "left = ringproof_plus(left, ringproof_cached_in(root, place, old));",
             "",

@@ -860,7 +860,8 @@ struct ringproof_attachment {
 };
 
 /* Shared memory with a header, mapped into this process. Must outlive its endpoints, and not be
- * copied. A forked child has no access to it: see above. */
+ * copied. It takes one descriptor, its endpoints none. A forked child has no access to it: see
+ * above. */
 struct ringproof_segment {
   char name[256];
   int fd; /* the attachment's, once there is one */
@@ -1059,15 +1060,23 @@ struct ringproof_forks {
   struct ringproof_attachment *first;
   pid_t parent;   /* who forks, from before that until after it */
   pid_t handlers; /* RINGPROOF_REGISTERED; otherwise who is at it, or 0 */
+  pthread_t forking; /* the thread that has it locked for a fork, or 0 */
 };
 
 #define RINGPROOF_REGISTERED ((pid_t)-1)
 
 __attribute__((unused)) static struct ringproof_forks ringproof_attached = {
-    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0};
+    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0};
 
-/* Whether it is the attachment of the process that forks: where the mapping of another one was, as of
- * that which made this one by a bare clone(), there may be anything by now. */
+/* Whether this thread has the list locked for a fork. By it a handler that is registered twice knows
+ * whether it has run. */
+static inline bool ringproof_is_forking(void) {
+  const pthread_t thread = __atomic_load_n(&ringproof_attached.forking, __ATOMIC_RELAXED);
+  return pthread_equal(thread, pthread_self()) != 0;
+}
+
+/* Whether it is the attachment of the process that forks: where the mapping of another one was, as
+ * of that which made this one by a bare clone(), there may be anything by now. */
 static inline bool ringproof_forks_with(const struct ringproof_attachment *shared) {
   return !shared->inherited && shared->owner == ringproof_attached.parent;
 }
@@ -1085,19 +1094,31 @@ static inline void ringproof_advise(int advice) {
 /* They are inherited after all, so that no handler that runs before ours in the child can map
  * something of its own there. */
 static inline void ringproof_before_fork(void) {
+  if (ringproof_is_forking()) {
+    return;
+  }
   pthread_mutex_lock(&ringproof_attached.lock);
+  __atomic_store_n(&ringproof_attached.forking, pthread_self(), __ATOMIC_RELAXED);
   ringproof_attached.parent = getpid();
   ringproof_advise(MADV_DOFORK);
 }
 
 static inline void ringproof_in_parent(void) {
+  if (!ringproof_is_forking()) {
+    return; /* it has run, and another thread may be in a fork by now */
+  }
   ringproof_advise(MADV_DONTFORK);
+  __atomic_store_n(&ringproof_attached.forking, (pthread_t)0, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&ringproof_attached.lock);
 }
 
-/* Puts memory without access in the place of each: a hole would be filled by what is mapped next. */
+/* Puts memory without access in the place of each: a hole would be filled by what is mapped
+ * next. */
 static inline void ringproof_in_child(void) {
   struct ringproof_attachment *each;
+  if (!ringproof_is_forking()) {
+    return;
+  }
   for (each = ringproof_attached.first; each != NULL; each = each->next) {
     if (!ringproof_forks_with(each)) {
       continue;
@@ -1112,12 +1133,14 @@ static inline void ringproof_in_child(void) {
   }
   /* Also where the thread that registers has not come to say so. */
   __atomic_store_n(&ringproof_attached.handlers, RINGPROOF_REGISTERED, __ATOMIC_RELEASE);
+  __atomic_store_n(&ringproof_attached.forking, (pthread_t)0, __ATOMIC_RELAXED);
   pthread_mutex_unlock(&ringproof_attached.lock);
 }
 
 /* Registers the handlers, once for the process and all that it forks; an errno if that fails. No
  * lock, because a child may be forked while another thread of its parent is at it. It finds a pid
- * that is not its own: either they are not registered, or one of them has told it so. */
+ * that is not its own: they are not registered, as a rule. If they were, one of them has told it so,
+ * unless the fork had begun before: then they are registered twice, which they bear. */
 static inline int ringproof_watch_forks(void) {
   const pid_t self = getpid();
   for (;;) {
@@ -1250,9 +1273,10 @@ static inline enum ringproof_status ringproof_map(struct ringproof_segment *segm
   if (own < 0) {
     shared->os_error = errno;
     if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != EPERM) {
+      const enum ringproof_status status = ringproof_fail_system(
+          error, segment->name, "open the segment anew through /proc/self/fd to lock it");
       free(shared);
-      return ringproof_fail_system(error, segment->name,
-                                   "open the segment anew through /proc/self/fd to lock it");
+      return status;
     }
   }
   errno = ringproof_watch_forks();
@@ -1439,16 +1463,15 @@ static inline void ringproof_room_in(const char *root, const char *place, bool o
                       &left)) {
     return;
   }
-  /* The older version counts memory and swap together. */
-  if (old && ringproof_left(root, place, "memory.memsw.limit_in_bytes",
-                            "memory.memsw.usage_in_bytes", &other)) {
-    other = ringproof_minus(other, left);
-    swap = other < swap ? other : swap;
-  }
   if (!old && ringproof_left(root, place, "memory.swap.max", "memory.swap.current", &other)) {
     swap = other < swap ? other : swap;
   }
   left = ringproof_plus(left, swap);
+  /* The older version counts memory and swap together. */
+  if (old && ringproof_left(root, place, "memory.memsw.limit_in_bytes",
+                            "memory.memsw.usage_in_bytes", &other)) {
+    left = other < left ? other : left;
+  }
   /* Asked only where it matters: the kernel adds it up for whoever asks. */
   if (left < needed) {
     left = ringproof_plus(left, ringproof_cached_in(root, place, old));
@@ -1537,9 +1560,9 @@ static inline void ringproof_room_of(const char *root, char *line, uint64_t swap
   }
 }
 
-/* The tightest limit on memory, if it leaves less than `needed` bytes. A memory file system may have
- * no limit of its own, and then the system goes on giving it pages until it has to kill somebody
- * for them. It errs on the side of trying: what cannot be read is no limit. */
+/* The tightest limit on memory, if it leaves less than `needed` bytes. A memory file system may
+ * have no limit of its own, and then the system goes on giving it pages until it has to kill
+ * somebody for them. It errs on the side of trying: what cannot be read is no limit. */
 static inline bool ringproof_is_short(const char *root, uint64_t needed,
                                       struct ringproof_room *room) {
   char path[RINGPROOF_LONG_PATH];
@@ -1667,8 +1690,8 @@ static inline enum ringproof_status ringproof_publish_segment(struct ringproof_s
 }
 
 /* Makes the segment `name`, for this process and not for what it forks. `initial` is a seqlock's or
- * latch's first value; NULL: all zero.
- * Afterwards, also after a failure, the segment may be detached. */
+ * latch's first value; NULL: all zero. Afterwards, also after a failure, the segment may be
+ * detached. */
 static inline enum ringproof_status
 ringproof_create(struct ringproof_segment *segment, const char *name,
                  const struct ringproof_options *options, const struct ringproof_shape *shape,
@@ -1845,8 +1868,8 @@ ringproof_attach_file(struct ringproof_segment *segment, const char *path,
 }
 
 /* Attaches to the segment `name`, which must be of this kind and carry this payload, for this
- * process and not for what it forks. Afterwards,
- * also after a failure, the segment may be detached. */
+ * process and not for what it forks. Afterwards, also after a failure, the segment may be
+ * detached. */
 static inline enum ringproof_status ringproof_attach(struct ringproof_segment *segment,
                                                      const char *name, enum ringproof_kind kind,
                                                      const struct ringproof_shape *shape,
@@ -1872,7 +1895,7 @@ static inline enum ringproof_status ringproof_unsteady(const char *name,
 }
 
 /* Attaches to the segment `name`, whatever its capacity, or makes it as `options` say; also while
- * others create and unlink it. */
+ * others create and unlink it. For this process and not for what it forks. */
 static inline enum ringproof_status
 ringproof_open(struct ringproof_segment *segment, const char *name,
                const struct ringproof_options *options, const struct ringproof_shape *shape,

@@ -6,9 +6,9 @@
 // What was moved from, or could not be opened, is false as a condition, and answers every call with
 // RINGPROOF_NOT_OPEN.
 //
-// Neither a segment nor an end goes over a fork() or daemon(): in the child, what opens is refused with
-// RINGPROOF_FORKED, and a call on an end (push, pop, write, read ...) dies of SIGSEGV. They may be
-// destroyed there. Open them in the child; see ringproof.h.
+// Neither a segment nor an end goes over a fork() or daemon(): in the child, what opens is refused
+// with RINGPROOF_FORKED, and a call on an end (push, pop, write, read ...) dies of SIGSEGV. They may
+// be destroyed there. Open them in the child; see ringproof.h.
 //
 // A payload is described once, in its own namespace or outside of all; what is left out or padded
 // does not compile:
@@ -588,8 +588,7 @@ public:
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };
 
-// The receiving end of a ring. A forked child that uses it
-// dies of it.
+// The receiving end of a ring. A forked child that uses it dies of it.
 template <class T> class consumer : detail::endpoint<ringproof_consumer> {
   using base = detail::endpoint<ringproof_consumer>;
 
@@ -649,8 +648,7 @@ public:
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };
 
-// The writing end of a seqlock or latch. A forked child that uses it
-// dies of it.
+// The writing end of a seqlock or latch. A forked child that uses it dies of it.
 template <class T> class writer : detail::endpoint<ringproof_writer> {
   using base = detail::endpoint<ringproof_writer>;
 
@@ -679,8 +677,7 @@ public:
   bool needs_repair() const noexcept { return ringproof_writer_needs_repair(&this->raw_); }
 };
 
-// A reading end of a seqlock or latch. A forked child that uses it
-// dies of it.
+// A reading end of a seqlock or latch. A forked child that uses it dies of it.
 template <class T> class reader : detail::endpoint<ringproof_reader> {
   using base = detail::endpoint<ringproof_reader>;
 

@@ -162,8 +162,8 @@ struct rp_producer;
 // A reading end of a seqlock or latch. It stores nothing, so there may be any number.
 struct rp_reader;
 
-// A segment, mapped into this process. A process that it forks has no access there: see
-// `rp_create`.
+// A segment, mapped into this process, which it takes one descriptor of, and its ends none. A
+// process that it forks has no access there: see `rp_create`.
 struct rp_segment;
 
 // The writing end of a seqlock or latch.

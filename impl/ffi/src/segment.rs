@@ -65,8 +65,8 @@ pub struct rp_options {
     pub slots: u64,
 }
 
-/// A segment, mapped into this process. A process that it forks has no access there: see
-/// `rp_create`.
+/// A segment, mapped into this process, which it takes one descriptor of, and its ends none. A
+/// process that it forks has no access there: see `rp_create`.
 pub struct rp_segment {
     structure: Arc<Structure>,
     /// What is passed to other processes, once somebody has asked for it.

@@ -740,6 +740,10 @@ static void the_tightest_limit_on_memory_is_found(void) {
   put("/sys/fs/cgroup/memory/memory.stat",
       "inactive_file 1\ntotal_inactive_file 30\ntotal_active_file 40\n");
   check_room(6000 + 400 + 70, "memory.limit_in_bytes in /sys/fs/cgroup/memory");
+  /* What is swapped out counts as well. */
+  put("/sys/fs/cgroup/memory/memory.memsw.usage_in_bytes", "10100\n");
+  check_room(400 + 70, "memory.limit_in_bytes in /sys/fs/cgroup/memory");
+  put("/sys/fs/cgroup/memory/memory.memsw.usage_in_bytes", "4100\n");
   /* A group that cannot be seen from here is looked for where one can. */
   for (int i = 0; i < 2; i++) {
     put("/proc/self/cgroup", outside[i]);

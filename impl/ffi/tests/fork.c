@@ -1,6 +1,6 @@
-/* What a forked child has of its parent's segments, with ringproof.h. Exit 0: every check passed; 1:
- * one did not, named on standard error. The tests also run it against headers with a fault planted in
- * them: then it must fail.
+/* What a forked child has of its parent's segments, with ringproof.h. Exit 0: every check passed;
+ * 1: one did not, named on standard error. The tests also run it against headers with a fault
+ * planted in them: then it must fail.
  *
  *   fork NAME    NAME is a segment that does not exist, nor will when this ends
  *
@@ -382,6 +382,22 @@ static void what_another_file_gives_back_is_not_shut(void) {
   ringproof_producer_drop(&producer);
 }
 
+/* As a child does that cannot know that they are registered: it would wait for itself. */
+static void handlers_that_are_registered_twice_lock_once(void) {
+  CHECK(pthread_atfork(ringproof_before_fork, ringproof_in_parent, ringproof_in_child) == 0);
+  make_ring(8);
+  IN_CHILD({
+    what_opens_is_refused();
+    IN_CHILD(use_of_the_ends_faults());
+  });
+  IN_CHILD(use_of_the_ends_faults());
+  /* Nothing is locked, nor unlocked too often. */
+  CHECK(pthread_mutex_trylock(&ringproof_attached.lock) == 0);
+  CHECK(pthread_mutex_trylock(&ringproof_attached.lock) != 0);
+  CHECK(pthread_mutex_unlock(&ringproof_attached.lock) == 0);
+  drop_ring();
+}
+
 static size_t descriptors(void) {
   size_t count = 0;
   for (int fd = 0; fd < 100; fd++) {
@@ -440,6 +456,7 @@ int main(int count, char **arguments) {
   forks_in_the_midst();
   what_another_file_gives_back_is_not_shut();
   an_attachment_has_one_descriptor();
+  handlers_that_are_registered_twice_lock_once();
   return 0;
 }
 #endif
