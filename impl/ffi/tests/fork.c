@@ -391,8 +391,11 @@ static void handlers_that_are_registered_twice_lock_once(void) {
     IN_CHILD(use_of_the_ends_faults());
   });
   IN_CHILD(use_of_the_ends_faults());
-  /* Nothing is locked, nor unlocked too often. */
+  /* The second one does not unlock what another thread has locked meanwhile. */
+  ringproof_before_fork();
+  ringproof_in_parent();
   CHECK(pthread_mutex_trylock(&ringproof_attached.lock) == 0);
+  ringproof_in_parent();
   CHECK(pthread_mutex_trylock(&ringproof_attached.lock) != 0);
   CHECK(pthread_mutex_unlock(&ringproof_attached.lock) == 0);
   drop_ring();

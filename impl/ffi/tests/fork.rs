@@ -198,6 +198,10 @@ fn the_program_finds_planted_faults() {
             "    if (!ringproof_is_inherited(shared)) {\n      /* Explicitly",
             "    if (true) {\n      /* Explicitly",
         ),
+        (
+            "if (!ringproof_is_forking()) {\n    return; /*",
+            "if (false) {\n    return; /*",
+        ),
         // Descriptors too many.
         (
             "    close(segment->fd);\n    segment->fd = own;",
