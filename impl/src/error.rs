@@ -25,6 +25,17 @@ pub enum SegmentError {
         /// What is wrong with them.
         problem: String,
     },
+    /// The permissions asked for cannot be a segment's: see [`MODES`](crate::segment::MODES).
+    #[error(
+        "segment `{segment}`: a mode of {mode:o}; it must be from 600 to 777, in octal: \
+         permissions and nothing else, and its owner may read and write"
+    )]
+    Mode {
+        /// The segment.
+        segment: String,
+        /// What was asked for.
+        mode: u32,
+    },
     /// There is no segment of this name.
     #[error("segment `{segment}` does not exist")]
     NotFound {
@@ -133,15 +144,16 @@ pub enum SegmentError {
         /// What there is instead.
         found: String,
     },
-    /// The system refused.
-    #[error("segment `{segment}`: cannot {action}")]
+    /// The system refused. The message says why, with the system's number for it; so that nobody who
+    /// prints a chain of errors reads it twice, it is no [`source`](core::error::Error::source).
+    #[error("segment `{segment}`: cannot {action}: {error}")]
     System {
         /// The segment.
         segment: String,
         /// What was tried.
         action: &'static str,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
@@ -175,10 +187,10 @@ impl SegmentError {
         segment: &str,
         action: &'static str,
     ) -> impl Fn(E) -> SegmentError {
-        move |source| SegmentError::System {
+        move |error| SegmentError::System {
             segment: segment.to_owned(),
             action,
-            source: source.into(),
+            error: error.into(),
         }
     }
 }
@@ -186,6 +198,27 @@ impl SegmentError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever prints a chain, as `anyhow` does, gets the same as who prints the error.
+    #[test]
+    fn a_system_error_is_told_with_its_number_and_once() {
+        for (number, name) in [
+            (2, "No such file"),
+            (13, "Permission denied"),
+            (110, "timed out"),
+        ] {
+            let error = SegmentError::system("s", "open it")(io::Error::from_raw_os_error(number));
+            let said = error.to_string();
+            assert!(said.starts_with("segment `s`: cannot open it: "), "{said}");
+            assert!(said.contains(name), "{said}");
+            assert_eq!(
+                said.matches(&format!("(os error {number})")).count(),
+                1,
+                "{said}"
+            );
+            assert!(core::error::Error::source(&error).is_none());
+        }
+    }
 
     #[test]
     fn a_message_tells_the_first_differences_and_how_many_there_are_more() {

@@ -136,10 +136,18 @@ use crate::layout::offset;
 /// How many mappings of one process are guarded at a time.
 pub const MAPPINGS: usize = 1024;
 
-/// The guard could not be installed.
+/// The guard could not be installed. The message says why, as that of
+/// [`SegmentError::System`](crate::SegmentError::System) does.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot install the guard against SIGBUS")]
-pub struct GuardError(#[source] io::Error);
+#[error("cannot install the guard against SIGBUS: {0}")]
+pub struct GuardError(io::Error);
+
+impl GuardError {
+    /// The system's number for what it said.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.0.raw_os_error()
+    }
+}
 
 /// What SIGBUS did before the guard was installed.
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();

@@ -3,6 +3,7 @@
 //! Its words and [its items](Inspection::peek) are read through the file, while its peers go on.
 
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
 use crate::error::SegmentError;
@@ -10,7 +11,9 @@ use crate::latch::NO_VERSION;
 use crate::layout::{Fixed, Kind, MAGIC, NOTES, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{Segment, names, open_existing, read_description, read_fixed, read_words};
+use crate::segment::{
+    Segment, names, open_existing, read_description, read_fixed, read_words, shown,
+};
 use crate::shape::Description;
 
 /// What a segment looked like at one moment. The words were read one after the other while its
@@ -256,14 +259,16 @@ pub struct Survey {
     /// The segments by name, sorted: each as it was found, or why it cannot be told, as where it
     /// is damaged or of another version.
     pub segments: Vec<(String, Result<Inspection, SegmentError>)>,
-    /// How many other files there are.
+    /// How many other files there are, also of names that no segment has.
     pub foreign: usize,
     /// How many files there are that this process may not read.
     pub closed: usize,
 }
 
 impl Survey {
-    /// Looks at every file in the directory of segments that `wanted` says the name of.
+    /// Looks at every file in the directory of segments that `wanted` says the name of. A name that is
+    /// not UTF-8 is no segment's; `wanted` is asked for it with `\xff` in the place of each byte that is
+    /// no character's.
     ///
     /// # Errors
     /// [`SegmentError::System`] if the directory cannot be read.
@@ -284,7 +289,15 @@ impl Survey {
             foreign: 0,
             closed: 0,
         };
-        for name in names()?.into_iter().filter(|name| wanted(name)) {
+        for name in names()? {
+            let name = match name.into_string() {
+                Ok(name) if wanted(&name) => name,
+                Err(other) if wanted(&shown(other.as_bytes())) => {
+                    survey.foreign += 1;
+                    continue;
+                }
+                _ => continue,
+            };
             let (file, len) = match open_existing(&name, false) {
                 Ok(found) => found,
                 // Unlinked meanwhile.
@@ -328,17 +341,22 @@ impl Peek<'_> {
 
     /// Refuses to read as many items as this.
     fn check_size(&self, count: u64) -> Result<(), SegmentError> {
-        match self.fixed.payload_size.checked_mul(count) {
-            Some(bytes) if bytes <= MAX_PEEK => Ok(()),
-            _ => Err(SegmentError::Size {
-                segment: self.name.to_owned(),
-                problem: format!(
-                    "{count} items of {} bytes are more than the {MAX_PEEK} that are shown; \
-                     ask for fewer",
-                    self.fixed.payload_size
-                ),
-            }),
-        }
+        let size = self.fixed.payload_size;
+        let problem = match size.checked_mul(count) {
+            Some(bytes) if bytes <= MAX_PEEK => return Ok(()),
+            _ if size > MAX_PEEK => {
+                format!("an item of {size} bytes is more than the {MAX_PEEK} that are shown")
+            }
+            _ => format!(
+                "{count} items of {size} bytes are more than the {MAX_PEEK} bytes that are shown; \
+                 ask for fewer, {} at most",
+                MAX_PEEK / size
+            ),
+        };
+        Err(SegmentError::Size {
+            segment: self.name.to_owned(),
+            problem,
+        })
     }
 
     /// What lies in the slot of a position. The header's check has found all slots in the file.

@@ -287,7 +287,7 @@ impl Removal {
                 return Err(SegmentError::system(
                     segment,
                     "remove it: another process began to and has not gone on for two seconds",
-                )(io::Error::from(io::ErrorKind::TimedOut)));
+                )(Errno::ETIMEDOUT));
             }
             // One call, however it ends. `thread::sleep` goes on after a signal with what is left,
             // to which the kernel adds its slack each time: under a timer that is as fast as

@@ -12,9 +12,11 @@
 //! raises SIGBUS. Give write permission only to processes that you trust that far, or install the
 //! [guard](crate::guard), which turns the signal into errors.
 
+use std::ffi::OsString;
+use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, RangeInclusive};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -48,6 +50,10 @@ const ROUNDS: usize = 64;
 /// The permission bits of a new segment unless others are asked for: its owner's alone.
 pub const DEFAULT_MODE: u32 = 0o600;
 
+/// The permission bits that a segment can have: no others, and its owner's to read and to write, without
+/// which not even its owner could attach to it.
+pub const MODES: RangeInclusive<u32> = 0o600..=0o777;
+
 /// How errors call a segment without a name.
 pub(crate) const ANONYMOUS: &str = "(anonymous)";
 
@@ -79,6 +85,40 @@ pub enum NameStatus {
     Unlinked,
     /// To something else: the segment was unlinked, and the name given to another file.
     Replaced,
+}
+
+/// A segment's name that came as bytes, from another language or a command line. Names are UTF-8 in all
+/// of them, and this is the error in all of them; what else a name must be, whoever uses it says.
+///
+/// # Errors
+/// [`SegmentError::Name`], in which each byte that is no character's stands as `\xff`.
+///
+/// ```
+/// use ringproof::segment::name_of;
+///
+/// assert_eq!(name_of("café".as_bytes())?, "café");
+/// let refused = name_of(b"caf\xe9").unwrap_err();
+/// assert_eq!(refused.to_string(), r"segment name `caf\xe9`: it is not UTF-8");
+/// # Ok::<(), ringproof::SegmentError>(())
+/// ```
+pub fn name_of(bytes: &[u8]) -> Result<&str, SegmentError> {
+    str::from_utf8(bytes).map_err(|_| SegmentError::Name {
+        name: shown(bytes),
+        problem: "it is not UTF-8",
+    })
+}
+
+/// A text with `\xff` in the place of each byte that is no character's.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Nothing fails that writes to a string.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
 }
 
 /// The path of a named segment.
@@ -231,6 +271,12 @@ impl Segment {
         mode: u32,
     ) -> Result<Segment, SegmentError> {
         let path = path_of(name)?;
+        if !MODES.contains(&mode) {
+            return Err(SegmentError::Mode {
+                segment: name.to_owned(),
+                mode,
+            });
+        }
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -583,8 +629,9 @@ impl Segment {
 
     /// What has become of the segment's name since it was opened. Somebody who waits for a peer
     /// and learns here that the name is gone or another segment's knows where the peer will not
-    /// come: who holds a role may go on with what has no name, but nobody joins it. Two system
-    /// calls: ask in a wait that has become long, not at each item.
+    /// come: who holds a role may go on with what has no name, but nobody joins it. And a reader, which
+    /// would see the last value for good, learns that there is a newer seqlock or latch to attach to.
+    /// Two system calls: ask in a wait that has become long, not at each item.
     ///
     /// # Errors
     /// [`SegmentError::System`].
@@ -828,26 +875,22 @@ pub fn unlink_free(name: &str) -> Result<(), SegmentError> {
     Segment::attach_any(name)?.unlink_free()
 }
 
-/// Every name in the directory of segments that could be one's, whatever has it; sorted.
-pub(crate) fn names() -> Result<Vec<String>, SegmentError> {
+/// Every name in the directory of segments, whatever has it; sorted.
+pub(crate) fn names() -> Result<Vec<OsString>, SegmentError> {
     let unreadable = |error| SegmentError::system(DIRECTORY, "list the files there")(error);
     let mut names = Vec::new();
     for entry in fs::read_dir(DIRECTORY).map_err(unreadable)? {
-        // What is no text is no segment's name.
-        if let Ok(name) = entry.map_err(unreadable)?.file_name().into_string() {
-            names.push(name);
-        }
+        names.push(entry.map_err(unreadable)?.file_name());
     }
     names.sort();
     Ok(names)
 }
 
 fn unsteady(name: &str) -> SegmentError {
-    SegmentError::System {
-        segment: name.to_owned(),
-        action: "get hold of it: others create and unlink it all the time",
-        source: io::ErrorKind::TimedOut.into(),
-    }
+    SegmentError::system(
+        name,
+        "get hold of it: others create and unlink it all the time",
+    )(Errno::ETIMEDOUT)
 }
 
 fn no_space(label: &str, layout: &Layout, room: Option<Room>) -> SegmentError {

@@ -532,6 +532,20 @@ impl<'a> Deref for Producer<'a> {
 }
 
 /// Slots reserved by the producer, to be written in place. Index 0 is the oldest.
+///
+/// It borrows its producer, so that it cannot outlive what it is of: with the line that closes the ring
+/// this compiles only after the commit.
+///
+/// ```compile_fail
+/// # use ringproof::untyped::Structure;
+/// # fn send(ring: &Structure) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut producer = ring.producer()?;
+/// let chunk = producer.reserve(2)?;
+/// producer.close();
+/// chunk.commit_all();
+/// # Ok(())
+/// # }
+/// ```
 pub struct WriteChunk<'p, 'a> {
     chunk: ring::WriteChunk<'p, 'a, Nothing>,
     items: Items<'a>,

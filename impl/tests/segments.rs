@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -27,6 +27,7 @@ use nix::sys::signal::{Signal, raise};
 use ringproof::layout::{Fixed, Kind, NOTES};
 use ringproof::memory::Native;
 use ringproof::ring;
+use ringproof::segment::name_of;
 use ringproof::{
     Inspection, PopError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,
     SeqLatchOptions, SeqLock, SeqLockOptions, unlink,
@@ -315,7 +316,7 @@ fn sizes_that_cannot_be_are_refused_by_name() {
             RingOptions::new(5).slots(1 << 60),
             "1152921504606846976 slots",
         ),
-        (RingOptions::new(1 << 63), "9223372036854775808 slots"),
+        (RingOptions::new(1 << 63), "capacity of 9223372036854775808"),
         (
             RingOptions::new(u64::MAX),
             "capacity of 18446744073709551615",
@@ -798,6 +799,74 @@ fn names_that_are_none_are_refused() {
     );
     assert_refused!(Inspection::of(&name), name, SegmentError::NotFound { .. });
     assert_refused!(unlink(&name), name, SegmentError::NotFound { .. });
+}
+
+#[test]
+fn a_name_that_came_as_bytes_is_utf8_or_refused_with_them() {
+    for (bytes, shown) in [
+        (&b"\xff"[..], r"\xff"),
+        (b"caf\xe9", r"caf\xe9"),
+        (b"\xc3\xa4\x80z", "ä\\x80z"),
+        (b"\xc0\xaf", r"\xc0\xaf"),
+        (b"\xed\xa0\x80", r"\xed\xa0\x80"),
+        (b"\xf0\x8f\xbf\xbf", r"\xf0\x8f\xbf\xbf"),
+        (b"\xf4\x90\x80\x80", r"\xf4\x90\x80\x80"),
+    ] {
+        let refused = name_of(bytes).expect_err(shown);
+        assert!(matches!(refused, SegmentError::Name { .. }), "{refused:?}");
+        let said = format!("segment name `{shown}`: it is not UTF-8");
+        assert_eq!(refused.to_string(), said);
+    }
+    for name in ["", "news", "neues-€-\u{10ffff}", "a\x1b[31m\n"] {
+        assert_eq!(name_of(name.as_bytes()).expect(name), name);
+    }
+}
+
+#[test]
+fn a_mode_that_no_segment_has_is_refused_and_makes_none() {
+    let name = Named::new("bad-mode");
+    let lock = SeqLockOptions::default();
+    let latch = SeqLatchOptions::default();
+    for mode in [
+        0,
+        0o066,
+        0o200,
+        0o400,
+        0o577,
+        0o1000,
+        0o1600,
+        0o2660,
+        0o4755,
+        u32::MAX,
+    ] {
+        let outcomes = [
+            Ring::<u64>::create(&name, &options().mode(mode)).map(drop),
+            Ring::<u64>::open(&name, &options().mode(mode)).map(drop),
+            SeqLock::create(&name, &7_u64, &lock.mode(mode)).map(drop),
+            SeqLatch::create(&name, &7_u64, &latch.mode(mode)).map(drop),
+        ];
+        for outcome in outcomes {
+            let said = outcome.as_ref().map_err(ToString::to_string);
+            let said = said.expect_err("refused");
+            assert!(said.contains(&format!("a mode of {mode:o};")), "{said}");
+            assert!(
+                said.contains("it must be from 600 to 777, in octal"),
+                "{said}"
+            );
+            assert_refused!(outcome, name, SegmentError::Mode { .. });
+        }
+        assert!(!name.path().exists());
+    }
+    for mode in [0o600, 0o640, 0o666, 0o777] {
+        let ring = Ring::<u64>::create(&name, &options().mode(mode)).expect("a ring");
+        let found = fs::metadata(name.path())
+            .expect("its properties")
+            .permissions();
+        assert_eq!(found.mode() & 0o7777, mode);
+        // Whatever one would have made.
+        Ring::<u64>::open(&name, &options().mode(0)).expect("what there is");
+        ring.unlink().expect("unlink it");
+    }
 }
 
 #[test]
@@ -1503,7 +1572,9 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
 #[test]
 fn permission_to_read_is_enough_to_look_and_not_to_attach() {
     let name = Named::new("readable");
-    let ring = Ring::<u64>::create(&name, &options().mode(0o444)).expect("a ring");
+    let ring = create(&name);
+    // Nobody can ask for it, but its owner can set it.
+    fs::set_permissions(name.path(), fs::Permissions::from_mode(0o444)).expect("set its mode");
     let look = || {
         let seen = Inspection::of(&name).expect("look at it");
         assert_eq!((seen.name, seen.kind), ((*name).to_owned(), Kind::Ring));
@@ -1675,7 +1746,9 @@ fn a_segment_that_cannot_be_mapped_gets_no_name() {
     let name = Named::new("unmapped");
     let helper = Helper::start(&format!("unmapped {}", &*name));
     let said = helper.hear();
-    assert!(said.contains("cannot map it"), "{said}");
+    // Without a walk through the sources of the error.
+    assert!(said.contains("cannot map it: "), "{said}");
+    assert!(said.contains("(os error 12)"), "{said}");
     assert!(!name.path().exists());
 }
 

@@ -19,6 +19,11 @@
  * vfork(), posix_spawn() and system() change nothing. A bare clone() or _Fork() goes unnoticed: its
  * child must not touch an endpoint.
  *
+ * A segment or an end whose bytes are all zero (`= {0}`) is one that is not open, and so is what was
+ * detached or dropped: it can be detached or dropped again, which does nothing, and everything else
+ * says RINGPROOF_NOT_OPEN, without a look at anything. One that was never given a value is not told
+ * from one that is open; nor is a copy, which must not be made.
+ *
  * What it does not do: a process that may write a segment's file can also truncate it, and a
  * later access then raises SIGBUS. Give write permission only to processes trusted that far.
  *
@@ -105,7 +110,8 @@ enum ringproof_status {
   RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and a seqlock's writer died inside one */
   /* What the other side or the caller did wrong. */
   RINGPROOF_CORRUPT,      /* a word of the peer's breaks the ring's invariant */
-  RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up */
+  RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up, taken back
+                             or another end's */
   /* What a segment or a role refuses. */
   RINGPROOF_NAME,      /* this cannot be the name of a segment */
   RINGPROOF_SIZE,      /* the sizes asked for cannot be had, or an item has another one */
@@ -117,8 +123,9 @@ enum ringproof_status {
   RINGPROOF_HELD,      /* somebody has the role */
   RINGPROOF_GONE,      /* unlinked or retired since it was opened: open it anew */
   RINGPROOF_SYSTEM,    /* the system refused: os_error says why */
-  RINGPROOF_NOT_OPEN,  /* a segment or an end that was moved from (in C++), or was never open */
-  RINGPROOF_FORKED     /* attached by the process that this one was forked from: attach it anew */
+  RINGPROOF_NOT_OPEN,  /* the segment or the end is not open: given back, moved from, never opened */
+  RINGPROOF_FORKED,    /* attached by the process that this one was forked from: attach it anew */
+  RINGPROOF_MODE       /* these cannot be the permissions of a segment */
 };
 
 /* What the status means, in a few words. */
@@ -134,7 +141,8 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_WRITER_STALLED: return "the writer is inside a write, or too fast";
   case RINGPROOF_WRITER_DEAD: return "the writer died inside a write";
   case RINGPROOF_CORRUPT: return "corrupt ring: a word holds what no correct peer can have stored";
-  case RINGPROOF_OUT_OF_CHUNK: return "more items than the chunk holds, or a chunk that is used up";
+  case RINGPROOF_OUT_OF_CHUNK:
+    return "more items than the chunk holds, or a chunk that is used up, taken back or another end's";
   case RINGPROOF_NAME: return "this cannot be the name of a segment";
   case RINGPROOF_SIZE: return "the sizes asked for cannot be had, or an item has another one";
   case RINGPROOF_SHAPE_BAD: return "the shape describes no payload without padding";
@@ -145,9 +153,10 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_HELD: return "another process or endpoint holds the role";
   case RINGPROOF_GONE: return "the segment was unlinked since it was opened; open it anew";
   case RINGPROOF_SYSTEM: return "the system refused";
-  case RINGPROOF_NOT_OPEN: return "it is not open: it was moved from, or could not be opened";
+  case RINGPROOF_NOT_OPEN: return "it is not open: given back, moved from, or never opened";
   case RINGPROOF_FORKED:
     return "the segment is the parent's of this process; attach to it anew";
+  case RINGPROOF_MODE: return "these cannot be the permissions of a segment";
   }
   return "no status of ringproof";
 }
@@ -187,8 +196,8 @@ ringproof_fail(struct ringproof_error *error, enum ringproof_status status, cons
 static inline enum ringproof_status
 ringproof_fail_system(struct ringproof_error *error, const char *segment, const char *action) {
   int os_error = errno;
-  ringproof_fail(error, RINGPROOF_SYSTEM, "segment `%s`: cannot %s: %s", segment, action,
-                 strerror(os_error));
+  ringproof_fail(error, RINGPROOF_SYSTEM, "segment `%s`: cannot %s: %s (os error %d)", segment,
+                 action, strerror(os_error), os_error);
   if (error != NULL) {
     error->os_error = os_error;
   }
@@ -277,8 +286,9 @@ static inline void ringproof_fence_release(void) { atomic_thread_fence(memory_or
 static inline void ringproof_compiler_fence(void) { atomic_signal_fence(memory_order_seq_cst); }
 #endif
 
-/* Off the hot path: kept out of it. */
+/* Off the hot path: kept out of it. What is cold moreover is not what a branch is laid out for. */
 #define RINGPROOF_APART __attribute__((noinline, unused))
+#define RINGPROOF_COLD __attribute__((cold, noinline, unused))
 
 /* Tells the processor that this thread waits for another one. */
 static inline void ringproof_spin(void) {
@@ -819,8 +829,9 @@ enum ringproof_role { RINGPROOF_PRODUCER, RINGPROOF_CONSUMER, RINGPROOF_WRITER }
 struct ringproof_options {
   enum ringproof_kind kind;
   uint64_t capacity; /* items live at once */
-  uint64_t slots;    /* memory cycled through: a power of two; 0: enough, and 256 KiB at least */
-  mode_t mode;       /* permission bits, whatever the umask */
+  uint64_t slots;    /* memory cycled through: a power of two; 0: of a ring enough and 256 KiB at
+                        least, of a latch 4, of a seqlock 1 */
+  mode_t mode;       /* permission bits, from 0600 to 0777, whatever the umask */
 };
 
 /* A ring in which up to `capacity` items are live at once. */
@@ -863,8 +874,8 @@ struct ringproof_attachment {
  * copied. It takes one descriptor, its endpoints none. A forked child has no access to it: see
  * above. */
 struct ringproof_segment {
-  char name[256];
-  int fd; /* the attachment's, once there is one */
+  char name[256]; /* empty: the rest means nothing */
+  int fd;         /* the attachment's, once there is one */
   void *map;
   size_t len;
   struct ringproof_attachment *shared;
@@ -885,20 +896,78 @@ static inline const char *ringproof_kind_name(uint32_t kind) {
   }
 }
 
+/* The bytes of the character at which the text begins, 0 if that is none of UTF-8 or its end. */
+static inline size_t ringproof_utf8_len(const char *text) {
+  const unsigned char *at = (const unsigned char *)text;
+  size_t len = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+  /* What the second byte may be: a character is not written with more bytes than it needs, is no
+   * half of a pair of UTF-16, and is at most U+10FFFF. */
+  unsigned char lowest = 0x80, highest = 0xbf;
+  if (at[0] < 0x80) {
+    return at[0] == 0 ? 0 : 1;
+  }
+  if (at[0] < 0xc2 || at[0] > 0xf4) {
+    return 0;
+  }
+  switch (at[0]) {
+  case 0xe0: lowest = 0xa0; break;
+  case 0xed: highest = 0x9f; break;
+  case 0xf0: lowest = 0x90; break;
+  case 0xf4: highest = 0x8f; break;
+  default: break;
+  }
+  if (at[1] < lowest || at[1] > highest) {
+    return 0;
+  }
+  for (size_t i = 2; i < len; i++) {
+    if (at[i] < 0x80 || at[i] > 0xbf) {
+      return 0;
+    }
+  }
+  return len;
+}
+
+static inline bool ringproof_is_utf8(const char *text) {
+  size_t len;
+  while ((len = ringproof_utf8_len(text)) > 0) {
+    text += len;
+  }
+  return *text == '\0';
+}
+
+/* Appends a name that need not be UTF-8, as the Rust library says one: what is no character byte by
+ * byte, as \xff. Cut where there is no room for more. */
+static inline void ringproof_add_name(char *text, size_t room, const char *name) {
+  while (*name != '\0' && strlen(text) + sizeof "\\xff" <= room) {
+    const size_t len = ringproof_utf8_len(name);
+    if (len == 0) {
+      ringproof_add(text, room, "\\x%02x", (unsigned)(unsigned char)*name);
+    } else {
+      ringproof_add(text, room, "%.*s", (int)len, name);
+    }
+    name += len == 0 ? 1 : len;
+  }
+}
+
+/* One rule for names in every language: impl/ABI.md. */
 static inline enum ringproof_status ringproof_path(const char *name, char *path, size_t room,
                                                    struct ringproof_error *error) {
   const char *problem = NULL;
-  if (name[0] == '\0') {
+  if (!ringproof_is_utf8(name)) {
+    problem = "it is not UTF-8";
+  } else if (name[0] == '\0') {
     problem = "it is empty";
   } else if (strlen(name) > 255) {
     problem = "it is longer than 255 bytes";
   } else if (strchr(name, '/') != NULL) {
-    problem = "it contains a slash";
+    problem = "it contains a slash or a zero byte";
   } else if (name[0] == '.') {
     problem = "it starts with a dot";
   }
   if (problem != NULL) {
-    return ringproof_fail(error, RINGPROOF_NAME, "segment name `%.300s`: %s", name, problem);
+    char shown[1100] = "";
+    ringproof_add_name(shown, sizeof shown, name);
+    return ringproof_fail(error, RINGPROOF_NAME, "segment name `%s`: %s", shown, problem);
   }
   snprintf(path, room, "%s/%s", RINGPROOF_DIRECTORY, name);
   return RINGPROOF_OK;
@@ -949,6 +1018,24 @@ static inline uint64_t ringproof_segment_len(uint64_t data_offset, uint64_t slot
     return 0;
   }
   return data_offset + slots * payload_size;
+}
+
+/* The most slots that a process can map, a power of two; 0 if not even one. */
+static inline uint64_t ringproof_most_slots(uint64_t data_offset, uint64_t payload_size) {
+  uint64_t slots = UINT64_C(1) << 63;
+  while (slots > 0 && ringproof_segment_len(data_offset, slots, payload_size) == 0) {
+    slots >>= 1;
+  }
+  return slots;
+}
+
+/* The lowest power of two from `least` on, 2^63 if there is none. */
+static inline uint64_t ringproof_power_of_two_from(uint64_t least) {
+  uint64_t power = 1;
+  while (power < least && power != UINT64_C(1) << 63) {
+    power <<= 1;
+  }
+  return power;
 }
 
 /* Checks that the header of an existing segment is consistent in itself. */
@@ -1166,11 +1253,21 @@ static inline bool ringproof_is_inherited(const struct ringproof_attachment *sha
   return shared->inherited || getpid() != shared->owner;
 }
 
-/* Refuses what would touch memory that only the parent of this process has. */
 static inline enum ringproof_status
-ringproof_unless_inherited(const struct ringproof_segment *segment, struct ringproof_error *error) {
-  if (!ringproof_is_inherited(segment->shared)) {
-    return RINGPROOF_OK;
+ringproof_check_attached(const struct ringproof_segment *segment, struct ringproof_error *error) {
+  return segment->shared != NULL
+             ? RINGPROOF_OK
+             : ringproof_fail(error, RINGPROOF_NOT_OPEN,
+                              "segment `%s` is not attached: it was detached, or never made",
+                              segment->name);
+}
+
+/* Refuses what would touch memory that nobody has, or only the parent of this process. */
+static inline enum ringproof_status ringproof_check_access(const struct ringproof_segment *segment,
+                                                           struct ringproof_error *error) {
+  const enum ringproof_status status = ringproof_check_attached(segment, error);
+  if (status != RINGPROOF_OK || !ringproof_is_inherited(segment->shared)) {
+    return status;
   }
   return ringproof_fail(error, RINGPROOF_FORKED,
                         "segment `%s` was attached by the process that this one was forked from, "
@@ -1213,7 +1310,8 @@ static inline int ringproof_open_anew(int fd) {
   return open(own, O_RDWR | O_CLOEXEC);
 }
 
-/* Gives back the mapping and the descriptor. The segment itself, its name and its roles stay. */
+/* Gives back the mapping and the descriptor. The segment itself, its name and its roles stay. One
+ * that is not attached stays as it is. */
 static inline void ringproof_detach(struct ringproof_segment *segment) {
   struct ringproof_attachment *const shared = segment->shared;
   if (shared != NULL) {
@@ -1232,7 +1330,8 @@ static inline void ringproof_detach(struct ringproof_segment *segment) {
     segment->map = NULL;
     segment->fd = -1;
   }
-  if (segment->fd >= 0) {
+  /* One of zeros has no name yet, and its descriptor 0 is somebody else's. */
+  if (segment->name[0] != '\0' && segment->fd >= 0) {
     close(segment->fd);
     segment->fd = -1;
   }
@@ -1315,7 +1414,14 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
                   const struct ringproof_shape *shape, size_t description_len, const char *name,
                   struct ringproof_error *error) {
   const uint64_t page = RINGPROOF_HEADER_LEN;
+  const uint64_t data_offset = page + (description_len + page - 1) / page * page;
+  const uint64_t most = ringproof_most_slots(data_offset, shape->size);
+  const uint64_t least = options->kind == RINGPROOF_LATCH ? 2 : 1;
   uint64_t slots = options->slots;
+  if (options->kind < RINGPROOF_RING || options->kind > RINGPROOF_LATCH) {
+    return ringproof_mismatch(error, name, "kind", ringproof_kind_name((uint32_t)options->kind),
+                              "1 (ring), 2 (seqlock) or 3 (latch)");
+  }
   if (shape->align > RINGPROOF_HEADER_LEN) {
     return ringproof_fail(error, RINGPROOF_SIZE,
                           "segment `%s`: a payload aligned to %zu bytes; at most %u can be had",
@@ -1326,25 +1432,52 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
                           "segment `%s`: the %zu bytes of the payload of a seqlock or latch must "
                           "fill a whole number of 64-bit words", name, shape->size);
   }
+  if (options->kind == RINGPROOF_LATCH && options->slots != 0 && options->slots < 2) {
+    return ringproof_fail(error, RINGPROOF_SIZE, "segment `%s`: %llu slots; a latch needs at least 2",
+                          name, (unsigned long long)options->slots);
+  }
+  if (options->kind == RINGPROOF_SEQLOCK && options->slots > 1) {
+    return ringproof_fail(error, RINGPROOF_SIZE, "segment `%s`: %llu slots; a seqlock has 1", name,
+                          (unsigned long long)options->slots);
+  }
+  if (options->kind != RINGPROOF_RING && options->capacity != 1) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a capacity of %llu; of a seqlock or latch it is 1", name,
+                          (unsigned long long)options->capacity);
+  }
+  if (most < least) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a payload of %zu bytes is more than this machine can "
+                          "address", name, shape->size);
+  }
+  if (options->capacity > most) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a capacity of %llu; it must be from 1 to the most slots "
+                          "that this machine can address, %llu", name,
+                          (unsigned long long)options->capacity, (unsigned long long)most);
+  }
   if (slots == 0) {
     const uint64_t memory = UINT64_C(256) * 1024 / shape->size;
-    const uint64_t least = options->capacity > memory ? options->capacity : memory;
-    for (slots = 1; slots < least && slots != UINT64_C(1) << 63;) {
-      slots <<= 1;
-    }
+    slots = options->kind == RINGPROOF_SEQLOCK ? 1
+            : options->kind == RINGPROOF_LATCH
+                ? 4
+                : ringproof_power_of_two_from(options->capacity > memory ? options->capacity
+                                                                         : memory);
   }
-  if (!ringproof_is_power_of_two(slots) || (options->kind == RINGPROOF_LATCH && slots < 2) ||
-      (options->kind == RINGPROOF_SEQLOCK && slots != 1)) {
+  if (!ringproof_is_power_of_two(slots) || slots > most) {
+    const uint64_t example =
+        ringproof_power_of_two_from(slots > options->capacity ? slots : options->capacity);
     return ringproof_fail(error, RINGPROOF_SIZE,
-                          "segment `%s`: %llu slots; it must be a power of two, of a latch 2 at "
-                          "least, of a seqlock 1", name, (unsigned long long)slots);
+                          "segment `%s`: %llu slots of %zu bytes; it must be a power of two up to "
+                          "%llu, for example %llu", name, (unsigned long long)slots, shape->size,
+                          (unsigned long long)most,
+                          (unsigned long long)(example > most ? most : example));
   }
-  if (options->capacity == 0 || options->capacity > slots ||
-      (options->kind != RINGPROOF_RING && options->capacity != 1)) {
+  if (options->capacity == 0 || options->capacity > slots) {
     return ringproof_fail(error, RINGPROOF_SIZE,
                           "segment `%s`: a capacity of %llu; it must be from 1 to the number of "
-                          "slots, %llu, and of a seqlock or latch 1", name,
-                          (unsigned long long)options->capacity, (unsigned long long)slots);
+                          "slots, %llu", name, (unsigned long long)options->capacity,
+                          (unsigned long long)slots);
   }
   memset(fixed, 0, sizeof *fixed);
   fixed->magic = RINGPROOF_MAGIC;
@@ -1355,15 +1488,10 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
   fixed->payload_align = shape->align;
   fixed->slots = slots;
   fixed->capacity = options->capacity;
-  fixed->data_offset = page + (description_len + page - 1) / page * page;
-  fixed->segment_len = ringproof_segment_len(fixed->data_offset, slots, shape->size);
+  fixed->data_offset = data_offset;
+  fixed->segment_len = ringproof_segment_len(data_offset, slots, shape->size);
   fixed->description_offset = page;
   fixed->description_len = description_len;
-  if (fixed->segment_len == 0) {
-    return ringproof_fail(error, RINGPROOF_SIZE,
-                          "segment `%s`: %llu slots of %zu bytes are more than this machine can "
-                          "address", name, (unsigned long long)slots, shape->size);
-  }
   return RINGPROOF_OK;
 }
 
@@ -1704,6 +1832,12 @@ ringproof_create(struct ringproof_segment *segment, const char *name,
   status = ringproof_path(name, path, sizeof path, error);
   if (status != RINGPROOF_OK) {
     return status;
+  }
+  if (options->mode < 0600 || options->mode > 0777) {
+    return ringproof_fail(error, RINGPROOF_MODE,
+                          "segment `%s`: a mode of %o; it must be from 600 to 777, in octal: "
+                          "permissions and nothing else, and its owner may read and write", name,
+                          (unsigned)options->mode);
   }
   description = (char *)malloc((size_t)RINGPROOF_DESCRIPTION_MAX + 1);
   if (description == NULL) {
@@ -2063,30 +2197,51 @@ static inline enum ringproof_status ringproof_begin_removal(const struct ringpro
   }
 }
 
-/* Whether the segment's name still leads to it: not if it was unlinked, nor if another one was made
- * since. Who holds a role may go on without a name, but nobody joins: ask in a wait that becomes
- * long. */
-static inline enum ringproof_status ringproof_is_current(const struct ringproof_segment *segment,
-                                                         bool *current,
-                                                         struct ringproof_error *error) {
+/* What a segment's name leads to, for somebody who is attached to it. */
+enum ringproof_name {
+  RINGPROOF_NAME_CURRENT,  /* to this segment */
+  RINGPROOF_NAME_UNLINKED, /* to nothing */
+  RINGPROOF_NAME_REPLACED  /* to something else: this one was unlinked, and another made */
+};
+
+/* What has become of the segment's name. Who holds a role may go on without a name, and a reader sees
+ * the last value for good, but nobody joins them: ask in a wait that becomes long. */
+static inline enum ringproof_status ringproof_name_status(const struct ringproof_segment *segment,
+                                                          enum ringproof_name *name,
+                                                          struct ringproof_error *error) {
   char path[RINGPROOF_PATH_MAX];
   struct stat ours, found;
-  *current = false;
-  if (ringproof_path(segment->name, path, sizeof path, error) != RINGPROOF_OK) {
-    return RINGPROOF_NAME;
+  enum ringproof_status status = ringproof_check_attached(segment, error);
+  if (status == RINGPROOF_OK) {
+    status = ringproof_path(segment->name, path, sizeof path, error);
+  }
+  if (status != RINGPROOF_OK) {
+    return status;
   }
   if (fstat(segment->fd, &ours) != 0) {
     return ringproof_fail_system(error, segment->name, "look up its inode");
   }
   if (lstat(path, &found) != 0) {
-    return errno == ENOENT ? RINGPROOF_OK
-                           : ringproof_fail_system(error, segment->name, "look up its name");
+    if (errno != ENOENT) {
+      return ringproof_fail_system(error, segment->name, "look up its name");
+    }
+    *name = RINGPROOF_NAME_UNLINKED;
+  } else if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
+    *name = RINGPROOF_NAME_REPLACED;
+  } else {
+    *name = RINGPROOF_NAME_CURRENT;
   }
-  if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
-    return RINGPROOF_OK;
-  }
-  *current = true;
   return RINGPROOF_OK;
+}
+
+/* Whether the segment's name still leads to it, and nothing else. */
+static inline enum ringproof_status ringproof_is_current(const struct ringproof_segment *segment,
+                                                         bool *current,
+                                                         struct ringproof_error *error) {
+  enum ringproof_name name = RINGPROOF_NAME_UNLINKED;
+  const enum ringproof_status status = ringproof_name_status(segment, &name, error);
+  *current = status == RINGPROOF_OK && name == RINGPROOF_NAME_CURRENT;
+  return status;
 }
 
 /* Takes the name away under the lock of the removal; with `finish` only if somebody began to. */
@@ -2126,7 +2281,7 @@ static inline enum ringproof_status ringproof_remove_locked(const struct ringpro
 static inline enum ringproof_status ringproof_remove(const struct ringproof_segment *segment,
                                                      bool finish, struct ringproof_error *error) {
   struct ringproof_claim removal;
-  enum ringproof_status status = ringproof_unless_inherited(segment, error);
+  enum ringproof_status status = ringproof_check_access(segment, error);
   if (status == RINGPROOF_OK) {
     status = ringproof_begin_removal(segment, &removal, error);
   }
@@ -2215,17 +2370,16 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
                                                    enum ringproof_role role,
                                                    struct ringproof_claim *claim,
                                                    struct ringproof_error *error) {
-  enum ringproof_status status;
+  enum ringproof_status status = ringproof_check_access(segment, error);
   ringproof_word *epoch;
   claim->shared = NULL;
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
   if ((role == RINGPROOF_WRITER) == (segment->fixed.kind == RINGPROOF_RING)) {
     return ringproof_mismatch(error, segment->name, "kind",
                               ringproof_kind_name(segment->fixed.kind), "one that has a %s",
                               ringproof_role_name(role));
-  }
-  status = ringproof_unless_inherited(segment, error);
-  if (status != RINGPROOF_OK) {
-    return status;
   }
   status = ringproof_lock_role(segment, role, claim, error);
   if (status == RINGPROOF_HELD) {
@@ -2259,11 +2413,11 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
 }
 
 /* A word that an application keeps beside the structure, of RINGPROOF_NOTES for each role; NULL if
- * there is no such, or the segment is the parent's of this process. What orders notes is the
- * application's affair, through an index or a role. */
+ * there is no such, or the segment is not attached or is the parent's of this process. What orders
+ * notes is the application's affair, through an index or a role. */
 static inline ringproof_word *ringproof_note(const struct ringproof_segment *segment,
                                              enum ringproof_role role, unsigned index) {
-  return index < RINGPROOF_NOTES && !ringproof_is_inherited(segment->shared)
+  return index < RINGPROOF_NOTES && ringproof_check_access(segment, NULL) == RINGPROOF_OK
              ? &ringproof_words_of(segment, role)->notes[index]
              : NULL;
 }
@@ -2355,7 +2509,9 @@ struct ringproof_run {
 
 /* A batch of slots, before and after the end of memory: reserved by a producer, to be written in
  * place and committed, or shown to a consumer, to be read and released. Valid until the next call
- * on its endpoint.
+ * on its endpoint: one that is used up, or taken back by a push or pop, another chunk, a close or a
+ * drop, can be neither committed nor released, nor can another end's. (Its slots must not be touched
+ * then, either, which nobody checks.)
  *
  * To read items in place trusts every process that maps the segment to keep to the protocol: one
  * that does not may change them between two looks. ringproof_pop_slice copies. */
@@ -2364,6 +2520,8 @@ struct ringproof_chunk {
   size_t len;        /* of both runs */
   struct ringproof_run first;
   struct ringproof_run second;
+  const ringproof_word *end; /* which end's it is: the index that that one stores */
+  uint64_t number;           /* which of that end's */
 };
 
 static inline void ringproof_chunk_of(const struct ringproof_slots *slots, uint64_t position,
@@ -2375,6 +2533,19 @@ static inline void ringproof_chunk_of(const struct ringproof_slots *slots, uint6
   chunk->first.len = len < to_end ? len : (size_t)to_end;
   chunk->second.items = slots->bytes;
   chunk->second.len = len - chunk->first.len;
+}
+
+/* Whether `count` items of the chunk may be handed over by the end that stores `word`, stands at
+ * `index` and has numbered its chunks up to `number`. */
+static inline bool ringproof_is_good(const struct ringproof_chunk *chunk, size_t count,
+                                     const ringproof_word *word, uint64_t index, uint64_t number) {
+  return word != NULL && chunk->end == word && chunk->number == number &&
+         chunk->position == index && count <= chunk->len;
+}
+
+/* What is said to an item of another size than the ring's: an end that is not open has none. */
+RINGPROOF_COLD static enum ringproof_status ringproof_wrong_size(size_t item) {
+  return item == 0 ? RINGPROOF_NOT_OPEN : RINGPROOF_SIZE;
 }
 
 /* The sending end of a ring. Its fields are for the functions below, but for `corruption`. */
@@ -2389,6 +2560,7 @@ struct ringproof_producer {
   uint64_t cached_read_index;
   bool closed;
   bool stopped; /* whether the consumer was seen to have closed the ring */
+  uint64_t chunk; /* the number of the last chunk, and of none once that is used up or taken back */
   struct ringproof_claim claim;
   struct ringproof_corruption corruption;
 };
@@ -2416,15 +2588,24 @@ static inline enum ringproof_status ringproof_producer_open(struct ringproof_pro
   producer->closed = ringproof_load_relaxed(producer->end_word) != RINGPROOF_OPEN;
   /* "Full": the first push looks for itself. */
   producer->cached_read_index = producer->write_index - producer->capacity;
+  /* No chunk of an earlier life is one of this. */
+  producer->chunk = producer->claim.epoch << 32;
   return RINGPROOF_OK;
 }
 
-/* Gives the role back. Closes nothing: a successor may go on. */
-static inline void ringproof_producer_drop(struct ringproof_producer *producer) {
-  ringproof_release_claim(&producer->claim);
+/* Whether it was opened, and not dropped since. */
+static inline bool ringproof_producer_is_open(const struct ringproof_producer *producer) {
+  return producer->write_word != NULL;
 }
 
-/* The sequence number of the next item: how many were committed since the ring was made. */
+/* Gives the role back. Closes nothing: a successor may go on. Afterwards the end is not open. */
+static inline void ringproof_producer_drop(struct ringproof_producer *producer) {
+  ringproof_release_claim(&producer->claim);
+  memset(producer, 0, sizeof *producer);
+}
+
+/* The sequence number of the next item: how many were committed since the ring was made. 0 of an end
+ * that is not open. */
 static inline uint64_t ringproof_producer_position(const struct ringproof_producer *producer) {
   return producer->write_index;
 }
@@ -2451,6 +2632,9 @@ static inline enum ringproof_status
 ringproof_producer_peer_closed(struct ringproof_producer *producer) {
   uint64_t stop, released = 0;
   enum ringproof_status status;
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (producer->stopped) {
     return RINGPROOF_STOPPED;
   }
@@ -2468,6 +2652,8 @@ ringproof_producer_peer_closed(struct ringproof_producer *producer) {
     return ringproof_corrupt(&producer->corruption, "stop_index", stop, released, released);
   }
   producer->stopped = true;
+  /* A chunk is taken back: committed, it would make room where there is none. */
+  producer->chunk++;
   producer->cached_read_index = producer->write_index - producer->capacity;
   return RINGPROOF_STOPPED;
 }
@@ -2477,6 +2663,10 @@ RINGPROOF_APART static enum ringproof_status
 ringproof_reclaim(struct ringproof_producer *producer) {
   uint64_t found = 0;
   enum ringproof_status status;
+  /* Such an end has a capacity of 0, so that it comes here. */
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (producer->closed) {
     return RINGPROOF_CLOSED;
   }
@@ -2515,7 +2705,7 @@ static inline enum ringproof_status ringproof_push_sized(struct ringproof_produc
   uint64_t index;
   ringproof_word *word;
   if (size != producer->slots.item) {
-    return RINGPROOF_SIZE;
+    return ringproof_wrong_size(producer->slots.item);
   }
   if (ringproof_free(producer) == 0) {
     return ringproof_push_when_full(producer, item, size);
@@ -2547,6 +2737,9 @@ static inline enum ringproof_status ringproof_reserve(struct ringproof_producer 
                                                       size_t count,
                                                       struct ringproof_chunk *chunk) {
   uint64_t len;
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (ringproof_free(producer) < count) {
     const enum ringproof_status status = ringproof_reclaim(producer);
     /* Some are free, if fewer than asked for. */
@@ -2557,6 +2750,8 @@ static inline enum ringproof_status ringproof_reserve(struct ringproof_producer 
   len = ringproof_free(producer);
   ringproof_chunk_of(&producer->slots, producer->write_index, len < count ? (size_t)len : count,
                      chunk);
+  chunk->end = producer->write_word;
+  chunk->number = ++producer->chunk;
   return RINGPROOF_OK;
 }
 
@@ -2571,14 +2766,29 @@ static inline void ringproof_prepare(const struct ringproof_producer *producer, 
                      next.first.len * producer->slots.item);
 }
 
+/* Why a chunk is not committed. */
+RINGPROOF_COLD static enum ringproof_status
+ringproof_refuse_commit(const struct ringproof_producer *producer) {
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  if (producer->closed) {
+    return RINGPROOF_CLOSED;
+  }
+  return producer->stopped ? RINGPROOF_STOPPED : RINGPROOF_OUT_OF_CHUNK;
+}
+
 /* Makes the first `count` items of the chunk visible to the consumer, all at once. The rest is
- * given back, and the chunk is used up. */
+ * given back, and the chunk is used up. Nothing is committed of a ring that was closed meanwhile, from
+ * this side or, as far as it was told, from the other. */
 static inline enum ringproof_status ringproof_commit(struct ringproof_producer *producer,
                                                      const struct ringproof_chunk *chunk,
                                                      size_t count) {
-  if (count > chunk->len || chunk->position != producer->write_index) {
-    return RINGPROOF_OUT_OF_CHUNK;
+  if (!ringproof_is_good(chunk, count, producer->write_word, producer->write_index,
+                         producer->chunk)) {
+    return ringproof_refuse_commit(producer);
   }
+  producer->chunk++;
   if (count > 0) {
     ringproof_publish(producer, chunk->position + count, producer->write_word);
     ringproof_prepare(producer, count);
@@ -2610,21 +2820,30 @@ static inline enum ringproof_status ringproof_push_slice(struct ringproof_produc
   return ringproof_commit(producer, &chunk, chunk.len);
 }
 
-/* Closes the ring, for good: the consumer takes what was committed and then sees the end. */
-static inline void ringproof_producer_close(struct ringproof_producer *producer) {
+/* Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
+ * reserved and not committed is taken back. Not OK only if the end is not open. */
+static inline enum ringproof_status ringproof_producer_close(struct ringproof_producer *producer) {
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (!producer->closed) {
     /* RingEnd, release: pairs with RingObserveEnd; what was published before is seen with it. */
     ringproof_store_release(producer->end_word, producer->write_index);
     producer->closed = true;
+    producer->chunk++;
     producer->cached_read_index = producer->write_index - producer->capacity;
   }
+  return RINGPROOF_OK;
 }
 
 /* How many items are live now. */
 static inline enum ringproof_status
 ringproof_producer_occupancy(struct ringproof_producer *producer, uint64_t *live) {
   uint64_t found = 0;
-  const enum ringproof_status status = ringproof_observe_read_index(producer, &found);
+  enum ringproof_status status = RINGPROOF_NOT_OPEN;
+  if (ringproof_producer_is_open(producer)) {
+    status = ringproof_observe_read_index(producer, &found);
+  }
   *live = producer->write_index - found;
   return status;
 }
@@ -2640,6 +2859,7 @@ struct ringproof_consumer {
    * closed the ring. */
   uint64_t cached_write_index;
   bool closed;
+  uint64_t chunk; /* as in a producer */
   struct ringproof_claim claim;
   struct ringproof_corruption corruption;
 };
@@ -2667,15 +2887,24 @@ static inline enum ringproof_status ringproof_consumer_open(struct ringproof_con
   consumer->closed = ringproof_load_relaxed(consumer->stop_word) != RINGPROOF_OPEN;
   /* "Empty": the first pop looks for itself. */
   consumer->cached_write_index = consumer->read_index;
+  /* No chunk of an earlier life is one of this. */
+  consumer->chunk = consumer->claim.epoch << 32;
   return RINGPROOF_OK;
 }
 
-/* Gives the role back. Closes nothing: a successor may go on. */
-static inline void ringproof_consumer_drop(struct ringproof_consumer *consumer) {
-  ringproof_release_claim(&consumer->claim);
+/* Whether it was opened, and not dropped since. */
+static inline bool ringproof_consumer_is_open(const struct ringproof_consumer *consumer) {
+  return consumer->read_word != NULL;
 }
 
-/* The sequence number of the next item: how many were released since the ring was made. */
+/* Gives the role back. Closes nothing: a successor may go on. Afterwards the end is not open. */
+static inline void ringproof_consumer_drop(struct ringproof_consumer *consumer) {
+  ringproof_release_claim(&consumer->claim);
+  memset(consumer, 0, sizeof *consumer);
+}
+
+/* The sequence number of the next item: how many were released since the ring was made. 0 of an end
+ * that is not open. */
 static inline uint64_t ringproof_consumer_position(const struct ringproof_consumer *consumer) {
   return consumer->read_index;
 }
@@ -2704,6 +2933,10 @@ ringproof_observe(struct ringproof_consumer *consumer) {
   const uint64_t before = consumer->cached_write_index;
   uint64_t found = before, end;
   enum ringproof_status status;
+  /* Such an end knows of no items, so that it comes here. */
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (consumer->closed) {
     return RINGPROOF_CLOSED;
   }
@@ -2750,7 +2983,7 @@ static inline enum ringproof_status ringproof_pop_sized(struct ringproof_consume
   uint64_t index;
   ringproof_word *word;
   if (size != consumer->slots.item) {
-    return RINGPROOF_SIZE;
+    return ringproof_wrong_size(consumer->slots.item);
   }
   if (ringproof_available(consumer) == 0) {
     return ringproof_pop_when_empty(consumer, item, size);
@@ -2783,6 +3016,9 @@ static inline enum ringproof_status ringproof_pop(struct ringproof_consumer *con
 static inline enum ringproof_status ringproof_peek(struct ringproof_consumer *consumer,
                                                    size_t count, struct ringproof_chunk *chunk) {
   uint64_t len;
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (ringproof_available(consumer) < count) {
     const enum ringproof_status status = ringproof_observe(consumer);
     /* Some are there, if fewer than asked for. */
@@ -2794,17 +3030,30 @@ static inline enum ringproof_status ringproof_peek(struct ringproof_consumer *co
   len = ringproof_available(consumer);
   ringproof_chunk_of(&consumer->slots, consumer->read_index, len < count ? (size_t)len : count,
                      chunk);
+  chunk->end = consumer->read_word;
+  chunk->number = ++consumer->chunk;
   return RINGPROOF_OK;
 }
 
+/* Why a chunk is not released. */
+RINGPROOF_COLD static enum ringproof_status
+ringproof_refuse_release(const struct ringproof_consumer *consumer) {
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  return consumer->closed ? RINGPROOF_CLOSED : RINGPROOF_OUT_OF_CHUNK;
+}
+
 /* Gives the slots of the first `count` items of the chunk back to the producer. The rest stays in
- * the ring, and the chunk is used up. */
+ * the ring, and the chunk is used up. Nothing is released of a ring that this side closed meanwhile. */
 static inline enum ringproof_status ringproof_release(struct ringproof_consumer *consumer,
                                                       const struct ringproof_chunk *chunk,
                                                       size_t count) {
-  if (count > chunk->len || chunk->position != consumer->read_index) {
-    return RINGPROOF_OUT_OF_CHUNK;
+  if (!ringproof_is_good(chunk, count, consumer->read_word, consumer->read_index,
+                         consumer->chunk)) {
+    return ringproof_refuse_release(consumer);
   }
+  consumer->chunk++;
   if (count > 0) {
     ringproof_give_back(consumer, chunk->position + count, consumer->read_word);
   }
@@ -2837,21 +3086,30 @@ static inline enum ringproof_status ringproof_pop_slice(struct ringproof_consume
 }
 
 /* Closes the ring, for good: this side takes no more items, and the producer is told so at the
- * latest when the ring is full. */
-static inline void ringproof_consumer_close(struct ringproof_consumer *consumer) {
+ * latest when the ring is full. What was peeked at and not released stays in the ring. Not OK only if
+ * the end is not open. */
+static inline enum ringproof_status ringproof_consumer_close(struct ringproof_consumer *consumer) {
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (!consumer->closed) {
     /* RingStop, release: pairs with RingObserveStop; what was released before is seen with it. */
     ringproof_store_release(consumer->stop_word, consumer->read_index);
     consumer->closed = true;
+    consumer->chunk++;
     consumer->cached_write_index = consumer->read_index;
   }
+  return RINGPROOF_OK;
 }
 
 /* How many items are live now. */
 static inline enum ringproof_status
 ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live) {
   uint64_t found = consumer->read_index;
-  const enum ringproof_status status = ringproof_observe_write_index(consumer, &found);
+  enum ringproof_status status = RINGPROOF_NOT_OPEN;
+  if (ringproof_consumer_is_open(consumer)) {
+    status = ringproof_observe_write_index(consumer, &found);
+  }
   *live = found - consumer->read_index;
   return status;
 }
@@ -2860,12 +3118,16 @@ ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live
  * left asks this first, and then whether it closed, or what is left to pop. */
 static inline enum ringproof_status
 ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
-  return ringproof_is_held(producer->claim.shared, RINGPROOF_CONSUMER, present);
+  return ringproof_producer_is_open(producer)
+             ? ringproof_is_held(producer->claim.shared, RINGPROOF_CONSUMER, present)
+             : RINGPROOF_NOT_OPEN;
 }
 
 static inline enum ringproof_status
 ringproof_consumer_peer_present(const struct ringproof_consumer *consumer, bool *present) {
-  return ringproof_is_held(consumer->claim.shared, RINGPROOF_PRODUCER, present);
+  return ringproof_consumer_is_open(consumer)
+             ? ringproof_is_held(consumer->claim.shared, RINGPROOF_PRODUCER, present)
+             : RINGPROOF_NOT_OPEN;
 }
 
 /* ---- Seqlock and latch: impl/src/seqlock.rs and latch.rs ---------------------------------- */
@@ -2890,7 +3152,7 @@ static inline void ringproof_load_words(void *to, ringproof_word *from, size_t w
 
 /* The words of a seqlock or latch, as its two ends see them. */
 struct ringproof_values {
-  ringproof_word *index; /* seq or version */
+  ringproof_word *index; /* seq or version; NULL of an end that is not open */
   ringproof_word *words;
   size_t stride; /* words of one slot */
   uint64_t slots;
@@ -2938,13 +3200,14 @@ static inline enum ringproof_status ringproof_writer_open(struct ringproof_write
   return RINGPROOF_OK;
 }
 
-/* Gives the role back; the value stays. */
+/* Gives the role back; the value stays. Afterwards the end is not open. */
 static inline void ringproof_writer_drop(struct ringproof_writer *writer) {
   ringproof_release_claim(&writer->claim);
+  memset(writer, 0, sizeof *writer);
 }
 
 /* How many values were written since the segment was made (one that a writer died inside counts,
- * too). */
+ * too). 0 of an end that is not open. */
 static inline uint64_t ringproof_writer_version(const struct ringproof_writer *writer) {
   return writer->latch ? writer->index : writer->index / 2 + writer->index % 2;
 }
@@ -2979,13 +3242,18 @@ static inline void ringproof_latch_write(struct ringproof_writer *writer, const 
   ringproof_store_release(writer->values.index, next);
 }
 
-/* Replaces the value. Never waits for readers. */
-static inline void ringproof_write(struct ringproof_writer *writer, const void *value) {
+/* Replaces the value. Never waits for readers. Not OK only if the end is not open. */
+static inline enum ringproof_status ringproof_write(struct ringproof_writer *writer,
+                                                    const void *value) {
+  if (writer->values.index == NULL) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (writer->latch) {
     ringproof_latch_write(writer, value);
   } else {
     ringproof_seqlock_write(writer, value);
   }
+  return RINGPROOF_OK;
 }
 
 /* A reading end of a seqlock or latch. It stores nothing, so there may be any number. */
@@ -2999,15 +3267,14 @@ struct ringproof_reader {
 static inline enum ringproof_status ringproof_reader_open(struct ringproof_reader *reader,
                                                           const struct ringproof_segment *segment,
                                                           struct ringproof_error *error) {
-  enum ringproof_status status;
+  const enum ringproof_status status = ringproof_check_access(segment, error);
   memset(reader, 0, sizeof *reader);
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
   if (segment->fixed.kind == RINGPROOF_RING) {
     return ringproof_mismatch(error, segment->name, "kind",
                               ringproof_kind_name(segment->fixed.kind), "one that has readers");
-  }
-  status = ringproof_unless_inherited(segment, error);
-  if (status != RINGPROOF_OK) {
-    return status;
   }
   reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
   if (!reader->latch) {
@@ -3017,11 +3284,12 @@ static inline enum ringproof_status ringproof_reader_open(struct ringproof_reade
   return RINGPROOF_OK;
 }
 
+/* Afterwards the end is not open. */
 static inline void ringproof_reader_drop(struct ringproof_reader *reader) {
   if (reader->watch != NULL) {
     ringproof_let_go(reader->watch);
-    reader->watch = NULL;
   }
+  memset(reader, 0, sizeof *reader);
 }
 
 static inline enum ringproof_status
@@ -3058,6 +3326,9 @@ ringproof_latch_try_read(const struct ringproof_reader *reader, void *value) {
 /* Reads the value in one attempt; after RINGPROOF_BUSY, `value` may be a mixture. */
 static inline enum ringproof_status ringproof_try_read(const struct ringproof_reader *reader,
                                                        void *value) {
+  if (reader->values.index == NULL) {
+    return RINGPROOF_NOT_OPEN;
+  }
   return reader->latch ? ringproof_latch_try_read(reader, value)
                        : ringproof_seqlock_try_read(reader, value);
 }
@@ -3087,8 +3358,9 @@ static inline enum ringproof_status ringproof_read(const struct ringproof_reader
                                                    void *value, unsigned attempts) {
   unsigned tried = 0;
   do {
-    if (ringproof_try_read(reader, value) == RINGPROOF_OK) {
-      return RINGPROOF_OK;
+    const enum ringproof_status status = ringproof_try_read(reader, value);
+    if (status != RINGPROOF_BUSY) {
+      return status;
     }
     ringproof_spin();
   } while (++tried < attempts);

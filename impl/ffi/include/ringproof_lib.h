@@ -67,7 +67,7 @@ enum rp_status {
   RP_WRITER_DEAD = 8,
   // A word of the peer's breaks the ring's invariant: it cannot be used any further.
   RP_CORRUPT = 9,
-  // More items than were reserved or peeked at.
+  // More items than were reserved or peeked at since the last call that changed the ring.
   RP_OUT_OF_CHUNK = 10,
   // A pointer is null or a number is none of those that mean something.
   RP_ARGUMENT = 11,
@@ -103,6 +103,16 @@ enum rp_status {
   // Attached by the process that this one was forked from: drop what was inherited, and attach
   // anew.
   RP_FORKED = 26,
+};
+
+// What a segment's name leads to, for somebody who is attached to it.
+enum rp_name {
+  // To this segment. Or it never had a name, and needs none.
+  RP_NAME_CURRENT = 0,
+  // To nothing.
+  RP_NAME_UNLINKED = 1,
+  // To something else: this one was unlinked, and another made.
+  RP_NAME_REPLACED = 2,
 };
 
 // What a segment is.
@@ -173,7 +183,7 @@ struct rp_writer;
 struct rp_options {
   // An `enum rp_kind`.
   uint32_t kind;
-  // The permission bits of a named segment; usually 0600.
+  // The permission bits of a named segment, from 0600 to 0777; usually 0600.
   uint32_t mode;
   // How many items of a ring may be live at once.
   uint64_t capacity;
@@ -359,6 +369,12 @@ enum rp_status rp_unlink(const struct rp_segment *segment, struct rp_error *erro
 // segment is left alone.
 enum rp_status rp_unlink_name(const char *name, struct rp_error *error);
 
+// What has become of the segment's name since it was opened. Who holds a role may go on without a name,
+// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+enum rp_status rp_name_status(const struct rp_segment *segment,
+                              enum rp_name *found,
+                              struct rp_error *error);
+
 // Whether anybody holds a role, an `enum rp_role`.
 enum rp_status rp_is_held(const struct rp_segment *segment,
                           uint32_t whose,
@@ -416,13 +432,15 @@ enum rp_status rp_reserve(struct rp_producer *producer,
                           struct rp_error *error);
 
 // Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-// other slots are taken back.
+// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile.
 enum rp_status rp_commit(struct rp_producer *producer, size_t count, struct rp_error *error);
 
-// Closes the ring, for good: the consumer takes what was committed and then sees the end.
+// Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
+// reserved and not committed is taken back.
 enum rp_status rp_producer_close(struct rp_producer *producer, struct rp_error *error);
 
-// Whether the consumer closed the ring; a push tells it at the latest when the ring is full.
+// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
+// was reserved is taken back.
 enum rp_status rp_producer_peer_closed(struct rp_producer *producer,
                                        bool *closed,
                                        struct rp_error *error);
@@ -466,11 +484,11 @@ enum rp_status rp_peek(struct rp_consumer *consumer,
                        struct rp_error *error);
 
 // Gives the slots of the first `count` items that were peeked at back to the producer. The others
-// stay in the ring, to be peeked at anew.
+// stay in the ring, to be peeked at anew. `RP_CLOSED` if this side closed the ring meanwhile.
 enum rp_status rp_release(struct rp_consumer *consumer, size_t count, struct rp_error *error);
 
 // Closes the ring, for good: the producer is told that no more items are taken, at the latest
-// when the ring is full.
+// when the ring is full. What was peeked at and not released stays in the ring.
 enum rp_status rp_consumer_close(struct rp_consumer *consumer, struct rp_error *error);
 
 // The sequence number of the next item: how many were released, by this consumer and those

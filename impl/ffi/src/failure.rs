@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::error::Error;
 use std::ffi::{CStr, c_char, c_int};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +39,7 @@ pub enum rp_status {
     RP_WRITER_DEAD = 8,
     /// A word of the peer's breaks the ring's invariant: it cannot be used any further.
     RP_CORRUPT = 9,
-    /// More items than were reserved or peeked at.
+    /// More items than were reserved or peeked at since the last call that changed the ring.
     RP_OUT_OF_CHUNK = 10,
     /// A pointer is null or a number is none of those that mean something.
     RP_ARGUMENT = 11,
@@ -184,6 +183,7 @@ impl From<SegmentError> for Failure {
         let status = match &error {
             SegmentError::Name { .. } => RP_NAME,
             SegmentError::Size { .. } => RP_SIZE,
+            SegmentError::Mode { .. } => RP_ARGUMENT,
             SegmentError::NotFound { .. } => RP_NOT_FOUND,
             SegmentError::Exists { .. } => RP_EXISTS,
             SegmentError::NoSpace { .. } => RP_NO_SPACE,
@@ -196,29 +196,23 @@ impl From<SegmentError> for Failure {
             SegmentError::System { .. } => RP_SYSTEM,
             _ => RP_OTHER,
         };
-        Failure::with_sources(status, &error)
+        let os_error = match &error {
+            SegmentError::System { error, .. } => error.raw_os_error(),
+            _ => None,
+        };
+        Failure {
+            os_error: os_error.unwrap_or(0),
+            ..Failure::new(status, error.to_string())
+        }
     }
 }
 
 impl From<GuardError> for Failure {
     fn from(error: GuardError) -> Failure {
-        Failure::with_sources(RP_SYSTEM, &error)
-    }
-}
-
-impl Failure {
-    /// An error whose reasons are told as well, and the errno among them.
-    fn with_sources(status: rp_status, error: &(dyn Error + 'static)) -> Failure {
-        let mut failure = Failure::new(status, error.to_string());
-        let mut next = error.source();
-        while let Some(source) = next {
-            failure.message = format!("{}: {source}", failure.message).into();
-            let system = source.downcast_ref::<io::Error>();
-            let os_error = system.and_then(io::Error::raw_os_error);
-            failure.os_error = os_error.unwrap_or(failure.os_error);
-            next = source.source();
+        Failure {
+            os_error: error.raw_os_error().unwrap_or(0),
+            ..Failure::new(RP_SYSTEM, error.to_string())
         }
-        failure
     }
 }
 
@@ -418,7 +412,7 @@ mod tests {
         let refused = SegmentError::System {
             segment: "s".to_owned(),
             action: "open it",
-            source: io::Error::from_raw_os_error(13),
+            error: io::Error::from_raw_os_error(13),
         };
         let (status, message, os_error) = told(|| Err(refused.into()));
         assert_eq!((status, os_error), (RP_SYSTEM, 13));
@@ -426,5 +420,6 @@ mod tests {
             message.starts_with("segment `s`: cannot open it: "),
             "{message}"
         );
+        assert_eq!(message.matches("(os error 13)").count(), 1, "{message}");
     }
 }

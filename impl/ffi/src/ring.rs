@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 
+use ringproof::PushError;
 use ringproof::untyped::{Consumer, Producer};
 
 use crate::arguments::{exclusive, items, needed, room, shared};
@@ -75,6 +76,14 @@ pub struct rp_consumer {
     owned: Owned<Consumer<'static>>,
     /// How many items were shown in place, until the next call that changes the ring.
     peeked: usize,
+}
+
+/// Refuses to hand over what was shown in a ring that is closed by now.
+fn unless_closed(is_closed: bool) -> Result<(), Failure> {
+    if is_closed {
+        return Err(PushError::Closed.into());
+    }
+    Ok(())
 }
 
 /// Whether `count` lies within the chunk that was handed out, of `len`.
@@ -185,7 +194,7 @@ pub unsafe extern "C" fn rp_reserve(
 }
 
 /// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-/// other slots are taken back.
+/// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_commit(
     producer: *mut rp_producer,
@@ -196,6 +205,7 @@ pub unsafe extern "C" fn rp_commit(
     unsafe {
         call(error, || {
             let producer = exclusive(producer, "producer")?;
+            unless_closed(producer.owned.end.is_closed())?;
             within(count, producer.reserved)?;
             producer.reserved = 0;
             // The same slots: they are known to be free.
@@ -204,7 +214,8 @@ pub unsafe extern "C" fn rp_commit(
     }
 }
 
-/// Closes the ring, for good: the consumer takes what was committed and then sees the end.
+/// Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
+/// reserved and not committed is taken back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_producer_close(
     producer: *mut rp_producer,
@@ -221,7 +232,8 @@ pub unsafe extern "C" fn rp_producer_close(
     }
 }
 
-/// Whether the consumer closed the ring; a push tells it at the latest when the ring is full.
+/// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
+/// was reserved is taken back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_producer_peer_closed(
     producer: *mut rp_producer,
@@ -375,7 +387,7 @@ pub unsafe extern "C" fn rp_peek(
 }
 
 /// Gives the slots of the first `count` items that were peeked at back to the producer. The others
-/// stay in the ring, to be peeked at anew.
+/// stay in the ring, to be peeked at anew. `RP_CLOSED` if this side closed the ring meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_release(
     consumer: *mut rp_consumer,
@@ -386,6 +398,7 @@ pub unsafe extern "C" fn rp_release(
     unsafe {
         call(error, || {
             let consumer = exclusive(consumer, "consumer")?;
+            unless_closed(consumer.owned.end.is_closed())?;
             within(count, consumer.peeked)?;
             consumer.peeked = 0;
             // The same items: they are known to be there.
@@ -395,7 +408,7 @@ pub unsafe extern "C" fn rp_release(
 }
 
 /// Closes the ring, for good: the producer is told that no more items are taken, at the latest
-/// when the ring is full.
+/// when the ring is full. What was peeked at and not released stays in the ring.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_consumer_close(
     consumer: *mut rp_consumer,

@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 use ringproof::layout::{Kind, NOTES};
 use ringproof::segment::DEFAULT_MODE;
 use ringproof::untyped::{Form, Payload, Structure};
-use ringproof::{RingOptions, Role, SegmentError, SeqLatchOptions, SeqLockOptions, guard, unlink};
+use ringproof::{
+    NameStatus, RingOptions, Role, SegmentError, SeqLatchOptions, SeqLockOptions, guard, unlink,
+};
 
-use crate::arguments::{items, needed, shared, text};
+use crate::arguments::{items, needed, segment_name, shared};
 use crate::failure::{Failure, call, rp_error, rp_status};
 use crate::payload::rp_payload;
 
@@ -51,12 +53,24 @@ const ROLES: [(rp_role, Role); 3] = [
     (rp_role::RP_WRITER, Role::Writer),
 ];
 
+/// What a segment's name leads to, for somebody who is attached to it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rp_name {
+    /// To this segment. Or it never had a name, and needs none.
+    RP_NAME_CURRENT = 0,
+    /// To nothing.
+    RP_NAME_UNLINKED = 1,
+    /// To something else: this one was unlinked, and another made.
+    RP_NAME_REPLACED = 2,
+}
+
 /// How to make a segment. What is 0 is as usual, but for the kind, and the capacity of a ring.
 #[repr(C)]
 pub struct rp_options {
     /// An `enum rp_kind`.
     pub kind: u32,
-    /// The permission bits of a named segment; usually 0600.
+    /// The permission bits of a named segment, from 0600 to 0777; usually 0600.
     pub mode: u32,
     /// How many items of a ring may be live at once.
     pub capacity: u64,
@@ -257,7 +271,7 @@ pub unsafe extern "C" fn rp_create(
                     Ok(if name.is_null() {
                         Structure::anonymous(form, payload)?
                     } else {
-                        Structure::create(text(name, "name")?, form, payload)?
+                        Structure::create(segment_name(name)?, form, payload)?
                     })
                 })
             })
@@ -281,7 +295,7 @@ pub unsafe extern "C" fn rp_open(
         call(error, || {
             hand_over(segment, "segment", || {
                 made(options, payload, initial, |form, payload| {
-                    Ok(Structure::open(text(name, "name")?, form, payload)?)
+                    Ok(Structure::open(segment_name(name)?, form, payload)?)
                 })
             })
         })
@@ -304,7 +318,7 @@ pub unsafe extern "C" fn rp_attach(
             hand_over(segment, "segment", || {
                 let payload = shared(payload, "payload")?.described()?;
                 let structure =
-                    Structure::attach(text(name, "name")?, kind(segment_kind)?, &payload)?;
+                    Structure::attach(segment_name(name)?, kind(segment_kind)?, &payload)?;
                 Ok(rp_segment::new(structure))
             })
         })
@@ -388,7 +402,30 @@ pub unsafe extern "C" fn rp_unlink(segment: *const rp_segment, error: *mut rp_er
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_unlink_name(name: *const c_char, error: *mut rp_error) -> rp_status {
     // SAFETY: the caller's promises.
-    unsafe { call(error, || Ok(unlink(text(name, "name")?)?)) }
+    unsafe { call(error, || Ok(unlink(segment_name(name)?)?)) }
+}
+
+/// What has become of the segment's name since it was opened. Who holds a role may go on without a name,
+/// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_name_status(
+    segment: *const rp_segment,
+    found: *mut rp_name,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let found = needed(found, "found")?;
+            let status = shared(segment, "segment")?.structure.name_status()?;
+            found.write(match status {
+                NameStatus::Current => rp_name::RP_NAME_CURRENT,
+                NameStatus::Unlinked => rp_name::RP_NAME_UNLINKED,
+                NameStatus::Replaced => rp_name::RP_NAME_REPLACED,
+            });
+            Ok(())
+        })
+    }
 }
 
 /// Whether anybody holds a role, an `enum rp_role`.

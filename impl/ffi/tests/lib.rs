@@ -181,6 +181,18 @@ fn the_checks_find_planted_faults() {
             "return real(p, count > 1 ? count - 1 : count, e);",
         ),
         (
+            "rp_producer_close",
+            "struct rp_producer *p, struct rp_error *e",
+            "(void)real; (void)p; (void)e; return RP_OK;",
+        ),
+        (
+            "rp_name_status",
+            "const struct rp_segment *s, enum rp_name *found, struct rp_error *e",
+            "enum rp_status status = real(s, found, e); \
+             if (status == RP_OK && *found == RP_NAME_REPLACED) *found = RP_NAME_UNLINKED; \
+             return status;",
+        ),
+        (
             "rp_push",
             "struct rp_producer *p, const void *item, struct rp_error *e",
             "enum rp_status status = real(p, item, e); return status == RP_FULL ? RP_OK : status;",

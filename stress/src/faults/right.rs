@@ -122,8 +122,8 @@ pub(super) fn patiently<T>(call: impl Fn() -> Result<T, SegmentError>) -> Result
     let start = Instant::now();
     loop {
         match call() {
-            Err(SegmentError::System { source, .. })
-                if source.kind() == ErrorKind::TimedOut && start.elapsed() < patience() => {}
+            Err(SegmentError::System { error, .. })
+                if error.kind() == ErrorKind::TimedOut && start.elapsed() < patience() => {}
             outcome => return outcome,
         }
     }
