@@ -1,5 +1,6 @@
 //! The structures of this crate in shared memory: [`Ring`], [`SeqLock`], [`SeqLatch`].
 
+use std::fmt;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 
@@ -7,7 +8,7 @@ use crate::error::SegmentError;
 use crate::latch::{LatchParts, LatchReader, LatchWriter};
 use crate::layout::{Expected, Kind, Layout};
 use crate::memory::{Native, Slot, Word};
-use crate::payload::{Payload, words_of};
+use crate::payload::{Payload, WholeWords, words_of};
 use crate::ring::{Consumer, Producer, RingParts};
 use crate::role::{Claim, Role};
 use crate::segment::{ANONYMOUS, DEFAULT_MODE, Segment, open_as};
@@ -47,7 +48,8 @@ impl RingOptions {
         self
     }
 
-    /// The permission bits of a named segment; 0600 unless this is called.
+    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
+    /// this is called.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -91,7 +93,6 @@ impl RingOptions {
 /// ring.unlink()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Ring<T: Payload> {
     segment: Segment,
     item: core::marker::PhantomData<fn(T) -> T>,
@@ -247,7 +248,8 @@ impl Default for SeqLockOptions {
 }
 
 impl SeqLockOptions {
-    /// The permission bits of a named segment; 0600 unless this is called.
+    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
+    /// this is called.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -262,7 +264,6 @@ impl SeqLockOptions {
 ///
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
-#[derive(Debug)]
 pub struct SeqLock<T: Payload> {
     segment: Segment,
     value: core::marker::PhantomData<fn(T) -> T>,
@@ -281,7 +282,10 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
-    pub fn create(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
+    pub fn create(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = expected_words::<T>(name, Kind::SeqLock)?.lay_out(name, 1, 1)?;
         Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
@@ -292,7 +296,10 @@ impl<T: Payload> SeqLock<T> {
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
     /// seqlock of such a value, or another [`SegmentError`].
-    pub fn attach(name: &str) -> Result<Self, SegmentError> {
+    pub fn attach(name: &str) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach(name, &expected_words::<T>(name, Kind::SeqLock)?).map(Self::new)
     }
 
@@ -301,7 +308,10 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
+    pub fn open(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::open(name, &expected_words::<T>(name, Kind::SeqLock)?, || {
             Self::create(name, initial, options).map(|lock| lock.segment)
         })
@@ -317,7 +327,10 @@ impl<T: Payload> SeqLock<T> {
         name: &str,
         initial: &T,
         options: &SeqLockOptions,
-    ) -> Result<(Self, Claim), SegmentError> {
+    ) -> Result<(Self, Claim), SegmentError>
+    where
+        T: WholeWords,
+    {
         open_as(name, Role::Writer, || Self::open(name, initial, options))
     }
 
@@ -326,7 +339,10 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// [`SegmentError`].
-    pub fn anonymous(initial: &T, _: &SeqLockOptions) -> Result<Self, SegmentError> {
+    pub fn anonymous(initial: &T, _: &SeqLockOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = expected_words::<T>(ANONYMOUS, Kind::SeqLock)?.lay_out(ANONYMOUS, 1, 1)?;
         Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
@@ -336,7 +352,10 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// As [`Ring::attach_fd`].
-    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
+    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::SeqLock)?).map(Self::new)
     }
 
@@ -404,7 +423,8 @@ impl SeqLatchOptions {
         self
     }
 
-    /// The permission bits of a named segment; 0600 unless this is called.
+    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
+    /// this is called.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -432,7 +452,6 @@ impl SeqLatchOptions {
 ///
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
-#[derive(Debug)]
 pub struct SeqLatch<T: Payload> {
     segment: Segment,
     value: core::marker::PhantomData<fn(T) -> T>,
@@ -451,11 +470,10 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
-    pub fn create(
-        name: &str,
-        initial: &T,
-        options: &SeqLatchOptions,
-    ) -> Result<Self, SegmentError> {
+    pub fn create(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = options.lay_out(name, &expected_words::<T>(name, Kind::Latch)?)?;
         Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
@@ -466,7 +484,10 @@ impl<T: Payload> SeqLatch<T> {
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no latch
     /// of such a value, or another [`SegmentError`].
-    pub fn attach(name: &str) -> Result<Self, SegmentError> {
+    pub fn attach(name: &str) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach(name, &expected_words::<T>(name, Kind::Latch)?).map(Self::new)
     }
 
@@ -475,7 +496,10 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
+    pub fn open(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::open(name, &expected_words::<T>(name, Kind::Latch)?, || {
             Self::create(name, initial, options).map(|latch| latch.segment)
         })
@@ -491,7 +515,10 @@ impl<T: Payload> SeqLatch<T> {
         name: &str,
         initial: &T,
         options: &SeqLatchOptions,
-    ) -> Result<(Self, Claim), SegmentError> {
+    ) -> Result<(Self, Claim), SegmentError>
+    where
+        T: WholeWords,
+    {
         open_as(name, Role::Writer, || Self::open(name, initial, options))
     }
 
@@ -500,7 +527,10 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// [`SegmentError`].
-    pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
+    pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = options.lay_out(ANONYMOUS, &expected_words::<T>(ANONYMOUS, Kind::Latch)?)?;
         Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
@@ -510,7 +540,10 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// As [`Ring::attach_fd`].
-    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
+    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::Latch)?).map(Self::new)
     }
 
@@ -554,8 +587,8 @@ impl<T: Payload> SeqLatch<T> {
 }
 
 /// What a seqlock or latch of `T` is.
-fn expected_words<T: Payload>(segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
-    // Here, too: else a program that only creates would compile with half a word.
+fn expected_words<T: WholeWords>(segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
+    // Here, too: else a program that only creates would build with half a word.
     let _ = words_of::<T>();
     Expected::of::<T>(segment, kind)
 }
@@ -616,6 +649,21 @@ pub(crate) fn no_room(segment: &Segment) -> SegmentError {
         problem: "its slots do not lie within it".to_owned(),
     }
 }
+
+/// As the segment; a payload need not have a `Debug` of its own.
+macro_rules! debug {
+    ($($name:ident),*) => {
+        $(impl<T: Payload> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("segment", &self.segment)
+                    .finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+debug!(Ring, SeqLock, SeqLatch);
 
 impl<T: Payload> Deref for Ring<T> {
     type Target = Segment;
