@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use ringproof::{Payload, SeqLatch, SeqLock};
+use ringproof::{SeqLatch, SeqLock};
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::latest::{self, Latest, Value, time_busy_reads, time_reads, time_writes};
 use ringproof_perf::run::{Extent, Settings};
@@ -49,10 +49,7 @@ fn main() {
     }
 }
 
-fn bench_size<const N: usize>(criterion: &mut Criterion, pair: Pair)
-where
-    Value<N>: Payload,
-{
+fn bench_size<const N: usize>(criterion: &mut Criterion, pair: Pair) {
     bench_alone::<N, SeqLock<Value<N>>>(criterion);
     bench_alone::<N, SeqLatch<Value<N>>>(criterion);
 

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use ringproof::{Payload, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+use ringproof::{SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 use ringproof_record::Record;
 
 use crate::cpus::Pair;
@@ -232,10 +232,7 @@ pub trait Read<const N: usize>: FnMut() -> Option<Value<N>> + Send {}
 
 impl<const N: usize, F: FnMut() -> Option<Value<N>> + Send> Read<N> for F {}
 
-impl<const N: usize> Latest<N> for SeqLock<Value<N>>
-where
-    Value<N>: Payload,
-{
+impl<const N: usize> Latest<N> for SeqLock<Value<N>> {
     const NAME: &'static str = "seqlock";
 
     fn make() -> Result<Self, SegmentError> {
@@ -249,10 +246,7 @@ where
     }
 }
 
-impl<const N: usize> Latest<N> for SeqLatch<Value<N>>
-where
-    Value<N>: Payload,
-{
+impl<const N: usize> Latest<N> for SeqLatch<Value<N>> {
     const NAME: &'static str = "latch";
 
     fn make() -> Result<Self, SegmentError> {
@@ -444,10 +438,7 @@ pub fn add_ours<const N: usize>(
     cases: &mut Vec<Case>,
     pair: Pair,
     settings: &Settings,
-) -> Result<(), Trouble>
-where
-    Value<N>: Payload,
-{
+) -> Result<(), Trouble> {
     add::<N, SeqLock<Value<N>>>(cases, pair, settings)?;
     add::<N, SeqLatch<Value<N>>>(cases, pair, settings)
 }

@@ -25,10 +25,10 @@ pub(crate) fn remove(name: &str, dry_run: bool) -> Result<bool, SegmentError> {
         _ => return Ok(false),
     }
     let failed = |action| {
-        move |source: io::Error| SegmentError::System {
+        move |error: io::Error| SegmentError::System {
             segment: name.to_owned(),
             action,
-            source,
+            error,
         }
     };
     let path = Path::new("/dev/shm").join(name);

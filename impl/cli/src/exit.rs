@@ -155,17 +155,7 @@ impl Failure {
     /// The exit code for it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Failure::Segment(error) => match error {
-                SegmentError::Name { .. }
-                | SegmentError::NotFound { .. }
-                | SegmentError::Gone { .. } => Exit::NoSegment,
-                SegmentError::Size { .. } => Exit::Usage,
-                SegmentError::NoSpace { .. } => Exit::NoRoom,
-                SegmentError::Mismatch { .. } | SegmentError::Payload { .. } => Exit::NotAStream,
-                SegmentError::Held { .. } => Exit::Held,
-                SegmentError::Lost { .. } => Exit::Lost,
-                _ => Exit::Other,
-            },
+            Failure::Segment(error) => of_segment(error),
             Failure::Corrupt(_) | Failure::NoNotes { .. } => Exit::NotAStream,
             Failure::Refused { .. } => Exit::Refused,
             Failure::Removed { .. } => Exit::NoSegment,
@@ -190,6 +180,21 @@ impl Failure {
     /// The message with everything that led to it, on one line.
     pub(crate) fn chain(&self) -> String {
         chain(self)
+    }
+}
+
+/// The exit code for what the library says of a segment.
+pub(crate) fn of_segment(error: &SegmentError) -> Exit {
+    match error {
+        SegmentError::Name { .. } | SegmentError::NotFound { .. } | SegmentError::Gone { .. } => {
+            Exit::NoSegment
+        }
+        SegmentError::Size { .. } | SegmentError::Mode { .. } => Exit::Usage,
+        SegmentError::NoSpace { .. } => Exit::NoRoom,
+        SegmentError::Mismatch { .. } | SegmentError::Payload { .. } => Exit::NotAStream,
+        SegmentError::Held { .. } => Exit::Held,
+        SegmentError::Lost { .. } => Exit::Lost,
+        _ => Exit::Other,
     }
 }
 

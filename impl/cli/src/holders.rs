@@ -21,7 +21,7 @@ pub(crate) struct Holder {
 pub(crate) struct Lock {
     /// The file: its device and inode.
     file: String,
-    byte: String,
+    byte: u64,
 }
 
 impl Lock {
@@ -31,7 +31,7 @@ impl Lock {
         let (device, inode) = (meta.dev(), meta.ino());
         Ok(Lock {
             file: format!("{:02x}:{:02x}:{inode}", major(device), minor(device)),
-            byte: role.lock_byte().to_string(),
+            byte: role.lock_byte().into(),
         })
     }
 
@@ -41,7 +41,12 @@ impl Lock {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["lock:", _, "OFDLCK", _, "WRITE", _, file, first, last] => {
-                file == self.file && first == self.byte && last == self.byte
+                // Locks of one descriptor on bytes beside each other are told as one.
+                let covers = match (first.parse(), last.parse()) {
+                    (Ok(first), Ok(last)) => (first..=last).contains(&self.byte),
+                    _ => false,
+                };
+                file == self.file && covers
             }
             _ => false,
         }
@@ -93,6 +98,22 @@ mod tests {
             (b"\xff\x1b[8m\n", "\u{fffd}\x1b[8m"),
         ] {
             assert_eq!(program(comm.to_vec()), expected);
+        }
+    }
+
+    #[test]
+    fn a_lock_is_found_alone_and_beside_another_one() {
+        let file = "00:1b:7".to_owned();
+        for (byte, held) in [(0, [true, true, false]), (1, [false, true, true])] {
+            let lock = Lock {
+                file: file.clone(),
+                byte,
+            };
+            let line = |bytes: &str| format!("lock:\t1: OFDLCK ADVISORY  WRITE -1 {file} {bytes}");
+            let found = ["0 0", "0 1", "1 2"].map(|bytes| lock.is(&line(bytes)));
+            assert_eq!(found, held, "{byte}");
+            assert!(!lock.is(&line("2 EOF")));
+            assert!(!lock.is(&line("0 1").replace("00:1b:7", "00:1b:8")));
         }
     }
 }

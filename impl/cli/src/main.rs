@@ -27,12 +27,13 @@ mod shown;
 mod stream;
 mod wait;
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ContextValue;
-use ringproof::guard;
+use ringproof::{SegmentError, guard};
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Failure};
@@ -51,10 +52,7 @@ fn start() -> Result<Exit, Failure> {
     files::keep_messages_out_of_segments()?;
     match Cli::try_parse() {
         Ok(line) => run(line.command).map(|()| Exit::Done),
-        Err(said) if said.use_stderr() => {
-            complain(said);
-            Ok(Exit::Usage)
-        }
+        Err(said) if said.use_stderr() => Ok(misused(said)),
         Err(said) => help(&said).map(|()| Exit::Done),
     }
 }
@@ -81,7 +79,18 @@ fn help(said: &clap::Error) -> Result<(), Failure> {
     output.report(&said.render().to_string())
 }
 
-/// Says what is wrong with the command line, in which there may be names that others chose: a shell
+/// Says what is wrong with the command line. A name that no segment has is refused like any other.
+fn misused(said: clap::Error) -> Exit {
+    let refused = said.source().and_then(|source| source.downcast_ref());
+    if let Some(refused) = refused {
+        tell(&SegmentError::to_string(refused));
+        return exit::of_segment(refused);
+    }
+    complain(said);
+    Exit::Usage
+}
+
+/// Says what the parser has against the command line, in which there may be names that others chose: a shell
 /// makes arguments of all files in a directory.
 fn complain(mut said: clap::Error) {
     let context: Vec<_> = said

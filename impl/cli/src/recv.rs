@@ -249,9 +249,7 @@ fn check_for_sender(
 /// Removes the segment of a stream that was written to its end. It may be another user's.
 fn remove(ring: &Ring<u8>) -> Result<(), Failure> {
     match ring.unlink() {
-        Err(SegmentError::System { source, .. })
-            if source.kind() == ErrorKind::PermissionDenied =>
-        {
+        Err(SegmentError::System { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
             tell(&format!(
                 "all of {} was received; its ring stays until the user who made it runs \
                  `ringproof gc {}` or sends again, because nobody else may remove it",

@@ -3,7 +3,10 @@
 
 mod harness;
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use harness::{Name, Outcome, appending, digest, ringproof, run, start, until_received, within};
@@ -109,6 +112,34 @@ fn what_nobody_uses_is_removed_and_the_rest_is_said() {
     gc([&*pattern, "--all"]).expect_silence();
     assert!(!value.exists());
     live_ring.consumer_with(claim).unwrap();
+}
+
+/// A file that is removed at the end.
+struct Foreign(PathBuf);
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_file_whose_name_is_not_utf8_is_counted_and_left() {
+    let name = Name::new("gc-bytes");
+    drop(ring(&name, &[]));
+    let mut path = name.path().into_os_string();
+    path.push(OsStr::from_bytes(b"-\xff"));
+    let other = Foreign(path.into());
+    std::fs::hard_link(name.path(), &other.0).unwrap();
+    let pattern = format!("{}*", &*name);
+    let outcome = gc([&*pattern]);
+    outcome.expect_silence();
+    assert!(
+        said(&outcome).contains("1 removed, 0 live, 0 left; 1 other files"),
+        "{}",
+        said(&outcome)
+    );
+    assert!(!name.exists() && other.0.exists());
 }
 
 #[test]

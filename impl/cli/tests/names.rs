@@ -258,12 +258,23 @@ fn a_progress_bar_shows_a_name_and_nothing_else() {
 }
 
 #[test]
-fn arguments_that_are_no_text_are_wrong_usage() {
+fn arguments_that_are_no_text_are_refused_and_shown_as_nothing_else() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
+    let no_text = OsStr::from_bytes(b"\xff\x1b[8m");
     for command in ["send", "recv", "inspect", "gc"] {
-        let args = [OsStr::new(command), OsStr::from_bytes(b"\xff\x1b[8m")];
-        let outcome = run(ringproof(args).stdout(Stdio::piped()));
+        // As a name it is one that no segment has.
+        let outcome = run(ringproof([OsStr::new(command), no_text]).stdout(Stdio::piped()));
+        outcome.expect(3, "it is not UTF-8");
+        expect_printable(&outcome.stderr, 1);
+    }
+    for (command, option) in [
+        ("send", "--capacity"),
+        ("recv", "--mode"),
+        ("inspect", "--peek"),
+    ] {
+        let args = [command, "a", option].map(OsStr::new);
+        let outcome = run(ringproof([&args[..], &[no_text]].concat()).stdout(Stdio::piped()));
         outcome.expect(2, "invalid UTF-8");
         expect_printable(&outcome.stderr, outcome.stderr.lines().count());
     }

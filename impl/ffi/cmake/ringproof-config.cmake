@@ -31,7 +31,8 @@ elseif(NOT TARGET ringproof::ringproof)
   # 64-bit offsets on 32-bit machines too: the header refuses others.
   set_target_properties(ringproof::ringproof PROPERTIES
     INTERFACE_INCLUDE_DIRECTORIES "${ringproof_headers}"
-    INTERFACE_COMPILE_DEFINITIONS "_GNU_SOURCE;_FILE_OFFSET_BITS=64")
+    INTERFACE_COMPILE_DEFINITIONS "_GNU_SOURCE;_FILE_OFFSET_BITS=64"
+    INTERFACE_LINK_LIBRARIES "-pthread")
 
   # Only what lies beside: another place may have another version.
   if(EXISTS "${ringproof_libraries}/libringproof.so")

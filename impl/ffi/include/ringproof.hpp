@@ -6,6 +6,10 @@
 // What was moved from, or could not be opened, is false as a condition, and answers every call with
 // RINGPROOF_NOT_OPEN.
 //
+// Neither a segment nor an end goes over a fork() or daemon(): in the child, what opens is refused
+// with RINGPROOF_FORKED, and a call on an end (push, pop, write, read ...) dies of SIGSEGV. They may
+// be destroyed there. Open them in the child; see ringproof.h.
+//
 // A payload is described once, in its own namespace or outside of all; what is left out or padded
 // does not compile:
 //
@@ -216,7 +220,8 @@ template <class T> void check(const ringproof_error &details) {
 
 // ---- Segments ------------------------------------------------------------------------------
 
-// A segment of one kind that carries T. Must outlive its endpoints, and stay where it is.
+// A segment of one kind that carries T. Must outlive its endpoints, and stay where it is. Not for a
+// child that is forked later.
 template <class T, ringproof_kind Kind> class segment {
   static_assert(Kind == RINGPROOF_RING || sizeof(T) % 8 == 0,
                 "the payload of a seqlock or latch must fill a whole number of 64-bit words");
@@ -305,11 +310,26 @@ public:
     return current;
   }
 
+  // What its name leads to by now; see ringproof_name_status.
+  ringproof_name name_status() const {
+    ringproof_error details;
+    const ringproof_name found = name_status(details);
+    detail::check<T>(details);
+    return found;
+  }
+  ringproof_name name_status(ringproof_error &details) const noexcept {
+    ringproof_name found = RINGPROOF_NAME_UNLINKED;
+    told(details, [&](const ringproof_segment *raw, ringproof_error *error) {
+      return ringproof_name_status(raw, &found, error);
+    });
+    return found;
+  }
+
   // Whether anybody holds the role now.
   std::pair<ringproof_status, bool> is_held(ringproof_role role) const noexcept {
     bool held = false;
     const ringproof_status status =
-        raw_ ? ringproof_is_held(raw_->fd, role, &held) : RINGPROOF_NOT_OPEN;
+        raw_ ? ringproof_is_held(raw_->shared, role, &held) : RINGPROOF_NOT_OPEN;
     return {status, held};
   }
 
@@ -350,6 +370,12 @@ private:
       if (raw == nullptr) {
         errno = ENOMEM;
         return ringproof_fail_system(error, name.c_str(), "have memory for it");
+      }
+      if (name.find('\0') != std::string::npos) {
+        // C would take what is before it for all of the name.
+        return ringproof_fail(error, RINGPROOF_NAME,
+                              "segment name `%s...`: it contains a slash or a zero byte",
+                              name.c_str());
       }
       return make(raw.get(), error);
     });
@@ -516,6 +542,7 @@ private:
 } // namespace detail
 
 // The sending end of a ring. A status RINGPROOF_CORRUPT is explained by corruption().
+// A forked child that uses it dies of it.
 template <class T> class producer : detail::endpoint<ringproof_producer> {
   using base = detail::endpoint<ringproof_producer>;
 
@@ -525,34 +552,26 @@ public:
   using base::operator bool;
 
   ringproof_status push(const T &item) noexcept {
-    const ringproof_status status = ringproof_push_sized(&this->raw_, &item, sizeof item);
-    // Only the items of an end that is not open have another size: to ask costs nothing here.
-    return status == RINGPROOF_SIZE ? RINGPROOF_NOT_OPEN : status;
+    return ringproof_push_sized(&this->raw_, &item, sizeof item);
   }
   // As many of the items as fit, in one commit; the second says how many.
   std::pair<ringproof_status, std::size_t> push_slice(const T *items, std::size_t count) noexcept {
     std::size_t pushed = 0;
-    const ringproof_status status =
-        *this ? ringproof_push_slice(&this->raw_, items, count, &pushed) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_push_slice(&this->raw_, items, count, &pushed);
     return {status, pushed};
   }
   // Reserves up to `count` slots, which commit() then makes visible. The chunk is empty unless
   // RINGPROOF_OK.
   std::pair<ringproof_status, chunk<T>> reserve(std::size_t count) noexcept {
     ringproof_chunk raw = {};
-    const ringproof_status status =
-        *this ? ringproof_reserve(&this->raw_, count, &raw) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_reserve(&this->raw_, count, &raw);
     return {status, chunk<T>(raw)};
   }
   ringproof_status commit(const chunk<T> &reserved, std::size_t count) noexcept {
-    return *this ? ringproof_commit(&this->raw_, reserved.get(), count) : RINGPROOF_NOT_OPEN;
+    return ringproof_commit(&this->raw_, reserved.get(), count);
   }
   ringproof_status close() noexcept {
-    if (!*this) {
-      return RINGPROOF_NOT_OPEN;
-    }
-    ringproof_producer_close(&this->raw_);
-    return RINGPROOF_OK;
+    return ringproof_producer_close(&this->raw_);
   }
 
   // The sequence number of the next item; of an end that is not open all numbers are 0.
@@ -562,8 +581,7 @@ public:
   // How many are live now.
   std::pair<ringproof_status, std::uint64_t> occupancy() noexcept {
     std::uint64_t live = 0;
-    const ringproof_status status =
-        *this ? ringproof_producer_occupancy(&this->raw_, &live) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_producer_occupancy(&this->raw_, &live);
     return {status, status == RINGPROOF_OK ? live : 0};
   }
   // How many times this role was taken, this time included.
@@ -571,18 +589,17 @@ public:
   // Whether there is a consumer now.
   std::pair<ringproof_status, bool> peer_present() const noexcept {
     bool present = false;
-    const ringproof_status status =
-        *this ? ringproof_producer_peer_present(&this->raw_, &present) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_producer_peer_present(&this->raw_, &present);
     return {status, present};
   }
   // Whether the consumer closed the ring: RINGPROOF_STOPPED, else RINGPROOF_OK.
   ringproof_status peer_closed() noexcept {
-    return *this ? ringproof_producer_peer_closed(&this->raw_) : RINGPROOF_NOT_OPEN;
+    return ringproof_producer_peer_closed(&this->raw_);
   }
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };
 
-// The receiving end of a ring.
+// The receiving end of a ring. A forked child that uses it dies of it.
 template <class T> class consumer : detail::endpoint<ringproof_consumer> {
   using base = detail::endpoint<ringproof_consumer>;
 
@@ -592,34 +609,26 @@ public:
   using base::operator bool;
 
   ringproof_status pop(T &item) noexcept {
-    const ringproof_status status = ringproof_pop_sized(&this->raw_, &item, sizeof item);
-    // As for push.
-    return status == RINGPROOF_SIZE ? RINGPROOF_NOT_OPEN : status;
+    return ringproof_pop_sized(&this->raw_, &item, sizeof item);
   }
   // As many of the oldest items as there are, `count` at most; the second says how many.
   std::pair<ringproof_status, std::size_t> pop_slice(T *items, std::size_t count) noexcept {
     std::size_t popped = 0;
-    const ringproof_status status =
-        *this ? ringproof_pop_slice(&this->raw_, items, count, &popped) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_pop_slice(&this->raw_, items, count, &popped);
     return {status, popped};
   }
   // Shows up to `count` items, which release() then gives back. The chunk is empty unless
   // RINGPROOF_OK.
   std::pair<ringproof_status, chunk<const T>> peek(std::size_t count) noexcept {
     ringproof_chunk raw = {};
-    const ringproof_status status =
-        *this ? ringproof_peek(&this->raw_, count, &raw) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_peek(&this->raw_, count, &raw);
     return {status, chunk<const T>(raw)};
   }
   ringproof_status release(const chunk<const T> &shown, std::size_t count) noexcept {
-    return *this ? ringproof_release(&this->raw_, shown.get(), count) : RINGPROOF_NOT_OPEN;
+    return ringproof_release(&this->raw_, shown.get(), count);
   }
   ringproof_status close() noexcept {
-    if (!*this) {
-      return RINGPROOF_NOT_OPEN;
-    }
-    ringproof_consumer_close(&this->raw_);
-    return RINGPROOF_OK;
+    return ringproof_consumer_close(&this->raw_);
   }
 
   // As of a producer.
@@ -627,22 +636,20 @@ public:
   std::uint64_t capacity() const noexcept { return this->raw_.capacity; }
   std::pair<ringproof_status, std::uint64_t> occupancy() noexcept {
     std::uint64_t live = 0;
-    const ringproof_status status =
-        *this ? ringproof_consumer_occupancy(&this->raw_, &live) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_consumer_occupancy(&this->raw_, &live);
     return {status, status == RINGPROOF_OK ? live : 0};
   }
   std::uint64_t epoch() const noexcept { return this->raw_.claim.epoch; }
   // Whether there is a producer now.
   std::pair<ringproof_status, bool> peer_present() const noexcept {
     bool present = false;
-    const ringproof_status status =
-        *this ? ringproof_consumer_peer_present(&this->raw_, &present) : RINGPROOF_NOT_OPEN;
+    const ringproof_status status = ringproof_consumer_peer_present(&this->raw_, &present);
     return {status, present};
   }
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };
 
-// The writing end of a seqlock or latch.
+// The writing end of a seqlock or latch. A forked child that uses it dies of it.
 template <class T> class writer : detail::endpoint<ringproof_writer> {
   using base = detail::endpoint<ringproof_writer>;
 
@@ -656,11 +663,7 @@ public:
 
   // Never waits for readers.
   ringproof_status write(const T &value) noexcept {
-    if (!*this) {
-      return RINGPROOF_NOT_OPEN;
-    }
-    ringproof_write(&this->raw_, &value);
-    return RINGPROOF_OK;
+    return ringproof_write(&this->raw_, &value);
   }
 
   // How many values were written; of an end that is not open all numbers are 0.
@@ -671,7 +674,7 @@ public:
   bool needs_repair() const noexcept { return ringproof_writer_needs_repair(&this->raw_); }
 };
 
-// A reading end of a seqlock or latch.
+// A reading end of a seqlock or latch. A forked child that uses it dies of it.
 template <class T> class reader : detail::endpoint<ringproof_reader> {
   using base = detail::endpoint<ringproof_reader>;
 
@@ -685,11 +688,11 @@ public:
 
   // In one attempt; unless RINGPROOF_OK, `value` may be a mixture.
   ringproof_status try_read(T &value) const noexcept {
-    return *this ? ringproof_try_read(&this->raw_, &value) : RINGPROOF_NOT_OPEN;
+    return ringproof_try_read(&this->raw_, &value);
   }
   // In at most `attempts` attempts, as try_read().
   ringproof_status read(T &value, unsigned attempts) const noexcept {
-    return *this ? ringproof_read(&this->raw_, &value, attempts) : RINGPROOF_NOT_OPEN;
+    return ringproof_read(&this->raw_, &value, attempts);
   }
 };
 

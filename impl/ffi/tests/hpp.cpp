@@ -121,6 +121,7 @@ void questions(const std::string &name) {
   NEED(ring && details.status == RINGPROOF_OK);
   CHECK(ring.capacity() == 3);
   CHECK(ring.is_current(details));
+  CHECK(ring.name_status(details) == RINGPROOF_NAME_CURRENT && details.status == RINGPROOF_OK);
   CHECK(ring.is_held(RINGPROOF_PRODUCER) == no);
   CHECK((ring.note(RINGPROOF_CONSUMER, 2) == answer{RINGPROOF_OK, 0}));
   CHECK(ring.set_note(RINGPROOF_CONSUMER, 2, 77) == RINGPROOF_OK);
@@ -158,11 +159,23 @@ void questions(const std::string &name) {
     CHECK(receiver && (receiver.occupancy() == answer{RINGPROOF_CORRUPT, 0}));
     CHECK(receiver.corruption().find("write_index is 2") != std::string::npos);
   }
+  // C would take what is before the zero byte for the name.
+  for (const std::string &longer :
+       {name + std::string(1, '\0'), name + '\0' + "more", std::string(1, '\0') + name}) {
+    CHECK(!ints::attach(longer, details) && details.status == RINGPROOF_NAME);
+    CHECK(std::string(details.message).find("a zero byte") != std::string::npos);
+    CHECK(!ints::create(longer, ringproof_ring_options(3), details));
+    CHECK(details.status == RINGPROOF_NAME);
+    CHECK(!ints::open(longer, ringproof_ring_options(3), details));
+    CHECK(details.status == RINGPROOF_NAME);
+  }
   CHECK(ring.unlink(details) == RINGPROOF_OK);
   CHECK(!ring.is_current(details) && details.status == RINGPROOF_OK);
+  CHECK(ring.name_status(details) == RINGPROOF_NAME_UNLINKED && details.status == RINGPROOF_OK);
 
   values latch = values::create(name, ringproof_latch_options(), 5, details);
   NEED(latch && details.status == RINGPROOF_OK);
+  CHECK(ring.name_status(details) == RINGPROOF_NAME_REPLACED && details.status == RINGPROOF_OK);
   ringproof::writer<std::uint64_t> writer(latch, details);
   ringproof::reader<std::uint64_t> reader(latch, details);
   NEED(writer && reader && details.status == RINGPROOF_OK);
@@ -184,6 +197,9 @@ void refuses(ints &ring) {
   CHECK(std::string(details.message) == ringproof_strerror(RINGPROOF_NOT_OPEN));
   details.status = RINGPROOF_OK;
   CHECK(!ring.is_current(details) && details.status == RINGPROOF_NOT_OPEN);
+  details.status = RINGPROOF_OK;
+  (void)ring.name_status(details);
+  CHECK(details.status == RINGPROOF_NOT_OPEN);
   CHECK((ring.is_held(RINGPROOF_PRODUCER) == yes_or_no{RINGPROOF_NOT_OPEN, false}));
   CHECK((ring.note(RINGPROOF_PRODUCER, 0) == answer{RINGPROOF_NOT_OPEN, 0}));
   CHECK(ring.set_note(RINGPROOF_PRODUCER, 0, 1) == RINGPROOF_NOT_OPEN);
@@ -369,7 +385,7 @@ void exceptions(const std::string &name) {
   producer first(ring);
   CHECK(thrown([&] { producer second(ring); }) == RINGPROOF_HELD);
   ints moved(std::move(ring));
-  CHECK(moved.is_current());
+  CHECK(moved.is_current() && moved.name_status() == RINGPROOF_NAME_CURRENT);
   CHECK(thrown([&] { consumer none(ring); }) == RINGPROOF_NOT_OPEN);
   CHECK(thrown([&] { ring.unlink(); }) == RINGPROOF_NOT_OPEN);
   CHECK(thrown([&] { (void)ring.is_current(); }) == RINGPROOF_NOT_OPEN);

@@ -50,8 +50,8 @@ impl Kind for InSegment {
         let mut ends = Ends::default();
         for _ in 0..2 {
             let options = RingOptions::new(capacity(size_of::<T>()));
-            let ring = Ring::<T>::anonymous(&options).map_err(refused)?;
-            ends.share(&*ring)?;
+            let file = Ring::<T>::anonymous(&options).and_then(|ring| ring.descriptor());
+            ends.share(&file.map_err(refused)?)?;
         }
         Ok(ends)
     }

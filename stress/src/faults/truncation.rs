@@ -1,13 +1,11 @@
 //! A peer that makes the file shorter than what is mapped of it.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, ensure};
 use ringproof::guard::{self, GuardError};
 use ringproof::{Ring, RingOptions};
 
-use super::right::open_anew;
 use super::{Check, Setting, Wrong};
 use crate::crash::attach;
 use crate::process::Child;
@@ -77,7 +75,7 @@ impl Anonymous {
 
 impl Shared for Anonymous {
     fn descriptor(&self) -> Result<File> {
-        open_anew(self.0.as_fd())
+        Ok(self.0.descriptor()?.into())
     }
 
     fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
