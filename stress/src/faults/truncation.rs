@@ -79,10 +79,12 @@ impl Shared for Anonymous {
     }
 
     fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let ring = Ring::attach_fd(attach(&self.0)?)?;
-        use_all(&self.0, &ring)?;
+        // Twice: who was forked cannot use what it inherited.
+        let attached = || anyhow::Ok(Ring::attach_fd(attach(&self.0)?)?);
+        let (one, other) = (attached()?, attached()?);
+        use_all(&one, &other)?;
         meanwhile()?;
-        use_all(&self.0, &ring)
+        use_all(&one, &other)
     }
 }
 
