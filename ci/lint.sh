@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Checks what can be seen without running the code: its form, clippy with and without features,
-# documentation without a warning, that the library depends on no model checker, that no file
-# names a path of one machine, and, where the tools are installed, the scripts (shellcheck) and
-# the licences and advisories of every dependency (cargo-deny).
+# documentation without a warning, that the library depends on no model checker, that CPUs are asked
+# for in one place, that no file names a path of one machine, and, where the tools are installed, the
+# scripts (shellcheck) and the licences and advisories of every dependency (cargo-deny).
 # Does not check what the code does.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -39,6 +39,16 @@ fi
 found=$(tree --package ringproof-models --features loom,shuttle | grep -E "$checkers" | sort -u | wc -l)
 [ "$found" -eq 2 ] || fail "the models depend on $found of the two model checkers: is this check still right?"
 
+step 'CPUs are asked for in one place'
+# What these know ends at 1,024 CPUs, or takes all of the machine where there are more; and a quota is
+# in one file only on one level of one version of control groups.
+cpus='available_parallelis[m]|\bCpuSe[t]\b|cpu_set_[t]|core_affinit[y]|num_cpu[s]|cgroup/cpu[.]ma[x]'
+if git grep --untracked -nE "$cpus" -- '*.rs' '*.toml' ':!ci/record/src'; then
+    fail 'the files above ask for CPUs themselves, not ringproof_record::affinity or ::machine'
+fi
+# The same where it must be found, so that a pattern that matches nothing is noticed.
+git grep -qE "$cpus" -- ci/record/src || fail 'nobody asks for CPUs any more: is this check still right?'
+
 step 'no path of one machine'
 # Only where a path begins; a directory of that name inside the tree is fine. The brackets keep
 # this line from finding itself.
@@ -49,7 +59,7 @@ fi
 
 step 'scripts'
 if command -v shellcheck >/dev/null; then
-    shellcheck ci/*.sh .ci/run
+    shellcheck ci/*.sh .ci/run impl/ffi/install.sh
 else
     skip 'shellcheck is not installed'
 fi

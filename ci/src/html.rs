@@ -67,7 +67,7 @@ fn head(report: &Report) -> Markup {
             }
             dt { "machine" }
             dd {
-                (machine.cpu) ", " (plural(machine.cores, "core"))
+                (machine.cpu) ", " (machine.cores.map_or("an unknown number of cores".to_owned(), |cores| plural(cores, "core")))
                 @if let Part::Merged(_) = about.part { span class="soft" { ", the first shard’s" } }
             }
             dt { "system" }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::role::Role;
+use crate::room::Room;
 
 /// Why a segment could not be made, attached or used, or a role not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,17 @@ pub enum SegmentError {
         segment: String,
         /// What is wrong with them.
         problem: String,
+    },
+    /// The permissions asked for cannot be a segment's: see [`MODES`](crate::segment::MODES).
+    #[error(
+        "segment `{segment}`: a mode of {mode:o}; it must be from 600 to 777, in octal: \
+         permissions and nothing else, and its owner may read and write"
+    )]
+    Mode {
+        /// The segment.
+        segment: String,
+        /// What was asked for.
+        mode: u32,
     },
     /// There is no segment of this name.
     #[error("segment `{segment}` does not exist")]
@@ -54,16 +66,17 @@ pub enum SegmentError {
         /// The segment.
         segment: String,
     },
-    /// The file system of the segment has no room for it.
-    #[error(
-        "no room for segment `{segment}` of {bytes} bytes; \
-         ask for fewer slots, or free or enlarge the file system that holds it"
-    )]
+    /// The file system of the segment has no room for it: too few bytes or inodes, or a quota is
+    /// used up. Or the machine has no memory for it.
+    #[error("no room for segment `{segment}` of {bytes} bytes; {}", remedy(room))]
     NoSpace {
         /// The segment.
         segment: String,
         /// How much was asked for.
         bytes: u64,
+        /// What there is of memory, if that is too little; otherwise it is the file system that
+        /// has refused.
+        room: Option<Room>,
     },
     /// What the file says of itself is not what is needed here.
     #[error("segment `{segment}`: {field} is {found}, expected {expected}")]
@@ -113,6 +126,16 @@ pub enum SegmentError {
         /// The segment.
         segment: String,
     },
+    /// The segment was attached by the process that this one was forked from: see
+    /// [`fork`](crate::fork).
+    #[error(
+        "segment `{segment}` was attached by the process that this one was forked from, and a \
+         forked child has no access to its memory; attach to it anew"
+    )]
+    Forked {
+        /// The segment.
+        segment: String,
+    },
     /// The call needs a claim of a role of this segment, and there is none.
     #[error("this needs a claim of the {needed}, and there is {found}")]
     Unclaimed {
@@ -121,21 +144,34 @@ pub enum SegmentError {
         /// What there is instead.
         found: String,
     },
-    /// The system refused.
-    #[error("segment `{segment}`: cannot {action}")]
+    /// The system refused. The message says why, with the system's number for it; so that nobody who
+    /// prints a chain of errors reads it twice, it is no [`source`](core::error::Error::source).
+    #[error("segment `{segment}`: cannot {action}: {error}")]
     System {
         /// The segment.
         segment: String,
         /// What was tried.
         action: &'static str,
         /// What the system said.
-        source: io::Error,
+        error: io::Error,
     },
 }
 
 /// How many differences a message tells. The segment says how many there are, and whoever made it
 /// may have made two thousand.
 const TOLD: usize = 16;
+
+fn remedy(room: &Option<Room>) -> String {
+    match room {
+        Some(room) => format!(
+            "{} bytes of memory can be had ({}); ask for fewer slots",
+            room.available, room.limit
+        ),
+        None => "ask for fewer slots, or free or enlarge the file system that holds it (it may be \
+                 out of bytes or inodes, or a quota used up)"
+            .to_owned(),
+    }
+}
 
 fn first_of(differences: &[String]) -> String {
     let told = &differences[..differences.len().min(TOLD)];
@@ -151,10 +187,10 @@ impl SegmentError {
         segment: &str,
         action: &'static str,
     ) -> impl Fn(E) -> SegmentError {
-        move |source| SegmentError::System {
+        move |error| SegmentError::System {
             segment: segment.to_owned(),
             action,
-            source: source.into(),
+            error: error.into(),
         }
     }
 }
@@ -162,6 +198,27 @@ impl SegmentError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whoever prints a chain, as `anyhow` does, gets the same as who prints the error.
+    #[test]
+    fn a_system_error_is_told_with_its_number_and_once() {
+        for (number, name) in [
+            (2, "No such file"),
+            (13, "Permission denied"),
+            (110, "timed out"),
+        ] {
+            let error = SegmentError::system("s", "open it")(io::Error::from_raw_os_error(number));
+            let said = error.to_string();
+            assert!(said.starts_with("segment `s`: cannot open it: "), "{said}");
+            assert!(said.contains(name), "{said}");
+            assert_eq!(
+                said.matches(&format!("(os error {number})")).count(),
+                1,
+                "{said}"
+            );
+            assert!(core::error::Error::source(&error).is_none());
+        }
+    }
 
     #[test]
     fn a_message_tells_the_first_differences_and_how_many_there_are_more() {

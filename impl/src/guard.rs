@@ -30,7 +30,8 @@
 //! | operation | on a lost mapping |
 //! | --- | --- |
 //! | [`Producer`], [`Consumer`] looking for the other side | `Corrupt` |
-//! | [`SeqReader`], [`LatchReader`] | [`Busy`], hence [`WriterStalled`] or [`WriterDead`] |
+//! | [`SeqReader`] | [`Busy`], hence [`WriterStalled`] or [`WriterDead`] |
+//! | [`LatchReader`] | [`Busy`], hence [`WriterStalled`] |
 //! | [`SeqWriter`], [`LatchWriter`] | cannot fail; what they write reaches nobody |
 //! | a claim of a role, a new end, [`Segment::set_note`] | [`SegmentError::Lost`] |
 //! | [`Segment::note`] | `None` |
@@ -65,6 +66,10 @@
 //! there was none the default action is restored, and the process dies as it would have. A
 //! handler installed later has to do as much for this one. A thread that blocks SIGBUS dies of
 //! it: the kernel does not wait with a fault.
+//!
+//! A shared library that has the guard in it, as a plugin can, is kept in the process from then on:
+//! `dlclose` unloads it no more. The handler may be needed at any moment, and whoever came later may
+//! have kept its address.
 //!
 //! At most [`MAPPINGS`] mappings of a process are guarded at a time. One more is made all the
 //! same and works, but a fault in it is as without a guard; [`Segment::is_guarded`] tells. So is a
@@ -118,6 +123,7 @@
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use core::{mem, ptr};
+use std::ffi::CStr;
 use std::io;
 use std::process;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -130,10 +136,18 @@ use crate::layout::offset;
 /// How many mappings of one process are guarded at a time.
 pub const MAPPINGS: usize = 1024;
 
-/// The guard could not be installed.
+/// The guard could not be installed. The message says why, as that of
+/// [`SegmentError::System`](crate::SegmentError::System) does.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot install the guard against SIGBUS")]
-pub struct GuardError(#[source] io::Error);
+#[error("cannot install the guard against SIGBUS: {0}")]
+pub struct GuardError(io::Error);
+
+impl GuardError {
+    /// The system's number for what it said.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.0.raw_os_error()
+    }
+}
 
 /// What SIGBUS did before the guard was installed.
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
@@ -144,13 +158,15 @@ static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 /// It replaces the process's action for SIGBUS, and nobody else may do that at the same time.
 ///
 /// # Errors
-/// [`GuardError`] if the system refuses; then all is as it was.
+/// [`GuardError`] if the system refuses; then all is as it was, but that a shared library with this
+/// code in it may have become one that stays.
 pub fn install() -> Result<(), GuardError> {
     static INSTALLED: Mutex<bool> = Mutex::new(false);
     let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
     if *installed {
         return Ok(());
     }
+    pin()?;
     // Asked for and kept before ours takes its place, which needs it from then on.
     let found = exchange_action(None)?;
     let previous = PREVIOUS.get_or_init(|| found);
@@ -164,6 +180,44 @@ pub fn install() -> Result<(), GuardError> {
     exchange_action(Some(&ours))?;
     *installed = true;
     Ok(())
+}
+
+/// Keeps the shared library that this code is in from being unloaded, if it is in one.
+fn pin() -> Result<(), GuardError> {
+    let code = on_sigbus as *const c_void;
+    // The program's headers lie in the program itself.
+    // SAFETY: it has no precondition, and says zero of what it does not know.
+    let program = unsafe { libc::getauxval(libc::AT_PHDR) } as usize;
+    let Some(object) = object_of(code) else {
+        // A program that knows no objects, being linked statically, unloads none.
+        return Ok(());
+    };
+    let program = object_of(ptr::without_provenance(program));
+    if program.is_some_and(|program| program.dli_fbase == object.dli_fbase) {
+        return Ok(());
+    }
+    let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+    // SAFETY: the name is the loader's own, of an object that is loaded, and stays so during this
+    // call, which is made from it; nothing is loaded, so nothing of another one runs.
+    let handle = unsafe { libc::dlopen(object.dli_fname, flags) };
+    if handle.is_null() {
+        // SAFETY: null, or a string that lasts until this thread's next call of that kind.
+        let said = unsafe { libc::dlerror().as_ref().map(|said| CStr::from_ptr(said)) };
+        let said = said.unwrap_or(c"dlopen does not find it").to_string_lossy();
+        return Err(GuardError(io::Error::other(format!(
+            "the shared library that it is in cannot be kept from being unloaded: {said}"
+        ))));
+    }
+    Ok(())
+}
+
+/// What the loader knows of the object, program or shared library, that an address lies in.
+fn object_of(address: *const c_void) -> Option<libc::Dl_info> {
+    // SAFETY: the type is plain data of the C library, for which zeros are a value.
+    let mut info: libc::Dl_info = unsafe { mem::zeroed() };
+    // SAFETY: the address is looked up and not accessed; there is room for the answer.
+    let found = unsafe { libc::dladdr(address, &mut info) };
+    (found != 0 && !info.dli_fname.is_null()).then_some(info)
 }
 
 /// Sets what SIGBUS does, if that is given, and says what it did.
@@ -256,8 +310,8 @@ struct Entry {
     start: AtomicUsize,
     len: AtomicUsize,
     lost_index: AtomicU64,
-    /// The process that registered it. A forked child inherits the table, but not the mappings
-    /// (`MADV_DONTFORK`), and may have something else at the address. (A pid is no identity; this
+    /// The process that registered it. A forked child inherits the table, but not the mappings, at
+    /// whose addresses it has [no access](crate::fork). (A pid is no identity; this
     /// one is compared with that of whoever inherited it.)
     owner: AtomicU32,
     lost: AtomicBool,
@@ -366,6 +420,7 @@ fn replace(entry: &Entry, mapping: Mapping) -> Result<(), Errno> {
         // SeqCst: before the memory is seen by anybody; see `Registration::is_lost`.
         entry.lost.store(true, Ordering::SeqCst);
         // As before, a forked child gets no mapping. Where that fails, the move is what matters.
+        // (One that is forked just now gets a page without access in its place all the same.)
         libc::madvise(new, mapping.len, libc::MADV_DONTFORK);
         let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
         if libc::mremap(new, mapping.len, mapping.len, flags, start) == libc::MAP_FAILED {

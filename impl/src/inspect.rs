@@ -3,6 +3,7 @@
 //! Its words and [its items](Inspection::peek) are read through the file, while its peers go on.
 
 use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
 use crate::error::SegmentError;
@@ -10,7 +11,9 @@ use crate::latch::NO_VERSION;
 use crate::layout::{Fixed, Kind, MAGIC, NOTES, offset};
 use crate::ring::OPEN;
 use crate::role::{self, Role};
-use crate::segment::{Segment, names, open_existing, read_description, read_fixed, read_words};
+use crate::segment::{
+    Segment, names, open_existing, read_description, read_fixed, read_words, shown,
+};
 use crate::shape::Description;
 
 /// What a segment looked like at one moment. The words were read one after the other while its
@@ -95,7 +98,7 @@ impl Inspection {
     fn of_file(file: &File, name: &str, len: u64) -> Result<Inspection, SegmentError> {
         let fixed = read_fixed(file, name, len)?;
         fixed.check(name, len)?;
-        Self::look(file, name, fixed)
+        Self::look(file, name, fixed, |role| role::is_held(file, name, role))
     }
 
     /// Looks at a segment that is at hand, also at one without a name.
@@ -114,16 +117,44 @@ impl Inspection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn of_segment(segment: &Segment) -> Result<Inspection, SegmentError> {
-        Self::look(segment.file(), segment.label(), *segment.fixed())
+        let (file, name) = (segment.file(), segment.label());
+        Self::look(file, name, *segment.fixed(), |role| segment.is_held(role))
+    }
+
+    /// Where the producer closed the ring, if it did: how many items were committed in all. One
+    /// system call, where all that [`of_segment`](Self::of_segment) sees takes twenty.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if it cannot be read.
+    ///
+    /// ```
+    /// use ringproof::{Inspection, Ring, RingOptions};
+    ///
+    /// let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
+    /// let mut producer = ring.producer()?;
+    /// producer.push(1)?;
+    /// assert_eq!(Inspection::end_of(&ring)?, None);
+    /// producer.close();
+    /// assert_eq!(Inspection::end_of(&ring)?, Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn end_of(segment: &Segment) -> Result<Option<u64>, SegmentError> {
+        let [end] = read_words(segment.file(), segment.label(), offset::END_INDEX)?;
+        Ok(closed(end))
     }
 
     /// Reads the words behind a header that was checked.
-    fn look(file: &File, name: &str, fixed: Fixed) -> Result<Inspection, SegmentError> {
+    fn look(
+        file: &File,
+        name: &str,
+        fixed: Fixed,
+        is_held: impl Fn(Role) -> Result<bool, SegmentError>,
+    ) -> Result<Inspection, SegmentError> {
         let word = |at| read_words(file, name, at).map(|[word]| word);
         let state = |role, epoch, notes| {
             Ok::<_, SegmentError>(RoleState {
                 role,
-                held: role::is_held(file, name, role)?,
+                held: is_held(role)?,
                 epoch: word(epoch)?,
                 notes: read_words(file, name, notes)?,
             })
@@ -228,14 +259,16 @@ pub struct Survey {
     /// The segments by name, sorted: each as it was found, or why it cannot be told, as where it
     /// is damaged or of another version.
     pub segments: Vec<(String, Result<Inspection, SegmentError>)>,
-    /// How many other files there are.
+    /// How many other files there are, also of names that no segment has.
     pub foreign: usize,
     /// How many files there are that this process may not read.
     pub closed: usize,
 }
 
 impl Survey {
-    /// Looks at every file in the directory of segments that `wanted` says the name of.
+    /// Looks at every file in the directory of segments that `wanted` says the name of. A name that is
+    /// not UTF-8 is no segment's; `wanted` is asked for it with `\xff` in the place of each byte that is
+    /// no character's.
     ///
     /// # Errors
     /// [`SegmentError::System`] if the directory cannot be read.
@@ -256,7 +289,15 @@ impl Survey {
             foreign: 0,
             closed: 0,
         };
-        for name in names()?.into_iter().filter(|name| wanted(name)) {
+        for name in names()? {
+            let name = match name.into_string() {
+                Ok(name) if wanted(&name) => name,
+                Err(other) if wanted(&shown(other.as_bytes())) => {
+                    survey.foreign += 1;
+                    continue;
+                }
+                _ => continue,
+            };
             let (file, len) = match open_existing(&name, false) {
                 Ok(found) => found,
                 // Unlinked meanwhile.
@@ -300,17 +341,22 @@ impl Peek<'_> {
 
     /// Refuses to read as many items as this.
     fn check_size(&self, count: u64) -> Result<(), SegmentError> {
-        match self.fixed.payload_size.checked_mul(count) {
-            Some(bytes) if bytes <= MAX_PEEK => Ok(()),
-            _ => Err(SegmentError::Size {
-                segment: self.name.to_owned(),
-                problem: format!(
-                    "{count} items of {} bytes are more than the {MAX_PEEK} that are shown; \
-                     ask for fewer",
-                    self.fixed.payload_size
-                ),
-            }),
-        }
+        let size = self.fixed.payload_size;
+        let problem = match size.checked_mul(count) {
+            Some(bytes) if bytes <= MAX_PEEK => return Ok(()),
+            _ if size > MAX_PEEK => {
+                format!("an item of {size} bytes is more than the {MAX_PEEK} that are shown")
+            }
+            _ => format!(
+                "{count} items of {size} bytes are more than the {MAX_PEEK} bytes that are shown; \
+                 ask for fewer, {} at most",
+                MAX_PEEK / size
+            ),
+        };
+        Err(SegmentError::Size {
+            segment: self.name.to_owned(),
+            problem,
+        })
     }
 
     /// What lies in the slot of a position. The header's check has found all slots in the file.

@@ -32,7 +32,7 @@ use core::fmt;
 use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
 use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
-use crate::role::{Claim, Watch};
+use crate::role::Claim;
 use crate::site::{FenceSite, LoadSite, StoreSite};
 
 /// A `version` under which a reader finds no value. No latch gets there: at a thousand million
@@ -179,18 +179,14 @@ pub struct LatchReader<'a, T: Payload, M: Memory = Native> {
     memory: M,
     version: &'a WordOf<M>,
     slots: LatchSlots<'a, M::Cells>,
-    watch: Option<Watch>,
     value: core::marker::PhantomData<fn() -> T>,
 }
 
 impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
     /// A reader of `parts`. `None` if they do not hold a power of two of slots for `T`, at
     /// least 2.
-    ///
-    /// `watch` tells a dead writer from a fast one, as for a
-    /// [`SeqReader`](crate::seqlock::SeqReader).
-    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, watch: Option<Watch>) -> Option<Self> {
-        Self::of_words(words_of::<T>(), parts, memory, watch)
+    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory)
     }
 
     /// A reader of values of so many words, whatever `T` says.
@@ -198,13 +194,11 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
         count: usize,
         parts: LatchParts<'a, CellsOf<M>>,
         memory: M,
-        watch: Option<Watch>,
     ) -> Option<Self> {
         Some(LatchReader {
             slots: LatchSlots::new(parts.slots, count)?,
             memory,
             version: parts.version,
-            watch,
             value: core::marker::PhantomData,
         })
     }
@@ -253,19 +247,14 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
     /// writer that is dead or at rest, the first one succeeds.
     ///
     /// # Errors
-    /// [`ReadError::WriterStalled`] if the writer lapped every attempt;
-    /// [`ReadError::WriterDead`] if moreover nobody holds the writer's role any more.
+    /// [`ReadError::WriterStalled`] if the writer lapped every attempt.
     pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
-        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
-            self.try_read()
-        })
+        read_bounded(&self.memory, attempts, || self.try_read())
     }
 
     /// [`read`](Self::read) of a value of as many words as this reader was made for.
     pub(crate) fn read_words(&self, attempts: u32, value: &mut [[u8; 8]]) -> Result<(), ReadError> {
-        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
-            self.try_read_words(value)
-        })
+        read_bounded(&self.memory, attempts, || self.try_read_words(value))
     }
 }
 

@@ -218,10 +218,31 @@ impl Expected {
                 self.payload_align
             )));
         }
-        if !slots.is_power_of_two() {
+        let size = self.description.size();
+        let description = self.description.to_string();
+        let description_len = description.len() as u64;
+        let data_offset = HEADER_LEN + description_len.next_multiple_of(HEADER_LEN);
+        let least = if self.kind == Kind::Latch { 2 } else { 1 };
+        let most = match most_slots(data_offset, size) {
+            Some(most) if most >= least => most,
+            _ => {
+                return Err(refuse(format!(
+                    "a payload of {size} bytes is more than this machine can address"
+                )));
+            }
+        };
+        // Whoever asks for what is suggested below gets it, as far as there is memory.
+        if capacity > most {
             return Err(refuse(format!(
-                "{slots} slots; it must be a power of two, for example {}",
-                slots.checked_next_power_of_two().unwrap_or(1 << 63)
+                "a capacity of {capacity}; it must be from 1 to the most slots that this machine can \
+                 address, {most}"
+            )));
+        }
+        if !slots.is_power_of_two() || slots > most {
+            let example = slots.max(capacity).checked_next_power_of_two();
+            return Err(refuse(format!(
+                "{slots} slots of {size} bytes; it must be a power of two up to {most}, for example {}",
+                example.map_or(most, |example| example.min(most))
             )));
         }
         if capacity == 0 || capacity > slots {
@@ -229,27 +250,19 @@ impl Expected {
                 "a capacity of {capacity}; it must be from 1 to the number of slots, {slots}"
             )));
         }
-        let payload_size = self.description.size();
-        let description = self.description.to_string();
-        let description_len = description.len() as u64;
-        let data_offset = HEADER_LEN + description_len.next_multiple_of(HEADER_LEN);
-        let segment_len = segment_len(data_offset, slots, payload_size).ok_or_else(|| {
-            refuse(format!(
-                "{slots} slots of {payload_size} bytes are more than this machine can address"
-            ))
-        })?;
         let fixed = Fixed {
             magic: MAGIC,
             version: VERSION,
             header_len: HEADER_LEN as u32,
             kind: self.kind as u32,
             flags: 0,
-            payload_size,
+            payload_size: size,
             payload_align: self.payload_align,
             slots,
             capacity,
             data_offset,
-            segment_len,
+            // At most `most` of them.
+            segment_len: data_offset + slots * size,
             description_offset: HEADER_LEN,
             description_len,
             fingerprint: self.description.fingerprint(),
@@ -472,6 +485,13 @@ pub(crate) const fn lost_index(kind: Kind, read_index: u64) -> u64 {
     }
 }
 
+/// The most slots that a process can map, a power of two.
+fn most_slots(data_offset: u64, payload_size: u64) -> Option<u64> {
+    let room = (isize::MAX as u64).checked_sub(data_offset)?;
+    let most = room.checked_div(payload_size)?;
+    Some(1 << most.checked_ilog2()?)
+}
+
 /// The bytes of a segment, if a process can map as many.
 fn segment_len(data_offset: u64, slots: u64, payload_size: u64) -> Option<u64> {
     let len = slots.checked_mul(payload_size)?.checked_add(data_offset)?;
@@ -502,6 +522,7 @@ fn mismatch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shared::{RingOptions, SeqLatchOptions};
 
     type Change = fn(&mut Fixed);
 
@@ -727,6 +748,115 @@ mod tests {
     fn a_file_shorter_than_its_segment_is_refused() {
         let (expected, layout) = good();
         assert!(check(&expected, &layout, layout.fixed.segment_len - 1).is_err());
+    }
+
+    /// A payload of so many bytes, which no type of Rust may have.
+    fn of_bytes(kind: Kind, size: u64) -> Expected {
+        let text = format!("ringproof-shape 1 little {size}\nvalue 0 u8x{size}\n");
+        Expected::described(kind, 1, Description::parse(text.as_bytes()).unwrap())
+    }
+
+    /// The number after these words.
+    fn number_after(message: &str, words: &str) -> Option<u64> {
+        let (_, rest) = message.split_once(words)?;
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    }
+
+    /// Takes each suggestion that a refusal makes until there is none; how many there were.
+    fn follow(expected: &Expected, mut slots: Option<u64>, mut capacity: u64) -> usize {
+        for refusals in 0.. {
+            let options = RingOptions::new(capacity);
+            let options = match slots {
+                Some(slots) => options.slots(slots),
+                None => options,
+            };
+            let Err(refused) = options.lay_out("s", expected) else {
+                return refusals;
+            };
+            let message = refused.to_string();
+            // Each of the two numbers once.
+            assert!(
+                refusals < 2,
+                "{slots:?} slots, capacity {capacity}: {message}"
+            );
+            if let Some(number) = number_after(&message, "for example ") {
+                slots = Some(number);
+            } else {
+                // Nobody is told of slots who did not ask for any.
+                let number = number_after(&message, "address, ");
+                let number = number.or_else(|| number_after(&message, "the number of slots, "));
+                capacity = number.unwrap_or_else(|| panic!("no number in {message}"));
+            }
+        }
+        unreachable!()
+    }
+
+    #[test]
+    fn what_a_message_suggests_is_accepted() {
+        let numbers = [
+            0,
+            1,
+            3,
+            5,
+            8,
+            1000,
+            4097,
+            1 << 40,
+            (1 << 62) + 1,
+            1 << 63,
+            u64::MAX,
+        ];
+        let mut refusals = 0;
+        for expected in [
+            Expected::of::<u64>("s", Kind::Ring).unwrap(),
+            Expected::of::<[u8; 3]>("s", Kind::Ring).unwrap(),
+            of_bytes(Kind::Ring, isize::MAX as u64 / 9),
+        ] {
+            for capacity in numbers {
+                refusals += follow(&expected, None, capacity);
+                for slots in numbers {
+                    refusals += follow(&expected, Some(slots), capacity);
+                }
+            }
+            // What was suggested before, the next power of two, is not always accepted.
+            let next = 7_u64.next_power_of_two();
+            assert!(expected.lay_out("s", next, 9).is_err());
+        }
+        assert!(refusals > 100, "{refusals}");
+        let latch = Expected::of::<u64>("s", Kind::Latch).unwrap();
+        for slots in numbers {
+            let refused = |slots| SeqLatchOptions::default().slots(slots).lay_out("s", &latch);
+            if let Err(error) = refused(slots) {
+                let message = error.to_string();
+                let number = number_after(&message, "at least ");
+                let number = number.or_else(|| number_after(&message, "for example "));
+                refused(number.expect(&message)).expect("what was suggested");
+            }
+        }
+        // An alignment, too.
+        let aligned = |align| {
+            let description = Description::of::<u64>().unwrap();
+            Expected::described(Kind::Ring, align, description).lay_out("s", 1, 1)
+        };
+        let message = aligned(8192).unwrap_err().to_string();
+        aligned(number_after(&message, "at most ").expect(&message)).unwrap();
+    }
+
+    #[test]
+    fn a_payload_of_which_no_slot_can_be_addressed_is_called_so() {
+        let large = of_bytes(Kind::Ring, isize::MAX as u64);
+        let message = large.lay_out("s", 1, 1).unwrap_err().to_string();
+        assert!(
+            message.contains("more than this machine can address"),
+            "{message}"
+        );
+        let half = of_bytes(Kind::Latch, isize::MAX as u64 / 16 * 8);
+        let message = half.lay_out("s", 2, 1).unwrap_err().to_string();
+        assert!(
+            message.contains("more than this machine can address"),
+            "{message}"
+        );
     }
 
     #[test]

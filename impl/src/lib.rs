@@ -48,6 +48,13 @@
 //! A named segment can be truncated by whoever may write its file, and that kills by SIGBUS every
 //! process that goes on using it, unless the program has called [`guard::install`].
 //!
+//! # Forks
+//!
+//! A forked child has no access to what its parent attached: it is told so
+//! ([`SegmentError::Forked`]), or dies of SIGSEGV where it uses an end that it inherited. This is so
+//! from `fork` on, and so also after `daemon`, and in a worker that a program forks: attach there,
+//! after the fork. See [`fork`].
+//!
 //! # What it needs
 //!
 //! Linux: open-file-description locks, memory files with seals, unnamed files that can be
@@ -57,6 +64,11 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+#[allow(
+    unsafe_code,
+    reason = "puts memory without access in the place of inherited mappings"
+)]
+pub mod fork;
 #[allow(
     unsafe_code,
     reason = "handles a signal, and puts memory in the place of a mapping"
@@ -75,6 +87,7 @@ pub mod read;
 )]
 pub mod ring;
 pub mod role;
+pub mod room;
 #[allow(unsafe_code, reason = "turns a mapping into references")]
 pub mod segment;
 pub mod seqlock;

@@ -1,6 +1,6 @@
 //! What may travel through shared memory.
 
-use crate::shape::Shape;
+use crate::shape::{ArrayBytes, Bytes, Shape};
 
 /// A value whose bytes mean the same in every process: plain data without padding, pointers,
 /// references or invalid bit patterns, which can say what it is made of.
@@ -29,7 +29,7 @@ use crate::shape::Shape;
 /// travels::<Quote>();
 /// ```
 ///
-/// Padding is refused by the compiler:
+/// Padding is refused by the compiler, which says before or after which field it is:
 ///
 /// ```compile_fail
 /// use ringproof::Shape;
@@ -47,10 +47,61 @@ pub trait Payload: bytemuck::Pod + Shape + Send + Sync {}
 
 impl<T: bytemuck::Pod + Shape + Send + Sync> Payload for T {}
 
+/// A payload that fills a whole number of 64-bit words, as that of a seqlock or latch must: it is copied
+/// word by word, and half a word cannot be.
+///
+/// Every payload is one whose size is a multiple of 8. Generic code that makes or opens a seqlock or
+/// latch asks for it instead of [`Payload`].
+///
+/// ```
+/// use ringproof::payload::WholeWords;
+/// use ringproof::{SegmentError, SeqLatch, SeqLatchOptions};
+///
+/// fn latest<T: WholeWords>(first: &T) -> Result<SeqLatch<T>, SegmentError> {
+///     SeqLatch::anonymous(first, &SeqLatchOptions::default())
+/// }
+/// assert_eq!(latest(&[1_u32, 2])?.reader()?.try_read(), Ok([1, 2]));
+/// # Ok::<(), SegmentError>(())
+/// ```
+///
+/// The others are refused by the compiler. It is the type checker that refuses a number or a struct, so
+/// that `cargo check` does, and says its size:
+///
+/// ```compile_fail
+/// use ringproof::{SeqLock, SeqLockOptions};
+///
+/// SeqLock::anonymous(&7_u32, &SeqLockOptions::default());
+/// ```
+///
+/// How many bytes an array has the type checker cannot be told. A struct in which there are arrays
+/// it refuses like any other, but a payload that is itself an array only `cargo build` does.
+///
+/// ```compile_fail
+/// use ringproof::{SeqLock, SeqLockOptions};
+///
+/// SeqLock::anonymous(&[7_u32; 3], &SeqLockOptions::default());
+/// ```
+pub trait WholeWords: Payload {}
+
+impl<T: Payload> WholeWords for T where T::Size: Whole<T> {}
+
+/// A [size](Shape::Size), of a type `T`, that is a whole number of 64-bit words, as far as the type
+/// checker knows.
+#[diagnostic::on_unimplemented(
+    message = "the payload of a seqlock or latch must fill a whole number of 64-bit words, and `{T}` has `{Self}`",
+    label = "`{T}` is of `{Self}`: the bytes, and how many of them are beyond the last whole word"
+)]
+pub trait Whole<T: ?Sized> {}
+
+impl<T: ?Sized, const COUNT: usize> Whole<T> for Bytes<COUNT, 0> {}
+
+/// See [`WholeWords`].
+impl<T: ?Sized> Whole<T> for ArrayBytes {}
+
 /// The number of 64-bit words that `T` fills.
 ///
-/// Compiling a use of it fails when `T` does not fill whole words: a seqlock's payload is
-/// copied word by word, and half a word cannot be.
+/// Building a use of it fails when `T` does not fill whole words, also where [`WholeWords`] could not
+/// tell.
 pub(crate) const fn words_of<T: Payload>() -> usize {
     const {
         assert!(

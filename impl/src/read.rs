@@ -1,8 +1,6 @@
 //! What seqlock and latch share: an attempt that met a write, and a bounded number of them.
 
 use crate::memory::Memory;
-use crate::role::Watch;
-
 /// An attempt to read met a write; another one may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a write was in progress")]
@@ -11,15 +9,16 @@ pub struct Busy;
 /// No attempt to read succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// Every attempt met a write. The writer is alive, or nobody can tell: it writes faster
-    /// than this payload can be copied, or was stopped inside a write. Try again later.
+    /// Every attempt met a write, and nothing says that the writer is dead: it writes faster than
+    /// this payload can be copied, or was stopped inside a write. Try again later.
     #[error("no stable value in {attempts} attempts: the writer is inside a write, or too fast")]
     WriterStalled {
         /// How many attempts were made.
         attempts: u32,
     },
-    /// Every attempt met a write, and nobody holds the writer's role: it died inside. There is
-    /// no value until a successor writes one.
+    /// Every attempt met a write, and the writer of the one that is under way died inside it: a
+    /// seqlock has no value then until a successor writes one. A latch never says so: what its
+    /// writer leaves can be read.
     #[error("no stable value in {attempts} attempts: the writer died inside a write")]
     WriterDead {
         /// How many attempts were made.
@@ -31,7 +30,6 @@ pub enum ReadError {
 pub(crate) fn read_bounded<T, M: Memory>(
     memory: &M,
     attempts: u32,
-    watch: Option<&Watch>,
     mut attempt: impl FnMut() -> Result<T, Busy>,
 ) -> Result<T, ReadError> {
     let attempts = attempts.max(1);
@@ -42,17 +40,6 @@ pub(crate) fn read_bounded<T, M: Memory>(
         if tried < attempts {
             memory.spin();
         }
-    }
-    // A kernel that cannot tell leaves the question open: stalled is the weaker claim.
-    let nobody = || matches!(watch.map(Watch::writer_present), Some(Ok(false)));
-    if nobody() {
-        // The role may have been freed after the last attempt, by a writer that finished; and
-        // taken since, by a successor that is in its first write.
-        return match attempt() {
-            Ok(value) => Ok(value),
-            Err(Busy) if nobody() => Err(ReadError::WriterDead { attempts }),
-            Err(Busy) => Err(ReadError::WriterStalled { attempts }),
-        };
     }
     Err(ReadError::WriterStalled { attempts })
 }

@@ -376,7 +376,8 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
         self.claim.as_ref().map(Claim::epoch)
     }
 
-    /// Whether a consumer holds its role now.
+    /// Whether a consumer holds its role now. A consumer that closed and left is no dead one: who
+    /// wants to tell them apart asks this first, and then [`peer_closed`](Self::peer_closed).
     ///
     /// # Errors
     /// [`SegmentError`] if the kernel cannot tell, or this end was made without a [`Claim`].
@@ -633,7 +634,9 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
         self.claim.as_ref().map(Claim::epoch)
     }
 
-    /// Whether a producer holds its role now. Items may still be there when none does.
+    /// Whether a producer holds its role now. Items may still be there when none does, or the end
+    /// of the stream: who wants to tell a dead producer from one that closed and left asks this
+    /// first, and then pops until the ring is empty or has ended.
     ///
     /// # Errors
     /// [`SegmentError`] if the kernel cannot tell, or this end was made without a [`Claim`].

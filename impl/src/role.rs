@@ -2,21 +2,30 @@
 //!
 //! A role is an open-file-description lock on one byte of the segment's file. The kernel frees
 //! it when its holder dies, in whatever pid namespace, so no pid is ever trusted, and a stopped
-//! process keeps it. All holders of one open file description share its locks; therefore every
-//! claim opens the file anew, and its description is never the one that was mapped or passed to
-//! another process. A *forked* child does share it: it keeps the role alive after its parent's
-//! death until it exits, drops what it inherited or executes another program (the descriptor is
+//! process keeps it. All holders of one open file description share its locks; therefore whoever
+//! attaches to a segment opens its file anew, for its locks alone, and that description is never
+//! the one that was mapped (what looks at a dying process's memory keeps it alive) or passed to
+//! another process. It holds all locks of that attachment, each of its own byte; another
+//! attachment in the same process has another one, and is told apart as a stranger is. A *forked*
+//! child does share it: it keeps the role alive after its parent's death until it exits, drops
+//! what it inherited, the segment and its ends, or executes another program (the descriptor is
 //! close-on-exec).
 //!
 //! Beside the lock there is an *epoch* in shared memory, which counts how often the role was
 //! taken. It decides nothing; it lets a peer see that there was a change.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "what this process holds is its own affair, not the segment's"
+)]
+
+use core::sync::atomic::{AtomicU8, Ordering};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
-use std::process;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -26,6 +35,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
 use crate::error::SegmentError;
+use crate::fork::Process;
 use crate::memory::{Memory, WordOf};
 use crate::site::{LoadSite, StoreSite};
 
@@ -113,75 +123,143 @@ pub fn is_retired<M: Memory>(memory: &M, retired: &WordOf<M>) -> bool {
     memory.load(retired, LoadSite::RetiredCheck) != 0
 }
 
-/// A locked byte of a segment, until this is dropped or the process dies.
+/// Opens the file behind `file` anew: a description of its own. The process's own descriptor
+/// directory reaches the very inode, also of a memfd and also when the name was taken by another
+/// file meanwhile.
+pub(crate) fn open_anew(file: &File) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
+/// The open file description by which one attachment to a segment holds its locks, and asks for
+/// those of others.
 #[derive(Debug)]
-struct ByteLock {
-    // An open file description of its own, which only forked children share: it owns the lock.
+pub(crate) struct Locks {
     file: File,
-    byte: u8,
-    /// The process that took it: a forked child must not give back what is not its own.
+    /// Why it is none of its own, if that could not be had: then it locks nothing.
+    shared: Option<i32>,
+    /// The bytes that it has locked, one bit each: for locks of one description the kernel knows
+    /// no second holder.
+    held: AtomicU8,
+    /// The process that made it: a forked child must not give back what is not its own.
     owner: Process,
 }
 
-/// A process, told from those that it forks. A pid does not: a child that is the first of a pid
-/// namespace has the same as its parent if that is the first of another. (Nor is this an identity
-/// for long, but a child has its own before its parent can be dead.)
-#[derive(Debug, PartialEq, Eq)]
-struct Process {
-    pid: u32,
-    /// The inode of its pid namespace, if the kernel has such.
-    namespace: Option<u64>,
-}
+impl Locks {
+    /// Opens `file` anew, and closes it. Where there is no `/proc`, or the file's mode is in the
+    /// way, it goes on with `file`, which is enough for who takes no role.
+    pub(crate) fn of(file: File, segment: &str) -> Result<Arc<Locks>, SegmentError> {
+        let (file, shared) = match open_anew(&file) {
+            Ok(own) => (own, None),
+            Err(error) => match error.raw_os_error() {
+                Some(reason @ (libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::EPERM)) => {
+                    (file, Some(reason))
+                }
+                _ => return Err(cannot_open_anew(segment, error)),
+            },
+        };
+        Ok(Arc::new(Locks {
+            file,
+            shared,
+            held: AtomicU8::new(0),
+            owner: Process::this(),
+        }))
+    }
 
-impl Process {
-    fn this() -> Process {
-        Process {
-            pid: process::id(),
-            namespace: fs::metadata("/proc/self/ns/pid")
-                .ok()
-                .map(|meta| meta.ino()),
+    /// The file.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether this process has it from the one that forked it.
+    fn is_inherited(&self) -> bool {
+        self.owner != Process::this()
+    }
+
+    /// Whether anybody holds the role, through this description or another one.
+    pub(crate) fn is_held(&self, segment: &str, role: Role) -> Result<bool, SegmentError> {
+        if self.is_inherited() {
+            // What the parent holds by it it has not told us, and the kernel counts as ours.
+            let own = open_anew(&self.file).map_err(|error| cannot_open_anew(segment, error))?;
+            return is_held(&own, segment, role);
         }
+        // Acquire: as the lock would order it.
+        let ours = self.held.load(Ordering::Acquire) & bit(role.lock_byte()) != 0;
+        Ok(ours || is_held(&self.file, segment, role)?)
     }
 }
 
+fn cannot_open_anew(segment: &str, error: io::Error) -> SegmentError {
+    SegmentError::system(
+        segment,
+        "open the segment anew through /proc/self/fd to lock it",
+    )(error)
+}
+
+const fn bit(byte: u8) -> u8 {
+    1 << byte
+}
+
+/// A locked byte of a segment, until this is dropped or the process dies.
+#[derive(Debug)]
+struct ByteLock {
+    locks: Arc<Locks>,
+    byte: u8,
+}
+
 impl ByteLock {
-    /// Opens the file behind `file` anew and locks the byte, without waiting. `None` if
-    /// somebody has it locked.
-    fn take(file: &File, segment: &str, byte: u8) -> Result<Option<Self>, SegmentError> {
-        // The process's own descriptor directory reaches the very inode, also of a memfd and
-        // also when the name was taken by another file meanwhile.
-        let own = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
-            .map_err(SegmentError::system(
+    /// Locks the byte, without waiting. `None` if somebody has it locked.
+    fn take(locks: &Arc<Locks>, segment: &str, byte: u8) -> Result<Option<Self>, SegmentError> {
+        if let Some(reason) = locks.shared {
+            return Err(cannot_open_anew(
                 segment,
-                "open the segment anew through /proc/self/fd to lock it",
-            ))?;
+                io::Error::from_raw_os_error(reason),
+            ));
+        }
+        if locks.is_inherited() {
+            return Err(SegmentError::Forked {
+                segment: segment.to_owned(),
+            });
+        }
+        // Acquire: after all that the last holder of the same description did.
+        if locks.held.fetch_or(bit(byte), Ordering::Acquire) & bit(byte) != 0 {
+            return Ok(None);
+        }
         let lock = byte_lock(byte, libc::F_WRLCK);
-        match fcntl(own.as_fd(), FcntlArg::F_OFD_SETLK(&lock)) {
-            Ok(_) => Ok(Some(ByteLock {
-                file: own,
-                byte,
-                owner: Process::this(),
-            })),
+        let refused = match fcntl(locks.file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)) {
+            Ok(_) => {
+                return Ok(Some(ByteLock {
+                    locks: Arc::clone(locks),
+                    byte,
+                }));
+            }
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
             Err(error) => Err(SegmentError::system(segment, "lock it")(error)),
-        }
+        };
+        locks.held.fetch_and(!bit(byte), Ordering::Relaxed);
+        refused
     }
 }
 
 impl Drop for ByteLock {
     fn drop(&mut self) {
-        // A child that drops what it inherited only closes its descriptor.
-        if Process::this() != self.owner {
+        // A child that drops what it inherited only closes its descriptor, with the last of what
+        // shares it.
+        if self.locks.is_inherited() {
             return;
         }
         // Explicitly, because a child that was forked meanwhile shares the description and
         // would keep the lock alive. It cannot fail on a lock that we hold, and if it did,
         // closing the file would free the lock all the same.
         let lock = byte_lock(self.byte, libc::F_UNLCK);
-        let _ = fcntl(self.file.as_fd(), FcntlArg::F_OFD_SETLK(&lock));
+        let _ = fcntl(self.locks.file.as_fd(), FcntlArg::F_OFD_SETLK(&lock));
+        // Release: after all that was done under it. And after the unlocking: who takes it next
+        // would lose its own lock.
+        self.locks
+            .held
+            .fetch_and(!bit(self.byte), Ordering::Release);
     }
 }
 
@@ -199,17 +277,17 @@ impl Removal {
     /// Between two looks, unless a signal comes.
     const PAUSE: TimeSpec = TimeSpec::from_duration(Duration::from_millis(1));
 
-    pub(crate) fn begin(file: &File, segment: &str) -> Result<Removal, SegmentError> {
+    pub(crate) fn begin(locks: &Arc<Locks>, segment: &str) -> Result<Removal, SegmentError> {
         let start = Instant::now();
         loop {
-            if let Some(lock) = ByteLock::take(file, segment, REMOVAL_BYTE)? {
+            if let Some(lock) = ByteLock::take(locks, segment, REMOVAL_BYTE)? {
                 return Ok(Removal { _lock: lock });
             }
             if start.elapsed() > Self::PATIENCE {
                 return Err(SegmentError::system(
                     segment,
                     "remove it: another process began to and has not gone on for two seconds",
-                )(io::Error::from(io::ErrorKind::TimedOut)));
+                )(Errno::ETIMEDOUT));
             }
             // One call, however it ends. `thread::sleep` goes on after a signal with what is left,
             // to which the kernel adds its slack each time: under a timer that is as fast as
@@ -233,9 +311,13 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Locks `role` of the segment behind `file`, without waiting.
-    pub(crate) fn lock(file: &File, segment: &str, role: Role) -> Result<Claim, SegmentError> {
-        match ByteLock::take(file, segment, role.lock_byte())? {
+    /// Locks `role` of the segment that `locks` is of, without waiting.
+    pub(crate) fn lock(
+        locks: &Arc<Locks>,
+        segment: &str,
+        role: Role,
+    ) -> Result<Claim, SegmentError> {
+        match ByteLock::take(locks, segment, role.lock_byte())? {
             Some(lock) => Ok(Claim {
                 lock,
                 segment: segment.to_owned(),
@@ -267,11 +349,17 @@ impl Claim {
 
     /// Whether somebody else holds `role` of the same segment.
     pub(crate) fn is_held(&self, role: Role) -> Result<bool, SegmentError> {
-        is_held(&self.lock.file, &self.segment, role)
+        self.lock.locks.is_held(&self.segment, role)
     }
 
-    /// Refuses a claim of another role or another segment than `file`.
+    /// Refuses a claim of another role or another segment than `file`, and one that is the
+    /// parent's of this process: two would hold one role.
     pub(crate) fn check(&self, file: &File, segment: &str, role: Role) -> Result<(), SegmentError> {
+        if self.lock.locks.is_inherited() {
+            return Err(SegmentError::Forked {
+                segment: self.segment.clone(),
+            });
+        }
         let of = |file: &File| {
             let meta = file.metadata().map_err(SegmentError::system(
                 &self.segment,
@@ -279,7 +367,7 @@ impl Claim {
             ))?;
             Ok::<_, SegmentError>((meta.dev(), meta.ino()))
         };
-        if self.role == role && of(&self.lock.file)? == of(file)? {
+        if self.role == role && of(&self.lock.locks.file)? == of(file)? {
             Ok(())
         } else {
             Err(SegmentError::Unclaimed {
@@ -301,18 +389,16 @@ pub(crate) fn claimed(claim: &Option<Claim>) -> Result<&Claim, SegmentError> {
 /// A look at whether a segment has a writer, for readers, who hold no role themselves.
 #[derive(Debug)]
 pub struct Watch {
-    file: File,
+    locks: Arc<Locks>,
     segment: String,
 }
 
 impl Watch {
-    pub(crate) fn new(file: &File, segment: &str) -> Result<Watch, SegmentError> {
-        Ok(Watch {
-            file: file
-                .try_clone()
-                .map_err(SegmentError::system(segment, "duplicate its descriptor"))?,
+    pub(crate) fn new(locks: &Arc<Locks>, segment: &str) -> Watch {
+        Watch {
+            locks: Arc::clone(locks),
             segment: segment.to_owned(),
-        })
+        }
     }
 
     /// Whether a writer holds its role now.
@@ -320,6 +406,6 @@ impl Watch {
     /// # Errors
     /// [`SegmentError::System`] if the kernel cannot tell.
     pub fn writer_present(&self) -> Result<bool, SegmentError> {
-        is_held(&self.file, &self.segment, Role::Writer)
+        self.locks.is_held(&self.segment, Role::Writer)
     }
 }

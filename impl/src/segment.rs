@@ -12,14 +12,17 @@
 //! raises SIGBUS. Give write permission only to processes that you trust that far, or install the
 //! [guard](crate::guard), which turns the signal into errors.
 
+use std::ffi::OsString;
+use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ops::{Deref, RangeInclusive};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use memmap2::MmapOptions;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::libc;
@@ -28,12 +31,14 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::linkat;
 
 use crate::error::SegmentError;
+use crate::fork::{Mapping, Process};
 use crate::guard::Registration;
 use crate::layout::{
     Expected, Fixed, Header, INITIAL_WORDS, Kind, Layout, NOTES, RoleWords, lost_index, offset,
 };
 use crate::memory::{Memory, Native};
-use crate::role::{self, Claim, Removal, Role, Watch};
+use crate::role::{self, Claim, Locks, Removal, Role, Watch};
+use crate::room::{self, Room};
 use crate::site::{LoadSite, StoreSite};
 
 /// Where named segments live: the directory behind POSIX `shm_open`.
@@ -45,19 +50,28 @@ const ROUNDS: usize = 64;
 /// The permission bits of a new segment unless others are asked for: its owner's alone.
 pub const DEFAULT_MODE: u32 = 0o600;
 
+/// The permission bits that a segment can have: no others, and its owner's to read and to write, without
+/// which not even its owner could attach to it.
+pub const MODES: RangeInclusive<u32> = 0o600..=0o777;
+
 /// How errors call a segment without a name.
 pub(crate) const ANONYMOUS: &str = "(anonymous)";
 
 /// Shared memory with a header, mapped into this process.
+///
+/// It keeps one descriptor of the process, which its ends share, however many there are. A forked
+/// child has no access to the memory: see [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct Segment {
     label: String,
     /// `None` for an anonymous segment.
     path: Option<PathBuf>,
-    file: File,
+    /// The only descriptor that an attachment keeps: a description that is neither mapped nor ever
+    /// passed to anybody.
+    locks: Arc<Locks>,
     /// Before `map`, so that it is given back before the memory is. `None` if there was no room.
     registration: Option<Registration>,
-    map: MmapRaw,
+    map: Mapping,
     /// As it was checked at creation or attach; the mapped copy is never consulted.
     fixed: Fixed,
 }
@@ -71,6 +85,40 @@ pub enum NameStatus {
     Unlinked,
     /// To something else: the segment was unlinked, and the name given to another file.
     Replaced,
+}
+
+/// A segment's name that came as bytes, from another language or a command line. Names are UTF-8 in all
+/// of them, and this is the error in all of them; what else a name must be, whoever uses it says.
+///
+/// # Errors
+/// [`SegmentError::Name`], in which each byte that is no character's stands as `\xff`.
+///
+/// ```
+/// use ringproof::segment::name_of;
+///
+/// assert_eq!(name_of("café".as_bytes())?, "café");
+/// let refused = name_of(b"caf\xe9").unwrap_err();
+/// assert_eq!(refused.to_string(), r"segment name `caf\xe9`: it is not UTF-8");
+/// # Ok::<(), ringproof::SegmentError>(())
+/// ```
+pub fn name_of(bytes: &[u8]) -> Result<&str, SegmentError> {
+    str::from_utf8(bytes).map_err(|_| SegmentError::Name {
+        name: shown(bytes),
+        problem: "it is not UTF-8",
+    })
+}
+
+/// A text with `\xff` in the place of each byte that is no character's.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Nothing fails that writes to a string.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
 }
 
 /// The path of a named segment.
@@ -223,16 +271,19 @@ impl Segment {
         mode: u32,
     ) -> Result<Segment, SegmentError> {
         let path = path_of(name)?;
+        if !MODES.contains(&mode) {
+            return Err(SegmentError::Mode {
+                segment: name.to_owned(),
+                mode,
+            });
+        }
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .mode(mode)
             .custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC)
             .open(DIRECTORY)
-            .map_err(SegmentError::system(
-                name,
-                "create an unnamed file in /dev/shm",
-            ))?;
+            .map_err(making(name, layout, "create an unnamed file in /dev/shm"))?;
         // The mode asked for, whatever the umask: it is an argument, not a default.
         file.set_permissions(fs::Permissions::from_mode(mode))
             .map_err(SegmentError::system(name, "set its mode"))?;
@@ -241,7 +292,7 @@ impl Segment {
         let segment = Segment::map(name.to_owned(), Some(path.clone()), file, layout.fixed)?;
         linkat(
             AT_FDCWD,
-            Path::new(&format!("/proc/self/fd/{}", segment.file.as_raw_fd())),
+            Path::new(&format!("/proc/self/fd/{}", segment.file().as_raw_fd())),
             AT_FDCWD,
             &path,
             AtFlags::AT_SYMLINK_FOLLOW,
@@ -250,7 +301,7 @@ impl Segment {
             Errno::EEXIST => SegmentError::Exists {
                 segment: name.to_owned(),
             },
-            _ => SegmentError::system(name, "link it under its name through /proc/self/fd")(error),
+            _ => making(name, layout, "link it under its name through /proc/self/fd")(error),
         })?;
         Ok(segment)
     }
@@ -350,13 +401,13 @@ impl Segment {
             .len(len)
             .map_raw(&file)
             .map_err(SegmentError::system(&label, "map it"))?;
-        // A forked child gets no mapping: it could only corrupt the stream.
-        map.advise(Advice::DontFork)
+        // A forked child gets no access: it could only corrupt the stream.
+        let map = Mapping::new(map)
             .map_err(SegmentError::system(&label, "keep it from forked children"))?;
         Ok(Segment {
+            locks: Locks::of(file, &label)?,
             label,
             path,
-            file,
             registration: Registration::new(map.as_mut_ptr(), len, lost_index),
             map,
             fixed,
@@ -390,6 +441,50 @@ impl Segment {
         self.registration.is_some()
     }
 
+    /// Whether this process was forked from the one that attached the segment: then it has no
+    /// access to the memory, and an operation of an end dies of SIGSEGV; see [`fork`](crate::fork).
+    /// Drop the segment and what is made of it, and attach anew. One load, and so cheap enough to be
+    /// asked before every operation. (It does not see a bare `clone`.)
+    pub fn is_inherited(&self) -> bool {
+        self.map.process().has_forked_this()
+    }
+
+    /// Refuses what would touch memory that only the parent of this process has.
+    pub(crate) fn unless_inherited(&self) -> Result<(), SegmentError> {
+        if self.map.process() == Process::this() {
+            return Ok(());
+        }
+        Err(SegmentError::Forked {
+            segment: self.label.clone(),
+        })
+    }
+
+    /// A descriptor of the segment, to be passed to another process, as one without a name is. It
+    /// is opened anew, so no lock goes with it, and this segment keeps one descriptor less where
+    /// nobody asks.
+    ///
+    /// # Errors
+    /// [`SegmentError::System`] if it cannot be had.
+    ///
+    /// ```
+    /// use ringproof::{Ring, RingOptions};
+    ///
+    /// let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
+    /// ring.producer()?.push(7)?;
+    ///
+    /// // Sent to another process, over a Unix socket or as an inherited descriptor:
+    /// let other = Ring::<u64>::attach_fd(ring.descriptor()?)?;
+    /// assert_eq!(other.consumer()?.pop()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn descriptor(&self) -> Result<OwnedFd, SegmentError> {
+        let opened = role::open_anew(self.file()).map_err(SegmentError::system(
+            &self.label,
+            "open it anew through /proc/self/fd to pass it on",
+        ))?;
+        Ok(opened.into())
+    }
+
     /// Refuses what may come from lost memory.
     pub(crate) fn unless_lost<T>(&self, value: T) -> Result<T, SegmentError> {
         if self.is_lost() {
@@ -405,7 +500,7 @@ impl Segment {
     /// # Errors
     /// [`SegmentError::Held`] if somebody has it; [`SegmentError::Gone`] if the segment was
     /// unlinked or retired since it was opened: open it anew; [`SegmentError::Lost`] if its memory
-    /// is gone.
+    /// is gone; [`SegmentError::Forked`] if the parent of this process attached it.
     pub fn claim(&self, role: Role) -> Result<Claim, SegmentError> {
         self.claim_through(&Native, role)
     }
@@ -428,6 +523,7 @@ impl Segment {
                 expected: format!("one that has a {role}"),
             });
         }
+        self.unless_inherited()?;
         let header = self.header();
         let claim = match self.lock(role) {
             // Its holder goes on with what has no name any more: to end it would not help.
@@ -457,14 +553,14 @@ impl Segment {
 
     /// Locks `role`, unless somebody has it.
     fn lock(&self, role: Role) -> Result<Claim, SegmentError> {
-        let lock = || Claim::lock(&self.file, &self.label, role);
+        let lock = || Claim::lock(&self.locks, &self.label, role);
         let held = match lock() {
             Err(held @ SegmentError::Held { .. }) if self.path.is_some() => held,
             outcome => return outcome,
         };
         // Perhaps by a removal of a free segment, which is over in a moment. During another one
         // there is none, and what is held now is held by somebody who uses it.
-        match Removal::begin(&self.file, &self.label) {
+        match Removal::begin(&self.locks, &self.label) {
             Ok(_removal) => lock(),
             Err(_) => Err(held),
         }
@@ -475,7 +571,7 @@ impl Segment {
     /// # Errors
     /// [`SegmentError::System`] if the kernel cannot tell.
     pub fn is_held(&self, role: Role) -> Result<bool, SegmentError> {
-        role::is_held(&self.file, &self.label, role)
+        self.locks.is_held(&self.label, role)
     }
 
     /// Takes the name away, so that whoever opens it later gets another segment or none, and
@@ -483,7 +579,8 @@ impl Segment {
     /// if the name belongs to another segment already, or there never was one.
     ///
     /// # Errors
-    /// [`SegmentError::System`].
+    /// [`SegmentError::Forked`] if the parent of this process attached it (its name can be
+    /// [unlinked](unlink) all the same), or [`SegmentError::System`].
     pub fn unlink(&self) -> Result<(), SegmentError> {
         self.unlink_through(&Native)
     }
@@ -511,7 +608,8 @@ impl Segment {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        let _removal = Removal::begin(&self.file, &self.label)?;
+        self.unless_inherited()?;
+        let _removal = Removal::begin(&self.locks, &self.label)?;
         if self.name_status()? != NameStatus::Current {
             return Err(SegmentError::Gone {
                 segment: self.label.clone(),
@@ -523,7 +621,7 @@ impl Segment {
             Some(Kind::Ring) => &[Role::Producer, Role::Consumer],
             _ => &[Role::Writer],
         };
-        let lock = |role: &Role| Claim::lock(&self.file, &self.label, *role);
+        let lock = |role: &Role| Claim::lock(&self.locks, &self.label, *role);
         let _claims = roles.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
         let marked = role::is_retired(&Native, &self.header().retired);
         self.take_name_away(&Native, path, marked)
@@ -531,8 +629,9 @@ impl Segment {
 
     /// What has become of the segment's name since it was opened. Somebody who waits for a peer
     /// and learns here that the name is gone or another segment's knows where the peer will not
-    /// come: who holds a role may go on with what has no name, but nobody joins it. Two system
-    /// calls: ask in a wait that has become long, not at each item.
+    /// come: who holds a role may go on with what has no name, but nobody joins it. And a reader, which
+    /// would see the last value for good, learns that there is a newer seqlock or latch to attach to.
+    /// Two system calls: ask in a wait that has become long, not at each item.
     ///
     /// # Errors
     /// [`SegmentError::System`].
@@ -555,7 +654,7 @@ impl Segment {
             return Ok(NameStatus::Current);
         };
         let ours = self
-            .file
+            .file()
             .metadata()
             .map_err(SegmentError::system(&self.label, "look up its inode"))?;
         match fs::symlink_metadata(path) {
@@ -577,9 +676,10 @@ impl Segment {
         let Some(path) = &self.path else {
             return Ok(());
         };
+        self.unless_inherited()?;
         // Until it is dropped, nobody else takes this segment's name away, and no other segment
         // can be given it: what the look finds is what is removed.
-        let _removal = Removal::begin(&self.file, &self.label)?;
+        let _removal = Removal::begin(&self.locks, &self.label)?;
         let marked = role::is_retired(memory, &self.header().retired);
         if finish && !marked {
             return Ok(());
@@ -616,7 +716,8 @@ impl Segment {
     }
 
     /// One of the words that an application keeps beside the structure in the notes of `role`;
-    /// `None` from [`NOTES`] on, or if the segment is [lost](Self::is_lost). New notes are zero.
+    /// `None` from [`NOTES`] on, or if the segment is [lost](Self::is_lost) or
+    /// [inherited](Self::is_inherited). New notes are zero.
     pub fn note(&self, role: Role, index: usize) -> Option<u64> {
         self.note_through(&Native, role, index)
     }
@@ -628,6 +729,7 @@ impl Segment {
         role: Role,
         index: usize,
     ) -> Option<u64> {
+        self.unless_inherited().ok()?;
         let note = self.words(role).notes.get(index)?;
         // Relaxed: what orders notes is the application's affair, through an index or a role.
         let value = memory.load(note, LoadSite::NoteRead);
@@ -639,7 +741,8 @@ impl Segment {
     /// before a death, a successor sees.
     ///
     /// # Errors
-    /// [`SegmentError::Size`] from [`NOTES`] on; [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Size`] from [`NOTES`] on; [`SegmentError::Lost`] if the memory is gone;
+    /// [`SegmentError::Forked`] if it is the parent's of this process.
     pub fn set_note(&self, role: Role, index: usize, value: u64) -> Result<(), SegmentError> {
         self.set_note_through(&Native, role, index, value)
     }
@@ -655,6 +758,7 @@ impl Segment {
         index: usize,
         value: u64,
     ) -> Result<(), SegmentError> {
+        self.unless_inherited()?;
         let Some(note) = self.words(role).notes.get(index) else {
             return Err(SegmentError::Size {
                 segment: self.label.clone(),
@@ -667,18 +771,18 @@ impl Segment {
     }
 
     /// A look at the writer's role, for a reader.
-    pub(crate) fn watch(&self) -> Result<Watch, SegmentError> {
-        Watch::new(&self.file, &self.label)
+    pub(crate) fn watch(&self) -> Watch {
+        Watch::new(&self.locks, &self.label)
     }
 
     /// Refuses a claim of another role or segment.
     pub(crate) fn check_claim(&self, claim: &Claim, role: Role) -> Result<(), SegmentError> {
-        claim.check(&self.file, &self.label, role)
+        claim.check(self.file(), &self.label, role)
     }
 
-    /// What is mapped.
+    /// Its file.
     pub(crate) fn file(&self) -> &File {
-        &self.file
+        self.locks.file()
     }
 
     /// The mapped header.
@@ -727,18 +831,10 @@ impl Segment {
             return Ok(true);
         }
         let meta = self
-            .file
+            .file()
             .metadata()
             .map_err(SegmentError::system(&self.label, "look up its inode"))?;
         Ok(meta.nlink() > 0)
-    }
-}
-
-/// The descriptor, to be passed to another process. Locks are not passed with it: every claim
-/// opens the segment anew.
-impl AsFd for Segment {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
     }
 }
 
@@ -779,36 +875,61 @@ pub fn unlink_free(name: &str) -> Result<(), SegmentError> {
     Segment::attach_any(name)?.unlink_free()
 }
 
-/// Every name in the directory of segments that could be one's, whatever has it; sorted.
-pub(crate) fn names() -> Result<Vec<String>, SegmentError> {
+/// Every name in the directory of segments, whatever has it; sorted.
+pub(crate) fn names() -> Result<Vec<OsString>, SegmentError> {
     let unreadable = |error| SegmentError::system(DIRECTORY, "list the files there")(error);
     let mut names = Vec::new();
     for entry in fs::read_dir(DIRECTORY).map_err(unreadable)? {
-        // What is no text is no segment's name.
-        if let Ok(name) = entry.map_err(unreadable)?.file_name().into_string() {
-            names.push(name);
-        }
+        names.push(entry.map_err(unreadable)?.file_name());
     }
     names.sort();
     Ok(names)
 }
 
 fn unsteady(name: &str) -> SegmentError {
-    SegmentError::System {
-        segment: name.to_owned(),
-        action: "get hold of it: others create and unlink it all the time",
-        source: io::ErrorKind::TimedOut.into(),
+    SegmentError::system(
+        name,
+        "get hold of it: others create and unlink it all the time",
+    )(Errno::ETIMEDOUT)
+}
+
+fn no_space(label: &str, layout: &Layout, room: Option<Room>) -> SegmentError {
+    SegmentError::NoSpace {
+        segment: label.to_owned(),
+        bytes: layout.fixed.segment_len,
+        room,
+    }
+}
+
+/// A system error in the making of a segment, for `map_err`. At every step the file system may be
+/// out of what it needs: an inode for the file, memory for its bytes or for its name, or what a
+/// quota leaves of them.
+fn making<E: Into<io::Error>>(
+    label: &str,
+    layout: &Layout,
+    action: &'static str,
+) -> impl Fn(E) -> SegmentError {
+    move |error| {
+        let error = error.into();
+        match error.raw_os_error() {
+            Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::ENOMEM) => {
+                no_space(label, layout, None)
+            }
+            _ => SegmentError::system(label, action)(error),
+        }
     }
 }
 
 /// Gives a new file its memory and its first contents. Nobody else can see it yet.
 fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<(), SegmentError> {
     let fixed = &layout.fixed;
-    let no_space = || SegmentError::NoSpace {
-        segment: label.to_owned(),
-        bytes: fixed.segment_len,
-    };
-    let len = libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space())?;
+    let len =
+        libc::off_t::try_from(fixed.segment_len).map_err(|_| no_space(label, layout, None))?;
+    // A memory file has no limit of its own: the system would go on giving it memory until it has
+    // to kill somebody for it.
+    if let Some(room) = room::shortage(fixed.segment_len) {
+        return Err(no_space(label, layout, Some(room)));
+    }
     // Asked for more than this, the system would not only refuse but also send SIGXFSZ, of which
     // a process dies that has not made its peace with it.
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)
@@ -827,15 +948,12 @@ fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<
         match fallocate(file, FallocateFlags::empty(), 0, len) {
             Ok(()) => break,
             Err(Errno::EINTR) => {}
-            Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG | Errno::ENOMEM) => {
-                return Err(no_space());
-            }
-            Err(error) => return Err(SegmentError::system(label, "give it memory")(error)),
+            Err(error) => return Err(making(label, layout, "give it memory")(error)),
         }
     }
     let write = |bytes: &[u8], offset| {
         file.write_all_at(bytes, offset)
-            .map_err(SegmentError::system(label, "initialise it"))
+            .map_err(making(label, layout, "initialise it"))
     };
     for (offset, word) in INITIAL_WORDS {
         write(&word.to_ne_bytes(), offset)?;

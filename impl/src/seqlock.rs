@@ -170,7 +170,7 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     /// A reader of `parts`. `None` if they have fewer payload words than `T` fills.
     ///
     /// `watch` tells a dead writer from a slow one; without it every such writer is called
-    /// stalled.
+    /// stalled, but by [`read_unless`](Self::read_unless).
     pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, watch: Option<Watch>) -> Option<Self> {
         Self::of_words(words_of::<T>(), parts, memory, watch)
     }
@@ -234,18 +234,66 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     ///
     /// # Errors
     /// [`ReadError::WriterStalled`] if every attempt met a write,
-    /// [`ReadError::WriterDead`] if moreover nobody holds the writer's role.
+    /// [`ReadError::WriterDead`] if moreover a write is under way that nobody will end.
     pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
-        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
-            self.try_read()
-        })
+        let read = read_bounded(&self.memory, attempts, || self.try_read());
+        self.or_dead(read, self.watched())
+    }
+
+    /// [`read`](Self::read) with the caller's own way to know that there is no writer: `is_without_writer`
+    /// is asked at most once, when all attempts failed.
+    ///
+    /// It has to be one of which writers know as well, as a lock is: who was a writer before the
+    /// question has ended its last write before it, and who becomes one after it sees that it
+    /// was asked.
+    ///
+    /// # Errors
+    /// As those of [`read`](Self::read).
+    pub fn read_unless(
+        &self,
+        attempts: u32,
+        is_without_writer: impl FnOnce() -> bool,
+    ) -> Result<T, ReadError> {
+        let read = read_bounded(&self.memory, attempts, || self.try_read());
+        self.or_dead(read, Some(is_without_writer))
     }
 
     /// [`read`](Self::read) of a value of as many words as this reader was made for.
     pub(crate) fn read_words(&self, attempts: u32, value: &mut [[u8; 8]]) -> Result<(), ReadError> {
-        read_bounded(&self.memory, attempts, self.watch.as_ref(), || {
-            self.try_read_words(value)
-        })
+        let read = read_bounded(&self.memory, attempts, || self.try_read_words(value));
+        self.or_dead(read, self.watched())
+    }
+
+    /// How the watch, where there is one, says that nobody holds the writer's role. A kernel that
+    /// cannot tell leaves the question open: stalled is the weaker claim.
+    fn watched(&self) -> Option<impl FnOnce() -> bool> {
+        let watch = self.watch.as_ref()?;
+        Some(|| matches!(watch.writer_present(), Ok(false)))
+    }
+
+    /// Tells a writer that died from one that is slow. The attempts may have met the writes of
+    /// several writers, and there is a moment without one between them; so a death is said of one
+    /// write only, whose number stands before and after a moment at which nobody held the role.
+    fn or_dead<V>(
+        &self,
+        read: Result<V, ReadError>,
+        is_without_writer: Option<impl FnOnce() -> bool>,
+    ) -> Result<V, ReadError> {
+        let (Err(ReadError::WriterStalled { attempts }), Some(is_without_writer)) =
+            (&read, is_without_writer)
+        else {
+            return read;
+        };
+        let attempts = *attempts;
+        // Acquire: see above. The role's lock keeps each look on its side of the question.
+        let write = self.memory.load(self.seq, LoadSite::SeqObserve);
+        if write % 2 == 1
+            && is_without_writer()
+            && self.memory.load(self.seq, LoadSite::SeqObserve) == write
+        {
+            return Err(ReadError::WriterDead { attempts });
+        }
+        read
     }
 }
 

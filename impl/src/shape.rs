@@ -47,12 +47,26 @@ pub use value::Value;
 /// }
 /// ```
 pub trait Shape {
+    /// How many bytes it has, for the type checker: [`Bytes`], or [`ArrayBytes`] where those cannot
+    /// be told. What is not true of it is found out when it is built.
+    type Size;
+
     /// What a primitive is; how many of what an array of primitives is; `None` for a struct.
     const LEAF: Option<Leaf> = None;
 
     /// Tells `fields` about every field, in order of their offsets.
     fn visit(fields: &mut Fields);
 }
+
+/// The size of a type as a type, so that the type checker can compare it: how many bytes, and how many
+/// of them are beyond the last whole 64-bit word.
+#[derive(Debug)]
+pub enum Bytes<const COUNT: usize, const BEYOND_WORDS: usize> {}
+
+/// The size of an array. It would have to be computed of a type and a number that are both parameters,
+/// which the type checker does not do.
+#[derive(Debug)]
+pub enum ArrayBytes {}
 
 /// So many primitives of one kind, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +126,8 @@ impl Fields {
 }
 
 impl<T: Shape, const N: usize> Shape for [T; N] {
+    type Size = ArrayBytes;
+
     const LEAF: Option<Leaf> = match T::LEAF {
         Some(Leaf { kind, count }) => Some(Leaf {
             kind,
@@ -164,6 +180,8 @@ macro_rules! primitives {
         }
 
         $(impl Shape for $name {
+            type Size = Bytes<{ size_of::<$name>() }, { size_of::<$name>() % 8 }>;
+
             const LEAF: Option<Leaf> = Some(Leaf { kind: Primitive::$variant, count: 1 });
 
             fn visit(fields: &mut Fields) {
@@ -184,6 +202,8 @@ macro_rules! same_as {
     ($($width:literal: $name:ident $same:ident),*) => {
         $(#[cfg(target_pointer_width = $width)]
         impl Shape for $name {
+            type Size = <$same as Shape>::Size;
+
             const LEAF: Option<Leaf> = <$same as Shape>::LEAF;
 
             fn visit(fields: &mut Fields) {

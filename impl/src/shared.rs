@@ -1,5 +1,6 @@
 //! The structures of this crate in shared memory: [`Ring`], [`SeqLock`], [`SeqLatch`].
 
+use std::fmt;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 
@@ -7,7 +8,7 @@ use crate::error::SegmentError;
 use crate::latch::{LatchParts, LatchReader, LatchWriter};
 use crate::layout::{Expected, Kind, Layout};
 use crate::memory::{Native, Slot, Word};
-use crate::payload::{Payload, words_of};
+use crate::payload::{Payload, WholeWords, words_of};
 use crate::ring::{Consumer, Producer, RingParts};
 use crate::role::{Claim, Role};
 use crate::segment::{ANONYMOUS, DEFAULT_MODE, Segment, open_as};
@@ -47,7 +48,8 @@ impl RingOptions {
         self
     }
 
-    /// The permission bits of a named segment; 0600 unless this is called.
+    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
+    /// this is called.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -73,6 +75,9 @@ impl RingOptions {
 /// It is open to one [`producer`](Ring::producer) and one [`consumer`](Ring::consumer), in this
 /// process or in others. What can be asked of any segment it answers through [`Segment`].
 ///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
+///
 /// ```
 /// use ringproof::{Ring, RingOptions};
 ///
@@ -88,7 +93,6 @@ impl RingOptions {
 /// ring.unlink()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Ring<T: Payload> {
     segment: Segment,
     item: core::marker::PhantomData<fn(T) -> T>,
@@ -102,7 +106,7 @@ impl<T: Payload> Ring<T> {
         }
     }
 
-    /// Makes the ring `name`.
+    /// Makes the ring `name`. Not for a child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, [`SegmentError::NoSpace`] if there is no room,
@@ -112,7 +116,8 @@ impl<T: Payload> Ring<T> {
         Segment::create(name, &layout, &[], options.mode).map(Self::new)
     }
 
-    /// Attaches to the ring `name`.
+    /// Attaches to the ring `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no ring
@@ -121,7 +126,8 @@ impl<T: Payload> Ring<T> {
         Segment::attach(name, &Expected::of::<T>(name, Kind::Ring)?).map(Self::new)
     }
 
-    /// Attaches to the ring `name`, whatever its capacity, or makes it as `options` say.
+    /// Attaches to the ring `name`, whatever its capacity, or makes it as `options` say. Not for a
+    /// child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -145,7 +151,9 @@ impl<T: Payload> Ring<T> {
         open_as(name, role, || Self::open(name, options))
     }
 
-    /// Makes a ring without a name. Another process attaches by its descriptor.
+    /// Makes a ring without a name. Another process attaches by its
+    /// [descriptor](Segment::descriptor). Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError`].
@@ -154,7 +162,8 @@ impl<T: Payload> Ring<T> {
         Segment::anonymous(&layout, &[]).map(Self::new)
     }
 
-    /// Attaches to a ring without a name.
+    /// Attaches to a ring without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Mismatch`] if the descriptor is of anything else than a sealed memory
@@ -163,7 +172,8 @@ impl<T: Payload> Ring<T> {
         Segment::attach_fd(fd, &Expected::of::<T>(DESCRIPTOR, Kind::Ring)?).map(Self::new)
     }
 
-    /// Takes the producer's role, where its last holder left the ring.
+    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -175,7 +185,8 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Producer)?;
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
@@ -184,7 +195,8 @@ impl<T: Payload> Ring<T> {
         self.segment.unless_lost(producer)
     }
 
-    /// Takes the consumer's role, where its last holder left the ring.
+    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -196,7 +208,8 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Consumer)?;
         // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
@@ -235,7 +248,8 @@ impl Default for SeqLockOptions {
 }
 
 impl SeqLockOptions {
-    /// The permission bits of a named segment; 0600 unless this is called.
+    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
+    /// this is called.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -247,7 +261,9 @@ impl SeqLockOptions {
 ///
 /// A reader gets no value while a write is in progress, nor after a writer died inside one
 /// until the next writes; where that matters, use a [`SeqLatch`].
-#[derive(Debug)]
+///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
 pub struct SeqLock<T: Payload> {
     segment: Segment,
     value: core::marker::PhantomData<fn(T) -> T>,
@@ -261,29 +277,41 @@ impl<T: Payload> SeqLock<T> {
         }
     }
 
-    /// Makes the seqlock `name`, which holds `initial`.
+    /// Makes the seqlock `name`, which holds `initial`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
-    pub fn create(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
+    pub fn create(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = expected_words::<T>(name, Kind::SeqLock)?.lay_out(name, 1, 1)?;
         Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
 
-    /// Attaches to the seqlock `name`.
+    /// Attaches to the seqlock `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
     /// seqlock of such a value, or another [`SegmentError`].
-    pub fn attach(name: &str) -> Result<Self, SegmentError> {
+    pub fn attach(name: &str) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach(name, &expected_words::<T>(name, Kind::SeqLock)?).map(Self::new)
     }
 
-    /// Attaches to the seqlock `name`, or makes it, holding `initial`.
+    /// Attaches to the seqlock `name`, or makes it, holding `initial`. Not for a child that is
+    /// forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError> {
+    pub fn open(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::open(name, &expected_words::<T>(name, Kind::SeqLock)?, || {
             Self::create(name, initial, options).map(|lock| lock.segment)
         })
@@ -299,28 +327,40 @@ impl<T: Payload> SeqLock<T> {
         name: &str,
         initial: &T,
         options: &SeqLockOptions,
-    ) -> Result<(Self, Claim), SegmentError> {
+    ) -> Result<(Self, Claim), SegmentError>
+    where
+        T: WholeWords,
+    {
         open_as(name, Role::Writer, || Self::open(name, initial, options))
     }
 
-    /// Makes a seqlock without a name. Another process attaches by its descriptor.
+    /// Makes a seqlock without a name. Another process attaches by its descriptor. Not for a child
+    /// that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError`].
-    pub fn anonymous(initial: &T, _: &SeqLockOptions) -> Result<Self, SegmentError> {
+    pub fn anonymous(initial: &T, _: &SeqLockOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = expected_words::<T>(ANONYMOUS, Kind::SeqLock)?.lay_out(ANONYMOUS, 1, 1)?;
         Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
 
-    /// Attaches to a seqlock without a name.
+    /// Attaches to a seqlock without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Ring::attach_fd`].
-    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
+    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::SeqLock)?).map(Self::new)
     }
 
-    /// Takes the writer's role.
+    /// Takes the writer's role. A forked child that uses this end dies of it: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -332,19 +372,20 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Writer)?;
         let writer = SeqWriter::new(self.parts()?, Native, Some(claim));
         (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
-    /// A reader.
+    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
-    /// [`SegmentError::System`] if a descriptor cannot be had.
+    /// [`SegmentError::Forked`] if the parent of this process attached it.
     pub fn reader(&self) -> Result<SeqReader<'_, T>, SegmentError> {
-        let watch = self.segment.watch()?;
+        let watch = self.segment.watch();
         SeqReader::new(self.parts()?, Native, Some(watch)).ok_or_else(|| no_room(&self.segment))
     }
 
@@ -382,7 +423,8 @@ impl SeqLatchOptions {
         self
     }
 
-    /// The permission bits of a named segment; 0600 unless this is called.
+    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
+    /// this is called.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
@@ -407,7 +449,9 @@ impl SeqLatchOptions {
 /// A latch in shared memory, attached to this process: the latest committed value, always
 /// readable, for one [`writer`](SeqLatch::writer) and any number of
 /// [`reader`](SeqLatch::reader)s.
-#[derive(Debug)]
+///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
 pub struct SeqLatch<T: Payload> {
     segment: Segment,
     value: core::marker::PhantomData<fn(T) -> T>,
@@ -421,33 +465,41 @@ impl<T: Payload> SeqLatch<T> {
         }
     }
 
-    /// Makes the latch `name`, which holds `initial`.
+    /// Makes the latch `name`, which holds `initial`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
-    pub fn create(
-        name: &str,
-        initial: &T,
-        options: &SeqLatchOptions,
-    ) -> Result<Self, SegmentError> {
+    pub fn create(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = options.lay_out(name, &expected_words::<T>(name, Kind::Latch)?)?;
         Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
     }
 
-    /// Attaches to the latch `name`.
+    /// Attaches to the latch `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no latch
     /// of such a value, or another [`SegmentError`].
-    pub fn attach(name: &str) -> Result<Self, SegmentError> {
+    pub fn attach(name: &str) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach(name, &expected_words::<T>(name, Kind::Latch)?).map(Self::new)
     }
 
-    /// Attaches to the latch `name`, or makes it, holding `initial`.
+    /// Attaches to the latch `name`, or makes it, holding `initial`. Not for a child that is forked
+    /// later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
+    pub fn open(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::open(name, &expected_words::<T>(name, Kind::Latch)?, || {
             Self::create(name, initial, options).map(|latch| latch.segment)
         })
@@ -463,28 +515,40 @@ impl<T: Payload> SeqLatch<T> {
         name: &str,
         initial: &T,
         options: &SeqLatchOptions,
-    ) -> Result<(Self, Claim), SegmentError> {
+    ) -> Result<(Self, Claim), SegmentError>
+    where
+        T: WholeWords,
+    {
         open_as(name, Role::Writer, || Self::open(name, initial, options))
     }
 
-    /// Makes a latch without a name. Another process attaches by its descriptor.
+    /// Makes a latch without a name. Another process attaches by its descriptor. Not for a child
+    /// that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError`].
-    pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError> {
+    pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         let layout = options.lay_out(ANONYMOUS, &expected_words::<T>(ANONYMOUS, Kind::Latch)?)?;
         Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
     }
 
-    /// Attaches to a latch without a name.
+    /// Attaches to a latch without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Ring::attach_fd`].
-    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
+    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError>
+    where
+        T: WholeWords,
+    {
         Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::Latch)?).map(Self::new)
     }
 
-    /// Takes the writer's role.
+    /// Takes the writer's role. A forked child that uses this end dies of it: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`].
@@ -496,20 +560,20 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone.
+    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+    /// are of the process that this one was forked from.
     pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<'_, T>, SegmentError> {
         self.segment.check_claim(&claim, Role::Writer)?;
         let writer = LatchWriter::new(self.parts()?, Native, Some(claim));
         (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
     }
 
-    /// A reader.
+    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
-    /// [`SegmentError::System`] if a descriptor cannot be had.
+    /// [`SegmentError::Forked`] if the parent of this process attached it.
     pub fn reader(&self) -> Result<LatchReader<'_, T>, SegmentError> {
-        let watch = self.segment.watch()?;
-        LatchReader::new(self.parts()?, Native, Some(watch)).ok_or_else(|| no_room(&self.segment))
+        LatchReader::new(self.parts()?, Native).ok_or_else(|| no_room(&self.segment))
     }
 
     /// The latch's words, for endpoints over a memory other than [`Native`].
@@ -523,8 +587,8 @@ impl<T: Payload> SeqLatch<T> {
 }
 
 /// What a seqlock or latch of `T` is.
-fn expected_words<T: Payload>(segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
-    // Here, too: else a program that only creates would compile with half a word.
+fn expected_words<T: WholeWords>(segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
+    // Here, too: else a program that only creates would build with half a word.
     let _ = words_of::<T>();
     Expected::of::<T>(segment, kind)
 }
@@ -536,6 +600,7 @@ fn expected_words<T: Payload>(segment: &str, kind: Kind) -> Result<Expected, Seg
 pub(crate) unsafe fn ring_parts<T: Payload>(
     segment: &Segment,
 ) -> Result<RingParts<'_, Native, T>, SegmentError> {
+    segment.unless_inherited()?;
     let fixed = segment.fixed();
     let header = segment.header();
     // SAFETY: a slot holds a payload, for which any bit pattern is a value, and is accessed
@@ -554,6 +619,7 @@ pub(crate) unsafe fn ring_parts<T: Payload>(
 
 /// The words of a seqlock.
 pub(crate) fn seq_parts(segment: &Segment) -> Result<SeqParts<'_, Native>, SegmentError> {
+    segment.unless_inherited()?;
     Ok(SeqParts {
         seq: &segment.header().producer.index,
         payload: data_words(segment)?,
@@ -562,6 +628,7 @@ pub(crate) fn seq_parts(segment: &Segment) -> Result<SeqParts<'_, Native>, Segme
 
 /// The words of a latch.
 pub(crate) fn latch_parts(segment: &Segment) -> Result<LatchParts<'_, Native>, SegmentError> {
+    segment.unless_inherited()?;
     Ok(LatchParts {
         version: &segment.header().producer.index,
         slots: data_words(segment)?,
@@ -582,6 +649,21 @@ pub(crate) fn no_room(segment: &Segment) -> SegmentError {
         problem: "its slots do not lie within it".to_owned(),
     }
 }
+
+/// As the segment; a payload need not have a `Debug` of its own.
+macro_rules! debug {
+    ($($name:ident),*) => {
+        $(impl<T: Payload> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name))
+                    .field("segment", &self.segment)
+                    .finish_non_exhaustive()
+            }
+        })*
+    };
+}
+
+debug!(Ring, SeqLock, SeqLatch);
 
 impl<T: Payload> Deref for Ring<T> {
     type Target = Segment;

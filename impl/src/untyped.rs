@@ -204,6 +204,9 @@ impl Form<'_> {
 
 /// A ring, seqlock or latch in shared memory, attached to this process. What can be asked of any
 /// segment it answers through [`Segment`].
+///
+/// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
+/// [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct Structure {
     segment: Segment,
@@ -222,7 +225,7 @@ impl Structure {
         }
     }
 
-    /// Makes the structure `name`.
+    /// Makes the structure `name`. Not for a child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Exists`] if there is one, [`SegmentError::NoSpace`] if there is no room,
@@ -234,7 +237,8 @@ impl Structure {
         Ok(Self::new(segment, form.kind(), payload))
     }
 
-    /// Attaches to the structure `name`.
+    /// Attaches to the structure `name`. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is of another
@@ -244,7 +248,8 @@ impl Structure {
         Ok(Self::new(segment, kind, payload))
     }
 
-    /// Attaches to the structure `name`, whatever its capacity, or makes it.
+    /// Attaches to the structure `name`, whatever its capacity, or makes it. Not for a child that
+    /// is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -256,7 +261,8 @@ impl Structure {
         Ok(Self::new(segment, kind, payload))
     }
 
-    /// Makes a structure without a name. Another process attaches by its descriptor.
+    /// Makes a structure without a name. Another process attaches by its descriptor. Not for a
+    /// child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`create`](Self::create).
@@ -266,7 +272,8 @@ impl Structure {
         Ok(Self::new(segment, form.kind(), payload))
     }
 
-    /// Attaches to a structure without a name.
+    /// Attaches to a structure without a name. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Ring::attach_fd`](crate::Ring::attach_fd).
@@ -280,7 +287,8 @@ impl Structure {
         self.size
     }
 
-    /// Takes the producer's role, where its last holder left the ring.
+    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.
@@ -293,7 +301,8 @@ impl Structure {
         self.segment.unless_lost(Producer { end, items })
     }
 
-    /// Takes the consumer's role, where its last holder left the ring.
+    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this
+    /// end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.
@@ -305,7 +314,8 @@ impl Structure {
         self.segment.unless_lost(Consumer { end, items })
     }
 
-    /// Takes the writer's role.
+    /// Takes the writer's role. A forked child that uses this end dies of it: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is neither a seqlock nor a latch.
@@ -329,13 +339,12 @@ impl Structure {
         self.segment.unless_lost(Writer { end, size })
     }
 
-    /// A reader.
+    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
-    /// [`SegmentError::Mismatch`] if this is a ring; [`SegmentError::System`] if a descriptor
-    /// cannot be had.
+    /// [`SegmentError::Mismatch`] if this is a ring; [`SegmentError::Forked`] if the parent of this
+    /// process attached it.
     pub fn reader(&self) -> Result<Reader<'_>, SegmentError> {
-        let watch = self.segment.watch()?;
         let end = match self.kind {
             Kind::Ring => {
                 return Err(SegmentError::Mismatch {
@@ -347,13 +356,12 @@ impl Structure {
             }
             Kind::SeqLock => {
                 let parts = seq_parts(&self.segment)?;
-                SeqReader::of_words(self.size / 8, parts, Native, Some(watch))
-                    .map(ReadingEnd::SeqLock)
+                let watch = Some(self.segment.watch());
+                SeqReader::of_words(self.size / 8, parts, Native, watch).map(ReadingEnd::SeqLock)
             }
             Kind::Latch => {
                 let parts = latch_parts(&self.segment)?;
-                LatchReader::of_words(self.size / 8, parts, Native, Some(watch))
-                    .map(ReadingEnd::Latch)
+                LatchReader::of_words(self.size / 8, parts, Native).map(ReadingEnd::Latch)
             }
         };
         let end = end.ok_or_else(|| no_room(&self.segment))?;
@@ -524,6 +532,20 @@ impl<'a> Deref for Producer<'a> {
 }
 
 /// Slots reserved by the producer, to be written in place. Index 0 is the oldest.
+///
+/// It borrows its producer, so that it cannot outlive what it is of: with the line that closes the ring
+/// this compiles only after the commit.
+///
+/// ```compile_fail
+/// # use ringproof::untyped::Structure;
+/// # fn send(ring: &Structure) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut producer = ring.producer()?;
+/// let chunk = producer.reserve(2)?;
+/// producer.close();
+/// chunk.commit_all();
+/// # Ok(())
+/// # }
+/// ```
 pub struct WriteChunk<'p, 'a> {
     chunk: ring::WriteChunk<'p, 'a, Nothing>,
     items: Items<'a>,

@@ -16,7 +16,6 @@ use common::Deadline;
 use common::helper;
 use common::named::Named;
 use ringproof::shape::Description;
-use ringproof::site::Site;
 use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions,
     SeqLock, SeqLockOptions, Shape,
@@ -57,6 +56,8 @@ fn compiler_for(cxx: bool) -> Command {
     };
     let mut command = compiler::from_env(variable, usual);
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    // Where the C library has its threads apart.
+    command.arg("-pthread");
     if let Ok(sanitizers) = env::var("RINGPROOF_SANITIZE") {
         command.arg(format!("-fsanitize={sanitizers}"));
         command.args(["-fno-sanitize-recover=all", "-g"]);
@@ -439,19 +440,92 @@ fn the_checks_find_planted_faults() {
         ("file.st_nlink > 0", "true"),
         ("found.st_ino != ours.st_ino", "false"),
         (
-            "fcntl(claim->fd, F_OFD_SETLK, &lock) != 0",
-            "fcntl(claim->fd, F_SETLK, &lock) != 0",
+            "fcntl(shared->fd, F_OFD_SETLK, &lock) != 0",
+            "fcntl(shared->fd, F_SETLK, &lock) != 0",
         ),
         (
-            "process.pid == claim->owner.pid &&",
-            "process.pid == getpid() &&",
+            "if (!ringproof_is_inherited(shared)) {\n      /* Explicitly",
+            "if (true) {\n      /* Explicitly",
+        ),
+        ("(shared->held & (1u << byte)) != 0", "false"),
+        ("left = ringproof_plus(left, swap);", ""),
+        ("left = other < left ? other : left;", ""),
+        (
+            "left = ringproof_plus(left, ringproof_cached_in(root, place, old));",
+            "",
+        ),
+        ("*last = '\\0';\n  }\n}", "return;\n  }\n}"),
+        (
+            "(available < needed && (room->limit[0] == '\\0' || available < room->available))",
+            "(available < needed)",
+        ),
+        ("strstr(group, \"/..\") != NULL", "false"),
+        (
+            "if (ringproof_is_short(\"\", fixed->segment_len, &room)) {",
+            "if (false) {",
         ),
         ("size != producer->slots.item", "false"),
         ("size != consumer->slots.item", "false"),
         ("if (field->offset != end) {", "if (false) {"),
         ("if (end != shape->size) {", "if (false) {"),
         ("O_RDWR | O_NOFOLLOW |", "O_RDWR |"),
-        ("chunk->position != consumer->read_index", "false"),
+        ("chunk->end == word && ", ""),
+        ("chunk->number == number &&", ""),
+        ("chunk->position == index && ", ""),
+        ("count <= chunk->len;", "true;"),
+        (
+            "producer->closed = true;\n    producer->chunk++;",
+            "producer->closed = true;",
+        ),
+        (
+            "consumer->closed = true;\n    consumer->chunk++;",
+            "consumer->closed = true;",
+        ),
+        (
+            "producer->chunk++;\n  producer->cached_read_index",
+            "producer->cached_read_index",
+        ),
+        ("producer->chunk++;\n  if (count > 0)", "if (count > 0)"),
+        ("consumer->chunk++;\n  if (count > 0)", "if (count > 0)"),
+        ("producer->claim.epoch << 32", "0"),
+        ("consumer->claim.epoch << 32", "0"),
+        ("memset(producer, 0, sizeof *producer);\n}", "}"),
+        ("memset(consumer, 0, sizeof *consumer);\n}", "}"),
+        ("memset(writer, 0, sizeof *writer);\n}", "}"),
+        ("memset(reader, 0, sizeof *reader);\n}", "}"),
+        ("segment->name[0] != '\\0' && ", ""),
+        (
+            "item == 0 ? RINGPROOF_NOT_OPEN : RINGPROOF_SIZE",
+            "RINGPROOF_SIZE",
+        ),
+        (
+            "enum ringproof_status status = ringproof_check_access(segment, error);\n  ringproof_word *epoch;",
+            "enum ringproof_status status = RINGPROOF_OK;\n  ringproof_word *epoch;",
+        ),
+        (
+            "options->kind < RINGPROOF_RING || options->kind > RINGPROOF_LATCH",
+            "false",
+        ),
+        ("at[0] < 0xc2", "at[0] < 0xc0"),
+        ("at[0] > 0xf4", "at[0] > 0xf7"),
+        ("lowest = 0xa0", "lowest = 0x80"),
+        ("highest = 0x9f", "highest = 0xbf"),
+        ("lowest = 0x90", "lowest = 0x80"),
+        ("highest = 0x8f", "highest = 0xbf"),
+        ("at[i] < 0x80 || at[i] > 0xbf", "false"),
+        ("options->mode < 0600 || ", ""),
+        (" || options->mode > 0777", ""),
+        (
+            "*name = RINGPROOF_NAME_REPLACED",
+            "*name = RINGPROOF_NAME_UNLINKED",
+        ),
+        (" (os error %d)", ""),
+        ("example > most ? most : example", "example"),
+        (
+            "slots > options->capacity ? slots : options->capacity",
+            "slots",
+        ),
+        ("options->capacity > most", "false"),
         ("fixed->magic != RINGPROOF_MAGIC", "false"),
         ("file_len < fixed->segment_len", "false"),
         ("segment->fixed.fingerprint != fingerprint", "false"),
@@ -484,134 +558,83 @@ fn the_checks_find_planted_faults() {
     let header = header();
     for (number, (right, wrong)) in faults.iter().enumerate() {
         assert_eq!(header.matches(right).count(), 1, "{right}: not one place");
-        let name = Named::new("c-fault");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own(&format!("c-fault-{number}")));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("ringproof.h"), header.replace(right, wrong)).unwrap();
-        let program =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(own(&format!("c-fault-{number}.out")));
-        let mut command = compiler_for(false);
-        // A fault may leave something unused.
-        command.args(["-w", "-O0", "-I"]).arg(&folder);
-        command
-            .arg(ffi().join("tests/checks.c"))
-            .arg("-o")
-            .arg(&program);
-        let output = run(&mut command);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{right}: {errors}");
-        let status = run_bounded(&program, &[&name]).status;
-        let noticed = !status.success() && status.code() != Some(124);
-        assert!(noticed, "{right} -> {wrong}: no check noticed: {status}");
-        fs::remove_dir_all(&folder).unwrap();
-        fs::remove_file(&program).unwrap();
+        let fault = format!("{right} -> {wrong}");
+        with_checks_of(&header.replace(right, wrong), number, |program| {
+            assert_noticed(program, &fault, 0);
+        });
     }
 }
 
-/// What is wrong with the sites that the header names, against the table.
-fn site_differences(header: &str) -> Vec<String> {
-    let mut differences = Vec::new();
-    // The accesses come after the functions that make them.
-    let body = &header[header.find("/* ---- The wire layout").unwrap()..];
-    let comments: Vec<(&str, &str)> = body
-        .split("/*")
-        .skip(1)
-        .filter_map(|piece| piece.split_once("*/"))
-        .collect();
-    let words = |text: &str| -> Vec<String> {
-        text.split(|c: char| !c.is_ascii_alphanumeric())
-            .map(str::to_owned)
-            .collect()
-    };
-    for site in Site::all() {
-        let info = site.info();
-        // Only the Rust library reads a reserved slot back.
-        if info.name == "RingReview" {
-            continue;
-        }
-        let mut named = false;
-        for (comment, code) in &comments {
-            let Some((head, why)) = comment.split_once(':') else {
-                continue;
-            };
-            let head = words(head);
-            if !head.iter().any(|word| word == info.name) {
-                continue;
-            }
-            named = true;
-            let ordering = info.ordering.to_lowercase();
-            if !head.contains(&ordering) {
-                differences.push(format!("{}: not called {ordering}", info.name));
-            }
-            let why = words(why);
-            let names_partner = |partner: &&str| why.iter().any(|word| word == *partner);
-            if !info.partners.is_empty() && !info.partners.iter().any(names_partner) {
-                differences.push(format!("{}: no partner of {:?}", info.name, info.partners));
-            }
-            let access = match info.kind {
-                "load" => format!("ringproof_load_{ordering}("),
-                "store" => format!("ringproof_store_{ordering}("),
-                "fence" => format!("ringproof_fence_{ordering}("),
-                _ => "memcpy(".to_owned(),
-            };
-            if !code.contains(&access) {
-                differences.push(format!("{}: no {access}) follows", info.name));
-            }
-        }
-        if !named {
-            differences.push(format!("{}: nowhere", info.name));
-        }
-    }
-    for (comment, code) in &comments {
-        let accesses = ["ringproof_load_", "ringproof_store_", "ringproof_fence_"];
-        let count: usize = (accesses.iter())
-            .flat_map(|access| ["relaxed(", "acquire(", "release("].map(|o| format!("{access}{o}")))
-            .map(|access| code.matches(&access).count())
-            .sum();
-        let head = words(comment.split(':').next().unwrap_or(""));
-        let sites = Site::all().filter(|s| head.iter().any(|word| word == s.info().name));
-        if count > sites.count() {
-            differences.push(format!("an access without a site after: {comment}"));
-        }
-    }
-    differences
+/// Compiles the checks against a changed header, for as long as `check` takes.
+fn with_checks_of(header: &str, number: usize, check: impl FnOnce(&Path)) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(own(&format!("c-fault-{number}")));
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("ringproof.h"), header).unwrap();
+    let program = folder.join("checks");
+    let mut command = compiler_for(false);
+    // A fault may leave something unused.
+    command.args(["-w", "-O0", "-I"]).arg(&folder);
+    command.arg(ffi().join("tests/checks.c"));
+    let output = run(command.arg("-o").arg(&program));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{number}: {errors}");
+    check(&program);
+    fs::remove_dir_all(&folder).unwrap();
 }
 
+/// Runs them with a fault, if there are several with that of this number.
+fn assert_noticed(program: &Path, fault: &str, number: usize) {
+    let name = Named::new("c-fault");
+    let mut command = Command::new("timeout");
+    command.arg(deadline::seconds(60).as_secs().to_string());
+    command.arg(program).arg(&*name);
+    let status = run(command.env("RINGPROOF_PLANTED", number.to_string())).status;
+    // One that died left it.
+    let _ = fs::remove_file(Named::path_of(&format!("{}-2", &*name)));
+    let noticed = !status.success() && status.code() != Some(124);
+    assert!(noticed, "{fault}: no check noticed: {status}");
+}
+
+/// What keeps an end or a segment that is not open from being used, each place taken away: the program is
+/// told which by its number.
 #[test]
-fn the_header_names_every_site_with_its_ordering_and_partner() {
-    let header = header();
-    assert_eq!(site_differences(&header), Vec::<String>::new());
-    // And this can fail: an ordering weakened, a comment that lies, an access without a comment.
-    for (right, wrong) in [
-        (
-            "ringproof_store_release(write_word",
-            "ringproof_store_relaxed(write_word",
-        ),
-        (
-            "ringproof_load_acquire(consumer->write_word)",
-            "ringproof_load_relaxed(consumer->write_word)",
-        ),
-        (
-            "RingFree, release: pairs with RingReclaim",
-            "RingFree, relaxed: pairs with RingReclaim",
-        ),
-        (
-            "RingFree, release: pairs with RingReclaim",
-            "RingFree, release: pairs with RingObserve",
-        ),
-        (
-            "/* SeqReadFence, acquire: pairs with SeqWriteFence;",
-            "/* Pairs with",
-        ),
-        (
-            "ringproof_fence_acquire();\n  /* SeqRecheck",
-            "\n  /* SeqRecheck",
-        ),
+fn every_call_asks_whether_it_is_open() {
+    let begin = "/* ---- Status and errors";
+    let mut text = header();
+    let mut number = 0;
+    for (guard, places) in [
+        ("ringproof_producer_is_open(producer)", 7),
+        ("ringproof_consumer_is_open(consumer)", 6),
+        ("writer->values.index == NULL", 1),
+        ("reader->values.index == NULL", 1),
+        ("segment->shared != NULL", 1),
     ] {
-        assert!(header.contains(right), "{right}");
-        let changed = header.replacen(right, wrong, 1);
-        assert!(!site_differences(&changed).is_empty(), "{right} -> {wrong}");
+        // Planted, it is open for whoever asks there.
+        assert_eq!(text.matches(guard).count(), places, "{guard}");
+        let mut pieces = text.split(guard);
+        let mut changed = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            number += 1;
+            changed += &if guard.ends_with("== NULL") {
+                format!("(!planted({number}) && {guard})")
+            } else {
+                format!("(planted({number}) || {guard})")
+            };
+            changed += piece;
+        }
+        text = changed;
     }
+    let planted = "static int planted(int number) {\n\
+                   const char *text = getenv(\"RINGPROOF_PLANTED\");\n\
+                   return text != NULL && atoi(text) == number;\n}\n";
+    assert_eq!(text.matches(begin).count(), 1);
+    let text = text.replace(begin, &format!("{planted}{begin}"));
+    with_checks_of(&text, 1000, |program| {
+        succeeds(program);
+        for guard in 1..=number {
+            assert_noticed(program, &format!("guard {guard}"), guard);
+        }
+    });
 }
 
 /// Compiles a text against the headers, without linking; what the compiler says.

@@ -5,9 +5,12 @@
 mod common;
 
 use std::cell::{OnceCell, RefCell};
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, symlink};
+use std::path::PathBuf;
 use std::sync::Barrier;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -419,6 +422,61 @@ fn who_is_attached_learns_what_became_of_the_name() {
     assert_eq!(other.name_status().expect("it"), NameStatus::Unlinked);
     let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
     assert_eq!(anonymous.name_status().expect("it"), NameStatus::Current);
+}
+
+/// A file of a name that is not UTF-8, as a program that knows no such rule makes it.
+struct Bytes(PathBuf);
+
+impl Bytes {
+    fn new(name: &Named, more: &[u8]) -> Bytes {
+        let mut path = name.path().into_os_string().into_vec();
+        path.extend(more);
+        Bytes(OsString::from_vec(path).into())
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        // It may be gone.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_a_foreign_file_whatever_has_it() {
+    let name = Named::new("survey-bytes");
+    let ring = create(&name);
+    let others =
+        [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80", b"z\xe9"].map(|more| Bytes::new(&name, more));
+    // Also if it holds a segment.
+    fs::hard_link(name.path(), &others[0].0).expect("a second name");
+    for other in &others[1..] {
+        fs::write(&other.0, "no segment, but longer than its magic").expect("a file");
+    }
+    let asked = RefCell::new(Vec::new());
+    let ours = |found: &str| {
+        let is_ours = found.starts_with(&*name);
+        if is_ours {
+            asked.borrow_mut().push(found[name.len()..].to_owned());
+        }
+        is_ours
+    };
+    let survey = Survey::of(ours).expect("a survey");
+    let found: Vec<_> = survey.segments.iter().map(|(found, _)| &**found).collect();
+    assert_eq!(found, [&*name]);
+    assert_eq!((survey.foreign, survey.closed), (4, 0));
+    let mut asked = asked.into_inner();
+    asked.sort();
+    assert_eq!(asked, ["", r"\xc3", r"\xed\xa0\x80", r"\xff", r"z\xe9"]);
+    // And who does not want them has none.
+    assert_eq!(
+        Survey::of(|found| found == &*name)
+            .expect("a survey")
+            .foreign,
+        0
+    );
+    ring.unlink().expect("unlink it");
+    assert!(others[0].0.exists());
 }
 
 #[test]

@@ -142,7 +142,9 @@ fn its_c_sends_to_the_same_consumer() {
     );
     fs::write(&source, text).expect("write the source");
     let compiled = compiler::from_env("CC", "cc")
-        .args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-I"])
+        .args([
+            "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-I",
+        ])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/ffi/include"))
         .arg(&source)
         .arg("-o")

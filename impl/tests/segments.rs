@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
@@ -27,6 +27,7 @@ use nix::sys::signal::{Signal, raise};
 use ringproof::layout::{Fixed, Kind, NOTES};
 use ringproof::memory::Native;
 use ringproof::ring;
+use ringproof::segment::name_of;
 use ringproof::{
     Inspection, PopError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,
     SeqLatchOptions, SeqLock, SeqLockOptions, unlink,
@@ -315,7 +316,7 @@ fn sizes_that_cannot_be_are_refused_by_name() {
             RingOptions::new(5).slots(1 << 60),
             "1152921504606846976 slots",
         ),
-        (RingOptions::new(1 << 63), "9223372036854775808 slots"),
+        (RingOptions::new(1 << 63), "capacity of 9223372036854775808"),
         (
             RingOptions::new(u64::MAX),
             "capacity of 18446744073709551615",
@@ -521,7 +522,7 @@ fn every_wrong_field_of_a_named_segment_is_refused_by_name() {
 #[test]
 fn every_wrong_field_of_an_anonymous_segment_is_refused_by_name() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+    let raw = File::from(ring.descriptor().expect("its descriptor"));
     let attach = || {
         let fd: OwnedFd = raw.try_clone().expect("its descriptor").into();
         let label = format!("(descriptor {})", fd.as_raw_fd());
@@ -723,7 +724,7 @@ fn a_descriptor_of_anything_else_is_refused() {
     // A named segment, which anybody who may write it can truncate.
     let name = Named::new("descriptor");
     let ring = create(&name);
-    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let fd = ring.descriptor().expect("its descriptor");
     let label = format!("(descriptor {})", fd.as_raw_fd());
     assert_mismatch(
         Ring::<u64>::attach_fd(fd),
@@ -762,7 +763,7 @@ fn a_descriptor_of_a_file_that_knows_no_seals_is_refused_alike() {
 #[test]
 fn an_anonymous_segment_cannot_change_its_size() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+    let raw = File::from(ring.descriptor().expect("its descriptor"));
     for len in [0, LEN - 1, LEN + 1] {
         let refused = raw.set_len(len).expect_err("a sealed file");
         assert_eq!(refused.raw_os_error(), Some(nix::libc::EPERM), "{len}");
@@ -798,6 +799,74 @@ fn names_that_are_none_are_refused() {
     );
     assert_refused!(Inspection::of(&name), name, SegmentError::NotFound { .. });
     assert_refused!(unlink(&name), name, SegmentError::NotFound { .. });
+}
+
+#[test]
+fn a_name_that_came_as_bytes_is_utf8_or_refused_with_them() {
+    for (bytes, shown) in [
+        (&b"\xff"[..], r"\xff"),
+        (b"caf\xe9", r"caf\xe9"),
+        (b"\xc3\xa4\x80z", "ä\\x80z"),
+        (b"\xc0\xaf", r"\xc0\xaf"),
+        (b"\xed\xa0\x80", r"\xed\xa0\x80"),
+        (b"\xf0\x8f\xbf\xbf", r"\xf0\x8f\xbf\xbf"),
+        (b"\xf4\x90\x80\x80", r"\xf4\x90\x80\x80"),
+    ] {
+        let refused = name_of(bytes).expect_err(shown);
+        assert!(matches!(refused, SegmentError::Name { .. }), "{refused:?}");
+        let said = format!("segment name `{shown}`: it is not UTF-8");
+        assert_eq!(refused.to_string(), said);
+    }
+    for name in ["", "news", "neues-€-\u{10ffff}", "a\x1b[31m\n"] {
+        assert_eq!(name_of(name.as_bytes()).expect(name), name);
+    }
+}
+
+#[test]
+fn a_mode_that_no_segment_has_is_refused_and_makes_none() {
+    let name = Named::new("bad-mode");
+    let lock = SeqLockOptions::default();
+    let latch = SeqLatchOptions::default();
+    for mode in [
+        0,
+        0o066,
+        0o200,
+        0o400,
+        0o577,
+        0o1000,
+        0o1600,
+        0o2660,
+        0o4755,
+        u32::MAX,
+    ] {
+        let outcomes = [
+            Ring::<u64>::create(&name, &options().mode(mode)).map(drop),
+            Ring::<u64>::open(&name, &options().mode(mode)).map(drop),
+            SeqLock::create(&name, &7_u64, &lock.mode(mode)).map(drop),
+            SeqLatch::create(&name, &7_u64, &latch.mode(mode)).map(drop),
+        ];
+        for outcome in outcomes {
+            let said = outcome.as_ref().map_err(ToString::to_string);
+            let said = said.expect_err("refused");
+            assert!(said.contains(&format!("a mode of {mode:o};")), "{said}");
+            assert!(
+                said.contains("it must be from 600 to 777, in octal"),
+                "{said}"
+            );
+            assert_refused!(outcome, name, SegmentError::Mode { .. });
+        }
+        assert!(!name.path().exists());
+    }
+    for mode in [0o600, 0o640, 0o666, 0o777] {
+        let ring = Ring::<u64>::create(&name, &options().mode(mode)).expect("a ring");
+        let found = fs::metadata(name.path())
+            .expect("its properties")
+            .permissions();
+        assert_eq!(found.mode() & 0o7777, mode);
+        // Whatever one would have made.
+        Ring::<u64>::open(&name, &options().mode(0)).expect("what there is");
+        ring.unlink().expect("unlink it");
+    }
 }
 
 #[test]
@@ -846,6 +915,30 @@ fn a_limit_on_the_length_of_files_is_an_error_and_no_signal() {
     }
     assert!(!name.path().exists());
     assert_eq!(helper.hear(), "as long as that: true");
+}
+
+/// A memory file has no limit of its own. What would be the last of the memory is refused before any
+/// of it is taken.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn a_segment_larger_than_the_memory_is_an_error_that_takes_nothing() {
+    let name = Named::new("memory");
+    let helper = Helper::start(&format!("memory {}", &*name));
+    for what in ["named", "anonymous", "latch"] {
+        let said = helper.hear();
+        let (which, error) = said.split_once(' ').expect("two parts");
+        assert_eq!(which, what);
+        let number = |after: &str| -> u64 {
+            let rest = error.split(after).nth(1).expect("a number").trim_start();
+            let end = rest.find(|c: char| !c.is_ascii_digit()).expect("its end");
+            rest[..end].parse().expect("a number")
+        };
+        assert!(number(" of ") >= 1 << 46, "{error}");
+        assert!(number("bytes; ") < 1 << 46, "{error}");
+        assert!(error.contains(" bytes of memory can be had ("), "{error}");
+        assert!(!error.contains("file system"), "{error}");
+    }
+    assert!(!name.path().exists());
 }
 
 #[test]
@@ -1045,7 +1138,7 @@ fn unlinking_one_segment_never_takes_the_name_of_the_next() {
         let _alive = alive;
         for round in Effort::rounds(20, 400) {
             let ring = create(&name);
-            let raw = File::from(ring.as_fd().try_clone_to_owned().expect("its descriptor"));
+            let raw = File::from(ring.descriptor().expect("its descriptor"));
             let deadline = Deadline::to("see it unlinked");
             while raw.metadata().expect("its links").nlink() > 0 {
                 deadline.wait();
@@ -1412,7 +1505,7 @@ fn a_descriptor_that_is_passed_on_takes_no_role_with_it() {
     let mut producer = ring.producer().expect("the role");
     assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
     producer.close();
-    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let fd = ring.descriptor().expect("its descriptor");
     let helper = Helper::start_with("receive", Stdio::from(fd));
     // Neither has the other process the role with the descriptor …
     assert_eq!(helper.hear(), "producer held");
@@ -1479,7 +1572,9 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
 #[test]
 fn permission_to_read_is_enough_to_look_and_not_to_attach() {
     let name = Named::new("readable");
-    let ring = Ring::<u64>::create(&name, &options().mode(0o444)).expect("a ring");
+    let ring = create(&name);
+    // Nobody can ask for it, but its owner can set it.
+    fs::set_permissions(name.path(), fs::Permissions::from_mode(0o444)).expect("set its mode");
     let look = || {
         let seen = Inspection::of(&name).expect("look at it");
         assert_eq!((seen.name, seen.kind), ((*name).to_owned(), Kind::Ring));
@@ -1651,7 +1746,9 @@ fn a_segment_that_cannot_be_mapped_gets_no_name() {
     let name = Named::new("unmapped");
     let helper = Helper::start(&format!("unmapped {}", &*name));
     let said = helper.hear();
-    assert!(said.contains("cannot map it"), "{said}");
+    // Without a walk through the sources of the error.
+    assert!(said.contains("cannot map it: "), "{said}");
+    assert!(said.contains("(os error 12)"), "{said}");
     assert!(!name.path().exists());
 }
 
@@ -1742,6 +1839,19 @@ fn helper() {
             let ring = Ring::<u64>::anonymous(&options.slots(512));
             helper::say(format!("as long as that: {}", ring.is_ok()));
         }
+        ["memory", name] => {
+            // Where it is asked for nevertheless, this is in the way, with another error.
+            setrlimit(Resource::RLIMIT_FSIZE, 1 << 30, 1 << 30).expect("a limit");
+            let slots = 1 << 43;
+            let options = RingOptions::new(1).slots(slots);
+            let named = Ring::<u64>::create(name, &options).expect_err("too much");
+            helper::say(format!("named {named}"));
+            let anonymous = Ring::<u64>::anonymous(&options).expect_err("too much");
+            helper::say(format!("anonymous {anonymous}"));
+            let options = SeqLatchOptions::default().slots(slots);
+            let latch = SeqLatch::<u64>::anonymous(&7, &options).expect_err("too much");
+            helper::say(format!("latch {latch}"));
+        }
         ["modes", name, umask] => {
             let umask = nix::libc::mode_t::from_str_radix(umask, 8).expect("a mode");
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
@@ -1810,10 +1920,7 @@ fn helper() {
 /// What tells a segment's file from any other. (Its name does not: a file that was created
 /// without one keeps that in its descriptors and mappings.)
 fn inode(segment: &Segment) -> u64 {
-    let fd = segment
-        .as_fd()
-        .try_clone_to_owned()
-        .expect("its descriptor");
+    let fd = segment.descriptor().expect("its descriptor");
     File::from(fd).metadata().expect("its inode").ino()
 }
 
@@ -1828,6 +1935,6 @@ fn open_inodes() -> BTreeSet<u64> {
 
 /// How often the producer's role of `ring` was taken, as its file says.
 fn ring_epoch(ring: &Ring<u64>) -> u64 {
-    let fd = ring.as_fd().try_clone_to_owned().expect("its descriptor");
+    let fd = ring.descriptor().expect("its descriptor");
     word(&File::from(fd), PRODUCER_EPOCH)
 }

@@ -210,7 +210,7 @@ fn latch<T: Value>() {
     check(300, cases, |(slots, start, ops)| {
         let home = Boxed::new(T::nth(0), start, slots);
         let writer = || LatchWriter::<T>::new(home.latch(), Native, None).expect("a writer");
-        let reader = LatchReader::<T>::new(home.latch(), Native, None).expect("a reader");
+        let reader = LatchReader::<T>::new(home.latch(), Native).expect("a reader");
         let mut value = T::nth(0);
         let mut version = start;
         let mut current = writer();
@@ -364,7 +364,7 @@ fn a_latch_reader_keeps_its_copy_until_the_writer_may_have_come_round_to_it() {
                     write: &write,
                 };
                 let reader =
-                    LatchReader::<[u64; 3], _>::new(home.latch(), memory, None).expect("a reader");
+                    LatchReader::<[u64; 3], _>::new(home.latch(), memory).expect("a reader");
                 // One write further, the next one may already be filling the slot.
                 let expected = if writes <= slots - 2 {
                     Ok(Value::nth(7))
@@ -441,7 +441,7 @@ fn parts_of_a_wrong_size_make_no_end() {
     for (count, good) in counts {
         let home = parts(count);
         let writer = LatchWriter::<[u64; 3]>::new(home.latch(), Native, None);
-        let reader = LatchReader::<[u64; 3]>::new(home.latch(), Native, None);
+        let reader = LatchReader::<[u64; 3]>::new(home.latch(), Native);
         assert_eq!(writer.is_some(), good, "latch, {count} words");
         assert_eq!(reader.is_some(), good, "latch, {count} words");
     }
@@ -454,7 +454,35 @@ fn words_that_are_no_whole_number_of_slots_make_no_latch() {
         payload: (0..7).map(|_| Native::word(0)).collect(),
     };
     assert!(LatchWriter::<[u64; 3]>::new(home.latch(), Native, None).is_none());
-    assert!(LatchReader::<[u64; 3]>::new(home.latch(), Native, None).is_none());
+    assert!(LatchReader::<[u64; 3]>::new(home.latch(), Native).is_none());
+}
+
+/// The question whether there is a writer falls between two writes, each of which is under way when
+/// it is looked at.
+#[test]
+fn a_death_is_said_of_one_write_only() {
+    let home = Boxed::new(u64::nth(0), 0, 1);
+    let begin_write = || {
+        let dying = SeqWriter::<u64, _>::new(home.seq(), Dying::after(1), None);
+        dying.expect("a writer").write(&u64::nth(1));
+    };
+    let reader = SeqReader::<u64>::new(home.seq(), Native, None).expect("a reader");
+    begin_write();
+    let stalled = Err(ReadError::WriterStalled { attempts: 2 });
+    assert_eq!(reader.read_unless(2, || false), stalled);
+    assert_eq!(reader.read(2), stalled, "it has no watch");
+    let dead = Err(ReadError::WriterDead { attempts: 2 });
+    assert_eq!(reader.read_unless(2, || true), dead);
+    let another = || {
+        begin_write();
+        true
+    };
+    assert_eq!(reader.read_unless(2, another), stalled);
+    // Nobody is asked of a value at rest.
+    let mut successor = SeqWriter::<u64>::new(home.seq(), Native, None).expect("a writer");
+    successor.write(&u64::nth(2));
+    let found = reader.read_unless(2, || panic!("there is a value"));
+    assert_eq!(found, Ok(u64::nth(2)));
 }
 
 #[test]
@@ -590,7 +618,7 @@ fn stream_through_a_latch<T: Value>(slots: usize) {
                 writer.write(&T::nth(n));
             }
         });
-        let reader = LatchReader::<T>::new(home.latch(), Native, None).expect("a reader");
+        let reader = LatchReader::<T>::new(home.latch(), Native).expect("a reader");
         read_to_the_end(|| reader.try_read());
     });
 }

@@ -296,7 +296,9 @@ fn compile(cxx: bool) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vectors-{usual}"));
     let mut command = compiler::from_env(variable, usual);
-    command.args(arguments).args(["-O1", "-Wall", "-Wextra"]);
+    command
+        .args(arguments)
+        .args(["-O1", "-Wall", "-Wextra", "-pthread"]);
     command.arg("-I").arg(folder.join("ffi/include"));
     command.arg(folder.join("tests/vectors/attach.c"));
     // Another run of these tests may be using the program of that name.

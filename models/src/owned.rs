@@ -159,7 +159,7 @@ impl OwnedWords {
         memory: Watched,
     ) -> Held<Self, LatchReader<'static, T, Watched>> {
         Held::new(self, |words| {
-            LatchReader::new(words.latch(), memory, None).expect(ENOUGH)
+            LatchReader::new(words.latch(), memory).expect(ENOUGH)
         })
     }
 

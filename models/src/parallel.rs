@@ -1,13 +1,12 @@
 //! Several explorations at once.
 
-use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// How many there are for this process.
 pub(crate) fn processors() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
+    ringproof_record::machine::parallelism()
 }
 
 /// Maps `work` over `items`, `at_once` at a time, in order.

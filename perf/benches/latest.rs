@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion};
-use ringproof::{Payload, SeqLatch, SeqLock};
+use ringproof::{SeqLatch, SeqLock};
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::latest::{self, Latest, Value, time_busy_reads, time_reads, time_writes};
 use ringproof_perf::run::{Extent, Settings};
@@ -23,7 +23,8 @@ fn main() {
     };
     // In a thread of its own: what is measured below must not find this one's CPUs narrowed.
     let benches = thread::spawn(move || {
-        pair.pin(false);
+        let seat = pair.single().take();
+        seat.expect("the first CPU is still to be had");
         let mut criterion = Criterion::default()
             .sample_size(10)
             .warm_up_time(Duration::from_millis(200))
@@ -48,10 +49,7 @@ fn main() {
     }
 }
 
-fn bench_size<const N: usize>(criterion: &mut Criterion, pair: Pair)
-where
-    Value<N>: Payload,
-{
+fn bench_size<const N: usize>(criterion: &mut Criterion, pair: Pair) {
     bench_alone::<N, SeqLock<Value<N>>>(criterion);
     bench_alone::<N, SeqLatch<Value<N>>>(criterion);
 

@@ -19,8 +19,9 @@ use crate::rounds::Rounds;
 use crate::run::{Extent, Settings, stream_all};
 use crate::sets::{Measured, measure_all, together};
 use crate::stats::summarize;
-use crate::stream::{Fault, Link, Receiver, Sender};
+use crate::stream::{Link, Receiver, Sender};
 use crate::table::{Cell, Table, spread};
+use crate::together::Fault;
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- c-header";

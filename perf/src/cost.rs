@@ -9,8 +9,9 @@ use crate::cpus::Pair;
 use crate::progress::Progress;
 use crate::report::Trouble;
 use crate::rounds::{Rounds, Sample, Samples, interleave};
-use crate::run::{Settings, alone, enough, probe};
+use crate::run::{Settings, enough, probe};
 use crate::stream::preemptions;
+use crate::together::alone;
 
 /// How long one sample takes, roughly. Short, so that most are of a thread that nobody preempted.
 const SAMPLE: Duration = Duration::from_millis(1);
@@ -96,7 +97,7 @@ pub fn measure(
     let mut works = fresh()?;
     let counts: Vec<u64> = alone(pair, || {
         let works = works.iter_mut();
-        Ok(works.map(|work| calibrate(&mut **work)).collect())
+        Ok::<_, Trouble>(works.map(|work| calibrate(&mut **work)).collect())
     })?;
     let mut kept = vec![works];
     let measure_one = |order: &[usize]| {
@@ -157,7 +158,6 @@ fn calibrate(work: &mut dyn Work) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpus::Kinship;
     use crate::run::Extent;
 
     /// Gives wrong results from this one on.
@@ -195,13 +195,7 @@ mod tests {
     #[test]
     fn every_work_has_a_figure_in_every_round_and_a_wrong_one_ends_it() {
         let settings = Settings::of(Extent::Smoke);
-        let pair = Pair {
-            first: 0,
-            second: 0,
-            kinship: Kinship::Unknown,
-            pinned: false,
-            preferred: false,
-        };
+        let pair = Pair::anywhere();
         let measured = |from| {
             measure("test", pair, &settings, || {
                 Ok(vec![

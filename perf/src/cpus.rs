@@ -1,13 +1,17 @@
 //! Which two CPUs an experiment runs on.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod seat;
+pub(crate) mod topology;
+
 use std::fmt;
-use std::fs;
 use std::str::FromStr;
 use std::thread;
 
-use core_affinity::CoreId;
 use nix::libc;
+use ringproof_record::affinity::{self, Cpus};
+
+pub use seat::{Gone, Seat, allowed, follow_main_thread, stands};
+pub use topology::{Difference, Kinship, Likeness, Relation, Topology};
 
 /// Two CPUs as `--cpus A,B` names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,79 +42,91 @@ pub struct Pair {
     pub first: usize,
     /// The CPU of the other one.
     pub second: usize,
-    /// How the two lie to each other.
-    pub kinship: Kinship,
+    /// How the two are related.
+    pub relation: Relation,
     /// Whether threads can be pinned at all. If not, the two numbers are a wish.
     pub pinned: bool,
     /// Whether threads may be preferred to ordinary programs.
     pub preferred: bool,
 }
 
-/// How two CPUs lie to each other, as far as the kernel says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kinship {
-    /// Different cores that share the last-level cache.
-    Neighbours,
-    /// Different cores that share no cache, or of which the kernel does not say.
-    Cores,
-    /// Two hyperthreads of one core: they share its caches, and lines do not travel.
-    Hyperthreads,
-    /// The kernel does not say.
-    Unknown,
-}
-
-impl Kinship {
-    fn name(self) -> &'static str {
-        match self {
-            Kinship::Neighbours => {
-                "different cores that share the last-level cache, as far as the kernel knows"
-            }
-            Kinship::Cores => "different cores that share no cache, as far as the kernel knows",
-            Kinship::Hyperthreads => "TWO HYPERTHREADS OF ONE CORE: lines do not travel",
-            Kinship::Unknown => "of which the kernel does not say whether they are one core",
-        }
-    }
-
-    /// Whether they are different cores, so that lines travel between them.
-    pub fn is_apart(self) -> bool {
-        matches!(self, Kinship::Neighbours | Kinship::Cores)
-    }
-}
-
 impl Pair {
     /// Chooses two of the CPUs that this process may use: those wanted, or else the first two
-    /// that are cores of their own and share the last-level cache, or else as near to that as
-    /// there are.
+    /// that are equally strong cores of their own and share the last-level cache, or else as near to
+    /// that as there are.
     ///
     /// # Errors
     /// Why there are no two such CPUs.
     pub fn choose(wanted: Option<Wanted>) -> Result<Self, Unfit> {
-        let allowed = allowed();
-        let places: BTreeMap<usize, Place> = (allowed.iter().chain(&wanted.map(|cpus| cpus.0)))
-            .map(|cpu| (*cpu, Place::of(*cpu)))
-            .collect();
-        let kinship =
-            |first, second| (places.get(&first)).map_or(Kinship::Unknown, |cpu| cpu.kin(second));
-        let (first, second, kinship) = pick(&allowed, wanted, kinship)?;
-        let pinned = pin_elsewhere(first) && pin_elsewhere(second);
+        let allowed = allowed().map_err(|error| Unfit::Unknown(error.to_string()))?;
+        let allowed: Vec<usize> = allowed.iter().collect();
+        let topology = Topology::of_this_machine();
+        let related = |first, second| topology.relation(first, second);
+        let (first, second, relation) = pick(&allowed, wanted, related)?;
+        let pinned = pin_elsewhere(first)? && pin_elsewhere(second)?;
         // Two such threads on one CPU would spend whole turns waiting for each other.
-        let preferred = pinned && thread::spawn(prefer_this_thread).join().unwrap_or(false);
+        let preferred = pinned
+            && thread::spawn(seat::prefer_this_thread)
+                .join()
+                .unwrap_or(false);
         Ok(Pair {
             first,
             second,
-            kinship,
+            relation,
             pinned,
             preferred,
         })
     }
 
-    /// Pins the calling thread to the first or second CPU of the pair, where that is possible.
-    pub fn pin(&self, second: bool) {
-        if self.pinned {
-            let id = if second { self.second } else { self.first };
-            // It worked when the pair was chosen. If it stopped working meanwhile, the probes
-            // around each round tell.
-            core_affinity::set_for_current(CoreId { id });
+    /// Another two CPUs, of which the process may do the same as with these.
+    pub fn between(self, first: usize, second: usize, topology: &Topology) -> Self {
+        Pair {
+            first,
+            second,
+            relation: topology.relation(first, second),
+            ..self
+        }
+    }
+
+    /// The seat of the thread on the first or the second CPU.
+    pub fn seat(&self, second: bool) -> Seat {
+        let (own, other) = match second {
+            false => (self.first, self.second),
+            true => (self.second, self.first),
+        };
+        Seat {
+            own,
+            other,
+            pinned: self.pinned,
+            preferred: self.preferred,
+        }
+    }
+
+    /// The same for a process with one thread, which once it is pinned may use no other CPU.
+    pub fn seat_of_process(&self, second: bool) -> Seat {
+        let seat = self.seat(second);
+        match seat.pinned {
+            true => Seat {
+                other: seat.own,
+                ..seat
+            },
+            false => seat,
+        }
+    }
+
+    /// Whether the process may still use the two CPUs.
+    ///
+    /// # Errors
+    /// What it has lost.
+    pub fn is_left(&self) -> Result<(), Gone> {
+        self.seat(false).is_allowed()
+    }
+
+    /// The seat of a thread that measures alone, on the first CPU.
+    pub fn single(&self) -> Seat {
+        Seat {
+            other: self.first,
+            ..self.seat(false)
         }
     }
 
@@ -122,43 +138,20 @@ impl Pair {
         }
     }
 
-    /// Puts the calling thread before all ordinary programs on its CPU, where that is allowed, so
-    /// that fewer samples are of a preempted thread. To be called when the threads of a sample are
-    /// all running: one that waits for its partner would keep that from ever being started.
-    pub fn prefer(&self) {
-        if self.preferred {
-            prefer_this_thread();
+    /// Two threads wherever they happen to run, for tests that need no CPUs of their own.
+    #[cfg(test)]
+    pub(crate) fn anywhere() -> Self {
+        Pair {
+            first: 0,
+            second: 0,
+            relation: Relation {
+                kinship: Kinship::Unknown,
+                likeness: Likeness::Unknown,
+            },
+            pinned: false,
+            preferred: false,
         }
     }
-}
-
-/// The CPUs that this process may use.
-pub fn allowed() -> Vec<usize> {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    cores.iter().map(|core| core.id).collect()
-}
-
-/// Gives the calling thread the lowest real-time priority, and says whether that was allowed.
-///
-/// Nice values would not do: they rank the threads of one session or container, not sessions and
-/// containers among each other. A thread that spins for ever harms the machine little, because the
-/// kernel keeps a twentieth of each CPU for ordinary programs. Round robin and not first in, first
-/// out: two experiments started at once would each keep one CPU from the other for ever.
-fn prefer_this_thread() -> bool {
-    let lowest = libc::sched_param { sched_priority: 1 };
-    // SAFETY: the kernel reads the structure that the pointer leads to, which lives until the call
-    // returns; the call touches no other memory of this process.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &lowest) == 0 }
-}
-
-/// Puts the calling thread before ordinary programs if the main thread of this process is, and says
-/// whether it did: for threads that a library starts, and that work for the one that measures.
-pub fn follow_main_thread() -> bool {
-    // Process ids fit; the main thread's is the process's.
-    let main = std::process::id().cast_signed();
-    // SAFETY: the call takes a number and touches no memory of this process.
-    let preferred = unsafe { libc::sched_getscheduler(main) } == libc::SCHED_RR;
-    preferred && prefer_this_thread()
 }
 
 impl fmt::Display for Pair {
@@ -170,9 +163,14 @@ impl fmt::Display for Pair {
                  threads, and rates mix what it did with what the code does"
             );
         }
-        write!(f, "pinned to CPUs {} and {}", self.first, self.second)?;
-        let (kinship, priority) = (self.kinship.name(), self.priority());
-        write!(f, ", {kinship}; {priority}")
+        let Relation { kinship, likeness } = self.relation;
+        write!(
+            f,
+            "pinned to CPUs {} and {}, {kinship}; {likeness}; {}",
+            self.first,
+            self.second,
+            self.priority()
+        )
     }
 }
 
@@ -183,6 +181,16 @@ pub enum Unfit {
     TooFew(Vec<usize>),
     /// A CPU that was asked for is not among those allowed.
     NotAllowed(usize, Vec<usize>),
+    /// Which ones it may use the system does not say, for this reason.
+    Unknown(String),
+    /// One was taken away as soon as it was chosen.
+    Gone(Gone),
+}
+
+impl From<Gone> for Unfit {
+    fn from(gone: Gone) -> Self {
+        Unfit::Gone(gone)
+    }
 }
 
 impl fmt::Display for Unfit {
@@ -200,6 +208,11 @@ impl fmt::Display for Unfit {
                 "CPU {cpu} is not one that this process may use; it may use {}",
                 list(allowed)
             ),
+            Unfit::Unknown(why) => write!(
+                f,
+                "which CPUs this process may use is not known (sched_getaffinity: {why})"
+            ),
+            Unfit::Gone(gone) => write!(f, "{gone}"),
         }
     }
 }
@@ -208,156 +221,164 @@ impl std::error::Error for Unfit {}
 
 fn list(cpus: &[usize]) -> String {
     match cpus {
-        [] => "none that the system would name".to_owned(),
+        [] => "none".to_owned(),
         [one] => format!("only CPU {one}"),
-        many => {
-            let names: Vec<_> = many.iter().map(usize::to_string).collect();
-            format!("CPUs {}", names.join(", "))
-        }
+        many => topology::cpu_ranges(many),
     }
 }
 
-/// Two of the `allowed` CPUs, and how they lie.
+/// Two of the `allowed` CPUs, and how they are related.
 fn pick(
     allowed: &[usize],
     wanted: Option<Wanted>,
-    kinship: impl Fn(usize, usize) -> Kinship,
-) -> Result<(usize, usize, Kinship), Unfit> {
+    relation: impl Fn(usize, usize) -> Relation,
+) -> Result<(usize, usize, Relation), Unfit> {
     if let Some(Wanted(first, second)) = wanted {
         return match [first, second].iter().find(|cpu| !allowed.contains(cpu)) {
             // That there is only one is the news, whichever was asked for.
             Some(_) if allowed.len() < 2 => Err(Unfit::TooFew(allowed.to_vec())),
             Some(cpu) => Err(Unfit::NotAllowed(*cpu, allowed.to_vec())),
-            None => Ok((first, second, kinship(first, second))),
+            None => Ok((first, second, relation(first, second))),
         };
     }
-    // In the order of the numbers: nearly always the first of all pairs is it.
-    let pairs = || {
-        let after = |at: usize| allowed[at + 1..].iter();
-        (allowed.iter().enumerate()).flat_map(move |(at, one)| after(at).map(|two| (*one, *two)))
-    };
-    let by_preference = [
-        Kinship::Neighbours,
-        Kinship::Cores,
-        Kinship::Unknown,
-        Kinship::Hyperthreads,
-    ];
-    by_preference
-        .iter()
-        .find_map(|kind| {
-            let (first, second) = pairs().find(|(one, two)| kinship(*one, *two) == *kind)?;
-            Some((first, second, *kind))
-        })
-        .ok_or_else(|| Unfit::TooFew(allowed.to_vec()))
-}
-
-/// Where a CPU lies, as far as the kernel says.
-struct Place {
-    /// The hyperthreads of its core.
-    core: Option<BTreeSet<usize>>,
-    /// Those with which it shares the last-level cache.
-    last_level: BTreeSet<usize>,
-}
-
-impl Place {
-    fn of(cpu: usize) -> Self {
-        let folder = format!("/sys/devices/system/cpu/cpu{cpu}");
-        let read = |file: String| fs::read_to_string(format!("{folder}/{file}")).ok();
-        let caches = (0..).map_while(|index| {
-            let level = read(format!("cache/index{index}/level"))?;
-            let shared = read(format!("cache/index{index}/shared_cpu_list"))?;
-            Some((level.trim().parse::<u32>().ok()?, cpu_list(&shared)?))
-        });
-        let last = caches.max_by_key(|(level, _)| *level);
-        Place {
-            core: read("topology/thread_siblings_list".to_owned()).and_then(|list| cpu_list(&list)),
-            last_level: last.map(|(_, shared)| shared).unwrap_or_default(),
+    // In the order of the numbers: nearly always the first of all pairs, or one soon after, is it.
+    let mut best: Option<(usize, usize, Relation)> = None;
+    for (at, one) in allowed.iter().enumerate() {
+        for two in &allowed[at + 1..] {
+            let found = relation(*one, *two);
+            if best.is_none_or(|(.., known)| found.distance() < known.distance()) {
+                best = Some((*one, *two, found));
+                if found.distance() == 0 {
+                    return Ok((*one, *two, found));
+                }
+            }
         }
     }
-
-    /// How another CPU lies to it.
-    fn kin(&self, other: usize) -> Kinship {
-        match &self.core {
-            Some(core) if core.contains(&other) => Kinship::Hyperthreads,
-            Some(_) if self.last_level.contains(&other) => Kinship::Neighbours,
-            Some(_) => Kinship::Cores,
-            None => Kinship::Unknown,
-        }
-    }
+    best.ok_or_else(|| Unfit::TooFew(allowed.to_vec()))
 }
 
-/// Reads a list of CPUs as the kernel writes it: `0-1,4`.
-fn cpu_list(list: &str) -> Option<BTreeSet<usize>> {
-    let mut cpus = BTreeSet::new();
-    for range in list.trim().split(',') {
-        let (from, to) = range.split_once('-').unwrap_or((range, range));
-        cpus.extend(from.parse::<usize>().ok()?..=to.parse::<usize>().ok()?);
+/// Whether a thread can be pinned to this CPU, which the process may use. It is tried with a thread made
+/// for it, so that the calling one stays as it is.
+///
+/// # Errors
+/// The CPU was taken away meanwhile: that is no refusal.
+fn pin_elsewhere(cpu: usize) -> Result<bool, Gone> {
+    let pinned = thread::spawn(move || affinity::restrict(0, &Cpus::one(cpu))).join();
+    match pinned {
+        Ok(Ok(())) => Ok(true),
+        // The only CPU of the mask is off, or not in the cpuset (`sched_setaffinity(2)`).
+        Ok(Err(error)) if error.raw_os_error() == Some(libc::EINVAL) => Err(Gone::Cpu(cpu)),
+        Ok(Err(_)) | Err(_) => Ok(false),
     }
-    Some(cpus)
-}
-
-/// Tries to pin a thread made for it, so that the calling one stays as it is.
-fn pin_elsewhere(id: usize) -> bool {
-    thread::spawn(move || core_affinity::set_for_current(CoreId { id }))
-        .join()
-        .unwrap_or(false)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn alike(kinship: Kinship) -> Relation {
+        Relation {
+            kinship,
+            likeness: Likeness::Alike,
+        }
+    }
+
     /// CPUs 0 and 1 are one core, 2 and 3 another.
-    fn two_cores(first: usize, second: usize) -> Kinship {
-        if first / 2 == second / 2 {
+    fn two_cores(first: usize, second: usize) -> Relation {
+        alike(if first / 2 == second / 2 {
             Kinship::Hyperthreads
         } else {
             Kinship::Cores
-        }
+        })
     }
 
     #[test]
     fn different_cores_are_preferred_to_hyperthreads() {
         let picked = pick(&[0, 1, 2, 3], None, two_cores);
-        assert_eq!(picked, Ok((0, 2, Kinship::Cores)));
+        assert_eq!(picked, Ok((0, 2, alike(Kinship::Cores))));
         let picked = pick(&[0, 1], None, two_cores);
-        assert_eq!(picked, Ok((0, 1, Kinship::Hyperthreads)));
+        assert_eq!(picked, Ok((0, 1, alike(Kinship::Hyperthreads))));
     }
 
     #[test]
     fn cores_that_share_a_cache_are_preferred_also_to_the_first() {
         // CPU 0 is alone with its cache; 1 and 3 are two cores with one cache, 2 is 1's other half.
-        let kinship = |first, second| match (first, second) {
-            (1, 2) => Kinship::Hyperthreads,
-            (1, 3) | (2, 3) => Kinship::Neighbours,
-            _ => Kinship::Cores,
+        let relation = |first, second| {
+            alike(match (first, second) {
+                (1, 2) => Kinship::Hyperthreads,
+                (1, 3) | (2, 3) => Kinship::Neighbours,
+                _ => Kinship::Cores,
+            })
         };
-        let picked = pick(&[0, 1, 2, 3], None, kinship);
-        assert_eq!(picked, Ok((1, 3, Kinship::Neighbours)));
-        let picked = pick(&[0, 1, 2], None, kinship);
-        assert_eq!(picked, Ok((0, 1, Kinship::Cores)));
+        let picked = pick(&[0, 1, 2, 3], None, relation);
+        assert_eq!(picked, Ok((1, 3, alike(Kinship::Neighbours))));
+        let picked = pick(&[0, 1, 2], None, relation);
+        assert_eq!(picked, Ok((0, 1, alike(Kinship::Cores))));
+    }
+
+    /// CPUs 0 and 1 are weaker than those after them, and share the last-level cache with them.
+    fn hybrid(first: usize, second: usize) -> Relation {
+        let capacity = |cpu| if cpu < 2 { 446 } else { 1024 };
+        Relation {
+            kinship: Kinship::Neighbours,
+            likeness: match (capacity(first), capacity(second)) {
+                (one, other) if one == other => Likeness::Alike,
+                (one, other) => Likeness::Unlike(Difference::Capacity(one, other)),
+            },
+        }
     }
 
     #[test]
-    fn a_place_tells_hyperthreads_neighbours_and_strangers_apart() {
-        let place = Place {
-            core: Some([0, 4].into()),
-            last_level: [0, 1, 4, 5].into(),
+    fn equally_strong_cores_are_preferred_and_others_are_said_to_differ() {
+        let picked = pick(&[1, 2, 3], None, hybrid);
+        assert_eq!(picked, Ok((2, 3, alike(Kinship::Neighbours))));
+        // Who has no others, or asks for them, gets them; the report says it.
+        for (allowed, wanted) in [(&[1, 2][..], None), (&[0, 1, 2, 3], Some(Wanted(1, 2)))] {
+            let (first, second, relation) = pick(allowed, wanted, hybrid).unwrap();
+            assert_eq!((first, second), (1, 2));
+            let pair = Pair {
+                first,
+                second,
+                relation,
+                pinned: true,
+                ..Pair::anywhere()
+            };
+            let said = pair.to_string();
+            assert!(
+                said.contains("NOT EQUALLY STRONG (capacity 446 and 1024)"),
+                "{said}"
+            );
+        }
+        // They are two cores all the same.
+        let unlike_cores_or_one_core = |first, second| match (first, second) {
+            (0, 1) => alike(Kinship::Hyperthreads),
+            _ => hybrid(1, 2),
         };
-        assert_eq!(place.kin(4), Kinship::Hyperthreads);
-        assert_eq!(place.kin(5), Kinship::Neighbours);
-        assert_eq!(place.kin(2), Kinship::Cores);
-        let unknown = Place {
-            core: None,
-            last_level: BTreeSet::new(),
+        let picked = pick(&[0, 1, 2], None, unlike_cores_or_one_core);
+        assert_eq!(picked, Ok((0, 2, hybrid(1, 2))));
+    }
+
+    #[test]
+    fn of_thousands_of_cpus_two_are_found() {
+        let all: Vec<usize> = (0..4096).collect();
+        // Nothing is known of any but the last two.
+        let relation = |first, second| match (first, second) {
+            (4094, 4095) => alike(Kinship::Neighbours),
+            _ => Relation {
+                kinship: Kinship::Unknown,
+                likeness: Likeness::Unknown,
+            },
         };
-        assert_eq!(unknown.kin(1), Kinship::Unknown);
+        let picked = pick(&all, None, relation);
+        assert_eq!(picked, Ok((4094, 4095, alike(Kinship::Neighbours))));
+        let picked = pick(&all, Some(Wanted(3000, 1)), two_cores);
+        assert_eq!(picked, Ok((3000, 1, alike(Kinship::Cores))));
     }
 
     #[test]
     fn what_is_wanted_is_taken_or_refused() {
         let picked = pick(&[0, 1, 2], Some(Wanted(1, 0)), two_cores);
-        assert_eq!(picked, Ok((1, 0, Kinship::Hyperthreads)));
+        assert_eq!(picked, Ok((1, 0, alike(Kinship::Hyperthreads))));
         let refused = pick(&[0, 1], Some(Wanted(0, 7)), two_cores);
         assert_eq!(refused, Err(Unfit::NotAllowed(7, vec![0, 1])));
     }
@@ -372,11 +393,22 @@ mod tests {
     }
 
     #[test]
-    fn the_kernels_lists_are_read() {
-        let set = |cpus: &[usize]| Some(cpus.iter().copied().collect());
-        assert_eq!(cpu_list("0\n"), set(&[0]));
-        assert_eq!(cpu_list("0-1,4\n"), set(&[0, 1, 4]));
-        assert_eq!(cpu_list("\n"), None);
+    fn cpus_that_the_system_does_not_tell_are_not_known() {
+        let said = Unfit::Unknown("refused".to_owned()).to_string();
+        assert!(
+            said.contains("not known (sched_getaffinity: refused)"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn a_cpu_that_is_gone_before_a_thread_is_pinned_to_it_is_no_refusal() {
+        let beyond = 1 << 20;
+        assert_eq!(pin_elsewhere(beyond), Err(Gone::Cpu(beyond)));
+        let said = Unfit::from(Gone::Cpu(beyond)).to_string();
+        assert!(said.starts_with("CPU 1048576 was taken away"), "{said}");
+        let cpu = allowed().unwrap().iter().next().unwrap();
+        assert!(pin_elsewhere(cpu).is_ok());
     }
 
     #[test]

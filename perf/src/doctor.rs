@@ -93,7 +93,7 @@ fn hand_over(pair: Pair, settings: &Settings, provider: &dyn Provider) -> Result
     };
     link.run_counted_by(pair, ITEMS, Some(provider))
         .map(|run| run.counted)
-        .map_err(|fault| Trouble::Failed(format!("{}: {fault}", link.name)))
+        .map_err(|fault| fault.of(&link.name))
 }
 
 fn idle(provider: &dyn Provider) -> Tally {
@@ -153,7 +153,7 @@ fn lines(tally: &Tally, pair: Option<&Pair>) -> Option<String> {
         );
     }
     let items = tally.items.filter(|items| *items > 0)?;
-    let apart = pair.is_some_and(|pair| pair.pinned && pair.kinship.is_apart());
+    let apart = pair.is_some_and(|pair| pair.pinned && pair.relation.kinship.is_apart());
     match counted.iter().sum::<u64>() {
         0 if apart => Some(
             "The counters of lines stayed at zero while every item went from core to core: they \
@@ -177,13 +177,16 @@ mod tests {
     use super::*;
     use crate::counters::Reading;
     use crate::counters::fake::Fake;
-    use crate::cpus::Kinship;
+    use crate::cpus::{Kinship, Likeness, Relation};
     use crate::run::Extent;
 
     const APART: Pair = Pair {
         first: 0,
         second: 1,
-        kinship: Kinship::Cores,
+        relation: Relation {
+            kinship: Kinship::Cores,
+            likeness: Likeness::Alike,
+        },
         pinned: true,
         preferred: false,
     };
@@ -222,7 +225,10 @@ mod tests {
     #[test]
     fn no_line_has_to_go_between_hyperthreads_or_within_one_thread() {
         let together = Pair {
-            kinship: Kinship::Hyperthreads,
+            relation: Relation {
+                kinship: Kinship::Hyperthreads,
+                ..APART.relation
+            },
             ..APART
         };
         for pair in [Some(&together), None] {

@@ -2,13 +2,17 @@
 //!
 //! Nothing here names the machine itself.
 
-use std::collections::BTreeMap;
+mod processors;
+
 use std::fs;
 use std::path::Path;
 
-use ringproof_record::machine::{self, read, value};
+use ringproof_record::machine::{self, read};
+use ringproof_record::quota::Quota;
 
-use crate::counters::Processor;
+use crate::cpus::allowed;
+use crate::cpus::topology::cpu_list;
+use processors::Processors;
 
 /// What is known of the machine, by name, in the order in which it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,11 +33,19 @@ struct Ticks {
 impl Environment {
     /// Looks at this machine.
     pub fn look() -> Self {
-        let unsaid = || "the system does not say".to_owned();
-        let cpu = read("/proc/cpuinfo").unwrap_or_default();
+        let unsaid = || not_known("the system does not say");
+        let allowed = allowed().map_err(|error| error.to_string());
+        let cpus = match &allowed {
+            Ok(cpus) => cpus.iter().collect(),
+            // Where it is not known which may be used, all are told of.
+            Err(_) => (read("/sys/devices/system/cpu/online").and_then(|list| cpu_list(&list)))
+                .map_or(Vec::new(), |cpus| cpus.into_iter().collect()),
+        };
+        let processors = Processors::below(Path::new("/"), cpus);
+        let [name, family, microcode] = processors.names();
+        let (governor, slow) = processors.governors();
         let hypervisor = hypervisor();
-        let quota = read("/sys/fs/cgroup/cpu.max").as_deref().and_then(quota);
-        let governor = read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
+        let quota = Quota::look();
         let smt = read("/sys/devices/system/cpu/smt/active").map(|active| match active.as_str() {
             "1" => "on".to_owned(),
             _ => "off".to_owned(),
@@ -47,16 +59,11 @@ impl Environment {
                     .to_owned(),
             );
         }
-        if let Some(governor) = governor.as_deref().filter(|name| *name != "performance") {
+        warnings.extend(slow);
+        if quota.cpus().is_some() {
             warnings.push(format!(
-                "The frequency governor is `{governor}`: short experiments may run before the \
-                 clock is up. `performance` keeps it up."
-            ));
-        }
-        if let Some(cpus) = quota {
-            warnings.push(format!(
-                "A CPU quota: this process gets the time of {cpus} CPUs and stands still when it \
-                 has had it. Run without one (no --cpus, no CPU limit)."
+                "A CPU quota: this process gets the time of {quota}, and stands still when it has had \
+                 it. Run without one (no --cpus, no CPU limit)."
             ));
         }
         if cfg!(debug_assertions) {
@@ -66,35 +73,25 @@ impl Environment {
             );
         }
         let facts = vec![
-            ("processor", machine::cpu().unwrap_or_else(unsaid)),
+            name,
+            family,
+            microcode,
             (
-                "family",
-                Processor::named_in(&cpu).map_or_else(unsaid, |processor| processor.to_string()),
+                "CPUs allowed",
+                match &allowed {
+                    Ok(cpus) => cpus.count().to_string(),
+                    Err(why) => not_known(&format!("sched_getaffinity: {why}")),
+                },
             ),
-            (
-                "microcode",
-                value(&cpu, "microcode", ':').unwrap_or_else(unsaid),
-            ),
-            ("CPUs allowed", machine::cores().to_string()),
-            (
-                "CPU quota",
-                quota.map_or_else(|| "none".to_owned(), |cpus| format!("{cpus} CPUs")),
-            ),
+            ("strength of CPUs", processors.strengths()),
+            ("CPU quota", quota.to_string()),
             (
                 "memory nodes",
                 nodes().map_or_else(unsaid, |nodes| nodes.to_string()),
             ),
-            (
-                "caches",
-                caches(Path::new("/sys/devices/system/cpu/cpu0/cache")).unwrap_or_else(unsaid),
-            ),
+            ("caches", processors.caches()),
             ("hyperthreads", smt.unwrap_or_else(unsaid)),
-            (
-                "governor",
-                governor.unwrap_or_else(|| {
-                    "none: the clock is the hardware's, or the host's, affair".to_owned()
-                }),
-            ),
+            ("governor", governor),
             (
                 "hypervisor",
                 hypervisor.unwrap_or_else(|| "no sign of one".to_owned()),
@@ -163,12 +160,9 @@ fn known_as(signature: &str) -> String {
     .to_owned()
 }
 
-/// How many CPUs' time a control group may have: the first number of `cpu.max` by the second. None
-/// if it may have all.
-fn quota(text: &str) -> Option<f64> {
-    let (quota, period) = text.split_once(' ')?;
-    let (quota, period): (f64, f64) = (quota.parse().ok()?, period.parse().ok()?);
-    Some(quota / period)
+/// What stands for a fact that is not to be had.
+fn not_known(why: &str) -> String {
+    format!("not known ({why})")
 }
 
 /// How many memory nodes there are.
@@ -205,7 +199,7 @@ impl Steal {
 fn said(share: Option<f64>) -> String {
     match share {
         Some(share) => format!("{:.1} % of the CPUs' time", share * 100.0),
-        None => "the kernel does not say".to_owned(),
+        None => not_known("the kernel does not say"),
     }
 }
 
@@ -228,33 +222,6 @@ fn parse_ticks(text: &str) -> Option<Ticks> {
     Some(Ticks {
         all: numbers.iter().take(8).sum(),
         stolen: *numbers.get(7)?,
-    })
-}
-
-/// The caches of a CPU: size and kind by level, and the length of a line.
-fn caches(folder: &Path) -> Option<String> {
-    let mut levels = BTreeMap::new();
-    let mut line = None;
-    for index in fs::read_dir(folder).ok()?.flatten() {
-        let of = |name: &str| read(index.path().join(name));
-        let (Some(level), Some(kind), Some(size)) = (of("level"), of("type"), of("size")) else {
-            continue;
-        };
-        let short = match kind.as_str() {
-            "Data" => "d",
-            "Instruction" => "i",
-            _ => "",
-        };
-        levels.insert(format!("L{level}{short}"), size);
-        line = line.or(of("coherency_line_size"));
-    }
-    let sizes: Vec<_> = levels
-        .iter()
-        .map(|(name, size)| format!("{name} {size}"))
-        .collect();
-    (!sizes.is_empty()).then(|| {
-        let line = line.map(|bytes| format!("; lines of {bytes} bytes"));
-        sizes.join(", ") + &line.unwrap_or_default()
     })
 }
 
@@ -287,13 +254,6 @@ mod tests {
         assert_eq!(parse_ticks("cpu  1 2 3\n"), None);
     }
 
-    #[test]
-    fn a_quota_is_told_in_cpus() {
-        assert_eq!(quota("150000 100000"), Some(1.5));
-        assert_eq!(quota("max 100000"), None);
-        assert_eq!(quota(""), None);
-    }
-
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn hypervisors_are_called_as_people_call_them() {
@@ -310,32 +270,6 @@ mod tests {
     fn files_of_the_kernel_are_read() {
         assert_eq!(chosen("always [madvise] never").as_deref(), Some("madvise"));
         assert_eq!(chosen("none"), None);
-    }
-
-    #[test]
-    fn caches_are_told_by_level_and_kind() {
-        let folder = tempfile::tempdir().unwrap();
-        for (index, level, kind, size) in [
-            ("index0", "1", "Data", "32K"),
-            ("index1", "1", "Instruction", "64K"),
-            ("index3", "3", "Unified", "16384K"),
-        ] {
-            let index = folder.path().join(index);
-            fs::create_dir(&index).unwrap();
-            for (name, text) in [
-                ("level", level),
-                ("type", kind),
-                ("size", size),
-                ("coherency_line_size", "64"),
-            ] {
-                fs::write(index.join(name), format!("{text}\n")).unwrap();
-            }
-        }
-        assert_eq!(
-            caches(folder.path()).as_deref(),
-            Some("L1d 32K, L1i 64K, L3 16384K; lines of 64 bytes")
-        );
-        assert_eq!(caches(&folder.path().join("none")), None);
     }
 
     #[test]

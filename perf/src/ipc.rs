@@ -42,6 +42,7 @@ pub use mechanism::{
     Side, Terms, Trust, Waiting,
 };
 pub use message::Plant;
+pub use ring::Polls;
 pub use runner::{Figure, Line, Measured, measure};
 pub use two::{Moved, Program, Two};
 

@@ -2,10 +2,9 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use ringproof::{Payload, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+use ringproof::{SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 use ringproof_record::Record;
 
 use crate::cpus::Pair;
@@ -14,8 +13,9 @@ use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_r
 use crate::rounds::{Rounds, Sample, Samples, interleave};
 use crate::run::{Extent, Settings, enough, probe};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
-use crate::stream::{Fault, Meeting, preemptions};
+use crate::stream::preemptions;
 use crate::table::{Cell, Table, figure, spread};
+use crate::together::{Fault, alone, both};
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- latest";
@@ -120,7 +120,7 @@ pub fn time_reads<const N: usize>(
 /// `time` does not count.
 ///
 /// # Errors
-/// [`Fault`] if a value was torn.
+/// [`Fault`] if a value was torn, or a CPU taken away.
 pub fn time_busy_reads<const N: usize>(
     pair: Pair,
     mut write: impl FnMut(&Value<N>) + Send,
@@ -128,68 +128,58 @@ pub fn time_busy_reads<const N: usize>(
     time: Duration,
 ) -> Result<Timed, Fault> {
     let done = AtomicBool::new(false);
-    let meeting = Meeting::default();
-    thread::scope(|scope| {
-        let writing = scope.spawn(|| {
-            pair.pin(true);
-            let values = values::<N>();
-            let before = preemptions();
-            meeting.meet();
-            pair.prefer();
-            let start = Instant::now();
-            // Relaxed: it carries no data and need not be prompt.
-            while !done.load(Ordering::Relaxed) && start.elapsed() < time * 3 {
-                // The clock costs as much as some writes: ask it seldom.
-                for _ in 0..BETWEEN_CLOCKS {
-                    values.iter().for_each(&mut write);
-                }
+    let mut writing = || {
+        let values = values::<N>();
+        let before = preemptions();
+        let start = Instant::now();
+        // Relaxed: it carries no data and need not be prompt.
+        while !done.load(Ordering::Relaxed) && start.elapsed() < time * 3 {
+            // The clock costs as much as some writes: ask it seldom.
+            for _ in 0..BETWEEN_CLOCKS {
+                values.iter().for_each(&mut write);
             }
-            preemptions().saturating_sub(before)
-        });
-        let reading = scope.spawn(|| {
-            pair.pin(false);
-            meeting.meet();
-            pair.prefer();
-            let (mut wrong, mut count) = (0, 0);
-            let before = preemptions();
-            let start = Instant::now();
-            let mut took = Duration::ZERO;
-            // Slow reads are timed one by one, quick ones together.
-            let mut reads = 1;
-            while took < time {
-                let mut more = 0;
-                for _ in 0..reads {
-                    if let Some(value) = read() {
-                        more += 1;
-                        for word in value {
-                            wrong |= word ^ value[0];
-                        }
+        }
+        preemptions().saturating_sub(before)
+    };
+    let mut reading = || {
+        let (mut wrong, mut count) = (0, 0);
+        let before = preemptions();
+        let start = Instant::now();
+        let mut took = Duration::ZERO;
+        // Slow reads are timed one by one, quick ones together.
+        let mut reads = 1;
+        while took < time {
+            let mut more = 0;
+            for _ in 0..reads {
+                if let Some(value) = read() {
+                    more += 1;
+                    for word in value {
+                        wrong |= word ^ value[0];
                     }
                 }
-                let now = start.elapsed();
-                if now < time * 2 {
-                    count += more;
-                }
-                reads = match now - took < time / 64 {
-                    true => (reads * 2).min(BETWEEN_CLOCKS),
-                    false => 1,
-                };
-                took = now;
             }
-            let preemptions = preemptions().saturating_sub(before);
-            whole(wrong, count).map(|()| Timed {
-                count,
-                took,
-                preemptions,
-            })
-        });
-        let read = reading.join().unwrap_or(Err(Fault::Panicked));
+            let now = start.elapsed();
+            if now < time * 2 {
+                count += more;
+            }
+            reads = match now - took < time / 64 {
+                true => (reads * 2).min(BETWEEN_CLOCKS),
+                false => 1,
+            };
+            took = now;
+        }
+        let preemptions = preemptions().saturating_sub(before);
         done.store(true, Ordering::Relaxed);
-        let disturbed = writing.join().map_err(|_| Fault::Panicked)?;
-        read.map(|timed| Timed {
-            preemptions: timed.preemptions + disturbed,
-            ..timed
+        whole(wrong, count).map(|()| Timed {
+            count,
+            took,
+            preemptions,
         })
+    };
+    let (read, disturbed) = both(pair, |_| reading(), |_| Ok(writing()))?;
+    Ok(Timed {
+        preemptions: read.preemptions + disturbed,
+        ..read
     })
 }
 
@@ -242,10 +232,7 @@ pub trait Read<const N: usize>: FnMut() -> Option<Value<N>> + Send {}
 
 impl<const N: usize, F: FnMut() -> Option<Value<N>> + Send> Read<N> for F {}
 
-impl<const N: usize> Latest<N> for SeqLock<Value<N>>
-where
-    Value<N>: Payload,
-{
+impl<const N: usize> Latest<N> for SeqLock<Value<N>> {
     const NAME: &'static str = "seqlock";
 
     fn make() -> Result<Self, SegmentError> {
@@ -259,10 +246,7 @@ where
     }
 }
 
-impl<const N: usize> Latest<N> for SeqLatch<Value<N>>
-where
-    Value<N>: Payload,
-{
+impl<const N: usize> Latest<N> for SeqLatch<Value<N>> {
     const NAME: &'static str = "latch";
 
     fn make() -> Result<Self, SegmentError> {
@@ -411,10 +395,9 @@ pub fn measure(
             let case = &mut cases[index];
             samples.take(index, plan.retries, || {
                 let timed = (case.sample)().map_err(|fault| {
-                    let (name, bytes) = (case.structure, case.bytes);
-                    Trouble::Failed(format!("{name} of {bytes} bytes: {fault}"))
+                    fault.of(&format!("{} of {} bytes", case.structure, case.bytes))
                 })?;
-                Ok(Sample {
+                Ok::<_, Trouble>(Sample {
                     value: timed.each(),
                     preemptions: timed.preemptions,
                 })
@@ -455,10 +438,7 @@ pub fn add_ours<const N: usize>(
     cases: &mut Vec<Case>,
     pair: Pair,
     settings: &Settings,
-) -> Result<(), Trouble>
-where
-    Value<N>: Payload,
-{
+) -> Result<(), Trouble> {
     add::<N, SeqLock<Value<N>>>(cases, pair, settings)?;
     add::<N, SeqLatch<Value<N>>>(cases, pair, settings)
 }
@@ -506,22 +486,15 @@ fn sampler<const N: usize, S: Latest<N> + Send + 'static>(
         if situation == Situation::ReadBusy {
             return time_busy_reads(pair, write, read, time);
         }
-        thread::scope(|scope| {
-            let alone = scope.spawn(|| {
-                pair.pin(false);
-                pair.prefer();
-                match situation {
-                    Situation::Write => {
-                        time_writes(&mut write, count / 8);
-                        Ok(time_writes(&mut write, count))
-                    }
-                    _ => {
-                        time_reads(&mut read, count / 8)?;
-                        time_reads(&mut read, count)
-                    }
-                }
-            });
-            alone.join().unwrap_or(Err(Fault::Panicked))
+        alone(pair, || match situation {
+            Situation::Write => {
+                time_writes(&mut write, count / 8);
+                Ok(time_writes(&mut write, count))
+            }
+            _ => {
+                time_reads(&mut read, count / 8)?;
+                time_reads(&mut read, count)
+            }
         })
     }))
 }
@@ -593,7 +566,7 @@ mod tests {
         let torn = || Some([1, 1, 1, 2]);
         assert_eq!(time_reads(torn, 10), Err(Fault::Torn(10)));
         let busy = time_busy_reads(
-            unpinned(),
+            Pair::anywhere(),
             |_: &Value<4>| (),
             torn,
             Duration::from_millis(1),
@@ -606,21 +579,11 @@ mod tests {
         let time = Duration::from_millis(5);
         // As long as the writer goes on, or longer.
         let read = || {
-            thread::sleep(time * 3);
+            std::thread::sleep(time * 3);
             Some([7; 4])
         };
-        let busy = time_busy_reads(unpinned(), |_: &Value<4>| (), read, time);
+        let busy = time_busy_reads(Pair::anywhere(), |_: &Value<4>| (), read, time);
         assert_eq!(busy.map(|timed| timed.count), Ok(0));
-    }
-
-    fn unpinned() -> Pair {
-        Pair {
-            first: 0,
-            second: 0,
-            kinship: crate::cpus::Kinship::Unknown,
-            pinned: false,
-            preferred: false,
-        }
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //!
 //! What is common to all of them:
 //!
-//! - Two threads, each pinned to one CPU of its own ([`cpus`]), stream items through a ring and
-//!   check every one ([`stream`], [`links`]).
+//! - Two threads, each pinned to one CPU of its own ([`cpus`], [`together`]), stream items through a
+//!   ring and check every one ([`stream`], [`links`]).
+//! - Whatever waits or spins ends: when the CPU of a thread is taken away the experiment has no result
+//!   and says why.
 //! - The things compared are measured in turn, round after round, in an order that rotates, and
 //!   compared round by round ([`rounds`], [`stats`]): whatever disturbs the machine for a while
 //!   disturbs all of them.
@@ -47,3 +49,4 @@ pub mod smoke;
 pub mod stats;
 pub mod stream;
 pub mod table;
+pub mod together;

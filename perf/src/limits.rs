@@ -19,10 +19,11 @@ use crate::cpus::Pair;
 use crate::probe::agree;
 use crate::report::{LAYER, Report, Trouble, build_note, conditions, conditions_row};
 use crate::rounds::{Rounds, Sample};
-use crate::run::{Settings, alone};
+use crate::run::Settings;
 use crate::stats::{Summary, summarize};
 use crate::stream::preemptions;
 use crate::table::{figure, spread};
+use crate::together::alone;
 
 /// How to repeat it.
 pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- limits";

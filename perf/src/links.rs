@@ -6,7 +6,8 @@
 
 use ringproof::{Consumer, Producer, Ring, SegmentError};
 
-use crate::stream::{Fault, Link, Patience, Receiver, Sender};
+use crate::stream::{Link, Receiver, Sender};
+use crate::together::{Fault, Patience};
 
 /// Items in a batch.
 pub const BATCH: usize = 64;

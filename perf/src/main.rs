@@ -58,7 +58,7 @@ enum Command {
     /// Opens each counter and hands items from one thread to another while it runs; tries what
     /// else the experiments profit from. What is refused says why. Nothing is judged.
     Doctor {
-        /// The two CPUs to use [default: the first two allowed ones that are different cores and share the last-level cache]
+        /// The two CPUs to use [default: the first two allowed ones that are different cores, equally strong, and share the last-level cache]
         #[arg(long, value_name = "A,B")]
         cpus: Option<Wanted>,
         /// Print one JSON row for each answer instead of tables
@@ -177,7 +177,7 @@ enum Command {
 
 #[derive(Args)]
 struct Common {
-    /// The two CPUs to use [default: the first two allowed ones that are different cores and share the last-level cache]
+    /// The two CPUs to use [default: the first two allowed ones that are different cores, equally strong, and share the last-level cache]
     #[arg(long, value_name = "A,B")]
     cpus: Option<Wanted>,
 

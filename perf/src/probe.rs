@@ -4,14 +4,12 @@
 //! hyperthreads of one, and everything shared gets several times faster. A ping-pong over one
 //! cache line shows it in a millisecond.
 
-use std::hint;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use crate::cpus::Pair;
 use crate::stats::summarize;
-use crate::stream::Meeting;
+use crate::together::{Fault, Patience, both};
 
 /// There and back, this often, for one value. Short, so that a preemption spoils one value only.
 const ROUND_TRIPS: u64 = 300;
@@ -29,47 +27,46 @@ const TOLERANCE: f64 = 1.6;
 struct Ball(AtomicU64);
 
 /// The one-way latency between the two CPUs in nanoseconds.
-pub fn one_way(pair: Pair) -> f64 {
-    let meeting = Meeting::default();
+///
+/// # Errors
+/// [`Fault`], if a CPU was taken away, or nothing went on.
+pub fn one_way(pair: Pair) -> Result<f64, Fault> {
     let ball = Ball(AtomicU64::new(0));
     let last = ROUND_TRIPS * VALUES as u64 * 2;
     // Acquire and Release only because a ping-pong without order would be an odd example; the
     // ball carries no data.
     let wait_for = |value: u64| {
+        let mut patience = Patience::default();
         while ball.0.load(Ordering::Acquire) != value {
-            hint::spin_loop();
+            patience.wait(value)?;
         }
+        Ok::<_, Fault>(())
     };
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            pair.pin(true);
-            meeting.meet();
-            pair.prefer();
-            for value in (0..last).step_by(2) {
-                wait_for(value + 1);
-                ball.0.store(value + 2, Ordering::Release);
-            }
-        });
-        let pinger = scope.spawn(|| {
-            pair.pin(false);
-            meeting.meet();
-            pair.prefer();
+    let (values, ()) = both(
+        pair,
+        |_| {
             let mut values = [0.0; VALUES];
             let mut next = 0;
             for value in &mut values {
                 let start = Instant::now();
                 for _ in 0..ROUND_TRIPS {
                     ball.0.store(next + 1, Ordering::Release);
-                    wait_for(next + 2);
+                    wait_for(next + 2)?;
                     next += 2;
                 }
                 *value = start.elapsed().as_nanos() as f64 / (ROUND_TRIPS * 2) as f64;
             }
-            values
-        });
-        let values = pinger.join().unwrap_or([f64::NAN; VALUES]);
-        summarize(&values).map_or(f64::NAN, |summary| summary.median)
-    })
+            Ok(values)
+        },
+        |_| {
+            for value in (0..last).step_by(2) {
+                wait_for(value + 1)?;
+                ball.0.store(value + 2, Ordering::Release);
+            }
+            Ok(())
+        },
+    )?;
+    Ok(summarize(&values).map_or(f64::NAN, |summary| summary.median))
 }
 
 /// Whether two probes mean the same distance.

@@ -139,20 +139,20 @@ impl Rounds {
 /// result than planned: none counts that the probes speak against.
 ///
 /// # Errors
-/// The first error of `measure`.
+/// The first error of `probe` or `measure`.
 pub fn interleave<Error>(
     plan: Plan,
     cases: usize,
-    mut probe: impl FnMut() -> Option<f64>,
+    mut probe: impl FnMut() -> Result<Option<f64>, Error>,
     mut measure: impl FnMut(&[usize]) -> Result<Samples, Error>,
     mut done: impl FnMut(usize),
 ) -> Result<Rounds, Error> {
     let mut all = Vec::new();
     while counting(&all).count() < plan.rounds && all.len() < plan.rounds + plan.spare {
-        let before = probe();
+        let before = probe()?;
         let samples = measure(&order(cases, all.len(), plan.seed))?;
         all.push(Round {
-            probes: before.zip(probe()),
+            probes: before.zip(probe()?),
             samples,
         });
         done(counting(&all).count());
@@ -224,7 +224,7 @@ mod tests {
             })
         };
         let plan = Plan::new(wanted, 0);
-        interleave(plan, 1, || probes.next(), measure, |_| ()).unwrap()
+        interleave(plan, 1, || Ok(probes.next()), measure, |_| ()).unwrap()
     }
 
     #[test]
@@ -314,7 +314,23 @@ mod tests {
             let mut samples = Samples::new(1);
             samples.take(0, 4, || Err("out of order")).map(|()| samples)
         };
-        let error = interleave(Plan::new(1, 0), 1, || None, measure, |_| ()).unwrap_err();
+        let error = interleave(Plan::new(1, 0), 1, || Ok(None), measure, |_| ()).unwrap_err();
         assert_eq!(error, "out of order");
+    }
+
+    #[test]
+    fn a_probe_that_finds_a_cpu_gone_ends_the_run_without_the_rounds_until_then() {
+        // Before and after the first round, and before the second.
+        let mut probes = [Ok(Some(50.0)), Ok(Some(50.0)), Err("gone")].into_iter();
+        let measure = |_: &[usize]| Ok(Samples::new(1));
+        let mut rounds = 0;
+        let outcome = interleave(
+            Plan::new(3, 0),
+            1,
+            || probes.next().unwrap_or(Err("no more")),
+            measure,
+            |_| rounds += 1,
+        );
+        assert_eq!((outcome.unwrap_err(), rounds), ("gone", 1));
     }
 }

@@ -1,6 +1,5 @@
 //! Measures a set of links against each other.
 
-use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -12,7 +11,8 @@ use crate::progress::Progress;
 use crate::report::Trouble;
 use crate::rounds::{Plan, Rounds, Sample, Samples, interleave};
 use crate::stats::FEWEST_ROUNDS;
-use crate::stream::{Fault, Link, Run};
+use crate::stream::{Link, Run};
+use crate::together::Fault;
 
 /// What the command line asks of every experiment.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +94,13 @@ impl Settings {
 }
 
 /// A probe for [`interleave`]; where threads cannot be pinned there is nothing to probe.
-pub fn probe(pair: Pair) -> Option<f64> {
-    pair.pinned.then(|| probe::one_way(pair))
+///
+/// # Errors
+/// [`Trouble`] if a CPU was taken away.
+pub fn probe(pair: Pair) -> Result<Option<f64>, Trouble> {
+    pair.is_left()?;
+    let probed = pair.pinned.then(|| probe::one_way(pair)).transpose();
+    probed.map_err(|fault| fault.of("a ping-pong between the two CPUs"))
 }
 
 /// Refuses a result that too few rounds stand behind.
@@ -138,30 +143,11 @@ pub fn interleaved(
     let rounds = interleave(
         plan,
         cases,
-        || pair.and_then(probe),
+        || pair.map_or(Ok(None), probe),
         measure,
         |counting| progress.at(counting),
     )?;
     enough(rounds, settings)
-}
-
-/// Does something in a thread of its own on the first of the two CPUs.
-///
-/// # Errors
-/// Those of `work`; it has failed if it panics.
-pub fn alone<T: Send>(
-    pair: Pair,
-    work: impl FnOnce() -> Result<T, Trouble> + Send,
-) -> Result<T, Trouble> {
-    thread::scope(|scope| {
-        let working = scope.spawn(|| {
-            pair.pin(false);
-            pair.prefer();
-            work()
-        });
-        let panicked = || Trouble::Failed("a thread of the experiment panicked".to_owned());
-        working.join().unwrap_or_else(|_| Err(panicked()))
-    })
 }
 
 /// What is done with the links of one round, which are in the order of the cases.
@@ -174,7 +160,7 @@ pub type WithLinks<'f> = &'f mut dyn FnMut(&mut [Link<'_>]) -> Result<(), Troubl
 ///
 /// # Errors
 /// A link that loses, repeats or reorders items has failed; CPUs that would not stay where they
-/// are make it not run.
+/// are, or are taken away, make it not run.
 pub fn stream_all(
     name: &str,
     cases: usize,
@@ -186,9 +172,12 @@ pub fn stream_all(
     let progress = Progress::start(name, settings.rounds);
     let mut items = vec![0; cases];
     let in_order: Vec<usize> = (0..cases).collect();
+    // Before memory is made that nobody will use.
+    pair.is_left()?;
     fresh(&in_order, &mut |links| {
         for (items, link) in items.iter_mut().zip(links) {
-            *items = calibrate(link, pair, settings.sample).map_err(|fault| broken(link, fault))?;
+            *items =
+                calibrate(link, pair, settings.sample).map_err(|fault| fault.of(&link.name))?;
         }
         Ok(())
     })?;
@@ -214,7 +203,7 @@ pub fn stream_all(
 }
 
 fn sample(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Sample, Trouble> {
-    let run = (link.run(pair, items, false)).map_err(|fault| broken(link, fault))?;
+    let run = (link.run(pair, items, false)).map_err(|fault| fault.of(&link.name))?;
     Ok(Sample {
         value: run.rate(),
         preemptions: run.preemptions,
@@ -226,11 +215,7 @@ fn sample(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Sample, Trouble
 /// # Errors
 /// A link that loses, repeats or reorders items has failed.
 pub fn stream_counted(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Run, Trouble> {
-    (link.run(pair, items, true)).map_err(|fault| broken(link, fault))
-}
-
-fn broken(link: &Link<'_>, fault: Fault) -> Trouble {
-    Trouble::Failed(format!("{}: {fault}", link.name))
+    (link.run(pair, items, true)).map_err(|fault| fault.of(&link.name))
 }
 
 /// How many items take about as long as a sample shall: whole batches.

@@ -1,51 +1,12 @@
 //! Two threads, each on its own CPU: one sends numbered items, the other checks every one.
 
-use std::fmt;
-use std::hint;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::counters::{Counters, Kernel, Provider, Tally};
 use crate::cpus::Pair;
-
-/// What can go wrong with a stream. None of it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Items came that were not the next ones, at or after this one.
-    OutOfOrder(u64),
-    /// Nothing went on for seconds.
-    Stalled(u64),
-    /// One of so many values that were read mixes two that were written.
-    Torn(u64),
-    /// A thread of the experiment panicked.
-    Panicked,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Fault::OutOfOrder(from) => {
-                write!(
-                    f,
-                    "an item at or after number {from} is not the one that was sent"
-                )
-            }
-            Fault::Stalled(at) => write!(f, "nothing went on at item {at}"),
-            Fault::Torn(among) => {
-                write!(
-                    f,
-                    "among {among} values there is one that mixes two that were written"
-                )
-            }
-            Fault::Panicked => write!(f, "a thread of the experiment panicked"),
-        }
-    }
-}
-
-impl std::error::Error for Fault {}
+use crate::together::{Fault, both};
 
 /// The sending end of whatever is measured.
 pub trait Sender: Send {
@@ -63,31 +24,6 @@ pub trait Receiver: Send {
     /// # Errors
     /// [`Fault`].
     fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault>;
-}
-
-/// After so many fruitless attempts the other side cannot just be preempted.
-const MOST_ATTEMPTS: u32 = 1 << 28;
-
-/// Counts attempts that came to nothing, so that a lost item is an error and not a hang.
-#[derive(Default)]
-pub struct Patience(u32);
-
-impl Patience {
-    /// Waits a moment before the next attempt to move item `at`.
-    ///
-    /// # Errors
-    /// [`Fault::Stalled`] after so many attempts that the other side cannot just be preempted.
-    #[inline(always)]
-    pub fn wait(&mut self, at: u64) -> Result<(), Fault> {
-        hint::spin_loop();
-        self.0 += 1;
-        // Some 270 million times 1 to 40 ns: seconds.
-        if self.0 < MOST_ATTEMPTS {
-            Ok(())
-        } else {
-            Err(Fault::Stalled(at))
-        }
-    }
 }
 
 /// One thing to measure.
@@ -157,37 +93,26 @@ impl Link<'_> {
         let (warm, first) = (self.next, self.next.wrapping_add(self.warm_up));
         self.next = first.wrapping_add(items);
         let warm_up = self.warm_up;
-        let meeting = Meeting::default();
-
-        let (started, ended) = thread::scope(|scope| {
-            let sending = scope.spawn(|| {
-                pair.pin(false);
-                meeting.meet();
-                pair.prefer();
-                let warmed = sender.send(warm, warm_up);
+        let (started, ended) = both(
+            pair,
+            |meeting| {
+                sender.send(warm, warm_up)?;
                 let mut side = Observed::begin(provider);
-                meeting.meet();
+                meeting.meet()?;
                 let start = Instant::now();
                 side.start();
-                let sent = warmed.and_then(|()| sender.send(first, items));
-                sent.map(|()| side.end(start))
-            });
-            let receiving = scope.spawn(|| {
-                pair.pin(true);
-                meeting.meet();
-                pair.prefer();
-                let warmed = receiver.receive(warm, warm_up);
+                sender.send(first, items)?;
+                Ok(side.end(start))
+            },
+            |meeting| {
+                receiver.receive(warm, warm_up)?;
                 let mut side = Observed::begin(provider);
-                meeting.meet();
+                meeting.meet()?;
                 side.start();
-                let received = warmed.and_then(|()| receiver.receive(first, items));
-                received.map(|()| side.end(Instant::now()))
-            });
-            let ended = receiving.join().unwrap_or(Err(Fault::Panicked));
-            let started = sending.join().unwrap_or(Err(Fault::Panicked));
-            // The receiver's complaint first: it explains a sender that stalled.
-            ended.and_then(|ended| Ok((started?, ended)))
-        })?;
+                receiver.receive(first, items)?;
+                Ok(side.end(Instant::now()))
+            },
+        )?;
 
         Ok(Run {
             took: ended.at.saturating_duration_since(started.at),
@@ -242,57 +167,4 @@ pub fn preemptions() -> u64 {
         .ok()
         .and_then(|usage| usage.involuntary_context_switches().try_into().ok())
         .unwrap_or(0)
-}
-
-/// Where two threads wait for each other without sleeping: waking up takes longer than much of what
-/// is measured.
-#[derive(Default)]
-pub struct Meeting(AtomicU32);
-
-impl Meeting {
-    /// Waits until the other thread is here, too. It may be used again.
-    pub fn meet(&self) {
-        // Acquire and Release: what either did before the meeting is seen after it.
-        let arrived = self.0.fetch_add(1, Ordering::AcqRel) + 1;
-        let both = arrived.next_multiple_of(2);
-        let mut polls = 0_u32;
-        while self.0.load(Ordering::Acquire) < both {
-            hint::spin_loop();
-            polls += 1;
-            // Where threads cannot be pinned the other one may be waiting for this CPU.
-            if polls.is_multiple_of(1 << 16) {
-                thread::yield_now();
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn impatience_comes_late_but_comes() {
-        let mut patience = Patience(MOST_ATTEMPTS - 2);
-        assert_eq!(patience.wait(5), Ok(()));
-        assert_eq!(patience.wait(5), Err(Fault::Stalled(5)));
-    }
-
-    #[test]
-    fn two_threads_meet_again_and_again() {
-        let meeting = Meeting::default();
-        let met = AtomicU32::new(0);
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    for round in 0..100 {
-                        met.fetch_add(1, Ordering::Relaxed);
-                        meeting.meet();
-                        assert!(met.load(Ordering::Relaxed) >= (round + 1) * 2);
-                        meeting.meet();
-                    }
-                });
-            }
-        });
-    }
 }

@@ -6,8 +6,7 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
+use ringproof_record::affinity::{self, Cpus};
 use ringproof_record::{EXIT_CODES, Exit, Record, Verdict, deadline};
 
 /// One at a time: two experiments at once measure each other.
@@ -27,14 +26,9 @@ fn perf(args: &[&str]) -> Output {
 fn perf_on_one_cpu(args: &'static [&'static str]) -> Output {
     // A thread of its own: what it starts inherits its affinity, and nobody else does.
     let thread = thread::spawn(|| {
-        let this = Pid::from_raw(0);
-        let allowed = sched_getaffinity(this).expect("this thread's CPUs");
-        let first = (0..CpuSet::count())
-            .find(|cpu| allowed.is_set(*cpu).unwrap_or(false))
-            .expect("at least one CPU");
-        let mut one = CpuSet::new();
-        one.set(first).expect("a CPU that there is");
-        sched_setaffinity(this, &one).expect("a smaller set is always allowed");
+        let allowed = affinity::allowed(0).expect("this thread's CPUs");
+        let first = allowed.iter().next().expect("at least one CPU");
+        affinity::restrict(0, &Cpus::one(first)).expect("a smaller set is always allowed");
         (perf(args), first)
     });
     let (output, cpu) = thread.join().expect("the program ran");

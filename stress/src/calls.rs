@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::str::FromStr;
@@ -399,7 +398,7 @@ fn creator_dies(trial: &Trial<'_>) -> Result<()> {
 fn create_in_place(name: &str) -> Result<()> {
     let ring = Ring::<u64>::anonymous(&options())?;
     let mut whole = vec![0; usize::try_from(ring.fixed().segment_len)?];
-    File::from(ring.as_fd().try_clone_to_owned()?).read_exact_at(&mut whole, 0)?;
+    File::from(ring.descriptor()?).read_exact_at(&mut whole, 0)?;
     let file = File::create_new(Path::new(DIRECTORY).join(name))?;
     file.set_len(ring.fixed().segment_len)?;
     file.write_all_at(&whole, 0)?;

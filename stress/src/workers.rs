@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
+use ringproof_record::machine;
 
 use crate::process::{Child, Interrupts, Note, Violation, wait_readable};
 
@@ -45,7 +46,7 @@ pub(crate) trait Jobs {
 /// # Errors
 /// An interruption, and whatever keeps this process from going on.
 pub(crate) fn run<J: Jobs>(jobs: &J, interrupts: &Interrupts) -> Result<Vec<J::Outcome>> {
-    let width = std::thread::available_parallelism().map_or(1, usize::from);
+    let width = machine::parallelism();
     let mut outcomes: Vec<_> = (0..jobs.count()).map(|_| J::Outcome::default()).collect();
     let mut waiting = 0..jobs.count();
     let mut running: Vec<Worker> = Vec::new();

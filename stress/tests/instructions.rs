@@ -2,12 +2,15 @@
 
 mod common;
 mod rows;
+#[path = "../../perf/tests/common/seccomp.rs"]
+mod seccomp;
 mod traced;
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
-use common::{Ran, await_end_of, await_word, run, start};
+use common::{PROGRAM, Ran, await_end_of, await_word, run, start};
 use nix::sys::signal::{Signal, kill};
 use ringproof_record::{Record, Verdict};
 use rows::{ensure_passed, planted, repeat};
@@ -180,5 +183,23 @@ fn when_it_is_stopped_no_process_is_left() {
         let status = child.wait_with_output().expect("it ends").status;
         assert!(!status.success(), "{signal}: {status}");
         await_end_of(pid);
+    }
+}
+
+#[test]
+fn a_step_is_taken_on_one_cpu_also_where_there_may_be_thousands() {
+    let args = ["--json", "--mode", "snapshots", "--only", "seqlock/write"];
+    for possible in [2048, 8192] {
+        let mut command = Command::new(PROGRAM);
+        command.arg("instructions").args(args);
+        seccomp::with_possible_cpus(&mut command, possible);
+        let output = match command.output() {
+            Ok(output) => output,
+            Err(error) => return eprintln!("not run: seccomp is refused: {error}"),
+        };
+        // 3 where nothing may be traced.
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!errors.contains("not on one CPU"), "{possible}: {errors}");
     }
 }

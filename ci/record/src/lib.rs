@@ -1,5 +1,6 @@
 //! What the programs of the harness have in common: the row that every layer prints and the driver
-//! collects, how it is printed, how a program ends, deadlines, shards and the machine.
+//! collects, how it is printed, how a program ends, deadlines, shards and the machine: which CPUs a
+//! process may use, how much of their time, and which compilers there are.
 //!
 //! A layer is a program of its own; it writes one [`Record`] per line, as JSON, to its standard
 //! output and nothing else there (progress and prose go to standard error), and ends with the status
@@ -17,12 +18,14 @@
 //! assert_eq!(row.verdict, Verdict::Passed);
 //! ```
 
+pub mod affinity;
 pub mod cargo;
 pub mod compiler;
 pub mod deadline;
 mod exit;
 pub mod machine;
 pub mod print;
+pub mod quota;
 mod shard;
 
 pub use exit::{EXIT_CODES, Exit, run};

@@ -81,7 +81,7 @@ pub(crate) fn about() -> About {
         commit: Some("0123456789abcdef0123456789abcdef01234567-dirty".to_owned()),
         machine: Machine {
             cpu: "Some CPU".to_owned(),
-            cores: 2,
+            cores: Some(2),
             kernel: "6.18.0".to_owned(),
             os: "Some Linux".to_owned(),
             rustc: "rustc 1.95.0".to_owned(),

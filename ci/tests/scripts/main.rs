@@ -4,6 +4,7 @@
 mod bare;
 mod flaky;
 mod nightly;
+mod packages;
 mod test;
 mod tree;
 mod workflows;

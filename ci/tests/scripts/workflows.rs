@@ -93,6 +93,23 @@ fn judge_change(text: &str) -> Result<(), String> {
     )
 }
 
+/// The job that has the tools which other runs may lack.
+fn judge_packages(text: &str) -> Result<(), String> {
+    let (_, job) = text
+        .split_once("\n  packages:\n")
+        .ok_or_else(|| "no job `packages`".to_owned())?;
+    check(
+        value(job, "- run: ci/packages.sh")?.is_empty(),
+        "it does not run ci/packages.sh".to_owned(),
+    )?;
+    let installed = value(job, "- run: sudo apt-get")?;
+    let words: Vec<_> = installed.split_whitespace().collect();
+    for tool in ["cmake", "pkg-config", "python3", "g++", "clang"] {
+        check(words.contains(&tool), format!("it does not install {tool}"))?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_night_ends_before_it_is_ended() {
     let text = workflow("nightly.yml");
@@ -130,4 +147,20 @@ fn a_change_has_time_enough() {
     assert_eq!(judge_change(&text), Ok(()));
     let short = text.replace("timeout-minutes: 45", "timeout-minutes: 40");
     assert!(judge_change(&short).is_err());
+}
+
+#[test]
+fn a_job_installs_what_the_packages_need() {
+    let text = workflow("pull-request.yml");
+    assert_eq!(judge_packages(&text), Ok(()));
+    for (from, to) in [
+        ("  packages:", "  others:"),
+        ("- run: ci/packages.sh", "- run: ci/test.sh"),
+        (" cmake ", " make "),
+        (" pkg-config ", " "),
+        (" clang\n", "\n"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        assert!(judge_packages(&text.replace(from, to)).is_err(), "{from}");
+    }
 }

@@ -1,7 +1,12 @@
 //! The command line, and the help that teaches it.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
-use ringproof::RingOptions;
+use ringproof::segment::{MODES, name_of};
+use ringproof::{RingOptions, SegmentError};
 
 use crate::exit::TABLE;
 
@@ -37,16 +42,24 @@ Restart rules (after a kill -9, a crash, Ctrl-C):
                    was committed yet; --continue appends what comes from the new input.
   recv >> FILE     Start it again with >> the same FILE: it goes on after the last byte that FILE
                    has. With > the shell empties FILE first; that is refused once bytes have been
-                   taken out of the ring. > is fine for the first start. Nobody else may write to
-                   FILE meanwhile.
+                   taken out of the ring; before that, any empty file will do. Nobody else may
+                   write to FILE meanwhile, nor cut or remove it.
   recv | …         Starting again delivers at least once: the last bytes before the kill may be
                    delivered twice. What the pipe's reader left unread when it died is gone.
   finished         A stream that was closed and drained is over, and its ring is gone: whoever
                    starts then begins a new one. So when recv has exited with 0, do not restart
                    send, and when `ringproof inspect` finds no NAME any more, neither of them.
 
-Written means that write(2) took it. A power failure takes /dev/shm with it, and may take what
-the disk has not got yet.";
+A FILE must not be cut while it is sent: send ends with 8 then, and the stream stays open. It must
+not be the FILE that is received into, either.
+
+Written means that write(2) took it. Once the stream is closed, recv keeps what it writes to a FILE
+in the ring until the file system has said, to fsync and close, that all of it arrived; only then
+is the ring removed. A power failure takes /dev/shm with it, and may take what the disk has not got
+yet.
+
+Messages go to standard error, unless that is the FILE (as in recv news >> FILE 2>&1), where they
+would be taken for bytes of the stream; then only the exit code tells.";
 
 const GC_ABOUT: &str = "\
 Remove the segments that nobody uses: those whose roles are all free.
@@ -56,6 +69,9 @@ comes for a role at that moment gets the segment, or a new one. What was in a ri
 goes with it: a stream whose two sides were both killed, or whose recv was not started yet, looks
 like any other that nobody uses. --dry-run shows what would be removed.
 
+What a truncation left of a segment, an empty file or the beginning of one, is removed if it is
+named in full.
+
 A seqlock or latch has readers that hold no role, so nobody can tell whether there are any. (They
 would keep the memory, and not see the next writer's values.) Therefore one is removed only if it
 is named in full, or with --all.
@@ -64,7 +80,7 @@ The exit code is 0, whatever was left, unless that was named in full.";
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "ringproof", version, about = ABOUT, long_about = LONG_ABOUT)]
+#[command(name = "ringproof", bin_name = "ringproof", version, about = ABOUT, long_about = LONG_ABOUT)]
 #[command(after_long_help = format!("{GUIDE}\n\n{TABLE}"), after_help = TABLE)]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -109,6 +125,7 @@ pub(crate) struct RecvArgs {
 #[derive(Debug, Args)]
 pub(crate) struct InspectArgs {
     /// The segment's name: a file in /dev/shm
+    #[arg(value_parser = name_parser())]
     pub(crate) name: String,
     /// Show the next N items of a ring, or the value of a seqlock or latch, and leave them there
     #[arg(long, value_name = "N")]
@@ -121,7 +138,7 @@ pub(crate) struct InspectArgs {
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
     /// Only the segments of these names; a * stands for any characters [default: all segments]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = name_parser())]
     pub(crate) names: Vec<String>,
     /// Remove nothing, only say what would be removed
     #[arg(long)]
@@ -137,6 +154,7 @@ pub(crate) struct GcArgs {
 #[derive(Debug, Args)]
 pub(crate) struct StreamArgs {
     /// The ring's name: a file in /dev/shm, without slashes
+    #[arg(value_parser = name_parser())]
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) shape: Shape,
@@ -175,6 +193,13 @@ impl Shape {
     }
 }
 
+/// Takes a name as the library does, so that one that is not UTF-8 is refused in its words.
+fn name_parser() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().try_map(|name: OsString| -> Result<String, SegmentError> {
+        name_of(name.as_bytes()).map(str::to_owned)
+    })
+}
+
 fn bytes(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
@@ -186,20 +211,16 @@ fn bytes(text: &str) -> Result<u64, String> {
         .parse()
         .map_err(|_| "expected a number of bytes, for example 65536, 64K or 1M".to_owned())?;
     match count.checked_mul(unit) {
-        Some(0) | None => Err("it must be from 1 to 2^64 - 1 bytes".to_owned()),
+        Some(0) => Err("it must be 1 byte at least".to_owned()),
         Some(bytes) => Ok(bytes),
+        None => Err("no machine can address so many bytes".to_owned()),
     }
 }
 
 fn mode(text: &str) -> Result<u32, String> {
     match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode > 0o777 => Err("it must be from 600 to 777: only permissions".to_owned()),
-        Ok(mode) if mode & 0o600 != 0o600 => Err(
-            "its first digit must be 6 or 7: without both permissions its owner could not \
-             start again"
-                .to_owned(),
-        ),
-        Ok(mode) => Ok(mode),
+        Ok(mode) if MODES.contains(&mode) => Ok(mode),
+        Ok(_) => Err(MODE_RULE.to_owned()),
         Err(_) => Err(
             "expected three octal digits, for owner, group and others (6: read and write, \
              0: nothing), for example 600 or 660"
@@ -207,6 +228,10 @@ fn mode(text: &str) -> Result<u32, String> {
         ),
     }
 }
+
+/// As [`SegmentError::Mode`] says it.
+const MODE_RULE: &str = "it must be from 600 to 777, in octal: permissions and nothing else, and its \
+                         owner may read and write";
 
 #[cfg(test)]
 mod tests {
@@ -254,6 +279,31 @@ mod tests {
             ("u+rw", None),
         ] {
             assert_eq!(mode(text).ok(), expected, "{text:?}");
+        }
+        let refused = SegmentError::Mode {
+            segment: "s".to_owned(),
+            mode: 0o1777,
+        };
+        assert!(refused.to_string().ends_with(MODE_RULE), "{refused}");
+    }
+
+    #[test]
+    fn what_a_refusal_suggests_is_accepted() {
+        for text in ["1777", "400", "0", "x"] {
+            let refused = mode(text).unwrap_err();
+            let numbers = refused.split(|c: char| !c.is_ascii_digit());
+            let suggested: Vec<_> = numbers.filter(|number| number.len() == 3).collect();
+            assert_eq!(suggested.len(), 2, "{refused}");
+            for number in suggested {
+                assert!(mode(number).is_ok(), "{number}: {refused}");
+            }
+        }
+        for text in ["0", "K", "", "18446744073709551615K"] {
+            let refused = bytes(text).unwrap_err();
+            let words = refused.split([' ', ',']);
+            for number in words.filter(|word| word.starts_with(|c: char| c.is_ascii_digit())) {
+                assert!(bytes(number).is_ok(), "{number}: {refused}");
+            }
         }
     }
 }

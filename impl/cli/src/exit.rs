@@ -5,7 +5,9 @@ use std::io;
 use ringproof::guard::GuardError;
 use ringproof::{Corruption, SegmentError};
 
+use crate::files::Unwritten;
 use crate::resume::Refusal;
+use crate::shown;
 
 /// What the program's exit code tells. Each kind of failure has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +29,7 @@ pub(crate) enum Exit {
     NoRoom = 6,
     /// Whoever read the output is gone.
     OutputClosed = 7,
-    /// The restart does not fit the stream.
+    /// The restart does not fit the stream, or its input or output changed under it.
     Refused = 8,
     /// The receiver closed the ring, so nobody takes what is left.
     Stopped = 9,
@@ -44,9 +46,10 @@ Exit codes:
   3  no such segment, no segment of such a name, or it was removed while in use
   4  the segment is no stream of bytes, or somebody wrote over it
   5  the role is held: another send or recv is running on NAME
-  6  no room: /dev/shm is too full for the segment, or the output's disk for the data
+  6  no room for the segment in /dev/shm, or for the output: no bytes, no inodes, or a quota
   7  the output was closed by its reader
-  8  the restart was refused: it would lose or repeat bytes; the message says why
+  8  refused, because bytes would be lost or repeated: a restart that does not fit, an input or
+     output that somebody cut, an output that is the input; the message says why
   9  the receiver closed the stream: it takes no more bytes
  10  somebody truncated the segment while it was in use: what it still held is lost";
 
@@ -61,7 +64,8 @@ pub(crate) enum Failure {
     Guard(#[from] GuardError),
     #[error(
         "segment `{segment}` was truncated by another process, or its memory failed: what it \
-         still held is lost, and the stream cannot go on; rm /dev/shm/{segment} gives it up"
+         still held is lost, and the stream cannot go on; `ringproof gc {}` gives it up",
+        shown::argument(segment)
     )]
     Lost { segment: String },
     #[error(
@@ -73,7 +77,7 @@ pub(crate) enum Failure {
         position: u64,
         command: &'static str,
     },
-    #[error("segment `{segment}`: restart refused")]
+    #[error("segment `{segment}`: refused")]
     Refused { segment: String, source: Refusal },
     #[error(
         "segment `{segment}` was removed while in use and nobody is on its other side: \
@@ -87,21 +91,49 @@ pub(crate) enum Failure {
     Removed { segment: String, replaced: bool },
     #[error(
         "the receiver closed segment `{segment}` and takes no more: {left} bytes in it were not \
-         taken and will not be; rm /dev/shm/{segment} gives them up"
+         taken and will not be; `ringproof gc {}` gives them up",
+        shown::argument(segment)
     )]
     Stopped { segment: String, left: u64 },
     #[error(
         "the output was closed by its reader; what it has not been given stays in segment \
-         `{segment}` for the next `ringproof recv {segment}`"
+         `{segment}` for the next `ringproof recv {}`",
+        shown::argument(segment)
     )]
     OutputClosed { segment: String },
     #[error(
         "no room for the output; nothing is lost: make room, then restart \
-         `ringproof recv {segment}` on the same file with >>"
+         `ringproof recv {}` on the same file with >>",
+        shown::argument(segment)
     )]
     OutputFull { segment: String, source: io::Error },
+    #[error(
+        "the output's file system took everything and then said: {late}; so nobody knows what the \
+         file has. {}", still_held(segment, *held_from, *end)
+    )]
+    OutputLate {
+        segment: String,
+        /// The first byte that the ring still holds.
+        held_from: u64,
+        end: u64,
+        late: Unwritten,
+    },
     #[error("the report's reader closed it")]
     ReportClosed,
+    #[error("no room for the report")]
+    ReportFull(#[source] io::Error),
+    #[error("removed {removed}, but could not report it")]
+    RemovedUnreported {
+        removed: String,
+        source: Box<Failure>,
+    },
+    #[error("{descriptor} {problem} (EBADF)")]
+    Descriptor {
+        descriptor: &'static str,
+        problem: &'static str,
+    },
+    #[error("the output is a ringproof segment: it would be written over")]
+    IntoSegment,
     #[error("cannot {action}")]
     Io {
         action: &'static str,
@@ -123,31 +155,63 @@ impl Failure {
     /// The exit code for it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Failure::Segment(error) => match error {
-                SegmentError::Name { .. }
-                | SegmentError::NotFound { .. }
-                | SegmentError::Gone { .. } => Exit::NoSegment,
-                SegmentError::Size { .. } => Exit::Usage,
-                SegmentError::NoSpace { .. } => Exit::NoRoom,
-                SegmentError::Mismatch { .. } | SegmentError::Payload { .. } => Exit::NotAStream,
-                SegmentError::Held { .. } => Exit::Held,
-                SegmentError::Lost { .. } => Exit::Lost,
-                _ => Exit::Other,
-            },
+            Failure::Segment(error) => of_segment(error),
             Failure::Corrupt(_) | Failure::NoNotes { .. } => Exit::NotAStream,
             Failure::Refused { .. } => Exit::Refused,
             Failure::Removed { .. } => Exit::NoSegment,
             Failure::Stopped { .. } => Exit::Stopped,
             Failure::OutputClosed { .. } | Failure::ReportClosed => Exit::OutputClosed,
-            Failure::OutputFull { .. } => Exit::NoRoom,
+            Failure::OutputFull { .. } | Failure::ReportFull(_) => Exit::NoRoom,
+            Failure::OutputLate { late, .. } => match late {
+                Unwritten::Closed(_) => Exit::OutputClosed,
+                Unwritten::Full(_) => Exit::NoRoom,
+                Unwritten::Failed(_) => Exit::Other,
+            },
+            Failure::RemovedUnreported { source, .. } => source.exit(),
+            Failure::IntoSegment => Exit::Refused,
             Failure::Lost { .. } => Exit::Lost,
-            Failure::Guard(_) | Failure::Io { .. } | Failure::Unexpected(_) => Exit::Other,
+            Failure::Guard(_)
+            | Failure::Io { .. }
+            | Failure::Descriptor { .. }
+            | Failure::Unexpected(_) => Exit::Other,
         }
     }
 
     /// The message with everything that led to it, on one line.
     pub(crate) fn chain(&self) -> String {
         chain(self)
+    }
+}
+
+/// The exit code for what the library says of a segment.
+pub(crate) fn of_segment(error: &SegmentError) -> Exit {
+    match error {
+        SegmentError::Name { .. } | SegmentError::NotFound { .. } | SegmentError::Gone { .. } => {
+            Exit::NoSegment
+        }
+        SegmentError::Size { .. } | SegmentError::Mode { .. } => Exit::Usage,
+        SegmentError::NoSpace { .. } => Exit::NoRoom,
+        SegmentError::Mismatch { .. } | SegmentError::Payload { .. } => Exit::NotAStream,
+        SegmentError::Held { .. } => Exit::Held,
+        SegmentError::Lost { .. } => Exit::Lost,
+        _ => Exit::Other,
+    }
+}
+
+/// What can be done after an error that came late.
+fn still_held(segment: &str, from: u64, end: u64) -> String {
+    let again = format!("`ringproof recv {}`", shown::argument(segment));
+    let before = format!("compare what it has before byte {from} with the original");
+    match from {
+        0 => format!(
+            "Segment `{segment}` still holds the whole stream: {again} into an empty file, when the \
+             cause is removed, has all of it"
+        ),
+        _ if from == end => format!("Segment `{segment}` holds no more of the stream: {before}"),
+        _ => format!(
+            "Segment `{segment}` still holds the stream from byte {from} on, for {again} with >> on \
+             the same file: {before}"
+        ),
     }
 }
 
@@ -185,6 +249,8 @@ mod tests {
         let listed: Vec<u8> = TABLE
             .lines()
             .skip(1)
+            // The others go on with the line before them.
+            .filter(|line| !line.starts_with("    "))
             .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
             .collect();
         assert_eq!(listed, all.map(|exit| exit as u8));

@@ -8,7 +8,9 @@ use serde::Serialize;
 
 use crate::args::GcArgs;
 use crate::exit::{self, Failure};
+use crate::files::Output;
 use crate::holders::{Holder, Lock};
+use crate::{damaged, shown};
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -51,12 +53,17 @@ enum Fate {
 }
 
 pub(crate) fn run(args: &GcArgs) -> Result<(), Failure> {
+    // What is removed shall be said, so first it is made sure that it can, as far as that is known.
+    let output = Output::stdout()?;
+    output.check_for_report()?;
+    let is_full = |name: &str| full_names(args).any(|asked| asked == name);
     let asked = |name: &str| {
         args.names.is_empty() || args.names.iter().any(|pattern| matches(pattern, name))
     };
-    let survey = Survey::of(asked)?;
-    let found = survey.segments.into_iter();
-    let report = Report {
+    let survey = Survey::of(|name| asked(name) && !is_full(name))?;
+    let named = full_names(args).map(|name| (name.clone(), Inspection::of(name)));
+    let found = survey.segments.into_iter().chain(named);
+    let mut report = Report {
         dry_run: args.dry_run,
         segments: found
             .filter_map(|(name, seen)| judge(args, name, seen))
@@ -64,18 +71,42 @@ pub(crate) fn run(args: &GcArgs) -> Result<(), Failure> {
         foreign: survey.foreign,
         closed: survey.closed,
     };
-    crate::print(&if args.json {
+    report
+        .segments
+        .sort_by(|one, other| one.name.cmp(&other.name));
+    let said = output.report(&if args.json {
         crate::to_json(&report)?
     } else {
         text(&report)
-    })?;
-    conclude(args, report)
+    });
+    match (said, removed(&report)) {
+        (Err(source), Some(removed)) => Err(Failure::RemovedUnreported {
+            removed,
+            source: Box::new(source),
+        }),
+        (said, _) => said.and_then(|()| conclude(args, report)),
+    }
+}
+
+/// The names of what is gone, if anything is.
+fn removed(report: &Report) -> Option<String> {
+    let gone = report.segments.iter().filter(|found| {
+        let is_removed = matches!(found.fate, Fate::Removed { .. });
+        is_removed && !report.dry_run
+    });
+    let names: Vec<_> = gone.map(|found| shown::name(&found.name)).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// What was named, and not by a pattern.
+fn full_names(args: &GcArgs) -> impl Iterator<Item = &String> {
+    args.names.iter().filter(|name| !name.contains('*'))
 }
 
 /// Fails where what was named in full was not removed.
 fn conclude(args: &GcArgs, report: Report) -> Result<(), Failure> {
     let named = |name: &str| args.names.iter().any(|asked| asked == name);
-    for name in args.names.iter().filter(|name| !name.contains('*')) {
+    for name in full_names(args) {
         if !report.segments.iter().any(|found| found.name == *name) {
             // Why it is not there: it does not exist, or is no segment, or another user's.
             Inspection::of(name)?;
@@ -109,7 +140,11 @@ fn judge(
     seen: Result<Inspection, SegmentError>,
 ) -> Option<SegmentReport> {
     let kind = seen.as_ref().ok().map(|seen| seen.kind.name());
-    let (fate, refusal) = match seen.and_then(|seen| collect(args, &name, &seen)) {
+    let outcome = match seen {
+        Ok(seen) => collect(args, &name, &seen),
+        Err(error) => collect_rest(args, &name, error),
+    };
+    let (fate, refusal) = match outcome {
         Ok(fate) => (fate, None),
         Err(SegmentError::Gone { .. } | SegmentError::NotFound { .. }) => return None,
         Err(held @ SegmentError::Held { role, .. }) => (live(&name, role), Some(held)),
@@ -150,6 +185,15 @@ fn collect(args: &GcArgs, name: &str, seen: &Inspection) -> Result<Fate, Segment
     })
 }
 
+/// Removes what a truncation left of the segment, if it was named in full. It is no segment: why not,
+/// says `error`.
+fn collect_rest(args: &GcArgs, name: &str, error: SegmentError) -> Result<Fate, SegmentError> {
+    if full_names(args).any(|asked| asked == name) && damaged::remove(name, args.dry_run)? {
+        return Ok(Fate::Removed { untaken: 0 });
+    }
+    Err(error)
+}
+
 fn live(name: &str, role: Role) -> Fate {
     let lock = Lock::of(&Path::new("/dev/shm").join(name), role);
     Fate::Live {
@@ -162,8 +206,17 @@ fn live(name: &str, role: Role) -> Fate {
 fn text(report: &Report) -> String {
     let mut text = String::new();
     let (mut removed, mut live) = (0, 0);
-    let width = report.segments.iter().map(|found| found.name.len()).max();
-    for segment in &report.segments {
+    let names: Vec<_> = report
+        .segments
+        .iter()
+        .map(|found| shown::name(&found.name))
+        .collect();
+    let width = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (name, segment) in names.iter().zip(&report.segments) {
         let (fate, why) = match &segment.fate {
             Fate::Removed { untaken } => {
                 removed += 1;
@@ -178,9 +231,8 @@ fn text(report: &Report) -> String {
                 live += 1;
                 ("live", format!(", its {role} is {}", say(holders)))
             }
-            Fate::Left { reason } => ("left", format!(": {reason}")),
+            Fate::Left { reason } => ("left", format!(": {}", shown::line(reason))),
         };
-        let (name, width) = (&segment.name, width.unwrap_or(0));
         let kind = segment.kind.unwrap_or("unknown");
         text += &format!("{fate:7}  {name:width$}  {kind}{why}\n");
     }
@@ -197,7 +249,8 @@ fn text(report: &Report) -> String {
 }
 
 fn say(holders: &[Holder]) -> String {
-    let said = |holder: &Holder| format!("process {} ({})", holder.pid, holder.program);
+    let said =
+        |holder: &Holder| format!("process {} ({})", holder.pid, shown::name(&holder.program));
     match holders {
         [] => "a process that this user may not look at".to_owned(),
         _ => holders.iter().map(said).collect::<Vec<_>>().join(", "),

@@ -13,7 +13,7 @@ use ringproof::Role;
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Holder {
     pub(crate) pid: u32,
-    /// Its program, as the kernel calls it.
+    /// Its program, as it calls itself: any bytes, of which those that are no text are replaced.
     pub(crate) program: String,
 }
 
@@ -21,7 +21,7 @@ pub(crate) struct Holder {
 pub(crate) struct Lock {
     /// The file: its device and inode.
     file: String,
-    byte: String,
+    byte: u64,
 }
 
 impl Lock {
@@ -31,7 +31,7 @@ impl Lock {
         let (device, inode) = (meta.dev(), meta.ino());
         Ok(Lock {
             file: format!("{:02x}:{:02x}:{inode}", major(device), minor(device)),
-            byte: role.lock_byte().to_string(),
+            byte: role.lock_byte().into(),
         })
     }
 
@@ -41,7 +41,12 @@ impl Lock {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["lock:", _, "OFDLCK", _, "WRITE", _, file, first, last] => {
-                file == self.file && first == self.byte && last == self.byte
+                // Locks of one descriptor on bytes beside each other are told as one.
+                let covers = match (first.parse(), last.parse()) {
+                    (Ok(first), Ok(last)) => (first..=last).contains(&self.byte),
+                    _ => false,
+                };
+                file == self.file && covers
             }
             _ => false,
         }
@@ -54,10 +59,9 @@ impl Lock {
         let mut holders: Vec<_> = processes
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter(|pid: &u32| self.is_held_by(*pid))
-            .map(|pid| {
-                let program = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-                let program = program.trim_end().to_owned();
-                Holder { pid, program }
+            .map(|pid| Holder {
+                pid,
+                program: program(fs::read(format!("/proc/{pid}/comm")).unwrap_or_default()),
             })
             .collect();
         holders.sort_by_key(|holder| holder.pid);
@@ -69,5 +73,47 @@ impl Lock {
         (descriptors.into_iter().flatten().flatten())
             .filter_map(|entry| fs::read_to_string(entry.path()).ok())
             .any(|said| said.lines().any(|line| self.is(line)))
+    }
+}
+
+/// A program's name, of what the kernel says: the name and a line feed.
+fn program(mut comm: Vec<u8>) -> String {
+    if comm.last() == Some(&b'\n') {
+        comm.pop();
+    }
+    String::from_utf8_lossy(&comm).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_may_call_itself_anything() {
+        for (comm, expected) in [
+            (&b"init\n"[..], "init"),
+            (b"\n", ""),
+            (b"", ""),
+            (b"two\nlines \n", "two\nlines "),
+            (b"\xff\x1b[8m\n", "\u{fffd}\x1b[8m"),
+        ] {
+            assert_eq!(program(comm.to_vec()), expected);
+        }
+    }
+
+    #[test]
+    fn a_lock_is_found_alone_and_beside_another_one() {
+        let file = "00:1b:7".to_owned();
+        for (byte, held) in [(0, [true, true, false]), (1, [false, true, true])] {
+            let lock = Lock {
+                file: file.clone(),
+                byte,
+            };
+            let line = |bytes: &str| format!("lock:\t1: OFDLCK ADVISORY  WRITE -1 {file} {bytes}");
+            let found = ["0 0", "0 1", "1 2"].map(|bytes| lock.is(&line(bytes)));
+            assert_eq!(found, held, "{byte}");
+            assert!(!lock.is(&line("2 EOF")));
+            assert!(!lock.is(&line("0 1").replace("00:1b:7", "00:1b:8")));
+        }
     }
 }

@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::args::InspectArgs;
 use crate::exit::Failure;
+use crate::files::Output;
+use crate::shown;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -80,6 +82,7 @@ enum Positions {
 }
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    let output = Output::stdout()?;
     let seen = Inspection::of(&args.name)?;
     let mut report = report(&seen);
     if let Some(count) = args.peek {
@@ -91,11 +94,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
                 .collect(),
         );
     }
-    if args.json {
-        crate::print(&crate::to_json(&report)?)
+    output.report(&if args.json {
+        crate::to_json(&report)?
     } else {
-        crate::print(&text(&report))
-    }
+        text(&report)
+    })
 }
 
 fn report(seen: &Inspection) -> Report<'_> {
@@ -187,7 +190,7 @@ fn json(value: Value) -> serde_json::Value {
 
 fn text(report: &Report<'_>) -> String {
     let mut lines = vec![
-        ("name", report.name.to_owned()),
+        ("name", shown::name(report.name).into_owned()),
         (
             "kind",
             format!("{}, layout version {}", report.kind, report.version),
@@ -291,7 +294,7 @@ fn text(report: &Report<'_>) -> String {
     let width = lines.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
     lines
         .iter()
-        .map(|(key, value)| format!("{key:width$}  {value}\n"))
+        .map(|(key, value)| format!("{key:width$}  {}\n", shown::line(value)))
         .collect()
 }
 

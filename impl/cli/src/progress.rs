@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use ringproof::{Inspection, Role};
 
-use crate::tell;
+use crate::{shown, tell};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -99,6 +99,7 @@ impl Drop for Running {
 }
 
 fn bar(role: Role, name: &str, first: u64, total: Option<u64>) -> ProgressBar {
+    let name = shown::name(name);
     let (bar, template) = match total {
         Some(total) => (
             ProgressBar::new(total),

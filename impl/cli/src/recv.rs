@@ -1,26 +1,29 @@
 //! `ringproof recv`: the ring to standard output.
 
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 
-use ringproof::{Claim, Consumer, OutOfChunk, PopError, Ring, Role, SegmentError};
+use ringproof::{Claim, Consumer, Inspection, OutOfChunk, PopError, Ring, Role, SegmentError};
 
 use crate::args::RecvArgs;
 use crate::buffer::{BATCH, Buffer};
 use crate::exit::Failure;
-use crate::files::Output;
+use crate::files::{Output, Unwritten, keep_messages_out_of};
 use crate::notes::Notes;
 use crate::progress::Progress;
 use crate::resume::{self, FileFacts, NoNotes, Received, RecvPlan};
 use crate::stream;
-use crate::tell;
 use crate::wait::Wait;
+use crate::{shown, tell};
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
+    // Before the ring is made or taken: without an output there is nothing to do with it.
+    let output = Output::stdout()?;
+    keep_messages_out_of(&output)?;
     let (ring, claim) = stream::open(&args.stream, Role::Consumer)?;
-    receive(&ring, claim).map_err(|failure| stream::reason(&ring, failure))
+    receive(&ring, claim, output).map_err(|failure| stream::reason(&ring, failure))
 }
 
-fn receive(ring: &Ring<u8>, claim: Claim) -> Result<(), Failure> {
+fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Failure> {
     let mut consumer = ring.consumer_with(claim)?;
     // This program never does that: whatever made `recv` fail, a successor may go on.
     if consumer.is_closed() {
@@ -29,29 +32,35 @@ fn receive(ring: &Ring<u8>, claim: Claim) -> Result<(), Failure> {
             left: consumer.occupancy()?,
         });
     }
-    let mut output = Output::stdout()?;
-    let (plan, _) = decide(ring, &consumer, &mut output)?;
-    match plan {
-        RecvPlan::Start => {}
+    let (plan, facts) = decide(ring, &consumer, &mut output)?;
+    let written = match plan {
+        RecvPlan::Start => 0,
         RecvPlan::Skip(count) => {
             tell(&format!(
                 "going on with {} at byte {}; the output has {count} more already",
-                ring.label(),
+                shown::name(ring.label()),
                 consumer.position()
             ));
-            skip(&mut consumer, count)?;
+            count
         }
-        RecvPlan::Repeat => tell(&format!(
-            "going on with {} at byte {}; the output is no regular file, so nobody can tell \
-             whether it was given some of the bytes from there on already: they are delivered \
-             at least once",
-            ring.label(),
-            consumer.position()
-        )),
-    }
+        RecvPlan::Repeat => {
+            tell(&format!(
+                "going on with {} at byte {}; the output is no regular file, so nobody can tell \
+                 whether it was given some of the bytes from there on already: they are delivered \
+                 at least once",
+                shown::name(ring.label()),
+                consumer.position()
+            ));
+            0
+        }
+    };
     let progress = Progress::start(ring.label(), Role::Consumer, consumer.position(), None);
-    copy(ring, &mut consumer, &mut output, plan != RecvPlan::Start)?;
-    progress.finish(consumer.position());
+    let noted = plan != RecvPlan::Start;
+    let held = copy(ring, &mut consumer, &mut output, noted, written)?;
+    let end = consumer.position().wrapping_add(held as u64);
+    finish(ring, output, facts.as_ref(), consumer.position(), end)?;
+    release(&mut consumer, held)?;
+    progress.finish(end);
     // Everything was written before it was released. If this process dies here, its successor
     // finds nothing left to write, and removes the segment.
     remove(ring)
@@ -65,6 +74,7 @@ fn decide(
     let facts = output.facts()?;
     let found = Received {
         notes: stream::notes(ring, Role::Consumer),
+        input: stream::notes(ring, Role::Producer).and_then(|sender| sender.file),
         committed: consumer.position().wrapping_add(consumer.occupancy()?),
         released: consumer.position(),
     };
@@ -99,45 +109,61 @@ fn set_notes(
 }
 
 /// Releases bytes that the output has.
-fn skip(consumer: &mut Consumer<'_, u8>, count: u64) -> Result<(), Failure> {
-    let mut left = usize::try_from(count).unwrap_or(usize::MAX);
-    while left > 0 {
-        match consumer.peek(left) {
-            Ok(chunk) => {
-                left -= chunk.len();
-                chunk.release_all();
-            }
-            Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
-            // They were there when the decision was made, and only we take any.
-            Err(error @ (PopError::Empty | PopError::Ended | PopError::Closed)) => {
-                return Err(Failure::Unexpected(format!(
-                    "{left} bytes that had been committed are not there any more: {error}"
-                )));
-            }
+fn release(consumer: &mut Consumer<'_, u8>, count: usize) -> Result<(), Failure> {
+    if count == 0 {
+        return Ok(());
+    }
+    match consumer.peek(count) {
+        Ok(chunk) => chunk.release(count).map_err(out_of_chunk),
+        Err(PopError::Corrupt(corruption)) => Err(corruption.into()),
+        // They were there when they were written, or counted, and only we take any.
+        Err(error @ (PopError::Empty | PopError::Ended | PopError::Closed)) => {
+            Err(Failure::Unexpected(format!(
+                "{count} bytes that had been committed are not there any more: {error}"
+            )))
         }
     }
-    Ok(())
 }
 
-/// Writes what comes to the output, until the stream ends.
+/// Writes what comes to the output, until the stream ends. The first `written` bytes it has already.
+/// Returns how many bytes it was given that are not released yet.
 fn copy(
     ring: &Ring<u8>,
     consumer: &mut Consumer<'_, u8>,
     output: &mut Output,
     mut noted: bool,
-) -> Result<(), Failure> {
+    written: u64,
+) -> Result<usize, Failure> {
     let mut buffer = Buffer::new();
     let mut wait = Wait::new();
+    // What the output has and the ring still holds.
+    let mut held = usize::try_from(written).unwrap_or(usize::MAX);
+    // Where the stream ends, if that is known and worth knowing.
+    let mut end = None;
     loop {
-        let chunk = match consumer.peek(BATCH) {
-            Ok(chunk) => chunk,
-            Err(PopError::Empty) => {
+        if held > 0 && end.is_none() {
+            end = end_of(ring, output)?;
+            if end.is_none() {
+                release(consumer, held)?;
+                held = 0;
+            }
+        }
+        let chunk = match consumer.peek(held.saturating_add(BATCH)) {
+            Ok(chunk) if chunk.len() > held => chunk,
+            Ok(chunk) if end == Some(chunk.position().wrapping_add(held as u64)) => {
+                return Ok(held);
+            }
+            Ok(_) | Err(PopError::Empty) => {
                 if wait.pause() {
-                    check_for_sender(ring, consumer)?;
+                    if output.is_closed() {
+                        let segment = ring.label().to_owned();
+                        return Err(Failure::OutputClosed { segment });
+                    }
+                    check_for_sender(ring, consumer, held)?;
                 }
                 continue;
             }
-            Err(PopError::Ended) => return Ok(()),
+            Err(PopError::Ended) => return Ok(held),
             Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
             Err(PopError::Closed) => {
                 return Err(Failure::Unexpected("the ring was closed".to_owned()));
@@ -149,9 +175,9 @@ fn copy(
             noted = true;
             continue;
         }
-        let count = chunk.len();
-        let bytes = &mut buffer.at(chunk.position())[..count];
-        chunk.copy_to_slice(0, bytes).map_err(out_of_chunk)?;
+        let count = (chunk.len() - held).min(BATCH);
+        let bytes = &mut buffer.at(chunk.position().wrapping_add(held as u64))[..count];
+        chunk.copy_to_slice(held, bytes).map_err(out_of_chunk)?;
         // If it was lost until now, these may be zeros.
         stream::check_not_lost(ring)?;
         // First written, then released: a death between the two loses nothing. A write that
@@ -160,28 +186,75 @@ fn copy(
         output
             .write(bytes)
             .map_err(|error| write_failure(ring, error))?;
-        chunk.release(count).map_err(out_of_chunk)?;
+        held += count;
     }
 }
 
+/// Where the stream ends, if its sender has closed the ring, and the output can tell how much it
+/// has: then nobody needs the room, and a successor repeats nothing, if what was written is held.
+fn end_of(ring: &Ring<u8>, output: &mut Output) -> Result<Option<u64>, Failure> {
+    Ok(match Inspection::end_of(ring) {
+        Ok(Some(end)) if output.facts()?.is_some() => Some(end),
+        // It can be read unless somebody truncated the segment, which the next access to it tells.
+        _ => None,
+    })
+}
+
+/// Makes sure that the output has all of the stream, of which the ring still holds what lies between
+/// the two positions: the errors that come late come here, before any of that is given up.
+fn finish(
+    ring: &Ring<u8>,
+    mut output: Output,
+    before: Option<&FileFacts>,
+    held_from: u64,
+    end: u64,
+) -> Result<(), Failure> {
+    let segment = || ring.label().to_owned();
+    let too_late = |late| Failure::OutputLate {
+        segment: segment(),
+        held_from,
+        end,
+        late,
+    };
+    output.sync().map_err(too_late)?;
+    // An output that was given nothing has no notes, and nothing to lack.
+    let notes = stream::notes(ring, Role::Consumer);
+    if let (Some(before), Some(notes), Some(now)) = (before, notes, output.facts()?) {
+        let needed = notes.base.saturating_add(end);
+        resume::check_at_end(before, &now, needed, held_from).map_err(|source| {
+            Failure::Refused {
+                segment: segment(),
+                source,
+            }
+        })?;
+    }
+    output.close().map_err(too_late)
+}
+
 /// An error if nothing can come any more.
-fn check_for_sender(ring: &Ring<u8>, consumer: &mut Consumer<'_, u8>) -> Result<(), Failure> {
+fn check_for_sender(
+    ring: &Ring<u8>,
+    consumer: &mut Consumer<'_, u8>,
+    held: usize,
+) -> Result<(), Failure> {
     // What a sender committed, or closed, before it left is not missed.
     stream::check_for_peer(ring, Role::Producer, || {
-        Ok(matches!(consumer.peek(1), Err(PopError::Empty)))
+        Ok(match consumer.peek(held.saturating_add(1)) {
+            Ok(chunk) => chunk.len() <= held,
+            Err(error) => error == PopError::Empty,
+        })
     })
 }
 
 /// Removes the segment of a stream that was written to its end. It may be another user's.
 fn remove(ring: &Ring<u8>) -> Result<(), Failure> {
     match ring.unlink() {
-        Err(SegmentError::System { source, .. })
-            if source.kind() == ErrorKind::PermissionDenied =>
-        {
+        Err(SegmentError::System { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
             tell(&format!(
-                "all of {0} was received; its ring stays until the user who made it runs \
-                 `ringproof gc {0}` or sends again, because nobody else may remove it",
-                ring.label()
+                "all of {} was received; its ring stays until the user who made it runs \
+                 `ringproof gc {}` or sends again, because nobody else may remove it",
+                shown::name(ring.label()),
+                shown::argument(ring.label())
             ));
             Ok(())
         }
@@ -189,14 +262,12 @@ fn remove(ring: &Ring<u8>) -> Result<(), Failure> {
     }
 }
 
-fn write_failure(ring: &Ring<u8>, source: io::Error) -> Failure {
+fn write_failure(ring: &Ring<u8>, unwritten: Unwritten) -> Failure {
     let segment = ring.label().to_owned();
-    match source.kind() {
-        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Failure::OutputClosed { segment },
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            Failure::OutputFull { segment, source }
-        }
-        _ => Failure::io("write the output")(source),
+    match unwritten {
+        Unwritten::Closed(_) => Failure::OutputClosed { segment },
+        Unwritten::Full(source) => Failure::OutputFull { segment, source },
+        Unwritten::Failed(source) => Failure::io("write the output")(source),
     }
 }
 

@@ -16,10 +16,16 @@
 //! | later | C > 0, notes (the commit's release store comes after them) | reads on at `B + C` |
 //! | after it closed the ring | the end at C | has nothing to do if the input ends at `B + C` |
 //!
+//! Its input is a regular file that may grow, and must not shrink: if it is at its end before the end
+//! that it had in the beginning, somebody cut it. The stream is not closed then, so that nobody takes
+//! what there is for all of it.
+//!
 //! **`recv`** into a regular file has byte `p` at `B + p`, because it only ever appends what it
 //! peeks, in order. It releases a byte after `write` took it, so at any moment
 //! `B + R ≤ length ≤ B + C`; what the file has beyond `B + R` was written and not released.
-//! Its successor releases that much without writing it, and goes on.
+//! Its successor releases that much without writing it, and goes on. Once the ring is closed nobody
+//! needs room in it, so from then on `recv` holds what it has written until the file system has said
+//! that all of it arrived, which some say only at the end.
 //!
 //! | killed | its successor finds | and |
 //! | --- | --- | --- |
@@ -32,7 +38,8 @@
 //! A length outside these bounds, or another file, means that somebody else had a hand in it:
 //! refused. In particular `>` empties the file before this program starts. That is caught
 //! whenever `B + R > 0`; with `B + R = 0` it did no harm, because all of the stream is still in
-//! the ring.
+//! the ring. For the same reason any empty file will do while R = 0, wherever the stream went before.
+//! At the end the file must have the length that it should, and a name, if it had one.
 //!
 //! With anything but a regular file one of these numbers is unknown. What a killed `send` had
 //! read from a pipe and not committed is gone, and nobody can tell how much it was; what a
@@ -49,6 +56,8 @@ use crate::notes::{FileId, Notes};
 pub(crate) struct FileFacts {
     pub(crate) id: FileId,
     pub(crate) len: u64,
+    /// How many names it has.
+    pub(crate) links: u64,
     /// Where its description stands.
     pub(crate) offset: u64,
     /// Whether writes go to its end, wherever the description stands.
@@ -66,6 +75,8 @@ impl FileFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub(crate) notes: Option<Notes>,
+    /// The file that it is received into, if that is known.
+    pub(crate) output: Option<FileId>,
     pub(crate) committed: u64,
     pub(crate) released: u64,
     pub(crate) closed: bool,
@@ -90,6 +101,8 @@ pub(crate) enum SendPlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Received {
     pub(crate) notes: Option<Notes>,
+    /// The file that it is sent from, if that is known.
+    pub(crate) input: Option<FileId>,
     pub(crate) committed: u64,
     pub(crate) released: u64,
 }
@@ -140,6 +153,24 @@ pub(crate) enum Refusal {
     )]
     InputShort { len: u64, needed: u64 },
     #[error(
+        "the input is only {len} bytes long, but it had {promised} when this began: somebody cut or \
+         replaced it while it was sent. The stream is not closed: restart send with < the same file \
+         when that has its bytes again, or give the stream up with `ringproof gc`"
+    )]
+    InputCut { len: u64, promised: u64 },
+    #[error("the input is the ring itself")]
+    InputIsRing,
+    #[error(
+        "the input is the file that the stream is received into: it would grow without end; receive \
+         into another file"
+    )]
+    InputIsOutput,
+    #[error(
+        "the output is the file that the stream is sent from: it would grow without end; receive into \
+         another file"
+    )]
+    OutputIsInput,
+    #[error(
         "the output is a file of {len} bytes that stands at byte {offset}: data would be written \
          over, and a restart could not tell what was written; use >> (or > for a new file)"
     )]
@@ -166,6 +197,21 @@ pub(crate) enum Refusal {
          somebody else wrote to it"
     )]
     OutputLong { len: u64, most: u64 },
+    #[error(
+        "the output is only {len} bytes long, but it was written up to byte {needed}: somebody cut it \
+         meanwhile. The ring still holds the stream from byte {held_from} on: restart recv with >> on \
+         the same file when that has what comes before"
+    )]
+    OutputCut {
+        len: u64,
+        needed: u64,
+        held_from: u64,
+    },
+    #[error(
+        "the output's file was removed while it was written, so nobody can read it. The ring still \
+         holds the stream from byte {held_from} on"
+    )]
+    OutputUnlinked { held_from: u64 },
 }
 
 /// Decides what `send` does, given its input (`None`: no regular file) and whether the caller
@@ -177,6 +223,7 @@ pub(crate) fn send(
 ) -> Result<Result<SendPlan, Refusal>, NoNotes> {
     let Sent {
         notes,
+        output,
         committed,
         released,
         closed,
@@ -184,6 +231,9 @@ pub(crate) fn send(
     // An empty stream is over only when `recv` has seen its end, and then it has no segment.
     if closed && committed > 0 && released == committed {
         return Ok(Ok(SendPlan::Replace));
+    }
+    if is_output(output, input) {
+        return Ok(Err(Refusal::InputIsOutput));
     }
     if closed {
         return Ok(if is_complete(notes, committed, input) {
@@ -216,6 +266,32 @@ pub(crate) fn send(
     })
 }
 
+/// Whether the input is the file that the stream is received into.
+pub(crate) fn is_output(output: Option<FileId>, input: Option<&FileFacts>) -> bool {
+    input.is_some_and(|input| output == Some(input.id))
+}
+
+/// What is wrong with the output at the end: it should be `needed` bytes long, and have a name if it
+/// had one in the beginning. (What others appended meanwhile does no harm.)
+pub(crate) fn check_at_end(
+    before: &FileFacts,
+    now: &FileFacts,
+    needed: u64,
+    held_from: u64,
+) -> Result<(), Refusal> {
+    if now.len < needed {
+        return Err(Refusal::OutputCut {
+            len: now.len,
+            needed,
+            held_from,
+        });
+    }
+    if before.links > 0 && now.links == 0 {
+        return Err(Refusal::OutputUnlinked { held_from });
+    }
+    Ok(())
+}
+
 /// Whether the input is the file that was sent, to its very end.
 fn is_complete(notes: Option<Notes>, end: u64, input: Option<&FileFacts>) -> bool {
     match (notes, input) {
@@ -231,6 +307,13 @@ pub(crate) fn recv(
     found: &Received,
     output: Option<&FileFacts>,
 ) -> Result<Result<RecvPlan, Refusal>, NoNotes> {
+    // Of an empty stream nothing is written.
+    if found.committed > 0
+        && let (Some(input), Some(output)) = (found.input, output)
+        && input == output.id
+    {
+        return Ok(Err(Refusal::OutputIsInput));
+    }
     let Some(notes) = found.notes else {
         // Bytes were released, so somebody received them, and left no notes.
         if found.released > 0 {
@@ -244,6 +327,10 @@ pub(crate) fn recv(
     let Some(output) = output else {
         return Ok(Ok(RecvPlan::Repeat));
     };
+    // Nothing of the stream is in it, and all of it is in the ring.
+    if found.released == 0 && output.len == 0 && notes.file != Some(output.id) {
+        return Ok(Ok(RecvPlan::Start));
+    }
     let least = notes.base.saturating_add(found.released);
     let most = notes.base.saturating_add(found.committed);
     Ok(match notes.file {

@@ -7,13 +7,13 @@ use ringproof::{Claim, Producer, PushError, Ring, Role};
 use crate::args::SendArgs;
 use crate::buffer::Buffer;
 use crate::exit::Failure;
-use crate::files::Input;
-use crate::notes::Notes;
+use crate::files::{Input, keep_messages_out_of};
+use crate::notes::{FileId, Notes};
 use crate::progress::Progress;
-use crate::resume::{self, FileFacts, NoNotes, SendPlan, Sent};
+use crate::resume::{self, FileFacts, NoNotes, Refusal, SendPlan, Sent};
 use crate::stream;
-use crate::tell;
 use crate::wait::Wait;
+use crate::{shown, tell};
 
 /// How many streams that are over are removed before that is called an error. Each is another
 /// one: somebody else makes and finishes them under this name all the time.
@@ -21,7 +21,9 @@ const ROUNDS: usize = 64;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     let name = &args.stream.name;
+    // Before the ring is made or taken: without an input there is nothing to put into it.
     let mut input = Input::stdin()?;
+    keep_messages_out_of(&input)?;
     for _ in 0..ROUNDS {
         let (ring, claim) = stream::open(&args.stream, Role::Producer)?;
         let outcome = send(args, &ring, claim, &mut input);
@@ -31,6 +33,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
             Outcome::Sent => return stream::check_not_lost(&ring),
         }
     }
+    let name = shown::name(name);
     Err(Failure::Unexpected(format!(
         "{name}: {ROUNDS} finished streams one after the other; is another send using the name?"
     )))
@@ -50,25 +53,30 @@ fn send(
     claim: Claim,
     input: &mut Input,
 ) -> Result<Outcome, Failure> {
-    let name = &args.stream.name;
+    let name = shown::name(&args.stream.name);
     let mut producer = ring.producer_with(claim)?;
+    let refused = |source| Failure::Refused {
+        segment: ring.label().to_owned(),
+        source,
+    };
+    if input.is_segment(ring.label()) {
+        return Err(refused(Refusal::InputIsRing));
+    }
     let facts = input.facts()?;
     let found = Sent {
         notes: stream::notes(ring, Role::Producer),
+        output: output_of(ring),
         committed: producer.position(),
         released: producer.position().wrapping_sub(producer.occupancy()?),
         closed: producer.is_closed(),
     };
     let plan =
         resume::send(&found, facts.as_ref(), args.go_on).map_err(|NoNotes| Failure::NoNotes {
-            segment: name.clone(),
+            segment: ring.label().to_owned(),
             position: found.committed,
             command: "send",
         })?;
-    match plan.map_err(|source| Failure::Refused {
-        segment: name.clone(),
-        source,
-    })? {
+    match plan.map_err(refused)? {
         SendPlan::Replace => {
             drop(producer);
             stream::remove_over(ring)?;
@@ -82,12 +90,12 @@ fn send(
         }
         SendPlan::Start => {
             set_notes(ring, facts.as_ref())?;
-            copy(&mut producer, ring, input, facts.as_ref())?;
+            copy(&mut producer, ring, input)?;
         }
         SendPlan::Seek(offset) => {
             tell(&format!("going on with {name} at byte {}", found.committed));
             input.seek(offset)?;
-            copy(&mut producer, ring, input, facts.as_ref())?;
+            copy(&mut producer, ring, input)?;
         }
         SendPlan::Append => {
             tell(&format!(
@@ -95,7 +103,7 @@ fn send(
                  died may be missing there, nobody can tell",
                 found.committed
             ));
-            copy(&mut producer, ring, input, None)?;
+            copy(&mut producer, ring, input)?;
         }
     }
     if args.wait {
@@ -115,26 +123,45 @@ fn set_notes(ring: &Ring<u8>, input: Option<&FileFacts>) -> Result<(), Failure> 
     stream::set_notes(ring, Role::Producer, &notes)
 }
 
+/// The file that the stream is received into, if that is known yet.
+fn output_of(ring: &Ring<u8>) -> Option<FileId> {
+    stream::notes(ring, Role::Consumer).and_then(|receiver| receiver.file)
+}
+
 /// Sends the rest of the input and closes the ring.
 fn copy(
     producer: &mut Producer<'_, u8>,
     ring: &Ring<u8>,
     input: &mut Input,
-    facts: Option<&FileFacts>,
 ) -> Result<(), Failure> {
-    let total = match (facts, stream::notes(ring, Role::Producer)) {
-        (Some(input), Some(notes)) => input.len.checked_sub(notes.base),
+    let refused = |source| Failure::Refused {
+        segment: ring.label().to_owned(),
+        source,
+    };
+    let facts = input.facts()?;
+    let total = match (&facts, stream::notes(ring, Role::Producer)) {
+        (Some(input), Some(notes)) if notes.file == Some(input.id) => {
+            input.len.checked_sub(notes.base)
+        }
         _ => None,
     };
     let progress = Progress::start(ring.label(), Role::Producer, producer.position(), total);
     let mut buffer = Buffer::new();
     loop {
         let bytes = buffer.at(producer.position());
-        let count = input.read(bytes)?;
+        let count = input.read(bytes, || check_while_idle(producer, ring))?;
         if count == 0 {
             break;
         }
+        // The receiver tells before it writes, and refuses what it knows to be this file. It does
+        // not know the input that goes on where a pipe ended.
+        if resume::is_output(output_of(ring), facts.as_ref()) {
+            return Err(refused(Refusal::InputIsOutput));
+        }
         push(producer, ring, &bytes[..count])?;
+    }
+    if let Some(cut) = input.cut()? {
+        return Err(refused(cut));
     }
     producer.close();
     progress.finish(producer.position());
@@ -165,6 +192,14 @@ fn push(producer: &mut Producer<'_, u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> R
         }
     }
     Ok(())
+}
+
+/// An error if nobody can receive what may still come from the input.
+fn check_while_idle(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+    if producer.peer_closed()? {
+        return Err(stopped(producer, ring));
+    }
+    stream::check_for_peer(ring, Role::Consumer, || Ok(true))
 }
 
 /// Waits until `recv` has written everything.

@@ -7,6 +7,7 @@ use ringproof::{Claim, NameStatus, Ring, Role, Segment, SegmentError};
 use crate::args::{Shape, StreamArgs};
 use crate::exit::Failure;
 use crate::notes::{Notes, WORDS};
+use crate::shown;
 
 /// How long a role may be held by somebody who is just leaving it.
 const LEAVING: Duration = Duration::from_millis(250);
@@ -108,7 +109,7 @@ fn tell_of_other_shape(ring: &Ring<u8>, asked: &Shape) {
     if differs(asked.capacity, found.capacity) || differs(asked.slots, found.slots) {
         crate::tell(&format!(
             "{} exists already, with a capacity of {} bytes in {} slots; it stays so",
-            ring.label(),
+            shown::name(ring.label()),
             found.capacity,
             found.slots
         ));

@@ -3,7 +3,10 @@
 
 mod harness;
 
+use std::ffi::OsStr;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use harness::{Name, Outcome, appending, digest, ringproof, run, start, until_received, within};
@@ -111,6 +114,34 @@ fn what_nobody_uses_is_removed_and_the_rest_is_said() {
     live_ring.consumer_with(claim).unwrap();
 }
 
+/// A file that is removed at the end.
+struct Foreign(PathBuf);
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_file_whose_name_is_not_utf8_is_counted_and_left() {
+    let name = Name::new("gc-bytes");
+    drop(ring(&name, &[]));
+    let mut path = name.path().into_os_string();
+    path.push(OsStr::from_bytes(b"-\xff"));
+    let other = Foreign(path.into());
+    std::fs::hard_link(name.path(), &other.0).unwrap();
+    let pattern = format!("{}*", &*name);
+    let outcome = gc([&*pattern]);
+    outcome.expect_silence();
+    assert!(
+        said(&outcome).contains("1 removed, 0 live, 0 left; 1 other files"),
+        "{}",
+        said(&outcome)
+    );
+    assert!(!name.exists() && other.0.exists());
+}
+
 #[test]
 fn what_is_named_in_full_is_removed_or_the_exit_code_says_why_not() {
     let name = Name::new("gc-named");
@@ -118,11 +149,6 @@ fn what_is_named_in_full_is_removed_or_the_exit_code_says_why_not() {
     std::fs::write(name.path(), "a text that is longer than a magic").unwrap();
     gc([&*name]).expect(4, "it is no ringproof segment");
     std::fs::remove_file(name.path()).unwrap();
-    drop(ring(&name, &[]));
-    cut(&name);
-    gc([&*name]).expect(4, "file length is 5000");
-    std::fs::remove_file(name.path()).unwrap();
-
     let used = ring(&name, &[]);
     let producer = used.producer().unwrap();
     let outcome = gc([&*name]);
@@ -146,6 +172,56 @@ fn what_is_named_in_full_is_removed_or_the_exit_code_says_why_not() {
     let outcome = gc([&*format!("{}*", &*name)]);
     outcome.expect_silence();
     assert_eq!(said(&outcome), "0 removed, 0 live, 0 left; 0 other files\n");
+}
+
+#[test]
+fn what_a_truncation_left_is_removed_if_it_is_named_in_full() {
+    let name = Name::new("gc-cut");
+    let pattern = format!("{}*", &*name);
+    let cut_to = |len| {
+        let file = std::fs::OpenOptions::new().write(true).open(name.path());
+        file.unwrap().set_len(len).unwrap();
+    };
+    // Nothing, the magic alone, a part of the header, the header, a part of the slots.
+    for len in [0, 8, 100, 4096, 5000] {
+        let ring = ring(&name, &[]);
+        let claim = ring.claim(ringproof::Role::Consumer).unwrap();
+        cut_to(len);
+        // Somebody is on it.
+        gc([&*name]).expect(5, "the consumer of segment");
+        drop((claim, ring));
+        gc([&*pattern]).expect_silence();
+        gc([&*pattern, "--all"]).expect_silence();
+        let dry = gc([&*name, "--dry-run"]);
+        dry.expect_silence();
+        assert!(
+            said(&dry).contains("1 free, 0 live, 0 left"),
+            "{}",
+            said(&dry)
+        );
+        assert!(name.exists(), "{len}");
+        let outcome = gc([&*name]);
+        outcome.expect_silence();
+        assert!(
+            said(&outcome).contains("1 removed, 0 live, 0 left"),
+            "{}",
+            said(&outcome)
+        );
+        assert!(!name.exists(), "{len}");
+    }
+    // What is no rest of a segment stays, whatever is said of it.
+    for other in [&b"text"[..], &[0; 100], b"RINGPRF"] {
+        std::fs::write(name.path(), other).unwrap();
+        gc([&*name]).expect(4, "it is no ringproof segment");
+        assert_eq!(std::fs::read(name.path()).unwrap(), other);
+    }
+    std::fs::remove_file(name.path()).unwrap();
+    drop(ring(&name, &[]));
+    let mut bytes = std::fs::read(name.path()).unwrap();
+    bytes[8] += 1;
+    std::fs::write(name.path(), &bytes).unwrap();
+    gc([&*name]).expect(4, "version");
+    assert_eq!(std::fs::read(name.path()).unwrap(), bytes);
 }
 
 #[test]

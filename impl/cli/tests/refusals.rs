@@ -3,8 +3,10 @@
 
 mod harness;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Stdio};
 
@@ -105,13 +107,15 @@ fn complete((sender, mut pipe): (Process, ChildStdin)) {
 #[test]
 fn wrong_usage_is_2() {
     let name = Name::new("usage");
-    let wrong: [&[&str]; 9] = [
+    let wrong: [&[&str]; 11] = [
         &[],
         &["send"],
         &["fetch", &name],
         &["send", &name, "--capacity", "0"],
         &["send", &name, "--capacity", "many"],
         &["send", &name, "--mode", "9"],
+        &["send", &name, "--mode", "0"],
+        &["recv", &name, "--mode", "4600"],
         &["send", &name, "--slots", "1000"],
         &["recv", &name, "--capacity", "2048", "--slots", "1024"],
         &["send", &name, "--slots", "9223372036854775808"],
@@ -154,6 +158,30 @@ fn no_segment_and_a_bad_name_are_3() {
     }
     let long = "n".repeat(256);
     run(&mut ringproof(["send", &long])).expect(3, "longer than 255");
+}
+
+#[test]
+fn a_name_that_is_not_utf8_is_3_in_the_words_of_the_library() {
+    for bytes in [&b"caf\xe9"[..], b"\xff\xfe", b"a\xed\xa0\x80"] {
+        let said = ringproof::segment::name_of(bytes).unwrap_err().to_string();
+        for command in ["send", "recv", "inspect", "gc"] {
+            let outcome = run(&mut ringproof([
+                OsStr::new(command),
+                OsStr::from_bytes(bytes),
+            ]));
+            outcome.expect(3, &said);
+            assert_eq!(outcome.stderr, format!("ringproof: {said}\n"), "{command}");
+        }
+    }
+    // What is no name is wrong usage, as ever.
+    let mode = [b"--mode", &b"\xff"[..]].map(OsStr::from_bytes);
+    let outcome = run(&mut ringproof([
+        OsStr::new("send"),
+        OsStr::new("news"),
+        mode[0],
+        mode[1],
+    ]));
+    assert_eq!(outcome.code(), Some(2), "{}", outcome.stderr);
 }
 
 #[test]
@@ -526,7 +554,7 @@ fn a_stream_that_its_receiver_closed_is_9() {
     drop(consumer);
     sender.finish().expect(9, "1000 bytes in it were not taken");
     // and everybody who comes later, until somebody removes it.
-    send(&name, &place.input, &[]).expect(9, "rm /dev/shm/");
+    send(&name, &place.input, &[]).expect(9, "`ringproof gc ");
     recv(&name, truncating(&place.output)).expect(9, "1000 bytes");
     let shown = run(ringproof(["inspect", &name]).stdout(Stdio::piped()));
     let text = String::from_utf8(shown.stdout).unwrap();
@@ -543,7 +571,8 @@ fn a_stream_that_its_receiver_closed_is_9() {
     let mut consumer = ring.consumer().unwrap();
     consumer.pop_slice(&mut [0; 600]).unwrap();
     consumer.close();
-    pipe.write_all(b"more").unwrap();
+    // Or from time to time while it has not.
+    let _ = pipe.write_all(b"more");
     sender.finish().expect(9, "400 bytes in it were not taken");
 }
 
@@ -784,8 +813,8 @@ fn a_truncated_segment_is_10_for_a_recv_that_waits() {
     until_seen(&name, "1000 bytes released", |seen| seen.read_index == 1000);
     truncate(&name);
     receiver.finish().expect(10, TRUNCATED);
-    // Whoever waits for its input learns it when there is some.
-    pipe.write_all(&content()[1000..2000]).unwrap();
+    // Whoever waits for its input learns it, too, when there is some at the latest.
+    let _ = pipe.write_all(&content()[1000..2000]);
     sender.finish().expect(10, TRUNCATED);
     assert_eq!(place.received(), content()[..1000]);
     // What is left of it is no segment any more.

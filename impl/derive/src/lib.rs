@@ -2,13 +2,13 @@
 //! Use it as `ringproof::Shape`.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Error, Fields, Meta, Token, parse_macro_input};
 use syn::{punctuated::Punctuated, spanned::Spanned};
 
 /// Describes a struct whose layout its source fixes: `#[repr(C)]`, `#[repr(C, packed)]` or
-/// `#[repr(transparent)]`. Every field's type must be `Shape`, too.
+/// `#[repr(transparent)]`. Every field's type must be `Shape`, too. Padding does not compile.
 #[proc_macro_derive(Shape)]
 pub fn derive_shape(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -16,6 +16,9 @@ pub fn derive_shape(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
         .unwrap_or_else(Error::into_compile_error)
         .into()
 }
+
+const REMEDY: &str =
+    "it would carry bytes of this program to another one; give them a name, as a field";
 
 fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
@@ -44,13 +47,18 @@ fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             "a struct without fields carries nothing",
         ));
     }
+    let name = &input.ident;
     let mut visits = Vec::new();
+    let mut checks = Vec::new();
+    // Where the fields before end.
+    let mut end = quote!(0);
+    let mut last = String::new();
     for (member, field) in data.fields.members().zip(&data.fields) {
-        let (name, span) = match &member {
+        let (told, span) = match &member {
             syn::Member::Named(ident) => (ident.unraw().to_string(), ident.span()),
             syn::Member::Unnamed(index) => (format!("_{}", index.index), Span::call_site()),
         };
-        if !name.is_ascii() {
+        if !told.is_ascii() {
             return Err(Error::new(
                 span,
                 "a field's name must be ASCII: other languages have to read it",
@@ -58,13 +66,28 @@ fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
         }
         let ty = &field.ty;
         visits.push(quote! {
-            fields.field::<#ty>(#name, ::core::mem::offset_of!(Self, #member));
+            fields.field::<#ty>(#told, ::core::mem::offset_of!(Self, #member));
         });
+        let problem = format!("there is padding before the field `{told}` of `{name}`: {REMEDY}");
+        checks.push(quote_spanned! {field.span()=>
+            const _: () = assert!(::core::mem::offset_of!(#name, #member) == #end, #problem);
+        });
+        end = quote!(::core::mem::offset_of!(#name, #member) + ::core::mem::size_of::<#ty>());
+        last = told;
     }
-    let name = &input.ident;
+    let problem = format!("there is padding after the last field of `{name}`, `{last}`: {REMEDY}");
+    checks.push(quote_spanned! {name.span()=>
+        const _: () = assert!(::core::mem::size_of::<#name>() == #end, #problem);
+    });
     Ok(quote! {
+        #(#checks)*
         #[automatically_derived]
         impl ::ringproof::Shape for #name {
+            type Size = ::ringproof::shape::Bytes<
+                { ::core::mem::size_of::<#name>() },
+                { ::core::mem::size_of::<#name>() % 8 },
+            >;
+
             fn visit(fields: &mut ::ringproof::shape::Fields) {
                 #(#visits)*
             }
@@ -117,6 +140,23 @@ mod tests {
         ] {
             let said = refusal(source);
             assert!(said.contains(reason), "{source}: {said}");
+        }
+    }
+
+    /// That the compiler evaluates them, the tests of ringproof show.
+    #[test]
+    fn padding_is_looked_for_before_each_field_and_after_the_last() {
+        let source = "#[repr(C)] struct S { a: u8, b: u64, r#type: u8 }";
+        let code = derive(&syn::parse_str(source).expect("an item"));
+        let code = code.expect(source).to_string();
+        for (place, count) in [
+            ("before the field `a` of `S`", 1),
+            ("before the field `b` of `S`", 1),
+            ("before the field `type` of `S`", 1),
+            ("after the last field of `S`, `type`", 1),
+            ("const _", 4),
+        ] {
+            assert_eq!(code.matches(place).count(), count, "{place}: {code}");
         }
     }
 

@@ -9,11 +9,25 @@
  *
  * Functions return RINGPROOF_OK or say why not; those of a whole segment take a
  * `struct ringproof_error` besides, which may be NULL, for the details. Nothing here prints,
- * exits, installs a signal handler or keeps state outside the structs given to it. A segment and
- * its endpoints belong to one thread at a time.
+ * exits or installs a signal handler; what it keeps outside the structs given to it is a list of
+ * what is attached, for the handlers of forks. A segment and its endpoints belong to one thread at
+ * a time.
+ *
+ * Forks: neither a segment nor its endpoints go over a fork(), nor over daemon(), which is one.
+ * For the child what can fail is RINGPROOF_FORKED, and an operation of an endpoint (push, pop,
+ * write, read ...) dies of SIGSEGV. To drop endpoints and detach is fine: attach anew in the child.
+ * vfork(), posix_spawn() and system() change nothing. A bare clone() or _Fork() goes unnoticed: its
+ * child must not touch an endpoint.
+ *
+ * A segment or an end whose bytes are all zero (`= {0}`) is one that is not open, and so is what was
+ * detached or dropped: it can be detached or dropped again, which does nothing, and everything else
+ * says RINGPROOF_NOT_OPEN, without a look at anything. One that was never given a value is not told
+ * from one that is open; nor is a copy, which must not be made.
  *
  * What it does not do: a process that may write a segment's file can also truncate it, and a
  * later access then raises SIGBUS. Give write permission only to processes trusted that far.
+ *
+ * With a C library that has its threads apart (glibc before 2.34) compile and link with -pthread.
  */
 #ifndef RINGPROOF_H
 #define RINGPROOF_H
@@ -26,9 +40,23 @@
 #error "ringproof needs Linux: open-file-description locks, O_TMPFILE and /proc"
 #endif
 
+#ifdef __cplusplus
+/* Of C++ also where this is included inside `extern "C"`, in which <atomic> could not be. */
+extern "C++" {
+/* The casts and the null pointers below are C's. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wold-style-cast"
+#pragma GCC diagnostic ignored "-Wzero-as-null-pointer-constant"
+#ifndef __clang__
+#pragma GCC diagnostic ignored "-Wuseless-cast"
+#endif
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -79,21 +107,25 @@ enum ringproof_status {
   RINGPROOF_STOPPED, /* the consumer closed the ring: it takes no more */
   RINGPROOF_BUSY,    /* one attempt to read met a write */
   RINGPROOF_WRITER_STALLED, /* every attempt met a write; the writer lives, or nobody can tell */
-  RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and nobody holds the writer's role */
+  RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and a seqlock's writer died inside one */
   /* What the other side or the caller did wrong. */
   RINGPROOF_CORRUPT,      /* a word of the peer's breaks the ring's invariant */
-  RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up */
+  RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up, taken back
+                             or another end's */
   /* What a segment or a role refuses. */
   RINGPROOF_NAME,      /* this cannot be the name of a segment */
   RINGPROOF_SIZE,      /* the sizes asked for cannot be had, or an item has another one */
   RINGPROOF_SHAPE_BAD, /* the shape describes no payload without padding */
   RINGPROOF_NOT_FOUND, /* there is no segment of this name */
   RINGPROOF_EXISTS,    /* there is one already */
-  RINGPROOF_NO_SPACE,  /* the file system has no room for it */
+  RINGPROOF_NO_SPACE,  /* the file system has no room for it, or the machine no memory */
   RINGPROOF_MISMATCH,  /* the file is not what is needed: field, found and expected say how */
   RINGPROOF_HELD,      /* somebody has the role */
   RINGPROOF_GONE,      /* unlinked or retired since it was opened: open it anew */
-  RINGPROOF_SYSTEM     /* the system refused: os_error says why */
+  RINGPROOF_SYSTEM,    /* the system refused: os_error says why */
+  RINGPROOF_NOT_OPEN,  /* the segment or the end is not open: given back, moved from, never opened */
+  RINGPROOF_FORKED,    /* attached by the process that this one was forked from: attach it anew */
+  RINGPROOF_MODE       /* these cannot be the permissions of a segment */
 };
 
 /* What the status means, in a few words. */
@@ -109,17 +141,22 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_WRITER_STALLED: return "the writer is inside a write, or too fast";
   case RINGPROOF_WRITER_DEAD: return "the writer died inside a write";
   case RINGPROOF_CORRUPT: return "corrupt ring: a word holds what no correct peer can have stored";
-  case RINGPROOF_OUT_OF_CHUNK: return "more items than the chunk holds, or a chunk that is used up";
+  case RINGPROOF_OUT_OF_CHUNK:
+    return "more items than the chunk holds, or a chunk that is used up, taken back or another end's";
   case RINGPROOF_NAME: return "this cannot be the name of a segment";
   case RINGPROOF_SIZE: return "the sizes asked for cannot be had, or an item has another one";
   case RINGPROOF_SHAPE_BAD: return "the shape describes no payload without padding";
   case RINGPROOF_NOT_FOUND: return "there is no segment of this name";
   case RINGPROOF_EXISTS: return "there is a segment of this name already";
-  case RINGPROOF_NO_SPACE: return "the file system has no room for the segment";
+  case RINGPROOF_NO_SPACE: return "there is no room or memory for the segment";
   case RINGPROOF_MISMATCH: return "the segment is not what is needed here";
   case RINGPROOF_HELD: return "another process or endpoint holds the role";
   case RINGPROOF_GONE: return "the segment was unlinked since it was opened; open it anew";
   case RINGPROOF_SYSTEM: return "the system refused";
+  case RINGPROOF_NOT_OPEN: return "it is not open: given back, moved from, or never opened";
+  case RINGPROOF_FORKED:
+    return "the segment is the parent's of this process; attach to it anew";
+  case RINGPROOF_MODE: return "these cannot be the permissions of a segment";
   }
   return "no status of ringproof";
 }
@@ -159,8 +196,8 @@ ringproof_fail(struct ringproof_error *error, enum ringproof_status status, cons
 static inline enum ringproof_status
 ringproof_fail_system(struct ringproof_error *error, const char *segment, const char *action) {
   int os_error = errno;
-  ringproof_fail(error, RINGPROOF_SYSTEM, "segment `%s`: cannot %s: %s", segment, action,
-                 strerror(os_error));
+  ringproof_fail(error, RINGPROOF_SYSTEM, "segment `%s`: cannot %s: %s (os error %d)", segment,
+                 action, strerror(os_error), os_error);
   if (error != NULL) {
     error->os_error = os_error;
   }
@@ -249,8 +286,9 @@ static inline void ringproof_fence_release(void) { atomic_thread_fence(memory_or
 static inline void ringproof_compiler_fence(void) { atomic_signal_fence(memory_order_seq_cst); }
 #endif
 
-/* Off the hot path: kept out of it. */
+/* Off the hot path: kept out of it. What is cold moreover is not what a branch is laid out for. */
 #define RINGPROOF_APART __attribute__((noinline, unused))
+#define RINGPROOF_COLD __attribute__((cold, noinline, unused))
 
 /* Tells the processor that this thread waits for another one. */
 static inline void ringproof_spin(void) {
@@ -791,8 +829,9 @@ enum ringproof_role { RINGPROOF_PRODUCER, RINGPROOF_CONSUMER, RINGPROOF_WRITER }
 struct ringproof_options {
   enum ringproof_kind kind;
   uint64_t capacity; /* items live at once */
-  uint64_t slots;    /* memory cycled through: a power of two; 0: enough, and 256 KiB at least */
-  mode_t mode;       /* permission bits, whatever the umask */
+  uint64_t slots;    /* memory cycled through: a power of two; 0: of a ring enough and 256 KiB at
+                        least, of a latch 4, of a seqlock 1 */
+  mode_t mode;       /* permission bits, from 0600 to 0777, whatever the umask */
 };
 
 /* A ring in which up to `capacity` items are live at once. */
@@ -812,17 +851,39 @@ static inline struct ringproof_options ringproof_latch_options(void) {
   return options;
 }
 
-/* Shared memory with a header, mapped into this process. Must outlive its endpoints, and not be
- * copied. */
-struct ringproof_segment {
-  char name[256];
+/* What a segment and its endpoints share of one attachment: its memory and its locks. From the
+ * heap, in the list of its program or library, until the last of them is gone. */
+struct ringproof_attachment {
+  struct ringproof_attachment *next, *previous;
+  struct ringproof_forks *forks; /* whose list it is in, and whose lock guards what follows */
+  unsigned users;                /* the segment, its claims and its readers */
+  unsigned held;                 /* the bytes that it has locked, one bit each: for locks of one
+                                    description the kernel knows no second holder */
+  void *map;                     /* NULL once it is unmapped */
+  size_t len;
+  /* An open file description for the locks of this attachment alone: neither the one that was
+   * mapped (what looks at a dying process's memory keeps it alive) nor ever passed to another
+   * process. The only descriptor that is kept. */
   int fd;
+  int os_error;   /* why it is none of its own: then it locks nothing. 0: it is */
+  pid_t owner;    /* who attached it */
+  bool inherited; /* this process was forked from that one, and has memory without access there */
+};
+
+/* Shared memory with a header, mapped into this process. Must outlive its endpoints, and not be
+ * copied. It takes one descriptor, its endpoints none. A forked child has no access to it: see
+ * above. */
+struct ringproof_segment {
+  char name[256]; /* empty: the rest means nothing */
+  int fd;         /* the attachment's, once there is one */
   void *map;
   size_t len;
+  struct ringproof_attachment *shared;
   struct ringproof_fixed fixed; /* as it was checked; the mapped copy is never consulted */
 };
 
-static inline struct ringproof_header *ringproof_header(const struct ringproof_segment *segment) {
+static inline struct ringproof_header *
+ringproof_header_of(const struct ringproof_segment *segment) {
   return (struct ringproof_header *)segment->map;
 }
 
@@ -835,20 +896,78 @@ static inline const char *ringproof_kind_name(uint32_t kind) {
   }
 }
 
+/* The bytes of the character at which the text begins, 0 if that is none of UTF-8 or its end. */
+static inline size_t ringproof_utf8_len(const char *text) {
+  const unsigned char *at = (const unsigned char *)text;
+  size_t len = at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+  /* What the second byte may be: a character is not written with more bytes than it needs, is no
+   * half of a pair of UTF-16, and is at most U+10FFFF. */
+  unsigned char lowest = 0x80, highest = 0xbf;
+  if (at[0] < 0x80) {
+    return at[0] == 0 ? 0 : 1;
+  }
+  if (at[0] < 0xc2 || at[0] > 0xf4) {
+    return 0;
+  }
+  switch (at[0]) {
+  case 0xe0: lowest = 0xa0; break;
+  case 0xed: highest = 0x9f; break;
+  case 0xf0: lowest = 0x90; break;
+  case 0xf4: highest = 0x8f; break;
+  default: break;
+  }
+  if (at[1] < lowest || at[1] > highest) {
+    return 0;
+  }
+  for (size_t i = 2; i < len; i++) {
+    if (at[i] < 0x80 || at[i] > 0xbf) {
+      return 0;
+    }
+  }
+  return len;
+}
+
+static inline bool ringproof_is_utf8(const char *text) {
+  size_t len;
+  while ((len = ringproof_utf8_len(text)) > 0) {
+    text += len;
+  }
+  return *text == '\0';
+}
+
+/* Appends a name that need not be UTF-8, as the Rust library says one: what is no character byte by
+ * byte, as \xff. Cut where there is no room for more. */
+static inline void ringproof_add_name(char *text, size_t room, const char *name) {
+  while (*name != '\0' && strlen(text) + sizeof "\\xff" <= room) {
+    const size_t len = ringproof_utf8_len(name);
+    if (len == 0) {
+      ringproof_add(text, room, "\\x%02x", (unsigned)(unsigned char)*name);
+    } else {
+      ringproof_add(text, room, "%.*s", (int)len, name);
+    }
+    name += len == 0 ? 1 : len;
+  }
+}
+
+/* One rule for names in every language: impl/ABI.md. */
 static inline enum ringproof_status ringproof_path(const char *name, char *path, size_t room,
                                                    struct ringproof_error *error) {
   const char *problem = NULL;
-  if (name[0] == '\0') {
+  if (!ringproof_is_utf8(name)) {
+    problem = "it is not UTF-8";
+  } else if (name[0] == '\0') {
     problem = "it is empty";
   } else if (strlen(name) > 255) {
     problem = "it is longer than 255 bytes";
   } else if (strchr(name, '/') != NULL) {
-    problem = "it contains a slash";
+    problem = "it contains a slash or a zero byte";
   } else if (name[0] == '.') {
     problem = "it starts with a dot";
   }
   if (problem != NULL) {
-    return ringproof_fail(error, RINGPROOF_NAME, "segment name `%.300s`: %s", name, problem);
+    char shown[1100] = "";
+    ringproof_add_name(shown, sizeof shown, name);
+    return ringproof_fail(error, RINGPROOF_NAME, "segment name `%s`: %s", shown, problem);
   }
   snprintf(path, room, "%s/%s", RINGPROOF_DIRECTORY, name);
   return RINGPROOF_OK;
@@ -899,6 +1018,24 @@ static inline uint64_t ringproof_segment_len(uint64_t data_offset, uint64_t slot
     return 0;
   }
   return data_offset + slots * payload_size;
+}
+
+/* The most slots that a process can map, a power of two; 0 if not even one. */
+static inline uint64_t ringproof_most_slots(uint64_t data_offset, uint64_t payload_size) {
+  uint64_t slots = UINT64_C(1) << 63;
+  while (slots > 0 && ringproof_segment_len(data_offset, slots, payload_size) == 0) {
+    slots >>= 1;
+  }
+  return slots;
+}
+
+/* The lowest power of two from `least` on, 2^63 if there is none. */
+static inline uint64_t ringproof_power_of_two_from(uint64_t least) {
+  uint64_t power = 1;
+  while (power < least && power != UINT64_C(1) << 63) {
+    power <<= 1;
+  }
+  return power;
 }
 
 /* Checks that the header of an existing segment is consistent in itself. */
@@ -1002,13 +1139,199 @@ static inline enum ringproof_status ringproof_check(const struct ringproof_fixed
   return RINGPROOF_OK;
 }
 
-/* Gives back the mapping and the descriptor. The segment itself, its name and its roles stay. */
-static inline void ringproof_detach(struct ringproof_segment *segment) {
-  if (segment->map != NULL) {
-    munmap(segment->map, segment->len);
-    segment->map = NULL;
+/* ---- Forks: impl/src/fork.rs says why it is done so --------------------------------------- */
+
+/* What is attached by this program or shared library, as far as it is this source file's. */
+struct ringproof_forks {
+  pthread_mutex_t lock; /* no memory is had or given back under it */
+  struct ringproof_attachment *first;
+  pid_t parent;   /* who forks, from before that until after it */
+  pid_t handlers; /* RINGPROOF_REGISTERED; otherwise who is at it, or 0 */
+  pthread_t forking; /* the thread that has it locked for a fork, or 0 */
+};
+
+#define RINGPROOF_REGISTERED ((pid_t)-1)
+
+__attribute__((unused)) static struct ringproof_forks ringproof_attached = {
+    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0};
+
+/* Whether this thread has the list locked for a fork. By it a handler that is registered twice knows
+ * whether it has run. */
+static inline bool ringproof_is_forking(void) {
+  const pthread_t thread = __atomic_load_n(&ringproof_attached.forking, __ATOMIC_RELAXED);
+  return pthread_equal(thread, pthread_self()) != 0;
+}
+
+/* Whether it is the attachment of the process that forks: where the mapping of another one was, as
+ * of that which made this one by a bare clone(), there may be anything by now. */
+static inline bool ringproof_forks_with(const struct ringproof_attachment *shared) {
+  return !shared->inherited && shared->owner == ringproof_attached.parent;
+}
+
+/* Says of every mapping whether a child inherits it. */
+static inline void ringproof_advise(int advice) {
+  struct ringproof_attachment *each;
+  for (each = ringproof_attached.first; each != NULL; each = each->next) {
+    if (ringproof_forks_with(each) && each->map != NULL) {
+      (void)madvise(each->map, each->len, advice);
+    }
   }
-  if (segment->fd >= 0) {
+}
+
+/* They are inherited after all, so that no handler that runs before ours in the child can map
+ * something of its own there. */
+static inline void ringproof_before_fork(void) {
+  if (ringproof_is_forking()) {
+    return;
+  }
+  pthread_mutex_lock(&ringproof_attached.lock);
+  __atomic_store_n(&ringproof_attached.forking, pthread_self(), __ATOMIC_RELAXED);
+  ringproof_attached.parent = getpid();
+  ringproof_advise(MADV_DOFORK);
+}
+
+static inline void ringproof_in_parent(void) {
+  if (!ringproof_is_forking()) {
+    return; /* it has run, and another thread may be in a fork by now */
+  }
+  ringproof_advise(MADV_DONTFORK);
+  __atomic_store_n(&ringproof_attached.forking, (pthread_t)0, __ATOMIC_RELAXED);
+  pthread_mutex_unlock(&ringproof_attached.lock);
+}
+
+/* Puts memory without access in the place of each: a hole would be filled by what is mapped
+ * next. */
+static inline void ringproof_in_child(void) {
+  struct ringproof_attachment *each;
+  if (!ringproof_is_forking()) {
+    return;
+  }
+  for (each = ringproof_attached.first; each != NULL; each = each->next) {
+    if (!ringproof_forks_with(each)) {
+      continue;
+    }
+    if (each->map != NULL &&
+        mmap(each->map, each->len, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+      /* There is no memory for one more mapping. */
+      (void)mprotect(each->map, each->len, PROT_NONE);
+    }
+    each->inherited = true;
+  }
+  /* Also where the thread that registers has not come to say so. */
+  __atomic_store_n(&ringproof_attached.handlers, RINGPROOF_REGISTERED, __ATOMIC_RELEASE);
+  __atomic_store_n(&ringproof_attached.forking, (pthread_t)0, __ATOMIC_RELAXED);
+  pthread_mutex_unlock(&ringproof_attached.lock);
+}
+
+/* Registers the handlers, once for the process and all that it forks; an errno if that fails. No
+ * lock, because a child may be forked while another thread of its parent is at it. It finds a pid
+ * that is not its own: they are not registered, as a rule. If they were, one of them has told it so,
+ * unless the fork had begun before: then they are registered twice, which they bear. */
+static inline int ringproof_watch_forks(void) {
+  const pid_t self = getpid();
+  for (;;) {
+    pid_t found = __atomic_load_n(&ringproof_attached.handlers, __ATOMIC_ACQUIRE);
+    if (found == RINGPROOF_REGISTERED) {
+      return 0;
+    }
+    if (found == self) {
+      sched_yield();
+    } else if (__atomic_compare_exchange_n(&ringproof_attached.handlers, &found, self, false,
+                                           __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+      const int os_error =
+          pthread_atfork(ringproof_before_fork, ringproof_in_parent, ringproof_in_child);
+      __atomic_store_n(&ringproof_attached.handlers, os_error == 0 ? RINGPROOF_REGISTERED : 0,
+                       __ATOMIC_RELEASE);
+      return os_error;
+    }
+  }
+}
+
+/* Whether this process has it from the one that forked it. */
+static inline bool ringproof_is_inherited(const struct ringproof_attachment *shared) {
+  return shared->inherited || getpid() != shared->owner;
+}
+
+static inline enum ringproof_status
+ringproof_check_attached(const struct ringproof_segment *segment, struct ringproof_error *error) {
+  return segment->shared != NULL
+             ? RINGPROOF_OK
+             : ringproof_fail(error, RINGPROOF_NOT_OPEN,
+                              "segment `%s` is not attached: it was detached, or never made",
+                              segment->name);
+}
+
+/* Refuses what would touch memory that nobody has, or only the parent of this process. */
+static inline enum ringproof_status ringproof_check_access(const struct ringproof_segment *segment,
+                                                           struct ringproof_error *error) {
+  const enum ringproof_status status = ringproof_check_attached(segment, error);
+  if (status != RINGPROOF_OK || !ringproof_is_inherited(segment->shared)) {
+    return status;
+  }
+  return ringproof_fail(error, RINGPROOF_FORKED,
+                        "segment `%s` was attached by the process that this one was forked from, "
+                        "and a forked child has no access to its memory; attach to it anew",
+                        segment->name);
+}
+
+/* One user more. */
+static inline struct ringproof_attachment *ringproof_share(struct ringproof_attachment *shared) {
+  pthread_mutex_lock(&shared->forks->lock);
+  shared->users++;
+  pthread_mutex_unlock(&shared->forks->lock);
+  return shared;
+}
+
+/* One user less; after the last one it is gone. */
+static inline void ringproof_let_go(struct ringproof_attachment *shared) {
+  struct ringproof_forks *const forks = shared->forks;
+  bool last;
+  pthread_mutex_lock(&forks->lock);
+  last = --shared->users == 0;
+  if (last) {
+    *(shared->previous == NULL ? &forks->first : &shared->previous->next) = shared->next;
+    if (shared->next != NULL) {
+      shared->next->previous = shared->previous;
+    }
+  }
+  pthread_mutex_unlock(&forks->lock);
+  if (last) {
+    close(shared->fd);
+    free(shared);
+  }
+}
+
+/* Opens the file behind a descriptor anew. The descriptor directory reaches the very inode, also
+ * when the name is another file's by now. */
+static inline int ringproof_open_anew(int fd) {
+  char own[64];
+  snprintf(own, sizeof own, "/proc/self/fd/%d", fd);
+  return open(own, O_RDWR | O_CLOEXEC);
+}
+
+/* Gives back the mapping and the descriptor. The segment itself, its name and its roles stay. One
+ * that is not attached stays as it is. */
+static inline void ringproof_detach(struct ringproof_segment *segment) {
+  struct ringproof_attachment *const shared = segment->shared;
+  if (shared != NULL) {
+    /* After a bare clone() there may be anything. */
+    const bool mapped = shared->inherited || shared->owner == getpid();
+    /* Before it is unmapped: else a fork in between would put its pages over what another thread
+     * has mapped there since. */
+    pthread_mutex_lock(&shared->forks->lock);
+    shared->map = NULL;
+    pthread_mutex_unlock(&shared->forks->lock);
+    if (mapped) {
+      munmap(segment->map, segment->len);
+    }
+    ringproof_let_go(shared);
+    segment->shared = NULL;
+    segment->map = NULL;
+    segment->fd = -1;
+  }
+  /* One of zeros has no name yet, and its descriptor 0 is somebody else's. */
+  if (segment->name[0] != '\0' && segment->fd >= 0) {
     close(segment->fd);
     segment->fd = -1;
   }
@@ -1020,17 +1343,66 @@ static inline void ringproof_segment_init(struct ringproof_segment *segment, con
   segment->fd = -1;
 }
 
+/* Adds what is mapped to the list. */
+static inline void ringproof_enlist(struct ringproof_attachment *shared) {
+  struct ringproof_forks *const forks = &ringproof_attached;
+  shared->forks = forks;
+  pthread_mutex_lock(&forks->lock);
+  shared->next = forks->first;
+  if (shared->next != NULL) {
+    shared->next->previous = shared;
+  }
+  forks->first = shared;
+  pthread_mutex_unlock(&forks->lock);
+}
+
+/* Maps the file, then opens it anew for its locks, and closes the descriptor that was mapped.
+ * Where there is no /proc, or the file's mode is in the way, it stays: that is enough for who
+ * takes no role. */
 static inline enum ringproof_status ringproof_map(struct ringproof_segment *segment,
                                                   struct ringproof_error *error) {
-  void *map;
+  struct ringproof_attachment *shared;
+  int own;
   segment->len = (size_t)segment->fixed.segment_len;
-  map = mmap(NULL, segment->len, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
-  if (map == MAP_FAILED) {
-    return ringproof_fail_system(error, segment->name, "map it");
+  shared = (struct ringproof_attachment *)calloc(1, sizeof *shared);
+  if (shared == NULL) {
+    return ringproof_fail_system(error, segment->name, "have memory for what its ends share");
   }
-  segment->map = map;
-  /* A forked child gets no mapping: it could only corrupt the stream. */
-  if (madvise(map, segment->len, MADV_DONTFORK) != 0) {
+  own = ringproof_open_anew(segment->fd);
+  if (own < 0) {
+    shared->os_error = errno;
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES && errno != EPERM) {
+      const enum ringproof_status status = ringproof_fail_system(
+          error, segment->name, "open the segment anew through /proc/self/fd to lock it");
+      free(shared);
+      return status;
+    }
+  }
+  errno = ringproof_watch_forks();
+  shared->map = errno != 0 ? MAP_FAILED
+                           : mmap(NULL, segment->len, PROT_READ | PROT_WRITE, MAP_SHARED,
+                                  segment->fd, 0);
+  if (shared->map == MAP_FAILED) {
+    const enum ringproof_status status = ringproof_fail_system(error, segment->name, "map it");
+    if (own >= 0) {
+      close(own);
+    }
+    free(shared);
+    return status;
+  }
+  if (own >= 0) {
+    close(segment->fd);
+    segment->fd = own;
+  }
+  shared->users = 1;
+  shared->len = segment->len;
+  shared->fd = segment->fd;
+  shared->owner = getpid();
+  segment->map = shared->map;
+  segment->shared = shared;
+  ringproof_enlist(shared);
+  /* A forked child gets no access: it could only corrupt the stream. */
+  if (madvise(segment->map, segment->len, MADV_DONTFORK) != 0) {
     return ringproof_fail_system(error, segment->name, "keep it from forked children");
   }
   return RINGPROOF_OK;
@@ -1042,7 +1414,14 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
                   const struct ringproof_shape *shape, size_t description_len, const char *name,
                   struct ringproof_error *error) {
   const uint64_t page = RINGPROOF_HEADER_LEN;
+  const uint64_t data_offset = page + (description_len + page - 1) / page * page;
+  const uint64_t most = ringproof_most_slots(data_offset, shape->size);
+  const uint64_t least = options->kind == RINGPROOF_LATCH ? 2 : 1;
   uint64_t slots = options->slots;
+  if (options->kind < RINGPROOF_RING || options->kind > RINGPROOF_LATCH) {
+    return ringproof_mismatch(error, name, "kind", ringproof_kind_name((uint32_t)options->kind),
+                              "1 (ring), 2 (seqlock) or 3 (latch)");
+  }
   if (shape->align > RINGPROOF_HEADER_LEN) {
     return ringproof_fail(error, RINGPROOF_SIZE,
                           "segment `%s`: a payload aligned to %zu bytes; at most %u can be had",
@@ -1053,25 +1432,52 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
                           "segment `%s`: the %zu bytes of the payload of a seqlock or latch must "
                           "fill a whole number of 64-bit words", name, shape->size);
   }
+  if (options->kind == RINGPROOF_LATCH && options->slots != 0 && options->slots < 2) {
+    return ringproof_fail(error, RINGPROOF_SIZE, "segment `%s`: %llu slots; a latch needs at least 2",
+                          name, (unsigned long long)options->slots);
+  }
+  if (options->kind == RINGPROOF_SEQLOCK && options->slots > 1) {
+    return ringproof_fail(error, RINGPROOF_SIZE, "segment `%s`: %llu slots; a seqlock has 1", name,
+                          (unsigned long long)options->slots);
+  }
+  if (options->kind != RINGPROOF_RING && options->capacity != 1) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a capacity of %llu; of a seqlock or latch it is 1", name,
+                          (unsigned long long)options->capacity);
+  }
+  if (most < least) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a payload of %zu bytes is more than this machine can "
+                          "address", name, shape->size);
+  }
+  if (options->capacity > most) {
+    return ringproof_fail(error, RINGPROOF_SIZE,
+                          "segment `%s`: a capacity of %llu; it must be from 1 to the most slots "
+                          "that this machine can address, %llu", name,
+                          (unsigned long long)options->capacity, (unsigned long long)most);
+  }
   if (slots == 0) {
     const uint64_t memory = UINT64_C(256) * 1024 / shape->size;
-    const uint64_t least = options->capacity > memory ? options->capacity : memory;
-    for (slots = 1; slots < least && slots != UINT64_C(1) << 63;) {
-      slots <<= 1;
-    }
+    slots = options->kind == RINGPROOF_SEQLOCK ? 1
+            : options->kind == RINGPROOF_LATCH
+                ? 4
+                : ringproof_power_of_two_from(options->capacity > memory ? options->capacity
+                                                                         : memory);
   }
-  if (!ringproof_is_power_of_two(slots) || (options->kind == RINGPROOF_LATCH && slots < 2) ||
-      (options->kind == RINGPROOF_SEQLOCK && slots != 1)) {
+  if (!ringproof_is_power_of_two(slots) || slots > most) {
+    const uint64_t example =
+        ringproof_power_of_two_from(slots > options->capacity ? slots : options->capacity);
     return ringproof_fail(error, RINGPROOF_SIZE,
-                          "segment `%s`: %llu slots; it must be a power of two, of a latch 2 at "
-                          "least, of a seqlock 1", name, (unsigned long long)slots);
+                          "segment `%s`: %llu slots of %zu bytes; it must be a power of two up to "
+                          "%llu, for example %llu", name, (unsigned long long)slots, shape->size,
+                          (unsigned long long)most,
+                          (unsigned long long)(example > most ? most : example));
   }
-  if (options->capacity == 0 || options->capacity > slots ||
-      (options->kind != RINGPROOF_RING && options->capacity != 1)) {
+  if (options->capacity == 0 || options->capacity > slots) {
     return ringproof_fail(error, RINGPROOF_SIZE,
                           "segment `%s`: a capacity of %llu; it must be from 1 to the number of "
-                          "slots, %llu, and of a seqlock or latch 1", name,
-                          (unsigned long long)options->capacity, (unsigned long long)slots);
+                          "slots, %llu", name, (unsigned long long)options->capacity,
+                          (unsigned long long)slots);
   }
   memset(fixed, 0, sizeof *fixed);
   fixed->magic = RINGPROOF_MAGIC;
@@ -1082,16 +1488,251 @@ ringproof_lay_out(struct ringproof_fixed *fixed, const struct ringproof_options 
   fixed->payload_align = shape->align;
   fixed->slots = slots;
   fixed->capacity = options->capacity;
-  fixed->data_offset = page + (description_len + page - 1) / page * page;
-  fixed->segment_len = ringproof_segment_len(fixed->data_offset, slots, shape->size);
+  fixed->data_offset = data_offset;
+  fixed->segment_len = ringproof_segment_len(data_offset, slots, shape->size);
   fixed->description_offset = page;
   fixed->description_len = description_len;
-  if (fixed->segment_len == 0) {
-    return ringproof_fail(error, RINGPROOF_SIZE,
-                          "segment `%s`: %llu slots of %zu bytes are more than this machine can "
-                          "address", name, (unsigned long long)slots, shape->size);
-  }
   return RINGPROOF_OK;
+}
+
+/* ---- Memory for a new segment: impl/src/room.rs says why it is asked for ------------------ */
+
+#define RINGPROOF_LONG_PATH 4608
+
+/* What memory can be had, where it is too little. */
+struct ringproof_room {
+  uint64_t available;
+  char limit[256]; /* what says so; empty: there is enough */
+};
+
+/* Keeps the tightest limit that leaves less than `needed` bytes. */
+static inline void ringproof_consider(struct ringproof_room *room, uint64_t needed,
+                                      uint64_t available, const char *file, const char *place) {
+  if (available < needed && (room->limit[0] == '\0' || available < room->available)) {
+    room->available = available;
+    room->limit[0] = '\0';
+    ringproof_add(room->limit, sizeof room->limit, "%s in %s", file, place);
+  }
+}
+
+static inline uint64_t ringproof_plus(uint64_t one, uint64_t other) {
+  return one > UINT64_MAX - other ? UINT64_MAX : one + other;
+}
+
+static inline uint64_t ringproof_minus(uint64_t one, uint64_t other) {
+  return one < other ? 0 : one - other;
+}
+
+/* The number that follows `word` at the beginning of a line, or without a word the one that the
+ * file begins with; false if there is none. `root` stands before every path; it is empty but in a
+ * test. */
+static inline bool ringproof_number_in(const char *root, const char *place, const char *file,
+                                       const char *word, uint64_t *number) {
+  char path[RINGPROOF_LONG_PATH];
+  char *line = NULL;
+  size_t room = 0;
+  bool found = false;
+  FILE *lines;
+  path[0] = '\0';
+  ringproof_add(path, sizeof path, "%s%s/%s", root, place, file);
+  lines = fopen(path, "re");
+  if (lines == NULL) {
+    return false;
+  }
+  while (!found && getline(&line, &room, lines) > 0) {
+    const size_t len = strlen(word);
+    const char *at = line + len;
+    if (strncmp(line, word, len) == 0 && (len == 0 || *at == ' ' || *at == '\t')) {
+      at += strspn(at, " \t");
+      found = ringproof_is_digit(*at);
+      if (found) {
+        *number = strtoull(at, NULL, 10);
+      }
+    }
+  }
+  free(line);
+  fclose(lines);
+  return found;
+}
+
+/* How much of a limit is left; false if there is none. */
+static inline bool ringproof_left(const char *root, const char *place, const char *limit,
+                                  const char *used, uint64_t *left) {
+  uint64_t most = 0, taken = 0;
+  /* Without a limit there is another word, or a number beyond every machine. */
+  if (!ringproof_number_in(root, place, limit, "", &most) ||
+      !ringproof_number_in(root, place, used, "", &taken)) {
+    return false;
+  }
+  *left = ringproof_minus(most, taken);
+  return true;
+}
+
+/* What a control group uses and would be given back before anybody is killed. */
+static inline uint64_t ringproof_cached_in(const char *root, const char *place, bool old) {
+  static const char *const words[2][3] = {
+      {"inactive_file", "active_file", "slab_reclaimable"},
+      {"total_inactive_file", "total_active_file", "total_active_file"}};
+  uint64_t sum = 0;
+  for (size_t i = 0; i < (old ? 2u : 3u); i++) {
+    uint64_t cached = 0;
+    (void)ringproof_number_in(root, place, "memory.stat", words[old][i], &cached);
+    sum = ringproof_plus(sum, cached);
+  }
+  return sum;
+}
+
+/* What a control group of either version has left. */
+static inline void ringproof_room_in(const char *root, const char *place, bool old, uint64_t swap,
+                                     uint64_t needed, struct ringproof_room *room) {
+  const char *const limit = old ? "memory.limit_in_bytes" : "memory.max";
+  uint64_t left = 0, other = 0;
+  if (!ringproof_left(root, place, limit, old ? "memory.usage_in_bytes" : "memory.current",
+                      &left)) {
+    return;
+  }
+  if (!old && ringproof_left(root, place, "memory.swap.max", "memory.swap.current", &other)) {
+    swap = other < swap ? other : swap;
+  }
+  left = ringproof_plus(left, swap);
+  /* The older version counts memory and swap together. */
+  if (old && ringproof_left(root, place, "memory.memsw.limit_in_bytes",
+                            "memory.memsw.usage_in_bytes", &other)) {
+    left = other < left ? other : left;
+  }
+  /* Asked only where it matters: the kernel adds it up for whoever asks. */
+  if (left < needed) {
+    left = ringproof_plus(left, ringproof_cached_in(root, place, old));
+  }
+  ringproof_consider(room, needed, left, limit, place);
+}
+
+/* Whether `word` is in a list with commas. */
+static inline bool ringproof_lists(const char *list, const char *word) {
+  const size_t len = strlen(word);
+  for (; list != NULL; list = strchr(list, ',')) {
+    list += *list == ',';
+    if (strncmp(list, word, len) == 0 && (list[len] == '\0' || list[len] == ',')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Where control groups that count memory are mounted. */
+struct ringproof_mount {
+  char point[2048];
+  char root[2048]; /* the control group that is found there */
+};
+
+static inline bool ringproof_find_mount(const char *root, bool old, struct ringproof_mount *mount) {
+  char path[RINGPROOF_LONG_PATH], type[16], options[1024];
+  char *line = NULL;
+  size_t room = 0;
+  bool found = false;
+  FILE *lines;
+  path[0] = '\0';
+  ringproof_add(path, sizeof path, "%s/proc/self/mountinfo", root);
+  lines = fopen(path, "re");
+  if (lines == NULL) {
+    return false;
+  }
+  while (!found && getline(&line, &room, lines) > 0) {
+    const char *const rest = strstr(line, " - ");
+    found = rest != NULL &&
+            sscanf(line, "%*s %*s %*s %2047s %2047s", mount->root, mount->point) == 2 &&
+            sscanf(rest + 3, "%15s %*s %1023s", type, options) == 2 &&
+            (old ? strcmp(type, "cgroup") == 0 && ringproof_lists(options, "memory")
+                 : strcmp(type, "cgroup2") == 0);
+  }
+  free(line);
+  fclose(lines);
+  return found;
+}
+
+/* What is left in a control group, of a line of /proc/self/cgroup, and in all that it is in. */
+static inline void ringproof_room_of(const char *root, char *line, uint64_t swap, uint64_t needed,
+                                     struct ringproof_room *room) {
+  struct ringproof_mount mount;
+  char place[RINGPROOF_LONG_PATH];
+  size_t top;
+  bool old;
+  char *controllers = strchr(line, ':');
+  char *group = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+  if (group == NULL) {
+    return;
+  }
+  *controllers++ = '\0';
+  *group++ = '\0';
+  group[strcspn(group, "\n")] = '\0';
+  old = ringproof_lists(controllers, "memory");
+  if ((!old && controllers[0] != '\0') || !ringproof_find_mount(root, old, &mount)) {
+    return;
+  }
+  top = strcmp(mount.root, "/") == 0 ? 0 : strlen(mount.root);
+  /* What lies outside of all that is mounted is looked for at the outermost one that is. */
+  if (strncmp(group, mount.root, top) != 0 || (group[top] != '/' && group[top] != '\0') ||
+      strstr(group, "/..") != NULL) {
+    group[top = 0] = '\0';
+  }
+  place[0] = '\0';
+  ringproof_add(place, sizeof place, "%s", mount.point);
+  ringproof_add(place, sizeof place, "%s", strcmp(&group[top], "/") == 0 ? "" : &group[top]);
+  for (top = strlen(mount.point);;) {
+    char *const last = strrchr(place, '/');
+    ringproof_room_in(root, place, old, swap, needed, room);
+    if (last == NULL || (size_t)(last - place) < top) {
+      return;
+    }
+    *last = '\0';
+  }
+}
+
+/* The tightest limit on memory, if it leaves less than `needed` bytes. A memory file system may
+ * have no limit of its own, and then the system goes on giving it pages until it has to kill
+ * somebody for them. It errs on the side of trying: what cannot be read is no limit. */
+static inline bool ringproof_is_short(const char *root, uint64_t needed,
+                                      struct ringproof_room *room) {
+  char path[RINGPROOF_LONG_PATH];
+  char *line = NULL;
+  size_t size = 0;
+  uint64_t memory = 0, swap = 0;
+  FILE *groups;
+  room->available = 0;
+  room->limit[0] = '\0';
+  (void)ringproof_number_in(root, "/proc", "meminfo", "SwapFree:", &swap);
+  swap = swap > UINT64_MAX / 1024 ? UINT64_MAX : swap * 1024;
+  if (ringproof_number_in(root, "/proc", "meminfo", "MemAvailable:", &memory)) {
+    memory = memory > UINT64_MAX / 1024 ? UINT64_MAX : memory * 1024;
+    ringproof_consider(room, needed, ringproof_plus(memory, swap), "MemAvailable and SwapFree",
+                       "/proc/meminfo");
+  }
+  path[0] = '\0';
+  ringproof_add(path, sizeof path, "%s/proc/self/cgroup", root);
+  groups = fopen(path, "re");
+  while (groups != NULL && getline(&line, &size, groups) > 0) {
+    ringproof_room_of(root, line, swap, needed, room);
+  }
+  if (groups != NULL) {
+    fclose(groups);
+  }
+  free(line);
+  return room->limit[0] != '\0';
+}
+
+/* A system error in the making of a segment. At every step the file system may be out of what it
+ * needs: an inode for the file, memory for its bytes or for its name, or what a quota leaves of them. */
+static inline enum ringproof_status
+ringproof_fail_making(const struct ringproof_segment *segment, const char *action,
+                      struct ringproof_error *error) {
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == ENOMEM) {
+    return ringproof_fail(error, RINGPROOF_NO_SPACE,
+                          "no room for segment `%s` of %llu bytes; ask for fewer slots, or free or "
+                          "enlarge the file system that holds it (it may be out of bytes or inodes, "
+                          "or a quota used up)", segment->name,
+                          (unsigned long long)segment->fixed.segment_len);
+  }
+  return ringproof_fail_system(error, segment->name, action);
 }
 
 /* Gives a new file its memory and its first contents. Nobody else can see it yet. */
@@ -1100,7 +1741,15 @@ ringproof_initialise(const struct ringproof_segment *segment, const char *descri
                      const void *initial, struct ringproof_error *error) {
   const struct ringproof_fixed *fixed = &segment->fixed;
   const uint64_t open_word = RINGPROOF_OPEN;
+  struct ringproof_room room;
   struct rlimit limit;
+  if (ringproof_is_short("", fixed->segment_len, &room)) {
+    return ringproof_fail(error, RINGPROOF_NO_SPACE,
+                          "no room for segment `%s` of %llu bytes; %llu bytes of memory can be had "
+                          "(%s); ask for fewer slots", segment->name,
+                          (unsigned long long)fixed->segment_len,
+                          (unsigned long long)room.available, room.limit);
+  }
   /* Asked for more than this, the system would not only refuse but also send SIGXFSZ. */
   if (getrlimit(RLIMIT_FSIZE, &limit) != 0) {
     return ringproof_fail_system(error, segment->name, "ask how long its file may be");
@@ -1114,14 +1763,8 @@ ringproof_initialise(const struct ringproof_segment *segment, const char *descri
   }
   /* All of it now, so that a full file system is an error here and not a signal later. */
   while (fallocate(segment->fd, 0, 0, (off_t)fixed->segment_len) != 0) {
-    if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG || errno == ENOMEM) {
-      return ringproof_fail(error, RINGPROOF_NO_SPACE,
-                            "no room for segment `%s` of %llu bytes; ask for fewer slots, or free "
-                            "or enlarge the file system that holds it", segment->name,
-                            (unsigned long long)fixed->segment_len);
-    }
     if (errno != EINTR) {
-      return ringproof_fail_system(error, segment->name, "give it memory");
+      return ringproof_fail_making(segment, "give it memory", error);
     }
   }
   if (!ringproof_write_at(segment->fd, &open_word, sizeof open_word,
@@ -1133,7 +1776,7 @@ ringproof_initialise(const struct ringproof_segment *segment, const char *descri
       (initial != NULL && !ringproof_write_at(segment->fd, initial, (size_t)fixed->payload_size,
                                               fixed->data_offset)) ||
       !ringproof_write_at(segment->fd, fixed, sizeof *fixed, 0)) {
-    return ringproof_fail_system(error, segment->name, "initialise it");
+    return ringproof_fail_making(segment, "initialise it", error);
   }
   return RINGPROOF_OK;
 }
@@ -1148,8 +1791,7 @@ static inline enum ringproof_status ringproof_publish_segment(struct ringproof_s
   char own[64];
   segment->fd = open(RINGPROOF_DIRECTORY, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
   if (segment->fd < 0) {
-    return ringproof_fail_system(error, segment->name,
-                                 "create an unnamed file in " RINGPROOF_DIRECTORY);
+    return ringproof_fail_making(segment, "create an unnamed file in " RINGPROOF_DIRECTORY, error);
   }
   if (fchmod(segment->fd, mode) != 0) {
     return ringproof_fail_system(error, segment->name, "set its mode");
@@ -1170,14 +1812,14 @@ static inline enum ringproof_status ringproof_publish_segment(struct ringproof_s
                             "segment `%s` exists already; attach to it, or unlink it first",
                             segment->name);
     }
-    return ringproof_fail_system(error, segment->name,
-                                 "link it under its name through /proc/self/fd");
+    return ringproof_fail_making(segment, "link it under its name through /proc/self/fd", error);
   }
   return RINGPROOF_OK;
 }
 
-/* Makes the segment `name`. `initial` is a seqlock's or latch's first value; NULL: all zero.
- * Afterwards, also after a failure, the segment may be detached. */
+/* Makes the segment `name`, for this process and not for what it forks. `initial` is a seqlock's or
+ * latch's first value; NULL: all zero. Afterwards, also after a failure, the segment may be
+ * detached. */
 static inline enum ringproof_status
 ringproof_create(struct ringproof_segment *segment, const char *name,
                  const struct ringproof_options *options, const struct ringproof_shape *shape,
@@ -1190,6 +1832,12 @@ ringproof_create(struct ringproof_segment *segment, const char *name,
   status = ringproof_path(name, path, sizeof path, error);
   if (status != RINGPROOF_OK) {
     return status;
+  }
+  if (options->mode < 0600 || options->mode > 0777) {
+    return ringproof_fail(error, RINGPROOF_MODE,
+                          "segment `%s`: a mode of %o; it must be from 600 to 777, in octal: "
+                          "permissions and nothing else, and its owner may read and write", name,
+                          (unsigned)options->mode);
   }
   description = (char *)malloc((size_t)RINGPROOF_DESCRIPTION_MAX + 1);
   if (description == NULL) {
@@ -1353,8 +2001,9 @@ ringproof_attach_file(struct ringproof_segment *segment, const char *path,
   return ringproof_map(segment, error);
 }
 
-/* Attaches to the segment `name`, which must be of this kind and carry this payload. Afterwards,
- * also after a failure, the segment may be detached. */
+/* Attaches to the segment `name`, which must be of this kind and carry this payload, for this
+ * process and not for what it forks. Afterwards, also after a failure, the segment may be
+ * detached. */
 static inline enum ringproof_status ringproof_attach(struct ringproof_segment *segment,
                                                      const char *name, enum ringproof_kind kind,
                                                      const struct ringproof_shape *shape,
@@ -1380,7 +2029,7 @@ static inline enum ringproof_status ringproof_unsteady(const char *name,
 }
 
 /* Attaches to the segment `name`, whatever its capacity, or makes it as `options` say; also while
- * others create and unlink it. */
+ * others create and unlink it. For this process and not for what it forks. */
 static inline enum ringproof_status
 ringproof_open(struct ringproof_segment *segment, const char *name,
                const struct ringproof_options *options, const struct ringproof_shape *shape,
@@ -1400,27 +2049,12 @@ ringproof_open(struct ringproof_segment *segment, const char *name,
 
 /* ---- Roles ------------------------------------------------------------------------------- */
 
-/* A process, told from those that it forks; a pid alone does not in nested pid namespaces. */
-struct ringproof_process {
-  pid_t pid;
-  ino_t space; /* of its pid namespace; 0 if the kernel has none */
-};
-
-static inline struct ringproof_process ringproof_this_process(void) {
-  struct ringproof_process process;
-  struct stat space;
-  process.pid = getpid();
-  process.space = stat("/proc/self/ns/pid", &space) == 0 ? space.st_ino : 0;
-  return process;
-}
-
-/* A role, or the right to remove: a lock on one byte of the file, by an open file description of
- * its own. The kernel frees it when its holder dies. */
+/* A role, or the right to remove: a lock on one byte of the file, by the attachment's own open file
+ * description. The kernel frees it when its holder dies. */
 struct ringproof_claim {
-  int fd; /* -1: none */
+  struct ringproof_attachment *shared; /* NULL: none */
   short byte;
   uint64_t epoch; /* how often the role was taken, this time included */
-  struct ringproof_process owner;
 };
 
 /* The bytes that the locks cover: part of the wire layout. */
@@ -1449,62 +2083,95 @@ static inline struct flock ringproof_byte_lock(short byte, short kind) {
   return lock;
 }
 
-/* Gives the role back; a forked child only closes what it inherited. */
+/* Gives the role back; a forked child only closes what it inherited, with the last of what shares
+ * it. */
 static inline void ringproof_release_claim(struct ringproof_claim *claim) {
-  if (claim->fd >= 0) {
-    const struct ringproof_process process = ringproof_this_process();
-    if (process.pid == claim->owner.pid && process.space == claim->owner.space) {
+  struct ringproof_attachment *const shared = claim->shared;
+  if (shared != NULL) {
+    if (!ringproof_is_inherited(shared)) {
       /* Explicitly, because a child forked meanwhile shares the description. */
       struct flock lock = ringproof_byte_lock(claim->byte, F_UNLCK);
-      (void)fcntl(claim->fd, F_OFD_SETLK, &lock);
+      pthread_mutex_lock(&shared->forks->lock);
+      (void)fcntl(shared->fd, F_OFD_SETLK, &lock);
+      shared->held &= ~(1u << claim->byte);
+      pthread_mutex_unlock(&shared->forks->lock);
     }
-    close(claim->fd);
-    claim->fd = -1;
+    ringproof_let_go(shared);
+    claim->shared = NULL;
   }
 }
 
-/* Opens the segment's file anew and locks the byte, without waiting; RINGPROOF_HELD, without
- * details, if somebody has it. */
+/* Locks the byte, without waiting; RINGPROOF_HELD, without details, if somebody has it. */
 static inline enum ringproof_status ringproof_lock(const struct ringproof_segment *segment,
                                                    short byte, struct ringproof_claim *claim,
                                                    struct ringproof_error *error) {
-  char own[64];
+  struct ringproof_attachment *const shared = segment->shared;
   struct flock lock = ringproof_byte_lock(byte, F_WRLCK);
+  int os_error = 0;
+  claim->shared = NULL;
   claim->byte = byte;
   claim->epoch = 0;
-  claim->owner = ringproof_this_process();
-  /* The descriptor directory reaches the very inode, also when the name is another file's. */
-  snprintf(own, sizeof own, "/proc/self/fd/%d", segment->fd);
-  claim->fd = open(own, O_RDWR | O_CLOEXEC);
-  if (claim->fd < 0) {
+  if (shared->os_error != 0) {
+    errno = shared->os_error;
     return ringproof_fail_system(error, segment->name,
                                  "open the segment anew through /proc/self/fd to lock it");
   }
-  if (fcntl(claim->fd, F_OFD_SETLK, &lock) != 0) {
-    const bool held = errno == EAGAIN || errno == EACCES;
-    enum ringproof_status status =
-        held ? RINGPROOF_HELD : ringproof_fail_system(error, segment->name, "lock it");
-    close(claim->fd);
-    claim->fd = -1;
-    return status;
+  pthread_mutex_lock(&shared->forks->lock);
+  if ((shared->held & (1u << byte)) != 0) {
+    os_error = EAGAIN;
+  } else if (fcntl(shared->fd, F_OFD_SETLK, &lock) != 0) {
+    os_error = errno;
+  } else {
+    shared->held |= 1u << byte;
+    shared->users++;
+    claim->shared = shared;
   }
-  return RINGPROOF_OK;
+  pthread_mutex_unlock(&shared->forks->lock);
+  if (os_error == EAGAIN || os_error == EACCES) {
+    return RINGPROOF_HELD;
+  }
+  errno = os_error;
+  return os_error == 0 ? RINGPROOF_OK : ringproof_fail_system(error, segment->name, "lock it");
 }
 
 /* Whether any open file description but this one holds the role. */
-static inline enum ringproof_status ringproof_is_held(int fd, enum ringproof_role role,
-                                                      bool *held) {
+static inline enum ringproof_status ringproof_is_locked(int fd, enum ringproof_role role,
+                                                        bool *locked) {
   struct flock lock = ringproof_byte_lock(ringproof_lock_byte(role), F_WRLCK);
-  if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
+  if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) != 0) {
     return RINGPROOF_SYSTEM;
   }
-  *held = lock.l_type != F_UNLCK;
+  *locked = lock.l_type != F_UNLCK;
   return RINGPROOF_OK;
+}
+
+/* Whether anybody, this process included, holds the role. */
+static inline enum ringproof_status ringproof_is_held(struct ringproof_attachment *shared,
+                                                      enum ringproof_role role, bool *held) {
+  enum ringproof_status status;
+  unsigned ours;
+  if (ringproof_is_inherited(shared)) {
+    /* What the parent holds by it it has not told us, and the kernel counts as ours. */
+    const int own = ringproof_open_anew(shared->fd);
+    status = ringproof_is_locked(own, role, held);
+    if (own >= 0) {
+      close(own);
+    }
+    return status;
+  }
+  pthread_mutex_lock(&shared->forks->lock);
+  ours = shared->held;
+  pthread_mutex_unlock(&shared->forks->lock);
+  status = ringproof_is_locked(shared->fd, role, held);
+  if (status == RINGPROOF_OK && (ours & (1u << ringproof_lock_byte(role))) != 0) {
+    *held = true;
+  }
+  return status;
 }
 
 static inline bool ringproof_is_retired(const struct ringproof_segment *segment) {
   /* RetiredCheck, relaxed: asked under a lock, which orders it. */
-  return ringproof_load_relaxed(&ringproof_header(segment)->retired) != 0;
+  return ringproof_load_relaxed(&ringproof_header_of(segment)->retired) != 0;
 }
 
 /* Waits until nobody else takes the name of this segment away: about two seconds at most. */
@@ -1530,37 +2197,58 @@ static inline enum ringproof_status ringproof_begin_removal(const struct ringpro
   }
 }
 
-/* Whether the segment's name still leads to it: not if it was unlinked, nor if another one was made
- * since. Who holds a role may go on without a name, but nobody joins: ask in a wait that becomes
- * long. */
-static inline enum ringproof_status ringproof_is_current(const struct ringproof_segment *segment,
-                                                         bool *current,
-                                                         struct ringproof_error *error) {
+/* What a segment's name leads to, for somebody who is attached to it. */
+enum ringproof_name {
+  RINGPROOF_NAME_CURRENT,  /* to this segment */
+  RINGPROOF_NAME_UNLINKED, /* to nothing */
+  RINGPROOF_NAME_REPLACED  /* to something else: this one was unlinked, and another made */
+};
+
+/* What has become of the segment's name. Who holds a role may go on without a name, and a reader sees
+ * the last value for good, but nobody joins them: ask in a wait that becomes long. */
+static inline enum ringproof_status ringproof_name_status(const struct ringproof_segment *segment,
+                                                          enum ringproof_name *name,
+                                                          struct ringproof_error *error) {
   char path[RINGPROOF_PATH_MAX];
   struct stat ours, found;
-  *current = false;
-  if (ringproof_path(segment->name, path, sizeof path, error) != RINGPROOF_OK) {
-    return RINGPROOF_NAME;
+  enum ringproof_status status = ringproof_check_attached(segment, error);
+  if (status == RINGPROOF_OK) {
+    status = ringproof_path(segment->name, path, sizeof path, error);
+  }
+  if (status != RINGPROOF_OK) {
+    return status;
   }
   if (fstat(segment->fd, &ours) != 0) {
     return ringproof_fail_system(error, segment->name, "look up its inode");
   }
   if (lstat(path, &found) != 0) {
-    return errno == ENOENT ? RINGPROOF_OK
-                           : ringproof_fail_system(error, segment->name, "look up its name");
+    if (errno != ENOENT) {
+      return ringproof_fail_system(error, segment->name, "look up its name");
+    }
+    *name = RINGPROOF_NAME_UNLINKED;
+  } else if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
+    *name = RINGPROOF_NAME_REPLACED;
+  } else {
+    *name = RINGPROOF_NAME_CURRENT;
   }
-  if (found.st_dev != ours.st_dev || found.st_ino != ours.st_ino) {
-    return RINGPROOF_OK;
-  }
-  *current = true;
   return RINGPROOF_OK;
+}
+
+/* Whether the segment's name still leads to it, and nothing else. */
+static inline enum ringproof_status ringproof_is_current(const struct ringproof_segment *segment,
+                                                         bool *current,
+                                                         struct ringproof_error *error) {
+  enum ringproof_name name = RINGPROOF_NAME_UNLINKED;
+  const enum ringproof_status status = ringproof_name_status(segment, &name, error);
+  *current = status == RINGPROOF_OK && name == RINGPROOF_NAME_CURRENT;
+  return status;
 }
 
 /* Takes the name away under the lock of the removal; with `finish` only if somebody began to. */
 static inline enum ringproof_status ringproof_remove_locked(const struct ringproof_segment *segment,
                                                             bool finish,
                                                             struct ringproof_error *error) {
-  ringproof_word *mark = &ringproof_header(segment)->retired;
+  ringproof_word *mark = &ringproof_header_of(segment)->retired;
   const bool marked = ringproof_is_retired(segment);
   char path[RINGPROOF_PATH_MAX];
   enum ringproof_status status;
@@ -1593,7 +2281,10 @@ static inline enum ringproof_status ringproof_remove_locked(const struct ringpro
 static inline enum ringproof_status ringproof_remove(const struct ringproof_segment *segment,
                                                      bool finish, struct ringproof_error *error) {
   struct ringproof_claim removal;
-  enum ringproof_status status = ringproof_begin_removal(segment, &removal, error);
+  enum ringproof_status status = ringproof_check_access(segment, error);
+  if (status == RINGPROOF_OK) {
+    status = ringproof_begin_removal(segment, &removal, error);
+  }
   if (status == RINGPROOF_OK) {
     status = ringproof_remove_locked(segment, finish, error);
     ringproof_release_claim(&removal);
@@ -1628,8 +2319,8 @@ static inline enum ringproof_status ringproof_gone(const struct ringproof_segmen
 }
 
 static inline struct ringproof_role_words *
-ringproof_role_words(const struct ringproof_segment *segment, enum ringproof_role role) {
-  struct ringproof_header *header = ringproof_header(segment);
+ringproof_words_of(const struct ringproof_segment *segment, enum ringproof_role role) {
+  struct ringproof_header *header = ringproof_header_of(segment);
   return role == RINGPROOF_CONSUMER ? &header->consumer : &header->producer;
 }
 
@@ -1679,9 +2370,12 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
                                                    enum ringproof_role role,
                                                    struct ringproof_claim *claim,
                                                    struct ringproof_error *error) {
-  enum ringproof_status status;
+  enum ringproof_status status = ringproof_check_access(segment, error);
   ringproof_word *epoch;
-  claim->fd = -1;
+  claim->shared = NULL;
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
   if ((role == RINGPROOF_WRITER) == (segment->fixed.kind == RINGPROOF_RING)) {
     return ringproof_mismatch(error, segment->name, "kind",
                               ringproof_kind_name(segment->fixed.kind), "one that has a %s",
@@ -1711,7 +2405,7 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
     ringproof_release_claim(claim);
     return status;
   }
-  epoch = &ringproof_role_words(segment, role)->epoch;
+  epoch = &ringproof_words_of(segment, role)->epoch;
   /* RoleEpoch and RoleEpochNext, relaxed: the role lock orders holders. */
   claim->epoch = ringproof_load_relaxed(epoch) + 1;
   ringproof_store_relaxed(epoch, claim->epoch);
@@ -1719,10 +2413,13 @@ static inline enum ringproof_status ringproof_take(const struct ringproof_segmen
 }
 
 /* A word that an application keeps beside the structure, of RINGPROOF_NOTES for each role; NULL if
- * there is no such. What orders notes is the application's affair, through an index or a role. */
+ * there is no such, or the segment is not attached or is the parent's of this process. What orders
+ * notes is the application's affair, through an index or a role. */
 static inline ringproof_word *ringproof_note(const struct ringproof_segment *segment,
                                              enum ringproof_role role, unsigned index) {
-  return index < RINGPROOF_NOTES ? &ringproof_role_words(segment, role)->notes[index] : NULL;
+  return index < RINGPROOF_NOTES && ringproof_check_access(segment, NULL) == RINGPROOF_OK
+             ? &ringproof_words_of(segment, role)->notes[index]
+             : NULL;
 }
 
 static inline uint64_t ringproof_read_note(ringproof_word *note) {
@@ -1812,7 +2509,9 @@ struct ringproof_run {
 
 /* A batch of slots, before and after the end of memory: reserved by a producer, to be written in
  * place and committed, or shown to a consumer, to be read and released. Valid until the next call
- * on its endpoint.
+ * on its endpoint: one that is used up, or taken back by a push or pop, another chunk, a close or a
+ * drop, can be neither committed nor released, nor can another end's. (Its slots must not be touched
+ * then, either, which nobody checks.)
  *
  * To read items in place trusts every process that maps the segment to keep to the protocol: one
  * that does not may change them between two looks. ringproof_pop_slice copies. */
@@ -1821,6 +2520,8 @@ struct ringproof_chunk {
   size_t len;        /* of both runs */
   struct ringproof_run first;
   struct ringproof_run second;
+  const ringproof_word *end; /* which end's it is: the index that that one stores */
+  uint64_t number;           /* which of that end's */
 };
 
 static inline void ringproof_chunk_of(const struct ringproof_slots *slots, uint64_t position,
@@ -1832,6 +2533,19 @@ static inline void ringproof_chunk_of(const struct ringproof_slots *slots, uint6
   chunk->first.len = len < to_end ? len : (size_t)to_end;
   chunk->second.items = slots->bytes;
   chunk->second.len = len - chunk->first.len;
+}
+
+/* Whether `count` items of the chunk may be handed over by the end that stores `word`, stands at
+ * `index` and has numbered its chunks up to `number`. */
+static inline bool ringproof_is_good(const struct ringproof_chunk *chunk, size_t count,
+                                     const ringproof_word *word, uint64_t index, uint64_t number) {
+  return word != NULL && chunk->end == word && chunk->number == number &&
+         chunk->position == index && count <= chunk->len;
+}
+
+/* What is said to an item of another size than the ring's: an end that is not open has none. */
+RINGPROOF_COLD static enum ringproof_status ringproof_wrong_size(size_t item) {
+  return item == 0 ? RINGPROOF_NOT_OPEN : RINGPROOF_SIZE;
 }
 
 /* The sending end of a ring. Its fields are for the functions below, but for `corruption`. */
@@ -1846,15 +2560,17 @@ struct ringproof_producer {
   uint64_t cached_read_index;
   bool closed;
   bool stopped; /* whether the consumer was seen to have closed the ring */
+  uint64_t chunk; /* the number of the last chunk, and of none once that is used up or taken back */
   struct ringproof_claim claim;
   struct ringproof_corruption corruption;
 };
 
-/* Takes the producer's role, where its last holder left the ring. */
+/* Takes the producer's role, where its last holder left the ring. A forked child that uses this
+ * end dies of it. */
 static inline enum ringproof_status ringproof_producer_open(struct ringproof_producer *producer,
                                                             const struct ringproof_segment *segment,
                                                             struct ringproof_error *error) {
-  struct ringproof_header *header = ringproof_header(segment);
+  struct ringproof_header *header = ringproof_header_of(segment);
   enum ringproof_status status;
   memset(producer, 0, sizeof *producer);
   status = ringproof_take(segment, RINGPROOF_PRODUCER, &producer->claim, error);
@@ -1872,15 +2588,24 @@ static inline enum ringproof_status ringproof_producer_open(struct ringproof_pro
   producer->closed = ringproof_load_relaxed(producer->end_word) != RINGPROOF_OPEN;
   /* "Full": the first push looks for itself. */
   producer->cached_read_index = producer->write_index - producer->capacity;
+  /* No chunk of an earlier life is one of this. */
+  producer->chunk = producer->claim.epoch << 32;
   return RINGPROOF_OK;
 }
 
-/* Gives the role back. Closes nothing: a successor may go on. */
-static inline void ringproof_producer_drop(struct ringproof_producer *producer) {
-  ringproof_release_claim(&producer->claim);
+/* Whether it was opened, and not dropped since. */
+static inline bool ringproof_producer_is_open(const struct ringproof_producer *producer) {
+  return producer->write_word != NULL;
 }
 
-/* The sequence number of the next item: how many were committed since the ring was made. */
+/* Gives the role back. Closes nothing: a successor may go on. Afterwards the end is not open. */
+static inline void ringproof_producer_drop(struct ringproof_producer *producer) {
+  ringproof_release_claim(&producer->claim);
+  memset(producer, 0, sizeof *producer);
+}
+
+/* The sequence number of the next item: how many were committed since the ring was made. 0 of an end
+ * that is not open. */
 static inline uint64_t ringproof_producer_position(const struct ringproof_producer *producer) {
   return producer->write_index;
 }
@@ -1907,6 +2632,9 @@ static inline enum ringproof_status
 ringproof_producer_peer_closed(struct ringproof_producer *producer) {
   uint64_t stop, released = 0;
   enum ringproof_status status;
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (producer->stopped) {
     return RINGPROOF_STOPPED;
   }
@@ -1924,6 +2652,8 @@ ringproof_producer_peer_closed(struct ringproof_producer *producer) {
     return ringproof_corrupt(&producer->corruption, "stop_index", stop, released, released);
   }
   producer->stopped = true;
+  /* A chunk is taken back: committed, it would make room where there is none. */
+  producer->chunk++;
   producer->cached_read_index = producer->write_index - producer->capacity;
   return RINGPROOF_STOPPED;
 }
@@ -1933,6 +2663,10 @@ RINGPROOF_APART static enum ringproof_status
 ringproof_reclaim(struct ringproof_producer *producer) {
   uint64_t found = 0;
   enum ringproof_status status;
+  /* Such an end has a capacity of 0, so that it comes here. */
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (producer->closed) {
     return RINGPROOF_CLOSED;
   }
@@ -1971,7 +2705,7 @@ static inline enum ringproof_status ringproof_push_sized(struct ringproof_produc
   uint64_t index;
   ringproof_word *word;
   if (size != producer->slots.item) {
-    return RINGPROOF_SIZE;
+    return ringproof_wrong_size(producer->slots.item);
   }
   if (ringproof_free(producer) == 0) {
     return ringproof_push_when_full(producer, item, size);
@@ -2003,6 +2737,9 @@ static inline enum ringproof_status ringproof_reserve(struct ringproof_producer 
                                                       size_t count,
                                                       struct ringproof_chunk *chunk) {
   uint64_t len;
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (ringproof_free(producer) < count) {
     const enum ringproof_status status = ringproof_reclaim(producer);
     /* Some are free, if fewer than asked for. */
@@ -2013,6 +2750,8 @@ static inline enum ringproof_status ringproof_reserve(struct ringproof_producer 
   len = ringproof_free(producer);
   ringproof_chunk_of(&producer->slots, producer->write_index, len < count ? (size_t)len : count,
                      chunk);
+  chunk->end = producer->write_word;
+  chunk->number = ++producer->chunk;
   return RINGPROOF_OK;
 }
 
@@ -2027,14 +2766,29 @@ static inline void ringproof_prepare(const struct ringproof_producer *producer, 
                      next.first.len * producer->slots.item);
 }
 
+/* Why a chunk is not committed. */
+RINGPROOF_COLD static enum ringproof_status
+ringproof_refuse_commit(const struct ringproof_producer *producer) {
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  if (producer->closed) {
+    return RINGPROOF_CLOSED;
+  }
+  return producer->stopped ? RINGPROOF_STOPPED : RINGPROOF_OUT_OF_CHUNK;
+}
+
 /* Makes the first `count` items of the chunk visible to the consumer, all at once. The rest is
- * given back, and the chunk is used up. */
+ * given back, and the chunk is used up. Nothing is committed of a ring that was closed meanwhile, from
+ * this side or, as far as it was told, from the other. */
 static inline enum ringproof_status ringproof_commit(struct ringproof_producer *producer,
                                                      const struct ringproof_chunk *chunk,
                                                      size_t count) {
-  if (count > chunk->len || chunk->position != producer->write_index) {
-    return RINGPROOF_OUT_OF_CHUNK;
+  if (!ringproof_is_good(chunk, count, producer->write_word, producer->write_index,
+                         producer->chunk)) {
+    return ringproof_refuse_commit(producer);
   }
+  producer->chunk++;
   if (count > 0) {
     ringproof_publish(producer, chunk->position + count, producer->write_word);
     ringproof_prepare(producer, count);
@@ -2066,21 +2820,30 @@ static inline enum ringproof_status ringproof_push_slice(struct ringproof_produc
   return ringproof_commit(producer, &chunk, chunk.len);
 }
 
-/* Closes the ring, for good: the consumer takes what was committed and then sees the end. */
-static inline void ringproof_producer_close(struct ringproof_producer *producer) {
+/* Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
+ * reserved and not committed is taken back. Not OK only if the end is not open. */
+static inline enum ringproof_status ringproof_producer_close(struct ringproof_producer *producer) {
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (!producer->closed) {
     /* RingEnd, release: pairs with RingObserveEnd; what was published before is seen with it. */
     ringproof_store_release(producer->end_word, producer->write_index);
     producer->closed = true;
+    producer->chunk++;
     producer->cached_read_index = producer->write_index - producer->capacity;
   }
+  return RINGPROOF_OK;
 }
 
 /* How many items are live now. */
 static inline enum ringproof_status
 ringproof_producer_occupancy(struct ringproof_producer *producer, uint64_t *live) {
   uint64_t found = 0;
-  const enum ringproof_status status = ringproof_observe_read_index(producer, &found);
+  enum ringproof_status status = RINGPROOF_NOT_OPEN;
+  if (ringproof_producer_is_open(producer)) {
+    status = ringproof_observe_read_index(producer, &found);
+  }
   *live = producer->write_index - found;
   return status;
 }
@@ -2096,15 +2859,17 @@ struct ringproof_consumer {
    * closed the ring. */
   uint64_t cached_write_index;
   bool closed;
+  uint64_t chunk; /* as in a producer */
   struct ringproof_claim claim;
   struct ringproof_corruption corruption;
 };
 
-/* Takes the consumer's role, where its last holder left the ring. */
+/* Takes the consumer's role, where its last holder left the ring. A forked child that uses this
+ * end dies of it. */
 static inline enum ringproof_status ringproof_consumer_open(struct ringproof_consumer *consumer,
                                                             const struct ringproof_segment *segment,
                                                             struct ringproof_error *error) {
-  struct ringproof_header *header = ringproof_header(segment);
+  struct ringproof_header *header = ringproof_header_of(segment);
   enum ringproof_status status;
   memset(consumer, 0, sizeof *consumer);
   status = ringproof_take(segment, RINGPROOF_CONSUMER, &consumer->claim, error);
@@ -2122,15 +2887,24 @@ static inline enum ringproof_status ringproof_consumer_open(struct ringproof_con
   consumer->closed = ringproof_load_relaxed(consumer->stop_word) != RINGPROOF_OPEN;
   /* "Empty": the first pop looks for itself. */
   consumer->cached_write_index = consumer->read_index;
+  /* No chunk of an earlier life is one of this. */
+  consumer->chunk = consumer->claim.epoch << 32;
   return RINGPROOF_OK;
 }
 
-/* Gives the role back. Closes nothing: a successor may go on. */
-static inline void ringproof_consumer_drop(struct ringproof_consumer *consumer) {
-  ringproof_release_claim(&consumer->claim);
+/* Whether it was opened, and not dropped since. */
+static inline bool ringproof_consumer_is_open(const struct ringproof_consumer *consumer) {
+  return consumer->read_word != NULL;
 }
 
-/* The sequence number of the next item: how many were released since the ring was made. */
+/* Gives the role back. Closes nothing: a successor may go on. Afterwards the end is not open. */
+static inline void ringproof_consumer_drop(struct ringproof_consumer *consumer) {
+  ringproof_release_claim(&consumer->claim);
+  memset(consumer, 0, sizeof *consumer);
+}
+
+/* The sequence number of the next item: how many were released since the ring was made. 0 of an end
+ * that is not open. */
 static inline uint64_t ringproof_consumer_position(const struct ringproof_consumer *consumer) {
   return consumer->read_index;
 }
@@ -2159,6 +2933,10 @@ ringproof_observe(struct ringproof_consumer *consumer) {
   const uint64_t before = consumer->cached_write_index;
   uint64_t found = before, end;
   enum ringproof_status status;
+  /* Such an end knows of no items, so that it comes here. */
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (consumer->closed) {
     return RINGPROOF_CLOSED;
   }
@@ -2205,7 +2983,7 @@ static inline enum ringproof_status ringproof_pop_sized(struct ringproof_consume
   uint64_t index;
   ringproof_word *word;
   if (size != consumer->slots.item) {
-    return RINGPROOF_SIZE;
+    return ringproof_wrong_size(consumer->slots.item);
   }
   if (ringproof_available(consumer) == 0) {
     return ringproof_pop_when_empty(consumer, item, size);
@@ -2238,6 +3016,9 @@ static inline enum ringproof_status ringproof_pop(struct ringproof_consumer *con
 static inline enum ringproof_status ringproof_peek(struct ringproof_consumer *consumer,
                                                    size_t count, struct ringproof_chunk *chunk) {
   uint64_t len;
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (ringproof_available(consumer) < count) {
     const enum ringproof_status status = ringproof_observe(consumer);
     /* Some are there, if fewer than asked for. */
@@ -2249,17 +3030,30 @@ static inline enum ringproof_status ringproof_peek(struct ringproof_consumer *co
   len = ringproof_available(consumer);
   ringproof_chunk_of(&consumer->slots, consumer->read_index, len < count ? (size_t)len : count,
                      chunk);
+  chunk->end = consumer->read_word;
+  chunk->number = ++consumer->chunk;
   return RINGPROOF_OK;
 }
 
+/* Why a chunk is not released. */
+RINGPROOF_COLD static enum ringproof_status
+ringproof_refuse_release(const struct ringproof_consumer *consumer) {
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  return consumer->closed ? RINGPROOF_CLOSED : RINGPROOF_OUT_OF_CHUNK;
+}
+
 /* Gives the slots of the first `count` items of the chunk back to the producer. The rest stays in
- * the ring, and the chunk is used up. */
+ * the ring, and the chunk is used up. Nothing is released of a ring that this side closed meanwhile. */
 static inline enum ringproof_status ringproof_release(struct ringproof_consumer *consumer,
                                                       const struct ringproof_chunk *chunk,
                                                       size_t count) {
-  if (count > chunk->len || chunk->position != consumer->read_index) {
-    return RINGPROOF_OUT_OF_CHUNK;
+  if (!ringproof_is_good(chunk, count, consumer->read_word, consumer->read_index,
+                         consumer->chunk)) {
+    return ringproof_refuse_release(consumer);
   }
+  consumer->chunk++;
   if (count > 0) {
     ringproof_give_back(consumer, chunk->position + count, consumer->read_word);
   }
@@ -2292,34 +3086,48 @@ static inline enum ringproof_status ringproof_pop_slice(struct ringproof_consume
 }
 
 /* Closes the ring, for good: this side takes no more items, and the producer is told so at the
- * latest when the ring is full. */
-static inline void ringproof_consumer_close(struct ringproof_consumer *consumer) {
+ * latest when the ring is full. What was peeked at and not released stays in the ring. Not OK only if
+ * the end is not open. */
+static inline enum ringproof_status ringproof_consumer_close(struct ringproof_consumer *consumer) {
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (!consumer->closed) {
     /* RingStop, release: pairs with RingObserveStop; what was released before is seen with it. */
     ringproof_store_release(consumer->stop_word, consumer->read_index);
     consumer->closed = true;
+    consumer->chunk++;
     consumer->cached_write_index = consumer->read_index;
   }
+  return RINGPROOF_OK;
 }
 
 /* How many items are live now. */
 static inline enum ringproof_status
 ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live) {
   uint64_t found = consumer->read_index;
-  const enum ringproof_status status = ringproof_observe_write_index(consumer, &found);
+  enum ringproof_status status = RINGPROOF_NOT_OPEN;
+  if (ringproof_consumer_is_open(consumer)) {
+    status = ringproof_observe_write_index(consumer, &found);
+  }
   *live = found - consumer->read_index;
   return status;
 }
 
-/* Whether the other side's role is held now. */
+/* Whether the other side's role is held now. Who wants to tell a dead peer from one that closed and
+ * left asks this first, and then whether it closed, or what is left to pop. */
 static inline enum ringproof_status
 ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
-  return ringproof_is_held(producer->claim.fd, RINGPROOF_CONSUMER, present);
+  return ringproof_producer_is_open(producer)
+             ? ringproof_is_held(producer->claim.shared, RINGPROOF_CONSUMER, present)
+             : RINGPROOF_NOT_OPEN;
 }
 
 static inline enum ringproof_status
 ringproof_consumer_peer_present(const struct ringproof_consumer *consumer, bool *present) {
-  return ringproof_is_held(consumer->claim.fd, RINGPROOF_PRODUCER, present);
+  return ringproof_consumer_is_open(consumer)
+             ? ringproof_is_held(consumer->claim.shared, RINGPROOF_PRODUCER, present)
+             : RINGPROOF_NOT_OPEN;
 }
 
 /* ---- Seqlock and latch: impl/src/seqlock.rs and latch.rs ---------------------------------- */
@@ -2344,7 +3152,7 @@ static inline void ringproof_load_words(void *to, ringproof_word *from, size_t w
 
 /* The words of a seqlock or latch, as its two ends see them. */
 struct ringproof_values {
-  ringproof_word *index; /* seq or version */
+  ringproof_word *index; /* seq or version; NULL of an end that is not open */
   ringproof_word *words;
   size_t stride; /* words of one slot */
   uint64_t slots;
@@ -2353,7 +3161,7 @@ struct ringproof_values {
 static inline struct ringproof_values
 ringproof_values_of(const struct ringproof_segment *segment) {
   struct ringproof_values values;
-  values.index = &ringproof_header(segment)->producer.index;
+  values.index = &ringproof_header_of(segment)->producer.index;
   values.words = (ringproof_word *)(void *)((unsigned char *)segment->map +
                                             (size_t)segment->fixed.data_offset);
   values.stride = (size_t)segment->fixed.payload_size / 8;
@@ -2374,7 +3182,8 @@ struct ringproof_writer {
   struct ringproof_claim claim;
 };
 
-/* Takes the writer's role, where its last holder left the segment. */
+/* Takes the writer's role, where its last holder left the segment. A forked child that uses this
+ * end dies of it. */
 static inline enum ringproof_status ringproof_writer_open(struct ringproof_writer *writer,
                                                           const struct ringproof_segment *segment,
                                                           struct ringproof_error *error) {
@@ -2391,13 +3200,14 @@ static inline enum ringproof_status ringproof_writer_open(struct ringproof_write
   return RINGPROOF_OK;
 }
 
-/* Gives the role back; the value stays. */
+/* Gives the role back; the value stays. Afterwards the end is not open. */
 static inline void ringproof_writer_drop(struct ringproof_writer *writer) {
   ringproof_release_claim(&writer->claim);
+  memset(writer, 0, sizeof *writer);
 }
 
 /* How many values were written since the segment was made (one that a writer died inside counts,
- * too). */
+ * too). 0 of an end that is not open. */
 static inline uint64_t ringproof_writer_version(const struct ringproof_writer *writer) {
   return writer->latch ? writer->index : writer->index / 2 + writer->index % 2;
 }
@@ -2432,45 +3242,54 @@ static inline void ringproof_latch_write(struct ringproof_writer *writer, const 
   ringproof_store_release(writer->values.index, next);
 }
 
-/* Replaces the value. Never waits for readers. */
-static inline void ringproof_write(struct ringproof_writer *writer, const void *value) {
+/* Replaces the value. Never waits for readers. Not OK only if the end is not open. */
+static inline enum ringproof_status ringproof_write(struct ringproof_writer *writer,
+                                                    const void *value) {
+  if (writer->values.index == NULL) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (writer->latch) {
     ringproof_latch_write(writer, value);
   } else {
     ringproof_seqlock_write(writer, value);
   }
+  return RINGPROOF_OK;
 }
 
 /* A reading end of a seqlock or latch. It stores nothing, so there may be any number. */
 struct ringproof_reader {
   struct ringproof_values values;
   bool latch;
-  int watch; /* a descriptor, to ask whether there is a writer */
+  struct ringproof_attachment *watch; /* a seqlock's: to ask whether there is a writer */
 };
 
+/* A reader. A forked child that uses it dies of it. */
 static inline enum ringproof_status ringproof_reader_open(struct ringproof_reader *reader,
                                                           const struct ringproof_segment *segment,
                                                           struct ringproof_error *error) {
+  const enum ringproof_status status = ringproof_check_access(segment, error);
   memset(reader, 0, sizeof *reader);
-  reader->watch = -1;
+  if (status != RINGPROOF_OK) {
+    return status;
+  }
   if (segment->fixed.kind == RINGPROOF_RING) {
     return ringproof_mismatch(error, segment->name, "kind",
                               ringproof_kind_name(segment->fixed.kind), "one that has readers");
   }
-  reader->watch = fcntl(segment->fd, F_DUPFD_CLOEXEC, 0);
-  if (reader->watch < 0) {
-    return ringproof_fail_system(error, segment->name, "duplicate its descriptor");
+  reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
+  if (!reader->latch) {
+    reader->watch = ringproof_share(segment->shared);
   }
   reader->values = ringproof_values_of(segment);
-  reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
   return RINGPROOF_OK;
 }
 
+/* Afterwards the end is not open. */
 static inline void ringproof_reader_drop(struct ringproof_reader *reader) {
-  if (reader->watch >= 0) {
-    close(reader->watch);
-    reader->watch = -1;
+  if (reader->watch != NULL) {
+    ringproof_let_go(reader->watch);
   }
+  memset(reader, 0, sizeof *reader);
 }
 
 static inline enum ringproof_status
@@ -2507,6 +3326,9 @@ ringproof_latch_try_read(const struct ringproof_reader *reader, void *value) {
 /* Reads the value in one attempt; after RINGPROOF_BUSY, `value` may be a mixture. */
 static inline enum ringproof_status ringproof_try_read(const struct ringproof_reader *reader,
                                                        void *value) {
+  if (reader->values.index == NULL) {
+    return RINGPROOF_NOT_OPEN;
+  }
   return reader->latch ? ringproof_latch_try_read(reader, value)
                        : ringproof_seqlock_try_read(reader, value);
 }
@@ -2517,28 +3339,39 @@ static inline bool ringproof_nobody_writes(const struct ringproof_reader *reader
   return ringproof_is_held(reader->watch, RINGPROOF_WRITER, &held) == RINGPROOF_OK && !held;
 }
 
+/* Whether a seqlock's writer died inside a write. The attempts may have met the writes of several
+ * writers, and there is a moment without one between them; so a death is said of one write only,
+ * whose number stands before and after a moment at which nobody held the role. */
+static inline bool ringproof_seqlock_writer_died(const struct ringproof_reader *reader) {
+  /* SeqObserve, acquire: pairs with SeqEven. The role's lock keeps each look on its side. */
+  const uint64_t write = ringproof_load_acquire(reader->values.index);
+  if (write % 2 == 0 || !ringproof_nobody_writes(reader)) {
+    return false;
+  }
+  /* SeqObserve, acquire: pairs with SeqEven; the same write, so its writer was not there. */
+  return ringproof_load_acquire(reader->values.index) == write;
+}
+
 /* Reads the value in at most `attempts` attempts, at least one: RINGPROOF_OK,
- * RINGPROOF_WRITER_STALLED or RINGPROOF_WRITER_DEAD. */
+ * RINGPROOF_WRITER_STALLED, or of a seqlock RINGPROOF_WRITER_DEAD. */
 static inline enum ringproof_status ringproof_read(const struct ringproof_reader *reader,
                                                    void *value, unsigned attempts) {
   unsigned tried = 0;
   do {
-    if (ringproof_try_read(reader, value) == RINGPROOF_OK) {
-      return RINGPROOF_OK;
+    const enum ringproof_status status = ringproof_try_read(reader, value);
+    if (status != RINGPROOF_BUSY) {
+      return status;
     }
     ringproof_spin();
   } while (++tried < attempts);
-  if (ringproof_nobody_writes(reader)) {
-    /* The role may have been freed after the last attempt, by a writer that finished; and taken
-     * since, by a successor that is in its first write. */
-    if (ringproof_try_read(reader, value) == RINGPROOF_OK) {
-      return RINGPROOF_OK;
-    }
-    if (ringproof_nobody_writes(reader)) {
-      return RINGPROOF_WRITER_DEAD;
-    }
-  }
-  return RINGPROOF_WRITER_STALLED;
+  /* A latch never needs to say that its writer is dead: what one leaves can be read. */
+  return !reader->latch && ringproof_seqlock_writer_died(reader) ? RINGPROOF_WRITER_DEAD
+                                                                  : RINGPROOF_WRITER_STALLED;
 }
+
+#ifdef __cplusplus
+#pragma GCC diagnostic pop
+} /* extern "C++" */
+#endif
 
 #endif /* RINGPROOF_H */

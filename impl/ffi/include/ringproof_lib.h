@@ -50,56 +50,69 @@ enum rp_status {
   // It did what it was asked to.
   RP_OK = 0,
   // `capacity` items are live: the consumer has to release some first.
-  RP_FULL,
+  RP_FULL = 1,
   // Every committed item was released; more may come.
-  RP_EMPTY,
+  RP_EMPTY = 2,
   // Every item was released and the producer closed the ring: none will come.
-  RP_ENDED,
+  RP_ENDED = 3,
   // This side closed the ring, now or in an earlier life.
-  RP_CLOSED,
+  RP_CLOSED = 4,
   // The consumer closed the ring: it takes no more items.
-  RP_STOPPED,
+  RP_STOPPED = 5,
   // One attempt to read met a write.
-  RP_BUSY,
+  RP_BUSY = 6,
   // Every attempt to read met a write; the writer lives, or nobody can tell.
-  RP_WRITER_STALLED,
+  RP_WRITER_STALLED = 7,
   // Every attempt to read met a write, and nobody holds the writer's role.
-  RP_WRITER_DEAD,
+  RP_WRITER_DEAD = 8,
   // A word of the peer's breaks the ring's invariant: it cannot be used any further.
-  RP_CORRUPT,
-  // More items than were reserved or peeked at.
-  RP_OUT_OF_CHUNK,
+  RP_CORRUPT = 9,
+  // More items than were reserved or peeked at since the last call that changed the ring.
+  RP_OUT_OF_CHUNK = 10,
   // A pointer is null or a number is none of those that mean something.
-  RP_ARGUMENT,
+  RP_ARGUMENT = 11,
   // This describes no payload without padding.
-  RP_SHAPE,
+  RP_SHAPE = 12,
   // This cannot be the name of a segment.
-  RP_NAME,
+  RP_NAME = 13,
   // The sizes asked for cannot be had.
-  RP_SIZE,
+  RP_SIZE = 14,
   // There is no segment of this name.
-  RP_NOT_FOUND,
+  RP_NOT_FOUND = 15,
   // There is one already.
-  RP_EXISTS,
-  // The file system has no room for it.
-  RP_NO_SPACE,
+  RP_EXISTS = 16,
+  // The file system has no room for it, or the machine no memory.
+  RP_NO_SPACE = 17,
   // The file is no segment of this kind and version.
-  RP_MISMATCH,
+  RP_MISMATCH = 18,
   // Its payload has other fields: the message says which.
-  RP_PAYLOAD,
+  RP_PAYLOAD = 19,
   // Somebody has the role.
-  RP_HELD,
+  RP_HELD = 20,
   // Unlinked or retired since it was opened: detach it and open it anew.
-  RP_GONE,
+  RP_GONE = 21,
   // Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
   // called.
-  RP_LOST,
+  RP_LOST = 22,
   // The system refused: `os_error` says why.
-  RP_SYSTEM,
+  RP_SYSTEM = 23,
   // A reason that has no status of its own: the message says it.
-  RP_OTHER,
+  RP_OTHER = 24,
   // A defect of this library. Give the handle back, and report the message.
-  RP_PANIC,
+  RP_PANIC = 25,
+  // Attached by the process that this one was forked from: drop what was inherited, and attach
+  // anew.
+  RP_FORKED = 26,
+};
+
+// What a segment's name leads to, for somebody who is attached to it.
+enum rp_name {
+  // To this segment. Or it never had a name, and needs none.
+  RP_NAME_CURRENT = 0,
+  // To nothing.
+  RP_NAME_UNLINKED = 1,
+  // To something else: this one was unlinked, and another made.
+  RP_NAME_REPLACED = 2,
 };
 
 // What a segment is.
@@ -127,27 +140,27 @@ enum rp_primitive {
   // `uint8_t`, `unsigned char`
   RP_U8 = 1,
   // `uint16_t`
-  RP_U16,
+  RP_U16 = 2,
   // `uint32_t`
-  RP_U32,
+  RP_U32 = 3,
   // `uint64_t`
-  RP_U64,
+  RP_U64 = 4,
   // `unsigned __int128`
-  RP_U128,
+  RP_U128 = 5,
   // `int8_t`, and `char` where it is signed
-  RP_I8,
+  RP_I8 = 6,
   // `int16_t`
-  RP_I16,
+  RP_I16 = 7,
   // `int32_t`
-  RP_I32,
+  RP_I32 = 8,
   // `int64_t`
-  RP_I64,
+  RP_I64 = 9,
   // `__int128`
-  RP_I128,
+  RP_I128 = 10,
   // `float`
-  RP_F32,
+  RP_F32 = 11,
   // `double`
-  RP_F64,
+  RP_F64 = 12,
 };
 
 // The receiving end of a ring.
@@ -159,7 +172,8 @@ struct rp_producer;
 // A reading end of a seqlock or latch. It stores nothing, so there may be any number.
 struct rp_reader;
 
-// A segment, mapped into this process.
+// A segment, mapped into this process, which it takes one descriptor of, and its ends none. A
+// process that it forks has no access there: see `rp_create`.
 struct rp_segment;
 
 // The writing end of a seqlock or latch.
@@ -169,7 +183,7 @@ struct rp_writer;
 struct rp_options {
   // An `enum rp_kind`.
   uint32_t kind;
-  // The permission bits of a named segment; usually 0600.
+  // The permission bits of a named segment, from 0600 to 0777; usually 0600.
   uint32_t mode;
   // How many items of a ring may be live at once.
   uint64_t capacity;
@@ -248,7 +262,8 @@ struct rp_end_state {
   uint64_t epoch;
   // Whether the ring was closed from this side.
   bool closed;
-  // Whether anybody holds the role of the other side.
+  // Whether anybody holds the role of the other side. Asked before the occupancy: what a peer did
+  // that is not present any more is counted there.
   bool peer_present;
 };
 
@@ -302,6 +317,11 @@ const char *rp_strerror(uint32_t status);
 // Makes the segment `name`; without a name if that is null, and another process attaches by its
 // descriptor. A seqlock or latch holds `initial` first, or zeros if that is null; a ring has no
 // use for it.
+//
+// Neither a segment nor its ends go over a `fork`, `daemon`, or a worker that a runtime forks
+// (Python's `multiprocessing` does): for the child every call but a drop is `RP_FORKED`, and an
+// access to items in place is SIGSEGV. Attach in the child. (A bare `clone` goes unnoticed: its
+// child must not touch them.)
 enum rp_status rp_create(const char *name,
                          const struct rp_options *options,
                          const struct rp_payload *payload,
@@ -309,7 +329,8 @@ enum rp_status rp_create(const char *name,
                          struct rp_segment **segment,
                          struct rp_error *error);
 
-// Attaches to the segment `name`, or makes it, as `rp_create` does.
+// Attaches to the segment `name`, or makes it, as `rp_create` does. Not for a child that is forked
+// later: see there.
 enum rp_status rp_open(const char *name,
                        const struct rp_options *options,
                        const struct rp_payload *payload,
@@ -318,14 +339,15 @@ enum rp_status rp_open(const char *name,
                        struct rp_error *error);
 
 // Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
-// payload.
+// payload. Not for a child that is forked later: see `rp_create`.
 enum rp_status rp_attach(const char *name,
                          uint32_t segment_kind,
                          const struct rp_payload *payload,
                          struct rp_segment **segment,
                          struct rp_error *error);
 
-// Attaches to a segment without a name by a descriptor, which stays the caller's.
+// Attaches to a segment without a name by a descriptor, which stays the caller's. Not for a child
+// that is forked later: see `rp_create`.
 enum rp_status rp_attach_fd(int fd,
                             uint32_t segment_kind,
                             const struct rp_payload *payload,
@@ -335,7 +357,8 @@ enum rp_status rp_attach_fd(int fd,
 // Gives the segment back; null is none. Its memory stays mapped until its ends are dropped, too.
 void rp_detach(struct rp_segment *segment);
 
-// The segment's descriptor, to be passed to another process; it stays the segment's. -1 for null.
+// A descriptor of the segment, to be passed to another process; it stays the segment's. It is
+// opened when it is first asked for. -1 for null, or if it cannot be had.
 int rp_fd(const struct rp_segment *segment);
 
 // Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
@@ -345,6 +368,12 @@ enum rp_status rp_unlink(const struct rp_segment *segment, struct rp_error *erro
 // Takes the name of a segment away, whatever it holds and whoever uses it. A file that is no
 // segment is left alone.
 enum rp_status rp_unlink_name(const char *name, struct rp_error *error);
+
+// What has become of the segment's name since it was opened. Who holds a role may go on without a name,
+// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+enum rp_status rp_name_status(const struct rp_segment *segment,
+                              enum rp_name *found,
+                              struct rp_error *error);
 
 // Whether anybody holds a role, an `enum rp_role`.
 enum rp_status rp_is_held(const struct rp_segment *segment,
@@ -367,14 +396,16 @@ enum rp_status rp_set_note(const struct rp_segment *segment,
                            struct rp_error *error);
 
 // Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
-// for the whole process, once. See `rp_is_lost`.
+// for the whole process, once. See `rp_is_lost`. The library stays in the process from then on:
+// `dlclose` does not unload it.
 enum rp_status rp_guard_install(struct rp_error *error);
 
 // Whether the segment was found truncated, which is only known where `rp_guard_install` was
 // called. What was taken from a segment counts if this is false after it was taken.
 bool rp_is_lost(const struct rp_segment *segment);
 
-// Takes the producer's role, where its last holder left the ring.
+// Takes the producer's role, where its last holder left the ring. Not for a child that is
+// forked later: see `rp_create`.
 enum rp_status rp_producer_open(const struct rp_segment *segment,
                                 struct rp_producer **producer,
                                 struct rp_error *error);
@@ -401,13 +432,15 @@ enum rp_status rp_reserve(struct rp_producer *producer,
                           struct rp_error *error);
 
 // Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-// other slots are taken back.
+// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile.
 enum rp_status rp_commit(struct rp_producer *producer, size_t count, struct rp_error *error);
 
-// Closes the ring, for good: the consumer takes what was committed and then sees the end.
+// Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
+// reserved and not committed is taken back.
 enum rp_status rp_producer_close(struct rp_producer *producer, struct rp_error *error);
 
-// Whether the consumer closed the ring; a push tells it at the latest when the ring is full.
+// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
+// was reserved is taken back.
 enum rp_status rp_producer_peer_closed(struct rp_producer *producer,
                                        bool *closed,
                                        struct rp_error *error);
@@ -421,7 +454,8 @@ enum rp_status rp_producer_state(const struct rp_producer *producer,
                                  struct rp_end_state *state,
                                  struct rp_error *error);
 
-// Takes the consumer's role, where its last holder left the ring.
+// Takes the consumer's role, where its last holder left the ring. Not for a child that is
+// forked later: see `rp_create`.
 enum rp_status rp_consumer_open(const struct rp_segment *segment,
                                 struct rp_consumer **consumer,
                                 struct rp_error *error);
@@ -450,11 +484,11 @@ enum rp_status rp_peek(struct rp_consumer *consumer,
                        struct rp_error *error);
 
 // Gives the slots of the first `count` items that were peeked at back to the producer. The others
-// stay in the ring, to be peeked at anew.
+// stay in the ring, to be peeked at anew. `RP_CLOSED` if this side closed the ring meanwhile.
 enum rp_status rp_release(struct rp_consumer *consumer, size_t count, struct rp_error *error);
 
 // Closes the ring, for good: the producer is told that no more items are taken, at the latest
-// when the ring is full.
+// when the ring is full. What was peeked at and not released stays in the ring.
 enum rp_status rp_consumer_close(struct rp_consumer *consumer, struct rp_error *error);
 
 // The sequence number of the next item: how many were released, by this consumer and those
@@ -466,7 +500,8 @@ enum rp_status rp_consumer_state(const struct rp_consumer *consumer,
                                  struct rp_end_state *state,
                                  struct rp_error *error);
 
-// Takes the writer's role, where its last holder left the segment.
+// Takes the writer's role, where its last holder left the segment. Not for a child that is forked
+// later: see `rp_create`.
 enum rp_status rp_writer_open(const struct rp_segment *segment,
                               struct rp_writer **writer,
                               struct rp_error *error);
@@ -484,7 +519,7 @@ uint64_t rp_writer_version(const struct rp_writer *writer);
 // Whether the last writer of a seqlock died inside a write, and nothing was written since.
 bool rp_writer_needs_repair(const struct rp_writer *writer);
 
-// A reader.
+// A reader. Not for a child that is forked later: see `rp_create`.
 enum rp_status rp_reader_open(const struct rp_segment *segment,
                               struct rp_reader **reader,
                               struct rp_error *error);

@@ -5,6 +5,8 @@ use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
 use std::slice;
 
+use ringproof::segment::name_of;
+
 use crate::failure::Failure;
 
 /// A pointer that is needed.
@@ -35,11 +37,24 @@ pub(crate) unsafe fn text<'a>(
     pointer: *const c_char,
     name: &'static str,
 ) -> Result<&'a str, Failure> {
+    // SAFETY: the caller's promises.
+    let text = unsafe { bytes_of_string(pointer, name)? };
+    str::from_utf8(text).map_err(|_| Failure::argument(format!("`{name}` is not UTF-8")))
+}
+
+/// The name of a segment. One that is not UTF-8 is refused as any other that no segment has.
+pub(crate) unsafe fn segment_name<'a>(pointer: *const c_char) -> Result<&'a str, Failure> {
+    // SAFETY: the caller's promises.
+    Ok(name_of(unsafe { bytes_of_string(pointer, "name")? })?)
+}
+
+unsafe fn bytes_of_string<'a>(
+    pointer: *const c_char,
+    name: &'static str,
+) -> Result<&'a [u8], Failure> {
     let pointer = needed(pointer.cast_mut(), name)?;
     // SAFETY: not null, hence a string that ends.
-    let text = unsafe { CStr::from_ptr(pointer.as_ptr()) };
-    let told = |_| Failure::argument(format!("`{name}` is not UTF-8"));
-    text.to_str().map_err(told)
+    Ok(unsafe { CStr::from_ptr(pointer.as_ptr()) }.to_bytes())
 }
 
 /// An array. One without elements may be null.

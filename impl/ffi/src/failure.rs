@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::error::Error;
 use std::ffi::{CStr, c_char, c_int};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,56 +22,59 @@ pub enum rp_status {
     /// It did what it was asked to.
     RP_OK = 0,
     /// `capacity` items are live: the consumer has to release some first.
-    RP_FULL,
+    RP_FULL = 1,
     /// Every committed item was released; more may come.
-    RP_EMPTY,
+    RP_EMPTY = 2,
     /// Every item was released and the producer closed the ring: none will come.
-    RP_ENDED,
+    RP_ENDED = 3,
     /// This side closed the ring, now or in an earlier life.
-    RP_CLOSED,
+    RP_CLOSED = 4,
     /// The consumer closed the ring: it takes no more items.
-    RP_STOPPED,
+    RP_STOPPED = 5,
     /// One attempt to read met a write.
-    RP_BUSY,
+    RP_BUSY = 6,
     /// Every attempt to read met a write; the writer lives, or nobody can tell.
-    RP_WRITER_STALLED,
+    RP_WRITER_STALLED = 7,
     /// Every attempt to read met a write, and nobody holds the writer's role.
-    RP_WRITER_DEAD,
+    RP_WRITER_DEAD = 8,
     /// A word of the peer's breaks the ring's invariant: it cannot be used any further.
-    RP_CORRUPT,
-    /// More items than were reserved or peeked at.
-    RP_OUT_OF_CHUNK,
+    RP_CORRUPT = 9,
+    /// More items than were reserved or peeked at since the last call that changed the ring.
+    RP_OUT_OF_CHUNK = 10,
     /// A pointer is null or a number is none of those that mean something.
-    RP_ARGUMENT,
+    RP_ARGUMENT = 11,
     /// This describes no payload without padding.
-    RP_SHAPE,
+    RP_SHAPE = 12,
     /// This cannot be the name of a segment.
-    RP_NAME,
+    RP_NAME = 13,
     /// The sizes asked for cannot be had.
-    RP_SIZE,
+    RP_SIZE = 14,
     /// There is no segment of this name.
-    RP_NOT_FOUND,
+    RP_NOT_FOUND = 15,
     /// There is one already.
-    RP_EXISTS,
-    /// The file system has no room for it.
-    RP_NO_SPACE,
+    RP_EXISTS = 16,
+    /// The file system has no room for it, or the machine no memory.
+    RP_NO_SPACE = 17,
     /// The file is no segment of this kind and version.
-    RP_MISMATCH,
+    RP_MISMATCH = 18,
     /// Its payload has other fields: the message says which.
-    RP_PAYLOAD,
+    RP_PAYLOAD = 19,
     /// Somebody has the role.
-    RP_HELD,
+    RP_HELD = 20,
     /// Unlinked or retired since it was opened: detach it and open it anew.
-    RP_GONE,
+    RP_GONE = 21,
     /// Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
     /// called.
-    RP_LOST,
+    RP_LOST = 22,
     /// The system refused: `os_error` says why.
-    RP_SYSTEM,
+    RP_SYSTEM = 23,
     /// A reason that has no status of its own: the message says it.
-    RP_OTHER,
+    RP_OTHER = 24,
     /// A defect of this library. Give the handle back, and report the message.
-    RP_PANIC,
+    RP_PANIC = 25,
+    /// Attached by the process that this one was forked from: drop what was inherited, and attach
+    /// anew.
+    RP_FORKED = 26,
 }
 
 use rp_status::*;
@@ -181,6 +183,7 @@ impl From<SegmentError> for Failure {
         let status = match &error {
             SegmentError::Name { .. } => RP_NAME,
             SegmentError::Size { .. } => RP_SIZE,
+            SegmentError::Mode { .. } => RP_ARGUMENT,
             SegmentError::NotFound { .. } => RP_NOT_FOUND,
             SegmentError::Exists { .. } => RP_EXISTS,
             SegmentError::NoSpace { .. } => RP_NO_SPACE,
@@ -189,32 +192,27 @@ impl From<SegmentError> for Failure {
             SegmentError::Held { .. } => RP_HELD,
             SegmentError::Gone { .. } => RP_GONE,
             SegmentError::Lost { .. } => RP_LOST,
+            SegmentError::Forked { .. } => RP_FORKED,
             SegmentError::System { .. } => RP_SYSTEM,
             _ => RP_OTHER,
         };
-        Failure::with_sources(status, &error)
+        let os_error = match &error {
+            SegmentError::System { error, .. } => error.raw_os_error(),
+            _ => None,
+        };
+        Failure {
+            os_error: os_error.unwrap_or(0),
+            ..Failure::new(status, error.to_string())
+        }
     }
 }
 
 impl From<GuardError> for Failure {
     fn from(error: GuardError) -> Failure {
-        Failure::with_sources(RP_SYSTEM, &error)
-    }
-}
-
-impl Failure {
-    /// An error whose reasons are told as well, and the errno among them.
-    fn with_sources(status: rp_status, error: &(dyn Error + 'static)) -> Failure {
-        let mut failure = Failure::new(status, error.to_string());
-        let mut next = error.source();
-        while let Some(source) = next {
-            failure.message = format!("{}: {source}", failure.message).into();
-            let system = source.downcast_ref::<io::Error>();
-            let os_error = system.and_then(io::Error::raw_os_error);
-            failure.os_error = os_error.unwrap_or(failure.os_error);
-            next = source.source();
+        Failure {
+            os_error: error.raw_os_error().unwrap_or(0),
+            ..Failure::new(RP_SYSTEM, error.to_string())
         }
-        failure
     }
 }
 
@@ -281,7 +279,7 @@ impl From<PayloadError> for Failure {
 }
 
 /// Every status in a few words, in order.
-const WORDS: [(rp_status, &CStr); 26] = [
+const WORDS: [(rp_status, &CStr); 27] = [
     (RP_OK, c"done"),
     (RP_FULL, c"the ring is full"),
     (RP_EMPTY, c"the ring is empty"),
@@ -311,7 +309,7 @@ const WORDS: [(rp_status, &CStr); 26] = [
     (RP_SIZE, c"the sizes asked for cannot be had"),
     (RP_NOT_FOUND, c"there is no segment of this name"),
     (RP_EXISTS, c"there is a segment of this name already"),
-    (RP_NO_SPACE, c"the file system has no room for the segment"),
+    (RP_NO_SPACE, c"there is no room or memory for the segment"),
     (
         RP_MISMATCH,
         c"the file is no segment of this kind and version",
@@ -329,6 +327,10 @@ const WORDS: [(rp_status, &CStr); 26] = [
     (RP_SYSTEM, c"the system refused"),
     (RP_OTHER, c"refused"),
     (RP_PANIC, c"a defect of ringproof"),
+    (
+        RP_FORKED,
+        c"the segment is the parent's of this process; attach to it anew",
+    ),
 ];
 
 const _: () = {
@@ -337,7 +339,7 @@ const _: () = {
         assert!(WORDS[number].0 as usize == number);
         number += 1;
     }
-    assert!(number == RP_PANIC as usize + 1);
+    assert!(number == RP_FORKED as usize + 1);
 };
 
 /// What a status means, in a few words; not null, whatever the number.
@@ -410,7 +412,7 @@ mod tests {
         let refused = SegmentError::System {
             segment: "s".to_owned(),
             action: "open it",
-            source: io::Error::from_raw_os_error(13),
+            error: io::Error::from_raw_os_error(13),
         };
         let (status, message, os_error) = told(|| Err(refused.into()));
         assert_eq!((status, os_error), (RP_SYSTEM, 13));
@@ -418,5 +420,6 @@ mod tests {
             message.starts_with("segment `s`: cannot open it: "),
             "{message}"
         );
+        assert_eq!(message.matches("(os error 13)").count(), 1, "{message}");
     }
 }

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use ringproof::Inspection;
 use ringproof::ring::OPEN;
 
-use crate::arguments::{needed, shared, text};
+use crate::arguments::{needed, segment_name, shared};
 use crate::failure::{Failure, call, rp_error, rp_status};
 use crate::payload::rp_payload;
 
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn rp_inspect(
     unsafe {
         call(error, || {
             let inspection = needed(inspection, "inspection")?;
-            let seen = Inspection::of(text(name, "name")?)?;
+            let seen = Inspection::of(segment_name(name)?)?;
             let role = |index: usize| {
                 let role = seen.roles.get(index);
                 rp_role_state {
@@ -105,7 +105,7 @@ pub unsafe extern "C" fn rp_description(
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
-            let seen = Inspection::of(text(name, "name")?)?;
+            let seen = Inspection::of(segment_name(name)?)?;
             tell(&seen.description.to_string(), description, size, len)
         })
     }

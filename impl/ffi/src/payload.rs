@@ -15,27 +15,27 @@ pub enum rp_primitive {
     /// `uint8_t`, `unsigned char`
     RP_U8 = 1,
     /// `uint16_t`
-    RP_U16,
+    RP_U16 = 2,
     /// `uint32_t`
-    RP_U32,
+    RP_U32 = 3,
     /// `uint64_t`
-    RP_U64,
+    RP_U64 = 4,
     /// `unsigned __int128`
-    RP_U128,
+    RP_U128 = 5,
     /// `int8_t`, and `char` where it is signed
-    RP_I8,
+    RP_I8 = 6,
     /// `int16_t`
-    RP_I16,
+    RP_I16 = 7,
     /// `int32_t`
-    RP_I32,
+    RP_I32 = 8,
     /// `int64_t`
-    RP_I64,
+    RP_I64 = 9,
     /// `__int128`
-    RP_I128,
+    RP_I128 = 10,
     /// `float`
-    RP_F32,
+    RP_F32 = 11,
     /// `double`
-    RP_F64,
+    RP_F64 = 12,
 }
 
 /// The primitives by number.

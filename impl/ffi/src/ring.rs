@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 
+use ringproof::PushError;
 use ringproof::untyped::{Consumer, Producer};
 
 use crate::arguments::{exclusive, items, needed, room, shared};
@@ -58,7 +59,8 @@ pub struct rp_end_state {
     pub epoch: u64,
     /// Whether the ring was closed from this side.
     pub closed: bool,
-    /// Whether anybody holds the role of the other side.
+    /// Whether anybody holds the role of the other side. Asked before the occupancy: what a peer did
+    /// that is not present any more is counted there.
     pub peer_present: bool,
 }
 
@@ -76,6 +78,14 @@ pub struct rp_consumer {
     peeked: usize,
 }
 
+/// Refuses to hand over what was shown in a ring that is closed by now.
+fn unless_closed(is_closed: bool) -> Result<(), Failure> {
+    if is_closed {
+        return Err(PushError::Closed.into());
+    }
+    Ok(())
+}
+
 /// Whether `count` lies within the chunk that was handed out, of `len`.
 fn within(count: usize, len: usize) -> Result<(), Failure> {
     if count <= len {
@@ -84,7 +94,8 @@ fn within(count: usize, len: usize) -> Result<(), Failure> {
     Err(ringproof::OutOfChunk { asked: count, len }.into())
 }
 
-/// Takes the producer's role, where its last holder left the ring.
+/// Takes the producer's role, where its last holder left the ring. Not for a child that is
+/// forked later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_producer_open(
     segment: *const rp_segment,
@@ -124,7 +135,7 @@ pub unsafe extern "C" fn rp_push(
             let producer = exclusive(producer, "producer")?;
             let item = items(item, 1, producer.owned.structure.size(), "item")?;
             producer.reserved = 0;
-            Ok(producer.owned.end.push(item)?)
+            Ok(producer.owned.end_mut()?.push(item)?)
         })
     }
 }
@@ -147,7 +158,7 @@ pub unsafe extern "C" fn rp_push_slice(
             let producer = exclusive(producer, "producer")?;
             let from = items(from, count, producer.owned.structure.size(), "from")?;
             producer.reserved = 0;
-            pushed.write(producer.owned.end.push_slice(from)?);
+            pushed.write(producer.owned.end_mut()?.push_slice(from)?);
             Ok(())
         })
     }
@@ -168,9 +179,9 @@ pub unsafe extern "C" fn rp_reserve(
             let chunk = needed(chunk, "chunk")?;
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            let mut reserved = producer.owned.end.reserve(count)?;
-            let len = reserved.len();
             let size = producer.owned.structure.size();
+            let mut reserved = producer.owned.end_mut()?.reserve(count)?;
+            let len = reserved.len();
             chunk.write(rp_chunk::of(
                 reserved.position(),
                 reserved.as_mut_ptrs(),
@@ -183,7 +194,7 @@ pub unsafe extern "C" fn rp_reserve(
 }
 
 /// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-/// other slots are taken back.
+/// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_commit(
     producer: *mut rp_producer,
@@ -194,15 +205,17 @@ pub unsafe extern "C" fn rp_commit(
     unsafe {
         call(error, || {
             let producer = exclusive(producer, "producer")?;
+            unless_closed(producer.owned.end.is_closed())?;
             within(count, producer.reserved)?;
             producer.reserved = 0;
             // The same slots: they are known to be free.
-            Ok(producer.owned.end.reserve(count)?.commit(count)?)
+            Ok(producer.owned.end_mut()?.reserve(count)?.commit(count)?)
         })
     }
 }
 
-/// Closes the ring, for good: the consumer takes what was committed and then sees the end.
+/// Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
+/// reserved and not committed is taken back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_producer_close(
     producer: *mut rp_producer,
@@ -213,13 +226,14 @@ pub unsafe extern "C" fn rp_producer_close(
         call(error, || {
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            producer.owned.end.close();
+            producer.owned.end_mut()?.close();
             Ok(())
         })
     }
 }
 
-/// Whether the consumer closed the ring; a push tells it at the latest when the ring is full.
+/// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
+/// was reserved is taken back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_producer_peer_closed(
     producer: *mut rp_producer,
@@ -232,7 +246,7 @@ pub unsafe extern "C" fn rp_producer_peer_closed(
             let closed = needed(closed, "closed")?;
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            closed.write(producer.owned.end.peer_closed()?);
+            closed.write(producer.owned.end_mut()?.peer_closed()?);
             Ok(())
         })
     }
@@ -258,21 +272,24 @@ pub unsafe extern "C" fn rp_producer_state(
     unsafe {
         call(error, || {
             let state = needed(state, "state")?;
-            let end = &shared(producer, "producer")?.owned.end;
+            let end = shared(producer, "producer")?.owned.end()?;
+            // First: what an absent peer did is then counted below.
+            let peer_present = end.peer_present()?;
             state.write(rp_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,
                 epoch: end.epoch().unwrap_or(0),
                 closed: end.is_closed(),
-                peer_present: end.peer_present()?,
+                peer_present,
             });
             Ok(())
         })
     }
 }
 
-/// Takes the consumer's role, where its last holder left the ring.
+/// Takes the consumer's role, where its last holder left the ring. Not for a child that is
+/// forked later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_consumer_open(
     segment: *const rp_segment,
@@ -313,7 +330,7 @@ pub unsafe extern "C" fn rp_pop(
             let consumer = exclusive(consumer, "consumer")?;
             let item = room(item, 1, consumer.owned.structure.size(), "item")?;
             consumer.peeked = 0;
-            Ok(consumer.owned.end.pop(item)?)
+            Ok(consumer.owned.end_mut()?.pop(item)?)
         })
     }
 }
@@ -336,7 +353,7 @@ pub unsafe extern "C" fn rp_pop_slice(
             let consumer = exclusive(consumer, "consumer")?;
             let to = room(to, count, consumer.owned.structure.size(), "to")?;
             consumer.peeked = 0;
-            popped.write(consumer.owned.end.pop_slice(to)?);
+            popped.write(consumer.owned.end_mut()?.pop_slice(to)?);
             Ok(())
         })
     }
@@ -358,10 +375,10 @@ pub unsafe extern "C" fn rp_peek(
             let chunk = needed(chunk, "chunk")?;
             let consumer = exclusive(consumer, "consumer")?;
             consumer.peeked = 0;
-            let peeked = consumer.owned.end.peek(count)?;
+            let size = consumer.owned.structure.size();
+            let peeked = consumer.owned.end_mut()?.peek(count)?;
             let len = peeked.len();
             let runs = peeked.as_ptrs().map(<*const [u8]>::cast_mut);
-            let size = consumer.owned.structure.size();
             chunk.write(rp_chunk::of(peeked.position(), runs, size));
             consumer.peeked = len;
             Ok(())
@@ -370,7 +387,7 @@ pub unsafe extern "C" fn rp_peek(
 }
 
 /// Gives the slots of the first `count` items that were peeked at back to the producer. The others
-/// stay in the ring, to be peeked at anew.
+/// stay in the ring, to be peeked at anew. `RP_CLOSED` if this side closed the ring meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_release(
     consumer: *mut rp_consumer,
@@ -381,16 +398,17 @@ pub unsafe extern "C" fn rp_release(
     unsafe {
         call(error, || {
             let consumer = exclusive(consumer, "consumer")?;
+            unless_closed(consumer.owned.end.is_closed())?;
             within(count, consumer.peeked)?;
             consumer.peeked = 0;
             // The same items: they are known to be there.
-            Ok(consumer.owned.end.peek(count)?.release(count)?)
+            Ok(consumer.owned.end_mut()?.peek(count)?.release(count)?)
         })
     }
 }
 
 /// Closes the ring, for good: the producer is told that no more items are taken, at the latest
-/// when the ring is full.
+/// when the ring is full. What was peeked at and not released stays in the ring.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_consumer_close(
     consumer: *mut rp_consumer,
@@ -401,7 +419,7 @@ pub unsafe extern "C" fn rp_consumer_close(
         call(error, || {
             let consumer = exclusive(consumer, "consumer")?;
             consumer.peeked = 0;
-            consumer.owned.end.close();
+            consumer.owned.end_mut()?.close();
             Ok(())
         })
     }
@@ -427,14 +445,16 @@ pub unsafe extern "C" fn rp_consumer_state(
     unsafe {
         call(error, || {
             let state = needed(state, "state")?;
-            let end = &shared(consumer, "consumer")?.owned.end;
+            let end = shared(consumer, "consumer")?.owned.end()?;
+            // First: what an absent peer did is then counted below.
+            let peer_present = end.peer_present()?;
             state.write(rp_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,
                 epoch: end.epoch().unwrap_or(0),
                 closed: end.is_closed(),
-                peer_present: end.peer_present()?,
+                peer_present,
             });
             Ok(())
         })

@@ -1,16 +1,18 @@
 //! Segments: made, attached, given back.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ringproof::layout::{Kind, NOTES};
 use ringproof::segment::DEFAULT_MODE;
 use ringproof::untyped::{Form, Payload, Structure};
-use ringproof::{RingOptions, Role, SegmentError, SeqLatchOptions, SeqLockOptions, guard, unlink};
+use ringproof::{
+    NameStatus, RingOptions, Role, SegmentError, SeqLatchOptions, SeqLockOptions, guard, unlink,
+};
 
-use crate::arguments::{items, needed, shared, text};
+use crate::arguments::{items, needed, segment_name, shared};
 use crate::failure::{Failure, call, rp_error, rp_status};
 use crate::payload::rp_payload;
 
@@ -51,12 +53,24 @@ const ROLES: [(rp_role, Role); 3] = [
     (rp_role::RP_WRITER, Role::Writer),
 ];
 
+/// What a segment's name leads to, for somebody who is attached to it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum rp_name {
+    /// To this segment. Or it never had a name, and needs none.
+    RP_NAME_CURRENT = 0,
+    /// To nothing.
+    RP_NAME_UNLINKED = 1,
+    /// To something else: this one was unlinked, and another made.
+    RP_NAME_REPLACED = 2,
+}
+
 /// How to make a segment. What is 0 is as usual, but for the kind, and the capacity of a ring.
 #[repr(C)]
 pub struct rp_options {
     /// An `enum rp_kind`.
     pub kind: u32,
-    /// The permission bits of a named segment; usually 0600.
+    /// The permission bits of a named segment, from 0600 to 0777; usually 0600.
     pub mode: u32,
     /// How many items of a ring may be live at once.
     pub capacity: u64,
@@ -65,15 +79,19 @@ pub struct rp_options {
     pub slots: u64,
 }
 
-/// A segment, mapped into this process.
+/// A segment, mapped into this process, which it takes one descriptor of, and its ends none. A
+/// process that it forks has no access there: see `rp_create`.
 pub struct rp_segment {
     structure: Arc<Structure>,
+    /// What is passed to other processes, once somebody has asked for it.
+    descriptor: OnceLock<OwnedFd>,
 }
 
 impl rp_segment {
     fn new(structure: Structure) -> Self {
         rp_segment {
             structure: Arc::new(structure),
+            descriptor: OnceLock::new(),
         }
     }
 }
@@ -100,6 +118,32 @@ impl<E> Owned<E> {
             structure,
         })
     }
+
+    /// The end, unless it is the parent's of this process, which would die of its use.
+    pub(crate) fn end(&self) -> Result<&E, Failure> {
+        self.unless_inherited()?;
+        Ok(&self.end)
+    }
+
+    /// The same, to change something.
+    pub(crate) fn end_mut(&mut self) -> Result<&mut E, Failure> {
+        self.unless_inherited()?;
+        Ok(&mut self.end)
+    }
+
+    fn unless_inherited(&self) -> Result<(), Failure> {
+        if self.structure.is_inherited() {
+            return Err(forked(&self.structure));
+        }
+        Ok(())
+    }
+}
+
+#[cold]
+fn forked(structure: &Structure) -> Failure {
+    Failure::from(SegmentError::Forked {
+        segment: structure.label().to_owned(),
+    })
 }
 
 /// Hands a new handle over, once `make` has made what it stands for; null until then.
@@ -205,6 +249,11 @@ unsafe fn made(
 /// Makes the segment `name`; without a name if that is null, and another process attaches by its
 /// descriptor. A seqlock or latch holds `initial` first, or zeros if that is null; a ring has no
 /// use for it.
+///
+/// Neither a segment nor its ends go over a `fork`, `daemon`, or a worker that a runtime forks
+/// (Python's `multiprocessing` does): for the child every call but a drop is `RP_FORKED`, and an
+/// access to items in place is SIGSEGV. Attach in the child. (A bare `clone` goes unnoticed: its
+/// child must not touch them.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_create(
     name: *const c_char,
@@ -222,7 +271,7 @@ pub unsafe extern "C" fn rp_create(
                     Ok(if name.is_null() {
                         Structure::anonymous(form, payload)?
                     } else {
-                        Structure::create(text(name, "name")?, form, payload)?
+                        Structure::create(segment_name(name)?, form, payload)?
                     })
                 })
             })
@@ -230,7 +279,8 @@ pub unsafe extern "C" fn rp_create(
     }
 }
 
-/// Attaches to the segment `name`, or makes it, as `rp_create` does.
+/// Attaches to the segment `name`, or makes it, as `rp_create` does. Not for a child that is forked
+/// later: see there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_open(
     name: *const c_char,
@@ -245,7 +295,7 @@ pub unsafe extern "C" fn rp_open(
         call(error, || {
             hand_over(segment, "segment", || {
                 made(options, payload, initial, |form, payload| {
-                    Ok(Structure::open(text(name, "name")?, form, payload)?)
+                    Ok(Structure::open(segment_name(name)?, form, payload)?)
                 })
             })
         })
@@ -253,7 +303,7 @@ pub unsafe extern "C" fn rp_open(
 }
 
 /// Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
-/// payload.
+/// payload. Not for a child that is forked later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_attach(
     name: *const c_char,
@@ -268,14 +318,15 @@ pub unsafe extern "C" fn rp_attach(
             hand_over(segment, "segment", || {
                 let payload = shared(payload, "payload")?.described()?;
                 let structure =
-                    Structure::attach(text(name, "name")?, kind(segment_kind)?, &payload)?;
+                    Structure::attach(segment_name(name)?, kind(segment_kind)?, &payload)?;
                 Ok(rp_segment::new(structure))
             })
         })
     }
 }
 
-/// Attaches to a segment without a name by a descriptor, which stays the caller's.
+/// Attaches to a segment without a name by a descriptor, which stays the caller's. Not for a child
+/// that is forked later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_attach_fd(
     fd: c_int,
@@ -309,12 +360,29 @@ pub unsafe extern "C" fn rp_detach(segment: *mut rp_segment) {
     unsafe { give_back(segment) };
 }
 
-/// The segment's descriptor, to be passed to another process; it stays the segment's. -1 for null.
+/// A descriptor of the segment, to be passed to another process; it stays the segment's. It is
+/// opened when it is first asked for. -1 for null, or if it cannot be had.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
+    let mut fd = -1;
+    // Nobody asks why not.
+    let error = ptr::null_mut();
     // SAFETY: the caller's promises.
-    let segment = unsafe { segment.as_ref() };
-    segment.map_or(-1, |segment| segment.structure.as_fd().as_raw_fd())
+    unsafe {
+        call(error, || {
+            let segment = shared(segment, "segment")?;
+            let kept = match segment.descriptor.get() {
+                Some(kept) => kept,
+                None => {
+                    let opened = segment.structure.descriptor()?;
+                    segment.descriptor.get_or_init(|| opened)
+                }
+            };
+            fd = kept.as_raw_fd();
+            Ok(())
+        });
+    }
+    fd
 }
 
 /// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
@@ -334,7 +402,30 @@ pub unsafe extern "C" fn rp_unlink(segment: *const rp_segment, error: *mut rp_er
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_unlink_name(name: *const c_char, error: *mut rp_error) -> rp_status {
     // SAFETY: the caller's promises.
-    unsafe { call(error, || Ok(unlink(text(name, "name")?)?)) }
+    unsafe { call(error, || Ok(unlink(segment_name(name)?)?)) }
+}
+
+/// What has become of the segment's name since it was opened. Who holds a role may go on without a name,
+/// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rp_name_status(
+    segment: *const rp_segment,
+    found: *mut rp_name,
+    error: *mut rp_error,
+) -> rp_status {
+    // SAFETY: the caller's promises.
+    unsafe {
+        call(error, || {
+            let found = needed(found, "found")?;
+            let status = shared(segment, "segment")?.structure.name_status()?;
+            found.write(match status {
+                NameStatus::Current => rp_name::RP_NAME_CURRENT,
+                NameStatus::Unlinked => rp_name::RP_NAME_UNLINKED,
+                NameStatus::Replaced => rp_name::RP_NAME_REPLACED,
+            });
+            Ok(())
+        })
+    }
 }
 
 /// Whether anybody holds a role, an `enum rp_role`.
@@ -374,7 +465,10 @@ pub unsafe extern "C" fn rp_note(
             let value = needed(value, "value")?;
             let structure = &shared(segment, "segment")?.structure;
             let (role, index) = place(whose, index)?;
-            // There is none of these only where the memory is gone.
+            if structure.is_inherited() {
+                return Err(forked(structure));
+            }
+            // There is none of these otherwise only where the memory is gone.
             let lost = || SegmentError::Lost {
                 segment: structure.label().to_owned(),
             };
@@ -404,7 +498,8 @@ pub unsafe extern "C" fn rp_set_note(
 }
 
 /// Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
-/// for the whole process, once. See `rp_is_lost`.
+/// for the whole process, once. See `rp_is_lost`. The library stays in the process from then on:
+/// `dlclose` does not unload it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_guard_install(error: *mut rp_error) -> rp_status {
     // SAFETY: the caller's promises.

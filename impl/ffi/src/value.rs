@@ -18,7 +18,8 @@ pub struct rp_reader {
     owned: Owned<Reader<'static>>,
 }
 
-/// Takes the writer's role, where its last holder left the segment.
+/// Takes the writer's role, where its last holder left the segment. Not for a child that is forked
+/// later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_writer_open(
     segment: *const rp_segment,
@@ -55,7 +56,7 @@ pub unsafe extern "C" fn rp_write(
         call(error, || {
             let writer = exclusive(writer, "writer")?;
             let value = items(value, 1, writer.owned.structure.size(), "value")?;
-            writer.owned.end.write(value);
+            writer.owned.end_mut()?.write(value);
             Ok(())
         })
     }
@@ -78,7 +79,7 @@ pub unsafe extern "C" fn rp_writer_needs_repair(writer: *const rp_writer) -> boo
     writer.is_some_and(|writer| writer.owned.end.needs_repair())
 }
 
-/// A reader.
+/// A reader. Not for a child that is forked later: see `rp_create`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_reader_open(
     segment: *const rp_segment,
@@ -115,7 +116,7 @@ pub unsafe extern "C" fn rp_try_read(
         call(error, || {
             let reader = shared(reader, "reader")?;
             let value = room(value, 1, reader.owned.structure.size(), "value")?;
-            Ok(reader.owned.end.try_read_into(value)?)
+            Ok(reader.owned.end()?.try_read_into(value)?)
         })
     }
 }
@@ -134,7 +135,7 @@ pub unsafe extern "C" fn rp_read(
         call(error, || {
             let reader = shared(reader, "reader")?;
             let value = room(value, 1, reader.owned.structure.size(), "value")?;
-            Ok(reader.owned.end.read_into(value, attempts)?)
+            Ok(reader.owned.end()?.read_into(value, attempts)?)
         })
     }
 }

@@ -2,9 +2,10 @@
  * standard error. The tests also run it against headers with a fault planted in them: then it
  * must fail.
  *
- *   checks NAME    NAME is a segment that does not exist, nor will when this ends
+ *   checks NAME    NAME is a segment that does not exist, nor will when this ends; nor does NAME-2
  */
 #include "ringproof.h"
+#include <ftw.h>
 #include <sys/wait.h>
 
 #define CHECK(condition)                                                                           \
@@ -12,6 +13,7 @@
     if (!(condition)) {                                                                            \
       fprintf(stderr, "%s:%d: %s\n", __func__, __LINE__, #condition);                              \
       unlink(path);                                                                                \
+      unlink(second_path);                                                                         \
       exit(1);                                                                                     \
     }                                                                                              \
   } while (0)
@@ -64,7 +66,7 @@ static const struct ringproof_field wide_fields[] = {
 static const struct ringproof_shape wide_shape = {16, 8, wide_fields, 3};
 
 static const char *name;
-static char path[512];
+static char path[512], second_path[520]; /* of this segment, and of another one beside it */
 static struct ringproof_error error;
 
 /* Writes over the segment's file, as a broken or hostile peer would. */
@@ -332,6 +334,7 @@ static void impossible_sizes_are_refused(void) {
   struct ringproof_options latch = ringproof_latch_options();
   struct ringproof_segment segment;
   struct ringproof_options huge = ringproof_ring_options(UINT64_MAX);
+  struct ringproof_options none = ringproof_ring_options(4);
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     struct ringproof_options options = ringproof_ring_options(sizes[i][1]);
     options.slots = sizes[i][0];
@@ -341,6 +344,12 @@ static void impossible_sizes_are_refused(void) {
   CHECK(ringproof_create(&segment, name, &latch, &i386_shape, NULL, &error) == RINGPROOF_SIZE);
   latch.slots = 1;
   CHECK(ringproof_create(&segment, name, &latch, &word_shape, NULL, &error) == RINGPROOF_SIZE);
+  /* Nothing of a kind that nobody could attach is made. */
+  none.kind = (enum ringproof_kind)0;
+  CHECK(ringproof_create(&segment, name, &none, &word_shape, NULL, &error) == RINGPROOF_MISMATCH);
+  none.kind = (enum ringproof_kind)4;
+  CHECK(ringproof_create(&segment, name, &none, &word_shape, NULL, &error) == RINGPROOF_MISMATCH);
+  CHECK(strcmp(error.field, "kind") == 0);
 }
 
 static void ring_keeps_order_and_bounds(void) {
@@ -604,7 +613,7 @@ static void latch_keeps_its_last_value(void) {
   CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 9);
   overwrite_word(256, RINGPROOF_NO_VERSION);
   ringproof_writer_drop(&writer);
-  CHECK(ringproof_read(&reader, &value, 3) == RINGPROOF_WRITER_DEAD);
+  CHECK(ringproof_read(&reader, &value, 3) == RINGPROOF_WRITER_STALLED);
   ringproof_reader_drop(&reader);
   end_of(&latch);
 }
@@ -622,6 +631,635 @@ static void notes_are_kept(void) {
   end_of(&ring);
 }
 
+/* What a segment's file holds, header and slots. */
+static void copy_of(const struct ringproof_segment *segment, void *bytes) {
+  CHECK(ringproof_read_at(segment->fd, bytes, segment->len, 0));
+}
+
+static bool is_as_it_was(const struct ringproof_segment *segment, const void *before) {
+  static unsigned char now[3 * 4096];
+  CHECK(segment->len <= sizeof now);
+  copy_of(segment, now);
+  return memcmp(now, before, segment->len) == 0;
+}
+
+static const char *second_name(void) { return strrchr(second_path, '/') + 1; }
+
+static void a_chunk_is_of_one_end_and_good_once(void) {
+  static unsigned char before[3 * 4096];
+  const struct ringproof_options options = {RINGPROOF_RING, 5, 8, 0600};
+  const struct ringproof_chunk none = {0};
+  struct ringproof_segment ring, other;
+  struct ringproof_producer producer, stranger;
+  struct ringproof_consumer consumer;
+  struct ringproof_chunk chunk, later, foreign;
+  uint64_t item = 7, items[8] = {0};
+  size_t moved;
+  make_ring(&ring, 5);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  /* Of another ring, of which the end stands at the same place. */
+  CHECK(ringproof_create(&other, second_name(), &options, &word_shape, NULL, &error) ==
+        RINGPROOF_OK);
+  CHECK(ringproof_producer_open(&stranger, &other, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reserve(&stranger, 2, &foreign) == RINGPROOF_OK);
+  CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
+  copy_of(&ring, before);
+  CHECK(ringproof_commit(&producer, &foreign, 2) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_commit(&producer, &foreign, 0) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_commit(&producer, &none, 0) == RINGPROOF_OUT_OF_CHUNK);
+  /* Of the other side, which stands at the same place while the ring is empty. */
+  CHECK(ringproof_release(&consumer, &chunk, 2) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_release(&consumer, &chunk, 0) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_peek(&consumer, 0, &later) == RINGPROOF_OK && later.len == 0);
+  CHECK(ringproof_commit(&producer, &later, 0) == RINGPROOF_OUT_OF_CHUNK);
+  /* Used up by less, taken back by another one, by a push, and by a batch of none. */
+  CHECK(ringproof_commit(&producer, &chunk, 0) == RINGPROOF_OK);
+  CHECK(ringproof_commit(&producer, &chunk, 0) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_reserve(&producer, 3, &chunk) == RINGPROOF_OK);
+  CHECK(ringproof_reserve(&producer, 2, &later) == RINGPROOF_OK);
+  CHECK(ringproof_commit(&producer, &chunk, 3) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_push_slice(&producer, items, 0, &moved) == RINGPROOF_OK);
+  CHECK(ringproof_commit(&producer, &later, 2) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(is_as_it_was(&ring, before));
+  CHECK(ringproof_reserve(&producer, 3, &chunk) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_commit(&producer, &chunk, 1) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_reserve(&producer, 3, &chunk) == RINGPROOF_OK);
+  ((uint64_t *)chunk.first.items)[0] = 8;
+  ((uint64_t *)chunk.first.items)[1] = 9;
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_OK);
+  CHECK(ringproof_commit(&producer, &chunk, 1) == RINGPROOF_OUT_OF_CHUNK);
+  /* The same on the other side. */
+  copy_of(&ring, before);
+  CHECK(ringproof_peek(&consumer, 3, &chunk) == RINGPROOF_OK && chunk.len == 3);
+  CHECK(ringproof_peek(&consumer, 1, &later) == RINGPROOF_OK && later.len == 1);
+  CHECK(ringproof_release(&consumer, &chunk, 3) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_release(&consumer, &later, 0) == RINGPROOF_OK);
+  CHECK(ringproof_release(&consumer, &later, 1) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_release(&consumer, &none, 0) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(is_as_it_was(&ring, before));
+  CHECK(ringproof_peek(&consumer, 3, &chunk) == RINGPROOF_OK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK && item == 7);
+  CHECK(ringproof_release(&consumer, &chunk, 1) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_peek(&consumer, 2, &chunk) == RINGPROOF_OK && chunk.len == 2);
+  CHECK(ringproof_release(&consumer, &chunk, 2) == RINGPROOF_OK);
+  CHECK(ringproof_release(&consumer, &chunk, 0) == RINGPROOF_OUT_OF_CHUNK);
+  /* It does not outlive its end, also if a next one stands at the same place. */
+  CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
+  CHECK(ringproof_peek(&consumer, 0, &later) == RINGPROOF_OK);
+  copy_of(&ring, before);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_release(&consumer, &later, 0) == RINGPROOF_NOT_OPEN);
+  CHECK(is_as_it_was(&ring, before));
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_release(&consumer, &later, 0) == RINGPROOF_OUT_OF_CHUNK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_EMPTY);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  /* The first chunk of either life. */
+  for (int life = 0; life < 2; life++) {
+    CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+    CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+    CHECK(ringproof_reserve(&producer, 2, life == 0 ? &chunk : &foreign) == RINGPROOF_OK);
+    CHECK(ringproof_peek(&consumer, 0, life == 0 ? &later : &foreign) == RINGPROOF_OK);
+    if (life == 1) {
+      CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_OUT_OF_CHUNK);
+      CHECK(ringproof_release(&consumer, &later, 0) == RINGPROOF_OUT_OF_CHUNK);
+    }
+    ringproof_producer_drop(&producer);
+    ringproof_consumer_drop(&consumer);
+  }
+  ringproof_producer_drop(&stranger);
+  CHECK(ringproof_unlink(&other, &error) == RINGPROOF_OK);
+  ringproof_detach(&other);
+  end_of(&ring);
+}
+
+static void a_close_takes_chunks_back(void) {
+  static unsigned char before[3 * 4096];
+  struct ringproof_segment ring;
+  struct ringproof_producer producer;
+  struct ringproof_consumer consumer;
+  struct ringproof_chunk chunk;
+  uint64_t item = 7, live;
+  size_t moved;
+  /* The producer closes: what was reserved is never sent. */
+  make_ring(&ring, 4);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
+  CHECK(ringproof_producer_close(&producer) == RINGPROOF_OK);
+  copy_of(&ring, before);
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_CLOSED);
+  CHECK(ringproof_commit(&producer, &chunk, 0) == RINGPROOF_CLOSED);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
+  CHECK(ringproof_reserve(&producer, 1, &chunk) == RINGPROOF_CLOSED);
+  CHECK(is_as_it_was(&ring, before));
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  /* A successor finds the ring closed and has no chunk of it, either. */
+  ringproof_producer_drop(&producer);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reserve(&producer, 1, &chunk) == RINGPROOF_CLOSED);
+  CHECK(ringproof_commit(&producer, &chunk, 1) == RINGPROOF_CLOSED);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
+  /* The consumer closes: what it looked at stays in the ring, and nothing is free. */
+  make_ring(&ring, 4);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  for (item = 0; item < 4; item++) {
+    CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  }
+  CHECK(ringproof_peek(&consumer, 2, &chunk) == RINGPROOF_OK && chunk.len == 2);
+  CHECK(ringproof_consumer_close(&consumer) == RINGPROOF_OK);
+  copy_of(&ring, before);
+  CHECK(ringproof_release(&consumer, &chunk, 2) == RINGPROOF_CLOSED);
+  CHECK(ringproof_release(&consumer, &chunk, 0) == RINGPROOF_CLOSED);
+  CHECK(ringproof_pop_slice(&consumer, &item, 1, &moved) == RINGPROOF_CLOSED && moved == 0);
+  CHECK(is_as_it_was(&ring, before));
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_STOPPED);
+  CHECK(ringproof_producer_occupancy(&producer, &live) == RINGPROOF_OK && live == 4);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
+  /* The consumer closes while something is reserved, and the producer is told. */
+  make_ring(&ring, 4);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_close(&consumer) == RINGPROOF_OK);
+  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_STOPPED);
+  copy_of(&ring, before);
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_STOPPED);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_STOPPED);
+  CHECK(ringproof_push_slice(&producer, &item, 1, &moved) == RINGPROOF_STOPPED && moved == 0);
+  CHECK(is_as_it_was(&ring, before));
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
+}
+
+/* All that can be asked of the four ends; they are not open. */
+static void are_not_open(struct ringproof_producer *producer, struct ringproof_consumer *consumer,
+                         struct ringproof_writer *writer, struct ringproof_reader *reader) {
+  struct ringproof_chunk chunk = {0};
+  uint64_t item = 7, live = 1;
+  size_t moved = 1;
+  bool present = false;
+  CHECK(ringproof_push_sized(producer, &item, sizeof item) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_push_sized(producer, &item, 0) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_push(producer, &item) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_push_slice(producer, &item, 1, &moved) == RINGPROOF_NOT_OPEN && moved == 0);
+  CHECK(ringproof_push_slice(producer, &item, 0, &moved) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_reserve(producer, 1, &chunk) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_reserve(producer, 0, &chunk) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_commit(producer, &chunk, 0) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_producer_peer_closed(producer) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_producer_peer_present(producer, &present) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_producer_occupancy(producer, &live) == RINGPROOF_NOT_OPEN && live == 0);
+  CHECK(ringproof_producer_close(producer) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_producer_position(producer) == 0 && !ringproof_producer_is_open(producer));
+  moved = 1;
+  CHECK(ringproof_pop_sized(consumer, &item, sizeof item) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_pop_sized(consumer, &item, 0) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_pop(consumer, &item) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_pop_slice(consumer, &item, 1, &moved) == RINGPROOF_NOT_OPEN && moved == 0);
+  CHECK(ringproof_peek(consumer, 1, &chunk) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_peek(consumer, 0, &chunk) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_release(consumer, &chunk, 0) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_consumer_peer_present(consumer, &present) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_consumer_occupancy(consumer, &live) == RINGPROOF_NOT_OPEN && live == 0);
+  CHECK(ringproof_consumer_close(consumer) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_consumer_position(consumer) == 0 && !ringproof_consumer_is_open(consumer));
+  CHECK(ringproof_write(writer, &item) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_writer_version(writer) == 0 && !ringproof_writer_needs_repair(writer));
+  CHECK(ringproof_try_read(reader, &item) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_read(reader, &item, 3) == RINGPROOF_NOT_OPEN);
+  CHECK(item == 7);
+  /* And again: nothing is given back twice. */
+  ringproof_producer_drop(producer);
+  ringproof_consumer_drop(consumer);
+  ringproof_writer_drop(writer);
+  ringproof_reader_drop(reader);
+}
+
+/* All that can be asked of a segment that is not attached. */
+static void is_not_attached(struct ringproof_segment *segment) {
+  struct ringproof_producer producer;
+  struct ringproof_consumer consumer;
+  struct ringproof_writer writer;
+  struct ringproof_reader reader;
+  enum ringproof_name found;
+  bool current = true;
+  CHECK(ringproof_producer_open(&producer, segment, &error) == RINGPROOF_NOT_OPEN);
+  CHECK(strstr(error.message, "is not attached") != NULL);
+  CHECK(ringproof_consumer_open(&consumer, segment, &error) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_writer_open(&writer, segment, &error) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_reader_open(&reader, segment, &error) == RINGPROOF_NOT_OPEN);
+  are_not_open(&producer, &consumer, &writer, &reader);
+  CHECK(ringproof_unlink(segment, &error) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_name_status(segment, &found, &error) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_is_current(segment, &current, &error) == RINGPROOF_NOT_OPEN && !current);
+  CHECK(ringproof_note(segment, RINGPROOF_PRODUCER, 0) == NULL);
+  ringproof_detach(segment);
+}
+
+static void what_is_not_open_does_nothing(void) {
+  static const struct ringproof_segment no_segment = {0};
+  static const struct ringproof_producer no_producer = {0};
+  static const struct ringproof_consumer no_consumer = {0};
+  static const struct ringproof_writer no_writer = {0};
+  static const struct ringproof_reader no_reader = {0};
+  static unsigned char before[3 * 4096];
+  const struct ringproof_options kinds[] = {ringproof_seqlock_options(), ringproof_latch_options()};
+  struct ringproof_segment ring, values, nothing = no_segment;
+  struct ringproof_producer producer = no_producer;
+  struct ringproof_consumer consumer = no_consumer;
+  struct ringproof_writer writer = no_writer;
+  struct ringproof_reader reader = no_reader;
+  struct stat own, found;
+  uint64_t item = 7;
+  const int kept = dup(0);
+  /* A file of its own as the descriptor that zeros name. It could be locked, and closed. */
+  const int fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  CHECK(fd >= 0 && fstat(fd, &own) == 0 && dup2(fd, 0) == 0);
+  are_not_open(&producer, &consumer, &writer, &reader);
+  is_not_attached(&nothing);
+  CHECK(fstat(0, &found) == 0 && found.st_ino == own.st_ino && found.st_dev == own.st_dev);
+  /* What failed to be made, or to be attached, is as good as zeros. */
+  CHECK(ringproof_attach(&nothing, name, RINGPROOF_RING, &word_shape, &error) ==
+        RINGPROOF_NOT_FOUND);
+  is_not_attached(&nothing);
+  /* What was dropped or detached stores nothing any more, whoever has the role now. */
+  make_ring(&ring, 4);
+  CHECK(ringproof_create(&values, second_name(), &kinds[0], &word_shape, NULL, &error) ==
+        RINGPROOF_OK);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_writer_open(&writer, &values, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reader_open(&reader, &values, &error) == RINGPROOF_OK);
+  /* One item in the ring, and room for others. */
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_write(&writer, &item) == RINGPROOF_OK);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  ringproof_writer_drop(&writer);
+  ringproof_reader_drop(&reader);
+  copy_of(&ring, before);
+  are_not_open(&producer, &consumer, &writer, &reader);
+  CHECK(is_as_it_was(&ring, before));
+  CHECK(ringproof_unlink(&values, &error) == RINGPROOF_OK);
+  ringproof_detach(&values);
+  is_not_attached(&values);
+  CHECK(ringproof_create(&values, second_name(), &kinds[1], &word_shape, NULL, &error) ==
+        RINGPROOF_OK);
+  CHECK(ringproof_writer_open(&writer, &values, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reader_open(&reader, &values, &error) == RINGPROOF_OK);
+  ringproof_writer_drop(&writer);
+  ringproof_reader_drop(&reader);
+  are_not_open(&producer, &consumer, &writer, &reader);
+  CHECK(ringproof_unlink(&values, &error) == RINGPROOF_OK);
+  ringproof_detach(&values);
+  end_of(&ring);
+  is_not_attached(&ring);
+  CHECK(fstat(0, &found) == 0 && found.st_ino == own.st_ino && found.st_dev == own.st_dev);
+  CHECK(kept < 0 ? close(0) == 0 : dup2(kept, 0) == 0 && close(kept) == 0);
+  close(fd);
+}
+
+static void names_are_of_utf8(void) {
+  static const struct {
+    const char *name, *message;
+  } bad[] = {
+      {"", "segment name ``: it is empty"},
+      {"a/b", "segment name `a/b`: it contains a slash or a zero byte"},
+      {".a", "segment name `.a`: it starts with a dot"},
+      {"\xff", "segment name `\\xff`: it is not UTF-8"},
+      {"caf\xe9", "segment name `caf\\xe9`: it is not UTF-8"},
+      {"\xc3", "segment name `\\xc3`: it is not UTF-8"},
+      {"\xc3\xa4\x80z", "segment name `\xc3\xa4\\x80z`: it is not UTF-8"},
+      {"\xc0\xaf", "segment name `\\xc0\\xaf`: it is not UTF-8"},
+      {"\xe0\x9f\xbf", "segment name `\\xe0\\x9f\\xbf`: it is not UTF-8"},
+      {"\xed\xa0\x80", "segment name `\\xed\\xa0\\x80`: it is not UTF-8"},
+      {"\xe2\x82", "segment name `\\xe2\\x82`: it is not UTF-8"},
+      {"\xf0\x8f\xbf\xbf", "segment name `\\xf0\\x8f\\xbf\\xbf`: it is not UTF-8"},
+      {"\xf4\x90\x80\x80", "segment name `\\xf4\\x90\\x80\\x80`: it is not UTF-8"},
+      {"\xf5\x80\x80\x80", "segment name `\\xf5\\x80\\x80\\x80`: it is not UTF-8"},
+      {"/\xff", "segment name `/\\xff`: it is not UTF-8"},
+  };
+  static const char *const good[] = {
+      "a",        "\xc2\x80",         "\xdf\xbf",         "\xe0\xa0\x80",     "\xed\x9f\xbf",
+      "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "a\x1b[31m\n",
+  };
+  const struct ringproof_options options = ringproof_ring_options(4);
+  struct ringproof_segment segment;
+  char text[RINGPROOF_PATH_MAX], long_name[2000];
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    /* Asked before it could make one. */
+    CHECK(ringproof_path(bad[i].name, text, sizeof text, &error) == RINGPROOF_NAME);
+    CHECK(ringproof_create(&segment, bad[i].name, &options, &word_shape, NULL, &error) ==
+          RINGPROOF_NAME);
+    if (strcmp(error.message, bad[i].message) != 0) {
+      fprintf(stderr, "%s, not %s\n", error.message, bad[i].message);
+    }
+    CHECK(strcmp(error.message, bad[i].message) == 0);
+    CHECK(ringproof_attach(&segment, bad[i].name, RINGPROOF_RING, &word_shape, NULL) ==
+          RINGPROOF_NAME);
+    CHECK(ringproof_open(&segment, bad[i].name, &options, &word_shape, NULL, NULL) ==
+          RINGPROOF_NAME);
+  }
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+    CHECK(ringproof_path(good[i], text, sizeof text, &error) == RINGPROOF_OK);
+  }
+  /* However long it is, it is told as far as there is room. */
+  memset(long_name, 0xff, sizeof long_name);
+  for (size_t len = 1; len < sizeof long_name; len = len * 3 / 2 + 1) {
+    long_name[len] = '\0';
+    CHECK(ringproof_path(long_name, text, sizeof text, &error) == RINGPROOF_NAME);
+    CHECK(strstr(error.message, "\\xff`: it is not UTF-8") != NULL);
+    long_name[len] = '\xff';
+  }
+}
+
+static void a_mode_is_of_permissions_that_its_owner_has(void) {
+  static const mode_t bad[] = {0, 0066, 0200, 0400, 0577, 01000, 01600, 02660, 04755, 0100600};
+  static const mode_t good[] = {0600, 0640, 0660, 0666, 0777};
+  struct ringproof_options options = ringproof_ring_options(4);
+  struct ringproof_segment segment;
+  struct stat file;
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    char expected[512];
+    options.mode = bad[i];
+    CHECK(ringproof_create(&segment, name, &options, &word_shape, NULL, &error) == RINGPROOF_MODE);
+    snprintf(expected, sizeof expected,
+             "segment `%s`: a mode of %o; it must be from 600 to 777, in octal: permissions and "
+             "nothing else, and its owner may read and write", name, (unsigned)bad[i]);
+    CHECK(strcmp(error.message, expected) == 0);
+    CHECK(ringproof_open(&segment, name, &options, &word_shape, NULL, NULL) == RINGPROOF_MODE);
+    CHECK(access(path, F_OK) != 0);
+  }
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+    options.mode = good[i];
+    CHECK(ringproof_create(&segment, name, &options, &word_shape, NULL, &error) == RINGPROOF_OK);
+    CHECK(stat(path, &file) == 0 && (file.st_mode & 07777) == good[i]);
+    end_of(&segment);
+  }
+}
+
+static enum ringproof_name status_of(const struct ringproof_segment *segment) {
+  enum ringproof_name found = RINGPROOF_NAME_CURRENT;
+  CHECK(ringproof_name_status(segment, &found, &error) == RINGPROOF_OK);
+  return found;
+}
+
+static void who_is_attached_learns_what_became_of_the_name(void) {
+  const struct ringproof_options options = ringproof_latch_options();
+  struct ringproof_segment latch, newer;
+  struct ringproof_reader reader;
+  uint64_t value = 5;
+  CHECK(ringproof_create(&latch, name, &options, &word_shape, &value, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reader_open(&reader, &latch, &error) == RINGPROOF_OK);
+  CHECK(status_of(&latch) == RINGPROOF_NAME_CURRENT);
+  CHECK(ringproof_unlink(&latch, &error) == RINGPROOF_OK);
+  CHECK(status_of(&latch) == RINGPROOF_NAME_UNLINKED);
+  make_ring(&newer, 4);
+  CHECK(status_of(&latch) == RINGPROOF_NAME_REPLACED);
+  CHECK(status_of(&newer) == RINGPROOF_NAME_CURRENT);
+  end_of(&newer);
+  CHECK(status_of(&latch) == RINGPROOF_NAME_UNLINKED);
+  CHECK(symlink("/dev/null", path) == 0);
+  CHECK(status_of(&latch) == RINGPROOF_NAME_REPLACED);
+  CHECK(unlink(path) == 0);
+  CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value == 5);
+  ringproof_reader_drop(&reader);
+  ringproof_detach(&latch);
+}
+
+/* In the words of the Rust library. */
+static void a_system_error_is_told_with_its_number(void) {
+  const struct ringproof_options options = ringproof_ring_options(4);
+  struct ringproof_segment ring, other;
+  struct rlimit before, none;
+  char expected[768];
+  make_ring(&ring, 4);
+  CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  none = before;
+  none.rlim_cur = 0;
+  CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  CHECK(ringproof_attach(&other, name, RINGPROOF_RING, &word_shape, &error) == RINGPROOF_SYSTEM);
+  snprintf(expected, sizeof expected, "segment `%s`: cannot open it: %s (os error %d)", name,
+           strerror(EMFILE), EMFILE);
+  CHECK(strcmp(error.message, expected) == 0 && error.os_error == EMFILE);
+  CHECK(ringproof_create(&other, second_name(), &options, &word_shape, NULL, &error) ==
+        RINGPROOF_SYSTEM);
+  CHECK(strstr(error.message, " (os error ") != NULL && error.os_error == EMFILE);
+  CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+  end_of(&ring);
+}
+
+/* The number that a message suggests, after these words. */
+static uint64_t suggested(const char *words) {
+  const char *at = strstr(error.message, words);
+  CHECK(at != NULL);
+  return strtoull(at + strlen(words), NULL, 10);
+}
+
+static void what_a_message_suggests_is_accepted(void) {
+  static const struct ringproof_field large_fields[] = {{"value", 0, 8, SIZE_MAX / 64, 'u'}};
+  static const struct ringproof_shape large_shape = {SIZE_MAX / 64 * 8, 8, large_fields, 1};
+  static const uint64_t capacities[] = {0, 1, 5, 9, 4097, UINT64_C(1) << 40, UINT64_C(1) << 63,
+                                        UINT64_MAX};
+  static const uint64_t counts[] = {0, 1, 3, 8, 1000, UINT64_C(1) << 40, (UINT64_C(1) << 62) + 1,
+                                    UINT64_C(1) << 63, UINT64_MAX};
+  const struct ringproof_shape *const shapes[] = {&word_shape, &large_shape};
+  unsigned refusals = 0;
+  for (size_t i = 0; i < sizeof capacities / sizeof capacities[0] * 9 * 2; i++) {
+    struct ringproof_options options = ringproof_ring_options(capacities[i / 18]);
+    const struct ringproof_shape *shape = shapes[i % 2];
+    struct ringproof_fixed fixed;
+    unsigned rounds = 0;
+    options.slots = counts[i / 2 % 9];
+    /* Each suggestion is taken; then at most the other number is wrong. */
+    while (ringproof_lay_out(&fixed, &options, shape, 41, name, &error) != RINGPROOF_OK) {
+      CHECK(++rounds <= 2);
+      refusals++;
+      /* Nobody is told of slots who did not ask for any. */
+      CHECK(options.slots != 0 || strstr(error.message, "a capacity of ") != NULL);
+      if (strstr(error.message, "for example ") != NULL) {
+        options.slots = suggested("for example ");
+      } else if (strstr(error.message, "the most slots") != NULL) {
+        options.capacity = suggested("address, ");
+      } else {
+        options.capacity = suggested("the number of slots, ");
+      }
+    }
+    CHECK(fixed.slots >= fixed.capacity && fixed.segment_len > 0);
+  }
+  CHECK(refusals > 60);
+}
+
+/* ---- Memory that there is not ---- */
+
+/* A folder with files of another machine's; empty: there is none now. */
+static char machine[64];
+
+static int remove_one(const char *file, const struct stat *of, int kind, struct FTW *where) {
+  (void)of;
+  (void)kind;
+  (void)where;
+  return remove(file);
+}
+
+static void remove_machine(void) {
+  if (machine[0] != '\0') {
+    nftw(machine, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    machine[0] = '\0';
+  }
+}
+
+static void new_machine(void) {
+  remove_machine();
+  strcpy(machine, "/tmp/ringproof-checks-XXXXXX");
+  CHECK(mkdtemp(machine) != NULL);
+}
+
+static void put(const char *file, const char *text) {
+  char full[512];
+  FILE *out;
+  snprintf(full, sizeof full, "%s%s", machine, file);
+  for (char *at = strchr(full + strlen(machine) + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+    *at = '\0';
+    (void)mkdir(full, 0700);
+    *at = '/';
+  }
+  out = fopen(full, "w");
+  CHECK(out != NULL && fputs(text, out) >= 0 && fclose(out) == 0);
+}
+
+static void check_room(uint64_t available, const char *limit) {
+  struct ringproof_room room;
+  CHECK(!ringproof_is_short(machine, available, &room));
+  CHECK(ringproof_is_short(machine, available + 1, &room));
+  CHECK(room.available == available && strcmp(room.limit, limit) == 0);
+  CHECK(ringproof_is_short(machine, UINT64_MAX, &room) && room.available == available);
+}
+
+static void put_group(const char *group, const char *most) {
+  char file[128];
+  snprintf(file, sizeof file, "/sys/fs/cgroup%s/memory.max", group);
+  put(file, most);
+  snprintf(file, sizeof file, "/sys/fs/cgroup%s/memory.current", group);
+  put(file, "0\n");
+}
+
+/* The same cases as those of impl/src/room.rs. */
+static void the_tightest_limit_on_memory_is_found(void) {
+  static const char meminfo[] = "MemTotal:       25165824 kB\nMemAvailable:   16777216 kB\n"
+                                "SwapTotal:       2097152 kB\nSwapFree:        1048576 kB\n";
+  static const char new_mounts[] = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n";
+  static const char *const groups[3] = {"/a/b/c", "/a/b", "/a"};
+  static const char *const outside[2] = {"4:memory:/elsewhere\n", "4:memory:/docker/1/../2\n"};
+  const uint64_t gib = UINT64_C(1) << 30;
+  struct ringproof_room room;
+  /* What cannot be read is no limit. */
+  new_machine();
+  CHECK(!ringproof_is_short(machine, UINT64_MAX, &room));
+  put("/proc/meminfo", "MemAvailable: a lot\nMemAvailable");
+  put("/proc/self/cgroup", "nonsense\n0:\n:::\n0::/a\n");
+  CHECK(!ringproof_is_short(machine, UINT64_MAX, &room));
+  put("/proc/self/mountinfo", new_mounts);
+  put("/sys/fs/cgroup/a/memory.max", "1000\n");
+  CHECK(!ringproof_is_short(machine, UINT64_MAX, &room));
+  /* The machine, and a group within another one. */
+  new_machine();
+  put("/proc/meminfo", meminfo);
+  check_room(17 * gib, "MemAvailable and SwapFree in /proc/meminfo");
+  put("/proc/self/cgroup", "1:name=systemd:/x\n0::/a/b\n");
+  put("/proc/self/mountinfo", new_mounts);
+  put("/sys/fs/cgroup/a/b/memory.max", "max\n");
+  put("/sys/fs/cgroup/a/b/memory.current", "5000\n");
+  put("/sys/fs/cgroup/a/memory.max", "10000\n");
+  put("/sys/fs/cgroup/a/memory.current", "9000\n");
+  put("/sys/fs/cgroup/a/memory.stat",
+      "anon 7000\nfile 2000\ninactive_file 300\nactive_file 200\nslab_reclaimable 7\n");
+  check_room(1000 + gib + 507, "memory.max in /sys/fs/cgroup/a");
+  put("/sys/fs/cgroup/a/memory.swap.max", "700\n");
+  put("/sys/fs/cgroup/a/memory.swap.current", "650\n");
+  check_room(1000 + 50 + 507, "memory.max in /sys/fs/cgroup/a");
+  /* Whichever level is the tightest. */
+  new_machine();
+  put("/proc/self/cgroup", "0::/a/b/c\n");
+  put("/proc/self/mountinfo", new_mounts);
+  for (int tight = 0; tight < 3; tight++) {
+    char limit[64];
+    for (int level = 0; level < 3; level++) {
+      put_group(groups[level], level == tight ? "100\n" : "300\n");
+    }
+    snprintf(limit, sizeof limit, "memory.max in /sys/fs/cgroup%s", groups[tight]);
+    check_room(100, limit);
+  }
+  /* The first version, from within a container: its group is what is mounted. */
+  new_machine();
+  put("/proc/meminfo", meminfo);
+  put("/proc/self/cgroup", "9:cpu,cpuacct:/docker/1\n4:memory:/docker/1/job\n0::/\n");
+  put("/proc/self/mountinfo",
+      "22 1 0:5 / /proc rw - proc proc rw\n"
+      "33 25 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
+      "34 25 0:31 /docker/1 /sys/fs/cgroup/memory rw shared:9 - cgroup none rw,memory\n");
+  put("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "9223372036854771712\n");
+  put("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", "100\n");
+  put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "10000\n");
+  put("/sys/fs/cgroup/memory/memory.usage_in_bytes", "4000\n");
+  put("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", "10500\n");
+  put("/sys/fs/cgroup/memory/memory.memsw.usage_in_bytes", "4100\n");
+  put("/sys/fs/cgroup/memory/memory.stat",
+      "inactive_file 1\ntotal_inactive_file 30\ntotal_active_file 40\n");
+  check_room(6000 + 400 + 70, "memory.limit_in_bytes in /sys/fs/cgroup/memory");
+  /* What is swapped out counts as well. */
+  put("/sys/fs/cgroup/memory/memory.memsw.usage_in_bytes", "10100\n");
+  check_room(400 + 70, "memory.limit_in_bytes in /sys/fs/cgroup/memory");
+  put("/sys/fs/cgroup/memory/memory.memsw.usage_in_bytes", "4100\n");
+  /* A group that cannot be seen from here is looked for where one can. */
+  for (int i = 0; i < 2; i++) {
+    put("/proc/self/cgroup", outside[i]);
+    put("/sys/fs/cgroup/2/memory.limit_in_bytes", "7\n");
+    put("/sys/fs/cgroup/2/memory.usage_in_bytes", "7\n");
+    put("/sys/fs/cgroup/2/memory.memsw.limit_in_bytes", "7\n");
+    put("/sys/fs/cgroup/2/memory.memsw.usage_in_bytes", "7\n");
+    check_room(6000 + 400 + 70, "memory.limit_in_bytes in /sys/fs/cgroup/memory");
+  }
+  remove_machine();
+}
+
+/* Nothing is taken of what would be the last of it. */
+static void more_than_there_is_is_refused(void) {
+  struct ringproof_options options = ringproof_ring_options(UINT64_C(1) << 27);
+  struct ringproof_segment ring;
+  struct rlimit before, limit;
+  uint64_t words[1024];
+  struct ringproof_field field = {"value", 0, 8, 1024, 'u'};
+  const struct ringproof_shape shape = {sizeof words, 8, &field, 1};
+  if (sizeof(size_t) < 8) {
+    return; /* as much cannot be asked for */
+  }
+  options.capacity <<= 6; /* 64 TiB */
+  /* If it is asked for nevertheless, this is in the way. */
+  CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  limit = before;
+  limit.rlim_cur = 1 << 30;
+  CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  CHECK(ringproof_create(&ring, name, &options, &shape, NULL, &error) == RINGPROOF_NO_SPACE);
+  CHECK(strstr(error.message, "bytes of memory can be had (") != NULL);
+  CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+}
+
 int main(int count, char **arguments) {
   if (count != 2) {
     fprintf(stderr, "checks: see the comment at its beginning\n");
@@ -629,6 +1267,8 @@ int main(int count, char **arguments) {
   }
   name = arguments[1];
   snprintf(path, sizeof path, "/dev/shm/%s", name);
+  snprintf(second_path, sizeof second_path, "%s-2", path);
+  atexit(remove_machine);
   descriptions();
   other_descriptions_are_told_field_by_field();
   hostile_descriptions_are_refused_with_the_reason();
@@ -643,5 +1283,15 @@ int main(int count, char **arguments) {
   dead_writer_is_told_and_repaired();
   latch_keeps_its_last_value();
   notes_are_kept();
+  a_chunk_is_of_one_end_and_good_once();
+  a_close_takes_chunks_back();
+  what_is_not_open_does_nothing();
+  names_are_of_utf8();
+  a_mode_is_of_permissions_that_its_owner_has();
+  who_is_attached_learns_what_became_of_the_name();
+  a_system_error_is_told_with_its_number();
+  what_a_message_suggests_is_accepted();
+  the_tightest_limit_on_memory_is_found();
+  more_than_there_is_is_refused();
   return 0;
 }

@@ -72,7 +72,9 @@ fn a_change_of_the_sources_is_noticed() {
         .join(format!("changed-sources-{}", std::process::id()));
     let header = fs::read_to_string(root().join("include/ringproof_lib.h")).expect("the header");
     for (source, right, wrong) in [
-        ("failure.rs", "RP_EMPTY,\n", "RP_VOID,\n"),
+        ("failure.rs", "RP_EMPTY = 2", "RP_VOID = 2"),
+        ("failure.rs", "RP_PANIC = 25", "RP_PANIC = 26"),
+        ("payload.rs", "RP_F64 = 12", "RP_F64 = 13"),
         (
             "failure.rs",
             "RP_MESSAGE_SIZE: usize = 2048",
@@ -106,6 +108,31 @@ fn a_change_of_the_sources_is_noticed() {
         assert!(problem.contains(COMMAND), "{problem}");
     }
     fs::remove_dir_all(&folder).expect("remove the folder");
+}
+
+/// The enumerators of a header that stand there without their number, which other languages need.
+fn unnumbered(header: &str) -> Vec<&str> {
+    let enums = header.split("\nenum ").filter_map(|rest| {
+        let (name, rest) = rest.split_once(" {\n")?;
+        // Not a function that returns one.
+        (!name.contains(' ')).then(|| rest.split("\n};").next().unwrap_or(""))
+    });
+    let lines = enums.flat_map(str::lines);
+    let names = lines
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("//"));
+    names.filter(|line| !line.contains(" = ")).collect()
+}
+
+#[test]
+fn every_enumerator_has_its_number() {
+    let header = fs::read_to_string(root().join("include/ringproof_lib.h")).expect("the header");
+    assert_eq!(unnumbered(&header), Vec::<&str>::new());
+    // And this can fail.
+    for (right, wrong) in [("RP_FULL = 1,", "RP_FULL,"), ("RP_F64 = 12,", "RP_F64,")] {
+        assert!(header.contains(right), "{right}");
+        assert_eq!(unnumbered(&header.replace(right, wrong)), [wrong]);
+    }
 }
 
 /// No panic crosses into C: every function runs its body where one is caught, or does nothing

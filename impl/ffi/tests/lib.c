@@ -125,13 +125,140 @@ static void what_is_no_payload_is_refused(void) {
   }
 }
 
+/* In the same words, whichever call it is. */
+static void names_are_refused_as_by_the_header(void) {
+  static const char *const names[] = {"",         "a/b",          ".a",           "\xff",
+                                      "caf\xe9",  "\xc3\xa4\x80", "\xed\xa0\x80", "\xe0\x9f\xbf",
+                                      "/\xf5",    "\xf4\x90\x80\x80"};
+  const struct rp_options options = {.kind = RP_RING, .capacity = 5};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    struct ringproof_segment other;
+    struct ringproof_error theirs;
+    struct rp_segment *segment;
+    struct rp_inspection seen;
+    char text[8];
+    size_t len;
+    CHECK(ringproof_attach(&other, names[i], RINGPROOF_RING, &quote_shape, &theirs) ==
+          RINGPROOF_NAME);
+    REFUSED(rp_attach(names[i], RP_RING, &item_payload, &segment, &error), RP_NAME, theirs.message);
+    CHECK(strcmp(error.message, theirs.message) == 0);
+    REFUSED(rp_create(names[i], &options, &item_payload, NULL, &segment, &error), RP_NAME,
+            theirs.message);
+    REFUSED(rp_open(names[i], &options, &item_payload, NULL, &segment, &error), RP_NAME,
+            theirs.message);
+    REFUSED(rp_unlink_name(names[i], &error), RP_NAME, theirs.message);
+    REFUSED(rp_inspect(names[i], &seen, &error), RP_NAME, theirs.message);
+    REFUSED(rp_description(names[i], text, sizeof text, &len, &error), RP_NAME, theirs.message);
+  }
+}
+
+static void modes_are_refused_as_by_the_header(void) {
+  static const unsigned modes[] = {0400, 0200, 0066, 01600, 04755, 0100600};
+  for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+    const struct rp_options options = {.kind = RP_LATCH, .mode = modes[i]};
+    struct ringproof_options header = ringproof_latch_options();
+    struct ringproof_segment other;
+    struct ringproof_error theirs;
+    struct rp_segment *segment;
+    header.mode = modes[i];
+    CHECK(ringproof_create(&other, name, &header, &quote_shape, NULL, &theirs) == RINGPROOF_MODE);
+    REFUSED(rp_create(name, &options, &quote_payload, NULL, &segment, &error), RP_ARGUMENT,
+            theirs.message);
+    CHECK(strcmp(error.message, theirs.message) == 0);
+    REFUSED(rp_open(name, &options, &quote_payload, NULL, &segment, &error), RP_ARGUMENT,
+            theirs.message);
+  }
+}
+
+static void sizes_are_refused_as_by_the_header(void) {
+  static const uint64_t sizes[][2] = {{5, 3}, {0, 8}, {9, 8}, {UINT64_C(1) << 62, 0},
+                                      {5, UINT64_C(1) << 60}, {UINT64_MAX, UINT64_MAX}};
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    const struct rp_options options = {
+        .kind = RP_RING, .capacity = sizes[i][0], .slots = sizes[i][1]};
+    struct ringproof_options header = ringproof_ring_options(sizes[i][0]);
+    struct ringproof_segment other;
+    struct ringproof_error theirs;
+    struct rp_segment *segment;
+    header.slots = sizes[i][1];
+    CHECK(ringproof_create(&other, name, &header, &quote_shape, NULL, &theirs) == RINGPROOF_SIZE);
+    REFUSED(rp_create(name, &options, &quote_payload, NULL, &segment, &error), RP_SIZE,
+            theirs.message);
+    CHECK(strcmp(error.message, theirs.message) == 0);
+  }
+}
+
+/* A close takes back what was shown in place. */
+static void a_chunk_does_not_outlive_a_close(void) {
+  const struct rp_options options = {.kind = RP_RING, .capacity = 4, .slots = 4};
+  struct rp_segment *segment;
+  struct rp_producer *producer;
+  struct rp_consumer *consumer;
+  struct rp_chunk chunk;
+  struct rp_end_state state;
+  struct item item = {0, 0};
+  bool closed;
+  CHECK(rp_create(NULL, &options, &item_payload, NULL, &segment, &error) == RP_OK);
+  CHECK(rp_producer_open(segment, &producer, &error) == RP_OK);
+  CHECK(rp_consumer_open(segment, &consumer, &error) == RP_OK);
+  CHECK(rp_push(producer, &item, &error) == RP_OK);
+  CHECK(rp_reserve(producer, 2, &chunk, &error) == RP_OK);
+  CHECK(rp_producer_close(producer, &error) == RP_OK);
+  REFUSED(rp_commit(producer, 2, &error), RP_CLOSED, "from this side");
+  REFUSED(rp_commit(producer, 0, &error), RP_CLOSED, "from this side");
+  CHECK(rp_producer_position(producer) == 1);
+  CHECK(rp_peek(consumer, 1, &chunk, &error) == RP_OK);
+  CHECK(rp_consumer_close(consumer, &error) == RP_OK);
+  REFUSED(rp_release(consumer, 1, &error), RP_CLOSED, "from this side");
+  REFUSED(rp_release(consumer, 0, &error), RP_CLOSED, "from this side");
+  CHECK(rp_consumer_position(consumer) == 0);
+  CHECK(rp_producer_state(producer, &state, &error) == RP_OK && state.occupancy == 1);
+  rp_consumer_drop(consumer);
+  rp_producer_drop(producer);
+  rp_detach(segment);
+  /* The other side closes meanwhile, and the producer is told. */
+  CHECK(rp_create(NULL, &options, &item_payload, NULL, &segment, &error) == RP_OK);
+  CHECK(rp_producer_open(segment, &producer, &error) == RP_OK);
+  CHECK(rp_consumer_open(segment, &consumer, &error) == RP_OK);
+  CHECK(rp_reserve(producer, 2, &chunk, &error) == RP_OK);
+  CHECK(rp_consumer_close(consumer, &error) == RP_OK);
+  CHECK(rp_producer_peer_closed(producer, &closed, &error) == RP_OK && closed);
+  REFUSED(rp_commit(producer, 2, &error), RP_OUT_OF_CHUNK, "chunk of 0");
+  REFUSED(rp_push(producer, &item, &error), RP_STOPPED, "its consumer");
+  rp_consumer_drop(consumer);
+  rp_producer_drop(producer);
+  rp_detach(segment);
+}
+
+static void who_is_attached_learns_what_became_of_the_name(void) {
+  const struct rp_options options = {.kind = RP_LATCH};
+  struct rp_segment *latch, *newer, *nameless;
+  enum rp_name found = RP_NAME_REPLACED;
+  CHECK(rp_create(name, &options, &quote_payload, NULL, &latch, &error) == RP_OK);
+  CHECK(rp_name_status(latch, &found, &error) == RP_OK && found == RP_NAME_CURRENT);
+  CHECK(rp_unlink(latch, &error) == RP_OK);
+  CHECK(rp_name_status(latch, &found, &error) == RP_OK && found == RP_NAME_UNLINKED);
+  CHECK(rp_create(name, &options, &quote_payload, NULL, &newer, &error) == RP_OK);
+  CHECK(rp_name_status(latch, &found, &error) == RP_OK && found == RP_NAME_REPLACED);
+  CHECK(rp_name_status(newer, &found, &error) == RP_OK && found == RP_NAME_CURRENT);
+  CHECK(rp_unlink(newer, &error) == RP_OK);
+  CHECK(rp_name_status(latch, &found, &error) == RP_OK && found == RP_NAME_UNLINKED);
+  CHECK(rp_create(NULL, &options, &quote_payload, NULL, &nameless, &error) == RP_OK);
+  CHECK(rp_name_status(nameless, &found, &error) == RP_OK && found == RP_NAME_CURRENT);
+  REFUSED(rp_name_status(NULL, &found, &error), RP_ARGUMENT, "`segment`");
+  REFUSED(rp_name_status(latch, NULL, &error), RP_ARGUMENT, "`found`");
+  rp_detach(nameless);
+  rp_detach(newer);
+  rp_detach(latch);
+}
+
 static void segments_are_refused_with_the_reason(void) {
   const struct rp_options ring = {.kind = RP_RING, .capacity = 5, .slots = 8};
   struct rp_options bad = ring;
   struct rp_segment *segment, *other;
   REFUSED(rp_attach(name, RP_RING, &item_payload, &segment, &error), RP_NOT_FOUND, name);
   REFUSED(rp_attach("a/b", RP_RING, &item_payload, &segment, &error), RP_NAME, "slash");
-  REFUSED(rp_attach("\xff", RP_RING, &item_payload, &segment, &error), RP_ARGUMENT, "UTF-8");
+  names_are_refused_as_by_the_header();
   REFUSED(rp_attach(name, 9, &item_payload, &segment, &error), RP_ARGUMENT, "enum rp_kind");
   bad.capacity = 0;
   REFUSED(rp_create(name, &bad, &item_payload, NULL, &segment, &error), RP_SIZE, "capacity of 0");
@@ -447,7 +574,7 @@ static void truncation_is_told(void) {
 static int checks(void) {
   CHECK(strcmp(rp_strerror(RP_OK), "done") == 0);
   CHECK(strcmp(rp_strerror(RP_PANIC), "a defect of ringproof") == 0);
-  CHECK(strcmp(rp_strerror(RP_PANIC + 1), "no status of ringproof") == 0);
+  CHECK(strcmp(rp_strerror(RP_FORKED + 1), "no status of ringproof") == 0);
   both_headers_describe_alike();
   what_is_no_payload_is_refused();
   segments_are_refused_with_the_reason();
@@ -457,6 +584,10 @@ static int checks(void) {
   values_are_kept(RP_SEQLOCK);
   values_are_kept(RP_LATCH);
   a_dead_writer_is_told();
+  modes_are_refused_as_by_the_header();
+  sizes_are_refused_as_by_the_header();
+  a_chunk_does_not_outlive_a_close();
+  who_is_attached_learns_what_became_of_the_name();
   the_header_only_library_is_a_peer();
   a_segment_is_inspected();
   truncation_is_told();

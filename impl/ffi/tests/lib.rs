@@ -2,17 +2,19 @@
 //! against its generated header, with a typed Rust peer or a header-only C one on the other side.
 #![cfg(target_os = "linux")]
 
+mod common;
 #[path = "../../tests/common/named.rs"]
 mod named;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::{ffi, library, private_libraries, run, succeeds};
 use named::Named;
 use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock,
@@ -29,49 +31,6 @@ const ENDLESS: u64 = u64::MAX / 4;
 /// Long, because it ends a test that would hang.
 fn patience() -> Duration {
     deadline::seconds(300)
-}
-
-fn ffi() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn run(command: &mut Command) -> Output {
-    command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
-fn succeeds(command: &mut Command) {
-    let output = run(command);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
-}
-
-/// The directory that the library is built to, as cargo says: that depends on its settings. Cargo
-/// builds a test's own package as far as a test can link it, and no test of Rust links a library for
-/// C.
-fn library() -> &'static Path {
-    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
-    LIBRARY.get_or_init(|| {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--package", "ringproof-ffi", "--target-dir"]);
-        build.arg(&target).arg("--message-format=json");
-        let output = run(build.current_dir(ffi()));
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{build:?}: {errors}");
-        let said = String::from_utf8(output.stdout).expect("lines of JSON");
-        let files = said.lines().flat_map(|line| {
-            let message: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-            let files = message["filenames"].as_array().cloned();
-            files.unwrap_or_default()
-        });
-        let archive = files
-            .filter_map(|file| file.as_str().map(PathBuf::from))
-            .find(|file| file.ends_with("libringproof.a"));
-        let archive = archive.expect("an archive among what cargo built");
-        archive.parent().expect("a directory").to_owned()
-    })
 }
 
 /// How a program is linked, and what the linker is told.
@@ -94,17 +53,11 @@ impl Link {
                     "-lringproof".to_owned(),
                 ]
             }
-            // What `Libs.private` of ringproof-lib.pc.in says.
             Link::Static => {
-                let template = fs::read_to_string(ffi().join("ringproof-lib.pc.in"));
-                let template = template.expect("ringproof-lib.pc.in");
-                let private = template
-                    .lines()
-                    .find_map(|line| line.strip_prefix("Libs.private:"))
-                    .expect("Libs.private");
-                let private = private.split_whitespace().map(str::to_owned);
                 let archive = format!("{library}/libringproof.a");
-                std::iter::once(archive).chain(private).collect()
+                std::iter::once(archive)
+                    .chain(private_libraries())
+                    .collect()
             }
         }
     }
@@ -126,6 +79,7 @@ fn compile_with(source: &str, link: Link, name: &str, more: &[&str]) -> PathBuf 
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let mut command = compiler::from_env(variable, usual);
     command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
+    command.arg("-pthread");
     command.arg("-I").arg(ffi().join("include"));
     command.arg(ffi().join("tests").join(source));
     command.args(more);
@@ -225,6 +179,18 @@ fn the_checks_find_planted_faults() {
             "rp_commit",
             "struct rp_producer *p, size_t count, struct rp_error *e",
             "return real(p, count > 1 ? count - 1 : count, e);",
+        ),
+        (
+            "rp_producer_close",
+            "struct rp_producer *p, struct rp_error *e",
+            "(void)real; (void)p; (void)e; return RP_OK;",
+        ),
+        (
+            "rp_name_status",
+            "const struct rp_segment *s, enum rp_name *found, struct rp_error *e",
+            "enum rp_status status = real(s, found, e); \
+             if (status == RP_OK && *found == RP_NAME_REPLACED) *found = RP_NAME_UNLINKED; \
+             return status;",
         ),
         (
             "rp_push",

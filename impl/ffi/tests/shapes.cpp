@@ -29,7 +29,9 @@ template <class T> void expect(const std::string &expected) {
   std::size_t len = 0;
   ringproof_error details;
   const ringproof_shape &shape = ringproof::shape_of<T>();
-  ringproof::detail::check(ringproof_describe(&shape, text.data(), &len, &details), details);
+  if (ringproof_describe(&shape, text.data(), &len, &details) != RINGPROOF_OK) {
+    throw ringproof::error(details.status, details.message);
+  }
   const std::string found(text.data(), len);
   if (found != expected) {
     std::cerr << "expected\n" << expected << "found\n" << found;

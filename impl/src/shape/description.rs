@@ -445,6 +445,7 @@ mod tests {
         legs: [[Leg; 2]; 1],
         r#type: [[u8; 4]; 2],
         one: [i16; 1],
+        rest: [u16; 3],
         none: [u64; 0],
         inner: Newtype,
     }
@@ -480,6 +481,7 @@ mod tests {
                 "legs[0][1].px 28 f32x3",
                 "type 40 u8x8",
                 "one 48 i16",
+                "rest 50 u16x3",
                 "inner._0 56 u64x2",
             ]
         );
@@ -536,6 +538,8 @@ mod tests {
     struct Liar;
 
     impl Shape for Liar {
+        type Size = crate::shape::ArrayBytes;
+
         fn visit(fields: &mut Fields) {
             fields.field::<u64>("a", 8);
         }

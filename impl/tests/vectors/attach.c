@@ -65,7 +65,7 @@ static struct ringproof_segment attach(const char *name, enum ringproof_kind kin
   CHECK(segment.fixed.slots == slots && segment.fixed.capacity == capacity);
   CHECK(segment.fixed.data_offset == 8192 && segment.fixed.description_offset == 4096);
   CHECK(segment.fixed.segment_len == 8192 + slots * 32);
-  CHECK(word(&ringproof_header(&segment)->retired) == 0);
+  CHECK(word(&ringproof_header_of(&segment)->retired) == 0);
   return segment;
 }
 
@@ -81,7 +81,7 @@ static void check_role(struct ringproof_role_words *role, uint64_t index, uint64
 
 static void ring(const char *name) {
   struct ringproof_segment segment = attach(name, RINGPROOF_RING, 8, 5);
-  struct ringproof_header *header = ringproof_header(&segment);
+  struct ringproof_header *header = ringproof_header_of(&segment);
   struct ringproof_producer producer;
   struct ringproof_consumer consumer;
   struct quote item;
@@ -108,7 +108,7 @@ static void values(const char *name, enum ringproof_kind kind) {
   struct ringproof_writer writer;
   struct ringproof_reader reader;
   struct quote value;
-  check_role(&ringproof_header(&segment)->producer, latch ? 6 : 5, RINGPROOF_OPEN, 2, 0, 5);
+  check_role(&ringproof_header_of(&segment)->producer, latch ? 6 : 5, RINGPROOF_OPEN, 2, 0, 5);
   CHECK(ringproof_reader_open(&reader, &segment, NULL) == RINGPROOF_OK);
   if (latch) {
     CHECK(ringproof_read(&reader, &value, 3) == RINGPROOF_OK);
@@ -122,7 +122,7 @@ static void values(const char *name, enum ringproof_kind kind) {
   value.seq = 9;
   ringproof_write(&writer, &value);
   CHECK(ringproof_read(&reader, &value, 1) == RINGPROOF_OK && value.seq == 9);
-  CHECK(word(&ringproof_header(&segment)->producer.index) == (latch ? 7u : 8u));
+  CHECK(word(&ringproof_header_of(&segment)->producer.index) == (latch ? 7u : 8u));
   ringproof_writer_drop(&writer);
   ringproof_reader_drop(&reader);
   ringproof_detach(&segment);

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
-use std::{hint, process, thread};
+use std::{process, thread};
 
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
@@ -14,8 +14,9 @@ use iceoryx2::prelude::{
     BackpressureStrategy, Config, FileName, LogLevel, Node, NodeBuilder, Path, PortFactory,
     SemanticString, ipc, set_log_level,
 };
+use ringproof_perf::cpus::stands;
 use ringproof_perf::ipc::{
-    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust,
+    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Polls, Refused, Side, Terms, Trust,
     Waiting,
 };
 use ringproof_record::deadline;
@@ -160,6 +161,7 @@ fn join(terms: &Terms) -> Result<Box<dyn Endpoint>, String> {
                 patience().as_secs()
             ));
         }
+        stands().map_err(|gone| gone.to_string())?;
         thread::yield_now();
     }
     let words = terms.size / 8;
@@ -201,16 +203,11 @@ impl Endpoint for Ports {
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
         for message in messages.chunks_exact_mut(self.words) {
-            let mut polls = 0_u32;
+            let mut polls = Polls::default();
             let sample = loop {
                 match self.subscriber.receive().map_err(io::Error::other)? {
                     Some(sample) => break sample,
-                    None => hint::spin_loop(),
-                }
-                polls = polls.wrapping_add(1);
-                // Where processes cannot be pinned the other one may be waiting for this CPU.
-                if polls.is_multiple_of(1 << 14) {
-                    thread::yield_now();
+                    None => polls.wait()?,
                 }
             };
             message.copy_from_slice(sample.payload());

@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 
 use ringproof::Payload;
 use ringproof_perf::links::{BATCH, ReceiveInPlace, SendInPlace, SendOne};
-use ringproof_perf::stream::{Fault, Patience, Receiver, Sender};
+use ringproof_perf::stream::{Receiver, Sender};
+use ringproof_perf::together::{Fault, Patience};
 
 /// An item that is made of its number.
 pub(crate) trait Item: Payload {

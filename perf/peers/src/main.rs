@@ -32,7 +32,7 @@ struct Cli {
     /// Turns the order of the cases and numbers the items
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// The two CPUs to use [default: the first two allowed ones on different cores]
+    /// The two CPUs to use [default: the first two allowed ones that are different cores, equally strong, and share the last-level cache]
     #[arg(long, value_name = "A,B")]
     cpus: Option<Wanted>,
 }

@@ -266,6 +266,12 @@ mod tests {
         assert!(said.contains("where ringproof's seqlock starves"), "{said}");
     }
 
+    /// Two CPUs, if this process has two; says so where not.
+    fn two_cpus() -> Option<Pair> {
+        let pair = Pair::choose(None);
+        pair.inspect_err(|unfit| eprintln!("not run: {unfit}")).ok()
+    }
+
     /// The structure gives what was written, alone and against a writer that does not pause.
     fn check<S: Latest<4> + Send>() {
         let mut structure = S::make().unwrap();
@@ -275,7 +281,7 @@ mod tests {
         assert_eq!(time_writes(&mut write, 10).count, 10);
         let read_idle = time_reads(&mut read, 10).map(|timed| timed.count);
         assert_eq!(read_idle, Ok(10), "{}", S::NAME);
-        let pair = Pair::choose(None).unwrap();
+        let Some(pair) = two_cpus() else { return };
         thread::scope(|scope| {
             let time = Duration::from_millis(2);
             let busy = scope.spawn(move || time_busy_reads(pair, write, read, time));
@@ -293,7 +299,7 @@ mod tests {
 
     #[test]
     fn every_structure_is_a_case_of_every_size_and_situation() {
-        let pair = Pair::choose(None).unwrap();
+        let Some(pair) = two_cpus() else { return };
         let cases = make_cases(pair, &Settings::of(Extent::Quick)).unwrap();
         assert_eq!(cases.len(), 6 * latest::SIZES.len() * Situation::ALL.len());
     }

@@ -1,7 +1,6 @@
 //! Two threads, each with a word of its own, and nothing to say to each other.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{DISTANCES, REFERENCE, REPEAT};
@@ -13,8 +12,9 @@ use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
 use crate::run::{Extent, Settings, interleaved};
 use crate::stats::Effect;
-use crate::stream::{Fault, Meeting, preemptions};
+use crate::stream::preemptions;
 use crate::table::{Cell, Table, spread};
+use crate::together::{Fault, both, look_on};
 
 /// What a thread does to its word, over and over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,47 +102,42 @@ fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sam
     let words = Words([const { AtomicU64::new(0) }; 2 * PAGE / 8]);
     let (own, other) = (&words.0[0], &words.0[distance / 8]);
     let done = AtomicBool::new(false);
-    let meeting = Meeting::default();
-    thread::scope(|scope| {
-        let neighbour = scope.spawn(|| {
-            pair.pin(true);
-            let before = preemptions();
-            meeting.meet();
-            pair.prefer();
-            let mut repeated = 0;
-            // Relaxed: it carries no data and need not be prompt.
-            while !done.load(Ordering::Relaxed) {
-                const SOME: u64 = 1024;
-                access.neighbour().repeat(other, repeated, SOME);
-                repeated += SOME;
-            }
-            (repeated, preemptions().saturating_sub(before))
-        });
-        let timed = scope.spawn(|| {
-            pair.pin(false);
-            meeting.meet();
-            pair.prefer();
-            let before = preemptions();
-            let start = Instant::now();
-            let right = access.repeat(own, 0, times);
-            let took = start.elapsed();
-            (right, took, preemptions().saturating_sub(before))
-        });
-        let timed = timed.join();
+    let timed = || {
+        let before = preemptions();
+        let start = Instant::now();
+        let right = access.repeat(own, 0, times);
+        let took = start.elapsed();
+        // Relaxed: it carries no data and need not be prompt.
         done.store(true, Ordering::Relaxed);
-        let (repeated, disturbed) = neighbour.join().map_err(|_| Fault::Panicked)?;
-        let (right, took, preemptions) = timed.map_err(|_| Fault::Panicked)?;
-        let counted = |word: &AtomicU64, count| word.load(Ordering::Relaxed) == count;
-        if !right
-            || !counted(own, access.left(times))
-            || !counted(other, access.neighbour().left(repeated))
-        {
-            return Err(Fault::OutOfOrder(0));
+        (right, took, preemptions().saturating_sub(before))
+    };
+    let neighbour = || {
+        const SOME: u64 = 1024;
+        // About a million accesses.
+        const BETWEEN_LOOKS: u64 = 1024 * SOME;
+        let before = preemptions();
+        let mut repeated = 0;
+        while !done.load(Ordering::Relaxed) {
+            access.neighbour().repeat(other, repeated, SOME);
+            repeated += SOME;
+            if repeated.is_multiple_of(BETWEEN_LOOKS) {
+                look_on()?;
+            }
         }
-        Ok(Sample {
-            value: took.as_nanos() as f64 / times as f64,
-            preemptions: preemptions + disturbed,
-        })
+        Ok((repeated, preemptions().saturating_sub(before)))
+    };
+    let (timed, neighbour) = both(pair, |_| Ok(timed()), |_| neighbour())?;
+    let ((right, took, preemptions), (repeated, disturbed)) = (timed, neighbour);
+    let counted = |word: &AtomicU64, count| word.load(Ordering::Relaxed) == count;
+    if !right
+        || !counted(own, access.left(times))
+        || !counted(other, access.neighbour().left(repeated))
+    {
+        return Err(Fault::OutOfOrder(0));
+    }
+    Ok(Sample {
+        value: took.as_nanos() as f64 / times as f64,
+        preemptions: preemptions + disturbed,
     })
 }
 
@@ -166,11 +161,13 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
     let broken = |(access, distance): (Access, usize)| {
         move |fault: Fault| {
             let name = access.name();
-            let what = match fault {
-                Fault::OutOfOrder(_) => "a word does not hold what was stored to it".to_owned(),
-                fault => fault.to_string(),
-            };
-            Trouble::Failed(format!("{name}, words {distance} bytes apart: {what}"))
+            let what = format!("{name}, words {distance} bytes apart");
+            match fault {
+                Fault::OutOfOrder(_) => Trouble::Failed(format!(
+                    "{what}: a word does not hold what was stored to it"
+                )),
+                fault => fault.of(&what),
+            }
         }
     };
     let times = (cases.iter())

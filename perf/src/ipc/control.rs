@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mechanism::{MOST_DESCRIPTORS, Side};
 use super::message::Plant;
+use crate::cpus::Seat;
 
 /// What a process is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,8 +28,8 @@ pub(crate) enum Order {
         size: usize,
         numbers: Vec<i32>,
         peer: i32,
-        /// The CPUs of the two sides, if they are to be pinned.
-        cpus: Option<(usize, usize)>,
+        /// Where it is to measure, if that matters.
+        seat: Option<Seat>,
     },
     /// To move messages.
     Move(Task),
@@ -65,7 +66,7 @@ pub struct Task {
 pub(crate) enum Answer {
     /// The order was carried out.
     Done(Told),
-    /// It cannot be carried out here.
+    /// It cannot be carried out here, or no longer.
     Refused(String),
     /// A message was not right, or the mechanism failed.
     Broken(String),

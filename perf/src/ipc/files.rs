@@ -135,7 +135,7 @@ fn lock_when(file: &File, ready: impl Fn(Counts) -> bool) -> io::Result<(Lock<'_
                 return Ok((lock, counts));
             }
         }
-        polls.wait();
+        polls.wait()?;
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use ringproof::bytemuck::{cast_slice, cast_slice_mut, from_bytes, from_bytes_mut};
+use ringproof::payload::WholeWords;
 use ringproof::{Payload, SeqLock, SeqLockOptions, SeqReader, SeqWriter};
 
 use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
@@ -28,16 +29,17 @@ impl Kind for Latest {
         }
     }
 
-    fn prepare<T: Payload>(&self) -> Result<Ends, Refused> {
+    fn prepare<T: WholeWords>(&self) -> Result<Ends, Refused> {
         let mut ends = Ends::default();
         for _ in 0..2 {
             let lock = SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default());
-            ends.share(&*lock.map_err(refused)?)?;
+            let file = lock.and_then(|lock| lock.descriptor());
+            ends.share(&file.map_err(refused)?)?;
         }
         Ok(ends)
     }
 
-    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    fn join<T: WholeWords>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
         let side = terms.side;
         let [there, back] = terms.take()?;
         // The process has one endpoint and ends with it.
@@ -76,7 +78,7 @@ impl<T: Payload> Endpoint for Values<T> {
                 self.last = messages[0];
                 return Ok(());
             }
-            polls.wait();
+            polls.wait()?;
         }
     }
 }

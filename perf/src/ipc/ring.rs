@@ -12,6 +12,7 @@ use ringproof::{
 
 use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
 use super::typed::Kind;
+use crate::cpus::stands;
 
 /// Messages live at once: 256 KiB of them, and some of the largest.
 pub(super) fn capacity(size: usize) -> u64 {
@@ -49,8 +50,8 @@ impl Kind for InSegment {
         let mut ends = Ends::default();
         for _ in 0..2 {
             let options = RingOptions::new(capacity(size_of::<T>()));
-            let ring = Ring::<T>::anonymous(&options).map_err(refused)?;
-            ends.share(&*ring)?;
+            let file = Ring::<T>::anonymous(&options).and_then(|ring| ring.descriptor());
+            ends.share(&file.map_err(refused)?)?;
         }
         Ok(ends)
     }
@@ -91,7 +92,7 @@ impl<T: Payload> Endpoint for Queue<T> {
         while !rest.is_empty() {
             match self.producer.push_slice(rest) {
                 Ok(taken) => rest = &rest[taken..],
-                Err(PushError::Full) => polls.wait(),
+                Err(PushError::Full) => polls.wait()?,
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
@@ -104,7 +105,7 @@ impl<T: Payload> Endpoint for Queue<T> {
         while !rest.is_empty() {
             match self.consumer.pop_slice(rest) {
                 Ok(taken) => rest = &mut rest[taken..],
-                Err(PopError::Empty) => polls.wait(),
+                Err(PopError::Empty) => polls.wait()?,
                 Err(error) => return Err(io::Error::other(error)),
             }
         }
@@ -112,19 +113,31 @@ impl<T: Payload> Endpoint for Queue<T> {
     }
 }
 
-/// Waits by asking again.
-#[derive(Default)]
-pub(super) struct Polls(u32);
+/// Waits by asking again. Whoever started this process has a deadline for it.
+#[derive(Debug, Default)]
+pub struct Polls(u32);
 
 impl Polls {
     /// One pause, and once in a long while a chance for the other process, should it wait for this
     /// CPU.
+    ///
+    /// # Errors
+    /// [`Gone`](crate::cpus::Gone), if the CPU of this process was taken away.
     #[inline(always)]
-    pub(super) fn wait(&mut self) {
+    pub fn wait(&mut self) -> io::Result<()> {
         hint::spin_loop();
         self.0 = self.0.wrapping_add(1);
-        if self.0.is_multiple_of(1 << 14) {
-            thread::yield_now();
+        match self.0.is_multiple_of(1 << 14) {
+            true => look(),
+            false => Ok(()),
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn look() -> io::Result<()> {
+    stands().map_err(io::Error::other)?;
+    thread::yield_now();
+    Ok(())
 }

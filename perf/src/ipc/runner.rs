@@ -55,7 +55,8 @@ pub type Figure = Result<Vec<f64>, Trouble>;
 /// reason; the others go on.
 ///
 /// # Errors
-/// [`Trouble`] if there are no two CPUs, if they moved, or if a mechanism broke later.
+/// [`Trouble`] if there are no two CPUs, if they moved or were taken away, or if a mechanism broke
+/// later.
 pub fn measure(
     settings: &Settings,
     pair: Pair,
@@ -89,6 +90,8 @@ fn measure_size(
     let mut lines = Vec::new();
     let mut cases = Vec::new();
     for (index, &mechanism) in mechanisms.iter().enumerate() {
+        // Not a reason of this mechanism: it would be that of all that come after it.
+        pair.is_left()?;
         let tried =
             EXERCISES.map(|exercise| calibrate(settings, pair, program, mechanism, size, exercise));
         lines.push(Line::first(mechanism, &tried));
@@ -118,27 +121,27 @@ fn measure_size(
             // New processes, and all that lies between them anew.
             let mut two = Two::start(program, case.mechanism, size, Some(pair))?;
             samples.take(index, plan.retries, || {
-                let before = case.probe(pair);
+                let before = case.probe(pair)?;
                 let moved = two.run(case.task)?;
-                let after = case.probe(pair);
+                let after = case.probe(pair)?;
                 let elsewhere = [before, after]
                     .iter()
                     .flatten()
                     .any(|now| distance.get().is_some_and(|then| !agree(then, *now)));
-                Ok(Sample {
+                Ok::<_, Trouble>(Sample {
                     value: case.value(&moved),
                     preemptions: moved.preemptions + u64::from(elsewhere),
                 })
             })?;
         }
-        Ok(samples)
+        Ok::<_, Trouble>(samples)
     };
     let rounds = interleave(
         plan,
         cases.len(),
         || {
-            distance.set(probe(pair));
-            distance.get()
+            distance.set(probe(pair)?);
+            Ok(distance.get())
         },
         measure,
         |counting| progress.at(counting),
@@ -161,9 +164,11 @@ fn measure_size(
 impl Case<'_> {
     /// How far apart the CPUs are, where that matters: who sleeps for every message hardly notices,
     /// and a round is long enough for CPUs to move to and fro within it.
-    fn probe(&self, pair: Pair) -> Option<f64> {
-        let polls = self.mechanism.nature().waiting == Waiting::Polls;
-        polls.then(|| probe(pair)).flatten()
+    fn probe(&self, pair: Pair) -> Result<Option<f64>, Trouble> {
+        match self.mechanism.nature().waiting {
+            Waiting::Polls => probe(pair),
+            Waiting::Sleeps => Ok(None),
+        }
     }
 
     /// Nanoseconds one way, or messages a second.

@@ -133,9 +133,6 @@ impl Two {
             })
         };
         let workers = [start()?, start()?];
-        let cpus = pair
-            .filter(|pair| pair.pinned)
-            .map(|pair| (pair.first, pair.second));
         let sides = [Side::First, Side::Second];
         for (index, side) in sides.into_iter().enumerate() {
             let order = Order::Join {
@@ -144,7 +141,7 @@ impl Two {
                 size,
                 numbers: ends.numbers.clone(),
                 peer: workers[1 - index].process.id().cast_signed(),
-                cpus,
+                seat: pair.map(|pair| pair.seat_of_process(side == Side::Second)),
             };
             // Only the two processes keep them: when one dies, the other notices.
             let fds = std::mem::take(if index == 0 {
@@ -168,7 +165,8 @@ impl Two {
     /// Moves messages.
     ///
     /// # Errors
-    /// [`Trouble::Failed`] if one was not right, or nothing went on.
+    /// [`Trouble::Failed`] if one was not right, or nothing went on; [`Trouble::NotRun`] if a CPU was
+    /// taken away.
     pub fn run(&mut self, task: Task) -> Result<Moved, Trouble> {
         for worker in &self.workers {
             let sent = worker.control.send(&Order::Move(task), &[]);

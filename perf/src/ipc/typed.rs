@@ -1,6 +1,6 @@
 //! Mechanisms whose messages have a type: for each size that is measured there is one.
 
-use ringproof::Payload;
+use ringproof::payload::WholeWords;
 
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 
@@ -10,15 +10,16 @@ type Line = [u64; 8];
 /// Makes a mechanism of what is written once for all types.
 pub(super) struct Typed<K>(pub(super) K);
 
-/// A mechanism for messages of any type. The methods are those of [`Mechanism`].
+/// A mechanism for messages of any type, of whole words because some are seqlocks. The methods are those
+/// of [`Mechanism`].
 pub(super) trait Kind: Sync {
     fn name(&self) -> &'static str;
     fn nature(&self) -> Nature;
     fn batch(&self) -> usize {
         1
     }
-    fn prepare<T: Payload>(&self) -> Result<Ends, Refused>;
-    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused>;
+    fn prepare<T: WholeWords>(&self) -> Result<Ends, Refused>;
+    fn join<T: WholeWords>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused>;
 }
 
 impl<K: Kind> Mechanism for Typed<K> {

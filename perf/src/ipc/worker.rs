@@ -13,7 +13,7 @@ use super::control::{Answer, Control, Exercise, Order, Task, Told};
 use super::crossings::Crossings;
 use super::mechanism::{Endpoint, Mechanism, Side, Terms};
 use super::message::{Numbers, buffer};
-use crate::cpus::{Pair, Wanted};
+use crate::cpus::{Gone, Seat, stands};
 
 /// The argument by which a program knows that it was started to be such a process.
 pub const ARGUMENT: &str = "ipc-worker";
@@ -48,7 +48,7 @@ fn serve(mechanisms: &[&dyn Mechanism]) -> io::Result<()> {
                 size,
                 numbers,
                 peer,
-                cpus,
+                seat,
             } => {
                 let known = mechanisms.iter().find(|known| known.name() == mechanism);
                 let terms = Terms {
@@ -58,8 +58,7 @@ fn serve(mechanisms: &[&dyn Mechanism]) -> io::Result<()> {
                     numbers,
                     peer,
                 };
-                let pair = settle(side, cpus);
-                match known.map(|known| Joined::new(*known, terms, pair)) {
+                match known.map(|known| Joined::new(*known, terms, seat)) {
                     Some(Ok(endpoint)) => {
                         joined = Some(endpoint);
                         Answer::Done(Told::default())
@@ -78,15 +77,6 @@ fn serve(mechanisms: &[&dyn Mechanism]) -> io::Result<()> {
     Ok(())
 }
 
-/// Goes to its CPU.
-fn settle(side: Side, cpus: Option<(usize, usize)>) -> Option<Pair> {
-    let (first, second) = cpus?;
-    // It worked for who gave the order. If it stopped working meanwhile, the probes tell.
-    let pair = Pair::choose(Some(Wanted(first, second))).ok()?;
-    pair.pin(side == Side::Second);
-    Some(pair)
-}
-
 /// An endpoint in use.
 struct Joined {
     endpoint: Box<dyn Endpoint>,
@@ -97,15 +87,40 @@ struct Joined {
     batch: usize,
     out: Vec<u64>,
     into: Vec<u64>,
-    pair: Option<Pair>,
+    seat: Option<Seat>,
 }
 
-/// What can go wrong in a task, as the answer says it.
-type Failure = String;
+/// What can go wrong in a task.
+#[derive(Debug)]
+enum Failure {
+    /// The CPU of this process was taken away.
+    Gone(Gone),
+    /// A message was not right, or the mechanism failed.
+    Broken(String),
+}
+
+impl Failure {
+    /// What the mechanism said when `what` was done. It may have waited, and found its CPU gone.
+    fn of(what: &str, error: io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(gone) => Failure::Gone(*gone),
+            None => Failure::Broken(format!("{what}: {error}")),
+        }
+    }
+}
+
+impl From<Gone> for Failure {
+    fn from(gone: Gone) -> Self {
+        Failure::Gone(gone)
+    }
+}
 
 impl Joined {
-    fn new(mechanism: &dyn Mechanism, terms: Terms, pair: Option<Pair>) -> Result<Self, Failure> {
+    fn new(mechanism: &dyn Mechanism, terms: Terms, seat: Option<Seat>) -> Result<Self, String> {
         let (side, size, batch) = (terms.side, terms.size, mechanism.batch());
+        if let Some(seat) = seat {
+            seat.take().map_err(|gone| gone.to_string())?;
+        }
         let endpoint = mechanism
             .join(terms)
             .map_err(|refused| refused.to_string())?;
@@ -116,7 +131,7 @@ impl Joined {
             batch,
             out: buffer(size, batch),
             into: buffer(size, batch),
-            pair,
+            seat,
         })
     }
 
@@ -125,7 +140,12 @@ impl Joined {
             Exercise::PingPong => self.ping_pong(task),
             Exercise::Stream => self.stream(task),
         };
-        told.map_or_else(Answer::Broken, Answer::Done)
+        // What was measured on another CPU, or on one that was shared, is no figure.
+        match told.and_then(|told| stands().map_or_else(|gone| Err(gone.into()), |()| Ok(told))) {
+            Ok(told) => Answer::Done(told),
+            Err(Failure::Gone(gone)) => Answer::Refused(gone.to_string()),
+            Err(Failure::Broken(why)) => Answer::Broken(why),
+        }
     }
 
     fn ping_pong(&mut self, task: Task) -> Result<Told, Failure> {
@@ -134,7 +154,7 @@ impl Joined {
         let mut observed = None;
         for place in 0..task.warm_up + task.count {
             if place == task.warm_up {
-                observed = Some(self.observe(task));
+                observed = Some(self.observe(task)?);
             }
             match self.side {
                 Side::First => {
@@ -162,7 +182,7 @@ impl Joined {
                 }
                 // The other side stands ready, and nothing is on its way.
                 self.receive(back, 0, 1)?;
-                let observed = self.observe(task);
+                let observed = self.observe(task)?;
                 for place in (warm_up..all).step_by(self.batch) {
                     self.send(there, place, self.batch)?;
                 }
@@ -173,7 +193,7 @@ impl Joined {
                     self.receive(there, place, self.batch)?;
                 }
                 self.send(back, 0, 1)?;
-                let observed = self.observe(task);
+                let observed = self.observe(task)?;
                 for place in (warm_up..all).step_by(self.batch) {
                     self.receive(there, place, self.batch)?;
                 }
@@ -183,11 +203,11 @@ impl Joined {
     }
 
     /// Begins to observe, when both processes are known to run.
-    fn observe(&self, task: Task) -> Observed {
-        if let Some(pair) = &self.pair {
-            pair.prefer();
+    fn observe(&self, task: Task) -> Result<Observed, Failure> {
+        if let Some(seat) = &self.seat {
+            seat.prefer()?;
         }
-        Observed::begin(task.crossings)
+        Ok(Observed::begin(task.crossings))
     }
 
     fn whole_batches(&self, count: u64) -> u64 {
@@ -198,14 +218,15 @@ impl Joined {
         let messages = &mut self.out[..self.words * count];
         numbers.write(messages, self.words, place);
         (self.endpoint.send(messages))
-            .map_err(|error| format!("message {place} cannot be sent: {error}"))
+            .map_err(|error| Failure::of(&format!("message {place} cannot be sent"), error))
     }
 
     fn receive(&mut self, numbers: Numbers, place: u64, count: usize) -> Result<(), Failure> {
         let messages = &mut self.into[..self.words * count];
         (self.endpoint.receive(messages))
-            .map_err(|error| format!("message {place} cannot be received: {error}"))?;
-        (numbers.check(messages, self.words, place)).map_err(|wrong| wrong.to_string())
+            .map_err(|error| Failure::of(&format!("message {place} cannot be received"), error))?;
+        (numbers.check(messages, self.words, place))
+            .map_err(|wrong| Failure::Broken(wrong.to_string()))
     }
 }
 

@@ -9,9 +9,10 @@ use super::{ELSEWHERE, Outcome, REPEAT, alone_sampled, note, row};
 use crate::cpus::Pair;
 use crate::plot::Plot;
 use crate::report::{LAYER, Report, Trouble};
-use crate::run::{Settings, alone, interleaved};
+use crate::run::{Settings, interleaved};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::{Cell, Table, spread};
+use crate::together::alone;
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/uncontended cost";

@@ -1,18 +1,18 @@
 //! What a message takes from one CPU to the other, by the cache lines that it touches.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Instant;
 
 use super::{ELSEWHERE, Outcome, note, row};
 use crate::cpus::Pair;
 use crate::plot::Plot;
-use crate::report::{Report, Trouble};
+use crate::report::Report;
 use crate::rounds::{Rounds, Sample};
 use crate::run::{Settings, interleaved};
 use crate::stats::{Effect, effect, ratios, summarize};
-use crate::stream::{Fault, Meeting, Patience, preemptions};
+use crate::stream::preemptions;
 use crate::table::{Cell, Table, figure, spread};
+use crate::together::{Fault, Patience, both};
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/one-way latency";
@@ -131,8 +131,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
     let trips = (settings.sample.as_nanos() / 400) as u64;
     let sample = |case: usize| {
         let way: &Way = &WAYS[case];
-        ping_pong(pair, way, trips)
-            .map_err(|fault| Trouble::Failed(format!("{}: {fault}", way.name)))
+        ping_pong(pair, way, trips).map_err(|fault| fault.of(way.name))
     };
     let name = "one-way latency";
     let rounds = interleaved(name, WAYS.len(), Some(pair), settings, sample)?;
@@ -148,31 +147,17 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
     let lines = <[Line; 4]>::default();
     let there = Direction::new(&lines, &way.there);
     let back = Direction::new(&lines, &way.back);
-    let meeting = Meeting::default();
     let last = (WARM_UP + trips) * 2;
-    thread::scope(|scope| {
-        let answering = scope.spawn(|| {
-            pair.pin(true);
-            meeting.meet();
-            pair.prefer();
-            let before = preemptions();
-            for number in (1..last).step_by(2) {
-                there.hear(number)?;
-                back.tell(number + 1);
-            }
-            Ok(preemptions().saturating_sub(before))
-        });
-        let asking = scope.spawn(|| {
-            pair.pin(false);
-            meeting.meet();
-            pair.prefer();
-            let ask = |from: u64, trips: u64| {
-                for number in (from..from + trips * 2).step_by(2) {
-                    there.tell(number);
-                    back.hear(number + 1)?;
-                }
-                Ok(())
-            };
+    let ask = |from: u64, trips: u64| {
+        for number in (from..from + trips * 2).step_by(2) {
+            there.tell(number);
+            back.hear(number + 1)?;
+        }
+        Ok::<_, Fault>(())
+    };
+    let (asked, disturbed) = both(
+        pair,
+        |_| {
             let before = preemptions();
             ask(1, WARM_UP)?;
             let start = Instant::now();
@@ -182,19 +167,19 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
                 value,
                 preemptions: preemptions().saturating_sub(before),
             })
-        });
-        let asked = asking.join().unwrap_or(Err(Fault::Panicked));
-        let answered = answering.join().unwrap_or(Err(Fault::Panicked));
-        // The complaint about a payload first: it explains why the other side stalled.
-        match (asked, answered) {
-            (_, Err(fault @ Fault::OutOfOrder(_))) | (Err(fault), _) | (_, Err(fault)) => {
-                Err(fault)
+        },
+        |_| {
+            let before = preemptions();
+            for number in (1..last).step_by(2) {
+                there.hear(number)?;
+                back.tell(number + 1);
             }
-            (Ok(sample), Ok(disturbed)) => Ok(Sample {
-                preemptions: sample.preemptions + disturbed,
-                ..sample
-            }),
-        }
+            Ok(preemptions().saturating_sub(before))
+        },
+    )?;
+    Ok(Sample {
+        preemptions: asked.preemptions + disturbed,
+        ..asked
     })
 }
 
@@ -262,7 +247,6 @@ fn compared(subject: &str, of: &[f64], to: &[f64]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpus::Kinship;
 
     #[test]
     fn a_wrong_payload_is_noticed() {
@@ -295,15 +279,8 @@ mod tests {
 
     #[test]
     fn every_way_goes_there_and_back() {
-        let anywhere = Pair {
-            first: 0,
-            second: 0,
-            kinship: Kinship::Unknown,
-            pinned: false,
-            preferred: false,
-        };
         for way in &WAYS {
-            let sample = ping_pong(anywhere, way, 10);
+            let sample = ping_pong(Pair::anywhere(), way, 10);
             assert!(sample.is_ok(), "{}: {sample:?}", way.name);
         }
     }

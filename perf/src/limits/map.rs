@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Outcome, row};
-use crate::cpus::{Pair, Wanted, allowed};
+use crate::cpus::{Pair, Topology, allowed};
 use crate::plot::Plot;
 use crate::probe;
 use crate::report::{Report, Trouble};
@@ -24,32 +24,38 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
         let why = "threads cannot be pinned here (sched_setaffinity is refused)";
         return Err(Trouble::NotRun(why.to_owned()));
     }
-    // Half a millisecond for each pair and round.
+    // Half a millisecond for each pair and round: at most minutes, on machines of any size.
     let most = match settings.extent {
-        Extent::Full => usize::MAX,
+        Extent::Full => 256,
         Extent::Quick => 48,
         Extent::Smoke => 4,
     };
-    let allowed = allowed();
+    let allowed = allowed().map_err(|error| {
+        Trouble::NotRun(format!(
+            "the system does not say which CPUs there are: {error}"
+        ))
+    })?;
+    let allowed: Vec<usize> = allowed.iter().collect();
     let cpus = spread_over(&allowed, most);
     if cpus.len() < allowed.len() {
         report.notes.push(format!(
-            "core to core: {} of {} CPUs, because this is not the full experiment",
+            "core to core: {} of {} CPUs, because each pair of them takes its time",
             cpus.len(),
             allowed.len()
         ));
     }
+    let topology = Topology::of_this_machine();
     let mut pairs = Vec::new();
     for (index, first) in cpus.iter().enumerate() {
         for second in &cpus[index + 1..] {
-            let chosen = Pair::choose(Some(Wanted(*first, *second)));
-            pairs.push(chosen.map_err(|unfit| Trouble::NotRun(unfit.to_string()))?);
+            pairs.push(pair.between(*first, *second, &topology));
         }
     }
     // The probe is what is measured here: it cannot speak against itself.
     let sample = |case: usize| {
+        let value = probe::one_way(pairs[case]).map_err(|fault| fault.of(SUBJECT))?;
         Ok(Sample {
-            value: probe::one_way(pairs[case]),
+            value,
             preemptions: 0,
         })
     };

@@ -143,23 +143,16 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpus::{Kinship, Pair};
+    use crate::cpus::Pair;
 
     #[test]
     fn what_is_sent_is_received_and_what_was_not_is_noticed() {
-        let anywhere = Pair {
-            first: 0,
-            second: 0,
-            kinship: Kinship::Unknown,
-            pinned: false,
-            preferred: false,
-        };
         let mut ring = RawRing::new(16 << 10, Pages::Ordinary).unwrap();
         let batch = BATCH as u64;
         for _ in 0..2 {
             let mut link = ring.link("ring".to_owned(), 7);
             // Around the ring more than once.
-            link.run(anywhere, 10 * batch, false).unwrap();
+            link.run(Pair::anywhere(), 10 * batch, false).unwrap();
         }
         let (mut sender, mut receiver) = ring.ends();
         sender.send(100, batch).unwrap();

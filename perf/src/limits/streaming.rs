@@ -11,10 +11,11 @@ use crate::links::BATCH;
 use crate::plot::{Plot, Series};
 use crate::report::{LAYER, Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{Extent, Settings, alone, stream_all};
+use crate::run::{Extent, Settings, stream_all};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
 use crate::stream::Link;
 use crate::table::{Cell, Table, figure, spread};
+use crate::together::alone;
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/streaming";

@@ -144,7 +144,7 @@ fn compiler(language: Language, sanitizers: &[Sanitizer]) -> Command {
         _ => ("CC", "cc", "-std=c11"),
     };
     let mut command = ringproof_record::compiler::from_env(variable, usual);
-    command.args([standard, "-O2", "-Wall", "-Wextra", "-Werror"]);
+    command.args([standard, "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"]);
     if language == Language::C32 {
         command.args(["-m32", "-D_FILE_OFFSET_BITS=64"]);
     }

@@ -132,7 +132,7 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
         let latch = SeqLatch::<Item>::attach_fd(attach(&latch)?)?;
         let parts = latch.parts()?;
         let memory = victim.memory();
-        let reader = LatchReader::<Item, Faulty<'_>>::new(parts, memory, None)
+        let reader = LatchReader::<Item, Faulty<'_>>::new(parts, memory)
             .context("the latch has no room for its slots")?;
         victim.took(version, reader.read(2)?);
         Ok(())

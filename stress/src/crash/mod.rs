@@ -19,7 +19,7 @@ pub(crate) mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
@@ -77,7 +77,7 @@ pub(crate) fn subjects() -> Vec<&'static str> {
 
 /// A descriptor of the segment, as it would reach another process.
 pub(crate) fn attach(segment: &Segment) -> Result<OwnedFd> {
-    (segment.as_fd().try_clone_to_owned()).context("cannot duplicate the segment's descriptor")
+    (segment.descriptor()).context("cannot have the segment's descriptor")
 }
 
 /// Which runs to make: `SUBJECT`, `SUBJECT:STATE` or `SUBJECT:STATE:ACCESS:FATE`.

@@ -1,10 +1,14 @@
 //! Another user: the mode of the file decides what may be done, and nothing else does.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use ringproof::segment::{self, DEFAULT_MODE};
 use ringproof::{Inspection, Ring, RingOptions, Role, SegmentError};
 
 use super::{Check, Setting, Wrong};
@@ -74,8 +78,17 @@ fn another_user(
     umask(Mode::empty());
     for (mode, may) in MODES {
         let name = setting.name();
-        let ring = Ring::<u64>::create(&name, &with_mode(RingOptions::new(4).slots(4), mode))?;
+        // One that shuts its owner out nobody can ask for, but its owner can set it.
+        let asked = if segment::MODES.contains(&mode) {
+            mode
+        } else {
+            DEFAULT_MODE
+        };
+        let ring = Ring::<u64>::create(&name, &with_mode(RingOptions::new(4).slots(4), asked))?;
         let file = std::fs::File::open(name.path()).context("root may open anything")?;
+        if asked != mode {
+            (file.set_permissions(Permissions::from_mode(mode))).context("cannot set its mode")?;
+        }
         std::os::unix::fs::fchown(&file, None, Some(GROUP)).context("cannot give it a group")?;
         let _producer = ring.producer()?;
         let stranger = Child::fork(

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytemuck::{Pod, Zeroable};
 use ringproof::{Payload, Ring, RingOptions, SegmentError, Shape};
 
-use super::right::open_anew;
 use super::{Check, Setting, Wrong};
 use crate::shm::Name;
 use crate::specimen::s23_two_widths::Bytes;
@@ -226,7 +224,7 @@ struct Stored {
 impl Stored {
     fn new() -> Result<Stored> {
         let ring = Ring::anonymous(&RingOptions::new(4).slots(4))?;
-        let file = open_anew(ring.as_fd())?;
+        let file = File::from(ring.descriptor()?);
         Ok(Stored { ring, file })
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity, sched_yield};
-use nix::unistd::Pid;
+use nix::sched::sched_yield;
+use ringproof_record::affinity::{self, Cpus};
 
 use super::Setting;
 use crate::item::mix;
@@ -163,10 +163,10 @@ fn start(come: &AtomicU64, round: u64) -> Result<()> {
 
 /// Two processors that this process may use, or nothing if there is only one.
 fn two_processors() -> [Option<usize>; 2] {
-    let Ok(allowed) = sched_getaffinity(Pid::from_raw(0)) else {
+    let Ok(allowed) = affinity::allowed(0) else {
         return [None; 2];
     };
-    let mut found = (0..CpuSet::count()).filter(|at| allowed.is_set(*at).unwrap_or(false));
+    let mut found = allowed.iter();
     match [found.next(), found.next()] {
         [Some(first), Some(second)] => [Some(first), Some(second)],
         _ => [None; 2],
@@ -176,11 +176,8 @@ fn two_processors() -> [Option<usize>; 2] {
 /// Keeps this process on one processor: two that share one never do anything at once. It is no
 /// harm where that is refused.
 fn stay_on(processor: Option<usize>) {
-    let mut only = CpuSet::new();
-    if let Some(processor) = processor
-        && only.set(processor).is_ok()
-    {
-        let _ = sched_setaffinity(Pid::from_raw(0), &only);
+    if let Some(processor) = processor {
+        let _ = affinity::restrict(0, &Cpus::one(processor));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Directories that are not as they should be: /dev/shm read-only, /proc missing.
 
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -106,24 +106,27 @@ fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn Right>>) -> Result<u64> {
     let named = Name::new("old".to_owned());
     let old = Ring::<u64>::create(&named, &options())?;
     let ring = Ring::<u64>::anonymous(&options())?;
-    let right = attach(ring.as_fd().try_clone_to_owned()?)?;
+    let fd = ring.descriptor()?;
     namespace::over(Path::new("/proc"), MsFlags::empty(), None)?;
     ensure!(!fs::exists("/proc/self")?, "/proc is still there");
 
     refused("created", create(&name), &[&name, "/proc/self/fd"])?;
     ensure!(!name.path().exists(), "half of a creation is left");
+    // Whoever has attached before needs it no more.
+    old.producer()?.push(7)?;
+    // To attach and to look takes nothing of it.
+    let late = Ring::<u64>::attach(&named)?;
+    let right = attach(fd)?;
     refused(
         "claimed",
-        old.claim(Role::Producer),
+        late.claim(Role::Producer),
         &[&named, "/proc/self/fd"],
     )?;
-    refused("unlinked", old.unlink(), &[&named, "/proc/self/fd"])?;
+    refused("unlinked", late.unlink(), &[&named, "/proc/self/fd"])?;
     ensure!(
         named.path().exists(),
         "an unlink that was refused took the name away"
     );
-    // To attach and to look takes nothing of it.
-    Ring::<u64>::attach(&named)?;
     ensure!(
         !Inspection::of(&named)?.retired,
         "an unlink that was refused retired it"

@@ -1,6 +1,6 @@
 //! Several processes at one name.
 
-use std::os::fd::AsFd;
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -8,7 +8,7 @@ use nix::time::{ClockId, clock_gettime};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
 use super::meeting::{Act, race, window};
-use super::right::{held, lock_byte, open_anew, patiently};
+use super::right::{held, lock_byte, patiently};
 use super::{Check, Held, Setting, Wrong};
 use crate::process::{NotHere, patience};
 use crate::shm::Name;
@@ -170,7 +170,7 @@ fn creators(setting: &Setting<'_>, create: Create) -> Result<u64> {
 
 /// Takes the role as an implementation might that trusts its lock.
 fn lock_only(ring: &Ring<u64>) -> Result<Option<Held>> {
-    let file = open_anew(ring.as_fd())?;
+    let file = File::from(ring.descriptor()?);
     let locked = lock_byte(&file)?;
     Ok(locked.then(|| Box::new(file) as Held))
 }
@@ -249,7 +249,7 @@ pub(super) fn now() -> Result<u64> {
 }
 
 fn inode(ring: &Ring<u64>) -> Result<u64> {
-    Ok(nix::sys::stat::fstat(ring.as_fd())
+    Ok(nix::sys::stat::fstat(ring.descriptor()?)
         .context("cannot look up an inode")?
         .st_ino)
 }

@@ -4,7 +4,6 @@
 use std::any::Any;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -123,8 +122,8 @@ pub(super) fn patiently<T>(call: impl Fn() -> Result<T, SegmentError>) -> Result
     let start = Instant::now();
     loop {
         match call() {
-            Err(SegmentError::System { source, .. })
-                if source.kind() == ErrorKind::TimedOut && start.elapsed() < patience() => {}
+            Err(SegmentError::System { error, .. })
+                if error.kind() == ErrorKind::TimedOut && start.elapsed() < patience() => {}
             outcome => return outcome,
         }
     }
@@ -215,13 +214,6 @@ impl Right for Lease {
                 .is_ok();
         Ok(taken.then(|| Box::new(Taken(self.0.clone())) as Held))
     }
-}
-
-/// Opens what is behind a descriptor once more.
-pub(super) fn open_anew(file: BorrowedFd<'_>) -> Result<File> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    (File::options().read(true).write(true).open(&path))
-        .with_context(|| format!("cannot open {path}"))
 }
 
 /// Locks the byte of the producer's role for an open file description, unless another one has it

@@ -1,13 +1,11 @@
 //! A peer that makes the file shorter than what is mapped of it.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 
 use anyhow::{Context, Result, ensure};
 use ringproof::guard::{self, GuardError};
 use ringproof::{Ring, RingOptions};
 
-use super::right::open_anew;
 use super::{Check, Setting, Wrong};
 use crate::crash::attach;
 use crate::process::Child;
@@ -77,14 +75,16 @@ impl Anonymous {
 
 impl Shared for Anonymous {
     fn descriptor(&self) -> Result<File> {
-        open_anew(self.0.as_fd())
+        Ok(self.0.descriptor()?.into())
     }
 
     fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let ring = Ring::attach_fd(attach(&self.0)?)?;
-        use_all(&self.0, &ring)?;
+        // Twice: who was forked cannot use what it inherited.
+        let attached = || anyhow::Ok(Ring::attach_fd(attach(&self.0)?)?);
+        let (one, other) = (attached()?, attached()?);
+        use_all(&one, &other)?;
         meanwhile()?;
-        use_all(&self.0, &ring)
+        use_all(&one, &other)
     }
 }
 

@@ -158,7 +158,7 @@ fn compile(directory: &Path, source: &str) -> Result<Result<PathBuf, String>> {
     let (from, to) = (directory.join("program.c"), directory.join("program"));
     fs::write(&from, source).context("cannot write a program")?;
     let output = compiler::from_env("CC", "cc")
-        .args(["-std=c11", "-O1", "-g", "-D_GNU_SOURCE"])
+        .args(["-std=c11", "-O1", "-g", "-D_GNU_SOURCE", "-pthread"])
         .args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
         .arg("-I")
         .arg(directory)

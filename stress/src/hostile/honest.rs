@@ -155,7 +155,7 @@ fn use_segment(segment: &Segment, role: Role) -> Result<()> {
     let fixed = segment.fixed();
     let data = u128::from(fixed.slots) * u128::from(fixed.payload_size);
     let end = u128::from(fixed.data_offset) + data;
-    let file = File::from((segment.as_fd().try_clone_to_owned()).context("no descriptor")?);
+    let file = File::from((segment.descriptor()).context("no descriptor")?);
     let len = file.metadata().context("no properties")?.len();
     ensure!(
         end <= u128::from(len),

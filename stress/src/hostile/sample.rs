@@ -1,7 +1,6 @@
 //! Segments to be spoilt: their bytes, and files with such bytes.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -116,8 +115,8 @@ pub(crate) fn ring_options() -> RingOptions {
 
 /// The file behind a segment, as whoever holds its descriptor has it.
 pub(crate) fn file_of(segment: &Segment) -> Result<File> {
-    let copy = segment.as_fd().try_clone_to_owned();
-    Ok(File::from(copy.context("cannot duplicate a descriptor")?))
+    let copy = segment.descriptor();
+    Ok(File::from(copy.context("cannot have a descriptor")?))
 }
 
 /// A memory file with these bytes, sealed as a segment is.

@@ -246,8 +246,8 @@ pub(crate) fn read_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result
 pub(crate) fn read_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
     let place = Place::of_latch(play)?;
     let parts = place.latch()?;
-    let reader = LatchReader::<Value, _>::new(parts, adversary.memory(), None)
-        .context("no room for the slots")?;
+    let reader =
+        LatchReader::<Value, _>::new(parts, adversary.memory()).context("no room for the slots")?;
     let sites = [
         LoadSite::LatchObserve,
         LoadSite::LatchCopyOut,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +36,7 @@ pub(crate) fn write(
 }
 
 fn bytes(segment: &Segment) -> Result<Vec<u8>> {
-    let file = File::from(segment.as_fd().try_clone_to_owned()?);
+    let file = File::from(segment.descriptor()?);
     let mut bytes = vec![0; segment.fixed().segment_len as usize];
     file.read_exact_at(&mut bytes, 0)
         .context("cannot read the segment")?;

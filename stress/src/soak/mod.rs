@@ -34,7 +34,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use ringproof::layout::Kind;
-use ringproof_record::{Record, Shard, deadline};
+use ringproof_record::{Record, Shard, deadline, machine};
 
 use crate::process::{Interrupts, SingleThreaded, short_patience};
 use crate::shm::{Prefix, Sweeper};
@@ -50,6 +50,9 @@ const LAYER: &str = "soak";
 /// In minutes.
 const SHORT: f64 = 0.25;
 const LONGEST: f64 = 1e6;
+
+/// So many processors are used at most: each takes processes, and descriptors for them.
+const MOST_SUPERVISORS: u64 = 1024;
 
 /// How long to look for a planted fault.
 fn planted() -> Duration {
@@ -111,7 +114,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
     /// How many processors to use; all unless this is given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_SUPERVISORS))]
     supervisors: Option<u64>,
     /// Where to keep the segment of a round that failed; beside this program unless this is given
     #[arg(long, value_name = "DIRECTORY")]
@@ -134,7 +137,7 @@ impl Options {
     }
 
     fn supervisors(&self) -> u64 {
-        let all = || std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
+        let all = || (machine::parallelism() as u64).min(MOST_SUPERVISORS);
         match self.round {
             // The same round at the same time, too, is a matter of luck.
             Some(_) => 1,

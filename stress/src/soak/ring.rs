@@ -5,7 +5,6 @@
 //! and an item that a successor gets again is known to be an old one. A consumer that pops loses
 //! what it had popped and not processed, never more.
 
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -124,7 +123,7 @@ impl RingSoak {
     fn attach(&self) -> Result<Ring<Item>> {
         Ok(match &self.named {
             Some(name) => Ring::attach(name)?,
-            None => Ring::attach_fd(self.ring.as_fd().try_clone_to_owned()?)?,
+            None => Ring::attach_fd(self.ring.descriptor()?)?,
         })
     }
 

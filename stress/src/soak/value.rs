@@ -5,7 +5,6 @@
 //! number that it saw last.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -95,9 +94,7 @@ impl Shared {
             Shared::SeqLock(lock) => {
                 SeqReader::new(lock.parts()?, memory, None).map(Reader::SeqLock)
             }
-            Shared::Latch(latch) => {
-                LatchReader::new(latch.parts()?, memory, None).map(Reader::Latch)
-            }
+            Shared::Latch(latch) => LatchReader::new(latch.parts()?, memory).map(Reader::Latch),
         };
         reader.context("the segment has no room for the value")
     }
@@ -316,7 +313,7 @@ impl ValueSoak {
         let fixed = self.shared.fixed();
         let slot = self.base.wrapping_add(number) & (fixed.slots - 1);
         let mut word = [0; 8];
-        File::from(self.shared.as_fd().try_clone_to_owned()?)
+        File::from(self.shared.descriptor()?)
             .read_exact_at(&mut word, fixed.data_offset + slot * fixed.payload_size)
             .context("cannot read a slot")?;
         Ok(u64::from_ne_bytes(word) == number)
@@ -362,7 +359,7 @@ impl Structure for ValueSoak {
     }
 
     fn work(&self, actor: usize, life: Life<'_>) -> Result<()> {
-        let fd = self.shared.as_fd().try_clone_to_owned()?;
+        let fd = self.shared.descriptor()?;
         let shared = match &self.shared {
             Shared::SeqLock(_) => Shared::SeqLock(SeqLock::attach_fd(fd)?),
             Shared::Latch(_) => Shared::Latch(SeqLatch::attach_fd(fd)?),

@@ -153,7 +153,7 @@ impl Scenario for SeqWrite {
             Native.store(parts.seq, 3, StoreSite::SeqOdd);
             Native.store_words(parts.payload, &[word.to_ne_bytes()], StoreSite::SeqCopyIn);
         }
-        image::of(&*lock)
+        image::of_segment(&lock)
     }
 
     fn act(
@@ -285,7 +285,7 @@ impl Scenario for LatchWrite {
         for number in 1..=self.written {
             writer.write(&self.item(Author::Setup, number));
         }
-        image::of(&*latch)
+        image::of_segment(&latch)
     }
 
     fn act(

@@ -310,7 +310,7 @@ impl Scenario for Case {
                 consumer.pop()?;
             }
         }
-        image::of(&*ring)
+        image::of_segment(&ring)
     }
 
     fn act(

@@ -63,7 +63,7 @@ impl Scenario for TakeOver {
         for _ in 0..TAKINGS {
             shared.claim(self.role)?;
         }
-        image::of(&*shared)
+        image::of_segment(&shared)
     }
 
     fn act(

@@ -3,10 +3,11 @@
 use std::ptr;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use nix::sched::sched_getcpu;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use ringproof_record::affinity::{self, Cpus};
 
 use crate::process::{Child, Ledger, Note, SingleThreaded, set_alarm, traced_patience};
 
@@ -176,16 +177,14 @@ impl Tracee {
 /// This process and its children on one CPU, until this is dropped: a step is a switch between
 /// two processes, and between two CPUs that takes four to five times as long.
 pub(super) struct Pinned {
-    before: CpuSet,
+    before: Cpus,
 }
 
 impl Pinned {
     pub(super) fn here() -> Result<Pinned> {
-        let this = Pid::from_raw(0);
-        let before = sched_getaffinity(this).context("cannot ask for the CPUs")?;
-        let mut one = CpuSet::new();
-        (one.set(sched_getcpu().context("cannot ask for the CPU")?)).context("no such CPU")?;
-        sched_setaffinity(this, &one).context("cannot stay on one CPU")?;
+        let before = affinity::allowed(0).context("cannot ask for the CPUs")?;
+        let here = sched_getcpu().context("cannot ask for the CPU")?;
+        affinity::restrict(0, &Cpus::one(here)).context("cannot stay on one CPU")?;
         Ok(Pinned { before })
     }
 }
@@ -193,6 +192,6 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         // These were allowed before.
-        let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
+        let _ = affinity::restrict(0, &self.before);
     }
 }

@@ -28,6 +28,7 @@ fn file(len: u64) -> FileFacts {
     FileFacts {
         id: FILE,
         len,
+        links: 1,
         offset: 0,
         append: true,
     }
@@ -45,9 +46,19 @@ fn standing(len: u64, offset: u64) -> FileFacts {
 fn sent(notes: Option<Notes>, committed: u64, released: u64, closed: bool) -> Sent {
     Sent {
         notes,
+        output: None,
         committed,
         released,
         closed,
+    }
+}
+
+fn received(notes: Option<Notes>, committed: u64, released: u64) -> Received {
+    Received {
+        notes,
+        input: None,
+        committed,
+        released,
     }
 }
 
@@ -164,22 +175,14 @@ fn what_was_moved_without_notes_is_nobodys() {
         send(&sent(None, 1, 0, false), Some(&file(9)), false),
         Err(NoNotes)
     );
-    let found = Received {
-        notes: None,
-        committed: 5,
-        released: 1,
-    };
+    let found = received(None, 5, 1);
     assert_eq!(recv(&found, None), Err(NoNotes));
     assert_eq!(recv(&found, Some(&file(9))), Err(NoNotes));
 }
 
 #[test]
 fn recv_starts_where_it_can_append() {
-    let found = Received {
-        notes: None,
-        committed: 5,
-        released: 0,
-    };
+    let found = received(None, 5, 0);
     for output in [
         None,
         Some(&file(0)),
@@ -197,11 +200,7 @@ fn recv_starts_where_it_can_append() {
 
 #[test]
 fn recv_goes_on_in_the_same_file_only() {
-    let found = Received {
-        notes: notes(Some(FILE), 100),
-        committed: 50,
-        released: 20,
-    };
+    let found = received(notes(Some(FILE), 100), 50, 20);
     for (len, skip) in [(120, 0), (121, 1), (150, 30)] {
         assert_eq!(recv(&found, Some(&file(len))), Ok(Ok(RecvPlan::Skip(skip))));
         // A description that stands at the end appends just as well.
@@ -244,11 +243,7 @@ fn recv_goes_on_in_the_same_file_only() {
 #[test]
 fn recv_cannot_tell_what_a_file_has_of_a_stream_that_went_to_a_pipe() {
     for released in [0, 20] {
-        let found = Received {
-            notes: notes(None, 0),
-            committed: 50,
-            released,
-        };
+        let found = received(notes(None, 0), 50, released);
         assert_eq!(recv(&found, None), Ok(Ok(RecvPlan::Repeat)));
         assert_eq!(
             recv(&found, Some(&file(20))),
@@ -258,12 +253,90 @@ fn recv_cannot_tell_what_a_file_has_of_a_stream_that_went_to_a_pipe() {
 }
 
 #[test]
-fn words_that_no_honest_process_wrote_are_refused() {
-    let found = Received {
-        notes: notes(Some(FILE), u64::MAX - 1),
-        committed: 50,
-        released: 20,
+fn an_empty_file_will_do_while_all_of_the_stream_is_in_the_ring() {
+    let other = |len| FileFacts {
+        id: OTHER,
+        ..file(len)
     };
+    for before in [notes(None, 0), notes(Some(FILE), 0), notes(Some(FILE), 7)] {
+        let decide = |released, output| recv(&received(before, 50, released), Some(&output));
+        assert_eq!(decide(0, other(0)), Ok(Ok(RecvPlan::Start)));
+        // It may have some of it, or cannot have what was released.
+        for (released, len) in [(0, 1), (20, 0), (20, 20)] {
+            assert!(matches!(decide(released, other(len)), Ok(Err(_))));
+        }
+    }
+    // The file that it went to before lacks what it had.
+    let same = recv(&received(notes(Some(FILE), 7), 50, 0), Some(&file(0)));
+    assert_eq!(same, Ok(Err(Refusal::OutputShort { len: 0, needed: 7 })));
+}
+
+#[test]
+fn a_file_is_not_received_into_itself() {
+    let other = FileFacts {
+        id: OTHER,
+        ..file(100)
+    };
+    for old in [None, notes(Some(FILE), 100)] {
+        let into = |committed, output: Option<&FileFacts>| {
+            let found = received(old, committed, 0);
+            let input = Some(FILE);
+            recv(&Received { input, ..found }, output)
+        };
+        assert_eq!(into(50, Some(&file(100))), Ok(Err(Refusal::OutputIsInput)));
+        // Nothing would be written.
+        let empty = Ok(Ok(if old.is_none() {
+            RecvPlan::Start
+        } else {
+            RecvPlan::Skip(0)
+        }));
+        assert_eq!(into(0, Some(&file(100))), empty);
+        assert_ne!(into(50, Some(&other)), Ok(Err(Refusal::OutputIsInput)));
+        assert_ne!(into(50, None), Ok(Err(Refusal::OutputIsInput)));
+    }
+    for (committed, closed) in [(0, false), (50, false), (50, true)] {
+        let from = |output, input: Option<&FileFacts>| {
+            let found = sent(notes(Some(FILE), 0), committed, 0, closed);
+            send(&Sent { output, ..found }, input, true)
+        };
+        let itself = Ok(Err(Refusal::InputIsOutput));
+        assert_eq!(from(Some(FILE), Some(&file(100))), itself);
+        for (output, input) in [
+            (Some(OTHER), Some(file(100))),
+            (None, Some(file(100))),
+            (Some(FILE), None),
+        ] {
+            assert_ne!(from(output, input.as_ref()), itself);
+        }
+    }
+}
+
+#[test]
+fn an_output_has_its_length_and_its_name_at_the_end() {
+    let now = |len, links| FileFacts { links, ..file(len) };
+    let check = |before: u64, len, links| check_at_end(&now(0, before), &now(len, links), 150, 20);
+    for len in [150, 151] {
+        assert_eq!(check(1, len, 1), Ok(()));
+        // It never had a name.
+        assert_eq!(check(0, len, 0), Ok(()));
+        let held_from = 20;
+        assert_eq!(check(1, len, 0), Err(Refusal::OutputUnlinked { held_from }));
+    }
+    for links in [0, 1] {
+        assert_eq!(
+            check(links, 149, links),
+            Err(Refusal::OutputCut {
+                len: 149,
+                needed: 150,
+                held_from: 20
+            })
+        );
+    }
+}
+
+#[test]
+fn words_that_no_honest_process_wrote_are_refused() {
+    let found = received(notes(Some(FILE), u64::MAX - 1), 50, 20);
     assert!(matches!(recv(&found, Some(&file(20))), Ok(Err(_))));
     assert!(matches!(
         send(
@@ -328,11 +401,8 @@ struct Receiving {
 
 impl Receiving {
     fn decide(&self, facts: &FileFacts) -> Result<RecvPlan, Refusal> {
-        let found = Received {
-            notes: Notes::decode(&self.notes),
-            committed: self.committed as u64,
-            released: self.released as u64,
-        };
+        let notes = Notes::decode(&self.notes);
+        let found = received(notes, self.committed as u64, self.released as u64);
         recv(&found, Some(facts)).expect("what was released without notes?")
     }
 
@@ -355,24 +425,32 @@ impl Receiving {
             Ok(plan) => plan,
             Err(refusal) => return Ok(End::Refused(refusal)),
         };
-        let mut noted = false;
-        if let RecvPlan::Skip(mut left) = plan {
-            noted = true;
-            while left > 0 {
-                let count = left.min(life.number(4) as u64);
-                self.released += count as usize;
-                left -= count;
-                life.step()?;
-            }
-        }
+        let (mut noted, mut held) = match plan {
+            RecvPlan::Skip(count) => (true, count as usize),
+            _ => (false, 0),
+        };
+        let mut closed = false;
         loop {
+            // Once it is seen that the sender has closed, nothing is released before the end.
+            closed = closed || (self.committed == self.stream.len() && life.number(2) == 1);
+            if held > 0 && !closed {
+                life.step()?;
+                self.released += held;
+                held = 0;
+            }
             let room = self.capacity - (self.committed - self.released);
             self.committed =
                 (self.committed + life.number(room.max(1)).min(room)).min(self.stream.len());
-            if self.released == self.stream.len() {
+            let written = self.released + held;
+            if written == self.stream.len() {
+                life.step()?;
+                self.released += held;
                 life.step()?;
                 self.removed = true;
                 return Ok(End::Finished);
+            }
+            if written == self.committed {
+                continue;
             }
             if !noted {
                 let notes = Notes {
@@ -386,8 +464,8 @@ impl Receiving {
                 }
                 noted = true;
             }
-            let count = life.number(self.committed - self.released);
-            let chunk = self.stream[self.released..self.released + count].to_vec();
+            let count = life.number(self.committed - written);
+            let chunk = self.stream[written..written + count].to_vec();
             let mut rest = chunk.as_slice();
             while !rest.is_empty() {
                 life.step()?;
@@ -395,8 +473,7 @@ impl Receiving {
                 self.file.extend_from_slice(now);
                 rest = later;
             }
-            life.step()?;
-            self.released += count;
+            held += count;
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Real processes, names that are cleaned up, and waits that end.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub(crate) mod faults;
+pub(crate) mod fuse;
+
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, Read, Write};
@@ -169,6 +172,10 @@ impl Process {
         self.outcome()
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().cast_signed())
     }
@@ -190,6 +197,17 @@ impl Process {
     /// Waits until it waits for something, or has ended: it goes to sleep again and again.
     #[track_caller]
     pub(crate) fn until_waiting(&mut self) {
+        self.until_asleep(50);
+    }
+
+    /// The same of a wait in which it looks only a few times a second.
+    #[track_caller]
+    pub(crate) fn until_waiting_long(&mut self) {
+        self.until_asleep(2);
+    }
+
+    #[track_caller]
+    fn until_asleep(&mut self, times: u64) {
         let status = format!("/proc/{}/status", self.child.id());
         let sleeps = || {
             let status = std::fs::read_to_string(&status).unwrap_or_default();
@@ -197,7 +215,7 @@ impl Process {
             let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
             count.map_or(0, |count| count.trim().parse::<u64>().expect("a number"))
         };
-        let enough = sleeps() + 50;
+        let enough = sleeps() + times;
         until("a process to wait", || {
             sleeps() > enough || self.has_ended()
         });

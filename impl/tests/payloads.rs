@@ -1,0 +1,387 @@
+//! What is a payload, what is none, and what the compiler says of that: of the type checker's refusals,
+//! which `cargo check` shows as well, and of those that only a build makes.
+#![cfg(target_os = "linux")]
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
+use bytemuck::{Pod, Zeroable};
+use ringproof::shape::Description;
+use ringproof::{
+    Payload, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions, Shape,
+};
+
+// ---- arrays of any length -------------------------------------------------------------------------
+
+#[derive(Clone, Copy, Pod, Shape, Zeroable)]
+#[repr(C)]
+struct Symbol {
+    id: u64,
+    name: [u8; 40],
+    history: [[f32; 33]; 2],
+}
+
+/// Moves a value through a ring.
+fn travels<T: Payload>(value: T) {
+    let ring = Ring::<T>::anonymous(&RingOptions::new(2)).expect("a ring");
+    let (mut producer, mut consumer) = (
+        ring.producer().expect("the role"),
+        ring.consumer().expect("the role"),
+    );
+    producer.push(value).expect("room");
+    let found = consumer.pop().expect("an item");
+    assert_eq!(bytemuck::bytes_of(&found), bytemuck::bytes_of(&value));
+}
+
+#[test]
+fn an_array_of_any_length_is_a_payload() {
+    travels([7_u8; 33]);
+    travels([7_u8; 40]);
+    travels([7_u8; 63]);
+    travels([0.5_f32; 100]);
+    travels([[7_u16; 47]; 95]);
+    travels([i128::MIN; 1001]);
+    let symbol = Symbol {
+        id: 7,
+        name: [b'x'; 40],
+        history: [[0.5; 33]; 2],
+    };
+    travels(symbol);
+    travels([symbol; 65]);
+    let described = Description::of::<Symbol>()
+        .expect("a description")
+        .to_string();
+    assert!(
+        described.contains("\nname 8 u8x40\nhistory 48 f32x66\n"),
+        "{described}"
+    );
+    let lock = SeqLock::anonymous(&symbol, &SeqLockOptions::default()).expect("a seqlock");
+    assert_eq!(lock.reader().expect("a reader").read(1).expect("it").id, 7);
+    let latch = SeqLatch::anonymous(&[7_u8; 200], &SeqLatchOptions::default()).expect("a latch");
+    assert_eq!(latch.reader().expect("a reader").read(1), Ok([7; 200]));
+}
+
+// ---- Debug ----------------------------------------------------------------------------------------
+
+/// Nobody can print a [`Symbol`], but what carries it.
+#[derive(Debug)]
+#[allow(dead_code, reason = "to be printed")]
+struct Service {
+    ring: Ring<Symbol>,
+    lock: SeqLock<Symbol>,
+    latch: SeqLatch<Symbol>,
+}
+
+#[test]
+fn what_carries_a_payload_is_printed_without_one_that_can_be() {
+    let zero = Symbol::zeroed();
+    let service = Service {
+        ring: Ring::anonymous(&RingOptions::new(4)).expect("a ring"),
+        lock: SeqLock::anonymous(&zero, &SeqLockOptions::default()).expect("a seqlock"),
+        latch: SeqLatch::anonymous(&zero, &SeqLatchOptions::default()).expect("a latch"),
+    };
+    let ends = format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?}",
+        service.ring.producer().expect("the role"),
+        service.ring.consumer().expect("the role"),
+        service.lock.writer().expect("the role"),
+        service.lock.reader().expect("a reader"),
+        service.latch.writer().expect("the role"),
+        service.latch.reader().expect("a reader"),
+    );
+    assert!(ends.starts_with("Producer {"), "{ends}");
+    let text = format!("{service:?}");
+    for part in ["Ring {", "SeqLock {", "SeqLatch {", "Segment {"] {
+        assert!(text.contains(part), "no {part} in {text}");
+    }
+    // The same as is needed for this.
+    let refused = Ring::<Symbol>::create("", &RingOptions::new(4)).unwrap_err();
+    assert!(refused.to_string().contains("it is empty"), "{refused}");
+}
+
+// ---- what does not compile ------------------------------------------------------------------------
+
+/// How far a program is compiled: `cargo check` does the first, `cargo build` the second.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    Checked,
+    Built,
+}
+
+/// The library as cargo has built it for this test, beside the test itself.
+fn library() -> Option<PathBuf> {
+    let here = env::current_exe().expect("path of the test program");
+    let entries = fs::read_dir(here.parent()?).ok()?;
+    let found = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let name = entry.file_name().into_string().ok()?;
+        let is_ours = name.starts_with("libringproof-") && name.ends_with(".rlib");
+        let built: SystemTime = entry.metadata().ok()?.modified().ok()?;
+        is_ours.then(|| (built, entry.path()))
+    });
+    // What this test was linked with, or the same with other features of what it depends on.
+    found.max().map(|(_, path)| path)
+}
+
+/// Compiles a program that uses the library. What the compiler says if it refuses.
+fn refusal(library: &Path, program: &str, until: Until) -> Option<String> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let unique = format!(
+        "payload-{}-{:?}",
+        std::process::id(),
+        std::thread::current().id()
+    );
+    let unique: String = unique
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
+    let (source, output) = (folder.join(format!("{unique}.rs")), folder.join(&unique));
+    let text = format!(
+        "#![allow(unused)]\nuse ringproof::*;\nuse ringproof::bytemuck::{{Pod, Zeroable}};\n{program}\n"
+    );
+    fs::write(&source, text).expect("write the program");
+    // The one beside the cargo that built this.
+    let compiler = Path::new(env!("CARGO")).with_file_name("rustc");
+    let mut command = Command::new(compiler);
+    command.args([
+        "--edition",
+        "2024",
+        "--crate-name",
+        "program",
+        "--crate-type",
+        "lib",
+    ]);
+    command.arg(match until {
+        Until::Checked => "--emit=metadata",
+        Until::Built => "--emit=obj",
+    });
+    command.arg("-o").arg(&output);
+    command
+        .arg("--extern")
+        .arg(format!("ringproof={}", library.display()));
+    let beside = library.parent().unwrap_or(folder);
+    command
+        .arg("-L")
+        .arg(format!("dependency={}", beside.display()));
+    let compiled = command.arg(&source).output().expect("a compiler");
+    fs::remove_file(&source).expect("remove the program");
+    // Nothing there if it failed.
+    let _ = fs::remove_file(&output);
+    let said = String::from_utf8_lossy(&compiled.stderr).into_owned();
+    (!compiled.status.success()).then_some(said)
+}
+
+/// Each program is refused by the type checker, which says these words. (It may write the path of a type.)
+fn are_refused(cases: &[(&str, &[&str])]) {
+    let Some(library) = library() else {
+        eprintln!("not run: the library is not beside this test");
+        return;
+    };
+    for (program, words) in cases {
+        let said = refusal(&library, program, Until::Checked);
+        let said = said.unwrap_or_else(|| panic!("it compiles: {program}"));
+        // Lines are broken where they are long.
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        for word in *words {
+            assert!(
+                flat.contains(word),
+                "{word:?} is not said of {program}\n{said}"
+            );
+        }
+    }
+}
+
+/// A struct, as a payload is written.
+fn payload(definition: &str) -> String {
+    format!(
+        "#[derive(Clone, Copy, Pod, Shape, Zeroable)]\n#[bytemuck(crate = \"ringproof::bytemuck\")]\n\
+         {definition}\n"
+    )
+}
+
+#[test]
+fn what_is_right_compiles() {
+    let Some(library) = library() else {
+        eprintln!("not run: the library is not beside this test");
+        return;
+    };
+    let right = payload("#[repr(C)] struct Tick { price: f64, sizes: [u32; 3], venue: [u8; 12] }")
+        + &payload("#[repr(C, packed)] struct Packed { tag: u8, price: f64, rest: [u8; 7] }")
+        + &payload("#[repr(transparent)] struct Id(u64);")
+        + "pub fn all() {
+               let options = SeqLockOptions::default();
+               SeqLock::<Tick>::attach(\"a\");
+               SeqLock::anonymous(&Packed::zeroed(), &options);
+               SeqLock::anonymous(&Id(7), &options);
+               SeqLock::anonymous(&7_u64, &options);
+               SeqLock::anonymous(&[7_u8; 40], &options);
+               SeqLatch::anonymous(&[[7_u32; 3]; 2], &SeqLatchOptions::default());
+               Ring::<[u8; 3]>::anonymous(&RingOptions::new(4));
+           }
+           pub fn generic<T: payload::WholeWords>() { SeqLock::<T>::attach(\"a\"); }";
+    for until in [Until::Checked, Until::Built] {
+        assert_eq!(refusal(&library, &right, until), None, "{until:?}");
+    }
+}
+
+#[test]
+fn half_a_word_is_refused_by_the_type_checker_with_the_type_and_its_size() {
+    const RULE: &str = "the payload of a seqlock or latch must fill a whole number of 64-bit words";
+    let tick = payload("#[repr(C)] struct Tick { price: f32, size: u32, venue: u32 }");
+    let name = payload("#[repr(C)] struct Name { id: u32, letters: [u8; 41], more: [u8; 7] }");
+    let tag = payload("#[repr(transparent)] struct Tag([u8; 9]);");
+    are_refused(&[
+        (
+            &(tick.clone() + "pub fn f() { SeqLock::<Tick>::attach(\"a\"); }"),
+            &[RULE, "words, and `Tick` has `", "Bytes<12, 4>`"],
+        ),
+        (
+            &(tick.clone()
+                + "pub fn f(t: &Tick) { SeqLatch::anonymous(t, &SeqLatchOptions::default()); }"),
+            &[RULE, "words, and `Tick` has `", "Bytes<12, 4>`"],
+        ),
+        (
+            &(tick + "pub fn f(fd: std::os::fd::OwnedFd) { SeqLatch::<Tick>::attach_fd(fd); }"),
+            &[RULE, "words, and `Tick` has `", "Bytes<12, 4>`"],
+        ),
+        (
+            &(name + "pub fn f() { SeqLatch::<Name>::attach(\"a\"); }"),
+            &[RULE, "words, and `Name` has `", "Bytes<52, 4>`"],
+        ),
+        (
+            &(tag + "pub fn f() { SeqLock::<Tag>::attach(\"a\"); }"),
+            &[RULE, "words, and `Tag` has `", "Bytes<9, 1>`"],
+        ),
+        (
+            "pub fn f() { SeqLock::anonymous(&7_u32, &SeqLockOptions::default()); }",
+            &[RULE, "words, and `u32` has `", "Bytes<4, 4>`"],
+        ),
+        (
+            "pub fn f() { SeqLatch::<i16>::open(\"a\", &7, &SeqLatchOptions::default()); }",
+            &[RULE, "words, and `i16` has `", "Bytes<2, 2>`"],
+        ),
+    ]);
+}
+
+/// An array that is itself the payload: the type checker cannot be told how many bytes it has.
+#[test]
+fn half_a_word_in_an_array_is_refused_by_the_build() {
+    let Some(library) = library() else {
+        eprintln!("not run: the library is not beside this test");
+        return;
+    };
+    for (array, value) in [("[u8; 12]", "[7; 12]"), ("[[f32; 3]; 5]", "[[0.5; 3]; 5]")] {
+        for program in [
+            format!("pub fn f() {{ SeqLock::<{array}>::attach(\"a\"); }}"),
+            format!(
+                "pub fn f() {{ SeqLatch::<{array}>::anonymous(&{value}, &SeqLatchOptions::default()); }}"
+            ),
+        ] {
+            assert_eq!(
+                refusal(&library, &program, Until::Checked),
+                None,
+                "{program}"
+            );
+            let said = refusal(&library, &program, Until::Built).expect(&program);
+            assert!(said.contains("a whole number of 64-bit words"), "{said}");
+            assert!(said.contains(array), "{said}");
+        }
+    }
+}
+
+#[test]
+fn padding_is_refused_by_the_type_checker_with_the_field() {
+    are_refused(&[
+        (
+            &payload("#[repr(C)] struct Quote { tag: u8, price: f64 }"),
+            &[
+                "padding before the field `price` of `Quote`",
+                "give them a name",
+            ],
+        ),
+        (
+            &payload("#[repr(C)] struct Quote { price: f64, tag: u8 }"),
+            &["padding after the last field of `Quote`, `tag`"],
+        ),
+        (
+            &payload("#[repr(C)] struct Quote { a: u8, b: u8, r#type: u32, c: [u16; 2], d: u64 }"),
+            &[
+                "padding before the field `type` of `Quote`",
+                "padding before the field `d` of `Quote`",
+            ],
+        ),
+        (
+            &payload("#[repr(C, align(16))] struct Quote(u64, u32, u32, u8);"),
+            &["padding after the last field of `Quote`, `_3`"],
+        ),
+        // The one within says it of itself.
+        (
+            &(payload("#[repr(C)] struct Leg { qty: u32, ratio: u64 }")
+                + &payload("#[repr(C)] struct Quote { legs: [Leg; 2] }")),
+            &["padding before the field `ratio` of `Leg`"],
+        ),
+        // Without `Pod` as well.
+        (
+            "#[derive(Shape)] #[repr(C)] struct Quote { tag: u16, price: u32 }",
+            &["padding before the field `price` of `Quote`"],
+        ),
+    ]);
+}
+
+/// What other languages have to find out while they run: a chunk does not outlive a close, nor a next one.
+#[test]
+fn a_chunk_that_outlives_what_it_is_of_does_not_compile() {
+    let typed = "ring: &Ring<u64>";
+    let untyped = "ring: &untyped::Structure";
+    let program = |ring: &str, body: &str| {
+        format!(
+            "pub fn f({ring}) {{\nlet (mut producer, mut consumer) = \
+             (ring.producer().unwrap(), ring.consumer().unwrap());\n{body}\n}}"
+        )
+    };
+    let Some(library) = library() else {
+        eprintln!("not run: the library is not beside this test");
+        return;
+    };
+    for ring in [typed, untyped] {
+        let right =
+            "let chunk = producer.reserve(2).unwrap(); chunk.commit_all(); producer.close();
+                     let chunk = consumer.peek(2).unwrap(); chunk.release_all(); consumer.close();";
+        assert_eq!(
+            refusal(&library, &program(ring, right), Until::Checked),
+            None
+        );
+        for (body, code) in [
+            (
+                "let chunk = producer.reserve(2).unwrap(); producer.close(); chunk.commit_all();",
+                "E0499",
+            ),
+            (
+                "let chunk = consumer.peek(2).unwrap(); consumer.close(); chunk.release_all();",
+                "E0499",
+            ),
+            (
+                "let chunk = producer.reserve(2).unwrap(); let other = producer.reserve(1).unwrap();
+                 chunk.commit_all();",
+                "E0499",
+            ),
+            (
+                "let chunk = producer.reserve(2).unwrap(); drop(producer); chunk.commit_all();",
+                "E0505",
+            ),
+            (
+                "let chunk = consumer.peek(2).unwrap(); chunk.release(1); chunk.release(1);",
+                "E0382",
+            ),
+            (
+                "let chunk = producer.reserve(2).unwrap(); producer.peer_closed(); chunk.commit(2);",
+                "E0499",
+            ),
+        ] {
+            are_refused(&[(&program(ring, body), &[code])]);
+        }
+    }
+}
