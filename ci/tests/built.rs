@@ -1,12 +1,11 @@
 //! The driver runs what cargo has just built, and nothing that an earlier build left: the real
 //! driver in a small workspace that is made up, whose `ringproof-models` is all one file.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use ringproof_record::{Record, cargo};
+use ringproof_record::{Record, cargo, program};
 use ringproof_verify::collect::RAN_TO_ITS_END;
 use ringproof_verify::report::{LayerResult, Report};
 use sha2::{Digest, Sha256};
@@ -79,16 +78,19 @@ impl MadeUp {
         self.directory.path().join("ran")
     }
 
-    fn write(&self, file: &str, text: &str) -> PathBuf {
+    fn place(&self, file: &str) -> PathBuf {
         let path = self.root().join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
         path
     }
 
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.place(file), text).unwrap();
+    }
+
     fn write_program(&self, file: &str, text: &str) -> PathBuf {
-        let path = self.write(file, text);
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        let path = self.place(file);
+        program::write(&path, text).unwrap();
         path
     }
 

@@ -195,11 +195,10 @@ fn wait(mut child: Child, patience: Duration) -> Result<(ExitStatus, Vec<u8>), T
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{File, Permissions};
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs::File;
     use std::time::SystemTime;
 
-    use ringproof_record::{Record, Verdict};
+    use ringproof_record::{Record, Verdict, program};
     use tempfile::TempDir;
 
     use super::*;
@@ -210,13 +209,8 @@ mod tests {
 
     /// A program that is this shell script.
     fn script(folder: &TempDir, text: &str) -> PathBuf {
-        let (source, path) = (folder.path().join("script"), folder.path().join(PROGRAM));
-        fs::write(&source, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&source, Permissions::from_mode(0o700)).unwrap();
-        // Not by this process: a child that another test forks meanwhile would have it open for
-        // writing, and nobody could run it.
-        let copied = Command::new("cp").arg(&source).arg(&path).status();
-        assert!(copied.unwrap().success());
+        let path = folder.path().join(PROGRAM);
+        program::write(&path, &format!("#!/bin/sh\n{text}\n")).unwrap();
         path
     }
 

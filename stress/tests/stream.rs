@@ -2,12 +2,10 @@
 
 mod common;
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use common::{PROGRAM, Ran, run, run_program};
-use ringproof_record::{Record, Verdict};
+use ringproof_record::{Record, Verdict, program};
 use tempfile::TempDir;
 
 /// A copy of the program in a directory of its own, beside `ringproof` if that is given.
@@ -18,16 +16,15 @@ struct Copy {
 
 fn copy_beside(script: Option<&str>) -> Copy {
     let directory = tempfile::tempdir().expect("a directory");
-    let program = directory.path().join("ringproof-stress");
-    fs::copy(PROGRAM, &program).expect("a copy");
+    let copy = directory.path().join("ringproof-stress");
+    program::copy(PROGRAM.as_ref(), &copy).expect("a copy");
     if let Some(script) = script {
         let path = directory.path().join("ringproof");
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("a script");
-        fs::set_permissions(&path, Permissions::from_mode(0o700)).expect("a program");
+        program::write(&path, &format!("#!/bin/sh\n{script}\n")).expect("a script");
     }
     Copy {
         _directory: directory,
-        program,
+        program: copy,
     }
 }
 

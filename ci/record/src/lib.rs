@@ -1,5 +1,6 @@
 //! What the programs of the harness have in common: the row that every layer prints and the driver
-//! collects, how it is printed, how a program ends, deadlines, shards and the machine: which CPUs a
+//! collects, how it is printed, how a program ends, deadlines, shards, programs that
+//! tests write, and the machine: which CPUs a
 //! process may use, how much of their time, and which compilers there are.
 //!
 //! A layer is a program of its own; it writes one [`Record`] per line, as JSON, to its standard
@@ -25,6 +26,7 @@ pub mod deadline;
 mod exit;
 pub mod machine;
 pub mod print;
+pub mod program;
 pub mod quota;
 mod shard;
 

@@ -1,13 +1,12 @@
 //! A tree in which one script of ci/ runs with programs that stand in for cargo and its like.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringproof_record::deadline;
+use ringproof_record::{deadline, program};
 use tempfile::TempDir;
 
 pub(crate) struct Tree {
@@ -31,17 +30,19 @@ impl Tree {
         self.directory.path()
     }
 
-    pub(crate) fn write(&self, file: &str, text: &str) {
+    fn place(&self, file: &str) -> PathBuf {
         let file = self.path().join(file);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, text).unwrap();
+        file
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        fs::write(self.place(file), text).unwrap();
     }
 
     /// A program of these lines of shell.
     pub(crate) fn program(&self, file: &str, lines: &str) {
-        self.write(file, &format!("#!/bin/sh\n{lines}\n"));
-        let file = self.path().join(file);
-        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+        program::write(&self.place(file), &format!("#!/bin/sh\n{lines}\n")).unwrap();
     }
 
     /// Changes the copy of the script.

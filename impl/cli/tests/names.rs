@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use harness::{Name, Outcome, ringproof, run, start, until_seen};
 use ringproof::{Ring, RingOptions, Role};
+use ringproof_record::program::copy;
 
 /// What a terminal obeys, and what may not be there twice.
 const TRICKS: [&str; 8] = [
@@ -169,9 +170,7 @@ struct Programs {
 impl Programs {
     fn copy(&self, name: &str) -> PathBuf {
         let path = self.dir.path().join(name);
-        let mut copy = Command::new("cp");
-        copy.arg(env!("CARGO_BIN_EXE_ringproof")).arg(&path);
-        assert!(copy.status().unwrap().success());
+        copy(env!("CARGO_BIN_EXE_ringproof").as_ref(), &path).unwrap();
         path
     }
 }

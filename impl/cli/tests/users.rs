@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use harness::{Name, program, read_all, run, start, until_seen};
+use ringproof_record::program::copy;
 use tempfile::TempDir;
 
 /// A user and his group. None of them needs to exist.
@@ -34,11 +35,7 @@ impl Shared {
         let shared = Shared {
             dir: tempfile::tempdir().unwrap(),
         };
-        // Not by this process: a child that another test forks meanwhile would have the copy open
-        // for writing, and nobody could run it.
-        let mut copy = Command::new("cp");
-        copy.arg(env!("CARGO_BIN_EXE_ringproof")).arg(shared.path());
-        assert!(copy.status().unwrap().success());
+        copy(env!("CARGO_BIN_EXE_ringproof").as_ref(), &shared.path()).unwrap();
         for path in [shared.dir.path(), &shared.path()] {
             fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
