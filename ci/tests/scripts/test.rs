@@ -56,8 +56,10 @@ fn a_segment_of_somebody_else_is_not_put_down_to_the_tests() {
             while !tree.path().join("started").exists() && Instant::now() < until {
                 thread::sleep(Duration::from_millis(10));
             }
-            fs::write(&file, "").unwrap();
+            let made = fs::write(&file, "");
+            // Also where it could not be made: the stand-in for cargo waits for this.
             tree.write("made", "");
+            made.unwrap();
         });
         tree.run(&[])
     });
