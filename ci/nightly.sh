@@ -248,17 +248,15 @@ done < <(sort -n -k 4 <<<"$steps")
 
 # run NAME SECONDS
 run() {
-    local begun=$SECONDS code=0 until=$((SECONDS + $2)) over='' verdict repeat
+    local begun=$SECONDS code=0 over='' timer verdict repeat
     printf '\n== %s (%d min into the night, %d min for it)\n' "$1" $((SECONDS / minute)) $(($2 / minute))
     setsid bash "$self" --step "$1" $(($2 / minute)) "$shard" "$seed" </dev/null &
     running=$!
-    while kill -0 "$running" 2>/dev/null; do
-        if [ "$SECONDS" -ge "$until" ]; then
-            over=yes
-            break
-        fi
-        sleep 0.5
-    done
+    sleep "$2" &
+    timer=$!
+    wait -n "$running" "$timer" || true
+    if kill -0 "$running" 2>/dev/null; then over=yes; fi
+    { kill "$timer" && wait "$timer"; } 2>/dev/null || true
     repeat="; repeat: ci/nightly.sh --step $1"
     if [ -n "$over" ]; then
         end_step

@@ -783,7 +783,7 @@ fn forks_in_the_midst_of_operations_and_while_mappings_come_and_go() {
         ring.consumer().expect("one"),
     );
     let done = AtomicBool::new(false);
-    let (items, between) = (20_000, 200);
+    let (items, between) = (2_000, 20);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
