@@ -19,6 +19,8 @@ Without arguments: every environment, alone.
   --only COMMAND      only `verify` or only `test`
   --share DIR         begin with the dependencies that are built in this target directory; where there is
                       none, leave there what was built
+  --home DIR          the HOME of all runs, left there: to cargo a crate at another path is another crate,
+                      so what was built serves whoever has CARGO_HOME=DIR/.cargo
   --list              list the environments, and run nothing
   --help              print this
 
@@ -190,6 +192,7 @@ esac
 
 only=
 share=
+home=
 runs=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -203,6 +206,11 @@ while [ $# -gt 0 ]; do
         --share)
             [ -n "${2-}" ] || { usage >&2; exit 2; }
             share=$(realpath -m -- "$2")
+            shift
+            ;;
+        --home)
+            [ -n "${2-}" ] || { usage >&2; exit 2; }
+            home=$(realpath -m -- "$2")
             shift
             ;;
         -*) usage >&2; exit 2 ;;
@@ -333,7 +341,7 @@ tool=$base/tool
 ${CC:-cc} -O1 -Wall -Wextra -Werror -o "$tool" ci/bare.c
 
 # A HOME with the crates of the lock file, so that nothing is fetched in a run.
-home=$base/home
+home=${home:-$base/home}
 mkdir -p "$home/.cargo/registry"
 printf 'copying the crates of the lock file\n'
 cargo fetch --locked --quiet

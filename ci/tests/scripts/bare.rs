@@ -131,6 +131,15 @@ fn both_commands_run_and_what_did_not_run_is_named() {
 }
 
 #[test]
+fn a_home_of_its_own_choice_is_left() {
+    let cargo = format!("echo \"$1\" >> \"$HOME/.cargo/seen\"\n{CARGO}");
+    let tree = tree(&cargo, REPORT);
+    run(&tree, &["--home", "left", "no-32bit+no-cxx+no-tools"], 0);
+    let seen = fs::read_to_string(tree.path().join("left/.cargo/seen")).unwrap();
+    assert_eq!(seen, "verify\ntest\n");
+}
+
+#[test]
 fn a_report_with_everything_is_not_believed() {
     let tree = tree(CARGO, &REPORT.replace("not_run", "passed"));
     for environment in ["no-32bit", "no-cxx"] {
