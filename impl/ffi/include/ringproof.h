@@ -1148,12 +1148,13 @@ struct ringproof_forks {
   pid_t parent;   /* who forks, from before that until after it */
   pid_t handlers; /* RINGPROOF_REGISTERED; otherwise who is at it, or 0 */
   pthread_t forking; /* the thread that has it locked for a fork, or 0 */
+  uint64_t ends;     /* how many ends of rings were opened */
 };
 
 #define RINGPROOF_REGISTERED ((pid_t)-1)
 
 __attribute__((unused)) static struct ringproof_forks ringproof_attached = {
-    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0};
+    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0, 0};
 
 /* Whether this thread has the list locked for a fork. By it a handler that is registered twice knows
  * whether it has run. */
@@ -2543,6 +2544,17 @@ static inline bool ringproof_is_good(const struct ringproof_chunk *chunk, size_t
          chunk->position == index && count <= chunk->len;
 }
 
+/* The number that the chunks of a new end follow: no chunk of an earlier one has it, nor one of another
+ * ring that was mapped here before. */
+static inline uint64_t ringproof_first_chunk(const struct ringproof_claim *claim) {
+  struct ringproof_forks *const forks = claim->shared->forks;
+  uint64_t number;
+  pthread_mutex_lock(&forks->lock);
+  number = ++forks->ends << 32;
+  pthread_mutex_unlock(&forks->lock);
+  return number;
+}
+
 /* What is said to an item of another size than the ring's: an end that is not open has none. */
 RINGPROOF_COLD static enum ringproof_status ringproof_wrong_size(size_t item) {
   return item == 0 ? RINGPROOF_NOT_OPEN : RINGPROOF_SIZE;
@@ -2588,8 +2600,7 @@ static inline enum ringproof_status ringproof_producer_open(struct ringproof_pro
   producer->closed = ringproof_load_relaxed(producer->end_word) != RINGPROOF_OPEN;
   /* "Full": the first push looks for itself. */
   producer->cached_read_index = producer->write_index - producer->capacity;
-  /* No chunk of an earlier life is one of this. */
-  producer->chunk = producer->claim.epoch << 32;
+  producer->chunk = ringproof_first_chunk(&producer->claim);
   return RINGPROOF_OK;
 }
 
@@ -2887,8 +2898,7 @@ static inline enum ringproof_status ringproof_consumer_open(struct ringproof_con
   consumer->closed = ringproof_load_relaxed(consumer->stop_word) != RINGPROOF_OPEN;
   /* "Empty": the first pop looks for itself. */
   consumer->cached_write_index = consumer->read_index;
-  /* No chunk of an earlier life is one of this. */
-  consumer->chunk = consumer->claim.epoch << 32;
+  consumer->chunk = ringproof_first_chunk(&consumer->claim);
   return RINGPROOF_OK;
 }
 
