@@ -2146,11 +2146,14 @@ static inline enum ringproof_status ringproof_is_locked(int fd, enum ringproof_r
   return RINGPROOF_OK;
 }
 
-/* Whether anybody, this process included, holds the role. */
+/* Whether anybody, this process included, holds the role. `shared` is that of a segment or an end. */
 static inline enum ringproof_status ringproof_is_held(struct ringproof_attachment *shared,
                                                       enum ringproof_role role, bool *held) {
   enum ringproof_status status;
   unsigned ours;
+  if (shared == NULL) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (ringproof_is_inherited(shared)) {
     /* What the parent holds by it it has not told us, and the kernel counts as ours. */
     const int own = ringproof_open_anew(shared->fd);

@@ -884,6 +884,7 @@ static void is_not_attached(struct ringproof_segment *segment) {
   CHECK(ringproof_unlink(segment, &error) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_name_status(segment, &found, &error) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_is_current(segment, &current, &error) == RINGPROOF_NOT_OPEN && !current);
+  CHECK(ringproof_is_held(segment->shared, RINGPROOF_PRODUCER, &current) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_note(segment, RINGPROOF_PRODUCER, 0) == NULL);
   ringproof_detach(segment);
 }
