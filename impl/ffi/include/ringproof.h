@@ -17,7 +17,10 @@
  * For the child what can fail is RINGPROOF_FORKED, and an operation of an endpoint (push, pop,
  * write, read ...) dies of SIGSEGV. To drop endpoints and detach is fine: attach anew in the child.
  * vfork(), posix_spawn() and system() change nothing. A bare clone() or _Fork() goes unnoticed: its
- * child must not touch an endpoint.
+ * child must not touch an endpoint. A handler of your own for pthread_atfork() that attaches, detaches,
+ * opens, drops or uses anything here must be registered after the same source file has attached its
+ * first segment: run between those of this header it would wait for itself for ever, or an endpoint
+ * would still work in the child.
  *
  * A segment or an end whose bytes are all zero (`= {0}`) is one that is not open, and so is what was
  * detached or dropped: it can be detached or dropped again, which does nothing, and everything else
