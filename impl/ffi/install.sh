@@ -44,7 +44,7 @@ fail() {
 prefix=/usr/local libdir=lib headers_only='' archive='' profile=release
 while [ $# -gt 0 ]; do
     case $1 in
-        --help) usage && exit ;;
+        --help) usage; exit ;;
         --headers-only) headers_only=1 ;;
         --prefix | --libdir | --archive | --profile)
             [ $# -gt 1 ] || wrong "$1 needs a value"
@@ -61,7 +61,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 case $prefix in
-    *[\"\$\\\`]* | *'
+    *[\"\$\\\`#]* | *' ' | *'
 '*) wrong "the prefix $prefix has a character that pkg-config's files cannot hold" ;;
     /*) ;;
     *) wrong "the prefix $prefix is not an absolute path" ;;
@@ -109,7 +109,7 @@ link_shared() {
 filled() {
     # In the replacement of sed, & and the delimiter mean something.
     quoted=$(printf '%s' "$prefix" | sed 's/[&|]/\\&/g')
-    sed "/^#/d; s|@PREFIX@|$quoted|; s|@LIBDIR@|$libdir|; s|@VERSION@|$version|" "$1" >"$scratch/filled"
+    sed "/^#/d; s|@LIBDIR@|$libdir|; s|@VERSION@|$version|; s|@PREFIX@|$quoted|" "$1" >"$scratch/filled"
 }
 
 root=${DESTDIR:-}$prefix

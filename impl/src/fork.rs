@@ -29,13 +29,16 @@
 //! Nothing is allocated and no other lock is taken while the list is locked, and the child's
 //! handler makes system calls alone, so a fork in a process of many threads is safe, whatever
 //! the others are in the midst of. There are two exceptions, in which threads may wait for each
-//! other for ever:
+//! other, or for themselves, for ever:
 //!
 //! - A signal handler that forks, where it interrupts its own thread while that attaches or drops
 //!   a segment.
-//! - A program's own handler of `pthread_atfork` that waits for a lock under which other threads
-//!   attach or drop segments. It must be registered after the first segment was attached: then it
-//!   has its lock before this library has the list.
+//! - A program's own handler of `pthread_atfork` that attaches or drops segments, or waits for a lock
+//!   under which other threads do. It must be registered after the first segment was attached: then
+//!   it runs while the list is not locked.
+//!
+//! For another reason, too, a handler in the child that uses what it inherited must be registered
+//! after that: before the third step an end of the parent's would still work there.
 //!
 //! # What makes no fork
 //!

@@ -488,8 +488,14 @@ fn the_checks_find_planted_faults() {
         ),
         ("producer->chunk++;\n  if (count > 0)", "if (count > 0)"),
         ("consumer->chunk++;\n  if (count > 0)", "if (count > 0)"),
-        ("producer->claim.epoch << 32", "0"),
-        ("consumer->claim.epoch << 32", "0"),
+        (
+            "= ringproof_first_chunk(&producer->claim)",
+            "= producer->claim.epoch << 32",
+        ),
+        (
+            "= ringproof_first_chunk(&consumer->claim)",
+            "= consumer->claim.epoch << 32",
+        ),
         ("memset(producer, 0, sizeof *producer);\n}", "}"),
         ("memset(consumer, 0, sizeof *consumer);\n}", "}"),
         ("memset(writer, 0, sizeof *writer);\n}", "}"),

@@ -824,6 +824,44 @@ fn helper_problems(header: &str) -> Vec<String> {
             problems.push(format!("a macro that is none of ours: {name}"));
         }
     }
+    // Nothing else reaches a word: in C a mention of it is an access, and a compiler has others.
+    let mut rest = plain(header);
+    for (_, cpp, c) in HELPERS {
+        rest = rest.replace(cpp, "").replace(c, "");
+    }
+    for (at, _) in rest.match_indices("value") {
+        let (before, after) = (&rest[..at], &rest[at + "value".len()..]);
+        let is_longer = after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        if !is_longer && before.ends_with(['.', '>']) {
+            let near = before.rsplit(';').next().unwrap_or("");
+            problems.push(format!("an access beside the helpers: {near}value"));
+        }
+    }
+    for (function, argument) in calls(&rest) {
+        // The list of what is attached is this process's own.
+        let is_atomic = function.contains("atomic_") || function.starts_with("__sync_");
+        if is_atomic && !argument.starts_with("&ringproof_attached.") {
+            problems.push(format!(
+                "an access beside the helpers: {function}({argument}"
+            ));
+        }
+    }
+    if rest.matches("volatile").count() != rest.matches("__asm__ volatile").count() {
+        problems.push("something is volatile".to_owned());
+    }
+    // And no attribute lets a compiler make fewer of them.
+    for function in &functions {
+        let is_helper = HELPERS.iter().any(|(name, ..)| *name == function.name);
+        let mut lines = header[..function.body.start].lines().rev();
+        let (line, above) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+        let is_alone = above.starts_with('#') || above.ends_with('}');
+        if is_helper && !(line.starts_with("static inline ") && is_alone) {
+            problems.push(format!(
+                "{} is declared otherwise: {above} {line}",
+                function.name
+            ));
+        }
+    }
     problems
 }
 
@@ -915,6 +953,28 @@ fn a_helper_that_does_something_else_is_reported() {
         (
             "const uint64_t word = ringproof_load_relaxed(&from[i]);",
             "const uint64_t word = ringproof_load_relaxed(from);",
+        ),
+        (
+            "producer->write_index - producer->cached_read_index)",
+            "producer->write_index - producer->read_word->value)",
+        ),
+        (
+            "producer->write_index - producer->cached_read_index)",
+            "producer->write_index - __atomic_load_n((uint64_t *)producer->read_word, 0))",
+        ),
+        (
+            "producer->write_index - producer->cached_read_index)",
+            "producer->write_index - *(volatile uint64_t *)producer->read_word)",
+        ),
+        (
+            "static inline uint64_t ringproof_load_acquire(ringproof_word *word) {\n  return atomic",
+            "__attribute__((pure)) static inline uint64_t ringproof_load_acquire(ringproof_word *word) \
+             {\n  return atomic",
+        ),
+        (
+            "}\nstatic inline uint64_t ringproof_load_acquire(ringproof_word *word) {\n  return word",
+            "}\n__attribute__((pure))\n\
+             static inline uint64_t ringproof_load_acquire(ringproof_word *word) {\n  return word",
         ),
         (
             "/* Off the hot path:",

@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::files::{Output, Unwritten, keep_messages_out_of};
 use crate::notes::Notes;
 use crate::progress::Progress;
-use crate::resume::{self, FileFacts, NoNotes, Received, RecvPlan};
+use crate::resume::{self, FileFacts, NoNotes, Received, RecvPlan, Refusal};
 use crate::stream;
 use crate::wait::Wait;
 use crate::{shown, tell};
@@ -180,6 +180,7 @@ fn copy(
         chunk.copy_to_slice(held, bytes).map_err(out_of_chunk)?;
         // If it was lost until now, these may be zeros.
         stream::check_not_lost(ring)?;
+        check_not_cut(ring, output, chunk.position())?;
         // First written, then released: a death between the two loses nothing. A write that
         // fails half-way releases nothing: a file's length tells a successor what it has, and
         // what a pipe took before its reader left is better repeated than lost.
@@ -187,6 +188,23 @@ fn copy(
             .write(bytes)
             .map_err(|error| write_failure(ring, error))?;
         held += count;
+    }
+}
+
+/// An error if the output is a file that was cut below where the next write begins. That would leave
+/// a hole in the place of bytes that the ring holds no more, and the file the length that it should
+/// have.
+fn check_not_cut(ring: &Ring<u8>, output: &mut Output, held_from: u64) -> Result<(), Failure> {
+    match output.facts()? {
+        Some(now) if now.len < now.offset => Err(Failure::Refused {
+            segment: ring.label().to_owned(),
+            source: Refusal::OutputCut {
+                len: now.len,
+                needed: now.offset,
+                held_from,
+            },
+        }),
+        _ => Ok(()),
     }
 }
 

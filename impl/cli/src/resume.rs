@@ -39,7 +39,8 @@
 //! refused. In particular `>` empties the file before this program starts. That is caught
 //! whenever `B + R > 0`; with `B + R = 0` it did no harm, because all of the stream is still in
 //! the ring. For the same reason any empty file will do while R = 0, wherever the stream went before.
-//! At the end the file must have the length that it should, and a name, if it had one.
+//! At the end the file must have the length that it should, and a name, if it had one. And before each
+//! write it must reach to where that begins: cut, it would get a hole there, and the right length.
 //!
 //! With anything but a regular file one of these numbers is unknown. What a killed `send` had
 //! read from a pipe and not committed is gone, and nobody can tell how much it was; what a

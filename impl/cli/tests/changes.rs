@@ -200,9 +200,14 @@ fn held(name: &Name) -> (usize, Vec<u8>) {
 fn an_output_that_is_cut_is_not_called_complete() {
     let place = Place::new();
     let name = Name::new("cut-output");
-    for len in [0, 999] {
+    // What is not appended would go on behind a hole, and the length would be right.
+    let ways = [appending as fn(&Path) -> File, truncating];
+    for (len, open) in [0, 999]
+        .into_iter()
+        .flat_map(|len| ways.map(|open| (len, open)))
+    {
         let _ = std::fs::remove_file(&place.output);
-        let (sender, pipe, receiver) = half_way(&name, appending(&place.output));
+        let (sender, pipe, receiver) = half_way(&name, open(&place.output));
         writing(&place.output).set_len(len).unwrap();
         complete(sender, pipe);
         receiver.finish().expect(8, "somebody cut it meanwhile");

@@ -17,7 +17,10 @@
  * For the child what can fail is RINGPROOF_FORKED, and an operation of an endpoint (push, pop,
  * write, read ...) dies of SIGSEGV. To drop endpoints and detach is fine: attach anew in the child.
  * vfork(), posix_spawn() and system() change nothing. A bare clone() or _Fork() goes unnoticed: its
- * child must not touch an endpoint.
+ * child must not touch an endpoint. A handler of your own for pthread_atfork() that attaches, detaches,
+ * opens, drops or uses anything here must be registered after the same source file has attached its
+ * first segment: run between those of this header it would wait for itself for ever, or an endpoint
+ * would still work in the child.
  *
  * A segment or an end whose bytes are all zero (`= {0}`) is one that is not open, and so is what was
  * detached or dropped: it can be detached or dropped again, which does nothing, and everything else
@@ -1148,12 +1151,13 @@ struct ringproof_forks {
   pid_t parent;   /* who forks, from before that until after it */
   pid_t handlers; /* RINGPROOF_REGISTERED; otherwise who is at it, or 0 */
   pthread_t forking; /* the thread that has it locked for a fork, or 0 */
+  uint64_t ends;     /* how many ends of rings were opened */
 };
 
 #define RINGPROOF_REGISTERED ((pid_t)-1)
 
 __attribute__((unused)) static struct ringproof_forks ringproof_attached = {
-    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0};
+    PTHREAD_MUTEX_INITIALIZER, NULL, 0, 0, 0, 0};
 
 /* Whether this thread has the list locked for a fork. By it a handler that is registered twice knows
  * whether it has run. */
@@ -2145,11 +2149,14 @@ static inline enum ringproof_status ringproof_is_locked(int fd, enum ringproof_r
   return RINGPROOF_OK;
 }
 
-/* Whether anybody, this process included, holds the role. */
+/* Whether anybody, this process included, holds the role. `shared` is that of a segment or an end. */
 static inline enum ringproof_status ringproof_is_held(struct ringproof_attachment *shared,
                                                       enum ringproof_role role, bool *held) {
   enum ringproof_status status;
   unsigned ours;
+  if (shared == NULL) {
+    return RINGPROOF_NOT_OPEN;
+  }
   if (ringproof_is_inherited(shared)) {
     /* What the parent holds by it it has not told us, and the kernel counts as ours. */
     const int own = ringproof_open_anew(shared->fd);
@@ -2543,6 +2550,17 @@ static inline bool ringproof_is_good(const struct ringproof_chunk *chunk, size_t
          chunk->position == index && count <= chunk->len;
 }
 
+/* The number that the chunks of a new end follow: no chunk of an earlier one has it, nor one of another
+ * ring that was mapped here before. */
+static inline uint64_t ringproof_first_chunk(const struct ringproof_claim *claim) {
+  struct ringproof_forks *const forks = claim->shared->forks;
+  uint64_t number;
+  pthread_mutex_lock(&forks->lock);
+  number = ++forks->ends << 32;
+  pthread_mutex_unlock(&forks->lock);
+  return number;
+}
+
 /* What is said to an item of another size than the ring's: an end that is not open has none. */
 RINGPROOF_COLD static enum ringproof_status ringproof_wrong_size(size_t item) {
   return item == 0 ? RINGPROOF_NOT_OPEN : RINGPROOF_SIZE;
@@ -2588,8 +2606,7 @@ static inline enum ringproof_status ringproof_producer_open(struct ringproof_pro
   producer->closed = ringproof_load_relaxed(producer->end_word) != RINGPROOF_OPEN;
   /* "Full": the first push looks for itself. */
   producer->cached_read_index = producer->write_index - producer->capacity;
-  /* No chunk of an earlier life is one of this. */
-  producer->chunk = producer->claim.epoch << 32;
+  producer->chunk = ringproof_first_chunk(&producer->claim);
   return RINGPROOF_OK;
 }
 
@@ -2887,8 +2904,7 @@ static inline enum ringproof_status ringproof_consumer_open(struct ringproof_con
   consumer->closed = ringproof_load_relaxed(consumer->stop_word) != RINGPROOF_OPEN;
   /* "Empty": the first pop looks for itself. */
   consumer->cached_write_index = consumer->read_index;
-  /* No chunk of an earlier life is one of this. */
-  consumer->chunk = consumer->claim.epoch << 32;
+  consumer->chunk = ringproof_first_chunk(&consumer->claim);
   return RINGPROOF_OK;
 }
 

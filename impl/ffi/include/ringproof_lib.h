@@ -319,9 +319,9 @@ const char *rp_strerror(uint32_t status);
 // use for it.
 //
 // Neither a segment nor its ends go over a `fork`, `daemon`, or a worker that a runtime forks
-// (Python's `multiprocessing` does): for the child every call but a drop is `RP_FORKED`, and an
-// access to items in place is SIGSEGV. Attach in the child. (A bare `clone` goes unnoticed: its
-// child must not touch them.)
+// (Python's `multiprocessing` does): for the child every call that needs the memory is `RP_FORKED`,
+// and an access to items in place is SIGSEGV. To drop them is fine. Attach in the child. (A bare
+// `clone` goes unnoticed: its child must not touch them.)
 enum rp_status rp_create(const char *name,
                          const struct rp_options *options,
                          const struct rp_payload *payload,

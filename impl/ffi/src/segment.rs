@@ -251,9 +251,9 @@ unsafe fn made(
 /// use for it.
 ///
 /// Neither a segment nor its ends go over a `fork`, `daemon`, or a worker that a runtime forks
-/// (Python's `multiprocessing` does): for the child every call but a drop is `RP_FORKED`, and an
-/// access to items in place is SIGSEGV. Attach in the child. (A bare `clone` goes unnoticed: its
-/// child must not touch them.)
+/// (Python's `multiprocessing` does): for the child every call that needs the memory is `RP_FORKED`,
+/// and an access to items in place is SIGSEGV. To drop them is fine. Attach in the child. (A bare
+/// `clone` goes unnoticed: its child must not touch them.)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_create(
     name: *const c_char,

@@ -739,6 +739,23 @@ static void a_chunk_is_of_one_end_and_good_once(void) {
   CHECK(ringproof_unlink(&other, &error) == RINGPROOF_OK);
   ringproof_detach(&other);
   end_of(&ring);
+  /* The first chunk of one ring, and of another that is mapped where that was. */
+  for (int number = 0; number < 2; number++) {
+    make_ring(&ring, 5);
+    CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+    CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+    CHECK(ringproof_reserve(&producer, 2, number == 0 ? &chunk : &foreign) == RINGPROOF_OK);
+    chunk.end = producer.write_word;
+    CHECK(ringproof_peek(&consumer, 0, number == 0 ? &later : &foreign) == RINGPROOF_OK);
+    later.end = consumer.read_word;
+    if (number == 1) {
+      CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_OUT_OF_CHUNK);
+      CHECK(ringproof_release(&consumer, &later, 0) == RINGPROOF_OUT_OF_CHUNK);
+    }
+    ringproof_producer_drop(&producer);
+    ringproof_consumer_drop(&consumer);
+    end_of(&ring);
+  }
 }
 
 static void a_close_takes_chunks_back(void) {
@@ -867,6 +884,7 @@ static void is_not_attached(struct ringproof_segment *segment) {
   CHECK(ringproof_unlink(segment, &error) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_name_status(segment, &found, &error) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_is_current(segment, &current, &error) == RINGPROOF_NOT_OPEN && !current);
+  CHECK(ringproof_is_held(segment->shared, RINGPROOF_PRODUCER, &current) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_note(segment, RINGPROOF_PRODUCER, 0) == NULL);
   ringproof_detach(segment);
 }

@@ -155,6 +155,9 @@ fn an_installation_that_cannot_be_says_why_and_writes_nothing() {
         (2, &["--prefix"], "", "--prefix needs a value"),
         (2, &["--prefix", "usr"], "", "not an absolute path"),
         (2, &["--prefix", "/a$b"], "", "a character"),
+        // What begins a comment there, and what is cut off at the end of a line.
+        (2, &["--prefix", "/c#"], "", "a character"),
+        (2, &["--prefix", "/a "], "", "a character"),
         (2, &["--libdir", "../lib"], "", "not below the prefix"),
         (2, &["--libdir", "/usr/lib"], "", "not below the prefix"),
         (
@@ -179,6 +182,13 @@ fn an_installation_that_cannot_be_says_why_and_writes_nothing() {
     }
     let help = succeeds(&mut install(&["--help"]));
     assert!(help.contains("Usage: impl/ffi/install.sh"), "{help}");
+    // Help that nobody can take is no reason to go on with an installation.
+    let mut command = install(&["--headers-only", "--help"]);
+    let full = fs::File::create("/dev/full").expect("/dev/full");
+    command.env("DESTDIR", root.path()).stdout(full);
+    let status = command.status().expect("install.sh runs");
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(files(root.path()), BTreeSet::new());
 }
 
 /// A folder with the programs of tests/consumers.
