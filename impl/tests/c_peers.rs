@@ -618,8 +618,8 @@ fn every_call_asks_whether_it_is_open() {
     let mut text = header();
     let mut number = 0;
     for (guard, places) in [
-        ("ringproof_producer_is_open(producer)", 7),
-        ("ringproof_consumer_is_open(consumer)", 6),
+        ("ringproof_producer_is_open(producer)", 6),
+        ("ringproof_consumer_is_open(consumer)", 5),
         ("writer->values.index == NULL", 1),
         ("reader->values.index == NULL", 1),
         ("segment->shared != NULL", 1),

@@ -3134,16 +3134,12 @@ ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live
  * left asks this first, and then whether it closed, or what is left to pop. */
 static inline enum ringproof_status
 ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
-  return ringproof_producer_is_open(producer)
-             ? ringproof_is_held(producer->claim.shared, RINGPROOF_CONSUMER, present)
-             : RINGPROOF_NOT_OPEN;
+  return ringproof_is_held(producer->claim.shared, RINGPROOF_CONSUMER, present);
 }
 
 static inline enum ringproof_status
 ringproof_consumer_peer_present(const struct ringproof_consumer *consumer, bool *present) {
-  return ringproof_consumer_is_open(consumer)
-             ? ringproof_is_held(consumer->claim.shared, RINGPROOF_PRODUCER, present)
-             : RINGPROOF_NOT_OPEN;
+  return ringproof_is_held(consumer->claim.shared, RINGPROOF_PRODUCER, present);
 }
 
 /* ---- Seqlock and latch: impl/src/seqlock.rs and latch.rs ---------------------------------- */
