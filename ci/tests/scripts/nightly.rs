@@ -31,9 +31,9 @@ fn tree() -> Tree {
 esac"#
         ),
     );
-    // One seed after another until its share is over: that is soon.
+    // One seed takes half of their share: a second one would not fit, and much is left on a busy machine.
     tree.replace("seeds       8 10 12", "seeds       1  0 12");
-    tree.program("ci/verify.sh", "sleep 1");
+    tree.program("ci/verify.sh", "sleep 5");
     tree
 }
 
@@ -116,10 +116,9 @@ fn a_step_that_hangs_is_ended_at_its_share_and_has_not_passed() {
         ".ci/run",
         "trap '' TERM; setsid sleep 600 & echo $! >pid; while :; do sleep 1; done",
     );
-    let start = Instant::now();
+    // It never ends by itself: that there is an answer says that it was ended, and that others ran says when.
     let output = tree.run(&["2"]);
     let said = text(&output);
-    assert!(start.elapsed() < deadline::seconds(180));
     assert_eq!(code(&output), 3, "{said}");
     assert!(line(&said, "checks").contains("TRUNCATED"), "{said}");
     assert!(line(&said, "flaky").starts_with('✓'), "{said}");
