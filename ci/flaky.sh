@@ -76,6 +76,7 @@ processes() {
     { grep -lzsxE "RINGPROOF_FLAKY=$base/$1" /proc/[0-9]*/environ || true; } | cut -d / -f 3
 }
 
+declare -A number_of=()
 busy=()
 # Lets so many processes be busy.
 keep_busy() {
@@ -92,12 +93,15 @@ keep_busy() {
 
 # shellcheck disable=SC2317  # the trap below calls it
 on_exit() {
-    local code=$? pids
+    local code=$? pid pids
     trap '' INT TERM
     keep_busy 0
+    # First who runs the programs: he would go on, and write, when his is ended.
+    for pid in "${!number_of[@]}"; do kill -KILL -- "-$pid" 2>/dev/null || true; done
     pids=$(processes '[0-9]*')
     # shellcheck disable=SC2086  # numbers
     [ -z "$pids" ] || kill -KILL $pids 2>/dev/null || true
+    wait 2>/dev/null
     rm -rf -- "$base"
     exit "$code"
 }
@@ -194,7 +198,6 @@ printf '%d test programs, %d times, %d at once, seed %d\n' "${#programs[@]}" "$r
 next=0
 failures=0
 runs=0
-declare -A number_of=()
 repeats=()
 
 # Brings forward the next one of which no other run is under way: in one checkout nobody runs a test program

@@ -1,7 +1,13 @@
 //! ci/flaky.sh on programs that stand in for test programs: each way in which one can be flaky is found.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use ringproof_record::deadline;
 
 use crate::tree::{Tree, code, text};
 
@@ -97,10 +103,43 @@ fn no_program_runs_twice_at_once() {
 #[test]
 fn what_hangs_is_ended_with_all_that_it_started() {
     let tree = tree(&[("hangs", "setsid sleep 600 & echo $! >pid; wait")]);
-    let output = tree.run(&["--deadline", "2"]);
+    let output = tree.run(&["--deadline", "8"]);
     assert_eq!(code(&output), 1, "{}", text(&output));
     assert!(text(&output).contains("it hung"), "{}", text(&output));
     tree.assert_dead("pid");
+}
+
+#[test]
+fn a_signal_ends_it_with_everything_below_and_nothing_is_left() {
+    let endless = "setsid sleep 600 & echo $! >\"$0.pid\"; wait";
+    let tree = tree(&[("one", endless), ("other", endless)]);
+    tree.write("tmp/none", "");
+    // What comes after a program that has ended: none has.
+    tree.program("bin/find", "touch \"${0%/*}\"/../went-on");
+    let mut command = tree.command(&[]);
+    command.env("TMPDIR", tree.path().join("tmp"));
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut flaky = command.spawn().unwrap();
+    let until = Instant::now() + deadline::seconds(60);
+    for pid in ["programs/one.pid", "programs/other.pid"] {
+        while fs::read_to_string(tree.path().join(pid))
+            .unwrap_or_default()
+            .is_empty()
+        {
+            assert!(Instant::now() < until, "the programs have not begun");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    let pid = Pid::from_raw(flaky.id().try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(flaky.wait().unwrap().code(), Some(143));
+    for pid in ["programs/one.pid", "programs/other.pid"] {
+        tree.assert_dead(pid);
+    }
+    assert_eq!(fs::read_dir(tree.path().join("tmp")).unwrap().count(), 1);
+    // Time for what should not happen.
+    thread::sleep(Duration::from_millis(300));
+    assert!(!tree.path().join("went-on").exists());
 }
 
 #[test]
