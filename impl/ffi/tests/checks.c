@@ -666,6 +666,9 @@ static void a_chunk_is_of_one_end_and_good_once(void) {
   CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
   copy_of(&ring, before);
   CHECK(ringproof_commit(&producer, &foreign, 2) == RINGPROOF_OUT_OF_CHUNK);
+  /* Whatever its number: every source file counts its own ends. */
+  foreign.number = chunk.number;
+  CHECK(ringproof_commit(&producer, &foreign, 2) == RINGPROOF_OUT_OF_CHUNK);
   CHECK(ringproof_commit(&producer, &foreign, 0) == RINGPROOF_OUT_OF_CHUNK);
   CHECK(ringproof_commit(&producer, &none, 0) == RINGPROOF_OUT_OF_CHUNK);
   /* Of the other side, which stands at the same place while the ring is empty. */
