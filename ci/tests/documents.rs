@@ -392,10 +392,16 @@ const fn fact(
     }
 }
 
-const FACTS: [Fact; 13] = [
+const FACTS: [Fact; 14] = [
     fact(
         "README.md",
-        "Rust 1.95 or later",
+        "Rust 1.88 or later",
+        "impl/Cargo.toml",
+        "rust-version = \"1.88\"",
+    ),
+    fact(
+        "README.md",
+        "(what checks it needs 1.95)",
         "Cargo.toml",
         "rust-version = \"1.95\"",
     ),
