@@ -392,7 +392,7 @@ const fn fact(
     }
 }
 
-const FACTS: [Fact; 14] = [
+const FACTS: [Fact; 16] = [
     fact(
         "README.md",
         "Rust 1.88 or later",
@@ -404,6 +404,18 @@ const FACTS: [Fact; 14] = [
         "(what checks it needs 1.95)",
         "Cargo.toml",
         "rust-version = \"1.95\"",
+    ),
+    fact(
+        "impl/README.md",
+        "Rust 1.88 or later",
+        "impl/Cargo.toml",
+        "rust-version = \"1.88\"",
+    ),
+    fact(
+        "impl/cli/README.md",
+        "Rust 1.88 or later",
+        "impl/cli/Cargo.toml",
+        "rust-version = \"1.88\"",
     ),
     fact(
         "README.md",

@@ -1,4 +1,4 @@
-//! The two programs of the README, run as two processes, and the C of the README as a third.
+//! The two programs of the READMEs, run as two processes, and the C of the README as a third.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -104,6 +104,15 @@ fn the_program_that_it_shows_is_the_example() {
     for part in ["ring.consumer()?", "PopError::Ended", ".unlink()"] {
         assert!(other.contains(part), "{part}");
     }
+}
+
+#[test]
+fn the_readme_of_the_package_shows_both_examples() {
+    let both = [
+        include_str!("../examples/readme/producer.rs"),
+        include_str!("../examples/readme/consumer.rs"),
+    ];
+    assert_eq!(blocks(include_str!("../README.md"), "rust"), both);
 }
 
 #[test]
