@@ -4,6 +4,7 @@
 #[allow(unreachable_pub, reason = "its file is the harness's")]
 pub(crate) mod deadline;
 pub(crate) mod dying;
+pub(crate) mod example;
 pub(crate) mod helper;
 pub(crate) mod named;
 pub(crate) mod stranger;
