@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Checks what can be seen without running the code: its form, clippy with and without features,
-# documentation without a warning, that the library depends on no model checker, that CPUs are asked
-# for in one place, that what is published can be packed, that no file names a path of one machine, and, where the tools are installed, the
-# scripts (shellcheck) and the licences and advisories of every dependency (cargo-deny).
+# documentation without a warning, that the library depends on no model checker, that what is published
+# can be packed, that CPUs are asked for in one place, that no file names a path of one machine, and, where
+# the tools are installed, the scripts (shellcheck) and the licences and advisories of every dependency
+# (cargo-deny).
 # Does not check what the code does.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The night: everything of .ci/run, every test many times under load, the README's commands in every
-# environment of ci/bare.sh, what is published as it is packed, every test under each model checker, every ordering weakened in the source, two
+# environment of ci/bare.sh, every test under each model checker, every ordering weakened in the source, two
 # gigabytes through killed processes, the C and C++ peers under sanitizers, one round of every benchmark and
-# experiment, `cargo verify` with one seed after another, and the models and the soak in their nightly
-# sizes, which have all the time that is left.
+# experiment, what is published as it is packed, `cargo verify` with one seed after another, and the models
+# and the soak in their nightly sizes, which have all the time that is left.
 # It ends within HOURS and ten minutes whatever is in it. Each step has a share of the time; one that exceeds
 # it is ended and has not passed. Where the night is too short for a step it is not run, and says so. Reports of seeds
 # that did not pass stay in target/verify as night-SEED.*, the report of the large models as models.*.
