@@ -2,8 +2,8 @@
 # The night: everything of .ci/run, every test many times under load, the README's commands in every
 # environment of ci/bare.sh, every test under each model checker, every ordering weakened in the source, two
 # gigabytes through killed processes, the C and C++ peers under sanitizers, one round of every benchmark and
-# experiment, `cargo verify` with one seed after another, and the models and the soak in their nightly
-# sizes, which have all the time that is left.
+# experiment, what is published as it is packed, `cargo verify` with one seed after another, and the models
+# and the soak in their nightly sizes, which have all the time that is left.
 # It ends within HOURS and ten minutes whatever is in it. Each step has a share of the time; one that exceeds
 # it is ended and has not passed. Where the night is too short for a step it is not run, and says so. Reports of seeds
 # that did not pass stay in target/verify as night-SEED.*, the report of the large models as models.*.
@@ -38,6 +38,7 @@ stream      4  2  7
 sanitizers  5  2  8
 benches    10  5  9
 peers       8  3 10
+crates     10  3 13
 fuzz        3  3 11
 seeds       8 10 12
 models     14 20  3'
@@ -93,6 +94,8 @@ step_peers() {
     cargo clippy --manifest-path perf/peers/Cargo.toml --target-dir target/peers --all-targets -- -D warnings
     cargo test --release --manifest-path perf/peers/Cargo.toml --target-dir target/peers
 }
+
+step_crates() { ci/crates.sh; }
 
 step_fuzz() {
     if ! cargo fuzz --version >/dev/null 2>&1 || ! grep -q '^nightly' <<<"$(rustup toolchain list 2>/dev/null)"; then

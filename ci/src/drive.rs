@@ -237,7 +237,7 @@ mod tests {
     use ringproof_record::machine::Machine;
 
     use super::*;
-    use crate::part::Part;
+    use crate::report::Part;
 
     fn told(name: &str, nightly: bool, part: Part, minutes: Option<f64>) -> (String, Duration) {
         let about = About {

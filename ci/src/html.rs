@@ -2,17 +2,14 @@
 //!
 //! maud escapes every text and attribute, so a row can say what it likes.
 
-use std::collections::BTreeSet;
-
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ringproof_record::{Record, Verdict};
 
-use crate::inventory::{Model, inventories};
+use crate::inventory::inventories;
 use crate::layers;
-use crate::part::Part;
-use crate::report::{LayerResult, Outcome, Report, Tally};
-use crate::table::{how_far, mark, subjects, tried, witness, word};
-use crate::text::{amount, plural, thousands};
+use crate::report::{LayerResult, Outcome, Part, Report, Tally, site_names};
+use crate::text::{amount, mark, plural, thousands, word};
+use crate::view::{self, Form, Row, Seen, Table, Value, result_place, site_place};
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
@@ -31,11 +28,13 @@ pub fn render(report: &Report) -> String {
                 (failures(report))
                 (not_run(report))
                 (matrix(report))
-                (models(report))
-                (others(report))
-                (told(report))
+                @for inventory in inventories(report) {
+                    (section(&format!("Models: {}", inventory.layer), &view::models(&inventory)))
+                }
+                (section("Checks that are about no site", &view::others(report)))
+                (section("What was found", &view::findings(report)))
                 (tables(report))
-                (sites(report))
+                (section("Sites", &view::sites(report)))
                 (results(report))
             }
         }
@@ -137,10 +136,10 @@ fn matrix(report: &Report) -> Markup {
                     tbody {
                         @for (site, cells) in report.matrix() {
                             tr {
-                                th scope="row" { a href={ "#site-" (site.name) } { (site.name) } }
+                                th scope="row" { a href={ "#" (site_place(&site.name)) } { (site.name) } }
                                 td class="soft access" { (site.kind) " " (site.ordering) }
                                 @for (layer, tally) in report.layers.iter().zip(cells) {
-                                    (cell(layer, &site.name, tally))
+                                    (matrix_cell(layer, &site.name, tally))
                                 }
                             }
                         }
@@ -157,119 +156,98 @@ fn matrix(report: &Report) -> Markup {
     }
 }
 
-fn cell(layer: &LayerResult, site: &str, tally: Tally) -> Markup {
+fn matrix_cell(layer: &LayerResult, site: &str, tally: Tally) -> Markup {
     let class = tally.worst().map_or("soft", class_of_row);
     html! {
         td class={ "cell " (class) } {
-            @if tally.is_empty() { "·" } @else {
-                a href={ "#" (anchor(&layer.name, site)) } { (tally.symbol()) }
+            @if tally.is_empty() { (tally.symbol()) } @else {
+                a href={ "#" (result_place(&layer.name, site)) } { (tally.symbol()) }
             }
         }
     }
 }
 
-fn models(report: &Report) -> Markup {
+/// A table below its title; nothing where it has no rows.
+fn section(title: &str, table: &Table<'_>) -> Markup {
     html! {
-        @for inventory in inventories(report) {
-            h2 { "Models: " (inventory.layer) }
-            div class="scroll" {
-                table {
-                    thead { tr {
-                        th { "model" } th { "verdict" } th { "extent" }
-                        th class="number" { "explored" } th { "witnessed, and what else was checked" }
-                    } }
-                    tbody { @for model in &inventory.models { (model_row(model)) } }
+        @if !table.rows.is_empty() {
+            h2 { (title) }
+            div class="scroll" { (drawn(table)) }
+        }
+    }
+}
+
+fn drawn(table: &Table<'_>) -> Markup {
+    let columns = &table.columns;
+    html! {
+        table {
+            thead { tr {
+                @for (name, form) in columns {
+                    th class=[(*form == Form::Number).then_some("number")] { (name) }
                 }
+            } }
+            tbody { @for row in &table.rows { (drawn_row(columns, row)) } }
+        }
+    }
+}
+
+fn drawn_row(columns: &[(&str, Form)], row: &Row<'_>) -> Markup {
+    html! {
+        tr id=[&row.id] {
+            @for ((_, form), value) in columns.iter().zip(&row.cells) {
+                @if *form == Form::Name {
+                    th scope="row" { (drawn_value(value)) }
+                } @else {
+                    td class=[class_of_column(*form)] { (drawn_value(value)) }
+                }
+            }
+        }
+        @if let Some(trace) = row.trace {
+            tr { td class="trace" colspan=(columns.len()) {
+                details { summary { "the execution" } pre { (trace) } }
+            } }
+        }
+    }
+}
+
+fn drawn_value(value: &Value<'_>) -> Markup {
+    html! {
+        @match value {
+            Value::Text(text) => { (text) }
+            Value::Verdict(verdict) => { span class=(class_of_row(*verdict)) { (word(*verdict)) } }
+            // Coloured where it is not zero.
+            Value::Count(_, 0) => { span class="soft" { "0" } }
+            Value::Count(verdict, count) => { span class=(class_of_row(*verdict)) { (count) } }
+            Value::Seen(all) => { @for seen in all { (drawn_seen(seen)) " " } }
+            Value::Of(row) => {
+                @if let Some(why) = &row.reason { (reason(why)) }
+                @if let Some(command) = &row.repeat { code class="soft" { (command) } }
             }
         }
     }
 }
 
-fn model_row(model: &Model<'_>) -> Markup {
+fn drawn_seen(seen: &Seen<'_>) -> Markup {
     html! {
-        tr {
-            th scope="row" { (model.name) }
-            td class="nowrap" { (verdict(model.verdict())) }
-            td class="extent" { (model.extent()) }
-            td class="number" { (amount(model.control).unwrap_or_default()) }
-            td class="wrap" {
-                @for row in &model.witnesses {
-                    span class="seen" {
-                        @if row.verdict != Verdict::Passed {
-                            span class=(class_of_row(row.verdict)) { (mark(row.verdict)) } " "
-                        }
-                        (witness(row))
-                        span class="soft" { " " (row.count.map(thousands).unwrap_or_default()) }
-                    } " "
-                }
-                @for row in &model.checks {
-                    span class="seen" {
-                        span class=(class_of_row(row.verdict)) { (mark(row.verdict)) } " " (row.check)
-                        @if let Some(tried) = amount(row) { span class="soft" { " " (tried) } }
-                    } " "
-                }
+        span class="seen" {
+            @if let Some(verdict) = seen.verdict {
+                span class=(class_of_row(verdict)) { (mark(verdict)) } " "
             }
+            (seen.what)
+            @for number in seen.times.iter().chain(&seen.tried) { span class="soft" { " " (number) } }
         }
     }
 }
 
-fn others(report: &Report) -> Markup {
-    let groups = report.other_rows();
-    html! {
-        @if !groups.is_empty() {
-            h2 { "Checks that are about no site" }
-            div class="scroll" {
-                table {
-                    thead { tr {
-                        th { "layer" } th { "check" } th { "of" }
-                        th class="number" { "passed" } th class="number" { "failed" }
-                        th class="number" { "not run" } th { "in all" } th { "how far" }
-                    } }
-                    tbody {
-                        @for group in &groups {
-                            tr {
-                                th scope="row" { (group.layer) }
-                                td class="wrap" { (group.kind) }
-                                td class="mono" { (subjects(group)) }
-                                (count("passed", group.tally.passed))
-                                (count("failed", group.tally.failed))
-                                (count("not_run", group.tally.not_run))
-                                td class="nowrap" { (tried(group)) }
-                                td class="extent" { (how_far(group)) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What each of these rows says of itself.
-fn told(report: &Report) -> Markup {
-    let rows = report.told();
-    html! {
-        @if !rows.is_empty() {
-            h2 { "What was found" }
-            div class="scroll" {
-                table {
-                    thead { tr {
-                        th { "layer" } th { "subject" } th { "check" } th { "tried" } th { "found" }
-                    } }
-                    tbody {
-                        @for row in rows {
-                            tr {
-                                th scope="row" { (row.layer) }
-                                td class="mono" { (row.subject) }
-                                td class="wrap" { (row.check) }
-                                td class="nowrap" { (amount(row).unwrap_or_default()) }
-                                td class="wrap" { (row.reason.as_deref().unwrap_or_default()) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+fn class_of_column(form: Form) -> Option<&'static str> {
+    match form {
+        Form::Name | Form::Others => None,
+        Form::Code => Some("mono"),
+        Form::Short | Form::Tried => Some("nowrap"),
+        Form::Words | Form::Found => Some("wrap"),
+        Form::Extent => Some("extent"),
+        Form::Number => Some("number"),
+        Form::Reason => Some("reason"),
     }
 }
 
@@ -293,43 +271,8 @@ fn tables(report: &Report) -> Markup {
     }
 }
 
-/// A number, coloured where it is not zero.
-fn count(class: &str, number: usize) -> Markup {
-    html! {
-        td class="number" {
-            @if number == 0 { span class="soft" { "0" } } @else { span class=(class) { (number) } }
-        }
-    }
-}
-
-fn sites(report: &Report) -> Markup {
-    html! {
-        @if !report.sites.is_empty() {
-            h2 { "Sites" }
-            div class="scroll" {
-                table {
-                    thead { tr {
-                        th { "site" } th { "kind" } th { "ordering" } th { "partner" } th { "why" }
-                    } }
-                    tbody {
-                        @for site in &report.sites {
-                            tr id={ "site-" (site.name) } {
-                                th scope="row" { (site.name) }
-                                td class="nowrap" { (site.kind) }
-                                td class="nowrap" { (site.ordering) }
-                                td { (site.partner) }
-                                td class="wrap" { (site.why) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
 fn results(report: &Report) -> Markup {
-    let sites: BTreeSet<&str> = report.sites.iter().map(|site| site.name.as_str()).collect();
+    let sites = site_names(&report.sites);
     html! {
         h2 { "Every result" }
         @for layer in &report.layers {
@@ -348,46 +291,7 @@ fn results(report: &Report) -> Markup {
                     p class="line soft mono" { (program.path) ", SHA-256 " (program.sha256) }
                 }
                 @if !rows.is_empty() {
-                    div class="scroll" { (result_table(&rows, &sites)) }
-                }
-            }
-        }
-    }
-}
-
-fn result_table(rows: &[&Record], sites: &BTreeSet<&str>) -> Markup {
-    let mut anchored = BTreeSet::new();
-    // The first row of each site is where its cell in the matrix leads.
-    let ids: Vec<Option<String>> = rows
-        .iter()
-        .map(|row| {
-            let first = sites.contains(row.subject.as_str()) && anchored.insert(&row.subject);
-            first.then(|| anchor(&row.layer, &row.subject))
-        })
-        .collect();
-    html! {
-        table {
-            thead { tr {
-                th { "subject" } th { "check" } th { "verdict" } th class="number" { "tried" }
-                th { "reason, and the command that repeats it" }
-            } }
-            tbody {
-                @for (row, id) in rows.iter().zip(ids) {
-                    tr id=[id] {
-                        th scope="row" { (row.subject) }
-                        td class="nowrap" { (row.check) }
-                        td class="nowrap" { (verdict(row.verdict)) }
-                        td class="number" { (amount(row).unwrap_or_default()) }
-                        td class="reason" {
-                            @if let Some(why) = &row.reason { (reason(why)) }
-                            @if let Some(command) = &row.repeat { code class="soft" { (command) } }
-                        }
-                    }
-                    @if let Some(trace) = &row.trace {
-                        tr { td class="trace" colspan="5" {
-                            details { summary { "the execution" } pre { (trace) } }
-                        } }
-                    }
+                    div class="scroll" { (drawn(&view::results(&rows, &sites))) }
                 }
             }
         }
@@ -399,10 +303,6 @@ fn reason(why: &str) -> Markup {
     html! {
         @if why.contains('\n') { pre { (why) } } @else { p class="line" { (why) } }
     }
-}
-
-fn verdict(verdict: Verdict) -> Markup {
-    html! { span class=(class_of_row(verdict)) { (word(verdict)) } }
 }
 
 fn class_of_row(verdict: Verdict) -> &'static str {
@@ -423,9 +323,4 @@ fn class_of(outcome: Outcome) -> &'static str {
 
 fn judges(layer: &LayerResult) -> &'static str {
     layers::find(&layer.name).map_or("prints the table of sites", |layer| layer.judges)
-}
-
-/// The name of the place where the results of one site begin in one layer.
-fn anchor(layer: &str, site: &str) -> String {
-    format!("result-{layer}-{site}")
 }

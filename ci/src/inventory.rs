@@ -31,7 +31,16 @@ pub struct Model<'a> {
     pub checks: Vec<&'a Record>,
 }
 
-impl Model<'_> {
+impl<'a> Model<'a> {
+    fn new(control: &'a Record) -> Self {
+        Model {
+            name: &control.subject,
+            control,
+            witnesses: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
     /// The worst verdict of its rows.
     pub fn verdict(&self) -> Verdict {
         let rows = self.witnesses.iter().chain(&self.checks);
@@ -40,7 +49,7 @@ impl Model<'_> {
     }
 
     /// How far the control went: what a passed one gives as its reason.
-    pub fn extent(&self) -> &str {
+    pub fn extent(&self) -> &'a str {
         match (self.control.verdict, &self.control.reason) {
             (Verdict::Passed, Some(extent)) => extent,
             _ => "",
@@ -77,15 +86,4 @@ fn inventory<'a>(layer: &'a str, report: &'a Report, sites: &BTreeSet<&str>) -> 
     inventory.models.sort_by_key(|model| model.name);
     (inventory.changes).sort_by_key(|row| (kind_of(&row.check), &row.subject, &row.check));
     inventory
-}
-
-impl<'a> Model<'a> {
-    fn new(control: &'a Record) -> Self {
-        Model {
-            name: &control.subject,
-            control,
-            witnesses: Vec::new(),
-            checks: Vec::new(),
-        }
-    }
 }

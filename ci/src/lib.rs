@@ -3,8 +3,9 @@
 //! Data flows one way. [`layers`] says what there is to run, [`drive`] builds and runs it,
 //! [`process`] keeps one program to its deadline, [`collect`] holds its output against the contract
 //! of a layer, [`report`] turns rows into a verdict and a matrix, [`inventory`] into a list of models,
-//! [`table`] and [`html`] draw them. [`merge`] puts the reports of several machines together. Nothing
-//! here depends on a layer: rows arrive as lines of JSON ([`ringproof_record::Record`]).
+//! `view` both into the tables that [`terminal`] and [`html`] draw. [`merge`] puts the reports of
+//! several machines together. Nothing here depends on a layer: rows arrive as lines of JSON
+//! ([`ringproof_record::Record`]).
 
 pub mod collect;
 pub mod drive;
@@ -12,10 +13,10 @@ pub mod html;
 pub mod inventory;
 pub mod layers;
 pub mod merge;
-pub mod part;
 pub mod process;
 pub mod progress;
 pub mod report;
-pub mod table;
+pub mod terminal;
 pub mod text;
+mod view;
 pub mod workspace;

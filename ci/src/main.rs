@@ -11,10 +11,9 @@ use clap::builder::PossibleValuesParser;
 use ringproof_record::machine::Machine;
 use ringproof_record::{EXIT_CODES, Exit, Shard, print};
 use ringproof_verify::layers::{LAYERS, Layer};
-use ringproof_verify::part::Part;
-use ringproof_verify::report::{About, Report};
+use ringproof_verify::report::{About, Part, Report};
 use ringproof_verify::workspace::Workspace;
-use ringproof_verify::{drive, html, merge, table};
+use ringproof_verify::{drive, html, merge, terminal};
 
 /// Proves the ring and the seqlock: runs the quick form of every layer of the harness.
 ///
@@ -99,7 +98,7 @@ fn main() -> Exit {
 fn run(args: &Args) -> Result<Exit> {
     let show = |text: &str| print::text(text).context("standard output cannot be written");
     if args.list {
-        show(&table::list())?;
+        show(&terminal::list())?;
         return Ok(Exit::Passed);
     }
     let workspace = Workspace::find()?;
@@ -113,7 +112,7 @@ fn run(args: &Args) -> Result<Exit> {
         show(&format!("{json}\n"))?;
         eprintln!("{}", report.summary());
     } else {
-        let text = table::render(&report);
+        let text = terminal::render(&report);
         let page = files.html.display();
         show(&format!("\n{text}\nreport: {page}\n{}\n", report.summary()))?;
     }

@@ -9,8 +9,7 @@ use ringproof_record::{Record, SCHEMA, Shard, SiteRow, Verdict};
 use serde_json::Value;
 
 use crate::layers::{self, LAYERS, Sharing};
-use crate::part::Part;
-use crate::report::{About, Outcome, ProgramFile, Ran, Report, is_sum, site_names};
+use crate::report::{About, Outcome, Part, ProgramFile, Ran, Report, is_sum, site_names};
 use crate::text::plain_row;
 
 /// How many missing shards are named.

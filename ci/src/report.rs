@@ -4,21 +4,63 @@
 //! when they are drawn; the report itself is what `report.json` holds.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Display, Formatter, Write as _};
 
 use ringproof_record::machine::Machine;
-use ringproof_record::{Exit, Record, SCHEMA, SiteRow, Verdict};
+use ringproof_record::{Exit, Record, SCHEMA, Shard, SiteRow, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::inventories;
 use crate::layers::{self, Duty, Sharing};
-use crate::part::Part;
+use crate::text::mark;
 
 /// The check under which a cell is listed that should have been filled and was not.
 pub const REQUIRED_CELL: &str = "required cell";
 
 /// The check of unchanged code.
 pub const CONTROL: &str = "control";
+
+/// What of a run a report is: everything, or the share of one machine.
+///
+/// A layer that explores models takes `--shard I/N` and prints the rows of its share: a model, or
+/// one change of the code, belongs to one shard as a whole. A layer of random choices takes it, too,
+/// and makes its own in each. Every other layer runs in the first shard. What a layer owes is judged when
+/// the reports are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// Everything that was selected.
+    Whole,
+    /// One share of it.
+    Shard(Shard),
+    /// Everything, from the reports of so many shards.
+    Merged(u32),
+}
+
+impl Part {
+    /// The share, where it is one.
+    pub fn shard(self) -> Option<Shard> {
+        match self {
+            Part::Shard(shard) => Some(shard),
+            Part::Whole | Part::Merged(_) => None,
+        }
+    }
+}
+
+impl Display for Part {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Part::Whole => write!(out, "whole"),
+            Part::Shard(shard) => {
+                write!(
+                    out,
+                    "shard {shard}: what is required is judged after the merge"
+                )
+            }
+            Part::Merged(of) => write!(out, "merged from shards 1 to {of}"),
+        }
+    }
+}
 
 /// How a layer, or the whole, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -324,18 +366,18 @@ impl Report {
 
     /// Rows about no site that passed and say more than a word of what they found, such as how many
     /// of how many instructions. Not those of models, which have tables of their own.
-    pub fn told(&self) -> Vec<&Record> {
+    pub fn findings(&self) -> Vec<&Record> {
         let sites = site_names(&self.sites);
         let inventories = inventories(self);
         let in_groups = |row: &&Record| {
             !sites.contains(row.subject.as_str())
                 && (inventories.iter()).all(|inventory| inventory.layer != row.layer)
         };
-        let told = |row: &&Record| {
+        let has_words = |row: &&Record| {
             let reason = row.reason.as_deref().unwrap_or_default();
             row.verdict == Verdict::Passed && reason.contains(' ')
         };
-        let rows = self.results.iter().filter(in_groups).filter(told);
+        let rows = self.results.iter().filter(in_groups).filter(has_words);
         rows.collect()
     }
 
@@ -440,11 +482,15 @@ impl Tally {
 
     /// What stands in a cell of the matrix.
     pub fn symbol(&self) -> String {
-        let parts = [("✗", self.failed), ("✓", self.passed), ("–", self.not_run)];
+        let parts = [
+            (Verdict::Failed, self.failed),
+            (Verdict::Passed, self.passed),
+            (Verdict::NotRun, self.not_run),
+        ];
         let shown: Vec<String> = parts
             .iter()
             .filter(|(_, count)| *count > 0)
-            .map(|(sign, count)| format!("{sign} {count}"))
+            .map(|(verdict, count)| format!("{} {count}", mark(*verdict)))
             .collect();
         if shown.is_empty() {
             "·".to_owned()

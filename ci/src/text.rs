@@ -1,6 +1,6 @@
 //! Numbers and words as people read them, and foreign text made fit to be shown.
 
-use ringproof_record::Record;
+use ringproof_record::{Record, Verdict};
 
 /// The number with a comma before every third digit from the right.
 pub fn thousands(number: u64) -> String {
@@ -19,6 +19,24 @@ pub fn thousands(number: u64) -> String {
 pub fn plural(count: usize, noun: &str) -> String {
     let ending = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{ending}")
+}
+
+/// A verdict as people say it.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::NotRun => "not run",
+        Verdict::Failed => "failed",
+    }
+}
+
+/// A verdict as a sign.
+pub fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "✓",
+        Verdict::NotRun => "–",
+        Verdict::Failed => "✗",
+    }
 }
 
 /// How much a row tried, with its unit; nothing where it counts nothing.

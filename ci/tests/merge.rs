@@ -10,8 +10,7 @@ use made_up::{about, complete, place, program, ran, sites};
 use ringproof_record::{Record, Shard, Verdict};
 use ringproof_verify::layers::LAYERS;
 use ringproof_verify::merge::merge;
-use ringproof_verify::part::Part;
-use ringproof_verify::report::{About, Outcome, ProgramFile, Ran, Report};
+use ringproof_verify::report::{About, Outcome, Part, ProgramFile, Ran, Report};
 
 /// What a site's `control` says of so many executions in all.
 fn site_control(executions: u64) -> Record {

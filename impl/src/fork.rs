@@ -352,10 +352,13 @@ fn shut(entry: &mut Entry) {
 }
 
 #[cfg(test)]
+#[path = "../tests/common/deadline.rs"]
+#[allow(dead_code, unreachable_pub, reason = "its file is the harness's")]
+mod deadline;
+
+#[cfg(test)]
 mod tests {
     use std::sync::{TryLockError, mpsc};
-
-    use ringproof_record::deadline;
 
     use super::*;
 

@@ -60,6 +60,7 @@
 mod engine;
 mod execution;
 mod relation;
+mod rows;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -67,4 +68,5 @@ mod trace;
 
 pub use engine::{Axioms, Cell};
 pub use execution::Rules;
+pub use rows::{LAYER, rows};
 pub use session::{Ended, Enumeration, Violation, enumerate};

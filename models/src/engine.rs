@@ -17,9 +17,8 @@ pub(crate) use current::set as set_current;
 pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word};
 
 use crate::change::Change;
-use crate::exploration::Explored;
+use crate::exploration::{Explored, processors};
 use crate::order::Order;
-use crate::parallel::processors;
 use crate::run::Run;
 use crate::scenario::Scenario;
 

@@ -17,7 +17,6 @@ pub mod calibration;
 pub mod change;
 pub mod diagram;
 pub mod engine;
-pub mod explain;
 pub mod exploration;
 pub mod litmus;
 #[cfg(feature = "shuttle")]
@@ -27,12 +26,9 @@ pub mod oracle;
 pub mod order;
 pub mod orderings;
 pub mod owned;
-mod parallel;
-pub mod plan;
 mod quiet;
 pub mod run;
 pub mod scenario;
-pub mod second_opinion;
 #[cfg(feature = "loom")]
 pub mod specimen;
 pub mod suite;

@@ -14,7 +14,7 @@ pub use self::saved::Saved;
 use crate::change::{Change, Table};
 use crate::engine::shuttle::{self, Sample, Shuttle, Strategy};
 use crate::engine::{Body, Engine};
-use crate::parallel::in_parallel;
+use crate::exploration::in_parallel;
 use crate::quiet;
 use crate::run::{Run, Totals};
 use crate::scenario::{self, Scenario, long};

@@ -1,8 +1,8 @@
 //! Runs the models and prints what they found, for people or as lines of JSON.
 
-#[cfg(feature = "shuttle")]
-mod explore;
 mod output;
+#[cfg(feature = "shuttle")]
+mod selection;
 
 use std::path::PathBuf;
 
@@ -34,14 +34,14 @@ struct Cli {
 enum What {
     /// Every execution that the C11 memory model allows, short of load buffering
     #[cfg(feature = "loom")]
-    Loom(explore::Selection),
+    Loom(selection::Selection),
     /// Long schedules under sequential consistency: no ordering can be wrong here
     #[cfg(feature = "shuttle")]
     Shuttle {
         #[command(flatten)]
-        selection: explore::Selection,
+        selection: selection::Selection,
         #[command(flatten)]
-        long: explore::Long,
+        long: selection::Long,
     },
     /// What the axioms of C++20 allow in the smallest models, load buffering included
     Axioms(Format),
@@ -81,12 +81,12 @@ fn main() -> Exit {
 fn run(what: What) -> anyhow::Result<Exit> {
     match what {
         #[cfg(feature = "loom")]
-        What::Loom(selection) => explore::under_loom(&selection),
+        What::Loom(selection) => selection::under_loom(&selection),
         #[cfg(feature = "shuttle")]
-        What::Shuttle { selection, long } => explore::under_shuttle(&selection, &long),
-        What::Axioms(format) => output::show(&format, |seen| {
-            Ok(ringproof_models::second_opinion::rows(seen))
-        }),
+        What::Shuttle { selection, long } => selection::under_shuttle(&selection, &long),
+        What::Axioms(format) => {
+            output::show(&format, |seen| Ok(ringproof_models::axioms::rows(seen)))
+        }
         #[cfg(feature = "loom")]
         What::Specimens { format, only } => output::show(&format, |seen| {
             ringproof_models::specimen::rows(only.as_deref(), &seen)

@@ -9,10 +9,8 @@ use ringproof_record::Record;
 use crate::change::Change;
 use crate::diagram;
 use crate::engine::{Engine, Extent};
-use crate::explain::explain;
-use crate::exploration::{Effort, Explored, Failure, explore};
+use crate::exploration::{Effort, Explored, Failure, explain, explore, in_parallel};
 use crate::oracle;
-use crate::parallel::in_parallel;
 use crate::scenario::Scenario;
 use crate::suite;
 

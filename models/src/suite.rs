@@ -1,4 +1,5 @@
-//! The suite: every scenario as a control, every change as a mutant, as rows of the report.
+//! The suite: every scenario as a control, every change as a mutant, as rows of the report; and how much of it
+//! a run does.
 
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -6,17 +7,27 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringproof::site::Site;
+pub use ringproof_record::Shard;
 use ringproof_record::{Record, SiteRow};
 
 use crate::change::Change;
 use crate::diagram;
 use crate::engine::{Engine, Extent, for_at_most};
-use crate::exploration::{Effort, Explored, explore};
+use crate::exploration::{Effort, Explored, explore, in_parallel, processors};
 use crate::mutants::{self, EQUIVALENT, Judge, Judgement, Tally};
 use crate::oracle;
-use crate::parallel::{in_parallel, processors};
-use crate::plan::{Plan, Shard};
 use crate::scenario::{Scenario, inventory, night};
+
+/// What a run of the suite does.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How far each exploration goes.
+    pub effort: Effort,
+    /// Whether the large scenarios belong to it.
+    pub nightly: bool,
+    /// Which part of the work is this run's.
+    pub shard: Shard,
+}
 
 /// The suite of an engine, or the part of it that the plan says; `progress` is called with each
 /// row as it is there.

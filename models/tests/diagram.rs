@@ -6,8 +6,7 @@ use ringproof_models::diagram::render;
 use ringproof_models::engine::Engine;
 use ringproof_models::engine::loom::Loom;
 use ringproof_models::engine::shuttle::Shuttle;
-use ringproof_models::explain::explain;
-use ringproof_models::exploration::{Effort, Failure, explore};
+use ringproof_models::exploration::{Effort, Failure, explain, explore};
 use ringproof_models::scenario::{Scenario, inventory};
 
 const EFFORT: Effort = Effort {

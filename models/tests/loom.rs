@@ -13,10 +13,9 @@ use ringproof_models::mutants::{Judge, Verdict as Judged, judge_in};
 use ringproof_models::oracle;
 use ringproof_models::order::Order;
 use ringproof_models::owned::{OwnedRing, OwnedWords};
-use ringproof_models::plan::{Plan, Shard};
 use ringproof_models::run::Run;
 use ringproof_models::scenario::{Scenario, inventory};
-use ringproof_models::suite;
+use ringproof_models::suite::{self, Plan, Shard};
 use ringproof_record::{Record, Verdict};
 
 const EFFORT: Effort = Effort {

@@ -15,10 +15,9 @@ use ringproof_models::engine::{Body, Engine, Extent, Limits, Word, spawn, spin, 
 use ringproof_models::exploration::Effort;
 use ringproof_models::long::{self, Budget, Saved};
 use ringproof_models::order::Order;
-use ringproof_models::plan::{Plan, Shard};
 use ringproof_models::run::Run;
 use ringproof_models::scenario::long::inventory;
-use ringproof_models::suite;
+use ringproof_models::suite::{self, Plan, Shard};
 use ringproof_record::{Record, Verdict};
 use shuttle::scheduler::{ReplayScheduler, Schedule};
 

@@ -3,6 +3,9 @@
 //! No outcome of a check depends on who is faster: a deadline is far above what anything needs, and
 //! who reaches it is taken to hang. A machine that is slower or busier than that, or a program that
 //! runs under an emulator, sets `RINGPROOF_TIME_FACTOR`.
+//!
+//! This file is linked into the tests of `ringproof` and `ringproof-cli`, so that what is published has it,
+//! too: its own tests stand elsewhere.
 
 use std::env;
 use std::sync::OnceLock;
@@ -26,7 +29,7 @@ pub fn factor() -> Result<f64, String> {
     FACTOR.get_or_init(read).clone()
 }
 
-fn parse(text: &str) -> Result<f64, String> {
+pub(crate) fn parse(text: &str) -> Result<f64, String> {
     let number = text.trim().parse().ok();
     number
         .filter(|factor| (1.0..=LARGEST).contains(factor))
@@ -49,28 +52,4 @@ pub fn scaled(deadline: Duration) -> Duration {
 /// So many seconds, [`scaled`].
 pub fn seconds(seconds: u64) -> Duration {
     scaled(Duration::from_secs(seconds))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_factor_is_a_number_from_one_to_a_thousand() {
-        assert_eq!(parse("1"), Ok(1.0));
-        assert_eq!(parse(" 2.5\n"), Ok(2.5));
-        assert_eq!(parse("1000"), Ok(1000.0));
-        for wrong in ["", "0", "0.5", "-1", "1001", "inf", "NaN", "many", "1e400"] {
-            let why = parse(wrong).unwrap_err();
-            assert!(
-                why.contains(VARIABLE) && why.contains("from 1 to 1000"),
-                "{why}"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_is_shortened() {
-        assert!(seconds(3) >= Duration::from_secs(3));
-    }
 }

@@ -198,6 +198,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_factor_is_a_number_from_one_to_a_thousand() {
+        let parse = deadline::parse;
+        assert_eq!(parse("1"), Ok(1.0));
+        assert_eq!(parse(" 2.5\n"), Ok(2.5));
+        assert_eq!(parse("1000"), Ok(1000.0));
+        for wrong in ["", "0", "0.5", "-1", "1001", "inf", "NaN", "many", "1e400"] {
+            let why = parse(wrong).unwrap_err();
+            assert!(
+                why.contains(deadline::VARIABLE) && why.contains("from 1 to 1000"),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_deadline_is_shortened() {
+        let three = std::time::Duration::from_secs(3);
+        assert!(deadline::seconds(3) >= three);
+    }
+
+    #[test]
     fn absent_fields_are_left_out_and_read_back() {
         let row = Record::passed("asm", "push", "no call");
         assert!(!row.to_line().contains("null"));

@@ -3,8 +3,7 @@
 use ringproof_record::machine::Machine;
 use ringproof_record::{Record, SiteRow};
 use ringproof_verify::layers::LAYERS;
-use ringproof_verify::part::Part;
-use ringproof_verify::report::{About, ProgramFile, Ran};
+use ringproof_verify::report::{About, Part, ProgramFile, Ran};
 
 fn site(name: &str, kind: &str, ordering: &str) -> SiteRow {
     SiteRow {

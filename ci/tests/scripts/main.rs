@@ -2,6 +2,7 @@
 //! there to find is found.
 
 mod bare;
+mod crates;
 mod flaky;
 mod nightly;
 mod packages;

@@ -16,7 +16,7 @@ fn tree() -> Tree {
     let tree = Tree::new("nightly.sh");
     tree.replace("minute=60", "minute=10");
     tree.replace("grace=120", "grace=5");
-    for script in ["bare", "flaky", "models", "weaken", "verify"] {
+    for script in ["bare", "crates", "flaky", "models", "weaken", "verify"] {
         tree.program(&format!("ci/{script}.sh"), "exit 0");
     }
     tree.program(".ci/run", "exit 0");
@@ -37,7 +37,7 @@ esac"#
     tree
 }
 
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "checks",
     "flaky",
     "bare",
@@ -47,6 +47,7 @@ const STEPS: [&str; 12] = [
     "sanitizers",
     "benches",
     "peers",
+    "crates",
     "fuzz",
     "seeds",
     "models",

@@ -110,6 +110,52 @@ fn judge_packages(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// The job that builds what is packed with the oldest toolchain that it promises, and with no older one.
+fn judge_crates(text: &str, promised: &str) -> Result<(), String> {
+    let (_, job) = text
+        .split_once("\n  crates:\n")
+        .ok_or_else(|| "no job `crates`".to_owned())?;
+    let toolchains = value(job, "toolchain:")?;
+    check(
+        toolchains == format!("[\"{promised}\", stable]"),
+        format!("the packages promise {promised}; it takes {toolchains}"),
+    )?;
+    check(
+        value(job, "- run: ci/crates.sh")? == r#""${{ matrix.toolchain }}""#,
+        "it does not run ci/crates.sh with its toolchain".to_owned(),
+    )
+}
+
+#[test]
+fn the_oldest_toolchain_that_is_promised_is_tried() {
+    let text = workflow("pull-request.yml");
+    for package in ["impl", "impl/derive", "impl/cli"] {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(package);
+        let manifest = fs::read_to_string(manifest.join("Cargo.toml")).unwrap();
+        let promised = value(&manifest, "rust-version =")
+            .unwrap()
+            .trim_matches('"');
+        assert_eq!(judge_crates(&text, promised), Ok(()), "{package}");
+        assert!(judge_crates(&text, "1.87").is_err());
+        for (from, to) in [
+            ("\n  crates:\n", "\n  others:\n"),
+            (promised, "1.90"),
+            (
+                "- run: ci/crates.sh \"${{ matrix.toolchain }}\"",
+                "- run: ci/crates.sh",
+            ),
+        ] {
+            assert!(text.contains(from), "{from}");
+            assert!(
+                judge_crates(&text.replace(from, to), promised).is_err(),
+                "{from}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_night_ends_before_it_is_ended() {
     let text = workflow("nightly.yml");

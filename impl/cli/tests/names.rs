@@ -7,9 +7,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use harness::programs::copy;
 use harness::{Name, Outcome, ringproof, run, start, until_seen};
 use ringproof::{Ring, RingOptions, Role};
-use ringproof_record::program::copy;
 
 /// What a terminal obeys, and what may not be there twice.
 const TRICKS: [&str; 8] = [

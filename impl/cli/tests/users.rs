@@ -8,8 +8,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use harness::programs::copy;
 use harness::{Name, program, read_all, run, start, until_seen};
-use ringproof_record::program::copy;
 use tempfile::TempDir;
 
 /// A user and his group. None of them needs to exist.

@@ -1,7 +1,10 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+#[allow(unreachable_pub, reason = "its file is the harness's")]
+pub(crate) mod deadline;
 pub(crate) mod dying;
+pub(crate) mod example;
 pub(crate) mod helper;
 pub(crate) mod named;
 pub(crate) mod stranger;
@@ -11,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
-use ringproof_record::deadline;
 
 /// The seed where `PROPTEST_RNG_SEED` gives none: the same cases in every run, so that a change
 /// of the verdict is a change of the code. A nightly run gives another one.

@@ -1,8 +1,12 @@
 //! Real processes, names that are cleaned up, and waits that end.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+#[allow(unreachable_pub, reason = "its file is the harness's")]
+mod deadline;
 pub(crate) mod faults;
 pub(crate) mod fuse;
+#[allow(unreachable_pub, reason = "its file is the harness's")]
+pub(crate) mod programs;
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
@@ -17,7 +21,6 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use ringproof::Inspection;
-use ringproof_record::deadline;
 use sha2::{Digest, Sha256};
 
 /// What takes longer than this hangs.

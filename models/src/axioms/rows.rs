@@ -1,5 +1,5 @@
-//! The second opinion as rows of the report: what [`axioms`](crate::axioms) says of the scenarios
-//! that are small enough for it, of the changes, and of the ring with an atomic payload.
+//! What the axioms say, as rows of the report: of the scenarios that are small enough, of the changes, and of the
+//! ring with an atomic payload.
 
 use ringproof::site::{LoadOrdering, LoadSite, StoreOrdering, StoreSite};
 use ringproof_record::Record;
@@ -9,9 +9,8 @@ use crate::calibration;
 use crate::change::Change;
 use crate::exploration::Effort;
 use crate::mutants::Judge;
-use crate::plan::{Plan, Shard};
 use crate::scenario::{Scenario, inventory};
-use crate::suite;
+use crate::suite::{self, Plan, Shard};
 
 /// What the layer is called.
 pub const LAYER: &str = "axioms";

@@ -8,8 +8,8 @@ use ringproof_models::change::Change;
 use ringproof_models::engine::Engine;
 use ringproof_models::engine::shuttle::Strategy;
 use ringproof_models::exploration::Effort;
-use ringproof_models::plan::{Plan, Shard};
-use ringproof_models::{scenario, suite};
+use ringproof_models::scenario;
+use ringproof_models::suite::{self, Plan, Shard};
 use ringproof_record::{Exit, Record};
 
 use crate::output::{Format, show};

@@ -1,0 +1,1 @@
+../../../../ci/record/src/program.rs

@@ -1,0 +1,78 @@
+//! Two processes and a struct: one sends quotes, the other one prints them. Start them in either order; kill
+//! either and start it again.
+//!
+//! ```console
+//! cargo run --example quotes -- receive quotes &
+//! cargo run --example quotes -- send quotes
+//! ```
+
+use std::error::Error;
+use std::{env, thread};
+
+use ringproof::bytemuck::{Pod, Zeroable};
+use ringproof::{PopError, PushError, Ring, RingOptions, Shape};
+
+/// What travels: plain data without padding. A receiver whose struct has other fields is refused, by name.
+#[derive(Clone, Copy, Pod, Shape, Zeroable)]
+#[bytemuck(crate = "ringproof::bytemuck")]
+#[repr(C)]
+struct Quote {
+    price: f64,
+    size: u32,
+    symbol: [u8; 4],
+}
+
+const QUOTES: u64 = 10_000;
+
+fn quote(number: u64) -> Quote {
+    Quote {
+        price: 100.0 + (number % 100) as f64 / 4.0,
+        size: 10,
+        symbol: *b"RING",
+    }
+}
+
+fn send(name: &str) -> Result<(), Box<dyn Error>> {
+    let ring = Ring::<Quote>::open(name, &RingOptions::new(64))?;
+    let mut producer = ring.producer()?;
+    // After a restart the position is where the last one stopped.
+    while producer.position() < QUOTES {
+        match producer.push(quote(producer.position())) {
+            Ok(()) => {}
+            Err(PushError::Full) => thread::yield_now(),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    producer.close();
+    Ok(())
+}
+
+fn receive(name: &str) -> Result<(), Box<dyn Error>> {
+    let ring = Ring::<Quote>::open(name, &RingOptions::new(64))?;
+    let mut consumer = ring.consumer()?;
+    loop {
+        match consumer.peek(16) {
+            Ok(chunk) => {
+                for (number, quote) in (chunk.position()..).zip((0..).map_while(|i| chunk.get(i))) {
+                    let symbol = String::from_utf8_lossy(&quote.symbol);
+                    println!("{number}: {symbol} {} @ {}", quote.size, quote.price);
+                }
+                // Only now: who is killed before gets them again, with their numbers.
+                chunk.release_all();
+            }
+            Err(PopError::Empty) => thread::yield_now(),
+            Err(PopError::Ended) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ring.unlink()?)
+}
+
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = env::args().skip(1).collect();
+    match (words.first().map(String::as_str), words.get(1)) {
+        (Some("send"), Some(name)) => send(name),
+        (Some("receive"), Some(name)) => receive(name),
+        _ => Err("usage: quotes send|receive NAME".into()),
+    }
+}
