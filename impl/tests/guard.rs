@@ -24,6 +24,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, si
 use ringproof::guard::{self, MAPPINGS};
 use ringproof::latch::LatchReader;
 use ringproof::memory::{Memory, Native, Slot, Word};
+use ringproof::ring::LAST;
 use ringproof::seqlock::SeqReader;
 use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
 use ringproof::{
@@ -64,7 +65,8 @@ fn truncate(name: &Named, len: u64) {
 /// Where rings may stand. The guard stores one number for all of them.
 fn positions() -> impl Iterator<Item = u64> {
     let near = |middle: u64| (0..6).map(move |n| middle.wrapping_sub(3).wrapping_add(n));
-    [0, 1 << 20, 1 << 63, u64::MAX].into_iter().flat_map(near)
+    let middles = [1 << 20, 1 << 62, LAST - 9];
+    (0..3).chain(middles.into_iter().flat_map(near))
 }
 
 /// A ring of which `position` items were committed and released.

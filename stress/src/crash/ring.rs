@@ -164,8 +164,8 @@ impl Operation {
         let room = match self.role() {
             Role::Consumer if state.stopped => 0,
             Role::Consumer => state.live,
-            // (That the consumer closed it a producer sees when there is no room.)
-            _ if state.closed => 0,
+            // (A producer that takes over looks at once, and sees that the consumer closed it.)
+            _ if state.closed || state.stopped => 0,
             _ => state.capacity - state.live,
         };
         let steps = match self {
@@ -303,11 +303,7 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     if ends || state.stopped {
         let wanted = match ends {
             true => (0, PushError::Closed),
-            // As many as there is room for, although nobody will take them.
-            false => (
-                survivor.position() + state.capacity - committed,
-                PushError::Stopped,
-            ),
+            false => (0, PushError::Stopped),
         };
         ensure_pushed(&mut successor, wanted, &expected)?;
         ensure_stopped(&mut successor, state.stopped)?;
@@ -570,7 +566,8 @@ fn lack<R>(outcome: Result<R, PopError>) -> Result<Option<R>> {
     }
 }
 
-/// Pushes until that is refused: after as many items, and for the reason, that are `wanted`.
+/// Pushes until that is refused: for the reason that is `wanted`, and after as many items; at most
+/// as many where the consumer closed the ring, which a producer sees whenever it looks.
 fn ensure_pushed<M: Memory>(
     producer: &mut Producer<'_, Item, M>,
     wanted: (u64, PushError),
@@ -585,7 +582,7 @@ fn ensure_pushed<M: Memory>(
         ensure!(pushed <= wanted.0, "it takes more than {} items", wanted.0);
     };
     ensure!(
-        (pushed, refused) == wanted,
+        refused == wanted.1 && (pushed == wanted.0 || refused == PushError::Stopped),
         "the producer pushed {pushed} items, then {refused:?}; expected {}, then {:?}",
         wanted.0,
         wanted.1
