@@ -1,14 +1,13 @@
 //! Closing a ring from either side: who is told what, and when; and what a close brings with it that
 //! comes just before a look.
 
-use std::cell::Cell;
+mod common;
 
-use ringproof::memory::{Memory, Native, Slot, Word};
+use common::interrupted::Interrupted;
+use ringproof::memory::{Memory, Native};
 use ringproof::ring::{CLOSED, LAST};
-use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
-use ringproof::{
-    Consumer, Corruption, Payload, PopError, Producer, PushError, Ring, RingOptions, ring,
-};
+use ringproof::site::{LoadSite, StoreSite};
+use ringproof::{Consumer, Corruption, PopError, Producer, PushError, Ring, RingOptions, ring};
 
 fn new_ring() -> Ring<u64> {
     Ring::anonymous(&RingOptions::new(3).slots(4)).expect("an anonymous ring")
@@ -184,64 +183,6 @@ fn a_producer_that_closed_asks_for_the_stop_and_stays_closed() {
     assert_eq!(producer.push(4), Err(PushError::Closed));
 }
 
-/// A memory whose owner is interrupted once: just before it loads at `site`, `event` happens.
-struct Interrupted<F> {
-    site: LoadSite,
-    event: Cell<Option<F>>,
-}
-
-impl<F: FnOnce()> Interrupted<F> {
-    fn before(site: LoadSite, event: F) -> Self {
-        Interrupted {
-            site,
-            event: Cell::new(Some(event)),
-        }
-    }
-}
-
-impl<F: FnOnce()> Memory for Interrupted<F> {
-    type Cells = Native;
-
-    fn load(&self, word: &Word, site: LoadSite) -> u64 {
-        if site == self.site
-            && let Some(event) = self.event.take()
-        {
-            event();
-        }
-        Native.load(word, site)
-    }
-
-    fn store(&self, word: &Word, value: u64, site: StoreSite) {
-        Native.store(word, value, site);
-    }
-
-    fn fence(&self, site: FenceSite) {
-        Native.fence(site);
-    }
-
-    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
-        Native.load_words(from, to, site);
-    }
-
-    fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
-        Native.store_words(to, from, site);
-    }
-
-    unsafe fn read_slots<T: Payload>(&self, from: &[Slot<T>], to: &mut [T], site: SlotReadSite) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { Native.read_slots(from, to, site) };
-    }
-
-    unsafe fn write_slots<T: Payload>(&self, to: &[Slot<T>], from: &[T], site: SlotWriteSite) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { Native.write_slots(to, from, site) };
-    }
-
-    fn spin(&self) {
-        Native.spin();
-    }
-}
-
 #[test]
 fn releases_just_before_a_close_are_seen_with_it_and_make_no_room() {
     let ring = new_ring();
@@ -253,7 +194,7 @@ fn releases_just_before_a_close_are_seen_with_it_and_make_no_room() {
         assert_eq!(consumer.pop(), Ok(2));
         consumer.close();
     };
-    let memory = Interrupted::before(LoadSite::RingReclaim, last_words);
+    let memory = Interrupted::once(LoadSite::RingReclaim, 0, last_words);
     // SAFETY: the parts go to this producer alone.
     let parts = unsafe { ring.parts() }.expect("the parts");
     // SAFETY: one thread, and the producer before it was dropped.
@@ -273,7 +214,7 @@ fn commits_just_before_a_close_are_seen_with_it_and_taken() {
         assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
         producer.close();
     };
-    let memory = Interrupted::before(LoadSite::RingObserve, last_words);
+    let memory = Interrupted::once(LoadSite::RingObserve, 0, last_words);
     // SAFETY: the parts go to this consumer alone.
     let parts = unsafe { ring.parts() }.expect("the parts");
     // SAFETY: one thread, and the consumer before it was dropped.

@@ -3,6 +3,7 @@
 
 pub(crate) mod dying;
 pub(crate) mod helper;
+pub(crate) mod interrupted;
 pub(crate) mod named;
 pub(crate) mod stranger;
 

@@ -235,7 +235,9 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
         let claim = ring.claim_through(&victim.memory(), Role::Producer)?;
         // SAFETY: the parts go to this producer alone.
         let parts = unsafe { ring.parts() }?;
-        let memory = victim.memory().with_index(parts.write_index);
+        let memory = victim
+            .memory()
+            .map(|faults| faults.with_index(parts.write_index));
         // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
         let mut producer = unsafe { Producer::new(parts, memory, victim.keep(claim)) };
         produce(&mut producer, victim, operation)
@@ -331,7 +333,9 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
         let claim = ring.claim_through(&victim.memory(), Role::Consumer)?;
         // SAFETY: the parts go to this consumer alone.
         let parts = unsafe { ring.parts() }?;
-        let memory = victim.memory().with_index(parts.read_index);
+        let memory = victim
+            .memory()
+            .map(|faults| faults.with_index(parts.read_index));
         // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
         let mut consumer = unsafe { Consumer::new(parts, memory, victim.keep(claim)) };
         consume(&mut consumer, victim, operation)

@@ -19,8 +19,8 @@ use super::countdown::Countdown;
 use super::crew::{CONSUMER, Crew, Life, PRODUCER, Structure, author, failure, judge_stopped};
 use super::plant::Plant;
 use super::tally::Tally;
-use crate::dying::Dying;
-use crate::fault::Faulty;
+use crate::dying::dying;
+use crate::fault::faulty;
 use crate::item::{Author, Item};
 use crate::process::{Child, Note};
 use crate::shm::Name;
@@ -312,12 +312,13 @@ impl Structure for RingSoak {
                 _ => self.consume(&ring, Native, life),
             };
         }
-        let memory = Faulty::new(Dying::new(life.countdown), fault);
+        let memory = faulty(dying(life.countdown), fault);
         // SAFETY: nothing is stored through these parts but by a fault, planted to break this.
         let parts = unsafe { ring.parts()? };
+        let of = |index| memory.map(|faults| faults.with_index(index));
         match actor {
-            PRODUCER => self.produce(&ring, memory.with_index(parts.write_index), life),
-            _ => self.consume(&ring, memory.with_index(parts.read_index), life),
+            PRODUCER => self.produce(&ring, of(parts.write_index), life),
+            _ => self.consume(&ring, of(parts.read_index), life),
         }
     }
 
