@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use crate::error::SegmentError;
 use crate::latch::NO_VERSION;
 use crate::layout::{Fixed, Kind, MAGIC, NOTES, offset};
-use crate::ring::OPEN;
+use crate::ring::index_of;
 use crate::role::{self, Role};
 use crate::segment::{
     Segment, names, open_existing, read_description, read_fixed, read_words, shown,
@@ -139,8 +139,9 @@ impl Inspection {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn end_of(segment: &Segment) -> Result<Option<u64>, SegmentError> {
-        let [end] = read_words(segment.file(), segment.label(), offset::END_INDEX)?;
-        Ok(closed(end))
+        let [word] = read_words(segment.file(), segment.label(), offset::WRITE_INDEX)?;
+        let (end, closed) = index_of(word);
+        Ok(closed.then_some(end))
     }
 
     /// Reads the words behind a header that was checked.
@@ -182,7 +183,11 @@ impl Inspection {
             )?],
         };
         // The reader's index first: it only grows, so the difference is never negative.
-        let read_index = word(offset::READ_INDEX)?;
+        let (read_word, write_word) = (word(offset::READ_INDEX)?, word(offset::WRITE_INDEX)?);
+        let [(read_index, stopped), (write_index, ended)] = match kind {
+            Kind::Ring => [index_of(read_word), index_of(write_word)],
+            Kind::SeqLock | Kind::Latch => [(read_word, false), (write_word, false)],
+        };
         Ok(Inspection {
             name: name.to_owned(),
             kind,
@@ -190,10 +195,10 @@ impl Inspection {
             description,
             retired: word(offset::RETIRED)? != 0,
             roles,
-            write_index: word(offset::WRITE_INDEX)?,
+            write_index,
             read_index,
-            end_index: closed(word(offset::END_INDEX)?),
-            stop_index: closed(word(offset::STOP_INDEX)?),
+            end_index: ended.then_some(write_index),
+            stop_index: stopped.then_some(read_index),
         })
     }
 
@@ -373,9 +378,10 @@ impl Peek<'_> {
     }
 
     fn ring(&self, count: u64) -> Result<Vec<Peeked>, SegmentError> {
-        let first = self.word(offset::READ_INDEX)?;
+        let index = |at| self.word(at).map(|word| index_of(word).0);
+        let first = index(offset::READ_INDEX)?;
         // More than the capacity if the consumer went on between the two looks, or by corruption.
-        let live = self.word(offset::WRITE_INDEX)?.wrapping_sub(first);
+        let live = index(offset::WRITE_INDEX)?.wrapping_sub(first);
         let count = count.min(live).min(self.fixed.capacity);
         self.check_size(count)?;
         let item = |number| {
@@ -383,7 +389,7 @@ impl Peek<'_> {
             let bytes = self.slot(position)?;
             (self.meanwhile)();
             // Only what was released is written over.
-            let released = self.word(offset::READ_INDEX)?.wrapping_sub(first);
+            let released = index(offset::READ_INDEX)?.wrapping_sub(first);
             Ok(Peeked {
                 position,
                 bytes: (released <= number).then_some(bytes),
@@ -433,11 +439,6 @@ impl Peek<'_> {
         let bytes = None;
         Ok(Peeked { position, bytes })
     }
-}
-
-/// Where a side closed the ring, if it did.
-fn closed(word: u64) -> Option<u64> {
-    (word != OPEN).then_some(word)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use core::mem::offset_of;
 use crate::error::SegmentError;
 use crate::latch::NO_VERSION;
 use crate::memory::Word;
-use crate::ring::OPEN;
+use crate::ring::index_of;
 use crate::shape::{Description, MAX_LEN, Shape};
 
 /// `RINGPRF1` in ASCII, as a big-endian number: it reads backwards on a little-endian machine's
@@ -100,9 +100,7 @@ pub struct Fixed {
 pub(crate) struct RoleWords {
     /// The index, sequence or version that this role stores.
     pub(crate) index: Word,
-    /// Where this side closed the ring: `end_index` or `stop_index`.
-    pub(crate) end: Word,
-    pub(crate) _hot: [Word; 14],
+    pub(crate) _hot: [Word; 15],
     pub(crate) epoch: Word,
     pub(crate) _cold: [Word; 15],
     pub(crate) notes: [Word; NOTES],
@@ -128,11 +126,9 @@ const _: () = {
     assert!(size_of::<Header>() == HEADER_LEN as usize);
     assert!(offset_of!(Header, retired) == 128);
     assert!(offset_of!(Header, producer.index) == 256);
-    assert!(offset_of!(Header, producer.end) == 264);
     assert!(offset_of!(Header, producer.epoch) == 384);
     assert!(offset_of!(Header, producer.notes) == 512);
     assert!(offset_of!(Header, consumer.index) == 640);
-    assert!(offset_of!(Header, consumer.end) == 648);
     assert!(offset_of!(Header, consumer.epoch) == 768);
     assert!(offset_of!(Header, consumer.notes) == 896);
 };
@@ -143,11 +139,9 @@ pub(crate) mod offset {
 
     pub(crate) const RETIRED: u64 = offset_of!(Header, retired) as u64;
     pub(crate) const WRITE_INDEX: u64 = offset_of!(Header, producer.index) as u64;
-    pub(crate) const END_INDEX: u64 = offset_of!(Header, producer.end) as u64;
     pub(crate) const PRODUCER_EPOCH: u64 = offset_of!(Header, producer.epoch) as u64;
     pub(crate) const PRODUCER_NOTES: u64 = offset_of!(Header, producer.notes) as u64;
     pub(crate) const READ_INDEX: u64 = offset_of!(Header, consumer.index) as u64;
-    pub(crate) const STOP_INDEX: u64 = offset_of!(Header, consumer.end) as u64;
     pub(crate) const CONSUMER_EPOCH: u64 = offset_of!(Header, consumer.epoch) as u64;
     pub(crate) const CONSUMER_NOTES: u64 = offset_of!(Header, consumer.notes) as u64;
 }
@@ -468,17 +462,13 @@ impl Fixed {
     }
 }
 
-/// The words that are not zero in a new segment, by offset.
-pub(crate) const INITIAL_WORDS: [(u64, u64); 2] =
-    [(offset::END_INDEX, OPEN), (offset::STOP_INDEX, OPEN)];
-
 /// What the two index words of a lost mapping hold, so that no end takes them for its peer's. The
-/// ring's `read_index` was `read_index` when the segment was mapped.
-pub(crate) const fn lost_index(kind: Kind, read_index: u64) -> u64 {
+/// ring's `read_index` held `read_word` when the segment was mapped.
+pub(crate) const fn lost_index(kind: Kind, read_word: u64) -> u64 {
     match kind {
         // Half of all positions away. A ring never has as many items live, and moves by as many
-        // in 292 years at a thousand million a second.
-        Kind::Ring => read_index.wrapping_add(1 << 63),
+        // in 146 years at a thousand million a second.
+        Kind::Ring => index_of(read_word).0 ^ (1 << 62),
         // Odd: inside a write.
         Kind::SeqLock => u64::MAX,
         Kind::Latch => NO_VERSION,
@@ -619,11 +609,9 @@ mod tests {
         let words = [
             ("`retired`", offset::RETIRED, 8),
             ("`write_index`", offset::WRITE_INDEX, 8),
-            ("`end_index`", offset::END_INDEX, 8),
             ("`producer_epoch`", offset::PRODUCER_EPOCH, 8),
             ("`producer_notes`", offset::PRODUCER_NOTES, 8 * NOTES as u64),
             ("`read_index`", offset::READ_INDEX, 8),
-            ("`stop_index`", offset::STOP_INDEX, 8),
             ("`consumer_epoch`", offset::CONSUMER_EPOCH, 8),
             ("`consumer_notes`", offset::CONSUMER_NOTES, 8 * NOTES as u64),
         ];
@@ -668,9 +656,9 @@ mod tests {
                 "| 896 | 128 | `consumer_notes`",
                 "| 896 | 64 | `consumer_notes`",
             ),
-            ("| 640 | 8 | `read_index`", "| 640 | 8 | `stop_index`"),
+            ("| 640 | 8 | `read_index`", "| 640 | 8 | `write_index`"),
             ("| 24 | 8 | `payload_size`", "| 24 | 8 | –"),
-            ("| 264 | 8 | `end_index`", "| end_index"),
+            ("| 384 | 8 | `producer_epoch`", "| producer_epoch"),
         ] {
             assert_eq!(document.matches(right).count(), 1, "{right}");
             let changed = document.replace(right, wrong);

@@ -27,18 +27,17 @@
 //! # Positions
 //!
 //! Positions are sequence numbers: they start at zero, never go back and are the same for both
-//! sides. 64 bits last 584 years at a thousand million items a second, so they do not wrap in
-//! practice; the arithmetic wraps all the same and is tested across the wrap.
+//! sides. They end at [`LAST`], 2^63 − 1: after 292 years at a thousand million items a second a
+//! ring closes itself.
 //!
 //! # Closing
 //!
-//! Either side may close the ring, for good: the producer by storing its index to `end_index`
-//! ("none will come"), the consumer by storing its own to `stop_index` ("none will be taken").
-//! The consumer takes what was committed before it sees the end. The producer sees the stop at
-//! the latest when the ring looks full, so at most `capacity` items are never taken, and it can
-//! ask earlier. Each looks for the other's close only where it gained nothing from the other's
-//! index, and having seen it looks at the index once more: between the two looks there may have
-//! been a last commit or release. After that the index is where the close says.
+//! Either side may close the ring, for good, by storing its index once more with the bit
+//! [`CLOSED`] beside it: in `write_index` it says that none will come, in `read_index` that none
+//! will be taken. Who sees the close sees with it where the index stands, so nothing can come in
+//! between. The consumer takes what was committed before it is told of the end. The producer is
+//! told of the stop when it next looks at the consumer's index, at the latest when the ring looks
+//! full: at most `capacity` items are never taken. It can ask earlier.
 //!
 //! A side that closed the ring is told that, whatever the other one did. Dropping an end closes
 //! nothing, just as a crash does not: a successor may go on.
@@ -70,21 +69,26 @@ use crate::role::{Claim, Role, claimed};
 use crate::site::{LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
 use crate::slots::Slots;
 
-/// What `end_index` and `stop_index` hold until their side closes the ring.
-pub const OPEN: u64 = u64::MAX;
+/// The bit of an index word that says that its side closed the ring.
+pub const CLOSED: u64 = 1 << 63;
+
+/// The highest index: a ring that carried as many items is closed.
+pub const LAST: u64 = CLOSED - 1;
+
+/// The index that an index word holds, and whether its side closed the ring.
+#[inline(always)]
+pub const fn index_of(word: u64) -> (u64, bool) {
+    (word & LAST, word & CLOSED != 0)
+}
 
 /// The shared words and slots of a ring, wherever they lie.
 pub struct RingParts<'a, C: Cells, T: Payload> {
-    /// How many items were committed; stored by the producer only.
+    /// How many items were committed, and whether the producer [closed](CLOSED) the ring; stored
+    /// by the producer only.
     pub write_index: &'a C::Word,
-    /// How many items were committed when the producer closed the ring, [`OPEN`] until it does;
-    /// stored by the producer only.
-    pub end_index: &'a C::Word,
-    /// How many items were released; stored by the consumer only.
+    /// How many items were released, and whether the consumer [closed](CLOSED) the ring; stored
+    /// by the consumer only.
     pub read_index: &'a C::Word,
-    /// How many items were released when the consumer closed the ring, [`OPEN`] until it does;
-    /// stored by the consumer only.
-    pub stop_index: &'a C::Word,
     /// The memory cycled through.
     pub slots: Slots<'a, C, T>,
     /// How many items may be live at once: from 1 to the number of slots. A value outside is
@@ -111,9 +115,9 @@ pub struct Corruption {
     pub word: &'static str,
     /// What it held.
     pub found: u64,
-    /// The lowest value it could have held.
+    /// The lowest index it could have held.
     pub lowest: u64,
-    /// The highest value it could have held.
+    /// The highest index it could have held.
     pub highest: u64,
 }
 
@@ -123,7 +127,7 @@ pub enum PushError {
     /// `capacity` items are live: the consumer has to release some first.
     #[error("the ring is full")]
     Full,
-    /// This producer, or one before it, closed the ring.
+    /// This producer, or one before it, closed the ring; or [`LAST`] items went through it.
     #[error("the ring was closed from this side")]
     Closed,
     /// The consumer closed the ring: it takes no more items. [`Producer::occupancy`] says how
@@ -159,11 +163,10 @@ pub struct Producer<'a, T: Payload, M: Memory = Native> {
     capacity: u64,
     write_word: &'a WordOf<M>,
     read_word: &'a WordOf<M>,
-    end_word: &'a WordOf<M>,
-    stop_word: &'a WordOf<M>,
-    /// This side's own index: the authority, of which the shared word is a copy.
+    /// This side's own index: the authority, of which the shared word is a copy. Invariant: it is
+    /// at most [`LAST`], and so is `write_index + free()`.
     write_index: u64,
-    /// The other side's index as last seen. Invariant: `write_index − capacity ≤
+    /// The other side's index as last seen, or one below it. Invariant: `write_index − capacity ≤
     /// cached_read_index ≤ read_index ≤ write_index`, in wrapping arithmetic; once the ring is
     /// known to be closed, by whichever side, it is kept at the lower bound ("full"), so that the
     /// hot path need not ask.
@@ -183,14 +186,14 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     /// # Safety
     /// - No other producer of this ring is alive, and what the last one did happened before this
     ///   call. (A claim of the producer's role assures both.)
-    /// - Both ends are made of the same words, slots and capacity; the four words are distinct,
+    /// - Both ends are made of the same words, slots and capacity; the two words are distinct,
     ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
     pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
-        let write_index = memory.load(parts.write_index, LoadSite::RingResumeWrite);
-        let closed = memory.load(parts.end_index, LoadSite::RingResumeEnd) != OPEN;
+        let (write_index, closed) =
+            index_of(memory.load(parts.write_index, LoadSite::RingResumeWrite));
         let capacity = parts.capacity.clamp(1, parts.slots.count());
         Producer {
             memory,
@@ -198,8 +201,6 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
             capacity,
             write_word: parts.write_index,
             read_word: parts.read_index,
-            end_word: parts.end_index,
-            stop_word: parts.stop_index,
             write_index,
             // "Full": the first push looks for itself.
             cached_read_index: write_index.wrapping_sub(capacity),
@@ -290,12 +291,12 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
 
     /// Closes the ring: the consumer will take what was committed and then see the end. It
     /// cannot be opened again. (Dropping a producer closes nothing, just as a crash does not:
-    /// a successor may go on.) At the one position that is [`OPEN`] a close has no effect on the
-    /// consumer; no ring gets there.
+    /// a successor may go on.)
     pub fn close(&mut self) {
         if !self.closed {
-            // Release: pairs with RingObserveEnd; what was published above is seen with it.
-            (self.memory).store(self.end_word, self.write_index, StoreSite::RingEnd);
+            // Release: pairs with RingObserve; what was published above is seen with it.
+            let end = self.write_index | CLOSED;
+            (self.memory).store(self.write_word, end, StoreSite::RingEnd);
             self.closed = true;
             self.look_full();
         }
@@ -327,27 +328,10 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn peer_closed(&mut self) -> Result<bool, Corruption> {
-        if self.stopped {
-            return Ok(true);
+        if !self.stopped {
+            self.look()?;
         }
-        // Acquire: pairs with RingStop; everything released before the stop is visible below.
-        let stop = self.memory.load(self.stop_word, LoadSite::RingObserveStop);
-        if stop == OPEN {
-            return Ok(false);
-        }
-        // "Full, then closed" may have had releases between the two: look once more.
-        let released = self.observe_read_index()?;
-        if released != stop {
-            return Err(Corruption {
-                word: "stop_index",
-                found: stop,
-                lowest: released,
-                highest: released,
-            });
-        }
-        self.stopped = true;
-        self.look_full();
-        Ok(true)
+        Ok(self.stopped)
     }
 
     /// The sequence number of the next item: how many were committed since the ring was made,
@@ -367,7 +351,8 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     /// # Errors
     /// [`Corruption`] if the consumer's index is out of bounds.
     pub fn occupancy(&self) -> Result<u64, Corruption> {
-        Ok(self.write_index.wrapping_sub(self.observe_read_index()?))
+        let (read_index, _) = self.observe_read_index()?;
+        Ok(self.write_index.wrapping_sub(read_index))
     }
 
     /// How many times the producer's role was taken, this time included; `None` without a
@@ -425,23 +410,42 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
         if self.stopped {
             return Err(PushError::Stopped);
         }
-        let before = self.cached_read_index;
-        self.cached_read_index = self.observe_read_index()?;
-        if self.cached_read_index != before {
-            return Ok(());
+        if self.write_index == LAST {
+            self.close();
+            return Err(PushError::Closed);
         }
-        if self.peer_closed()? {
+        let before = self.cached_read_index;
+        self.look()?;
+        if self.stopped {
             return Err(PushError::Stopped);
         }
-        Err(PushError::Full)
+        if self.cached_read_index == before {
+            return Err(PushError::Full);
+        }
+        Ok(())
     }
 
-    fn observe_read_index(&self) -> Result<u64, Corruption> {
-        // Acquire: pairs with RingFree; the consumer has done with the slots below the index.
+    /// Learns how far the consumer came, and whether it closed the ring.
+    fn look(&mut self) -> Result<(), Corruption> {
+        let (read_index, stopped) = self.observe_read_index()?;
+        self.stopped = stopped;
+        if self.closed || stopped {
+            self.look_full();
+        } else {
+            // No slot is free for a position behind the last one.
+            self.cached_read_index = read_index.min(LAST.wrapping_sub(self.capacity));
+        }
+        Ok(())
+    }
+
+    fn observe_read_index(&self) -> Result<(u64, bool), Corruption> {
+        // Acquire: pairs with RingFree and RingStop; the consumer has done with the slots below
+        // the index.
         let found = self.memory.load(self.read_word, LoadSite::RingReclaim);
+        let (read_index, stopped) = index_of(found);
         let lowest = self.cached_read_index;
-        if found.wrapping_sub(lowest) <= self.write_index.wrapping_sub(lowest) {
-            Ok(found)
+        if read_index.wrapping_sub(lowest) <= self.write_index.wrapping_sub(lowest) {
+            Ok((read_index, stopped))
         } else {
             Err(Corruption {
                 word: "read_index",
@@ -471,8 +475,6 @@ pub struct Consumer<'a, T: Payload, M: Memory = Native> {
     capacity: u64,
     write_word: &'a WordOf<M>,
     read_word: &'a WordOf<M>,
-    end_word: &'a WordOf<M>,
-    stop_word: &'a WordOf<M>,
     /// This side's own index: the authority, of which the shared word is a copy.
     read_index: u64,
     /// The other side's index as last seen. Invariant: `read_index ≤ cached_write_index ≤
@@ -492,22 +494,20 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     /// # Safety
     /// - No other consumer of this ring is alive, and what the last one did happened before this
     ///   call. (A claim of the consumer's role assures both.)
-    /// - Both ends are made of the same words, slots and capacity; the four words are distinct,
+    /// - Both ends are made of the same words, slots and capacity; the two words are distinct,
     ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
     pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
-        let read_index = memory.load(parts.read_index, LoadSite::RingResumeRead);
-        let closed = memory.load(parts.stop_index, LoadSite::RingResumeStop) != OPEN;
+        let (read_index, closed) =
+            index_of(memory.load(parts.read_index, LoadSite::RingResumeRead));
         Consumer {
             memory,
             slots: parts.slots,
             capacity: parts.capacity.clamp(1, parts.slots.count()),
             write_word: parts.write_index,
             read_word: parts.read_index,
-            end_word: parts.end_index,
-            stop_word: parts.stop_index,
             read_index,
             // "Empty": the first pop looks for itself.
             cached_write_index: read_index,
@@ -591,12 +591,12 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     /// Closes the ring: this side takes no more items, and the producer is told so at the latest
     /// when the ring is full. What is left in the ring is taken by nobody. It cannot be opened
     /// again. (Dropping a consumer closes nothing, just as a crash does not: a successor may go
-    /// on.) At the one position that is [`OPEN`] a close has no effect on the producer; no ring
-    /// gets there.
+    /// on.)
     pub fn close(&mut self) {
         if !self.closed {
-            // Release: pairs with RingObserveStop; what was released above is seen with it.
-            (self.memory).store(self.stop_word, self.read_index, StoreSite::RingStop);
+            // Release: pairs with RingReclaim; what was done before it is seen with it.
+            let stop = self.read_index | CLOSED;
+            (self.memory).store(self.read_word, stop, StoreSite::RingStop);
             self.closed = true;
             self.cached_write_index = self.read_index;
         }
@@ -625,7 +625,8 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     /// # Errors
     /// [`Corruption`] if the producer's index is out of bounds.
     pub fn occupancy(&self) -> Result<u64, Corruption> {
-        Ok(self.observe_write_index()?.wrapping_sub(self.read_index))
+        let (write_index, _) = self.observe_write_index()?;
+        Ok(write_index.wrapping_sub(self.read_index))
     }
 
     /// How many times the consumer's role was taken, this time included; `None` without a
@@ -667,43 +668,29 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
             return Err(PopError::Closed);
         }
         let before = self.cached_write_index;
-        self.cached_write_index = self.observe_write_index()?;
-        if self.cached_write_index != before {
-            return Ok(());
+        let (write_index, ended) = self.observe_write_index()?;
+        self.cached_write_index = write_index;
+        match ended {
+            // What was committed before the end comes first.
+            _ if write_index != before => Ok(()),
+            true => Err(PopError::Ended),
+            false => Err(PopError::Empty),
         }
-        // Acquire: pairs with RingEnd; everything committed before the end is visible below.
-        let end = self.memory.load(self.end_word, LoadSite::RingObserveEnd);
-        if end == OPEN {
-            return Err(PopError::Empty);
-        }
-        // "Empty, then closed" may have had commits between the two: look once more.
-        self.cached_write_index = self.observe_write_index()?;
-        if self.cached_write_index != end {
-            return Err(PopError::Corrupt(Corruption {
-                word: "end_index",
-                found: end,
-                lowest: self.cached_write_index,
-                highest: self.cached_write_index,
-            }));
-        }
-        if self.cached_write_index == before {
-            return Err(PopError::Ended);
-        }
-        Ok(())
     }
 
-    fn observe_write_index(&self) -> Result<u64, Corruption> {
-        // Acquire: pairs with RingPublish; the slots below the index hold their items.
+    fn observe_write_index(&self) -> Result<(u64, bool), Corruption> {
+        // Acquire: pairs with RingPublish and RingEnd; the slots below the index hold their items.
         let found = self.memory.load(self.write_word, LoadSite::RingObserve);
-        let live = found.wrapping_sub(self.read_index);
+        let (write_index, ended) = index_of(found);
+        let live = write_index.wrapping_sub(self.read_index);
         if self.available() <= live && live <= self.capacity {
-            Ok(found)
+            Ok((write_index, ended))
         } else {
             Err(Corruption {
                 word: "write_index",
                 found,
                 lowest: self.cached_write_index,
-                highest: self.read_index.wrapping_add(self.capacity),
+                highest: self.read_index.wrapping_add(self.capacity).min(LAST),
             })
         }
     }

@@ -33,9 +33,7 @@ use nix::unistd::linkat;
 use crate::error::SegmentError;
 use crate::fork::{Mapping, Process};
 use crate::guard::Registration;
-use crate::layout::{
-    Expected, Fixed, Header, INITIAL_WORDS, Kind, Layout, NOTES, RoleWords, lost_index, offset,
-};
+use crate::layout::{Expected, Fixed, Header, Kind, Layout, NOTES, RoleWords, lost_index, offset};
 use crate::memory::{Memory, Native};
 use crate::role::{self, Claim, Locks, Removal, Role, Watch};
 use crate::room::{self, Room};
@@ -395,8 +393,8 @@ impl Segment {
         })?;
         // `Fixed::check` has found a known kind, or the layout made one.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
-        let [read_index] = read_words(&file, &label, offset::READ_INDEX)?;
-        let lost_index = lost_index(kind, read_index);
+        let [read_word] = read_words(&file, &label, offset::READ_INDEX)?;
+        let lost_index = lost_index(kind, read_word);
         let map = MmapOptions::new()
             .len(len)
             .map_raw(&file)
@@ -955,9 +953,6 @@ fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<
         file.write_all_at(bytes, offset)
             .map_err(making(label, layout, "initialise it"))
     };
-    for (offset, word) in INITIAL_WORDS {
-        write(&word.to_ne_bytes(), offset)?;
-    }
     write(layout.description.as_bytes(), fixed.description_offset)?;
     write(data, fixed.data_offset)?;
     write(bytemuck::bytes_of(fixed), 0)

@@ -609,9 +609,7 @@ pub(crate) unsafe fn ring_parts<T: Payload>(
     let slots = cells.and_then(Slots::new);
     Ok(RingParts {
         write_index: &header.producer.index,
-        end_index: &header.producer.end,
         read_index: &header.consumer.index,
-        stop_index: &header.consumer.end,
         slots: slots.ok_or_else(|| no_room(segment))?,
         capacity: fixed.capacity,
     })

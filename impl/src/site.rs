@@ -106,23 +106,15 @@ site_kind! {
     // name, ordering, word, [partners], why
 
     // ring, consumer
-    RingObserve, Acquire, "write_index", [RingPublish],
+    RingObserve, Acquire, "write_index", [RingPublish, RingEnd],
         "the slots below the index are read after it: their bytes must be visible";
-    RingObserveEnd, Acquire, "end_index", [RingEnd],
-        "what was committed before the close must be seen before the end is";
     RingResumeRead, Relaxed, "read_index", [],
         "a successor continues where its predecessor stopped; the role lock orders the two";
-    RingResumeStop, Relaxed, "stop_index", [],
-        "a successor learns that its side closed the ring; the role lock orders the two";
     // ring, producer
-    RingReclaim, Acquire, "read_index", [RingFree],
+    RingReclaim, Acquire, "read_index", [RingFree, RingStop],
         "freed slots are overwritten after it: the consumer's reads of them must be over";
-    RingObserveStop, Acquire, "stop_index", [RingStop],
-        "what was released before the consumer's close must be seen before the close is";
     RingResumeWrite, Relaxed, "write_index", [],
         "a successor continues where its predecessor stopped; the role lock orders the two";
-    RingResumeEnd, Relaxed, "end_index", [],
-        "a successor learns that its side closed the ring; the role lock orders the two";
     // seqlock
     SeqObserve, Acquire, "seq", [SeqEven],
         "the payload words are read after it: the write that it announces must be visible";
@@ -157,13 +149,13 @@ site_kind! {
     // ring, producer
     RingPublish, Release, "write_index", [RingObserve],
         "makes the slot's bytes visible before the index that announces them";
-    RingEnd, Release, "end_index", [RingObserveEnd],
-        "the last commit must be visible to whoever sees the end";
+    RingEnd, Release, "write_index", [RingObserve],
+        "the last commit must be visible to whoever sees the end: it may see no other store of it";
     // ring, consumer
     RingFree, Release, "read_index", [RingReclaim],
         "the slot must have been read before the producer may overwrite it";
-    RingStop, Release, "stop_index", [RingObserveStop],
-        "the last release must be visible to whoever sees that nothing more is taken";
+    RingStop, Release, "read_index", [RingReclaim],
+        "what the consumer did before it closed must be visible to whoever sees the close";
     // seqlock
     SeqOdd, Relaxed, "seq", [SeqRecheck],
         "announces the write; SeqWriteFence keeps it before the payload";

@@ -63,7 +63,7 @@ fn the_documents_accesses_are_the_site_table() {
             "| store | write_index | Release |",
             "| store | write_index | Relaxed |",
         ),
-        ("| `RingFree` |\n", "| `RingFill` |\n"),
+        ("| `RingFree`, `RingStop` |\n", "| `RingFree` |\n"),
         ("| `Retire` | store | retired | Relaxed | – |\n", ""),
     ] {
         assert!(DOCUMENT.contains(right), "{right}");

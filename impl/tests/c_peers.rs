@@ -429,8 +429,20 @@ fn the_checks_find_planted_faults() {
             "if (*found - lowest <= producer->write_index - lowest) {",
             "if (true) {",
         ),
-        ("if (found != end) {", "if (false) {"),
-        ("if (released != stop) {", "if (false) {"),
+        (
+            "*found = word & RINGPROOF_LAST_INDEX;\n  *stopped",
+            "*found = word;\n  *stopped",
+        ),
+        (
+            "*found = word & RINGPROOF_LAST_INDEX;\n  *ended",
+            "*found = word;\n  *ended",
+        ),
+        (
+            "if (!producer->closed) {\n    /* No slot",
+            "if (true) {\n    /* No slot",
+        ),
+        ("found < last ? found : last", "found"),
+        ("producer->write_index == RINGPROOF_LAST_INDEX", "false"),
         ("(writer->index + 1) | 1", "writer->index + 1"),
         ("& (values->slots - 1)", "& (values->slots - 2)"),
         ("&& after != RINGPROOF_NO_VERSION", ""),
@@ -483,8 +495,8 @@ fn the_checks_find_planted_faults() {
             "consumer->closed = true;",
         ),
         (
-            "producer->chunk++;\n  producer->cached_read_index",
-            "producer->cached_read_index",
+            "where there is none. */\n    producer->chunk++;",
+            "where there is none. */",
         ),
         ("producer->chunk++;\n  if (count > 0)", "if (count > 0)"),
         ("consumer->chunk++;\n  if (count > 0)", "if (count > 0)"),

@@ -1,13 +1,13 @@
-//! Closing a ring from either side: who is told what, and when; and the moment between a look at
-//! the other side's index and the look at its close.
+//! Closing a ring from either side: who is told what, and when; and what a close brings with it that
+//! comes just before a look.
 
-use std::cell::Cell;
+mod common;
 
-use ringproof::memory::{Memory, Native, Slot, Word};
-use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
-use ringproof::{
-    Consumer, Corruption, Payload, PopError, Producer, PushError, Ring, RingOptions, ring,
-};
+use common::interrupted::Interrupted;
+use ringproof::memory::{Memory, Native};
+use ringproof::ring::{CLOSED, LAST};
+use ringproof::site::{LoadSite, StoreSite};
+use ringproof::{Consumer, Corruption, PopError, Producer, PushError, Ring, RingOptions, ring};
 
 fn new_ring() -> Ring<u64> {
     Ring::anonymous(&RingOptions::new(3).slots(4)).expect("an anonymous ring")
@@ -27,16 +27,15 @@ fn a_producer_is_told_at_the_latest_when_the_ring_is_full() {
     assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
     assert_eq!(consumer.pop(), Ok(1));
     consumer.close();
-    // As much as there is room for may still go in.
+    // As much as it knows room for may still go in.
     assert_eq!(producer.push(3), Ok(()));
-    assert_eq!(producer.push(4), Ok(()));
-    assert_eq!(producer.push(5), Err(PushError::Stopped));
-    assert_eq!(producer.push_slice(&[5, 6]), Err(PushError::Stopped));
+    assert_eq!(producer.push(4), Err(PushError::Stopped));
+    assert_eq!(producer.push_slice(&[4, 5]), Err(PushError::Stopped));
     assert_eq!(producer.reserve(1).err(), Some(PushError::Stopped));
     // Exactly what was not taken.
-    assert_eq!(producer.occupancy(), Ok(3));
-    assert_eq!((producer.position(), consumer.position()), (4, 1));
-    assert_eq!(consumer.occupancy(), Ok(3));
+    assert_eq!(producer.occupancy(), Ok(2));
+    assert_eq!((producer.position(), consumer.position()), (3, 1));
+    assert_eq!(consumer.occupancy(), Ok(2));
 }
 
 #[test]
@@ -103,9 +102,9 @@ fn successors_are_closed_too_and_a_drop_closes_nothing() {
     drop(producer);
     let mut producer = ring.producer().expect("the role");
     assert!(!producer.is_closed());
-    assert_eq!(producer.push(4), Ok(()));
-    assert_eq!(producer.push(5), Err(PushError::Stopped));
-    assert_eq!(producer.occupancy(), Ok(3));
+    // Its first look tells it.
+    assert_eq!(producer.push(4), Err(PushError::Stopped));
+    assert_eq!(producer.occupancy(), Ok(2));
 }
 
 #[test]
@@ -140,89 +139,52 @@ fn a_side_that_closed_is_told_that_whatever_the_other_did() {
 }
 
 #[test]
-fn a_stop_elsewhere_than_at_the_index_is_corruption() {
+fn a_close_makes_no_index_good() {
     let ring = new_ring();
     let (mut producer, mut consumer) = ends(&ring);
     assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
     assert_eq!(consumer.pop(), Ok(1));
     assert_eq!(producer.push(4), Ok(()));
-    // SAFETY: an end, not an index, is stored: it announces no slot.
+    // SAFETY: one thread, and the consumer takes nothing more.
     let parts = unsafe { ring.parts() }.expect("the parts");
-    for found in [0, 2, 4, u64::MAX - 1] {
-        Native.store(parts.stop_index, found, StoreSite::RingStop);
+    for index in [0, 5, 1 << 62, LAST] {
+        let found = index | CLOSED;
+        Native.store(parts.read_index, found, StoreSite::RingStop);
         let said = Corruption {
-            word: "stop_index",
+            word: "read_index",
             found,
             lowest: 1,
-            highest: 1,
+            highest: 4,
         };
         assert_eq!(producer.push(5), Err(PushError::Corrupt(said)));
         assert_eq!(producer.peer_closed(), Err(said));
     }
-    Native.store(parts.stop_index, 1, StoreSite::RingStop);
+    Native.store(parts.read_index, 2 | CLOSED, StoreSite::RingStop);
+    assert_eq!(producer.push(5), Err(PushError::Stopped));
+    assert_eq!(producer.occupancy(), Ok(2));
+    // Once told, it does not ask again.
+    Native.store(parts.read_index, 3, StoreSite::RingFree);
     assert_eq!(producer.push(5), Err(PushError::Stopped));
 }
 
-/// A memory whose owner is interrupted once: just before it loads at `site`, `event` happens.
-struct Interrupted<F> {
-    site: LoadSite,
-    event: Cell<Option<F>>,
-}
-
-impl<F: FnOnce()> Interrupted<F> {
-    fn before(site: LoadSite, event: F) -> Self {
-        Interrupted {
-            site,
-            event: Cell::new(Some(event)),
-        }
-    }
-}
-
-impl<F: FnOnce()> Memory for Interrupted<F> {
-    type Cells = Native;
-
-    fn load(&self, word: &Word, site: LoadSite) -> u64 {
-        if site == self.site
-            && let Some(event) = self.event.take()
-        {
-            event();
-        }
-        Native.load(word, site)
-    }
-
-    fn store(&self, word: &Word, value: u64, site: StoreSite) {
-        Native.store(word, value, site);
-    }
-
-    fn fence(&self, site: FenceSite) {
-        Native.fence(site);
-    }
-
-    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
-        Native.load_words(from, to, site);
-    }
-
-    fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
-        Native.store_words(to, from, site);
-    }
-
-    unsafe fn read_slots<T: Payload>(&self, from: &[Slot<T>], to: &mut [T], site: SlotReadSite) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { Native.read_slots(from, to, site) };
-    }
-
-    unsafe fn write_slots<T: Payload>(&self, to: &[Slot<T>], from: &[T], site: SlotWriteSite) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { Native.write_slots(to, from, site) };
-    }
-
-    fn spin(&self) {
-        Native.spin();
-    }
+#[test]
+fn a_producer_that_closed_asks_for_the_stop_and_stays_closed() {
+    let ring = new_ring();
+    let (mut producer, mut consumer) = ends(&ring);
+    assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
+    producer.close();
+    assert_eq!(consumer.pop(), Ok(1));
+    // There is room by now, and the look sees it.
+    assert_eq!(producer.peer_closed(), Ok(false));
+    assert_eq!(producer.push(4), Err(PushError::Closed));
+    assert_eq!(producer.reserve(1).err(), Some(PushError::Closed));
+    consumer.close();
+    assert_eq!(producer.peer_closed(), Ok(true));
+    assert_eq!(producer.push(4), Err(PushError::Closed));
 }
 
 #[test]
-fn a_release_between_the_looks_at_a_full_ring_and_at_its_close_is_no_corruption() {
+fn releases_just_before_a_close_are_seen_with_it_and_make_no_room() {
     let ring = new_ring();
     let (mut producer, mut consumer) = ends(&ring);
     assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
@@ -232,7 +194,7 @@ fn a_release_between_the_looks_at_a_full_ring_and_at_its_close_is_no_corruption(
         assert_eq!(consumer.pop(), Ok(2));
         consumer.close();
     };
-    let memory = Interrupted::before(LoadSite::RingObserveStop, last_words);
+    let memory = Interrupted::once(LoadSite::RingReclaim, 0, last_words);
     // SAFETY: the parts go to this producer alone.
     let parts = unsafe { ring.parts() }.expect("the parts");
     // SAFETY: one thread, and the producer before it was dropped.
@@ -244,7 +206,7 @@ fn a_release_between_the_looks_at_a_full_ring_and_at_its_close_is_no_corruption(
 }
 
 #[test]
-fn a_commit_between_the_looks_at_an_empty_ring_and_at_its_close_is_not_lost() {
+fn commits_just_before_a_close_are_seen_with_it_and_taken() {
     let ring = new_ring();
     let (mut producer, consumer) = ends(&ring);
     drop(consumer);
@@ -252,7 +214,7 @@ fn a_commit_between_the_looks_at_an_empty_ring_and_at_its_close_is_not_lost() {
         assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
         producer.close();
     };
-    let memory = Interrupted::before(LoadSite::RingObserveEnd, last_words);
+    let memory = Interrupted::once(LoadSite::RingObserve, 0, last_words);
     // SAFETY: the parts go to this consumer alone.
     let parts = unsafe { ring.parts() }.expect("the parts");
     // SAFETY: one thread, and the consumer before it was dropped.

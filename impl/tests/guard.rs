@@ -6,7 +6,6 @@
 mod common;
 
 use core::ffi::c_int;
-use std::cell::Cell;
 use std::error::Error;
 use std::fs::{File, OpenOptions};
 use std::num::NonZero;
@@ -16,6 +15,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use common::helper::{self, Helper};
+use common::interrupted::Interrupted;
 use common::named::Named;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
@@ -23,11 +23,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use ringproof::guard::{self, MAPPINGS};
 use ringproof::latch::LatchReader;
-use ringproof::memory::{Memory, Native, Slot, Word};
+use ringproof::ring::LAST;
 use ringproof::seqlock::SeqReader;
-use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
+use ringproof::site::LoadSite;
 use ringproof::{
-    Busy, Payload, PopError, PushError, ReadError, Ring, RingOptions, Role, SegmentError, SeqLatch,
+    Busy, PopError, PushError, ReadError, Ring, RingOptions, Role, SegmentError, SeqLatch,
     SeqLatchOptions, SeqLock, SeqLockOptions,
 };
 
@@ -64,7 +64,8 @@ fn truncate(name: &Named, len: u64) {
 /// Where rings may stand. The guard stores one number for all of them.
 fn positions() -> impl Iterator<Item = u64> {
     let near = |middle: u64| (0..6).map(move |n| middle.wrapping_sub(3).wrapping_add(n));
-    [0, 1 << 20, 1 << 63, u64::MAX].into_iter().flat_map(near)
+    let middles = [1 << 20, 1 << 62, LAST - 9];
+    (0..3).chain(middles.into_iter().flat_map(near))
 }
 
 /// A ring of which `position` items were committed and released.
@@ -236,61 +237,13 @@ fn readers_of_a_truncated_seqlock_or_latch_get_no_value() {
     }
 }
 
-/// Truncates a file in the middle of the first copy of words.
-struct Truncating<'a> {
-    name: &'a Named,
-    done: Cell<bool>,
-}
-
-impl Memory for Truncating<'_> {
-    type Cells = Native;
-
-    fn load(&self, word: &Word, site: LoadSite) -> u64 {
-        Native.load(word, site)
-    }
-
-    fn store(&self, _: &Word, _: u64, site: StoreSite) {
-        panic!("a reader stored at {site:?}");
-    }
-
-    fn fence(&self, site: FenceSite) {
-        Native.fence(site);
-    }
-
-    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
-        let half = from.len() / 2;
-        let (first, second) = to.split_at_mut(half);
-        Native.load_words(&from[..half], first, site);
-        if !self.done.replace(true) {
-            truncate(self.name, 0);
-        }
-        Native.load_words(&from[half..], second, site);
-    }
-
-    fn store_words(&self, _: &[Word], _: &[[u8; 8]], site: StoreSite) {
-        panic!("a reader stored at {site:?}");
-    }
-
-    unsafe fn read_slots<T: Payload>(&self, _: &[Slot<T>], _: &mut [T], site: SlotReadSite) {
-        panic!("a reader of words read a slot at {site:?}");
-    }
-
-    unsafe fn write_slots<T: Payload>(&self, _: &[Slot<T>], _: &[T], site: SlotWriteSite) {
-        panic!("a reader stored at {site:?}");
-    }
-
-    fn spin(&self) {}
-}
-
 #[test]
 fn a_copy_that_is_cut_off_is_no_value() {
     guard::install().expect("the guard");
     for writes in 0..5 {
+        let middle = VALUE.len() / 2;
         let name = Named::new("seq-cut");
-        let memory = Truncating {
-            name: &name,
-            done: Cell::new(false),
-        };
+        let memory = Interrupted::once(LoadSite::SeqCopyOut, middle, || truncate(&name, 0));
         let lock = SeqLock::create(&name, &VALUE, &SeqLockOptions::default()).expect("create");
         for _ in 0..writes {
             lock.writer().expect("the role").write(&VALUE);
@@ -301,10 +254,7 @@ fn a_copy_that_is_cut_off_is_no_value() {
         assert!(lock.is_lost());
 
         let name = Named::new("latch-cut");
-        let memory = Truncating {
-            name: &name,
-            done: Cell::new(false),
-        };
+        let memory = Interrupted::once(LoadSite::LatchCopyOut, middle, || truncate(&name, 0));
         let latch = SeqLatch::create(&name, &VALUE, &SeqLatchOptions::default()).expect("create");
         for _ in 0..writes {
             latch.writer().expect("the role").write(&VALUE);

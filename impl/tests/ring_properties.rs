@@ -1,8 +1,8 @@
 //! The ring against an oracle: a queue, two counters and an image of the slots' memory.
 //!
-//! Random sequences of every operation, in one thread, at any position: also across the wrap of
-//! the indices, which takes centuries to reach by pushing. Then the same ring with a peer that
-//! stores anything, and with one that dies at any of its stores.
+//! Random sequences of every operation, in one thread, at any position: also at the last one, which
+//! takes centuries to reach by pushing. Then the same ring with a peer that stores anything, and
+//! with one that dies at any of its stores.
 
 mod common;
 
@@ -15,7 +15,7 @@ use common::dying::Dying;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use ringproof::memory::{Cells, Memory, Native, Slot, Word};
-use ringproof::ring::{OPEN, RingParts};
+use ringproof::ring::{CLOSED, LAST, RingParts, index_of};
 use ringproof::site::{LoadSite, StoreSite};
 use ringproof::slots::Slots;
 use ringproof::{
@@ -79,9 +79,7 @@ trait Home<T: Payload> {
 /// A ring in this process's own memory, at any position.
 struct Boxed<T: Payload> {
     write_index: Word,
-    end_index: Word,
     read_index: Word,
-    stop_index: Word,
     cells: Vec<Slot<T>>,
     capacity: u64,
 }
@@ -90,9 +88,7 @@ impl<T: Item> Boxed<T> {
     fn new(shape: Shape, start: u64) -> Boxed<T> {
         Boxed {
             write_index: Native::word(start),
-            end_index: Native::word(OPEN),
             read_index: Native::word(start),
-            stop_index: Native::word(OPEN),
             cells: (0..shape.slots).map(old).map(Native::slot).collect(),
             capacity: shape.capacity,
         }
@@ -108,9 +104,7 @@ impl<T: Payload> Home<T> for Boxed<T> {
     fn parts(&self) -> RingParts<'_, Native, T> {
         RingParts {
             write_index: &self.write_index,
-            end_index: &self.end_index,
             read_index: &self.read_index,
-            stop_index: &self.stop_index,
             slots: Slots::new(&self.cells).expect("a power of two of slots"),
             capacity: self.capacity,
         }
@@ -158,8 +152,8 @@ fn shapes() -> impl Strategy<Value = Shape> {
 fn starts() -> impl Strategy<Value = u64> {
     prop_oneof![
         1 => Just(0),
-        3 => (0..40u64).prop_map(|below| u64::MAX - below),
-        1 => any::<u64>(),
+        3 => (0..40u64).prop_map(|below| LAST - below),
+        1 => 0..=LAST,
     ]
 }
 
@@ -279,8 +273,10 @@ impl<T: Item> Model<T> {
         T::nth(self.made)
     }
 
+    /// How many more may be committed: up to the last position.
     fn free(&self) -> usize {
-        self.shape.capacity as usize - self.live.len()
+        let room = self.shape.capacity - self.live.len() as u64;
+        room.min(LAST - self.write_index) as usize
     }
 
     /// The slot of the item `index` places after the next one to be committed.
@@ -304,12 +300,15 @@ impl<T: Item> Model<T> {
 
     /// What reserving `count` slots must give, where the ring said `found`. A producer is told
     /// that the consumer closed the ring at the latest when there is no room; if there is some,
-    /// either is right, until it is told.
+    /// either is right, until it is told. At the last position the ring closes itself.
     fn reserved<R>(
         &mut self,
         count: usize,
         found: &Result<R, PushError>,
     ) -> Result<usize, PushError> {
+        if count > 0 && self.write_index == LAST && !self.told {
+            self.closed = true;
+        }
         if count > 0 && !self.closed && self.stopped {
             self.told |= self.free() == 0 || matches!(found, Err(PushError::Stopped));
         }
@@ -491,20 +490,14 @@ fn compare<T: Item>(
     // What a peer sees.
     let parts = home.parts();
     let word = |word: &Word| Native.load(word, LoadSite::RingObserve);
-    prop_assert_eq!(word(parts.write_index), model.write_index);
-    prop_assert_eq!(word(parts.read_index), model.read_index);
-    let end = if model.closed {
-        model.write_index
-    } else {
-        OPEN
-    };
-    prop_assert_eq!(word(parts.end_index), end);
-    let stop = if model.stopped {
-        model.read_index
-    } else {
-        OPEN
-    };
-    prop_assert_eq!(word(parts.stop_index), stop);
+    prop_assert_eq!(
+        index_of(word(parts.write_index)),
+        (model.write_index, model.closed)
+    );
+    prop_assert_eq!(
+        index_of(word(parts.read_index)),
+        (model.read_index, model.stopped)
+    );
     Ok(())
 }
 
@@ -551,17 +544,12 @@ fn run<T: Item>(home: &impl Home<T>, mut model: Model<T>, ops: &[Op]) -> Result<
             Op::Reserve(count, writes, end) => reserve(writer, &mut model, *count, writes, end)?,
             Op::Peek(count, reads, end) => peek(reader, &mut model, *count, reads, end)?,
             Op::Close => {
-                // The documented limit: a ring cannot be closed exactly there.
-                if model.write_index != OPEN {
-                    writer.close();
-                    model.closed = true;
-                }
+                writer.close();
+                model.closed = true;
             }
             Op::CloseConsumer => {
-                if model.read_index != OPEN {
-                    reader.close();
-                    model.stopped = true;
-                }
+                reader.close();
+                model.stopped = true;
             }
             Op::AskProducer => {
                 prop_assert_eq!(writer.peer_closed(), Ok(model.stopped));
@@ -700,7 +688,7 @@ fn lies() -> impl Strategy<Value = Lie> {
     prop_oneof![
         8 => (-20..=20i64).prop_map(Lie::Near),
         1 => any::<u64>().prop_map(Lie::Far),
-        1 => prop_oneof![Just(0), Just(u64::MAX), Just(1 << 63)].prop_map(Lie::Far),
+        1 => prop_oneof![Just(0), Just(u64::MAX), Just(CLOSED), Just(LAST)].prop_map(Lie::Far),
     ]
 }
 
@@ -708,7 +696,8 @@ fn lies() -> impl Strategy<Value = Lie> {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Peer(Lie),
-    End(Lie),
+    /// The same, with the bit that says closed.
+    Close(Lie),
     One,
     Slice(usize),
     Chunk(usize, usize),
@@ -718,7 +707,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => lies().prop_map(Step::Peer),
-        1 => lies().prop_map(Step::End),
+        1 => lies().prop_map(Step::Close),
         6 => Just(Step::One),
         3 => (0..24usize).prop_map(Step::Slice),
         3 => (0..24usize, 0..24usize).prop_map(|(n, k)| Step::Chunk(n, k)),
@@ -733,7 +722,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// and "must refuse" there are values where either is right.
 struct Peer {
     capacity: u64,
-    /// What the word holds now.
+    /// What the word holds now: an index, and a close or none.
     word: u64,
     /// The highest value that the endpoint may have accepted so far.
     seen: u64,
@@ -743,9 +732,10 @@ impl Peer {
     /// Notes that an endpoint for which `base` is the lowest legal value may look now. (A lie
     /// turns legal when the endpoint's own index comes near it.)
     fn looked_at(&mut self, base: u64) {
-        let above = self.word.wrapping_sub(base);
+        let (index, _) = index_of(self.word);
+        let above = index.wrapping_sub(base);
         if above <= self.capacity && above > self.seen.wrapping_sub(base) {
-            self.seen = self.word;
+            self.seen = index;
         }
     }
 
@@ -763,7 +753,7 @@ impl Peer {
         said: Result<u64, Corruption>,
         live: u64,
     ) -> Result<(), TestCaseError> {
-        let above = self.word.wrapping_sub(base);
+        let above = index_of(self.word).0.wrapping_sub(base);
         match said {
             Ok(found) => {
                 prop_assert!(above <= self.capacity, "accepted {}", self.word);
@@ -787,7 +777,8 @@ impl Peer {
         prop_assert_eq!((said.word, said.found), (name, self.word));
         let width = said.highest.wrapping_sub(said.lowest);
         prop_assert!(width <= self.capacity);
-        prop_assert!(said.found.wrapping_sub(said.lowest) > width, "{}", said);
+        let (found, _) = index_of(said.found);
+        prop_assert!(found.wrapping_sub(said.lowest) > width, "{}", said);
         Ok(())
     }
 }
@@ -800,7 +791,7 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
         |(shape, start, steps)| {
             let home = Boxed::<u64>::new(shape, start);
             let mut producer = Some(home.producer());
-            let (mut stop, mut told) = (OPEN, false);
+            let mut told = false;
             let mut peer = Peer {
                 capacity: shape.capacity,
                 word: start,
@@ -817,9 +808,10 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
                         peer.looked_at(base);
                         continue;
                     }
-                    Step::End(lie) => {
-                        stop = lie.value(peer.word);
-                        Native.store(&home.stop_index, stop, StoreSite::RingStop);
+                    Step::Close(lie) => {
+                        peer.word = lie.value(before) | CLOSED;
+                        Native.store(&home.read_index, peer.word, StoreSite::RingStop);
+                        peer.looked_at(base);
                         continue;
                     }
                     Step::One => writer.push(1).map(|()| 1),
@@ -848,35 +840,26 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
                     Err(error) => {
                         prop_assert_eq!(after, before);
                         match error {
-                            PushError::Corrupt(said) if said.word == "stop_index" => {
-                                // True of the word, and only where the index stands elsewhere.
-                                prop_assert_eq!(said.found, stop);
-                                prop_assert_ne!(stop, OPEN);
-                                prop_assert_eq!(
-                                    (said.lowest, said.highest),
-                                    (peer.word, peer.word)
-                                );
-                                prop_assert_ne!(stop, peer.word);
-                            }
                             PushError::Corrupt(said) => {
                                 peer.judge(base, "read_index", Err(said), 0)?;
                             }
                             PushError::Full => {
-                                prop_assert_eq!((stop, told), (OPEN, false));
+                                let (index, closed) = index_of(peer.word);
+                                prop_assert_eq!((closed, told), (false, false));
                                 // Full in earnest, or as far as it knows after lies.
-                                prop_assert!(peer.word.wrapping_sub(base) <= shape.capacity);
+                                prop_assert!(index.wrapping_sub(base) <= shape.capacity);
                             }
                             // What it was told once it goes by, whatever the peer stores later.
                             PushError::Stopped => {
-                                prop_assert!(told || (stop != OPEN && stop == peer.word));
+                                prop_assert!(told || index_of(peer.word).1);
                                 told = true;
                             }
-                            PushError::Closed => prop_assert!(false, "nobody closed it"),
+                            PushError::Closed => prop_assert_eq!(before, LAST),
                         }
                     }
                 }
                 let base = after.wrapping_sub(shape.capacity);
-                let live = after.wrapping_sub(peer.word);
+                let live = after.wrapping_sub(index_of(peer.word).0);
                 peer.looked_at(base);
                 peer.judge(base, "read_index", writer.occupancy(), live)?;
             }
@@ -893,7 +876,6 @@ fn a_producer_that_stores_anything_gets_an_error_and_its_consumer_no_slot_uncomm
         |(shape, start, steps)| {
             let home = Boxed::<u64>::new(shape, start);
             let mut consumer = Some(home.consumer());
-            let mut end = OPEN;
             let mut peer = Peer {
                 capacity: shape.capacity,
                 word: start,
@@ -911,9 +893,10 @@ fn a_producer_that_stores_anything_gets_an_error_and_its_consumer_no_slot_uncomm
                         peer.looked_at(before);
                         continue;
                     }
-                    Step::End(lie) => {
-                        end = lie.value(peer.word);
-                        Native.store(&home.end_index, end, StoreSite::RingEnd);
+                    Step::Close(lie) => {
+                        peer.word = lie.value(before) | CLOSED;
+                        Native.store(&home.write_index, peer.word, StoreSite::RingEnd);
+                        peer.looked_at(before);
                         continue;
                     }
                     Step::One => reader.pop().map(|item| {
@@ -948,26 +931,16 @@ fn a_producer_that_stores_anything_gets_an_error_and_its_consumer_no_slot_uncomm
                     Err(error) => {
                         prop_assert_eq!(after, before);
                         match error {
-                            PopError::Corrupt(said) if said.word == "end_index" => {
-                                // True of the word, and only where the index stands still elsewhere.
-                                prop_assert_eq!(said.found, end);
-                                prop_assert_ne!(end, OPEN);
-                                prop_assert_eq!(
-                                    (said.lowest, said.highest),
-                                    (peer.word, peer.word)
-                                );
-                                prop_assert_ne!(end, peer.word);
-                            }
                             PopError::Corrupt(said) => {
                                 peer.judge(before, "write_index", Err(said), 0)?;
                             }
-                            PopError::Empty => prop_assert_eq!((end, peer.word), (OPEN, before)),
-                            PopError::Ended => prop_assert_eq!((end, peer.word), (before, before)),
+                            PopError::Empty => prop_assert_eq!(peer.word, before),
+                            PopError::Ended => prop_assert_eq!(peer.word, before | CLOSED),
                             PopError::Closed => prop_assert!(false, "nobody closed this side"),
                         }
                     }
                 }
-                let live = peer.word.wrapping_sub(after);
+                let live = index_of(peer.word).0.wrapping_sub(after);
                 peer.looked_at(after);
                 peer.judge(after, "write_index", reader.occupancy(), live)?;
             }
@@ -978,7 +951,7 @@ fn a_producer_that_stores_anything_gets_an_error_and_its_consumer_no_slot_uncomm
 
 #[test]
 fn a_peers_index_that_was_seen_may_not_go_back() {
-    for start in [0, 7, u64::MAX - 5] {
+    for start in [0, 7, LAST - 20] {
         let shape = Shape {
             capacity: 5,
             slots: 8,
@@ -1083,8 +1056,8 @@ fn producer_dies(shape: Shape, start: u64, stores: usize, count: usize, at_once:
 
 #[test]
 fn a_producer_that_dies_at_any_store_has_pushed_whole_items_or_nothing() {
-    // Not where the end would be at the one position at which a ring cannot be closed.
-    for start in [0, 3, u64::MAX - 3] {
+    // As near to the last position as it does not reach it.
+    for start in [0, 3, LAST - 7] {
         for (capacity, slots) in [(1, 1), (3, 4), (4, 8)] {
             for stores in 0..11 {
                 for at_once in [true, false] {
@@ -1098,8 +1071,8 @@ fn a_producer_that_dies_at_any_store_has_pushed_whole_items_or_nothing() {
 
 #[test]
 fn a_consumer_that_dies_at_any_store_leaves_what_it_has_not_released_and_closed_to_the_next() {
-    // Not where it would close at the one position at which a ring cannot be closed.
-    for start in [0, u64::MAX - 3] {
+    // As near to the last position as the producer does not reach it.
+    for start in [0, LAST - 8] {
         for stores in 0..4 {
             let shape = Shape {
                 capacity: 4,
@@ -1121,15 +1094,45 @@ fn a_consumer_that_dies_at_any_store_leaves_what_it_has_not_released_and_closed_
             if stores == 3 {
                 assert_eq!(consumer.position(), start.wrapping_add(2));
                 assert_eq!(consumer.pop(), Err(PopError::Closed));
-                // What there was room for is taken by nobody.
-                assert_eq!(producer.push_slice(&[0; 9]), Ok(3));
-                assert_eq!(producer.push(0), Err(PushError::Stopped));
+                // What there was room for is not used: the close was seen with it.
+                assert_eq!(producer.push_slice(&[0; 9]), Err(PushError::Stopped));
+                assert_eq!(producer.occupancy(), Ok(1));
                 continue;
             }
             assert_eq!(consumer.position(), start.wrapping_add(stores as u64));
             assert_eq!(consumer.pop(), Ok(stores as u64 + 1));
             // The producer sees as free what was released, and no slot more.
             assert_eq!(producer.push_slice(&[0; 9]), Ok(stores + 2));
+        }
+    }
+}
+
+#[test]
+fn a_ring_closes_itself_at_its_last_position() {
+    for (capacity, slots) in [(1, 1), (3, 4), (4, 4)] {
+        for left in 0..2 * capacity + 2 {
+            let start = LAST - left;
+            let home = Boxed::<u64>::new(Shape { capacity, slots }, start);
+            let (mut producer, mut consumer) = (home.producer(), home.consumer());
+            let mut passed = 0;
+            loop {
+                // Every position behind the last one that there is room for is refused.
+                let wanted = (left - passed).min(capacity) as usize;
+                let pushed = producer.push_slice(&[passed; 9]);
+                if wanted == 0 {
+                    assert_eq!(pushed, Err(PushError::Closed));
+                    break;
+                }
+                assert_eq!(pushed, Ok(wanted), "{left} left, {passed} passed");
+                assert_eq!(consumer.pop_slice(&mut [0; 9]), Ok(wanted));
+                passed += wanted as u64;
+            }
+            assert_eq!((producer.position(), consumer.position()), (LAST, LAST));
+            assert_eq!(producer.occupancy(), Ok(0));
+            assert_eq!(consumer.pop(), Err(PopError::Ended));
+            drop((producer, consumer));
+            assert!(home.producer().is_closed());
+            assert_eq!(home.consumer().pop(), Err(PopError::Ended));
         }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt::Debug;
 
 use bytemuck::{Pod, Zeroable};
 use common::dying::Dying;
+use common::interrupted::Interrupted;
 use common::{Deadline, check};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -265,62 +266,6 @@ fn a_latch_of_1032_bytes_holds_the_last_value() {
     latch::<Big>();
 }
 
-/// A memory in which a writer completes `writes` writes while the reader copies the payload.
-struct Overtaken<'a> {
-    writes: usize,
-    write: &'a dyn Fn(),
-}
-
-impl Memory for Overtaken<'_> {
-    type Cells = Native;
-
-    fn load(&self, word: &Word, site: LoadSite) -> u64 {
-        Native.load(word, site)
-    }
-
-    fn store(&self, _: &Word, _: u64, site: StoreSite) {
-        panic!("a reader stored at {site:?}");
-    }
-
-    fn fence(&self, site: ringproof::site::FenceSite) {
-        Native.fence(site);
-    }
-
-    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
-        let half = from.len() / 2;
-        let (first, second) = to.split_at_mut(half);
-        Native.load_words(&from[..half], first, site);
-        for _ in 0..self.writes {
-            (self.write)();
-        }
-        Native.load_words(&from[half..], second, site);
-    }
-
-    fn store_words(&self, _: &[Word], _: &[[u8; 8]], site: StoreSite) {
-        panic!("a reader stored at {site:?}");
-    }
-
-    unsafe fn read_slots<T: Payload>(
-        &self,
-        _: &[ringproof::memory::Slot<T>],
-        _: &mut [T],
-        site: ringproof::site::SlotReadSite,
-    ) {
-        panic!("a reader of words read a slot at {site:?}");
-    }
-
-    unsafe fn write_slots<T: Payload>(
-        &self,
-        _: &[ringproof::memory::Slot<T>],
-        _: &[T],
-        site: ringproof::site::SlotWriteSite,
-    ) {
-        panic!("a reader stored at {site:?}");
-    }
-
-    fn spin(&self) {}
-}
-
 #[test]
 fn a_seqlock_reader_keeps_no_copy_that_a_write_came_into() {
     for start in [0, 6, u64::MAX - 1] {
@@ -330,10 +275,8 @@ fn a_seqlock_reader_keeps_no_copy_that_a_write_came_into() {
                 let mut writer = SeqWriter::new(home.seq(), Native, None).expect("a writer");
                 writer.write(&<[u64; 3]>::nth(8));
             };
-            let memory = Overtaken {
-                writes,
-                write: &write,
-            };
+            let writes_meanwhile = || (0..writes).for_each(|_| write());
+            let memory = Interrupted::once(LoadSite::SeqCopyOut, 1, writes_meanwhile);
             let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, None).expect("a reader");
             let expected = if writes == 0 {
                 Ok(Value::nth(7))
@@ -359,10 +302,8 @@ fn a_latch_reader_keeps_its_copy_until_the_writer_may_have_come_round_to_it() {
                     let mut writer = LatchWriter::new(home.latch(), Native, None).expect("one");
                     writer.write(&<[u64; 3]>::nth(8));
                 };
-                let memory = Overtaken {
-                    writes,
-                    write: &write,
-                };
+                let writes_meanwhile = || (0..writes).for_each(|_| write());
+                let memory = Interrupted::once(LoadSite::LatchCopyOut, 1, writes_meanwhile);
                 let reader =
                     LatchReader::<[u64; 3], _>::new(home.latch(), memory).expect("a reader");
                 // One write further, the next one may already be filling the slot.
@@ -394,10 +335,8 @@ fn a_read_makes_as_many_attempts_as_it_was_given() {
             writer.write(&<[u64; 3]>::nth(8));
         }
     };
-    let memory = Overtaken {
-        writes: 1,
-        write: &write,
-    };
+    // Inside each copy of three words.
+    let memory = Interrupted::each(LoadSite::SeqCopyOut, 1, 3, write);
     let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, None).expect("a reader");
     for attempts in 1..6 {
         left.set(attempts - 1);

@@ -243,9 +243,9 @@ fn meaningless(kind: Kind) -> Vec<Range<usize>> {
     let mut ranges = vec![
         96..128,
         136..256,
-        272..384,
+        264..384,
         392..512,
-        656..768,
+        648..768,
         776..896,
         1024..4096,
         text_end..8192,

@@ -31,9 +31,8 @@ pub enum Change {
     },
     /// The fence or load is made just before the actor's first access at `past` since the last
     /// one at `site`, and not at its place, where such a load is answered with what it found.
-    /// (The word is known once the actor has loaded it, at whichever site. Where `past` finds the
-    /// ring open, the source looks no further, and the early load counts for nothing.) Nothing
-    /// else is ever early.
+    /// (The word is known once the actor has loaded it, at whichever site.) Nothing else is ever
+    /// early.
     Early {
         /// What is moved.
         site: Site,
@@ -167,10 +166,7 @@ impl Change {
     /// what a compiler or processor does where the ordering does not forbid it.
     pub fn moved() -> Vec<Change> {
         use FenceSite::{LatchReadFence, LatchWriteFence, SeqReadFence, SeqWriteFence};
-        use LoadSite::{
-            LatchCopyOut, LatchRecheck, RingObserve, RingObserveEnd, RingObserveStop, RingReclaim,
-            SeqCopyOut, SeqRecheck,
-        };
+        use LoadSite::{LatchCopyOut, LatchRecheck, SeqCopyOut, SeqRecheck};
         use SlotReadSite::RingTake;
         use SlotWriteSite::RingFill;
         use StoreSite::{
@@ -181,12 +177,9 @@ impl Change {
             // Announced before it is there, freed before it is read.
             late(RingFill, RingPublish),
             late(RingTake, RingFree),
-            // Closed before the last commit or release.
+            // Closed before the last commit or release, which then opens the ring again.
             late(RingPublish, RingEnd),
             late(RingFree, RingStop),
-            // No second look after the close was seen: what came before it is lost.
-            early(RingObserve, RingObserveEnd),
-            early(RingReclaim, RingObserveStop),
             // The write announced too late, or over before it is.
             late(SeqOdd, SeqWriteFence),
             late(SeqOdd, SeqCopyIn),

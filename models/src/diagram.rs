@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use ringproof::ring::index_of;
 use ringproof::site::SiteInfo;
 
 use crate::engine::Read;
@@ -335,11 +336,12 @@ fn letter_of(number: usize) -> String {
     }
 }
 
-/// A value; the largest stands for "none yet" in many a word.
+/// A value; the largest stands for "none yet" in many a word, the highest bit for a close.
 fn number(value: u64) -> String {
-    match value {
-        u64::MAX => "MAX".to_owned(),
-        _ => value.to_string(),
+    match index_of(value) {
+        _ if value == u64::MAX => "MAX".to_owned(),
+        (index, true) => format!("{index} closed"),
+        (index, false) => index.to_string(),
     }
 }
 

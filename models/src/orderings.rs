@@ -266,6 +266,10 @@ fn sentence(finding: &str) -> String {
         .match_indices(" (")
         .find(|(at, open)| is_place(&finding[at + open.len()..]));
     let finding = place.map_or(finding, |(at, _)| &finding[..at]);
+    // What no site of its own orders is loaded as a plain word.
+    if finding.contains("`unsync_load`") {
+        return "a load that nothing orders after the store".to_owned();
+    }
     if finding.starts_with("Causality violation") || finding.starts_with("a data race") {
         return "a data race on a slot".to_owned();
     }
@@ -321,8 +325,12 @@ mod tests {
                 "a data race on a slot",
             ),
             (
-                "corrupt ring: end_index is 1, but must be from 0 to 0; the peer … (ring.rs:9)",
-                "corrupt ring: end_index is 1, but must be from 0 to 0",
+                "Causality violation: Concurrent `unsync_load` and atomic store. (location.rs:115)",
+                "a load that nothing orders after the store",
+            ),
+            (
+                "corrupt ring: read_index is 1, but must be from 0 to 0; the peer … (ring.rs:9)",
+                "corrupt ring: read_index is 1, but must be from 0 to 0",
             ),
             (
                 "never witnessed: all went over",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
 use ringproof::payload::Payload;
-use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
+use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::slots::Slots;
 
@@ -18,9 +18,7 @@ const ENOUGH: &str = "the model gives enough words";
 /// The words and slots of a ring of numbers, to be shared by the threads of a model.
 pub struct OwnedRing {
     write_index: Word,
-    end_index: Word,
     read_index: Word,
-    stop_index: Word,
     slots: Vec<Slot>,
     capacity: u64,
 }
@@ -30,9 +28,7 @@ impl OwnedRing {
     pub fn new(slots: usize, capacity: u64) -> Arc<Self> {
         Arc::new(OwnedRing {
             write_index: word(0),
-            end_index: word(OPEN),
             read_index: word(0),
-            stop_index: word(OPEN),
             slots: (0..slots).map(|_| slot(0)).collect(),
             capacity,
         })
@@ -41,9 +37,7 @@ impl OwnedRing {
     fn parts(&self) -> RingParts<'_, Shared, u64> {
         RingParts {
             write_index: &self.write_index,
-            end_index: &self.end_index,
             read_index: &self.read_index,
-            stop_index: &self.stop_index,
             slots: Slots::new(&self.slots).expect("models ask for a power of two of slots"),
             capacity: self.capacity,
         }

@@ -6,7 +6,6 @@ use std::thread;
 
 use ringproof::memory::{Cells, Memory};
 use ringproof::payload::Payload;
-use ringproof::ring::OPEN;
 use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
 use crate::actor::{Actor, to_word};
@@ -180,9 +179,6 @@ impl Watched {
                 order => self.actor.load(label, word, order),
             })
         });
-        if value == OPEN && self.table.early_before(site).is_some() {
-            self.early.borrow_mut().made = None;
-        }
         self.table.answer(site, value)
     }
 

@@ -134,8 +134,6 @@ fn boards(
         let places = Places {
             write_index: 0,
             read_index: *distance,
-            end_index: 2 * PAGE,
-            stop_index: 3 * PAGE,
             data: 4 * PAGE,
         };
         let slots = usize::try_from(regime.capacity.next_power_of_two()).ok()?;

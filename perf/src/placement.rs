@@ -6,7 +6,7 @@ use core::slice;
 
 use ringproof::Payload;
 use ringproof::memory::{Cells, Memory, Native, Slot, Word};
-use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
+use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::site::StoreSite;
 use ringproof::slots::Slots;
 
@@ -23,22 +23,13 @@ pub struct Places {
     pub write_index: usize,
     /// The index that the consumer stores.
     pub read_index: usize,
-    /// Where the producer closes the ring.
-    pub end_index: usize,
-    /// Where the consumer closes the ring.
-    pub stop_index: usize,
     /// The first slot.
     pub data: usize,
 }
 
 impl Places {
-    fn words(&self) -> [usize; 4] {
-        [
-            self.write_index,
-            self.read_index,
-            self.end_index,
-            self.stop_index,
-        ]
+    fn words(&self) -> [usize; 2] {
+        [self.write_index, self.read_index]
     }
 }
 
@@ -48,8 +39,8 @@ struct Page([Word; PAGE / WORD]);
 
 /// Memory for one ring of `T`.
 ///
-/// Invariant: the four words lie on word boundaries within the pages, and no two of them and no
-/// slot overlap; the slots lie within the pages, aligned for `T`.
+/// Invariant: the two words lie on word boundaries within the pages, and neither they nor a slot
+/// overlap; the slots lie within the pages, aligned for `T`.
 pub struct Board<T> {
     pages: Vec<Page>,
     places: Places,
@@ -89,8 +80,6 @@ impl<T: Payload> Board<T> {
         for (at, value, site) in [
             (places.write_index, first_item, StoreSite::RingPublish),
             (places.read_index, first_item, StoreSite::RingFree),
-            (places.end_index, OPEN, StoreSite::RingEnd),
-            (places.stop_index, OPEN, StoreSite::RingStop),
         ] {
             Native.store(board.word(at)?, value, site);
         }
@@ -104,15 +93,11 @@ impl<T: Payload> Board<T> {
         let Places {
             write_index,
             read_index,
-            end_index,
-            stop_index,
             ..
         } = self.places;
         let parts = RingParts {
             write_index: this.word(write_index)?,
             read_index: this.word(read_index)?,
-            end_index: this.word(end_index)?,
-            stop_index: this.word(stop_index)?,
             slots: Slots::new(this.cells())?,
             capacity,
         };
@@ -148,8 +133,6 @@ mod tests {
         Places {
             write_index: 0,
             read_index: distance,
-            end_index: PAGE,
-            stop_index: 2 * PAGE,
             data: 3 * PAGE,
         }
     }
@@ -176,10 +159,10 @@ mod tests {
 
     #[test]
     fn a_ring_goes_on_where_the_last_one_ended() {
-        let mut board = Board::<u64>::new(apart(64), 4, u64::MAX - 1).unwrap();
+        let mut board = Board::<u64>::new(apart(64), 4, u64::MAX >> 2).unwrap();
         for item in 0..10 {
             let (mut producer, mut consumer) = board.ring(3).unwrap();
-            assert_eq!(producer.position(), (u64::MAX - 1).wrapping_add(item));
+            assert_eq!(producer.position(), (u64::MAX >> 2) + item);
             assert_eq!(producer.push(item), Ok(()));
             assert_eq!(consumer.pop(), Ok(item));
         }
@@ -194,8 +177,13 @@ mod tests {
         assert!(!board(apart(8), 3), "no power of two");
         let data = |data| Places { data, ..apart(8) };
         assert!(!board(data(0), 4), "slots over the indices");
-        assert!(!board(data(2 * PAGE - 8), 4), "slots over a word");
-        assert!(board(data(2 * PAGE - 32), 4), "slots up to a word");
+        let end = |data| Places {
+            write_index: PAGE,
+            data,
+            ..apart(8)
+        };
+        assert!(!board(end(PAGE - 8), 4), "slots over a word");
+        assert!(board(end(PAGE - 32), 4), "slots up to a word");
         assert!(!board(data(3 * PAGE + 4), 4), "slots not aligned");
         assert!(!board(data(usize::MAX - 7), 4), "no such memory");
     }

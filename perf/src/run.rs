@@ -90,6 +90,8 @@ impl Settings {
         self.seed
             .wrapping_add(1)
             .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            // It is a ring's position, too; these end at 2^63.
+            >> 2
     }
 }
 

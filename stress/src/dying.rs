@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringproof::Payload;
-use ringproof::memory::{Memory, Native, Slot, Word};
-use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
+use ringproof::memory::{Hooks, Interposed, Native};
+use ringproof::site::Site;
 
 /// What befalls a process at an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +89,8 @@ pub(crate) struct Plan {
     ending: Ending,
     made: RefCell<Vec<Site>>,
     astray: Cell<Option<Site>>,
+    /// Whether the access that is being made is the last one.
+    is_last: Cell<bool>,
 }
 
 impl Plan {
@@ -100,6 +101,7 @@ impl Plan {
             ending,
             made: RefCell::new(Vec::new()),
             astray: Cell::new(None),
+            is_last: Cell::new(false),
         }
     }
 
@@ -130,15 +132,11 @@ impl Plan {
     }
 }
 
-/// What stands at each access of a process.
-pub(crate) trait Accesses {
-    /// One access: counted, and perhaps the last one, made or not.
-    fn access<R>(&self, site: impl Into<Site>, make: impl FnOnce() -> R) -> R;
-}
+impl Hooks<Native> for Plan {
+    // A crash in the middle of a payload is a crash point.
+    const PIECEWISE: bool = true;
 
-impl Accesses for Plan {
-    fn access<R>(&self, site: impl Into<Site>, make: impl FnOnce() -> R) -> R {
-        let site = site.into();
+    fn before(&self, _: &Native, site: Site, _: usize) -> bool {
         let number = self.made.borrow().len();
         self.made.borrow_mut().push(site);
         let fate = match self.point {
@@ -154,11 +152,14 @@ impl Accesses for Plan {
             Some(Fate::Stopped) => stop_self(),
             _ => {}
         }
-        let result = make();
-        if fate == Some(Fate::KilledAfter) {
+        self.is_last.set(fate == Some(Fate::KilledAfter));
+        true
+    }
+
+    fn after(&self, _: Site) {
+        if self.is_last.get() {
             self.end();
         }
-        result
     }
 }
 
@@ -176,88 +177,23 @@ fn stop_self() {
     let _ = kill(Pid::this(), Signal::SIGSTOP);
 }
 
-/// The machine's memory, accessed as `plan` says.
-#[derive(Clone, Copy)]
-pub(crate) struct Dying<'a, P = Plan> {
-    plan: &'a P,
-}
+/// The machine's memory, accessed as a plan says.
+pub(crate) type Dying<'a, P = Plan> = Interposed<Native, &'a P>;
 
-impl<'a, P: Accesses> Dying<'a, P> {
-    pub(crate) fn new(plan: &'a P) -> Self {
-        Dying { plan }
-    }
-}
-
-impl<P: Accesses> Memory for Dying<'_, P> {
-    type Cells = Native;
-
-    fn load(&self, word: &Word, site: LoadSite) -> u64 {
-        self.plan.access(site, || Native.load(word, site))
-    }
-
-    fn store(&self, word: &Word, value: u64, site: StoreSite) {
-        self.plan.access(site, || Native.store(word, value, site));
-    }
-
-    fn fence(&self, site: FenceSite) {
-        self.plan.access(site, || Native.fence(site));
-    }
-
-    // One word, one access: a crash in the middle of a payload is a crash point.
-    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
-        for (word, bytes) in from.iter().zip(to) {
-            *bytes = self.load(word, site).to_ne_bytes();
-        }
-    }
-
-    fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
-        for (word, bytes) in to.iter().zip(from) {
-            self.store(word, u64::from_ne_bytes(*bytes), site);
-        }
-    }
-
-    unsafe fn read_slots<T: Payload>(&self, from: &[Slot<T>], to: &mut [T], site: SlotReadSite) {
-        for (slot, value) in from.chunks(1).zip(to.chunks_mut(1)) {
-            self.plan.access(site, || {
-                // SAFETY: the slot is one of the caller's, who promises that nobody writes it.
-                unsafe { Native.read_slots(slot, value, site) }
-            });
-        }
-    }
-
-    // One word of one slot, one access. Each writes the whole slot, with the words that have
-    // had their turn new and the others as they were.
-    unsafe fn write_slots<T: Payload>(&self, to: &[Slot<T>], from: &[T], site: SlotWriteSite) {
-        for (slot, value) in to.chunks(1).zip(from) {
-            let mut partial = [T::zeroed()];
-            // SAFETY: the slot is one of the caller's, who promises that nobody else accesses
-            // it. This read is the harness's own and no access of the algorithm.
-            unsafe { Native.read_slots(slot, &mut partial, SlotReadSite::RingReview) };
-            for (turn, word) in bytemuck::bytes_of(value).chunks(8).enumerate() {
-                bytemuck::bytes_of_mut(&mut partial[0])[turn * 8..][..word.len()]
-                    .copy_from_slice(word);
-                self.plan.access(site, || {
-                    // SAFETY: as above.
-                    unsafe { Native.write_slots(slot, &partial, site) }
-                });
-            }
-        }
-    }
-
-    fn spin(&self) {
-        Native.spin();
-    }
+pub(crate) const fn dying<P>(plan: &P) -> Dying<'_, P> {
+    Interposed::new(Native, plan)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringproof::memory::Cells;
+    use ringproof::memory::{Cells, Memory};
+    use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
 
     #[test]
     fn every_word_slot_and_fence_is_an_access() {
         let plan = Plan::immortal();
-        let memory = Dying::new(&plan);
+        let memory = dying(&plan);
         let words = [Native::word(1), Native::word(2), Native::word(3)];
         let mut copy = [[0; 8]; 3];
         memory.load_words(&words, &mut copy, LoadSite::SeqCopyOut);
@@ -292,7 +228,7 @@ mod tests {
         // Were the plan followed, the process of this test would die here.
         let plan = Plan::new(Some(point), Ending::Kill);
         assert_eq!(
-            Dying::new(&plan).load(&Native::word(4), LoadSite::RingReclaim),
+            dying(&plan).load(&Native::word(4), LoadSite::RingReclaim),
             4
         );
         assert_eq!(plan.astray(), Some(LoadSite::RingReclaim.into()));

@@ -2,9 +2,8 @@
 
 use std::cell::Cell;
 
-use ringproof::Payload;
-use ringproof::memory::{Cells, Memory, Native, Slot, Word};
-use ringproof::site::{FenceSite, LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
+use ringproof::memory::{Cells, Hooks, Interposed, Memory, Native, Word};
+use ringproof::site::{LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
 use crate::dying::Dying;
 
@@ -124,8 +123,10 @@ impl Fault {
 }
 
 /// A memory that may be wrong in one way.
-pub(crate) struct Faulty<'a, M = Dying<'a>> {
-    memory: M,
+pub(crate) type Faulty<'a, M = Dying<'a>> = Interposed<M, Faults<'a>>;
+
+/// What it does otherwise.
+pub(crate) struct Faults<'a> {
     fault: Option<Fault>,
     /// The endpoint's own index, sequence or version word, if it has one.
     index: Option<&'a Word>,
@@ -133,19 +134,20 @@ pub(crate) struct Faulty<'a, M = Dying<'a>> {
     held: Cell<Option<u64>>,
 }
 
-impl<'a, M: Memory<Cells = Native>> Faulty<'a, M> {
-    pub(crate) fn new(memory: M, fault: Option<Fault>) -> Self {
-        Faulty {
-            memory,
-            fault,
-            index: None,
-            held: Cell::new(None),
-        }
-    }
+/// A memory that may have a fault.
+pub(crate) const fn faulty<'a, M>(memory: M, fault: Option<Fault>) -> Faulty<'a, M> {
+    let faults = Faults {
+        fault,
+        index: None,
+        held: Cell::new(None),
+    };
+    Interposed::new(memory, faults)
+}
 
+impl<'a> Faults<'a> {
     /// The same for an endpoint that stores this index.
     pub(crate) fn with_index(self, index: &'a Word) -> Self {
-        Faulty {
+        Faults {
             index: Some(index),
             ..self
         }
@@ -156,21 +158,41 @@ impl<'a, M: Memory<Cells = Native>> Faulty<'a, M> {
     }
 
     /// Moves the endpoint's own index on, too early.
-    fn advance(&self, count: usize, site: StoreSite) {
+    fn advance(&self, memory: &impl Memory<Cells = Native>, count: usize, site: StoreSite) {
         if let Some(word) = self.index {
             // The harness's own look at a word that only this endpoint stores.
             let index = Native.load(word, LoadSite::NoteRead);
-            self.memory
-                .store(word, index.wrapping_add(count as u64), site);
+            memory.store(word, index.wrapping_add(count as u64), site);
         }
     }
 }
 
-impl<M: Memory<Cells = Native>> Memory for Faulty<'_, M> {
-    type Cells = Native;
+impl<M: Memory<Cells = Native>> Hooks<M> for Faults<'_> {
+    fn before(&self, memory: &M, site: Site, count: usize) -> bool {
+        match (self.fault, site) {
+            (Some(Fault::LatchFirst), Site::Store(StoreSite::LatchCopyIn)) => {
+                self.advance(memory, 1, StoreSite::LatchPublish);
+            }
+            // (The peer, another process, may write the slot before it is read: that is the fault,
+            // and what comes of it is bytes.)
+            (Some(Fault::FreeFirst), Site::SlotRead(SlotReadSite::RingTake)) => {
+                self.advance(memory, count, StoreSite::RingFree);
+            }
+            (Some(Fault::PublishFirst), Site::SlotWrite(SlotWriteSite::RingFill)) => {
+                self.advance(memory, count, StoreSite::RingPublish);
+            }
+            // Already stored.
+            (Some(Fault::PublishFirst), Site::Store(StoreSite::RingPublish))
+            | (Some(Fault::FreeFirst), Site::Store(StoreSite::RingFree))
+            | (Some(Fault::LatchFirst), Site::Store(StoreSite::LatchPublish)) => return false,
+            // Left out.
+            (Some(Fault::NoOdd), Site::Store(StoreSite::SeqOdd)) => return false,
+            _ => {}
+        }
+        true
+    }
 
-    fn load(&self, word: &Word, site: LoadSite) -> u64 {
-        let found = self.memory.load(word, site);
+    fn answer(&self, memory: &M, word: &Word, site: LoadSite, found: u64) -> u64 {
         match site {
             LoadSite::SeqObserve if self.is(Fault::NoRecheck) => {
                 self.held.set(Some(found));
@@ -183,74 +205,32 @@ impl<M: Memory<Cells = Native>> Memory for Faulty<'_, M> {
                 _ => found,
             },
             LoadSite::SeqResume if self.is(Fault::RoundUp) && found % 2 == 1 => {
-                self.memory.store(word, found + 1, StoreSite::SeqEven);
+                memory.store(word, found + 1, StoreSite::SeqEven);
                 found + 1
             }
             _ => found,
         }
     }
 
-    fn store(&self, word: &Word, value: u64, site: StoreSite) {
+    fn store(&self, memory: &M, word: &Word, value: u64, site: StoreSite) {
         match (self.fault, site) {
-            // Already stored.
-            (Some(Fault::PublishFirst), StoreSite::RingPublish)
-            | (Some(Fault::FreeFirst), StoreSite::RingFree)
-            | (Some(Fault::LatchFirst), StoreSite::LatchPublish) => {}
-            // Left out.
-            (Some(Fault::NoOdd), StoreSite::SeqOdd) => {}
             // Made, but to no effect.
             (Some(Fault::StopLost), StoreSite::RingStop)
             | (Some(Fault::EpochLost), StoreSite::RoleEpochNext)
             | (Some(Fault::RetireLost), StoreSite::Retire)
             | (Some(Fault::NoteLost), StoreSite::NoteWrite) => {
-                self.memory.store(&Native::word(0), value, site);
+                memory.store(&Native::word(0), value, site);
             }
             (Some(Fault::PublishLate), StoreSite::RingPublish) => {
                 self.held.set(Some(value));
             }
             (Some(Fault::PublishLate), StoreSite::RingEnd) => {
                 if let (Some(word), Some(index)) = (self.index, self.held.take()) {
-                    self.memory.store(word, index, StoreSite::RingPublish);
+                    memory.store(word, index, StoreSite::RingPublish);
                 }
-                self.memory.store(word, value, site);
+                memory.store(word, value, site);
             }
-            _ => self.memory.store(word, value, site),
+            _ => memory.store(word, value, site),
         }
-    }
-
-    fn fence(&self, site: FenceSite) {
-        self.memory.fence(site);
-    }
-
-    fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
-        self.memory.load_words(from, to, site);
-    }
-
-    fn store_words(&self, to: &[Word], from: &[[u8; 8]], site: StoreSite) {
-        if self.is(Fault::LatchFirst) && site == StoreSite::LatchCopyIn {
-            self.advance(1, StoreSite::LatchPublish);
-        }
-        self.memory.store_words(to, from, site);
-    }
-
-    unsafe fn read_slots<T: Payload>(&self, from: &[Slot<T>], to: &mut [T], site: SlotReadSite) {
-        if self.is(Fault::FreeFirst) && site == SlotReadSite::RingTake && !from.is_empty() {
-            self.advance(from.len(), StoreSite::RingFree);
-        }
-        // SAFETY: the caller's promise, passed on. (Under a planted fault the peer, another process,
-        // may write the slot meanwhile: that is the fault, and what comes of it is bytes.)
-        unsafe { self.memory.read_slots(from, to, site) };
-    }
-
-    unsafe fn write_slots<T: Payload>(&self, to: &[Slot<T>], from: &[T], site: SlotWriteSite) {
-        if self.is(Fault::PublishFirst) {
-            self.advance(to.len(), StoreSite::RingPublish);
-        }
-        // SAFETY: as above.
-        unsafe { self.memory.write_slots(to, from, site) };
-    }
-
-    fn spin(&self) {
-        self.memory.spin();
     }
 }

@@ -308,7 +308,8 @@ static inline void ringproof_spin(void) {
 #define RINGPROOF_VERSION UINT32_C(1)
 #define RINGPROOF_HEADER_LEN UINT32_C(4096)
 #define RINGPROOF_NOTES 16u
-#define RINGPROOF_OPEN UINT64_MAX               /* end_index and stop_index of an open ring */
+#define RINGPROOF_CLOSED_BIT (UINT64_C(1) << 63) /* in an index word of a ring: its side closed it */
+#define RINGPROOF_LAST_INDEX (RINGPROOF_CLOSED_BIT - 1) /* a ring closes itself there */
 #define RINGPROOF_NO_VERSION (UINT64_C(1) << 63) /* a latch's version that names no value */
 #define RINGPROOF_DESCRIPTION_MAX UINT32_C(65536)
 #define RINGPROOF_FIELDS_MAX 1024u
@@ -337,8 +338,7 @@ struct ringproof_fixed {
 
 struct ringproof_role_words {
   RINGPROOF_ALIGNAS(128) ringproof_word index; /* write_index, read_index, seq or version */
-  ringproof_word end;                          /* end_index or stop_index */
-  ringproof_word hot[14];
+  ringproof_word hot[15];
   ringproof_word epoch;
   ringproof_word cold[15];
   ringproof_word notes[RINGPROOF_NOTES];
@@ -360,11 +360,9 @@ RINGPROOF_ASSERT(offsetof(struct ringproof_fixed, fingerprint) == 88, "the wire 
 RINGPROOF_ASSERT(sizeof(struct ringproof_header) == RINGPROOF_HEADER_LEN, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, retired) == 128, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.index) == 256, "the wire layout");
-RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.end) == 264, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.epoch) == 384, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.notes) == 512, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.index) == 640, "the wire layout");
-RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.end) == 648, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.epoch) == 768, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.notes) == 896, "the wire layout");
 
@@ -1744,7 +1742,6 @@ static inline enum ringproof_status
 ringproof_initialise(const struct ringproof_segment *segment, const char *description,
                      const void *initial, struct ringproof_error *error) {
   const struct ringproof_fixed *fixed = &segment->fixed;
-  const uint64_t open_word = RINGPROOF_OPEN;
   struct ringproof_room room;
   struct rlimit limit;
   if (ringproof_is_short("", fixed->segment_len, &room)) {
@@ -1771,11 +1768,7 @@ ringproof_initialise(const struct ringproof_segment *segment, const char *descri
       return ringproof_fail_making(segment, "give it memory", error);
     }
   }
-  if (!ringproof_write_at(segment->fd, &open_word, sizeof open_word,
-                          offsetof(struct ringproof_header, producer.end)) ||
-      !ringproof_write_at(segment->fd, &open_word, sizeof open_word,
-                          offsetof(struct ringproof_header, consumer.end)) ||
-      !ringproof_write_at(segment->fd, description, (size_t)fixed->description_len,
+  if (!ringproof_write_at(segment->fd, description, (size_t)fixed->description_len,
                           fixed->description_offset) ||
       (initial != NULL && !ringproof_write_at(segment->fd, initial, (size_t)fixed->payload_size,
                                               fixed->data_offset)) ||
@@ -2570,11 +2563,13 @@ RINGPROOF_COLD static enum ringproof_status ringproof_wrong_size(size_t item) {
 struct ringproof_producer {
   struct ringproof_slots slots;
   uint64_t capacity;
-  ringproof_word *write_word, *read_word, *end_word, *stop_word;
-  uint64_t write_index; /* the authority, of which the shared word is a copy */
-  /* As last seen. Invariant, in wrapping arithmetic: write_index - capacity <= cached_read_index
-   * <= read_index <= write_index; kept at the lower bound ("full") once the ring is known to be
-   * closed, by whichever side, so that the hot path need not ask. */
+  ringproof_word *write_word, *read_word;
+  /* The authority, of which the shared word is a copy. Invariant: neither it nor it and what is free
+   * is above RINGPROOF_LAST_INDEX. */
+  uint64_t write_index;
+  /* As last seen, or below it. Invariant, in wrapping arithmetic: write_index - capacity <=
+   * cached_read_index <= read_index <= write_index; kept at the lower bound ("full") once the ring is
+   * known to be closed, by whichever side, so that the hot path need not ask. */
   uint64_t cached_read_index;
   bool closed;
   bool stopped; /* whether the consumer was seen to have closed the ring */
@@ -2590,6 +2585,7 @@ static inline enum ringproof_status ringproof_producer_open(struct ringproof_pro
                                                             struct ringproof_error *error) {
   struct ringproof_header *header = ringproof_header_of(segment);
   enum ringproof_status status;
+  uint64_t word;
   memset(producer, 0, sizeof *producer);
   status = ringproof_take(segment, RINGPROOF_PRODUCER, &producer->claim, error);
   if (status != RINGPROOF_OK) {
@@ -2598,12 +2594,11 @@ static inline enum ringproof_status ringproof_producer_open(struct ringproof_pro
   producer->slots = ringproof_slots_of(segment);
   producer->capacity = segment->fixed.capacity;
   producer->write_word = &header->producer.index;
-  producer->end_word = &header->producer.end;
   producer->read_word = &header->consumer.index;
-  producer->stop_word = &header->consumer.end;
-  /* RingResumeWrite and RingResumeEnd, relaxed: the role lock orders this after the predecessor. */
-  producer->write_index = ringproof_load_relaxed(producer->write_word);
-  producer->closed = ringproof_load_relaxed(producer->end_word) != RINGPROOF_OPEN;
+  /* RingResumeWrite, relaxed: the role lock orders this after the predecessor. */
+  word = ringproof_load_relaxed(producer->write_word);
+  producer->write_index = word & RINGPROOF_LAST_INDEX;
+  producer->closed = (word & RINGPROOF_CLOSED_BIT) != 0;
   /* "Full": the first push looks for itself. */
   producer->cached_read_index = producer->write_index - producer->capacity;
   producer->chunk = ringproof_first_chunk(&producer->claim);
@@ -2632,22 +2627,43 @@ static inline uint64_t ringproof_free(const struct ringproof_producer *producer)
 }
 
 static inline enum ringproof_status
-ringproof_observe_read_index(struct ringproof_producer *producer, uint64_t *found) {
+ringproof_observe_read_index(struct ringproof_producer *producer, uint64_t *found, bool *stopped) {
   const uint64_t lowest = producer->cached_read_index;
-  /* RingReclaim, acquire: pairs with RingFree; the consumer has done with the slots below. */
-  *found = ringproof_load_acquire(producer->read_word);
+  /* RingReclaim, acquire: pairs with RingFree and RingStop; the consumer has done with the slots
+   * below. */
+  const uint64_t word = ringproof_load_acquire(producer->read_word);
+  *found = word & RINGPROOF_LAST_INDEX;
+  *stopped = (word & RINGPROOF_CLOSED_BIT) != 0;
   if (*found - lowest <= producer->write_index - lowest) {
     return RINGPROOF_OK;
   }
-  return ringproof_corrupt(&producer->corruption, "read_index", *found, lowest,
+  return ringproof_corrupt(&producer->corruption, "read_index", word, lowest,
                            producer->write_index);
+}
+
+/* Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
+ * reserved and not committed is taken back. Not OK only if the end is not open. */
+static inline enum ringproof_status ringproof_producer_close(struct ringproof_producer *producer) {
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  if (!producer->closed) {
+    /* RingEnd, release: pairs with RingObserve; what was published before is seen with it. */
+    ringproof_store_release(producer->write_word, producer->write_index | RINGPROOF_CLOSED_BIT);
+    producer->closed = true;
+    producer->chunk++;
+    producer->cached_read_index = producer->write_index - producer->capacity;
+  }
+  return RINGPROOF_OK;
 }
 
 /* Whether the consumer closed the ring: RINGPROOF_STOPPED, else RINGPROOF_OK. A producer that
  * meets no full ring for long may ask here. */
 static inline enum ringproof_status
 ringproof_producer_peer_closed(struct ringproof_producer *producer) {
-  uint64_t stop, released = 0;
+  const uint64_t last = RINGPROOF_LAST_INDEX - producer->capacity;
+  uint64_t found = 0;
+  bool stopped = false;
   enum ringproof_status status;
   if (!ringproof_producer_is_open(producer)) {
     return RINGPROOF_NOT_OPEN;
@@ -2655,30 +2671,28 @@ ringproof_producer_peer_closed(struct ringproof_producer *producer) {
   if (producer->stopped) {
     return RINGPROOF_STOPPED;
   }
-  /* RingObserveStop, acquire: pairs with RingStop; what was released before is visible below. */
-  stop = ringproof_load_acquire(producer->stop_word);
-  if (stop == RINGPROOF_OPEN) {
-    return RINGPROOF_OK;
-  }
-  /* "Full, then closed" may have had releases between the two: look once more. */
-  status = ringproof_observe_read_index(producer, &released);
+  status = ringproof_observe_read_index(producer, &found, &stopped);
   if (status != RINGPROOF_OK) {
     return status;
   }
-  if (released != stop) {
-    return ringproof_corrupt(&producer->corruption, "stop_index", stop, released, released);
+  if (stopped) {
+    producer->stopped = true;
+    /* A chunk is taken back: committed, it would make room where there is none. */
+    producer->chunk++;
+    producer->cached_read_index = producer->write_index - producer->capacity;
+    return RINGPROOF_STOPPED;
   }
-  producer->stopped = true;
-  /* A chunk is taken back: committed, it would make room where there is none. */
-  producer->chunk++;
-  producer->cached_read_index = producer->write_index - producer->capacity;
-  return RINGPROOF_STOPPED;
+  if (!producer->closed) {
+    /* No slot is free for a position behind the last one. */
+    producer->cached_read_index = found < last ? found : last;
+  }
+  return RINGPROOF_OK;
 }
 
 /* Looks how far the consumer came; not OK if nothing was gained or can be. */
 RINGPROOF_APART static enum ringproof_status
 ringproof_reclaim(struct ringproof_producer *producer) {
-  uint64_t found = 0;
+  const uint64_t before = producer->cached_read_index;
   enum ringproof_status status;
   /* Such an end has a capacity of 0, so that it comes here. */
   if (!ringproof_producer_is_open(producer)) {
@@ -2690,16 +2704,15 @@ ringproof_reclaim(struct ringproof_producer *producer) {
   if (producer->stopped) {
     return RINGPROOF_STOPPED;
   }
-  status = ringproof_observe_read_index(producer, &found);
-  if (status != RINGPROOF_OK) {
-    return status;
-  }
-  if (found != producer->cached_read_index) {
-    producer->cached_read_index = found;
-    return RINGPROOF_OK;
+  if (producer->write_index == RINGPROOF_LAST_INDEX) {
+    ringproof_producer_close(producer);
+    return RINGPROOF_CLOSED;
   }
   status = ringproof_producer_peer_closed(producer);
-  return status == RINGPROOF_OK ? RINGPROOF_FULL : status;
+  if (status == RINGPROOF_OK && producer->cached_read_index == before) {
+    return RINGPROOF_FULL;
+  }
+  return status;
 }
 
 /* Makes the slots below `write_index` visible. It and the word are the caller's, from before the
@@ -2837,29 +2850,14 @@ static inline enum ringproof_status ringproof_push_slice(struct ringproof_produc
   return ringproof_commit(producer, &chunk, chunk.len);
 }
 
-/* Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
- * reserved and not committed is taken back. Not OK only if the end is not open. */
-static inline enum ringproof_status ringproof_producer_close(struct ringproof_producer *producer) {
-  if (!ringproof_producer_is_open(producer)) {
-    return RINGPROOF_NOT_OPEN;
-  }
-  if (!producer->closed) {
-    /* RingEnd, release: pairs with RingObserveEnd; what was published before is seen with it. */
-    ringproof_store_release(producer->end_word, producer->write_index);
-    producer->closed = true;
-    producer->chunk++;
-    producer->cached_read_index = producer->write_index - producer->capacity;
-  }
-  return RINGPROOF_OK;
-}
-
 /* How many items are live now. */
 static inline enum ringproof_status
 ringproof_producer_occupancy(struct ringproof_producer *producer, uint64_t *live) {
   uint64_t found = 0;
+  bool stopped = false;
   enum ringproof_status status = RINGPROOF_NOT_OPEN;
   if (ringproof_producer_is_open(producer)) {
-    status = ringproof_observe_read_index(producer, &found);
+    status = ringproof_observe_read_index(producer, &found, &stopped);
   }
   *live = producer->write_index - found;
   return status;
@@ -2869,7 +2867,7 @@ ringproof_producer_occupancy(struct ringproof_producer *producer, uint64_t *live
 struct ringproof_consumer {
   struct ringproof_slots slots;
   uint64_t capacity;
-  ringproof_word *write_word, *read_word, *end_word, *stop_word;
+  ringproof_word *write_word, *read_word;
   uint64_t read_index; /* the authority, of which the shared word is a copy */
   /* As last seen. Invariant, in wrapping arithmetic: read_index <= cached_write_index <=
    * write_index <= read_index + capacity; kept at the lower bound ("empty") once this side has
@@ -2888,6 +2886,7 @@ static inline enum ringproof_status ringproof_consumer_open(struct ringproof_con
                                                             struct ringproof_error *error) {
   struct ringproof_header *header = ringproof_header_of(segment);
   enum ringproof_status status;
+  uint64_t word;
   memset(consumer, 0, sizeof *consumer);
   status = ringproof_take(segment, RINGPROOF_CONSUMER, &consumer->claim, error);
   if (status != RINGPROOF_OK) {
@@ -2896,12 +2895,11 @@ static inline enum ringproof_status ringproof_consumer_open(struct ringproof_con
   consumer->slots = ringproof_slots_of(segment);
   consumer->capacity = segment->fixed.capacity;
   consumer->write_word = &header->producer.index;
-  consumer->end_word = &header->producer.end;
   consumer->read_word = &header->consumer.index;
-  consumer->stop_word = &header->consumer.end;
-  /* RingResumeRead and RingResumeStop, relaxed: the role lock orders this after the predecessor. */
-  consumer->read_index = ringproof_load_relaxed(consumer->read_word);
-  consumer->closed = ringproof_load_relaxed(consumer->stop_word) != RINGPROOF_OPEN;
+  /* RingResumeRead, relaxed: the role lock orders this after the predecessor. */
+  word = ringproof_load_relaxed(consumer->read_word);
+  consumer->read_index = word & RINGPROOF_LAST_INDEX;
+  consumer->closed = (word & RINGPROOF_CLOSED_BIT) != 0;
   /* "Empty": the first pop looks for itself. */
   consumer->cached_write_index = consumer->read_index;
   consumer->chunk = ringproof_first_chunk(&consumer->claim);
@@ -2930,24 +2928,29 @@ static inline uint64_t ringproof_available(const struct ringproof_consumer *cons
 }
 
 static inline enum ringproof_status
-ringproof_observe_write_index(struct ringproof_consumer *consumer, uint64_t *found) {
+ringproof_observe_write_index(struct ringproof_consumer *consumer, uint64_t *found, bool *ended) {
+  const uint64_t highest = consumer->read_index + consumer->capacity;
+  /* RingObserve, acquire: pairs with RingPublish and RingEnd; the slots below the index hold their
+   * items. */
+  const uint64_t word = ringproof_load_acquire(consumer->write_word);
   uint64_t live;
-  /* RingObserve, acquire: pairs with RingPublish; the slots below the index hold their items. */
-  *found = ringproof_load_acquire(consumer->write_word);
+  *found = word & RINGPROOF_LAST_INDEX;
+  *ended = (word & RINGPROOF_CLOSED_BIT) != 0;
   live = *found - consumer->read_index;
   if (ringproof_available(consumer) <= live && live <= consumer->capacity) {
     return RINGPROOF_OK;
   }
-  return ringproof_corrupt(&consumer->corruption, "write_index", *found,
+  return ringproof_corrupt(&consumer->corruption, "write_index", word,
                            consumer->cached_write_index,
-                           consumer->read_index + consumer->capacity);
+                           highest < RINGPROOF_LAST_INDEX ? highest : RINGPROOF_LAST_INDEX);
 }
 
 /* Looks how far the producer came; not OK if nothing was gained or may be taken. */
 RINGPROOF_APART static enum ringproof_status
 ringproof_observe(struct ringproof_consumer *consumer) {
   const uint64_t before = consumer->cached_write_index;
-  uint64_t found = before, end;
+  uint64_t found = before;
+  bool ended = false;
   enum ringproof_status status;
   /* Such an end knows of no items, so that it comes here. */
   if (!ringproof_consumer_is_open(consumer)) {
@@ -2956,29 +2959,16 @@ ringproof_observe(struct ringproof_consumer *consumer) {
   if (consumer->closed) {
     return RINGPROOF_CLOSED;
   }
-  status = ringproof_observe_write_index(consumer, &found);
+  status = ringproof_observe_write_index(consumer, &found, &ended);
   if (status != RINGPROOF_OK) {
     return status;
   }
   consumer->cached_write_index = found;
+  /* What was committed before the end comes first. */
   if (found != before) {
     return RINGPROOF_OK;
   }
-  /* RingObserveEnd, acquire: pairs with RingEnd; what was committed before is visible below. */
-  end = ringproof_load_acquire(consumer->end_word);
-  if (end == RINGPROOF_OPEN) {
-    return RINGPROOF_EMPTY;
-  }
-  /* "Empty, then closed" may have had commits between the two: look once more. */
-  status = ringproof_observe_write_index(consumer, &found);
-  if (status != RINGPROOF_OK) {
-    return status;
-  }
-  consumer->cached_write_index = found;
-  if (found != end) {
-    return ringproof_corrupt(&consumer->corruption, "end_index", end, found, found);
-  }
-  return found == before ? RINGPROOF_ENDED : RINGPROOF_OK;
+  return ended ? RINGPROOF_ENDED : RINGPROOF_EMPTY;
 }
 
 /* Makes the slots below `read_index` free; the arguments as above. */
@@ -3109,8 +3099,8 @@ static inline enum ringproof_status ringproof_consumer_close(struct ringproof_co
     return RINGPROOF_NOT_OPEN;
   }
   if (!consumer->closed) {
-    /* RingStop, release: pairs with RingObserveStop; what was released before is seen with it. */
-    ringproof_store_release(consumer->stop_word, consumer->read_index);
+    /* RingStop, release: pairs with RingReclaim; what was done before is seen with it. */
+    ringproof_store_release(consumer->read_word, consumer->read_index | RINGPROOF_CLOSED_BIT);
     consumer->closed = true;
     consumer->chunk++;
     consumer->cached_write_index = consumer->read_index;
@@ -3122,9 +3112,10 @@ static inline enum ringproof_status ringproof_consumer_close(struct ringproof_co
 static inline enum ringproof_status
 ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live) {
   uint64_t found = consumer->read_index;
+  bool ended = false;
   enum ringproof_status status = RINGPROOF_NOT_OPEN;
   if (ringproof_consumer_is_open(consumer)) {
-    status = ringproof_observe_write_index(consumer, &found);
+    status = ringproof_observe_write_index(consumer, &found, &ended);
   }
   *live = found - consumer->read_index;
   return status;

@@ -3,7 +3,6 @@
 use std::ffi::c_char;
 
 use ringproof::Inspection;
-use ringproof::ring::OPEN;
 
 use crate::arguments::{needed, segment_name, shared};
 use crate::failure::{Failure, call, rp_error, rp_status};
@@ -82,8 +81,8 @@ pub unsafe extern "C" fn rp_inspect(
                 segment_len: seen.fixed.segment_len,
                 write_index: seen.write_index,
                 read_index: seen.read_index,
-                end_index: seen.end_index.unwrap_or(OPEN),
-                stop_index: seen.stop_index.unwrap_or(OPEN),
+                end_index: seen.end_index.unwrap_or(u64::MAX),
+                stop_index: seen.stop_index.unwrap_or(u64::MAX),
                 producer: role(0),
                 consumer: role(1),
             });

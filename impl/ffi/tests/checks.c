@@ -433,6 +433,48 @@ static void producer_learns_of_the_stop(void) {
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
   end_of(&ring);
+  /* One that closed may ask, too, and stays closed whatever room it sees. */
+  make_ring(&ring, 2);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  ringproof_producer_close(&producer);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
+}
+
+static void a_ring_ends_at_its_last_position(void) {
+  struct ringproof_segment ring;
+  struct ringproof_producer producer;
+  struct ringproof_consumer consumer;
+  struct ringproof_chunk chunk;
+  uint64_t item = 7, live;
+  make_ring(&ring, 5);
+  overwrite_word(256, RINGPROOF_LAST_INDEX - 3);
+  overwrite_word(640, RINGPROOF_LAST_INDEX - 3);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  /* There is room for four, and positions for two. */
+  CHECK(ringproof_reserve(&producer, 4, &chunk) == RINGPROOF_OK && chunk.len == 2);
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_OK);
+  CHECK(ringproof_producer_position(&producer) == RINGPROOF_LAST_INDEX);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
+  CHECK(ringproof_reserve(&producer, 1, &chunk) == RINGPROOF_CLOSED);
+  CHECK(ringproof_producer_occupancy(&producer, &live) == RINGPROOF_OK && live == 3);
+  for (int i = 0; i < 3; i++) {
+    CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
+  }
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  ringproof_producer_drop(&producer);
+  CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK && producer.closed);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&ring);
 }
 
 static void corruption_is_an_error(void) {
@@ -460,10 +502,13 @@ static void corruption_is_an_error(void) {
   ringproof_explain(&consumer.corruption, text, sizeof text);
   CHECK(strstr(text, "must be from 2 to 7") != NULL);
   overwrite_word(256, 2);
-  overwrite_word(264, 1);
+  /* The bit of the close is no part of the index, and makes no index good. */
+  overwrite_word(256, 1 | RINGPROOF_CLOSED_BIT);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_CORRUPT);
-  CHECK(strcmp(consumer.corruption.word, "end_index") == 0);
-  overwrite_word(264, UINT64_MAX);
+  CHECK(consumer.corruption.found == (1 | RINGPROOF_CLOSED_BIT));
+  overwrite_word(256, 2 | RINGPROOF_CLOSED_BIT);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  overwrite_word(256, 2);
   for (uint64_t i = 0; i < 3; i++) {
     CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
   }
@@ -475,10 +520,10 @@ static void corruption_is_an_error(void) {
   overwrite_word(640, 6);
   CHECK(ringproof_producer_occupancy(&producer, &item) == RINGPROOF_CORRUPT);
   CHECK(strcmp(producer.corruption.word, "read_index") == 0);
-  overwrite_word(640, 2);
-  overwrite_word(648, 1);
+  overwrite_word(640, 6 | RINGPROOF_CLOSED_BIT);
   CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_CORRUPT);
-  CHECK(strcmp(producer.corruption.word, "stop_index") == 0);
+  overwrite_word(640, 2 | RINGPROOF_CLOSED_BIT);
+  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_STOPPED);
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
   end_of(&ring);
@@ -1298,6 +1343,7 @@ int main(int count, char **arguments) {
   impossible_sizes_are_refused();
   ring_keeps_order_and_bounds();
   producer_learns_of_the_stop();
+  a_ring_ends_at_its_last_position();
   corruption_is_an_error();
   a_role_has_one_holder();
   what_was_unlinked_is_gone();

@@ -6,6 +6,7 @@ pub(crate) mod deadline;
 pub(crate) mod dying;
 pub(crate) mod example;
 pub(crate) mod helper;
+pub(crate) mod interrupted;
 pub(crate) mod named;
 pub(crate) mod stranger;
 

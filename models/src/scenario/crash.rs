@@ -78,7 +78,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
         Scenario::new(
             "crash/closing producer",
             closing_producer_dies,
-            240,
+            120,
             &[
                 "died",
                 "lived",
@@ -92,7 +92,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
         Scenario::new(
             "crash/closing consumer",
             closing_consumer_dies,
-            540,
+            900,
             &[
                 "died",
                 "lived",

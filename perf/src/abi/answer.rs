@@ -10,7 +10,6 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringproof::bytemuck::{self, Pod, Zeroable};
 use ringproof::layout::{Fixed, HEADER_LEN, Kind, MAGIC, VERSION};
-use ringproof::ring::OPEN;
 use ringproof::shape::{Description, DescriptionError, Field, Leaf, Primitive, Value};
 use ringproof::{Payload, Ring, SegmentError, Shape};
 
@@ -173,10 +172,8 @@ fn segment(described: &Description, compiled: &Compiled) -> io::Result<OwnedFd> 
     let file = File::from(memfd_create("ringproof-abi", flags)?);
     file.set_len(fixed.segment_len)?;
     file.write_all_at(bytemuck::bytes_of(&fixed), 0)?;
-    // `write_index`, `end_index` and `stop_index`; the others are 0.
-    for (offset, word) in [(256, slots), (264, OPEN), (648, OPEN)] {
-        file.write_all_at(&word.to_ne_bytes(), offset)?;
-    }
+    // `write_index`; the other words are 0.
+    file.write_all_at(&slots.to_ne_bytes(), 256)?;
     file.write_all_at(text.as_bytes(), HEADER_LEN)?;
     file.write_all_at(&compiled.items, data_offset)?;
     fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK))?;

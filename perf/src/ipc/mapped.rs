@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use memmap2::{MmapOptions, MmapRaw};
 use ringproof::Payload;
 use ringproof::memory::{Native, Slot, Word};
-use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
+use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::slots::Slots;
 
 use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
@@ -71,11 +71,7 @@ impl Kind for MappedFile {
 /// Both indices zero, neither side closed, and room for the slots: written, because a hole that a
 /// full disk cannot fill kills who stores to it.
 fn lay_out(file: &File, size: usize) -> io::Result<()> {
-    file.write_all_at(&vec![0; length(size)], 0)?;
-    for word in [2, 3] {
-        file.write_all_at(&OPEN.to_ne_bytes(), (word * APART) as u64)?;
-    }
-    Ok(())
+    file.write_all_at(&vec![0; length(size)], 0)
 }
 
 fn length(size: usize) -> usize {
@@ -104,8 +100,6 @@ fn parts<T: Payload>(file: &OwnedFd) -> Result<RingParts<'static, Native, T>, Re
     Ok(RingParts {
         write_index: word(0),
         read_index: word(1),
-        end_index: word(2),
-        stop_index: word(3),
         slots: Slots::new(slots).ok_or_else(odd)?,
         capacity: count,
     })

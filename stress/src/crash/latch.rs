@@ -76,7 +76,9 @@ fn writer_dies(trial: &Trial<'_>, state: State) -> Result<()> {
         let latch = SeqLatch::<Item>::attach_fd(attach(&latch)?)?;
         let claim = latch.claim_through(&victim.memory(), Role::Writer)?;
         let parts = latch.parts()?;
-        let memory = victim.memory().with_index(parts.version);
+        let memory = victim
+            .memory()
+            .map(|faults| faults.with_index(parts.version));
         let mut writer = LatchWriter::<Item, _>::new(parts, memory, victim.keep(claim))
             .context("the latch has no room for its slots")?;
         for number in 1..=WRITES {

@@ -91,19 +91,19 @@ const fn left(site: Site) -> Left {
 
 const fn left_by_load(site: LoadSite) -> Left {
     match site {
-        LoadSite::RingObserve | LoadSite::RingObserveEnd => Left {
+        LoadSite::RingObserve => Left {
             state: "as the consumer's last release left it",
             promise: "the successor takes the next item, none was taken",
         },
-        LoadSite::RingReclaim | LoadSite::RingObserveStop => Left {
+        LoadSite::RingReclaim => Left {
             state: "as the producer's last commit left it",
             promise: "the push did not take effect; the successor pushes at the same position",
         },
-        LoadSite::RingResumeRead | LoadSite::RingResumeStop => Left {
+        LoadSite::RingResumeRead => Left {
             state: "as the consumer before it left it; this one is counted in `epoch`",
             promise: "the next successor finds the same position",
         },
-        LoadSite::RingResumeWrite | LoadSite::RingResumeEnd => Left {
+        LoadSite::RingResumeWrite => Left {
             state: "as the producer before it left it; this one is counted in `epoch`",
             promise: "the next successor finds the same position",
         },
@@ -155,7 +155,7 @@ const fn left_by_store(site: StoreSite) -> Left {
         },
         StoreSite::RingStop => Left {
             state: "before: an open ring; after: one that its consumer closed",
-            promise: "before: the successor goes on; after: the producer is told `Stopped` when it is full",
+            promise: "before: the successor goes on; after: the producer is told `Stopped` when it looks, at the latest when it is full",
         },
         StoreSite::SeqOdd => Left {
             state: "before: an even number and a whole value; after: an odd number",

@@ -164,8 +164,8 @@ impl Operation {
         let room = match self.role() {
             Role::Consumer if state.stopped => 0,
             Role::Consumer => state.live,
-            // (That the consumer closed it a producer sees when there is no room.)
-            _ if state.closed => 0,
+            // (A producer that takes over looks at once, and sees that the consumer closed it.)
+            _ if state.closed || state.stopped => 0,
             _ => state.capacity - state.live,
         };
         let steps = match self {
@@ -235,7 +235,9 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
         let claim = ring.claim_through(&victim.memory(), Role::Producer)?;
         // SAFETY: the parts go to this producer alone.
         let parts = unsafe { ring.parts() }?;
-        let memory = victim.memory().with_index(parts.write_index);
+        let memory = victim
+            .memory()
+            .map(|faults| faults.with_index(parts.write_index));
         // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
         let mut producer = unsafe { Producer::new(parts, memory, victim.keep(claim)) };
         produce(&mut producer, victim, operation)
@@ -303,11 +305,7 @@ fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
     if ends || state.stopped {
         let wanted = match ends {
             true => (0, PushError::Closed),
-            // As many as there is room for, although nobody will take them.
-            false => (
-                survivor.position() + state.capacity - committed,
-                PushError::Stopped,
-            ),
+            false => (0, PushError::Stopped),
         };
         ensure_pushed(&mut successor, wanted, &expected)?;
         ensure_stopped(&mut successor, state.stopped)?;
@@ -335,7 +333,9 @@ fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Resul
         let claim = ring.claim_through(&victim.memory(), Role::Consumer)?;
         // SAFETY: the parts go to this consumer alone.
         let parts = unsafe { ring.parts() }?;
-        let memory = victim.memory().with_index(parts.read_index);
+        let memory = victim
+            .memory()
+            .map(|faults| faults.with_index(parts.read_index));
         // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
         let mut consumer = unsafe { Consumer::new(parts, memory, victim.keep(claim)) };
         consume(&mut consumer, victim, operation)
@@ -570,7 +570,8 @@ fn lack<R>(outcome: Result<R, PopError>) -> Result<Option<R>> {
     }
 }
 
-/// Pushes until that is refused: after as many items, and for the reason, that are `wanted`.
+/// Pushes until that is refused: for the reason that is `wanted`, and after as many items; at most
+/// as many where the consumer closed the ring, which a producer sees whenever it looks.
 fn ensure_pushed<M: Memory>(
     producer: &mut Producer<'_, Item, M>,
     wanted: (u64, PushError),
@@ -585,7 +586,7 @@ fn ensure_pushed<M: Memory>(
         ensure!(pushed <= wanted.0, "it takes more than {} items", wanted.0);
     };
     ensure!(
-        (pushed, refused) == wanted,
+        refused == wanted.1 && (pushed == wanted.0 || refused == PushError::Stopped),
         "the producer pushed {pushed} items, then {refused:?}; expected {}, then {:?}",
         wanted.0,
         wanted.1

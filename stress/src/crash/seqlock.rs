@@ -101,7 +101,7 @@ fn write(lock: &SeqLock<Item>, victim: &Victim<'_>, version: u64) -> Result<()> 
     let lock = SeqLock::<Item>::attach_fd(attach(lock)?)?;
     let claim = lock.claim_through(&victim.memory(), Role::Writer)?;
     let parts = lock.parts()?;
-    let memory = victim.memory().with_index(parts.seq);
+    let memory = victim.memory().map(|faults| faults.with_index(parts.seq));
     let mut writer = SeqWriter::<Item, _>::new(parts, memory, victim.keep(claim))
         .context("the seqlock has no room for an item")?;
     for number in 1..=WRITES {

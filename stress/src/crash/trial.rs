@@ -9,8 +9,8 @@ use ringproof::memory::Word;
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Claim, Role, Segment, SegmentError};
 
-use crate::dying::{Dying, Ending, Fate, Plan, Point};
-use crate::fault::{Fault, Faulty, Party};
+use crate::dying::{Ending, Fate, Plan, Point, dying};
+use crate::fault::{Fault, Faulty, Party, faulty};
 use crate::item::{Author, Item};
 use crate::process::{Child, Ledger, Note, SingleThreaded, patience, short_patience};
 use crate::shm::Name;
@@ -217,7 +217,7 @@ impl<'a> Trial<'a> {
     /// A memory for the successor, who stores `index`.
     pub(crate) fn successor_memory<'m>(&'m self, index: &'m Word) -> Faulty<'m> {
         let fault = (self.setting.fault).filter(|f| f.party() == Party::Successor);
-        Faulty::new(Dying::new(&self.immortal), fault).with_index(index)
+        faulty(dying(&self.immortal), fault).map(|faults| faults.with_index(index))
     }
 }
 
@@ -251,7 +251,7 @@ impl Victim<'_> {
     /// A memory that counts accesses, with all others that the victim has, and dies at one of
     /// them.
     pub(crate) fn memory(&self) -> Faulty<'_> {
-        Faulty::new(Dying::new(self.plan), self.fault)
+        faulty(dying(self.plan), self.fault)
     }
 
     pub(crate) fn item(&self, sequence: u64) -> Item {

@@ -12,7 +12,7 @@ use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 
 use super::{Check, Setting, Wrong};
 use crate::crash::attach;
-use crate::dying::{Dying, Ending, Fate, Plan, Point, kill_self};
+use crate::dying::{Ending, Fate, Plan, Point, dying, kill_self};
 use crate::process::{Child, Note, patience, short_patience};
 use crate::specimen::s15_odd_for_ever::OddForEver;
 use crate::specimen::s16_plain_mutex::PlainMutex;
@@ -128,7 +128,7 @@ impl Sequence {
 }
 
 fn write(lock: &SeqLock<[u64; 2]>, plan: &Plan) -> Result<()> {
-    let memory = Dying::new(plan);
+    let memory = dying(plan);
     let claim = lock.claim_through(&memory, Role::Writer)?;
     let mut writer = SeqWriter::new(lock.parts()?, memory, Some(claim)).context("no room")?;
     writer.write(&WRITTEN);
@@ -180,7 +180,7 @@ impl Queue {
 }
 
 fn push(ring: &Ring<u64>, plan: &Plan) -> Result<()> {
-    let memory = Dying::new(plan);
+    let memory = dying(plan);
     let claim = ring.claim_through(&memory, Role::Producer)?;
     // SAFETY: the parts go to this producer alone.
     let parts = unsafe { ring.parts() }?;

@@ -257,9 +257,7 @@ fn trust_hole(memory: &File, punch: impl Fn() -> Result<()>) -> Result<()> {
     let cells = &map.slots::<u64>((DATA / 8 + SLOTS) as usize)?[DATA as usize / 8..];
     let parts = RingParts {
         write_index: &words[256 / 8],
-        end_index: &words[264 / 8],
         read_index: &words[640 / 8],
-        stop_index: &words[648 / 8],
         slots: Slots::new(cells).context("no power of two")?,
         capacity: CAPACITY,
     };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use ringproof::Payload;
 use ringproof::memory::{Memory, Native, Slot, Word};
+use ringproof::ring::index_of;
 use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
 use crate::item::mix;
@@ -188,8 +189,8 @@ impl<'t> Adversary<'t> {
             1 << 63,
             (1 << 63) + 1,
             after(1 << 63),
-            u64::MAX - 2,
-            u64::MAX - 1,
+            real ^ (1 << 63),
+            previous ^ (1 << 63),
             u64::MAX,
         ]
     }
@@ -208,14 +209,12 @@ impl Memory for Hostile<'_> {
         self.adversary.access();
         // The access is made all the same, so that one outside the memory is met by its guard.
         let answer = self.adversary.choose(Native.load(word, site));
-        if matches!(
-            site,
-            LoadSite::RingResumeRead
-                | LoadSite::RingResumeWrite
-                | LoadSite::SeqResume
-                | LoadSite::LatchResume
-        ) {
-            self.adversary.own.set(answer);
+        match site {
+            LoadSite::RingResumeRead | LoadSite::RingResumeWrite => {
+                self.adversary.own.set(index_of(answer).0);
+            }
+            LoadSite::SeqResume | LoadSite::LatchResume => self.adversary.own.set(answer),
+            _ => {}
         }
         self.adversary.answered(site.into());
         self.adversary.note(Event::Load(site, answer));

@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail, ensure};
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{Consumer, Corruption, OPEN, PopError, Producer, PushError, RingParts};
+use ringproof::ring::{
+    CLOSED, Consumer, Corruption, LAST, PopError, Producer, PushError, RingParts, index_of,
+};
 use ringproof::site::{LoadSite, StoreSite};
 use ringproof::slots::Slots;
 use ringproof::{OutOfChunk, Payload};
@@ -47,7 +49,7 @@ impl Place {
         let geometry = play.geometry;
         let bytes = geometry.slots() as usize * size_of::<T>();
         Ok(Place {
-            words: Guarded::new(4 * size_of::<u64>(), geometry.edge())?,
+            words: Guarded::new(2 * size_of::<u64>(), geometry.edge())?,
             slots: Guarded::new(bytes, geometry.edge())?,
         })
     }
@@ -55,26 +57,19 @@ impl Place {
     /// Its parts, after `live` items were committed and not yet released.
     fn parts<T: Payload>(&self, play: &Play<'_>, live: u64) -> Result<RingParts<'_, Native, T>> {
         let geometry = play.geometry;
-        let [write_index, end_index, read_index, stop_index] = self.words.words(4)? else {
-            bail!("four words are not four words");
+        let [write_index, read_index] = self.words.words(2)? else {
+            bail!("two words are not two words");
         };
         let Some(slots) = Slots::new(self.slots.slots(geometry.slots() as usize)?) else {
             bail!("{} slots are no power of two", geometry.slots());
         };
-        let start = geometry.start();
+        // The latest is so near to the last position that a ring comes there.
+        let start = index_of(geometry.start()).0.min(LAST - live);
         Native.store(read_index, start, StoreSite::RingFree);
-        Native.store(
-            write_index,
-            start.wrapping_add(live),
-            StoreSite::RingPublish,
-        );
-        Native.store(end_index, OPEN, StoreSite::RingEnd);
-        Native.store(stop_index, OPEN, StoreSite::RingStop);
+        Native.store(write_index, start + live, StoreSite::RingPublish);
         Ok(RingParts {
             write_index,
-            end_index,
             read_index,
-            stop_index,
             slots,
             capacity: geometry.capacity(),
         })
@@ -162,7 +157,7 @@ fn send_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<
     let parts = place.parts::<T>(play, 0)?;
     let mut model = Model::new(play);
     adversary.begin(LIMIT);
-    // SAFETY: one thread, one producer at a time, four distinct words.
+    // SAFETY: one thread, one producer at a time, two distinct words.
     let mut producer = unsafe { Producer::new(parts, adversary.memory(), None) };
     model.judge_sending(adversary, &Ok(Did::Other), false)?;
     for operation in play.operations(SENDING) {
@@ -257,38 +252,36 @@ impl Model {
         looks: bool,
     ) -> Result<()> {
         let events = adversary.events();
-        let (mut refused, mut stop) = (None, None);
+        let mut refused = None;
         for event in &events {
             match *event {
-                Event::Load(LoadSite::RingResumeWrite, index) => {
+                Event::Load(LoadSite::RingResumeWrite, word) => {
+                    let (own, closed) = index_of(word);
                     *self = Model {
-                        own: index,
-                        seen: index.wrapping_sub(self.capacity),
-                        closed: false,
+                        own,
+                        seen: own.wrapping_sub(self.capacity),
+                        closed,
                         ended: false,
                         ..*self
                     };
                 }
-                Event::Load(LoadSite::RingResumeEnd, end) => self.closed = end != OPEN,
-                Event::Load(LoadSite::RingObserveStop, index) => {
-                    stop = (index != OPEN).then_some(index);
-                }
-                Event::Load(LoadSite::RingReclaim, index) => {
+                Event::Load(LoadSite::RingReclaim, word) => {
+                    let (index, stopped) = index_of(word);
                     let room = self.own.wrapping_sub(self.seen);
-                    refused = match stop {
-                        _ if index.wrapping_sub(self.seen) > room => Some(("read_index", index)),
-                        Some(stop) if stop != index => Some(("stop_index", stop)),
-                        _ => None,
-                    };
-                    if refused.is_none() && stop.is_some() {
-                        self.ended = true;
-                        self.seen = self.own.wrapping_sub(self.capacity);
-                    } else if refused.is_none() && !looks {
-                        self.seen = index;
+                    if index.wrapping_sub(self.seen) > room {
+                        refused = Some(("read_index", word));
+                    } else if !looks {
+                        self.ended |= stopped;
+                        self.seen = if self.ended || self.closed {
+                            self.own.wrapping_sub(self.capacity)
+                        } else {
+                            index.min(LAST - self.capacity)
+                        };
                     }
                 }
-                Event::Store(StoreSite::RingEnd, end) => {
-                    ensure!(end == self.own, "closed at {end}, expected {}", self.own);
+                Event::Store(StoreSite::RingEnd, word) => {
+                    let end = self.own | CLOSED;
+                    ensure!(word == end, "closed by {word}, expected {end}");
                     self.closed = true;
                     self.seen = self.own.wrapping_sub(self.capacity);
                 }
@@ -341,7 +334,7 @@ fn receive_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Resu
     let parts = place.parts::<T>(play, play.geometry.capacity())?;
     let mut model = Model::new(play);
     adversary.begin(LIMIT);
-    // SAFETY: one thread, one consumer at a time, four distinct words.
+    // SAFETY: one thread, one consumer at a time, two distinct words.
     let mut consumer = unsafe { Consumer::new(parts, adversary.memory(), None) };
     model.judge_receiving(adversary, &Ok(Did::Other), false)?;
     for operation in play.operations(RECEIVING) {
@@ -426,36 +419,32 @@ impl Model {
         looks: bool,
     ) -> Result<()> {
         let events = adversary.events();
-        let (mut refused, mut end) = (None, None);
+        let mut refused = None;
         for event in &events {
             match *event {
-                Event::Load(LoadSite::RingResumeRead, index) => {
+                Event::Load(LoadSite::RingResumeRead, word) => {
+                    let (own, closed) = index_of(word);
                     *self = Model {
-                        own: index,
-                        seen: index,
-                        closed: false,
+                        own,
+                        seen: own,
+                        closed,
                         ended: false,
                         ..*self
                     };
                 }
-                Event::Load(LoadSite::RingResumeStop, stop) => self.closed = stop != OPEN,
-                Event::Load(LoadSite::RingObserveEnd, index) => {
-                    end = (index != OPEN).then_some(index);
-                }
-                Event::Load(LoadSite::RingObserve, index) => {
+                Event::Load(LoadSite::RingObserve, word) => {
+                    let (index, ended) = index_of(word);
                     let live = index.wrapping_sub(self.own);
                     if live > self.capacity || live < self.seen.wrapping_sub(self.own) {
-                        refused = Some(("write_index", index));
-                        continue;
-                    }
-                    if !looks {
+                        refused = Some(("write_index", word));
+                    } else if !looks {
                         self.seen = index;
+                        self.ended = ended;
                     }
-                    refused = (end.filter(|end| *end != index)).map(|end| ("end_index", end));
-                    self.ended = end == Some(index);
                 }
-                Event::Store(StoreSite::RingStop, stop) => {
-                    ensure!(stop == self.own, "closed at {stop}, expected {}", self.own);
+                Event::Store(StoreSite::RingStop, word) => {
+                    let stop = self.own | CLOSED;
+                    ensure!(word == stop, "closed by {word}, expected {stop}");
                     self.closed = true;
                     self.seen = self.own;
                 }
@@ -484,7 +473,9 @@ impl Model {
             Ok(Did::Live(count)) => {
                 ensure!(*count <= self.capacity, "{count} items are said to be live");
             }
-            Err(PopError::Empty) => ensure!(live == 0, "empty with {live} live items"),
+            Err(PopError::Empty) => {
+                ensure!(live == 0 && !self.ended, "empty with {live} live items");
+            }
             Err(PopError::Ended) => {
                 ensure!(live == 0 && self.ended, "ended by nobody, or too early");
             }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use nix::unistd::pause;
 use ringproof::memory::{Memory, Native, Slot, Word};
-use ringproof::ring::{Consumer, OPEN, Producer, RingParts};
+use ringproof::ring::{CLOSED, Consumer, Producer, RingParts};
 use ringproof::site::{LoadSite, SlotWriteSite, StoreSite};
 use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
@@ -32,18 +32,14 @@ struct Shared {
 
 impl Shared {
     fn new() -> Result<Shared> {
-        let shared = Shared {
-            words: Guarded::shared(4 * size_of::<u64>(), Edge::Right)?,
+        Ok(Shared {
+            words: Guarded::shared(2 * size_of::<u64>(), Edge::Right)?,
             slots: Guarded::shared(SLOTS as usize * size_of::<u64>(), Edge::Right)?,
-        };
-        let words = shared.words()?;
-        Native.store(&words[1], OPEN, StoreSite::RingEnd);
-        Native.store(&words[3], OPEN, StoreSite::RingStop);
-        Ok(shared)
+        })
     }
 
     fn words(&self) -> Result<&[Word]> {
-        self.words.words(4)
+        self.words.words(2)
     }
 
     fn cells(&self) -> Result<&[Slot<u64>]> {
@@ -54,9 +50,7 @@ impl Shared {
         let words = self.words()?;
         Ok(RingParts {
             write_index: &words[0],
-            end_index: &words[1],
-            read_index: &words[2],
-            stop_index: &words[3],
+            read_index: &words[1],
             slots: Slots::new(self.cells()?).context("no power of two")?,
             capacity: CAPACITY,
         })
@@ -70,7 +64,7 @@ impl Shared {
                 let random = mix(seed ^ mix(round));
                 let word = &words[random as usize % words.len()];
                 // From the peer's own words, so that now and then it is nearly right.
-                let near = Native.load(&words[(random >> 8) as usize % 4], LoadSite::NoteRead);
+                let near = Native.load(&words[(random >> 8) as usize % 2], LoadSite::NoteRead);
                 let value = scribble(random >> 16, near);
                 Native.store(word, value, StoreSite::NoteWrite);
                 let slot = (random >> 40) as usize % cells.len();
@@ -88,7 +82,7 @@ impl Shared {
 /// A value that is right, nearly right or anything.
 fn scribble(random: u64, near: u64) -> u64 {
     match random % 8 {
-        0 => OPEN,
+        0 => near ^ CLOSED,
         1 => 0,
         2 => mix(random),
         3 => near.wrapping_sub(random >> 8 & 7),

@@ -5,9 +5,10 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
+use ringproof::memory::{Hooks, Native};
 use ringproof::site::{LoadSite, Site};
 
-use crate::dying::{Accesses, kill_self};
+use crate::dying::kill_self;
 
 /// Where a process is, as it says itself in a word that outlives it.
 const OUTSIDE: u64 = 0;
@@ -78,23 +79,28 @@ fn is_look(site: Site) -> bool {
     }
 }
 
-impl Accesses for Countdown<'_> {
-    fn access<R>(&self, site: impl Into<Site>, make: impl FnOnce() -> R) -> R {
-        if is_look(site.into()) {
-            return make();
+impl Hooks<Native> for Countdown<'_> {
+    const PIECEWISE: bool = true;
+
+    fn before(&self, _: &Native, site: Site, _: usize) -> bool {
+        if !is_look(site) {
+            self.word.store(INSIDE, Relaxed);
         }
-        self.word.store(INSIDE, Relaxed);
-        let result = make();
-        self.step();
-        result
+        true
+    }
+
+    fn after(&self, site: Site) {
+        if !is_look(site) {
+            self.step();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dying::Dying;
-    use ringproof::memory::{Cells, Memory, Native};
+    use crate::dying::dying;
+    use ringproof::memory::{Cells, Memory};
     use ringproof::site::StoreSite;
 
     #[test]
@@ -103,7 +109,7 @@ mod tests {
         reset(&word);
         let countdown = Countdown::new(&word, Some(2));
         assert!(countdown.is_finite());
-        let memory = Dying::new(&countdown);
+        let memory = dying(&countdown);
         let index = Native::word(4);
         assert_eq!(memory.load(&index, LoadSite::RingReclaim), 4);
         assert!(!was_inside(&word));
@@ -114,7 +120,7 @@ mod tests {
         assert!(!was_inside(&word));
         let mut copy = [[0; 8]];
         let endless = Countdown::new(&word, None);
-        Dying::new(&endless).load_words(&[index], &mut copy, LoadSite::SeqCopyOut);
+        dying(&endless).load_words(&[index], &mut copy, LoadSite::SeqCopyOut);
         assert!(was_inside(&word));
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{Consumer, OPEN, Producer};
+use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segment};
 
@@ -19,8 +19,8 @@ use super::countdown::Countdown;
 use super::crew::{CONSUMER, Crew, Life, PRODUCER, Structure, author, failure, judge_stopped};
 use super::plant::Plant;
 use super::tally::Tally;
-use crate::dying::Dying;
-use crate::fault::Faulty;
+use crate::dying::dying;
+use crate::fault::faulty;
 use crate::item::{Author, Item};
 use crate::process::{Child, Note};
 use crate::shm::Name;
@@ -92,7 +92,8 @@ impl RingSoak {
         let slots = capacity.next_power_of_two() << choices.below(2);
         let options = RingOptions::new(capacity).slots(slots);
         let batch = 1 + choices.below(LARGEST_BATCH.min(capacity));
-        let base = choices.start();
+        // Near the corners of half the range: no round is to reach the last position.
+        let base = choices.start() % (1 << 62);
         let peeks = !choices.one_in(4);
         let (ring, named) = if choices.one_in(4) {
             (Ring::create(&name, &options)?, Some(Name::new(name)))
@@ -311,12 +312,13 @@ impl Structure for RingSoak {
                 _ => self.consume(&ring, Native, life),
             };
         }
-        let memory = Faulty::new(Dying::new(life.countdown), fault);
+        let memory = faulty(dying(life.countdown), fault);
         // SAFETY: nothing is stored through these parts but by a fault, planted to break this.
         let parts = unsafe { ring.parts()? };
+        let of = |index| memory.map(|faults| faults.with_index(index));
         match actor {
-            PRODUCER => self.produce(&ring, memory.with_index(parts.write_index), life),
-            _ => self.consume(&ring, memory.with_index(parts.read_index), life),
+            PRODUCER => self.produce(&ring, of(parts.write_index), life),
+            _ => self.consume(&ring, of(parts.read_index), life),
         }
     }
 
@@ -399,10 +401,7 @@ impl Structure for RingSoak {
 
     fn goal(&self) -> Result<u64> {
         let (_, written, _) = self.look()?;
-        let goal = written + self.capacity + self.batch;
-        // A ring cannot be closed at the position that means that it is open.
-        let open = self.base.wrapping_add(goal) == OPEN;
-        Ok(goal + u64::from(open))
+        Ok(written + self.capacity + self.batch)
     }
 
     fn progress(&self) -> Result<u64> {
@@ -519,6 +518,8 @@ fn note(ring: &Ring<Item>, role: Role, index: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use ringproof::ring::CLOSED;
+
     use super::*;
 
     /// A ring of 8 that starts at position 100, with batches of up to 3, in which so many items were
@@ -541,8 +542,11 @@ mod tests {
         };
         // SAFETY: there is no endpoint, nor will there be one.
         let parts = unsafe { soak.ring.parts().unwrap() };
-        Native.store(parts.write_index, 100 + written, StoreSite::RingPublish);
-        Native.store(parts.end_index, 100 + written, StoreSite::RingEnd);
+        Native.store(
+            parts.write_index,
+            (100 + written) | CLOSED,
+            StoreSite::RingEnd,
+        );
         Native.store(parts.read_index, 100 + read, StoreSite::RingFree);
         let note = |role, index, value| soak.ring.set_note(role, index, value).unwrap();
         note(Role::Producer, ACKNOWLEDGED, acknowledged);
@@ -593,7 +597,7 @@ mod tests {
         let open = left(true, [8, 8, 8, 8]);
         // SAFETY: as above.
         let parts = unsafe { open.ring.parts().unwrap() };
-        Native.store(parts.end_index, OPEN, StoreSite::RingEnd);
+        Native.store(parts.write_index, 108, StoreSite::RingPublish);
         assert!({ open }.ended(8).is_err());
     }
 

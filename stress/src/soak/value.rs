@@ -20,8 +20,8 @@ use ringproof::{
 use super::choice::{Choices, Round};
 use super::crew::{Life, PRODUCER, Structure, author, judge_stopped};
 use super::tally::Tally;
-use crate::dying::Dying;
-use crate::fault::Faulty;
+use crate::dying::dying;
+use crate::fault::faulty;
 use crate::item::{Author, Item};
 
 /// So many items that much of a writer's time is spent inside a write.
@@ -365,7 +365,7 @@ impl Structure for ValueSoak {
             Shared::Latch(_) => Shared::Latch(SeqLatch::attach_fd(fd)?),
         };
         let fault = life.plant.and_then(|plant| plant.fault(actor, life.number));
-        let memory = Faulty::new(Dying::new(life.countdown), fault);
+        let memory = faulty(dying(life.countdown), fault);
         // Without an end to the accesses, and without a fault: what ships.
         let ships = fault.is_none() && !life.countdown.is_finite();
         match (actor, ships) {
@@ -380,7 +380,7 @@ impl Structure for ValueSoak {
             Shared::SeqLock(lock) => lock.parts()?.seq,
             Shared::Latch(latch) => latch.parts()?.version,
         };
-        self.write(&shared, memory.with_index(index), life)
+        self.write(&shared, memory.map(|faults| faults.with_index(index)), life)
     }
 
     fn died(&mut self, actor: usize) -> Result<bool> {

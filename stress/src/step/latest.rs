@@ -16,7 +16,7 @@ use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
 use super::{entries, image};
 use crate::crash::trial::ensure_free;
-use crate::fault::{Fault, Faulty};
+use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 
 /// How many attempts a reader makes.
@@ -165,7 +165,8 @@ impl Scenario for SeqWrite {
     ) -> Result<()> {
         let lock = SeqLock::<Item>::attach_fd(segment)?;
         let parts = lock.parts()?;
-        let faulty = fault.map(|fault| Faulty::new(Native, Some(fault)).with_index(parts.seq));
+        let faulty = fault
+            .map(|fault| faulty(Native, Some(fault)).map(|faults| faults.with_index(parts.seq)));
         let claim = lock.claim(Role::Writer)?;
         if let Actor::Successor(_) = actor {
             match faulty {
@@ -297,7 +298,9 @@ impl Scenario for LatchWrite {
     ) -> Result<()> {
         let latch = SeqLatch::<Item>::attach_fd(segment)?;
         let parts = latch.parts()?;
-        let faulty = fault.map(|fault| Faulty::new(Native, Some(fault)).with_index(parts.version));
+        let faulty = fault.map(|fault| {
+            faulty(Native, Some(fault)).map(|faults| faults.with_index(parts.version))
+        });
         let claim = latch.claim(Role::Writer)?;
         if let Actor::Successor(_) = actor {
             match faulty {

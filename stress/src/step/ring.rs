@@ -16,7 +16,7 @@ use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
 use crate::crash::ring::{ensure_takes_no_more, finish, go_on, take};
 use crate::crash::trial::ensure_free;
-use crate::fault::{Fault, Faulty};
+use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 use crate::process::Note;
 
@@ -328,7 +328,8 @@ impl Scenario for Case {
             Role::Consumer => parts.read_index,
             _ => parts.write_index,
         };
-        let faulty = fault.map(|fault| Faulty::new(Native, Some(fault)).with_index(index));
+        let faulty =
+            fault.map(|fault| faulty(Native, Some(fault)).map(|faults| faults.with_index(index)));
         let claim = ring.claim(role)?;
         if let Actor::Successor(reached) = actor {
             let (moved, _) = self.moved(reached);

@@ -13,7 +13,7 @@ use super::tracee::Stage;
 use super::{entries, image};
 use crate::crash::segment::Structure;
 use crate::crash::trial::ensure_free;
-use crate::fault::{Fault, Faulty};
+use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 
 /// How often each role was taken before.
@@ -76,7 +76,7 @@ impl Scenario for TakeOver {
         let shared = Structure::attach(self.role, segment)?;
         settle_allocator();
         match fault {
-            Some(_) => self.take(&shared, Faulty::new(Native, fault), stage),
+            Some(_) => self.take(&shared, faulty(Native, fault), stage),
             None => self.take(&shared, Native, stage),
         }
         Ok(())
