@@ -6,7 +6,6 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use ringproof_record::Record;
 
-use super::REPEAT;
 use crate::counters::paranoid;
 use crate::cpus::Pair;
 use crate::report::{LAYER, Report, Trouble};
@@ -63,7 +62,7 @@ pub(super) fn tell(report: &mut Report, pair: Result<Pair, Trouble>) {
             Ok(_) => Record::passed(LAYER, format!("may/{}", trial.what), "tried"),
             Err(why) => Record::not_run(LAYER, format!("may/{}", trial.what), "tried", why),
         };
-        report.rows.push(row.repeat(REPEAT));
+        report.rows.push(row);
         table.add([
             Cell::words(trial.what),
             trial.here.map_or_else(Cell::missing, Cell::figure),
