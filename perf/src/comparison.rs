@@ -141,6 +141,23 @@ impl<C> Comparison<C> {
         }
     }
 
+    /// The rows of an alternative under every condition.
+    pub fn rows<S: Into<String>>(
+        &self,
+        at: usize,
+        subject: &str,
+        check: impl Fn(&C) -> S,
+    ) -> impl Iterator<Item = Record> {
+        let lines = self.lines.iter();
+        lines.map(move |line| line.row(at, subject, check(&line.of)))
+    }
+
+    /// The medians of an alternative under every condition where it was measured.
+    pub fn medians(&self, at: usize) -> impl Iterator<Item = (&C, Summary)> {
+        let lines = self.lines.iter();
+        lines.filter_map(move |line| Some((&line.of, line.value(at).ok()?)))
+    }
+
     /// An alternative under every condition, beside the reference, where both were measured.
     pub fn compared(&self, at: usize) -> impl Iterator<Item = (&C, Compared)> {
         let lines = self.lines.iter();

@@ -8,10 +8,9 @@ use ringproof_record::Record;
 use crate::counters::{Counters, Kernel, Provider, Tally};
 use crate::cpus::Pair;
 use crate::environment::Environment;
-use crate::links::ours;
+use crate::links::{Ends, Way};
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::stream::Link;
 use crate::table::{Cell, Table, figure};
 
 /// Items that are handed over while the counters run.
@@ -79,13 +78,12 @@ fn machine_row(environment: &Environment) -> Record {
 fn hand_over(pair: Pair, settings: &Settings, provider: &dyn Provider) -> Result<Tally, Trouble> {
     let no_ring = |error: SegmentError| Trouble::NotRun(format!("no ring could be made: {error}"));
     let ring = Ring::<u64>::anonymous(&RingOptions::new(1).slots(1)).map_err(no_ring)?;
-    let mut link = Link {
-        name: "a ring for one item".to_owned(),
-        sender: Box::new(ours::push(ring.producer().map_err(no_ring)?)),
-        receiver: Box::new(ours::pop(ring.consumer().map_err(no_ring)?)),
-        warm_up: 256,
-        next: settings.first_item(),
-    };
+    let (producer, consumer) = (
+        ring.producer().map_err(no_ring)?,
+        ring.consumer().map_err(no_ring)?,
+    );
+    let ends = Ends::ours(Way::OneByOne, producer, consumer);
+    let mut link = ends.link("a ring for one item".to_owned(), 256, settings.first_item());
     link.run_counted_by(pair, ITEMS, Some(provider))
         .map(|run| run.counted)
         .map_err(|fault| fault.of(&link.name))

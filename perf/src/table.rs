@@ -139,6 +139,15 @@ pub fn figure(value: f64) -> String {
     }
 }
 
+/// A size as people write it.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} B"),
+    }
+}
+
 /// A median and, in brackets, its spread.
 pub fn spread(summary: Summary) -> String {
     let Summary { median, min, max } = summary;
@@ -176,5 +185,11 @@ mod tests {
         assert_eq!(text.matches("– (2)").count(), 1, "{text}");
         let below = "\n(1) not measured here, because of one thing\n(2) not measured here, because of another";
         assert!(text.ends_with(below), "{text}");
+    }
+
+    #[test]
+    fn sizes_are_written_as_people_write_them() {
+        let sizes = [64, 16 << 10, 4 << 20].map(size);
+        assert_eq!(sizes, ["64 B", "16 KiB", "4 MiB"]);
     }
 }

@@ -6,7 +6,6 @@
 mod dbus;
 mod grpc;
 mod iceoryx;
-mod items;
 mod queues;
 mod rings;
 mod standing;
@@ -74,8 +73,8 @@ pub fn ipc(settings: &Settings) -> Report {
     let mut mechanisms = our_rings();
     mechanisms.extend(over_sockets());
     let report = processes::report(settings, &mechanisms);
-    let mut report = report
-        .unwrap_or_else(|trouble| Report::of_trouble(title, "D-Bus, gRPC", &trouble));
+    let mut report =
+        report.unwrap_or_else(|trouble| Report::of_trouble(title, "D-Bus, gRPC", &trouble));
     title.clone_into(&mut report.title);
     report.notes.push(
         "D-Bus: a signal for each message, without a bus; gRPC: one call in which both sides \

@@ -2,7 +2,7 @@
 
 use ringproof_perf::comparison::{Comparison, Line, Unit};
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::links::{BATCH, Way};
+use ringproof_perf::links::{BATCH, Item, Way};
 use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{LAYER, Report, Trouble};
 use ringproof_perf::rounds::Rounds;
@@ -12,7 +12,6 @@ use ringproof_perf::stream::Link;
 use ringproof_perf::table::{Cell, Table, spread};
 use ringproof_record::Record;
 
-use crate::items::Item;
 use crate::queues::{self, OURS, Peer, Queue};
 use crate::standing::{Standing, conclude, row_count};
 
@@ -85,7 +84,8 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
             let case = |(known, of): &(&Peer, Way)| known.name == peer.name && *of == way;
             let case = cases.iter().position(case);
             let none = || format!("this crate has no way to move {}", way.name());
-            case.map(|case| rounds.series[case].clone()).ok_or_else(none)
+            case.map(|case| rounds.series[case].clone())
+                .ok_or_else(none)
         };
         all.add(peer.name, WAYS.map(of_way).into());
     }
@@ -111,13 +111,7 @@ impl Medium for Made {
     fn link(&mut self) -> Result<Link<'_>, Trouble> {
         let ends = self.queue.ends(self.way);
         let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{}: no ends", self.name)))?;
-        Ok(Link {
-            name: self.name.clone(),
-            sender: ends.sender,
-            receiver: ends.receiver,
-            warm_up: self.warm_up,
-            next: self.first_item,
-        })
+        Ok(ends.link(self.name.clone(), self.warm_up, self.first_item))
     }
 }
 
@@ -128,9 +122,12 @@ fn add(report: &mut Report, groups: &[Group]) {
         report.add_conditions(&experiment, &format!("peers, {experiment}"), &group.rounds);
         report.tables.push(group.table(&experiment));
         let one_by_one = group.all.lines.iter();
-        let one_by_one = one_by_one.filter_map(|line| Some((line.of.to_owned(), line.value(0).ok()?)));
+        let one_by_one =
+            one_by_one.filter_map(|line| Some((line.of.to_owned(), line.value(0).ok()?)));
         let title = format!("Rings: {experiment}, one by one");
-        report.plots.push(Plot::bars(title, "million items/s", one_by_one));
+        report
+            .plots
+            .push(Plot::bars(title, "million items/s", one_by_one));
         for line in &group.all.lines {
             for (at, way) in WAYS.into_iter().enumerate() {
                 let ratios = group.ratios(line, at);
@@ -166,7 +163,10 @@ impl Group {
     ) -> Option<Record> {
         let (rate, ratio) = (line.value(at).ok()?, summarize(ratios)?);
         let subject = format!("ring/{}", way.name());
-        let check = format!("{}, {} items, capacity {}", line.of, self.item, self.capacity);
+        let check = format!(
+            "{}, {} items, capacity {}",
+            line.of, self.item, self.capacity
+        );
         let row = Record::passed(LAYER, subject, check);
         let row = match row_count(ratio.median, OURS) {
             Some((count, unit)) => row.count(count, unit),

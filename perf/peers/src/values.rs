@@ -102,7 +102,9 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
     ));
     let heading = "Latest value: ns for each";
     latest::add_figures(&mut report, heading, &all, settings.sample);
-    report.plots.extend(Situation::ALL.map(|situation| plot(&all, situation)));
+    report
+        .plots
+        .extend(Situation::ALL.map(|situation| plot(&all, situation)));
     report.conclusions.extend(said_of(&all));
     Ok(report)
 }
@@ -149,8 +151,13 @@ fn said_of(all: &Values) -> Vec<String> {
     for ours in OURS {
         let mut standing = Vec::new();
         for reference in all.lines.iter().filter(|line| line.of.name == ours) {
-            let others = all.lines.iter().filter(|line| !OURS.contains(&line.of.name));
-            let others: Vec<_> = others.filter(|line| line.of.bytes == reference.of.bytes).collect();
+            let others = all
+                .lines
+                .iter()
+                .filter(|line| !OURS.contains(&line.of.name));
+            let others: Vec<_> = others
+                .filter(|line| line.of.bytes == reference.of.bytes)
+                .collect();
             for situation in Situation::ALL {
                 let at = situation as usize;
                 for line in &others {
@@ -199,8 +206,12 @@ mod tests {
     fn a_faster_and_a_slower_peer_are_named_and_an_equal_one_is_not() {
         let ours = [10.0, 11.0, 9.0, 10.0, 10.5];
         let [half, twice] = [0.5, 2.0].map(|factor| ours.map(|each| each * factor));
-        let lines: [(_, &[f64]); 4] =
-            [("seqlock", &ours), ("quick", &half), ("slow", &twice), ("equal", &ours)];
+        let lines: [(_, &[f64]); 4] = [
+            ("seqlock", &ours),
+            ("quick", &half),
+            ("slow", &twice),
+            ("equal", &ours),
+        ];
         assert_eq!(
             said_of(&with(Situation::Write, &lines)),
             [

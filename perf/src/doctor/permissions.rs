@@ -9,7 +9,7 @@ use ringproof_record::Record;
 use crate::counters::paranoid;
 use crate::cpus::Pair;
 use crate::report::{LAYER, Report, Trouble};
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, size};
 
 /// Capabilities that experiments profit from, by their bits in `/proc/self/status`.
 const CAPABILITIES: [(u32, &str); 4] = [
@@ -124,7 +124,7 @@ fn shared() -> Result<String, String> {
     if free == 0 {
         return Err("/dev/shm is full".to_owned());
     }
-    Ok(size(free))
+    Ok(size(usize::try_from(free).unwrap_or(usize::MAX)))
 }
 
 fn locked() -> Result<String, String> {
@@ -133,14 +133,7 @@ fn locked() -> Result<String, String> {
     match limit {
         0 => Err("the limit (RLIMIT_MEMLOCK) is zero".to_owned()),
         RLIM_INFINITY => Ok("all of it".to_owned()),
-        bytes => Ok(size(bytes)),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes >> 20 {
-        0 => format!("{} KiB", bytes >> 10),
-        mebibytes => format!("{mebibytes} MiB"),
+        bytes => Ok(size(usize::try_from(bytes).unwrap_or(usize::MAX))),
     }
 }
 
@@ -212,11 +205,5 @@ mod tests {
             report.tables[0].rows()[0][1],
             Cell::missing("there is one CPU")
         );
-    }
-
-    #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
-        assert_eq!(size(64 << 10), "64 KiB");
-        assert_eq!(size(8 << 20), "8 MiB");
     }
 }

@@ -13,7 +13,7 @@ use self::calls::Ends;
 use crate::comparison::{Comparison, Unit};
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
-use crate::links::{BATCH, SIZES, Size, Way};
+use crate::links::{self, BATCH, SIZES, Size, Way};
 use crate::report::{Report, Trouble, build_note};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Medium, Settings, stream_all};
@@ -259,19 +259,16 @@ impl Medium for Named {
             true => ("C", library::ends(&self.name).map_err(Trouble::Failed)?),
             false => ("Rust", Ends::in_rust(&self.ring).map_err(no_ring)?),
         };
-        let (sender, receiver) = ends.split(self.way);
-        let (sender, receiver): (Box<dyn Sender + '_>, Box<dyn Receiver + '_>) = match self.threads
-        {
-            Threads::Two => (sender, receiver),
-            Threads::One => (Box::new(Idle), Box::new(BackToBack { sender, receiver })),
-        };
-        Ok(Link {
-            name: format!("{whose}, {}", self.way.name()),
-            sender,
-            receiver,
-            warm_up: self.ring.fixed().slots,
-            next: self.first_item,
-        })
+        let mut ends = ends.used(self.way);
+        if self.threads == Threads::One {
+            let links::Ends { sender, receiver } = ends;
+            ends = links::Ends {
+                sender: Box::new(Idle),
+                receiver: Box::new(BackToBack { sender, receiver }),
+            };
+        }
+        let name = format!("{whose}, {}", self.way.name());
+        Ok(ends.link(name, self.ring.fixed().slots, self.first_item))
     }
 }
 

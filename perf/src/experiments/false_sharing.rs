@@ -13,7 +13,6 @@ use crate::placement::{Board, PAGE, Places, stream_through};
 use crate::report::{Report, Trouble, build_note};
 use crate::run::{Extent, Medium, Settings, stream_all, stream_counted};
 use crate::sets::{measure_all, together};
-use crate::stream::Link;
 use distances::Regimes;
 use regime::{Poll, Regime};
 
@@ -132,13 +131,9 @@ fn ring(regime: Regime, distance: usize, settings: &Settings) -> Result<Box<dyn 
     let board = slots.and_then(|slots| Board::new(places, slots, first_item));
     stream_through(board, move |board| {
         let (producer, consumer) = board.ring(regime.capacity)?;
-        Some(Link {
-            name: format!("indices {distance} bytes apart, {regime}"),
-            sender: regime.sender(producer),
-            receiver: regime.receiver(consumer),
-            warm_up: regime.capacity.max(4096),
-            next: first_item,
-        })
+        let name = format!("indices {distance} bytes apart, {regime}");
+        let ends = regime.ends(producer, consumer);
+        Some(ends.link(name, regime.capacity.max(4096), first_item))
     })
 }
 

@@ -138,15 +138,6 @@ fn alone_sampled(
     })
 }
 
-/// A size as people write it.
-fn size(bytes: usize) -> String {
-    match bytes {
-        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
-        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
-        bytes => format!("{bytes} B"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use ringproof_record::Verdict;
@@ -173,11 +164,5 @@ mod tests {
         assert!(said.contains("33.0 ns apart in one and 174 ns"), "{said}");
         assert_eq!(moved(&[33.0, 35.0, 31.0]), None);
         assert_eq!(moved(&[]), None);
-    }
-
-    #[test]
-    fn sizes_are_written_as_people_write_them() {
-        let sizes = [64, 16 << 10, 4 << 20].map(size);
-        assert_eq!(sizes, ["64 B", "16 KiB", "4 MiB"]);
     }
 }

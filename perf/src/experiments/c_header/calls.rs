@@ -9,12 +9,7 @@ use std::sync::Arc;
 
 use ringproof::{Consumer, Producer, Ring, SegmentError};
 
-use crate::links::Way;
-use crate::links::{
-    BATCH, ReceiveBatch, ReceiveInPlace, ReceiveOne, SendBatch, SendInPlace, SendOne, difference,
-    number,
-};
-use crate::stream::{Receiver, Sender};
+use crate::links::{self, BATCH, Way, difference, number};
 
 /// `struct ends` of ends.c, or [`InRust`].
 #[repr(C)]
@@ -65,7 +60,7 @@ pub(super) struct Ends<'r> {
 
 // SAFETY: what the pointer leads to is no thread's own, and may be closed by any.
 unsafe impl Send for Ends<'_> {}
-// SAFETY: only `sender` and `receiver` do anything with it: see there.
+// SAFETY: only what `used` gives does anything with it: see there.
 unsafe impl Sync for Ends<'_> {}
 
 impl Drop for Ends<'_> {
@@ -113,61 +108,50 @@ impl<'r> Ends<'r> {
     }
 
     /// Both ends, used in that way; the ring is closed with the last of them.
-    pub(super) fn split(self, way: Way) -> (Box<dyn Sender + 'r>, Box<dyn Receiver + 'r>) {
-        let (ends, other) = {
-            let ends = Arc::new(self);
-            (ends.clone(), ends)
-        };
-        (ends.sender(way), other.receiver(way))
-    }
-
-    /// Called once for each ends, by [`split`](Self::split): so the producer is used by one thread.
-    fn sender(self: Arc<Self>, way: Way) -> Box<dyn Sender + 'r> {
+    pub(super) fn used(self, way: Way) -> links::Ends<'r> {
         let Calls {
             push,
-            push_slice,
-            write_in_place,
-            ..
-        } = self.calls;
-        match way {
-            Way::OneByOne => Box::new(SendOne(move |item| {
-                // SAFETY: the ends are open, and nobody else uses the producer.
-                unsafe { push(self.raw, item) }
-            })),
-            Way::Slices | Way::Chunks => Box::new(SendBatch(move |items: &[u64]| {
-                // SAFETY: as above; the slice is as long as it says.
-                unsafe { push_slice(self.raw, items.as_ptr(), items.len()) }
-            })),
-            Way::InPlace => Box::new(SendInPlace(move |first| {
-                // SAFETY: as above.
-                unsafe { write_in_place(self.raw, BATCH, first, fill) }
-            })),
-        }
-    }
-
-    /// Called once for each ends, by [`split`](Self::split): so the consumer is used by one thread.
-    fn receiver(self: Arc<Self>, way: Way) -> Box<dyn Receiver + 'r> {
-        let Calls {
             pop,
+            push_slice,
             pop_slice,
+            write_in_place,
             read_in_place,
             ..
         } = self.calls;
+        // One for each thread: the producer is used by one, and the consumer by the other.
+        let (sending, receiving) = {
+            let ends = Arc::new(self);
+            (ends.clone(), ends)
+        };
         match way {
-            Way::OneByOne => Box::new(ReceiveOne(move || {
-                let mut item = 0;
-                // SAFETY: the ends are open, and nobody else uses the consumer.
-                unsafe { pop(self.raw, &mut item) }.then_some(item)
-            })),
-            Way::Slices | Way::Chunks => Box::new(ReceiveBatch(move |items: &mut [u64]| {
+            Way::OneByOne => links::Ends::one_by_one(
+                // SAFETY: the ends are open, and nobody else uses the producer.
+                move |item| unsafe { push(sending.raw, item) },
+                move || {
+                    let mut item = 0;
+                    // SAFETY: the ends are open, and nobody else uses the consumer.
+                    unsafe { pop(receiving.raw, &mut item) }.then_some(item)
+                },
+            ),
+            Way::Slices | Way::Chunks => links::Ends::slices(
                 // SAFETY: as above; the slice is as long as it says.
-                unsafe { pop_slice(self.raw, items.as_mut_ptr(), items.len()) }
-            })),
-            Way::InPlace => Box::new(ReceiveInPlace(move |first| {
-                let mut wrong = 0;
+                move |items: &[u64]| unsafe {
+                    push_slice(sending.raw, items.as_ptr(), items.len())
+                },
                 // SAFETY: as above.
-                unsafe { read_in_place(self.raw, BATCH, first, check, &mut wrong) }.then_some(wrong)
-            })),
+                move |items: &mut [u64]| unsafe {
+                    pop_slice(receiving.raw, items.as_mut_ptr(), items.len())
+                },
+            ),
+            Way::InPlace => links::Ends::in_place(
+                // SAFETY: as above.
+                move |first| unsafe { write_in_place(sending.raw, BATCH, first, fill) },
+                move |first| {
+                    let (raw, mut wrong) = (receiving.raw, 0);
+                    // SAFETY: as above.
+                    unsafe { read_in_place(raw, BATCH, first, check, &mut wrong) }.then_some(wrong)
+                },
+            ),
         }
     }
 }

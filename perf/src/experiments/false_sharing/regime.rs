@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use ringproof::{Consumer, Producer};
 
-use crate::links::{BATCH, ReceiveBatch, ReceiveOne, SendBatch, SendOne, ours};
-use crate::stream::{Receiver, Sender};
+use crate::links::{BATCH, Ends};
 
 /// How a consumer asks an empty ring again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,39 +78,38 @@ impl Regime {
         ]
     }
 
-    /// The sending end.
-    pub(super) fn sender<'a>(&self, mut producer: Producer<'a, u64>) -> Box<dyn Sender + 'a> {
-        match (self.batches, self.cached) {
-            (false, true) => Box::new(ours::push(producer)),
-            (true, true) => Box::new(ours::push_slice(producer)),
-            (false, false) => Box::new(SendOne(move |item| {
-                has_room(&producer) && producer.push(item).is_ok()
-            })),
-            (true, false) => Box::new(SendBatch(move |items: &[u64]| {
-                if has_room(&producer) {
-                    producer.push_slice(items).unwrap_or(0)
-                } else {
-                    0
-                }
-            })),
-        }
-    }
-
-    /// The receiving end.
-    pub(super) fn receiver<'a>(&self, mut consumer: Consumer<'a, u64>) -> Box<dyn Receiver + 'a> {
+    /// The two ends of a ring, used so.
+    pub(super) fn ends<'a>(
+        &self,
+        mut producer: Producer<'a, u64>,
+        mut consumer: Consumer<'a, u64>,
+    ) -> Ends<'a> {
+        let cached = self.cached;
         let mut polling = Polling::new(self.poll);
-        match (self.batches, self.cached) {
-            (false, true) => Box::new(ReceiveOne(move || polling.ask(|| consumer.pop().ok()))),
-            (false, false) => Box::new(ReceiveOne(move || {
-                polling.ask(|| has_items(&consumer).then(|| consumer.pop().ok()).flatten())
-            })),
-            (true, cached) => Box::new(ReceiveBatch(move |items: &mut [u64]| {
-                let taken = polling.ask(|| {
-                    let look = cached || has_items(&consumer);
-                    look.then(|| consumer.pop_slice(items).ok()).flatten()
-                });
-                taken.unwrap_or(0)
-            })),
+        if self.batches {
+            Ends::slices(
+                move |items: &[u64]| match cached || has_room(&producer) {
+                    true => producer.push_slice(items).unwrap_or(0),
+                    false => 0,
+                },
+                move |items: &mut [u64]| {
+                    let taken = polling.ask(|| {
+                        let look = cached || has_items(&consumer);
+                        look.then(|| consumer.pop_slice(items).ok()).flatten()
+                    });
+                    taken.unwrap_or(0)
+                },
+            )
+        } else {
+            Ends::one_by_one(
+                move |item| (cached || has_room(&producer)) && producer.push(item).is_ok(),
+                move || {
+                    polling.ask(|| {
+                        let look = cached || has_items(&consumer);
+                        look.then(|| consumer.pop().ok()).flatten()
+                    })
+                },
+            )
         }
     }
 }

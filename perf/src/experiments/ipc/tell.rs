@@ -7,7 +7,7 @@ use super::seeds::{Claim, GAIN, Lies, Range, Source, about_mechanism, short};
 use crate::plot::Plot;
 use crate::report::{LAYER, Report, Trouble};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
-use crate::table::{Cell, Table, figure, spread};
+use crate::table::{self, Cell, Table, figure, spread};
 
 /// One of the two things that are measured of a mechanism.
 struct Quantity {
@@ -50,7 +50,7 @@ const QUANTITIES: [Quantity; 2] = [
 /// Tells what was measured.
 pub(super) fn tell(report: &mut Report, measured: &[Measured]) {
     for measured in measured {
-        let about = bytes(measured.size);
+        let about = table::size(measured.size);
         report.add_conditions(&about, &format!("ipc, {about}"), &measured.rounds);
         report.tables.push(table(measured));
         for quantity in &QUANTITIES {
@@ -94,7 +94,7 @@ pub(super) fn tell(report: &mut Report, measured: &[Measured]) {
 
 fn table(measured: &Measured) -> Table {
     let mut table = Table::new(
-        format!("Messages of {}:", bytes(measured.size)),
+        format!("Messages of {}:", table::size(measured.size)),
         [
             "mechanism",
             "one way, µs",
@@ -170,15 +170,6 @@ fn how_calls_were_counted(measured: &[Measured]) -> Option<String> {
     }
 }
 
-/// A size as people write it.
-fn bytes(size: usize) -> String {
-    if size.is_multiple_of(1024) {
-        format!("{} KiB", size / 1024)
-    } else {
-        format!("{size} B")
-    }
-}
-
 fn summary(figure: &Figure) -> Result<Summary, Trouble> {
     let series = figure.as_ref().map_err(Clone::clone)?;
     summarize(series).ok_or_else(|| Trouble::NotRun("no round counts".to_owned()))
@@ -190,7 +181,7 @@ fn plot(measured: &Measured, quantity: &Quantity) -> Plot {
         let summary = summary((quantity.of)(line)).ok()?;
         Some((line.name.to_owned(), summary.times(1.0 / unit)))
     });
-    let title = format!("{}, {}", quantity.check, bytes(measured.size));
+    let title = format!("{}, {}", quantity.check, table::size(measured.size));
     Plot::bars(title, name, bars)
 }
 
@@ -241,7 +232,7 @@ fn gain(measured: &Measured) -> Option<String> {
         ratio.median, ratio.min, ratio.max
     );
     let (without, through) = (without.name, through.name);
-    let size = bytes(measured.size);
+    let size = table::size(measured.size);
     Some(match effect(&by_round) {
         Effect::Above => {
             let place = match GAIN.place(ratio.median) {
@@ -281,7 +272,7 @@ fn waking(measured: &Measured) -> Option<String> {
         .iter()
         .filter(|latency| **latency <= ALIKE * all.min)
         .count();
-    let (count, size) = (latencies.len(), bytes(measured.size));
+    let (count, size) = (latencies.len(), table::size(measured.size));
     let lowest = figure(all.min / 1e3);
     // Most: three of four.
     if alike * 4 < count * 3 {
@@ -345,7 +336,7 @@ fn ranges_that_hold(measured: &Measured, quantity: &Quantity) -> Option<String> 
     if sources.is_empty() {
         return None;
     }
-    let (check, size) = (quantity.check, bytes(measured.size));
+    let (check, size) = (quantity.check, table::size(measured.size));
     let mut text = format!(
         "Printed ranges of {check} that hold at {size}: {}",
         sources.join(", ")

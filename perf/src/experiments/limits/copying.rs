@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::{Outcome, alone_sampled, note, size};
+use super::{Outcome, alone_sampled, note};
 use crate::comparison::{Comparison, Unit};
 use crate::cpus::Pair;
 use crate::plot::Plot;
@@ -11,7 +11,7 @@ use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{self, Extent, Settings};
 use crate::stats::{Effect, effect, ratios, summarize};
-use crate::table::figure;
+use crate::table::{figure, size};
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/memcpy";
@@ -91,30 +91,26 @@ fn add(report: &mut Report, rounds: &Rounds, sizes: &[usize]) {
             "memcpy in one thread: bytes copied, each of which is read once and written once",
         ),
     );
-    let rows = all.lines.iter();
-    let rows = rows.map(|line| line.row(0, SUBJECT, size(line.of)));
-    report.rows.extend(rows);
-    let rates = all.lines.iter();
-    let rates = rates.filter_map(|line| Some((line, line.value(0).ok()?)));
-    let rates: Vec<_> = rates.collect();
-    let points = rates.iter();
-    let points = points.map(|(line, rate)| ("one thread".to_owned(), line.of as f64, *rate));
+    report
+        .rows
+        .extend(all.rows(0, SUBJECT, |bytes| size(*bytes)));
+    let points = all.medians(0);
+    let points = points.map(|(bytes, rate)| ("one thread".to_owned(), *bytes as f64, rate));
     report.plots.push(Plot::lines(
         "memcpy: bandwidth by the size of the block",
         "block, bytes",
         "GB/s",
         points,
     ));
-    let best = rates
-        .iter()
-        .max_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
+    let rates = all.lines.iter();
+    let rates = rates.filter_map(|line| Some((line, line.value(0).ok()?)));
+    let rates: Vec<_> = rates.collect();
+    let best = (rates.iter()).max_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
     let (Some((best, most)), Some((largest, rate))) = (best, rates.last()) else {
         return;
     };
-    let by_round = match (largest.values(0), best.values(0)) {
-        (Ok(at_largest), Ok(at_best)) => ratios(at_largest, at_best),
-        _ => Vec::new(),
-    };
+    let series = largest.values(0).ok().zip(best.values(0).ok());
+    let by_round = series.map_or_else(Vec::new, |(largest, best)| ratios(largest, best));
     let begin = format!(
         "memcpy copies {} GB/s in blocks of {}",
         figure(most.median),

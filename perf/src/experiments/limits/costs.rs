@@ -79,14 +79,11 @@ fn add(report: &mut Report, all: &Comparison<Operation>) {
     report.tables.push(table.table(format!(
         "Uncontended costs in ns, {PER_TURN} in a row in each turn of a loop, whose cost is in them"
     )));
-    let rows = all.lines.iter();
-    let rows = rows.map(|line| line.row(0, SUBJECT, line.of.name));
-    report.rows.extend(rows);
-    let bars = all.lines.iter().filter(|line| line.of.name != LOOP);
-    let bars = bars.filter_map(|line| Some((line.of.name.to_owned(), line.value(0).ok()?)));
-    report
-        .plots
-        .push(Plot::bars("Uncontended costs", "ns", bars));
+    report.rows.extend(all.rows(0, SUBJECT, |of| of.name));
+    let bars = all.medians(0).filter(|(of, _)| of.name != LOOP);
+    let bars = bars.map(|(of, cost)| (of.name.to_owned(), cost));
+    let picture = Plot::bars("Uncontended costs", "ns", bars);
+    report.plots.push(picture);
     let series = |name: &str| {
         let line = all.lines.iter().find(|line| line.of.name == name)?;
         line.values(0).ok()

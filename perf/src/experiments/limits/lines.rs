@@ -209,11 +209,10 @@ fn add(report: &mut Report, rounds: &Rounds) {
             "One-way latency in ns: half of there and back, both sides polling with a pause",
         ),
     );
-    let rows = all.lines.iter();
-    let rows = rows.map(|line| line.row(0, SUBJECT, line.of.name));
-    report.rows.extend(rows);
-    let bars = all.lines.iter();
-    let bars = bars.filter_map(|line| Some((line.of.name.to_owned(), line.value(0).ok()?)));
+    report.rows.extend(all.rows(0, SUBJECT, |way| way.name));
+    let bars = all
+        .medians(0)
+        .map(|(way, latency)| (way.name.to_owned(), latency));
     report.plots.push(Plot::bars("One-way latency", "ns", bars));
     let [one, two, together, apart] = rounds.series.as_slice() else {
         return;

@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::area::{Area, Line, Pages};
-use crate::links::{BATCH, ReceiveInPlace, SendInPlace};
-use crate::stream::{Link, Receiver, Sender};
+use crate::links::{BATCH, Ends};
+use crate::stream::Link;
 
 /// A word that has its cache line, and the next one, to itself.
 #[derive(Default)]
@@ -35,18 +35,11 @@ impl RawRing {
     /// A link through it, for items that are numbered from `first_item` on.
     pub(super) fn link(&mut self, name: String, first_item: u64) -> Link<'_> {
         let warm_up = self.area.lines().len() as u64;
-        let (sender, receiver) = self.ends();
-        Link {
-            name,
-            sender: Box::new(sender),
-            receiver: Box::new(receiver),
-            warm_up,
-            next: first_item,
-        }
+        self.ends().link(name, warm_up, first_item)
     }
 
     /// The two ends of the empty ring. There are no others, because these borrow it exclusively.
-    fn ends(&mut self) -> (impl Sender + '_, impl Receiver + '_) {
+    fn ends(&mut self) -> Ends<'_> {
         let lines = self.area.lines();
         let (written, read) = (&mut self.written.0, &mut self.read.0);
         *written.get_mut() = 0;
@@ -54,7 +47,7 @@ impl RawRing {
         let (written, read) = (&*written, &*read);
 
         let (mut position, mut seen_read) = (0_u64, 0);
-        let sender = SendInPlace(move |first: u64| {
+        let send = move |first: u64| {
             if position + BATCH as u64 > seen_read + lines.len() as u64 {
                 // Acquire: the receiver has read what these lines held before they are written.
                 seen_read = read.load(Ordering::Acquire);
@@ -72,10 +65,10 @@ impl RawRing {
             // Release: the lines hold the items before the index that announces them.
             written.store(position, Ordering::Release);
             true
-        });
+        };
 
         let (mut position, mut seen_written) = (0_u64, 0);
-        let receiver = ReceiveInPlace(move |first: u64| {
+        let receive = move |first: u64| {
             if position == seen_written {
                 // Acquire: the lines hold the items once the index is seen.
                 seen_written = written.load(Ordering::Acquire);
@@ -94,8 +87,8 @@ impl RawRing {
             // Release: the lines are read before the index that frees them.
             read.store(position, Ordering::Release);
             Some(wrong)
-        });
-        (sender, receiver)
+        };
+        Ends::in_place(send, receive)
     }
 }
 
@@ -154,9 +147,9 @@ mod tests {
             // Around the ring more than once.
             link.run(Pair::anywhere(), 10 * batch, false).unwrap();
         }
-        let (mut sender, mut receiver) = ring.ends();
-        sender.send(100, batch).unwrap();
-        assert!(receiver.receive(101, batch).is_err());
+        let mut ends = ring.ends();
+        ends.sender.send(100, batch).unwrap();
+        assert!(ends.receiver.receive(101, batch).is_err());
     }
 
     #[test]

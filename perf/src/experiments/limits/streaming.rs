@@ -3,7 +3,7 @@
 
 use super::area::Pages;
 use super::raw_ring::RawRing;
-use super::{ELSEWHERE, Outcome, note, size};
+use super::{ELSEWHERE, Outcome, note};
 use crate::comparison::{Comparison, Line, Unit};
 use crate::cpus::Pair;
 use crate::links::BATCH;
@@ -13,7 +13,7 @@ use crate::rounds::Rounds;
 use crate::run::{Extent, Medium, Settings, stream_all};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
 use crate::stream::Link;
-use crate::table::{Cell, figure};
+use crate::table::{Cell, figure, size};
 use crate::together::alone;
 
 /// The subject of its rows.
@@ -149,14 +149,8 @@ fn add(report: &mut Report, all: &Comparison<usize>) {
         }
     }
     let points = KINDS.into_iter().enumerate().flat_map(|(at, pages)| {
-        let found = all.lines.iter();
-        found.filter_map(move |line| {
-            Some((
-                pages.name().to_owned(),
-                line.of as f64,
-                line.value(at).ok()?,
-            ))
-        })
+        let found = all.medians(at);
+        found.map(move |(bytes, cost)| (pages.name().to_owned(), *bytes as f64, cost))
     });
     report.plots.push(Plot::lines(
         "Streaming: the cost of a cache line by the size of the ring",

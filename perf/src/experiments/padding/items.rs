@@ -3,9 +3,9 @@
 use ringproof::bytemuck::{bytes_of, bytes_of_mut};
 use ringproof::{Consumer, Payload, Producer};
 
-use crate::links::{BATCH, ReceiveInPlace, ReceiveOne, SendInPlace, SendOne};
+use crate::links::{BATCH, Ends};
 use crate::placement::Board;
-use crate::stream::{Link, Receiver, Sender};
+use crate::stream::Link;
 
 /// How items go in and out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +55,25 @@ fn difference<T: Payload, const ITEM: usize>(slot: &T, number: u64) -> u64 {
     wrong
 }
 
-fn sender<'a, T: Payload, const ITEM: usize>(
+/// The ends of a ring of such slots.
+fn ends<'a, T: Payload, const ITEM: usize>(
     mut producer: Producer<'a, T>,
+    mut consumer: Consumer<'a, T>,
     way: Way,
-) -> Box<dyn Sender + 'a> {
+) -> Ends<'a> {
     match way {
         Way::OneByOne => {
             let mut slot = T::zeroed();
-            Box::new(SendOne(move |item| {
-                fill::<T, ITEM>(&mut slot, item);
-                producer.push(slot).is_ok()
-            }))
+            Ends::numbered(
+                move |item| {
+                    fill::<T, ITEM>(&mut slot, item);
+                    producer.push(slot).is_ok()
+                },
+                move |item| Some(difference::<T, ITEM>(&consumer.pop().ok()?, item)),
+            )
         }
-        Way::Batches => Box::new(SendInPlace(move |first: u64| {
-            match producer.reserve(BATCH) {
+        Way::Batches => Ends::in_place(
+            move |first| match producer.reserve(BATCH) {
                 Ok(mut chunk) if chunk.len() == BATCH => {
                     // SAFETY: both ends of this ring are in this process and keep to its protocol.
                     let (one, two) = unsafe { chunk.as_mut_slices() };
@@ -82,29 +87,8 @@ fn sender<'a, T: Payload, const ITEM: usize>(
                     chunk.commit(BATCH).is_ok()
                 }
                 _ => false,
-            }
-        })),
-    }
-}
-
-fn receiver<'a, T: Payload, const ITEM: usize>(
-    mut consumer: Consumer<'a, T>,
-    way: Way,
-    first_item: u64,
-) -> Box<dyn Receiver + 'a> {
-    match way {
-        Way::OneByOne => {
-            let mut expected = first_item;
-            Box::new(ReceiveOne(move || {
-                let slot = consumer.pop().ok()?;
-                // What was received: the number that it ought to be only if every byte says so.
-                let number = expected ^ difference::<T, ITEM>(&slot, expected);
-                expected = expected.wrapping_add(1);
-                Some(number)
-            }))
-        }
-        Way::Batches => Box::new(ReceiveInPlace(move |first: u64| {
-            match consumer.peek(BATCH) {
+            },
+            move |first| match consumer.peek(BATCH) {
                 Ok(chunk) if chunk.len() == BATCH => {
                     // SAFETY: both ends of this ring are in this process and keep to its protocol.
                     let (one, two) = unsafe { chunk.as_slices() };
@@ -118,8 +102,8 @@ fn receiver<'a, T: Payload, const ITEM: usize>(
                     chunk.release(BATCH).ok().map(|()| wrong)
                 }
                 _ => None,
-            }
-        })),
+            },
+        ),
     }
 }
 
@@ -132,14 +116,10 @@ pub(super) fn link<T: Payload, const ITEM: usize>(
     first_item: u64,
 ) -> Option<Link<'_>> {
     let (producer, consumer) = board.ring(capacity)?;
-    Some(Link {
-        name,
-        sender: sender::<T, ITEM>(producer, way),
-        receiver: receiver::<T, ITEM>(consumer, way, first_item),
-        // Once around the memory, in whole batches.
-        warm_up: capacity.next_multiple_of(BATCH as u64),
-        next: first_item,
-    })
+    // Once around the memory, in whole batches.
+    let warm_up = capacity.next_multiple_of(BATCH as u64);
+    let ends = ends::<T, ITEM>(producer, consumer, way);
+    Some(ends.link(name, warm_up, first_item))
 }
 
 #[cfg(test)]
