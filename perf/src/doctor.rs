@@ -31,14 +31,14 @@ pub fn examine(settings: &Settings) -> Report {
     {
         Ok(tally) => {
             let over = format!("{ITEMS} items handed over one at a time, in both threads");
-            tell(&mut report, tally, &over, pair.as_ref().ok());
+            add(&mut report, tally, &over, pair.as_ref().ok());
         }
         Err(Trouble::NotRun(why)) => {
             report.notes.push(format!(
                 "nothing could be handed from one thread to another, because {why}"
             ));
             let tally = idle(&Kernel);
-            tell(
+            add(
                 &mut report,
                 tally,
                 "no items, in a thread that did nothing",
@@ -51,7 +51,7 @@ pub fn examine(settings: &Settings) -> Report {
             report.rows.push(row);
         }
     }
-    permissions::tell(&mut report, pair);
+    permissions::add(&mut report, pair);
     report.repeated_by("doctor")
 }
 
@@ -97,7 +97,7 @@ fn idle(provider: &dyn Provider) -> Tally {
 }
 
 /// Tables, conclusions and rows from what was counted.
-fn tell(report: &mut Report, tally: Tally, over: &str, pair: Option<&Pair>) {
+fn add(report: &mut Report, tally: Tally, over: &str, pair: Option<&Pair>) {
     let mut kinds = Table::new("What the counters are:", ["counter", "counted by", "shows"]);
     for (event, _) in &tally.counts {
         kinds.add([
@@ -205,7 +205,7 @@ mod tests {
 
     fn told(lines: Option<u64>, pair: Option<&Pair>) -> Report {
         let mut report = Report::new("told");
-        tell(&mut report, counted(lines), "10 items", pair);
+        add(&mut report, counted(lines), "10 items", pair);
         report
     }
 
@@ -284,7 +284,7 @@ mod tests {
         let tally = hand_over(pair, &settings, &fake).unwrap();
         assert_eq!(tally.items, Some(ITEMS));
         let mut report = Report::new("handed over");
-        tell(&mut report, tally, "items", Some(&pair));
+        add(&mut report, tally, "items", Some(&pair));
         // The columns are filled, and nobody can take them for the machine's.
         assert_eq!(report.tables[0].columns()[1], "here, FAKE");
         assert!(report.tables[0].reasons().is_empty(), "{}", report.render());

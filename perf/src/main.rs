@@ -78,7 +78,7 @@ enum Command {
     },
 }
 
-/// What `false-sharing` is asked beside.
+// What `false-sharing` is asked beside.
 #[derive(Args)]
 struct Rings {
     /// Only with so many items in the ring at once [default: 64 and 65,536]
@@ -86,7 +86,7 @@ struct Rings {
     capacity: Option<u64>,
 }
 
-/// What `peers` is asked beside.
+// What `peers` is asked beside.
 #[derive(Args)]
 struct Build {
     /// Build that program first, with everything it needs
@@ -125,7 +125,7 @@ struct Common {
     compare: Option<PathBuf>,
 }
 
-/// What `ipc` is asked beside.
+// What `ipc` is asked beside.
 #[derive(Args)]
 struct Ask {
     /// Say which to take, from the figures in the folder --out; without any, measure first
@@ -204,16 +204,19 @@ fn main() -> Exit {
 fn commands() -> clap::Command {
     let mut line = Cli::command();
     for one in experiments::ALL.iter().filter(|one| one.part_of.is_none()) {
-        let mut command = Common::augment_args(clap::Command::new(one.name).about(one.about));
-        if !one.details.is_empty() {
-            command = command.long_about(format!("{}\n\n{}", one.about, one.details));
-        }
-        line = line.subcommand(match one.name {
+        let command = Common::augment_args(clap::Command::new(one.name));
+        let command = match one.name {
             "false-sharing" => Rings::augment_args(command),
             "peers" => Build::augment_args(command),
             "ipc" => Ask::augment_args(command),
             _ => command,
-        });
+        };
+        // Last: arguments come with words about themselves.
+        let mut command = command.about(one.about);
+        if !one.details.is_empty() {
+            command = command.long_about(format!("{}\n\n{}", one.about, one.details));
+        }
+        line = line.subcommand(command);
     }
     line
 }

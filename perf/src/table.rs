@@ -94,10 +94,22 @@ impl Table {
         reasons
     }
 
-    /// The number of a reason, from 1.
-    pub fn number(&self, why: &str) -> usize {
-        let known = self.reasons().iter().position(|reason| *reason == why);
-        known.map_or(0, |index| index + 1)
+    /// What stands in a place, whoever shows it.
+    pub fn shown(&self, cell: &Cell) -> String {
+        match cell {
+            Cell::Words(text) | Cell::Figure(text) => text.clone(),
+            Cell::Missing(why) => {
+                let known = self.reasons().iter().position(|reason| reason == why);
+                format!("– ({})", known.map_or(0, |index| index + 1))
+            }
+        }
+    }
+
+    /// What stands below, whoever shows it: why figures are missing.
+    pub fn below(&self) -> Vec<String> {
+        let reasons = self.reasons().into_iter().enumerate();
+        let line = |(index, why)| format!("({}) not measured here, because {why}", index + 1);
+        reasons.map(line).collect()
     }
 }
 
@@ -110,12 +122,10 @@ impl fmt::Display for Table {
         table.set_constraints(vec![ColumnConstraint::ContentWidth; self.columns.len()]);
         for row in &self.rows {
             table.add_row(row.iter().map(|cell| {
-                let right =
-                    |text: String| comfy_table::Cell::new(text).set_alignment(CellAlignment::Right);
+                let shown = comfy_table::Cell::new(self.shown(cell));
                 match cell {
-                    Cell::Words(text) => comfy_table::Cell::new(text),
-                    Cell::Figure(text) => right(text.clone()),
-                    Cell::Missing(why) => right(format!("– ({})", self.number(why))),
+                    Cell::Words(_) => shown,
+                    Cell::Figure(_) | Cell::Missing(_) => shown.set_alignment(CellAlignment::Right),
                 }
             }));
         }
@@ -123,10 +133,9 @@ impl fmt::Display for Table {
             writeln!(f, "{}\n", self.heading)?;
         }
         write!(f, "{}", table.trim_fmt())?;
-        for (index, why) in self.reasons().iter().enumerate() {
-            write!(f, "\n({}) not measured here, because {why}", index + 1)?;
-        }
-        Ok(())
+        self.below()
+            .iter()
+            .try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn evidence() -> Vec<String> {
 }
 
 /// Adds a table and rows for what was tried. `pair` says what became of pinning.
-pub(super) fn tell(report: &mut Report, pair: Result<Pair, Trouble>) {
+pub(super) fn add(report: &mut Report, pair: Result<Pair, Trouble>) {
     let mut table = Table::new(
         "What this process may do:",
         ["what", "here", "needed for", "allowed by"],
@@ -198,7 +198,7 @@ mod tests {
     fn what_was_refused_has_its_reason_in_its_row_and_its_cell() {
         let mut report = Report::new("tried");
         let why = || Trouble::NotRun("there is one CPU".to_owned());
-        tell(&mut report, Err(why()));
+        add(&mut report, Err(why()));
         let refused = &report.rows[0];
         assert_eq!(refused.reason.as_deref(), Some("there is one CPU"));
         assert_eq!(

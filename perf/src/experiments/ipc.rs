@@ -10,6 +10,7 @@
 //! and [`report`] with its mechanisms.
 
 pub mod advise;
+mod conclusions;
 mod control;
 mod crossings;
 mod datagrams;
@@ -30,7 +31,6 @@ pub mod seeds;
 mod shared;
 mod streams;
 mod system_v;
-mod tell;
 mod two;
 mod typed;
 mod unnamed;
@@ -133,6 +133,6 @@ pub fn report(settings: &Settings, mechanisms: &[&dyn Mechanism]) -> Result<Repo
     let mut report = Report::new("ipc: messages between two processes, every one checked");
     report.notes.push(format!("{pair}"));
     report.notes.extend(build_note());
-    tell::tell(&mut report, &measured);
+    conclusions::add(&mut report, &measured);
     Ok(report)
 }

@@ -5,9 +5,9 @@ use std::fmt;
 
 use ringproof_record::{Record, Verdict};
 
+use super::conclusions::{LATENCY, RATE, SUBJECT};
 use super::matrix::{self, Entry};
 use super::mechanism::{Delivers, Lasting, Mechanism, Nature, Trust, Waiting};
-use super::tell::{LATENCY, RATE, SUBJECT};
 use crate::table::figure;
 
 /// What somebody needs.

@@ -64,7 +64,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
     })?;
     let distances = distances(&pairs, &rounds);
     let used = (pair.first, pair.second);
-    tell(report, &cpus, &distances, used);
+    add(report, &cpus, &distances, used);
     Ok(between(&distances, used))
 }
 
@@ -154,7 +154,7 @@ fn groups(distances: &[Distance]) -> Vec<Group<'_>> {
 }
 
 /// Table, heat map, conclusions and rows. `used` are the CPUs of all other experiments.
-fn tell(report: &mut Report, cpus: &[usize], distances: &[Distance], used: (usize, usize)) {
+fn add(report: &mut Report, cpus: &[usize], distances: &[Distance], used: (usize, usize)) {
     let unsteady = distances
         .iter()
         .filter(|one| !probe::agree(one.latency.min, one.latency.max))
@@ -273,7 +273,7 @@ mod tests {
             })
             .collect();
         let mut report = Report::new("recorded");
-        tell(&mut report, &[0, 1, 2, 3], &distances, (0, 1));
+        add(&mut report, &[0, 1, 2, 3], &distances, (0, 1));
         report
     }
 
@@ -333,7 +333,7 @@ mod tests {
             },
         };
         let mut report = Report::new("recorded");
-        tell(&mut report, &[0, 1], &[moved], (0, 1));
+        add(&mut report, &[0, 1], &[moved], (0, 1));
         assert!(report.notes[0].contains("disagree about 1 of 1 pairs"));
     }
 

@@ -33,7 +33,7 @@ fn told(lines: Vec<Line>) -> Report {
         lines,
         rounds,
     };
-    tell(&mut report, &[measured]);
+    add(&mut report, &[measured]);
     report
 }
 

@@ -47,8 +47,8 @@ const QUANTITIES: [Quantity; 2] = [
     },
 ];
 
-/// Tells what was measured.
-pub(super) fn tell(report: &mut Report, measured: &[Measured]) {
+/// Tables, pictures, rows and conclusions of what was measured.
+pub(super) fn add(report: &mut Report, measured: &[Measured]) {
     for measured in measured {
         let about = table::size(measured.size);
         report.add_conditions(&about, &format!("ipc, {about}"), &measured.rounds);
