@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-const SOURCE: &str = "src/c_header/ends.c";
+const SOURCE: &str = "src/experiments/c_header/ends.c";
 const INCLUDE: &str = "../impl/ffi/include";
 
 fn main() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ringproof::{Ring, RingOptions};
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::links::{BATCH, SIZES, Size, Way, our_link};
+use ringproof_perf::links::{BATCH, Ends, SIZES, Size, Way};
 use ringproof_perf::stream::Link;
 
 /// Fewer items than this are over before the two threads run evenly.
@@ -47,7 +47,12 @@ fn bench_size(criterion: &mut Criterion, pair: Pair, size: Size) {
         group.throughput(Throughput::Elements(1));
         // The roles are free again when the last link of this ring is gone; its indices are where
         // it left them, and so is the number of the next item.
-        let mut ours = our_link(way, &ring, 0).expect("the roles of this ring are free");
+        let ends = ring
+            .producer()
+            .and_then(|producer| Ok((producer, ring.consumer()?)));
+        let (producer, consumer) = ends.expect("the roles of this ring are free");
+        let ends = Ends::ours(way, producer, consumer);
+        let mut ours = ends.link(format!("ringproof, {}", way.name()), slots, 0);
         group.bench_function(BenchmarkId::new("ringproof", &memory), |bencher| {
             bencher.iter_custom(|items| stream(&mut ours, pair, items));
         });

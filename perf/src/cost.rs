@@ -1,15 +1,14 @@
 //! What an operation costs one thread that has its CPU to itself.
 
-pub mod tell;
+pub mod published;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use crate::cpus::Pair;
-use crate::progress::Progress;
 use crate::report::Trouble;
-use crate::rounds::{Rounds, Sample, Samples, interleave};
-use crate::run::{Settings, enough, probe};
+use crate::rounds::{Rounds, Sample};
+use crate::run::{Settings, measure as rounds_of};
 use crate::stream::preemptions;
 use crate::together::alone;
 
@@ -92,35 +91,20 @@ pub fn measure(
     settings: &Settings,
     mut fresh: impl FnMut() -> Result<Works, Trouble>,
 ) -> Result<Rounds, Trouble> {
-    let plan = settings.plan();
-    let progress = Progress::start(name, settings.rounds);
     let mut works = fresh()?;
     let counts: Vec<u64> = alone(pair, || {
         let works = works.iter_mut();
         Ok::<_, Trouble>(works.map(|work| calibrate(&mut **work)).collect())
     })?;
     let mut kept = vec![works];
-    let measure_one = |order: &[usize]| {
+    rounds_of(name, counts.len(), Some(pair), settings, |round| {
         let mut works = fresh()?;
-        let samples = alone(pair, || {
-            let mut samples = Samples::new(counts.len());
-            for &case in order {
-                let (work, count) = (&mut *works[case], counts[case]);
-                samples.take(case, plan.retries, || sample(work, count))?;
-            }
-            Ok(samples)
+        let sampled = alone(pair, || {
+            round.each(|case| sample(&mut *works[case], counts[case]))
         });
         kept.push(works);
-        samples
-    };
-    let rounds = interleave(
-        plan,
-        counts.len(),
-        || probe(pair),
-        measure_one,
-        |counting| progress.at(counting),
-    )?;
-    enough(rounds, settings)
+        sampled
+    })
 }
 
 fn sample(work: &mut dyn Work, count: u64) -> Result<Sample, Trouble> {

@@ -9,17 +9,12 @@ mod event;
 #[cfg(test)]
 pub(crate) mod fake;
 mod kernel;
-mod processor;
-mod raw;
 mod reading;
-mod refusal;
-mod usage;
 
-pub use event::{Event, Kind, Raw, groups};
+pub use event::{Event, Kind, Processor, Raw, groups};
 pub use kernel::Kernel;
-pub use processor::Processor;
+pub(crate) use kernel::paranoid;
 pub use reading::{Count, Reading};
-pub(crate) use refusal::paranoid;
 
 /// Who counts.
 pub trait Provider: Sync {

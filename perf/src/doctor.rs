@@ -8,14 +8,10 @@ use ringproof_record::Record;
 use crate::counters::{Counters, Kernel, Provider, Tally};
 use crate::cpus::Pair;
 use crate::environment::Environment;
-use crate::links::ours;
+use crate::links::{Ends, Way};
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::stream::Link;
 use crate::table::{Cell, Table, figure};
-
-/// How to repeat it.
-pub const REPEAT: &str = "cargo run --release -p ringproof-perf -- doctor";
 
 /// Items that are handed over while the counters run.
 const ITEMS: u64 = 1 << 14;
@@ -35,14 +31,14 @@ pub fn examine(settings: &Settings) -> Report {
     {
         Ok(tally) => {
             let over = format!("{ITEMS} items handed over one at a time, in both threads");
-            tell(&mut report, tally, &over, pair.as_ref().ok());
+            add(&mut report, tally, &over, pair.as_ref().ok());
         }
         Err(Trouble::NotRun(why)) => {
             report.notes.push(format!(
                 "nothing could be handed from one thread to another, because {why}"
             ));
             let tally = idle(&Kernel);
-            tell(
+            add(
                 &mut report,
                 tally,
                 "no items, in a thread that did nothing",
@@ -52,11 +48,11 @@ pub fn examine(settings: &Settings) -> Report {
         Err(Trouble::Failed(why)) => {
             report.conclusions.push(format!("FAILED: {why}."));
             let row = Record::failed(LAYER, "ring/handed over", "every item arrives", why);
-            report.rows.push(row.repeat(REPEAT));
+            report.rows.push(row);
         }
     }
-    permissions::tell(&mut report, pair);
-    report
+    permissions::add(&mut report, pair);
+    report.repeated_by("doctor")
 }
 
 /// The machine as a table, for where no page shows it.
@@ -74,9 +70,7 @@ fn machine_row(environment: &Environment) -> Record {
     let said: Vec<_> = facts
         .map(|(name, fact)| format!("{name}: {fact}"))
         .collect();
-    Record::passed(LAYER, "machine", "described")
-        .reason(said.join("; "))
-        .repeat(REPEAT)
+    Record::passed(LAYER, "machine", "described").reason(said.join("; "))
 }
 
 /// Hands items over through a ring that has room for one, so that for each of them at least two
@@ -84,13 +78,12 @@ fn machine_row(environment: &Environment) -> Record {
 fn hand_over(pair: Pair, settings: &Settings, provider: &dyn Provider) -> Result<Tally, Trouble> {
     let no_ring = |error: SegmentError| Trouble::NotRun(format!("no ring could be made: {error}"));
     let ring = Ring::<u64>::anonymous(&RingOptions::new(1).slots(1)).map_err(no_ring)?;
-    let mut link = Link {
-        name: "a ring for one item".to_owned(),
-        sender: Box::new(ours::push(ring.producer().map_err(no_ring)?)),
-        receiver: Box::new(ours::pop(ring.consumer().map_err(no_ring)?)),
-        warm_up: 256,
-        next: settings.first_item(),
-    };
+    let (producer, consumer) = (
+        ring.producer().map_err(no_ring)?,
+        ring.consumer().map_err(no_ring)?,
+    );
+    let ends = Ends::ours(Way::OneByOne, producer, consumer);
+    let mut link = ends.link("a ring for one item".to_owned(), 256, settings.first_item());
     link.run_counted_by(pair, ITEMS, Some(provider))
         .map(|run| run.counted)
         .map_err(|fault| fault.of(&link.name))
@@ -104,7 +97,7 @@ fn idle(provider: &dyn Provider) -> Tally {
 }
 
 /// Tables, conclusions and rows from what was counted.
-fn tell(report: &mut Report, tally: Tally, over: &str, pair: Option<&Pair>) {
+fn add(report: &mut Report, tally: Tally, over: &str, pair: Option<&Pair>) {
     let mut kinds = Table::new("What the counters are:", ["counter", "counted by", "shows"]);
     for (event, _) in &tally.counts {
         kinds.add([
@@ -118,7 +111,7 @@ fn tell(report: &mut Report, tally: Tally, over: &str, pair: Option<&Pair>) {
     }
     report.conclusions.push(extent(&tally));
     report.conclusions.extend(lines(&tally, pair));
-    report.add_counters(&[("here".to_owned(), tally)], over, REPEAT);
+    report.add_counters(&[("here".to_owned(), tally)], over);
     report.tables.push(kinds);
 }
 
@@ -212,7 +205,7 @@ mod tests {
 
     fn told(lines: Option<u64>, pair: Option<&Pair>) -> Report {
         let mut report = Report::new("told");
-        tell(&mut report, counted(lines), "10 items", pair);
+        add(&mut report, counted(lines), "10 items", pair);
         report
     }
 
@@ -291,7 +284,7 @@ mod tests {
         let tally = hand_over(pair, &settings, &fake).unwrap();
         assert_eq!(tally.items, Some(ITEMS));
         let mut report = Report::new("handed over");
-        tell(&mut report, tally, "items", Some(&pair));
+        add(&mut report, tally, "items", Some(&pair));
         // The columns are filled, and nobody can take them for the machine's.
         assert_eq!(report.tables[0].columns()[1], "here, FAKE");
         assert!(report.tables[0].reasons().is_empty(), "{}", report.render());

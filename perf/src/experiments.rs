@@ -1,134 +1,111 @@
-//! The experiments, by name.
+//! The experiments: one question to the machine each.
+//!
+//! A new one is a module with an [`Experiment`], declared and listed here: the command line, `all`
+//! and `smoke` are made from the list.
 
-use crate::abi::compile::Tools;
+pub mod c_header;
+pub mod dispatch;
+pub mod false_sharing;
+pub mod ipc;
+pub mod latest;
+pub mod limits;
+pub mod padding;
+pub mod peers;
+pub mod serialize;
+
+use crate::abi::{self, compile::Tools};
+use crate::doctor;
 use crate::report::{LAYER, Report, Trouble};
 use crate::run::Settings;
-use crate::{
-    abi, c_header, dispatch, false_sharing, ipc, latest, limits, padding, peers, serialize,
-};
 
 /// One question to the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Experiment {
     /// What the command line calls it.
     pub name: &'static str,
+    /// The experiment with which it is run by the command line, if it is no command of its own.
+    pub part_of: Option<&'static str>,
+    /// What it asks, in one line.
+    pub about: &'static str,
+    /// The same at length; empty where the line says it all.
+    pub details: &'static str,
     /// What it is called where it has no report of its own.
     pub title: &'static str,
     /// What its rows are about where there are none.
     pub subject: &'static str,
     /// The layer of its rows.
     pub layer: &'static str,
-    /// How to repeat it.
-    pub repeat: &'static str,
     /// Asks it.
     pub run: fn(&Settings) -> Result<Report, Trouble>,
 }
 
 /// All of them, in the order in which a reader needs them.
 pub const ALL: [Experiment; 11] = [
-    Experiment {
-        name: "limits",
-        title: "limits",
-        subject: "machine",
-        layer: LAYER,
-        repeat: limits::REPEAT,
-        run: limits::run,
-    },
-    Experiment {
-        name: "false-sharing",
-        title: "false sharing",
-        subject: "ring/index placement",
-        layer: LAYER,
-        repeat: false_sharing::REPEAT,
-        run: |settings| false_sharing::run(settings, None),
-    },
-    Experiment {
-        name: "padding",
-        title: "padding",
-        subject: "ring/slot placement",
-        layer: LAYER,
-        repeat: padding::REPEAT,
-        run: padding::run,
-    },
-    Experiment {
-        name: "peers",
-        title: "peers",
-        subject: "ring, latest value/peers",
-        layer: LAYER,
-        repeat: peers::REPEAT,
-        run: peers::run,
-    },
-    Experiment {
-        name: "c-header",
-        title: "the C header",
-        subject: "ring/C header",
-        layer: LAYER,
-        repeat: c_header::REPEAT,
-        run: c_header::run,
-    },
-    Experiment {
-        name: "latest",
-        title: "latest value",
-        subject: "seqlock, latch",
-        layer: LAYER,
-        repeat: latest::REPEAT,
-        run: latest::run,
-    },
-    Experiment {
-        name: "ipc",
-        title: "between processes",
-        subject: "ipc",
-        layer: LAYER,
-        repeat: ipc::REPEAT,
-        run: ipc::run,
-    },
-    Experiment {
-        name: "ipc-peers",
-        title: "ipc: D-Bus and gRPC",
-        subject: "D-Bus, gRPC",
-        layer: LAYER,
-        repeat: ipc::REPEAT,
-        run: peers::run_ipc,
-    },
-    Experiment {
-        name: "serialize",
-        title: "serialize",
-        subject: "serialize",
-        layer: LAYER,
-        repeat: serialize::REPEAT,
-        run: serialize::run,
-    },
-    Experiment {
-        name: "dispatch",
-        title: "dispatch",
-        subject: "dispatch",
-        layer: LAYER,
-        repeat: dispatch::REPEAT,
-        run: dispatch::run,
-    },
+    limits::EXPERIMENT,
+    false_sharing::EXPERIMENT,
+    padding::EXPERIMENT,
+    peers::EXPERIMENT,
+    c_header::EXPERIMENT,
+    latest::EXPERIMENT,
+    ipc::EXPERIMENT,
+    peers::BETWEEN_PROCESSES,
+    serialize::EXPERIMENT,
+    dispatch::EXPERIMENT,
     Experiment {
         name: "abi",
         title: "the ABI trap",
         subject: "one struct",
+        about: "One struct as several compilers and flags lay it out, and what comes of it",
+        details: "Prints where each compiler puts the fields, what is read by a program that takes the \
+             bytes for its own layout, and what ringproof answers. CC, CXX and RUSTC choose the \
+             compilers [else gcc, g++ and rustc]; clang is tried, too. Nothing is measured that \
+             has to do with time, so CPUs and rounds make no difference.",
         layer: abi::LAYER,
-        repeat: abi::REPEAT,
         run: |_| {
             abi::run(&Tools::from_env()).map_err(|error| Trouble::Failed(format!("{error:#}")))
         },
+        ..Experiment::MEASURES
     },
 ];
 
+/// Runs those that `wanted` wants, and says what this machine can measure: that can be said even if
+/// no experiment could run.
+pub fn run(settings: &Settings, wanted: impl Fn(&Experiment) -> bool) -> Vec<Report> {
+    let experiments = ALL.iter().filter(|experiment| wanted(experiment));
+    let reports = experiments.map(|experiment| experiment.report(settings));
+    reports.chain([doctor::examine(settings)]).collect()
+}
+
 impl Experiment {
-    /// Asks it; an experiment that has no answer reports why.
-    pub fn report(&self, settings: &Settings) -> Report {
-        self.report_of((self.run)(settings))
+    /// What most have in common.
+    const MEASURES: Experiment = Experiment {
+        name: "",
+        part_of: None,
+        about: "",
+        details: "",
+        title: "",
+        subject: "",
+        layer: LAYER,
+        run: |_| Err(Trouble::NotRun("there is nothing to run".to_owned())),
+    };
+
+    /// Those that a command of this name runs.
+    pub fn of_command(command: &str) -> impl Iterator<Item = &'static Experiment> {
+        let all = const { &ALL }.iter();
+        all.filter(move |one| one.command() == command)
     }
 
-    /// The report of an answer, also of one that was not to be had.
-    pub fn report_of(&self, answer: Result<Report, Trouble>) -> Report {
-        answer.unwrap_or_else(|trouble| {
-            Report::of_trouble(self.title, self.subject, self.repeat, &trouble)
-        })
+    /// The command that runs it.
+    pub fn command(&self) -> &'static str {
+        self.part_of.unwrap_or(self.name)
+    }
+
+    /// Asks it; an experiment that has no answer reports why. Rows that do not say how to repeat
+    /// them are repeated by the whole experiment.
+    pub fn report(&self, settings: &Settings) -> Report {
+        let report = (self.run)(settings)
+            .unwrap_or_else(|trouble| Report::of_trouble(self.title, self.subject, &trouble));
+        report.repeated_by(self.command())
     }
 }
 
@@ -137,9 +114,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart() {
+    fn names_are_told_apart_and_every_command_has_words() {
         let mut names = ALL.map(|experiment| experiment.name);
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+        for one in ALL {
+            let commands = Experiment::of_command(one.command()).count();
+            assert!(commands > 0 && !one.title.is_empty(), "{one:?}");
+            assert!(one.part_of.is_some() || !one.about.is_empty(), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_says_how_to_repeat_it_and_keeps_what_it_says() {
+        let experiment = Experiment {
+            name: "parts",
+            run: |_| {
+                let mut report = Report::new("parts");
+                let row = ringproof_record::Record::passed(LAYER, "a", "b");
+                report.rows = vec![row.clone(), row.repeat("as it says")];
+                Ok(report)
+            },
+            ..Experiment::MEASURES
+        };
+        let report = experiment.report(&Settings::of(crate::run::Extent::Smoke));
+        let repeat = |at: usize| report.rows[at].repeat.as_deref();
+        let command = "cargo run --release -p ringproof-perf -- parts";
+        assert_eq!([repeat(0), repeat(1)], [Some(command), Some("as it says")]);
     }
 }

@@ -1,6 +1,6 @@
 //! Pinned experiments and the pieces that they, and the benches, are made of.
 //!
-//! What is common to all of them:
+//! What is compared is a list of [`experiments`]. What is common to all of them:
 //!
 //! - Two threads, each pinned to one CPU of its own ([`cpus`], [`together`]), stream items through a
 //!   ring and check every one ([`stream`], [`links`]).
@@ -11,6 +11,7 @@
 //!   disturbs all of them.
 //! - A round counts only if the distance between the two CPUs, probed before and after it, stayed
 //!   what it was ([`probe`]): virtual CPUs move between real ones.
+//! - What was measured becomes a [`comparison`], from which tables, rows, pictures and sentences come.
 //! - What needs no partner is repeated by one of the two threads alone ([`cost`]).
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 //!
@@ -18,24 +19,17 @@
 
 pub mod abi;
 mod aligned;
-pub mod c_header;
-pub mod compare;
-pub mod compared;
+pub mod comparison;
 pub mod cost;
 pub mod counters;
 pub mod cpus;
-pub mod dispatch;
 pub mod doctor;
+pub mod earlier;
 pub mod environment;
 pub mod experiments;
-pub mod false_sharing;
-pub mod ipc;
-pub mod latest;
-pub mod limits;
 pub mod links;
-pub mod padding;
+mod mutex;
 pub mod page;
-pub mod peers;
 pub mod placement;
 pub mod plot;
 pub mod probe;
@@ -43,10 +37,10 @@ pub mod progress;
 pub mod report;
 pub mod rounds;
 pub mod run;
-pub mod serialize;
 pub mod sets;
-pub mod smoke;
 pub mod stats;
 pub mod stream;
 pub mod table;
 pub mod together;
+
+pub use experiments::{ipc, latest, peers};

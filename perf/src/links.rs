@@ -1,10 +1,10 @@
-//! The ways to send and receive: one by one, in batches, in place.
+//! What is sent, and the ways to send and receive it: one by one, in batches, in place.
 //!
 //! What is compared does the same work: items that are copied in are made in a buffer of
 //! [`BATCH`] first, items that are copied out are checked in one. A full or an empty ring is asked
 //! again after one pause instruction, whosever it is.
 
-use ringproof::{Consumer, Producer, Ring, SegmentError};
+use ringproof::{Consumer, Payload, Producer};
 
 use crate::stream::{Link, Receiver, Sender};
 use crate::together::{Fault, Patience};
@@ -12,161 +12,61 @@ use crate::together::{Fault, Patience};
 /// Items in a batch.
 pub const BATCH: usize = 64;
 
-/// Sends one by one: the function says whether the item was taken.
-#[repr(align(256))]
-pub struct SendOne<F>(pub F);
+/// An item that is made of its number.
+pub trait Item: Payload {
+    /// What tables call it.
+    const NAME: &'static str;
+    /// The item of that number.
+    fn numbered(number: u64) -> Self;
+    /// Zero if it is the item of that number.
+    fn difference(&self, number: u64) -> u64;
+}
 
-impl<F: FnMut(u64) -> bool + Send> Sender for SendOne<F> {
-    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        for index in 0..count {
-            let item = first.wrapping_add(index);
-            let mut patience = Patience::default();
-            while !(self.0)(item) {
-                patience.wait(item)?;
-            }
-        }
-        Ok(())
+impl Item for u64 {
+    const NAME: &'static str = "u64";
+
+    #[inline(always)]
+    fn numbered(number: u64) -> Self {
+        number
+    }
+
+    #[inline(always)]
+    fn difference(&self, number: u64) -> u64 {
+        self ^ number
     }
 }
 
-/// Receives one by one: the function gives the next item.
-#[repr(align(256))]
-pub struct ReceiveOne<F>(pub F);
+/// A cache line, of which every word is another one.
+impl Item for [u64; 8] {
+    const NAME: &'static str = "64 B";
 
-impl<F: FnMut() -> Option<u64> + Send> Receiver for ReceiveOne<F> {
-    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let mut wrong = 0;
-        for index in 0..count {
-            let expected = first.wrapping_add(index);
-            let mut patience = Patience::default();
-            let item = loop {
-                match (self.0)() {
-                    Some(item) => break item,
-                    None => patience.wait(expected)?,
-                }
-            };
-            wrong |= item ^ expected;
-        }
-        in_order(wrong, first)
+    #[inline(always)]
+    fn numbered(number: u64) -> Self {
+        std::array::from_fn(|word| number.wrapping_add(word as u64))
+    }
+
+    #[inline(always)]
+    fn difference(&self, number: u64) -> u64 {
+        let wanted = Self::numbered(number);
+        (self.iter().zip(wanted)).fold(0, |wrong, (word, wanted)| wrong | (word ^ wanted))
     }
 }
 
-/// Sends batches made in a buffer: the function says how many items from the front were taken.
-#[repr(align(256))]
-pub struct SendBatch<F>(pub F);
-
-impl<F: FnMut(&[u64]) -> usize + Send> Sender for SendBatch<F> {
-    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let mut buffer = [0; BATCH];
-        let mut sent = 0;
-        while sent < count {
-            number(&mut buffer, first.wrapping_add(sent));
-            let left = usize::try_from(count - sent).unwrap_or(BATCH).min(BATCH);
-            let mut rest = &buffer[..left];
-            let mut patience = Patience::default();
-            while !rest.is_empty() {
-                match (self.0)(rest) {
-                    0 => patience.wait(rest[0])?,
-                    taken => rest = &rest[taken..],
-                }
-            }
-            sent += left as u64;
-        }
-        Ok(())
-    }
-}
-
-/// Receives batches into a buffer: the function says how many items it put there.
-#[repr(align(256))]
-pub struct ReceiveBatch<F>(pub F);
-
-impl<F: FnMut(&mut [u64]) -> usize + Send> Receiver for ReceiveBatch<F> {
-    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let mut buffer = [0; BATCH];
-        let mut wrong = 0;
-        let mut received = 0;
-        while received < count {
-            let expected = first.wrapping_add(received);
-            let left = usize::try_from(count - received)
-                .unwrap_or(BATCH)
-                .min(BATCH);
-            let mut patience = Patience::default();
-            let taken = loop {
-                match (self.0)(&mut buffer[..left]) {
-                    0 => patience.wait(expected)?,
-                    taken => break taken,
-                }
-            };
-            wrong |= difference(&buffer[..taken], expected);
-            received += taken as u64;
-        }
-        in_order(wrong, first)
-    }
-}
-
-/// Sends batches made where they lie: the function writes a whole batch that begins with the item
-/// it is given, or says that there is no room.
-#[repr(align(256))]
-pub struct SendInPlace<F>(pub F);
-
-impl<F: FnMut(u64) -> bool + Send> Sender for SendInPlace<F> {
-    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        for batch in 0..count / BATCH as u64 {
-            let item = first.wrapping_add(batch * BATCH as u64);
-            let mut patience = Patience::default();
-            while !(self.0)(item) {
-                patience.wait(item)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Receives batches and checks them where they lie: the function gives the difference of the
-/// batch from the one that begins with the item it is given, or says that there is none.
-#[repr(align(256))]
-pub struct ReceiveInPlace<F>(pub F);
-
-impl<F: FnMut(u64) -> Option<u64> + Send> Receiver for ReceiveInPlace<F> {
-    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let mut wrong = 0;
-        for batch in 0..count / BATCH as u64 {
-            let expected = first.wrapping_add(batch * BATCH as u64);
-            let mut patience = Patience::default();
-            wrong |= loop {
-                match (self.0)(expected) {
-                    Some(difference) => break difference,
-                    None => patience.wait(expected)?,
-                }
-            };
-        }
-        in_order(wrong, first)
-    }
-}
-
-/// Zero if `items` are `expected`, `expected + 1`, and so on.
+/// Zero if `items` are those of `first`, `first + 1`, and so on.
 #[inline(always)]
-pub fn difference(items: &[u64], expected: u64) -> u64 {
+pub fn difference<T: Item>(items: &[T], first: u64) -> u64 {
     let mut wrong = 0;
     for (item, index) in items.iter().zip(0..) {
-        wrong |= item ^ expected.wrapping_add(index);
+        wrong |= item.difference(first.wrapping_add(index));
     }
     wrong
 }
 
-/// Makes `items` out of `first`, `first + 1`, and so on.
+/// Makes `items` those of `first`, `first + 1`, and so on.
 #[inline(always)]
-pub fn number(items: &mut [u64], first: u64) {
+pub fn number<T: Item>(items: &mut [T], first: u64) {
     for (item, index) in items.iter_mut().zip(0..) {
-        *item = first.wrapping_add(index);
-    }
-}
-
-fn in_order(wrong: u64, first: u64) -> Result<(), Fault> {
-    if wrong == 0 {
-        Ok(())
-    } else {
-        Err(Fault::OutOfOrder(first))
+        *item = T::numbered(first.wrapping_add(index));
     }
 }
 
@@ -223,163 +123,331 @@ pub const SIZES: [Size; 3] = [
     },
 ];
 
-/// Our ring, used in that way.
-///
-/// # Errors
-/// [`SegmentError`] if its roles are taken.
-pub fn our_link(way: Way, ring: &Ring<u64>, first_item: u64) -> Result<Link<'_>, SegmentError> {
-    let (producer, consumer) = (ring.producer()?, ring.consumer()?);
-    let (sender, receiver): (Box<dyn Sender + '_>, Box<_>) = match way {
-        Way::OneByOne => (Box::new(ours::push(producer)), boxed(ours::pop(consumer))),
-        Way::Slices => (
-            Box::new(ours::push_slice(producer)),
-            boxed(ours::pop_slice(consumer)),
-        ),
-        Way::Chunks => (
-            Box::new(ours::chunk_in(producer)),
-            boxed(ours::chunk_out(consumer)),
-        ),
-        Way::InPlace => (
-            Box::new(ours::write_in_place(producer)),
-            boxed(ours::read_in_place(consumer)),
-        ),
-    };
-    Ok(Link {
-        name: format!("ringproof, {}", way.name()),
-        sender,
-        receiver,
-        warm_up: ring.fixed().slots,
-        next: first_item,
-    })
+/// What sends into a ring and what receives from it.
+pub struct Ends<'a> {
+    /// The sending end.
+    pub sender: Box<dyn Sender + 'a>,
+    /// The receiving end.
+    pub receiver: Box<dyn Receiver + 'a>,
 }
 
-fn boxed<'a>(receiver: impl Receiver + 'a) -> Box<dyn Receiver + 'a> {
-    Box::new(receiver)
+impl<'a> Ends<'a> {
+    /// One by one, by the number of the item: `push` makes it and says whether it was taken, `pop`
+    /// gives the difference of the next item from that one.
+    pub fn numbered(
+        push: impl FnMut(u64) -> bool + Send + 'a,
+        pop: impl FnMut(u64) -> Option<u64> + Send + 'a,
+    ) -> Self {
+        Ends {
+            sender: Box::new(SendSteps::<_, 1>(push)),
+            receiver: Box::new(ReceiveSteps::<_, 1>(pop)),
+        }
+    }
+
+    /// One by one: `push` says whether the item was taken.
+    pub fn one_by_one<T: Item>(
+        mut push: impl FnMut(T) -> bool + Send + 'a,
+        mut pop: impl FnMut() -> Option<T> + Send + 'a,
+    ) -> Self {
+        Ends::numbered(
+            move |number| push(T::numbered(number)),
+            move |number| pop().map(|item| item.difference(number)),
+        )
+    }
+
+    /// Slices: either function says how many items from the front it moved.
+    pub fn slices<T: Item>(
+        push: impl FnMut(&[T]) -> usize + Send + 'a,
+        pop: impl FnMut(&mut [T]) -> usize + Send + 'a,
+    ) -> Self {
+        let buffer = [T::numbered(0); BATCH];
+        Ends {
+            sender: Box::new(SendSlices { push, buffer }),
+            receiver: Box::new(ReceiveSlices { pop, buffer }),
+        }
+    }
+
+    /// Whole batches that begin with the item of the number given, written and checked where they
+    /// lie.
+    pub fn in_place(
+        write: impl FnMut(u64) -> bool + Send + 'a,
+        check: impl FnMut(u64) -> Option<u64> + Send + 'a,
+    ) -> Self {
+        Ends {
+            sender: Box::new(SendSteps::<_, BATCH>(write)),
+            receiver: Box::new(ReceiveSteps::<_, BATCH>(check)),
+        }
+    }
+
+    /// Those of our ring, used in that way.
+    pub fn ours<T: Item>(
+        way: Way,
+        mut producer: Producer<'a, T>,
+        mut consumer: Consumer<'a, T>,
+    ) -> Self {
+        match way {
+            Way::OneByOne => Ends::one_by_one(
+                move |item| producer.push(item).is_ok(),
+                move || consumer.pop().ok(),
+            ),
+            Way::Slices => Ends::slices(
+                move |items: &[T]| producer.push_slice(items).unwrap_or(0),
+                move |items: &mut [T]| consumer.pop_slice(items).unwrap_or(0),
+            ),
+            Way::Chunks => Ends::slices(
+                move |items: &[T]| match producer.reserve(items.len()) {
+                    Ok(mut chunk) if chunk.len() == items.len() => {
+                        let copied = chunk.copy_from_slice(0, items);
+                        let committed = copied.and_then(|()| chunk.commit(items.len()));
+                        committed.map_or(0, |()| items.len())
+                    }
+                    _ => 0,
+                },
+                move |items: &mut [T]| match consumer.peek(items.len()) {
+                    Ok(chunk) if chunk.len() == items.len() => {
+                        let copied = chunk.copy_to_slice(0, items);
+                        let released = copied.and_then(|()| chunk.release(items.len()));
+                        released.map_or(0, |()| items.len())
+                    }
+                    _ => 0,
+                },
+            ),
+            Way::InPlace => Ends::in_place(
+                move |first| match producer.reserve(BATCH) {
+                    Ok(mut chunk) if chunk.len() == BATCH => {
+                        // SAFETY: both ends of this ring are in this process and keep to its
+                        // protocol.
+                        let (one, two) = unsafe { chunk.as_mut_slices() };
+                        let second = first.wrapping_add(one.len() as u64);
+                        number(one, first);
+                        number(two, second);
+                        chunk.commit(BATCH).is_ok()
+                    }
+                    _ => false,
+                },
+                move |first| match consumer.peek(BATCH) {
+                    Ok(chunk) if chunk.len() == BATCH => {
+                        // SAFETY: both ends of this ring are in this process and keep to its
+                        // protocol.
+                        let (one, two) = unsafe { chunk.as_slices() };
+                        let second = first.wrapping_add(one.len() as u64);
+                        let wrong = difference(one, first) | difference(two, second);
+                        chunk.release(BATCH).ok().map(|()| wrong)
+                    }
+                    _ => None,
+                },
+            ),
+        }
+    }
+
+    /// A link whose next item is number `next`, after `warm_up` items without a clock.
+    pub fn link(self, name: String, warm_up: u64, next: u64) -> Link<'a> {
+        Link {
+            name,
+            sender: self.sender,
+            receiver: self.receiver,
+            warm_up,
+            next,
+        }
+    }
 }
 
-/// The ways to use our ring.
-pub mod ours {
-    use super::*;
+/// Sends `STEP` items at a time: the function makes those from the number on that it is given, and
+/// says whether they were taken.
+#[repr(align(256))]
+struct SendSteps<F, const STEP: usize>(F);
 
-    /// `push`.
-    pub fn push<'a>(mut producer: Producer<'a, u64>) -> impl Sender + 'a {
-        SendOne(move |item| producer.push(item).is_ok())
-    }
-
-    /// `pop`.
-    pub fn pop<'a>(mut consumer: Consumer<'a, u64>) -> impl Receiver + 'a {
-        ReceiveOne(move || consumer.pop().ok())
-    }
-
-    /// `push_slice`, which may take a part.
-    pub fn push_slice<'a>(mut producer: Producer<'a, u64>) -> impl Sender + 'a {
-        SendBatch(move |items: &[u64]| producer.push_slice(items).unwrap_or(0))
-    }
-
-    /// `pop_slice`, which may give a part.
-    pub fn pop_slice<'a>(mut consumer: Consumer<'a, u64>) -> impl Receiver + 'a {
-        ReceiveBatch(move |items: &mut [u64]| consumer.pop_slice(items).unwrap_or(0))
-    }
-
-    /// `reserve`, `copy_from_slice`, `commit`, once there is room for all.
-    pub fn chunk_in<'a>(mut producer: Producer<'a, u64>) -> impl Sender + 'a {
-        SendBatch(move |items: &[u64]| match producer.reserve(items.len()) {
-            Ok(mut chunk) if chunk.len() == items.len() => {
-                let copied = chunk.copy_from_slice(0, items);
-                let committed = copied.and_then(|()| chunk.commit(items.len()));
-                committed.map_or(0, |()| items.len())
+impl<F: FnMut(u64) -> bool + Send, const STEP: usize> Sender for SendSteps<F, STEP> {
+    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault> {
+        for step in 0..count / STEP as u64 {
+            let item = first.wrapping_add(step * STEP as u64);
+            let mut patience = Patience::default();
+            while !(self.0)(item) {
+                patience.wait(item)?;
             }
-            _ => 0,
-        })
+        }
+        Ok(())
     }
+}
 
-    /// `peek`, `copy_to_slice`, `release`, once all are there.
-    pub fn chunk_out<'a>(mut consumer: Consumer<'a, u64>) -> impl Receiver + 'a {
-        ReceiveBatch(move |items: &mut [u64]| match consumer.peek(items.len()) {
-            Ok(chunk) if chunk.len() == items.len() => {
-                let copied = chunk.copy_to_slice(0, items);
-                let released = copied.and_then(|()| chunk.release(items.len()));
-                released.map_or(0, |()| items.len())
-            }
-            _ => 0,
-        })
+/// Receives `STEP` items at a time: the function gives the difference of the next ones from those
+/// from the number on that it is given, or says that there are none.
+#[repr(align(256))]
+struct ReceiveSteps<F, const STEP: usize>(F);
+
+impl<F: FnMut(u64) -> Option<u64> + Send, const STEP: usize> Receiver for ReceiveSteps<F, STEP> {
+    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
+        let mut wrong = 0;
+        for step in 0..count / STEP as u64 {
+            let expected = first.wrapping_add(step * STEP as u64);
+            let mut patience = Patience::default();
+            wrong |= loop {
+                match (self.0)(expected) {
+                    Some(difference) => break difference,
+                    None => patience.wait(expected)?,
+                }
+            };
+        }
+        in_order(wrong, first)
     }
+}
 
-    /// `reserve`, `as_mut_slices`, `commit`.
-    pub fn write_in_place<'a>(mut producer: Producer<'a, u64>) -> impl Sender + 'a {
-        SendInPlace(move |first: u64| match producer.reserve(BATCH) {
-            Ok(mut chunk) if chunk.len() == BATCH => {
-                // SAFETY: both ends of this ring are in this process and keep to its protocol.
-                let (one, two) = unsafe { chunk.as_mut_slices() };
-                let second = first.wrapping_add(one.len() as u64);
-                number(one, first);
-                number(two, second);
-                chunk.commit(BATCH).is_ok()
+/// Sends slices made in a buffer.
+#[repr(align(256))]
+struct SendSlices<T, F> {
+    push: F,
+    buffer: [T; BATCH],
+}
+
+impl<T: Item, F: FnMut(&[T]) -> usize + Send> Sender for SendSlices<T, F> {
+    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault> {
+        let mut sent = 0;
+        while sent < count {
+            let left = BATCH.min(usize::try_from(count - sent).unwrap_or(BATCH));
+            let mut next = first.wrapping_add(sent);
+            number(&mut self.buffer[..left], next);
+            let mut rest = &self.buffer[..left];
+            let mut patience = Patience::default();
+            while !rest.is_empty() {
+                match (self.push)(rest) {
+                    0 => patience.wait(next)?,
+                    taken => {
+                        rest = &rest[taken..];
+                        next = next.wrapping_add(taken as u64);
+                    }
+                }
             }
-            _ => false,
-        })
+            sent += left as u64;
+        }
+        Ok(())
     }
+}
 
-    /// `peek`, `as_slices`, `release`.
-    pub fn read_in_place<'a>(mut consumer: Consumer<'a, u64>) -> impl Receiver + 'a {
-        ReceiveInPlace(move |first: u64| match consumer.peek(BATCH) {
-            Ok(chunk) if chunk.len() == BATCH => {
-                // SAFETY: both ends of this ring are in this process and keep to its protocol.
-                let (one, two) = unsafe { chunk.as_slices() };
-                let second = first.wrapping_add(one.len() as u64);
-                let wrong = difference(one, first) | difference(two, second);
-                chunk.release(BATCH).ok().map(|()| wrong)
-            }
-            _ => None,
-        })
+/// Receives slices into a buffer.
+#[repr(align(256))]
+struct ReceiveSlices<T, F> {
+    pop: F,
+    buffer: [T; BATCH],
+}
+
+impl<T: Item, F: FnMut(&mut [T]) -> usize + Send> Receiver for ReceiveSlices<T, F> {
+    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
+        let (mut wrong, mut received) = (0, 0);
+        while received < count {
+            let number = first.wrapping_add(received);
+            let left = BATCH.min(usize::try_from(count - received).unwrap_or(BATCH));
+            let mut patience = Patience::default();
+            let taken = loop {
+                match (self.pop)(&mut self.buffer[..left]) {
+                    0 => patience.wait(number)?,
+                    taken => break taken,
+                }
+            };
+            wrong |= difference(&self.buffer[..taken], number);
+            received += taken as u64;
+        }
+        in_order(wrong, first)
+    }
+}
+
+fn in_order(wrong: u64, first: u64) -> Result<(), Fault> {
+    match wrong {
+        0 => Ok(()),
+        _ => Err(Fault::OutOfOrder(first)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::VecDeque;
+    use std::sync::Mutex;
 
     use super::*;
 
     #[test]
-    fn every_receiver_notices_a_wrong_item() {
-        let wrong = [0, 1, 3];
-        let mut items = wrong.into_iter();
-        let received = ReceiveOne(move || items.next()).receive(0, 3);
-        assert_eq!(received, Err(Fault::OutOfOrder(0)));
+    fn an_item_differs_from_every_other_number_in_any_word() {
+        let item = <[u64; 8]>::numbered(40);
+        assert_eq!(item.difference(40), 0);
+        assert_ne!(item.difference(41), 0);
+        for word in 0..8 {
+            let mut torn = item;
+            torn[word] ^= 1 << 63;
+            assert_ne!(torn.difference(40), 0, "word {word}");
+        }
+    }
 
-        let received = ReceiveBatch(|to: &mut [u64]| {
-            to.copy_from_slice(&wrong);
-            3
-        })
-        .receive(0, 3);
-        assert_eq!(received, Err(Fault::OutOfOrder(0)));
+    type Queue = Mutex<VecDeque<u64>>;
 
-        let received = ReceiveInPlace(|first| Some(difference(&wrong, first))).receive(0, 64);
-        assert_eq!(received, Err(Fault::OutOfOrder(0)));
+    /// A queue that loses the item of that index; none if there is no such item.
+    fn losing(lost: usize) -> (Queue, impl Fn(&Queue, u64)) {
+        let pushed = Mutex::new(0);
+        let push = move |queue: &Queue, item| {
+            let mut pushed = pushed.lock().unwrap();
+            if *pushed != lost {
+                queue.lock().unwrap().push_back(item);
+            }
+            *pushed += 1;
+        };
+        (Mutex::default(), push)
+    }
+
+    /// What the receiver says of 100 items if one of them, or none, is lost.
+    fn received(way: &str, lost: usize) -> Result<(), Fault> {
+        let (queue, push) = losing(lost);
+        let push = Mutex::new(push);
+        let push = |item| push.lock().unwrap()(&queue, item);
+        let pop = || queue.lock().unwrap().pop_front();
+        let mut ends = match way {
+            "one by one" => Ends::one_by_one(
+                |item| {
+                    push(item);
+                    true
+                },
+                pop,
+            ),
+            // Neither end moves all at once.
+            _ => Ends::slices(
+                |items: &[u64]| {
+                    let part = items.len().min(40);
+                    items[..part].iter().copied().for_each(push);
+                    part
+                },
+                |items: &mut [u64]| {
+                    let popped = Cell::new(0);
+                    for item in items.iter_mut().take(24) {
+                        let Some(next) = pop() else { break };
+                        *item = next;
+                        popped.set(popped.get() + 1);
+                    }
+                    popped.get()
+                },
+            ),
+        };
+        ends.sender.send(7, 101)?;
+        ends.receiver.receive(7, 100)
     }
 
     #[test]
-    fn senders_send_what_receivers_expect() {
-        let mut queue = VecDeque::new();
-        let mut send = |count| {
-            SendOne(|item| {
-                queue.push_back(item);
-                true
-            })
-            .send(10, count)
-        };
-        assert_eq!(send(3), Ok(()));
-        // A batch that is taken in parts, and a last one that is not whole.
-        let batches = SendBatch(|items: &[u64]| {
-            let part = items.len().min(40);
-            queue.extend(&items[..part]);
-            part
-        })
-        .send(13, 100);
-        assert_eq!(batches, Ok(()));
-        assert!(queue.iter().copied().eq(10..113));
-        let received = ReceiveOne(|| queue.pop_front()).receive(10, 103);
-        assert_eq!(received, Ok(()));
+    fn a_lost_item_is_noticed_wherever_it_is() {
+        for way in ["one by one", "slices"] {
+            assert_eq!(received(way, usize::MAX), Ok(()), "{way}");
+            for lost in [0, 1, 63, 64, 99] {
+                assert_eq!(
+                    received(way, lost),
+                    Err(Fault::OutOfOrder(7)),
+                    "{way} {lost}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_wrong_where_it_lies_is_noticed() {
+        let wrong = [0_u64, 1, 3];
+        let mut ends = Ends::in_place(|_| true, |first| Some(difference(&wrong, first)));
+        assert_eq!(ends.receiver.receive(0, 64), Err(Fault::OutOfOrder(0)));
+        let mut right = Ends::in_place(|_| true, |first| Some(difference(&[first], first)));
+        assert_eq!(right.receiver.receive(5, 128), Ok(()));
     }
 }

@@ -6,20 +6,18 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
-use ringproof_perf::compare;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ringproof_perf::cpus::Wanted;
 use ringproof_perf::doctor;
+use ringproof_perf::earlier;
 use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
-use ringproof_perf::false_sharing;
 use ringproof_perf::ipc::advise::{self, Question};
 use ringproof_perf::ipc::{all as mechanisms, worker};
 use ringproof_perf::page::About;
 use ringproof_perf::peers;
-use ringproof_perf::report::Report;
+use ringproof_perf::report::{LAYER, Report};
 use ringproof_perf::run::{Extent, Settings};
-use ringproof_perf::smoke;
 use ringproof_record::{EXIT_CODES, Exit, print};
 
 /// Measures ringproof on this machine, with two threads on two CPUs.
@@ -70,101 +68,6 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
-    /// What the machine allows, whatever the code
-    ///
-    /// What operations cost uncontended, what a message between the two CPUs takes by the cache
-    /// lines it touches, what a line costs that streams through a ring, by the ring's size and its
-    /// pages, how fast memory is copied, and how far each CPU is from each other one.
-    Limits {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Two threads on one cache line, and the ring's two indices further and further apart
-    ///
-    /// Two threads with a word each, by locked instruction, store and load; then the real ring, its
-    /// indices 8 bytes to a page apart: one by one and in batches of 64, with the other side's index
-    /// cached and looked up each time, a small and a large ring, a consumer that polls hard and one
-    /// that waits. Then counts, where the distance matters most and least, what the processor and
-    /// the kernel let it count.
-    FalseSharing {
-        #[command(flatten)]
-        common: Common,
-        /// Only with so many items in the ring at once [default: 64 and 65,536]
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
-        capacity: Option<u64>,
-    },
-    /// Slots packed, shifted and on lines of their own; the header layouts of textbooks beside ours
-    ///
-    /// Items of 8 to 256 bytes through the real ring, one by one and in batches of 64. Then the
-    /// same ring over words and slots placed as two published layouts place them.
-    Padding {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Ring, seqlock and latch beside the crates that their users would pick instead
-    ///
-    /// rtrb, ringbuf, crossbeam, heapless, gil and iceoryx2; seqlock, arc-swap, triple_buffer and
-    /// parking_lot. They are measured by a program of its own, outside the workspace, that nobody
-    /// compiles unasked.
-    Peers {
-        #[command(flatten)]
-        common: Common,
-        /// Build that program first, with everything it needs
-        #[arg(long)]
-        build: bool,
-    },
-    /// The ring of the header-only C library beside the one in Rust, in the same rounds
-    ///
-    /// One by one, slices of 64, and chunks of 64 in place; between two threads, and with both ends
-    /// in one, where what the code costs is not hidden by what cache lines cost. The C side is
-    /// compiled at -O3 when this program is built, by the system's compiler or the one that CC names.
-    CHeader {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// One struct as several compilers and flags lay it out, and what comes of it
-    ///
-    /// Prints where each compiler puts the fields, what is read by a program that takes the bytes
-    /// for its own layout, and what ringproof answers. CC, CXX and RUSTC choose the compilers [else
-    /// gcc, g++ and rustc]; clang is tried, too. Nothing is measured that has to do with time, so
-    /// CPUs and rounds make no difference.
-    Abi {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Seqlock and latch: write, read at rest, read against a writer that never pauses
-    Latest {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Encodings of a message of 32 bytes and one of 1 KiB
-    ///
-    /// Raw copy, offsets by hand, a zero-copy view (zerocopy), rkyv, FlatBuffers, Protobuf (prost)
-    /// and JSON (serde_json): nanoseconds to encode, to decode and to reach one field, and bytes,
-    /// beside published ranges. One thread on the first CPU.
-    Serialize {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Ways to a function: direct, generic, dyn, boxed closure, inline type-erased
-    ///
-    /// Calls of the same function, of four in no order, and of one that is made for the call,
-    /// beside published ranges. One thread on the first CPU.
-    Dispatch {
-        #[command(flatten)]
-        common: Common,
-    },
-    /// Every way for two processes to send each other messages, side by side
-    ///
-    /// Two processes, a CPU each: one-way latency and messages a second, for messages of 64 B, 1 KiB
-    /// and 64 KiB, with the system calls of a message and beside what is printed about it elsewhere.
-    /// With --advise it says which one to take, from the figures of this machine.
-    Ipc {
-        #[command(flatten)]
-        common: Common,
-        #[command(flatten)]
-        ask: Ask,
-    },
     /// All of them in a few seconds: that they run, not how fast
     ///
     /// No row ever depends on a time. A row has passed if the experiment ran, every item was
@@ -173,6 +76,22 @@ enum Command {
         #[command(flatten)]
         common: Common,
     },
+}
+
+// What `false-sharing` is asked beside.
+#[derive(Args)]
+struct Rings {
+    /// Only with so many items in the ring at once [default: 64 and 65,536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1 << 24))]
+    capacity: Option<u64>,
+}
+
+// What `peers` is asked beside.
+#[derive(Args)]
+struct Build {
+    /// Build that program first, with everything it needs
+    #[arg(long)]
+    build: bool,
 }
 
 #[derive(Args)]
@@ -206,6 +125,7 @@ struct Common {
     compare: Option<PathBuf>,
 }
 
+// What `ipc` is asked beside.
 #[derive(Args)]
 struct Ask {
     /// Say which to take, from the figures in the folder --out; without any, measure first
@@ -276,99 +196,100 @@ impl Common {
 fn main() -> Exit {
     ringproof_record::run(|| match worker::divert(mechanisms()) {
         Some(exit) => Ok(exit),
-        None => run(&Cli::parse().command),
+        None => run(&commands().get_matches()),
     })
 }
 
-fn run(command: &Command) -> Result<Exit> {
-    match command {
+/// The command line: a command for each experiment beside those that are written down above.
+fn commands() -> clap::Command {
+    let mut line = Cli::command();
+    for one in experiments::ALL.iter().filter(|one| one.part_of.is_none()) {
+        let command = Common::augment_args(clap::Command::new(one.name));
+        let command = match one.name {
+            "false-sharing" => Rings::augment_args(command),
+            "peers" => Build::augment_args(command),
+            "ipc" => Ask::augment_args(command),
+            _ => command,
+        };
+        // Last: arguments come with words about themselves.
+        let mut command = command.about(one.about);
+        if !one.details.is_empty() {
+            command = command.long_about(format!("{}\n\n{}", one.about, one.details));
+        }
+        line = line.subcommand(command);
+    }
+    line
+}
+
+fn run(matches: &ArgMatches) -> Result<Exit> {
+    if let Some((name, args)) = matches.subcommand()
+        && let Some(one) = Experiment::of_command(name).next()
+    {
+        return ask(one.command(), args);
+    }
+    match Cli::from_arg_matches(matches)?.command {
         Command::Doctor { cpus, json } => {
             let environment = Environment::look();
             let mut report = doctor::examine(&Settings {
-                cpus: *cpus,
+                cpus,
                 ..Settings::of(Extent::Quick)
             });
             report.tables.insert(0, doctor::machine(&environment));
             report.notes.extend(environment.warnings);
             let reports = [report];
-            output::print(&reports, *json)?;
+            output::print(&reports, json)?;
             Ok(exit(&reports))
         }
         Command::Smoke { common } => {
-            let reports = smoke::run(&common.settings(Extent::Smoke));
+            // What judges something else than speed is a layer of its own.
+            let wanted = |one: &Experiment| one.layer == LAYER;
+            let reports = experiments::run(&common.settings(Extent::Smoke), wanted);
             output::print(&reports, common.json)?;
             Ok(exit(&reports))
         }
         Command::All { common } => {
             let settings = common.asked();
-            conduct(common, "all", || {
-                let experiments = experiments::ALL.iter();
-                let reports = experiments.map(|experiment| experiment.report(&settings));
-                reports.chain([doctor::examine(&settings)]).collect()
-            })
+            conduct(&common, "all", || experiments::run(&settings, |_| true))
         }
-        Command::Limits { common } => as_listed(common, "limits"),
-        Command::FalseSharing { common, capacity } => one(common, "false-sharing", |experiment| {
-            experiment.report_of(false_sharing::run(&common.asked(), *capacity))
-        }),
-        Command::Padding { common } => as_listed(common, "padding"),
-        Command::Peers { common, build } => {
-            if *build {
-                peers::build()?;
-            }
-            as_listed(common, "peers")
-        }
-        Command::CHeader { common } => as_listed(common, "c-header"),
-        Command::Abi { common } => as_listed(common, "abi"),
-        Command::Latest { common } => as_listed(common, "latest"),
-        Command::Serialize { common } => as_listed(common, "serialize"),
-        Command::Dispatch { common } => as_listed(common, "dispatch"),
-        Command::Ipc { common, ask } if ask.advise => advise(common, ask),
-        Command::Ipc { common, .. } => ipc(common),
     }
 }
 
-fn as_listed(common: &Common, name: &'static str) -> Result<Exit> {
-    one(common, name, |experiment| {
-        experiment.report(&common.asked())
+/// Runs the command of an experiment.
+fn ask(name: &'static str, args: &ArgMatches) -> Result<Exit> {
+    let common = Common::from_arg_matches(args)?;
+    let mut settings = common.asked();
+    match name {
+        "false-sharing" => settings.capacity = Rings::from_arg_matches(args)?.capacity,
+        "peers" if Build::from_arg_matches(args)?.build => peers::build()?,
+        "ipc" => {
+            let ask = Ask::from_arg_matches(args)?;
+            if ask.advise {
+                return advise(&common, &ask);
+            }
+        }
+        _ => {}
+    }
+    measure(&common, name, &settings)
+}
+
+/// Runs all that belongs to a command.
+fn measure(common: &Common, name: &'static str, settings: &Settings) -> Result<Exit> {
+    conduct(common, name, || {
+        let experiments = Experiment::of_command(name);
+        experiments.map(|one| one.report(settings)).collect()
     })
-}
-
-/// One experiment of the list.
-fn one(
-    common: &Common,
-    name: &'static str,
-    ask: impl FnOnce(&Experiment) -> Report,
-) -> Result<Exit> {
-    let experiment = listed(name)?;
-    conduct(common, name, || vec![ask(experiment)])
-}
-
-/// The mechanisms of this program, and those of the other one.
-fn ipc(common: &Common) -> Result<Exit> {
-    let both = [listed("ipc")?, listed("ipc-peers")?];
-    conduct(common, "ipc", || {
-        both.map(|experiment| experiment.report(&common.asked()))
-            .into()
-    })
-}
-
-fn listed(name: &str) -> Result<&'static Experiment> {
-    let mut all = experiments::ALL.iter();
-    let found = all.find(|experiment| experiment.name == name);
-    found.with_context(|| format!("`{name}` is no experiment"))
 }
 
 /// Says which mechanism to take; measures them if that was not done yet.
 fn advise(common: &Common, ask: &Ask) -> Result<Exit> {
     let file = common.out.join("ipc.json");
     if !file.exists() {
-        let exit = ipc(common)?;
+        let exit = measure(common, "ipc", &common.asked())?;
         if !file.exists() {
             return Ok(exit);
         }
     }
-    let known = advise::known(&compare::read(&file)?, mechanisms());
+    let known = advise::known(&earlier::read(&file)?, mechanisms());
     if known.is_empty() {
         bail!(
             "`{}` has no figures of `ipc`; run that first",
@@ -391,7 +312,7 @@ fn conduct(
     experiments: impl FnOnce() -> Vec<Report>,
 ) -> Result<Exit> {
     // Before hours of work, not after: a file that cannot be read.
-    let earlier = common.compare.as_deref().map(compare::read).transpose()?;
+    let before = common.compare.as_deref().map(earlier::read).transpose()?;
     let environment = Environment::look();
     let steal = Steal::begin();
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -403,13 +324,13 @@ fn conduct(
         date,
     };
     let exit = exit(&reports);
-    if let Some(earlier) = earlier {
+    if let Some(before) = before {
         let now: Vec<_> = reports
             .iter()
             .flat_map(|report| &report.rows)
             .cloned()
             .collect();
-        reports.push(compare::compare(&earlier, &now));
+        reports.push(earlier::beside(&before, &now));
     }
     output::print(&reports, common.json)?;
     if !common.json {

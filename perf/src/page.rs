@@ -122,11 +122,12 @@ fn figures(table: &Table) -> Markup {
                     @for row in table.rows() {
                         tr {
                             @for cell in row {
+                                @let shown = table.shown(cell);
                                 @match cell {
-                                    Cell::Words(text) => td { (text) },
-                                    Cell::Figure(text) => td class="figure" { (text) },
+                                    Cell::Words(_) => td { (shown) },
+                                    Cell::Figure(_) => td class="figure" { (shown) },
                                     Cell::Missing(why) => td class="figure soft" title=(why) {
-                                        "– (" (table.number(why)) ")"
+                                        (shown)
                                     },
                                 }
                             }
@@ -135,9 +136,7 @@ fn figures(table: &Table) -> Markup {
                 }
             }
         }
-        @for (index, why) in table.reasons().iter().enumerate() {
-            p class="soft" { "(" (index + 1) ") not measured here, because " (why) }
-        }
+        @for line in table.below() { p class="soft" { (line) } }
     }
 }
 

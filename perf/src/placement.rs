@@ -10,6 +10,10 @@ use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::site::StoreSite;
 use ringproof::slots::Slots;
 
+use crate::report::Trouble;
+use crate::run::Medium;
+use crate::stream::Link;
+
 /// Where everything lies is known from here on: the beginning of a page.
 pub const PAGE: usize = 4096;
 
@@ -122,6 +126,39 @@ impl<T: Payload> Board<T> {
         // `UnsafeCell`, and any bytes make a `T`, which is a payload.
         unsafe { slice::from_raw_parts(first.add(self.places.data).cast::<Slot<T>>(), self.slots) }
     }
+}
+
+/// A board as something to stream through, if there is one: by the link that `link` makes of it.
+/// It is kept until all rounds are over, or the next board would get the same memory.
+///
+/// # Errors
+/// [`Trouble::NotRun`] if there is none.
+pub fn stream_through<T, F>(board: Option<Board<T>>, link: F) -> Result<Box<dyn Medium>, Trouble>
+where
+    T: Payload,
+    F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>> + 'static,
+{
+    let board = board.ok_or_else(no_room)?;
+    Ok(Box::new(Through { board, link }))
+}
+
+struct Through<T, F> {
+    board: Board<T>,
+    link: F,
+}
+
+impl<T, F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>>> Medium for Through<T, F> {
+    fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        (self.link)(&mut self.board).ok_or_else(no_room)
+    }
+
+    fn is_kept(&self) -> bool {
+        true
+    }
+}
+
+fn no_room() -> Trouble {
+    Trouble::NotRun("a ring's parts cannot lie where they shall".to_owned())
 }
 
 #[cfg(test)]

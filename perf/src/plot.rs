@@ -70,6 +70,45 @@ const SMALL: u32 = 14;
 pub type Unfit = Box<dyn std::error::Error>;
 
 impl Plot {
+    /// Lines through points, each with the name of its line; lines stand in the order in which
+    /// their names come first.
+    pub fn lines(
+        title: impl Into<String>,
+        x: impl Into<String>,
+        y: impl Into<String>,
+        points: impl IntoIterator<Item = (String, f64, Summary)>,
+    ) -> Self {
+        let mut series: Vec<Series> = Vec::new();
+        for (name, at, value) in points {
+            match series.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.points.push((at, value)),
+                None => series.push(Series {
+                    name,
+                    points: vec![(at, value)],
+                }),
+            }
+        }
+        Plot::Lines {
+            title: title.into(),
+            x: x.into(),
+            y: y.into(),
+            series,
+        }
+    }
+
+    /// Bars from the top.
+    pub fn bars(
+        title: impl Into<String>,
+        x: impl Into<String>,
+        bars: impl IntoIterator<Item = (String, Summary)>,
+    ) -> Self {
+        Plot::Bars {
+            title: title.into(),
+            x: x.into(),
+            bars: bars.into_iter().collect(),
+        }
+    }
+
     /// What it shows.
     pub fn title(&self) -> &str {
         match self {

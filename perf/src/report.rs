@@ -47,7 +47,7 @@ impl Report {
     }
 
     /// The report of an experiment that has none: one row that says why.
-    pub fn of_trouble(title: &str, subject: &str, repeat: &str, trouble: &Trouble) -> Self {
+    pub fn of_trouble(title: &str, subject: &str, trouble: &Trouble) -> Self {
         let mut report = Report::new(title);
         let row = match trouble {
             Trouble::NotRun(why) => {
@@ -61,8 +61,36 @@ impl Report {
                 Record::failed(LAYER, subject, "ran", why)
             }
         };
-        report.rows.push(row.repeat(repeat));
+        report.rows.push(row);
         report
+    }
+
+    /// Says how to repeat the rows that do not say it themselves: by this command.
+    #[must_use]
+    pub fn repeated_by(mut self, command: &str) -> Self {
+        for row in &mut self.rows {
+            let again = || format!("cargo run --release -p ringproof-perf -- {command}");
+            row.repeat.get_or_insert_with(again);
+        }
+        self
+    }
+
+    /// Says what the rounds of an experiment, or of a part of it, were like.
+    pub fn add_conditions(&mut self, part: &str, experiment: &str, rounds: &Rounds) {
+        let said = conditions(rounds);
+        self.notes.push(match part {
+            "" => said.clone(),
+            part => format!("{part}: {said}"),
+        });
+        let row = |verdict| Record::new(verdict, LAYER, "probe/one-way latency", experiment);
+        self.rows.push(match rounds.latency {
+            Some(latency) => row(Verdict::Passed)
+                .count(latency.round() as u64, "ns")
+                .reason(said),
+            None => row(Verdict::NotRun).reason(
+                "threads cannot be pinned here, so there are no two places to measure between",
+            ),
+        });
     }
 
     /// The report as text.
@@ -90,7 +118,7 @@ impl Report {
 
     /// Adds a table and rows for what the counters said in each case, all together and, where it
     /// was counted over items, for each of them.
-    pub fn add_counters(&mut self, cases: &[(String, Tally)], items: &str, repeat: &str) {
+    pub fn add_counters(&mut self, cases: &[(String, Tally)], items: &str) {
         let mut headers = vec!["counter".to_owned()];
         for (case, tally) in cases {
             headers.push(match tally.label {
@@ -114,7 +142,7 @@ impl Report {
                 cells.extend(tally.items.map(|items| counted_per(reading, items)));
                 let check = format!("counted over {items}, {case}");
                 let row = counter_row(event, reading, check, tally.label);
-                self.rows.push(row.repeat(repeat));
+                self.rows.push(row);
             }
             table.add(cells);
         }
@@ -167,8 +195,8 @@ fn counter_row(event: &Event, reading: &Reading, check: String, label: Option<&s
     }
 }
 
-/// Says what the rounds were like.
-pub fn conditions(rounds: &Rounds) -> String {
+/// What the rounds were like, in words.
+fn conditions(rounds: &Rounds) -> String {
     let mut text = format!("{} rounds", rounds.count());
     match rounds.latency {
         Some(latency) => {
@@ -196,19 +224,6 @@ pub fn conditions(rounds: &Rounds) -> String {
     text
 }
 
-/// The row that says under which conditions an experiment ran.
-pub fn conditions_row(experiment: &str, rounds: &Rounds, repeat: &str) -> Record {
-    let row = |verdict| Record::new(verdict, LAYER, "probe/one-way latency", experiment);
-    match rounds.latency {
-        Some(latency) => row(Verdict::Passed)
-            .count(latency.round() as u64, "ns")
-            .reason(conditions(rounds)),
-        None => row(Verdict::NotRun)
-            .reason("threads cannot be pinned here, so there are no two places to measure between"),
-    }
-    .repeat(repeat)
-}
-
 /// A warning for figures of a build with debug assertions.
 pub fn build_note() -> Option<String> {
     cfg!(debug_assertions).then(|| {
@@ -231,7 +246,7 @@ mod tests {
     #[test]
     fn trouble_becomes_a_row_with_its_reason() {
         let why = Trouble::NotRun("there is one CPU".to_owned());
-        let report = Report::of_trouble("peers", "ring", "again", &why);
+        let report = Report::of_trouble("peers", "ring", &why);
         assert!(report.has(Verdict::NotRun) && !report.has(Verdict::Failed));
         assert!(report.render().contains("because there is one CPU"));
     }
@@ -246,7 +261,7 @@ mod tests {
             (name.to_owned(), counters.read().over(50))
         };
         let mut report = Report::new("counted");
-        report.add_counters(&[case("near", 100), case("far", 1)], "50 items", "again");
+        report.add_counters(&[case("near", 100), case("far", 1)], "50 items");
         report
     }
 

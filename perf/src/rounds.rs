@@ -42,39 +42,62 @@ pub struct Sample {
     pub preemptions: u64,
 }
 
-/// What one round measured.
-#[derive(Clone, Debug, Default)]
-pub struct Samples {
+/// One round while it is measured.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// The cases, in the order in which they are measured.
+    pub order: Vec<usize>,
+    /// How far apart the CPUs were when it began; `None` where there is nothing to probe.
+    pub distance: Option<f64>,
+    /// The distance when it ended.
+    end: Option<f64>,
+    retries: usize,
     /// The value of each case.
-    pub values: Vec<f64>,
+    values: Vec<f64>,
     /// How many samples were taken again because a thread was preempted.
-    pub retaken: usize,
+    retaken: usize,
     /// How many of the values are of preempted threads all the same.
-    pub preempted: usize,
+    preempted: usize,
 }
 
-impl Samples {
-    /// Room for so many cases.
-    pub fn new(cases: usize) -> Self {
-        Samples {
+impl Round {
+    /// The next round after `number` others.
+    fn new(plan: Plan, cases: usize, number: usize, distance: Option<f64>) -> Self {
+        Round {
+            order: order(cases, number, plan.seed),
+            distance,
+            end: None,
+            retries: plan.retries,
             values: vec![0.0; cases],
-            ..Samples::default()
+            retaken: 0,
+            preempted: 0,
         }
     }
 
-    /// Takes the sample of a case, and again, up to `retries` times, while it is of preempted
-    /// threads.
+    /// Takes the sample of each case, in the order of the round, as [`take`](Self::take) does.
+    ///
+    /// # Errors
+    /// The first error of `sample`.
+    pub fn each<Error>(
+        &mut self,
+        mut sample: impl FnMut(usize) -> Result<Sample, Error>,
+    ) -> Result<(), Error> {
+        let order = self.order.clone();
+        let mut order = order.into_iter();
+        order.try_for_each(|case| self.take(case, || sample(case)))
+    }
+
+    /// Takes the sample of a case, and again, a few times, while it is of preempted threads.
     ///
     /// # Errors
     /// The first error of `sample`.
     pub fn take<Error>(
         &mut self,
         case: usize,
-        retries: usize,
         mut sample: impl FnMut() -> Result<Sample, Error>,
     ) -> Result<(), Error> {
         let mut taken = sample()?;
-        for _ in 0..retries {
+        for _ in 0..self.retries {
             if taken.preemptions == 0 {
                 break;
             }
@@ -85,14 +108,11 @@ impl Samples {
         self.values[case] = taken.value;
         Ok(())
     }
-}
 
-/// One round.
-#[derive(Clone, Debug)]
-struct Round {
     /// The probes before and after; `None` where they would mean nothing.
-    probes: Option<(f64, f64)>,
-    samples: Samples,
+    fn probes(&self) -> Option<[f64; 2]> {
+        self.distance.zip(self.end).map(<[f64; 2]>::from)
+    }
 }
 
 /// What came of it.
@@ -132,11 +152,11 @@ impl Rounds {
     }
 }
 
-/// Runs the rounds of `plan` over `cases` cases.
+/// Runs the rounds of `plan` over `cases` cases: the only loop that measures.
 ///
-/// `probe` says how far apart the CPUs are, `measure` runs one round, in the order that it is
-/// given, and `done` is told how many rounds count after each. There may be fewer rounds in the
-/// result than planned: none counts that the probes speak against.
+/// `probe` says how far apart the CPUs are, `measure` makes what a round measures and takes its
+/// samples, and `done` is called with how many rounds count after each. There may be fewer rounds
+/// in the result than planned: none counts that the probes speak against.
 ///
 /// # Errors
 /// The first error of `probe` or `measure`.
@@ -144,17 +164,15 @@ pub fn interleave<Error>(
     plan: Plan,
     cases: usize,
     mut probe: impl FnMut() -> Result<Option<f64>, Error>,
-    mut measure: impl FnMut(&[usize]) -> Result<Samples, Error>,
+    mut measure: impl FnMut(&mut Round) -> Result<(), Error>,
     mut done: impl FnMut(usize),
 ) -> Result<Rounds, Error> {
     let mut all = Vec::new();
     while counting(&all).count() < plan.rounds && all.len() < plan.rounds + plan.spare {
-        let before = probe()?;
-        let samples = measure(&order(cases, all.len(), plan.seed))?;
-        all.push(Round {
-            probes: before.zip(probe()?),
-            samples,
-        });
+        let mut round = Round::new(plan, cases, all.len(), probe()?);
+        measure(&mut round)?;
+        round.end = probe()?;
+        all.push(round);
         done(counting(&all).count());
     }
 
@@ -162,17 +180,17 @@ pub fn interleave<Error>(
         series: vec![Vec::new(); cases],
         latency: None,
         moved: all.len(),
-        retaken: all.iter().map(|round| round.samples.retaken).sum(),
+        retaken: all.iter().map(|round| round.retaken).sum(),
         preempted: 0,
     };
     let mut latencies = Vec::new();
     for round in counting(&all) {
         rounds.moved -= 1;
-        rounds.preempted += round.samples.preempted;
-        for (series, value) in rounds.series.iter_mut().zip(&round.samples.values) {
+        rounds.preempted += round.preempted;
+        for (series, value) in rounds.series.iter_mut().zip(&round.values) {
             series.push(*value);
         }
-        latencies.extend(round.probes.iter().flat_map(|(one, two)| [*one, *two]));
+        latencies.extend(round.probes().into_iter().flatten());
     }
     rounds.latency = summarize(&latencies).map(|summary| summary.median);
     Ok(rounds)
@@ -181,14 +199,10 @@ pub fn interleave<Error>(
 /// The rounds that count: those whose two probes agree with each other and with most of the others.
 /// Where probes mean nothing, all count.
 fn counting(all: &[Round]) -> impl Iterator<Item = &Round> {
-    let probes: Vec<f64> = all
-        .iter()
-        .flat_map(|round| round.probes)
-        .flat_map(|(before, after)| [before, after])
-        .collect();
+    let probes: Vec<f64> = all.iter().flat_map(Round::probes).flatten().collect();
     let usual = summarize(&probes).map_or(f64::NAN, |summary| summary.median);
     all.iter().filter(move |round| {
-        round.probes.is_none_or(|(before, after)| {
+        round.probes().is_none_or(|[before, after]| {
             agree(before, after) && agree(before, usual) && agree(after, usual)
         })
     })
@@ -212,16 +226,17 @@ mod tests {
 
     use super::*;
 
+    fn sample(value: f64, preemptions: u64) -> Sample {
+        Sample { value, preemptions }
+    }
+
     /// Rounds of one case whose values are 1, 2, 3, …, with the given probes.
     fn with_probes(wanted: usize, probes: &[f64]) -> Rounds {
         let mut probes = probes.iter().copied();
         let mut value = 0.0;
-        let measure = |_: &[usize]| {
+        let measure = |round: &mut Round| {
             value += 1.0;
-            Ok::<_, Infallible>(Samples {
-                values: vec![value],
-                ..Samples::default()
-            })
+            round.each(|_| Ok::<_, Infallible>(sample(value, 0)))
         };
         let plan = Plan::new(wanted, 0);
         interleave(plan, 1, || Ok(probes.next()), measure, |_| ()).unwrap()
@@ -272,26 +287,19 @@ mod tests {
 
     #[test]
     fn a_preempted_sample_is_taken_again_and_counted_if_it_always_is() {
-        let mut samples = Samples::new(1);
+        let mut round = Round::new(Plan::new(1, 0), 1, 0, None);
         let mut taken = 0;
-        let outcome = samples.take(0, 4, || {
+        let outcome = round.take(0, || {
             taken += 1;
-            Ok::<_, Infallible>(Sample {
-                value: f64::from(taken),
-                preemptions: u64::from(taken < 3),
-            })
+            Ok::<_, Infallible>(sample(f64::from(taken), u64::from(taken < 3)))
         });
         assert_eq!(outcome, Ok(()));
-        assert_eq!((samples.retaken, samples.preempted), (2, 0));
-        assert_eq!(samples.values, [3.0]);
+        assert_eq!((round.retaken, round.preempted), (2, 0));
+        assert_eq!(round.values, [3.0]);
 
-        let always = Sample {
-            value: 1.0,
-            preemptions: 1,
-        };
-        let outcome = samples.take(0, 4, || Ok::<_, Infallible>(always));
+        let outcome = round.take(0, || Ok::<_, Infallible>(sample(1.0, 1)));
         assert_eq!(outcome, Ok(()));
-        assert_eq!((samples.retaken, samples.preempted), (6, 1));
+        assert_eq!((round.retaken, round.preempted), (6, 1));
     }
 
     #[test]
@@ -310,10 +318,7 @@ mod tests {
 
     #[test]
     fn a_sample_that_fails_ends_the_run() {
-        let measure = |_: &[usize]| {
-            let mut samples = Samples::new(1);
-            samples.take(0, 4, || Err("out of order")).map(|()| samples)
-        };
+        let measure = |round: &mut Round| round.each(|_| Err("out of order"));
         let error = interleave(Plan::new(1, 0), 1, || Ok(None), measure, |_| ()).unwrap_err();
         assert_eq!(error, "out of order");
     }
@@ -322,7 +327,7 @@ mod tests {
     fn a_probe_that_finds_a_cpu_gone_ends_the_run_without_the_rounds_until_then() {
         // Before and after the first round, and before the second.
         let mut probes = [Ok(Some(50.0)), Ok(Some(50.0)), Err("gone")].into_iter();
-        let measure = |_: &[usize]| Ok(Samples::new(1));
+        let measure = |round: &mut Round| round.each(|_| Ok(sample(1.0, 0)));
         let mut rounds = 0;
         let outcome = interleave(
             Plan::new(3, 0),

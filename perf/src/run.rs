@@ -1,4 +1,4 @@
-//! Measures a set of links against each other.
+//! What the command line asks of an experiment, and how it measures what it compares.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::links::BATCH;
 use crate::probe;
 use crate::progress::Progress;
 use crate::report::Trouble;
-use crate::rounds::{Plan, Rounds, Sample, Samples, interleave};
+use crate::rounds::{Plan, Round, Rounds, Sample, interleave};
 use crate::stats::FEWEST_ROUNDS;
 use crate::stream::{Link, Run};
 use crate::together::Fault;
@@ -27,6 +27,8 @@ pub struct Settings {
     pub sample: Duration,
     /// How much of an experiment is done.
     pub extent: Extent,
+    /// Where an experiment has rings of several capacities, only this one.
+    pub capacity: Option<u64>,
 }
 
 /// How much of an experiment is done.
@@ -68,6 +70,7 @@ impl Settings {
             seed: 0,
             sample: extent.sample(),
             extent,
+            capacity: None,
         }
     }
 
@@ -95,7 +98,7 @@ impl Settings {
     }
 }
 
-/// A probe for [`interleave`]; where threads cannot be pinned there is nothing to probe.
+/// How far apart the two CPUs are; where threads cannot be pinned there is nothing to probe.
 ///
 /// # Errors
 /// [`Trouble`] if a CPU was taken away.
@@ -105,12 +108,28 @@ pub fn probe(pair: Pair) -> Result<Option<f64>, Trouble> {
     probed.map_err(|fault| fault.of("a ping-pong between the two CPUs"))
 }
 
-/// Refuses a result that too few rounds stand behind.
+/// Measures `cases` cases in turn, round by round. The two CPUs are probed if they are given.
+///
+/// `round` makes what one round measures and takes its samples.
 ///
 /// # Errors
-/// If the probes spoke against so many rounds that fewer than wanted, and too few to conclude
-/// anything from, are left.
-pub fn enough(rounds: Rounds, settings: &Settings) -> Result<Rounds, Trouble> {
+/// The first error of `round`. CPUs that would not stay where they are make it not run: if fewer
+/// rounds than wanted count, and too few to conclude anything from.
+pub fn measure(
+    name: &str,
+    cases: usize,
+    pair: Option<Pair>,
+    settings: &Settings,
+    round: impl FnMut(&mut Round) -> Result<(), Trouble>,
+) -> Result<Rounds, Trouble> {
+    let progress = Progress::start(name, settings.rounds);
+    let rounds = interleave(
+        settings.plan(),
+        cases,
+        || pair.map_or(Ok(None), probe),
+        round,
+        |counting| progress.at(counting),
+    )?;
     if rounds.count() < settings.rounds.min(FEWEST_ROUNDS) {
         return Err(Trouble::NotRun(format!(
             "the two CPUs moved: in {} of {} rounds the one-way latency before and after \
@@ -122,86 +141,66 @@ pub fn enough(rounds: Rounds, settings: &Settings) -> Result<Rounds, Trouble> {
     Ok(rounds)
 }
 
-/// Measures `cases` cases in interleaved rounds. The two CPUs are probed if they are given.
-///
-/// # Errors
-/// The first error of `sample`; CPUs that would not stay where they are make it not run.
-pub fn interleaved(
-    name: &str,
-    cases: usize,
-    pair: Option<Pair>,
-    settings: &Settings,
-    mut sample: impl FnMut(usize) -> Result<Sample, Trouble>,
-) -> Result<Rounds, Trouble> {
-    let plan = settings.plan();
-    let progress = Progress::start(name, settings.rounds);
-    let measure = |order: &[usize]| {
-        let mut samples = Samples::new(cases);
-        for &case in order {
-            samples.take(case, plan.retries, || sample(case))?;
-        }
-        Ok(samples)
-    };
-    let rounds = interleave(
-        plan,
-        cases,
-        || pair.map_or(Ok(None), probe),
-        measure,
-        |counting| progress.at(counting),
-    )?;
-    enough(rounds, settings)
-}
+/// Memory that items stream through, made anew for each round.
+pub trait Medium {
+    /// A link through it, for one sample after the other.
+    ///
+    /// # Errors
+    /// [`Trouble`] if there is none.
+    fn link(&mut self) -> Result<Link<'_>, Trouble>;
 
-/// What is done with the links of one round, which are in the order of the cases.
-pub type WithLinks<'f> = &'f mut dyn FnMut(&mut [Link<'_>]) -> Result<(), Trouble>;
+    /// Whether it is kept until all rounds are over: if the next one would else get the same
+    /// memory.
+    fn is_kept(&self) -> bool {
+        false
+    }
+}
 
 /// Streams through `cases` links in turn: million items a second, round by round.
 ///
-/// `fresh` makes the links of one round, in memory of their own and in the order given, and hands
-/// them over.
+/// `fresh` makes the memory of a case for one round, in the order of that round.
 ///
 /// # Errors
 /// A link that loses, repeats or reorders items has failed; CPUs that would not stay where they
 /// are, or are taken away, make it not run.
-pub fn stream_all(
+pub fn stream_all<'m>(
     name: &str,
     cases: usize,
     pair: Pair,
     settings: &Settings,
-    mut fresh: impl FnMut(&[usize], WithLinks<'_>) -> Result<(), Trouble>,
+    mut fresh: impl FnMut(usize) -> Result<Box<dyn Medium + 'm>, Trouble>,
 ) -> Result<Rounds, Trouble> {
-    let plan = settings.plan();
-    let progress = Progress::start(name, settings.rounds);
-    let mut items = vec![0; cases];
-    let in_order: Vec<usize> = (0..cases).collect();
     // Before memory is made that nobody will use.
     pair.is_left()?;
-    fresh(&in_order, &mut |links| {
-        for (items, link) in items.iter_mut().zip(links) {
-            *items =
-                calibrate(link, pair, settings.sample).map_err(|fault| fault.of(&link.name))?;
+    let mut kept = Vec::new();
+    let mut with_links =
+        |order: &[usize], act: &mut dyn FnMut(&mut [Link<'_>]) -> Result<(), Trouble>| {
+            let mut media = Vec::new();
+            for &case in order {
+                media.push((case, fresh(case)?));
+            }
+            media.sort_by_key(|(case, _)| *case);
+            let links = media.iter_mut().map(|(_, medium)| medium.link());
+            let mut links = links.collect::<Result<Vec<_>, _>>()?;
+            let outcome = act(&mut links);
+            drop(links);
+            kept.extend(media.into_iter().filter(|(_, medium)| medium.is_kept()));
+            outcome
+        };
+    let mut items = Vec::new();
+    with_links(&Vec::from_iter(0..cases), &mut |links| {
+        for link in links {
+            let fit = calibrate(link, pair, settings.sample);
+            items.push(fit.map_err(|fault| fault.of(&link.name))?);
         }
         Ok(())
     })?;
-    let measure = |order: &[usize]| {
-        let mut samples = Samples::new(cases);
-        fresh(order, &mut |links| {
-            for &case in order {
-                let link = &mut links[case];
-                samples.take(case, plan.retries, || sample(link, pair, items[case]))?;
-            }
-            Ok(())
-        })?;
-        Ok(samples)
-    };
-    let rounds = interleave(
-        plan,
-        cases,
-        || probe(pair),
-        measure,
-        |counting| progress.at(counting),
-    )?;
-    enough(rounds, settings)
+    measure(name, cases, Some(pair), settings, |round| {
+        let order = round.order.clone();
+        with_links(&order, &mut |links| {
+            round.each(|case| sample(&mut links[case], pair, items[case]))
+        })
+    })
 }
 
 fn sample(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Sample, Trouble> {

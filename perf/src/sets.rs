@@ -92,6 +92,21 @@ fn as_usual(rounds: &Rounds, usual: f64) -> bool {
 }
 
 #[cfg(test)]
+impl<Set> Measured<Set> {
+    /// What tests take for measured.
+    pub(crate) fn recorded(set: Set, series: impl Into<Vec<Vec<f64>>>) -> Self {
+        let rounds = Rounds {
+            series: series.into(),
+            ..Rounds::default()
+        };
+        Measured {
+            set,
+            rounds: Ok(rounds),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

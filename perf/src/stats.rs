@@ -16,6 +16,18 @@ pub struct Summary {
     pub max: f64,
 }
 
+impl Summary {
+    /// In another unit.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Summary {
+            median: self.median * factor,
+            min: self.min * factor,
+            max: self.max * factor,
+        }
+    }
+}
+
 /// A figure as JSON, which has no infinity: `null` stands for that of what never came.
 mod endless {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -94,10 +94,22 @@ impl Table {
         reasons
     }
 
-    /// The number of a reason, from 1.
-    pub fn number(&self, why: &str) -> usize {
-        let known = self.reasons().iter().position(|reason| *reason == why);
-        known.map_or(0, |index| index + 1)
+    /// What stands in a place, whoever shows it.
+    pub fn shown(&self, cell: &Cell) -> String {
+        match cell {
+            Cell::Words(text) | Cell::Figure(text) => text.clone(),
+            Cell::Missing(why) => {
+                let known = self.reasons().iter().position(|reason| reason == why);
+                format!("– ({})", known.map_or(0, |index| index + 1))
+            }
+        }
+    }
+
+    /// What stands below, whoever shows it: why figures are missing.
+    pub fn below(&self) -> Vec<String> {
+        let reasons = self.reasons().into_iter().enumerate();
+        let line = |(index, why)| format!("({}) not measured here, because {why}", index + 1);
+        reasons.map(line).collect()
     }
 }
 
@@ -110,12 +122,10 @@ impl fmt::Display for Table {
         table.set_constraints(vec![ColumnConstraint::ContentWidth; self.columns.len()]);
         for row in &self.rows {
             table.add_row(row.iter().map(|cell| {
-                let right =
-                    |text: String| comfy_table::Cell::new(text).set_alignment(CellAlignment::Right);
+                let shown = comfy_table::Cell::new(self.shown(cell));
                 match cell {
-                    Cell::Words(text) => comfy_table::Cell::new(text),
-                    Cell::Figure(text) => right(text.clone()),
-                    Cell::Missing(why) => right(format!("– ({})", self.number(why))),
+                    Cell::Words(_) => shown,
+                    Cell::Figure(_) | Cell::Missing(_) => shown.set_alignment(CellAlignment::Right),
                 }
             }));
         }
@@ -123,10 +133,9 @@ impl fmt::Display for Table {
             writeln!(f, "{}\n", self.heading)?;
         }
         write!(f, "{}", table.trim_fmt())?;
-        for (index, why) in self.reasons().iter().enumerate() {
-            write!(f, "\n({}) not measured here, because {why}", index + 1)?;
-        }
-        Ok(())
+        self.below()
+            .iter()
+            .try_for_each(|line| write!(f, "\n{line}"))
     }
 }
 
@@ -136,6 +145,15 @@ pub fn figure(value: f64) -> String {
         size if size >= 99.95 => format!("{value:.0}"),
         size if size >= 9.995 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
+    }
+}
+
+/// A size as people write it.
+pub fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes >= 1 << 20 => format!("{} MiB", bytes >> 20),
+        bytes if bytes >= 1 << 10 => format!("{} KiB", bytes >> 10),
+        bytes => format!("{bytes} B"),
     }
 }
 
@@ -176,5 +194,11 @@ mod tests {
         assert_eq!(text.matches("– (2)").count(), 1, "{text}");
         let below = "\n(1) not measured here, because of one thing\n(2) not measured here, because of another";
         assert!(text.ends_with(below), "{text}");
+    }
+
+    #[test]
+    fn sizes_are_written_as_people_write_them() {
+        let sizes = [64, 16 << 10, 4 << 20].map(size);
+        assert_eq!(sizes, ["64 B", "16 KiB", "4 MiB"]);
     }
 }

@@ -143,7 +143,10 @@ impl Tree {
         let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
         let variant: String = subcommand.split('-').map(capital).collect();
         let has = |end: &str| sources.contains(&format!("\n    {variant}{end}"));
-        if ![",", "(", " {"].iter().any(|end| has(end)) {
+        // An experiment has its name in a list, from which the command line is made.
+        let is_listed = sources.contains(&format!("\n    name: \"{subcommand}\","))
+            || sources.contains(&format!("\n        name: \"{subcommand}\","));
+        if !is_listed && ![",", "(", " {"].iter().any(|end| has(end)) {
             return Err(format!("{package} has no subcommand {subcommand}"));
         }
         for flag in arguments.iter().filter_map(|word| word.strip_prefix("--")) {

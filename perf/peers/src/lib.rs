@@ -6,7 +6,6 @@
 mod dbus;
 mod grpc;
 mod iceoryx;
-mod items;
 mod queues;
 mod rings;
 mod standing;
@@ -16,12 +15,6 @@ use ringproof_perf::cpus::Pair;
 use ringproof_perf::ipc::{self as processes, Mechanism};
 use ringproof_perf::report::{Report, Trouble, build_note};
 use ringproof_perf::run::Settings;
-
-/// How to repeat it.
-const REPEAT: &str = "cargo run --release -p ringproof-perf -- peers";
-
-/// How to repeat what belongs to `ipc`.
-const IPC_REPEAT: &str = "cargo run --release -p ringproof-perf -- ipc";
 
 /// All that this program measures between processes, for the processes that do it.
 pub fn mechanisms() -> Vec<&'static dyn Mechanism> {
@@ -55,20 +48,20 @@ pub fn peers(settings: &Settings) -> Report {
         ("ring/peers", rings::report),
         ("latest value/peers", values::report),
         ("ring/peers between processes", |settings, _| {
-            processes::report(settings, &in_shared_memory(), REPEAT)
+            processes::report(settings, &in_shared_memory())
         }),
     ];
     let title = "peers: ring, seqlock and latch beside other crates";
     let pair = match settings.pair() {
         Ok(pair) => pair,
-        Err(trouble) => return Report::of_trouble(title, "ring/peers", REPEAT, &trouble),
+        Err(trouble) => return Report::of_trouble(title, "ring/peers", &trouble),
     };
     let mut whole = Report::new(title);
     whole.notes.push(pair.to_string());
     whole.notes.extend(build_note());
     let parts = parts.map(|(subject, part)| {
         part(settings, pair)
-            .unwrap_or_else(|trouble| Report::of_trouble(subject, subject, REPEAT, &trouble))
+            .unwrap_or_else(|trouble| Report::of_trouble(subject, subject, &trouble))
     });
     join(&mut whole, parts);
     whole
@@ -79,9 +72,9 @@ pub fn ipc(settings: &Settings) -> Report {
     let title = "ipc: D-Bus and gRPC between two processes";
     let mut mechanisms = our_rings();
     mechanisms.extend(over_sockets());
-    let report = processes::report(settings, &mechanisms, IPC_REPEAT);
-    let mut report = report
-        .unwrap_or_else(|trouble| Report::of_trouble(title, "D-Bus, gRPC", IPC_REPEAT, &trouble));
+    let report = processes::report(settings, &mechanisms);
+    let mut report =
+        report.unwrap_or_else(|trouble| Report::of_trouble(title, "D-Bus, gRPC", &trouble));
     title.clone_into(&mut report.title);
     report.notes.push(
         "D-Bus: a signal for each message, without a bus; gRPC: one call in which both sides \
@@ -123,7 +116,7 @@ mod tests {
         good.notes.push("CPUs 0 and 1".to_owned());
         good.conclusions.push("as fast".to_owned());
         let why = Trouble::NotRun("the CPUs moved".to_owned());
-        let bad = Report::of_trouble("values", "values", REPEAT, &why);
+        let bad = Report::of_trouble("values", "values", &why);
         join(&mut whole, [good, bad]);
         assert!(whole.has(Verdict::NotRun));
         assert_eq!(whole.notes.len(), 1);

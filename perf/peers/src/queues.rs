@@ -1,6 +1,7 @@
 //! The rings and queues that are compared, each used in the way that its documentation calls the
 //! fastest for the job.
 
+use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
 use std::thread;
 
@@ -8,10 +9,8 @@ use crossbeam_queue::ArrayQueue;
 use ringbuf::traits::{Consumer, Producer, Raw, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
 use ringproof::{Ring, RingOptions};
-use ringproof_perf::links::{BATCH, Way};
+use ringproof_perf::links::{BATCH, Ends, Item, Way, difference};
 use ringproof_perf::report::Trouble;
-
-use crate::items::{Ends, Item, difference, fill, number};
 
 /// One of those compared.
 pub(crate) struct Peer {
@@ -84,6 +83,14 @@ pub(crate) fn all<T: Item>() -> Vec<Peer> {
     ]
 }
 
+/// Makes the items of `first`, `first + 1`, and so on, where there was nothing yet.
+#[inline(always)]
+fn fill<T: Item>(slots: &mut [MaybeUninit<T>], first: u64) {
+    for (slot, index) in slots.iter_mut().zip(0..) {
+        slot.write(T::numbered(first.wrapping_add(index)));
+    }
+}
+
 struct Ours<T: Item>(Ring<T>);
 
 fn ours<T: Item>(options: &RingOptions) -> Result<Box<dyn Queue>, Trouble> {
@@ -94,43 +101,8 @@ fn ours<T: Item>(options: &RingOptions) -> Result<Box<dyn Queue>, Trouble> {
 
 impl<T: Item> Queue for Ours<T> {
     fn ends(&mut self, way: Way) -> Option<Ends<'_>> {
-        let (mut producer, mut consumer) = (self.0.producer().ok()?, self.0.consumer().ok()?);
-        Some(match way {
-            Way::OneByOne => Ends::one_by_one(
-                move |item| producer.push(item).is_ok(),
-                move || consumer.pop().ok(),
-            ),
-            Way::Slices => Ends::slices(
-                move |items: &[T]| producer.push_slice(items).unwrap_or(0),
-                move |items: &mut [T]| consumer.pop_slice(items).unwrap_or(0),
-            ),
-            Way::InPlace => Ends::in_place(
-                move |first| match producer.reserve(BATCH) {
-                    Ok(mut chunk) if chunk.len() == BATCH => {
-                        // SAFETY: both ends of this ring are in this process and keep to its
-                        // protocol.
-                        let (one, two) = unsafe { chunk.as_mut_slices() };
-                        let second = first.wrapping_add(one.len() as u64);
-                        number(one, first);
-                        number(two, second);
-                        chunk.commit(BATCH).is_ok()
-                    }
-                    _ => false,
-                },
-                move |first| match consumer.peek(BATCH) {
-                    Ok(chunk) if chunk.len() == BATCH => {
-                        // SAFETY: both ends of this ring are in this process and keep to its
-                        // protocol.
-                        let (one, two) = unsafe { chunk.as_slices() };
-                        let second = first.wrapping_add(one.len() as u64);
-                        let wrong = difference(one, first) | difference(two, second);
-                        chunk.release(BATCH).ok().map(|()| wrong)
-                    }
-                    _ => None,
-                },
-            ),
-            Way::Chunks => return None,
-        })
+        let (producer, consumer) = (self.0.producer().ok()?, self.0.consumer().ok()?);
+        Some(Ends::ours(way, producer, consumer))
     }
 }
 

@@ -1,20 +1,19 @@
 //! Our ring beside other rings and queues, in the same rounds.
 
+use ringproof_perf::comparison::{Comparison, Line, Unit};
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::links::{BATCH, Way};
+use ringproof_perf::links::{BATCH, Item, Way};
 use ringproof_perf::plot::Plot;
-use ringproof_perf::report::{LAYER, Report, Trouble, conditions, conditions_row};
+use ringproof_perf::report::{LAYER, Report, Trouble};
 use ringproof_perf::rounds::Rounds;
-use ringproof_perf::run::{Extent, Settings, stream_all};
-use ringproof_perf::stats::{Summary, ratios, summarize};
+use ringproof_perf::run::{Extent, Medium, Settings, stream_all};
+use ringproof_perf::stats::{ratios, summarize};
 use ringproof_perf::stream::Link;
 use ringproof_perf::table::{Cell, Table, spread};
 use ringproof_record::Record;
 
-use crate::REPEAT;
-use crate::items::Item;
 use crate::queues::{self, OURS, Peer, Queue};
-use crate::standing::{Compared, conclude, row_count};
+use crate::standing::{Standing, conclude, row_count};
 
 /// Items that may be live at once.
 pub(crate) const CAPACITIES: [usize; 2] = [1024, 65_536];
@@ -41,21 +40,20 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
          round; a batch is {BATCH} items, copied as a slice or written and checked in place; \
          every item is checked, of 64 bytes every word"
     ));
-    tell(&mut report, &measured);
+    add(&mut report, &measured);
     Ok(report)
 }
 
 /// What was measured with one kind of item at one capacity.
-struct Measured {
+struct Group {
     item: &'static str,
     capacity: usize,
-    /// Who did it and how, in the order of the series.
-    cases: Vec<(&'static str, Way)>,
-    /// Million items a second.
+    /// Each crate in each of the [`WAYS`].
+    all: Comparison<&'static str>,
     rounds: Rounds,
 }
 
-fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<Measured, Trouble> {
+fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<Group, Trouble> {
     let peers = queues::all::<T>();
     // What a crate can do is found by trying.
     let mut cases: Vec<(&Peer, Way)> = Vec::new();
@@ -70,89 +68,106 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
     // Once around the longest memory, that of ours as it comes: at least 256 KiB.
     let warm_up = capacity.max((256 << 10) / size_of::<T>()) as u64;
     let name = format!("peers, {}, capacity {capacity}", T::NAME);
-    let rounds = stream_all(&name, cases.len(), pair, settings, |order, with_links| {
-        let mut made: Vec<Option<Box<dyn Queue>>> = cases.iter().map(|_| None).collect();
-        for &case in order {
-            made[case] = Some((cases[case].0.make)(capacity)?);
-        }
-        let mut links = Vec::new();
-        for ((peer, way), queue) in cases.iter().zip(&mut made) {
-            let ends = queue.as_mut().and_then(|queue| queue.ends(*way));
-            let name = format!("{}, {}", peer.name, way.name());
-            let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{name}: no ends")))?;
-            links.push(Link {
-                name,
-                sender: ends.sender,
-                receiver: ends.receiver,
-                warm_up,
-                next: first_item,
-            });
-        }
-        with_links(&mut links)
+    let rounds = stream_all(&name, cases.len(), pair, settings, |case| {
+        let (peer, way) = cases[case];
+        Ok(Box::new(Made {
+            queue: (peer.make)(capacity)?,
+            name: format!("{}, {}", peer.name, way.name()),
+            way,
+            warm_up,
+            first_item,
+        }))
     })?;
-    Ok(Measured {
-        item: T::NAME,
+    let mut all = Comparison::new(Unit::RATE, 0);
+    for peer in &peers {
+        let of_way = |way: Way| {
+            let case = |(known, of): &(&Peer, Way)| known.name == peer.name && *of == way;
+            let case = cases.iter().position(case);
+            let none = || format!("this crate has no way to move {}", way.name());
+            case.map(|case| rounds.series[case].clone())
+                .ok_or_else(none)
+        };
+        all.add(peer.name, WAYS.map(of_way).into());
+    }
+    let item = T::NAME;
+    Ok(Group {
+        item,
         capacity,
-        cases: cases.iter().map(|(peer, way)| (peer.name, *way)).collect(),
+        all,
         rounds,
     })
 }
 
-fn tell(report: &mut Report, measured: &[Measured]) {
-    let mut compared = Vec::new();
-    for group in measured {
-        let (item, capacity) = (group.item, group.capacity);
-        let experiment = format!("{item} items, capacity {capacity}");
-        let said = conditions(&group.rounds);
-        report.notes.push(format!("{experiment}: {said}"));
-        let name = format!("peers, {experiment}");
-        (report.rows).push(conditions_row(&name, &group.rounds, REPEAT));
-        report.tables.push(table(group));
-        report.plots.push(Plot::Bars {
-            title: format!("Rings: {experiment}, one by one"),
-            x: "million items/s".to_owned(),
-            bars: group.one_by_one(),
-        });
-        for (peer, way) in &group.cases {
-            let ratios = group.ratios(peer, *way);
-            report.rows.extend(group.row(peer, *way, &ratios));
-            if *peer != OURS {
-                compared.push(Compared {
-                    peer: (*peer).to_owned(),
-                    what: format!("{}, {experiment}", way.name()),
-                    ratios,
-                });
+/// A queue of a peer, and how it is used.
+struct Made {
+    queue: Box<dyn Queue>,
+    name: String,
+    way: Way,
+    warm_up: u64,
+    first_item: u64,
+}
+
+impl Medium for Made {
+    fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        let ends = self.queue.ends(self.way);
+        let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{}: no ends", self.name)))?;
+        Ok(ends.link(self.name.clone(), self.warm_up, self.first_item))
+    }
+}
+
+fn add(report: &mut Report, groups: &[Group]) {
+    let mut standing = Vec::new();
+    for group in groups {
+        let experiment = format!("{} items, capacity {}", group.item, group.capacity);
+        report.add_conditions(&experiment, &format!("peers, {experiment}"), &group.rounds);
+        report.tables.push(group.table(&experiment));
+        let one_by_one = group.all.lines.iter();
+        let one_by_one =
+            one_by_one.filter_map(|line| Some((line.of.to_owned(), line.value(0).ok()?)));
+        let title = format!("Rings: {experiment}, one by one");
+        report
+            .plots
+            .push(Plot::bars(title, "million items/s", one_by_one));
+        for line in &group.all.lines {
+            for (at, way) in WAYS.into_iter().enumerate() {
+                let ratios = group.ratios(line, at);
+                report.rows.extend(group.row(line, at, way, &ratios));
+                if line.of != OURS && line.values(at).is_ok() {
+                    standing.push(Standing {
+                        peer: line.of.to_owned(),
+                        what: format!("{}, {experiment}", way.name()),
+                        ratios,
+                    });
+                }
             }
         }
     }
-    report.conclusions.extend(conclude(OURS, &compared));
+    report.conclusions.extend(conclude(OURS, &standing));
 }
 
-impl Measured {
-    fn rates(&self, peer: &str, way: Way) -> Option<&[f64]> {
-        let case = self.cases.iter().position(|case| *case == (peer, way))?;
-        self.rounds.series.get(case).map(Vec::as_slice)
-    }
-
-    /// The rate as a multiple of ours, round by round.
-    fn ratios(&self, peer: &str, way: Way) -> Vec<f64> {
-        let both = self.rates(peer, way).zip(self.rates(OURS, way));
+impl Group {
+    /// The rate in a way as a multiple of ours, round by round.
+    fn ratios(&self, line: &Line<&'static str>, at: usize) -> Vec<f64> {
+        let ours = self.all.lines.iter().find(|line| line.of == OURS);
+        let ours = ours.and_then(|ours| ours.values(at).ok());
+        let both = line.values(at).ok().zip(ours);
         both.map_or_else(Vec::new, |(theirs, ours)| ratios(theirs, ours))
     }
 
-    fn one_by_one(&self) -> Vec<(String, Summary)> {
-        let bar = |(peer, way): &(&'static str, Way)| {
-            let rates = (*way == Way::OneByOne).then(|| self.rates(peer, *way))??;
-            Some(((*peer).to_owned(), summarize(rates)?))
-        };
-        self.cases.iter().filter_map(bar).collect()
-    }
-
-    fn row(&self, peer: &str, way: Way, ratios: &[f64]) -> Option<Record> {
-        let (rate, ratio) = (summarize(self.rates(peer, way)?)?, summarize(ratios)?);
+    fn row(
+        &self,
+        line: &Line<&'static str>,
+        at: usize,
+        way: Way,
+        ratios: &[f64],
+    ) -> Option<Record> {
+        let (rate, ratio) = (line.value(at).ok()?, summarize(ratios)?);
         let subject = format!("ring/{}", way.name());
-        let check = format!("{peer}, {} items, capacity {}", self.item, self.capacity);
-        let row = Record::passed(LAYER, subject, check).repeat(REPEAT);
+        let check = format!(
+            "{}, {} items, capacity {}",
+            line.of, self.item, self.capacity
+        );
+        let row = Record::passed(LAYER, subject, check);
         let row = match row_count(ratio.median, OURS) {
             Some((count, unit)) => row.count(count, unit),
             None => row,
@@ -164,35 +179,18 @@ impl Measured {
             spread(rate),
         )))
     }
-}
 
-fn table(group: &Measured) -> Table {
-    let headers = WAYS.iter().flat_map(|way| [way.name(), "×"]);
-    let mut table = Table::new(
-        format!(
-            "Rings: million items/s, {} items, capacity {}",
-            group.item, group.capacity
-        ),
-        ["crate"].into_iter().chain(headers),
-    );
-    let mut last = "";
-    for (peer, _) in &group.cases {
-        if *peer == last {
-            continue;
+    fn table(&self, experiment: &str) -> Table {
+        let mut columns = self.all.columns().words("crate", |peer| *peer);
+        for (at, way) in WAYS.into_iter().enumerate() {
+            columns = columns.value(way.name(), at).cells("×", move |line| {
+                let ratio = summarize(&self.ratios(line, at));
+                let none = || line.values(at).err().unwrap_or_default();
+                Cell::measured(ratio.ok_or_else(none))
+            });
         }
-        last = peer;
-        let mut cells = vec![Cell::words(*peer)];
-        for way in WAYS {
-            let rate = group.rates(peer, way).and_then(summarize);
-            let ratio = summarize(&group.ratios(peer, way));
-            let none = format!("this crate has no way to move {}", way.name());
-            for summary in [rate, ratio] {
-                cells.push(Cell::measured(summary.ok_or_else(|| none.clone())));
-            }
-        }
-        table.add(cells);
+        columns.table(format!("Rings: million items/s, {experiment}"))
     }
-    table
 }
 
 #[cfg(test)]
@@ -200,22 +198,18 @@ mod tests {
     use super::*;
 
     /// Five rounds in which "other" has so many times our rate one by one; ours alone has slices.
-    fn recorded(ratio: f64) -> Measured {
+    fn recorded(ratio: f64) -> Group {
         let ours = [100.0, 80.0, 120.0, 99.0, 101.0];
-        Measured {
+        let times = |factor: f64| Ok(ours.map(|rate| rate * factor).to_vec());
+        let none = |way: Way| Err(format!("no way to move {}", way.name()));
+        let mut all = Comparison::new(Unit::RATE, 0);
+        all.add(OURS, vec![times(1.0), times(4.0), none(WAYS[2])]);
+        all.add("other", vec![times(ratio), none(WAYS[1]), none(WAYS[2])]);
+        Group {
             item: "u64",
             capacity: 1024,
-            cases: vec![
-                (OURS, Way::OneByOne),
-                (OURS, Way::Slices),
-                ("other", Way::OneByOne),
-            ],
+            all,
             rounds: Rounds {
-                series: vec![
-                    ours.to_vec(),
-                    ours.map(|rate| rate * 4.0).to_vec(),
-                    ours.map(|rate| rate * ratio).to_vec(),
-                ],
                 latency: Some(50.0),
                 ..Rounds::default()
             },
@@ -224,7 +218,7 @@ mod tests {
 
     fn told(ratio: f64) -> Report {
         let mut report = Report::new("rings");
-        tell(&mut report, &[recorded(ratio)]);
+        add(&mut report, &[recorded(ratio)]);
         report
     }
 

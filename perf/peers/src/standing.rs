@@ -6,7 +6,7 @@ use ringproof_perf::table::figure;
 
 /// One thing that a peer and ringproof both did.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Compared {
+pub(crate) struct Standing {
     /// Who did it.
     pub(crate) peer: String,
     /// What it was.
@@ -17,7 +17,7 @@ pub(crate) struct Compared {
 
 /// Who of the peers is faster or slower than `ours`, in how many comparisons and where most: a
 /// sentence for each. Of one that makes no difference nothing is said.
-pub(crate) fn conclude(ours: &str, compared: &[Compared]) -> Vec<String> {
+pub(crate) fn conclude(ours: &str, compared: &[Standing]) -> Vec<String> {
     let mut peers: Vec<&str> = Vec::new();
     for one in compared {
         if !peers.contains(&one.peer.as_str()) {
@@ -77,8 +77,8 @@ pub(crate) fn row_count(ratio: f64, ours: &str) -> Option<(u64, String)> {
 mod tests {
     use super::*;
 
-    fn compared(peer: &str, what: &str, ratios: &[f64]) -> Compared {
-        Compared {
+    fn compared(peer: &str, what: &str, ratios: &[f64]) -> Standing {
+        Standing {
             peer: peer.to_owned(),
             what: what.to_owned(),
             ratios: ratios.to_vec(),

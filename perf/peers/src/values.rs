@@ -7,17 +7,15 @@ use parking_lot::RwLock;
 use ringproof::SegmentError;
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::latest::{
-    self, Case, HOW_TO_READ, Latest, Read, Situation, Value, Write, add, add_ours,
+    self, Case, HOW_TO_READ, Latest, Read, Situation, Value, Values, Write, add, add_ours,
 };
-use ringproof_perf::plot::{Plot, Series};
-use ringproof_perf::report::{Report, Trouble, conditions, conditions_row};
-use ringproof_perf::rounds::Rounds;
+use ringproof_perf::plot::Plot;
+use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::Settings;
-use ringproof_perf::stats::{ratios, summarize};
+use ringproof_perf::stats::ratios;
 use triple_buffer::{Input, Output, triple_buffer};
 
-use crate::REPEAT;
-use crate::standing::{Compared, conclude};
+use crate::standing::{Standing, conclude};
 
 /// Ours, each of which the others are compared with.
 const OURS: [&str; 2] = ["seqlock", "latch"];
@@ -94,24 +92,20 @@ impl<const N: usize> Latest<N> for Locked<N> {
 /// Compares values of the sizes of the extent.
 pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
     let make = || make_cases(pair, settings);
-    let (cases, rounds) = latest::measure("peers, latest value", pair, settings, make)?;
+    let (all, rounds) = latest::measure("peers, latest value", pair, settings, make)?;
     let mut report = Report::new("latest value");
-    let said = conditions(&rounds);
-    report.notes.push(format!("latest value: {said}"));
+    report.add_conditions("latest value", "peers, latest value", &rounds);
     report.notes.push(format!(
         "latest value: ns for each, {HOW_TO_READ}; the crate seqlock and the RwLock wait until \
          they have a value, triple_buffer has one reader only, and arc-swap puts every value on \
          the heap"
     ));
-    let row = conditions_row("peers, latest value", &rounds, REPEAT);
-    report.rows.push(row);
-    latest::tell(&mut report, &cases, &rounds, settings.sample, REPEAT);
-    for table in &mut report.tables {
-        table.heading = "Latest value: ns for each".to_owned();
-    }
-    let lines = lines(&cases, &rounds);
-    report.plots.extend(plots(&lines));
-    report.conclusions.extend(said_of(&lines));
+    let heading = "Latest value: ns for each";
+    latest::add_figures(&mut report, heading, &all, settings.sample);
+    report
+        .plots
+        .extend(Situation::ALL.map(|situation| plot(&all, situation)));
+    report.conclusions.extend(said_of(&all));
     Ok(report)
 }
 
@@ -143,71 +137,43 @@ where
     add::<N, Locked<N>>(cases, pair, settings)
 }
 
-/// What one structure took in one situation.
-struct Line<'a> {
-    structure: &'static str,
-    bytes: usize,
-    situation: Situation,
-    /// Nanoseconds for each, round by round; infinite where there was none.
-    each: &'a [f64],
+fn plot(all: &Values, situation: Situation) -> Plot {
+    let points = all.lines.iter().filter_map(|line| {
+        let each = line.value(situation as usize).ok()?;
+        Some((line.of.name.to_owned(), line.of.bytes as f64, each))
+    });
+    let title = format!("Latest value: {}", situation.name());
+    Plot::lines(title, "bytes", "ns each", points)
 }
 
-fn lines<'a>(cases: &[Case], rounds: &'a Rounds) -> Vec<Line<'a>> {
-    let both = cases.iter().zip(&rounds.series);
-    both.map(|(case, each)| Line {
-        structure: case.structure,
-        bytes: case.bytes,
-        situation: case.situation,
-        each,
-    })
-    .collect()
-}
-
-fn plots(lines: &[Line<'_>]) -> Vec<Plot> {
-    let plot = |situation: Situation| {
-        let mut series: Vec<Series> = Vec::new();
-        for line in lines.iter().filter(|line| line.situation == situation) {
-            let Some(summary) = summarize(line.each) else {
-                continue;
-            };
-            let point = (line.bytes as f64, summary);
-            match (series.iter_mut()).find(|series| series.name == line.structure) {
-                Some(known) => known.points.push(point),
-                None => series.push(Series {
-                    name: line.structure.to_owned(),
-                    points: vec![point],
-                }),
-            }
-        }
-        Plot::Lines {
-            title: format!("Latest value: {}", situation.name()),
-            x: "bytes".to_owned(),
-            y: "ns each".to_owned(),
-            series,
-        }
-    };
-    Situation::ALL.map(plot).into()
-}
-
-fn said_of(lines: &[Line<'_>]) -> Vec<String> {
+fn said_of(all: &Values) -> Vec<String> {
     let mut said = Vec::new();
     for ours in OURS {
-        let mut compared = Vec::new();
-        for reference in lines.iter().filter(|line| line.structure == ours) {
-            let same = |line: &&Line<'_>| {
-                (line.bytes, line.situation) == (reference.bytes, reference.situation)
-                    && !OURS.contains(&line.structure)
-            };
-            for line in lines.iter().filter(same) {
-                compared.push(Compared {
-                    peer: line.structure.to_owned(),
-                    what: format!("{}, {} bytes", line.situation.name(), line.bytes),
-                    // Times, of which the shorter is the higher rate.
-                    ratios: ratios(reference.each, line.each),
-                });
+        let mut standing = Vec::new();
+        for reference in all.lines.iter().filter(|line| line.of.name == ours) {
+            let others = all
+                .lines
+                .iter()
+                .filter(|line| !OURS.contains(&line.of.name));
+            let others: Vec<_> = others
+                .filter(|line| line.of.bytes == reference.of.bytes)
+                .collect();
+            for situation in Situation::ALL {
+                let at = situation as usize;
+                for line in &others {
+                    let (Ok(ours), Ok(theirs)) = (reference.values(at), line.values(at)) else {
+                        continue;
+                    };
+                    standing.push(Standing {
+                        peer: line.of.name.to_owned(),
+                        what: format!("{}, {} bytes", situation.name(), line.of.bytes),
+                        // Times, of which the shorter is the higher rate.
+                        ratios: ratios(ours, theirs),
+                    });
+                }
             }
         }
-        said.extend(conclude(&format!("ringproof's {ours}"), &compared));
+        said.extend(conclude(&format!("ringproof's {ours}"), &standing));
     }
     said
 }
@@ -217,32 +183,37 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use ringproof_perf::latest::{time_busy_reads, time_reads, time_writes};
+    use ringproof_perf::comparison::Unit;
+    use ringproof_perf::latest::{Structure, time_busy_reads, time_reads, time_writes};
     use ringproof_perf::run::Extent;
 
     use super::*;
 
-    fn line<'a>(structure: &'static str, situation: Situation, each: &'a [f64]) -> Line<'a> {
-        Line {
-            structure,
-            bytes: 64,
-            situation,
-            each,
+    /// What was measured of structures in one situation.
+    fn with(situation: Situation, lines: &[(&'static str, &[f64])]) -> Values {
+        let mut all = Values::new(Unit::TIME, 0);
+        for (name, each) in lines {
+            let series = Situation::ALL.map(|of| match of == situation {
+                true => Ok(each.to_vec()),
+                false => Err("it is of another situation".to_owned()),
+            });
+            all.add(Structure { name, bytes: 64 }, series.into());
         }
+        all
     }
 
     #[test]
     fn a_faster_and_a_slower_peer_are_named_and_an_equal_one_is_not() {
         let ours = [10.0, 11.0, 9.0, 10.0, 10.5];
         let [half, twice] = [0.5, 2.0].map(|factor| ours.map(|each| each * factor));
-        let lines = [
-            line("seqlock", Situation::Write, &ours),
-            line("quick", Situation::Write, &half),
-            line("slow", Situation::Write, &twice),
-            line("equal", Situation::Write, &ours),
+        let lines: [(_, &[f64]); 4] = [
+            ("seqlock", &ours),
+            ("quick", &half),
+            ("slow", &twice),
+            ("equal", &ours),
         ];
         assert_eq!(
-            said_of(&lines),
+            said_of(&with(Situation::Write, &lines)),
             [
                 "quick beside ringproof's seqlock, of 1 comparisons: faster in 1, most at write, \
                  64 bytes: 2.00 times its rate.",
@@ -254,12 +225,9 @@ mod tests {
 
     #[test]
     fn who_reads_where_ours_starves_is_named() {
-        let lines = [
-            line("seqlock", Situation::ReadBusy, &[f64::INFINITY; 5]),
-            line("on", Situation::ReadBusy, &[20.0; 5]),
-            line("off", Situation::ReadBusy, &[f64::INFINITY; 5]),
-        ];
-        let said = said_of(&lines);
+        let never = [f64::INFINITY; 5];
+        let lines: [(_, &[f64]); 3] = [("seqlock", &never), ("on", &[20.0; 5]), ("off", &never)];
+        let said = said_of(&with(Situation::ReadBusy, &lines));
         let [said] = &said[..] else {
             panic!("{said:?}");
         };

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::event::{Event, Kind, groups};
-use super::processor::Processor;
+use super::event::{Event, Kind, Processor, groups};
 use super::reading::Count;
 use super::{Group, Provider};
 

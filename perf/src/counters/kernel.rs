@@ -1,16 +1,18 @@
-//! The kernel counts, through `perf_event_open`.
+//! The kernel counts, through `perf_event_open`; and what it tells every thread of itself, without
+//! asking for a permission: where it does not let a thread count its own switches and faults, they are
+//! here all the same. What cannot be counted says why, and what would allow it.
 
+use std::fs;
 use std::io;
 
-use perf_event::events::Hardware;
+use nix::errno::Errno;
+use nix::sys::resource::{Usage, UsageWho, getrusage};
+use perf_event::events::{Hardware, Software};
 use perf_event::{Builder, Counter};
 use perf_event_open_sys::bindings::PERF_TYPE_RAW;
 
-use super::event::{Event, Kind, groups};
-use super::processor::Processor;
+use super::event::{Event, Kind, Processor, groups};
 use super::reading::Count;
-use super::refusal::{Surroundings, explain, paranoid};
-use super::usage::Tallied;
 use super::{Group, Provider};
 
 /// The kernel of this machine, and what it knows of the processor.
@@ -141,6 +143,114 @@ fn unswitched(error: io::Error) -> String {
     format!("it could not be switched: {error}")
 }
 
+/// One figure of a thread's usage, counted between start and stop.
+struct Tallied {
+    figure: fn(&Usage) -> i64,
+    total: u64,
+    started: Option<u64>,
+}
+
+impl Tallied {
+    /// The figure that is the same as this event. None if there is no such figure.
+    fn like(event: Software) -> Option<Self> {
+        let figure: fn(&Usage) -> i64 = match event {
+            Software::CONTEXT_SWITCHES => {
+                |usage| usage.voluntary_context_switches() + usage.involuntary_context_switches()
+            }
+            Software::PAGE_FAULTS => |usage| usage.minor_page_faults() + usage.major_page_faults(),
+            _ => return None,
+        };
+        Some(Tallied {
+            figure,
+            total: 0,
+            started: None,
+        })
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        self.started = Some(self.now()?);
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), String> {
+        if let Some(started) = self.started.take() {
+            self.total += self.now()?.saturating_sub(started);
+        }
+        Ok(())
+    }
+
+    /// It is never scaled.
+    fn read(&self) -> Count {
+        Count {
+            value: self.total,
+            ..Count::default()
+        }
+    }
+
+    fn now(&self) -> Result<u64, String> {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD)
+            .map_err(|error| format!("getrusage failed: {error}"))?;
+        Ok(u64::try_from((self.figure)(&usage)).unwrap_or(0))
+    }
+}
+
+/// What a refusal is read by, beside its error.
+#[derive(Clone, Copy, Debug, Default)]
+struct Surroundings {
+    /// `perf_event_paranoid`, if it can be read.
+    paranoid: Option<i32>,
+    /// Whether the processor counts anything at all: cycles, in user space.
+    processor_counts: bool,
+}
+
+/// `perf_event_paranoid`, as the kernel shows it.
+pub(crate) fn paranoid() -> Option<i32> {
+    let text = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid").ok()?;
+    text.trim().parse().ok()
+}
+
+/// Why an event could not be opened, and what would allow it: a clause that follows "because".
+fn explain(error: &io::Error, kind: &Kind, around: Surroundings) -> String {
+    let errno = Errno::from_raw(error.raw_os_error().unwrap_or(0));
+    let level = around.paranoid.map_or_else(
+        || "perf_event_paranoid cannot be read".to_owned(),
+        |level| format!("perf_event_paranoid = {level}"),
+    );
+    let why = match errno {
+        Errno::ENOENT | Errno::EOPNOTSUPP if kind.is_of_processor() && around.processor_counts => {
+            "the kernel knows no event of this processor by that name"
+        }
+        Errno::ENOENT | Errno::EOPNOTSUPP if kind.is_of_processor() => {
+            "the kernel has no driver for this processor's performance counters, as in a virtual \
+             machine to which its host passes none; a host that passes them (QEMU: -cpu \
+             host,pmu=on), or bare metal, would allow it"
+        }
+        Errno::ENOENT | Errno::EOPNOTSUPP => "this kernel does not know the event",
+        Errno::EACCES | Errno::EPERM => {
+            "this process may not; CAP_PERFMON, or a lower perf_event_paranoid (2 allows a \
+             program its own hardware counters, 1 also the kernel's events), would allow it; in a \
+             container its seccomp profile must let perf_event_open through as well"
+        }
+        Errno::ENOSYS => {
+            "there is no perf_event_open: the kernel was built without it, or a seccomp profile \
+             hides it; one that lets it through would allow it"
+        }
+        Errno::EINVAL if kind.is_of_processor() => {
+            "the processor cannot count it, or not together with the rest of its group: a \
+             processor, or a virtual one, with more counters would allow it"
+        }
+        Errno::EMFILE | Errno::ENFILE => {
+            "no file descriptor is left; a higher limit (ulimit -n) would allow it"
+        }
+        Errno::EBUSY | Errno::ENOSPC => {
+            "another program has taken the processor's counters; when it ends they are free"
+        }
+        _ => "the kernel refused it",
+    };
+    // nix prints `ENOENT: No such file or directory`, whose second half misleads here.
+    format!("{errno:?}: {why} ({level})")
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -148,9 +258,9 @@ mod tests {
     use std::fs::File;
     use std::os::fd::IntoRawFd;
     use std::rc::Rc;
+    use std::thread;
+    use std::time::Duration;
 
-    use nix::errno::Errno;
-    use perf_event::events::Software;
     use perf_event::hooks::{Hooks, clear_thread_hooks, set_thread_hooks};
     use perf_event_open_sys::bindings::{PERF_COUNT_SW_DUMMY, PERF_TYPE_SOFTWARE, perf_event_attr};
 
@@ -248,6 +358,68 @@ mod tests {
             assert!(asked.iter().all(|(_, _, user_only)| !user_only));
             assert!(counts[0].is_ok(), "{counts:?}");
             assert!(counts[1].as_ref().unwrap_err().contains("would allow it"));
+        }
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_is_switched() {
+        let mut switches = Tallied::like(Software::CONTEXT_SWITCHES).unwrap();
+        thread::sleep(Duration::from_millis(1));
+        assert_eq!(switches.read().value, 0);
+        switches.start().unwrap();
+        thread::sleep(Duration::from_millis(1));
+        switches.stop().unwrap();
+        let counted = switches.read().value;
+        assert!(counted >= 1);
+        thread::sleep(Duration::from_millis(1));
+        switches.stop().unwrap();
+        assert_eq!(switches.read().value, counted);
+    }
+
+    #[test]
+    fn what_the_kernel_does_not_tell_is_not_made_up() {
+        assert!(Tallied::like(Software::CPU_MIGRATIONS).is_none());
+    }
+
+    const CYCLES: Kind = Kind::Processor(perf_event::events::Event::Hardware(Hardware::CPU_CYCLES));
+    const FAULTS: Kind = Kind::Kernel(Software::PAGE_FAULTS);
+
+    fn why(errno: Errno, kind: &Kind, processor_counts: bool) -> String {
+        let error = io::Error::from_raw_os_error(errno as i32);
+        let around = Surroundings {
+            paranoid: Some(2),
+            processor_counts,
+        };
+        explain(&error, kind, around)
+    }
+
+    #[test]
+    fn a_refusal_names_the_error_its_meaning_and_the_setting() {
+        let no_pmu = why(Errno::ENOENT, &CYCLES, false);
+        assert!(
+            no_pmu.starts_with("ENOENT: the kernel has no driver"),
+            "{no_pmu}"
+        );
+        assert!(no_pmu.ends_with("(perf_event_paranoid = 2)"), "{no_pmu}");
+        assert!(why(Errno::ENOENT, &CYCLES, true).contains("by that name"));
+        assert!(why(Errno::ENOENT, &FAULTS, false).contains("does not know"));
+        let error = io::Error::other("strange");
+        assert!(explain(&error, &CYCLES, Surroundings::default()).contains("cannot be read"));
+    }
+
+    #[test]
+    fn a_refusal_that_something_could_lift_says_what() {
+        for (errno, what) in [
+            (Errno::ENOENT, "bare metal"),
+            (Errno::EACCES, "CAP_PERFMON"),
+            (Errno::EPERM, "seccomp"),
+            (Errno::ENOSYS, "seccomp"),
+            (Errno::EINVAL, "more counters"),
+            (Errno::EMFILE, "ulimit"),
+            (Errno::EBUSY, "when it ends"),
+        ] {
+            let said = why(errno, &CYCLES, false);
+            assert!(said.contains(what), "{said}");
         }
     }
 }

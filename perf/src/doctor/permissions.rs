@@ -6,11 +6,10 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::statvfs::statvfs;
 use ringproof_record::Record;
 
-use super::REPEAT;
 use crate::counters::paranoid;
 use crate::cpus::Pair;
 use crate::report::{LAYER, Report, Trouble};
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, size};
 
 /// Capabilities that experiments profit from, by their bits in `/proc/self/status`.
 const CAPABILITIES: [(u32, &str); 4] = [
@@ -53,7 +52,7 @@ pub(super) fn evidence() -> Vec<String> {
 }
 
 /// Adds a table and rows for what was tried. `pair` says what became of pinning.
-pub(super) fn tell(report: &mut Report, pair: Result<Pair, Trouble>) {
+pub(super) fn add(report: &mut Report, pair: Result<Pair, Trouble>) {
     let mut table = Table::new(
         "What this process may do:",
         ["what", "here", "needed for", "allowed by"],
@@ -63,7 +62,7 @@ pub(super) fn tell(report: &mut Report, pair: Result<Pair, Trouble>) {
             Ok(_) => Record::passed(LAYER, format!("may/{}", trial.what), "tried"),
             Err(why) => Record::not_run(LAYER, format!("may/{}", trial.what), "tried", why),
         };
-        report.rows.push(row.repeat(REPEAT));
+        report.rows.push(row);
         table.add([
             Cell::words(trial.what),
             trial.here.map_or_else(Cell::missing, Cell::figure),
@@ -125,7 +124,7 @@ fn shared() -> Result<String, String> {
     if free == 0 {
         return Err("/dev/shm is full".to_owned());
     }
-    Ok(size(free))
+    Ok(size(usize::try_from(free).unwrap_or(usize::MAX)))
 }
 
 fn locked() -> Result<String, String> {
@@ -134,14 +133,7 @@ fn locked() -> Result<String, String> {
     match limit {
         0 => Err("the limit (RLIMIT_MEMLOCK) is zero".to_owned()),
         RLIM_INFINITY => Ok("all of it".to_owned()),
-        bytes => Ok(size(bytes)),
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes >> 20 {
-        0 => format!("{} KiB", bytes >> 10),
-        mebibytes => format!("{mebibytes} MiB"),
+        bytes => Ok(size(usize::try_from(bytes).unwrap_or(usize::MAX))),
     }
 }
 
@@ -206,18 +198,12 @@ mod tests {
     fn what_was_refused_has_its_reason_in_its_row_and_its_cell() {
         let mut report = Report::new("tried");
         let why = || Trouble::NotRun("there is one CPU".to_owned());
-        tell(&mut report, Err(why()));
+        add(&mut report, Err(why()));
         let refused = &report.rows[0];
         assert_eq!(refused.reason.as_deref(), Some("there is one CPU"));
         assert_eq!(
             report.tables[0].rows()[0][1],
             Cell::missing("there is one CPU")
         );
-    }
-
-    #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
-        assert_eq!(size(64 << 10), "64 KiB");
-        assert_eq!(size(8 << 20), "8 MiB");
     }
 }

@@ -1,0 +1,340 @@
+//! The ring of the header-only C library beside the one in Rust, in the same rounds.
+//!
+//! The C ends are compiled into this program by the system's compiler, so that both are
+//! used by the same threads, in turn, through the same table of functions. Between two CPUs, what
+//! their cache lines cost is most of it; with both ends in one thread, what the code costs.
+
+mod calls;
+mod library;
+
+use ringproof::{Ring, RingOptions, SegmentError};
+
+use self::calls::Ends;
+use crate::comparison::{Comparison, Unit};
+use crate::cpus::Pair;
+use crate::experiments::Experiment;
+use crate::links::{self, BATCH, SIZES, Size, Way};
+use crate::report::{Report, Trouble, build_note};
+use crate::rounds::Rounds;
+use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::sets::{Measured, measure_all, together};
+use crate::stream::{Link, Receiver, Sender};
+use crate::together::Fault;
+
+/// The experiment.
+pub(crate) const EXPERIMENT: Experiment = Experiment {
+    name: "c-header",
+    title: "the C header",
+    subject: "ring/C header",
+    about: "The ring of the header-only C library beside the one in Rust, in the same rounds",
+    details: "One by one, slices of 64, and chunks of 64 in place; between two threads, and with \
+         both ends in one, where what the code costs is not hidden by what cache lines cost. \
+         The C side is compiled at -O3 when this program is built, by the system's compiler \
+         or the one that CC names.",
+    run,
+    ..Experiment::MEASURES
+};
+
+/// The ways that C has, too. (Its chunks are always in place.)
+pub const WAYS: [Way; 3] = [Way::OneByOne, Way::Slices, Way::InPlace];
+
+/// Compares in each of the [`WAYS`] at each of the sizes.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+    let sizes: &[Size] = match settings.extent {
+        Extent::Smoke => &SIZES[..1],
+        Extent::Full | Extent::Quick => &SIZES,
+    };
+    let pair = settings.pair()?;
+    let compiler = library::compiler().map_err(Trouble::NotRun)?;
+    let sets = (Threads::ALL.iter()).flat_map(|threads| sizes.iter().map(|size| (*threads, *size)));
+    let measured = measure_all(sets, |(threads, size)| {
+        compare(settings, pair, *size, *threads)
+    })?;
+    let mut report =
+        Report::new("c-header: the ring of ringproof.h beside the one in Rust, u64 items");
+    report.notes.push(format!("{pair}"));
+    report.notes.extend(build_note());
+    report.notes.push(compiler.to_owned());
+    let all = together(&measured);
+    report.add_conditions("", "c-header", &all);
+    report.notes.push(
+        "median [min–max]; ratios are taken round by round; every item is checked".to_owned(),
+    );
+    add(&mut report, &measured);
+    Ok(report)
+}
+
+/// The alternatives.
+const IN_C: usize = 0;
+const IN_RUST: usize = 1;
+
+/// What is done with rings of one size.
+#[derive(Clone, Debug)]
+struct Use {
+    threads: Threads,
+    way: Way,
+    size: Size,
+}
+
+impl Use {
+    fn what(&self) -> String {
+        let (way, capacity) = (self.way.name(), self.size.capacity);
+        format!("{way}, capacity {capacity}, memory {}", memory(self.size))
+    }
+}
+
+/// Tables, conclusions and rows.
+fn add(report: &mut Report, measured: &[Measured<(Threads, Size)>]) {
+    let mut all = Comparison::new(Unit::RATE, IN_RUST);
+    for Measured { set, rounds } in measured {
+        let (threads, size) = *set;
+        for (index, way) in WAYS.into_iter().enumerate() {
+            let both = match rounds {
+                Ok(rounds) => rounds
+                    .series
+                    .iter()
+                    .skip(2 * index)
+                    .take(2)
+                    .cloned()
+                    .map(Ok)
+                    .collect(),
+                Err(why) => vec![Err(why.clone()); 2],
+            };
+            all.add(Use { threads, way, size }, both);
+        }
+    }
+    let table = (all.columns())
+        .words("ends", |used| used.threads.name())
+        .words("how", |used| used.way.name())
+        .figure("capacity", |used| used.size.capacity)
+        .words("memory", |used| memory(used.size))
+        .value("C, million/s", IN_C)
+        .value("Rust, million/s", IN_RUST)
+        .speed("ratio", IN_C)
+        .effect("C is", IN_C);
+    report.tables.push(table.table(""));
+    report.rows.extend(all.lines.iter().map(|line| {
+        let check = format!("{}, {}", line.of.threads.name(), line.of.what());
+        line.speed_row(IN_C, "ring/C header", check, "Rust")
+    }));
+    let said = Threads::ALL
+        .iter()
+        .filter_map(|threads| conclude(*threads, &all));
+    report.conclusions.extend(said);
+}
+
+/// How much memory the ring's slots take.
+fn memory(size: Size) -> &'static str {
+    match size.slots {
+        None => "as it comes",
+        Some(_) => "the least",
+    }
+}
+
+/// How far apart the two are at most, and where C is slower.
+fn conclude(threads: Threads, all: &Comparison<Use>) -> Option<String> {
+    let mut found: Vec<_> = (all.compared(IN_C))
+        .filter(|(used, _)| used.threads == threads)
+        .map(|(used, one)| (used.what(), one))
+        .collect();
+    let slower = found.iter().filter(|(_, one)| one.slower());
+    let slower: Vec<String> = slower
+        .map(|(what, one)| format!("{what} ({})", one.percent()))
+        .collect();
+    let verdict = match &slower[..] {
+        [] => "nowhere is it slower by more than the noise".to_owned(),
+        slower => format!("it is slower at {}", slower.join(", ")),
+    };
+    found.sort_by(|(_, one), (_, other)| one.speed.median.total_cmp(&other.speed.median));
+    let ((least, slowest), (most, fastest)) = (found.first()?, found.last()?);
+    Some(format!(
+        "With {}, C has {:.2} ({least}) to {:.2} ({most}) of Rust's rate: {verdict}.",
+        threads.whose(),
+        slowest.speed.median,
+        fastest.speed.median,
+    ))
+}
+
+/// Who has the two ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    /// A thread each, on two CPUs: items stream.
+    Two,
+    /// One thread, which sends a batch and then takes it.
+    One,
+}
+
+impl Threads {
+    const ALL: [Threads; 2] = [Threads::Two, Threads::One];
+
+    fn name(self) -> &'static str {
+        match self {
+            Threads::Two => "two threads",
+            Threads::One => "one thread",
+        }
+    }
+
+    fn whose(self) -> &'static str {
+        match self {
+            Threads::Two => "a thread for each end",
+            Threads::One => "both ends in one thread",
+        }
+    }
+}
+
+/// A receiver that sends what it takes, a batch at a time.
+struct BackToBack<'r> {
+    sender: Box<dyn Sender + 'r>,
+    receiver: Box<dyn Receiver + 'r>,
+}
+
+impl Receiver for BackToBack<'_> {
+    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
+        let mut done = 0;
+        while done < count {
+            let batch = (count - done).min(BATCH as u64);
+            self.sender.send(first.wrapping_add(done), batch)?;
+            self.receiver.receive(first.wrapping_add(done), batch)?;
+            done += batch;
+        }
+        Ok(())
+    }
+}
+
+/// A sender whose receiver does its work.
+struct Idle;
+
+impl Sender for Idle {
+    fn send(&mut self, _: u64, _: u64) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+fn compare(
+    settings: &Settings,
+    pair: Pair,
+    size: Size,
+    threads: Threads,
+) -> Result<Rounds, Trouble> {
+    let mut options = RingOptions::new(size.capacity);
+    if let Some(slots) = size.slots {
+        options = options.slots(slots);
+    }
+    let name = format!("c-header, {}, capacity {}", threads.name(), size.capacity);
+    // The cases alternate: C and Rust, for each way.
+    stream_all(&name, WAYS.len() * 2, pair, settings, |case| {
+        let name = format!("ringproof-perf-{}-{case}", std::process::id());
+        let ring = Ring::create(&name, &options).map_err(no_ring)?;
+        Ok(Box::new(Named {
+            name,
+            ring,
+            threads,
+            way: WAYS[case / 2],
+            in_c: case.is_multiple_of(2),
+            first_item: settings.first_item(),
+        }))
+    })
+}
+
+fn no_ring(error: SegmentError) -> Trouble {
+    Trouble::NotRun(format!("no ring could be made: {error}"))
+}
+
+/// A ring that C can attach to, gone with this, and how it is used.
+struct Named {
+    name: String,
+    ring: Ring<u64>,
+    threads: Threads,
+    way: Way,
+    in_c: bool,
+    first_item: u64,
+}
+
+impl Medium for Named {
+    fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        let (whose, ends) = match self.in_c {
+            true => ("C", library::ends(&self.name).map_err(Trouble::Failed)?),
+            false => ("Rust", Ends::in_rust(&self.ring).map_err(no_ring)?),
+        };
+        let mut ends = ends.used(self.way);
+        if self.threads == Threads::One {
+            let links::Ends { sender, receiver } = ends;
+            ends = links::Ends {
+                sender: Box::new(Idle),
+                receiver: Box::new(BackToBack { sender, receiver }),
+            };
+        }
+        let name = format!("{whose}, {}", self.way.name());
+        Ok(ends.link(name, self.ring.fixed().slots, self.first_item))
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        // Nobody waits for what comes of it, and there is nothing else to do.
+        let _ = self.ring.unlink();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::recorded;
+
+    /// At one size, C with this rate in slices and Rust with 100 in everything.
+    fn with(slices: f64) -> Report {
+        let measured = Threads::ALL.map(|threads| {
+            let mut rates = [100.0; 2 * WAYS.len()];
+            if threads == Threads::One {
+                rates[2] = slices;
+            }
+            let series = rates.map(|rate| recorded(Unit::RATE, rate));
+            Measured::recorded((threads, SIZES[1]), series)
+        });
+        let mut report = Report::new("recorded");
+        add(&mut report, &measured);
+        report
+    }
+
+    #[test]
+    fn where_c_is_slower_is_named() {
+        let report = with(80.0);
+        let [two, one] = &report.conclusions[..] else {
+            panic!("{:?}", report.conclusions)
+        };
+        assert!(
+            two.ends_with("nowhere is it slower by more than the noise."),
+            "{two}"
+        );
+        assert!(
+            one.contains("it is slower at slices of 64, capacity 1024, memory the least (20 %)."),
+            "{one}"
+        );
+    }
+
+    #[test]
+    fn where_it_is_as_fast_nothing_is_named() {
+        let report = with(99.0);
+        assert!(
+            (report.conclusions.iter())
+                .all(|said| said.ends_with("slower by more than the noise.")),
+            "{:?}",
+            report.conclusions
+        );
+    }
+
+    #[test]
+    fn what_was_not_measured_says_why() {
+        let mut report = Report::new("recorded");
+        let measured = [Measured {
+            set: (Threads::One, SIZES[1]),
+            rounds: Err("the CPUs moved".to_owned()),
+        }];
+        add(&mut report, &measured);
+        assert_eq!(report.tables[0].reasons(), ["the CPUs moved"]);
+        assert!(report.conclusions.is_empty());
+    }
+}

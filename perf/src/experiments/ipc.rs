@@ -1,0 +1,138 @@
+//! Ways for two processes to send each other messages, measured side by side.
+//!
+//! Two processes of this program, each on its CPU, with one mechanism between them: messages go to
+//! and fro for the latency, and in one direction as fast as they go for the rate. Each message
+//! carries its number and a sum over all of its words, and is checked on arrival, within the time.
+//! For every round there are new processes and everything between them is made anew.
+//!
+//! What is measured is a list of [`Mechanism`]s. This program has its own ([`all`]); another program
+//! measures others in the same way: it calls [`worker::divert`] before it looks at its arguments,
+//! and [`report`] with its mechanisms.
+
+pub mod advise;
+mod conclusions;
+mod control;
+mod crossings;
+mod datagrams;
+mod descriptors;
+mod files;
+mod gated;
+mod latest;
+mod locked;
+mod mapped;
+pub mod matrix;
+mod mechanism;
+mod message;
+mod on_disk;
+mod queues;
+mod ring;
+mod runner;
+pub mod seeds;
+mod shared;
+mod streams;
+mod system_v;
+mod two;
+mod typed;
+mod unnamed;
+pub mod worker;
+
+pub use control::{Exercise, Task};
+pub use mechanism::{
+    Delivers, Endpoint, Ends, Kept, Lasting, MOST_DESCRIPTORS, Mechanism, Nature, Refused, SIZES,
+    Side, Terms, Trust, Waiting,
+};
+pub use message::Plant;
+pub use ring::Polls;
+pub use runner::{Figure, Line, Measured, measure};
+pub use two::{Moved, Program, Two};
+
+use datagrams::{Packets, Udp};
+use descriptors::Descriptors;
+use files::LockedFile;
+use gated::Gated;
+use latest::Latest;
+use locked::Locked;
+use mapped::MappedFile;
+use queues::Posix;
+use ring::InSegment;
+use streams::Stream;
+use system_v::SystemV;
+use typed::Typed;
+
+use crate::experiments::Experiment;
+use crate::report::{Report, Trouble, build_note};
+use crate::run::Settings;
+
+/// The experiment.
+pub(crate) const EXPERIMENT: Experiment = Experiment {
+    name: "ipc",
+    title: "between processes",
+    subject: "ipc",
+    about: "Every way for two processes to send each other messages, side by side",
+    details: "Two processes, a CPU each: one-way latency and messages a second, for messages of 64 \
+         B, 1 KiB and 64 KiB, with the system calls of a message and beside what is printed \
+         about it elsewhere. With --advise it says which one to take, from the figures of \
+         this machine.",
+    run,
+    ..Experiment::MEASURES
+};
+
+/// The mechanisms that this program measures, in the order of its tables.
+pub fn all() -> &'static [&'static dyn Mechanism] {
+    &[
+        &Typed(InSegment {
+            name: "ring, one by one",
+            batch: 1,
+        }),
+        &Typed(InSegment {
+            name: "ring, batches of 16",
+            batch: 16,
+        }),
+        &Typed(Latest),
+        &Typed(MappedFile),
+        &Gated::Futex,
+        &Gated::Semaphore,
+        &Gated::EventFd,
+        &Gated::Signal,
+        &Locked::Plain,
+        &Locked::Robust,
+        &Stream::Pipe,
+        &Stream::Fifo,
+        &Stream::Unix,
+        &Packets::Datagram,
+        &Packets::Sequenced,
+        &Descriptors,
+        &Posix,
+        &SystemV,
+        &Stream::Tcp,
+        &Udp,
+        &LockedFile,
+    ]
+}
+
+/// Measures this program's mechanisms.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+    report(settings, all())
+}
+
+/// Measures `mechanisms`, which the processes of this program know, too.
+///
+/// # Errors
+/// [`Trouble`].
+pub fn report(settings: &Settings, mechanisms: &[&dyn Mechanism]) -> Result<Report, Trouble> {
+    let pair = settings.pair()?;
+    let program = Program::this().map_err(|error| {
+        Trouble::NotRun(format!(
+            "the system does not say which program this is: {error}"
+        ))
+    })?;
+    let measured = measure(settings, pair, &program, mechanisms)?;
+    let mut report = Report::new("ipc: messages between two processes, every one checked");
+    report.notes.push(format!("{pair}"));
+    report.notes.extend(build_note());
+    conclusions::add(&mut report, &measured);
+    Ok(report)
+}

@@ -1,0 +1,168 @@
+use super::super::mechanism::Nature;
+use super::*;
+use crate::report::Report;
+use crate::rounds::Rounds;
+
+const NATURE: Nature = Nature::THROUGH_THE_KERNEL;
+
+/// A line with five rounds about `ns` and `rate`, with so many calls and sleeps a message.
+fn line(name: &'static str, ns: f64, rate: f64, crossings: f64, sleeps: f64) -> Line {
+    let around = |value: f64| {
+        [0.98, 1.0, 1.01, 0.99, 1.02]
+            .map(|share| share * value)
+            .to_vec()
+    };
+    Line {
+        name,
+        nature: NATURE,
+        latency: Ok(around(ns)),
+        rate: Ok(around(rate)),
+        crossings: Ok(crossings),
+        sleeps: Some(sleeps),
+    }
+}
+
+fn told(lines: Vec<Line>) -> Report {
+    let mut report = Report::new("planted");
+    let rounds = Rounds {
+        latency: Some(100.0),
+        ..Rounds::default()
+    };
+    let measured = Measured {
+        size: 64,
+        lines,
+        rounds,
+    };
+    add(&mut report, &[measured]);
+    report
+}
+
+fn conclusion<'a>(report: &'a Report, about: &str) -> &'a str {
+    let all = &report.conclusions;
+    let found = all.iter().find(|text| text.contains(about));
+    found.unwrap_or_else(|| panic!("`{about}` is in none of {all:#?}"))
+}
+
+#[test]
+fn what_staying_out_of_the_kernel_gains_is_named_and_judged() {
+    let ring = || line("ring, one by one", 100.0, 2e7, 0.0, 0.0);
+    let report = told(vec![ring(), line("pipe", 10_000.0, 1e6, 2.0, 1.0)]);
+    let said = conclusion(&report, "stays out of the kernel");
+    assert!(said.contains("100.0 times"), "{said}");
+    assert!(said.contains("within the 10–1000 times"), "{said}");
+
+    let report = told(vec![ring(), line("pipe", 300.0, 1e6, 2.0, 1.0)]);
+    let said = conclusion(&report, "stays out of the kernel");
+    assert!(said.contains("less than the 10–1000 times"), "{said}");
+
+    let report = told(vec![ring(), line("pipe", 101.0, 1e6, 2.0, 1.0)]);
+    conclusion(&report, "gains nothing that stands out of the noise");
+
+    let report = told(vec![ring(), line("pipe", 50.0, 1e6, 2.0, 1.0)]);
+    conclusion(&report, "LOSES");
+}
+
+#[test]
+fn nothing_is_said_of_the_kernel_where_nothing_goes_through_it() {
+    let report = told(vec![line("ring, one by one", 100.0, 2e7, 0.0, 0.0)]);
+    let said = report.render();
+    assert!(!said.contains("out of the kernel"), "{said}");
+    assert!(!said.contains("waking"), "{said}");
+}
+
+#[test]
+fn a_waking_that_outweighs_the_mechanism_is_named() {
+    let sleepers = |latencies: [f64; 4]| {
+        let mut lines = vec![line("file with OFD lock", 8_000.0, 4e4, 24.0, 0.0)];
+        let names = ["pipe", "FIFO", "Unix stream", "TCP loopback"];
+        lines.extend(
+            names
+                .iter()
+                .zip(latencies)
+                .map(|(name, ns)| line(name, ns, 1e6, 2.0, 1.0)),
+        );
+        told(lines)
+    };
+    let report = sleepers([15_000.0, 16_000.0, 20_000.0, 45_000.0]);
+    let said = conclusion(&report, "waking");
+    assert!(said.contains("3 lie within twice of 15.0 µs"), "{said}");
+    assert!(
+        said.contains("polls, by 24 system calls a message"),
+        "{said}"
+    );
+
+    let report = sleepers([5_000.0, 16_000.0, 20_000.0, 45_000.0]);
+    conclusion(&report, "more than the waking is between them");
+}
+
+#[test]
+fn ranges_hold_or_not_and_the_farthest_is_named() {
+    let report = told(vec![
+        line("pipe", 5_000.0, 1e6, 2.0, 1.0),
+        line("POSIX message queue", 30_000.0, 3e5, 2.0, 1.0),
+    ]);
+    // The pipe within 2–8 µs, not about 27.3; the queue neither within 1–5 µs nor, just, about 14.7.
+    let said = conclusion(&report, "ranges of one-way latency");
+    assert!(said.contains("1 of 2 of A, 0 of 2 of C"), "{said}");
+    assert!(
+        said.contains("POSIX message queue lies 6.00 times above A"),
+        "{said}"
+    );
+    // 1 million a second is above both; 300,000 within A.
+    let said = conclusion(&report, "ranges of messages a second");
+    assert!(said.contains("1 of 2 of A, 0 of 2 of C"), "{said}");
+    let table = &report.tables[0];
+    let said = table.to_string();
+    assert!(said.contains("A 2–8: within"), "{said}");
+    assert!(said.contains("A 100–500: above"), "{said}");
+
+    let report = told(vec![line("something new", 5_000.0, 1e6, 2.0, 1.0)]);
+    assert!(
+        !report.render().contains("ranges of"),
+        "{}",
+        report.render()
+    );
+}
+
+#[test]
+fn what_is_missing_says_why_and_what_broke_has_failed() {
+    let mut refused = line("POSIX message queue", 0.0, 0.0, 0.0, 0.0);
+    refused.latency = Err(Trouble::NotRun("of a limit".to_owned()));
+    refused.rate = refused.latency.clone();
+    let mut broken = line("pipe", 0.0, 0.0, 0.0, 0.0);
+    broken.latency = Err(Trouble::Failed("message 3 is corrupted".to_owned()));
+    broken.rate = broken.latency.clone();
+    let mut uncounted = line("FIFO", 9_000.0, 1e5, 0.0, 1.0);
+    uncounted.crossings = Err("the kernel does not count".to_owned());
+    let report = told(vec![refused, broken, uncounted]);
+    let said = report.render();
+    assert!(
+        said.contains("not measured here, because of a limit"),
+        "{said}"
+    );
+    assert!(said.contains("FAILED: message 3 is corrupted"), "{said}");
+    assert!(said.contains("2 by design"), "{said}");
+    assert!(
+        said.contains("not counted, because the kernel does not count"),
+        "{said}"
+    );
+    use ringproof_record::Verdict::{Failed, NotRun, Passed};
+    let count = |verdict| {
+        report
+            .rows
+            .iter()
+            .filter(|row| row.verdict == verdict)
+            .count()
+    };
+    // One passed row more tells the conditions.
+    assert_eq!((count(NotRun), count(Failed), count(Passed)), (2, 2, 3));
+}
+
+#[test]
+fn rows_carry_the_median() {
+    let report = told(vec![line("pipe", 5_000.0, 1e6, 2.0, 1.0)]);
+    let row = |check: &str| report.rows.iter().find(|row| row.check == check).unwrap();
+    assert_eq!(row("one-way latency, 64 B").count, Some(5_000));
+    assert_eq!(row("messages a second, 64 B").count, Some(1_000_000));
+    assert_eq!(row("one-way latency, 64 B").subject, "ipc/pipe");
+}

@@ -1,0 +1,251 @@
+//! Measures mechanisms against each other, size by size.
+
+use super::control::{Exercise, Task};
+use super::mechanism::{Delivers, Mechanism, Nature, SIZES, Waiting};
+use super::message::Plant;
+use super::ring;
+use super::two::{Moved, Program, Two};
+use crate::cpus::Pair;
+use crate::probe::agree;
+use crate::report::Trouble;
+use crate::rounds::{Rounds, Sample};
+use crate::run::{self, Extent, Settings, probe};
+
+/// What is asked of each mechanism.
+const EXERCISES: [Exercise; 2] = [Exercise::PingPong, Exercise::Stream];
+
+/// What was measured with messages of one size.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Bytes in a message.
+    pub size: usize,
+    /// The mechanisms, in the order in which they were given.
+    pub lines: Vec<Line>,
+    /// The rounds that the series below are of.
+    pub rounds: Rounds,
+}
+
+/// What was measured of one mechanism with messages of one size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Line {
+    /// The mechanism.
+    pub name: &'static str,
+    /// What is known of it without measuring.
+    pub nature: Nature,
+    /// Nanoseconds one way, round by round, or why there are none.
+    pub latency: Figure,
+    /// Messages a second, round by round, or why there are none.
+    pub rate: Figure,
+    /// System calls for each message of a ping-pong, of both sides together, if the kernel counted
+    /// them, or why it did not.
+    pub crossings: Result<f64, String>,
+    /// How often a process slept for each message of a ping-pong.
+    pub sleeps: Option<f64>,
+}
+
+/// A series of values, round by round, or why there is none.
+pub type Figure = Result<Vec<f64>, Trouble>;
+
+/// Measures all mechanisms with messages of every size that the settings ask for.
+///
+/// A mechanism that cannot be used here, or breaks when it is tried first, has no figures but the
+/// reason; the others go on.
+///
+/// # Errors
+/// [`Trouble`] if there are no two CPUs, if they moved or were taken away, or if a mechanism broke
+/// later.
+pub fn measure(
+    settings: &Settings,
+    pair: Pair,
+    program: &Program,
+    mechanisms: &[&dyn Mechanism],
+) -> Result<Vec<Measured>, Trouble> {
+    let sizes = match settings.extent {
+        Extent::Smoke => &SIZES[..1],
+        Extent::Full | Extent::Quick => &SIZES,
+    };
+    let sized = |size: &usize| measure_size(settings, pair, program, mechanisms, *size);
+    sizes.iter().map(sized).collect()
+}
+
+/// One mechanism, one exercise, and how many messages fill a sample.
+struct Case<'a> {
+    mechanism: &'a dyn Mechanism,
+    /// Which line it belongs to.
+    line: usize,
+    task: Task,
+}
+
+fn measure_size(
+    settings: &Settings,
+    pair: Pair,
+    program: &Program,
+    mechanisms: &[&dyn Mechanism],
+    size: usize,
+) -> Result<Measured, Trouble> {
+    let mut lines = Vec::new();
+    let mut cases = Vec::new();
+    for (index, &mechanism) in mechanisms.iter().enumerate() {
+        // Not a reason of this mechanism: it would be that of all that come after it.
+        pair.is_left()?;
+        let tried =
+            EXERCISES.map(|exercise| calibrate(settings, pair, program, mechanism, size, exercise));
+        lines.push(Line::first(mechanism, &tried));
+        for calibrated in tried.into_iter().flatten() {
+            cases.push(Case {
+                mechanism,
+                line: index,
+                task: calibrated.task,
+            });
+        }
+    }
+    if cases.is_empty() {
+        let rounds = Rounds::default();
+        return Ok(Measured {
+            size,
+            lines,
+            rounds,
+        });
+    }
+    let name = format!("ipc, {size} bytes");
+    let rounds = run::measure(&name, cases.len(), Some(pair), settings, |round| {
+        for index in round.order.clone() {
+            let case = &cases[index];
+            // New processes, and all that lies between them anew.
+            let mut two = Two::start(program, case.mechanism, size, Some(pair))?;
+            let distance = round.distance;
+            round.take(index, || {
+                let before = case.probe(pair)?;
+                let moved = two.run(case.task)?;
+                let after = case.probe(pair)?;
+                let elsewhere = [before, after]
+                    .iter()
+                    .flatten()
+                    .any(|now| distance.is_some_and(|then| !agree(then, *now)));
+                Ok::<_, Trouble>(Sample {
+                    value: case.value(&moved),
+                    preemptions: moved.preemptions + u64::from(elsewhere),
+                })
+            })?;
+        }
+        Ok(())
+    })?;
+    for (case, series) in cases.iter().zip(&rounds.series) {
+        let line: &mut Line = &mut lines[case.line];
+        *match case.task.exercise {
+            Exercise::PingPong => &mut line.latency,
+            Exercise::Stream => &mut line.rate,
+        } = Ok(series.clone());
+    }
+    Ok(Measured {
+        size,
+        lines,
+        rounds,
+    })
+}
+
+impl Case<'_> {
+    /// How far apart the CPUs are, where that matters: who sleeps for every message hardly notices,
+    /// and a round is long enough for CPUs to move to and fro within it.
+    fn probe(&self, pair: Pair) -> Result<Option<f64>, Trouble> {
+        match self.mechanism.nature().waiting {
+            Waiting::Polls => probe(pair),
+            Waiting::Sleeps => Ok(None),
+        }
+    }
+
+    /// Nanoseconds one way, or messages a second.
+    fn value(&self, moved: &Moved) -> f64 {
+        match self.task.exercise {
+            Exercise::PingPong => moved.each(),
+            Exercise::Stream => 1e9 / moved.each(),
+        }
+    }
+}
+
+/// A task that fills a sample, and what counting found.
+struct Calibrated {
+    task: Task,
+    counted: Moved,
+}
+
+impl Line {
+    /// A line without figures yet.
+    fn first(mechanism: &dyn Mechanism, tried: &[Result<Calibrated, Trouble>; 2]) -> Self {
+        let why = |tried: &Result<Calibrated, Trouble>| match tried {
+            Ok(_) => Ok(Vec::new()),
+            Err(trouble) => Err(trouble.clone()),
+        };
+        let [latency, rate] = tried;
+        let counted = latency.as_ref().map(|calibrated| &calibrated.counted);
+        Line {
+            name: mechanism.name(),
+            nature: mechanism.nature(),
+            latency: why(latency),
+            rate: why(rate),
+            crossings: match counted {
+                Ok(Moved {
+                    crossings: Some(Ok(count)),
+                    messages,
+                    ..
+                }) => Ok(*count as f64 / *messages as f64),
+                Ok(Moved {
+                    crossings: Some(Err(why)),
+                    ..
+                }) => Err(why.clone()),
+                Ok(_) => Err("they were not counted".to_owned()),
+                Err(Trouble::NotRun(why) | Trouble::Failed(why)) => Err(why.clone()),
+            },
+            sleeps: counted
+                .ok()
+                .map(|moved| moved.sleeps as f64 / moved.messages as f64),
+        }
+    }
+}
+
+/// Finds out how many messages take about as long as a sample shall, and counts once.
+fn calibrate(
+    settings: &Settings,
+    pair: Pair,
+    program: &Program,
+    mechanism: &dyn Mechanism,
+    size: usize,
+    exercise: Exercise,
+) -> Result<Calibrated, Trouble> {
+    const FEWEST: u64 = 64;
+    const MOST: u64 = 1 << 20;
+    if exercise == Exercise::Stream && mechanism.nature().delivers == Delivers::Latest {
+        return Err(Trouble::NotRun(
+            "it holds the latest value: who does not wait for the reader overwrites what was not \
+             read (how fast that goes, `latest` measures)"
+                .to_owned(),
+        ));
+    }
+    let mut two = Two::start(program, mechanism, size, Some(pair))?;
+    let mut task = Task {
+        exercise,
+        first: settings.first_item(),
+        // Once around memory that costs nothing but its faults: they would be a part of the figure.
+        warm_up: match mechanism.nature().crossings {
+            0 if mechanism.nature().waiting == Waiting::Polls => FEWEST.max(ring::capacity(size)),
+            _ => FEWEST,
+        },
+        count: FEWEST,
+        plant: Plant::Nothing,
+        crossings: false,
+    };
+    let mut moved = two.run(task)?;
+    // What was measured with few messages is mostly start: again with more, while that changes much.
+    while moved.took * 4 < settings.sample && task.count < MOST {
+        task.count = (task.count * 4).min(MOST);
+        moved = two.run(task)?;
+    }
+    let share = settings.sample.as_secs_f64() / moved.took.as_secs_f64();
+    task.count = ((task.count as f64 * share) as u64).clamp(FEWEST, MOST);
+    let counted = two.run(Task {
+        crossings: true,
+        count: FEWEST,
+        ..task
+    })?;
+    Ok(Calibrated { task, counted })
+}

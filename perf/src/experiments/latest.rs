@@ -1,0 +1,605 @@
+//! The latest value: seqlock and latch, alone and against each other's worst case.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use ringproof::{SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+
+use crate::comparison::{Comparison, Unit};
+use crate::cpus::Pair;
+use crate::experiments::Experiment;
+use crate::report::{Report, Trouble, build_note};
+use crate::rounds::{Rounds, Sample};
+use crate::run::{self, Extent, Settings};
+use crate::stats::{Effect, Summary, effect, ratios, summarize};
+use crate::stream::preemptions;
+use crate::table::{Cell, figure, spread};
+use crate::together::{Fault, alone, both};
+
+/// The experiment.
+pub(crate) const EXPERIMENT: Experiment = Experiment {
+    name: "latest",
+    title: "latest value",
+    subject: "seqlock, latch",
+    about: "Seqlock and latch: write, read at rest, read against a writer that never pauses",
+    run,
+    ..Experiment::MEASURES
+};
+
+/// A value of `N` words that are all the same, so that a torn one shows.
+pub type Value<const N: usize> = [u64; N];
+
+/// How many different values the writer cycles through; made before the clock starts.
+const VALUES: usize = 8;
+
+/// How many operations there are between two looks at the clock, where they are quick.
+const BETWEEN_CLOCKS: u32 = 64;
+
+/// What is done to the structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Situation {
+    /// One thread writes, nobody reads.
+    Write,
+    /// One thread reads, nobody writes.
+    ReadIdle,
+    /// One thread reads while another writes as fast as it can.
+    ReadBusy,
+}
+
+impl Situation {
+    /// All of them.
+    pub const ALL: [Situation; 3] = [Situation::Write, Situation::ReadIdle, Situation::ReadBusy];
+
+    /// What tables call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Situation::Write => "write",
+            Situation::ReadIdle => "read, writer idle",
+            Situation::ReadBusy => "read, writer flat out",
+        }
+    }
+}
+
+/// What came of one sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timed {
+    /// Writes, or values read.
+    pub count: u64,
+    /// The time they took all together.
+    pub took: Duration,
+    /// How often the threads were preempted meanwhile.
+    pub preemptions: u64,
+}
+
+impl Timed {
+    /// Nanoseconds for each; infinite if there was none.
+    pub fn each(&self) -> f64 {
+        self.took.as_nanos() as f64 / self.count as f64
+    }
+}
+
+/// Times `count` writes.
+pub fn time_writes<const N: usize>(mut write: impl FnMut(&Value<N>), count: u64) -> Timed {
+    let values = values::<N>();
+    let before = preemptions();
+    let start = Instant::now();
+    for value in values.iter().cycle().zip(0..count).map(|(value, _)| value) {
+        write(black_box(value));
+    }
+    let took = start.elapsed();
+    Timed {
+        count,
+        took,
+        preemptions: preemptions().saturating_sub(before),
+    }
+}
+
+/// Times `count` reads of a value that nobody writes. Each is looked at where it is cheap to: its
+/// first and last word.
+///
+/// # Errors
+/// [`Fault`] if no value is to be had, or a torn one.
+pub fn time_reads<const N: usize>(
+    mut read: impl FnMut() -> Option<Value<N>>,
+    count: u64,
+) -> Result<Timed, Fault> {
+    let mut wrong = 0;
+    let before = preemptions();
+    let start = Instant::now();
+    for index in 0..count {
+        let value = black_box(read().ok_or(Fault::Stalled(index))?);
+        wrong |= value[0] ^ value[N - 1];
+    }
+    let took = start.elapsed();
+    whole(wrong, count).map(|()| Timed {
+        count,
+        took,
+        preemptions: preemptions().saturating_sub(before),
+    })
+}
+
+/// Reads for about `time` while another thread writes as fast as it can; every word of every value
+/// is looked at, and that is part of the time.
+///
+/// A reader may be one that waits until it has a value, and it may wait as long as the writer goes
+/// on. So the writer gives up after three times `time`, and what was read later than after twice
+/// `time` does not count.
+///
+/// # Errors
+/// [`Fault`] if a value was torn, or a CPU taken away.
+pub fn time_busy_reads<const N: usize>(
+    pair: Pair,
+    mut write: impl FnMut(&Value<N>) + Send,
+    mut read: impl FnMut() -> Option<Value<N>> + Send,
+    time: Duration,
+) -> Result<Timed, Fault> {
+    let done = AtomicBool::new(false);
+    let mut writing = || {
+        let values = values::<N>();
+        let before = preemptions();
+        let start = Instant::now();
+        // Relaxed: it carries no data and need not be prompt.
+        while !done.load(Ordering::Relaxed) && start.elapsed() < time * 3 {
+            // The clock costs as much as some writes: ask it seldom.
+            for _ in 0..BETWEEN_CLOCKS {
+                values.iter().for_each(&mut write);
+            }
+        }
+        preemptions().saturating_sub(before)
+    };
+    let mut reading = || {
+        let (mut wrong, mut count) = (0, 0);
+        let before = preemptions();
+        let start = Instant::now();
+        let mut took = Duration::ZERO;
+        // Slow reads are timed one by one, quick ones together.
+        let mut reads = 1;
+        while took < time {
+            let mut more = 0;
+            for _ in 0..reads {
+                if let Some(value) = read() {
+                    more += 1;
+                    for word in value {
+                        wrong |= word ^ value[0];
+                    }
+                }
+            }
+            let now = start.elapsed();
+            if now < time * 2 {
+                count += more;
+            }
+            reads = match now - took < time / 64 {
+                true => (reads * 2).min(BETWEEN_CLOCKS),
+                false => 1,
+            };
+            took = now;
+        }
+        let preemptions = preemptions().saturating_sub(before);
+        done.store(true, Ordering::Relaxed);
+        whole(wrong, count).map(|()| Timed {
+            count,
+            took,
+            preemptions,
+        })
+    };
+    let (read, disturbed) = both(pair, |_| reading(), |_| Ok(writing()))?;
+    Ok(Timed {
+        preemptions: read.preemptions + disturbed,
+        ..read
+    })
+}
+
+fn values<const N: usize>() -> [Value<N>; VALUES] {
+    core::array::from_fn(|index| [index as u64; N])
+}
+
+fn whole(wrong: u64, count: u64) -> Result<(), Fault> {
+    if wrong == 0 {
+        Ok(())
+    } else {
+        Err(Fault::Torn(count))
+    }
+}
+
+/// One thing to measure: a structure with a payload in a situation.
+pub struct Case {
+    /// The structure.
+    pub of: Structure,
+    sample: Box<dyn FnMut() -> Result<Timed, Fault>>,
+}
+
+/// A structure with one writer and a reader.
+pub trait Latest<const N: usize>: Sized {
+    /// What tables call it.
+    const NAME: &'static str;
+    /// Makes one.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    fn make() -> Result<Self, SegmentError>;
+    /// What writes, and what tries once to read.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError>;
+}
+
+/// Writes a value.
+pub trait Write<const N: usize>: FnMut(&Value<N>) + Send {}
+
+impl<const N: usize, F: FnMut(&Value<N>) + Send> Write<N> for F {}
+
+/// Reads a value, if there is one to be had.
+pub trait Read<const N: usize>: FnMut() -> Option<Value<N>> + Send {}
+
+impl<const N: usize, F: FnMut() -> Option<Value<N>> + Send> Read<N> for F {}
+
+impl<const N: usize> Latest<N> for SeqLock<Value<N>> {
+    const NAME: &'static str = "seqlock";
+
+    fn make() -> Result<Self, SegmentError> {
+        SeqLock::anonymous(&[0; N], &SeqLockOptions::default())
+    }
+
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let (mut writer, reader) = (self.writer()?, self.reader()?);
+        let write = move |value: &Value<N>| writer.write(value);
+        Ok((write, move || reader.try_read().ok()))
+    }
+}
+
+impl<const N: usize> Latest<N> for SeqLatch<Value<N>> {
+    const NAME: &'static str = "latch";
+
+    fn make() -> Result<Self, SegmentError> {
+        SeqLatch::anonymous(&[0; N], &SeqLatchOptions::default())
+    }
+
+    fn ends(&mut self) -> Result<(impl Write<N>, impl Read<N>), SegmentError> {
+        let (mut writer, reader) = (self.writer()?, self.reader()?);
+        let write = move |value: &Value<N>| writer.write(value);
+        Ok((write, move || reader.try_read().ok()))
+    }
+}
+
+/// The sizes that are measured, in bytes.
+pub const SIZES: [usize; 4] = [32, 64, 256, 1024];
+
+/// The sizes of the extent.
+pub fn sizes(extent: Extent) -> &'static [usize] {
+    match extent {
+        Extent::Smoke => &[32, 1024],
+        Extent::Full | Extent::Quick => &SIZES,
+    }
+}
+
+/// Measures seqlock and latch with payloads of [`SIZES`].
+///
+/// # Errors
+/// [`Trouble`].
+pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+    let pair = settings.pair()?;
+    let (all, rounds) = measure("latest value", pair, settings, || {
+        make_cases(pair, settings)
+    })?;
+    let mut report = Report::new("latest value: seqlock and latch of 4 slots, ns for each");
+    report.notes.push(pair.to_string());
+    report.add_conditions("", "latest value", &rounds);
+    report.notes.extend(build_note());
+    report.notes.push(HOW_TO_READ.to_owned());
+    add_figures(&mut report, "", &all, settings.sample);
+    report.conclusions.extend(conclusions(&all));
+    Ok(report)
+}
+
+/// What is done to structures, each in every [`Situation`]: nanoseconds, infinite in a round
+/// without a value.
+pub type Values = Comparison<Structure>;
+
+/// A structure with a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Structure {
+    /// What tables call it.
+    pub name: &'static str,
+    /// The payload's size.
+    pub bytes: usize,
+}
+
+/// For each structure, what a writer that never pauses does to its readers.
+fn conclusions(all: &Values) -> Vec<String> {
+    let [idle, busy] = [Situation::ReadIdle, Situation::ReadBusy].map(|one| one as usize);
+    let mut names: Vec<&str> = Vec::new();
+    for line in &all.lines {
+        if !names.contains(&line.of.name) {
+            names.push(line.of.name);
+        }
+    }
+    let of_structure = |name: &str| {
+        let (mut slower, mut same, mut starved) = (Vec::new(), Vec::new(), Vec::new());
+        for line in all.lines.iter().filter(|line| line.of.name == name) {
+            let Some((busy, idle)) = line.values(busy).ok().zip(line.values(idle).ok()) else {
+                continue;
+            };
+            let size = format!("{} bytes", line.of.bytes);
+            let by_round = ratios(busy, idle);
+            let ratio = summarize(&by_round)?;
+            match effect(&by_round) {
+                _ if ratio.max.is_infinite() => starved.push(size),
+                Effect::Above => slower.push(format!("{} times at {size}", figure(ratio.median))),
+                _ => same.push(size),
+            }
+        }
+        let clauses = [
+            (slower.join(", "), "takes longer, "),
+            (
+                starved.join(" and "),
+                "got no value at all in some rounds at ",
+            ),
+            (same.join(" and "), "takes no longer within the noise at "),
+        ];
+        let clauses = clauses.iter().filter(|(sizes, _)| !sizes.is_empty());
+        let said: Vec<String> = clauses
+            .map(|(sizes, what)| format!("{what}{sizes}"))
+            .collect();
+        (!said.is_empty()).then(|| {
+            format!(
+                "While its writer never pauses, a read of the {name} {}.",
+                said.join("; ")
+            )
+        })
+    };
+    names.into_iter().filter_map(of_structure).collect()
+}
+
+/// What must be known to read a table of [`add_figures`].
+pub const HOW_TO_READ: &str = "median [min–max]; every value read is checked for tearing, with a \
+                               busy writer word by word and within the time";
+
+/// Measures the cases that `make` makes, anew for each round.
+///
+/// # Errors
+/// The first error of `make`; a structure that gives torn values has failed; CPUs that would not
+/// stay where they are make it not run.
+pub fn measure(
+    name: &str,
+    pair: Pair,
+    settings: &Settings,
+    make: impl Fn() -> Result<Vec<Case>, Trouble>,
+) -> Result<(Values, Rounds), Trouble> {
+    let cases = make()?;
+    let rounds = run::measure(name, cases.len(), Some(pair), settings, |round| {
+        let mut cases = make()?;
+        round.each(|index| {
+            let Case { of, sample } = &mut cases[index];
+            let what = || format!("{} of {} bytes", of.name, of.bytes);
+            let timed = sample().map_err(|fault| fault.of(&what()))?;
+            Ok::<_, Trouble>(Sample {
+                value: timed.each(),
+                preemptions: timed.preemptions,
+            })
+        })
+    })?;
+    let mut all = Comparison::new(Unit::TIME, Situation::ReadIdle as usize);
+    let situations = Situation::ALL.len();
+    for (cases, series) in (cases.chunks(situations)).zip(rounds.series.chunks(situations)) {
+        all.add(cases[0].of, series.iter().cloned().map(Ok).collect());
+    }
+    Ok((all, rounds))
+}
+
+/// All cases, each over a structure of its own.
+fn make_cases(pair: Pair, settings: &Settings) -> Result<Vec<Case>, Trouble> {
+    let mut cases = Vec::new();
+    for size in sizes(settings.extent) {
+        match size {
+            32 => add_ours::<4>(&mut cases, pair, settings),
+            64 => add_ours::<8>(&mut cases, pair, settings),
+            256 => add_ours::<32>(&mut cases, pair, settings),
+            _ => add_ours::<128>(&mut cases, pair, settings),
+        }?;
+    }
+    Ok(cases)
+}
+
+/// Adds all situations of our seqlock and our latch.
+///
+/// # Errors
+/// [`Trouble`] if one cannot be made.
+pub fn add_ours<const N: usize>(
+    cases: &mut Vec<Case>,
+    pair: Pair,
+    settings: &Settings,
+) -> Result<(), Trouble> {
+    add::<N, SeqLock<Value<N>>>(cases, pair, settings)?;
+    add::<N, SeqLatch<Value<N>>>(cases, pair, settings)
+}
+
+/// Adds all situations of a structure, each over one of its own.
+///
+/// # Errors
+/// [`Trouble`] if one cannot be made.
+pub fn add<const N: usize, S: Latest<N> + Send + 'static>(
+    cases: &mut Vec<Case>,
+    pair: Pair,
+    settings: &Settings,
+) -> Result<(), Trouble> {
+    for situation in Situation::ALL {
+        let sample = sampler::<N, S>(situation, pair, settings.sample);
+        cases.push(Case {
+            of: Structure {
+                name: S::NAME,
+                bytes: size_of::<Value<N>>(),
+            },
+            sample: sample
+                .map_err(|error| Trouble::NotRun(format!("no structure could be made: {error}")))?,
+        });
+    }
+    Ok(())
+}
+
+/// How many operations are about so long at a nanosecond for each eight bytes.
+fn operations<const N: usize>(time: Duration) -> u64 {
+    (time.as_nanos() / (N as u128 / 4).max(1)) as u64
+}
+
+fn sampler<const N: usize, S: Latest<N> + Send + 'static>(
+    situation: Situation,
+    pair: Pair,
+    time: Duration,
+) -> Result<Box<dyn FnMut() -> Result<Timed, Fault>>, SegmentError> {
+    let mut structure = S::make()?;
+    // Roles are taken anew for each sample; here only to see that they can be.
+    drop(structure.ends()?);
+    let count = operations::<N>(time);
+    Ok(Box::new(move || {
+        let Ok((mut write, mut read)) = structure.ends() else {
+            return Err(Fault::Stalled(0));
+        };
+        if situation == Situation::ReadBusy {
+            return time_busy_reads(pair, write, read, time);
+        }
+        alone(pair, || match situation {
+            Situation::Write => {
+                time_writes(&mut write, count / 8);
+                Ok(time_writes(&mut write, count))
+            }
+            _ => {
+                time_reads(&mut read, count / 8)?;
+                time_reads(&mut read, count)
+            }
+        })
+    }))
+}
+
+/// Adds a table and rows; samples ran for `time`.
+pub fn add_figures(report: &mut Report, heading: &str, all: &Values, time: Duration) {
+    let mut columns = (all.columns())
+        .words("structure", |of| of.name)
+        .figure("bytes", |of| of.bytes);
+    for situation in Situation::ALL {
+        columns = columns.cells(situation.name(), move |line| {
+            match line.value(situation as usize) {
+                Ok(value) => Cell::figure(shown(value, time)),
+                Err(why) => Cell::missing(why),
+            }
+        });
+    }
+    report.tables.push(columns.table(heading));
+    for line in &all.lines {
+        for situation in Situation::ALL {
+            let subject = format!("{}/{}", line.of.name, situation.name());
+            let row = line.row(
+                situation as usize,
+                subject,
+                format!("{} bytes", line.of.bytes),
+            );
+            let row = match line.value(situation as usize) {
+                Ok(value) if value.max.is_infinite() => {
+                    let row = row.reason(format!("ns: {}", shown(value, time)));
+                    match value.median.is_infinite() {
+                        true => row.count(0, "values"),
+                        false => row,
+                    }
+                }
+                _ => row,
+            };
+            report.rows.push(row);
+        }
+    }
+}
+
+/// A summary in which a round may have had no value at all.
+fn shown(summary: Summary, time: Duration) -> String {
+    let starved = format!("no value in {} ms", time.as_millis());
+    if summary.median.is_infinite() {
+        let best = figure(summary.min);
+        return match summary.min.is_infinite() {
+            true => starved,
+            false => format!("{starved} [at best {best}]"),
+        };
+    }
+    if summary.max.is_infinite() {
+        let (median, min) = (figure(summary.median), figure(summary.min));
+        return format!("{median} [{min}–{starved}]");
+    }
+    spread(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_value_is_noticed() {
+        let torn = || Some([1, 1, 1, 2]);
+        assert_eq!(time_reads(torn, 10), Err(Fault::Torn(10)));
+        let busy = time_busy_reads(
+            Pair::anywhere(),
+            |_: &Value<4>| (),
+            torn,
+            Duration::from_millis(1),
+        );
+        assert!(matches!(busy, Err(Fault::Torn(_))), "{busy:?}");
+    }
+
+    #[test]
+    fn a_reader_that_waits_for_the_writer_to_stop_has_read_nothing() {
+        let time = Duration::from_millis(5);
+        // As long as the writer goes on, or longer.
+        let read = || {
+            std::thread::sleep(time * 3);
+            Some([7; 4])
+        };
+        let busy = time_busy_reads(Pair::anywhere(), |_: &Value<4>| (), read, time);
+        assert_eq!(busy.map(|timed| timed.count), Ok(0));
+    }
+
+    #[test]
+    fn a_reader_that_starves_is_said_to() {
+        let summary = |values: &[f64]| summarize(values).unwrap();
+        let time = Duration::from_millis(5);
+        let inf = f64::INFINITY;
+        assert_eq!(shown(summary(&[inf, inf, inf]), time), "no value in 5 ms");
+        let said = shown(summary(&[inf, inf, 12.0]), time);
+        assert_eq!(said, "no value in 5 ms [at best 12.0]");
+        let said = shown(summary(&[inf, 5.0, 2.0]), time);
+        assert_eq!(said, "5.00 [2.00–no value in 5 ms]");
+    }
+
+    /// What is concluded from reads of a latch, with an idle writer and with one that never pauses.
+    fn concluded(busy: [f64; 5]) -> Vec<String> {
+        let latch = Structure {
+            name: "latch",
+            bytes: 32,
+        };
+        let mut all = Comparison::new(Unit::TIME, Situation::ReadIdle as usize);
+        let idle = [2.0, 2.2, 1.8, 2.0, 2.1];
+        all.add(
+            latch,
+            vec![Ok(vec![1.0; 5]), Ok(idle.to_vec()), Ok(busy.to_vec())],
+        );
+        conclusions(&all)
+    }
+
+    #[test]
+    fn what_a_busy_writer_does_to_a_reader_is_concluded() {
+        let start = "While its writer never pauses, a read of the latch";
+        assert_eq!(
+            concluded([200.0, 230.0, 170.0, 200.0, 210.0]),
+            [format!("{start} takes longer, 100 times at 32 bytes.")]
+        );
+        assert_eq!(
+            concluded([2.1, 2.2, 1.7, 2.1, 2.0]),
+            [format!(
+                "{start} takes no longer within the noise at 32 bytes."
+            )]
+        );
+        assert_eq!(
+            concluded([200.0, f64::INFINITY, 170.0, 200.0, 210.0]),
+            [format!(
+                "{start} got no value at all in some rounds at 32 bytes."
+            )]
+        );
+    }
+}

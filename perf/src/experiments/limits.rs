@@ -1,0 +1,168 @@
+//! What the machine allows, whatever the code: the figures that all others are divided by.
+//!
+//! Each part measures by itself and is told by itself. A part that cannot be measured says why, and
+//! the others go on.
+
+mod area;
+mod copying;
+mod costs;
+mod lines;
+mod map;
+mod operations;
+mod raw_ring;
+mod streaming;
+
+use ringproof_record::Record;
+
+use crate::comparison::Unit;
+use crate::cpus::Pair;
+use crate::experiments::Experiment;
+use crate::probe::agree;
+use crate::report::{LAYER, Report, Trouble, build_note};
+use crate::rounds::{Rounds, Sample};
+use crate::run::Settings;
+use crate::stats::summarize;
+use crate::stream::preemptions;
+use crate::table::figure;
+use crate::together::alone;
+
+/// The experiment.
+pub(crate) const EXPERIMENT: Experiment = Experiment {
+    name: "limits",
+    title: "limits",
+    subject: "machine",
+    about: "What the machine allows, whatever the code",
+    details: "What operations cost uncontended, what a message between the two CPUs takes by the \
+         cache lines it touches, what a line costs that streams through a ring, by the ring's \
+         size and its pages, how fast memory is copied, and how far each CPU is from each \
+         other one.",
+    run,
+    ..Experiment::MEASURES
+};
+
+/// The column of figures that were not measured here.
+const ELSEWHERE: &str = "another machine";
+
+/// Time that one operation or message takes.
+const NS: Unit = Unit {
+    thousandth: "ps",
+    ..Unit::TIME
+};
+
+/// A part: measures, adds to the report what it found, and says how far apart the two CPUs were
+/// meanwhile, in nanoseconds, if it probed that.
+type Part = fn(&Settings, Pair, &mut Report) -> Outcome;
+
+/// What comes of a part.
+type Outcome = Result<Option<f64>, Trouble>;
+
+/// The parts, by the subject of their rows.
+const PARTS: [(&str, Part); 5] = [
+    (costs::SUBJECT, costs::run),
+    (lines::SUBJECT, lines::run),
+    (streaming::SUBJECT, streaming::run),
+    (copying::SUBJECT, copying::run),
+    (map::SUBJECT, map::run),
+];
+
+/// Measures all parts.
+///
+/// # Errors
+/// [`Trouble`] if there are no two CPUs, or an operation did not do what it should.
+pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+    let pair = settings.pair()?;
+    let mut report = Report::new("limits: what this machine allows, whatever the code");
+    report.notes.push(pair.to_string());
+    report.notes.extend(build_note());
+    report.notes.push(format!(
+        "median [min–max]; ratios are taken round by round; “{ELSEWHERE}” is a virtual machine of \
+         the Sapphire Rapids class with two separate cores, measured earlier with other programs: \
+         to set beside, nothing is computed from it"
+    ));
+    let mut latencies = Vec::new();
+    for (subject, part) in PARTS {
+        latencies.extend(add(&mut report, subject, |report| {
+            part(settings, pair, report)
+        })?);
+    }
+    report.conclusions.extend(moved(&latencies));
+    Ok(report)
+}
+
+/// Adds a part, or why it could not be measured.
+fn add(report: &mut Report, subject: &str, part: impl FnOnce(&mut Report) -> Outcome) -> Outcome {
+    match part(report) {
+        Err(Trouble::NotRun(why)) => {
+            let said = format!("{subject}: not measured here, because {why}.");
+            report.conclusions.push(said);
+            let row = Record::not_run(LAYER, subject, "ran", why);
+            report.rows.push(row);
+            Ok(None)
+        }
+        outcome => outcome,
+    }
+}
+
+/// Notes what the rounds of a part were like, and says how far apart the two CPUs were.
+fn note(report: &mut Report, part: &str, rounds: &Rounds) -> Option<f64> {
+    report.add_conditions(part, part, rounds);
+    rounds.latency
+}
+
+/// A warning if the two CPUs were not as far apart in one part as in another. Within each part
+/// the probes see to that.
+fn moved(latencies: &[f64]) -> Option<String> {
+    let all = summarize(latencies)?;
+    (!agree(all.min, all.max)).then(|| {
+        format!(
+            "The two CPUs moved between the parts: {} ns apart in one and {} ns in another. Set \
+             figures of different parts beside each other with care.",
+            figure(all.min),
+            figure(all.max)
+        )
+    })
+}
+
+/// A sample of what one thread measures on the first of the two CPUs.
+fn alone_sampled(
+    pair: Pair,
+    measure: impl FnOnce() -> Result<f64, Trouble> + Send,
+) -> Result<Sample, Trouble> {
+    alone(pair, || {
+        let before = preemptions();
+        let value = measure()?;
+        Ok(Sample {
+            value,
+            preemptions: preemptions().saturating_sub(before),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ringproof_record::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn a_part_that_cannot_be_measured_says_why_and_one_that_is_wrong_ends_the_run() {
+        let mut report = Report::new("limits");
+        let refused = |_: &mut Report| Err(Trouble::NotRun("it is refused".to_owned()));
+        assert_eq!(add(&mut report, "machine/x", refused), Ok(None));
+        assert!(report.has(Verdict::NotRun));
+        let said = "machine/x: not measured here, because it is refused.";
+        assert_eq!(report.conclusions, [said]);
+
+        let wrong = Trouble::Failed("a value is wrong".to_owned());
+        let outcome = add(&mut report, "machine/x", |_| Err(wrong.clone()));
+        assert_eq!(outcome, Err(wrong));
+    }
+
+    #[test]
+    fn parts_between_which_the_cpus_moved_are_told() {
+        let said = moved(&[33.0, 112.0, 174.0]).unwrap();
+        assert!(said.contains("33.0 ns apart in one and 174 ns"), "{said}");
+        assert_eq!(moved(&[33.0, 35.0, 31.0]), None);
+        assert_eq!(moved(&[]), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! How fast one thread copies memory that is its own, by the size of the block.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use super::{Outcome, alone_sampled, note};
+use crate::comparison::{Comparison, Unit};
+use crate::cpus::Pair;
+use crate::plot::Plot;
+use crate::report::{Report, Trouble};
+use crate::rounds::Rounds;
+use crate::run::{self, Extent, Settings};
+use crate::stats::{Effect, effect, ratios, summarize};
+use crate::table::{figure, size};
+
+/// The subject of its rows.
+pub(super) const SUBJECT: &str = "machine/memcpy";
+
+/// Bytes copied.
+const BANDWIDTH: Unit = Unit {
+    name: "GB/s",
+    thousandth: "MB/s",
+    is_rate: true,
+};
+
+/// The sizes of the blocks in bytes.
+const SIZES: [usize; 9] = [
+    1 << 10,
+    4 << 10,
+    16 << 10,
+    64 << 10,
+    256 << 10,
+    1 << 20,
+    4 << 20,
+    16 << 20,
+    64 << 20,
+];
+
+/// Measures every size.
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
+    let sizes: &[usize] = match settings.extent {
+        Extent::Smoke => &[4 << 10, 1 << 20],
+        Extent::Full | Extent::Quick => &SIZES,
+    };
+    let sample = |case: usize| {
+        let bytes: usize = sizes[case];
+        alone_sampled(pair, || {
+            copy(bytes, settings.sample, <[u64]>::copy_from_slice)
+        })
+    };
+    let name = "memcpy";
+    let rounds = run::measure(name, sizes.len(), Some(pair), settings, |round| {
+        round.each(sample)
+    })?;
+    let latency = note(report, name, &rounds);
+    add(report, &rounds, sizes);
+    Ok(latency)
+}
+
+/// Copies a block again and again for about `sample`: gigabytes copied in a second.
+fn copy(bytes: usize, sample: Duration, copy: impl Fn(&mut [u64], &[u64])) -> Result<f64, Trouble> {
+    let count = bytes / size_of::<u64>();
+    let source: Vec<u64> = (1..=count as u64).collect();
+    // Written to, so that its pages are there, and not the same yet.
+    let mut target = vec![u64::MAX; count];
+    // At 16 bytes a nanosecond.
+    let copies = (sample.as_nanos() as usize * 16 / bytes).max(1);
+    let start = Instant::now();
+    for _ in 0..copies {
+        copy(black_box(&mut target), black_box(&source));
+    }
+    let took = start.elapsed();
+    if source != target {
+        let size = size(bytes);
+        return Err(Trouble::Failed(format!("a copy of {size} is not the same")));
+    }
+    Ok((copies * bytes) as f64 / took.as_nanos() as f64)
+}
+
+/// Table, plot, conclusion and rows from the rounds.
+fn add(report: &mut Report, rounds: &Rounds, sizes: &[usize]) {
+    let mut all = Comparison::new(BANDWIDTH, 0);
+    for (bytes, series) in sizes.iter().zip(&rounds.series) {
+        all.add(*bytes, vec![Ok(series.clone())]);
+    }
+    let table = (all.columns())
+        .figure("block", |bytes| size(*bytes))
+        .value("GB/s", 0);
+    report.tables.push(
+        table.table(
+            "memcpy in one thread: bytes copied, each of which is read once and written once",
+        ),
+    );
+    report
+        .rows
+        .extend(all.rows(0, SUBJECT, |bytes| size(*bytes)));
+    let points = all.medians(0);
+    let points = points.map(|(bytes, rate)| ("one thread".to_owned(), *bytes as f64, rate));
+    report.plots.push(Plot::lines(
+        "memcpy: bandwidth by the size of the block",
+        "block, bytes",
+        "GB/s",
+        points,
+    ));
+    let rates = all.lines.iter();
+    let rates = rates.filter_map(|line| Some((line, line.value(0).ok()?)));
+    let rates: Vec<_> = rates.collect();
+    let best = (rates.iter()).max_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
+    let (Some((best, most)), Some((largest, rate))) = (best, rates.last()) else {
+        return;
+    };
+    let series = largest.values(0).ok().zip(best.values(0).ok());
+    let by_round = series.map_or_else(Vec::new, |(largest, best)| ratios(largest, best));
+    let begin = format!(
+        "memcpy copies {} GB/s in blocks of {}",
+        figure(most.median),
+        size(best.of)
+    );
+    let end = match (effect(&by_round), summarize(&by_round)) {
+        (Effect::Below, Some(share)) => format!(
+            " and {} GB/s, {:.0} % of that, in blocks of {}",
+            figure(rate.median),
+            share.median * 100.0,
+            size(largest.of)
+        ),
+        (Effect::TooFewRounds, _) => "; too few rounds to say how it falls".to_owned(),
+        _ => format!(" and not less in blocks of {}", size(largest.of)),
+    };
+    report.conclusions.push(format!("{begin}{end}."));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_is_not_the_same_is_noticed() {
+        let sample = Duration::from_micros(10);
+        let right = copy(4096, sample, <[u64]>::copy_from_slice);
+        assert!(right.is_ok(), "{right:?}");
+        let short = copy(4096, sample, |target, source| {
+            target[..511].copy_from_slice(&source[..511]);
+        });
+        assert!(matches!(short, Err(Trouble::Failed(_))), "{short:?}");
+    }
+
+    fn recorded(small: [f64; 5], large: [f64; 5]) -> String {
+        let rounds = Rounds {
+            series: vec![small.to_vec(), large.to_vec()],
+            ..Rounds::default()
+        };
+        let mut report = Report::new("recorded");
+        add(&mut report, &rounds, &[16 << 10, 64 << 20]);
+        report.conclusions.concat()
+    }
+
+    #[test]
+    fn a_bandwidth_that_falls_is_named_and_one_that_does_not_is_not() {
+        let small = [40.0, 20.0, 41.0, 39.0, 40.0];
+        let said = recorded(small, small.map(|rate| rate / 4.0));
+        assert!(
+            said.contains("10.0 GB/s, 25 % of that, in blocks of 64 MiB"),
+            "{said}"
+        );
+        let said = recorded(small, [39.0, 21.0, 40.0, 40.0, 40.5]);
+        assert!(said.contains("not less in blocks of 64 MiB"), "{said}");
+    }
+}

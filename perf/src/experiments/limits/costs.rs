@@ -1,0 +1,161 @@
+//! What operations cost that nobody else wants to do at the same time.
+
+use std::time::Duration;
+
+use super::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYSTEM_CALL};
+use super::{ELSEWHERE, NS, Outcome, alone_sampled, note};
+use crate::comparison::Comparison;
+use crate::cpus::Pair;
+use crate::plot::Plot;
+use crate::report::{Report, Trouble};
+use crate::run::{self, Settings};
+use crate::stats::{Effect, effect, ratios, summarize};
+use crate::table::spread;
+use crate::together::alone;
+
+/// The subject of its rows.
+pub(super) const SUBJECT: &str = "machine/uncontended cost";
+
+/// Measures every operation in one thread.
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
+    // For each operation how many turns are a sample, or why it cannot be measured.
+    let mut sizes: Vec<Result<u64, String>> = Vec::new();
+    for operation in OPERATIONS {
+        sizes.push(
+            match alone(pair, || calibrate(operation, settings.sample)) {
+                Err(Trouble::NotRun(why)) => Err(why),
+                turns => Ok(turns?),
+            },
+        );
+    }
+    let possible: Vec<(Operation, u64)> = OPERATIONS
+        .iter()
+        .zip(&sizes)
+        .filter_map(|(operation, turns)| Some((*operation, *turns.as_ref().ok()?)))
+        .collect();
+    let sample = |case: usize| {
+        let (operation, turns) = possible[case];
+        alone_sampled(pair, || {
+            let took = (operation.time)(turns)?;
+            Ok(took.as_nanos() as f64 / (turns * PER_TURN) as f64)
+        })
+    };
+    let name = "uncontended costs";
+    let rounds = run::measure(name, possible.len(), Some(pair), settings, |round| {
+        round.each(sample)
+    })?;
+    let latency = note(report, name, &rounds);
+    let mut series = rounds.series.into_iter();
+    let mut all = Comparison::new(NS, 0);
+    for (operation, turns) in OPERATIONS.iter().zip(sizes) {
+        all.add(
+            *operation,
+            vec![turns.map(|_| series.next().unwrap_or_default())],
+        );
+    }
+    add(report, &all);
+    Ok(latency)
+}
+
+/// How many turns take about as long as a sample shall.
+fn calibrate(operation: Operation, sample: Duration) -> Result<u64, Trouble> {
+    let mut turns = 1;
+    loop {
+        let took = (operation.time)(turns)?;
+        if took * 8 >= sample {
+            let share = sample.as_secs_f64() / took.as_secs_f64();
+            return Ok(((turns as f64 * share) as u64).max(1));
+        }
+        turns *= 4;
+    }
+}
+
+/// Table, plot, conclusions and rows from the costs.
+fn add(report: &mut Report, all: &Comparison<Operation>) {
+    let table = (all.columns())
+        .words("one thread", |of| of.name)
+        .value("ns", 0)
+        .figure(ELSEWHERE, |of| of.elsewhere);
+    report.tables.push(table.table(format!(
+        "Uncontended costs in ns, {PER_TURN} in a row in each turn of a loop, whose cost is in them"
+    )));
+    report.rows.extend(all.rows(0, SUBJECT, |of| of.name));
+    let bars = all.medians(0).filter(|(of, _)| of.name != LOOP);
+    let bars = bars.map(|(of, cost)| (of.name.to_owned(), cost));
+    let picture = Plot::bars("Uncontended costs", "ns", bars);
+    report.plots.push(picture);
+    let series = |name: &str| {
+        let line = all.lines.iter().find(|line| line.of.name == name)?;
+        line.values(0).ok()
+    };
+    for (what, unit) in [(FENCE, LOAD), (SYSTEM_CALL, FENCE)] {
+        if let (Some(of), Some(to)) = (series(what), series(unit)) {
+            report.conclusions.extend(in_units(what, of, unit, to));
+        }
+    }
+}
+
+/// One cost expressed in another.
+fn in_units(what: &str, of: &[f64], unit: &str, to: &[f64]) -> Option<String> {
+    let by_round = ratios(of, to);
+    let (cost, ratio) = (summarize(of)?, summarize(&by_round)?);
+    let said = match effect(&by_round) {
+        Effect::Above => format!("{} times as long as a {unit}", spread(ratio)),
+        Effect::None => format!("no longer than a {unit} within the noise"),
+        Effect::Below => format!("less than a {unit}"),
+        Effect::TooFewRounds => {
+            format!("too few rounds to say how much longer than a {unit} that is")
+        }
+    };
+    Some(format!("A {what} takes {} ns: {said}.", spread(cost)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recorded(load: [f64; 5], fence: Result<[f64; 5], String>) -> Report {
+        let mut all = Comparison::new(NS, 0);
+        for (name, series) in [(LOAD, Ok(load)), (FENCE, fence)] {
+            let operation = OPERATIONS
+                .into_iter()
+                .find(|operation| operation.name == name);
+            all.add(operation.unwrap(), vec![series.map(Vec::from)]);
+        }
+        let mut report = Report::new("recorded");
+        add(&mut report, &all);
+        report
+    }
+
+    #[test]
+    fn a_fence_is_expressed_in_loads() {
+        let report = recorded(
+            [0.3, 0.6, 0.3, 0.31, 0.3],
+            // The machine was twice as slow in the second round: the ratio does not see it.
+            Ok([6.0, 12.0, 6.3, 6.2, 5.7]),
+        );
+        let said = &report.conclusions[0];
+        assert!(
+            said.contains("20.0 [19.0–21.0] times as long as a load"),
+            "{said}"
+        );
+        assert_eq!(report.rows[1].count, Some(6200), "{:?}", report.rows);
+        assert_eq!(report.rows[1].unit.as_deref(), Some("ps"));
+    }
+
+    #[test]
+    fn a_fence_that_costs_nothing_more_is_not_said_to() {
+        let report = recorded([0.3; 5], Ok([0.31, 0.29, 0.3, 0.3, 0.3]));
+        let said = &report.conclusions[0];
+        assert!(said.contains("no longer than a load"), "{said}");
+        assert!(!said.contains("times"), "{said}");
+    }
+
+    #[test]
+    fn what_could_not_be_measured_says_why_and_nothing_follows_from_it() {
+        let report = recorded([0.3; 5], Err("it is refused".to_owned()));
+        assert_eq!(report.tables[0].reasons(), ["it is refused"]);
+        assert_eq!(report.rows[1].count, None);
+        assert!(report.conclusions.is_empty(), "{:?}", report.conclusions);
+    }
+}

@@ -1,0 +1,321 @@
+//! What a message takes from one CPU to the other, by the cache lines that it touches.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use super::{ELSEWHERE, NS, Outcome, note};
+use crate::comparison::Comparison;
+use crate::cpus::Pair;
+use crate::plot::Plot;
+use crate::report::Report;
+use crate::rounds::{Rounds, Sample};
+use crate::run::{self, Settings};
+use crate::stats::{Effect, effect, ratios, summarize};
+use crate::stream::preemptions;
+use crate::table::{figure, spread};
+use crate::together::{Fault, Patience, both};
+
+/// The subject of its rows.
+pub(super) const SUBJECT: &str = "machine/one-way latency";
+
+/// The words of one cache line; its neighbours hold nothing, because some processors fetch lines
+/// two by two.
+#[derive(Default)]
+#[repr(align(256))]
+struct Line([AtomicU64; 8]);
+
+/// Where a message lies, by number of its lines.
+struct Place {
+    /// The line whose first word is the flag.
+    flag: usize,
+    /// The line whose other seven words are the payload, if there is one.
+    payload: Option<usize>,
+}
+
+/// How messages go there and back.
+struct Way {
+    name: &'static str,
+    /// Nanoseconds on another machine, if it was measured there.
+    elsewhere: &'static str,
+    there: Place,
+    back: Place,
+}
+
+const fn flag(flag: usize) -> Place {
+    Place {
+        flag,
+        payload: None,
+    }
+}
+
+const fn message(flag: usize, payload: usize) -> Place {
+    Place {
+        flag,
+        payload: Some(payload),
+    }
+}
+
+/// All of them; each is compared with the one before.
+const WAYS: [Way; 4] = [
+    Way {
+        name: "one line there and back",
+        elsewhere: "52–60",
+        there: flag(0),
+        back: flag(0),
+    },
+    Way {
+        name: "two lines, one there and one back",
+        elsewhere: "122–138",
+        there: flag(0),
+        back: flag(1),
+    },
+    Way {
+        name: "two lines, each with flag and 56 bytes of payload",
+        elsewhere: "",
+        there: message(0, 0),
+        back: message(1, 1),
+    },
+    Way {
+        name: "four lines, payload and flag apart",
+        elsewhere: "",
+        there: message(0, 2),
+        back: message(1, 3),
+    },
+];
+
+/// One direction: a flag, and the payload that is there once the flag is raised.
+#[derive(Clone, Copy)]
+struct Direction<'a> {
+    flag: &'a AtomicU64,
+    payload: &'a [AtomicU64],
+}
+
+impl<'a> Direction<'a> {
+    fn new(lines: &'a [Line; 4], place: &Place) -> Self {
+        Direction {
+            flag: &lines[place.flag].0[0],
+            payload: place.payload.map_or(&[], |line| &lines[line].0[1..]),
+        }
+    }
+
+    #[inline(always)]
+    fn send(self, number: u64) {
+        for word in self.payload {
+            word.store(number, Ordering::Relaxed);
+        }
+        // Release: the payload is there before the flag that announces it.
+        self.flag.store(number, Ordering::Release);
+    }
+
+    /// Waits for message `number`.
+    #[inline(always)]
+    fn receive(self, number: u64) -> Result<(), Fault> {
+        let mut patience = Patience::default();
+        while self.flag.load(Ordering::Acquire) != number {
+            patience.wait(number)?;
+        }
+        let mut wrong = 0;
+        for word in self.payload {
+            wrong |= word.load(Ordering::Relaxed) ^ number;
+        }
+        if wrong == 0 {
+            Ok(())
+        } else {
+            Err(Fault::OutOfOrder(number))
+        }
+    }
+}
+
+/// Measures all ways.
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
+    // A round trip is 100 to 400 ns between cores.
+    let trips = (settings.sample.as_nanos() / 400) as u64;
+    let sample = |case: usize| {
+        let way: &Way = &WAYS[case];
+        ping_pong(pair, way, trips).map_err(|fault| fault.of(way.name))
+    };
+    let name = "one-way latency";
+    let rounds = run::measure(name, WAYS.len(), Some(pair), settings, |round| {
+        round.each(sample)
+    })?;
+    let latency = note(report, name, &rounds);
+    add(report, &rounds);
+    Ok(latency)
+}
+
+/// Half the time there and back, in nanoseconds.
+fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
+    /// Messages before the clock starts.
+    const WARM_UP: u64 = 200;
+    let lines = <[Line; 4]>::default();
+    let there = Direction::new(&lines, &way.there);
+    let back = Direction::new(&lines, &way.back);
+    let last = (WARM_UP + trips) * 2;
+    let ask = |from: u64, trips: u64| {
+        for number in (from..from + trips * 2).step_by(2) {
+            there.send(number);
+            back.receive(number + 1)?;
+        }
+        Ok::<_, Fault>(())
+    };
+    let (asked, disturbed) = both(
+        pair,
+        |_| {
+            let before = preemptions();
+            ask(1, WARM_UP)?;
+            let start = Instant::now();
+            ask(WARM_UP * 2 + 1, trips)?;
+            let value = start.elapsed().as_nanos() as f64 / (trips * 2) as f64;
+            Ok(Sample {
+                value,
+                preemptions: preemptions().saturating_sub(before),
+            })
+        },
+        |_| {
+            let before = preemptions();
+            for number in (1..last).step_by(2) {
+                there.receive(number)?;
+                back.send(number + 1);
+            }
+            Ok(preemptions().saturating_sub(before))
+        },
+    )?;
+    Ok(Sample {
+        preemptions: asked.preemptions + disturbed,
+        ..asked
+    })
+}
+
+/// Table, plot, conclusions and rows from the rounds, which hold the ways in their order.
+fn add(report: &mut Report, rounds: &Rounds) {
+    let mut all = Comparison::new(NS, 0);
+    for (way, series) in WAYS.iter().zip(&rounds.series) {
+        all.add(way, vec![Ok(series.clone())]);
+    }
+    let above = |way: &Way| {
+        let at = WAYS.iter().position(|known| known.name == way.name)?;
+        let [above, here] = [at.checked_sub(1)?, at].map(|at| all.lines[at].values(0).ok());
+        summarize(&ratios(here?, above?))
+    };
+    let table = (all.columns())
+        .words("lines", |way| way.name)
+        .value("ns", 0)
+        .figure("ratio to the row above", |way| {
+            above(way).map_or(String::new(), spread)
+        })
+        .figure(ELSEWHERE, |way| way.elsewhere);
+    report.tables.push(
+        table.table(
+            "One-way latency in ns: half of there and back, both sides polling with a pause",
+        ),
+    );
+    report.rows.extend(all.rows(0, SUBJECT, |way| way.name));
+    let bars = all
+        .medians(0)
+        .map(|(way, latency)| (way.name.to_owned(), latency));
+    report.plots.push(Plot::bars("One-way latency", "ns", bars));
+    let [one, two, together, apart] = rounds.series.as_slice() else {
+        return;
+    };
+    let subject = "An answer on a line of its own instead of the line of the question";
+    report.conclusions.extend(compared(subject, two, one));
+    let subject = "A payload on another line than its flag, instead of on the same,";
+    report
+        .conclusions
+        .extend(compared(subject, apart, together));
+}
+
+/// What a way makes of another one's latency.
+fn compared(subject: &str, of: &[f64], to: &[f64]) -> Option<String> {
+    let by_round = ratios(of, to);
+    let [of, to, ratio] = [of, to, &by_round].map(summarize);
+    let (of, to, ratio) = (of?, to?, ratio?);
+    let figures = format!(
+        "{} ns one-way instead of {}, {} times as long",
+        figure(of.median),
+        figure(to.median),
+        spread(ratio)
+    );
+    Some(match effect(&by_round) {
+        Effect::Above => format!("{subject} costs time: {figures}."),
+        Effect::Below => format!("{subject} saves time: {figures}."),
+        Effect::None => format!("{subject} makes no difference that stands out of the noise."),
+        Effect::TooFewRounds => format!("{subject}: too few rounds to say what that changes."),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_payload_is_noticed() {
+        for way in &WAYS[2..] {
+            let lines = <[Line; 4]>::default();
+            let there = Direction::new(&lines, &way.there);
+            there.send(5);
+            assert_eq!(there.receive(5), Ok(()));
+            there.payload[6].store(4, Ordering::Relaxed);
+            assert_eq!(there.receive(5), Err(Fault::OutOfOrder(5)), "{}", way.name);
+        }
+    }
+
+    #[test]
+    fn messages_lie_on_as_many_lines_as_the_name_says() {
+        let counts = [1, 2, 2, 4];
+        for (way, count) in WAYS.iter().zip(counts) {
+            let lines = <[Line; 4]>::default();
+            let mut used: Vec<usize> = [&way.there, &way.back]
+                .map(|place| Direction::new(&lines, place))
+                .iter()
+                .flat_map(|direction| direction.payload.iter().chain([direction.flag]))
+                .map(|word| core::ptr::from_ref(word).addr() / 64)
+                .collect();
+            used.sort_unstable();
+            used.dedup();
+            assert_eq!(used.len(), count, "{}", way.name);
+        }
+    }
+
+    #[test]
+    fn every_way_goes_there_and_back() {
+        for way in &WAYS {
+            let sample = ping_pong(Pair::anywhere(), way, 10);
+            assert!(sample.is_ok(), "{}: {sample:?}", way.name);
+        }
+    }
+
+    fn recorded(series: [[f64; 5]; 4]) -> Report {
+        let rounds = Rounds {
+            series: series.map(Vec::from).to_vec(),
+            ..Rounds::default()
+        };
+        let mut report = Report::new("recorded");
+        add(&mut report, &rounds);
+        report
+    }
+
+    #[test]
+    fn two_lines_that_take_longer_than_one_are_named() {
+        let one = [55.0, 56.0, 54.0, 110.0, 55.0];
+        let two = one.map(|latency| latency * 2.4);
+        let report = recorded([one, two, two, two.map(|latency| latency * 1.5)]);
+        let [lines, payload] = report.conclusions.as_slice() else {
+            panic!("{:?}", report.conclusions);
+        };
+        assert!(lines.contains("132 ns one-way instead of 55.0"), "{lines}");
+        assert!(lines.contains("2.40 [2.40–2.40] times"), "{lines}");
+        assert!(payload.contains("1.50 [1.50–1.50] times"), "{payload}");
+    }
+
+    #[test]
+    fn lines_that_make_no_difference_are_not_said_to() {
+        let one = [55.0, 56.0, 54.0, 57.0, 55.0];
+        let other = [56.0, 55.0, 55.0, 56.0, 54.0];
+        let report = recorded([one, other, one, other]);
+        for said in &report.conclusions {
+            assert!(said.contains("no difference"), "{said}");
+        }
+        assert_eq!(report.conclusions.len(), 2);
+    }
+}

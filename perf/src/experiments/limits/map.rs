@@ -1,0 +1,347 @@
+//! How far each CPU is from each other one.
+
+use std::collections::BTreeMap;
+
+use super::{NS, Outcome};
+use crate::cpus::{Pair, Topology, allowed};
+use crate::plot::Plot;
+use crate::probe;
+use crate::report::{Report, Trouble};
+use crate::rounds::{Rounds, Sample};
+use crate::run::{self, Extent, Settings};
+use crate::stats::{Summary, summarize};
+use crate::table::{Cell, Table, figure};
+
+/// The subject of its rows.
+pub(super) const SUBJECT: &str = "machine/core to core";
+
+/// Pairs whose latencies differ by less, from one to the next in order, are equally far apart.
+const SAME_DISTANCE: f64 = 1.25;
+
+/// Measures every pair of the CPUs that this process may use.
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
+    if !pair.pinned {
+        let why = "threads cannot be pinned here (sched_setaffinity is refused)";
+        return Err(Trouble::NotRun(why.to_owned()));
+    }
+    // Half a millisecond for each pair and round: at most minutes, on machines of any size.
+    let most = match settings.extent {
+        Extent::Full => 256,
+        Extent::Quick => 48,
+        Extent::Smoke => 4,
+    };
+    let allowed = allowed().map_err(|error| {
+        Trouble::NotRun(format!(
+            "the system does not say which CPUs there are: {error}"
+        ))
+    })?;
+    let allowed: Vec<usize> = allowed.iter().collect();
+    let cpus = spread_over(&allowed, most);
+    if cpus.len() < allowed.len() {
+        report.notes.push(format!(
+            "core to core: {} of {} CPUs, because each pair of them takes its time",
+            cpus.len(),
+            allowed.len()
+        ));
+    }
+    let topology = Topology::of_this_machine();
+    let mut pairs = Vec::new();
+    for (index, first) in cpus.iter().enumerate() {
+        for second in &cpus[index + 1..] {
+            pairs.push(pair.between(*first, *second, &topology));
+        }
+    }
+    // The probe is what is measured here: it cannot speak against itself.
+    let sample = |case: usize| {
+        let value = probe::one_way(pairs[case]).map_err(|fault| fault.of(SUBJECT))?;
+        Ok(Sample {
+            value,
+            preemptions: 0,
+        })
+    };
+    let rounds = run::measure("core to core", pairs.len(), None, settings, |round| {
+        round.each(sample)
+    })?;
+    let distances = distances(&pairs, &rounds);
+    let used = (pair.first, pair.second);
+    add(report, &cpus, &distances, used);
+    Ok(between(&distances, used))
+}
+
+/// At most `most` of the CPUs, from all over the list.
+fn spread_over(cpus: &[usize], most: usize) -> Vec<usize> {
+    let count = cpus.len().min(most);
+    (0..count)
+        .map(|index| cpus[index * cpus.len() / count])
+        .collect()
+}
+
+/// How far two CPUs are apart.
+struct Distance {
+    cpus: (usize, usize),
+    latency: Summary,
+}
+
+fn distances(pairs: &[Pair], rounds: &Rounds) -> Vec<Distance> {
+    let pairs = pairs.iter().zip(&rounds.series);
+    pairs
+        .filter_map(|(pair, series)| {
+            Some(Distance {
+                cpus: (pair.first, pair.second),
+                latency: summarize(series)?,
+            })
+        })
+        .collect()
+}
+
+/// The latency between two CPUs, whichever comes first.
+fn between(distances: &[Distance], (one, other): (usize, usize)) -> Option<f64> {
+    let found = distances
+        .iter()
+        .find(|known| known.cpus == (one, other) || known.cpus == (other, one));
+    found.map(|known| known.latency.median)
+}
+
+/// Pairs that are about equally far apart, the nearest first.
+struct Group<'a>(Vec<&'a Distance>);
+
+impl Group<'_> {
+    /// The smallest and the largest latency.
+    fn range(&self) -> String {
+        let ends = [self.0.first(), self.0.last()];
+        let [low, high] =
+            ends.map(|end| end.map_or(String::new(), |one| figure(one.latency.median)));
+        if low == high {
+            low
+        } else {
+            format!("{low}–{high}")
+        }
+    }
+
+    /// The latency of the pair in the middle.
+    fn middle(&self) -> f64 {
+        let medians: Vec<f64> = self.0.iter().map(|one| one.latency.median).collect();
+        summarize(&medians).map_or(f64::NAN, |summary| summary.median)
+    }
+
+    /// The pairs by name, where they are few.
+    fn names(&self) -> String {
+        const SHOWN: usize = 6;
+        let shown = self.0.iter().take(SHOWN);
+        let names: Vec<String> = shown
+            .map(
+                |Distance {
+                     cpus: (one, other), ..
+                 }| format!("{one}–{other}"),
+            )
+            .collect();
+        let more = match self.0.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        names.join(", ") + &more
+    }
+}
+
+/// Sorts pairs into groups: a gap between two neighbouring latencies begins a new one.
+fn groups(distances: &[Distance]) -> Vec<Group<'_>> {
+    let mut sorted: Vec<&Distance> = distances.iter().collect();
+    sorted.sort_by(|one, other| one.latency.median.total_cmp(&other.latency.median));
+    sorted
+        .chunk_by(|one, next| next.latency.median < one.latency.median * SAME_DISTANCE)
+        .map(|group| Group(group.to_vec()))
+        .collect()
+}
+
+/// Table, heat map, conclusions and rows. `used` are the CPUs of all other experiments.
+fn add(report: &mut Report, cpus: &[usize], distances: &[Distance], used: (usize, usize)) {
+    let unsteady = distances
+        .iter()
+        .filter(|one| !probe::agree(one.latency.min, one.latency.max))
+        .count();
+    if unsteady > 0 {
+        report.notes.push(format!(
+            "core to core: the rounds disagree about {unsteady} of {} pairs, as when a hypervisor \
+             moves virtual CPUs; the median counts",
+            distances.len()
+        ));
+    }
+    let groups = groups(distances);
+    let mut table = Table::new(
+        "Core to core, one-way in ns over one line: pairs of CPUs by distance",
+        ["ns", "pairs", "which"],
+    );
+    for group in &groups {
+        table.add([
+            Cell::figure(group.range()),
+            Cell::figure(group.0.len().to_string()),
+            Cell::words(group.names()),
+        ]);
+    }
+    report.tables.push(table);
+    report.rows.extend(distances.iter().map(|one| {
+        let (first, second) = one.cpus;
+        let check = format!("CPUs {first} and {second}");
+        NS.row(one.latency, SUBJECT, check)
+    }));
+    let mut known = BTreeMap::new();
+    for Distance {
+        cpus: (one, other),
+        latency,
+    } in distances
+    {
+        known.insert((*one, *other), latency.median);
+        known.insert((*other, *one), latency.median);
+    }
+    let line = |row: &usize| -> Vec<Option<f64>> {
+        let columns = cpus.iter();
+        columns
+            .map(|column| known.get(&(*row, *column)).copied())
+            .collect()
+    };
+    report.plots.push(Plot::HeatMap {
+        title: "Core to core: one-way latency in ns; each pair is measured once, there and back"
+            .to_owned(),
+        labels: cpus.iter().map(|cpu| format!("CPU {cpu}")).collect(),
+        cells: cpus.iter().map(line).collect(),
+    });
+    let at_use = between(distances, used);
+    report.conclusions.extend(conclusion(&groups, used, at_use));
+}
+
+/// How the pairs lie, and where the pair lies that all other experiments use.
+fn conclusion(groups: &[Group<'_>], used: (usize, usize), at_use: Option<f64>) -> Option<String> {
+    let nearest = groups.first()?;
+    let pairs: usize = groups.iter().map(|group| group.0.len()).sum();
+    if let [all] = groups {
+        let range = all.range();
+        return Some(match pairs {
+            1 => format!(
+                "The only two CPUs, {}, are {range} ns apart, one-way.",
+                all.names()
+            ),
+            _ => format!(
+                "All {pairs} pairs of CPUs are about equally far apart: {range} ns one-way."
+            ),
+        });
+    }
+    let mut distances = Vec::new();
+    for group in groups {
+        let mut said = format!("{} at {} ns", group.0.len(), group.range());
+        if group.0.len() <= 2 {
+            said += &format!(" (CPUs {})", group.names());
+        }
+        let ratio = group.middle() / nearest.middle();
+        if ratio > 1.0 {
+            said += &format!(", {} times as far as the nearest", figure(ratio));
+        }
+        distances.push(said);
+    }
+    let mut text = format!(
+        "The {pairs} pairs of CPUs lie at {} distances: {}.",
+        groups.len(),
+        distances.join("; ")
+    );
+    if let Some(at_use) = at_use {
+        let (first, second) = used;
+        text += &format!(
+            " All other figures are of CPUs {first} and {second}, {} ns apart.",
+            figure(at_use)
+        );
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What four CPUs would have measured, with 2 and 3 so far apart.
+    fn recorded(outlier: f64) -> Report {
+        let pairs = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
+        let latencies = [55.0, 57.0, 52.0, 60.0, 54.0, outlier];
+        let distances: Vec<_> = pairs
+            .into_iter()
+            .zip(latencies)
+            .map(|(cpus, latency)| Distance {
+                cpus,
+                latency: Summary {
+                    median: latency,
+                    min: latency * 0.9,
+                    max: latency * 1.1,
+                },
+            })
+            .collect();
+        let mut report = Report::new("recorded");
+        add(&mut report, &[0, 1, 2, 3], &distances, (0, 1));
+        report
+    }
+
+    #[test]
+    fn a_pair_that_lies_apart_is_named() {
+        for (outlier, named) in [
+            (
+                130.0,
+                "5 at 52.0–60.0 ns; 1 at 130 ns (CPUs 2–3), 2.36 times as far",
+            ),
+            (
+                25.0,
+                "1 at 25.0 ns (CPUs 2–3); 5 at 52.0–60.0 ns, 2.20 times as far",
+            ),
+        ] {
+            let report = recorded(outlier);
+            let said = &report.conclusions[0];
+            assert!(said.contains(named), "{said}");
+            assert!(said.contains("CPUs 0 and 1, 55.0 ns apart"), "{said}");
+            assert_eq!(report.tables[0].rows().len(), 2);
+        }
+    }
+
+    #[test]
+    fn pairs_equally_far_apart_are_one_group() {
+        let report = recorded(56.0);
+        let said = &report.conclusions[0];
+        assert!(said.starts_with("All 6 pairs"), "{said}");
+        assert!(!said.contains("times"), "{said}");
+        assert!(report.notes.is_empty(), "{:?}", report.notes);
+    }
+
+    #[test]
+    fn the_map_holds_every_pair_both_ways_and_nothing_else() {
+        let report = recorded(130.0);
+        let [Plot::HeatMap { labels, cells, .. }] = report.plots.as_slice() else {
+            panic!("{:?}", report.plots);
+        };
+        assert_eq!(labels.len(), 4);
+        for (row, line) in cells.iter().enumerate() {
+            for (column, cell) in line.iter().enumerate() {
+                assert_eq!(*cell, cells[column][row]);
+                assert_eq!(cell.is_none(), row == column);
+            }
+        }
+        assert_eq!(cells[2][3], Some(130.0));
+    }
+
+    #[test]
+    fn rounds_that_disagree_about_a_pair_are_said_to() {
+        let moved = Distance {
+            cpus: (0, 1),
+            latency: Summary {
+                median: 140.0,
+                min: 29.0,
+                max: 150.0,
+            },
+        };
+        let mut report = Report::new("recorded");
+        add(&mut report, &[0, 1], &[moved], (0, 1));
+        assert!(report.notes[0].contains("disagree about 1 of 1 pairs"));
+    }
+
+    #[test]
+    fn fewer_cpus_are_from_all_over() {
+        let all: Vec<usize> = (0..8).collect();
+        assert_eq!(spread_over(&all, 4), [0, 2, 4, 6]);
+        assert_eq!(spread_over(&all, usize::MAX), all);
+        assert_eq!(spread_over(&[3], 4), [3]);
+    }
+}

@@ -1,0 +1,327 @@
+//! What a cache line costs that streams from one CPU to the other, by the size of the ring and its
+//! pages.
+
+use super::area::Pages;
+use super::raw_ring::RawRing;
+use super::{ELSEWHERE, Outcome, note};
+use crate::comparison::{Comparison, Line, Unit};
+use crate::cpus::Pair;
+use crate::links::BATCH;
+use crate::plot::Plot;
+use crate::report::{Report, Trouble};
+use crate::rounds::Rounds;
+use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::stats::{Effect, Summary, effect, ratios, summarize};
+use crate::stream::Link;
+use crate::table::{Cell, figure, size};
+use crate::together::alone;
+
+/// The subject of its rows.
+pub(super) const SUBJECT: &str = "machine/streaming";
+
+/// The alternatives, in the order in which they are measured.
+const KINDS: [Pages; 2] = [Pages::Ordinary, Pages::Huge];
+const ORDINARY: usize = 0;
+const HUGE: usize = 1;
+
+/// The sizes of the rings in bytes.
+const SIZES: [usize; 9] = [
+    16 << 10,
+    32 << 10,
+    64 << 10,
+    128 << 10,
+    256 << 10,
+    512 << 10,
+    1 << 20,
+    2 << 20,
+    4 << 20,
+];
+
+/// A smaller difference is not named, however steady it is: among so many comparisons there are some
+/// that look steady by chance.
+const SMALLEST_NAMED: f64 = 0.2;
+
+/// Time for a line.
+const LINE: Unit = Unit {
+    thousandth: "ps a line",
+    ..Unit::TIME
+};
+
+/// Measures every size on both kinds of pages.
+pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
+    let sizes: &[usize] = match settings.extent {
+        Extent::Smoke => &[128 << 10, 256 << 10],
+        Extent::Full | Extent::Quick => &SIZES,
+    };
+    let (rounds, no_huge) = match stream(settings, pair, sizes, &KINDS) {
+        // Perhaps only because there are no huge pages.
+        Err(Trouble::NotRun(why)) => (stream(settings, pair, sizes, &KINDS[..1])?, Some(why)),
+        rounds => (rounds?, None),
+    };
+    let latency = note(report, "streaming", &rounds);
+    let kinds = if no_huge.is_some() { 1 } else { 2 };
+    let mut all = Comparison::new(LINE, ORDINARY);
+    for (bytes, series) in sizes.iter().zip(rounds.series.chunks(kinds)) {
+        let huge = no_huge.clone().map_or_else(|| Ok(each(&series[HUGE])), Err);
+        all.add(*bytes, vec![Ok(each(&series[ORDINARY])), huge]);
+    }
+    add(report, &all);
+    Ok(latency)
+}
+
+/// Nanoseconds for each of so many million a second.
+fn each(rates: &[f64]) -> Vec<f64> {
+    rates.iter().map(|rate| 1000.0 / rate).collect()
+}
+
+/// Streams through rings of all sizes and kinds: the kinds of the first size, those of the second,
+/// and so on.
+fn stream(
+    settings: &Settings,
+    pair: Pair,
+    sizes: &[usize],
+    kinds: &[Pages],
+) -> Result<Rounds, Trouble> {
+    let cases: Vec<(usize, Pages)> = sizes
+        .iter()
+        .flat_map(|bytes| kinds.iter().map(|pages| (*bytes, *pages)))
+        .collect();
+    stream_all("streaming", cases.len(), pair, settings, |case| {
+        let (bytes, pages) = cases[case];
+        // By the thread that writes to it, so that it is memory near that.
+        let ring = alone(pair, || RawRing::new(bytes, pages).map_err(Trouble::NotRun))?;
+        let name = format!("{} on {}", size(bytes), pages.name());
+        let first_item = settings.first_item();
+        Ok(Box::new(Numbered {
+            ring,
+            name,
+            first_item,
+        }))
+    })
+}
+
+/// A ring for items that are numbered from `first_item` on.
+struct Numbered {
+    ring: RawRing,
+    name: String,
+    first_item: u64,
+}
+
+impl Medium for Numbered {
+    fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        Ok(self.ring.link(self.name.clone(), self.first_item))
+    }
+}
+
+/// What the other machine needed, by the size of the ring.
+fn elsewhere(bytes: usize) -> &'static str {
+    if bytes <= 128 << 10 {
+        "10–11"
+    } else if bytes <= 1 << 20 {
+        "4.5–5"
+    } else {
+        ""
+    }
+}
+
+/// Table, plot, conclusions and rows.
+fn add(report: &mut Report, all: &Comparison<usize>) {
+    let ratio = |line: &Line<usize>| {
+        let by_round = line.values(HUGE).and_then(|huge| {
+            let ordinary = line.values(ORDINARY)?;
+            summarize(&ratios(huge, ordinary)).ok_or_else(|| "no round counts".to_owned())
+        });
+        Cell::measured(by_round)
+    };
+    let table = (all.columns())
+        .figure("ring", |bytes| size(*bytes))
+        .value(Pages::Ordinary.name(), ORDINARY)
+        .value(Pages::Huge.name(), HUGE)
+        .cells("ratio, huge to ordinary", ratio)
+        .figure(ELSEWHERE, |bytes| elsewhere(*bytes));
+    report.tables.push(table.table(format!(
+        "Streaming through a bare ring in batches of {BATCH} lines, ns for a line of 64 bytes"
+    )));
+    for line in &all.lines {
+        for (at, pages) in KINDS.into_iter().enumerate() {
+            let check = format!("ring of {}, {}", size(line.of), pages.name());
+            report.rows.push(line.row(at, SUBJECT, check));
+        }
+    }
+    let points = KINDS.into_iter().enumerate().flat_map(|(at, pages)| {
+        let found = all.medians(at);
+        found.map(move |(bytes, cost)| (pages.name().to_owned(), *bytes as f64, cost))
+    });
+    report.plots.push(Plot::lines(
+        "Streaming: the cost of a cache line by the size of the ring",
+        "ring, bytes",
+        "ns a line",
+        points,
+    ));
+    let points = all.lines.iter();
+    let points = points.filter_map(|line| {
+        Some((
+            line.of,
+            line.values(ORDINARY).ok()?,
+            line.value(ORDINARY).ok()?,
+        ))
+    });
+    report
+        .conclusions
+        .extend(steps(&points.collect::<Vec<_>>()));
+    report.conclusions.extend(huge_pages(&all.lines));
+}
+
+/// A size in bytes, its series and that in short.
+type Point<'a> = (usize, &'a [f64], Summary);
+
+/// The effect, if it is not smaller than [`SMALLEST_NAMED`].
+fn large(by_round: &[f64], ratio: Summary) -> Effect {
+    let factor = 1.0 + SMALLEST_NAMED;
+    match effect(by_round) {
+        Effect::Below if ratio.median > 1.0 / factor => Effect::None,
+        Effect::Above if ratio.median < factor => Effect::None,
+        effect => effect,
+    }
+}
+
+/// Where the cost changes from one size to the next.
+fn steps(points: &[Point<'_>]) -> Option<String> {
+    let ((smallest, ..), (largest, ..)) = (points.first()?, points.last()?);
+    let medians = || points.iter().map(|(_, _, summary)| summary.median);
+    let cheapest = medians().fold(f64::INFINITY, f64::min);
+    let dearest = medians().fold(0.0, f64::max);
+    let begin = format!(
+        "Streaming a line costs {} to {} ns in rings of {} to {}",
+        figure(cheapest),
+        figure(dearest),
+        size(*smallest),
+        size(*largest)
+    );
+    let mut named = Vec::new();
+    for pair in points.windows(2) {
+        let [(from, before, was), (to, after, is)] = pair else {
+            continue;
+        };
+        let by_round = ratios(after, before);
+        let ratio = summarize(&by_round)?;
+        let moved = match large(&by_round, ratio) {
+            Effect::TooFewRounds => {
+                return Some(format!("{begin}: too few rounds to say where it steps."));
+            }
+            Effect::None => continue,
+            Effect::Below => "falls",
+            Effect::Above => "rises",
+        };
+        named.push(format!(
+            "between {} and {} it {moved} from {} to {} ns",
+            size(*from),
+            size(*to),
+            figure(was.median),
+            figure(is.median)
+        ));
+    }
+    Some(if named.is_empty() {
+        format!("{begin}, and changes nowhere at once.")
+    } else {
+        format!("{begin}: {}.", named.join(", "))
+    })
+}
+
+/// What huge pages change, and in rings of which size.
+fn huge_pages(sizes: &[Line<usize>]) -> Option<String> {
+    let mut named = Vec::new();
+    for line in sizes {
+        let by_round = ratios(line.values(HUGE).ok()?, line.values(ORDINARY).ok()?);
+        let ratio = summarize(&by_round)?;
+        let moved = match large(&by_round, ratio) {
+            Effect::TooFewRounds => {
+                return Some("Huge pages: too few rounds to say what they change.".to_owned());
+            }
+            Effect::None => continue,
+            Effect::Below => "less",
+            Effect::Above => "more",
+        };
+        let by = (ratio.median - 1.0).abs() * 100.0;
+        named.push(format!("{by:.0} % {moved} at {}", size(line.of)));
+    }
+    Some(if named.is_empty() {
+        "On huge pages no ring streams faster or slower, as far as stands out of the noise."
+            .to_owned()
+    } else {
+        format!("On huge pages a line costs {}.", named.join(", "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three sizes alike, but for what the machine did in the second round.
+    const FLAT: [[f64; 5]; 3] = [
+        [10.0, 20.0, 10.1, 9.9, 10.0],
+        [10.1, 19.0, 10.0, 10.2, 9.9],
+        [9.9, 21.0, 10.2, 10.0, 10.1],
+    ];
+
+    fn recorded(ordinary: [[f64; 5]; 3], huge: Result<[[f64; 5]; 3], &str>) -> Report {
+        let mut all = Comparison::new(LINE, ORDINARY);
+        for (index, ordinary) in ordinary.into_iter().enumerate() {
+            let huge = huge.map_err(str::to_owned).map(|huge| huge[index].to_vec());
+            all.add((64 << 10) << index, vec![Ok(ordinary.to_vec()), huge]);
+        }
+        let mut report = Report::new("recorded");
+        add(&mut report, &all);
+        report
+    }
+
+    #[test]
+    fn a_planted_step_is_named_with_its_sizes() {
+        let mut series = FLAT;
+        series[2] = series[2].map(|cost| cost * 0.47);
+        let said = &recorded(series, Ok(FLAT)).conclusions[0];
+        let step = "64 KiB to 256 KiB: between 128 KiB and 256 KiB it falls from 10.1 to 4.75 ns.";
+        assert!(said.ends_with(step), "{said}");
+        // The other way round.
+        let mut series = FLAT;
+        series[0] = series[0].map(|cost| cost * 0.5);
+        let said = &recorded(series, Ok(FLAT)).conclusions[0];
+        let step = "64 KiB to 256 KiB: between 64 KiB and 128 KiB it rises from 5.00 to 10.1 ns.";
+        assert!(said.ends_with(step), "{said}");
+    }
+
+    #[test]
+    fn huge_pages_that_make_a_difference_are_named_with_the_size() {
+        let mut series = FLAT;
+        series[1] = series[1].map(|cost| cost * 0.8);
+        let report = recorded(FLAT, Ok(series));
+        let said = &report.conclusions[1];
+        assert!(
+            said.ends_with("a line costs 20 % less at 128 KiB."),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn flat_costs_have_no_step_and_huge_pages_that_change_nothing_no_effect() {
+        let report = recorded(FLAT, Ok(FLAT));
+        let [steps, huge] = report.conclusions.as_slice() else {
+            panic!("{:?}", report.conclusions);
+        };
+        assert!(steps.contains("changes nowhere"), "{steps}");
+        assert!(huge.contains("no ring streams faster"), "{huge}");
+    }
+
+    #[test]
+    fn huge_pages_that_are_refused_are_missing_with_the_reason() {
+        let report = recorded(FLAT, Err("the kernel made none"));
+        assert_eq!(report.conclusions.len(), 1);
+        assert_eq!(report.tables[0].reasons(), ["the kernel made none"]);
+        let missing = report.rows.iter().filter(|row| row.count.is_none());
+        assert_eq!(missing.count(), 3, "{:?}", report.rows);
+        let Plot::Lines { series, .. } = &report.plots[0] else {
+            panic!("{:?}", report.plots);
+        };
+        assert_eq!(series.len(), 1);
+    }
+}

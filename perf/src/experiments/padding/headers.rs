@@ -1,0 +1,279 @@
+//! The words of a ring where two published layouts put them, and where ours does.
+
+use ringproof::Payload;
+
+use super::LINE;
+use super::items::{Way, link};
+use crate::comparison::{Comparison, Unit, slower_and_faster};
+use crate::cpus::Pair;
+use crate::placement::{Board, PAGE, Places, stream_through};
+use crate::plot::Plot;
+use crate::report::{Report, Trouble};
+use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::sets::{Measured, measure_all};
+
+/// What its rows are about.
+const SUBJECT: &str = "ring/header layout";
+
+/// Where a segment of ours has them.
+pub(super) const OURS: Places = Places {
+    write_index: 256,
+    end_index: 264,
+    read_index: 640,
+    stop_index: 648,
+    data: 2 * PAGE,
+};
+
+/// A layout by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) name: &'static str,
+    write_index: usize,
+    read_index: usize,
+    /// The words for a close, in a layout that has them.
+    close: Option<[usize; 2]>,
+    data: usize,
+}
+
+/// The layouts; ours, the reference, is the last.
+///
+/// What the others have: `SharedHeader` is a magic number, a version, the two indices and an offset
+/// in one line, with the data from the next one on; `SpscShmRing` an index in each of two lines, and
+/// the data after them.
+pub(super) const LAYOUTS: [Layout; 3] = [
+    Layout {
+        name: "SharedHeader",
+        write_index: 8,
+        read_index: 16,
+        close: None,
+        data: LINE,
+    },
+    Layout {
+        name: "SpscShmRing",
+        write_index: 0,
+        read_index: LINE,
+        close: None,
+        data: 2 * LINE,
+    },
+    Layout {
+        name: "ringproof",
+        write_index: OURS.write_index,
+        read_index: OURS.read_index,
+        close: Some([OURS.end_index, OURS.stop_index]),
+        data: OURS.data,
+    },
+];
+
+/// Bytes of a slot: the fewest, which meet the indices most often, and a line, as in
+/// `SpscShmRing`.
+const ITEMS: [usize; 2] = [8, LINE];
+
+/// Slots, all of which may be live: few, and as many as `SpscShmRing` has.
+const CAPACITIES: [usize; 2] = [64, 65_536];
+
+impl Layout {
+    /// Where everything lies. The words for a close come after the data of a layout that has none:
+    /// nobody stores to them while it is measured.
+    fn places(&self, data_len: usize) -> Places {
+        let after = (self.data + data_len).next_multiple_of(PAGE);
+        let [end_index, stop_index] = self.close.unwrap_or([after, after + PAGE]);
+        Places {
+            write_index: self.write_index,
+            read_index: self.read_index,
+            end_index,
+            stop_index,
+            data: self.data,
+        }
+    }
+}
+
+/// How a ring is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) way: Way,
+    pub(super) item: usize,
+    pub(super) slots: usize,
+}
+
+impl Use {
+    /// All that are measured.
+    fn all(extent: Extent) -> Vec<Use> {
+        let capacities: &[usize] = match extent {
+            Extent::Smoke => &CAPACITIES[..1],
+            Extent::Full | Extent::Quick => &CAPACITIES,
+        };
+        let mut all = Vec::new();
+        for way in Way::ALL {
+            for item in ITEMS {
+                all.extend(capacities.iter().map(|&slots| Use { way, item, slots }));
+            }
+        }
+        all
+    }
+
+    fn name(self) -> String {
+        let Use { item, slots, .. } = self;
+        format!("{}, {slots} slots of {item} B", self.way.name())
+    }
+}
+
+/// Measures each use: the layouts in turn.
+pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Measured<Use>>, Trouble> {
+    let first_item = settings.first_item();
+    measure_all(Use::all(settings.extent), |used| {
+        let name = format!("header layouts: {}", used.name());
+        stream_all(&name, LAYOUTS.len(), pair, settings, |case| {
+            match used.item {
+                LINE => used.medium::<[u64; LINE / 8], LINE>(&LAYOUTS[case], first_item),
+                _ => used.medium::<u64, 8>(&LAYOUTS[case], first_item),
+            }
+        })
+    })
+}
+
+impl Use {
+    fn medium<T: Payload, const ITEM: usize>(
+        self,
+        layout: &Layout,
+        first_item: u64,
+    ) -> Result<Box<dyn Medium>, Trouble> {
+        let slots = self.slots;
+        let name = format!("{}, {}", layout.name, self.name());
+        let board = Board::<T>::new(layout.places(slots * ITEM), slots, first_item);
+        stream_through(board, move |board| {
+            link::<T, ITEM>(board, slots as u64, self.way, name.clone(), first_item)
+        })
+    }
+}
+
+/// A table, a picture, rows and a sentence.
+pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
+    let [others @ .., ours] = &LAYOUTS;
+    let all = Comparison::of_sets(Unit::RATE, others.len(), LAYOUTS.len(), measured);
+    let mut columns = (all.columns())
+        .words("items", |used| used.way.name())
+        .figure("slots", |used| used.slots)
+        .figure("of", |used| format!("{} B", used.item))
+        .value(format!("{}, million/s", ours.name), others.len());
+    for (at, layout) in others.iter().enumerate() {
+        let (write, read, data) = (layout.write_index, layout.read_index, layout.data);
+        let name = format!("{}: {write}, {read}, {data}", layout.name);
+        columns = columns.speed(name, at).effect("effect", at);
+    }
+    report.tables.push(columns.table(
+        "The same ring, its write index, read index and slots where each layout puts them \
+         (so many bytes from its beginning): the rate in ours, and what part of that the others \
+         have",
+    ));
+    let mut bars = Vec::new();
+    for line in &all.lines {
+        let name = |layout: &Layout| format!("{}, {}", layout.name, line.of.name());
+        let row = line.reference_row(SUBJECT, name(ours));
+        report.rows.push(row);
+        for (at, layout) in others.iter().enumerate() {
+            let row = line.speed_row(at, SUBJECT, name(layout), ours.name);
+            report.rows.push(row);
+        }
+        for (at, layout) in LAYOUTS.iter().enumerate() {
+            let name = format!("{}: {}", line.of.name(), layout.name);
+            bars.extend(line.value(at).ok().map(|rate| (name, rate)));
+        }
+    }
+    let picture = Plot::bars("The same ring in three layouts", "million/s", bars);
+    report.plots.push(picture);
+    let parts = others.iter().enumerate().map(|(at, layout)| {
+        let found = all.compared(at).map(|(used, one)| (used.name(), one));
+        let [slower, faster] = slower_and_faster(found)?.map(|uses| uses.join("; "));
+        let name = layout.name;
+        Some(match (&*slower, &*faster) {
+            ("", "") => format!(
+                "{name} differs in none of {} uses",
+                all.compared(at).count()
+            ),
+            (slower, "") => format!("{name} is slower: {slower}"),
+            ("", faster) => format!("{name} is faster: {faster}"),
+            (slower, faster) => format!("{name} is slower: {slower}; and faster: {faster}"),
+        })
+    });
+    let parts = parts.collect::<Option<Vec<_>>>();
+    let said =
+        parts.map(|parts| format!("Beside the layout of {}: {}.", ours.name, parts.join(". ")));
+    report.conclusions.extend(said);
+}
+
+#[cfg(test)]
+mod tests {
+    use ringproof::{Ring, RingOptions};
+
+    use super::*;
+    use crate::comparison::recorded;
+
+    #[test]
+    fn our_layout_is_the_one_that_the_document_and_a_segment_have() {
+        let document = include_str!("../../../../impl/ABI.md");
+        for (at, name) in [
+            (OURS.write_index, "write_index"),
+            (OURS.end_index, "end_index"),
+            (OURS.read_index, "read_index"),
+            (OURS.stop_index, "stop_index"),
+        ] {
+            let row = format!("| {at} | 8 | `{name}` |");
+            assert!(document.contains(&row), "{row}");
+        }
+        let ring = Ring::<u64>::anonymous(&RingOptions::new(64)).unwrap();
+        assert_eq!(ring.fixed().data_offset, OURS.data as u64);
+    }
+
+    #[test]
+    fn every_layout_has_a_ring() {
+        for layout in LAYOUTS {
+            for slots in CAPACITIES {
+                let board = Board::<[u64; 8]>::new(layout.places(slots * LINE), slots, 0);
+                assert!(board.is_some(), "{layout:?}, {slots} slots");
+            }
+        }
+    }
+
+    /// What the experiment would have measured: `SharedHeader` has this part of our rate.
+    fn with(shared_header: impl Fn(Use) -> f64) -> Report {
+        let measured = |used: Use| {
+            let rates = [50.0 * shared_header(used), 50.5, 50.0];
+            Measured::recorded(used, rates.map(|rate| recorded(Unit::RATE, rate)))
+        };
+        let measured: Vec<_> = Use::all(Extent::Full).into_iter().map(measured).collect();
+        let mut of = Report::new("recorded");
+        report(&mut of, &measured);
+        of
+    }
+
+    #[test]
+    fn a_layout_with_both_indices_in_one_line_is_named() {
+        let report = with(|used| match (used.way, used.item) {
+            (Way::OneByOne, 8) => 0.6,
+            _ => 1.0,
+        });
+        assert_eq!(
+            report.conclusions,
+            [
+                "Beside the layout of ringproof: SharedHeader is slower: one by one, 64 \
+                 slots of 8 B (40 %); one by one, 65536 slots of 8 B (40 %). SpscShmRing differs \
+                 in none of 8 uses."
+            ]
+        );
+        assert_eq!((report.rows.len(), report.rows[1].count), (24, Some(600)));
+    }
+
+    #[test]
+    fn layouts_that_are_as_fast_are_not_named() {
+        let said = with(|_| 1.01).conclusions.join(" ");
+        assert!(
+            !said.contains("slower") && !said.contains("faster"),
+            "{said}"
+        );
+        assert_eq!(
+            said.matches("differs in none of 8 uses").count(),
+            2,
+            "{said}"
+        );
+    }
+}

@@ -1,0 +1,322 @@
+//! Slots that are packed, begin within a line, or have lines of their own.
+
+use ringproof::Payload;
+
+use super::LINE;
+use super::items::{Way, link};
+use crate::comparison::{Compared, Comparison, Line, Unit, slower_and_faster};
+use crate::cpus::Pair;
+use crate::placement::{Board, Places, stream_through};
+use crate::plot::Plot;
+use crate::report::{Report, Trouble};
+use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::sets::{Measured, measure_all};
+use crate::table::Cell;
+
+/// What its rows are about.
+const SUBJECT: &str = "ring/slot placement";
+
+/// Slots of a ring, all of which may be live.
+const SLOTS: usize = 1024;
+
+/// How far a block from an ordinary allocator lies within a line.
+const SHIFT: usize = 16;
+
+/// How the slots of a ring lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Placement {
+    /// One directly after the other, the first at the beginning of a line.
+    Packed,
+    /// The same, but the first begins [`SHIFT`] bytes into a line.
+    Shifted,
+    /// Each at the beginning of a line that it shares with no other.
+    OwnLines,
+}
+
+impl Placement {
+    fn name(self) -> String {
+        match self {
+            Placement::Packed => "packed".to_owned(),
+            Placement::Shifted => format!("packed, {SHIFT} bytes into a line"),
+            Placement::OwnLines => "on lines of their own".to_owned(),
+        }
+    }
+}
+
+/// A size of items: how to make a ring of them, for one sample after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Size {
+    /// Bytes of an item.
+    pub(super) bytes: usize,
+    make: fn(Placement, Way, u64) -> Made,
+}
+
+type Made = Result<Box<dyn Medium>, Trouble>;
+
+/// Items that fill `T` in slots without padding, and alone in a `Padded`, which is whole lines.
+const fn size<T: Payload, Padded: Payload, const ITEM: usize>() -> Size {
+    const { assert!(size_of::<T>() == ITEM && size_of::<Padded>() == ITEM.next_multiple_of(LINE)) };
+    Size {
+        bytes: ITEM,
+        make: |placement, way, first_item| match placement {
+            Placement::Packed | Placement::Shifted => medium::<T, ITEM>(placement, way, first_item),
+            Placement::OwnLines => medium::<Padded, ITEM>(placement, way, first_item),
+        },
+    }
+}
+
+fn medium<T: Payload, const ITEM: usize>(
+    placement: Placement,
+    way: Way,
+    first_item: u64,
+) -> Result<Box<dyn Medium>, Trouble> {
+    let name = format!("items of {ITEM} bytes, {}", placement.name());
+    let board = Board::<T>::new(places(placement), SLOTS, first_item);
+    stream_through(board, move |board| {
+        link::<T, ITEM>(board, SLOTS as u64, way, name.clone(), first_item)
+    })
+}
+
+/// The words as in our own header; only the slots differ.
+fn places(placement: Placement) -> Places {
+    let shift = if placement == Placement::Shifted {
+        SHIFT
+    } else {
+        0
+    };
+    Places {
+        data: super::headers::OURS.data + shift,
+        ..super::headers::OURS
+    }
+}
+
+/// So many bytes, by fours: in an item of twelve, words lie across lines.
+type Bytes<const QUARTERS: usize> = [[u8; 4]; QUARTERS];
+
+/// The sizes of items.
+static SIZES: [Size; 13] = [
+    size::<Bytes<2>, Bytes<16>, 8>(),
+    size::<Bytes<3>, Bytes<16>, 12>(),
+    size::<Bytes<4>, Bytes<16>, 16>(),
+    size::<Bytes<6>, Bytes<16>, 24>(),
+    size::<Bytes<8>, Bytes<16>, 32>(),
+    size::<Bytes<10>, Bytes<16>, 40>(),
+    size::<Bytes<12>, Bytes<16>, 48>(),
+    size::<Bytes<16>, Bytes<16>, 64>(),
+    size::<Bytes<18>, Bytes<32>, 72>(),
+    size::<Bytes<24>, Bytes<32>, 96>(),
+    size::<Bytes<32>, Bytes<32>, 128>(),
+    size::<Bytes<48>, Bytes<48>, 192>(),
+    size::<Bytes<64>, Bytes<64>, 256>(),
+];
+
+impl Size {
+    /// The placements that differ for this size, the reference first.
+    pub(super) fn placements(&self) -> &'static [Placement] {
+        if self.bytes.is_multiple_of(LINE) {
+            &[Placement::Packed, Placement::Shifted]
+        } else {
+            &[Placement::Packed, Placement::Shifted, Placement::OwnLines]
+        }
+    }
+}
+
+/// One size in one way.
+#[derive(Clone, Copy)]
+pub(super) struct Case {
+    size: &'static Size,
+    way: Way,
+}
+
+impl Case {
+    /// All that are measured.
+    fn all(extent: Extent) -> Vec<Case> {
+        let step = match extent {
+            // 8, 32, 72 and 256 bytes.
+            Extent::Smoke => 4,
+            Extent::Full | Extent::Quick => 1,
+        };
+        let sizes = SIZES.iter().step_by(step);
+        sizes
+            .flat_map(|size| Way::ALL.map(|way| Case { size, way }))
+            .collect()
+    }
+}
+
+impl Case {
+    fn check(self, placement: Placement) -> String {
+        let (bytes, way) = (self.size.bytes, self.way.name());
+        format!("items of {bytes} bytes {}, {way}", placement.name())
+    }
+}
+
+/// Measures each size in each way: the placements in turn.
+pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Measured<Case>>, Trouble> {
+    measure_all(Case::all(settings.extent), |Case { size, way }| {
+        let name = format!("padding: {} bytes, {}", size.bytes, way.name());
+        let placements = size.placements();
+        stream_all(&name, placements.len(), pair, settings, |case| {
+            (size.make)(placements[case], *way, settings.first_item())
+        })
+    })
+}
+
+/// The alternatives, as they stand in the series of a case: the reference first.
+const PLACEMENTS: [Placement; 3] = [Placement::Packed, Placement::Shifted, Placement::OwnLines];
+
+/// A table, a picture, rows and a sentence for each way.
+pub(super) fn report(report: &mut Report, measured: &[Measured<Case>]) {
+    let all = Comparison::of_sets(Unit::RATE, 0, PLACEMENTS.len(), measured);
+    // Packed slots of whole lines have them to themselves.
+    let same = |line: &Line<Case>| line.series.len() == 2;
+    let own_lines =
+        move |line: &Line<Case>, cell: fn(Compared) -> Cell, instead: &str| match same(line) {
+            true => Cell::words(instead),
+            false => line.compared(2).map_or_else(Cell::missing, cell),
+        };
+    let table = (all.columns())
+        .figure("item", |case| format!("{} B", case.size.bytes))
+        .words("items", |case| case.way.name())
+        .value("packed, million/s", 0)
+        .speed("shifted: ratio", 1)
+        .effect("effect", 1)
+        .cells("own lines: ratio", move |line| {
+            let ratio = |found: Compared| Cell::measured(Ok(found.speed));
+            own_lines(line, ratio, "the same as packed")
+        })
+        .cells("effect", move |line| {
+            own_lines(line, |found| Cell::words(found.said()), "")
+        });
+    report.tables.push(table.table(format!(
+        "{SLOTS} slots, packed from the beginning of a line, {SHIFT} bytes into one, or each on \
+         lines of its own"
+    )));
+    for line in &all.lines {
+        let row = line.reference_row(SUBJECT, line.of.check(Placement::Packed));
+        report.rows.push(row);
+        let placements = PLACEMENTS.into_iter().enumerate();
+        for (at, placement) in placements.take(line.series.len()).skip(1) {
+            let check = line.of.check(placement);
+            let row = line.speed_row(at, SUBJECT, check, "packed slots");
+            report.rows.push(row);
+        }
+    }
+    let points = Way::ALL.into_iter().flat_map(|way| {
+        [(0, "packed"), (2, "on lines of their own")].map(|(at, how)| (way, at, how))
+    });
+    let points = points.flat_map(|(way, at, how)| {
+        let found = all.compared(at).filter(move |(case, _)| case.way == way);
+        found.map(move |(case, one)| {
+            // Gigabytes a second of so many million items.
+            let rate = one.value.times(case.size.bytes as f64 / 1000.0);
+            (
+                format!("{}, {how}", way.name()),
+                case.size.bytes as f64,
+                rate,
+            )
+        })
+    });
+    report.plots.push(Plot::lines(
+        "Items packed, and each on lines of its own",
+        "bytes of an item",
+        "GB/s of items",
+        points,
+    ));
+    report
+        .conclusions
+        .extend(Way::ALL.iter().filter_map(|way| conclusion(&all, *way)));
+}
+
+/// What lines of their own and a shift do in one way.
+fn conclusion(all: &Comparison<Case>, way: Way) -> Option<String> {
+    let part = |what: &str, at: usize| {
+        let found = all.compared(at).filter(|(case, _)| case.way == way);
+        let found = found.map(|(case, one)| (format!("{} B", case.size.bytes), one));
+        let [slower, faster] = slower_and_faster(found)?.map(|sizes| sizes.join(", "));
+        Some(match (&*slower, &*faster) {
+            ("", "") => format!("{what} makes no difference at any size"),
+            (slower, "") => format!("{what} is slower at {slower}"),
+            ("", faster) => format!("{what} is faster at {faster}"),
+            (slower, faster) => format!("{what} is slower at {slower}, and faster at {faster}"),
+        })
+    };
+    let own_lines = part("a slot on lines of its own", 2)?;
+    let shifted = part("a first slot within a line", 1)?;
+    let items = match way {
+        Way::OneByOne => way.name(),
+        Way::Batches => format!("in {}", way.name()),
+    };
+    Some(format!(
+        "Items {items}, against packed slots: {own_lines}; {shifted}."
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::comparison::recorded;
+
+    #[test]
+    fn every_placement_of_every_size_has_a_ring() {
+        for size in &SIZES {
+            for placement in size.placements() {
+                for way in Way::ALL {
+                    let mut ring = (size.make)(*placement, way, 5).unwrap();
+                    assert!(ring.link().is_ok(), "{} bytes", size.bytes);
+                }
+            }
+        }
+    }
+
+    /// What the experiment would have measured: on lines of its own an item has this part of the
+    /// rate that it has in packed slots.
+    fn with(own_lines: impl Fn(usize, Way) -> f64) -> Report {
+        let measured = |case: Case| {
+            let rates = [100.0, 99.0, 100.0 * own_lines(case.size.bytes, case.way)];
+            let rates = &rates[..case.size.placements().len()];
+            let series = rates.iter().map(|rate| recorded(Unit::RATE, *rate));
+            Measured::recorded(case, series.collect::<Vec<_>>())
+        };
+        let measured: Vec<_> = Case::all(Extent::Full).into_iter().map(measured).collect();
+        let mut of = Report::new("recorded");
+        report(&mut of, &measured);
+        of
+    }
+
+    #[test]
+    fn sizes_that_suffer_from_padding_and_those_that_gain_are_named() {
+        let report = with(|bytes, way| match (bytes, way) {
+            (8, Way::Batches) => 0.25,
+            (24, Way::Batches) => 1.2,
+            _ => 1.0,
+        });
+        let [one_by_one, batches] = &report.conclusions[..] else {
+            panic!("{:?}", report.conclusions);
+        };
+        assert!(
+            one_by_one.contains("own makes no difference at any size"),
+            "{one_by_one}"
+        );
+        let said = "own is slower at 8 B (75 %), and faster at 24 B (20 %)";
+        assert!(batches.contains(said), "{batches}");
+        assert!(
+            batches.contains("within a line makes no difference"),
+            "{batches}"
+        );
+    }
+
+    #[test]
+    fn flat_samples_name_no_size() {
+        let report = with(|_, _| 1.02);
+        let said = report.conclusions.join(" ");
+        assert_eq!(
+            said.matches("makes no difference at any size").count(),
+            4,
+            "{said}"
+        );
+        assert!(
+            !said.contains("slower") && !said.contains("faster"),
+            "{said}"
+        );
+    }
+}
