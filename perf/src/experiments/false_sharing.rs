@@ -117,49 +117,12 @@ fn all_regimes(extent: Extent, capacity: Option<u64>) -> Vec<Regime> {
     all
 }
 
-<<<<<<< HEAD:perf/src/false_sharing.rs
-/// Million items a second at each distance.
-fn measure(
-    regime: Regime,
-    distances: &[usize],
-    pair: Pair,
-    settings: &Settings,
-) -> Result<Rounds, Trouble> {
-    // Boards of earlier rounds are kept, or the next ones would get the same memory.
-    let mut used: Vec<Vec<Board<u64>>> = Vec::new();
-    let name = format!("false sharing: {regime}");
-    stream_all(&name, distances.len(), pair, settings, |_, with_links| {
-        let mut boards = boards(regime, distances, settings)?;
-        let outcome = stream(regime, distances, &mut boards, settings, with_links);
-        used.push(boards);
-        outcome
-    })
-}
-
-/// Rings whose indices are that far apart.
-fn boards(
-    regime: Regime,
-    distances: &[usize],
-    settings: &Settings,
-) -> Result<Vec<Board<u64>>, Trouble> {
-    let board = |distance: &usize| {
-        let places = Places {
-            write_index: 0,
-            read_index: *distance,
-            data: 4 * PAGE,
-        };
-        let slots = usize::try_from(regime.capacity.next_power_of_two()).ok()?;
-        Board::new(places, slots, settings.first_item())
-=======
 /// A ring whose indices are that far apart.
 fn ring(regime: Regime, distance: usize, settings: &Settings) -> Result<Box<dyn Medium>, Trouble> {
     let places = Places {
         write_index: 0,
         read_index: distance,
-        end_index: 2 * PAGE,
-        stop_index: 3 * PAGE,
         data: 4 * PAGE,
->>>>>>> h-perf:perf/src/experiments/false_sharing.rs
     };
     let first_item = settings.first_item();
     let slots = usize::try_from(regime.capacity.next_power_of_two()).ok();
