@@ -18,9 +18,7 @@ const SUBJECT: &str = "ring/header layout";
 /// Where a segment of ours has them.
 pub(super) const OURS: Places = Places {
     write_index: 256,
-    end_index: 264,
     read_index: 640,
-    stop_index: 648,
     data: 2 * PAGE,
 };
 
@@ -30,8 +28,6 @@ pub(super) struct Layout {
     pub(super) name: &'static str,
     write_index: usize,
     read_index: usize,
-    /// The words for a close, in a layout that has them.
-    close: Option<[usize; 2]>,
     data: usize,
 }
 
@@ -45,21 +41,18 @@ pub(super) const LAYOUTS: [Layout; 3] = [
         name: "SharedHeader",
         write_index: 8,
         read_index: 16,
-        close: None,
         data: LINE,
     },
     Layout {
         name: "SpscShmRing",
         write_index: 0,
         read_index: LINE,
-        close: None,
         data: 2 * LINE,
     },
     Layout {
         name: "ringproof",
         write_index: OURS.write_index,
         read_index: OURS.read_index,
-        close: Some([OURS.end_index, OURS.stop_index]),
         data: OURS.data,
     },
 ];
@@ -72,16 +65,11 @@ const ITEMS: [usize; 2] = [8, LINE];
 const CAPACITIES: [usize; 2] = [64, 65_536];
 
 impl Layout {
-    /// Where everything lies. The words for a close come after the data of a layout that has none:
-    /// nobody stores to them while it is measured.
-    fn places(&self, data_len: usize) -> Places {
-        let after = (self.data + data_len).next_multiple_of(PAGE);
-        let [end_index, stop_index] = self.close.unwrap_or([after, after + PAGE]);
+    /// Where everything lies.
+    fn places(&self) -> Places {
         Places {
             write_index: self.write_index,
             read_index: self.read_index,
-            end_index,
-            stop_index,
             data: self.data,
         }
     }
@@ -139,7 +127,7 @@ impl Use {
     ) -> Result<Box<dyn Medium>, Trouble> {
         let slots = self.slots;
         let name = format!("{}, {}", layout.name, self.name());
-        let board = Board::<T>::new(layout.places(slots * ITEM), slots, first_item);
+        let board = Board::<T>::new(layout.places(), slots, first_item);
         stream_through(board, move |board| {
             link::<T, ITEM>(board, slots as u64, self.way, name.clone(), first_item)
         })
@@ -213,9 +201,7 @@ mod tests {
         let document = include_str!("../../../../impl/ABI.md");
         for (at, name) in [
             (OURS.write_index, "write_index"),
-            (OURS.end_index, "end_index"),
             (OURS.read_index, "read_index"),
-            (OURS.stop_index, "stop_index"),
         ] {
             let row = format!("| {at} | 8 | `{name}` |");
             assert!(document.contains(&row), "{row}");
@@ -228,7 +214,7 @@ mod tests {
     fn every_layout_has_a_ring() {
         for layout in LAYOUTS {
             for slots in CAPACITIES {
-                let board = Board::<[u64; 8]>::new(layout.places(slots * LINE), slots, 0);
+                let board = Board::<[u64; 8]>::new(layout.places(), slots, 0);
                 assert!(board.is_some(), "{layout:?}, {slots} slots");
             }
         }
