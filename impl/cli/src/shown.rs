@@ -13,6 +13,10 @@ fn is_printable(c: char) -> bool {
     if c.is_ascii() {
         return c == ' ' || c.is_ascii_graphic();
     }
+    // Letters to Unicode, and blank: the fillers of Hangul.
+    if matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}') {
+        return false;
+    }
     // Behind another character: an accent on that is nothing to escape.
     let text = ['x', c].iter().collect::<String>();
     text.escape_debug().eq(text.chars())
@@ -23,7 +27,7 @@ fn is_printable(c: char) -> bool {
 fn is_plain(c: char) -> bool {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' => true,
-        _ => "-_.:@%+/".contains(c) || (!c.is_ascii() && c.is_alphanumeric()),
+        _ => "-_.:@%+/".contains(c) || (!c.is_ascii() && c.is_alphanumeric() && is_printable(c)),
     }
 }
 
@@ -144,6 +148,8 @@ mod tests {
             ("x\x1b[8m1", "$'x\\033[8m1'"),
             ("\u{9b}1", "$'\\302\\2331'"),
             ("\u{202e}", "$'\\342\\200\\256'"),
+            ("a\u{3164}b", "$'a\\343\\205\\244b'"),
+            ("a\u{ffa0}", "$'a\\357\\276\\240'"),
         ] {
             assert_eq!(name(given), expected, "{given:?}");
         }
