@@ -8,6 +8,7 @@ mod abi;
 mod calls;
 mod cli;
 mod crash;
+mod desk;
 mod dying;
 mod fault;
 mod faults;
@@ -20,12 +21,12 @@ mod specimen;
 mod step;
 mod stream;
 mod words;
-mod workers;
 
 pub use hostile::fuzz;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use desk::{Asked, Unknown};
 use ringproof_record::{EXIT_CODES, Exit, print};
 
 /// Kills processes over real segments, or lies to them, and checks what the others are left with.
@@ -57,7 +58,13 @@ enum Layer {
 
 /// The program: reads the arguments, runs a layer, prints its rows.
 pub fn main() -> Exit {
-    ringproof_record::run(|| run(&Cli::parse()))
+    ringproof_record::run(|| match run(&Cli::parse()) {
+        Err(error) if error.is::<Unknown>() => {
+            eprintln!("error: {error}");
+            Ok(Exit::Usage)
+        }
+        ran => ran,
+    })
 }
 
 fn run(cli: &Cli) -> Result<Exit> {
@@ -69,10 +76,14 @@ fn run(cli: &Cli) -> Result<Exit> {
         Layer::Crash(options) => {
             let mut rows = crash::run(options)?;
             if options.whole {
-                rows.extend(calls::run(&calls::Options::default())?);
+                let asked = Asked::everything(options.asked.seed);
+                rows.extend(calls::run(&calls::Options {
+                    asked: asked.clone(),
+                })?);
                 rows.extend(step::run(&step::Options {
+                    asked,
+                    mode: Vec::new(),
                     every_instruction: options.every_instruction,
-                    ..step::Options::everything(options.seed)
                 })?);
             }
             rows

@@ -1,13 +1,14 @@
 //! Forked processes: each tells what it does through a pipe, dies with its parent, and is
 //! awaited under a deadline that says what was waited for.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -37,12 +38,6 @@ pub(crate) fn short_patience() -> Duration {
     deadline::seconds(2)
 }
 
-/// How long a worker may say nothing: longer than it waits for its own children, so that it is the
-/// one who reports that.
-pub(crate) fn silence() -> Duration {
-    3 * patience()
-}
-
 /// How long a process may be traced. Each of thousands of steps may cost it its turn.
 pub(crate) fn traced_patience() -> Duration {
     10 * patience()
@@ -53,6 +48,9 @@ pub(crate) fn traced_patience() -> Duration {
 pub(crate) fn set_alarm() {
     alarm::set(u32::try_from(traced_patience().as_secs()).unwrap_or(u32::MAX));
 }
+
+/// Something that a layer lists: its subject, and what is to happen to that.
+pub(crate) type Counted = (String, String);
 
 /// What a child tells its parent. What it told before it was killed, the parent gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,24 +63,26 @@ pub(crate) enum Note {
     Entry(u64),
     /// The sites of the accesses that a process made, all of them.
     Trace(Vec<String>),
-    /// A worker is about to try this.
-    Trying(String),
-    /// A worker has judged a run in which nobody was killed.
-    Lived,
-    /// A worker has judged what came of this fate at an access at this site.
-    Befell {
-        /// The site's name.
-        site: String,
-        /// The fate's name.
-        fate: String,
+    /// A trial makes this attempt, which comes to what its layer lists if it holds.
+    Attempt {
+        /// Its address.
+        address: String,
+        /// What of the list.
+        at: Option<Counted>,
     },
-    /// A worker has given as many answers at this site.
-    Answered {
-        /// The site's name.
-        site: String,
-        /// How many.
-        answers: u64,
+    /// A trial came to what its layer lists.
+    Counted {
+        /// What of the list.
+        what: Counted,
+        /// How often.
+        times: u64,
     },
+    /// Attempts of these addresses were not asked for.
+    PassedOver(Vec<String>),
+    /// A trial that holds went this far.
+    Remark(String),
+    /// A trial is made to hang from here on.
+    Hanging,
     /// A worker could not try this, for this reason.
     Skipped {
         /// What.
@@ -90,8 +90,6 @@ pub(crate) enum Note {
         /// Why not.
         why: String,
     },
-    /// A worker has found a violation.
-    Violation(Violation),
     /// A supervisor of the soak has run a round.
     Soaked(Box<RoundReport>),
     /// The child is where its parent wants it, and waits.
@@ -139,19 +137,6 @@ impl fmt::Display for NotHere {
 
 impl std::error::Error for NotHere {}
 
-/// A promise that was broken.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Violation {
-    /// What to pass to `--only` to see it again.
-    pub(crate) address: String,
-    /// The site's name, if somebody was killed or stopped at one.
-    pub(crate) site: Option<String>,
-    /// The fate's name.
-    pub(crate) fate: Option<String>,
-    /// What was expected and what was found.
-    pub(crate) what: String,
-}
-
 /// A witness that this process has one thread.
 ///
 /// *Invariant:* no code in this program starts a thread, so what was true at the check stays
@@ -176,6 +161,12 @@ impl SingleThreaded {
 pub(crate) struct Ledger(File);
 
 impl Ledger {
+    /// One that nobody reads.
+    pub(crate) fn nowhere() -> Result<Ledger> {
+        let file = File::options().write(true).open("/dev/null");
+        Ok(Ledger(file.context("cannot open /dev/null")?))
+    }
+
     /// Tells the parent.
     pub(crate) fn note(&self, note: &Note) {
         let mut line = serde_json::to_vec(note).unwrap_or_default();
@@ -557,9 +548,10 @@ pub(crate) fn wait_readable(files: &[BorrowedFd<'_>], deadline: Instant) -> Resu
 /// first. Forked children inherit that these signals are blocked.
 pub(crate) struct Interrupts {
     file: SignalFd,
-    /// The one that came.
-    came: Cell<Option<u32>>,
 }
+
+/// The signal that came, if one did: whatever this process begins afterwards, it is to end.
+static CAME: AtomicU32 = AtomicU32::new(0);
 
 impl Interrupts {
     pub(crate) fn catch() -> Result<Self> {
@@ -568,20 +560,17 @@ impl Interrupts {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let file =
             SignalFd::with_flags(&signals, flags).context("cannot make a file of signals")?;
-        Ok(Interrupts {
-            file,
-            came: Cell::new(None),
-        })
+        Ok(Interrupts { file })
     }
 
     /// An error from the moment that one came.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(signal) = self.file.read_signal().context("cannot read signals")? {
-            self.came.set(Some(signal.ssi_signo));
+            CAME.store(signal.ssi_signo, Relaxed);
         }
-        match self.came.get() {
-            Some(signal) => bail!("interrupted by signal {signal}"),
-            None => Ok(()),
+        match CAME.load(Relaxed) {
+            0 => Ok(()),
+            signal => bail!("interrupted by signal {signal}"),
         }
     }
 }

@@ -85,8 +85,7 @@ fn a_failure_names_operation_state_access_site_and_side() {
         .expect("the operation has failed");
     let why = of_operation.reason.as_deref().expect("a reason");
     for part in [
-        "ring/push",
-        "state `empty`",
+        "ring/push:empty:6:after",
         "killed after access 6 (RingPublish)",
     ] {
         assert!(why.contains(part), "{part}: {why}");
@@ -115,8 +114,9 @@ fn one_kill_can_be_asked_for() {
         ]
     );
     let beyond = crash(&["--only", "ring/push:full:200:before"]);
-    assert_eq!(beyond.code, Some(1));
-    assert!(beyond.errors.contains("there is no access 200"));
+    assert_eq!(beyond.code, Some(2));
+    let missing = "there is no ring/push:full:200:before";
+    assert!(beyond.errors.contains(missing), "{}", beyond.errors);
 }
 
 #[test]

@@ -9,20 +9,12 @@ use ringproof::memory::Word;
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Claim, Role, Segment, SegmentError};
 
+use crate::desk::Setting;
 use crate::dying::{Dying, Ending, Fate, Plan, Point};
 use crate::fault::{Fault, Faulty, Party};
 use crate::item::{Author, Item};
-use crate::process::{Child, Ledger, Note, SingleThreaded, patience, short_patience};
+use crate::process::{Child, Ledger, Note, patience, short_patience};
 use crate::shm::Name;
-
-/// What all runs have in common.
-pub(crate) struct Setting<'a> {
-    pub(crate) alone: SingleThreaded,
-    pub(crate) seed: u64,
-    pub(crate) fault: Option<Fault>,
-    /// What every name in /dev/shm starts with.
-    pub(crate) prefix: &'a str,
-}
 
 /// One run of a scenario.
 pub(crate) struct Trial<'a> {
@@ -57,12 +49,12 @@ impl<'a> Trial<'a> {
     }
 
     pub(crate) fn has(&self, fault: Fault) -> bool {
-        self.setting.fault == Some(fault)
+        self.setting.has(fault)
     }
 
     /// A name for a segment that nobody else uses, gone with the run.
     pub(crate) fn name(&self) -> Name {
-        Name::new(format!("{}trial", self.setting.prefix))
+        self.setting.name()
     }
 
     /// Runs `body` in a process of its own until it dies at this run's point, or to its end if
@@ -91,6 +83,7 @@ impl<'a> Trial<'a> {
         };
         let (notes, trace) = self.process(point, ending, patience, fault, body, told_until_then)?;
         if self.has(Fault::SurvivorHangs) && point.is_some() {
+            self.setting.hangs();
             loop {
                 std::thread::sleep(Duration::from_secs(1));
             }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sched::sched_yield;
 use ringproof_record::affinity::{self, Cpus};
 
-use super::Setting;
+use crate::desk::Setting;
 use crate::item::mix;
 use crate::process::{Child, patience};
 use crate::words::Words;
@@ -28,9 +28,6 @@ const SPINS: u32 = 64;
 pub(super) fn enough() -> Duration {
     patience()
 }
-
-/// How long a party keeps a window open, where it is to be met in it.
-const WINDOW: Duration = Duration::from_micros(100);
 
 /// How long a party may dawdle before its part, in doublings of a spin: from not at all to about as
 /// long as what they do.
@@ -179,13 +176,6 @@ fn stay_on(processor: Option<usize>) {
     if let Some(processor) = processor {
         let _ = affinity::restrict(0, &Cpus::one(processor));
     }
-}
-
-/// Lets the other party come in between here, also where both share one processor. A wrong
-/// implementation that does this between its look and its act is met there in nearly every round,
-/// whoever is faster.
-pub(crate) fn window() {
-    std::thread::sleep(WINDOW);
 }
 
 /// Lets a little time pass, by chance.

@@ -67,16 +67,16 @@ impl Plant {
 
     pub(crate) const fn describe(self) -> &'static str {
         match self {
-            Plant::PublishFirst => Fault::PublishFirst.describe(),
-            Plant::ResumeLate => Fault::ResumeLate.describe(),
-            Plant::ResumeEarly => Fault::ResumeEarly.describe(),
-            Plant::FreeFirst => Fault::FreeFirst.describe(),
-            Plant::NoOdd => Fault::NoOdd.describe(),
-            Plant::RoundUp => Fault::RoundUp.describe(),
-            Plant::LatchFirst => Fault::LatchFirst.describe(),
+            Plant::PublishFirst => Fault::PublishFirst.words(),
+            Plant::ResumeLate => Fault::ResumeLate.words(),
+            Plant::ResumeEarly => Fault::ResumeEarly.words(),
+            Plant::FreeFirst => Fault::FreeFirst.words(),
+            Plant::NoOdd => Fault::NoOdd.words(),
+            Plant::RoundUp => Fault::RoundUp.words(),
+            Plant::LatchFirst => Fault::LatchFirst.words(),
             Plant::Forget => "a consumer forgets what its predecessor processed",
-            Plant::RoleKept => Fault::RoleKept.describe(),
-            Plant::RoleLost => Fault::RoleLost.describe(),
+            Plant::RoleKept => Fault::RoleKept.words(),
+            Plant::RoleLost => Fault::RoleLost.words(),
             Plant::Hang => "a consumer that took over does nothing",
         }
     }

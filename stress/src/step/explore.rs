@@ -13,59 +13,19 @@ use super::ring::{End, Pair};
 use super::scenario::{Actor, Scenario};
 use super::source;
 use super::tracee::{Stage, Tracee};
+use crate::desk::Setting;
 use crate::fault::{Fault, Party};
-use crate::process::{Interrupts, SingleThreaded};
 
 /// What all explorations have in common.
-pub(super) struct Bench<'a> {
-    pub(super) alone: SingleThreaded,
-    pub(super) interrupts: &'a Interrupts,
-    pub(super) fault: Option<Fault>,
+pub(super) struct Explorer<'a> {
+    pub(super) setting: &'a Setting<'a>,
     /// Whether to kill at each instruction, rather than once for each distinct image.
     pub(super) every: bool,
-    /// The only instruction for the first to die or to be stopped, and for the second.
-    pub(super) only: [Option<u64>; 2],
 }
 
-/// What was tried and found right.
-#[derive(Debug, PartialEq)]
-pub(super) struct Tried {
-    pub(super) count: u64,
-    pub(super) unit: &'static str,
-    pub(super) how_far: String,
-}
-
-/// A promise that was broken, or a run that could not be made.
-#[derive(Debug)]
-pub(super) struct Broken {
-    /// The steps at which it happened, as in an address.
-    pub(super) steps: Vec<u64>,
-    pub(super) error: anyhow::Error,
-}
-
-impl From<anyhow::Error> for Broken {
-    fn from(error: anyhow::Error) -> Broken {
-        Broken {
-            steps: Vec::new(),
-            error,
-        }
-    }
-}
-
-type Outcome<T> = Result<T, Broken>;
-
-/// Says where something was, if it went wrong.
-trait At<T> {
-    fn at(self, steps: &[u64], place: impl FnOnce() -> String) -> Outcome<T>;
-}
-
-impl<T> At<T> for Result<T> {
-    fn at(self, steps: &[u64], place: impl FnOnce() -> String) -> Outcome<T> {
-        self.map_err(|error| Broken {
-            steps: steps.to_vec(),
-            error: error.context(place()),
-        })
-    }
+/// What the attempts at a case are called, up to the instructions.
+fn address(scenario: &dyn Scenario) -> String {
+    format!("{}:{}", scenario.subject(), scenario.state())
 }
 
 /// One stepped run of an entry, from before its first instruction to after its last.
@@ -94,181 +54,166 @@ impl Walk {
         &self.images[self.number_at(steps)].1
     }
 
-    /// The moments to die at: each one, or the first of each image; or only one.
-    fn moments(&self, every: bool, only: Option<u64>) -> Result<Vec<u64>> {
-        if let Some(only) = only {
-            ensure!(
-                only <= self.steps(),
-                "there is no instruction {only}: it takes {}",
-                self.steps()
-            );
-            return Ok(vec![only]);
-        }
+    /// The moments to die at: each one, or the first of each image.
+    fn moments(&self, every: bool) -> Vec<u64> {
         if every {
-            return Ok((0..=self.steps()).collect());
+            return (0..=self.steps()).collect();
         }
-        Ok(self.images.iter().map(|(first, _)| *first).collect())
+        self.images.iter().map(|(first, _)| *first).collect()
     }
 }
 
-impl Bench<'_> {
+impl Explorer<'_> {
     /// Every instruction: at each one the segment is looked at, and each distinct image that it
     /// went through is judged as what a death there leaves.
-    pub(super) fn snapshots(&self, scenario: &dyn Scenario) -> Outcome<Tried> {
+    pub(super) fn snapshots(&self, scenario: &dyn Scenario) -> Result<u64> {
         let before = scenario.furnish()?;
         let walk = self.walk_alone(scenario, Actor::Victim, &before)?;
-        self.judge_images(scenario, Actor::Victim, &before, &walk, self.only[0])
-            .map_err(|(step, error)| Broken {
-                steps: vec![step],
-                error: error.context(place(&walk, step)),
-            })?;
-        Ok(Tried {
-            count: walk.instructions,
-            unit: "instructions",
-            how_far: format!(
-                "each of {} instructions, {} distinct states",
-                walk.instructions,
-                walk.images.len()
-            ),
-        })
+        let at = (address(scenario), String::new());
+        self.judge_images(scenario, Actor::Victim, &before, &walk, at)?;
+        self.setting.remark(format!(
+            "each of {} instructions, {} distinct states",
+            walk.instructions,
+            walk.images.len()
+        ));
+        Ok(walk.instructions)
     }
 
     /// Real deaths: the process is killed, its role must be free, and who takes it is a real
     /// successor beside a peer that lives all along.
-    pub(super) fn kills(&self, scenario: &dyn Scenario) -> Outcome<Tried> {
+    pub(super) fn kills(&self, scenario: &dyn Scenario) -> Result<u64> {
         let before = scenario.furnish()?;
         let walk = self.walk_alone(scenario, Actor::Victim, &before)?;
-        let moments = walk.moments(self.every, self.only[0])?;
-        let mut reached = 0;
-        for step in &moments {
-            let segment = image::revive(&before)?;
-            let mut kept = None;
-            let judged = self.interrupts.check().and_then(|()| {
-                scenario.judge(Actor::Victim, &segment, &mut || {
-                    let found = image::of(&segment)?;
-                    self.replay(scenario, &segment, (&walk, *step))?.kill();
-                    ensure!(
-                        image::of(&segment)?
-                            == image::changed(&found, &before, walk.image_at(*step)),
-                        "the death leaves another segment than was seen between the instructions"
-                    );
-                    if self.fault == Some(Fault::RoleKept) {
-                        // Somebody else has it already.
-                        kept = Some(self.start(scenario, Actor::Victim, &segment)?);
-                    }
-                    Ok(())
-                })
-            });
-            (judged.and_then(|now| go_on(&mut reached, now)))
-                .at(&[*step], || place(&walk, *step))?;
+        let address = address(scenario);
+        let (mut reached, mut kills) = (0, 0);
+        for step in walk.moments(self.every || self.setting.asks_within(&address)) {
+            let attempt = self
+                .setting
+                .attempt(&format!("{address}:{step}"), None, || {
+                    (self.kill(scenario, &before, &walk, step))
+                        .and_then(|now| go_on(&mut reached, now))
+                        .with_context(|| place(&walk, step))
+                })?;
+            kills += u64::from(attempt.is_some());
         }
-        let count = moments.len() as u64;
-        Ok(Tried {
-            count,
-            unit: "kills",
-            how_far: format!(
-                "{} distinct states of {} instructions",
-                walk.images.len(),
-                walk.instructions
-            ),
+        self.setting.remark(format!(
+            "{} distinct states of {} instructions",
+            walk.images.len(),
+            walk.instructions
+        ));
+        Ok(kills)
+    }
+
+    /// One real death: how far the victim came.
+    fn kill(&self, scenario: &dyn Scenario, before: &[u8], walk: &Walk, step: u64) -> Result<u64> {
+        let segment = image::revive(before)?;
+        let mut kept = None;
+        scenario.judge(Actor::Victim, &segment, &mut || {
+            let found = image::of(&segment)?;
+            self.replay(scenario, &segment, (walk, step))?.kill();
+            ensure!(
+                image::of(&segment)? == image::changed(&found, before, walk.image_at(step)),
+                "the death leaves another segment than was seen between the instructions"
+            );
+            if self.setting.has(Fault::RoleKept) {
+                // Somebody else has it already.
+                kept = Some(self.start(scenario, Actor::Victim, &segment)?);
+            }
+            Ok(())
         })
     }
 
     /// The successor dies, too: for each image that a victim leaves, a successor is stepped
     /// through its recovery, and each image of that is judged.
-    pub(super) fn second_deaths(&self, scenario: &dyn Scenario) -> Outcome<Tried> {
+    pub(super) fn second_deaths(&self, scenario: &dyn Scenario) -> Result<u64> {
         let before = scenario.furnish()?;
         let first = self.walk_alone(scenario, Actor::Victim, &before)?;
-        let (mut instructions, mut states) = (0, 0);
-        let moments = first.moments(false, self.only[0])?;
-        for step in &moments {
-            let victim = || place(&first, *step);
-            let left = first.image_at(*step);
-            let segment = image::revive(left)?;
-            let reached = scenario
-                .judge(Actor::Victim, &segment, &mut || Ok(()))
-                .at(&[*step], victim)?;
-            let actor = Actor::Successor(reached);
-            let second = (self.walk_alone(scenario, actor, left)).at(&[*step], victim)?;
-            self.judge_images(scenario, actor, left, &second, self.only[1])
-                .map_err(|(next, error)| Broken {
-                    steps: vec![*step, next],
-                    error: error.context(format!(
-                        "{}, its successor {}",
-                        victim(),
-                        place(&second, next)
-                    )),
-                })?;
-            instructions += second.instructions;
-            states += second.images.len();
+        let address = address(scenario);
+        let (mut instructions, mut states, mut successors) = (0, 0, 0);
+        for step in first.moments(self.setting.asks_within(&address)) {
+            let left = first.image_at(step);
+            let address = format!("{address}:{step}");
+            let attempt = self.setting.attempt(&address, None, || {
+                let victim = place(&first, step);
+                let segment = image::revive(left)?;
+                let reached = (scenario.judge(Actor::Victim, &segment, &mut || Ok(())))
+                    .with_context(|| victim.clone())?;
+                let actor = Actor::Successor(reached);
+                let second =
+                    (self.walk_alone(scenario, actor, left)).with_context(|| victim.clone())?;
+                let at = (address.clone(), format!("{victim}, its successor "));
+                self.judge_images(scenario, actor, left, &second, at)?;
+                Ok((second.instructions, second.images.len()))
+            })?;
+            if let Some((more, images)) = attempt {
+                instructions += more;
+                states += images;
+                successors += 1;
+            }
         }
-        Ok(Tried {
-            count: instructions,
-            unit: "instructions",
-            how_far: format!(
-                "{instructions} instructions of {} successors, {states} distinct states",
-                moments.len()
-            ),
-        })
+        self.setting.remark(format!(
+            "{instructions} instructions of {successors} successors, {states} distinct states"
+        ));
+        Ok(instructions)
     }
 
     /// One of a pair is stopped after each of its instructions; meanwhile the other one runs and
     /// dies, once for each image that it makes; then the first goes on. Whatever both leave at any
     /// moment is judged, too. What the dying one does to the memory is taken from a run beside the
     /// same image, unless it is to die at each instruction: then it runs and is killed each time.
-    pub(super) fn pairs(&self, pair: &Pair) -> Outcome<Tried> {
+    pub(super) fn pairs(&self, pair: &Pair) -> Result<u64> {
         let before = pair.stopped.furnish()?;
         let alone = self.walk_alone(&pair.stopped, Actor::Victim, &before)?;
-        let stops = alone.moments(true, self.only[0])?;
+        let address = address(&pair.stopped);
         // It runs the same code over the same memory whatever the stopped one's registers hold.
         let mut beside: HashMap<usize, Walk> = HashMap::new();
         let mut runs = 0;
-        for stop in stops {
-            let dying = match beside.entry(alone.number_at(stop)) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(self.walk_beside(pair, &alone, stop, &before)?),
-            };
-            for death in dying.moments(self.every, self.only[1])? {
-                self.interrupts.check()?;
-                self.run_pair(pair, &before, (&alone, stop), (dying, death))
-                    .at(&[stop, death], || {
-                        place_pair(pair, (&alone, stop), (dying, death))
-                    })?;
-                runs += 1;
-            }
+        for stop in alone.moments(true) {
+            let address = format!("{address}:{stop}");
+            let attempt = self.setting.attempt(&address, None, || {
+                let dying = match beside.entry(alone.number_at(stop)) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        new.insert(self.walk_beside(pair, &alone, stop, &before)?)
+                    }
+                };
+                let mut runs = 0;
+                for death in dying.moments(self.every || self.setting.asks_within(&address)) {
+                    let run = self
+                        .setting
+                        .attempt(&format!("{address}:{death}"), None, || {
+                            self.run_pair(pair, &before, (&alone, stop), (dying, death))
+                                .with_context(|| place_pair(pair, (&alone, stop), (dying, death)))
+                        })?;
+                    runs += u64::from(run.is_some());
+                }
+                Ok(runs)
+            })?;
+            runs += attempt.unwrap_or_default();
         }
-        Ok(Tried {
-            count: runs,
-            unit: "schedules",
-            how_far: format!(
-                "each of {} instructions, with up to {} distinct states of the other",
-                alone.instructions,
-                beside
-                    .values()
-                    .map(|walk| walk.images.len())
-                    .max()
-                    .unwrap_or(0)
-            ),
-        })
+        let states = beside.values().map(|walk| walk.images.len()).max();
+        self.setting.remark(format!(
+            "each of {} instructions, with up to {} distinct states of the other",
+            alone.instructions,
+            states.unwrap_or(0)
+        ));
+        Ok(runs)
     }
 
     /// Steps the dying one of a pair through its entry beside one that stands after `stop` steps,
     /// and judges what both leave if they die together.
-    fn walk_beside(&self, pair: &Pair, alone: &Walk, stop: u64, before: &[u8]) -> Outcome<Walk> {
+    fn walk_beside(&self, pair: &Pair, alone: &Walk, stop: u64, before: &[u8]) -> Result<Walk> {
         let segment = image::revive(before)?;
         let beside = || place(alone, stop);
-        let stopped = self
-            .replay(&pair.stopped, &segment, (alone, stop))
-            .at(&[stop], beside)?;
+        let stopped = (self.replay(&pair.stopped, &segment, (alone, stop))).with_context(beside)?;
         let dying = self.start(&pair.dying, Actor::Victim, &segment)?;
-        let other = walk(&segment, dying).at(&[stop], beside)?;
+        let other = walk(&segment, dying).with_context(beside)?;
         let end = End::Killed(stopped.answer());
         stopped.kill();
-        for death in other.moments(false, self.only[1])? {
+        for death in other.moments(false) {
             let segment = image::revive(other.image_at(death))?;
-            (pair.judge(&segment, &end, &End::Killed(None))).at(&[stop, death], || {
-                place_pair(pair, (alone, stop), (&other, death))
-            })?;
+            (pair.judge(&segment, &end, &End::Killed(None)))
+                .with_context(|| place_pair(pair, (alone, stop), (&other, death)))?;
         }
         Ok(other)
     }
@@ -322,56 +267,68 @@ impl Bench<'_> {
             Actor::Victim => Party::Victim,
             Actor::Successor(_) => Party::Successor,
         };
-        let fault = self.fault.filter(|fault| fault.party() == party);
-        Tracee::start(self.alone, |stage: &Stage<'_>| {
+        let fault = self.setting.fault.filter(|fault| fault.party() == party);
+        Tracee::start(self.setting.alone, |stage: &Stage<'_>| {
             scenario.act(actor, numbered(segment)?, fault, stage)
         })
     }
 
     /// Steps an actor through its entry over a segment of its own.
     fn walk_alone(&self, scenario: &dyn Scenario, actor: Actor, before: &[u8]) -> Result<Walk> {
-        self.interrupts.check()?;
         let segment = image::revive(before)?;
         walk(&segment, self.start(scenario, actor, &segment)?)
     }
 
-    /// Judges each distinct image of a walk and its end, or the image after `only`; an error with
-    /// the number of steps after which it is.
+    /// Judges each distinct image of a walk, and its end. `at` says of which: its address, and
+    /// what happened before.
     fn judge_images(
         &self,
         scenario: &dyn Scenario,
         actor: Actor,
         before: &[u8],
         walk: &Walk,
-        only: Option<u64>,
-    ) -> Result<(), (u64, anyhow::Error)> {
-        let mut moments = walk.moments(false, only).map_err(|error| (0, error))?;
-        if only.is_none() {
+        (address, earlier): (String, String),
+    ) -> Result<()> {
+        let every = self.setting.asks_within(&address);
+        let mut moments = walk.moments(every);
+        if !every {
             moments.push(walk.steps());
         }
         let mut reached = 0;
         for step in moments {
-            let judged = self.interrupts.check().and_then(|()| {
-                let segment = image::revive(before)?;
-                let now = scenario.judge(actor, &segment, &mut || {
-                    image::change(&segment, before, walk.image_at(step))
+            self.setting
+                .attempt(&format!("{address}:{step}"), None, || {
+                    self.judge_image(scenario, actor, before, (walk, step))
+                        .and_then(|now| go_on(&mut reached, now))
+                        .with_context(|| format!("{earlier}{}", place(walk, step)))
                 })?;
-                go_on(&mut reached, now)?;
-                if step == walk.steps() {
-                    let wanted = (scenario.goal(actor), scenario.answer(actor));
-                    ensure!(
-                        (now, walk.answer) == wanted,
-                        "it returned {}, its effect is {now}; expected {} and {}",
-                        walk.answer,
-                        wanted.1,
-                        wanted.0
-                    );
-                }
-                Ok(())
-            });
-            judged.map_err(|error| (step, error))?;
         }
         Ok(())
+    }
+
+    /// Judges what is there after so many steps of a walk: how far it came.
+    fn judge_image(
+        &self,
+        scenario: &dyn Scenario,
+        actor: Actor,
+        before: &[u8],
+        (walk, step): (&Walk, u64),
+    ) -> Result<u64> {
+        let segment = image::revive(before)?;
+        let now = scenario.judge(actor, &segment, &mut || {
+            image::change(&segment, before, walk.image_at(step))
+        })?;
+        if step == walk.steps() {
+            let wanted = (scenario.goal(actor), scenario.answer(actor));
+            ensure!(
+                (now, walk.answer) == wanted,
+                "it returned {}, its effect is {now}; expected {} and {}",
+                walk.answer,
+                wanted.1,
+                wanted.0
+            );
+        }
+        Ok(now)
     }
 }
 
