@@ -17,18 +17,16 @@ mod seqlock;
 pub(crate) mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use ringproof::Segment;
 use ringproof::site::Site;
-use ringproof_record::Record;
+use ringproof_record::{Record, machine};
 
 use crate::desk::{Asked, Check, Covered, Layer, Setting, rehearse};
 use crate::dying::{Fate, Point};
 use crate::fault::Fault;
-use trial::Trial;
+use trial::{Case, Trial};
 
 /// Kill a process before and after every access to shared memory, and stop it before each
 ///
@@ -64,30 +62,6 @@ pub(crate) struct Options {
     /// Kill at each machine instruction, not once for each distinct state of the memory: minutes
     #[arg(long, requires = "whole")]
     pub(crate) every_instruction: bool,
-}
-
-/// What one run does: it makes the structure, has a victim, and judges what that left behind.
-type Scenario = Box<dyn Fn(&Trial<'_>) -> Result<()>>;
-
-/// An operation in one state.
-struct Case {
-    subject: &'static str,
-    state: &'static str,
-    scenario: Scenario,
-}
-
-impl Case {
-    fn new(
-        subject: &'static str,
-        state: &'static str,
-        scenario: impl Fn(&Trial<'_>) -> Result<()> + 'static,
-    ) -> Self {
-        Case {
-            subject,
-            state,
-            scenario: Box::new(scenario),
-        }
-    }
 }
 
 /// Every case, in the order of the report.
@@ -238,8 +212,9 @@ fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
         }
         let run = |address: &str, death: Option<(Point, &[Site])>| {
             let point = death.map(|(point, _)| point);
-            let at = point.map(|point| (point.site.to_string(), point.fate.check().to_owned()));
-            setting.attempt(address, at, || {
+            let covered =
+                point.map(|point| Covered::key(point.site.info().name, point.fate.check()));
+            setting.attempt(address, covered, || {
                 let trial = Trial::new(setting, death);
                 let place = || point.map_or("nobody killed".to_owned(), |point| point.to_string());
                 (case.scenario)(&trial).with_context(place)?;
@@ -278,14 +253,10 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     });
     let layer = Layer {
         covered: covered.collect(),
+        width: machine::parallelism(),
         ..Layer::new("crash", "crash", &options.asked, checks())
     };
-    layer.at_once().run()
-}
-
-/// A descriptor of the segment, as it would reach another process.
-pub(crate) fn attach(segment: &Segment) -> Result<OwnedFd> {
-    (segment.descriptor()).context("cannot have the segment's descriptor")
+    layer.run()
 }
 
 /// The page on what a crash leaves behind. Each case is run once, without a death, for the

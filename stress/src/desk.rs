@@ -5,31 +5,24 @@
 //! its mistake. Each trial is made in a forked process of its own: whatever it does to its limits,
 //! its memory and itself is gone with it, and a death or a hang is known by what it tried last.
 
+mod trial;
+
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::os::fd::AsFd;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
-use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
-use ringproof_record::{Record, Shard, machine};
+use ringproof_record::{Record, Shard, Verdict};
 
 use crate::fault::Fault;
-use crate::process::{Child, Interrupts, Ledger, Note, SingleThreaded, patience, short_patience};
-use crate::process::{Counted, wait_readable};
-use crate::shm::{Name, Prefix, Sweeper};
+use crate::process::{Child, Interrupts, SingleThreaded, wait_readable};
+use crate::shm::{Prefix, Sweeper};
+use trial::{Outcome, Report, Trial, Worker, related, within};
 
-/// How long a trial may say nothing: all of its waits have deadlines of their own, so it never takes
-/// as long.
-pub(crate) fn longest() -> Duration {
-    20 * patience()
-}
+pub(crate) use trial::{Setting, longest, rehearse};
 
 /// Of what the wrong implementations get so many times as much: a race that is lost once in a
 /// thousand times is lost all the same, and what is caught early costs nothing more.
@@ -62,15 +55,23 @@ impl Asked {
             shard: Shard::WHOLE,
         }
     }
-
-    fn is_everything(&self) -> bool {
-        self.only.is_none() && self.plant.is_none() && self.shard == Shard::WHOLE
-    }
 }
 
 /// What was asked for is not there: wrong usage.
 #[derive(Debug)]
 pub(crate) struct Unknown(pub(crate) String);
+
+impl Unknown {
+    fn among<'k>(what: &str, known: impl IntoIterator<Item = &'k str>) -> anyhow::Error {
+        let mut once: Vec<&str> = Vec::new();
+        for known in known {
+            if !once.contains(&known) {
+                once.push(known);
+            }
+        }
+        Unknown(format!("there is no {what}; there is: {}", once.join(", "))).into()
+    }
+}
 
 impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,9 +80,6 @@ impl fmt::Display for Unknown {
 }
 
 impl std::error::Error for Unknown {}
-
-/// Makes something happen and says how often, or what was wrong with what followed.
-pub(crate) type Trial = Rc<dyn Fn(&Setting<'_>) -> Result<u64>>;
 
 /// What our code must pass.
 pub(crate) struct Check {
@@ -102,11 +100,11 @@ pub(crate) struct Check {
 
 /// What the same trial must catch.
 pub(crate) struct Wrong {
-    pub(crate) what: Cow<'static, str>,
+    what: Cow<'static, str>,
     /// Part of the words in which it is caught: for its own mistake and no other.
     sign: &'static str,
     trial: Trial,
-    pub(crate) fault: Option<Fault>,
+    fault: Option<Fault>,
 }
 
 impl Check {
@@ -132,7 +130,7 @@ impl Check {
     /// With a wrong implementation that it must catch.
     pub(crate) fn wrong(
         mut self,
-        what: impl Into<Cow<'static, str>>,
+        what: &'static str,
         sign: &'static str,
         trial: impl Fn(&Setting<'_>) -> Result<u64> + 'static,
     ) -> Check {
@@ -168,15 +166,16 @@ impl Check {
     }
 
     /// Its commands say this besides.
-    pub(crate) fn with(mut self, arguments: &'static str) -> Check {
-        self.with = arguments;
-        self
+    pub(crate) fn with(self, with: &'static str) -> Check {
+        Check { with, ..self }
     }
 
     /// Processes race in it.
-    pub(crate) fn races(mut self) -> Check {
-        self.races = true;
-        self
+    pub(crate) fn races(self) -> Check {
+        Check {
+            races: true,
+            ..self
+        }
     }
 }
 
@@ -187,209 +186,10 @@ pub(crate) struct Covered {
     pub(crate) unit: &'static str,
 }
 
-/// Whether the one is the other, or a part of it.
-fn within(part: &str, whole: &str) -> bool {
-    part.strip_prefix(whole)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-}
-
-fn related(one: &str, other: &str) -> bool {
-    within(one, other) || within(other, one)
-}
-
-thread_local! {
-    /// What the last panic said, and where.
-    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// What a trial is made with.
-pub(crate) struct Setting<'a> {
-    pub(crate) alone: SingleThreaded,
-    pub(crate) seed: u64,
-    /// How much to try, where that is a matter of patience.
-    pub(crate) rounds: u64,
-    /// The mistake to make.
-    pub(crate) fault: Option<Fault>,
-    pub(crate) subject: &'a str,
-    /// What every name in /dev/shm starts with.
-    pub(crate) prefix: &'a str,
-    only: Option<&'a str>,
-    ledger: &'a Ledger,
-    tried: Cell<u64>,
-    /// What was not asked for.
-    others: RefCell<Vec<String>>,
-    counts: RefCell<BTreeMap<Counted, u64>>,
-}
-
-impl<'a> Setting<'a> {
-    /// For any trial of anything.
-    fn new(alone: SingleThreaded, seed: u64, prefix: &'a str, ledger: &'a Ledger) -> Setting<'a> {
-        Setting {
-            alone,
-            seed,
-            rounds: 0,
-            fault: None,
-            subject: "",
-            prefix,
-            only: None,
-            ledger,
-            tried: Cell::new(0),
-            others: RefCell::default(),
-            counts: RefCell::default(),
-        }
-    }
-
-    /// A name for a file in /dev/shm that nobody else uses, gone with the trial.
-    pub(crate) fn name(&self) -> Name {
-        Name::new(format!("{}trial", self.prefix))
-    }
-
-    /// Whether this mistake is to be made.
-    pub(crate) fn has(&self, fault: Fault) -> bool {
-        self.fault == Some(fault)
-    }
-
-    /// How many attempts were made.
-    pub(crate) fn tried(&self) -> u64 {
-        self.tried.get()
-    }
-
-    /// Makes an attempt, unless only others are asked for; an error is known by its address. `at`
-    /// is what of the layer's list it comes to, if it holds.
-    pub(crate) fn attempt<T>(
-        &self,
-        address: &str,
-        at: Option<Counted>,
-        body: impl FnOnce() -> Result<T>,
-    ) -> Result<Option<T>> {
-        if self.only.is_some_and(|only| !related(address, only)) {
-            let mut others = self.others.borrow_mut();
-            if others.len() < 20 {
-                others.push(address.to_owned());
-            }
-            return Ok(None);
-        }
-        self.tried.set(self.tried.get() + 1);
-        self.ledger.note(&Note::Attempt {
-            address: address.to_owned(),
-            at: at.clone(),
-        });
-        let found = body()?;
-        if let Some(at) = at {
-            self.count(at, 1);
-        }
-        Ok(Some(found))
-    }
-
-    /// The same for a subject's cases, which have numbers.
-    pub(crate) fn case(&self, number: u64, body: impl FnOnce() -> Result<()>) -> Result<()> {
-        let address = format!("{}:{number}", self.subject);
-        self.attempt(&address, None, body).map(drop)
-    }
-
-    /// Whether only a part of what has this address is asked for.
-    pub(crate) fn asks_within(&self, address: &str) -> bool {
-        (self.only).is_some_and(|only| only != address && within(only, address))
-    }
-
-    /// Says of a trial that holds how far it went.
-    pub(crate) fn remark(&self, how_far: String) {
-        self.ledger.note(&Note::Remark(how_far));
-    }
-
-    /// Counts what the trials together must come to.
-    pub(crate) fn count(&self, what: Counted, times: u64) {
-        *self.counts.borrow_mut().entry(what).or_default() += times;
-    }
-
-    /// Something cannot be tried here.
-    pub(crate) fn skip(&self, what: &str, why: &str) {
-        self.ledger.note(&Note::Skipped {
-            what: what.to_owned(),
-            why: why.to_owned(),
-        });
-    }
-
-    /// From here on the trial is made to hang: whoever waits for it need not wait for long.
-    pub(crate) fn hangs(&self) {
-        self.ledger.note(&Note::Hanging);
-    }
-
-    /// The life of the process that makes the trial. A panic is an error.
-    fn run(&self, trial: &Trial) -> Result<()> {
-        std::panic::set_hook(Box::new(|info| {
-            let said = info.to_string().replace('\n', " ");
-            PANIC.with(|last| last.replace(said));
-        }));
-        let held = catch_unwind(AssertUnwindSafe(|| trial(self)))
-            .unwrap_or_else(|_| Err(anyhow!("{}", PANIC.with(RefCell::take))));
-        for (what, times) in self.counts.take() {
-            self.ledger.note(&Note::Counted { what, times });
-        }
-        self.ledger.note(&Note::PassedOver(self.others.take()));
-        self.ledger.note(&Note::Tried(held?));
-        Ok(())
-    }
-}
-
-/// Does what a trial does, for what is to be learnt by it; nobody is told.
-pub(crate) fn rehearse<T>(name: &str, body: impl FnOnce(&Setting<'_>) -> Result<T>) -> Result<T> {
-    let prefix = Prefix::new(name);
-    let (alone, ledger) = (SingleThreaded::check()?, Ledger::nowhere()?);
-    body(&Setting::new(alone, 1, &prefix.to_string(), &ledger))
-}
-
-/// What came of a trial.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Outcome {
-    Held(u64),
-    Violated(String),
-    NotRun(String),
-}
-
-/// What is known of a trial that is over, or under way.
-struct Report {
-    end: Option<Outcome>,
-    /// What was tried last, or what it is about.
-    address: String,
-    at: Option<Counted>,
-    tried: u64,
-    /// Whether anything of what was asked for was tried.
-    met: bool,
-    others: Vec<String>,
-    counts: BTreeMap<Counted, u64>,
-    skipped: Vec<(String, String)>,
-    remark: Option<String>,
-    hangs: bool,
-}
-
-impl Report {
-    fn outcome(&self) -> Outcome {
-        let no_end = || Outcome::NotRun("interrupted".to_owned());
-        self.end.clone().unwrap_or_else(no_end)
-    }
-
-    /// It ended with this.
-    fn violated(&mut self, why: &str) {
-        self.end = Some(Outcome::Violated(format!("{}: {why}", self.address)));
-    }
-}
-
-/// A trial to be made: a check's own, or that of something that it must catch.
-struct Job<'a> {
-    check: &'a Check,
-    wrong: Option<&'a Wrong>,
-    /// What the layer knows of it without a trial.
-    known: Option<(Outcome, Vec<Record>)>,
-}
-
-impl Job<'_> {
-    fn trial(&self) -> &Trial {
-        self.wrong.map_or(&self.check.trial, |wrong| &wrong.trial)
-    }
-
-    fn what(&self) -> &str {
-        self.wrong.map_or(&self.check.what, |wrong| &wrong.what)
+impl Covered {
+    /// What trials call it.
+    pub(crate) fn key(subject: &str, what: &str) -> String {
+        format!("{subject}, {what}")
     }
 }
 
@@ -397,7 +197,7 @@ impl Job<'_> {
 pub(crate) struct Layer<'a> {
     /// What its rows say.
     pub(crate) name: &'static str,
-    /// The command that runs it: its name, and what else it was asked than what everyone is.
+    /// The command that runs it: its name, and what it was asked besides.
     pub(crate) command: String,
     pub(crate) asked: &'a Asked,
     pub(crate) checks: Vec<Check>,
@@ -405,6 +205,13 @@ pub(crate) struct Layer<'a> {
     pub(crate) rounds: u64,
     /// How many trials are made at once.
     pub(crate) width: usize,
+}
+
+/// A trial to be made.
+struct Job<'a> {
+    check: &'a Check,
+    /// What the trial is of, if not of our own code.
+    wrong: Option<&'a Wrong>,
 }
 
 impl<'a> Layer<'a> {
@@ -426,20 +233,12 @@ impl<'a> Layer<'a> {
         }
     }
 
-    /// One whose trials do not mind others.
-    pub(crate) fn at_once(self) -> Layer<'a> {
-        Layer {
-            width: machine::parallelism(),
-            ..self
-        }
-    }
-
-    pub(crate) fn rounds(self, rounds: u64) -> Layer<'a> {
-        Layer { rounds, ..self }
-    }
-
     fn program(&self) -> &str {
         self.command.split(' ').next().unwrap_or_default()
+    }
+
+    fn only(&self) -> Option<&str> {
+        self.asked.only.as_deref()
     }
 
     /// Makes the trials; the rows, in an order that depends on nothing.
@@ -447,101 +246,88 @@ impl<'a> Layer<'a> {
         Desk::open(&self)?.run(|_| None)
     }
 
-    /// The checks that are asked for.
-    pub(crate) fn chosen(&self) -> Result<Vec<&Check>> {
-        let asked = |check: &&Check| {
-            let only = self.asked.only.as_deref();
-            only.is_none_or(|only| related(only, &check.address))
+    /// The trials that are asked for.
+    fn jobs(&self) -> Result<Vec<Job<'_>>> {
+        let plant = self.asked.plant;
+        let must = |check: &&Check| {
+            let mut faults = check.wrong.iter().map(|wrong| wrong.fault);
+            plant.is_none() || faults.any(|fault| fault == plant)
         };
-        let chosen: Vec<_> = self.checks.iter().filter(asked).collect();
-        if let (Some(only), []) = (&self.asked.only, &chosen[..]) {
-            let subject = only.split(':').next().unwrap_or_default();
-            let of_subject: Vec<_> = (self.checks.iter())
-                .filter(|check| check.subject == subject)
-                .map(|check| check.address.as_str())
-                .collect();
-            if !of_subject.is_empty() {
-                return Err(unknown(only, &of_subject));
-            }
-            let all: Vec<_> = self.checks.iter().map(|check| &*check.subject).collect();
-            return Err(unknown(only, &all));
+        let concerned = || self.checks.iter().filter(must);
+        let chosen = concerned()
+            .filter(|check| self.only().is_none_or(|only| related(only, &check.address)));
+        let chosen: Vec<_> = chosen.collect();
+        if chosen.is_empty() {
+            let only = self.only().unwrap_or("check");
+            let what = match plant {
+                Some(fault) => format!("{only} that must notice that {}", fault.words()),
+                None => only.to_owned(),
+            };
+            return Err(Unknown::among(
+                &what,
+                concerned().map(|check| &*check.address),
+            ));
         }
-        if let Some(fault) = self.asked.plant {
-            let has = |check: &Check| check.wrong.iter().any(|wrong| wrong.fault == Some(fault));
-            if !chosen.iter().any(|check| has(check)) {
-                let all: Vec<_> = (self.checks.iter())
-                    .filter(|check| has(check))
-                    .map(|check| check.address.as_str())
-                    .collect();
-                let what = format!("check here that must notice that {}", fault.words());
-                return Err(unknown(&what, &all));
-            }
+        let mut jobs = Vec::new();
+        for check in self.asked.shard.part_of(chosen) {
+            let wrong = (check.wrong.iter())
+                .filter(|wrong| plant.is_none() || wrong.fault == plant)
+                .filter(|_| plant.is_some() || self.is_whole(check));
+            let ours = plant.is_none().then_some(None);
+            let all = ours.into_iter().chain(wrong.map(Some));
+            jobs.extend(all.map(|wrong| Job { check, wrong }));
         }
-        Ok(chosen)
+        Ok(jobs)
     }
 
     /// Whether all of this check is asked for.
     fn is_whole(&self, check: &Check) -> bool {
-        (self.asked.only.as_ref()).is_none_or(|only| within(&check.address, only))
+        self.only().is_none_or(|only| within(&check.address, only))
     }
 
+    /// An error if nothing that was tried is what was asked for.
     fn ensure_met(&self, reports: &[Report]) -> Result<()> {
-        let held = |report: &Report| matches!(report.end, Some(Outcome::Held(_)));
-        match &self.asked.only {
-            Some(only) if reports.iter().all(|report| held(report) && !report.met) => {
-                let all: Vec<_> = reports.iter().flat_map(|report| &report.others).collect();
-                Err(unknown(only, &all))
+        let passed_by =
+            |report: &Report| matches!(report.end, Some(Outcome::Held(_))) && !report.met;
+        match self.only() {
+            Some(only) if reports.iter().all(passed_by) => {
+                let others = reports.iter().flat_map(|report| &report.learnt.others);
+                Err(Unknown::among(only, others.map(String::as_str)))
             }
             _ => Ok(()),
         }
     }
 
-    fn report(&self, job: &Job<'_>) -> Report {
-        Report {
-            end: job.known.as_ref().map(|(outcome, _)| outcome.clone()),
-            address: job.check.address.clone(),
-            at: None,
-            tried: 0,
-            met: self.is_whole(job.check) || job.known.is_some(),
-            others: Vec::new(),
-            counts: BTreeMap::new(),
-            skipped: Vec::new(),
-            remark: None,
-            hangs: false,
-        }
-    }
-
     /// The rows about what the trials must come to together, and then each check with what it
     /// must catch.
-    fn rows(&self, jobs: &[Job<'_>], reports: &[Report], interrupted: bool) -> Vec<Record> {
+    fn rows(
+        &self,
+        jobs: &[Job<'_>],
+        reports: &[Report],
+        known: &[Option<Vec<Record>>],
+        interrupted: bool,
+    ) -> Vec<Record> {
+        let asked = self.asked;
         // With a fault planted on demand it is ours that is wrong.
-        let is_ours = |job: &Job<'_>| job.wrong.is_none() || self.asked.plant.is_some();
-        let done = || jobs.iter().zip(reports);
-        let ours: Vec<_> = done().filter(|(job, _)| is_ours(job)).collect();
-        let mut rows: Vec<_> = (self.covered.iter())
-            .filter_map(|covered| self.covered_row(covered, &ours, interrupted))
+        let planted = asked.plant.is_some();
+        let ours: Vec<_> = (jobs.iter().zip(reports))
+            .filter(|(job, _)| job.wrong.is_none() || planted)
             .collect();
-        let mut control = Outcome::NotRun("it was not asked for".to_owned());
-        for (job, report) in done() {
-            let outcome = report.outcome();
-            match job.wrong {
-                Some(wrong) if !is_ours(job) => {
-                    rows.push(self.wrong_row(job.check, wrong, &control, report));
+        let all = !interrupted && !planted && asked.only.is_none() && asked.shard == Shard::WHOLE;
+        let covered = self.covered.iter();
+        let covered = covered.filter_map(|covered| self.covered_row(covered, &ours, all));
+        let mut rows: Vec<_> = covered.collect();
+        let mut control = Outcome::Held(1);
+        for ((job, report), known) in jobs.iter().zip(reports).zip(known) {
+            match (job.wrong, known) {
+                (Some(wrong), _) if !planted => {
+                    rows.push(self.wrong_row(job, wrong, &control, report));
+                    continue;
                 }
-                _ if job.known.is_some() => {
-                    rows.extend(job.known.iter().flat_map(|(_, rows)| rows.clone()));
-                    control = outcome;
-                }
-                _ => {
-                    rows.extend(self.check_row(job.check, report));
-                    let row = |(what, why): &(String, String)| {
-                        Record::not_run(self.name, job.check.subject.clone(), what, why)
-                            .repeat(self.again(Some(job.check), &job.check.address, None))
-                    };
-                    rows.extend(report.skipped.iter().map(row));
-                    control = outcome;
-                }
+                (_, Some(known)) => rows.extend(known.iter().cloned()),
+                (_, None) => rows.extend(self.check_rows(job.check, report)),
             }
+            control = report.outcome();
         }
         rows
     }
@@ -549,125 +335,119 @@ impl<'a> Layer<'a> {
     fn covered_row(
         &self,
         covered: &Covered,
-        ours: &[(&Job<'_>, &Report)],
-        interrupted: bool,
+        done: &[(&Job<'_>, &Report)],
+        all: bool,
     ) -> Option<Record> {
-        let Covered {
-            subject,
-            what,
-            unit,
-        } = covered;
-        let key = ((*subject).to_owned(), (*what).to_owned());
-        let times: u64 = (ours
+        let (subject, what) = (covered.subject, covered.what);
+        let key = Covered::key(subject, what);
+        let broken = done
             .iter()
-            .filter_map(|(_, report)| report.counts.get(&key)))
-        .sum();
-        for (job, report) in ours {
-            if let (Outcome::Violated(why), Some(at)) = (report.outcome(), &report.at)
-                && *at == key
-            {
-                let again = self.again(Some(job.check), &report.address, self.asked.plant);
-                return Some(Record::failed(self.name, *subject, *what, why).repeat(again));
-            }
-        }
-        let row = match times {
-            0 if interrupted || !self.asked.is_everything() => return None,
+            .find_map(|(job, report)| match report.outcome() {
+                Outcome::Violated(why) if report.at.as_ref() == Some(&key) => {
+                    let again = self.again(Some(job.check), &report.address, self.asked.plant);
+                    Some(Record::failed(self.name, subject, what, why).repeat(again))
+                }
+                _ => None,
+            });
+        let times = done
+            .iter()
+            .map(|(_, report)| report.learnt.covered.get(&key));
+        let row = match times.flatten().sum() {
+            _ if broken.is_some() => return broken,
+            0 if !all => return None,
             0 => Record::failed(
                 self.name,
-                *subject,
-                *what,
+                subject,
+                what,
                 "no trial of this layer gets there",
             ),
-            _ => Record::passed(self.name, *subject, *what).count(times, *unit),
+            times => Record::passed(self.name, subject, what).count(times, covered.unit),
         };
-        let only = self.asked.only.as_deref().unwrap_or_default();
+        let only = self.only().unwrap_or_default();
         Some(row.repeat(self.again(None, only, self.asked.plant)))
     }
 
-    /// What came of our own code, unless it was another part of it that was asked for.
-    fn check_row(&self, check: &Check, report: &Report) -> Option<Record> {
-        let nothing = matches!(report.end, Some(Outcome::Held(0)));
-        if nothing && (self.asked.only.is_some() || !report.skipped.is_empty()) {
-            return None;
-        }
-        let mut row = self.row(check, &report.outcome());
-        if let (Outcome::Held(_), Some(how_far)) = (report.outcome(), &report.remark) {
-            row = row.reason(how_far);
-        }
-        let only = (self.asked.only.as_deref()).unwrap_or(&check.address);
+    /// What came of our own code, and what could not be tried.
+    fn check_rows(&self, check: &Check, report: &Report) -> Vec<Record> {
+        let (subject, what) = (check.subject.clone(), check.what.clone());
+        let skipped = &report.learnt.skipped;
+        let row = match report.outcome() {
+            // It was another part of it that was asked for, or nothing can be tried.
+            Outcome::Held(0) if self.only().is_some() || !skipped.is_empty() => None,
+            Outcome::Held(0) => Some(Record::failed(
+                self.name,
+                subject,
+                what,
+                "nothing was tried",
+            )),
+            Outcome::Held(times) => Some(Record {
+                reason: report.learnt.remark.clone(),
+                ..Record::passed(self.name, subject, what).count(times, check.unit)
+            }),
+            Outcome::Violated(why) => Some(Record::failed(self.name, subject, what, why)),
+            Outcome::NotRun(why) => Some(Record::not_run(self.name, subject, what, why)),
+        };
         let address = match report.outcome() {
             Outcome::Violated(_) => &report.address,
-            _ => only,
+            _ => self.only().unwrap_or(&check.address),
         };
-        Some(row.repeat(self.again(Some(check), address, self.asked.plant)))
+        let skipped = (skipped.iter())
+            .map(|(what, why)| Record::not_run(self.name, check.subject.clone(), what, why));
+        let again = self.again(Some(check), address, self.asked.plant);
+        let rows = row.into_iter().chain(skipped);
+        rows.map(|row| row.repeat(&again)).collect()
     }
 
-    /// The row of a check of which this came.
-    pub(crate) fn row(&self, check: &Check, outcome: &Outcome) -> Record {
-        let (subject, what) = (check.subject.clone(), check.what.clone());
-        match outcome {
-            Outcome::Held(0) => Record::failed(self.name, subject, what, "nothing was tried"),
-            Outcome::Held(times) => {
-                Record::passed(self.name, subject, what).count(*times, check.unit)
-            }
-            Outcome::Violated(why) => Record::failed(self.name, subject, what, why),
-            Outcome::NotRun(reason) => Record::not_run(self.name, subject, what, reason),
-        }
-    }
-
+    /// A wrong implementation must be caught, and only where the right one was not.
     fn wrong_row(
         &self,
-        check: &Check,
+        job: &Job<'_>,
         wrong: &Wrong,
         control: &Outcome,
         report: &Report,
     ) -> Record {
-        let found = match report.skipped.first() {
+        let check = job.check;
+        let found = match report.learnt.skipped.first() {
             Some((_, why)) if report.tried == 0 => Outcome::NotRun(why.clone()),
             _ => report.outcome(),
         };
-        let row = self.judged(check, wrong, control, &found);
+        let (verdict, why) = match (found, control) {
+            (Outcome::NotRun(reason), _) => (Verdict::NotRun, reason),
+            (Outcome::Held(times), _) => (
+                Verdict::Failed,
+                format!("not caught: all was well in {times} {}", check.unit),
+            ),
+            (Outcome::Violated(why), _) if !why.contains(wrong.sign) => (
+                Verdict::Failed,
+                format!("caught, but not for `{}`: {why}", wrong.sign),
+            ),
+            (Outcome::Violated(why), Outcome::Held(_)) => {
+                (Verdict::Passed, format!("caught: {why}"))
+            }
+            (_, Outcome::NotRun(reason)) => (
+                Verdict::NotRun,
+                format!("caught, but the control, our own code, did not run: {reason}"),
+            ),
+            (_, Outcome::Violated(_)) => (
+                Verdict::Failed,
+                "caught, but the control, our own code, did not pass the same trial".to_owned(),
+            ),
+        };
+        let row = Record::new(
+            verdict,
+            self.name,
+            check.subject.clone(),
+            wrong.what.clone(),
+        );
         let row = match report.tried {
-            0 => row,
-            tried => row.count(tried, "attempts until caught"),
+            0 => row.reason(why),
+            tried => row.reason(why).count(tried, "attempts until caught"),
         };
         let address = match wrong.fault {
             Some(_) => &report.address,
             None => &check.address,
         };
         row.repeat(self.again(Some(check), address, wrong.fault))
-    }
-
-    /// A wrong implementation must be caught, and only where the right one was not.
-    pub(crate) fn judged(
-        &self,
-        check: &Check,
-        wrong: &Wrong,
-        control: &Outcome,
-        found: &Outcome,
-    ) -> Record {
-        let (subject, what) = (check.subject.clone(), wrong.what.clone());
-        let failed = |why: String| Record::failed(self.name, subject.clone(), what.clone(), why);
-        let not_run = |why: String| Record::not_run(self.name, subject.clone(), what.clone(), why);
-        match (found, control) {
-            (Outcome::NotRun(reason), _) => not_run(reason.clone()),
-            (Outcome::Held(times), _) => failed(format!(
-                "not caught: all was well in {times} {}",
-                check.unit
-            )),
-            (Outcome::Violated(why), _) if !why.contains(wrong.sign) => {
-                failed(format!("caught, but not for `{}`: {why}", wrong.sign))
-            }
-            (Outcome::Violated(why), Outcome::Held(_)) => {
-                Record::passed(self.name, subject, what).reason(format!("caught: {why}"))
-            }
-            (Outcome::Violated(_), Outcome::NotRun(reason)) => not_run(format!(
-                "caught, but the control, our own code, did not run: {reason}"
-            )),
-            (Outcome::Violated(_), Outcome::Violated(_)) => failed(
-                "caught, but the control, our own code, did not pass the same trial".to_owned(),
-            ),
-        }
     }
 
     /// The command that does it again: all of it, a check, or a part of one.
@@ -689,19 +469,10 @@ impl<'a> Layer<'a> {
     }
 }
 
-fn unknown<S: AsRef<str>>(what: &str, known: &[S]) -> anyhow::Error {
-    let mut once: Vec<&str> = Vec::new();
-    for known in known.iter().map(AsRef::as_ref) {
-        if !once.contains(&known) {
-            once.push(known);
-        }
-    }
-    Unknown(format!("there is no {what}; there is: {}", once.join(", "))).into()
-}
-
 /// A layer at work.
 pub(crate) struct Desk<'a> {
     layer: &'a Layer<'a>,
+    jobs: Vec<Job<'a>>,
     pub(crate) alone: SingleThreaded,
     pub(crate) interrupts: Interrupts,
     pub(crate) prefix: Prefix,
@@ -712,10 +483,12 @@ pub(crate) struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub(crate) fn open(layer: &'a Layer<'a>) -> Result<Desk<'a>> {
+        let jobs = layer.jobs()?;
         let alone = SingleThreaded::check()?;
         let prefix = Prefix::new(layer.program());
         Ok(Desk {
             layer,
+            jobs,
             alone,
             interrupts: Interrupts::catch()?,
             sweeper: Sweeper::start(&prefix, alone)?,
@@ -724,42 +497,24 @@ impl<'a> Desk<'a> {
         })
     }
 
-    /// Makes the trials that are asked for, but for those of our own code of which the layer knows
-    /// already what came of them, and what it has to say.
-    pub(crate) fn run(
-        self,
-        known: impl Fn(&Check) -> Option<(Outcome, Vec<Record>)>,
-    ) -> Result<Vec<Record>> {
-        let layer = self.layer;
-        let mut jobs = Vec::new();
-        for check in layer.asked.shard.part_of(layer.chosen()?) {
-            let mut job = |wrong: Option<&'a Wrong>| {
-                let known = known(check).filter(|_| wrong.is_none());
-                jobs.push(Job {
-                    check,
-                    wrong,
-                    known,
-                });
-            };
-            match layer.asked.plant {
-                Some(fault) => {
-                    let wrong = check.wrong.iter();
-                    wrong
-                        .filter(|wrong| wrong.fault == Some(fault))
-                        .for_each(|wrong| job(Some(wrong)));
-                }
-                None => {
-                    job(None);
-                    if layer.is_whole(check) {
-                        check.wrong.iter().for_each(|wrong| job(Some(wrong)));
-                    }
-                }
-            }
-        }
-        let mut reports: Vec<_> = jobs.iter().map(|job| layer.report(job)).collect();
-        let interrupted = self.make(&jobs, &mut reports)?;
+    /// Makes the trials, but for those of our own code of which the layer has rows already; the
+    /// first of these says what came of it.
+    pub(crate) fn run(self, known: impl Fn(&Check) -> Option<Vec<Record>>) -> Result<Vec<Record>> {
+        let (layer, jobs) = (self.layer, &self.jobs);
+        let known: Vec<_> = (jobs.iter())
+            .map(|job| known(job.check).filter(|_| job.wrong.is_none()))
+            .collect();
+        let mut reports: Vec<_> = (jobs.iter().zip(&known))
+            .map(|(job, known)| {
+                let met = layer.is_whole(job.check) || known.is_some();
+                let mut report = Report::new(&job.check.address, met);
+                report.end = known.iter().flatten().next().map(outcome_of);
+                report
+            })
+            .collect();
+        let interrupted = self.make(&mut reports)?;
         layer.ensure_met(&reports)?;
-        let mut rows = layer.rows(&jobs, &reports, interrupted);
+        let mut rows = layer.rows(jobs, &reports, &known, interrupted);
         // Those who were ended could not tidy up: it does, when all are dead.
         let _sweeper = (!interrupted).then_some(self.sweeper);
         let left = self.prefix.judge(layer.name)?;
@@ -770,26 +525,25 @@ impl<'a> Desk<'a> {
     }
 
     /// Makes the trials, as many at a time as there may be; whether a signal ended that.
-    fn make(&self, jobs: &[Job<'_>], reports: &mut [Report]) -> Result<bool> {
-        let mut waiting = (jobs.iter().enumerate()).filter(|(_, job)| job.known.is_none());
+    fn make(&self, reports: &mut [Report]) -> Result<bool> {
+        let mut waiting = 0..reports.len();
         let mut running: Vec<Worker> = Vec::new();
         loop {
             if self.interrupts.check().is_err() {
                 return Ok(true);
             }
             while running.len() < self.layer.width
-                && let Some((number, job)) = waiting.next()
+                && let Some(number) = waiting.next()
             {
-                running.push(Worker {
-                    number,
-                    child: self.start(job, &format!("{}{number}-", self.prefix))?,
-                    heard: Instant::now(),
-                });
+                if reports[number].end.is_none() {
+                    running.push(Worker::new(number, self.start(number)?));
+                }
             }
             if running.is_empty() {
                 return Ok(false);
             }
-            let deadlines = running.iter().map(|worker| worker.deadline(reports));
+            let deadlines = running.iter();
+            let deadlines = deadlines.map(|worker| worker.deadline(&reports[worker.number]));
             let deadline = deadlines.min().unwrap_or_else(Instant::now);
             let mut files = vec![self.interrupts.as_fd()];
             files.extend(running.iter().map(|worker| worker.child.as_fd()));
@@ -797,218 +551,159 @@ impl<'a> Desk<'a> {
             let mut still = Vec::new();
             for mut worker in running {
                 let number = worker.number;
-                let only = self.layer.asked.only.as_deref();
-                if worker.listen(&mut reports[number], only)? {
+                if worker.listen(&mut reports[number], self.layer.only())? {
                     still.push(worker);
                     continue;
                 }
                 // Should it still live, it does not any more from here on.
                 drop(worker);
-                self.progress(&jobs[number], &reports[number]);
-                if jobs[number].wrong.is_some() {
-                    // Who was ended in the middle of something could not tidy up.
-                    self.prefix.forgive(&format!("{number}-"))?;
-                }
+                self.over(number, &reports[number])?;
             }
             running = still;
         }
     }
 
-    fn start(&self, job: &Job<'_>, prefix: &str) -> Result<Child> {
-        let what = format!("the trial `{}`", job.what());
+    fn start(&self, number: usize) -> Result<Child> {
+        let Job { check, wrong } = &self.jobs[number];
         let Layer { asked, rounds, .. } = self.layer;
-        Child::fork(what, self.alone, |ledger| {
-            let more = job.wrong.map_or(1, |_| MORE);
-            let setting = Setting {
-                rounds: rounds.saturating_mul(more),
-                fault: job.wrong.and_then(|wrong| wrong.fault),
-                subject: &job.check.subject,
-                only: asked.only.as_deref(),
-                ..Setting::new(self.alone, asked.seed, prefix, ledger)
-            };
-            setting.run(job.trial())
+        let prefix = format!("{}{number}-", self.prefix);
+        Child::fork(format!("trial {number}"), self.alone, |ledger| {
+            let mut setting = Setting::new(self.alone, asked.seed, &prefix, ledger);
+            setting.rounds = rounds.saturating_mul(wrong.map_or(1, |_| MORE));
+            setting.fault = wrong.and_then(|wrong| wrong.fault);
+            setting.subject = &check.subject;
+            setting.only = self.layer.only();
+            setting.run(wrong.map_or(&check.trial, |wrong| &wrong.trial))
         })
     }
 
-    /// One line about a trial that is over.
-    fn progress(&self, job: &Job<'_>, report: &Report) {
+    /// Says what came of a trial.
+    fn over(&self, number: usize, report: &Report) -> Result<()> {
+        let Job { check, wrong } = &self.jobs[number];
         let came = match report.outcome() {
-            Outcome::Held(times) => format!("{times} {}", job.check.unit),
+            Outcome::Held(times) => format!("{times} {}", check.unit),
             Outcome::Violated(why) => why,
             Outcome::NotRun(reason) => format!("not run: {reason}"),
         };
-        let (subject, what) = (&job.check.subject, job.what());
-        eprintln!("{}: {subject}, {what}: {came}", self.layer.program());
+        let what = wrong.map_or(&check.what, |wrong| &wrong.what);
+        eprintln!(
+            "{}: {}, {what}: {came}",
+            self.layer.program(),
+            check.subject
+        );
+        match wrong {
+            // Who was ended in the middle of something could not tidy up.
+            Some(_) => self.prefix.forgive(&format!("{number}-")),
+            None => Ok(()),
+        }
     }
 }
 
-/// A trial that is under way.
-struct Worker {
-    number: usize,
-    child: Child,
-    heard: Instant,
-}
-
-impl Worker {
-    fn patience(report: &Report) -> Duration {
-        if report.hangs {
-            short_patience()
-        } else {
-            longest()
-        }
-    }
-
-    fn deadline(&self, reports: &[Report]) -> Instant {
-        self.heard + Worker::patience(&reports[self.number])
-    }
-
-    /// Takes in what it told; false when it is over.
-    fn listen(&mut self, report: &mut Report, only: Option<&str>) -> Result<bool> {
-        let Some(notes) = self.child.hear()? else {
-            // It ended without saying so.
-            report.violated(&match self.child.status()? {
-                WaitStatus::Signaled(_, Signal::SIGKILL, _) => "its process died".to_owned(),
-                WaitStatus::Signaled(_, signal, _) => format!("its process died of {signal}"),
-                other => format!("its process ended: {other:?}"),
-            });
-            return Ok(false);
-        };
-        let patience = Worker::patience(report);
-        if !notes.is_empty() {
-            self.heard = Instant::now();
-        } else if self.heard.elapsed() >= patience {
-            let seconds = patience.as_secs_f64();
-            report.violated(&format!("no sign of life for {seconds} s: it hangs"));
-            return Ok(false);
-        }
-        for note in notes {
-            match note {
-                Note::Attempt { address, at } => {
-                    report.met |= only.is_none_or(|only| within(&address, only));
-                    (report.address, report.at) = (address, at);
-                    report.tried += 1;
-                }
-                Note::Counted { what, times } => {
-                    *report.counts.entry(what).or_default() += times;
-                }
-                Note::Skipped { what, why } => report.skipped.push((what, why)),
-                Note::PassedOver(others) => report.others = others,
-                Note::Remark(how_far) => report.remark = Some(how_far),
-                Note::Hanging => report.hangs = true,
-                Note::Tried(times) => report.end = Some(Outcome::Held(times)),
-                Note::NotRun(reason) => report.end = Some(Outcome::NotRun(reason)),
-                Note::Failed(why) => report.violated(&why),
-                Note::Done => {}
-                other => bail!("{} told {other:?}", self.child.name()),
-            }
-        }
-        if report.end.is_some() {
-            // It has no more to tell.
-            self.child.reap()?;
-        }
-        Ok(report.end.is_none())
+/// What a row says of a trial.
+fn outcome_of(row: &Record) -> Outcome {
+    let why = row.reason.clone().unwrap_or_default();
+    match row.verdict {
+        Verdict::Passed => Outcome::Held(row.count.unwrap_or_default()),
+        Verdict::NotRun => Outcome::NotRun(why),
+        Verdict::Failed => Outcome::Violated(why),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ringproof_record::Verdict;
+    use Verdict::{Failed, NotRun, Passed};
 
     fn check() -> Check {
         Check::new("s", "w", "rounds", |_| Ok(1)).planted(Fault::PublishFirst, "two hold")
     }
 
-    fn violated(why: &str) -> Outcome {
-        Outcome::Violated(why.to_owned())
+    fn asked(only: &str) -> Asked {
+        Asked {
+            only: (!only.is_empty()).then(|| only.to_owned()),
+            ..Asked::everything(4)
+        }
+    }
+
+    /// The rows of a check and of its wrong implementation, of which this came.
+    fn rows(layer: &Layer<'_>, outcomes: [&Outcome; 2]) -> Vec<Record> {
+        let jobs = layer.jobs().unwrap();
+        let reports = outcomes.map(|outcome| Report {
+            end: Some(outcome.clone()),
+            at: Some(Covered::key("RingPublish", "crash after")),
+            ..Report::new("s:2", true)
+        });
+        layer.rows(&jobs, &reports, &[None, None], false)
     }
 
     #[test]
     fn a_wrong_implementation_passes_only_if_caught_for_its_own_mistake_and_ours_was_not() {
-        let asked = Asked::everything(1);
+        let asked = asked("");
         let layer = Layer::new("faults", "faults", &asked, vec![check()]);
-        let [check] = &layer.checks[..] else { panic!() };
-        let verdict =
-            |control, found| (layer.judged(check, &check.wrong[0], &control, &found)).verdict;
-        let held = || Outcome::Held(1);
-        let caught = || violated("in round 3 two hold it");
-        let not_run = || Outcome::NotRun("no namespaces".to_owned());
-        assert_eq!(verdict(held(), caught()), Verdict::Passed);
-        assert_eq!(verdict(held(), held()), Verdict::Failed);
-        assert_eq!(verdict(held(), violated("it hangs")), Verdict::Failed);
-        assert_eq!(verdict(violated("x"), caught()), Verdict::Failed);
-        assert_eq!(verdict(held(), not_run()), Verdict::NotRun);
-        assert_eq!(verdict(not_run(), caught()), Verdict::NotRun);
+        let violated = |why: &str| Outcome::Violated(why.to_owned());
+        let (held, caught) = (Outcome::Held(1), violated("in round 3 two hold it"));
+        let not_run = Outcome::NotRun("no namespaces".to_owned());
+        for (control, found, verdict) in [
+            (&held, &caught, Passed),
+            (&held, &held, Failed),
+            (&held, &violated("it hangs"), Failed),
+            (&violated("x"), &caught, Failed),
+            (&held, &not_run, NotRun),
+            (&not_run, &caught, NotRun),
+        ] {
+            let rows = rows(&layer, [control, found]);
+            assert_eq!(rows[1].verdict, verdict, "{rows:#?}");
+        }
+        let rows = rows(&layer, [&Outcome::Held(0), &held]);
+        assert_eq!(rows[0].verdict, Failed, "nothing was tried");
+        let repeat = rows[1].repeat.as_deref().unwrap();
+        let expected = "faults --seed 4 --only s:2 --plant publish-first";
+        assert!(repeat.ends_with(expected), "{repeat}");
     }
 
     #[test]
     fn what_must_be_come_to_and_was_not_has_failed_and_a_violation_there_fails_it_too() {
-        let asked = Asked::everything(4);
-        let covered = |what| Covered {
-            subject: "RingPublish",
-            what,
-            unit: "kills",
-        };
+        let asked = asked("");
         let layer = Layer {
-            covered: ["crash before", "crash after"].map(covered).into(),
+            covered: vec![Covered {
+                subject: "RingPublish",
+                what: "crash after",
+                unit: "kills",
+            }],
             ..Layer::new("crash", "crash", &asked, vec![check()])
         };
-        let job = Job {
-            check: &layer.checks[0],
-            wrong: None,
-            known: None,
+        let held = Outcome::Held(1);
+        let why = |outcome| {
+            let row = rows(&layer, [&outcome, &held]).swap_remove(0);
+            assert_eq!((row.subject.as_str(), row.verdict), ("RingPublish", Failed));
+            row.reason.unwrap()
         };
-        let mut report = layer.report(&job);
-        let at = |what: &str| ("RingPublish".to_owned(), what.to_owned());
-        report.end = Some(Outcome::Held(1));
-        report.counts.insert(at("crash after"), 3);
-        let verdicts = |report: Report| -> Vec<_> {
-            let rows = layer.rows(std::slice::from_ref(&job), &[report], false);
-            rows.iter().map(|row| (row.verdict, row.count)).collect()
-        };
-        use Verdict::{Failed, Passed};
-        let passed = (Passed, Some(1));
+        assert!(why(Outcome::Held(1)).starts_with("no trial"));
         assert_eq!(
-            verdicts(report),
-            [(Failed, None), (Passed, Some(3)), passed]
+            why(Outcome::Violated("all is lost".to_owned())),
+            "all is lost"
         );
-        let mut report = layer.report(&job);
-        (report.address, report.at) = ("s:2:after".to_owned(), Some(at("crash after")));
-        report.violated("all is lost");
-        let rows = layer.rows(&[job], &[report], false);
-        assert!(rows.iter().all(|row| row.verdict == Failed), "{rows:#?}");
-        for row in &rows[1..] {
-            assert_eq!(row.reason.as_deref(), Some("s:2:after: all is lost"));
-            let repeat = row.repeat.as_deref().unwrap();
-            assert!(
-                repeat.ends_with("crash --seed 4 --only s:2:after"),
-                "{repeat}"
-            );
-        }
     }
 
     #[test]
     fn what_is_asked_for_is_found_and_what_is_not_there_is_said() {
-        let chosen = |only: &str, plant| {
+        let jobs = |only: &str, plant| {
             let asked = Asked {
-                only: Some(only.to_owned()),
                 plant,
-                ..Asked::everything(1)
+                ..asked(only)
             };
             let checks = vec![check().of_part("full"), check().of_part("empty")];
             let layer = Layer::new("crash", "crash", &asked, checks);
-            layer
-                .chosen()
-                .map(|checks| checks.len())
-                .map_err(|error| error.to_string())
+            (layer.jobs().map(|jobs| jobs.len())).map_err(|error| error.to_string())
         };
-        assert_eq!(chosen("s", None), Ok(2));
-        assert_eq!(chosen("s:full", None), Ok(1));
-        assert_eq!(chosen("s:full:3", Some(Fault::PublishFirst)), Ok(1));
+        assert_eq!(jobs("", None), Ok(4));
+        assert_eq!(jobs("s:full", None), Ok(2));
+        // Of a part of a check no wrong implementation.
+        assert_eq!(jobs("s:full:3", None), Ok(1));
+        assert_eq!(jobs("s:full:3", Some(Fault::PublishFirst)), Ok(1));
         let missing = "there is no s:fulll; there is: s:full, s:empty";
-        assert_eq!(chosen("s:fulll", None), Err(missing.to_owned()));
-        assert!(chosen("t", None).unwrap_err().ends_with("there is: s"));
-        let error = chosen("s", Some(Fault::NoOdd)).unwrap_err();
+        assert_eq!(jobs("s:fulll", None), Err(missing.to_owned()));
+        let error = jobs("s", Some(Fault::NoOdd)).unwrap_err();
         assert!(error.contains(Fault::NoOdd.words()), "{error}");
     }
 }

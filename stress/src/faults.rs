@@ -74,8 +74,11 @@ fn checks() -> Vec<Check> {
 /// Runs the layer. Its races want the processors for themselves.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let command = format!("faults --rounds {}", options.rounds);
-    let layer = Layer::new("faults", command, &options.asked, checks());
-    layer.rounds(options.rounds).run()
+    let layer = Layer {
+        rounds: options.rounds,
+        ..Layer::new("faults", command, &options.asked, checks())
+    };
+    layer.run()
 }
 
 #[cfg(test)]

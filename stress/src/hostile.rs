@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use ringproof::site::{LoadSite, Site, SlotReadSite};
-use ringproof_record::Record;
+use ringproof_record::{Record, machine};
 
 use crate::cli::CommandLine;
 use crate::desk::{Asked, Check, Covered, Layer, Setting};
@@ -245,9 +245,11 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let checks = checks(&options.command_line);
     let layer = Layer {
         covered: covered.collect(),
+        rounds: options.cases,
+        width: machine::parallelism(),
         ..Layer::new("hostile", command, &options.asked, checks)
     };
-    layer.rounds(options.cases).at_once().run()
+    layer.run()
 }
 
 #[cfg(test)]

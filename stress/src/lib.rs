@@ -92,7 +92,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Layer::Instructions(options) => step::run(options)?,
         Layer::Faults(options) => faults::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
-        Layer::Soak(options) => soak::run(options)?,
+        Layer::Soak(options) => soak::run(options.clone())?,
         Layer::Hostile(options) => hostile::run(options)?,
         Layer::Abi(options) => abi::run(options)?,
         Layer::AbiPeer(peer) => {

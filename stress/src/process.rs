@@ -25,7 +25,6 @@ use ringproof_record::deadline;
 use serde::{Deserialize, Serialize};
 
 use crate::dying::kill_self;
-use crate::soak::RoundReport;
 
 /// How long anything may take that takes moments: whoever reaches this is taken to hang. It is far
 /// more than a machine needs that does much else at the same time.
@@ -49,9 +48,6 @@ pub(crate) fn set_alarm() {
     alarm::set(u32::try_from(traced_patience().as_secs()).unwrap_or(u32::MAX));
 }
 
-/// Something that a layer lists: its subject, and what is to happen to that.
-pub(crate) type Counted = (String, String);
-
 /// What a child tells its parent. What it told before it was killed, the parent gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Note {
@@ -63,35 +59,17 @@ pub(crate) enum Note {
     Entry(u64),
     /// The sites of the accesses that a process made, all of them.
     Trace(Vec<String>),
-    /// A trial makes this attempt, which comes to what its layer lists if it holds.
+    /// A trial makes this attempt, and covers this if it holds.
     Attempt {
         /// Its address.
         address: String,
-        /// What of the list.
-        at: Option<Counted>,
+        /// What its layer calls it.
+        covered: Option<String>,
     },
-    /// A trial came to what its layer lists.
-    Counted {
-        /// What of the list.
-        what: Counted,
-        /// How often.
-        times: u64,
-    },
-    /// Attempts of these addresses were not asked for.
-    PassedOver(Vec<String>),
-    /// A trial that holds went this far.
-    Remark(String),
     /// A trial is made to hang from here on.
     Hanging,
-    /// A worker could not try this, for this reason.
-    Skipped {
-        /// What.
-        what: String,
-        /// Why not.
-        why: String,
-    },
-    /// A supervisor of the soak has run a round.
-    Soaked(Box<RoundReport>),
+    /// What a child reports in a form that its parent knows.
+    Report(String),
     /// The child is where its parent wants it, and waits.
     Ready,
     /// A trial was made so often, and each time what must hold held.

@@ -1,16 +1,13 @@
 //! The crash layer as its users run it.
 
 mod common;
-mod rows;
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use common::{PROGRAM, Ran, await_end_of, await_word, left_behind, run, start};
-use nix::sys::signal::{Signal, kill};
+use common::{PROGRAM, Ran, ensure_passed, ensure_planted, run};
 use ringproof::site::Site;
 use ringproof_record::Verdict;
-use rows::{ensure_passed, planted, repeat};
 
 fn crash(args: &[&str]) -> Ran {
     run(&[&["crash", "--json"], args].concat())
@@ -55,25 +52,9 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
             assert!(tried.contains(&(subject, check)), "{subject}: {check}");
         }
     }
-    assert_eq!(planted(&rows).count(), 18);
-
     // The same seed, the same rows, whatever the processes' order was.
     assert_eq!(crash(&["--seed", "3"]).rows, rows);
-}
-
-#[test]
-fn each_planted_fault_fails_and_is_seen_again_by_the_command_that_the_row_says() {
-    let rows = crash(&[]).rows;
-    for row in planted(&rows) {
-        let again = repeat(row);
-        let failed: Vec<_> = (again.rows.iter())
-            .filter(|row| row.verdict == Verdict::Failed)
-            .collect();
-        let broken = failed.first().expect("a failed row");
-        assert_eq!(broken.repeat, row.repeat, "{}", row.check);
-        let why = broken.reason.as_deref().expect("a reason");
-        assert!(why.contains(&row.subject), "{}: {why}", row.check);
-    }
+    ensure_planted(&rows, 18, &[]);
 }
 
 #[test]
@@ -133,22 +114,6 @@ fn the_page_says_what_the_cases_do() {
 }
 
 #[test]
-fn wrong_usage_is_told_from_failure() {
-    for (args, hint) in [
-        (&["crash", "--only", "ring/shove"][..], "ring/push_slice"),
-        (&["crash", "--only", "ring/push:fulll"], "tiny-empty"),
-        (&["crash", "--plant", "nothing"], "publish-first"),
-        (&["crash", "--seed", "x"], "--seed"),
-        (&["crush"], "crash"),
-        (&[], "crash"),
-    ] {
-        let ran = run(args);
-        assert_eq!(ran.code, Some(2), "{args:?}");
-        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
-    }
-}
-
-#[test]
 fn without_json_the_rows_are_for_people() {
     let output = Command::new(PROGRAM)
         .args(["crash", "--only", "latch/read"])
@@ -159,22 +124,4 @@ fn without_json_the_rows_are_for_people() {
         text.contains("passed   latch/read                 crash at every access: 56 kills"),
         "{text}"
     );
-}
-
-#[test]
-fn when_it_is_stopped_nothing_is_left() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
-        let (mut child, pid) = start(&["crash", "--whole", "--every-instruction"]);
-        await_word(&mut child);
-        kill(pid, signal).expect("it is there");
-        let number = child.id();
-        let status = child.wait_with_output().expect("it ends").status;
-        assert!(!status.success(), "{signal}: {status}");
-        await_end_of(pid);
-        // (SIGKILL lets nobody tidy up; what a later process of the same number removes is one
-        // name that nobody uses, if it came in the very moment of an unlink.)
-        if signal != Signal::SIGKILL {
-            assert_eq!(left_behind(number), Vec::<String>::new(), "{signal}");
-        }
-    }
 }

@@ -6,8 +6,7 @@ use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
 
-use super::trial::{Trial, Victim, ensure_kept};
-use super::{Case, attach};
+use super::trial::{Case, Trial, Victim, attach, ensure_kept};
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 

@@ -9,8 +9,7 @@ use ringproof::{
     Claim, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions, unlink,
 };
 
-use super::trial::{Death, Trial, Victim, ensure_kept};
-use super::{Case, attach};
+use super::trial::{Case, Death, Trial, Victim, attach, ensure_kept};
 use crate::dying::{Fate, Point};
 use crate::item::{Author, Item};
 

@@ -2,6 +2,7 @@
 //! left behind.
 
 use std::cell::OnceCell;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +16,35 @@ use crate::fault::{Fault, Faulty, Party};
 use crate::item::{Author, Item};
 use crate::process::{Child, Ledger, Note, patience, short_patience};
 use crate::shm::Name;
+
+/// What one run does: it makes the structure, has a victim, and judges what that left behind.
+type Scenario = Box<dyn Fn(&Trial<'_>) -> Result<()>>;
+
+/// An operation in one state.
+pub(crate) struct Case {
+    pub(crate) subject: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) scenario: Scenario,
+}
+
+impl Case {
+    pub(crate) fn new(
+        subject: &'static str,
+        state: &'static str,
+        scenario: impl Fn(&Trial<'_>) -> Result<()> + 'static,
+    ) -> Self {
+        Case {
+            subject,
+            state,
+            scenario: Box::new(scenario),
+        }
+    }
+}
+
+/// A descriptor of the segment, as it would reach another process.
+pub(crate) fn attach(segment: &Segment) -> Result<OwnedFd> {
+    (segment.descriptor()).context("cannot have the segment's descriptor")
+}
 
 /// One run of a scenario.
 pub(crate) struct Trial<'a> {

@@ -9,7 +9,7 @@ use ringproof::seqlock::SeqWriter;
 use ringproof::site::Site;
 use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 
-use crate::crash::attach;
+use crate::crash::trial::attach;
 use crate::desk::{Check, Setting};
 use crate::dying::{Dying, Ending, Fate, Plan, Point};
 use crate::process::{Child, Note, patience, short_patience};

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sched::sched_yield;
+use nix::time::{ClockId, clock_gettime};
 use ringproof_record::affinity::{self, Cpus};
 
 use crate::desk::Setting;
@@ -156,6 +157,12 @@ fn start(come: &AtomicU64, round: u64) -> Result<()> {
             );
         }
     }
+}
+
+/// Nanoseconds of a clock that all processors share.
+pub(super) fn now() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("cannot tell the time")?;
+    Ok(Duration::from(now).as_nanos() as u64)
 }
 
 /// Two processors that this process may use, or nothing if there is only one.

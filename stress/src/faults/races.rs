@@ -1,13 +1,12 @@
 //! Several processes at one name.
 
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::time::{ClockId, clock_gettime};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
-use super::meeting::{Act, race};
+use super::meeting::{Act, now, race};
 use super::right::{held, lock_byte, patiently};
 use crate::desk::{Check, Setting};
 use crate::process::{NotHere, patience};
@@ -229,12 +228,6 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
         return Err(NotHere(why).into());
     }
     Ok(rounds)
-}
-
-/// Nanoseconds of a clock that all processors share.
-pub(super) fn now() -> Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("cannot tell the time")?;
-    Ok(Duration::from(now).as_nanos() as u64)
 }
 
 fn inode(ring: &Ring<u64>) -> Result<u64> {

@@ -17,8 +17,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::pause;
 use ringproof::{Claim, Ring, RingOptions, Role, SegmentError};
 
-use super::meeting::{Act, race};
-use super::{namespace, races};
+use super::meeting::{Act, now, race};
+use super::namespace;
 use crate::desk::{Check, Setting};
 use crate::process::{Child, Ledger, NotHere, Note, patience};
 use crate::shm::Name;
@@ -185,7 +185,7 @@ struct Lease(Rc<Words>);
 
 impl Right for Lease {
     fn take(&self) -> Result<Option<Held>> {
-        let now = races::now()?;
+        let now = now()?;
         let until = self.0[0].load(Acquire);
         let next = now + STOPPED.as_nanos() as u64 / 4;
         let taken = now > until

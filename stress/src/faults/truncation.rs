@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use ringproof::guard::{self, GuardError};
 use ringproof::{Ring, RingOptions};
 
-use crate::crash::attach;
+use crate::crash::trial::attach;
 use crate::desk::{Check, Setting};
 use crate::process::Child;
 use crate::specimen::Shared;

@@ -8,7 +8,7 @@ use ringproof::site::Site;
 use super::memory::{Adversary, LITERAL, PALETTE, Tape};
 use super::play::{Geometry, Play};
 use super::{ring, role, value};
-use crate::desk::Setting;
+use crate::desk::{Covered, Setting};
 use crate::item::mix;
 
 /// How often the operation that a play is about is made.
@@ -89,7 +89,7 @@ pub(crate) fn answered(setting: &Setting<'_>) -> Result<()> {
             let mut play = Play::decode(bytes).context("a play that cannot be read")?;
             play.fault = setting.fault;
             for (site, answers) in act(&play)?.tally {
-                setting.count((site.to_string(), ANSWERED.to_owned()), answers);
+                setting.count(Covered::key(site.info().name, ANSWERED), answers);
             }
             Ok(())
         })?;
