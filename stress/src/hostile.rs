@@ -27,9 +27,9 @@ mod specimen;
 mod text;
 mod value;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use ringproof::site::{LoadSite, Site, SlotReadSite};
 use ringproof_record::{Record, machine};
@@ -83,7 +83,7 @@ fn of(subject: &'static str, what: &'static str, run: fn(&Setting<'_>) -> Result
 }
 
 /// Every check, in the order of the report.
-fn checks(cli: &CommandLine) -> Vec<Check> {
+fn checks(cli: &CommandLine, directory: &Path) -> Vec<Check> {
     let operations = actors::ACTORS.iter().flat_map(|actor| actor.operations);
     let answered = operations.map(|name| {
         let check = of(name, "answers that a peer may choose", actors::answered);
@@ -102,7 +102,7 @@ fn checks(cli: &CommandLine) -> Vec<Check> {
             _ => check,
         }
     });
-    let cli = cli.clone();
+    let (cli, directory) = (cli.clone(), directory.to_owned());
     let segments = [
         of("header/ring", "every byte changed", header::of_ring)
             .planted(Fault::TrustHeader, "SIGSEGV"),
@@ -191,10 +191,14 @@ fn checks(cli: &CommandLine) -> Vec<Check> {
             },
         )
         .planted(Fault::RawText, "is printed in"),
-        of(
+        Check::new(
             "description/c",
             "texts that say anything, under sanitizers",
-            c_header::attached,
+            "cases",
+            move |setting| {
+                c_header::attached(setting, &directory)?;
+                Ok(setting.tried())
+            },
         )
         .planted(Fault::BeginningAlone, "attached: true")
         // Of either sanitizer: what is overrun first depends on the length.
@@ -242,7 +246,9 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
         unit: "answers",
     });
     let command = format!("hostile --cases {}", options.cases);
-    let checks = checks(&options.command_line);
+    // It outlives the processes that fill it, whoever ends them.
+    let directory = tempfile::tempdir().context("cannot make a directory")?;
+    let checks = checks(&options.command_line, directory.path());
     let layer = Layer {
         covered: covered.collect(),
         rounds: options.cases,
@@ -260,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_name_means_one_subject() {
-        let checks = checks(&CommandLine::default());
+        let checks = checks(&CommandLine::default(), Path::new(""));
         let names: BTreeSet<_> = checks.iter().map(|check| &check.subject).collect();
         assert_eq!(names.len(), checks.len());
     }

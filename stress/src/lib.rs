@@ -27,6 +27,7 @@ pub use hostile::fuzz;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use desk::{Asked, Unknown};
+use process::Interrupts;
 use ringproof_record::{EXIT_CODES, Exit, print};
 
 /// Kills processes over real segments, or lies to them, and checks what the others are left with.
@@ -68,6 +69,12 @@ pub fn main() -> Exit {
 }
 
 fn run(cli: &Cli) -> Result<Exit> {
+    if let Layer::AbiPeer(peer) = &cli.layer {
+        abi::run_peer(peer)?;
+        return Ok(Exit::Passed);
+    }
+    // Before anything is made that would be left behind.
+    let _held_back = Interrupts::catch()?;
     let rows = match &cli.layer {
         Layer::Crash(options) if options.page => {
             print::text(&crash::page()?).context("cannot print the page")?;
@@ -95,10 +102,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Layer::Soak(options) => soak::run(options.clone())?,
         Layer::Hostile(options) => hostile::run(options)?,
         Layer::Abi(options) => abi::run(options)?,
-        Layer::AbiPeer(peer) => {
-            abi::run_peer(peer)?;
-            return Ok(Exit::Passed);
-        }
+        Layer::AbiPeer(_) => Vec::new(),
     };
     print::rows(&rows, cli.json).context("cannot print the rows")?;
     Ok(Exit::of(&rows))

@@ -34,9 +34,9 @@ const PLANTED: [(Fault, &str, &str); 2] = [
 ];
 
 /// Attached to as what it may be, by a program in C.
-pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
+pub(crate) fn attached(setting: &Setting<'_>, directory: &Path) -> Result<()> {
     // Not in /dev/shm: what is left there is looked for by name.
-    let directory = tempfile::tempdir().context("cannot make a directory")?;
+    let directory = tempfile::tempdir_in(directory).context("cannot make a directory")?;
     let Some(program) = Program::start(setting, &directory)? else {
         return Ok(());
     };
