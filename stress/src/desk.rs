@@ -518,7 +518,8 @@ impl<'a> Desk<'a> {
         // Those who were ended could not tidy up: it does, when all are dead.
         let _sweeper = (!interrupted).then_some(self.sweeper);
         let left = self.prefix.judge(layer.name)?;
-        rows.push(left.repeat(layer.again(None, "", None)));
+        let only = layer.only().unwrap_or_default();
+        rows.push(left.repeat(layer.again(None, only, layer.asked.plant)));
         let seconds = self.start.elapsed().as_secs_f64();
         eprintln!("{}: {} rows in {seconds:.1} s", layer.program(), rows.len());
         Ok(rows)
