@@ -1,5 +1,5 @@
-//! The crash layer: a process is killed before and after every access that it makes, and stopped
-//! before it.
+//! The crash layer: a process is killed at every access, system call or machine instruction, and
+//! stopped before each access.
 //!
 //! A *case* is an operation in one state of its structure. It is run once without a death,
 //! which also tells the accesses that the victim makes, and then once for each access and each
@@ -9,252 +9,126 @@
 //! stopped keeps its role: nobody takes it, the survivor looks at what is there or writes
 //! meanwhile, and then the victim goes on to its end.
 
-mod latch;
+mod operations;
 mod page;
-pub(crate) mod ring;
-pub(crate) mod segment;
-mod seqlock;
+mod points;
 pub(crate) mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use ringproof::site::Site;
 use ringproof_record::{Record, machine};
 
-use crate::desk::{Asked, Check, Covered, Layer, Setting, rehearse};
-use crate::dying::{Fate, Point};
-use crate::fault::Fault;
-use trial::{Case, Trial};
+use crate::desk::{Asked, Check, Layer, Setting, rehearse};
+use operations::cases;
+use points::instruction::Mode;
+use points::{access, instruction, syscall};
+use trial::Trial;
 
-/// Kill a process before and after every access to shared memory, and stop it before each
+/// Kill a process before and after every access to shared memory, and stop it before each; or at
+/// every system call, or every machine instruction
 ///
-/// Each operation of the ring, the seqlock, the latch and the roles is tried in several states
-/// of its structure. A first run tells which accesses it makes. Then, for each access and each
-/// side of it, the structure is made anew and a forked process dies there by SIGKILL; the peer,
+/// Accesses: each operation of the ring, the seqlock, the latch and the roles is tried in several
+/// states of its structure. A first run tells which accesses it makes. Then, for each access and
+/// each side of it, the structure is made anew and a forked process dies there by SIGKILL; the peer,
 /// which lived through it, and a successor in the dead process's role go on. Nothing that was
 /// committed may be lost, repeated, torn or reordered, nobody may hang, and the role must be
 /// free again. A process that is stopped there keeps its role, and goes on when the others have
-/// looked or written. Planted faults show that each of these would be noticed.
+/// looked or written.
+///
+/// System calls: create, attach, claim and unlink have few accesses to shared memory, or none: what
+/// they do they do in the kernel. After each death the name is looked for: there is no segment, or
+/// a whole one; its roles are free; it can be had, used and removed.
+///
+/// Instructions: each operation is stepped through by ptrace; after each instruction the shared
+/// memory is looked at. Snapshots: every distinct image of it is recovered, on a copy, by a peer and
+/// a successor. Kills: the process really dies there. Second deaths: a successor, which has taken
+/// the role, is stepped through its own first operation and dies, too. Pairs: one of push and pop
+/// stands still after each of its instructions, the other one runs and dies, then the first goes
+/// on. What was committed is there, once and whole; an operation took effect or did not, and what
+/// took effect stays. It judges the machine code of this very program: build it with `--release` for
+/// what ships. Not covered are other inlinings of the same source, and what other CPUs see of stores
+/// still under way while the process lives. (At its death they are not lost: the store buffer
+/// drains whoever runs next.)
+///
+/// System calls and instructions need permission to trace one's own children. Planted faults show
+/// that each of these would be noticed.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   ringproof-stress crash
-      everything, in seconds
+      every access, in seconds
   ringproof-stress crash --only ring/push
       one operation in all its states
   ringproof-stress crash --only ring/push:full:5:before
       one kill: before access 5 of a push to a full ring, from the taking of the role on
       (accesses count from 0)
   ringproof-stress crash --plant publish-first
-      with a fault planted: this one must fail")]
+      with a fault planted: this one must fail
+  ringproof-stress crash --points syscalls --only segment/create:12
+      one kill: at stop 12 of a creation (stops count from 0: into the first call, out of it, …)
+  ringproof-stress crash --points instructions --mode kills --only ring/push:empty:41
+      one kill: after instruction 41 (a repeated instruction counts each repetition; a second
+      number is that of the successor or of the other one of a pair)
+  ringproof-stress crash --whole --every-instruction
+      all of it, with a kill after each instruction and every pair of instructions: minutes")]
 pub(crate) struct Options {
     #[command(flatten)]
-    pub(crate) asked: Asked,
+    asked: Asked,
+    /// Where processes die
+    #[arg(long, value_delimiter = ',', default_value = "accesses")]
+    points: Vec<Points>,
+    /// At instructions, only these ways to die; all unless given
+    #[arg(long, value_delimiter = ',')]
+    mode: Vec<Mode>,
+    /// Kill at each machine instruction, not once for each distinct state of the memory
+    #[arg(long)]
+    every_instruction: bool,
+    /// Everywhere: at accesses, system calls and instructions
+    #[arg(long, conflicts_with_all = ["only", "plant", "points"])]
+    whole: bool,
     /// Kill nobody: print the page on what a crash leaves behind, as it stands in CRASHES.md
-    #[arg(long, conflicts_with_all = ["only", "plant"])]
+    #[arg(long, conflicts_with_all = ["only", "plant", "whole"])]
     pub(crate) page: bool,
-    /// At every system call and every machine instruction, too, as the commands `calls` and
-    /// `instructions` do
-    #[arg(long, conflicts_with_all = ["only", "plant", "page"])]
-    pub(crate) whole: bool,
-    /// Kill at each machine instruction, not once for each distinct state of the memory: minutes
-    #[arg(long, requires = "whole")]
-    pub(crate) every_instruction: bool,
 }
 
-/// Every case, in the order of the report.
-fn cases() -> Vec<Case> {
-    let parts = [
-        ring::cases(),
-        seqlock::cases(),
-        latch::cases(),
-        segment::cases(),
-    ];
-    parts.into_iter().flatten().collect()
+/// Where processes die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Points {
+    Accesses,
+    Syscalls,
+    Instructions,
 }
 
-/// What each operation must bear, and what must be noticed in it.
-fn checks() -> Vec<Check> {
-    let mut subjects: Vec<_> = cases().iter().map(|case| case.subject).collect();
-    subjects.dedup();
-    let checks = subjects.into_iter().flat_map(|subject| {
-        [
-            Check::new(subject, LIVE, "runs", |setting| every(setting, &[])),
-            Check::new(subject, CRASH, "kills", |setting| {
-                every(setting, &[Fate::KilledBefore, Fate::KilledAfter])
-            }),
-            Check::new(subject, STOP, "stops", |setting| {
-                every(setting, &[Fate::Stopped])
-            }),
-        ]
-    });
-    let plant = |mut check: Check| {
-        for (subject, what, fault, sign) in PLANTED {
-            if check.subject == subject && check.what == what {
-                check = check.planted(fault, sign);
-            }
-        }
-        check
-    };
-    checks.map(plant).collect()
-}
-
-const LIVE: &str = "no crash";
-const CRASH: &str = "crash at every access";
-const STOP: &str = "stop before every access";
-
-/// The faults, each with the check that must notice it, and in which words.
-const PLANTED: [(&str, &str, Fault, &str); 18] = [
-    (
-        "ring/push",
-        CRASH,
-        Fault::PublishFirst,
-        "expected item 24 by Victim",
-    ),
-    (
-        "ring/close",
-        CRASH,
-        Fault::PublishLate,
-        "only 24 took effect",
-    ),
-    ("ring/peek", CRASH, Fault::FreeFirst, "is lost"),
-    ("ring/stop", LIVE, Fault::StopLost, "then Stopped"),
-    (
-        "ring/pop",
-        LIVE,
-        Fault::ResumeEarly,
-        "the successor starts at position",
-    ),
-    (
-        "ring/push",
-        LIVE,
-        Fault::ResumeLate,
-        "the successor starts at position",
-    ),
-    (
-        "seqlock/write",
-        CRASH,
-        Fault::NoOdd,
-        "a reader gets Ok(a torn item",
-    ),
-    (
-        "seqlock/write",
-        CRASH,
-        Fault::RoundUp,
-        "expected Err(WriterStalled",
-    ),
-    (
-        "latch/write",
-        CRASH,
-        Fault::LatchFirst,
-        "a reader gets Ok(an item of zeros)",
-    ),
-    ("role/take-over", LIVE, Fault::EpochLost, "times, it was 2"),
-    (
-        "role/take-over",
-        LIVE,
-        Fault::RoleKept,
-        "is still held after",
-    ),
-    (
-        "latch/write",
-        STOP,
-        Fault::RoleLost,
-        "was taken from a stopped process",
-    ),
-    (
-        "seqlock/read",
-        STOP,
-        Fault::NoRecheck,
-        "the victim read a torn item",
-    ),
-    (
-        "segment/unlink",
-        CRASH,
-        Fault::RetireLost,
-        "the old segment is retired",
-    ),
-    (
-        "segment/notes",
-        LIVE,
-        Fault::NoteLost,
-        "note 5 is Some(3), expected 4",
-    ),
-    (
-        "ring/push",
-        CRASH,
-        Fault::VictimHangs,
-        "s for the end of the victim",
-    ),
-    (
-        "ring/push",
-        CRASH,
-        Fault::VictimSurvives,
-        "but went on to its end",
-    ),
-    (
-        "ring/push",
-        CRASH,
-        Fault::SurvivorHangs,
-        "no sign of life for",
-    ),
-];
-
-/// Each state of the operation without a death, and then with each fate at each access: how often
-/// that befell somebody, or, where none is asked for, how many states there are.
-fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
-    let mut made = 0;
-    for case in cases() {
-        if case.subject != setting.subject {
-            continue;
-        }
-        let run = |address: &str, death: Option<(Point, &[Site])>| {
-            let point = death.map(|(point, _)| point);
-            let covered =
-                point.map(|point| Covered::key(point.site.info().name, point.fate.check()));
-            setting.attempt(address, covered, || {
-                let trial = Trial::new(setting, death);
-                let place = || point.map_or("nobody killed".to_owned(), |point| point.to_string());
-                (case.scenario)(&trial).with_context(place)?;
-                Ok(trial.into_trace())
-            })
-        };
-        let address = format!("{}:{}", case.subject, case.state);
-        let Some(trace) = run(&address, None)? else {
-            continue;
-        };
-        made += u64::from(fates.is_empty());
-        for (number, site) in trace.iter().copied().enumerate() {
-            for fate in fates.iter().copied() {
-                let point = Point { number, fate, site };
-                let address = format!("{address}:{number}:{}", fate.name());
-                let befell = run(&address, Some((point, &trace)))?;
-                made += u64::from(befell.is_some());
-            }
-        }
-    }
-    Ok(made)
-}
-
-/// Runs the layer. Each fate must befall somebody at every site.
+/// Runs the layer.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
-    let covered = Site::all().flat_map(|site| {
-        Fate::ALL.map(|fate| Covered {
-            subject: site.info().name,
-            what: fate.check(),
-            unit: if fate == Fate::Stopped {
-                "stops"
-            } else {
-                "kills"
-            },
-        })
-    });
+    let Options {
+        asked,
+        mode,
+        every_instruction,
+        ..
+    } = options;
+    let at = |points| options.whole || options.points.contains(&points);
+    let mut checks: Vec<Check> = Vec::new();
+    let mut covered = Vec::new();
+    if at(Points::Accesses) {
+        checks.extend(access::checks());
+        covered.extend(access::covered());
+    }
+    if at(Points::Syscalls) {
+        checks.extend(syscall::checks());
+    }
+    if at(Points::Instructions) {
+        checks.extend(instruction::checks(mode, asked.seed, *every_instruction));
+    }
+    let every = every_instruction.then_some(" --every-instruction");
+    let command = format!("crash{}", every.unwrap_or_default());
     let layer = Layer {
-        covered: covered.collect(),
+        covered,
         width: machine::parallelism(),
-        ..Layer::new("crash", "crash", &options.asked, checks())
+        ..Layer::new("crash", command, asked, checks)
     };
     layer.run()
 }
@@ -287,15 +161,4 @@ fn page_with(setting: &Setting<'_>) -> Result<String> {
         }
     }
     Ok(page::markdown(&tried))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_planted_fault_has_its_check() {
-        let planted: usize = checks().iter().map(|check| check.wrong.len()).sum();
-        assert_eq!(planted, PLANTED.len());
-    }
 }

@@ -47,6 +47,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// For all of a layer.
+    #[cfg(test)]
     pub(crate) fn everything(seed: u64) -> Asked {
         Asked {
             seed,

@@ -5,7 +5,6 @@
 //! it; see [`main`].
 
 mod abi;
-mod calls;
 mod cli;
 mod crash;
 mod desk;
@@ -18,7 +17,6 @@ mod process;
 mod shm;
 mod soak;
 mod specimen;
-mod step;
 mod stream;
 mod words;
 
@@ -26,7 +24,7 @@ pub use hostile::fuzz;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use desk::{Asked, Unknown};
+use desk::Unknown;
 use process::Interrupts;
 use ringproof_record::{EXIT_CODES, Exit, print};
 
@@ -46,8 +44,6 @@ struct Cli {
 #[derive(Subcommand)]
 enum Layer {
     Crash(crash::Options),
-    Calls(calls::Options),
-    Instructions(step::Options),
     Faults(faults::Options),
     Stream(stream::Options),
     Soak(soak::Options),
@@ -69,40 +65,27 @@ pub fn main() -> Exit {
 }
 
 fn run(cli: &Cli) -> Result<Exit> {
-    if let Layer::AbiPeer(peer) = &cli.layer {
-        abi::run_peer(peer)?;
-        return Ok(Exit::Passed);
-    }
-    // Before anything is made that would be left behind.
-    let _held_back = Interrupts::catch()?;
+    let _held_back = match &cli.layer {
+        // Whoever started it ends it.
+        Layer::AbiPeer(_) => None,
+        // Before anything is made that would be left behind.
+        _ => Some(Interrupts::catch()?),
+    };
     let rows = match &cli.layer {
         Layer::Crash(options) if options.page => {
             print::text(&crash::page()?).context("cannot print the page")?;
             return Ok(Exit::Passed);
         }
-        Layer::Crash(options) => {
-            let mut rows = crash::run(options)?;
-            if options.whole {
-                let asked = Asked::everything(options.asked.seed);
-                rows.extend(calls::run(&calls::Options {
-                    asked: asked.clone(),
-                })?);
-                rows.extend(step::run(&step::Options {
-                    asked,
-                    mode: Vec::new(),
-                    every_instruction: options.every_instruction,
-                })?);
-            }
-            rows
-        }
-        Layer::Calls(options) => calls::run(options)?,
-        Layer::Instructions(options) => step::run(options)?,
+        Layer::Crash(options) => crash::run(options)?,
         Layer::Faults(options) => faults::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
         Layer::Soak(options) => soak::run(options.clone())?,
         Layer::Hostile(options) => hostile::run(options)?,
         Layer::Abi(options) => abi::run(options)?,
-        Layer::AbiPeer(_) => Vec::new(),
+        Layer::AbiPeer(peer) => {
+            abi::run_peer(peer)?;
+            return Ok(Exit::Passed);
+        }
     };
     print::rows(&rows, cli.json).context("cannot print the rows")?;
     Ok(Exit::of(&rows))

@@ -54,44 +54,43 @@ fn a_command_line_program_that_is_not_there_is_wrong_usage() {
 
 #[test]
 fn wrong_usage_is_told_from_failure_and_what_is_not_there_from_what_is() {
-    let many = "99999999999G";
     for (args, hint) in [
-        (&[][..], "crash"),
-        (&["crush"], "crash"),
-        (&["crash", "--seed", "x"], "--seed"),
-        (&["crash", "--only", "ring/shove"], "ring/push_slice"),
-        (&["crash", "--only", "ring/push:fulll"], "tiny-empty"),
-        (&["crash", "--plant", "nothing"], "publish-first"),
-        (&["crash", "--shard", "3/2"], "I/N"),
-        (&["calls", "--only", "segment/make"], "segment/create"),
-        (&["instructions", "--only", "ring/push:fulll"], "tight"),
-        (&["instructions", "--mode", "naps"], "snapshots"),
+        ("", "crash"),
+        ("crush", "crash"),
+        ("crash --seed x", "--seed"),
+        ("crash --only ring/shove", "ring/push_slice"),
+        ("crash --only ring/push:fulll", "tiny-empty"),
+        ("crash --plant nothing", "publish-first"),
+        ("crash --shard 3/2", "I/N"),
+        ("crash --points nowhere", "syscalls"),
+        ("crash --mode naps", "snapshots"),
+        ("crash --points syscalls --only ring/push", "segment/create"),
         (
-            &["instructions", "--plant", "note-lost"],
+            "crash --points instructions --only ring/push:fulll",
+            "tight",
+        ),
+        (
+            "crash --points instructions --plant note-lost",
             "a note is not kept",
         ),
+        ("faults --only restart", "restarts"),
+        ("faults --rounds 1", "--rounds"),
+        ("hostile --only ring/push:x", "ring/push:0"),
+        ("hostile --only file/type:99", "file/type:0"),
         (
-            &["instructions", "--only", "latch/write", "--mode", "pairs"],
-            "there is no latch/write",
-        ),
-        (&["faults", "--only", "restart"], "restarts"),
-        (&["faults", "--rounds", "1"], "--rounds"),
-        (&["hostile", "--only", "ring/push:x"], "ring/push:0"),
-        (&["hostile", "--only", "file/type:99"], "file/type:0"),
-        (
-            &["hostile", "--only", "file/type", "--plant", "trust-index"],
+            "hostile --only file/type --plant trust-index",
             "ring/push_slice",
         ),
-        (&["stream", "--bytes", "many"], "64K"),
-        (&["stream", "--bytes", many], "64K"),
-        (&["stream", "--kills", "-1"], "-1"),
-        (&["soak", "--minutes", "0"], "0.25"),
-        (&["soak", "--minutes", "x"], "0.25"),
-        (&["soak", "--times", "3"], "--only"),
-        (&["soak", "--only", "latch:4", "--seed", "9"], "seqlock:4"),
-        (&["abi", "--only", "c-to-cobol"], "rust-to-c++"),
+        ("stream --bytes many", "64K"),
+        ("stream --bytes 99999999999G", "64K"),
+        ("stream --kills -1", "-1"),
+        ("soak --minutes 0", "0.25"),
+        ("soak --minutes x", "0.25"),
+        ("soak --times 3", "--only"),
+        ("soak --only latch:4 --seed 9", "seqlock:4"),
+        ("abi --only c-to-cobol", "rust-to-c++"),
     ] {
-        let output = run(program().args(args));
+        let output = run(program().args(args.split_whitespace()));
         assert_eq!(output.status.code(), Some(2), "{args:?}: {output:?}");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(hint), "{args:?}: {said}");
@@ -129,7 +128,8 @@ fn when_it_is_stopped_nothing_is_left() {
         ];
         stop(&many, signal, true);
         if is_traceable() {
-            stop(&["instructions", "--every-instruction"], signal, false);
+            let every = ["crash", "--points", "instructions", "--every-instruction"];
+            stop(&every, signal, false);
         }
     }
 }

@@ -25,7 +25,7 @@ const OPERATIONS: [&str; 10] = [
 ];
 
 fn instructions(args: &[&str]) -> Ran {
-    run(&[&["instructions", "--json"], args].concat())
+    run(&[&["crash", "--json", "--points", "instructions"], args].concat())
 }
 
 /// Why a row says what it says.
@@ -126,7 +126,9 @@ fn a_step_is_taken_on_one_cpu_also_where_there_may_be_thousands() {
     let args = ["--json", "--mode", "snapshots", "--only", "seqlock/write"];
     for possible in [2048, 8192] {
         let mut command = Command::new(PROGRAM);
-        command.arg("instructions").args(args);
+        command
+            .args(["crash", "--points", "instructions"])
+            .args(args);
         seccomp::with_possible_cpus(&mut command, possible);
         let output = match command.output() {
             Ok(output) => output,

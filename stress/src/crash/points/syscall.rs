@@ -12,38 +12,17 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
 use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringproof::{Ring, RingOptions, Role, SegmentError, unlink};
-use ringproof_record::Record;
 
 use crate::crash::trial::ensure_free;
-use crate::desk::{Asked, Check, Layer, Setting};
+use crate::desk::{Check, Setting};
 use crate::fault::Fault;
 use crate::process::{Child, NotHere, SingleThreaded, set_alarm};
 use crate::shm::{DIRECTORY, Name};
-
-/// Kill a process before and after every system call of create, attach, claim and unlink
-///
-/// These have few accesses to shared memory, or none: what they do they do in the kernel. After
-/// each death the name is looked for: there is no segment, or a whole one; its roles are free; it
-/// can be had, used and removed. It needs permission to trace its own children.
-#[derive(Args)]
-#[command(after_long_help = "\
-Examples:
-  ringproof-stress calls
-      everything, in a second
-  ringproof-stress calls --only segment/create:12
-      one kill: at stop 12 of a creation (stops count from 0: into the first call, out of it, …)
-  ringproof-stress calls --plant made-in-place
-      with a creator that makes the file under its name: this one must fail")]
-pub(crate) struct Options {
-    #[command(flatten)]
-    pub(crate) asked: Asked,
-}
 
 /// What one run does: it has a victim, and judges what that left behind.
 type Scenario = fn(&Trial<'_>) -> Result<()>;
@@ -57,7 +36,8 @@ const OPERATIONS: [(&str, Scenario); 5] = [
     ("segment/unlink", unlinker_dies),
 ];
 
-fn checks() -> Vec<Check> {
+/// Every operation, killed at each of its system calls.
+pub(crate) fn checks() -> Vec<Check> {
     let check = |(subject, scenario): (&'static str, Scenario)| {
         let check = Check::new(
             subject,
@@ -65,6 +45,7 @@ fn checks() -> Vec<Check> {
             "kills",
             move |setting| kills(setting, scenario),
         );
+        let check = check.with(" --points syscalls");
         match subject {
             "segment/create" => {
                 check.planted(Fault::MadeInPlace, "a segment is there that is not whole")
@@ -73,11 +54,6 @@ fn checks() -> Vec<Check> {
         }
     };
     OPERATIONS.map(check).into()
-}
-
-/// Runs every operation, or the one asked for.
-pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
-    Layer::new("crash", "calls", &options.asked, checks()).run()
 }
 
 /// One run without a death, and one for each stop of the victim: how many were killed.

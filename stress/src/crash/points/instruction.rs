@@ -28,54 +28,15 @@ mod tracee;
 use std::rc::Rc;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
-use ringproof_record::Record;
+use clap::ValueEnum;
 
-use crate::desk::{Asked, Check, Layer};
+use crate::desk::Check;
 use crate::fault::Fault;
 use crate::process::{NotHere, SingleThreaded};
 use explore::Explorer;
 use ring::Pair;
 use scenario::Scenario;
 use tracee::{Pinned, Tracee};
-
-/// Stop a process after every machine instruction of an operation, and let it die there
-///
-/// Each operation is stepped through by ptrace, in several states of its structure; after each
-/// instruction the shared memory is looked at. Snapshots: every distinct image of it is
-/// recovered, on a copy, by a peer and a successor. Kills: the process really dies there, by
-/// SIGKILL. Second deaths: a successor, which has taken the role, is stepped through its own first
-/// operation and dies, too. Pairs: one of push and pop stands still after each of its
-/// instructions, the other one runs and dies, then the first goes on. In each case what was committed is there, once and whole, and what was
-/// not is not; an operation took effect or did not, and what took effect stays.
-///
-/// It judges the machine code of this very program: build it with `--release` for what ships.
-/// Not covered are other inlinings of the same source, and what other CPUs see of stores still
-/// under way while the process lives. (At its death they are not lost: the store buffer drains
-/// whoever runs next.)
-#[derive(Args)]
-#[command(after_long_help = "\
-Examples:
-  ringproof-stress instructions
-      everything, in seconds
-  ringproof-stress instructions --every-instruction
-      a kill after each instruction, and every pair of instructions: minutes
-  ringproof-stress instructions --only ring/push:full
-      one operation in one state
-  ringproof-stress instructions --mode kills --only ring/push:empty:41
-      one kill: after instruction 41 (a repeated instruction counts each repetition)
-  ringproof-stress instructions --plant publish-first
-      with a fault planted: this one must fail")]
-pub(crate) struct Options {
-    #[command(flatten)]
-    pub(crate) asked: Asked,
-    /// Only these ways to die; all unless given
-    #[arg(long, value_delimiter = ',')]
-    pub(crate) mode: Vec<Mode>,
-    /// Kill at each instruction, not once for each distinct state of the memory
-    #[arg(long)]
-    pub(crate) every_instruction: bool,
-}
 
 /// A way to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,7 +59,7 @@ const PLANTED: [(Fault, Mode, &str, &str, &str); 9] = [
         Mode::Snapshots,
         "ring/push",
         "empty",
-        "found item 8 by Setup",
+        "found item",
     ),
     (
         Fault::NoOdd,
@@ -126,7 +87,7 @@ const PLANTED: [(Fault, Mode, &str, &str, &str); 9] = [
         Mode::Kills,
         "ring/push",
         "empty",
-        "found item 8 by Setup",
+        "found item",
     ),
     (
         Fault::RoleKept,
@@ -147,7 +108,7 @@ const PLANTED: [(Fault, Mode, &str, &str, &str); 9] = [
         Mode::Pairs,
         "ring/push",
         "empty",
-        "found item 8 by Setup",
+        "found item",
     ),
     (
         Fault::FreeFirst,
@@ -198,27 +159,30 @@ impl Mode {
     /// What its trials count, and what chooses it on the command line.
     fn unit_and_arguments(self) -> (&'static str, &'static str) {
         match self {
-            Mode::Snapshots => ("instructions", " --mode snapshots"),
-            Mode::Kills => ("kills", " --mode kills"),
-            Mode::SecondDeaths => ("instructions", " --mode second-deaths"),
-            Mode::Pairs => ("schedules", " --mode pairs"),
+            Mode::Snapshots => ("instructions", " --points instructions --mode snapshots"),
+            Mode::Kills => ("kills", " --points instructions --mode kills"),
+            Mode::SecondDeaths => (
+                "instructions",
+                " --points instructions --mode second-deaths",
+            ),
+            Mode::Pairs => ("schedules", " --points instructions --mode pairs"),
         }
     }
 }
 
 /// Every way to die in every case.
-fn checks(options: &Options) -> Vec<Check> {
+pub(crate) fn checks(chosen: &[Mode], seed: u64, every: bool) -> Vec<Check> {
     let modes = Mode::value_variants().iter().copied();
-    let modes = modes.filter(|mode| options.mode.is_empty() || options.mode.contains(mode));
+    let modes = modes.filter(|mode| chosen.is_empty() || chosen.contains(mode));
     let cases = modes.flat_map(|mode| {
-        let cases = mode.cases(options.asked.seed).into_iter();
+        let cases = mode.cases(seed).into_iter();
         cases.map(move |case| (mode, case))
     });
     let check = |(mode, case): (Mode, Case)| {
         let (subject, state) = (case.scenario().subject(), case.scenario().state());
         let what = format!("every instruction, {}: state `{state}`", mode.name());
         let (unit, arguments) = mode.unit_and_arguments();
-        let (every, case) = (options.every_instruction, Rc::new(case));
+        let case = Rc::new(case);
         let check = Check::new(subject, what, unit, move |setting| {
             if let Err(why) = probe(setting.alone) {
                 return Err(NotHere(format!("{why:#}")).into());
@@ -249,23 +213,6 @@ fn checks(options: &Options) -> Vec<Check> {
     cases.map(check).collect()
 }
 
-/// Runs the layer. It steps one process at a time, on one CPU.
-pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
-    let every = if options.every_instruction {
-        " --every-instruction"
-    } else {
-        ""
-    };
-    let debug = if cfg!(debug_assertions) {
-        "with"
-    } else {
-        "without"
-    };
-    eprintln!("instructions: of a program {debug} debug assertions");
-    let command = format!("instructions{every}");
-    Layer::new("crash", command, &options.asked, checks(options)).run()
-}
-
 /// Whether a process may be stepped here.
 fn probe(alone: SingleThreaded) -> Result<()> {
     extern "C" fn nothing() -> u64 {
@@ -289,11 +236,7 @@ mod tests {
         for mode in Mode::value_variants() {
             assert!(PLANTED.iter().any(|(_, by, ..)| by == mode), "{mode:?}");
         }
-        let checks = checks(&Options {
-            asked: Asked::everything(0),
-            mode: Vec::new(),
-            every_instruction: false,
-        });
+        let checks = checks(&[], 0, false);
         let planted: usize = checks.iter().map(|check| check.wrong.len()).sum();
         assert_eq!(planted, PLANTED.len());
     }
