@@ -1,4 +1,4 @@
-//! Planted faults: what would be wrong implementations, to show that the oracle reports them.
+//! Planted faults: every mistake that the harness makes on purpose, to show that it is noticed.
 
 use std::cell::Cell;
 
@@ -7,45 +7,95 @@ use ringproof::site::{LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
 use crate::dying::Dying;
 
-/// A mistake, made on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Fault {
-    /// The producer publishes the index before the slot is written.
-    PublishFirst,
-    /// The producer publishes only when it closes the ring.
-    PublishLate,
-    /// The consumer frees a slot before it reads it.
-    FreeFirst,
-    /// The consumer's close is not seen.
-    StopLost,
-    /// A successor takes up its role one item before its predecessor stopped.
-    ResumeEarly,
-    /// A successor takes up its role one item after where its predecessor stopped.
-    ResumeLate,
-    /// The seqlock's writer leaves out the odd number.
-    NoOdd,
-    /// The successor of a writer that died inside a write rounds the odd number up to even.
-    RoundUp,
-    /// The latch's writer publishes the version before it fills the slot.
-    LatchFirst,
-    /// Taking a role is not counted.
-    EpochLost,
-    /// A role is still held after its holder's death.
-    RoleKept,
-    /// An endpoint does not keep its role.
-    RoleLost,
-    /// A reader accepts its copy without looking at the sequence again.
-    NoRecheck,
-    /// Unlinking does not retire the segment.
-    RetireLost,
-    /// A note is not kept.
-    NoteLost,
-    /// The victim hangs at its crash point and does not die.
-    VictimHangs,
-    /// The victim passes its crash point and does not die.
-    VictimSurvives,
-    /// The survivor hangs after the victim's death.
-    SurvivorHangs,
+/// A fault is a name, which `--plant` takes, and the words in which its row says what it is.
+macro_rules! faults {
+    ($($name:ident: $words:literal,)*) => {
+        /// A mistake, made on purpose.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+        pub(crate) enum Fault {
+            $(#[doc = $words] $name,)*
+        }
+
+        impl Fault {
+            /// What is wrong.
+            pub(crate) const fn words(self) -> &'static str {
+                match self {
+                    $(Fault::$name => $words,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    // Of who dies, who follows, and the world around them.
+    PublishFirst: "the index is published before the slot is written",
+    PublishLate: "a push returns before its index is published",
+    FreeFirst: "a slot is freed before it is read",
+    StopLost: "the consumer's close is not seen",
+    ResumeEarly: "a successor starts one item early",
+    ResumeLate: "a successor starts one item late",
+    NoOdd: "the odd number is left out",
+    RoundUp: "a successor rounds the odd number up to even",
+    LatchFirst: "the version is published before the slot is filled",
+    EpochLost: "a taking of the role is not counted",
+    RoleKept: "the role is still held after the death",
+    RoleLost: "an endpoint does not keep its role",
+    NoRecheck: "a reader does not look at the sequence again",
+    RetireLost: "an unlinked segment is not retired",
+    NoteLost: "a note is not kept",
+    VictimHangs: "the victim hangs",
+    VictimSurvives: "the victim does not die",
+    SurvivorHangs: "the survivor hangs",
+    MadeInPlace: "the file is made under its name",
+    // Of processes that are killed at random.
+    Forget: "a consumer forgets what its predecessor processed",
+    Hang: "a consumer that took over does nothing",
+    // Of whoever meets a hostile peer or file; or of an adversary that does nothing.
+    TrustIndex: "an index that is ahead makes reservations overlap",
+    AssertIndex: "an index is asserted to be sane",
+    LengthTwice: "a length is read twice",
+    IgnoreRegress: "an index that goes back is taken for an empty ring",
+    EndlessRead: "a reader tries until it succeeds",
+    EvenWrite: "a write is announced by an even number",
+    UnmaskedRead: "a slot one beyond the last is read",
+    CountedEnter: "takings of a role are counted up to an overflow",
+    RetiredIgnored: "a role of a retired segment is taken",
+    TrustHeader: "a header's number of slots is believed",
+    HeaderTwice: "a header's number of slots is read twice",
+    ShortBelieved: "a file shorter than its segment is attached to",
+    Unsealed: "a memory file is not sealed",
+    NotTruncated: "a truncation goes unnoticed",
+    TrustHole: "a ring that lost its memory is believed",
+    NotReplaced: "a role of a segment without a name is taken",
+    BlockingOpen: "an open waits for the other end of a FIFO",
+    FollowLink: "an open follows a symbolic link",
+    AnyDescriptor: "an unsealed descriptor is accepted",
+    KeepRights: "a process without permission attaches",
+    TrustRogue: "an index that a peer scribbles over is believed",
+    RogueTwice: "a length that a peer scribbles over is read twice",
+    IdleRogue: "the peer that should scribble does not",
+    FingerprintAlone: "a fingerprint is believed without its text",
+    LenientParse: "a description written in another way is read",
+    BelievedSize: "a peek believes a size",
+    RawText: "what is no description is printed as it lies there",
+    BeginningAlone: "the C header compares the beginnings of descriptions",
+    UnboundedLen: "the C header believes the length of a description",
+    UncheckedPeek: "a peek does not look again after it has copied",
+    FuzzedHeader: "a fuzzer's segment is believed",
+    FuzzedIndex: "a fuzzer's index is believed",
+    FuzzedText: "a fuzzer's description written in another way is read",
+    // Of a transfer.
+    FlippedByte: "one byte flipped",
+    LostBlock: "a block left out",
+    RepeatedBlock: "a block repeated",
+    ExchangedBlocks: "two blocks exchanged",
+    MissingEnd: "the end missing",
+    Tampered: "the output is changed while recv is dead",
+    // Of a sender in another language.
+    Loss: "loss",
+    Repetition: "repetition",
+    Corruption: "corruption",
 }
 
 /// Who makes the mistake.
@@ -60,64 +110,11 @@ pub(crate) enum Party {
 impl Fault {
     pub(crate) fn party(self) -> Party {
         match self {
-            Fault::PublishFirst
-            | Fault::PublishLate
-            | Fault::FreeFirst
-            | Fault::StopLost
-            | Fault::NoOdd
-            | Fault::LatchFirst
-            | Fault::EpochLost
-            | Fault::RoleLost
-            | Fault::NoRecheck
-            | Fault::RetireLost
-            | Fault::NoteLost => Party::Victim,
             Fault::ResumeEarly | Fault::ResumeLate | Fault::RoundUp => Party::Successor,
             Fault::RoleKept | Fault::VictimHangs | Fault::VictimSurvives | Fault::SurvivorHangs => {
                 Party::Other
             }
-        }
-    }
-
-    /// The operations that it concerns.
-    pub(crate) fn subjects(self) -> &'static [&'static str] {
-        match self {
-            Fault::PublishFirst => &["ring/push"],
-            Fault::PublishLate => &["ring/close"],
-            Fault::FreeFirst => &["ring/peek"],
-            Fault::StopLost => &["ring/stop"],
-            Fault::ResumeEarly => &["ring/pop"],
-            Fault::ResumeLate => &["ring/push"],
-            Fault::NoOdd | Fault::RoundUp => &["seqlock/write"],
-            Fault::LatchFirst => &["latch/write"],
-            Fault::EpochLost | Fault::RoleKept => &["role/take-over"],
-            Fault::RoleLost => &["latch/write"],
-            Fault::NoRecheck => &["seqlock/read"],
-            Fault::RetireLost => &["segment/unlink"],
-            Fault::NoteLost => &["segment/notes"],
-            Fault::VictimHangs | Fault::VictimSurvives | Fault::SurvivorHangs => &["ring/push"],
-        }
-    }
-
-    pub(crate) const fn describe(self) -> &'static str {
-        match self {
-            Fault::PublishFirst => "the index is published before the slot is written",
-            Fault::PublishLate => "a push returns before its index is published",
-            Fault::FreeFirst => "a slot is freed before it is read",
-            Fault::StopLost => "the consumer's close is not seen",
-            Fault::ResumeEarly => "a successor starts one item early",
-            Fault::ResumeLate => "a successor starts one item late",
-            Fault::NoOdd => "the odd number is left out",
-            Fault::RoundUp => "a successor rounds the odd number up to even",
-            Fault::LatchFirst => "the version is published before the slot is filled",
-            Fault::EpochLost => "a taking of the role is not counted",
-            Fault::RoleKept => "the role is still held after the death",
-            Fault::RoleLost => "an endpoint does not keep its role",
-            Fault::NoRecheck => "a reader does not look at the sequence again",
-            Fault::RetireLost => "an unlinked segment is not retired",
-            Fault::NoteLost => "a note is not kept",
-            Fault::VictimHangs => "the victim hangs",
-            Fault::VictimSurvives => "the victim does not die",
-            Fault::SurvivorHangs => "the survivor hangs",
+            _ => Party::Victim,
         }
     }
 }

@@ -5,9 +5,9 @@
 //! it; see [`main`].
 
 mod abi;
-mod calls;
 mod cli;
 mod crash;
+mod desk;
 mod dying;
 mod fault;
 mod faults;
@@ -17,15 +17,15 @@ mod process;
 mod shm;
 mod soak;
 mod specimen;
-mod step;
 mod stream;
 mod words;
-mod workers;
 
 pub use hostile::fuzz;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use desk::Unknown;
+use process::Interrupts;
 use ringproof_record::{EXIT_CODES, Exit, print};
 
 /// Kills processes over real segments, or lies to them, and checks what the others are left with.
@@ -44,8 +44,6 @@ struct Cli {
 #[derive(Subcommand)]
 enum Layer {
     Crash(crash::Options),
-    Calls(calls::Options),
-    Instructions(step::Options),
     Faults(faults::Options),
     Stream(stream::Options),
     Soak(soak::Options),
@@ -57,31 +55,31 @@ enum Layer {
 
 /// The program: reads the arguments, runs a layer, prints its rows.
 pub fn main() -> Exit {
-    ringproof_record::run(|| run(&Cli::parse()))
+    ringproof_record::run(|| match run(&Cli::parse()) {
+        Err(error) if error.is::<Unknown>() => {
+            eprintln!("error: {error}");
+            Ok(Exit::Usage)
+        }
+        ran => ran,
+    })
 }
 
 fn run(cli: &Cli) -> Result<Exit> {
+    let _held_back = match &cli.layer {
+        // Whoever started it ends it.
+        Layer::AbiPeer(_) => None,
+        // Before anything is made that would be left behind.
+        _ => Some(Interrupts::catch()?),
+    };
     let rows = match &cli.layer {
         Layer::Crash(options) if options.page => {
             print::text(&crash::page()?).context("cannot print the page")?;
             return Ok(Exit::Passed);
         }
-        Layer::Crash(options) => {
-            let mut rows = crash::run(options)?;
-            if options.whole {
-                rows.extend(calls::run(&calls::Options::default())?);
-                rows.extend(step::run(&step::Options {
-                    every_instruction: options.every_instruction,
-                    ..step::Options::everything(options.seed)
-                })?);
-            }
-            rows
-        }
-        Layer::Calls(options) => calls::run(options)?,
-        Layer::Instructions(options) => step::run(options)?,
+        Layer::Crash(options) => crash::run(options)?,
         Layer::Faults(options) => faults::run(options)?,
         Layer::Stream(options) => stream::run(options)?,
-        Layer::Soak(options) => soak::run(options)?,
+        Layer::Soak(options) => soak::run(options.clone())?,
         Layer::Hostile(options) => hostile::run(options)?,
         Layer::Abi(options) => abi::run(options)?,
         Layer::AbiPeer(peer) => {

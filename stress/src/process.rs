@@ -1,13 +1,14 @@
 //! Forked processes: each tells what it does through a pipe, dies with its parent, and is
 //! awaited under a deadline that says what was waited for.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -24,7 +25,6 @@ use ringproof_record::deadline;
 use serde::{Deserialize, Serialize};
 
 use crate::dying::kill_self;
-use crate::soak::RoundReport;
 
 /// How long anything may take that takes moments: whoever reaches this is taken to hang. It is far
 /// more than a machine needs that does much else at the same time.
@@ -35,12 +35,6 @@ pub(crate) fn patience() -> Duration {
 /// The same for one that is made to hang: it shows that the end of a patience is noticed.
 pub(crate) fn short_patience() -> Duration {
     deadline::seconds(2)
-}
-
-/// How long a worker may say nothing: longer than it waits for its own children, so that it is the
-/// one who reports that.
-pub(crate) fn silence() -> Duration {
-    3 * patience()
 }
 
 /// How long a process may be traced. Each of thousands of steps may cost it its turn.
@@ -65,35 +59,17 @@ pub(crate) enum Note {
     Entry(u64),
     /// The sites of the accesses that a process made, all of them.
     Trace(Vec<String>),
-    /// A worker is about to try this.
-    Trying(String),
-    /// A worker has judged a run in which nobody was killed.
-    Lived,
-    /// A worker has judged what came of this fate at an access at this site.
-    Befell {
-        /// The site's name.
-        site: String,
-        /// The fate's name.
-        fate: String,
+    /// A trial makes this attempt, and covers this if it holds.
+    Attempt {
+        /// Its address.
+        address: String,
+        /// What its layer calls it.
+        covered: Option<String>,
     },
-    /// A worker has given as many answers at this site.
-    Answered {
-        /// The site's name.
-        site: String,
-        /// How many.
-        answers: u64,
-    },
-    /// A worker could not try this, for this reason.
-    Skipped {
-        /// What.
-        what: String,
-        /// Why not.
-        why: String,
-    },
-    /// A worker has found a violation.
-    Violation(Violation),
-    /// A supervisor of the soak has run a round.
-    Soaked(Box<RoundReport>),
+    /// A trial is made to hang from here on.
+    Hanging,
+    /// What a child reports in a form that its parent knows.
+    Report(String),
     /// The child is where its parent wants it, and waits.
     Ready,
     /// A trial was made so often, and each time what must hold held.
@@ -139,19 +115,6 @@ impl fmt::Display for NotHere {
 
 impl std::error::Error for NotHere {}
 
-/// A promise that was broken.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Violation {
-    /// What to pass to `--only` to see it again.
-    pub(crate) address: String,
-    /// The site's name, if somebody was killed or stopped at one.
-    pub(crate) site: Option<String>,
-    /// The fate's name.
-    pub(crate) fate: Option<String>,
-    /// What was expected and what was found.
-    pub(crate) what: String,
-}
-
 /// A witness that this process has one thread.
 ///
 /// *Invariant:* no code in this program starts a thread, so what was true at the check stays
@@ -176,6 +139,12 @@ impl SingleThreaded {
 pub(crate) struct Ledger(File);
 
 impl Ledger {
+    /// One that nobody reads.
+    pub(crate) fn nowhere() -> Result<Ledger> {
+        let file = File::options().write(true).open("/dev/null");
+        Ok(Ledger(file.context("cannot open /dev/null")?))
+    }
+
     /// Tells the parent.
     pub(crate) fn note(&self, note: &Note) {
         let mut line = serde_json::to_vec(note).unwrap_or_default();
@@ -557,9 +526,10 @@ pub(crate) fn wait_readable(files: &[BorrowedFd<'_>], deadline: Instant) -> Resu
 /// first. Forked children inherit that these signals are blocked.
 pub(crate) struct Interrupts {
     file: SignalFd,
-    /// The one that came.
-    came: Cell<Option<u32>>,
 }
+
+/// The signal that came, if one did: whatever this process begins afterwards, it is to end.
+static CAME: AtomicU32 = AtomicU32::new(0);
 
 impl Interrupts {
     pub(crate) fn catch() -> Result<Self> {
@@ -568,20 +538,17 @@ impl Interrupts {
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let file =
             SignalFd::with_flags(&signals, flags).context("cannot make a file of signals")?;
-        Ok(Interrupts {
-            file,
-            came: Cell::new(None),
-        })
+        Ok(Interrupts { file })
     }
 
     /// An error from the moment that one came.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(signal) = self.file.read_signal().context("cannot read signals")? {
-            self.came.set(Some(signal.ssi_signo));
+            CAME.store(signal.ssi_signo, Relaxed);
         }
-        match self.came.get() {
-            Some(signal) => bail!("interrupted by signal {signal}"),
-            None => Ok(()),
+        match CAME.load(Relaxed) {
+            0 => Ok(()),
+            signal => bail!("interrupted by signal {signal}"),
         }
     }
 }

@@ -1,16 +1,13 @@
 //! The crash layer as its users run it.
 
 mod common;
-mod rows;
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use common::{PROGRAM, Ran, await_end_of, await_word, left_behind, run, start};
-use nix::sys::signal::{Signal, kill};
+use common::{PROGRAM, Ran, ensure_passed, ensure_planted, ensure_untraced, is_traceable, run};
 use ringproof::site::Site;
 use ringproof_record::Verdict;
-use rows::{ensure_passed, planted, repeat};
 
 fn crash(args: &[&str]) -> Ran {
     run(&[&["crash", "--json"], args].concat())
@@ -55,25 +52,9 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
             assert!(tried.contains(&(subject, check)), "{subject}: {check}");
         }
     }
-    assert_eq!(planted(&rows).count(), 18);
-
     // The same seed, the same rows, whatever the processes' order was.
     assert_eq!(crash(&["--seed", "3"]).rows, rows);
-}
-
-#[test]
-fn each_planted_fault_fails_and_is_seen_again_by_the_command_that_the_row_says() {
-    let rows = crash(&[]).rows;
-    for row in planted(&rows) {
-        let again = repeat(row);
-        let failed: Vec<_> = (again.rows.iter())
-            .filter(|row| row.verdict == Verdict::Failed)
-            .collect();
-        let broken = failed.first().expect("a failed row");
-        assert_eq!(broken.repeat, row.repeat, "{}", row.check);
-        let why = broken.reason.as_deref().expect("a reason");
-        assert!(why.contains(&row.subject), "{}: {why}", row.check);
-    }
+    ensure_planted(&rows, 18, &[]);
 }
 
 #[test]
@@ -85,8 +66,7 @@ fn a_failure_names_operation_state_access_site_and_side() {
         .expect("the operation has failed");
     let why = of_operation.reason.as_deref().expect("a reason");
     for part in [
-        "ring/push",
-        "state `empty`",
+        "ring/push:empty:6:after",
         "killed after access 6 (RingPublish)",
     ] {
         assert!(why.contains(part), "{part}: {why}");
@@ -115,8 +95,9 @@ fn one_kill_can_be_asked_for() {
         ]
     );
     let beyond = crash(&["--only", "ring/push:full:200:before"]);
-    assert_eq!(beyond.code, Some(1));
-    assert!(beyond.errors.contains("there is no access 200"));
+    assert_eq!(beyond.code, Some(2));
+    let missing = "there is no ring/push:full:200:before";
+    assert!(beyond.errors.contains(missing), "{}", beyond.errors);
 }
 
 #[test]
@@ -133,22 +114,6 @@ fn the_page_says_what_the_cases_do() {
 }
 
 #[test]
-fn wrong_usage_is_told_from_failure() {
-    for (args, hint) in [
-        (&["crash", "--only", "ring/shove"][..], "ring/push_slice"),
-        (&["crash", "--only", "ring/push:fulll"], "tiny-empty"),
-        (&["crash", "--plant", "nothing"], "publish-first"),
-        (&["crash", "--seed", "x"], "--seed"),
-        (&["crush"], "crash"),
-        (&[], "crash"),
-    ] {
-        let ran = run(args);
-        assert_eq!(ran.code, Some(2), "{args:?}");
-        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
-    }
-}
-
-#[test]
 fn without_json_the_rows_are_for_people() {
     let output = Command::new(PROGRAM)
         .args(["crash", "--only", "latch/read"])
@@ -162,19 +127,50 @@ fn without_json_the_rows_are_for_people() {
 }
 
 #[test]
-fn when_it_is_stopped_nothing_is_left() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
-        let (mut child, pid) = start(&["crash", "--whole", "--every-instruction"]);
-        await_word(&mut child);
-        kill(pid, signal).expect("it is there");
-        let number = child.id();
-        let status = child.wait_with_output().expect("it ends").status;
-        assert!(!status.success(), "{signal}: {status}");
-        await_end_of(pid);
-        // (SIGKILL lets nobody tidy up; what a later process of the same number removes is one
-        // name that nobody uses, if it came in the very moment of an unlink.)
-        if signal != Signal::SIGKILL {
-            assert_eq!(left_behind(number), Vec::<String>::new(), "{signal}");
-        }
+fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
+    let ran = crash(&["--points", "syscalls"]);
+    if !is_traceable() {
+        return ensure_untraced(&ran);
+    }
+    ensure_passed(&ran, "crash");
+    let kills = |subject: &str| {
+        let row = (ran.rows.iter())
+            .find(|row| row.subject == subject && row.check == "crash at every system call");
+        row.and_then(|row| row.count).unwrap_or_default()
+    };
+    // Fewer stops than calls that these cannot do without, twice.
+    for (subject, calls) in [
+        ("segment/create", 8),
+        ("segment/open", 10),
+        ("segment/attach", 4),
+        ("role/take-over", 8),
+        ("segment/unlink", 6),
+    ] {
+        assert!(kills(subject) >= 2 * calls, "{subject}: {}", kills(subject));
+    }
+
+    ensure_planted(&ran.rows, 1, &[]);
+    let planted = ran.rows.iter().find_map(|row| row.reason.as_deref());
+    let why = planted.expect("a reason");
+    assert!(why.contains("killed at stop"), "{why}");
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    // How many stops there are, nobody knows where they cannot be counted.
+    let (code, hint) = match is_traceable() {
+        true => (2, "segment/create:0"),
+        false => (3, "traced"),
+    };
+    for (only, code, hint) in [
+        ("segment/make", 2, "segment/create"),
+        ("segment/create:x", code, hint),
+        ("segment/create:999", code, hint),
+    ] {
+        let ran = crash(&["--points", "syscalls", "--only", only]);
+        assert_eq!(ran.code, Some(code), "{only}");
+        let rows: Vec<_> = ran.rows.iter().map(|row| row.to_line()).collect();
+        let said = ran.errors + &rows.concat();
+        assert!(said.contains(hint), "{only}: {said}");
     }
 }

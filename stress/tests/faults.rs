@@ -4,8 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Ran, await_that, left_behind, run, start};
-use nix::sys::signal::{Signal, kill};
+use common::{Ran, repeat, run};
 use nix::unistd::Uid;
 use ringproof_record::{Record, Verdict};
 
@@ -67,36 +66,8 @@ fn each_row_is_seen_again_by_the_command_that_it_says() {
     let rows = faults(&["--only", "restarts"]).rows;
     assert_eq!(rows.len(), 4);
     for row in &rows {
-        let command = row.repeat.as_deref().expect("a command that repeats it");
-        let (_, args) = command.split_once(" -- ").expect("arguments");
-        let args: Vec<_> = args.split(' ').chain(["--json"]).collect();
-        let again = run(&args);
+        let again = repeat(row, &[]);
         assert_eq!(again.code, Some(0), "{}", again.errors);
         assert_eq!(again.rows, rows);
     }
-}
-
-#[test]
-fn wrong_usage_is_told_from_failure() {
-    for (args, hint) in [
-        (&["--only", "restart"][..], "restarts"),
-        (&["--rounds", "1"], "--rounds"),
-        (&["--seed", "x"], "--seed"),
-    ] {
-        let ran = faults(args);
-        assert_eq!(ran.code, Some(2), "{args:?}");
-        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
-    }
-}
-
-#[test]
-fn when_it_is_stopped_nothing_is_left() {
-    let args = ["--only", "unlink-and-claim", "--rounds", "10000000"];
-    let (child, pid) = start(&[&["faults"], &args[..]].concat());
-    let number = child.id();
-    await_that("a segment", || !left_behind(number).is_empty());
-    kill(pid, Signal::SIGTERM).expect("it is there");
-    let status = child.wait_with_output().expect("it ends").status;
-    assert!(!status.success(), "{status}");
-    assert_eq!(left_behind(number), Vec::<String>::new());
 }

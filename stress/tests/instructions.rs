@@ -1,20 +1,15 @@
 //! A crash at every machine instruction, as its users run it.
 
 mod common;
-mod rows;
 #[path = "../../perf/tests/common/seccomp.rs"]
 mod seccomp;
-mod traced;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use common::{PROGRAM, Ran, await_end_of, await_word, run, start};
-use nix::sys::signal::{Signal, kill};
-use ringproof_record::{Record, Verdict};
-use rows::{ensure_passed, planted, repeat};
-use traced::{ensure_untraced, is_traceable};
+use common::{PROGRAM, Ran, ensure_passed, ensure_planted, ensure_untraced, is_traceable, run};
+use ringproof_record::Record;
 
 const OPERATIONS: [&str; 10] = [
     "ring/push",
@@ -30,7 +25,7 @@ const OPERATIONS: [&str; 10] = [
 ];
 
 fn instructions(args: &[&str]) -> Ran {
-    run(&[&["instructions", "--json"], args].concat())
+    run(&[&["crash", "--json", "--points", "instructions"], args].concat())
 }
 
 /// Why a row says what it says.
@@ -60,20 +55,7 @@ fn everything_passes_and_each_planted_fault_is_seen_again_by_the_command_that_it
     }
     assert_eq!(tried, expected);
 
-    assert_eq!(planted(&rows).count(), 9);
-    for row in planted(&rows) {
-        let again = repeat(row);
-        let [found] = &again.rows[..] else {
-            panic!("{}: {:#?}", row.check, again.rows);
-        };
-        assert_eq!(found.verdict, Verdict::Failed);
-        assert_eq!(
-            (reason(found), &found.repeat),
-            (reason(row), &row.repeat),
-            "{}",
-            row.check
-        );
-    }
+    ensure_planted(&rows, 9, &[]);
 }
 
 #[test]
@@ -118,7 +100,7 @@ fn one_instruction_can_be_asked_for_and_each_one() {
     }
     let one = instructions(&["--mode", "kills", "--only", "ring/push:empty:9"]);
     assert_eq!(one.code, Some(0), "{}", one.errors);
-    assert_eq!(one.rows.len(), 1);
+    assert_eq!(one.rows.len(), 2);
     assert_eq!(one.rows[0].count, Some(1));
 
     let alone = ["--only", "seqlock/write:torn", "--mode"];
@@ -134,56 +116,9 @@ fn one_instruction_can_be_asked_for_and_each_one() {
     assert!(pairs.rows[0].count.is_some_and(|count| count > 20));
 
     let beyond = instructions(&["--mode", "kills", "--only", "ring/push:empty:9999"]);
-    assert_eq!(beyond.code, Some(1));
-    assert!(reason(&beyond.rows[0]).contains("there is no instruction 9999"));
-}
-
-#[test]
-fn wrong_usage_is_told_from_failure() {
-    for (args, hint) in [
-        (
-            &["instructions", "--only", "ring/shove"][..],
-            "ring/push_slice",
-        ),
-        (&["instructions", "--only", "ring/push:fulll"], "tight"),
-        (&["instructions", "--only", "ring/push:full:x"], "`x`"),
-        (&["instructions", "--mode", "naps"], "snapshots"),
-        (&["instructions", "--plant", "nothing"], "publish-first"),
-    ] {
-        let ran = run(args);
-        assert_eq!(ran.code, Some(2), "{args:?}");
-        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
-    }
-    // To have tried nothing is no success.
-    for (args, hint) in [
-        (
-            ["--plant", "note-lost", "--mode", "kills"],
-            "a note is not kept",
-        ),
-        (
-            ["--only", "latch/write", "--mode", "pairs"],
-            "nothing is tried",
-        ),
-    ] {
-        let ran = instructions(&args);
-        assert_eq!(ran.code, Some(1), "{args:?}");
-        assert!(ran.errors.contains(hint), "{args:?}: {}", ran.errors);
-    }
-}
-
-#[test]
-fn when_it_is_stopped_no_process_is_left() {
-    if !is_traceable() {
-        return;
-    }
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
-        let (mut child, pid) = start(&["instructions", "--every-instruction"]);
-        await_word(&mut child);
-        kill(pid, signal).expect("it is there");
-        let status = child.wait_with_output().expect("it ends").status;
-        assert!(!status.success(), "{signal}: {status}");
-        await_end_of(pid);
-    }
+    assert_eq!(beyond.code, Some(2));
+    let missing = "there is no ring/push:empty:9999";
+    assert!(beyond.errors.contains(missing), "{}", beyond.errors);
 }
 
 #[test]
@@ -191,7 +126,9 @@ fn a_step_is_taken_on_one_cpu_also_where_there_may_be_thousands() {
     let args = ["--json", "--mode", "snapshots", "--only", "seqlock/write"];
     for possible in [2048, 8192] {
         let mut command = Command::new(PROGRAM);
-        command.arg("instructions").args(args);
+        command
+            .args(["crash", "--points", "instructions"])
+            .args(args);
         seccomp::with_possible_cpus(&mut command, possible);
         let output = match command.output() {
             Ok(output) => output,

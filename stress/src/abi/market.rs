@@ -10,6 +10,8 @@ use ringproof::{
     Shape,
 };
 
+use crate::fault::Fault;
+
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
 #[repr(C)]
 struct Order {
@@ -67,7 +69,7 @@ pub(crate) struct Peer {
     count: u64,
     kind: Option<Kind>,
     /// Make this mistake once
-    #[arg(long)]
+    #[arg(long, hide_possible_values = true)]
     fault: Option<Fault>,
 }
 
@@ -84,17 +86,6 @@ enum End {
 pub(crate) enum Kind {
     Seqlock,
     Latch,
-}
-
-/// A mistake that whoever receives must notice.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum Fault {
-    /// An item is not sent.
-    Loss,
-    /// An item is sent twice.
-    Repetition,
-    /// A bit of an item, or of the last picture, is another one.
-    Corruption,
 }
 
 /// Is the peer; prints what peer.c prints.
@@ -151,10 +142,10 @@ fn send(peer: &Peer, ring: &Ring<Order>) -> Result<(u64, u64)> {
         let mut order = Order::of(peer.seed, seq);
         sum = order.sum_with(sum);
         match peer.fault.filter(|_| seq == peer.count / 2) {
-            None => {}
             Some(Fault::Loss) => continue,
             Some(Fault::Repetition) => push(order)?,
             Some(Fault::Corruption) => order.qty ^= 1,
+            _ => {}
         }
         push(order)?;
     }

@@ -6,6 +6,9 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
+/// The hidden command that makes this program the Rust peer.
+const PEER: &str = "abi-peer";
+
 /// What a peer is written in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Language {
@@ -79,7 +82,7 @@ impl Programs {
         let (_, made) = found.ok_or("there is no such language")?;
         let mut command = Command::new(made.as_ref().map_err(String::as_str)?);
         if language == Language::Rust {
-            command.arg(super::PEER);
+            command.arg(PEER);
         }
         Ok(command)
     }

@@ -15,7 +15,7 @@ A process can die by SIGKILL, or stop for an hour, at any instruction. Between t
 shared memory nothing changes there, so it is enough to look at each access: the processes of
 `ringproof-stress crash` are killed before it and after it, and stopped before it, in every operation
 and state listed in the last column. The machine code can order and combine accesses as the source does
-not say: `ringproof-stress instructions` steps through it, and kills once in each state of the shared
+not say: `ringproof-stress crash --points instructions` steps through it, and kills once in each state of the shared
 memory that an instruction leaves (`--every-instruction`: at every one).
 
 The promises:

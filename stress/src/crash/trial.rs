@@ -2,6 +2,7 @@
 //! left behind.
 
 use std::cell::OnceCell;
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,19 +10,40 @@ use ringproof::memory::Word;
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Claim, Role, Segment, SegmentError};
 
+use crate::desk::Setting;
 use crate::dying::{Ending, Fate, Plan, Point, dying};
 use crate::fault::{Fault, Faulty, Party, faulty};
 use crate::item::{Author, Item};
-use crate::process::{Child, Ledger, Note, SingleThreaded, patience, short_patience};
+use crate::process::{Child, Ledger, Note, patience, short_patience};
 use crate::shm::Name;
 
-/// What all runs have in common.
-pub(crate) struct Setting<'a> {
-    pub(crate) alone: SingleThreaded,
-    pub(crate) seed: u64,
-    pub(crate) fault: Option<Fault>,
-    /// What every name in /dev/shm starts with.
-    pub(crate) prefix: &'a str,
+/// What one run does: it makes the structure, has a victim, and judges what that left behind.
+type Scenario = Box<dyn Fn(&Trial<'_>) -> Result<()>>;
+
+/// An operation in one state.
+pub(crate) struct Case {
+    pub(crate) subject: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) scenario: Scenario,
+}
+
+impl Case {
+    pub(crate) fn new(
+        subject: &'static str,
+        state: &'static str,
+        scenario: impl Fn(&Trial<'_>) -> Result<()> + 'static,
+    ) -> Self {
+        Case {
+            subject,
+            state,
+            scenario: Box::new(scenario),
+        }
+    }
+}
+
+/// A descriptor of the segment, as it would reach another process.
+pub(crate) fn attach(segment: &Segment) -> Result<OwnedFd> {
+    (segment.descriptor()).context("cannot have the segment's descriptor")
 }
 
 /// One run of a scenario.
@@ -57,12 +79,12 @@ impl<'a> Trial<'a> {
     }
 
     pub(crate) fn has(&self, fault: Fault) -> bool {
-        self.setting.fault == Some(fault)
+        self.setting.has(fault)
     }
 
     /// A name for a segment that nobody else uses, gone with the run.
     pub(crate) fn name(&self) -> Name {
-        Name::new(format!("{}trial", self.setting.prefix))
+        self.setting.name()
     }
 
     /// Runs `body` in a process of its own until it dies at this run's point, or to its end if
@@ -91,6 +113,7 @@ impl<'a> Trial<'a> {
         };
         let (notes, trace) = self.process(point, ending, patience, fault, body, told_until_then)?;
         if self.has(Fault::SurvivorHangs) && point.is_some() {
+            self.setting.hangs();
             loop {
                 std::thread::sleep(Duration::from_secs(1));
             }

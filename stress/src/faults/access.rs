@@ -11,7 +11,7 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use ringproof::segment::{self, DEFAULT_MODE};
 use ringproof::{Inspection, Ring, RingOptions, Role, SegmentError};
 
-use super::{Check, Setting, Wrong};
+use crate::desk::{Check, Setting};
 use crate::process::{Child, NotHere};
 use crate::shm::Name;
 
@@ -20,17 +20,19 @@ const NOBODY: u32 = 65534;
 const GROUP: u32 = 65533;
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![Check {
-        subject: "another-user",
-        what: "by the mode of the file: nothing, looks, or uses; what is refused says so",
-        unit: "modes",
-        trial: |setting| another_user(setting, RingOptions::mode),
-        wrong: vec![Wrong {
-            what: "planted fault: makes a file that everybody may use, and trusts the umask",
-            sign: "may use it",
-            trial: |setting| another_user(setting, |options, _| options.mode(0o666)),
-        }],
-    }]
+    vec![
+        Check::new(
+            "another-user",
+            "by the mode of the file: nothing, looks, or uses; what is refused says so",
+            "modes",
+            |setting| another_user(setting, RingOptions::mode),
+        )
+        .wrong(
+            "planted fault: makes a file that everybody may use, and trusts the umask",
+            "may use it",
+            |setting| another_user(setting, |options, _| options.mode(0o666)),
+        ),
+    ]
 }
 
 /// An error unless this process may become somebody else.

@@ -10,11 +10,13 @@ use nix::sched::CloneFlags;
 use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, unlink};
 
-use super::meeting::{Act, race, window};
-use super::{Check, Setting, Wrong, namespace};
+use super::meeting::{Act, race};
+use super::namespace;
+use crate::desk::{Check, Setting};
 use crate::process::{Child, NotHere, Note};
 use crate::shm::{DIRECTORY, Name};
 use crate::specimen::s22_no_memory::Sparse;
+use crate::specimen::{Maker, window};
 
 /// How large the file system is, in pages.
 const PAGES: u64 = 8;
@@ -27,45 +29,34 @@ const SLOTS: [u64; 4] = [1, 2, 4, 8];
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "full-file-system",
-            what: "create with 0 to 8 pages left: works, or says no room; every page is there",
-            unit: "creations",
-            trial: |setting| full(setting, &Ours),
-            wrong: vec![
-                Wrong {
-                    what: "specimen: S22, ftruncate on a full file system, SIGBUS at first touch",
-                    sign: "was killed by SIGBUS",
-                    trial: |setting| full(setting, &Sparse),
-                },
-                Wrong {
-                    what: "planted fault: a creation that failed leaves its file",
-                    sign: "is left",
-                    trial: |setting| full(setting, &Littering),
-                },
-            ],
-        },
-        Check {
-            subject: "filling-file-system",
-            what: "create while somebody fills the disk: works, or says no room, and leaves nothing",
-            unit: "rounds",
-            trial: |setting| filling(setting, &Ours),
-            wrong: vec![Wrong {
-                what: "planted fault: what a creation that failed had is not given back",
-                sign: "is left",
-                trial: |setting| filling(setting, &Littering),
-            }],
-        },
+        Check::new(
+            "full-file-system",
+            "create with 0 to 8 pages left: works, or says no room; every page is there",
+            "creations",
+            |setting| full(setting, &Ours),
+        )
+        .wrong(
+            "specimen: S22, ftruncate on a full file system, SIGBUS at first touch",
+            "was killed by SIGBUS",
+            |setting| full(setting, &Sparse),
+        )
+        .wrong(
+            "planted fault: a creation that failed leaves its file",
+            "is left",
+            |setting| full(setting, &Littering),
+        ),
+        Check::new(
+            "filling-file-system",
+            "create while somebody fills the disk: works, or says no room, and leaves nothing",
+            "rounds",
+            |setting| filling(setting, &Ours),
+        )
+        .wrong(
+            "planted fault: what a creation that failed had is not given back",
+            "is left",
+            |setting| filling(setting, &Littering),
+        ),
     ]
-}
-
-/// A way to make shared memory of so many pages after those that come before the slots.
-pub(crate) trait Maker {
-    /// Makes it, uses every page of it, and removes it.
-    ///
-    /// # Errors
-    /// What was wrong. It contains `no room` if there is none.
-    fn make(&self, name: &Name, pages: u64) -> Result<()>;
 }
 
 struct Ours;

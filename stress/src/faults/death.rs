@@ -1,6 +1,5 @@
 //! Somebody dies in the middle of something; the others must be able to go on.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,64 +9,39 @@ use ringproof::seqlock::SeqWriter;
 use ringproof::site::Site;
 use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 
-use super::{Check, Setting, Wrong};
-use crate::crash::attach;
-use crate::dying::{Ending, Fate, Plan, Point, dying, kill_self};
+use crate::crash::trial::attach;
+use crate::desk::{Check, Setting};
+use crate::dying::{Ending, Fate, Plan, Point, dying};
 use crate::process::{Child, Note, patience, short_patience};
+use crate::specimen::Mortal;
 use crate::specimen::s15_odd_for_ever::OddForEver;
 use crate::specimen::s16_plain_mutex::PlainMutex;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "writer-dies",
-            what: "at every access of a seqlock's writer: readers answer, and the next one writes",
-            unit: "deaths",
-            trial: |setting| dies(setting, &Sequence::new()?, patience()),
-            wrong: vec![Wrong {
-                what: "specimen: S15, the writer dies at an odd number, and all spin for ever",
-                sign: "it hangs",
-                trial: |setting| dies(setting, &OddForEver::new()?, short_patience()),
-            }],
-        },
-        Check {
-            subject: "producer-dies",
-            what: "at every access of a ring's producer: the consumer and the next one go on",
-            unit: "deaths",
-            trial: |setting| dies(setting, &Queue::new()?, patience()),
-            wrong: vec![Wrong {
-                what: "specimen: S16, a process-shared mutex that is not robust",
-                sign: "it hangs",
-                trial: |setting| dies(setting, &PlainMutex::new()?, short_patience()),
-            }],
-        },
+        Check::new(
+            "writer-dies",
+            "at every access of a seqlock's writer: readers answer, and the next one writes",
+            "deaths",
+            |setting| dies(setting, &Sequence::new()?, patience()),
+        )
+        .wrong(
+            "specimen: S15, the writer dies at an odd number, and all spin for ever",
+            "it hangs",
+            |setting| dies(setting, &OddForEver::new()?, short_patience()),
+        ),
+        Check::new(
+            "producer-dies",
+            "at every access of a ring's producer: the consumer and the next one go on",
+            "deaths",
+            |setting| dies(setting, &Queue::new()?, patience()),
+        )
+        .wrong(
+            "specimen: S16, a process-shared mutex that is not robust",
+            "it hangs",
+            |setting| dies(setting, &PlainMutex::new()?, short_patience()),
+        ),
     ]
-}
-
-/// How many accesses a process has left to live.
-pub(crate) struct Steps(Cell<usize>);
-
-impl Steps {
-    pub(crate) fn of(count: usize) -> Steps {
-        Steps(Cell::new(count))
-    }
-
-    /// Before an access: dies if it had its number.
-    pub(crate) fn step(&self) {
-        match self.0.get() {
-            0 => kill_self(),
-            left => self.0.set(left - 1),
-        }
-    }
-}
-
-/// A structure among whose users one dies.
-pub(crate) trait Mortal {
-    /// Uses it, and dies when it has made so many accesses, if it makes more.
-    fn act(&self, accesses: usize) -> Result<()>;
-
-    /// What the others do then: they look, and one takes the dead one's place.
-    fn go_on(&self) -> Result<()>;
 }
 
 /// Somebody dies after each number of accesses up to all of them. The survivors hang if they are not

@@ -8,52 +8,49 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use bytemuck::{Pod, Zeroable};
 use ringproof::{Payload, Ring, RingOptions, SegmentError, Shape};
 
-use super::{Check, Setting, Wrong};
+use crate::desk::{Check, Setting};
 use crate::shm::Name;
 use crate::specimen::s23_two_widths::Bytes;
 use crate::specimen::s24_one_line::{Adjacent, MissedPadding};
+use crate::specimen::{Handing, Indices};
 
 /// What processors move at once, in bytes: a line, and its neighbour with it.
 const APART: usize = 128;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "two-widths",
-            what: "one struct laid out for 32 and for 64 bits: the same value, or refused by field",
-            unit: "directions",
-            trial: |setting| widths(setting, &Typed),
-            wrong: vec![
-                Wrong {
-                    what: "specimen: S23, layouts that differ in silence",
-                    sign: "arrived as",
-                    trial: |setting| widths(setting, &Bytes),
-                },
-                Wrong {
-                    what: "planted fault: a refusal that says how large an item is, and no more",
-                    sign: "does not say",
-                    trial: |setting| widths(setting, &SizeAlone),
-                },
-            ],
-        },
-        Check {
-            subject: "lines",
-            what: "the words that the two sides store never lie in one pair of cache lines",
-            unit: "operations",
-            trial: |_| lines(&mut Stored::new()?),
-            wrong: vec![
-                Wrong {
-                    what: "specimen: S24, both indices in one cache line, by choice",
-                    sign: "bytes apart",
-                    trial: |_| lines(&mut Adjacent::default()),
-                },
-                Wrong {
-                    what: "specimen: S24, both indices in one cache line, by wrong arithmetic",
-                    sign: "bytes apart",
-                    trial: |_| lines(&mut MissedPadding::default()),
-                },
-            ],
-        },
+        Check::new(
+            "two-widths",
+            "one struct laid out for 32 and for 64 bits: the same value, or refused by field",
+            "directions",
+            |setting| widths(setting, &Typed),
+        )
+        .wrong(
+            "specimen: S23, layouts that differ in silence",
+            "arrived as",
+            |setting| widths(setting, &Bytes),
+        )
+        .wrong(
+            "planted fault: a refusal that says how large an item is, and no more",
+            "does not say",
+            |setting| widths(setting, &SizeAlone),
+        ),
+        Check::new(
+            "lines",
+            "the words that the two sides store never lie in one pair of cache lines",
+            "operations",
+            |_| lines(&mut Stored::new()?),
+        )
+        .wrong(
+            "specimen: S24, both indices in one cache line, by choice",
+            "bytes apart",
+            |_| lines(&mut Adjacent::default()),
+        )
+        .wrong(
+            "specimen: S24, both indices in one cache line, by wrong arithmetic",
+            "bytes apart",
+            |_| lines(&mut MissedPadding::default()),
+        ),
     ]
 }
 
@@ -112,16 +109,6 @@ impl Narrow {
     fn said(self) -> Said {
         (self.kind, self.stamp, self.level)
     }
-}
-
-/// A way to hand a record to another program.
-pub(crate) trait Handing {
-    /// Leaves it for the other one.
-    fn leave<T: Payload>(&self, name: &Name, record: T) -> Result<()>;
-
-    /// Takes it, as the layout that this side has; or says what is not as it should be, field by
-    /// field.
-    fn take<T: Payload>(&self, name: &Name) -> Result<Result<T, Vec<String>>>;
 }
 
 /// Ours: what the items of a ring are made of is written before them.
@@ -201,18 +188,6 @@ fn whole_or_told(found: &Result<Said, Vec<String>>, moved: &str) -> Result<()> {
             Ok(())
         }
     }
-}
-
-/// A ring whose memory can be looked at from outside.
-pub(crate) trait Indices {
-    /// The producer stores what it stores to send an item.
-    fn push(&mut self) -> Result<()>;
-
-    /// The consumer stores what it stores to take it.
-    fn pop(&mut self) -> Result<()>;
-
-    /// What its header holds now.
-    fn words(&self) -> Result<Vec<u64>>;
 }
 
 /// Ours, looked at through its file.

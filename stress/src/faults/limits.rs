@@ -14,103 +14,96 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use ringproof::{Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions};
 
 use super::access::{become_nobody, need_root};
-use super::{Check, Setting, Wrong, namespace};
+use super::namespace;
+use crate::desk::{Check, Setting};
 use crate::process::{Child, Note};
 use crate::shm::Name;
 use crate::words::Words;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "open-files",
-            what: "every limit from 3 on: works, or an error that says so and leaves nothing",
-            unit: "limits",
-            trial: |setting| open_files(setting, life),
-            wrong: vec![
-                Wrong {
-                    what: "planted fault: panics",
-                    sign: "panicked",
-                    trial: |setting| {
-                        // It would tell of the panic, which is meant.
-                        std::panic::set_hook(Box::new(|_| {}));
-                        open_files(setting, |name| {
-                            life(name).expect("a segment");
-                            Ok(())
-                        })
-                    },
-                },
-                Wrong {
-                    what: "planted fault: leaves a descriptor behind",
-                    sign: "descriptors are left",
-                    trial: |setting| {
-                        open_files(setting, |name| {
-                            std::mem::forget(File::open("/dev/null")?);
-                            life(name)
-                        })
-                    },
-                },
-                Wrong {
-                    what: "planted fault: does not say why",
-                    sign: "instead of `Too many open files`",
-                    trial: |setting| {
-                        open_files(setting, |name| {
-                            life(name).map_err(|_| anyhow::anyhow!("it failed"))
-                        })
-                    },
-                },
-            ],
-        },
-        Check {
-            subject: "address-space",
-            what: "every limit until all can be mapped: works, or says that it cannot map",
-            unit: "limits",
-            trial: |setting| address_space(setting, life),
-            wrong: vec![Wrong {
-                what: "planted fault: leaves a mapping behind",
-                sign: "mappings are left",
-                trial: |setting| {
-                    address_space(setting, |name| {
-                        life(name)?;
-                        std::mem::forget(Words::new(1)?);
-                        Ok(())
-                    })
-                },
-            }],
-        },
-        Check {
-            subject: "locked-memory",
-            what: "every limit under mlockall: works, or says that it cannot map; none without",
-            unit: "limits",
-            trial: |setting| locked_memory(setting, life),
-            wrong: vec![Wrong {
-                what: "planted fault: locks its segments, asked or not",
-                sign: "without mlockall",
-                trial: |setting| {
-                    locked_memory(setting, |name| {
-                        mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock")?;
-                        life(name)
-                    })
-                },
-            }],
-        },
-        Check {
-            subject: "file-size",
-            what: "every limit on the length of files, SIGXFSZ ignored or not: an error, no signal",
-            unit: "limits",
-            trial: |setting| file_size(setting, life),
-            wrong: vec![Wrong {
-                what: "planted fault: asks the system for too long a file",
-                sign: "was killed by SIGXFSZ",
-                trial: |setting| {
-                    file_size(setting, |name| {
-                        let file = File::create_new(name.path())?;
-                        fallocate(&file, FallocateFlags::empty(), 0, 8192)?;
-                        fs::remove_file(name.path())?;
-                        Ok(())
-                    })
-                },
-            }],
-        },
+        Check::new(
+            "open-files",
+            "every limit from 3 on: works, or an error that says so and leaves nothing",
+            "limits",
+            |setting| open_files(setting, life),
+        )
+        .wrong("planted fault: panics", "panicked", |setting| {
+            open_files(setting, |name| {
+                life(name).expect("a segment");
+                Ok(())
+            })
+        })
+        .wrong(
+            "planted fault: leaves a descriptor behind",
+            "descriptors are left",
+            |setting| {
+                open_files(setting, |name| {
+                    std::mem::forget(File::open("/dev/null")?);
+                    life(name)
+                })
+            },
+        )
+        .wrong(
+            "planted fault: does not say why",
+            "instead of `Too many open files`",
+            |setting| {
+                open_files(setting, |name| {
+                    life(name).map_err(|_| anyhow::anyhow!("it failed"))
+                })
+            },
+        ),
+        Check::new(
+            "address-space",
+            "every limit until all can be mapped: works, or says that it cannot map",
+            "limits",
+            |setting| address_space(setting, life),
+        )
+        .wrong(
+            "planted fault: leaves a mapping behind",
+            "mappings are left",
+            |setting| {
+                address_space(setting, |name| {
+                    life(name)?;
+                    std::mem::forget(Words::new(1)?);
+                    Ok(())
+                })
+            },
+        ),
+        Check::new(
+            "locked-memory",
+            "every limit under mlockall: works, or says that it cannot map; none without",
+            "limits",
+            |setting| locked_memory(setting, life),
+        )
+        .wrong(
+            "planted fault: locks its segments, asked or not",
+            "without mlockall",
+            |setting| {
+                locked_memory(setting, |name| {
+                    mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock")?;
+                    life(name)
+                })
+            },
+        ),
+        Check::new(
+            "file-size",
+            "every limit on the length of files, SIGXFSZ ignored or not: an error, no signal",
+            "limits",
+            |setting| file_size(setting, life),
+        )
+        .wrong(
+            "planted fault: asks the system for too long a file",
+            "was killed by SIGXFSZ",
+            |setting| {
+                file_size(setting, |name| {
+                    let file = File::create_new(name.path())?;
+                    fallocate(&file, FallocateFlags::empty(), 0, 8192)?;
+                    fs::remove_file(name.path())?;
+                    Ok(())
+                })
+            },
+        ),
     ]
 }
 

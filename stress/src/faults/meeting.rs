@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sched::sched_yield;
+use nix::time::{ClockId, clock_gettime};
 use ringproof_record::affinity::{self, Cpus};
 
-use super::Setting;
+use crate::desk::Setting;
 use crate::item::mix;
 use crate::process::{Child, patience};
 use crate::words::Words;
@@ -28,9 +29,6 @@ const SPINS: u32 = 64;
 pub(super) fn enough() -> Duration {
     patience()
 }
-
-/// How long a party keeps a window open, where it is to be met in it.
-const WINDOW: Duration = Duration::from_micros(100);
 
 /// How long a party may dawdle before its part, in doublings of a spin: from not at all to about as
 /// long as what they do.
@@ -161,6 +159,12 @@ fn start(come: &AtomicU64, round: u64) -> Result<()> {
     }
 }
 
+/// Nanoseconds of a clock that all processors share.
+pub(super) fn now() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("cannot tell the time")?;
+    Ok(Duration::from(now).as_nanos() as u64)
+}
+
 /// Two processors that this process may use, or nothing if there is only one.
 fn two_processors() -> [Option<usize>; 2] {
     let Ok(allowed) = affinity::allowed(0) else {
@@ -179,13 +183,6 @@ fn stay_on(processor: Option<usize>) {
     if let Some(processor) = processor {
         let _ = affinity::restrict(0, &Cpus::one(processor));
     }
-}
-
-/// Lets the other party come in between here, also where both share one processor. A wrong
-/// implementation that does this between its look and its act is met there in nearly every round,
-/// whoever is faster.
-pub(crate) fn window() {
-    std::thread::sleep(WINDOW);
 }
 
 /// Lets a little time pass, by chance.

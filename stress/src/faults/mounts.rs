@@ -9,41 +9,43 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use ringproof::{Inspection, Ring, RingOptions, Role, unlink};
 
+use super::namespace;
 use super::right_passed_on::{OfAttached, OfDescription};
-use super::{Check, Right, Setting, Wrong, namespace};
+use crate::desk::{Check, Setting};
 use crate::shm::{DIRECTORY, Name};
+use crate::specimen::Right;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "read-only-directory",
-            what: "what would write is an error that says so; who looks may look",
-            unit: "calls",
-            trial: |setting| read_only(setting, create),
-            wrong: vec![Wrong {
-                what: "planted fault: goes to another directory instead",
-                sign: "created it was, although",
-                trial: |setting| {
-                    read_only(setting, |name| {
-                        create(name).or_else(|_| {
-                            Ring::<u64>::anonymous(&options())?;
-                            Ok(())
-                        })
+        Check::new(
+            "read-only-directory",
+            "what would write is an error that says so; who looks may look",
+            "calls",
+            |setting| read_only(setting, create),
+        )
+        .wrong(
+            "planted fault: goes to another directory instead",
+            "created it was, although",
+            |setting| {
+                read_only(setting, |name| {
+                    create(name).or_else(|_| {
+                        Ring::<u64>::anonymous(&options())?;
+                        Ok(())
                     })
-                },
-            }],
-        },
-        Check {
-            subject: "no-proc",
-            what: "what needs /proc is an error that says so, and no role has two holders",
-            unit: "calls",
-            trial: |_| no_proc(|fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
-            wrong: vec![Wrong {
-                what: "planted fault: locks the descriptor that it has, where it can open no other",
-                sign: "two hold it",
-                trial: |_| no_proc(|fd| Ok(Box::new(OfDescription(fd.into())))),
-            }],
-        },
+                })
+            },
+        ),
+        Check::new(
+            "no-proc",
+            "what needs /proc is an error that says so, and no role has two holders",
+            "calls",
+            |_| no_proc(|fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
+        )
+        .wrong(
+            "planted fault: locks the descriptor that it has, where it can open no other",
+            "two hold it",
+            |_| no_proc(|fd| Ok(Box::new(OfDescription(fd.into())))),
+        ),
     ]
 }
 

@@ -9,7 +9,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{Gid, Uid, pause};
 
-use super::Setting;
+use crate::desk::Setting;
 use crate::process::{Child, Ledger, NotHere, Note};
 use crate::shm::DIRECTORY;
 

@@ -1,71 +1,59 @@
 //! Several processes at one name.
 
 use std::fs::File;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::time::{ClockId, clock_gettime};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
-use super::meeting::{Act, race, window};
+use super::meeting::{Act, now, race};
 use super::right::{held, lock_byte, patiently};
-use super::{Check, Held, Setting, Wrong};
+use crate::desk::{Check, Setting};
 use crate::process::{NotHere, patience};
 use crate::shm::Name;
 use crate::specimen::s21_mapped_too_early::MappedTooEarly;
-
-/// What the segments hold, in every word.
-pub(crate) const WHOLE: [u64; 64] = [0x5eed; 64];
+use crate::specimen::{Appearing, Held, WHOLE, window};
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "creators",
-            what: "two at once: one makes it, the other is told that it exists, and finds it whole",
-            unit: "rounds",
-            trial: |setting| creators(setting, create),
-            wrong: vec![Wrong {
-                what: "planted fault: looks whether there is one, then makes it",
-                sign: "made it",
-                trial: |setting| creators(setting, look_then_create),
-            }],
-        },
-        Check {
-            subject: "create-and-attach",
-            what: "whoever attaches while it is made finds nothing, or all of it",
-            unit: "rounds",
-            trial: |setting| appearing(setting, &Ours),
-            wrong: vec![Wrong {
-                what: "specimen: S21, a peer maps between shm_open and ftruncate",
-                sign: "was killed by SIGBUS",
-                trial: |setting| appearing(setting, &MappedTooEarly),
-            }],
-        },
-        Check {
-            subject: "unlink-and-claim",
-            what: "no claim that began after the unlink, and no two of what the name means now",
-            unit: "rounds",
-            trial: |setting| {
+        Check::new(
+            "creators",
+            "two at once: one makes it, the other is told that it exists, and finds it whole",
+            "rounds",
+            |setting| creators(setting, create),
+        )
+        .wrong(
+            "planted fault: looks whether there is one, then makes it",
+            "made it",
+            |setting| creators(setting, look_then_create),
+        ),
+        Check::new(
+            "create-and-attach",
+            "whoever attaches while it is made finds nothing, or all of it",
+            "rounds",
+            |setting| appearing(setting, &Ours),
+        )
+        .wrong(
+            "specimen: S21, a peer maps between shm_open and ftruncate",
+            "was killed by SIGBUS",
+            |setting| appearing(setting, &MappedTooEarly),
+        ),
+        Check::new(
+            "unlink-and-claim",
+            "no claim that began after the unlink, and no two of what the name means now",
+            "rounds",
+            |setting| {
                 unlinked(setting, |ring| {
                     held(patiently(|| ring.claim(Role::Producer)))
                 })
             },
-            wrong: vec![Wrong {
-                what: "planted fault: locks, and does not look again",
-                sign: "after the unlink",
-                trial: |setting| unlinked(setting, lock_only),
-            }],
-        },
+        )
+        .wrong(
+            "planted fault: locks, and does not look again",
+            "after the unlink",
+            |setting| unlinked(setting, lock_only),
+        ),
     ]
-}
-
-/// Something that one process makes while another looks for it.
-pub(crate) trait Appearing {
-    /// Makes it, holding [`WHOLE`].
-    fn make(&self, name: &Name) -> Result<Held>;
-
-    /// What it holds; `None` if it is not there yet.
-    fn find(&self, name: &Name) -> Result<Option<[u64; 64]>>;
 }
 
 struct Ours;
@@ -240,12 +228,6 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
         return Err(NotHere(why).into());
     }
     Ok(rounds)
-}
-
-/// Nanoseconds of a clock that all processors share.
-pub(super) fn now() -> Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("cannot tell the time")?;
-    Ok(Duration::from(now).as_nanos() as u64)
 }
 
 fn inode(ring: &Ring<u64>) -> Result<u64> {

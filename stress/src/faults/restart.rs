@@ -3,9 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use ringproof::{PopError, Ring, RingOptions};
 
-use super::{Check, Setting, Wrong};
+use crate::desk::{Check, Setting};
 use crate::process::Child;
 use crate::shm::Name;
+use crate::specimen::Queue;
 use crate::specimen::s19_wiping_constructor::Wiping;
 use crate::specimen::s20_index_from_zero::FromZero;
 
@@ -14,32 +15,24 @@ const SENT: [u64; 3] = [5, 2, 4];
 const TAKEN: [u64; 3] = [2, 3, 6];
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![Check {
-        subject: "restarts",
-        what: "whoever attaches goes on where the last one stopped",
-        unit: "starts",
-        trial: |setting| restarts(setting, |name| Ok(Box::new(Ours::open(name)?))),
-        wrong: vec![
-            Wrong {
-                what: "specimen: S19, a constructor that wipes an existing ring on attach",
-                sign: "expected item 0, found none",
-                trial: |setting| restarts(setting, |name| Ok(Box::new(Wiping::open(name)?))),
-            },
-            Wrong {
-                what: "specimen: S20, an endpoint's private index starts at zero on attach",
-                sign: "expected item 2, found",
-                trial: |setting| restarts(setting, |name| Ok(Box::new(FromZero::open(name)?))),
-            },
-        ],
-    }]
-}
-
-/// A queue, attached to this process.
-pub(crate) trait Queue {
-    fn push(&mut self, item: u64) -> Result<()>;
-
-    /// `None` if it is empty.
-    fn pop(&mut self) -> Result<Option<u64>>;
+    vec![
+        Check::new(
+            "restarts",
+            "whoever attaches goes on where the last one stopped",
+            "starts",
+            |setting| restarts(setting, |name| Ok(Box::new(Ours::open(name)?))),
+        )
+        .wrong(
+            "specimen: S19, a constructor that wipes an existing ring on attach",
+            "expected item 0, found none",
+            |setting| restarts(setting, |name| Ok(Box::new(Wiping::open(name)?))),
+        )
+        .wrong(
+            "specimen: S20, an endpoint's private index starts at zero on attach",
+            "expected item 2, found",
+            |setting| restarts(setting, |name| Ok(Box::new(FromZero::open(name)?))),
+        ),
+    ]
 }
 
 struct Ours(Ring<u64>);

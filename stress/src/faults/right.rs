@@ -1,12 +1,11 @@
 //! A right that one process has at a time: held, contended for, freed by death and by nothing
 //! else.
 
-use std::any::Any;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -18,91 +17,81 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::pause;
 use ringproof::{Claim, Ring, RingOptions, Role, SegmentError};
 
-use super::meeting::{Act, race, window};
-use super::{Check, Setting, Wrong, namespace, races};
+use super::meeting::{Act, now, race};
+use super::namespace;
+use crate::desk::{Check, Setting};
 use crate::process::{Child, Ledger, NotHere, Note, patience};
 use crate::shm::Name;
 use crate::specimen::s17_unlocked_recovery::UnlockedRecovery;
 use crate::specimen::s18_liveness_by_pid::LivenessByPid;
+use crate::specimen::{Held, Right, Taken, window};
 use crate::words::Words;
 
 /// How long at least a stopped holder is left alone with those who want what it has.
 const STOPPED: Duration = Duration::from_millis(200);
 
-/// What somebody keeps as long as he has something. Dropping it gives it back.
-pub(crate) type Held = Box<dyn Any>;
-
-/// A right that one process has at a time.
-pub(crate) trait Right {
-    /// Takes it, until what is returned is dropped or this process dies. `None` if somebody has
-    /// it.
-    fn take(&self) -> Result<Option<Held>>;
-}
-
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "takers",
-            what: "two at once: one has it, and the other is told so",
-            unit: "rounds",
-            trial: |setting| takers(setting, &OfRing::new(setting)?),
-            wrong: vec![Wrong {
-                what: "planted fault: a lock file that is looked for, and then made",
-                sign: "2 have it",
-                trial: |setting| takers(setting, &LockFile(setting.name())),
-            }],
-        },
-        Check {
-            subject: "recoverers",
-            what: "its holder was killed, and two want to follow at once: one does",
-            unit: "rounds",
-            trial: |setting| recoverers(setting, &OfRing::new(setting)?),
-            wrong: vec![
-                Wrong {
-                    what: "specimen: S17, recovery goes on without the lock",
-                    sign: "2 have it",
-                    trial: |setting| recoverers(setting, &UnlockedRecovery::new()?),
-                },
-                Wrong {
-                    what: "planted fault: a death frees nothing",
-                    sign: "0 have it",
-                    trial: |setting| recoverers(setting, &TakenForEver(Rc::new(Words::new(1)?))),
-                },
-            ],
-        },
-        Check {
-            subject: "pid-namespaces",
-            what: "held in one it is held in the other, and freed there by death here",
-            unit: "directions",
-            trial: |setting| namespaces(setting, &OfRing::new(setting)?),
-            wrong: vec![Wrong {
-                what: "specimen: S18, kill(pid, 0) as liveness: a peer elsewhere looks dead",
-                sign: "two have it",
-                trial: |setting| namespaces(setting, &LivenessByPid::new()?),
-            }],
-        },
-        Check {
-            subject: "pid-reuse",
-            what: "it is free when its holder is dead, whoever has the holder's number now",
-            unit: "deaths",
-            trial: |setting| reused(setting, &OfRing::new(setting)?),
-            wrong: vec![Wrong {
-                what: "specimen: S18, kill(pid, 0) as liveness: a reused number looks alive",
-                sign: "is not free",
-                trial: |setting| reused(setting, &LivenessByPid::new()?),
-            }],
-        },
-        Check {
-            subject: "stopped-holder",
-            what: "SIGSTOP frees nothing, however long it lasts; SIGKILL does",
-            unit: "stops",
-            trial: |setting| stopped(setting, &OfRing::new(setting)?),
-            wrong: vec![Wrong {
-                what: "planted fault: a lease that runs out",
-                sign: "two have it",
-                trial: |setting| stopped(setting, &Lease(Rc::new(Words::new(1)?))),
-            }],
-        },
+        Check::new(
+            "takers",
+            "two at once: one has it, and the other is told so",
+            "rounds",
+            |setting| takers(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "planted fault: a lock file that is looked for, and then made",
+            "2 have it",
+            |setting| takers(setting, &LockFile(setting.name())),
+        ),
+        Check::new(
+            "recoverers",
+            "its holder was killed, and two want to follow at once: one does",
+            "rounds",
+            |setting| recoverers(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "specimen: S17, recovery goes on without the lock",
+            "2 have it",
+            |setting| recoverers(setting, &UnlockedRecovery::new()?),
+        )
+        .wrong(
+            "planted fault: a death frees nothing",
+            "0 have it",
+            |setting| recoverers(setting, &TakenForEver(Rc::new(Words::new(1)?))),
+        ),
+        Check::new(
+            "pid-namespaces",
+            "held in one it is held in the other, and freed there by death here",
+            "directions",
+            |setting| namespaces(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "specimen: S18, kill(pid, 0) as liveness: a peer elsewhere looks dead",
+            "two have it",
+            |setting| namespaces(setting, &LivenessByPid::new()?),
+        ),
+        Check::new(
+            "pid-reuse",
+            "it is free when its holder is dead, whoever has the holder's number now",
+            "deaths",
+            |setting| reused(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "specimen: S18, kill(pid, 0) as liveness: a reused number looks alive",
+            "is not free",
+            |setting| reused(setting, &LivenessByPid::new()?),
+        ),
+        Check::new(
+            "stopped-holder",
+            "SIGSTOP frees nothing, however long it lasts; SIGKILL does",
+            "stops",
+            |setting| stopped(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "planted fault: a lease that runs out",
+            "two have it",
+            |setting| stopped(setting, &Lease(Rc::new(Words::new(1)?))),
+        ),
     ]
 }
 
@@ -155,15 +144,6 @@ impl Right for OfRing {
     }
 }
 
-/// A word that says that somebody has it, until this is dropped.
-pub(crate) struct Taken(pub(crate) Rc<Words>);
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        self.0[0].store(0, Release);
-    }
-}
-
 /// A lock file that is looked for, and then made.
 struct LockFile(Name);
 
@@ -205,7 +185,7 @@ struct Lease(Rc<Words>);
 
 impl Right for Lease {
     fn take(&self) -> Result<Option<Held>> {
-        let now = races::now()?;
+        let now = now()?;
         let until = self.0[0].load(Acquire);
         let next = now + STOPPED.as_nanos() as u64 / 4;
         let taken = now > until

@@ -21,84 +21,86 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitStatus, waitpid};
 use ringproof::{Ring, RingOptions, Role};
 
+use super::namespace;
 use super::right::{
     OfRing, byte, held, lock_byte, patiently, set_lock, stay, take_free, take_none,
 };
-use super::{Check, Held, Right, Setting, Wrong, namespace};
+use crate::desk::{Check, Setting};
 use crate::process::Child;
+use crate::specimen::{Held, Right};
 use crate::words::Words;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "fork",
-            what: "a forked child keeps the role when its parent dies, and frees it by its death",
-            unit: "forks",
-            trial: |setting| forked(setting, &OfRing::new(setting)?),
-            wrong: vec![Wrong {
-                what: "planted fault: a lock of the process, which no child inherits",
-                sign: "two have it",
-                trial: |setting| forked(setting, &OfProcess(OfRing::new(setting)?)),
-            }],
-        },
-        Check {
-            subject: "forked-namesake",
-            what: "a forked child of the same pid, in another namespace, frees nothing by its drop",
-            unit: "forks",
-            trial: |setting| namesake(setting, &OfRing::new(setting)?),
-            wrong: vec![Wrong {
-                what: "planted fault: unlocks where the pid is that of who locked",
-                sign: "two have it",
-                trial: |setting| namesake(setting, &Numbered(OfRing::new(setting)?)),
-            }],
-        },
-        Check {
-            subject: "forked-mapping",
-            what: "a forked child that uses its parent's end dies of it, whatever it maps before, and the \
-                   stream is whole",
-            unit: "forks",
-            trial: |setting| {
+        Check::new(
+            "fork",
+            "a forked child keeps the role when its parent dies, and frees it by its death",
+            "forks",
+            |setting| forked(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "planted fault: a lock of the process, which no child inherits",
+            "two have it",
+            |setting| forked(setting, &OfProcess(OfRing::new(setting)?)),
+        ),
+        Check::new(
+            "forked-namesake",
+            "a forked child of the same pid, in another namespace, frees nothing by its drop",
+            "forks",
+            |setting| namesake(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "planted fault: unlocks where the pid is that of who locked",
+            "two have it",
+            |setting| namesake(setting, &Numbered(OfRing::new(setting)?)),
+        ),
+        Check::new(
+            "forked-mapping",
+            "a forked child that uses its parent's end dies of it, whatever it maps \
+             before, and the stream is whole",
+            "forks",
+            |setting| {
                 mapping(setting, |ring| {
                     let mut producer = ring.producer()?;
                     Ok(Box::new(move || Ok(producer.push(8)?)))
                 })
             },
-            wrong: vec![Wrong {
-                what: "planted fault: a mapping that children inherit",
-                sign: "wrote",
-                trial: |setting| {
-                    mapping(setting, |ring| {
-                        let words = Words::of(&File::from(ring.descriptor()?), 1024)?;
-                        Ok(Box::new(move || {
-                            words[512].store(8, Relaxed);
-                            Ok(())
-                        }))
-                    })
-                },
-            }],
-        },
-        Check {
-            subject: "exec",
-            what: "a program that is started has nothing of the role",
-            unit: "programs",
-            trial: |setting| executed(setting, &OfRing::new(setting)?),
-            wrong: vec![Wrong {
-                what: "planted fault: a descriptor that programs inherit",
-                sign: "it is not free",
-                trial: |setting| executed(setting, &Inheritable(OfRing::new(setting)?)),
-            }],
-        },
-        Check {
-            subject: "passed-descriptor",
-            what: "who is sent one over a socket shares the segment and not the role",
-            unit: "descriptors",
-            trial: |setting| sent(setting, |fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
-            wrong: vec![Wrong {
-                what: "planted fault: locks the descriptor that it was sent",
-                sign: "two have it",
-                trial: |setting| sent(setting, |fd| Ok(Box::new(OfDescription(fd.into())))),
-            }],
-        },
+        )
+        .wrong(
+            "planted fault: a mapping that children inherit",
+            "wrote",
+            |setting| {
+                mapping(setting, |ring| {
+                    let words = Words::of(&File::from(ring.descriptor()?), 1024)?;
+                    Ok(Box::new(move || {
+                        words[512].store(8, Relaxed);
+                        Ok(())
+                    }))
+                })
+            },
+        ),
+        Check::new(
+            "exec",
+            "a program that is started has nothing of the role",
+            "programs",
+            |setting| executed(setting, &OfRing::new(setting)?),
+        )
+        .wrong(
+            "planted fault: a descriptor that programs inherit",
+            "it is not free",
+            |setting| executed(setting, &Inheritable(OfRing::new(setting)?)),
+        ),
+        Check::new(
+            "passed-descriptor",
+            "who is sent one over a socket shares the segment and not the role",
+            "descriptors",
+            |setting| sent(setting, |fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
+        )
+        .wrong(
+            "planted fault: locks the descriptor that it was sent",
+            "two have it",
+            |setting| sent(setting, |fd| Ok(Box::new(OfDescription(fd.into())))),
+        ),
     ]
 }
 

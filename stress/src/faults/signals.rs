@@ -17,7 +17,7 @@ use ringproof_record::deadline;
 
 use super::meeting::enough;
 use super::right::patiently;
-use super::{Check, Setting, Wrong};
+use crate::desk::{Check, Setting, longest};
 use crate::process::{Child, Note, wait_readable};
 use crate::shm::Name;
 
@@ -36,15 +36,17 @@ const LIVES_TO_A_SIGNAL: u64 = 10;
 const LARGE: u64 = 1 << 16;
 
 pub(super) fn checks() -> Vec<Check> {
-    vec![Check {
-        subject: "signals",
-        what: "two processes create, attach, claim and unlink, with a signal every 50 µs",
-        unit: "lives",
-        trial: |setting| bombarded(setting, life),
-        wrong: vec![Wrong {
-            what: "planted fault: waits for a lock, and takes EINTR for an answer",
-            sign: "Interrupted system call",
-            trial: |setting| {
+    vec![
+        Check::new(
+            "signals",
+            "two processes create, attach, claim and unlink, with a signal every 50 µs",
+            "lives",
+            |setting| bombarded(setting, life),
+        )
+        .wrong(
+            "planted fault: waits for a lock, and takes EINTR for an answer",
+            "Interrupted system call",
+            |setting| {
                 bombarded(setting, |name, round| {
                     let file = File::options()
                         .create(true)
@@ -61,8 +63,8 @@ pub(super) fn checks() -> Vec<Check> {
                     }
                 })
             },
-        }],
-    }]
+        ),
+    ]
 }
 
 static COME: AtomicU64 = AtomicU64::new(0);
@@ -151,7 +153,7 @@ fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Resul
     };
     let mut running = vec![start()?, start()?];
     let mut led = 0;
-    let deadline = Instant::now() + super::longest();
+    let deadline = Instant::now() + longest();
     while !running.is_empty() {
         // They speak at their ends alone; and after a failure nobody waits for the other one.
         let files: Vec<_> = running.iter().map(AsFd::as_fd).collect();

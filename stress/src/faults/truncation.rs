@@ -6,44 +6,37 @@ use anyhow::{Context, Result, ensure};
 use ringproof::guard::{self, GuardError};
 use ringproof::{Ring, RingOptions};
 
-use super::{Check, Setting, Wrong};
-use crate::crash::attach;
+use crate::crash::trial::attach;
+use crate::desk::{Check, Setting};
 use crate::process::Child;
+use crate::specimen::Shared;
 use crate::specimen::s27_truncated::Unsealed;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
-        Check {
-            subject: "truncation",
-            what: "a peer that has the descriptor cannot make a segment without a name shorter",
-            unit: "lengths",
-            trial: |setting| truncated(setting, &Anonymous::new()?),
-            wrong: vec![Wrong {
-                what: "specimen: S27, a peer truncates the segment: SIGBUS",
-                sign: "was killed by SIGBUS",
-                trial: |setting| truncated(setting, &Unsealed::new()?),
-            }],
-        },
-        Check {
-            subject: "guarded-truncation",
-            what: "a named segment that a peer made shorter is an error under the guard",
-            unit: "lengths",
-            trial: |setting| shortened(setting, guard::install),
-            wrong: vec![Wrong {
-                what: "specimen: S27, the same of a named segment without the SIGBUS guard",
-                sign: "was killed by SIGBUS",
-                trial: |setting| shortened(setting, || Ok(())),
-            }],
-        },
+        Check::new(
+            "truncation",
+            "a peer that has the descriptor cannot make a segment without a name shorter",
+            "lengths",
+            |setting| truncated(setting, &Anonymous::new()?),
+        )
+        .wrong(
+            "specimen: S27, a peer truncates the segment: SIGBUS",
+            "was killed by SIGBUS",
+            |setting| truncated(setting, &Unsealed::new()?),
+        ),
+        Check::new(
+            "guarded-truncation",
+            "a named segment that a peer made shorter is an error under the guard",
+            "lengths",
+            |setting| shortened(setting, guard::install),
+        )
+        .wrong(
+            "specimen: S27, the same of a named segment without the SIGBUS guard",
+            "was killed by SIGBUS",
+            |setting| shortened(setting, || Ok(())),
+        ),
     ]
-}
-
-/// Shared memory, and the descriptor of it that a peer has.
-pub(crate) trait Shared {
-    fn descriptor(&self) -> Result<File>;
-
-    /// Attaches, and uses all of it before and after `meanwhile`.
-    fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()>;
 }
 
 const PAGE: u64 = 4096;

@@ -10,40 +10,40 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use ringproof_record::compiler;
 use tempfile::TempDir;
 
-use super::bench::Bench;
 use super::description::{Image, Verdict, each_text, printable};
-use super::plant::Plant;
 use super::sample::{Named, Shape};
+use crate::desk::Setting;
+use crate::fault::Fault;
 
 const HEADER: &str = include_str!("../../../impl/ffi/include/ringproof.h");
 const PROGRAM: &str = include_str!("attach.c");
 
 /// What is planted in the header: what stands there, and what is put in its place.
-const PLANTED: [(Plant, &str, &str); 2] = [
+const PLANTED: [(Fault, &str, &str); 2] = [
     (
-        Plant::BeginningAlone,
+        Fault::BeginningAlone,
         "our_len != len || memcmp(ours, theirs, len) != 0",
         // As far as the size of an item, and no further.
         "memcmp(ours, theirs, strcspn(ours, \"\\n\")) != 0",
     ),
     (
-        Plant::UnboundedLen,
+        Fault::UnboundedLen,
         "fixed->description_len > RINGPROOF_DESCRIPTION_MAX",
         "false",
     ),
 ];
 
 /// Attached to as what it may be, by a program in C.
-pub(crate) fn attached(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn attached(setting: &Setting<'_>, directory: &Path) -> Result<()> {
     // Not in /dev/shm: what is left there is looked for by name.
-    let directory = tempfile::tempdir().context("cannot make a directory")?;
-    let Some(program) = Program::start(bench, &directory)? else {
+    let directory = tempfile::tempdir_in(directory).context("cannot make a directory")?;
+    let Some(program) = Program::start(setting, &directory)? else {
         return Ok(());
     };
     let program = RefCell::new(program);
     let attach =
         |shape, image: &Image, named: &Named| program.borrow_mut().judge(shape, image, named);
-    each_text(bench, |_| true, &attach).map(drop)
+    each_text(setting, |_| true, &attach).map(drop)
 }
 
 /// A program that attaches, and waits to be told to what.
@@ -55,12 +55,12 @@ struct Program {
 
 impl Program {
     /// Compiles and starts it. If that cannot be done here, the case is skipped.
-    fn start(bench: &Bench<'_>, directory: &TempDir) -> Result<Option<Program>> {
+    fn start(setting: &Setting<'_>, directory: &TempDir) -> Result<Option<Program>> {
         let what = "the C header";
         let mut compiler = compiler::from_env("CC", "cc");
         if let Err(error) = compiler.arg("--version").output() {
             let program = compiler.get_program();
-            bench.skip(
+            setting.skip(
                 what,
                 &format!("there is no C compiler {program:?}: {error}"),
             );
@@ -69,11 +69,11 @@ impl Program {
         let plain = compile(directory.path(), "int main(void) { return 0; }")?;
         if let Err(why) = plain {
             let program = compiler.get_program();
-            bench.skip(what, &format!("{program:?} has no sanitizers here: {why}"));
+            setting.skip(what, &format!("{program:?} has no sanitizers here: {why}"));
             return Ok(None);
         }
         let mut header = HEADER.to_owned();
-        for (_, from, to) in PLANTED.iter().filter(|(plant, ..)| bench.has(*plant)) {
+        for (_, from, to) in PLANTED.iter().filter(|(plant, ..)| setting.has(*plant)) {
             ensure!(header.contains(from), "there is no `{from}` in the header");
             header = header.replace(from, to);
         }

@@ -4,20 +4,20 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 
-use super::bench::Bench;
 use super::description::{Image, each_text, limit_memory, printable};
-use super::plant::Plant;
 use super::sample::{Named, Shape};
 use super::text::of_many;
-use crate::cli::NO_PROGRAM;
+use crate::cli::{CommandLine, NO_PROGRAM};
+use crate::desk::Setting;
+use crate::fault::Fault;
 
 /// The exit code of a panic.
 const PANICKED: i32 = 101;
 
 /// `inspect --peek`, for people and as JSON.
-pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
-    let Some(program) = bench.command_line.program()? else {
-        bench.skip("the program `ringproof`", NO_PROGRAM);
+pub(crate) fn inspected(setting: &Setting<'_>, cli: &CommandLine) -> Result<()> {
+    let Some(program) = cli.program()? else {
+        setting.skip("the program `ringproof`", NO_PROGRAM);
         return Ok(());
     };
     limit_memory()?;
@@ -27,7 +27,7 @@ pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
             command.args(["inspect", "--peek", "5", &named.name]);
             command.args(json.then_some("--json"));
             let mut output = command.output().context("cannot run `ringproof`")?;
-            if let (true, Some(told)) = (bench.has(Plant::RawText), image.told())
+            if let (true, Some(told)) = (setting.has(Fault::RawText), image.told())
                 && !output.status.success()
             {
                 output.stderr.extend_from_slice(told.text);
@@ -49,7 +49,7 @@ pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
         };
         number % share == 0 || text == many
     };
-    each_text(bench, some, &look).map(drop)
+    each_text(setting, some, &look).map(drop)
 }
 
 /// What is said, is said in words, and the exit code is the right one.

@@ -9,12 +9,12 @@ use ringproof::inspect::Peeked;
 use ringproof::layout::HEADER_LEN;
 use ringproof::{Inspection, Ring, SegmentError, SeqLatch, SeqLock};
 
-use super::bench::Bench;
 use super::honest::{Place, Value, exercise};
-use super::plant::Plant;
 use super::sample::{DATA, Named, Shape, Told, fnv_1a, told};
 use super::specimen;
 use super::text::{changed, described, of_many, texts};
+use crate::desk::Setting;
+use crate::fault::Fault;
 use crate::item::mix;
 
 /// The longest file that is made, nearly all of it a hole.
@@ -176,22 +176,22 @@ type Judge<'a> = &'a dyn Fn(Shape, &Image, &Named) -> Result<()>;
 /// Every shape with every text, and with changed ones, under their own fingerprints and under that
 /// of the right one; `only` chooses among the texts. The number of cases.
 pub(crate) fn each_text(
-    bench: &Bench<'_>,
+    setting: &Setting<'_>,
     mut only: impl FnMut(&[u8]) -> bool,
     judge: Judge<'_>,
 ) -> Result<u64> {
-    let named = Named::new(bench.names, "described");
+    let named = Named::new(setting.prefix, "described");
     let mut number = 0;
     for shape in Shape::ALL {
         let segment = shape.image()?;
         let right = shape.description();
-        let random = (0..bench.cases).map(|random| mix(bench.seed ^ mix(random)));
+        let random = (0..setting.rounds).map(|random| mix(setting.seed ^ mix(random)));
         let random = random.map(|seed| changed(&right, seed));
         let mut chosen = texts(&right).into_iter().chain(random).collect::<Vec<_>>();
         chosen.retain(|text| only(text));
         for text in chosen {
             for fingerprint in [fnv_1a(&text), fnv_1a(right.as_bytes())] {
-                bench.case(number, || {
+                setting.case(number, || {
                     let image = Image::describing(&segment, &text, fingerprint);
                     image.put(&named)?;
                     judge(shape, &image, &named)
@@ -205,10 +205,10 @@ pub(crate) fn each_text(
 }
 
 /// Attached to as what it may be.
-pub(crate) fn attached(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
     let attach = |shape, image: &Image, named: &Named| {
         let verdict = image.verdict(shape);
-        if bench.has(Plant::FingerprintAlone) {
+        if setting.has(Fault::FingerprintAlone) {
             let accepted = specimen::fingerprint_attach(&image.bytes, &shape.description());
             ensure!(
                 !accepted || verdict == Verdict::Right,
@@ -231,15 +231,15 @@ pub(crate) fn attached(bench: &Bench<'_>) -> Result<()> {
             }
         }
     };
-    each_text(bench, |_| true, &attach).map(drop)
+    each_text(setting, |_| true, &attach).map(drop)
 }
 
 /// Looked at from outside, also with sizes and positions at their limits.
-pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn inspected(setting: &Setting<'_>) -> Result<()> {
     limit_memory()?;
-    let look = |shape, image: &Image, named: &Named| look(bench, shape, image, named);
-    let mut number = each_text(bench, |_| true, &look)?;
-    let named = Named::new(bench.names, "extreme");
+    let look = |shape, image: &Image, named: &Named| look(setting, shape, image, named);
+    let mut number = each_text(setting, |_| true, &look)?;
+    let named = Named::new(setting.prefix, "extreme");
     for shape in Shape::ALL {
         let segment = shape.image()?;
         for (payload_size, slots) in extremes() {
@@ -248,12 +248,12 @@ pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
             image.resize(payload_size, slots);
             for (write_index, read_index) in POSITIONS {
                 for capacity in [1, slots] {
-                    bench.case(number, || {
+                    setting.case(number, || {
                         image.set(48, capacity);
                         image.set(256, write_index);
                         image.set(640, read_index);
                         image.put(&named)?;
-                        look_at_extremes(bench, shape, &image, &named)
+                        look_at_extremes(setting, shape, &image, &named)
                     })?;
                     number += 1;
                 }
@@ -263,8 +263,13 @@ pub(crate) fn inspected(bench: &Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-fn look_at_extremes(bench: &Bench<'_>, shape: Shape, image: &Image, named: &Named) -> Result<()> {
-    look(bench, shape, image, named).with_context(|| {
+fn look_at_extremes(
+    setting: &Setting<'_>,
+    shape: Shape,
+    image: &Image,
+    named: &Named,
+) -> Result<()> {
+    look(setting, shape, image, named).with_context(|| {
         format!(
             "a {shape:?} of {} slots of {} bytes, {} of them live, from {} to {}",
             image.word(40),
@@ -303,9 +308,9 @@ pub(crate) fn limit_memory() -> Result<()> {
     setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY).context("cannot limit the memory")
 }
 
-fn look(bench: &Bench<'_>, shape: Shape, image: &Image, named: &Named) -> Result<()> {
+fn look(setting: &Setting<'_>, shape: Shape, image: &Image, named: &Named) -> Result<()> {
     let verdict = image.verdict(shape);
-    if let (true, Some(told)) = (bench.has(Plant::LenientParse), image.told()) {
+    if let (true, Some(told)) = (setting.has(Fault::LenientParse), image.told()) {
         let accepted = specimen::lenient_parse(told.text);
         ensure!(
             !accepted || described(told.text).is_some(),
@@ -325,7 +330,7 @@ fn look(bench: &Bench<'_>, shape: Shape, image: &Image, named: &Named) -> Result
         "seen as described by {said:?}"
     );
     for count in [0, 1, 5, u64::MAX] {
-        if bench.has(Plant::BelievedSize) {
+        if setting.has(Fault::BelievedSize) {
             specimen::believing_peek(&image.bytes, count);
             continue;
         }

@@ -14,10 +14,10 @@ use nix::unistd::{Gid, Uid, mkfifo, setgroups, setresgid, setresuid};
 use ringproof::layout::HEADER_LEN;
 use ringproof::{Inspection, Ring, Role, SegmentError, unlink};
 
-use super::bench::Bench;
 use super::honest::{Place, exercise, receive, send};
-use super::plant::Plant;
 use super::sample::{DATA, Named, SLOTS, Shape, memory_file, ring_options, unsealed};
+use crate::desk::Setting;
+use crate::fault::Fault;
 use crate::process::{Child, Note, patience};
 
 /// What bears a segment's name.
@@ -108,18 +108,19 @@ impl Thing {
 }
 
 /// None of these is waited for, followed, changed or removed.
-pub(crate) fn of_any_type(bench: &Bench<'_>) -> Result<()> {
-    let target = Named::new(bench.names, "target").holding(&Shape::Ring.image()?)?;
+pub(crate) fn of_any_type(setting: &Setting<'_>) -> Result<()> {
+    let target = Named::new(setting.prefix, "target").holding(&Shape::Ring.image()?)?;
     for (number, thing) in (0..).zip(Thing::ALL) {
-        bench.case(number, || {
-            let named = Named::new(bench.names, "thing");
+        setting.case(number, || {
+            let named = Named::new(setting.prefix, "thing");
             if !thing.make(&named, &target)? {
-                bench.skip("a device", "this process may not make one in /dev/shm");
+                setting.skip("a device", "this process may not make one in /dev/shm");
                 return Ok(());
             }
-            let kinds = if bench.has(Plant::BlockingOpen) {
+            let kinds = if setting.has(Fault::BlockingOpen) {
+                setting.hangs();
                 usize::from(File::open(&named.path).is_err())
-            } else if bench.has(Plant::FollowLink) && thing == Thing::Link {
+            } else if setting.has(Fault::FollowLink) && thing == Thing::Link {
                 exercise(Place::Named(&target.name))?
             } else {
                 exercise(Place::Named(&named.name))?
@@ -142,9 +143,9 @@ pub(crate) fn of_any_type(bench: &Bench<'_>) -> Result<()> {
 }
 
 /// Descriptors that are of no sealed memory file.
-pub(crate) fn descriptors(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn descriptors(setting: &Setting<'_>) -> Result<()> {
     let image = Shape::Ring.image()?;
-    let named = Named::new(bench.names, "file").holding(&image)?;
+    let named = Named::new(setting.prefix, "file").holding(&image)?;
     let sealed = memory_file(&image)?;
     let any = |options: &mut OpenOptions, path: &str| options.open(path).map(OwnedFd::from);
     let again = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&sealed));
@@ -168,7 +169,7 @@ pub(crate) fn descriptors(bench: &Bench<'_>) -> Result<()> {
         ),
         (
             "an unsealed memory file",
-            if bench.has(Plant::AnyDescriptor) {
+            if setting.has(Fault::AnyDescriptor) {
                 sealed.as_fd().try_clone_to_owned()
             } else {
                 unsealed(&image)?.as_fd().try_clone_to_owned()
@@ -188,7 +189,7 @@ pub(crate) fn descriptors(bench: &Bench<'_>) -> Result<()> {
     ];
     for (number, (what, descriptor)) in (0..).zip(made) {
         let descriptor = descriptor.with_context(|| format!("cannot make {what}"))?;
-        bench.case(number, || {
+        setting.case(number, || {
             let kinds = exercise(Place::Memory(&File::from(descriptor)))?;
             ensure!(kinds == 0, "{what} is attached to");
             Ok(())
@@ -201,15 +202,15 @@ pub(crate) fn descriptors(bench: &Bench<'_>) -> Result<()> {
 const NOBODY: u32 = 65534;
 
 /// Segments of another user, or of one's own, with each mode: what the mode forbids is an error.
-pub(crate) fn permissions(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn permissions(setting: &Setting<'_>) -> Result<()> {
     let other = Uid::effective().is_root();
     if !other {
-        bench.skip("another user", "only root can become one");
+        setting.skip("another user", "only root can become one");
     }
     for (number, mode) in (0..).zip([0o000, 0o600, 0o444, 0o644, 0o222, 0o666]) {
-        bench.case(number, || {
-            let named = Named::new(bench.names, "mode").holding(&Shape::Ring.image()?)?;
-            let granted = if bench.has(Plant::KeepRights) {
+        setting.case(number, || {
+            let named = Named::new(setting.prefix, "mode").holding(&Shape::Ring.image()?)?;
+            let granted = if setting.has(Fault::KeepRights) {
                 0o666
             } else {
                 mode
@@ -219,7 +220,7 @@ pub(crate) fn permissions(bench: &Bench<'_>) -> Result<()> {
             // The bits that count for who does not own it, or does.
             let bits = if other { mode & 0o7 } else { mode >> 6 & 0o7 };
             let who = format!("who has mode {mode:o}");
-            let child = Child::fork(who, bench.alone, |_| {
+            let child = Child::fork(who, setting.alone, |_| {
                 if other {
                     drop_rights()?;
                 }
@@ -282,7 +283,7 @@ enum Newcomer {
 
 /// A name that belongs to another file than the one that is mapped: no role is taken of what
 /// nobody else finds any more, and the newcomer is left alone.
-pub(crate) fn replaced(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
     let newcomers = [
         Newcomer::Nothing,
         Newcomer::Segment,
@@ -290,11 +291,11 @@ pub(crate) fn replaced(bench: &Bench<'_>) -> Result<()> {
         Newcomer::Directory,
     ];
     for (number, newcomer) in (0..).zip(newcomers) {
-        bench.case(number, || {
-            let named = Named::new(bench.names, "replaced").holding(&Shape::Ring.image()?)?;
+        setting.case(number, || {
+            let named = Named::new(setting.prefix, "replaced").holding(&Shape::Ring.image()?)?;
             let ring = Ring::<u64>::attach(&named.name)?;
             let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-            if !bench.has(Plant::NotReplaced) {
+            if !setting.has(Fault::NotReplaced) {
                 named.clear();
                 match newcomer {
                     Newcomer::Nothing => {}
@@ -334,17 +335,17 @@ pub(crate) fn replaced(bench: &Bench<'_>) -> Result<()> {
             Ok(())
         })?;
     }
-    bench.case(newcomers.len() as u64, || replaced_all_the_time(bench))
+    setting.case(newcomers.len() as u64, || replaced_all_the_time(setting))
 }
 
 /// How often a name is opened that belongs to something else each time.
 const OPENINGS: u64 = 200;
 
-fn replaced_all_the_time(bench: &Bench<'_>) -> Result<()> {
-    let named = Named::new(bench.names, "unsteady");
-    let next = Named::new(bench.names, "unsteady-next");
+fn replaced_all_the_time(setting: &Setting<'_>) -> Result<()> {
+    let named = Named::new(setting.prefix, "unsteady");
+    let next = Named::new(setting.prefix, "unsteady-next");
     let image = Shape::Ring.image()?;
-    let replacer = Child::fork("who replaces a segment".to_owned(), bench.alone, |_| {
+    let replacer = Child::fork("who replaces a segment".to_owned(), setting.alone, |_| {
         for round in 0_usize.. {
             let bytes = if round % 3 == 2 { &image[..9] } else { &image };
             next.fill(bytes)?;

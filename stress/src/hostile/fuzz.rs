@@ -6,14 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use ringproof::shape::Description;
 
-use super::bench::Bench;
+use super::actors::{act, starting_plays};
 use super::description::printable;
 use super::honest::{Place, exercise};
-use super::plant::Plant;
-use super::play::{Play, starting_plays};
+use super::play::Play;
 use super::sample::{FIXED, Shape, fnv_1a, memory_file, sound, spoilt};
 use super::specimen;
 use super::text::{described, of_fields, of_len, texts};
+use crate::desk::Setting;
+use crate::fault::Fault;
 use crate::item::mix;
 
 /// Bytes as the file of a segment, which is attached to as every kind and used.
@@ -46,12 +47,12 @@ pub fn peer(bytes: &[u8]) {
     }
 }
 
-fn try_peer(bytes: &[u8], plant: Option<Plant>) -> Result<()> {
+fn try_peer(bytes: &[u8], fault: Option<Fault>) -> Result<()> {
     let Some(mut play) = Play::decode(bytes) else {
         return Ok(());
     };
-    play.plant = plant;
-    play.run().map(drop)
+    play.fault = fault;
+    act(&play).map(drop)
 }
 
 /// Bytes as the description of a payload.
@@ -171,18 +172,18 @@ pub(crate) fn write_corpus(directory: &Path) -> Result<()> {
 
 /// The corpus, and then what a few changed bytes make of it.
 fn replayed(
-    bench: &Bench<'_>,
+    setting: &Setting<'_>,
     inputs: &Inputs,
     cases: u64,
     target: impl Fn(&[u8]) -> Result<()>,
 ) -> Result<()> {
     for (number, (name, bytes)) in (0..).zip(inputs) {
-        bench.case(number, || target(bytes).with_context(|| name.clone()))?;
+        setting.case(number, || target(bytes).with_context(|| name.clone()))?;
     }
     for (number, random) in (inputs.len() as u64..).zip(0..cases) {
-        let seed = mix(bench.seed ^ mix(random));
+        let seed = mix(setting.seed ^ mix(random));
         let (name, bytes) = &inputs[seed as usize % inputs.len()];
-        bench.case(number, || {
+        setting.case(number, || {
             let mut bytes = bytes.clone();
             for change in 0..1 + (seed >> 32) % 8 {
                 let random = mix(seed ^ mix(change));
@@ -195,26 +196,26 @@ fn replayed(
     Ok(())
 }
 
-pub(crate) fn replay_attach(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn replay_attach(setting: &Setting<'_>) -> Result<()> {
     let inputs = segments()?;
-    replayed(bench, &inputs, bench.cases, |bytes| {
-        if bench.has(Plant::FuzzedHeader) {
+    replayed(setting, &inputs, setting.rounds, |bytes| {
+        if setting.has(Fault::FuzzedHeader) {
             return specimen::trusting_attach(&memory_file(bytes)?, bytes.len());
         }
         try_attach(bytes)
     })
 }
 
-pub(crate) fn replay_peer(bench: &Bench<'_>) -> Result<()> {
-    let plant = bench.has(Plant::FuzzedIndex).then_some(Plant::TrustIndex);
-    replayed(bench, &peers(), 4 * bench.cases, |bytes| {
-        try_peer(bytes, plant)
+pub(crate) fn replay_peer(setting: &Setting<'_>) -> Result<()> {
+    let fault = setting.has(Fault::FuzzedIndex).then_some(Fault::TrustIndex);
+    replayed(setting, &peers(), 4 * setting.rounds, |bytes| {
+        try_peer(bytes, fault)
     })
 }
 
-pub(crate) fn replay_description(bench: &Bench<'_>) -> Result<()> {
-    replayed(bench, &descriptions(), 4 * bench.cases, |bytes| {
-        if bench.has(Plant::FuzzedText) {
+pub(crate) fn replay_description(setting: &Setting<'_>) -> Result<()> {
+    replayed(setting, &descriptions(), 4 * setting.rounds, |bytes| {
+        if setting.has(Fault::FuzzedText) {
             let accepted = specimen::lenient_parse(bytes);
             ensure!(
                 !accepted || described(bytes).is_some(),

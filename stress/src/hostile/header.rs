@@ -6,24 +6,24 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::bench::Bench;
 use super::honest::{Place, exercise};
-use super::plant::Plant;
 use super::sample::{DESCRIPTION, FIXED, Named, Shape, USED, memory_file, sound, spoilt};
 use super::specimen;
+use crate::desk::Setting;
+use crate::fault::Fault;
 use crate::item::mix;
 use crate::process::{Child, patience};
 
-pub(crate) fn of_ring(bench: &Bench<'_>) -> Result<()> {
-    changed(bench, Shape::Ring)
+pub(crate) fn of_ring(setting: &Setting<'_>) -> Result<()> {
+    changed(setting, Shape::Ring)
 }
 
-pub(crate) fn of_seqlock(bench: &Bench<'_>) -> Result<()> {
-    changed(bench, Shape::SeqLock)
+pub(crate) fn of_seqlock(setting: &Setting<'_>) -> Result<()> {
+    changed(setting, Shape::SeqLock)
 }
 
-pub(crate) fn of_latch(bench: &Bench<'_>) -> Result<()> {
-    changed(bench, Shape::Latch)
+pub(crate) fn of_latch(setting: &Setting<'_>) -> Result<()> {
+    changed(setting, Shape::Latch)
 }
 
 /// A header's byte, changed in every bit and to both extremes.
@@ -61,10 +61,10 @@ fn sizes(image: &[u8]) -> Vec<Vec<u8>> {
 
 /// Each byte of the header changed in turn, in a memory file, and in a named one those that
 /// decide whether it is attached to; every combination of some sizes; then random changes.
-fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
+fn changed(setting: &Setting<'_>, shape: Shape) -> Result<()> {
     let image = shape.image()?;
     let memory = memory_file(&image)?;
-    let named = Named::new(bench.names, "header");
+    let named = Named::new(setting.prefix, "header");
     let mut number = 0;
     // Of what is reserved, and read by nobody, a byte of each cache line.
     let reserved = (USED..image.len()).step_by(64);
@@ -72,18 +72,18 @@ fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
     let named_ones = (0..FIXED).chain(DESCRIPTION).map(|at| (at, true));
     for (at, by_name) in offsets.map(|at| (at, false)).chain(named_ones) {
         for byte in changes(image[at]) {
-            bench.case(number, || {
+            setting.case(number, || {
                 let mut bytes = image.clone();
                 bytes[at] = byte;
-                attach(bench, &bytes, by_name.then_some(&named), &memory)
+                attach(setting, &bytes, by_name.then_some(&named), &memory)
                     .with_context(|| format!("{shape:?}: byte {at} is {byte:#x}"))
             })?;
             number += 1;
         }
     }
     for bytes in sizes(&image) {
-        bench.case(number, || {
-            attach(bench, &bytes, None, &memory_file(&bytes)?).with_context(|| {
+        setting.case(number, || {
+            attach(setting, &bytes, None, &memory_file(&bytes)?).with_context(|| {
                 let fields = bytes[24..72].as_chunks().0.iter();
                 let fields: Vec<_> = fields.map(|field| u64::from_ne_bytes(*field)).collect();
                 format!("{shape:?}: its header's words from byte 24 are {fields:?}")
@@ -91,12 +91,12 @@ fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
         })?;
         number += 1;
     }
-    for random in 0..bench.cases {
-        let seed = mix(bench.seed ^ mix(random));
-        bench.case(number, || {
+    for random in 0..setting.rounds {
+        let seed = mix(setting.seed ^ mix(random));
+        setting.case(number, || {
             let bytes = spoilt(&image, seed);
             let by_name = random % 4 == 0;
-            attach(bench, &bytes, by_name.then_some(&named), &memory)
+            attach(setting, &bytes, by_name.then_some(&named), &memory)
                 .with_context(|| format!("{shape:?}: header changed by seed {seed:#x}"))
         })?;
         number += 1;
@@ -105,7 +105,7 @@ fn changed(bench: &Bench<'_>, shape: Shape) -> Result<()> {
 }
 
 /// Attaches to a file of these bytes.
-fn attach(bench: &Bench<'_>, bytes: &[u8], named: Option<&Named>, memory: &File) -> Result<()> {
+fn attach(setting: &Setting<'_>, bytes: &[u8], named: Option<&Named>, memory: &File) -> Result<()> {
     let place = match named {
         // Made anew: what is marked as retired, the one before has removed.
         Some(named) => {
@@ -117,7 +117,7 @@ fn attach(bench: &Bench<'_>, bytes: &[u8], named: Option<&Named>, memory: &File)
             Place::Memory(memory)
         }
     };
-    if bench.has(Plant::TrustHeader) {
+    if setting.has(Fault::TrustHeader) {
         return specimen::trusting_attach(memory, bytes.len());
     }
     let kinds = exercise(place)?;
@@ -130,18 +130,18 @@ fn attach(bench: &Bench<'_>, bytes: &[u8], named: Option<&Named>, memory: &File)
 }
 
 /// Somebody changes the header all the time.
-pub(crate) fn racing(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn racing(setting: &Setting<'_>) -> Result<()> {
     for (number, shape) in (0..).zip(Shape::ALL) {
-        bench.case(number, || race(bench, shape))?;
+        setting.case(number, || race(setting, shape))?;
     }
     Ok(())
 }
 
 /// Attaches until as many attempts as there are cases were made, and some of each outcome.
-fn race(bench: &Bench<'_>, shape: Shape) -> Result<()> {
+fn race(setting: &Setting<'_>, shape: Shape) -> Result<()> {
     let image = shape.image()?;
     let memory = memory_file(&image)?;
-    let _changer = Child::fork("who changes the header".to_owned(), bench.alone, |_| {
+    let _changer = Child::fork("who changes the header".to_owned(), setting.alone, |_| {
         for round in 0.. {
             let bytes = spoilt(&image, mix(round));
             (memory.write_all_at(&bytes[..FIXED], 0)).context("cannot write the header")?;
@@ -151,13 +151,13 @@ fn race(bench: &Bench<'_>, shape: Shape) -> Result<()> {
     })?;
     let start = Instant::now();
     let (mut attached, mut refused) = (0_u64, 0);
-    while attached + refused < bench.cases || attached == 0 || refused == 0 {
+    while attached + refused < setting.rounds || attached == 0 || refused == 0 {
         ensure!(
             start.elapsed() < patience(),
             "attached to {attached} times and refused {refused} times, \
              although its header changes all the time"
         );
-        if bench.has(Plant::HeaderTwice) {
+        if setting.has(Fault::HeaderTwice) {
             specimen::twice_reading_attach(&memory, image.len())?;
         } else if exercise(Place::Memory(&memory))? > 0 {
             attached += 1;

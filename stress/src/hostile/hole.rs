@@ -14,21 +14,21 @@ use ringproof::ring::RingParts;
 use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
-use super::bench::Bench;
 use super::honest::{Met, Place, Value, exercise, read_latch, read_seqlock, receive, send};
-use super::plant::Plant;
 use super::region::Guarded;
 use super::sample::{CAPACITY, DATA, Named, SLOTS, Shape, memory_file, unsealed};
 use super::specimen;
+use crate::desk::Setting;
+use crate::fault::Fault;
 use crate::process::Child;
 
 /// Files that are shorter than their header says, or longer.
-pub(crate) fn before(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn before(setting: &Setting<'_>) -> Result<()> {
     let mut number = 0;
     for shape in Shape::ALL {
         let image = shape.image()?;
         let whole = image.len();
-        let named = Named::new(bench.names, "short");
+        let named = Named::new(setting.prefix, "short");
         let lens = [
             0,
             1,
@@ -46,11 +46,11 @@ pub(crate) fn before(bench: &Bench<'_>) -> Result<()> {
         ];
         for len in lens.into_iter().chain([whole + 1, 2 * whole]) {
             for by_name in [false, true] {
-                bench.case(number, || {
+                setting.case(number, || {
                     let mut bytes = image.clone();
                     bytes.resize(len, 0);
                     let memory = memory_file(&bytes)?;
-                    if bench.has(Plant::ShortBelieved) {
+                    if setting.has(Fault::ShortBelieved) {
                         return specimen::trusting_attach(&memory, whole);
                     }
                     let kinds = if by_name {
@@ -74,13 +74,13 @@ pub(crate) fn before(bench: &Bench<'_>) -> Result<()> {
 }
 
 /// A memory file cannot change its size, whoever holds its descriptor.
-pub(crate) fn memory_files(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn memory_files(setting: &Setting<'_>) -> Result<()> {
     let mut number = 0;
     for shape in Shape::ALL {
         let whole = shape.image()?.len() as u64;
         for len in [0, 1, HEADER_LEN, whole - 1, whole + 1, whole + HEADER_LEN] {
-            bench.case(number, || {
-                let file = if bench.has(Plant::Unsealed) {
+            setting.case(number, || {
+                let file = if setting.has(Fault::Unsealed) {
                     unsealed(&shape.image()?)?
                 } else {
                     shape.make()?
@@ -103,17 +103,17 @@ pub(crate) fn memory_files(bench: &Bench<'_>) -> Result<()> {
 /// A named segment that is truncated while it is mapped: by whom it trusts, as the documentation
 /// says. An access to what is gone raises SIGBUS, and nothing else happens. (What a program that
 /// handles the signal makes of it is not this module's affair.)
-pub(crate) fn named_files(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn named_files(setting: &Setting<'_>) -> Result<()> {
     let mut number = 0;
     for shape in Shape::ALL {
         let whole = shape.image()?.len() as u64;
         for len in [0, HEADER_LEN] {
-            bench.case(number, || {
-                let kept = bench.has(Plant::NotTruncated);
+            setting.case(number, || {
+                let kept = setting.has(Fault::NotTruncated);
                 let len = if kept { whole } else { len };
-                let named = Named::new(bench.names, "cut").holding(&shape.image()?)?;
+                let named = Named::new(setting.prefix, "cut").holding(&shape.image()?)?;
                 let who = format!("who uses a {shape:?} cut to {len} bytes");
-                let child = Child::fork(who, bench.alone, |_| cut_and_use(&named, shape, len))?;
+                let child = Child::fork(who, setting.alone, |_| cut_and_use(&named, shape, len))?;
                 match child.end()? {
                     (_, WaitStatus::Signaled(_, Signal::SIGBUS, _)) => Ok(()),
                     (told, other) => bail!(
@@ -156,7 +156,7 @@ fn cut_and_use(named: &Named, shape: Shape, len: u64) -> Result<()> {
 
 /// Pages that are taken from under a mapping come back as zeros, also in a sealed memory file:
 /// the ends must find out, or go on with what they know.
-pub(crate) fn punched(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn punched(setting: &Setting<'_>) -> Result<()> {
     let mut number = 0;
     for shape in Shape::ALL {
         let image = shape.image()?;
@@ -168,8 +168,8 @@ pub(crate) fn punched(bench: &Bench<'_>) -> Result<()> {
             (0, DATA + HEADER_LEN),
         ] {
             for by_name in [false, true] {
-                bench.case(number, || {
-                    let named = Named::new(bench.names, "hole").holding(&image)?;
+                setting.case(number, || {
+                    let named = Named::new(setting.prefix, "hole").holding(&image)?;
                     let memory = memory_file(&image)?;
                     let (file, place) = if by_name {
                         let open = OpenOptions::new().write(true).open(&named.path);
@@ -179,7 +179,7 @@ pub(crate) fn punched(bench: &Bench<'_>) -> Result<()> {
                         (copy, Place::Memory(&memory))
                     };
                     let punch = || punch(&file, from, len.min(whole - from));
-                    if bench.has(Plant::TrustHole) {
+                    if setting.has(Fault::TrustHole) {
                         return trust_hole(&memory, punch);
                     }
                     used_while_punched(place, shape, punch)

@@ -8,10 +8,10 @@ use ringproof::{
     Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
 };
 
-use super::bench::Bench;
-use super::plant::Plant;
 use super::sample::{Named, Shape};
 use super::specimen;
+use crate::desk::Setting;
+use crate::fault::Fault;
 use crate::process::{Child, patience};
 
 /// Copying it takes long enough for a peer to come between.
@@ -20,15 +20,15 @@ type Large = [u64; 1024];
 /// How often a peer has to come between.
 const OFTEN: u64 = 5;
 
-pub(crate) fn overtaken(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn overtaken(setting: &Setting<'_>) -> Result<()> {
     for (number, shape) in (0..).zip(Shape::ALL) {
-        bench.case(number, || {
-            let named = Named::new(bench.names, "peeked-at");
+        setting.case(number, || {
+            let named = Named::new(setting.prefix, "peeked-at");
             let name = &named.name;
             make(shape, name)?;
             let who = "who writes all the time".to_owned();
-            let _peer = Child::fork(who, bench.alone, |_| write(shape, name))?;
-            watch(bench, shape, &named)
+            let _peer = Child::fork(who, setting.alone, |_| write(shape, name))?;
+            watch(setting, shape, &named)
         })?;
     }
     Ok(())
@@ -78,7 +78,7 @@ fn write(shape: Shape, name: &str) -> Result<()> {
 
 /// Peeks until items were there and, of a ring, some were gone. (A value is looked at again where
 /// it was written meanwhile, until it is there.)
-fn watch(bench: &Bench<'_>, shape: Shape, named: &Named) -> Result<()> {
+fn watch(setting: &Setting<'_>, shape: Shape, named: &Named) -> Result<()> {
     let start = Instant::now();
     let (mut there, mut gone) = (0, 0);
     while there < OFTEN || (gone < OFTEN && shape == Shape::Ring) {
@@ -86,7 +86,7 @@ fn watch(bench: &Bench<'_>, shape: Shape, named: &Named) -> Result<()> {
             start.elapsed() < patience(),
             "{there} items were there and {gone} gone, although they are written all the time"
         );
-        let items = if bench.has(Plant::UncheckedPeek) {
+        let items = if setting.has(Fault::UncheckedPeek) {
             specimen::unchecked_peek(&named.path, size_of::<Large>())?
         } else {
             Inspection::of(&named.name)?.peek(2)?

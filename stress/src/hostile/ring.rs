@@ -10,10 +10,10 @@ use ringproof::slots::Slots;
 use ringproof::{OutOfChunk, Payload};
 
 use super::memory::{Adversary, Event, Hostile};
-use super::plant::Plant;
 use super::play::{Play, item};
 use super::region::Guarded;
 use super::specimen;
+use crate::fault::Fault;
 
 pub(crate) const SENDING: &[&str] = &[
     "ring/push",
@@ -164,11 +164,11 @@ fn send_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<
         adversary.begin(LIMIT);
         let name = SENDING[operation];
         let outcome = match name {
-            "ring/push" if play.has(Plant::AssertIndex) => {
+            "ring/push" if play.has(Fault::AssertIndex) => {
                 specimen::asserting_look(&adversary.memory(), &parts, model.own);
                 Ok(Did::Other)
             }
-            "ring/push_slice" if play.has(Plant::TrustIndex) => {
+            "ring/push_slice" if play.has(Fault::TrustIndex) => {
                 let cells = place.slots.slots::<T>(play.geometry.slots() as usize)?;
                 let count = specimen::trusting_push(&adversary.memory(), &parts, cells, model.own);
                 Ok(Did::Moved(count, Vec::new()))
@@ -180,7 +180,7 @@ fn send_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<
             }
             _ => send_one(name, &mut producer),
         };
-        let specimen = play.plant.is_some();
+        let specimen = play.fault.is_some();
         let looks = name == "ring/producer-occupancy";
         model
             .judge_sending(adversary, &outcome, looks)
@@ -341,12 +341,12 @@ fn receive_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Resu
         adversary.begin(LIMIT);
         let name = RECEIVING[operation];
         let outcome = match name {
-            "ring/pop" if play.has(Plant::LengthTwice) => {
+            "ring/pop" if play.has(Fault::LengthTwice) => {
                 let slots = place.slots.slots::<T>(play.geometry.slots() as usize)?;
                 specimen::twice_reading_pop(&adversary.memory(), slots, model.own);
                 Ok(Did::Other)
             }
-            "ring/pop_slice" if play.has(Plant::IgnoreRegress) => {
+            "ring/pop_slice" if play.has(Fault::IgnoreRegress) => {
                 match receive_one(name, &mut consumer) {
                     Err(PopError::Corrupt(_)) => Err(PopError::Empty),
                     outcome => outcome,

@@ -11,12 +11,12 @@ use ringproof::site::{LoadSite, SlotWriteSite, StoreSite};
 use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
-use super::bench::Bench;
 use super::honest::{Met, Value, read_latch, read_seqlock, receive, send};
-use super::plant::Plant;
 use super::region::{Edge, Guarded};
 use super::sample::{CAPACITY, DATA, SLOTS, USED, file_of, ring_options};
 use super::specimen;
+use crate::desk::Setting;
+use crate::fault::Fault;
 use crate::item::mix;
 use crate::process::{Child, patience, short_patience};
 
@@ -57,8 +57,8 @@ impl Shared {
     }
 
     /// Starts to scribble, in a process of its own.
-    fn scribbler(&self, bench: &Bench<'_>, seed: u64) -> Result<Child> {
-        Child::fork("who scribbles".to_owned(), bench.alone, |_| {
+    fn scribbler(&self, setting: &Setting<'_>, seed: u64) -> Result<Child> {
+        Child::fork("who scribbles".to_owned(), setting.alone, |_| {
             let (words, cells) = (self.words()?, self.cells()?);
             for round in 0.. {
                 let random = mix(seed ^ mix(round));
@@ -98,10 +98,10 @@ const TURN: u64 = 64;
 
 /// Rounds of operations until there were enough of them, and some of each outcome, however long it
 /// takes the two to meet. Where that never comes the scribbler has done nothing.
-fn rounds(bench: &Bench<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<()> {
+fn rounds(setting: &Setting<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<()> {
     let start = Instant::now();
-    let patience = match bench.plant {
-        Some(Plant::IdleRogue) => short_patience(),
+    let patience = match setting.fault {
+        Some(Fault::IdleRogue) => short_patience(),
         _ => patience(),
     };
     let mut met = Met::default();
@@ -125,22 +125,22 @@ fn rounds(bench: &Bench<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<(
 }
 
 /// Rounds of what `act` does to a shared ring, in each case. It is given a count that it may keep.
-fn against(bench: &Bench<'_>, act: impl Fn(&Shared, &mut u64) -> Result<Met>) -> Result<()> {
+fn against(setting: &Setting<'_>, act: impl Fn(&Shared, &mut u64) -> Result<Met>) -> Result<()> {
     for number in 0..CASES {
-        bench.case(number, || {
+        setting.case(number, || {
             let shared = Shared::new()?;
-            let _scribbler = shared.scribbler(bench, mix(bench.seed ^ number))?;
+            let _scribbler = shared.scribbler(setting, mix(setting.seed ^ number))?;
             let mut own = 0;
-            rounds(bench, || act(&shared, &mut own))
+            rounds(setting, || act(&shared, &mut own))
         })?;
     }
     Ok(())
 }
 
-pub(crate) fn against_producer(bench: &Bench<'_>) -> Result<()> {
-    against(bench, |shared, own| {
+pub(crate) fn against_producer(setting: &Setting<'_>) -> Result<()> {
+    against(setting, |shared, own| {
         let parts = shared.parts()?;
-        if bench.has(Plant::TrustRogue) {
+        if setting.has(Fault::TrustRogue) {
             *own += specimen::trusting_push(&Native, &parts, shared.cells()?, *own);
             return Ok(Met::default());
         }
@@ -153,9 +153,9 @@ pub(crate) fn against_producer(bench: &Bench<'_>) -> Result<()> {
     })
 }
 
-pub(crate) fn against_consumer(bench: &Bench<'_>) -> Result<()> {
-    against(bench, |shared, own| {
-        if bench.has(Plant::RogueTwice) {
+pub(crate) fn against_consumer(setting: &Setting<'_>) -> Result<()> {
+    against(setting, |shared, own| {
+        if setting.has(Fault::RogueTwice) {
             *own += 1;
             specimen::twice_reading_pop(&Native, shared.cells()?, *own);
             return Ok(Met::default());
@@ -169,19 +169,19 @@ pub(crate) fn against_consumer(bench: &Bench<'_>) -> Result<()> {
 }
 
 /// The same over a segment: the scribbler writes to its file, roles and marks included.
-pub(crate) fn over_segment(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn over_segment(setting: &Setting<'_>) -> Result<()> {
     for number in 0..CASES {
-        bench.case(number, || {
+        setting.case(number, || {
             let ring = Ring::<u64>::anonymous(&ring_options())?;
             let file = file_of(&ring)?;
-            let seed = mix(bench.seed ^ number);
+            let seed = mix(setting.seed ^ number);
             let who = "who scribbles over a segment".to_owned();
-            let _scribbler = Child::fork(who, bench.alone, |_| {
+            let _scribbler = Child::fork(who, setting.alone, |_| {
                 // The words that mean something, and the slots.
                 let data = DATA..DATA + SLOTS * 8;
                 let words: Vec<_> = (0..USED as u64).chain(data).step_by(8).collect();
                 for round in 0.. {
-                    if bench.has(Plant::IdleRogue) {
+                    if setting.has(Fault::IdleRogue) {
                         loop {
                             pause();
                         }
@@ -196,7 +196,7 @@ pub(crate) fn over_segment(bench: &Bench<'_>) -> Result<()> {
                 }
                 Ok(())
             })?;
-            rounds(bench, || {
+            rounds(setting, || {
                 let mut met = Met::default();
                 if let Ok(mut producer) = ring.producer() {
                     met += send(&mut producer)?;
@@ -212,16 +212,16 @@ pub(crate) fn over_segment(bench: &Bench<'_>) -> Result<()> {
 }
 
 /// Readers and writers of values, which meet any bytes: none hangs.
-pub(crate) fn over_values(bench: &Bench<'_>) -> Result<()> {
+pub(crate) fn over_values(setting: &Setting<'_>) -> Result<()> {
     for number in 0..CASES {
-        bench.case(number, || {
+        setting.case(number, || {
             let value: Value = [0; 4];
             let lock = SeqLock::anonymous(&value, &Default::default())?;
             let latch = SeqLatch::anonymous(&value, &Default::default())?;
             let files = [file_of(&lock)?, file_of(&latch)?];
-            let seed = mix(bench.seed ^ number);
+            let seed = mix(setting.seed ^ number);
             let who = "who scribbles over values".to_owned();
-            let _scribbler = Child::fork(who, bench.alone, |_| {
+            let _scribbler = Child::fork(who, setting.alone, |_| {
                 for round in 0.. {
                     let random = mix(seed ^ mix(round));
                     let at = if random.is_multiple_of(2) { 256 } else { DATA };
@@ -238,7 +238,7 @@ pub(crate) fn over_values(bench: &Bench<'_>) -> Result<()> {
             // A seqlock whose number is odd for ever has no value; that is not corruption, but
             // it shows the scribbler at work.
             // What was written is read a round later: with the scribbler's turn in between.
-            rounds(bench, || {
+            rounds(setting, || {
                 let found = [read_seqlock(&seq_reader), read_latch(&latch_reader)];
                 seq_writer.write(&value);
                 latch_writer.write(&value);

@@ -7,10 +7,10 @@ use ringproof::site::{LoadSite, StoreSite};
 use ringproof::{Ring, RingOptions, Role, SegmentError, role};
 
 use super::memory::{Adversary, Event};
-use super::plant::Plant;
 use super::play::Play;
 use super::region::Guarded;
 use super::specimen;
+use crate::fault::Fault;
 
 pub(crate) const MARKING: &[&str] = &["role/enter", "role/is_retired", "role/retire"];
 
@@ -32,7 +32,7 @@ pub(crate) fn mark(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
         adversary.begin(LIMIT);
         let name = MARKING[operation];
         let said = match name {
-            "role/enter" if play.has(Plant::CountedEnter) => {
+            "role/enter" if play.has(Fault::CountedEnter) => {
                 specimen::counted_enter(&memory, &words[0])
             }
             "role/enter" => role::enter(&memory, &words[0]),
@@ -96,7 +96,7 @@ pub(crate) fn claim(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
             }
             _ => {
                 let mut outcome = ring.claim_through(&memory, Role::Producer);
-                if play.has(Plant::RetiredIgnored) {
+                if play.has(Fault::RetiredIgnored) {
                     outcome = match outcome {
                         Err(SegmentError::Gone { .. }) => ring.claim(Role::Producer),
                         other => other,

@@ -7,10 +7,10 @@ use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::site::{LoadSite, StoreSite};
 
 use super::memory::{Adversary, Event};
-use super::plant::Plant;
 use super::play::{Play, item};
 use super::region::Guarded;
 use super::specimen;
+use crate::fault::Fault;
 
 pub(crate) const SEQLOCK_WRITING: &[&str] = &["seqlock/write", "seqlock/writer-resume"];
 pub(crate) const SEQLOCK_READING: &[&str] = &["seqlock/try_read", "seqlock/read"];
@@ -106,7 +106,7 @@ pub(crate) fn write_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Resul
         }
         adversary.begin(ATTEMPT);
         let value: Value = item(number);
-        if play.has(Plant::EvenWrite) {
+        if play.has(Fault::EvenWrite) {
             let words = value.map(u64::to_ne_bytes);
             specimen::even_write(&adversary.memory(), parts.seq, parts.payload, seq, &words);
         } else {
@@ -121,7 +121,7 @@ pub(crate) fn write_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Resul
         // Told by every value of the number without an overflow.
         let told = (writer.version(), writer.needs_repair());
         ensure!(
-            play.plant.is_some() || told == (seq / 2, false),
+            play.fault.is_some() || told == (seq / 2, false),
             "the writer says {told:?} at {seq}"
         );
     }
@@ -227,7 +227,7 @@ pub(crate) fn read_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result
     for operation in play.operations(SEQLOCK_READING) {
         adversary.begin(ATTEMPTS * ATTEMPT);
         let name = SEQLOCK_READING[operation];
-        if play.has(Plant::EndlessRead) {
+        if play.has(Fault::EndlessRead) {
             specimen::endless_read(&adversary.memory(), parts.seq);
             continue;
         }
@@ -256,7 +256,7 @@ pub(crate) fn read_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<(
     for operation in play.operations(LATCH_READING) {
         adversary.begin(ATTEMPTS * ATTEMPT);
         let name = LATCH_READING[operation];
-        if play.has(Plant::UnmaskedRead) {
+        if play.has(Fault::UnmaskedRead) {
             specimen::unmasked_read(&adversary.memory(), parts.version, parts.slots, WORDS);
             continue;
         }

@@ -12,11 +12,10 @@ use ringproof::layout::Kind;
 use super::choice::Round;
 use super::crew::{Crew, Hang, Structure};
 use super::dump;
-use super::plant::Plant;
-use super::progress::Progress;
 use super::ring::RingSoak;
-use super::tally::{Failure, RoundReport, Tally};
+use super::tally::{Failure, Progress, RoundReport, Tally};
 use super::value::ValueSoak;
+use crate::fault::Fault;
 use crate::process::{Child, Interrupts, Ledger, Note, SingleThreaded, patience, wait_readable};
 use crate::words::Words;
 
@@ -38,20 +37,28 @@ pub(crate) enum Rounds {
     Only { number: u64, times: u64 },
 }
 
-/// Many rounds.
-pub(crate) struct Campaign<'a> {
+/// Where processes of the soak live.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
     pub(crate) alone: SingleThreaded,
     pub(crate) interrupts: &'a Interrupts,
+    /// What names in /dev/shm start with.
+    pub(crate) prefix: &'a str,
+}
+
+/// Many rounds.
+pub(crate) struct Campaign<'a> {
+    pub(crate) place: Place<'a>,
     pub(crate) seed: u64,
     pub(crate) rounds: Rounds,
-    pub(crate) plant: Option<Plant>,
+    /// Of structures of these kinds alone.
+    pub(crate) kinds: Vec<Kind>,
+    pub(crate) fault: Option<Fault>,
     /// When to begin no round any more.
     pub(crate) end: Instant,
     /// How many supervisors there are.
     pub(crate) supervisors: u64,
     pub(crate) patience: Duration,
-    /// What names in /dev/shm start with.
-    pub(crate) prefix: &'a str,
     /// Where segments are written that something is wrong with.
     pub(crate) dump: Option<PathBuf>,
 }
@@ -68,14 +75,6 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Of a campaign that a signal came before.
-    pub(crate) fn interrupted() -> Self {
-        Outcome {
-            interrupted: true,
-            ..Outcome::default()
-        }
-    }
-
     pub(crate) fn tally(&self, kind: Kind) -> Tally {
         self.tallies[place(kind)]
     }
@@ -98,7 +97,7 @@ impl Campaign<'_> {
     pub(crate) fn run(&self, mut progress: Option<&mut Progress>) -> Result<Outcome> {
         let mut supervisors = Vec::new();
         for number in 0..self.supervisors {
-            let child = Child::fork(format!("supervisor {number}"), self.alone, |ledger| {
+            let child = Child::fork(format!("supervisor {number}"), self.place.alone, |ledger| {
                 self.supervise(number, ledger)
             })?;
             supervisors.push((child, Instant::now()));
@@ -112,11 +111,11 @@ impl Campaign<'_> {
                 .collect();
             // A signal that came is there to be read until the end.
             if !outcome.interrupted {
-                files.push(self.interrupts.as_fd());
+                files.push(self.place.interrupts.as_fd());
             }
             wait_readable(&files, Instant::now() + TICK)?;
             let ending = outcome.interrupted || outcome.failure.is_some();
-            outcome.interrupted |= self.interrupts.check().is_err();
+            outcome.interrupted |= self.place.interrupts.check().is_err();
             let mut still = Vec::new();
             for (mut child, mut heard) in supervisors {
                 let Some(notes) = child.hear()? else {
@@ -126,7 +125,10 @@ impl Campaign<'_> {
                 for note in notes {
                     heard = Instant::now();
                     match note {
-                        Note::Soaked(report) => self.add(&mut outcome, *report),
+                        Note::Report(report) => {
+                            let report = serde_json::from_str(&report)?;
+                            self.add(&mut outcome, report);
+                        }
                         Note::Failed(why) => bail!("{}: {why}", child.name()),
                         Note::Done => done = true,
                         other => bail!("{} told {other:?}", child.name()),
@@ -167,7 +169,7 @@ impl Campaign<'_> {
         // Moments are chosen to the microsecond; the kernel would round them by fifty.
         set_timerslack(1)?;
         let mut done = 0;
-        while Instant::now() < self.end && self.interrupts.check().is_ok() {
+        while Instant::now() < self.end && self.place.interrupts.check().is_ok() {
             let number = match self.rounds {
                 Rounds::Every { first, step } => {
                     first + step * (supervisor + self.supervisors * done)
@@ -177,12 +179,12 @@ impl Campaign<'_> {
             };
             done += 1;
             let round = Round::of(self.seed, number);
-            if self.plant.is_some_and(|plant| plant.kind() != round.kind) {
+            if !self.kinds.contains(&round.kind) {
                 continue;
             }
             let report = self.round(&round, supervisor)?;
             let failed = report.failure.is_some();
-            ledger.note(&Note::Soaked(Box::new(report)));
+            ledger.note(&Note::Report(serde_json::to_string(&report)?));
             if failed {
                 break;
             }
@@ -195,17 +197,17 @@ impl Campaign<'_> {
         let start = Instant::now();
         let mut structure: Box<dyn Structure> = match round.kind {
             Kind::Ring => {
-                let name = format!("{}{supervisor}-{}", self.prefix, round.number);
-                Box::new(RingSoak::new(round, name, self.plant)?)
+                let name = format!("{}{supervisor}-{}", self.place.prefix, round.number);
+                Box::new(RingSoak::new(round, name, self.fault)?)
             }
             Kind::SeqLock | Kind::Latch => Box::new(ValueSoak::new(round)?),
         };
         let places = Words::new(ACTORS)?;
         let crew = Crew {
-            alone: self.alone,
-            interrupts: self.interrupts,
+            alone: self.place.alone,
+            interrupts: self.place.interrupts,
             round,
-            plant: self.plant,
+            fault: self.fault,
             patience: self.patience,
             places: &places,
         };

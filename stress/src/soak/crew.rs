@@ -12,8 +12,8 @@ use ringproof::{Claim, Segment, SegmentError};
 
 use super::choice::{Choices, Round};
 use super::countdown::{self, Countdown};
-use super::plant::Plant;
 use super::tally::Tally;
+use crate::fault::Fault;
 use crate::item::Author;
 use crate::process::{Child, Interrupts, Note, SingleThreaded, wait_readable};
 use crate::words::Words;
@@ -88,10 +88,24 @@ pub(crate) struct Life<'a> {
     pub(crate) choices: Choices,
     /// Where it ends; nowhere while it will be killed.
     pub(crate) goal: Option<u64>,
-    pub(crate) plant: Option<Plant>,
+    pub(crate) fault: Option<Fault>,
     pub(crate) turn: Turn,
     /// How many accesses it has, if that is what ends it. It is told of each operation that returns.
     pub(crate) countdown: &'a Countdown<'a>,
+}
+
+impl Life<'_> {
+    /// The mistake that this actor makes in its memory. (Others are made where they are asked for.)
+    pub(crate) fn mistake(&self, actor: usize) -> Option<Fault> {
+        let maker = match self.fault? {
+            // The first life has nobody to take over from.
+            Fault::ResumeLate | Fault::ResumeEarly if self.number == 0 => return None,
+            Fault::Forget | Fault::Hang | Fault::RoleKept | Fault::RoleLost => return None,
+            Fault::FreeFirst => CONSUMER,
+            _ => PRODUCER,
+        };
+        self.fault.filter(|_| actor == maker)
+    }
 }
 
 /// How long a process goes on before it lets others have the processor. Whoever is killed while it
@@ -165,7 +179,7 @@ pub(crate) struct Crew<'a> {
     pub(crate) alone: SingleThreaded,
     pub(crate) interrupts: &'a Interrupts,
     pub(crate) round: &'a Round,
-    pub(crate) plant: Option<Plant>,
+    pub(crate) fault: Option<Fault>,
     /// How long an endpoint may not get on, though nobody hinders it.
     pub(crate) patience: Duration,
     /// A word for each actor, in which it says where it is.
@@ -219,7 +233,7 @@ impl Crew<'_> {
                 number,
                 choices,
                 goal,
-                plant: self.plant,
+                fault: self.fault,
                 turn,
                 countdown: &Countdown::new(&self.places[actor], accesses),
             };
@@ -229,8 +243,8 @@ impl Crew<'_> {
         let now = Instant::now();
         let due = self.next(&mut moments);
         // Where somebody is made to hang the others have nothing to do.
-        let spared = match (at_access, self.plant) {
-            (false, _) | (_, Some(Plant::Hang)) => 1,
+        let spared = match (at_access, self.fault) {
+            (false, _) | (_, Some(Fault::Hang)) => 1,
             (true, _) => SPARED,
         };
         Ok(Worker {

@@ -17,10 +17,9 @@ use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segmen
 use super::choice::{Choices, Round};
 use super::countdown::Countdown;
 use super::crew::{CONSUMER, Crew, Life, PRODUCER, Structure, author, failure, judge_stopped};
-use super::plant::Plant;
 use super::tally::Tally;
 use crate::dying::dying;
-use crate::fault::faulty;
+use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 use crate::process::{Child, Note};
 use crate::shm::Name;
@@ -76,7 +75,7 @@ pub(crate) struct RingSoak {
     batch: u64,
     /// Whether the consumers release what they have processed, or process what they have released.
     peeks: bool,
-    plant: Option<Plant>,
+    fault: Option<Fault>,
     /// Items committed when this was last looked at, and takings of each role.
     written: u64,
     epochs: [u64; 2],
@@ -86,7 +85,7 @@ pub(crate) struct RingSoak {
 
 impl RingSoak {
     /// The ring of this round; `name` is one that it may use.
-    pub(crate) fn new(round: &Round, name: String, plant: Option<Plant>) -> Result<Self> {
+    pub(crate) fn new(round: &Round, name: String, fault: Option<Fault>) -> Result<Self> {
         let mut choices = Choices::of(&[round.seed]);
         let capacity = choices.pick(&CAPACITIES);
         let slots = capacity.next_power_of_two() << choices.below(2);
@@ -114,7 +113,7 @@ impl RingSoak {
             base,
             batch,
             peeks,
-            plant,
+            fault,
             written: 0,
             epochs: [0; 2],
             tally: Tally::default(),
@@ -136,7 +135,7 @@ impl RingSoak {
     ) -> Result<()> {
         let claim = ring.claim(Role::Producer)?;
         let author = author(&claim);
-        let kept = Some(claim).filter(|_| life.plant != Some(Plant::RoleLost));
+        let kept = Some(claim).filter(|_| life.fault != Some(Fault::RoleLost));
         // SAFETY: the claim makes it the only producer (and if it is lost, on purpose, the crew has
         // one process for each role all the same); the words are the ring's.
         let mut producer = unsafe { Producer::<Item, M>::new(ring.parts()?, memory, kept) };
@@ -201,7 +200,7 @@ impl RingSoak {
         mut life: Life<'_>,
     ) -> Result<()> {
         let claim = ring.claim(Role::Consumer)?;
-        if life.plant == Some(Plant::Hang) && life.number > 0 {
+        if life.fault == Some(Fault::Hang) && life.number > 0 {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
             }
@@ -210,7 +209,7 @@ impl RingSoak {
         let mut consumer = unsafe { Consumer::<Item, M>::new(ring.parts()?, memory, Some(claim)) };
         // Between a look at an item and its release its processing is part of the operation.
         let countdown = Some(life.countdown).filter(|_| self.peeks);
-        let mut desk = Desk::new(self, ring, consumer.position(), life.plant, countdown)?;
+        let mut desk = Desk::new(self, ring, consumer.position(), life.fault, countdown)?;
         let how = life.choices.pick(if self.peeks {
             &[Take::Peek, Take::PeekHalf]
         } else {
@@ -304,7 +303,7 @@ impl Structure for RingSoak {
 
     fn work(&self, actor: usize, life: Life<'_>) -> Result<()> {
         let ring = self.attach()?;
-        let fault = life.plant.and_then(|plant| plant.fault(actor, life.number));
+        let fault = life.mistake(actor);
         if fault.is_none() && !life.countdown.is_finite() {
             // What ships.
             return match actor {
@@ -324,7 +323,7 @@ impl Structure for RingSoak {
 
     fn died(&mut self, actor: usize) -> Result<bool> {
         let role = ROLES[actor];
-        let _kept = (self.plant == Some(Plant::RoleKept))
+        let _kept = (self.fault == Some(Fault::RoleKept))
             .then(|| self.ring.claim(role))
             .transpose()?;
         let (seen, written, read) = self.look()?;
@@ -456,7 +455,7 @@ impl<'a> Desk<'a> {
         soak: &'a RingSoak,
         ring: &'a Ring<Item>,
         position: u64,
-        plant: Option<Plant>,
+        fault: Option<Fault>,
         countdown: Option<&'a Countdown<'a>>,
     ) -> Result<Self> {
         let begin = position.wrapping_sub(soak.base);
@@ -465,8 +464,8 @@ impl<'a> Desk<'a> {
             ring.set_note(Role::Consumer, PROCESSED, begin)?;
         }
         let processed = note(ring, Role::Consumer, PROCESSED);
-        let next = match plant {
-            Some(Plant::Forget) => begin,
+        let next = match fault {
+            Some(Fault::Forget) => begin,
             _ => processed,
         };
         Ok(Desk {
@@ -535,7 +534,7 @@ mod tests {
             base: 100,
             batch: 3,
             peeks,
-            plant: None,
+            fault: None,
             written: 0,
             epochs: [0; 2],
             tally: Tally::default(),

@@ -364,7 +364,7 @@ impl Structure for ValueSoak {
             Shared::SeqLock(_) => Shared::SeqLock(SeqLock::attach_fd(fd)?),
             Shared::Latch(_) => Shared::Latch(SeqLatch::attach_fd(fd)?),
         };
-        let fault = life.plant.and_then(|plant| plant.fault(actor, life.number));
+        let fault = life.mistake(actor);
         let memory = faulty(dying(life.countdown), fault);
         // Without an end to the accesses, and without a fault: what ships.
         let ships = fault.is_none() && !life.countdown.is_finite();

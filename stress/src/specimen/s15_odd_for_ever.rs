@@ -14,7 +14,7 @@ use std::sync::atomic::fence;
 
 use anyhow::{Result, ensure};
 
-use crate::faults::{Mortal, Steps};
+use crate::specimen::{Mortal, Steps};
 use crate::words::Words;
 
 /// The number, and two words.

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use anyhow::{Result, ensure};
 use nix::libc;
 
-use crate::faults::{Mortal, Steps};
+use crate::specimen::{Mortal, Steps};
 use crate::words::Words;
 
 /// Where the counter is, behind the mutex.

@@ -13,7 +13,7 @@ use anyhow::Result;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::faults::{Held, Right, Taken, window};
+use crate::specimen::{Held, Right, Taken, window};
 use crate::words::Words;
 
 /// A right taken like this.

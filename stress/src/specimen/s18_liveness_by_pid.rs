@@ -14,7 +14,7 @@ use anyhow::Result;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::faults::{Held, Right, Taken};
+use crate::specimen::{Held, Right, Taken};
 use crate::words::Words;
 
 /// A right taken like this.

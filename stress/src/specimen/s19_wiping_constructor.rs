@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use anyhow::{Result, ensure};
 
-use crate::faults::Queue;
 use crate::shm::Name;
+use crate::specimen::Queue;
 use crate::words::Words;
 
 const SLOTS: u64 = 8;

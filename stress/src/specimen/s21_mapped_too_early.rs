@@ -15,8 +15,8 @@ use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use anyhow::Result;
 use nix::sys::statvfs::fstatvfs;
 
-use crate::faults::{Appearing, Held, WHOLE, window};
 use crate::shm::Name;
+use crate::specimen::{Appearing, Held, WHOLE, window};
 use crate::words::Words;
 
 const MAGIC: u64 = 0x6d61_6769_6321;

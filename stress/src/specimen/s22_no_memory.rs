@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use anyhow::Result;
 
-use crate::faults::Maker;
 use crate::shm::Name;
+use crate::specimen::Maker;
 use crate::words::Words;
 
 /// Makes shared memory like this.

@@ -15,8 +15,8 @@ use std::io::Read;
 use anyhow::Result;
 use ringproof::Payload;
 
-use crate::faults::Handing;
 use crate::shm::Name;
+use crate::specimen::Handing;
 
 /// Hands records over like this.
 pub(crate) struct Bytes;

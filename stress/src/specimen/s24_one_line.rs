@@ -10,7 +10,7 @@
 use anyhow::Result;
 use bytemuck::{Pod, Zeroable};
 
-use crate::faults::Indices;
+use crate::specimen::Indices;
 
 /// Two fields in a row.
 #[derive(Clone, Copy, Default, Pod, Zeroable)]

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use anyhow::{Context, Result};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
-use crate::faults::Shared;
+use crate::specimen::Shared;
 use crate::words::Words;
 
 const WORDS: usize = 1024;

@@ -4,9 +4,10 @@ use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use crate::fault::Fault;
 use crate::item::mix;
 
 /// Writes `len` bytes that follow from `seed`. No block of them is like another one.
@@ -89,42 +90,45 @@ fn first_difference(one: &Path, other: &Path) -> Result<u64> {
 pub(crate) type Damage = fn(&mut Vec<u8>);
 
 /// What a wrong transfer would make of the bytes.
-pub(crate) const DAMAGES: [(&str, Damage); 5] = [
-    ("one byte flipped", |bytes| {
+pub(crate) const DAMAGES: [(Fault, Damage); 5] = [
+    (Fault::FlippedByte, |bytes| {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
     }),
-    ("a block left out", |bytes| {
+    (Fault::LostBlock, |bytes| {
         let middle = bytes.len() / 2;
         bytes.drain(middle..middle + 512);
     }),
-    ("a block repeated", |bytes| {
+    (Fault::RepeatedBlock, |bytes| {
         let middle = bytes.len() / 2;
         let block = bytes[middle..middle + 512].to_vec();
         bytes.splice(middle..middle, block);
     }),
-    ("two blocks exchanged", |bytes| {
+    (Fault::ExchangedBlocks, |bytes| {
         let (one, other) = bytes.split_at_mut(512);
         one.swap_with_slice(&mut other[..512]);
     }),
-    ("the end missing", |bytes| {
+    (Fault::MissingEnd, |bytes| {
         bytes.pop();
     }),
 ];
 
-/// Whether a copy with this damage is told from the original, in files of its own.
-pub(crate) fn notices(damage: Damage, seed: u64) -> Result<bool> {
-    let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
-    let (input, output) = (directory.path().join("in"), directory.path().join("out"));
+/// Compares a copy with this damage to the original, in files of its own: an error says how they
+/// differ.
+pub(crate) fn compare(fault: Fault, seed: u64, directory: &Path) -> Result<u64> {
+    let (input, output) = (directory.join("original"), directory.join("copy"));
     generate(&input, 64 * 1024 + 5, seed)?;
     let mut bytes = std::fs::read(&input).context("cannot read the input")?;
-    std::fs::write(&output, &bytes).context("cannot write the output")?;
-    if difference(&input, &output)?.is_some() {
-        return Ok(false);
+    for (damage, make) in DAMAGES {
+        if damage == fault {
+            make(&mut bytes);
+        }
     }
-    damage(&mut bytes);
     std::fs::write(&output, &bytes).context("cannot write the output")?;
-    Ok(difference(&input, &output)?.is_some())
+    match difference(&input, &output)? {
+        Some(difference) => bail!("{difference}"),
+        None => Ok(1),
+    }
 }
 
 #[cfg(test)]
@@ -132,15 +136,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_damage_is_noticed() {
-        for (what, damage) in DAMAGES {
-            assert!(notices(damage, 3).unwrap(), "{what}");
+    fn every_damage_is_noticed_and_no_damage_is_no_difference() {
+        let directory = tempfile::tempdir().unwrap();
+        for (fault, _) in DAMAGES {
+            compare(fault, 3, directory.path()).unwrap_err();
         }
-    }
-
-    #[test]
-    fn no_damage_is_no_difference() {
-        assert!(!notices(|_| {}, 3).unwrap());
+        compare(Fault::Loss, 3, directory.path()).unwrap();
     }
 
     #[test]

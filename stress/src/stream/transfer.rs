@@ -14,7 +14,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::data::{difference, generate};
-use crate::process::{Interrupts, patience};
+use crate::process::patience;
 
 /// How long to sleep between two looks at how far the output is.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -86,9 +86,10 @@ pub(crate) struct Outcome {
 }
 
 impl Transfer<'_> {
-    /// Transfers a new file to a new file. An error if a process does not do what it should.
-    pub(crate) fn run(&self, interrupts: &Interrupts) -> Result<Outcome> {
-        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+    /// Transfers a new file to a new file, in this directory. An error if a process does not do what it should.
+    pub(crate) fn run(&self, directory: &Path) -> Result<Outcome> {
+        let directory =
+            tempfile::tempdir_in(directory).context("cannot make a temporary directory")?;
         let work = Work {
             transfer: self,
             directory: directory.path(),
@@ -96,7 +97,7 @@ impl Transfer<'_> {
         };
         generate(&work.input(), self.len, self.seed)?;
         let start = Instant::now();
-        let killed = work.run(interrupts)?;
+        let killed = work.run()?;
         eprintln!(
             "stream: {} bytes in {:.2} s, {} kills",
             self.len,
@@ -130,7 +131,7 @@ impl Work<'_> {
     }
 
     /// Says whom it found at work and killed.
-    fn run(&self, interrupts: &Interrupts) -> Result<Vec<Side>> {
+    fn run(&self) -> Result<Vec<Side>> {
         File::create(self.output()).context("cannot create the output")?;
         let mut send = Some(self.start(Side::Send)?);
         let mut recv = Some(self.start(Side::Recv)?);
@@ -139,7 +140,6 @@ impl Work<'_> {
         let mut killed = Vec::new();
         let mut last = (0, Instant::now());
         while send.is_some() || recv.is_some() {
-            interrupts.check()?;
             let arrived = self.arrived()?;
             if arrived != last.0 {
                 last = (arrived, Instant::now());

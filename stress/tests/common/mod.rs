@@ -1,4 +1,4 @@
-//! Running the program.
+//! Running the program, and what its rows owe.
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use std::io::Read;
@@ -6,9 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::ptrace;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use ringproof_record::{Record, deadline};
+use ringproof_record::{Record, Verdict, deadline};
 
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_ringproof-stress");
@@ -97,4 +98,75 @@ pub(crate) fn await_end_of(group: Pid) {
     await_that("all its processes to die", || {
         killpg(group, None::<Signal>).is_err()
     });
+}
+
+/// All rows are of `layer`, and passed.
+pub(crate) fn ensure_passed(Ran { code, rows, errors }: &Ran, layer: &str) {
+    let failed: Vec<_> = (rows.iter())
+        .filter(|row| row.verdict != Verdict::Passed)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+    assert_eq!(*code, Some(0));
+    assert!(rows.iter().all(|row| row.layer == layer));
+}
+
+pub(crate) fn planted(rows: &[Record]) -> impl Iterator<Item = &Record> {
+    (rows.iter()).filter(|row| row.check.starts_with("planted fault: "))
+}
+
+/// Runs the command that a row says repeats it.
+pub(crate) fn repeat(row: &Record, more: &[&str]) -> Ran {
+    let command = row.repeat.as_deref().expect("a command that repeats it");
+    let (_, args) = command.split_once(" -- ").expect("arguments");
+    run(&[args.split(' ').collect(), vec!["--json"], more.to_vec()].concat())
+}
+
+/// Each planted fault, of which there are so many, fails by the command that its row says, and is
+/// caught there in the same place.
+pub(crate) fn ensure_planted(rows: &[Record], count: usize, more: &[&str]) {
+    assert_eq!(planted(rows).count(), count);
+    for row in planted(rows) {
+        let again = repeat(row, more);
+        assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
+        let broken = (again.rows.iter()).find(|row| row.verdict == Verdict::Failed);
+        let broken = broken.expect("a failed row");
+        assert_eq!(broken.repeat, row.repeat, "{}", row.check);
+        let reason = row.reason.as_deref().unwrap_or_default();
+        assert!(reason.starts_with("caught: "), "{row:#?}");
+    }
+}
+
+/// Whether a process may be traced here, asked without the program. A seccomp filter may forbid it, as a
+/// container's does, and so may kernel.yama.ptrace_scope. Says so where not.
+pub(crate) fn is_traceable() -> bool {
+    let mut command = Command::new(PROGRAM);
+    command.arg("--version").stdout(Stdio::null());
+    // SAFETY: between fork and exec it makes one system call, and allocates nothing.
+    unsafe { command.pre_exec(|| Ok(ptrace::traceme()?)) };
+    match command.spawn() {
+        Ok(mut traced) => {
+            // It has stopped before its first instruction.
+            traced.kill().expect("kill it");
+            traced.wait().expect("wait for it");
+            true
+        }
+        Err(error) => {
+            eprintln!("not run: no process can be traced here: {error}");
+            false
+        }
+    }
+}
+
+/// Where no process can be traced, no row claims anything, and each says why.
+pub(crate) fn ensure_untraced(Ran { code, rows, errors }: &Ran) {
+    let claims: Vec<_> = (rows.iter())
+        .filter(|row| row.subject != "/dev/shm")
+        .filter(|row| {
+            let reason = row.reason.as_deref().unwrap_or_default();
+            row.verdict != Verdict::NotRun || !reason.contains("traced")
+        })
+        .collect();
+    assert!(claims.is_empty(), "{claims:#?}\n{errors}");
+    assert!(!rows.is_empty());
+    assert_eq!(*code, Some(3));
 }

@@ -9,8 +9,7 @@ use ringproof::{
     Claim, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions, unlink,
 };
 
-use super::trial::{Death, Trial, Victim, ensure_kept};
-use super::{Case, attach};
+use crate::crash::trial::{Case, Death, Trial, Victim, attach, ensure_kept};
 use crate::dying::{Fate, Point};
 use crate::item::{Author, Item};
 
@@ -26,7 +25,7 @@ const TAKE_OVERS: [(&str, Role, u64); 6] = [
 /// The note that is written.
 const NOTE: usize = 5;
 
-pub(super) fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (name, role, before) in TAKE_OVERS {
         cases.push(Case::new("role/take-over", name, move |trial| {

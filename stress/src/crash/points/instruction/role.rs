@@ -11,7 +11,7 @@ use ringproof::{Role, Segment, SegmentError};
 use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
 use super::{entries, image};
-use crate::crash::segment::Structure;
+use crate::crash::operations::segment::Structure;
 use crate::crash::trial::ensure_free;
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};

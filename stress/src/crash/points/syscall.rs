@@ -10,205 +10,80 @@ use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::Args;
 use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ringproof::{Ring, RingOptions, Role, SegmentError, unlink};
-use ringproof_record::Record;
 
 use crate::crash::trial::ensure_free;
-use crate::process::{Child, SingleThreaded, set_alarm};
-use crate::shm::{DIRECTORY, Prefix};
-
-const LAYER: &str = "crash";
-const CHECK: &str = "crash at every system call";
-const PLANTED: &str = "planted fault: the file is made under its name";
-
-/// Kill a process before and after every system call of create, attach, claim and unlink
-///
-/// These have few accesses to shared memory, or none: what they do they do in the kernel. After
-/// each death the name is looked for: there is no segment, or a whole one; its roles are free; it
-/// can be had, used and removed. It needs permission to trace its own children.
-#[derive(Args, Default)]
-#[command(after_long_help = "\
-Examples:
-  ringproof-stress calls
-      everything, in a second
-  ringproof-stress calls --only segment/create:12
-      one kill: at stop 12 of a creation (stops count from 0: into the first call, out of it, …)
-  ringproof-stress calls --plant
-      with a creator that makes the file under its name: this one must fail")]
-pub(crate) struct Options {
-    /// Only this operation, or this kill
-    #[arg(long, value_name = "SUBJECT[:STOP]")]
-    only: Option<Address>,
-    /// Create a segment in place, as many programs do
-    #[arg(long)]
-    plant: bool,
-}
-
-impl Options {
-    /// Whether nothing in particular was asked for.
-    fn is_everything(&self) -> bool {
-        self.only.is_none() && !self.plant
-    }
-}
-
-/// An operation, or one of its stops.
-#[derive(Clone, Debug)]
-struct Address {
-    subject: String,
-    stop: Option<usize>,
-}
-
-impl FromStr for Address {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (subject, stop) = match text.split_once(':') {
-            None => (text, None),
-            Some((subject, stop)) => {
-                let number = stop.parse();
-                let number = number.map_err(|_| format!("`{stop}` is not the number of a stop"))?;
-                (subject, Some(number))
-            }
-        };
-        if !OPERATIONS.iter().any(|operation| operation.0 == subject) {
-            let known: Vec<_> = OPERATIONS.iter().map(|operation| operation.0).collect();
-            return Err(format!(
-                "there is no subject `{subject}`; the subjects: {}",
-                known.join(", ")
-            ));
-        }
-        Ok(Address {
-            subject: subject.to_owned(),
-            stop,
-        })
-    }
-}
+use crate::desk::{Check, Setting};
+use crate::fault::Fault;
+use crate::process::{Child, NotHere, SingleThreaded, set_alarm};
+use crate::shm::{DIRECTORY, Name};
 
 /// What one run does: it has a victim, and judges what that left behind.
 type Scenario = fn(&Trial<'_>) -> Result<()>;
 
-const CREATE: &str = "segment/create";
-
+/// The operations. (They may have accesses, too: at those, the layer `crash` kills.)
 const OPERATIONS: [(&str, Scenario); 5] = [
-    (CREATE, creator_dies),
+    ("segment/create", creator_dies),
     ("segment/open", opener_dies),
     ("segment/attach", attacher_dies),
     ("role/take-over", taker_dies),
     ("segment/unlink", unlinker_dies),
 ];
 
-/// Runs every operation, or the one asked for.
-pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
-    let alone = SingleThreaded::check()?;
-    let (prefix, planted) = (Prefix::new("calls"), Prefix::new("calls-planted"));
-    let chosen = |subject: &str| match (&options.only, options.plant) {
-        (Some(only), _) => only.subject == subject,
-        (None, plant) => !plant || subject == CREATE,
-    };
-    let chosen = OPERATIONS.iter().filter(|(subject, _)| chosen(subject));
-    if let Some(why) = cannot_trace(alone)? {
-        let row = |subject, check| Record::not_run(LAYER, subject, check, &why);
-        let mut rows: Vec<_> = chosen
-            .map(|(subject, _)| row(*subject, CHECK).repeat(command(subject, None, options.plant)))
-            .collect();
-        if options.is_everything() {
-            rows.push(row(CREATE, PLANTED).repeat(command(CREATE, None, true)));
-        }
-        return Ok(rows);
-    }
-    let only = options.only.as_ref().and_then(|only| only.stop);
-    // What a planted fault leaves behind is no finding.
-    let setting = |plant| Setting {
-        alone,
-        prefix: if plant { &planted } else { &prefix },
-        planted: plant,
-    };
-    let mut rows = Vec::new();
-    for (subject, scenario) in chosen {
-        rows.push(match kills(&setting(options.plant), *scenario, only) {
-            Ok(kills) => Record::passed(LAYER, *subject, CHECK)
-                .count(kills, "kills")
-                .repeat(command(subject, None, options.plant)),
-            Err((stop, error)) => {
-                Record::failed(LAYER, *subject, CHECK, format!("{subject}, {error:#}"))
-                    .repeat(command(subject, stop, options.plant))
+/// Every operation, killed at each of its system calls.
+pub(crate) fn checks() -> Vec<Check> {
+    let check = |(subject, scenario): (&'static str, Scenario)| {
+        let check = Check::new(
+            subject,
+            "crash at every system call",
+            "kills",
+            move |setting| kills(setting, scenario),
+        );
+        let check = check.with(" --points syscalls");
+        match subject {
+            "segment/create" => {
+                check.planted(Fault::MadeInPlace, "a segment is there that is not whole")
             }
-        });
-    }
-    if options.is_everything() {
-        let check = PLANTED;
-        rows.push(match kills(&setting(true), creator_dies, None) {
-            Ok(kills) => Record::failed(LAYER, CREATE, check, "the planted fault was not noticed")
-                .count(kills, "kills")
-                .repeat(command(CREATE, None, true)),
-            Err((stop, _)) => {
-                Record::passed(LAYER, CREATE, check).repeat(command(CREATE, stop, true))
-            }
-        });
-    }
-    rows.push(prefix.judge(LAYER)?);
-    Ok(rows)
-}
-
-fn command(subject: &str, stop: Option<usize>, plant: bool) -> String {
-    let stop = stop.map_or(String::new(), |stop| format!(":{stop}"));
-    let plant = if plant { " --plant" } else { "" };
-    format!("cargo run -p ringproof-stress -- calls --only {subject}{stop}{plant}")
-}
-
-/// One run without a death, and one for each stop of the victim, or the one asked for: how many
-/// were killed. An error comes with the stop at which it was found.
-fn kills(
-    setting: &Setting<'_>,
-    scenario: Scenario,
-    only: Option<usize>,
-) -> Result<u64, (Option<usize>, anyhow::Error)> {
-    let attempt = |at: Option<usize>| {
-        let trial = Trial {
-            setting,
-            at,
-            stops: RefCell::default(),
-        };
-        let outcome = scenario(&trial);
-        let stops = trial.stops.into_inner();
-        let place = match at {
-            None => "nobody killed".to_owned(),
-            Some(number) => match stops.get(number) {
-                Some(stop) => format!("killed at stop {number} ({stop})"),
-                None => format!("to be killed at stop {number}"),
-            },
-        };
-        match outcome {
-            Ok(()) => Ok(stops),
-            Err(error) => Err((at, error.context(place))),
+            _ => check,
         }
     };
-    let stops = attempt(None)?.len();
-    let numbers = match only {
-        Some(number) => number..number + 1,
-        None => 0..stops,
+    OPERATIONS.map(check).into()
+}
+
+/// One run without a death, and one for each stop of the victim: how many were killed.
+fn kills(setting: &Setting<'_>, scenario: Scenario) -> Result<u64> {
+    ensure_traceable(setting.alone)?;
+    let attempt = |address: &str, at: Option<usize>| {
+        setting.attempt(address, None, || {
+            let trial = Trial {
+                setting,
+                at,
+                stops: RefCell::default(),
+            };
+            let outcome = scenario(&trial);
+            let stops = trial.stops.into_inner();
+            outcome.with_context(|| match at {
+                None => "nobody killed".to_owned(),
+                Some(number) => match stops.get(number) {
+                    Some(stop) => format!("killed at stop {number} ({stop})"),
+                    None => format!("to be killed at stop {number}"),
+                },
+            })?;
+            Ok(stops.len())
+        })
     };
     let mut kills = 0;
-    for number in numbers {
-        attempt(Some(number))?;
-        kills += 1;
+    for number in 0..attempt(setting.subject, None)?.unwrap_or_default() {
+        let killed = attempt(&format!("{}:{number}", setting.subject), Some(number))?;
+        kills += u64::from(killed.is_some());
     }
     Ok(kills)
-}
-
-/// What all runs have in common.
-struct Setting<'a> {
-    alone: SingleThreaded,
-    prefix: &'a Prefix,
-    planted: bool,
 }
 
 /// Where a traced process stands.
@@ -254,8 +129,8 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn name(&self) -> String {
-        format!("{}victim", self.setting.prefix)
+    fn name(&self) -> Name {
+        self.setting.name()
     }
 
     /// Runs `body` in a traced process up to this run's stop, or to its end; whether it died.
@@ -327,22 +202,21 @@ fn entered(pid: Pid) -> Result<Option<i64>> {
     }))
 }
 
-/// Why no child can be traced here, if so.
-fn cannot_trace(alone: SingleThreaded) -> Result<Option<String>> {
+/// Whether a child can be traced here.
+fn ensure_traceable(alone: SingleThreaded) -> Result<()> {
     let mut child = Child::fork("a process to be traced".to_owned(), alone, |_| {
         ptrace::traceme().context("ptrace is refused")?;
         pause()
     })?;
-    Ok(match child.await_stop()? {
-        Some(Signal::SIGSTOP) => None,
-        _ => {
-            let told = child.hear()?.unwrap_or_default();
-            Some(format!(
-                "a child cannot be traced here: {told:?}; it takes ptrace, which a seccomp filter \
-                 or kernel.yama.ptrace_scope=3 forbids"
-            ))
-        }
-    })
+    if child.await_stop()? == Some(Signal::SIGSTOP) {
+        return Ok(());
+    }
+    let told = child.hear()?.unwrap_or_default();
+    let why = format!(
+        "a child cannot be traced here: {told:?}; it takes ptrace, which a seccomp filter or \
+         kernel.yama.ptrace_scope=3 forbids"
+    );
+    Err(NotHere(why).into())
 }
 
 fn options() -> RingOptions {
@@ -377,20 +251,20 @@ fn ensure_usable(name: &str) -> Result<()> {
 
 /// Somebody dies creating a segment.
 fn creator_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
+    let name = &*trial.name();
     let died = trial.victim(|| {
-        if trial.setting.planted {
-            return create_in_place(&name);
+        if trial.setting.has(Fault::MadeInPlace) {
+            return create_in_place(name);
         }
-        Ring::<u64>::create(&name, &options())?;
+        Ring::<u64>::create(name, &options())?;
         Ok(())
     })?;
-    let there = Path::new(DIRECTORY).join(&name).exists();
+    let there = Path::new(DIRECTORY).join(name).exists();
     ensure!(
         died || there,
         "a segment was created, and there is no such name"
     );
-    ensure_usable(&name)
+    ensure_usable(name)
 }
 
 /// The planted fault: what another process finds under the name is at first an empty file, then
@@ -407,22 +281,22 @@ fn create_in_place(name: &str) -> Result<()> {
 
 /// Somebody dies opening a segment that is not there, for a role.
 fn opener_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
+    let name = &*trial.name();
     trial.victim(|| {
-        Ring::<u64>::open_as(&name, Role::Consumer, &options())?;
+        Ring::<u64>::open_as(name, Role::Consumer, &options())?;
         Ok(())
     })?;
-    ensure_usable(&name)
+    ensure_usable(name)
 }
 
 /// Somebody dies attaching to a segment that is in use.
 fn attacher_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
-    let ring = Ring::<u64>::create(&name, &options())?;
+    let name = &*trial.name();
+    let ring = Ring::<u64>::create(name, &options())?;
     let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     producer.push(1)?;
     trial.victim(|| {
-        Ring::<u64>::attach(&name)?;
+        Ring::<u64>::attach(name)?;
         Ok(())
     })?;
     producer.push(2)?;
@@ -431,19 +305,19 @@ fn attacher_dies(trial: &Trial<'_>) -> Result<()> {
         ensure!(found == expected, "expected {expected}, found {found}");
     }
     drop((producer, consumer));
-    ensure_usable(&name)
+    ensure_usable(name)
 }
 
 /// Somebody dies taking a role over, and taking one item.
 fn taker_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
-    let ring = Ring::<u64>::create(&name, &options())?;
+    let name = &*trial.name();
+    let ring = Ring::<u64>::create(name, &options())?;
     let mut producer = ring.producer()?;
     for value in 1..=2 {
         producer.push(value)?;
     }
     trial.victim(|| {
-        Ring::<u64>::attach(&name)?.consumer()?.pop()?;
+        Ring::<u64>::attach(name)?.consumer()?.pop()?;
         Ok(())
     })?;
     let mut successor = ring
@@ -459,17 +333,17 @@ fn taker_dies(trial: &Trial<'_>) -> Result<()> {
         );
     }
     drop((producer, successor));
-    ensure_usable(&name)
+    ensure_usable(name)
 }
 
 /// Somebody dies removing a segment.
 fn unlinker_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
-    Ring::<u64>::create(&name, &options())?;
-    let died = trial.victim(|| Ok(unlink(&name)?))?;
-    let there = Path::new(DIRECTORY).join(&name).exists();
+    let name = &*trial.name();
+    Ring::<u64>::create(name, &options())?;
+    let died = trial.victim(|| Ok(unlink(name)?))?;
+    let there = Path::new(DIRECTORY).join(name).exists();
     ensure!(died || !there, "a segment that was removed is there");
     // A name that is still there may be a retired segment's: the next taker removes it.
-    let _ = Ring::<u64>::open_as(&name, Role::Consumer, &options())?;
-    ensure_usable(&name)
+    let _ = Ring::<u64>::open_as(name, Role::Consumer, &options())?;
+    ensure_usable(name)
 }

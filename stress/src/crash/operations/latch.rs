@@ -5,8 +5,7 @@ use ringproof::latch::{LatchReader, LatchWriter};
 use ringproof::site::StoreSite;
 use ringproof::{Role, SeqLatch, SeqLatchOptions};
 
-use super::trial::{Death, Trial, Victim, ensure_kept};
-use super::{Case, attach};
+use crate::crash::trial::{Case, Death, Trial, Victim, attach, ensure_kept};
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 

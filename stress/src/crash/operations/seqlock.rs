@@ -7,8 +7,7 @@ use ringproof::seqlock::{SeqReader, SeqWriter};
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Role, SeqLock, SeqLockOptions};
 
-use super::trial::{Death, Trial, Victim, ensure_kept};
-use super::{Case, attach};
+use crate::crash::trial::{Case, Death, Trial, Victim, attach, ensure_kept};
 use crate::dying::{Fate, Point};
 use crate::fault::Faulty;
 use crate::item::{Author, Item};

@@ -4,20 +4,19 @@ mod data;
 mod transfer;
 
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use ringproof_record::Record;
 
 use crate::cli::{CommandLine, NO_PROGRAM};
+use crate::desk::{Asked, Check, Layer, Setting};
+use crate::fault::Fault;
 use crate::item::mix;
-use crate::process::{Interrupts, patience};
-use crate::shm::Prefix;
+use crate::process::{NotHere, patience};
 use transfer::{Kill, Outcome, Side, Transfer};
-
-const LAYER: &str = "stream";
-const SUBJECT: &str = "stream";
 
 /// Whether to make another transfer, so many having been made since then. A kill that comes when
 /// its process has finished does not count, and where others want the processors many do: it is
@@ -46,17 +45,16 @@ Examples:
   ringproof-stress stream --bytes 2G --kills 10
       more of both")]
 pub(crate) struct Options {
-    /// What the file and the moments of the kills follow from
-    #[arg(long, default_value_t = 1)]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    asked: Asked,
     /// How long the file is (K, M, G: powers of 1024)
     #[arg(long, default_value = "64M", value_parser = bytes)]
-    pub(crate) bytes: u64,
+    bytes: u64,
     /// How often each side is killed
     #[arg(long, value_name = "K", default_value_t = 5)]
-    pub(crate) kills: u64,
+    kills: u64,
     #[command(flatten)]
-    pub(crate) command_line: CommandLine,
+    command_line: CommandLine,
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
@@ -71,122 +69,100 @@ fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "expected a number of bytes, for example 65536, 64K or 1G".to_owned())
 }
 
+/// What a transfer is made with.
+struct Means {
+    len: u64,
+    /// Of each side.
+    kills: u64,
+    cli: CommandLine,
+}
+
+/// The transfer, and what a wrong one would make of the bytes.
+fn checks(means: Rc<Means>, directory: &Path) -> Vec<Check> {
+    let what = format!("{} bytes, {} kills of each side", means.len, means.kills);
+    let directory = directory.to_owned();
+    let check = Check::new("stream", what, "transfers", move |setting| {
+        match setting.fault {
+            None => transfers(setting, &means, &directory),
+            Some(Fault::Tampered) => tampered(setting, &means, &directory),
+            Some(damage) => data::compare(damage, setting.seed, &directory),
+        }
+    });
+    let damages = data::DAMAGES.into_iter();
+    let check = damages.fold(check, |check, (damage, _)| {
+        check.planted(damage, "they differ")
+    });
+    vec![check.planted(Fault::Tampered, "they differ from byte 0")]
+}
+
 /// Runs the layer.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
-    let interrupts = Interrupts::catch()?;
-    let check = format!(
-        "{} bytes, {} kills of each side",
-        options.bytes, options.kills
-    );
-    let command = format!(
-        "cargo build -p ringproof-cli -p ringproof-stress && \
-         cargo run -p ringproof-stress -- stream --seed {} --bytes {} --kills {}",
-        options.seed, options.bytes, options.kills
-    );
-    let mut rows = Vec::new();
-    for (what, damage) in data::DAMAGES {
-        let check = format!("planted fault: {what}");
-        rows.push(if data::notices(damage, options.seed)? {
-            Record::passed(LAYER, SUBJECT, check).count(1, "comparisons")
-        } else {
-            Record::failed(LAYER, SUBJECT, check, "the comparison does not notice it")
-        });
-    }
-    match options.command_line.program()? {
-        Some(program) => {
-            rows.push(tampered(options, &program, &interrupts)?);
-            rows.extend(transfers(options, &program, &interrupts, &check)?);
-        }
-        None => rows.push(Record::not_run(LAYER, SUBJECT, check, NO_PROGRAM)),
-    }
-    Ok(rows.into_iter().map(|row| row.repeat(&command)).collect())
+    let Options {
+        asked,
+        bytes: len,
+        kills,
+        command_line,
+    } = options;
+    // It outlives the processes that fill it, whoever ends them.
+    let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let means = Rc::new(Means {
+        len: *len,
+        kills: *kills,
+        cli: command_line.clone(),
+    });
+    let command = format!("stream --bytes {len} --kills {kills}");
+    Layer::new("stream", command, asked, checks(means, directory.path())).run()
 }
 
-/// The transfer proper: what arrived, and what was left behind.
-fn transfers(
-    options: &Options,
-    program: &Path,
-    interrupts: &Interrupts,
-    check: &str,
-) -> Result<[Record; 2]> {
-    let start = Instant::now();
-    let prefix = Prefix::new("stream");
-    let outcome = transfer_often(options, program, interrupts, &prefix);
-    interrupts.check()?;
-    let asked = 2 * options.kills;
-    let row = match outcome {
-        Err(error) => Record::failed(LAYER, SUBJECT, check, format!("{error:#}")),
-        Ok(Outcome { killed, difference }) => {
-            let kills = killed.len() as u64;
-            let seconds = start.elapsed().as_secs_f64();
-            eprintln!("stream: {kills} kills in {seconds:.1} s");
-            match difference {
-                Some(difference) => Record::failed(LAYER, SUBJECT, check, difference),
-                None if kills < asked => Record::not_run(
-                    LAYER,
-                    SUBJECT,
-                    check,
-                    format!(
-                        "the transfer is too short: only {kills} of {asked} kills came before its \
-                         end, however often it was made; give more --bytes"
-                    ),
-                ),
-                None => Record::passed(LAYER, SUBJECT, check),
-            }
-            .count(kills, "kills")
-        }
-    };
-    Ok([row, prefix.judge(LAYER)?])
-}
-
-/// Transfers until each side was killed as often as asked for, and at least once.
-fn transfer_often(
-    options: &Options,
-    program: &Path,
-    interrupts: &Interrupts,
-    prefix: &Prefix,
-) -> Result<Outcome> {
+/// Transfers until each side was killed as often as asked for, and at least once: how many.
+fn transfers(setting: &Setting<'_>, means: &Means, directory: &Path) -> Result<u64> {
+    let program = (means.cli.program()?).ok_or_else(|| NotHere(NO_PROGRAM.to_owned()))?;
     let mut killed = Vec::new();
     let start = Instant::now();
     let mut round = 0;
-    while another(round, start, options.bytes) {
+    while another(round, start, means.len) {
         let owed = Side::BOTH.map(|side| {
             let done = killed.iter().filter(|killed| **killed == side).count();
-            (side, options.kills.saturating_sub(done as u64))
+            (side, means.kills.saturating_sub(done as u64))
         });
         if round > 0 && owed.iter().all(|(_, count)| *count == 0) {
             break;
         }
-        let seed = mix(options.seed ^ mix(round));
+        let seed = mix(setting.seed ^ mix(round));
         let transfer = Transfer {
-            program,
-            name: &format!("{prefix}{round}"),
-            len: options.bytes,
+            program: &program,
+            name: &format!("{}{round}", setting.prefix),
+            len: means.len,
             seed,
-            kills: &schedule(seed, options.bytes, &owed),
+            kills: &schedule(seed, means.len, &owed),
             tamper: false,
         };
-        let this = transfer.run(interrupts)?;
-        killed.extend(this.killed);
+        let Outcome {
+            killed: more,
+            difference,
+        } = transfer.run(directory)?;
+        killed.extend(more);
         round += 1;
-        if this.difference.is_some() {
-            return Ok(Outcome {
-                killed,
-                difference: this.difference,
-            });
+        if let Some(difference) = difference {
+            bail!("{difference}");
         }
     }
-    Ok(Outcome {
-        killed,
-        difference: None,
-    })
+    let (kills, asked) = (killed.len() as u64, 2 * means.kills);
+    if kills < asked {
+        let why = format!(
+            "the transfer is too short: only {kills} of {asked} kills came before its end, \
+             however often it was made; give more --bytes"
+        );
+        return Err(NotHere(why).into());
+    }
+    setting.remark(format!("{kills} kills"));
+    Ok(round)
 }
 
 /// A transfer whose output is changed on the way: the comparison, and nothing before it, must
 /// notice.
-fn tampered(options: &Options, program: &Path, interrupts: &Interrupts) -> Result<Record> {
-    let check = "planted fault: the output is changed while recv is dead";
-    let prefix = Prefix::new("tampered");
+fn tampered(setting: &Setting<'_>, means: &Means, directory: &Path) -> Result<u64> {
+    let program = (means.cli.program()?).ok_or_else(|| NotHere(NO_PROGRAM.to_owned()))?;
     let kills = [Kill {
         side: Side::Recv,
         at: 1,
@@ -196,30 +172,28 @@ fn tampered(options: &Options, program: &Path, interrupts: &Interrupts) -> Resul
     let mut round = 0;
     while another(round, start, TAMPERED_LEN) {
         let transfer = Transfer {
-            program,
-            name: &format!("{prefix}{round}"),
+            program: &program,
+            name: &format!("{}{round}", setting.prefix),
             len: TAMPERED_LEN,
-            seed: options.seed,
+            seed: setting.seed,
             kills: &kills,
             tamper: true,
         };
         round += 1;
-        let row = match transfer.run(interrupts) {
+        let this = transfer.run(directory)?;
+        match (this.killed.is_empty(), this.difference) {
             // Killed too late, and so not tampered with.
-            Ok(this) if this.killed.is_empty() && this.difference.is_none() => continue,
-            Ok(this) if this.killed.is_empty() => {
+            (true, None) => {}
+            (true, Some(_)) => {
                 let why = "the output differs from the input, and it was not changed yet";
-                Record::not_run(LAYER, SUBJECT, check, why)
+                return Err(NotHere(why.to_owned()).into());
             }
-            Ok(this) if this.difference.is_some() => Record::passed(LAYER, SUBJECT, check),
-            Ok(_) => Record::failed(LAYER, SUBJECT, check, "the planted fault was not noticed"),
-            Err(error) => Record::failed(LAYER, SUBJECT, check, format!("{error:#}")),
-        };
-        interrupts.check()?;
-        return Ok(row.count(round, "transfers"));
+            (false, Some(difference)) => bail!("{difference}"),
+            (false, None) => return Ok(round),
+        }
     }
     let why = format!("recv could not be killed in time in {round} transfers");
-    Ok(Record::not_run(LAYER, SUBJECT, check, why))
+    Err(NotHere(why).into())
 }
 
 /// When to kill whom: in the first three quarters, so that there is something left to do. Each

@@ -14,7 +14,7 @@ use super::entries::{self, BATCH};
 use super::image;
 use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
-use crate::crash::ring::{ensure_takes_no_more, finish, go_on, take};
+use crate::crash::operations::ring::{ensure_takes_no_more, finish, go_on, take};
 use crate::crash::trial::ensure_free;
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};

@@ -6,8 +6,7 @@ use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
 
-use super::trial::{Trial, Victim, ensure_kept};
-use super::{Case, attach};
+use crate::crash::trial::{Case, Trial, Victim, attach, ensure_kept};
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 
@@ -125,7 +124,7 @@ const SINGLES: u64 = 3;
 /// How many items a slice or a chunk has.
 const BATCH: u64 = 5;
 
-pub(super) fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (subject, operation) in OPERATIONS {
         let consumes = operation.role() == Role::Consumer;

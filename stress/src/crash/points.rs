@@ -1,0 +1,5 @@
+//! Where processes die.
+
+pub(crate) mod access;
+pub(crate) mod instruction;
+pub(crate) mod syscall;

@@ -1,0 +1,185 @@
+//! A process is killed before and after each access to shared memory, and stopped before it.
+
+use anyhow::{Context, Result};
+use ringproof::site::Site;
+
+use crate::crash::operations::cases;
+use crate::crash::trial::Trial;
+use crate::desk::{Check, Covered, Setting};
+use crate::dying::{Fate, Point};
+use crate::fault::Fault;
+
+/// What each operation must bear, and what must be noticed in it.
+pub(crate) fn checks() -> Vec<Check> {
+    let mut subjects: Vec<_> = cases().iter().map(|case| case.subject).collect();
+    subjects.dedup();
+    let checks = subjects.into_iter().flat_map(|subject| {
+        [
+            Check::new(subject, LIVE, "runs", |setting| every(setting, &[])),
+            Check::new(subject, CRASH, "kills", |setting| {
+                every(setting, &[Fate::KilledBefore, Fate::KilledAfter])
+            }),
+            Check::new(subject, STOP, "stops", |setting| {
+                every(setting, &[Fate::Stopped])
+            }),
+        ]
+    });
+    let plant = |mut check: Check| {
+        for (subject, what, fault, sign) in PLANTED {
+            if check.subject == subject && check.what == what {
+                check = check.planted(fault, sign);
+            }
+        }
+        check
+    };
+    checks.map(plant).collect()
+}
+
+const LIVE: &str = "no crash";
+const CRASH: &str = "crash at every access";
+const STOP: &str = "stop before every access";
+
+/// The faults, each with the check that must notice it, and in which words.
+const PLANTED: [(&str, &str, Fault, &str); 18] = [
+    ("ring/push", CRASH, Fault::PublishFirst, "by Victim, found"),
+    ("ring/close", CRASH, Fault::PublishLate, "took effect"),
+    ("ring/peek", CRASH, Fault::FreeFirst, "is lost"),
+    ("ring/stop", LIVE, Fault::StopLost, "then Stopped"),
+    (
+        "ring/pop",
+        LIVE,
+        Fault::ResumeEarly,
+        "the successor starts at position",
+    ),
+    (
+        "ring/push",
+        LIVE,
+        Fault::ResumeLate,
+        "the successor starts at position",
+    ),
+    (
+        "seqlock/write",
+        CRASH,
+        Fault::NoOdd,
+        "a reader gets Ok(a torn item",
+    ),
+    (
+        "seqlock/write",
+        CRASH,
+        Fault::RoundUp,
+        "expected Err(WriterStalled",
+    ),
+    (
+        "latch/write",
+        CRASH,
+        Fault::LatchFirst,
+        "a reader gets Ok(an item of zeros)",
+    ),
+    ("role/take-over", LIVE, Fault::EpochLost, "times, it was 2"),
+    (
+        "role/take-over",
+        LIVE,
+        Fault::RoleKept,
+        "is still held after",
+    ),
+    (
+        "latch/write",
+        STOP,
+        Fault::RoleLost,
+        "was taken from a stopped process",
+    ),
+    (
+        "seqlock/read",
+        STOP,
+        Fault::NoRecheck,
+        "the victim read a torn item",
+    ),
+    (
+        "segment/unlink",
+        CRASH,
+        Fault::RetireLost,
+        "the old segment is retired",
+    ),
+    ("segment/notes", LIVE, Fault::NoteLost, "note 5 is"),
+    (
+        "ring/push",
+        CRASH,
+        Fault::VictimHangs,
+        "s for the end of the victim",
+    ),
+    (
+        "ring/push",
+        CRASH,
+        Fault::VictimSurvives,
+        "but went on to its end",
+    ),
+    (
+        "ring/push",
+        CRASH,
+        Fault::SurvivorHangs,
+        "no sign of life for",
+    ),
+];
+
+/// Each state of the operation without a death, and then with each fate at each access: how often
+/// that befell somebody, or, where none is asked for, how many states there are.
+fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
+    let mut made = 0;
+    for case in cases() {
+        if case.subject != setting.subject {
+            continue;
+        }
+        let run = |address: &str, death: Option<(Point, &[Site])>| {
+            let point = death.map(|(point, _)| point);
+            let covered =
+                point.map(|point| Covered::key(point.site.info().name, point.fate.check()));
+            setting.attempt(address, covered, || {
+                let trial = Trial::new(setting, death);
+                let place = || point.map_or("nobody killed".to_owned(), |point| point.to_string());
+                (case.scenario)(&trial).with_context(place)?;
+                Ok(trial.into_trace())
+            })
+        };
+        let address = format!("{}:{}", case.subject, case.state);
+        let Some(trace) = run(&address, None)? else {
+            continue;
+        };
+        made += u64::from(fates.is_empty());
+        for (number, site) in trace.iter().copied().enumerate() {
+            for fate in fates.iter().copied() {
+                let point = Point { number, fate, site };
+                let address = format!("{address}:{number}:{}", fate.name());
+                let befell = run(&address, Some((point, &trace)))?;
+                made += u64::from(befell.is_some());
+            }
+        }
+    }
+    Ok(made)
+}
+
+/// Each fate must befall somebody at every site.
+pub(crate) fn covered() -> Vec<Covered> {
+    let fates = |site: Site| {
+        Fate::ALL.map(|fate| Covered {
+            subject: site.info().name,
+            what: fate.check(),
+            unit: if fate == Fate::Stopped {
+                "stops"
+            } else {
+                "kills"
+            },
+        })
+    };
+    Site::all().flat_map(fates).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_planted_fault_has_its_check() {
+        let planted: usize = checks().iter().map(|check| check.wrong.len()).sum();
+        assert_eq!(planted, PLANTED.len());
+    }
+}

@@ -1,0 +1,243 @@
+//! A crash at every machine instruction.
+//!
+//! What ships is machine code. The operations are called through functions that are compiled on
+//! their own ([`entries`]), a forked process is stepped through one of them by ptrace, and after
+//! each instruction the segment is looked at.
+//!
+//! An instruction is the unit in which a process dies: SIGKILL is delivered between two. What
+//! its retired instructions have stored is not lost with it. Stores wait in the core's store
+//! buffer, which is no part of the process: it drains into the cache, in order on x86-64, whatever
+//! runs on that core next, and long before the kernel has given the lock of the dead one's role to
+//! anybody. So the images between two instructions are all that a death can leave behind; that
+//! the kernel agrees is checked, by comparing each with what a real kill leaves.
+//!
+//! Not covered: the same source inlined elsewhere or compiled otherwise, what *other* CPUs see of
+//! a store that has not drained while its process is alive (which is what the memory models are
+//! explored for), and other processors than x86-64.
+
+mod entries;
+mod explore;
+mod image;
+mod latest;
+mod ring;
+mod role;
+mod scenario;
+mod source;
+mod tracee;
+
+use std::rc::Rc;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::desk::Check;
+use crate::fault::Fault;
+use crate::process::{NotHere, SingleThreaded};
+use explore::Explorer;
+use ring::Pair;
+use scenario::Scenario;
+use tracee::{Pinned, Tracee};
+
+/// A way to die.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Every distinct image between two instructions is recovered, on a copy
+    Snapshots,
+    /// A real SIGKILL
+    Kills,
+    /// The successor dies in its recovery
+    SecondDeaths,
+    /// Producer and consumer interleaved
+    Pairs,
+}
+
+/// The faults, each with the way to die by which it must be noticed, in which operation and state,
+/// and in which words.
+const PLANTED: [(Fault, Mode, &str, &str, &str); 9] = [
+    (
+        Fault::PublishFirst,
+        Mode::Snapshots,
+        "ring/push",
+        "empty",
+        "by Victim, found",
+    ),
+    (
+        Fault::NoOdd,
+        Mode::Snapshots,
+        "seqlock/write",
+        "new",
+        "a torn item",
+    ),
+    (
+        Fault::LatchFirst,
+        Mode::Snapshots,
+        "latch/write",
+        "new",
+        "an item of zeros",
+    ),
+    (
+        Fault::EpochLost,
+        Mode::Snapshots,
+        "role/take-over",
+        "producer",
+        "its effect is 0",
+    ),
+    (
+        Fault::PublishFirst,
+        Mode::Kills,
+        "ring/push",
+        "empty",
+        "by Victim, found",
+    ),
+    (
+        Fault::RoleKept,
+        Mode::Kills,
+        "ring/push",
+        "empty",
+        "is still held after",
+    ),
+    (
+        Fault::RoundUp,
+        Mode::SecondDeaths,
+        "seqlock/write",
+        "new",
+        "expected item 1 by Successor",
+    ),
+    (
+        Fault::PublishFirst,
+        Mode::Pairs,
+        "ring/push",
+        "empty",
+        "by Victim, found",
+    ),
+    (
+        Fault::FreeFirst,
+        Mode::Pairs,
+        "ring/pop",
+        "tight",
+        "a torn item",
+    ),
+];
+
+/// What one row is about.
+enum Case {
+    One(Box<dyn Scenario>),
+    Pair(Pair),
+}
+
+impl Case {
+    /// The one that dies first, or is stopped.
+    fn scenario(&self) -> &dyn Scenario {
+        match self {
+            Case::One(scenario) => scenario.as_ref(),
+            Case::Pair(pair) => &pair.stopped,
+        }
+    }
+}
+
+impl Mode {
+    fn cases(self, seed: u64) -> Vec<Case> {
+        if self == Mode::Pairs {
+            return ring::pairs(seed).into_iter().map(Case::Pair).collect();
+        }
+        let ring = ring::cases(seed).into_iter();
+        let mut scenarios: Vec<Box<dyn Scenario>> = ring.map(|case| Box::new(case) as _).collect();
+        scenarios.extend(latest::cases(seed));
+        scenarios.extend(role::cases(seed));
+        scenarios.into_iter().map(Case::One).collect()
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Snapshots => "snapshots",
+            Mode::Kills => "kills",
+            Mode::SecondDeaths => "second deaths",
+            Mode::Pairs => "pairs",
+        }
+    }
+
+    /// What its trials count, and what chooses it on the command line.
+    fn unit_and_arguments(self) -> (&'static str, &'static str) {
+        match self {
+            Mode::Snapshots => ("instructions", " --points instructions --mode snapshots"),
+            Mode::Kills => ("kills", " --points instructions --mode kills"),
+            Mode::SecondDeaths => (
+                "instructions",
+                " --points instructions --mode second-deaths",
+            ),
+            Mode::Pairs => ("schedules", " --points instructions --mode pairs"),
+        }
+    }
+}
+
+/// Every way to die in every case.
+pub(crate) fn checks(chosen: &[Mode], seed: u64, every: bool) -> Vec<Check> {
+    let modes = Mode::value_variants().iter().copied();
+    let modes = modes.filter(|mode| chosen.is_empty() || chosen.contains(mode));
+    let cases = modes.flat_map(|mode| {
+        let cases = mode.cases(seed).into_iter();
+        cases.map(move |case| (mode, case))
+    });
+    let check = |(mode, case): (Mode, Case)| {
+        let (subject, state) = (case.scenario().subject(), case.scenario().state());
+        let what = format!("every instruction, {}: state `{state}`", mode.name());
+        let (unit, arguments) = mode.unit_and_arguments();
+        let case = Rc::new(case);
+        let check = Check::new(subject, what, unit, move |setting| {
+            if let Err(why) = probe(setting.alone) {
+                return Err(NotHere(format!("{why:#}")).into());
+            }
+            let pinned = Pinned::here();
+            if let Err(error) = &pinned {
+                eprintln!("instructions: not on one CPU, which is slower: {error:#}");
+            }
+            let explorer = Explorer { setting, every };
+            match (mode, &*case) {
+                (_, Case::Pair(pair)) => explorer.pairs(pair),
+                (Mode::Kills, Case::One(scenario)) => explorer.kills(scenario.as_ref()),
+                (Mode::SecondDeaths, Case::One(scenario)) => {
+                    explorer.second_deaths(scenario.as_ref())
+                }
+                (_, Case::One(scenario)) => explorer.snapshots(scenario.as_ref()),
+            }
+        });
+        let check = check.of_part(state).with(arguments);
+        let planted = PLANTED
+            .into_iter()
+            .filter(|(_, by, of, at, _)| (*by, *of, *at) == (mode, subject, state));
+        planted.fold(check, |check, (fault, mode, .., sign)| {
+            let words = format!("{}, by {}", fault.words(), mode.name());
+            check.planted_as(&words, fault, sign)
+        })
+    };
+    cases.map(check).collect()
+}
+
+/// Whether a process may be stepped here.
+fn probe(alone: SingleThreaded) -> Result<()> {
+    extern "C" fn nothing() -> u64 {
+        0
+    }
+    let mut tracee = Tracee::start(alone, |stage| {
+        let entry: extern "C" fn() -> u64 = std::hint::black_box(nothing);
+        stage.enter(entry as *const (), || entry());
+        Ok(())
+    })?;
+    while tracee.step()?.is_some() {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_to_die_has_a_planted_fault_and_each_fault_a_check() {
+        for mode in Mode::value_variants() {
+            assert!(PLANTED.iter().any(|(_, by, ..)| by == mode), "{mode:?}");
+        }
+        let checks = checks(&[], 0, false);
+        let planted: usize = checks.iter().map(|check| check.wrong.len()).sum();
+        assert_eq!(planted, PLANTED.len());
+    }
+}

@@ -1,0 +1,388 @@
+//! The four ways to die at an instruction.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::fcntl::{FcntlArg, fcntl};
+
+use super::image::{self, Watch};
+use super::ring::{End, Pair};
+use super::scenario::{Actor, Scenario};
+use super::source;
+use super::tracee::{Stage, Tracee};
+use crate::desk::Setting;
+use crate::fault::{Fault, Party};
+
+/// What all explorations have in common.
+pub(super) struct Explorer<'a> {
+    pub(super) setting: &'a Setting<'a>,
+    /// Whether to kill at each instruction, rather than once for each distinct image.
+    pub(super) every: bool,
+}
+
+/// What the attempts at a case are called, up to the instructions.
+fn address(scenario: &dyn Scenario) -> String {
+    format!("{}:{}", scenario.subject(), scenario.state())
+}
+
+/// One stepped run of an entry, from before its first instruction to after its last.
+struct Walk {
+    /// What each step executed.
+    executed: Vec<u64>,
+    /// The same with a repeated instruction counted once.
+    instructions: u64,
+    /// The images that the segment went through, each with the number of steps after which it
+    /// was first seen. The first one is after none.
+    images: Vec<(u64, Vec<u8>)>,
+    answer: u64,
+}
+
+impl Walk {
+    fn steps(&self) -> u64 {
+        self.executed.len() as u64
+    }
+
+    /// The number of the image after this many steps.
+    fn number_at(&self, steps: u64) -> usize {
+        self.images.partition_point(|(first, _)| *first <= steps) - 1
+    }
+
+    fn image_at(&self, steps: u64) -> &[u8] {
+        &self.images[self.number_at(steps)].1
+    }
+
+    /// The moments to die at: each one, or the first of each image.
+    fn moments(&self, every: bool) -> Vec<u64> {
+        if every {
+            return (0..=self.steps()).collect();
+        }
+        self.images.iter().map(|(first, _)| *first).collect()
+    }
+}
+
+impl Explorer<'_> {
+    /// Every instruction: at each one the segment is looked at, and each distinct image that it
+    /// went through is judged as what a death there leaves.
+    pub(super) fn snapshots(&self, scenario: &dyn Scenario) -> Result<u64> {
+        let before = scenario.furnish()?;
+        let walk = self.walk_alone(scenario, Actor::Victim, &before)?;
+        let at = (address(scenario), String::new());
+        self.judge_images(scenario, Actor::Victim, &before, &walk, at)?;
+        self.setting.remark(format!(
+            "each of {} instructions, {} distinct states",
+            walk.instructions,
+            walk.images.len()
+        ));
+        Ok(walk.instructions)
+    }
+
+    /// Real deaths: the process is killed, its role must be free, and who takes it is a real
+    /// successor beside a peer that lives all along.
+    pub(super) fn kills(&self, scenario: &dyn Scenario) -> Result<u64> {
+        let before = scenario.furnish()?;
+        let walk = self.walk_alone(scenario, Actor::Victim, &before)?;
+        let address = address(scenario);
+        let (mut reached, mut kills) = (0, 0);
+        for step in walk.moments(self.every || self.setting.asks_within(&address)) {
+            let attempt = self
+                .setting
+                .attempt(&format!("{address}:{step}"), None, || {
+                    (self.kill(scenario, &before, &walk, step))
+                        .and_then(|now| go_on(&mut reached, now))
+                        .with_context(|| place(&walk, step))
+                })?;
+            kills += u64::from(attempt.is_some());
+        }
+        self.setting.remark(format!(
+            "{} distinct states of {} instructions",
+            walk.images.len(),
+            walk.instructions
+        ));
+        Ok(kills)
+    }
+
+    /// One real death: how far the victim came.
+    fn kill(&self, scenario: &dyn Scenario, before: &[u8], walk: &Walk, step: u64) -> Result<u64> {
+        let segment = image::revive(before)?;
+        let mut kept = None;
+        scenario.judge(Actor::Victim, &segment, &mut || {
+            let found = image::of(&segment)?;
+            self.replay(scenario, &segment, (walk, step))?.kill();
+            ensure!(
+                image::of(&segment)? == image::changed(&found, before, walk.image_at(step)),
+                "the death leaves another segment than was seen between the instructions"
+            );
+            if self.setting.has(Fault::RoleKept) {
+                // Somebody else has it already.
+                kept = Some(self.start(scenario, Actor::Victim, &segment)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// The successor dies, too: for each image that a victim leaves, a successor is stepped
+    /// through its recovery, and each image of that is judged.
+    pub(super) fn second_deaths(&self, scenario: &dyn Scenario) -> Result<u64> {
+        let before = scenario.furnish()?;
+        let first = self.walk_alone(scenario, Actor::Victim, &before)?;
+        let address = address(scenario);
+        let (mut instructions, mut states, mut successors) = (0, 0, 0);
+        for step in first.moments(self.setting.asks_within(&address)) {
+            let left = first.image_at(step);
+            let address = format!("{address}:{step}");
+            let attempt = self.setting.attempt(&address, None, || {
+                let victim = place(&first, step);
+                let segment = image::revive(left)?;
+                let reached = (scenario.judge(Actor::Victim, &segment, &mut || Ok(())))
+                    .with_context(|| victim.clone())?;
+                let actor = Actor::Successor(reached);
+                let second =
+                    (self.walk_alone(scenario, actor, left)).with_context(|| victim.clone())?;
+                let at = (address.clone(), format!("{victim}, its successor "));
+                self.judge_images(scenario, actor, left, &second, at)?;
+                Ok((second.instructions, second.images.len()))
+            })?;
+            if let Some((more, images)) = attempt {
+                instructions += more;
+                states += images;
+                successors += 1;
+            }
+        }
+        self.setting.remark(format!(
+            "{instructions} instructions of {successors} successors, {states} distinct states"
+        ));
+        Ok(instructions)
+    }
+
+    /// One of a pair is stopped after each of its instructions; meanwhile the other one runs and
+    /// dies, once for each image that it makes; then the first goes on. Whatever both leave at any
+    /// moment is judged, too. What the dying one does to the memory is taken from a run beside the
+    /// same image, unless it is to die at each instruction: then it runs and is killed each time.
+    pub(super) fn pairs(&self, pair: &Pair) -> Result<u64> {
+        let before = pair.stopped.furnish()?;
+        let alone = self.walk_alone(&pair.stopped, Actor::Victim, &before)?;
+        let address = address(&pair.stopped);
+        // It runs the same code over the same memory whatever the stopped one's registers hold.
+        let mut beside: HashMap<usize, Walk> = HashMap::new();
+        let mut runs = 0;
+        for stop in alone.moments(true) {
+            let address = format!("{address}:{stop}");
+            let attempt = self.setting.attempt(&address, None, || {
+                let dying = match beside.entry(alone.number_at(stop)) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        new.insert(self.walk_beside(pair, &alone, stop, &before)?)
+                    }
+                };
+                let mut runs = 0;
+                for death in dying.moments(self.every || self.setting.asks_within(&address)) {
+                    let run = self
+                        .setting
+                        .attempt(&format!("{address}:{death}"), None, || {
+                            self.run_pair(pair, &before, (&alone, stop), (dying, death))
+                                .with_context(|| place_pair(pair, (&alone, stop), (dying, death)))
+                        })?;
+                    runs += u64::from(run.is_some());
+                }
+                Ok(runs)
+            })?;
+            runs += attempt.unwrap_or_default();
+        }
+        let states = beside.values().map(|walk| walk.images.len()).max();
+        self.setting.remark(format!(
+            "each of {} instructions, with up to {} distinct states of the other",
+            alone.instructions,
+            states.unwrap_or(0)
+        ));
+        Ok(runs)
+    }
+
+    /// Steps the dying one of a pair through its entry beside one that stands after `stop` steps,
+    /// and judges what both leave if they die together.
+    fn walk_beside(&self, pair: &Pair, alone: &Walk, stop: u64, before: &[u8]) -> Result<Walk> {
+        let segment = image::revive(before)?;
+        let beside = || place(alone, stop);
+        let stopped = (self.replay(&pair.stopped, &segment, (alone, stop))).with_context(beside)?;
+        let dying = self.start(&pair.dying, Actor::Victim, &segment)?;
+        let other = walk(&segment, dying).with_context(beside)?;
+        let end = End::Killed(stopped.answer());
+        stopped.kill();
+        for death in other.moments(false) {
+            let segment = image::revive(other.image_at(death))?;
+            (pair.judge(&segment, &end, &End::Killed(None)))
+                .with_context(|| place_pair(pair, (alone, stop), (&other, death)))?;
+        }
+        Ok(other)
+    }
+
+    /// One schedule of a pair.
+    fn run_pair(
+        &self,
+        pair: &Pair,
+        before: &[u8],
+        (alone, stop): (&Walk, u64),
+        (beside, death): (&Walk, u64),
+    ) -> Result<()> {
+        let segment = image::revive(before)?;
+        let stopped = self.replay(&pair.stopped, &segment, (alone, stop))?;
+        let answer = if self.every {
+            let dying = self.replay(&pair.dying, &segment, (beside, death))?;
+            let answer = dying.answer();
+            dying.kill();
+            answer
+        } else {
+            image::change(&segment, beside.image_at(0), beside.image_at(death))?;
+            (death == beside.steps()).then_some(beside.answer)
+        };
+        let told = End::Told(stopped.finish()?);
+        pair.judge(&segment, &told, &End::Killed(answer))
+    }
+
+    /// Starts a victim again and lets it take the first steps that a walk was seen to take.
+    fn replay(
+        &self,
+        scenario: &dyn Scenario,
+        segment: &File,
+        (walk, steps): (&Walk, u64),
+    ) -> Result<Tracee> {
+        let mut tracee = self.start(scenario, Actor::Victim, segment)?;
+        for (step, address) in walk.executed[..steps as usize].iter().enumerate() {
+            let executed = tracee.step()?;
+            ensure!(
+                executed == Some(*address),
+                "in a second run instruction {} is another one than in the first ({})",
+                step + 1,
+                source::line(*address)
+            );
+        }
+        Ok(tracee)
+    }
+
+    /// Starts a process of `actor`, with the planted fault if it concerns that one.
+    fn start(&self, scenario: &dyn Scenario, actor: Actor, segment: &File) -> Result<Tracee> {
+        let party = match actor {
+            Actor::Victim => Party::Victim,
+            Actor::Successor(_) => Party::Successor,
+        };
+        let fault = self.setting.fault.filter(|fault| fault.party() == party);
+        Tracee::start(self.setting.alone, |stage: &Stage<'_>| {
+            scenario.act(actor, numbered(segment)?, fault, stage)
+        })
+    }
+
+    /// Steps an actor through its entry over a segment of its own.
+    fn walk_alone(&self, scenario: &dyn Scenario, actor: Actor, before: &[u8]) -> Result<Walk> {
+        let segment = image::revive(before)?;
+        walk(&segment, self.start(scenario, actor, &segment)?)
+    }
+
+    /// Judges each distinct image of a walk, and its end. `at` says of which: its address, and
+    /// what happened before.
+    fn judge_images(
+        &self,
+        scenario: &dyn Scenario,
+        actor: Actor,
+        before: &[u8],
+        walk: &Walk,
+        (address, earlier): (String, String),
+    ) -> Result<()> {
+        let every = self.setting.asks_within(&address);
+        let mut moments = walk.moments(every);
+        if !every {
+            moments.push(walk.steps());
+        }
+        let mut reached = 0;
+        for step in moments {
+            self.setting
+                .attempt(&format!("{address}:{step}"), None, || {
+                    self.judge_image(scenario, actor, before, (walk, step))
+                        .and_then(|now| go_on(&mut reached, now))
+                        .with_context(|| format!("{earlier}{}", place(walk, step)))
+                })?;
+        }
+        Ok(())
+    }
+
+    /// Judges what is there after so many steps of a walk: how far it came.
+    fn judge_image(
+        &self,
+        scenario: &dyn Scenario,
+        actor: Actor,
+        before: &[u8],
+        (walk, step): (&Walk, u64),
+    ) -> Result<u64> {
+        let segment = image::revive(before)?;
+        let now = scenario.judge(actor, &segment, &mut || {
+            image::change(&segment, before, walk.image_at(step))
+        })?;
+        if step == walk.steps() {
+            let wanted = (scenario.goal(actor), scenario.answer(actor));
+            ensure!(
+                (now, walk.answer) == wanted,
+                "it returned {}, its effect is {now}; expected {} and {}",
+                walk.answer,
+                wanted.1,
+                wanted.0
+            );
+        }
+        Ok(now)
+    }
+}
+
+/// A descriptor with a number of three digits, whatever else is open: the taking of a role writes
+/// it into a path, digit by digit.
+fn numbered(segment: &File) -> Result<OwnedFd> {
+    let number = fcntl(segment, FcntlArg::F_DUPFD_CLOEXEC(100)).context("a descriptor")?;
+    // SAFETY: it was made just now, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A moment of a walk, in words.
+fn place(walk: &Walk, steps: u64) -> String {
+    let last = (steps.checked_sub(1)).and_then(|last| walk.executed.get(last as usize));
+    match last {
+        Some(address) => format!("after instruction {steps} ({})", source::line(*address)),
+        None => "before its first instruction".to_owned(),
+    }
+}
+
+fn place_pair(pair: &Pair, stopped: (&Walk, u64), dying: (&Walk, u64)) -> String {
+    format!(
+        "stopped {}, {} killed {}",
+        place(stopped.0, stopped.1),
+        pair.dying.subject(),
+        place(dying.0, dying.1)
+    )
+}
+
+/// Steps a process to the end of its entry, and looks at the segment after each step.
+fn walk(segment: &File, mut tracee: Tracee) -> Result<Walk> {
+    let mut watch = Watch::new(segment)?;
+    let mut images = vec![(0, watch.image().to_vec())];
+    let mut executed = Vec::new();
+    while let Some(address) = tracee.step()? {
+        executed.push(address);
+        if watch.look()? {
+            images.push((executed.len() as u64, watch.image().to_vec()));
+        }
+    }
+    Ok(Walk {
+        executed,
+        instructions: tracee.instructions(),
+        images,
+        answer: (tracee.answer()).ok_or_else(|| anyhow!("it did not return"))?,
+    })
+}
+
+/// What took effect stays.
+fn go_on(reached: &mut u64, now: u64) -> Result<()> {
+    ensure!(
+        now >= *reached,
+        "it had come to {reached} already, and is at {now} now"
+    );
+    *reached = now;
+    Ok(())
+}
