@@ -126,6 +126,18 @@ fn library() -> Option<PathBuf> {
     found.max().map(|(_, path)| path)
 }
 
+/// Where the crates are that the library was built with: beside it; and, where cargo builds for a triple by
+/// name (`CARGO_BUILD_TARGET`), those that run in the compiler, such as derives, at the same place in the
+/// target directory itself.
+fn dependencies(library: &Path) -> Vec<PathBuf> {
+    let beside = library.parent().expect("the directory of the library");
+    let profile = beside.parent().and_then(|profile| {
+        let targets = profile.parent()?.parent()?;
+        Some(targets.join(profile.file_name()?).join("deps"))
+    });
+    profile.into_iter().chain([beside.to_owned()]).collect()
+}
+
 /// Compiles a program that uses the library. What the compiler says if it refuses.
 fn refusal(library: &Path, program: &str, until: Until) -> Option<String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -162,10 +174,11 @@ fn refusal(library: &Path, program: &str, until: Until) -> Option<String> {
     command
         .arg("--extern")
         .arg(format!("ringproof={}", library.display()));
-    let beside = library.parent().unwrap_or(folder);
-    command
-        .arg("-L")
-        .arg(format!("dependency={}", beside.display()));
+    for place in dependencies(library) {
+        command
+            .arg("-L")
+            .arg(format!("dependency={}", place.display()));
+    }
     let compiled = command.arg(&source).output().expect("a compiler");
     fs::remove_file(&source).expect("remove the program");
     // Nothing there if it failed.
