@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 
 use harness::faults::{self, Fault, When};
 use harness::fuse::{Broken, Server};
-use harness::{Name, appending, reading, ringproof, run, start, truncating, until_seen};
+use harness::{
+    Name, appending, content_of, reading, ringproof, run, start, truncating, until_seen,
+};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -21,9 +23,7 @@ use tempfile::TempDir;
 
 /// More than `recv` writes at once.
 fn content() -> Vec<u8> {
-    (0..300_000u32)
-        .map(|byte| (byte * 7 + byte / 251) as u8)
-        .collect()
+    content_of(300_000)
 }
 
 /// A stream that was sent and closed.
