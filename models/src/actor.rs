@@ -17,11 +17,17 @@ pub struct Actor {
     index: usize,
 }
 
-impl Actor {
-    pub(crate) fn new(run: Arc<Run>, index: usize) -> Self {
-        Actor { run, index }
+impl Run {
+    /// A new actor in this execution. Several of one name are numbered from the second on.
+    pub fn actor(self: &Arc<Self>, name: &str) -> Actor {
+        Actor {
+            index: self.join(name),
+            run: Arc::clone(self),
+        }
     }
+}
 
+impl Actor {
     /// The run that it takes part in.
     pub fn run(&self) -> &Arc<Run> {
         &self.run
