@@ -54,7 +54,7 @@ pub struct Layer {
     pub duty: Duty,
     /// What is run.
     pub program: Program,
-    /// The programs that it runs in turn, each behind the option by which it is told where that is.
+    /// The programs that it runs in turn, each behind the option that gives its path.
     pub runs: &'static [(&'static str, Build)],
     /// Its arguments; `--seed N` follows where [`Layer::seeded`] says so.
     pub args: &'static [&'static str],

@@ -1233,6 +1233,12 @@ fn a_segment_of_another_user_is_closed_by_default_and_says_whose_it_is() {
 
 // ---- looking at it ------------------------------------------------------------------------
 
+/// Each role, whether it is held, and how often it was taken.
+fn roles(seen: &Inspection) -> Vec<(Role, bool, u64)> {
+    let roles = seen.roles.iter();
+    roles.map(|it| (it.role, it.held, it.epoch)).collect()
+}
+
 #[test]
 fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
     let name = Named::new("inspected");
@@ -1255,13 +1261,8 @@ fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
     drop(ring.consumer().expect("the role"));
     assert_eq!(ring.consumer().expect("the role again").pop(), Ok(1));
     let used = look();
-    let roles: Vec<_> = used
-        .roles
-        .iter()
-        .map(|r| (r.role, r.held, r.epoch))
-        .collect();
     assert_eq!(
-        roles,
+        roles(&used),
         [(Role::Producer, true, 1), (Role::Consumer, false, 2)]
     );
     assert_eq!(
@@ -1294,13 +1295,8 @@ fn an_inspection_says_what_a_seqlock_and_a_latch_are() {
     let mut writer = lock.writer().expect("the role");
     writer.write(&[1; 3]);
     let seen = Inspection::of(&name).expect("look at it");
-    let roles: Vec<_> = seen
-        .roles
-        .iter()
-        .map(|r| (r.role, r.held, r.epoch))
-        .collect();
     assert_eq!((seen.kind, seen.write_index), (Kind::SeqLock, 2));
-    assert_eq!(roles, [(Role::Writer, true, 1)]);
+    assert_eq!(roles(&seen), [(Role::Writer, true, 1)]);
     assert_eq!((seen.fixed.slots, seen.fixed.payload_size), (1, 24));
     drop(writer);
     lock.unlink().expect("unlink it");
@@ -1309,13 +1305,8 @@ fn an_inspection_says_what_a_seqlock_and_a_latch_are() {
     let latch = SeqLatch::create(&name, &[0u64; 3], &options).expect("one");
     latch.writer().expect("the role").write(&[1; 3]);
     let seen = Inspection::of(&name).expect("look at it");
-    let roles: Vec<_> = seen
-        .roles
-        .iter()
-        .map(|r| (r.role, r.held, r.epoch))
-        .collect();
     assert_eq!((seen.kind, seen.write_index), (Kind::Latch, 1));
-    assert_eq!(roles, [(Role::Writer, false, 1)]);
+    assert_eq!(roles(&seen), [(Role::Writer, false, 1)]);
     assert_eq!((seen.fixed.slots, seen.fixed.payload_size), (8, 24));
 }
 
@@ -1403,43 +1394,30 @@ fn helper() {
         ["modes", name, umask] => {
             let umask = nix::libc::mode_t::from_str_radix(umask, 8).expect("a mode");
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
-            let mode = || {
-                let meta = fs::metadata(Path::new("/dev/shm").join(name)).expect("its mode");
-                unlink(name).expect("unlink it");
-                format!("{:o}", meta.mode() & 0o7777)
+            let say = |kind: &str, create: &dyn Fn(Option<u32>) -> Result<(), SegmentError>| {
+                let modes = [None, Some(0o640), Some(0o666)].map(|asked| {
+                    create(asked).expect(kind);
+                    let meta = fs::metadata(Named::path_of(name)).expect("its mode");
+                    unlink(name).expect("unlink it");
+                    format!("{:o}", meta.mode() & 0o7777)
+                });
+                helper::say(format!("{kind} {}", modes.join(" ")));
             };
-            let ring = |options: RingOptions| {
-                drop(Ring::<u64>::create(name, &options).expect("a ring"));
-                mode()
-            };
-            let modes = [
-                ring(options()),
-                ring(options().mode(0o640)),
-                ring(options().mode(0o666)),
-            ];
-            helper::say(format!("ring {}", modes.join(" ")));
-            let lock = |options: SeqLockOptions| {
-                drop(SeqLock::create(name, &0u64, &options).expect("a seqlock"));
-                mode()
-            };
+            let plain = options();
+            say("ring", &|asked| {
+                let options = asked.map_or(plain, |mode| plain.mode(mode));
+                Ring::<u64>::create(name, &options).map(drop)
+            });
             let plain = SeqLockOptions::default();
-            let modes = [
-                lock(plain),
-                lock(plain.mode(0o640)),
-                lock(plain.mode(0o666)),
-            ];
-            helper::say(format!("seqlock {}", modes.join(" ")));
-            let latch = |options: SeqLatchOptions| {
-                drop(SeqLatch::create(name, &0u64, &options).expect("a latch"));
-                mode()
-            };
+            say("seqlock", &|asked| {
+                let options = asked.map_or(plain, |mode| plain.mode(mode));
+                SeqLock::create(name, &0u64, &options).map(drop)
+            });
             let plain = SeqLatchOptions::default();
-            let modes = [
-                latch(plain),
-                latch(plain.mode(0o640)),
-                latch(plain.mode(0o666)),
-            ];
-            helper::say(format!("latch {}", modes.join(" ")));
+            say("latch", &|asked| {
+                let options = asked.map_or(plain, |mode| plain.mode(mode));
+                SeqLatch::create(name, &0u64, &options).map(drop)
+            });
         }
         _ => panic!("no such job: {job}"),
     }

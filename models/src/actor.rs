@@ -10,7 +10,7 @@ use crate::run::{self, Run};
 use crate::trace::{Event, Label, What};
 
 /// One who takes part in an execution: a thread of a litmus test or a specimen, an endpoint of a
-/// scenario. It accesses with whatever ordering it is told, under whatever name.
+/// scenario. It accesses with whatever ordering it is given, under whatever name.
 #[derive(Debug)]
 pub struct Actor {
     run: Arc<Run>,
