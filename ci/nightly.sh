@@ -59,7 +59,8 @@ step_whole() { ci/models.sh --whole; }
 step_weaken() { ci/weaken.sh; }
 
 step_stream() {
-    RINGPROOF_STREAM_BYTES=2000000000 cargo test --release --package ringproof-cli --test stream kill -- --test-threads 1
+    cargo build --release --package ringproof-cli
+    cargo run --release --package ringproof-stress -- stream --bytes 2G --kills 10
 }
 
 step_sanitizers() {

@@ -85,7 +85,7 @@ pub enum Seen<'a> {
     Prose(&'a str),
 }
 
-/// Runs a layer and collects its rows; `watch` is told of each row and each line of prose.
+/// Runs a layer and collects its rows; `watch` is called with each row and each line of prose.
 pub fn collect(job: &Job, watch: impl FnMut(Seen<'_>)) -> Collected<Record> {
     let parse = |line: &str| -> Result<Record, String> {
         let row = Record::from_line(line).map_err(|error| error.to_string())?;

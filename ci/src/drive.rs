@@ -160,7 +160,7 @@ fn run_layer(
     ran
 }
 
-/// What a layer is told, and how long it may take.
+/// The arguments of a layer, and how long it may take.
 fn arguments(layer: &Layer, about: &About, minutes: Option<f64>) -> (Vec<String>, Duration) {
     let mut args: Vec<String> = layer.args.iter().map(ToString::to_string).collect();
     if layer.seeded {
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::report::Part;
 
-    fn told(name: &str, nightly: bool, part: Part, minutes: Option<f64>) -> (String, Duration) {
+    fn asked(name: &str, nightly: bool, part: Part, minutes: Option<f64>) -> (String, Duration) {
         let about = About {
             commit: None,
             machine: Machine::look(),
@@ -284,33 +284,33 @@ mod tests {
     fn only_layers_of_models_are_told_of_night_and_shard() {
         let part = Part::Shard(Shard { number: 2, of: 3 });
         let night = deadline::seconds(12 * 3600);
-        let (args, limit) = told("loom", true, part, None);
+        let (args, limit) = asked("loom", true, part, None);
         assert_eq!(args, "loom --json --seed 7 --shard 2/3 --nightly");
         assert_eq!(limit, night);
-        let (args, limit) = told("shuttle", false, Part::Whole, None);
+        let (args, limit) = asked("shuttle", false, Part::Whole, None);
         assert_eq!(args, "shuttle --json --seed 7");
         assert!(limit < night);
-        let (args, limit) = told("asm", true, part, None);
+        let (args, limit) = asked("asm", true, part, None);
         assert_eq!(args, "--json");
         assert!(limit < night);
     }
 
     #[test]
     fn a_limited_night_gives_each_its_part() {
-        let (args, limit) = told("loom", true, Part::Whole, Some(60.0));
+        let (args, limit) = asked("loom", true, Part::Whole, Some(60.0));
         assert_eq!(args, "loom --json --seed 7 --nightly --minutes 45.00");
         let day = layers::find("loom").unwrap().deadline;
         assert_eq!(limit, deadline::scaled(day + Duration::from_secs(45 * 60)));
-        let (args, _) = told("soak", true, Part::Whole, Some(60.0));
+        let (args, _) = asked("soak", true, Part::Whole, Some(60.0));
         assert_eq!(args, "soak --json --seed 7 --minutes 9.00");
         // What has an end of its own waits for a longer night.
-        let (args, limit) = told("abi", true, Part::Whole, Some(60.0));
+        let (args, limit) = asked("abi", true, Part::Whole, Some(60.0));
         assert_eq!(args, "abi --json --seed 7");
         assert_eq!(
             limit,
             deadline::scaled(layers::find("abi").unwrap().deadline)
         );
-        let (args, _) = told("abi", true, Part::Whole, Some(600.0));
+        let (args, _) = asked("abi", true, Part::Whole, Some(600.0));
         assert_eq!(args, "abi --json --seed 7 --items 100000000");
     }
 }

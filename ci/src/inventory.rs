@@ -66,6 +66,25 @@ pub fn inventories(report: &Report) -> Vec<Inventory<'_>> {
         .collect()
 }
 
+impl Report {
+    /// Rows about no site that passed and say more than a word of what they found, such as how many
+    /// of how many instructions. Not those of models, which have tables of their own.
+    pub fn findings(&self) -> Vec<&Record> {
+        let sites = site_names(&self.sites);
+        let inventories = inventories(self);
+        let in_groups = |row: &&Record| {
+            !sites.contains(row.subject.as_str())
+                && (inventories.iter()).all(|inventory| inventory.layer != row.layer)
+        };
+        let has_words = |row: &&Record| {
+            let reason = row.reason.as_deref().unwrap_or_default();
+            row.verdict == Verdict::Passed && reason.contains(' ')
+        };
+        let rows = self.results.iter().filter(in_groups).filter(has_words);
+        rows.collect()
+    }
+}
+
 fn inventory<'a>(layer: &'a str, report: &'a Report, sites: &BTreeSet<&str>) -> Inventory<'a> {
     let own = || report.results.iter().filter(|row| row.layer == layer);
     let is_model = |row: &&Record| row.check == CONTROL && !is_sum(row, sites);

@@ -54,7 +54,7 @@ pub struct Layer {
     pub duty: Duty,
     /// What is run.
     pub program: Program,
-    /// The programs that it runs in turn, each behind the option by which it is told where that is.
+    /// The programs that it runs in turn, each behind the option that gives its path.
     pub runs: &'static [(&'static str, Build)],
     /// Its arguments; `--seed N` follows where [`Layer::seeded`] says so.
     pub args: &'static [&'static str],
@@ -121,35 +121,25 @@ impl Layer {
     }
 }
 
+const fn program(package: &'static str, program: &'static str) -> Build {
+    Build {
+        package,
+        program,
+        kind: Kind::Bin,
+        features: &[],
+    }
+}
+
 const MODELS: Build = Build {
-    package: "ringproof-models",
-    program: "ringproof-models",
-    kind: Kind::Bin,
     features: &["loom", "shuttle"],
+    ..program("ringproof-models", "ringproof-models")
 };
-const STRESS: Build = Build {
-    package: "ringproof-stress",
-    program: "ringproof-stress",
-    kind: Kind::Bin,
-    features: &[],
-};
-const CLI: Build = Build {
-    package: "ringproof-cli",
-    program: "ringproof",
-    kind: Kind::Bin,
-    features: &[],
-};
-const PERF: Build = Build {
-    package: "ringproof-perf",
-    program: "ringproof-perf",
-    kind: Kind::Bin,
-    features: &[],
-};
+const STRESS: Build = program("ringproof-stress", "ringproof-stress");
+const CLI: Build = program("ringproof-cli", "ringproof");
+const PERF: Build = program("ringproof-perf", "ringproof-perf");
 const ASM: Build = Build {
-    package: "ringproof",
-    program: "asm",
     kind: Kind::Example,
-    features: &[],
+    ..program("ringproof", "asm")
 };
 
 const TEN_MINUTES: Duration = Duration::from_secs(600);
@@ -167,6 +157,31 @@ const fn large_models(percent: f64) -> Option<Nightly> {
     })
 }
 
+/// What most layers have in common; the rest is empty.
+const LAYER: Layer = Layer {
+    name: "",
+    judges: "",
+    when_empty: "",
+    duty: Duty::NoSites,
+    program: Program::Script(""),
+    runs: &[],
+    args: &[],
+    seeded: false,
+    measures: false,
+    deadline: TEN_MINUTES,
+    nightly: None,
+    sharing: Sharing::Whole,
+};
+const OF_MODELS: Layer = Layer {
+    program: Program::Built(MODELS),
+    ..LAYER
+};
+const OF_STRESS: Layer = Layer {
+    program: Program::Built(STRESS),
+    seeded: true,
+    ..LAYER
+};
+
 /// Every layer, in the order in which they run: one after another, because `perf` measures and
 /// the others use every CPU themselves.
 pub const LAYERS: [Layer; 13] = [
@@ -175,194 +190,126 @@ pub const LAYERS: [Layer; 13] = [
         judges: "explores every execution of small models, and again with one ordering weakened or one access moved: each such mutant must be caught",
         when_empty: "a Relaxed access has no weaker ordering to try; the controls in the second table pass through it",
         duty: Duty::EveryOrdering,
-        program: Program::Built(MODELS),
-        runs: &[],
         args: &["loom", "--json"],
         seeded: true,
-        measures: false,
         deadline: HALF_AN_HOUR,
         nightly: large_models(75.0),
         sharing: Sharing::Models("executions"),
+        ..OF_MODELS
     },
     Layer {
         name: "shuttle",
         judges: "runs many more schedules of the same models, sequentially consistent: the protocol holds there, no ordering is judged",
         when_empty: "no row came for the site",
-        duty: Duty::NoSites,
-        program: Program::Built(MODELS),
-        runs: &[],
         args: &["shuttle", "--json"],
         seeded: true,
-        measures: false,
         deadline: HALF_AN_HOUR,
         nightly: large_models(10.0),
         sharing: Sharing::Models("schedules"),
+        ..OF_MODELS
     },
     Layer {
         name: "crash",
         judges: "kills and stops a process at each site, and in the machine code wherever an instruction changed the shared memory, lets the survivor and a successor go on and looks at what they got",
         when_empty: "no row came for the site",
         duty: Duty::EverySite,
-        program: Program::Built(STRESS),
-        runs: &[],
         args: &["crash", "--whole", "--json"],
-        seeded: true,
-        measures: false,
-        deadline: TEN_MINUTES,
         nightly: Some(Nightly {
             args: &["--every-instruction"],
             deadline: Duration::from_secs(2 * 3600),
             limited: Limited::From(LONG_NIGHT),
         }),
-        sharing: Sharing::Whole,
+        ..OF_STRESS
     },
     Layer {
         name: "stream",
         judges: "moves a real file through two processes, killing either on the way, and compares checksums",
         when_empty: "it judges the whole path of a byte, not one access; its rows are in the second table",
-        duty: Duty::NoSites,
-        program: Program::Built(STRESS),
         runs: &[("--cli", CLI)],
         args: &["stream", "--json"],
-        seeded: true,
-        measures: false,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..OF_STRESS
     },
     Layer {
         name: "hostile",
         judges: "answers every read as an adversary would, and damages real segments: an error that names what is wrong, no panic, no hang, no access outside",
         when_empty: "a store or a fence has no answer that an adversary could choose",
         duty: Duty::EveryLoad,
-        program: Program::Built(STRESS),
         runs: &[("--cli", CLI)],
         args: &["hostile", "--json"],
-        seeded: true,
-        measures: false,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..OF_STRESS
     },
     Layer {
         name: "faults",
         judges: "runs under the faults of the system: full tmpfs, limits, signals, races, namespaces, forks; and published bugs in attach and recovery, each of which must be caught",
         when_empty: "it judges what happens around the accesses; its rows are in the second table",
-        duty: Duty::NoSites,
-        program: Program::Built(STRESS),
-        runs: &[],
         args: &["faults", "--json"],
-        seeded: true,
-        measures: false,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..OF_STRESS
     },
     Layer {
         name: "soak",
         judges: "kills, stops and restarts processes of all roles at random moments, and checks every item",
         when_empty: "its kills come at random, not at an access; its rows are in the second table",
-        duty: Duty::NoSites,
-        program: Program::Built(STRESS),
-        runs: &[],
         args: &["soak", "--json"],
-        seeded: true,
-        measures: false,
-        deadline: TEN_MINUTES,
         nightly: Some(Nightly {
             args: &["--minutes", "10"],
             deadline: HALF_AN_HOUR,
             limited: Limited::Share(15.0, &[]),
         }),
         sharing: Sharing::Repeated,
+        ..OF_STRESS
     },
     Layer {
         name: "abi",
         judges: "lets programs in C, C++ and Rust, of 64 and 32 bits, exchange items over the same segments, and checks every one",
         when_empty: "it judges whole exchanges; its rows are in the second table",
-        duty: Duty::NoSites,
-        program: Program::Built(STRESS),
-        runs: &[],
         args: &["abi", "--json"],
-        seeded: true,
-        measures: false,
-        deadline: TEN_MINUTES,
         nightly: Some(Nightly {
             args: &["--items", "100000000"],
             deadline: Duration::from_secs(2 * 3600),
             limited: Limited::From(LONG_NIGHT),
         }),
-        sharing: Sharing::Whole,
+        ..OF_STRESS
     },
     Layer {
         name: "asm",
         judges: "reads the optimised assembly of the hot operations",
         when_empty: "it judges whole operations, into which the accesses are inlined; its rows are in the second table",
-        duty: Duty::NoSites,
         program: Program::Script("ci/asm.sh"),
         runs: &[("--program", ASM)],
         args: &["--json"],
-        seeded: false,
-        measures: false,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..LAYER
     },
     Layer {
         name: "perf",
         judges: "runs every experiment once in small: that it runs, what it could measure, no claim about speed",
         when_empty: "it measures whole operations; its rows are in the second table",
-        duty: Duty::NoSites,
         program: Program::Built(PERF),
-        runs: &[],
         args: &["smoke", "--json"],
         seeded: true,
         measures: true,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..LAYER
     },
     Layer {
         name: "trap",
         judges: "compiles one struct as several compilers and flags lay it out, and attaches to a segment of each: refused with the first field that differs, or the bytes mean the same",
         when_empty: "it judges what the bytes of an item mean, not how they are accessed; its rows are in the second table",
-        duty: Duty::NoSites,
         program: Program::Built(PERF),
-        runs: &[],
         args: &["abi", "--json"],
-        seeded: false,
-        measures: false,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..LAYER
     },
     Layer {
         name: "axioms",
         judges: "enumerates what the axioms of C++20 allow in the smallest models, load buffering included, which loom does not see",
         when_empty: "no model that is small enough to enumerate passes through it",
-        duty: Duty::NoSites,
-        program: Program::Built(MODELS),
-        runs: &[],
         args: &["axioms", "--json"],
-        seeded: false,
-        measures: false,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..OF_MODELS
     },
     Layer {
         name: "specimens",
         judges: "runs published bugs through the same detectors: each must be caught, and its repaired form must pass",
         when_empty: "a specimen has accesses of its own; its rows are in the second table",
-        duty: Duty::NoSites,
-        program: Program::Built(MODELS),
-        runs: &[],
         args: &["specimens", "--json"],
-        seeded: false,
-        measures: false,
-        deadline: TEN_MINUTES,
-        nightly: None,
-        sharing: Sharing::Whole,
+        ..OF_MODELS
     },
 ];
 

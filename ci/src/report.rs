@@ -10,7 +10,6 @@ use ringproof_record::machine::Machine;
 use ringproof_record::{Exit, Record, SCHEMA, Shard, SiteRow, Verdict};
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::inventories;
 use crate::layers::{self, Duty, Sharing};
 use crate::text::mark;
 
@@ -362,23 +361,6 @@ impl Report {
             })
             .filter(|(_, empty, _)| *empty > 0)
             .collect()
-    }
-
-    /// Rows about no site that passed and say more than a word of what they found, such as how many
-    /// of how many instructions. Not those of models, which have tables of their own.
-    pub fn findings(&self) -> Vec<&Record> {
-        let sites = site_names(&self.sites);
-        let inventories = inventories(self);
-        let in_groups = |row: &&Record| {
-            !sites.contains(row.subject.as_str())
-                && (inventories.iter()).all(|inventory| inventory.layer != row.layer)
-        };
-        let has_words = |row: &&Record| {
-            let reason = row.reason.as_deref().unwrap_or_default();
-            row.verdict == Verdict::Passed && reason.contains(' ')
-        };
-        let rows = self.results.iter().filter(in_groups).filter(has_words);
-        rows.collect()
     }
 
     /// The rows whose subject is no site, one group for each layer and kind of check, in the order

@@ -1,7 +1,8 @@
 //! What a forked child has of its parent's segments and roles.
 //!
-//! Without the usual test runner (`harness = false`), because that has threads, and a process
-//! with threads cannot fork and go on. Prints what the runner would.
+//! Not under the usual test runner, because that has threads, and a process with threads cannot fork
+//! and go on. What becomes of a role when its holder forks and dies, becomes another program or has a
+//! child of the same pid elsewhere is in `ringproof-stress faults`, with wrong implementations beside it.
 
 #![allow(
     clippy::disallowed_types,
@@ -22,10 +23,10 @@ use std::thread;
 
 use common::Deadline;
 use common::named::Named;
+use libtest_mimic::{Arguments, Trial};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl::{set_child_subreaper, set_pdeathsig};
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -36,166 +37,42 @@ use ringproof::{
     SeqLatchOptions, SeqLock, SeqLockOptions, guard,
 };
 
-/// The argument that makes this program say its pid and wait for the end of its input.
-const WAIT: &str = "--wait-for-end-of-input";
-
-struct Test {
-    name: &'static str,
-    run: fn(),
-    ignored: Option<&'static str>,
+/// Every test by its name.
+macro_rules! trials {
+    ($($test:ident),+ $(,)?) => {
+        vec![$(Trial::test(stringify!($test), || {
+            $test();
+            Ok(())
+        })),+]
+    };
 }
 
-const TESTS: &[Test] = &[
-    Test {
-        name: "a_child_has_no_mapping",
-        run: a_child_has_no_mapping,
-        ignored: None,
-    },
-    Test {
-        name: "a_child_that_uses_its_parents_end_dies_of_it",
-        run: a_child_that_uses_its_parents_end_dies_of_it,
-        ignored: None,
-    },
-    Test {
-        name: "a_child_that_uses_its_parents_lost_end_dies_of_it",
-        run: a_child_that_uses_its_parents_lost_end_dies_of_it,
-        ignored: None,
-    },
-    Test {
-        name: "a_child_keeps_the_role_of_a_parent_that_died",
-        run: a_child_keeps_the_role_of_a_parent_that_died,
-        ignored: None,
-    },
-    Test {
-        name: "a_parent_that_drops_its_role_frees_it_whatever_its_children_have",
-        run: a_parent_that_drops_its_role_frees_it_whatever_its_children_have,
-        ignored: None,
-    },
-    Test {
-        name: "a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent",
-        run: a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent,
-        ignored: None,
-    },
-    Test {
-        name: "nor_does_a_child_of_the_same_pid_in_another_namespace",
-        run: nor_does_a_child_of_the_same_pid_in_another_namespace,
-        ignored: None,
-    },
-    Test {
-        name: "a_program_that_was_started_keeps_no_role_of_a_parent_that_died",
-        run: a_program_that_was_started_keeps_no_role_of_a_parent_that_died,
-        ignored: None,
-    },
-    Test {
-        name: "every_operation_of_an_inherited_end_faults_and_overwrites_nothing",
-        run: every_operation_of_an_inherited_end_faults_and_overwrites_nothing,
-        ignored: None,
-    },
-    Test {
-        name: "nor_is_what_an_earlier_handler_mapped_overwritten",
-        run: nor_is_what_an_earlier_handler_mapped_overwritten,
-        ignored: None,
-    },
-    Test {
-        name: "what_can_be_refused_to_a_child_is",
-        run: what_can_be_refused_to_a_child_is,
-        ignored: None,
-    },
-    Test {
-        name: "a_child_attaches_anew_and_its_own_child_has_nothing_of_that",
-        run: a_child_attaches_anew_and_its_own_child_has_nothing_of_that,
-        ignored: None,
-    },
-    Test {
-        name: "a_child_sees_who_holds_a_role_now",
-        run: a_child_sees_who_holds_a_role_now,
-        ignored: None,
-    },
-    Test {
-        name: "a_claim_does_not_go_over_a_fork",
-        run: a_claim_does_not_go_over_a_fork,
-        ignored: None,
-    },
-    Test {
-        name: "a_daemon_is_a_child",
-        run: a_daemon_is_a_child,
-        ignored: None,
-    },
-    Test {
-        name: "what_starts_a_program_changes_nothing",
-        run: what_starts_a_program_changes_nothing,
-        ignored: None,
-    },
-    Test {
-        name: "a_bare_clone_is_refused_what_can_be",
-        run: a_bare_clone_is_refused_what_can_be,
-        ignored: None,
-    },
-    Test {
-        name: "forks_in_the_midst_of_operations_and_while_mappings_come_and_go",
-        run: forks_in_the_midst_of_operations_and_while_mappings_come_and_go,
-        ignored: None,
-    },
-    Test {
-        name: "an_attachment_has_one_descriptor",
-        run: an_attachment_has_one_descriptor,
-        ignored: None,
-    },
-    Test {
-        name: "a_removal_that_waits_for_another_ends_also_under_a_fast_timer",
-        run: a_removal_that_waits_for_another_ends_also_under_a_fast_timer,
-        ignored: None,
-    },
-];
-
-/// Runs every test, or those whose name contains an argument.
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let given = |argument: &str| arguments.iter().any(|a| a == argument);
-    if given(WAIT) {
-        let pid = std::process::id().to_ne_bytes();
-        std::io::stdout().write_all(&pid).expect("write");
-        std::io::stdout().flush().expect("write");
-        std::io::stdin().read_to_end(&mut Vec::new()).expect("read");
-        return ExitCode::SUCCESS;
-    }
     // Before anything is attached, and so before the library's own.
     // SAFETY: the handler makes system calls, and writes to what it has mapped.
     let registered = unsafe { libc::pthread_atfork(None, None, Some(map_early)) };
     assert_eq!(registered, 0);
-    if given("--list") {
-        for test in TESTS {
-            println!("{}: test", test.name);
-        }
-        return ExitCode::SUCCESS;
-    }
-    let filters: Vec<_> = arguments.iter().filter(|a| !a.starts_with('-')).collect();
-    let ignored_ones = given("--ignored");
-    let all = given("--include-ignored");
-    let (mut passed, mut failed, mut ignored) = (0, 0, 0);
-    for test in TESTS {
-        let wanted = filters.is_empty() || filters.iter().any(|f| test.name.contains(*f));
-        if !wanted || (ignored_ones && test.ignored.is_none()) {
-            continue;
-        }
-        if let Some(reason) = test.ignored.filter(|_| !ignored_ones && !all) {
-            println!("test {} ... ignored, {reason}", test.name);
-            ignored += 1;
-        } else if catch_unwind(test.run).is_ok() {
-            println!("test {} ... ok", test.name);
-            passed += 1;
-        } else {
-            println!("test {} ... FAILED", test.name);
-            failed += 1;
-        }
-    }
-    let verdict = if failed == 0 { "ok" } else { "FAILED" };
-    println!("\ntest result: {verdict}. {passed} passed; {failed} failed; {ignored} ignored");
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let mut arguments = Arguments::from_args();
+    // One after the other, in this thread.
+    arguments.test_threads = Some(1);
+    let trials = trials![
+        a_child_that_uses_its_parents_lost_end_dies_of_it,
+        a_parent_that_drops_its_role_frees_it_whatever_its_children_have,
+        a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent,
+        every_operation_of_an_inherited_end_faults_and_overwrites_nothing,
+        nor_is_what_an_earlier_handler_mapped_overwritten,
+        what_can_be_refused_to_a_child_is,
+        a_child_attaches_anew_and_its_own_child_has_nothing_of_that,
+        a_child_sees_who_holds_a_role_now,
+        a_claim_does_not_go_over_a_fork,
+        a_daemon_is_a_child,
+        what_starts_a_program_changes_nothing,
+        a_bare_clone_is_refused_what_can_be,
+        forks_in_the_midst_of_operations_and_while_mappings_come_and_go,
+        an_attachment_has_one_descriptor,
+        a_removal_that_waits_for_another_ends_also_under_a_fast_timer,
+    ];
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// A child process. Killed and collected at the end, also of a test that failed.
@@ -226,12 +103,6 @@ impl Child {
 
     fn end(mut self) -> WaitStatus {
         waitpid(self.0.take().expect("a child"), None).expect("wait for the child")
-    }
-
-    fn kill(mut self) {
-        let pid = self.0.take().expect("a child");
-        kill(pid, Signal::SIGKILL).expect("kill the child");
-        waitpid(pid, None).expect("wait for the child");
     }
 }
 
@@ -278,45 +149,6 @@ fn options() -> RingOptions {
 /// Waits for the end of `pipe`.
 fn wait_for_end(mut pipe: PipeReader) {
     pipe.read_to_end(&mut Vec::new()).expect("read");
-}
-
-/// How many mappings of the file `name` this process has.
-fn mappings(name: &str) -> usize {
-    let maps = fs::read_to_string("/proc/self/maps").expect("the mappings");
-    maps.lines().filter(|line| line.ends_with(name)).count()
-}
-
-fn a_child_has_no_mapping() {
-    let name = Named::new("fork-maps");
-    drop(Ring::<u64>::create(&name, &options()).expect("a ring"));
-    // By its name, under which the mapping is listed.
-    let ring = Ring::<u64>::attach(&name).expect("attach");
-    assert_eq!(mappings(&name), 1);
-    let child = Child::fork_tied(|| assert_eq!(mappings(&name), 0));
-    let pid = child.0.expect("a child");
-    assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
-    assert_eq!(mappings(&name), 1);
-    drop(ring);
-    assert_eq!(mappings(&name), 0);
-}
-
-fn a_child_that_uses_its_parents_end_dies_of_it() {
-    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let mut producer = ring.producer().expect("the role");
-    producer.push(1).expect("push");
-    let child = Child::fork_tied(|| {
-        // It is meant to die.
-        setrlimit(Resource::RLIMIT_CORE, 0, 0).expect("no core dump");
-        let _ = producer.push(2);
-    });
-    let pid = child.0.expect("a child");
-    assert_segfault(child.end(), pid);
-    // The stream knows nothing of it.
-    producer.push(3).expect("push");
-    let mut items = [0; 4];
-    let mut consumer = ring.consumer().expect("the role");
-    assert_eq!(consumer.pop_slice(&mut items), Ok(2));
-    assert_eq!(items[..2], [1, 3]);
 }
 
 fn a_child_that_uses_its_parents_lost_end_dies_of_it() {
@@ -904,33 +736,6 @@ fn an_attachment_has_one_descriptor() {
     assert_eq!(descriptors(), before);
 }
 
-fn a_child_keeps_the_role_of_a_parent_that_died() {
-    // So that the grandchild becomes this process's child when its parent is dead.
-    set_child_subreaper(true).expect("become a subreaper");
-    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let mut ready = Signpost::new();
-    // The grandchild ends when this process lets go of its end of the pipe, or dies.
-    let (until, end) = pipe().expect("a pipe");
-    let mut end = Some(end);
-    let parent = Child::fork_tied(|| {
-        drop(end.take());
-        let ring = attach(&ring);
-        let _producer = ring.producer().expect("the role");
-        let mut child = Child::fork(|| wait_for_end(until));
-        ready.say(child.0.take().expect("a child").as_raw());
-        nix::unistd::pause();
-    });
-    let grandchild = Child(Some(Pid::from_raw(ready.hear())));
-    assert_held(&ring);
-    parent.kill();
-    assert_held(&ring);
-    drop(end);
-    let pid = grandchild.0.expect("a grandchild");
-    assert_eq!(grandchild.end(), WaitStatus::Exited(pid, 0));
-    assert!(!ring.is_held(Role::Producer).expect("an answer"));
-    assert_eq!(ring.producer().expect("the role").epoch(), Some(2));
-}
-
 fn a_parent_that_drops_its_role_frees_it_whatever_its_children_have() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
     let producer = ring.producer().expect("the role");
@@ -959,61 +764,6 @@ fn a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent() {
     assert_held(&ring);
     let producer = producer.as_mut().expect("the producer");
     assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
-}
-
-fn nor_does_a_child_of_the_same_pid_in_another_namespace() {
-    let assert_ended = |child: Child| {
-        let pid = child.0.expect("a child");
-        assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
-    };
-    let outside = Child::fork_tied(|| {
-        let ours = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWPID;
-        if let Err(error) = unshare(ours) {
-            println!("not run: no pid namespaces of its own: {error}");
-            return;
-        }
-        assert_ended(Child::fork_tied(|| {
-            assert_eq!(std::process::id(), 1);
-            let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-            let mut producer = Some(ring.producer().expect("the role"));
-            unshare(CloneFlags::CLONE_NEWPID).expect("another namespace");
-            assert_ended(Child::fork_tied(|| {
-                assert_eq!(std::process::id(), 1);
-                drop(producer.take());
-            }));
-            assert_held(&ring);
-        }));
-    });
-    assert_ended(outside);
-}
-
-fn a_program_that_was_started_keeps_no_role_of_a_parent_that_died() {
-    set_child_subreaper(true).expect("become a subreaper");
-    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let ready = Signpost::new();
-    let (until, end) = pipe().expect("a pipe");
-    let parent = Child::fork_tied(|| {
-        let ring = attach(&ring);
-        let _producer = ring.producer().expect("the role");
-        let program = std::env::current_exe().expect("path of this program");
-        // It speaks for itself: its start is told before its descriptors are closed, its first
-        // word is not.
-        let said = ready.writer.try_clone().expect("the pipe");
-        let mut command = Command::new(program);
-        let command = command.arg(WAIT).stdin(until).stdout(said);
-        let mut started = command.spawn().expect("start it");
-        started.wait().expect("wait for it");
-    });
-    let program = Child(Some(Pid::from_raw(ready.hear())));
-    assert_held(&ring);
-    parent.kill();
-    // It lives, and has nothing.
-    let pid = program.0.expect("a program");
-    kill(pid, None).expect("it lives");
-    assert!(!ring.is_held(Role::Producer).expect("an answer"));
-    assert_eq!(ring.producer().expect("the role").epoch(), Some(2));
-    drop(end);
-    assert_eq!(program.end(), WaitStatus::Exited(pid, 0));
 }
 
 extern "C" fn nothing(_: libc::c_int) {}

@@ -17,7 +17,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::named::Named;
-use common::stranger::as_nobody;
 use common::{Deadline, Effort};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -25,8 +24,6 @@ use ringproof::{
     Claim, NameStatus, Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
     SeqLockOptions, Survey, unlink, unlink_free,
 };
-
-const RETIRED: u64 = 128;
 
 fn create(name: &str) -> Ring<u64> {
     Ring::create(name, &RingOptions::new(5).slots(8)).expect("create a ring")
@@ -116,24 +113,6 @@ fn what_nobody_uses_is_removed_and_what_somebody_uses_is_not() {
 }
 
 #[test]
-fn a_removed_segment_is_marked_so_that_a_second_name_does_not_bring_it_back() {
-    let (name, link) = (Named::new("linked"), Named::new("link"));
-    drop(create(&name));
-    fs::hard_link(name.path(), link.path()).expect("a second name");
-    unlink_free(&name).expect("nobody has a role");
-    let mut mark = [0; 8];
-    let file = File::open(link.path()).expect("open it");
-    file.read_exact_at(&mut mark, RETIRED).expect("read it");
-    assert_eq!(u64::from_ne_bytes(mark), 1);
-    let other = Ring::<u64>::attach(&link).expect("attach by the second name");
-    let outcome = other.claim(Role::Producer);
-    assert!(
-        matches!(outcome, Err(SegmentError::Gone { .. })),
-        "{outcome:?}"
-    );
-}
-
-#[test]
 fn the_next_segment_of_the_name_is_left_alone() {
     let name = Named::new("next");
     let old = create(&name);
@@ -150,22 +129,6 @@ fn the_next_segment_of_the_name_is_left_alone() {
     let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
     anonymous.unlink_free().expect("nothing to do");
     drop(anonymous.claim(Role::Producer).expect("the role"));
-}
-
-#[test]
-fn what_another_user_may_not_remove_stays_in_use() {
-    let name = Named::new("sticky");
-    let options = RingOptions::new(5).slots(8).mode(0o666);
-    let ring = Ring::<u64>::create(&name, &options).expect("a ring");
-    as_nobody(|| {
-        let outcome = unlink_free(&name);
-        assert!(
-            matches!(outcome, Err(SegmentError::System { .. })),
-            "{outcome:?}"
-        );
-    });
-    assert!(name.path().exists());
-    drop(ring.claim(Role::Producer).expect("the role"));
 }
 
 // ---- whoever comes meanwhile --------------------------------------------------------------

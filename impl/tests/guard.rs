@@ -463,12 +463,6 @@ fn end(job: &str) -> Option<Signal> {
 }
 
 #[test]
-fn without_the_guard_a_truncated_segment_kills() {
-    assert_eq!(end("pop guarded"), None);
-    assert_eq!(end("pop unguarded"), Some(Signal::SIGBUS));
-}
-
-#[test]
 fn a_fault_outside_every_segment_kills_as_ever() {
     for previous in ["usual", "default", "ignored"] {
         assert_eq!(end(&format!("outside {previous}")), Some(Signal::SIGBUS));
@@ -616,21 +610,6 @@ fn helper() -> Result<(), Box<dyn Error>> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     let words: Vec<_> = job.split(' ').collect();
     match words[..] {
-        ["pop", guarded] => {
-            // Whoever is killed leaves no name behind: here the file has none from the start.
-            let name = Named::new("victim");
-            let ring = create(&name);
-            let mut consumer = ring.consumer()?;
-            let file = file(&name);
-            std::fs::remove_file(name.path())?;
-            if guarded == "guarded" {
-                guard::install()?;
-                guard::install()?;
-            }
-            file.set_len(0)?;
-            assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
-            assert!(ring.is_lost());
-        }
         ["outside", previous] => {
             match previous {
                 "default" => set_action(SigHandler::SigDfl, SaFlags::empty()),

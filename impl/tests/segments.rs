@@ -1,5 +1,8 @@
-//! Segments and roles, as other processes meet them: made whole or not at all, refused with the
-//! field that is wrong, held by one at a time, freed by death.
+//! Segments and roles: refused with the field that is wrong, held by one at a time, looked at.
+//!
+//! What needs other processes is in `ringproof-stress`, with wrong implementations beside it: who meets
+//! a creation or a removal, what a death frees, what a descriptor, a program or a fork inherits, and the
+//! limits of a process.
 //!
 //! The offsets here are those of the documented table, not those of the code: the two must
 //! agree.
@@ -9,13 +12,10 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
-use std::os::unix::net::UnixListener;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Barrier, Mutex};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use common::helper::{self, Helper};
@@ -23,14 +23,13 @@ use common::named::Named;
 use common::stranger::as_nobody;
 use common::{Deadline, Effort};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{Signal, raise};
 use ringproof::layout::{Fixed, Kind, NOTES};
 use ringproof::memory::Native;
 use ringproof::ring;
 use ringproof::segment::name_of;
 use ringproof::{
     Inspection, PopError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,
-    SeqLatchOptions, SeqLock, SeqLockOptions, unlink,
+    SeqLatchOptions, SeqLock, SeqLockOptions, unlink, unlink_free,
 };
 
 // The documented layout.
@@ -161,15 +160,6 @@ macro_rules! assert_refused {
             }
         }
     };
-}
-
-/// Waits for `action` in another thread, so that one that hangs fails the test and not the run.
-fn in_time<T: Send + 'static>(what: &str, action: impl FnOnce() -> T + Send + 'static) -> T {
-    let (sender, outcome) = channel();
-    thread::spawn(move || sender.send(action()));
-    outcome
-        .recv_timeout(Deadline::length())
-        .unwrap_or_else(|_| panic!("hangs or panics: {what}"))
 }
 
 // ---- what is in the file ------------------------------------------------------------------
@@ -330,209 +320,138 @@ fn sizes_that_cannot_be_are_refused_by_name() {
 
 // ---- what is refused ----------------------------------------------------------------------
 
-/// Every wrong value of every field: its name, offset, new bytes, and what is said of it.
-fn corruptions() -> Vec<(&'static str, u64, Vec<u8>, &'static str, &'static str)> {
-    let word = |value: u64| value.to_ne_bytes().to_vec();
-    let half = |value: u32| value.to_ne_bytes().to_vec();
+/// A wrong value of a field.
+struct Wrong {
+    field: &'static str,
+    offset: u64,
+    bytes: Vec<u8>,
+    found: &'static str,
+    expected: &'static str,
+}
+
+/// Every wrong value of every field.
+fn corruptions() -> Vec<Wrong> {
+    let value = |offset, bytes: &[u8], found, [field, expected]: [&'static str; 2]| Wrong {
+        field,
+        offset,
+        bytes: bytes.to_vec(),
+        found,
+        expected,
+    };
+    let word = |at, new: u64, found, said| value(at, &new.to_ne_bytes(), found, said);
+    let half = |at, new: u32, found, said| value(at, &new.to_ne_bytes(), found, said);
+    const LARGEST: &str = "18446744073709551615";
+    const BETWEEN: &str = "between the header and data_offset, 8192";
     let magic = u64::from_be_bytes(*b"RINGPRF1");
+    let of_magic = ["magic", "0x52494e4750524631"];
+    let (version, header_len) = (["version", "1"], ["header_len", "4096"]);
+    let kind = ["kind", "1 (ring), 2 (seqlock) or 3 (latch)"];
+    let flags = ["flags", "0"];
+    let align = ["payload_align", "a power of two up to 4096"];
+    let slots = ["slots", "a power of two from 1"];
+    let capacity = ["capacity", "from 1 to the number of slots, 8"];
+    let data_offset = ["data_offset", "a multiple of 4096"];
+    let len = ["segment_len", "8256"];
+    let description_len = ["description_len", "from 1 to 65536"];
+    let description_offset = ["description_offset", BETWEEN];
     vec![
-        (
-            "magic",
+        word(MAGIC, 0, "0x0000000000000000", of_magic),
+        word(MAGIC, magic + 1, "0x52494e4750524632", of_magic),
+        word(
             MAGIC,
-            word(0),
-            "0x0000000000000000",
-            "0x52494e4750524631",
-        ),
-        (
-            "magic",
-            MAGIC,
-            word(magic + 1),
-            "0x52494e4750524632",
-            "0x52494e4750524631",
-        ),
-        (
-            "magic",
-            MAGIC,
-            word(magic.swap_bytes()),
+            magic.swap_bytes(),
             "other byte order",
-            "this machine's",
+            ["magic", "this machine's"],
         ),
-        ("version", VERSION, half(0), "0", "1"),
-        ("version", VERSION, half(2), "2", "1"),
-        ("header_len", HEADER_LEN, half(64), "64", "4096"),
-        ("header_len", HEADER_LEN, half(8192), "8192", "4096"),
-        (
-            "kind",
-            KIND,
-            half(0),
-            "0",
-            "1 (ring), 2 (seqlock) or 3 (latch)",
-        ),
-        (
-            "kind",
-            KIND,
-            half(4),
-            "4",
-            "1 (ring), 2 (seqlock) or 3 (latch)",
-        ),
-        ("flags", FLAGS, half(1), "1", "0"),
-        ("flags", FLAGS, half(1 << 31), "2147483648", "0"),
-        ("payload_size", PAYLOAD_SIZE, word(0), "0", "at least 1"),
-        (
-            "payload_align",
-            PAYLOAD_ALIGN,
-            word(0),
-            "0",
-            "a power of two up to 4096",
-        ),
-        (
-            "payload_align",
-            PAYLOAD_ALIGN,
-            word(3),
-            "3",
-            "a power of two up to 4096",
-        ),
-        (
-            "payload_align",
-            PAYLOAD_ALIGN,
-            word(8192),
-            "8192",
-            "a power of two up to 4096",
-        ),
-        ("slots", SLOTS, word(0), "0", "a power of two from 1"),
-        ("slots", SLOTS, word(7), "7", "a power of two from 1"),
-        (
-            "slots",
+        half(VERSION, 0, "0", version),
+        half(VERSION, 2, "2", version),
+        half(HEADER_LEN, 64, "64", header_len),
+        half(HEADER_LEN, 8192, "8192", header_len),
+        half(KIND, 0, "0", kind),
+        half(KIND, 4, "4", kind),
+        half(FLAGS, 1, "1", flags),
+        half(FLAGS, 1 << 31, "2147483648", flags),
+        word(PAYLOAD_SIZE, 0, "0", ["payload_size", "at least 1"]),
+        word(PAYLOAD_ALIGN, 0, "0", align),
+        word(PAYLOAD_ALIGN, 3, "3", align),
+        word(PAYLOAD_ALIGN, 8192, "8192", align),
+        word(SLOTS, 0, "0", slots),
+        word(SLOTS, 7, "7", slots),
+        word(
             SLOTS,
-            word(1 << 63),
+            1 << 63,
             "9223372036854775808",
-            "can address",
+            ["slots", "can address"],
         ),
-        (
-            "capacity",
-            CAPACITY,
-            word(0),
-            "0",
-            "from 1 to the number of slots, 8",
-        ),
-        (
-            "capacity",
-            CAPACITY,
-            word(9),
-            "9",
-            "from 1 to the number of slots, 8",
-        ),
-        (
-            "capacity",
-            CAPACITY,
-            word(u64::MAX),
-            "18446744073709551615",
-            "slots, 8",
-        ),
-        (
-            "data_offset",
-            DATA_OFFSET,
-            word(0),
-            "0",
-            "a multiple of 4096",
-        ),
-        (
-            "data_offset",
-            DATA_OFFSET,
-            word(4104),
-            "4104",
-            "a multiple of 4096",
-        ),
-        ("segment_len", SEGMENT_LEN, word(LEN - 1), "8255", "8256"),
-        ("segment_len", SEGMENT_LEN, word(LEN + 1), "8257", "8256"),
-        (
-            "segment_len",
-            SEGMENT_LEN,
-            word(u64::MAX),
-            "18446744073709551615",
-            "8256",
-        ),
-        (
-            "description_len",
-            DESCRIPTION_LEN,
-            word(0),
-            "0",
-            "from 1 to 65536",
-        ),
-        (
-            "description_len",
-            DESCRIPTION_LEN,
-            word(65_537),
-            "65537",
-            "from 1 to 65536",
-        ),
-        (
-            "description_offset",
-            DESCRIPTION_OFFSET,
-            word(4095),
-            "4095",
-            "between the header and data_offset, 8192",
-        ),
-        (
-            "description_offset",
-            DESCRIPTION_OFFSET,
-            word(DATA),
-            "8192",
-            "between the header and data_offset, 8192",
-        ),
-        (
-            "description_offset",
-            DESCRIPTION_OFFSET,
-            word(u64::MAX),
-            "18446744073709551615",
-            "between the header and data_offset, 8192",
-        ),
+        word(CAPACITY, 0, "0", capacity),
+        word(CAPACITY, 9, "9", capacity),
+        word(CAPACITY, u64::MAX, LARGEST, capacity),
+        word(DATA_OFFSET, 0, "0", data_offset),
+        word(DATA_OFFSET, 4104, "4104", data_offset),
+        word(SEGMENT_LEN, LEN - 1, "8255", len),
+        word(SEGMENT_LEN, LEN + 1, "8257", len),
+        word(SEGMENT_LEN, u64::MAX, LARGEST, len),
+        word(DESCRIPTION_LEN, 0, "0", description_len),
+        word(DESCRIPTION_LEN, 65_537, "65537", description_len),
+        word(DESCRIPTION_OFFSET, 4095, "4095", description_offset),
+        word(DESCRIPTION_OFFSET, DATA, "8192", description_offset),
+        word(DESCRIPTION_OFFSET, u64::MAX, LARGEST, description_offset),
         // Fields that are right by themselves and do not go together with the others.
-        ("segment_len", DATA_OFFSET, word(12288), "8256", "12352"),
-        ("segment_len", PAYLOAD_SIZE, word(16), "8256", "8320"),
-        ("segment_len", SLOTS, word(16), "8256", "8320"),
+        word(DATA_OFFSET, 12288, "8256", ["segment_len", "12352"]),
+        word(PAYLOAD_SIZE, 16, "8256", ["segment_len", "8320"]),
+        word(SLOTS, 16, "8256", ["segment_len", "8320"]),
     ]
+}
+
+/// Writes every wrong value in turn, and the right one after it: `check` is given what is wrong.
+fn with_each_corruption(raw: &File, check: impl Fn(Option<&Wrong>)) {
+    for wrong in corruptions() {
+        let mut right = vec![0; wrong.bytes.len()];
+        (raw.read_exact_at(&mut right, wrong.offset)).expect("read a field");
+        (raw.write_all_at(&wrong.bytes, wrong.offset)).expect("write a field");
+        check(Some(&wrong));
+        raw.write_all_at(&right, wrong.offset)
+            .expect("write it back");
+        check(None);
+    }
+}
+
+impl Wrong {
+    #[track_caller]
+    fn refuses<T>(&self, outcome: Result<T, SegmentError>, label: &str) {
+        assert_mismatch(outcome, label, self.field, self.found, self.expected);
+    }
 }
 
 #[test]
 fn every_wrong_field_of_a_named_segment_is_refused_by_name() {
     let name = Named::new("fields");
     drop(create(&name));
-    let raw = file(&name.path());
-    for (field, offset, bytes, found, expected) in corruptions() {
-        let mut right = vec![0; bytes.len()];
-        raw.read_exact_at(&mut right, offset).expect("read a field");
-        raw.write_all_at(&bytes, offset).expect("write a field");
+    with_each_corruption(&file(&name.path()), |wrong| {
         let attached = Ring::<u64>::attach(&name);
-        assert_mismatch(attached, &name, field, found, expected);
-        let opened = Ring::<u64>::open(&name, &options());
-        assert_mismatch(opened, &name, field, found, expected);
-        assert_mismatch(Inspection::of(&name), &name, field, found, expected);
+        let Some(wrong) = wrong else {
+            return drop(attached.expect("attach to the repaired one"));
+        };
+        wrong.refuses(attached, &name);
+        wrong.refuses(Ring::<u64>::open(&name, &options()), &name);
+        wrong.refuses(Inspection::of(&name), &name);
         // What it does not know for a segment, it does not remove.
-        assert_mismatch(unlink(&name), &name, field, found, expected);
-        raw.write_all_at(&right, offset).expect("write it back");
-        Ring::<u64>::attach(&name).expect("attach to the repaired one");
-    }
+        wrong.refuses(unlink(&name), &name);
+    });
 }
 
 #[test]
 fn every_wrong_field_of_an_anonymous_segment_is_refused_by_name() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
     let raw = File::from(ring.descriptor().expect("its descriptor"));
-    let attach = || {
+    with_each_corruption(&raw, |wrong| {
         let fd: OwnedFd = raw.try_clone().expect("its descriptor").into();
         let label = format!("(descriptor {})", fd.as_raw_fd());
-        (Ring::<u64>::attach_fd(fd), label)
-    };
-    for (field, offset, bytes, found, expected) in corruptions() {
-        let mut right = vec![0; bytes.len()];
-        raw.read_exact_at(&mut right, offset).expect("read a field");
-        raw.write_all_at(&bytes, offset).expect("write a field");
-        let (attached, label) = attach();
-        assert_mismatch(attached, &label, field, found, expected);
-        raw.write_all_at(&right, offset).expect("write it back");
-        attach().0.expect("attach to the repaired one");
-    }
+        match (Ring::<u64>::attach_fd(fd), wrong) {
+            (attached, Some(wrong)) => wrong.refuses(attached, &label),
+            (attached, None) => drop(attached.expect("attach to the repaired one")),
+        }
+    });
 }
 
 #[test]
@@ -627,58 +546,6 @@ fn a_file_that_is_no_segment_is_refused_and_stays() {
     let made = Ring::<u64>::create(&name, &options());
     assert_refused!(made, name, SegmentError::Exists { .. });
     assert_eq!(fs::read(name.path()).expect("read it back"), text);
-}
-
-#[test]
-fn what_is_no_regular_file_is_refused_at_once_and_stays() {
-    let target = Named::new("target");
-    drop(create(&target));
-    let name = Named::new("planted");
-    let path = name.path();
-    let plant: [(&str, &dyn Fn()); 5] = [
-        ("a directory", &|| {
-            fs::create_dir(&path).expect("a directory")
-        }),
-        // To a good segment: it is the link that is refused.
-        ("a symbolic link", &|| {
-            symlink(target.path(), &path).expect("a link")
-        }),
-        ("a symbolic link", &|| {
-            symlink("/nowhere", &path).expect("a link")
-        }),
-        ("FIFO", &|| {
-            nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
-        }),
-        ("socket", &|| {
-            drop(UnixListener::bind(&path).expect("a socket"))
-        }),
-    ];
-    for (what, plant) in plant {
-        plant();
-        let before = fs::symlink_metadata(&path).expect("it is there");
-        for call in 0..5 {
-            let given = (*name).to_owned();
-            let outcome = in_time(
-                &format!("call {call} with {what} in place"),
-                move || match call {
-                    0 => Ring::<u64>::attach(&given).map(drop),
-                    1 => Ring::<u64>::open(&given, &options()).map(drop),
-                    2 => Ring::<u64>::open_as(&given, Role::Producer, &options()).map(drop),
-                    3 => Inspection::of(&given).map(drop),
-                    _ => unlink(&given),
-                },
-            );
-            assert_mismatch(outcome, &name, "file type", "", "a regular file");
-        }
-        let made = Ring::<u64>::create(&name, &options());
-        assert_refused!(made, name, SegmentError::Exists { .. });
-        let after = fs::symlink_metadata(&path).expect("it is still there");
-        assert_eq!(before.ino(), after.ino());
-        fs::remove_file(&path)
-            .or_else(|_| fs::remove_dir(&path))
-            .expect("remove it");
-    }
-    Ring::<u64>::attach(&target).expect("attach to the target, which is as it was");
 }
 
 #[test]
@@ -899,121 +766,8 @@ fn a_file_system_without_room_is_an_error_and_leaves_nothing() {
     assert!(!name.path().exists());
 }
 
-#[test]
-fn a_limit_on_the_length_of_files_is_an_error_and_no_signal() {
-    let name = Named::new("file-size");
-    let helper = Helper::start(&format!("file-size {}", &*name));
-    for what in ["named", "anonymous"] {
-        let said = helper.hear();
-        let (which, error) = said.split_once(' ').expect("two parts");
-        assert_eq!(which, what);
-        assert!(error.contains("RLIMIT_FSIZE is 12288"), "{error}");
-    }
-    assert!(!name.path().exists());
-    assert_eq!(helper.hear(), "as long as that: true");
-}
-
 /// A memory file has no limit of its own. What would be the last of the memory is refused before any
 /// of it is taken.
-#[test]
-#[cfg(target_pointer_width = "64")]
-fn a_segment_larger_than_the_memory_is_an_error_that_takes_nothing() {
-    let name = Named::new("memory");
-    let helper = Helper::start(&format!("memory {}", &*name));
-    for what in ["named", "anonymous", "latch"] {
-        let said = helper.hear();
-        let (which, error) = said.split_once(' ').expect("two parts");
-        assert_eq!(which, what);
-        let number = |after: &str| -> u64 {
-            let rest = error.split(after).nth(1).expect("a number").trim_start();
-            let end = rest.find(|c: char| !c.is_ascii_digit()).expect("its end");
-            rest[..end].parse().expect("a number")
-        };
-        assert!(number(" of ") >= 1 << 46, "{error}");
-        assert!(number("bytes; ") < 1 << 46, "{error}");
-        assert!(error.contains(" bytes of memory can be had ("), "{error}");
-        assert!(!error.contains("file system"), "{error}");
-    }
-    assert!(!name.path().exists());
-}
-
-#[test]
-fn every_page_of_a_segment_has_its_memory_from_the_start() {
-    let name = Named::new("allocated");
-    let ring = Ring::<u64>::create(&name, &RingOptions::new(1 << 17)).expect("a ring");
-    let meta = fs::metadata(name.path()).expect("its properties");
-    assert!(meta.blocks() * 512 >= ring.fixed().segment_len);
-}
-
-// ---- made whole or not at all -------------------------------------------------------------
-
-#[test]
-fn nobody_ever_attaches_to_half_a_segment() {
-    let name = Named::new("half");
-    let value = [7u64; 64];
-    // How often the other side attached. The creator waits for it now and then, so that the two
-    // do meet.
-    let attached = Mutex::new(0u64);
-    let count = || *attached.lock().expect("the count");
-    let waits = thread::scope(|scope| {
-        let creator = scope.spawn(|| {
-            let mut waits = 0;
-            for round in Effort::rounds(100, 3000) {
-                let lock = SeqLock::create(&name, &value, &SeqLockOptions::default());
-                let lock = lock.expect("create it");
-                if round % 50 == 0 {
-                    waits += 1;
-                    let (before, deadline) = (count(), Deadline::to("see it attached"));
-                    while count() == before {
-                        deadline.wait();
-                    }
-                }
-                lock.unlink().expect("unlink it");
-            }
-            waits
-        });
-        while !creator.is_finished() {
-            match SeqLock::<[u64; 64]>::attach(&name) {
-                Ok(lock) => {
-                    let read = lock.reader().expect("a reader").read(1);
-                    assert_eq!(read, Ok(value));
-                    *attached.lock().expect("the count") += 1;
-                }
-                Err(SegmentError::NotFound { .. }) => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-        creator.join().expect("no panic")
-    });
-    assert!(count() >= waits);
-    assert!(!name.path().exists());
-}
-
-#[test]
-fn of_several_that_create_at_once_one_does() {
-    let name = Named::new("one-creator");
-    let start = Barrier::new(4);
-    for _ in Effort::rounds(10, 200) {
-        let made: Vec<_> = thread::scope(|scope| {
-            let create = || {
-                start.wait();
-                Ring::<u64>::create(&name, &options())
-            };
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(create)).collect();
-            threads
-                .into_iter()
-                .map(|t| t.join().expect("no panic"))
-                .collect()
-        });
-        let (good, bad): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
-        assert_eq!((good.len(), bad.len()), (1, 3));
-        for refused in bad {
-            assert_refused!(refused, name, SegmentError::Exists { .. });
-        }
-        unlink(&name).expect("unlink it");
-    }
-}
-
 #[test]
 fn all_that_open_at_once_get_the_same_segment() {
     let name = Named::new("one-segment");
@@ -1062,54 +816,6 @@ fn opening_survives_any_number_of_unlinks() {
             });
         }
     });
-}
-
-#[test]
-fn a_claim_that_survives_unlinks_is_the_only_one_of_its_segment() {
-    const ROUNDS: usize = 800;
-    let name = Named::new("open-as");
-    // The inodes whose producer's role is held.
-    let held = Mutex::new(BTreeSet::new());
-    let claims: usize = thread::scope(|scope| {
-        let work = || {
-            let mut claims = 0;
-            for round in 0..ROUNDS {
-                match Ring::<u64>::open_as(&name, Role::Producer, &options()) {
-                    Ok((ring, claim)) => {
-                        claims += 1;
-                        let inode = inode(&ring);
-                        let first = held.lock().expect("the set").insert(inode);
-                        assert!(first, "two hold the role of inode {inode}");
-                        let mut producer = ring.producer_with(claim).expect("the role");
-                        // Whatever happened to the name, the ring goes on.
-                        producer.push_slice(&[1, 2]).expect("an empty ring");
-                        match ring.consumer() {
-                            Ok(mut consumer) => {
-                                consumer.pop_slice(&mut [0; 5]).expect("two items");
-                            }
-                            // Unlinked meanwhile.
-                            Err(SegmentError::Gone { .. }) => {}
-                            Err(error) => panic!("{error}"),
-                        }
-                        assert!(held.lock().expect("the set").remove(&inode));
-                        drop(producer);
-                        if round % 3 == 0 {
-                            ring.unlink().expect("unlink it");
-                        }
-                    }
-                    Err(SegmentError::Held { .. }) => {}
-                    Err(error) => panic!("{error}"),
-                }
-            }
-            claims
-        };
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .map(|t| t.join().expect("no panic"))
-            .sum()
-    });
-    assert!(claims > 0);
 }
 
 #[test]
@@ -1192,17 +898,19 @@ fn no_role_of_an_unlinked_segment_can_be_taken() {
 
 #[test]
 fn a_second_name_does_not_bring_a_retired_segment_back() {
-    let (name, link) = (Named::new("linked"), Named::new("link"));
-    let ring = create(&name);
-    fs::hard_link(name.path(), link.path()).expect("a second name");
-    unlink(&name).expect("unlink the first");
-    assert!(link.path().exists());
-    assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
-    assert!(Inspection::of(&link).expect("look at it").retired);
-    let other = Ring::<u64>::attach(&link).expect("attach by the second name");
-    assert_refused!(other.consumer(), link, SegmentError::Gone { .. });
-    // Whoever finds that out finishes the removal.
-    assert!(!link.path().exists());
+    for remove in [unlink, unlink_free] {
+        let (name, link) = (Named::new("linked"), Named::new("link"));
+        let ring = create(&name);
+        fs::hard_link(name.path(), link.path()).expect("a second name");
+        remove(&name).expect("unlink the first");
+        assert_eq!(word(&file(&link.path()), RETIRED), 1);
+        assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
+        assert!(Inspection::of(&link).expect("look at it").retired);
+        let other = Ring::<u64>::attach(&link).expect("attach by the second name");
+        assert_refused!(other.consumer(), link, SegmentError::Gone { .. });
+        // Whoever finds that out finishes the removal.
+        assert!(!link.path().exists());
+    }
 }
 
 #[test]
@@ -1298,6 +1006,7 @@ fn an_unlink_that_is_not_permitted_leaves_the_segment_usable() {
         // The directory is sticky: a file in it is its owner's to remove.
         assert_refused!(theirs.unlink(), name, SegmentError::System { .. });
         assert_refused!(unlink(&name), name, SegmentError::System { .. });
+        assert_refused!(unlink_free(&name), name, SegmentError::System { .. });
     });
     assert!(name.path().exists());
     ring.producer()
@@ -1456,102 +1165,6 @@ fn a_look_from_outside_shows_each_roles_notes() {
     }
 }
 
-#[test]
-fn death_frees_a_role_and_a_stop_does_not() {
-    let name = Named::new("killed");
-    let ring = create(&name);
-    let mut helper = Helper::start(&format!("hold {}", &*name));
-    assert_eq!(helper.hear(), "holding, epoch 1");
-    let held = |when: &str| {
-        assert_refused!(
-            ring.producer(),
-            name,
-            SegmentError::Held {
-                role: Role::Producer,
-                ..
-            }
-        );
-        let seen = Inspection::of(&name).expect("look at it");
-        assert!(
-            seen.roles[0].held && !seen.roles[1].held,
-            "{when}: {seen:?}"
-        );
-    };
-    held("while it lives");
-    helper.tell("stop");
-    helper.wait_until_stopped();
-    held("while it is stopped");
-    helper.kill();
-
-    assert!(!Inspection::of(&name).expect("look at it").roles[0].held);
-    let mut producer = ring.producer().expect("the role, freed by the kernel");
-    assert_eq!(producer.epoch(), Some(2));
-    // What it had committed is there; what it had reserved and written is not.
-    assert_eq!(producer.position(), 3);
-    assert_eq!(producer.push_slice(&[4, 5, 6]), Ok(2));
-    let mut items = [0; 9];
-    let mut consumer = ring.consumer().expect("the role");
-    assert_eq!(consumer.pop_slice(&mut items), Ok(5));
-    assert_eq!(items[..5], [1, 2, 3, 4, 5]);
-}
-
-#[test]
-fn a_descriptor_that_is_passed_on_takes_no_role_with_it() {
-    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let mut producer = ring.producer().expect("the role");
-    assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
-    producer.close();
-    let fd = ring.descriptor().expect("its descriptor");
-    let helper = Helper::start_with("receive", Stdio::from(fd));
-    // Neither has the other process the role with the descriptor …
-    assert_eq!(helper.hear(), "producer held");
-    assert_eq!(helper.hear(), "consumer epoch 1, peer present");
-    assert_eq!(helper.hear(), "[1, 2, 3]");
-    // … nor does its end, with all its descriptors, cost this one its own.
-    drop(helper);
-    assert!(!producer.peer_present().expect("an answer"));
-    assert!(ring.is_held(Role::Producer).expect("an answer"));
-    ring.producer().expect_err("a second producer");
-    assert_eq!(ring.consumer().expect("the role").position(), 3);
-}
-
-#[test]
-fn a_program_that_is_started_inherits_nothing() {
-    let name = Named::new("inherited");
-    let ring = create(&name);
-    let _producer = ring.producer().expect("the role");
-    let lock = Named::new("inherited-too");
-    let seqlock = SeqLock::create(&lock, &0u64, &SeqLockOptions::default()).expect("a seqlock");
-    let _reader = seqlock.reader().expect("a reader");
-    let _writer = seqlock.writer().expect("the role");
-    let memory = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let _consumer = memory.consumer().expect("the role");
-    let segments: [&Segment; 3] = [&ring, &seqlock, &memory];
-    let own = open_inodes();
-    assert!(segments.iter().all(|segment| own.contains(&inode(segment))));
-    let inodes = segments.map(|segment| inode(segment).to_string()).join(" ");
-    let helper = Helper::start(&format!("descriptors {inodes}"));
-    assert_eq!(helper.hear(), "[]");
-}
-
-#[test]
-fn a_mapping_is_marked_as_not_to_be_inherited() {
-    let name = Named::new("smaps");
-    drop(create(&name));
-    // Under its name there is the mapping of who opened it by its name.
-    let _ring = Ring::<u64>::attach(&name).expect("attach");
-    let smaps = fs::read_to_string("/proc/self/smaps").expect("the mappings");
-    let mut lines = smaps.lines();
-    lines
-        .find(|line| line.ends_with(&format!("/dev/shm/{}", &*name)))
-        .expect("the mapping of the segment");
-    let flags = lines
-        .find_map(|line| line.strip_prefix("VmFlags:"))
-        .expect("its flags");
-    let flags: Vec<_> = flags.split_whitespace().collect();
-    assert!(flags.contains(&"dc") && flags.contains(&"sh"), "{flags:?}");
-}
-
 // ---- permissions --------------------------------------------------------------------------
 
 #[test]
@@ -1620,6 +1233,12 @@ fn a_segment_of_another_user_is_closed_by_default_and_says_whose_it_is() {
 
 // ---- looking at it ------------------------------------------------------------------------
 
+/// Each role, whether it is held, and how often it was taken.
+fn roles(seen: &Inspection) -> Vec<(Role, bool, u64)> {
+    let roles = seen.roles.iter();
+    roles.map(|it| (it.role, it.held, it.epoch)).collect()
+}
+
 #[test]
 fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
     let name = Named::new("inspected");
@@ -1642,13 +1261,8 @@ fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
     drop(ring.consumer().expect("the role"));
     assert_eq!(ring.consumer().expect("the role again").pop(), Ok(1));
     let used = look();
-    let roles: Vec<_> = used
-        .roles
-        .iter()
-        .map(|r| (r.role, r.held, r.epoch))
-        .collect();
     assert_eq!(
-        roles,
+        roles(&used),
         [(Role::Producer, true, 1), (Role::Consumer, false, 2)]
     );
     assert_eq!(
@@ -1681,13 +1295,8 @@ fn an_inspection_says_what_a_seqlock_and_a_latch_are() {
     let mut writer = lock.writer().expect("the role");
     writer.write(&[1; 3]);
     let seen = Inspection::of(&name).expect("look at it");
-    let roles: Vec<_> = seen
-        .roles
-        .iter()
-        .map(|r| (r.role, r.held, r.epoch))
-        .collect();
     assert_eq!((seen.kind, seen.write_index), (Kind::SeqLock, 2));
-    assert_eq!(roles, [(Role::Writer, true, 1)]);
+    assert_eq!(roles(&seen), [(Role::Writer, true, 1)]);
     assert_eq!((seen.fixed.slots, seen.fixed.payload_size), (1, 24));
     drop(writer);
     lock.unlink().expect("unlink it");
@@ -1696,13 +1305,8 @@ fn an_inspection_says_what_a_seqlock_and_a_latch_are() {
     let latch = SeqLatch::create(&name, &[0u64; 3], &options).expect("one");
     latch.writer().expect("the role").write(&[1; 3]);
     let seen = Inspection::of(&name).expect("look at it");
-    let roles: Vec<_> = seen
-        .roles
-        .iter()
-        .map(|r| (r.role, r.held, r.epoch))
-        .collect();
     assert_eq!((seen.kind, seen.write_index), (Kind::Latch, 1));
-    assert_eq!(roles, [(Role::Writer, false, 1)]);
+    assert_eq!(roles(&seen), [(Role::Writer, false, 1)]);
     assert_eq!((seen.fixed.slots, seen.fixed.payload_size), (8, 24));
 }
 
@@ -1735,17 +1339,6 @@ fn notes_stay_where_they_were_written() {
     assert_eq!((producer.position(), producer.epoch()), (0, Some(1)));
     assert_eq!(producer.push_slice(&[1; 9]), Ok(5));
     assert_eq!(other.consumer().expect("the role").pop(), Ok(1));
-}
-
-#[test]
-fn a_segment_that_cannot_be_mapped_gets_no_name() {
-    let name = Named::new("unmapped");
-    let helper = Helper::start(&format!("unmapped {}", &*name));
-    let said = helper.hear();
-    // Without a walk through the sources of the error.
-    assert!(said.contains("cannot map it: "), "{said}");
-    assert!(said.contains("(os error 12)"), "{said}");
-    assert!(!name.path().exists());
 }
 
 #[test]
@@ -1785,56 +1378,6 @@ fn helper() {
     let Some(job) = helper::job() else { return };
     let words: Vec<_> = job.split(' ').collect();
     match words[..] {
-        ["hold", name] => {
-            let ring = Ring::<u64>::attach(name).expect("attach");
-            let mut producer = ring.producer().expect("the role");
-            producer.push_slice(&[1, 2, 3]).expect("push");
-            let mut chunk = producer.reserve(2).expect("two slots");
-            chunk.copy_from_slice(0, &[98, 99]).expect("two items");
-            let epoch = ring_epoch(&ring);
-            helper::say(format!("holding, epoch {epoch}"));
-            assert_eq!(helper::listen(), "stop");
-            raise(Signal::SIGSTOP).expect("stop");
-            // It is killed here, with the chunk neither committed nor dropped.
-            helper::listen();
-        }
-        ["receive"] => {
-            let fd = std::io::stdin().as_fd().try_clone_to_owned();
-            let ring = Ring::<u64>::attach_fd(fd.expect("its input")).expect("attach");
-            helper::say(match ring.producer() {
-                Ok(_) => "producer taken".to_owned(),
-                Err(SegmentError::Held { role, .. }) => format!("{role} held"),
-                Err(other) => other.to_string(),
-            });
-            let mut consumer = ring.consumer().expect("the role");
-            let epoch = consumer.epoch().expect("an epoch");
-            let peer = consumer.peer_present().expect("an answer");
-            let peer = if peer { "present" } else { "absent" };
-            helper::say(format!("consumer epoch {epoch}, peer {peer}"));
-            let mut items = [0; 9];
-            let count = consumer.pop_slice(&mut items).expect("pop");
-            assert_eq!(consumer.pop(), Err(PopError::Ended));
-            helper::say(format!("{:?}", &items[..count]));
-        }
-        ["descriptors", ref inodes @ ..] => {
-            let own = open_inodes();
-            let inherited: Vec<_> = inodes
-                .iter()
-                .filter(|inode| own.contains(&inode.parse().expect("a number")))
-                .collect();
-            helper::say(format!("{inherited:?}"));
-        }
-        ["file-size", name] => {
-            setrlimit(Resource::RLIMIT_FSIZE, 12288, 12288).expect("a limit");
-            // Two pages of items and the header's.
-            let options = RingOptions::new(1).slots(1024);
-            let named = Ring::<u64>::create(name, &options).expect_err("too long");
-            helper::say(format!("named {named}"));
-            let anonymous = Ring::<u64>::anonymous(&options).expect_err("too long");
-            helper::say(format!("anonymous {anonymous}"));
-            let ring = Ring::<u64>::anonymous(&options.slots(512));
-            helper::say(format!("as long as that: {}", ring.is_ok()));
-        }
         ["memory", name] => {
             // Where it is asked for nevertheless, this is in the way, with another error.
             setrlimit(Resource::RLIMIT_FSIZE, 1 << 30, 1 << 30).expect("a limit");
@@ -1851,62 +1394,30 @@ fn helper() {
         ["modes", name, umask] => {
             let umask = nix::libc::mode_t::from_str_radix(umask, 8).expect("a mode");
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
-            let mode = || {
-                let meta = fs::metadata(Path::new("/dev/shm").join(name)).expect("its mode");
-                unlink(name).expect("unlink it");
-                format!("{:o}", meta.mode() & 0o7777)
+            let say = |kind: &str, create: &dyn Fn(Option<u32>) -> Result<(), SegmentError>| {
+                let modes = [None, Some(0o640), Some(0o666)].map(|asked| {
+                    create(asked).expect(kind);
+                    let meta = fs::metadata(Named::path_of(name)).expect("its mode");
+                    unlink(name).expect("unlink it");
+                    format!("{:o}", meta.mode() & 0o7777)
+                });
+                helper::say(format!("{kind} {}", modes.join(" ")));
             };
-            let ring = |options: RingOptions| {
-                drop(Ring::<u64>::create(name, &options).expect("a ring"));
-                mode()
-            };
-            let modes = [
-                ring(options()),
-                ring(options().mode(0o640)),
-                ring(options().mode(0o666)),
-            ];
-            helper::say(format!("ring {}", modes.join(" ")));
-            let lock = |options: SeqLockOptions| {
-                drop(SeqLock::create(name, &0u64, &options).expect("a seqlock"));
-                mode()
-            };
+            let plain = options();
+            say("ring", &|asked| {
+                let options = asked.map_or(plain, |mode| plain.mode(mode));
+                Ring::<u64>::create(name, &options).map(drop)
+            });
             let plain = SeqLockOptions::default();
-            let modes = [
-                lock(plain),
-                lock(plain.mode(0o640)),
-                lock(plain.mode(0o666)),
-            ];
-            helper::say(format!("seqlock {}", modes.join(" ")));
-            let latch = |options: SeqLatchOptions| {
-                drop(SeqLatch::create(name, &0u64, &options).expect("a latch"));
-                mode()
-            };
+            say("seqlock", &|asked| {
+                let options = asked.map_or(plain, |mode| plain.mode(mode));
+                SeqLock::create(name, &0u64, &options).map(drop)
+            });
             let plain = SeqLatchOptions::default();
-            let modes = [
-                latch(plain),
-                latch(plain.mode(0o640)),
-                latch(plain.mode(0o666)),
-            ];
-            helper::say(format!("latch {}", modes.join(" ")));
-        }
-        ["unmapped", name] => {
-            use nix::sys::resource::{Resource, setrlimit};
-            // What it has, a little more to live on, and no room for the segment.
-            let pages = fs::read_to_string("/proc/self/statm").expect("its size");
-            let pages: u64 = pages
-                .split(' ')
-                .next()
-                .and_then(|n| n.parse().ok())
-                .expect("a size");
-            let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE);
-            let page = page.ok().flatten().expect("the size of a page") as u64;
-            let limit = pages * page + (16 << 20);
-            setrlimit(Resource::RLIMIT_AS, limit, limit).expect("limit its memory");
-            let made = Ring::<[u64; 1024]>::create(name, &RingOptions::new(4096));
-            helper::say(
-                made.map(|_| "made".to_owned())
-                    .unwrap_or_else(|e| e.to_string()),
-            );
+            say("latch", &|asked| {
+                let options = asked.map_or(plain, |mode| plain.mode(mode));
+                SeqLatch::create(name, &0u64, &options).map(drop)
+            });
         }
         _ => panic!("no such job: {job}"),
     }
@@ -1918,19 +1429,4 @@ fn helper() {
 fn inode(segment: &Segment) -> u64 {
     let fd = segment.descriptor().expect("its descriptor");
     File::from(fd).metadata().expect("its inode").ino()
-}
-
-/// The inodes behind this process's descriptors.
-fn open_inodes() -> BTreeSet<u64> {
-    let open = fs::read_dir("/proc/self/fd").expect("the descriptors");
-    // Others may be closed before they are looked at.
-    open.filter_map(|entry| fs::metadata(entry.ok()?.path()).ok())
-        .map(|meta| meta.ino())
-        .collect()
-}
-
-/// How often the producer's role of `ring` was taken, as its file says.
-fn ring_epoch(ring: &Ring<u64>) -> u64 {
-    let fd = ring.descriptor().expect("its descriptor");
-    word(&File::from(fd), PRODUCER_EPOCH)
 }

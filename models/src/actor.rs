@@ -10,18 +10,24 @@ use crate::run::{self, Run};
 use crate::trace::{Event, Label, What};
 
 /// One who takes part in an execution: a thread of a litmus test or a specimen, an endpoint of a
-/// scenario. It accesses with whatever ordering it is told, under whatever name.
+/// scenario. It accesses with whatever ordering it is given, under whatever name.
 #[derive(Debug)]
 pub struct Actor {
     run: Arc<Run>,
     index: usize,
 }
 
-impl Actor {
-    pub(crate) fn new(run: Arc<Run>, index: usize) -> Self {
-        Actor { run, index }
+impl Run {
+    /// A new actor in this execution. Several of one name are numbered from the second on.
+    pub fn actor(self: &Arc<Self>, name: &str) -> Actor {
+        Actor {
+            index: self.join(name),
+            run: Arc::clone(self),
+        }
     }
+}
 
+impl Actor {
     /// The run that it takes part in.
     pub fn run(&self) -> &Arc<Run> {
         &self.run

@@ -1,5 +1,4 @@
-//! A second opinion: what the axioms of C++20, and therefore of Rust, allow, load buffering
-//! included.
+//! What the axioms of C++20, and therefore of Rust, allow, load buffering included.
 //!
 //! loom executes a program step by step, so a load never finds what is stored later, and its
 //! acquire fences synchronise too much where three threads meet. Here nothing is executed in an

@@ -13,14 +13,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use current::set as set_current;
+use ringproof_record::machine;
+
 pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word};
 
-use crate::change::Change;
-use crate::exploration::{Explored, processors};
 use crate::order::Order;
 use crate::run::Run;
-use crate::scenario::Scenario;
+pub use crate::trace::Read;
 
 /// Values that loom remembers of one word; it loses older ones.
 pub const HISTORY: usize = 7;
@@ -100,23 +99,17 @@ impl fmt::Display for Extent {
     }
 }
 
-/// What a load found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Read {
-    /// The value.
-    pub value: u64,
-    /// The store that it read from: its number among the stores to this word, 0 for the initial
-    /// value.
-    pub from: usize,
-    /// The last store to this word that was executed by then.
-    pub newest: usize,
-}
-
-/// How an engine explores a scenario within given limits.
-pub type Oracle = fn(&Scenario, Option<Change>, Limits) -> Explored;
-
 /// A program, to be run once for each execution.
 pub type Body = Arc<dyn Fn() + Send + Sync>;
+
+/// How an engine [explores](Engine::explore).
+pub type Explore = fn(Limits, &Arc<Run>, Body) -> Extent;
+
+/// An execution by this engine begins.
+pub(crate) fn begin_execution<E: Engine>(run: &Run) {
+    current::set::<E>();
+    run.begin();
+}
 
 /// A model checker.
 ///
@@ -133,10 +126,10 @@ pub trait Engine: Sized + Send + Sync + 'static {
     const MINIMA: bool = false;
     /// Another engine, where this one may explore too little and not know it: whatever that one
     /// finds possible, this one must have found.
-    const ORACLE: Option<Oracle> = None;
+    const ORACLE: Option<Explore> = None;
     /// How many explorations to make at once.
     fn at_once() -> usize {
-        processors()
+        machine::parallelism()
     }
     /// An atomic word.
     type Word: Send + Sync + 'static;

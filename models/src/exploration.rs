@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::change::{Change, Table};
-use crate::engine::{Engine, Extent, Limits};
+use crate::engine::{Engine, Explore, Extent, Limits};
 use crate::quiet;
 use crate::run::{Run, Totals};
 use crate::scenario::{Scenario, Size};
@@ -58,11 +58,12 @@ pub fn explore<E: Engine>(scenario: &Scenario, change: Option<Change>, effort: E
         executions: effort.executions,
         seed: effort.seed,
     };
-    explore_within::<E>(scenario, change, limits)
+    explore_within(E::explore, scenario, change, limits)
 }
 
-/// The same, with limits that need not be the scenario's.
-pub fn explore_within<E: Engine>(
+/// The same by any engine, with limits that need not be the scenario's.
+pub fn explore_within(
+    engine: Explore,
     scenario: &Scenario,
     change: Option<Change>,
     limits: Limits,
@@ -76,7 +77,7 @@ pub fn explore_within<E: Engine>(
     let mut crash_point = scenario.crashes.then_some(1);
     loop {
         let run = Run::new(Table::with(change), crash_point);
-        let outcome = explore_once::<E>(limits, &run, scenario.body);
+        let outcome = explore_once(engine, limits, &run, scenario.body);
         let totals = run.totals();
         let died = !totals.died_at.is_empty();
         all.executions += run.executions();
@@ -95,14 +96,15 @@ pub fn explore_within<E: Engine>(
 }
 
 /// Explores one program with what `run` says; a panic in it is a failure.
-pub(crate) fn explore_once<E: Engine>(
+pub(crate) fn explore_once(
+    engine: Explore,
     limits: Limits,
     run: &Arc<Run>,
     body: impl Fn(&Arc<Run>) + Send + Sync + 'static,
 ) -> Result<Extent, Failure> {
     let seen = Arc::clone(run);
     let body = Arc::new(move || body(&seen));
-    quiet::catch(|| E::explore(limits, run, body)).map_err(|finding| Failure {
+    quiet::catch(|| engine(limits, run, body)).map_err(|finding| Failure {
         finding,
         trace: run.trace(),
         crash_point: run.crash_point,
@@ -142,9 +144,18 @@ pub fn explain<'a, E: Engine>(
         .expect("the given one is there")
 }
 
-/// How many processors there are for this process.
-pub(crate) fn processors() -> usize {
-    ringproof_record::machine::parallelism()
+/// The command that explores a scenario like this.
+pub(crate) fn repeat<E: Engine>(scenario: &str, change: Option<Change>, effort: Effort) -> String {
+    let name = E::NAME;
+    let change = change.map_or(String::new(), |change| format!(" --change '{change}'"));
+    // What the order of executions depends on, where it does.
+    let limits = match E::WEAK {
+        true => String::new(),
+        false => format!(" --seed {} --executions {}", effort.seed, effort.executions),
+    };
+    format!(
+        "cargo run -p ringproof-models --features {name} -- {name} --only '{scenario}'{change}{limits}"
+    )
 }
 
 /// Maps `work` over `items`, `at_once` at a time, in order.

@@ -9,6 +9,8 @@ mod table;
 use std::fmt;
 
 pub use table::{ALL, TRAPS};
+#[cfg(test)]
+pub(crate) use table::{DISAGREE, add, load, register, store, test};
 
 use crate::order::Order;
 

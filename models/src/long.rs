@@ -148,7 +148,7 @@ pub fn replay(path: &Path) -> Result<Record, String> {
     let (body, seen) = (scenario.body, Arc::clone(&run));
     let replayed: Body = Arc::new(move || body(&seen));
     let outcome = quiet::catch(|| shuttle::replay(&saved.tasks, &run, &replayed));
-    let (again, told) = match outcome {
+    let (again, reason) = match outcome {
         Err(finding) if finding == saved.finding => (true, finding),
         Err(finding) => (true, format!("{finding}; when saved: {}", saved.finding)),
         Ok(true) => (false, format!("holds; when saved: {}", saved.finding)),
@@ -159,8 +159,8 @@ pub fn replay(path: &Path) -> Result<Record, String> {
     };
     // A planted fault is there to be found.
     let row = match again == saved.change.is_some() {
-        true => Record::passed(Shuttle::NAME, scenario.name, "replay").reason(told),
-        false => Record::failed(Shuttle::NAME, scenario.name, "replay", told),
+        true => Record::passed(Shuttle::NAME, scenario.name, "replay").reason(reason),
+        false => Record::failed(Shuttle::NAME, scenario.name, "replay", reason),
     };
     Ok(row.count(1, Shuttle::UNIT))
 }

@@ -9,10 +9,9 @@ use ringproof_record::Record;
 use crate::change::Change;
 use crate::diagram;
 use crate::engine::{Engine, Extent};
-use crate::exploration::{Effort, Explored, Failure, explain, explore, in_parallel};
+use crate::exploration::{Effort, Explored, Failure, explain, explore, in_parallel, repeat};
 use crate::oracle;
 use crate::scenario::Scenario;
-use crate::suite;
 
 /// Executions per exploration that are tried first, in every scenario, before any is tried for
 /// longer: most changes are noticed in a handful by one that suits them.
@@ -281,7 +280,7 @@ impl Judgement {
         let subject = change.site().to_string();
         let check = format!("{}: {}", change.kind().name(), change.to());
         let at = |row: Record, kill: &Kill| {
-            let repeat = suite::repeat::<E>(kill.scenario, Some(change), kill.effort);
+            let repeat = repeat::<E>(kill.scenario, Some(change), kill.effort);
             let row = match &kill.failure {
                 Some(failure) => row.trace(diagram::render(failure, &repeat)),
                 None => row,

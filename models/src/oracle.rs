@@ -16,7 +16,7 @@ use ringproof_record::Record;
 
 use crate::change::Change;
 use crate::engine::{Engine, Extent, Limits};
-use crate::exploration::Explored;
+use crate::exploration::{Explored, explore_within};
 use crate::scenario::Scenario;
 
 /// How many schedules are enough for a comparison: depth-first, and once more at random where
@@ -56,7 +56,7 @@ pub fn compare<E: Engine>(
         executions: SCHEDULES,
         seed,
     };
-    let reached = oracle(scenario, change, limits);
+    let reached = explore_within(oracle, scenario, change, limits);
     let (theirs, ours) = (&reached.totals.readings, &explored.totals.readings);
     let (missed, extent) = match reached.outcome {
         Err(failure) => (

@@ -9,7 +9,8 @@ use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::slots::Slots;
 
-use crate::engine::{Slot, Word, slot, word};
+use crate::engine::{Slot, Thread, Word, slot, spawn, word};
+use crate::run::Run;
 use crate::watched::{Shared, Watched};
 
 /// What models see to themselves: a payload has as many words as they give it.
@@ -44,10 +45,7 @@ impl OwnedRing {
     }
 
     /// The producer. A model makes a second one only after it has joined the first.
-    pub fn producer(
-        self: &Arc<Self>,
-        memory: Watched,
-    ) -> Held<Self, Producer<'static, u64, Watched>> {
+    pub fn producer(self: &Arc<Self>, memory: Watched) -> Held<Self, RingProducer> {
         // SAFETY: one producer at a time, as said; a model that breaks this is reported by the
         // race-detecting cells of the engine.
         Held::new(self, |ring| unsafe {
@@ -56,15 +54,41 @@ impl OwnedRing {
     }
 
     /// The consumer. A model makes a second one only after it has joined the first.
-    pub fn consumer(
-        self: &Arc<Self>,
-        memory: Watched,
-    ) -> Held<Self, Consumer<'static, u64, Watched>> {
+    pub fn consumer(self: &Arc<Self>, memory: Watched) -> Held<Self, RingConsumer> {
         // SAFETY: one consumer at a time, as said; a model that breaks this is reported by the
         // race-detecting cells of the engine.
         Held::new(self, |ring| unsafe {
             Consumer::new(ring.parts(), memory, None)
         })
+    }
+}
+
+/// The producer of a model's ring.
+pub type RingProducer = Producer<'static, u64, Watched>;
+/// The consumer of a model's ring.
+pub type RingConsumer = Consumer<'static, u64, Watched>;
+
+impl OwnedRing {
+    /// A thread that is the ring's `producer`, until `body` ends.
+    pub fn produce<T: Send + 'static>(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        body: impl FnOnce(&mut RingProducer, &Run) -> T + Send + 'static,
+    ) -> Thread<T> {
+        let mut producer = self.producer(run.memory("producer"));
+        let run = Arc::clone(run);
+        spawn(move || body(&mut producer, &run))
+    }
+
+    /// A thread that is the ring's `consumer`, until `body` ends.
+    pub fn consume<T: Send + 'static>(
+        self: &Arc<Self>,
+        run: &Arc<Run>,
+        body: impl FnOnce(&mut RingConsumer, &Run) -> T + Send + 'static,
+    ) -> Thread<T> {
+        let mut consumer = self.consumer(run.memory("consumer"));
+        let run = Arc::clone(run);
+        spawn(move || body(&mut consumer, &run))
     }
 }
 

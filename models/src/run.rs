@@ -8,11 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use ringproof::site::Site;
 
-use crate::actor::Actor;
 use crate::change::Table;
-use crate::engine::{self, Engine};
 use crate::trace::{Event, Label, Trace, What};
-use crate::watched::Watched;
 
 /// The state of one exploration, shared by all its threads.
 #[derive(Debug, Default)]
@@ -86,9 +83,8 @@ impl Run {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// An execution by this engine begins. Engines call it.
-    pub fn begin<E: Engine>(&self) {
-        engine::set_current::<E>();
+    /// An execution begins.
+    pub(crate) fn begin(&self) {
         let mut state = self.state();
         state.executions += 1;
         state.trace.actors.clear();
@@ -163,8 +159,8 @@ impl Run {
         }
     }
 
-    /// A new actor in this execution. Several of one name are numbered from the second on.
-    pub fn actor(self: &Arc<Self>, name: &str) -> Actor {
+    /// The number of a new actor in this execution. Several of one name are numbered from the second on.
+    pub(crate) fn join(&self, name: &str) -> usize {
         let mut state = self.state();
         let actors = &mut state.trace.actors;
         let namesakes = (actors.iter())
@@ -174,19 +170,7 @@ impl Run {
             0 => name.to_owned(),
             _ => format!("{name} {}", namesakes + 1),
         });
-        let index = actors.len() - 1;
-        drop(state);
-        Actor::new(Arc::clone(self), index)
-    }
-
-    /// A memory for an actor of this name, with the orderings of the run's table.
-    pub fn memory(self: &Arc<Self>, name: &str) -> Watched {
-        Watched::new(self.actor(name), self.table, None)
-    }
-
-    /// The same for one that dies at the run's crash point; inside [`mortal`] only.
-    pub fn dying_memory(self: &Arc<Self>, name: &str) -> Watched {
-        Watched::new(self.actor(name), self.table, self.crash_point)
+        actors.len() - 1
     }
 }
 

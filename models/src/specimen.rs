@@ -507,7 +507,7 @@ fn explore<E: Engine>(model: &Model, executions: u64) -> Explored {
     let run = Run::new(Table::default(), None);
     let model = Arc::clone(model);
     Explored {
-        outcome: explore_once::<E>(limits, &run, move |run| model(run)),
+        outcome: explore_once(E::explore, limits, &run, move |run| model(run)),
         executions: run.executions(),
         crash_points: None,
         totals: run.totals(),

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use ringproof::site::Site;
 pub use ringproof_record::Shard;
-use ringproof_record::{Record, SiteRow};
+use ringproof_record::{Record, SiteRow, machine};
 
 use crate::change::Change;
 use crate::diagram;
 use crate::engine::{Engine, Extent, for_at_most};
-use crate::exploration::{Effort, Explored, explore, in_parallel, processors};
+use crate::exploration::{Effort, Explored, explore, in_parallel, repeat};
 use crate::mutants::{self, EQUIVALENT, Judge, Judgement, Tally};
 use crate::oracle;
 use crate::scenario::{Scenario, inventory, night};
@@ -95,7 +95,7 @@ fn judge<E: Engine>(
             (controls(E::at_once(), &here), judgements())
         }
         Some(explore) => thread::scope(|scope| {
-            let controls = scope.spawn(|| controls(processors(), explore));
+            let controls = scope.spawn(|| controls(machine::parallelism(), explore));
             let judgements = judgements();
             (controls.join().expect("no worker panics"), judgements)
         }),
@@ -361,18 +361,4 @@ fn judge_site<E: Engine>(controls: &[Control], site: Site, shard: Shard) -> Vec<
     let control = control.map(|row| row.count(executions.sum(), E::UNIT));
     let crash = crash.map(|row| row.count(deaths as u64, "scenarios"));
     control.into_iter().chain(crash).collect()
-}
-
-/// The command that explores a scenario like this.
-pub(crate) fn repeat<E: Engine>(scenario: &str, change: Option<Change>, effort: Effort) -> String {
-    let name = E::NAME;
-    let change = change.map_or(String::new(), |change| format!(" --change '{change}'"));
-    // What the order of executions depends on, where it does.
-    let limits = match E::WEAK {
-        true => String::new(),
-        false => format!(" --seed {} --executions {}", effort.seed, effort.executions),
-    };
-    format!(
-        "cargo run -p ringproof-models --features {name} -- {name} --only '{scenario}'{change}{limits}"
-    )
 }

@@ -4,8 +4,19 @@ use std::fmt;
 
 use ringproof::site::Site;
 
-use crate::engine::Read;
 use crate::order::Order;
+
+/// What a load found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    /// The value.
+    pub value: u64,
+    /// The store that it read from: its number among the stores to this word, 0 for the initial
+    /// value.
+    pub from: usize,
+    /// The last store to this word that was executed by then.
+    pub newest: usize,
+}
 
 /// The name of an access: a site, or what a specimen calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! orderings of the run's table and come where it says, and who may die before one of them.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 use std::thread;
 
 use ringproof::memory::{Cells, Memory};
@@ -12,6 +13,7 @@ use crate::actor::{Actor, to_word};
 use crate::change::Table;
 use crate::engine::{self, Slot, Word};
 use crate::order::Order;
+use crate::run::Run;
 use crate::trace::Label;
 
 /// The cells of the engine, as the production source sees them. They are counted, so that an
@@ -63,6 +65,18 @@ struct Early {
     word: Option<Word>,
     /// Once the access was made: what it found, 0 for a fence.
     made: Option<u64>,
+}
+
+impl Run {
+    /// A memory for an actor of this name, with the orderings of the run's table.
+    pub fn memory(self: &Arc<Self>, name: &str) -> Watched {
+        Watched::new(self.actor(name), self.table, None)
+    }
+
+    /// The same for one that dies at the run's crash point; inside [`mortal`](crate::run::mortal) only.
+    pub fn dying_memory(self: &Arc<Self>, name: &str) -> Watched {
+        Watched::new(self.actor(name), self.table, self.crash_point)
+    }
 }
 
 impl Watched {

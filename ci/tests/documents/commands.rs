@@ -187,7 +187,7 @@ fn a_command_that_does_not_exist_is_found() {
     for right in [
         "`cargo verify --layer crash --strict`",
         "cargo run -p ringproof-stress -- crash --page > stress/CRASHES.md",
-        "cargo test --release --package ringproof-cli --test stream kill -- --test-threads 1",
+        "cargo test --release --package ringproof-cli --test stream first -- --test-threads 1",
         "`cargo test --features loom,shuttle`, and ci/lint.sh.",
     ] {
         assert_eq!(tree.problems(right), Vec::<String>::new(), "{right}");

@@ -118,8 +118,8 @@ const FACTS: [Fact; 16] = [
     fact(
         "docs/PROOF.md",
         "with ten kills of either side",
-        "impl/cli/tests/stream.rs",
-        "(\"kill-both\", 10, 10,",
+        "ci/nightly.sh",
+        "stream --bytes 2G --kills 10",
     ),
 ];
 

@@ -1,12 +1,7 @@
 //! ci/bare.sh with a cargo that stands in for the real one, in environments that need no privilege.
 
 use std::fs;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use ringproof_record::deadline;
+use std::process::Command;
 
 use crate::tree::{Tree, code, text};
 
@@ -242,35 +237,13 @@ fn a_signal_ends_it_with_everything_below() {
         "sysroot/bin/cargo",
         &cargo.replace("ROOT", &tree.path().display().to_string()),
     );
-    let script = command(&tree, &["archive", "no-cxx"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let until = Instant::now() + deadline::seconds(60);
-    while fs::read_to_string(tree.path().join("pid"))
-        .unwrap_or_default()
-        .is_empty()
-    {
-        assert!(Instant::now() < until, "the command has not begun");
-        std::thread::sleep(Duration::from_millis(10));
+    let output = tree.interrupted(&mut command(&tree, &["archive", "no-cxx"]), &["pid"]);
+    let said = text(&output);
+    assert_eq!(code(&output), 143, "{said}");
+    for environment in ["archive", "no-cxx"] {
+        let line = format!("{environment}: not run (interrupted)");
+        assert!(said.contains(&line), "{said}");
     }
-    kill(
-        Pid::from_raw(script.id().try_into().unwrap()),
-        Signal::SIGTERM,
-    )
-    .unwrap();
-    let output = script.wait_with_output().unwrap();
-    assert_eq!(code(&output), 143, "{}", text(&output));
-    assert!(
-        text(&output).contains("archive: not run (interrupted)"),
-        "{}",
-        text(&output)
-    );
-    assert!(
-        text(&output).contains("no-cxx: not run (interrupted)"),
-        "{}",
-        text(&output)
-    );
     tree.assert_dead("pid");
     assert_clean(&tree);
 }

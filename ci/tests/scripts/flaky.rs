@@ -3,11 +3,7 @@
 use std::fs;
 use std::process::{Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use ringproof_record::deadline;
+use std::time::Duration;
 
 use crate::tree::{Tree, code, text};
 
@@ -118,24 +114,10 @@ fn a_signal_ends_it_with_everything_below_and_nothing_is_left() {
     tree.program("bin/find", "touch \"${0%/*}\"/../went-on");
     let mut command = tree.command(&[]);
     command.env("TMPDIR", tree.path().join("tmp"));
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut flaky = command.spawn().unwrap();
-    let until = Instant::now() + deadline::seconds(60);
-    for pid in ["programs/one.pid", "programs/other.pid"] {
-        while fs::read_to_string(tree.path().join(pid))
-            .unwrap_or_default()
-            .is_empty()
-        {
-            assert!(Instant::now() < until, "the programs have not begun");
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-    let pid = Pid::from_raw(flaky.id().try_into().unwrap());
-    kill(pid, Signal::SIGTERM).unwrap();
-    assert_eq!(flaky.wait().unwrap().code(), Some(143));
-    for pid in ["programs/one.pid", "programs/other.pid"] {
-        tree.assert_dead(pid);
-    }
+    command.stderr(Stdio::null());
+    let pids = ["programs/one.pid", "programs/other.pid"];
+    assert_eq!(code(&tree.interrupted(&mut command, &pids)), 143);
+    pids.iter().for_each(|pid| tree.assert_dead(pid));
     assert_eq!(fs::read_dir(tree.path().join("tmp")).unwrap().count(), 1);
     // Time for what should not happen.
     thread::sleep(Duration::from_millis(300));

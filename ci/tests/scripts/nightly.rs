@@ -3,11 +3,6 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use ringproof_record::deadline;
 
 use crate::tree::{Tree, code, text};
 
@@ -148,22 +143,8 @@ fn a_signal_ends_it_with_everything_below_and_it_still_says_what_became_of_it() 
     let tree = tree();
     tree.program("ci/flaky.sh", "setsid sleep 600 & echo $! >pid; wait");
     let mut command = tree.command(&["3"]);
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0);
-    let night = command.spawn().unwrap();
-    let until = Instant::now() + deadline::seconds(60);
-    while fs::read_to_string(tree.path().join("pid"))
-        .unwrap_or_default()
-        .is_empty()
-    {
-        assert!(Instant::now() < until, "the step has not begun");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    let pid = Pid::from_raw(night.id().try_into().unwrap());
-    kill(pid, Signal::SIGTERM).unwrap();
-    let output = night.wait_with_output().unwrap();
+    command.stderr(Stdio::null()).process_group(0);
+    let output = tree.interrupted(&mut command, &["pid"]);
     let said = text(&output);
     assert_eq!(code(&output), 143, "{said}");
     assert!(line(&said, "checks").starts_with('✓'), "{said}");

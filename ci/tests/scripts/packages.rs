@@ -67,7 +67,7 @@ fn a_tool_that_is_missing_is_a_failure() {
             .output()
             .unwrap();
         assert_eq!(code(&output), 1, "{}", text(&output));
-        let told = format!("FAILED: {tool} is not installed");
-        assert!(text(&output).contains(&told), "{}", text(&output));
+        let said = format!("FAILED: {tool} is not installed");
+        assert!(text(&output).contains(&said), "{}", text(&output));
     }
 }

@@ -2,10 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use ringproof_record::{deadline, program};
 use tempfile::TempDir;
 
@@ -68,6 +70,22 @@ impl Tree {
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
         self.command(args).output().unwrap()
+    }
+
+    /// Runs the script until these files, which its programs write, have something in them; then a signal
+    /// asks it to end.
+    pub(crate) fn interrupted(&self, command: &mut Command, files: &[&str]) -> Output {
+        let running = command.stdout(Stdio::piped()).spawn().unwrap();
+        let until = Instant::now() + deadline::seconds(60);
+        for file in files.iter().map(|file| self.path().join(file)) {
+            while fs::read_to_string(&file).unwrap_or_default().is_empty() {
+                assert!(Instant::now() < until, "its programs have not begun");
+                thread::sleep(Duration::from_millis(10));
+            }
+        }
+        let pid = Pid::from_raw(running.id().try_into().unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        running.wait_with_output().unwrap()
     }
 
     /// Waits until the process whose number is in this file is gone, or has only to be reaped.

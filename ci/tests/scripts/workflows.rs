@@ -182,8 +182,8 @@ fn a_night_ends_before_it_is_ended() {
         (" || [ $? -eq 3 ]", "", "it does not run"),
     ] {
         assert!(text.contains(from), "{from}");
-        let told = judge_night(&text.replacen(from, to, 1)).unwrap_err();
-        assert!(told.contains(why), "{told}");
+        let said = judge_night(&text.replacen(from, to, 1)).unwrap_err();
+        assert!(said.contains(why), "{said}");
     }
 }
 

@@ -9,45 +9,27 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 
 use harness::{
-    Name, Process, appending, reading, ringproof, run, start, truncating, until_received,
-    until_seen,
+    Name, Place, Process, appending, content_of, reading, ringproof, run, start, truncating,
+    until_full, until_received, until_seen,
 };
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
 use ringproof::{Ring, Role};
-use tempfile::TempDir;
 
 /// Much more than `send` reads at once.
 const LONG: usize = 1_000_000;
 
 fn content() -> Vec<u8> {
-    (0..LONG as u32)
-        .map(|byte| (byte * 7 + byte / 251) as u8)
-        .collect()
+    content_of(LONG as u32)
 }
 
-struct Place {
-    dir: TempDir,
-    input: PathBuf,
-    output: PathBuf,
-}
-
-impl Place {
-    fn new() -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let (input, output) = (dir.path().join("in"), dir.path().join("out"));
-        std::fs::write(&input, content()).unwrap();
-        Place { dir, input, output }
-    }
-
-    fn received(&self) -> Vec<u8> {
-        std::fs::read(&self.output).unwrap()
-    }
+fn new_place() -> Place {
+    Place::with(&content())
 }
 
 fn send(name: &Name, input: File) -> Process {
@@ -61,7 +43,7 @@ fn recv(name: &Name, output: File) -> Process {
 /// A `send` that waits for room and has not read half of its input.
 fn waiting_send(name: &Name, input: File) -> Process {
     let sender = send(name, input);
-    until_seen(name, "a full ring", |seen| seen.occupancy() == 10_000);
+    until_full(name);
     sender
 }
 
@@ -71,7 +53,7 @@ fn writing(path: &Path) -> File {
 
 #[test]
 fn an_input_that_is_cut_is_not_called_sent() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("cut");
     let cut = |len| writing(&place.input).set_len(len).unwrap();
     let change: [(&str, &dyn Fn()); 4] = [
@@ -119,7 +101,7 @@ fn an_input_that_is_cut_is_not_called_sent() {
 
 #[test]
 fn an_input_that_goes_on_where_a_pipe_ended_must_not_be_cut_either() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("cut-continued");
     let mut sender = start(ringproof(["send", &name, "--capacity", "10000"]).stdin(Stdio::piped()));
     let mut pipe = sender.stdin();
@@ -128,7 +110,7 @@ fn an_input_that_goes_on_where_a_pipe_ended_must_not_be_cut_either() {
     assert!(sender.kill().0);
     // The pipe's end was not seen.
     let goes_on = start(ringproof(["send", &name, "--continue"]).stdin(reading(&place.input)));
-    until_seen(&name, "a full ring", |seen| seen.occupancy() == 10_000);
+    until_full(&name);
     writing(&place.input).set_len(500_000).unwrap();
     let _receiver = recv(&name, truncating(&place.output));
     goes_on.finish().expect(8, "only 500000 bytes long");
@@ -137,7 +119,7 @@ fn an_input_that_goes_on_where_a_pipe_ended_must_not_be_cut_either() {
 
 #[test]
 fn an_input_may_grow_and_may_be_shorter_than_it_says() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("grown");
     let sender = waiting_send(&name, reading(&place.input));
     appending(&place.input).write_all(b"more").unwrap();
@@ -198,7 +180,7 @@ fn held(name: &Name) -> (usize, Vec<u8>) {
 
 #[test]
 fn an_output_that_is_cut_is_not_called_complete() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("cut-output");
     // What is not appended would go on behind a hole, and the length would be right.
     let ways = [appending as fn(&Path) -> File, truncating];
@@ -227,7 +209,7 @@ fn an_output_that_is_cut_is_not_called_complete() {
 
 #[test]
 fn an_output_that_is_removed_or_replaced_is_not_called_complete() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("removed-output");
     let other = place.dir.path().join("other");
     let changes: [&dyn Fn(); 2] = [&|| std::fs::remove_file(&place.output).unwrap(), &|| {
@@ -254,7 +236,7 @@ fn an_output_that_is_removed_or_replaced_is_not_called_complete() {
 
 #[test]
 fn an_output_may_be_moved_and_may_never_have_had_a_name() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("moved-output");
     let moved = place.dir.path().join("moved");
     let (sender, pipe, receiver) = half_way(&name, appending(&place.output));

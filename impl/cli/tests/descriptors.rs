@@ -12,17 +12,15 @@ use std::process::{Command, Stdio};
 
 use harness::faults::{self, full};
 use harness::{
-    Name, Outcome, appending, read_all, reading, ringproof, run, start, truncating, until_received,
-    until_seen, within,
+    Name, Outcome, appending, content_of, read_all, reading, ringproof, run, start, truncating,
+    until_full, until_received, until_seen, within,
 };
 use nix::libc;
 use ringproof::{Inspection, Ring, RingOptions};
 use tempfile::TempDir;
 
 fn content() -> Vec<u8> {
-    (0..3000u32)
-        .map(|byte| (byte * 7 + byte / 251) as u8)
-        .collect()
+    content_of(3000)
 }
 
 /// How much of it a first `recv` has taken where there was one.
@@ -350,9 +348,7 @@ fn an_endless_input_ends_with_its_receiver_whatever_the_other_descriptors_are() 
             let are = [Is::Full, stdout, stderr];
             let outcome = std::thread::scope(|scope| {
                 let sender = scope.spawn(|| place.run(Task::Send, are));
-                until_seen(&place.name, "a full ring", |seen| {
-                    seen.occupancy() == seen.fixed.capacity
-                });
+                until_full(&place.name);
                 let ring = Ring::<u8>::attach(&place.name).unwrap();
                 let mut consumer = ring.consumer().unwrap();
                 assert_eq!(consumer.pop_slice(&mut [1; 100]), Ok(100));
@@ -622,9 +618,7 @@ fn a_file_is_not_received_into_itself() {
                 (send(), receiver)
             } else {
                 let sender = send();
-                until_seen(&place.name, "a full ring", |seen| {
-                    seen.occupancy() == 20_000
-                });
+                until_full(&place.name);
                 (sender, recv(output))
             };
             receiver
@@ -655,9 +649,7 @@ fn a_file_is_not_received_into_itself() {
         start(ringproof(args).stdin(reading(file)))
     };
     let sender = goes_on();
-    until_seen(&place.name, "a full ring", |seen| {
-        seen.occupancy() == 20_000
-    });
+    until_full(&place.name);
     let receiver = recv(appending(file));
     sender
         .finish()

@@ -1,5 +1,5 @@
 //! Errors of the system, each at every call that can meet it: its kind's exit code, and nothing lost.
-//! Most are planted, so that they come on any machine and to any user.
+//! Most are injected, so that they come on any machine and to any user.
 
 mod harness;
 
@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 
 use harness::faults::{self, Fault, When};
 use harness::fuse::{Broken, Server};
-use harness::{Name, appending, reading, ringproof, run, start, truncating, until_seen};
+use harness::{
+    Name, appending, content_of, reading, ringproof, run, start, truncating, until_seen,
+};
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -21,9 +23,7 @@ use tempfile::TempDir;
 
 /// More than `recv` writes at once.
 fn content() -> Vec<u8> {
-    (0..300_000u32)
-        .map(|byte| (byte * 7 + byte / 251) as u8)
-        .collect()
+    content_of(300_000)
 }
 
 /// A stream that was sent and closed.
@@ -109,7 +109,7 @@ fn no_room_for_a_segment_is_6_whatever_it_is_that_lacks() {
         ] {
             for role in ["send", "recv"] {
                 let mut command = ringproof([role, &name]);
-                if !faults::plant(&mut command, &[Fault { call, when, error }]) {
+                if !faults::inject(&mut command, &[Fault { call, when, error }]) {
                     return;
                 }
                 let outcome = run(&mut command);
@@ -202,7 +202,7 @@ fn an_output_that_fails_has_the_code_of_its_kind_and_loses_nothing() {
         sent.again();
         let output = sent.path("out");
         let mut command = sent.recv(truncating(&output));
-        if !faults::plant(&mut command, &[on_write(error)]) {
+        if !faults::inject(&mut command, &[on_write(error)]) {
             return;
         }
         run(&mut command).expect(code, said);
@@ -231,7 +231,7 @@ fn a_report_that_fails_has_the_code_of_its_kind() {
             &["gc", "--dry-run", &sent.name],
         ] {
             let mut command = ringproof(args);
-            if !faults::plant(&mut command, &[on_write(error)]) {
+            if !faults::inject(&mut command, &[on_write(error)]) {
                 return;
             }
             run(command.stdout(truncating(&sent.path("out")))).expect(code, said);
@@ -254,7 +254,7 @@ fn an_error_that_the_disk_tells_late_is_seen_before_the_ring_is_given_up() {
             sent.again();
             let output = sent.path("out");
             let mut command = sent.recv(truncating(&output));
-            if !faults::plant(&mut command, &[always(libc::SYS_fdatasync, error)]) {
+            if !faults::inject(&mut command, &[always(libc::SYS_fdatasync, error)]) {
                 return;
             }
             let outcome = run(&mut command);
@@ -282,7 +282,7 @@ fn what_cannot_be_asked_has_no_late_errors() {
         sent.again();
         let output = sent.path("out");
         let mut command = sent.recv(truncating(&output));
-        if !faults::plant(&mut command, &[always(libc::SYS_fdatasync, error)]) {
+        if !faults::inject(&mut command, &[always(libc::SYS_fdatasync, error)]) {
             return;
         }
         run(&mut command).expect_silence();
@@ -303,7 +303,7 @@ fn of_a_stream_that_still_came_the_rest_is_held_and_it_is_said_from_where() {
     let mut pipe = sender.stdin();
     pipe.write_all(&content()[..100_000]).unwrap();
     let mut command = sent.recv(appending(&output));
-    if !faults::plant(&mut command, &[always(libc::SYS_fdatasync, Errno::EIO)]) {
+    if !faults::inject(&mut command, &[always(libc::SYS_fdatasync, Errno::EIO)]) {
         return;
     }
     let receiver = start(&mut command);

@@ -7,47 +7,22 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 
 use harness::{
-    Name, Outcome, Process, appending, read_all, read_some, reading, ringproof, run, start,
-    truncating, until, until_received, until_seen, within,
+    Name, Outcome, Place, Process, appending, content_of, read_all, read_some, reading, ringproof,
+    run, start, truncating, until, until_full, until_received, until_seen, within,
 };
 use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, Shape, bytemuck};
-use tempfile::TempDir;
-
-/// A directory with an input of 100,000 bytes.
-struct Place {
-    dir: TempDir,
-    input: PathBuf,
-    output: PathBuf,
-}
 
 fn content() -> Vec<u8> {
-    (0..100_000u32)
-        .map(|byte| (byte * 7 + byte / 251) as u8)
-        .collect()
+    content_of(100_000)
 }
 
-impl Place {
-    fn new() -> Place {
-        let dir = tempfile::tempdir().unwrap();
-        let (input, output) = (dir.path().join("in"), dir.path().join("out"));
-        std::fs::write(&input, content()).unwrap();
-        Place { dir, input, output }
-    }
-
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-
-    fn received(&self) -> Vec<u8> {
-        std::fs::read(&self.output).unwrap()
-    }
+fn new_place() -> Place {
+    Place::with(&content())
 }
 
 fn send(name: &Name, input: &Path, options: &[&str]) -> Outcome {
@@ -74,7 +49,7 @@ fn recv(name: &Name, output: File) -> Outcome {
 /// Leaves a stream of which a killed `send < input` has committed the first 1000 bytes.
 fn half_sent(name: &Name, input: &Path) {
     let sender = start(ringproof(["send", name, "--capacity", "1000"]).stdin(reading(input)));
-    until_seen(name, "a full ring", |seen| seen.occupancy() == 1000);
+    until_full(name);
     assert!(sender.kill().0);
 }
 
@@ -209,7 +184,7 @@ fn another_type_is_4() {
 
 #[test]
 fn bytes_without_notes_are_4() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("foreign");
     let ring = Ring::<u8>::create(&name, &RingOptions::new(10)).unwrap();
     ring.producer().unwrap().push_slice(b"abc").unwrap();
@@ -220,7 +195,7 @@ fn bytes_without_notes_are_4() {
 
 #[test]
 fn a_program_may_be_on_the_other_side() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("program");
     let ring = Ring::<u8>::create(&name, &RingOptions::new(10)).unwrap();
     let mut producer = ring.producer().unwrap();
@@ -232,7 +207,7 @@ fn a_program_may_be_on_the_other_side() {
 
 #[test]
 fn words_written_over_are_4() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("corrupt");
     half_sent(&name, &place.input);
     let segment = File::options().write(true).open(name.path()).unwrap();
@@ -245,7 +220,7 @@ fn words_written_over_are_4() {
 
 #[test]
 fn a_held_role_is_5() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("held");
     let options = RingOptions::new(10);
     let (ring, producer) = Ring::<u8>::open_as(&name, Role::Producer, &options).unwrap();
@@ -255,7 +230,7 @@ fn a_held_role_is_5() {
     drop((producer, consumer));
     // And held by a process.
     let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
-    until_seen(&name, "a full ring", |seen| seen.occupancy() == 10);
+    until_full(&name);
     send(&name, &place.input, &[]).expect(5, "the producer of segment");
     recv(&name, truncating(&place.output)).expect_silence();
     sender.finish().expect_silence();
@@ -281,7 +256,7 @@ fn a_full_shared_memory_is_6() {
 
 #[test]
 fn a_full_output_is_6_and_loses_nothing() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("full-output");
     send(&name, &place.input, &[]).expect_silence();
     let full = File::options().write(true).open("/dev/full").unwrap();
@@ -296,7 +271,7 @@ fn a_full_output_is_6_and_loses_nothing() {
 
 #[test]
 fn a_closed_output_is_7_and_loses_nothing() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("closed");
     send(&name, &place.input, &[]).expect_silence();
     let mut receiver = ringproof(["recv", &name]);
@@ -314,7 +289,7 @@ fn a_closed_output_is_7_and_loses_nothing() {
 
 #[test]
 fn a_pipe_that_was_cut_is_8_unless_the_caller_goes_on() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("cut-pipe");
     let (sender, pipe) = half_piped(&name);
     assert!(sender.kill().0);
@@ -329,7 +304,7 @@ fn a_pipe_that_was_cut_is_8_unless_the_caller_goes_on() {
 
 #[test]
 fn another_input_is_8() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("other-input");
     half_sent(&name, &place.input);
     let other = place.file("other", &content());
@@ -356,12 +331,12 @@ fn another_input_is_8() {
 
 #[test]
 fn a_stream_may_begin_within_its_input() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("offset");
     let mut input = reading(&place.input);
     std::io::Seek::seek(&mut input, std::io::SeekFrom::Start(777)).unwrap();
     let sender = start(ringproof(["send", &name, "--capacity", "1000"]).stdin(input));
-    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    until_full(&name);
     assert!(sender.kill().0);
     // Restarted at offset 0, as a shell does.
     let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
@@ -372,7 +347,7 @@ fn a_stream_may_begin_within_its_input() {
 
 #[test]
 fn a_finished_stream_is_not_sent_again() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("finished");
     send(&name, &place.input, &[]).expect_silence();
     // As after a kill between the close and the exit.
@@ -387,7 +362,7 @@ fn a_finished_stream_is_not_sent_again() {
 
 #[test]
 fn a_truncated_output_is_8_and_names_the_remedy() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("truncated");
     let sender = half_received(&name, truncating(&place.output).into());
     let copy = std::fs::read(&place.output).unwrap();
@@ -404,7 +379,7 @@ fn a_truncated_output_is_8_and_names_the_remedy() {
 
 #[test]
 fn another_output_is_8() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("other-output");
     let sender = half_received(&name, appending(&place.output).into());
     let other = place.file("other", &content()[..1000]);
@@ -423,7 +398,7 @@ fn another_output_is_8() {
 
 #[test]
 fn a_file_after_a_pipe_is_8() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("pipe-then-file");
     let (reader, writer) = std::io::pipe().unwrap();
     let sender = half_received(&name, writer.into());
@@ -438,7 +413,7 @@ fn a_file_after_a_pipe_is_8() {
 
 #[test]
 fn a_first_output_must_be_at_its_end() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("not-at-end");
     send(&name, &place.input, &[]).expect_silence();
     std::fs::write(&place.output, "before").unwrap();
@@ -452,7 +427,7 @@ fn a_first_output_must_be_at_its_end() {
 #[test]
 fn a_caller_may_keep_the_output_open() {
     // As in ( until ringproof recv news; do :; done ) > copy
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("kept-open");
     let output = truncating(&place.output);
     let sender = half_received(&name, output.try_clone().unwrap().into());
@@ -463,7 +438,7 @@ fn a_caller_may_keep_the_output_open() {
 
 #[test]
 fn what_was_written_and_not_released_is_skipped() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("skip");
     let sender = half_received(&name, appending(&place.output).into());
     complete(sender);
@@ -485,7 +460,7 @@ fn drained(name: &Name, output: &Path) {
 
 #[test]
 fn recv_removes_a_drained_stream() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("drained");
     drained(&name, &place.output);
     let other = place.file("other", b"");
@@ -497,7 +472,7 @@ fn recv_removes_a_drained_stream() {
 
 #[test]
 fn send_replaces_a_drained_stream() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("replaced");
     drained(&name, &place.output);
     send(&name, &place.input, &[]).expect_silence();
@@ -510,7 +485,7 @@ fn send_replaces_a_drained_stream() {
 
 #[test]
 fn a_removal_that_was_cut_off_is_finished() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("retired");
     let first = Name::new("retired-first");
     let ring = Ring::<u8>::create(&first, &RingOptions::new(10)).unwrap();
@@ -527,7 +502,7 @@ fn a_removal_that_was_cut_off_is_finished() {
 
 #[test]
 fn a_segment_removed_in_use_is_3() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("removed");
     let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
     until_received(&name);
@@ -536,20 +511,20 @@ fn a_segment_removed_in_use_is_3() {
 
     let sender =
         start(ringproof(["send", &name, "--capacity", "1000"]).stdin(reading(&place.input)));
-    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    until_full(&name);
     std::fs::remove_file(name.path()).unwrap();
     sender.finish().expect(3, "removed while in use");
 }
 
 #[test]
 fn a_stream_that_its_receiver_closed_is_9() {
-    let place = Place::new();
+    let place = new_place();
     // A sender that waits for room,
     let name = Name::new("stopped");
     let ring = Ring::<u8>::create(&name, &RingOptions::new(1000)).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
-    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    until_full(&name);
     consumer.close();
     drop(consumer);
     sender.finish().expect(9, "1000 bytes in it were not taken");
@@ -578,7 +553,7 @@ fn a_stream_that_its_receiver_closed_is_9() {
 
 #[test]
 fn send_with_wait_tells_whether_the_receiver_closed_before_the_end() {
-    let place = Place::new();
+    let place = new_place();
     for (name, taken, left) in [("all", 100_000, 0), ("not-all", 99_000, 1000)] {
         let name = Name::new(&format!("wait-stopped-{name}"));
         let args = ["send", &name, "--wait"];
@@ -621,7 +596,7 @@ fn an_existing_ring_keeps_its_shape_and_says_so() {
 
 #[test]
 fn a_terminal_sees_progress() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("terminal");
     let pty = nix::pty::openpty(None, None).unwrap();
     let mut screen = File::from(pty.master);
@@ -662,6 +637,14 @@ fn a_terminal_sees_progress() {
     reader.join().unwrap();
 }
 
+/// What `inspect` prints with these options.
+fn inspected(name: &Name, options: &[&str]) -> String {
+    let args = ["inspect", name].into_iter().chain(options.iter().copied());
+    let outcome = run(ringproof(args).stdout(Stdio::piped()));
+    outcome.expect_silence();
+    String::from_utf8(outcome.stdout).unwrap()
+}
+
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Shape)]
 #[bytemuck(crate = "ringproof::bytemuck")]
 #[repr(C)]
@@ -675,12 +658,7 @@ struct Quote {
 fn inspect_peeks_at_items_by_their_description() {
     let name = Name::new("peek");
     let ring = Ring::<Quote>::create(&name, &RingOptions::new(3)).unwrap();
-    let shown = |args: &[&str]| {
-        let args = ["inspect", &name].into_iter().chain(args.iter().copied());
-        let outcome = run(ringproof(args).stdout(Stdio::piped()));
-        outcome.expect_silence();
-        String::from_utf8(outcome.stdout).unwrap()
-    };
+    let shown = |args: &[&str]| inspected(&name, args);
     let nothing = shown(&["--peek", "2"]);
     assert!(nothing.contains("items      none\n"), "{nothing}");
 
@@ -720,16 +698,11 @@ fn inspect_peeks_at_items_by_their_description() {
 
 #[test]
 fn inspect_shows_text_and_json() {
-    let place = Place::new();
+    let place = new_place();
     let name = Name::new("inspect");
     half_sent(&name, &place.input);
     let before = std::fs::read(name.path()).unwrap();
-    let shown = |args: &[&str]| {
-        let args = ["inspect", &name].into_iter().chain(args.iter().copied());
-        let outcome = run(ringproof(args).stdout(Stdio::piped()));
-        outcome.expect_silence();
-        String::from_utf8(outcome.stdout).unwrap()
-    };
+    let shown = |args: &[&str]| inspected(&name, args);
     let text = shown(&[]);
     for line in [
         "kind       ring, layout version 1",
@@ -807,7 +780,7 @@ const TRUNCATED: &str = "was truncated by another process";
 
 #[test]
 fn a_truncated_segment_is_10_for_a_recv_that_waits() {
-    let (place, name) = (Place::new(), Name::new("truncated-recv"));
+    let (place, name) = (new_place(), Name::new("truncated-recv"));
     let (sender, mut pipe) = half_piped(&name);
     let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
     until_seen(&name, "1000 bytes released", |seen| seen.read_index == 1000);
@@ -823,10 +796,10 @@ fn a_truncated_segment_is_10_for_a_recv_that_waits() {
 
 #[test]
 fn a_truncated_segment_is_10_for_a_send_that_waits() {
-    let (place, name) = (Place::new(), Name::new("truncated-send"));
+    let (place, name) = (new_place(), Name::new("truncated-send"));
     let args = ["send", &name, "--capacity", "1000"];
     let sender = start(ringproof(args).stdin(reading(&place.input)));
-    until_seen(&name, "a full ring", |seen| seen.occupancy() == 1000);
+    until_full(&name);
     truncate(&name);
     sender.finish().expect(10, TRUNCATED);
 
@@ -837,7 +810,7 @@ fn a_truncated_segment_is_10_for_a_send_that_waits() {
     drop(pipe);
     sender.finish().expect(10, TRUNCATED);
 
-    let (place, name) = (Place::new(), Name::new("truncated-wait"));
+    let (place, name) = (new_place(), Name::new("truncated-wait"));
     let sender = start(ringproof(["send", "--wait", &name]).stdin(reading(&place.input)));
     until_seen(&name, "the end", |seen| seen.end_index == Some(100_000));
     truncate(&name);
@@ -846,7 +819,7 @@ fn a_truncated_segment_is_10_for_a_send_that_waits() {
 
 #[test]
 fn of_a_segment_truncated_in_full_flow_nothing_wrong_is_written() {
-    let place = Place::new();
+    let place = new_place();
     // No zero in it, which is what lost memory reads as.
     let mut input = content();
     input.iter_mut().for_each(|byte| *byte |= 1);

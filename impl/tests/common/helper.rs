@@ -1,7 +1,7 @@
 //! Another process: this test program once more, running its ignored test `helper` alone.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::Deadline;
@@ -16,19 +16,13 @@ const MARK: &str = "@@";
 pub(crate) struct Helper {
     child: Child,
     lines: Receiver<String>,
-    input: Option<ChildStdin>,
 }
 
 impl Helper {
-    /// Starts one that does `job`; it talks through [`tell`](Helper::tell).
+    /// Starts one that does `job`.
     pub(crate) fn start(job: &str) -> Helper {
-        Helper::start_with(job, Stdio::piped())
-    }
-
-    /// Starts one with `input` as its descriptor 0.
-    pub(crate) fn start_with(job: &str, input: Stdio) -> Helper {
         let mut child = command(job)
-            .stdin(input)
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("start a helper process");
@@ -43,11 +37,7 @@ impl Helper {
                 }
             }
         });
-        Helper {
-            input: child.stdin.take(),
-            child,
-            lines,
-        }
+        Helper { child, lines }
     }
 
     /// The next line that it says.
@@ -56,23 +46,6 @@ impl Helper {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => panic!("waited for a line of the helper"),
             Err(RecvTimeoutError::Disconnected) => panic!("the helper ended before its line"),
-        }
-    }
-
-    /// Sends it a line.
-    pub(crate) fn tell(&mut self, line: &str) {
-        let input = self.input.as_mut().expect("a pipe to the helper");
-        writeln!(input, "{line}").expect("write to the helper");
-    }
-
-    /// Waits until it is stopped, as by SIGSTOP.
-    pub(crate) fn wait_until_stopped(&self) {
-        use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        let deadline = Deadline::to("see the helper stopped");
-        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        while let WaitStatus::StillAlive = waitid(Id::Pid(pid), flags).expect("wait for it") {
-            deadline.wait();
         }
     }
 
@@ -85,12 +58,6 @@ impl Helper {
                 None => deadline.wait(),
             }
         }
-    }
-
-    /// Kills it with SIGKILL and waits for its end.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("kill the helper");
-        self.child.wait().expect("wait for the helper");
     }
 }
 
@@ -123,12 +90,4 @@ pub(crate) fn job() -> Option<String> {
 /// In the helper: a line to the parent.
 pub(crate) fn say(line: impl std::fmt::Display) {
     println!("{MARK}{line}");
-}
-
-/// In the helper: the next line from the parent, who is gone if there is none.
-pub(crate) fn listen() -> String {
-    let mut line = String::new();
-    let count = std::io::stdin().read_line(&mut line).expect("read a line");
-    assert!(count > 0, "the parent is gone");
-    line.trim_end().to_owned()
 }

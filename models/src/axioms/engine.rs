@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Rules;
 use super::session::{self, Ended};
 use super::trace::Kind;
-use crate::engine::{Body, Engine, Extent, Limits, Read};
+use crate::engine::{Body, Engine, Extent, Limits, Read, begin_execution};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -40,7 +40,7 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
     type Lock = Cell;
 
     fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent {
-        let (begin, commit) = (|| run.begin::<Self>(), || run.commit());
+        let (begin, commit) = (|| begin_execution::<Self>(run), || run.commit());
         match session::enumerate(Rules::CPP20, limits.executions, &*body, begin, commit) {
             Ok(all) => match all.truncated {
                 Some(how) => Extent::Truncated(how.to_owned()),

@@ -8,9 +8,9 @@ use super::execution::Next;
 use super::trace::{Kind, Trace};
 use super::{Axioms, Cell, Enumeration, Rules, Violation, enumerate, session};
 use crate::change::{Change, Table};
-use crate::engine::{Engine, Extent, Limits, spawn, word};
+use crate::engine::{Engine, Extent, Limits, begin_execution, spawn, word};
 use crate::exploration::{self, Effort};
-use crate::litmus::{self, Is, Litmus, Op, Place, State, Verdict};
+use crate::litmus::{self, Litmus, Op, State, Verdict};
 use crate::order::Order::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::run::Run;
 use crate::scenario::{Scenario, inventory};
@@ -109,65 +109,44 @@ fn every_litmus_test_has_the_verdict_and_the_number_of_states_that_herd_finds() 
 /// are by hand: each asks about the one state that the axiom forbids.
 mod more {
     use super::*;
+    use crate::litmus::{add, load, register, store, test};
 
     const X: usize = 0;
     const Y: usize = 1;
+    const INCREMENT: &[Op] = &[add(X, 1, Relaxed)];
 
-    const fn load(word: usize, order: Order) -> Op {
-        Op::Load { word, order }
-    }
+    pub(super) static INCREMENTS: Litmus = test(
+        "2 increments",
+        "whether both find the same number",
+        &[INCREMENT, INCREMENT],
+        &[&[register(0, 0, 0), register(1, 0, 0)]],
+        Verdict::Never(2),
+    )
+    .of(&["x"]);
 
-    const fn store(word: usize, value: u64, order: Order) -> Op {
-        Op::Store { word, value, order }
-    }
-
-    const fn read(thread: usize, number: usize, value: u64) -> Is {
-        (Place::Register { thread, number }, value)
-    }
-
-    const INCREMENT: &[Op] = &[Op::Add {
-        word: X,
-        amount: 1,
-        order: Relaxed,
-    }];
-
-    pub(super) static INCREMENTS: Litmus = Litmus {
-        name: "2 increments",
-        asks: "whether both find the same number",
-        words: &["x"],
-        threads: &[INCREMENT, INCREMENT],
-        asked: &[&[read(0, 0, 0), read(1, 0, 0)]],
-        rc11: Verdict::Never(2),
-        c11: Verdict::Never(2),
-    };
-
-    pub(super) static LB_ONE_WAY: Litmus = Litmus {
-        name: "LB+one-way",
-        asks: "whether a load finds a store that happens after it",
-        words: &["x", "y"],
-        threads: &[
+    pub(super) static LB_ONE_WAY: Litmus = test(
+        "LB+one-way",
+        "whether a load finds a store that happens after it",
+        &[
             &[load(X, Relaxed), store(Y, 1, Release)],
             &[load(Y, Acquire), store(X, 1, Relaxed)],
         ],
-        asked: &[&[read(0, 0, 1), read(1, 0, 1)]],
-        rc11: Verdict::Never(3),
-        c11: Verdict::Never(3),
-    };
+        &[&[register(0, 0, 1), register(1, 0, 1)]],
+        Verdict::Never(3),
+    );
 
-    pub(super) static IRIW_FENCES: Litmus = Litmus {
-        name: "IRIW+fsc",
-        asks: "two readers disagree, SeqCst fences",
-        words: &["x", "y"],
-        threads: &[
+    pub(super) static IRIW_FENCES: Litmus = test(
+        "IRIW+fsc",
+        "two readers disagree, SeqCst fences",
+        &[
             &[store(X, 1, Relaxed)],
             &[store(Y, 1, Relaxed)],
             &[load(X, Relaxed), Op::Fence(SeqCst), load(Y, Relaxed)],
             &[load(Y, Relaxed), Op::Fence(SeqCst), load(X, Relaxed)],
         ],
-        asked: &[&[read(2, 0, 1), read(2, 1, 0), read(3, 0, 1), read(3, 1, 0)]],
-        rc11: Verdict::Never(15),
-        c11: Verdict::Never(15),
-    };
+        litmus::DISAGREE,
+        Verdict::Never(15),
+    );
 }
 
 #[test]
@@ -521,7 +500,7 @@ fn explore<E: Engine>(
         rules,
         100_000,
         &program,
-        || run.begin::<E>(),
+        || begin_execution::<E>(&run),
         || run.commit(),
     );
     (run, found)
@@ -551,7 +530,7 @@ fn load_buffering_shows_a_ring_whose_slots_are_freed_too_early() {
     }
 }
 
-/// Three threads and fences, where loom's need a second opinion: a writer dies anywhere, its
+/// Three threads and fences, of which the axioms judge what loom cannot: a writer dies anywhere, its
 /// successor repairs, and a reader runs all along.
 #[test]
 fn a_seqlock_repaired_while_it_is_read_holds_and_needs_each_of_its_orderings() {

@@ -45,7 +45,7 @@ pub static DIFFERENCES: &[Difference] = &[
         judgement: Judgement::BlindSpot,
         why: "loom's acquire fence synchronises with each store that a load before it has read, \
               also where that load was another thread's and only happened before. It takes three \
-              threads to show; a model of three threads with fences needs a second opinion.",
+              threads to show; the axioms judge a model of three threads with fences.",
     },
     Difference {
         engine: "loom",

@@ -10,8 +10,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use super::shuttle::Shuttle;
 use super::stores::Stores;
-use super::{Body, Engine, Extent, Limits, Oracle, Read, time_is_over};
-use crate::exploration::explore_within;
+use super::{Body, Engine, Explore, Extent, Limits, Read, begin_execution, time_is_over};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -65,7 +64,7 @@ impl Engine for Loom {
     const UNIT: &'static str = "executions";
     const WEAK: bool = true;
     const MINIMA: bool = true;
-    const ORACLE: Option<Oracle> = Some(explore_within::<Shuttle>);
+    const ORACLE: Option<Explore> = Some(Shuttle::explore);
 
     type Word = LoomWord;
     type Slot = LoomSlot;
@@ -102,7 +101,7 @@ impl Engine for Loom {
                     cut_short.store(true, Std::Relaxed);
                     panic!("the limit of executions is reached");
                 }
-                run.begin::<Loom>();
+                begin_execution::<Loom>(&run);
                 body();
                 run.commit();
             });

@@ -1,7 +1,7 @@
 //! shuttle: sequentially consistent schedules, all of them or a sample.
 //!
 //! It knows no weak memory, so no ordering can be wrong under it: it is here for schedules that
-//! are too long for loom, and as a second opinion on the protocol.
+//! are too long for loom, and as an independent check of the protocol.
 
 use std::any::Any;
 use std::cell::{RefCell, UnsafeCell};
@@ -22,7 +22,7 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
-use super::{Body, Engine, Extent, Limits, Read, time_is_over};
+use super::{Body, Engine, Extent, Limits, Read, begin_execution, time_is_over};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -482,7 +482,7 @@ fn schedule(
     let (run, body) = (Arc::clone(run), Arc::clone(body));
     Runner::new(scheduler, config).run(move || {
         or_stop(|| {
-            run.begin::<Shuttle>();
+            begin_execution::<Shuttle>(&run);
             body();
             run.commit();
             NOTES.with_borrow_mut(|notes| notes.ended = true);

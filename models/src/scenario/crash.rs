@@ -16,65 +16,57 @@ use crate::owned::{OwnedRing, OwnedWords};
 use crate::run::{Run, mortal};
 
 pub(super) fn inventory() -> Vec<Scenario> {
-    vec![
+    [
         Scenario::new(
             "crash/producer, ring of 1",
             producer_dies::<1, 3>,
             2_400,
             BOTH_ENDS,
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/producer, ring of 2",
             producer_dies::<2, 3>,
             3_300,
             BOTH_ENDS,
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/producer, ring of 4",
             producer_dies::<4, 6>,
             130_000,
             BOTH_ENDS,
         )
-        .crashes()
         .bounded(2),
         Scenario::new(
             "crash/consumer, ring of 1",
             consumer_dies::<1, 2>,
             330,
             BOTH_ENDS,
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/consumer, ring of 2",
             consumer_dies::<2, 3>,
             8_300,
             BOTH_ENDS,
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/consumer, ring of 4",
             consumer_dies::<4, 6>,
             370_000,
             BOTH_ENDS,
         )
-        .crashes()
         .bounded(2),
         Scenario::new(
             "crash/producer of a chunk",
             chunk_producer_dies,
             260,
             BOTH_ENDS,
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/consumer of a chunk",
             chunk_consumer_dies,
             450,
             &["died", "lived", "producer saw full", "saw an item again"],
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/closing producer",
             closing_producer_dies,
@@ -87,8 +79,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
                 "successor found it closed",
                 "successor found it open",
             ],
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/closing consumer",
             closing_consumer_dies,
@@ -102,62 +93,56 @@ pub(super) fn inventory() -> Vec<Scenario> {
                 "successor found it closed",
                 "successor found it open",
             ],
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/seqlock writer",
             seq_writer_dies::<1, 1>,
             26_000,
             REPAIRED,
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/seqlock writer, 2 writes",
             seq_writer_dies::<2, 2>,
             81_000,
             REPAIRED,
         )
-        .crashes()
         .bounded(2),
         Scenario::new(
             "crash/seqlock reader",
             seq_reader_dies,
             1_000,
             &["died", "lived"],
-        )
-        .crashes(),
-        Scenario::new("crash/latch writer", latch_writer_dies::<1, 1>, 920, LATCH).crashes(),
+        ),
+        Scenario::new("crash/latch writer", latch_writer_dies::<1, 1>, 920, LATCH),
         Scenario::new(
             "crash/latch writer, 2 writes",
             latch_writer_dies::<2, 2>,
             7_900,
             LATCH,
         )
-        .crashes()
         .bounded(2),
         Scenario::new(
             "crash/latch reader",
             latch_reader_dies,
             35,
             &["died", "lived"],
-        )
-        .crashes(),
-        Scenario::new("crash/taker of a role", taker_dies, 4, &["died", "lived"]).crashes(),
+        ),
+        Scenario::new("crash/taker of a role", taker_dies, 4, &["died", "lived"]),
         Scenario::new(
             "crash/annotator",
             annotator_dies,
             18,
             &["died", "lived", "consumer saw empty"],
-        )
-        .crashes(),
+        ),
         Scenario::new(
             "crash/remover of a segment",
             remover_dies,
             2,
             &["died", "lived", "found it retired", "found it in use"],
-        )
-        .crashes(),
+        ),
     ]
+    .map(Scenario::crashes)
+    .into()
 }
 
 const BOTH_ENDS: &[&str] = &["died", "lived", "producer saw full", "consumer saw empty"];
@@ -178,71 +163,65 @@ const LATCH: &[&str] = &[
 ];
 
 pub(super) fn night() -> Vec<Scenario> {
-    vec![
+    [
         Scenario::large(
             "crash/producer, ring of 2, 4 tries",
             producer_dies::<2, 4>,
             BOTH_ENDS,
-        )
-        .crashes(),
+        ),
         Scenario::large(
             "crash/consumer, ring of 2, 4 tries",
             consumer_dies::<2, 4>,
             BOTH_ENDS,
-        )
-        .crashes(),
+        ),
         Scenario::large(
             "crash/producer, ring of 4, bound 3",
             producer_dies::<4, 6>,
             BOTH_ENDS,
         )
-        .crashes()
         .bounded(3),
         Scenario::large(
             "crash/consumer, ring of 4, bound 3",
             consumer_dies::<4, 6>,
             BOTH_ENDS,
         )
-        .crashes()
         .bounded(3),
         Scenario::large(
             "crash/seqlock writer, 2 writes, 1 read",
             seq_writer_dies::<2, 1>,
             REPAIRED,
-        )
-        .crashes(),
+        ),
         Scenario::large(
             "crash/seqlock writer, bound 3",
             seq_writer_dies::<2, 2>,
             REPAIRED,
         )
-        .crashes()
         .bounded(3),
         Scenario::large(
             "crash/latch writer, 2 writes, 1 read",
             latch_writer_dies::<2, 1>,
             LATCH,
-        )
-        .crashes(),
+        ),
         Scenario::large(
             "crash/latch writer, bound 3",
             latch_writer_dies::<2, 2>,
             LATCH,
         )
-        .crashes()
         .bounded(3),
     ]
+    .map(Scenario::crashes)
+    .into()
 }
 
 /// Starts an actor who may die while it uses its endpoint; `None` if it died while making that.
 fn start_mortal<P: Send + 'static>(
     run: &Arc<Run>,
     endpoint: Option<P>,
-    body: impl FnOnce(P) + Send + 'static,
+    body: impl FnOnce(P, &Run) + Send + 'static,
 ) -> Thread<()> {
     let run = Arc::clone(run);
     spawn(move || {
-        let done = endpoint.and_then(|endpoint| mortal(move || body(endpoint)));
+        let done = endpoint.and_then(|endpoint| mortal(|| body(endpoint, &run)));
         run.saw(if done.is_some() { "lived" } else { "died" });
     })
 }
@@ -272,10 +251,10 @@ fn producer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
     });
     let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
     let dying = start_mortal(run, endpoint, {
-        let (returned, run) = (Arc::clone(&returned), Arc::clone(run));
-        move |mut producer| {
+        let returned = Arc::clone(&returned);
+        move |mut producer, run| {
             for _ in 1..TRIES {
-                push_next(&mut producer, &run);
+                push_next(&mut producer, run);
                 returned.store(producer.position(), Ordering::Relaxed);
             }
         }
@@ -291,21 +270,18 @@ fn producer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
 fn consumer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
     let ring = OwnedRing::new(SLOTS, SLOTS as u64);
     let returned = Arc::new(AtomicU64::new(0));
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            for _ in 0..TRIES {
-                push_next(&mut producer, &run);
-            }
-            producer.position()
+    let producing = ring.produce(run, |producer, run| {
+        for _ in 0..TRIES {
+            push_next(producer, run);
         }
+        producer.position()
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
     let dying = start_mortal(run, endpoint, {
-        let (returned, run) = (Arc::clone(&returned), Arc::clone(run));
-        move |mut consumer| {
+        let returned = Arc::clone(&returned);
+        move |mut consumer, run| {
             for _ in 1..TRIES {
-                pop_next(&mut consumer, &run);
+                pop_next(&mut consumer, run);
                 returned.store(consumer.position(), Ordering::Relaxed);
             }
         }
@@ -330,15 +306,12 @@ fn chunk_producer_dies(run: &Arc<Run>) {
         }
     });
     let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal(run, endpoint, {
-        let run = Arc::clone(run);
-        move |mut producer| {
-            let mut chunk = producer.reserve(2).expect("an empty ring has room");
-            chunk.set(0, 7).expect("two");
-            // Not committed, and forgotten.
-            assert_eq!(chunk.get(0), Some(7));
-            push_chunk(&mut producer, 2, &run);
-        }
+    let dying = start_mortal(run, endpoint, |mut producer, run| {
+        let mut chunk = producer.reserve(2).expect("an empty ring has room");
+        chunk.set(0, 7).expect("two");
+        // Not committed, and forgotten.
+        assert_eq!(chunk.get(0), Some(7));
+        push_chunk(&mut producer, 2, run);
     });
     dying.join();
     let mut successor = ring.producer(run.memory("successor"));
@@ -352,19 +325,16 @@ fn chunk_producer_dies(run: &Arc<Run>) {
 fn chunk_consumer_dies(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
     let processed = Arc::new(AtomicU64::new(0));
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            for _ in 0..3 {
-                push_next(&mut producer, &run);
-            }
-            producer.position()
+    let producing = ring.produce(run, |producer, run| {
+        for _ in 0..3 {
+            push_next(producer, run);
         }
+        producer.position()
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
     let dying = start_mortal(run, endpoint, {
         let processed = Arc::clone(&processed);
-        move |mut consumer| {
+        move |mut consumer, _| {
             if let Ok(chunk) = consumer.peek(2) {
                 for index in 0..chunk.len() {
                     assert_eq!(chunk.get(index), Some(index as u64 + 1));
@@ -392,17 +362,14 @@ fn chunk_consumer_dies(run: &Arc<Run>) {
 /// A close that was cut off took effect or did not; what was committed before it is there.
 fn closing_producer_dies(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let consuming = spawn({
-        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        move || {
-            for _ in 0..2 {
-                pop_or_end(&mut consumer, 1, &run);
-            }
-            consumer.position()
+    let consuming = ring.consume(run, |consumer, run| {
+        for _ in 0..2 {
+            pop_or_end(consumer, 1, run);
         }
+        consumer.position()
     });
     let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal(run, endpoint, |mut producer| {
+    let dying = start_mortal(run, endpoint, |mut producer, _| {
         assert_eq!(producer.push(1), Ok(()));
         producer.close();
     });
@@ -419,25 +386,19 @@ fn closing_producer_dies(run: &Arc<Run>) {
 /// The same from the other side.
 fn closing_consumer_dies(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            for _ in 0..2 {
-                push_or_stop(&mut producer, &run);
-            }
-            (
-                producer.position(),
-                producer.peer_closed().expect("correct"),
-            )
+    let producing = ring.produce(run, |producer, run| {
+        for _ in 0..2 {
+            push_or_stop(producer, run);
         }
+        (
+            producer.position(),
+            producer.peer_closed().expect("correct"),
+        )
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
-    let dying = start_mortal(run, endpoint, {
-        let run = Arc::clone(run);
-        move |mut consumer| {
-            pop_next(&mut consumer, &run);
-            consumer.close();
-        }
+    let dying = start_mortal(run, endpoint, |mut consumer, run| {
+        pop_next(&mut consumer, run);
+        consumer.close();
     });
     dying.join();
     let mut successor = ring.consumer(run.memory("successor"));
@@ -462,7 +423,7 @@ fn seq_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
         move || read_some(&run, READS, || reader.try_read())
     });
     let endpoint = mortal(|| words.seq_writer::<Value>(run.dying_memory("writer")));
-    let dying = start_mortal(run, endpoint, |mut writer| {
+    let dying = start_mortal(run, endpoint, |mut writer, _| {
         for number in 1..=WRITES {
             writer.write(&[number; 2]);
         }
@@ -482,7 +443,7 @@ fn seq_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
 fn seq_reader_dies(run: &Arc<Run>) {
     let words = OwnedWords::new(0, &[0, 0]);
     let endpoint = mortal(|| words.seq_reader::<Value>(run.dying_memory("reader")));
-    let dying = start_mortal(run, endpoint, |reader| {
+    let dying = start_mortal(run, endpoint, |reader, _| {
         let _ = reader.try_read();
     });
     let mut writer = words.seq_writer::<Value>(run.memory("writer"));
@@ -503,7 +464,7 @@ fn latch_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
         move || read_some(&run, READS, || reader.try_read())
     });
     let endpoint = mortal(|| words.latch_writer::<Value>(run.dying_memory("writer")));
-    let dying = start_mortal(run, endpoint, |mut writer| {
+    let dying = start_mortal(run, endpoint, |mut writer, _| {
         for version in 1..=WRITES {
             writer.write(&[version; 2]);
         }
@@ -519,7 +480,7 @@ fn latch_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
 fn latch_reader_dies(run: &Arc<Run>) {
     let words = OwnedWords::new(0, &[0; 4]);
     let endpoint = mortal(|| words.latch_reader::<Value>(run.dying_memory("reader")));
-    let dying = start_mortal(run, endpoint, |reader| {
+    let dying = start_mortal(run, endpoint, |reader, _| {
         let _ = reader.try_read();
     });
     let mut writer = words.latch_writer::<Value>(run.memory("writer"));
@@ -535,7 +496,7 @@ fn taker_dies(run: &Arc<Run>) {
     let retired = OwnedWords::new(0, &[]);
     let dying = start_mortal(run, Some(run.dying_memory("taker")), {
         let (epoch, retired) = (Arc::clone(&epoch), Arc::clone(&retired));
-        move |memory| {
+        move |memory, _| {
             assert!(!role::is_retired(&memory, retired.word()));
             role::enter(&memory, epoch.word());
         }
@@ -563,7 +524,7 @@ fn annotator_dies(run: &Arc<Run>) {
     let mut producer = ring.producer(run.memory("producer"));
     let dying = start_mortal(run, Some(run.dying_memory("annotator")), {
         let note = Arc::clone(&note);
-        move |annotator| {
+        move |annotator, _| {
             let before = annotator.load(note.word(), LoadSite::NoteRead);
             annotator.store(note.word(), before + 7, StoreSite::NoteWrite);
             assert_eq!(producer.push(1), Ok(()));
@@ -587,7 +548,7 @@ fn remover_dies(run: &Arc<Run>) {
     let retired = OwnedWords::new(0, &[]);
     let dying = start_mortal(run, Some(run.dying_memory("remover")), {
         let retired = Arc::clone(&retired);
-        move |memory| role::retire(&memory, retired.word())
+        move |memory, _| role::retire(&memory, retired.word())
     });
     dying.join();
     let memory = run.memory("successor");

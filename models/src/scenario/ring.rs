@@ -201,14 +201,11 @@ pub(super) fn night() -> Vec<Scenario> {
 /// `TRIES` pushes against `TRIES` pops.
 fn one_by_one<const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(run: &Arc<Run>) {
     let ring = OwnedRing::new(SLOTS, CAPACITY);
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            for _ in 0..TRIES {
-                push_next(&mut producer, &run);
-            }
-            producer.position()
+    let producing = ring.produce(run, |producer, run| {
+        for _ in 0..TRIES {
+            push_next(producer, run);
         }
+        producer.position()
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     for _ in 0..TRIES {
@@ -317,14 +314,11 @@ pub(super) fn pop_chunk(consumer: &mut Consumer<'_, u64, Watched>, count: usize,
 /// short when less is free or there.
 fn chunks(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            push_chunk(&mut producer, 1, &run);
-            push_chunk(&mut producer, 2, &run);
-            push_chunk(&mut producer, 2, &run);
-            producer.position()
-        }
+    let producing = ring.produce(run, |producer, run| {
+        push_chunk(producer, 1, run);
+        push_chunk(producer, 2, run);
+        push_chunk(producer, 2, run);
+        producer.position()
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     pop_chunk(&mut consumer, 2, run);
@@ -337,15 +331,12 @@ fn chunks(run: &Arc<Run>) {
 /// producer reads back what it wrote.
 fn part_of_a_chunk(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let producing = spawn({
-        let mut producer = ring.producer(run.memory("producer"));
-        move || {
-            let mut chunk = producer.reserve(2).expect("an empty ring has room");
-            chunk.copy_from_slice(0, &[1, 7]).expect("two");
-            assert_eq!((chunk.get(0), chunk.get(1)), (Some(1), Some(7)));
-            chunk.commit(1).expect("one of two");
-            assert_eq!(producer.push(2), Ok(()));
-        }
+    let producing = ring.produce(run, |producer, _| {
+        let mut chunk = producer.reserve(2).expect("an empty ring has room");
+        chunk.copy_from_slice(0, &[1, 7]).expect("two");
+        assert_eq!((chunk.get(0), chunk.get(1)), (Some(1), Some(7)));
+        chunk.commit(1).expect("one of two");
+        assert_eq!(producer.push(2), Ok(()));
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     match consumer.peek(2) {
@@ -373,13 +364,10 @@ fn part_of_a_chunk(run: &Arc<Run>) {
 /// A reservation is written to and dropped: nobody sees it, and the next item takes the slot.
 fn reservation_dropped(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let producing = spawn({
-        let mut producer = ring.producer(run.memory("producer"));
-        move || {
-            let mut chunk = producer.reserve(1).expect("an empty ring has room");
-            chunk.set(0, 7).expect("one");
-            assert_eq!(producer.push(1), Ok(()));
-        }
+    let producing = ring.produce(run, |producer, _| {
+        let mut chunk = producer.reserve(1).expect("an empty ring has room");
+        chunk.set(0, 7).expect("one");
+        assert_eq!(producer.push(1), Ok(()));
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     pop_next(&mut consumer, run);
@@ -393,13 +381,10 @@ fn reservation_dropped(run: &Arc<Run>) {
 /// An item looked at and not released is still there, and its slot is not given to the producer.
 fn look_again(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            push_next(&mut producer, &run);
-            push_next(&mut producer, &run);
-            producer.position()
-        }
+    let producing = ring.produce(run, |producer, run| {
+        push_next(producer, run);
+        push_next(producer, run);
+        producer.position()
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     if let Ok(chunk) = consumer.peek(1) {
@@ -416,10 +401,7 @@ fn look_again(run: &Arc<Run>) {
 /// The producer never believes that more items are live than fit.
 fn occupancy(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let consuming = spawn({
-        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        move || pop_next(&mut consumer, &run)
-    });
+    let consuming = ring.consume(run, |consumer, run| pop_next(consumer, run));
     let mut producer = ring.producer(run.memory("producer"));
     push_next(&mut producer, run);
     match producer.occupancy().expect("a correct consumer") {
@@ -433,15 +415,12 @@ fn occupancy(run: &Arc<Run>) {
 /// Some items, then the end: whoever sees the end has seen them all.
 fn close<const ITEMS: u64>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let producing = spawn({
-        let mut producer = ring.producer(run.memory("producer"));
-        move || {
-            for item in 1..=ITEMS {
-                assert_eq!(producer.push(item), Ok(()));
-            }
-            producer.close();
-            assert_eq!(producer.push(7), Err(PushError::Closed));
+    let producing = ring.produce(run, |producer, _| {
+        for item in 1..=ITEMS {
+            assert_eq!(producer.push(item), Ok(()));
         }
+        producer.close();
+        assert_eq!(producer.push(7), Err(PushError::Closed));
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     for _ in 0..ITEMS + 2 {
@@ -459,14 +438,11 @@ fn close<const ITEMS: u64>(run: &Arc<Run>) {
 /// items nobody took.
 fn stop(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let consuming = spawn({
-        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        move || {
-            pop_next(&mut consumer, &run);
-            consumer.close();
-            assert_eq!(consumer.pop(), Err(PopError::Closed));
-            consumer.position()
-        }
+    let consuming = ring.consume(run, |consumer, run| {
+        pop_next(consumer, run);
+        consumer.close();
+        assert_eq!(consumer.pop(), Err(PopError::Closed));
+        consumer.position()
     });
     let mut producer = ring.producer(run.memory("producer"));
     let mut left = None;
@@ -496,13 +472,10 @@ fn stop(run: &Arc<Run>) {
 /// A producer with room to spare asks whether anybody still takes items.
 fn stop_asked_for(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let consuming = spawn({
-        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        move || {
-            pop_next(&mut consumer, &run);
-            consumer.close();
-            consumer.position()
-        }
+    let consuming = ring.consume(run, |consumer, run| {
+        pop_next(consumer, run);
+        consumer.close();
+        consumer.position()
     });
     let mut producer = ring.producer(run.memory("producer"));
     push_or_stop(&mut producer, run);
@@ -550,14 +523,11 @@ fn note_before_stop(run: &Arc<Run>) {
 /// Both close, each without knowing of the other: both stay closed, no item is counted twice.
 fn both_close(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let consuming = spawn({
-        let mut consumer = ring.consumer(run.memory("consumer"));
-        move || {
-            let popped = consumer.pop().is_ok();
-            consumer.close();
-            assert_eq!(consumer.pop(), Err(PopError::Closed));
-            u64::from(popped)
-        }
+    let consuming = ring.consume(run, |consumer, _| {
+        let popped = consumer.pop().is_ok();
+        consumer.close();
+        assert_eq!(consumer.pop(), Err(PopError::Closed));
+        u64::from(popped)
     });
     let mut producer = ring.producer(run.memory("producer"));
     push_or_stop(&mut producer, run);
@@ -573,12 +543,9 @@ fn both_close(run: &Arc<Run>) {
 /// saw empty before must look again after.
 fn producer_gone(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let producing = spawn({
-        let mut producer = ring.producer(run.memory("producer"));
-        move || {
-            assert_eq!(producer.push(1), Ok(()));
-            assert_eq!(producer.push(2), Ok(()));
-        }
+    let producing = ring.produce(run, |producer, _| {
+        assert_eq!(producer.push(1), Ok(()));
+        assert_eq!(producer.push(2), Ok(()));
     });
     let mut consumer = ring.consumer(run.memory("consumer"));
     pop_next(&mut consumer, run);
@@ -617,19 +584,13 @@ fn note_before_commit(run: &Arc<Run>) {
 /// A producer ends, a successor goes on where it stopped, and the consumer runs all along.
 fn producer_succeeded(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let consuming = spawn({
-        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        move || {
-            for _ in 0..3 {
-                pop_next(&mut consumer, &run);
-            }
-            consumer.position()
+    let consuming = ring.consume(run, |consumer, run| {
+        for _ in 0..3 {
+            pop_next(consumer, run);
         }
+        consumer.position()
     });
-    let first = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || push_next(&mut producer, &run)
-    });
+    let first = ring.produce(run, |producer, run| push_next(producer, run));
     first.join();
     let mut producer = ring.producer(run.memory("successor"));
     assert_eq!(producer.position(), 1, "the first push met an empty ring");
@@ -646,19 +607,13 @@ fn producer_succeeded(run: &Arc<Run>) {
 /// A consumer ends, a successor goes on where it stopped, and the producer runs all along.
 fn consumer_succeeded(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            for _ in 0..3 {
-                push_next(&mut producer, &run);
-            }
-            producer.position()
+    let producing = ring.produce(run, |producer, run| {
+        for _ in 0..3 {
+            push_next(producer, run);
         }
+        producer.position()
     });
-    let first = spawn({
-        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        move || pop_next(&mut consumer, &run)
-    });
+    let first = ring.consume(run, |consumer, run| pop_next(consumer, run));
     first.join();
     let mut consumer = ring.consumer(run.memory("successor"));
     if consumer.position() == 1 {
@@ -677,19 +632,13 @@ fn consumer_succeeded(run: &Arc<Run>) {
 /// Who succeeds the producer of a closed ring finds it closed.
 fn closed_ring_inherited(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let closing = spawn({
-        let mut producer = ring.producer(run.memory("producer"));
-        move || {
-            assert_eq!(producer.push(1), Ok(()));
-            producer.close();
-        }
+    let closing = ring.produce(run, |producer, _| {
+        assert_eq!(producer.push(1), Ok(()));
+        producer.close();
     });
-    let consuming = spawn({
-        let (mut consumer, run) = (ring.consumer(run.memory("consumer")), Arc::clone(run));
-        move || {
-            for _ in 0..2 {
-                pop_or_end(&mut consumer, 1, &run);
-            }
+    let consuming = ring.consume(run, |consumer, run| {
+        for _ in 0..2 {
+            pop_or_end(consumer, 1, run);
         }
     });
     closing.join();
@@ -702,16 +651,10 @@ fn closed_ring_inherited(run: &Arc<Run>) {
 /// Who succeeds the consumer of a ring that was closed from that side finds it closed.
 fn stopped_ring_inherited(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let stopping = spawn({
-        let mut consumer = ring.consumer(run.memory("consumer"));
-        move || consumer.close()
-    });
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            for _ in 0..2 {
-                push_or_stop(&mut producer, &run);
-            }
+    let stopping = ring.consume(run, |consumer, _| consumer.close());
+    let producing = ring.produce(run, |producer, run| {
+        for _ in 0..2 {
+            push_or_stop(producer, run);
         }
     });
     stopping.join();

@@ -17,7 +17,7 @@ impl Machine {
         machine.namespace(4_026_531_835)
     }
 
-    /// In the namespace of this number; it is the initial one unless told.
+    /// In the namespace of this number; it is the initial one unless this says another one.
     fn namespace(self, number: u64) -> Self {
         let folder = self.0.path().join("proc/self/ns");
         fs::create_dir_all(&folder).unwrap();

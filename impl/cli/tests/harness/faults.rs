@@ -1,4 +1,4 @@
-//! Faults of the system, planted into a process before it becomes `ringproof`: standard descriptors
+//! Faults of the system, injected into a process before it becomes `ringproof`: standard descriptors
 //! that are closed, and system calls that fail as they do where a disk is full or broken. (The kernel
 //! refuses them to a process that has asked it to, whoever its user is: seccomp.)
 
@@ -44,7 +44,7 @@ pub(crate) enum When {
 }
 
 /// Makes these calls fail for the program. False, and said why, where nobody can.
-pub(crate) fn plant(command: &mut Command, faults: &[Fault]) -> bool {
+pub(crate) fn inject(command: &mut Command, faults: &[Fault]) -> bool {
     static WORKS: OnceLock<Result<(), String>> = OnceLock::new();
     let probe = || {
         let mut probe = Command::new("true");

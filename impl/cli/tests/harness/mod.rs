@@ -22,6 +22,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use ringproof::Inspection;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 /// What takes longer than this hangs.
 fn patience() -> Duration {
@@ -286,6 +287,14 @@ pub(crate) fn until_seen(name: &Name, what: &str, mut wanted: impl FnMut(&Inspec
     until(what, || name.inspect().is_some_and(|seen| wanted(&seen)));
 }
 
+/// Waits until the ring is full.
+#[track_caller]
+pub(crate) fn until_full(name: &Name) {
+    until_seen(name, "a full ring", |seen| {
+        seen.occupancy() == seen.fixed.capacity
+    });
+}
+
 /// What `work` returns, if it does in time. Its thread stays where it is otherwise, until the
 /// process that it talks to is killed by the panic here.
 #[track_caller]
@@ -382,6 +391,42 @@ pub(crate) fn digest(path: &Path) -> (u64, String) {
     }
     let hash = hash.finalize();
     (len, hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// So many bytes, no two stretches of which are alike.
+pub(crate) fn content_of(len: u32) -> Vec<u8> {
+    (0..len).map(|byte| (byte * 7 + byte / 251) as u8).collect()
+}
+
+/// A directory with an input, and room for an output.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) input: PathBuf,
+    pub(crate) output: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn with(input: &[u8]) -> Place {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = Place {
+            input: dir.path().join("in"),
+            output: dir.path().join("out"),
+            dir,
+        };
+        std::fs::write(&place.input, input).expect("cannot make the input");
+        place
+    }
+
+    /// Another file, with this in it.
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::write(&path, content).expect("cannot make a file");
+        path
+    }
+
+    pub(crate) fn received(&self) -> Vec<u8> {
+        std::fs::read(&self.output).expect("cannot read the output")
+    }
 }
 
 /// As the shell opens it for `<`.
