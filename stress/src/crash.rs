@@ -9,23 +9,24 @@
 //! stopped keeps its role: nobody takes it, the survivor looks at what is there or writes
 //! meanwhile, and then the victim goes on to its end.
 
+mod case;
 mod operations;
 mod page;
 mod points;
-pub(crate) mod trial;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ringproof::site::Site;
 use ringproof_record::{Record, machine};
 
 use crate::desk::{Asked, Check, Layer, Setting, rehearse};
-use operations::cases;
+use case::Points;
+use operations::cases_at;
 use points::instruction::Mode;
 use points::{access, instruction, syscall};
-use trial::Trial;
 
 /// Kill a process before and after every access to shared memory, and stop it before each; or at
 /// every system call, or every machine instruction
@@ -67,7 +68,7 @@ Examples:
       (accesses count from 0)
   ringproof-stress crash --plant publish-first
       with a fault planted: this one must fail
-  ringproof-stress crash --points syscalls --only segment/create:12
+  ringproof-stress crash --points syscalls --only segment/create:new:12
       one kill: at stop 12 of a creation (stops count from 0: into the first call, out of it, …)
   ringproof-stress crash --points instructions --mode kills --only ring/push:empty:41
       one kill: after instruction 41 (a repeated instruction counts each repetition; a second
@@ -94,14 +95,6 @@ pub(crate) struct Options {
     pub(crate) page: bool,
 }
 
-/// Where processes die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Points {
-    Accesses,
-    Syscalls,
-    Instructions,
-}
-
 /// Runs the layer.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let Options {
@@ -121,7 +114,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
         checks.extend(syscall::checks());
     }
     if at(Points::Instructions) {
-        checks.extend(instruction::checks(mode, asked.seed, *every_instruction));
+        checks.extend(instruction::checks(mode, *every_instruction));
     }
     let every = every_instruction.then_some(" --every-instruction");
     let command = format!("crash{}", every.unwrap_or_default());
@@ -141,22 +134,19 @@ pub(crate) fn page() -> Result<String> {
 
 fn page_with(setting: &Setting<'_>) -> Result<String> {
     let mut tried: BTreeMap<Site, BTreeMap<_, Vec<_>>> = BTreeMap::new();
-    for case in cases() {
-        let trial = Trial::new(setting, None);
-        (case.scenario)(&trial)
+    let mut all: BTreeMap<_, usize> = BTreeMap::new();
+    for case in cases_at(Points::Accesses) {
+        *all.entry(case.subject).or_default() += 1;
+        let trace = access::run(setting, &case, None)
             .with_context(|| format!("{} in state `{}`", case.subject, case.state))?;
-        let sites: BTreeSet<_> = trial.into_trace().into_iter().collect();
+        let sites: BTreeSet<_> = trace.into_iter().collect();
         for site in sites {
             let states = tried.entry(site).or_default().entry(case.subject);
             states.or_default().push(case.state);
         }
     }
     for (subject, states) in tried.values_mut().flatten() {
-        let all = cases()
-            .iter()
-            .filter(|case| case.subject == *subject)
-            .count();
-        if states.len() == all && all > 1 {
+        if states.len() == all[subject] && states.len() > 1 {
             *states = vec!["every state"];
         }
     }

@@ -159,13 +159,13 @@ fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
 fn what_is_not_there_is_refused() {
     // How many stops there are, nobody knows where they cannot be counted.
     let (code, hint) = match is_traceable() {
-        true => (2, "segment/create:0"),
+        true => (2, "segment/create:new"),
         false => (3, "traced"),
     };
     for (only, code, hint) in [
         ("segment/make", 2, "segment/create"),
         ("segment/create:x", code, hint),
-        ("segment/create:999", code, hint),
+        ("segment/create:new:999", code, "segment/create:new:0"),
     ] {
         let ran = crash(&["--points", "syscalls", "--only", only]);
         assert_eq!(ran.code, Some(code), "{only}");

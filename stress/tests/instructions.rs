@@ -11,17 +11,21 @@ use std::process::Command;
 use common::{PROGRAM, Ran, ensure_passed, ensure_planted, ensure_untraced, is_traceable, run};
 use ringproof_record::Record;
 
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 14] = [
     "ring/push",
     "ring/push_slice",
     "ring/chunk",
     "ring/close",
     "ring/pop",
+    "ring/pop_slice",
     "ring/peek",
     "ring/stop",
     "seqlock/write",
+    "seqlock/read",
     "latch/write",
+    "latch/read",
     "role/take-over",
+    "segment/notes",
 ];
 
 fn instructions(args: &[&str]) -> Ran {

@@ -1,11 +1,13 @@
-//! What processes die in: how it is set up, done and judged.
+//! What processes die in: how it is set up, done and judged, written once for all points.
 
-pub(crate) mod latch;
-pub(crate) mod ring;
-pub(crate) mod segment;
-pub(crate) mod seqlock;
+mod latch;
+mod ring;
+mod segment;
+mod seqlock;
 
-use super::trial::Case;
+use super::case::{Case, Points};
+
+pub(crate) use ring::pair::{End, Pair, pairs};
 
 /// Every case, in the order of the report.
 pub(crate) fn cases() -> Vec<Case> {
@@ -16,4 +18,11 @@ pub(crate) fn cases() -> Vec<Case> {
         segment::cases(),
     ];
     parts.into_iter().flatten().collect()
+}
+
+/// Those in which a death at such points makes sense.
+pub(crate) fn cases_at(points: Points) -> impl Iterator<Item = Case> {
+    cases()
+        .into_iter()
+        .filter(move |case| case.points.contains(&points))
 }

@@ -350,13 +350,15 @@ fn look(setting: &Setting<'_>, shape: Shape, image: &Image, named: &Named) -> Re
 
 /// The positions of what a peek at as many items must show; `None` if that is too much.
 fn peeked(image: &Image, told: &Told<'_>, count: u64) -> Option<Vec<u64>> {
-    let (write_index, read_index) = (image.word(256), image.word(640));
+    // The highest bit of an index says that its side closed the ring.
+    let index = |at| image.word(at) & !(1 << 63);
+    let (write_index, read_index) = (index(256), index(640));
     let (first, most) = match told.kind {
         1 => (
             read_index,
             write_index.wrapping_sub(read_index).min(told.capacity),
         ),
-        _ => (write_index, 1),
+        _ => (image.word(256), 1),
     };
     let count = count.min(most);
     let fits = u128::from(count) * u128::from(told.payload_size) <= MOST;

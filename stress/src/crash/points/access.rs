@@ -1,17 +1,23 @@
 //! A process is killed before and after each access to shared memory, and stopped before it.
 
-use anyhow::{Context, Result};
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
 use ringproof::site::Site;
 
-use crate::crash::operations::cases;
-use crate::crash::trial::Trial;
+use crate::crash::case::{Case, Points};
+use crate::crash::operations::cases_at;
+use crate::crash::trial::{Body, Death, Kill, Process, Trial, Who};
 use crate::desk::{Check, Covered, Setting};
-use crate::dying::{Fate, Point};
+use crate::dying::{Ending, Fate, Point};
 use crate::fault::Fault;
+use crate::process::{patience, short_patience};
 
 /// What each operation must bear, and what must be noticed in it.
 pub(crate) fn checks() -> Vec<Check> {
-    let mut subjects: Vec<_> = cases().iter().map(|case| case.subject).collect();
+    let cases = cases_at(Points::Accesses);
+    let mut subjects: Vec<_> = cases.map(|case| case.subject).collect();
     subjects.dedup();
     let checks = subjects.into_iter().flat_map(|subject| {
         [
@@ -125,22 +131,14 @@ const PLANTED: [(&str, &str, Fault, &str); 18] = [
 /// that befell somebody, or, where none is asked for, how many states there are.
 fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
     let mut made = 0;
-    for case in cases() {
-        if case.subject != setting.subject {
-            continue;
-        }
+    for case in cases_at(Points::Accesses).filter(|case| case.subject == setting.subject) {
         let run = |address: &str, death: Option<(Point, &[Site])>| {
             let point = death.map(|(point, _)| point);
             let covered =
                 point.map(|point| Covered::key(point.site.info().name, point.fate.check()));
-            setting.attempt(address, covered, || {
-                let trial = Trial::new(setting, death);
-                let place = || point.map_or("nobody killed".to_owned(), |point| point.to_string());
-                (case.scenario)(&trial).with_context(place)?;
-                Ok(trial.into_trace())
-            })
+            setting.attempt(address, covered, || run(setting, &case, death))
         };
-        let address = format!("{}:{}", case.subject, case.state);
+        let address = case.address();
         let Some(trace) = run(&address, None)? else {
             continue;
         };
@@ -155,6 +153,83 @@ fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
         }
     }
     Ok(made)
+}
+
+/// One run; the accesses of a victim that lived.
+pub(crate) fn run(
+    setting: &Setting<'_>,
+    case: &Case,
+    death: Option<(Point, &[Site])>,
+) -> Result<Vec<Site>> {
+    let kill = AtAccess {
+        death,
+        trace: OnceCell::new(),
+    };
+    let trial = Trial {
+        setting,
+        kill: &kill,
+    };
+    let place = || death.map_or("nobody killed".to_owned(), |(point, _)| point.to_string());
+    case.run(&trial).with_context(place)?;
+    Ok(kill.trace.into_inner().unwrap_or_default())
+}
+
+/// A victim that dies or is stopped at one access, or lives.
+struct AtAccess<'a> {
+    /// What befalls it, and the accesses it makes when it lives. `None`: it lives.
+    death: Option<(Point, &'a [Site])>,
+    trace: OnceCell<Vec<Site>>,
+}
+
+impl Kill for AtAccess<'_> {
+    fn victim(
+        &self,
+        setting: &Setting<'_>,
+        body: &Body<'_>,
+        meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
+    ) -> Result<Death> {
+        let point = self.death.map(|(point, _)| point);
+        let stopped = point.is_some_and(|point| point.fate == Fate::Stopped);
+        let (ending, patience) = match setting.fault {
+            Some(Fault::VictimHangs) if point.is_some() => (Ending::Hang, short_patience()),
+            Some(Fault::VictimSurvives) => (Ending::Survive, patience()),
+            _ => (Ending::Kill, patience()),
+        };
+        let process = Process {
+            point,
+            ending,
+            patience,
+            fault: Who::Victim.mistake(setting),
+        };
+        let (notes, trace) = process.run(setting, body, &mut |notes| match self.death {
+            Some((point, trace)) => {
+                let so_far = Death::counted(false, point.made(trace).to_vec(), notes);
+                meanwhile(&so_far).context("while the victim is stopped")
+            }
+            None => Ok(()),
+        })?;
+        if setting.has(Fault::SurvivorHangs) && point.is_some() {
+            setting.hangs();
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+        let made = match (self.death, trace) {
+            (None, Some(trace)) => {
+                let made = trace.clone();
+                ensure!(self.trace.set(trace).is_ok(), "two victims in one run");
+                made
+            }
+            (None, None) => bail!("the victim died, although it had nothing to die of"),
+            (Some(_), Some(trace)) if stopped => trace,
+            (Some(_), None) if stopped => bail!("the victim died, although it was only stopped"),
+            (Some((point, _)), Some(_)) => {
+                bail!("the victim was to be {point}, but went on to its end")
+            }
+            (Some((point, trace)), None) => point.made(trace).to_vec(),
+        };
+        Ok(Death::counted(point.is_some() && !stopped, made, notes))
+    }
 }
 
 /// Each fate must befall somebody at every site.
