@@ -66,8 +66,8 @@ fn a_failure_names_operation_state_access_site_and_side() {
         .expect("the operation has failed");
     let why = of_operation.reason.as_deref().expect("a reason");
     for part in [
-        "ring/push:empty:6:after",
-        "killed after access 6 (RingPublish)",
+        "ring/push:empty:5:after",
+        "killed after access 5 (RingPublish)",
     ] {
         assert!(why.contains(part), "{part}: {why}");
     }
