@@ -18,6 +18,36 @@ pub(crate) enum Points {
     Instructions,
 }
 
+/// A way to die at an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Every distinct image between two instructions is recovered, on a copy
+    Snapshots,
+    /// A real SIGKILL
+    Kills,
+    /// The successor dies in its recovery
+    SecondDeaths,
+    /// Producer and consumer interleaved
+    Pairs,
+}
+
+/// The check that must notice an injected fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Nobody dies.
+    Life,
+    /// A crash at every access.
+    Crash,
+    /// A stop before every access.
+    Stop,
+    Syscall,
+    /// This way to die at an instruction, in this state.
+    Instruction(Mode, &'static str),
+}
+
+/// An injected fault: in which operation, by which check and in which words it must be noticed.
+pub(crate) type Injected = (&'static str, By, Fault, &'static str);
+
 /// An operation on a segment, in one state of its structure.
 ///
 /// How far it came is a number that never goes back: 0 before it has any effect, and

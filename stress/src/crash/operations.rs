@@ -5,7 +5,8 @@ mod ring;
 mod segment;
 mod seqlock;
 
-use super::case::{Case, Points};
+use super::case::{By, Case, Injected, Points};
+use crate::desk::Check;
 
 pub(crate) use ring::pair::{End, Pair, pairs};
 
@@ -25,4 +26,28 @@ pub(crate) fn cases_at(points: Points) -> impl Iterator<Item = Case> {
     cases()
         .into_iter()
         .filter(move |case| case.points.contains(&points))
+}
+
+/// The faults that a check must notice.
+pub(crate) fn injected(subject: &str, by: By) -> impl Iterator<Item = Injected> {
+    all_injected().filter(move |(of, at, ..)| (*of, *at) == (subject, by))
+}
+
+/// Every one.
+pub(crate) fn all_injected() -> impl Iterator<Item = Injected> {
+    let parts: [&[Injected]; 4] = [
+        &ring::INJECTED,
+        &seqlock::INJECTED,
+        &latch::INJECTED,
+        &segment::INJECTED,
+    ];
+    parts.into_iter().flatten().copied()
+}
+
+/// A check with the faults that it must notice.
+pub(crate) fn with_injected(check: Check, by: By) -> Check {
+    let subject = check.subject.clone();
+    injected(&subject, by).fold(check, |check, (.., fault, sign)| {
+        check.injected(fault, sign)
+    })
 }

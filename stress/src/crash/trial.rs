@@ -205,7 +205,7 @@ pub(crate) struct Succession<'r, R, M> {
 pub(crate) struct Death {
     /// Whether it was killed, rather than having come to its end, or being about to.
     pub(crate) killed: bool,
-    /// The accesses that it made and what it told, where anybody was there to see them.
+    /// The accesses that it made and what it reported, where anybody was there to see them.
     seen: Option<(Vec<Site>, Vec<Note>)>,
 }
 
@@ -384,7 +384,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// What it told, and the accesses that it made if it came to its end.
+    /// What it reported, and the accesses that it made if it came to its end.
     pub(crate) fn run(
         &self,
         setting: &Setting<'_>,

@@ -9,10 +9,11 @@ use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{Role, SeqLatch, SeqLatchOptions};
 
-use crate::crash::case::{Case, Operation, Points};
+use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
 };
+use crate::fault::Fault;
 use crate::item::{Author, Item};
 
 /// What a latch is like before the actor comes: slots, values written.
@@ -42,6 +43,28 @@ const STATES: [State; 4] = [
 const WRITES: u64 = 5;
 
 const NO_ROOM: &str = "the latch has no room for its slots";
+
+/// The faults that are injected to be noticed here.
+pub(super) const INJECTED: [Injected; 3] = [
+    (
+        "latch/write",
+        By::Crash,
+        Fault::LatchFirst,
+        "a reader gets Ok(an item of zeros)",
+    ),
+    (
+        "latch/write",
+        By::Stop,
+        Fault::RoleLost,
+        "was taken from a stopped process",
+    ),
+    (
+        "latch/write",
+        By::Instruction(Mode::Snapshots, "new"),
+        Fault::LatchFirst,
+        "an item of zeros",
+    ),
+];
 
 pub(super) fn cases() -> Vec<Case> {
     let everywhere = &[Points::Accesses, Points::Instructions];

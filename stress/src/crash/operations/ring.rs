@@ -12,10 +12,11 @@ use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
 
-use crate::crash::case::{Case, Operation, Points};
+use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
 };
+use crate::fault::Fault;
 use crate::item::{Author, Item};
 use crate::process::Ledger;
 use ends::{
@@ -168,6 +169,79 @@ fn operations() -> impl Iterator<Item = OnRing> {
         })
     })
 }
+
+/// The faults that are injected to be noticed here.
+pub(super) const INJECTED: [Injected; 14] = [
+    (
+        "ring/push",
+        By::Crash,
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    ("ring/close", By::Crash, Fault::PublishLate, "took effect"),
+    ("ring/peek", By::Crash, Fault::FreeFirst, "is lost"),
+    ("ring/stop", By::Life, Fault::StopLost, "then Stopped"),
+    (
+        "ring/pop",
+        By::Life,
+        Fault::ResumeEarly,
+        "the successor starts at position",
+    ),
+    (
+        "ring/push",
+        By::Life,
+        Fault::ResumeLate,
+        "the successor starts at position",
+    ),
+    (
+        "ring/push",
+        By::Crash,
+        Fault::VictimHangs,
+        "s for the end of the victim",
+    ),
+    (
+        "ring/push",
+        By::Crash,
+        Fault::VictimSurvives,
+        "but went on to its end",
+    ),
+    (
+        "ring/push",
+        By::Crash,
+        Fault::SurvivorHangs,
+        "no sign of life for",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Snapshots, "empty"),
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Kills, "empty"),
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Kills, "empty"),
+        Fault::RoleKept,
+        "is still held after",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Pairs, "empty"),
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    (
+        "ring/pop",
+        By::Instruction(Mode::Pairs, "tight"),
+        Fault::FreeFirst,
+        "a torn item",
+    ),
+];
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |operation| Case::of(operation, &[Points::Accesses, Points::Instructions]);
@@ -539,10 +613,10 @@ impl OnRing {
             }
         };
         let committed = start + reach(&steps, stores)?;
-        if let Some(told) = death.committed() {
+        if let Some(reported) = death.committed() {
             ensure!(
-                told <= committed,
-                "a push up to position {told} returned, but only {committed} took effect"
+                reported <= committed,
+                "a push up to position {reported} returned, but only {committed} took effect"
             );
         }
         let authors = authors(committed);
@@ -596,16 +670,17 @@ impl OnRing {
         death: &Death,
         who: Who,
         site: StoreSite,
-        (before, told): (bool, bool),
+        (before, reported): (bool, bool),
     ) -> Result<bool> {
         let ends = match death.count(site) {
             Some(stores) => before || stores > 0,
-            None => told,
+            None => reported,
         };
         let can_be = ends == before || (ends && self.may_close(who));
         ensure!(
-            told == ends && can_be,
-            "this side of the ring is closed for the successor: {told}, it was closed: {ends};              before: {before}"
+            reported == ends && can_be,
+            "this side of the ring is closed for the successor: {reported}, it was closed: {ends}; \
+             before: {before}"
         );
         Ok(ends)
     }
@@ -694,8 +769,8 @@ impl OnRing {
             "the successor starts at position {}, the victim released up to {released}",
             successor.position()
         );
-        let told = successor.is_closed();
-        self.ends(&death, who, StoreSite::RingStop, (closed, told))?;
+        let reported = successor.is_closed();
+        self.ends(&death, who, StoreSite::RingStop, (closed, reported))?;
         if stops {
             ensure_takes_no_more(&mut successor, survivor.position())?;
         } else {

@@ -15,7 +15,7 @@ use ringproof::{
     Claim, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions, unlink,
 };
 
-use crate::crash::case::{Case, Operation, Points};
+use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Memories, Trial, Who, ensure_free, ensure_kept,
 };
@@ -23,6 +23,41 @@ use crate::dying::{Fate, Point};
 use crate::fault::Fault;
 use crate::item::{Author, Item};
 use crate::shm::DIRECTORY;
+
+/// The faults that are injected to be noticed here.
+pub(super) const INJECTED: [Injected; 6] = [
+    (
+        "role/take-over",
+        By::Life,
+        Fault::EpochLost,
+        "times, it was 2",
+    ),
+    (
+        "role/take-over",
+        By::Life,
+        Fault::RoleKept,
+        "is still held after",
+    ),
+    (
+        "segment/unlink",
+        By::Crash,
+        Fault::RetireLost,
+        "the old segment is retired",
+    ),
+    ("segment/notes", By::Life, Fault::NoteLost, "note 5 is"),
+    (
+        "segment/create",
+        By::Syscall,
+        Fault::MadeInPlace,
+        "a segment is there that is not whole",
+    ),
+    (
+        "role/take-over",
+        By::Instruction(Mode::Snapshots, "producer-first"),
+        Fault::EpochLost,
+        "its effect is 0",
+    ),
+];
 
 pub(super) fn cases() -> Vec<Case> {
     let everywhere = &[Points::Accesses, Points::Syscalls, Points::Instructions];

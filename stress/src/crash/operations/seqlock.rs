@@ -10,10 +10,11 @@ use ringproof::seqlock::{SeqReader, SeqWriter};
 use ringproof::site::StoreSite;
 use ringproof::{Role, SeqLock, SeqLockOptions};
 
-use crate::crash::case::{Case, Operation, Points};
+use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
 };
+use crate::fault::Fault;
 use crate::item::{Author, Item};
 
 /// What a seqlock is like before the actor comes.
@@ -37,6 +38,40 @@ const ATTEMPTS: u32 = 3;
 const STALLED: ReadError = ReadError::WriterStalled { attempts: ATTEMPTS };
 const DEAD: ReadError = ReadError::WriterDead { attempts: ATTEMPTS };
 const NO_ROOM: &str = "the seqlock has no room for an item";
+
+/// The faults that are injected to be noticed here.
+pub(super) const INJECTED: [Injected; 5] = [
+    (
+        "seqlock/write",
+        By::Crash,
+        Fault::NoOdd,
+        "a reader gets Ok(a torn item",
+    ),
+    (
+        "seqlock/write",
+        By::Crash,
+        Fault::RoundUp,
+        "expected Err(WriterStalled",
+    ),
+    (
+        "seqlock/read",
+        By::Stop,
+        Fault::NoRecheck,
+        "the victim read a torn item",
+    ),
+    (
+        "seqlock/write",
+        By::Instruction(Mode::Snapshots, "new"),
+        Fault::NoOdd,
+        "a torn item",
+    ),
+    (
+        "seqlock/write",
+        By::Instruction(Mode::SecondDeaths, "new"),
+        Fault::RoundUp,
+        "expected item 1 by Successor",
+    ),
+];
 
 pub(super) fn cases() -> Vec<Case> {
     let everywhere = &[Points::Accesses, Points::Instructions];

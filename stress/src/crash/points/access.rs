@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::site::Site;
 
-use crate::crash::case::{Case, Points};
-use crate::crash::operations::cases_at;
+use crate::crash::case::{By, Case, Points};
+use crate::crash::operations::{cases_at, with_injected};
 use crate::crash::trial::{Body, Death, Kill, Process, Trial, Who};
 use crate::desk::{Check, Covered, Setting};
 use crate::dying::{Ending, Fate, Point};
@@ -21,111 +21,26 @@ pub(crate) fn checks() -> Vec<Check> {
     subjects.dedup();
     let checks = subjects.into_iter().flat_map(|subject| {
         [
-            Check::new(subject, LIVE, "runs", |setting| every(setting, &[])),
-            Check::new(subject, CRASH, "kills", |setting| {
-                every(setting, &[Fate::KilledBefore, Fate::KilledAfter])
-            }),
-            Check::new(subject, STOP, "stops", |setting| {
-                every(setting, &[Fate::Stopped])
-            }),
+            (By::Life, LIVE, "runs", &[][..]),
+            (
+                By::Crash,
+                CRASH,
+                "kills",
+                &[Fate::KilledBefore, Fate::KilledAfter],
+            ),
+            (By::Stop, STOP, "stops", &[Fate::Stopped]),
         ]
+        .map(|(by, what, unit, fates)| {
+            let check = Check::new(subject, what, unit, |setting| every(setting, fates));
+            with_injected(check, by)
+        })
     });
-    let plant = |mut check: Check| {
-        for (subject, what, fault, sign) in PLANTED {
-            if check.subject == subject && check.what == what {
-                check = check.planted(fault, sign);
-            }
-        }
-        check
-    };
-    checks.map(plant).collect()
+    checks.collect()
 }
 
 const LIVE: &str = "no crash";
 const CRASH: &str = "crash at every access";
 const STOP: &str = "stop before every access";
-
-/// The faults, each with the check that must notice it, and in which words.
-const PLANTED: [(&str, &str, Fault, &str); 18] = [
-    ("ring/push", CRASH, Fault::PublishFirst, "by Victim, found"),
-    ("ring/close", CRASH, Fault::PublishLate, "took effect"),
-    ("ring/peek", CRASH, Fault::FreeFirst, "is lost"),
-    ("ring/stop", LIVE, Fault::StopLost, "then Stopped"),
-    (
-        "ring/pop",
-        LIVE,
-        Fault::ResumeEarly,
-        "the successor starts at position",
-    ),
-    (
-        "ring/push",
-        LIVE,
-        Fault::ResumeLate,
-        "the successor starts at position",
-    ),
-    (
-        "seqlock/write",
-        CRASH,
-        Fault::NoOdd,
-        "a reader gets Ok(a torn item",
-    ),
-    (
-        "seqlock/write",
-        CRASH,
-        Fault::RoundUp,
-        "expected Err(WriterStalled",
-    ),
-    (
-        "latch/write",
-        CRASH,
-        Fault::LatchFirst,
-        "a reader gets Ok(an item of zeros)",
-    ),
-    ("role/take-over", LIVE, Fault::EpochLost, "times, it was 2"),
-    (
-        "role/take-over",
-        LIVE,
-        Fault::RoleKept,
-        "is still held after",
-    ),
-    (
-        "latch/write",
-        STOP,
-        Fault::RoleLost,
-        "was taken from a stopped process",
-    ),
-    (
-        "seqlock/read",
-        STOP,
-        Fault::NoRecheck,
-        "the victim read a torn item",
-    ),
-    (
-        "segment/unlink",
-        CRASH,
-        Fault::RetireLost,
-        "the old segment is retired",
-    ),
-    ("segment/notes", LIVE, Fault::NoteLost, "note 5 is"),
-    (
-        "ring/push",
-        CRASH,
-        Fault::VictimHangs,
-        "s for the end of the victim",
-    ),
-    (
-        "ring/push",
-        CRASH,
-        Fault::VictimSurvives,
-        "but went on to its end",
-    ),
-    (
-        "ring/push",
-        CRASH,
-        Fault::SurvivorHangs,
-        "no sign of life for",
-    ),
-];
 
 /// Each state of the operation without a death, and then with each fate at each access: how often
 /// that befell somebody, or, where none is asked for, how many states there are.
@@ -147,8 +62,8 @@ fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
             for fate in fates.iter().copied() {
                 let point = Point { number, fate, site };
                 let address = format!("{address}:{number}:{}", fate.name());
-                let befell = run(&address, Some((point, &trace)))?;
-                made += u64::from(befell.is_some());
+                let outcome = run(&address, Some((point, &trace)))?;
+                made += u64::from(outcome.is_some());
             }
         }
     }
@@ -246,15 +161,4 @@ pub(crate) fn covered() -> Vec<Covered> {
         })
     };
     Site::all().flat_map(fates).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_planted_fault_has_its_check() {
-        let planted: usize = checks().iter().map(|check| check.wrong.len()).sum();
-        assert_eq!(planted, PLANTED.len());
-    }
 }

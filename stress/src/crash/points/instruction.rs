@@ -25,94 +25,12 @@ use std::rc::Rc;
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::crash::case::{self, AnyOperation, Points};
-use crate::crash::operations::{Pair, cases_at, pairs};
+use crate::crash::case::{self, AnyOperation, By, Mode, Points};
+use crate::crash::operations::{Pair, cases_at, injected, pairs};
 use crate::desk::Check;
-use crate::fault::Fault;
 use crate::process::{NotHere, SingleThreaded};
 use explore::Explorer;
 use tracee::{Pinned, Tracee};
-
-/// A way to die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// Every distinct image between two instructions is recovered, on a copy
-    Snapshots,
-    /// A real SIGKILL
-    Kills,
-    /// The successor dies in its recovery
-    SecondDeaths,
-    /// Producer and consumer interleaved
-    Pairs,
-}
-
-/// The faults, each with the way to die by which it must be noticed, in which operation and state,
-/// and in which words.
-const PLANTED: [(Fault, Mode, &str, &str, &str); 9] = [
-    (
-        Fault::PublishFirst,
-        Mode::Snapshots,
-        "ring/push",
-        "empty",
-        "by Victim, found",
-    ),
-    (
-        Fault::NoOdd,
-        Mode::Snapshots,
-        "seqlock/write",
-        "new",
-        "a torn item",
-    ),
-    (
-        Fault::LatchFirst,
-        Mode::Snapshots,
-        "latch/write",
-        "new",
-        "an item of zeros",
-    ),
-    (
-        Fault::EpochLost,
-        Mode::Snapshots,
-        "role/take-over",
-        "producer-first",
-        "its effect is 0",
-    ),
-    (
-        Fault::PublishFirst,
-        Mode::Kills,
-        "ring/push",
-        "empty",
-        "by Victim, found",
-    ),
-    (
-        Fault::RoleKept,
-        Mode::Kills,
-        "ring/push",
-        "empty",
-        "is still held after",
-    ),
-    (
-        Fault::RoundUp,
-        Mode::SecondDeaths,
-        "seqlock/write",
-        "new",
-        "expected item 1 by Successor",
-    ),
-    (
-        Fault::PublishFirst,
-        Mode::Pairs,
-        "ring/push",
-        "empty",
-        "by Victim, found",
-    ),
-    (
-        Fault::FreeFirst,
-        Mode::Pairs,
-        "ring/pop",
-        "tight",
-        "a torn item",
-    ),
-];
 
 /// What one row is about.
 enum Case {
@@ -195,12 +113,10 @@ pub(crate) fn checks(chosen: &[Mode], every: bool) -> Vec<Check> {
             }
         });
         let check = check.of_part(state).with(arguments);
-        let planted = PLANTED
-            .into_iter()
-            .filter(|(_, by, of, at, _)| (*by, *of, *at) == (mode, subject, state));
-        planted.fold(check, |check, (fault, mode, .., sign)| {
+        let injected = injected(subject, By::Instruction(mode, state));
+        injected.fold(check, |check, (.., fault, sign)| {
             let words = format!("{}, by {}", fault.words(), mode.name());
-            check.planted_as(&words, fault, sign)
+            check.injected_as(&words, fault, sign)
         })
     };
     cases.map(check).collect()
@@ -219,19 +135,4 @@ fn probe(alone: SingleThreaded) -> Result<()> {
     })?;
     while tracee.step()?.is_some() {}
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_way_to_die_has_a_planted_fault_and_each_fault_a_check() {
-        for mode in Mode::value_variants() {
-            assert!(PLANTED.iter().any(|(_, by, ..)| by == mode), "{mode:?}");
-        }
-        let checks = checks(&[], false);
-        let planted: usize = checks.iter().map(|check| check.wrong.len()).sum();
-        assert_eq!(planted, PLANTED.len());
-    }
 }

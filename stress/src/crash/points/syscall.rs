@@ -14,12 +14,11 @@ use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::crash::case::Points;
-use crate::crash::operations::cases_at;
+use crate::crash::case::{By, Points};
+use crate::crash::operations::{cases_at, with_injected};
 use crate::crash::trial::{Body, Death, Kill, Trial, Who, victim_with};
 use crate::desk::{Check, Setting};
 use crate::dying::Plan;
-use crate::fault::Fault;
 use crate::process::{Child, NotHere, SingleThreaded, set_alarm};
 
 /// Every operation, killed at each of its system calls.
@@ -30,13 +29,7 @@ pub(crate) fn checks() -> Vec<Check> {
     subjects.dedup();
     let check = |subject: &'static str| {
         let check = Check::new(subject, "crash at every system call", "kills", kills);
-        let check = check.with(" --points syscalls");
-        match subject {
-            "segment/create" => {
-                check.planted(Fault::MadeInPlace, "a segment is there that is not whole")
-            }
-            _ => check,
-        }
+        with_injected(check.with(" --points syscalls"), By::Syscall)
     };
     subjects.into_iter().map(check).collect()
 }
@@ -148,8 +141,8 @@ impl Kill for AtStop {
                 // It came to its end.
                 Some(Signal::SIGSTOP) => break true,
                 other => {
-                    let told = child.hear()?.unwrap_or_default();
-                    bail!("the victim came to no stop: {other:?}; it told {told:?}");
+                    let reported = child.hear()?.unwrap_or_default();
+                    bail!("the victim came to no stop: {other:?}; it told {reported:?}");
                 }
             }
             let entered = entered(pid)?;
@@ -202,9 +195,9 @@ fn ensure_traceable(alone: SingleThreaded) -> Result<()> {
     if child.await_stop()? == Some(Signal::SIGSTOP) {
         return Ok(());
     }
-    let told = child.hear()?.unwrap_or_default();
+    let reported = child.hear()?.unwrap_or_default();
     let why = format!(
-        "a child cannot be traced here: {told:?}; it takes ptrace, which a seccomp filter or \
+        "a child cannot be traced here: {reported:?}; it takes ptrace, which a seccomp filter or \
          kernel.yama.ptrace_scope=3 forbids"
     );
     Err(NotHere(why).into())

@@ -40,7 +40,7 @@ pub(crate) fn pairs() -> impl Iterator<Item = Pair> {
 /// How one of a pair ended.
 pub(crate) enum End {
     /// It came to its end, and told this.
-    Told(Vec<Note>),
+    Reported(Vec<Note>),
     /// It was killed; if its entry had returned, it answered this.
     Killed(Option<u64>),
 }
@@ -84,7 +84,7 @@ impl Pair {
             ("the pop", pop, popped, empty),
         ] {
             let answered = match end {
-                End::Told(notes) => u64::from(!notes.is_empty()),
+                End::Reported(notes) => u64::from(!notes.is_empty()),
                 End::Killed(Some(answer)) => *answer,
                 End::Killed(None) => continue,
             };
@@ -96,7 +96,7 @@ impl Pair {
         }
         let authors = [(written, Author::Setup), (written + pushed, Author::Victim)];
         let expected = |position| expected(seed, &authors, position);
-        if let End::Told(notes) = pop {
+        if let End::Reported(notes) = pop {
             for note in notes {
                 let taken = match note {
                     Note::Took(position, words) => (*position, Item::from_words(*words)),

@@ -238,8 +238,8 @@ impl Explorer<'_> {
             image::change(&segment, beside.image_at(0), beside.image_at(death))?;
             (death == beside.steps()).then_some(beside.answer)
         };
-        let told = End::Told(stopped.finish()?);
-        pair.judge(self.setting.seed, &segment, &told, &End::Killed(answer))
+        let reported = End::Reported(stopped.finish()?);
+        pair.judge(self.setting.seed, &segment, &reported, &End::Killed(answer))
     }
 
     /// Starts a victim again and lets it take the first steps that a walk was seen to take.

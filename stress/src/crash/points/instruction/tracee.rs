@@ -157,7 +157,7 @@ impl Tracee {
         drop(self.child);
     }
 
-    /// Lets it run to its end, and says what it told.
+    /// Lets it run to its end, and says what it reported.
     pub(super) fn finish(self) -> Result<Vec<Note>> {
         ptrace::detach(self.child.pid(), None).context("cannot let a tracee go")?;
         let mut notes = self.child.wait()?;
