@@ -132,7 +132,7 @@ fn checks(programs: &Rc<Programs>, items: u64) -> Vec<Check> {
                 _ => &[],
             };
             checks.push(faults.iter().fold(check, |check, (fault, sign)| {
-                check.planted_as(&format!("{}, {through}", fault.words()), *fault, sign)
+                check.injected_as(&format!("{}, {through}", fault.words()), *fault, sign)
             }));
         }
     }

@@ -9,23 +9,23 @@
 //! stopped keeps its role: nobody takes it, the survivor looks at what is there or writes
 //! meanwhile, and then the victim goes on to its end.
 
+mod case;
+mod document;
 mod operations;
-mod page;
 mod points;
-pub(crate) mod trial;
+mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ringproof::site::Site;
 use ringproof_record::{Record, machine};
 
 use crate::desk::{Asked, Check, Layer, Setting, rehearse};
-use operations::cases;
-use points::instruction::Mode;
+use case::{Mode, Points};
+use operations::cases_at;
 use points::{access, instruction, syscall};
-use trial::Trial;
 
 /// Kill a process before and after every access to shared memory, and stop it before each; or at
 /// every system call, or every machine instruction
@@ -53,7 +53,7 @@ use trial::Trial;
 /// still under way while the process lives. (At its death they are not lost: the store buffer
 /// drains whoever runs next.)
 ///
-/// System calls and instructions need permission to trace one's own children. Planted faults show
+/// System calls and instructions need permission to trace one's own children. Injected faults show
 /// that each of these would be noticed.
 #[derive(Args)]
 #[command(after_long_help = "\
@@ -62,12 +62,12 @@ Examples:
       every access, in seconds
   ringproof-stress crash --only ring/push
       one operation in all its states
-  ringproof-stress crash --only ring/push:full:5:before
-      one kill: before access 5 of a push to a full ring, from the taking of the role on
+  ringproof-stress crash --only ring/push:full:4:before
+      one kill: before access 4 of a push to a full ring, from the taking of the role on
       (accesses count from 0)
-  ringproof-stress crash --plant publish-first
-      with a fault planted: this one must fail
-  ringproof-stress crash --points syscalls --only segment/create:12
+  ringproof-stress crash --inject publish-first
+      with a fault injected: this one must fail
+  ringproof-stress crash --points syscalls --only segment/create:new:12
       one kill: at stop 12 of a creation (stops count from 0: into the first call, out of it, …)
   ringproof-stress crash --points instructions --mode kills --only ring/push:empty:41
       one kill: after instruction 41 (a repeated instruction counts each repetition; a second
@@ -87,19 +87,11 @@ pub(crate) struct Options {
     #[arg(long)]
     every_instruction: bool,
     /// Everywhere: at accesses, system calls and instructions
-    #[arg(long, conflicts_with_all = ["only", "plant", "points"])]
+    #[arg(long, conflicts_with_all = ["only", "inject", "points"])]
     whole: bool,
-    /// Kill nobody: print the page on what a crash leaves behind, as it stands in CRASHES.md
-    #[arg(long, conflicts_with_all = ["only", "plant", "whole"])]
-    pub(crate) page: bool,
-}
-
-/// Where processes die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Points {
-    Accesses,
-    Syscalls,
-    Instructions,
+    /// Kill nobody: print the document on what a crash leaves behind, as it stands in CRASHES.md
+    #[arg(long, conflicts_with_all = ["only", "inject", "whole"])]
+    pub(crate) document: bool,
 }
 
 /// Runs the layer.
@@ -121,7 +113,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
         checks.extend(syscall::checks());
     }
     if at(Points::Instructions) {
-        checks.extend(instruction::checks(mode, asked.seed, *every_instruction));
+        checks.extend(instruction::checks(mode, *every_instruction));
     }
     let every = every_instruction.then_some(" --every-instruction");
     let command = format!("crash{}", every.unwrap_or_default());
@@ -133,32 +125,55 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     layer.run()
 }
 
-/// The page on what a crash leaves behind. Each case is run once, without a death, for the
+/// The document on what a crash leaves behind. Each case is run once, without a death, for the
 /// accesses that it makes.
-pub(crate) fn page() -> Result<String> {
-    rehearse("crash", page_with)
+pub(crate) fn document() -> Result<String> {
+    rehearse("crash", document_with)
 }
 
-fn page_with(setting: &Setting<'_>) -> Result<String> {
+fn document_with(setting: &Setting<'_>) -> Result<String> {
     let mut tried: BTreeMap<Site, BTreeMap<_, Vec<_>>> = BTreeMap::new();
-    for case in cases() {
-        let trial = Trial::new(setting, None);
-        (case.scenario)(&trial)
+    let mut all: BTreeMap<_, usize> = BTreeMap::new();
+    for case in cases_at(Points::Accesses) {
+        *all.entry(case.subject).or_default() += 1;
+        let trace = access::run(setting, &case, None)
             .with_context(|| format!("{} in state `{}`", case.subject, case.state))?;
-        let sites: BTreeSet<_> = trial.into_trace().into_iter().collect();
+        let sites: BTreeSet<_> = trace.into_iter().collect();
         for site in sites {
             let states = tried.entry(site).or_default().entry(case.subject);
             states.or_default().push(case.state);
         }
     }
     for (subject, states) in tried.values_mut().flatten() {
-        let all = cases()
-            .iter()
-            .filter(|case| case.subject == *subject)
-            .count();
-        if states.len() == all && all > 1 {
+        if states.len() == all[subject] && states.len() > 1 {
             *states = vec!["every state"];
         }
     }
-    Ok(page::markdown(&tried))
+    Ok(document::markdown(&tried))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use case::By;
+    use clap::ValueEnum;
+    use operations::all_injected;
+
+    #[test]
+    fn every_injected_fault_has_its_check_and_every_way_to_die_a_fault() {
+        let checks = [
+            access::checks(),
+            syscall::checks(),
+            instruction::checks(&[], false),
+        ];
+        let injected = checks.iter().flatten().map(|check| check.wrong.len());
+        assert_eq!(injected.sum::<usize>(), all_injected().count());
+        for mode in Mode::value_variants() {
+            let mut all = all_injected();
+            assert!(
+                all.any(|(_, by, ..)| matches!(by, By::Instruction(m, _) if m == *mode)),
+                "{mode:?}"
+            );
+        }
+    }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Asked {
     pub(crate) only: Option<String>,
     /// Make this mistake on purpose, in the checks that must notice it: they must fail
     #[arg(long, value_name = "FAULT", hide_possible_values = true)]
-    pub(crate) plant: Option<Fault>,
+    pub(crate) inject: Option<Fault>,
     /// Of the checks the I-th, and every N-th after it
     #[arg(long, value_name = "I/N", default_value_t = Shard::WHOLE)]
     pub(crate) shard: Shard,
@@ -52,7 +52,7 @@ impl Asked {
         Asked {
             seed,
             only: None,
-            plant: None,
+            inject: None,
             shard: Shard::WHOLE,
         }
     }
@@ -145,14 +145,14 @@ impl Check {
     }
 
     /// With a fault that its own trial makes where it is told to, and must catch.
-    pub(crate) fn planted(self, fault: Fault, sign: &'static str) -> Check {
-        self.planted_as(fault.words(), fault, sign)
+    pub(crate) fn injected(self, fault: Fault, sign: &'static str) -> Check {
+        self.injected_as(fault.words(), fault, sign)
     }
 
     /// The same, in other words.
-    pub(crate) fn planted_as(mut self, words: &str, fault: Fault, sign: &'static str) -> Check {
+    pub(crate) fn injected_as(mut self, words: &str, fault: Fault, sign: &'static str) -> Check {
         self.wrong.push(Wrong {
-            what: format!("planted fault: {words}").into(),
+            what: format!("injected fault: {words}").into(),
             sign,
             trial: self.trial.clone(),
             fault: Some(fault),
@@ -249,10 +249,10 @@ impl<'a> Layer<'a> {
 
     /// The trials that are asked for.
     fn jobs(&self) -> Result<Vec<Job<'_>>> {
-        let plant = self.asked.plant;
+        let inject = self.asked.inject;
         let must = |check: &&Check| {
             let mut faults = check.wrong.iter().map(|wrong| wrong.fault);
-            plant.is_none() || faults.any(|fault| fault == plant)
+            inject.is_none() || faults.any(|fault| fault == inject)
         };
         let concerned = || self.checks.iter().filter(must);
         let chosen = concerned()
@@ -260,7 +260,7 @@ impl<'a> Layer<'a> {
         let chosen: Vec<_> = chosen.collect();
         if chosen.is_empty() {
             let only = self.only().unwrap_or("check");
-            let what = match plant {
+            let what = match inject {
                 Some(fault) => format!("{only} that must notice that {}", fault.words()),
                 None => only.to_owned(),
             };
@@ -272,9 +272,9 @@ impl<'a> Layer<'a> {
         let mut jobs = Vec::new();
         for check in self.asked.shard.part_of(chosen) {
             let wrong = (check.wrong.iter())
-                .filter(|wrong| plant.is_none() || wrong.fault == plant)
-                .filter(|_| plant.is_some() || self.is_whole(check));
-            let ours = plant.is_none().then_some(None);
+                .filter(|wrong| inject.is_none() || wrong.fault == inject)
+                .filter(|_| inject.is_some() || self.is_whole(check));
+            let ours = inject.is_none().then_some(None);
             let all = ours.into_iter().chain(wrong.map(Some));
             jobs.extend(all.map(|wrong| Job { check, wrong }));
         }
@@ -309,19 +309,19 @@ impl<'a> Layer<'a> {
         interrupted: bool,
     ) -> Vec<Record> {
         let asked = self.asked;
-        // With a fault planted on demand it is ours that is wrong.
-        let planted = asked.plant.is_some();
+        // With a fault injected on demand it is ours that is wrong.
+        let injected = asked.inject.is_some();
         let ours: Vec<_> = (jobs.iter().zip(reports))
-            .filter(|(job, _)| job.wrong.is_none() || planted)
+            .filter(|(job, _)| job.wrong.is_none() || injected)
             .collect();
-        let all = !interrupted && !planted && asked.only.is_none() && asked.shard == Shard::WHOLE;
+        let all = !interrupted && !injected && asked.only.is_none() && asked.shard == Shard::WHOLE;
         let covered = self.covered.iter();
         let covered = covered.filter_map(|covered| self.covered_row(covered, &ours, all));
         let mut rows: Vec<_> = covered.collect();
         let mut control = Outcome::Held(1);
         for ((job, report), known) in jobs.iter().zip(reports).zip(known) {
             match (job.wrong, known) {
-                (Some(wrong), _) if !planted => {
+                (Some(wrong), _) if !injected => {
                     rows.push(self.wrong_row(job, wrong, &control, report));
                     continue;
                 }
@@ -345,7 +345,7 @@ impl<'a> Layer<'a> {
             .iter()
             .find_map(|(job, report)| match report.outcome() {
                 Outcome::Violated(why) if report.at.as_ref() == Some(&key) => {
-                    let again = self.again(Some(job.check), &report.address, self.asked.plant);
+                    let again = self.again(Some(job.check), &report.address, self.asked.inject);
                     Some(Record::failed(self.name, subject, what, why).repeat(again))
                 }
                 _ => None,
@@ -365,7 +365,7 @@ impl<'a> Layer<'a> {
             times => Record::passed(self.name, subject, what).count(times, covered.unit),
         };
         let only = self.only().unwrap_or_default();
-        Some(row.repeat(self.again(None, only, self.asked.plant)))
+        Some(row.repeat(self.again(None, only, self.asked.inject)))
     }
 
     /// What came of our own code, and what could not be tried.
@@ -394,7 +394,7 @@ impl<'a> Layer<'a> {
         };
         let skipped = (skipped.iter())
             .map(|(what, why)| Record::not_run(self.name, check.subject.clone(), what, why));
-        let again = self.again(Some(check), address, self.asked.plant);
+        let again = self.again(Some(check), address, self.asked.inject);
         let rows = row.into_iter().chain(skipped);
         rows.map(|row| row.repeat(&again)).collect()
     }
@@ -464,7 +464,7 @@ impl<'a> Layer<'a> {
             command += &format!(" --only {only}");
         }
         if let Some(name) = fault.and_then(|fault| fault.to_possible_value()) {
-            command += &format!(" --plant {}", name.get_name());
+            command += &format!(" --inject {}", name.get_name());
         }
         command
     }
@@ -520,7 +520,7 @@ impl<'a> Desk<'a> {
         let _sweeper = (!interrupted).then_some(self.sweeper);
         let left = self.prefix.judge(layer.name)?;
         let only = layer.only().unwrap_or_default();
-        rows.push(left.repeat(layer.again(None, only, layer.asked.plant)));
+        rows.push(left.repeat(layer.again(None, only, layer.asked.inject)));
         let seconds = self.start.elapsed().as_secs_f64();
         eprintln!("{}: {} rows in {seconds:.1} s", layer.program(), rows.len());
         Ok(rows)
@@ -617,7 +617,7 @@ mod tests {
     use Verdict::{Failed, NotRun, Passed};
 
     fn check() -> Check {
-        Check::new("s", "w", "rounds", |_| Ok(1)).planted(Fault::PublishFirst, "two hold")
+        Check::new("s", "w", "rounds", |_| Ok(1)).injected(Fault::PublishFirst, "two hold")
     }
 
     fn asked(only: &str) -> Asked {
@@ -659,7 +659,7 @@ mod tests {
         let rows = rows(&layer, [&Outcome::Held(0), &held]);
         assert_eq!(rows[0].verdict, Failed, "nothing was tried");
         let repeat = rows[1].repeat.as_deref().unwrap();
-        let expected = "faults --seed 4 --only s:2 --plant publish-first";
+        let expected = "faults --seed 4 --only s:2 --inject publish-first";
         assert!(repeat.ends_with(expected), "{repeat}");
     }
 
@@ -689,9 +689,9 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_found_and_what_is_not_there_is_said() {
-        let jobs = |only: &str, plant| {
+        let jobs = |only: &str, inject| {
             let asked = Asked {
-                plant,
+                inject,
                 ..asked(only)
             };
             let checks = vec![check().of_part("full"), check().of_part("empty")];

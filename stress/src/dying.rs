@@ -72,7 +72,7 @@ impl fmt::Display for Point {
     }
 }
 
-/// What a process does where it is to be killed. Anything but the first is a planted fault.
+/// What a process does where it is to be killed. Anything but the first is an injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// It is killed.

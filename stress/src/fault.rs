@@ -1,4 +1,4 @@
-//! Planted faults: every mistake that the harness makes on purpose, to show that it is noticed.
+//! Injected faults: every mistake that the harness makes on purpose, to show that it is noticed.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ use ringproof::site::{LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
 use crate::dying::Dying;
 
-/// A fault is a name, which `--plant` takes, and the words in which its row says what it is.
+/// A fault is a name, which `--inject` takes, and the words in which its row says what it is.
 macro_rules! faults {
     ($($name:ident: $words:literal,)*) => {
         /// A mistake, made on purpose.
@@ -66,15 +66,15 @@ faults! {
     ShortBelieved: "a file shorter than its segment is attached to",
     Unsealed: "a memory file is not sealed",
     NotTruncated: "a truncation goes unnoticed",
-    TrustHole: "a ring that lost its memory is believed",
+    TrustLostMemory: "a ring that lost its memory is believed",
     NotReplaced: "a role of a segment without a name is taken",
     BlockingOpen: "an open waits for the other end of a FIFO",
     FollowLink: "an open follows a symbolic link",
     AnyDescriptor: "an unsealed descriptor is accepted",
     KeepRights: "a process without permission attaches",
-    TrustRogue: "an index that a peer scribbles over is believed",
-    RogueTwice: "a length that a peer scribbles over is read twice",
-    IdleRogue: "the peer that should scribble does not",
+    TrustScribbler: "an index that a peer scribbles over is believed",
+    ScribblerTwice: "a length that a peer scribbles over is read twice",
+    IdleScribbler: "the peer that should scribble does not",
     FingerprintAlone: "a fingerprint is believed without its text",
     LenientParse: "a description written in another way is read",
     BelievedSize: "a peek believes a size",

@@ -2,20 +2,20 @@
 //! moment.
 //!
 //! Beside each check stand specimens, which are published mistakes, and a few wrong implementations
-//! that are planted for the purpose; the same trial must catch each of them.
+//! that are injected for the purpose; the same trial must catch each of them.
 
 mod access;
 mod create;
 mod death;
+mod exclusive_role;
+mod inheritance;
 mod layout;
 mod limits;
-mod meeting;
 mod mounts;
 mod namespace;
+mod race;
 mod races;
 mod restart;
-mod right;
-mod right_passed_on;
 mod signals;
 mod truncation;
 
@@ -59,8 +59,8 @@ fn checks() -> Vec<Check> {
         access::checks(),
         signals::checks(),
         races::checks(),
-        right::checks(),
-        right_passed_on::checks(),
+        exclusive_role::checks(),
+        inheritance::checks(),
         death::checks(),
         restart::checks(),
         layout::checks(),

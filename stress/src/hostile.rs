@@ -11,21 +11,21 @@ mod c_header;
 mod command;
 mod description;
 mod file;
+mod fixture;
 pub mod fuzz;
 mod header;
-mod hole;
-mod honest;
+mod lost_memory;
 mod memory;
 mod peek;
-mod play;
 mod region;
 mod ring;
-mod rogue;
 mod role;
-mod sample;
+mod scribbler;
+mod script;
 mod specimen;
 mod text;
 mod value;
+mod well_behaved;
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ use crate::fault::Fault;
 /// touch. Then segments: headers changed bit by bit and while they are read, descriptions of the
 /// payload that say anything, also to the C header and to `ringproof inspect`, files truncated,
 /// punched, replaced or of the wrong type, and a peer that scribbles over everything shared.
-/// Nothing may panic, hang or reach outside the segment. Planted faults show that each of these
+/// Nothing may panic, hang or reach outside the segment. Injected faults show that each of these
 /// would be noticed.
 #[derive(Args)]
 #[command(after_long_help = "\
@@ -57,8 +57,8 @@ Examples:
       one operation, with more random answers
   ringproof-stress hostile --only ring/push:17
       one case of it
-  ringproof-stress hostile --plant trust-index
-      with a fault planted: this one must fail
+  ringproof-stress hostile --inject trust-index
+      with a fault injected: this one must fail
   ringproof-stress hostile --write-corpus stress/corpus
       writes the boundary cases for a fuzzer to begin with")]
 pub(crate) struct Options {
@@ -88,99 +88,112 @@ fn checks(cli: &CommandLine, directory: &Path) -> Vec<Check> {
     let answered = operations.map(|name| {
         let check = of(name, "answers that a peer may choose", actors::answered);
         match *name {
-            "ring/push" => check.planted(Fault::AssertIndex, "panicked at"),
-            "ring/push_slice" => check.planted(Fault::TrustIndex, "SIGSEGV"),
-            "ring/pop" => check.planted(Fault::LengthTwice, "SIGSEGV"),
+            "ring/push" => check.injected(Fault::AssertIndex, "panicked at"),
+            "ring/push_slice" => check.injected(Fault::TrustIndex, "SIGSEGV"),
+            "ring/pop" => check.injected(Fault::LengthTwice, "SIGSEGV"),
             "ring/pop_slice" => {
-                check.planted(Fault::IgnoreRegress, "and the answer is that all is well")
+                check.injected(Fault::IgnoreRegress, "and the answer is that all is well")
             }
-            "seqlock/read" => check.planted(Fault::EndlessRead, "does not end"),
-            "seqlock/write" => check.planted(Fault::EvenWrite, "stored [(SeqOdd, 2)"),
-            "latch/read" => check.planted(Fault::UnmaskedRead, "SIGSEGV"),
-            "role/enter" => check.planted(Fault::CountedEnter, "nobody takes a role so often"),
-            "segment/claim" => check.planted(Fault::RetiredIgnored, "the claim is Ok"),
+            "seqlock/read" => check.injected(Fault::EndlessRead, "does not end"),
+            "seqlock/write" => check.injected(Fault::EvenWrite, "stored [(SeqOdd, 2)"),
+            "latch/read" => check.injected(Fault::UnmaskedRead, "SIGSEGV"),
+            "role/enter" => check.injected(Fault::CountedEnter, "nobody takes a role so often"),
+            "segment/claim" => check.injected(Fault::RetiredIgnored, "the claim is Ok"),
             _ => check,
         }
     });
     let (cli, directory) = (cli.clone(), directory.to_owned());
     let segments = [
         of("header/ring", "every byte changed", header::of_ring)
-            .planted(Fault::TrustHeader, "SIGSEGV"),
+            .injected(Fault::TrustHeader, "SIGSEGV"),
         of("header/seqlock", "every byte changed", header::of_seqlock),
         of("header/latch", "every byte changed", header::of_latch),
         of("header/racing", "changed while it is read", header::racing)
-            .planted(Fault::HeaderTwice, "SIGSEGV")
+            .injected(Fault::HeaderTwice, "SIGSEGV")
             .races(),
         of(
             "truncated/before",
             "attached to at every length",
-            hole::before,
+            lost_memory::before,
         )
-        .planted(Fault::ShortBelieved, "SIGBUS"),
-        of("truncated/memory-file", "cannot be", hole::memory_files)
-            .planted(Fault::Unsealed, "its length was changed"),
+        .injected(Fault::ShortBelieved, "SIGBUS"),
+        of(
+            "truncated/memory-file",
+            "cannot be",
+            lost_memory::memory_files,
+        )
+        .injected(Fault::Unsealed, "its length was changed"),
         of(
             "truncated/named",
             "SIGBUS, as documented",
-            hole::named_files,
+            lost_memory::named_files,
         )
-        .planted(Fault::NotTruncated, "raised no SIGBUS"),
-        of("punched", "pages gone under a mapping", hole::punched)
-            .planted(Fault::TrustHole, "that lost its memory"),
-        of("replaced", "another file of the name", file::replaced).planted(
+        .injected(Fault::NotTruncated, "raised no SIGBUS"),
+        of(
+            "punched",
+            "pages gone under a mapping",
+            lost_memory::punched,
+        )
+        .injected(Fault::TrustLostMemory, "that lost its memory"),
+        of("replaced", "another file of the name", file::replaced).injected(
             Fault::NotReplaced,
             "was taken of a segment that lost its name",
         ),
         of("file/type", "what is no segment", file::of_any_type)
-            .planted(Fault::BlockingOpen, "it hangs")
-            .planted(Fault::FollowLink, "a Link is attached to"),
+            .injected(Fault::BlockingOpen, "it hangs")
+            .injected(Fault::FollowLink, "a Link is attached to"),
         of(
             "file/descriptor",
             "what is no sealed memory file",
             file::descriptors,
         )
-        .planted(Fault::AnyDescriptor, "is attached to"),
+        .injected(Fault::AnyDescriptor, "is attached to"),
         of(
             "file/permission",
             "modes and another user",
             file::permissions,
         )
-        .planted(Fault::KeepRights, "it is attached to"),
+        .injected(Fault::KeepRights, "it is attached to"),
         of(
-            "rogue/producer",
+            "scribbler/producer",
             "a peer that scribbles",
-            rogue::against_producer,
+            scribbler::against_producer,
         )
-        .planted(Fault::TrustRogue, "SIGSEGV")
+        .injected(Fault::TrustScribbler, "SIGSEGV")
         .races(),
         of(
-            "rogue/consumer",
+            "scribbler/consumer",
             "a peer that scribbles",
-            rogue::against_consumer,
+            scribbler::against_consumer,
         )
-        .planted(Fault::RogueTwice, "SIGSEGV")
+        .injected(Fault::ScribblerTwice, "SIGSEGV")
         .races(),
         of(
-            "rogue/segment",
+            "scribbler/segment",
             "a peer that scribbles",
-            rogue::over_segment,
+            scribbler::over_segment,
         )
-        .planted(Fault::IdleRogue, "corrupt: 0")
+        .injected(Fault::IdleScribbler, "corrupt: 0")
         .races(),
-        of("rogue/values", "a peer that scribbles", rogue::over_values).races(),
+        of(
+            "scribbler/values",
+            "a peer that scribbles",
+            scribbler::over_values,
+        )
+        .races(),
         of(
             "description/attached",
             "texts that say anything",
             description::attached,
         )
-        .planted(Fault::FingerprintAlone, "and attached to"),
+        .injected(Fault::FingerprintAlone, "and attached to"),
         of(
             "description/inspected",
             "texts that say anything, sizes at their limits",
             description::inspected,
         )
-        .planted(Fault::LenientParse, "NoDescription, and parsed")
-        .planted(Fault::BelievedSize, "SIGABRT"),
+        .injected(Fault::LenientParse, "NoDescription, and parsed")
+        .injected(Fault::BelievedSize, "SIGABRT"),
         Check::new(
             "description/command",
             "texts that say anything",
@@ -190,7 +203,7 @@ fn checks(cli: &CommandLine, directory: &Path) -> Vec<Check> {
                 Ok(setting.tried())
             },
         )
-        .planted(Fault::RawText, "is printed in"),
+        .injected(Fault::RawText, "is printed in"),
         Check::new(
             "description/c",
             "texts that say anything, under sanitizers",
@@ -200,34 +213,34 @@ fn checks(cli: &CommandLine, directory: &Path) -> Vec<Check> {
                 Ok(setting.tried())
             },
         )
-        .planted(Fault::BeginningAlone, "attached: true")
+        .injected(Fault::BeginningAlone, "attached: true")
         // Of either sanitizer: what is overrun first depends on the length.
-        .planted(Fault::UnboundedLen, "the program in C ended: "),
+        .injected(Fault::UnboundedLen, "the program in C ended: "),
         of(
             "description/peek",
             "items written over meanwhile",
             peek::overtaken,
         )
-        .planted(Fault::UncheckedPeek, "was expected")
+        .injected(Fault::UncheckedPeek, "was expected")
         .races(),
         of(
             "fuzz/attach",
             "the corpus, and changes to it",
             fuzz::replay_attach,
         )
-        .planted(Fault::FuzzedHeader, "SIGSEGV"),
+        .injected(Fault::FuzzedHeader, "SIGSEGV"),
         of(
             "fuzz/peer",
             "the corpus, and changes to it",
             fuzz::replay_peer,
         )
-        .planted(Fault::FuzzedIndex, "SIGSEGV"),
+        .injected(Fault::FuzzedIndex, "some are overwritten"),
         of(
             "fuzz/description",
             "the corpus, and changes to it",
             fuzz::replay_description,
         )
-        .planted(Fault::FuzzedText, "it is none, and read"),
+        .injected(Fault::FuzzedText, "it is none, and read"),
     ];
     answered.chain(segments).collect()
 }

@@ -72,8 +72,8 @@ fn run(cli: &Cli) -> Result<Exit> {
         _ => Some(Interrupts::catch()?),
     };
     let rows = match &cli.layer {
-        Layer::Crash(options) if options.page => {
-            print::text(&crash::page()?).context("cannot print the page")?;
+        Layer::Crash(options) if options.document => {
+            print::text(&crash::document()?).context("cannot print the document")?;
             return Ok(Exit::Passed);
         }
         Layer::Crash(options) => crash::run(options)?,

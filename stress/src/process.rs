@@ -48,7 +48,7 @@ pub(crate) fn set_alarm() {
     alarm::set(u32::try_from(traced_patience().as_secs()).unwrap_or(u32::MAX));
 }
 
-/// What a child tells its parent. What it told before it was killed, the parent gets.
+/// What a child reports to its parent. What it reported before it was killed, the parent gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Note {
     /// A victim's push returned: the items below this position are committed.
@@ -168,7 +168,7 @@ pub(crate) struct Child {
     pipe: File,
     unread: Vec<u8>,
     /// Told, and not yet asked for by [`next`](Child::next).
-    told: VecDeque<Note>,
+    reported: VecDeque<Note>,
 }
 
 impl Child {
@@ -202,7 +202,7 @@ impl Child {
                     status: None,
                     pipe: File::from(ours),
                     unread: Vec::new(),
-                    told: VecDeque::new(),
+                    reported: VecDeque::new(),
                 })
             }
         }
@@ -233,7 +233,7 @@ impl Child {
         }
     }
 
-    /// What the child told since the last call; `None` at the end, when the child is dead or
+    /// What the child reported since the last call; `None` at the end, when the child is dead or
     /// as good as dead.
     pub(crate) fn hear(&mut self) -> Result<Option<Vec<Note>>> {
         let mut buffer = [0; 16 * 1024];
@@ -268,7 +268,7 @@ impl Child {
     /// The next thing that the child tells; `None` at its end.
     pub(crate) fn next(&mut self) -> Result<Option<Note>> {
         let deadline = self.deadline();
-        while self.told.is_empty() {
+        while self.reported.is_empty() {
             if !wait_readable(&[self.pipe.as_fd()], deadline)? {
                 bail!(
                     "waited {} s for a word of {}: it hangs",
@@ -277,11 +277,11 @@ impl Child {
                 );
             }
             match self.hear()? {
-                Some(notes) => self.told.extend(notes),
+                Some(notes) => self.reported.extend(notes),
                 None => return Ok(None),
             }
         }
-        Ok(self.told.pop_front())
+        Ok(self.reported.pop_front())
     }
 
     /// Waits until the child says that it is ready.
@@ -306,24 +306,24 @@ impl Child {
             }
             Some(notes) => {
                 let failure = notes.iter().find_map(|note| note.error(&self.what));
-                self.told.extend(notes);
+                self.reported.extend(notes);
                 failure.map_or(Ok(()), Err)
             }
         }
     }
 
-    /// Waits until the child is dead, and says what it told.
+    /// Waits until the child is dead, and says what it reported.
     pub(crate) fn wait(self) -> Result<Vec<Note>> {
         let what = self.what.clone();
-        let (told, status) = self.end()?;
+        let (reported, status) = self.end()?;
         killed(&what, status)?;
-        Ok(told)
+        Ok(reported)
     }
 
-    /// Waits until the child is dead, and says what it told and how it ended.
+    /// Waits until the child is dead, and says what it reported and how it ended.
     pub(crate) fn end(mut self) -> Result<(Vec<Note>, WaitStatus)> {
         let deadline = self.deadline();
-        let mut told = Vec::from(std::mem::take(&mut self.told));
+        let mut reported = Vec::from(std::mem::take(&mut self.reported));
         loop {
             if !wait_readable(&[self.pipe.as_fd()], deadline)? {
                 bail!(
@@ -333,21 +333,21 @@ impl Child {
                 );
             }
             match self.hear()? {
-                Some(notes) => told.extend(notes),
+                Some(notes) => reported.extend(notes),
                 None => break,
             }
         }
         let status = self.status()?;
-        Ok((told, status))
+        Ok((reported, status))
     }
 
-    /// Waits for a child that is to come to its end by itself, and says what it told before. An
+    /// Waits for a child that is to come to its end by itself, and says what it reported before. An
     /// error if it failed, or somebody or something else ended it.
     pub(crate) fn finish(self) -> Result<Vec<Note>> {
         let what = self.what.clone();
-        let (mut told, status) = self.end()?;
-        match told.pop() {
-            Some(Note::Done) => Ok(told),
+        let (mut reported, status) = self.end()?;
+        match reported.pop() {
+            Some(Note::Done) => Ok(reported),
             last => Err((last.and_then(|last| last.error(&what)))
                 .unwrap_or_else(|| anyhow!("{what} {}", ended(status)))),
         }
@@ -398,17 +398,17 @@ impl Child {
         }
     }
 
-    /// Waits until the child has stopped, and says what it told until then.
+    /// Waits until the child has stopped, and says what it reported until then.
     pub(crate) fn wait_stopped(&mut self) -> Result<Vec<Note>> {
         let stopped = self.await_stopped()?;
-        let told = self.hear()?.unwrap_or_default();
+        let reported = self.hear()?.unwrap_or_default();
         ensure!(
             stopped,
             "{} did not stop; the last it told: {:?}",
             self.what,
-            told.last()
+            reported.last()
         );
-        Ok(told)
+        Ok(reported)
     }
 
     /// Lets a stopped child go on.

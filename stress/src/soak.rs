@@ -20,11 +20,11 @@
 mod campaign;
 mod choice;
 mod countdown;
-mod crew;
 mod dump;
 mod ring;
 mod tally;
 mod value;
+mod workers;
 
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -49,12 +49,12 @@ const LONGEST: f64 = 1e6;
 /// So many processors are used at most: each takes processes, and descriptors for them.
 const MOST_SUPERVISORS: u64 = 1024;
 
-/// How long to look for a planted fault.
-fn planted() -> Duration {
+/// How long to look for an injected fault.
+fn injected() -> Duration {
     deadline::seconds(60)
 }
 
-/// Kills in which a planted fault must be noticed; it mostly is in tens. Fewer, where the time was
+/// Kills in which an injected fault must be noticed; it mostly is in tens. Fewer, where the time was
 /// short, show nothing.
 const MANY: u64 = 20_000;
 
@@ -67,15 +67,15 @@ const ALONE: &str = "who is left alone gets on";
 
 /// Kill and stop processes at random moments, for minutes or for a night
 ///
-/// Producers and consumers of rings, writers and readers of seqlocks and latches, one crew for each
-/// processor: each process is killed by SIGKILL, or stopped by SIGSTOP and later let go on or
+/// Producers and consumers of rings, writers and readers of seqlocks and latches, one group of workers
+/// for each processor: each process is killed by SIGKILL, or stopped by SIGSTOP and later let go on or
 /// killed, alone or with all others, some microseconds to a millisecond after its start, or kills
 /// itself after a number of accesses, inside an operation, and another one takes its place. Rings
 /// hold from 1 to 65,536 items and start at zero or shortly before a corner of the range of
 /// positions, its end included; some have a name, and are unlinked and made anew by a process that
 /// is killed, too. Every item must be processed once, whole and in order; no reader may get a torn
 /// value or an older one than before; a role must be free after a death, and held during a stop; and
-/// who is left alone must get on. Planted faults show that each of these would be noticed.
+/// who is left alone must get on. Injected faults show that each of these would be noticed.
 ///
 /// The seed decides every choice: what, how large, who is killed and how many microseconds or
 /// accesses after its start. It does not decide how far a process comes in these microseconds, nor
@@ -85,7 +85,7 @@ const ALONE: &str = "who is left alone gets on";
 #[command(after_long_help = "\
 Examples:
   ringproof-stress soak
-      a quarter of a minute, and then the planted faults
+      a quarter of a minute, and then the injected faults
   ringproof-stress soak --minutes 480 --seed 7
       a night
   ringproof-stress soak --minutes 480 --seed 7 --shard 2/3
@@ -95,7 +95,7 @@ Examples:
 pub(crate) struct Options {
     #[command(flatten)]
     asked: Asked,
-    /// How long, not counting the planted faults; a fraction such as 0.1 is fine. A round that is
+    /// How long, not counting the injected faults; a fraction such as 0.1 is fine. A round that is
     /// asked for, as `--only ring:41`, is repeated instead
     #[arg(long, default_value_t = SHORT, value_parser = minutes)]
     minutes: f64,
@@ -187,13 +187,13 @@ impl Options {
                 Some(Fault::Hang) => short_patience(),
                 _ => deadline::seconds(self.patience),
             },
-            // What is planted to be caught is of no interest.
-            dump: (fault == self.asked.plant).then_some(dump),
+            // What is injected to be caught is of no interest.
+            dump: (fault == self.asked.inject).then_some(dump),
         })
     }
 }
 
-/// Two checks of each kind of structure: the trials are what the planted faults are looked for in.
+/// Two checks of each kind of structure: the trials are what the injected faults are looked for in.
 fn checks(options: &Rc<Options>) -> Vec<Check> {
     let mut checks = Vec::new();
     for kind in KINDS {
@@ -206,21 +206,21 @@ fn checks(options: &Rc<Options>) -> Vec<Check> {
         let kills = check(KILLS, "kills");
         checks.push(match kind {
             Kind::Ring => kills
-                .planted(Fault::PublishFirst, WRONG)
-                .planted(Fault::ResumeLate, WRONG)
-                .planted(Fault::ResumeEarly, WRONG)
-                .planted(Fault::FreeFirst, WRONG)
-                .planted(Fault::Forget, WRONG)
-                .planted(Fault::RoleKept, "role is still held")
-                .planted(Fault::RoleLost, "another one can take it"),
+                .injected(Fault::PublishFirst, WRONG)
+                .injected(Fault::ResumeLate, WRONG)
+                .injected(Fault::ResumeEarly, WRONG)
+                .injected(Fault::FreeFirst, WRONG)
+                .injected(Fault::Forget, WRONG)
+                .injected(Fault::RoleKept, "role is still held")
+                .injected(Fault::RoleLost, "another one can take it"),
             Kind::SeqLock => kills
-                .planted(Fault::NoOdd, WRONG)
-                .planted(Fault::RoundUp, WRONG),
-            Kind::Latch => kills.planted(Fault::LatchFirst, WRONG),
+                .injected(Fault::NoOdd, WRONG)
+                .injected(Fault::RoundUp, WRONG),
+            Kind::Latch => kills.injected(Fault::LatchFirst, WRONG),
         });
         let alone = check(ALONE, "rounds");
         checks.push(match kind {
-            Kind::Ring => alone.planted(Fault::Hang, "nobody got on for"),
+            Kind::Ring => alone.injected(Fault::Hang, "nobody got on for"),
             Kind::SeqLock | Kind::Latch => alone,
         });
     }
@@ -236,7 +236,7 @@ fn look(options: &Options, kind: Kind, setting: &Setting<'_>) -> Result<u64> {
         interrupts: &interrupts,
         prefix: setting.prefix,
     };
-    let mut campaign = options.campaign(place, setting.fault, planted())?;
+    let mut campaign = options.campaign(place, setting.fault, injected())?;
     campaign.kinds = vec![kind];
     let outcome = campaign.run(None)?;
     if let Some((round, failure)) = &outcome.failure {
@@ -248,7 +248,7 @@ fn look(options: &Options, kind: Kind, setting: &Setting<'_>) -> Result<u64> {
     }
     let kills = outcome.tally(kind).kills;
     if kills < MANY {
-        let seconds = planted().as_secs();
+        let seconds = injected().as_secs();
         let why = format!("not noticed in {seconds} s, which was time for {kills} kills only");
         return Err(NotHere(why).into());
     }
@@ -277,7 +277,7 @@ pub(crate) fn run(options: Options) -> Result<Vec<Record>> {
         }
     }
     let desk = Desk::open(&layer)?;
-    if asked.plant.is_some() {
+    if asked.inject.is_some() {
         return desk.run(|_| None);
     }
     let names = format!("{}main-", desk.prefix);

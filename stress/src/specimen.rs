@@ -36,8 +36,8 @@ use crate::words::Words;
 /// What somebody keeps as long as he has something. Dropping it gives it back.
 pub(crate) type Held = Box<dyn Any>;
 
-/// A right that one process has at a time.
-pub(crate) trait Right {
+/// A role that one process has at a time.
+pub(crate) trait ExclusiveRole {
     /// Takes it, until what is returned is dropped or this process dies. `None` if somebody has
     /// it.
     fn take(&self) -> Result<Option<Held>>;

@@ -28,7 +28,7 @@ fn another(transfers: u64, since: Instant, len: u64) -> bool {
 /// How long after its moment a kill may come, in microseconds.
 const LONGEST_DELAY: u64 = 2000;
 
-/// The transfer with a fault planted is short.
+/// The transfer with a fault injected is short.
 const TAMPERED_LEN: u64 = 4 << 20;
 
 /// Send a file through `ringproof send` and `ringproof recv` and kill both on the way
@@ -36,7 +36,7 @@ const TAMPERED_LEN: u64 = 4 << 20;
 /// A random file goes from one process to another through shared memory, while either is killed
 /// by SIGKILL at random moments and started again as a user would: `send NAME < FILE`,
 /// `recv NAME >> OUT`. Both must end with exit code 0, OUT must have the same SHA-256 as FILE,
-/// and nothing may be left behind in /dev/shm. Planted faults show that a wrong output would be noticed.
+/// and nothing may be left behind in /dev/shm. Injected faults show that a wrong output would be noticed.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -90,9 +90,9 @@ fn checks(means: Rc<Means>, directory: &Path) -> Vec<Check> {
     });
     let damages = data::DAMAGES.into_iter();
     let check = damages.fold(check, |check, (damage, _)| {
-        check.planted(damage, "they differ")
+        check.injected(damage, "they differ")
     });
-    vec![check.planted(Fault::Tampered, "they differ from byte 0")]
+    vec![check.injected(Fault::Tampered, "they differ from byte 0")]
 }
 
 /// Runs the layer.

@@ -46,12 +46,12 @@ fn every_language_gets_every_item_and_notices_every_fault() {
         let repeat = row.repeat.as_deref().unwrap_or_default();
         assert!(repeat.ends_with(&format!("--only {pair}")), "{repeat}");
     }
-    let planted: Vec<_> = (rows.iter())
-        .filter(|row| row.check.starts_with("planted fault: "))
+    let injected: Vec<_> = (rows.iter())
+        .filter(|row| row.check.starts_with("injected fault: "))
         .collect();
     // Three of orders and two of pictures, to each of four languages.
-    assert_eq!(planted.len(), 20);
-    for row in planted.iter().filter(|row| !missing.contains(row)) {
+    assert_eq!(injected.len(), 20);
+    for row in injected.iter().filter(|row| !missing.contains(row)) {
         let reason = row.reason.as_deref().unwrap_or_default();
         assert!(reason.starts_with("caught: "), "{row:#?}");
     }

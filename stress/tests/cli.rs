@@ -60,7 +60,7 @@ fn wrong_usage_is_told_from_failure_and_what_is_not_there_from_what_is() {
         ("crash --seed x", "--seed"),
         ("crash --only ring/shove", "ring/push_slice"),
         ("crash --only ring/push:fulll", "tiny-empty"),
-        ("crash --plant nothing", "publish-first"),
+        ("crash --inject nothing", "publish-first"),
         ("crash --shard 3/2", "I/N"),
         ("crash --points nowhere", "syscalls"),
         ("crash --mode naps", "snapshots"),
@@ -70,7 +70,7 @@ fn wrong_usage_is_told_from_failure_and_what_is_not_there_from_what_is() {
             "tight",
         ),
         (
-            "crash --points instructions --plant note-lost",
+            "crash --points instructions --inject note-lost",
             "a note is not kept",
         ),
         ("faults --only restart", "restarts"),
@@ -78,7 +78,7 @@ fn wrong_usage_is_told_from_failure_and_what_is_not_there_from_what_is() {
         ("hostile --only ring/push:x", "ring/push:0"),
         ("hostile --only file/type:99", "file/type:0"),
         (
-            "hostile --only file/type --plant trust-index",
+            "hostile --only file/type --inject trust-index",
             "ring/push_slice",
         ),
         ("stream --bytes many", "64K"),

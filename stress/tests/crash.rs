@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use common::{PROGRAM, Ran, ensure_passed, ensure_planted, ensure_untraced, is_traceable, run};
+use common::{PROGRAM, Ran, ensure_injected, ensure_passed, ensure_untraced, is_traceable, run};
 use ringproof::site::Site;
 use ringproof_record::Verdict;
 
@@ -54,20 +54,20 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
     }
     // The same seed, the same rows, whatever the processes' order was.
     assert_eq!(crash(&["--seed", "3"]).rows, rows);
-    ensure_planted(&rows, 18, &[]);
+    ensure_injected(&rows, 18, &[]);
 }
 
 #[test]
 fn a_failure_names_operation_state_access_site_and_side() {
-    let ran = crash(&["--plant", "publish-first"]);
+    let ran = crash(&["--inject", "publish-first"]);
     assert_eq!(ran.code, Some(1));
     let of_operation = (ran.rows.iter())
         .find(|row| row.subject == "ring/push" && row.verdict == Verdict::Failed)
         .expect("the operation has failed");
     let why = of_operation.reason.as_deref().expect("a reason");
     for part in [
-        "ring/push:empty:6:after",
-        "killed after access 6 (RingPublish)",
+        "ring/push:empty:5:after",
+        "killed after access 5 (RingPublish)",
     ] {
         assert!(why.contains(part), "{part}: {why}");
     }
@@ -80,7 +80,7 @@ fn a_failure_names_operation_state_access_site_and_side() {
 
 #[test]
 fn one_kill_can_be_asked_for() {
-    let ran = crash(&["--only", "ring/push:full:5:before"]);
+    let ran = crash(&["--only", "ring/push:full:4:before"]);
     assert_eq!(ran.code, Some(0), "{}", ran.errors);
     let counts: Vec<_> = (ran.rows.iter())
         .map(|row| (row.subject.as_str(), row.check.as_str(), row.count))
@@ -101,15 +101,15 @@ fn one_kill_can_be_asked_for() {
 }
 
 #[test]
-fn the_page_says_what_the_cases_do() {
+fn the_document_says_what_the_cases_do() {
     let output = Command::new(PROGRAM)
-        .args(["crash", "--page"])
+        .args(["crash", "--document"])
         .output()
         .expect("it starts");
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(
         text == include_str!("../CRASHES.md"),
-        "CRASHES.md is stale: cargo run -p ringproof-stress -- crash --page > stress/CRASHES.md"
+        "CRASHES.md is stale: cargo run -p ringproof-stress -- crash --document > stress/CRASHES.md"
     );
 }
 
@@ -149,9 +149,9 @@ fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
         assert!(kills(subject) >= 2 * calls, "{subject}: {}", kills(subject));
     }
 
-    ensure_planted(&ran.rows, 1, &[]);
-    let planted = ran.rows.iter().find_map(|row| row.reason.as_deref());
-    let why = planted.expect("a reason");
+    ensure_injected(&ran.rows, 1, &[]);
+    let injected = ran.rows.iter().find_map(|row| row.reason.as_deref());
+    let why = injected.expect("a reason");
     assert!(why.contains("killed at stop"), "{why}");
 }
 
@@ -159,13 +159,13 @@ fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
 fn what_is_not_there_is_refused() {
     // How many stops there are, nobody knows where they cannot be counted.
     let (code, hint) = match is_traceable() {
-        true => (2, "segment/create:0"),
+        true => (2, "segment/create:new"),
         false => (3, "traced"),
     };
     for (only, code, hint) in [
         ("segment/make", 2, "segment/create"),
         ("segment/create:x", code, hint),
-        ("segment/create:999", code, hint),
+        ("segment/create:new:999", code, "segment/create:new:0"),
     ] {
         let ran = crash(&["--points", "syscalls", "--only", only]);
         assert_eq!(ran.code, Some(code), "{only}");

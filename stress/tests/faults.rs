@@ -49,7 +49,7 @@ fn it_passes_and_catches_every_specimen() {
     ];
     assert_eq!(specimens, BTreeSet::from(expected));
     for row in &rows {
-        let wrong = ["specimen: ", "planted fault: "];
+        let wrong = ["specimen: ", "injected fault: "];
         let is_wrong = wrong.iter().any(|start| row.check.starts_with(start));
         match (&row.reason, row.verdict) {
             (Some(reason), Verdict::Passed) if is_wrong => {

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use common::{Ran, ensure_passed, ensure_planted, run};
+use common::{Ran, ensure_injected, ensure_passed, run};
 use ringproof::site::{LoadSite, SlotReadSite};
 use ringproof_record::{Record, Verdict};
 use ringproof_stress::fuzz;
@@ -56,8 +56,8 @@ fn it_passes_answers_at_every_site_and_catches_what_was_planted() {
     let missing = missing
         .iter()
         .filter(|(subject, _)| !rows.iter().any(|row| row.subject == *subject));
-    let missing: usize = missing.map(|(_, plants)| plants).sum();
-    ensure_planted(&rows, 33 - missing, &[]);
+    let missing: usize = missing.map(|(_, faults)| faults).sum();
+    ensure_injected(&rows, 33 - missing, &[]);
 }
 
 #[test]

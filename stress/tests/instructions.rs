@@ -8,20 +8,24 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use common::{PROGRAM, Ran, ensure_passed, ensure_planted, ensure_untraced, is_traceable, run};
+use common::{PROGRAM, Ran, ensure_injected, ensure_passed, ensure_untraced, is_traceable, run};
 use ringproof_record::Record;
 
-const OPERATIONS: [&str; 10] = [
+const OPERATIONS: [&str; 14] = [
     "ring/push",
     "ring/push_slice",
     "ring/chunk",
     "ring/close",
     "ring/pop",
+    "ring/pop_slice",
     "ring/peek",
     "ring/stop",
     "seqlock/write",
+    "seqlock/read",
     "latch/write",
+    "latch/read",
     "role/take-over",
+    "segment/notes",
 ];
 
 fn instructions(args: &[&str]) -> Ran {
@@ -55,7 +59,7 @@ fn everything_passes_and_each_planted_fault_is_seen_again_by_the_command_that_it
     }
     assert_eq!(tried, expected);
 
-    ensure_planted(&rows, 9, &[]);
+    ensure_injected(&rows, 9, &[]);
 }
 
 #[test]
@@ -69,7 +73,7 @@ fn a_failure_names_the_instruction_and_its_line_of_source() {
     if !is_traceable() {
         return;
     }
-    let ran = instructions(&["--mode", "snapshots", "--plant", "publish-first"]);
+    let ran = instructions(&["--mode", "snapshots", "--inject", "publish-first"]);
     assert_eq!(ran.code, Some(1));
     let broken = ran.rows.first().expect("a row");
     let why = reason(broken);
@@ -77,7 +81,7 @@ fn a_failure_names_the_instruction_and_its_line_of_source() {
     let (number, place) = place.split_once(" (ring.rs:").expect(why);
     let (line, what) = place.split_once("): ").expect(why);
     assert!(what.contains("expected item"), "{why}");
-    let address = format!("--only ring/push:empty:{number} --plant publish-first");
+    let address = format!("--only ring/push:empty:{number} --inject publish-first");
     assert!(
         broken
             .repeat

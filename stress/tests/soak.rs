@@ -4,7 +4,7 @@ mod common;
 
 use std::process::Child;
 
-use common::{Ran, await_end_of, await_that, ensure_planted, left_behind, run, start};
+use common::{Ran, await_end_of, await_that, ensure_injected, left_behind, run, start};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use ringproof_record::{Record, Verdict};
@@ -39,14 +39,14 @@ fn it_passes_and_each_planted_fault_is_caught_and_caught_again() {
 
     let directory = tempfile::tempdir().expect("a directory");
     let dump = directory.path().to_str().expect("text");
-    ensure_planted(&rows, 11, &["--dump", dump]);
+    ensure_injected(&rows, 11, &["--dump", dump]);
 }
 
 #[test]
 fn a_failure_says_what_the_round_was_and_keeps_the_segment() {
     let directory = tempfile::tempdir().expect("a directory");
     let dump = directory.path().join("new");
-    let ran = soak(&["--plant", "forget", "--dump", dump.to_str().expect("text")]);
+    let ran = soak(&["--inject", "forget", "--dump", dump.to_str().expect("text")]);
     assert_eq!(ran.code, Some(1), "{}", ran.errors);
     let broken = (ran.rows.iter())
         .find(|row| row.verdict == Verdict::Failed)

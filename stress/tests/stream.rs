@@ -54,8 +54,8 @@ fn a_file_arrives_whoever_is_killed() {
     let row = transfer_row(&ran);
     assert_eq!(row.reason.as_deref(), Some("6 kills"));
     assert_eq!(row.check, "25165824 bytes, 3 kills of each side");
-    let planted = (ran.rows.iter()).filter(|row| row.check.starts_with("planted fault: "));
-    assert_eq!(planted.count(), 6);
+    let injected = (ran.rows.iter()).filter(|row| row.check.starts_with("injected fault: "));
+    assert_eq!(injected.count(), 6);
 }
 
 #[test]

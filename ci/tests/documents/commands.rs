@@ -186,7 +186,7 @@ fn a_command_that_does_not_exist_is_found() {
     let tree = Tree::new();
     for right in [
         "`cargo verify --layer crash --strict`",
-        "cargo run -p ringproof-stress -- crash --page > stress/CRASHES.md",
+        "cargo run -p ringproof-stress -- crash --document > stress/CRASHES.md",
         "cargo test --release --package ringproof-cli --test stream first -- --test-threads 1",
         "`cargo test --features loom,shuttle`, and ci/lint.sh.",
     ] {
@@ -196,7 +196,7 @@ fn a_command_that_does_not_exist_is_found() {
         "`cargo verify --fast`",
         "cargo verify --layer crashes",
         "cargo run --package ringproof-nothing -- all",
-        "cargo run -p ringproof-stress -- crush --page",
+        "cargo run -p ringproof-stress -- crush --document",
         "cargo run -p ringproof-stress -- crash --paper",
         "cargo run --package ringproof --example prodcer orders",
         "cargo test --package ringproof-cli --test streams",

@@ -1,12 +1,13 @@
-//! One run of a scenario: a victim that dies or is stopped at one point, or lives, and what it
-//! left behind.
+//! A death: who dies and with what, what is known of it, and with what that is judged.
 
-use std::cell::OnceCell;
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::hint::black_box;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use ringproof::memory::Word;
+use nix::fcntl::{FcntlArg, fcntl};
+use ringproof::memory::{Memory, Native, Word};
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Claim, Role, Segment, SegmentError};
 
@@ -14,72 +15,332 @@ use crate::desk::Setting;
 use crate::dying::{Ending, Fate, Plan, Point, dying};
 use crate::fault::{Fault, Faulty, Party, faulty};
 use crate::item::{Author, Item};
-use crate::process::{Child, Ledger, Note, patience, short_patience};
+use crate::process::{Child, Ledger, Note, patience};
 use crate::shm::Name;
 
-/// What one run does: it makes the structure, has a victim, and judges what that left behind.
-type Scenario = Box<dyn Fn(&Trial<'_>) -> Result<()>>;
-
-/// An operation in one state.
-pub(crate) struct Case {
-    pub(crate) subject: &'static str,
-    pub(crate) state: &'static str,
-    pub(crate) scenario: Scenario,
+/// Who acts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// The one who is killed.
+    Victim,
+    /// Who takes up the role of a victim that came this far, and is killed, too.
+    Successor(u64),
 }
 
-impl Case {
-    pub(crate) fn new(
-        subject: &'static str,
-        state: &'static str,
-        scenario: impl Fn(&Trial<'_>) -> Result<()> + 'static,
-    ) -> Self {
-        Case {
-            subject,
-            state,
-            scenario: Box::new(scenario),
+impl Who {
+    pub(crate) const fn author(self) -> Author {
+        match self {
+            Who::Victim => Author::Victim,
+            Who::Successor(_) => Author::Successor,
         }
+    }
+
+    const fn party(self) -> Party {
+        match self {
+            Who::Victim => Party::Victim,
+            Who::Successor(_) => Party::Successor,
+        }
+    }
+
+    /// The mistake that a trial makes, if it is for this one to make.
+    pub(crate) fn mistake(self, setting: &Setting<'_>) -> Option<Fault> {
+        (setting.fault).filter(|fault| fault.party() == self.party())
     }
 }
 
-/// A descriptor of the segment, as it would reach another process.
-pub(crate) fn attach(segment: &Segment) -> Result<OwnedFd> {
-    (segment.descriptor()).context("cannot have the segment's descriptor")
+/// What an actor's accesses go through.
+pub(crate) trait Memories: Copy {
+    type Memory<'m>: Memory<Cells = Native>
+    where
+        Self: 'm;
+
+    /// For an endpoint that stores `index`, if it stores one.
+    fn memory<'m>(&'m self, index: Option<&'m Word>) -> Self::Memory<'m>;
 }
 
-/// One run of a scenario.
+/// The machine's memory, as it ships.
+impl Memories for Native {
+    type Memory<'m> = Native;
+
+    fn memory<'m>(&'m self, _: Option<&'m Word>) -> Native {
+        Native
+    }
+}
+
+/// The same with a mistake.
+impl Memories for Fault {
+    type Memory<'m> = Faulty<'m, Native>;
+
+    fn memory<'m>(&'m self, index: Option<&'m Word>) -> Faulty<'m, Native> {
+        wrong(Native, Some(*self), index)
+    }
+}
+
+/// One that counts accesses and dies at one of them, perhaps with a mistake.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted<'p> {
+    plan: &'p Plan,
+    fault: Option<Fault>,
+}
+
+impl Memories for Counted<'_> {
+    type Memory<'m>
+        = Faulty<'m>
+    where
+        Self: 'm;
+
+    fn memory<'m>(&'m self, index: Option<&'m Word>) -> Faulty<'m> {
+        wrong(dying(self.plan), self.fault, index)
+    }
+}
+
+fn wrong<'m, M>(memory: M, fault: Option<Fault>, index: Option<&'m Word>) -> Faulty<'m, M> {
+    let memory = faulty(memory, fault);
+    match index {
+        Some(index) => memory.map(|faults| faults.with_index(index)),
+        None => memory,
+    }
+}
+
+/// What an actor calls: a function compiled on its own, as a C program would call it. It answers
+/// how many items it moved, or 1 for what is done and 0 for what is refused.
+pub(crate) type Entry<A, B> = extern "C" fn(&mut A, &mut B) -> u64;
+
+/// The answer of an entry that found what must not be there.
+pub(crate) const CORRUPT: u64 = u64::MAX;
+
+/// A process that is about to die, seen from inside.
+#[derive(Clone, Copy)]
+pub(crate) struct Actor<'a, S> {
+    pub(crate) who: Who,
+    pub(crate) seed: u64,
+    /// Whether it makes one call of what it otherwise repeats: its instructions are counted.
+    pub(crate) once: bool,
+    pub(crate) memories: S,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) ledger: &'a Ledger,
+    /// What it attaches to; none if it has a name for that.
+    pub(crate) segment: Option<&'a File>,
+    /// What it does before each call.
+    pub(crate) announce: &'a dyn Fn(*const ()),
+}
+
+impl<'a, S> Actor<'a, S> {
+    /// The same over other memory.
+    pub(crate) fn with<T>(self, memories: T) -> Actor<'a, T> {
+        Actor {
+            who: self.who,
+            seed: self.seed,
+            once: self.once,
+            memories,
+            fault: self.fault,
+            ledger: self.ledger,
+            segment: self.segment,
+            announce: self.announce,
+        }
+    }
+
+    /// A descriptor of the segment, as it would reach another process. Its number has three digits,
+    /// whatever else is open: the taking of a role writes it into a path, digit by digit.
+    pub(crate) fn segment(&self) -> Result<OwnedFd> {
+        let segment = self.segment.context("there is no segment yet")?;
+        let number = fcntl(segment, FcntlArg::F_DUPFD_CLOEXEC(100)).context("a descriptor")?;
+        // SAFETY: it was made just now, and nobody else has it.
+        Ok(unsafe { OwnedFd::from_raw_fd(number) })
+    }
+
+    /// By this actor.
+    pub(crate) fn item(&self, sequence: u64) -> Item {
+        Item::of(self.seed, self.who.author(), sequence)
+    }
+
+    /// How often it calls what may be repeated `times` times.
+    pub(crate) fn repeats(&self, times: u64) -> u64 {
+        if self.once { times.min(1) } else { times }
+    }
+
+    /// Calls `entry`, and says what it answered.
+    pub(crate) fn call<A, B>(&self, entry: Entry<A, B>, on: &mut A, with: &mut B) -> Result<u64> {
+        let entry = black_box(entry);
+        (self.announce)(entry as *const ());
+        let answer = entry(on, with);
+        ensure!(
+            answer != CORRUPT,
+            "who dies finds what must not be there, or is refused for no reason that it has"
+        );
+        Ok(answer)
+    }
+
+    /// A push returned, and the position is this now.
+    pub(crate) fn committed(&self, position: u64) {
+        self.ledger.note(&Note::Committed(position));
+    }
+}
+
+impl<S: Memories> Actor<'_, S> {
+    pub(crate) fn memory<'m>(&'m self, index: Option<&'m Word>) -> S::Memory<'m> {
+        self.memories.memory(index)
+    }
+
+    /// Takes a role, through that memory: as an endpoint keeps it.
+    pub(crate) fn claim(&self, segment: &Segment, role: Role) -> Result<Option<Claim>> {
+        let claim = segment.claim_through(&self.memory(None), role)?;
+        Ok(Some(claim).filter(|_| self.fault != Some(Fault::RoleLost)))
+    }
+}
+
+/// This item was delivered at this position.
+pub(crate) fn took(ledger: &Ledger, position: u64, item: Item) {
+    ledger.note(&Note::Took(position, item.words()));
+}
+
+/// What a successor that is killed, too, makes its endpoint of, in the call in which it dies.
+pub(crate) struct Succession<'r, R, M> {
+    pub(crate) of: &'r R,
+    /// Memory and role are handed over.
+    pub(crate) heritage: Option<(M, Option<Claim>)>,
+}
+
+/// What is known of somebody after its death, or while it is stopped.
+pub(crate) struct Death {
+    /// Whether it was killed, rather than having come to its end, or being about to.
+    pub(crate) killed: bool,
+    /// The accesses that it made and what it reported, where anybody was there to see them.
+    seen: Option<(Vec<Site>, Vec<Note>)>,
+}
+
+impl Death {
+    /// One of which nothing is known but what it left.
+    pub(crate) const fn unseen(killed: bool) -> Death {
+        Death { killed, seen: None }
+    }
+
+    /// How many accesses at this site it had made.
+    pub(crate) fn count(&self, site: impl Into<Site>) -> Option<u64> {
+        let (made, site) = (&self.seen.as_ref()?.0, site.into());
+        Some(made.iter().filter(|made| **made == site).count() as u64)
+    }
+
+    /// Whether of its accesses at two sites the last one was at the first of them.
+    pub(crate) fn last_is(&self, one: impl Into<Site>, other: impl Into<Site>) -> Option<bool> {
+        let (made, one, other) = (&self.seen.as_ref()?.0, one.into(), other.into());
+        let last = made.iter().rev().find(|made| [one, other].contains(made));
+        Some(last == Some(&one))
+    }
+
+    /// The position below which it had been told that everything is committed.
+    pub(crate) fn committed(&self) -> Option<u64> {
+        let (_, notes) = self.seen.as_ref()?;
+        notes.iter().rev().find_map(|note| match note {
+            Note::Committed(position) => Some(*position),
+            _ => None,
+        })
+    }
+
+    /// What it had delivered, in order.
+    pub(crate) fn taken(&self) -> Option<Vec<(u64, Item)>> {
+        let (_, notes) = self.seen.as_ref()?;
+        let taken = notes.iter().filter_map(|note| match note {
+            Note::Took(position, words) => Some((*position, Item::from_words(*words))),
+            _ => None,
+        });
+        Some(taken.collect())
+    }
+}
+
+/// Makes the death happen. Should the one who is to die be stopped on the way, others do meanwhile
+/// what they are given to do.
+type Die<'a> = dyn FnMut(&mut dyn FnMut(&Death) -> Result<()>) -> Result<Death> + 'a;
+
+/// What a death is judged with.
+pub(crate) struct Judgement<'a> {
+    pub(crate) setting: &'a Setting<'a>,
+    /// Whose.
+    pub(crate) who: Who,
+    pub(crate) once: bool,
+    pub(crate) segment: &'a File,
+    pub(crate) die: &'a mut Die<'a>,
+}
+
+impl Judgement<'_> {
+    pub(crate) fn segment(&self) -> Result<OwnedFd> {
+        Ok(self.segment.try_clone().context("a descriptor")?.into())
+    }
+
+    /// Takes the role after the death: it must be free, and every taking counted. `before` says
+    /// how many there were before the victim's.
+    pub(crate) fn succeed(
+        &self,
+        death: &Death,
+        segment: &Segment,
+        role: Role,
+        before: u64,
+    ) -> Result<Claim> {
+        let _kept = (self.setting.has(Fault::RoleKept))
+            .then(|| segment.claim(role))
+            .transpose()?;
+        ensure_free(segment, role)?;
+        let claim = (segment.claim(role)).context("a successor cannot take the role")?;
+        if let Some(taken) = death.count(StoreSite::RoleEpochNext) {
+            let takings = before + taken + 1;
+            ensure!(
+                claim.epoch() == takings,
+                "the successor is told that the {role}'s role was taken {} times, it was {takings}",
+                claim.epoch()
+            );
+        }
+        Ok(claim)
+    }
+
+    /// A memory for who goes on instead of the dead one, and stores `index`.
+    pub(crate) fn successor_memory<'m>(&self, index: &'m Word) -> Faulty<'m, Native> {
+        let fault = (self.setting.fault).filter(|f| f.party() == Party::Successor && !self.once);
+        wrong(Native, fault, Some(index))
+    }
+}
+
+/// The kernel has freed the role of whoever died.
+pub(crate) fn ensure_free(segment: &Segment, role: Role) -> Result<()> {
+    ensure!(
+        !segment.is_held(role)?,
+        "the {role}'s role is still held after its holder's death"
+    );
+    Ok(())
+}
+
+/// A stopped holder keeps its role: nobody else gets it.
+pub(crate) fn ensure_kept(segment: &Segment, role: Role) -> Result<()> {
+    match segment.claim(role) {
+        Err(SegmentError::Held { .. }) => Ok(()),
+        Err(other) => Err(other).context("a claim of a stopped process's role"),
+        Ok(_) => bail!("the {role}'s role was taken from a stopped process"),
+    }
+}
+
+/// One run: it has a victim, and judges what that left behind.
 pub(crate) struct Trial<'a> {
-    setting: &'a Setting<'a>,
-    /// What befalls the victim, and the accesses it makes when it lives. `None`: it lives.
-    death: Option<(Point, &'a [Site])>,
-    trace: OnceCell<Vec<Site>>,
-    immortal: Plan,
+    pub(crate) setting: &'a Setting<'a>,
+    pub(crate) kill: &'a dyn Kill,
 }
 
-impl<'a> Trial<'a> {
-    pub(crate) fn new(setting: &'a Setting<'a>, death: Option<(Point, &'a [Site])>) -> Self {
-        Trial {
-            setting,
-            death,
-            trace: OnceCell::new(),
-            immortal: Plan::immortal(),
-        }
-    }
+/// What a victim does, over memory that counts.
+pub(crate) type Body<'b> = dyn Fn(Actor<'_, Counted<'_>>) -> Result<()> + 'b;
 
-    /// The accesses of a victim that lived.
-    pub(crate) fn into_trace(self) -> Vec<Site> {
-        self.trace.into_inner().unwrap_or_default()
-    }
+/// How a victim comes to its end, in a process of its own.
+pub(crate) trait Kill {
+    /// Runs `body` until it dies at this run's point, or to its end if it does not. If it is stopped
+    /// on the way, `meanwhile` is what the others do then.
+    fn victim(
+        &self,
+        setting: &Setting<'_>,
+        body: &Body<'_>,
+        meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
+    ) -> Result<Death>;
+}
 
-    pub(crate) fn seed(&self) -> u64 {
-        self.setting.seed
-    }
-
+impl Trial<'_> {
     pub(crate) fn item(&self, author: Author, sequence: u64) -> Item {
         Item::of(self.setting.seed, author, sequence)
-    }
-
-    pub(crate) fn has(&self, fault: Fault) -> bool {
-        self.setting.has(fault)
     }
 
     /// A name for a segment that nobody else uses, gone with the run.
@@ -87,98 +348,57 @@ impl<'a> Trial<'a> {
         self.setting.name()
     }
 
-    /// Runs `body` in a process of its own until it dies at this run's point, or to its end if
-    /// it does not. If it is stopped on the way, `meanwhile` is what the others do then.
+    /// Has the victim, and says what became of it.
     pub(crate) fn victim(
         &self,
-        body: impl FnOnce(&Victim<'_>) -> Result<()>,
-        meanwhile: impl FnOnce(&Death) -> Result<()>,
+        body: &Body<'_>,
+        meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
     ) -> Result<Death> {
-        let point = self.death.map(|(point, _)| point);
-        let stopped = point.is_some_and(|point| point.fate == Fate::Stopped);
-        let (ending, patience) = match self.setting.fault {
-            Some(Fault::VictimHangs) if point.is_some() => (Ending::Hang, short_patience()),
-            Some(Fault::VictimSurvives) => (Ending::Survive, patience()),
-            _ => (Ending::Kill, patience()),
-        };
-        let fault = self.setting.fault.filter(|f| f.party() == Party::Victim);
-        let told_until_then = |notes: Vec<Note>| match self.death {
-            Some((point, trace)) => meanwhile(&Death {
-                killed: false,
-                made: point.made(trace).to_vec(),
-                notes,
-            })
-            .context("while the victim is stopped"),
-            None => Ok(()),
-        };
-        let (notes, trace) = self.process(point, ending, patience, fault, body, told_until_then)?;
-        if self.has(Fault::SurvivorHangs) && point.is_some() {
-            self.setting.hangs();
-            loop {
-                std::thread::sleep(Duration::from_secs(1));
-            }
-        }
-        let made = match (self.death, trace) {
-            (None, Some(trace)) => {
-                let made = trace.clone();
-                ensure!(self.trace.set(trace).is_ok(), "two victims in one run");
-                made
-            }
-            (None, None) => bail!("the victim died, although it had nothing to die of"),
-            (Some(_), Some(trace)) if stopped => trace,
-            (Some(_), None) if stopped => bail!("the victim died, although it was only stopped"),
-            (Some((point, _)), Some(_)) => {
-                bail!("the victim was to be {point}, but went on to its end")
-            }
-            (Some((point, trace)), None) => point.made(trace).to_vec(),
-        };
-        Ok(Death {
-            killed: point.is_some() && !stopped,
-            made,
-            notes,
-        })
+        self.kill.victim(self.setting, body, meanwhile)
     }
 
     /// Runs `body` in a process of its own until it dies at `point`, before the run proper:
     /// to have a structure that somebody left in the middle of something.
-    pub(crate) fn earlier(
-        &self,
-        point: Point,
-        body: impl FnOnce(&Victim<'_>) -> Result<()>,
-    ) -> Result<()> {
-        let nothing = |_| Ok(());
-        let (_, trace) =
-            self.process(Some(point), Ending::Kill, patience(), None, body, nothing)?;
+    pub(crate) fn earlier(&self, point: Point, body: &Body<'_>) -> Result<()> {
+        let process = Process {
+            point: Some(point),
+            ending: Ending::Kill,
+            patience: patience(),
+            fault: None,
+        };
+        let (_, trace) = process.run(self.setting, body, &mut |_| Ok(()))?;
         ensure!(
             trace.is_none(),
             "an earlier victim was to be {point}, but went on to its end"
         );
         Ok(())
     }
+}
 
-    /// What a process told, and its trace if it came to its end.
-    fn process(
+/// A process that counts its accesses, and to which something happens at one of them.
+pub(crate) struct Process {
+    pub(crate) point: Option<Point>,
+    pub(crate) ending: Ending,
+    pub(crate) patience: Duration,
+    pub(crate) fault: Option<Fault>,
+}
+
+impl Process {
+    /// What it reported, and the accesses that it made if it came to its end.
+    pub(crate) fn run(
         &self,
-        point: Option<Point>,
-        ending: Ending,
-        patience: Duration,
-        fault: Option<Fault>,
-        body: impl FnOnce(&Victim<'_>) -> Result<()>,
-        meanwhile: impl FnOnce(Vec<Note>) -> Result<()>,
+        setting: &Setting<'_>,
+        body: &Body<'_>,
+        meanwhile: &mut dyn FnMut(Vec<Note>) -> Result<()>,
     ) -> Result<(Vec<Note>, Option<Vec<Site>>)> {
+        let point = self.point;
         let what = match point {
             Some(point) => format!("the victim that is to be {point}"),
             None => "the victim that is to live".to_owned(),
         };
-        let child = Child::fork(what, self.setting.alone, |ledger| {
-            let plan = Plan::new(point, ending);
-            let victim = Victim {
-                plan: &plan,
-                ledger,
-                fault,
-                seed: self.setting.seed,
-            };
-            body(&victim)?;
+        let child = Child::fork(what, setting.alone, |ledger| {
+            let plan = Plan::new(point, self.ending);
+            body(victim_with(&plan, setting.seed, ledger, self.fault))?;
             if let (Some(point), Some(site)) = (point, plan.astray()) {
                 bail!(
                     "access {} is at {site} in this run and was at {} in the first",
@@ -190,7 +410,7 @@ impl<'a> Trial<'a> {
             ledger.note(&Note::Trace(names));
             Ok(())
         })?;
-        let mut child = child.within(patience);
+        let mut child = child.within(self.patience);
         let mut notes = Vec::new();
         if point.is_some_and(|point| point.fate == Fate::Stopped) {
             notes = child.wait_stopped()?;
@@ -213,125 +433,33 @@ impl<'a> Trial<'a> {
         });
         Ok((notes, Some(trace.collect::<Result<_>>()?)))
     }
-
-    /// Takes the victim's role after its death: it must be free, and every taking counted.
-    /// `before` says how many there were before the victim's.
-    pub(crate) fn succeed(
-        &self,
-        death: &Death,
-        segment: &Segment,
-        role: Role,
-        before: u64,
-    ) -> Result<Claim> {
-        let _kept = (self.has(Fault::RoleKept))
-            .then(|| segment.claim(role))
-            .transpose()?;
-        ensure_free(segment, role)?;
-        let claim = (segment.claim(role)).context("a successor cannot take the role")?;
-        let takings = before + death.count(StoreSite::RoleEpochNext) as u64 + 1;
-        ensure!(
-            claim.epoch() == takings,
-            "the successor is told that the {role}'s role was taken {} times, it was {takings}",
-            claim.epoch()
-        );
-        Ok(claim)
-    }
-
-    /// A memory for the successor, who stores `index`.
-    pub(crate) fn successor_memory<'m>(&'m self, index: &'m Word) -> Faulty<'m> {
-        let fault = (self.setting.fault).filter(|f| f.party() == Party::Successor);
-        faulty(dying(&self.immortal), fault).map(|faults| faults.with_index(index))
-    }
-}
-
-/// The kernel has freed the role of whoever died.
-pub(crate) fn ensure_free(segment: &Segment, role: Role) -> Result<()> {
-    ensure!(
-        !segment.is_held(role)?,
-        "the {role}'s role is still held after its holder's death"
-    );
-    Ok(())
-}
-
-/// A stopped holder keeps its role: nobody else gets it.
-pub(crate) fn ensure_kept(segment: &Segment, role: Role) -> Result<()> {
-    match segment.claim(role) {
-        Err(SegmentError::Held { .. }) => Ok(()),
-        Err(other) => Err(other).context("a claim of a stopped process's role"),
-        Ok(_) => bail!("the {role}'s role was taken from a stopped process"),
-    }
-}
-
-/// A process that is about to die, seen from inside.
-pub(crate) struct Victim<'v> {
-    plan: &'v Plan,
-    ledger: &'v Ledger,
-    fault: Option<Fault>,
-    seed: u64,
-}
-
-impl Victim<'_> {
-    /// A memory that counts accesses, with all others that the victim has, and dies at one of
-    /// them.
-    pub(crate) fn memory(&self) -> Faulty<'_> {
-        faulty(dying(self.plan), self.fault)
-    }
-
-    pub(crate) fn item(&self, sequence: u64) -> Item {
-        Item::of(self.seed, Author::Victim, sequence)
-    }
-
-    /// The claim as an endpoint keeps it.
-    pub(crate) fn keep(&self, claim: Claim) -> Option<Claim> {
-        Some(claim).filter(|_| self.fault != Some(Fault::RoleLost))
-    }
-
-    /// A push returned, and the position is this now.
-    pub(crate) fn committed(&self, position: u64) {
-        self.ledger.note(&Note::Committed(position));
-    }
-
-    /// This item was delivered at this position.
-    pub(crate) fn took(&self, position: u64, item: Item) {
-        self.ledger.note(&Note::Took(position, item.words()));
-    }
-}
-
-/// What is known of a victim after its death, or while it is stopped.
-pub(crate) struct Death {
-    /// Whether it was killed, rather than having come to its end, or being about to.
-    pub(crate) killed: bool,
-    made: Vec<Site>,
-    notes: Vec<Note>,
 }
 
 impl Death {
-    /// How many accesses at this site it had made.
-    pub(crate) fn count(&self, site: impl Into<Site>) -> usize {
-        let site = site.into();
-        self.made.iter().filter(|made| **made == site).count()
+    /// One of a process whose accesses were counted.
+    pub(crate) const fn counted(killed: bool, made: Vec<Site>, notes: Vec<Note>) -> Death {
+        Death {
+            killed,
+            seen: Some((made, notes)),
+        }
     }
+}
 
-    /// The last access that it had made at one of these sites.
-    pub(crate) fn last_of(&self, sites: &[Site]) -> Option<Site> {
-        self.made.iter().rev().find(|m| sites.contains(m)).copied()
-    }
-
-    /// The position below which it had been told that everything is committed.
-    pub(crate) fn committed(&self) -> Option<u64> {
-        self.notes.iter().rev().find_map(|note| match note {
-            Note::Committed(position) => Some(*position),
-            _ => None,
-        })
-    }
-
-    /// What it had delivered, in order.
-    pub(crate) fn taken(&self) -> Vec<(u64, Item)> {
-        (self.notes.iter())
-            .filter_map(|note| match note {
-                Note::Took(position, words) => Some((*position, Item::from_words(*words))),
-                _ => None,
-            })
-            .collect()
+/// A victim that has such a plan.
+pub(crate) fn victim_with<'a>(
+    plan: &'a Plan,
+    seed: u64,
+    ledger: &'a Ledger,
+    fault: Option<Fault>,
+) -> Actor<'a, Counted<'a>> {
+    Actor {
+        who: Who::Victim,
+        seed,
+        once: false,
+        memories: Counted { plan, fault },
+        fault,
+        ledger,
+        segment: None,
+        announce: &|_| {},
     }
 }

@@ -260,7 +260,7 @@ impl Worker {
         self.heard + if hangs { short_patience() } else { longest() }
     }
 
-    /// Takes in what it told; false when it is over.
+    /// Takes in what it reported; false when it is over.
     pub(super) fn listen(&mut self, report: &mut Report, only: Option<&str>) -> Result<bool> {
         let deadline = self.deadline(report);
         let Some(notes) = self.child.hear()? else {

@@ -28,7 +28,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| another_user(setting, RingOptions::mode),
         )
         .wrong(
-            "planted fault: makes a file that everybody may use, and trusts the umask",
+            "injected fault: makes a file that everybody may use, and trusts the umask",
             "may use it",
             |setting| another_user(setting, |options, _| options.mode(0o666)),
         ),

@@ -10,8 +10,8 @@ use nix::sched::CloneFlags;
 use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, unlink};
 
-use super::meeting::{Act, race};
 use super::namespace;
+use super::race::{Act, race};
 use crate::desk::{Check, Setting};
 use crate::process::{Child, NotHere, Note};
 use crate::shm::{DIRECTORY, Name};
@@ -41,7 +41,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| full(setting, &Sparse),
         )
         .wrong(
-            "planted fault: a creation that failed leaves its file",
+            "injected fault: a creation that failed leaves its file",
             "is left",
             |setting| full(setting, &Littering),
         ),
@@ -52,7 +52,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| filling(setting, &Ours),
         )
         .wrong(
-            "planted fault: what a creation that failed had is not given back",
+            "injected fault: what a creation that failed had is not given back",
             "is left",
             |setting| filling(setting, &Littering),
         ),

@@ -9,7 +9,6 @@ use ringproof::seqlock::SeqWriter;
 use ringproof::site::Site;
 use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 
-use crate::crash::trial::attach;
 use crate::desk::{Check, Setting};
 use crate::dying::{Ending, Fate, Plan, Point, dying};
 use crate::process::{Child, Note, patience, short_patience};
@@ -97,7 +96,7 @@ impl Sequence {
     }
 
     fn attach(&self) -> Result<SeqLock<[u64; 2]>> {
-        Ok(SeqLock::attach_fd(attach(&self.lock)?)?)
+        Ok(SeqLock::attach_fd(self.lock.descriptor()?)?)
     }
 }
 
@@ -149,7 +148,7 @@ impl Queue {
     }
 
     fn attach(&self) -> Result<Ring<u64>> {
-        Ok(Ring::attach_fd(attach(&self.ring)?)?)
+        Ok(Ring::attach_fd(self.ring.descriptor()?)?)
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| widths(setting, &Bytes),
         )
         .wrong(
-            "planted fault: a refusal that says how large an item is, and no more",
+            "injected fault: a refusal that says how large an item is, and no more",
             "does not say",
             |setting| widths(setting, &SizeAlone),
         ),

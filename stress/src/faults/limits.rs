@@ -28,14 +28,14 @@ pub(super) fn checks() -> Vec<Check> {
             "limits",
             |setting| open_files(setting, life),
         )
-        .wrong("planted fault: panics", "panicked", |setting| {
+        .wrong("injected fault: panics", "panicked", |setting| {
             open_files(setting, |name| {
                 life(name).expect("a segment");
                 Ok(())
             })
         })
         .wrong(
-            "planted fault: leaves a descriptor behind",
+            "injected fault: leaves a descriptor behind",
             "descriptors are left",
             |setting| {
                 open_files(setting, |name| {
@@ -45,7 +45,7 @@ pub(super) fn checks() -> Vec<Check> {
             },
         )
         .wrong(
-            "planted fault: does not say why",
+            "injected fault: does not say why",
             "instead of `Too many open files`",
             |setting| {
                 open_files(setting, |name| {
@@ -60,7 +60,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| address_space(setting, life),
         )
         .wrong(
-            "planted fault: leaves a mapping behind",
+            "injected fault: leaves a mapping behind",
             "mappings are left",
             |setting| {
                 address_space(setting, |name| {
@@ -77,7 +77,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| locked_memory(setting, life),
         )
         .wrong(
-            "planted fault: locks its segments, asked or not",
+            "injected fault: locks its segments, asked or not",
             "without mlockall",
             |setting| {
                 locked_memory(setting, |name| {
@@ -93,7 +93,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| file_size(setting, life),
         )
         .wrong(
-            "planted fault: asks the system for too long a file",
+            "injected fault: asks the system for too long a file",
             "was killed by SIGXFSZ",
             |setting| {
                 file_size(setting, |name| {
@@ -170,11 +170,11 @@ impl Ladder {
                 }
                 before.compare(&Possessions::now()?)
             })?;
-            let told = child.finish()?;
+            let reported = child.finish()?;
             let left = fs::exists(name.path()).context("cannot look for a name")?;
             ensure!(!left, "under {} a name is left", under());
             tried += 1;
-            match told.first() {
+            match reported.first() {
                 None => {
                     ensure!(tried > 1, "{} is no limit", under());
                     return Ok(tried);

@@ -9,11 +9,11 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use ringproof::{Inspection, Ring, RingOptions, Role, unlink};
 
+use super::inheritance::{OfAttached, OfDescription};
 use super::namespace;
-use super::right_passed_on::{OfAttached, OfDescription};
 use crate::desk::{Check, Setting};
 use crate::shm::{DIRECTORY, Name};
-use crate::specimen::Right;
+use crate::specimen::ExclusiveRole;
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -24,7 +24,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| read_only(setting, create),
         )
         .wrong(
-            "planted fault: goes to another directory instead",
+            "injected fault: goes to another directory instead",
             "created it was, although",
             |setting| {
                 read_only(setting, |name| {
@@ -42,7 +42,7 @@ pub(super) fn checks() -> Vec<Check> {
             |_| no_proc(|fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
         )
         .wrong(
-            "planted fault: locks the descriptor that it has, where it can open no other",
+            "injected fault: locks the descriptor that it has, where it can open no other",
             "two hold it",
             |_| no_proc(|fd| Ok(Box::new(OfDescription(fd.into())))),
         ),
@@ -100,7 +100,7 @@ fn read_only(setting: &Setting<'_>, create: impl Fn(&Name) -> Result<()>) -> Res
     Ok(6)
 }
 
-fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn Right>>) -> Result<u64> {
+fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn ExclusiveRole>>) -> Result<u64> {
     namespace::enter(CloneFlags::CLONE_NEWNS)?;
     namespace::small_shm(8)?;
     let name = Name::new("no-proc".to_owned());
@@ -118,7 +118,7 @@ fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn Right>>) -> Result<u64> {
     old.producer()?.push(7)?;
     // To attach and to look takes nothing of it.
     let late = Ring::<u64>::attach(&named)?;
-    let right = attach(fd)?;
+    let role = attach(fd)?;
     refused(
         "claimed",
         late.claim(Role::Producer),
@@ -133,7 +133,7 @@ fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn Right>>) -> Result<u64> {
         !Inspection::of(&named)?.retired,
         "an unlink that was refused retired it"
     );
-    match [right.take(), right.take()] {
+    match [role.take(), role.take()] {
         [Ok(Some(_)), Ok(Some(_))] => bail!("two hold it"),
         [first, second] => {
             refused("claimed", first.map(drop), &["/proc/self/fd"])?;

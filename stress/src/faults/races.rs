@@ -6,8 +6,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
-use super::meeting::{Act, now, race};
-use super::right::{held, lock_byte, patiently};
+use super::exclusive_role::{held, lock_byte, patiently};
+use super::race::{Act, now, race};
 use crate::desk::{Check, Setting};
 use crate::process::{NotHere, patience};
 use crate::shm::Name;
@@ -23,7 +23,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| creators(setting, create),
         )
         .wrong(
-            "planted fault: looks whether there is one, then makes it",
+            "injected fault: looks whether there is one, then makes it",
             "made it",
             |setting| creators(setting, look_then_create),
         ),
@@ -49,7 +49,7 @@ pub(super) fn checks() -> Vec<Check> {
             },
         )
         .wrong(
-            "planted fault: locks, and does not look again",
+            "injected fault: locks, and does not look again",
             "after the unlink",
             |setting| unlinked(setting, lock_only),
         ),
@@ -148,8 +148,8 @@ fn creators(setting: &Setting<'_>, create: Create) -> Result<u64> {
         |_| Ok(()),
         act,
         act,
-        |_, told| {
-            let made: u64 = told.iter().map(|[made, _]| made).sum();
+        |_, reported| {
+            let made: u64 = reported.iter().map(|[made, _]| made).sum();
             ensure!(made == 1, "{made} made it");
             std::fs::remove_file(name.path()).context("cannot remove it")
         },
@@ -186,8 +186,8 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
             let unlinked = now()?;
             match patiently(|| Ring::<u64>::open_as(&name, Role::Producer, &options)) {
                 Ok((ring, claim)) => {
-                    let told = [unlinked, inode(&ring)?];
-                    Ok(Act::new(told, (ring, claim)))
+                    let reported = [unlinked, inode(&ring)?];
+                    Ok(Act::new(reported, (ring, claim)))
                 }
                 Err(SegmentError::Held { .. }) => Ok(Act::new([unlinked, 0], ())),
                 Err(error) => Err(error.into()),

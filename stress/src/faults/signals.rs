@@ -15,8 +15,8 @@ use ringproof::{
 };
 use ringproof_record::deadline;
 
-use super::meeting::enough;
-use super::right::patiently;
+use super::exclusive_role::patiently;
+use super::race::enough;
 use crate::desk::{Check, Setting, longest};
 use crate::process::{Child, Note, wait_readable};
 use crate::shm::Name;
@@ -44,7 +44,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| bombarded(setting, life),
         )
         .wrong(
-            "planted fault: waits for a lock, and takes EINTR for an answer",
+            "injected fault: waits for a lock, and takes EINTR for an answer",
             "Interrupted system call",
             |setting| {
                 bombarded(setting, |name, round| {
@@ -163,9 +163,9 @@ fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Resul
         else {
             continue;
         };
-        let told = running.remove(at).finish()?;
-        let Some(Note::Tried(lives)) = told.first() else {
-            bail!("a process that told {told:?}");
+        let reported = running.remove(at).finish()?;
+        let Some(Note::Tried(lives)) = reported.first() else {
+            bail!("a process that told {reported:?}");
         };
         led += lives;
     }

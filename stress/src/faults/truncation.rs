@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use ringproof::guard::{self, GuardError};
 use ringproof::{Ring, RingOptions};
 
-use crate::crash::trial::attach;
 use crate::desk::{Check, Setting};
 use crate::process::Child;
 use crate::specimen::Shared;
@@ -73,7 +72,7 @@ impl Shared for Anonymous {
 
     fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         // Twice: who was forked cannot use what it inherited.
-        let attached = || anyhow::Ok(Ring::attach_fd(attach(&self.0)?)?);
+        let attached = || anyhow::Ok(Ring::attach_fd(self.0.descriptor()?)?);
         let (one, other) = (attached()?, attached()?);
         use_all(&one, &other)?;
         meanwhile()?;

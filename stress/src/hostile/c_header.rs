@@ -11,15 +11,15 @@ use ringproof_record::compiler;
 use tempfile::TempDir;
 
 use super::description::{Image, Verdict, each_text, printable};
-use super::sample::{Named, Shape};
+use super::fixture::{Named, Shape};
 use crate::desk::Setting;
 use crate::fault::Fault;
 
 const HEADER: &str = include_str!("../../../impl/ffi/include/ringproof.h");
 const PROGRAM: &str = include_str!("attach.c");
 
-/// What is planted in the header: what stands there, and what is put in its place.
-const PLANTED: [(Fault, &str, &str); 2] = [
+/// What is injected in the header: what stands there, and what is put in its place.
+const INJECTED: [(Fault, &str, &str); 2] = [
     (
         Fault::BeginningAlone,
         "our_len != len || memcmp(ours, theirs, len) != 0",
@@ -73,7 +73,7 @@ impl Program {
             return Ok(None);
         }
         let mut header = HEADER.to_owned();
-        for (_, from, to) in PLANTED.iter().filter(|(plant, ..)| setting.has(*plant)) {
+        for (_, from, to) in INJECTED.iter().filter(|(inject, ..)| setting.has(*inject)) {
             ensure!(header.contains(from), "there is no `{from}` in the header");
             header = header.replace(from, to);
         }

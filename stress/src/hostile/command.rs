@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, ensure};
 
 use super::description::{Image, each_text, limit_memory, printable};
-use super::sample::{Named, Shape};
+use super::fixture::{Named, Shape};
 use super::text::of_many;
 use crate::cli::{CommandLine, NO_PROGRAM};
 use crate::desk::Setting;
@@ -27,10 +27,10 @@ pub(crate) fn inspected(setting: &Setting<'_>, cli: &CommandLine) -> Result<()> 
             command.args(["inspect", "--peek", "5", &named.name]);
             command.args(json.then_some("--json"));
             let mut output = command.output().context("cannot run `ringproof`")?;
-            if let (true, Some(told)) = (setting.has(Fault::RawText), image.told())
+            if let (true, Some(parsed)) = (setting.has(Fault::RawText), image.parsed())
                 && !output.status.success()
             {
-                output.stderr.extend_from_slice(told.text);
+                output.stderr.extend_from_slice(parsed.text);
             }
             judge(shape, image, &output, json)?;
         }
@@ -78,8 +78,8 @@ fn judge(shape: Shape, image: &Image, output: &Output, json: bool) -> Result<()>
         let report: serde_json::Value =
             serde_json::from_slice(&output.stdout).context("no JSON")?;
         let fields = report["fields"].as_array().map(Vec::len);
-        let told = image.told().context("no header")?;
-        let lines = told.text.iter().filter(|byte| **byte == b'\n').count();
+        let parsed = image.parsed().context("no header")?;
+        let lines = parsed.text.iter().filter(|byte| **byte == b'\n').count();
         ensure!(
             fields == Some(lines - 1),
             "{fields:?} fields of {lines} lines"

@@ -9,10 +9,10 @@ use ringproof::inspect::Peeked;
 use ringproof::layout::HEADER_LEN;
 use ringproof::{Inspection, Ring, SegmentError, SeqLatch, SeqLock};
 
-use super::honest::{Place, Value, exercise};
-use super::sample::{DATA, Named, Shape, Told, fnv_1a, told};
+use super::fixture::{DATA, Named, Parsed, Shape, fnv_1a, parsed};
 use super::specimen;
 use super::text::{changed, described, of_many, texts};
+use super::well_behaved::{Place, Value, exercise};
 use crate::desk::Setting;
 use crate::fault::Fault;
 use crate::item::mix;
@@ -87,20 +87,20 @@ impl Image {
             .with_context(|| format!("cannot make a file of {} bytes", self.len))
     }
 
-    pub(crate) fn told(&self) -> Option<Told<'_>> {
-        told(&self.bytes, self.len)
+    pub(crate) fn parsed(&self) -> Option<Parsed<'_>> {
+        parsed(&self.bytes, self.len)
     }
 
     /// What whoever expects this shape must make of it.
     pub(crate) fn verdict(&self, shape: Shape) -> Verdict {
-        let Some(told) = self.told() else {
+        let Some(parsed) = self.parsed() else {
             return Verdict::NoHeader;
         };
-        match described(told.text) {
+        match described(parsed.text) {
             None => Verdict::NoDescription,
-            Some(_) if told.fingerprint != fnv_1a(told.text) => Verdict::OtherFingerprint,
-            Some(size) if told.payload_size != size => Verdict::OtherSize,
-            Some(_) if told.text != shape.description().as_bytes() => Verdict::OtherPayload,
+            Some(_) if parsed.fingerprint != fnv_1a(parsed.text) => Verdict::OtherFingerprint,
+            Some(size) if parsed.payload_size != size => Verdict::OtherSize,
+            Some(_) if parsed.text != shape.description().as_bytes() => Verdict::OtherPayload,
             Some(_) => Verdict::Right,
         }
     }
@@ -131,7 +131,7 @@ impl Verdict {
     }
 
     /// An error unless this one says what is wrong.
-    fn is_told_by(self, error: &SegmentError) -> Result<()> {
+    fn is_named_by(self, error: &SegmentError) -> Result<()> {
         let fits = match (self, error) {
             (Verdict::NoHeader, SegmentError::Mismatch { field, .. }) => {
                 !["description", "fingerprint", "kind"].contains(field)
@@ -222,7 +222,7 @@ pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
             Shape::Latch => SeqLatch::<Value>::attach(&named.name).map(drop),
         };
         match outcome {
-            Err(error) => verdict.is_told_by(&error),
+            Err(error) => verdict.is_named_by(&error),
             Ok(()) => {
                 ensure!(verdict == Verdict::Right, "{verdict:?}, and attached to");
                 let kinds = exercise(Place::Named(&named.name))?;
@@ -310,23 +310,23 @@ pub(crate) fn limit_memory() -> Result<()> {
 
 fn look(setting: &Setting<'_>, shape: Shape, image: &Image, named: &Named) -> Result<()> {
     let verdict = image.verdict(shape);
-    if let (true, Some(told)) = (setting.has(Fault::LenientParse), image.told()) {
-        let accepted = specimen::lenient_parse(told.text);
+    if let (true, Some(parsed)) = (setting.has(Fault::LenientParse), image.parsed()) {
+        let accepted = specimen::lenient_parse(parsed.text);
         ensure!(
-            !accepted || described(told.text).is_some(),
+            !accepted || described(parsed.text).is_some(),
             "{verdict:?}, and parsed"
         );
         return Ok(());
     }
     let seen = match Inspection::of(&named.name) {
-        Err(error) => return verdict.is_told_by(&error),
+        Err(error) => return verdict.is_named_by(&error),
         Ok(seen) => seen,
     };
     ensure!(verdict.is_seen(), "{verdict:?}, and it can be looked at");
-    let told = image.told().context("no header")?;
+    let parsed = image.parsed().context("no header")?;
     let said = seen.description.to_string();
     ensure!(
-        said.as_bytes() == told.text,
+        said.as_bytes() == parsed.text,
         "seen as described by {said:?}"
     );
     for count in [0, 1, 5, u64::MAX] {
@@ -334,7 +334,7 @@ fn look(setting: &Setting<'_>, shape: Shape, image: &Image, named: &Named) -> Re
             specimen::believing_peek(&image.bytes, count);
             continue;
         }
-        let expected = peeked(image, &told, count);
+        let expected = peeked(image, &parsed, count);
         match (seen.peek(count), &expected) {
             (Err(SegmentError::Size { .. }), None) => {}
             (Ok(items), Some(expected)) => {
@@ -349,17 +349,19 @@ fn look(setting: &Setting<'_>, shape: Shape, image: &Image, named: &Named) -> Re
 }
 
 /// The positions of what a peek at as many items must show; `None` if that is too much.
-fn peeked(image: &Image, told: &Told<'_>, count: u64) -> Option<Vec<u64>> {
-    let (write_index, read_index) = (image.word(256), image.word(640));
-    let (first, most) = match told.kind {
+fn peeked(image: &Image, parsed: &Parsed<'_>, count: u64) -> Option<Vec<u64>> {
+    // The highest bit of an index says that its side closed the ring.
+    let index = |at| image.word(at) & !(1 << 63);
+    let (write_index, read_index) = (index(256), index(640));
+    let (first, most) = match parsed.kind {
         1 => (
             read_index,
-            write_index.wrapping_sub(read_index).min(told.capacity),
+            write_index.wrapping_sub(read_index).min(parsed.capacity),
         ),
-        _ => (write_index, 1),
+        _ => (image.word(256), 1),
     };
     let count = count.min(most);
-    let fits = u128::from(count) * u128::from(told.payload_size) <= MOST;
+    let fits = u128::from(count) * u128::from(parsed.payload_size) <= MOST;
     fits.then(|| {
         (0..count)
             .map(|number| first.wrapping_add(number))

@@ -14,8 +14,8 @@ use nix::unistd::{Gid, Uid, mkfifo, setgroups, setresgid, setresuid};
 use ringproof::layout::HEADER_LEN;
 use ringproof::{Inspection, Ring, Role, SegmentError, unlink};
 
-use super::honest::{Place, exercise, receive, send};
-use super::sample::{DATA, Named, SLOTS, Shape, memory_file, ring_options, unsealed};
+use super::fixture::{DATA, Named, SLOTS, Shape, memory_file, ring_options, unsealed};
+use super::well_behaved::{Place, exercise, receive, send};
 use crate::desk::Setting;
 use crate::fault::Fault;
 use crate::process::{Child, Note, patience};
@@ -226,8 +226,8 @@ pub(crate) fn permissions(setting: &Setting<'_>) -> Result<()> {
                 }
                 use_with_mode(&named.name, bits)
             })?;
-            let told = child.wait()?;
-            match told.last() {
+            let reported = child.wait()?;
+            match reported.last() {
                 Some(Note::Done) => {}
                 other => bail!("mode {mode:o}: {other:?}"),
             }

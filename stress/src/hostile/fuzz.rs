@@ -6,13 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use ringproof::shape::Description;
 
-use super::actors::{act, starting_plays};
+use super::actors::{act, starting_scripts};
 use super::description::printable;
-use super::honest::{Place, exercise};
-use super::play::Play;
-use super::sample::{FIXED, Shape, fnv_1a, memory_file, sound, spoilt};
+use super::fixture::{FIXED, Shape, fnv_1a, memory_file, sound, spoilt};
+use super::script::Script;
 use super::specimen;
 use super::text::{described, of_fields, of_len, texts};
+use super::well_behaved::{Place, exercise};
 use crate::desk::Setting;
 use crate::fault::Fault;
 use crate::item::mix;
@@ -48,11 +48,11 @@ pub fn peer(bytes: &[u8]) {
 }
 
 fn try_peer(bytes: &[u8], fault: Option<Fault>) -> Result<()> {
-    let Some(mut play) = Play::decode(bytes) else {
+    let Some(mut script) = Script::decode(bytes) else {
         return Ok(());
     };
-    play.fault = fault;
-    act(&play).map(drop)
+    script.fault = fault;
+    act(&script).map(drop)
 }
 
 /// Bytes as the description of a payload.
@@ -127,10 +127,10 @@ fn segments() -> Result<Inputs> {
     Ok(inputs)
 }
 
-/// A play about each operation.
+/// A script about each operation.
 fn peers() -> Inputs {
     let named = |(name, bytes): (&str, _)| (name.replace('/', "-"), bytes);
-    starting_plays().into_iter().map(named).collect()
+    starting_scripts().into_iter().map(named).collect()
 }
 
 /// Descriptions that are right, one as long as it may be, and some that are nearly right.

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 
-use super::honest::{Place, exercise};
-use super::sample::{DESCRIPTION, FIXED, Named, Shape, USED, memory_file, sound, spoilt};
+use super::fixture::{DESCRIPTION, FIXED, Named, Shape, USED, memory_file, sound, spoilt};
 use super::specimen;
+use super::well_behaved::{Place, exercise};
 use crate::desk::Setting;
 use crate::fault::Fault;
 use crate::item::mix;

@@ -13,20 +13,20 @@ use crate::item::mix;
 /// How many values at a boundary there are to choose from.
 pub(crate) const PALETTE: usize = 43;
 
-/// On a tape: the next eight bytes are the answer.
+/// Among answers: the next eight bytes are the answer.
 pub(crate) const LITERAL: u8 = 255;
 
 /// The answers to come, one byte for each: 0 is the truth, 1 to [`PALETTE`] a value at a boundary,
-/// [`LITERAL`] any value. At its end there is only truth, so that every sequence of bytes is a
-/// tape.
-pub(crate) struct Tape<'t> {
+/// [`LITERAL`] any value. At its end there is only truth, so that every sequence of bytes is
+/// some.
+pub(crate) struct Answers<'t> {
     bytes: &'t [u8],
     at: Cell<usize>,
 }
 
-impl<'t> Tape<'t> {
+impl<'t> Answers<'t> {
     pub(crate) fn new(bytes: &'t [u8]) -> Self {
-        Tape {
+        Answers {
             bytes,
             at: Cell::new(0),
         }
@@ -58,7 +58,7 @@ pub(crate) enum Event {
 
 /// Who answers.
 pub(crate) struct Adversary<'t> {
-    tape: Tape<'t>,
+    answers: Answers<'t>,
     capacity: u64,
     slots: u64,
     /// What the endpoint believes its own index to be: the last one it stored or resumed with.
@@ -73,9 +73,9 @@ pub(crate) struct Adversary<'t> {
 
 impl<'t> Adversary<'t> {
     /// Against a structure of these sizes.
-    pub(crate) fn new(tape: Tape<'t>, capacity: u64, slots: u64) -> Self {
+    pub(crate) fn new(answers: Answers<'t>, capacity: u64, slots: u64) -> Self {
         Adversary {
-            tape,
+            answers,
             capacity,
             slots,
             own: Cell::new(0),
@@ -131,8 +131,8 @@ impl<'t> Adversary<'t> {
 
     /// The answer where `real` would be the truth.
     fn choose(&self, real: u64) -> u64 {
-        let answer = match self.tape.next() {
-            LITERAL => self.tape.next_word(),
+        let answer = match self.answers.next() {
+            LITERAL => self.answers.next_word(),
             0 => real,
             number => (self.palette(real).get(usize::from(number) - 1))
                 .copied()
@@ -260,10 +260,10 @@ impl Memory for Hostile<'_> {
         // SAFETY: the caller's promise, passed on.
         unsafe { Native.read_slots(from, to, site) };
         let bytes = bytemuck::cast_slice_mut::<T, u8>(&mut to[..count]);
-        match self.adversary.tape.next() {
+        match self.adversary.answers.next() {
             0 => {}
             LITERAL => {
-                let seed = self.adversary.tape.next_word();
+                let seed = self.adversary.answers.next_word();
                 for (number, byte) in (0..).zip(&mut *bytes) {
                     *byte = mix(seed ^ number) as u8;
                 }
@@ -293,9 +293,9 @@ mod tests {
     use ringproof::memory::Cells;
 
     #[test]
-    fn a_tape_says_truth_boundary_or_anything_and_truth_at_its_end() {
+    fn answers_say_truth_boundary_or_anything_and_truth_at_its_end() {
         let bytes = [0, 5, LITERAL, 1, 2, 0, 0, 0, 0, 0, 0, PALETTE as u8];
-        let adversary = Adversary::new(Tape::new(&bytes), 3, 4);
+        let adversary = Adversary::new(Answers::new(&bytes), 3, 4);
         adversary.begin(5);
         let memory = adversary.memory();
         let word = Native::word(77);
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "does not end")]
     fn one_access_too_many_is_an_operation_that_does_not_end() {
-        let adversary = Adversary::new(Tape::new(&[]), 1, 1);
+        let adversary = Adversary::new(Answers::new(&[]), 1, 1);
         adversary.begin(1);
         adversary.memory().spin();
         adversary.memory().spin();

@@ -8,7 +8,7 @@ use ringproof::{
     Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
 };
 
-use super::sample::{Named, Shape};
+use super::fixture::{Named, Shape};
 use super::specimen;
 use crate::desk::Setting;
 use crate::fault::Fault;

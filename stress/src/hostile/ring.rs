@@ -10,8 +10,8 @@ use ringproof::slots::Slots;
 use ringproof::{OutOfChunk, Payload};
 
 use super::memory::{Adversary, Event, Hostile};
-use super::play::{Play, item};
 use super::region::Guarded;
+use super::script::{Script, item};
 use super::specimen;
 use crate::fault::Fault;
 
@@ -45,8 +45,8 @@ struct Place {
 }
 
 impl Place {
-    fn new<T: Payload>(play: &Play<'_>) -> Result<Place> {
-        let geometry = play.geometry;
+    fn new<T: Payload>(script: &Script<'_>) -> Result<Place> {
+        let geometry = script.geometry;
         let bytes = geometry.slots() as usize * size_of::<T>();
         Ok(Place {
             words: Guarded::new(2 * size_of::<u64>(), geometry.edge())?,
@@ -55,8 +55,12 @@ impl Place {
     }
 
     /// Its parts, after `live` items were committed and not yet released.
-    fn parts<T: Payload>(&self, play: &Play<'_>, live: u64) -> Result<RingParts<'_, Native, T>> {
-        let geometry = play.geometry;
+    fn parts<T: Payload>(
+        &self,
+        script: &Script<'_>,
+        live: u64,
+    ) -> Result<RingParts<'_, Native, T>> {
+        let geometry = script.geometry;
         let [write_index, read_index] = self.words.words(2)? else {
             bail!("two words are not two words");
         };
@@ -82,7 +86,7 @@ enum Did {
     Moved(u64, Vec<u8>),
     /// It said how many are live.
     Live(u64),
-    /// It told or did something else.
+    /// It reported or did something else.
     Other,
 }
 
@@ -103,9 +107,9 @@ struct Model {
 type Refused = Option<(&'static str, u64)>;
 
 impl Model {
-    fn new(play: &Play<'_>) -> Model {
+    fn new(script: &Script<'_>) -> Model {
         Model {
-            capacity: play.geometry.capacity(),
+            capacity: script.geometry.capacity(),
             own: 0,
             seen: 0,
             closed: false,
@@ -144,32 +148,32 @@ fn read(events: &[Event]) -> Vec<u8> {
     runs.collect::<Vec<_>>().concat()
 }
 
-pub(crate) fn send(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    if play.geometry.odd_items() {
-        send_items::<[u8; 3]>(play, adversary)
+pub(crate) fn send(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    if script.geometry.odd_items() {
+        send_items::<[u8; 3]>(script, adversary)
     } else {
-        send_items::<u64>(play, adversary)
+        send_items::<u64>(script, adversary)
     }
 }
 
-fn send_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::new::<T>(play)?;
-    let parts = place.parts::<T>(play, 0)?;
-    let mut model = Model::new(play);
+fn send_items<T: Payload>(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::new::<T>(script)?;
+    let parts = place.parts::<T>(script, 0)?;
+    let mut model = Model::new(script);
     adversary.begin(LIMIT);
     // SAFETY: one thread, one producer at a time, two distinct words.
     let mut producer = unsafe { Producer::new(parts, adversary.memory(), None) };
     model.judge_sending(adversary, &Ok(Did::Other), false)?;
-    for operation in play.operations(SENDING) {
+    for operation in script.operations(SENDING) {
         adversary.begin(LIMIT);
         let name = SENDING[operation];
         let outcome = match name {
-            "ring/push" if play.has(Fault::AssertIndex) => {
+            "ring/push" if script.has(Fault::AssertIndex) => {
                 specimen::asserting_look(&adversary.memory(), &parts, model.own);
                 Ok(Did::Other)
             }
-            "ring/push_slice" if play.has(Fault::TrustIndex) => {
-                let cells = place.slots.slots::<T>(play.geometry.slots() as usize)?;
+            "ring/push_slice" if script.has(Fault::TrustIndex) => {
+                let cells = place.slots.slots::<T>(script.geometry.slots() as usize)?;
                 let count = specimen::trusting_push(&adversary.memory(), &parts, cells, model.own);
                 Ok(Did::Moved(count, Vec::new()))
             }
@@ -180,7 +184,7 @@ fn send_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<
             }
             _ => send_one(name, &mut producer),
         };
-        let specimen = play.fault.is_some();
+        let specimen = script.fault.is_some();
         let looks = name == "ring/producer-occupancy";
         model
             .judge_sending(adversary, &outcome, looks)
@@ -321,32 +325,32 @@ impl Model {
     }
 }
 
-pub(crate) fn receive(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    if play.geometry.odd_items() {
-        receive_items::<[u8; 3]>(play, adversary)
+pub(crate) fn receive(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    if script.geometry.odd_items() {
+        receive_items::<[u8; 3]>(script, adversary)
     } else {
-        receive_items::<u64>(play, adversary)
+        receive_items::<u64>(script, adversary)
     }
 }
 
-fn receive_items<T: Payload>(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::new::<T>(play)?;
-    let parts = place.parts::<T>(play, play.geometry.capacity())?;
-    let mut model = Model::new(play);
+fn receive_items<T: Payload>(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::new::<T>(script)?;
+    let parts = place.parts::<T>(script, script.geometry.capacity())?;
+    let mut model = Model::new(script);
     adversary.begin(LIMIT);
     // SAFETY: one thread, one consumer at a time, two distinct words.
     let mut consumer = unsafe { Consumer::new(parts, adversary.memory(), None) };
     model.judge_receiving(adversary, &Ok(Did::Other), false)?;
-    for operation in play.operations(RECEIVING) {
+    for operation in script.operations(RECEIVING) {
         adversary.begin(LIMIT);
         let name = RECEIVING[operation];
         let outcome = match name {
-            "ring/pop" if play.has(Fault::LengthTwice) => {
-                let slots = place.slots.slots::<T>(play.geometry.slots() as usize)?;
+            "ring/pop" if script.has(Fault::LengthTwice) => {
+                let slots = place.slots.slots::<T>(script.geometry.slots() as usize)?;
                 specimen::twice_reading_pop(&adversary.memory(), slots, model.own);
                 Ok(Did::Other)
             }
-            "ring/pop_slice" if play.has(Fault::IgnoreRegress) => {
+            "ring/pop_slice" if script.has(Fault::IgnoreRegress) => {
                 match receive_one(name, &mut consumer) {
                     Err(PopError::Corrupt(_)) => Err(PopError::Empty),
                     outcome => outcome,

@@ -7,8 +7,8 @@ use ringproof::site::{LoadSite, StoreSite};
 use ringproof::{Ring, RingOptions, Role, SegmentError, role};
 
 use super::memory::{Adversary, Event};
-use super::play::Play;
 use super::region::Guarded;
+use super::script::Script;
 use super::specimen;
 use crate::fault::Fault;
 
@@ -24,15 +24,15 @@ pub(crate) const CLAIMING: &[&str] = &[
 /// Accesses that one operation may make.
 const LIMIT: usize = 8;
 
-pub(crate) fn mark(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let words = Guarded::new(2 * size_of::<u64>(), play.geometry.edge())?;
+pub(crate) fn mark(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let words = Guarded::new(2 * size_of::<u64>(), script.geometry.edge())?;
     let words: &[Word] = words.words(2)?;
     let memory = adversary.memory();
-    for operation in play.operations(MARKING) {
+    for operation in script.operations(MARKING) {
         adversary.begin(LIMIT);
         let name = MARKING[operation];
         let said = match name {
-            "role/enter" if play.has(Fault::CountedEnter) => {
+            "role/enter" if script.has(Fault::CountedEnter) => {
                 specimen::counted_enter(&memory, &words[0])
             }
             "role/enter" => role::enter(&memory, &words[0]),
@@ -66,11 +66,11 @@ pub(crate) fn mark(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn claim(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let options = RingOptions::new(play.geometry.capacity()).slots(play.geometry.slots());
+pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let options = RingOptions::new(script.geometry.capacity()).slots(script.geometry.slots());
     let ring = Ring::<u64>::anonymous(&options).context("cannot make a ring")?;
     let memory = adversary.memory();
-    for operation in play.operations(CLAIMING) {
+    for operation in script.operations(CLAIMING) {
         adversary.begin(LIMIT);
         let name = CLAIMING[operation];
         match name {
@@ -96,7 +96,7 @@ pub(crate) fn claim(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
             }
             _ => {
                 let mut outcome = ring.claim_through(&memory, Role::Producer);
-                if play.has(Fault::RetiredIgnored) {
+                if script.has(Fault::RetiredIgnored) {
                     outcome = match outcome {
                         Err(SegmentError::Gone { .. }) => ring.claim(Role::Producer),
                         other => other,

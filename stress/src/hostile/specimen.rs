@@ -14,9 +14,9 @@ use ringproof::ring::RingParts;
 use ringproof::shape::Description;
 use ringproof::site::{FenceSite, LoadSite, SlotReadSite, StoreSite};
 
-use super::play::item;
+use super::fixture::fnv_1a;
 use super::region::Guarded;
-use super::sample::fnv_1a;
+use super::script::item;
 
 /// A producer that takes the consumer's index for what it says (CVE-2024-41009): one that is
 /// ahead of its own makes more slots free than there are. Pushes as many items as then seem to

@@ -7,8 +7,8 @@ use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::site::{LoadSite, StoreSite};
 
 use super::memory::{Adversary, Event};
-use super::play::{Play, item};
 use super::region::Guarded;
+use super::script::{Script, item};
 use super::specimen;
 use crate::fault::Fault;
 
@@ -33,20 +33,20 @@ struct Place {
 }
 
 impl Place {
-    fn new(play: &Play<'_>, slots: usize) -> Result<Place> {
-        let edge = play.geometry.edge();
+    fn new(script: &Script<'_>, slots: usize) -> Result<Place> {
+        let edge = script.geometry.edge();
         let place = Place {
             number: Guarded::new(size_of::<u64>(), edge)?,
             payload: Guarded::new(slots * size_of::<Value>(), edge)?,
             slots,
         };
         let number = &place.number.words(1)?[0];
-        Native.store(number, play.geometry.start(), StoreSite::SeqEven);
+        Native.store(number, script.geometry.start(), StoreSite::SeqEven);
         Ok(place)
     }
 
-    fn of_latch(play: &Play<'_>) -> Result<Place> {
-        Place::new(play, play.geometry.slots().max(2) as usize)
+    fn of_latch(script: &Script<'_>) -> Result<Place> {
+        Place::new(script, script.geometry.slots().max(2) as usize)
     }
 
     fn seqlock(&self) -> Result<SeqParts<'_, Native>> {
@@ -89,8 +89,8 @@ fn resumed(adversary: &Adversary<'_>, site: LoadSite) -> Result<u64> {
     found.context("it resumes without a look at where its predecessor stopped")
 }
 
-pub(crate) fn write_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::new(play, 1)?;
+pub(crate) fn write_seqlock(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::new(script, 1)?;
     let parts = place.seqlock()?;
     let resume = || {
         adversary.begin(1);
@@ -99,14 +99,14 @@ pub(crate) fn write_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Resul
         Ok::<_, anyhow::Error>((writer.context("no room for the payload")?, seq))
     };
     let (mut writer, mut seq) = resume()?;
-    for (number, operation) in (1..).zip(play.operations(SEQLOCK_WRITING)) {
+    for (number, operation) in (1..).zip(script.operations(SEQLOCK_WRITING)) {
         if SEQLOCK_WRITING[operation] == "seqlock/writer-resume" {
             (writer, seq) = resume()?;
             continue;
         }
         adversary.begin(ATTEMPT);
         let value: Value = item(number);
-        if play.has(Fault::EvenWrite) {
+        if script.has(Fault::EvenWrite) {
             let words = value.map(u64::to_ne_bytes);
             specimen::even_write(&adversary.memory(), parts.seq, parts.payload, seq, &words);
         } else {
@@ -119,17 +119,17 @@ pub(crate) fn write_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Resul
         expected.push((StoreSite::SeqEven, seq));
         judge_writing(adversary, &expected).context("seqlock/write")?;
         // Told by every value of the number without an overflow.
-        let told = (writer.version(), writer.needs_repair());
+        let reported = (writer.version(), writer.needs_repair());
         ensure!(
-            play.fault.is_some() || told == (seq / 2, false),
-            "the writer says {told:?} at {seq}"
+            script.fault.is_some() || reported == (seq / 2, false),
+            "the writer says {reported:?} at {seq}"
         );
     }
     Ok(())
 }
 
-pub(crate) fn write_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::of_latch(play)?;
+pub(crate) fn write_latch(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::of_latch(script)?;
     let parts = place.latch()?;
     let resume = || {
         adversary.begin(1);
@@ -138,7 +138,7 @@ pub(crate) fn write_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<
         Ok::<_, anyhow::Error>((writer.context("no room for the slots")?, version))
     };
     let (mut writer, mut version) = resume()?;
-    for (number, operation) in (1..).zip(play.operations(LATCH_WRITING)) {
+    for (number, operation) in (1..).zip(script.operations(LATCH_WRITING)) {
         if LATCH_WRITING[operation] == "latch/writer-resume" {
             (writer, version) = resume()?;
             continue;
@@ -214,8 +214,8 @@ impl Attempts {
     }
 }
 
-pub(crate) fn read_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::new(play, 1)?;
+pub(crate) fn read_seqlock(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::new(script, 1)?;
     let parts = place.seqlock()?;
     let reader = SeqReader::<Value, _>::new(parts, adversary.memory(), None)
         .context("no room for the payload")?;
@@ -224,10 +224,10 @@ pub(crate) fn read_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result
         LoadSite::SeqCopyOut,
         LoadSite::SeqRecheck,
     ];
-    for operation in play.operations(SEQLOCK_READING) {
+    for operation in script.operations(SEQLOCK_READING) {
         adversary.begin(ATTEMPTS * ATTEMPT);
         let name = SEQLOCK_READING[operation];
-        if play.has(Fault::EndlessRead) {
+        if script.has(Fault::EndlessRead) {
             specimen::endless_read(&adversary.memory(), parts.seq);
             continue;
         }
@@ -243,8 +243,8 @@ pub(crate) fn read_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result
     Ok(())
 }
 
-pub(crate) fn read_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::of_latch(play)?;
+pub(crate) fn read_latch(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::of_latch(script)?;
     let parts = place.latch()?;
     let reader =
         LatchReader::<Value, _>::new(parts, adversary.memory()).context("no room for the slots")?;
@@ -253,10 +253,10 @@ pub(crate) fn read_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<(
         LoadSite::LatchCopyOut,
         LoadSite::LatchRecheck,
     ];
-    for operation in play.operations(LATCH_READING) {
+    for operation in script.operations(LATCH_READING) {
         adversary.begin(ATTEMPTS * ATTEMPT);
         let name = LATCH_READING[operation];
-        if play.has(Fault::UnmaskedRead) {
+        if script.has(Fault::UnmaskedRead) {
             specimen::unmasked_read(&adversary.memory(), parts.version, parts.slots, WORDS);
             continue;
         }

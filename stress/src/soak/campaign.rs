@@ -10,11 +10,11 @@ use nix::sys::signal::Signal;
 use ringproof::layout::Kind;
 
 use super::choice::Round;
-use super::crew::{Crew, Hang, Structure};
 use super::dump;
 use super::ring::RingSoak;
 use super::tally::{Failure, Progress, RoundReport, Tally};
 use super::value::ValueSoak;
+use super::workers::{Hang, Structure, Workers};
 use crate::fault::Fault;
 use crate::process::{Child, Interrupts, Ledger, Note, SingleThreaded, patience, wait_readable};
 use crate::words::Words;
@@ -203,7 +203,7 @@ impl Campaign<'_> {
             Kind::SeqLock | Kind::Latch => Box::new(ValueSoak::new(round)?),
         };
         let places = Words::new(ACTORS)?;
-        let crew = Crew {
+        let workers = Workers {
             alone: self.place.alone,
             interrupts: self.place.interrupts,
             round,
@@ -213,7 +213,7 @@ impl Campaign<'_> {
         };
         let mut tally = Tally::default();
         // Whatever comes of it, all processes of the round are dead when this returns.
-        let outcome = crew.run(&mut *structure, &mut tally);
+        let outcome = workers.run(&mut *structure, &mut tally);
         let failure = outcome.err().map(|error| {
             let mut what = format!(
                 "round {}, {}: {error:#}",

@@ -16,8 +16,10 @@ use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segmen
 
 use super::choice::{Choices, Round};
 use super::countdown::Countdown;
-use super::crew::{CONSUMER, Crew, Life, PRODUCER, Structure, author, failure, judge_stopped};
 use super::tally::Tally;
+use super::workers::{
+    CONSUMER, Life, PRODUCER, Structure, Workers, author, failure, judge_stopped,
+};
 use crate::dying::dying;
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
@@ -136,7 +138,7 @@ impl RingSoak {
         let claim = ring.claim(Role::Producer)?;
         let author = author(&claim);
         let kept = Some(claim).filter(|_| life.fault != Some(Fault::RoleLost));
-        // SAFETY: the claim makes it the only producer (and if it is lost, on purpose, the crew has
+        // SAFETY: the claim makes it the only producer (and if it is lost, on purpose, the supervisor has
         // one process for each role all the same); the words are the ring's.
         let mut producer = unsafe { Producer::<Item, M>::new(ring.parts()?, memory, kept) };
         let acknowledge = |position: u64| {
@@ -312,7 +314,7 @@ impl Structure for RingSoak {
             };
         }
         let memory = faulty(dying(life.countdown), fault);
-        // SAFETY: nothing is stored through these parts but by a fault, planted to break this.
+        // SAFETY: nothing is stored through these parts but by a fault, injected to break this.
         let parts = unsafe { ring.parts()? };
         let of = |index| memory.map(|faults| faults.with_index(index));
         match actor {
@@ -371,12 +373,12 @@ impl Structure for RingSoak {
 
     /// Somebody unlinks the segment and makes another one, and is killed on the way; who comes
     /// next finishes it.
-    fn all_dead(&mut self, crew: &Crew<'_>, mut choices: Choices) -> Result<()> {
+    fn all_dead(&mut self, workers: &Workers<'_>, mut choices: Choices) -> Result<()> {
         let Some(name) = &self.named else {
             return Ok(());
         };
         let what = "who makes the segment anew".to_owned();
-        let mut who = Child::fork(what, crew.alone, |ledger| {
+        let mut who = Child::fork(what, workers.alone, |ledger| {
             ledger.note(&Note::Ready);
             ringproof::unlink(name)?;
             Ring::<Item>::open(name, &self.options)?;

@@ -48,14 +48,14 @@ impl Tally {
             (self.repeated, "items met again and left out"),
             (self.reads, "reads"),
         ];
-        let told: Vec<_> = (each.iter())
+        let reported: Vec<_> = (each.iter())
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what} ({:.0}/s)", *count as f64 / seconds))
             .collect();
         format!(
             "{} rounds; {}; the rates are those of one processor",
             self.rounds,
-            told.join(", ")
+            reported.join(", ")
         )
     }
 }

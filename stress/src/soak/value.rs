@@ -18,8 +18,8 @@ use ringproof::{
 };
 
 use super::choice::{Choices, Round};
-use super::crew::{Life, PRODUCER, Structure, author, judge_stopped};
 use super::tally::Tally;
+use super::workers::{Life, PRODUCER, Structure, author, judge_stopped};
 use crate::dying::dying;
 use crate::fault::faulty;
 use crate::item::{Author, Item};

@@ -13,10 +13,10 @@ use anyhow::Result;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::specimen::{Held, Right, Taken, window};
+use crate::specimen::{ExclusiveRole, Held, Taken, window};
 use crate::words::Words;
 
-/// A right taken like this.
+/// A role taken like this.
 pub(crate) struct UnlockedRecovery(Rc<Words>);
 
 impl UnlockedRecovery {
@@ -25,7 +25,7 @@ impl UnlockedRecovery {
     }
 }
 
-impl Right for UnlockedRecovery {
+impl ExclusiveRole for UnlockedRecovery {
     fn take(&self) -> Result<Option<Held>> {
         let owner = &self.0[0];
         let own = u64::from(std::process::id());

@@ -14,10 +14,10 @@ use anyhow::Result;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::specimen::{Held, Right, Taken};
+use crate::specimen::{ExclusiveRole, Held, Taken};
 use crate::words::Words;
 
-/// A right taken like this.
+/// A role taken like this.
 pub(crate) struct LivenessByPid(Rc<Words>);
 
 impl LivenessByPid {
@@ -26,7 +26,7 @@ impl LivenessByPid {
     }
 }
 
-impl Right for LivenessByPid {
+impl ExclusiveRole for LivenessByPid {
     fn take(&self) -> Result<Option<Held>> {
         let owner = &self.0[0];
         let holder = owner.load(Acquire);

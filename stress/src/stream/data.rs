@@ -150,13 +150,13 @@ mod tests {
         let (input, output) = (directory.path().join("in"), directory.path().join("out"));
         std::fs::write(&input, b"abcdef").unwrap();
         std::fs::write(&output, b"abcxef").unwrap();
-        let told = difference(&input, &output).unwrap().unwrap();
-        assert!(told.ends_with("from byte 3"), "{told}");
+        let reported = difference(&input, &output).unwrap().unwrap();
+        assert!(reported.ends_with("from byte 3"), "{reported}");
         std::fs::write(&output, b"abc").unwrap();
-        let told = difference(&input, &output).unwrap().unwrap();
+        let reported = difference(&input, &output).unwrap().unwrap();
         assert!(
-            told.contains("received 3") && told.ends_with("from byte 3"),
-            "{told}"
+            reported.contains("received 3") && reported.ends_with("from byte 3"),
+            "{reported}"
         );
     }
 

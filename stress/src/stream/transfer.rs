@@ -73,7 +73,7 @@ pub(crate) struct Transfer<'a> {
     pub(crate) seed: u64,
     /// In the order in which they are due.
     pub(crate) kills: &'a [Kill],
-    /// Plant a fault: change a byte that has arrived, between two processes.
+    /// Inject a fault: change a byte that has arrived, between two processes.
     pub(crate) tamper: bool,
 }
 

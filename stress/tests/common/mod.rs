@@ -110,8 +110,8 @@ pub(crate) fn ensure_passed(Ran { code, rows, errors }: &Ran, layer: &str) {
     assert!(rows.iter().all(|row| row.layer == layer));
 }
 
-pub(crate) fn planted(rows: &[Record]) -> impl Iterator<Item = &Record> {
-    (rows.iter()).filter(|row| row.check.starts_with("planted fault: "))
+pub(crate) fn injected(rows: &[Record]) -> impl Iterator<Item = &Record> {
+    (rows.iter()).filter(|row| row.check.starts_with("injected fault: "))
 }
 
 /// Runs the command that a row says repeats it.
@@ -121,11 +121,11 @@ pub(crate) fn repeat(row: &Record, more: &[&str]) -> Ran {
     run(&[args.split(' ').collect(), vec!["--json"], more.to_vec()].concat())
 }
 
-/// Each planted fault, of which there are so many, fails by the command that its row says, and is
+/// Each injected fault, of which there are so many, fails by the command that its row says, and is
 /// caught there in the same place.
-pub(crate) fn ensure_planted(rows: &[Record], count: usize, more: &[&str]) {
-    assert_eq!(planted(rows).count(), count);
-    for row in planted(rows) {
+pub(crate) fn ensure_injected(rows: &[Record], count: usize, more: &[&str]) {
+    assert_eq!(injected(rows).count(), count);
+    for row in injected(rows) {
         let again = repeat(row, more);
         assert_eq!(again.code, Some(1), "{}\n{}", row.check, again.errors);
         let broken = (again.rows.iter()).find(|row| row.verdict == Verdict::Failed);

@@ -1,16 +1,30 @@
 //! The ring: a producer or a consumer dies, its peer and its successor go on.
 
-use anyhow::{Context, Result, bail, ensure};
-use ringproof::memory::Memory;
+mod ends;
+pub(super) mod pair;
+
+use std::os::fd::OwnedFd;
+
+use anyhow::{Result, bail, ensure};
+use bytemuck::Zeroable;
+use ringproof::memory::{Memory, Native};
 use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
 
-use crate::crash::trial::{Case, Trial, Victim, attach, ensure_kept};
-use crate::fault::Faulty;
+use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
+use crate::crash::trial::{
+    Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
+};
+use crate::fault::Fault;
 use crate::item::{Author, Item};
+use crate::process::Ledger;
+use ends::{
+    ensure_pushed, ensure_sees, ensure_stopped, ensure_takes_no_more, expected, finish, go_on,
+    progress, reach, take,
+};
 
-/// What a ring is like before the victim comes.
+/// What a ring is like before the actor comes.
 #[derive(Clone, Copy)]
 struct State {
     name: &'static str,
@@ -66,12 +80,20 @@ const BOTH_CLOSED: State = State {
     ..stopped("both-closed", 2)
 };
 
+/// A full ring whose next item goes to the very slot that is freed next.
+const TIGHT: State = State {
+    slots: 2,
+    capacity: 2,
+    ..state("tight", 1, 2)
+};
+
 /// For the producer: `wrap` writes the last slot and then the first.
-const PRODUCER_STATES: [State; 10] = [
+const PRODUCER_STATES: [State; 11] = [
     state("empty", 0, 0),
     state("one", 2, 1),
     state("full", 1, 6),
     state("wrap", 6, 1),
+    TIGHT,
     closed("closed", 2),
     stopped("stopped", 2),
     stopped("stopped-full", 6),
@@ -81,11 +103,12 @@ const PRODUCER_STATES: [State; 10] = [
 ];
 
 /// For the consumer: `wrap` reads the last slot and then the first.
-const CONSUMER_STATES: [State; 10] = [
+const CONSUMER_STATES: [State; 11] = [
     state("empty", 0, 0),
     state("one", 2, 1),
     state("full", 1, 6),
-    state("wrap", 6, 4),
+    state("wrap", 7, 3),
+    TIGHT,
     closed("closed", 2),
     closed("ended", 0),
     stopped("stopped", 2),
@@ -94,9 +117,9 @@ const CONSUMER_STATES: [State; 10] = [
     tiny("tiny-full", 1),
 ];
 
-/// What a victim does.
-#[derive(Clone, Copy)]
-enum Operation {
+/// What an actor does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
     Push,
     PushSlice,
     Chunk,
@@ -108,634 +131,743 @@ enum Operation {
     Stop,
 }
 
-const OPERATIONS: [(&str, Operation); 8] = [
-    ("ring/push", Operation::Push),
-    ("ring/push_slice", Operation::PushSlice),
-    ("ring/chunk", Operation::Chunk),
-    ("ring/close", Operation::Close),
-    ("ring/pop", Operation::Pop),
-    ("ring/pop_slice", Operation::PopSlice),
-    ("ring/peek", Operation::Peek),
-    ("ring/stop", Operation::Stop),
+const KINDS: [(&str, Kind); 8] = [
+    ("ring/push", Kind::Push),
+    ("ring/push_slice", Kind::PushSlice),
+    ("ring/chunk", Kind::Chunk),
+    ("ring/close", Kind::Close),
+    ("ring/pop", Kind::Pop),
+    ("ring/pop_slice", Kind::PopSlice),
+    ("ring/peek", Kind::Peek),
+    ("ring/stop", Kind::Stop),
 ];
 
-/// How many single pushes or pops a victim tries.
+/// How many single pushes or pops an actor tries.
 const SINGLES: u64 = 3;
 /// How many items a slice or a chunk has.
-const BATCH: u64 = 5;
+const BATCH: usize = 5;
 
-pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (subject, operation) in OPERATIONS {
-        let consumes = operation.role() == Role::Consumer;
-        let states: &[State] = match operation.role() {
-            Role::Consumer => &CONSUMER_STATES,
-            _ => &PRODUCER_STATES,
-        };
-        for state in states {
-            cases.push(Case::new(subject, state.name, move |trial| {
-                if consumes {
-                    consumer_dies(trial, *state, operation)
-                } else {
-                    producer_dies(trial, *state, operation)
-                }
-            }));
-        }
-    }
-    cases
+/// One operation in one state. How far it came is how often it stored its index, and once more for
+/// a close.
+#[derive(Clone, Copy)]
+struct OnRing {
+    subject: &'static str,
+    kind: Kind,
+    state: State,
 }
 
-impl Operation {
+fn operations() -> impl Iterator<Item = OnRing> {
+    KINDS.into_iter().flat_map(|(subject, kind)| {
+        let states = match kind.role() {
+            Role::Consumer => CONSUMER_STATES,
+            _ => PRODUCER_STATES,
+        };
+        states.map(|state| OnRing {
+            subject,
+            kind,
+            state,
+        })
+    })
+}
+
+/// The faults that are injected to be noticed here.
+pub(super) const INJECTED: [Injected; 14] = [
+    (
+        "ring/push",
+        By::Crash,
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    ("ring/close", By::Crash, Fault::PublishLate, "took effect"),
+    ("ring/peek", By::Crash, Fault::FreeFirst, "is lost"),
+    ("ring/stop", By::Life, Fault::StopLost, "then Stopped"),
+    (
+        "ring/pop",
+        By::Life,
+        Fault::ResumeEarly,
+        "the successor starts at position",
+    ),
+    (
+        "ring/push",
+        By::Life,
+        Fault::ResumeLate,
+        "the successor starts at position",
+    ),
+    (
+        "ring/push",
+        By::Crash,
+        Fault::VictimHangs,
+        "s for the end of the victim",
+    ),
+    (
+        "ring/push",
+        By::Crash,
+        Fault::VictimSurvives,
+        "but went on to its end",
+    ),
+    (
+        "ring/push",
+        By::Crash,
+        Fault::SurvivorHangs,
+        "no sign of life for",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Snapshots, "empty"),
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Kills, "empty"),
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Kills, "empty"),
+        Fault::RoleKept,
+        "is still held after",
+    ),
+    (
+        "ring/push",
+        By::Instruction(Mode::Pairs, "empty"),
+        Fault::PublishFirst,
+        "by Victim, found",
+    ),
+    (
+        "ring/pop",
+        By::Instruction(Mode::Pairs, "tight"),
+        Fault::FreeFirst,
+        "a torn item",
+    ),
+];
+
+pub(super) fn cases() -> Vec<Case> {
+    let case = |operation| Case::of(operation, &[Points::Accesses, Points::Instructions]);
+    operations().map(case).collect()
+}
+
+impl Kind {
     const fn role(self) -> Role {
         match self {
-            Operation::Push | Operation::PushSlice | Operation::Chunk | Operation::Close => {
-                Role::Producer
-            }
-            Operation::Pop | Operation::PopSlice | Operation::Peek | Operation::Stop => {
-                Role::Consumer
-            }
+            Kind::Push | Kind::PushSlice | Kind::Chunk | Kind::Close => Role::Producer,
+            Kind::Pop | Kind::PopSlice | Kind::Peek | Kind::Stop => Role::Consumer,
         }
     }
 
-    /// By how many items each store of the victim's index moves it, one after the other, if the
-    /// victim lives: said from the specification, not observed.
-    fn steps(self, state: State) -> Vec<u64> {
-        let room = match self.role() {
+    const fn closes(self) -> bool {
+        matches!(self, Kind::Close | Kind::Stop)
+    }
+}
+
+/// What an actor has in its hands: items that it pushes or that it took.
+struct Hands<'l> {
+    items: [Item; BATCH],
+    /// Of what is peeked at, half is released, or all.
+    half: bool,
+    /// Where to tell what is delivered, if anybody is told.
+    ledger: Option<&'l Ledger>,
+}
+
+impl Hands<'_> {
+    fn deliver(&self, position: u64, count: usize) {
+        if let Some(ledger) = self.ledger {
+            for (position, item) in (position..).zip(&self.items[..count]) {
+                took(ledger, position, *item);
+            }
+        }
+    }
+}
+
+fn pushed(outcome: Result<usize, PushError>) -> u64 {
+    match outcome {
+        Ok(count) => count as u64,
+        Err(PushError::Full | PushError::Closed | PushError::Stopped) => 0,
+        Err(_) => CORRUPT,
+    }
+}
+
+fn popped(outcome: Result<usize, PopError>) -> u64 {
+    match outcome {
+        Ok(count) => count as u64,
+        Err(PopError::Empty | PopError::Ended | PopError::Closed) => 0,
+        Err(_) => CORRUPT,
+    }
+}
+
+#[inline(never)]
+extern "C" fn push<M: Memory<Cells = Native>>(
+    producer: &mut Producer<'_, Item, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    pushed(producer.push(hands.items[0]).map(|()| 1))
+}
+
+#[inline(never)]
+extern "C" fn push_slice<M: Memory<Cells = Native>>(
+    producer: &mut Producer<'_, Item, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    pushed(producer.push_slice(&hands.items))
+}
+
+/// Reserves, fills slot by slot, looks at each, and commits the first half.
+#[inline(never)]
+extern "C" fn chunk<M: Memory<Cells = Native>>(
+    producer: &mut Producer<'_, Item, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    let mut chunk = match producer.reserve(BATCH) {
+        Ok(chunk) => chunk,
+        Err(refused) => return pushed(Err(refused)),
+    };
+    let half = chunk.len().div_ceil(2);
+    for (index, item) in hands.items[..chunk.len()].iter().enumerate() {
+        if chunk.set(index, *item).is_err() || chunk.get(index) != Some(*item) {
+            return CORRUPT;
+        }
+    }
+    match chunk.commit(half) {
+        Ok(()) => half as u64,
+        Err(_) => CORRUPT,
+    }
+}
+
+#[inline(never)]
+extern "C" fn close<M: Memory<Cells = Native>>(
+    producer: &mut Producer<'_, Item, M>,
+    _: &mut Hands<'_>,
+) -> u64 {
+    producer.close();
+    1
+}
+
+#[inline(never)]
+extern "C" fn pop<M: Memory<Cells = Native>>(
+    consumer: &mut Consumer<'_, Item, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    popped(consumer.pop().map(|item| {
+        hands.items[0] = item;
+        1
+    }))
+}
+
+#[inline(never)]
+extern "C" fn pop_slice<M: Memory<Cells = Native>>(
+    consumer: &mut Consumer<'_, Item, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    popped(consumer.pop_slice(&mut hands.items))
+}
+
+/// Looks at a batch, handles the first half of what is there, or all, and releases that.
+#[inline(never)]
+extern "C" fn peek<M: Memory<Cells = Native>>(
+    consumer: &mut Consumer<'_, Item, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    let chunk = match consumer.peek(BATCH) {
+        Ok(chunk) => chunk,
+        Err(refused) => return popped(Err(refused)),
+    };
+    let count = match hands.half {
+        true => chunk.len().div_ceil(2),
+        false => chunk.len(),
+    };
+    for (index, item) in hands.items[..count].iter_mut().enumerate() {
+        match chunk.get(index) {
+            Some(found) => *item = found,
+            None => return CORRUPT,
+        }
+    }
+    hands.deliver(chunk.position(), count);
+    match chunk.release(count) {
+        Ok(()) => count as u64,
+        Err(_) => CORRUPT,
+    }
+}
+
+/// The consumer's close.
+#[inline(never)]
+extern "C" fn stop<M: Memory<Cells = Native>>(
+    consumer: &mut Consumer<'_, Item, M>,
+    _: &mut Hands<'_>,
+) -> u64 {
+    consumer.close();
+    1
+}
+
+/// A successor learns where its predecessor stopped, and goes on.
+#[inline(never)]
+extern "C" fn succeed_producer<M: Memory<Cells = Native>>(
+    succession: &mut Succession<'_, Ring<Item>, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    let heritage = succession.heritage.take();
+    // SAFETY: the parts go to this producer alone.
+    let (Some((memory, claim)), Ok(parts)) = (heritage, unsafe { succession.of.parts() }) else {
+        return CORRUPT;
+    };
+    // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
+    let mut producer = unsafe { Producer::new(parts, memory, claim) };
+    pushed(producer.push(hands.items[0]).map(|()| 1))
+}
+
+/// The same for a consumer.
+#[inline(never)]
+extern "C" fn succeed_consumer<M: Memory<Cells = Native>>(
+    succession: &mut Succession<'_, Ring<Item>, M>,
+    hands: &mut Hands<'_>,
+) -> u64 {
+    let heritage = succession.heritage.take();
+    // SAFETY: the parts go to this consumer alone.
+    let (Some((memory, claim)), Ok(parts)) = (heritage, unsafe { succession.of.parts() }) else {
+        return CORRUPT;
+    };
+    // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
+    let mut consumer = unsafe { Consumer::new(parts, memory, claim) };
+    popped(consumer.pop().map(|item| {
+        hands.items[0] = item;
+        1
+    }))
+}
+
+impl OnRing {
+    /// The position of the oldest live item: some laps, as many as the seed says, and what the
+    /// state says.
+    fn read(&self, seed: u64) -> u64 {
+        self.state.passed + seed % 4 * self.state.slots
+    }
+
+    fn written(&self, seed: u64) -> u64 {
+        self.read(seed) + self.state.live
+    }
+
+    /// By how many items each store of the actor's index moves it, one after the other, if the
+    /// actor lives: said from the specification, not observed.
+    fn steps(&self, who: Who, once: bool) -> Vec<u64> {
+        let state = self.state;
+        let room = match self.kind.role() {
             Role::Consumer if state.stopped => 0,
             Role::Consumer => state.live,
             // (A producer that takes over looks at once, and sees that the consumer closed it.)
             _ if state.closed || state.stopped => 0,
             _ => state.capacity - state.live,
         };
-        let steps = match self {
-            Operation::Push | Operation::Pop => vec![1; room.min(SINGLES) as usize],
-            Operation::PushSlice | Operation::PopSlice => vec![room.min(BATCH)],
+        if matches!(who, Who::Successor(_)) {
+            return match self.before(who) {
+                (_, true) => Vec::new(),
+                (moved, false) => vec![1; (room - moved).min(1) as usize],
+            };
+        }
+        let batch = room.min(BATCH as u64);
+        let steps = match self.kind {
+            Kind::Push | Kind::Pop if once => vec![room.min(1)],
+            Kind::Push | Kind::Pop => vec![1; room.min(SINGLES) as usize],
+            Kind::PushSlice | Kind::PopSlice => vec![batch],
             // Half a chunk, rounded up.
-            Operation::Chunk => vec![room.min(BATCH).div_ceil(2)],
-            Operation::Close | Operation::Stop => vec![room.min(1)],
+            Kind::Chunk => vec![batch.div_ceil(2)],
+            Kind::Peek if once => vec![batch.div_ceil(2)],
             // Half of what was peeked at, then the rest.
-            Operation::Peek => {
-                let half = room.min(BATCH).div_ceil(2);
-                vec![half, room - half]
-            }
+            Kind::Peek => vec![batch.div_ceil(2), room - batch.div_ceil(2)],
+            // After one item.
+            Kind::Close | Kind::Stop => vec![room.min(1)],
         };
         steps.into_iter().filter(|step| *step > 0).collect()
     }
-}
 
-/// How far the first `count` of `steps` go.
-fn reach(steps: &[u64], count: usize) -> Result<u64> {
-    ensure!(
-        count <= steps.len(),
-        "the victim stored its index {count} times, the operation allows {}",
-        steps.len()
-    );
-    Ok(steps[..count].iter().sum())
-}
+    /// What was done before the actor came by one whom it succeeds: the items that it moved, and
+    /// whether it closed the ring.
+    fn before(&self, who: Who) -> (u64, bool) {
+        let Who::Successor(reached) = who else {
+            return (0, false);
+        };
+        let steps = self.steps(Who::Victim, true);
+        let stores = steps.len().min(reached as usize);
+        (steps[..stores].iter().sum(), reached as usize > stores)
+    }
 
-/// A ring in `state`, with both ends.
-fn furnish<'r>(
-    trial: &Trial<'_>,
-    ring: &'r Ring<Item>,
-    state: State,
-) -> Result<(ringproof::Producer<'r, Item>, ringproof::Consumer<'r, Item>)> {
-    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    for position in 0..first(trial, state) + state.live {
-        producer.push(trial.item(Author::Setup, position))?;
-        if position < first(trial, state) {
-            consumer.pop()?;
+    /// Whether the one who dies may be one that closes the ring.
+    fn may_close(&self, who: Who) -> bool {
+        who == Who::Victim && self.kind.closes()
+    }
+
+    fn produce<S: Memories>(
+        &self,
+        mut producer: Producer<'_, Item, S::Memory<'_>>,
+        actor: &Actor<'_, S>,
+    ) -> Result<()> {
+        let mut hands = hands();
+        if self.kind == Kind::Close && producer.push(actor.item(producer.position())).is_ok() {
+            actor.committed(producer.position());
         }
+        let times = match self.kind {
+            Kind::Push => SINGLES,
+            _ => 1,
+        };
+        for _ in 0..actor.repeats(times) {
+            let start = producer.position();
+            hands.items = std::array::from_fn(|index| actor.item(start + index as u64));
+            let (on, with) = (&mut producer, &mut hands);
+            let count = match self.kind {
+                Kind::Push => actor.call(push, on, with)?,
+                Kind::PushSlice => actor.call(push_slice, on, with)?,
+                Kind::Chunk => actor.call(chunk, on, with)?,
+                Kind::Close => actor.call(close, on, with)?,
+                _ => bail!("a producer cannot consume"),
+            };
+            if count == 0 {
+                break;
+            }
+            actor.committed(producer.position());
+        }
+        // And one that is written and not committed.
+        if self.kind == Kind::Chunk
+            && !actor.once
+            && let Ok(mut chunk) = producer.reserve(1)
+        {
+            chunk.set(0, actor.item(u64::MAX))?;
+        }
+        Ok(())
     }
-    if state.closed {
-        producer.close();
+
+    fn consume<S: Memories>(
+        &self,
+        mut consumer: Consumer<'_, Item, S::Memory<'_>>,
+        actor: &Actor<'_, S>,
+    ) -> Result<()> {
+        let mut hands = Hands {
+            ledger: (!actor.once).then_some(actor.ledger),
+            ..hands()
+        };
+        let start = consumer.position();
+        if self.kind == Kind::Stop
+            && let Ok(item) = consumer.pop()
+        {
+            took(actor.ledger, start, item);
+        }
+        let times = match self.kind {
+            Kind::Pop => SINGLES,
+            Kind::Peek => 2,
+            _ => 1,
+        };
+        for round in 0..actor.repeats(times) {
+            let start = consumer.position();
+            hands.half = round == 0;
+            let (on, with) = (&mut consumer, &mut hands);
+            let count = match self.kind {
+                Kind::Pop => actor.call(pop, on, with)?,
+                Kind::PopSlice => actor.call(pop_slice, on, with)?,
+                Kind::Peek => actor.call(peek, on, with)?,
+                Kind::Stop => actor.call(stop, on, with)?,
+                _ => bail!("a consumer cannot produce"),
+            };
+            if count == 0 {
+                break;
+            }
+            if matches!(self.kind, Kind::Pop | Kind::PopSlice) {
+                hands.ledger = Some(actor.ledger);
+                hands.deliver(start, count as usize);
+            }
+        }
+        Ok(())
     }
-    if state.stopped {
-        consumer.close();
-    }
-    Ok((producer, consumer))
-}
 
-/// The position of the oldest live item: some laps, as many as the seed says, and what the
-/// state says.
-fn first(trial: &Trial<'_>, state: State) -> u64 {
-    state.passed + trial.seed() % 4 * state.slots
-}
+    fn producer_dies(&self, at: &mut Judgement<'_>) -> Result<u64> {
+        let (seed, who, state) = (at.setting.seed, at.who, self.state);
+        let ring = Ring::<Item>::attach_fd(at.segment()?)?;
+        let mut survivor = ring.consumer()?;
+        // So that it knows of what is there already.
+        let _ = survivor.peek(1);
+        let (moved, closed) = self.before(who);
+        let (closed, steps) = (closed || state.closed, self.steps(who, at.once));
+        let start = self.written(seed) + moved;
+        let authors = |committed| {
+            let victim = match who {
+                Who::Victim => committed,
+                Who::Successor(_) => start,
+            };
+            [
+                (self.written(seed), Author::Setup),
+                (victim, Author::Victim),
+                (committed, Author::Successor),
+            ]
+        };
+        let death = (at.die)(&mut |so_far| {
+            ensure_kept(&ring, Role::Producer)?;
+            let stores = so_far.count(StoreSite::RingPublish).unwrap_or_default();
+            let committed = start + reach(&steps, stores)?;
+            let authors = authors(committed);
+            let expected = |position| expected(seed, &authors, position);
+            ensure_sees(&mut survivor, committed, state.stopped, &expected)
+        })?;
 
-fn producer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Result<()> {
-    let options = RingOptions::new(state.capacity).slots(state.slots);
-    let ring = Ring::<Item>::anonymous(&options)?;
-    let (producer, mut survivor) = furnish(trial, &ring, state)?;
-    // The victim takes its place.
-    drop(producer);
-    let written = survivor.position() + state.live;
+        // What took effect before the death is decided by which accesses were made, or is seen.
+        let stores = match death.count(StoreSite::RingPublish) {
+            Some(stores) => stores,
+            None => {
+                let found = survivor.position() + survivor.occupancy()?;
+                progress("write_index", start, &steps, found)?
+            }
+        };
+        let committed = start + reach(&steps, stores)?;
+        if let Some(reported) = death.committed() {
+            ensure!(
+                reported <= committed,
+                "a push up to position {reported} returned, but only {committed} took effect"
+            );
+        }
+        let authors = authors(committed);
+        let expected = |position| expected(seed, &authors, position);
 
-    let body = |victim: &Victim<'_>| {
-        let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
-        let claim = ring.claim_through(&victim.memory(), Role::Producer)?;
+        // The survivor goes on while there is no producer,
+        if survivor.position() < committed && !state.stopped {
+            take(&mut survivor, &expected)?;
+        }
+        // and then there is a successor, who finds exactly that.
+        let claim = at.succeed(&death, &ring, Role::Producer, 1)?;
         // SAFETY: the parts go to this producer alone.
         let parts = unsafe { ring.parts() }?;
-        let memory = victim
-            .memory()
-            .map(|faults| faults.with_index(parts.write_index));
+        let memory = at.successor_memory(parts.write_index);
         // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
-        let mut producer = unsafe { Producer::new(parts, memory, victim.keep(claim)) };
-        produce(&mut producer, victim, operation)
-    };
-    let steps = operation.steps(state);
-    let death = trial.victim(body, |so_far| {
-        ensure_kept(&ring, Role::Producer)?;
-        let committed = written + reach(&steps, so_far.count(StoreSite::RingPublish))?;
-        ensure_sees(&mut survivor, committed, state.stopped, &|position| {
-            let author = match position < written {
-                true => Author::Setup,
-                false => Author::Victim,
-            };
-            trial.item(author, position)
-        })
-    })?;
-
-    // What took effect before the death is decided by which accesses were made.
-    let published = death.count(StoreSite::RingPublish);
-    let committed = written + reach(&steps, published)?;
-    let ends = state.closed || death.count(StoreSite::RingEnd) > 0;
-    if !death.killed {
-        ensure!(published == steps.len(), "{published} commits of {steps:?}");
-        let closes = matches!(operation, Operation::Close);
-        ensure!(ends == (state.closed || closes), "closed: {ends}");
-    }
-    if let Some(told) = death.committed() {
+        let mut successor = unsafe { Producer::new(parts, memory, Some(claim)) };
         ensure!(
-            told <= committed,
-            "a push up to position {told} returned, but only {committed} took effect"
+            successor.position() == committed,
+            "the successor starts at position {}, the victim committed up to {committed}",
+            successor.position()
         );
-    }
-    let author = |position| {
-        if position < written {
-            Author::Setup
-        } else if position < committed {
-            Author::Victim
+        let ends = self.ends(
+            &death,
+            who,
+            StoreSite::RingEnd,
+            (closed, successor.is_closed()),
+        )?;
+        if ends || state.stopped {
+            let wanted = match ends {
+                true => (0, PushError::Closed),
+                false => (0, PushError::Stopped),
+            };
+            ensure_pushed(&mut successor, wanted, &expected)?;
+            ensure_stopped(&mut successor, state.stopped)?;
         } else {
-            Author::Successor
+            go_on(&mut successor, &mut survivor, &expected)?;
+            successor.close();
         }
-    };
-    let expected = |position| trial.item(author(position), position);
-
-    // The survivor goes on while there is no producer,
-    if survivor.position() < committed && !state.stopped {
-        take(&mut survivor, &expected)?;
+        if state.stopped {
+            ensure_takes_no_more(&mut survivor, successor.position())?;
+        } else {
+            finish(&mut survivor, successor.position(), &expected)?;
+        }
+        Ok(stores + u64::from(ends && self.may_close(who)))
     }
-    // and then there is a successor, who finds exactly that.
-    let claim = trial.succeed(&death, &ring, Role::Producer, 1)?;
-    // SAFETY: the parts go to this producer alone.
-    let parts = unsafe { ring.parts() }?;
-    let memory = trial.successor_memory(parts.write_index);
-    // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
-    let mut successor = unsafe { Producer::new(parts, memory, Some(claim)) };
-    ensure!(
-        successor.position() == committed,
-        "the successor starts at position {}, the victim committed up to {committed}",
-        successor.position()
-    );
-    ensure!(
-        successor.is_closed() == ends,
-        "the ring is closed for the successor: {}, it was closed: {ends}",
-        successor.is_closed()
-    );
-    if ends || state.stopped {
-        let wanted = match ends {
-            true => (0, PushError::Closed),
-            false => (0, PushError::Stopped),
+
+    /// Whether the side of the one who died closed the ring. `before` it had, perhaps; its successor
+    /// is told that it has, perhaps.
+    fn ends(
+        &self,
+        death: &Death,
+        who: Who,
+        site: StoreSite,
+        (before, reported): (bool, bool),
+    ) -> Result<bool> {
+        let ends = match death.count(site) {
+            Some(stores) => before || stores > 0,
+            None => reported,
         };
-        ensure_pushed(&mut successor, wanted, &expected)?;
-        ensure_stopped(&mut successor, state.stopped)?;
-    } else {
-        go_on(&mut successor, &mut survivor, &expected)?;
-        successor.close();
+        let can_be = ends == before || (ends && self.may_close(who));
+        ensure!(
+            reported == ends && can_be,
+            "this side of the ring is closed for the successor: {reported}, it was closed: {ends}; \
+             before: {before}"
+        );
+        Ok(ends)
     }
-    if state.stopped {
-        return ensure_takes_no_more(&mut survivor, successor.position());
-    }
-    finish(&mut survivor, successor.position(), &expected)
-}
 
-fn consumer_dies(trial: &Trial<'_>, state: State, operation: Operation) -> Result<()> {
-    let options = RingOptions::new(state.capacity).slots(state.slots);
-    let ring = Ring::<Item>::anonymous(&options)?;
-    let (mut survivor, consumer) = furnish(trial, &ring, state)?;
-    // The victim takes its place.
-    drop(consumer);
-    let written = survivor.position();
-    let read = written - state.live;
+    fn consumer_dies(&self, at: &mut Judgement<'_>) -> Result<u64> {
+        let (seed, who, state) = (at.setting.seed, at.who, self.state);
+        let ring = Ring::<Item>::attach_fd(at.segment()?)?;
+        let mut survivor = ring.producer()?;
+        let (moved, closed) = self.before(who);
+        let (closed, steps) = (closed || state.stopped, self.steps(who, at.once));
+        let (start, written) = (self.read(seed) + moved, self.written(seed));
+        let authors = [(written, Author::Setup)];
+        let expected = |position| expected(seed, &authors, position);
+        let death = (at.die)(&mut |so_far| {
+            ensure_kept(&ring, Role::Consumer)?;
+            let stores = so_far.count(StoreSite::RingFree).unwrap_or_default();
+            let expected = written - start - reach(&steps, stores)?;
+            let found = survivor.occupancy()?;
+            ensure!(
+                found == expected,
+                "the producer sees {found} items in the ring, expected {expected}"
+            );
+            Ok(())
+        })?;
 
-    let body = |victim: &Victim<'_>| {
-        let ring = Ring::<Item>::attach_fd(attach(&ring)?)?;
-        let claim = ring.claim_through(&victim.memory(), Role::Consumer)?;
+        // What took effect before the death is decided by which accesses were made, or is seen.
+        let stores = match death.count(StoreSite::RingFree) {
+            Some(stores) => stores,
+            None => progress("read_index", start, &steps, written - survivor.occupancy()?)?,
+        };
+        let released = start + reach(&steps, stores)?;
+        let stops = match death.count(StoreSite::RingStop) {
+            Some(stores) => closed || stores > 0,
+            None => survivor.peer_closed()?,
+        };
+
+        if let Some(taken) = death.taken() {
+            for (place, (position, item)) in taken.iter().enumerate() {
+                ensure!(
+                    *position == start + place as u64 && *item == expected(*position),
+                    "the victim's delivery {place} was {item:?} at position {position}, \
+                     expected {:?}",
+                    expected(start + place as u64)
+                );
+            }
+            let delivered = start + taken.len() as u64;
+            match self.kind {
+                // At least once: nothing is released that was not delivered.
+                Kind::Peek => ensure!(
+                    delivered >= released,
+                    "released up to position {released}, but delivered only up to {delivered}: \
+                     item {delivered} is lost"
+                ),
+                // At most once: nothing is delivered that was not released, and what is lost with
+                // the victim was in its hands.
+                _ => {
+                    let last = stores.checked_sub(1).map_or(0, |last| steps[last as usize]);
+                    ensure!(
+                        delivered <= released && released <= delivered + last,
+                        "delivered up to position {delivered}, released up to {released}, \
+                         {last} items in the last call"
+                    );
+                }
+            }
+        }
+
+        // The survivor goes on while there is no consumer: it has exactly the room that was freed.
+        let room = state.capacity - (written - released);
+        let wanted = match (state.closed, stops) {
+            (true, _) => (0, PushError::Closed),
+            (false, true) => (room, PushError::Stopped),
+            (false, false) => (room, PushError::Full),
+        };
+        ensure_pushed(&mut survivor, wanted, &expected)?;
+        ensure_stopped(&mut survivor, stops)?;
+
+        // Then there is a successor, who finds exactly what was not released.
+        let claim = at.succeed(&death, &ring, Role::Consumer, 1)?;
         // SAFETY: the parts go to this consumer alone.
         let parts = unsafe { ring.parts() }?;
-        let memory = victim
-            .memory()
-            .map(|faults| faults.with_index(parts.read_index));
+        let memory = at.successor_memory(parts.read_index);
         // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
-        let mut consumer = unsafe { Consumer::new(parts, memory, victim.keep(claim)) };
-        consume(&mut consumer, victim, operation)
-    };
-    let steps = operation.steps(state);
-    let death = trial.victim(body, |so_far| {
-        ensure_kept(&ring, Role::Consumer)?;
-        let released = read + reach(&steps, so_far.count(StoreSite::RingFree))?;
-        let found = survivor.occupancy()?;
+        let mut successor = unsafe { Consumer::new(parts, memory, Some(claim)) };
         ensure!(
-            found == written - released,
-            "the producer sees {found} items in the ring, expected {}",
-            written - released
+            successor.position() == released,
+            "the successor starts at position {}, the victim released up to {released}",
+            successor.position()
         );
-        Ok(())
-    })?;
-
-    // What took effect before the death is decided by which accesses were made.
-    let freed = death.count(StoreSite::RingFree);
-    let released = read + reach(&steps, freed)?;
-    let stops = state.stopped || death.count(StoreSite::RingStop) > 0;
-    if !death.killed {
-        ensure!(freed == steps.len(), "{freed} releases of {steps:?}");
-        let closes = matches!(operation, Operation::Stop);
-        ensure!(stops == (state.stopped || closes), "stopped: {stops}");
-    }
-    let expected = |position| {
-        let author = if position < written {
-            Author::Setup
+        let reported = successor.is_closed();
+        self.ends(&death, who, StoreSite::RingStop, (closed, reported))?;
+        if stops {
+            ensure_takes_no_more(&mut successor, survivor.position())?;
         } else {
-            Author::Survivor
-        };
-        trial.item(author, position)
-    };
-
-    let taken = death.taken();
-    for (place, (position, item)) in taken.iter().enumerate() {
-        ensure!(
-            *position == read + place as u64 && *item == expected(*position),
-            "the victim's delivery {place} was {item:?} at position {position}, expected {:?}",
-            expected(read + place as u64)
-        );
-    }
-    let delivered = read + taken.len() as u64;
-    match operation {
-        // At least once: nothing is released that was not delivered.
-        Operation::Peek => ensure!(
-            delivered >= released,
-            "released up to position {released}, but delivered only up to {delivered}: \
-             item {delivered} is lost"
-        ),
-        // At most once: nothing is delivered that was not released, and what is lost with the
-        // victim was in its hands.
-        _ => {
-            let last = freed.checked_sub(1).map_or(0, |last| steps[last]);
-            ensure!(
-                delivered <= released && released <= delivered + last,
-                "delivered up to position {delivered}, released up to {released}, \
-                 {last} items in the last call"
-            );
+            if !state.closed {
+                go_on(&mut survivor, &mut successor, &expected)?;
+                survivor.close();
+            }
+            finish(&mut successor, survivor.position(), &expected)?;
         }
+        Ok(stores + u64::from(stops && self.may_close(who)))
     }
-
-    // The survivor goes on while there is no consumer: it has exactly the room that was freed.
-    let room = state.capacity - (written - released);
-    let wanted = match (state.closed, stops) {
-        (true, _) => (0, PushError::Closed),
-        (false, true) => (room, PushError::Stopped),
-        (false, false) => (room, PushError::Full),
-    };
-    ensure_pushed(&mut survivor, wanted, &expected)?;
-    ensure_stopped(&mut survivor, stops)?;
-
-    // Then there is a successor, who finds exactly what was not released.
-    let claim = trial.succeed(&death, &ring, Role::Consumer, 1)?;
-    // SAFETY: the parts go to this consumer alone.
-    let parts = unsafe { ring.parts() }?;
-    let memory = trial.successor_memory(parts.read_index);
-    // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
-    let mut successor = unsafe { Consumer::new(parts, memory, Some(claim)) };
-    ensure!(
-        successor.position() == released,
-        "the successor starts at position {}, the victim released up to {released}",
-        successor.position()
-    );
-    ensure!(
-        successor.is_closed() == stops,
-        "the consumer's side is closed for the successor: {}, it was closed: {stops}",
-        successor.is_closed()
-    );
-    if stops {
-        return ensure_takes_no_more(&mut successor, survivor.position());
-    }
-    if !state.closed {
-        go_on(&mut survivor, &mut successor, &expected)?;
-        survivor.close();
-    }
-    finish(&mut successor, survivor.position(), &expected)
 }
 
-/// What a victim that produces does.
-fn produce(
-    producer: &mut Producer<'_, Item, Faulty<'_>>,
-    victim: &Victim<'_>,
-    operation: Operation,
-) -> Result<()> {
-    let start = producer.position();
-    match operation {
-        Operation::Push => {
-            for sequence in start..start + SINGLES {
-                if refusal(producer.push(victim.item(sequence)))?.is_none() {
-                    break;
-                }
-                victim.committed(sequence + 1);
+fn hands() -> Hands<'static> {
+    Hands {
+        items: [Item::zeroed(); BATCH],
+        half: true,
+        ledger: None,
+    }
+}
+
+impl Operation for OnRing {
+    fn subject(&self) -> &'static str {
+        self.subject
+    }
+
+    fn state(&self) -> &'static str {
+        self.state.name
+    }
+
+    fn set_up(&self, seed: u64) -> Result<OwnedFd> {
+        let options = RingOptions::new(self.state.capacity).slots(self.state.slots);
+        let ring = Ring::<Item>::anonymous(&options)?;
+        let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+        for position in 0..self.written(seed) {
+            producer.push(Item::of(seed, Author::Setup, position))?;
+            if position < self.read(seed) {
+                consumer.pop()?;
             }
         }
-        Operation::PushSlice => {
-            let items: Vec<_> = (start..start + BATCH).map(|s| victim.item(s)).collect();
-            if let Some(count) = refusal(producer.push_slice(&items))? {
-                victim.committed(start + count as u64);
-            }
-        }
-        Operation::Chunk => {
-            let Some(mut chunk) = refusal(producer.reserve(BATCH as usize))? else {
-                return Ok(());
-            };
-            let len = chunk.len();
-            for index in 0..len {
-                let item = victim.item(start + index as u64);
-                chunk.set(index, item)?;
-                ensure!(
-                    chunk.get(index) == Some(item),
-                    "slot {index} reads otherwise"
-                );
-            }
-            let half = len.div_ceil(2);
-            chunk.commit(half)?;
-            victim.committed(start + half as u64);
-            // And one that is written and not committed.
-            if let Some(mut chunk) = refusal(producer.reserve(1))? {
-                chunk.set(0, victim.item(u64::MAX))?;
-            }
-        }
-        Operation::Close => {
-            if refusal(producer.push(victim.item(start)))?.is_some() {
-                victim.committed(start + 1);
-            }
+        if self.state.closed {
             producer.close();
         }
-        Operation::Pop | Operation::PopSlice | Operation::Peek | Operation::Stop => {
-            bail!("a producer cannot consume")
-        }
-    }
-    Ok(())
-}
-
-/// `None` if the ring takes no more.
-fn refusal<R>(outcome: Result<R, PushError>) -> Result<Option<R>> {
-    match outcome {
-        Ok(done) => Ok(Some(done)),
-        Err(PushError::Full | PushError::Closed | PushError::Stopped) => Ok(None),
-        Err(corrupt) => Err(corrupt).context("the victim's push"),
-    }
-}
-
-/// What a victim that consumes does.
-fn consume(
-    consumer: &mut Consumer<'_, Item, Faulty<'_>>,
-    victim: &Victim<'_>,
-    operation: Operation,
-) -> Result<()> {
-    let start = consumer.position();
-    match operation {
-        Operation::Pop => {
-            for position in start..start + SINGLES {
-                let Some(item) = lack(consumer.pop())? else {
-                    break;
-                };
-                victim.took(position, item);
-            }
-        }
-        Operation::PopSlice => {
-            let mut items = [bytemuck::Zeroable::zeroed(); BATCH as usize];
-            if let Some(count) = lack(consumer.pop_slice(&mut items))? {
-                for (position, item) in (start..).zip(&items[..count]) {
-                    victim.took(position, *item);
-                }
-            }
-        }
-        Operation::Peek => {
-            let mut delivered = start;
-            for half in [true, false] {
-                let Some(chunk) = lack(consumer.peek(BATCH as usize))? else {
-                    break;
-                };
-                // Those that the first chunk did not release are delivered once.
-                let known = delivered - chunk.position();
-                for (index, position) in (0..chunk.len()).zip(chunk.position()..) {
-                    let item = chunk.get(index).context("no such item in the chunk")?;
-                    if index as u64 >= known {
-                        victim.took(position, item);
-                        delivered += 1;
-                    }
-                }
-                if half {
-                    let count = chunk.len().div_ceil(2);
-                    chunk.release(count)?;
-                } else {
-                    chunk.release_all();
-                }
-            }
-        }
-        Operation::Stop => {
-            if let Some(item) = lack(consumer.pop())? {
-                victim.took(start, item);
-            }
+        if self.state.stopped {
             consumer.close();
         }
-        Operation::Push | Operation::PushSlice | Operation::Chunk | Operation::Close => {
-            bail!("a consumer cannot produce")
-        }
+        Ok(ring.descriptor()?)
     }
-    Ok(())
-}
 
-/// `None` if the ring has no more.
-fn lack<R>(outcome: Result<R, PopError>) -> Result<Option<R>> {
-    match outcome {
-        Ok(done) => Ok(Some(done)),
-        Err(PopError::Empty | PopError::Ended | PopError::Closed) => Ok(None),
-        Err(corrupt) => Err(corrupt).context("the victim's pop"),
-    }
-}
-
-/// Pushes until that is refused: for the reason that is `wanted`, and after as many items; at most
-/// as many where the consumer closed the ring, which a producer sees whenever it looks.
-fn ensure_pushed<M: Memory>(
-    producer: &mut Producer<'_, Item, M>,
-    wanted: (u64, PushError),
-    expected: &dyn Fn(u64) -> Item,
-) -> Result<()> {
-    let mut pushed = 0;
-    let refused = loop {
-        match producer.push(expected(producer.position())) {
-            Ok(()) => pushed += 1,
-            Err(refused) => break refused,
+    fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
+        let ring = Ring::<Item>::attach_fd(actor.segment()?)?;
+        let role = self.kind.role();
+        let claim = actor.claim(&ring, role)?;
+        // SAFETY: the parts go to one endpoint of this process alone.
+        let parts = unsafe { ring.parts() }?;
+        let memory = actor.memory(Some(match role {
+            Role::Consumer => parts.read_index,
+            _ => parts.write_index,
+        }));
+        if let Who::Successor(_) = actor.who {
+            let mut hands = hands();
+            hands.items[0] = actor.item(self.written(actor.seed) + self.before(actor.who).0);
+            let mut succession = Succession {
+                of: &ring,
+                heritage: Some((memory, claim)),
+            };
+            let (of, with) = (&mut succession, &mut hands);
+            let answer = match role {
+                Role::Consumer => actor.call(succeed_consumer, of, with),
+                _ => actor.call(succeed_producer, of, with),
+            };
+            return answer.map(drop);
         }
-        ensure!(pushed <= wanted.0, "it takes more than {} items", wanted.0);
-    };
-    ensure!(
-        refused == wanted.1 && (pushed == wanted.0 || refused == PushError::Stopped),
-        "the producer pushed {pushed} items, then {refused:?}; expected {}, then {:?}",
-        wanted.0,
-        wanted.1
-    );
-    Ok(())
-}
-
-/// The producer knows whether the consumer closed the ring.
-fn ensure_stopped<M: Memory>(producer: &mut Producer<'_, Item, M>, expected: bool) -> Result<()> {
-    let found = producer.peer_closed();
-    ensure!(
-        found == Ok(expected),
-        "whether the consumer closed the ring: {found:?}, expected {expected}"
-    );
-    Ok(())
-}
-
-/// A consumer that closed the ring takes no more of what was committed up to `written`.
-pub(crate) fn ensure_takes_no_more<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
-    written: u64,
-) -> Result<()> {
-    let refused = consumer.pop();
-    ensure!(
-        refused == Err(PopError::Closed),
-        "a pop from a ring closed from this side: {refused:?}"
-    );
-    let (left, expected) = (consumer.occupancy()?, written - consumer.position());
-    ensure!(
-        left == expected,
-        "{left} items were not taken, expected {expected}"
-    );
-    Ok(())
-}
-
-/// Without taking anything: what was committed up to `written` is there, and right, unless this
-/// side closed the ring.
-fn ensure_sees<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
-    written: u64,
-    stopped: bool,
-    expected: &dyn Fn(u64) -> Item,
-) -> Result<()> {
-    let (position, found) = (consumer.position(), consumer.occupancy()?);
-    ensure!(
-        found == written - position,
-        "the consumer sees {found} items in the ring, expected {}",
-        written - position
-    );
-    if stopped || found == 0 {
-        return Ok(());
-    }
-    let chunk = consumer.peek(found as usize)?;
-    for (index, position) in (0..chunk.len()).zip(position..) {
-        let (found, expected) = (chunk.get(index), expected(position));
-        ensure!(
-            found == Some(expected),
-            "at position {position}: expected {expected:?}, found {found:?}"
-        );
-    }
-    Ok(())
-}
-
-/// Takes the next item, which must be there and the right one.
-pub(crate) fn take<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
-    expected: &dyn Fn(u64) -> Item,
-) -> Result<()> {
-    let position = consumer.position();
-    let found = consumer
-        .pop()
-        .with_context(|| format!("at position {position}, expected {:?}", expected(position)))?;
-    ensure!(
-        found == expected(position),
-        "at position {position}: expected {:?}, found {found:?}",
-        expected(position)
-    );
-    Ok(())
-}
-
-/// Both ends live again and pass on items for two laps, one by one and in batches, from full to
-/// empty.
-pub(crate) fn go_on<M: Memory, N: Memory>(
-    producer: &mut Producer<'_, Item, M>,
-    consumer: &mut Consumer<'_, Item, N>,
-    expected: &dyn Fn(u64) -> Item,
-) -> Result<()> {
-    let capacity = producer.capacity();
-    let end = producer.position() + 2 * capacity + 1;
-    while producer.position() < end {
-        let full = consumer.position() + capacity;
-        let (one, rest) = (producer.position(), producer.position() + 1);
-        if one < full {
-            producer
-                .push(expected(one))
-                .context("a push into a free slot")?;
-        }
-        if rest < full {
-            let items: Vec<_> = (rest..full).map(expected).collect();
-            let count = producer
-                .push_slice(&items)
-                .context("a slice into free slots")?;
-            ensure!(
-                count == items.len(),
-                "{count} of {} items found room",
-                items.len()
-            );
-        }
-        let more = producer.push(expected(full));
-        ensure!(more == Err(PushError::Full), "a full ring answers {more:?}");
-        take(consumer, expected)?;
-        while consumer.position() < full {
-            let chunk = consumer.peek(3).context("a look at committed items")?;
-            for (index, position) in (0..chunk.len()).zip(chunk.position()..) {
-                ensure!(
-                    chunk.get(index) == Some(expected(position)),
-                    "at position {position}: expected {:?}, found {:?}",
-                    expected(position),
-                    chunk.get(index)
-                );
+        // SAFETY: the role is this process's, by the claim that the endpoint keeps.
+        unsafe {
+            match role {
+                Role::Consumer => self.consume(Consumer::new(parts, memory, claim), &actor),
+                _ => self.produce(Producer::new(parts, memory, claim), &actor),
             }
-            chunk.release_all();
         }
-        let more = consumer.pop();
-        ensure!(
-            more == Err(PopError::Empty),
-            "an empty ring answers {more:?}"
-        );
     }
-    Ok(())
-}
 
-/// Takes what is left of a ring that was closed at position `end`.
-pub(crate) fn finish<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
-    end: u64,
-    expected: &dyn Fn(u64) -> Item,
-) -> Result<()> {
-    for _ in 0..=consumer.capacity() {
-        let position = consumer.position();
-        match consumer.pop() {
-            Ok(found) => ensure!(
-                found == expected(position),
-                "at position {position}: expected {:?}, found {found:?}",
-                expected(position)
-            ),
-            Err(PopError::Ended) if position == end => return Ok(()),
-            Err(PopError::Ended) => bail!("the ring ends at position {position}, not at {end}"),
-            Err(other) => bail!("at position {position} of a closed ring: {other}"),
+    fn judge(&self, at: &mut Judgement<'_>) -> Result<u64> {
+        match self.kind.role() {
+            Role::Consumer => self.consumer_dies(at),
+            _ => self.producer_dies(at),
         }
     }
-    bail!("a closed ring does not end")
+
+    fn goal(&self, who: Who, once: bool) -> u64 {
+        self.steps(who, once).len() as u64 + u64::from(self.may_close(who))
+    }
+
+    fn answer(&self, who: Who) -> u64 {
+        match self.may_close(who) {
+            true => 1,
+            false => self.steps(who, true).first().copied().unwrap_or_default(),
+        }
+    }
 }

@@ -1,146 +1,59 @@
 //! A process is killed before and after each access to shared memory, and stopped before it.
 
-use anyhow::{Context, Result};
+use std::cell::OnceCell;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
 use ringproof::site::Site;
 
-use crate::crash::operations::cases;
-use crate::crash::trial::Trial;
+use crate::crash::case::{By, Case, Points};
+use crate::crash::operations::{cases_at, with_injected};
+use crate::crash::trial::{Body, Death, Kill, Process, Trial, Who};
 use crate::desk::{Check, Covered, Setting};
-use crate::dying::{Fate, Point};
+use crate::dying::{Ending, Fate, Point};
 use crate::fault::Fault;
+use crate::process::{patience, short_patience};
 
 /// What each operation must bear, and what must be noticed in it.
 pub(crate) fn checks() -> Vec<Check> {
-    let mut subjects: Vec<_> = cases().iter().map(|case| case.subject).collect();
+    let cases = cases_at(Points::Accesses);
+    let mut subjects: Vec<_> = cases.map(|case| case.subject).collect();
     subjects.dedup();
     let checks = subjects.into_iter().flat_map(|subject| {
         [
-            Check::new(subject, LIVE, "runs", |setting| every(setting, &[])),
-            Check::new(subject, CRASH, "kills", |setting| {
-                every(setting, &[Fate::KilledBefore, Fate::KilledAfter])
-            }),
-            Check::new(subject, STOP, "stops", |setting| {
-                every(setting, &[Fate::Stopped])
-            }),
+            (By::Life, LIVE, "runs", &[][..]),
+            (
+                By::Crash,
+                CRASH,
+                "kills",
+                &[Fate::KilledBefore, Fate::KilledAfter],
+            ),
+            (By::Stop, STOP, "stops", &[Fate::Stopped]),
         ]
+        .map(|(by, what, unit, fates)| {
+            let check = Check::new(subject, what, unit, |setting| every(setting, fates));
+            with_injected(check, by)
+        })
     });
-    let plant = |mut check: Check| {
-        for (subject, what, fault, sign) in PLANTED {
-            if check.subject == subject && check.what == what {
-                check = check.planted(fault, sign);
-            }
-        }
-        check
-    };
-    checks.map(plant).collect()
+    checks.collect()
 }
 
 const LIVE: &str = "no crash";
 const CRASH: &str = "crash at every access";
 const STOP: &str = "stop before every access";
 
-/// The faults, each with the check that must notice it, and in which words.
-const PLANTED: [(&str, &str, Fault, &str); 18] = [
-    ("ring/push", CRASH, Fault::PublishFirst, "by Victim, found"),
-    ("ring/close", CRASH, Fault::PublishLate, "took effect"),
-    ("ring/peek", CRASH, Fault::FreeFirst, "is lost"),
-    ("ring/stop", LIVE, Fault::StopLost, "then Stopped"),
-    (
-        "ring/pop",
-        LIVE,
-        Fault::ResumeEarly,
-        "the successor starts at position",
-    ),
-    (
-        "ring/push",
-        LIVE,
-        Fault::ResumeLate,
-        "the successor starts at position",
-    ),
-    (
-        "seqlock/write",
-        CRASH,
-        Fault::NoOdd,
-        "a reader gets Ok(a torn item",
-    ),
-    (
-        "seqlock/write",
-        CRASH,
-        Fault::RoundUp,
-        "expected Err(WriterStalled",
-    ),
-    (
-        "latch/write",
-        CRASH,
-        Fault::LatchFirst,
-        "a reader gets Ok(an item of zeros)",
-    ),
-    ("role/take-over", LIVE, Fault::EpochLost, "times, it was 2"),
-    (
-        "role/take-over",
-        LIVE,
-        Fault::RoleKept,
-        "is still held after",
-    ),
-    (
-        "latch/write",
-        STOP,
-        Fault::RoleLost,
-        "was taken from a stopped process",
-    ),
-    (
-        "seqlock/read",
-        STOP,
-        Fault::NoRecheck,
-        "the victim read a torn item",
-    ),
-    (
-        "segment/unlink",
-        CRASH,
-        Fault::RetireLost,
-        "the old segment is retired",
-    ),
-    ("segment/notes", LIVE, Fault::NoteLost, "note 5 is"),
-    (
-        "ring/push",
-        CRASH,
-        Fault::VictimHangs,
-        "s for the end of the victim",
-    ),
-    (
-        "ring/push",
-        CRASH,
-        Fault::VictimSurvives,
-        "but went on to its end",
-    ),
-    (
-        "ring/push",
-        CRASH,
-        Fault::SurvivorHangs,
-        "no sign of life for",
-    ),
-];
-
 /// Each state of the operation without a death, and then with each fate at each access: how often
 /// that befell somebody, or, where none is asked for, how many states there are.
 fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
     let mut made = 0;
-    for case in cases() {
-        if case.subject != setting.subject {
-            continue;
-        }
+    for case in cases_at(Points::Accesses).filter(|case| case.subject == setting.subject) {
         let run = |address: &str, death: Option<(Point, &[Site])>| {
             let point = death.map(|(point, _)| point);
             let covered =
                 point.map(|point| Covered::key(point.site.info().name, point.fate.check()));
-            setting.attempt(address, covered, || {
-                let trial = Trial::new(setting, death);
-                let place = || point.map_or("nobody killed".to_owned(), |point| point.to_string());
-                (case.scenario)(&trial).with_context(place)?;
-                Ok(trial.into_trace())
-            })
+            setting.attempt(address, covered, || run(setting, &case, death))
         };
-        let address = format!("{}:{}", case.subject, case.state);
+        let address = case.address();
         let Some(trace) = run(&address, None)? else {
             continue;
         };
@@ -149,12 +62,89 @@ fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
             for fate in fates.iter().copied() {
                 let point = Point { number, fate, site };
                 let address = format!("{address}:{number}:{}", fate.name());
-                let befell = run(&address, Some((point, &trace)))?;
-                made += u64::from(befell.is_some());
+                let outcome = run(&address, Some((point, &trace)))?;
+                made += u64::from(outcome.is_some());
             }
         }
     }
     Ok(made)
+}
+
+/// One run; the accesses of a victim that lived.
+pub(crate) fn run(
+    setting: &Setting<'_>,
+    case: &Case,
+    death: Option<(Point, &[Site])>,
+) -> Result<Vec<Site>> {
+    let kill = AtAccess {
+        death,
+        trace: OnceCell::new(),
+    };
+    let trial = Trial {
+        setting,
+        kill: &kill,
+    };
+    let place = || death.map_or("nobody killed".to_owned(), |(point, _)| point.to_string());
+    case.run(&trial).with_context(place)?;
+    Ok(kill.trace.into_inner().unwrap_or_default())
+}
+
+/// A victim that dies or is stopped at one access, or lives.
+struct AtAccess<'a> {
+    /// What befalls it, and the accesses it makes when it lives. `None`: it lives.
+    death: Option<(Point, &'a [Site])>,
+    trace: OnceCell<Vec<Site>>,
+}
+
+impl Kill for AtAccess<'_> {
+    fn victim(
+        &self,
+        setting: &Setting<'_>,
+        body: &Body<'_>,
+        meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
+    ) -> Result<Death> {
+        let point = self.death.map(|(point, _)| point);
+        let stopped = point.is_some_and(|point| point.fate == Fate::Stopped);
+        let (ending, patience) = match setting.fault {
+            Some(Fault::VictimHangs) if point.is_some() => (Ending::Hang, short_patience()),
+            Some(Fault::VictimSurvives) => (Ending::Survive, patience()),
+            _ => (Ending::Kill, patience()),
+        };
+        let process = Process {
+            point,
+            ending,
+            patience,
+            fault: Who::Victim.mistake(setting),
+        };
+        let (notes, trace) = process.run(setting, body, &mut |notes| match self.death {
+            Some((point, trace)) => {
+                let so_far = Death::counted(false, point.made(trace).to_vec(), notes);
+                meanwhile(&so_far).context("while the victim is stopped")
+            }
+            None => Ok(()),
+        })?;
+        if setting.has(Fault::SurvivorHangs) && point.is_some() {
+            setting.hangs();
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+        let made = match (self.death, trace) {
+            (None, Some(trace)) => {
+                let made = trace.clone();
+                ensure!(self.trace.set(trace).is_ok(), "two victims in one run");
+                made
+            }
+            (None, None) => bail!("the victim died, although it had nothing to die of"),
+            (Some(_), Some(trace)) if stopped => trace,
+            (Some(_), None) if stopped => bail!("the victim died, although it was only stopped"),
+            (Some((point, _)), Some(_)) => {
+                bail!("the victim was to be {point}, but went on to its end")
+            }
+            (Some((point, trace)), None) => point.made(trace).to_vec(),
+        };
+        Ok(Death::counted(point.is_some() && !stopped, made, notes))
+    }
 }
 
 /// Each fate must befall somebody at every site.
@@ -171,15 +161,4 @@ pub(crate) fn covered() -> Vec<Covered> {
         })
     };
     Site::all().flat_map(fates).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_planted_fault_has_its_check() {
-        let planted: usize = checks().iter().map(|check| check.wrong.len()).sum();
-        assert_eq!(planted, PLANTED.len());
-    }
 }

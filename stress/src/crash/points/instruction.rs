@@ -1,7 +1,7 @@
 //! A crash at every machine instruction.
 //!
 //! What ships is machine code. The operations are called through functions that are compiled on
-//! their own ([`entries`]), a forked process is stepped through one of them by ptrace, and after
+//! their own ([`Entry`](crate::crash::trial::Entry)), a forked process is stepped through one of them by ptrace, and after
 //! each instruction the segment is looked at.
 //!
 //! An instruction is the unit in which a process dies: SIGKILL is delivered between two. What
@@ -15,13 +15,8 @@
 //! a store that has not drained while its process is alive (which is what the memory models are
 //! explored for), and other processors than x86-64.
 
-mod entries;
 mod explore;
 mod image;
-mod latest;
-mod ring;
-mod role;
-mod scenario;
 mod source;
 mod tracee;
 
@@ -30,121 +25,37 @@ use std::rc::Rc;
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::crash::case::{self, AnyOperation, By, Mode, Points};
+use crate::crash::operations::{Pair, cases_at, injected, pairs};
 use crate::desk::Check;
-use crate::fault::Fault;
 use crate::process::{NotHere, SingleThreaded};
 use explore::Explorer;
-use ring::Pair;
-use scenario::Scenario;
 use tracee::{Pinned, Tracee};
-
-/// A way to die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// Every distinct image between two instructions is recovered, on a copy
-    Snapshots,
-    /// A real SIGKILL
-    Kills,
-    /// The successor dies in its recovery
-    SecondDeaths,
-    /// Producer and consumer interleaved
-    Pairs,
-}
-
-/// The faults, each with the way to die by which it must be noticed, in which operation and state,
-/// and in which words.
-const PLANTED: [(Fault, Mode, &str, &str, &str); 9] = [
-    (
-        Fault::PublishFirst,
-        Mode::Snapshots,
-        "ring/push",
-        "empty",
-        "by Victim, found",
-    ),
-    (
-        Fault::NoOdd,
-        Mode::Snapshots,
-        "seqlock/write",
-        "new",
-        "a torn item",
-    ),
-    (
-        Fault::LatchFirst,
-        Mode::Snapshots,
-        "latch/write",
-        "new",
-        "an item of zeros",
-    ),
-    (
-        Fault::EpochLost,
-        Mode::Snapshots,
-        "role/take-over",
-        "producer",
-        "its effect is 0",
-    ),
-    (
-        Fault::PublishFirst,
-        Mode::Kills,
-        "ring/push",
-        "empty",
-        "by Victim, found",
-    ),
-    (
-        Fault::RoleKept,
-        Mode::Kills,
-        "ring/push",
-        "empty",
-        "is still held after",
-    ),
-    (
-        Fault::RoundUp,
-        Mode::SecondDeaths,
-        "seqlock/write",
-        "new",
-        "expected item 1 by Successor",
-    ),
-    (
-        Fault::PublishFirst,
-        Mode::Pairs,
-        "ring/push",
-        "empty",
-        "by Victim, found",
-    ),
-    (
-        Fault::FreeFirst,
-        Mode::Pairs,
-        "ring/pop",
-        "tight",
-        "a torn item",
-    ),
-];
 
 /// What one row is about.
 enum Case {
-    One(Box<dyn Scenario>),
+    One(Box<dyn AnyOperation>),
     Pair(Pair),
 }
 
 impl Case {
     /// The one that dies first, or is stopped.
-    fn scenario(&self) -> &dyn Scenario {
+    fn operation(&self) -> &dyn AnyOperation {
         match self {
-            Case::One(scenario) => scenario.as_ref(),
-            Case::Pair(pair) => &pair.stopped,
+            Case::One(operation) => operation.as_ref(),
+            Case::Pair(pair) => pair.stopped(),
         }
     }
 }
 
 impl Mode {
-    fn cases(self, seed: u64) -> Vec<Case> {
+    fn cases(self) -> Vec<Case> {
         if self == Mode::Pairs {
-            return ring::pairs(seed).into_iter().map(Case::Pair).collect();
+            return pairs().map(Case::Pair).collect();
         }
-        let ring = ring::cases(seed).into_iter();
-        let mut scenarios: Vec<Box<dyn Scenario>> = ring.map(|case| Box::new(case) as _).collect();
-        scenarios.extend(latest::cases(seed));
-        scenarios.extend(role::cases(seed));
-        scenarios.into_iter().map(Case::One).collect()
+        let cases = cases_at(Points::Instructions);
+        let operations = cases.filter_map(case::Case::into_operation);
+        operations.map(Case::One).collect()
     }
 
     fn name(self) -> &'static str {
@@ -171,15 +82,15 @@ impl Mode {
 }
 
 /// Every way to die in every case.
-pub(crate) fn checks(chosen: &[Mode], seed: u64, every: bool) -> Vec<Check> {
+pub(crate) fn checks(chosen: &[Mode], every: bool) -> Vec<Check> {
     let modes = Mode::value_variants().iter().copied();
     let modes = modes.filter(|mode| chosen.is_empty() || chosen.contains(mode));
     let cases = modes.flat_map(|mode| {
-        let cases = mode.cases(seed).into_iter();
+        let cases = mode.cases().into_iter();
         cases.map(move |case| (mode, case))
     });
     let check = |(mode, case): (Mode, Case)| {
-        let (subject, state) = (case.scenario().subject(), case.scenario().state());
+        let (subject, state) = (case.operation().subject(), case.operation().state());
         let what = format!("every instruction, {}: state `{state}`", mode.name());
         let (unit, arguments) = mode.unit_and_arguments();
         let case = Rc::new(case);
@@ -194,20 +105,18 @@ pub(crate) fn checks(chosen: &[Mode], seed: u64, every: bool) -> Vec<Check> {
             let explorer = Explorer { setting, every };
             match (mode, &*case) {
                 (_, Case::Pair(pair)) => explorer.pairs(pair),
-                (Mode::Kills, Case::One(scenario)) => explorer.kills(scenario.as_ref()),
-                (Mode::SecondDeaths, Case::One(scenario)) => {
-                    explorer.second_deaths(scenario.as_ref())
+                (Mode::Kills, Case::One(operation)) => explorer.kills(operation.as_ref()),
+                (Mode::SecondDeaths, Case::One(operation)) => {
+                    explorer.second_deaths(operation.as_ref())
                 }
-                (_, Case::One(scenario)) => explorer.snapshots(scenario.as_ref()),
+                (_, Case::One(operation)) => explorer.snapshots(operation.as_ref()),
             }
         });
         let check = check.of_part(state).with(arguments);
-        let planted = PLANTED
-            .into_iter()
-            .filter(|(_, by, of, at, _)| (*by, *of, *at) == (mode, subject, state));
-        planted.fold(check, |check, (fault, mode, .., sign)| {
+        let injected = injected(subject, By::Instruction(mode, state));
+        injected.fold(check, |check, (.., fault, sign)| {
             let words = format!("{}, by {}", fault.words(), mode.name());
-            check.planted_as(&words, fault, sign)
+            check.injected_as(&words, fault, sign)
         })
     };
     cases.map(check).collect()
@@ -220,24 +129,10 @@ fn probe(alone: SingleThreaded) -> Result<()> {
     }
     let mut tracee = Tracee::start(alone, |stage| {
         let entry: extern "C" fn() -> u64 = std::hint::black_box(nothing);
-        stage.enter(entry as *const (), || entry());
+        stage.announce(entry as *const ());
+        entry();
         Ok(())
     })?;
     while tracee.step()?.is_some() {}
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_way_to_die_has_a_planted_fault_and_each_fault_a_check() {
-        for mode in Mode::value_variants() {
-            assert!(PLANTED.iter().any(|(_, by, ..)| by == mode), "{mode:?}");
-        }
-        let checks = checks(&[], 0, false);
-        let planted: usize = checks.iter().map(|check| check.wrong.len()).sum();
-        assert_eq!(planted, PLANTED.len());
-    }
 }

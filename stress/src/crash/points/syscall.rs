@@ -7,81 +7,65 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::libc;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringproof::{Ring, RingOptions, Role, SegmentError, unlink};
 
-use crate::crash::trial::ensure_free;
+use crate::crash::case::{By, Points};
+use crate::crash::operations::{cases_at, with_injected};
+use crate::crash::trial::{Body, Death, Kill, Trial, Who, victim_with};
 use crate::desk::{Check, Setting};
-use crate::fault::Fault;
+use crate::dying::Plan;
 use crate::process::{Child, NotHere, SingleThreaded, set_alarm};
-use crate::shm::{DIRECTORY, Name};
-
-/// What one run does: it has a victim, and judges what that left behind.
-type Scenario = fn(&Trial<'_>) -> Result<()>;
-
-/// The operations. (They may have accesses, too: at those, the layer `crash` kills.)
-const OPERATIONS: [(&str, Scenario); 5] = [
-    ("segment/create", creator_dies),
-    ("segment/open", opener_dies),
-    ("segment/attach", attacher_dies),
-    ("role/take-over", taker_dies),
-    ("segment/unlink", unlinker_dies),
-];
 
 /// Every operation, killed at each of its system calls.
 pub(crate) fn checks() -> Vec<Check> {
-    let check = |(subject, scenario): (&'static str, Scenario)| {
-        let check = Check::new(
-            subject,
-            "crash at every system call",
-            "kills",
-            move |setting| kills(setting, scenario),
-        );
-        let check = check.with(" --points syscalls");
-        match subject {
-            "segment/create" => {
-                check.planted(Fault::MadeInPlace, "a segment is there that is not whole")
-            }
-            _ => check,
-        }
+    let mut subjects: Vec<_> = cases_at(Points::Syscalls)
+        .map(|case| case.subject)
+        .collect();
+    subjects.dedup();
+    let check = |subject: &'static str| {
+        let check = Check::new(subject, "crash at every system call", "kills", kills);
+        with_injected(check.with(" --points syscalls"), By::Syscall)
     };
-    OPERATIONS.map(check).into()
+    subjects.into_iter().map(check).collect()
 }
 
-/// One run without a death, and one for each stop of the victim: how many were killed.
-fn kills(setting: &Setting<'_>, scenario: Scenario) -> Result<u64> {
+/// In each state one run without a death, and one for each stop of the victim: how many were killed.
+fn kills(setting: &Setting<'_>) -> Result<u64> {
     ensure_traceable(setting.alone)?;
-    let attempt = |address: &str, at: Option<usize>| {
-        setting.attempt(address, None, || {
-            let trial = Trial {
-                setting,
-                at,
-                stops: RefCell::default(),
-            };
-            let outcome = scenario(&trial);
-            let stops = trial.stops.into_inner();
-            outcome.with_context(|| match at {
-                None => "nobody killed".to_owned(),
-                Some(number) => match stops.get(number) {
-                    Some(stop) => format!("killed at stop {number} ({stop})"),
-                    None => format!("to be killed at stop {number}"),
-                },
-            })?;
-            Ok(stops.len())
-        })
-    };
     let mut kills = 0;
-    for number in 0..attempt(setting.subject, None)?.unwrap_or_default() {
-        let killed = attempt(&format!("{}:{number}", setting.subject), Some(number))?;
-        kills += u64::from(killed.is_some());
+    for case in cases_at(Points::Syscalls).filter(|case| case.subject == setting.subject) {
+        let attempt = |address: &str, at: Option<usize>| {
+            setting.attempt(address, None, || {
+                let kill = AtStop {
+                    at,
+                    stops: RefCell::default(),
+                };
+                let trial = Trial {
+                    setting,
+                    kill: &kill,
+                };
+                let outcome = case.run(&trial);
+                let stops = kill.stops.into_inner();
+                outcome.with_context(|| match at {
+                    None => "nobody killed".to_owned(),
+                    Some(number) => match stops.get(number) {
+                        Some(stop) => format!("killed at stop {number} ({stop})"),
+                        None => format!("to be killed at stop {number}"),
+                    },
+                })?;
+                Ok(stops.len())
+            })
+        };
+        let address = case.address();
+        for number in 0..attempt(&address, None)?.unwrap_or_default() {
+            let killed = attempt(&format!("{address}:{number}"), Some(number))?;
+            kills += u64::from(killed.is_some());
+        }
     }
     Ok(kills)
 }
@@ -119,27 +103,27 @@ const CALLS: [(i64, &str); 12] = [
     (libc::SYS_unlink, "unlink"),
 ];
 
-/// One run.
-struct Trial<'a> {
-    setting: &'a Setting<'a>,
-    /// The stop at which the victim dies; it lives if there is none.
+/// A traced victim, which dies at one of its stops, or lives.
+struct AtStop {
     at: Option<usize>,
     /// Those that it came to.
     stops: RefCell<Vec<Stop>>,
 }
 
-impl Trial<'_> {
-    fn name(&self) -> Name {
-        self.setting.name()
-    }
-
-    /// Runs `body` in a traced process up to this run's stop, or to its end; whether it died.
-    fn victim(&self, body: impl FnOnce() -> Result<()>) -> Result<bool> {
-        let mut child = Child::fork("the victim".to_owned(), self.setting.alone, |_| {
+impl Kill for AtStop {
+    fn victim(
+        &self,
+        setting: &Setting<'_>,
+        body: &Body<'_>,
+        _: &mut dyn FnMut(&Death) -> Result<()>,
+    ) -> Result<Death> {
+        let mut child = Child::fork("the victim".to_owned(), setting.alone, |ledger| {
+            let plan = Plan::immortal();
             set_alarm();
             ptrace::traceme().context("cannot be traced")?;
             pause()?;
-            body()?;
+            let mistake = Who::Victim.mistake(setting);
+            body(victim_with(&plan, setting.seed, ledger, mistake))?;
             pause()
         })?;
         let pid = child.pid();
@@ -157,8 +141,8 @@ impl Trial<'_> {
                 // It came to its end.
                 Some(Signal::SIGSTOP) => break true,
                 other => {
-                    let told = child.hear()?.unwrap_or_default();
-                    bail!("the victim came to no stop: {other:?}; it told {told:?}");
+                    let reported = child.hear()?.unwrap_or_default();
+                    bail!("the victim came to no stop: {other:?}; it told {reported:?}");
                 }
             }
             let entered = entered(pid)?;
@@ -183,7 +167,7 @@ impl Trial<'_> {
                 "there is no stop {number}: the victim came to {}",
                 self.stops.borrow().len()
             ),
-            (_, lived) => Ok(!lived),
+            (_, lived) => Ok(Death::unseen(!lived)),
         }
     }
 }
@@ -211,139 +195,10 @@ fn ensure_traceable(alone: SingleThreaded) -> Result<()> {
     if child.await_stop()? == Some(Signal::SIGSTOP) {
         return Ok(());
     }
-    let told = child.hear()?.unwrap_or_default();
+    let reported = child.hear()?.unwrap_or_default();
     let why = format!(
-        "a child cannot be traced here: {told:?}; it takes ptrace, which a seccomp filter or \
+        "a child cannot be traced here: {reported:?}; it takes ptrace, which a seccomp filter or \
          kernel.yama.ptrace_scope=3 forbids"
     );
     Err(NotHere(why).into())
-}
-
-fn options() -> RingOptions {
-    RingOptions::new(4).slots(4)
-}
-
-/// The name leads to no segment, or to a whole one, and then no role of it is held. Either way a
-/// segment of that name can be had, used and removed.
-fn ensure_usable(name: &str) -> Result<()> {
-    match Ring::<u64>::attach(name) {
-        Ok(ring) => {
-            for role in [Role::Producer, Role::Consumer] {
-                ensure_free(&ring, role)?;
-            }
-        }
-        Err(SegmentError::NotFound { .. }) => {}
-        Err(other) => return Err(other).context("a segment is there that is not whole"),
-    }
-    let (ring, claim) = Ring::<u64>::open_as(name, Role::Producer, &options())
-        .context("a segment of that name cannot be had")?;
-    let (mut producer, mut consumer) = (ring.producer_with(claim)?, ring.consumer()?);
-    for value in 0..6 {
-        producer.push(value)?;
-        let found = consumer.pop()?;
-        ensure!(found == value, "expected {value}, found {found}");
-    }
-    unlink(name).context("it cannot be removed")?;
-    let path = Path::new(DIRECTORY).join(name);
-    ensure!(!path.exists(), "it is there after it was removed");
-    Ok(())
-}
-
-/// Somebody dies creating a segment.
-fn creator_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = &*trial.name();
-    let died = trial.victim(|| {
-        if trial.setting.has(Fault::MadeInPlace) {
-            return create_in_place(name);
-        }
-        Ring::<u64>::create(name, &options())?;
-        Ok(())
-    })?;
-    let there = Path::new(DIRECTORY).join(name).exists();
-    ensure!(
-        died || there,
-        "a segment was created, and there is no such name"
-    );
-    ensure_usable(name)
-}
-
-/// The planted fault: what another process finds under the name is at first an empty file, then
-/// one of zeros.
-fn create_in_place(name: &str) -> Result<()> {
-    let ring = Ring::<u64>::anonymous(&options())?;
-    let mut whole = vec![0; usize::try_from(ring.fixed().segment_len)?];
-    File::from(ring.descriptor()?).read_exact_at(&mut whole, 0)?;
-    let file = File::create_new(Path::new(DIRECTORY).join(name))?;
-    file.set_len(ring.fixed().segment_len)?;
-    file.write_all_at(&whole, 0)?;
-    Ok(())
-}
-
-/// Somebody dies opening a segment that is not there, for a role.
-fn opener_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = &*trial.name();
-    trial.victim(|| {
-        Ring::<u64>::open_as(name, Role::Consumer, &options())?;
-        Ok(())
-    })?;
-    ensure_usable(name)
-}
-
-/// Somebody dies attaching to a segment that is in use.
-fn attacher_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = &*trial.name();
-    let ring = Ring::<u64>::create(name, &options())?;
-    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    producer.push(1)?;
-    trial.victim(|| {
-        Ring::<u64>::attach(name)?;
-        Ok(())
-    })?;
-    producer.push(2)?;
-    for expected in 1..=2 {
-        let found = consumer.pop()?;
-        ensure!(found == expected, "expected {expected}, found {found}");
-    }
-    drop((producer, consumer));
-    ensure_usable(name)
-}
-
-/// Somebody dies taking a role over, and taking one item.
-fn taker_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = &*trial.name();
-    let ring = Ring::<u64>::create(name, &options())?;
-    let mut producer = ring.producer()?;
-    for value in 1..=2 {
-        producer.push(value)?;
-    }
-    trial.victim(|| {
-        Ring::<u64>::attach(name)?.consumer()?.pop()?;
-        Ok(())
-    })?;
-    let mut successor = ring
-        .consumer()
-        .context("a successor cannot take the role")?;
-    let left = successor.position()..2;
-    for expected in left {
-        let found = successor.pop()?;
-        ensure!(
-            found == expected + 1,
-            "expected {}, found {found}",
-            expected + 1
-        );
-    }
-    drop((producer, successor));
-    ensure_usable(name)
-}
-
-/// Somebody dies removing a segment.
-fn unlinker_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = &*trial.name();
-    Ring::<u64>::create(name, &options())?;
-    let died = trial.victim(|| Ok(unlink(name)?))?;
-    let there = Path::new(DIRECTORY).join(name).exists();
-    ensure!(died || !there, "a segment that was removed is there");
-    // A name that is still there may be a retired segment's: the next taker removes it.
-    let _ = Ring::<u64>::open_as(name, Role::Consumer, &options())?;
-    ensure_usable(name)
 }

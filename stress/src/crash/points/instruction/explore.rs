@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fs::File;
-use std::os::fd::{FromRawFd, OwnedFd};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use nix::fcntl::{FcntlArg, fcntl};
+use ringproof::memory::Native;
 
 use super::image::{self, Watch};
-use super::ring::{End, Pair};
-use super::scenario::{Actor, Scenario};
 use super::source;
 use super::tracee::{Stage, Tracee};
+use crate::crash::case::AnyOperation;
+use crate::crash::operations::{End, Pair};
+use crate::crash::trial::{Actor, Death, Judgement, Who};
 use crate::desk::Setting;
-use crate::fault::{Fault, Party};
 
 /// What all explorations have in common.
 pub(super) struct Explorer<'a> {
@@ -24,8 +23,8 @@ pub(super) struct Explorer<'a> {
 }
 
 /// What the attempts at a case are called, up to the instructions.
-fn address(scenario: &dyn Scenario) -> String {
-    format!("{}:{}", scenario.subject(), scenario.state())
+fn address(operation: &dyn AnyOperation) -> String {
+    format!("{}:{}", operation.subject(), operation.state())
 }
 
 /// One stepped run of an entry, from before its first instruction to after its last.
@@ -66,11 +65,11 @@ impl Walk {
 impl Explorer<'_> {
     /// Every instruction: at each one the segment is looked at, and each distinct image that it
     /// went through is judged as what a death there leaves.
-    pub(super) fn snapshots(&self, scenario: &dyn Scenario) -> Result<u64> {
-        let before = scenario.furnish()?;
-        let walk = self.walk_alone(scenario, Actor::Victim, &before)?;
-        let at = (address(scenario), String::new());
-        self.judge_images(scenario, Actor::Victim, &before, &walk, at)?;
+    pub(super) fn snapshots(&self, operation: &dyn AnyOperation) -> Result<u64> {
+        let before = self.set_up(operation)?;
+        let walk = self.walk_alone(operation, Who::Victim, &before)?;
+        let at = (address(operation), String::new());
+        self.judge_images(operation, Who::Victim, &before, &walk, at)?;
         self.setting.remark(format!(
             "each of {} instructions, {} distinct states",
             walk.instructions,
@@ -81,16 +80,16 @@ impl Explorer<'_> {
 
     /// Real deaths: the process is killed, its role must be free, and who takes it is a real
     /// successor beside a peer that lives all along.
-    pub(super) fn kills(&self, scenario: &dyn Scenario) -> Result<u64> {
-        let before = scenario.furnish()?;
-        let walk = self.walk_alone(scenario, Actor::Victim, &before)?;
-        let address = address(scenario);
+    pub(super) fn kills(&self, operation: &dyn AnyOperation) -> Result<u64> {
+        let before = self.set_up(operation)?;
+        let walk = self.walk_alone(operation, Who::Victim, &before)?;
+        let address = address(operation);
         let (mut reached, mut kills) = (0, 0);
         for step in walk.moments(self.every || self.setting.asks_within(&address)) {
             let attempt = self
                 .setting
                 .attempt(&format!("{address}:{step}"), None, || {
-                    (self.kill(scenario, &before, &walk, step))
+                    (self.kill(operation, &before, &walk, step))
                         .and_then(|now| go_on(&mut reached, now))
                         .with_context(|| place(&walk, step))
                 })?;
@@ -105,30 +104,31 @@ impl Explorer<'_> {
     }
 
     /// One real death: how far the victim came.
-    fn kill(&self, scenario: &dyn Scenario, before: &[u8], walk: &Walk, step: u64) -> Result<u64> {
+    fn kill(
+        &self,
+        operation: &dyn AnyOperation,
+        before: &[u8],
+        walk: &Walk,
+        step: u64,
+    ) -> Result<u64> {
         let segment = image::revive(before)?;
-        let mut kept = None;
-        scenario.judge(Actor::Victim, &segment, &mut || {
+        self.judge(operation, Who::Victim, &segment, &mut || {
             let found = image::of(&segment)?;
-            self.replay(scenario, &segment, (walk, step))?.kill();
+            self.replay(operation, &segment, (walk, step))?.kill();
             ensure!(
                 image::of(&segment)? == image::changed(&found, before, walk.image_at(step)),
                 "the death leaves another segment than was seen between the instructions"
             );
-            if self.setting.has(Fault::RoleKept) {
-                // Somebody else has it already.
-                kept = Some(self.start(scenario, Actor::Victim, &segment)?);
-            }
             Ok(())
         })
     }
 
     /// The successor dies, too: for each image that a victim leaves, a successor is stepped
     /// through its recovery, and each image of that is judged.
-    pub(super) fn second_deaths(&self, scenario: &dyn Scenario) -> Result<u64> {
-        let before = scenario.furnish()?;
-        let first = self.walk_alone(scenario, Actor::Victim, &before)?;
-        let address = address(scenario);
+    pub(super) fn second_deaths(&self, operation: &dyn AnyOperation) -> Result<u64> {
+        let before = self.set_up(operation)?;
+        let first = self.walk_alone(operation, Who::Victim, &before)?;
+        let address = address(operation);
         let (mut instructions, mut states, mut successors) = (0, 0, 0);
         for step in first.moments(self.setting.asks_within(&address)) {
             let left = first.image_at(step);
@@ -136,13 +136,13 @@ impl Explorer<'_> {
             let attempt = self.setting.attempt(&address, None, || {
                 let victim = place(&first, step);
                 let segment = image::revive(left)?;
-                let reached = (scenario.judge(Actor::Victim, &segment, &mut || Ok(())))
+                let reached = (self.judge(operation, Who::Victim, &segment, &mut || Ok(())))
                     .with_context(|| victim.clone())?;
-                let actor = Actor::Successor(reached);
+                let who = Who::Successor(reached);
                 let second =
-                    (self.walk_alone(scenario, actor, left)).with_context(|| victim.clone())?;
+                    (self.walk_alone(operation, who, left)).with_context(|| victim.clone())?;
                 let at = (address.clone(), format!("{victim}, its successor "));
-                self.judge_images(scenario, actor, left, &second, at)?;
+                self.judge_images(operation, who, left, &second, at)?;
                 Ok((second.instructions, second.images.len()))
             })?;
             if let Some((more, images)) = attempt {
@@ -162,9 +162,9 @@ impl Explorer<'_> {
     /// moment is judged, too. What the dying one does to the memory is taken from a run beside the
     /// same image, unless it is to die at each instruction: then it runs and is killed each time.
     pub(super) fn pairs(&self, pair: &Pair) -> Result<u64> {
-        let before = pair.stopped.furnish()?;
-        let alone = self.walk_alone(&pair.stopped, Actor::Victim, &before)?;
-        let address = address(&pair.stopped);
+        let before = self.set_up(pair.stopped())?;
+        let alone = self.walk_alone(pair.stopped(), Who::Victim, &before)?;
+        let address = address(pair.stopped());
         // It runs the same code over the same memory whatever the stopped one's registers hold.
         let mut beside: HashMap<usize, Walk> = HashMap::new();
         let mut runs = 0;
@@ -205,14 +205,15 @@ impl Explorer<'_> {
     fn walk_beside(&self, pair: &Pair, alone: &Walk, stop: u64, before: &[u8]) -> Result<Walk> {
         let segment = image::revive(before)?;
         let beside = || place(alone, stop);
-        let stopped = (self.replay(&pair.stopped, &segment, (alone, stop))).with_context(beside)?;
-        let dying = self.start(&pair.dying, Actor::Victim, &segment)?;
+        let stopped =
+            (self.replay(pair.stopped(), &segment, (alone, stop))).with_context(beside)?;
+        let dying = self.start(pair.dying(), Who::Victim, &segment)?;
         let other = walk(&segment, dying).with_context(beside)?;
         let end = End::Killed(stopped.answer());
         stopped.kill();
         for death in other.moments(false) {
             let segment = image::revive(other.image_at(death))?;
-            (pair.judge(&segment, &end, &End::Killed(None)))
+            (pair.judge(self.setting.seed, &segment, &end, &End::Killed(None)))
                 .with_context(|| place_pair(pair, (alone, stop), (&other, death)))?;
         }
         Ok(other)
@@ -227,9 +228,9 @@ impl Explorer<'_> {
         (beside, death): (&Walk, u64),
     ) -> Result<()> {
         let segment = image::revive(before)?;
-        let stopped = self.replay(&pair.stopped, &segment, (alone, stop))?;
+        let stopped = self.replay(pair.stopped(), &segment, (alone, stop))?;
         let answer = if self.every {
-            let dying = self.replay(&pair.dying, &segment, (beside, death))?;
+            let dying = self.replay(pair.dying(), &segment, (beside, death))?;
             let answer = dying.answer();
             dying.kill();
             answer
@@ -237,18 +238,18 @@ impl Explorer<'_> {
             image::change(&segment, beside.image_at(0), beside.image_at(death))?;
             (death == beside.steps()).then_some(beside.answer)
         };
-        let told = End::Told(stopped.finish()?);
-        pair.judge(&segment, &told, &End::Killed(answer))
+        let reported = End::Reported(stopped.finish()?);
+        pair.judge(self.setting.seed, &segment, &reported, &End::Killed(answer))
     }
 
     /// Starts a victim again and lets it take the first steps that a walk was seen to take.
     fn replay(
         &self,
-        scenario: &dyn Scenario,
+        operation: &dyn AnyOperation,
         segment: &File,
         (walk, steps): (&Walk, u64),
     ) -> Result<Tracee> {
-        let mut tracee = self.start(scenario, Actor::Victim, segment)?;
+        let mut tracee = self.start(operation, Who::Victim, segment)?;
         for (step, address) in walk.executed[..steps as usize].iter().enumerate() {
             let executed = tracee.step()?;
             ensure!(
@@ -261,30 +262,61 @@ impl Explorer<'_> {
         Ok(tracee)
     }
 
-    /// Starts a process of `actor`, with the planted fault if it concerns that one.
-    fn start(&self, scenario: &dyn Scenario, actor: Actor, segment: &File) -> Result<Tracee> {
-        let party = match actor {
-            Actor::Victim => Party::Victim,
-            Actor::Successor(_) => Party::Successor,
-        };
-        let fault = self.setting.fault.filter(|fault| fault.party() == party);
+    /// The bytes of a segment to begin with.
+    fn set_up(&self, operation: &dyn AnyOperation) -> Result<Vec<u8>> {
+        image::of(&operation.set_up(self.setting.seed)?)
+    }
+
+    /// Judges a death that `die` makes happen: how far the actor came.
+    fn judge(
+        &self,
+        operation: &dyn AnyOperation,
+        who: Who,
+        segment: &File,
+        die: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<u64> {
+        operation.judge(&mut Judgement {
+            setting: self.setting,
+            who,
+            once: true,
+            segment,
+            die: &mut |_| die().map(|()| Death::unseen(true)),
+        })
+    }
+
+    /// Starts a process of an actor, with the injected fault if it concerns that one.
+    fn start(&self, operation: &dyn AnyOperation, who: Who, segment: &File) -> Result<Tracee> {
+        let fault = who.mistake(self.setting);
         Tracee::start(self.setting.alone, |stage: &Stage<'_>| {
-            scenario.act(actor, numbered(segment)?, fault, stage)
+            let actor = Actor {
+                who,
+                seed: self.setting.seed,
+                once: true,
+                memories: Native,
+                fault,
+                ledger: stage.ledger,
+                segment: Some(segment),
+                announce: &|entry| stage.announce(entry),
+            };
+            match fault {
+                Some(fault) => operation.act_wrong(actor.with(fault)),
+                None => operation.act_as_shipped(actor),
+            }
         })
     }
 
     /// Steps an actor through its entry over a segment of its own.
-    fn walk_alone(&self, scenario: &dyn Scenario, actor: Actor, before: &[u8]) -> Result<Walk> {
+    fn walk_alone(&self, operation: &dyn AnyOperation, who: Who, before: &[u8]) -> Result<Walk> {
         let segment = image::revive(before)?;
-        walk(&segment, self.start(scenario, actor, &segment)?)
+        walk(&segment, self.start(operation, who, &segment)?)
     }
 
     /// Judges each distinct image of a walk, and its end. `at` says of which: its address, and
     /// what happened before.
     fn judge_images(
         &self,
-        scenario: &dyn Scenario,
-        actor: Actor,
+        operation: &dyn AnyOperation,
+        who: Who,
         before: &[u8],
         walk: &Walk,
         (address, earlier): (String, String),
@@ -298,7 +330,7 @@ impl Explorer<'_> {
         for step in moments {
             self.setting
                 .attempt(&format!("{address}:{step}"), None, || {
-                    self.judge_image(scenario, actor, before, (walk, step))
+                    self.judge_image(operation, who, before, (walk, step))
                         .and_then(|now| go_on(&mut reached, now))
                         .with_context(|| format!("{earlier}{}", place(walk, step)))
                 })?;
@@ -309,17 +341,17 @@ impl Explorer<'_> {
     /// Judges what is there after so many steps of a walk: how far it came.
     fn judge_image(
         &self,
-        scenario: &dyn Scenario,
-        actor: Actor,
+        operation: &dyn AnyOperation,
+        who: Who,
         before: &[u8],
         (walk, step): (&Walk, u64),
     ) -> Result<u64> {
         let segment = image::revive(before)?;
-        let now = scenario.judge(actor, &segment, &mut || {
+        let now = self.judge(operation, who, &segment, &mut || {
             image::change(&segment, before, walk.image_at(step))
         })?;
         if step == walk.steps() {
-            let wanted = (scenario.goal(actor), scenario.answer(actor));
+            let wanted = (operation.goal(who, true), operation.answer(who));
             ensure!(
                 (now, walk.answer) == wanted,
                 "it returned {}, its effect is {now}; expected {} and {}",
@@ -330,14 +362,6 @@ impl Explorer<'_> {
         }
         Ok(now)
     }
-}
-
-/// A descriptor with a number of three digits, whatever else is open: the taking of a role writes
-/// it into a path, digit by digit.
-fn numbered(segment: &File) -> Result<OwnedFd> {
-    let number = fcntl(segment, FcntlArg::F_DUPFD_CLOEXEC(100)).context("a descriptor")?;
-    // SAFETY: it was made just now, and nobody else has it.
-    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// A moment of a walk, in words.
@@ -353,7 +377,7 @@ fn place_pair(pair: &Pair, stopped: (&Walk, u64), dying: (&Walk, u64)) -> String
     format!(
         "stopped {}, {} killed {}",
         place(stopped.0, stopped.1),
-        pair.dying.subject(),
+        pair.dying().subject(),
         place(dying.0, dying.1)
     )
 }

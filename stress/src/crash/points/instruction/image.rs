@@ -7,12 +7,6 @@ use std::os::unix::fs::FileExt;
 use anyhow::{Context, Result};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringproof::Segment;
-
-/// The bytes of an attached segment.
-pub(super) fn of_segment(segment: &Segment) -> Result<Vec<u8>> {
-    of(&segment.descriptor()?)
-}
 
 /// The bytes of a segment.
 pub(super) fn of(segment: &impl AsFd) -> Result<Vec<u8>> {

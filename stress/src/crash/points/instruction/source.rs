@@ -8,7 +8,7 @@ use object::{Object, ObjectSection};
 
 /// The parts of the source that make accesses as they are told to: the line that matters is the
 /// one that told them.
-const ACCESSES: [&str; 2] = ["memory.rs", "fault.rs"];
+const ACCESSES: [&str; 3] = ["memory.rs", "interposed.rs", "fault.rs"];
 
 /// The file and line behind an instruction of this program, as far as its debug information has
 /// them. It is read anew each time: only failures have a place to tell.
@@ -41,7 +41,9 @@ fn find(address: u64) -> Option<String> {
         };
         let name = Path::new(file).file_name()?.to_str()?;
         let place = format!("{name}:{line}");
-        if !Path::new(file).starts_with("/rustc") && !ACCESSES.contains(&name) {
+        // (Where the standard library's source is installed its frames have a path there.)
+        let of_library = file.starts_with("/rustc") || file.contains("/library/");
+        if !of_library && !ACCESSES.contains(&name) {
             return Some(place);
         }
         innermost.get_or_insert(place);

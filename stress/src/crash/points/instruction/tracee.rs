@@ -17,20 +17,15 @@ const APPROACH: u64 = 10_000;
 
 /// What a tracee does on its side.
 pub(super) struct Stage<'a> {
-    ledger: &'a Ledger,
+    pub(super) ledger: &'a Ledger,
 }
 
 impl Stage<'_> {
-    /// Calls a function to be stepped: `call` does nothing but to call what begins at `entry`.
-    pub(super) fn enter(&self, entry: *const (), call: impl FnOnce() -> u64) -> u64 {
+    /// Says that next it calls what begins at `entry`, to be stepped.
+    pub(super) fn announce(&self, entry: *const ()) {
         self.ledger.note(&Note::Entry(entry.addr() as u64));
         // It is delivered before the call returns: one thread, and the signal is not blocked.
         let _ = kill(Pid::this(), Signal::SIGSTOP);
-        call()
-    }
-
-    pub(super) fn note(&self, note: &Note) {
-        self.ledger.note(note);
     }
 }
 
@@ -162,7 +157,7 @@ impl Tracee {
         drop(self.child);
     }
 
-    /// Lets it run to its end, and says what it told.
+    /// Lets it run to its end, and says what it reported.
     pub(super) fn finish(self) -> Result<Vec<Note>> {
         ptrace::detach(self.child.pid(), None).context("cannot let a tracee go")?;
         let mut notes = self.child.wait()?;

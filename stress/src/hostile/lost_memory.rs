@@ -14,10 +14,10 @@ use ringproof::ring::RingParts;
 use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
-use super::honest::{Met, Place, Value, exercise, read_latch, read_seqlock, receive, send};
+use super::fixture::{CAPACITY, DATA, Named, SLOTS, Shape, memory_file, unsealed};
 use super::region::Guarded;
-use super::sample::{CAPACITY, DATA, Named, SLOTS, Shape, memory_file, unsealed};
 use super::specimen;
+use super::well_behaved::{Met, Place, Value, exercise, read_latch, read_seqlock, receive, send};
 use crate::desk::Setting;
 use crate::fault::Fault;
 use crate::process::Child;
@@ -116,9 +116,9 @@ pub(crate) fn named_files(setting: &Setting<'_>) -> Result<()> {
                 let child = Child::fork(who, setting.alone, |_| cut_and_use(&named, shape, len))?;
                 match child.end()? {
                     (_, WaitStatus::Signaled(_, Signal::SIGBUS, _)) => Ok(()),
-                    (told, other) => bail!(
+                    (reported, other) => bail!(
                         "an access to a {shape:?} cut to {len} of {whole} bytes \
-                         raised no SIGBUS: {other:?} after {told:?}"
+                         raised no SIGBUS: {other:?} after {reported:?}"
                     ),
                 }
             })?;
@@ -179,8 +179,8 @@ pub(crate) fn punched(setting: &Setting<'_>) -> Result<()> {
                         (copy, Place::Memory(&memory))
                     };
                     let punch = || punch(&file, from, len.min(whole - from));
-                    if setting.has(Fault::TrustHole) {
-                        return trust_hole(&memory, punch);
+                    if setting.has(Fault::TrustLostMemory) {
+                        return trust_lost_memory(&memory, punch);
                     }
                     used_while_punched(place, shape, punch)
                         .with_context(|| format!("{shape:?} without {len} bytes from {from}"))?;
@@ -249,9 +249,9 @@ fn used_while_punched(
     }
 }
 
-/// The planted fault: a producer that takes the zeros of a punched header for the consumer's
+/// The injected fault: a producer that takes the zeros of a punched header for the consumer's
 /// index.
-fn trust_hole(memory: &File, punch: impl Fn() -> Result<()>) -> Result<()> {
+fn trust_lost_memory(memory: &File, punch: impl Fn() -> Result<()>) -> Result<()> {
     let map = Guarded::of_file(memory.as_fd(), (DATA + HEADER_LEN) as usize)?;
     let words = map.words(HEADER_LEN as usize / 8)?;
     let cells = &map.slots::<u64>((DATA / 8 + SLOTS) as usize)?[DATA as usize / 8..];

@@ -10,8 +10,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringproof::layout::{HEADER_LEN, MAGIC, VERSION};
 use ringproof::{Ring, RingOptions, Segment, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
-use super::honest::Value;
 use super::text::ORDERS;
+use super::well_behaved::Value;
 use crate::item::mix;
 
 /// Where named segments are.
@@ -177,7 +177,7 @@ impl Drop for Named {
 
 /// What a header says of the payload.
 #[derive(Clone, Copy)]
-pub(crate) struct Told<'b> {
+pub(crate) struct Parsed<'b> {
     pub(crate) kind: u32,
     pub(crate) payload_size: u64,
     pub(crate) capacity: u64,
@@ -188,7 +188,7 @@ pub(crate) struct Told<'b> {
 
 /// What the header of a file of `len` bytes says, of which these are the first; `None` if it
 /// cannot be so: the table in `ringproof::layout`, said once more.
-pub(crate) fn told(bytes: &[u8], len: u64) -> Option<Told<'_>> {
+pub(crate) fn parsed(bytes: &[u8], len: u64) -> Option<Parsed<'_>> {
     let header = bytes.first_chunk::<{ HEADER_LEN as usize }>()?;
     let narrow = |at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
     let wide = |at: usize| u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
@@ -222,7 +222,7 @@ pub(crate) fn told(bytes: &[u8], len: u64) -> Option<Told<'_>> {
     if !consistent {
         return None;
     }
-    Some(Told {
+    Some(Parsed {
         kind,
         payload_size,
         capacity,
@@ -234,14 +234,14 @@ pub(crate) fn told(bytes: &[u8], len: u64) -> Option<Told<'_>> {
 /// Whether a file of these bytes must be attached to as one of the shapes, and otherwise must be
 /// refused.
 pub(crate) fn sound(bytes: &[u8]) -> bool {
-    told(bytes, bytes.len() as u64).is_some_and(|told| {
+    parsed(bytes, bytes.len() as u64).is_some_and(|parsed| {
         let shape = Shape::ALL
             .into_iter()
-            .find(|shape| shape.kind() == told.kind);
+            .find(|shape| shape.kind() == parsed.kind);
         shape.is_some_and(|shape| {
-            told.payload_size == shape.payload_size()
-                && told.text == shape.description().as_bytes()
-                && told.fingerprint == fnv_1a(told.text)
+            parsed.payload_size == shape.payload_size()
+                && parsed.text == shape.description().as_bytes()
+                && parsed.fingerprint == fnv_1a(parsed.text)
         })
     })
 }

@@ -1,4 +1,4 @@
-//! A process that scribbles over everything shared, all the time, while an honest endpoint works.
+//! A process that scribbles over everything shared, all the time, while a well-behaved endpoint works.
 
 use std::os::unix::fs::FileExt;
 use std::time::Instant;
@@ -11,10 +11,10 @@ use ringproof::site::{LoadSite, SlotWriteSite, StoreSite};
 use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
-use super::honest::{Met, Value, read_latch, read_seqlock, receive, send};
+use super::fixture::{CAPACITY, DATA, SLOTS, USED, file_of, ring_options};
 use super::region::{Edge, Guarded};
-use super::sample::{CAPACITY, DATA, SLOTS, USED, file_of, ring_options};
 use super::specimen;
+use super::well_behaved::{Met, Value, read_latch, read_seqlock, receive, send};
 use crate::desk::Setting;
 use crate::fault::Fault;
 use crate::item::mix;
@@ -68,7 +68,7 @@ impl Shared {
                 let value = scribble(random >> 16, near);
                 Native.store(word, value, StoreSite::NoteWrite);
                 let slot = (random >> 40) as usize % cells.len();
-                // SAFETY: none is possible: to race with an honest endpoint is what this process
+                // SAFETY: none is possible: to race with a well-behaved endpoint is what this process
                 // is for. Both sides copy plain bytes, for which any value is one.
                 unsafe {
                     Native.write_slots(&cells[slot..=slot], &[value], SlotWriteSite::RingFill);
@@ -101,7 +101,7 @@ const TURN: u64 = 64;
 fn rounds(setting: &Setting<'_>, mut round: impl FnMut() -> Result<Met>) -> Result<()> {
     let start = Instant::now();
     let patience = match setting.fault {
-        Some(Fault::IdleRogue) => short_patience(),
+        Some(Fault::IdleScribbler) => short_patience(),
         _ => patience(),
     };
     let mut met = Met::default();
@@ -140,7 +140,7 @@ fn against(setting: &Setting<'_>, act: impl Fn(&Shared, &mut u64) -> Result<Met>
 pub(crate) fn against_producer(setting: &Setting<'_>) -> Result<()> {
     against(setting, |shared, own| {
         let parts = shared.parts()?;
-        if setting.has(Fault::TrustRogue) {
+        if setting.has(Fault::TrustScribbler) {
             *own += specimen::trusting_push(&Native, &parts, shared.cells()?, *own);
             return Ok(Met::default());
         }
@@ -155,7 +155,7 @@ pub(crate) fn against_producer(setting: &Setting<'_>) -> Result<()> {
 
 pub(crate) fn against_consumer(setting: &Setting<'_>) -> Result<()> {
     against(setting, |shared, own| {
-        if setting.has(Fault::RogueTwice) {
+        if setting.has(Fault::ScribblerTwice) {
             *own += 1;
             specimen::twice_reading_pop(&Native, shared.cells()?, *own);
             return Ok(Met::default());
@@ -181,7 +181,7 @@ pub(crate) fn over_segment(setting: &Setting<'_>) -> Result<()> {
                 let data = DATA..DATA + SLOTS * 8;
                 let words: Vec<_> = (0..USED as u64).chain(data).step_by(8).collect();
                 for round in 0.. {
-                    if setting.has(Fault::IdleRogue) {
+                    if setting.has(Fault::IdleScribbler) {
                         loop {
                             pause();
                         }

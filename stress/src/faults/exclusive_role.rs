@@ -1,4 +1,4 @@
-//! A right that one process has at a time: held, contended for, freed by death and by nothing
+//! A role that one process has at a time: held, contended for, freed by death and by nothing
 //! else.
 
 use std::fs::{self, File};
@@ -17,14 +17,14 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::pause;
 use ringproof::{Claim, Ring, RingOptions, Role, SegmentError};
 
-use super::meeting::{Act, now, race};
 use super::namespace;
+use super::race::{Act, now, race};
 use crate::desk::{Check, Setting};
 use crate::process::{Child, Ledger, NotHere, Note, patience};
 use crate::shm::Name;
 use crate::specimen::s17_unlocked_recovery::UnlockedRecovery;
 use crate::specimen::s18_liveness_by_pid::LivenessByPid;
-use crate::specimen::{Held, Right, Taken, window};
+use crate::specimen::{ExclusiveRole, Held, Taken, window};
 use crate::words::Words;
 
 /// How long at least a stopped holder is left alone with those who want what it has.
@@ -39,7 +39,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| takers(setting, &OfRing::new(setting)?),
         )
         .wrong(
-            "planted fault: a lock file that is looked for, and then made",
+            "injected fault: a lock file that is looked for, and then made",
             "2 have it",
             |setting| takers(setting, &LockFile(setting.name())),
         ),
@@ -55,7 +55,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| recoverers(setting, &UnlockedRecovery::new()?),
         )
         .wrong(
-            "planted fault: a death frees nothing",
+            "injected fault: a death frees nothing",
             "0 have it",
             |setting| recoverers(setting, &TakenForEver(Rc::new(Words::new(1)?))),
         ),
@@ -88,7 +88,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| stopped(setting, &OfRing::new(setting)?),
         )
         .wrong(
-            "planted fault: a lease that runs out",
+            "injected fault: a lease that runs out",
             "two have it",
             |setting| stopped(setting, &Lease(Rc::new(Words::new(1)?))),
         ),
@@ -136,7 +136,7 @@ impl OfRing {
     }
 }
 
-impl Right for OfRing {
+impl ExclusiveRole for OfRing {
     fn take(&self) -> Result<Option<Held>> {
         let ring = Ring::<u64>::attach(&self.name)?;
         // The claim outlives the mapping: it is of the file.
@@ -157,7 +157,7 @@ impl Drop for Made {
     }
 }
 
-impl Right for LockFile {
+impl ExclusiveRole for LockFile {
     fn take(&self) -> Result<Option<Held>> {
         let path = self.0.path();
         if fs::exists(&path)? {
@@ -171,7 +171,7 @@ impl Right for LockFile {
 
 struct TakenForEver(Rc<Words>);
 
-impl Right for TakenForEver {
+impl ExclusiveRole for TakenForEver {
     fn take(&self) -> Result<Option<Held>> {
         let taken = self.0[0].compare_exchange(0, 1, AcqRel, Relaxed);
         Ok(taken
@@ -183,7 +183,7 @@ impl Right for TakenForEver {
 /// The word says when it is free again, in nanoseconds.
 struct Lease(Rc<Words>);
 
-impl Right for Lease {
+impl ExclusiveRole for Lease {
     fn take(&self) -> Result<Option<Held>> {
         let now = now()?;
         let until = self.0[0].load(Acquire);
@@ -223,13 +223,13 @@ pub(super) fn byte(kind: libc::c_int) -> libc::flock {
 }
 
 /// Takes what must be free.
-pub(super) fn take_free(right: &dyn Right) -> Result<Held> {
-    right.take()?.context("it is not free")
+pub(super) fn take_free(role: &dyn ExclusiveRole) -> Result<Held> {
+    role.take()?.context("it is not free")
 }
 
 /// Takes nothing of what somebody has.
-pub(super) fn take_none(right: &dyn Right) -> Result<()> {
-    ensure!(right.take()?.is_none(), "two have it");
+pub(super) fn take_none(role: &dyn ExclusiveRole) -> Result<()> {
+    ensure!(role.take()?.is_none(), "two have it");
     Ok(())
 }
 
@@ -242,9 +242,9 @@ pub(super) fn stay(ledger: &Ledger) -> ! {
 }
 
 /// A process that has it.
-fn holder(setting: &Setting<'_>, right: &dyn Right) -> Result<Child> {
+fn holder(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<Child> {
     let mut holder = Child::fork("the holder".to_owned(), setting.alone, |ledger| {
-        let _held = take_free(right)?;
+        let _held = take_free(role)?;
         stay(ledger)
     })?;
     holder.ready()?;
@@ -252,52 +252,52 @@ fn holder(setting: &Setting<'_>, right: &dyn Right) -> Result<Child> {
 }
 
 /// One of two takes it, and which of them did.
-fn one_of_two(right: &dyn Right) -> Result<Act> {
-    Ok(match right.take()? {
+fn one_of_two(role: &dyn ExclusiveRole) -> Result<Act> {
+    Ok(match role.take()? {
         Some(held) => Act::new([1, 0], held),
         None => Act::new([0, 0], ()),
     })
 }
 
-fn exactly_one(told: [[u64; 2]; 2]) -> Result<()> {
-    let have: u64 = told.iter().map(|[have, _]| have).sum();
+fn exactly_one(reported: [[u64; 2]; 2]) -> Result<()> {
+    let have: u64 = reported.iter().map(|[have, _]| have).sum();
     ensure!(have == 1, "{have} have it");
     Ok(())
 }
 
-fn takers(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
-    let act = |_| one_of_two(right);
+fn takers(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+    let act = |_| one_of_two(role);
     race(
         setting,
         setting.rounds,
         |_| Ok(()),
         act,
         act,
-        |_, told| exactly_one(told),
+        |_, reported| exactly_one(reported),
     )
 }
 
-fn recoverers(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
-    let act = |_| one_of_two(right);
+fn recoverers(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+    let act = |_| one_of_two(role);
     race(
         setting,
         // Each takes a process that dies.
         setting.rounds / 10,
-        |_| holder(setting, right)?.kill(),
+        |_| holder(setting, role)?.kill(),
         act,
         act,
-        |_, told| exactly_one(told),
+        |_, reported| exactly_one(reported),
     )
 }
 
-fn namespaces(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
-    let held = take_free(right)?;
+fn namespaces(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+    let held = take_free(role)?;
     let mut stranger = namespace::first_process(setting, |ledger| {
-        take_none(right).context("held outside, taken inside")?;
+        take_none(role).context("held outside, taken inside")?;
         ledger.note(&Note::Ready);
         let start = Instant::now();
         let _held = loop {
-            match right.take()? {
+            match role.take()? {
                 Some(held) => break held,
                 None if start.elapsed() > patience() => bail!("it is not free"),
                 None => std::thread::yield_now(),
@@ -308,15 +308,15 @@ fn namespaces(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
     stranger.ready()?;
     drop(held);
     stranger.ready()?;
-    take_none(right).context("held inside, taken outside")?;
+    take_none(role).context("held inside, taken outside")?;
     stranger.kill()?;
-    take_free(right).context("its holder inside is dead")?;
+    take_free(role).context("its holder inside is dead")?;
     Ok(2)
 }
 
-fn reused(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+fn reused(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     let mut first = namespace::first_process(setting, |ledger| {
-        let dead = holder(setting, right)?;
+        let dead = holder(setting, role)?;
         let number = dead.pid();
         dead.kill()?;
         // The kernel counts on from here.
@@ -332,17 +332,17 @@ fn reused(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
             innocent.pid() == number,
             "another number than the dead one's"
         );
-        take_free(right).context("its holder is dead, another process has its number")?;
+        take_free(role).context("its holder is dead, another process has its number")?;
         stay(ledger)
     })?;
     first.ready()?;
     Ok(1)
 }
 
-fn stopped(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+fn stopped(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     const STOPS: u64 = 3;
     for _ in 0..STOPS {
-        let holder = holder(setting, right)?;
+        let holder = holder(setting, role)?;
         kill(holder.pid(), Signal::SIGSTOP).context("cannot stop it")?;
         let status = waitpid(holder.pid(), Some(WaitPidFlag::WUNTRACED))?;
         ensure!(
@@ -354,10 +354,10 @@ fn stopped(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
         while !last {
             // The last look comes after that time, however long this process was kept from looking.
             last = start.elapsed() >= STOPPED;
-            take_none(right).context("its holder is stopped")?;
+            take_none(role).context("its holder is stopped")?;
         }
         holder.kill()?;
-        take_free(right).context("its holder was killed")?;
+        take_free(role).context("its holder was killed")?;
     }
     Ok(STOPS)
 }

@@ -63,7 +63,7 @@ pub(crate) trait Structure {
     fn stopped(&mut self, actor: usize) -> Result<()>;
 
     /// A moment in which all are dead, and were judged.
-    fn all_dead(&mut self, _: &Crew<'_>, _: Choices) -> Result<()> {
+    fn all_dead(&mut self, _: &Workers<'_>, _: Choices) -> Result<()> {
         Ok(())
     }
 
@@ -175,7 +175,7 @@ struct Worker {
 }
 
 /// Whoever starts and kills the processes of a round.
-pub(crate) struct Crew<'a> {
+pub(crate) struct Workers<'a> {
     pub(crate) alone: SingleThreaded,
     pub(crate) interrupts: &'a Interrupts,
     pub(crate) round: &'a Round,
@@ -186,7 +186,7 @@ pub(crate) struct Crew<'a> {
     pub(crate) places: &'a Words,
 }
 
-impl Crew<'_> {
+impl Workers<'_> {
     /// Runs the round, unless a signal ends it; the tally says how far it came.
     pub(crate) fn run(&self, structure: &mut dyn Structure, tally: &mut Tally) -> Result<()> {
         let mut workers = (0..structure.actors().len())
@@ -270,9 +270,9 @@ impl Crew<'_> {
             return Ok(None);
         }
         for (which, worker) in workers.iter_mut().enumerate() {
-            let told = worker.child.hear()?;
-            if told.as_ref().is_none_or(|notes| !notes.is_empty()) {
-                failure(&told.unwrap_or_default())?;
+            let reported = worker.child.hear()?;
+            if reported.as_ref().is_none_or(|notes| !notes.is_empty()) {
+                failure(&reported.unwrap_or_default())?;
                 self.ensure_fallen(worker)?;
                 return Ok(Some(which));
             }
@@ -403,10 +403,10 @@ impl Crew<'_> {
             for mut worker in workers {
                 match worker.child.hear()? {
                     Some(notes) if notes.is_empty() => still.push(worker),
-                    told => {
-                        let told = told.unwrap_or_default();
-                        failure(&told)?;
-                        if told.last() != Some(&Note::Done) {
+                    reported => {
+                        let reported = reported.unwrap_or_default();
+                        failure(&reported)?;
+                        if reported.last() != Some(&Note::Done) {
                             bail!("{} ended by itself", worker.child.name());
                         }
                         worker.child.wait()?;
@@ -449,8 +449,8 @@ pub(crate) fn judge_stopped(segment: &Segment, state: &RoleState, epoch: u64) ->
 }
 
 /// The error that a process has told, if it has.
-pub(crate) fn failure(told: &[Note]) -> Result<()> {
-    for note in told {
+pub(crate) fn failure(reported: &[Note]) -> Result<()> {
+    for note in reported {
         if let Note::Failed(what) = note {
             bail!("{what}");
         }

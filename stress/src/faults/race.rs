@@ -37,15 +37,15 @@ const JITTER: u64 = 11;
 /// What a party did in a round.
 pub(super) struct Act {
     /// What the judge is told of it.
-    pub(super) told: [u64; 2],
+    pub(super) reported: [u64; 2],
     /// What it keeps until the round is judged.
     pub(super) kept: Box<dyn Any>,
 }
 
 impl Act {
-    pub(super) fn new(told: [u64; 2], kept: impl Any) -> Act {
+    pub(super) fn new(reported: [u64; 2], kept: impl Any) -> Act {
         Act {
-            told,
+            reported,
             kept: Box::new(kept),
         }
     }
@@ -84,7 +84,7 @@ pub(super) fn race(
             start(&come[0], round)?;
             dawdle(setting.seed, round, 1);
             let act = theirs(round)?;
-            say(&to_us, &bytemuck::cast::<_, [u8; 16]>(act.told))?;
+            say(&to_us, &bytemuck::cast::<_, [u8; 16]>(act.reported))?;
             hear::<1>(&to_us)?;
             drop(act.kept);
             say(&to_us, &ON)?;
@@ -107,8 +107,8 @@ pub(super) fn race(
             start(&come[0], round)?;
             dawdle(setting.seed, round, 0);
             let act = ours(round)?;
-            let told = bytemuck::cast::<[u8; 16], _>(hear(&to_other)?);
-            judge(round, [act.told, told])?;
+            let reported = bytemuck::cast::<[u8; 16], _>(hear(&to_other)?);
+            judge(round, [act.reported, reported])?;
             drop(act.kept);
             say(&to_other, &ON)?;
             hear::<1>(&to_other)

@@ -1,4 +1,4 @@
-//! What a process has of a right after a fork, after it has started another program, and when it
+//! What a process has of a role after a fork, after it has started another program, and when it
 //! was only sent a descriptor.
 
 use std::fs::File;
@@ -21,13 +21,13 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitStatus, waitpid};
 use ringproof::{Ring, RingOptions, Role};
 
-use super::namespace;
-use super::right::{
+use super::exclusive_role::{
     OfRing, byte, held, lock_byte, patiently, set_lock, stay, take_free, take_none,
 };
+use super::namespace;
 use crate::desk::{Check, Setting};
 use crate::process::Child;
-use crate::specimen::{Held, Right};
+use crate::specimen::{ExclusiveRole, Held};
 use crate::words::Words;
 
 pub(super) fn checks() -> Vec<Check> {
@@ -39,7 +39,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| forked(setting, &OfRing::new(setting)?),
         )
         .wrong(
-            "planted fault: a lock of the process, which no child inherits",
+            "injected fault: a lock of the process, which no child inherits",
             "two have it",
             |setting| forked(setting, &OfProcess(OfRing::new(setting)?)),
         ),
@@ -50,7 +50,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| namesake(setting, &OfRing::new(setting)?),
         )
         .wrong(
-            "planted fault: unlocks where the pid is that of who locked",
+            "injected fault: unlocks where the pid is that of who locked",
             "two have it",
             |setting| namesake(setting, &Numbered(OfRing::new(setting)?)),
         ),
@@ -67,7 +67,7 @@ pub(super) fn checks() -> Vec<Check> {
             },
         )
         .wrong(
-            "planted fault: a mapping that children inherit",
+            "injected fault: a mapping that children inherit",
             "wrote",
             |setting| {
                 mapping(setting, |ring| {
@@ -86,7 +86,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| executed(setting, &OfRing::new(setting)?),
         )
         .wrong(
-            "planted fault: a descriptor that programs inherit",
+            "injected fault: a descriptor that programs inherit",
             "it is not free",
             |setting| executed(setting, &Inheritable(OfRing::new(setting)?)),
         ),
@@ -97,7 +97,7 @@ pub(super) fn checks() -> Vec<Check> {
             |setting| sent(setting, |fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
         )
         .wrong(
-            "planted fault: locks the descriptor that it was sent",
+            "injected fault: locks the descriptor that it was sent",
             "two have it",
             |setting| sent(setting, |fd| Ok(Box::new(OfDescription(fd.into())))),
         ),
@@ -107,7 +107,7 @@ pub(super) fn checks() -> Vec<Check> {
 /// Our role, of a ring that is attached already.
 pub(super) struct OfAttached(pub(super) Ring<u64>);
 
-impl Right for OfAttached {
+impl ExclusiveRole for OfAttached {
     fn take(&self) -> Result<Option<Held>> {
         held(patiently(|| self.0.claim(Role::Producer)))
     }
@@ -116,7 +116,7 @@ impl Right for OfAttached {
 /// A lock of the very description that it has.
 pub(super) struct OfDescription(pub(super) File);
 
-impl Right for OfDescription {
+impl ExclusiveRole for OfDescription {
     fn take(&self) -> Result<Option<Held>> {
         let locked = lock_byte(&self.0)?;
         let file = self.0.try_clone()?;
@@ -127,7 +127,7 @@ impl Right for OfDescription {
 /// The older kind of lock, which belongs to a process.
 struct OfProcess(OfRing);
 
-impl Right for OfProcess {
+impl ExclusiveRole for OfProcess {
     fn take(&self) -> Result<Option<Held>> {
         let file = File::options().read(true).write(true).open(self.0.path())?;
         match fcntl(&file, FcntlArg::F_SETLK(&byte(libc::F_WRLCK))) {
@@ -141,7 +141,7 @@ impl Right for OfProcess {
 /// A lock of a description of its own, as it should be, that is not closed on exec.
 struct Inheritable(OfRing);
 
-impl Right for Inheritable {
+impl ExclusiveRole for Inheritable {
     fn take(&self) -> Result<Option<Held>> {
         let file = File::options().read(true).write(true).open(self.0.path())?;
         fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot change a descriptor")?;
@@ -165,7 +165,7 @@ impl Drop for NumberedLock {
     }
 }
 
-impl Right for Numbered {
+impl ExclusiveRole for Numbered {
     fn take(&self) -> Result<Option<Held>> {
         let file = File::options().read(true).write(true).open(self.0.path())?;
         let owner = std::process::id();
@@ -174,9 +174,9 @@ impl Right for Numbered {
 }
 
 /// The holder, the first process of its namespace, forks one that is the first of another.
-fn namesake(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+fn namesake(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     let mut holder = namespace::first_process(setting, |ledger| {
-        let mut held = Some(take_free(right)?);
+        let mut held = Some(take_free(role)?);
         let mut child = namespace::first_process(setting, |ledger| {
             drop(held.take());
             stay(ledger)
@@ -185,14 +185,14 @@ fn namesake(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
         stay(ledger)
     })?;
     holder.ready()?;
-    take_none(right).context("its holder lives, and has dropped nothing")?;
+    take_none(role).context("its holder lives, and has dropped nothing")?;
     holder.kill()?;
-    take_free(right).context("its holder is dead")?;
+    take_free(role).context("its holder is dead")?;
     Ok(1)
 }
 
 /// The holder forks, and is killed; then its child is.
-fn forked(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+fn forked(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     // Whose parent is dead becomes ours.
     set_child_subreaper(true).context("cannot adopt orphans")?;
     // It ends when this process lets go of its end of the pipe, or dies.
@@ -200,7 +200,7 @@ fn forked(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
     let mut end = Some(end);
     let mut parent = Child::fork("the holder".to_owned(), setting.alone, |ledger| {
         drop(end.take());
-        let _held = take_free(right)?;
+        let _held = take_free(role)?;
         let mut child = Child::fork("its child".to_owned(), setting.alone, |ledger| {
             nix::sys::prctl::set_pdeathsig(None).context("cannot outlive the parent")?;
             ledger.note(&crate::process::Note::Ready);
@@ -210,16 +210,16 @@ fn forked(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
         stay(ledger)
     })?;
     parent.ready()?;
-    take_none(right).context("its holder lives")?;
+    take_none(role).context("its holder lives")?;
     parent.kill()?;
-    take_none(right).context("its holder's child lives")?;
+    take_none(role).context("its holder's child lives")?;
     drop(end);
     let status = waitpid(None, None).context("cannot wait for an orphan")?;
     ensure!(
         matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _)),
         "the orphan ended otherwise than it was to: {status:?}"
     );
-    take_free(right).context("both are dead")?;
+    take_free(role).context("both are dead")?;
     Ok(1)
 }
 
@@ -240,10 +240,10 @@ fn mapping(
             let _mapped: Vec<_> = (0..64).map(|_| Words::new(1)).collect::<Result<_>>()?;
             touch()
         })?;
-        let (told, status) = child.end()?;
+        let (reported, status) = child.end()?;
         ensure!(
-            told.is_empty() && matches!(status, WaitStatus::Signaled(_, Signal::SIGSEGV, _)),
-            "a forked child wrote where only its parent may: {told:?}, {status:?}"
+            reported.is_empty() && matches!(status, WaitStatus::Signaled(_, Signal::SIGSEGV, _)),
+            "a forked child wrote where only its parent may: {reported:?}, {status:?}"
         );
     }
     let mut producer = ring.producer()?;
@@ -256,13 +256,13 @@ fn mapping(
 }
 
 /// The holder becomes another program.
-fn executed(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
+fn executed(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     let (mut said, says) = pipe().context("cannot make a pipe")?;
     let (hears, mut hear) = pipe().context("cannot make a pipe")?;
     let mut says = Some(says);
     let mut hears = Some(hears);
     let program = Child::fork("the program".to_owned(), setting.alone, |_| {
-        let _held = take_free(right)?;
+        let _held = take_free(role)?;
         // It says what it hears.
         let mut command = Command::new("cat");
         command.stdin(hears.take().map_or_else(Stdio::null, Stdio::from));
@@ -278,13 +278,16 @@ fn executed(setting: &Setting<'_>, right: &dyn Right) -> Result<u64> {
         program.finish()?;
         bail!("the program ended");
     }
-    take_free(right).context("its holder is another program now")?;
+    take_free(role).context("its holder is another program now")?;
     program.kill()?;
     Ok(1)
 }
 
 /// The holder sends a descriptor to this process, which tries to be what it is.
-fn sent(setting: &Setting<'_>, attach: fn(OwnedFd) -> Result<Box<dyn Right>>) -> Result<u64> {
+fn sent(
+    setting: &Setting<'_>,
+    attach: fn(OwnedFd) -> Result<Box<dyn ExclusiveRole>>,
+) -> Result<u64> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::Stream,
@@ -296,16 +299,16 @@ fn sent(setting: &Setting<'_>, attach: fn(OwnedFd) -> Result<Box<dyn Right>>) ->
         let ring = Ring::<u64>::anonymous(&RingOptions::new(4).slots(4))?;
         let fd = ring.descriptor()?;
         let sent = fd.try_clone()?;
-        let right = attach(fd)?;
-        let _held = take_free(&*right)?;
+        let role = attach(fd)?;
+        let _held = take_free(&*role)?;
         send(&theirs, sent.as_raw_fd())?;
         stay(ledger)
     })?;
     sender.ready()?;
-    let right = attach(receive(&ours)?)?;
-    take_none(&*right).context("its sender has it")?;
+    let role = attach(receive(&ours)?)?;
+    take_none(&*role).context("its sender has it")?;
     sender.kill()?;
-    take_free(&*right).context("its sender is dead")?;
+    take_free(&*role).context("its sender is dead")?;
     Ok(1)
 }
 

@@ -1,4 +1,4 @@
-//! A sequence of operations of one endpoint, and the answers that it gets: a *play*, which is a
+//! A sequence of operations of one endpoint, and the answers that it gets: a *script*, which is a
 //! sequence of bytes.
 
 use ringproof::Payload;
@@ -6,7 +6,7 @@ use ringproof::Payload;
 use super::region::Edge;
 use crate::fault::Fault;
 
-/// Operations of one play at most.
+/// Operations of one script at most.
 const OPERATIONS: usize = 16;
 
 /// The sizes of a structure, and where it lies.
@@ -56,26 +56,26 @@ impl Geometry {
     }
 }
 
-/// What is played.
-pub(crate) struct Play<'p> {
+/// What an endpoint is to do, and what it is answered.
+pub(crate) struct Script<'p> {
     pub(super) actor: u8,
     pub(crate) geometry: Geometry,
     operations: &'p [u8],
-    pub(super) tape: &'p [u8],
+    pub(super) answers: &'p [u8],
     pub(crate) fault: Option<Fault>,
 }
 
-impl<'p> Play<'p> {
+impl<'p> Script<'p> {
     /// Reads what [`encode`](Self::encode) wrote, or anything.
-    pub(crate) fn decode(bytes: &'p [u8]) -> Option<Play<'p>> {
+    pub(crate) fn decode(bytes: &'p [u8]) -> Option<Script<'p>> {
         let ([actor, geometry, count], rest) = bytes.split_first_chunk()?;
         let count = usize::from(*count) % (OPERATIONS + 1);
-        let (operations, tape) = rest.split_at_checked(count)?;
-        Some(Play {
+        let (operations, answers) = rest.split_at_checked(count)?;
+        Some(Script {
             actor: *actor,
             geometry: Geometry(*geometry),
             operations,
-            tape,
+            answers,
             fault: None,
         })
     }
@@ -84,13 +84,13 @@ impl<'p> Play<'p> {
         actor: usize,
         geometry: Geometry,
         operations: &[u8],
-        tape: &[u8],
+        answers: &[u8],
     ) -> Vec<u8> {
         let head = [actor as u8, geometry.0, operations.len() as u8];
-        [&head, operations, tape].concat()
+        [&head, operations, answers].concat()
     }
 
-    /// Whether a fault is planted in this play.
+    /// Whether a fault is injected in this script.
     pub(crate) fn has(&self, fault: Fault) -> bool {
         self.fault == Some(fault)
     }

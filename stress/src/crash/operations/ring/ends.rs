@@ -1,0 +1,214 @@
+//! What both ends of a ring must do and be told, whoever was there before.
+
+use anyhow::{Context, Result, bail, ensure};
+use ringproof::memory::Memory;
+use ringproof::ring::{Consumer, Producer};
+use ringproof::{PopError, PushError};
+
+use crate::item::{Author, Item};
+
+/// How far the first `count` of `steps` go.
+pub(super) fn reach(steps: &[u64], count: u64) -> Result<u64> {
+    let done = steps.get(..count as usize).with_context(|| {
+        format!(
+            "the index was stored {count} times, the operation allows {}",
+            steps.len()
+        )
+    })?;
+    Ok(done.iter().sum())
+}
+
+/// After how many of `steps` an index stands where it is, that started elsewhere.
+pub(super) fn progress(word: &str, start: u64, steps: &[u64], found: u64) -> Result<u64> {
+    let mut ends = vec![start];
+    ends.extend(steps.iter().scan(start, |end, step| {
+        *end += step;
+        Some(*end)
+    }));
+    let place = ends.iter().position(|end| *end == found);
+    let place = place.with_context(|| format!("{word} is {found}, expected one of {ends:?}"))?;
+    Ok(place as u64)
+}
+
+/// The item at a position, whose author is the first of `authors` that wrote up to a later one; what
+/// comes after all of them is by who lives.
+pub(super) fn expected(seed: u64, authors: &[(u64, Author)], position: u64) -> Item {
+    let author = (authors.iter())
+        .find(|(end, _)| position < *end)
+        .map_or(Author::Survivor, |(_, author)| *author);
+    Item::of(seed, author, position)
+}
+
+/// Pushes until that is refused: for the reason that is `wanted`, and after as many items; at most
+/// as many where the consumer closed the ring, which a producer sees whenever it looks.
+pub(super) fn ensure_pushed<M: Memory>(
+    producer: &mut Producer<'_, Item, M>,
+    wanted: (u64, PushError),
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let mut pushed = 0;
+    let refused = loop {
+        match producer.push(expected(producer.position())) {
+            Ok(()) => pushed += 1,
+            Err(refused) => break refused,
+        }
+        ensure!(pushed <= wanted.0, "it takes more than {} items", wanted.0);
+    };
+    ensure!(
+        refused == wanted.1 && (pushed == wanted.0 || refused == PushError::Stopped),
+        "the producer pushed {pushed} items, then {refused:?}; expected {}, then {:?}",
+        wanted.0,
+        wanted.1
+    );
+    Ok(())
+}
+
+/// The producer knows whether the consumer closed the ring.
+pub(super) fn ensure_stopped<M: Memory>(
+    producer: &mut Producer<'_, Item, M>,
+    expected: bool,
+) -> Result<()> {
+    let found = producer.peer_closed();
+    ensure!(
+        found == Ok(expected),
+        "whether the consumer closed the ring: {found:?}, expected {expected}"
+    );
+    Ok(())
+}
+
+/// A consumer that closed the ring takes no more of what was committed up to `written`.
+pub(super) fn ensure_takes_no_more<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    written: u64,
+) -> Result<()> {
+    let refused = consumer.pop();
+    ensure!(
+        refused == Err(PopError::Closed),
+        "a pop from a ring closed from this side: {refused:?}"
+    );
+    let (left, expected) = (consumer.occupancy()?, written - consumer.position());
+    ensure!(
+        left == expected,
+        "{left} items were not taken, expected {expected}"
+    );
+    Ok(())
+}
+
+/// Without taking anything: what was committed up to `written` is there, and right, unless this
+/// side closed the ring.
+pub(super) fn ensure_sees<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    written: u64,
+    stopped: bool,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let (position, found) = (consumer.position(), consumer.occupancy()?);
+    ensure!(
+        found == written - position,
+        "the consumer sees {found} items in the ring, expected {}",
+        written - position
+    );
+    if stopped || found == 0 {
+        return Ok(());
+    }
+    let chunk = consumer.peek(found as usize)?;
+    for (index, position) in (0..chunk.len()).zip(position..) {
+        let (found, expected) = (chunk.get(index), expected(position));
+        ensure!(
+            found == Some(expected),
+            "at position {position}: expected {expected:?}, found {found:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Takes the next item, which must be there and the right one.
+pub(super) fn take<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let position = consumer.position();
+    let found = consumer
+        .pop()
+        .with_context(|| format!("at position {position}, expected {:?}", expected(position)))?;
+    ensure!(
+        found == expected(position),
+        "at position {position}: expected {:?}, found {found:?}",
+        expected(position)
+    );
+    Ok(())
+}
+
+/// Both ends live again and pass on items for two laps, one by one and in batches, from full to
+/// empty.
+pub(super) fn go_on<M: Memory, N: Memory>(
+    producer: &mut Producer<'_, Item, M>,
+    consumer: &mut Consumer<'_, Item, N>,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    let capacity = producer.capacity();
+    let end = producer.position() + 2 * capacity + 1;
+    while producer.position() < end {
+        let full = consumer.position() + capacity;
+        let (one, rest) = (producer.position(), producer.position() + 1);
+        if one < full {
+            producer
+                .push(expected(one))
+                .context("a push into a free slot")?;
+        }
+        if rest < full {
+            let items: Vec<_> = (rest..full).map(expected).collect();
+            let count = producer
+                .push_slice(&items)
+                .context("a slice into free slots")?;
+            ensure!(
+                count == items.len(),
+                "{count} of {} items found room",
+                items.len()
+            );
+        }
+        let more = producer.push(expected(full));
+        ensure!(more == Err(PushError::Full), "a full ring answers {more:?}");
+        take(consumer, expected)?;
+        while consumer.position() < full {
+            let chunk = consumer.peek(3).context("a look at committed items")?;
+            for (index, position) in (0..chunk.len()).zip(chunk.position()..) {
+                ensure!(
+                    chunk.get(index) == Some(expected(position)),
+                    "at position {position}: expected {:?}, found {:?}",
+                    expected(position),
+                    chunk.get(index)
+                );
+            }
+            chunk.release_all();
+        }
+        let more = consumer.pop();
+        ensure!(
+            more == Err(PopError::Empty),
+            "an empty ring answers {more:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Takes what is left of a ring that was closed at position `end`.
+pub(super) fn finish<M: Memory>(
+    consumer: &mut Consumer<'_, Item, M>,
+    end: u64,
+    expected: &dyn Fn(u64) -> Item,
+) -> Result<()> {
+    for _ in 0..=consumer.capacity() {
+        let position = consumer.position();
+        match consumer.pop() {
+            Ok(found) => ensure!(
+                found == expected(position),
+                "at position {position}: expected {:?}, found {found:?}",
+                expected(position)
+            ),
+            Err(PopError::Ended) if position == end => return Ok(()),
+            Err(PopError::Ended) => bail!("the ring ends at position {position}, not at {end}"),
+            Err(other) => bail!("at position {position} of a closed ring: {other}"),
+        }
+    }
+    bail!("a closed ring does not end")
+}
