@@ -471,7 +471,7 @@ END
 must_report() {
     case $1 in
         no-32bit) echo '^abi: .*-m32' ;;
-        no-cxx) echo '^(abi|trap): .*(c|g)\+\+' ;;
+        no-cxx) echo '^(abi|layouts): .*(c|g)\+\+' ;;
         user) echo '^faults: .*root' ;;
         container) echo '^crash: .*(ptrace|not permitted|permission)' ;;
     esac

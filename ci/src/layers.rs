@@ -290,11 +290,11 @@ pub const LAYERS: [Layer; 13] = [
         ..LAYER
     },
     Layer {
-        name: "trap",
+        name: "layouts",
         judges: "compiles one struct as several compilers and flags lay it out, and attaches to a segment of each: refused with the first field that differs, or the bytes mean the same",
         when_empty: "it judges what the bytes of an item mean, not how they are accessed; its rows are in the second table",
-        program: Program::Built(PERF),
-        args: &["abi", "--json"],
+        program: Program::Built(STRESS),
+        args: &["layouts", "--json"],
         ..LAYER
     },
     Layer {

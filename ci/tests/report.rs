@@ -206,7 +206,7 @@ fn the_matrix_is_a_pivot_of_the_rows() {
             "abi",
             "asm",
             "perf",
-            "trap",
+            "layouts",
             "axioms",
             "specimens"
         ]

@@ -12,14 +12,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 
-use bytemuck::{Pod, Zeroable};
 use common::Deadline;
 use common::helper;
 use common::named::Named;
 use ringproof::shape::Description;
 use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions,
-    SeqLock, SeqLockOptions, Shape,
+    SeqLock, SeqLockOptions,
 };
 use ringproof_record::{compiler, deadline};
 
@@ -1066,118 +1065,5 @@ fn three_languages_describe_and_refuse_in_the_same_words() {
         shapes.pop();
         let program = compile("tests/shapes.c", &include(), &M32, "c-shapes-32");
         assert!(succeeds(&program) == said(&shapes));
-    }
-}
-
-/// What tests/variants.c describes, where what a compiler would pad has a name.
-#[derive(Clone, Copy, Pod, Shape, Zeroable)]
-#[repr(C)]
-struct Event {
-    kind: u32,
-    filler: u32,
-    seq: u64,
-    level: u32,
-    end: u32,
-}
-
-/// The same as a compiler for 32-bit x86 lays it out without.
-#[derive(Clone, Copy, Pod, Shape, Zeroable)]
-#[repr(C, packed(4))]
-struct Narrow {
-    kind: u32,
-    seq: u64,
-    level: u32,
-}
-
-/// What a program compiled from tests/variants.c says.
-fn variant(flags: &[&str], action: &str, name: &str) -> String {
-    let program = compile(
-        "tests/variants.c",
-        &include(),
-        flags,
-        &format!("{name}.out"),
-    );
-    let output = run(Command::new(&program).args([action, name]));
-    fs::remove_file(&program).unwrap();
-    assert!(output.status.success(), "{flags:?}: {}", output.status);
-    String::from_utf8(output.stdout).unwrap()
-}
-
-const MOVED: &str = "field \"seq\": offset 8, u64 here; offset 4, u64 in the segment \
-                     (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)";
-const MOVED_BACK: &str = "field \"seq\": offset 4, u64 here; offset 8, u64 in the segment \
-                          (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)";
-const EXTRA: &str = "field \"filler\": offset 4, u32 here; not in the segment";
-const EXTRA_BACK: &str = "field \"filler\": not here; offset 4, u32 in the segment";
-const SWAPPED: &str = "field \"kind\": offset 0, u32 here; offset 4, u32 in the segment";
-const SWAPPED_BACK: &str = "field \"filler\": offset 0, u32 here; offset 4, u32 in the segment";
-
-/// Flags for variants.c; the differences that Rust must name if the C program makes the segment, in
-/// this order; and what the C program must say to Rust's segment.
-type Variant = (
-    &'static [&'static str],
-    &'static [&'static str],
-    &'static [&'static str],
-);
-
-#[test]
-fn an_event_that_lies_otherwise_is_refused_by_either_side() {
-    let everywhere: &[Variant] = &[
-        (&[], &[], &["done"]),
-        (
-            &["-DBARE", "-DPACKED"],
-            &[EXTRA, MOVED],
-            &[MOVED_BACK, EXTRA_BACK],
-        ),
-        (&["-DREORDERED"], &[SWAPPED], &[SWAPPED_BACK]),
-    ];
-    let on_32_bits: &[Variant] = &[
-        (&M32, &[], &["done"]),
-        (
-            &[M32[0], M32[1], "-DBARE"],
-            &[EXTRA, MOVED],
-            &[MOVED_BACK, EXTRA_BACK],
-        ),
-        (&[M32[0], M32[1], "-malign-double"], &[], &["done"]),
-    ];
-    let mut variants = everywhere.to_vec();
-    if has_32_bits(false) {
-        variants.extend(on_32_bits);
-    }
-    for (flags, for_rust, for_c) in variants {
-        let name = Named::new("c-variant");
-        assert_eq!(variant(flags, "create", &name), "done\n", "{flags:?}");
-        let differences = match Ring::<Event>::attach(&name) {
-            Ok(_) => Vec::new(),
-            Err(SegmentError::Payload { differences, .. }) => differences,
-            Err(other) => panic!("{flags:?}: {other}"),
-        };
-        let first: Vec<_> = differences.iter().take(for_rust.len()).collect();
-        assert_eq!(first, for_rust, "{flags:?}");
-        assert_eq!(differences.is_empty(), for_rust.is_empty(), "{flags:?}");
-        fs::remove_file(name.path()).unwrap();
-        let ring = Ring::<Event>::create(&name, &RingOptions::new(4)).unwrap();
-        let said = variant(flags, "attach", &name);
-        assert!(said.contains(&for_c.join("; ")), "{flags:?}: {said}");
-        ring.unlink().unwrap();
-    }
-}
-
-/// The first answer: what a compiler pads is refused before there is a segment. And two builds of
-/// one source for one machine, of which one aligns 8-byte fields, are told apart.
-#[test]
-fn padding_and_aligned_doubles_are_refused() {
-    let padded = "field `seq` is at offset 8, but the fields before it end at 4";
-    let name = Named::new("c-padded");
-    assert!(variant(&["-DBARE"], "create", &name).starts_with(padded));
-    if has_32_bits(false) {
-        let aligned = [M32[0], M32[1], "-malign-double"];
-        let bare = [M32[0], M32[1], "-malign-double", "-DBARE"];
-        assert!(variant(&bare, "create", &name).starts_with(padded));
-        let _ring = Ring::<Narrow>::create(&name, &RingOptions::new(4)).unwrap();
-        let said = variant(&aligned, "attach", &name);
-        assert!(said.contains(&[EXTRA, MOVED].join("; ")), "{said}");
-        let said = variant(&[M32[0], M32[1], "-DBARE"], "attach", &name);
-        assert_eq!(said, "done\n");
     }
 }

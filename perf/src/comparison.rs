@@ -6,7 +6,9 @@
 
 use ringproof_record::Record;
 
+use crate::plot::Plot;
 use crate::report::{LAYER, per_mille};
+use crate::rounds::Rounds;
 use crate::sets::Measured;
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
 use crate::table::{Cell, Table, figure, spread};
@@ -131,6 +133,56 @@ impl<C> Comparison<C> {
             all.add(set.clone(), series);
         }
         all
+    }
+
+    /// A comparison of what was measured in the same rounds: the alternatives under the first
+    /// condition, those under the second, and so on.
+    pub fn of_rounds(
+        unit: Unit,
+        reference: usize,
+        alternatives: usize,
+        conditions: impl IntoIterator<Item = C>,
+        rounds: &Rounds,
+    ) -> Self {
+        let mut all = Comparison::new(unit, reference);
+        for (of, series) in (conditions.into_iter()).zip(rounds.series.chunks(alternatives)) {
+            all.add(of, series.iter().cloned().map(Ok).collect());
+        }
+        all
+    }
+
+    /// A picture with a bar for each alternative under each condition that has a figure and that
+    /// `name` gives a name.
+    pub fn bars(
+        &self,
+        title: impl Into<String>,
+        axis: &str,
+        name: impl Fn(&C, usize) -> Option<String>,
+    ) -> Plot {
+        let mut bars = Vec::new();
+        for line in &self.lines {
+            for at in 0..line.series.len() {
+                bars.extend(name(&line.of, at).zip(line.value(at).ok()));
+            }
+        }
+        Plot::bars(title, axis, bars)
+    }
+
+    /// A picture with a line for each alternative, through its medians under all conditions, of
+    /// which `place` says where they lie.
+    pub fn curves(
+        &self,
+        title: &str,
+        [x, y]: [&str; 2],
+        names: &[&str],
+        place: impl Fn(&C) -> f64,
+    ) -> Plot {
+        let points = names.iter().enumerate().flat_map(|(at, name)| {
+            let place = &place;
+            let medians = self.medians(at);
+            medians.map(move |(of, median)| ((*name).to_owned(), place(of), median))
+        });
+        Plot::lines(title, x, y, points)
     }
 
     /// The columns of its table, none yet.

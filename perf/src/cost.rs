@@ -5,11 +5,11 @@ pub mod published;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::report::Trouble;
 use crate::rounds::{Rounds, Sample};
 use crate::run::{Settings, measure as rounds_of};
-use crate::stream::preemptions;
 use crate::together::alone;
 
 /// How long one sample takes, roughly. Short, so that most are of a thread that nobody preempted.
@@ -109,9 +109,9 @@ pub fn measure(
 
 fn sample(work: &mut dyn Work, count: u64) -> Result<Sample, Trouble> {
     work.repeat(count / WARM_UP);
-    let before = preemptions();
+    let before = Usage::so_far();
     let Repeated { took, sum } = work.repeat(count);
-    let preemptions = preemptions().saturating_sub(before);
+    let preemptions = before.since().preemptions;
     let expected = (0..count).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)));
     if sum != expected {
         return Err(Trouble::Failed(format!(

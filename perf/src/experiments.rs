@@ -13,9 +13,8 @@ pub mod padding;
 pub mod peers;
 pub mod serialize;
 
-use crate::abi::{self, compile::Tools};
 use crate::doctor;
-use crate::report::{LAYER, Report, Trouble};
+use crate::report::{Report, Trouble};
 use crate::run::Settings;
 
 /// One question to the machine.
@@ -33,14 +32,12 @@ pub struct Experiment {
     pub title: &'static str,
     /// What its rows are about where there are none.
     pub subject: &'static str,
-    /// The layer of its rows.
-    pub layer: &'static str,
     /// Asks it.
     pub run: fn(&Settings) -> Result<Report, Trouble>,
 }
 
 /// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 11] = [
+pub const ALL: [Experiment; 10] = [
     limits::EXPERIMENT,
     false_sharing::EXPERIMENT,
     padding::EXPERIMENT,
@@ -51,28 +48,11 @@ pub const ALL: [Experiment; 11] = [
     peers::BETWEEN_PROCESSES,
     serialize::EXPERIMENT,
     dispatch::EXPERIMENT,
-    Experiment {
-        name: "abi",
-        title: "the ABI trap",
-        subject: "one struct",
-        about: "One struct as several compilers and flags lay it out, and what comes of it",
-        details: "Prints where each compiler puts the fields, what is read by a program that takes the \
-             bytes for its own layout, and what ringproof answers. CC, CXX and RUSTC choose the \
-             compilers [else gcc, g++ and rustc]; clang is tried, too. Nothing is measured that \
-             has to do with time, so CPUs and rounds make no difference.",
-        layer: abi::LAYER,
-        run: |_| {
-            abi::run(&Tools::from_env()).map_err(|error| Trouble::Failed(format!("{error:#}")))
-        },
-        ..Experiment::MEASURES
-    },
 ];
 
-/// Runs those that `wanted` wants, and says what this machine can measure: that can be said even if
-/// no experiment could run.
-pub fn run(settings: &Settings, wanted: impl Fn(&Experiment) -> bool) -> Vec<Report> {
-    let experiments = ALL.iter().filter(|experiment| wanted(experiment));
-    let reports = experiments.map(|experiment| experiment.report(settings));
+/// Runs all of them, and says what this machine can measure: that can be said even if none could run.
+pub fn run(settings: &Settings) -> Vec<Report> {
+    let reports = ALL.iter().map(|experiment| experiment.report(settings));
     reports.chain([doctor::examine(settings)]).collect()
 }
 
@@ -85,7 +65,6 @@ impl Experiment {
         details: "",
         title: "",
         subject: "",
-        layer: LAYER,
         run: |_| Err(Trouble::NotRun("there is nothing to run".to_owned())),
     };
 
@@ -131,7 +110,7 @@ mod tests {
             name: "parts",
             run: |_| {
                 let mut report = Report::new("parts");
-                let row = ringproof_record::Record::passed(LAYER, "a", "b");
+                let row = ringproof_record::Record::passed("perf", "a", "b");
                 report.rows = vec![row.clone(), row.repeat("as it says")];
                 Ok(report)
             },

@@ -14,10 +14,7 @@
 //! - What was measured becomes a [`comparison`], from which tables, rows, pictures and sentences come.
 //! - What needs no partner is repeated by one of the two threads alone ([`cost`]).
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
-//!
-//! One experiment is about no time: how compilers lay out one struct ([`abi`]).
 
-pub mod abi;
 mod aligned;
 pub mod comparison;
 pub mod cost;

@@ -16,7 +16,7 @@ use ringproof_perf::ipc::advise::{self, Question};
 use ringproof_perf::ipc::{all as mechanisms, worker};
 use ringproof_perf::page::About;
 use ringproof_perf::peers;
-use ringproof_perf::report::{LAYER, Report};
+use ringproof_perf::report::Report;
 use ringproof_perf::run::{Extent, Settings};
 use ringproof_record::{EXIT_CODES, Exit, print};
 
@@ -46,7 +46,6 @@ Examples:
   cargo run --release -p ringproof-perf -- peers --build --rounds 21 --cpus 2,3
   cargo run --release -p ringproof-perf -- ipc --advise --size 200 --rate 50000 --blocking
   cargo run --release -p ringproof-perf -- smoke --json | jq .
-  CC=clang-19 ringproof-perf abi              that compiler in the place of gcc
   taskset -c 0,2 ringproof-perf latest        only CPUs 0 and 2 may be used";
 
 #[derive(Subcommand)]
@@ -241,15 +240,13 @@ fn run(matches: &ArgMatches) -> Result<Exit> {
             Ok(exit(&reports))
         }
         Command::Smoke { common } => {
-            // What judges something else than speed is a layer of its own.
-            let wanted = |one: &Experiment| one.layer == LAYER;
-            let reports = experiments::run(&common.settings(Extent::Smoke), wanted);
+            let reports = experiments::run(&common.settings(Extent::Smoke));
             output::print(&reports, common.json)?;
             Ok(exit(&reports))
         }
         Command::All { common } => {
             let settings = common.asked();
-            conduct(&common, "all", || experiments::run(&settings, |_| true))
+            conduct(&common, "all", || experiments::run(&settings))
         }
     }
 }

@@ -141,6 +141,20 @@ pub fn measure(
     Ok(rounds)
 }
 
+/// Measures cases of which nothing is made but in their samples.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_each(
+    name: &str,
+    cases: usize,
+    pair: Option<Pair>,
+    settings: &Settings,
+    mut sample: impl FnMut(usize) -> Result<Sample, Trouble>,
+) -> Result<Rounds, Trouble> {
+    measure(name, cases, pair, settings, |round| round.each(&mut sample))
+}
+
 /// Memory that items stream through, made anew for each round.
 pub trait Medium {
     /// A link through it, for one sample after the other.

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
-
-use crate::counters::{Counters, Kernel, Provider, Tally};
+use crate::counters::{Counters, Kernel, Provider, Tally, Usage};
 use crate::cpus::Pair;
 use crate::together::{Fault, both};
 
@@ -126,14 +124,14 @@ impl Link<'_> {
 /// Counts what happens to the thread between `start` and `end`.
 struct Observed {
     counters: Option<Counters>,
-    preemptions: u64,
+    before: Usage,
 }
 
 impl Observed {
     fn begin(provider: Option<&dyn Provider>) -> Self {
         Observed {
             counters: provider.map(Counters::open_by),
-            preemptions: preemptions(),
+            before: Usage::so_far(),
         }
     }
 
@@ -149,7 +147,7 @@ impl Observed {
         }
         Side {
             at,
-            preemptions: preemptions().saturating_sub(self.preemptions),
+            preemptions: self.before.since().preemptions,
             counted: self
                 .counters
                 .as_mut()
@@ -157,14 +155,4 @@ impl Observed {
                 .unwrap_or_default(),
         }
     }
-}
-
-/// How often the calling thread was preempted so far.
-pub fn preemptions() -> u64 {
-    // The call fails for no argument that it is given here. If it does all the same, no sample is
-    // known to be preempted, as on a kernel that does not count.
-    getrusage(UsageWho::RUSAGE_THREAD)
-        .ok()
-        .and_then(|usage| usage.involuntary_context_switches().try_into().ok())
-        .unwrap_or(0)
 }

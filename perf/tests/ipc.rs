@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{self, SigHandler, Signal, kill};
 use nix::unistd::Pid;
 use ringproof_perf::ipc::{
-    Delivers, Exercise, Mechanism, Moved, Plant, Program, SIZES, Task, Trust, Two, all, worker,
+    Delivers, Exercise, Injected, Mechanism, Moved, Program, SIZES, Task, Trust, Two, all, worker,
 };
 use ringproof_perf::report::Trouble;
 use ringproof_record::deadline;
@@ -28,10 +28,10 @@ const PERF: &str = env!("CARGO_BIN_EXE_ringproof-perf");
 
 /// Moves a few messages through a mechanism, between two processes that are not pinned.
 fn send(
-    mechanism: &dyn Mechanism,
+    mechanism: &Mechanism,
     size: usize,
     exercise: Exercise,
-    plant: Plant,
+    injected: Injected,
 ) -> Result<Moved, Trouble> {
     let mut two = Two::start(&Program::at(PERF), mechanism, size, None)?;
     two.run(Task {
@@ -39,25 +39,25 @@ fn send(
         first: 1 << 40,
         warm_up: 4,
         count: 100,
-        plant,
-        crossings: exercise == Exercise::PingPong,
+        injected,
+        system_calls: exercise == Exercise::PingPong,
     })
 }
 
 /// What a mechanism is for.
-fn exercises(mechanism: &dyn Mechanism) -> &'static [Exercise] {
-    match mechanism.nature().delivers {
+fn exercises(mechanism: &Mechanism) -> &'static [Exercise] {
+    match mechanism.nature.delivers {
         Delivers::Every => &[Exercise::PingPong, Exercise::Stream],
         Delivers::Latest => &[Exercise::PingPong],
     }
 }
 
-fn each(sizes: &[usize], act: impl Fn(&dyn Mechanism, usize, Exercise)) {
+fn each(sizes: &[usize], act: impl Fn(&Mechanism, usize, Exercise)) {
     let _alone = alone();
     for mechanism in all() {
         for &size in sizes {
-            for exercise in exercises(*mechanism) {
-                act(*mechanism, size, *exercise);
+            for exercise in exercises(mechanism) {
+                act(mechanism, size, *exercise);
             }
         }
     }
@@ -66,12 +66,12 @@ fn each(sizes: &[usize], act: impl Fn(&dyn Mechanism, usize, Exercise)) {
 #[test]
 fn messages_arrive_by_every_mechanism_or_it_says_why_not() {
     each(&SIZES, |mechanism, size, exercise| {
-        let name = mechanism.name();
-        match send(mechanism, size, exercise, Plant::Nothing) {
+        let name = mechanism.name;
+        match send(mechanism, size, exercise, Injected::Nothing) {
             Ok(moved) => {
                 let (fewest, most) = match exercise {
                     Exercise::PingPong => (200, 200),
-                    Exercise::Stream => (100, 100 + mechanism.batch() as u64),
+                    Exercise::Stream => (100, 100 + mechanism.batch as u64),
                 };
                 assert!(
                     (fewest..=most).contains(&moved.messages),
@@ -88,20 +88,20 @@ fn messages_arrive_by_every_mechanism_or_it_says_why_not() {
 #[test]
 fn a_message_lost_swapped_or_corrupted_is_noticed_by_every_mechanism() {
     each(&SIZES[..1], |mechanism, size, exercise| {
-        for (plant, noticed) in [
+        for (injected, noticed) in [
             (
-                Plant::Lost(50),
+                Injected::Lost(50),
                 "message 51 came in the place of message 50",
             ),
             (
-                Plant::Swapped(50),
+                Injected::Swapped(50),
                 "message 51 came in the place of message 50",
             ),
-            (Plant::Corrupted(50), "message 50 is corrupted"),
+            (Injected::Corrupted(50), "message 50 is corrupted"),
         ] {
-            let name = mechanism.name();
-            match send(mechanism, size, exercise, plant) {
-                Ok(_) => panic!("{name}, {size} B, {exercise:?}: {plant:?} passed"),
+            let name = mechanism.name;
+            match send(mechanism, size, exercise, injected) {
+                Ok(_) => panic!("{name}, {size} B, {exercise:?}: {injected:?} passed"),
                 Err(Trouble::NotRun(_)) => {}
                 Err(Trouble::Failed(why)) => {
                     let expected = format!("{name}: second process: {noticed}");
@@ -116,21 +116,21 @@ fn a_message_lost_swapped_or_corrupted_is_noticed_by_every_mechanism() {
 fn what_is_said_of_system_calls_by_design_is_what_the_kernel_counts() {
     let _alone = alone();
     for mechanism in all() {
-        let Ok(moved) = send(*mechanism, 64, Exercise::PingPong, Plant::Nothing) else {
+        let Ok(moved) = send(mechanism, 64, Exercise::PingPong, Injected::Nothing) else {
             continue;
         };
-        let Some(Ok(counted)) = moved.crossings else {
+        let Some(Ok(counted)) = moved.system_calls else {
             continue;
         };
         let counted = counted as f64 / moved.messages as f64;
-        let (name, design) = (mechanism.name(), f64::from(mechanism.nature().crossings));
+        let (name, design) = (mechanism.name, f64::from(mechanism.nature.system_calls));
         assert!(
             counted >= design - 0.1,
             "{name}: {counted} instead of {design}"
         );
         // Who looks into memory needs more only to sleep and to wake. The standard library checks
         // descriptors as it closes them, in a build with debug assertions.
-        if mechanism.nature().trust == Trust::Kernel {
+        if mechanism.nature.trust == Trust::Kernel {
             assert!(
                 counted <= design + 2.2,
                 "{name}: {counted} instead of {design}"
@@ -141,20 +141,20 @@ fn what_is_said_of_system_calls_by_design_is_what_the_kernel_counts() {
 
 #[test]
 fn names_are_told_apart() {
-    let names: BTreeSet<_> = all().iter().map(|mechanism| mechanism.name()).collect();
+    let names: BTreeSet<_> = all().iter().map(|mechanism| mechanism.name).collect();
     assert_eq!(names.len(), all().len());
 }
 
 #[test]
 fn a_process_that_ends_instead_of_answering_is_no_hang() {
     let other = Program::at("/bin/false");
-    let trouble = Two::start(&other, all()[0], 64, None).unwrap_err();
+    let trouble = Two::start(&other, &all()[0], 64, None).unwrap_err();
     assert!(
         matches!(&trouble, Trouble::Failed(why) if why.contains("ended") || why.contains("told")),
         "{trouble:?}"
     );
     let none = Program::at("/nonexistent");
-    let trouble = Two::start(&none, all()[0], 64, None).unwrap_err();
+    let trouble = Two::start(&none, &all()[0], 64, None).unwrap_err();
     assert!(matches!(trouble, Trouble::NotRun(_)), "{trouble:?}");
 }
 

@@ -460,8 +460,10 @@ impl<'a> Layer<'a> {
             Some((whole, _)) if check.is_some_and(|check| check.races) => whole,
             _ => only,
         };
-        if !only.is_empty() {
-            command += &format!(" --only {only}");
+        match only {
+            "" => {}
+            only if only.contains(' ') => command += &format!(" --only '{only}'"),
+            only => command += &format!(" --only {only}"),
         }
         if let Some(name) = fault.and_then(|fault| fault.to_possible_value()) {
             command += &format!(" --inject {}", name.get_name());

@@ -1,4 +1,5 @@
-//! The layers `crash`, `stream`, `soak`, `hostile`, `faults` and `abi` of the harness: real processes
+//! The layers `crash`, `stream`, `soak`, `hostile`, `faults`, `abi` and
+//! `layouts` of the harness: real processes
 //! over real segments, killed, lied to, starved, interrupted, raced and written in other languages.
 //!
 //! This is the program `ringproof-stress`, as a library so that other programs can call parts of
@@ -13,6 +14,7 @@ mod fault;
 mod faults;
 mod hostile;
 mod item;
+mod layouts;
 mod process;
 mod shm;
 mod soak;
@@ -49,6 +51,7 @@ enum Layer {
     Soak(soak::Options),
     Hostile(hostile::Options),
     Abi(abi::Options),
+    Layouts(layouts::Options),
     #[command(hide = true)]
     AbiPeer(abi::Peer),
 }
@@ -82,6 +85,7 @@ fn run(cli: &Cli) -> Result<Exit> {
         Layer::Soak(options) => soak::run(options.clone())?,
         Layer::Hostile(options) => hostile::run(options)?,
         Layer::Abi(options) => abi::run(options)?,
+        Layer::Layouts(options) => layouts::run(options)?,
         Layer::AbiPeer(peer) => {
             abi::run_peer(peer)?;
             return Ok(Exit::Passed);

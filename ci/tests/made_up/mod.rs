@@ -54,7 +54,7 @@ pub(crate) fn complete() -> Vec<Vec<Record>> {
         vec![Record::passed("abi", "c-to-rust", "ring").count(7, "items")],
         vec![Record::passed("asm", "push", "no call")],
         vec![Record::passed("perf", "false-sharing", "ran")],
-        vec![Record::passed("trap", "gcc -m32", "as it stands")],
+        vec![Record::passed("layouts", "gcc -m32", "as it stands")],
         vec![Record::passed("axioms", "ring/small", "control").count(9, "candidates")],
         vec![Record::passed("specimens", "S1", "caught by loom").count(14, "executions")],
     ]

@@ -17,7 +17,7 @@ const REPORT: &str = r#"{
       "reason": "`cc -m32` makes no program here"
     },
     {
-      "layer": "trap",
+      "layer": "layouts",
       "subject": "g++",
       "check": "as it stands",
       "verdict": "not_run",
@@ -116,7 +116,7 @@ fn both_commands_run_and_what_did_not_run_is_named() {
         "passed: cargo verify",
         "passed: cargo test",
         "not run, 1 check of abi: `cc -m32` makes no program here",
-        "not run, 1 check of trap: g++ is not installed",
+        "not run, 1 check of layouts: g++ is not installed",
         "test: not run: something that a test needs",
         "✓ no-32bit+no-cxx+no-tools: passed",
     ] {

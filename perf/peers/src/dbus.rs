@@ -15,32 +15,23 @@ use zbus::message::Message;
 use zbus::{Connection, Guid, MessageStream, block_on};
 
 /// Signals whose body is an array of bytes.
-pub(crate) struct Signals;
+pub(crate) const SIGNALS: Mechanism = Mechanism::new(
+    "D-Bus, peer to peer (zbus)",
+    Nature::THROUGH_THE_KERNEL,
+    |_| sockets(),
+    join,
+);
 
-impl Mechanism for Signals {
-    fn name(&self) -> &'static str {
-        "D-Bus, peer to peer (zbus)"
-    }
-
-    fn nature(&self) -> Nature {
-        Nature::THROUGH_THE_KERNEL
-    }
-
-    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
-        sockets()
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let (side, size) = (terms.side, terms.size);
-        let [socket] = terms.take()?;
-        let connected = block_on(connect(side, socket.into()));
-        let connection = connected.map_err(|error| Refused(format!("no D-Bus: {error}")))?;
-        Ok(Box::new(Peer {
-            into: MessageStream::from(&connection),
-            connection,
-            size,
-        }))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let (side, size) = (terms.side, terms.size);
+    let [socket] = terms.take()?;
+    let connected = block_on(connect(side, socket.into()));
+    let connection = connected.map_err(|error| Refused(format!("no D-Bus: {error}")))?;
+    Ok(Box::new(Peer {
+        into: MessageStream::from(&connection),
+        connection,
+        size,
+    }))
 }
 
 /// Two sockets that are connected.

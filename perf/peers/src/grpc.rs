@@ -38,47 +38,38 @@ struct Chunk {
 }
 
 /// A call whose request and response are streams.
-pub(crate) struct Call;
+pub(crate) const CALL: Mechanism = Mechanism::new(
+    "gRPC, streams (tonic)",
+    Nature::THROUGH_THE_KERNEL,
+    |_| sockets(),
+    join,
+);
 
-impl Mechanism for Call {
-    fn name(&self) -> &'static str {
-        "gRPC, streams (tonic)"
-    }
-
-    fn nature(&self) -> Nature {
-        Nature::THROUGH_THE_KERNEL
-    }
-
-    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
-        sockets()
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let (side, size) = (terms.side, terms.size);
-        let [socket] = terms.take()?;
-        let socket = UnixStream::from(socket);
-        // What is sent must go on its way when nobody waits for anything: a thread for it.
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
-            .on_thread_park(follow_once)
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|error| Refused::of("tokio cannot run", error))?;
-        let met = runtime.block_on(async {
-            match side {
-                Side::First => call(socket).await,
-                Side::Second => answer(socket).await,
-            }
-        });
-        let (out, into) = met.map_err(|error| Refused(format!("no gRPC: {error}")))?;
-        Ok(Box::new(Streams {
-            runtime,
-            out,
-            into,
-            size,
-        }))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let (side, size) = (terms.side, terms.size);
+    let [socket] = terms.take()?;
+    let socket = UnixStream::from(socket);
+    // What is sent must go on its way when nobody waits for anything: a thread for it.
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .on_thread_park(follow_once)
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(|error| Refused::of("tokio cannot run", error))?;
+    let met = runtime.block_on(async {
+        match side {
+            Side::First => call(socket).await,
+            Side::Second => answer(socket).await,
+        }
+    });
+    let (out, into) = met.map_err(|error| Refused(format!("no gRPC: {error}")))?;
+    Ok(Box::new(Streams {
+        runtime,
+        out,
+        into,
+        size,
+    }))
 }
 
 /// Half of the work is done by tokio's thread: it runs at the priority of the thread that measures,

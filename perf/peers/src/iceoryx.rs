@@ -15,53 +15,35 @@ use iceoryx2::prelude::{
     SemanticString, ipc, set_log_level,
 };
 use ringproof_perf::cpus::stands;
-use ringproof_perf::ipc::{
-    Delivers, Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Polls, Refused, Side, Terms, Trust,
-    Waiting,
-};
+use ringproof_perf::ipc::{Endpoint, Ends, Kept, Mechanism, Nature, Polls, Refused, Side, Terms};
 use ringproof_record::deadline;
 
 /// Words as they lie in a message.
 type Words = [u64];
 
 /// Publish and subscribe, polled.
-pub(crate) struct PublishSubscribe;
+pub(crate) const PUBLISH_SUBSCRIBE: Mechanism = Mechanism::new(
+    "iceoryx2, publish and subscribe",
+    Nature::MAPPED,
+    prepare,
+    |terms| join(&terms).map_err(|why| Refused(format!("iceoryx2 could not be joined: {why}"))),
+);
 
-impl Mechanism for PublishSubscribe {
-    fn name(&self) -> &'static str {
-        "iceoryx2, publish and subscribe"
-    }
-
-    fn nature(&self) -> Nature {
-        Nature {
-            crossings: 0,
-            delivers: Delivers::Every,
-            lasting: Lasting::Nothing,
-            waiting: Waiting::Polls,
-            trust: Trust::Needed,
-        }
-    }
-
-    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
-        static NEXT: AtomicI32 = AtomicI32::new(0);
-        // Relaxed: only that no two are the same matters.
-        let numbers = vec![
-            process::id().cast_signed(),
-            NEXT.fetch_add(1, Ordering::Relaxed),
-        ];
-        let place = Place::of(&numbers);
-        let folder = fs::create_dir(&place.folder);
-        folder.map_err(|error| Refused::of("no folder for its services can be made", error))?;
-        Ok(Ends {
-            numbers,
-            kept: Some(Box::new(Held(place))),
-            ..Ends::default()
-        })
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        join(&terms).map_err(|why| Refused(format!("iceoryx2 could not be joined: {why}")))
-    }
+fn prepare(_: usize) -> Result<Ends, Refused> {
+    static NEXT: AtomicI32 = AtomicI32::new(0);
+    // Relaxed: only that no two are the same matters.
+    let numbers = vec![
+        process::id().cast_signed(),
+        NEXT.fetch_add(1, Ordering::Relaxed),
+    ];
+    let place = Place::of(&numbers);
+    let folder = fs::create_dir(&place.folder);
+    folder.map_err(|error| Refused::of("no folder for its services can be made", error))?;
+    Ok(Ends {
+        numbers,
+        kept: Some(Box::new(Held(place))),
+        ..Ends::default()
+    })
 }
 
 /// Where the services of one use have their files, which are known by name only.

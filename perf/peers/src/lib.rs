@@ -17,27 +17,27 @@ use ringproof_perf::report::{Report, Trouble, build_note};
 use ringproof_perf::run::Settings;
 
 /// All that this program measures between processes, for the processes that do it.
-pub fn mechanisms() -> Vec<&'static dyn Mechanism> {
+pub fn mechanisms() -> Vec<Mechanism> {
     let mut all = in_shared_memory();
     all.extend(over_sockets());
     all
 }
 
 /// Our ring and its peers that work between processes.
-fn in_shared_memory() -> Vec<&'static dyn Mechanism> {
+fn in_shared_memory() -> Vec<Mechanism> {
     let mut mechanisms = our_rings();
-    mechanisms.push(&iceoryx::PublishSubscribe);
+    mechanisms.push(iceoryx::PUBLISH_SUBSCRIBE);
     mechanisms
 }
 
 /// What needs crates that only this program has.
-fn over_sockets() -> [&'static dyn Mechanism; 2] {
-    [&dbus::Signals, &grpc::Call]
+fn over_sockets() -> [Mechanism; 2] {
+    [dbus::SIGNALS, grpc::CALL]
 }
 
-fn our_rings() -> Vec<&'static dyn Mechanism> {
+fn our_rings() -> Vec<Mechanism> {
     let all = processes::all().iter().copied();
-    all.filter(|mechanism| mechanism.name().starts_with("ring,"))
+    all.filter(|mechanism| mechanism.name.starts_with("ring,"))
         .collect()
 }
 
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn mechanisms_are_told_apart_and_our_ring_is_among_those_in_memory() {
-        let mut names: Vec<_> = mechanisms().iter().map(|known| known.name()).collect();
+        let mut names: Vec<_> = mechanisms().iter().map(|known| known.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|two| two[0] != two[1]), "{names:?}");
         assert!(!our_rings().is_empty());

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use ringproof_perf::ipc::{Exercise, Mechanism, Plant, Program, Task, Two};
+use ringproof_perf::ipc::{Exercise, Injected, Mechanism, Program, Task, Two};
 use ringproof_perf::report::Trouble;
 use ringproof_perf_peers::mechanisms;
 use ringproof_record::deadline;
@@ -13,23 +13,23 @@ fn program() -> Program {
     Program::at(env!("CARGO_BIN_EXE_ringproof-perf-peers"))
 }
 
-fn task(exercise: Exercise, plant: Plant) -> Task {
+fn task(exercise: Exercise, injected: Injected) -> Task {
     Task {
         exercise,
         first: 7,
         warm_up: 16,
         count: 300,
-        plant,
-        crossings: false,
+        injected,
+        system_calls: false,
     }
 }
 
 /// What becomes of messages of that size. `None` if the mechanism cannot be used here.
-fn moved(mechanism: &dyn Mechanism, size: usize, task: Task) -> Option<Result<u64, String>> {
+fn moved(mechanism: &Mechanism, size: usize, task: Task) -> Option<Result<u64, String>> {
     let mut two = match Two::start(&program(), mechanism, size, None) {
         Ok(two) => two,
         Err(Trouble::NotRun(why)) => {
-            eprintln!("not run: {}: {why}", mechanism.name());
+            eprintln!("not run: {}: {why}", mechanism.name);
             return None;
         }
         Err(Trouble::Failed(why)) => return Some(Err(why)),
@@ -45,8 +45,8 @@ fn every_message_arrives_in_order() {
     for mechanism in mechanisms() {
         for size in [64, 65_536] {
             for exercise in [Exercise::PingPong, Exercise::Stream] {
-                let outcome = moved(mechanism, size, task(exercise, Plant::Nothing));
-                let name = mechanism.name();
+                let outcome = moved(&mechanism, size, task(exercise, Injected::Nothing));
+                let name = mechanism.name;
                 assert!(
                     matches!(outcome, None | Some(Ok(300..))),
                     "{name}, {size} B, {exercise:?}: {outcome:?}"
@@ -59,12 +59,16 @@ fn every_message_arrives_in_order() {
 #[test]
 fn a_message_that_is_lost_or_out_of_order_is_noticed() {
     for mechanism in mechanisms() {
-        for plant in [Plant::Lost(40), Plant::Swapped(40), Plant::Corrupted(40)] {
-            let outcome = moved(mechanism, 64, task(Exercise::Stream, plant));
-            let name = mechanism.name();
+        for injected in [
+            Injected::Lost(40),
+            Injected::Swapped(40),
+            Injected::Corrupted(40),
+        ] {
+            let outcome = moved(&mechanism, 64, task(Exercise::Stream, injected));
+            let name = mechanism.name;
             assert!(
                 matches!(&outcome, None | Some(Err(_))),
-                "{name}, {plant:?}: {outcome:?}"
+                "{name}, {injected:?}: {outcome:?}"
             );
         }
     }
@@ -82,7 +86,7 @@ fn nothing_is_left_behind() {
     // The other tests of this process use the same names, so whatever a use leaves is looked for
     // under the name of that use: all of them are gone at some time.
     for mechanism in mechanisms() {
-        moved(mechanism, 64, task(Exercise::Stream, Plant::Lost(40)));
+        moved(&mechanism, 64, task(Exercise::Stream, Injected::Lost(40)));
     }
     let deadline = std::time::Instant::now() + deadline::seconds(120);
     while !left().is_empty() {

@@ -3,8 +3,8 @@
 //! First without a ring: two threads, each with a word of its own. Then the ring that ships, its two
 //! indices further and further apart, in every regime in which it may be used.
 
+mod adjacent_words;
 mod distances;
-mod neighbours;
 mod regime;
 
 use crate::cpus::Pair;
@@ -13,7 +13,7 @@ use crate::placement::{Board, PAGE, Places, stream_through};
 use crate::report::{Report, Trouble, build_note};
 use crate::run::{Extent, Medium, Settings, stream_all, stream_counted};
 use crate::sets::{measure_all, together};
-use distances::Regimes;
+use distances::ByRegime;
 use regime::{Poll, Regime};
 
 /// The experiment.
@@ -58,7 +58,7 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
          bytes apart",
     );
     report.notes.push(pair.to_string());
-    let (near, two_words) = neighbours::measure(pair, settings)?;
+    let (near, two_words) = adjacent_words::measure(pair, settings)?;
 
     let distances = match settings.extent {
         Extent::Smoke => vec![DISTANCES[0], 64, REFERENCE],
@@ -88,8 +88,8 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
          each operation; whoever polls hard makes one pause in 64 attempts"
             .to_owned(),
     );
-    neighbours::report(&mut report, &near, &two_words);
-    let regimes = Regimes::of(&distances, &measured);
+    adjacent_words::report(&mut report, &near, &two_words);
+    let regimes = ByRegime::of(&distances, &measured);
     regimes.report(&mut report);
     for regime in regimes.worth_counting(COUNTED_REGIMES) {
         count(&mut report, regime, pair, settings)?;

@@ -12,7 +12,6 @@
 pub mod advise;
 mod conclusions;
 mod control;
-mod crossings;
 mod datagrams;
 mod descriptors;
 mod files;
@@ -24,10 +23,10 @@ pub mod matrix;
 mod mechanism;
 mod message;
 mod on_disk;
+pub mod published;
 mod queues;
 mod ring;
 mod runner;
-pub mod seeds;
 mod shared;
 mod streams;
 mod system_v;
@@ -41,23 +40,10 @@ pub use mechanism::{
     Delivers, Endpoint, Ends, Kept, Lasting, MOST_DESCRIPTORS, Mechanism, Nature, Refused, SIZES,
     Side, Terms, Trust, Waiting,
 };
-pub use message::Plant;
+pub use message::Injected;
 pub use ring::Polls;
 pub use runner::{Figure, Line, Measured, measure};
 pub use two::{Moved, Program, Two};
-
-use datagrams::{Packets, Udp};
-use descriptors::Descriptors;
-use files::LockedFile;
-use gated::Gated;
-use latest::Latest;
-use locked::Locked;
-use mapped::MappedFile;
-use queues::Posix;
-use ring::InSegment;
-use streams::Stream;
-use system_v::SystemV;
-use typed::Typed;
 
 use crate::experiments::Experiment;
 use crate::report::{Report, Trouble, build_note};
@@ -78,35 +64,29 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
 };
 
 /// The mechanisms that this program measures, in the order of its tables.
-pub fn all() -> &'static [&'static dyn Mechanism] {
+pub fn all() -> &'static [Mechanism] {
     &[
-        &Typed(InSegment {
-            name: "ring, one by one",
-            batch: 1,
-        }),
-        &Typed(InSegment {
-            name: "ring, batches of 16",
-            batch: 16,
-        }),
-        &Typed(Latest),
-        &Typed(MappedFile),
-        &Gated::Futex,
-        &Gated::Semaphore,
-        &Gated::EventFd,
-        &Gated::Signal,
-        &Locked::Plain,
-        &Locked::Robust,
-        &Stream::Pipe,
-        &Stream::Fifo,
-        &Stream::Unix,
-        &Packets::Datagram,
-        &Packets::Sequenced,
-        &Descriptors,
-        &Posix,
-        &SystemV,
-        &Stream::Tcp,
-        &Udp,
-        &LockedFile,
+        ring::RING,
+        ring::RING_IN_BATCHES,
+        latest::LATEST,
+        mapped::MAPPED_FILE,
+        gated::FUTEX,
+        gated::SEMAPHORE,
+        gated::EVENT_FD,
+        gated::SIGNAL,
+        locked::PLAIN,
+        locked::ROBUST,
+        streams::PIPE,
+        streams::FIFO,
+        streams::UNIX,
+        datagrams::DATAGRAM,
+        datagrams::SEQUENCED,
+        descriptors::DESCRIPTORS,
+        queues::POSIX,
+        system_v::SYSTEM_V,
+        streams::TCP,
+        datagrams::UDP,
+        files::LOCKED_FILE,
     ]
 }
 
@@ -122,7 +102,7 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
 ///
 /// # Errors
 /// [`Trouble`].
-pub fn report(settings: &Settings, mechanisms: &[&dyn Mechanism]) -> Result<Report, Trouble> {
+pub fn report(settings: &Settings, mechanisms: &[Mechanism]) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
     let program = Program::this().map_err(|error| {
         Trouble::NotRun(format!(

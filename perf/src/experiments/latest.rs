@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use ringproof::{SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
 use crate::comparison::{Comparison, Unit};
+use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
 use crate::report::{Report, Trouble, build_note};
 use crate::rounds::{Rounds, Sample};
 use crate::run::{self, Extent, Settings};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
-use crate::stream::preemptions;
 use crate::table::{Cell, figure, spread};
 use crate::together::{Fault, alone, both};
 
@@ -82,7 +82,7 @@ impl Timed {
 /// Times `count` writes.
 pub fn time_writes<const N: usize>(mut write: impl FnMut(&Value<N>), count: u64) -> Timed {
     let values = values::<N>();
-    let before = preemptions();
+    let before = Usage::so_far();
     let start = Instant::now();
     for value in values.iter().cycle().zip(0..count).map(|(value, _)| value) {
         write(black_box(value));
@@ -91,7 +91,7 @@ pub fn time_writes<const N: usize>(mut write: impl FnMut(&Value<N>), count: u64)
     Timed {
         count,
         took,
-        preemptions: preemptions().saturating_sub(before),
+        preemptions: before.since().preemptions,
     }
 }
 
@@ -105,7 +105,7 @@ pub fn time_reads<const N: usize>(
     count: u64,
 ) -> Result<Timed, Fault> {
     let mut wrong = 0;
-    let before = preemptions();
+    let before = Usage::so_far();
     let start = Instant::now();
     for index in 0..count {
         let value = black_box(read().ok_or(Fault::Stalled(index))?);
@@ -115,7 +115,7 @@ pub fn time_reads<const N: usize>(
     whole(wrong, count).map(|()| Timed {
         count,
         took,
-        preemptions: preemptions().saturating_sub(before),
+        preemptions: before.since().preemptions,
     })
 }
 
@@ -137,7 +137,7 @@ pub fn time_busy_reads<const N: usize>(
     let done = AtomicBool::new(false);
     let mut writing = || {
         let values = values::<N>();
-        let before = preemptions();
+        let before = Usage::so_far();
         let start = Instant::now();
         // Relaxed: it carries no data and need not be prompt.
         while !done.load(Ordering::Relaxed) && start.elapsed() < time * 3 {
@@ -146,11 +146,11 @@ pub fn time_busy_reads<const N: usize>(
                 values.iter().for_each(&mut write);
             }
         }
-        preemptions().saturating_sub(before)
+        before.since().preemptions
     };
     let mut reading = || {
         let (mut wrong, mut count) = (0, 0);
-        let before = preemptions();
+        let before = Usage::so_far();
         let start = Instant::now();
         let mut took = Duration::ZERO;
         // Slow reads are timed one by one, quick ones together.
@@ -175,7 +175,7 @@ pub fn time_busy_reads<const N: usize>(
             };
             took = now;
         }
-        let preemptions = preemptions().saturating_sub(before);
+        let preemptions = before.since().preemptions;
         done.store(true, Ordering::Relaxed);
         whole(wrong, count).map(|()| Timed {
             count,
@@ -380,11 +380,9 @@ pub fn measure(
             })
         })
     })?;
-    let mut all = Comparison::new(Unit::TIME, Situation::ReadIdle as usize);
-    let situations = Situation::ALL.len();
-    for (cases, series) in (cases.chunks(situations)).zip(rounds.series.chunks(situations)) {
-        all.add(cases[0].of, series.iter().cloned().map(Ok).collect());
-    }
+    let (reference, situations) = (Situation::ReadIdle as usize, Situation::ALL.len());
+    let structures = cases.iter().step_by(situations).map(|case| case.of);
+    let all = Comparison::of_rounds(Unit::TIME, reference, situations, structures, &rounds);
     Ok((all, rounds))
 }
 

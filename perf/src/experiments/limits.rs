@@ -15,6 +15,7 @@ mod streaming;
 use ringproof_record::Record;
 
 use crate::comparison::Unit;
+use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
 use crate::probe::agree;
@@ -22,7 +23,6 @@ use crate::report::{LAYER, Report, Trouble, build_note};
 use crate::rounds::{Rounds, Sample};
 use crate::run::Settings;
 use crate::stats::summarize;
-use crate::stream::preemptions;
 use crate::table::figure;
 use crate::together::alone;
 
@@ -129,11 +129,11 @@ fn alone_sampled(
     measure: impl FnOnce() -> Result<f64, Trouble> + Send,
 ) -> Result<Sample, Trouble> {
     alone(pair, || {
-        let before = preemptions();
+        let before = Usage::so_far();
         let value = measure()?;
         Ok(Sample {
             value,
-            preemptions: preemptions().saturating_sub(before),
+            preemptions: before.since().preemptions,
         })
     })
 }

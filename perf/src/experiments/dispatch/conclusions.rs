@@ -2,7 +2,6 @@
 
 use crate::comparison::{Comparison, Line, list, times_as_long};
 use crate::cost::published;
-use crate::plot::Plot;
 use crate::report::Report;
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::figure;
@@ -65,25 +64,17 @@ pub(super) fn add(report: &mut Report, all: &Comparison<Facts>) {
         .value("in no order, ns", 1)
         .value("make, call, drop, ns", 2);
     report.tables.push(table.table(""));
-    let mut bars = Vec::new();
     for line in &all.lines {
-        let name = line.of.name;
-        for (at, (check, how)) in TIMED.into_iter().enumerate() {
+        for (at, (check, _)) in TIMED.into_iter().enumerate() {
             if line.series[at].is_ok() {
-                let row = line.row(at, format!("dispatch/{name}"), check);
+                let row = line.row(at, format!("dispatch/{}", line.of.name), check);
                 report.rows.push(row);
             }
-            bars.extend(
-                line.value(at)
-                    .ok()
-                    .map(|cost| (format!("{name}{how}"), cost)),
-            );
         }
     }
+    let name = |facts: &Facts, at: usize| Some(format!("{}{}", facts.name, TIMED[at].1));
     let title = "Calls by the way to the function";
-    report
-        .plots
-        .push(Plot::bars(title, "ns for each call", bars));
+    report.plots.push(all.bars(title, "ns for each call", name));
     report.conclusions.extend(beside_direct(direct, others));
     let no_order = longer(others, 1, |_, times| times.to_owned());
     report.conclusions.extend(no_order.map(|names| match names {

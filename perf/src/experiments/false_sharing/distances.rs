@@ -21,7 +21,7 @@ const PICTURED: usize = 2;
 const TELLING: f64 = 0.5;
 
 /// The regimes, in each of which the ring's indices lay at all distances.
-pub(super) struct Regimes<'d> {
+pub(super) struct ByRegime<'d> {
     distances: &'d [usize],
     all: Comparison<Regime>,
 }
@@ -29,12 +29,12 @@ pub(super) struct Regimes<'d> {
 /// A regime with its speed with the indices next to each other.
 type Near<'r> = (&'r Regime, Compared);
 
-impl<'d> Regimes<'d> {
+impl<'d> ByRegime<'d> {
     pub(super) fn of(distances: &'d [usize], measured: &[Measured<Regime>]) -> Self {
         let reference = distances.iter().position(|distance| *distance == REFERENCE);
         let reference = reference.unwrap_or_default();
         let all = Comparison::of_sets(Unit::RATE, reference, distances.len(), measured);
-        Regimes { distances, all }
+        ByRegime { distances, all }
     }
 
     /// The regimes from the one that suffers most from nearness to the one that gains most.
@@ -118,7 +118,7 @@ impl<'d> Regimes<'d> {
             })
         });
         Plot::lines(
-            "Regimes that suffer most from near indices, that gain most, and one between",
+            "ByRegime that suffer most from near indices, that gain most, and one between",
             "bytes between the two indices",
             format!("rate, in units of that at {REFERENCE} bytes"),
             points,
@@ -265,12 +265,12 @@ mod tests {
 
     fn report(measured: &[Measured<Regime>]) -> Report {
         let mut report = Report::new("recorded");
-        Regimes::of(&[8, 64, 256], measured).report(&mut report);
+        ByRegime::of(&[8, 64, 256], measured).report(&mut report);
         report
     }
 
     fn worth_counting(measured: &[Measured<Regime>]) -> Vec<Regime> {
-        Regimes::of(&[8, 64, 256], measured).worth_counting(3)
+        ByRegime::of(&[8, 64, 256], measured).worth_counting(3)
     }
 
     #[test]

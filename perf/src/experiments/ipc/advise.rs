@@ -44,7 +44,7 @@ pub struct Known {
 type Point = (usize, Result<f64, String>);
 
 /// What rows of this experiment say about `mechanisms`.
-pub fn known(rows: &[Record], mechanisms: &[&dyn Mechanism]) -> Vec<Known> {
+pub fn known(rows: &[Record], mechanisms: &[Mechanism]) -> Vec<Known> {
     let points = |name: &str, quantity: &str| {
         let mut points: Vec<Point> = rows
             .iter()
@@ -63,10 +63,10 @@ pub fn known(rows: &[Record], mechanisms: &[&dyn Mechanism]) -> Vec<Known> {
         points
     };
     let known = mechanisms.iter().map(|mechanism| Known {
-        name: mechanism.name(),
-        nature: mechanism.nature(),
-        latency: points(mechanism.name(), LATENCY),
-        rate: points(mechanism.name(), RATE),
+        name: mechanism.name,
+        nature: mechanism.nature,
+        latency: points(mechanism.name, LATENCY),
+        rate: points(mechanism.name, RATE),
     });
     known.filter(|known| !known.latency.is_empty()).collect()
 }

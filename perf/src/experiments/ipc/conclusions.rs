@@ -2,8 +2,8 @@
 
 use ringproof_record::Record;
 
+use super::published::{Claim, GAIN, Lies, Range, Source, about_mechanism, short};
 use super::runner::{Figure, Line, Measured};
-use super::seeds::{Claim, GAIN, Lies, Range, Source, about_mechanism, short};
 use crate::plot::Plot;
 use crate::report::{LAYER, Report, Trouble};
 use crate::stats::{Effect, Summary, effect, ratios, summarize};
@@ -134,12 +134,12 @@ fn table(measured: &Measured) -> Table {
             });
             cells.push(Cell::words(printed));
         }
-        cells.push(match &line.crossings {
+        cells.push(match &line.system_calls {
             Ok(counted) => Cell::figure(format!("{} counted", short(*counted))),
-            Err(_) => Cell::figure(format!("{} by design", line.nature.crossings)),
+            Err(_) => Cell::figure(format!("{} by design", line.nature.system_calls)),
         });
         let printed = about_mechanism(line.name)
-            .filter_map(|claim| Some(format!("{} {}", claim.source.letter(), claim.crossings?)));
+            .filter_map(|claim| Some(format!("{} {}", claim.source.letter(), claim.system_calls?)));
         cells.push(Cell::words(printed.collect::<Vec<_>>().join(", ")));
         cells.push(match line.sleeps {
             Some(sleeps) => Cell::figure(short(sleeps)),
@@ -156,13 +156,13 @@ fn how_calls_were_counted(measured: &[Measured]) -> Option<String> {
     let ran = |line: &&Line| line.latency.is_ok();
     let why = lines()
         .filter(ran)
-        .find_map(|line| line.crossings.as_ref().err());
+        .find_map(|line| line.system_calls.as_ref().err());
     match why {
         Some(why) => Some(format!(
             "system calls \"by design\" are those that the code makes for a message when nobody \
              has to sleep; they were not counted, because {why}"
         )),
-        None => lines().any(|line| line.crossings.is_ok()).then(|| {
+        None => lines().any(|line| line.system_calls.is_ok()).then(|| {
             "system calls were counted by the kernel (raw_syscalls:sys_enter) over 64 round trips \
              of their own"
                 .to_owned()
@@ -202,9 +202,9 @@ fn row_of(line: &Line, quantity: &Quantity, size: usize) -> Record {
 
 /// Whether messages go through the kernel: as counted, or else by design.
 fn through_the_kernel(line: &Line) -> bool {
-    line.crossings
+    line.system_calls
         .as_ref()
-        .map_or(line.nature.crossings > 0, |counted| *counted >= 0.5)
+        .map_or(line.nature.system_calls > 0, |counted| *counted >= 0.5)
 }
 
 /// The line with the lowest latency among some, and its series.
@@ -289,12 +289,12 @@ fn waking(measured: &Measured) -> Option<String> {
     let awake = |line: &Line| through_the_kernel(line) && !asleep(line);
     if let Some((line, series)) = fastest(measured, awake)
         && let Some(polls) = summarize(series).filter(|polls| polls.median < all.min)
-        && let Ok(crossings) = line.crossings
+        && let Ok(system_calls) = line.system_calls
     {
         text += &format!(
             " (the {} polls, by {} system calls a message, and takes {} µs)",
             line.name,
-            short(crossings),
+            short(system_calls),
             figure(polls.median / 1e3)
         );
     }

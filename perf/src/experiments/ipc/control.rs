@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::mechanism::{MOST_DESCRIPTORS, Side};
-use super::message::Plant;
+use super::message::Injected;
 use crate::cpus::Seat;
 
 /// What a process is told.
@@ -56,9 +56,9 @@ pub struct Task {
     /// Messages (round trips) while it runs.
     pub count: u64,
     /// What the senders do wrong on purpose.
-    pub plant: Plant,
+    pub injected: Injected,
     /// Whether system calls are counted meanwhile, which takes time of its own.
-    pub crossings: bool,
+    pub system_calls: bool,
 }
 
 /// What a process answers.
@@ -84,7 +84,7 @@ pub(crate) struct Told {
     /// How often it slept meanwhile.
     pub(crate) sleeps: u64,
     /// How often it called the kernel, if that was to be counted, or why it could not be.
-    pub(crate) crossings: Option<Result<u64, String>>,
+    pub(crate) system_calls: Option<Result<u64, String>>,
 }
 
 /// One end of the conversation.

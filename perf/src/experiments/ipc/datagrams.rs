@@ -9,41 +9,32 @@ use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 
-/// Which socket.
-#[derive(Clone, Copy)]
-pub(super) enum Packets {
-    /// A Unix datagram socket.
-    Datagram,
-    /// A Unix socket of sequenced packets.
-    Sequenced,
+/// A Unix datagram socket.
+pub(super) const DATAGRAM: Mechanism = Mechanism::new(
+    "Unix datagram",
+    Nature::THROUGH_THE_KERNEL,
+    |_| sockets(SockType::Datagram),
+    join,
+);
+
+/// A Unix socket of sequenced packets.
+pub(super) const SEQUENCED: Mechanism = Mechanism::new(
+    "Unix seqpacket",
+    Nature::THROUGH_THE_KERNEL,
+    |_| sockets(SockType::SeqPacket),
+    join,
+);
+
+/// Two Unix sockets of that kind, connected with each other.
+pub(super) fn sockets(kind: SockType) -> Result<Ends, Refused> {
+    let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
+        .map_err(|error| Refused::of("no such sockets can be made", error))?;
+    Ok(Ends::of(one, other))
 }
 
-impl Mechanism for Packets {
-    fn name(&self) -> &'static str {
-        match self {
-            Packets::Datagram => "Unix datagram",
-            Packets::Sequenced => "Unix seqpacket",
-        }
-    }
-
-    fn nature(&self) -> Nature {
-        Nature::THROUGH_THE_KERNEL
-    }
-
-    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
-        let kind = match self {
-            Packets::Datagram => SockType::Datagram,
-            Packets::Sequenced => SockType::SeqPacket,
-        };
-        let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
-            .map_err(|error| Refused::of("no such sockets can be made", error))?;
-        Ok(Ends::of(one, other))
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let [socket] = terms.take()?;
-        Ok(Box::new(Socket(socket)))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let [socket] = terms.take()?;
+    Ok(Box::new(Socket(socket)))
 }
 
 /// A socket that loses nothing.
@@ -76,7 +67,12 @@ fn whole(moved: usize, message: &[u8]) -> io::Result<()> {
 
 /// UDP over the loopback interface. It drops what the receiver has no room for, so the receiver
 /// says now and then how far it is, and the sender does not run further ahead than a window.
-pub(super) struct Udp;
+pub(super) const UDP: Mechanism = Mechanism::new(
+    "UDP loopback",
+    Nature::THROUGH_THE_KERNEL,
+    prepare_udp,
+    join_udp,
+);
 
 /// Messages that may be under way: of 1 KiB about half of what a receiver has room for by default.
 const WINDOW: u64 = 32;
@@ -87,51 +83,41 @@ const STEP: u64 = WINDOW / 2;
 /// What a datagram over IPv4 can carry.
 const LONGEST: usize = 65_507;
 
-impl Mechanism for Udp {
-    fn name(&self) -> &'static str {
-        "UDP loopback"
-    }
+fn prepare_udp(size: usize) -> Result<Ends, Refused> {
+    let sockets = || {
+        let (one, other) = (udp()?, udp()?);
+        one.connect(other.local_addr()?)?;
+        other.connect(one.local_addr()?)?;
+        Ok((OwnedFd::from(one), OwnedFd::from(other)))
+    };
+    let refused = |error: io::Error| Refused::of("no UDP sockets can be made", error);
+    let (messages, steps) = (sockets().map_err(refused)?, sockets().map_err(refused)?);
+    // The kernel is asked, not the constant.
+    let large = UdpSocket::from(messages.0.try_clone().map_err(refused)?).send(&vec![0; size]);
+    large.map_err(|error| {
+        Refused(format!(
+            "a datagram over IPv4 carries at most {LONGEST} bytes ({error}); larger messages \
+             must be cut"
+        ))
+    })?;
+    UdpSocket::from(messages.1.try_clone().map_err(refused)?)
+        .recv(&mut vec![0; size])
+        .map_err(refused)?;
+    Ok(Ends {
+        first: vec![messages.0, steps.0],
+        second: vec![messages.1, steps.1],
+        ..Ends::default()
+    })
+}
 
-    fn nature(&self) -> Nature {
-        Nature::THROUGH_THE_KERNEL
-    }
-
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        let sockets = || {
-            let (one, other) = (udp()?, udp()?);
-            one.connect(other.local_addr()?)?;
-            other.connect(one.local_addr()?)?;
-            Ok((OwnedFd::from(one), OwnedFd::from(other)))
-        };
-        let refused = |error: io::Error| Refused::of("no UDP sockets can be made", error);
-        let (messages, steps) = (sockets().map_err(refused)?, sockets().map_err(refused)?);
-        // The kernel is asked, not the constant.
-        let large = UdpSocket::from(messages.0.try_clone().map_err(refused)?).send(&vec![0; size]);
-        large.map_err(|error| {
-            Refused(format!(
-                "a datagram over IPv4 carries at most {LONGEST} bytes ({error}); larger messages \
-                 must be cut"
-            ))
-        })?;
-        UdpSocket::from(messages.1.try_clone().map_err(refused)?)
-            .recv(&mut vec![0; size])
-            .map_err(refused)?;
-        Ok(Ends {
-            first: vec![messages.0, steps.0],
-            second: vec![messages.1, steps.1],
-            ..Ends::default()
-        })
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let [messages, steps] = terms.take()?;
-        Ok(Box::new(Windowed {
-            messages: Socket(messages),
-            steps: Socket(steps),
-            ahead: 0,
-            received: 0,
-        }))
-    }
+fn join_udp(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let [messages, steps] = terms.take()?;
+    Ok(Box::new(Windowed {
+        messages: Socket(messages),
+        steps: Socket(steps),
+        ahead: 0,
+        received: 0,
+    }))
 }
 
 fn udp() -> io::Result<UdpSocket> {

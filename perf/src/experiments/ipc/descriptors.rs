@@ -7,50 +7,27 @@ use std::os::unix::fs::FileExt;
 
 use nix::cmsg_space;
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-    sendmsg, socketpair,
-};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, SockType, recvmsg, sendmsg};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
-};
+use super::datagrams::sockets;
+use super::mechanism::{Endpoint, Mechanism, Nature, Refused, Terms};
 
 /// Each message is a memory file of its own.
-pub(super) struct Descriptors;
+pub(super) const DESCRIPTORS: Mechanism = Mechanism::new(
+    "SCM_RIGHTS (memfd each)",
+    Nature {
+        // Make, write, send, close; receive, read, close.
+        system_calls: 7,
+        ..Nature::THROUGH_THE_KERNEL
+    },
+    |_| sockets(SockType::SeqPacket),
+    join,
+);
 
-impl Mechanism for Descriptors {
-    fn name(&self) -> &'static str {
-        "SCM_RIGHTS (memfd each)"
-    }
-
-    fn nature(&self) -> Nature {
-        Nature {
-            // Make, write, send, close; receive, read, close.
-            crossings: 7,
-            delivers: Delivers::Every,
-            lasting: Lasting::Nothing,
-            waiting: Waiting::Sleeps,
-            trust: Trust::Kernel,
-        }
-    }
-
-    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
-        let (one, other) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .map_err(|error| Refused::of("no such sockets can be made", error))?;
-        Ok(Ends::of(one, other))
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let [socket] = terms.take()?;
-        Ok(Box::new(Messenger(socket)))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let [socket] = terms.take()?;
+    Ok(Box::new(Messenger(socket)))
 }
 
 /// A socket that descriptors travel through.

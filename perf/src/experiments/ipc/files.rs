@@ -9,50 +9,41 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use ringproof::bytemuck::{bytes_of_mut, cast_slice, cast_slice_mut};
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
-};
+use super::mechanism::{Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
 use super::on_disk;
 use super::ring::Polls;
 use super::shared;
 
 /// A file for each direction: how many messages were sent, how many were received, and slots.
-pub(super) struct LockedFile;
+pub(super) const LOCKED_FILE: Mechanism = Mechanism::new(
+    "file with OFD lock",
+    Nature {
+        // Each side looks, locks, looks again, moves the message, counts it, unlocks.
+        system_calls: 12,
+        lasting: Lasting::File,
+        ..Nature::MAPPED
+    },
+    prepare,
+    join,
+);
 
-impl Mechanism for LockedFile {
-    fn name(&self) -> &'static str {
-        "file with OFD lock"
+fn prepare(size: usize) -> Result<Ends, Refused> {
+    let mut ends = Ends::default();
+    for _ in 0..2 {
+        let file = on_disk::file()?;
+        let length = shared::part(size) as u64;
+        let again = file.set_len(length).and_then(|()| open_again(&file));
+        let again = again.map_err(|error| Refused::of("no file can be had", error))?;
+        ends.first.push(file.into());
+        ends.second.push(again);
     }
+    Ok(ends)
+}
 
-    fn nature(&self) -> Nature {
-        Nature {
-            // Each side looks, locks, looks again, moves the message, counts it, unlocks.
-            crossings: 12,
-            delivers: Delivers::Every,
-            lasting: Lasting::File,
-            waiting: Waiting::Polls,
-            trust: Trust::Needed,
-        }
-    }
-
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        let mut ends = Ends::default();
-        for _ in 0..2 {
-            let file = on_disk::file()?;
-            let length = shared::part(size) as u64;
-            let again = file.set_len(length).and_then(|()| open_again(&file));
-            let again = again.map_err(|error| Refused::of("no file can be had", error))?;
-            ends.first.push(file.into());
-            ends.second.push(again);
-        }
-        Ok(ends)
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let (side, size) = (terms.side, terms.size);
-        let [out, into] = side.out_and_into(terms.take()?).map(File::from);
-        Ok(Box::new(Files { out, into, size }))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let (side, size) = (terms.side, terms.size);
+    let [out, into] = side.out_and_into(terms.take()?).map(File::from);
+    Ok(Box::new(Files { out, into, size }))
 }
 
 /// A description of its own: processes that share one share its locks.

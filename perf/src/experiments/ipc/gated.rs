@@ -6,115 +6,90 @@
 
 use std::io;
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Side, Terms, Trust, Waiting,
-};
+use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Side, Terms, Waiting};
 use super::shared::{self, Mapping, Part};
 
-/// Which gate.
-#[derive(Clone, Copy)]
-pub(super) enum Gated {
-    /// A POSIX semaphore in shared memory.
-    Semaphore,
-    /// An eventfd that counts.
-    EventFd,
-    /// A word that is counted up and down, and slept on.
-    Futex,
-    /// Real-time signals, queued (`sigqueue`) and awaited (`sigwaitinfo`).
-    Signal,
+/// A POSIX semaphore in shared memory. (A call only where somebody sleeps or must be woken.)
+pub(super) const SEMAPHORE: Mechanism = gated("shm + semaphore", 0, prepare_semaphores, |terms| {
+    let (side, parts, _) = mapped(terms)?;
+    let gates = parts.map(|part| Semaphore::both(part.head()));
+    Ok(Slots::boxed(side, parts, gates))
+});
+
+/// An eventfd that counts.
+pub(super) const EVENT_FD: Mechanism = gated("shm + eventfd", 2, prepare_events, |terms| {
+    let (side, parts, fds) = mapped(terms)?;
+    // SAFETY: `prepare_events` made eventfds of them.
+    let gates = fds
+        .into_iter()
+        .map(|fd| unsafe { EventFd::from_owned_fd(fd) });
+    let Ok([a, b, c, d]) = <[EventFd; 4]>::try_from(gates.collect::<Vec<_>>()) else {
+        return Err(Refused("four eventfds did not arrive".to_owned()));
+    };
+    Ok(Slots::boxed(side, parts, [[a, b], [c, d]]))
+});
+
+/// A word that is counted up and down, and slept on: a call only where it must be.
+pub(super) const FUTEX: Mechanism = gated("shm + futex", 0, shared::prepare, |terms| {
+    let (side, parts, _) = mapped(terms)?;
+    let gates = parts.map(|part| Futex::both(part.head()));
+    Ok(Slots::boxed(side, parts, gates))
+});
+
+/// Real-time signals, queued (`sigqueue`) and awaited (`sigwaitinfo`). The C library looks up who
+/// sends, by two calls, before each `sigqueue`.
+pub(super) const SIGNAL: Mechanism =
+    gated("shm + signal (sigqueue)", 4, shared::prepare, |terms| {
+        let gates = Signal::all(terms.peer)?;
+        let (side, parts, _) = mapped(terms)?;
+        Ok(Slots::boxed(side, parts, gates))
+    });
+
+const fn gated(
+    name: &'static str,
+    system_calls: u32,
+    prepare: fn(usize) -> Result<Ends, Refused>,
+    join: fn(Terms) -> Result<Box<dyn Endpoint>, Refused>,
+) -> Mechanism {
+    let nature = Nature {
+        system_calls,
+        waiting: Waiting::Sleeps,
+        ..Nature::MAPPED
+    };
+    Mechanism::new(name, nature, prepare, join)
 }
 
-impl Mechanism for Gated {
-    fn name(&self) -> &'static str {
-        match self {
-            Gated::Semaphore => "shm + semaphore",
-            Gated::EventFd => "shm + eventfd",
-            Gated::Futex => "shm + futex",
-            Gated::Signal => "shm + signal (sigqueue)",
-        }
+fn prepare_semaphores(size: usize) -> Result<Ends, Refused> {
+    let ends = shared::prepare(size)?;
+    let mapping = Mapping::of(&ends.first[0], size)?;
+    for part in mapping.parts() {
+        Semaphore::make(part.head())?;
     }
+    Ok(ends)
+}
 
-    fn nature(&self) -> Nature {
-        Nature {
-            crossings: match self {
-                // A call only where somebody sleeps or must be woken.
-                Gated::Semaphore | Gated::Futex => 0,
-                Gated::EventFd => 2,
-                // The C library looks up who sends, by two calls, before each `sigqueue`.
-                Gated::Signal => 4,
-            },
-            delivers: Delivers::Every,
-            lasting: Lasting::Nothing,
-            waiting: Waiting::Sleeps,
-            trust: Trust::Needed,
-        }
+fn prepare_events(size: usize) -> Result<Ends, Refused> {
+    let mut ends = shared::prepare(size)?;
+    for _ in 0..4 {
+        let made = EventFd::from_flags(EfdFlags::EFD_SEMAPHORE | EfdFlags::EFD_CLOEXEC);
+        ends.share(&made.map_err(|error| Refused::of("no eventfd can be made", error))?)?;
     }
+    Ok(ends)
+}
 
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        let mut ends = shared::prepare(size)?;
-        match self {
-            Gated::Semaphore => {
-                let mapping = Mapping::of(&ends.first[0], size)?;
-                for part in mapping.parts() {
-                    Semaphore::make(part.head())?;
-                }
-            }
-            Gated::EventFd => {
-                for _ in 0..4 {
-                    let flags = EfdFlags::EFD_SEMAPHORE | EfdFlags::EFD_CLOEXEC;
-                    let made = EventFd::from_flags(flags);
-                    let made =
-                        made.map_err(|error| Refused::of("no eventfd can be made", error))?;
-                    ends.share(&made)?;
-                }
-            }
-            Gated::Futex | Gated::Signal => {}
-        }
-        Ok(ends)
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let Terms {
-            side,
-            size,
-            peer,
-            descriptors,
-            ..
-        } = terms;
-        let mut fds = descriptors.into_iter();
-        let memory = fds
-            .next()
-            .ok_or_else(|| Refused("no memory arrived".to_owned()))?;
-        let parts = shared::map(&memory, size)?;
-        Ok(match self {
-            Gated::Semaphore => {
-                let gates = parts.map(|part| Semaphore::both(part.head()));
-                Slots::boxed(side, parts, gates)
-            }
-            Gated::Futex => {
-                let gates = parts.map(|part| Futex::both(part.head()));
-                Slots::boxed(side, parts, gates)
-            }
-            Gated::EventFd => {
-                // SAFETY: `prepare` made eventfds of them.
-                let mut gate = || fds.next().map(|fd| unsafe { EventFd::from_owned_fd(fd) });
-                let (Some(a), Some(b), Some(c), Some(d)) = (gate(), gate(), gate(), gate()) else {
-                    return Err(Refused("four eventfds did not arrive".to_owned()));
-                };
-                Slots::boxed(side, parts, [[a, b], [c, d]])
-            }
-            Gated::Signal => {
-                let gates = Signal::all(peer)?;
-                Slots::boxed(side, parts, gates)
-            }
-        })
-    }
+/// The memory, which is the first descriptor, and the other descriptors.
+fn mapped(terms: Terms) -> Result<(Side, [Part<'static>; 2], Vec<OwnedFd>), Refused> {
+    let mut fds = terms.descriptors.into_iter();
+    let memory = fds.next();
+    let memory = memory.ok_or_else(|| Refused("no memory arrived".to_owned()))?;
+    Ok((terms.side, shared::map(&memory, terms.size)?, fds.collect()))
 }
 
 /// Counts: each `post` lets one `wait` through.

@@ -7,53 +7,45 @@ use ringproof::bytemuck::{cast_slice, cast_slice_mut, from_bytes, from_bytes_mut
 use ringproof::payload::WholeWords;
 use ringproof::{Payload, SeqLock, SeqLockOptions, SeqReader, SeqWriter};
 
-use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
+use super::mechanism::{Delivers, Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 use super::ring::{Polls, refused};
-use super::typed::Kind;
+use super::typed::{Line, no_such_size, typed};
 
 /// A seqlock for each direction.
-pub(super) struct Latest;
+pub(super) const LATEST: Mechanism = typed!(
+    "seqlock",
+    Nature {
+        delivers: Delivers::Latest,
+        ..Nature::SEGMENT
+    },
+    prepare,
+    join
+);
 
-impl Kind for Latest {
-    fn name(&self) -> &'static str {
-        "seqlock"
+fn prepare<T: WholeWords>() -> Result<Ends, Refused> {
+    let mut ends = Ends::default();
+    for _ in 0..2 {
+        let lock = SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default());
+        let file = lock.and_then(|lock| lock.descriptor());
+        ends.share(&file.map_err(refused)?)?;
     }
+    Ok(ends)
+}
 
-    fn nature(&self) -> Nature {
-        Nature {
-            crossings: 0,
-            delivers: Delivers::Latest,
-            lasting: Lasting::UntilReboot,
-            waiting: Waiting::Polls,
-            trust: Trust::Checked,
-        }
-    }
-
-    fn prepare<T: WholeWords>(&self) -> Result<Ends, Refused> {
-        let mut ends = Ends::default();
-        for _ in 0..2 {
-            let lock = SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default());
-            let file = lock.and_then(|lock| lock.descriptor());
-            ends.share(&file.map_err(refused)?)?;
-        }
-        Ok(ends)
-    }
-
-    fn join<T: WholeWords>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let side = terms.side;
-        let [there, back] = terms.take()?;
-        // The process has one endpoint and ends with it.
-        let attach = |fd: OwnedFd| {
-            let lock = SeqLock::<T>::attach_fd(fd).map_err(refused)?;
-            Ok(&*Box::leak(Box::new(lock)))
-        };
-        let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
-        Ok(Box::new(Values {
-            writer: out.writer().map_err(refused)?,
-            reader: into.reader().map_err(refused)?,
-            last: 0,
-        }))
-    }
+fn join<T: WholeWords>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let side = terms.side;
+    let [there, back] = terms.take()?;
+    // The process has one endpoint and ends with it.
+    let attach = |fd: OwnedFd| {
+        let lock = SeqLock::<T>::attach_fd(fd).map_err(refused)?;
+        Ok(&*Box::leak(Box::new(lock)))
+    };
+    let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
+    Ok(Box::new(Values {
+        writer: out.writer().map_err(refused)?,
+        reader: into.reader().map_err(refused)?,
+        last: 0,
+    }))
 }
 
 /// The ends of two seqlocks.

@@ -6,56 +6,40 @@ use std::mem::MaybeUninit;
 
 use nix::libc;
 
-use super::mechanism::{
-    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Trust, Waiting,
-};
+use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms, Waiting};
 use super::shared::{self, Mapping, Part};
 use crate::mutex::{self, done};
 
-/// Which mutex.
-#[derive(Clone, Copy)]
-pub(super) enum Locked {
-    /// One that stays locked for ever if its holder dies.
-    Plain,
-    /// One that the next one is told of whose holder died.
-    Robust,
+/// With a mutex that stays locked for ever if its holder dies.
+pub(super) const PLAIN: Mechanism = locked("shm + mutex, condvar", |size| prepare(size, false));
+
+/// With one that the next one is told of whose holder died.
+pub(super) const ROBUST: Mechanism =
+    locked("shm + robust mutex, condvar", |size| prepare(size, true));
+
+const fn locked(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>) -> Mechanism {
+    let nature = Nature {
+        waiting: Waiting::Sleeps,
+        ..Nature::MAPPED
+    };
+    Mechanism::new(name, nature, prepare, join)
 }
 
-impl Mechanism for Locked {
-    fn name(&self) -> &'static str {
-        match self {
-            Locked::Plain => "shm + mutex, condvar",
-            Locked::Robust => "shm + robust mutex, condvar",
-        }
+fn prepare(size: usize, robust: bool) -> Result<Ends, Refused> {
+    let ends = shared::prepare(size)?;
+    let mapping = Mapping::of(&ends.first[0], size)?;
+    for part in mapping.parts() {
+        make(part.head(), robust)
+            .map_err(|error| Refused::of("no process-shared mutex can be made", error))?;
     }
+    Ok(ends)
+}
 
-    fn nature(&self) -> Nature {
-        Nature {
-            crossings: 0,
-            delivers: Delivers::Every,
-            lasting: Lasting::Nothing,
-            waiting: Waiting::Sleeps,
-            trust: Trust::Needed,
-        }
-    }
-
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        let ends = shared::prepare(size)?;
-        let robust = matches!(self, Locked::Robust);
-        let mapping = Mapping::of(&ends.first[0], size)?;
-        for part in mapping.parts() {
-            make(part.head(), robust)
-                .map_err(|error| Refused::of("no process-shared mutex can be made", error))?;
-        }
-        Ok(ends)
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let (side, size) = (terms.side, terms.size);
-        let [memory] = terms.take()?;
-        let [out, into] = side.out_and_into(shared::map(&memory, size)?);
-        Ok(Box::new(Slots { out, into }))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let (side, size) = (terms.side, terms.size);
+    let [memory] = terms.take()?;
+    let [out, into] = side.out_and_into(shared::map(&memory, size)?);
+    Ok(Box::new(Slots { out, into }))
 }
 
 /// What lies before the slots of one direction.

@@ -14,58 +14,50 @@ use ringproof::memory::{Native, Slot, Word};
 use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::slots::Slots;
 
-use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
+use super::mechanism::{Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
 use super::on_disk;
 use super::ring::{Queue, capacity};
-use super::typed::Kind;
+use super::typed::{Line, no_such_size, typed};
 
 /// A file for each direction.
-pub(super) struct MappedFile;
+pub(super) const MAPPED_FILE: Mechanism = typed!(
+    "ring in a mapped file",
+    Nature {
+        lasting: Lasting::File,
+        ..Nature::SEGMENT
+    },
+    prepare,
+    join
+);
 
 /// Words lie this far apart, and the slots behind the last one on pages of their own.
 const APART: usize = 256;
 const SLOTS: usize = 4096;
 
-impl Kind for MappedFile {
-    fn name(&self) -> &'static str {
-        "ring in a mapped file"
+fn prepare<T: Payload>() -> Result<Ends, Refused> {
+    let mut ends = Ends::default();
+    for _ in 0..2 {
+        let file = on_disk::file()?;
+        let written = lay_out(&file, size_of::<T>());
+        written.map_err(|error| Refused::of("the file has no room", error))?;
+        ends.share(&file)?;
     }
+    Ok(ends)
+}
 
-    fn nature(&self) -> Nature {
-        Nature {
-            crossings: 0,
-            delivers: Delivers::Every,
-            lasting: Lasting::File,
-            waiting: Waiting::Polls,
-            trust: Trust::Checked,
-        }
-    }
-
-    fn prepare<T: Payload>(&self) -> Result<Ends, Refused> {
-        let mut ends = Ends::default();
-        for _ in 0..2 {
-            let file = on_disk::file()?;
-            let written = lay_out(&file, size_of::<T>());
-            written.map_err(|error| Refused::of("the file has no room", error))?;
-            ends.share(&file)?;
-        }
-        Ok(ends)
-    }
-
-    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let side = terms.side;
-        let [there, back] = terms.take()?;
-        let [out, into] = side.out_and_into([parts::<T>(&there)?, parts::<T>(&back)?]);
-        // SAFETY: the file was made for these two processes, each of which is the only producer of
-        // one ring and the only consumer of the other; nothing but endpoints accesses the words.
-        let (producer, consumer) = unsafe {
-            (
-                Producer::new(out, Native, None),
-                Consumer::new(into, Native, None),
-            )
-        };
-        Ok(Box::new(Queue { producer, consumer }))
-    }
+fn join<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let side = terms.side;
+    let [there, back] = terms.take()?;
+    let [out, into] = side.out_and_into([parts::<T>(&there)?, parts::<T>(&back)?]);
+    // SAFETY: the file was made for these two processes, each of which is the only producer of
+    // one ring and the only consumer of the other; nothing but endpoints accesses the words.
+    let (producer, consumer) = unsafe {
+        (
+            Producer::new(out, Native, None),
+            Consumer::new(into, Native, None),
+        )
+    };
+    Ok(Box::new(Queue { producer, consumer }))
 }
 
 /// Both indices zero, neither side closed, and room for the slots: written, because a hole that a

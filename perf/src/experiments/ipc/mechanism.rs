@@ -34,30 +34,38 @@ impl Side {
 /// `prepare` runs in the program that measures and makes whatever both sides use; `join` runs in
 /// each of the two processes and makes an endpoint of it. Between them only descriptors travel, so
 /// that nothing has a name that could be left behind: what must have one to be made loses it
-/// within `prepare`.
-pub trait Mechanism: Sync {
+/// within `prepare`. Either is [`Refused`] where the machine, or the process, may not do what it
+/// must: found by trying.
+#[derive(Clone, Copy, Debug)]
+pub struct Mechanism {
     /// What it is called in tables, in rows and to its processes. No two have the same name.
-    fn name(&self) -> &'static str;
-
+    pub name: &'static str,
     /// What is known of it without measuring.
-    fn nature(&self) -> Nature;
-
+    pub nature: Nature,
     /// How many messages an endpoint is handed at once where they are streamed.
-    fn batch(&self) -> usize {
-        1
+    pub batch: usize,
+    /// Makes what both sides use, for messages of so many bytes.
+    pub prepare: fn(usize) -> Result<Ends, Refused>,
+    /// Makes the endpoint of this process.
+    pub join: fn(Terms) -> Result<Box<dyn Endpoint>, Refused>,
+}
+
+impl Mechanism {
+    /// One whose endpoints are handed one message at a time.
+    pub const fn new(
+        name: &'static str,
+        nature: Nature,
+        prepare: fn(usize) -> Result<Ends, Refused>,
+        join: fn(Terms) -> Result<Box<dyn Endpoint>, Refused>,
+    ) -> Self {
+        Mechanism {
+            name,
+            nature,
+            batch: 1,
+            prepare,
+            join,
+        }
     }
-
-    /// Makes what both sides use, for messages of `size` bytes.
-    ///
-    /// # Errors
-    /// [`Refused`] if this machine does not allow it: found by trying.
-    fn prepare(&self, size: usize) -> Result<Ends, Refused>;
-
-    /// The endpoint of this process.
-    ///
-    /// # Errors
-    /// [`Refused`] if this process may not do what it must.
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused>;
 }
 
 /// One process's end of a mechanism. A call may wait for as long as it takes: whoever started the
@@ -161,7 +169,7 @@ impl Refused {
 pub struct Nature {
     /// System calls for one message, of both sides together, as long as nobody has to sleep or to
     /// be woken by a call of its own.
-    pub crossings: u32,
+    pub system_calls: u32,
     /// Which messages arrive.
     pub delivers: Delivers,
     /// What outlives its processes.
@@ -173,9 +181,25 @@ pub struct Nature {
 }
 
 impl Nature {
+    /// Of memory that both processes map and ask again and again.
+    pub const MAPPED: Nature = Nature {
+        system_calls: 0,
+        delivers: Delivers::Every,
+        lasting: Lasting::Nothing,
+        waiting: Waiting::Polls,
+        trust: Trust::Needed,
+    };
+
+    /// Of our own segments, which are mapped.
+    pub const SEGMENT: Nature = Nature {
+        lasting: Lasting::UntilReboot,
+        trust: Trust::Checked,
+        ..Nature::MAPPED
+    };
+
     /// Of what the kernel copies, by a call to send and one to receive.
     pub const THROUGH_THE_KERNEL: Nature = Nature {
-        crossings: 2,
+        system_calls: 2,
         delivers: Delivers::Every,
         lasting: Lasting::Nothing,
         waiting: Waiting::Sleeps,

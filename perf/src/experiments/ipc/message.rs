@@ -11,7 +11,7 @@ const SUM: usize = 1;
 
 /// Something wrong that the sender does on purpose, for whoever must see that it is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Plant {
+pub enum Injected {
     /// Nothing.
     #[default]
     Nothing,
@@ -23,19 +23,19 @@ pub enum Plant {
     Corrupted(u64),
 }
 
-impl Plant {
+impl Injected {
     /// The number of the message that goes out in this place.
     fn number(self, place: u64) -> u64 {
         match self {
-            Plant::Lost(at) if place >= at => place + 1,
-            Plant::Swapped(at) if place == at => place + 1,
-            Plant::Swapped(at) if place == at + 1 => at,
+            Injected::Lost(at) if place >= at => place + 1,
+            Injected::Swapped(at) if place == at => place + 1,
+            Injected::Swapped(at) if place == at + 1 => at,
             _ => place,
         }
     }
 
     fn corrupts(self, place: u64) -> bool {
-        self == Plant::Corrupted(place)
+        self == Injected::Corrupted(place)
     }
 }
 
@@ -52,20 +52,20 @@ pub(crate) struct Numbers {
     /// The number of the first message.
     pub(crate) first: u64,
     /// What is done wrong.
-    pub(crate) plant: Plant,
+    pub(crate) injected: Injected,
 }
 
 impl Numbers {
     /// Makes the messages of `words` words in `messages` those that begin at `place`.
     pub(crate) fn write(self, messages: &mut [u64], words: usize, place: u64) {
         for (message, place) in messages.chunks_exact_mut(words).zip(place..) {
-            let number = self.first.wrapping_add(self.plant.number(place));
+            let number = self.first.wrapping_add(self.injected.number(place));
             for line in message.chunks_exact_mut(LINE) {
                 line[0] = number;
             }
             message[SUM] = 0;
             message[SUM] = sum(message).wrapping_neg();
-            if self.plant.corrupts(place) {
+            if self.injected.corrupts(place) {
                 message[words - 1] ^= 1 << 17;
             }
         }
@@ -114,31 +114,35 @@ fn sum(message: &[u64]) -> u64 {
 mod tests {
     use super::*;
 
-    /// What becomes of message `place` of a sender with this plant, for messages of `size` bytes.
-    fn arrives(plant: Plant, place: u64, size: usize) -> Result<(), Wrong> {
+    /// What becomes of message `place` of a sender with this fault, for messages of `size` bytes.
+    fn arrives(injected: Injected, place: u64, size: usize) -> Result<(), Wrong> {
         let words = size / 8;
         let mut message = buffer(size, 1);
-        let numbers = |plant| Numbers {
+        let numbers = |injected| Numbers {
             first: 7 << 40,
-            plant,
+            injected,
         };
-        numbers(plant).write(&mut message, words, place);
-        numbers(Plant::Nothing).check(&message, words, place)
+        numbers(injected).write(&mut message, words, place);
+        numbers(Injected::Nothing).check(&message, words, place)
     }
 
     #[test]
     fn what_is_planted_is_noticed_in_its_place_and_nowhere_before() {
         for size in [64, 1024, 65_536] {
             for place in 0..5 {
-                assert_eq!(arrives(Plant::Nothing, place, size), Ok(()));
+                assert_eq!(arrives(Injected::Nothing, place, size), Ok(()));
             }
-            for plant in [Plant::Lost(3), Plant::Swapped(3), Plant::Corrupted(3)] {
-                assert_eq!(arrives(plant, 2, size), Ok(()), "{plant:?}");
-                assert!(arrives(plant, 3, size).is_err(), "{plant:?}");
+            for injected in [
+                Injected::Lost(3),
+                Injected::Swapped(3),
+                Injected::Corrupted(3),
+            ] {
+                assert_eq!(arrives(injected, 2, size), Ok(()), "{injected:?}");
+                assert!(arrives(injected, 3, size).is_err(), "{injected:?}");
             }
             let came = Wrong::Another { place: 4, came: 3 };
-            assert_eq!(arrives(Plant::Swapped(3), 4, size), Err(came));
-            assert_eq!(arrives(Plant::Corrupted(3), 4, size), Ok(()));
+            assert_eq!(arrives(Injected::Swapped(3), 4, size), Err(came));
+            assert_eq!(arrives(Injected::Corrupted(3), 4, size), Ok(()));
         }
     }
 
@@ -146,7 +150,7 @@ mod tests {
     fn memory_that_was_never_written_is_no_message() {
         let numbers = Numbers {
             first: 7 << 40,
-            plant: Plant::Nothing,
+            injected: Injected::Nothing,
         };
         assert!(numbers.check(&[0; 8], 8, 0).is_err());
     }
@@ -155,7 +159,7 @@ mod tests {
     fn a_part_of_another_message_is_noticed() {
         let numbers = Numbers {
             first: 7 << 40,
-            plant: Plant::Nothing,
+            injected: Injected::Nothing,
         };
         let (mut one, mut other) = (buffer(1024, 1), buffer(1024, 1));
         numbers.write(&mut one, 128, 0);

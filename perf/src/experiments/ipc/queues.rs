@@ -19,7 +19,7 @@ pub(super) const QUEUE: Nature = Nature {
 };
 
 /// POSIX message queues.
-pub(super) struct Posix;
+pub(super) const POSIX: Mechanism = Mechanism::new("POSIX message queue", QUEUE, prepare, join);
 
 /// A queue holds as many messages as anybody may ask for by default, and less of large ones: all
 /// of a user's queues together have a limit in bytes.
@@ -27,33 +27,23 @@ fn length(size: usize) -> i64 {
     (256 * 1024 / size).clamp(4, 10) as i64
 }
 
-impl Mechanism for Posix {
-    fn name(&self) -> &'static str {
-        "POSIX message queue"
-    }
+fn prepare(size: usize) -> Result<Ends, Refused> {
+    let queue = || queue(size).map_err(|error| explain(size, error));
+    let mut ends = Ends::default();
+    ends.share(&queue()?)?;
+    ends.share(&queue()?)?;
+    Ok(ends)
+}
 
-    fn nature(&self) -> Nature {
-        QUEUE
-    }
-
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        let queue = || queue(size).map_err(|error| explain(size, error));
-        let mut ends = Ends::default();
-        ends.share(&queue()?)?;
-        ends.share(&queue()?)?;
-        Ok(ends)
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let side = terms.side;
-        let [out, into] = side.out_and_into(terms.take()?);
-        // SAFETY: both are open, and of message queues: `prepare` made them.
-        let queue = |fd: OwnedFd| unsafe { MqdT::from_raw_fd(fd.into_raw_fd()) };
-        Ok(Box::new(Queues {
-            into: queue(into),
-            out: queue(out),
-        }))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let side = terms.side;
+    let [out, into] = side.out_and_into(terms.take()?);
+    // SAFETY: both are open, and of message queues: `prepare` made them.
+    let queue = |fd: OwnedFd| unsafe { MqdT::from_raw_fd(fd.into_raw_fd()) };
+    Ok(Box::new(Queues {
+        into: queue(into),
+        out: queue(out),
+    }))
 }
 
 fn queue(size: usize) -> Result<OwnedFd, Errno> {

@@ -10,8 +10,8 @@ use ringproof::{
     Consumer, Payload, PopError, Producer, PushError, Ring, RingOptions, SegmentError,
 };
 
-use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Nature, Refused, Terms, Trust, Waiting};
-use super::typed::Kind;
+use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
+use super::typed::{Line, no_such_size, typed};
 use crate::cpus::stands;
 
 /// Messages live at once: 256 KiB of them, and some of the largest.
@@ -19,57 +19,39 @@ pub(super) fn capacity(size: usize) -> u64 {
     (256 * 1024 / size).max(16) as u64
 }
 
-/// The ring, a message or several at a time.
-pub(super) struct InSegment {
-    /// What it is called.
-    pub(super) name: &'static str,
-    /// Messages at a time.
-    pub(super) batch: usize,
+/// The ring, one message at a time.
+pub(super) const RING: Mechanism = typed!("ring, one by one", Nature::SEGMENT, prepare, join);
+
+/// The same, several at a time.
+pub(super) const RING_IN_BATCHES: Mechanism = Mechanism {
+    name: "ring, batches of 16",
+    batch: 16,
+    ..RING
+};
+
+fn prepare<T: Payload>() -> Result<Ends, Refused> {
+    let mut ends = Ends::default();
+    for _ in 0..2 {
+        let options = RingOptions::new(capacity(size_of::<T>()));
+        let file = Ring::<T>::anonymous(&options).and_then(|ring| ring.descriptor());
+        ends.share(&file.map_err(refused)?)?;
+    }
+    Ok(ends)
 }
 
-impl Kind for InSegment {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn nature(&self) -> Nature {
-        Nature {
-            crossings: 0,
-            delivers: Delivers::Every,
-            lasting: Lasting::UntilReboot,
-            waiting: Waiting::Polls,
-            trust: Trust::Checked,
-        }
-    }
-
-    fn batch(&self) -> usize {
-        self.batch
-    }
-
-    fn prepare<T: Payload>(&self) -> Result<Ends, Refused> {
-        let mut ends = Ends::default();
-        for _ in 0..2 {
-            let options = RingOptions::new(capacity(size_of::<T>()));
-            let file = Ring::<T>::anonymous(&options).and_then(|ring| ring.descriptor());
-            ends.share(&file.map_err(refused)?)?;
-        }
-        Ok(ends)
-    }
-
-    fn join<T: Payload>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let side = terms.side;
-        let [there, back] = terms.take()?;
-        // The process has one endpoint and ends with it.
-        let attach = |fd: OwnedFd| {
-            let ring = Ring::<T>::attach_fd(fd).map_err(refused)?;
-            Ok(&*Box::leak(Box::new(ring)))
-        };
-        let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
-        Ok(Box::new(Queue {
-            producer: out.producer().map_err(refused)?,
-            consumer: into.consumer().map_err(refused)?,
-        }))
-    }
+fn join<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let side = terms.side;
+    let [there, back] = terms.take()?;
+    // The process has one endpoint and ends with it.
+    let attach = |fd: OwnedFd| {
+        let ring = Ring::<T>::attach_fd(fd).map_err(refused)?;
+        Ok(&*Box::leak(Box::new(ring)))
+    };
+    let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
+    Ok(Box::new(Queue {
+        producer: out.producer().map_err(refused)?,
+        consumer: into.consumer().map_err(refused)?,
+    }))
 }
 
 /// What a segment says when it cannot be made or attached to.

@@ -2,7 +2,7 @@
 
 use super::control::{Exercise, Task};
 use super::mechanism::{Delivers, Mechanism, Nature, SIZES, Waiting};
-use super::message::Plant;
+use super::message::Injected;
 use super::ring;
 use super::two::{Moved, Program, Two};
 use crate::cpus::Pair;
@@ -38,7 +38,7 @@ pub struct Line {
     pub rate: Figure,
     /// System calls for each message of a ping-pong, of both sides together, if the kernel counted
     /// them, or why it did not.
-    pub crossings: Result<f64, String>,
+    pub system_calls: Result<f64, String>,
     /// How often a process slept for each message of a ping-pong.
     pub sleeps: Option<f64>,
 }
@@ -58,7 +58,7 @@ pub fn measure(
     settings: &Settings,
     pair: Pair,
     program: &Program,
-    mechanisms: &[&dyn Mechanism],
+    mechanisms: &[Mechanism],
 ) -> Result<Vec<Measured>, Trouble> {
     let sizes = match settings.extent {
         Extent::Smoke => &SIZES[..1],
@@ -69,8 +69,8 @@ pub fn measure(
 }
 
 /// One mechanism, one exercise, and how many messages fill a sample.
-struct Case<'a> {
-    mechanism: &'a dyn Mechanism,
+struct Case {
+    mechanism: Mechanism,
     /// Which line it belongs to.
     line: usize,
     task: Task,
@@ -80,12 +80,12 @@ fn measure_size(
     settings: &Settings,
     pair: Pair,
     program: &Program,
-    mechanisms: &[&dyn Mechanism],
+    mechanisms: &[Mechanism],
     size: usize,
 ) -> Result<Measured, Trouble> {
     let mut lines = Vec::new();
     let mut cases = Vec::new();
-    for (index, &mechanism) in mechanisms.iter().enumerate() {
+    for (index, mechanism) in mechanisms.iter().enumerate() {
         // Not a reason of this mechanism: it would be that of all that come after it.
         pair.is_left()?;
         let tried =
@@ -93,7 +93,7 @@ fn measure_size(
         lines.push(Line::first(mechanism, &tried));
         for calibrated in tried.into_iter().flatten() {
             cases.push(Case {
-                mechanism,
+                mechanism: *mechanism,
                 line: index,
                 task: calibrated.task,
             });
@@ -112,7 +112,7 @@ fn measure_size(
         for index in round.order.clone() {
             let case = &cases[index];
             // New processes, and all that lies between them anew.
-            let mut two = Two::start(program, case.mechanism, size, Some(pair))?;
+            let mut two = Two::start(program, &case.mechanism, size, Some(pair))?;
             let distance = round.distance;
             round.take(index, || {
                 let before = case.probe(pair)?;
@@ -144,11 +144,11 @@ fn measure_size(
     })
 }
 
-impl Case<'_> {
+impl Case {
     /// How far apart the CPUs are, where that matters: who sleeps for every message hardly notices,
     /// and a round is long enough for CPUs to move to and fro within it.
     fn probe(&self, pair: Pair) -> Result<Option<f64>, Trouble> {
-        match self.mechanism.nature().waiting {
+        match self.mechanism.nature.waiting {
             Waiting::Polls => probe(pair),
             Waiting::Sleeps => Ok(None),
         }
@@ -171,7 +171,7 @@ struct Calibrated {
 
 impl Line {
     /// A line without figures yet.
-    fn first(mechanism: &dyn Mechanism, tried: &[Result<Calibrated, Trouble>; 2]) -> Self {
+    fn first(mechanism: &Mechanism, tried: &[Result<Calibrated, Trouble>; 2]) -> Self {
         let why = |tried: &Result<Calibrated, Trouble>| match tried {
             Ok(_) => Ok(Vec::new()),
             Err(trouble) => Err(trouble.clone()),
@@ -179,18 +179,18 @@ impl Line {
         let [latency, rate] = tried;
         let counted = latency.as_ref().map(|calibrated| &calibrated.counted);
         Line {
-            name: mechanism.name(),
-            nature: mechanism.nature(),
+            name: mechanism.name,
+            nature: mechanism.nature,
             latency: why(latency),
             rate: why(rate),
-            crossings: match counted {
+            system_calls: match counted {
                 Ok(Moved {
-                    crossings: Some(Ok(count)),
+                    system_calls: Some(Ok(count)),
                     messages,
                     ..
                 }) => Ok(*count as f64 / *messages as f64),
                 Ok(Moved {
-                    crossings: Some(Err(why)),
+                    system_calls: Some(Err(why)),
                     ..
                 }) => Err(why.clone()),
                 Ok(_) => Err("they were not counted".to_owned()),
@@ -208,13 +208,13 @@ fn calibrate(
     settings: &Settings,
     pair: Pair,
     program: &Program,
-    mechanism: &dyn Mechanism,
+    mechanism: &Mechanism,
     size: usize,
     exercise: Exercise,
 ) -> Result<Calibrated, Trouble> {
     const FEWEST: u64 = 64;
     const MOST: u64 = 1 << 20;
-    if exercise == Exercise::Stream && mechanism.nature().delivers == Delivers::Latest {
+    if exercise == Exercise::Stream && mechanism.nature.delivers == Delivers::Latest {
         return Err(Trouble::NotRun(
             "it holds the latest value: who does not wait for the reader overwrites what was not \
              read (how fast that goes, `latest` measures)"
@@ -226,13 +226,13 @@ fn calibrate(
         exercise,
         first: settings.first_item(),
         // Once around memory that costs nothing but its faults: they would be a part of the figure.
-        warm_up: match mechanism.nature().crossings {
-            0 if mechanism.nature().waiting == Waiting::Polls => FEWEST.max(ring::capacity(size)),
+        warm_up: match mechanism.nature.system_calls {
+            0 if mechanism.nature.waiting == Waiting::Polls => FEWEST.max(ring::capacity(size)),
             _ => FEWEST,
         },
         count: FEWEST,
-        plant: Plant::Nothing,
-        crossings: false,
+        injected: Injected::Nothing,
+        system_calls: false,
     };
     let mut moved = two.run(task)?;
     // What was measured with few messages is mostly start: again with more, while that changes much.
@@ -243,7 +243,7 @@ fn calibrate(
     let share = settings.sample.as_secs_f64() / moved.took.as_secs_f64();
     task.count = ((task.count as f64 * share) as u64).clamp(FEWEST, MOST);
     let counted = two.run(Task {
-        crossings: true,
+        system_calls: true,
         count: FEWEST,
         ..task
     })?;

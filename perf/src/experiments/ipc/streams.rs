@@ -15,52 +15,49 @@ use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 use super::unnamed::{a_name, uninterrupted};
 
-/// Which stream.
-#[derive(Clone, Copy)]
-pub(super) enum Stream {
-    /// An anonymous pipe.
-    Pipe,
-    /// A pipe that was opened by name.
-    Fifo,
-    /// A Unix stream socket.
-    Unix,
-    /// TCP over the loopback interface, without Nagle's delay.
-    Tcp,
+/// An anonymous pipe.
+pub(super) const PIPE: Mechanism = stream("pipe", |_| {
+    made(
+        "pipe",
+        pipe().and_then(|there| Ok(two_ways(there, pipe()?))),
+    )
+});
+
+/// A pipe that was opened by name.
+pub(super) const FIFO: Mechanism = stream("FIFO", |_| {
+    made(
+        "FIFO",
+        fifo().and_then(|there| Ok(two_ways(there, fifo()?))),
+    )
+});
+
+/// A Unix stream socket.
+pub(super) const UNIX: Mechanism = stream("Unix stream", |_| {
+    let pair = UnixStream::pair();
+    let ends = pair.and_then(|(one, other)| both_ways(one.into(), other.into()));
+    made("Unix stream", ends)
+});
+
+/// TCP over the loopback interface, without Nagle's delay.
+pub(super) const TCP: Mechanism = stream("TCP loopback", |_| {
+    let ends = tcp().and_then(|(one, other)| both_ways(one.into(), other.into()));
+    made("TCP loopback", ends)
+});
+
+const fn stream(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>) -> Mechanism {
+    Mechanism::new(name, Nature::THROUGH_THE_KERNEL, prepare, join)
 }
 
-impl Mechanism for Stream {
-    fn name(&self) -> &'static str {
-        match self {
-            Stream::Pipe => "pipe",
-            Stream::Fifo => "FIFO",
-            Stream::Unix => "Unix stream",
-            Stream::Tcp => "TCP loopback",
-        }
-    }
+fn made(name: &str, ends: io::Result<Ends>) -> Result<Ends, Refused> {
+    ends.map_err(|error| Refused::of(&format!("no {name} can be made"), error))
+}
 
-    fn nature(&self) -> Nature {
-        Nature::THROUGH_THE_KERNEL
-    }
-
-    fn prepare(&self, _: usize) -> Result<Ends, Refused> {
-        let made = match self {
-            Stream::Pipe => pipe().and_then(|there| Ok(two_ways(there, pipe()?))),
-            Stream::Fifo => fifo().and_then(|there| Ok(two_ways(there, fifo()?))),
-            Stream::Unix => {
-                UnixStream::pair().and_then(|(one, other)| both_ways(one.into(), other.into()))
-            }
-            Stream::Tcp => tcp().and_then(|(one, other)| both_ways(one.into(), other.into())),
-        };
-        made.map_err(|error| Refused::of(&format!("no {} can be made", self.name()), error))
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let [into, out] = terms.take()?;
-        Ok(Box::new(Bytes {
-            into: into.into(),
-            out: out.into(),
-        }))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let [into, out] = terms.take()?;
+    Ok(Box::new(Bytes {
+        into: into.into(),
+        out: out.into(),
+    }))
 }
 
 /// What to read from, and what to write to.

@@ -11,55 +11,48 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe2};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
-use super::mechanism::{Endpoint, Ends, Kept, Mechanism, Nature, Refused, Terms};
+use super::mechanism::{Endpoint, Ends, Kept, Mechanism, Refused, Terms};
 use super::queues::{QUEUE, exactly, limit};
 use super::unnamed::uninterrupted;
 
 /// System V message queues.
-pub(super) struct SystemV;
+pub(super) const SYSTEM_V: Mechanism =
+    Mechanism::new("System V message queue", QUEUE, prepare, join);
 
-impl Mechanism for SystemV {
-    fn name(&self) -> &'static str {
-        "System V message queue"
-    }
-
-    fn nature(&self) -> Nature {
-        QUEUE
-    }
-
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        let (keeper, queues) = uninterrupted(Keeper::start)
-            .map_err(|error| Refused::of("no System V message queue can be made", error))?;
-        // The limit is found by trying.
-        let mut message = Message::new(size);
-        let tried = message.send(queues[0], libc::IPC_NOWAIT);
-        tried.and_then(|()| message.receive(queues[0])).map_err(|error| {
+fn prepare(size: usize) -> Result<Ends, Refused> {
+    let (keeper, queues) = uninterrupted(Keeper::start)
+        .map_err(|error| Refused::of("no System V message queue can be made", error))?;
+    // The limit is found by trying.
+    let mut message = Message::new(size);
+    let tried = message.send(queues[0], libc::IPC_NOWAIT);
+    tried
+        .and_then(|()| message.receive(queues[0]))
+        .map_err(|error| {
             Refused(format!(
                 "a message of {size} bytes does not fit ({error}; {}, {}); root may raise these",
                 limit("kernel/msgmax"),
                 limit("kernel/msgmnb"),
             ))
         })?;
-        Ok(Ends {
-            numbers: queues.to_vec(),
-            kept: Some(Box::new(keeper)),
-            ..Ends::default()
-        })
-    }
+    Ok(Ends {
+        numbers: queues.to_vec(),
+        kept: Some(Box::new(keeper)),
+        ..Ends::default()
+    })
+}
 
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        let [there, back] = terms.numbers[..] else {
-            return Err(Refused(
-                "the numbers of the queues did not arrive".to_owned(),
-            ));
-        };
-        let [out, into] = terms.side.out_and_into([there, back]);
-        Ok(Box::new(Queues {
-            out,
-            into,
-            message: Message::new(terms.size),
-        }))
-    }
+fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let [there, back] = terms.numbers[..] else {
+        return Err(Refused(
+            "the numbers of the queues did not arrive".to_owned(),
+        ));
+    };
+    let [out, into] = terms.side.out_and_into([there, back]);
+    Ok(Box::new(Queues {
+        out,
+        into,
+        message: Message::new(terms.size),
+    }))
 }
 
 /// A queue for each direction.

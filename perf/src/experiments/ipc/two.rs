@@ -99,7 +99,7 @@ pub struct Moved {
     /// How often one of them slept.
     pub sleeps: u64,
     /// How often both together called the kernel, if it was to be counted, or why it could not be.
-    pub crossings: Option<Result<u64, String>>,
+    pub system_calls: Option<Result<u64, String>>,
 }
 
 impl Moved {
@@ -117,12 +117,12 @@ impl Two {
     /// [`Trouble::NotRun`] if the mechanism cannot be used here, [`Trouble::Failed`] if it broke.
     pub fn start(
         program: &Program,
-        mechanism: &dyn Mechanism,
+        mechanism: &Mechanism,
         size: usize,
         pair: Option<Pair>,
     ) -> Result<Self, Trouble> {
-        let name = mechanism.name();
-        let mut ends = (mechanism.prepare(size)).map_err(|why| Trouble::NotRun(why.0))?;
+        let name = mechanism.name;
+        let mut ends = ((mechanism.prepare)(size)).map_err(|why| Trouble::NotRun(why.0))?;
         let start = || {
             let started = program.start();
             started.map_err(|error| {
@@ -154,7 +154,7 @@ impl Two {
         }
         let mut two = Two {
             mechanism: name,
-            batch: mechanism.batch(),
+            batch: mechanism.batch,
             workers,
             _ends: ends,
         };
@@ -187,7 +187,8 @@ impl Two {
             messages: task.messages(self.batch),
             preemptions: first.preemptions + second.preemptions,
             sleeps: first.sleeps + second.sleeps,
-            crossings: (first.crossings.zip(second.crossings)).map(|(one, two)| Ok(one? + two?)),
+            system_calls: (first.system_calls.zip(second.system_calls))
+                .map(|(one, two)| Ok(one? + two?)),
         })
     }
 

@@ -1,61 +1,37 @@
 //! Mechanisms whose messages have a type: for each size that is measured there is one.
 
-use ringproof::payload::WholeWords;
-
-use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
+use super::mechanism::Refused;
 
 /// A cache line. Messages are arrays of them.
-type Line = [u64; 8];
+pub(super) type Line = [u64; 8];
 
-/// Makes a mechanism of what is written once for all types.
-pub(super) struct Typed<K>(pub(super) K);
-
-/// A mechanism for messages of any type, of whole words because some are seqlocks. The methods are those
-/// of [`Mechanism`].
-pub(super) trait Kind: Sync {
-    fn name(&self) -> &'static str;
-    fn nature(&self) -> Nature;
-    fn batch(&self) -> usize {
-        1
-    }
-    fn prepare<T: WholeWords>(&self) -> Result<Ends, Refused>;
-    fn join<T: WholeWords>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused>;
+/// A mechanism of two functions that are written once for all types, which are whole words because
+/// some are seqlocks.
+macro_rules! typed {
+    ($name:literal, $nature:expr, $prepare:ident, $join:ident) => {
+        Mechanism::new(
+            $name,
+            $nature,
+            |size| match size {
+                64 => $prepare::<[Line; 1]>(),
+                1024 => $prepare::<[Line; 16]>(),
+                65_536 => $prepare::<[Line; 1024]>(),
+                other => Err(no_such_size(other)),
+            },
+            |terms| match terms.size {
+                64 => $join::<[Line; 1]>(terms),
+                1024 => $join::<[Line; 16]>(terms),
+                65_536 => $join::<[Line; 1024]>(terms),
+                other => Err(no_such_size(other)),
+            },
+        )
+    };
 }
 
-impl<K: Kind> Mechanism for Typed<K> {
-    fn name(&self) -> &'static str {
-        self.0.name()
-    }
-
-    fn nature(&self) -> Nature {
-        self.0.nature()
-    }
-
-    fn batch(&self) -> usize {
-        self.0.batch()
-    }
-
-    fn prepare(&self, size: usize) -> Result<Ends, Refused> {
-        match size {
-            64 => self.0.prepare::<[Line; 1]>(),
-            1024 => self.0.prepare::<[Line; 16]>(),
-            65_536 => self.0.prepare::<[Line; 1024]>(),
-            other => Err(no_such_size(other)),
-        }
-    }
-
-    fn join(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-        match terms.size {
-            64 => self.0.join::<[Line; 1]>(terms),
-            1024 => self.0.join::<[Line; 16]>(terms),
-            65_536 => self.0.join::<[Line; 1024]>(terms),
-            other => Err(no_such_size(other)),
-        }
-    }
-}
+pub(super) use typed;
 
 /// Types are made when this program is compiled.
-fn no_such_size(size: usize) -> Refused {
+pub(super) fn no_such_size(size: usize) -> Refused {
     Refused(format!(
         "there is no type for a message of {size} bytes in this program"
     ))

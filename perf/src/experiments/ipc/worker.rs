@@ -4,15 +4,14 @@ use std::env;
 use std::io;
 
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use ringproof_record::Exit;
 
 use super::control::{Answer, Control, Exercise, Order, Task, Told};
-use super::crossings::Crossings;
 use super::mechanism::{Endpoint, Mechanism, Side, Terms};
 use super::message::{Numbers, buffer};
+use crate::counters::{SystemCalls, Usage};
 use crate::cpus::{Gone, Seat, stands};
 
 /// The argument by which a program knows that it was started to be such a process.
@@ -21,7 +20,7 @@ pub const ARGUMENT: &str = "ipc-worker";
 /// Does the work of such a process, if this program was started to be one, and gives the exit code.
 /// A program that measures calls it before it looks at its arguments, with all mechanisms that it
 /// measures.
-pub fn divert(mechanisms: &[&dyn Mechanism]) -> Option<Exit> {
+pub fn divert(mechanisms: &[Mechanism]) -> Option<Exit> {
     if env::args().nth(1).as_deref() != Some(ARGUMENT) {
         return None;
     }
@@ -35,7 +34,7 @@ pub fn divert(mechanisms: &[&dyn Mechanism]) -> Option<Exit> {
 }
 
 /// Carries out orders until there are no more.
-fn serve(mechanisms: &[&dyn Mechanism]) -> io::Result<()> {
+fn serve(mechanisms: &[Mechanism]) -> io::Result<()> {
     // Whoever started this process may be gone before this; then there is no order to receive.
     set_pdeathsig(Signal::SIGKILL)?;
     let control = Control::inherited()?;
@@ -50,7 +49,7 @@ fn serve(mechanisms: &[&dyn Mechanism]) -> io::Result<()> {
                 peer,
                 seat,
             } => {
-                let known = mechanisms.iter().find(|known| known.name() == mechanism);
+                let known = mechanisms.iter().find(|known| known.name == mechanism);
                 let terms = Terms {
                     side,
                     size,
@@ -58,7 +57,7 @@ fn serve(mechanisms: &[&dyn Mechanism]) -> io::Result<()> {
                     numbers,
                     peer,
                 };
-                match known.map(|known| Joined::new(*known, terms, seat)) {
+                match known.map(|known| Joined::new(known, terms, seat)) {
                     Some(Ok(endpoint)) => {
                         joined = Some(endpoint);
                         Answer::Done(Told::default())
@@ -116,14 +115,12 @@ impl From<Gone> for Failure {
 }
 
 impl Joined {
-    fn new(mechanism: &dyn Mechanism, terms: Terms, seat: Option<Seat>) -> Result<Self, String> {
-        let (side, size, batch) = (terms.side, terms.size, mechanism.batch());
+    fn new(mechanism: &Mechanism, terms: Terms, seat: Option<Seat>) -> Result<Self, String> {
+        let (side, size, batch) = (terms.side, terms.size, mechanism.batch);
         if let Some(seat) = seat {
             seat.take().map_err(|gone| gone.to_string())?;
         }
-        let endpoint = mechanism
-            .join(terms)
-            .map_err(|refused| refused.to_string())?;
+        let endpoint = (mechanism.join)(terms).map_err(|refused| refused.to_string())?;
         Ok(Joined {
             endpoint,
             side,
@@ -207,7 +204,7 @@ impl Joined {
         if let Some(seat) = &self.seat {
             seat.prefer()?;
         }
-        Ok(Observed::begin(task.crossings))
+        Ok(Observed::begin(task.system_calls))
     }
 
     fn whole_batches(&self, count: u64) -> u64 {
@@ -235,8 +232,8 @@ impl Task {
     fn numbers(self, planted: bool) -> Numbers {
         Numbers {
             first: self.first,
-            plant: if planted {
-                self.plant
+            injected: if planted {
+                self.injected
             } else {
                 Default::default()
             },
@@ -252,56 +249,34 @@ impl Task {
     }
 }
 
-/// Observes this process from `begin` to `end`.
+/// Observes this process, which has one thread, from `begin` to `end`.
 struct Observed {
-    before: Switches,
-    crossings: Option<Result<Crossings, String>>,
+    before: Usage,
+    calls: Option<Result<SystemCalls, String>>,
     start: u64,
 }
 
 impl Observed {
     fn begin(count: bool) -> Self {
         Observed {
-            before: Switches::so_far(),
-            crossings: count.then(Crossings::begin),
+            before: Usage::so_far(),
+            calls: count.then(SystemCalls::begin),
             start: now(),
         }
     }
 
     fn end(self) -> Told {
         let end = now();
-        let crossings = self
-            .crossings
-            .map(|counting| counting.and_then(Crossings::end));
-        let after = Switches::so_far();
+        let counted = |counting: Result<SystemCalls, String>| counting.and_then(SystemCalls::end);
+        let system_calls = self.calls.map(counted);
+        let used = self.before.since();
         Told {
             start: self.start,
             end,
-            preemptions: after.preemptions.saturating_sub(self.before.preemptions),
-            sleeps: after.sleeps.saturating_sub(self.before.sleeps),
-            crossings,
+            preemptions: used.preemptions,
+            sleeps: used.sleeps,
+            system_calls,
         }
-    }
-}
-
-/// The context switches of this thread.
-#[derive(Default)]
-struct Switches {
-    preemptions: u64,
-    sleeps: u64,
-}
-
-impl Switches {
-    fn so_far() -> Self {
-        let number = |count: i64| u64::try_from(count).unwrap_or(0);
-        // The call fails for no argument that it is given here.
-        getrusage(UsageWho::RUSAGE_SELF).map_or_else(
-            |_| Switches::default(),
-            |usage| Switches {
-                preemptions: number(usage.involuntary_context_switches()),
-                sleeps: number(usage.voluntary_context_switches()),
-            },
-        )
     }
 }
 

@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use super::{Outcome, alone_sampled, note};
 use crate::comparison::{Comparison, Unit};
 use crate::cpus::Pair;
-use crate::plot::Plot;
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{self, Extent, Settings};
+use crate::run::{Extent, Settings, measure_each};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::{figure, size};
 
@@ -42,15 +41,11 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
         Extent::Smoke => &[4 << 10, 1 << 20],
         Extent::Full | Extent::Quick => &SIZES,
     };
-    let sample = |case: usize| {
-        let bytes: usize = sizes[case];
-        alone_sampled(pair, || {
-            copy(bytes, settings.sample, <[u64]>::copy_from_slice)
-        })
-    };
     let name = "memcpy";
-    let rounds = run::measure(name, sizes.len(), Some(pair), settings, |round| {
-        round.each(sample)
+    let rounds = measure_each(name, sizes.len(), Some(pair), settings, |case| {
+        alone_sampled(pair, || {
+            copy(sizes[case], settings.sample, <[u64]>::copy_from_slice)
+        })
     })?;
     let latency = note(report, name, &rounds);
     add(report, &rounds, sizes);
@@ -79,29 +74,19 @@ fn copy(bytes: usize, sample: Duration, copy: impl Fn(&mut [u64], &[u64])) -> Re
 
 /// Table, plot, conclusion and rows from the rounds.
 fn add(report: &mut Report, rounds: &Rounds, sizes: &[usize]) {
-    let mut all = Comparison::new(BANDWIDTH, 0);
-    for (bytes, series) in sizes.iter().zip(&rounds.series) {
-        all.add(*bytes, vec![Ok(series.clone())]);
-    }
+    let all = Comparison::of_rounds(BANDWIDTH, 0, 1, sizes.iter().copied(), rounds);
     let table = (all.columns())
         .figure("block", |bytes| size(*bytes))
         .value("GB/s", 0);
-    report.tables.push(
-        table.table(
-            "memcpy in one thread: bytes copied, each of which is read once and written once",
-        ),
-    );
+    let heading = "memcpy in one thread: bytes copied, each of which is read once and written once";
+    report.tables.push(table.table(heading));
     report
         .rows
         .extend(all.rows(0, SUBJECT, |bytes| size(*bytes)));
-    let points = all.medians(0);
-    let points = points.map(|(bytes, rate)| ("one thread".to_owned(), *bytes as f64, rate));
-    report.plots.push(Plot::lines(
-        "memcpy: bandwidth by the size of the block",
-        "block, bytes",
-        "GB/s",
-        points,
-    ));
+    let title = "memcpy: bandwidth by the size of the block";
+    let axes = ["block, bytes", "GB/s"];
+    let picture = all.curves(title, axes, &["one thread"], |bytes| *bytes as f64);
+    report.plots.push(picture);
     let rates = all.lines.iter();
     let rates = rates.filter_map(|line| Some((line, line.value(0).ok()?)));
     let rates: Vec<_> = rates.collect();

@@ -6,9 +6,8 @@ use super::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYST
 use super::{ELSEWHERE, NS, Outcome, alone_sampled, note};
 use crate::comparison::Comparison;
 use crate::cpus::Pair;
-use crate::plot::Plot;
 use crate::report::{Report, Trouble};
-use crate::run::{self, Settings};
+use crate::run::{Settings, measure_each};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::spread;
 use crate::together::alone;
@@ -33,16 +32,13 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
         .zip(&sizes)
         .filter_map(|(operation, turns)| Some((*operation, *turns.as_ref().ok()?)))
         .collect();
-    let sample = |case: usize| {
+    let name = "uncontended costs";
+    let rounds = measure_each(name, possible.len(), Some(pair), settings, |case| {
         let (operation, turns) = possible[case];
         alone_sampled(pair, || {
             let took = (operation.time)(turns)?;
             Ok(took.as_nanos() as f64 / (turns * PER_TURN) as f64)
         })
-    };
-    let name = "uncontended costs";
-    let rounds = run::measure(name, possible.len(), Some(pair), settings, |round| {
-        round.each(sample)
     })?;
     let latency = note(report, name, &rounds);
     let mut series = rounds.series.into_iter();
@@ -80,10 +76,8 @@ fn add(report: &mut Report, all: &Comparison<Operation>) {
         "Uncontended costs in ns, {PER_TURN} in a row in each turn of a loop, whose cost is in them"
     )));
     report.rows.extend(all.rows(0, SUBJECT, |of| of.name));
-    let bars = all.medians(0).filter(|(of, _)| of.name != LOOP);
-    let bars = bars.map(|(of, cost)| (of.name.to_owned(), cost));
-    let picture = Plot::bars("Uncontended costs", "ns", bars);
-    report.plots.push(picture);
+    let name = |of: &Operation, _| (of.name != LOOP).then(|| of.name.to_owned());
+    report.plots.push(all.bars("Uncontended costs", "ns", name));
     let series = |name: &str| {
         let line = all.lines.iter().find(|line| line.of.name == name)?;
         line.values(0).ok()

@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use super::{ELSEWHERE, NS, Outcome, note};
 use crate::comparison::Comparison;
+use crate::counters::Usage;
 use crate::cpus::Pair;
-use crate::plot::Plot;
 use crate::report::Report;
 use crate::rounds::{Rounds, Sample};
-use crate::run::{self, Settings};
+use crate::run::{Settings, measure_each};
 use crate::stats::{Effect, effect, ratios, summarize};
-use crate::stream::preemptions;
 use crate::table::{figure, spread};
 use crate::together::{Fault, Patience, both};
 
@@ -130,13 +129,9 @@ impl<'a> Direction<'a> {
 pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     // A round trip is 100 to 400 ns between cores.
     let trips = (settings.sample.as_nanos() / 400) as u64;
-    let sample = |case: usize| {
-        let way: &Way = &WAYS[case];
-        ping_pong(pair, way, trips).map_err(|fault| fault.of(way.name))
-    };
     let name = "one-way latency";
-    let rounds = run::measure(name, WAYS.len(), Some(pair), settings, |round| {
-        round.each(sample)
+    let rounds = measure_each(name, WAYS.len(), Some(pair), settings, |case| {
+        ping_pong(pair, &WAYS[case], trips).map_err(|fault| fault.of(WAYS[case].name))
     })?;
     let latency = note(report, name, &rounds);
     add(report, &rounds);
@@ -161,23 +156,23 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
     let (asked, disturbed) = both(
         pair,
         |_| {
-            let before = preemptions();
+            let before = Usage::so_far();
             ask(1, WARM_UP)?;
             let start = Instant::now();
             ask(WARM_UP * 2 + 1, trips)?;
             let value = start.elapsed().as_nanos() as f64 / (trips * 2) as f64;
             Ok(Sample {
                 value,
-                preemptions: preemptions().saturating_sub(before),
+                preemptions: before.since().preemptions,
             })
         },
         |_| {
-            let before = preemptions();
+            let before = Usage::so_far();
             for number in (1..last).step_by(2) {
                 there.receive(number)?;
                 back.send(number + 1);
             }
-            Ok(preemptions().saturating_sub(before))
+            Ok(before.since().preemptions)
         },
     )?;
     Ok(Sample {
@@ -188,10 +183,7 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
 
 /// Table, plot, conclusions and rows from the rounds, which hold the ways in their order.
 fn add(report: &mut Report, rounds: &Rounds) {
-    let mut all = Comparison::new(NS, 0);
-    for (way, series) in WAYS.iter().zip(&rounds.series) {
-        all.add(way, vec![Ok(series.clone())]);
-    }
+    let all = Comparison::of_rounds(NS, 0, 1, &WAYS, rounds);
     let above = |way: &Way| {
         let at = WAYS.iter().position(|known| known.name == way.name)?;
         let [above, here] = [at.checked_sub(1)?, at].map(|at| all.lines[at].values(0).ok());
@@ -204,29 +196,24 @@ fn add(report: &mut Report, rounds: &Rounds) {
             above(way).map_or(String::new(), spread)
         })
         .figure(ELSEWHERE, |way| way.elsewhere);
-    report.tables.push(
-        table.table(
-            "One-way latency in ns: half of there and back, both sides polling with a pause",
-        ),
-    );
+    let heading = "One-way latency in ns: half of there and back, both sides polling with a pause";
+    report.tables.push(table.table(heading));
     report.rows.extend(all.rows(0, SUBJECT, |way| way.name));
-    let bars = all
-        .medians(0)
-        .map(|(way, latency)| (way.name.to_owned(), latency));
-    report.plots.push(Plot::bars("One-way latency", "ns", bars));
+    let name = |way: &&Way, _| Some(way.name.to_owned());
+    report.plots.push(all.bars("One-way latency", "ns", name));
     let [one, two, together, apart] = rounds.series.as_slice() else {
         return;
     };
     let subject = "An answer on a line of its own instead of the line of the question";
-    report.conclusions.extend(compared(subject, two, one));
+    report.conclusions.extend(difference(subject, two, one));
     let subject = "A payload on another line than its flag, instead of on the same,";
     report
         .conclusions
-        .extend(compared(subject, apart, together));
+        .extend(difference(subject, apart, together));
 }
 
 /// What a way makes of another one's latency.
-fn compared(subject: &str, of: &[f64], to: &[f64]) -> Option<String> {
+fn difference(subject: &str, of: &[f64], to: &[f64]) -> Option<String> {
     let by_round = ratios(of, to);
     let [of, to, ratio] = [of, to, &by_round].map(summarize);
     let (of, to, ratio) = (of?, to?, ratio?);

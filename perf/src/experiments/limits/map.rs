@@ -8,7 +8,7 @@ use crate::plot::Plot;
 use crate::probe;
 use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
-use crate::run::{self, Extent, Settings};
+use crate::run::{Extent, Settings, measure_each};
 use crate::stats::{Summary, summarize};
 use crate::table::{Cell, Table, figure};
 
@@ -52,15 +52,12 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
         }
     }
     // The probe is what is measured here: it cannot speak against itself.
-    let sample = |case: usize| {
+    let rounds = measure_each("core to core", pairs.len(), None, settings, |case| {
         let value = probe::one_way(pairs[case]).map_err(|fault| fault.of(SUBJECT))?;
         Ok(Sample {
             value,
             preemptions: 0,
         })
-    };
-    let rounds = run::measure("core to core", pairs.len(), None, settings, |round| {
-        round.each(sample)
     })?;
     let distances = distances(&pairs, &rounds);
     let used = (pair.first, pair.second);

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use memmap2::{Advice, MmapMut, UncheckedAdvice};
 use nix::libc;
-use nix::sys::resource::{UsageWho, getrusage};
 
+use crate::counters::Usage;
 use crate::mutex::SharedMutex;
 use crate::report::Trouble;
 
@@ -223,7 +223,7 @@ fn first_touch(turns: u64) -> Result<Duration, Trouble> {
     let _ = map.advise(Advice::NoHugePage);
     let mut took = Duration::ZERO;
     let mut touched = 0;
-    let before = page_faults();
+    let before = Usage::so_far();
     for turn in 0..turns {
         let mark = turn as u8 | 1;
         // SAFETY: no reference into the mapping exists now. It is private and anonymous: afterwards
@@ -237,7 +237,7 @@ fn first_touch(turns: u64) -> Result<Duration, Trouble> {
         let pages = map.chunks_exact(PAGE);
         touched += pages.filter(|page| page[0] == mark).count() as u64;
     }
-    let faults = page_faults().saturating_sub(before);
+    let faults = before.since().page_faults;
     let pages = turns * PER_TURN;
     if faults < pages {
         // So on a kernel whose pages are larger than ours.
@@ -246,15 +246,6 @@ fn first_touch(turns: u64) -> Result<Duration, Trouble> {
         )));
     }
     if_right(touched == pages, took, "page")
-}
-
-/// How many page faults without input or output the calling thread had so far.
-fn page_faults() -> u64 {
-    // As with preemptions: if it fails nothing was counted, and the caller sees that.
-    getrusage(UsageWho::RUSAGE_THREAD)
-        .ok()
-        .and_then(|usage| usage.minor_page_faults().try_into().ok())
-        .unwrap_or(0)
 }
 
 /// Looks for the operations in the machine code of this program.

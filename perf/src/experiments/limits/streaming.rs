@@ -7,7 +7,6 @@ use super::{ELSEWHERE, Outcome, note};
 use crate::comparison::{Comparison, Line, Unit};
 use crate::cpus::Pair;
 use crate::links::BATCH;
-use crate::plot::Plot;
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Extent, Medium, Settings, stream_all};
@@ -148,32 +147,15 @@ fn add(report: &mut Report, all: &Comparison<usize>) {
             report.rows.push(line.row(at, SUBJECT, check));
         }
     }
-    let points = KINDS.into_iter().enumerate().flat_map(|(at, pages)| {
-        let found = all.medians(at);
-        found.map(move |(bytes, cost)| (pages.name().to_owned(), *bytes as f64, cost))
-    });
-    report.plots.push(Plot::lines(
-        "Streaming: the cost of a cache line by the size of the ring",
-        "ring, bytes",
-        "ns a line",
-        points,
-    ));
-    let points = all.lines.iter();
-    let points = points.filter_map(|line| {
-        Some((
-            line.of,
-            line.values(ORDINARY).ok()?,
-            line.value(ORDINARY).ok()?,
-        ))
-    });
-    report
-        .conclusions
-        .extend(steps(&points.collect::<Vec<_>>()));
+    let title = "Streaming: the cost of a cache line by the size of the ring";
+    let (axes, names) = (["ring, bytes", "ns a line"], KINDS.map(Pages::name));
+    let picture = all.curves(title, axes, &names, |bytes| *bytes as f64);
+    report.plots.push(picture);
+    let ordinary = all.lines.iter().filter(|line| line.value(ORDINARY).is_ok());
+    let steps = steps(&ordinary.collect::<Vec<_>>());
+    report.conclusions.extend(steps);
     report.conclusions.extend(huge_pages(&all.lines));
 }
-
-/// A size in bytes, its series and that in short.
-type Point<'a> = (usize, &'a [f64], Summary);
 
 /// The effect, if it is not smaller than [`SMALLEST_NAMED`].
 fn large(by_round: &[f64], ratio: Summary) -> Effect {
@@ -186,24 +168,25 @@ fn large(by_round: &[f64], ratio: Summary) -> Effect {
 }
 
 /// Where the cost changes from one size to the next.
-fn steps(points: &[Point<'_>]) -> Option<String> {
-    let ((smallest, ..), (largest, ..)) = (points.first()?, points.last()?);
-    let medians = || points.iter().map(|(_, _, summary)| summary.median);
+fn steps(sizes: &[&Line<usize>]) -> Option<String> {
+    let (smallest, largest) = (sizes.first()?, sizes.last()?);
+    let median = |line: &Line<usize>| line.value(ORDINARY).map_or(f64::NAN, |cost| cost.median);
+    let medians = || sizes.iter().map(|line| median(line));
     let cheapest = medians().fold(f64::INFINITY, f64::min);
     let dearest = medians().fold(0.0, f64::max);
     let begin = format!(
         "Streaming a line costs {} to {} ns in rings of {} to {}",
         figure(cheapest),
         figure(dearest),
-        size(*smallest),
-        size(*largest)
+        size(smallest.of),
+        size(largest.of)
     );
     let mut named = Vec::new();
-    for pair in points.windows(2) {
-        let [(from, before, was), (to, after, is)] = pair else {
+    for pair in sizes.windows(2) {
+        let [from, to] = pair else {
             continue;
         };
-        let by_round = ratios(after, before);
+        let by_round = ratios(to.values(ORDINARY).ok()?, from.values(ORDINARY).ok()?);
         let ratio = summarize(&by_round)?;
         let moved = match large(&by_round, ratio) {
             Effect::TooFewRounds => {
@@ -215,10 +198,10 @@ fn steps(points: &[Point<'_>]) -> Option<String> {
         };
         named.push(format!(
             "between {} and {} it {moved} from {} to {} ns",
-            size(*from),
-            size(*to),
-            figure(was.median),
-            figure(is.median)
+            size(from.of),
+            size(to.of),
+            figure(median(from)),
+            figure(median(to))
         ));
     }
     Some(if named.is_empty() {
@@ -256,6 +239,7 @@ fn huge_pages(sizes: &[Line<usize>]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::Plot;
 
     /// Three sizes alike, but for what the machine did in the second round.
     const FLAT: [[f64; 5]; 3] = [

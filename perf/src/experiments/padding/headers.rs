@@ -7,7 +7,6 @@ use super::items::{Way, link};
 use crate::comparison::{Comparison, Unit, slower_and_faster};
 use crate::cpus::Pair;
 use crate::placement::{Board, PAGE, Places, stream_through};
-use crate::plot::Plot;
 use crate::report::{Report, Trouble};
 use crate::run::{Extent, Medium, Settings, stream_all};
 use crate::sets::{Measured, measure_all};
@@ -153,7 +152,6 @@ pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
          (so many bytes from its beginning): the rate in ours, and what part of that the others \
          have",
     ));
-    let mut bars = Vec::new();
     for line in &all.lines {
         let name = |layout: &Layout| format!("{}, {}", layout.name, line.of.name());
         let row = line.reference_row(SUBJECT, name(ours));
@@ -162,13 +160,10 @@ pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
             let row = line.speed_row(at, SUBJECT, name(layout), ours.name);
             report.rows.push(row);
         }
-        for (at, layout) in LAYOUTS.iter().enumerate() {
-            let name = format!("{}: {}", line.of.name(), layout.name);
-            bars.extend(line.value(at).ok().map(|rate| (name, rate)));
-        }
     }
-    let picture = Plot::bars("The same ring in three layouts", "million/s", bars);
-    report.plots.push(picture);
+    let name = |used: &Use, at: usize| Some(format!("{}: {}", used.name(), LAYOUTS[at].name));
+    let title = "The same ring in three layouts";
+    report.plots.push(all.bars(title, "million/s", name));
     let parts = others.iter().enumerate().map(|(at, layout)| {
         let found = all.compared(at).map(|(used, one)| (used.name(), one));
         let [slower, faster] = slower_and_faster(found)?.map(|uses| uses.join("; "));

@@ -4,7 +4,6 @@ use ringproof_record::Record;
 
 use crate::comparison::{Comparison, Line, Series, Unit, list, times_as_long};
 use crate::cost::published;
-use crate::plot::Plot;
 use crate::report::{LAYER, Report};
 use crate::stats::{Effect, effect, ratios, summarize};
 use crate::table::{figure, spread};
@@ -101,7 +100,6 @@ fn add_size(report: &mut Report, around: &str, all: &Comparison<Facts>) {
     report.tables.push(table.table(format!(
         "{size} bytes; the empty loop of {around} ns is part of every figure:"
     )));
-    let mut bars = Vec::new();
     for line in &all.lines {
         let facts = &line.of;
         let subject = format!("serialize/{}", facts.format);
@@ -113,16 +111,15 @@ fn add_size(report: &mut Report, around: &str, all: &Comparison<Facts>) {
                 let row = line.row(at, &subject, check(action));
                 report.rows.push(row);
             }
-            if at != TRUSTING {
-                let name = format!("{}, {action}", facts.format);
-                bars.extend(line.value(at).ok().map(|cost| (name, cost)));
-            }
         }
     }
+    let name = |facts: &Facts, at: usize| {
+        (at != TRUSTING).then(|| format!("{}, {}", facts.format, TIMED[at]))
+    };
     let title = format!("Encodings of {size} bytes");
     report
         .plots
-        .push(Plot::bars(title, "ns for each message", bars));
+        .push(all.bars(title, "ns for each message", name));
     report.conclusions.extend(beside_raw(raw, others));
     report.conclusions.extend(one_field(size, &all.lines));
     report.conclusions.extend(validation(size, &all.lines));

@@ -6,7 +6,7 @@ use crate::rounds::Rounds;
 const NATURE: Nature = Nature::THROUGH_THE_KERNEL;
 
 /// A line with five rounds about `ns` and `rate`, with so many calls and sleeps a message.
-fn line(name: &'static str, ns: f64, rate: f64, crossings: f64, sleeps: f64) -> Line {
+fn line(name: &'static str, ns: f64, rate: f64, system_calls: f64, sleeps: f64) -> Line {
     let around = |value: f64| {
         [0.98, 1.0, 1.01, 0.99, 1.02]
             .map(|share| share * value)
@@ -17,7 +17,7 @@ fn line(name: &'static str, ns: f64, rate: f64, crossings: f64, sleeps: f64) -> 
         nature: NATURE,
         latency: Ok(around(ns)),
         rate: Ok(around(rate)),
-        crossings: Ok(crossings),
+        system_calls: Ok(system_calls),
         sleeps: Some(sleeps),
     }
 }
@@ -133,7 +133,7 @@ fn what_is_missing_says_why_and_what_broke_has_failed() {
     broken.latency = Err(Trouble::Failed("message 3 is corrupted".to_owned()));
     broken.rate = broken.latency.clone();
     let mut uncounted = line("FIFO", 9_000.0, 1e5, 0.0, 1.0);
-    uncounted.crossings = Err("the kernel does not count".to_owned());
+    uncounted.system_calls = Err("the kernel does not count".to_owned());
     let report = told(vec![refused, broken, uncounted]);
     let said = report.render();
     assert!(

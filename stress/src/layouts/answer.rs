@@ -2,13 +2,13 @@
 //! that is right.
 
 use std::fs::File;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
+use anyhow::{Context, Result, bail, ensure};
+use bytemuck::{Pod, Zeroable};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringproof::bytemuck::{self, Pod, Zeroable};
 use ringproof::layout::{Fixed, HEADER_LEN, Kind, MAGIC, VERSION};
 use ringproof::shape::{Description, DescriptionError, Field, Leaf, Primitive, Value};
 use ringproof::{Payload, Ring, SegmentError, Shape};
@@ -17,9 +17,8 @@ use super::compile::Compiled;
 
 /// The struct as our program has it, with its padding named.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
 #[repr(C)]
-pub struct Tick {
+pub(super) struct Tick {
     side: i8,
     _pad1: [u8; 7],
     seq: u64,
@@ -31,9 +30,8 @@ pub struct Tick {
 
 /// The same as a program for 32-bit x86 has it.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
 #[repr(C, packed(4))]
-pub struct NarrowTick {
+pub(super) struct NarrowTick {
     side: i8,
     _pad1: [u8; 3],
     seq: u64,
@@ -44,7 +42,7 @@ pub struct NarrowTick {
 }
 
 /// What the two items hold that every variant is compiled with.
-pub const TRUTH: [[Value; 5]; 2] = [
+pub(super) const TRUTH: [[Value; 5]; 2] = [
     [
         Value::Signed(-1),
         Value::Unsigned(20_260_001),
@@ -63,7 +61,7 @@ pub const TRUTH: [[Value; 5]; 2] = [
 
 /// What attaching came to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// These items were read.
     Accepted(Vec<Vec<Value>>),
     /// These are the differences.
@@ -71,7 +69,7 @@ pub enum Answer {
 }
 
 /// The fields of the first of these items by their description, padding left out.
-pub fn values(described: &Description, items: &[u8]) -> Vec<Value> {
+pub(super) fn values(described: &Description, items: &[u8]) -> Vec<Value> {
     let fields = described.fields().iter();
     let data = fields.filter(|field| !is_padding(&field.name));
     data.flat_map(|field| described.values(field, items))
@@ -79,7 +77,7 @@ pub fn values(described: &Description, items: &[u8]) -> Vec<Value> {
 }
 
 /// Whether a field of this name is padding.
-pub fn is_padding(name: &str) -> bool {
+pub(super) fn is_padding(name: &str) -> bool {
     name.starts_with("_pad")
 }
 
@@ -88,7 +86,7 @@ pub fn is_padding(name: &str) -> bool {
 ///
 /// # Errors
 /// [`DescriptionError`], if it is too large for more fields.
-pub fn with_padding_named(described: &Description) -> Result<Description, DescriptionError> {
+pub(super) fn with_padding_named(described: &Description) -> Result<Description, DescriptionError> {
     let taken = |name: &String| described.fields().iter().any(|field| field.name == *name);
     let mut names = (1..)
         .map(|number| format!("_pad{number}"))
@@ -127,19 +125,18 @@ fn line(field: &Field) -> String {
 ///
 /// # Errors
 /// What else goes wrong.
-pub fn attach<T: Payload>(
+pub(super) fn attach<T: Payload>(
     ours: &Description,
     theirs: &Description,
     compiled: &Compiled,
-) -> Result<Answer, String> {
-    let fd =
-        segment(theirs, compiled).map_err(|error| format!("cannot make a segment: {error}"))?;
+) -> Result<Answer> {
+    let fd = segment(theirs, compiled).context("cannot make a segment")?;
     let ring = match Ring::<T>::attach_fd(fd) {
         Ok(ring) => ring,
         Err(SegmentError::Payload { differences, .. }) => return Ok(Answer::Refused(differences)),
-        Err(error) => return Err(error.to_string()),
+        Err(error) => return Err(error.into()),
     };
-    let mut consumer = ring.consumer().map_err(|error| error.to_string())?;
+    let mut consumer = ring.consumer()?;
     let mut items = Vec::new();
     while let Ok(item) = consumer.pop() {
         items.push(values(ours, bytemuck::bytes_of(&item)));
@@ -147,7 +144,7 @@ pub fn attach<T: Payload>(
     Ok(Answer::Accepted(items))
 }
 
-fn segment(described: &Description, compiled: &Compiled) -> io::Result<OwnedFd> {
+fn segment(described: &Description, compiled: &Compiled) -> Result<OwnedFd> {
     let text = described.to_string();
     let (size, slots) = (described.size(), 2);
     let data_offset = HEADER_LEN + (text.len() as u64).next_multiple_of(HEADER_LEN);
@@ -169,7 +166,7 @@ fn segment(described: &Description, compiled: &Compiled) -> io::Result<OwnedFd> 
         reserved: [0; 4],
     };
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file = File::from(memfd_create("ringproof-abi", flags)?);
+    let file = File::from(memfd_create("ringproof-layouts", flags)?);
     file.set_len(fixed.segment_len)?;
     file.write_all_at(bytemuck::bytes_of(&fixed), 0)?;
     // `write_index`; the other words are 0.
@@ -182,7 +179,10 @@ fn segment(described: &Description, compiled: &Compiled) -> io::Result<OwnedFd> 
 
 /// The name of the first field in which the two differ, found without the library's comparison.
 /// `None` if the bytes mean the same. Neither may have gaps.
-pub fn first_difference<'a>(ours: &'a Description, theirs: &'a Description) -> Option<&'a str> {
+pub(super) fn first_difference<'a>(
+    ours: &'a Description,
+    theirs: &'a Description,
+) -> Option<&'a str> {
     let (ours, theirs) = (ours.fields(), theirs.fields());
     let same = ours
         .iter()
@@ -197,56 +197,58 @@ pub fn first_difference<'a>(ours: &'a Description, theirs: &'a Description) -> O
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn judge(ours: &Description, theirs: &Description, answer: &Answer) -> Result<(), String> {
+pub(super) fn judge(ours: &Description, theirs: &Description, answer: &Answer) -> Result<()> {
     match (first_difference(ours, theirs), answer) {
-        (Some(name), Answer::Accepted(_)) => Err(format!("accepted, but {name:?} differs")),
-        (Some(name), Answer::Refused(lines)) => match lines.first() {
-            Some(line) if line.starts_with(&format!("field {name:?}: ")) => Ok(()),
-            first => Err(format!("{name:?} is what differs first, not {first:?}")),
-        },
-        (None, Answer::Refused(lines)) => Err(format!(
-            "refused, but nothing differs: {}",
-            lines.join("; ")
-        )),
-        (None, Answer::Accepted(items)) if *items == TRUTH => Ok(()),
+        (Some(name), Answer::Accepted(_)) => bail!("accepted, but {name:?} differs"),
+        (Some(name), Answer::Refused(lines)) => {
+            let first = lines.first();
+            ensure!(
+                first.is_some_and(|line| line.starts_with(&format!("field {name:?}: "))),
+                "{name:?} is what differs first, not {first:?}"
+            );
+        }
+        (None, Answer::Refused(lines)) => {
+            bail!("refused, but nothing differs: {}", lines.join("; "));
+        }
         (None, Answer::Accepted(items)) => {
-            Err(format!("read {items:?}, but {TRUTH:?} was written"))
+            ensure!(*items == TRUTH, "read {items:?}, but {TRUTH:?} was written");
         }
     }
+    Ok(())
 }
 
 /// Something that a comparison may fail to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blind {
+pub(super) enum Blind {
     /// Where a field lies.
     Offsets,
     /// What it is called.
     Names,
     /// What it is.
     Kinds,
+    /// Anything but the size of all of it.
+    AllButSizes,
 }
 
 impl Blind {
-    /// All of them.
-    pub const ALL: [Blind; 3] = [Blind::Offsets, Blind::Names, Blind::Kinds];
-
-    /// Their name.
-    pub fn name(self) -> &'static str {
+    /// What is wrong with such a comparison.
+    pub(super) fn what(self) -> &'static str {
         match self {
-            Blind::Offsets => "offsets",
-            Blind::Names => "names",
-            Blind::Kinds => "kinds",
+            Blind::Offsets => "wrong: offsets are not compared",
+            Blind::Names => "wrong: names are not compared",
+            Blind::Kinds => "wrong: kinds are not compared",
+            Blind::AllButSizes => "wrong: a size check alone",
         }
     }
 
     /// What such a comparison answers: the library's own, to a description in which ours stands for
     /// what is not looked at.
-    pub fn answer(self, ours: &Description, theirs: &Description) -> Answer {
+    pub(super) fn answer(self, ours: &Description, theirs: &Description) -> Answer {
         let mut fields = theirs.fields().to_vec();
         for field in &mut fields {
             let like = |other: &&Field| match self {
                 Blind::Names => other.offset == field.offset,
-                Blind::Offsets | Blind::Kinds => other.name == field.name,
+                _ => other.name == field.name,
             };
             let Some(other) = ours.fields().iter().find(like) else {
                 continue;
@@ -255,7 +257,11 @@ impl Blind {
                 Blind::Offsets => field.offset = other.offset,
                 Blind::Names => field.name.clone_from(&other.name),
                 Blind::Kinds => field.leaf = other.leaf,
+                Blind::AllButSizes => {}
             }
+        }
+        if self == Blind::AllButSizes && ours.size() == theirs.size() {
+            fields = ours.fields().to_vec();
         }
         fields.sort_by_key(|field| field.offset);
         let text: String = fields.iter().map(line).collect();
@@ -265,6 +271,62 @@ impl Blind {
         match differences.is_empty() {
             true => Answer::Accepted(Vec::new()),
             false => Answer::Refused(differences),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(text: &str) -> Description {
+        Description::parse(text.as_bytes()).expect(text)
+    }
+
+    #[test]
+    fn a_wrong_answer_is_noticed() {
+        let ours = Description::of::<Tick>().unwrap();
+        let narrow = "ringproof-shape 1 little 28\nside 0 i8\n_pad1 1 u8x3\nseq 4 u64\n\
+                      venue 12 i16\n_pad2 14 u8x2\nqty 16 i32\nprice 20 f64\n";
+        let narrow = described(narrow);
+        assert_eq!(first_difference(&ours, &narrow), Some("_pad1"));
+        assert_eq!(first_difference(&ours, &ours), None);
+
+        let accepted = Answer::Accepted(TRUTH.map(|item| item.to_vec()).to_vec());
+        let refused = Answer::Refused(ours.diff(&narrow));
+        let late = Answer::Refused(ours.diff(&narrow).split_off(1));
+        let garbage = Answer::Accepted(vec![TRUTH[0].to_vec(); 2]);
+        let silent = Answer::Refused(Vec::new());
+        judge(&ours, &narrow, &refused).unwrap();
+        judge(&ours, &ours, &accepted).unwrap();
+        for (theirs, answer, part) in [
+            (&narrow, &accepted, "\"_pad1\" differs"),
+            (&narrow, &late, "\"_pad1\" is what differs first"),
+            (&narrow, &silent, "is what differs first"),
+            (&ours, &refused, "nothing differs"),
+            (&ours, &garbage, "was written"),
+        ] {
+            let wrong = judge(&ours, theirs, answer).expect_err(part).to_string();
+            assert!(wrong.contains(part), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn gaps_get_names_that_no_field_has() {
+        for (gaps, expected) in [
+            (
+                "16\na 0 u8\nb 8 u32\n",
+                "16\na 0 u8\n_pad1 1 u8x7\nb 8 u32\n_pad2 12 u8x4\n",
+            ),
+            (
+                "8\n_pad1 1 u8x3\nb 4 u32\n",
+                "8\n_pad2 0 u8\n_pad1 1 u8x3\nb 4 u32\n",
+            ),
+            ("4\na 0 u32\n", "4\na 0 u32\n"),
+        ] {
+            let text = |fields| format!("ringproof-shape 1 little {fields}");
+            let named = with_padding_named(&described(&text(gaps))).unwrap();
+            assert_eq!(named.to_string(), text(expected));
         }
     }
 }

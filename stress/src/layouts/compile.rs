@@ -6,33 +6,34 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::{env, fs};
 
+use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSection};
 use ringproof::shape::Description;
 use ringproof_record::compiler;
 
 use super::source::{Language, Member, Variant, members_of, program};
-use crate::report::Trouble;
+use crate::process::NotHere;
 
 /// The section with what the compiler says of the struct.
-pub const LAYOUT: &str = ".ringproof.layout";
+pub(super) const LAYOUT: &str = ".ringproof.layout";
 
 /// The section with two items.
-pub const ITEMS: &str = ".ringproof.items";
+pub(super) const ITEMS: &str = ".ringproof.items";
 
 /// The compilers that the environment names, as [`compiler::command`] takes them.
 #[derive(Clone, Debug)]
-pub struct Tools {
+pub(super) struct Tools {
     /// For C.
-    pub cc: String,
+    pub(super) cc: String,
     /// For C++.
-    pub cxx: String,
+    pub(super) cxx: String,
     /// For Rust.
-    pub rustc: String,
+    pub(super) rustc: String,
 }
 
 impl Tools {
     /// `CC`, `CXX` and `RUSTC`, else `gcc`, `g++` and `rustc`.
-    pub fn from_env() -> Tools {
+    pub(super) fn from_env() -> Tools {
         let named = |variable, usual: &str| {
             let text = env::var_os(variable).map(OsString::into_string);
             // A name that is no text is none that a report could tell.
@@ -50,21 +51,21 @@ impl Tools {
 
 /// The struct as a compiler made it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Compiled {
+pub(super) struct Compiled {
     /// Its alignment.
-    pub align: u64,
+    pub(super) align: u64,
     /// Its size and its fields. Gaps between them are padding.
-    pub description: Description,
+    pub(super) description: Description,
     /// Two items, one after the other.
-    pub items: Vec<u8>,
+    pub(super) items: Vec<u8>,
 }
 
 /// Compiles a variant in `folder` and reads what came of it.
 ///
 /// # Errors
-/// [`Trouble::NotRun`] without that compiler, or where it does not know the target that a flag
-/// names; [`Trouble::Failed`] where it refuses the struct itself or makes nothing that can be read.
-pub fn compile(variant: &Variant, members: &[Member], folder: &Path) -> Result<Compiled, Trouble> {
+/// [`NotHere`] without that compiler, or where it does not know the target that a flag names;
+/// another error where it refuses the struct itself or makes nothing that can be read.
+pub(super) fn compile(variant: &Variant, members: &[Member], folder: &Path) -> Result<Compiled> {
     let object = folder.join("tick.o");
     let mut command = compiler::command(&variant.compiler);
     match variant.form.language() {
@@ -77,35 +78,27 @@ pub fn compile(variant: &Variant, members: &[Member], folder: &Path) -> Result<C
     };
     command.args(variant.flags).arg("-o").arg(&object).arg("-");
     let output = run(&mut command, &program(variant.form, members))?;
+    let of_compiler = || format!("{}'s object file", variant.compiler);
     if !output.status.success() {
         let why = format!("{}: {}", variant.compiler, complaint(&output));
-        let for_another_target = variant.flags.iter().any(|flag| flag.starts_with("-m"));
-        return Err(if for_another_target {
-            Trouble::NotRun(why)
-        } else {
-            Trouble::Failed(why)
-        });
+        if variant.flags.iter().any(|flag| flag.starts_with("-m")) {
+            return Err(NotHere(why).into());
+        }
+        bail!("{why}");
     }
-    let bytes = fs::read(&object).map_err(|error| {
-        Trouble::Failed(format!(
-            "cannot read {}'s object file: {error}",
-            variant.compiler
-        ))
-    })?;
-    let members = members_of(variant.form, members);
-    read(&bytes, &members)
-        .map_err(|why| Trouble::Failed(format!("{}'s object file: {why}", variant.compiler)))
+    let bytes = fs::read(&object).with_context(|| format!("cannot read {}", of_compiler()))?;
+    read(&bytes, &members_of(variant.form, members)).with_context(of_compiler)
 }
 
 /// Runs a compiler on a text.
 ///
 /// # Errors
-/// [`Trouble::NotRun`] if there is no such program; [`Trouble::Failed`] if it could not be run.
-pub fn run(command: &mut Command, text: &str) -> Result<Output, Trouble> {
+/// [`NotHere`] if there is no such program; another one if it could not be run.
+pub(super) fn run(command: &mut Command, text: &str) -> Result<Output> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => Trouble::NotRun(format!("there is no {program} here")),
-        _ => Trouble::Failed(format!("cannot run {program}: {error}")),
+        ErrorKind::NotFound => NotHere(format!("there is no {program} here")).into(),
+        _ => anyhow::Error::from(error).context(format!("cannot run {program}")),
     };
     let mut child = command
         // So that what is looked for in its complaints is not translated.
@@ -123,7 +116,7 @@ pub fn run(command: &mut Command, text: &str) -> Result<Output, Trouble> {
 }
 
 /// The first line in which a compiler says what is wrong.
-pub fn complaint(output: &Output) -> String {
+pub(super) fn complaint(output: &Output) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     let line = said.lines().find(|line| line.contains("error"));
     let line = line
@@ -134,13 +127,12 @@ pub fn complaint(output: &Output) -> String {
     what.trim().to_owned()
 }
 
-fn read(object: &[u8], members: &[Member]) -> Result<Compiled, String> {
-    let file = object::File::parse(object).map_err(|error| error.to_string())?;
+fn read(object: &[u8], members: &[Member]) -> Result<Compiled> {
+    let file = object::File::parse(object)?;
     let section = |name| {
-        let section = file
-            .section_by_name(name)
-            .ok_or(format!("no section {name}"))?;
-        section.data().map_err(|error| error.to_string())
+        let section = file.section_by_name(name);
+        let section = section.with_context(|| format!("no section {name}"))?;
+        anyhow::Ok(section.data()?)
     };
     let little = file.is_little_endian();
     let number = |bytes: &[u8; 8]| match little {
@@ -150,12 +142,14 @@ fn read(object: &[u8], members: &[Member]) -> Result<Compiled, String> {
     let (numbers, rest) = section(LAYOUT)?.as_chunks();
     let numbers: Vec<u64> = numbers.iter().map(number).collect();
     let [size, align, fields @ ..] = &*numbers else {
-        return Err("it says no size".to_owned());
+        bail!("it says no size");
     };
     let (fields, more) = fields.as_chunks::<4>();
-    if fields.len() != members.len() || !more.is_empty() || !rest.is_empty() {
-        return Err(format!("it describes other fields than {}", members.len()));
-    }
+    ensure!(
+        fields.len() == members.len() && more.is_empty() && rest.is_empty(),
+        "it describes other fields than {}",
+        members.len()
+    );
     let mut fields: Vec<_> = fields.iter().zip(members).collect();
     fields.sort_by_key(|([offset, ..], _)| *offset);
     let order = if little { "little" } else { "big" };
@@ -169,12 +163,13 @@ fn read(object: &[u8], members: &[Member]) -> Result<Compiled, String> {
         };
         text += &format!("{} {offset} {letter}{}{times}\n", member.name, element * 8);
     }
-    let description = Description::parse(text.as_bytes())
-        .map_err(|error| format!("it describes what cannot be: {error}"))?;
+    let description = Description::parse(text.as_bytes()).context("it describes what cannot be")?;
     let items = section(ITEMS)?.to_vec();
-    if items.len() as u64 != 2 * size {
-        return Err(format!("two items of {size} bytes fill {}", items.len()));
-    }
+    ensure!(
+        items.len() as u64 == 2 * size,
+        "two items of {size} bytes fill {}",
+        items.len()
+    );
     Ok(Compiled {
         align: *align,
         description,

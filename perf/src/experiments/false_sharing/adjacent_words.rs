@@ -5,14 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::{DISTANCES, REFERENCE};
 use crate::comparison::{Compared, Comparison, Unit};
+use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::placement::PAGE;
 use crate::plot::Plot;
 use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
-use crate::run::{self, Extent, Settings};
+use crate::run::{Extent, Settings, measure_each};
 use crate::stats::Effect;
-use crate::stream::preemptions;
 use crate::table::{Cell, Table};
 use crate::together::{Fault, both, look_on};
 
@@ -103,19 +103,19 @@ fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sam
     let (own, other) = (&words.0[0], &words.0[distance / 8]);
     let done = AtomicBool::new(false);
     let timed = || {
-        let before = preemptions();
+        let before = Usage::so_far();
         let start = Instant::now();
         let right = access.repeat(own, 0, times);
         let took = start.elapsed();
         // Relaxed: it carries no data and need not be prompt.
         done.store(true, Ordering::Relaxed);
-        (right, took, preemptions().saturating_sub(before))
+        (right, took, before.since().preemptions)
     };
     let neighbour = || {
         const SOME: u64 = 1024;
         // About a million accesses.
         const BETWEEN_LOOKS: u64 = 1024 * SOME;
-        let before = preemptions();
+        let before = Usage::so_far();
         let mut repeated = 0;
         while !done.load(Ordering::Relaxed) {
             access.neighbour().repeat(other, repeated, SOME);
@@ -124,7 +124,7 @@ fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sam
                 look_on()?;
             }
         }
-        Ok((repeated, preemptions().saturating_sub(before)))
+        Ok((repeated, before.since().preemptions))
     };
     let (timed, neighbour) = both(pair, |_| Ok(timed()), |_| neighbour())?;
     let ((right, took, preemptions), (repeated, disturbed)) = (timed, neighbour);
@@ -175,12 +175,9 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
             calibrate(pair, access, distance, settings.sample).map_err(broken((access, distance)))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let sample = |index: usize| {
+    let rounds = measure_each("two words", cases.len(), Some(pair), settings, |index| {
         let (access, distance) = cases[index];
         sample(pair, access, distance, times[index]).map_err(broken((access, distance)))
-    };
-    let rounds = run::measure("two words", cases.len(), Some(pair), settings, |round| {
-        round.each(sample)
     })?;
     Ok((distances, rounds))
 }
@@ -193,10 +190,8 @@ fn longer(near: Compared) -> String {
 /// What the rounds say: a table, a picture, rows and a sentence.
 pub(super) fn report(report: &mut Report, distances: &[usize], rounds: &Rounds) {
     let reference = distances.iter().position(|distance| *distance == REFERENCE);
-    let mut all = Comparison::new(Unit::TIME, reference.unwrap_or_default());
-    for (access, series) in (Access::ALL.into_iter()).zip(rounds.series.chunks(distances.len())) {
-        all.add(access, series.iter().cloned().map(Ok).collect());
-    }
+    let (reference, alternatives) = (reference.unwrap_or_default(), distances.len());
+    let all = Comparison::of_rounds(Unit::TIME, reference, alternatives, Access::ALL, rounds);
     let names = all.lines.iter().map(|line| line.of.name());
     let mut table = Table::new(
         "Two threads, each with a word of its own: ns for each access",

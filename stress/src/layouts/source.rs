@@ -7,9 +7,9 @@ use super::compile::{ITEMS, LAYOUT, Tools};
 
 /// A field of the struct.
 #[derive(Clone, Copy, Debug)]
-pub struct Member {
+pub(super) struct Member {
     /// Its name.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// The type in C, of its elements if it is an array.
     c: &'static str,
     /// The same in Rust; its first letter is the description's: `u`, `i` or `f`.
@@ -22,7 +22,7 @@ pub struct Member {
 
 impl Member {
     /// Whether it is an array.
-    pub fn is_array(&self) -> bool {
+    pub(super) fn is_array(&self) -> bool {
         self.array.is_some()
     }
 }
@@ -59,10 +59,10 @@ const QTY: Member = field("qty", "int", "i32", ["300", "400"]);
 const PRICE: Member = field("price", "double", "f64", ["101.25", "99.75"]);
 
 /// The struct as somebody writes it who does not think of padding.
-pub const TICK: &[Member] = &[SIDE, SEQ, VENUE, QTY, PRICE];
+pub(super) const TICK: &[Member] = &[SIDE, SEQ, VENUE, QTY, PRICE];
 
 /// The same with the padding named that 64-bit compilers put there.
-pub const NAMED: &[Member] = &[
+pub(super) const NAMED: &[Member] = &[
     SIDE,
     padding("_pad1", 7),
     SEQ,
@@ -72,9 +72,20 @@ pub const NAMED: &[Member] = &[
     PRICE,
 ];
 
+/// The same as a compiler for 32-bit x86 lays it out, with that padding named.
+pub(super) const NARROW: &[Member] = &[
+    SIDE,
+    padding("_pad1", 3),
+    SEQ,
+    VENUE,
+    padding("_pad2", 2),
+    QTY,
+    PRICE,
+];
+
 /// What is done to the struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     /// A C struct.
     C,
     /// A C struct with this attribute.
@@ -98,7 +109,7 @@ pub enum Form {
 
 impl Form {
     /// The language.
-    pub fn language(self) -> Language {
+    pub(super) fn language(self) -> Language {
         match self {
             Form::C | Form::Attribute(_) | Form::Swapped(..) | Form::Renamed(..) => Language::C,
             Form::Cpp | Form::Base { .. } | Form::Virtual => Language::Cpp,
@@ -109,7 +120,7 @@ impl Form {
 
 /// A language that a compiler is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
+pub(super) enum Language {
     /// C11.
     C,
     /// C++20: constants of classes that are more than their members.
@@ -120,19 +131,19 @@ pub enum Language {
 
 /// The struct as one compiler with these arguments makes it.
 #[derive(Clone, Debug)]
-pub struct Variant {
+pub(super) struct Variant {
     /// What it is called.
-    pub name: String,
+    pub(super) name: String,
     /// The program.
-    pub compiler: String,
+    pub(super) compiler: String,
     /// Its arguments.
-    pub flags: &'static [&'static str],
+    pub(super) flags: &'static [&'static str],
     /// What is done to the struct.
-    pub form: Form,
+    pub(super) form: Form,
 }
 
 /// Every variant, compiled with `tools` where the compiler matters little.
-pub fn variants(tools: &Tools) -> Vec<Variant> {
+pub(super) fn variants(tools: &Tools) -> Vec<Variant> {
     let one = |compiler: &str, flags: &'static [&'static str], what: &str, form| {
         let program = Path::new(compiler).file_name().unwrap_or_default();
         let mut name = program.to_string_lossy().into_owned();
@@ -183,7 +194,7 @@ pub fn variants(tools: &Tools) -> Vec<Variant> {
 }
 
 /// What a member is called in this form.
-pub fn name_in(form: Form, member: &Member) -> &'static str {
+pub(super) fn name_in(form: Form, member: &Member) -> &'static str {
     match form {
         Form::Renamed(from, to) if from == member.name => to,
         _ => member.name,
@@ -191,7 +202,7 @@ pub fn name_in(form: Form, member: &Member) -> &'static str {
 }
 
 /// The members as this form has them.
-pub fn members_of(form: Form, members: &[Member]) -> Vec<Member> {
+pub(super) fn members_of(form: Form, members: &[Member]) -> Vec<Member> {
     let mut members = members.to_vec();
     for member in &mut members {
         member.name = name_in(form, member);
@@ -206,7 +217,7 @@ pub fn members_of(form: Form, members: &[Member]) -> Vec<Member> {
 }
 
 /// The struct's declaration, in C or C++.
-pub fn declaration(form: Form, members: &[Member]) -> String {
+pub(super) fn declaration(form: Form, members: &[Member]) -> String {
     let members = members_of(form, members);
     match form {
         Form::Attribute(attribute) => {
@@ -252,7 +263,7 @@ fn constructor(class: &str, members: &[Member]) -> String {
 /// A program whose object file holds, in a section each, what the compiler says of the struct (its
 /// size and alignment; of each field the offset, the size of an element, how many there are and the
 /// letter of its kind) and two items.
-pub fn program(form: Form, members: &[Member]) -> String {
+pub(super) fn program(form: Form, members: &[Member]) -> String {
     match form.language() {
         Language::Rust => rust_program(form, members),
         language => c_program(form, members, language),

@@ -1,13 +1,9 @@
 //! System calls, counted by the kernel where it lets us: the tracepoint at which all of them enter.
 
 use std::fs;
-use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
-use nix::libc;
-use nix::unistd::read;
-use perf_event_open_sys::bindings::{PERF_TYPE_TRACEPOINT, perf_event_attr};
-use perf_event_open_sys::perf_event_open;
+use perf_event::{Builder, Counter};
+use perf_event_open_sys::bindings::PERF_TYPE_TRACEPOINT;
 
 /// Where the kernel tells the tracepoint's number.
 const NUMBER: [&str; 2] = [
@@ -16,33 +12,36 @@ const NUMBER: [&str; 2] = [
 ];
 
 /// Counts the system calls of the calling thread.
-#[derive(Debug)]
-pub(crate) struct Crossings {
-    counter: OwnedFd,
+pub(crate) struct SystemCalls {
+    counter: Counter,
     before: u64,
 }
 
-impl Crossings {
+impl SystemCalls {
     /// Begins to count.
     ///
     /// # Errors
     /// Why it cannot, and what would allow it.
     pub(crate) fn begin() -> Result<Self, String> {
-        let counter = open(number()?).map_err(|error| {
+        let mut builder = Builder::new();
+        builder.attrs_mut().type_ = PERF_TYPE_TRACEPOINT;
+        builder.attrs_mut().config = number()?;
+        builder.include_kernel().include_hv().enabled(true);
+        let mut counter = builder.build().map_err(|error| {
             format!(
                 "the kernel does not count system calls for this process: {error}; CAP_PERFMON or \
                  perf_event_paranoid = -1 would allow it, in a container its seccomp profile must \
                  let perf_event_open through as well"
             )
         })?;
-        let before = count(&counter)?;
-        Ok(Crossings { counter, before })
+        let before = count(&mut counter)?;
+        Ok(SystemCalls { counter, before })
     }
 
     /// What was counted.
-    pub(crate) fn end(self) -> Result<u64, String> {
+    pub(crate) fn end(mut self) -> Result<u64, String> {
         // The call that reads the counter now is one of those that it counts.
-        Ok(count(&self.counter)?.saturating_sub(self.before + 1))
+        Ok(count(&mut self.counter)?.saturating_sub(self.before + 1))
     }
 }
 
@@ -55,38 +54,9 @@ fn number() -> Result<u64, String> {
     })
 }
 
-fn open(number: u64) -> io::Result<OwnedFd> {
-    let mut attributes = perf_event_attr {
-        type_: PERF_TYPE_TRACEPOINT,
-        size: size_of::<perf_event_attr>() as u32,
-        config: number,
-        ..perf_event_attr::default()
-    };
-    // SAFETY: the kernel reads the structure, whose size is told in it and which lives until the
-    // call returns.
-    let fd = unsafe {
-        perf_event_open(
-            &mut attributes,
-            0,
-            -1,
-            -1,
-            libc::c_ulong::from(perf_event_open_sys::bindings::PERF_FLAG_FD_CLOEXEC),
-        )
-    };
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor, and nothing else knows of it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn count(counter: &OwnedFd) -> Result<u64, String> {
-    let mut bytes = [0; 8];
-    match read(counter.as_fd(), &mut bytes) {
-        Ok(8) => Ok(u64::from_ne_bytes(bytes)),
-        Ok(_) => Err("the kernel gave less than a count".to_owned()),
-        Err(error) => Err(format!("the count cannot be read: {error}")),
-    }
+fn count(counter: &mut Counter) -> Result<u64, String> {
+    let count = counter.read();
+    count.map_err(|error| format!("the count cannot be read: {error}"))
 }
 
 #[cfg(test)]
@@ -98,7 +68,7 @@ mod tests {
     #[test]
     fn as_many_calls_are_counted_as_were_made_or_it_says_why_none_are() {
         const CALLS: u64 = 10;
-        match Crossings::begin() {
+        match SystemCalls::begin() {
             Ok(counting) => {
                 for _ in 0..CALLS {
                     getppid();

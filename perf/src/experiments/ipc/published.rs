@@ -126,118 +126,97 @@ pub struct Claim {
     pub latency: Option<Range>,
     /// Messages a second.
     pub rate: Option<Range>,
-    /// Kernel crossings for each message.
-    pub crossings: Option<&'static str>,
+    /// System calls for each message.
+    pub system_calls: Option<&'static str>,
 }
 
-const US: f64 = 1e3;
-const MS: f64 = 1e6;
 const UNIX: &[&str] = &["Unix "];
 const RING: &[&str] = &["ring, ", "seqlock"];
+
+/// Microseconds, from and to.
+const fn us(low: f64, high: f64) -> Option<Range> {
+    from(low * 1e3, high * 1e3)
+}
+
+/// About so many microseconds.
+const fn about_us(value: f64) -> Option<Range> {
+    about(value * 1e3)
+}
 
 const fn claim(
     source: Source,
     of: &'static [&'static str],
     latency: Option<Range>,
     rate: Option<Range>,
-    crossings: Option<&'static str>,
+    system_calls: Option<&'static str>,
 ) -> Claim {
     Claim {
         source,
         of,
         latency,
         rate,
-        crossings,
+        system_calls,
     }
 }
 
 /// All of them. None of the tables says how long its messages are.
 pub const CLAIMS: [Claim; 20] = {
     use Source::{Complete, Mechanisms, Practical};
-    let zero = Some("0");
-    let two = Some("2");
-    let more = Some("2+");
+    const ZERO: Option<&str> = Some("0");
+    const TWO: Option<&str> = Some("2");
+    const MORE: Option<&str> = Some("2+");
+    const MUTEX: &[&str] = &["shm + mutex", "shm + robust"];
     [
-        claim(Practical, RING, from(50.0, 200.0), from(5e6, 20e6), zero),
-        claim(Practical, UNIX, from(US, 5.0 * US), from(2e5, 1e6), two),
-        claim(
-            Practical,
-            &["TCP"],
-            from(5.0 * US, 20.0 * US),
-            from(5e4, 2e5),
-            more,
-        ),
+        claim(Practical, RING, from(50.0, 200.0), from(5e6, 20e6), ZERO),
+        claim(Practical, UNIX, us(1.0, 5.0), from(2e5, 1e6), TWO),
+        claim(Practical, &["TCP"], us(5.0, 20.0), from(5e4, 2e5), MORE),
         claim(
             Practical,
             &["pipe", "FIFO"],
-            from(2.0 * US, 8.0 * US),
+            us(2.0, 8.0),
             from(1e5, 5e5),
-            two,
+            TWO,
         ),
-        claim(
-            Practical,
-            &["POSIX"],
-            from(US, 5.0 * US),
-            from(2e5, 1e6),
-            two,
-        ),
+        claim(Practical, &["POSIX"], us(1.0, 5.0), from(2e5, 1e6), TWO),
         claim(
             Practical,
             &["D-Bus"],
-            from(50.0 * US, 200.0 * US),
+            us(50.0, 200.0),
             from(5e3, 2e4),
             Some("4+"),
         ),
-        claim(
-            Practical,
-            &["gRPC"],
-            from(100.0 * US, 500.0 * US),
-            from(2e3, 1e4),
-            more,
-        ),
-        claim(Mechanisms, UNIX, from(US, 2.0 * US), None, None),
-        claim(
-            Mechanisms,
-            &["TCP"],
-            from(10.0 * US, 100.0 * US),
-            None,
-            None,
-        ),
-        claim(
-            Mechanisms,
-            &["shm + mutex", "shm + robust"],
-            about(100.0),
-            None,
-            None,
-        ),
-        claim(Complete, RING, about(0.24 * US), about(3.8e6), None),
+        claim(Practical, &["gRPC"], us(100.0, 500.0), from(2e3, 1e4), MORE),
+        claim(Mechanisms, UNIX, us(1.0, 2.0), None, None),
+        claim(Mechanisms, &["TCP"], us(10.0, 100.0), None, None),
+        claim(Mechanisms, MUTEX, about(100.0), None, None),
+        claim(Complete, RING, about_us(0.24), about(3.8e6), None),
         claim(
             Complete,
             &["ring in a mapped"],
-            about(0.3 * US),
+            about_us(0.3),
             about(3.5e6),
             None,
         ),
-        claim(Complete, &["shm + signal"], from(0.0, US), about(1e6), None),
+        claim(Complete, &["shm + signal"], us(0.0, 1.0), about(1e6), None),
         claim(
             Complete,
             &["POSIX", "System V"],
-            about(14.7 * US),
+            about_us(14.7),
             about(68e3),
             None,
         ),
-        claim(Complete, UNIX, about(24.5 * US), about(41e3), None),
-        claim(Complete, &["pipe"], about(27.3 * US), about(37e3), None),
-        claim(Complete, &["FIFO"], about(38.0 * US), about(26e3), None),
-        claim(Complete, &["TCP"], about(44.4 * US), about(22e3), None),
+        claim(Complete, UNIX, about_us(24.5), about(41e3), None),
+        claim(Complete, &["pipe"], about_us(27.3), about(37e3), None),
+        claim(Complete, &["FIFO"], about_us(38.0), about(26e3), None),
+        claim(Complete, &["TCP"], about_us(44.4), about(22e3), None),
         claim(
             Complete,
             &["file with"],
-            about(10.0 * MS),
+            about_us(10_000.0),
             about(100.0),
             None,
         ),
-        claim(Complete, &["gRPC"], about(100.0 * US), about(1e4), None),
+        claim(Complete, &["gRPC"], about_us(100.0), about(1e4), None),
     ]
 };
 
@@ -281,7 +260,7 @@ mod tests {
             for start in claim.of {
                 let here = crate::ipc::all()
                     .iter()
-                    .any(|mechanism| mechanism.name().starts_with(start));
+                    .any(|mechanism| mechanism.name.starts_with(start));
                 assert!(here || beside.contains(start), "{start}");
             }
         }

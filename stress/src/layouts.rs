@@ -1,0 +1,283 @@
+//! The layouts layer: one struct, as several compilers and flags lay it out; what a program reads
+//! that takes such bytes for its own layout; and what ringproof answers.
+//!
+//! Every layout is read from an object file that a compiler made of a generated source ([`source`],
+//! [`compile`]), so it needs neither a machine nor a C library that could run it. A segment of each
+//! is made by the letter of the wire layout, and a program with our payload attaches to it
+//! ([`answer`]). The answer is judged by a comparison that is not the library's. What has padding in
+//! it gets no segment from the library: the headers for C and C++ are asked, too, and where the
+//! program runs here it meets one in Rust ([`headers`]).
+
+mod answer;
+mod compile;
+mod headers;
+mod source;
+
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use ringproof::Payload;
+use ringproof::shape::{Description, Value};
+use ringproof_record::Record;
+
+use crate::desk::{Asked, Check, Layer};
+use answer::{Answer, Blind, NarrowTick, TRUTH, Tick, is_padding};
+use compile::{Compiled, Tools, compile};
+use source::{Form, Member, NAMED, TICK, Variant, name_in};
+
+/// Lay one struct out as several compilers and flags do, and attach to a segment of each
+///
+/// A segment is accepted where its bytes mean the same, and refused with the first field that
+/// differs where they do not. CC, CXX and RUSTC choose the compilers [else gcc, g++ and rustc];
+/// clang is tried, too. Each row says where the compiler puts the fields, what is read by a program
+/// that takes the bytes for its own layout, and what ringproof answers.
+#[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  ringproof-stress layouts
+      everything, in seconds
+  CC=clang-19 ringproof-stress layouts --only clang-19
+      that compiler in the place of gcc")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Runs the layer.
+pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
+    let folder = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let checks = checks(&Rc::new(Tools::from_env()), folder.path());
+    Layer::new("layouts", "layouts", &options.asked, checks).run()
+}
+
+fn checks(tools: &Rc<Tools>, folder: &Path) -> Vec<Check> {
+    let folder: Rc<Path> = folder.into();
+    let mut checks = Vec::new();
+    let variants: Vec<_> = source::variants(tools).into_iter().map(Rc::new).collect();
+    for variant in &variants {
+        let blind: &[_] = match variant.form {
+            Form::Swapped(..) => &[Blind::Offsets, Blind::AllButSizes],
+            Form::Renamed(..) => &[Blind::Names, Blind::AllButSizes],
+            _ if variant.flags == ["-funsigned-char"] => &[Blind::Kinds, Blind::AllButSizes],
+            _ => &[],
+        };
+        let check = stands::<Tick>(variant, TICK, "as it stands", &folder);
+        checks.push(blind.iter().fold(check, |check, blind| {
+            let (variant, folder, blind) = (variant.clone(), folder.clone(), *blind);
+            check.wrong(blind.what(), "accepted, but", move |_| {
+                let compiled = compile(&variant, TICK, &folder)?;
+                let (ours, theirs) = descriptions::<Tick>(&compiled)?;
+                answer::judge(&ours, &theirs, &blind.answer(&ours, &theirs)).map(|()| 1)
+            })
+        }));
+    }
+    for variant in &variants {
+        checks.push(stands::<Tick>(variant, NAMED, "padding named", &folder));
+    }
+    for variant in variants
+        .iter()
+        .filter(|variant| variant.flags.contains(&"-m32"))
+    {
+        let what = "as it stands, to a 32-bit program";
+        checks.push(stands::<NarrowTick>(variant, TICK, what, &folder));
+    }
+    for asked in &headers::ASKED {
+        let (tools, folder) = (tools.clone(), folder.clone());
+        checks.push(Check::new(
+            asked.what,
+            "header",
+            "answers",
+            move |setting| {
+                setting.remark(asked.ask(&tools, &folder)?);
+                Ok(1)
+            },
+        ));
+    }
+    for pairing in &headers::PAIRINGS {
+        let (tools, folder) = (tools.clone(), folder.clone());
+        let what = "header and Rust, both ways";
+        checks.push(Check::new(pairing.what, what, "segments", move |setting| {
+            setting.remark(pairing.meet(&setting.name(), &tools, &folder)?);
+            Ok(2)
+        }));
+    }
+    checks
+}
+
+/// A program with the payload `T` is right about a segment of these members.
+fn stands<T: Payload>(
+    variant: &Rc<Variant>,
+    members: &'static [Member],
+    what: &'static str,
+    folder: &Rc<Path>,
+) -> Check {
+    let (variant, folder) = (variant.clone(), folder.clone());
+    Check::new(variant.name.clone(), what, "segments", move |setting| {
+        let compiled = compile(&variant, members, &folder)?;
+        let said = judged::<T>(&compiled)?;
+        setting.remark(match what {
+            "as it stands" => summary(variant.form, &compiled, &said)?,
+            _ => said,
+        });
+        Ok(1)
+    })
+}
+
+/// Our payload, and the one of a segment of what was compiled.
+fn descriptions<T: Payload>(compiled: &Compiled) -> Result<(Description, Description)> {
+    let ours = Description::of::<T>().context("our payload cannot be described")?;
+    Ok((ours, answer::with_padding_named(&compiled.description)?))
+}
+
+/// What a program with the payload `T` answers, if it is right.
+fn judged<T: Payload>(compiled: &Compiled) -> Result<String> {
+    let (ours, theirs) = descriptions::<T>(compiled)?;
+    let answer = answer::attach::<T>(&ours, &theirs, compiled)?;
+    let said = match &answer {
+        Answer::Accepted(_) => "accepted, the bytes mean the same".to_owned(),
+        Answer::Refused(lines) => format!("refused: {}", first(lines).join("; ")),
+    };
+    let judged = answer::judge(&ours, &theirs, &answer);
+    judged.with_context(|| said.clone())?;
+    Ok(said)
+}
+
+/// The first line of a diff, and the first one that is about more than padding.
+fn first(lines: &[String]) -> Vec<&str> {
+    let about = |line: &&String| line.strip_prefix("field \"").is_some_and(is_padding);
+    let padding = lines.first().filter(about);
+    let data = lines.iter().find(|line| !about(line));
+    let both = padding.into_iter().chain(data);
+    both.map(String::as_str).collect()
+}
+
+/// A layout in a line, what is read where it is taken for ours, and what is answered.
+fn summary(form: Form, compiled: &Compiled, said: &str) -> Result<String> {
+    let ours = Description::of::<Tick>()?;
+    let described = &compiled.description;
+    let offset = |member: &Member| {
+        let mut fields = described.fields().iter();
+        let field = fields.find(|field| field.name == name_in(form, member))?;
+        Some(format!("{} {}", field.name, field.offset))
+    };
+    let offsets: Vec<_> = TICK.iter().filter_map(offset).collect();
+    let read = answer::values(&ours, &compiled.items).into_iter();
+    let read = TICK.iter().zip(read).zip(TRUTH[0]);
+    let wrong = read.filter(|((_, value), truth)| value != truth);
+    let wrong = wrong.map(|((member, value), truth)| {
+        format!("{} {} for {}", member.name, shown(value), shown(truth))
+    });
+    let wrong: Vec<_> = wrong.collect();
+    let taken = match wrong.is_empty() {
+        true => "every number right".to_owned(),
+        false => wrong.join(", "),
+    };
+    Ok(format!(
+        "{} bytes, aligned to {}: {}; taken for our layout: {taken}; {said}",
+        described.size(),
+        compiled.align,
+        offsets.join(", ")
+    ))
+}
+
+/// A number; one that nobody would write in full, with its exponent.
+fn shown(value: Value) -> String {
+    match value {
+        Value::Double(number) if number != 0.0 && !(1e-4..1e9).contains(&number.abs()) => {
+            format!("{number:.3e}")
+        }
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The five fields, as recorded from a compiler: size, alignment and offsets.
+    fn recorded([size, align, offsets @ ..]: [u64; 7], side: &str) -> Compiled {
+        let names = ["side", "seq", "venue", "qty", "price"];
+        let kinds = [side, "u64", "i16", "i32", "f64"];
+        let mut fields: Vec<_> = offsets.into_iter().zip(names).zip(kinds).collect();
+        fields.sort();
+        let mut text = format!("ringproof-shape 1 little {size}\n");
+        let mut items = vec![0; 2 * size as usize];
+        for ((offset, name), kind) in fields {
+            text += &format!("{name} {offset} {kind}\n");
+            let values: [&[u8]; 2] = match name {
+                "side" => [&(-1_i8).to_le_bytes(), &1_i8.to_le_bytes()],
+                "seq" => [&20_260_001_u64.to_le_bytes(), &20_260_002_u64.to_le_bytes()],
+                "venue" => [&12_i16.to_le_bytes(), &13_i16.to_le_bytes()],
+                "qty" => [&300_i32.to_le_bytes(), &400_i32.to_le_bytes()],
+                _ => [&101.25_f64.to_le_bytes(), &99.75_f64.to_le_bytes()],
+            };
+            for (at, value) in [offset, size + offset].into_iter().zip(values) {
+                items[at as usize..][..value.len()].copy_from_slice(value);
+            }
+        }
+        Compiled {
+            align,
+            description: Description::parse(text.as_bytes()).unwrap(),
+            items,
+        }
+    }
+
+    const OURS: [u64; 7] = [32, 8, 0, 8, 16, 20, 24];
+    const NARROW: [u64; 7] = [28, 4, 0, 4, 12, 16, 20];
+    const REORDERED: [u64; 7] = [32, 8, 0, 8, 20, 16, 24];
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn recorded_layouts_are_judged_with_the_first_field_that_differs() {
+        let said = |layout, side| {
+            let compiled = recorded(layout, side);
+            summary(Form::C, &compiled, &judged::<Tick>(&compiled).unwrap()).unwrap()
+        };
+        assert_eq!(
+            said(OURS, "i8"),
+            "32 bytes, aligned to 8: side 0, seq 8, venue 16, qty 20, price 24; taken for our \
+             layout: every number right; accepted, the bytes mean the same"
+        );
+        let narrow = said(NARROW, "i8");
+        for part in [
+            "28 bytes, aligned to 4: side 0, seq 4, venue 12, qty 16, price 20; ",
+            "seq 51539607552 for 20260001, venue 300 for 12, qty 0 for 300, price 2.655e-314 for 101.25; ",
+            r#"refused: field "_pad1": offset 1, u8x7 here; offset 1, u8x3 in the segment; "#,
+            r#"field "seq": offset 8, u64 here; offset 4, u64 in the segment (a 32-bit x86 layout"#,
+        ] {
+            assert!(narrow.contains(part), "{part} is missing in {narrow}");
+        }
+        let reordered = said(REORDERED, "i8");
+        let venue = r#"refused: field "venue": offset 16, i16 here; offset 20, i16"#;
+        assert!(reordered.contains(venue), "{reordered}");
+        let unsigned = said(OURS, "u8");
+        let side = r#"refused: field "side": offset 0, i8 here; offset 0, u8"#;
+        assert!(unsigned.contains(side), "{unsigned}");
+        let as_narrow = judged::<NarrowTick>(&recorded(NARROW, "i8")).unwrap();
+        assert!(as_narrow.starts_with("accepted"), "{as_narrow}");
+    }
+
+    #[test]
+    fn a_comparison_that_does_not_look_is_noticed_only_by_what_differs_there_alone() {
+        let all = [
+            (OURS, "i8"),
+            (NARROW, "i8"),
+            (REORDERED, "i8"),
+            (OURS, "u8"),
+        ];
+        let noticed = |blind: Blind| {
+            all.map(|(layout, side)| {
+                let (ours, theirs) = descriptions::<Tick>(&recorded(layout, side)).unwrap();
+                let answer = blind.answer(&ours, &theirs);
+                let accepted = matches!(answer, Answer::Accepted(_)) && ours != theirs;
+                accepted && answer::judge(&ours, &theirs, &answer).is_err()
+            })
+        };
+        assert_eq!(noticed(Blind::Offsets), [false, false, true, false]);
+        assert_eq!(noticed(Blind::Kinds), [false, false, false, true]);
+        assert_eq!(noticed(Blind::Names), [false; 4]);
+        assert_eq!(noticed(Blind::AllButSizes), [false, false, true, true]);
+    }
+}

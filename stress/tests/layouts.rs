@@ -1,0 +1,111 @@
+//! The layouts layer as its users run it, also where there is no compiler.
+
+mod common;
+
+use std::process::{Command, Output};
+
+use common::PROGRAM;
+use ringproof_record::{Exit, Record, Verdict};
+
+/// The program with these compilers.
+fn layouts(cc: &str, cxx: &str, rustc: &str) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(["layouts", "--json"]);
+    command.envs([("CC", cc), ("CXX", cxx), ("RUSTC", rustc)]);
+    command
+}
+
+fn rows(output: &Output) -> Vec<Record> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let row = |line| Record::from_line(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    text.lines().map(row).collect()
+}
+
+fn row<'a>(rows: &'a [Record], subject: &str, check: &str) -> &'a Record {
+    let mut found = rows.iter().filter(|row| row.subject == subject);
+    let row = found.find(|row| row.check == check);
+    row.unwrap_or_else(|| panic!("no row {subject}, {check} in {rows:#?}"))
+}
+
+#[test]
+fn without_a_c_compiler_it_says_so_and_goes_on_with_rust() {
+    let output = layouts("/nowhere/cc", "/nowhere/c++", "rustc")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let rows = rows(&output);
+    for (subject, check) in [
+        ("cc, packed", "as it stands"),
+        ("cc, packed", "padding named"),
+        ("C", "header"),
+        ("C, reordered", "header and Rust, both ways"),
+        ("cc, reordered", "wrong: a size check alone"),
+    ] {
+        let row = row(&rows, subject, check);
+        assert_eq!(row.verdict, Verdict::NotRun);
+        assert_eq!(row.reason.as_deref(), Some("there is no /nowhere/cc here"));
+    }
+    for variant in ["rustc, repr(C)", "rustc, repr(Rust)", "rustc, packed"] {
+        assert_eq!(row(&rows, variant, "as it stands").verdict, Verdict::Passed);
+    }
+}
+
+#[test]
+fn without_any_compiler_nothing_ran() {
+    let mut command = layouts("/nowhere/cc", "/nowhere/c++", "/nowhere/rustc");
+    // Clang is looked for by its name.
+    let output = command.env("PATH", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let ran = |row: &&Record| row.verdict != Verdict::NotRun;
+    let rows = rows(&output);
+    let ran: Vec<_> = rows.iter().filter(ran).map(|row| &row.subject).collect();
+    assert!(ran.iter().all(|subject| *subject == "/dev/shm"), "{ran:?}");
+}
+
+/// With the compilers that there are, each of which may be missing. (Two words each: see `compiler`.)
+#[test]
+fn every_variant_is_judged_right() {
+    let output = layouts("gcc -pipe", "g++ -pipe", "rustc").output().unwrap();
+    let rows = rows(&output);
+    let expected = Exit::of(&rows).code();
+    assert_eq!(output.status.code(), Some(expected.into()), "{output:?}");
+    let failed = rows.iter().filter(|row| row.verdict == Verdict::Failed);
+    assert_eq!(failed.collect::<Vec<_>>(), Vec::<&Record>::new());
+    assert!(
+        rows.iter()
+            .all(|row| row.layer == "layouts" && row.repeat.is_some())
+    );
+
+    let said = |subject: &str, check: &str| {
+        let row = row(&rows, subject, check);
+        let reason = row.reason.as_deref().unwrap_or_default();
+        (row.verdict != Verdict::NotRun).then_some(reason)
+    };
+    if cfg!(target_arch = "x86_64") {
+        for (variant, answer) in [
+            ("gcc -pipe", "accepted"),
+            ("gcc -pipe -m32", "refused: field \"_pad1\""),
+            ("gcc -pipe -m32 -malign-double", "accepted"),
+            ("gcc -pipe, packed", "refused: field \"_pad1\""),
+            ("gcc -pipe, reordered", "refused: field \"venue\""),
+            ("gcc -pipe -funsigned-char", "refused: field \"side\""),
+            ("g++ -pipe, base()", "accepted"),
+            ("g++ -pipe, base", "refused: field \"_pad2\""),
+        ] {
+            let said = said(variant, "as it stands");
+            let right = said.is_none_or(|said| said.contains(answer));
+            assert!(right, "{variant}: {said:?}");
+        }
+    }
+    for (variant, wrong) in [
+        ("gcc -pipe, reordered", "offsets are not compared"),
+        ("gcc -pipe, qty is lots", "names are not compared"),
+        ("gcc -pipe -funsigned-char", "kinds are not compared"),
+        ("gcc -pipe, reordered", "a size check alone"),
+    ] {
+        let check = format!("wrong: {wrong}");
+        let said = said(variant, &check);
+        let caught = said.is_none_or(|said| said.starts_with("caught: "));
+        assert!(caught, "{variant}: {said:?}");
+    }
+}
