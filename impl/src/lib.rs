@@ -13,25 +13,23 @@
 //!
 //! let ring = Ring::<u64>::anonymous(&RingOptions::new(1024))?;
 //! let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-//! std::thread::scope(|scope| {
-//!     scope.spawn(move || {
-//!         for value in 0..10_000 {
-//!             while producer.push(value).is_err() {
-//!                 std::thread::yield_now();
-//!             }
+//! std::thread::spawn(move || {
+//!     for value in 0..10_000 {
+//!         while producer.push(value).is_err() {
+//!             std::thread::yield_now();
 //!         }
-//!         producer.close();
-//!     });
-//!     for expected in 0..10_000 {
-//!         let value = loop {
-//!             match consumer.pop() {
-//!                 Ok(value) => break value,
-//!                 Err(_) => std::thread::yield_now(),
-//!             }
-//!         };
-//!         assert_eq!(value, expected);
 //!     }
+//!     producer.close();
 //! });
+//! for expected in 0..10_000 {
+//!     let value = loop {
+//!         match consumer.pop() {
+//!             Ok(value) => break value,
+//!             Err(_) => std::thread::yield_now(),
+//!         }
+//!     };
+//!     assert_eq!(value, expected);
+//! }
 //! # Ok::<(), ringproof::SegmentError>(())
 //! ```
 //!
@@ -112,6 +110,8 @@ pub use bytemuck;
 #[cfg(test)]
 extern crate self as ringproof;
 
+use std::sync::Arc;
+
 pub use error::SegmentError;
 pub use inspect::{Inspection, Survey};
 pub use payload::Payload;
@@ -123,14 +123,66 @@ pub use shape::Shape;
 pub use shared::{Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
 /// The sending end of a ring in shared memory.
-pub type Producer<'a, T> = ring::Producer<'a, T, memory::Native>;
-/// The receiving end of a ring in shared memory.
-pub type Consumer<'a, T> = ring::Consumer<'a, T, memory::Native>;
-/// The writing end of a seqlock in shared memory.
-pub type SeqWriter<'a, T> = seqlock::SeqWriter<'a, T, memory::Native>;
-/// A reading end of a seqlock in shared memory.
-pub type SeqReader<'a, T> = seqlock::SeqReader<'a, T, memory::Native>;
-/// The writing end of a latch in shared memory.
-pub type LatchWriter<'a, T> = latch::LatchWriter<'a, T, memory::Native>;
-/// A reading end of a latch in shared memory.
-pub type LatchReader<'a, T> = latch::LatchReader<'a, T, memory::Native>;
+///
+/// Like every end that a [`Ring`], [`SeqLock`] or [`SeqLatch`] gives, it keeps the segment that it is an
+/// end of (and its role, if it has one) until it is dropped. It borrows nothing, and is [`Send`]: it goes to a
+/// thread, and into a struct with the other end, or the end of another ring.
+///
+/// ```
+/// use ringproof::{Consumer, Producer, Ring, RingOptions, SegmentError};
+///
+/// /// Answers each number by its square.
+/// struct Server {
+///     requests: Consumer<u64>,
+///     answers: Producer<u64>,
+/// }
+///
+/// let there = Ring::anonymous(&RingOptions::new(8))?;
+/// let back = Ring::anonymous(&RingOptions::new(8))?;
+/// let mut server = Server { requests: there.consumer()?, answers: back.producer()? };
+/// let (mut requests, mut answers) = (there.producer()?, back.consumer()?);
+/// drop((there, back));
+/// let server = std::thread::spawn(move || {
+///     while server.answers.position() < 3 {
+///         if let Ok(number) = server.requests.pop() {
+///             server.answers.push(number * number)?;
+///         }
+///     }
+///     Ok::<_, ringproof::PushError>(())
+/// });
+/// assert_eq!(requests.push_slice(&[1, 2, 3]), Ok(3));
+/// server.join().expect("no panic")?;
+/// let mut squares = [0; 3];
+/// assert_eq!(answers.pop_slice(&mut squares), Ok(3));
+/// assert_eq!(squares, [1, 4, 9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is [`Sync`] as well: what `&self` allows, such as [`occupancy`](ring::Producer::occupancy), any
+/// number of threads may ask for. Two that push through one producer are refused by the compiler:
+///
+/// ```compile_fail
+/// # let ring = ringproof::Ring::<u64>::anonymous(&ringproof::RingOptions::new(8)).unwrap();
+/// let mut producer = ring.producer().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| producer.push(1));
+///     scope.spawn(|| producer.push(2));
+/// });
+/// ```
+pub type Producer<T> = ring::Producer<'static, T, memory::Native, shared::Held>;
+/// The receiving end of a ring in shared memory. What is said of [`Producer`] is true of it as well.
+pub type Consumer<T> = ring::Consumer<'static, T, memory::Native, shared::Held>;
+/// Slots reserved by a [`Producer`].
+pub type WriteChunk<'p, T> = ring::WriteChunk<'p, 'static, T, memory::Native, shared::Held>;
+/// Items that a [`Consumer`] looks at in place.
+pub type ReadChunk<'c, T> = ring::ReadChunk<'c, 'static, T, memory::Native, shared::Held>;
+/// The writing end of a seqlock in shared memory. What is said of [`Producer`] is true of it as well.
+pub type SeqWriter<T> = seqlock::SeqWriter<'static, T, memory::Native, shared::Held>;
+/// A reading end of a seqlock in shared memory. It keeps the segment, and is [`Send`] and [`Sync`]: one
+/// may serve any number of threads.
+pub type SeqReader<T> = seqlock::SeqReader<'static, T, memory::Native, Arc<Segment>>;
+/// The writing end of a latch in shared memory. What is said of [`Producer`] is true of it as well.
+pub type LatchWriter<T> = latch::LatchWriter<'static, T, memory::Native, shared::Held>;
+/// A reading end of a latch in shared memory. It keeps the segment, and is [`Send`] and [`Sync`]: one may
+/// serve any number of threads.
+pub type LatchReader<T> = latch::LatchReader<'static, T, memory::Native, Arc<Segment>>;

@@ -1,15 +1,16 @@
 //! Seqlock and latch under an adversary, each operation held to exactly what it was answered.
 
 use anyhow::{Context, Result, ensure};
-use ringproof::latch::{LatchParts, LatchReader, LatchWriter, NO_VERSION};
+use ringproof::latch::{LatchParts, LatchReader, NO_VERSION};
 use ringproof::memory::{Memory, Native};
-use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
+use ringproof::seqlock::{SeqParts, SeqReader};
 use ringproof::site::{LoadSite, StoreSite};
 
 use super::memory::{Adversary, Event};
 use super::play::{Play, item};
 use super::region::Guarded;
 use super::specimen;
+use crate::ends::{LatchWriter, SeqWriter};
 use crate::fault::Fault;
 
 pub(crate) const SEQLOCK_WRITING: &[&str] = &["seqlock/write", "seqlock/writer-resume"];
@@ -217,7 +218,7 @@ impl Attempts {
 pub(crate) fn read_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
     let place = Place::new(play, 1)?;
     let parts = place.seqlock()?;
-    let reader = SeqReader::<Value, _>::new(parts, adversary.memory(), None)
+    let reader = SeqReader::<Value, _>::new(parts, adversary.memory(), ())
         .context("no room for the payload")?;
     let sites = [
         LoadSite::SeqObserve,
@@ -246,8 +247,8 @@ pub(crate) fn read_seqlock(play: &Play<'_>, adversary: &Adversary<'_>) -> Result
 pub(crate) fn read_latch(play: &Play<'_>, adversary: &Adversary<'_>) -> Result<()> {
     let place = Place::of_latch(play)?;
     let parts = place.latch()?;
-    let reader =
-        LatchReader::<Value, _>::new(parts, adversary.memory()).context("no room for the slots")?;
+    let reader = LatchReader::<Value, _>::new(parts, adversary.memory(), ())
+        .context("no room for the slots")?;
     let sites = [
         LoadSite::LatchObserve,
         LoadSite::LatchCopyOut,

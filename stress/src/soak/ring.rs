@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segment};
 
@@ -19,6 +18,7 @@ use super::countdown::Countdown;
 use super::crew::{CONSUMER, Crew, Life, PRODUCER, Structure, author, failure, judge_stopped};
 use super::tally::Tally;
 use crate::dying::dying;
+use crate::ends::{Consumer, Producer};
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 use crate::process::{Child, Note};

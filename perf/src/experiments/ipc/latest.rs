@@ -42,11 +42,7 @@ impl Kind for Latest {
     fn join<T: WholeWords>(&self, terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
         let side = terms.side;
         let [there, back] = terms.take()?;
-        // The process has one endpoint and ends with it.
-        let attach = |fd: OwnedFd| {
-            let lock = SeqLock::<T>::attach_fd(fd).map_err(refused)?;
-            Ok(&*Box::leak(Box::new(lock)))
-        };
+        let attach = |fd: OwnedFd| SeqLock::<T>::attach_fd(fd).map_err(refused);
         let [out, into] = side.out_and_into([attach(there)?, attach(back)?]);
         Ok(Box::new(Values {
             writer: out.writer().map_err(refused)?,
@@ -58,8 +54,8 @@ impl Kind for Latest {
 
 /// The ends of two seqlocks.
 struct Values<T: Payload> {
-    writer: SeqWriter<'static, T>,
-    reader: SeqReader<'static, T>,
+    writer: SeqWriter<T>,
+    reader: SeqReader<T>,
     /// The first word of the value that was read last: the message's number.
     last: u64,
 }

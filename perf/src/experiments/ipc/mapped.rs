@@ -60,8 +60,8 @@ impl Kind for MappedFile {
         // one ring and the only consumer of the other; nothing but endpoints accesses the words.
         let (producer, consumer) = unsafe {
             (
-                Producer::new(out, Native, None),
-                Consumer::new(into, Native, None),
+                Producer::new(out, Native, ()),
+                Consumer::new(into, Native, ()),
             )
         };
         Ok(Box::new(Queue { producer, consumer }))

@@ -1,11 +1,12 @@
 //! The latch: its writer or a reader dies; the last committed value stays readable.
 
 use anyhow::{Context, Result, ensure};
-use ringproof::latch::{LatchReader, LatchWriter};
+use ringproof::latch::LatchReader;
 use ringproof::site::StoreSite;
 use ringproof::{Role, SeqLatch, SeqLatchOptions};
 
 use crate::crash::trial::{Case, Death, Trial, Victim, attach, ensure_kept};
+use crate::ends::LatchWriter;
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 
@@ -133,7 +134,7 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
         let latch = SeqLatch::<Item>::attach_fd(attach(&latch)?)?;
         let parts = latch.parts()?;
         let memory = victim.memory();
-        let reader = LatchReader::<Item, Faulty<'_>>::new(parts, memory)
+        let reader = LatchReader::<Item, Faulty<'_>>::new(parts, memory, ())
             .context("the latch has no room for its slots")?;
         victim.took(version, reader.read(2)?);
         Ok(())
@@ -169,7 +170,7 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
 }
 
 /// Reads in one attempt, and holds the outcome to what is expected.
-fn read(reader: &ringproof::LatchReader<'_, Item>, expected: Item) -> Result<()> {
+fn read(reader: &ringproof::LatchReader<Item>, expected: Item) -> Result<()> {
     let found = reader.read(1);
     ensure!(
         found == Ok(expected),

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::memory::Memory;
-use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
-use ringproof::{PopError, PushError, Ring, RingOptions, Role};
+use ringproof::{PopError, PushError, Ring, RingOptions, Role, ring};
 
 use crate::crash::trial::{Case, Trial, Victim, attach, ensure_kept};
+use crate::ends::{Consumer, Producer};
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 
@@ -194,11 +194,11 @@ fn reach(steps: &[u64], count: usize) -> Result<u64> {
 }
 
 /// A ring in `state`, with both ends.
-fn furnish<'r>(
+fn furnish(
     trial: &Trial<'_>,
-    ring: &'r Ring<Item>,
+    ring: &Ring<Item>,
     state: State,
-) -> Result<(ringproof::Producer<'r, Item>, ringproof::Consumer<'r, Item>)> {
+) -> Result<(ringproof::Producer<Item>, ringproof::Consumer<Item>)> {
     let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     for position in 0..first(trial, state) + state.live {
         producer.push(trial.item(Author::Setup, position))?;
@@ -571,8 +571,8 @@ fn lack<R>(outcome: Result<R, PopError>) -> Result<Option<R>> {
 
 /// Pushes until that is refused: for the reason that is `wanted`, and after as many items; at most
 /// as many where the consumer closed the ring, which a producer sees whenever it looks.
-fn ensure_pushed<M: Memory>(
-    producer: &mut Producer<'_, Item, M>,
+fn ensure_pushed<M: Memory, K>(
+    producer: &mut ring::Producer<'_, Item, M, K>,
     wanted: (u64, PushError),
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
@@ -594,7 +594,10 @@ fn ensure_pushed<M: Memory>(
 }
 
 /// The producer knows whether the consumer closed the ring.
-fn ensure_stopped<M: Memory>(producer: &mut Producer<'_, Item, M>, expected: bool) -> Result<()> {
+fn ensure_stopped<M: Memory, K>(
+    producer: &mut ring::Producer<'_, Item, M, K>,
+    expected: bool,
+) -> Result<()> {
     let found = producer.peer_closed();
     ensure!(
         found == Ok(expected),
@@ -604,8 +607,8 @@ fn ensure_stopped<M: Memory>(producer: &mut Producer<'_, Item, M>, expected: boo
 }
 
 /// A consumer that closed the ring takes no more of what was committed up to `written`.
-pub(crate) fn ensure_takes_no_more<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+pub(crate) fn ensure_takes_no_more<M: Memory, K>(
+    consumer: &mut ring::Consumer<'_, Item, M, K>,
     written: u64,
 ) -> Result<()> {
     let refused = consumer.pop();
@@ -623,8 +626,8 @@ pub(crate) fn ensure_takes_no_more<M: Memory>(
 
 /// Without taking anything: what was committed up to `written` is there, and right, unless this
 /// side closed the ring.
-fn ensure_sees<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+fn ensure_sees<M: Memory, K>(
+    consumer: &mut ring::Consumer<'_, Item, M, K>,
     written: u64,
     stopped: bool,
     expected: &dyn Fn(u64) -> Item,
@@ -650,8 +653,8 @@ fn ensure_sees<M: Memory>(
 }
 
 /// Takes the next item, which must be there and the right one.
-pub(crate) fn take<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+pub(crate) fn take<M: Memory, K>(
+    consumer: &mut ring::Consumer<'_, Item, M, K>,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
     let position = consumer.position();
@@ -668,9 +671,9 @@ pub(crate) fn take<M: Memory>(
 
 /// Both ends live again and pass on items for two laps, one by one and in batches, from full to
 /// empty.
-pub(crate) fn go_on<M: Memory, N: Memory>(
-    producer: &mut Producer<'_, Item, M>,
-    consumer: &mut Consumer<'_, Item, N>,
+pub(crate) fn go_on<M: Memory, N: Memory, K, L>(
+    producer: &mut ring::Producer<'_, Item, M, K>,
+    consumer: &mut ring::Consumer<'_, Item, N, L>,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
     let capacity = producer.capacity();
@@ -719,8 +722,8 @@ pub(crate) fn go_on<M: Memory, N: Memory>(
 }
 
 /// Takes what is left of a ring that was closed at position `end`.
-pub(crate) fn finish<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+pub(crate) fn finish<M: Memory, K>(
+    consumer: &mut ring::Consumer<'_, Item, M, K>,
     end: u64,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {

@@ -224,8 +224,8 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
 /// Both ends are whole: what goes in comes out.
 fn pass_on(
     trial: &Trial<'_>,
-    producer: &mut ringproof::Producer<'_, Item>,
-    consumer: &mut ringproof::Consumer<'_, Item>,
+    producer: &mut ringproof::Producer<Item>,
+    consumer: &mut ringproof::Consumer<Item>,
 ) -> Result<()> {
     for sequence in 0..6 {
         let item = trial.item(Author::Survivor, sequence);

@@ -3,12 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use ringproof::memory::Memory;
 use ringproof::read::ReadError;
-use ringproof::seqlock::{SeqReader, SeqWriter};
+use ringproof::seqlock::{SeqReader, Watch};
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Role, SeqLock, SeqLockOptions};
 
 use crate::crash::trial::{Case, Death, Trial, Victim, attach, ensure_kept};
 use crate::dying::{Fate, Point};
+use crate::ends::SeqWriter;
 use crate::fault::Faulty;
 use crate::item::{Author, Item};
 
@@ -187,7 +188,7 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
     let body = |victim: &Victim<'_>| {
         let lock = SeqLock::<Item>::attach_fd(attach(&lock)?)?;
         let parts = lock.parts()?;
-        let reader = SeqReader::<Item, Faulty<'_>>::new(parts, victim.memory(), None)
+        let reader = SeqReader::<Item, Faulty<'_>>::new(parts, victim.memory(), ())
             .context("the seqlock has no room for an item")?;
         match reader.read(ATTEMPTS) {
             Ok(value) => victim.took(version, value),
@@ -231,8 +232,8 @@ fn reader_dies(trial: &Trial<'_>, state: State) -> Result<()> {
 }
 
 /// Reads, and holds the outcome to what is expected.
-fn read<M: Memory>(
-    reader: &SeqReader<'_, Item, M>,
+fn read<M: Memory, K: Watch>(
+    reader: &SeqReader<'_, Item, M, K>,
     expected: Result<Item, ReadError>,
 ) -> Result<()> {
     let found = reader.read(ATTEMPTS);

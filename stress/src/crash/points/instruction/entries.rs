@@ -5,12 +5,10 @@
 //! These are the inlinings that are judged. Each answers with a number: how many items it moved,
 //! or 1 for what is done and 0 for what is refused.
 
-use ringproof::latch::LatchWriter;
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{Consumer, Producer};
-use ringproof::seqlock::SeqWriter;
 use ringproof::{Claim, Ring, Role, Segment, SeqLatch, SeqLock};
 
+use crate::ends::{Consumer, LatchWriter, Producer, SeqWriter};
 use crate::item::Item;
 
 /// How many items a slice or a chunk has.

@@ -5,10 +5,8 @@ use std::hint::black_box;
 use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, bail, ensure};
-use ringproof::latch::LatchWriter;
 use ringproof::memory::{Memory, Native};
 use ringproof::read::ReadError;
-use ringproof::seqlock::SeqWriter;
 use ringproof::site::StoreSite;
 use ringproof::{Claim, Role, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
@@ -16,6 +14,7 @@ use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
 use super::{entries, image};
 use crate::crash::trial::ensure_free;
+use crate::ends::{LatchWriter, SeqWriter};
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 

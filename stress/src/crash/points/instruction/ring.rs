@@ -7,7 +7,6 @@ use std::os::fd::OwnedFd;
 use anyhow::{Result, bail, ensure};
 use bytemuck::Zeroable;
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{Consumer, Producer};
 use ringproof::{Claim, Ring, RingOptions, Role};
 
 use super::entries::{self, BATCH};
@@ -16,6 +15,7 @@ use super::scenario::{Actor, Scenario, descriptor};
 use super::tracee::Stage;
 use crate::crash::operations::ring::{ensure_takes_no_more, finish, go_on, take};
 use crate::crash::trial::ensure_free;
+use crate::ends::{Consumer, Producer};
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 use crate::process::Note;
@@ -424,8 +424,8 @@ impl Scenario for Case {
 
 /// Both ends live again: the rest is taken, and if nobody closed the ring they go on.
 fn settle(
-    producer: &mut ringproof::Producer<'_, Item>,
-    consumer: &mut ringproof::Consumer<'_, Item>,
+    producer: &mut ringproof::Producer<Item>,
+    consumer: &mut ringproof::Consumer<Item>,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
     if consumer.is_closed() {
