@@ -15,7 +15,6 @@ use crate::role::{Claim, Role};
 use crate::segment::{ANONYMOUS, DEFAULT_MODE, Segment, open_as};
 use crate::seqlock::{self, SeqParts, Watch};
 use crate::slots::Slots;
-use crate::{Consumer, LatchReader, LatchWriter, Producer, SeqReader, SeqWriter};
 
 /// Memory that a ring cycles through unless another number of slots is asked for, in bytes.
 /// Streaming through less costs up to twice as much on some processors, because both sides then
@@ -635,6 +634,71 @@ pub(crate) unsafe fn lasting(segment: &Arc<Segment>) -> &'static Segment {
     // SAFETY: the caller's promise. It stays where it is, whatever becomes of `segment` itself.
     unsafe { &*Arc::as_ptr(segment) }
 }
+
+/// The sending end of a ring in shared memory.
+///
+/// Like every end that a [`Ring`], [`SeqLock`] or [`SeqLatch`] gives, it keeps the segment that it is an
+/// end of (and its role, if it has one) until it is dropped. It borrows nothing, and is [`Send`]: it goes to a
+/// thread, and into a struct with the other end, or the end of another ring.
+///
+/// ```
+/// use ringproof::{Consumer, Producer, Ring, RingOptions, SegmentError};
+///
+/// /// Answers each number by its square.
+/// struct Server {
+///     requests: Consumer<u64>,
+///     answers: Producer<u64>,
+/// }
+///
+/// let there = Ring::anonymous(&RingOptions::new(8))?;
+/// let back = Ring::anonymous(&RingOptions::new(8))?;
+/// let mut server = Server { requests: there.consumer()?, answers: back.producer()? };
+/// let (mut requests, mut answers) = (there.producer()?, back.consumer()?);
+/// drop((there, back));
+/// let server = std::thread::spawn(move || {
+///     while server.answers.position() < 3 {
+///         if let Ok(number) = server.requests.pop() {
+///             server.answers.push(number * number)?;
+///         }
+///     }
+///     Ok::<_, ringproof::PushError>(())
+/// });
+/// assert_eq!(requests.push_slice(&[1, 2, 3]), Ok(3));
+/// server.join().expect("no panic")?;
+/// let mut squares = [0; 3];
+/// assert_eq!(answers.pop_slice(&mut squares), Ok(3));
+/// assert_eq!(squares, [1, 4, 9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is [`Sync`] as well: what `&self` allows, such as [`occupancy`](ring::Producer::occupancy), any
+/// number of threads may ask for. Two that push through one producer are refused by the compiler:
+///
+/// ```compile_fail
+/// # let ring = ringproof::Ring::<u64>::anonymous(&ringproof::RingOptions::new(8)).unwrap();
+/// let mut producer = ring.producer().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| producer.push(1));
+///     scope.spawn(|| producer.push(2));
+/// });
+/// ```
+pub type Producer<T> = ring::Producer<'static, T, Native, Held>;
+/// The receiving end of a ring in shared memory. What is said of [`Producer`] is true of it as well.
+pub type Consumer<T> = ring::Consumer<'static, T, Native, Held>;
+/// Slots reserved by a [`Producer`].
+pub type WriteChunk<'p, T> = ring::WriteChunk<'p, 'static, T, Native, Held>;
+/// Items that a [`Consumer`] looks at in place.
+pub type ReadChunk<'c, T> = ring::ReadChunk<'c, 'static, T, Native, Held>;
+/// The writing end of a seqlock in shared memory. What is said of [`Producer`] is true of it as well.
+pub type SeqWriter<T> = seqlock::SeqWriter<'static, T, Native, Held>;
+/// A reading end of a seqlock in shared memory. It keeps the segment, and is [`Send`] and [`Sync`]: one
+/// may serve any number of threads.
+pub type SeqReader<T> = seqlock::SeqReader<'static, T, Native, Arc<Segment>>;
+/// The writing end of a latch in shared memory. What is said of [`Producer`] is true of it as well.
+pub type LatchWriter<T> = latch::LatchWriter<'static, T, Native, Held>;
+/// A reading end of a latch in shared memory. It keeps the segment, and is [`Send`] and [`Sync`]: one may
+/// serve any number of threads.
+pub type LatchReader<T> = latch::LatchReader<'static, T, Native, Arc<Segment>>;
 
 /// What an end of a segment has beside what the algorithm gives it.
 macro_rules! ends {

@@ -127,7 +127,7 @@ impl<T: Payload> Home<T> for Boxed<T> {
     }
 
     fn producer(&self) -> Producer<'_, T, ()> {
-        // SAFETY: every test has one thread, and drops a producer before it takes the next.
+        // SAFETY: every test has one thread, and uses no producer any more when it takes the next.
         unsafe { Producer::new(self.parts(), Native, ()) }
     }
 
@@ -850,7 +850,6 @@ fn a_consumer_that_stores_anything_gets_an_error_and_no_slot_that_it_has_not_fre
                         part
                     }),
                     Step::Retake => {
-                        drop(producer.take());
                         producer = Some(home.producer());
                         told = false;
                         peer.looked_at_anew(base);
@@ -939,7 +938,6 @@ fn a_producer_that_stores_anything_gets_an_error_and_its_consumer_no_slot_uncomm
                         part
                     }),
                     Step::Retake => {
-                        drop(consumer.take());
                         consumer = Some(home.consumer());
                         peer.looked_at_anew(before);
                         continue;
@@ -1039,7 +1037,7 @@ fn producer_dies(shape: Shape, start: u64, stores: usize, count: usize, at_once:
     assert_eq!(home.consumer().pop(), Ok(100));
     let start = start.wrapping_add(1);
 
-    // SAFETY: one thread; it is dropped before the next one is made.
+    // SAFETY: one thread; it is not used any more when the next one is made.
     let mut dying = unsafe { ring::Producer::new(home.parts(), Dying::after(stores), ()) };
     let items = &[1, 2, 3, 4][..count];
     if at_once {
@@ -1050,7 +1048,6 @@ fn producer_dies(shape: Shape, start: u64, stores: usize, count: usize, at_once:
         }
     }
     dying.close();
-    drop(dying);
 
     // Its slots, then the index, and last the end.
     let (pushed, closed) = if at_once {
@@ -1110,12 +1107,11 @@ fn a_consumer_that_dies_at_any_store_leaves_what_it_has_not_released_and_closed_
             let mut producer = home.producer();
             assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
 
-            // SAFETY: one thread; it is dropped before the next one is made.
+            // SAFETY: one thread; it is not used any more when the next one is made.
             let mut dying = unsafe { ring::Consumer::new(home.parts(), Dying::after(stores), ()) };
             assert_eq!(dying.pop(), Ok(1));
             assert_eq!(dying.pop(), Ok(2));
             dying.close();
-            drop(dying);
 
             let mut consumer = home.consumer();
             if stores == 3 {
@@ -1157,7 +1153,6 @@ fn a_ring_closes_itself_at_its_last_position() {
             assert_eq!((producer.position(), consumer.position()), (LAST, LAST));
             assert_eq!(producer.occupancy(), Ok(0));
             assert_eq!(consumer.pop(), Err(PopError::Ended));
-            drop((producer, consumer));
             assert!(home.producer().is_closed());
             assert_eq!(home.consumer().pop(), Err(PopError::Ended));
         }
