@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks what can be seen without running the code: its form, clippy with and without features,
-# documentation without a warning, that the library depends on no model checker, that what is published
-# can be packed, that CPUs are asked for in one place, that no file names a path of one machine, and, where
+# documentation without a warning, that the library depends on no model checker and its algorithms on no `std`,
+# that what is published can be packed, that CPUs are asked for in one place, that no file names a path of one machine, and, where
 # the tools are installed, the scripts (shellcheck) and the licences and advisories of every dependency
 # (cargo-deny).
 # Does not check what the code does.
@@ -39,6 +39,10 @@ fi
 # The same question where the answer must be yes, so that a pattern that matches nothing is noticed.
 found=$(tree --package ringproof-models --features loom,shuttle | grep -E "$checkers" | sort -u | wc -l)
 [ "$found" -eq 2 ] || fail "the models depend on $found of the two model checkers: is this check still right?"
+
+step 'the algorithms need nothing but core'
+cargo clippy --package ringproof --lib --no-default-features -- -D warnings
+ci/core.sh
 
 step 'what is published can be packed'
 # Whether it also builds on its own, and passes its tests: ci/crates.sh without this argument.

@@ -11,14 +11,14 @@ use ringproof::{Consumer, Producer, Ring, RingOptions};
 /// `push`, as a caller gets it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn asm_ring_push(producer: &mut Producer<'_, u64>, value: u64) -> bool {
+pub extern "C" fn asm_ring_push(producer: &mut Producer<u64>, value: u64) -> bool {
     producer.push(value).is_ok()
 }
 
 /// `pop`, as a caller gets it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn asm_ring_pop(consumer: &mut Consumer<'_, u64>, value: &mut u64) -> bool {
+pub extern "C" fn asm_ring_pop(consumer: &mut Consumer<u64>, value: &mut u64) -> bool {
     match consumer.pop() {
         Ok(taken) => {
             *value = taken;
@@ -49,10 +49,7 @@ mod planted {
     /// A function called on the way.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_call(
-        producer: &mut Producer<'_, u64>,
-        value: u64,
-    ) -> bool {
+    pub(super) extern "C" fn asm_planted_call(producer: &mut Producer<u64>, value: u64) -> bool {
         let value = elsewhere(value);
         producer.push(value).is_ok()
     }
@@ -61,7 +58,7 @@ mod planted {
     #[unsafe(no_mangle)]
     #[inline(never)]
     pub(super) extern "C" fn asm_planted_call__tail(
-        producer: &mut Producer<'_, u64>,
+        producer: &mut Producer<u64>,
         value: u64,
     ) -> u64 {
         let pushed = producer.push(value).is_ok();
@@ -72,7 +69,7 @@ mod planted {
     #[unsafe(no_mangle)]
     #[inline(never)]
     pub(super) extern "C" fn asm_planted_division(
-        producer: &mut Producer<'_, u64>,
+        producer: &mut Producer<u64>,
         value: u64,
         slots: NonZeroU64,
     ) -> bool {
@@ -83,7 +80,7 @@ mod planted {
     #[unsafe(no_mangle)]
     #[inline(never)]
     pub(super) extern "C" fn asm_planted_lock(
-        producer: &mut Producer<'_, u64>,
+        producer: &mut Producer<u64>,
         value: u64,
         index: &AtomicU64,
     ) -> bool {
@@ -95,7 +92,7 @@ mod planted {
     #[unsafe(no_mangle)]
     #[inline(never)]
     pub(super) extern "C" fn asm_planted_lock__implied(
-        producer: &mut Producer<'_, u64>,
+        producer: &mut Producer<u64>,
         value: u64,
         index: &AtomicU64,
     ) -> bool {
@@ -106,10 +103,7 @@ mod planted {
     /// An unconditional sequentially consistent fence.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_fence(
-        producer: &mut Producer<'_, u64>,
-        value: u64,
-    ) -> bool {
+    pub(super) extern "C" fn asm_planted_fence(producer: &mut Producer<u64>, value: u64) -> bool {
         let pushed = producer.push(value).is_ok();
         fence(Ordering::SeqCst);
         pushed
@@ -119,7 +113,7 @@ mod planted {
     #[unsafe(no_mangle)]
     #[inline(never)]
     pub(super) extern "C" fn asm_planted_bounds(
-        producer: &mut Producer<'_, u64>,
+        producer: &mut Producer<u64>,
         values: &[u64; 8],
         index: usize,
     ) -> bool {
@@ -130,7 +124,7 @@ mod planted {
     #[unsafe(no_mangle)]
     #[inline(never)]
     pub(super) extern "C" fn asm_planted_bounds__quiet(
-        producer: &mut Producer<'_, u64>,
+        producer: &mut Producer<u64>,
         values: &[u64; 8],
         index: usize,
     ) -> bool {
@@ -144,7 +138,7 @@ mod planted {
     #[unsafe(no_mangle)]
     #[inline(never)]
     pub(super) extern "C" fn asm_planted_store(
-        producer: &mut Producer<'_, u64>,
+        producer: &mut Producer<u64>,
         value: u64,
         count: &AtomicU64,
     ) -> bool {

@@ -32,7 +32,6 @@ use core::fmt;
 use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
 use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
-use crate::role::Claim;
 use crate::site::{FenceSite, LoadSite, StoreSite};
 
 /// A `version` under which a reader finds no value. No latch gets there: at a thousand million
@@ -84,25 +83,26 @@ impl<'a, C: Cells> LatchSlots<'a, C> {
 }
 
 /// The writing end of a latch.
-pub struct LatchWriter<'a, T: Payload, M: Memory = Native> {
+pub struct LatchWriter<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     version_word: &'a WordOf<M>,
     slots: LatchSlots<'a, M::Cells>,
     /// The authority, of which the shared word is a copy.
     version: u64,
-    claim: Option<Claim>,
     value: core::marker::PhantomData<fn(T)>,
+    /// Last, so that it goes last.
+    pub(crate) keep: K,
 }
 
-impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {
+impl<'a, T: Payload, M: Memory, K> LatchWriter<'a, T, M, K> {
     /// Takes up the writer's side where the last writer left it. `None` if `parts` does not
     /// hold a power of two of slots for `T`, at least 2.
     ///
-    /// `claim` is the role lock that the writer holds for its life; `None` where something else
-    /// makes it the only one. (A second writer would mix values, but break no memory safety:
-    /// every word is atomic.)
-    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, claim: Option<Claim>) -> Option<Self> {
-        Self::of_words(words_of::<T>(), parts, memory, claim)
+    /// `keep` is what it keeps for its life, and gives back last, as what makes it the only one;
+    /// `()` where something else does. (A second writer would mix values, but break no memory
+    /// safety: every word is atomic.)
+    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, keep: K) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, keep)
     }
 
     /// A writer of values of so many words, whatever `T` says.
@@ -110,7 +110,7 @@ impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {
         count: usize,
         parts: LatchParts<'a, CellsOf<M>>,
         memory: M,
-        claim: Option<Claim>,
+        keep: K,
     ) -> Option<Self> {
         Some(LatchWriter {
             slots: LatchSlots::new(parts.slots, count)?,
@@ -118,8 +118,8 @@ impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {
             version: memory.load(parts.version, LoadSite::LatchResume),
             memory,
             version_word: parts.version,
-            claim,
             value: core::marker::PhantomData,
+            keep,
         })
     }
 
@@ -158,15 +158,9 @@ impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {
     pub fn version(&self) -> u64 {
         self.version
     }
-
-    /// How many times the writer's role was taken, this time included; `None` without a
-    /// [`Claim`].
-    pub fn epoch(&self) -> Option<u64> {
-        self.claim.as_ref().map(Claim::epoch)
-    }
 }
 
-impl<T: Payload, M: Memory> fmt::Debug for LatchWriter<'_, T, M> {
+impl<T: Payload, M: Memory, K> fmt::Debug for LatchWriter<'_, T, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LatchWriter")
             .field("version", &self.version)
@@ -175,18 +169,20 @@ impl<T: Payload, M: Memory> fmt::Debug for LatchWriter<'_, T, M> {
 }
 
 /// A reading end of a latch. It stores nothing, so there may be any number.
-pub struct LatchReader<'a, T: Payload, M: Memory = Native> {
+pub struct LatchReader<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     version: &'a WordOf<M>,
     slots: LatchSlots<'a, M::Cells>,
     value: core::marker::PhantomData<fn() -> T>,
+    /// Last, so that it goes last.
+    pub(crate) keep: K,
 }
 
-impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
-    /// A reader of `parts`. `None` if they do not hold a power of two of slots for `T`, at
-    /// least 2.
-    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M) -> Option<Self> {
-        Self::of_words(words_of::<T>(), parts, memory)
+impl<'a, T: Payload, M: Memory, K> LatchReader<'a, T, M, K> {
+    /// A reader of `parts`, which keeps `keep` for its life and gives it back last. `None` if they do
+    /// not hold a power of two of slots for `T`, at least 2.
+    pub fn new(parts: LatchParts<'a, CellsOf<M>>, memory: M, keep: K) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, keep)
     }
 
     /// A reader of values of so many words, whatever `T` says.
@@ -194,12 +190,14 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
         count: usize,
         parts: LatchParts<'a, CellsOf<M>>,
         memory: M,
+        keep: K,
     ) -> Option<Self> {
         Some(LatchReader {
             slots: LatchSlots::new(parts.slots, count)?,
             memory,
             version: parts.version,
             value: core::marker::PhantomData,
+            keep,
         })
     }
 
@@ -258,7 +256,7 @@ impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {
     }
 }
 
-impl<T: Payload, M: Memory> fmt::Debug for LatchReader<'_, T, M> {
+impl<T: Payload, M: Memory, K> fmt::Debug for LatchReader<'_, T, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LatchReader").finish_non_exhaustive()
     }

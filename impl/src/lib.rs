@@ -13,25 +13,23 @@
 //!
 //! let ring = Ring::<u64>::anonymous(&RingOptions::new(1024))?;
 //! let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-//! std::thread::scope(|scope| {
-//!     scope.spawn(move || {
-//!         for value in 0..10_000 {
-//!             while producer.push(value).is_err() {
-//!                 std::thread::yield_now();
-//!             }
+//! std::thread::spawn(move || {
+//!     for value in 0..10_000 {
+//!         while producer.push(value).is_err() {
+//!             std::thread::yield_now();
 //!         }
-//!         producer.close();
-//!     });
-//!     for expected in 0..10_000 {
-//!         let value = loop {
-//!             match consumer.pop() {
-//!                 Ok(value) => break value,
-//!                 Err(_) => std::thread::yield_now(),
-//!             }
-//!         };
-//!         assert_eq!(value, expected);
 //!     }
+//!     producer.close();
 //! });
+//! for expected in 0..10_000 {
+//!     let value = loop {
+//!         match consumer.pop() {
+//!             Ok(value) => break value,
+//!             Err(_) => std::thread::yield_now(),
+//!         }
+//!     };
+//!     assert_eq!(value, expected);
+//! }
 //! # Ok::<(), ringproof::SegmentError>(())
 //! ```
 //!
@@ -57,25 +55,41 @@
 //!
 //! # What it needs
 //!
-//! Linux: open-file-description locks, memory files with seals, unnamed files that can be
+//! The algorithms, their sites and [`memory`] need nothing but `core`: without the feature `std`, which is on by
+//! default, there are only they ([`ring`], [`seqlock`], [`latch`]), for memory that a program provides
+//! itself. Everything else needs Linux: open-file-description locks, memory files with seals, unnamed files that can be
 //! linked, and `/proc`.
 
+#![cfg_attr(not(any(feature = "std", test)), no_std)]
+#![cfg_attr(
+    not(feature = "std"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "some of it is for the ends of segments"
+    )
+)]
 // Everything that argues with the compiler stands in the modules that say so, and in no other.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "std")]
 pub mod error;
+#[cfg(feature = "std")]
 #[allow(
     unsafe_code,
     reason = "puts memory without access in the place of inherited mappings"
 )]
 pub mod fork;
+#[cfg(feature = "std")]
 #[allow(
     unsafe_code,
     reason = "handles a signal, and puts memory in the place of a mapping"
 )]
 pub mod guard;
+#[cfg(feature = "std")]
 pub mod inspect;
 pub mod latch;
+#[cfg(feature = "std")]
 pub mod layout;
 #[allow(unsafe_code, reason = "makes the accesses: slots are plain memory")]
 pub mod memory;
@@ -86,12 +100,16 @@ pub mod read;
     reason = "its protocol is what makes slot accesses race-free"
 )]
 pub mod ring;
+#[cfg(feature = "std")]
 pub mod role;
+#[cfg(feature = "std")]
 pub mod room;
+#[cfg(feature = "std")]
 #[allow(unsafe_code, reason = "turns a mapping into references")]
 pub mod segment;
 pub mod seqlock;
 pub mod shape;
+#[cfg(feature = "std")]
 #[allow(
     unsafe_code,
     reason = "gives a mapping's data its type, and claims to endpoints"
@@ -100,6 +118,7 @@ pub mod shared;
 pub mod site;
 #[allow(unsafe_code, reason = "the mask replaces the bounds check")]
 pub mod slots;
+#[cfg(feature = "std")]
 #[allow(
     unsafe_code,
     reason = "accesses slots under the ring's protocol, as bytes"
@@ -112,25 +131,18 @@ pub use bytemuck;
 #[cfg(test)]
 extern crate self as ringproof;
 
-pub use error::SegmentError;
-pub use inspect::{Inspection, Survey};
 pub use payload::Payload;
 pub use read::{Busy, ReadError};
 pub use ring::{Corruption, OutOfChunk, PopError, PushError};
-pub use role::{Claim, Role};
-pub use segment::{NameStatus, Segment, unlink, unlink_free};
 pub use shape::Shape;
-pub use shared::{Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
-
-/// The sending end of a ring in shared memory.
-pub type Producer<'a, T> = ring::Producer<'a, T, memory::Native>;
-/// The receiving end of a ring in shared memory.
-pub type Consumer<'a, T> = ring::Consumer<'a, T, memory::Native>;
-/// The writing end of a seqlock in shared memory.
-pub type SeqWriter<'a, T> = seqlock::SeqWriter<'a, T, memory::Native>;
-/// A reading end of a seqlock in shared memory.
-pub type SeqReader<'a, T> = seqlock::SeqReader<'a, T, memory::Native>;
-/// The writing end of a latch in shared memory.
-pub type LatchWriter<'a, T> = latch::LatchWriter<'a, T, memory::Native>;
-/// A reading end of a latch in shared memory.
-pub type LatchReader<'a, T> = latch::LatchReader<'a, T, memory::Native>;
+#[cfg(feature = "std")]
+pub use {
+    error::SegmentError,
+    inspect::{Inspection, Survey},
+    role::{Claim, Role},
+    segment::{NameStatus, Segment, unlink, unlink_free},
+    shared::{
+        Consumer, LatchReader, LatchWriter, Producer, ReadChunk, Ring, RingOptions, SeqLatch,
+        SeqLatchOptions, SeqLock, SeqLockOptions, SeqReader, SeqWriter, WriteChunk,
+    },
+};

@@ -49,6 +49,35 @@
 //! [`Consumer::peek`] stays until [`ReadChunk::release`], so a consumer that processes before
 //! it releases gets each item at least once, with the position to tell repetitions.
 //!
+//! # Threads
+//!
+//! An end is [`Send`] and [`Sync`] where its memory and what it keeps are, as those of a
+//! [`Ring`](crate::Ring) are: it may go to another thread at any time, between two operations. It cannot
+//! be cloned, and what moves an index takes `&mut`, so that there is still one producer and one
+//! consumer.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use ringproof::memory::Native;
+//! use ringproof::ring::Producer;
+//!
+//! fn goes_to_a_thread<T: Send + Sync>() {}
+//! goes_to_a_thread::<Producer<u64, Native, Arc<str>>>();
+//! ```
+//!
+//! With what must stay in its thread this does not compile:
+//!
+//! ```compile_fail
+//! use std::rc::Rc;
+//!
+//! use ringproof::memory::Native;
+//! use ringproof::ring::Producer;
+//!
+//! fn goes_to_a_thread<T: Send + Sync>() {}
+//! goes_to_a_thread::<Producer<u64, Native, Rc<str>>>();
+//! ```
+//!
 //! # A peer that cannot be trusted
 //!
 //! An index that the peer stores is checked at every load against the invariant and against
@@ -62,10 +91,8 @@ use core::fmt;
 pub(crate) use chunk::within;
 pub use chunk::{OutOfChunk, ReadChunk, WriteChunk};
 
-use crate::error::SegmentError;
 use crate::memory::{Cells, Memory, Native, WordOf};
 use crate::payload::Payload;
-use crate::role::{Claim, Role, claimed};
 use crate::site::{LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
 use crate::slots::Slots;
 
@@ -157,7 +184,7 @@ pub enum PopError {
 }
 
 /// The sending end of a ring.
-pub struct Producer<'a, T: Payload, M: Memory = Native> {
+pub struct Producer<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     slots: Slots<'a, M::Cells, T>,
     capacity: u64,
@@ -174,23 +201,24 @@ pub struct Producer<'a, T: Payload, M: Memory = Native> {
     closed: bool,
     /// Whether the consumer was seen to have closed the ring.
     stopped: bool,
-    claim: Option<Claim>,
+    /// Last, so that it goes last.
+    pub(crate) keep: K,
 }
 
-impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
+impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
     /// Takes up the producer's side where the last producer left it.
     ///
-    /// `claim` is the role lock that the producer holds for its life; `None` where something
-    /// else makes it the only one.
+    /// `keep` is what it keeps for its life, and gives back last: what makes it the only one, or
+    /// what the parts lie in. `()` where something else sees to both.
     ///
     /// # Safety
     /// - No other producer of this ring is alive, and what the last one did happened before this
-    ///   call. (A claim of the producer's role assures both.)
+    ///   call. (The claim of the producer's role assures both, if it is kept.)
     /// - Both ends are made of the same words, slots and capacity; the two words are distinct,
     ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
-    pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
+    pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, keep: K) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
         let (write_index, closed) =
             index_of(memory.load(parts.write_index, LoadSite::RingResumeWrite));
@@ -206,7 +234,7 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
             cached_read_index: write_index.wrapping_sub(capacity),
             closed,
             stopped: false,
-            claim,
+            keep,
         }
     }
 
@@ -274,7 +302,7 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     /// assert_eq!(consumer.peek(8)?.len(), 3);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_, 'a, T, M>, PushError> {
+    pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_, 'a, T, M, K>, PushError> {
         if self.free() < count as u64 {
             match self.reclaim() {
                 // Some are free, if fewer than asked for.
@@ -353,21 +381,6 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     pub fn occupancy(&self) -> Result<u64, Corruption> {
         let (read_index, _) = self.observe_read_index()?;
         Ok(self.write_index.wrapping_sub(read_index))
-    }
-
-    /// How many times the producer's role was taken, this time included; `None` without a
-    /// [`Claim`].
-    pub fn epoch(&self) -> Option<u64> {
-        self.claim.as_ref().map(Claim::epoch)
-    }
-
-    /// Whether a consumer holds its role now. A consumer that closed and left is no dead one: who
-    /// wants to tell them apart asks this first, and then [`peer_closed`](Self::peer_closed).
-    ///
-    /// # Errors
-    /// [`SegmentError`] if the kernel cannot tell, or this end was made without a [`Claim`].
-    pub fn peer_present(&self) -> Result<bool, SegmentError> {
-        claimed(&self.claim)?.is_held(Role::Consumer)
     }
 
     /// How many slots are free as far as this side knows.
@@ -457,7 +470,7 @@ impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {
     }
 }
 
-impl<T: Payload, M: Memory> fmt::Debug for Producer<'_, T, M> {
+impl<T: Payload, M: Memory, K> fmt::Debug for Producer<'_, T, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Producer")
             .field("position", &self.write_index)
@@ -469,7 +482,7 @@ impl<T: Payload, M: Memory> fmt::Debug for Producer<'_, T, M> {
 }
 
 /// The receiving end of a ring.
-pub struct Consumer<'a, T: Payload, M: Memory = Native> {
+pub struct Consumer<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     slots: Slots<'a, M::Cells, T>,
     capacity: u64,
@@ -482,23 +495,24 @@ pub struct Consumer<'a, T: Payload, M: Memory = Native> {
     /// the ring it is kept at the lower bound ("empty"), so that the hot path need not ask.
     cached_write_index: u64,
     closed: bool,
-    claim: Option<Claim>,
+    /// Last, so that it goes last.
+    pub(crate) keep: K,
 }
 
-impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
+impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     /// Takes up the consumer's side where the last consumer left it.
     ///
-    /// `claim` is the role lock that the consumer holds for its life; `None` where something
-    /// else makes it the only one.
+    /// `keep` is what it keeps for its life, and gives back last: what makes it the only one, or
+    /// what the parts lie in. `()` where something else sees to both.
     ///
     /// # Safety
     /// - No other consumer of this ring is alive, and what the last one did happened before this
-    ///   call. (A claim of the consumer's role assures both.)
+    ///   call. (The claim of the consumer's role assures both, if it is kept.)
     /// - Both ends are made of the same words, slots and capacity; the two words are distinct,
     ///   and nothing in this process but the ring's endpoints stores to them.
     /// - `memory` makes the accesses that it is told to make; one that lies about an index is
     ///   for one thread alone.
-    pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, claim: Option<Claim>) -> Self {
+    pub unsafe fn new(parts: RingParts<'a, M::Cells, T>, memory: M, keep: K) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
         let (read_index, closed) =
             index_of(memory.load(parts.read_index, LoadSite::RingResumeRead));
@@ -512,7 +526,7 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
             // "Empty": the first pop looks for itself.
             cached_write_index: read_index,
             closed,
-            claim,
+            keep,
         }
     }
 
@@ -573,7 +587,7 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     /// assert_eq!(consumer.pop(), Ok(3));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn peek(&mut self, count: usize) -> Result<ReadChunk<'_, 'a, T, M>, PopError> {
+    pub fn peek(&mut self, count: usize) -> Result<ReadChunk<'_, 'a, T, M, K>, PopError> {
         if self.available() < count as u64 {
             match self.observe() {
                 // Some are there, if fewer than asked for.
@@ -629,22 +643,6 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
         Ok(write_index.wrapping_sub(self.read_index))
     }
 
-    /// How many times the consumer's role was taken, this time included; `None` without a
-    /// [`Claim`].
-    pub fn epoch(&self) -> Option<u64> {
-        self.claim.as_ref().map(Claim::epoch)
-    }
-
-    /// Whether a producer holds its role now. Items may still be there when none does, or the end
-    /// of the stream: who wants to tell a dead producer from one that closed and left asks this
-    /// first, and then pops until the ring is empty or has ended.
-    ///
-    /// # Errors
-    /// [`SegmentError`] if the kernel cannot tell, or this end was made without a [`Claim`].
-    pub fn peer_present(&self) -> Result<bool, SegmentError> {
-        claimed(&self.claim)?.is_held(Role::Producer)
-    }
-
     /// How many committed items this side knows of.
     #[inline(always)]
     fn available(&self) -> u64 {
@@ -696,7 +694,7 @@ impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {
     }
 }
 
-impl<T: Payload, M: Memory> fmt::Debug for Consumer<'_, T, M> {
+impl<T: Payload, M: Memory, K> fmt::Debug for Consumer<'_, T, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Consumer")
             .field("position", &self.read_index)

@@ -347,11 +347,6 @@ impl Claim {
         self.epoch
     }
 
-    /// Whether somebody else holds `role` of the same segment.
-    pub(crate) fn is_held(&self, role: Role) -> Result<bool, SegmentError> {
-        self.lock.locks.is_held(&self.segment, role)
-    }
-
     /// Refuses a claim of another role or another segment than `file`, and one that is the
     /// parent's of this process: two would hold one role.
     pub(crate) fn check(&self, file: &File, segment: &str, role: Role) -> Result<(), SegmentError> {
@@ -375,37 +370,5 @@ impl Claim {
                 found: format!("one of the {} of segment `{}`", self.role, self.segment),
             })
         }
-    }
-}
-
-/// The claim of an endpoint that needs one for what it was asked.
-pub(crate) fn claimed(claim: &Option<Claim>) -> Result<&Claim, SegmentError> {
-    claim.as_ref().ok_or(SegmentError::Unclaimed {
-        needed: "end's own role".to_owned(),
-        found: "none: it was made of parts".to_owned(),
-    })
-}
-
-/// A look at whether a segment has a writer, for readers, who hold no role themselves.
-#[derive(Debug)]
-pub struct Watch {
-    locks: Arc<Locks>,
-    segment: String,
-}
-
-impl Watch {
-    pub(crate) fn new(locks: &Arc<Locks>, segment: &str) -> Watch {
-        Watch {
-            locks: Arc::clone(locks),
-            segment: segment.to_owned(),
-        }
-    }
-
-    /// Whether a writer holds its role now.
-    ///
-    /// # Errors
-    /// [`SegmentError::System`] if the kernel cannot tell.
-    pub fn writer_present(&self) -> Result<bool, SegmentError> {
-        self.locks.is_held(&self.segment, Role::Writer)
     }
 }

@@ -35,7 +35,7 @@ use crate::fork::{Mapping, Process};
 use crate::guard::Registration;
 use crate::layout::{Expected, Fixed, Header, Kind, Layout, NOTES, RoleWords, lost_index, offset};
 use crate::memory::{Memory, Native};
-use crate::role::{self, Claim, Locks, Removal, Role, Watch};
+use crate::role::{self, Claim, Locks, Removal, Role};
 use crate::room::{self, Room};
 use crate::site::{LoadSite, StoreSite};
 
@@ -267,7 +267,7 @@ impl Segment {
         layout: &Layout,
         data: &[u8],
         mode: u32,
-    ) -> Result<Segment, SegmentError> {
+    ) -> Result<Arc<Segment>, SegmentError> {
         let path = path_of(name)?;
         if !MODES.contains(&mode) {
             return Err(SegmentError::Mode {
@@ -305,7 +305,7 @@ impl Segment {
     }
 
     /// Makes an anonymous segment; `data` is what its first slots hold, the rest is zero.
-    pub(crate) fn anonymous(layout: &Layout, data: &[u8]) -> Result<Segment, SegmentError> {
+    pub(crate) fn anonymous(layout: &Layout, data: &[u8]) -> Result<Arc<Segment>, SegmentError> {
         let label = ANONYMOUS;
         let file: File = memfd_create(
             "ringproof",
@@ -321,14 +321,14 @@ impl Segment {
     }
 
     /// Attaches to a named segment that is what is expected.
-    pub(crate) fn attach(name: &str, expected: &Expected) -> Result<Segment, SegmentError> {
+    pub(crate) fn attach(name: &str, expected: &Expected) -> Result<Arc<Segment>, SegmentError> {
         let (file, len) = open_existing(name, true)?;
         let fixed = read_expected(&file, name, len, expected)?;
         Segment::map(name.to_owned(), Some(path_of(name)?), file, fixed)
     }
 
     /// Attaches to a named segment whatever it holds, and however that is described.
-    fn attach_any(name: &str) -> Result<Segment, SegmentError> {
+    fn attach_any(name: &str) -> Result<Arc<Segment>, SegmentError> {
         let (file, len) = open_existing(name, true)?;
         let fixed = read_fixed(&file, name, len)?;
         fixed.check(name, len)?;
@@ -336,7 +336,10 @@ impl Segment {
     }
 
     /// Attaches to an anonymous segment by its descriptor.
-    pub(crate) fn attach_fd(fd: OwnedFd, expected: &Expected) -> Result<Segment, SegmentError> {
+    pub(crate) fn attach_fd(
+        fd: OwnedFd,
+        expected: &Expected,
+    ) -> Result<Arc<Segment>, SegmentError> {
         let label = format!("(descriptor {})", fd.as_raw_fd());
         let file = File::from(fd);
         let len = check_regular(&file, &label)?;
@@ -363,8 +366,8 @@ impl Segment {
     pub(crate) fn open(
         name: &str,
         expected: &Expected,
-        mut create: impl FnMut() -> Result<Segment, SegmentError>,
-    ) -> Result<Segment, SegmentError> {
+        mut create: impl FnMut() -> Result<Arc<Segment>, SegmentError>,
+    ) -> Result<Arc<Segment>, SegmentError> {
         for _ in 0..ROUNDS {
             match Segment::attach(name, expected) {
                 Err(SegmentError::NotFound { .. }) => {}
@@ -383,7 +386,7 @@ impl Segment {
         path: Option<PathBuf>,
         file: File,
         fixed: Fixed,
-    ) -> Result<Segment, SegmentError> {
+    ) -> Result<Arc<Segment>, SegmentError> {
         let len = usize::try_from(fixed.segment_len).map_err(|_| SegmentError::Size {
             segment: label.clone(),
             problem: format!(
@@ -402,14 +405,14 @@ impl Segment {
         // A forked child gets no access: it could only corrupt the stream.
         let map = Mapping::new(map)
             .map_err(SegmentError::system(&label, "keep it from forked children"))?;
-        Ok(Segment {
+        Ok(Arc::new(Segment {
             locks: Locks::of(file, &label)?,
             label,
             path,
             registration: Registration::new(map.as_mut_ptr(), len, lost_index),
             map,
             fixed,
-        })
+        }))
     }
 
     /// The name, or what else tells which segment this is.
@@ -424,7 +427,7 @@ impl Segment {
 
     /// Whether this mapping's memory was found gone, because somebody truncated the file, and the
     /// [guard](crate::guard) put private memory in its place. Never without a guard. It stays so:
-    /// drop the segment, and attach to another one or to none.
+    /// drop the segment and its ends, and attach to another one or to none.
     ///
     /// What was taken from the segment counts if this is false *after* it was taken.
     pub fn is_lost(&self) -> bool {
@@ -766,11 +769,6 @@ impl Segment {
         // Relaxed: as above.
         memory.store(note, value, StoreSite::NoteWrite);
         self.unless_lost(())
-    }
-
-    /// A look at the writer's role, for a reader.
-    pub(crate) fn watch(&self) -> Watch {
-        Watch::new(&self.locks, &self.label)
     }
 
     /// Refuses a claim of another role or segment.

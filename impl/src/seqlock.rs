@@ -34,7 +34,6 @@ use core::fmt;
 use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
 use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
-use crate::role::{Claim, Watch};
 use crate::site::{FenceSite, LoadSite, StoreSite};
 
 /// The shared words of a seqlock, wherever they lie.
@@ -54,26 +53,27 @@ impl<C: Cells> Clone for SeqParts<'_, C> {
 impl<C: Cells> Copy for SeqParts<'_, C> {}
 
 /// The writing end of a seqlock.
-pub struct SeqWriter<'a, T: Payload, M: Memory = Native> {
+pub struct SeqWriter<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     seq_word: &'a WordOf<M>,
     payload: &'a [WordOf<M>],
     /// The authority, of which the shared word is a copy; odd only until the first write after
     /// a predecessor died inside one.
     seq: u64,
-    claim: Option<Claim>,
     value: core::marker::PhantomData<fn(T)>,
+    /// Last, so that it goes last.
+    pub(crate) keep: K,
 }
 
-impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
+impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {
     /// Takes up the writer's side where the last writer left it. `None` if `parts` has fewer
     /// payload words than `T` fills.
     ///
-    /// `claim` is the role lock that the writer holds for its life; `None` where something else
-    /// makes it the only one. (A second writer would mix values, but break no memory safety:
-    /// every word is atomic.)
-    pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, claim: Option<Claim>) -> Option<Self> {
-        Self::of_words(words_of::<T>(), parts, memory, claim)
+    /// `keep` is what it keeps for its life, and gives back last, as what makes it the only one;
+    /// `()` where something else does. (A second writer would mix values, but break no memory
+    /// safety: every word is atomic.)
+    pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, keep: K) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, keep)
     }
 
     /// A writer of values of so many words, whatever `T` says.
@@ -81,7 +81,7 @@ impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
         count: usize,
         parts: SeqParts<'a, CellsOf<M>>,
         memory: M,
-        claim: Option<Claim>,
+        keep: K,
     ) -> Option<Self> {
         Some(SeqWriter {
             payload: parts.payload.get(..count)?,
@@ -89,8 +89,8 @@ impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
             seq: memory.load(parts.seq, LoadSite::SeqResume),
             memory,
             seq_word: parts.seq,
-            claim,
             value: core::marker::PhantomData,
+            keep,
         })
     }
 
@@ -141,15 +141,9 @@ impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {
     pub fn needs_repair(&self) -> bool {
         self.seq % 2 == 1
     }
-
-    /// How many times the writer's role was taken, this time included; `None` without a
-    /// [`Claim`].
-    pub fn epoch(&self) -> Option<u64> {
-        self.claim.as_ref().map(Claim::epoch)
-    }
 }
 
-impl<T: Payload, M: Memory> fmt::Debug for SeqWriter<'_, T, M> {
+impl<T: Payload, M: Memory, K> fmt::Debug for SeqWriter<'_, T, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SeqWriter")
             .field("seq", &self.seq)
@@ -157,22 +151,37 @@ impl<T: Payload, M: Memory> fmt::Debug for SeqWriter<'_, T, M> {
     }
 }
 
+/// What a reader keeps may know what shared memory does not say: whether there is a writer.
+pub trait Watch {
+    /// How to know that there is no writer, as [`SeqReader::read_unless`] wants to; `None` where that
+    /// is not known.
+    fn watch(&self) -> Option<impl FnOnce() -> bool>;
+}
+
+impl Watch for () {
+    fn watch(&self) -> Option<impl FnOnce() -> bool> {
+        None::<fn() -> bool>
+    }
+}
+
 /// A reading end of a seqlock. It stores nothing, so there may be any number.
-pub struct SeqReader<'a, T: Payload, M: Memory = Native> {
+pub struct SeqReader<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     seq: &'a WordOf<M>,
     payload: &'a [WordOf<M>],
-    watch: Option<Watch>,
     value: core::marker::PhantomData<fn() -> T>,
+    /// Last, so that it goes last.
+    pub(crate) keep: K,
 }
 
-impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
+impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {
     /// A reader of `parts`. `None` if they have fewer payload words than `T` fills.
     ///
-    /// `watch` tells a dead writer from a slow one; without it every such writer is called
+    /// `keep` is what it keeps for its life, and gives back last. If it can [`Watch`] the writer's
+    /// role, a dead writer is told from a slow one; where it does not, every such writer is called
     /// stalled, but by [`read_unless`](Self::read_unless).
-    pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, watch: Option<Watch>) -> Option<Self> {
-        Self::of_words(words_of::<T>(), parts, memory, watch)
+    pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, keep: K) -> Option<Self> {
+        Self::of_words(words_of::<T>(), parts, memory, keep)
     }
 
     /// A reader of values of so many words, whatever `T` says.
@@ -180,14 +189,14 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
         count: usize,
         parts: SeqParts<'a, CellsOf<M>>,
         memory: M,
-        watch: Option<Watch>,
+        keep: K,
     ) -> Option<Self> {
         Some(SeqReader {
             payload: parts.payload.get(..count)?,
             memory,
             seq: parts.seq,
-            watch,
             value: core::marker::PhantomData,
+            keep,
         })
     }
 
@@ -235,9 +244,12 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     /// # Errors
     /// [`ReadError::WriterStalled`] if every attempt met a write,
     /// [`ReadError::WriterDead`] if moreover a write is under way that nobody will end.
-    pub fn read(&self, attempts: u32) -> Result<T, ReadError> {
+    pub fn read(&self, attempts: u32) -> Result<T, ReadError>
+    where
+        K: Watch,
+    {
         let read = read_bounded(&self.memory, attempts, || self.try_read());
-        self.or_dead(read, self.watched())
+        self.or_dead(read, self.keep.watch())
     }
 
     /// [`read`](Self::read) with the caller's own way to know that there is no writer: `is_without_writer`
@@ -259,16 +271,12 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     }
 
     /// [`read`](Self::read) of a value of as many words as this reader was made for.
-    pub(crate) fn read_words(&self, attempts: u32, value: &mut [[u8; 8]]) -> Result<(), ReadError> {
+    pub(crate) fn read_words(&self, attempts: u32, value: &mut [[u8; 8]]) -> Result<(), ReadError>
+    where
+        K: Watch,
+    {
         let read = read_bounded(&self.memory, attempts, || self.try_read_words(value));
-        self.or_dead(read, self.watched())
-    }
-
-    /// How the watch, where there is one, says that nobody holds the writer's role. A kernel that
-    /// cannot tell leaves the question open: stalled is the weaker claim.
-    fn watched(&self) -> Option<impl FnOnce() -> bool> {
-        let watch = self.watch.as_ref()?;
-        Some(|| matches!(watch.writer_present(), Ok(false)))
+        self.or_dead(read, self.keep.watch())
     }
 
     /// Tells a writer that died from one that is slow. The attempts may have met the writes of
@@ -297,7 +305,7 @@ impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {
     }
 }
 
-impl<T: Payload, M: Memory> fmt::Debug for SeqReader<'_, T, M> {
+impl<T: Payload, M: Memory, K> fmt::Debug for SeqReader<'_, T, M, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SeqReader").finish_non_exhaustive()
     }

@@ -5,14 +5,20 @@
 //! meanings. Therefore every segment carries a [`Description`] of its payload, made by its creator
 //! from what the type [visits](Shape::visit), and who attaches compares it with its own.
 
+#[cfg(feature = "std")]
 mod description;
+#[cfg(feature = "std")]
+mod fields;
+#[cfg(feature = "std")]
 mod value;
 
-pub use description::{
-    ByteOrder, Description, DescriptionError, Field, MAX_FIELDS, MAX_LEN, MAX_NAME,
-};
 pub use ringproof_derive::Shape;
-pub use value::Value;
+#[cfg(feature = "std")]
+pub use {
+    description::{ByteOrder, Description, DescriptionError, Field, MAX_FIELDS, MAX_LEN, MAX_NAME},
+    fields::Fields,
+    value::Value,
+};
 
 /// A type that can say where its fields lie and what they are.
 ///
@@ -77,52 +83,20 @@ pub struct Leaf {
     pub count: u64,
 }
 
-/// Receives the fields of a type.
+/// Receives the fields of a type, for the description of a segment. Without the feature `std` there are no segments,
+/// and it keeps nothing.
+#[cfg(not(feature = "std"))]
 #[derive(Debug, Default)]
-pub struct Fields {
-    /// The name and the offset of what is being visited.
-    path: String,
-    offset: u64,
-    found: Vec<Field>,
-}
+pub struct Fields {}
 
+#[cfg(not(feature = "std"))]
 impl Fields {
     /// The field `name` of a struct, `offset` bytes from its start.
-    pub fn field<T: Shape>(&mut self, name: &str, offset: usize) {
-        let separator = if self.path.is_empty() { "" } else { "." };
-        self.inner::<T>(&format!("{separator}{name}"), offset);
-    }
+    pub fn field<T: Shape>(&mut self, _name: &str, _offset: usize) {}
 
-    /// A primitive, or an array of them.
-    fn leaf(&mut self, leaf: Leaf) {
-        // An array of none has no bytes. One too many is kept, as the sign that there were more.
-        if leaf.count == 0 || self.is_full() {
-            return;
-        }
-        let name = if self.path.is_empty() {
-            "value"
-        } else {
-            &self.path
-        };
-        self.found.push(Field {
-            name: name.to_owned(),
-            offset: self.offset,
-            leaf,
-        });
-    }
+    fn leaf(&mut self, _leaf: Leaf) {}
 
-    fn inner<T: Shape>(&mut self, more: &str, offset: usize) {
-        let (path, start) = (self.path.len(), self.offset);
-        self.path.push_str(more);
-        self.offset = start.saturating_add(offset as u64);
-        T::visit(self);
-        self.path.truncate(path);
-        self.offset = start;
-    }
-
-    fn is_full(&self) -> bool {
-        self.found.len() > MAX_FIELDS
-    }
+    fn elements<T: Shape>(&mut self, _count: usize) {}
 }
 
 impl<T: Shape, const N: usize> Shape for [T; N] {
@@ -142,15 +116,8 @@ impl<T: Shape, const N: usize> Shape for [T; N] {
             return;
         }
         // Elements of no bytes have no fields, and there may be any number of them.
-        if size_of::<T>() == 0 {
-            return;
-        }
-        let array = if fields.path.is_empty() { "value" } else { "" };
-        for index in 0..N {
-            if fields.is_full() {
-                return;
-            }
-            fields.inner::<T>(&format!("{array}[{index}]"), index * size_of::<T>());
+        if size_of::<T>() != 0 {
+            fields.elements::<T>(N);
         }
     }
 }

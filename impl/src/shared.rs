@@ -3,16 +3,17 @@
 use std::fmt;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::error::SegmentError;
-use crate::latch::{LatchParts, LatchReader, LatchWriter};
+use crate::latch::{self, LatchParts};
 use crate::layout::{Expected, Kind, Layout};
 use crate::memory::{Native, Slot, Word};
 use crate::payload::{Payload, WholeWords, words_of};
-use crate::ring::{Consumer, Producer, RingParts};
+use crate::ring::{self, RingParts};
 use crate::role::{Claim, Role};
 use crate::segment::{ANONYMOUS, DEFAULT_MODE, Segment, open_as};
-use crate::seqlock::{SeqParts, SeqReader, SeqWriter};
+use crate::seqlock::{self, SeqParts, Watch};
 use crate::slots::Slots;
 
 /// Memory that a ring cycles through unless another number of slots is asked for, in bytes.
@@ -75,6 +76,9 @@ impl RingOptions {
 /// It is open to one [`producer`](Ring::producer) and one [`consumer`](Ring::consumer), in this
 /// process or in others. What can be asked of any segment it answers through [`Segment`].
 ///
+/// Its ends keep the segment themselves, and so do those of a [`SeqLock`] and a [`SeqLatch`]: the ring may
+/// be dropped before them. The memory is unmapped, and the descriptor closed, with the last of all.
+///
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
 ///
@@ -94,12 +98,12 @@ impl RingOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Ring<T: Payload> {
-    segment: Segment,
+    segment: Arc<Segment>,
     item: core::marker::PhantomData<fn(T) -> T>,
 }
 
 impl<T: Payload> Ring<T> {
-    fn new(segment: Segment) -> Self {
+    fn new(segment: Arc<Segment>) -> Self {
         Ring {
             segment,
             item: core::marker::PhantomData,
@@ -177,7 +181,7 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// As [`Segment::claim`].
-    pub fn producer(&self) -> Result<Producer<'_, T>, SegmentError> {
+    pub fn producer(&self) -> Result<Producer<T>, SegmentError> {
         self.producer_with(self.segment.claim(Role::Producer)?)
     }
 
@@ -187,11 +191,12 @@ impl<T: Payload> Ring<T> {
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
     /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
     /// are of the process that this one was forked from.
-    pub fn producer_with(&self, claim: Claim) -> Result<Producer<'_, T>, SegmentError> {
-        self.segment.check_claim(&claim, Role::Producer)?;
+    pub fn producer_with(&self, claim: Claim) -> Result<Producer<T>, SegmentError> {
+        let held = Held::new(&self.segment, claim, Role::Producer)?;
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
-        // freed the last holder's lock after all that it did. The parts go to no one else.
-        let producer = unsafe { Producer::new(self.parts()?, Native, Some(claim)) };
+        // freed the last holder's lock after all that it did. The parts go to no one else, and it
+        // keeps the segment that they lie in.
+        let producer = unsafe { Producer::new(ring_parts(lasting(&self.segment))?, Native, held) };
         self.segment.unless_lost(producer)
     }
 
@@ -200,7 +205,7 @@ impl<T: Payload> Ring<T> {
     ///
     /// # Errors
     /// As [`Segment::claim`].
-    pub fn consumer(&self) -> Result<Consumer<'_, T>, SegmentError> {
+    pub fn consumer(&self) -> Result<Consumer<T>, SegmentError> {
         self.consumer_with(self.segment.claim(Role::Consumer)?)
     }
 
@@ -210,11 +215,10 @@ impl<T: Payload> Ring<T> {
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
     /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
     /// are of the process that this one was forked from.
-    pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<'_, T>, SegmentError> {
-        self.segment.check_claim(&claim, Role::Consumer)?;
-        // SAFETY: the claim, which the consumer keeps, makes it the only one, and the kernel
-        // freed the last holder's lock after all that it did. The parts go to no one else.
-        let consumer = unsafe { Consumer::new(self.parts()?, Native, Some(claim)) };
+    pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<T>, SegmentError> {
+        let held = Held::new(&self.segment, claim, Role::Consumer)?;
+        // SAFETY: as for the producer.
+        let consumer = unsafe { Consumer::new(ring_parts(lasting(&self.segment))?, Native, held) };
         self.segment.unless_lost(consumer)
     }
 
@@ -265,12 +269,12 @@ impl SeqLockOptions {
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
 pub struct SeqLock<T: Payload> {
-    segment: Segment,
+    segment: Arc<Segment>,
     value: core::marker::PhantomData<fn(T) -> T>,
 }
 
 impl<T: Payload> SeqLock<T> {
-    fn new(segment: Segment) -> Self {
+    fn new(segment: Arc<Segment>) -> Self {
         SeqLock {
             segment,
             value: core::marker::PhantomData,
@@ -364,7 +368,7 @@ impl<T: Payload> SeqLock<T> {
     ///
     /// # Errors
     /// As [`Segment::claim`].
-    pub fn writer(&self) -> Result<SeqWriter<'_, T>, SegmentError> {
+    pub fn writer(&self) -> Result<SeqWriter<T>, SegmentError> {
         self.writer_with(self.segment.claim(Role::Writer)?)
     }
 
@@ -374,19 +378,23 @@ impl<T: Payload> SeqLock<T> {
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
     /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
     /// are of the process that this one was forked from.
-    pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<'_, T>, SegmentError> {
-        self.segment.check_claim(&claim, Role::Writer)?;
-        let writer = SeqWriter::new(self.parts()?, Native, Some(claim));
-        (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
+    pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<T>, SegmentError> {
+        let held = Held::new(&self.segment, claim, Role::Writer)?;
+        // SAFETY: the writer keeps the segment.
+        let parts = seq_parts(unsafe { lasting(&self.segment) })?;
+        let writer = SeqWriter::new(parts, Native, held).ok_or_else(|| no_room(&self.segment))?;
+        self.segment.unless_lost(writer)
     }
 
     /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Forked`] if the parent of this process attached it.
-    pub fn reader(&self) -> Result<SeqReader<'_, T>, SegmentError> {
-        let watch = self.segment.watch();
-        SeqReader::new(self.parts()?, Native, Some(watch)).ok_or_else(|| no_room(&self.segment))
+    pub fn reader(&self) -> Result<SeqReader<T>, SegmentError> {
+        // SAFETY: the reader keeps the segment.
+        let parts = seq_parts(unsafe { lasting(&self.segment) })?;
+        let keep = Arc::clone(&self.segment);
+        SeqReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
     }
 
     /// The seqlock's words, for endpoints over a memory other than [`Native`].
@@ -453,12 +461,12 @@ impl SeqLatchOptions {
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
 pub struct SeqLatch<T: Payload> {
-    segment: Segment,
+    segment: Arc<Segment>,
     value: core::marker::PhantomData<fn(T) -> T>,
 }
 
 impl<T: Payload> SeqLatch<T> {
-    fn new(segment: Segment) -> Self {
+    fn new(segment: Arc<Segment>) -> Self {
         SeqLatch {
             segment,
             value: core::marker::PhantomData,
@@ -552,7 +560,7 @@ impl<T: Payload> SeqLatch<T> {
     ///
     /// # Errors
     /// As [`Segment::claim`].
-    pub fn writer(&self) -> Result<LatchWriter<'_, T>, SegmentError> {
+    pub fn writer(&self) -> Result<LatchWriter<T>, SegmentError> {
         self.writer_with(self.segment.claim(Role::Writer)?)
     }
 
@@ -562,18 +570,23 @@ impl<T: Payload> SeqLatch<T> {
     /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
     /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
     /// are of the process that this one was forked from.
-    pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<'_, T>, SegmentError> {
-        self.segment.check_claim(&claim, Role::Writer)?;
-        let writer = LatchWriter::new(self.parts()?, Native, Some(claim));
-        (self.segment).unless_lost(writer.ok_or_else(|| no_room(&self.segment))?)
+    pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<T>, SegmentError> {
+        let held = Held::new(&self.segment, claim, Role::Writer)?;
+        // SAFETY: the writer keeps the segment.
+        let parts = latch_parts(unsafe { lasting(&self.segment) })?;
+        let writer = LatchWriter::new(parts, Native, held).ok_or_else(|| no_room(&self.segment))?;
+        self.segment.unless_lost(writer)
     }
 
     /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// [`SegmentError::Forked`] if the parent of this process attached it.
-    pub fn reader(&self) -> Result<LatchReader<'_, T>, SegmentError> {
-        LatchReader::new(self.parts()?, Native).ok_or_else(|| no_room(&self.segment))
+    pub fn reader(&self) -> Result<LatchReader<T>, SegmentError> {
+        // SAFETY: the reader keeps the segment.
+        let parts = latch_parts(unsafe { lasting(&self.segment) })?;
+        let keep = Arc::clone(&self.segment);
+        LatchReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
     }
 
     /// The latch's words, for endpoints over a memory other than [`Native`].
@@ -583,6 +596,176 @@ impl<T: Payload> SeqLatch<T> {
     /// out.
     pub fn parts(&self) -> Result<LatchParts<'_, Native>, SegmentError> {
         latch_parts(&self.segment)
+    }
+}
+
+/// What an end with a role keeps for its life: the claim of the role, and the segment that its words
+/// and slots lie in.
+#[derive(Debug)]
+pub struct Held {
+    /// First: the role is given back while there is a segment.
+    claim: Claim,
+    segment: Arc<Segment>,
+}
+
+impl Held {
+    /// Refuses a claim of another role or segment.
+    pub(crate) fn new(
+        segment: &Arc<Segment>,
+        claim: Claim,
+        role: Role,
+    ) -> Result<Held, SegmentError> {
+        segment.check_claim(&claim, role)?;
+        Ok(Held {
+            claim,
+            segment: Arc::clone(segment),
+        })
+    }
+}
+
+/// A segment, for as long as it is kept: by an end that is made of its parts and dropped with them, so
+/// that it may go to another thread, and where it likes.
+///
+/// # Safety
+/// What is made of the result is not used when `segment` and its clones are gone. (References to its
+/// words and slots may be there still, as the fields of an end are while the end is dropped: both are
+/// cells, whose memory may go before a reference to them does.)
+pub(crate) unsafe fn lasting(segment: &Arc<Segment>) -> &'static Segment {
+    // SAFETY: the caller's promise. It stays where it is, whatever becomes of `segment` itself.
+    unsafe { &*Arc::as_ptr(segment) }
+}
+
+/// The sending end of a ring in shared memory.
+///
+/// Like every end that a [`Ring`], [`SeqLock`] or [`SeqLatch`] gives, it keeps the segment that it is an
+/// end of (and its role, if it has one) until it is dropped. It borrows nothing, and is [`Send`]: it goes to a
+/// thread, and into a struct with the other end, or the end of another ring.
+///
+/// ```
+/// use ringproof::{Consumer, Producer, Ring, RingOptions, SegmentError};
+///
+/// /// Answers each number by its square.
+/// struct Server {
+///     requests: Consumer<u64>,
+///     answers: Producer<u64>,
+/// }
+///
+/// let there = Ring::anonymous(&RingOptions::new(8))?;
+/// let back = Ring::anonymous(&RingOptions::new(8))?;
+/// let mut server = Server { requests: there.consumer()?, answers: back.producer()? };
+/// let (mut requests, mut answers) = (there.producer()?, back.consumer()?);
+/// drop((there, back));
+/// let server = std::thread::spawn(move || {
+///     while server.answers.position() < 3 {
+///         if let Ok(number) = server.requests.pop() {
+///             server.answers.push(number * number)?;
+///         }
+///     }
+///     Ok::<_, ringproof::PushError>(())
+/// });
+/// assert_eq!(requests.push_slice(&[1, 2, 3]), Ok(3));
+/// server.join().expect("no panic")?;
+/// let mut squares = [0; 3];
+/// assert_eq!(answers.pop_slice(&mut squares), Ok(3));
+/// assert_eq!(squares, [1, 4, 9]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// It is [`Sync`] as well: what `&self` allows, such as [`occupancy`](ring::Producer::occupancy), any
+/// number of threads may ask for. Two that push through one producer are refused by the compiler:
+///
+/// ```compile_fail
+/// # let ring = ringproof::Ring::<u64>::anonymous(&ringproof::RingOptions::new(8)).unwrap();
+/// let mut producer = ring.producer().unwrap();
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| producer.push(1));
+///     scope.spawn(|| producer.push(2));
+/// });
+/// ```
+pub type Producer<T> = ring::Producer<'static, T, Native, Held>;
+/// The receiving end of a ring in shared memory. What is said of [`Producer`] is true of it as well.
+pub type Consumer<T> = ring::Consumer<'static, T, Native, Held>;
+/// Slots reserved by a [`Producer`].
+pub type WriteChunk<'p, T> = ring::WriteChunk<'p, 'static, T, Native, Held>;
+/// Items that a [`Consumer`] looks at in place.
+pub type ReadChunk<'c, T> = ring::ReadChunk<'c, 'static, T, Native, Held>;
+/// The writing end of a seqlock in shared memory. What is said of [`Producer`] is true of it as well.
+pub type SeqWriter<T> = seqlock::SeqWriter<'static, T, Native, Held>;
+/// A reading end of a seqlock in shared memory. It keeps the segment, and is [`Send`] and [`Sync`]: one
+/// may serve any number of threads.
+pub type SeqReader<T> = seqlock::SeqReader<'static, T, Native, Arc<Segment>>;
+/// The writing end of a latch in shared memory. What is said of [`Producer`] is true of it as well.
+pub type LatchWriter<T> = latch::LatchWriter<'static, T, Native, Held>;
+/// A reading end of a latch in shared memory. It keeps the segment, and is [`Send`] and [`Sync`]: one may
+/// serve any number of threads.
+pub type LatchReader<T> = latch::LatchReader<'static, T, Native, Arc<Segment>>;
+
+/// What an end of a segment has beside what the algorithm gives it.
+macro_rules! ends {
+    ($($module:ident::$end:ident, $role:literal;)*) => {
+        $(impl<T: Payload> $module::$end<'_, T, Native, Held> {
+            #[doc = concat!("How many times the ", $role, "'s role was taken, this time included.")]
+            pub fn epoch(&self) -> u64 {
+                self.keep.claim.epoch()
+            }
+
+            /// The segment that this is an end of, which it keeps.
+            pub fn segment(&self) -> &Segment {
+                &self.keep.segment
+            }
+        })*
+    };
+    (readers: $($module:ident::$end:ident;)*) => {
+        $(impl<T: Payload> $module::$end<'_, T, Native, Arc<Segment>> {
+            /// The segment that this is an end of, which it keeps.
+            pub fn segment(&self) -> &Segment {
+                &self.keep
+            }
+        })*
+    };
+}
+
+ends! {
+    ring::Producer, "producer";
+    ring::Consumer, "consumer";
+    seqlock::SeqWriter, "writer";
+    latch::LatchWriter, "writer";
+}
+
+ends! {
+    readers:
+    seqlock::SeqReader;
+    latch::LatchReader;
+}
+
+impl<T: Payload> ring::Producer<'_, T, Native, Held> {
+    /// Whether a consumer holds its role now. A consumer that closed and left is no dead one: who
+    /// wants to tell them apart asks this first, and then [`peer_closed`](Self::peer_closed).
+    ///
+    /// # Errors
+    /// [`SegmentError`] if the kernel cannot tell.
+    pub fn peer_present(&self) -> Result<bool, SegmentError> {
+        self.keep.segment.is_held(Role::Consumer)
+    }
+}
+
+impl<T: Payload> ring::Consumer<'_, T, Native, Held> {
+    /// Whether a producer holds its role now. Items may still be there when none does, or the end
+    /// of the stream: who wants to tell a dead producer from one that closed and left asks this
+    /// first, and then pops until the ring is empty or has ended.
+    ///
+    /// # Errors
+    /// [`SegmentError`] if the kernel cannot tell.
+    pub fn peer_present(&self) -> Result<bool, SegmentError> {
+        self.keep.segment.is_held(Role::Producer)
+    }
+}
+
+/// A kernel that cannot tell who holds the writer's role leaves the question open: stalled is the
+/// weaker claim.
+impl Watch for Arc<Segment> {
+    fn watch(&self) -> Option<impl FnOnce() -> bool> {
+        Some(|| matches!(self.is_held(Role::Writer), Ok(false)))
     }
 }
 

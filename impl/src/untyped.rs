@@ -41,22 +41,22 @@ use std::fmt;
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::ptr;
+use std::sync::Arc;
 
 use crate::error::SegmentError;
-use crate::latch::{LatchReader, LatchWriter};
 use crate::layout::{Expected, HEADER_LEN, Kind, Layout};
 use crate::memory::{Memory, Native, Slot};
 use crate::read::{Busy, ReadError};
 use crate::ring::{self, Corruption, OutOfChunk, PopError, PushError, within};
 use crate::role::Role;
 use crate::segment::{ANONYMOUS, Segment};
-use crate::seqlock::{SeqReader, SeqWriter};
 use crate::shape::Description;
 use crate::shared::{
-    DESCRIPTOR, RingOptions, SeqLatchOptions, SeqLockOptions, latch_parts, no_room, ring_parts,
-    seq_parts,
+    DESCRIPTOR, Held, RingOptions, SeqLatchOptions, SeqLockOptions, lasting, latch_parts, no_room,
+    ring_parts, seq_parts,
 };
 use crate::site::{SlotReadSite, SlotWriteSite};
+use crate::{LatchReader, LatchWriter, SeqReader, SeqWriter};
 
 /// The payload of the typed ends beneath: it has no bytes.
 pub type Nothing = [u8; 0];
@@ -209,14 +209,14 @@ impl Form<'_> {
 /// [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct Structure {
-    segment: Segment,
+    segment: Arc<Segment>,
     kind: Kind,
     /// The bytes of a payload.
     size: usize,
 }
 
 impl Structure {
-    fn new(segment: Segment, kind: Kind, payload: &Payload) -> Structure {
+    fn new(segment: Arc<Segment>, kind: Kind, payload: &Payload) -> Structure {
         Structure {
             segment,
             kind,
@@ -292,12 +292,14 @@ impl Structure {
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.
-    pub fn producer(&self) -> Result<Producer<'_>, SegmentError> {
-        let claim = self.segment.claim(Role::Producer)?;
+    pub fn producer(&self) -> Result<Producer, SegmentError> {
+        let held = self.claim(Role::Producer)?;
+        // SAFETY: the producer keeps the segment.
+        let segment = unsafe { lasting(&self.segment) };
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
         // freed the last holder's lock after all that it did. The parts go to no one else.
-        let end = unsafe { ring::Producer::new(ring_parts(&self.segment)?, Native, Some(claim)) };
-        let items = self.items()?;
+        let end = unsafe { ring::Producer::new(ring_parts(segment)?, Native, held) };
+        let items = Items::of(segment, self.size)?;
         self.segment.unless_lost(Producer { end, items })
     }
 
@@ -306,11 +308,13 @@ impl Structure {
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is no ring.
-    pub fn consumer(&self) -> Result<Consumer<'_>, SegmentError> {
-        let claim = self.segment.claim(Role::Consumer)?;
+    pub fn consumer(&self) -> Result<Consumer, SegmentError> {
+        let held = self.claim(Role::Consumer)?;
+        // SAFETY: the consumer keeps the segment.
+        let segment = unsafe { lasting(&self.segment) };
         // SAFETY: as for the producer.
-        let end = unsafe { ring::Consumer::new(ring_parts(&self.segment)?, Native, Some(claim)) };
-        let items = self.items()?;
+        let end = unsafe { ring::Consumer::new(ring_parts(segment)?, Native, held) };
+        let items = Items::of(segment, self.size)?;
         self.segment.unless_lost(Consumer { end, items })
     }
 
@@ -319,19 +323,19 @@ impl Structure {
     ///
     /// # Errors
     /// As [`Segment::claim`], also if this is neither a seqlock nor a latch.
-    pub fn writer(&self) -> Result<Writer<'_>, SegmentError> {
-        let claim = self.segment.claim(Role::Writer)?;
+    pub fn writer(&self) -> Result<Writer, SegmentError> {
+        let held = self.claim(Role::Writer)?;
+        // SAFETY: the writer keeps the segment.
+        let segment = unsafe { lasting(&self.segment) };
         // A ring has no writer to claim.
         let end = match self.kind {
             Kind::Latch => {
-                let parts = latch_parts(&self.segment)?;
-                LatchWriter::of_words(self.size / 8, parts, Native, Some(claim))
-                    .map(WritingEnd::Latch)
+                let parts = latch_parts(segment)?;
+                LatchWriter::of_words(self.size / 8, parts, Native, held).map(WritingEnd::Latch)
             }
             _ => {
-                let parts = seq_parts(&self.segment)?;
-                SeqWriter::of_words(self.size / 8, parts, Native, Some(claim))
-                    .map(WritingEnd::SeqLock)
+                let parts = seq_parts(segment)?;
+                SeqWriter::of_words(self.size / 8, parts, Native, held).map(WritingEnd::SeqLock)
             }
         };
         let end = end.ok_or_else(|| no_room(&self.segment))?;
@@ -344,7 +348,10 @@ impl Structure {
     /// # Errors
     /// [`SegmentError::Mismatch`] if this is a ring; [`SegmentError::Forked`] if the parent of this
     /// process attached it.
-    pub fn reader(&self) -> Result<Reader<'_>, SegmentError> {
+    pub fn reader(&self) -> Result<Reader, SegmentError> {
+        // SAFETY: the reader keeps the segment.
+        let segment = unsafe { lasting(&self.segment) };
+        let keep = Arc::clone(&self.segment);
         let end = match self.kind {
             Kind::Ring => {
                 return Err(SegmentError::Mismatch {
@@ -355,13 +362,12 @@ impl Structure {
                 });
             }
             Kind::SeqLock => {
-                let parts = seq_parts(&self.segment)?;
-                let watch = Some(self.segment.watch());
-                SeqReader::of_words(self.size / 8, parts, Native, watch).map(ReadingEnd::SeqLock)
+                let parts = seq_parts(segment)?;
+                SeqReader::of_words(self.size / 8, parts, Native, keep).map(ReadingEnd::SeqLock)
             }
             Kind::Latch => {
-                let parts = latch_parts(&self.segment)?;
-                LatchReader::of_words(self.size / 8, parts, Native).map(ReadingEnd::Latch)
+                let parts = latch_parts(segment)?;
+                LatchReader::of_words(self.size / 8, parts, Native, keep).map(ReadingEnd::Latch)
             }
         };
         let end = end.ok_or_else(|| no_room(&self.segment))?;
@@ -369,18 +375,8 @@ impl Structure {
         Ok(Reader { end, size })
     }
 
-    fn items(&self) -> Result<Items<'_>, SegmentError> {
-        let fixed = self.segment.fixed();
-        // SAFETY: a byte holds any bit pattern, and is accessed through `Memory` alone.
-        let bytes = unsafe {
-            self.segment
-                .data::<Slot<u8>>(fixed.slots * fixed.payload_size)
-        };
-        Ok(Items {
-            bytes: bytes.ok_or_else(|| no_room(&self.segment))?,
-            slots: fixed.slots,
-            size: self.size,
-        })
+    fn claim(&self, role: Role) -> Result<Held, SegmentError> {
+        Held::new(&self.segment, self.segment.claim(role)?, role)
     }
 }
 
@@ -404,6 +400,18 @@ struct Items<'a> {
 }
 
 impl<'a> Items<'a> {
+    /// The slots of a ring whose items have so many bytes.
+    fn of(segment: &'a Segment, size: usize) -> Result<Self, SegmentError> {
+        let fixed = segment.fixed();
+        // SAFETY: a byte holds any bit pattern, and is accessed through `Memory` alone.
+        let bytes = unsafe { segment.data::<Slot<u8>>(fixed.slots * fixed.payload_size) };
+        Ok(Items {
+            bytes: bytes.ok_or_else(|| no_room(segment))?,
+            slots: fixed.slots,
+            size,
+        })
+    }
+
     /// The bytes of the `count` positions from `start`, at most as many as there are slots, before
     /// and after the end of memory.
     fn runs(&self, start: u64, count: usize) -> [&'a [Slot<u8>]; 2] {
@@ -461,12 +469,12 @@ impl<'a> Items<'a> {
 
 /// The sending end of a ring. What can be asked of any producer it answers as that: its
 /// [`position`](ring::Producer::position), its [`occupancy`](ring::Producer::occupancy) and so on.
-pub struct Producer<'a> {
-    end: crate::Producer<'a, Nothing>,
-    items: Items<'a>,
+pub struct Producer {
+    end: crate::Producer<Nothing>,
+    items: Items<'static>,
 }
 
-impl<'a> Producer<'a> {
+impl Producer {
     /// Appends an item, visible to the consumer when the call returns.
     ///
     /// # Errors
@@ -502,11 +510,16 @@ impl<'a> Producer<'a> {
     ///
     /// # Errors
     /// [`PushError`] if not even one slot is free.
-    pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_, 'a>, PushError> {
+    pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_>, PushError> {
         Ok(WriteChunk {
             chunk: self.end.reserve(count)?,
             items: self.items,
         })
+    }
+
+    /// The bytes of an item.
+    pub fn size(&self) -> usize {
+        self.items.size
     }
 
     /// Closes the ring, as [`ring::Producer::close`] does.
@@ -523,8 +536,8 @@ impl<'a> Producer<'a> {
     }
 }
 
-impl<'a> Deref for Producer<'a> {
-    type Target = crate::Producer<'a, Nothing>;
+impl Deref for Producer {
+    type Target = crate::Producer<Nothing>;
 
     fn deref(&self) -> &Self::Target {
         &self.end
@@ -546,12 +559,12 @@ impl<'a> Deref for Producer<'a> {
 /// # Ok(())
 /// # }
 /// ```
-pub struct WriteChunk<'p, 'a> {
-    chunk: ring::WriteChunk<'p, 'a, Nothing>,
-    items: Items<'a>,
+pub struct WriteChunk<'p> {
+    chunk: crate::WriteChunk<'p, Nothing>,
+    items: Items<'p>,
 }
 
-impl WriteChunk<'_, '_> {
+impl WriteChunk<'_> {
     /// How many slots were reserved.
     pub fn len(&self) -> usize {
         self.chunk.len()
@@ -612,12 +625,12 @@ impl WriteChunk<'_, '_> {
 
 /// The receiving end of a ring. What can be asked of any consumer it answers as that, as
 /// [`Producer`] does.
-pub struct Consumer<'a> {
-    end: crate::Consumer<'a, Nothing>,
-    items: Items<'a>,
+pub struct Consumer {
+    end: crate::Consumer<Nothing>,
+    items: Items<'static>,
 }
 
-impl<'a> Consumer<'a> {
+impl Consumer {
     /// Takes the oldest item. It is released when the call returns: a consumer that must not lose
     /// it to its own crash uses [`peek`](Self::peek).
     ///
@@ -653,11 +666,16 @@ impl<'a> Consumer<'a> {
     ///
     /// # Errors
     /// [`PopError`] if there is not even one.
-    pub fn peek(&mut self, count: usize) -> Result<ReadChunk<'_, 'a>, PopError> {
+    pub fn peek(&mut self, count: usize) -> Result<ReadChunk<'_>, PopError> {
         Ok(ReadChunk {
             chunk: self.end.peek(count)?,
             items: self.items,
         })
+    }
+
+    /// The bytes of an item.
+    pub fn size(&self) -> usize {
+        self.items.size
     }
 
     /// Closes the ring, as [`ring::Consumer::close`] does.
@@ -666,8 +684,8 @@ impl<'a> Consumer<'a> {
     }
 }
 
-impl<'a> Deref for Consumer<'a> {
-    type Target = crate::Consumer<'a, Nothing>;
+impl Deref for Consumer {
+    type Target = crate::Consumer<Nothing>;
 
     fn deref(&self) -> &Self::Target {
         &self.end
@@ -675,12 +693,12 @@ impl<'a> Deref for Consumer<'a> {
 }
 
 /// Committed items, looked at in place by the consumer. Index 0 is the oldest.
-pub struct ReadChunk<'c, 'a> {
-    chunk: ring::ReadChunk<'c, 'a, Nothing>,
-    items: Items<'a>,
+pub struct ReadChunk<'c> {
+    chunk: crate::ReadChunk<'c, Nothing>,
+    items: Items<'c>,
 }
 
-impl ReadChunk<'_, '_> {
+impl ReadChunk<'_> {
     /// How many items there are.
     pub fn len(&self) -> usize {
         self.chunk.len()
@@ -740,18 +758,18 @@ impl ReadChunk<'_, '_> {
 
 /// The writing end of a seqlock or latch.
 #[derive(Debug)]
-pub struct Writer<'a> {
-    end: WritingEnd<'a>,
+pub struct Writer {
+    end: WritingEnd,
     size: usize,
 }
 
 #[derive(Debug)]
-enum WritingEnd<'a> {
-    SeqLock(crate::SeqWriter<'a, Nothing>),
-    Latch(crate::LatchWriter<'a, Nothing>),
+enum WritingEnd {
+    SeqLock(SeqWriter<Nothing>),
+    Latch(LatchWriter<Nothing>),
 }
 
-impl Writer<'_> {
+impl Writer {
     /// Replaces the value. Never waits for readers.
     ///
     /// # Panics
@@ -784,28 +802,41 @@ impl Writer<'_> {
     }
 
     /// How many times the writer's role was taken, this time included.
-    pub fn epoch(&self) -> Option<u64> {
+    pub fn epoch(&self) -> u64 {
         match &self.end {
             WritingEnd::SeqLock(end) => end.epoch(),
             WritingEnd::Latch(end) => end.epoch(),
+        }
+    }
+
+    /// The bytes of a value.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The segment that this is an end of, which it keeps.
+    pub fn segment(&self) -> &Segment {
+        match &self.end {
+            WritingEnd::SeqLock(end) => end.segment(),
+            WritingEnd::Latch(end) => end.segment(),
         }
     }
 }
 
 /// A reading end of a seqlock or latch.
 #[derive(Debug)]
-pub struct Reader<'a> {
-    end: ReadingEnd<'a>,
+pub struct Reader {
+    end: ReadingEnd,
     size: usize,
 }
 
 #[derive(Debug)]
-enum ReadingEnd<'a> {
-    SeqLock(crate::SeqReader<'a, Nothing>),
-    Latch(crate::LatchReader<'a, Nothing>),
+enum ReadingEnd {
+    SeqLock(SeqReader<Nothing>),
+    Latch(LatchReader<Nothing>),
 }
 
-impl Reader<'_> {
+impl Reader {
     /// Reads the value in one attempt.
     ///
     /// # Errors
@@ -837,19 +868,32 @@ impl Reader<'_> {
         }
     }
 
+    /// The bytes of a value.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The segment that this is an end of, which it keeps.
+    pub fn segment(&self) -> &Segment {
+        match &self.end {
+            ReadingEnd::SeqLock(end) => end.segment(),
+            ReadingEnd::Latch(end) => end.segment(),
+        }
+    }
+
     fn words<'v>(&self, value: &'v mut [u8]) -> &'v mut [[u8; 8]] {
         assert_eq!(value.len(), self.size, "the bytes of a value");
         value.as_chunks_mut().0
     }
 }
 
-impl fmt::Debug for Producer<'_> {
+impl fmt::Debug for Producer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.end.fmt(f)
     }
 }
 
-impl fmt::Debug for Consumer<'_> {
+impl fmt::Debug for Consumer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.end.fmt(f)
     }

@@ -585,8 +585,8 @@ fn rust_functions(source: &str, head: &str) -> BTreeMap<String, Vec<Event>> {
     found
 }
 
-const PRODUCER: &str = "impl<'a, T: Payload, M: Memory> Producer<'a, T, M> {";
-const CONSUMER: &str = "impl<'a, T: Payload, M: Memory> Consumer<'a, T, M> {";
+const PRODUCER: &str = "impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {";
+const CONSUMER: &str = "impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {";
 
 /// An operation: what ABI.md calls it, which of that name it is there; the function in C; the source, the
 /// `impl` and the function in Rust; with what its sites begin.
@@ -615,7 +615,7 @@ const OPERATIONS: [Operation; 6] = [
         "ringproof_seqlock_write",
         (
             "src/seqlock.rs",
-            "impl<'a, T: Payload, M: Memory> SeqWriter<'a, T, M> {",
+            "impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {",
             "write_words",
         ),
         "Seq",
@@ -625,7 +625,7 @@ const OPERATIONS: [Operation; 6] = [
         "ringproof_seqlock_try_read",
         (
             "src/seqlock.rs",
-            "impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {",
+            "impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {",
             "try_read_words",
         ),
         "Seq",
@@ -635,7 +635,7 @@ const OPERATIONS: [Operation; 6] = [
         "ringproof_latch_write",
         (
             "src/latch.rs",
-            "impl<'a, T: Payload, M: Memory> LatchWriter<'a, T, M> {",
+            "impl<'a, T: Payload, M: Memory, K> LatchWriter<'a, T, M, K> {",
             "write_words",
         ),
         "Latch",
@@ -645,7 +645,7 @@ const OPERATIONS: [Operation; 6] = [
         "ringproof_latch_try_read",
         (
             "src/latch.rs",
-            "impl<'a, T: Payload, M: Memory> LatchReader<'a, T, M> {",
+            "impl<'a, T: Payload, M: Memory, K> LatchReader<'a, T, M, K> {",
             "try_read_words",
         ),
         "Latch",
@@ -1238,7 +1238,7 @@ fn the_order_is_read_from_the_document_and_from_rust() {
         sites("Write a seqlock", 0, &document)
     );
     let source = read("src/seqlock.rs");
-    let head = "impl<'a, T: Payload, M: Memory> SeqReader<'a, T, M> {";
+    let head = "impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {";
     let order = |source: &str| {
         let functions = rust_functions(source, head);
         in_order(&functions, "try_read_words", "Seq").join(" ")

@@ -13,7 +13,7 @@ fn new_ring() -> Ring<u64> {
     Ring::anonymous(&RingOptions::new(3).slots(4)).expect("an anonymous ring")
 }
 
-fn ends(ring: &Ring<u64>) -> (Producer<'_, u64>, Consumer<'_, u64>) {
+fn ends(ring: &Ring<u64>) -> (Producer<u64>, Consumer<u64>) {
     (
         ring.producer().expect("the producer's role"),
         ring.consumer().expect("the consumer's role"),
@@ -198,7 +198,7 @@ fn releases_just_before_a_close_are_seen_with_it_and_make_no_room() {
     // SAFETY: the parts go to this producer alone.
     let parts = unsafe { ring.parts() }.expect("the parts");
     // SAFETY: one thread, and the producer before it was dropped.
-    let mut producer = unsafe { ring::Producer::new(parts, memory, None) };
+    let mut producer = unsafe { ring::Producer::new(parts, memory, ()) };
     assert_eq!(producer.push(4), Err(PushError::Stopped));
     assert_eq!(producer.occupancy(), Ok(1));
     // The room that was made is not used.
@@ -218,7 +218,7 @@ fn commits_just_before_a_close_are_seen_with_it_and_taken() {
     // SAFETY: the parts go to this consumer alone.
     let parts = unsafe { ring.parts() }.expect("the parts");
     // SAFETY: one thread, and the consumer before it was dropped.
-    let mut consumer = unsafe { ring::Consumer::new(parts, memory, None) };
+    let mut consumer = unsafe { ring::Consumer::new(parts, memory, ()) };
     assert_eq!(consumer.pop(), Ok(1));
     assert_eq!(consumer.pop(), Ok(2));
     assert_eq!(consumer.pop(), Err(PopError::Ended));

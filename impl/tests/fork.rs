@@ -311,7 +311,7 @@ fn in_child(job: impl FnOnce()) {
 
 /// A ring with memory for large blocks in its place, and with items.
 fn with_ends(
-    test: impl FnOnce(&Ring<u64>, &mut ringproof::Producer<'_, u64>, &mut ringproof::Consumer<'_, u64>),
+    test: impl FnOnce(&Ring<u64>, &mut ringproof::Producer<u64>, &mut ringproof::Consumer<u64>),
 ) {
     let ring = Ring::<u64>::anonymous(&RingOptions::new(8)).expect("a ring");
     let mut producer = ring.producer().expect("the role");
@@ -451,9 +451,9 @@ fn what_can_be_refused_to_a_child_is() {
     });
     // Nothing of that reached the parent.
     assert_eq!(ring.note(Role::Producer, 0), Some(5));
-    assert_eq!(producer.epoch(), Some(1));
+    assert_eq!(producer.epoch(), 1);
     drop(producer);
-    assert_eq!(ring.producer().expect("the role").epoch(), Some(2));
+    assert_eq!(ring.producer().expect("the role").epoch(), 2);
 }
 
 fn a_child_attaches_anew_and_its_own_child_has_nothing_of_that() {
@@ -672,7 +672,7 @@ impl Drop for Stop<'_> {
 }
 
 /// How a child ends that uses what it inherited.
-fn forked_among_threads(ring: &Ring<u64>, consumer: &mut ringproof::Consumer<'_, u64>) -> i32 {
+fn forked_among_threads(ring: &Ring<u64>, consumer: &mut ringproof::Consumer<u64>) -> i32 {
     // SAFETY: the child allocates, which the C library allows it, and makes system calls.
     match unsafe { fork() }.expect("fork") {
         ForkResult::Parent { child } => match Child(Some(child)).end() {
@@ -748,7 +748,7 @@ fn a_parent_that_drops_its_role_frees_it_whatever_its_children_have() {
     assert_held(&ring);
     drop(producer);
     assert!(!ring.is_held(Role::Producer).expect("an answer"));
-    assert_eq!(ring.producer().expect("the role").epoch(), Some(2));
+    assert_eq!(ring.producer().expect("the role").epoch(), 2);
     // It had the description all the time.
     drop(end);
     let pid = child.0.expect("a child");

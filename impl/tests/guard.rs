@@ -249,7 +249,7 @@ fn a_copy_that_is_cut_off_is_no_value() {
             lock.writer().expect("the role").write(&VALUE);
         }
         let parts = lock.parts().expect("the parts");
-        let reader = SeqReader::<Value, _>::new(parts, memory, None).expect("a reader");
+        let reader = SeqReader::<Value, _>::new(parts, memory, ()).expect("a reader");
         assert_eq!(reader.try_read(), Err(Busy));
         assert!(lock.is_lost());
 
@@ -260,7 +260,7 @@ fn a_copy_that_is_cut_off_is_no_value() {
             latch.writer().expect("the role").write(&VALUE);
         }
         let parts = latch.parts().expect("the parts");
-        let reader = LatchReader::<Value, _>::new(parts, memory).expect("a reader");
+        let reader = LatchReader::<Value, _>::new(parts, memory, ()).expect("a reader");
         assert_eq!(reader.try_read(), Err(Busy));
         assert!(latch.is_lost());
     }

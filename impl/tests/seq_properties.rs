@@ -140,8 +140,8 @@ fn seqlock<T: Value>() {
     let cases = (starts(), ops(words::<T>()));
     check(300, cases, |(start, ops)| {
         let home = Boxed::new(T::nth(0), start, 1);
-        let writer = || SeqWriter::<T>::new(home.seq(), Native, None).expect("a writer");
-        let reader = SeqReader::<T>::new(home.seq(), Native, None).expect("a reader");
+        let writer = || SeqWriter::<T>::new(home.seq(), Native, ()).expect("a writer");
+        let reader = SeqReader::<T>::new(home.seq(), Native, ()).expect("a reader");
         // The oracle: the value that may be read, none after a death inside a write; and `seq`.
         let mut value = (start % 2 == 0).then(|| T::nth(0));
         let mut seq = start;
@@ -156,7 +156,7 @@ fn seqlock<T: Value>() {
                 }
                 Op::Retake => current = writer(),
                 Op::Die(stores) => {
-                    let mut dying = SeqWriter::<T, _>::new(home.seq(), Dying::after(stores), None)
+                    let mut dying = SeqWriter::<T, _>::new(home.seq(), Dying::after(stores), ())
                         .expect("a writer");
                     dying.write(&T::nth(n));
                     if stores >= words::<T>() + 2 {
@@ -179,7 +179,6 @@ fn seqlock<T: Value>() {
             prop_assert_eq!(home.counter(), seq);
             prop_assert_eq!(current.needs_repair(), seq % 2 == 1);
             prop_assert_eq!(current.version(), seq / 2 + seq % 2);
-            prop_assert_eq!(current.epoch(), None);
         }
         Ok(())
     });
@@ -210,8 +209,8 @@ fn latch<T: Value>() {
     let cases = (slots, starts(), ops(words::<T>()));
     check(300, cases, |(slots, start, ops)| {
         let home = Boxed::new(T::nth(0), start, slots);
-        let writer = || LatchWriter::<T>::new(home.latch(), Native, None).expect("a writer");
-        let reader = LatchReader::<T>::new(home.latch(), Native).expect("a reader");
+        let writer = || LatchWriter::<T>::new(home.latch(), Native, ()).expect("a writer");
+        let reader = LatchReader::<T>::new(home.latch(), Native, ()).expect("a reader");
         let mut value = T::nth(0);
         let mut version = start;
         let mut current = writer();
@@ -226,7 +225,7 @@ fn latch<T: Value>() {
                 Op::Die(stores) => {
                     let memory = Dying::after(stores);
                     let mut dying =
-                        LatchWriter::<T, _>::new(home.latch(), memory, None).expect("a writer");
+                        LatchWriter::<T, _>::new(home.latch(), memory, ()).expect("a writer");
                     dying.write(&T::nth(n));
                     if stores > words::<T>() {
                         value = T::nth(n);
@@ -240,7 +239,6 @@ fn latch<T: Value>() {
             prop_assert_eq!(reader.try_read(), Ok(value));
             prop_assert_eq!(home.counter(), version);
             prop_assert_eq!(current.version(), version);
-            prop_assert_eq!(current.epoch(), None);
         }
         Ok(())
     });
@@ -272,12 +270,12 @@ fn a_seqlock_reader_keeps_no_copy_that_a_write_came_into() {
         for writes in 0..4 {
             let home = Boxed::new(<[u64; 3]>::nth(7), start, 1);
             let write = || {
-                let mut writer = SeqWriter::new(home.seq(), Native, None).expect("a writer");
+                let mut writer = SeqWriter::new(home.seq(), Native, ()).expect("a writer");
                 writer.write(&<[u64; 3]>::nth(8));
             };
             let writes_meanwhile = || (0..writes).for_each(|_| write());
             let memory = Interrupted::once(LoadSite::SeqCopyOut, 1, writes_meanwhile);
-            let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, None).expect("a reader");
+            let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, ()).expect("a reader");
             let expected = if writes == 0 {
                 Ok(Value::nth(7))
             } else {
@@ -299,13 +297,13 @@ fn a_latch_reader_keeps_its_copy_until_the_writer_may_have_come_round_to_it() {
             for writes in 0..10 {
                 let home = Boxed::new(<[u64; 3]>::nth(7), start, slots);
                 let write = || {
-                    let mut writer = LatchWriter::new(home.latch(), Native, None).expect("one");
+                    let mut writer = LatchWriter::new(home.latch(), Native, ()).expect("one");
                     writer.write(&<[u64; 3]>::nth(8));
                 };
                 let writes_meanwhile = || (0..writes).for_each(|_| write());
                 let memory = Interrupted::once(LoadSite::LatchCopyOut, 1, writes_meanwhile);
                 let reader =
-                    LatchReader::<[u64; 3], _>::new(home.latch(), memory).expect("a reader");
+                    LatchReader::<[u64; 3], _>::new(home.latch(), memory, ()).expect("a reader");
                 // One write further, the next one may already be filling the slot.
                 let expected = if writes <= slots - 2 {
                     Ok(Value::nth(7))
@@ -331,13 +329,13 @@ fn a_read_makes_as_many_attempts_as_it_was_given() {
     let write = || {
         if left.get() > 0 {
             left.set(left.get() - 1);
-            let mut writer = SeqWriter::new(home.seq(), Native, None).expect("a writer");
+            let mut writer = SeqWriter::new(home.seq(), Native, ()).expect("a writer");
             writer.write(&<[u64; 3]>::nth(8));
         }
     };
     // Inside each copy of three words.
     let memory = Interrupted::each(LoadSite::SeqCopyOut, 1, 3, write);
-    let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, None).expect("a reader");
+    let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, ()).expect("a reader");
     for attempts in 1..6 {
         left.set(attempts - 1);
         assert_eq!(reader.read(attempts), Ok(Value::nth(8)), "{attempts}");
@@ -361,8 +359,8 @@ fn parts_of_a_wrong_size_make_no_end() {
     }
     for (count, good) in [(0, false), (2, false), (3, true), (4, true)] {
         let home = parts(count);
-        let writer = SeqWriter::<[u64; 3]>::new(home.seq(), Native, None);
-        let reader = SeqReader::<[u64; 3]>::new(home.seq(), Native, None);
+        let writer = SeqWriter::<[u64; 3]>::new(home.seq(), Native, ());
+        let reader = SeqReader::<[u64; 3]>::new(home.seq(), Native, ());
         assert_eq!(writer.is_some(), good, "seqlock, {count} words");
         assert_eq!(reader.is_some(), good, "seqlock, {count} words");
     }
@@ -379,8 +377,8 @@ fn parts_of_a_wrong_size_make_no_end() {
     ];
     for (count, good) in counts {
         let home = parts(count);
-        let writer = LatchWriter::<[u64; 3]>::new(home.latch(), Native, None);
-        let reader = LatchReader::<[u64; 3]>::new(home.latch(), Native);
+        let writer = LatchWriter::<[u64; 3]>::new(home.latch(), Native, ());
+        let reader = LatchReader::<[u64; 3]>::new(home.latch(), Native, ());
         assert_eq!(writer.is_some(), good, "latch, {count} words");
         assert_eq!(reader.is_some(), good, "latch, {count} words");
     }
@@ -392,8 +390,8 @@ fn words_that_are_no_whole_number_of_slots_make_no_latch() {
         counter: Native::word(0),
         payload: (0..7).map(|_| Native::word(0)).collect(),
     };
-    assert!(LatchWriter::<[u64; 3]>::new(home.latch(), Native, None).is_none());
-    assert!(LatchReader::<[u64; 3]>::new(home.latch(), Native).is_none());
+    assert!(LatchWriter::<[u64; 3]>::new(home.latch(), Native, ()).is_none());
+    assert!(LatchReader::<[u64; 3]>::new(home.latch(), Native, ()).is_none());
 }
 
 /// The question whether there is a writer falls between two writes, each of which is under way when
@@ -402,10 +400,10 @@ fn words_that_are_no_whole_number_of_slots_make_no_latch() {
 fn a_death_is_said_of_one_write_only() {
     let home = Boxed::new(u64::nth(0), 0, 1);
     let begin_write = || {
-        let dying = SeqWriter::<u64, _>::new(home.seq(), Dying::after(1), None);
+        let dying = SeqWriter::<u64, _>::new(home.seq(), Dying::after(1), ());
         dying.expect("a writer").write(&u64::nth(1));
     };
-    let reader = SeqReader::<u64>::new(home.seq(), Native, None).expect("a reader");
+    let reader = SeqReader::<u64>::new(home.seq(), Native, ()).expect("a reader");
     begin_write();
     let stalled = Err(ReadError::WriterStalled { attempts: 2 });
     assert_eq!(reader.read_unless(2, || false), stalled);
@@ -418,7 +416,7 @@ fn a_death_is_said_of_one_write_only() {
     };
     assert_eq!(reader.read_unless(2, another), stalled);
     // Nobody is asked of a value at rest.
-    let mut successor = SeqWriter::<u64>::new(home.seq(), Native, None).expect("a writer");
+    let mut successor = SeqWriter::<u64>::new(home.seq(), Native, ()).expect("a writer");
     successor.write(&u64::nth(2));
     let found = reader.read_unless(2, || panic!("there is a value"));
     assert_eq!(found, Ok(u64::nth(2)));
@@ -432,7 +430,7 @@ fn a_seqlock_in_a_segment_tells_a_dead_writer_from_a_stalled_one() {
 
     // What a writer leaves that dies inside its first write.
     let parts = lock.parts().expect("the parts");
-    let mut dying = SeqWriter::<[u64; 3], _>::new(parts, Dying::after(2), None).expect("a writer");
+    let mut dying = SeqWriter::<[u64; 3], _>::new(parts, Dying::after(2), ()).expect("a writer");
     dying.write(&Value::nth(2));
     assert_eq!(reader.try_read(), Err(Busy));
     assert_eq!(reader.read(3), Err(ReadError::WriterDead { attempts: 3 }));
@@ -468,7 +466,7 @@ fn a_latch_in_a_segment_holds_its_value_over_a_death_and_a_successor() {
         for n in (1..40).step_by(2) {
             let mut writer = latch.writer().expect("the role");
             epoch += 1;
-            assert_eq!(writer.epoch(), Some(epoch));
+            assert_eq!(writer.epoch(), epoch);
             assert_eq!(writer.version(), epoch - 1);
             writer.write(&Value::nth(n));
             assert_eq!(reader.read(1), Ok(Value::nth(n)), "{slots} slots");
@@ -476,7 +474,7 @@ fn a_latch_in_a_segment_holds_its_value_over_a_death_and_a_successor() {
 
             let parts = latch.parts().expect("the parts");
             let memory = Dying::after(2);
-            let mut dying = LatchWriter::<[u64; 3], _>::new(parts, memory, None).expect("one");
+            let mut dying = LatchWriter::<[u64; 3], _>::new(parts, memory, ()).expect("one");
             dying.write(&Value::nth(n + 1));
             assert_eq!(reader.read(1), Ok(Value::nth(n)), "{slots} slots");
         }
@@ -495,7 +493,7 @@ fn a_writers_role_has_one_holder_and_counts_its_takings() {
     let lock = SeqLock::anonymous(&0u64, &SeqLockOptions::default()).expect("a seqlock");
     for epoch in 1..4 {
         let writer = lock.writer().expect("the role");
-        assert_eq!(writer.epoch(), Some(epoch));
+        assert_eq!(writer.epoch(), epoch);
         let second = lock.writer().expect_err("a second writer");
         assert!(
             matches!(
@@ -538,12 +536,12 @@ fn stream_through_a_seqlock<T: Value>() {
     let home = Boxed::new(T::nth(0), 0, 1);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut writer = SeqWriter::<T>::new(home.seq(), Native, None).expect("a writer");
+            let mut writer = SeqWriter::<T>::new(home.seq(), Native, ()).expect("a writer");
             for n in 1..=WRITES {
                 writer.write(&T::nth(n));
             }
         });
-        let reader = SeqReader::<T>::new(home.seq(), Native, None).expect("a reader");
+        let reader = SeqReader::<T>::new(home.seq(), Native, ()).expect("a reader");
         read_to_the_end(|| reader.try_read());
     });
 }
@@ -552,12 +550,12 @@ fn stream_through_a_latch<T: Value>(slots: usize) {
     let home = Boxed::new(T::nth(0), 0, slots);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut writer = LatchWriter::<T>::new(home.latch(), Native, None).expect("a writer");
+            let mut writer = LatchWriter::<T>::new(home.latch(), Native, ()).expect("a writer");
             for n in 1..=WRITES {
                 writer.write(&T::nth(n));
             }
         });
-        let reader = LatchReader::<T>::new(home.latch(), Native).expect("a reader");
+        let reader = LatchReader::<T>::new(home.latch(), Native, ()).expect("a reader");
         read_to_the_end(|| reader.try_read());
     });
 }

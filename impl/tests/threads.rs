@@ -55,8 +55,8 @@ fn wait(waiting: &mut Option<Deadline>, what: &'static str) {
 fn stream(
     most: u64,
     options: RingOptions,
-    push: impl Fn(&mut Producer<'_, Item>, Range<u64>) -> Result<usize, PushError> + Send,
-    pop: impl Fn(&mut Consumer<'_, Item>, &mut Received) -> Result<(), PopError> + Send,
+    push: impl Fn(&mut Producer<Item>, Range<u64>) -> Result<usize, PushError> + Send,
+    pop: impl Fn(&mut Consumer<Item>, &mut Received) -> Result<(), PopError> + Send,
 ) {
     let ring = Ring::<Item>::anonymous(&options).expect("an anonymous ring");
     let mut producer = ring.producer().expect("the producer's role");
@@ -100,7 +100,7 @@ fn stream(
     assert_eq!(received.sum, sum);
 }
 
-fn push_one(producer: &mut Producer<'_, Item>, to_come: Range<u64>) -> Result<usize, PushError> {
+fn push_one(producer: &mut Producer<Item>, to_come: Range<u64>) -> Result<usize, PushError> {
     producer.push(Item::nth(to_come.start)).map(|()| 1)
 }
 
@@ -110,11 +110,11 @@ fn some(to_come: Range<u64>) -> Vec<Item> {
     to_come.take(few).map(Item::nth).collect()
 }
 
-fn push_slice(producer: &mut Producer<'_, Item>, to_come: Range<u64>) -> Result<usize, PushError> {
+fn push_slice(producer: &mut Producer<Item>, to_come: Range<u64>) -> Result<usize, PushError> {
     producer.push_slice(&some(to_come))
 }
 
-fn push_chunk(producer: &mut Producer<'_, Item>, to_come: Range<u64>) -> Result<usize, PushError> {
+fn push_chunk(producer: &mut Producer<Item>, to_come: Range<u64>) -> Result<usize, PushError> {
     let items = some(to_come);
     let mut chunk = producer.reserve(items.len())?;
     // All but the last in one go, the last by itself; all but the last are committed, if there
@@ -128,12 +128,12 @@ fn push_chunk(producer: &mut Producer<'_, Item>, to_come: Range<u64>) -> Result<
     Ok(count)
 }
 
-fn pop_one(consumer: &mut Consumer<'_, Item>, received: &mut Received) -> Result<(), PopError> {
+fn pop_one(consumer: &mut Consumer<Item>, received: &mut Received) -> Result<(), PopError> {
     received.item(consumer.pop()?);
     Ok(())
 }
 
-fn pop_slice(consumer: &mut Consumer<'_, Item>, received: &mut Received) -> Result<(), PopError> {
+fn pop_slice(consumer: &mut Consumer<Item>, received: &mut Received) -> Result<(), PopError> {
     let mut items = [Item::zeroed(); 5];
     let count = consumer.pop_slice(&mut items)?;
     for item in &items[..count] {
@@ -142,7 +142,7 @@ fn pop_slice(consumer: &mut Consumer<'_, Item>, received: &mut Received) -> Resu
     Ok(())
 }
 
-fn pop_chunk(consumer: &mut Consumer<'_, Item>, received: &mut Received) -> Result<(), PopError> {
+fn pop_chunk(consumer: &mut Consumer<Item>, received: &mut Received) -> Result<(), PopError> {
     let chunk = consumer.peek(6)?;
     assert_eq!(chunk.position(), received.count);
     // One is left in the ring, if there are several: it comes again.

@@ -309,7 +309,7 @@ fn a_successor_goes_on_whichever_side_has_a_type() {
     untyped.producer().unwrap().push(&[1; 3]).unwrap();
     typed.producer().unwrap().push([2; 3]).unwrap();
     let mut producer = untyped.producer().unwrap();
-    assert_eq!((producer.position(), producer.epoch()), (2, Some(3)));
+    assert_eq!((producer.position(), producer.epoch()), (2, 3));
     assert!(!producer.peer_present().unwrap());
     producer.push(&[3; 3]).unwrap();
     let mut item = [0; 3];

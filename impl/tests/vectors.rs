@@ -110,7 +110,7 @@ fn record(kind: Kind) -> Vec<u8> {
             // The odd number, and two words.
             let dying = Dying::after(3);
             let parts = lock.parts().expect("its words");
-            let mut writer = SeqWriter::new(parts, dying, Some(claim)).expect("a writer");
+            let mut writer = SeqWriter::new(parts, dying, claim).expect("a writer");
             writer.write(&quote(3));
         }
         Kind::Latch => {

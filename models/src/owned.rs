@@ -1,12 +1,11 @@
 //! The words and slots of a model, owned, and the endpoints over them.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
 use ringproof::payload::Payload;
 use ringproof::ring::{Consumer, Producer, RingParts};
-use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
+use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter, Watch};
 use ringproof::slots::Slots;
 
 use crate::engine::{Slot, Thread, Word, slot, spawn, word};
@@ -45,28 +44,30 @@ impl OwnedRing {
     }
 
     /// The producer. A model makes a second one only after it has joined the first.
-    pub fn producer(self: &Arc<Self>, memory: Watched) -> Held<Self, RingProducer> {
+    pub fn producer(self: &Arc<Self>, memory: Watched) -> RingProducer {
         // SAFETY: one producer at a time, as said; a model that breaks this is reported by the
-        // race-detecting cells of the engine.
-        Held::new(self, |ring| unsafe {
-            Producer::new(ring.parts(), memory, None)
-        })
+        // race-detecting cells of the engine. It keeps what it is made of.
+        unsafe {
+            let (ring, kept) = Kept::of(self);
+            Producer::new(ring.parts(), memory, kept)
+        }
     }
 
     /// The consumer. A model makes a second one only after it has joined the first.
-    pub fn consumer(self: &Arc<Self>, memory: Watched) -> Held<Self, RingConsumer> {
+    pub fn consumer(self: &Arc<Self>, memory: Watched) -> RingConsumer {
         // SAFETY: one consumer at a time, as said; a model that breaks this is reported by the
-        // race-detecting cells of the engine.
-        Held::new(self, |ring| unsafe {
-            Consumer::new(ring.parts(), memory, None)
-        })
+        // race-detecting cells of the engine. It keeps what it is made of.
+        unsafe {
+            let (ring, kept) = Kept::of(self);
+            Consumer::new(ring.parts(), memory, kept)
+        }
     }
 }
 
 /// The producer of a model's ring.
-pub type RingProducer = Producer<'static, u64, Watched>;
+pub type RingProducer = Producer<'static, u64, Watched, Kept<OwnedRing>>;
 /// The consumer of a model's ring.
-pub type RingConsumer = Consumer<'static, u64, Watched>;
+pub type RingConsumer = Consumer<'static, u64, Watched, Kept<OwnedRing>>;
 
 impl OwnedRing {
     /// A thread that is the ring's `producer`, until `body` ends.
@@ -92,37 +93,29 @@ impl OwnedRing {
     }
 }
 
-/// An endpoint together with what it refers to, so that it can be made in one thread and used
-/// in another.
-pub struct Held<P: 'static, R> {
-    // Declared, and therefore dropped, before what it refers to.
-    endpoint: R,
+/// What an endpoint of a model keeps: its words, and slots.
+pub struct Kept<P> {
     _parts: Arc<P>,
 }
 
-impl<P, R> Held<P, R> {
-    fn new(parts: &Arc<P>, make: impl FnOnce(&'static P) -> R) -> Self {
-        // SAFETY: the result keeps its own reference count, does not move what is counted, and
-        // drops the endpoint before it gives the count back.
-        let forever = unsafe { &*Arc::as_ptr(parts) };
-        Held {
-            endpoint: make(forever),
-            _parts: Arc::clone(parts),
-        }
+impl<P> Kept<P> {
+    /// The words, for an endpoint that keeps them, so that it can be made in one thread and used in
+    /// another.
+    ///
+    /// # Safety
+    /// What is made of the first is used only by who keeps the second.
+    unsafe fn of(parts: &Arc<P>) -> (&'static P, Self) {
+        // SAFETY: the caller's promise; what is counted stays where it is.
+        let lasting = unsafe { &*Arc::as_ptr(parts) };
+        let _parts = Arc::clone(parts);
+        (lasting, Kept { _parts })
     }
 }
 
-impl<P, R> Deref for Held<P, R> {
-    type Target = R;
-
-    fn deref(&self) -> &R {
-        &self.endpoint
-    }
-}
-
-impl<P, R> DerefMut for Held<P, R> {
-    fn deref_mut(&mut self) -> &mut R {
-        &mut self.endpoint
+/// Nobody watches the writer.
+impl<P> Watch for Kept<P> {
+    fn watch(&self) -> Option<impl FnOnce() -> bool> {
+        None::<fn() -> bool>
     }
 }
 
@@ -145,40 +138,40 @@ impl OwnedWords {
     pub fn seq_writer<T: Payload>(
         self: &Arc<Self>,
         memory: Watched,
-    ) -> Held<Self, SeqWriter<'static, T, Watched>> {
-        Held::new(self, |words| {
-            SeqWriter::new(words.seqlock(), memory, None).expect(ENOUGH)
-        })
+    ) -> SeqWriter<'static, T, Watched, Kept<Self>> {
+        // SAFETY: the endpoint keeps what it is made of.
+        let (words, kept) = unsafe { Kept::of(self) };
+        SeqWriter::new(words.seqlock(), memory, kept).expect(ENOUGH)
     }
 
     /// A seqlock's reader.
     pub fn seq_reader<T: Payload>(
         self: &Arc<Self>,
         memory: Watched,
-    ) -> Held<Self, SeqReader<'static, T, Watched>> {
-        Held::new(self, |words| {
-            SeqReader::new(words.seqlock(), memory, None).expect(ENOUGH)
-        })
+    ) -> SeqReader<'static, T, Watched, Kept<Self>> {
+        // SAFETY: the endpoint keeps what it is made of.
+        let (words, kept) = unsafe { Kept::of(self) };
+        SeqReader::new(words.seqlock(), memory, kept).expect(ENOUGH)
     }
 
     /// A latch's writer.
     pub fn latch_writer<T: Payload>(
         self: &Arc<Self>,
         memory: Watched,
-    ) -> Held<Self, LatchWriter<'static, T, Watched>> {
-        Held::new(self, |words| {
-            LatchWriter::new(words.latch(), memory, None).expect(ENOUGH)
-        })
+    ) -> LatchWriter<'static, T, Watched, Kept<Self>> {
+        // SAFETY: the endpoint keeps what it is made of.
+        let (words, kept) = unsafe { Kept::of(self) };
+        LatchWriter::new(words.latch(), memory, kept).expect(ENOUGH)
     }
 
     /// A latch's reader.
     pub fn latch_reader<T: Payload>(
         self: &Arc<Self>,
         memory: Watched,
-    ) -> Held<Self, LatchReader<'static, T, Watched>> {
-        Held::new(self, |words| {
-            LatchReader::new(words.latch(), memory).expect(ENOUGH)
-        })
+    ) -> LatchReader<'static, T, Watched, Kept<Self>> {
+        // SAFETY: the endpoint keeps what it is made of.
+        let (words, kept) = unsafe { Kept::of(self) };
+        LatchReader::new(words.latch(), memory, kept).expect(ENOUGH)
     }
 
     fn seqlock(&self) -> SeqParts<'_, Shared> {

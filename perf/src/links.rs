@@ -4,7 +4,9 @@
 //! [`BATCH`] first, items that are copied out are checked in one. A full or an empty ring is asked
 //! again after one pause instruction, whosever it is.
 
-use ringproof::{Consumer, Payload, Producer};
+use ringproof::Payload;
+use ringproof::memory::Native;
+use ringproof::ring::{Consumer, Producer};
 
 use crate::stream::{Link, Receiver, Sender};
 use crate::together::{Fault, Patience};
@@ -180,10 +182,10 @@ impl<'a> Ends<'a> {
     }
 
     /// Those of our ring, used in that way.
-    pub fn ours<T: Item>(
+    pub fn ours<T: Item, K: Send + 'a>(
         way: Way,
-        mut producer: Producer<'a, T>,
-        mut consumer: Consumer<'a, T>,
+        mut producer: Producer<'a, T, Native, K>,
+        mut consumer: Consumer<'a, T, Native, K>,
     ) -> Self {
         match way {
             Way::OneByOne => Ends::one_by_one(

@@ -108,9 +108,9 @@ impl<T: Payload> Board<T> {
         // SAFETY: the words are distinct and overlap no slot (the board's invariant). The board is
         // borrowed exclusively for as long as the two ends live, so that there is no other producer
         // and nothing else reaches its memory; what an earlier one did ended with its borrow.
-        let producer = unsafe { Producer::new(parts, Native, None) };
+        let producer = unsafe { Producer::new(parts, Native, ()) };
         // SAFETY: likewise the only consumer, made of the same parts.
-        let consumer = unsafe { Consumer::new(parts, Native, None) };
+        let consumer = unsafe { Consumer::new(parts, Native, ()) };
         Some((producer, consumer))
     }
 

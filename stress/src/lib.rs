@@ -10,6 +10,7 @@ mod cli;
 mod crash;
 mod desk;
 mod dying;
+mod ends;
 mod fault;
 mod faults;
 mod hostile;

@@ -68,7 +68,7 @@ fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Fail
 
 fn decide(
     ring: &Ring<u8>,
-    consumer: &Consumer<'_, u8>,
+    consumer: &Consumer<u8>,
     output: &mut Output,
 ) -> Result<(RecvPlan, Option<FileFacts>), Failure> {
     let facts = output.facts()?;
@@ -93,11 +93,7 @@ fn decide(
 /// Written when there is a first byte to write and before it is written, so that what an output
 /// holds of a stream always has its origin. The output may have grown since this process
 /// started; what counts is what it is now.
-fn set_notes(
-    ring: &Ring<u8>,
-    consumer: &Consumer<'_, u8>,
-    output: &mut Output,
-) -> Result<(), Failure> {
+fn set_notes(ring: &Ring<u8>, consumer: &Consumer<u8>, output: &mut Output) -> Result<(), Failure> {
     let (_, facts) = decide(ring, consumer, output)?;
     let notes = Notes {
         // The sender may be a program that leaves no notes.
@@ -109,7 +105,7 @@ fn set_notes(
 }
 
 /// Releases bytes that the output has.
-fn release(consumer: &mut Consumer<'_, u8>, count: usize) -> Result<(), Failure> {
+fn release(consumer: &mut Consumer<u8>, count: usize) -> Result<(), Failure> {
     if count == 0 {
         return Ok(());
     }
@@ -129,7 +125,7 @@ fn release(consumer: &mut Consumer<'_, u8>, count: usize) -> Result<(), Failure>
 /// Returns how many bytes it was given that are not released yet.
 fn copy(
     ring: &Ring<u8>,
-    consumer: &mut Consumer<'_, u8>,
+    consumer: &mut Consumer<u8>,
     output: &mut Output,
     mut noted: bool,
     written: u64,
@@ -252,7 +248,7 @@ fn finish(
 /// An error if nothing can come any more.
 fn check_for_sender(
     ring: &Ring<u8>,
-    consumer: &mut Consumer<'_, u8>,
+    consumer: &mut Consumer<u8>,
     held: usize,
 ) -> Result<(), Failure> {
     // What a sender committed, or closed, before it left is not missed.

@@ -129,11 +129,7 @@ fn output_of(ring: &Ring<u8>) -> Option<FileId> {
 }
 
 /// Sends the rest of the input and closes the ring.
-fn copy(
-    producer: &mut Producer<'_, u8>,
-    ring: &Ring<u8>,
-    input: &mut Input,
-) -> Result<(), Failure> {
+fn copy(producer: &mut Producer<u8>, ring: &Ring<u8>, input: &mut Input) -> Result<(), Failure> {
     let refused = |source| Failure::Refused {
         segment: ring.label().to_owned(),
         source,
@@ -169,7 +165,7 @@ fn copy(
 }
 
 /// Commits all of `bytes`, waiting for room.
-fn push(producer: &mut Producer<'_, u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Result<(), Failure> {
+fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Result<(), Failure> {
     let mut wait = Wait::new();
     // In a ring that is never full nothing else would ask; after this the push says so.
     producer.peer_closed()?;
@@ -195,7 +191,7 @@ fn push(producer: &mut Producer<'_, u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> R
 }
 
 /// An error if nobody can receive what may still come from the input.
-fn check_while_idle(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+fn check_while_idle(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
     if producer.peer_closed()? {
         return Err(stopped(producer, ring));
     }
@@ -203,7 +199,7 @@ fn check_while_idle(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<
 }
 
 /// Waits until `recv` has written everything.
-fn until_drained(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+fn until_drained(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
     let mut wait = Wait::new();
     while producer.occupancy()? > 0 {
         if wait.pause() {
@@ -214,7 +210,7 @@ fn until_drained(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<(),
 }
 
 /// An error if nobody can receive any more.
-fn check_for_receiver(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Result<(), Failure> {
+fn check_for_receiver(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
     if producer.peer_closed()? && producer.occupancy()? > 0 {
         return Err(stopped(producer, ring));
     }
@@ -223,7 +219,7 @@ fn check_for_receiver(producer: &mut Producer<'_, u8>, ring: &Ring<u8>) -> Resul
 }
 
 /// The failure to report when the receiver has closed the ring.
-fn stopped(producer: &Producer<'_, u8>, ring: &Ring<u8>) -> Failure {
+fn stopped(producer: &Producer<u8>, ring: &Ring<u8>) -> Failure {
     match producer.occupancy() {
         Ok(left) => Failure::Stopped {
             segment: ring.label().to_owned(),

@@ -7,7 +7,7 @@ use ringproof::untyped::{Consumer, Producer};
 
 use crate::arguments::{exclusive, items, needed, room, shared};
 use crate::failure::{Failure, call, rp_error, rp_status};
-use crate::segment::{Owned, give_back, hand_over, rp_segment};
+use crate::segment::{give_back, hand_over, rp_segment, usable, usable_mut};
 
 /// Items that lie one after the other in the segment.
 #[repr(C)]
@@ -66,14 +66,14 @@ pub struct rp_end_state {
 
 /// The sending end of a ring.
 pub struct rp_producer {
-    owned: Owned<Producer<'static>>,
+    end: Producer,
     /// How many slots were reserved in place, until the next call that changes the ring.
     reserved: usize,
 }
 
 /// The receiving end of a ring.
 pub struct rp_consumer {
-    owned: Owned<Consumer<'static>>,
+    end: Consumer,
     /// How many items were shown in place, until the next call that changes the ring.
     peeked: usize,
 }
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn rp_producer_open(
         call(error, || {
             hand_over(producer, "producer", || {
                 Ok(rp_producer {
-                    owned: Owned::of(shared(segment, "segment")?, |ring| ring.producer())?,
+                    end: shared(segment, "segment")?.structure.producer()?,
                     reserved: 0,
                 })
             })
@@ -133,9 +133,9 @@ pub unsafe extern "C" fn rp_push(
     unsafe {
         call(error, || {
             let producer = exclusive(producer, "producer")?;
-            let item = items(item, 1, producer.owned.structure.size(), "item")?;
+            let item = items(item, 1, producer.end.size(), "item")?;
             producer.reserved = 0;
-            Ok(producer.owned.end_mut()?.push(item)?)
+            Ok(usable_mut(&mut producer.end)?.push(item)?)
         })
     }
 }
@@ -156,9 +156,9 @@ pub unsafe extern "C" fn rp_push_slice(
             let pushed = needed(pushed, "pushed")?;
             pushed.write(0);
             let producer = exclusive(producer, "producer")?;
-            let from = items(from, count, producer.owned.structure.size(), "from")?;
+            let from = items(from, count, producer.end.size(), "from")?;
             producer.reserved = 0;
-            pushed.write(producer.owned.end_mut()?.push_slice(from)?);
+            pushed.write(usable_mut(&mut producer.end)?.push_slice(from)?);
             Ok(())
         })
     }
@@ -179,8 +179,8 @@ pub unsafe extern "C" fn rp_reserve(
             let chunk = needed(chunk, "chunk")?;
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            let size = producer.owned.structure.size();
-            let mut reserved = producer.owned.end_mut()?.reserve(count)?;
+            let size = producer.end.size();
+            let mut reserved = usable_mut(&mut producer.end)?.reserve(count)?;
             let len = reserved.len();
             chunk.write(rp_chunk::of(
                 reserved.position(),
@@ -205,11 +205,13 @@ pub unsafe extern "C" fn rp_commit(
     unsafe {
         call(error, || {
             let producer = exclusive(producer, "producer")?;
-            unless_closed(producer.owned.end.is_closed())?;
+            unless_closed(producer.end.is_closed())?;
             within(count, producer.reserved)?;
             producer.reserved = 0;
             // The same slots: they are known to be free.
-            Ok(producer.owned.end_mut()?.reserve(count)?.commit(count)?)
+            Ok(usable_mut(&mut producer.end)?
+                .reserve(count)?
+                .commit(count)?)
         })
     }
 }
@@ -226,7 +228,7 @@ pub unsafe extern "C" fn rp_producer_close(
         call(error, || {
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            producer.owned.end_mut()?.close();
+            usable_mut(&mut producer.end)?.close();
             Ok(())
         })
     }
@@ -246,7 +248,7 @@ pub unsafe extern "C" fn rp_producer_peer_closed(
             let closed = needed(closed, "closed")?;
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            closed.write(producer.owned.end_mut()?.peer_closed()?);
+            closed.write(usable_mut(&mut producer.end)?.peer_closed()?);
             Ok(())
         })
     }
@@ -258,7 +260,7 @@ pub unsafe extern "C" fn rp_producer_peer_closed(
 pub unsafe extern "C" fn rp_producer_position(producer: *const rp_producer) -> u64 {
     // SAFETY: the caller's promises.
     let producer = unsafe { producer.as_ref() };
-    producer.map_or(0, |producer| producer.owned.end.position())
+    producer.map_or(0, |producer| producer.end.position())
 }
 
 /// What is known of the producer and its consumer.
@@ -272,14 +274,14 @@ pub unsafe extern "C" fn rp_producer_state(
     unsafe {
         call(error, || {
             let state = needed(state, "state")?;
-            let end = shared(producer, "producer")?.owned.end()?;
+            let end = usable(&shared(producer, "producer")?.end)?;
             // First: what an absent peer did is then counted below.
             let peer_present = end.peer_present()?;
             state.write(rp_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,
-                epoch: end.epoch().unwrap_or(0),
+                epoch: end.epoch(),
                 closed: end.is_closed(),
                 peer_present,
             });
@@ -301,7 +303,7 @@ pub unsafe extern "C" fn rp_consumer_open(
         call(error, || {
             hand_over(consumer, "consumer", || {
                 Ok(rp_consumer {
-                    owned: Owned::of(shared(segment, "segment")?, |ring| ring.consumer())?,
+                    end: shared(segment, "segment")?.structure.consumer()?,
                     peeked: 0,
                 })
             })
@@ -328,9 +330,9 @@ pub unsafe extern "C" fn rp_pop(
     unsafe {
         call(error, || {
             let consumer = exclusive(consumer, "consumer")?;
-            let item = room(item, 1, consumer.owned.structure.size(), "item")?;
+            let item = room(item, 1, consumer.end.size(), "item")?;
             consumer.peeked = 0;
-            Ok(consumer.owned.end_mut()?.pop(item)?)
+            Ok(usable_mut(&mut consumer.end)?.pop(item)?)
         })
     }
 }
@@ -351,9 +353,9 @@ pub unsafe extern "C" fn rp_pop_slice(
             let popped = needed(popped, "popped")?;
             popped.write(0);
             let consumer = exclusive(consumer, "consumer")?;
-            let to = room(to, count, consumer.owned.structure.size(), "to")?;
+            let to = room(to, count, consumer.end.size(), "to")?;
             consumer.peeked = 0;
-            popped.write(consumer.owned.end_mut()?.pop_slice(to)?);
+            popped.write(usable_mut(&mut consumer.end)?.pop_slice(to)?);
             Ok(())
         })
     }
@@ -375,8 +377,8 @@ pub unsafe extern "C" fn rp_peek(
             let chunk = needed(chunk, "chunk")?;
             let consumer = exclusive(consumer, "consumer")?;
             consumer.peeked = 0;
-            let size = consumer.owned.structure.size();
-            let peeked = consumer.owned.end_mut()?.peek(count)?;
+            let size = consumer.end.size();
+            let peeked = usable_mut(&mut consumer.end)?.peek(count)?;
             let len = peeked.len();
             let runs = peeked.as_ptrs().map(<*const [u8]>::cast_mut);
             chunk.write(rp_chunk::of(peeked.position(), runs, size));
@@ -398,11 +400,11 @@ pub unsafe extern "C" fn rp_release(
     unsafe {
         call(error, || {
             let consumer = exclusive(consumer, "consumer")?;
-            unless_closed(consumer.owned.end.is_closed())?;
+            unless_closed(consumer.end.is_closed())?;
             within(count, consumer.peeked)?;
             consumer.peeked = 0;
             // The same items: they are known to be there.
-            Ok(consumer.owned.end_mut()?.peek(count)?.release(count)?)
+            Ok(usable_mut(&mut consumer.end)?.peek(count)?.release(count)?)
         })
     }
 }
@@ -419,7 +421,7 @@ pub unsafe extern "C" fn rp_consumer_close(
         call(error, || {
             let consumer = exclusive(consumer, "consumer")?;
             consumer.peeked = 0;
-            consumer.owned.end_mut()?.close();
+            usable_mut(&mut consumer.end)?.close();
             Ok(())
         })
     }
@@ -431,7 +433,7 @@ pub unsafe extern "C" fn rp_consumer_close(
 pub unsafe extern "C" fn rp_consumer_position(consumer: *const rp_consumer) -> u64 {
     // SAFETY: the caller's promises.
     let consumer = unsafe { consumer.as_ref() };
-    consumer.map_or(0, |consumer| consumer.owned.end.position())
+    consumer.map_or(0, |consumer| consumer.end.position())
 }
 
 /// What is known of the consumer and its producer.
@@ -445,14 +447,14 @@ pub unsafe extern "C" fn rp_consumer_state(
     unsafe {
         call(error, || {
             let state = needed(state, "state")?;
-            let end = shared(consumer, "consumer")?.owned.end()?;
+            let end = usable(&shared(consumer, "consumer")?.end)?;
             // First: what an absent peer did is then counted below.
             let peer_present = end.peer_present()?;
             state.write(rp_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,
-                epoch: end.epoch().unwrap_or(0),
+                epoch: end.epoch(),
                 closed: end.is_closed(),
                 peer_present,
             });

@@ -3,13 +3,14 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use ringproof::layout::{Kind, NOTES};
 use ringproof::segment::DEFAULT_MODE;
-use ringproof::untyped::{Form, Payload, Structure};
+use ringproof::untyped::{Consumer, Form, Payload, Producer, Reader, Structure, Writer};
 use ringproof::{
-    NameStatus, RingOptions, Role, SegmentError, SeqLatchOptions, SeqLockOptions, guard, unlink,
+    NameStatus, RingOptions, Role, Segment, SegmentError, SeqLatchOptions, SeqLockOptions, guard,
+    unlink,
 };
 
 use crate::arguments::{items, needed, segment_name, shared};
@@ -82,7 +83,7 @@ pub struct rp_options {
 /// A segment, mapped into this process, which it takes one descriptor of, and its ends none. A
 /// process that it forks has no access there: see `rp_create`.
 pub struct rp_segment {
-    structure: Arc<Structure>,
+    pub(crate) structure: Structure,
     /// What is passed to other processes, once somebody has asked for it.
     descriptor: OnceLock<OwnedFd>,
 }
@@ -90,59 +91,53 @@ pub struct rp_segment {
 impl rp_segment {
     fn new(structure: Structure) -> Self {
         rp_segment {
-            structure: Arc::new(structure),
+            structure,
             descriptor: OnceLock::new(),
         }
     }
 }
 
-/// An end and the structure that it borrows from.
-pub(crate) struct Owned<E> {
-    /// First, so that it is dropped first.
-    pub(crate) end: E,
-    pub(crate) structure: Arc<Structure>,
+/// An end of any kind.
+pub(crate) trait End {
+    /// The segment that it is an end of.
+    fn whole(&self) -> &Segment;
 }
 
-impl<E> Owned<E> {
-    /// Makes an end of the segment's structure.
-    pub(crate) fn of(
-        segment: &rp_segment,
-        make: impl FnOnce(&'static Structure) -> Result<E, SegmentError>,
-    ) -> Result<Self, Failure> {
-        let structure = Arc::clone(&segment.structure);
-        // SAFETY: the structure lives, and stays where it is, as long as the `Arc` that is kept
-        // beside the end and dropped after it. Nobody takes the end out of here.
-        let lasting = unsafe { &*Arc::as_ptr(&structure) };
-        Ok(Owned {
-            end: make(lasting)?,
-            structure,
-        })
-    }
+macro_rules! ends {
+    ($($end:ty),*) => {
+        $(impl End for $end {
+            fn whole(&self) -> &Segment {
+                self.segment()
+            }
+        })*
+    };
+}
 
-    /// The end, unless it is the parent's of this process, which would die of its use.
-    pub(crate) fn end(&self) -> Result<&E, Failure> {
-        self.unless_inherited()?;
-        Ok(&self.end)
-    }
+ends!(Producer, Consumer, Writer, Reader);
 
-    /// The same, to change something.
-    pub(crate) fn end_mut(&mut self) -> Result<&mut E, Failure> {
-        self.unless_inherited()?;
-        Ok(&mut self.end)
-    }
+/// The end, unless it is the parent's of this process, which would die of its use.
+pub(crate) fn usable<E: End>(end: &E) -> Result<&E, Failure> {
+    unless_inherited(end.whole())?;
+    Ok(end)
+}
 
-    fn unless_inherited(&self) -> Result<(), Failure> {
-        if self.structure.is_inherited() {
-            return Err(forked(&self.structure));
-        }
-        Ok(())
+/// The same, to change something.
+pub(crate) fn usable_mut<E: End>(end: &mut E) -> Result<&mut E, Failure> {
+    unless_inherited(end.whole())?;
+    Ok(end)
+}
+
+fn unless_inherited(segment: &Segment) -> Result<(), Failure> {
+    if segment.is_inherited() {
+        return Err(forked(segment));
     }
+    Ok(())
 }
 
 #[cold]
-fn forked(structure: &Structure) -> Failure {
+fn forked(segment: &Segment) -> Failure {
     Failure::from(SegmentError::Forked {
-        segment: structure.label().to_owned(),
+        segment: segment.label().to_owned(),
     })
 }
 
@@ -465,9 +460,7 @@ pub unsafe extern "C" fn rp_note(
             let value = needed(value, "value")?;
             let structure = &shared(segment, "segment")?.structure;
             let (role, index) = place(whose, index)?;
-            if structure.is_inherited() {
-                return Err(forked(structure));
-            }
+            unless_inherited(structure)?;
             // There is none of these otherwise only where the memory is gone.
             let lost = || SegmentError::Lost {
                 segment: structure.label().to_owned(),

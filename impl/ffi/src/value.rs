@@ -6,16 +6,16 @@ use ringproof::untyped::{Reader, Writer};
 
 use crate::arguments::{exclusive, items, room, shared};
 use crate::failure::{call, rp_error, rp_status};
-use crate::segment::{Owned, give_back, hand_over, rp_segment};
+use crate::segment::{give_back, hand_over, rp_segment, usable, usable_mut};
 
 /// The writing end of a seqlock or latch.
 pub struct rp_writer {
-    owned: Owned<Writer<'static>>,
+    end: Writer,
 }
 
 /// A reading end of a seqlock or latch. It stores nothing, so there may be any number.
 pub struct rp_reader {
-    owned: Owned<Reader<'static>>,
+    end: Reader,
 }
 
 /// Takes the writer's role, where its last holder left the segment. Not for a child that is forked
@@ -30,8 +30,8 @@ pub unsafe extern "C" fn rp_writer_open(
     unsafe {
         call(error, || {
             hand_over(writer, "writer", || {
-                let owned = Owned::of(shared(segment, "segment")?, |values| values.writer())?;
-                Ok(rp_writer { owned })
+                let end = shared(segment, "segment")?.structure.writer()?;
+                Ok(rp_writer { end })
             })
         })
     }
@@ -55,8 +55,8 @@ pub unsafe extern "C" fn rp_write(
     unsafe {
         call(error, || {
             let writer = exclusive(writer, "writer")?;
-            let value = items(value, 1, writer.owned.structure.size(), "value")?;
-            writer.owned.end_mut()?.write(value);
+            let value = items(value, 1, writer.end.size(), "value")?;
+            usable_mut(&mut writer.end)?.write(value);
             Ok(())
         })
     }
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn rp_write(
 pub unsafe extern "C" fn rp_writer_version(writer: *const rp_writer) -> u64 {
     // SAFETY: the caller's promises.
     let writer = unsafe { writer.as_ref() };
-    writer.map_or(0, |writer| writer.owned.end.version())
+    writer.map_or(0, |writer| writer.end.version())
 }
 
 /// Whether the last writer of a seqlock died inside a write, and nothing was written since.
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn rp_writer_version(writer: *const rp_writer) -> u64 {
 pub unsafe extern "C" fn rp_writer_needs_repair(writer: *const rp_writer) -> bool {
     // SAFETY: the caller's promises.
     let writer = unsafe { writer.as_ref() };
-    writer.is_some_and(|writer| writer.owned.end.needs_repair())
+    writer.is_some_and(|writer| writer.end.needs_repair())
 }
 
 /// A reader. Not for a child that is forked later: see `rp_create`.
@@ -90,8 +90,8 @@ pub unsafe extern "C" fn rp_reader_open(
     unsafe {
         call(error, || {
             hand_over(reader, "reader", || {
-                let owned = Owned::of(shared(segment, "segment")?, |values| values.reader())?;
-                Ok(rp_reader { owned })
+                let end = shared(segment, "segment")?.structure.reader()?;
+                Ok(rp_reader { end })
             })
         })
     }
@@ -115,8 +115,8 @@ pub unsafe extern "C" fn rp_try_read(
     unsafe {
         call(error, || {
             let reader = shared(reader, "reader")?;
-            let value = room(value, 1, reader.owned.structure.size(), "value")?;
-            Ok(reader.owned.end()?.try_read_into(value)?)
+            let value = room(value, 1, reader.end.size(), "value")?;
+            Ok(usable(&reader.end)?.try_read_into(value)?)
         })
     }
 }
@@ -134,8 +134,8 @@ pub unsafe extern "C" fn rp_read(
     unsafe {
         call(error, || {
             let reader = shared(reader, "reader")?;
-            let value = room(value, 1, reader.owned.structure.size(), "value")?;
-            Ok(reader.owned.end()?.read_into(value, attempts)?)
+            let value = room(value, 1, reader.end.size(), "value")?;
+            Ok(usable(&reader.end)?.read_into(value, attempts)?)
         })
     }
 }

@@ -29,13 +29,13 @@ pub(crate) fn within(asked: usize, len: usize) -> Result<(), OutOfChunk> {
 }
 
 /// Slots reserved by the producer, to be written in place. Index 0 is the oldest.
-pub struct WriteChunk<'p, 'a, T: Payload, M: Memory = Native> {
-    pub(super) producer: &'p mut Producer<'a, T, M>,
+pub struct WriteChunk<'p, 'a, T: Payload, M: Memory = Native, K = ()> {
+    pub(super) producer: &'p mut Producer<'a, T, M, K>,
     // Invariant: the `len` slots from `write_index` are free.
     pub(super) len: usize,
 }
 
-impl<T: Payload, M: Memory> WriteChunk<'_, '_, T, M> {
+impl<T: Payload, M: Memory, K> WriteChunk<'_, '_, T, M, K> {
     /// How many slots were reserved.
     pub fn len(&self) -> usize {
         self.len
@@ -139,7 +139,7 @@ impl<T: Payload, M: Memory> WriteChunk<'_, '_, T, M> {
     }
 }
 
-impl<T: Payload> WriteChunk<'_, '_, T, Native> {
+impl<T: Payload, K> WriteChunk<'_, '_, T, Native, K> {
     /// The slots as ordinary slices, before and after the end of memory.
     ///
     /// # Safety
@@ -164,13 +164,13 @@ impl<T: Payload> WriteChunk<'_, '_, T, Native> {
 }
 
 /// Committed items, looked at in place by the consumer. Index 0 is the oldest.
-pub struct ReadChunk<'c, 'a, T: Payload, M: Memory = Native> {
-    pub(super) consumer: &'c mut Consumer<'a, T, M>,
+pub struct ReadChunk<'c, 'a, T: Payload, M: Memory = Native, K = ()> {
+    pub(super) consumer: &'c mut Consumer<'a, T, M, K>,
     // Invariant: the `len` slots from `read_index` are committed.
     pub(super) len: usize,
 }
 
-impl<T: Payload, M: Memory> ReadChunk<'_, '_, T, M> {
+impl<T: Payload, M: Memory, K> ReadChunk<'_, '_, T, M, K> {
     /// How many items there are.
     pub fn len(&self) -> usize {
         self.len
@@ -248,7 +248,7 @@ impl<T: Payload, M: Memory> ReadChunk<'_, '_, T, M> {
     }
 }
 
-impl<T: Payload> ReadChunk<'_, '_, T, Native> {
+impl<T: Payload, K> ReadChunk<'_, '_, T, Native, K> {
     /// The items as ordinary slices, before and after the end of memory.
     ///
     /// # Safety

@@ -13,7 +13,7 @@ use ringproof::{Busy, PopError, PushError};
 use super::ring::{pop_next, push_next};
 use super::{READS, REFUSED, Scenario, Value};
 use crate::engine::{Thread, spawn, spin};
-use crate::owned::{OwnedRing, OwnedWords};
+use crate::owned::{Kept, OwnedRing, OwnedWords};
 use crate::run::{Run, mortal};
 use crate::watched::Watched;
 
@@ -265,7 +265,7 @@ fn closes(run: &Arc<Run>) {
 }
 
 /// Pushes so many items; true if the consumer closed the ring before.
-fn send(producer: &mut Producer<'_, u64, Watched>, items: u64) -> bool {
+fn send(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, items: u64) -> bool {
     while producer.position() < items {
         match producer.push(producer.position() + 1) {
             Ok(()) => {}
@@ -278,7 +278,11 @@ fn send(producer: &mut Producer<'_, u64, Watched>, items: u64) -> bool {
 }
 
 /// Pops so many items; true if the producer closed the ring before.
-fn receive(consumer: &mut Consumer<'_, u64, Watched>, items: u64, run: &Run) -> bool {
+fn receive(
+    consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>,
+    items: u64,
+    run: &Run,
+) -> bool {
     let mut was_empty = false;
     while consumer.position() < items {
         match consumer.pop() {

@@ -10,7 +10,7 @@ use ringproof::{PopError, PushError};
 
 use super::Scenario;
 use crate::engine::spawn;
-use crate::owned::{OwnedRing, OwnedWords};
+use crate::owned::{Kept, OwnedRing, OwnedWords};
 use crate::run::Run;
 use crate::watched::Watched;
 
@@ -226,7 +226,7 @@ fn one_by_one<const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(run: 
 }
 
 /// Pushes the next item, if there is room.
-pub(super) fn push_next(producer: &mut Producer<'_, u64, Watched>, run: &Run) {
+pub(super) fn push_next(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, run: &Run) {
     let next = producer.position() + 1;
     match producer.push(next) {
         Ok(()) => {}
@@ -236,7 +236,7 @@ pub(super) fn push_next(producer: &mut Producer<'_, u64, Watched>, run: &Run) {
 }
 
 /// Pops the next item, if there is one.
-pub(super) fn pop_next(consumer: &mut Consumer<'_, u64, Watched>, run: &Run) {
+pub(super) fn pop_next(consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>, run: &Run) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -245,7 +245,7 @@ pub(super) fn pop_next(consumer: &mut Consumer<'_, u64, Watched>, run: &Run) {
 }
 
 /// Pushes the next item, if there is room, into a ring that its consumer may close.
-pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched>, run: &Run) {
+pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, run: &Run) {
     match producer.push(producer.position() + 1) {
         Ok(()) => {}
         Err(PushError::Full) => run.saw("producer saw full"),
@@ -255,7 +255,11 @@ pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched>, run: &Run)
 }
 
 /// Pops the next item, if there is one, from a ring that its producer may close after `items`.
-pub(super) fn pop_or_end(consumer: &mut Consumer<'_, u64, Watched>, items: u64, run: &Run) {
+pub(super) fn pop_or_end(
+    consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>,
+    items: u64,
+    run: &Run,
+) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -268,7 +272,7 @@ pub(super) fn pop_or_end(consumer: &mut Consumer<'_, u64, Watched>, items: u64, 
 }
 
 /// Pops what is left up to position `end`: the producer's last one, which was seen.
-pub(super) fn drain(consumer: &mut Consumer<'_, u64, Watched>, end: u64) {
+pub(super) fn drain(consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>, end: u64) {
     while consumer.position() < end {
         let next = consumer.position() + 1;
         assert_eq!(consumer.pop(), Ok(next), "a committed item");
@@ -277,7 +281,11 @@ pub(super) fn drain(consumer: &mut Consumer<'_, u64, Watched>, end: u64) {
 }
 
 /// Reserves and commits up to `count` of the next items, if there is room for one.
-pub(super) fn push_chunk(producer: &mut Producer<'_, u64, Watched>, count: usize, run: &Run) {
+pub(super) fn push_chunk(
+    producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>,
+    count: usize,
+    run: &Run,
+) {
     let mut chunk = match producer.reserve(count) {
         Ok(chunk) => chunk,
         Err(PushError::Full) => return run.saw("producer saw full"),
@@ -295,7 +303,11 @@ pub(super) fn push_chunk(producer: &mut Producer<'_, u64, Watched>, count: usize
 }
 
 /// Looks at up to `count` of the next items and releases them.
-pub(super) fn pop_chunk(consumer: &mut Consumer<'_, u64, Watched>, count: usize, run: &Run) {
+pub(super) fn pop_chunk(
+    consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>,
+    count: usize,
+    run: &Run,
+) {
     let chunk = match consumer.peek(count) {
         Ok(chunk) => chunk,
         Err(PopError::Empty) => return run.saw("consumer saw empty"),

@@ -9,7 +9,7 @@ use super::{READS, REFUSED, Scenario, Value, read_some};
 use crate::actor::Actor;
 use crate::engine::{Lock, Word, lock, spawn, word};
 use crate::order::Order;
-use crate::owned::OwnedWords;
+use crate::owned::{Kept, OwnedWords};
 use crate::run::Run;
 use crate::watched::Watched;
 
@@ -214,7 +214,7 @@ fn two_in_turn(run: &Arc<Run>) {
 fn watched_in_turn(
     run: &Arc<Run>,
     read: impl FnOnce(
-        &SeqReader<'static, Word1, Watched>,
+        &SeqReader<'static, Word1, Watched, Kept<OwnedWords>>,
         &dyn Fn() -> bool,
     ) -> Result<Word1, ReadError>,
 ) {

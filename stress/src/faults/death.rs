@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::read::ReadError;
-use ringproof::ring::Producer;
-use ringproof::seqlock::SeqWriter;
 use ringproof::site::Site;
 use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 
 use crate::desk::{Check, Setting};
 use crate::dying::{Ending, Fate, Plan, Point, dying};
+use crate::ends::{Producer, SeqWriter};
 use crate::process::{Child, Note, patience, short_patience};
 use crate::specimen::Mortal;
 use crate::specimen::s15_odd_for_ever::OddForEver;

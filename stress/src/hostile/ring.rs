@@ -2,9 +2,7 @@
 
 use anyhow::{Result, bail, ensure};
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{
-    CLOSED, Consumer, Corruption, LAST, PopError, Producer, PushError, RingParts, index_of,
-};
+use ringproof::ring::{CLOSED, Corruption, LAST, PopError, PushError, RingParts, index_of};
 use ringproof::site::{LoadSite, StoreSite};
 use ringproof::slots::Slots;
 use ringproof::{OutOfChunk, Payload};
@@ -13,6 +11,7 @@ use super::memory::{Adversary, Event, Hostile};
 use super::region::Guarded;
 use super::script::{Script, item};
 use super::specimen;
+use crate::ends::{Consumer, Producer};
 use crate::fault::Fault;
 
 pub(crate) const SENDING: &[&str] = &[

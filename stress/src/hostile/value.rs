@@ -1,15 +1,16 @@
 //! Seqlock and latch under an adversary, each operation held to exactly what it was answered.
 
 use anyhow::{Context, Result, ensure};
-use ringproof::latch::{LatchParts, LatchReader, LatchWriter, NO_VERSION};
+use ringproof::latch::{LatchParts, LatchReader, NO_VERSION};
 use ringproof::memory::{Memory, Native};
-use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
+use ringproof::seqlock::{SeqParts, SeqReader};
 use ringproof::site::{LoadSite, StoreSite};
 
 use super::memory::{Adversary, Event};
 use super::region::Guarded;
 use super::script::{Script, item};
 use super::specimen;
+use crate::ends::{LatchWriter, SeqWriter};
 use crate::fault::Fault;
 
 pub(crate) const SEQLOCK_WRITING: &[&str] = &["seqlock/write", "seqlock/writer-resume"];
@@ -217,7 +218,7 @@ impl Attempts {
 pub(crate) fn read_seqlock(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
     let place = Place::new(script, 1)?;
     let parts = place.seqlock()?;
-    let reader = SeqReader::<Value, _>::new(parts, adversary.memory(), None)
+    let reader = SeqReader::<Value, _>::new(parts, adversary.memory(), ())
         .context("no room for the payload")?;
     let sites = [
         LoadSite::SeqObserve,
@@ -246,8 +247,8 @@ pub(crate) fn read_seqlock(script: &Script<'_>, adversary: &Adversary<'_>) -> Re
 pub(crate) fn read_latch(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
     let place = Place::of_latch(script)?;
     let parts = place.latch()?;
-    let reader =
-        LatchReader::<Value, _>::new(parts, adversary.memory()).context("no room for the slots")?;
+    let reader = LatchReader::<Value, _>::new(parts, adversary.memory(), ())
+        .context("no room for the slots")?;
     let sites = [
         LoadSite::LatchObserve,
         LoadSite::LatchCopyOut,

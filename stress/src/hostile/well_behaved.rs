@@ -8,9 +8,10 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::{Context, Result, ensure};
 use ringproof::layout::NOTES;
+use ringproof::memory::Native;
 use ringproof::{
-    Claim, Consumer, Inspection, LatchReader, LatchWriter, PopError, Producer, PushError, Ring,
-    Role, Segment, SegmentError, SeqLatch, SeqLock, SeqReader, SeqWriter,
+    Claim, Inspection, LatchReader, LatchWriter, PopError, PushError, Ring, Role, Segment,
+    SegmentError, SeqLatch, SeqLock, SeqReader, SeqWriter, ring,
 };
 
 /// What a seqlock or latch holds here.
@@ -189,7 +190,7 @@ fn moved(before: u64, after: u64, count: u64) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn send(producer: &mut Producer<'_, u64>) -> Result<Met> {
+pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Result<Met> {
     let capacity = producer.capacity();
     let mut met = Met::default();
     let judge = |before, after, outcome: Result<u64, PushError>, met: &mut Met| {
@@ -240,7 +241,7 @@ pub(crate) fn send(producer: &mut Producer<'_, u64>) -> Result<Met> {
     Ok(met)
 }
 
-pub(crate) fn receive(consumer: &mut Consumer<'_, u64>) -> Result<Met> {
+pub(crate) fn receive<K>(consumer: &mut ring::Consumer<'_, u64, Native, K>) -> Result<Met> {
     let capacity = consumer.capacity();
     let mut met = Met::default();
     let judge = |before, after, outcome: Result<u64, PopError>, met: &mut Met| {
@@ -292,24 +293,24 @@ pub(crate) fn receive(consumer: &mut Consumer<'_, u64>) -> Result<Met> {
 const ATTEMPTS: u32 = 8;
 
 /// Whether there was a value.
-pub(crate) fn read_seqlock(reader: &SeqReader<'_, Value>) -> bool {
+pub(crate) fn read_seqlock(reader: &SeqReader<Value>) -> bool {
     reader.read(ATTEMPTS).is_ok()
 }
 
 /// Whether there was a value.
-pub(crate) fn read_latch(reader: &LatchReader<'_, Value>) -> bool {
+pub(crate) fn read_latch(reader: &LatchReader<Value>) -> bool {
     reader.read(ATTEMPTS).is_ok()
 }
 
 /// Whatever was there before, a value that is written can be read, if nobody else writes.
-fn write_seqlock(writer: &mut SeqWriter<'_, Value>, reader: &SeqReader<'_, Value>) -> Result<()> {
+fn write_seqlock(writer: &mut SeqWriter<Value>, reader: &SeqReader<Value>) -> Result<()> {
     writer.write(&[5, 6, 7, 8]);
     let found = reader.read(ATTEMPTS);
     ensure!(found == Ok([5, 6, 7, 8]), "{found:?} after a write");
     Ok(())
 }
 
-fn write_latch(writer: &mut LatchWriter<'_, Value>, reader: &LatchReader<'_, Value>) -> Result<()> {
+fn write_latch(writer: &mut LatchWriter<Value>, reader: &LatchReader<Value>) -> Result<()> {
     writer.write(&[5, 6, 7, 8]);
     let found = reader.read(ATTEMPTS);
     ensure!(found == Ok([5, 6, 7, 8]), "{found:?} after a write");

@@ -10,7 +10,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segment};
 
@@ -21,6 +20,7 @@ use super::workers::{
     CONSUMER, Life, PRODUCER, Structure, Workers, author, failure, judge_stopped,
 };
 use crate::dying::dying;
+use crate::ends::{Consumer, Producer};
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 use crate::process::{Child, Note};

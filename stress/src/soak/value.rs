@@ -6,12 +6,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use ringproof::latch::{LatchReader, LatchWriter, NO_VERSION};
+use ringproof::latch::{LatchReader, NO_VERSION};
 use ringproof::layout::Kind;
 use ringproof::memory::{Memory, Native};
-use ringproof::seqlock::{SeqReader, SeqWriter};
+use ringproof::seqlock::{SeqReader, Watch};
 use ringproof::site::StoreSite;
 use ringproof::{
     Claim, Inspection, ReadError, Role, Segment, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
@@ -21,6 +22,7 @@ use super::choice::{Choices, Round};
 use super::tally::Tally;
 use super::workers::{Life, PRODUCER, Structure, author, judge_stopped};
 use crate::dying::dying;
+use crate::ends::{LatchWriter, SeqWriter};
 use crate::fault::faulty;
 use crate::item::{Author, Item};
 
@@ -81,7 +83,7 @@ impl Shared {
         writer.context("the segment has no room for the value")
     }
 
-    fn reader(&self) -> Result<Reader<'_, Native>> {
+    fn reader(&self) -> Result<Reader<'_, Native, Arc<Segment>>> {
         Ok(match self {
             Shared::SeqLock(lock) => Reader::SeqLock(lock.reader()?),
             Shared::Latch(latch) => Reader::Latch(latch.reader()?),
@@ -89,12 +91,10 @@ impl Shared {
     }
 
     /// One that does not tell a writer that is dead from one that stands still.
-    fn reader_through<M: Memory<Cells = Native>>(&self, memory: M) -> Result<Reader<'_, M>> {
+    fn reader_through<M: Memory<Cells = Native>>(&self, memory: M) -> Result<Reader<'_, M, ()>> {
         let reader = match self {
-            Shared::SeqLock(lock) => {
-                SeqReader::new(lock.parts()?, memory, None).map(Reader::SeqLock)
-            }
-            Shared::Latch(latch) => LatchReader::new(latch.parts()?, memory).map(Reader::Latch),
+            Shared::SeqLock(lock) => SeqReader::new(lock.parts()?, memory, ()).map(Reader::SeqLock),
+            Shared::Latch(latch) => LatchReader::new(latch.parts()?, memory, ()).map(Reader::Latch),
         };
         reader.context("the segment has no room for the value")
     }
@@ -121,12 +121,12 @@ impl<M: Memory<Cells = Native>> Writer<'_, M> {
     }
 }
 
-enum Reader<'a, M: Memory> {
-    SeqLock(SeqReader<'a, Value, M>),
-    Latch(LatchReader<'a, Value, M>),
+enum Reader<'a, M: Memory, K> {
+    SeqLock(SeqReader<'a, Value, M, K>),
+    Latch(LatchReader<'a, Value, M, K>),
 }
 
-impl<M: Memory<Cells = Native>> Reader<'_, M> {
+impl<M: Memory<Cells = Native>, K: Watch> Reader<'_, M, K> {
     fn read(&self, attempts: u32) -> Result<Value, ReadError> {
         match self {
             Reader::SeqLock(reader) => reader.read(attempts),
@@ -273,7 +273,7 @@ impl ValueSoak {
     fn read<M: Memory<Cells = Native>>(
         &self,
         shared: &Shared,
-        reader: &Reader<'_, M>,
+        reader: &Reader<'_, M, impl Watch>,
         actor: usize,
         mut life: Life<'_>,
     ) -> Result<()> {

@@ -71,10 +71,10 @@ impl Drop for Ends<'_> {
 }
 
 /// The two ends of one ring, as Rust has them.
-struct InRust<'r> {
+struct InRust {
     /// Each belongs to a thread of its own.
-    producer: Apart<Producer<'r, u64>>,
-    consumer: Apart<Consumer<'r, u64>>,
+    producer: Apart<Producer<u64>>,
+    consumer: Apart<Consumer<u64>>,
 }
 
 #[repr(align(256))]
@@ -174,18 +174,18 @@ mod in_rust {
     ///
     /// # Safety
     /// The ends are open, and nobody else uses their producer as long as this is in use.
-    unsafe fn producer<'a>(ends: *mut Raw) -> &'a mut Producer<'a, u64> {
+    unsafe fn producer<'a>(ends: *mut Raw) -> &'a mut Producer<u64> {
         // SAFETY: the caller's word. No reference to the whole is made: the consumer is in use.
-        unsafe { &mut (*ends.cast::<InRust<'a>>()).producer.0 }
+        unsafe { &mut (*ends.cast::<InRust>()).producer.0 }
     }
 
     /// The consumer of ends that [`Ends::in_rust`] opened.
     ///
     /// # Safety
     /// As for [`producer`].
-    unsafe fn consumer<'a>(ends: *mut Raw) -> &'a mut Consumer<'a, u64> {
+    unsafe fn consumer<'a>(ends: *mut Raw) -> &'a mut Consumer<u64> {
         // SAFETY: as in `producer`.
-        unsafe { &mut (*ends.cast::<InRust<'a>>()).consumer.0 }
+        unsafe { &mut (*ends.cast::<InRust>()).consumer.0 }
     }
 
     unsafe extern "C" fn push(ends: *mut Raw, item: u64) -> bool {
@@ -266,6 +266,6 @@ mod in_rust {
 
     unsafe extern "C" fn close(ends: *mut Raw) {
         // SAFETY: it was a box in `Ends::in_rust`, and nobody uses it any more.
-        drop(unsafe { Box::from_raw(ends.cast::<InRust<'_>>()) });
+        drop(unsafe { Box::from_raw(ends.cast::<InRust>()) });
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hint;
 use std::time::{Duration, Instant};
 
-use ringproof::{Consumer, Producer};
+use ringproof::ring::{Consumer, Producer};
 
 use crate::links::{BATCH, Ends};
 

@@ -50,8 +50,8 @@ fn join<T: WholeWords>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
 
 /// The ends of two seqlocks.
 struct Values<T: Payload> {
-    writer: SeqWriter<'static, T>,
-    reader: SeqReader<'static, T>,
+    writer: SeqWriter<T>,
+    reader: SeqReader<T>,
     /// The first word of the value that was read last: the message's number.
     last: u64,
 }

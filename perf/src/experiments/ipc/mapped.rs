@@ -53,8 +53,8 @@ fn join<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
     // one ring and the only consumer of the other; nothing but endpoints accesses the words.
     let (producer, consumer) = unsafe {
         (
-            Producer::new(out, Native, None),
-            Consumer::new(into, Native, None),
+            Producer::new(out, Native, ()),
+            Consumer::new(into, Native, ()),
         )
     };
     Ok(Box::new(Queue { producer, consumer }))

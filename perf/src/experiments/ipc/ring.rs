@@ -6,9 +6,9 @@ use std::os::fd::OwnedFd;
 use std::thread;
 
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
-use ringproof::{
-    Consumer, Payload, PopError, Producer, PushError, Ring, RingOptions, SegmentError,
-};
+use ringproof::memory::Native;
+use ringproof::ring::{Consumer, Producer};
+use ringproof::{Payload, PopError, PushError, Ring, RingOptions, SegmentError};
 
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 use super::typed::{Line, no_such_size, typed};
@@ -60,14 +60,14 @@ pub(super) fn refused(error: SegmentError) -> Refused {
 }
 
 /// The ends of two rings.
-pub(super) struct Queue<T: Payload> {
+pub(super) struct Queue<T: Payload, K> {
     /// Of the one that this process sends through.
-    pub(super) producer: Producer<'static, T>,
+    pub(super) producer: Producer<'static, T, Native, K>,
     /// Of the other one.
-    pub(super) consumer: Consumer<'static, T>,
+    pub(super) consumer: Consumer<'static, T, Native, K>,
 }
 
-impl<T: Payload> Endpoint for Queue<T> {
+impl<T: Payload, K> Endpoint for Queue<T, K> {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
         let mut rest: &[T] = cast_slice(messages);
         let mut polls = Polls::default();

@@ -1,7 +1,8 @@
 //! Items of any size in slots of any size, through the ring that ships.
 
+use ringproof::Payload;
 use ringproof::bytemuck::{bytes_of, bytes_of_mut};
-use ringproof::{Consumer, Payload, Producer};
+use ringproof::ring::{Consumer, Producer};
 
 use crate::links::{BATCH, Ends};
 use crate::placement::Board;

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::Zeroable;
-use ringproof::latch::{LatchReader, LatchWriter};
+use ringproof::latch::LatchReader;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{Role, SeqLatch, SeqLatchOptions};
@@ -13,6 +13,7 @@ use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
 };
+use crate::ends::LatchWriter;
 use crate::fault::Fault;
 use crate::item::{Author, Item};
 
@@ -250,7 +251,7 @@ impl Operation for Read {
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
         let latch = SeqLatch::<Item>::attach_fd(actor.segment()?)?;
-        let reader = LatchReader::new(latch.parts()?, actor.memory(None));
+        let reader = LatchReader::new(latch.parts()?, actor.memory(None), ());
         let mut item = Item::zeroed();
         actor.call(try_to_read, &mut reader.context(NO_ROOM)?, &mut item)?;
         took(actor.ledger, self.0.version(actor.seed), item);
@@ -305,7 +306,7 @@ impl Operation for Read {
 }
 
 /// Reads in one attempt, and holds the outcome to what is expected.
-fn read(reader: &ringproof::LatchReader<'_, Item>, expected: Item) -> Result<()> {
+fn read(reader: &ringproof::LatchReader<Item>, expected: Item) -> Result<()> {
     let found = reader.read(1);
     ensure!(
         found == Ok(expected),

@@ -8,7 +8,6 @@ use std::os::fd::OwnedFd;
 use anyhow::{Result, bail, ensure};
 use bytemuck::Zeroable;
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
 
@@ -16,6 +15,7 @@ use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
 };
+use crate::ends::{Consumer, Producer};
 use crate::fault::Fault;
 use crate::item::{Author, Item};
 use crate::process::Ledger;

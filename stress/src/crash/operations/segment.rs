@@ -354,8 +354,8 @@ impl Operation for NoteKeeper {
 /// Both ends are whole: what goes in comes out.
 fn pass_on(
     seed: u64,
-    producer: &mut ringproof::Producer<'_, Item>,
-    consumer: &mut ringproof::Consumer<'_, Item>,
+    producer: &mut ringproof::Producer<Item>,
+    consumer: &mut ringproof::Consumer<Item>,
 ) -> Result<()> {
     for sequence in 0..6 {
         let item = Item::of(seed, Author::Survivor, sequence);

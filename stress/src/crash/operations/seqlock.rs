@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bytemuck::Zeroable;
 use ringproof::memory::{Memory, Native};
 use ringproof::read::ReadError;
-use ringproof::seqlock::{SeqReader, SeqWriter};
+use ringproof::seqlock::{SeqReader, Watch};
 use ringproof::site::StoreSite;
 use ringproof::{Role, SeqLock, SeqLockOptions};
 
@@ -14,6 +14,7 @@ use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
 };
+use crate::ends::SeqWriter;
 use crate::fault::Fault;
 use crate::item::{Author, Item};
 
@@ -306,7 +307,7 @@ impl Operation for Read {
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
         let lock = SeqLock::<Item>::attach_fd(actor.segment()?)?;
-        let reader = SeqReader::new(lock.parts()?, actor.memory(None), None);
+        let reader = SeqReader::new(lock.parts()?, actor.memory(None), ());
         let mut item = Item::zeroed();
         match actor.call(try_to_read, &mut reader.context(NO_ROOM)?, &mut item)? {
             0 => ensure!(self.0 == State::Torn, "a seqlock at rest is busy"),
@@ -362,8 +363,8 @@ impl Operation for Read {
 }
 
 /// Reads, and holds the outcome to what is expected.
-fn read<M: Memory>(
-    reader: &SeqReader<'_, Item, M>,
+fn read<M: Memory, K: Watch>(
+    reader: &SeqReader<'_, Item, M, K>,
     expected: Result<Item, ReadError>,
 ) -> Result<()> {
     let found = reader.read(ATTEMPTS);

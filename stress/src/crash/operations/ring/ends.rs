@@ -41,8 +41,8 @@ pub(super) fn expected(seed: u64, authors: &[(u64, Author)], position: u64) -> I
 
 /// Pushes until that is refused: for the reason that is `wanted`, and after as many items; at most
 /// as many where the consumer closed the ring, which a producer sees whenever it looks.
-pub(super) fn ensure_pushed<M: Memory>(
-    producer: &mut Producer<'_, Item, M>,
+pub(super) fn ensure_pushed<M: Memory, K>(
+    producer: &mut Producer<'_, Item, M, K>,
     wanted: (u64, PushError),
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
@@ -64,8 +64,8 @@ pub(super) fn ensure_pushed<M: Memory>(
 }
 
 /// The producer knows whether the consumer closed the ring.
-pub(super) fn ensure_stopped<M: Memory>(
-    producer: &mut Producer<'_, Item, M>,
+pub(super) fn ensure_stopped<M: Memory, K>(
+    producer: &mut Producer<'_, Item, M, K>,
     expected: bool,
 ) -> Result<()> {
     let found = producer.peer_closed();
@@ -77,8 +77,8 @@ pub(super) fn ensure_stopped<M: Memory>(
 }
 
 /// A consumer that closed the ring takes no more of what was committed up to `written`.
-pub(super) fn ensure_takes_no_more<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+pub(super) fn ensure_takes_no_more<M: Memory, K>(
+    consumer: &mut Consumer<'_, Item, M, K>,
     written: u64,
 ) -> Result<()> {
     let refused = consumer.pop();
@@ -96,8 +96,8 @@ pub(super) fn ensure_takes_no_more<M: Memory>(
 
 /// Without taking anything: what was committed up to `written` is there, and right, unless this
 /// side closed the ring.
-pub(super) fn ensure_sees<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+pub(super) fn ensure_sees<M: Memory, K>(
+    consumer: &mut Consumer<'_, Item, M, K>,
     written: u64,
     stopped: bool,
     expected: &dyn Fn(u64) -> Item,
@@ -123,8 +123,8 @@ pub(super) fn ensure_sees<M: Memory>(
 }
 
 /// Takes the next item, which must be there and the right one.
-pub(super) fn take<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+pub(super) fn take<M: Memory, K>(
+    consumer: &mut Consumer<'_, Item, M, K>,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
     let position = consumer.position();
@@ -141,9 +141,9 @@ pub(super) fn take<M: Memory>(
 
 /// Both ends live again and pass on items for two laps, one by one and in batches, from full to
 /// empty.
-pub(super) fn go_on<M: Memory, N: Memory>(
-    producer: &mut Producer<'_, Item, M>,
-    consumer: &mut Consumer<'_, Item, N>,
+pub(super) fn go_on<M: Memory, N: Memory, K, L>(
+    producer: &mut Producer<'_, Item, M, K>,
+    consumer: &mut Consumer<'_, Item, N, L>,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
     let capacity = producer.capacity();
@@ -192,8 +192,8 @@ pub(super) fn go_on<M: Memory, N: Memory>(
 }
 
 /// Takes what is left of a ring that was closed at position `end`.
-pub(super) fn finish<M: Memory>(
-    consumer: &mut Consumer<'_, Item, M>,
+pub(super) fn finish<M: Memory, K>(
+    consumer: &mut Consumer<'_, Item, M, K>,
     end: u64,
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {

@@ -1,0 +1,193 @@
+//! Ends that borrow nothing: they keep what they need, go where they like, and give it back when they are
+//! dropped, whatever became of the structure that they are the ends of.
+
+mod common;
+
+use std::mem;
+use std::{fs, thread};
+
+use common::Deadline;
+use common::named::Named;
+use ringproof::untyped;
+use ringproof::{
+    Consumer, LatchReader, LatchWriter, Payload, PopError, Producer, PushError, ReadChunk, Ring,
+    RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions, SeqReader,
+    SeqWriter, WriteChunk,
+};
+
+/// May go to another thread, be shared with one, and stay there for good.
+const fn goes_anywhere<T: Send + Sync + 'static>() {}
+
+/// The same but for the last: chunks borrow their end.
+const fn goes_as_far_as_its_end<T: Send + Sync>() {}
+
+const _: () = {
+    const fn for_every_payload<T: Payload>() {
+        goes_anywhere::<Ring<T>>();
+        goes_anywhere::<SeqLock<T>>();
+        goes_anywhere::<SeqLatch<T>>();
+        goes_anywhere::<Producer<T>>();
+        goes_anywhere::<Consumer<T>>();
+        goes_anywhere::<SeqWriter<T>>();
+        goes_anywhere::<SeqReader<T>>();
+        goes_anywhere::<LatchWriter<T>>();
+        goes_anywhere::<LatchReader<T>>();
+        goes_as_far_as_its_end::<WriteChunk<'_, T>>();
+        goes_as_far_as_its_end::<ReadChunk<'_, T>>();
+    }
+    for_every_payload::<[u8; 3]>();
+    goes_anywhere::<untyped::Structure>();
+    goes_anywhere::<untyped::Producer>();
+    goes_anywhere::<untyped::Consumer>();
+    goes_anywhere::<untyped::Writer>();
+    goes_anywhere::<untyped::Reader>();
+    goes_as_far_as_its_end::<untyped::WriteChunk<'_>>();
+    goes_as_far_as_its_end::<untyped::ReadChunk<'_>>();
+};
+
+const ITEMS: u64 = 1_000;
+
+/// Attached to, not made: the mapping of who makes it is of a file that has no name yet.
+fn named(name: &Named) -> Ring<u64> {
+    drop(Ring::<u64>::create(name, &RingOptions::new(4)).expect("create a ring"));
+    Ring::attach(name).expect("attach")
+}
+
+fn anonymous() -> Ring<u64> {
+    Ring::anonymous(&RingOptions::new(4)).expect("a ring")
+}
+
+/// How many mappings of the file `name` this process has.
+fn mappings(name: &Named) -> usize {
+    let maps = fs::read_to_string("/proc/self/maps").expect("the mappings");
+    let is_its = |line: &&str| line.split('/').any(|part| part == &**name);
+    maps.lines().filter(is_its).count()
+}
+
+fn push(producer: &mut Producer<u64>, item: u64) {
+    let deadline = Deadline::to("push");
+    loop {
+        match producer.push(item) {
+            Ok(()) => return,
+            Err(PushError::Full) => deadline.wait(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn pop(consumer: &mut Consumer<u64>) -> u64 {
+    let deadline = Deadline::to("pop");
+    loop {
+        match consumer.pop() {
+            Ok(item) => return item,
+            Err(PopError::Empty) => deadline.wait(),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// The ends of two rings.
+struct Peer {
+    out: Producer<u64>,
+    into: Consumer<u64>,
+}
+
+#[test]
+fn a_struct_with_ends_of_two_rings_moves_into_a_thread() {
+    let (there, back) = (anonymous(), anonymous());
+    let mut server = Peer {
+        out: back.producer().expect("the role"),
+        into: there.consumer().expect("the role"),
+    };
+    let mut client = Peer {
+        out: there.producer().expect("the role"),
+        into: back.consumer().expect("the role"),
+    };
+    // Nothing but the ends keeps either.
+    drop((there, back));
+    let server = thread::spawn(move || {
+        for _ in 0..ITEMS {
+            let item = pop(&mut server.into);
+            push(&mut server.out, item * item);
+        }
+        server
+    });
+    for item in 0..ITEMS {
+        push(&mut client.out, item);
+        assert_eq!(pop(&mut client.into), item * item);
+    }
+    let server = server.join().expect("no panic");
+    assert_eq!(server.out.position(), ITEMS);
+    assert_eq!(client.into.occupancy(), Ok(0));
+}
+
+#[test]
+fn an_end_keeps_the_memory_and_its_role_until_it_is_dropped() {
+    let name = Named::new("owned");
+    let ring = named(&name);
+    let (mut producer, mut consumer) = (
+        ring.producer().expect("the role"),
+        ring.consumer().expect("the role"),
+    );
+    drop(ring);
+    assert_eq!(mappings(&name), 1);
+    push(&mut producer, 7);
+
+    let again = Ring::<u64>::attach(&name).expect("attach");
+    let refused = again.producer().expect_err("the role is held");
+    assert!(matches!(refused, SegmentError::Held { .. }), "{refused}");
+    drop(producer);
+    // The memory is the consumer's still, the role nobody's.
+    assert_eq!(mappings(&name), 2);
+    assert_eq!(again.producer().expect("the role").position(), 1);
+    assert!(!consumer.peer_present().expect("an answer"));
+    drop(again);
+
+    assert_eq!(mappings(&name), 1);
+    assert_eq!(pop(&mut consumer), 7);
+    consumer.segment().unlink().expect("unlink");
+    drop(consumer);
+    assert_eq!(mappings(&name), 0);
+}
+
+#[test]
+fn readers_keep_the_memory_as_well() {
+    let (lock_name, latch_name) = (Named::new("owned-lock"), Named::new("owned-latch"));
+    drop(SeqLock::create(&lock_name, &1_u64, &SeqLockOptions::default()).expect("create"));
+    drop(SeqLatch::create(&latch_name, &1_u64, &SeqLatchOptions::default()).expect("create"));
+    let lock = SeqLock::<u64>::attach(&lock_name).expect("attach");
+    let latch = SeqLatch::<u64>::attach(&latch_name).expect("attach");
+    let (mut lock_writer, lock_reader) = (
+        lock.writer().expect("the role"),
+        lock.reader().expect("one"),
+    );
+    let (mut latch_writer, latch_reader) = (
+        latch.writer().expect("the role"),
+        latch.reader().expect("one"),
+    );
+    lock_writer.write(&2);
+    latch_writer.write(&3);
+    drop((lock, latch, lock_writer, latch_writer));
+    assert_eq!((mappings(&lock_name), mappings(&latch_name)), (1, 1));
+    // The last of what keeps them, in another thread.
+    let values = thread::spawn(move || (lock_reader.read(1), latch_reader.read(1)));
+    assert_eq!(values.join().expect("no panic"), (Ok(2), Ok(3)));
+    assert_eq!((mappings(&lock_name), mappings(&latch_name)), (0, 0));
+}
+
+#[test]
+fn each_end_keeps_its_own_segment_where_two_change_places() {
+    let (one, other) = (Named::new("owned-one"), Named::new("owned-other"));
+    let [ring, second] = [named(&one), named(&other)];
+    let mut first = ring.producer().expect("the role");
+    let mut last = second.producer().expect("the role");
+    drop((ring, second));
+    mem::swap(&mut first, &mut last);
+    assert_eq!(first.segment().label(), &*other);
+    drop(first);
+    assert_eq!((mappings(&one), mappings(&other)), (1, 0));
+    push(&mut last, 5);
+    assert!(last.segment().is_held(Role::Producer).expect("an answer"));
+    drop(last);
+    assert_eq!((mappings(&one), mappings(&other)), (0, 0));
+}
