@@ -65,7 +65,7 @@ mod session;
 mod tests;
 mod trace;
 
-pub use engine::{Axioms, Cell};
+pub use engine::Axioms;
 pub use execution::Rules;
 pub use rows::{LAYER, rows};
-pub use session::{Ended, Enumeration, Violation, enumerate};
+pub use session::{Enumeration, Violation, enumerate};

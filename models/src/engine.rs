@@ -131,49 +131,55 @@ pub trait Engine: Sized + Send + Sync + 'static {
     fn at_once() -> usize {
         machine::parallelism()
     }
-    /// An atomic word.
-    type Word: Send + Sync + 'static;
-    /// Plain memory of eight bytes, on which races are reported.
-    type Slot: Send + Sync + 'static;
-    /// A started thread.
-    type Thread: 'static;
-    /// A lock: how a model sees one of the kernel's.
-    type Lock: Send + Sync + 'static;
-
     /// Runs `body` again and again, each time another way, until all ways are tried, the limits
     /// are reached or it panics. Tells `run` where an execution begins and that it counts.
     fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent;
     /// Starts a thread.
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Self::Thread;
-    /// Waits for it to end: everything that it did happened before this returns. Also how a
-    /// model sees a death through the kernel (a lock that is freed, a child that is reaped).
-    fn join(thread: Self::Thread);
-
+    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread>;
     /// A word that holds `value`.
-    fn word(value: u64) -> Self::Word;
+    fn word(value: u64) -> Arc<dyn AnyWord>;
     /// A slot that holds `value`.
-    fn slot(value: u64) -> Self::Slot;
-    /// Loads a word.
-    fn load(word: &Self::Word, order: Order) -> Read;
-    /// Loads a word when all stores to it are known to have happened before. An engine that can
-    /// checks that claim.
-    fn load_settled(word: &Self::Word) -> Read {
-        Self::load(word, Order::Relaxed)
-    }
-    /// Stores a word, and says which number the store has among those to this word.
-    fn store(word: &Self::Word, value: u64, order: Order) -> usize;
-    /// Adds to a word in one step, and says what it found.
-    fn add(word: &Self::Word, amount: u64, order: Order) -> Read;
+    fn slot(value: u64) -> Arc<dyn AnySlot>;
+    /// A free lock.
+    fn lock() -> Arc<dyn AnyLock>;
     /// A fence.
     fn fence(order: Order);
-    /// Reads a slot.
-    fn read(slot: &Self::Slot) -> u64;
-    /// Writes a slot.
-    fn write(slot: &Self::Slot, value: u64);
     /// This thread waits for another one.
     fn spin();
-    /// A free lock.
-    fn lock() -> Self::Lock;
-    /// Runs `body` while holding the lock.
-    fn locked<R>(lock: &Self::Lock, body: impl FnOnce() -> R) -> R;
+}
+
+/// An atomic word of an engine's.
+pub trait AnyWord: Send + Sync {
+    /// Loads it.
+    fn load(&self, order: Order) -> Read;
+    /// Loads it when all stores to it are known to have happened before. An engine that can
+    /// checks that claim.
+    fn load_settled(&self) -> Read {
+        self.load(Order::Relaxed)
+    }
+    /// Stores `value`, and says which number the store has among those to this word.
+    fn store(&self, value: u64, order: Order) -> usize;
+    /// Adds to it in one step, and says what it found.
+    fn add(&self, amount: u64, order: Order) -> Read;
+}
+
+/// Plain memory of eight bytes, on which an engine reports races.
+pub trait AnySlot: Send + Sync {
+    /// Reads it.
+    fn read(&self) -> u64;
+    /// Writes it.
+    fn write(&self, value: u64);
+}
+
+/// A lock of an engine's: how a model sees one of the kernel's.
+pub trait AnyLock: Send + Sync {
+    /// Runs `body`, once, while holding the lock.
+    fn locked(&self, body: &mut dyn FnMut());
+}
+
+/// A started thread of an engine's.
+pub trait AnyThread {
+    /// Waits for it to end: everything that it did happened before this returns. Also how a
+    /// model sees a death through the kernel (a lock that is freed, a child that is reaped).
+    fn join(self: Box<Self>);
 }

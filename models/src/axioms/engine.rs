@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::Rules;
 use super::session::{self, Ended};
 use super::trace::Kind;
-use crate::engine::{Body, Engine, Extent, Limits, Read, begin_execution};
+use crate::engine::{
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Limits, Read, begin_execution,
+};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -14,9 +16,13 @@ use crate::run::Run;
 #[derive(Debug)]
 pub struct Axioms<const ATOMIC_SLOTS: bool>;
 
-/// A word or a slot.
-#[derive(Debug)]
-pub struct Cell(usize);
+/// A word, a slot of atomic words, or a lock, which is a word that counts how often it was taken and how
+/// often given back, and is free when that is even: which thread has it first is therefore a matter of
+/// what is read.
+struct Cell(usize);
+
+/// A slot of plain memory.
+struct PlainCell(usize);
 
 /// What a read found. Which store it read from is settled only when the run has ended.
 fn found(value: u64) -> Read {
@@ -32,13 +38,6 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
     const UNIT: &'static str = "candidates";
     const WEAK: bool = true;
 
-    type Word = Cell;
-    type Slot = Cell;
-    type Thread = Ended<()>;
-    /// A lock is a word that counts how often it was taken and how often given back, and is free
-    /// when that is even. Which thread has it first is therefore a matter of what is read.
-    type Lock = Cell;
-
     fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent {
         let (begin, commit) = (|| begin_execution::<Self>(run), || run.commit());
         match session::enumerate(Rules::CPP20, limits.executions, &*body, begin, commit) {
@@ -50,68 +49,80 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
         }
     }
 
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Ended<()> {
-        session::spawn(body)
+    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread> {
+        Box::new(session::spawn(body))
     }
 
-    fn join(thread: Ended<()>) {
-        session::join(thread);
+    fn word(value: u64) -> Arc<dyn AnyWord> {
+        Arc::new(Cell(session::location(value)))
     }
 
-    fn word(value: u64) -> Cell {
-        Cell(session::location(value))
+    fn slot(value: u64) -> Arc<dyn AnySlot> {
+        match ATOMIC_SLOTS {
+            true => Arc::new(Cell(session::location(value))),
+            false => Arc::new(PlainCell(session::location(value))),
+        }
     }
 
-    fn slot(value: u64) -> Cell {
-        Cell(session::location(value))
-    }
-
-    fn load(word: &Cell, order: Order) -> Read {
-        found(session::read(word.0, order, Kind::Load))
-    }
-
-    fn store(word: &Cell, value: u64, order: Order) -> usize {
-        session::write(word.0, order, Kind::Store(value));
-        0
-    }
-
-    fn add(word: &Cell, amount: u64, order: Order) -> Read {
-        found(session::update(word.0, order, |value| {
-            Some(value.wrapping_add(amount))
-        }))
+    fn lock() -> Arc<dyn AnyLock> {
+        Arc::new(Cell(session::location(0)))
     }
 
     fn fence(order: Order) {
         session::write(0, order, Kind::Fence);
     }
 
-    fn read(slot: &Cell) -> u64 {
-        let kind = match ATOMIC_SLOTS {
-            true => Kind::Load,
-            false => Kind::PlainRead,
-        };
-        session::read(slot.0, Order::Relaxed, kind)
-    }
-
-    fn write(slot: &Cell, value: u64) {
-        let kind = match ATOMIC_SLOTS {
-            true => Kind::Store,
-            false => Kind::PlainWrite,
-        };
-        session::write(slot.0, Order::Relaxed, kind(value));
-    }
-
     fn spin() {}
+}
 
-    fn lock() -> Cell {
-        Cell(session::location(0))
+impl AnyThread for Ended<()> {
+    fn join(self: Box<Self>) {
+        session::join(*self);
+    }
+}
+
+impl AnyWord for Cell {
+    fn load(&self, order: Order) -> Read {
+        found(session::read(self.0, order, Kind::Load))
     }
 
-    fn locked<R>(lock: &Cell, body: impl FnOnce() -> R) -> R {
+    fn store(&self, value: u64, order: Order) -> usize {
+        session::write(self.0, order, Kind::Store(value));
+        0
+    }
+
+    fn add(&self, amount: u64, order: Order) -> Read {
+        found(session::update(self.0, order, |value| {
+            Some(value.wrapping_add(amount))
+        }))
+    }
+}
+
+impl AnySlot for Cell {
+    fn read(&self) -> u64 {
+        session::read(self.0, Order::Relaxed, Kind::Load)
+    }
+
+    fn write(&self, value: u64) {
+        session::write(self.0, Order::Relaxed, Kind::Store(value));
+    }
+}
+
+impl AnySlot for PlainCell {
+    fn read(&self) -> u64 {
+        session::read(self.0, Order::Relaxed, Kind::PlainRead)
+    }
+
+    fn write(&self, value: u64) {
+        session::write(self.0, Order::Relaxed, Kind::PlainWrite(value));
+    }
+}
+
+impl AnyLock for Cell {
+    fn locked(&self, body: &mut dyn FnMut()) {
         let take = |value: u64| value.is_multiple_of(2).then_some(value + 1);
-        let free = session::update(lock.0, Order::Acquire, take);
-        let result = body();
-        session::write(lock.0, Order::Release, Kind::Store(free + 2));
-        result
+        let free = session::update(self.0, Order::Acquire, take);
+        body();
+        session::write(self.0, Order::Release, Kind::Store(free + 2));
     }
 }

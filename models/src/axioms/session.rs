@@ -139,7 +139,7 @@ pub(super) fn write(location: usize, order: Order, kind: Kind) {
 
 /// A thread that was started, and has therefore ended.
 #[derive(Debug)]
-pub struct Ended<R> {
+pub(super) struct Ended<R> {
     thread: usize,
     /// `None` if it did not come to its end.
     result: Option<R>,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::execution::Next;
 use super::trace::{Kind, Trace};
-use super::{Axioms, Cell, Enumeration, Rules, Violation, enumerate, session};
+use super::{Axioms, Enumeration, Rules, Violation, enumerate, session};
 use crate::change::{Change, Table};
-use crate::engine::{Engine, Extent, Limits, begin_execution, spawn, word};
+use crate::engine::{AnyWord, Engine, Extent, Limits, begin_execution, spawn, word};
 use crate::exploration::{self, Effort};
 use crate::litmus::{self, Litmus, Op, State, Verdict};
 use crate::order::Order::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
@@ -44,26 +44,20 @@ fn results<R: Ord>(rules: Rules, program: impl Fn() -> R) -> BTreeSet<R> {
     results
 }
 
-fn load(cell: &Cell, order: Order) -> u64 {
-    Plain::load(cell, order).value
-}
-
-fn store(cell: &Cell, value: u64, order: Order) {
-    Plain::store(cell, value, order);
-}
-
 /// Runs a thread of a litmus test, and gives what it read.
-fn run_ops(words: &[Cell], ops: &[Op]) -> Vec<u64> {
+fn run_ops(words: &[Arc<dyn AnyWord>], ops: &[Op]) -> Vec<u64> {
     let mut registers = Vec::new();
     for &op in ops {
         match op {
-            Op::Load { word, order } => registers.push(load(&words[word], order)),
-            Op::Store { word, value, order } => store(&words[word], value, order),
+            Op::Load { word, order } => registers.push(words[word].load(order).value),
+            Op::Store { word, value, order } => {
+                words[word].store(value, order);
+            }
             Op::Add {
                 word,
                 amount,
                 order,
-            } => registers.push(Plain::add(&words[word], amount, order).value),
+            } => registers.push(words[word].add(amount, order).value),
             Op::Fence(order) => Plain::fence(order),
         }
     }
@@ -76,7 +70,7 @@ fn verdict(test: &Litmus, rules: Rules) -> Verdict {
         let start = |ops: &&[Op]| session::spawn(|| run_ops(&words, ops));
         let threads: Vec<_> = test.threads.iter().map(start).collect();
         let registers: Vec<_> = threads.into_iter().map(session::join).collect();
-        let left: Vec<_> = words.iter().map(|word| load(word, Relaxed)).collect();
+        let left: Vec<_> = words.iter().map(|word| word.load(Relaxed).value).collect();
         test.state(&registers, &left)
     });
     let count = states.len().try_into().expect("a few");
@@ -343,12 +337,12 @@ fn a_value_out_of_thin_air_is_not_tried() {
         results(Rules::CPP20, move || {
             let (x, y) = (Plain::word(0), Plain::word(0));
             let copying = session::spawn(|| {
-                let value = load(&x, Relaxed);
-                store(&y, value, Relaxed);
+                let value = x.load(Relaxed).value;
+                y.store(value, Relaxed);
                 value
             });
-            let back = load(&y, Relaxed);
-            store(&x, if extra { 1 } else { back }, Relaxed);
+            let back = y.load(Relaxed).value;
+            x.store(if extra { 1 } else { back }, Relaxed);
             (session::join(copying), back)
         })
     };
@@ -363,11 +357,11 @@ fn a_finding_counts_if_the_execution_is_possible() {
         all(Rules::CPP20, move || {
             let (data, flag) = (Plain::slot(0), Plain::word(0));
             let sending = session::spawn(|| {
-                Plain::write(&data, 5u64);
-                store(&flag, 1, publish);
+                data.write(5u64);
+                flag.store(1, publish);
             });
-            if load(&flag, observe) == 1 {
-                assert_eq!(Plain::read(&data), 5, "the old value");
+            if flag.load(observe).value == 1 {
+                assert_eq!(data.read(), 5, "the old value");
             }
             session::join(sending);
         })
@@ -391,8 +385,8 @@ fn a_finding_counts_if_the_execution_is_possible() {
 fn a_thread_that_panics_ends_alone() {
     let violation = all(Rules::CPP20, || {
         let x = Plain::word(0);
-        let checking = session::spawn(|| assert_eq!(load(&x, Relaxed), 0, "too late"));
-        store(&x, 1, Relaxed);
+        let checking = session::spawn(|| assert_eq!(x.load(Relaxed).value, 0, "too late"));
+        x.store(1, Relaxed);
         session::join(checking);
     });
     let finding = violation.expect_err("it can be").finding;
@@ -404,16 +398,16 @@ fn starts_and_joins_order_plain_accesses() {
     let handed_over = |join_first: bool| {
         all(Rules::CPP20, move || {
             let data = Plain::slot(1);
-            Plain::write(&data, 2);
+            data.write(2);
             // It does nothing itself: what it orders goes through it all the same.
             let nothing = session::spawn(|| {
-                let inner = session::spawn(|| Plain::write(&data, 3));
+                let inner = session::spawn(|| data.write(3));
                 session::join(inner);
             });
             if join_first {
                 session::join(nothing);
             }
-            Plain::read(&data);
+            data.read();
         })
     };
     assert!(handed_over(true).is_ok());
@@ -454,11 +448,12 @@ fn a_program_that_is_not_deterministic_is_refused() {
     let violation = all(Rules::CPP20, || {
         let (x, y) = (Plain::word(0), Plain::word(0));
         let storing = session::spawn(|| {
-            store(&x, 1, Relaxed);
-            store(&y, 1, Relaxed);
+            x.store(1, Relaxed);
+            y.store(1, Relaxed);
         });
         *runs.borrow_mut() += 1;
-        load(if *runs.borrow() % 2 == 1 { &x } else { &y }, Relaxed);
+        let either = if *runs.borrow() % 2 == 1 { &x } else { &y };
+        either.load(Relaxed);
         session::join(storing);
     });
     let finding = violation.expect_err("it is not").finding;
@@ -470,11 +465,12 @@ fn a_lock_is_held_by_one_at_a_time_and_by_either_first() {
     let seen = results(Rules::CPP20, || {
         let (lock, count) = (Plain::lock(), Plain::slot(0));
         let take = || {
-            Plain::locked(&lock, || {
-                let before = Plain::read(&count);
-                Plain::write(&count, before + 1);
-                before
-            })
+            let mut before = 0;
+            lock.locked(&mut || {
+                before = count.read();
+                count.write(before + 1);
+            });
+            before
         };
         let other = session::spawn(take);
         (take(), session::join(other))

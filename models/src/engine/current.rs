@@ -5,130 +5,41 @@
 //! engine does at each access.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Engine, Read};
+use super::{AnyLock, AnySlot, AnyThread, AnyWord, Engine, Read};
 use crate::order::Order;
 
 thread_local! {
     /// All of a model's threads are coroutines of the one that explores it.
-    static CURRENT: Cell<Option<&'static dyn Current>> = const { Cell::new(None) };
+    static CURRENT: Cell<Option<Current>> = const { Cell::new(None) };
+}
+
+/// What an engine makes and does.
+#[derive(Clone, Copy)]
+struct Current {
+    word: fn(u64) -> Arc<dyn AnyWord>,
+    slot: fn(u64) -> Arc<dyn AnySlot>,
+    lock: fn() -> Arc<dyn AnyLock>,
+    spawn: fn(Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread>,
+    fence: fn(Order),
+    spin: fn(),
 }
 
 /// From now on `E` explores on this thread.
 pub(crate) fn set<E: Engine>() {
-    CURRENT.set(Some(&Of::<E>(PhantomData)));
+    CURRENT.set(Some(Current {
+        word: E::word,
+        slot: E::slot,
+        lock: E::lock,
+        spawn: E::spawn,
+        fence: E::fence,
+        spin: E::spin,
+    }));
 }
 
-fn current() -> &'static dyn Current {
+fn current() -> Current {
     (CURRENT.get()).expect("words, threads and the like are made inside of an exploration")
-}
-
-/// What stands for an engine.
-trait Current {
-    fn word(&self, value: u64) -> Arc<dyn AnyWord>;
-    fn slot(&self, value: u64) -> Arc<dyn AnySlot>;
-    fn lock(&self) -> Arc<dyn AnyLock>;
-    fn spawn(&self, body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread>;
-    fn fence(&self, order: Order);
-    fn spin(&self);
-}
-
-trait AnyWord: Send + Sync {
-    fn load(&self, order: Order) -> Read;
-    fn load_settled(&self) -> Read;
-    fn store(&self, value: u64, order: Order) -> usize;
-    fn add(&self, amount: u64, order: Order) -> Read;
-}
-
-trait AnySlot: Send + Sync {
-    fn read(&self) -> u64;
-    fn write(&self, value: u64);
-}
-
-trait AnyLock: Send + Sync {
-    fn locked(&self, body: &mut dyn FnMut());
-}
-
-trait AnyThread {
-    fn join(self: Box<Self>);
-}
-
-struct Of<E>(PhantomData<fn() -> E>);
-
-impl<E: Engine> Current for Of<E> {
-    fn word(&self, value: u64) -> Arc<dyn AnyWord> {
-        Arc::new(WordOf::<E>(E::word(value)))
-    }
-
-    fn slot(&self, value: u64) -> Arc<dyn AnySlot> {
-        Arc::new(SlotOf::<E>(E::slot(value)))
-    }
-
-    fn lock(&self) -> Arc<dyn AnyLock> {
-        Arc::new(LockOf::<E>(E::lock()))
-    }
-
-    fn spawn(&self, body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread> {
-        Box::new(ThreadOf::<E>(E::spawn(body)))
-    }
-
-    fn fence(&self, order: Order) {
-        E::fence(order);
-    }
-
-    fn spin(&self) {
-        E::spin();
-    }
-}
-
-struct WordOf<E: Engine>(E::Word);
-
-impl<E: Engine> AnyWord for WordOf<E> {
-    fn load(&self, order: Order) -> Read {
-        E::load(&self.0, order)
-    }
-
-    fn load_settled(&self) -> Read {
-        E::load_settled(&self.0)
-    }
-
-    fn store(&self, value: u64, order: Order) -> usize {
-        E::store(&self.0, value, order)
-    }
-
-    fn add(&self, amount: u64, order: Order) -> Read {
-        E::add(&self.0, amount, order)
-    }
-}
-
-struct SlotOf<E: Engine>(E::Slot);
-
-impl<E: Engine> AnySlot for SlotOf<E> {
-    fn read(&self) -> u64 {
-        E::read(&self.0)
-    }
-
-    fn write(&self, value: u64) {
-        E::write(&self.0, value);
-    }
-}
-
-struct LockOf<E: Engine>(E::Lock);
-
-impl<E: Engine> AnyLock for LockOf<E> {
-    fn locked(&self, body: &mut dyn FnMut()) {
-        E::locked(&self.0, body);
-    }
-}
-
-struct ThreadOf<E: Engine>(E::Thread);
-
-impl<E: Engine> AnyThread for ThreadOf<E> {
-    fn join(self: Box<Self>) {
-        E::join(self.0);
-    }
 }
 
 /// An atomic word.
@@ -137,7 +48,7 @@ pub struct Word(Arc<dyn AnyWord>);
 
 /// A word that holds `value`.
 pub fn word(value: u64) -> Word {
-    Word(current().word(value))
+    Word((current().word)(value))
 }
 
 impl Word {
@@ -174,7 +85,7 @@ pub struct Slot(Arc<dyn AnySlot>);
 
 /// A slot that holds `value`.
 pub fn slot(value: u64) -> Slot {
-    Slot(current().slot(value))
+    Slot((current().slot)(value))
 }
 
 impl Slot {
@@ -200,7 +111,7 @@ pub struct Lock(Arc<dyn AnyLock>);
 
 /// A free lock.
 pub fn lock() -> Lock {
-    Lock(current().lock())
+    Lock((current().lock)())
 }
 
 impl Lock {
@@ -221,7 +132,7 @@ pub struct Thread<R> {
 /// Starts a thread.
 pub fn spawn<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> Thread<R> {
     let result = Arc::new(Mutex::new(None));
-    let thread = current().spawn(Box::new({
+    let thread = (current().spawn)(Box::new({
         let result = Arc::clone(&result);
         move || {
             let value = body();
@@ -243,10 +154,10 @@ impl<R> Thread<R> {
 
 /// A fence.
 pub fn fence(order: Order) {
-    current().fence(order);
+    (current().fence)(order);
 }
 
 /// This thread waits for another one.
 pub fn spin() {
-    current().spin();
+    (current().spin)();
 }

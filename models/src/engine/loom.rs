@@ -10,7 +10,10 @@ use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use super::shuttle::Shuttle;
 use super::stores::Stores;
-use super::{Body, Engine, Explore, Extent, Limits, Read, begin_execution, time_is_over};
+use super::{
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Explore, Extent, Limits, Read,
+    begin_execution, time_is_over,
+};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -20,7 +23,7 @@ pub struct Loom;
 
 /// A word of loom's.
 #[derive(Debug)]
-pub struct LoomWord {
+struct LoomWord {
     /// The number of the store that it holds.
     number: AtomicUsize,
     stores: Stores,
@@ -29,7 +32,7 @@ pub struct LoomWord {
 /// A slot of loom's, which detects races: an access that is not ordered with a conflicting one
 /// by happens-before panics, whatever value it would read.
 #[derive(Debug)]
-pub struct LoomSlot(UnsafeCell<u64>);
+struct LoomSlot(UnsafeCell<u64>);
 
 // SAFETY: loom runs one thread at a time, and panics before an access that races.
 unsafe impl Sync for LoomSlot {}
@@ -50,26 +53,12 @@ fn ordering(order: Order) -> Ordering {
     }
 }
 
-/// Before a store: its number.
-fn begin(word: &LoomWord, value: u64) -> usize {
-    let number = word.stores.begin(value);
-    if word.stores.too_many() {
-        LONG_HISTORY.set(true);
-    }
-    number
-}
-
 impl Engine for Loom {
     const NAME: &'static str = "loom";
     const UNIT: &'static str = "executions";
     const WEAK: bool = true;
     const MINIMA: bool = true;
     const ORACLE: Option<Explore> = Some(Shuttle::explore);
-
-    type Word = LoomWord;
-    type Slot = LoomSlot;
-    type Thread = loom::thread::JoinHandle<()>;
-    type Lock = loom::sync::Mutex<()>;
 
     /// One: loom maps a stack for each thread of each execution and unmaps it again, and two
     /// explorations in one process wait for each other there, longer than two one after the other
@@ -117,77 +106,96 @@ impl Engine for Loom {
         }
     }
 
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Self::Thread {
-        loom::thread::spawn(body)
+    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread> {
+        Box::new(loom::thread::spawn(body))
     }
 
-    fn join(thread: Self::Thread) {
-        thread
-            .join()
-            .expect("loom ends the model when a thread panics");
-    }
-
-    fn word(value: u64) -> LoomWord {
-        LoomWord {
+    fn word(value: u64) -> Arc<dyn AnyWord> {
+        Arc::new(LoomWord {
             number: AtomicUsize::new(0),
             stores: Stores::new(value),
-        }
+        })
     }
 
-    fn slot(value: u64) -> LoomSlot {
-        LoomSlot(UnsafeCell::new(value))
+    fn slot(value: u64) -> Arc<dyn AnySlot> {
+        Arc::new(LoomSlot(UnsafeCell::new(value)))
     }
 
-    fn load(word: &LoomWord, order: Order) -> Read {
-        word.stores.read(word.number.load(ordering(order)))
-    }
-
-    /// loom would otherwise explore next to nothing: when a thread stores, it asks who accessed the
-    /// word last, and if that was the same thread it does not see that an earlier load of another
-    /// thread could come later (tokio-rs/loom#166). This kind of load is no such access.
-    fn load_settled(word: &LoomWord) -> Read {
-        // SAFETY: loom panics if a store, or any access that excludes it, is not ordered with it.
-        word.stores.read(unsafe { word.number.unsync_load() })
-    }
-
-    fn store(word: &LoomWord, value: u64, order: Order) -> usize {
-        let number = begin(word, value);
-        word.number.store(number, ordering(order));
-        word.stores.end(number);
-        number
-    }
-
-    fn add(word: &LoomWord, amount: u64, order: Order) -> Read {
-        // Known only after the swap, which no other thread comes between.
-        let number = begin(word, 0);
-        let from = word.number.swap(number, ordering(order));
-        word.stores.end_addition(number, from, amount)
+    fn lock() -> Arc<dyn AnyLock> {
+        Arc::new(loom::sync::Mutex::new(()))
     }
 
     fn fence(order: Order) {
         fence(ordering(order));
     }
 
-    fn read(slot: &LoomSlot) -> u64 {
-        // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
-        slot.0.with(|item| unsafe { *item })
-    }
-
-    fn write(slot: &LoomSlot, value: u64) {
-        // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
-        slot.0.with_mut(|item| unsafe { *item = value });
-    }
-
     /// Nothing: every wait of a model is bounded, and after loom's `yield_now` a load no longer
     /// finds everything that it could.
     fn spin() {}
+}
 
-    fn lock() -> Self::Lock {
-        loom::sync::Mutex::new(())
+impl AnyThread for loom::thread::JoinHandle<()> {
+    fn join(self: Box<Self>) {
+        (*self)
+            .join()
+            .expect("loom ends the model when a thread panics");
+    }
+}
+
+impl LoomWord {
+    /// Before a store: its number.
+    fn begin(&self, value: u64) -> usize {
+        let number = self.stores.begin(value);
+        if self.stores.too_many() {
+            LONG_HISTORY.set(true);
+        }
+        number
+    }
+}
+
+impl AnyWord for LoomWord {
+    fn load(&self, order: Order) -> Read {
+        self.stores.read(self.number.load(ordering(order)))
     }
 
-    fn locked<R>(lock: &Self::Lock, body: impl FnOnce() -> R) -> R {
-        let _guard = lock.lock().expect("a panic ends the whole run");
-        body()
+    /// loom would otherwise explore next to nothing: when a thread stores, it asks who accessed the
+    /// word last, and if that was the same thread it does not see that an earlier load of another
+    /// thread could come later (tokio-rs/loom#166). This kind of load is no such access.
+    fn load_settled(&self) -> Read {
+        // SAFETY: loom panics if a store, or any access that excludes it, is not ordered with it.
+        self.stores.read(unsafe { self.number.unsync_load() })
+    }
+
+    fn store(&self, value: u64, order: Order) -> usize {
+        let number = self.begin(value);
+        self.number.store(number, ordering(order));
+        self.stores.end(number);
+        number
+    }
+
+    fn add(&self, amount: u64, order: Order) -> Read {
+        // Known only after the swap, which no other thread comes between.
+        let number = self.begin(0);
+        let from = self.number.swap(number, ordering(order));
+        self.stores.end_addition(number, from, amount)
+    }
+}
+
+impl AnySlot for LoomSlot {
+    fn read(&self) -> u64 {
+        // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
+        self.0.with(|item| unsafe { *item })
+    }
+
+    fn write(&self, value: u64) {
+        // SAFETY: the pointer is the cell's own, and loom panics on a conflicting access.
+        self.0.with_mut(|item| unsafe { *item = value });
+    }
+}
+
+impl AnyLock for loom::sync::Mutex<()> {
+    fn locked(&self, body: &mut dyn FnMut()) {
+        let _guard = self.lock().expect("a panic ends the whole run");
+        body();
     }
 }

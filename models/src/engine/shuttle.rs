@@ -22,7 +22,10 @@ use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
-use super::{Body, Engine, Extent, Limits, Read, begin_execution, time_is_over};
+use super::{
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Limits, Read, begin_execution,
+    time_is_over,
+};
 use crate::order::Order;
 use crate::run::Run;
 
@@ -35,7 +38,7 @@ pub struct Shuttle;
 
 /// A word of shuttle's.
 #[derive(Debug)]
-pub struct ShuttleWord {
+struct ShuttleWord {
     /// The number of the store that it holds.
     number: AtomicUsize,
     stores: Stores,
@@ -44,7 +47,7 @@ pub struct ShuttleWord {
 /// A slot that checks for itself that no access overlaps a conflicting one: shuttle has no such
 /// cell. Every access lets other threads run between its start and its end.
 #[derive(Debug)]
-pub struct ShuttleSlot {
+struct ShuttleSlot {
     value: UnsafeCell<u64>,
     /// The number of reads in progress, or −1 for a write.
     users: AtomicI64,
@@ -58,11 +61,6 @@ impl Engine for Shuttle {
     const NAME: &'static str = "shuttle";
     const UNIT: &'static str = "schedules";
     const WEAK: bool = false;
-
-    type Word = ShuttleWord;
-    type Slot = ShuttleSlot;
-    type Thread = shuttle::thread::JoinHandle<()>;
-    type Lock = shuttle::sync::Mutex<()>;
 
     fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent {
         let most = usize::try_from(limits.executions).unwrap_or(usize::MAX);
@@ -87,81 +85,88 @@ impl Engine for Shuttle {
         ))
     }
 
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Self::Thread {
-        shuttle::thread::spawn(|| or_stop(body))
+    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread> {
+        Box::new(shuttle::thread::spawn(|| or_stop(body)))
     }
 
-    fn join(thread: Self::Thread) {
-        thread.join().expect("a panic ends the whole run");
-    }
-
-    fn word(value: u64) -> ShuttleWord {
-        ShuttleWord {
+    fn word(value: u64) -> Arc<dyn AnyWord> {
+        Arc::new(ShuttleWord {
             number: AtomicUsize::new(0),
             stores: Stores::new(value),
-        }
+        })
     }
 
-    fn slot(value: u64) -> ShuttleSlot {
-        ShuttleSlot {
+    fn slot(value: u64) -> Arc<dyn AnySlot> {
+        Arc::new(ShuttleSlot {
             value: UnsafeCell::new(value),
             users: AtomicI64::new(0),
-        }
+        })
     }
 
-    // shuttle treats every ordering as SeqCst and warns about any other: so that is what it is
-    // told.
-    fn load(word: &ShuttleWord, _: Order) -> Read {
-        word.stores.read(word.number.load(Ordering::SeqCst))
-    }
-
-    fn store(word: &ShuttleWord, value: u64, _: Order) -> usize {
-        let number = word.stores.begin(value);
-        word.number.store(number, Ordering::SeqCst);
-        word.stores.end(number);
-        number
-    }
-
-    fn add(word: &ShuttleWord, amount: u64, _: Order) -> Read {
-        // Known only after the swap, which no other thread comes between.
-        let number = word.stores.begin(0);
-        let from = word.number.swap(number, Ordering::SeqCst);
-        word.stores.end_addition(number, from, amount)
+    fn lock() -> Arc<dyn AnyLock> {
+        Arc::new(shuttle::sync::Mutex::new(()))
     }
 
     /// Under sequential consistency a fence orders nothing that is not ordered anyway.
     fn fence(_: Order) {}
 
-    fn read(slot: &ShuttleSlot) -> u64 {
-        let before = slot.users.fetch_add(1, Std::Relaxed);
-        assert!(before >= 0, "a slot is read while it is written");
-        let_others_run();
-        // SAFETY: see the `Sync` implementation; no switch happens in here.
-        let value = unsafe { *slot.value.get() };
-        slot.users.fetch_sub(1, Std::Relaxed);
-        value
-    }
-
-    fn write(slot: &ShuttleSlot, value: u64) {
-        let before = slot.users.swap(-1, Std::Relaxed);
-        assert_eq!(before, 0, "a slot is written while it is in use");
-        let_others_run();
-        // SAFETY: see the `Sync` implementation; no switch happens in here.
-        unsafe { *slot.value.get() = value };
-        slot.users.store(0, Std::Relaxed);
-    }
-
     fn spin() {
         shuttle::thread::yield_now();
     }
+}
 
-    fn lock() -> Self::Lock {
-        shuttle::sync::Mutex::new(())
+impl AnyThread for shuttle::thread::JoinHandle<()> {
+    fn join(self: Box<Self>) {
+        (*self).join().expect("a panic ends the whole run");
+    }
+}
+
+// shuttle treats every ordering as SeqCst and warns about any other: so that is what it is given.
+impl AnyWord for ShuttleWord {
+    fn load(&self, _: Order) -> Read {
+        self.stores.read(self.number.load(Ordering::SeqCst))
     }
 
-    fn locked<R>(lock: &Self::Lock, body: impl FnOnce() -> R) -> R {
-        let _guard = lock.lock().expect("a panic ends the whole run");
-        body()
+    fn store(&self, value: u64, _: Order) -> usize {
+        let number = self.stores.begin(value);
+        self.number.store(number, Ordering::SeqCst);
+        self.stores.end(number);
+        number
+    }
+
+    fn add(&self, amount: u64, _: Order) -> Read {
+        // Known only after the swap, which no other thread comes between.
+        let number = self.stores.begin(0);
+        let from = self.number.swap(number, Ordering::SeqCst);
+        self.stores.end_addition(number, from, amount)
+    }
+}
+
+impl AnySlot for ShuttleSlot {
+    fn read(&self) -> u64 {
+        let before = self.users.fetch_add(1, Std::Relaxed);
+        assert!(before >= 0, "a slot is read while it is written");
+        let_others_run();
+        // SAFETY: see the `Sync` implementation; no switch happens in here.
+        let value = unsafe { *self.value.get() };
+        self.users.fetch_sub(1, Std::Relaxed);
+        value
+    }
+
+    fn write(&self, value: u64) {
+        let before = self.users.swap(-1, Std::Relaxed);
+        assert_eq!(before, 0, "a slot is written while it is in use");
+        let_others_run();
+        // SAFETY: see the `Sync` implementation; no switch happens in here.
+        unsafe { *self.value.get() = value };
+        self.users.store(0, Std::Relaxed);
+    }
+}
+
+impl AnyLock for shuttle::sync::Mutex<()> {
+    fn locked(&self, body: &mut dyn FnMut()) {
+        let _guard = self.lock().expect("a panic ends the whole run");
+        body();
     }
 }
 

@@ -354,10 +354,6 @@ impl Random {
         bits ^ (bits >> 31)
     }
 
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-
     /// Fills a new file with `len` random bytes.
     pub(crate) fn file(&mut self, path: &Path, len: u64) {
         let mut file = File::create(path).expect("cannot make the input");
