@@ -6,7 +6,7 @@ use std::path::Path;
 use ringproof_verify::layers::LAYERS;
 
 use crate::commands::Tree;
-use crate::{documents, files, read, root};
+use crate::{documents, read, root};
 
 /// The targets of links, and the files that are named in the text, which do not exist.
 fn missing_files(path: &str, text: &str) -> Vec<String> {
