@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use anyhow::{Context, Result};
 use ringproof_record::{Record, Verdict};
 
 use crate::report::Report;
@@ -14,51 +14,21 @@ use crate::table::{Cell, Table, figure};
 /// nothing.
 pub const SHOWN: f64 = 0.1;
 
-/// Why an earlier run cannot be compared with.
-#[derive(Debug, thiserror::Error)]
-pub enum Unreadable {
-    /// It could not be read.
-    #[error("cannot read `{}`: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It holds something else.
-    #[error(
-        "line {line} of `{}` is no row of an experiment: {source}; give the .json file that an \
-         earlier run wrote, or what it printed with --json", path.display()
-    )]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-}
-
 /// Reads the rows of an earlier run.
 ///
 /// # Errors
-/// [`Unreadable`].
-pub fn read(path: &Path) -> Result<Vec<Record>, Unreadable> {
-    let text = fs::read_to_string(path).map_err(|source| Unreadable::File {
-        path: path.to_owned(),
-        source,
-    })?;
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
+/// It cannot be read, or holds something else.
+pub fn read(path: &Path) -> Result<Vec<Record>> {
+    let file = path.display();
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read `{file}`"))?;
+    let lines = (text.lines().zip(1..)).filter(|(line, _)| !line.trim().is_empty());
     lines
-        .map(|(index, line)| {
-            Record::from_line(line).map_err(|source| Unreadable::Line {
-                path: path.to_owned(),
-                line: index + 1,
-                source,
+        .map(|(line, number)| {
+            Record::from_line(line).with_context(|| {
+                format!(
+                    "line {number} of `{file}` is no row of an experiment; give the .json file that \
+                     an earlier run wrote, or what it printed with --json"
+                )
             })
         })
         .collect()

@@ -30,7 +30,6 @@ pub mod page;
 pub mod placement;
 pub mod plot;
 pub mod probe;
-pub mod progress;
 pub mod report;
 pub mod rounds;
 pub mod run;

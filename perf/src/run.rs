@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cpus::{Pair, Wanted};
 use crate::links::BATCH;
 use crate::probe;
-use crate::progress::Progress;
 use crate::report::Trouble;
 use crate::rounds::{Plan, Round, Rounds, Sample, interleave};
 use crate::stats::FEWEST_ROUNDS;
@@ -153,6 +153,37 @@ pub fn measure_each(
     mut sample: impl FnMut(usize) -> Result<Sample, Trouble>,
 ) -> Result<Rounds, Trouble> {
     measure(name, cases, pair, settings, |round| round.each(&mut sample))
+}
+
+/// One line on standard error for the experiment that runs, drawn only where that is a terminal.
+#[derive(Debug)]
+struct Progress(ProgressBar);
+
+impl Progress {
+    /// Begins a line for an experiment of so many rounds.
+    fn start(name: &str, rounds: usize) -> Self {
+        let bar = ProgressBar::new(rounds as u64).with_message(name.to_owned());
+        // The template is ours and constant; the plain bar is no reason to stop.
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg} {wide_bar} round {pos} of {len}  {elapsed}")
+        {
+            bar.set_style(style);
+        }
+        // Drawn between samples only: a thread that ticks would take a CPU from the experiment.
+        bar.tick();
+        Progress(bar)
+    }
+
+    /// Says how many rounds count so far.
+    fn at(&self, rounds: usize) {
+        self.0.set_position(rounds as u64);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Memory that items stream through, made anew for each round.

@@ -314,49 +314,24 @@ fn taken_away(experiment: &str, first: bool) {
     nothing_but(&format!("CPU {taken} was taken away"), &output);
 }
 
+/// The first CPU is taken away, or the second, or either.
 #[test]
-fn limits_end_when_a_cpu_is_taken_away() {
+fn every_experiment_ends_when_a_cpu_is_taken_away() {
     let _alone = alone();
-    taken_away("limits", true);
-}
-
-#[test]
-fn false_sharing_ends_when_a_cpu_is_taken_away() {
-    let _alone = alone();
-    taken_away("false-sharing", false);
-    taken_away("false-sharing", true);
-}
-
-#[test]
-fn padding_ends_when_a_cpu_is_taken_away() {
-    let _alone = alone();
-    taken_away("padding", false);
-}
-
-#[test]
-fn c_header_ends_when_a_cpu_is_taken_away() {
-    let _alone = alone();
-    taken_away("c-header", false);
-}
-
-#[test]
-fn latest_ends_when_a_cpu_is_taken_away() {
-    let _alone = alone();
-    taken_away("latest", false);
-}
-
-#[test]
-fn ipc_ends_when_a_cpu_is_taken_away() {
-    let _alone = alone();
-    taken_away("ipc", false);
-    taken_away("ipc", true);
-}
-
-#[test]
-fn serialize_and_dispatch_end_when_a_cpu_is_taken_away() {
-    let _alone = alone();
-    taken_away("serialize", true);
-    taken_away("dispatch", true);
+    for (experiment, firsts) in [
+        ("limits", &[true][..]),
+        ("false-sharing", &[false, true]),
+        ("padding", &[false]),
+        ("c-header", &[false]),
+        ("latest", &[false]),
+        ("ipc", &[false, true]),
+        ("serialize", &[true]),
+        ("dispatch", &[true]),
+    ] {
+        for first in firsts {
+            taken_away(experiment, *first);
+        }
+    }
 }
 
 #[test]

@@ -151,11 +151,7 @@ pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
                 "lines that came from another socket's or cluster's cache",
                 codes.far,
             ),
-            by_code(
-                "memory-ordering clears",
-                "times that the core threw its work away because a line was taken from under it",
-                codes.clears,
-            ),
+            by_code("memory-ordering clears", CLEARS, codes.clears),
         ],
         vec![
             of_kernel(
@@ -286,62 +282,44 @@ fn none(why: &str) -> Codes {
     }
 }
 
+/// What memory-ordering clears show.
+const CLEARS: &str =
+    "times that the core threw its work away because a line was taken from under it";
+
 /// Intel, family 6: cores from Skylake on. There are errata about these events on the older ones
 /// (HSD29, BDM100), and hybrid ones have two kinds of cores with different codes.
 fn intel(model: u32) -> Option<Codes> {
-    /// What the event was called up to Ice Lake, and from there on: also a clean line that the
-    /// other core forwarded.
-    const HITM: &str = "MEM_LOAD_L3_HIT_RETIRED.XSNP_HITM";
-    const FWD: &str = "MEM_LOAD_L3_HIT_RETIRED.XSNP_FWD";
+    /// Where there is no other socket that a line could come from.
+    const ONE_SOCKET: &str = "desktop and mobile processors have one socket";
+    const DISAGREE: &str =
+        "two public tables that agree on a code for this processor were not found";
     let code = |name, event, mask, shows| Ok((Raw { name, event, mask }, shows));
     let near = |name| {
-        code(
-            name,
-            0xd2,
-            0x04,
-            "loads that another core of the socket answered, out of a line that it had modified",
-        )
+        let shows =
+            "loads that another core of the socket answered, out of a line that it had modified";
+        code(name, 0xd2, 0x04, shows)
     };
+    // Up to Ice Lake, and from there on: also a clean line that the other core forwarded.
+    let hitm = || near("MEM_LOAD_L3_HIT_RETIRED.XSNP_HITM");
+    let fwd = || near("MEM_LOAD_L3_HIT_RETIRED.XSNP_FWD");
     let far = || {
-        code(
-            "MEM_LOAD_L3_MISS_RETIRED.REMOTE_HITM",
-            0xd3,
-            0x04,
-            "loads that another socket answered, out of a line that it had modified",
-        )
+        let shows = "loads that another socket answered, out of a line that it had modified";
+        code("MEM_LOAD_L3_MISS_RETIRED.REMOTE_HITM", 0xd3, 0x04, shows)
     };
-    let clears = || {
-        code(
-            "MACHINE_CLEARS.MEMORY_ORDERING",
-            0xc3,
-            0x02,
-            "times that the core threw its work away because a line was taken from under it",
-        )
-    };
+    let clears = || code("MACHINE_CLEARS.MEMORY_ORDERING", 0xc3, 0x02, CLEARS);
     let (near, far, clears) = match model {
         // Skylake, Kaby Lake, and Coffee Lake and Comet Lake, which Linux and perfmon call the same:
         // Linux, NetBSD; clears also SDM.
-        0x4e | 0x5e | 0x8e | 0x9e | 0xa5 | 0xa6 => (
-            near(HITM),
-            Err("desktop and mobile processors have one socket".to_owned()),
-            clears(),
-        ),
+        0x4e | 0x5e | 0x8e | 0x9e | 0xa5 | 0xa6 => (hitm(), Err(ONE_SOCKET.to_owned()), clears()),
         // Skylake-SP, Cascade Lake, Cooper Lake: Linux, perfmon.
-        0x55 => (near(HITM), far(), clears()),
+        0x55 => (hitm(), far(), clears()),
         // Ice Lake-SP and -D: Linux, PCM.
-        0x6a | 0x6c => (near(FWD), far(), clears()),
+        0x6a | 0x6c => (fwd(), far(), clears()),
         // Sapphire Rapids, Emerald Rapids: Linux; perfmon for the latter. The clears have the code
         // that the SDM gives for the cores before: Linux for the former, perfmon for the latter.
-        0x8f | 0xcf => (near(FWD), far(), clears()),
+        0x8f | 0xcf => (fwd(), far(), clears()),
         // Granite Rapids: Linux, perfmon. Its clears were found in one of them only.
-        0xad | 0xae => (
-            near(FWD),
-            far(),
-            Err(
-                "two public tables that agree on a code for this processor were not found"
-                    .to_owned(),
-            ),
-        ),
+        0xad | 0xae => (fwd(), far(), Err(DISAGREE.to_owned())),
         _ => return None,
     };
     Some(Codes {

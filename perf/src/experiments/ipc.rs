@@ -22,7 +22,6 @@ mod mapped;
 pub mod matrix;
 mod mechanism;
 mod message;
-mod on_disk;
 pub mod published;
 mod queues;
 mod ring;

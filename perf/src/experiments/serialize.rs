@@ -2,28 +2,24 @@
 
 mod archive;
 mod conclusions;
+mod fixed;
 mod flat;
 mod format;
 mod json;
 mod message;
-mod offsets;
 mod protobuf;
-mod raw;
 #[cfg(test)]
 mod tests;
-mod view;
 mod work;
 
 use archive::Rkyv;
 use conclusions::{Facts, NEVER_VALIDATED};
+use fixed::{Offsets, Raw, View};
 use flat::Flat;
 use format::Format;
 use json::Json;
 use message::{FIELDS, PAYLOAD};
-use offsets::Offsets;
 use protobuf::Protobuf;
-use raw::Raw;
-use view::View;
 use work::{Pool, lost, works};
 
 use crate::comparison::{Comparison, Series, Unit};

@@ -28,6 +28,22 @@ pub(super) trait Mechanism: Sized + Send + 'static {
 /// How many different functions there are.
 pub(super) const KINDS: usize = 4;
 
+/// What an expression is for the kind, which is a constant in it.
+macro_rules! of_kind {
+    ($kind:expr, $constant:ident => $value:expr) => {
+        match $kind {
+            0 => of_kind!(=0, $constant => $value),
+            1 => of_kind!(=1, $constant => $value),
+            2 => of_kind!(=2, $constant => $value),
+            _ => of_kind!(=3, $constant => $value),
+        }
+    };
+    (=$kind:literal, $constant:ident => $value:expr) => {{
+        const $constant: u64 = $kind;
+        $value
+    }};
+}
+
 /// What they all do: about as little as a function can.
 #[inline]
 fn function(kind: u64, by: u64, number: u64) -> u64 {
@@ -105,12 +121,7 @@ impl Mechanism for Pointer {
 
     fn make(kind: usize, by: u64) -> Self {
         Pointer(
-            match kind {
-                0 => |by, number| function(0, by, number),
-                1 => |by, number| function(1, by, number),
-                2 => |by, number| function(2, by, number),
-                _ => |by, number| function(3, by, number),
-            },
+            of_kind!(kind, K => |by, number| function(K, by, number)),
             by,
         )
     }
@@ -141,12 +152,7 @@ impl Mechanism for Object {
     const NAME: &'static str = "trait object (dyn)";
 
     fn make(kind: usize, by: u64) -> Self {
-        Object(match kind {
-            0 => Box::new(Step::<0>(by)),
-            1 => Box::new(Step::<1>(by)),
-            2 => Box::new(Step::<2>(by)),
-            _ => Box::new(Step::<3>(by)),
-        })
+        Object(of_kind!(kind, K => Box::new(Step::<K>(by))))
     }
 
     #[inline]
@@ -173,12 +179,7 @@ impl Mechanism for Boxed {
     const NAME: &'static str = "boxed closure";
 
     fn make(kind: usize, by: u64) -> Self {
-        Boxed(match kind {
-            0 => Box::new(small::<0>(by)),
-            1 => Box::new(small::<1>(by)),
-            2 => Box::new(small::<2>(by)),
-            _ => Box::new(small::<3>(by)),
-        })
+        Boxed(of_kind!(kind, K => Box::new(small::<K>(by))))
     }
 
     #[inline]
@@ -194,12 +195,7 @@ impl Mechanism for Inline {
     const NAME: &'static str = "inline type-erased, 8 bytes captured";
 
     fn make(kind: usize, by: u64) -> Self {
-        Inline(match kind {
-            0 => Callable::new(small::<0>(by)),
-            1 => Callable::new(small::<1>(by)),
-            2 => Callable::new(small::<2>(by)),
-            _ => Callable::new(small::<3>(by)),
-        })
+        Inline(of_kind!(kind, K => Callable::new(small::<K>(by))))
     }
 
     #[inline]
@@ -215,12 +211,7 @@ impl Mechanism for Spilled {
     const NAME: &'static str = "inline type-erased, 64 bytes captured";
 
     fn make(kind: usize, by: u64) -> Self {
-        Spilled(match kind {
-            0 => Callable::new(large::<0>(by)),
-            1 => Callable::new(large::<1>(by)),
-            2 => Callable::new(large::<2>(by)),
-            _ => Callable::new(large::<3>(by)),
-        })
+        Spilled(of_kind!(kind, K => Callable::new(large::<K>(by))))
     }
 
     #[inline]

@@ -118,7 +118,7 @@ impl<'d> ByRegime<'d> {
             })
         });
         Plot::lines(
-            "ByRegime that suffer most from near indices, that gain most, and one between",
+            "Regimes that suffer most from near indices, that gain most, and one between",
             "bytes between the two indices",
             format!("rate, in units of that at {REFERENCE} bytes"),
             points,

@@ -10,9 +10,9 @@ use nix::libc;
 use ringproof::bytemuck::{bytes_of_mut, cast_slice, cast_slice_mut};
 
 use super::mechanism::{Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
-use super::on_disk;
 use super::ring::Polls;
 use super::shared;
+use super::unnamed::file_on_disk;
 
 /// A file for each direction: how many messages were sent, how many were received, and slots.
 pub(super) const LOCKED_FILE: Mechanism = Mechanism::new(
@@ -30,7 +30,7 @@ pub(super) const LOCKED_FILE: Mechanism = Mechanism::new(
 fn prepare(size: usize) -> Result<Ends, Refused> {
     let mut ends = Ends::default();
     for _ in 0..2 {
-        let file = on_disk::file()?;
+        let file = file_on_disk()?;
         let length = shared::part(size) as u64;
         let again = file.set_len(length).and_then(|()| open_again(&file));
         let again = again.map_err(|error| Refused::of("no file can be had", error))?;

@@ -15,9 +15,9 @@ use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::slots::Slots;
 
 use super::mechanism::{Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
-use super::on_disk;
 use super::ring::{Queue, capacity};
 use super::typed::{Line, no_such_size, typed};
+use super::unnamed::file_on_disk;
 
 /// A file for each direction.
 pub(super) const MAPPED_FILE: Mechanism = typed!(
@@ -37,7 +37,7 @@ const SLOTS: usize = 4096;
 fn prepare<T: Payload>() -> Result<Ends, Refused> {
     let mut ends = Ends::default();
     for _ in 0..2 {
-        let file = on_disk::file()?;
+        let file = file_on_disk()?;
         let written = lay_out(&file, size_of::<T>());
         written.map_err(|error| Refused::of("the file has no room", error))?;
         ends.share(&file)?;

@@ -1,9 +1,15 @@
-//! What has a name only for a moment, in which no signal comes but SIGKILL.
+//! What has no name, or one only for a moment in which no signal comes but SIGKILL.
 
+use std::env;
+use std::fs::File;
+use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+
+use super::mechanism::Refused;
 
 /// A name that nothing else has.
 pub(super) fn a_name() -> String {
@@ -23,4 +29,32 @@ pub(super) fn uninterrupted<T>(act: impl FnOnce() -> T) -> T {
         let _ = before.thread_set_mask();
     }
     outcome
+}
+
+/// A new file without a name, in the first folder for temporary files that is no tmpfs.
+///
+/// # Errors
+/// [`Refused`] if there is none.
+pub(super) fn file_on_disk() -> Result<File, Refused> {
+    let mut folders = vec![env::temp_dir(), PathBuf::from("/var/tmp")];
+    folders.extend(env::current_dir());
+    let on_disk = |folder: &&PathBuf| {
+        statfs(folder.as_path()).is_ok_and(|system| system.filesystem_type() != TMPFS_MAGIC)
+    };
+    let folder = folders.iter().find(on_disk).ok_or_else(|| {
+        let tried: Vec<_> = folders
+            .iter()
+            .map(|folder| folder.display().to_string())
+            .collect();
+        Refused(format!(
+            "each of {} is a tmpfs or cannot be used; TMPDIR may name a folder on a disk",
+            tried.join(", ")
+        ))
+    })?;
+    tempfile::tempfile_in(folder).map_err(|error| {
+        Refused::of(
+            &format!("no file can be made in {}", folder.display()),
+            error,
+        )
+    })
 }

@@ -98,19 +98,23 @@ trait Both: Format<0> + Format<PAYLOAD> {}
 
 impl<F: Format<0> + Format<PAYLOAD>> Both for F {}
 
+/// Does it with every format.
+macro_rules! of_all {
+    ($check:ident) => {
+        of_all!($check: Raw, Offsets, View, Rkyv, Flat, Protobuf, Json)
+    };
+    ($check:ident: $($format:ty),*) => {
+        $($check::<$format>();)*
+    };
+}
+
 #[test]
 fn every_format_gives_what_it_has_to() {
     fn check<F: Both>() {
         assert!(as_expected::<F, 0>(), "{}", <F as Format<0>>::NAME);
         assert!(as_expected::<F, PAYLOAD>(), "{}", <F as Format<0>>::NAME);
     }
-    check::<Raw>();
-    check::<Offsets>();
-    check::<View>();
-    check::<Rkyv>();
-    check::<Flat>();
-    check::<Protobuf>();
-    check::<Json>();
+    of_all!(check);
 }
 
 #[test]
@@ -169,13 +173,7 @@ fn whatever_a_format_carries_comes_back() {
         round_trip::<F, 0>();
         round_trip::<F, PAYLOAD>();
     }
-    check::<Raw>();
-    check::<Offsets>();
-    check::<View>();
-    check::<Rkyv>();
-    check::<Flat>();
-    check::<Protobuf>();
-    check::<Json>();
+    of_all!(check);
 }
 
 #[test]
@@ -201,13 +199,7 @@ fn bytes_that_are_no_message_do_no_harm() {
         survives::<F, 0>();
         survives::<F, PAYLOAD>();
     }
-    check::<Raw>();
-    check::<Offsets>();
-    check::<View>();
-    check::<Rkyv>();
-    check::<Flat>();
-    check::<Protobuf>();
-    check::<Json>();
+    of_all!(check);
 }
 
 #[test]
