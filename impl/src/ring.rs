@@ -85,6 +85,7 @@
 //! slots.
 
 mod chunk;
+mod count;
 
 use core::fmt;
 

@@ -130,8 +130,9 @@ impl<T: Payload> Ring<T> {
         Segment::attach(name, &Expected::of::<T>(name, Kind::Ring)?).map(Self::new)
     }
 
-    /// Attaches to the ring `name`, whatever its capacity, or makes it as `options` say. Not for a
-    /// child that is forked later: see [`fork`](crate::fork).
+    /// Attaches to the ring `name`, or makes it as `options` say. Of one that exists they are not asked:
+    /// it keeps its [`capacity`](Self::capacity), its slots and its mode. Not for a child that is forked
+    /// later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -174,6 +175,11 @@ impl<T: Payload> Ring<T> {
     /// file with a ring of such items, or another [`SegmentError`].
     pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError> {
         Segment::attach_fd(fd, &Expected::of::<T>(DESCRIPTOR, Kind::Ring)?).map(Self::new)
+    }
+
+    /// How many items may be live at once. (It needs no role to ask.)
+    pub fn capacity(&self) -> u64 {
+        self.segment.fixed().capacity
     }
 
     /// Takes the producer's role, where its last holder left the ring. A forked child that uses this
@@ -252,6 +258,11 @@ impl Default for SeqLockOptions {
 }
 
 impl SeqLockOptions {
+    /// As usual, which is what [`Default`] gives.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
     /// this is called.
     pub fn mode(mut self, mode: u32) -> Self {
@@ -307,8 +318,8 @@ impl<T: Payload> SeqLock<T> {
         Segment::attach(name, &expected_words::<T>(name, Kind::SeqLock)?).map(Self::new)
     }
 
-    /// Attaches to the seqlock `name`, or makes it, holding `initial`. Not for a child that is
-    /// forked later: see [`fork`](crate::fork).
+    /// Attaches to the seqlock `name`, or makes it, holding `initial`, as `options` say. One that exists
+    /// keeps its value and its mode. Not for a child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
@@ -424,6 +435,11 @@ impl Default for SeqLatchOptions {
 }
 
 impl SeqLatchOptions {
+    /// As usual, which is what [`Default`] gives.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// How many slots the writer cycles through: a power of two, at least 2; 4 unless this is
     /// called. More let a reader be slower without having to try again.
     pub fn slots(mut self, slots: u64) -> Self {
@@ -499,8 +515,9 @@ impl<T: Payload> SeqLatch<T> {
         Segment::attach(name, &expected_words::<T>(name, Kind::Latch)?).map(Self::new)
     }
 
-    /// Attaches to the latch `name`, or makes it, holding `initial`. Not for a child that is forked
-    /// later: see [`fork`](crate::fork).
+    /// Attaches to the latch `name`, or makes it, holding `initial`, as `options` say. One that exists
+    /// keeps its value, its slots and its mode. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).

@@ -248,8 +248,9 @@ impl Structure {
         Ok(Self::new(segment, kind, payload))
     }
 
-    /// Attaches to the structure `name`, whatever its capacity, or makes it. Not for a child that
-    /// is forked later: see [`fork`](crate::fork).
+    /// Attaches to the structure `name`, or makes it as `form` says. One that exists keeps its capacity,
+    /// its slots, its mode and its value. Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).

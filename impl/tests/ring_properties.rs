@@ -509,6 +509,20 @@ fn compare<T: Item, H: Home<T>>(
     prop_assert_eq!(consumer.capacity(), model.shape.capacity);
     prop_assert_eq!(producer.occupancy(), Ok(model.live.len() as u64));
     prop_assert_eq!(consumer.occupancy(), Ok(model.live.len() as u64));
+    let (live, free) = (
+        model.live.len(),
+        model.shape.capacity as usize - model.live.len(),
+    );
+    prop_assert_eq!((producer.len(), producer.free_slots()), (live, free));
+    prop_assert_eq!((consumer.len(), consumer.free_slots()), (live, free));
+    prop_assert_eq!(
+        (producer.is_empty(), producer.is_full()),
+        (live == 0, free == 0)
+    );
+    prop_assert_eq!(
+        (consumer.is_empty(), consumer.is_full()),
+        (live == 0, free == 0)
+    );
     prop_assert_eq!(producer.is_closed(), model.closed);
     prop_assert_eq!(consumer.is_closed(), model.stopped);
     // What a peer sees.
@@ -720,6 +734,8 @@ fn a_peers_index_that_was_seen_may_not_go_back() {
                 Native.store(&home.read_index, at(back), StoreSite::RingFree);
                 let said = corruption("read_index", 6);
                 assert_eq!(producer.occupancy(), Err(said));
+                // Who would wait for room pushes, and is told.
+                assert!(producer.is_empty() && !producer.is_full());
                 // What it knows to be free it may still fill.
                 for _ in 1..seen {
                     assert_eq!(producer.push(0), Ok(()));
@@ -737,6 +753,8 @@ fn a_peers_index_that_was_seen_may_not_go_back() {
                 }
                 Native.store(&home.write_index, at(back), StoreSite::RingPublish);
                 assert_eq!(consumer.occupancy(), Err(corruption("write_index", 6)));
+                // Who would wait for an item pops, and is told.
+                assert!(consumer.is_full() && !consumer.is_empty());
                 for _ in 1..seen {
                     assert!(consumer.pop().is_ok());
                 }
