@@ -80,7 +80,6 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
         "c-header",
         "latest",
         "ipc",
-        "abi",
         "serialize",
         "dispatch",
         "smoke",
