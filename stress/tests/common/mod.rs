@@ -132,7 +132,9 @@ pub(crate) fn ensure_injected(rows: &[Record], count: usize, more: &[&str]) {
         let broken = broken.expect("a failed row");
         assert_eq!(broken.repeat, row.repeat, "{}", row.check);
         let reason = row.reason.as_deref().unwrap_or_default();
-        assert!(reason.starts_with("caught: "), "{row:#?}");
+        // On a machine that is too slow for the control of a soak, it says so.
+        let slow = row.verdict == Verdict::NotRun && reason.starts_with("caught, but the control");
+        assert!(reason.starts_with("caught: ") || slow, "{row:#?}");
     }
 }
 

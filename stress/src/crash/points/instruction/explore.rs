@@ -256,7 +256,7 @@ impl Explorer<'_> {
                 executed == Some(*address),
                 "in a second run instruction {} is another one than in the first ({})",
                 step + 1,
-                source::line(*address)
+                source::line(&[*address])
             );
         }
         Ok(tracee)
@@ -366,10 +366,9 @@ impl Explorer<'_> {
 
 /// A moment of a walk, in words.
 fn place(walk: &Walk, steps: u64) -> String {
-    let last = (steps.checked_sub(1)).and_then(|last| walk.executed.get(last as usize));
-    match last {
-        Some(address) => format!("after instruction {steps} ({})", source::line(*address)),
-        None => "before its first instruction".to_owned(),
+    match &walk.executed[..steps as usize] {
+        [] => "before its first instruction".to_owned(),
+        executed => format!("after instruction {steps} ({})", source::line(executed)),
     }
 }
 

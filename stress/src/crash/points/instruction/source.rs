@@ -11,12 +11,20 @@ use object::{Object, ObjectSection};
 const ACCESSES: [&str; 3] = ["memory.rs", "interposed.rs", "fault.rs"];
 
 /// The file and line behind an instruction of this program, as far as its debug information has
-/// them. It is read anew each time: only failures have a place to tell.
-pub(super) fn line(address: u64) -> String {
-    find(address).unwrap_or_else(|| format!("no line known for {address:#x}"))
+/// them: behind the last of `executed`, or, where that is in a function that makes accesses as it is
+/// told to, behind the one that called it. It is read anew each time: only failures have a place to
+/// tell.
+pub(super) fn line(executed: &[u64]) -> String {
+    let Some(last) = executed.last() else {
+        return "no instruction".to_owned();
+    };
+    find(executed).unwrap_or_else(|| format!("no line known for {last:#x}"))
 }
 
-fn find(address: u64) -> Option<String> {
+/// How many instructions to look back for who called.
+const BACK: usize = 1000;
+
+fn find(executed: &[u64]) -> Option<String> {
     let path = std::env::current_exe().ok()?;
     let program = std::fs::read(&path).ok()?;
     let program = object::File::parse(&*program).ok()?;
@@ -26,27 +34,28 @@ fn find(address: u64) -> Option<String> {
         Ok::<_, Error>(EndianSlice::new(bytes.unwrap_or_default(), NativeEndian))
     });
     let lines = Context::from_dwarf(dwarf.ok()?).ok()?;
-    let mut frames = lines
-        .find_frames(address.checked_sub(base(path.to_str()?)?)?)
-        .skip_all_loads()
-        .ok()?;
+    let base = base(path.to_str()?)?;
     let mut innermost = None;
-    // From the innermost inlined function outwards.
-    while let Some(frame) = frames.next().ok()? {
-        let Some(location) = frame.location else {
-            continue;
-        };
-        let (Some(file), Some(line)) = (location.file, location.line) else {
-            continue;
-        };
-        let name = Path::new(file).file_name()?.to_str()?;
-        let place = format!("{name}:{line}");
-        // (Where the standard library's source is installed its frames have a path there.)
-        let of_library = file.starts_with("/rustc") || file.contains("/library/");
-        if !of_library && !ACCESSES.contains(&name) {
-            return Some(place);
+    for address in executed.iter().rev().take(BACK) {
+        let frames = lines.find_frames(address.checked_sub(base)?);
+        let mut frames = frames.skip_all_loads().ok()?;
+        // From the innermost inlined function outwards.
+        while let Some(frame) = frames.next().ok()? {
+            let Some(location) = frame.location else {
+                continue;
+            };
+            let (Some(file), Some(line)) = (location.file, location.line) else {
+                continue;
+            };
+            let name = Path::new(file).file_name()?.to_str()?;
+            let place = format!("{name}:{line}");
+            // (Where the standard library's source is installed its frames have a path there.)
+            let of_library = file.starts_with("/rustc") || file.contains("/library/");
+            if !of_library && !ACCESSES.contains(&name) {
+                return Some(place);
+            }
+            innermost.get_or_insert(place);
         }
-        innermost.get_or_insert(place);
     }
     innermost
 }
