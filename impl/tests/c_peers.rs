@@ -629,7 +629,7 @@ fn every_call_asks_whether_it_is_open() {
     let mut text = header();
     let mut number = 0;
     for (guard, places) in [
-        ("ringproof_producer_is_open(producer)", 6),
+        ("ringproof_producer_is_open(producer)", 5),
         ("ringproof_consumer_is_open(consumer)", 5),
         ("writer->values.index == NULL", 1),
         ("reader->values.index == NULL", 1),

@@ -2694,10 +2694,6 @@ RINGPROOF_APART static enum ringproof_status
 ringproof_reclaim(struct ringproof_producer *producer) {
   const uint64_t before = producer->cached_read_index;
   enum ringproof_status status;
-  /* Such an end has a capacity of 0, so that it comes here. */
-  if (!ringproof_producer_is_open(producer)) {
-    return RINGPROOF_NOT_OPEN;
-  }
   if (producer->closed) {
     return RINGPROOF_CLOSED;
   }
@@ -2708,6 +2704,7 @@ ringproof_reclaim(struct ringproof_producer *producer) {
     ringproof_producer_close(producer);
     return RINGPROOF_CLOSED;
   }
+  /* An end that is not open has a capacity of 0, so that it comes here. */
   status = ringproof_producer_peer_closed(producer);
   if (status == RINGPROOF_OK && producer->cached_read_index == before) {
     return RINGPROOF_FULL;
