@@ -39,7 +39,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
         Scenario::new(
             "crash/consumer, ring of 1",
             consumer_dies::<1, 2>,
-            330,
+            300,
             BOTH_ENDS,
         ),
         Scenario::new(
@@ -58,7 +58,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
         Scenario::new(
             "crash/producer of a chunk",
             chunk_producer_dies,
-            260,
+            250,
             BOTH_ENDS,
         ),
         Scenario::new(
