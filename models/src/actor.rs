@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringproof::payload::Payload;
 
-use crate::engine::{self, Read, Slot, Word};
+use crate::engine::{self, Slot, Word};
 use crate::order::Order;
 use crate::run::{self, Run};
 use crate::trace::{Event, Label, What};
@@ -33,17 +33,15 @@ impl Actor {
         &self.run
     }
 
+    /// Loads a word when all stores to it are known to have happened before. As with a slot, a
+    /// store of which that is not true is a race.
+    pub fn load_settled(&self, label: impl Into<Label>, word: &Word) -> u64 {
+        self.read_plainly(label, word.address(), || word.load_settled().value)
+    }
+
     /// Loads a word.
     pub fn load(&self, label: impl Into<Label>, word: &Word, order: Order) -> u64 {
-        self.loaded(label, word, word.load(order), order)
-    }
-
-    /// Loads a word when all stores to it are known to have happened before.
-    pub fn load_settled(&self, label: impl Into<Label>, word: &Word) -> u64 {
-        self.loaded(label, word, word.load_settled(), Order::Relaxed)
-    }
-
-    fn loaded(&self, label: impl Into<Label>, word: &Word, read: Read, order: Order) -> u64 {
+        let read = word.load(order);
         let what = What::Load {
             word: word.address(),
             read,
@@ -84,16 +82,17 @@ impl Actor {
         self.note(label, What::Fence { order });
     }
 
-    /// Reads a slot. Noted before it is made: a race ends the execution here.
+    /// Reads a slot.
     pub fn read<T: Payload>(&self, label: impl Into<Label>, slot: &Slot) -> T {
-        let what = What::Read {
-            slot: slot.address(),
-            value: None,
-        };
-        self.note(label, what);
-        let value = slot.read();
+        from_word(self.read_plainly(label, slot.address(), || slot.read()))
+    }
+
+    /// Noted before it is made: a race ends the execution here.
+    fn read_plainly(&self, label: impl Into<Label>, place: usize, read: impl Fn() -> u64) -> u64 {
+        self.note(label, What::Read { place, value: None });
+        let value = read();
         self.run.found(self.index, value);
-        from_word(value)
+        value
     }
 
     /// Writes a slot. Noted before it is made: a race ends the execution here.

@@ -268,7 +268,7 @@ fn width(text: &str) -> usize {
 fn target(event: &Event) -> Option<usize> {
     match event.what {
         What::Load { word, .. } | What::Add { word, .. } | What::Store { word, .. } => Some(word),
-        What::Read { slot, .. } | What::Write { slot, .. } => Some(slot),
+        What::Read { place: slot, .. } | What::Write { slot, .. } => Some(slot),
         What::Fence { .. } | What::LeftOut | What::Died => None,
     }
 }
@@ -362,7 +362,7 @@ fn store_of(trace: &Trace, word: usize, number: usize) -> Option<usize> {
 }
 
 /// Where the execution ended in a race: the engines then panic inside the access that noticed it,
-/// the last one to a slot.
+/// the last plain one.
 fn racing(failure: &Failure) -> Option<usize> {
     let engines = ["Causality violation", "a slot is "];
     let is_race = engines
@@ -376,7 +376,7 @@ fn racing(failure: &Failure) -> Option<usize> {
 /// ordered before this one, its last is not.
 fn rivals(trace: &Trace, place: usize) -> (String, Vec<usize>) {
     let this = &trace.events[place];
-    let reads = |event: &Event| matches!(event.what, What::Read { .. });
+    let reads = |event: &Event| matches!(event.what, What::Load { .. } | What::Read { .. });
     let conflicts = |event: &Event| target(event) == target(this) && !(reads(event) && reads(this));
     let rivals: Vec<_> = (0..trace.actors.len())
         .filter(|&actor| actor != this.actor)
@@ -522,7 +522,7 @@ mod tests {
             store(0, 1, Order::Relaxed),
             load(1, 0, 1),
             load(1, 1, 1),
-            event(1, SlotReadSite::RingTake, What::Read { slot, value: None }),
+            event(1, SlotReadSite::RingTake, What::Read { place: slot, value: None }),
         ];
         let text = render(
             &failure(&["producer", "consumer", "idle"], events),
@@ -567,7 +567,7 @@ repeat:   run 'a b'
         let (slot, value) = (SLOT, None);
         let events = vec![
             load(0, 5, 6),
-            event(0, SlotReadSite::RingTake, What::Read { slot, value }),
+            event(0, SlotReadSite::RingTake, What::Read { place: slot, value }),
         ];
         let text = render(&failure(&["consumer"], events), "");
         assert!(text.contains("from unknown, missed unknown"), "{text}");

@@ -110,8 +110,8 @@ pub enum What {
     },
     /// A plain read; `None` if a race with it ended the execution.
     Read {
-        /// The slot.
-        slot: usize,
+        /// The slot, or the word when no store to it is under way.
+        place: usize,
         /// What it found.
         value: Option<u64>,
     },
