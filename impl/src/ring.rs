@@ -455,9 +455,9 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
     fn observe_read_index(&self) -> Result<(u64, bool), Corruption> {
         // Acquire: pairs with RingFree and RingStop; the consumer has done with the slots below
         // the index.
+        let lowest = self.cached_read_index;
         let found = self.memory.load(self.read_word, LoadSite::RingReclaim);
         let (read_index, stopped) = index_of(found);
-        let lowest = self.cached_read_index;
         if read_index.wrapping_sub(lowest) <= self.write_index.wrapping_sub(lowest) {
             Ok((read_index, stopped))
         } else {
@@ -660,26 +660,50 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     }
 
     /// Looks how far the producer came; an error if nothing was gained or may be taken.
+    #[inline(always)]
+    fn observe(&mut self) -> Result<(), PopError> {
+        self.gain().map_err(|found| self.refusal(found))
+    }
+
+    /// Looks how far the producer came; the word that it found if nothing was gained. (A consumer
+    /// that waits for every item comes here for every item: what passes through registers is
+    /// quicker than an error that passes through memory.)
     #[cold]
     #[inline(never)]
-    fn observe(&mut self) -> Result<(), PopError> {
+    fn gain(&mut self) -> Result<(), u64> {
+        let (known, room) = (self.cached_write_index, self.capacity - self.available());
         if self.closed {
-            return Err(PopError::Closed);
+            return Err(known);
         }
-        let before = self.cached_write_index;
-        let (write_index, ended) = self.observe_write_index()?;
-        self.cached_write_index = write_index;
-        match ended {
-            // What was committed before the end comes first.
-            _ if write_index != before => Ok(()),
-            true => Err(PopError::Ended),
-            false => Err(PopError::Empty),
+        // Acquire: pairs with RingPublish and RingEnd; the slots below the index hold their items.
+        let found = self.memory.load(self.write_word, LoadSite::RingObserve);
+        let (write_index, _) = index_of(found);
+        if (1..=room).contains(&write_index.wrapping_sub(known)) {
+            self.cached_write_index = write_index;
+            return Ok(());
+        }
+        Err(found)
+    }
+
+    /// Why `found` in the producer's word is no gain.
+    #[cold]
+    #[inline(never)]
+    fn refusal(&self, found: u64) -> PopError {
+        match self.checked(found) {
+            _ if self.closed => PopError::Closed,
+            Ok((_, true)) => PopError::Ended,
+            Ok((_, false)) => PopError::Empty,
+            Err(corruption) => PopError::Corrupt(corruption),
         }
     }
 
     fn observe_write_index(&self) -> Result<(u64, bool), Corruption> {
         // Acquire: pairs with RingPublish and RingEnd; the slots below the index hold their items.
-        let found = self.memory.load(self.write_word, LoadSite::RingObserve);
+        self.checked(self.memory.load(self.write_word, LoadSite::RingObserve))
+    }
+
+    /// The producer's index, and whether it closed the ring, if both are possible.
+    fn checked(&self, found: u64) -> Result<(u64, bool), Corruption> {
         let (write_index, ended) = index_of(found);
         let live = write_index.wrapping_sub(self.read_index);
         if self.available() <= live && live <= self.capacity {
