@@ -2,7 +2,7 @@
 #     objdump --disassemble --demangle --no-show-raw-insn --disassembler-options=intel
 # and holds it against the checks below. For ci/asm.sh; plain POSIX awk.
 #
-# The *cold calls* are those of `Producer::reclaim` and `Consumer::observe`, which look at the
+# The *cold calls* are those of `Producer::reclaim` and `Consumer::gain`, which look at the
 # other side's index. The *fast path* is every instruction that can be reached from the entry, and
 # from which a return can be reached, without passing a cold call.
 #
@@ -77,7 +77,7 @@ function link(n) {
         conditional[n] = mnemonic[n] != "jmp"
         if (!conditional[n]) next_of[n] = 0
     }
-    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*reclaim|Consumer.*observe)/
+    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*reclaim|Consumer.*gain)/
 }
 
 function is_call(n) { return mnemonic[n] ~ /^call/ }
@@ -216,7 +216,7 @@ function judge(    n, calls, cold_calls, traps, divisions, locks, fences, length
     }
     walk()
     if (!length_of_path || !cold_calls) {
-        found = length_of_path ? "no call of reclaim or observe" : "no way from the entry to a return"
+        found = length_of_path ? "no call of reclaim or gain" : "no way from the entry to a return"
         verdict("fast path", 1, found)
     } else {
         verdict("fast path", 0, length_of_path " instructions")
