@@ -2,9 +2,10 @@
 #     objdump --disassemble --demangle --no-show-raw-insn --disassembler-options=intel
 # and holds it against the checks below. For ci/asm.sh; plain POSIX awk.
 #
-# The *cold calls* are those of `Producer::reclaim` and `Consumer::gain`, which look at the
-# other side's index. The *fast path* is every instruction that can be reached from the entry, and
-# from which a return can be reached, without passing a cold call.
+# The *cold calls* are those of `Producer::reclaim` and `Consumer::gain`, which look at the other
+# side's index, and of `Consumer::refusal`, which says why in vain. The *fast path* is every
+# instruction that can be reached from the entry, and from which a return can be reached, without
+# passing a cold call.
 #
 # It prints, separated by tabs:
 #     check  FUNCTION  CHECK  ok|bad  WHAT WAS FOUND
@@ -77,7 +78,7 @@ function link(n) {
         conditional[n] = mnemonic[n] != "jmp"
         if (!conditional[n]) next_of[n] = 0
     }
-    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*reclaim|Consumer.*gain)/
+    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*reclaim|Consumer.*(gain|refusal))/
 }
 
 function is_call(n) { return mnemonic[n] ~ /^call/ }
