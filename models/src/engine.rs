@@ -102,6 +102,9 @@ impl fmt::Display for Extent {
 /// A program, to be run once for each execution.
 pub type Body = Arc<dyn Fn() + Send + Sync>;
 
+/// What a thread does.
+pub type Job = Box<dyn FnOnce() + Send>;
+
 /// How an engine [explores](Engine::explore).
 pub type Explore = fn(Limits, &Arc<Run>, Body) -> Extent;
 
@@ -135,7 +138,7 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// are reached or it panics. Tells `run` where an execution begins and that it counts.
     fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent;
     /// Starts a thread.
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread>;
+    fn spawn(body: Job) -> Box<dyn AnyThread>;
     /// A word that holds `value`.
     fn word(value: u64) -> Arc<dyn AnyWord>;
     /// A slot that holds `value`.

@@ -6,7 +6,7 @@ use super::Rules;
 use super::session::{self, Ended};
 use super::trace::Kind;
 use crate::engine::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Limits, Read, begin_execution,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, begin_execution,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -49,7 +49,7 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
         }
     }
 
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread> {
+    fn spawn(body: Job) -> Box<dyn AnyThread> {
         Box::new(session::spawn(body))
     }
 

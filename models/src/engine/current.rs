@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{AnyLock, AnySlot, AnyThread, AnyWord, Engine, Read};
+use super::{AnyLock, AnySlot, AnyThread, AnyWord, Engine, Job, Read};
 use crate::order::Order;
 
 thread_local! {
@@ -21,7 +21,7 @@ struct Current {
     word: fn(u64) -> Arc<dyn AnyWord>,
     slot: fn(u64) -> Arc<dyn AnySlot>,
     lock: fn() -> Arc<dyn AnyLock>,
-    spawn: fn(Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread>,
+    spawn: fn(Job) -> Box<dyn AnyThread>,
     fence: fn(Order),
     spin: fn(),
 }

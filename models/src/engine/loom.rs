@@ -11,7 +11,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use super::shuttle::Shuttle;
 use super::stores::Stores;
 use super::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Explore, Extent, Limits, Read,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Explore, Extent, Job, Limits, Read,
     begin_execution, time_is_over,
 };
 use crate::order::Order;
@@ -106,7 +106,7 @@ impl Engine for Loom {
         }
     }
 
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread> {
+    fn spawn(body: Job) -> Box<dyn AnyThread> {
         Box::new(loom::thread::spawn(body))
     }
 

@@ -23,7 +23,7 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
 use super::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Limits, Read, begin_execution,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, begin_execution,
     time_is_over,
 };
 use crate::order::Order;
@@ -85,7 +85,7 @@ impl Engine for Shuttle {
         ))
     }
 
-    fn spawn(body: Box<dyn FnOnce() + Send>) -> Box<dyn AnyThread> {
+    fn spawn(body: Job) -> Box<dyn AnyThread> {
         Box::new(shuttle::thread::spawn(|| or_stop(body)))
     }
 
