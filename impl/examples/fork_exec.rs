@@ -28,7 +28,7 @@ fn parent() -> Result<(), Box<dyn Error>> {
     loop {
         match consumer.pop() {
             Ok(number) => sum += number,
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             // It had ended before this look at the ring: nothing more will come.
             Err(PopError::Empty) if ended => return Err("the child has not closed the ring".into()),
             Err(PopError::Empty) => {

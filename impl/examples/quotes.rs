@@ -61,7 +61,7 @@ fn receive(name: &str) -> Result<(), Box<dyn Error>> {
                 chunk.release_all();
             }
             Err(PopError::Empty) => thread::yield_now(),
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             Err(error) => return Err(error.into()),
         }
     }

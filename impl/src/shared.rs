@@ -757,7 +757,7 @@ ends! {
 
 impl<T: Payload> ring::Producer<'_, T, Native, Held> {
     /// Whether a consumer holds its role now. A consumer that closed and left is no dead one: who
-    /// wants to tell them apart asks this first, and then [`peer_closed`](Self::peer_closed).
+    /// wants to tell them apart asks this first, and then [`is_peer_closed`](Self::is_peer_closed).
     ///
     /// # Errors
     /// [`SegmentError`] if the kernel cannot tell.

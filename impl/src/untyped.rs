@@ -528,12 +528,12 @@ impl Producer {
         self.end.close();
     }
 
-    /// Whether the consumer closed the ring, as [`ring::Producer::peer_closed`] says.
+    /// Whether the consumer closed the ring, as [`ring::Producer::is_peer_closed`] says.
     ///
     /// # Errors
     /// [`Corruption`] if what the consumer stored breaks the ring's invariant.
-    pub fn peer_closed(&mut self) -> Result<bool, Corruption> {
-        self.end.peer_closed()
+    pub fn is_peer_closed(&mut self) -> Result<bool, Corruption> {
+        self.end.is_peer_closed()
     }
 }
 

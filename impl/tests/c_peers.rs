@@ -323,7 +323,7 @@ fn recv_all(name: &str, count: u64) {
                 chunk.release_all();
             }
             Err(PopError::Empty) => std::thread::yield_now(),
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             Err(error) => panic!("{error}"),
         }
     }

@@ -339,7 +339,7 @@ fn every_operation_of_an_inherited_end_faults_and_overwrites_nothing() {
         assert_faults(ring, || producer.reserve(1).expect("a slot").commit_all());
         assert_faults(ring, || producer.close());
         assert_faults(ring, || producer.occupancy());
-        assert_faults(ring, || producer.peer_closed());
+        assert_faults(ring, || producer.is_peer_closed());
         assert_faults(ring, || consumer.pop());
         assert_faults(ring, || consumer.pop_slice(&mut [0; 3]));
         assert_faults(ring, || consumer.peek(1).expect("an item").get(0));

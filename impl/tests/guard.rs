@@ -131,7 +131,7 @@ fn a_producer_of_a_truncated_ring_is_told_wherever_it_stands() {
             );
             assert!(ring.is_lost());
             assert!(producer.occupancy().is_err());
-            assert!(producer.peer_closed().is_err(), "at {position}");
+            assert!(producer.is_peer_closed().is_err(), "at {position}");
             assert!(matches!(producer.reserve(9), Err(PushError::Corrupt(_))));
         }
     }

@@ -390,7 +390,7 @@ fn a_chunk_that_outlives_what_it_is_of_does_not_compile() {
                 "E0382",
             ),
             (
-                "let chunk = producer.reserve(2).unwrap(); producer.peer_closed(); chunk.commit(2);",
+                "let chunk = producer.reserve(2).unwrap(); producer.is_peer_closed(); chunk.commit(2);",
                 "E0499",
             ),
         ] {

@@ -268,7 +268,7 @@ fn two_attachments_share_one_ring() {
         assert_eq!(consumer.pop(), Ok(round + 1));
     }
     producer.close();
-    assert_eq!(consumer.pop(), Err(PopError::Ended));
+    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
     assert_eq!((here.label(), there.label()), (&*name, &*name));
     assert_eq!(here.fixed(), there.fixed());
 }

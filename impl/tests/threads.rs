@@ -87,7 +87,7 @@ fn stream(
                 match pop(&mut consumer, received) {
                     Ok(_) => waiting = None,
                     Err(PopError::Empty) => wait(&mut waiting, "see an item committed"),
-                    Err(PopError::Ended) => break,
+                    Err(PopError::PeerClosed) => break,
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -199,13 +199,13 @@ fn stopped_after(wanted: u64, options: RingOptions, ask: bool) {
         let pushing = scope.spawn(move || {
             let mut waiting = None;
             loop {
-                if ask && producer.peer_closed().expect("a sound ring") {
+                if ask && producer.is_peer_closed().expect("a sound ring") {
                     break;
                 }
                 match producer.push(Item::nth(producer.position())) {
                     Ok(()) => waiting = None,
                     Err(PushError::Full) => wait(&mut waiting, "see a slot released or the stop"),
-                    Err(PushError::Stopped) => break,
+                    Err(PushError::PeerClosed) => break,
                     Err(error) => panic!("{error}"),
                 }
             }

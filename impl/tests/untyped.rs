@@ -63,7 +63,7 @@ fn a_typed_consumer_gets_what_bytes_were_pushed() {
     }
     assert!(producer.position() > 100);
     producer.close();
-    assert_eq!(consumer.pop(), Err(PopError::Ended));
+    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn bytes_are_popped_as_they_were_pushed_typed() {
     }
     assert!(consumer.position() > 100);
     consumer.close();
-    assert!(producer.peer_closed().unwrap());
+    assert!(producer.is_peer_closed().unwrap());
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn check(name: &str, kind: Kind) -> Result<(), String> {
             check!(consumer.position(), position);
             check!(consumer.pop(), Ok(quote(position)));
         }
-        check!(consumer.pop(), Err(PopError::Ended));
+        check!(consumer.pop(), Err(PopError::PeerClosed));
         let mut producer = ring.producer().map_err(|error| error.to_string())?;
         check!(producer.push(quote(13)), Err(PushError::Closed));
         return Ok(());

@@ -64,7 +64,7 @@ static int receive_orders(const struct ringproof_segment *ring) {
     const enum ringproof_status status = ringproof_pop_slice(&consumer, orders, 64, &taken);
     if (status == RINGPROOF_EMPTY) {
       sched_yield();
-    } else if (status == RINGPROOF_ENDED) {
+    } else if (status == RINGPROOF_PEER_CLOSED) {
       break;
     } else if (status != RINGPROOF_OK) {
       return stop(ringproof_strerror(status));

@@ -54,7 +54,7 @@ void receive_orders(const ringproof::ring<order> &ring) {
       sched_yield();
       continue;
     }
-    if (status == RINGPROOF_ENDED) {
+    if (status == RINGPROOF_PEER_CLOSED) {
       break;
     }
     need(status);

@@ -27,7 +27,7 @@ fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Fail
     let mut consumer = ring.consumer_with(claim)?;
     // This program never does that: whatever made `recv` fail, a successor may go on.
     if consumer.is_closed() {
-        return Err(Failure::Stopped {
+        return Err(Failure::ReceiverClosed {
             segment: ring.label().to_owned(),
             left: consumer.occupancy()?,
         });
@@ -113,7 +113,7 @@ fn release(consumer: &mut Consumer<u8>, count: usize) -> Result<(), Failure> {
         Ok(chunk) => chunk.release(count).map_err(out_of_chunk),
         Err(PopError::Corrupt(corruption)) => Err(corruption.into()),
         // They were there when they were written, or counted, and only we take any.
-        Err(error @ (PopError::Empty | PopError::Ended | PopError::Closed)) => {
+        Err(error @ (PopError::Empty | PopError::PeerClosed | PopError::Closed)) => {
             Err(Failure::Unexpected(format!(
                 "{count} bytes that had been committed are not there any more: {error}"
             )))
@@ -159,7 +159,7 @@ fn copy(
                 }
                 continue;
             }
-            Err(PopError::Ended) => return Ok(held),
+            Err(PopError::PeerClosed) => return Ok(held),
             Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
             Err(PopError::Closed) => {
                 return Err(Failure::Unexpected("the ring was closed".to_owned()));

@@ -168,7 +168,7 @@ fn copy(producer: &mut Producer<u8>, ring: &Ring<u8>, input: &mut Input) -> Resu
 fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Result<(), Failure> {
     let mut wait = Wait::new();
     // In a ring that is never full nothing else would ask; after this the push says so.
-    producer.peer_closed()?;
+    producer.is_peer_closed()?;
     while !bytes.is_empty() {
         match producer.push_slice(bytes) {
             Ok(count) => {
@@ -180,7 +180,7 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
                     check_for_receiver(producer, ring)?;
                 }
             }
-            Err(PushError::Stopped) => return Err(stopped(producer, ring)),
+            Err(PushError::PeerClosed) => return Err(receiver_closed(producer, ring)),
             Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
             Err(PushError::Closed) => {
                 return Err(Failure::Unexpected("the ring was closed".to_owned()));
@@ -192,8 +192,8 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
 
 /// An error if nobody can receive what may still come from the input.
 fn check_while_idle(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
-    if producer.peer_closed()? {
-        return Err(stopped(producer, ring));
+    if producer.is_peer_closed()? {
+        return Err(receiver_closed(producer, ring));
     }
     stream::check_for_peer(ring, Role::Consumer, || Ok(true))
 }
@@ -211,17 +211,17 @@ fn until_drained(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Fai
 
 /// An error if nobody can receive any more.
 fn check_for_receiver(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
-    if producer.peer_closed()? && producer.occupancy()? > 0 {
-        return Err(stopped(producer, ring));
+    if producer.is_peer_closed()? && producer.occupancy()? > 0 {
+        return Err(receiver_closed(producer, ring));
     }
     // It may have drained the ring, removed it and left.
     stream::check_for_peer(ring, Role::Consumer, || Ok(producer.occupancy()? > 0))
 }
 
 /// The failure to report when the receiver has closed the ring.
-fn stopped(producer: &Producer<u8>, ring: &Ring<u8>) -> Failure {
+fn receiver_closed(producer: &Producer<u8>, ring: &Ring<u8>) -> Failure {
     match producer.occupancy() {
-        Ok(left) => Failure::Stopped {
+        Ok(left) => Failure::ReceiverClosed {
             segment: ring.label().to_owned(),
             left,
         },

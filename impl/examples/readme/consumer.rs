@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         match consumer.pop() {
             Ok(order) => println!("{order}"),
             Err(PopError::Empty) => std::thread::yield_now(),
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             Err(error) => return Err(error.into()),
         }
     }

@@ -35,11 +35,11 @@ int main(int count, char **arguments) {
       status = ringproof_release(&consumer, &chunk, 1);
     }
   } while (status == RINGPROOF_OK || status == RINGPROOF_EMPTY);
-  if (status != RINGPROOF_ENDED || fflush(stdout) != 0) {
+  if (status != RINGPROOF_PEER_CLOSED || fflush(stdout) != 0) {
     char why[256] = "cannot write";
     if (status == RINGPROOF_CORRUPT) {
       ringproof_explain(&consumer.corruption, why, sizeof why);
-    } else if (status != RINGPROOF_ENDED) {
+    } else if (status != RINGPROOF_PEER_CLOSED) {
       snprintf(why, sizeof why, "%s", ringproof_strerror(status));
     }
     fprintf(stderr, "consumer: %s\n", why);

@@ -592,9 +592,9 @@ public:
     const ringproof_status status = ringproof_producer_peer_present(&this->raw_, &present);
     return {status, present};
   }
-  // Whether the consumer closed the ring: RINGPROOF_STOPPED, else RINGPROOF_OK.
-  ringproof_status peer_closed() noexcept {
-    return ringproof_producer_peer_closed(&this->raw_);
+  // Whether the consumer closed the ring: RINGPROOF_PEER_CLOSED, else RINGPROOF_OK.
+  ringproof_status is_peer_closed() noexcept {
+    return ringproof_producer_is_peer_closed(&this->raw_);
   }
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };

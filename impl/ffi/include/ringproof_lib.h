@@ -53,56 +53,55 @@ enum rp_status {
   RP_FULL = 1,
   // Every committed item was released; more may come.
   RP_EMPTY = 2,
-  // Every item was released and the producer closed the ring: none will come.
-  RP_ENDED = 3,
   // This side closed the ring, now or in an earlier life.
-  RP_CLOSED = 4,
-  // The consumer closed the ring: it takes no more items.
-  RP_STOPPED = 5,
+  RP_CLOSED = 3,
+  // The other side closed the ring: the consumer takes no more items, or the producer sends no
+  // more and every item was released.
+  RP_PEER_CLOSED = 4,
   // One attempt to read met a write.
-  RP_BUSY = 6,
+  RP_BUSY = 5,
   // Every attempt to read met a write; the writer lives, or nobody can tell.
-  RP_WRITER_STALLED = 7,
+  RP_WRITER_STALLED = 6,
   // Every attempt to read met a write, and nobody holds the writer's role.
-  RP_WRITER_DEAD = 8,
+  RP_WRITER_DEAD = 7,
   // A word of the peer's breaks the ring's invariant: it cannot be used any further.
-  RP_CORRUPT = 9,
+  RP_CORRUPT = 8,
   // More items than were reserved or peeked at since the last call that changed the ring.
-  RP_OUT_OF_CHUNK = 10,
+  RP_OUT_OF_CHUNK = 9,
   // A pointer is null or a number is none of those that mean something.
-  RP_ARGUMENT = 11,
+  RP_ARGUMENT = 10,
   // This describes no payload without padding.
-  RP_SHAPE = 12,
+  RP_SHAPE = 11,
   // This cannot be the name of a segment.
-  RP_NAME = 13,
+  RP_NAME = 12,
   // The sizes asked for cannot be had.
-  RP_SIZE = 14,
+  RP_SIZE = 13,
   // There is no segment of this name.
-  RP_NOT_FOUND = 15,
+  RP_NOT_FOUND = 14,
   // There is one already.
-  RP_EXISTS = 16,
+  RP_EXISTS = 15,
   // The file system has no room for it, or the machine no memory.
-  RP_NO_SPACE = 17,
+  RP_NO_SPACE = 16,
   // The file is no segment of this kind and version.
-  RP_MISMATCH = 18,
+  RP_MISMATCH = 17,
   // Its payload has other fields: the message says which.
-  RP_PAYLOAD = 19,
+  RP_PAYLOAD = 18,
   // Somebody has the role.
-  RP_HELD = 20,
+  RP_HELD = 19,
   // Unlinked or retired since it was opened: detach it and open it anew.
-  RP_GONE = 21,
+  RP_GONE = 20,
   // Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
   // called.
-  RP_LOST = 22,
+  RP_LOST = 21,
   // The system refused: `os_error` says why.
-  RP_SYSTEM = 23,
+  RP_SYSTEM = 22,
   // A reason that has no status of its own: the message says it.
-  RP_OTHER = 24,
+  RP_OTHER = 23,
   // A defect of this library. Give the handle back, and report the message.
-  RP_PANIC = 25,
+  RP_PANIC = 24,
   // Attached by the process that this one was forked from: drop what was inherited, and attach
   // anew.
-  RP_FORKED = 26,
+  RP_FORKED = 25,
 };
 
 // What a segment's name leads to, for somebody who is attached to it.
@@ -441,9 +440,9 @@ enum rp_status rp_producer_close(struct rp_producer *producer, struct rp_error *
 
 // Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
 // was reserved is taken back.
-enum rp_status rp_producer_peer_closed(struct rp_producer *producer,
-                                       bool *closed,
-                                       struct rp_error *error);
+enum rp_status rp_producer_is_peer_closed(struct rp_producer *producer,
+                                          bool *closed,
+                                          struct rp_error *error);
 
 // The sequence number of the next item: how many were committed, by this producer and those
 // before it. 0 for null.

@@ -237,7 +237,7 @@ pub unsafe extern "C" fn rp_producer_close(
 /// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
 /// was reserved is taken back.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_producer_peer_closed(
+pub unsafe extern "C" fn rp_producer_is_peer_closed(
     producer: *mut rp_producer,
     closed: *mut bool,
     error: *mut rp_error,
@@ -248,7 +248,7 @@ pub unsafe extern "C" fn rp_producer_peer_closed(
             let closed = needed(closed, "closed")?;
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            closed.write(usable_mut(&mut producer.end)?.peer_closed()?);
+            closed.write(usable_mut(&mut producer.end)?.is_peer_closed()?);
             Ok(())
         })
     }

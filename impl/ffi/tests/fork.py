@@ -8,7 +8,7 @@ import multiprocessing
 import sys
 
 # The numbers stand in ringproof_lib.h.
-RP_OK, RP_EMPTY, RP_FORKED, RP_RING, RP_U64 = 0, 2, 26, 1, 4
+RP_OK, RP_EMPTY, RP_FORKED, RP_RING, RP_U64 = 0, 2, 25, 1, 4
 
 
 class Field(ctypes.Structure):

@@ -59,7 +59,7 @@ static void every_call_of_an_end_is_refused(struct rp_producer *producer,
   CHECK(count == 0);
   FORKED(rp_reserve(producer, 1, &chunk, &error));
   FORKED(rp_commit(producer, 0, &error));
-  FORKED(rp_producer_peer_closed(producer, &closed, &error));
+  FORKED(rp_producer_is_peer_closed(producer, &closed, &error));
   FORKED(rp_producer_state(producer, &state, &error));
   FORKED(rp_producer_close(producer, &error));
   FORKED(rp_pop(consumer, to, &error));

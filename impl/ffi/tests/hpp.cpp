@@ -135,7 +135,7 @@ void questions(const std::string &name) {
   NEED(sender && details.status == RINGPROOF_OK);
   CHECK(ring.is_held(RINGPROOF_PRODUCER) == yes);
   CHECK(sender.epoch() == 2 && sender.capacity() == 3);
-  CHECK(sender.peer_present() == no && sender.peer_closed() == RINGPROOF_OK);
+  CHECK(sender.peer_present() == no && sender.is_peer_closed() == RINGPROOF_OK);
   CHECK(sender.push(1) == RINGPROOF_OK && sender.push(2) == RINGPROOF_OK);
   CHECK((sender.occupancy() == answer{RINGPROOF_OK, 2}));
   {
@@ -149,7 +149,7 @@ void questions(const std::string &name) {
     CHECK((sender.occupancy() == answer{RINGPROOF_OK, 1}));
     CHECK(receiver.close() == RINGPROOF_OK);
   }
-  CHECK(sender.peer_closed() == RINGPROOF_STOPPED);
+  CHECK(sender.is_peer_closed() == RINGPROOF_PEER_CLOSED);
   // A word that somebody wrote over: no number is made of it.
   ringproof_store_relaxed(&ringproof_header_of(ring.get())->consumer.index, 99);
   CHECK((sender.occupancy() == answer{RINGPROOF_CORRUPT, 0}));
@@ -219,7 +219,7 @@ void refuses(producer &end) {
   CHECK(end.close() == RINGPROOF_NOT_OPEN);
   CHECK((end.occupancy() == answer{RINGPROOF_NOT_OPEN, 0}));
   CHECK((end.peer_present() == yes_or_no{RINGPROOF_NOT_OPEN, false}));
-  CHECK(end.peer_closed() == RINGPROOF_NOT_OPEN);
+  CHECK(end.is_peer_closed() == RINGPROOF_NOT_OPEN);
   CHECK(end.position() == 0 && end.capacity() == 0 && end.epoch() == 0);
   CHECK(end.corruption() == ringproof_strerror(RINGPROOF_NOT_OPEN));
 }

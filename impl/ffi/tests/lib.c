@@ -222,9 +222,9 @@ static void a_chunk_does_not_outlive_a_close(void) {
   CHECK(rp_consumer_open(segment, &consumer, &error) == RP_OK);
   CHECK(rp_reserve(producer, 2, &chunk, &error) == RP_OK);
   CHECK(rp_consumer_close(consumer, &error) == RP_OK);
-  CHECK(rp_producer_peer_closed(producer, &closed, &error) == RP_OK && closed);
+  CHECK(rp_producer_is_peer_closed(producer, &closed, &error) == RP_OK && closed);
   REFUSED(rp_commit(producer, 2, &error), RP_OUT_OF_CHUNK, "chunk of 0");
-  REFUSED(rp_push(producer, &item, &error), RP_STOPPED, "its consumer");
+  REFUSED(rp_push(producer, &item, &error), RP_PEER_CLOSED, "no more are taken");
   rp_consumer_drop(consumer);
   rp_producer_drop(producer);
   rp_detach(segment);
@@ -400,9 +400,9 @@ static void a_ring_keeps_order_and_bounds(void) {
   CHECK(rp_producer_close(producer, &error) == RP_OK);
   REFUSED(rp_push(producer, &item, &error), RP_CLOSED, "from this side");
   CHECK(rp_pop(consumer, &item, &error) == RP_OK);
-  REFUSED(rp_pop(consumer, &item, &error), RP_ENDED, "closed");
+  REFUSED(rp_pop(consumer, &item, &error), RP_PEER_CLOSED, "closed");
   CHECK(rp_consumer_close(consumer, &error) == RP_OK);
-  CHECK(rp_producer_peer_closed(producer, &answer, &error) == RP_OK && answer);
+  CHECK(rp_producer_is_peer_closed(producer, &answer, &error) == RP_OK && answer);
   rp_consumer_drop(consumer);
   CHECK(rp_producer_state(producer, &state, &error) == RP_OK && state.closed &&
         !state.peer_present && state.occupancy == 0);
@@ -652,7 +652,7 @@ static int recv_all(struct rp_segment *ring, uint64_t count) {
       sched_yield();
       continue;
     }
-    if (status == RP_ENDED) {
+    if (status == RP_PEER_CLOSED) {
       break;
     }
     CHECK(status == RP_OK);

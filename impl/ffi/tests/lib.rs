@@ -299,7 +299,7 @@ fn a_killed_producer_of_the_library_loses_nothing_to_rust() {
                 }
             }
             Err(PopError::Empty) => wait(last, "get an item from C"),
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             Err(error) => panic!("{error}"),
         }
     }

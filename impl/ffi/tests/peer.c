@@ -100,7 +100,7 @@ static int recv_all(const struct ringproof_segment *ring, uint64_t count) {
       sched_yield();
       continue;
     }
-    if (status == RINGPROOF_ENDED) {
+    if (status == RINGPROOF_PEER_CLOSED) {
       break;
     }
     if (status != RINGPROOF_OK) {

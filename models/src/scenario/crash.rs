@@ -392,7 +392,7 @@ fn closing_consumer_dies(run: &Arc<Run>) {
         }
         (
             producer.position(),
-            producer.peer_closed().expect("correct"),
+            producer.is_peer_closed().expect("correct"),
         )
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));

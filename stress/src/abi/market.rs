@@ -164,7 +164,7 @@ fn receive(ring: &Ring<Order>) -> Result<(u64, u64)> {
                 std::thread::yield_now();
                 continue;
             }
-            Err(PopError::Ended) => return Ok((next, sum)),
+            Err(PopError::PeerClosed) => return Ok((next, sum)),
             Err(error) => return Err(error.into()),
         };
         for order in &orders[..taken] {

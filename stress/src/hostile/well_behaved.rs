@@ -200,7 +200,7 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
                 met.corrupt += 1;
                 0
             }
-            Err(PushError::Full | PushError::Closed | PushError::Stopped) => 0,
+            Err(PushError::Full | PushError::Closed | PushError::PeerClosed) => 0,
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items pushed into {capacity}");
@@ -237,7 +237,7 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
         Ok(live) => ensure!(live <= capacity, "{live} of {capacity} items live"),
         Err(_) => met.corrupt += 1,
     }
-    met.corrupt += u64::from(producer.peer_closed().is_err());
+    met.corrupt += u64::from(producer.is_peer_closed().is_err());
     Ok(met)
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn receive<K>(consumer: &mut ring::Consumer<'_, u64, Native, K>) -> R
                 met.corrupt += 1;
                 0
             }
-            Err(PopError::Empty | PopError::Ended | PopError::Closed) => 0,
+            Err(PopError::Empty | PopError::PeerClosed | PopError::Closed) => 0,
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items popped of {capacity}");

@@ -245,7 +245,7 @@ impl RingSoak {
             match outcome {
                 Ok(count) => desk.process(position, &items[..count])?,
                 Err(PopError::Empty) => life.turn.end(),
-                Err(PopError::Ended) => return Ok(()),
+                Err(PopError::PeerClosed) => return Ok(()),
                 Err(error) => return Err(error).context("a pop"),
             }
             life.turn.over();

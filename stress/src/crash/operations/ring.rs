@@ -180,7 +180,7 @@ pub(super) const INJECTED: [Injected; 14] = [
     ),
     ("ring/close", By::Crash, Fault::PublishLate, "took effect"),
     ("ring/peek", By::Crash, Fault::FreeFirst, "is lost"),
-    ("ring/stop", By::Life, Fault::StopLost, "then Stopped"),
+    ("ring/stop", By::Life, Fault::StopLost, "then PeerClosed"),
     (
         "ring/pop",
         By::Life,
@@ -283,7 +283,7 @@ impl Hands<'_> {
 fn pushed(outcome: Result<usize, PushError>) -> u64 {
     match outcome {
         Ok(count) => count as u64,
-        Err(PushError::Full | PushError::Closed | PushError::Stopped) => 0,
+        Err(PushError::Full | PushError::Closed | PushError::PeerClosed) => 0,
         Err(_) => CORRUPT,
     }
 }
@@ -291,7 +291,7 @@ fn pushed(outcome: Result<usize, PushError>) -> u64 {
 fn popped(outcome: Result<usize, PopError>) -> u64 {
     match outcome {
         Ok(count) => count as u64,
-        Err(PopError::Empty | PopError::Ended | PopError::Closed) => 0,
+        Err(PopError::Empty | PopError::PeerClosed | PopError::Closed) => 0,
         Err(_) => CORRUPT,
     }
 }
@@ -647,7 +647,7 @@ impl OnRing {
         if ends || state.stopped {
             let wanted = match ends {
                 true => (0, PushError::Closed),
-                false => (0, PushError::Stopped),
+                false => (0, PushError::PeerClosed),
             };
             ensure_pushed(&mut successor, wanted, &expected)?;
             ensure_stopped(&mut successor, state.stopped)?;
@@ -714,7 +714,7 @@ impl OnRing {
         let released = start + reach(&steps, stores)?;
         let stops = match death.count(StoreSite::RingStop) {
             Some(stores) => closed || stores > 0,
-            None => survivor.peer_closed()?,
+            None => survivor.is_peer_closed()?,
         };
 
         if let Some(taken) = death.taken() {
@@ -751,7 +751,7 @@ impl OnRing {
         let room = state.capacity - (written - released);
         let wanted = match (state.closed, stops) {
             (true, _) => (0, PushError::Closed),
-            (false, true) => (room, PushError::Stopped),
+            (false, true) => (room, PushError::PeerClosed),
             (false, false) => (room, PushError::Full),
         };
         ensure_pushed(&mut survivor, wanted, &expected)?;
