@@ -22,7 +22,7 @@ fn parent() -> Result<(), Box<dyn Error>> {
     let mut consumer = ring.consumer()?;
     let mut child = Command::new(env::current_exe()?)
         .arg("child")
-        .stdin(Stdio::from(ring.descriptor()?))
+        .stdin(Stdio::from(ring.segment().descriptor()?))
         .spawn()?;
     let (mut sum, mut ended) = (0, false);
     loop {

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::ops::{Deref, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -363,7 +363,7 @@ impl Segment {
 
     /// Attaches to the named segment, or makes it if there is none; also while others create
     /// and unlink it.
-    pub(crate) fn open(
+    pub(crate) fn open_or_create(
         name: &str,
         expected: &Expected,
         mut create: impl FnMut() -> Result<Arc<Segment>, SegmentError>,
@@ -474,7 +474,7 @@ impl Segment {
     /// ring.producer()?.push(7)?;
     ///
     /// // Sent to another process, over a Unix socket or as an inherited descriptor:
-    /// let other = Ring::<u64>::attach_fd(ring.descriptor()?)?;
+    /// let other = Ring::<u64>::attach_fd(ring.segment().descriptor()?)?;
     /// assert_eq!(other.consumer()?.pop()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -836,11 +836,11 @@ impl Segment {
 
 /// Opens a segment by `open` and claims `role` of it; again, a bounded number of times, where
 /// it was unlinked between the two.
-pub(crate) fn open_as<S: Deref<Target = Segment>>(
+pub(crate) fn open_or_create_as(
     name: &str,
     role: Role,
-    mut open: impl FnMut() -> Result<S, SegmentError>,
-) -> Result<(S, Claim), SegmentError> {
+    mut open: impl FnMut() -> Result<Arc<Segment>, SegmentError>,
+) -> Result<(Arc<Segment>, Claim), SegmentError> {
     for _ in 0..ROUNDS {
         let opened = open()?;
         match opened.claim(role) {

@@ -290,7 +290,7 @@ fn helper() {
 }
 
 fn send_all(name: &str, count: u64) {
-    let ring = Ring::<[u64; 2]>::open(name, &options()).unwrap();
+    let ring = Ring::<[u64; 2]>::open_or_create(name, &options()).unwrap();
     let mut producer = ring.producer().unwrap();
     while producer.position() < count {
         let seq = producer.position();
@@ -312,7 +312,7 @@ fn send_all(name: &str, count: u64) {
 }
 
 fn recv_all(name: &str, count: u64) {
-    let ring = Ring::<[u64; 2]>::open(name, &options()).unwrap();
+    let ring = Ring::<[u64; 2]>::open_or_create(name, &options()).unwrap();
     let mut consumer = ring.consumer().unwrap();
     loop {
         match consumer.peek(11) {
@@ -331,11 +331,11 @@ fn recv_all(name: &str, count: u64) {
 }
 
 fn open_seqlock(name: &str) -> SeqLock<[u64; 64]> {
-    SeqLock::open(name, &[0; 64], &SeqLockOptions::default()).unwrap()
+    SeqLock::open_or_create(name, &[0; 64], &SeqLockOptions::default()).unwrap()
 }
 
 fn open_latch(name: &str) -> SeqLatch<[u64; 64]> {
-    SeqLatch::open(name, &[0; 64], &SeqLatchOptions::default()).unwrap()
+    SeqLatch::open_or_create(name, &[0; 64], &SeqLatchOptions::default()).unwrap()
 }
 
 fn write_all(version: u64, count: u64, mut write: impl FnMut(&[u64; 64])) {

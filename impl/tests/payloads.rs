@@ -273,7 +273,7 @@ fn half_a_word_is_refused_by_the_type_checker_with_the_type_and_its_size() {
             &[RULE, "words, and `u32` has `", "Bytes<4, 4>`"],
         ),
         (
-            "pub fn f() { SeqLatch::<i16>::open(\"a\", &7, &SeqLatchOptions::default()); }",
+            "pub fn f() { SeqLatch::<i16>::open_or_create(\"a\", &7, &SeqLatchOptions::default()); }",
             &[RULE, "words, and `i16` has `", "Bytes<2, 2>`"],
         ),
     ]);

@@ -114,7 +114,7 @@ fn refusal<T: Payload>() -> Vec<String> {
     let name = Named::new("payload");
     Ring::<T>::create(&name, &RingOptions::new(1).slots(1)).expect("a ring");
     let attached = Ring::<Event>::attach(&name);
-    let opened = Ring::<Event>::open(&name, &RingOptions::new(1));
+    let opened = Ring::<Event>::open_or_create(&name, &RingOptions::new(1));
     let differences = |outcome| match outcome {
         Err(SegmentError::Payload { differences, .. }) => differences,
         other => panic!("{other:?}"),

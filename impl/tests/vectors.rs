@@ -82,10 +82,10 @@ fn record(kind: Kind) -> Vec<u8> {
             let options = RingOptions::new(5).slots(8);
             let ring = Ring::<Quote>::create(&name, &options).expect("a ring");
             drop((
-                ring.claim(Role::Producer).expect("the role"),
-                ring.claim(Role::Consumer).expect("the role"),
+                ring.segment().claim(Role::Producer).expect("the role"),
+                ring.segment().claim(Role::Consumer).expect("the role"),
             ));
-            drop(ring.claim(Role::Consumer).expect("the role"));
+            drop(ring.segment().claim(Role::Consumer).expect("the role"));
             let mut producer = ring.producer().expect("the role");
             let mut consumer = ring.consumer().expect("the role");
             for position in 0..13 {
@@ -94,8 +94,12 @@ fn record(kind: Kind) -> Vec<u8> {
                     assert_eq!(consumer.pop(), Ok(quote(position)));
                 }
             }
-            ring.set_note(Role::Producer, 2, 77).expect("a note");
-            ring.set_note(Role::Consumer, 15, 88).expect("a note");
+            ring.segment()
+                .set_note(Role::Producer, 2, 77)
+                .expect("a note");
+            ring.segment()
+                .set_note(Role::Consumer, 15, 88)
+                .expect("a note");
             producer.close();
         }
         Kind::SeqLock => {
@@ -105,8 +109,8 @@ fn record(kind: Kind) -> Vec<u8> {
             writer.write(&quote(1));
             writer.write(&quote(2));
             drop(writer);
-            let claim = lock.claim(Role::Writer).expect("the role");
-            lock.set_note(Role::Writer, 0, 5).expect("a note");
+            let claim = lock.segment().claim(Role::Writer).expect("the role");
+            lock.segment().set_note(Role::Writer, 0, 5).expect("a note");
             // The odd number, and two words.
             let dying = Dying::after(3);
             let parts = lock.parts().expect("its words");
@@ -116,9 +120,12 @@ fn record(kind: Kind) -> Vec<u8> {
         Kind::Latch => {
             let options = SeqLatchOptions::default();
             let latch = SeqLatch::create(&name, &quote(0), &options).expect("a latch");
-            drop(latch.claim(Role::Writer).expect("the role"));
+            drop(latch.segment().claim(Role::Writer).expect("the role"));
             let mut writer = latch.writer().expect("the role");
-            latch.set_note(Role::Writer, 0, 5).expect("a note");
+            latch
+                .segment()
+                .set_note(Role::Writer, 0, 5)
+                .expect("a note");
             for version in 1..=6 {
                 writer.write(&quote(version));
             }

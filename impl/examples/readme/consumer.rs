@@ -2,7 +2,7 @@ use ringproof::{PopError, Ring, RingOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("usage: consumer NAME")?;
-    let ring = Ring::<u64>::open(&name, &RingOptions::new(1024))?;
+    let ring = Ring::<u64>::open_or_create(&name, &RingOptions::new(1024))?;
     let mut consumer = ring.consumer()?;
     loop {
         match consumer.pop() {
@@ -12,5 +12,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(ring.unlink()?)
+    Ok(ring.segment().unlink()?)
 }

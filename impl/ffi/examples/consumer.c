@@ -15,7 +15,7 @@ int main(int count, char **arguments) {
     fprintf(stderr, "usage: consumer NAME\n");
     return 2;
   }
-  if (ringproof_open(&ring, arguments[1], &options, &line_shape, NULL, &error) != RINGPROOF_OK ||
+  if (ringproof_open_or_create(&ring, arguments[1], &options, &line_shape, NULL, &error) != RINGPROOF_OK ||
       ringproof_consumer_open(&consumer, &ring, &error) != RINGPROOF_OK) {
     fprintf(stderr, "consumer: %s\n", error.message);
     return 1;

@@ -2026,10 +2026,12 @@ static inline enum ringproof_status ringproof_unsteady(const char *name,
                                "get hold of it: others create and unlink it all the time");
 }
 
-/* Attaches to the segment `name`, whatever its capacity, or makes it as `options` say; also while
- * others create and unlink it. For this process and not for what it forks. */
+/* Attaches to the segment `name`, or makes it as `options` say; also while others create and unlink
+ * it. Of one that exists only kind and payload are checked: it keeps its capacity, its slots, its
+ * mode and its value, whatever `options` and `initial` say. For this process and not for what it
+ * forks. */
 static inline enum ringproof_status
-ringproof_open(struct ringproof_segment *segment, const char *name,
+ringproof_open_or_create(struct ringproof_segment *segment, const char *name,
                const struct ringproof_options *options, const struct ringproof_shape *shape,
                const void *initial, struct ringproof_error *error) {
   for (int round = 0; round < RINGPROOF_ROUNDS; round++) {

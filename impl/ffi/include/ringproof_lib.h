@@ -328,14 +328,15 @@ enum rp_status rp_create(const char *name,
                          struct rp_segment **segment,
                          struct rp_error *error);
 
-// Attaches to the segment `name`, or makes it, as `rp_create` does. Not for a child that is forked
-// later: see there.
-enum rp_status rp_open(const char *name,
-                       const struct rp_options *options,
-                       const struct rp_payload *payload,
-                       const void *initial,
-                       struct rp_segment **segment,
-                       struct rp_error *error);
+// Attaches to the segment `name`, or makes it, as `rp_create` does. Of one that exists only kind and
+// payload are checked: it keeps its capacity, its slots, its mode and its value, whatever `options`
+// and `initial` say. Not for a child that is forked later: see there.
+enum rp_status rp_open_or_create(const char *name,
+                                 const struct rp_options *options,
+                                 const struct rp_payload *payload,
+                                 const void *initial,
+                                 struct rp_segment **segment,
+                                 struct rp_error *error);
 
 // Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
 // payload. Not for a child that is forked later: see `rp_create`.

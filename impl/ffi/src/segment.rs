@@ -274,10 +274,11 @@ pub unsafe extern "C" fn rp_create(
     }
 }
 
-/// Attaches to the segment `name`, or makes it, as `rp_create` does. Not for a child that is forked
-/// later: see there.
+/// Attaches to the segment `name`, or makes it, as `rp_create` does. Of one that exists only kind and
+/// payload are checked: it keeps its capacity, its slots, its mode and its value, whatever `options`
+/// and `initial` say. Not for a child that is forked later: see there.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_open(
+pub unsafe extern "C" fn rp_open_or_create(
     name: *const c_char,
     options: *const rp_options,
     payload: *const rp_payload,
@@ -290,7 +291,11 @@ pub unsafe extern "C" fn rp_open(
         call(error, || {
             hand_over(segment, "segment", || {
                 made(options, payload, initial, |form, payload| {
-                    Ok(Structure::open(segment_name(name)?, form, payload)?)
+                    Ok(Structure::open_or_create(
+                        segment_name(name)?,
+                        form,
+                        payload,
+                    )?)
                 })
             })
         })
@@ -369,7 +374,7 @@ pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
             let kept = match segment.descriptor.get() {
                 Some(kept) => kept,
                 None => {
-                    let opened = segment.structure.descriptor()?;
+                    let opened = segment.structure.segment().descriptor()?;
                     segment.descriptor.get_or_init(|| opened)
                 }
             };
@@ -387,7 +392,7 @@ pub unsafe extern "C" fn rp_unlink(segment: *const rp_segment, error: *mut rp_er
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
-            Ok(shared(segment, "segment")?.structure.unlink()?)
+            Ok(shared(segment, "segment")?.structure.segment().unlink()?)
         })
     }
 }
@@ -412,7 +417,10 @@ pub unsafe extern "C" fn rp_name_status(
     unsafe {
         call(error, || {
             let found = needed(found, "found")?;
-            let status = shared(segment, "segment")?.structure.name_status()?;
+            let status = shared(segment, "segment")?
+                .structure
+                .segment()
+                .name_status()?;
             found.write(match status {
                 NameStatus::Current => rp_name::RP_NAME_CURRENT,
                 NameStatus::Unlinked => rp_name::RP_NAME_UNLINKED,
@@ -438,6 +446,7 @@ pub unsafe extern "C" fn rp_is_held(
             held.write(
                 shared(segment, "segment")?
                     .structure
+                    .segment()
                     .is_held(role(whose)?)?,
             );
             Ok(())
@@ -460,12 +469,12 @@ pub unsafe extern "C" fn rp_note(
             let value = needed(value, "value")?;
             let structure = &shared(segment, "segment")?.structure;
             let (role, index) = place(whose, index)?;
-            unless_inherited(structure)?;
+            unless_inherited(structure.segment())?;
             // There is none of these otherwise only where the memory is gone.
             let lost = || SegmentError::Lost {
-                segment: structure.label().to_owned(),
+                segment: structure.segment().label().to_owned(),
             };
-            value.write(structure.note(role, index).ok_or_else(lost)?);
+            value.write(structure.segment().note(role, index).ok_or_else(lost)?);
             Ok(())
         })
     }
@@ -485,7 +494,7 @@ pub unsafe extern "C" fn rp_set_note(
         call(error, || {
             let structure = &shared(segment, "segment")?.structure;
             let (role, index) = place(whose, index)?;
-            Ok(structure.set_note(role, index, value)?)
+            Ok(structure.segment().set_note(role, index, value)?)
         })
     }
 }
@@ -505,5 +514,5 @@ pub unsafe extern "C" fn rp_guard_install(error: *mut rp_error) -> rp_status {
 pub unsafe extern "C" fn rp_is_lost(segment: *const rp_segment) -> bool {
     // SAFETY: the caller's promises.
     let segment = unsafe { segment.as_ref() };
-    segment.is_some_and(|segment| segment.structure.is_lost())
+    segment.is_some_and(|segment| segment.structure.segment().is_lost())
 }

@@ -1038,7 +1038,7 @@ static void names_are_of_utf8(void) {
     CHECK(strcmp(error.message, bad[i].message) == 0);
     CHECK(ringproof_attach(&segment, bad[i].name, RINGPROOF_RING, &word_shape, NULL) ==
           RINGPROOF_NAME);
-    CHECK(ringproof_open(&segment, bad[i].name, &options, &word_shape, NULL, NULL) ==
+    CHECK(ringproof_open_or_create(&segment, bad[i].name, &options, &word_shape, NULL, NULL) ==
           RINGPROOF_NAME);
   }
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -1068,7 +1068,7 @@ static void a_mode_is_of_permissions_that_its_owner_has(void) {
              "segment `%s`: a mode of %o; it must be from 600 to 777, in octal: permissions and "
              "nothing else, and its owner may read and write", name, (unsigned)bad[i]);
     CHECK(strcmp(error.message, expected) == 0);
-    CHECK(ringproof_open(&segment, name, &options, &word_shape, NULL, NULL) == RINGPROOF_MODE);
+    CHECK(ringproof_open_or_create(&segment, name, &options, &word_shape, NULL, NULL) == RINGPROOF_MODE);
     CHECK(access(path, F_OK) != 0);
   }
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -166,7 +166,7 @@ void questions(const std::string &name) {
     CHECK(std::string(details.message).find("a zero byte") != std::string::npos);
     CHECK(!ints::create(longer, ringproof_ring_options(3), details));
     CHECK(details.status == RINGPROOF_NAME);
-    CHECK(!ints::open(longer, ringproof_ring_options(3), details));
+    CHECK(!ints::open_or_create(longer, ringproof_ring_options(3), details));
     CHECK(details.status == RINGPROOF_NAME);
   }
   CHECK(ring.unlink(details) == RINGPROOF_OK);
@@ -344,7 +344,7 @@ void failed(const std::string &name) {
   ints none = ints::attach(name, details);
   CHECK(details.status == RINGPROOF_NOT_FOUND && details.message[0] != '\0');
   refuses(none);
-  ints ring = ints::open(name, ringproof_ring_options(4), details);
+  ints ring = ints::open_or_create(name, ringproof_ring_options(4), details);
   NEED(ring && details.status == RINGPROOF_OK && details.message[0] == '\0');
   producer first(ring, details);
   consumer taken(ring, details);

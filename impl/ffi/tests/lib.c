@@ -144,7 +144,7 @@ static void names_are_refused_as_by_the_header(void) {
     CHECK(strcmp(error.message, theirs.message) == 0);
     REFUSED(rp_create(names[i], &options, &item_payload, NULL, &segment, &error), RP_NAME,
             theirs.message);
-    REFUSED(rp_open(names[i], &options, &item_payload, NULL, &segment, &error), RP_NAME,
+    REFUSED(rp_open_or_create(names[i], &options, &item_payload, NULL, &segment, &error), RP_NAME,
             theirs.message);
     REFUSED(rp_unlink_name(names[i], &error), RP_NAME, theirs.message);
     REFUSED(rp_inspect(names[i], &seen, &error), RP_NAME, theirs.message);
@@ -165,7 +165,7 @@ static void modes_are_refused_as_by_the_header(void) {
     REFUSED(rp_create(name, &options, &quote_payload, NULL, &segment, &error), RP_ARGUMENT,
             theirs.message);
     CHECK(strcmp(error.message, theirs.message) == 0);
-    REFUSED(rp_open(name, &options, &quote_payload, NULL, &segment, &error), RP_ARGUMENT,
+    REFUSED(rp_open_or_create(name, &options, &quote_payload, NULL, &segment, &error), RP_ARGUMENT,
             theirs.message);
   }
 }
@@ -271,7 +271,7 @@ static void segments_are_refused_with_the_reason(void) {
   REFUSED(rp_attach(name, RP_RING, &item_payload, &other, &error), RP_PAYLOAD,
           "field \"seq\": not here; offset 0, u64 in the segment");
   CHECK(other == NULL);
-  CHECK(rp_open(name, &ring, &quote_payload, NULL, &other, &error) == RP_OK);
+  CHECK(rp_open_or_create(name, &ring, &quote_payload, NULL, &other, &error) == RP_OK);
   rp_detach(other);
   CHECK(rp_unlink(segment, &error) == RP_OK);
   rp_detach(segment);
@@ -291,7 +291,7 @@ static void null_is_told(void) {
   REFUSED(rp_create(NULL, NULL, &item_payload, NULL, &segment, &error), RP_ARGUMENT, "`options`");
   REFUSED(rp_create(NULL, &options, NULL, NULL, &segment, &error), RP_ARGUMENT, "`payload`");
   REFUSED(rp_create(NULL, &options, &item_payload, NULL, NULL, &error), RP_ARGUMENT, "`segment`");
-  REFUSED(rp_open(NULL, &options, &item_payload, NULL, &segment, &error), RP_ARGUMENT, "`name`");
+  REFUSED(rp_open_or_create(NULL, &options, &item_payload, NULL, &segment, &error), RP_ARGUMENT, "`name`");
   REFUSED(rp_attach(NULL, RP_RING, &item_payload, &segment, &error), RP_ARGUMENT, "`name`");
   REFUSED(rp_attach_fd(-1, RP_RING, &item_payload, &segment, &error), RP_ARGUMENT, "descriptor");
   REFUSED(rp_attach_fd(1 << 20, RP_RING, &item_payload, &segment, &error), RP_SYSTEM, "duplicate");
@@ -724,7 +724,7 @@ int main(int count, char **arguments) {
     options = (struct rp_options){.kind = latch ? RP_LATCH : RP_SEQLOCK};
     payload = &value_payload;
   }
-  CHECK(rp_open(name, &options, payload, NULL, &segment, &error) == RP_OK);
+  CHECK(rp_open_or_create(name, &options, payload, NULL, &segment, &error) == RP_OK);
   if (strcmp(arguments[1], values ? "write" : "send") == 0) {
     outcome = (values ? write_values : send_all)(segment, number);
   } else if (strcmp(arguments[1], values ? "read" : "recv") == 0) {

@@ -93,7 +93,7 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
     let initial = Picture::of(peer.seed, 0);
     let said = match (peer.end, peer.kind) {
         (End::Send | End::Recv, None) => {
-            let ring = Ring::open(&peer.name, &RingOptions::new(1024))?;
+            let ring = Ring::open_or_create(&peer.name, &RingOptions::new(1024))?;
             let (count, sum) = if peer.end == End::Send {
                 send(peer, &ring)?
             } else {
@@ -102,24 +102,26 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
             format!("{count} {sum}\n")
         }
         (End::Write, Some(Kind::Seqlock)) => {
-            let lock = SeqLock::open(&peer.name, &initial, &SeqLockOptions::default())?;
+            let lock = SeqLock::open_or_create(&peer.name, &initial, &SeqLockOptions::default())?;
             let mut writer = lock.writer()?;
             write(peer, |picture| writer.write(picture));
             String::new()
         }
         (End::Write, Some(Kind::Latch)) => {
-            let latch = SeqLatch::open(&peer.name, &initial, &SeqLatchOptions::default())?;
+            let latch =
+                SeqLatch::open_or_create(&peer.name, &initial, &SeqLatchOptions::default())?;
             let mut writer = latch.writer()?;
             write(peer, |picture| writer.write(picture));
             String::new()
         }
         (End::Read, Some(Kind::Seqlock)) => {
-            let lock = SeqLock::open(&peer.name, &initial, &SeqLockOptions::default())?;
+            let lock = SeqLock::open_or_create(&peer.name, &initial, &SeqLockOptions::default())?;
             let reader = lock.reader()?;
             read(peer, || reader.read(1000).ok())?
         }
         (End::Read, Some(Kind::Latch)) => {
-            let latch = SeqLatch::open(&peer.name, &initial, &SeqLatchOptions::default())?;
+            let latch =
+                SeqLatch::open_or_create(&peer.name, &initial, &SeqLatchOptions::default())?;
             let reader = latch.reader()?;
             read(peer, || reader.read(1000).ok())?
         }

@@ -199,7 +199,7 @@ struct Stored {
 impl Stored {
     fn new() -> Result<Stored> {
         let ring = Ring::anonymous(&RingOptions::new(4).slots(4))?;
-        let file = File::from(ring.descriptor()?);
+        let file = File::from(ring.segment().descriptor()?);
         Ok(Stored { ring, file })
     }
 }

@@ -75,8 +75,10 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
         let name = CLAIMING[operation];
         match name {
             "segment/note" => {
-                let said = ring.note_through(&memory, Role::Consumer, NOTES - 1);
-                let beyond = ring.note_through(&memory, Role::Consumer, NOTES);
+                let said = ring
+                    .segment()
+                    .note_through(&memory, Role::Consumer, NOTES - 1);
+                let beyond = ring.segment().note_through(&memory, Role::Consumer, NOTES);
                 let events = adversary.events();
                 let expected = match events[..] {
                     [Event::Load(LoadSite::NoteRead, note)] => Some(note),
@@ -88,17 +90,20 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
                 );
             }
             "segment/set_note" => {
-                let set = |index| ring.set_note_through(&memory, Role::Producer, index, 5);
+                let set = |index| {
+                    ring.segment()
+                        .set_note_through(&memory, Role::Producer, index, 5)
+                };
                 ensure!(
                     set(NOTES - 1).is_ok() && set(NOTES).is_err(),
                     "a note is refused, or one too many taken"
                 );
             }
             _ => {
-                let mut outcome = ring.claim_through(&memory, Role::Producer);
+                let mut outcome = ring.segment().claim_through(&memory, Role::Producer);
                 if script.has(Fault::RetiredIgnored) {
                     outcome = match outcome {
-                        Err(SegmentError::Gone { .. }) => ring.claim(Role::Producer),
+                        Err(SegmentError::Gone { .. }) => ring.segment().claim(Role::Producer),
                         other => other,
                     };
                 }
@@ -106,7 +111,7 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
                     .context(name)?;
                 if name == "segment/claim-again" && outcome.is_ok() {
                     // While it is held nothing that an adversary says gives it to a second one.
-                    let second = ring.claim_through(&memory, Role::Producer);
+                    let second = ring.segment().claim_through(&memory, Role::Producer);
                     ensure!(
                         matches!(second, Err(SegmentError::Held { .. })),
                         "a second holder: {second:?}"

@@ -105,7 +105,7 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
     let before = place.look()?;
     if let Some(ring) = place.ring()? {
         attached += 1;
-        use_segment(&ring, Role::Producer)?;
+        use_segment(ring.segment(), Role::Producer)?;
         if let Some(mut producer) = possible(ring.producer())? {
             send(&mut producer)?;
         }
@@ -120,7 +120,7 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
     }
     if let Some(lock) = place.seqlock()? {
         attached += 1;
-        use_segment(&lock, Role::Writer)?;
+        use_segment(lock.segment(), Role::Writer)?;
         if let (Some(mut writer), Some(reader)) =
             (possible(lock.writer())?, possible(lock.reader())?)
         {
@@ -130,7 +130,7 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
     }
     if let Some(latch) = place.latch()? {
         attached += 1;
-        use_segment(&latch, Role::Writer)?;
+        use_segment(latch.segment(), Role::Writer)?;
         if let (Some(mut writer), Some(reader)) =
             (possible(latch.writer())?, possible(latch.reader())?)
         {

@@ -60,7 +60,7 @@ impl std::ops::Deref for Shared {
 
     fn deref(&self) -> &Segment {
         match self {
-            Shared::SeqLock(lock) => lock,
+            Shared::SeqLock(lock) => lock.segment(),
             Shared::Latch(latch) => latch,
         }
     }

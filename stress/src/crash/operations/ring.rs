@@ -596,7 +596,7 @@ impl OnRing {
             ]
         };
         let death = (at.die)(&mut |so_far| {
-            ensure_kept(&ring, Role::Producer)?;
+            ensure_kept(ring.segment(), Role::Producer)?;
             let stores = so_far.count(StoreSite::RingPublish).unwrap_or_default();
             let committed = start + reach(&steps, stores)?;
             let authors = authors(committed);
@@ -627,7 +627,7 @@ impl OnRing {
             take(&mut survivor, &expected)?;
         }
         // and then there is a successor, who finds exactly that.
-        let claim = at.succeed(&death, &ring, Role::Producer, 1)?;
+        let claim = at.succeed(&death, ring.segment(), Role::Producer, 1)?;
         // SAFETY: the parts go to this producer alone.
         let parts = unsafe { ring.parts() }?;
         let memory = at.successor_memory(parts.write_index);
@@ -695,7 +695,7 @@ impl OnRing {
         let authors = [(written, Author::Setup)];
         let expected = |position| expected(seed, &authors, position);
         let death = (at.die)(&mut |so_far| {
-            ensure_kept(&ring, Role::Consumer)?;
+            ensure_kept(ring.segment(), Role::Consumer)?;
             let stores = so_far.count(StoreSite::RingFree).unwrap_or_default();
             let expected = written - start - reach(&steps, stores)?;
             let found = survivor.occupancy()?;
@@ -758,7 +758,7 @@ impl OnRing {
         ensure_stopped(&mut survivor, stops)?;
 
         // Then there is a successor, who finds exactly what was not released.
-        let claim = at.succeed(&death, &ring, Role::Consumer, 1)?;
+        let claim = at.succeed(&death, ring.segment(), Role::Consumer, 1)?;
         // SAFETY: the parts go to this consumer alone.
         let parts = unsafe { ring.parts() }?;
         let memory = at.successor_memory(parts.read_index);
@@ -817,13 +817,13 @@ impl Operation for OnRing {
         if self.state.stopped {
             consumer.close();
         }
-        Ok(ring.descriptor()?)
+        Ok(ring.segment().descriptor()?)
     }
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
         let ring = Ring::<Item>::attach_fd(actor.segment()?)?;
         let role = self.kind.role();
-        let claim = actor.claim(&ring, role)?;
+        let claim = actor.claim(ring.segment(), role)?;
         // SAFETY: the parts go to one endpoint of this process alone.
         let parts = unsafe { ring.parts() }?;
         let memory = actor.memory(Some(match role {
