@@ -369,7 +369,7 @@ fn it_may_be_included_inside_extern_c() {
         let flags = strict(&compiler);
         for (name, rest) in [
             ("ringproof.h", "ringproof_producer end;"),
-            ("ringproof_lib.h", "rp_error error;"),
+            ("ringproof_lib.h", "ringproof_lib_error error;"),
             ("ringproof.hpp", described),
             // In either order with one outside.
             (
