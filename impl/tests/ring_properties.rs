@@ -9,7 +9,6 @@ mod common;
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
-use bytemuck::{Pod, Zeroable};
 use common::check;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -45,7 +44,7 @@ impl Item for [u32; 3] {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, ringproof::Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C)]
 struct Quote {
     price: f64,

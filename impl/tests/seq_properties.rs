@@ -7,7 +7,6 @@ mod common;
 
 use std::fmt::Debug;
 
-use bytemuck::{Pod, Zeroable};
 use common::dying::Dying;
 use common::interrupted::Interrupted;
 use common::{Deadline, check};
@@ -49,7 +48,7 @@ impl Value for [u64; 3] {}
 impl Value for Big {}
 
 /// No power of two of words, and many lines.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, ringproof::Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C)]
 struct Big {
     most: [u64; 128],

@@ -6,14 +6,14 @@ mod common;
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use common::{Deadline, Effort};
-use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions, Shape};
+use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions};
 
 const ITEMS: u64 = 1_000_000;
 
 /// An item that is known as whole and by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ringproof::Payload)]
 #[repr(C)]
 struct Item {
     number: u64,

@@ -20,17 +20,15 @@ use std::process::{Command, Output};
 
 use common::dying::Dying;
 use common::named::Named;
-use ringproof::bytemuck::{Pod, Zeroable};
 use ringproof::layout::Kind;
 use ringproof::seqlock::SeqWriter;
 use ringproof::{
     Inspection, PopError, PushError, ReadError, Ring, RingOptions, Role, SeqLatch, SeqLatchOptions,
-    SeqLock, SeqLockOptions, Shape,
+    SeqLock, SeqLockOptions,
 };
 use ringproof_record::compiler;
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Quote {
     seq: u64,
@@ -39,8 +37,7 @@ struct Quote {
     legs: [Leg; 1],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Leg {
     qty: i32,

@@ -15,7 +15,7 @@ use harness::{
     run, start, truncating, until, until_full, until_received, until_seen, within,
 };
 use nix::sys::statvfs::statvfs;
-use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, Shape, bytemuck};
+use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, bytemuck};
 
 fn content() -> Vec<u8> {
     content_of(100_000)
@@ -645,8 +645,7 @@ fn inspected(name: &Name, options: &[&str]) -> String {
     String::from_utf8(outcome.stdout).unwrap()
 }
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Shape)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, ringproof::Payload)]
 #[repr(C)]
 struct Quote {
     price: f32,

@@ -3,16 +3,15 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use clap::{Args, ValueEnum};
 use ringproof::{
     PopError, PushError, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
-    Shape,
 };
 
 use crate::fault::Fault;
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Order {
     seq: u64,
@@ -42,7 +41,7 @@ impl Order {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Picture {
     number: u64,
