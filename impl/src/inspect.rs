@@ -19,6 +19,7 @@ use crate::shape::Description;
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Inspection {
     /// The segment's name, or what else tells which one it is.
     pub name: String,
@@ -61,6 +62,7 @@ pub struct Peeked {
 
 /// The state of one role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RoleState {
     /// The role.
     pub role: Role,
@@ -260,6 +262,7 @@ impl Inspection {
 
 /// All that is where named segments are.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Survey {
     /// The segments by name, sorted: each as it was found, or why it cannot be told, as where it
     /// is damaged or of another version.

@@ -151,6 +151,7 @@ pub struct Corruption {
 
 /// Why nothing was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PushError {
     /// `capacity` items are live: the consumer has to release some first.
     #[error("the ring is full")]
@@ -169,6 +170,7 @@ pub enum PushError {
 
 /// Why nothing was popped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PopError {
     /// Every committed item was released; more may come.
     #[error("the ring is empty")]

@@ -70,6 +70,7 @@ pub struct Payload {
 
 /// Why something described cannot be a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PayloadError {
     /// Bytes that are no field's.
     #[error(

@@ -187,9 +187,8 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
             }
             Err(PushError::PeerClosed) => return Err(receiver_closed(producer, ring)),
             Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
-            Err(PushError::Closed) => {
-                return Err(Failure::Unexpected("the ring was closed".to_owned()));
-            }
+            // This program never closes it, but at the end.
+            Err(error) => return Err(Failure::Unexpected(error.to_string())),
         }
     }
     Ok(())

@@ -224,6 +224,7 @@ impl From<PushError> for Failure {
             PushError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
             PushError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
             PushError::Corrupt(corruption) => corruption.into(),
+            other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
         }
     }
 }
@@ -235,6 +236,7 @@ impl From<PopError> for Failure {
             PopError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
             PopError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
             PopError::Corrupt(corruption) => corruption.into(),
+            other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
         }
     }
 }
@@ -262,6 +264,7 @@ impl From<ReadError> for Failure {
         let status = match error {
             ReadError::WriterStalled { .. } => RINGPROOF_LIB_WRITER_STALLED,
             ReadError::WriterDead { .. } => RINGPROOF_LIB_WRITER_DEAD,
+            _ => RINGPROOF_LIB_OTHER,
         };
         Failure::new(status, error.to_string())
     }

@@ -319,6 +319,7 @@ impl Model {
             Err(PushError::Closed) => ensure!(self.closed, "closed by nobody"),
             Err(PushError::PeerClosed) => ensure!(self.ended, "stopped by nobody"),
             Ok(Did::Other) | Err(PushError::Corrupt(_)) => {}
+            Err(other) => bail!("no outcome of a push that is known: {other}"),
         }
         Ok(())
     }
@@ -484,6 +485,7 @@ impl Model {
             }
             Err(PopError::Closed) => ensure!(self.closed, "closed by nobody"),
             Ok(Did::Other) | Err(PopError::Corrupt(_)) => {}
+            Err(other) => bail!("no outcome of a pop that is known: {other}"),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ringproof::layout::NOTES;
 use ringproof::memory::Native;
 use ringproof::{
@@ -201,6 +201,7 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
                 0
             }
             Err(PushError::Full | PushError::Closed | PushError::PeerClosed) => 0,
+            Err(other) => bail!("no outcome of a push that is known: {other}"),
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items pushed into {capacity}");
@@ -252,6 +253,7 @@ pub(crate) fn receive<K>(consumer: &mut ring::Consumer<'_, u64, Native, K>) -> R
                 0
             }
             Err(PopError::Empty | PopError::PeerClosed | PopError::Closed) => 0,
+            Err(other) => bail!("no outcome of a pop that is known: {other}"),
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items popped of {capacity}");

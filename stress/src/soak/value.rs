@@ -61,7 +61,7 @@ impl std::ops::Deref for Shared {
     fn deref(&self) -> &Segment {
         match self {
             Shared::SeqLock(lock) => lock.segment(),
-            Shared::Latch(latch) => latch,
+            Shared::Latch(latch) => latch.segment(),
         }
     }
 }
@@ -293,6 +293,7 @@ impl ValueSoak {
                 Err(ReadError::WriterStalled { .. } | ReadError::WriterDead { .. }) => {
                     life.turn.end();
                 }
+                Err(other) => return Err(other).context("a read"),
             }
             reads += 1;
             shared.set_note(Role::Consumer, reads_by(actor), reads)?;

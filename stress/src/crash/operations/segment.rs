@@ -120,7 +120,7 @@ impl std::ops::Deref for Structure {
     fn deref(&self) -> &Segment {
         match self {
             Structure::Ring(ring) => ring.segment(),
-            Structure::SeqLock(lock) => lock,
+            Structure::SeqLock(lock) => lock.segment(),
         }
     }
 }
