@@ -39,7 +39,8 @@
 //! them, with ordering, partner and reason. The algorithms ([`ring`], [`seqlock`], [`latch`],
 //! [`role`]) are written once, generic over the trait [`Memory`](memory::Memory) that makes
 //! the accesses. What ships is that source over [`Native`](memory::Native); what the model
-//! checkers, the crash tests and the others run is the same source over theirs.
+//! checkers, the crash tests and the others run is the same source over theirs. What only they need is in
+//! [`harness`], and may change with any release.
 //!
 //! # What it does not do by itself
 //!
@@ -86,6 +87,8 @@ pub mod fork;
     reason = "handles a signal, and puts memory in the place of a mapping"
 )]
 pub mod guard;
+#[allow(unsafe_code, reason = "hands out what it does not access itself")]
+pub mod harness;
 #[cfg(feature = "std")]
 pub mod inspect;
 pub mod latch;
@@ -127,7 +130,7 @@ pub mod untyped;
 
 pub use bytemuck;
 
-// What `#[derive(Shape)]` writes names this crate, also in the tests within.
+// What the derives write names this crate, also in the tests within.
 #[cfg(test)]
 extern crate self as ringproof;
 

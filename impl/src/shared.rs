@@ -232,22 +232,6 @@ impl<T: Payload> Ring<T> {
         let consumer = unsafe { Consumer::new(ring_parts(lasting(&self.segment))?, Native, held) };
         self.segment.unless_lost(consumer)
     }
-
-    /// The ring's words and slots, for endpoints over a memory other than [`Native`].
-    ///
-    /// # Safety
-    /// Nothing is stored to the words but by endpoints made of these parts: an index announces
-    /// slots, and one that is not true lets two threads of this process race for them. (A
-    /// peer in another process that stores anything is not meant here; see
-    /// [`ring`](crate::ring).)
-    ///
-    /// # Errors
-    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
-    /// out.
-    pub unsafe fn parts(&self) -> Result<RingParts<'_, Native, T>, SegmentError> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { ring_parts(&self.segment) }
-    }
 }
 
 /// How to make a [`SeqLock`].
@@ -421,15 +405,6 @@ impl<T: Payload> SeqLock<T> {
         let parts = seq_parts(unsafe { lasting(&self.segment) })?;
         let keep = Arc::clone(&self.segment);
         SeqReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
-    }
-
-    /// The seqlock's words, for endpoints over a memory other than [`Native`].
-    ///
-    /// # Errors
-    /// [`SegmentError::Size`] if the payload does not lie in the segment; a checked header
-    /// rules it out.
-    pub fn parts(&self) -> Result<SeqParts<'_, Native>, SegmentError> {
-        seq_parts(&self.segment)
     }
 }
 
@@ -629,15 +604,6 @@ impl<T: Payload> SeqLatch<T> {
         let keep = Arc::clone(&self.segment);
         LatchReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
     }
-
-    /// The latch's words, for endpoints over a memory other than [`Native`].
-    ///
-    /// # Errors
-    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
-    /// out.
-    pub fn parts(&self) -> Result<LatchParts<'_, Native>, SegmentError> {
-        latch_parts(&self.segment)
-    }
 }
 
 /// What an end with a role keeps for its life: the claim of the role, and the segment that its words
@@ -820,7 +786,7 @@ fn expected_words<T: WholeWords>(segment: &str, kind: Kind) -> Result<Expected, 
 /// The words and slots of a ring.
 ///
 /// # Safety
-/// As [`Ring::parts`].
+/// As [`PartsOfRing::parts`](crate::harness::PartsOfRing::parts).
 pub(crate) unsafe fn ring_parts<T: Payload>(
     segment: &Segment,
 ) -> Result<RingParts<'_, Native, T>, SegmentError> {

@@ -4,6 +4,7 @@
 mod common;
 
 use common::interrupted::Interrupted;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Memory, Native};
 use ringproof::ring::{CLOSED, LAST};
 use ringproof::site::{LoadSite, StoreSite};

@@ -31,6 +31,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
+use ringproof::harness::PartsOfRing;
 use ringproof::untyped::{Form, Payload, Structure};
 use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,

@@ -22,6 +22,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use ringproof::guard::{self, MAPPINGS};
+use ringproof::harness::PartsOfValue;
 use ringproof::latch::LatchReader;
 use ringproof::ring::LAST;
 use ringproof::seqlock::SeqReader;

@@ -12,6 +12,7 @@ use std::fmt::Debug;
 use common::check;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Cells, Memory, Native, Slot, Word};
 use ringproof::ring::{LAST, RingParts, index_of};
 use ringproof::shared::Held;
@@ -147,7 +148,7 @@ impl<T: Payload> Home<T> for Ring<T> {
 
     fn parts(&self) -> RingParts<'_, Native, T> {
         // SAFETY: used for ends that take turns, and to look at.
-        unsafe { Ring::parts(self) }.expect("the parts")
+        unsafe { PartsOfRing::parts(self) }.expect("the parts")
     }
 
     fn producer(&self) -> Producer<'_, T, Held> {

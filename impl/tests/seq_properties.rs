@@ -12,6 +12,7 @@ use common::interrupted::Interrupted;
 use common::{Deadline, check};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use ringproof::harness::PartsOfValue;
 use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
 use ringproof::memory::{Cells, Memory, Native, Word};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};

@@ -20,6 +20,7 @@ use std::process::{Command, Output};
 
 use common::dying::Dying;
 use common::named::Named;
+use ringproof::harness::PartsOfValue;
 use ringproof::layout::Kind;
 use ringproof::seqlock::SeqWriter;
 use ringproof::{

@@ -15,7 +15,7 @@ use harness::{
     run, start, truncating, until, until_full, until_received, until_seen, within,
 };
 use nix::sys::statvfs::statvfs;
-use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, bytemuck};
+use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 
 fn content() -> Vec<u8> {
     content_of(100_000)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::{PartsOfRing, PartsOfValue, Through};
 use ringproof::read::ReadError;
 use ringproof::site::Site;
 use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};

@@ -1,10 +1,11 @@
 //! Roles, retirement and notes under an adversary.
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::{self, Through};
 use ringproof::layout::NOTES;
 use ringproof::memory::Word;
 use ringproof::site::{LoadSite, StoreSite};
-use ringproof::{Ring, RingOptions, Role, SegmentError, role};
+use ringproof::{Ring, RingOptions, Role, SegmentError};
 
 use super::memory::{Adversary, Event};
 use super::region::Guarded;
@@ -35,11 +36,11 @@ pub(crate) fn mark(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()>
             "role/enter" if script.has(Fault::CountedEnter) => {
                 specimen::counted_enter(&memory, &words[0])
             }
-            "role/enter" => role::enter(&memory, &words[0]),
-            "role/is_retired" => u64::from(role::is_retired(&memory, &words[1])),
+            "role/enter" => harness::enter(&memory, &words[0]),
+            "role/is_retired" => u64::from(harness::is_retired(&memory, &words[1])),
             _ => {
-                role::retire(&memory, &words[1]);
-                role::reinstate(&memory, &words[1]);
+                harness::retire(&memory, &words[1]);
+                harness::reinstate(&memory, &words[1]);
                 0
             }
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segment};

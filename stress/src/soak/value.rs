@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::PartsOfValue;
 use ringproof::latch::{LatchReader, NO_VERSION};
 use ringproof::layout::Kind;
 use ringproof::memory::{Memory, Native};

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Result, bail, ensure};
 use bytemuck::Zeroable;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::Through;
 use ringproof::layout::NOTES;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::Zeroable;
+use ringproof::harness::PartsOfValue;
 use ringproof::memory::{Memory, Native};
 use ringproof::read::ReadError;
 use ringproof::seqlock::{SeqReader, Watch};
