@@ -4,12 +4,12 @@
  *
  * Generated from impl/ffi/src: change it there.
  *
- * Every call that can fail returns an `enum ringproof_lib_status`, and writes the details to `error` unless
- * that is null. A pointer is null or points to what its type says, for the whole call. Null is told
- * as RINGPROOF_LIB_ARGUMENT wherever something is needed; what is not a handle of this library, or was given
- * back, cannot be told. No two threads use the same handle at the same time, unless both calls take
- * it as const. Nothing here prints, exits or keeps state outside the handles, but for
- * ringproof_lib_guard_install.
+ * Every call that can fail returns an `enum ringproof_lib_status`, and writes the details to `error`
+ * unless that is null. A pointer is null or points to what its type says, for the whole call. Null
+ * is told as RINGPROOF_LIB_ARGUMENT wherever something is needed; what is not a handle of this
+ * library, or was given back, cannot be told. No two threads use the same handle at the same time,
+ * unless both calls take it as const. Nothing here prints, exits or keeps state outside the handles,
+ * but for ringproof_lib_guard_install.
  */
 
 #ifndef RINGPROOF_LIB_H
@@ -27,14 +27,16 @@
  *       RINGPROOF_LIB_FIELD(struct quote, price, RINGPROOF_LIB_F64),
  *       RINGPROOF_LIB_FIELD(struct quote, tag, RINGPROOF_LIB_U8),
  *   };
- *   static const struct ringproof_lib_payload quote = RINGPROOF_LIB_PAYLOAD(struct quote, quote_fields);
+ *   static const struct ringproof_lib_payload quote =
+ *       RINGPROOF_LIB_PAYLOAD(struct quote, quote_fields);
  *
- * A payload that is itself a number, or an array of numbers, has one field: RINGPROOF_LIB_VALUE. The kind is
- * taken at its word: only that it fits the field's size is checked.
+ * A payload that is itself a number, or an array of numbers, has one field: RINGPROOF_LIB_VALUE. The
+ * kind is taken at its word: only that it fits the field's size is checked.
  */
-#define RINGPROOF_LIB_FIELD(type, field, kind) {#field, offsetof(type, field), sizeof(((type *)0)->field), kind}
+#define RINGPROOF_LIB_FIELD(type, field, kind)                                                     \
+  {#field, offsetof(type, field), sizeof(((type *)0)->field), kind}
 #define RINGPROOF_LIB_VALUE(type, kind) {"value", 0, sizeof(type), kind}
-#define RINGPROOF_LIB_PAYLOAD(type, fields)                                                                   \
+#define RINGPROOF_LIB_PAYLOAD(type, fields)                                                        \
   {sizeof(type), RINGPROOF_LIB_ALIGNOF(type), fields, sizeof(fields) / sizeof((fields)[0]), NULL}
 #ifdef __cplusplus
 #define RINGPROOF_LIB_ALIGNOF(type) alignof(type)
@@ -322,37 +324,37 @@ const char *ringproof_lib_strerror(uint32_t status);
 // and an access to items in place is SIGSEGV. To drop them is fine. Attach in the child. (A bare
 // `clone` goes unnoticed: its child must not touch them.)
 enum ringproof_lib_status ringproof_lib_create(const char *name,
-                         const struct ringproof_lib_options *options,
-                         const struct ringproof_lib_payload *payload,
-                         const void *initial,
-                         struct ringproof_lib_segment **segment,
-                         struct ringproof_lib_error *error);
+                                               const struct ringproof_lib_options *options,
+                                               const struct ringproof_lib_payload *payload,
+                                               const void *initial,
+                                               struct ringproof_lib_segment **segment,
+                                               struct ringproof_lib_error *error);
 
 // Attaches to the segment `name`, or makes it, as `ringproof_lib_create` does. Of one that exists only kind and
 // payload are checked: it keeps its capacity, its slots, its mode and its value, whatever `options`
 // and `initial` say. Not for a child that is forked later: see there.
 enum ringproof_lib_status ringproof_lib_open_or_create(const char *name,
-                                 const struct ringproof_lib_options *options,
-                                 const struct ringproof_lib_payload *payload,
-                                 const void *initial,
-                                 struct ringproof_lib_segment **segment,
-                                 struct ringproof_lib_error *error);
+                                                       const struct ringproof_lib_options *options,
+                                                       const struct ringproof_lib_payload *payload,
+                                                       const void *initial,
+                                                       struct ringproof_lib_segment **segment,
+                                                       struct ringproof_lib_error *error);
 
 // Attaches to the segment `name`, which must be of this kind, an `enum ringproof_lib_kind`, and have this
 // payload. Not for a child that is forked later: see `ringproof_lib_create`.
 enum ringproof_lib_status ringproof_lib_attach(const char *name,
-                         uint32_t segment_kind,
-                         const struct ringproof_lib_payload *payload,
-                         struct ringproof_lib_segment **segment,
-                         struct ringproof_lib_error *error);
+                                               uint32_t segment_kind,
+                                               const struct ringproof_lib_payload *payload,
+                                               struct ringproof_lib_segment **segment,
+                                               struct ringproof_lib_error *error);
 
 // Attaches to a segment without a name by a descriptor, which stays the caller's. Not for a child
 // that is forked later: see `ringproof_lib_create`.
 enum ringproof_lib_status ringproof_lib_attach_fd(int fd,
-                            uint32_t segment_kind,
-                            const struct ringproof_lib_payload *payload,
-                            struct ringproof_lib_segment **segment,
-                            struct ringproof_lib_error *error);
+                                                  uint32_t segment_kind,
+                                                  const struct ringproof_lib_payload *payload,
+                                                  struct ringproof_lib_segment **segment,
+                                                  struct ringproof_lib_error *error);
 
 // Gives the segment back; null is none. Its memory stays mapped until its ends are dropped, too.
 void ringproof_lib_detach(struct ringproof_lib_segment *segment);
@@ -363,37 +365,39 @@ int ringproof_lib_fd(const struct ringproof_lib_segment *segment);
 
 // Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
 // Nothing happens if another segment has the name by now.
-enum ringproof_lib_status ringproof_lib_unlink(const struct ringproof_lib_segment *segment, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_unlink(const struct ringproof_lib_segment *segment,
+                                               struct ringproof_lib_error *error);
 
 // Takes the name of a segment away, whatever it holds and whoever uses it. A file that is no
 // segment is left alone.
-enum ringproof_lib_status ringproof_lib_unlink_name(const char *name, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_unlink_name(const char *name,
+                                                    struct ringproof_lib_error *error);
 
 // What has become of the segment's name since it was opened. Who holds a role may go on without a name,
 // and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
 enum ringproof_lib_status ringproof_lib_name_status(const struct ringproof_lib_segment *segment,
-                              enum ringproof_lib_name *found,
-                              struct ringproof_lib_error *error);
+                                                    enum ringproof_lib_name *found,
+                                                    struct ringproof_lib_error *error);
 
 // Whether anybody holds a role, an `enum ringproof_lib_role`.
 enum ringproof_lib_status ringproof_lib_is_held(const struct ringproof_lib_segment *segment,
-                          uint32_t whose,
-                          bool *held,
-                          struct ringproof_lib_error *error);
+                                                uint32_t whose,
+                                                bool *held,
+                                                struct ringproof_lib_error *error);
 
 // Reads one of the words that an application keeps in the notes of a role, an `enum ringproof_lib_role`.
 enum ringproof_lib_status ringproof_lib_note(const struct ringproof_lib_segment *segment,
-                       uint32_t whose,
-                       size_t index,
-                       uint64_t *value,
-                       struct ringproof_lib_error *error);
+                                             uint32_t whose,
+                                             size_t index,
+                                             uint64_t *value,
+                                             struct ringproof_lib_error *error);
 
 // Writes one of these words. Only the holder of the role should.
 enum ringproof_lib_status ringproof_lib_set_note(const struct ringproof_lib_segment *segment,
-                           uint32_t whose,
-                           size_t index,
-                           uint64_t value,
-                           struct ringproof_lib_error *error);
+                                                 uint32_t whose,
+                                                 size_t index,
+                                                 uint64_t value,
+                                                 struct ringproof_lib_error *error);
 
 // Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
 // for the whole process, once. See `ringproof_lib_is_lost`. The library stays in the process from then on:
@@ -407,43 +411,48 @@ bool ringproof_lib_is_lost(const struct ringproof_lib_segment *segment);
 // Takes the producer's role, where its last holder left the ring. Not for a child that is
 // forked later: see `ringproof_lib_create`.
 enum ringproof_lib_status ringproof_lib_producer_open(const struct ringproof_lib_segment *segment,
-                                struct ringproof_lib_producer **producer,
-                                struct ringproof_lib_error *error);
+                                                      struct ringproof_lib_producer **producer,
+                                                      struct ringproof_lib_error *error);
 
 // Gives the role back; null is none. The ring stays open: a successor may go on.
 void ringproof_lib_producer_drop(struct ringproof_lib_producer *producer);
 
 // Appends an item, visible to the consumer when the call returns.
-enum ringproof_lib_status ringproof_lib_push(struct ringproof_lib_producer *producer, const void *item, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_push(struct ringproof_lib_producer *producer,
+                                             const void *item,
+                                             struct ringproof_lib_error *error);
 
 // Appends as many of the `count` items as fit, in one commit, and says how many: at least one
 // unless `count` is 0. None, where it fails.
 enum ringproof_lib_status ringproof_lib_push_slice(struct ringproof_lib_producer *producer,
-                             const void *from,
-                             size_t count,
-                             size_t *pushed,
-                             struct ringproof_lib_error *error);
+                                                   const void *from,
+                                                   size_t count,
+                                                   size_t *pushed,
+                                                   struct ringproof_lib_error *error);
 
 // Shows up to `count` free slots, at least one unless `count` is 0, to be written in place and
 // committed by `ringproof_lib_commit`. Another call to push or reserve takes them back.
 enum ringproof_lib_status ringproof_lib_reserve(struct ringproof_lib_producer *producer,
-                          size_t count,
-                          struct ringproof_lib_chunk *chunk,
-                          struct ringproof_lib_error *error);
+                                                size_t count,
+                                                struct ringproof_lib_chunk *chunk,
+                                                struct ringproof_lib_error *error);
 
 // Makes the first `count` items of what was reserved visible to the consumer, all at once; the
 // other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
-enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer, size_t count, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer,
+                                               size_t count,
+                                               struct ringproof_lib_error *error);
 
 // Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
 // reserved and not committed is taken back.
-enum ringproof_lib_status ringproof_lib_producer_close(struct ringproof_lib_producer *producer, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_producer_close(struct ringproof_lib_producer *producer,
+                                                       struct ringproof_lib_error *error);
 
 // Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
 // was reserved is taken back.
 enum ringproof_lib_status ringproof_lib_producer_is_peer_closed(struct ringproof_lib_producer *producer,
-                                          bool *closed,
-                                          struct ringproof_lib_error *error);
+                                                                bool *closed,
+                                                                struct ringproof_lib_error *error);
 
 // The sequence number of the next item: how many were committed, by this producer and those
 // before it. 0 for null.
@@ -451,45 +460,50 @@ uint64_t ringproof_lib_producer_position(const struct ringproof_lib_producer *pr
 
 // What is known of the producer and its consumer.
 enum ringproof_lib_status ringproof_lib_producer_state(const struct ringproof_lib_producer *producer,
-                                 struct ringproof_lib_end_state *state,
-                                 struct ringproof_lib_error *error);
+                                                       struct ringproof_lib_end_state *state,
+                                                       struct ringproof_lib_error *error);
 
 // Takes the consumer's role, where its last holder left the ring. Not for a child that is
 // forked later: see `ringproof_lib_create`.
 enum ringproof_lib_status ringproof_lib_consumer_open(const struct ringproof_lib_segment *segment,
-                                struct ringproof_lib_consumer **consumer,
-                                struct ringproof_lib_error *error);
+                                                      struct ringproof_lib_consumer **consumer,
+                                                      struct ringproof_lib_error *error);
 
 // Gives the role back; null is none. The ring stays open: a successor may go on.
 void ringproof_lib_consumer_drop(struct ringproof_lib_consumer *consumer);
 
 // Takes the oldest item. It is released when the call returns: a consumer that must not lose it
 // to its own crash uses `ringproof_lib_peek`.
-enum ringproof_lib_status ringproof_lib_pop(struct ringproof_lib_consumer *consumer, void *item, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_pop(struct ringproof_lib_consumer *consumer,
+                                            void *item,
+                                            struct ringproof_lib_error *error);
 
 // Takes as many of the oldest items as there are, `count` at most, in one release, and says how
 // many: at least one unless `count` is 0. None, where it fails.
 enum ringproof_lib_status ringproof_lib_pop_slice(struct ringproof_lib_consumer *consumer,
-                            void *to,
-                            size_t count,
-                            size_t *popped,
-                            struct ringproof_lib_error *error);
+                                                  void *to,
+                                                  size_t count,
+                                                  size_t *popped,
+                                                  struct ringproof_lib_error *error);
 
 // Shows up to `count` of the oldest items in place, at least one unless `count` is 0, until
 // `ringproof_lib_release`. A process that breaks the protocol may change them meanwhile: copy an item before
 // you check it, or pop it.
 enum ringproof_lib_status ringproof_lib_peek(struct ringproof_lib_consumer *consumer,
-                       size_t count,
-                       struct ringproof_lib_chunk *chunk,
-                       struct ringproof_lib_error *error);
+                                             size_t count,
+                                             struct ringproof_lib_chunk *chunk,
+                                             struct ringproof_lib_error *error);
 
 // Gives the slots of the first `count` items that were peeked at back to the producer. The others
 // stay in the ring, to be peeked at anew. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
-enum ringproof_lib_status ringproof_lib_release(struct ringproof_lib_consumer *consumer, size_t count, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_release(struct ringproof_lib_consumer *consumer,
+                                                size_t count,
+                                                struct ringproof_lib_error *error);
 
 // Closes the ring, for good: the producer is told that no more items are taken, at the latest
 // when the ring is full. What was peeked at and not released stays in the ring.
-enum ringproof_lib_status ringproof_lib_consumer_close(struct ringproof_lib_consumer *consumer, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_consumer_close(struct ringproof_lib_consumer *consumer,
+                                                       struct ringproof_lib_error *error);
 
 // The sequence number of the next item: how many were released, by this consumer and those
 // before it. 0 for null.
@@ -497,20 +511,22 @@ uint64_t ringproof_lib_consumer_position(const struct ringproof_lib_consumer *co
 
 // What is known of the consumer and its producer.
 enum ringproof_lib_status ringproof_lib_consumer_state(const struct ringproof_lib_consumer *consumer,
-                                 struct ringproof_lib_end_state *state,
-                                 struct ringproof_lib_error *error);
+                                                       struct ringproof_lib_end_state *state,
+                                                       struct ringproof_lib_error *error);
 
 // Takes the writer's role, where its last holder left the segment. Not for a child that is forked
 // later: see `ringproof_lib_create`.
 enum ringproof_lib_status ringproof_lib_writer_open(const struct ringproof_lib_segment *segment,
-                              struct ringproof_lib_writer **writer,
-                              struct ringproof_lib_error *error);
+                                                    struct ringproof_lib_writer **writer,
+                                                    struct ringproof_lib_error *error);
 
 // Gives the role back; null is none. The value stays.
 void ringproof_lib_writer_drop(struct ringproof_lib_writer *writer);
 
 // Replaces the value. Never waits for readers.
-enum ringproof_lib_status ringproof_lib_write(struct ringproof_lib_writer *writer, const void *value, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_write(struct ringproof_lib_writer *writer,
+                                              const void *value,
+                                              struct ringproof_lib_error *error);
 
 // How many values were written since the segment was made, by this writer and those before it
 // (one that died inside a write to a seqlock counts it, too). 0 for null.
@@ -521,41 +537,43 @@ bool ringproof_lib_writer_needs_repair(const struct ringproof_lib_writer *writer
 
 // A reader. Not for a child that is forked later: see `ringproof_lib_create`.
 enum ringproof_lib_status ringproof_lib_reader_open(const struct ringproof_lib_segment *segment,
-                              struct ringproof_lib_reader **reader,
-                              struct ringproof_lib_error *error);
+                                                    struct ringproof_lib_reader **reader,
+                                                    struct ringproof_lib_error *error);
 
 // Gives the reader back; null is none.
 void ringproof_lib_reader_drop(struct ringproof_lib_reader *reader);
 
 // Reads the value in one attempt. After `RINGPROOF_LIB_BUSY`, `value` may be a mixture.
-enum ringproof_lib_status ringproof_lib_try_read(const struct ringproof_lib_reader *reader, void *value, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_try_read(const struct ringproof_lib_reader *reader,
+                                                 void *value,
+                                                 struct ringproof_lib_error *error);
 
 // Reads the value in at most `attempts` attempts, at least one. Where it fails, `value` may be a
 // mixture.
 enum ringproof_lib_status ringproof_lib_read(const struct ringproof_lib_reader *reader,
-                       void *value,
-                       uint32_t attempts,
-                       struct ringproof_lib_error *error);
+                                             void *value,
+                                             uint32_t attempts,
+                                             struct ringproof_lib_error *error);
 
 // Looks at the segment `name`; nothing is mapped, locked or changed.
 enum ringproof_lib_status ringproof_lib_inspect(const char *name,
-                          struct ringproof_lib_inspection *inspection,
-                          struct ringproof_lib_error *error);
+                                                struct ringproof_lib_inspection *inspection,
+                                                struct ringproof_lib_error *error);
 
 // Writes the text that describes the payload of the segment `name`, with a zero at its end, and
 // its length without. At most 65,537 bytes are needed.
 enum ringproof_lib_status ringproof_lib_description(const char *name,
-                              char *description,
-                              size_t size,
-                              size_t *len,
-                              struct ringproof_lib_error *error);
+                                                    char *description,
+                                                    size_t size,
+                                                    size_t *len,
+                                                    struct ringproof_lib_error *error);
 
 // Writes the text that describes a payload, as `ringproof_lib_description` does.
 enum ringproof_lib_status ringproof_lib_describe(const struct ringproof_lib_payload *payload,
-                           char *description,
-                           size_t size,
-                           size_t *len,
-                           struct ringproof_lib_error *error);
+                                                 char *description,
+                                                 size_t size,
+                                                 size_t *len,
+                                                 struct ringproof_lib_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"
