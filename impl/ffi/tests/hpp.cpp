@@ -381,7 +381,8 @@ void exceptions(const std::string &name) {
   CHECK(thrown([&] { ints::attach(name); }) == RINGPROOF_NOT_FOUND);
   ints ring = ints::create(name, ringproof_ring_options(4));
   CHECK(thrown([&] { ints::create(name, ringproof_ring_options(4)); }) == RINGPROOF_EXISTS);
-  CHECK(thrown([&] { values::open(name, ringproof_latch_options(), 3); }) == RINGPROOF_MISMATCH);
+  CHECK(thrown([&] { values::open_or_create(name, ringproof_latch_options(), 3); }) ==
+        RINGPROOF_MISMATCH);
   producer first(ring);
   CHECK(thrown([&] { producer second(ring); }) == RINGPROOF_HELD);
   ints moved(std::move(ring));
