@@ -429,12 +429,12 @@ fn the_checks_find_planted_faults() {
             "if (true) {",
         ),
         (
-            "*found = word & RINGPROOF_LAST_INDEX;\n  *stopped",
-            "*found = word;\n  *stopped",
+            "producer->read_word);\n  *found = word & RINGPROOF_LAST_INDEX;",
+            "producer->read_word);\n  *found = word;",
         ),
         (
-            "*found = word & RINGPROOF_LAST_INDEX;\n  *ended",
-            "*found = word;\n  *ended",
+            "uint64_t live;\n  *found = word & RINGPROOF_LAST_INDEX;",
+            "uint64_t live;\n  *found = word;",
         ),
         (
             "if (!producer->closed) {\n    /* No slot",
