@@ -65,8 +65,8 @@ pub use ringproof_derive::Payload;
     label = "no payload",
     note = "payloads are numbers of a fixed size, arrays of payloads, and structs of payloads with \
             `#[derive(Clone, Copy, Payload)]` and `#[repr(C)]`",
-    note = "use `u8` in place of `bool`, `u32` in place of `char`, `u64` in place of `usize`, and an array \
-            of bytes in place of what points to its content"
+    note = "use `u8` in place of `bool`, `u32` in place of `char`, and an array of bytes in place of what \
+            points to its content"
 )]
 pub trait Payload: bytemuck::Pod + Shape + Send + Sync {}
 

@@ -265,14 +265,6 @@ fn what_is_no_payload_is_refused_with_the_field_and_what_to_do() {
             ],
         ),
         (
-            &field("usize"),
-            &[
-                "`usize` is no payload",
-                "it: usize",
-                "`u64` in place of `usize`",
-            ],
-        ),
-        (
             &field("&'static str"),
             &[
                 "str` is no payload",
