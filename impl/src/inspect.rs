@@ -2,6 +2,9 @@
 //!
 //! Its words and [its items](Inspection::peek) are read through the file, while its peers go on.
 
+#[cfg(feature = "serde")]
+mod serialize;
+
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;

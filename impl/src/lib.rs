@@ -60,6 +60,9 @@
 //! default, there are only they ([`ring`], [`seqlock`], [`latch`]), for memory that a program provides
 //! itself. Everything else needs Linux: open-file-description locks, memory files with seals, unnamed files that can be
 //! linked, and `/proc`.
+//!
+//! `derive`, on by default as well, is `#[derive(Payload)]` for structs that travel; `serde`, off by default, makes an
+//! [`Inspection`] `Serialize`.
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(
