@@ -5,8 +5,7 @@
 
 use core::panic::PanicInfo;
 
-use ringproof::Shape;
-use ringproof::bytemuck::{Pod, Zeroable};
+use ringproof::Payload;
 use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
 use ringproof::memory::{Cells, Native};
 use ringproof::ring::{Consumer, Producer, RingParts};
@@ -21,8 +20,7 @@ fn panic(_: &PanicInfo<'_>) -> ! {
     loop {}
 }
 
-#[derive(Clone, Copy, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, Payload)]
 #[repr(C)]
 struct Item {
     number: u64,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks that the algorithms need nothing but `core`: `ringproof` without its default features builds, and so does
+# Checks that the algorithms need nothing but `core`: `ringproof` without `std` builds, and so does
 # ci/core.rs with it, a library with a panic handler of its own and without an allocator. The compiler refuses a
 # second panic handler, which `std` would bring, and `alloc` without an allocator. That it does is checked, too:
 # with the default features, and with a planted use of `alloc`.
@@ -41,7 +41,7 @@ refused() {
     grep -q -- "$words" "$scratch/log" || fail "it is refused for another reason than $words: $(cat "$scratch/log")"
 }
 
-core=$(library --no-default-features)
+core=$(library --no-default-features --features derive)
 [ -f "$core" ] || fail 'cargo does not say where it put the library'
 compile "$core" || fail "the algorithms need more than core: $(cat "$scratch/log")"
 refused "$core" 'no global memory allocator' --cfg 'planted="alloc"'

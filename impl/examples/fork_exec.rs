@@ -22,13 +22,13 @@ fn parent() -> Result<(), Box<dyn Error>> {
     let mut consumer = ring.consumer()?;
     let mut child = Command::new(env::current_exe()?)
         .arg("child")
-        .stdin(Stdio::from(ring.descriptor()?))
+        .stdin(Stdio::from(ring.segment().descriptor()?))
         .spawn()?;
     let (mut sum, mut ended) = (0, false);
     loop {
         match consumer.pop() {
             Ok(number) => sum += number,
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             // It had ended before this look at the ring: nothing more will come.
             Err(PopError::Empty) if ended => return Err("the child has not closed the ring".into()),
             Err(PopError::Empty) => {

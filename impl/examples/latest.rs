@@ -10,12 +10,10 @@
 use std::error::Error;
 use std::{env, thread};
 
-use ringproof::bytemuck::{Pod, Zeroable};
-use ringproof::{SeqLatch, SeqLatchOptions, Shape};
+use ringproof::{Payload, SeqLatch, SeqLatchOptions};
 
 /// Where it is after so many steps.
-#[derive(Clone, Copy, Default, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, Default, Payload)]
 #[repr(C)]
 struct Position {
     step: u64,
@@ -30,7 +28,7 @@ const ATTEMPTS: u32 = 1_000;
 
 fn open(name: &str) -> Result<SeqLatch<Position>, Box<dyn Error>> {
     let (start, options) = (Position::default(), SeqLatchOptions::default());
-    Ok(SeqLatch::open(name, &start, &options)?)
+    Ok(SeqLatch::open_or_create(name, &start, &options)?)
 }
 
 fn drive(name: &str) -> Result<(), Box<dyn Error>> {
@@ -62,7 +60,7 @@ fn watch(name: &str) -> Result<(), Box<dyn Error>> {
         }
         thread::yield_now();
     }
-    Ok(latch.unlink()?)
+    Ok(latch.segment().unlink()?)
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {

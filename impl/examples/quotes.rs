@@ -9,12 +9,10 @@
 use std::error::Error;
 use std::{env, thread};
 
-use ringproof::bytemuck::{Pod, Zeroable};
-use ringproof::{PopError, PushError, Ring, RingOptions, Shape};
+use ringproof::{Payload, PopError, PushError, Ring, RingOptions};
 
 /// What travels: plain data without padding. A receiver whose struct has other fields is refused, by name.
-#[derive(Clone, Copy, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, Payload)]
 #[repr(C)]
 struct Quote {
     price: f64,
@@ -33,7 +31,7 @@ fn quote(number: u64) -> Quote {
 }
 
 fn send(name: &str) -> Result<(), Box<dyn Error>> {
-    let ring = Ring::<Quote>::open(name, &RingOptions::new(64))?;
+    let ring = Ring::<Quote>::open_or_create(name, &RingOptions::new(64))?;
     let mut producer = ring.producer()?;
     // After a restart the position is where the last one stopped.
     while producer.position() < QUOTES {
@@ -48,7 +46,7 @@ fn send(name: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn receive(name: &str) -> Result<(), Box<dyn Error>> {
-    let ring = Ring::<Quote>::open(name, &RingOptions::new(64))?;
+    let ring = Ring::<Quote>::open_or_create(name, &RingOptions::new(64))?;
     let mut consumer = ring.consumer()?;
     loop {
         match consumer.peek(16) {
@@ -61,11 +59,11 @@ fn receive(name: &str) -> Result<(), Box<dyn Error>> {
                 chunk.release_all();
             }
             Err(PopError::Empty) => thread::yield_now(),
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(ring.unlink()?)
+    Ok(ring.segment().unlink()?)
 }
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {

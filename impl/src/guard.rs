@@ -17,7 +17,7 @@
 //!
 //! assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
 //! assert!(ring.is_lost());
-//! ring.unlink()?;
+//! ring.segment().unlink()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -2,6 +2,9 @@
 //!
 //! Its words and [its items](Inspection::peek) are read through the file, while its peers go on.
 
+#[cfg(feature = "serde")]
+mod serialize;
+
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -19,6 +22,7 @@ use crate::shape::Description;
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Inspection {
     /// The segment's name, or what else tells which one it is.
     pub name: String,
@@ -61,6 +65,7 @@ pub struct Peeked {
 
 /// The state of one role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RoleState {
     /// The role.
     pub role: Role,
@@ -87,7 +92,7 @@ impl Inspection {
     /// ring.producer()?.push(1)?;
     /// let seen = Inspection::of(&name)?;
     /// assert_eq!((seen.occupancy(), seen.roles[0].epoch), (1, 1));
-    /// ring.unlink()?;
+    /// ring.segment().unlink()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn of(name: &str) -> Result<Inspection, SegmentError> {
@@ -112,7 +117,7 @@ impl Inspection {
     ///
     /// let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
     /// let producer = ring.producer()?;
-    /// let seen = Inspection::of_segment(&ring)?;
+    /// let seen = Inspection::of_segment(ring.segment())?;
     /// assert_eq!((seen.occupancy(), seen.roles[0].held), (0, true));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -133,9 +138,9 @@ impl Inspection {
     /// let ring = Ring::<u64>::anonymous(&RingOptions::new(8))?;
     /// let mut producer = ring.producer()?;
     /// producer.push(1)?;
-    /// assert_eq!(Inspection::end_of(&ring)?, None);
+    /// assert_eq!(Inspection::end_of(ring.segment())?, None);
     /// producer.close();
-    /// assert_eq!(Inspection::end_of(&ring)?, Some(1));
+    /// assert_eq!(Inspection::end_of(ring.segment())?, Some(1));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn end_of(segment: &Segment) -> Result<Option<u64>, SegmentError> {
@@ -222,7 +227,7 @@ impl Inspection {
     /// let items = seen.peek(2)?;
     /// assert_eq!(items[1].bytes.as_deref(), Some(&6_u64.to_ne_bytes()[..]));
     /// assert_eq!(ring.consumer()?.pop()?, 5);
-    /// ring.unlink()?;
+    /// ring.segment().unlink()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn peek(&self, count: u64) -> Result<Vec<Peeked>, SegmentError> {
@@ -260,6 +265,7 @@ impl Inspection {
 
 /// All that is where named segments are.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Survey {
     /// The segments by name, sorted: each as it was found, or why it cannot be told, as where it
     /// is damaged or of another version.
@@ -285,7 +291,7 @@ impl Survey {
     /// let ring = Ring::<u64>::create(&name, &RingOptions::new(8))?;
     /// let found = Survey::of(|other| other == name)?;
     /// assert_eq!(found.segments[0].1.as_ref().map(|seen| seen.occupancy()).ok(), Some(0));
-    /// ring.unlink()?;
+    /// ring.segment().unlink()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn of(wanted: impl Fn(&str) -> bool) -> Result<Survey, SegmentError> {
@@ -482,7 +488,7 @@ mod tests {
         };
         turn();
         turn();
-        let peek = |meanwhile: &dyn Fn()| peeked(&ring, Kind::Ring, meanwhile);
+        let peek = |meanwhile: &dyn Fn()| peeked(ring.segment(), Kind::Ring, meanwhile);
         assert_eq!(peek(&|| ()), [(0, Some(0)), (1, Some(1))]);
         for (turns, second) in [(1, Some(1)), (2, None)] {
             let first = ends.borrow().1.position();
@@ -516,18 +522,18 @@ mod tests {
             peeked(segment, kind, &|| write(kind, left.take()))
         };
         let (seqlock, of_latch) = (Kind::SeqLock, Kind::Latch);
-        assert_eq!(once(seqlock, &lock, 0), [(0, Some(0))]);
+        assert_eq!(once(seqlock, lock.segment(), 0), [(0, Some(0))]);
         // A seqlock counts two for each value, and keeps none of the last ones.
-        assert_eq!(once(seqlock, &lock, 1), [(2, Some(1))]);
-        let always = peeked(&lock, seqlock, &|| write(seqlock, 1));
+        assert_eq!(once(seqlock, lock.segment(), 1), [(2, Some(1))]);
+        let always = peeked(lock.segment(), seqlock, &|| write(seqlock, 1));
         assert_eq!(always.len(), 1);
         assert_eq!(always[0].1, None);
 
         // A latch of four slots keeps the last two besides the one that is written.
         written.set(0);
-        assert_eq!(once(of_latch, &latch, 2), [(0, Some(0))]);
-        assert_eq!(once(of_latch, &latch, 3), [(5, Some(5))]);
-        let always = peeked(&latch, of_latch, &|| write(of_latch, 3));
+        assert_eq!(once(of_latch, latch.segment(), 2), [(0, Some(0))]);
+        assert_eq!(once(of_latch, latch.segment(), 3), [(5, Some(5))]);
+        let always = peeked(latch.segment(), of_latch, &|| write(of_latch, 3));
         assert_eq!(always[0].1, None);
     }
 }

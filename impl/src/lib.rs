@@ -39,7 +39,8 @@
 //! them, with ordering, partner and reason. The algorithms ([`ring`], [`seqlock`], [`latch`],
 //! [`role`]) are written once, generic over the trait [`Memory`](memory::Memory) that makes
 //! the accesses. What ships is that source over [`Native`](memory::Native); what the model
-//! checkers, the crash tests and the others run is the same source over theirs.
+//! checkers, the crash tests and the others run is the same source over theirs. What only they need is in
+//! [`harness`], and may change with any release.
 //!
 //! # What it does not do by itself
 //!
@@ -59,6 +60,9 @@
 //! default, there are only they ([`ring`], [`seqlock`], [`latch`]), for memory that a program provides
 //! itself. Everything else needs Linux: open-file-description locks, memory files with seals, unnamed files that can be
 //! linked, and `/proc`.
+//!
+//! `derive`, on by default as well, is `#[derive(Payload)]` for structs that travel; `serde`, off by default, makes an
+//! [`Inspection`] `Serialize`.
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(
@@ -86,6 +90,8 @@ pub mod fork;
     reason = "handles a signal, and puts memory in the place of a mapping"
 )]
 pub mod guard;
+#[allow(unsafe_code, reason = "hands out what it does not access itself")]
+pub mod harness;
 #[cfg(feature = "std")]
 pub mod inspect;
 pub mod latch;
@@ -127,7 +133,7 @@ pub mod untyped;
 
 pub use bytemuck;
 
-// What `#[derive(Shape)]` writes names this crate, also in the tests within.
+// What the derives write names this crate, also in the tests within.
 #[cfg(test)]
 extern crate self as ringproof;
 

@@ -12,12 +12,8 @@
     reason = "the one module that accesses what is shared; the ban exists to send everyone here"
 )]
 
-mod interposed;
-
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
-
-pub use interposed::{Hooks, Interposed};
 
 use crate::payload::Payload;
 use crate::site::{

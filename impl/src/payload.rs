@@ -2,22 +2,19 @@
 
 use crate::shape::{ArrayBytes, Bytes, Shape};
 
+#[cfg(feature = "derive")]
+pub use ringproof_derive::Payload;
+
 /// A value whose bytes mean the same in every process: plain data without padding, pointers,
 /// references or invalid bit patterns, which can say what it is made of.
 ///
-/// It is another name for [`bytemuck::Pod`] and [`Shape`] (derive both on a `#[repr(C)]` struct).
-/// `Pod` was chosen over zerocopy's family of traits because the ring needs all of its guarantees
-/// at once and nothing else: *no padding*, so no uninitialised byte of this process reaches
-/// another one; *any bit pattern is a value*, so whatever a broken or hostile peer writes is still
-/// a value and never undefined behaviour; *no pointers*, which mean nothing elsewhere. By its
-/// [`Shape`] a segment is refused whose items have the same size and other fields.
+/// Numbers of a fixed size are payloads, and so are arrays of payloads and structs of payloads that
+/// derive it:
 ///
 /// ```
-/// use ringproof::Shape;
-/// use ringproof::bytemuck::{Pod, Zeroable};
+/// use ringproof::Payload;
 ///
-/// #[derive(Clone, Copy, Pod, Shape, Zeroable)]
-/// #[bytemuck(crate = "ringproof::bytemuck")]
+/// #[derive(Clone, Copy, Payload)]
 /// #[repr(C)]
 /// struct Quote {
 ///     price: f64,
@@ -25,27 +22,61 @@ use crate::shape::{ArrayBytes, Bytes, Shape};
 ///     venue: u32,
 /// }
 ///
-/// fn travels<T: ringproof::Payload>() {}
+/// fn travels<T: Payload>() {}
 /// travels::<Quote>();
 /// ```
 ///
 /// Padding is refused by the compiler, which says before or after which field it is:
 ///
 /// ```compile_fail
-/// use ringproof::Shape;
-/// use ringproof::bytemuck::{Pod, Zeroable};
+/// use ringproof::Payload;
 ///
-/// #[derive(Clone, Copy, Pod, Shape, Zeroable)]
-/// #[bytemuck(crate = "ringproof::bytemuck")]
+/// #[derive(Clone, Copy, Payload)]
 /// #[repr(C)]
 /// struct Padded {
 ///     tag: u8,
 ///     price: f64,
 /// }
 /// ```
+///
+/// And so is a field that is no payload:
+///
+/// ```compile_fail
+/// use ringproof::Payload;
+///
+/// #[derive(Clone, Copy, Payload)]
+/// #[repr(C)]
+/// struct Order {
+///     id: u64,
+///     name: &'static str,
+/// }
+/// ```
+///
+/// # What it is made of
+///
+/// It is another name for [`bytemuck::Pod`] and [`Shape`], which the derive implements; a type that has
+/// both otherwise is a payload as well. `Pod` was chosen over zerocopy's family of traits because the
+/// ring needs all of its guarantees at once and nothing else: *no padding*, so no uninitialised byte of
+/// this process reaches another one; *any bit pattern is a value*, so whatever a broken or hostile peer
+/// writes is still a value and never undefined behaviour; *no pointers*, which mean nothing elsewhere.
+/// By its [`Shape`] a segment is refused whose items have the same size and other fields.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no payload: it cannot travel through shared memory",
+    label = "no payload",
+    note = "payloads are numbers of a fixed size, arrays of payloads, and structs of payloads with \
+            `#[derive(Clone, Copy, Payload)]` and `#[repr(C)]`",
+    note = "use `u8` in place of `bool`, `u32` in place of `char`, and an array of bytes in place of what \
+            points to its content"
+)]
 pub trait Payload: bytemuck::Pod + Shape + Send + Sync {}
 
+// So that the compiler says the above, and not which of these it misses.
+#[diagnostic::do_not_recommend]
 impl<T: bytemuck::Pod + Shape + Send + Sync> Payload for T {}
+
+/// Compiles if `T` is a payload: what the derive asks of each field.
+#[doc(hidden)]
+pub const fn is_payload<T: Payload>() {}
 
 /// A payload that fills a whole number of 64-bit words, as that of a seqlock or latch must: it is copied
 /// word by word, and half a word cannot be.

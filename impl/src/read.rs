@@ -8,6 +8,7 @@ pub struct Busy;
 
 /// No attempt to read succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// Every attempt met a write, and nothing says that the writer is dead: it writes faster than
     /// this payload can be copied, or was stopped inside a write. Try again later.

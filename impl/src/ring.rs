@@ -151,6 +151,7 @@ pub struct Corruption {
 
 /// Why nothing was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PushError {
     /// `capacity` items are live: the consumer has to release some first.
     #[error("the ring is full")]
@@ -161,7 +162,7 @@ pub enum PushError {
     /// The consumer closed the ring: it takes no more items. [`Producer::occupancy`] says how
     /// many it did not take.
     #[error("the ring was closed by its consumer, which takes no more items")]
-    Stopped,
+    PeerClosed,
     /// A word that the consumer stores broke the ring's invariant.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
@@ -169,16 +170,17 @@ pub enum PushError {
 
 /// Why nothing was popped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PopError {
     /// Every committed item was released; more may come.
     #[error("the ring is empty")]
     Empty,
-    /// Every item was released and the producer closed the ring: none will come.
-    #[error("the ring was closed, and every item was taken")]
-    Ended,
     /// This consumer, or one before it, closed the ring.
     #[error("the ring was closed from this side")]
     Closed,
+    /// The producer closed the ring, and every item was released: none will come.
+    #[error("the ring was closed by its producer, and every item was taken")]
+    PeerClosed,
     /// A word that the producer stores broke the ring's invariant.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
@@ -201,7 +203,7 @@ pub struct Producer<'a, T: Payload, M: Memory = Native, K = ()> {
     cached_read_index: u64,
     closed: bool,
     /// Whether the consumer was seen to have closed the ring.
-    stopped: bool,
+    peer_closed: bool,
     /// Last, so that it goes last.
     pub(crate) keep: K,
 }
@@ -234,7 +236,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
             // "Full": the first push looks for itself.
             cached_read_index: write_index.wrapping_sub(capacity),
             closed,
-            stopped: false,
+            peer_closed: false,
             keep,
         }
     }
@@ -255,7 +257,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
     /// assert_eq!(consumer.pop(), Ok(1));
     /// producer.close();
     /// assert_eq!(consumer.pop(), Ok(2));
-    /// assert_eq!(consumer.pop(), Err(PopError::Ended));
+    /// assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
@@ -337,7 +339,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
     }
 
     /// Whether the consumer closed the ring. A producer that meets no full ring for long may ask
-    /// here to learn it earlier; once this has said so, a push says [`PushError::Stopped`] and
+    /// here to learn it earlier; once this has said so, a push says [`PushError::PeerClosed`] and
     /// [`occupancy`](Self::occupancy) stays what it is.
     ///
     /// # Errors
@@ -351,16 +353,16 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
     /// assert_eq!(consumer.pop(), Ok(1));
     /// consumer.close();
     /// assert_eq!(consumer.pop(), Err(PopError::Closed));
-    /// assert!(producer.peer_closed()?);
-    /// assert_eq!(producer.push(4), Err(PushError::Stopped));
+    /// assert!(producer.is_peer_closed()?);
+    /// assert_eq!(producer.push(4), Err(PushError::PeerClosed));
     /// assert_eq!(producer.occupancy(), Ok(2)); // never taken
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn peer_closed(&mut self) -> Result<bool, Corruption> {
-        if !self.stopped {
+    pub fn is_peer_closed(&mut self) -> Result<bool, Corruption> {
+        if !self.peer_closed {
             self.look()?;
         }
-        Ok(self.stopped)
+        Ok(self.peer_closed)
     }
 
     /// The sequence number of the next item: how many were committed since the ring was made,
@@ -421,8 +423,8 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
         if self.closed {
             return Err(PushError::Closed);
         }
-        if self.stopped {
-            return Err(PushError::Stopped);
+        if self.peer_closed {
+            return Err(PushError::PeerClosed);
         }
         if self.write_index == LAST {
             self.close();
@@ -430,8 +432,8 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
         }
         let before = self.cached_read_index;
         self.look()?;
-        if self.stopped {
-            return Err(PushError::Stopped);
+        if self.peer_closed {
+            return Err(PushError::PeerClosed);
         }
         if self.cached_read_index == before {
             return Err(PushError::Full);
@@ -441,9 +443,9 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
 
     /// Learns how far the consumer came, and whether it closed the ring.
     fn look(&mut self) -> Result<(), Corruption> {
-        let (read_index, stopped) = self.observe_read_index()?;
-        self.stopped = stopped;
-        if self.closed || stopped {
+        let (read_index, peer_closed) = self.observe_read_index()?;
+        self.peer_closed = peer_closed;
+        if self.closed || peer_closed {
             self.look_full();
         } else {
             // No slot is free for a position behind the last one.
@@ -457,9 +459,9 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
         // the index.
         let lowest = self.cached_read_index;
         let found = self.memory.load(self.read_word, LoadSite::RingReclaim);
-        let (read_index, stopped) = index_of(found);
+        let (read_index, peer_closed) = index_of(found);
         if read_index.wrapping_sub(lowest) <= self.write_index.wrapping_sub(lowest) {
-            Ok((read_index, stopped))
+            Ok((read_index, peer_closed))
         } else {
             Err(Corruption {
                 word: "read_index",
@@ -477,7 +479,7 @@ impl<T: Payload, M: Memory, K> fmt::Debug for Producer<'_, T, M, K> {
             .field("position", &self.write_index)
             .field("capacity", &self.capacity)
             .field("closed", &self.closed)
-            .field("stopped", &self.stopped)
+            .field("peer_closed", &self.peer_closed)
             .finish_non_exhaustive()
     }
 }
@@ -592,7 +594,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
         if self.available() < count as u64 {
             match self.observe() {
                 // Some are there, if fewer than asked for.
-                Err(PopError::Empty | PopError::Ended) if self.available() > 0 => {}
+                Err(PopError::Empty | PopError::PeerClosed) if self.available() > 0 => {}
                 outcome => outcome?,
             }
         }
@@ -618,7 +620,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     }
 
     /// Whether the ring was closed from this side, by this consumer or one before it. (That the
-    /// producer closed it a pop tells, after the last item.)
+    /// producer closed it a pop tells, after the last item: [`PopError::PeerClosed`].)
     pub fn is_closed(&self) -> bool {
         self.closed
     }
@@ -691,7 +693,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     fn refusal(&self, found: u64) -> PopError {
         match self.checked(found) {
             _ if self.closed => PopError::Closed,
-            Ok((_, true)) => PopError::Ended,
+            Ok((_, true)) => PopError::PeerClosed,
             Ok((_, false)) => PopError::Empty,
             Err(corruption) => PopError::Corrupt(corruption),
         }
@@ -704,10 +706,10 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
 
     /// The producer's index, and whether it closed the ring, if both are possible.
     fn checked(&self, found: u64) -> Result<(u64, bool), Corruption> {
-        let (write_index, ended) = index_of(found);
+        let (write_index, peer_closed) = index_of(found);
         let live = write_index.wrapping_sub(self.read_index);
         if self.available() <= live && live <= self.capacity {
-            Ok((write_index, ended))
+            Ok((write_index, peer_closed))
         } else {
             Err(Corruption {
                 word: "write_index",

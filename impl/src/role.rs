@@ -19,6 +19,8 @@
     reason = "what this process holds is its own affair, not the segment's"
 )]
 
+pub(crate) mod words;
+
 use core::sync::atomic::{AtomicU8, Ordering};
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -36,8 +38,6 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
 use crate::error::SegmentError;
 use crate::fork::Process;
-use crate::memory::{Memory, WordOf};
-use crate::site::{LoadSite, StoreSite};
 
 /// The right to act on one side of a segment. One holder at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,32 +95,6 @@ pub(crate) fn is_held(file: &File, segment: &str, role: Role) -> Result<bool, Se
     fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock))
         .map_err(SegmentError::system(segment, "ask who holds a role"))?;
     Ok(lock.l_type != libc::F_UNLCK as libc::c_short)
-}
-
-/// Counts a taking of a role, and says how many there were with this one.
-pub fn enter<M: Memory>(memory: &M, epoch: &WordOf<M>) -> u64 {
-    // Relaxed, both: only the holder of the role lock does this, and the lock orders holders.
-    let next = memory.load(epoch, LoadSite::RoleEpoch).wrapping_add(1);
-    memory.store(epoch, next, StoreSite::RoleEpochNext);
-    next
-}
-
-/// Marks a segment as retired: nobody takes a role of it any more.
-pub fn retire<M: Memory>(memory: &M, retired: &WordOf<M>) {
-    // Relaxed: see RetiredCheck.
-    memory.store(retired, 1, StoreSite::Retire);
-}
-
-/// Takes the mark back: the segment could not be removed.
-pub fn reinstate<M: Memory>(memory: &M, retired: &WordOf<M>) {
-    // Relaxed: see RetiredCheck; and who saw the mark asks again under the lock of the removal.
-    memory.store(retired, 0, StoreSite::Retire);
-}
-
-/// Whether a segment is retired.
-pub fn is_retired<M: Memory>(memory: &M, retired: &WordOf<M>) -> bool {
-    // Relaxed: asked under the role lock, which orders it.
-    memory.load(retired, LoadSite::RetiredCheck) != 0
 }
 
 /// Opens the file behind `file` anew: a description of its own. The process's own descriptor

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::ops::{Deref, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ use crate::fork::{Mapping, Process};
 use crate::guard::Registration;
 use crate::layout::{Expected, Fixed, Header, Kind, Layout, NOTES, RoleWords, lost_index, offset};
 use crate::memory::{Memory, Native};
-use crate::role::{self, Claim, Locks, Removal, Role};
+use crate::role::{self, Claim, Locks, Removal, Role, words};
 use crate::room::{self, Room};
 use crate::site::{LoadSite, StoreSite};
 
@@ -363,7 +363,7 @@ impl Segment {
 
     /// Attaches to the named segment, or makes it if there is none; also while others create
     /// and unlink it.
-    pub(crate) fn open(
+    pub(crate) fn open_or_create(
         name: &str,
         expected: &Expected,
         mut create: impl FnMut() -> Result<Arc<Segment>, SegmentError>,
@@ -474,7 +474,7 @@ impl Segment {
     /// ring.producer()?.push(7)?;
     ///
     /// // Sent to another process, over a Unix socket or as an inherited descriptor:
-    /// let other = Ring::<u64>::attach_fd(ring.descriptor()?)?;
+    /// let other = Ring::<u64>::attach_fd(ring.segment().descriptor()?)?;
     /// assert_eq!(other.consumer()?.pop()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -506,11 +506,8 @@ impl Segment {
         self.claim_through(&Native, role)
     }
 
-    /// [`claim`](Self::claim) with its accesses through another memory, for a harness.
-    ///
-    /// # Errors
-    /// As [`claim`](Self::claim).
-    pub fn claim_through<M: Memory<Cells = Native>>(
+    /// [`claim`](Self::claim) through another memory.
+    pub(crate) fn claim_through<M: Memory<Cells = Native>>(
         &self,
         memory: &M,
         role: Role,
@@ -536,19 +533,19 @@ impl Segment {
             outcome => outcome?,
         };
         // Only under the lock do these answers last.
-        let mut retired = role::is_retired(memory, &header.retired);
+        let mut retired = words::is_retired(memory, &header.retired);
         if retired {
             // Whoever retired it may have died before it took the name away. Or it may not take
             // it away, and then takes back the mark.
             self.remove(memory, true)?;
-            retired = role::is_retired(memory, &header.retired);
+            retired = words::is_retired(memory, &header.retired);
         }
         if retired || !self.has_a_name()? {
             return Err(SegmentError::Gone {
                 segment: self.label.clone(),
             });
         }
-        let epoch = role::enter(memory, &self.words(role).epoch);
+        let epoch = words::enter(memory, &self.words(role).epoch);
         self.unless_lost(claim.with_epoch(epoch))
     }
 
@@ -583,18 +580,7 @@ impl Segment {
     /// [`SegmentError::Forked`] if the parent of this process attached it (its name can be
     /// [unlinked](unlink) all the same), or [`SegmentError::System`].
     pub fn unlink(&self) -> Result<(), SegmentError> {
-        self.unlink_through(&Native)
-    }
-
-    /// [`unlink`](Self::unlink) with its accesses through another memory, for a harness.
-    ///
-    /// # Errors
-    /// As [`unlink`](Self::unlink).
-    pub fn unlink_through<M: Memory<Cells = Native>>(
-        &self,
-        memory: &M,
-    ) -> Result<(), SegmentError> {
-        self.remove(memory, false)
+        self.remove(&Native, false)
     }
 
     /// [Unlinks](Self::unlink) the segment if nobody holds a role of it, and nobody takes one
@@ -624,7 +610,7 @@ impl Segment {
         };
         let lock = |role: &Role| Claim::lock(&self.locks, &self.label, *role);
         let _claims = roles.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
-        let marked = role::is_retired(&Native, &self.header().retired);
+        let marked = words::is_retired(&Native, &self.header().retired);
         self.take_name_away(&Native, path, marked)
     }
 
@@ -669,7 +655,7 @@ impl Segment {
     }
 
     /// Takes the name away; with `finish` only if somebody began to.
-    fn remove<M: Memory<Cells = Native>>(
+    pub(crate) fn remove<M: Memory<Cells = Native>>(
         &self,
         memory: &M,
         finish: bool,
@@ -681,7 +667,7 @@ impl Segment {
         // Until it is dropped, nobody else takes this segment's name away, and no other segment
         // can be given it: what the look finds is what is removed.
         let _removal = Removal::begin(&self.locks, &self.label)?;
-        let marked = role::is_retired(memory, &self.header().retired);
+        let marked = words::is_retired(memory, &self.header().retired);
         if finish && !marked {
             return Ok(());
         }
@@ -702,13 +688,13 @@ impl Segment {
         let mark = &self.header().retired;
         // First retired, then unlinked: whoever dies between the two leaves a name that the
         // next taker of a role finds retired, and removes.
-        role::retire(memory, mark);
+        words::retire(memory, mark);
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 // Not permitted, as where the directory is sticky and the segment another
                 // user's: it has its name, so it stays in use.
                 if !marked {
-                    role::reinstate(memory, mark);
+                    words::reinstate(memory, mark);
                 }
                 Err(SegmentError::system(&self.label, "unlink it")(error))
             }
@@ -723,8 +709,8 @@ impl Segment {
         self.note_through(&Native, role, index)
     }
 
-    /// [`note`](Self::note) with its access through another memory, for a harness.
-    pub fn note_through<M: Memory<Cells = Native>>(
+    /// [`note`](Self::note) through another memory.
+    pub(crate) fn note_through<M: Memory<Cells = Native>>(
         &self,
         memory: &M,
         role: Role,
@@ -748,11 +734,8 @@ impl Segment {
         self.set_note_through(&Native, role, index, value)
     }
 
-    /// [`set_note`](Self::set_note) with its access through another memory, for a harness.
-    ///
-    /// # Errors
-    /// As [`set_note`](Self::set_note).
-    pub fn set_note_through<M: Memory<Cells = Native>>(
+    /// [`set_note`](Self::set_note) through another memory.
+    pub(crate) fn set_note_through<M: Memory<Cells = Native>>(
         &self,
         memory: &M,
         role: Role,
@@ -836,11 +819,11 @@ impl Segment {
 
 /// Opens a segment by `open` and claims `role` of it; again, a bounded number of times, where
 /// it was unlinked between the two.
-pub(crate) fn open_as<S: Deref<Target = Segment>>(
+pub(crate) fn open_or_create_as(
     name: &str,
     role: Role,
-    mut open: impl FnMut() -> Result<S, SegmentError>,
-) -> Result<(S, Claim), SegmentError> {
+    mut open: impl FnMut() -> Result<Arc<Segment>, SegmentError>,
+) -> Result<(Arc<Segment>, Claim), SegmentError> {
     for _ in 0..ROUNDS {
         let opened = open()?;
         match opened.claim(role) {

@@ -12,6 +12,7 @@ mod fields;
 #[cfg(feature = "std")]
 mod value;
 
+#[cfg(feature = "derive")]
 pub use ringproof_derive::Shape;
 #[cfg(feature = "std")]
 pub use {
@@ -23,7 +24,7 @@ pub use {
 /// A type that can say where its fields lie and what they are.
 ///
 /// Derive it for a struct that is `#[repr(C)]`, `#[repr(C, packed)]` or `#[repr(transparent)]`;
-/// primitives and arrays have it. An implementation that does not tell the truth makes programs
+/// primitives and arrays have it, and what derives [`Payload`](crate::Payload). An implementation that does not tell the truth makes programs
 /// misunderstand each other, but breaks no memory safety.
 ///
 /// ```

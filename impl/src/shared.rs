@@ -1,7 +1,6 @@
 //! The structures of this crate in shared memory: [`Ring`], [`SeqLock`], [`SeqLatch`].
 
 use std::fmt;
-use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use crate::memory::{Native, Slot, Word};
 use crate::payload::{Payload, WholeWords, words_of};
 use crate::ring::{self, RingParts};
 use crate::role::{Claim, Role};
-use crate::segment::{ANONYMOUS, DEFAULT_MODE, Segment, open_as};
+use crate::segment::{ANONYMOUS, DEFAULT_MODE, Segment, open_or_create_as};
 use crate::seqlock::{self, SeqParts, Watch};
 use crate::slots::Slots;
 
@@ -74,7 +73,7 @@ impl RingOptions {
 /// A ring in shared memory, attached to this process.
 ///
 /// It is open to one [`producer`](Ring::producer) and one [`consumer`](Ring::consumer), in this
-/// process or in others. What can be asked of any segment it answers through [`Segment`].
+/// process or in others. What can be asked of any segment, its [`segment`](Ring::segment) answers.
 ///
 /// Its ends keep the segment themselves, and so do those of a [`SeqLock`] and a [`SeqLatch`]: the ring may
 /// be dropped before them. The memory is unmapped, and the descriptor closed, with the last of all.
@@ -94,7 +93,7 @@ impl RingOptions {
 /// let ring = Ring::<u64>::attach(&name)?;
 /// assert_eq!(ring.consumer()?.pop()?, 7);
 ///
-/// ring.unlink()?;
+/// ring.segment().unlink()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Ring<T: Payload> {
@@ -130,30 +129,36 @@ impl<T: Payload> Ring<T> {
         Segment::attach(name, &Expected::of::<T>(name, Kind::Ring)?).map(Self::new)
     }
 
-    /// Attaches to the ring `name`, or makes it as `options` say. Of one that exists they are not asked:
-    /// it keeps its [`capacity`](Self::capacity), its slots and its mode. Not for a child that is forked
-    /// later: see [`fork`](crate::fork).
+    /// Attaches to the ring `name`, or makes it as `options` say.
+    ///
+    /// If there is one, `options` are ignored: it keeps its [`capacity`](Self::capacity), its slots and its
+    /// mode, whatever they are, and options that nothing could be made with are no error. Only its items are
+    /// checked, as by [`attach`](Self::attach). Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, options: &RingOptions) -> Result<Self, SegmentError> {
-        Segment::open(name, &Expected::of::<T>(name, Kind::Ring)?, || {
+    pub fn open_or_create(name: &str, options: &RingOptions) -> Result<Self, SegmentError> {
+        Segment::open_or_create(name, &Expected::of::<T>(name, Kind::Ring)?, || {
             Self::create(name, options).map(|ring| ring.segment)
         })
         .map(Self::new)
     }
 
-    /// Opens the ring `name` and takes `role`, also while others unlink it: the claim is of a
-    /// ring that had its name when the role was taken.
+    /// [Attaches to the ring `name`, or makes it](Self::open_or_create), and takes `role`, also while
+    /// others unlink it: the claim is of a ring that had its name when the role was taken.
     ///
     /// # Errors
-    /// As [`open`](Self::open) and [`Segment::claim`].
-    pub fn open_as(
+    /// As [`open_or_create`](Self::open_or_create) and [`Segment::claim`].
+    pub fn open_or_create_as(
         name: &str,
         role: Role,
         options: &RingOptions,
     ) -> Result<(Self, Claim), SegmentError> {
-        open_as(name, role, || Self::open(name, options))
+        open_or_create_as(name, role, || {
+            Ok(Self::open_or_create(name, options)?.segment)
+        })
+        .map(|(segment, claim)| (Self::new(segment), claim))
     }
 
     /// Makes a ring without a name. Another process attaches by its
@@ -226,22 +231,6 @@ impl<T: Payload> Ring<T> {
         // SAFETY: as for the producer.
         let consumer = unsafe { Consumer::new(ring_parts(lasting(&self.segment))?, Native, held) };
         self.segment.unless_lost(consumer)
-    }
-
-    /// The ring's words and slots, for endpoints over a memory other than [`Native`].
-    ///
-    /// # Safety
-    /// Nothing is stored to the words but by endpoints made of these parts: an index announces
-    /// slots, and one that is not true lets two threads of this process race for them. (A
-    /// peer in another process that stores anything is not meant here; see
-    /// [`ring`].)
-    ///
-    /// # Errors
-    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
-    /// out.
-    pub unsafe fn parts(&self) -> Result<RingParts<'_, Native, T>, SegmentError> {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { ring_parts(&self.segment) }
     }
 }
 
@@ -318,27 +307,34 @@ impl<T: Payload> SeqLock<T> {
         Segment::attach(name, &expected_words::<T>(name, Kind::SeqLock)?).map(Self::new)
     }
 
-    /// Attaches to the seqlock `name`, or makes it, holding `initial`, as `options` say. One that exists
-    /// keeps its value and its mode. Not for a child that is forked later: see [`fork`](crate::fork).
+    /// Attaches to the seqlock `name`, or makes it, holding `initial`, as `options` say.
+    ///
+    /// If there is one, `initial` and `options` are ignored: it keeps its value and its mode. Only the type
+    /// of its value is checked, as by [`attach`](Self::attach). Not for a child that is forked later: see
+    /// [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError>
+    pub fn open_or_create(
+        name: &str,
+        initial: &T,
+        options: &SeqLockOptions,
+    ) -> Result<Self, SegmentError>
     where
         T: WholeWords,
     {
-        Segment::open(name, &expected_words::<T>(name, Kind::SeqLock)?, || {
+        Segment::open_or_create(name, &expected_words::<T>(name, Kind::SeqLock)?, || {
             Self::create(name, initial, options).map(|lock| lock.segment)
         })
         .map(Self::new)
     }
 
-    /// Opens the seqlock `name` and takes the writer's role, also while others unlink it, as
-    /// [`Ring::open_as`] does.
+    /// [Attaches to the seqlock `name`, or makes it](Self::open_or_create), and takes the writer's role,
+    /// also while others unlink it, as [`Ring::open_or_create_as`] does.
     ///
     /// # Errors
-    /// As [`open`](Self::open) and [`Segment::claim`].
-    pub fn open_as_writer(
+    /// As [`open_or_create`](Self::open_or_create) and [`Segment::claim`].
+    pub fn open_or_create_as_writer(
         name: &str,
         initial: &T,
         options: &SeqLockOptions,
@@ -346,7 +342,10 @@ impl<T: Payload> SeqLock<T> {
     where
         T: WholeWords,
     {
-        open_as(name, Role::Writer, || Self::open(name, initial, options))
+        open_or_create_as(name, Role::Writer, || {
+            Ok(Self::open_or_create(name, initial, options)?.segment)
+        })
+        .map(|(segment, claim)| (Self::new(segment), claim))
     }
 
     /// Makes a seqlock without a name. Another process attaches by its descriptor. Not for a child
@@ -406,15 +405,6 @@ impl<T: Payload> SeqLock<T> {
         let parts = seq_parts(unsafe { lasting(&self.segment) })?;
         let keep = Arc::clone(&self.segment);
         SeqReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
-    }
-
-    /// The seqlock's words, for endpoints over a memory other than [`Native`].
-    ///
-    /// # Errors
-    /// [`SegmentError::Size`] if the payload does not lie in the segment; a checked header
-    /// rules it out.
-    pub fn parts(&self) -> Result<SeqParts<'_, Native>, SegmentError> {
-        seq_parts(&self.segment)
     }
 }
 
@@ -515,28 +505,34 @@ impl<T: Payload> SeqLatch<T> {
         Segment::attach(name, &expected_words::<T>(name, Kind::Latch)?).map(Self::new)
     }
 
-    /// Attaches to the latch `name`, or makes it, holding `initial`, as `options` say. One that exists
-    /// keeps its value, its slots and its mode. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
+    /// Attaches to the latch `name`, or makes it, holding `initial`, as `options` say.
+    ///
+    /// If there is one, `initial` and `options` are ignored: it keeps its value, its slots and its mode. Only
+    /// the type of its value is checked, as by [`attach`](Self::attach). Not for a child that is forked later:
+    /// see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
+    pub fn open_or_create(
+        name: &str,
+        initial: &T,
+        options: &SeqLatchOptions,
+    ) -> Result<Self, SegmentError>
     where
         T: WholeWords,
     {
-        Segment::open(name, &expected_words::<T>(name, Kind::Latch)?, || {
+        Segment::open_or_create(name, &expected_words::<T>(name, Kind::Latch)?, || {
             Self::create(name, initial, options).map(|latch| latch.segment)
         })
         .map(Self::new)
     }
 
-    /// Opens the latch `name` and takes the writer's role, also while others unlink it, as
-    /// [`Ring::open_as`] does.
+    /// [Attaches to the latch `name`, or makes it](Self::open_or_create), and takes the writer's role,
+    /// also while others unlink it, as [`Ring::open_or_create_as`] does.
     ///
     /// # Errors
-    /// As [`open`](Self::open) and [`Segment::claim`].
-    pub fn open_as_writer(
+    /// As [`open_or_create`](Self::open_or_create) and [`Segment::claim`].
+    pub fn open_or_create_as_writer(
         name: &str,
         initial: &T,
         options: &SeqLatchOptions,
@@ -544,7 +540,10 @@ impl<T: Payload> SeqLatch<T> {
     where
         T: WholeWords,
     {
-        open_as(name, Role::Writer, || Self::open(name, initial, options))
+        open_or_create_as(name, Role::Writer, || {
+            Ok(Self::open_or_create(name, initial, options)?.segment)
+        })
+        .map(|(segment, claim)| (Self::new(segment), claim))
     }
 
     /// Makes a latch without a name. Another process attaches by its descriptor. Not for a child
@@ -604,15 +603,6 @@ impl<T: Payload> SeqLatch<T> {
         let parts = latch_parts(unsafe { lasting(&self.segment) })?;
         let keep = Arc::clone(&self.segment);
         LatchReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
-    }
-
-    /// The latch's words, for endpoints over a memory other than [`Native`].
-    ///
-    /// # Errors
-    /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
-    /// out.
-    pub fn parts(&self) -> Result<LatchParts<'_, Native>, SegmentError> {
-        latch_parts(&self.segment)
     }
 }
 
@@ -757,7 +747,7 @@ ends! {
 
 impl<T: Payload> ring::Producer<'_, T, Native, Held> {
     /// Whether a consumer holds its role now. A consumer that closed and left is no dead one: who
-    /// wants to tell them apart asks this first, and then [`peer_closed`](Self::peer_closed).
+    /// wants to tell them apart asks this first, and then [`is_peer_closed`](Self::is_peer_closed).
     ///
     /// # Errors
     /// [`SegmentError`] if the kernel cannot tell.
@@ -796,7 +786,7 @@ fn expected_words<T: WholeWords>(segment: &str, kind: Kind) -> Result<Expected, 
 /// The words and slots of a ring.
 ///
 /// # Safety
-/// As [`Ring::parts`].
+/// As [`PartsOfRing::parts`](crate::harness::PartsOfRing::parts).
 pub(crate) unsafe fn ring_parts<T: Payload>(
     segment: &Segment,
 ) -> Result<RingParts<'_, Native, T>, SegmentError> {
@@ -848,10 +838,17 @@ pub(crate) fn no_room(segment: &Segment) -> SegmentError {
     }
 }
 
-/// As the segment; a payload need not have a `Debug` of its own.
-macro_rules! debug {
+/// What all of them have: the segment, and a form to be printed in, which a payload need not have.
+macro_rules! of_segment {
     ($($name:ident),*) => {
-        $(impl<T: Payload> fmt::Debug for $name<T> {
+        $(impl<T: Payload> $name<T> {
+            /// The segment that this is in: its name, who is at its ends, its notes, its removal.
+            pub fn segment(&self) -> &Segment {
+                &self.segment
+            }
+        }
+
+        impl<T: Payload> fmt::Debug for $name<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($name))
                     .field("segment", &self.segment)
@@ -861,28 +858,4 @@ macro_rules! debug {
     };
 }
 
-debug!(Ring, SeqLock, SeqLatch);
-
-impl<T: Payload> Deref for Ring<T> {
-    type Target = Segment;
-
-    fn deref(&self) -> &Segment {
-        &self.segment
-    }
-}
-
-impl<T: Payload> Deref for SeqLock<T> {
-    type Target = Segment;
-
-    fn deref(&self) -> &Segment {
-        &self.segment
-    }
-}
-
-impl<T: Payload> Deref for SeqLatch<T> {
-    type Target = Segment;
-
-    fn deref(&self) -> &Segment {
-        &self.segment
-    }
-}
+of_segment!(Ring, SeqLock, SeqLatch);

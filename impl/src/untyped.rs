@@ -24,7 +24,7 @@
 //! let mut item = [0; 8];
 //! untyped.consumer()?.pop(&mut item)?;
 //! assert_eq!(item[..4], 1_u32.to_ne_bytes());
-//! # ring.unlink()?;
+//! # ring.segment().unlink()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -70,6 +70,7 @@ pub struct Payload {
 
 /// Why something described cannot be a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PayloadError {
     /// Bytes that are no field's.
     #[error(
@@ -203,7 +204,7 @@ impl Form<'_> {
 }
 
 /// A ring, seqlock or latch in shared memory, attached to this process. What can be asked of any
-/// segment it answers through [`Segment`].
+/// segment, its [`segment`](Structure::segment) answers.
 ///
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
@@ -248,15 +249,20 @@ impl Structure {
         Ok(Self::new(segment, kind, payload))
     }
 
-    /// Attaches to the structure `name`, or makes it as `form` says. One that exists keeps its capacity,
-    /// its slots, its mode and its value. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
+    /// Attaches to the structure `name`, or makes it as `form` says.
+    ///
+    /// If there is one, only its kind and its payload are checked; the options and the first value in `form`
+    /// are ignored, and it keeps its own. Not for a child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
     /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open(name: &str, form: &Form, payload: &Payload) -> Result<Self, SegmentError> {
+    pub fn open_or_create(
+        name: &str,
+        form: &Form,
+        payload: &Payload,
+    ) -> Result<Self, SegmentError> {
         let kind = form.kind();
-        let segment = Segment::open(name, &payload.expected(name, kind)?, || {
+        let segment = Segment::open_or_create(name, &payload.expected(name, kind)?, || {
             Self::create(name, form, payload).map(|made| made.segment)
         })?;
         Ok(Self::new(segment, kind, payload))
@@ -286,6 +292,11 @@ impl Structure {
     /// The bytes of a payload.
     pub fn size(&self) -> usize {
         self.size
+    }
+
+    /// The segment that this is in: its name, who is at its ends, its notes, its removal.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
     }
 
     /// Takes the producer's role, where its last holder left the ring. A forked child that uses this
@@ -378,14 +389,6 @@ impl Structure {
 
     fn claim(&self, role: Role) -> Result<Held, SegmentError> {
         Held::new(&self.segment, self.segment.claim(role)?, role)
-    }
-}
-
-impl Deref for Structure {
-    type Target = Segment;
-
-    fn deref(&self) -> &Segment {
-        &self.segment
     }
 }
 
@@ -528,12 +531,12 @@ impl Producer {
         self.end.close();
     }
 
-    /// Whether the consumer closed the ring, as [`ring::Producer::peer_closed`] says.
+    /// Whether the consumer closed the ring, as [`ring::Producer::is_peer_closed`] says.
     ///
     /// # Errors
     /// [`Corruption`] if what the consumer stored breaks the ring's invariant.
-    pub fn peer_closed(&mut self) -> Result<bool, Corruption> {
-        self.end.peer_closed()
+    pub fn is_peer_closed(&mut self) -> Result<bool, Corruption> {
+        self.end.is_peer_closed()
     }
 }
 

@@ -141,15 +141,15 @@ fn the_documents_bytes_of_the_locks_are_those_locked() {
     let ring = Ring::<u64>::create(&name, &RingOptions::new(1)).expect("a ring");
     let locked = || [producer, consumer, byte("name")].map(|byte| is_locked(&name, byte));
     assert_eq!(locked(), [false; 3]);
-    let claim = ring.claim(Role::Producer).expect("the role");
+    let claim = ring.segment().claim(Role::Producer).expect("the role");
     assert_eq!(locked(), [true, false, false]);
     drop(claim);
-    let claim = ring.claim(Role::Consumer).expect("the role");
+    let claim = ring.segment().claim(Role::Consumer).expect("the role");
     assert_eq!(locked(), [false, true, false]);
     drop(claim);
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     let lock = SeqLock::create(&name, &1u64, &SeqLockOptions::default()).expect("a seqlock");
-    let _claim = lock.claim(Role::Writer).expect("the role");
+    let _claim = lock.segment().claim(Role::Writer).expect("the role");
     assert_eq!(locked(), [true, false, false]);
 }
 

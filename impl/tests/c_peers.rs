@@ -290,7 +290,7 @@ fn helper() {
 }
 
 fn send_all(name: &str, count: u64) {
-    let ring = Ring::<[u64; 2]>::open(name, &options()).unwrap();
+    let ring = Ring::<[u64; 2]>::open_or_create(name, &options()).unwrap();
     let mut producer = ring.producer().unwrap();
     while producer.position() < count {
         let seq = producer.position();
@@ -312,7 +312,7 @@ fn send_all(name: &str, count: u64) {
 }
 
 fn recv_all(name: &str, count: u64) {
-    let ring = Ring::<[u64; 2]>::open(name, &options()).unwrap();
+    let ring = Ring::<[u64; 2]>::open_or_create(name, &options()).unwrap();
     let mut consumer = ring.consumer().unwrap();
     loop {
         match consumer.peek(11) {
@@ -323,7 +323,7 @@ fn recv_all(name: &str, count: u64) {
                 chunk.release_all();
             }
             Err(PopError::Empty) => std::thread::yield_now(),
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             Err(error) => panic!("{error}"),
         }
     }
@@ -331,11 +331,11 @@ fn recv_all(name: &str, count: u64) {
 }
 
 fn open_seqlock(name: &str) -> SeqLock<[u64; 64]> {
-    SeqLock::open(name, &[0; 64], &SeqLockOptions::default()).unwrap()
+    SeqLock::open_or_create(name, &[0; 64], &SeqLockOptions::default()).unwrap()
 }
 
 fn open_latch(name: &str) -> SeqLatch<[u64; 64]> {
-    SeqLatch::open(name, &[0; 64], &SeqLatchOptions::default()).unwrap()
+    SeqLatch::open_or_create(name, &[0; 64], &SeqLatchOptions::default()).unwrap()
 }
 
 fn write_all(version: u64, count: u64, mut write: impl FnMut(&[u64; 64])) {
@@ -429,12 +429,12 @@ fn the_checks_find_planted_faults() {
             "if (true) {",
         ),
         (
-            "*found = word & RINGPROOF_LAST_INDEX;\n  *stopped",
-            "*found = word;\n  *stopped",
+            "producer->read_word);\n  *found = word & RINGPROOF_LAST_INDEX;",
+            "producer->read_word);\n  *found = word;",
         ),
         (
-            "*found = word & RINGPROOF_LAST_INDEX;\n  *ended",
-            "*found = word;\n  *ended",
+            "uint64_t live;\n  *found = word & RINGPROOF_LAST_INDEX;",
+            "uint64_t live;\n  *found = word;",
         ),
         (
             "if (!producer->closed) {\n    /* No slot",

@@ -687,7 +687,12 @@ fn order_problems(c: &BTreeMap<String, Vec<Event>>) -> Vec<String> {
         ("ringproof_consumer_close", &ring, CONSUMER, "close"),
         ("ringproof_producer_open", &ring, PRODUCER, "new"),
         ("ringproof_consumer_open", &ring, CONSUMER, "new"),
-        ("ringproof_take", &read("src/role.rs"), "\n\n", "enter"),
+        (
+            "ringproof_take",
+            &read("src/role/words.rs"),
+            "\n\n",
+            "enter",
+        ),
     ] {
         let own = |functions: &BTreeMap<String, Vec<Event>>, name: &str| {
             let events = functions.get(name).into_iter().flatten();

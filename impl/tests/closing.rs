@@ -4,6 +4,7 @@
 mod common;
 
 use common::interrupted::Interrupted;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Memory, Native};
 use ringproof::ring::{CLOSED, LAST};
 use ringproof::site::{LoadSite, StoreSite};
@@ -29,9 +30,9 @@ fn a_producer_is_told_at_the_latest_when_the_ring_is_full() {
     consumer.close();
     // As much as it knows room for may still go in.
     assert_eq!(producer.push(3), Ok(()));
-    assert_eq!(producer.push(4), Err(PushError::Stopped));
-    assert_eq!(producer.push_slice(&[4, 5]), Err(PushError::Stopped));
-    assert_eq!(producer.reserve(1).err(), Some(PushError::Stopped));
+    assert_eq!(producer.push(4), Err(PushError::PeerClosed));
+    assert_eq!(producer.push_slice(&[4, 5]), Err(PushError::PeerClosed));
+    assert_eq!(producer.reserve(1).err(), Some(PushError::PeerClosed));
     // Exactly what was not taken.
     assert_eq!(producer.occupancy(), Ok(2));
     assert_eq!((producer.position(), consumer.position()), (3, 1));
@@ -43,13 +44,13 @@ fn a_producer_that_asks_is_told_at_once_and_pushes_no_more() {
     let ring = new_ring();
     let (mut producer, mut consumer) = ends(&ring);
     assert_eq!(producer.push(1), Ok(()));
-    assert_eq!(producer.peer_closed(), Ok(false));
+    assert_eq!(producer.is_peer_closed(), Ok(false));
     assert_eq!(producer.push(2), Ok(()));
     consumer.close();
-    assert_eq!(producer.peer_closed(), Ok(true));
+    assert_eq!(producer.is_peer_closed(), Ok(true));
     // There is room, and it knows of it.
-    assert_eq!(producer.push(3), Err(PushError::Stopped));
-    assert_eq!(producer.peer_closed(), Ok(true));
+    assert_eq!(producer.push(3), Err(PushError::PeerClosed));
+    assert_eq!(producer.is_peer_closed(), Ok(true));
     assert_eq!(producer.occupancy(), Ok(2));
     assert_eq!(producer.reserve(0).map(|chunk| chunk.len()), Ok(0));
 }
@@ -61,7 +62,7 @@ fn part_of_a_batch_is_not_taken_for_a_ring_that_is_closed() {
     assert_eq!(producer.push(1), Ok(()));
     consumer.close();
     // Two slots are free; a look for a third finds the close.
-    assert_eq!(producer.push_slice(&[2, 3, 4]), Err(PushError::Stopped));
+    assert_eq!(producer.push_slice(&[2, 3, 4]), Err(PushError::PeerClosed));
     assert_eq!(producer.occupancy(), Ok(1));
 }
 
@@ -90,7 +91,7 @@ fn successors_are_closed_too_and_a_drop_closes_nothing() {
     let (mut producer, consumer) = ends(&ring);
     assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
     drop(consumer);
-    assert_eq!(producer.peer_closed(), Ok(false));
+    assert_eq!(producer.is_peer_closed(), Ok(false));
     let mut consumer = ring.consumer().expect("the role");
     assert_eq!(consumer.pop(), Ok(1));
     consumer.close();
@@ -103,7 +104,7 @@ fn successors_are_closed_too_and_a_drop_closes_nothing() {
     let mut producer = ring.producer().expect("the role");
     assert!(!producer.is_closed());
     // Its first look tells it.
-    assert_eq!(producer.push(4), Err(PushError::Stopped));
+    assert_eq!(producer.push(4), Err(PushError::PeerClosed));
     assert_eq!(producer.occupancy(), Ok(2));
 }
 
@@ -118,14 +119,14 @@ fn a_side_that_closed_is_told_that_whatever_the_other_did() {
             consumer.close();
         } else {
             consumer.close();
-            assert_eq!(producer.peer_closed(), Ok(true));
-            assert_eq!(producer.push(2), Err(PushError::Stopped));
+            assert_eq!(producer.is_peer_closed(), Ok(true));
+            assert_eq!(producer.push(2), Err(PushError::PeerClosed));
             producer.close();
         }
         assert_eq!(producer.push(2), Err(PushError::Closed));
         assert_eq!(consumer.pop(), Err(PopError::Closed));
         // And still learns of the other's.
-        assert_eq!(producer.peer_closed(), Ok(true));
+        assert_eq!(producer.is_peer_closed(), Ok(true));
         assert_eq!(producer.push(2), Err(PushError::Closed));
         assert_eq!((producer.occupancy(), consumer.occupancy()), (Ok(1), Ok(1)));
     }
@@ -133,7 +134,7 @@ fn a_side_that_closed_is_told_that_whatever_the_other_did() {
     let ring = new_ring();
     let (mut producer, mut consumer) = ends(&ring);
     producer.close();
-    assert_eq!(consumer.pop(), Err(PopError::Ended));
+    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
     consumer.close();
     assert_eq!(consumer.pop(), Err(PopError::Closed));
 }
@@ -157,14 +158,14 @@ fn a_close_makes_no_index_good() {
             highest: 4,
         };
         assert_eq!(producer.push(5), Err(PushError::Corrupt(said)));
-        assert_eq!(producer.peer_closed(), Err(said));
+        assert_eq!(producer.is_peer_closed(), Err(said));
     }
     Native.store(parts.read_index, 2 | CLOSED, StoreSite::RingStop);
-    assert_eq!(producer.push(5), Err(PushError::Stopped));
+    assert_eq!(producer.push(5), Err(PushError::PeerClosed));
     assert_eq!(producer.occupancy(), Ok(2));
     // Once told, it does not ask again.
     Native.store(parts.read_index, 3, StoreSite::RingFree);
-    assert_eq!(producer.push(5), Err(PushError::Stopped));
+    assert_eq!(producer.push(5), Err(PushError::PeerClosed));
 }
 
 #[test]
@@ -175,11 +176,11 @@ fn a_producer_that_closed_asks_for_the_stop_and_stays_closed() {
     producer.close();
     assert_eq!(consumer.pop(), Ok(1));
     // There is room by now, and the look sees it.
-    assert_eq!(producer.peer_closed(), Ok(false));
+    assert_eq!(producer.is_peer_closed(), Ok(false));
     assert_eq!(producer.push(4), Err(PushError::Closed));
     assert_eq!(producer.reserve(1).err(), Some(PushError::Closed));
     consumer.close();
-    assert_eq!(producer.peer_closed(), Ok(true));
+    assert_eq!(producer.is_peer_closed(), Ok(true));
     assert_eq!(producer.push(4), Err(PushError::Closed));
 }
 
@@ -199,10 +200,10 @@ fn releases_just_before_a_close_are_seen_with_it_and_make_no_room() {
     let parts = unsafe { ring.parts() }.expect("the parts");
     // SAFETY: one thread, and the producer before it was dropped.
     let mut producer = unsafe { ring::Producer::new(parts, memory, ()) };
-    assert_eq!(producer.push(4), Err(PushError::Stopped));
+    assert_eq!(producer.push(4), Err(PushError::PeerClosed));
     assert_eq!(producer.occupancy(), Ok(1));
     // The room that was made is not used.
-    assert_eq!(producer.push(4), Err(PushError::Stopped));
+    assert_eq!(producer.push(4), Err(PushError::PeerClosed));
 }
 
 #[test]
@@ -221,5 +222,5 @@ fn commits_just_before_a_close_are_seen_with_it_and_taken() {
     let mut consumer = unsafe { ring::Consumer::new(parts, memory, ()) };
     assert_eq!(consumer.pop(), Ok(1));
     assert_eq!(consumer.pop(), Ok(2));
-    assert_eq!(consumer.pop(), Err(PopError::Ended));
+    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
 }

@@ -31,6 +31,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
+use ringproof::harness::PartsOfRing;
 use ringproof::untyped::{Form, Payload, Structure};
 use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,
@@ -158,7 +159,7 @@ fn a_child_that_uses_its_parents_lost_end_dies_of_it() {
     let mut producer = ring.producer().expect("the role");
     fs::File::create(name.path()).expect("truncate it");
     producer.push(1).expect_err("it is lost");
-    assert!(ring.is_lost());
+    assert!(ring.segment().is_lost());
     // The private memory in its place is no more a child's than the shared one was.
     let child = Child::fork_tied(|| {
         setrlimit(Resource::RLIMIT_CORE, 0, 0).expect("no core dump");
@@ -178,14 +179,14 @@ fn assert_segfault(end: WaitStatus, child: Pid) {
 
 #[track_caller]
 fn assert_held(ring: &Ring<u64>) {
-    assert!(ring.is_held(Role::Producer).expect("an answer"));
+    assert!(ring.segment().is_held(Role::Producer).expect("an answer"));
     let refused = ring.producer().expect_err("a second producer");
     assert!(matches!(refused, SegmentError::Held { .. }), "{refused}");
 }
 
 /// A ring of its own mapping in a child, over the parent's descriptor.
 fn attach(ring: &Ring<u64>) -> Ring<u64> {
-    let fd = ring.descriptor().expect("its descriptor");
+    let fd = ring.segment().descriptor().expect("its descriptor");
     Ring::attach_fd(fd).expect("attach")
 }
 
@@ -330,42 +331,46 @@ fn with_ends(
 
 fn every_operation_of_an_inherited_end_faults_and_overwrites_nothing() {
     with_ends(|ring, producer, consumer| {
-        assert_faults(ring, || producer.push(9));
-        assert_faults(ring, || producer.push_slice(&[9; 3]));
-        assert_faults(ring, || {
+        assert_faults(ring.segment(), || producer.push(9));
+        assert_faults(ring.segment(), || producer.push_slice(&[9; 3]));
+        assert_faults(ring.segment(), || {
             let mut chunk = producer.reserve(1).expect("a slot");
             chunk.copy_from_slice(0, &[9]).expect("an item");
         });
-        assert_faults(ring, || producer.reserve(1).expect("a slot").commit_all());
-        assert_faults(ring, || producer.close());
-        assert_faults(ring, || producer.occupancy());
-        assert_faults(ring, || producer.peer_closed());
-        assert_faults(ring, || consumer.pop());
-        assert_faults(ring, || consumer.pop_slice(&mut [0; 3]));
-        assert_faults(ring, || consumer.peek(1).expect("an item").get(0));
-        assert_faults(ring, || consumer.peek(1).expect("an item").release_all());
-        assert_faults(ring, || consumer.close());
-        assert_faults(ring, || consumer.occupancy());
+        assert_faults(ring.segment(), || {
+            producer.reserve(1).expect("a slot").commit_all()
+        });
+        assert_faults(ring.segment(), || producer.close());
+        assert_faults(ring.segment(), || producer.occupancy());
+        assert_faults(ring.segment(), || producer.is_peer_closed());
+        assert_faults(ring.segment(), || consumer.pop());
+        assert_faults(ring.segment(), || consumer.pop_slice(&mut [0; 3]));
+        assert_faults(ring.segment(), || consumer.peek(1).expect("an item").get(0));
+        assert_faults(ring.segment(), || {
+            consumer.peek(1).expect("an item").release_all()
+        });
+        assert_faults(ring.segment(), || consumer.close());
+        assert_faults(ring.segment(), || consumer.occupancy());
         // Nor has a grandchild more.
-        in_child(|| assert_faults(ring, || producer.push(9)));
+        in_child(|| assert_faults(ring.segment(), || producer.push(9)));
     });
     let lock = SeqLock::anonymous(&[7_u64; 64], &SeqLockOptions::default()).expect("a seqlock");
     let (mut writer, reader) = (
         lock.writer().expect("the role"),
         lock.reader().expect("one"),
     );
-    assert_faults(&lock, || writer.write(&[8; 64]));
-    assert_faults(&lock, || reader.try_read());
-    assert_faults(&lock, || reader.read(3));
+    assert_faults(lock.segment(), || writer.write(&[8; 64]));
+    assert_faults(lock.segment(), || reader.try_read());
+    assert_faults(lock.segment(), || reader.read(3));
     assert_eq!(reader.read(1), Ok([7; 64]));
     let latch = SeqLatch::anonymous(&[7_u64; 64], &SeqLatchOptions::default()).expect("a latch");
     let (mut writer, reader) = (
         latch.writer().expect("the role"),
         latch.reader().expect("one"),
     );
-    assert_faults(&latch, || writer.write(&[8; 64]));
-    assert_faults(&latch, || reader.try_read());
-    assert_faults(&latch, || reader.read(3));
+    assert_faults(latch.segment(), || writer.write(&[8; 64]));
+    assert_faults(latch.segment(), || reader.try_read());
+    assert_faults(latch.segment(), || reader.read(3));
     assert_eq!(reader.read(1), Ok([7; 64]));
     let text = b"ringproof-shape 1 little 8\nvalue 0 u64\n";
     let Ok(description) = ringproof::shape::Description::parse(text) else {
@@ -376,16 +381,16 @@ fn every_operation_of_an_inherited_end_faults_and_overwrites_nothing() {
     // Where numbers are in the other byte order this is no description of them.
     if let Ok(ring) = Structure::anonymous(&form, &payload) {
         let mut producer = ring.producer().expect("the role");
-        assert_faults(&ring, || producer.push(&[9; 8]));
+        assert_faults(ring.segment(), || producer.push(&[9; 8]));
     }
 }
 
 fn nor_is_what_an_earlier_handler_mapped_overwritten() {
     with_ends(|ring, producer, consumer| {
-        let len = ring.fixed().segment_len as usize;
+        let len = ring.segment().fixed().segment_len as usize;
         EARLY.store(len, Ordering::Relaxed);
-        assert_faults(ring, || producer.push(9));
-        assert_faults(ring, || consumer.pop());
+        assert_faults(ring.segment(), || producer.push(9));
+        assert_faults(ring.segment(), || consumer.pop());
         in_child(|| assert!(early_is_intact()));
         EARLY.store(0, Ordering::Relaxed);
     });
@@ -410,9 +415,9 @@ fn assert_forked<T>(refused: Result<T, SegmentError>) {
 fn is_refused(ring: &Ring<u64>) {
     assert_forked(ring.producer());
     assert_forked(ring.consumer());
-    assert_forked(ring.claim(Role::Producer));
-    assert_forked(ring.set_note(Role::Producer, 0, 7));
-    assert_eq!(ring.note(Role::Producer, 0), None);
+    assert_forked(ring.segment().claim(Role::Producer));
+    assert_forked(ring.segment().set_note(Role::Producer, 0, 7));
+    assert_eq!(ring.segment().note(Role::Producer, 0), None);
     // SAFETY: there are none.
     assert_forked(unsafe { ring.parts() });
 }
@@ -420,26 +425,28 @@ fn is_refused(ring: &Ring<u64>) {
 fn what_can_be_refused_to_a_child_is() {
     let name = Named::new("fork-refused");
     let ring = Ring::<u64>::create(&name, &options()).expect("a ring");
-    ring.set_note(Role::Producer, 0, 5).expect("a note");
+    ring.segment()
+        .set_note(Role::Producer, 0, 5)
+        .expect("a note");
     let producer = ring.producer().expect("the role");
-    assert!(!ring.is_inherited());
+    assert!(!ring.segment().is_inherited());
     in_child(|| {
-        assert!(ring.is_inherited());
+        assert!(ring.segment().is_inherited());
         is_refused(&ring);
-        assert_forked(ring.unlink());
-        assert_forked(ring.unlink_free());
+        assert_forked(ring.segment().unlink());
+        assert_forked(ring.segment().unlink_free());
         in_child(|| is_refused(&ring));
         // What asks the file and not the memory works.
-        assert!(ring.is_held(Role::Producer).expect("an answer"));
-        assert!(!ring.is_held(Role::Consumer).expect("an answer"));
+        assert!(ring.segment().is_held(Role::Producer).expect("an answer"));
+        assert!(!ring.segment().is_held(Role::Consumer).expect("an answer"));
         assert_eq!(
-            ring.name_status().expect("an answer"),
+            ring.segment().name_status().expect("an answer"),
             ringproof::NameStatus::Current
         );
-        let seen = Inspection::of_segment(&ring).expect("a look");
+        let seen = Inspection::of_segment(ring.segment()).expect("a look");
         assert_eq!((seen.roles[0].epoch, seen.roles[0].held), (1, true));
         assert_eq!(seen.roles[0].notes[0], 5);
-        assert!(!ring.is_lost());
+        assert!(!ring.segment().is_lost());
     });
     let lock = SeqLock::anonymous(&7_u64, &SeqLockOptions::default()).expect("a seqlock");
     let latch = SeqLatch::anonymous(&7_u64, &SeqLatchOptions::default()).expect("a latch");
@@ -450,7 +457,7 @@ fn what_can_be_refused_to_a_child_is() {
         assert_forked(latch.reader());
     });
     // Nothing of that reached the parent.
-    assert_eq!(ring.note(Role::Producer, 0), Some(5));
+    assert_eq!(ring.segment().note(Role::Producer, 0), Some(5));
     assert_eq!(producer.epoch(), 1);
     drop(producer);
     assert_eq!(ring.producer().expect("the role").epoch(), 2);
@@ -466,7 +473,7 @@ fn a_child_attaches_anew_and_its_own_child_has_nothing_of_that() {
             is_refused(&own);
             is_refused(inherited.as_ref().expect("a ring"));
         });
-        assert_faults(&own, || producer.push(9));
+        assert_faults(own.segment(), || producer.push(9));
         // What the parent attached can go, and what this child has stays.
         drop(inherited.take());
         producer.push(2).expect("push");
@@ -494,11 +501,11 @@ fn a_child_sees_who_holds_a_role_now() {
     let child = Child::fork_tied(|| {
         drop(end.take());
         wait_for_end(until);
-        assert!(!ring.is_held(Role::Producer).expect("an answer"));
+        assert!(!ring.segment().is_held(Role::Producer).expect("an answer"));
         assert!(!consumer.peer_present().expect("an answer"));
-        assert!(ring.is_held(Role::Consumer).expect("an answer"));
+        assert!(ring.segment().is_held(Role::Consumer).expect("an answer"));
         assert!(producer.peer_present().expect("an answer"));
-        assert!(lock.is_held(Role::Writer).expect("an answer"));
+        assert!(lock.segment().is_held(Role::Writer).expect("an answer"));
     });
     drop(producer);
     let _writer = lock.writer().expect("the role");
@@ -509,7 +516,7 @@ fn a_child_sees_who_holds_a_role_now() {
 
 fn a_claim_does_not_go_over_a_fork() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let mut claim = Some(ring.claim(Role::Producer).expect("the role"));
+    let mut claim = Some(ring.segment().claim(Role::Producer).expect("the role"));
     in_child(|| {
         // The parent has it still: there would be two producers.
         let own = attach(&ring);
@@ -531,8 +538,11 @@ fn a_daemon_is_a_child() {
             // SAFETY: this process has one thread; the child goes on as any other does.
             assert_eq!(unsafe { libc::daemon(1, 1) }, 0);
             is_refused(ring);
-            let child =
-                Child::fork_tied(|| touch(ring.fixed().segment_len as usize, || producer.push(9)));
+            let child = Child::fork_tied(|| {
+                touch(ring.segment().fixed().segment_len as usize, || {
+                    producer.push(9)
+                })
+            });
             let end = child.end();
             told.say(match end {
                 WaitStatus::Exited(_, status) => status,
@@ -566,7 +576,7 @@ fn what_starts_a_program_changes_nothing() {
                     .expect("become a program");
             }),
         }
-        assert!(!ring.is_inherited());
+        assert!(!ring.segment().is_inherited());
         assert_eq!(consumer.pop(), Ok(item));
     }
 }
@@ -576,7 +586,7 @@ fn a_bare_clone_is_refused_what_can_be() {
     let mut kept = Some(Ring::<u64>::create(&name, &options()).expect("a ring"));
     let claim = |ring: &Option<Ring<u64>>| {
         let ring = ring.as_ref().expect("a ring");
-        ring.claim(Role::Producer).expect("the role")
+        ring.segment().claim(Role::Producer).expect("the role")
     };
     let mut claim = Some(claim(&kept));
     let none = ptr::null_mut::<c_void>();
@@ -586,10 +596,10 @@ fn a_bare_clone_is_refused_what_can_be() {
         let done = catch_unwind(AssertUnwindSafe(|| {
             let ring = kept.take().expect("a ring");
             is_refused(&ring);
-            assert_forked(ring.unlink());
+            assert_forked(ring.segment().unlink());
             drop(claim.take());
             // There is a hole, and it is filled. What lies there is its own, and its children's.
-            let own = Own::of(ring.fixed().segment_len as usize);
+            let own = Own::of(ring.segment().fixed().segment_len as usize);
             in_child(|| assert!(own.is_intact()));
             in_child(|| assert!(own.is_intact()));
             drop(ring);
@@ -603,7 +613,7 @@ fn a_bare_clone_is_refused_what_can_be() {
     let ring = kept.expect("a ring");
     assert_held(&ring);
     assert_eq!(
-        ring.name_status().expect("an answer"),
+        ring.segment().name_status().expect("an answer"),
         ringproof::NameStatus::Current
     );
 }
@@ -710,7 +720,7 @@ fn an_attachment_has_one_descriptor() {
     let other = Ring::<u64>::attach(&name).expect("attach");
     assert_eq!(descriptors(), before + 2);
     assert_held(&other);
-    let passed = ring.descriptor().expect("its descriptor");
+    let passed = ring.segment().descriptor().expect("its descriptor");
     assert_eq!(descriptors(), before + 3);
     drop((passed, ends, other));
     drop(ring);
@@ -724,14 +734,14 @@ fn an_attachment_has_one_descriptor() {
     assert_eq!(descriptors(), before + 1);
     // A claim that outlives the segment keeps what it needs.
     drop(ends);
-    let claim = lock.claim(Role::Writer).expect("the role");
-    let fd = lock.descriptor().expect("its descriptor");
+    let claim = lock.segment().claim(Role::Writer).expect("the role");
+    let fd = lock.segment().descriptor().expect("its descriptor");
     drop(lock);
     let again = SeqLock::<u64>::attach_fd(fd).expect("attach");
-    assert!(again.is_held(Role::Writer).expect("an answer"));
+    assert!(again.segment().is_held(Role::Writer).expect("an answer"));
     assert_eq!(descriptors(), before + 2);
     drop(claim);
-    assert!(!again.is_held(Role::Writer).expect("an answer"));
+    assert!(!again.segment().is_held(Role::Writer).expect("an answer"));
     drop(again);
     assert_eq!(descriptors(), before);
 }
@@ -747,7 +757,7 @@ fn a_parent_that_drops_its_role_frees_it_whatever_its_children_have() {
     });
     assert_held(&ring);
     drop(producer);
-    assert!(!ring.is_held(Role::Producer).expect("an answer"));
+    assert!(!ring.segment().is_held(Role::Producer).expect("an answer"));
     assert_eq!(ring.producer().expect("the role").epoch(), 2);
     // It had the description all the time.
     drop(end);

@@ -58,22 +58,28 @@ fn what_nobody_uses_is_removed_and_what_somebody_uses_is_not() {
     let name = Named::new("free");
     let ring = create(&name);
     for role in [Role::Producer, Role::Consumer] {
-        let claim = ring.claim(role).expect("the role");
-        match (ring.unlink_free(), unlink_free(&name)) {
+        let claim = ring.segment().claim(role).expect("the role");
+        match (ring.segment().unlink_free(), unlink_free(&name)) {
             (
                 Err(SegmentError::Held { role: found, .. }),
                 Err(SegmentError::Held { role: again, .. }),
             ) => assert_eq!((found, again), (role, role)),
             other => panic!("{role} is held: {other:?}"),
         }
-        assert_eq!(ring.name_status().expect("it"), NameStatus::Current);
+        assert_eq!(
+            ring.segment().name_status().expect("it"),
+            NameStatus::Current
+        );
         drop(claim);
         // The attempts hold nothing any more.
-        drop(ring.claim(role).expect("the role again"));
+        drop(ring.segment().claim(role).expect("the role again"));
     }
-    ring.unlink_free().expect("nobody has a role");
+    ring.segment().unlink_free().expect("nobody has a role");
     assert!(!name.path().exists());
-    for outcome in [ring.claim(Role::Producer).map(drop), ring.unlink_free()] {
+    for outcome in [
+        ring.segment().claim(Role::Producer).map(drop),
+        ring.segment().unlink_free(),
+    ] {
         assert!(
             matches!(outcome, Err(SegmentError::Gone { .. })),
             "{outcome:?}"
@@ -116,19 +122,22 @@ fn what_nobody_uses_is_removed_and_what_somebody_uses_is_not() {
 fn the_next_segment_of_the_name_is_left_alone() {
     let name = Named::new("next");
     let old = create(&name);
-    old.unlink().expect("unlink it");
+    old.segment().unlink().expect("unlink it");
     let new = create(&name);
-    let outcome = old.unlink_free();
+    let outcome = old.segment().unlink_free();
     assert!(
         matches!(outcome, Err(SegmentError::Gone { .. })),
         "{outcome:?}"
     );
-    assert_eq!(new.name_status().expect("it"), NameStatus::Current);
-    drop(new.claim(Role::Producer).expect("the role"));
+    assert_eq!(
+        new.segment().name_status().expect("it"),
+        NameStatus::Current
+    );
+    drop(new.segment().claim(Role::Producer).expect("the role"));
     // One that never had a name keeps what it has.
     let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
-    anonymous.unlink_free().expect("nothing to do");
-    drop(anonymous.claim(Role::Producer).expect("the role"));
+    anonymous.segment().unlink_free().expect("nothing to do");
+    drop(anonymous.segment().claim(Role::Producer).expect("the role"));
 }
 
 // ---- whoever comes meanwhile --------------------------------------------------------------
@@ -149,7 +158,7 @@ fn a_role_that_a_removal_holds_is_waited_for() {
             let ring = &ring;
             let comer = scope.spawn(move || {
                 say.send(nix::unistd::gettid()).expect("a hearer");
-                ring.claim(Role::Consumer)
+                ring.segment().claim(Role::Consumer)
             });
             let thread = hear.recv().expect("the comer's number");
             let before = sleeps(thread);
@@ -184,13 +193,13 @@ fn a_removal_that_does_not_go_on_holds_the_role() {
     let name = Named::new("stuck");
     let ring = create(&name);
     let removal = lock(&name, &[REMOVAL, PRODUCER]);
-    let outcome = ring.claim(Role::Producer);
+    let outcome = ring.segment().claim(Role::Producer);
     assert!(
         matches!(outcome, Err(SegmentError::Held { .. })),
         "{outcome:?}"
     );
     drop(removal);
-    drop(ring.claim(Role::Producer).expect("the role"));
+    drop(ring.segment().claim(Role::Producer).expect("the role"));
 }
 
 /// Reproducible numbers (splitmix64), for how long each side of a race tarries.
@@ -265,8 +274,9 @@ fn race(
                 numbers.tarry(handicap);
                 // It has opened it before, or only now.
                 let outcome = match numbers.below(2) {
-                    0 => ring.claim(Role::Producer),
-                    _ => Ring::<u64>::attach(name).and_then(|ring| ring.claim(Role::Producer)),
+                    0 => ring.segment().claim(Role::Producer),
+                    _ => Ring::<u64>::attach(name)
+                        .and_then(|ring| ring.segment().claim(Role::Producer)),
                 };
                 if said.send(outcome).is_err() {
                     break;
@@ -292,7 +302,7 @@ fn race(
             };
             let collected = collect(&ring, &comer);
             let got = comer.outcome();
-            let named = ring.name_status().expect("it") == NameStatus::Current;
+            let named = ring.segment().name_status().expect("it") == NameStatus::Current;
             match (&collected, got) {
                 (Err(SegmentError::Held { .. }), Ok(_)) if named => tally.got += 1,
                 (Ok(()), Err(SegmentError::Gone { .. } | SegmentError::NotFound { .. }))
@@ -309,7 +319,7 @@ fn race(
             }
             handicap += if named { 20 } else { -20 };
             drop(comer);
-            ring.unlink().expect("unlink it");
+            ring.segment().unlink().expect("unlink it");
         }
         drop(give);
         comer.join().expect("no panic");
@@ -321,7 +331,7 @@ fn race(
 fn whoever_comes_during_a_removal_gets_the_segment_or_is_told_that_it_is_gone() {
     let tally = race(10_000, |ring, comer| {
         comer.go();
-        ring.unlink_free()
+        ring.segment().unlink_free()
     });
     let tally = tally.unwrap_or_else(|problem| panic!("{problem}"));
     println!("{tally:?}");
@@ -336,11 +346,11 @@ fn the_race_finds_a_removal_that_only_looks() {
     // The comer comes between the two, and not a moment earlier or later.
     let problem = race(1, |ring, comer| {
         for role in [Role::Producer, Role::Consumer] {
-            assert!(!ring.is_held(role)?);
+            assert!(!ring.segment().is_held(role)?);
         }
         comer.go();
         assert!(comer.outcome().is_ok());
-        fs::remove_file(Named::path_of(ring.label())).expect("remove it");
+        fs::remove_file(Named::path_of(ring.segment().label())).expect("remove it");
         Ok(())
     });
     let problem = problem.expect_err("a role was taken between the look and the removal");
@@ -350,10 +360,13 @@ fn the_race_finds_a_removal_that_only_looks() {
 #[test]
 fn the_race_finds_a_removal_that_holds_the_roles_alone() {
     let problem = race(1, |ring, comer| {
-        let _claims = (ring.claim(Role::Producer)?, ring.claim(Role::Consumer)?);
+        let _claims = (
+            ring.segment().claim(Role::Producer)?,
+            ring.segment().claim(Role::Consumer)?,
+        );
         comer.go();
         comer.outcome();
-        ring.unlink()
+        ring.segment().unlink()
     });
     let problem = problem.expect_err("somebody was told that another has the role");
     assert!(problem.contains("got Err(Held"), "{problem}");
@@ -365,7 +378,7 @@ fn the_race_finds_a_removal_that_holds_the_roles_alone() {
 fn who_is_attached_learns_what_became_of_the_name() {
     let name = Named::new("status");
     let old = create(&name);
-    let status = || old.name_status().expect("it");
+    let status = || old.segment().name_status().expect("it");
     // Also with a role in hand, and whoever did it.
     let _producer = old.producer().expect("the role");
     assert_eq!(status(), NameStatus::Current);
@@ -382,9 +395,15 @@ fn who_is_attached_learns_what_became_of_the_name() {
     drop(create(&name));
     let other = Ring::<u64>::attach(&name).expect("attach");
     fs::rename(name.path(), moved.path()).expect("move it");
-    assert_eq!(other.name_status().expect("it"), NameStatus::Unlinked);
+    assert_eq!(
+        other.segment().name_status().expect("it"),
+        NameStatus::Unlinked
+    );
     let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
-    assert_eq!(anonymous.name_status().expect("it"), NameStatus::Current);
+    assert_eq!(
+        anonymous.segment().name_status().expect("it"),
+        NameStatus::Current
+    );
 }
 
 /// A file of a name that is not UTF-8, as a program that knows no such rule makes it.
@@ -438,7 +457,7 @@ fn a_name_that_is_not_utf8_is_a_foreign_file_whatever_has_it() {
             .foreign,
         0
     );
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     assert!(others[0].0.exists());
 }
 

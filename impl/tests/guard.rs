@@ -22,6 +22,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use ringproof::guard::{self, MAPPINGS};
+use ringproof::harness::PartsOfValue;
 use ringproof::latch::LatchReader;
 use ringproof::ring::LAST;
 use ringproof::seqlock::SeqReader;
@@ -88,14 +89,14 @@ fn a_consumer_of_a_truncated_ring_is_told_wherever_it_stands() {
         let ring = create_at(&name, position);
         let mut consumer = ring.consumer().expect("the role");
         assert_eq!(consumer.pop(), Err(PopError::Empty), "at {position}");
-        assert!(!ring.is_lost());
+        assert!(!ring.segment().is_lost());
         truncate(&name, 0);
         let popped = consumer.pop();
         assert!(
             matches!(popped, Err(PopError::Corrupt(_))),
             "{popped:?} at {position}"
         );
-        assert!(ring.is_lost());
+        assert!(ring.segment().is_lost());
         assert!(matches!(consumer.peek(3), Err(PopError::Corrupt(_))));
         assert!(consumer.occupancy().is_err());
         // Its own role is a matter of the file, which is still there.
@@ -122,16 +123,16 @@ fn a_producer_of_a_truncated_ring_is_told_wherever_it_stands() {
                     Ok(()) => more += 1,
                     Err(error) => break error,
                 }
-                assert!(ring.is_lost());
+                assert!(ring.segment().is_lost());
             };
             assert!(pushed + more <= 5, "{more} more at {position}");
             assert!(
                 matches!(refused, PushError::Corrupt(_)),
                 "{refused:?} at {position}"
             );
-            assert!(ring.is_lost());
+            assert!(ring.segment().is_lost());
             assert!(producer.occupancy().is_err());
-            assert!(producer.peer_closed().is_err(), "at {position}");
+            assert!(producer.is_peer_closed().is_err(), "at {position}");
             assert!(matches!(producer.reserve(9), Err(PushError::Corrupt(_))));
         }
     }
@@ -148,7 +149,7 @@ fn what_a_consumer_knew_of_is_marked_lost_when_it_is_taken() {
         .expect("push");
     let mut consumer = ring.consumer().expect("the role");
     assert_eq!(consumer.pop(), Ok(1));
-    assert!(!ring.is_lost());
+    assert!(!ring.segment().is_lost());
     // The slots are gone and the header is not: it is a slot that faults.
     truncate(&name, DATA);
     let mut taken = 0;
@@ -157,7 +158,7 @@ fn what_a_consumer_knew_of_is_marked_lost_when_it_is_taken() {
             Ok(_) => taken += 1,
             Err(error) => break error,
         }
-        assert!(ring.is_lost(), "item {taken} looks good");
+        assert!(ring.segment().is_lost(), "item {taken} looks good");
     };
     assert_eq!(taken, 3);
     assert!(matches!(refused, PopError::Corrupt(_)), "{refused:?}");
@@ -174,11 +175,11 @@ fn a_batch_that_is_being_read_is_marked_lost() {
     let chunk = consumer.peek(3).expect("three items");
     let mut items = [[0; 1024]; 3];
     chunk.copy_to_slice(0, &mut items[..1]).expect("copy one");
-    assert!(!ring.is_lost() && items[0] == VALUE);
+    assert!(!ring.segment().is_lost() && items[0] == VALUE);
     // In the middle of the second item.
     truncate(&name, DATA + 3 * 4096);
     chunk.copy_to_slice(0, &mut items).expect("copy three");
-    assert!(ring.is_lost());
+    assert!(ring.segment().is_lost());
     chunk.release_all();
     assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
 }
@@ -194,11 +195,11 @@ fn two_ends_over_one_mapping_are_marked_lost() {
     truncate(&name, 0);
     // It knew of room, and puts its true index where the consumer looks for it.
     producer.push(3).expect("a slot that was known to be free");
-    assert!(ring.is_lost());
+    assert!(ring.segment().is_lost());
     let mut items = [9; 3];
     assert_eq!(consumer.pop_slice(&mut items), Ok(3));
     assert_eq!(items, [0, 0, 3]);
-    assert!(ring.is_lost());
+    assert!(ring.segment().is_lost());
 }
 
 #[test]
@@ -219,7 +220,7 @@ fn readers_of_a_truncated_seqlock_or_latch_get_no_value() {
         truncate(&name, 0);
         assert_eq!(reader.try_read(), Err(Busy));
         assert_eq!(reader.read(3), Err(expected));
-        assert!(lock.is_lost());
+        assert!(lock.segment().is_lost());
         drop(writer);
 
         let name = Named::new("latch-reader");
@@ -232,7 +233,7 @@ fn readers_of_a_truncated_seqlock_or_latch_get_no_value() {
         // A latch says no more than that there is no value.
         let stalled = ReadError::WriterStalled { attempts: 3 };
         assert_eq!(reader.read(3), Err(stalled));
-        assert!(latch.is_lost());
+        assert!(latch.segment().is_lost());
         drop(writer);
     }
 }
@@ -251,7 +252,7 @@ fn a_copy_that_is_cut_off_is_no_value() {
         let parts = lock.parts().expect("the parts");
         let reader = SeqReader::<Value, _>::new(parts, memory, ()).expect("a reader");
         assert_eq!(reader.try_read(), Err(Busy));
-        assert!(lock.is_lost());
+        assert!(lock.segment().is_lost());
 
         let name = Named::new("latch-cut");
         let memory = Interrupted::once(LoadSite::LatchCopyOut, middle, || truncate(&name, 0));
@@ -262,7 +263,7 @@ fn a_copy_that_is_cut_off_is_no_value() {
         let parts = latch.parts().expect("the parts");
         let reader = LatchReader::<Value, _>::new(parts, memory, ()).expect("a reader");
         assert_eq!(reader.try_read(), Err(Busy));
-        assert!(latch.is_lost());
+        assert!(latch.segment().is_lost());
     }
 }
 
@@ -277,11 +278,11 @@ fn writers_of_a_truncated_seqlock_or_latch_live_and_reach_nobody() {
     writer.write(&VALUE);
     truncate(&name, 0);
     writer.write(&VALUE);
-    assert!(lock.is_lost());
-    assert!(!other.is_lost());
+    assert!(lock.segment().is_lost());
+    assert!(!other.segment().is_lost());
     let reader = other.reader().expect("a reader");
     assert_eq!(reader.try_read(), Err(Busy));
-    assert!(other.is_lost());
+    assert!(other.segment().is_lost());
     drop(writer);
     assert!(matches!(lock.writer(), Err(SegmentError::Lost { .. })));
 
@@ -292,11 +293,11 @@ fn writers_of_a_truncated_seqlock_or_latch_live_and_reach_nobody() {
     writer.write(&VALUE);
     truncate(&name, 0);
     writer.write(&VALUE);
-    assert!(latch.is_lost());
-    assert!(!other.is_lost());
+    assert!(latch.segment().is_lost());
+    assert!(!other.segment().is_lost());
     let reader = other.reader().expect("a reader");
     assert_eq!(reader.try_read(), Err(Busy));
-    assert!(other.is_lost());
+    assert!(other.segment().is_lost());
     drop(writer);
     assert!(matches!(latch.writer(), Err(SegmentError::Lost { .. })));
 }
@@ -308,28 +309,30 @@ fn a_lost_segment_refuses_roles_and_notes_and_can_be_unlinked() {
     guard::install().expect("the guard");
     let name = Named::new("refusals");
     let ring = create(&name);
-    let claim = ring.claim(Role::Producer).expect("the role");
-    ring.set_note(Role::Producer, 0, 7).expect("a note");
-    assert!(ring.is_guarded());
+    let claim = ring.segment().claim(Role::Producer).expect("the role");
+    ring.segment()
+        .set_note(Role::Producer, 0, 7)
+        .expect("a note");
+    assert!(ring.segment().is_guarded());
     truncate(&name, 0);
 
     // The first access of all is the one that faults.
-    assert_eq!(ring.note(Role::Producer, 0), None);
-    assert!(ring.is_lost());
+    assert_eq!(ring.segment().note(Role::Producer, 0), None);
+    assert!(ring.segment().is_lost());
     let lost = |outcome: Result<(), SegmentError>| {
         let error = outcome.expect_err("it is lost");
         assert!(matches!(error, SegmentError::Lost { .. }), "{error:?}");
         assert!(error.to_string().contains(&format!("`{}`", &*name)));
     };
-    lost(ring.set_note(Role::Producer, 0, 8));
-    assert_eq!(ring.note(Role::Producer, 0), None);
-    lost(ring.claim(Role::Consumer).map(drop));
+    lost(ring.segment().set_note(Role::Producer, 0, 8));
+    assert_eq!(ring.segment().note(Role::Producer, 0), None);
+    lost(ring.segment().claim(Role::Consumer).map(drop));
     lost(ring.consumer().map(drop));
-    assert!(ring.is_held(Role::Producer).expect("an answer"));
+    assert!(ring.segment().is_held(Role::Producer).expect("an answer"));
     lost(ring.producer_with(claim).map(drop));
-    assert!(!ring.is_held(Role::Producer).expect("an answer"));
+    assert!(!ring.segment().is_held(Role::Producer).expect("an answer"));
     assert!(name.path().exists());
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     assert!(!name.path().exists());
 }
 
@@ -348,14 +351,14 @@ fn other_segments_go_on_and_so_does_the_name() {
     assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
     sender.push(2).expect("push");
     assert_eq!((receiver.pop(), receiver.pop()), (Ok(1), Ok(2)));
-    assert!(ring.is_lost() && !other.is_lost());
+    assert!(ring.segment().is_lost() && !other.segment().is_lost());
 
     // Under the same name, as a program that goes on would do it.
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     let again = create(&name);
     again.producer().expect("the role").push(3).expect("push");
     assert_eq!(again.consumer().expect("the role").pop(), Ok(3));
-    assert!(ring.is_lost() && !again.is_lost());
+    assert!(ring.segment().is_lost() && !again.segment().is_lost());
 }
 
 #[test]
@@ -367,12 +370,12 @@ fn a_hole_is_zeros_and_no_fault() {
     producer.push(1).expect("push");
     let mut consumer = ring.consumer().expect("the role");
     assert_eq!(consumer.pop(), Ok(1));
-    let len = ring.fixed().segment_len;
+    let len = ring.segment().fixed().segment_len;
     truncate(&name, 0);
     truncate(&name, len);
     // An index that went back to zero: the ring's own check, without the guard.
     assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
-    assert!(!ring.is_lost());
+    assert!(!ring.segment().is_lost());
 }
 
 #[test]
@@ -381,9 +384,9 @@ fn ten_thousand_mappings_one_after_the_other_are_guarded() {
     let first = create(&name);
     for round in 0..10_000 {
         let ring = Ring::<u64>::attach(&name).expect("attach");
-        assert!(ring.is_guarded(), "round {round}");
+        assert!(ring.segment().is_guarded(), "round {round}");
     }
-    assert!(first.is_guarded());
+    assert!(first.segment().is_guarded());
 }
 
 // ---- threads ------------------------------------------------------------------------------
@@ -406,7 +409,7 @@ fn threads_that_fault_at_once_in_one_mapping_all_get_errors() {
                     while let Ok(value) = reader.try_read() {
                         assert!(value == VALUE);
                     }
-                    assert!(lock.is_lost());
+                    assert!(lock.segment().is_lost());
                 });
                 scope.spawn(|| {
                     let reader = latch.reader().expect("a reader");
@@ -414,7 +417,7 @@ fn threads_that_fault_at_once_in_one_mapping_all_get_errors() {
                     while let Ok(value) = reader.try_read() {
                         assert!(value == VALUE);
                     }
-                    assert!(latch.is_lost());
+                    assert!(latch.segment().is_lost());
                 });
             }
             ready.wait();
@@ -445,7 +448,7 @@ fn threads_that_come_go_and_fault_do_not_disturb_each_other() {
                         _ => false,
                     };
                     assert!(as_expected, "gone: {gone}, {popped:?}");
-                    assert_eq!(ring.is_lost(), gone);
+                    assert_eq!(ring.segment().is_lost(), gone);
                 }
             });
         }
@@ -665,7 +668,7 @@ fn helper() -> Result<(), Box<dyn Error>> {
             let mut consumer = ring.consumer()?;
             send_with_address(mapped_at(&name));
             assert_eq!(calls::count(), 1);
-            assert!(!ring.is_lost());
+            assert!(!ring.segment().is_lost());
             assert_eq!(consumer.pop(), Err(PopError::Empty));
         }
         ["again"] => {
@@ -691,19 +694,22 @@ fn helper() -> Result<(), Box<dyn Error>> {
             let mut rings: Vec<_> = (1..MAPPINGS)
                 .map(|_| Ring::<u64>::attach(&name))
                 .collect::<Result<_, _>>()?;
-            assert!(first.is_guarded() && rings.iter().all(|ring| ring.is_guarded()));
+            assert!(
+                first.segment().is_guarded()
+                    && rings.iter().all(|ring| ring.segment().is_guarded())
+            );
             let extra = Ring::<u64>::attach(&name)?;
-            assert!(!extra.is_guarded());
+            assert!(!extra.segment().is_guarded());
             extra.producer()?.push(1)?;
             assert_eq!(extra.consumer()?.pop()?, 1);
             rings.pop();
             // It stays as it is; the next one has the place.
             let next = Ring::<u64>::attach(&name)?;
-            assert!(next.is_guarded() && !extra.is_guarded());
+            assert!(next.segment().is_guarded() && !extra.segment().is_guarded());
             let mut consumer = next.consumer()?;
             truncate(&name, 0);
             assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
-            assert!(next.is_lost() && !extra.is_lost());
+            assert!(next.segment().is_lost() && !extra.segment().is_lost());
         }
         _ => panic!("no such job: {job}"),
     }

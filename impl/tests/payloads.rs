@@ -8,15 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use ringproof::shape::Description;
-use ringproof::{
-    Payload, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions, Shape,
-};
+use ringproof::{Payload, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
 // ---- arrays of any length -------------------------------------------------------------------------
 
-#[derive(Clone, Copy, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Payload)]
 #[repr(C)]
 struct Symbol {
     id: u64,
@@ -152,7 +150,8 @@ fn refusal(library: &Path, program: &str, until: Until) -> Option<String> {
         .collect();
     let (source, output) = (folder.join(format!("{unique}.rs")), folder.join(&unique));
     let text = format!(
-        "#![allow(unused)]\nuse ringproof::*;\nuse ringproof::bytemuck::{{Pod, Zeroable}};\n{program}\n"
+        "#![allow(unused)]\n#![forbid(unsafe_code)]\nuse ringproof::*;\n\
+         use ringproof::bytemuck::{{Pod, Zeroable}};\n{program}\n"
     );
     fs::write(&source, text).expect("write the program");
     // The one beside the cargo that built this.
@@ -209,10 +208,7 @@ fn are_refused(cases: &[(&str, &[&str])]) {
 
 /// A struct, as a payload is written.
 fn payload(definition: &str) -> String {
-    format!(
-        "#[derive(Clone, Copy, Pod, Shape, Zeroable)]\n#[bytemuck(crate = \"ringproof::bytemuck\")]\n\
-         {definition}\n"
-    )
+    format!("#[derive(Clone, Copy, Payload)]\n{definition}\n")
 }
 
 #[test]
@@ -224,11 +220,18 @@ fn what_is_right_compiles() {
     let right = payload("#[repr(C)] struct Tick { price: f64, sizes: [u32; 3], venue: [u8; 12] }")
         + &payload("#[repr(C, packed)] struct Packed { tag: u8, price: f64, rest: [u8; 7] }")
         + &payload("#[repr(transparent)] struct Id(u64);")
+        // What the derive is made of.
+        + "#[derive(Clone, Copy, Pod, Shape, Zeroable)]
+           #[bytemuck(crate = \"ringproof::bytemuck\")]
+           #[repr(C)]
+           struct Other { ticks: [Tick; 2], id: Id }
+           "
         + "pub fn all() {
                let options = SeqLockOptions::default();
                SeqLock::<Tick>::attach(\"a\");
                SeqLock::anonymous(&Packed::zeroed(), &options);
                SeqLock::anonymous(&Id(7), &options);
+               SeqLock::<Other>::attach(\"a\");
                SeqLock::anonymous(&7_u64, &options);
                SeqLock::anonymous(&[7_u8; 40], &options);
                SeqLatch::anonymous(&[[7_u32; 3]; 2], &SeqLatchOptions::default());
@@ -238,6 +241,105 @@ fn what_is_right_compiles() {
     for until in [Until::Checked, Until::Built] {
         assert_eq!(refusal(&library, &right, until), None, "{until:?}");
     }
+}
+
+#[test]
+fn what_is_no_payload_is_refused_with_the_field_and_what_to_do() {
+    const NOT_FIXED: &str = "without #[repr(C)] or #[repr(transparent)]";
+    let field = |ty: &str| payload(&format!("#[repr(C)] struct Order {{ id: u64, it: {ty} }}"));
+    are_refused(&[
+        (
+            &field("bool"),
+            &[
+                "`bool` is no payload",
+                "it: bool",
+                "use `u8` in place of `bool`",
+            ],
+        ),
+        (
+            &field("char"),
+            &[
+                "`char` is no payload",
+                "it: char",
+                "`u32` in place of `char`",
+            ],
+        ),
+        (
+            &field("&'static str"),
+            &[
+                "str` is no payload",
+                "it: &'static str",
+                "an array of bytes",
+            ],
+        ),
+        (
+            &field("*const u8"),
+            &[
+                "`*const u8` is no payload",
+                "it: *const u8",
+                "an array of bytes",
+            ],
+        ),
+        (&field("Option<u64>"), &["`Option<u64>` is no payload"]),
+        (
+            &field("std::cell::Cell<u64>"),
+            &["`Cell<u64>` is no payload"],
+        ),
+        (
+            &field("std::sync::atomic::AtomicU64"),
+            &["`AtomicU64` is no payload"],
+        ),
+        (
+            &field("std::mem::MaybeUninit<u64>"),
+            &["`MaybeUninit<u64>` is no payload"],
+        ),
+        (&field("[bool; 8]"), &["`[bool; 8]` is no payload"]),
+        (&field("()"), &["`()` is no payload"]),
+        // What its parts are, nobody has said, or not that they are payloads.
+        (
+            &("#[derive(Clone, Copy)] #[repr(C)] struct Leg { qty: u64 }\n".to_owned()
+                + &field("Leg")),
+            &["`Leg` is no payload", "#[derive(Clone, Copy, Payload)]"],
+        ),
+        (
+            &("#[derive(Clone, Copy, Shape)] #[repr(C)] struct Leg { qty: u64 }\n".to_owned()
+                + &field("[Leg; 2]")),
+            &[
+                "`[Leg; 2]` is no payload",
+                "#[derive(Clone, Copy, Payload)]",
+            ],
+        ),
+        (
+            "#[derive(Payload)] #[repr(C)] struct Order { id: u64 }",
+            &["`Order: Copy` is not satisfied"],
+        ),
+        (&payload("struct Order { id: u64 }"), &[NOT_FIXED]),
+        (
+            &payload("#[repr(packed)] struct Order { id: u64 }"),
+            &[NOT_FIXED],
+        ),
+        (
+            &payload("#[repr(C)] struct Order<T> { id: T }"),
+            &[
+                "a generic struct has more than one shape",
+                "a struct of concrete types",
+            ],
+        ),
+        (
+            &payload("#[repr(u8)] enum Order { Buy, Sell }"),
+            &["only a struct has a shape"],
+        ),
+        (
+            &payload("#[repr(C)] union Order { a: u8, b: i8 }"),
+            &["only a struct has a shape"],
+        ),
+        (&payload("#[repr(C)] struct Order;"), &["without fields"]),
+        // Where none is made of it, but sent.
+        (
+            "pub fn f() { Ring::<bool>::attach(\"a\"); }",
+            &["`bool` is no payload", "use `u8` in place of `bool`"],
+        ),
+    ]);
 }
 
 #[test]
@@ -273,7 +375,7 @@ fn half_a_word_is_refused_by_the_type_checker_with_the_type_and_its_size() {
             &[RULE, "words, and `u32` has `", "Bytes<4, 4>`"],
         ),
         (
-            "pub fn f() { SeqLatch::<i16>::open(\"a\", &7, &SeqLatchOptions::default()); }",
+            "pub fn f() { SeqLatch::<i16>::open_or_create(\"a\", &7, &SeqLatchOptions::default()); }",
             &[RULE, "words, and `i16` has `", "Bytes<2, 2>`"],
         ),
     ]);
@@ -390,7 +492,7 @@ fn a_chunk_that_outlives_what_it_is_of_does_not_compile() {
                 "E0382",
             ),
             (
-                "let chunk = producer.reserve(2).unwrap(); producer.peer_closed(); chunk.commit(2);",
+                "let chunk = producer.reserve(2).unwrap(); producer.is_peer_closed(); chunk.commit(2);",
                 "E0499",
             ),
         ] {

@@ -55,7 +55,7 @@ fn the_program_that_it_shows_is_the_example() {
     assert_eq!(blocks(README, "rust"), [example]);
     // What it says of the other one.
     let other = include_str!("../examples/readme/consumer.rs");
-    for part in ["ring.consumer()?", "PopError::Ended", ".unlink()"] {
+    for part in ["ring.consumer()?", "PopError::PeerClosed", ".unlink()"] {
         assert!(other.contains(part), "{part}");
     }
 }

@@ -9,10 +9,10 @@ mod common;
 use std::collections::VecDeque;
 use std::fmt::Debug;
 
-use bytemuck::{Pod, Zeroable};
 use common::check;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Cells, Memory, Native, Slot, Word};
 use ringproof::ring::{LAST, RingParts, index_of};
 use ringproof::shared::Held;
@@ -45,7 +45,7 @@ impl Item for [u32; 3] {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, ringproof::Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C)]
 struct Quote {
     price: f64,
@@ -148,7 +148,7 @@ impl<T: Payload> Home<T> for Ring<T> {
 
     fn parts(&self) -> RingParts<'_, Native, T> {
         // SAFETY: used for ends that take turns, and to look at.
-        unsafe { Ring::parts(self) }.expect("the parts")
+        unsafe { PartsOfRing::parts(self) }.expect("the parts")
     }
 
     fn producer(&self) -> Producer<'_, T, Held> {
@@ -334,12 +334,12 @@ impl<T: Item> Model<T> {
             self.closed = true;
         }
         if count > 0 && !self.closed && self.stopped {
-            self.told |= self.free() == 0 || matches!(found, Err(PushError::Stopped));
+            self.told |= self.free() == 0 || matches!(found, Err(PushError::PeerClosed));
         }
         match self.free().min(count) {
             _ if count == 0 => Ok(0),
             _ if self.closed => Err(PushError::Closed),
-            _ if self.told => Err(PushError::Stopped),
+            _ if self.told => Err(PushError::PeerClosed),
             0 => Err(PushError::Full),
             len => Ok(len),
         }
@@ -349,7 +349,7 @@ impl<T: Item> Model<T> {
     fn peeked(&self, count: usize) -> Result<usize, PopError> {
         match self.live.len().min(count) {
             _ if count > 0 && self.stopped => Err(PopError::Closed),
-            0 if count > 0 && self.closed => Err(PopError::Ended),
+            0 if count > 0 && self.closed => Err(PopError::PeerClosed),
             0 if count > 0 => Err(PopError::Empty),
             len => Ok(len),
         }
@@ -594,7 +594,7 @@ fn run<T: Item, H: Home<T>>(
                 model.stopped = true;
             }
             Op::AskProducer => {
-                prop_assert_eq!(writer.peer_closed(), Ok(model.stopped));
+                prop_assert_eq!(writer.is_peer_closed(), Ok(model.stopped));
                 model.told = model.stopped;
             }
             Op::RetakeProducer => {
@@ -626,7 +626,7 @@ fn run<T: Item, H: Home<T>>(
         prop_assert_eq!(reader.pop(), Ok(item));
     }
     let over = if model.closed {
-        PopError::Ended
+        PopError::PeerClosed
     } else {
         PopError::Empty
     };
@@ -787,9 +787,9 @@ fn a_ring_closes_itself_at_its_last_position() {
             }
             assert_eq!((producer.position(), consumer.position()), (LAST, LAST));
             assert_eq!(producer.occupancy(), Ok(0));
-            assert_eq!(consumer.pop(), Err(PopError::Ended));
+            assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
             assert!(home.producer().is_closed());
-            assert_eq!(home.consumer().pop(), Err(PopError::Ended));
+            assert_eq!(home.consumer().pop(), Err(PopError::PeerClosed));
         }
     }
 }

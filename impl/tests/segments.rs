@@ -172,8 +172,12 @@ fn what_lies_in_the_file_is_what_the_table_says() {
     assert_eq!(consumer.pop(), Ok(10));
     drop(consumer);
     drop(ring.consumer().expect("the role again"));
-    ring.set_note(Role::Producer, 2, 77).expect("a note");
-    ring.set_note(Role::Consumer, 15, 88).expect("a note");
+    ring.segment()
+        .set_note(Role::Producer, 2, 77)
+        .expect("a note");
+    ring.segment()
+        .set_note(Role::Consumer, 15, 88)
+        .expect("a note");
 
     let file = file(&name.path());
     assert_eq!(file.metadata().expect("its length").len(), LEN);
@@ -221,7 +225,7 @@ fn what_lies_in_the_file_is_what_the_table_says() {
     assert_eq!(word(&file, WRITE_INDEX), 3 | 1 << 63);
     ring.consumer().expect("the role once more").close();
     assert_eq!(word(&file, READ_INDEX), 1 | 1 << 63);
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     assert_eq!(word(&file, RETIRED), 1);
 }
 
@@ -239,7 +243,7 @@ fn seqlocks_and_latches_begin_with_their_value() {
         (word(&raw, WRITE_INDEX), word(&raw, PRODUCER_EPOCH)),
         (2, 1)
     );
-    lock.unlink().expect("unlink it");
+    lock.segment().unlink().expect("unlink it");
 
     let latch = SeqLatch::create(&name, &value, &SeqLatchOptions::default()).expect("a latch");
     let other = SeqLatch::<[u64; 3]>::attach(&name).expect("attach");
@@ -253,7 +257,7 @@ fn seqlocks_and_latches_begin_with_their_value() {
     );
     // The first value is where it was.
     assert_eq!((word(&raw, DATA), word(&raw, DATA + 24)), (1, 4));
-    assert_eq!(latch.fixed().slots, 4);
+    assert_eq!(latch.segment().fixed().slots, 4);
 }
 
 #[test]
@@ -268,9 +272,12 @@ fn two_attachments_share_one_ring() {
         assert_eq!(consumer.pop(), Ok(round + 1));
     }
     producer.close();
-    assert_eq!(consumer.pop(), Err(PopError::Ended));
-    assert_eq!((here.label(), there.label()), (&*name, &*name));
-    assert_eq!(here.fixed(), there.fixed());
+    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
+    assert_eq!(
+        (here.segment().label(), there.segment().label()),
+        (&*name, &*name)
+    );
+    assert_eq!(here.segment().fixed(), there.segment().fixed());
 }
 
 #[test]
@@ -278,13 +285,16 @@ fn the_default_number_of_slots_has_room_for_the_capacity_and_for_streaming() {
     for (capacity, slots) in [(1, 1 << 15), (1 << 15, 1 << 15), ((1 << 15) + 1, 1 << 16)] {
         let ring = Ring::<u64>::anonymous(&RingOptions::new(capacity)).expect("a ring");
         assert_eq!(
-            (ring.fixed().capacity, ring.fixed().slots),
+            (
+                ring.segment().fixed().capacity,
+                ring.segment().fixed().slots
+            ),
             (capacity, slots)
         );
     }
     // An item larger than what is cycled through by default.
     let ring = Ring::<[[u64; 1024]; 64]>::anonymous(&RingOptions::new(3)).expect("a ring");
-    assert_eq!(ring.fixed().slots, 4);
+    assert_eq!(ring.segment().fixed().slots, 4);
 }
 
 #[test]
@@ -431,7 +441,7 @@ fn every_wrong_field_of_a_named_segment_is_refused_by_name() {
             return drop(attached.expect("attach to the repaired one"));
         };
         wrong.refuses(attached, &name);
-        wrong.refuses(Ring::<u64>::open(&name, &options()), &name);
+        wrong.refuses(Ring::<u64>::open_or_create(&name, &options()), &name);
         wrong.refuses(Inspection::of(&name), &name);
         // What it does not know for a segment, it does not remove.
         wrong.refuses(unlink(&name), &name);
@@ -441,7 +451,7 @@ fn every_wrong_field_of_a_named_segment_is_refused_by_name() {
 #[test]
 fn every_wrong_field_of_an_anonymous_segment_is_refused_by_name() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let raw = File::from(ring.descriptor().expect("its descriptor"));
+    let raw = File::from(ring.segment().descriptor().expect("its descriptor"));
     with_each_corruption(&raw, |wrong| {
         let fd: OwnedFd = raw.try_clone().expect("its descriptor").into();
         let label = format!("(descriptor {})", fd.as_raw_fd());
@@ -510,7 +520,7 @@ fn a_file_of_the_wrong_length_is_refused() {
         };
         let attached = Ring::<u64>::attach(&name);
         assert_mismatch(attached, &name, "file length", &found, expected);
-        let opened = Ring::<u64>::open(&name, &options());
+        let opened = Ring::<u64>::open_or_create(&name, &options());
         assert_mismatch(opened, &name, "file length", &found, expected);
         assert_mismatch(
             Inspection::of(&name),
@@ -585,7 +595,7 @@ fn a_descriptor_of_anything_else_is_refused() {
     // A named segment, which anybody who may write it can truncate.
     let name = Named::new("descriptor");
     let ring = create(&name);
-    let fd = ring.descriptor().expect("its descriptor");
+    let fd = ring.segment().descriptor().expect("its descriptor");
     let label = format!("(descriptor {})", fd.as_raw_fd());
     assert_mismatch(
         Ring::<u64>::attach_fd(fd),
@@ -624,7 +634,7 @@ fn a_descriptor_of_a_file_that_knows_no_seals_is_refused_alike() {
 #[test]
 fn an_anonymous_segment_cannot_change_its_size() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let raw = File::from(ring.descriptor().expect("its descriptor"));
+    let raw = File::from(ring.segment().descriptor().expect("its descriptor"));
     for len in [0, LEN - 1, LEN + 1] {
         let refused = raw.set_len(len).expect_err("a sealed file");
         assert_eq!(refused.raw_os_error(), Some(nix::libc::EPERM), "{len}");
@@ -645,7 +655,7 @@ fn names_that_are_none_are_refused() {
         );
         assert_refused!(Ring::<u64>::attach(name), name, SegmentError::Name { .. });
         assert_refused!(
-            Ring::<u64>::open(name, &options()),
+            Ring::<u64>::open_or_create(name, &options()),
             name,
             SegmentError::Name { .. }
         );
@@ -702,7 +712,7 @@ fn a_mode_that_no_segment_has_is_refused_and_makes_none() {
     ] {
         let outcomes = [
             Ring::<u64>::create(&name, &options().mode(mode)).map(drop),
-            Ring::<u64>::open(&name, &options().mode(mode)).map(drop),
+            Ring::<u64>::open_or_create(&name, &options().mode(mode)).map(drop),
             SeqLock::create(&name, &7_u64, &lock.mode(mode)).map(drop),
             SeqLatch::create(&name, &7_u64, &latch.mode(mode)).map(drop),
         ];
@@ -725,8 +735,8 @@ fn a_mode_that_no_segment_has_is_refused_and_makes_none() {
             .permissions();
         assert_eq!(found.mode() & 0o7777, mode);
         // Whatever one would have made.
-        Ring::<u64>::open(&name, &options().mode(0)).expect("what there is");
-        ring.unlink().expect("unlink it");
+        Ring::<u64>::open_or_create(&name, &options().mode(0)).expect("what there is");
+        ring.segment().unlink().expect("unlink it");
     }
 }
 
@@ -737,10 +747,37 @@ fn an_existing_segment_is_neither_replaced_nor_wiped() {
     ring.producer().expect("the role").push(7).expect("push");
     let again = Ring::<u64>::create(&name, &RingOptions::new(2));
     assert_refused!(again, name, SegmentError::Exists { .. });
-    // Whatever capacity it asks for, whoever opens it gets what there is.
-    let opened = Ring::<u64>::open(&name, &RingOptions::new(2)).expect("open it");
-    assert_eq!(opened.fixed().capacity, 5);
-    assert_eq!(opened.consumer().expect("the role").pop(), Ok(7));
+    // What the options ask for, or whether that could be had, makes no difference: there is one.
+    for options in [RingOptions::new(2), RingOptions::new(2).slots(3).mode(0)] {
+        let opened = Ring::<u64>::open_or_create(&name, &options).expect("open it");
+        assert_eq!(opened.capacity(), 5);
+        assert_eq!(
+            opened
+                .consumer()
+                .expect("the role")
+                .peek(1)
+                .expect("an item")
+                .get(0),
+            Some(7)
+        );
+    }
+
+    let name = Named::new("exists-seqlock");
+    SeqLock::create(&name, &1u64, &SeqLockOptions::new()).expect("create");
+    let lock =
+        SeqLock::open_or_create(&name, &2u64, &SeqLockOptions::new().mode(0)).expect("open it");
+    assert_eq!(lock.reader().expect("a reader").try_read(), Ok(1));
+
+    let name = Named::new("exists-latch");
+    SeqLatch::create(&name, &1u64, &SeqLatchOptions::new().slots(8)).expect("create");
+    let options = SeqLatchOptions::new().slots(3).mode(0);
+    let latch = SeqLatch::open_or_create(&name, &2u64, &options).expect("open it");
+    assert_eq!(latch.segment().fixed().slots, 8);
+    assert_eq!(latch.reader().expect("a reader").try_read(), Ok(1));
+    // Of another one, which none of these is, they are asked.
+    let name = Named::new("exists-not");
+    let made = SeqLatch::open_or_create(&name, &2u64, &options);
+    assert_refused!(made, name, SegmentError::Size { .. });
 }
 
 #[test]
@@ -774,7 +811,7 @@ fn all_that_open_at_once_get_the_same_segment() {
         let rings: Vec<Ring<u64>> = thread::scope(|scope| {
             let open = || {
                 start.wait();
-                Ring::open(&name, &options()).expect("open it")
+                Ring::open_or_create(&name, &options()).expect("open it")
             };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
             threads
@@ -782,7 +819,7 @@ fn all_that_open_at_once_get_the_same_segment() {
                 .map(|t| t.join().expect("no panic"))
                 .collect()
         });
-        let inodes: BTreeSet<u64> = rings.iter().map(|ring| inode(ring)).collect();
+        let inodes: BTreeSet<u64> = rings.iter().map(|ring| inode(ring.segment())).collect();
         assert_eq!(inodes.len(), 1);
         unlink(&name).expect("unlink it");
     }
@@ -798,12 +835,12 @@ fn opening_survives_any_number_of_unlinks() {
             let name = &name;
             scope.spawn(move || {
                 for _ in 0..ROUNDS {
-                    let latch = SeqLatch::open(name, &value, &SeqLatchOptions::default());
+                    let latch = SeqLatch::open_or_create(name, &value, &SeqLatchOptions::default());
                     let latch = latch.expect("open it");
                     assert_eq!(latch.reader().expect("a reader").read(1), Ok(value));
                     // Two ways; half of the threads leave it to the others.
                     match number {
-                        0 => latch.unlink().expect("unlink it"),
+                        0 => latch.segment().unlink().expect("unlink it"),
                         1 => match unlink(name) {
                             Ok(()) | Err(SegmentError::NotFound { .. }) => {}
                             Err(error) => panic!("{error}"),
@@ -838,7 +875,7 @@ fn unlinking_one_segment_never_takes_the_name_of_the_next() {
         let _alive = alive;
         for round in Effort::rounds(20, 400) {
             let ring = create(&name);
-            let raw = File::from(ring.descriptor().expect("its descriptor"));
+            let raw = File::from(ring.segment().descriptor().expect("its descriptor"));
             let deadline = Deadline::to("see it unlinked");
             while raw.metadata().expect("its links").nlink() > 0 {
                 deadline.wait();
@@ -859,7 +896,7 @@ fn no_role_of_an_unlinked_segment_can_be_taken() {
     type Way = fn(&Ring<u64>, &str);
     let ways: [(&str, Way); 3] = [
         ("through the handle", |ring, _| {
-            ring.unlink().expect("unlink it")
+            ring.segment().unlink().expect("unlink it")
         }),
         ("by name", |_, name| unlink(name).expect("unlink it")),
         // No mark then; but it has no name any more.
@@ -877,7 +914,10 @@ fn no_role_of_an_unlinked_segment_can_be_taken() {
         for _ in 0..2 {
             assert_refused!(ring.consumer(), name, SegmentError::Gone { .. });
             // The attempt left no lock behind.
-            assert!(!ring.is_held(Role::Consumer).expect("an answer"), "{way}");
+            assert!(
+                !ring.segment().is_held(Role::Consumer).expect("an answer"),
+                "{way}"
+            );
         }
         // Who holds a role may go on.
         producer.push(2).expect("push");
@@ -886,11 +926,11 @@ fn no_role_of_an_unlinked_segment_can_be_taken() {
 
         // The name is free; the old handle does nothing to what comes after it.
         let next = create(&name);
-        ring.unlink().expect("nothing to do");
+        ring.segment().unlink().expect("nothing to do");
         assert!(name.path().exists(), "{way}");
         next.consumer().expect("the role of the next one");
-        next.unlink().expect("unlink it");
-        next.unlink().expect("nothing left to do");
+        next.segment().unlink().expect("unlink it");
+        next.segment().unlink().expect("nothing left to do");
     }
 }
 
@@ -926,7 +966,8 @@ fn a_removal_cut_off_by_death_is_finished_by_the_next() {
     let half = file(&name.path());
     half.write_all_at(&1u64.to_ne_bytes(), RETIRED)
         .expect("retire it");
-    let (ring, claim) = Ring::<u64>::open_as(&name, Role::Producer, &options()).expect("a new one");
+    let (ring, claim) =
+        Ring::<u64>::open_or_create_as(&name, Role::Producer, &options()).expect("a new one");
     assert_eq!(half.metadata().expect("its links").nlink(), 0);
     assert_eq!(claim.epoch(), 1);
     ring.producer_with(claim)
@@ -954,7 +995,8 @@ fn a_writer_opens_anew_what_was_retired() {
     let (name, options) = (Named::new("open-seqlock"), SeqLockOptions::default());
     drop(SeqLock::create(&name, &1u64, &options).expect("create"));
     let half = retired(&name);
-    let (lock, claim) = SeqLock::open_as_writer(&name, &2u64, &options).expect("a new one");
+    let (lock, claim) =
+        SeqLock::open_or_create_as_writer(&name, &2u64, &options).expect("a new one");
     assert_eq!(half.metadata().expect("its links").nlink(), 0);
     assert_eq!((claim.role(), claim.epoch()), (Role::Writer, 1));
     assert_refused!(lock.writer(), name, SegmentError::Held { .. });
@@ -965,13 +1007,14 @@ fn a_writer_opens_anew_what_was_retired() {
     let (name, options) = (Named::new("open-latch"), SeqLatchOptions::default());
     drop(SeqLatch::create(&name, &1u64, &options).expect("create"));
     let half = retired(&name);
-    let (latch, claim) = SeqLatch::open_as_writer(&name, &2u64, &options).expect("a new one");
+    let (latch, claim) =
+        SeqLatch::open_or_create_as_writer(&name, &2u64, &options).expect("a new one");
     assert_eq!(half.metadata().expect("its links").nlink(), 0);
     assert!(matches!(
         lock.writer_with(claim),
         Err(SegmentError::Unclaimed { .. })
     ));
-    let claim = latch.claim(Role::Writer).expect("it was dropped");
+    let claim = latch.segment().claim(Role::Writer).expect("it was dropped");
     latch.writer_with(claim).expect("the role").write(&3);
     assert_eq!(latch.reader().expect("a reader").try_read(), Ok(3));
 }
@@ -979,9 +1022,9 @@ fn a_writer_opens_anew_what_was_retired() {
 #[test]
 fn an_anonymous_segment_has_no_name_to_lose() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    ring.unlink().expect("nothing to do");
+    ring.segment().unlink().expect("nothing to do");
     ring.producer().expect("the role").push(1).expect("push");
-    assert_eq!(ring.label(), "(anonymous)");
+    assert_eq!(ring.segment().label(), "(anonymous)");
 }
 
 #[test]
@@ -990,7 +1033,7 @@ fn a_role_that_is_held_of_an_unlinked_segment_is_gone_rather_than_held() {
     let ring = create(&name);
     let _producer = ring.producer().expect("the role");
     assert_refused!(ring.producer(), name, SegmentError::Held { .. });
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     // To end its holder would not help.
     assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
 }
@@ -1002,7 +1045,7 @@ fn an_unlink_that_is_not_permitted_leaves_the_segment_usable() {
     as_nobody(|| {
         let theirs = Ring::<u64>::attach(&name).expect("attach, which the mode permits");
         // The directory is sticky: a file in it is its owner's to remove.
-        assert_refused!(theirs.unlink(), name, SegmentError::System { .. });
+        assert_refused!(theirs.segment().unlink(), name, SegmentError::System { .. });
         assert_refused!(unlink(&name), name, SegmentError::System { .. });
         assert_refused!(unlink_free(&name), name, SegmentError::System { .. });
     });
@@ -1022,8 +1065,8 @@ fn a_role_has_one_holder_and_counts_its_takings() {
         assert_eq!(producer.epoch(), epoch);
         // Neither through the same attachment nor through another.
         for ring in [&ring, &other] {
-            assert!(ring.is_held(Role::Producer).expect("an answer"));
-            assert!(!ring.is_held(Role::Consumer).expect("an answer"));
+            assert!(ring.segment().is_held(Role::Producer).expect("an answer"));
+            assert!(!ring.segment().is_held(Role::Consumer).expect("an answer"));
             let refused = ring.producer();
             let text = refused.as_ref().expect_err("a second producer").to_string();
             assert!(text.contains("producer"), "{text}");
@@ -1051,8 +1094,8 @@ fn a_role_has_one_holder_and_counts_its_takings() {
         );
         drop(producer);
         assert!(!consumer.peer_present().expect("an answer"));
-        assert!(ring.is_held(Role::Consumer).expect("an answer"));
-        assert!(!other.is_held(Role::Producer).expect("an answer"));
+        assert!(ring.segment().is_held(Role::Consumer).expect("an answer"));
+        assert!(!other.segment().is_held(Role::Producer).expect("an answer"));
     }
 }
 
@@ -1072,7 +1115,7 @@ fn a_claim_is_good_for_its_role_and_its_segment_alone() {
     let name = Named::new("claims");
     let ring = create(&name);
     let other = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let claim = ring.claim(Role::Producer).expect("the role");
+    let claim = ring.segment().claim(Role::Producer).expect("the role");
     assert_eq!((claim.role(), claim.epoch()), (Role::Producer, 1));
     let refused = other
         .producer_with(claim)
@@ -1082,6 +1125,7 @@ fn a_claim_is_good_for_its_role_and_its_segment_alone() {
         "{refused}"
     );
     let claim = ring
+        .segment()
         .claim(Role::Producer)
         .expect("the role, freed by the refusal");
     let refused = ring
@@ -1090,7 +1134,7 @@ fn a_claim_is_good_for_its_role_and_its_segment_alone() {
     assert!(refused.to_string().contains("consumer"), "{refused}");
 
     // Through another attachment to the same segment it is as good.
-    let claim = ring.claim(Role::Producer).expect("the role");
+    let claim = ring.segment().claim(Role::Producer).expect("the role");
     let again = Ring::<u64>::attach(&name).expect("attach");
     let mut producer = again.producer_with(claim).expect("the role");
     assert_eq!(producer.epoch(), 3);
@@ -1102,7 +1146,7 @@ fn a_claim_that_is_not_the_right_one_is_told_from_it() {
     let name = Named::new("claim-text");
     let ring = create(&name);
     let other = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let claim = other.claim(Role::Producer).expect("the role");
+    let claim = other.segment().claim(Role::Producer).expect("the role");
     let text = ring
         .consumer_with(claim)
         .expect_err("a wrong claim")
@@ -1119,12 +1163,24 @@ fn a_claim_that_is_not_the_right_one_is_told_from_it() {
 fn a_role_that_a_structure_does_not_have_cannot_be_taken() {
     let name = Named::new("roles-of-kinds");
     let ring = create(&name);
-    assert_mismatch(ring.claim(Role::Writer), &name, "kind", "ring", "writer");
+    assert_mismatch(
+        ring.segment().claim(Role::Writer),
+        &name,
+        "kind",
+        "ring",
+        "writer",
+    );
     ring.producer().expect("the role, which nobody has");
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     let lock = SeqLock::create(&name, &0u64, &SeqLockOptions::default()).expect("a seqlock");
     for role in [Role::Producer, Role::Consumer] {
-        assert_mismatch(lock.claim(role), &name, "kind", "seqlock", role.name());
+        assert_mismatch(
+            lock.segment().claim(role),
+            &name,
+            "kind",
+            "seqlock",
+            role.name(),
+        );
     }
     lock.writer().expect("the role, which nobody has");
 }
@@ -1141,7 +1197,7 @@ fn a_look_from_outside_shows_each_roles_notes() {
         (Role::Consumer, last, u64::MAX),
     ];
     for (role, index, value) in noted {
-        ring.set_note(role, index, value).expect("a note");
+        ring.segment().set_note(role, index, value).expect("a note");
     }
     let seen = Inspection::of(&name).expect("look at it");
     for (state, pair) in seen.roles.iter().zip(noted.chunks(2)) {
@@ -1205,7 +1261,7 @@ fn a_segment_of_another_user_is_closed_by_default_and_says_whose_it_is() {
         let outcomes = [
             Inspection::of(&name).map(drop),
             Ring::<u64>::attach(&name).map(drop),
-            Ring::<u64>::open(&name, &options()).map(drop),
+            Ring::<u64>::open_or_create(&name, &options()).map(drop),
         ];
         for (outcome, purpose) in outcomes.into_iter().zip(["read", "write", "write"]) {
             let said = outcome.as_ref().map_err(ToString::to_string);
@@ -1242,7 +1298,7 @@ fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
         (new.write_index, new.read_index, new.end_index),
         (0, 0, None)
     );
-    assert_eq!(&new.fixed, ring.fixed());
+    assert_eq!(&new.fixed, ring.segment().fixed());
     assert_eq!((new.fixed.capacity, new.fixed.slots), (5, 8));
 
     let mut producer = ring.producer().expect("the role");
@@ -1272,7 +1328,7 @@ fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
 
     let link = Named::new("inspected-link");
     fs::hard_link(name.path(), link.path()).expect("a second name");
-    ring.unlink().expect("unlink it");
+    ring.segment().unlink().expect("unlink it");
     assert_refused!(Inspection::of(&name), name, SegmentError::NotFound { .. });
     assert!(Inspection::of(&link).expect("look at it").retired);
 }
@@ -1288,7 +1344,7 @@ fn an_inspection_says_what_a_seqlock_and_a_latch_are() {
     assert_eq!(roles(&seen), [(Role::Writer, true, 1)]);
     assert_eq!((seen.fixed.slots, seen.fixed.payload_size), (1, 24));
     drop(writer);
-    lock.unlink().expect("unlink it");
+    lock.segment().unlink().expect("unlink it");
 
     let options = SeqLatchOptions::default().slots(8);
     let latch = SeqLatch::create(&name, &[0u64; 3], &options).expect("one");
@@ -1305,19 +1361,22 @@ fn notes_stay_where_they_were_written() {
     let (ring, other) = (create(&name), Ring::<u64>::attach(&name).expect("attach"));
     for role in [Role::Producer, Role::Consumer] {
         for index in 0..NOTES {
-            assert_eq!(other.note(role, index), Some(0));
+            assert_eq!(other.segment().note(role, index), Some(0));
             let value = (role as u64 + 1) * 1000 + index as u64;
-            ring.set_note(role, index, value).expect("a note");
+            ring.segment().set_note(role, index, value).expect("a note");
         }
     }
     for role in [Role::Producer, Role::Consumer] {
         for index in 0..NOTES {
             let value = (role as u64 + 1) * 1000 + index as u64;
-            assert_eq!(other.note(role, index), Some(value));
+            assert_eq!(other.segment().note(role, index), Some(value));
         }
         for index in [NOTES, usize::MAX] {
-            assert_eq!(ring.note(role, index), None);
-            let refused = ring.set_note(role, index, 1).expect_err("no such note");
+            assert_eq!(ring.segment().note(role, index), None);
+            let refused = ring
+                .segment()
+                .set_note(role, index, 1)
+                .expect_err("no such note");
             let text = refused.to_string();
             assert!(text.contains(&format!("`{}`", &*name)), "{text}");
             assert!(text.contains(&format!("no note {index}")), "{text}");
@@ -1348,7 +1407,10 @@ fn a_seqlock_of_several_slots_is_refused() {
     SeqLock::<u64>::attach(&name).expect("attach to the repaired one");
 
     // The header of a type whose fields are public can be wrong in any way.
-    let mut fixed: Fixed = *SeqLock::<u64>::attach(&name).expect("attach").fixed();
+    let mut fixed: Fixed = *SeqLock::<u64>::attach(&name)
+        .expect("attach")
+        .segment()
+        .fixed();
     fixed.kind = Kind::Latch as u32;
     assert_mismatch(
         fixed.check("s", LEN),

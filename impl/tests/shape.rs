@@ -5,7 +5,7 @@ mod common;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use common::check;
 use common::named::Named;
 use proptest::collection::vec;
@@ -15,11 +15,11 @@ use ringproof::inspect::Peeked;
 use ringproof::shape::{Description, Primitive};
 use ringproof::{
     Inspection, Payload, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
-    SeqLockOptions, Shape,
+    SeqLockOptions,
 };
 
 /// What one program has.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C)]
 struct Event {
     kind: u32,
@@ -34,7 +34,7 @@ mod other {
     use super::*;
 
     /// Two fields in each other's place.
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
     #[repr(C)]
     pub(super) struct Reordered {
         _pad: u32,
@@ -44,7 +44,7 @@ mod other {
         _end: [u16; 3],
     }
 
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
     #[repr(C, packed)]
     pub(super) struct Packed {
         kind: u32,
@@ -56,7 +56,7 @@ mod other {
     }
 
     /// As a compiler for 32-bit x86 lays it out.
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
     #[repr(C, packed(4))]
     pub(super) struct Narrow {
         kind: u32,
@@ -65,7 +65,7 @@ mod other {
         _tail: u16,
     }
 
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
     #[repr(C)]
     pub(super) struct Float {
         kind: u32,
@@ -75,7 +75,7 @@ mod other {
         _end: [u16; 3],
     }
 
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
     #[repr(C)]
     pub(super) struct Renamed {
         kind: u32,
@@ -85,7 +85,7 @@ mod other {
         _end: [u16; 3],
     }
 
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
     #[repr(C)]
     pub(super) struct Longer {
         kind: u32,
@@ -97,7 +97,7 @@ mod other {
     }
 
     /// The same fields under another type's name, with a part of them in a struct of its own.
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
     #[repr(C)]
     pub(super) struct Same {
         kind: u32,
@@ -114,7 +114,7 @@ fn refusal<T: Payload>() -> Vec<String> {
     let name = Named::new("payload");
     Ring::<T>::create(&name, &RingOptions::new(1).slots(1)).expect("a ring");
     let attached = Ring::<Event>::attach(&name);
-    let opened = Ring::<Event>::open(&name, &RingOptions::new(1));
+    let opened = Ring::<Event>::open_or_create(&name, &RingOptions::new(1));
     let differences = |outcome| match outcome {
         Err(SegmentError::Payload { differences, .. }) => differences,
         other => panic!("{other:?}"),

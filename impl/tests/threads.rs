@@ -6,14 +6,14 @@ mod common;
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use common::{Deadline, Effort};
-use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions, Shape};
+use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions};
 
 const ITEMS: u64 = 1_000_000;
 
 /// An item that is known as whole and by its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ringproof::Payload)]
 #[repr(C)]
 struct Item {
     number: u64,
@@ -87,7 +87,7 @@ fn stream(
                 match pop(&mut consumer, received) {
                     Ok(_) => waiting = None,
                     Err(PopError::Empty) => wait(&mut waiting, "see an item committed"),
-                    Err(PopError::Ended) => break,
+                    Err(PopError::PeerClosed) => break,
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -199,13 +199,13 @@ fn stopped_after(wanted: u64, options: RingOptions, ask: bool) {
         let pushing = scope.spawn(move || {
             let mut waiting = None;
             loop {
-                if ask && producer.peer_closed().expect("a sound ring") {
+                if ask && producer.is_peer_closed().expect("a sound ring") {
                     break;
                 }
                 match producer.push(Item::nth(producer.position())) {
                     Ok(()) => waiting = None,
                     Err(PushError::Full) => wait(&mut waiting, "see a slot released or the stop"),
-                    Err(PushError::Stopped) => break,
+                    Err(PushError::PeerClosed) => break,
                     Err(error) => panic!("{error}"),
                 }
             }

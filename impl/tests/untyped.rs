@@ -34,7 +34,7 @@ fn batches() -> impl Iterator<Item = usize> {
 }
 
 fn untyped_ring(name: &str) -> Structure {
-    Structure::open(name, &Form::Ring(options()), &payload_of::<Item>()).unwrap()
+    Structure::open_or_create(name, &Form::Ring(options()), &payload_of::<Item>()).unwrap()
 }
 
 /// It wraps all the time.
@@ -63,7 +63,7 @@ fn a_typed_consumer_gets_what_bytes_were_pushed() {
     }
     assert!(producer.position() > 100);
     producer.close();
-    assert_eq!(consumer.pop(), Err(PopError::Ended));
+    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn bytes_are_popped_as_they_were_pushed_typed() {
     }
     assert!(consumer.position() > 100);
     consumer.close();
-    assert!(producer.peer_closed().unwrap());
+    assert!(producer.is_peer_closed().unwrap());
 }
 
 #[test]
@@ -222,21 +222,26 @@ fn a_segment_is_the_same_however_it_was_made() {
             Form::Ring(RingOptions::new(5)),
             *Ring::<Value>::anonymous(&RingOptions::new(5))
                 .unwrap()
+                .segment()
                 .fixed(),
         ),
         (
             Form::SeqLock(lock, &[]),
-            *SeqLock::<Value>::anonymous(&[0; 9], &lock).unwrap().fixed(),
+            *SeqLock::<Value>::anonymous(&[0; 9], &lock)
+                .unwrap()
+                .segment()
+                .fixed(),
         ),
         (
             Form::Latch(values, &[]),
             *SeqLatch::<Value>::anonymous(&[0; 9], &values)
                 .unwrap()
+                .segment()
                 .fixed(),
         ),
     ] {
         let untyped = Structure::anonymous(&form, &payload).unwrap();
-        assert_eq!(*untyped.fixed(), typed);
+        assert_eq!(*untyped.segment().fixed(), typed);
     }
 }
 

@@ -20,17 +20,16 @@ use std::process::{Command, Output};
 
 use common::dying::Dying;
 use common::named::Named;
-use ringproof::bytemuck::{Pod, Zeroable};
+use ringproof::harness::PartsOfValue;
 use ringproof::layout::Kind;
 use ringproof::seqlock::SeqWriter;
 use ringproof::{
     Inspection, PopError, PushError, ReadError, Ring, RingOptions, Role, SeqLatch, SeqLatchOptions,
-    SeqLock, SeqLockOptions, Shape,
+    SeqLock, SeqLockOptions,
 };
 use ringproof_record::compiler;
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Quote {
     seq: u64,
@@ -39,8 +38,7 @@ struct Quote {
     legs: [Leg; 1],
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Leg {
     qty: i32,
@@ -82,10 +80,10 @@ fn record(kind: Kind) -> Vec<u8> {
             let options = RingOptions::new(5).slots(8);
             let ring = Ring::<Quote>::create(&name, &options).expect("a ring");
             drop((
-                ring.claim(Role::Producer).expect("the role"),
-                ring.claim(Role::Consumer).expect("the role"),
+                ring.segment().claim(Role::Producer).expect("the role"),
+                ring.segment().claim(Role::Consumer).expect("the role"),
             ));
-            drop(ring.claim(Role::Consumer).expect("the role"));
+            drop(ring.segment().claim(Role::Consumer).expect("the role"));
             let mut producer = ring.producer().expect("the role");
             let mut consumer = ring.consumer().expect("the role");
             for position in 0..13 {
@@ -94,8 +92,12 @@ fn record(kind: Kind) -> Vec<u8> {
                     assert_eq!(consumer.pop(), Ok(quote(position)));
                 }
             }
-            ring.set_note(Role::Producer, 2, 77).expect("a note");
-            ring.set_note(Role::Consumer, 15, 88).expect("a note");
+            ring.segment()
+                .set_note(Role::Producer, 2, 77)
+                .expect("a note");
+            ring.segment()
+                .set_note(Role::Consumer, 15, 88)
+                .expect("a note");
             producer.close();
         }
         Kind::SeqLock => {
@@ -105,8 +107,8 @@ fn record(kind: Kind) -> Vec<u8> {
             writer.write(&quote(1));
             writer.write(&quote(2));
             drop(writer);
-            let claim = lock.claim(Role::Writer).expect("the role");
-            lock.set_note(Role::Writer, 0, 5).expect("a note");
+            let claim = lock.segment().claim(Role::Writer).expect("the role");
+            lock.segment().set_note(Role::Writer, 0, 5).expect("a note");
             // The odd number, and two words.
             let dying = Dying::after(3);
             let parts = lock.parts().expect("its words");
@@ -116,9 +118,12 @@ fn record(kind: Kind) -> Vec<u8> {
         Kind::Latch => {
             let options = SeqLatchOptions::default();
             let latch = SeqLatch::create(&name, &quote(0), &options).expect("a latch");
-            drop(latch.claim(Role::Writer).expect("the role"));
+            drop(latch.segment().claim(Role::Writer).expect("the role"));
             let mut writer = latch.writer().expect("the role");
-            latch.set_note(Role::Writer, 0, 5).expect("a note");
+            latch
+                .segment()
+                .set_note(Role::Writer, 0, 5)
+                .expect("a note");
             for version in 1..=6 {
                 writer.write(&quote(version));
             }
@@ -185,7 +190,7 @@ fn check(name: &str, kind: Kind) -> Result<(), String> {
             check!(consumer.position(), position);
             check!(consumer.pop(), Ok(quote(position)));
         }
-        check!(consumer.pop(), Err(PopError::Ended));
+        check!(consumer.pop(), Err(PopError::PeerClosed));
         let mut producer = ring.producer().map_err(|error| error.to_string())?;
         check!(producer.push(quote(13)), Err(PushError::Closed));
         return Ok(());

@@ -40,7 +40,7 @@ fn bench_size(criterion: &mut Criterion, pair: Pair, size: Size) {
         options = options.slots(slots);
     }
     let ring = Ring::<u64>::anonymous(&options).expect("a ring without a name can be made");
-    let slots = ring.fixed().slots;
+    let slots = ring.segment().fixed().slots;
     let memory = format!("capacity {}, {} KiB", size.capacity, slots * 8 / 1024);
     for way in Way::ALL {
         let mut group = criterion.benchmark_group(way.name());

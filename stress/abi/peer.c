@@ -64,7 +64,7 @@ static int receive_orders(const struct ringproof_segment *ring) {
     const enum ringproof_status status = ringproof_pop_slice(&consumer, orders, 64, &taken);
     if (status == RINGPROOF_EMPTY) {
       sched_yield();
-    } else if (status == RINGPROOF_ENDED) {
+    } else if (status == RINGPROOF_PEER_CLOSED) {
       break;
     } else if (status != RINGPROOF_OK) {
       return stop(ringproof_strerror(status));
@@ -137,12 +137,12 @@ int main(int argc, char **argv) {
   seed = strtoull(argv[2], NULL, 10);
   count = strtoull(argv[4], NULL, 10);
   if (ring) {
-    status = ringproof_open(&segment, argv[3], &options, &order_shape, NULL, &error);
+    status = ringproof_open_or_create(&segment, argv[3], &options, &order_shape, NULL, &error);
   } else {
     options = strcmp(argv[5], "latch") == 0 ? ringproof_latch_options()
                                             : ringproof_seqlock_options();
     first = picture_of(seed, 0);
-    status = ringproof_open(&segment, argv[3], &options, &picture_shape, &first, &error);
+    status = ringproof_open_or_create(&segment, argv[3], &options, &picture_shape, &first, &error);
   }
   if (status != RINGPROOF_OK) {
     return stop(error.message);

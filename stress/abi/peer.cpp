@@ -54,7 +54,7 @@ void receive_orders(const ringproof::ring<order> &ring) {
       sched_yield();
       continue;
     }
-    if (status == RINGPROOF_ENDED) {
+    if (status == RINGPROOF_PEER_CLOSED) {
       break;
     }
     need(status);
@@ -105,17 +105,17 @@ template <class Segment> void write_or_read(const std::string &what, const Segme
 
 void run(const std::string &what, const std::string &name, const std::string &kind) {
   if (kind.empty()) {
-    const auto ring = ringproof::ring<order>::open(name, ringproof_ring_options(1024));
+    const auto ring = ringproof::ring<order>::open_or_create(name, ringproof_ring_options(1024));
     if (what == "send") {
       send_orders(ring);
     } else {
       receive_orders(ring);
     }
   } else if (kind == "latch") {
-    write_or_read(what, ringproof::latch<picture>::open(name, ringproof_latch_options(),
+    write_or_read(what, ringproof::latch<picture>::open_or_create(name, ringproof_latch_options(),
                                                         picture_of(seed, 0)));
   } else {
-    write_or_read(what, ringproof::seqlock<picture>::open(name, ringproof_seqlock_options(),
+    write_or_read(what, ringproof::seqlock<picture>::open_or_create(name, ringproof_seqlock_options(),
                                                           picture_of(seed, 0)));
   }
 }

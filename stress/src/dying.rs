@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use ringproof::memory::{Hooks, Interposed, Native};
+use ringproof::harness::{Hooks, Interposed};
+use ringproof::memory::Native;
 use ringproof::site::Site;
 
 /// What befalls a process at an access.

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use ringproof::memory::{Cells, Hooks, Interposed, Memory, Native, Word};
+use ringproof::harness::{Hooks, Interposed};
+use ringproof::memory::{Cells, Memory, Native, Word};
 use ringproof::site::{LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
 use crate::dying::Dying;

@@ -2,9 +2,6 @@
 
 use std::fmt;
 
-use bytemuck::{Pod, Zeroable};
-use ringproof::Shape;
-
 /// Who made an item. Two authors never make equal items, so what a victim left uncommitted is
 /// told from what its successor wrote in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +28,7 @@ impl Author {
 
 /// Four words, each of which follows from the seed, the author and the sequence number: a mix
 /// of two items, or of an item and old memory, is no item.
-#[derive(Clone, Copy, PartialEq, Eq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, PartialEq, Eq, ringproof::Payload)]
 #[repr(transparent)]
 pub(crate) struct Item([u64; 4]);
 
@@ -89,6 +86,8 @@ pub(crate) fn mix(value: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bytemuck::Zeroable;
+
     use super::*;
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) enum Exit {
     /// The restart does not fit the stream, or its input or output changed under it.
     Refused = 8,
     /// The receiver closed the ring, so nobody takes what is left.
-    Stopped = 9,
+    ReceiverClosed = 9,
     /// The segment's memory is gone.
     Lost = 10,
 }
@@ -94,7 +94,7 @@ pub(crate) enum Failure {
          taken and will not be; `ringproof gc {}` gives them up",
         shown::argument(segment)
     )]
-    Stopped { segment: String, left: u64 },
+    ReceiverClosed { segment: String, left: u64 },
     #[error(
         "the output was closed by its reader; what it has not been given stays in segment \
          `{segment}` for the next `ringproof recv {}`",
@@ -159,7 +159,7 @@ impl Failure {
             Failure::Corrupt(_) | Failure::NoNotes { .. } => Exit::NotAStream,
             Failure::Refused { .. } => Exit::Refused,
             Failure::Removed { .. } => Exit::NoSegment,
-            Failure::Stopped { .. } => Exit::Stopped,
+            Failure::ReceiverClosed { .. } => Exit::ReceiverClosed,
             Failure::OutputClosed { .. } | Failure::ReportClosed => Exit::OutputClosed,
             Failure::OutputFull { .. } | Failure::ReportFull(_) => Exit::NoRoom,
             Failure::OutputLate { late, .. } => match late {
@@ -243,7 +243,7 @@ mod tests {
             Exit::NoRoom,
             Exit::OutputClosed,
             Exit::Refused,
-            Exit::Stopped,
+            Exit::ReceiverClosed,
             Exit::Lost,
         ];
         let listed: Vec<u8> = TABLE

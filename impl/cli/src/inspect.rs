@@ -2,7 +2,7 @@
 
 use ringproof::Inspection;
 use ringproof::inspect::Peeked;
-use ringproof::layout::{Kind, NOTES};
+use ringproof::layout::Kind;
 use ringproof::shape::{Description, Value};
 use serde::Serialize;
 
@@ -14,31 +14,11 @@ use crate::shown;
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
-    name: &'a str,
-    kind: &'static str,
-    version: u32,
-    payload_size: u64,
-    payload_align: u64,
-    slots: u64,
-    capacity: u64,
-    segment_len: u64,
-    retired: bool,
-    roles: Vec<RoleReport>,
     #[serde(flatten)]
-    positions: Positions,
-    byte_order: &'static str,
-    fields: Vec<FieldReport<'a>>,
+    seen: &'a Inspection,
     /// Only with `--peek`.
     #[serde(skip_serializing_if = "Option::is_none")]
     items: Option<Vec<ItemReport<'a>>>,
-}
-
-#[derive(Serialize)]
-struct FieldReport<'a> {
-    name: &'a str,
-    offset: u64,
-    #[serde(rename = "type")]
-    kind: String,
 }
 
 #[derive(Serialize)]
@@ -55,101 +35,27 @@ struct ValueReport<'a> {
     value: serde_json::Value,
 }
 
-#[derive(Serialize)]
-struct RoleReport {
-    role: &'static str,
-    held: bool,
-    epoch: u64,
-    notes: [u64; NOTES],
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Positions {
-    Ring {
-        write_index: u64,
-        read_index: u64,
-        occupancy: u64,
-        end_index: Option<u64>,
-        stop_index: Option<u64>,
-    },
-    SeqLock {
-        seq: u64,
-    },
-    Latch {
-        latest: u64,
-    },
-}
-
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let output = Output::stdout()?;
     let seen = Inspection::of(&args.name)?;
-    let mut report = report(&seen);
-    if let Some(count) = args.peek {
-        let items = seen.peek(count)?;
-        report.items = Some(
-            items
-                .iter()
-                .map(|item| decode(&seen.description, item))
-                .collect(),
-        );
-    }
+    let items = match args.peek {
+        None => None,
+        Some(count) => {
+            let items = seen.peek(count)?;
+            Some(
+                items
+                    .iter()
+                    .map(|item| decode(&seen.description, item))
+                    .collect(),
+            )
+        }
+    };
+    let report = Report { seen: &seen, items };
     output.report(&if args.json {
         crate::to_json(&report)?
     } else {
         text(&report)
     })
-}
-
-fn report(seen: &Inspection) -> Report<'_> {
-    Report {
-        name: &seen.name,
-        kind: seen.kind.name(),
-        version: seen.fixed.version,
-        payload_size: seen.fixed.payload_size,
-        payload_align: seen.fixed.payload_align,
-        slots: seen.fixed.slots,
-        capacity: seen.fixed.capacity,
-        segment_len: seen.fixed.segment_len,
-        retired: seen.retired,
-        roles: seen
-            .roles
-            .iter()
-            .map(|state| RoleReport {
-                role: state.role.name(),
-                held: state.held,
-                epoch: state.epoch,
-                notes: state.notes,
-            })
-            .collect(),
-        positions: match seen.kind {
-            Kind::Ring => Positions::Ring {
-                write_index: seen.write_index,
-                read_index: seen.read_index,
-                occupancy: seen.occupancy(),
-                end_index: seen.end_index,
-                stop_index: seen.stop_index,
-            },
-            Kind::SeqLock => Positions::SeqLock {
-                seq: seen.write_index,
-            },
-            Kind::Latch => Positions::Latch {
-                latest: seen.write_index,
-            },
-        },
-        byte_order: seen.description.order().name(),
-        fields: seen
-            .description
-            .fields()
-            .iter()
-            .map(|field| FieldReport {
-                name: &field.name,
-                offset: field.offset,
-                kind: field.leaf.to_string(),
-            })
-            .collect(),
-        items: None,
-    }
 }
 
 fn decode<'a>(description: &'a Description, item: &Peeked) -> ItemReport<'a> {
@@ -189,48 +95,46 @@ fn json(value: Value) -> serde_json::Value {
 }
 
 fn text(report: &Report<'_>) -> String {
+    let (seen, fixed) = (report.seen, &report.seen.fixed);
     let mut lines = vec![
-        ("name", shown::name(report.name).into_owned()),
+        ("name", shown::name(&seen.name).into_owned()),
         (
             "kind",
-            format!("{}, layout version {}", report.kind, report.version),
+            format!("{}, layout version {}", seen.kind.name(), fixed.version),
         ),
         (
             "items",
             format!(
                 "{} bytes each, aligned to {}",
-                report.payload_size, report.payload_align
+                fixed.payload_size, fixed.payload_align
             ),
         ),
         (
             "memory",
             format!(
                 "{} slots, {} bytes with the header",
-                report.slots, report.segment_len
+                fixed.slots, fixed.segment_len
             ),
         ),
     ];
-    for state in &report.roles {
+    for state in &seen.roles {
         let held = if state.held { "held" } else { "free" };
         let times = if state.epoch == 1 { "time" } else { "times" };
-        lines.push((state.role, format!("{held}, taken {} {times}", state.epoch)));
+        lines.push((
+            state.role.name(),
+            format!("{held}, taken {} {times}", state.epoch),
+        ));
         // Most segments have none, and the last words of most notes are zero.
         if let Some(last) = state.notes.iter().rposition(|&note| note != 0) {
             let notes = state.notes[..=last].iter().map(|note| format!("{note:#x}"));
             lines.push(("  notes", notes.collect::<Vec<_>>().join(" ")));
         }
     }
-    match report.positions {
-        Positions::Ring {
-            write_index,
-            read_index,
-            occupancy,
-            end_index,
-            stop_index,
-        } => {
-            let capacity = report.capacity;
-            lines.push(("written", format!("{write_index} items")));
-            lines.push(("read", format!("{read_index} items")));
+    match seen.kind {
+        Kind::Ring => {
+            let (capacity, occupancy) = (fixed.capacity, seen.occupancy());
+            lines.push(("written", format!("{} items", seen.write_index)));
+            lines.push(("read", format!("{} items", seen.read_index)));
             lines.push((
                 "occupancy",
                 if occupancy <= capacity {
@@ -245,21 +149,22 @@ fn text(report: &Report<'_>) -> String {
             ));
             lines.push((
                 "end",
-                match end_index {
+                match seen.end_index {
                     None => "open".to_owned(),
-                    Some(end) if end == read_index => format!("at {end}, all of it read"),
+                    Some(end) if end == seen.read_index => format!("at {end}, all of it read"),
                     Some(end) => format!("at {end}"),
                 },
             ));
             lines.push((
                 "stop",
-                match stop_index {
+                match seen.stop_index {
                     None => "open".to_owned(),
                     Some(stop) => format!("at {stop}, no more is read"),
                 },
             ));
         }
-        Positions::SeqLock { seq } => {
+        Kind::SeqLock => {
+            let seq = seen.write_index;
             let state = if seq % 2 == 1 {
                 ", in a write (or its writer died in one)"
             } else {
@@ -267,12 +172,12 @@ fn text(report: &Report<'_>) -> String {
             };
             lines.push(("seq", format!("{seq}{state}")));
         }
-        Positions::Latch { latest } => lines.push(("latest", latest.to_string())),
+        Kind::Latch => lines.push(("latest", seen.write_index.to_string())),
     }
-    for (number, field) in report.fields.iter().enumerate() {
+    for (number, field) in seen.description.fields().iter().enumerate() {
         let key = if number == 0 { "fields" } else { "" };
-        let FieldReport { name, offset, kind } = field;
-        lines.push((key, format!("{name}: {kind} at {offset}")));
+        let (name, leaf, offset) = (&field.name, field.leaf, field.offset);
+        lines.push((key, format!("{name}: {leaf} at {offset}")));
     }
     for (number, item) in report.items.iter().flatten().enumerate() {
         let key = if number == 0 { "items" } else { "" };
@@ -288,7 +193,7 @@ fn text(report: &Report<'_>) -> String {
     if report.items.as_ref().is_some_and(Vec::is_empty) {
         lines.push(("items", "none".to_owned()));
     }
-    if report.retired {
+    if seen.retired {
         lines.push(("retired", "yes: no role may be taken any more".to_owned()));
     }
     let width = lines.iter().map(|(key, _)| key.len()).max().unwrap_or(0);

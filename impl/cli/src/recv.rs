@@ -20,15 +20,15 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     let output = Output::stdout()?;
     keep_messages_out_of(&output)?;
     let (ring, claim) = stream::open(&args.stream, Role::Consumer)?;
-    receive(&ring, claim, output).map_err(|failure| stream::reason(&ring, failure))
+    receive(&ring, claim, output).map_err(|failure| stream::reason(ring.segment(), failure))
 }
 
 fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Failure> {
     let mut consumer = ring.consumer_with(claim)?;
     // This program never does that: whatever made `recv` fail, a successor may go on.
     if consumer.is_closed() {
-        return Err(Failure::Stopped {
-            segment: ring.label().to_owned(),
+        return Err(Failure::ReceiverClosed {
+            segment: ring.segment().label().to_owned(),
             left: consumer.occupancy()?,
         });
     }
@@ -38,7 +38,7 @@ fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Fail
         RecvPlan::Skip(count) => {
             tell(&format!(
                 "going on with {} at byte {}; the output has {count} more already",
-                shown::name(ring.label()),
+                shown::name(ring.segment().label()),
                 consumer.position()
             ));
             count
@@ -48,13 +48,18 @@ fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Fail
                 "going on with {} at byte {}; the output is no regular file, so nobody can tell \
                  whether it was given some of the bytes from there on already: they are delivered \
                  at least once",
-                shown::name(ring.label()),
+                shown::name(ring.segment().label()),
                 consumer.position()
             ));
             0
         }
     };
-    let progress = Progress::start(ring.label(), Role::Consumer, consumer.position(), None);
+    let progress = Progress::start(
+        ring.segment().label(),
+        Role::Consumer,
+        consumer.position(),
+        None,
+    );
     let noted = plan != RecvPlan::Start;
     let held = copy(ring, &mut consumer, &mut output, noted, written)?;
     let end = consumer.position().wrapping_add(held as u64);
@@ -73,18 +78,18 @@ fn decide(
 ) -> Result<(RecvPlan, Option<FileFacts>), Failure> {
     let facts = output.facts()?;
     let found = Received {
-        notes: stream::notes(ring, Role::Consumer),
-        input: stream::notes(ring, Role::Producer).and_then(|sender| sender.file),
+        notes: stream::notes(ring.segment(), Role::Consumer),
+        input: stream::notes(ring.segment(), Role::Producer).and_then(|sender| sender.file),
         committed: consumer.position().wrapping_add(consumer.occupancy()?),
         released: consumer.position(),
     };
     let plan = resume::recv(&found, facts.as_ref()).map_err(|NoNotes| Failure::NoNotes {
-        segment: ring.label().to_owned(),
+        segment: ring.segment().label().to_owned(),
         position: found.released,
         command: "recv",
     })?;
     let plan = plan.map_err(|source| Failure::Refused {
-        segment: ring.label().to_owned(),
+        segment: ring.segment().label().to_owned(),
         source,
     })?;
     Ok((plan, facts))
@@ -97,11 +102,11 @@ fn set_notes(ring: &Ring<u8>, consumer: &Consumer<u8>, output: &mut Output) -> R
     let (_, facts) = decide(ring, consumer, output)?;
     let notes = Notes {
         // The sender may be a program that leaves no notes.
-        stream: stream::notes(ring, Role::Producer).map_or(0, |sender| sender.stream),
+        stream: stream::notes(ring.segment(), Role::Producer).map_or(0, |sender| sender.stream),
         file: facts.map(|output| output.id),
         base: facts.map_or(0, |output| output.len),
     };
-    stream::set_notes(ring, Role::Consumer, &notes)
+    stream::set_notes(ring.segment(), Role::Consumer, &notes)
 }
 
 /// Releases bytes that the output has.
@@ -113,11 +118,9 @@ fn release(consumer: &mut Consumer<u8>, count: usize) -> Result<(), Failure> {
         Ok(chunk) => chunk.release(count).map_err(out_of_chunk),
         Err(PopError::Corrupt(corruption)) => Err(corruption.into()),
         // They were there when they were written, or counted, and only we take any.
-        Err(error @ (PopError::Empty | PopError::Ended | PopError::Closed)) => {
-            Err(Failure::Unexpected(format!(
-                "{count} bytes that had been committed are not there any more: {error}"
-            )))
-        }
+        Err(error) => Err(Failure::Unexpected(format!(
+            "{count} bytes that had been committed are not there any more: {error}"
+        ))),
     }
 }
 
@@ -152,18 +155,17 @@ fn copy(
             Ok(_) | Err(PopError::Empty) => {
                 if wait.pause() {
                     if output.is_closed() {
-                        let segment = ring.label().to_owned();
+                        let segment = ring.segment().label().to_owned();
                         return Err(Failure::OutputClosed { segment });
                     }
                     check_for_sender(ring, consumer, held)?;
                 }
                 continue;
             }
-            Err(PopError::Ended) => return Ok(held),
+            Err(PopError::PeerClosed) => return Ok(held),
             Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
-            Err(PopError::Closed) => {
-                return Err(Failure::Unexpected("the ring was closed".to_owned()));
-            }
+            // This program never closes it, but at the end.
+            Err(error) => return Err(Failure::Unexpected(error.to_string())),
         };
         wait = Wait::new();
         if !noted {
@@ -175,7 +177,7 @@ fn copy(
         let bytes = &mut buffer.at(chunk.position().wrapping_add(held as u64))[..count];
         chunk.copy_to_slice(held, bytes).map_err(out_of_chunk)?;
         // If it was lost until now, these may be zeros.
-        stream::check_not_lost(ring)?;
+        stream::check_not_lost(ring.segment())?;
         check_not_cut(ring, output, chunk.position())?;
         // First written, then released: a death between the two loses nothing. A write that
         // fails half-way releases nothing: a file's length tells a successor what it has, and
@@ -193,7 +195,7 @@ fn copy(
 fn check_not_cut(ring: &Ring<u8>, output: &mut Output, held_from: u64) -> Result<(), Failure> {
     match output.facts()? {
         Some(now) if now.len < now.offset => Err(Failure::Refused {
-            segment: ring.label().to_owned(),
+            segment: ring.segment().label().to_owned(),
             source: Refusal::OutputCut {
                 len: now.len,
                 needed: now.offset,
@@ -207,7 +209,7 @@ fn check_not_cut(ring: &Ring<u8>, output: &mut Output, held_from: u64) -> Result
 /// Where the stream ends, if its sender has closed the ring, and the output can tell how much it
 /// has: then nobody needs the room, and a successor repeats nothing, if what was written is held.
 fn end_of(ring: &Ring<u8>, output: &mut Output) -> Result<Option<u64>, Failure> {
-    Ok(match Inspection::end_of(ring) {
+    Ok(match Inspection::end_of(ring.segment()) {
         Ok(Some(end)) if output.facts()?.is_some() => Some(end),
         // It can be read unless somebody truncated the segment, which the next access to it tells.
         _ => None,
@@ -223,7 +225,7 @@ fn finish(
     held_from: u64,
     end: u64,
 ) -> Result<(), Failure> {
-    let segment = || ring.label().to_owned();
+    let segment = || ring.segment().label().to_owned();
     let too_late = |late| Failure::OutputLate {
         segment: segment(),
         held_from,
@@ -232,7 +234,7 @@ fn finish(
     };
     output.sync().map_err(too_late)?;
     // An output that was given nothing has no notes, and nothing to lack.
-    let notes = stream::notes(ring, Role::Consumer);
+    let notes = stream::notes(ring.segment(), Role::Consumer);
     if let (Some(before), Some(notes), Some(now)) = (before, notes, output.facts()?) {
         let needed = notes.base.saturating_add(end);
         resume::check_at_end(before, &now, needed, held_from).map_err(|source| {
@@ -252,7 +254,7 @@ fn check_for_sender(
     held: usize,
 ) -> Result<(), Failure> {
     // What a sender committed, or closed, before it left is not missed.
-    stream::check_for_peer(ring, Role::Producer, || {
+    stream::check_for_peer(ring.segment(), Role::Producer, || {
         Ok(match consumer.peek(held.saturating_add(1)) {
             Ok(chunk) => chunk.len() <= held,
             Err(error) => error == PopError::Empty,
@@ -262,13 +264,13 @@ fn check_for_sender(
 
 /// Removes the segment of a stream that was written to its end. It may be another user's.
 fn remove(ring: &Ring<u8>) -> Result<(), Failure> {
-    match ring.unlink() {
+    match ring.segment().unlink() {
         Err(SegmentError::System { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
             tell(&format!(
                 "all of {} was received; its ring stays until the user who made it runs \
                  `ringproof gc {}` or sends again, because nobody else may remove it",
-                shown::name(ring.label()),
-                shown::argument(ring.label())
+                shown::name(ring.segment().label()),
+                shown::argument(ring.segment().label())
             ));
             Ok(())
         }
@@ -277,7 +279,7 @@ fn remove(ring: &Ring<u8>) -> Result<(), Failure> {
 }
 
 fn write_failure(ring: &Ring<u8>, unwritten: Unwritten) -> Failure {
-    let segment = ring.label().to_owned();
+    let segment = ring.segment().label().to_owned();
     match unwritten {
         Unwritten::Closed(_) => Failure::OutputClosed { segment },
         Unwritten::Full(source) => Failure::OutputFull { segment, source },

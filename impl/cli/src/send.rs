@@ -27,10 +27,10 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
     for _ in 0..ROUNDS {
         let (ring, claim) = stream::open(&args.stream, Role::Producer)?;
         let outcome = send(args, &ring, claim, &mut input);
-        match outcome.map_err(|failure| stream::reason(&ring, failure))? {
+        match outcome.map_err(|failure| stream::reason(ring.segment(), failure))? {
             Outcome::WasOver => {}
             // The last of it may have gone to lost memory, which tells nobody.
-            Outcome::Sent => return stream::check_not_lost(&ring),
+            Outcome::Sent => return stream::check_not_lost(ring.segment()),
         }
     }
     let name = shown::name(name);
@@ -56,15 +56,15 @@ fn send(
     let name = shown::name(&args.stream.name);
     let mut producer = ring.producer_with(claim)?;
     let refused = |source| Failure::Refused {
-        segment: ring.label().to_owned(),
+        segment: ring.segment().label().to_owned(),
         source,
     };
-    if input.is_segment(ring.label()) {
+    if input.is_segment(ring.segment().label()) {
         return Err(refused(Refusal::InputIsRing));
     }
     let facts = input.facts()?;
     let found = Sent {
-        notes: stream::notes(ring, Role::Producer),
+        notes: stream::notes(ring.segment(), Role::Producer),
         output: output_of(ring),
         committed: producer.position(),
         released: producer.position().wrapping_sub(producer.occupancy()?),
@@ -72,7 +72,7 @@ fn send(
     };
     let plan =
         resume::send(&found, facts.as_ref(), args.go_on).map_err(|NoNotes| Failure::NoNotes {
-            segment: ring.label().to_owned(),
+            segment: ring.segment().label().to_owned(),
             position: found.committed,
             command: "send",
         })?;
@@ -120,28 +120,33 @@ fn set_notes(ring: &Ring<u8>, input: Option<&FileFacts>) -> Result<(), Failure> 
         file: input.map(|input| input.id),
         base: input.map_or(0, |input| input.offset),
     };
-    stream::set_notes(ring, Role::Producer, &notes)
+    stream::set_notes(ring.segment(), Role::Producer, &notes)
 }
 
 /// The file that the stream is received into, if that is known yet.
 fn output_of(ring: &Ring<u8>) -> Option<FileId> {
-    stream::notes(ring, Role::Consumer).and_then(|receiver| receiver.file)
+    stream::notes(ring.segment(), Role::Consumer).and_then(|receiver| receiver.file)
 }
 
 /// Sends the rest of the input and closes the ring.
 fn copy(producer: &mut Producer<u8>, ring: &Ring<u8>, input: &mut Input) -> Result<(), Failure> {
     let refused = |source| Failure::Refused {
-        segment: ring.label().to_owned(),
+        segment: ring.segment().label().to_owned(),
         source,
     };
     let facts = input.facts()?;
-    let total = match (&facts, stream::notes(ring, Role::Producer)) {
+    let total = match (&facts, stream::notes(ring.segment(), Role::Producer)) {
         (Some(input), Some(notes)) if notes.file == Some(input.id) => {
             input.len.checked_sub(notes.base)
         }
         _ => None,
     };
-    let progress = Progress::start(ring.label(), Role::Producer, producer.position(), total);
+    let progress = Progress::start(
+        ring.segment().label(),
+        Role::Producer,
+        producer.position(),
+        total,
+    );
     let mut buffer = Buffer::new();
     loop {
         let bytes = buffer.at(producer.position());
@@ -168,7 +173,7 @@ fn copy(producer: &mut Producer<u8>, ring: &Ring<u8>, input: &mut Input) -> Resu
 fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Result<(), Failure> {
     let mut wait = Wait::new();
     // In a ring that is never full nothing else would ask; after this the push says so.
-    producer.peer_closed()?;
+    producer.is_peer_closed()?;
     while !bytes.is_empty() {
         match producer.push_slice(bytes) {
             Ok(count) => {
@@ -180,11 +185,10 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
                     check_for_receiver(producer, ring)?;
                 }
             }
-            Err(PushError::Stopped) => return Err(stopped(producer, ring)),
+            Err(PushError::PeerClosed) => return Err(receiver_closed(producer, ring)),
             Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
-            Err(PushError::Closed) => {
-                return Err(Failure::Unexpected("the ring was closed".to_owned()));
-            }
+            // This program never closes it, but at the end.
+            Err(error) => return Err(Failure::Unexpected(error.to_string())),
         }
     }
     Ok(())
@@ -192,10 +196,10 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
 
 /// An error if nobody can receive what may still come from the input.
 fn check_while_idle(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
-    if producer.peer_closed()? {
-        return Err(stopped(producer, ring));
+    if producer.is_peer_closed()? {
+        return Err(receiver_closed(producer, ring));
     }
-    stream::check_for_peer(ring, Role::Consumer, || Ok(true))
+    stream::check_for_peer(ring.segment(), Role::Consumer, || Ok(true))
 }
 
 /// Waits until `recv` has written everything.
@@ -211,18 +215,20 @@ fn until_drained(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Fai
 
 /// An error if nobody can receive any more.
 fn check_for_receiver(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
-    if producer.peer_closed()? && producer.occupancy()? > 0 {
-        return Err(stopped(producer, ring));
+    if producer.is_peer_closed()? && producer.occupancy()? > 0 {
+        return Err(receiver_closed(producer, ring));
     }
     // It may have drained the ring, removed it and left.
-    stream::check_for_peer(ring, Role::Consumer, || Ok(producer.occupancy()? > 0))
+    stream::check_for_peer(ring.segment(), Role::Consumer, || {
+        Ok(producer.occupancy()? > 0)
+    })
 }
 
 /// The failure to report when the receiver has closed the ring.
-fn stopped(producer: &Producer<u8>, ring: &Ring<u8>) -> Failure {
+fn receiver_closed(producer: &Producer<u8>, ring: &Ring<u8>) -> Failure {
     match producer.occupancy() {
-        Ok(left) => Failure::Stopped {
-            segment: ring.label().to_owned(),
+        Ok(left) => Failure::ReceiverClosed {
+            segment: ring.segment().label().to_owned(),
             left,
         },
         Err(corruption) => corruption.into(),

@@ -20,7 +20,7 @@ pub(crate) fn open(args: &StreamArgs, role: Role) -> Result<(Ring<u8>, Claim), F
     let options = args.shape.options();
     let start = Instant::now();
     loop {
-        match Ring::<u8>::open_as(&args.name, role, &options) {
+        match Ring::<u8>::open_or_create_as(&args.name, role, &options) {
             Ok((ring, claim)) => {
                 tell_of_other_shape(&ring, &args.shape);
                 return Ok((ring, claim));
@@ -40,8 +40,8 @@ pub(crate) fn open(args: &StreamArgs, role: Role) -> Result<(Ring<u8>, Claim), F
 pub(crate) fn remove_over(ring: &Ring<u8>) -> Result<(), Failure> {
     let start = Instant::now();
     loop {
-        match ring.claim(Role::Consumer) {
-            Ok(_claim) => return Ok(ring.unlink()?),
+        match ring.segment().claim(Role::Consumer) {
+            Ok(_claim) => return Ok(ring.segment().unlink()?),
             Err(SegmentError::Gone { .. }) => return Ok(()),
             // Its recv is about to remove it.
             Err(SegmentError::Held { .. }) if start.elapsed() < REMOVAL => {
@@ -104,12 +104,12 @@ pub(crate) fn set_notes(segment: &Segment, role: Role, notes: &Notes) -> Result<
 }
 
 fn tell_of_other_shape(ring: &Ring<u8>, asked: &Shape) {
-    let found = ring.fixed();
+    let found = ring.segment().fixed();
     let differs = |asked: Option<u64>, found| asked.is_some_and(|asked| asked != found);
     if differs(asked.capacity, found.capacity) || differs(asked.slots, found.slots) {
         crate::tell(&format!(
             "{} exists already, with a capacity of {} bytes in {} slots; it stays so",
-            shown::name(ring.label()),
+            shown::name(ring.segment().label()),
             found.capacity,
             found.slots
         ));

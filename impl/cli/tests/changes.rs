@@ -360,7 +360,7 @@ fn a_send_that_waits_for_its_input_misses_the_receiver() {
     // One that is there, or may come, is waited for.
     let (mut sender, mut pipe) = idle();
     let ring = Ring::<u8>::attach(&name).unwrap();
-    let claim = ring.claim(Role::Consumer).unwrap();
+    let claim = ring.segment().claim(Role::Consumer).unwrap();
     std::fs::remove_file(name.path()).unwrap();
     sender.until_waiting_long();
     assert!(!sender.has_ended());

@@ -233,7 +233,7 @@ impl Place {
         let ring = Ring::<u8>::attach(&self.name).unwrap();
         let mut bytes = vec![0; content().len() + 1];
         let count = ring.consumer().unwrap().pop_slice(&mut bytes);
-        let end = Inspection::end_of(&ring).unwrap();
+        let end = Inspection::end_of(ring.segment()).unwrap();
         end == Some(content().len() as u64) && bytes[..count.unwrap()] == content()
     }
 

@@ -45,7 +45,10 @@ fn what_nobody_uses_is_removed_and_the_rest_is_said() {
     drop(ring(free, &[]));
     drop(ring(items, &[1, 2, 3]));
     let live_ring = ring(live, &[]);
-    let claim = live_ring.claim(ringproof::Role::Consumer).unwrap();
+    let claim = live_ring
+        .segment()
+        .claim(ringproof::Role::Consumer)
+        .unwrap();
     drop(latch(value));
     std::fs::write(foreign.path(), "a text that is longer than a magic").unwrap();
     drop(ring(damaged, &[]));
@@ -185,7 +188,7 @@ fn what_a_truncation_left_is_removed_if_it_is_named_in_full() {
     // Nothing, the magic alone, a part of the header, the header, a part of the slots.
     for len in [0, 8, 100, 4096, 5000] {
         let ring = ring(&name, &[]);
-        let claim = ring.claim(ringproof::Role::Consumer).unwrap();
+        let claim = ring.segment().claim(ringproof::Role::Consumer).unwrap();
         cut_to(len);
         // Somebody is on it.
         gc([&*name]).expect(5, "the consumer of segment");

@@ -98,7 +98,7 @@ fn names_of_segments_are_shown_and_nothing_else() {
 
         // Errors, of the library, of this program and of its parser.
         let ring = Ring::<u64>::attach(&name).unwrap();
-        let claim = ring.claim(Role::Producer).unwrap();
+        let claim = ring.segment().claim(Role::Producer).unwrap();
         let held = shown(&["gc", &name]);
         held.expect(5, "the producer of segment");
         expect_printable(&held.stderr, 1);

@@ -15,7 +15,7 @@ use harness::{
     run, start, truncating, until, until_full, until_received, until_seen, within,
 };
 use nix::sys::statvfs::statvfs;
-use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions, Shape, bytemuck};
+use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions};
 
 fn content() -> Vec<u8> {
     content_of(100_000)
@@ -223,8 +223,8 @@ fn a_held_role_is_5() {
     let place = new_place();
     let name = Name::new("held");
     let options = RingOptions::new(10);
-    let (ring, producer) = Ring::<u8>::open_as(&name, Role::Producer, &options).unwrap();
-    let consumer = ring.claim(Role::Consumer).unwrap();
+    let (ring, producer) = Ring::<u8>::open_or_create_as(&name, Role::Producer, &options).unwrap();
+    let consumer = ring.segment().claim(Role::Consumer).unwrap();
     send(&name, &place.input, &[]).expect(5, "the producer of segment");
     recv(&name, truncating(&place.output)).expect(5, "the consumer of segment");
     drop((producer, consumer));
@@ -491,7 +491,7 @@ fn a_removal_that_was_cut_off_is_finished() {
     let ring = Ring::<u8>::create(&first, &RingOptions::new(10)).unwrap();
     std::fs::hard_link(first.path(), name.path()).unwrap();
     // Marks it as retired, and takes the first name away.
-    ring.unlink().unwrap();
+    ring.segment().unlink().unwrap();
     assert!(name.inspect().unwrap().retired);
     let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
     until_seen(&name, "a new segment", |seen| !seen.retired);
@@ -645,8 +645,7 @@ fn inspected(name: &Name, options: &[&str]) -> String {
     String::from_utf8(outcome.stdout).unwrap()
 }
 
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable, Shape)]
-#[bytemuck(crate = "ringproof::bytemuck")]
+#[derive(Clone, Copy, ringproof::Payload)]
 #[repr(C)]
 struct Quote {
     price: f32,

@@ -1,5 +1,6 @@
-//! `#[derive(Shape)]` of ringproof: describes a struct by its fields' names, offsets and types.
-//! Use it as `ringproof::Shape`.
+//! `#[derive(Payload)]` of ringproof: makes a struct a payload, described by its fields' names, offsets
+//! and types. `#[derive(Shape)]` describes it only. Use them as `ringproof::Payload` and
+//! `ringproof::Shape`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -7,12 +8,25 @@ use syn::ext::IdentExt;
 use syn::{Data, DeriveInput, Error, Fields, Meta, Token, parse_macro_input};
 use syn::{punctuated::Punctuated, spanned::Spanned};
 
+/// Makes a struct whose layout its source fixes a payload: `#[repr(C)]`, `#[repr(C, packed)]` or
+/// `#[repr(transparent)]`. Every field's type must be a payload, too, and the struct `Copy`. Padding
+/// does not compile.
+///
+/// It implements `Shape`, and of bytemuck `Pod` and `Zeroable`.
+#[proc_macro_derive(Payload)]
+pub fn derive_payload(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    payload(&input)
+        .unwrap_or_else(Error::into_compile_error)
+        .into()
+}
+
 /// Describes a struct whose layout its source fixes: `#[repr(C)]`, `#[repr(C, packed)]` or
 /// `#[repr(transparent)]`. Every field's type must be `Shape`, too. Padding does not compile.
 #[proc_macro_derive(Shape)]
 pub fn derive_shape(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
-    derive(&input)
+    shape(&input)
         .unwrap_or_else(Error::into_compile_error)
         .into()
 }
@@ -20,7 +34,34 @@ pub fn derive_shape(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 const REMEDY: &str =
     "it would carry bytes of this program to another one; give them a name, as a field";
 
-fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
+fn payload(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let shape = shape(input)?;
+    let name = &input.ident;
+    let Data::Struct(data) = &input.data else {
+        return Ok(shape);
+    };
+    let fields = data.fields.iter().map(|field| {
+        let ty = &field.ty;
+        quote_spanned! {ty.span()=> ::ringproof::payload::is_payload::<#ty>();}
+    });
+    Ok(quote! {
+        #shape
+        const _: () = {
+            #(#fields)*
+        };
+        // SAFETY: each field, as was checked above, is a payload, of which any bytes are a value and none
+        // is padding, a pointer or to be written through a shared reference; and they fill the struct, as
+        // the checks of its shape say. It has no parameters, so that it is 'static; and that it is `Copy`
+        // the trait demands.
+        #[automatically_derived]
+        unsafe impl ::ringproof::bytemuck::Zeroable for #name {}
+        // SAFETY: as above.
+        #[automatically_derived]
+        unsafe impl ::ringproof::bytemuck::Pod for #name {}
+    })
+}
+
+fn shape(input: &DeriveInput) -> syn::Result<TokenStream> {
     let Data::Struct(data) = &input.data else {
         return Err(Error::new(
             input.ident.span(),
@@ -31,7 +72,7 @@ fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     if !input.generics.params.is_empty() {
         return Err(Error::new(
             input.generics.span(),
-            "a generic struct has more than one shape: derive it for a struct of concrete types",
+            "a generic struct has more than one shape: write a struct of concrete types",
         ));
     }
     if !has_fixed_layout(input)? {
@@ -115,7 +156,9 @@ mod tests {
 
     fn refusal(source: &str) -> String {
         let input = syn::parse_str(source).expect("an item");
-        derive(&input).expect_err(source).to_string()
+        let refused = shape(&input).expect_err(source).to_string();
+        assert_eq!(payload(&input).expect_err(source).to_string(), refused);
+        refused
     }
 
     #[test]
@@ -147,7 +190,7 @@ mod tests {
     #[test]
     fn padding_is_looked_for_before_each_field_and_after_the_last() {
         let source = "#[repr(C)] struct S { a: u8, b: u64, r#type: u8 }";
-        let code = derive(&syn::parse_str(source).expect("an item"));
+        let code = shape(&syn::parse_str(source).expect("an item"));
         let code = code.expect(source).to_string();
         for (place, count) in [
             ("before the field `a` of `S`", 1),
@@ -185,7 +228,7 @@ mod tests {
             ),
         ] {
             let input = syn::parse_str(source).expect("an item");
-            let code = derive(&input).expect(source).to_string();
+            let code = shape(&input).expect(source).to_string();
             for name in names {
                 assert!(code.contains(name), "{source}: {code}");
             }

@@ -15,7 +15,7 @@ int main(int count, char **arguments) {
     fprintf(stderr, "usage: consumer NAME\n");
     return 2;
   }
-  if (ringproof_open(&ring, arguments[1], &options, &line_shape, NULL, &error) != RINGPROOF_OK ||
+  if (ringproof_open_or_create(&ring, arguments[1], &options, &line_shape, NULL, &error) != RINGPROOF_OK ||
       ringproof_consumer_open(&consumer, &ring, &error) != RINGPROOF_OK) {
     fprintf(stderr, "consumer: %s\n", error.message);
     return 1;
@@ -35,11 +35,11 @@ int main(int count, char **arguments) {
       status = ringproof_release(&consumer, &chunk, 1);
     }
   } while (status == RINGPROOF_OK || status == RINGPROOF_EMPTY);
-  if (status != RINGPROOF_ENDED || fflush(stdout) != 0) {
+  if (status != RINGPROOF_PEER_CLOSED || fflush(stdout) != 0) {
     char why[256] = "cannot write";
     if (status == RINGPROOF_CORRUPT) {
       ringproof_explain(&consumer.corruption, why, sizeof why);
-    } else if (status != RINGPROOF_ENDED) {
+    } else if (status != RINGPROOF_PEER_CLOSED) {
       snprintf(why, sizeof why, "%s", ringproof_strerror(status));
     }
     fprintf(stderr, "consumer: %s\n", why);

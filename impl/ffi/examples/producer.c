@@ -14,7 +14,7 @@ int main(int count, char **arguments) {
     fprintf(stderr, "usage: producer NAME\n");
     return 2;
   }
-  if (ringproof_open(&ring, arguments[1], &options, &line_shape, NULL, &error) != RINGPROOF_OK ||
+  if (ringproof_open_or_create(&ring, arguments[1], &options, &line_shape, NULL, &error) != RINGPROOF_OK ||
       ringproof_producer_open(&producer, &ring, &error) != RINGPROOF_OK) {
     fprintf(stderr, "producer: %s\n", error.message);
     return 1;

@@ -37,7 +37,7 @@ void stream(const std::string &name) {
   producer.close();
   for (quote item = {};;) {
     const ringproof_status taken = consumer.pop(item);
-    if (taken == RINGPROOF_ENDED) {
+    if (taken == RINGPROOF_PEER_CLOSED) {
       break;
     }
     if (taken != RINGPROOF_OK) {

@@ -103,12 +103,13 @@ RINGPROOF_ASSERT(sizeof(long long) == 8 && CHAR_BIT == 8, "an unusual machine");
 enum ringproof_status {
   RINGPROOF_OK = 0,
   /* What a ring or a reader says in the ordinary course of things. */
-  RINGPROOF_FULL,    /* `capacity` items are live: the consumer has to release some first */
-  RINGPROOF_EMPTY,   /* every committed item was released; more may come */
-  RINGPROOF_ENDED,   /* every item was released and the producer closed the ring */
-  RINGPROOF_CLOSED,  /* this side closed the ring, now or in an earlier life */
-  RINGPROOF_STOPPED, /* the consumer closed the ring: it takes no more */
-  RINGPROOF_BUSY,    /* one attempt to read met a write */
+  RINGPROOF_FULL,        /* `capacity` items are live: the consumer has to release some first */
+  RINGPROOF_EMPTY,       /* every committed item was released; more may come */
+  RINGPROOF_CLOSED,      /* this side closed the ring, now or in an earlier life */
+  /* The other side closed the ring: the consumer takes no more items, or the producer sends no
+   * more and every item was released. */
+  RINGPROOF_PEER_CLOSED,
+  RINGPROOF_BUSY,           /* one attempt to read met a write */
   RINGPROOF_WRITER_STALLED, /* every attempt met a write; the writer lives, or nobody can tell */
   RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and a seqlock's writer died inside one */
   /* What the other side or the caller did wrong. */
@@ -137,9 +138,9 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_OK: return "done";
   case RINGPROOF_FULL: return "the ring is full";
   case RINGPROOF_EMPTY: return "the ring is empty";
-  case RINGPROOF_ENDED: return "the ring was closed, and every item was taken";
   case RINGPROOF_CLOSED: return "the ring was closed from this side";
-  case RINGPROOF_STOPPED: return "the ring was closed by its consumer, which takes no more items";
+  case RINGPROOF_PEER_CLOSED:
+    return "the ring was closed from the other side: no more items come, or no more are taken";
   case RINGPROOF_BUSY: return "a write was in progress";
   case RINGPROOF_WRITER_STALLED: return "the writer is inside a write, or too fast";
   case RINGPROOF_WRITER_DEAD: return "the writer died inside a write";
@@ -2025,10 +2026,12 @@ static inline enum ringproof_status ringproof_unsteady(const char *name,
                                "get hold of it: others create and unlink it all the time");
 }
 
-/* Attaches to the segment `name`, whatever its capacity, or makes it as `options` say; also while
- * others create and unlink it. For this process and not for what it forks. */
+/* Attaches to the segment `name`, or makes it as `options` say; also while others create and unlink
+ * it. Of one that exists only kind and payload are checked: it keeps its capacity, its slots, its
+ * mode and its value, whatever `options` and `initial` say. For this process and not for what it
+ * forks. */
 static inline enum ringproof_status
-ringproof_open(struct ringproof_segment *segment, const char *name,
+ringproof_open_or_create(struct ringproof_segment *segment, const char *name,
                const struct ringproof_options *options, const struct ringproof_shape *shape,
                const void *initial, struct ringproof_error *error) {
   for (int round = 0; round < RINGPROOF_ROUNDS; round++) {
@@ -2572,7 +2575,7 @@ struct ringproof_producer {
    * known to be closed, by whichever side, so that the hot path need not ask. */
   uint64_t cached_read_index;
   bool closed;
-  bool stopped; /* whether the consumer was seen to have closed the ring */
+  bool peer_closed; /* whether the consumer was seen to have closed the ring */
   uint64_t chunk; /* the number of the last chunk, and of none once that is used up or taken back */
   struct ringproof_claim claim;
   struct ringproof_corruption corruption;
@@ -2627,13 +2630,14 @@ static inline uint64_t ringproof_free(const struct ringproof_producer *producer)
 }
 
 static inline enum ringproof_status
-ringproof_observe_read_index(struct ringproof_producer *producer, uint64_t *found, bool *stopped) {
+ringproof_observe_read_index(struct ringproof_producer *producer, uint64_t *found,
+                             bool *peer_closed) {
   const uint64_t lowest = producer->cached_read_index;
   /* RingReclaim, acquire: pairs with RingFree and RingStop; the consumer has done with the slots
    * below. */
   const uint64_t word = ringproof_load_acquire(producer->read_word);
   *found = word & RINGPROOF_LAST_INDEX;
-  *stopped = (word & RINGPROOF_CLOSED_BIT) != 0;
+  *peer_closed = (word & RINGPROOF_CLOSED_BIT) != 0;
   if (*found - lowest <= producer->write_index - lowest) {
     return RINGPROOF_OK;
   }
@@ -2657,30 +2661,30 @@ static inline enum ringproof_status ringproof_producer_close(struct ringproof_pr
   return RINGPROOF_OK;
 }
 
-/* Whether the consumer closed the ring: RINGPROOF_STOPPED, else RINGPROOF_OK. A producer that
+/* Whether the consumer closed the ring: RINGPROOF_PEER_CLOSED, else RINGPROOF_OK. A producer that
  * meets no full ring for long may ask here. */
 static inline enum ringproof_status
-ringproof_producer_peer_closed(struct ringproof_producer *producer) {
+ringproof_producer_is_peer_closed(struct ringproof_producer *producer) {
   const uint64_t last = RINGPROOF_LAST_INDEX - producer->capacity;
   uint64_t found = 0;
-  bool stopped = false;
+  bool peer_closed = false;
   enum ringproof_status status;
   if (!ringproof_producer_is_open(producer)) {
     return RINGPROOF_NOT_OPEN;
   }
-  if (producer->stopped) {
-    return RINGPROOF_STOPPED;
+  if (producer->peer_closed) {
+    return RINGPROOF_PEER_CLOSED;
   }
-  status = ringproof_observe_read_index(producer, &found, &stopped);
+  status = ringproof_observe_read_index(producer, &found, &peer_closed);
   if (status != RINGPROOF_OK) {
     return status;
   }
-  if (stopped) {
-    producer->stopped = true;
+  if (peer_closed) {
+    producer->peer_closed = true;
     /* A chunk is taken back: committed, it would make room where there is none. */
     producer->chunk++;
     producer->cached_read_index = producer->write_index - producer->capacity;
-    return RINGPROOF_STOPPED;
+    return RINGPROOF_PEER_CLOSED;
   }
   if (!producer->closed) {
     /* No slot is free for a position behind the last one. */
@@ -2697,15 +2701,15 @@ ringproof_reclaim(struct ringproof_producer *producer) {
   if (producer->closed) {
     return RINGPROOF_CLOSED;
   }
-  if (producer->stopped) {
-    return RINGPROOF_STOPPED;
+  if (producer->peer_closed) {
+    return RINGPROOF_PEER_CLOSED;
   }
   if (producer->write_index == RINGPROOF_LAST_INDEX) {
     ringproof_producer_close(producer);
     return RINGPROOF_CLOSED;
   }
   /* An end that is not open has a capacity of 0, so that it comes here. */
-  status = ringproof_producer_peer_closed(producer);
+  status = ringproof_producer_is_peer_closed(producer);
   if (status == RINGPROOF_OK && producer->cached_read_index == before) {
     return RINGPROOF_FULL;
   }
@@ -2802,7 +2806,7 @@ ringproof_refuse_commit(const struct ringproof_producer *producer) {
   if (producer->closed) {
     return RINGPROOF_CLOSED;
   }
-  return producer->stopped ? RINGPROOF_STOPPED : RINGPROOF_OUT_OF_CHUNK;
+  return producer->peer_closed ? RINGPROOF_PEER_CLOSED : RINGPROOF_OUT_OF_CHUNK;
 }
 
 /* Makes the first `count` items of the chunk visible to the consumer, all at once. The rest is
@@ -2851,10 +2855,10 @@ static inline enum ringproof_status ringproof_push_slice(struct ringproof_produc
 static inline enum ringproof_status
 ringproof_producer_occupancy(struct ringproof_producer *producer, uint64_t *live) {
   uint64_t found = 0;
-  bool stopped = false;
+  bool peer_closed = false;
   enum ringproof_status status = RINGPROOF_NOT_OPEN;
   if (ringproof_producer_is_open(producer)) {
-    status = ringproof_observe_read_index(producer, &found, &stopped);
+    status = ringproof_observe_read_index(producer, &found, &peer_closed);
   }
   *live = producer->write_index - found;
   return status;
@@ -2925,14 +2929,15 @@ static inline uint64_t ringproof_available(const struct ringproof_consumer *cons
 }
 
 static inline enum ringproof_status
-ringproof_observe_write_index(struct ringproof_consumer *consumer, uint64_t *found, bool *ended) {
+ringproof_observe_write_index(struct ringproof_consumer *consumer, uint64_t *found,
+                              bool *peer_closed) {
   const uint64_t highest = consumer->read_index + consumer->capacity;
   /* RingObserve, acquire: pairs with RingPublish and RingEnd; the slots below the index hold their
    * items. */
   const uint64_t word = ringproof_load_acquire(consumer->write_word);
   uint64_t live;
   *found = word & RINGPROOF_LAST_INDEX;
-  *ended = (word & RINGPROOF_CLOSED_BIT) != 0;
+  *peer_closed = (word & RINGPROOF_CLOSED_BIT) != 0;
   live = *found - consumer->read_index;
   if (ringproof_available(consumer) <= live && live <= consumer->capacity) {
     return RINGPROOF_OK;
@@ -2947,7 +2952,7 @@ RINGPROOF_APART static enum ringproof_status
 ringproof_observe(struct ringproof_consumer *consumer) {
   const uint64_t before = consumer->cached_write_index;
   uint64_t found = before;
-  bool ended = false;
+  bool peer_closed = false;
   enum ringproof_status status;
   /* Such an end knows of no items, so that it comes here. */
   if (!ringproof_consumer_is_open(consumer)) {
@@ -2956,7 +2961,7 @@ ringproof_observe(struct ringproof_consumer *consumer) {
   if (consumer->closed) {
     return RINGPROOF_CLOSED;
   }
-  status = ringproof_observe_write_index(consumer, &found, &ended);
+  status = ringproof_observe_write_index(consumer, &found, &peer_closed);
   if (status != RINGPROOF_OK) {
     return status;
   }
@@ -2965,7 +2970,7 @@ ringproof_observe(struct ringproof_consumer *consumer) {
   if (found != before) {
     return RINGPROOF_OK;
   }
-  return ended ? RINGPROOF_ENDED : RINGPROOF_EMPTY;
+  return peer_closed ? RINGPROOF_PEER_CLOSED : RINGPROOF_EMPTY;
 }
 
 /* Makes the slots below `read_index` free; the arguments as above. */
@@ -3025,8 +3030,9 @@ static inline enum ringproof_status ringproof_peek(struct ringproof_consumer *co
   if (ringproof_available(consumer) < count) {
     const enum ringproof_status status = ringproof_observe(consumer);
     /* Some are there, if fewer than asked for. */
-    if (status != RINGPROOF_OK && !((status == RINGPROOF_EMPTY || status == RINGPROOF_ENDED) &&
-                                    ringproof_available(consumer) > 0)) {
+    if (status != RINGPROOF_OK &&
+        !((status == RINGPROOF_EMPTY || status == RINGPROOF_PEER_CLOSED) &&
+          ringproof_available(consumer) > 0)) {
       return status;
     }
   }
@@ -3109,10 +3115,10 @@ static inline enum ringproof_status ringproof_consumer_close(struct ringproof_co
 static inline enum ringproof_status
 ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live) {
   uint64_t found = consumer->read_index;
-  bool ended = false;
+  bool peer_closed = false;
   enum ringproof_status status = RINGPROOF_NOT_OPEN;
   if (ringproof_consumer_is_open(consumer)) {
-    status = ringproof_observe_write_index(consumer, &found, &ended);
+    status = ringproof_observe_write_index(consumer, &found, &peer_closed);
   }
   *live = found - consumer->read_index;
   return status;

@@ -16,7 +16,7 @@
 //   struct quote { std::uint64_t seq; double price; };
 //   RINGPROOF_DESCRIBE(quote, RINGPROOF_FIELD(quote, seq), RINGPROOF_FIELD(quote, price));
 //
-//   auto ring = ringproof::ring<quote>::open("quotes", ringproof_ring_options(100));
+//   auto ring = ringproof::ring<quote>::open_or_create("quotes", ringproof_ring_options(100));
 //   ringproof::producer<quote> producer(ring);
 //   producer.push({1, 2.5});
 #ifndef RINGPROOF_HPP
@@ -260,23 +260,24 @@ public:
     });
   }
 
-  // Attaches to it, or makes it if there is none.
-  static segment open(const std::string &name, const ringproof_options &options,
-                      const T &initial = T{}) {
+  // Attaches to it, or makes it if there is none. One that exists keeps what it is and holds,
+  // whatever `options` and `initial` say; see ringproof_open_or_create.
+  static segment open_or_create(const std::string &name, const ringproof_options &options,
+                                const T &initial = T{}) {
     ringproof_error details;
-    segment made = open(name, options, initial, details);
+    segment made = open_or_create(name, options, initial, details);
     detail::check<T>(details);
     return made;
   }
-  static segment open(const std::string &name, const ringproof_options &options,
-                      ringproof_error &details) noexcept {
-    return open(name, options, T{}, details);
+  static segment open_or_create(const std::string &name, const ringproof_options &options,
+                                ringproof_error &details) noexcept {
+    return open_or_create(name, options, T{}, details);
   }
-  static segment open(const std::string &name, ringproof_options options, const T &initial,
-                      ringproof_error &details) noexcept {
+  static segment open_or_create(const std::string &name, ringproof_options options,
+                                const T &initial, ringproof_error &details) noexcept {
     return made(name, details, [&](ringproof_segment *raw, ringproof_error *error) {
       options.kind = Kind;
-      return ringproof_open(raw, name.c_str(), &options, &shape_of<T>(), &initial, error);
+      return ringproof_open_or_create(raw, name.c_str(), &options, &shape_of<T>(), &initial, error);
     });
   }
 
@@ -592,9 +593,9 @@ public:
     const ringproof_status status = ringproof_producer_peer_present(&this->raw_, &present);
     return {status, present};
   }
-  // Whether the consumer closed the ring: RINGPROOF_STOPPED, else RINGPROOF_OK.
-  ringproof_status peer_closed() noexcept {
-    return ringproof_producer_peer_closed(&this->raw_);
+  // Whether the consumer closed the ring: RINGPROOF_PEER_CLOSED, else RINGPROOF_OK.
+  ringproof_status is_peer_closed() noexcept {
+    return ringproof_producer_is_peer_closed(&this->raw_);
   }
   std::string corruption() const { return base::explain(this->raw_.corruption); }
 };

@@ -4,12 +4,12 @@
  *
  * Generated from impl/ffi/src: change it there.
  *
- * Every call that can fail returns an `enum rp_status`, and writes the details to `error` unless
- * that is null. A pointer is null or points to what its type says, for the whole call. Null is told
- * as RP_ARGUMENT wherever something is needed; what is not a handle of this library, or was given
- * back, cannot be told. No two threads use the same handle at the same time, unless both calls take
- * it as const. Nothing here prints, exits or keeps state outside the handles, but for
- * rp_guard_install.
+ * Every call that can fail returns an `enum ringproof_lib_status`, and writes the details to `error`
+ * unless that is null. A pointer is null or points to what its type says, for the whole call. Null
+ * is told as RINGPROOF_LIB_ARGUMENT wherever something is needed; what is not a handle of this
+ * library, or was given back, cannot be told. No two threads use the same handle at the same time,
+ * unless both calls take it as const. Nothing here prints, exits or keeps state outside the handles,
+ * but for ringproof_lib_guard_install.
  */
 
 #ifndef RINGPROOF_LIB_H
@@ -22,166 +22,167 @@
 /* Describes a payload field by field, in order, without padding:
  *
  *   struct quote { uint64_t seq; double price; uint8_t tag[8]; };
- *   static const struct rp_field quote_fields[] = {
- *       RP_FIELD(struct quote, seq, RP_U64),
- *       RP_FIELD(struct quote, price, RP_F64),
- *       RP_FIELD(struct quote, tag, RP_U8),
+ *   static const struct ringproof_lib_field quote_fields[] = {
+ *       RINGPROOF_LIB_FIELD(struct quote, seq, RINGPROOF_LIB_U64),
+ *       RINGPROOF_LIB_FIELD(struct quote, price, RINGPROOF_LIB_F64),
+ *       RINGPROOF_LIB_FIELD(struct quote, tag, RINGPROOF_LIB_U8),
  *   };
- *   static const struct rp_payload quote = RP_PAYLOAD(struct quote, quote_fields);
+ *   static const struct ringproof_lib_payload quote =
+ *       RINGPROOF_LIB_PAYLOAD(struct quote, quote_fields);
  *
- * A payload that is itself a number, or an array of numbers, has one field: RP_VALUE. The kind is
- * taken at its word: only that it fits the field's size is checked.
+ * A payload that is itself a number, or an array of numbers, has one field: RINGPROOF_LIB_VALUE. The
+ * kind is taken at its word: only that it fits the field's size is checked.
  */
-#define RP_FIELD(type, field, kind) {#field, offsetof(type, field), sizeof(((type *)0)->field), kind}
-#define RP_VALUE(type, kind) {"value", 0, sizeof(type), kind}
-#define RP_PAYLOAD(type, fields)                                                                   \
-  {sizeof(type), RP_ALIGNOF(type), fields, sizeof(fields) / sizeof((fields)[0]), NULL}
+#define RINGPROOF_LIB_FIELD(type, field, kind)                                                     \
+  {#field, offsetof(type, field), sizeof(((type *)0)->field), kind}
+#define RINGPROOF_LIB_VALUE(type, kind) {"value", 0, sizeof(type), kind}
+#define RINGPROOF_LIB_PAYLOAD(type, fields)                                                        \
+  {sizeof(type), RINGPROOF_LIB_ALIGNOF(type), fields, sizeof(fields) / sizeof((fields)[0]), NULL}
 #ifdef __cplusplus
-#define RP_ALIGNOF(type) alignof(type)
+#define RINGPROOF_LIB_ALIGNOF(type) alignof(type)
 #else
-#define RP_ALIGNOF(type) _Alignof(type)
+#define RINGPROOF_LIB_ALIGNOF(type) _Alignof(type)
 #endif
 
 // The bytes of a message, with the zero that ends it.
-#define RP_MESSAGE_SIZE 2048
+#define RINGPROOF_LIB_MESSAGE_SIZE 2048
 
 // What became of a call.
-enum rp_status {
+enum ringproof_lib_status {
   // It did what it was asked to.
-  RP_OK = 0,
+  RINGPROOF_LIB_OK = 0,
   // `capacity` items are live: the consumer has to release some first.
-  RP_FULL = 1,
+  RINGPROOF_LIB_FULL = 1,
   // Every committed item was released; more may come.
-  RP_EMPTY = 2,
-  // Every item was released and the producer closed the ring: none will come.
-  RP_ENDED = 3,
+  RINGPROOF_LIB_EMPTY = 2,
   // This side closed the ring, now or in an earlier life.
-  RP_CLOSED = 4,
-  // The consumer closed the ring: it takes no more items.
-  RP_STOPPED = 5,
+  RINGPROOF_LIB_CLOSED = 3,
+  // The other side closed the ring: the consumer takes no more items, or the producer sends no
+  // more and every item was released.
+  RINGPROOF_LIB_PEER_CLOSED = 4,
   // One attempt to read met a write.
-  RP_BUSY = 6,
+  RINGPROOF_LIB_BUSY = 5,
   // Every attempt to read met a write; the writer lives, or nobody can tell.
-  RP_WRITER_STALLED = 7,
+  RINGPROOF_LIB_WRITER_STALLED = 6,
   // Every attempt to read met a write, and nobody holds the writer's role.
-  RP_WRITER_DEAD = 8,
+  RINGPROOF_LIB_WRITER_DEAD = 7,
   // A word of the peer's breaks the ring's invariant: it cannot be used any further.
-  RP_CORRUPT = 9,
+  RINGPROOF_LIB_CORRUPT = 8,
   // More items than were reserved or peeked at since the last call that changed the ring.
-  RP_OUT_OF_CHUNK = 10,
+  RINGPROOF_LIB_OUT_OF_CHUNK = 9,
   // A pointer is null or a number is none of those that mean something.
-  RP_ARGUMENT = 11,
+  RINGPROOF_LIB_ARGUMENT = 10,
   // This describes no payload without padding.
-  RP_SHAPE = 12,
+  RINGPROOF_LIB_SHAPE = 11,
   // This cannot be the name of a segment.
-  RP_NAME = 13,
+  RINGPROOF_LIB_NAME = 12,
   // The sizes asked for cannot be had.
-  RP_SIZE = 14,
+  RINGPROOF_LIB_SIZE = 13,
   // There is no segment of this name.
-  RP_NOT_FOUND = 15,
+  RINGPROOF_LIB_NOT_FOUND = 14,
   // There is one already.
-  RP_EXISTS = 16,
+  RINGPROOF_LIB_EXISTS = 15,
   // The file system has no room for it, or the machine no memory.
-  RP_NO_SPACE = 17,
+  RINGPROOF_LIB_NO_SPACE = 16,
   // The file is no segment of this kind and version.
-  RP_MISMATCH = 18,
+  RINGPROOF_LIB_MISMATCH = 17,
   // Its payload has other fields: the message says which.
-  RP_PAYLOAD = 19,
+  RINGPROOF_LIB_PAYLOAD = 18,
   // Somebody has the role.
-  RP_HELD = 20,
+  RINGPROOF_LIB_HELD = 19,
   // Unlinked or retired since it was opened: detach it and open it anew.
-  RP_GONE = 21,
-  // Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
+  RINGPROOF_LIB_GONE = 20,
+  // Truncated by somebody; what it still held is lost. Only told where `ringproof_lib_guard_install` was
   // called.
-  RP_LOST = 22,
+  RINGPROOF_LIB_LOST = 21,
   // The system refused: `os_error` says why.
-  RP_SYSTEM = 23,
+  RINGPROOF_LIB_SYSTEM = 22,
   // A reason that has no status of its own: the message says it.
-  RP_OTHER = 24,
+  RINGPROOF_LIB_OTHER = 23,
   // A defect of this library. Give the handle back, and report the message.
-  RP_PANIC = 25,
+  RINGPROOF_LIB_PANIC = 24,
   // Attached by the process that this one was forked from: drop what was inherited, and attach
   // anew.
-  RP_FORKED = 26,
+  RINGPROOF_LIB_FORKED = 25,
 };
 
 // What a segment's name leads to, for somebody who is attached to it.
-enum rp_name {
+enum ringproof_lib_name {
   // To this segment. Or it never had a name, and needs none.
-  RP_NAME_CURRENT = 0,
+  RINGPROOF_LIB_NAME_CURRENT = 0,
   // To nothing.
-  RP_NAME_UNLINKED = 1,
+  RINGPROOF_LIB_NAME_UNLINKED = 1,
   // To something else: this one was unlinked, and another made.
-  RP_NAME_REPLACED = 2,
+  RINGPROOF_LIB_NAME_REPLACED = 2,
 };
 
 // What a segment is.
-enum rp_kind {
+enum ringproof_lib_kind {
   // A queue of items, none lost, for one producer and one consumer.
-  RP_RING = 1,
+  RINGPROOF_LIB_RING = 1,
   // The latest value, for one writer and any number of readers.
-  RP_SEQLOCK = 2,
+  RINGPROOF_LIB_SEQLOCK = 2,
   // The same, and the last committed value stays readable whatever happens to its writer.
-  RP_LATCH = 3,
+  RINGPROOF_LIB_LATCH = 3,
 };
 
 // The right to act on one side of a segment.
-enum rp_role {
+enum ringproof_lib_role {
   // A ring's sending side.
-  RP_PRODUCER = 0,
+  RINGPROOF_LIB_PRODUCER = 0,
   // A ring's receiving side.
-  RP_CONSUMER = 1,
+  RINGPROOF_LIB_CONSUMER = 1,
   // The writing side of a seqlock or latch.
-  RP_WRITER = 2,
+  RINGPROOF_LIB_WRITER = 2,
 };
 
 // What the bytes of a field are; arrays are of one of these.
-enum rp_primitive {
+enum ringproof_lib_primitive {
   // `uint8_t`, `unsigned char`
-  RP_U8 = 1,
+  RINGPROOF_LIB_U8 = 1,
   // `uint16_t`
-  RP_U16 = 2,
+  RINGPROOF_LIB_U16 = 2,
   // `uint32_t`
-  RP_U32 = 3,
+  RINGPROOF_LIB_U32 = 3,
   // `uint64_t`
-  RP_U64 = 4,
+  RINGPROOF_LIB_U64 = 4,
   // `unsigned __int128`
-  RP_U128 = 5,
+  RINGPROOF_LIB_U128 = 5,
   // `int8_t`, and `char` where it is signed
-  RP_I8 = 6,
+  RINGPROOF_LIB_I8 = 6,
   // `int16_t`
-  RP_I16 = 7,
+  RINGPROOF_LIB_I16 = 7,
   // `int32_t`
-  RP_I32 = 8,
+  RINGPROOF_LIB_I32 = 8,
   // `int64_t`
-  RP_I64 = 9,
+  RINGPROOF_LIB_I64 = 9,
   // `__int128`
-  RP_I128 = 10,
+  RINGPROOF_LIB_I128 = 10,
   // `float`
-  RP_F32 = 11,
+  RINGPROOF_LIB_F32 = 11,
   // `double`
-  RP_F64 = 12,
+  RINGPROOF_LIB_F64 = 12,
 };
 
 // The receiving end of a ring.
-struct rp_consumer;
+struct ringproof_lib_consumer;
 
 // The sending end of a ring.
-struct rp_producer;
+struct ringproof_lib_producer;
 
 // A reading end of a seqlock or latch. It stores nothing, so there may be any number.
-struct rp_reader;
+struct ringproof_lib_reader;
 
 // A segment, mapped into this process, which it takes one descriptor of, and its ends none. A
-// process that it forks has no access there: see `rp_create`.
-struct rp_segment;
+// process that it forks has no access there: see `ringproof_lib_create`.
+struct ringproof_lib_segment;
 
 // The writing end of a seqlock or latch.
-struct rp_writer;
+struct ringproof_lib_writer;
 
 // How to make a segment. What is 0 is as usual, but for the kind, and the capacity of a ring.
-struct rp_options {
-  // An `enum rp_kind`.
+struct ringproof_lib_options {
+  // An `enum ringproof_lib_kind`.
   uint32_t kind;
   // The permission bits of a named segment, from 0600 to 0777; usually 0600.
   uint32_t mode;
@@ -192,46 +193,46 @@ struct rp_options {
   uint64_t slots;
 };
 
-// A field that is a primitive or an array of them. `RP_FIELD` makes one.
-struct rp_field {
+// A field that is a primitive or an array of them. `RINGPROOF_LIB_FIELD` makes one.
+struct ringproof_lib_field {
   // Its name, after those of what it lies in: `legs[0].qty`.
   const char *name;
   // Where it begins in the payload.
   size_t offset;
   // Its bytes: of the whole array if it is one.
   size_t size;
-  // An `enum rp_primitive`.
+  // An `enum ringproof_lib_primitive`.
   uint32_t kind;
 };
 
 // What the payload of a segment is: its fields in order of their offsets, without padding, or
-// the text that describes them. `RP_PAYLOAD` makes one of fields.
-struct rp_payload {
+// the text that describes them. `RINGPROOF_LIB_PAYLOAD` makes one of fields.
+struct ringproof_lib_payload {
   // Its bytes.
   size_t size;
   // Its alignment.
   size_t align;
   // Its fields.
-  const struct rp_field *fields;
+  const struct ringproof_lib_field *fields;
   // How many.
   size_t count;
-  // In place of fields, where it is not null: the text of a description, as `rp_describe` and
+  // In place of fields, where it is not null: the text of a description, as `ringproof_lib_describe` and
   // `ringproof_describe` make it.
   const char *description;
 };
 
 // The details of a failure. A call that succeeds leaves it as it was.
-struct rp_error {
+struct ringproof_lib_error {
   // What the call returned.
-  enum rp_status status;
-  // For `RP_SYSTEM` an errno, otherwise 0.
+  enum ringproof_lib_status status;
+  // For `RINGPROOF_LIB_SYSTEM` an errno, otherwise 0.
   int os_error;
   // All of it in words, as far as there is room.
-  char message[RP_MESSAGE_SIZE];
+  char message[RINGPROOF_LIB_MESSAGE_SIZE];
 };
 
 // Items that lie one after the other in the segment.
-struct rp_run {
+struct ringproof_lib_run {
   // The first byte of the first.
   void *items;
   // How many.
@@ -239,19 +240,19 @@ struct rp_run {
 };
 
 // Items in place. A chunk that goes on at the beginning of memory has two runs.
-struct rp_chunk {
+struct ringproof_lib_chunk {
   // The sequence number of the first item.
   uint64_t position;
   // How many items both runs have.
   size_t len;
   // The older items.
-  struct rp_run first;
+  struct ringproof_lib_run first;
   // The younger ones, if any.
-  struct rp_run second;
+  struct ringproof_lib_run second;
 };
 
 // What is known of an end of a ring and its other side.
-struct rp_end_state {
+struct ringproof_lib_end_state {
   // The sequence number of its next item.
   uint64_t position;
   // How many items may be live at once.
@@ -268,7 +269,7 @@ struct rp_end_state {
 };
 
 // What a role looked like.
-struct rp_role_state {
+struct ringproof_lib_role_state {
   // How often it was taken.
   uint64_t epoch;
   // Whether somebody held it.
@@ -276,8 +277,8 @@ struct rp_role_state {
 };
 
 // What a segment looked like at one moment.
-struct rp_inspection {
-  // An `enum rp_kind`.
+struct ringproof_lib_inspection {
+  // An `enum ringproof_lib_kind`.
   uint32_t kind;
   // Whether it was retired: no role may be taken any more.
   bool retired;
@@ -302,9 +303,9 @@ struct rp_inspection {
   // Where the consumer closed the ring; all ones while it is open.
   uint64_t stop_index;
   // The producer of a ring, or the writer.
-  struct rp_role_state producer;
+  struct ringproof_lib_role_state producer;
   // The consumer of a ring.
-  struct rp_role_state consumer;
+  struct ringproof_lib_role_state consumer;
 };
 
 #ifdef __cplusplus
@@ -312,250 +313,267 @@ extern "C" {
 #endif // __cplusplus
 
 // What a status means, in a few words; not null, whatever the number.
-const char *rp_strerror(uint32_t status);
+const char *ringproof_lib_strerror(uint32_t status);
 
 // Makes the segment `name`; without a name if that is null, and another process attaches by its
 // descriptor. A seqlock or latch holds `initial` first, or zeros if that is null; a ring has no
 // use for it.
 //
 // Neither a segment nor its ends go over a `fork`, `daemon`, or a worker that a runtime forks
-// (Python's `multiprocessing` does): for the child every call that needs the memory is `RP_FORKED`,
+// (Python's `multiprocessing` does): for the child every call that needs the memory is `RINGPROOF_LIB_FORKED`,
 // and an access to items in place is SIGSEGV. To drop them is fine. Attach in the child. (A bare
 // `clone` goes unnoticed: its child must not touch them.)
-enum rp_status rp_create(const char *name,
-                         const struct rp_options *options,
-                         const struct rp_payload *payload,
-                         const void *initial,
-                         struct rp_segment **segment,
-                         struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_create(const char *name,
+                                               const struct ringproof_lib_options *options,
+                                               const struct ringproof_lib_payload *payload,
+                                               const void *initial,
+                                               struct ringproof_lib_segment **segment,
+                                               struct ringproof_lib_error *error);
 
-// Attaches to the segment `name`, or makes it, as `rp_create` does. Not for a child that is forked
-// later: see there.
-enum rp_status rp_open(const char *name,
-                       const struct rp_options *options,
-                       const struct rp_payload *payload,
-                       const void *initial,
-                       struct rp_segment **segment,
-                       struct rp_error *error);
+// Attaches to the segment `name`, or makes it, as `ringproof_lib_create` does. Of one that exists only kind and
+// payload are checked: it keeps its capacity, its slots, its mode and its value, whatever `options`
+// and `initial` say. Not for a child that is forked later: see there.
+enum ringproof_lib_status ringproof_lib_open_or_create(const char *name,
+                                                       const struct ringproof_lib_options *options,
+                                                       const struct ringproof_lib_payload *payload,
+                                                       const void *initial,
+                                                       struct ringproof_lib_segment **segment,
+                                                       struct ringproof_lib_error *error);
 
-// Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
-// payload. Not for a child that is forked later: see `rp_create`.
-enum rp_status rp_attach(const char *name,
-                         uint32_t segment_kind,
-                         const struct rp_payload *payload,
-                         struct rp_segment **segment,
-                         struct rp_error *error);
+// Attaches to the segment `name`, which must be of this kind, an `enum ringproof_lib_kind`, and have this
+// payload. Not for a child that is forked later: see `ringproof_lib_create`.
+enum ringproof_lib_status ringproof_lib_attach(const char *name,
+                                               uint32_t segment_kind,
+                                               const struct ringproof_lib_payload *payload,
+                                               struct ringproof_lib_segment **segment,
+                                               struct ringproof_lib_error *error);
 
 // Attaches to a segment without a name by a descriptor, which stays the caller's. Not for a child
-// that is forked later: see `rp_create`.
-enum rp_status rp_attach_fd(int fd,
-                            uint32_t segment_kind,
-                            const struct rp_payload *payload,
-                            struct rp_segment **segment,
-                            struct rp_error *error);
+// that is forked later: see `ringproof_lib_create`.
+enum ringproof_lib_status ringproof_lib_attach_fd(int fd,
+                                                  uint32_t segment_kind,
+                                                  const struct ringproof_lib_payload *payload,
+                                                  struct ringproof_lib_segment **segment,
+                                                  struct ringproof_lib_error *error);
 
 // Gives the segment back; null is none. Its memory stays mapped until its ends are dropped, too.
-void rp_detach(struct rp_segment *segment);
+void ringproof_lib_detach(struct ringproof_lib_segment *segment);
 
 // A descriptor of the segment, to be passed to another process; it stays the segment's. It is
 // opened when it is first asked for. -1 for null, or if it cannot be had.
-int rp_fd(const struct rp_segment *segment);
+int ringproof_lib_fd(const struct ringproof_lib_segment *segment);
 
 // Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
 // Nothing happens if another segment has the name by now.
-enum rp_status rp_unlink(const struct rp_segment *segment, struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_unlink(const struct ringproof_lib_segment *segment,
+                                               struct ringproof_lib_error *error);
 
 // Takes the name of a segment away, whatever it holds and whoever uses it. A file that is no
 // segment is left alone.
-enum rp_status rp_unlink_name(const char *name, struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_unlink_name(const char *name,
+                                                    struct ringproof_lib_error *error);
 
 // What has become of the segment's name since it was opened. Who holds a role may go on without a name,
 // and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
-enum rp_status rp_name_status(const struct rp_segment *segment,
-                              enum rp_name *found,
-                              struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_name_status(const struct ringproof_lib_segment *segment,
+                                                    enum ringproof_lib_name *found,
+                                                    struct ringproof_lib_error *error);
 
-// Whether anybody holds a role, an `enum rp_role`.
-enum rp_status rp_is_held(const struct rp_segment *segment,
-                          uint32_t whose,
-                          bool *held,
-                          struct rp_error *error);
+// Whether anybody holds a role, an `enum ringproof_lib_role`.
+enum ringproof_lib_status ringproof_lib_is_held(const struct ringproof_lib_segment *segment,
+                                                uint32_t whose,
+                                                bool *held,
+                                                struct ringproof_lib_error *error);
 
-// Reads one of the words that an application keeps in the notes of a role, an `enum rp_role`.
-enum rp_status rp_note(const struct rp_segment *segment,
-                       uint32_t whose,
-                       size_t index,
-                       uint64_t *value,
-                       struct rp_error *error);
+// Reads one of the words that an application keeps in the notes of a role, an `enum ringproof_lib_role`.
+enum ringproof_lib_status ringproof_lib_note(const struct ringproof_lib_segment *segment,
+                                             uint32_t whose,
+                                             size_t index,
+                                             uint64_t *value,
+                                             struct ringproof_lib_error *error);
 
 // Writes one of these words. Only the holder of the role should.
-enum rp_status rp_set_note(const struct rp_segment *segment,
-                           uint32_t whose,
-                           size_t index,
-                           uint64_t value,
-                           struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_set_note(const struct ringproof_lib_segment *segment,
+                                                 uint32_t whose,
+                                                 size_t index,
+                                                 uint64_t value,
+                                                 struct ringproof_lib_error *error);
 
 // Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
-// for the whole process, once. See `rp_is_lost`. The library stays in the process from then on:
+// for the whole process, once. See `ringproof_lib_is_lost`. The library stays in the process from then on:
 // `dlclose` does not unload it.
-enum rp_status rp_guard_install(struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_guard_install(struct ringproof_lib_error *error);
 
-// Whether the segment was found truncated, which is only known where `rp_guard_install` was
+// Whether the segment was found truncated, which is only known where `ringproof_lib_guard_install` was
 // called. What was taken from a segment counts if this is false after it was taken.
-bool rp_is_lost(const struct rp_segment *segment);
+bool ringproof_lib_is_lost(const struct ringproof_lib_segment *segment);
 
 // Takes the producer's role, where its last holder left the ring. Not for a child that is
-// forked later: see `rp_create`.
-enum rp_status rp_producer_open(const struct rp_segment *segment,
-                                struct rp_producer **producer,
-                                struct rp_error *error);
+// forked later: see `ringproof_lib_create`.
+enum ringproof_lib_status ringproof_lib_producer_open(const struct ringproof_lib_segment *segment,
+                                                      struct ringproof_lib_producer **producer,
+                                                      struct ringproof_lib_error *error);
 
 // Gives the role back; null is none. The ring stays open: a successor may go on.
-void rp_producer_drop(struct rp_producer *producer);
+void ringproof_lib_producer_drop(struct ringproof_lib_producer *producer);
 
 // Appends an item, visible to the consumer when the call returns.
-enum rp_status rp_push(struct rp_producer *producer, const void *item, struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_push(struct ringproof_lib_producer *producer,
+                                             const void *item,
+                                             struct ringproof_lib_error *error);
 
 // Appends as many of the `count` items as fit, in one commit, and says how many: at least one
 // unless `count` is 0. None, where it fails.
-enum rp_status rp_push_slice(struct rp_producer *producer,
-                             const void *from,
-                             size_t count,
-                             size_t *pushed,
-                             struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_push_slice(struct ringproof_lib_producer *producer,
+                                                   const void *from,
+                                                   size_t count,
+                                                   size_t *pushed,
+                                                   struct ringproof_lib_error *error);
 
 // Shows up to `count` free slots, at least one unless `count` is 0, to be written in place and
-// committed by `rp_commit`. Another call to push or reserve takes them back.
-enum rp_status rp_reserve(struct rp_producer *producer,
-                          size_t count,
-                          struct rp_chunk *chunk,
-                          struct rp_error *error);
+// committed by `ringproof_lib_commit`. Another call to push or reserve takes them back.
+enum ringproof_lib_status ringproof_lib_reserve(struct ringproof_lib_producer *producer,
+                                                size_t count,
+                                                struct ringproof_lib_chunk *chunk,
+                                                struct ringproof_lib_error *error);
 
 // Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile.
-enum rp_status rp_commit(struct rp_producer *producer, size_t count, struct rp_error *error);
+// other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
+enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer,
+                                               size_t count,
+                                               struct ringproof_lib_error *error);
 
 // Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
 // reserved and not committed is taken back.
-enum rp_status rp_producer_close(struct rp_producer *producer, struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_producer_close(struct ringproof_lib_producer *producer,
+                                                       struct ringproof_lib_error *error);
 
 // Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
 // was reserved is taken back.
-enum rp_status rp_producer_peer_closed(struct rp_producer *producer,
-                                       bool *closed,
-                                       struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_producer_is_peer_closed(struct ringproof_lib_producer *producer,
+                                                                bool *closed,
+                                                                struct ringproof_lib_error *error);
 
 // The sequence number of the next item: how many were committed, by this producer and those
 // before it. 0 for null.
-uint64_t rp_producer_position(const struct rp_producer *producer);
+uint64_t ringproof_lib_producer_position(const struct ringproof_lib_producer *producer);
 
 // What is known of the producer and its consumer.
-enum rp_status rp_producer_state(const struct rp_producer *producer,
-                                 struct rp_end_state *state,
-                                 struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_producer_state(const struct ringproof_lib_producer *producer,
+                                                       struct ringproof_lib_end_state *state,
+                                                       struct ringproof_lib_error *error);
 
 // Takes the consumer's role, where its last holder left the ring. Not for a child that is
-// forked later: see `rp_create`.
-enum rp_status rp_consumer_open(const struct rp_segment *segment,
-                                struct rp_consumer **consumer,
-                                struct rp_error *error);
+// forked later: see `ringproof_lib_create`.
+enum ringproof_lib_status ringproof_lib_consumer_open(const struct ringproof_lib_segment *segment,
+                                                      struct ringproof_lib_consumer **consumer,
+                                                      struct ringproof_lib_error *error);
 
 // Gives the role back; null is none. The ring stays open: a successor may go on.
-void rp_consumer_drop(struct rp_consumer *consumer);
+void ringproof_lib_consumer_drop(struct ringproof_lib_consumer *consumer);
 
 // Takes the oldest item. It is released when the call returns: a consumer that must not lose it
-// to its own crash uses `rp_peek`.
-enum rp_status rp_pop(struct rp_consumer *consumer, void *item, struct rp_error *error);
+// to its own crash uses `ringproof_lib_peek`.
+enum ringproof_lib_status ringproof_lib_pop(struct ringproof_lib_consumer *consumer,
+                                            void *item,
+                                            struct ringproof_lib_error *error);
 
 // Takes as many of the oldest items as there are, `count` at most, in one release, and says how
 // many: at least one unless `count` is 0. None, where it fails.
-enum rp_status rp_pop_slice(struct rp_consumer *consumer,
-                            void *to,
-                            size_t count,
-                            size_t *popped,
-                            struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_pop_slice(struct ringproof_lib_consumer *consumer,
+                                                  void *to,
+                                                  size_t count,
+                                                  size_t *popped,
+                                                  struct ringproof_lib_error *error);
 
 // Shows up to `count` of the oldest items in place, at least one unless `count` is 0, until
-// `rp_release`. A process that breaks the protocol may change them meanwhile: copy an item before
+// `ringproof_lib_release`. A process that breaks the protocol may change them meanwhile: copy an item before
 // you check it, or pop it.
-enum rp_status rp_peek(struct rp_consumer *consumer,
-                       size_t count,
-                       struct rp_chunk *chunk,
-                       struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_peek(struct ringproof_lib_consumer *consumer,
+                                             size_t count,
+                                             struct ringproof_lib_chunk *chunk,
+                                             struct ringproof_lib_error *error);
 
 // Gives the slots of the first `count` items that were peeked at back to the producer. The others
-// stay in the ring, to be peeked at anew. `RP_CLOSED` if this side closed the ring meanwhile.
-enum rp_status rp_release(struct rp_consumer *consumer, size_t count, struct rp_error *error);
+// stay in the ring, to be peeked at anew. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
+enum ringproof_lib_status ringproof_lib_release(struct ringproof_lib_consumer *consumer,
+                                                size_t count,
+                                                struct ringproof_lib_error *error);
 
 // Closes the ring, for good: the producer is told that no more items are taken, at the latest
 // when the ring is full. What was peeked at and not released stays in the ring.
-enum rp_status rp_consumer_close(struct rp_consumer *consumer, struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_consumer_close(struct ringproof_lib_consumer *consumer,
+                                                       struct ringproof_lib_error *error);
 
 // The sequence number of the next item: how many were released, by this consumer and those
 // before it. 0 for null.
-uint64_t rp_consumer_position(const struct rp_consumer *consumer);
+uint64_t ringproof_lib_consumer_position(const struct ringproof_lib_consumer *consumer);
 
 // What is known of the consumer and its producer.
-enum rp_status rp_consumer_state(const struct rp_consumer *consumer,
-                                 struct rp_end_state *state,
-                                 struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_consumer_state(const struct ringproof_lib_consumer *consumer,
+                                                       struct ringproof_lib_end_state *state,
+                                                       struct ringproof_lib_error *error);
 
 // Takes the writer's role, where its last holder left the segment. Not for a child that is forked
-// later: see `rp_create`.
-enum rp_status rp_writer_open(const struct rp_segment *segment,
-                              struct rp_writer **writer,
-                              struct rp_error *error);
+// later: see `ringproof_lib_create`.
+enum ringproof_lib_status ringproof_lib_writer_open(const struct ringproof_lib_segment *segment,
+                                                    struct ringproof_lib_writer **writer,
+                                                    struct ringproof_lib_error *error);
 
 // Gives the role back; null is none. The value stays.
-void rp_writer_drop(struct rp_writer *writer);
+void ringproof_lib_writer_drop(struct ringproof_lib_writer *writer);
 
 // Replaces the value. Never waits for readers.
-enum rp_status rp_write(struct rp_writer *writer, const void *value, struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_write(struct ringproof_lib_writer *writer,
+                                              const void *value,
+                                              struct ringproof_lib_error *error);
 
 // How many values were written since the segment was made, by this writer and those before it
 // (one that died inside a write to a seqlock counts it, too). 0 for null.
-uint64_t rp_writer_version(const struct rp_writer *writer);
+uint64_t ringproof_lib_writer_version(const struct ringproof_lib_writer *writer);
 
 // Whether the last writer of a seqlock died inside a write, and nothing was written since.
-bool rp_writer_needs_repair(const struct rp_writer *writer);
+bool ringproof_lib_writer_needs_repair(const struct ringproof_lib_writer *writer);
 
-// A reader. Not for a child that is forked later: see `rp_create`.
-enum rp_status rp_reader_open(const struct rp_segment *segment,
-                              struct rp_reader **reader,
-                              struct rp_error *error);
+// A reader. Not for a child that is forked later: see `ringproof_lib_create`.
+enum ringproof_lib_status ringproof_lib_reader_open(const struct ringproof_lib_segment *segment,
+                                                    struct ringproof_lib_reader **reader,
+                                                    struct ringproof_lib_error *error);
 
 // Gives the reader back; null is none.
-void rp_reader_drop(struct rp_reader *reader);
+void ringproof_lib_reader_drop(struct ringproof_lib_reader *reader);
 
-// Reads the value in one attempt. After `RP_BUSY`, `value` may be a mixture.
-enum rp_status rp_try_read(const struct rp_reader *reader, void *value, struct rp_error *error);
+// Reads the value in one attempt. After `RINGPROOF_LIB_BUSY`, `value` may be a mixture.
+enum ringproof_lib_status ringproof_lib_try_read(const struct ringproof_lib_reader *reader,
+                                                 void *value,
+                                                 struct ringproof_lib_error *error);
 
 // Reads the value in at most `attempts` attempts, at least one. Where it fails, `value` may be a
 // mixture.
-enum rp_status rp_read(const struct rp_reader *reader,
-                       void *value,
-                       uint32_t attempts,
-                       struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_read(const struct ringproof_lib_reader *reader,
+                                             void *value,
+                                             uint32_t attempts,
+                                             struct ringproof_lib_error *error);
 
 // Looks at the segment `name`; nothing is mapped, locked or changed.
-enum rp_status rp_inspect(const char *name,
-                          struct rp_inspection *inspection,
-                          struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_inspect(const char *name,
+                                                struct ringproof_lib_inspection *inspection,
+                                                struct ringproof_lib_error *error);
 
 // Writes the text that describes the payload of the segment `name`, with a zero at its end, and
 // its length without. At most 65,537 bytes are needed.
-enum rp_status rp_description(const char *name,
-                              char *description,
-                              size_t size,
-                              size_t *len,
-                              struct rp_error *error);
+enum ringproof_lib_status ringproof_lib_description(const char *name,
+                                                    char *description,
+                                                    size_t size,
+                                                    size_t *len,
+                                                    struct ringproof_lib_error *error);
 
-// Writes the text that describes a payload, as `rp_description` does.
-enum rp_status rp_describe(const struct rp_payload *payload,
-                           char *description,
-                           size_t size,
-                           size_t *len,
-                           struct rp_error *error);
+// Writes the text that describes a payload, as `ringproof_lib_description` does.
+enum ringproof_lib_status ringproof_lib_describe(const struct ringproof_lib_payload *payload,
+                                                 char *description,
+                                                 size_t size,
+                                                 size_t *len,
+                                                 struct ringproof_lib_error *error);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -18,106 +18,105 @@ use ringproof::{Busy, Corruption, OutOfChunk, PopError, PushError, ReadError, Se
     clippy::enum_variant_names,
     reason = "enumerators of C share one namespace"
 )]
-pub enum rp_status {
+pub enum ringproof_lib_status {
     /// It did what it was asked to.
-    RP_OK = 0,
+    RINGPROOF_LIB_OK = 0,
     /// `capacity` items are live: the consumer has to release some first.
-    RP_FULL = 1,
+    RINGPROOF_LIB_FULL = 1,
     /// Every committed item was released; more may come.
-    RP_EMPTY = 2,
-    /// Every item was released and the producer closed the ring: none will come.
-    RP_ENDED = 3,
+    RINGPROOF_LIB_EMPTY = 2,
     /// This side closed the ring, now or in an earlier life.
-    RP_CLOSED = 4,
-    /// The consumer closed the ring: it takes no more items.
-    RP_STOPPED = 5,
+    RINGPROOF_LIB_CLOSED = 3,
+    /// The other side closed the ring: the consumer takes no more items, or the producer sends no
+    /// more and every item was released.
+    RINGPROOF_LIB_PEER_CLOSED = 4,
     /// One attempt to read met a write.
-    RP_BUSY = 6,
+    RINGPROOF_LIB_BUSY = 5,
     /// Every attempt to read met a write; the writer lives, or nobody can tell.
-    RP_WRITER_STALLED = 7,
+    RINGPROOF_LIB_WRITER_STALLED = 6,
     /// Every attempt to read met a write, and nobody holds the writer's role.
-    RP_WRITER_DEAD = 8,
+    RINGPROOF_LIB_WRITER_DEAD = 7,
     /// A word of the peer's breaks the ring's invariant: it cannot be used any further.
-    RP_CORRUPT = 9,
+    RINGPROOF_LIB_CORRUPT = 8,
     /// More items than were reserved or peeked at since the last call that changed the ring.
-    RP_OUT_OF_CHUNK = 10,
+    RINGPROOF_LIB_OUT_OF_CHUNK = 9,
     /// A pointer is null or a number is none of those that mean something.
-    RP_ARGUMENT = 11,
+    RINGPROOF_LIB_ARGUMENT = 10,
     /// This describes no payload without padding.
-    RP_SHAPE = 12,
+    RINGPROOF_LIB_SHAPE = 11,
     /// This cannot be the name of a segment.
-    RP_NAME = 13,
+    RINGPROOF_LIB_NAME = 12,
     /// The sizes asked for cannot be had.
-    RP_SIZE = 14,
+    RINGPROOF_LIB_SIZE = 13,
     /// There is no segment of this name.
-    RP_NOT_FOUND = 15,
+    RINGPROOF_LIB_NOT_FOUND = 14,
     /// There is one already.
-    RP_EXISTS = 16,
+    RINGPROOF_LIB_EXISTS = 15,
     /// The file system has no room for it, or the machine no memory.
-    RP_NO_SPACE = 17,
+    RINGPROOF_LIB_NO_SPACE = 16,
     /// The file is no segment of this kind and version.
-    RP_MISMATCH = 18,
+    RINGPROOF_LIB_MISMATCH = 17,
     /// Its payload has other fields: the message says which.
-    RP_PAYLOAD = 19,
+    RINGPROOF_LIB_PAYLOAD = 18,
     /// Somebody has the role.
-    RP_HELD = 20,
+    RINGPROOF_LIB_HELD = 19,
     /// Unlinked or retired since it was opened: detach it and open it anew.
-    RP_GONE = 21,
-    /// Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
+    RINGPROOF_LIB_GONE = 20,
+    /// Truncated by somebody; what it still held is lost. Only told where `ringproof_lib_guard_install` was
     /// called.
-    RP_LOST = 22,
+    RINGPROOF_LIB_LOST = 21,
     /// The system refused: `os_error` says why.
-    RP_SYSTEM = 23,
+    RINGPROOF_LIB_SYSTEM = 22,
     /// A reason that has no status of its own: the message says it.
-    RP_OTHER = 24,
+    RINGPROOF_LIB_OTHER = 23,
     /// A defect of this library. Give the handle back, and report the message.
-    RP_PANIC = 25,
+    RINGPROOF_LIB_PANIC = 24,
     /// Attached by the process that this one was forked from: drop what was inherited, and attach
     /// anew.
-    RP_FORKED = 26,
+    RINGPROOF_LIB_FORKED = 25,
 }
 
-use rp_status::*;
+use ringproof_lib_status::*;
 
 /// The bytes of a message, with the zero that ends it.
-pub const RP_MESSAGE_SIZE: usize = 2048;
+pub const RINGPROOF_LIB_MESSAGE_SIZE: usize = 2048;
 
 /// The details of a failure. A call that succeeds leaves it as it was.
 #[repr(C)]
-pub struct rp_error {
+pub struct ringproof_lib_error {
     /// What the call returned.
-    pub status: rp_status,
-    /// For `RP_SYSTEM` an errno, otherwise 0.
+    pub status: ringproof_lib_status,
+    /// For `RINGPROOF_LIB_SYSTEM` an errno, otherwise 0.
     pub os_error: c_int,
     /// All of it in words, as far as there is room.
-    pub message: [c_char; RP_MESSAGE_SIZE],
+    pub message: [c_char; RINGPROOF_LIB_MESSAGE_SIZE],
 }
 
 /// Why a call failed.
 pub(crate) struct Failure {
-    status: rp_status,
+    status: ringproof_lib_status,
     os_error: c_int,
     message: Cow<'static, str>,
 }
 
 impl Failure {
     pub(crate) fn argument(message: String) -> Failure {
-        Failure::new(RP_ARGUMENT, message)
+        Failure::new(RINGPROOF_LIB_ARGUMENT, message)
     }
 
     pub(crate) fn shape(message: impl ToString) -> Failure {
-        Failure::new(RP_SHAPE, message.to_string())
+        Failure::new(RINGPROOF_LIB_SHAPE, message.to_string())
     }
 
     /// The system refused to do this.
     pub(crate) fn system(action: &str, error: &io::Error) -> Failure {
         Failure {
             os_error: error.raw_os_error().unwrap_or(0),
-            ..Failure::new(RP_SYSTEM, format!("cannot {action}: {error}"))
+            ..Failure::new(RINGPROOF_LIB_SYSTEM, format!("cannot {action}: {error}"))
         }
     }
 
-    fn new(status: rp_status, message: impl Into<Cow<'static, str>>) -> Failure {
+    fn new(status: ringproof_lib_status, message: impl Into<Cow<'static, str>>) -> Failure {
         Failure {
             status,
             os_error: 0,
@@ -126,7 +125,7 @@ impl Failure {
     }
 
     /// One that happens in the ordinary course of things, and so costs no memory.
-    fn usual(status: rp_status) -> Failure {
+    fn usual(status: ringproof_lib_status) -> Failure {
         Failure::new(
             status,
             WORDS[status as usize].1.to_str().unwrap_or_default(),
@@ -139,17 +138,19 @@ impl Failure {
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let message = format!("a defect of ringproof: {}", said.unwrap_or("a panic"));
-        Failure::new(RP_PANIC, message)
+        Failure::new(RINGPROOF_LIB_PANIC, message)
     }
 
     /// Writes the details where the caller wants them, if anywhere.
-    unsafe fn tell(&self, error: *mut rp_error) {
+    unsafe fn tell(&self, error: *mut ringproof_lib_error) {
         if error.is_null() {
             return;
         }
         // A character that would be cut in two is left out.
-        let len = self.message.floor_char_boundary(RP_MESSAGE_SIZE - 1);
-        // SAFETY: not null, hence room for an `rp_error`, of which nothing is read: it may hold
+        let len = self
+            .message
+            .floor_char_boundary(RINGPROOF_LIB_MESSAGE_SIZE - 1);
+        // SAFETY: not null, hence room for a `ringproof_lib_error`, of which nothing is read: it may hold
         // anything before. The message and its end fit.
         unsafe {
             (&raw mut (*error).status).write(self.status);
@@ -165,11 +166,11 @@ impl Failure {
 /// panic left half done is handles' own state, which safe code may look at and which C is told to
 /// give back.
 pub(crate) unsafe fn call(
-    error: *mut rp_error,
+    error: *mut ringproof_lib_error,
     body: impl FnOnce() -> Result<(), Failure>,
-) -> rp_status {
+) -> ringproof_lib_status {
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => return RP_OK,
+        Ok(Ok(())) => return RINGPROOF_LIB_OK,
         Ok(Err(failure)) => failure,
         Err(panic) => Failure::panic(&*panic),
     };
@@ -181,20 +182,20 @@ pub(crate) unsafe fn call(
 impl From<SegmentError> for Failure {
     fn from(error: SegmentError) -> Failure {
         let status = match &error {
-            SegmentError::Name { .. } => RP_NAME,
-            SegmentError::Size { .. } => RP_SIZE,
-            SegmentError::Mode { .. } => RP_ARGUMENT,
-            SegmentError::NotFound { .. } => RP_NOT_FOUND,
-            SegmentError::Exists { .. } => RP_EXISTS,
-            SegmentError::NoSpace { .. } => RP_NO_SPACE,
-            SegmentError::Mismatch { .. } => RP_MISMATCH,
-            SegmentError::Payload { .. } => RP_PAYLOAD,
-            SegmentError::Held { .. } => RP_HELD,
-            SegmentError::Gone { .. } => RP_GONE,
-            SegmentError::Lost { .. } => RP_LOST,
-            SegmentError::Forked { .. } => RP_FORKED,
-            SegmentError::System { .. } => RP_SYSTEM,
-            _ => RP_OTHER,
+            SegmentError::Name { .. } => RINGPROOF_LIB_NAME,
+            SegmentError::Size { .. } => RINGPROOF_LIB_SIZE,
+            SegmentError::Mode { .. } => RINGPROOF_LIB_ARGUMENT,
+            SegmentError::NotFound { .. } => RINGPROOF_LIB_NOT_FOUND,
+            SegmentError::Exists { .. } => RINGPROOF_LIB_EXISTS,
+            SegmentError::NoSpace { .. } => RINGPROOF_LIB_NO_SPACE,
+            SegmentError::Mismatch { .. } => RINGPROOF_LIB_MISMATCH,
+            SegmentError::Payload { .. } => RINGPROOF_LIB_PAYLOAD,
+            SegmentError::Held { .. } => RINGPROOF_LIB_HELD,
+            SegmentError::Gone { .. } => RINGPROOF_LIB_GONE,
+            SegmentError::Lost { .. } => RINGPROOF_LIB_LOST,
+            SegmentError::Forked { .. } => RINGPROOF_LIB_FORKED,
+            SegmentError::System { .. } => RINGPROOF_LIB_SYSTEM,
+            _ => RINGPROOF_LIB_OTHER,
         };
         let os_error = match &error {
             SegmentError::System { error, .. } => error.raw_os_error(),
@@ -211,7 +212,7 @@ impl From<GuardError> for Failure {
     fn from(error: GuardError) -> Failure {
         Failure {
             os_error: error.raw_os_error().unwrap_or(0),
-            ..Failure::new(RP_SYSTEM, error.to_string())
+            ..Failure::new(RINGPROOF_LIB_SYSTEM, error.to_string())
         }
     }
 }
@@ -219,10 +220,11 @@ impl From<GuardError> for Failure {
 impl From<PushError> for Failure {
     fn from(error: PushError) -> Failure {
         match error {
-            PushError::Full => Failure::usual(RP_FULL),
-            PushError::Closed => Failure::usual(RP_CLOSED),
-            PushError::Stopped => Failure::usual(RP_STOPPED),
+            PushError::Full => Failure::usual(RINGPROOF_LIB_FULL),
+            PushError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
+            PushError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
             PushError::Corrupt(corruption) => corruption.into(),
+            other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
         }
     }
 }
@@ -230,37 +232,39 @@ impl From<PushError> for Failure {
 impl From<PopError> for Failure {
     fn from(error: PopError) -> Failure {
         match error {
-            PopError::Empty => Failure::usual(RP_EMPTY),
-            PopError::Ended => Failure::usual(RP_ENDED),
-            PopError::Closed => Failure::usual(RP_CLOSED),
+            PopError::Empty => Failure::usual(RINGPROOF_LIB_EMPTY),
+            PopError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
+            PopError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
             PopError::Corrupt(corruption) => corruption.into(),
+            other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
         }
     }
 }
 
 impl From<Corruption> for Failure {
     fn from(error: Corruption) -> Failure {
-        Failure::new(RP_CORRUPT, error.to_string())
+        Failure::new(RINGPROOF_LIB_CORRUPT, error.to_string())
     }
 }
 
 impl From<OutOfChunk> for Failure {
     fn from(error: OutOfChunk) -> Failure {
-        Failure::new(RP_OUT_OF_CHUNK, error.to_string())
+        Failure::new(RINGPROOF_LIB_OUT_OF_CHUNK, error.to_string())
     }
 }
 
 impl From<Busy> for Failure {
     fn from(_: Busy) -> Failure {
-        Failure::usual(RP_BUSY)
+        Failure::usual(RINGPROOF_LIB_BUSY)
     }
 }
 
 impl From<ReadError> for Failure {
     fn from(error: ReadError) -> Failure {
         let status = match error {
-            ReadError::WriterStalled { .. } => RP_WRITER_STALLED,
-            ReadError::WriterDead { .. } => RP_WRITER_DEAD,
+            ReadError::WriterStalled { .. } => RINGPROOF_LIB_WRITER_STALLED,
+            ReadError::WriterDead { .. } => RINGPROOF_LIB_WRITER_DEAD,
+            _ => RINGPROOF_LIB_OTHER,
         };
         Failure::new(status, error.to_string())
     }
@@ -279,56 +283,73 @@ impl From<PayloadError> for Failure {
 }
 
 /// Every status in a few words, in order.
-const WORDS: [(rp_status, &CStr); 27] = [
-    (RP_OK, c"done"),
-    (RP_FULL, c"the ring is full"),
-    (RP_EMPTY, c"the ring is empty"),
-    (RP_ENDED, c"the ring was closed, and every item was taken"),
-    (RP_CLOSED, c"the ring was closed from this side"),
+const WORDS: [(ringproof_lib_status, &CStr); 26] = [
+    (RINGPROOF_LIB_OK, c"done"),
+    (RINGPROOF_LIB_FULL, c"the ring is full"),
+    (RINGPROOF_LIB_EMPTY, c"the ring is empty"),
+    (RINGPROOF_LIB_CLOSED, c"the ring was closed from this side"),
     (
-        RP_STOPPED,
-        c"the ring was closed by its consumer, which takes no more items",
+        RINGPROOF_LIB_PEER_CLOSED,
+        c"the ring was closed from the other side: no more items come, or no more are taken",
     ),
-    (RP_BUSY, c"a write was in progress"),
+    (RINGPROOF_LIB_BUSY, c"a write was in progress"),
     (
-        RP_WRITER_STALLED,
+        RINGPROOF_LIB_WRITER_STALLED,
         c"the writer is inside a write, or too fast",
     ),
-    (RP_WRITER_DEAD, c"the writer died inside a write"),
+    (RINGPROOF_LIB_WRITER_DEAD, c"the writer died inside a write"),
     (
-        RP_CORRUPT,
+        RINGPROOF_LIB_CORRUPT,
         c"corrupt ring: a word holds what no correct peer can have stored",
     ),
     (
-        RP_OUT_OF_CHUNK,
+        RINGPROOF_LIB_OUT_OF_CHUNK,
         c"more items than were reserved or peeked at",
     ),
-    (RP_ARGUMENT, c"an argument is null or means nothing"),
-    (RP_SHAPE, c"this describes no payload without padding"),
-    (RP_NAME, c"this cannot be the name of a segment"),
-    (RP_SIZE, c"the sizes asked for cannot be had"),
-    (RP_NOT_FOUND, c"there is no segment of this name"),
-    (RP_EXISTS, c"there is a segment of this name already"),
-    (RP_NO_SPACE, c"there is no room or memory for the segment"),
     (
-        RP_MISMATCH,
+        RINGPROOF_LIB_ARGUMENT,
+        c"an argument is null or means nothing",
+    ),
+    (
+        RINGPROOF_LIB_SHAPE,
+        c"this describes no payload without padding",
+    ),
+    (RINGPROOF_LIB_NAME, c"this cannot be the name of a segment"),
+    (RINGPROOF_LIB_SIZE, c"the sizes asked for cannot be had"),
+    (RINGPROOF_LIB_NOT_FOUND, c"there is no segment of this name"),
+    (
+        RINGPROOF_LIB_EXISTS,
+        c"there is a segment of this name already",
+    ),
+    (
+        RINGPROOF_LIB_NO_SPACE,
+        c"there is no room or memory for the segment",
+    ),
+    (
+        RINGPROOF_LIB_MISMATCH,
         c"the file is no segment of this kind and version",
     ),
-    (RP_PAYLOAD, c"the segment's payload has other fields"),
-    (RP_HELD, c"another process or endpoint holds the role"),
     (
-        RP_GONE,
+        RINGPROOF_LIB_PAYLOAD,
+        c"the segment's payload has other fields",
+    ),
+    (
+        RINGPROOF_LIB_HELD,
+        c"another process or endpoint holds the role",
+    ),
+    (
+        RINGPROOF_LIB_GONE,
         c"the segment was unlinked since it was opened; open it anew",
     ),
     (
-        RP_LOST,
+        RINGPROOF_LIB_LOST,
         c"the segment was truncated, and what it held is lost",
     ),
-    (RP_SYSTEM, c"the system refused"),
-    (RP_OTHER, c"refused"),
-    (RP_PANIC, c"a defect of ringproof"),
+    (RINGPROOF_LIB_SYSTEM, c"the system refused"),
+    (RINGPROOF_LIB_OTHER, c"refused"),
+    (RINGPROOF_LIB_PANIC, c"a defect of ringproof"),
     (
-        RP_FORKED,
+        RINGPROOF_LIB_FORKED,
         c"the segment is the parent's of this process; attach to it anew",
     ),
 ];
@@ -339,12 +360,12 @@ const _: () = {
         assert!(WORDS[number].0 as usize == number);
         number += 1;
     }
-    assert!(number == RP_FORKED as usize + 1);
+    assert!(number == RINGPROOF_LIB_FORKED as usize + 1);
 };
 
 /// What a status means, in a few words; not null, whatever the number.
 #[unsafe(no_mangle)]
-pub extern "C" fn rp_strerror(status: u32) -> *const c_char {
+pub extern "C" fn ringproof_lib_strerror(status: u32) -> *const c_char {
     let known = WORDS.get(status as usize);
     known
         .map_or(c"no status of ringproof", |(_, words)| words)
@@ -356,11 +377,11 @@ mod tests {
     use super::*;
 
     /// What a caller hears of a failure, in a struct that held other things before.
-    fn told(body: impl FnOnce() -> Result<(), Failure>) -> (rp_status, String, c_int) {
-        let mut error = rp_error {
-            status: RP_OK,
+    fn told(body: impl FnOnce() -> Result<(), Failure>) -> (ringproof_lib_status, String, c_int) {
+        let mut error = ringproof_lib_error {
+            status: RINGPROOF_LIB_OK,
             os_error: -1,
-            message: [0x55; RP_MESSAGE_SIZE],
+            message: [0x55; RINGPROOF_LIB_MESSAGE_SIZE],
         };
         // SAFETY: the error is one, and its message ends after the call: there was a failure.
         let message = unsafe {
@@ -382,7 +403,7 @@ mod tests {
             },
         ] {
             let (status, message, os_error) = told(panic);
-            assert_eq!((status, os_error), (RP_PANIC, 0));
+            assert_eq!((status, os_error), (RINGPROOF_LIB_PANIC, 0));
             assert!(
                 message.starts_with("a defect of ringproof: in words"),
                 "{message}"
@@ -393,7 +414,7 @@ mod tests {
         // Without details, too.
         // SAFETY: there is no error to be told.
         let status = unsafe { call(std::ptr::null_mut(), || panic!("unheard")) };
-        assert_eq!(status, RP_PANIC);
+        assert_eq!(status, RINGPROOF_LIB_PANIC);
     }
 
     #[test]
@@ -401,10 +422,10 @@ mod tests {
         // The last place but one is the second byte of a character.
         let long = "a".to_owned() + &"ä".repeat(2000);
         let (status, message, _) = told(|| Err(Failure::argument(long.clone())));
-        assert_eq!(status, RP_ARGUMENT);
-        assert_eq!(message.len(), RP_MESSAGE_SIZE - 1);
+        assert_eq!(status, RINGPROOF_LIB_ARGUMENT);
+        assert_eq!(message.len(), RINGPROOF_LIB_MESSAGE_SIZE - 1);
         let (_, message, _) = told(|| Err(Failure::argument(long[1..].to_owned())));
-        assert_eq!(message.len(), RP_MESSAGE_SIZE - 2);
+        assert_eq!(message.len(), RINGPROOF_LIB_MESSAGE_SIZE - 2);
     }
 
     #[test]
@@ -415,7 +436,7 @@ mod tests {
             error: io::Error::from_raw_os_error(13),
         };
         let (status, message, os_error) = told(|| Err(refused.into()));
-        assert_eq!((status, os_error), (RP_SYSTEM, 13));
+        assert_eq!((status, os_error), (RINGPROOF_LIB_SYSTEM, 13));
         assert!(
             message.starts_with("segment `s`: cannot open it: "),
             "{message}"

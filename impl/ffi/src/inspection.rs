@@ -5,13 +5,13 @@ use std::ffi::c_char;
 use ringproof::Inspection;
 
 use crate::arguments::{needed, segment_name, shared};
-use crate::failure::{Failure, call, rp_error, rp_status};
-use crate::payload::rp_payload;
+use crate::failure::{Failure, call, ringproof_lib_error, ringproof_lib_status};
+use crate::payload::ringproof_lib_payload;
 
 /// What a role looked like.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct rp_role_state {
+pub struct ringproof_lib_role_state {
     /// How often it was taken.
     pub epoch: u64,
     /// Whether somebody held it.
@@ -20,8 +20,8 @@ pub struct rp_role_state {
 
 /// What a segment looked like at one moment.
 #[repr(C)]
-pub struct rp_inspection {
-    /// An `enum rp_kind`.
+pub struct ringproof_lib_inspection {
+    /// An `enum ringproof_lib_kind`.
     pub kind: u32,
     /// Whether it was retired: no role may be taken any more.
     pub retired: bool,
@@ -46,18 +46,18 @@ pub struct rp_inspection {
     /// Where the consumer closed the ring; all ones while it is open.
     pub stop_index: u64,
     /// The producer of a ring, or the writer.
-    pub producer: rp_role_state,
+    pub producer: ringproof_lib_role_state,
     /// The consumer of a ring.
-    pub consumer: rp_role_state,
+    pub consumer: ringproof_lib_role_state,
 }
 
 /// Looks at the segment `name`; nothing is mapped, locked or changed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_inspect(
+pub unsafe extern "C" fn ringproof_lib_inspect(
     name: *const c_char,
-    inspection: *mut rp_inspection,
-    error: *mut rp_error,
-) -> rp_status {
+    inspection: *mut ringproof_lib_inspection,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -65,12 +65,12 @@ pub unsafe extern "C" fn rp_inspect(
             let seen = Inspection::of(segment_name(name)?)?;
             let role = |index: usize| {
                 let role = seen.roles.get(index);
-                rp_role_state {
+                ringproof_lib_role_state {
                     epoch: role.map_or(0, |role| role.epoch),
                     held: role.is_some_and(|role| role.held),
                 }
             };
-            inspection.write(rp_inspection {
+            inspection.write(ringproof_lib_inspection {
                 kind: seen.fixed.kind,
                 retired: seen.retired,
                 payload_size: seen.fixed.payload_size,
@@ -94,13 +94,13 @@ pub unsafe extern "C" fn rp_inspect(
 /// Writes the text that describes the payload of the segment `name`, with a zero at its end, and
 /// its length without. At most 65,537 bytes are needed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_description(
+pub unsafe extern "C" fn ringproof_lib_description(
     name: *const c_char,
     description: *mut c_char,
     size: usize,
     len: *mut usize,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -110,15 +110,15 @@ pub unsafe extern "C" fn rp_description(
     }
 }
 
-/// Writes the text that describes a payload, as `rp_description` does.
+/// Writes the text that describes a payload, as `ringproof_lib_description` does.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_describe(
-    payload: *const rp_payload,
+pub unsafe extern "C" fn ringproof_lib_describe(
+    payload: *const ringproof_lib_payload,
     description: *mut c_char,
     size: usize,
     len: *mut usize,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {

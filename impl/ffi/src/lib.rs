@@ -8,13 +8,13 @@
 //! A pointer is null or points to what its type says, for the whole call: a handle that came from
 //! this library and was not given back, a string that ends, as many bytes as the call is told or
 //! the payload has. No other thread uses the same handle at the same time, unless both calls take
-//! it as `const`; segments may be shared by threads, ends may not. Null is told as `RP_ARGUMENT`
+//! it as `const`; segments may be shared by threads, ends may not. Null is told as `RINGPROOF_LIB_ARGUMENT`
 //! wherever something is needed.
 //!
 //! # Panics
 //!
 //! None crosses into C: every function runs its body in [`call`](failure::call), which turns one
-//! into `RP_PANIC`.
+//! into `RINGPROOF_LIB_PANIC`.
 
 #![allow(
     non_camel_case_types,

@@ -11,80 +11,80 @@ use crate::failure::Failure;
 /// What the bytes of a field are; arrays are of one of these.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum rp_primitive {
+pub enum ringproof_lib_primitive {
     /// `uint8_t`, `unsigned char`
-    RP_U8 = 1,
+    RINGPROOF_LIB_U8 = 1,
     /// `uint16_t`
-    RP_U16 = 2,
+    RINGPROOF_LIB_U16 = 2,
     /// `uint32_t`
-    RP_U32 = 3,
+    RINGPROOF_LIB_U32 = 3,
     /// `uint64_t`
-    RP_U64 = 4,
+    RINGPROOF_LIB_U64 = 4,
     /// `unsigned __int128`
-    RP_U128 = 5,
+    RINGPROOF_LIB_U128 = 5,
     /// `int8_t`, and `char` where it is signed
-    RP_I8 = 6,
+    RINGPROOF_LIB_I8 = 6,
     /// `int16_t`
-    RP_I16 = 7,
+    RINGPROOF_LIB_I16 = 7,
     /// `int32_t`
-    RP_I32 = 8,
+    RINGPROOF_LIB_I32 = 8,
     /// `int64_t`
-    RP_I64 = 9,
+    RINGPROOF_LIB_I64 = 9,
     /// `__int128`
-    RP_I128 = 10,
+    RINGPROOF_LIB_I128 = 10,
     /// `float`
-    RP_F32 = 11,
+    RINGPROOF_LIB_F32 = 11,
     /// `double`
-    RP_F64 = 12,
+    RINGPROOF_LIB_F64 = 12,
 }
 
 /// The primitives by number.
-const PRIMITIVES: [(rp_primitive, Primitive); 12] = [
-    (rp_primitive::RP_U8, Primitive::U8),
-    (rp_primitive::RP_U16, Primitive::U16),
-    (rp_primitive::RP_U32, Primitive::U32),
-    (rp_primitive::RP_U64, Primitive::U64),
-    (rp_primitive::RP_U128, Primitive::U128),
-    (rp_primitive::RP_I8, Primitive::I8),
-    (rp_primitive::RP_I16, Primitive::I16),
-    (rp_primitive::RP_I32, Primitive::I32),
-    (rp_primitive::RP_I64, Primitive::I64),
-    (rp_primitive::RP_I128, Primitive::I128),
-    (rp_primitive::RP_F32, Primitive::F32),
-    (rp_primitive::RP_F64, Primitive::F64),
+const PRIMITIVES: [(ringproof_lib_primitive, Primitive); 12] = [
+    (ringproof_lib_primitive::RINGPROOF_LIB_U8, Primitive::U8),
+    (ringproof_lib_primitive::RINGPROOF_LIB_U16, Primitive::U16),
+    (ringproof_lib_primitive::RINGPROOF_LIB_U32, Primitive::U32),
+    (ringproof_lib_primitive::RINGPROOF_LIB_U64, Primitive::U64),
+    (ringproof_lib_primitive::RINGPROOF_LIB_U128, Primitive::U128),
+    (ringproof_lib_primitive::RINGPROOF_LIB_I8, Primitive::I8),
+    (ringproof_lib_primitive::RINGPROOF_LIB_I16, Primitive::I16),
+    (ringproof_lib_primitive::RINGPROOF_LIB_I32, Primitive::I32),
+    (ringproof_lib_primitive::RINGPROOF_LIB_I64, Primitive::I64),
+    (ringproof_lib_primitive::RINGPROOF_LIB_I128, Primitive::I128),
+    (ringproof_lib_primitive::RINGPROOF_LIB_F32, Primitive::F32),
+    (ringproof_lib_primitive::RINGPROOF_LIB_F64, Primitive::F64),
 ];
 
-/// A field that is a primitive or an array of them. `RP_FIELD` makes one.
+/// A field that is a primitive or an array of them. `RINGPROOF_LIB_FIELD` makes one.
 #[repr(C)]
-pub struct rp_field {
+pub struct ringproof_lib_field {
     /// Its name, after those of what it lies in: `legs[0].qty`.
     pub name: *const c_char,
     /// Where it begins in the payload.
     pub offset: usize,
     /// Its bytes: of the whole array if it is one.
     pub size: usize,
-    /// An `enum rp_primitive`.
+    /// An `enum ringproof_lib_primitive`.
     pub kind: u32,
 }
 
 /// What the payload of a segment is: its fields in order of their offsets, without padding, or
-/// the text that describes them. `RP_PAYLOAD` makes one of fields.
+/// the text that describes them. `RINGPROOF_LIB_PAYLOAD` makes one of fields.
 #[repr(C)]
-pub struct rp_payload {
+pub struct ringproof_lib_payload {
     /// Its bytes.
     pub size: usize,
     /// Its alignment.
     pub align: usize,
     /// Its fields.
-    pub fields: *const rp_field,
+    pub fields: *const ringproof_lib_field,
     /// How many.
     pub count: usize,
-    /// In place of fields, where it is not null: the text of a description, as `rp_describe` and
+    /// In place of fields, where it is not null: the text of a description, as `ringproof_lib_describe` and
     /// `ringproof_describe` make it.
     pub description: *const c_char,
 }
 
-impl rp_payload {
+impl ringproof_lib_payload {
     /// The payload that it describes.
     pub(crate) unsafe fn described(&self) -> Result<Payload, Failure> {
         let description = if self.description.is_null() {
@@ -111,7 +111,7 @@ impl rp_payload {
     }
 }
 
-impl rp_field {
+impl ringproof_lib_field {
     unsafe fn described(&self) -> Result<Field, Failure> {
         // SAFETY: the caller's promises.
         let name = unsafe { text(self.name, "field->name")? };
@@ -120,7 +120,7 @@ impl rp_field {
             .find(|(number, _)| *number as u32 == self.kind);
         let Some((_, kind)) = known else {
             return Err(Failure::argument(format!(
-                "field {name:?}: {} is no enum rp_primitive",
+                "field {name:?}: {} is no enum ringproof_lib_primitive",
                 self.kind
             )));
         };

@@ -6,12 +6,12 @@ use ringproof::PushError;
 use ringproof::untyped::{Consumer, Producer};
 
 use crate::arguments::{exclusive, items, needed, room, shared};
-use crate::failure::{Failure, call, rp_error, rp_status};
-use crate::segment::{give_back, hand_over, rp_segment, usable, usable_mut};
+use crate::failure::{Failure, call, ringproof_lib_error, ringproof_lib_status};
+use crate::segment::{give_back, hand_over, ringproof_lib_segment, usable, usable_mut};
 
 /// Items that lie one after the other in the segment.
 #[repr(C)]
-pub struct rp_run {
+pub struct ringproof_lib_run {
     /// The first byte of the first.
     pub items: *mut c_void,
     /// How many.
@@ -20,24 +20,24 @@ pub struct rp_run {
 
 /// Items in place. A chunk that goes on at the beginning of memory has two runs.
 #[repr(C)]
-pub struct rp_chunk {
+pub struct ringproof_lib_chunk {
     /// The sequence number of the first item.
     pub position: u64,
     /// How many items both runs have.
     pub len: usize,
     /// The older items.
-    pub first: rp_run,
+    pub first: ringproof_lib_run,
     /// The younger ones, if any.
-    pub second: rp_run,
+    pub second: ringproof_lib_run,
 }
 
-impl rp_chunk {
-    fn of(position: u64, runs: [*mut [u8]; 2], size: usize) -> rp_chunk {
-        let [first, second] = runs.map(|run| rp_run {
+impl ringproof_lib_chunk {
+    fn of(position: u64, runs: [*mut [u8]; 2], size: usize) -> ringproof_lib_chunk {
+        let [first, second] = runs.map(|run| ringproof_lib_run {
             items: run.cast(),
             len: run.len() / size,
         });
-        rp_chunk {
+        ringproof_lib_chunk {
             position,
             len: first.len + second.len,
             first,
@@ -48,7 +48,7 @@ impl rp_chunk {
 
 /// What is known of an end of a ring and its other side.
 #[repr(C)]
-pub struct rp_end_state {
+pub struct ringproof_lib_end_state {
     /// The sequence number of its next item.
     pub position: u64,
     /// How many items may be live at once.
@@ -65,14 +65,14 @@ pub struct rp_end_state {
 }
 
 /// The sending end of a ring.
-pub struct rp_producer {
+pub struct ringproof_lib_producer {
     end: Producer,
     /// How many slots were reserved in place, until the next call that changes the ring.
     reserved: usize,
 }
 
 /// The receiving end of a ring.
-pub struct rp_consumer {
+pub struct ringproof_lib_consumer {
     end: Consumer,
     /// How many items were shown in place, until the next call that changes the ring.
     peeked: usize,
@@ -95,18 +95,18 @@ fn within(count: usize, len: usize) -> Result<(), Failure> {
 }
 
 /// Takes the producer's role, where its last holder left the ring. Not for a child that is
-/// forked later: see `rp_create`.
+/// forked later: see `ringproof_lib_create`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_producer_open(
-    segment: *const rp_segment,
-    producer: *mut *mut rp_producer,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_producer_open(
+    segment: *const ringproof_lib_segment,
+    producer: *mut *mut ringproof_lib_producer,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             hand_over(producer, "producer", || {
-                Ok(rp_producer {
+                Ok(ringproof_lib_producer {
                     end: shared(segment, "segment")?.structure.producer()?,
                     reserved: 0,
                 })
@@ -117,18 +117,18 @@ pub unsafe extern "C" fn rp_producer_open(
 
 /// Gives the role back; null is none. The ring stays open: a successor may go on.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_producer_drop(producer: *mut rp_producer) {
+pub unsafe extern "C" fn ringproof_lib_producer_drop(producer: *mut ringproof_lib_producer) {
     // SAFETY: the caller's promises.
     unsafe { give_back(producer) };
 }
 
 /// Appends an item, visible to the consumer when the call returns.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_push(
-    producer: *mut rp_producer,
+pub unsafe extern "C" fn ringproof_lib_push(
+    producer: *mut ringproof_lib_producer,
     item: *const c_void,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -143,13 +143,13 @@ pub unsafe extern "C" fn rp_push(
 /// Appends as many of the `count` items as fit, in one commit, and says how many: at least one
 /// unless `count` is 0. None, where it fails.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_push_slice(
-    producer: *mut rp_producer,
+pub unsafe extern "C" fn ringproof_lib_push_slice(
+    producer: *mut ringproof_lib_producer,
     from: *const c_void,
     count: usize,
     pushed: *mut usize,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -165,14 +165,14 @@ pub unsafe extern "C" fn rp_push_slice(
 }
 
 /// Shows up to `count` free slots, at least one unless `count` is 0, to be written in place and
-/// committed by `rp_commit`. Another call to push or reserve takes them back.
+/// committed by `ringproof_lib_commit`. Another call to push or reserve takes them back.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_reserve(
-    producer: *mut rp_producer,
+pub unsafe extern "C" fn ringproof_lib_reserve(
+    producer: *mut ringproof_lib_producer,
     count: usize,
-    chunk: *mut rp_chunk,
-    error: *mut rp_error,
-) -> rp_status {
+    chunk: *mut ringproof_lib_chunk,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -182,7 +182,7 @@ pub unsafe extern "C" fn rp_reserve(
             let size = producer.end.size();
             let mut reserved = usable_mut(&mut producer.end)?.reserve(count)?;
             let len = reserved.len();
-            chunk.write(rp_chunk::of(
+            chunk.write(ringproof_lib_chunk::of(
                 reserved.position(),
                 reserved.as_mut_ptrs(),
                 size,
@@ -194,13 +194,13 @@ pub unsafe extern "C" fn rp_reserve(
 }
 
 /// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-/// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile.
+/// other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_commit(
-    producer: *mut rp_producer,
+pub unsafe extern "C" fn ringproof_lib_commit(
+    producer: *mut ringproof_lib_producer,
     count: usize,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -219,10 +219,10 @@ pub unsafe extern "C" fn rp_commit(
 /// Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
 /// reserved and not committed is taken back.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_producer_close(
-    producer: *mut rp_producer,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_producer_close(
+    producer: *mut ringproof_lib_producer,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -237,18 +237,18 @@ pub unsafe extern "C" fn rp_producer_close(
 /// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
 /// was reserved is taken back.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_producer_peer_closed(
-    producer: *mut rp_producer,
+pub unsafe extern "C" fn ringproof_lib_producer_is_peer_closed(
+    producer: *mut ringproof_lib_producer,
     closed: *mut bool,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             let closed = needed(closed, "closed")?;
             let producer = exclusive(producer, "producer")?;
             producer.reserved = 0;
-            closed.write(usable_mut(&mut producer.end)?.peer_closed()?);
+            closed.write(usable_mut(&mut producer.end)?.is_peer_closed()?);
             Ok(())
         })
     }
@@ -257,7 +257,9 @@ pub unsafe extern "C" fn rp_producer_peer_closed(
 /// The sequence number of the next item: how many were committed, by this producer and those
 /// before it. 0 for null.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_producer_position(producer: *const rp_producer) -> u64 {
+pub unsafe extern "C" fn ringproof_lib_producer_position(
+    producer: *const ringproof_lib_producer,
+) -> u64 {
     // SAFETY: the caller's promises.
     let producer = unsafe { producer.as_ref() };
     producer.map_or(0, |producer| producer.end.position())
@@ -265,11 +267,11 @@ pub unsafe extern "C" fn rp_producer_position(producer: *const rp_producer) -> u
 
 /// What is known of the producer and its consumer.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_producer_state(
-    producer: *const rp_producer,
-    state: *mut rp_end_state,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_producer_state(
+    producer: *const ringproof_lib_producer,
+    state: *mut ringproof_lib_end_state,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -277,7 +279,7 @@ pub unsafe extern "C" fn rp_producer_state(
             let end = usable(&shared(producer, "producer")?.end)?;
             // First: what an absent peer did is then counted below.
             let peer_present = end.peer_present()?;
-            state.write(rp_end_state {
+            state.write(ringproof_lib_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,
@@ -291,18 +293,18 @@ pub unsafe extern "C" fn rp_producer_state(
 }
 
 /// Takes the consumer's role, where its last holder left the ring. Not for a child that is
-/// forked later: see `rp_create`.
+/// forked later: see `ringproof_lib_create`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_consumer_open(
-    segment: *const rp_segment,
-    consumer: *mut *mut rp_consumer,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_consumer_open(
+    segment: *const ringproof_lib_segment,
+    consumer: *mut *mut ringproof_lib_consumer,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             hand_over(consumer, "consumer", || {
-                Ok(rp_consumer {
+                Ok(ringproof_lib_consumer {
                     end: shared(segment, "segment")?.structure.consumer()?,
                     peeked: 0,
                 })
@@ -313,19 +315,19 @@ pub unsafe extern "C" fn rp_consumer_open(
 
 /// Gives the role back; null is none. The ring stays open: a successor may go on.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_consumer_drop(consumer: *mut rp_consumer) {
+pub unsafe extern "C" fn ringproof_lib_consumer_drop(consumer: *mut ringproof_lib_consumer) {
     // SAFETY: the caller's promises.
     unsafe { give_back(consumer) };
 }
 
 /// Takes the oldest item. It is released when the call returns: a consumer that must not lose it
-/// to its own crash uses `rp_peek`.
+/// to its own crash uses `ringproof_lib_peek`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_pop(
-    consumer: *mut rp_consumer,
+pub unsafe extern "C" fn ringproof_lib_pop(
+    consumer: *mut ringproof_lib_consumer,
     item: *mut c_void,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -340,13 +342,13 @@ pub unsafe extern "C" fn rp_pop(
 /// Takes as many of the oldest items as there are, `count` at most, in one release, and says how
 /// many: at least one unless `count` is 0. None, where it fails.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_pop_slice(
-    consumer: *mut rp_consumer,
+pub unsafe extern "C" fn ringproof_lib_pop_slice(
+    consumer: *mut ringproof_lib_consumer,
     to: *mut c_void,
     count: usize,
     popped: *mut usize,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -362,15 +364,15 @@ pub unsafe extern "C" fn rp_pop_slice(
 }
 
 /// Shows up to `count` of the oldest items in place, at least one unless `count` is 0, until
-/// `rp_release`. A process that breaks the protocol may change them meanwhile: copy an item before
+/// `ringproof_lib_release`. A process that breaks the protocol may change them meanwhile: copy an item before
 /// you check it, or pop it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_peek(
-    consumer: *mut rp_consumer,
+pub unsafe extern "C" fn ringproof_lib_peek(
+    consumer: *mut ringproof_lib_consumer,
     count: usize,
-    chunk: *mut rp_chunk,
-    error: *mut rp_error,
-) -> rp_status {
+    chunk: *mut ringproof_lib_chunk,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -381,7 +383,7 @@ pub unsafe extern "C" fn rp_peek(
             let peeked = usable_mut(&mut consumer.end)?.peek(count)?;
             let len = peeked.len();
             let runs = peeked.as_ptrs().map(<*const [u8]>::cast_mut);
-            chunk.write(rp_chunk::of(peeked.position(), runs, size));
+            chunk.write(ringproof_lib_chunk::of(peeked.position(), runs, size));
             consumer.peeked = len;
             Ok(())
         })
@@ -389,13 +391,13 @@ pub unsafe extern "C" fn rp_peek(
 }
 
 /// Gives the slots of the first `count` items that were peeked at back to the producer. The others
-/// stay in the ring, to be peeked at anew. `RP_CLOSED` if this side closed the ring meanwhile.
+/// stay in the ring, to be peeked at anew. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_release(
-    consumer: *mut rp_consumer,
+pub unsafe extern "C" fn ringproof_lib_release(
+    consumer: *mut ringproof_lib_consumer,
     count: usize,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -412,10 +414,10 @@ pub unsafe extern "C" fn rp_release(
 /// Closes the ring, for good: the producer is told that no more items are taken, at the latest
 /// when the ring is full. What was peeked at and not released stays in the ring.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_consumer_close(
-    consumer: *mut rp_consumer,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_consumer_close(
+    consumer: *mut ringproof_lib_consumer,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -430,7 +432,9 @@ pub unsafe extern "C" fn rp_consumer_close(
 /// The sequence number of the next item: how many were released, by this consumer and those
 /// before it. 0 for null.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_consumer_position(consumer: *const rp_consumer) -> u64 {
+pub unsafe extern "C" fn ringproof_lib_consumer_position(
+    consumer: *const ringproof_lib_consumer,
+) -> u64 {
     // SAFETY: the caller's promises.
     let consumer = unsafe { consumer.as_ref() };
     consumer.map_or(0, |consumer| consumer.end.position())
@@ -438,11 +442,11 @@ pub unsafe extern "C" fn rp_consumer_position(consumer: *const rp_consumer) -> u
 
 /// What is known of the consumer and its producer.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_consumer_state(
-    consumer: *const rp_consumer,
-    state: *mut rp_end_state,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_consumer_state(
+    consumer: *const ringproof_lib_consumer,
+    state: *mut ringproof_lib_end_state,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -450,7 +454,7 @@ pub unsafe extern "C" fn rp_consumer_state(
             let end = usable(&shared(consumer, "consumer")?.end)?;
             // First: what an absent peer did is then counted below.
             let peer_present = end.peer_present()?;
-            state.write(rp_end_state {
+            state.write(ringproof_lib_end_state {
                 position: end.position(),
                 capacity: end.capacity(),
                 occupancy: end.occupancy()?,

@@ -14,62 +14,62 @@ use ringproof::{
 };
 
 use crate::arguments::{items, needed, segment_name, shared};
-use crate::failure::{Failure, call, rp_error, rp_status};
-use crate::payload::rp_payload;
+use crate::failure::{Failure, call, ringproof_lib_error, ringproof_lib_status};
+use crate::payload::ringproof_lib_payload;
 
 /// What a segment is.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum rp_kind {
+pub enum ringproof_lib_kind {
     /// A queue of items, none lost, for one producer and one consumer.
-    RP_RING = 1,
+    RINGPROOF_LIB_RING = 1,
     /// The latest value, for one writer and any number of readers.
-    RP_SEQLOCK = 2,
+    RINGPROOF_LIB_SEQLOCK = 2,
     /// The same, and the last committed value stays readable whatever happens to its writer.
-    RP_LATCH = 3,
+    RINGPROOF_LIB_LATCH = 3,
 }
 
 const _: () = {
-    assert!(rp_kind::RP_RING as u32 == Kind::Ring as u32);
-    assert!(rp_kind::RP_SEQLOCK as u32 == Kind::SeqLock as u32);
-    assert!(rp_kind::RP_LATCH as u32 == Kind::Latch as u32);
+    assert!(ringproof_lib_kind::RINGPROOF_LIB_RING as u32 == Kind::Ring as u32);
+    assert!(ringproof_lib_kind::RINGPROOF_LIB_SEQLOCK as u32 == Kind::SeqLock as u32);
+    assert!(ringproof_lib_kind::RINGPROOF_LIB_LATCH as u32 == Kind::Latch as u32);
 };
 
 /// The right to act on one side of a segment.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum rp_role {
+pub enum ringproof_lib_role {
     /// A ring's sending side.
-    RP_PRODUCER = 0,
+    RINGPROOF_LIB_PRODUCER = 0,
     /// A ring's receiving side.
-    RP_CONSUMER = 1,
+    RINGPROOF_LIB_CONSUMER = 1,
     /// The writing side of a seqlock or latch.
-    RP_WRITER = 2,
+    RINGPROOF_LIB_WRITER = 2,
 }
 
 /// The roles by number.
-const ROLES: [(rp_role, Role); 3] = [
-    (rp_role::RP_PRODUCER, Role::Producer),
-    (rp_role::RP_CONSUMER, Role::Consumer),
-    (rp_role::RP_WRITER, Role::Writer),
+const ROLES: [(ringproof_lib_role, Role); 3] = [
+    (ringproof_lib_role::RINGPROOF_LIB_PRODUCER, Role::Producer),
+    (ringproof_lib_role::RINGPROOF_LIB_CONSUMER, Role::Consumer),
+    (ringproof_lib_role::RINGPROOF_LIB_WRITER, Role::Writer),
 ];
 
 /// What a segment's name leads to, for somebody who is attached to it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum rp_name {
+pub enum ringproof_lib_name {
     /// To this segment. Or it never had a name, and needs none.
-    RP_NAME_CURRENT = 0,
+    RINGPROOF_LIB_NAME_CURRENT = 0,
     /// To nothing.
-    RP_NAME_UNLINKED = 1,
+    RINGPROOF_LIB_NAME_UNLINKED = 1,
     /// To something else: this one was unlinked, and another made.
-    RP_NAME_REPLACED = 2,
+    RINGPROOF_LIB_NAME_REPLACED = 2,
 }
 
 /// How to make a segment. What is 0 is as usual, but for the kind, and the capacity of a ring.
 #[repr(C)]
-pub struct rp_options {
-    /// An `enum rp_kind`.
+pub struct ringproof_lib_options {
+    /// An `enum ringproof_lib_kind`.
     pub kind: u32,
     /// The permission bits of a named segment, from 0600 to 0777; usually 0600.
     pub mode: u32,
@@ -81,16 +81,16 @@ pub struct rp_options {
 }
 
 /// A segment, mapped into this process, which it takes one descriptor of, and its ends none. A
-/// process that it forks has no access there: see `rp_create`.
-pub struct rp_segment {
+/// process that it forks has no access there: see `ringproof_lib_create`.
+pub struct ringproof_lib_segment {
     pub(crate) structure: Structure,
     /// What is passed to other processes, once somebody has asked for it.
     descriptor: OnceLock<OwnedFd>,
 }
 
-impl rp_segment {
+impl ringproof_lib_segment {
     fn new(structure: Structure) -> Self {
-        rp_segment {
+        ringproof_lib_segment {
             structure,
             descriptor: OnceLock::new(),
         }
@@ -172,14 +172,16 @@ pub(crate) unsafe fn give_back<H>(handle: *mut H) {
 
 fn kind(number: u32) -> Result<Kind, Failure> {
     Kind::from_number(number)
-        .ok_or_else(|| Failure::argument(format!("{number} is no enum rp_kind")))
+        .ok_or_else(|| Failure::argument(format!("{number} is no enum ringproof_lib_kind")))
 }
 
 fn role(number: u32) -> Result<Role, Failure> {
     let known = ROLES.iter().find(|(known, _)| *known as u32 == number);
     match known {
         Some((_, role)) => Ok(*role),
-        None => Err(Failure::argument(format!("{number} is no enum rp_role"))),
+        None => Err(Failure::argument(format!(
+            "{number} is no enum ringproof_lib_role"
+        ))),
     }
 }
 
@@ -195,7 +197,7 @@ fn place(whose: u32, index: usize) -> Result<(Role, usize), Failure> {
     }
 }
 
-impl rp_options {
+impl ringproof_lib_options {
     fn form<'a>(&self, initial: &'a [u8]) -> Result<Form<'a>, Failure> {
         let mode = if self.mode == 0 {
             DEFAULT_MODE
@@ -225,11 +227,11 @@ impl rp_options {
 
 /// What is made by `create`, once the arguments are understood.
 unsafe fn made(
-    options: *const rp_options,
-    payload: *const rp_payload,
+    options: *const ringproof_lib_options,
+    payload: *const ringproof_lib_payload,
     initial: *const c_void,
     create: impl FnOnce(&Form, &Payload) -> Result<Structure, Failure>,
-) -> Result<rp_segment, Failure> {
+) -> Result<ringproof_lib_segment, Failure> {
     // SAFETY: the caller's promises.
     let (options, payload) = unsafe { (shared(options, "options")?, shared(payload, "payload")?) };
     // SAFETY: as above.
@@ -238,7 +240,7 @@ unsafe fn made(
     // SAFETY: as above.
     let initial = unsafe { items(initial, count, payload.size, "initial")? };
     let structure = create(&options.form(initial)?, &described)?;
-    Ok(rp_segment::new(structure))
+    Ok(ringproof_lib_segment::new(structure))
 }
 
 /// Makes the segment `name`; without a name if that is null, and another process attaches by its
@@ -246,18 +248,18 @@ unsafe fn made(
 /// use for it.
 ///
 /// Neither a segment nor its ends go over a `fork`, `daemon`, or a worker that a runtime forks
-/// (Python's `multiprocessing` does): for the child every call that needs the memory is `RP_FORKED`,
+/// (Python's `multiprocessing` does): for the child every call that needs the memory is `RINGPROOF_LIB_FORKED`,
 /// and an access to items in place is SIGSEGV. To drop them is fine. Attach in the child. (A bare
 /// `clone` goes unnoticed: its child must not touch them.)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_create(
+pub unsafe extern "C" fn ringproof_lib_create(
     name: *const c_char,
-    options: *const rp_options,
-    payload: *const rp_payload,
+    options: *const ringproof_lib_options,
+    payload: *const ringproof_lib_payload,
     initial: *const c_void,
-    segment: *mut *mut rp_segment,
-    error: *mut rp_error,
-) -> rp_status {
+    segment: *mut *mut ringproof_lib_segment,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -274,39 +276,44 @@ pub unsafe extern "C" fn rp_create(
     }
 }
 
-/// Attaches to the segment `name`, or makes it, as `rp_create` does. Not for a child that is forked
-/// later: see there.
+/// Attaches to the segment `name`, or makes it, as `ringproof_lib_create` does. Of one that exists only kind and
+/// payload are checked: it keeps its capacity, its slots, its mode and its value, whatever `options`
+/// and `initial` say. Not for a child that is forked later: see there.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_open(
+pub unsafe extern "C" fn ringproof_lib_open_or_create(
     name: *const c_char,
-    options: *const rp_options,
-    payload: *const rp_payload,
+    options: *const ringproof_lib_options,
+    payload: *const ringproof_lib_payload,
     initial: *const c_void,
-    segment: *mut *mut rp_segment,
-    error: *mut rp_error,
-) -> rp_status {
+    segment: *mut *mut ringproof_lib_segment,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             hand_over(segment, "segment", || {
                 made(options, payload, initial, |form, payload| {
-                    Ok(Structure::open(segment_name(name)?, form, payload)?)
+                    Ok(Structure::open_or_create(
+                        segment_name(name)?,
+                        form,
+                        payload,
+                    )?)
                 })
             })
         })
     }
 }
 
-/// Attaches to the segment `name`, which must be of this kind, an `enum rp_kind`, and have this
-/// payload. Not for a child that is forked later: see `rp_create`.
+/// Attaches to the segment `name`, which must be of this kind, an `enum ringproof_lib_kind`, and have this
+/// payload. Not for a child that is forked later: see `ringproof_lib_create`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_attach(
+pub unsafe extern "C" fn ringproof_lib_attach(
     name: *const c_char,
     segment_kind: u32,
-    payload: *const rp_payload,
-    segment: *mut *mut rp_segment,
-    error: *mut rp_error,
-) -> rp_status {
+    payload: *const ringproof_lib_payload,
+    segment: *mut *mut ringproof_lib_segment,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -314,22 +321,22 @@ pub unsafe extern "C" fn rp_attach(
                 let payload = shared(payload, "payload")?.described()?;
                 let structure =
                     Structure::attach(segment_name(name)?, kind(segment_kind)?, &payload)?;
-                Ok(rp_segment::new(structure))
+                Ok(ringproof_lib_segment::new(structure))
             })
         })
     }
 }
 
 /// Attaches to a segment without a name by a descriptor, which stays the caller's. Not for a child
-/// that is forked later: see `rp_create`.
+/// that is forked later: see `ringproof_lib_create`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_attach_fd(
+pub unsafe extern "C" fn ringproof_lib_attach_fd(
     fd: c_int,
     segment_kind: u32,
-    payload: *const rp_payload,
-    segment: *mut *mut rp_segment,
-    error: *mut rp_error,
-) -> rp_status {
+    payload: *const ringproof_lib_payload,
+    segment: *mut *mut ringproof_lib_segment,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -342,7 +349,7 @@ pub unsafe extern "C" fn rp_attach_fd(
                 let fd = BorrowedFd::borrow_raw(fd).try_clone_to_owned();
                 let fd = fd.map_err(|error| Failure::system("duplicate the descriptor", &error))?;
                 let structure = Structure::attach_fd(fd, kind, &payload)?;
-                Ok(rp_segment::new(structure))
+                Ok(ringproof_lib_segment::new(structure))
             })
         })
     }
@@ -350,7 +357,7 @@ pub unsafe extern "C" fn rp_attach_fd(
 
 /// Gives the segment back; null is none. Its memory stays mapped until its ends are dropped, too.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_detach(segment: *mut rp_segment) {
+pub unsafe extern "C" fn ringproof_lib_detach(segment: *mut ringproof_lib_segment) {
     // SAFETY: the caller's promises.
     unsafe { give_back(segment) };
 }
@@ -358,7 +365,7 @@ pub unsafe extern "C" fn rp_detach(segment: *mut rp_segment) {
 /// A descriptor of the segment, to be passed to another process; it stays the segment's. It is
 /// opened when it is first asked for. -1 for null, or if it cannot be had.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
+pub unsafe extern "C" fn ringproof_lib_fd(segment: *const ringproof_lib_segment) -> c_int {
     let mut fd = -1;
     // Nobody asks why not.
     let error = ptr::null_mut();
@@ -369,7 +376,7 @@ pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
             let kept = match segment.descriptor.get() {
                 Some(kept) => kept,
                 None => {
-                    let opened = segment.structure.descriptor()?;
+                    let opened = segment.structure.segment().descriptor()?;
                     segment.descriptor.get_or_init(|| opened)
                 }
             };
@@ -383,11 +390,14 @@ pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
 /// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
 /// Nothing happens if another segment has the name by now.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_unlink(segment: *const rp_segment, error: *mut rp_error) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_unlink(
+    segment: *const ringproof_lib_segment,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
-            Ok(shared(segment, "segment")?.structure.unlink()?)
+            Ok(shared(segment, "segment")?.structure.segment().unlink()?)
         })
     }
 }
@@ -395,7 +405,10 @@ pub unsafe extern "C" fn rp_unlink(segment: *const rp_segment, error: *mut rp_er
 /// Takes the name of a segment away, whatever it holds and whoever uses it. A file that is no
 /// segment is left alone.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_unlink_name(name: *const c_char, error: *mut rp_error) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_unlink_name(
+    name: *const c_char,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe { call(error, || Ok(unlink(segment_name(name)?)?)) }
 }
@@ -403,34 +416,37 @@ pub unsafe extern "C" fn rp_unlink_name(name: *const c_char, error: *mut rp_erro
 /// What has become of the segment's name since it was opened. Who holds a role may go on without a name,
 /// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_name_status(
-    segment: *const rp_segment,
-    found: *mut rp_name,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_name_status(
+    segment: *const ringproof_lib_segment,
+    found: *mut ringproof_lib_name,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             let found = needed(found, "found")?;
-            let status = shared(segment, "segment")?.structure.name_status()?;
+            let status = shared(segment, "segment")?
+                .structure
+                .segment()
+                .name_status()?;
             found.write(match status {
-                NameStatus::Current => rp_name::RP_NAME_CURRENT,
-                NameStatus::Unlinked => rp_name::RP_NAME_UNLINKED,
-                NameStatus::Replaced => rp_name::RP_NAME_REPLACED,
+                NameStatus::Current => ringproof_lib_name::RINGPROOF_LIB_NAME_CURRENT,
+                NameStatus::Unlinked => ringproof_lib_name::RINGPROOF_LIB_NAME_UNLINKED,
+                NameStatus::Replaced => ringproof_lib_name::RINGPROOF_LIB_NAME_REPLACED,
             });
             Ok(())
         })
     }
 }
 
-/// Whether anybody holds a role, an `enum rp_role`.
+/// Whether anybody holds a role, an `enum ringproof_lib_role`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_is_held(
-    segment: *const rp_segment,
+pub unsafe extern "C" fn ringproof_lib_is_held(
+    segment: *const ringproof_lib_segment,
     whose: u32,
     held: *mut bool,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -438,6 +454,7 @@ pub unsafe extern "C" fn rp_is_held(
             held.write(
                 shared(segment, "segment")?
                     .structure
+                    .segment()
                     .is_held(role(whose)?)?,
             );
             Ok(())
@@ -445,27 +462,27 @@ pub unsafe extern "C" fn rp_is_held(
     }
 }
 
-/// Reads one of the words that an application keeps in the notes of a role, an `enum rp_role`.
+/// Reads one of the words that an application keeps in the notes of a role, an `enum ringproof_lib_role`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_note(
-    segment: *const rp_segment,
+pub unsafe extern "C" fn ringproof_lib_note(
+    segment: *const ringproof_lib_segment,
     whose: u32,
     index: usize,
     value: *mut u64,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             let value = needed(value, "value")?;
             let structure = &shared(segment, "segment")?.structure;
             let (role, index) = place(whose, index)?;
-            unless_inherited(structure)?;
+            unless_inherited(structure.segment())?;
             // There is none of these otherwise only where the memory is gone.
             let lost = || SegmentError::Lost {
-                segment: structure.label().to_owned(),
+                segment: structure.segment().label().to_owned(),
             };
-            value.write(structure.note(role, index).ok_or_else(lost)?);
+            value.write(structure.segment().note(role, index).ok_or_else(lost)?);
             Ok(())
         })
     }
@@ -473,37 +490,39 @@ pub unsafe extern "C" fn rp_note(
 
 /// Writes one of these words. Only the holder of the role should.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_set_note(
-    segment: *const rp_segment,
+pub unsafe extern "C" fn ringproof_lib_set_note(
+    segment: *const ringproof_lib_segment,
     whose: u32,
     index: usize,
     value: u64,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             let structure = &shared(segment, "segment")?.structure;
             let (role, index) = place(whose, index)?;
-            Ok(structure.set_note(role, index, value)?)
+            Ok(structure.segment().set_note(role, index, value)?)
         })
     }
 }
 
 /// Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:
-/// for the whole process, once. See `rp_is_lost`. The library stays in the process from then on:
+/// for the whole process, once. See `ringproof_lib_is_lost`. The library stays in the process from then on:
 /// `dlclose` does not unload it.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_guard_install(error: *mut rp_error) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_guard_install(
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe { call(error, || Ok(guard::install()?)) }
 }
 
-/// Whether the segment was found truncated, which is only known where `rp_guard_install` was
+/// Whether the segment was found truncated, which is only known where `ringproof_lib_guard_install` was
 /// called. What was taken from a segment counts if this is false after it was taken.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_is_lost(segment: *const rp_segment) -> bool {
+pub unsafe extern "C" fn ringproof_lib_is_lost(segment: *const ringproof_lib_segment) -> bool {
     // SAFETY: the caller's promises.
     let segment = unsafe { segment.as_ref() };
-    segment.is_some_and(|segment| segment.structure.is_lost())
+    segment.is_some_and(|segment| segment.structure.segment().is_lost())
 }

@@ -5,33 +5,33 @@ use std::ffi::c_void;
 use ringproof::untyped::{Reader, Writer};
 
 use crate::arguments::{exclusive, items, room, shared};
-use crate::failure::{call, rp_error, rp_status};
-use crate::segment::{give_back, hand_over, rp_segment, usable, usable_mut};
+use crate::failure::{call, ringproof_lib_error, ringproof_lib_status};
+use crate::segment::{give_back, hand_over, ringproof_lib_segment, usable, usable_mut};
 
 /// The writing end of a seqlock or latch.
-pub struct rp_writer {
+pub struct ringproof_lib_writer {
     end: Writer,
 }
 
 /// A reading end of a seqlock or latch. It stores nothing, so there may be any number.
-pub struct rp_reader {
+pub struct ringproof_lib_reader {
     end: Reader,
 }
 
 /// Takes the writer's role, where its last holder left the segment. Not for a child that is forked
-/// later: see `rp_create`.
+/// later: see `ringproof_lib_create`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_writer_open(
-    segment: *const rp_segment,
-    writer: *mut *mut rp_writer,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_writer_open(
+    segment: *const ringproof_lib_segment,
+    writer: *mut *mut ringproof_lib_writer,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             hand_over(writer, "writer", || {
                 let end = shared(segment, "segment")?.structure.writer()?;
-                Ok(rp_writer { end })
+                Ok(ringproof_lib_writer { end })
             })
         })
     }
@@ -39,18 +39,18 @@ pub unsafe extern "C" fn rp_writer_open(
 
 /// Gives the role back; null is none. The value stays.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_writer_drop(writer: *mut rp_writer) {
+pub unsafe extern "C" fn ringproof_lib_writer_drop(writer: *mut ringproof_lib_writer) {
     // SAFETY: the caller's promises.
     unsafe { give_back(writer) };
 }
 
 /// Replaces the value. Never waits for readers.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_write(
-    writer: *mut rp_writer,
+pub unsafe extern "C" fn ringproof_lib_write(
+    writer: *mut ringproof_lib_writer,
     value: *const c_void,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn rp_write(
 /// How many values were written since the segment was made, by this writer and those before it
 /// (one that died inside a write to a seqlock counts it, too). 0 for null.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_writer_version(writer: *const rp_writer) -> u64 {
+pub unsafe extern "C" fn ringproof_lib_writer_version(writer: *const ringproof_lib_writer) -> u64 {
     // SAFETY: the caller's promises.
     let writer = unsafe { writer.as_ref() };
     writer.map_or(0, |writer| writer.end.version())
@@ -73,25 +73,27 @@ pub unsafe extern "C" fn rp_writer_version(writer: *const rp_writer) -> u64 {
 
 /// Whether the last writer of a seqlock died inside a write, and nothing was written since.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_writer_needs_repair(writer: *const rp_writer) -> bool {
+pub unsafe extern "C" fn ringproof_lib_writer_needs_repair(
+    writer: *const ringproof_lib_writer,
+) -> bool {
     // SAFETY: the caller's promises.
     let writer = unsafe { writer.as_ref() };
     writer.is_some_and(|writer| writer.end.needs_repair())
 }
 
-/// A reader. Not for a child that is forked later: see `rp_create`.
+/// A reader. Not for a child that is forked later: see `ringproof_lib_create`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_reader_open(
-    segment: *const rp_segment,
-    reader: *mut *mut rp_reader,
-    error: *mut rp_error,
-) -> rp_status {
+pub unsafe extern "C" fn ringproof_lib_reader_open(
+    segment: *const ringproof_lib_segment,
+    reader: *mut *mut ringproof_lib_reader,
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
             hand_over(reader, "reader", || {
                 let end = shared(segment, "segment")?.structure.reader()?;
-                Ok(rp_reader { end })
+                Ok(ringproof_lib_reader { end })
             })
         })
     }
@@ -99,18 +101,18 @@ pub unsafe extern "C" fn rp_reader_open(
 
 /// Gives the reader back; null is none.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_reader_drop(reader: *mut rp_reader) {
+pub unsafe extern "C" fn ringproof_lib_reader_drop(reader: *mut ringproof_lib_reader) {
     // SAFETY: the caller's promises.
     unsafe { give_back(reader) };
 }
 
-/// Reads the value in one attempt. After `RP_BUSY`, `value` may be a mixture.
+/// Reads the value in one attempt. After `RINGPROOF_LIB_BUSY`, `value` may be a mixture.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_try_read(
-    reader: *const rp_reader,
+pub unsafe extern "C" fn ringproof_lib_try_read(
+    reader: *const ringproof_lib_reader,
     value: *mut c_void,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {
@@ -124,12 +126,12 @@ pub unsafe extern "C" fn rp_try_read(
 /// Reads the value in at most `attempts` attempts, at least one. Where it fails, `value` may be a
 /// mixture.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn rp_read(
-    reader: *const rp_reader,
+pub unsafe extern "C" fn ringproof_lib_read(
+    reader: *const ringproof_lib_reader,
     value: *mut c_void,
     attempts: u32,
-    error: *mut rp_error,
-) -> rp_status {
+    error: *mut ringproof_lib_error,
+) -> ringproof_lib_status {
     // SAFETY: the caller's promises.
     unsafe {
         call(error, || {

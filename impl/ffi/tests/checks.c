@@ -408,7 +408,7 @@ static void ring_keeps_order_and_bounds(void) {
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK && item == 3);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK && item == 4);
-  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_PEER_CLOSED);
   ringproof_consumer_close(&consumer);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_CLOSED);
   ringproof_producer_drop(&producer);
@@ -425,11 +425,11 @@ static void producer_learns_of_the_stop(void) {
   CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
   CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
-  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_OK);
+  CHECK(ringproof_producer_is_peer_closed(&producer) == RINGPROOF_OK);
   ringproof_consumer_close(&consumer);
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
-  CHECK(ringproof_push(&producer, &item) == RINGPROOF_STOPPED);
-  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_STOPPED);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_PEER_CLOSED);
+  CHECK(ringproof_producer_is_peer_closed(&producer) == RINGPROOF_PEER_CLOSED);
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
   end_of(&ring);
@@ -440,7 +440,7 @@ static void producer_learns_of_the_stop(void) {
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
   ringproof_producer_close(&producer);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
-  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_OK);
+  CHECK(ringproof_producer_is_peer_closed(&producer) == RINGPROOF_OK);
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
@@ -469,7 +469,7 @@ static void a_ring_ends_at_its_last_position(void) {
   for (int i = 0; i < 3; i++) {
     CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
   }
-  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_PEER_CLOSED);
   ringproof_producer_drop(&producer);
   CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK && producer.closed);
   ringproof_producer_drop(&producer);
@@ -507,7 +507,7 @@ static void corruption_is_an_error(void) {
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_CORRUPT);
   CHECK(consumer.corruption.found == (1 | RINGPROOF_CLOSED_BIT));
   overwrite_word(256, 2 | RINGPROOF_CLOSED_BIT);
-  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_PEER_CLOSED);
   overwrite_word(256, 2);
   for (uint64_t i = 0; i < 3; i++) {
     CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
@@ -521,9 +521,9 @@ static void corruption_is_an_error(void) {
   CHECK(ringproof_producer_occupancy(&producer, &item) == RINGPROOF_CORRUPT);
   CHECK(strcmp(producer.corruption.word, "read_index") == 0);
   overwrite_word(640, 6 | RINGPROOF_CLOSED_BIT);
-  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_CORRUPT);
+  CHECK(ringproof_producer_is_peer_closed(&producer) == RINGPROOF_CORRUPT);
   overwrite_word(640, 2 | RINGPROOF_CLOSED_BIT);
-  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_STOPPED);
+  CHECK(ringproof_producer_is_peer_closed(&producer) == RINGPROOF_PEER_CLOSED);
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
   end_of(&ring);
@@ -826,7 +826,7 @@ static void a_close_takes_chunks_back(void) {
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
   CHECK(ringproof_reserve(&producer, 1, &chunk) == RINGPROOF_CLOSED);
   CHECK(is_as_it_was(&ring, before));
-  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_PEER_CLOSED);
   /* A successor finds the ring closed and has no chunk of it, either. */
   ringproof_producer_drop(&producer);
   CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
@@ -849,7 +849,7 @@ static void a_close_takes_chunks_back(void) {
   CHECK(ringproof_release(&consumer, &chunk, 0) == RINGPROOF_CLOSED);
   CHECK(ringproof_pop_slice(&consumer, &item, 1, &moved) == RINGPROOF_CLOSED && moved == 0);
   CHECK(is_as_it_was(&ring, before));
-  CHECK(ringproof_push(&producer, &item) == RINGPROOF_STOPPED);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_PEER_CLOSED);
   CHECK(ringproof_producer_occupancy(&producer, &live) == RINGPROOF_OK && live == 4);
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
@@ -860,11 +860,11 @@ static void a_close_takes_chunks_back(void) {
   CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
   CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
   CHECK(ringproof_consumer_close(&consumer) == RINGPROOF_OK);
-  CHECK(ringproof_producer_peer_closed(&producer) == RINGPROOF_STOPPED);
+  CHECK(ringproof_producer_is_peer_closed(&producer) == RINGPROOF_PEER_CLOSED);
   copy_of(&ring, before);
-  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_STOPPED);
-  CHECK(ringproof_push(&producer, &item) == RINGPROOF_STOPPED);
-  CHECK(ringproof_push_slice(&producer, &item, 1, &moved) == RINGPROOF_STOPPED && moved == 0);
+  CHECK(ringproof_commit(&producer, &chunk, 2) == RINGPROOF_PEER_CLOSED);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_PEER_CLOSED);
+  CHECK(ringproof_push_slice(&producer, &item, 1, &moved) == RINGPROOF_PEER_CLOSED && moved == 0);
   CHECK(is_as_it_was(&ring, before));
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
@@ -886,7 +886,7 @@ static void are_not_open(struct ringproof_producer *producer, struct ringproof_c
   CHECK(ringproof_reserve(producer, 1, &chunk) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_reserve(producer, 0, &chunk) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_commit(producer, &chunk, 0) == RINGPROOF_NOT_OPEN);
-  CHECK(ringproof_producer_peer_closed(producer) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_producer_is_peer_closed(producer) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_peer_present(producer, &present) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_occupancy(producer, &live) == RINGPROOF_NOT_OPEN && live == 0);
   CHECK(ringproof_producer_close(producer) == RINGPROOF_NOT_OPEN);
@@ -1038,7 +1038,7 @@ static void names_are_of_utf8(void) {
     CHECK(strcmp(error.message, bad[i].message) == 0);
     CHECK(ringproof_attach(&segment, bad[i].name, RINGPROOF_RING, &word_shape, NULL) ==
           RINGPROOF_NAME);
-    CHECK(ringproof_open(&segment, bad[i].name, &options, &word_shape, NULL, NULL) ==
+    CHECK(ringproof_open_or_create(&segment, bad[i].name, &options, &word_shape, NULL, NULL) ==
           RINGPROOF_NAME);
   }
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -1068,7 +1068,7 @@ static void a_mode_is_of_permissions_that_its_owner_has(void) {
              "segment `%s`: a mode of %o; it must be from 600 to 777, in octal: permissions and "
              "nothing else, and its owner may read and write", name, (unsigned)bad[i]);
     CHECK(strcmp(error.message, expected) == 0);
-    CHECK(ringproof_open(&segment, name, &options, &word_shape, NULL, NULL) == RINGPROOF_MODE);
+    CHECK(ringproof_open_or_create(&segment, name, &options, &word_shape, NULL, NULL) == RINGPROOF_MODE);
     CHECK(access(path, F_OK) != 0);
   }
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {

@@ -8,7 +8,7 @@ import multiprocessing
 import sys
 
 # The numbers stand in ringproof_lib.h.
-RP_OK, RP_EMPTY, RP_FORKED, RP_RING, RP_U64 = 0, 2, 26, 1, 4
+OK, EMPTY, FORKED, RING, U64 = 0, 2, 25, 1, 4
 
 
 class Field(ctypes.Structure):
@@ -42,27 +42,27 @@ def call(function, *arguments):
 
 
 def need(status):
-    if status != RP_OK:
+    if status != OK:
         sys.exit(error.message.decode())
 
 
-number = Field(b"value", 0, 8, RP_U64)
+number = Field(b"value", 0, 8, U64)
 payload = Payload(8, 8, ctypes.pointer(number), 1, None)
-options = Options(kind=RP_RING, capacity=8)
+options = Options(kind=RING, capacity=8)
 ring, producer, consumer = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
-need(call("rp_create", None, ctypes.byref(options), ctypes.byref(payload), None,
+need(call("ringproof_lib_create", None, ctypes.byref(options), ctypes.byref(payload), None,
           ctypes.byref(ring)))
-need(call("rp_producer_open", ring, ctypes.byref(producer)))
-need(call("rp_consumer_open", ring, ctypes.byref(consumer)))
+need(call("ringproof_lib_producer_open", ring, ctypes.byref(producer)))
+need(call("ringproof_lib_consumer_open", ring, ctypes.byref(consumer)))
 
 
 def push(item):
-    return call("rp_push", producer, ctypes.byref(ctypes.c_uint64(item)))
+    return call("ringproof_lib_push", producer, ctypes.byref(ctypes.c_uint64(item)))
 
 
 def pop():
     got = ctypes.c_uint64()
-    return call("rp_pop", consumer, ctypes.byref(got)), got.value
+    return call("ringproof_lib_pop", consumer, ctypes.byref(got)), got.value
 
 
 def worker():
@@ -70,7 +70,7 @@ def worker():
     fill = b"\xa5" * (264 * 1024 - 4096)
     own = [bytearray(fill) for _ in range(48)]
     statuses = [push(7), pop()[0], push(8), pop()[0]]
-    if statuses != [RP_FORKED] * 4:
+    if statuses != [FORKED] * 4:
         sys.exit(f"the worker's calls are {statuses}")
     if any(block != fill for block in own):
         sys.exit("the worker's own memory was overwritten")
@@ -84,5 +84,5 @@ if process.exitcode != 0:
     sys.exit(f"the worker ended with {process.exitcode}")
 need(push(2))
 items = [pop(), pop(), pop()[0]]
-if items != [(RP_OK, 1), (RP_OK, 2), RP_EMPTY]:
+if items != [(OK, 1), (OK, 2), EMPTY]:
     sys.exit(f"the stream is {items}")

@@ -72,19 +72,31 @@ fn a_change_of_the_sources_is_noticed() {
         .join(format!("changed-sources-{}", std::process::id()));
     let header = fs::read_to_string(root().join("include/ringproof_lib.h")).expect("the header");
     for (source, right, wrong) in [
-        ("failure.rs", "RP_EMPTY = 2", "RP_VOID = 2"),
-        ("failure.rs", "RP_PANIC = 25", "RP_PANIC = 26"),
-        ("payload.rs", "RP_F64 = 12", "RP_F64 = 13"),
         (
             "failure.rs",
-            "RP_MESSAGE_SIZE: usize = 2048",
-            "RP_MESSAGE_SIZE: usize = 1024",
+            "RINGPROOF_LIB_EMPTY = 2",
+            "RINGPROOF_LIB_VOID = 2",
+        ),
+        (
+            "failure.rs",
+            "RINGPROOF_LIB_PANIC = 24",
+            "RINGPROOF_LIB_PANIC = 25",
+        ),
+        (
+            "payload.rs",
+            "RINGPROOF_LIB_F64 = 12",
+            "RINGPROOF_LIB_F64 = 13",
+        ),
+        (
+            "failure.rs",
+            "RINGPROOF_LIB_MESSAGE_SIZE: usize = 2048",
+            "RINGPROOF_LIB_MESSAGE_SIZE: usize = 1024",
         ),
         ("segment.rs", "pub mode: u32", "pub mode: u16"),
         (
             "ring.rs",
-            "extern \"C\" fn rp_pop(",
-            "extern \"C\" fn rp_take(",
+            "extern \"C\" fn ringproof_lib_pop(",
+            "extern \"C\" fn ringproof_lib_take(",
         ),
         ("value.rs", "attempts: u32", "attempts: u64"),
         ("inspection.rs", "pub read_index: u64,", ""),
@@ -129,7 +141,10 @@ fn every_enumerator_has_its_number() {
     let header = fs::read_to_string(root().join("include/ringproof_lib.h")).expect("the header");
     assert_eq!(unnumbered(&header), Vec::<&str>::new());
     // And this can fail.
-    for (right, wrong) in [("RP_FULL = 1,", "RP_FULL,"), ("RP_F64 = 12,", "RP_F64,")] {
+    for (right, wrong) in [
+        ("RINGPROOF_LIB_FULL = 1,", "RINGPROOF_LIB_FULL,"),
+        ("RINGPROOF_LIB_F64 = 12,", "RINGPROOF_LIB_F64,"),
+    ] {
         assert!(header.contains(right), "{right}");
         assert_eq!(unnumbered(&header.replace(right, wrong)), [wrong]);
     }
@@ -150,9 +165,8 @@ fn every_function_catches_panics() {
         "{functions} functions: is this still how they are written?"
     );
     // And this can fail.
-    let open =
-        "pub unsafe extern \"C\" fn rp_bad(at: *const u8) -> u8 {\n    unsafe { at.read() }\n}\n";
-    assert_eq!(uncaught(open), ["rp_bad"]);
+    let open = "pub unsafe extern \"C\" fn ringproof_lib_bad(at: *const u8) -> u8 {\n    unsafe { at.read() }\n}\n";
+    assert_eq!(uncaught(open), ["ringproof_lib_bad"]);
 }
 
 /// The functions of a source that neither begin with `call` nor are one of those that only look

@@ -72,7 +72,7 @@ static void on_sigbus(int signal, siginfo_t *info, void *context) {
 }
 
 static void the_guard_stays(const char *library) {
-  enum rp_status (*install)(struct rp_error *);
+  enum ringproof_lib_status (*install)(struct ringproof_lib_error *);
   struct sigaction action;
   char *page;
   FILE *file = tmpfile();
@@ -82,8 +82,8 @@ static void the_guard_stays(const char *library) {
   CHECK(sigaction(SIGBUS, &action, NULL) == 0);
   for (int i = 0; i < 3; i++) {
     void *handle = load(library);
-    find(handle, "rp_guard_install", &install);
-    CHECK(install(NULL) == RP_OK);
+    find(handle, "ringproof_lib_guard_install", &install);
+    CHECK(install(NULL) == RINGPROOF_LIB_OK);
     CHECK(dlclose(handle) == 0);
     /* Once more than it was opened: what a host does that counts wrongly. */
     dlclose(handle);
@@ -113,21 +113,21 @@ static void a_plugin_goes(const char *plugin, const char *name) {
 }
 
 static void the_library_goes(const char *library) {
-  static const struct rp_field field = {"value", 0, 8, RP_U64};
-  static const struct rp_payload payload = {8, 8, &field, 1, NULL};
-  struct rp_options options;
+  static const struct ringproof_lib_field field = {"value", 0, 8, RINGPROOF_LIB_U64};
+  static const struct ringproof_lib_payload payload = {8, 8, &field, 1, NULL};
+  struct ringproof_lib_options options;
   memset(&options, 0, sizeof options);
-  options.kind = RP_RING;
+  options.kind = RINGPROOF_LIB_RING;
   options.capacity = 8;
   for (int i = 0; i < 3; i++) {
-    enum rp_status (*create)(const char *, const struct rp_options *, const struct rp_payload *,
-                             const void *, struct rp_segment **, struct rp_error *);
-    void (*detach)(struct rp_segment *);
-    struct rp_segment *segment;
+    enum ringproof_lib_status (*create)(const char *, const struct ringproof_lib_options *, const struct ringproof_lib_payload *,
+                             const void *, struct ringproof_lib_segment **, struct ringproof_lib_error *);
+    void (*detach)(struct ringproof_lib_segment *);
+    struct ringproof_lib_segment *segment;
     void *handle = load(library);
-    find(handle, "rp_create", &create);
-    find(handle, "rp_detach", &detach);
-    CHECK(create(NULL, &options, &payload, NULL, &segment, NULL) == RP_OK);
+    find(handle, "ringproof_lib_create", &create);
+    find(handle, "ringproof_lib_detach", &detach);
+    CHECK(create(NULL, &options, &payload, NULL, &segment, NULL) == RINGPROOF_LIB_OK);
     child_comes_to_its_end();
     detach(segment);
     CHECK(dlclose(handle) == 0);

@@ -135,7 +135,7 @@ void questions(const std::string &name) {
   NEED(sender && details.status == RINGPROOF_OK);
   CHECK(ring.is_held(RINGPROOF_PRODUCER) == yes);
   CHECK(sender.epoch() == 2 && sender.capacity() == 3);
-  CHECK(sender.peer_present() == no && sender.peer_closed() == RINGPROOF_OK);
+  CHECK(sender.peer_present() == no && sender.is_peer_closed() == RINGPROOF_OK);
   CHECK(sender.push(1) == RINGPROOF_OK && sender.push(2) == RINGPROOF_OK);
   CHECK((sender.occupancy() == answer{RINGPROOF_OK, 2}));
   {
@@ -149,7 +149,7 @@ void questions(const std::string &name) {
     CHECK((sender.occupancy() == answer{RINGPROOF_OK, 1}));
     CHECK(receiver.close() == RINGPROOF_OK);
   }
-  CHECK(sender.peer_closed() == RINGPROOF_STOPPED);
+  CHECK(sender.is_peer_closed() == RINGPROOF_PEER_CLOSED);
   // A word that somebody wrote over: no number is made of it.
   ringproof_store_relaxed(&ringproof_header_of(ring.get())->consumer.index, 99);
   CHECK((sender.occupancy() == answer{RINGPROOF_CORRUPT, 0}));
@@ -166,7 +166,7 @@ void questions(const std::string &name) {
     CHECK(std::string(details.message).find("a zero byte") != std::string::npos);
     CHECK(!ints::create(longer, ringproof_ring_options(3), details));
     CHECK(details.status == RINGPROOF_NAME);
-    CHECK(!ints::open(longer, ringproof_ring_options(3), details));
+    CHECK(!ints::open_or_create(longer, ringproof_ring_options(3), details));
     CHECK(details.status == RINGPROOF_NAME);
   }
   CHECK(ring.unlink(details) == RINGPROOF_OK);
@@ -219,7 +219,7 @@ void refuses(producer &end) {
   CHECK(end.close() == RINGPROOF_NOT_OPEN);
   CHECK((end.occupancy() == answer{RINGPROOF_NOT_OPEN, 0}));
   CHECK((end.peer_present() == yes_or_no{RINGPROOF_NOT_OPEN, false}));
-  CHECK(end.peer_closed() == RINGPROOF_NOT_OPEN);
+  CHECK(end.is_peer_closed() == RINGPROOF_NOT_OPEN);
   CHECK(end.position() == 0 && end.capacity() == 0 && end.epoch() == 0);
   CHECK(end.corruption() == ringproof_strerror(RINGPROOF_NOT_OPEN));
 }
@@ -344,7 +344,7 @@ void failed(const std::string &name) {
   ints none = ints::attach(name, details);
   CHECK(details.status == RINGPROOF_NOT_FOUND && details.message[0] != '\0');
   refuses(none);
-  ints ring = ints::open(name, ringproof_ring_options(4), details);
+  ints ring = ints::open_or_create(name, ringproof_ring_options(4), details);
   NEED(ring && details.status == RINGPROOF_OK && details.message[0] == '\0');
   producer first(ring, details);
   consumer taken(ring, details);
@@ -381,7 +381,8 @@ void exceptions(const std::string &name) {
   CHECK(thrown([&] { ints::attach(name); }) == RINGPROOF_NOT_FOUND);
   ints ring = ints::create(name, ringproof_ring_options(4));
   CHECK(thrown([&] { ints::create(name, ringproof_ring_options(4)); }) == RINGPROOF_EXISTS);
-  CHECK(thrown([&] { values::open(name, ringproof_latch_options(), 3); }) == RINGPROOF_MISMATCH);
+  CHECK(thrown([&] { values::open_or_create(name, ringproof_latch_options(), 3); }) ==
+        RINGPROOF_MISMATCH);
   producer first(ring);
   CHECK(thrown([&] { producer second(ring); }) == RINGPROOF_HELD);
   ints moved(std::move(ring));

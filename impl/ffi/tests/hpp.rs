@@ -369,7 +369,7 @@ fn it_may_be_included_inside_extern_c() {
         let flags = strict(&compiler);
         for (name, rest) in [
             ("ringproof.h", "ringproof_producer end;"),
-            ("ringproof_lib.h", "rp_error error;"),
+            ("ringproof_lib.h", "ringproof_lib_error error;"),
             ("ringproof.hpp", described),
             // In either order with one outside.
             (
@@ -470,7 +470,7 @@ fn what_cannot_work_says_why() {
         // What throws cannot be compiled without exceptions, and says what can.
         for call in [
             "ringproof::ring<int>::attach(\"n\");",
-            "ringproof::ring<int>::open(\"n\", ringproof_ring_options(1));",
+            "ringproof::ring<int>::open_or_create(\"n\", ringproof_ring_options(1));",
             "ringproof::ring<int>::create(\"n\", ringproof_ring_options(1), 1);",
             "ring.unlink();",
             "(void)ring.is_current();",

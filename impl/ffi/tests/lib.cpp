@@ -9,42 +9,42 @@ struct quote {
   double price;
   unsigned char tag[8];
 };
-const rp_field fields[] = {
-    RP_FIELD(quote, seq, RP_U64),
-    RP_FIELD(quote, price, RP_F64),
-    RP_FIELD(quote, tag, RP_U8),
+const ringproof_lib_field fields[] = {
+    RINGPROOF_LIB_FIELD(quote, seq, RINGPROOF_LIB_U64),
+    RINGPROOF_LIB_FIELD(quote, price, RINGPROOF_LIB_F64),
+    RINGPROOF_LIB_FIELD(quote, tag, RINGPROOF_LIB_U8),
 };
-const rp_payload payload = RP_PAYLOAD(quote, fields);
+const ringproof_lib_payload payload = RINGPROOF_LIB_PAYLOAD(quote, fields);
 
-rp_error error;
+ringproof_lib_error error;
 
-bool done(rp_status status) {
-  if (status != RP_OK) {
-    std::fprintf(stderr, "%s: %s\n", rp_strerror(status), error.message);
+bool done(ringproof_lib_status status) {
+  if (status != RINGPROOF_LIB_OK) {
+    std::fprintf(stderr, "%s: %s\n", ringproof_lib_strerror(status), error.message);
   }
-  return status == RP_OK;
+  return status == RINGPROOF_LIB_OK;
 }
 } // namespace
 
 int main() {
-  rp_options options = {};
-  options.kind = RP_RING;
+  ringproof_lib_options options = {};
+  options.kind = RINGPROOF_LIB_RING;
   options.capacity = 8;
-  rp_segment *segment = nullptr;
-  rp_producer *producer = nullptr;
-  rp_consumer *consumer = nullptr;
-  rp_chunk chunk;
+  ringproof_lib_segment *segment = nullptr;
+  ringproof_lib_producer *producer = nullptr;
+  ringproof_lib_consumer *consumer = nullptr;
+  ringproof_lib_chunk chunk;
   quote sent = {1, 2.5, {'c', '+', '+'}}, seen = {};
-  const bool all = done(rp_create(nullptr, &options, &payload, nullptr, &segment, &error)) &&
-                   done(rp_producer_open(segment, &producer, &error)) &&
-                   done(rp_consumer_open(segment, &consumer, &error)) &&
-                   done(rp_push(producer, &sent, &error)) &&
-                   done(rp_peek(consumer, 1, &chunk, &error));
+  const bool all = done(ringproof_lib_create(nullptr, &options, &payload, nullptr, &segment, &error)) &&
+                   done(ringproof_lib_producer_open(segment, &producer, &error)) &&
+                   done(ringproof_lib_consumer_open(segment, &consumer, &error)) &&
+                   done(ringproof_lib_push(producer, &sent, &error)) &&
+                   done(ringproof_lib_peek(consumer, 1, &chunk, &error));
   if (all) {
     std::memcpy(&seen, chunk.first.items, sizeof seen);
   }
-  rp_consumer_drop(consumer);
-  rp_producer_drop(producer);
-  rp_detach(segment);
+  ringproof_lib_consumer_drop(consumer);
+  ringproof_lib_producer_drop(producer);
+  ringproof_lib_detach(segment);
   return all && std::memcmp(&seen, &sent, sizeof seen) == 0 ? 0 : 1;
 }

@@ -176,57 +176,57 @@ fn the_checks_find_planted_faults() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     for (function, parameters, body) in [
         (
-            "rp_commit",
-            "struct rp_producer *p, size_t count, struct rp_error *e",
+            "ringproof_lib_commit",
+            "struct ringproof_lib_producer *p, size_t count, struct ringproof_lib_error *e",
             "return real(p, count > 1 ? count - 1 : count, e);",
         ),
         (
-            "rp_producer_close",
-            "struct rp_producer *p, struct rp_error *e",
-            "(void)real; (void)p; (void)e; return RP_OK;",
+            "ringproof_lib_producer_close",
+            "struct ringproof_lib_producer *p, struct ringproof_lib_error *e",
+            "(void)real; (void)p; (void)e; return RINGPROOF_LIB_OK;",
         ),
         (
-            "rp_name_status",
-            "const struct rp_segment *s, enum rp_name *found, struct rp_error *e",
-            "enum rp_status status = real(s, found, e); \
-             if (status == RP_OK && *found == RP_NAME_REPLACED) *found = RP_NAME_UNLINKED; \
+            "ringproof_lib_name_status",
+            "const struct ringproof_lib_segment *s, enum ringproof_lib_name *found, struct ringproof_lib_error *e",
+            "enum ringproof_lib_status status = real(s, found, e); \
+             if (status == RINGPROOF_LIB_OK && *found == RINGPROOF_LIB_NAME_REPLACED) *found = RINGPROOF_LIB_NAME_UNLINKED; \
              return status;",
         ),
         (
-            "rp_push",
-            "struct rp_producer *p, const void *item, struct rp_error *e",
-            "enum rp_status status = real(p, item, e); return status == RP_FULL ? RP_OK : status;",
+            "ringproof_lib_push",
+            "struct ringproof_lib_producer *p, const void *item, struct ringproof_lib_error *e",
+            "enum ringproof_lib_status status = real(p, item, e); return status == RINGPROOF_LIB_FULL ? RINGPROOF_LIB_OK : status;",
         ),
         (
-            "rp_pop",
-            "struct rp_consumer *c, void *item, struct rp_error *e",
-            "enum rp_status status = real(c, item, e); if (status == RP_OK) *(char *)item ^= 1; \
+            "ringproof_lib_pop",
+            "struct ringproof_lib_consumer *c, void *item, struct ringproof_lib_error *e",
+            "enum ringproof_lib_status status = real(c, item, e); if (status == RINGPROOF_LIB_OK) *(char *)item ^= 1; \
              return status;",
         ),
         (
-            "rp_release",
-            "struct rp_consumer *c, size_t count, struct rp_error *e",
-            "(void)real; (void)c; (void)count; (void)e; return RP_OK;",
+            "ringproof_lib_release",
+            "struct ringproof_lib_consumer *c, size_t count, struct ringproof_lib_error *e",
+            "(void)real; (void)c; (void)count; (void)e; return RINGPROOF_LIB_OK;",
         ),
         (
-            "rp_write",
-            "struct rp_writer *w, const void *value, struct rp_error *e",
-            "(void)real; (void)w; (void)value; (void)e; return RP_OK;",
+            "ringproof_lib_write",
+            "struct ringproof_lib_writer *w, const void *value, struct ringproof_lib_error *e",
+            "(void)real; (void)w; (void)value; (void)e; return RINGPROOF_LIB_OK;",
         ),
         (
-            "rp_try_read",
-            "const struct rp_reader *r, void *value, struct rp_error *e",
-            "real(r, value, e); return RP_OK;",
+            "ringproof_lib_try_read",
+            "const struct ringproof_lib_reader *r, void *value, struct ringproof_lib_error *e",
+            "real(r, value, e); return RINGPROOF_LIB_OK;",
         ),
         (
-            "rp_producer_open",
-            "const struct rp_segment *s, struct rp_producer **p, struct rp_error *e",
-            "enum rp_status status = real(s, p, e); return status == RP_HELD ? RP_OK : status;",
+            "ringproof_lib_producer_open",
+            "const struct ringproof_lib_segment *s, struct ringproof_lib_producer **p, struct ringproof_lib_error *e",
+            "enum ringproof_lib_status status = real(s, p, e); return status == RINGPROOF_LIB_HELD ? RINGPROOF_LIB_OK : status;",
         ),
         (
-            "rp_describe",
-            "const struct rp_payload *p, char *text, size_t size, size_t *len, struct rp_error *e",
-            "enum rp_status status = real(p, text, size, len, e); if (status == RP_OK) *text = 'R'; \
+            "ringproof_lib_describe",
+            "const struct ringproof_lib_payload *p, char *text, size_t size, size_t *len, struct ringproof_lib_error *e",
+            "enum ringproof_lib_status status = real(p, text, size, len, e); if (status == RINGPROOF_LIB_OK) *text = 'R'; \
              return status;",
         ),
     ] {
@@ -234,10 +234,10 @@ fn the_checks_find_planted_faults() {
         let fault = folder.join(format!("{name}.c"));
         let text = format!(
             "#include \"ringproof_lib.h\"\n\
-             enum rp_status __real_{function}({parameters});\n\
-             enum rp_status __wrap_{function}({parameters});\n\
-             enum rp_status __wrap_{function}({parameters}) {{\n\
-             enum rp_status (*const real)({parameters}) = __real_{function};\n{body}\n}}\n"
+             enum ringproof_lib_status __real_{function}({parameters});\n\
+             enum ringproof_lib_status __wrap_{function}({parameters});\n\
+             enum ringproof_lib_status __wrap_{function}({parameters}) {{\n\
+             enum ringproof_lib_status (*const real)({parameters}) = __real_{function};\n{body}\n}}\n"
         );
         fs::write(&fault, text).unwrap();
         let wrap = format!("-Wl,--wrap={function}");
@@ -299,7 +299,7 @@ fn a_killed_producer_of_the_library_loses_nothing_to_rust() {
                 }
             }
             Err(PopError::Empty) => wait(last, "get an item from C"),
-            Err(PopError::Ended) => break,
+            Err(PopError::PeerClosed) => break,
             Err(error) => panic!("{error}"),
         }
     }

@@ -467,7 +467,7 @@ fn a_program_in_python_runs() {
     }
     // And it can fail: numbers that are not those of the header.
     let text = fs::read_to_string(&program).expect("the program");
-    let wrong = text.replace("RP_FULL, RP_EMPTY, RP_RING", "RP_EMPTY, RP_FULL, RP_RING");
+    let wrong = text.replace("FULL, EMPTY, RING", "EMPTY, FULL, RING");
     assert_ne!(text, wrong);
     let mut command = Command::new("python3");
     command
@@ -535,7 +535,7 @@ fn declared(header: &str) -> BTreeSet<String> {
     let words = code.flat_map(|line| line.split_once('(').map(|(before, _)| before));
     words
         .filter_map(|before| before.rsplit([' ', '*']).next())
-        .filter(|name| name.starts_with("rp_"))
+        .filter(|name| name.starts_with("ringproof_lib_"))
         .map(str::to_owned)
         .collect()
 }
@@ -592,7 +592,7 @@ fn the_library_exports_what_its_header_declares() {
     let plant = |flags: &[&str]| {
         let planted = lib.join("planted.so");
         let source = lib.join("planted.c");
-        let extra = "void rp_extra(void) {}\nvoid other(void) {}\n";
+        let extra = "void ringproof_lib_extra(void) {}\nvoid other(void) {}\n";
         fs::write(&source, extra).expect("a source");
         let mut command = compiler::from_env("CC", "cc");
         command.args(["-shared", "-fPIC"]).args(flags);
@@ -602,10 +602,10 @@ fn the_library_exports_what_its_header_declares() {
     let wrong = plant(&[]);
     for words in [
         "it is called []",
-        "only one of the two has rp_extra",
+        "only one of the two has ringproof_lib_extra",
         "only one of the two has other",
-        "only one of the two has rp_push\n",
-        "rp_extra has the version ``",
+        "only one of the two has ringproof_lib_push\n",
+        "ringproof_lib_extra has the version ``",
     ] {
         assert!(wrong.contains(words), "{words}: {wrong}");
     }

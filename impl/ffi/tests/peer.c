@@ -100,7 +100,7 @@ static int recv_all(const struct ringproof_segment *ring, uint64_t count) {
       sched_yield();
       continue;
     }
-    if (status == RINGPROOF_ENDED) {
+    if (status == RINGPROOF_PEER_CLOSED) {
       break;
     }
     if (status != RINGPROOF_OK) {
@@ -191,7 +191,7 @@ int main(int count, char **arguments) {
     options = latch ? ringproof_latch_options() : ringproof_seqlock_options();
     shape = &value_shape;
   }
-  if (ringproof_open(&segment, name, &options, shape, NULL, &error) != RINGPROOF_OK) {
+  if (ringproof_open_or_create(&segment, name, &options, shape, NULL, &error) != RINGPROOF_OK) {
     return fail("open", error.message);
   }
   if (strcmp(arguments[1], values ? "write" : "send") == 0) {

@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 
-use ringproof::memory::{Hooks, Interposed, Native};
+use ringproof::harness::{Hooks, Interposed};
+use ringproof::memory::Native;
 use ringproof::site::Site;
 
 /// Makes the first stores, word by word also of slots, and none after them. It shares its cells

@@ -2,7 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
-use ringproof::memory::{Hooks, Interposed, Native};
+use ringproof::harness::{Hooks, Interposed};
+use ringproof::memory::Native;
 use ringproof::site::{LoadSite, Site};
 
 /// The hooks of it.

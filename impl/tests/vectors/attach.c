@@ -93,7 +93,7 @@ static void ring(const char *name) {
     CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
     check_quote(&item, position);
   }
-  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_ENDED);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_PEER_CLOSED);
   CHECK(ringproof_producer_open(&producer, &segment, NULL) == RINGPROOF_OK);
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_CLOSED);
   ringproof_producer_drop(&producer);

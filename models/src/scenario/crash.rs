@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ringproof::harness;
 use ringproof::memory::Memory;
-use ringproof::role;
 use ringproof::site::{LoadSite, StoreSite};
 
 use super::ring::{drain, pop_chunk, pop_next, pop_or_end, push_chunk, push_next, push_or_stop};
@@ -392,7 +392,7 @@ fn closing_consumer_dies(run: &Arc<Run>) {
         }
         (
             producer.position(),
-            producer.peer_closed().expect("correct"),
+            producer.is_peer_closed().expect("correct"),
         )
     });
     let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
@@ -497,12 +497,12 @@ fn taker_dies(run: &Arc<Run>) {
     let dying = start_mortal(run, Some(run.dying_memory("taker")), {
         let (epoch, retired) = (Arc::clone(&epoch), Arc::clone(&retired));
         move |memory, _| {
-            assert!(!role::is_retired(&memory, retired.word()));
-            role::enter(&memory, epoch.word());
+            assert!(!harness::is_retired(&memory, retired.word()));
+            harness::enter(&memory, epoch.word());
         }
     });
     dying.join();
-    let now = role::enter(&run.memory("successor"), epoch.word());
+    let now = harness::enter(&run.memory("successor"), epoch.word());
     assert!((1..=2).contains(&now), "epoch {now}");
 }
 
@@ -548,15 +548,15 @@ fn remover_dies(run: &Arc<Run>) {
     let retired = OwnedWords::new(0, &[]);
     let dying = start_mortal(run, Some(run.dying_memory("remover")), {
         let retired = Arc::clone(&retired);
-        move |memory, _| role::retire(&memory, retired.word())
+        move |memory, _| harness::retire(&memory, retired.word())
     });
     dying.join();
     let memory = run.memory("successor");
-    if role::is_retired(&memory, retired.word()) {
+    if harness::is_retired(&memory, retired.word()) {
         run.saw("found it retired");
-        role::reinstate(&memory, retired.word());
+        harness::reinstate(&memory, retired.word());
     } else {
         run.saw("found it in use");
     }
-    assert!(!role::is_retired(&memory, retired.word()));
+    assert!(!harness::is_retired(&memory, retired.word()));
 }

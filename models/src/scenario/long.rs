@@ -270,7 +270,7 @@ fn send(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, items: u64) 
         match producer.push(producer.position() + 1) {
             Ok(()) => {}
             Err(PushError::Full) => spin(),
-            Err(PushError::Stopped) => return true,
+            Err(PushError::PeerClosed) => return true,
             Err(error) => panic!("{error}"),
         }
     }
@@ -294,7 +294,7 @@ fn receive(
                 was_empty = true;
                 spin();
             }
-            Err(PopError::Ended) => {
+            Err(PopError::PeerClosed) => {
                 run.saw("consumer saw the end");
                 if was_empty {
                     run.saw("closed while empty");
@@ -361,7 +361,7 @@ fn ring_taken_over(run: &Arc<Run>) {
                         spin();
                         continue;
                     }
-                    Err(PopError::Ended) => return,
+                    Err(PopError::PeerClosed) => return,
                     Err(error) => panic!("{error}"),
                 };
                 let end = chunk.position() + chunk.len() as u64;

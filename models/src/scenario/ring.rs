@@ -249,7 +249,7 @@ pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched, Kept<OwnedR
     match producer.push(producer.position() + 1) {
         Ok(()) => {}
         Err(PushError::Full) => run.saw("producer saw full"),
-        Err(PushError::Stopped) => run.saw("producer saw the stop"),
+        Err(PushError::PeerClosed) => run.saw("producer saw the stop"),
         Err(error) => panic!("{error}"),
     }
 }
@@ -263,7 +263,7 @@ pub(super) fn pop_or_end(
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
-        Err(PopError::Ended) => {
+        Err(PopError::PeerClosed) => {
             assert_eq!(consumer.position(), items, "the end before the last item");
             run.saw("consumer saw the end");
         }
@@ -443,7 +443,7 @@ fn close<const ITEMS: u64>(run: &Arc<Run>) {
         let next = consumer.position() + 1;
         assert_eq!(consumer.pop(), Ok(next));
     }
-    assert_eq!(consumer.pop(), Err(PopError::Ended));
+    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
 }
 
 /// The consumer takes what it finds and closes its side: a producer that sees this knows how many
@@ -463,7 +463,7 @@ fn stop(run: &Arc<Run>) {
         match producer.push(next) {
             Ok(()) => assert_eq!(left, None, "an item after the stop"),
             Err(PushError::Full) => run.saw("producer saw full"),
-            Err(PushError::Stopped) => {
+            Err(PushError::PeerClosed) => {
                 run.saw("producer saw the stop");
                 left = Some(producer.occupancy().expect("a correct consumer"));
             }
@@ -491,18 +491,18 @@ fn stop_asked_for(run: &Arc<Run>) {
     });
     let mut producer = ring.producer(run.memory("producer"));
     push_or_stop(&mut producer, run);
-    let closed = producer.peer_closed().expect("a correct consumer");
+    let closed = producer.is_peer_closed().expect("a correct consumer");
     let seen = producer.occupancy().expect("a correct consumer");
     let popped = consuming.join();
     if closed {
         assert_eq!(seen, producer.position() - popped, "items that nobody took");
-        assert_eq!(producer.push(2), Err(PushError::Stopped));
+        assert_eq!(producer.push(2), Err(PushError::PeerClosed));
         run.saw("producer saw the stop");
     } else {
         run.saw("producer saw it open");
     }
     assert_eq!(
-        producer.peer_closed(),
+        producer.is_peer_closed(),
         Ok(true),
         "after the consumer is gone"
     );
@@ -522,7 +522,7 @@ fn note_before_stop(run: &Arc<Run>) {
         }
     });
     let mut producer = ring.producer(run.memory("producer"));
-    if producer.peer_closed().expect("a correct consumer") {
+    if producer.is_peer_closed().expect("a correct consumer") {
         let seen = run.memory("reader").load(note.word(), LoadSite::NoteRead);
         assert_eq!(seen, 7, "the stop came without the note");
         run.saw("the note came with the stop");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringproof::role;
+use ringproof::harness;
 
 use super::Scenario;
 use crate::engine::{lock, slot, spawn};
@@ -33,7 +33,7 @@ fn two_takers(run: &Arc<Run>) {
     let take = |name| {
         let (epoch, lock) = (Arc::clone(&epoch), Arc::clone(&lock));
         let memory = run.memory(name);
-        move || lock.locked(|| role::enter(&memory, epoch.word()))
+        move || lock.locked(|| harness::enter(&memory, epoch.word()))
     };
     let other = spawn(take("there"));
     let here = take("here")();
@@ -59,7 +59,7 @@ fn taken_or_retired(run: &Arc<Run>) {
         let memory = run.memory("retirer");
         move || {
             lock.locked(|| {
-                role::retire(&memory, retired.word());
+                harness::retire(&memory, retired.word());
                 if first.read() == 0 {
                     first.write(RETIRED);
                 }
@@ -71,7 +71,7 @@ fn taken_or_retired(run: &Arc<Run>) {
         if first.read() == 0 {
             first.write(TAKEN);
         }
-        role::is_retired(&memory, retired.word())
+        harness::is_retired(&memory, retired.word())
     });
     retiring.join();
     let first = first.read();

@@ -229,7 +229,7 @@ fn watched_in_turn(
     match read(&reader, &|| role.is_free(&actor)) {
         Ok(_) => run.saw("read a value"),
         Err(ReadError::WriterStalled { .. }) => run.saw("reader gave up"),
-        Err(ReadError::WriterDead { .. }) => panic!("a death was said, and nobody died"),
+        Err(other) => panic!("a death was said, and nobody died: {other}"),
     }
     writing.join();
 }
@@ -248,6 +248,7 @@ fn dead_or_succeeded(run: &Arc<Run>) {
         }
         Err(ReadError::WriterStalled { .. }) => run.saw("reader gave up"),
         Err(ReadError::WriterDead { .. }) => run.saw("a death was said"),
+        Err(other) => panic!("no outcome of a read that is known: {other}"),
     }
     writing.join();
     assert_eq!(reader.read_unless(1, || role.is_free(&actor)), Ok([2]));
@@ -269,7 +270,7 @@ fn bounded_read(run: &Arc<Run>) {
             assert_eq!(attempts, 2);
             run.saw("reader gave up");
         }
-        Err(ReadError::WriterDead { .. }) => panic!("nobody could tell that"),
+        Err(other) => panic!("nobody could tell that: {other}"),
     }
     writing.join();
 }

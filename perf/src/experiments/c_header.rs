@@ -268,14 +268,14 @@ impl Medium for Named {
             };
         }
         let name = format!("{whose}, {}", self.way.name());
-        Ok(ends.link(name, self.ring.fixed().slots, self.first_item))
+        Ok(ends.link(name, self.ring.segment().fixed().slots, self.first_item))
     }
 }
 
 impl Drop for Named {
     fn drop(&mut self) {
         // Nobody waits for what comes of it, and there is nothing else to do.
-        let _ = self.ring.unlink();
+        let _ = self.ring.segment().unlink();
     }
 }
 

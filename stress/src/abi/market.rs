@@ -3,16 +3,15 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Zeroable;
 use clap::{Args, ValueEnum};
 use ringproof::{
     PopError, PushError, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
-    Shape,
 };
 
 use crate::fault::Fault;
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Order {
     seq: u64,
@@ -42,7 +41,7 @@ impl Order {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
 struct Picture {
     number: u64,
@@ -93,7 +92,7 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
     let initial = Picture::of(peer.seed, 0);
     let said = match (peer.end, peer.kind) {
         (End::Send | End::Recv, None) => {
-            let ring = Ring::open(&peer.name, &RingOptions::new(1024))?;
+            let ring = Ring::open_or_create(&peer.name, &RingOptions::new(1024))?;
             let (count, sum) = if peer.end == End::Send {
                 send(peer, &ring)?
             } else {
@@ -102,24 +101,26 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
             format!("{count} {sum}\n")
         }
         (End::Write, Some(Kind::Seqlock)) => {
-            let lock = SeqLock::open(&peer.name, &initial, &SeqLockOptions::default())?;
+            let lock = SeqLock::open_or_create(&peer.name, &initial, &SeqLockOptions::default())?;
             let mut writer = lock.writer()?;
             write(peer, |picture| writer.write(picture));
             String::new()
         }
         (End::Write, Some(Kind::Latch)) => {
-            let latch = SeqLatch::open(&peer.name, &initial, &SeqLatchOptions::default())?;
+            let latch =
+                SeqLatch::open_or_create(&peer.name, &initial, &SeqLatchOptions::default())?;
             let mut writer = latch.writer()?;
             write(peer, |picture| writer.write(picture));
             String::new()
         }
         (End::Read, Some(Kind::Seqlock)) => {
-            let lock = SeqLock::open(&peer.name, &initial, &SeqLockOptions::default())?;
+            let lock = SeqLock::open_or_create(&peer.name, &initial, &SeqLockOptions::default())?;
             let reader = lock.reader()?;
             read(peer, || reader.read(1000).ok())?
         }
         (End::Read, Some(Kind::Latch)) => {
-            let latch = SeqLatch::open(&peer.name, &initial, &SeqLatchOptions::default())?;
+            let latch =
+                SeqLatch::open_or_create(&peer.name, &initial, &SeqLatchOptions::default())?;
             let reader = latch.reader()?;
             read(peer, || reader.read(1000).ok())?
         }
@@ -164,7 +165,7 @@ fn receive(ring: &Ring<Order>) -> Result<(u64, u64)> {
                 std::thread::yield_now();
                 continue;
             }
-            Err(PopError::Ended) => return Ok((next, sum)),
+            Err(PopError::PeerClosed) => return Ok((next, sum)),
             Err(error) => return Err(error.into()),
         };
         for order in &orders[..taken] {

@@ -147,7 +147,7 @@ const fn left_by_store(site: StoreSite) -> Left {
         },
         StoreSite::RingEnd => Left {
             state: "before: an open ring; after: a closed one",
-            promise: "before: the successor goes on; after: the consumer takes what is left, then `Ended`",
+            promise: "before: the successor goes on; after: the consumer takes what is left, then `PeerClosed`",
         },
         StoreSite::RingFree => Left {
             state: "before: items that were read and are not released; after: free slots",
@@ -155,7 +155,7 @@ const fn left_by_store(site: StoreSite) -> Left {
         },
         StoreSite::RingStop => Left {
             state: "before: an open ring; after: one that its consumer closed",
-            promise: "before: the successor goes on; after: the producer is told `Stopped` when it looks, at the latest when it is full",
+            promise: "before: the successor goes on; after: the producer is told `PeerClosed` when it looks, at the latest when it is full",
         },
         StoreSite::SeqOdd => Left {
             state: "before: an even number and a whole value; after: an odd number",

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{FcntlArg, fcntl};
+use ringproof::harness::Through;
 use ringproof::memory::{Memory, Native, Word};
 use ringproof::site::{Site, StoreSite};
 use ringproof::{Claim, Role, Segment, SegmentError};

@@ -136,8 +136,8 @@ fn what_may(name: &Name) -> Result<May> {
     match Ring::<u64>::attach(name) {
         Ok(ring) => {
             ensure!(may_look, "who may use a segment may look at it");
-            ring.claim(Role::Consumer)?;
-            match ring.claim(Role::Producer) {
+            ring.segment().claim(Role::Consumer)?;
+            match ring.segment().claim(Role::Producer) {
                 Err(SegmentError::Held { .. }) => Ok(May::Use),
                 other => bail!("a role that is held: {other:?}"),
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::{PartsOfRing, PartsOfValue, Through};
 use ringproof::read::ReadError;
 use ringproof::site::Site;
 use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
@@ -95,13 +96,13 @@ impl Sequence {
     }
 
     fn attach(&self) -> Result<SeqLock<[u64; 2]>> {
-        Ok(SeqLock::attach_fd(self.lock.descriptor()?)?)
+        Ok(SeqLock::attach_fd(self.lock.segment().descriptor()?)?)
     }
 }
 
 fn write(lock: &SeqLock<[u64; 2]>, plan: &Plan) -> Result<()> {
     let memory = dying(plan);
-    let claim = lock.claim_through(&memory, Role::Writer)?;
+    let claim = lock.segment().claim_through(&memory, Role::Writer)?;
     let mut writer = SeqWriter::new(lock.parts()?, memory, Some(claim)).context("no room")?;
     writer.write(&WRITTEN);
     Ok(())
@@ -147,13 +148,13 @@ impl Queue {
     }
 
     fn attach(&self) -> Result<Ring<u64>> {
-        Ok(Ring::attach_fd(self.ring.descriptor()?)?)
+        Ok(Ring::attach_fd(self.ring.segment().descriptor()?)?)
     }
 }
 
 fn push(ring: &Ring<u64>, plan: &Plan) -> Result<()> {
     let memory = dying(plan);
-    let claim = ring.claim_through(&memory, Role::Producer)?;
+    let claim = ring.segment().claim_through(&memory, Role::Producer)?;
     // SAFETY: the parts go to this producer alone.
     let parts = unsafe { ring.parts() }?;
     // SAFETY: the producer's role is this process's, by the claim that the producer keeps.

@@ -140,7 +140,7 @@ impl ExclusiveRole for OfRing {
     fn take(&self) -> Result<Option<Held>> {
         let ring = Ring::<u64>::attach(&self.name)?;
         // The claim outlives the mapping: it is of the file.
-        held(patiently(|| ring.claim(Role::Producer)))
+        held(patiently(|| ring.segment().claim(Role::Producer)))
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn checks() -> Vec<Check> {
             "wrote",
             |setting| {
                 mapping(setting, |ring| {
-                    let words = Words::of(&File::from(ring.descriptor()?), 1024)?;
+                    let words = Words::of(&File::from(ring.segment().descriptor()?), 1024)?;
                     Ok(Box::new(move || {
                         words[512].store(8, Relaxed);
                         Ok(())
@@ -109,7 +109,7 @@ pub(super) struct OfAttached(pub(super) Ring<u64>);
 
 impl ExclusiveRole for OfAttached {
     fn take(&self) -> Result<Option<Held>> {
-        held(patiently(|| self.0.claim(Role::Producer)))
+        held(patiently(|| self.0.segment().claim(Role::Producer)))
     }
 }
 
@@ -297,7 +297,7 @@ fn sent(
     .context("cannot make a socket")?;
     let mut sender = Child::fork("the sender".to_owned(), setting.alone, |ledger| {
         let ring = Ring::<u64>::anonymous(&RingOptions::new(4).slots(4))?;
-        let fd = ring.descriptor()?;
+        let fd = ring.segment().descriptor()?;
         let sent = fd.try_clone()?;
         let role = attach(fd)?;
         let _held = take_free(&*role)?;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use bytemuck::{Pod, Zeroable};
-use ringproof::{Payload, Ring, RingOptions, SegmentError, Shape};
+use bytemuck::Zeroable;
+use ringproof::{Payload, Ring, RingOptions, SegmentError};
 
 use crate::desk::{Check, Setting};
 use crate::shm::Name;
@@ -56,7 +56,7 @@ pub(super) fn checks() -> Vec<Check> {
 
 /// `struct { u32 kind; u64 stamp; u16 level; }` as a compiler for 64 bits lays it out, what it
 /// pads written out.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C)]
 struct Wide {
     kind: u32,
@@ -67,7 +67,7 @@ struct Wide {
 }
 
 /// The same as a compiler for 32-bit x86 does, where a `u64` is aligned to 4 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C, packed(4))]
 struct Narrow {
     kind: u32,
@@ -199,7 +199,7 @@ struct Stored {
 impl Stored {
     fn new() -> Result<Stored> {
         let ring = Ring::anonymous(&RingOptions::new(4).slots(4))?;
-        let file = File::from(ring.descriptor()?);
+        let file = File::from(ring.segment().descriptor()?);
         Ok(Stored { ring, file })
     }
 }

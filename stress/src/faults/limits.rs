@@ -124,7 +124,7 @@ fn life(name: &Name) -> Result<()> {
         let latch = SeqLatch::anonymous(&1_u64, &SeqLatchOptions::default())?;
         latch.writer()?.write(&2);
         ensure!(latch.reader()?.read(1)? == 2, "a value is not what it was");
-        ring.unlink()?;
+        ring.segment().unlink()?;
         Ok(())
     };
     rest().inspect_err(|_| {

@@ -90,7 +90,11 @@ fn read_only(setting: &Setting<'_>, create: impl Fn(&Name) -> Result<()>) -> Res
     let says = "Read-only file system";
     refused("created", create(&new), &[&new, "/dev/shm", says])?;
     refused("attached", Ring::<u64>::attach(&old), &[&old, says])?;
-    refused("opened", Ring::<u64>::open(&new, &options()), &[&new, says])?;
+    refused(
+        "opened",
+        Ring::<u64>::open_or_create(&new, &options()),
+        &[&new, says],
+    )?;
     refused("unlinked", unlink(&old), &[&old, says])?;
     let seen = Inspection::of(&old).context("it can be read, and so looked at")?;
     ensure!(seen.write_index == 1, "one item was sent: {seen:?}");
@@ -108,7 +112,7 @@ fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn ExclusiveRole>>) -> Result
     let named = Name::new("old".to_owned());
     let old = Ring::<u64>::create(&named, &options())?;
     let ring = Ring::<u64>::anonymous(&options())?;
-    let fd = ring.descriptor()?;
+    let fd = ring.segment().descriptor()?;
     namespace::over(Path::new("/proc"), MsFlags::empty(), None)?;
     ensure!(!fs::exists("/proc/self")?, "/proc is still there");
 
@@ -121,10 +125,14 @@ fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn ExclusiveRole>>) -> Result
     let role = attach(fd)?;
     refused(
         "claimed",
-        late.claim(Role::Producer),
+        late.segment().claim(Role::Producer),
         &[&named, "/proc/self/fd"],
     )?;
-    refused("unlinked", late.unlink(), &[&named, "/proc/self/fd"])?;
+    refused(
+        "unlinked",
+        late.segment().unlink(),
+        &[&named, "/proc/self/fd"],
+    )?;
     ensure!(
         named.path().exists(),
         "an unlink that was refused took the name away"

@@ -44,7 +44,7 @@ pub(super) fn checks() -> Vec<Check> {
             "rounds",
             |setting| {
                 unlinked(setting, |ring| {
-                    held(patiently(|| ring.claim(Role::Producer)))
+                    held(patiently(|| ring.segment().claim(Role::Producer)))
                 })
             },
         )
@@ -158,7 +158,7 @@ fn creators(setting: &Setting<'_>, create: Create) -> Result<u64> {
 
 /// Takes the role as an implementation might that trusts its lock.
 fn lock_only(ring: &Ring<u64>) -> Result<Option<Held>> {
-    let file = File::from(ring.descriptor()?);
+    let file = File::from(ring.segment().descriptor()?);
     let locked = lock_byte(&file)?;
     Ok(locked.then(|| Box::new(file) as Held))
 }
@@ -182,9 +182,9 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
         },
         |_| {
             let ring = Ring::<u64>::attach(&name)?;
-            patiently(|| ring.unlink())?;
+            patiently(|| ring.segment().unlink())?;
             let unlinked = now()?;
-            match patiently(|| Ring::<u64>::open_as(&name, Role::Producer, &options)) {
+            match patiently(|| Ring::<u64>::open_or_create_as(&name, Role::Producer, &options)) {
                 Ok((ring, claim)) => {
                     let reported = [unlinked, inode(&ring)?];
                     Ok(Act::new(reported, (ring, claim)))
@@ -231,7 +231,7 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
 }
 
 fn inode(ring: &Ring<u64>) -> Result<u64> {
-    Ok(nix::sys::stat::fstat(ring.descriptor()?)
+    Ok(nix::sys::stat::fstat(ring.segment().descriptor()?)
         .context("cannot look up an inode")?
         .st_ino)
 }

@@ -39,7 +39,10 @@ struct Ours(Ring<u64>);
 
 impl Ours {
     fn open(name: &Name) -> Result<Self> {
-        Ok(Ours(Ring::open(name, &RingOptions::new(8).slots(8))?))
+        Ok(Ours(Ring::open_or_create(
+            name,
+            &RingOptions::new(8).slots(8),
+        )?))
     }
 }
 

@@ -107,10 +107,10 @@ fn life(name: &Name, round: u64) -> Result<()> {
         Err(error) => return Err(error).context("create"),
     }
     for role in [Role::Producer, Role::Consumer] {
-        match patiently(|| Ring::<u64>::open_as(name, role, &options)) {
+        match patiently(|| Ring::<u64>::open_or_create_as(name, role, &options)) {
             Ok((ring, claim)) => {
                 ensure!(claim.epoch() > 0, "a claim that is not counted");
-                ensure!(ring.is_held(role)?, "a claim that is not held");
+                ensure!(ring.segment().is_held(role)?, "a claim that is not held");
             }
             Err(SegmentError::Held { .. }) => {}
             Err(error) => return Err(error).context("open and claim"),

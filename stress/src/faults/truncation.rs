@@ -49,7 +49,7 @@ fn options() -> RingOptions {
 /// Every slot is written through one mapping and read through the other.
 fn use_all(one: &Ring<u64>, other: &Ring<u64>) -> Result<()> {
     let (mut producer, mut consumer) = (one.producer()?, other.consumer()?);
-    for item in 0..one.fixed().slots {
+    for item in 0..one.segment().fixed().slots {
         producer.push(item)?;
         ensure!(consumer.pop()? == item, "an item is not what it was");
     }
@@ -67,12 +67,12 @@ impl Anonymous {
 
 impl Shared for Anonymous {
     fn descriptor(&self) -> Result<File> {
-        Ok(self.0.descriptor()?.into())
+        Ok(self.0.segment().descriptor()?.into())
     }
 
     fn use_it(&self, meanwhile: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         // Twice: who was forked cannot use what it inherited.
-        let attached = || anyhow::Ok(Ring::attach_fd(self.0.descriptor()?)?);
+        let attached = || anyhow::Ok(Ring::attach_fd(self.0.segment().descriptor()?)?);
         let (one, other) = (attached()?, attached()?);
         use_all(&one, &other)?;
         meanwhile()?;
@@ -116,7 +116,7 @@ fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> 
             // (Two ends over one mapping would share what the guard puts in its place.)
             let rings = [Ring::<u64>::attach(&name)?, Ring::attach(&name)?];
             let [one, other] = &rings;
-            ensure!(one.fixed().segment_len == LEN, "another length");
+            ensure!(one.segment().fixed().segment_len == LEN, "another length");
             use_all(one, other)?;
             let peer = Child::fork("the peer".to_owned(), setting.alone, |_| {
                 let file = File::options().write(true).open(name.path())?;
@@ -133,7 +133,9 @@ fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> 
                 "memory that is gone was used without an error"
             );
             ensure!(
-                rings.iter().any(|ring| ring.is_lost()) || !gone || (pages > 0 && !header),
+                rings.iter().any(|ring| ring.segment().is_lost())
+                    || !gone
+                    || (pages > 0 && !header),
                 "the segment is not known to be lost"
             );
             Ok(())

@@ -132,7 +132,7 @@ pub(crate) fn of_any_type(setting: &Setting<'_>) -> Result<()> {
             );
             if !segment {
                 ensure!(unlink(&named.name).is_err(), "a {thing:?} is unlinked");
-                let opened = Ring::<u64>::open(&named.name, &ring_options());
+                let opened = Ring::<u64>::open_or_create(&named.name, &ring_options());
                 ensure!(opened.is_err(), "a {thing:?} is opened");
             }
             ensure!(thing.is_at(&named)?, "a {thing:?} was replaced");
@@ -235,7 +235,7 @@ pub(crate) fn permissions(setting: &Setting<'_>) -> Result<()> {
             if bits == 0o6 && other {
                 ensure!(named.path.exists(), "another user has unlinked it");
                 let ring = Ring::<u64>::attach(&named.name)?;
-                (ring.claim(Role::Producer)).context("it is not in use any more")?;
+                (ring.segment().claim(Role::Producer)).context("it is not in use any more")?;
             }
             Ok(())
         })?;
@@ -314,13 +314,13 @@ pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
                 "in a replaced segment: {met:?}"
             );
             drop((producer, consumer));
-            let claim = ring.claim(Role::Producer);
+            let claim = ring.segment().claim(Role::Producer);
             match claim {
                 Err(SegmentError::Gone { .. }) => {}
                 Err(other) => return Err(other).context("of a segment that lost its name"),
                 Ok(_) => bail!("a role was taken of a segment that lost its name to {newcomer:?}"),
             }
-            ring.unlink()?;
+            ring.segment().unlink()?;
             let there = std::fs::symlink_metadata(&named.path).is_ok();
             ensure!(
                 there == (newcomer != Newcomer::Nothing),
@@ -329,7 +329,7 @@ pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
             );
             if newcomer == Newcomer::Segment {
                 let (_, claim) =
-                    Ring::<u64>::open_as(&named.name, Role::Producer, &ring_options())?;
+                    Ring::<u64>::open_or_create_as(&named.name, Role::Producer, &ring_options())?;
                 ensure!(claim.epoch() > 0, "a role that was never taken");
             }
             Ok(())
@@ -360,9 +360,12 @@ fn replaced_all_the_time(setting: &Setting<'_>) -> Result<()> {
             start.elapsed() < patience(),
             "opened {taken} times and refused {refused} times, although it is replaced all the time"
         );
-        match Ring::<u64>::open_as(&named.name, Role::Producer, &ring_options()) {
+        match Ring::<u64>::open_or_create_as(&named.name, Role::Producer, &ring_options()) {
             Ok((ring, claim)) => {
-                ensure!(ring.fixed().slots == SLOTS, "a ring that nobody made");
+                ensure!(
+                    ring.segment().fixed().slots == SLOTS,
+                    "a ring that nobody made"
+                );
                 send(&mut ring.producer_with(claim)?)?;
                 taken += 1;
             }

@@ -93,17 +93,17 @@ impl Shape {
                     consumer.pop()?;
                 }
                 producer.push_slice(&[21, 22, 23])?;
-                file_of(&ring)
+                file_of(ring.segment())
             }
             Shape::SeqLock => {
                 let lock = SeqLock::anonymous(&value, &SeqLockOptions::default())?;
                 lock.writer()?.write(&value);
-                file_of(&lock)
+                file_of(lock.segment())
             }
             Shape::Latch => {
                 let latch = SeqLatch::anonymous(&value, &SeqLatchOptions::default())?;
                 latch.writer()?.write(&value);
-                file_of(&latch)
+                file_of(latch.segment())
             }
         }
     }

@@ -223,7 +223,7 @@ fn send_one<T: Payload>(
             Ok(moved(commit as u64))
         }
         "ring/peer_closed" => {
-            let closed = producer.peer_closed()?;
+            let closed = producer.is_peer_closed()?;
             assert!(
                 !closed || producer.push(item(1)).is_err(),
                 "pushed for nobody"
@@ -317,8 +317,9 @@ impl Model {
                 ensure!(live == self.capacity, "full with {live} live items");
             }
             Err(PushError::Closed) => ensure!(self.closed, "closed by nobody"),
-            Err(PushError::Stopped) => ensure!(self.ended, "stopped by nobody"),
+            Err(PushError::PeerClosed) => ensure!(self.ended, "stopped by nobody"),
             Ok(Did::Other) | Err(PushError::Corrupt(_)) => {}
+            Err(other) => bail!("no outcome of a push that is known: {other}"),
         }
         Ok(())
     }
@@ -479,11 +480,12 @@ impl Model {
             Err(PopError::Empty) => {
                 ensure!(live == 0 && !self.ended, "empty with {live} live items");
             }
-            Err(PopError::Ended) => {
+            Err(PopError::PeerClosed) => {
                 ensure!(live == 0 && self.ended, "ended by nobody, or too early");
             }
             Err(PopError::Closed) => ensure!(self.closed, "closed by nobody"),
             Ok(Did::Other) | Err(PopError::Corrupt(_)) => {}
+            Err(other) => bail!("no outcome of a pop that is known: {other}"),
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! Roles, retirement and notes under an adversary.
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::{self, Through};
 use ringproof::layout::NOTES;
 use ringproof::memory::Word;
 use ringproof::site::{LoadSite, StoreSite};
-use ringproof::{Ring, RingOptions, Role, SegmentError, role};
+use ringproof::{Ring, RingOptions, Role, SegmentError};
 
 use super::memory::{Adversary, Event};
 use super::region::Guarded;
@@ -35,11 +36,11 @@ pub(crate) fn mark(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()>
             "role/enter" if script.has(Fault::CountedEnter) => {
                 specimen::counted_enter(&memory, &words[0])
             }
-            "role/enter" => role::enter(&memory, &words[0]),
-            "role/is_retired" => u64::from(role::is_retired(&memory, &words[1])),
+            "role/enter" => harness::enter(&memory, &words[0]),
+            "role/is_retired" => u64::from(harness::is_retired(&memory, &words[1])),
             _ => {
-                role::retire(&memory, &words[1]);
-                role::reinstate(&memory, &words[1]);
+                harness::retire(&memory, &words[1]);
+                harness::reinstate(&memory, &words[1]);
                 0
             }
         };
@@ -75,8 +76,10 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
         let name = CLAIMING[operation];
         match name {
             "segment/note" => {
-                let said = ring.note_through(&memory, Role::Consumer, NOTES - 1);
-                let beyond = ring.note_through(&memory, Role::Consumer, NOTES);
+                let said = ring
+                    .segment()
+                    .note_through(&memory, Role::Consumer, NOTES - 1);
+                let beyond = ring.segment().note_through(&memory, Role::Consumer, NOTES);
                 let events = adversary.events();
                 let expected = match events[..] {
                     [Event::Load(LoadSite::NoteRead, note)] => Some(note),
@@ -88,17 +91,20 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
                 );
             }
             "segment/set_note" => {
-                let set = |index| ring.set_note_through(&memory, Role::Producer, index, 5);
+                let set = |index| {
+                    ring.segment()
+                        .set_note_through(&memory, Role::Producer, index, 5)
+                };
                 ensure!(
                     set(NOTES - 1).is_ok() && set(NOTES).is_err(),
                     "a note is refused, or one too many taken"
                 );
             }
             _ => {
-                let mut outcome = ring.claim_through(&memory, Role::Producer);
+                let mut outcome = ring.segment().claim_through(&memory, Role::Producer);
                 if script.has(Fault::RetiredIgnored) {
                     outcome = match outcome {
-                        Err(SegmentError::Gone { .. }) => ring.claim(Role::Producer),
+                        Err(SegmentError::Gone { .. }) => ring.segment().claim(Role::Producer),
                         other => other,
                     };
                 }
@@ -106,7 +112,7 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
                     .context(name)?;
                 if name == "segment/claim-again" && outcome.is_ok() {
                     // While it is held nothing that an adversary says gives it to a second one.
-                    let second = ring.claim_through(&memory, Role::Producer);
+                    let second = ring.segment().claim_through(&memory, Role::Producer);
                     ensure!(
                         matches!(second, Err(SegmentError::Held { .. })),
                         "a second holder: {second:?}"

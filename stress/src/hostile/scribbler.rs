@@ -174,7 +174,7 @@ pub(crate) fn over_segment(setting: &Setting<'_>) -> Result<()> {
     for number in 0..CASES {
         setting.case(number, || {
             let ring = Ring::<u64>::anonymous(&ring_options())?;
-            let file = file_of(&ring)?;
+            let file = file_of(ring.segment())?;
             let seed = mix(setting.seed ^ number);
             let who = "who scribbles over a segment".to_owned();
             let _scribbler = Child::fork(who, setting.alone, |_| {
@@ -219,7 +219,7 @@ pub(crate) fn over_values(setting: &Setting<'_>) -> Result<()> {
             let value: Value = [0; 4];
             let lock = SeqLock::anonymous(&value, &Default::default())?;
             let latch = SeqLatch::anonymous(&value, &Default::default())?;
-            let files = [file_of(&lock)?, file_of(&latch)?];
+            let files = [file_of(lock.segment())?, file_of(latch.segment())?];
             let seed = mix(setting.seed ^ number);
             let who = "who scribbles over values".to_owned();
             let _scribbler = Child::fork(who, setting.alone, |_| {

@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ringproof::layout::NOTES;
 use ringproof::memory::Native;
 use ringproof::{
@@ -105,7 +105,7 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
     let before = place.look()?;
     if let Some(ring) = place.ring()? {
         attached += 1;
-        use_segment(&ring, Role::Producer)?;
+        use_segment(ring.segment(), Role::Producer)?;
         if let Some(mut producer) = possible(ring.producer())? {
             send(&mut producer)?;
         }
@@ -120,7 +120,7 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
     }
     if let Some(lock) = place.seqlock()? {
         attached += 1;
-        use_segment(&lock, Role::Writer)?;
+        use_segment(lock.segment(), Role::Writer)?;
         if let (Some(mut writer), Some(reader)) =
             (possible(lock.writer())?, possible(lock.reader())?)
         {
@@ -130,7 +130,7 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
     }
     if let Some(latch) = place.latch()? {
         attached += 1;
-        use_segment(&latch, Role::Writer)?;
+        use_segment(latch.segment(), Role::Writer)?;
         if let (Some(mut writer), Some(reader)) =
             (possible(latch.writer())?, possible(latch.reader())?)
         {
@@ -200,7 +200,8 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
                 met.corrupt += 1;
                 0
             }
-            Err(PushError::Full | PushError::Closed | PushError::Stopped) => 0,
+            Err(PushError::Full | PushError::Closed | PushError::PeerClosed) => 0,
+            Err(other) => bail!("no outcome of a push that is known: {other}"),
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items pushed into {capacity}");
@@ -237,7 +238,7 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
         Ok(live) => ensure!(live <= capacity, "{live} of {capacity} items live"),
         Err(_) => met.corrupt += 1,
     }
-    met.corrupt += u64::from(producer.peer_closed().is_err());
+    met.corrupt += u64::from(producer.is_peer_closed().is_err());
     Ok(met)
 }
 
@@ -251,7 +252,8 @@ pub(crate) fn receive<K>(consumer: &mut ring::Consumer<'_, u64, Native, K>) -> R
                 met.corrupt += 1;
                 0
             }
-            Err(PopError::Empty | PopError::Ended | PopError::Closed) => 0,
+            Err(PopError::Empty | PopError::PeerClosed | PopError::Closed) => 0,
+            Err(other) => bail!("no outcome of a pop that is known: {other}"),
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items popped of {capacity}");

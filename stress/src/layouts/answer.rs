@@ -6,17 +6,16 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytemuck::{Pod, Zeroable};
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringproof::layout::{Fixed, HEADER_LEN, Kind, MAGIC, VERSION};
 use ringproof::shape::{Description, DescriptionError, Field, Leaf, Primitive, Value};
-use ringproof::{Payload, Ring, SegmentError, Shape};
+use ringproof::{Payload, Ring, SegmentError};
 
 use super::compile::Compiled;
 
 /// The struct as our program has it, with its padding named.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C)]
 pub(super) struct Tick {
     side: i8,
@@ -29,7 +28,7 @@ pub(super) struct Tick {
 }
 
 /// The same as a program for 32-bit x86 has it.
-#[derive(Clone, Copy, Debug, PartialEq, Pod, Shape, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Payload)]
 #[repr(C, packed(4))]
 pub(super) struct NarrowTick {
     side: i8,

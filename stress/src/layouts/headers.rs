@@ -170,7 +170,7 @@ fn both_ways<T: Payload>(program: &Program, name: &str, pairing: &Pairing) -> Re
     let ring = Ring::<T>::create(name, &RingOptions::new(4))?;
     let said = program.run(&["attach", name])?;
     pairing.right(1, said.as_deref())?;
-    ring.unlink()?;
+    ring.segment().unlink()?;
     // Without the segment's name, which is another one each time.
     let differences = said
         .as_deref()

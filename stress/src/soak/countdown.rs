@@ -5,7 +5,8 @@ use std::cell::Cell;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use ringproof::memory::{Hooks, Native};
+use ringproof::harness::Hooks;
+use ringproof::memory::Native;
 use ringproof::site::{LoadSite, Site};
 
 use crate::dying::kill_self;

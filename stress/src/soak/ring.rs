@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segment};
@@ -105,7 +106,7 @@ impl RingSoak {
         let parts = unsafe { ring.parts()? };
         Native.store(parts.write_index, base, StoreSite::RingPublish);
         Native.store(parts.read_index, base, StoreSite::RingFree);
-        ring.set_note(Role::Producer, KNOWN, 1)?;
+        ring.segment().set_note(Role::Producer, KNOWN, 1)?;
         Ok(RingSoak {
             ring,
             named,
@@ -125,7 +126,7 @@ impl RingSoak {
     fn attach(&self) -> Result<Ring<Item>> {
         Ok(match &self.named {
             Some(name) => Ring::attach(name)?,
-            None => Ring::attach_fd(self.ring.descriptor()?)?,
+            None => Ring::attach_fd(self.ring.segment().descriptor()?)?,
         })
     }
 
@@ -135,14 +136,14 @@ impl RingSoak {
         memory: M,
         mut life: Life<'_>,
     ) -> Result<()> {
-        let claim = ring.claim(Role::Producer)?;
+        let claim = ring.segment().claim(Role::Producer)?;
         let author = author(&claim);
         let kept = Some(claim).filter(|_| life.fault != Some(Fault::RoleLost));
         // SAFETY: the claim makes it the only producer (and if it is lost, on purpose, the supervisor has
         // one process for each role all the same); the words are the ring's.
         let mut producer = unsafe { Producer::<Item, M>::new(ring.parts()?, memory, kept) };
         let acknowledge = |position: u64| {
-            ring.set_note(
+            ring.segment().set_note(
                 Role::Producer,
                 ACKNOWLEDGED,
                 position.wrapping_sub(self.base),
@@ -201,7 +202,7 @@ impl RingSoak {
         memory: M,
         mut life: Life<'_>,
     ) -> Result<()> {
-        let claim = ring.claim(Role::Consumer)?;
+        let claim = ring.segment().claim(Role::Consumer)?;
         if life.fault == Some(Fault::Hang) && life.number > 0 {
             loop {
                 std::thread::sleep(Duration::from_secs(1));
@@ -245,7 +246,7 @@ impl RingSoak {
             match outcome {
                 Ok(count) => desk.process(position, &items[..count])?,
                 Err(PopError::Empty) => life.turn.end(),
-                Err(PopError::Ended) => return Ok(()),
+                Err(PopError::PeerClosed) => return Ok(()),
                 Err(error) => return Err(error).context("a pop"),
             }
             life.turn.over();
@@ -255,7 +256,7 @@ impl RingSoak {
     /// Looks at the ring, holds to its invariants what is to be found in any case, and says how
     /// many items were committed and how many released.
     fn look(&self) -> Result<(Inspection, u64, u64)> {
-        let seen = Inspection::of_segment(&self.ring)?;
+        let seen = Inspection::of_segment(self.ring.segment())?;
         let written = seen.write_index.wrapping_sub(self.base);
         let read = seen.read_index.wrapping_sub(self.base);
         ensure!(
@@ -270,7 +271,7 @@ impl RingSoak {
     fn turn_to(&mut self, ring: Ring<Item>) -> Result<()> {
         self.tally = self.tally();
         self.tally.renewals += 1;
-        ring.set_note(Role::Producer, KNOWN, 1)?;
+        ring.segment().set_note(Role::Producer, KNOWN, 1)?;
         self.ring = ring;
         (self.base, self.written, self.epochs) = (0, 0, [0; 2]);
         Ok(())
@@ -288,7 +289,7 @@ impl Structure for RingSoak {
                 ""
             },
             self.capacity,
-            self.ring.fixed().slots,
+            self.ring.segment().fixed().slots,
             self.batch,
             self.base,
             if self.peeks { "peek" } else { "pop" }
@@ -296,7 +297,7 @@ impl Structure for RingSoak {
     }
 
     fn segment(&self) -> &Segment {
-        &self.ring
+        self.ring.segment()
     }
 
     fn actors(&self) -> &'static [&'static str] {
@@ -326,7 +327,7 @@ impl Structure for RingSoak {
     fn died(&mut self, actor: usize) -> Result<bool> {
         let role = ROLES[actor];
         let _kept = (self.fault == Some(Fault::RoleKept))
-            .then(|| self.ring.claim(role))
+            .then(|| self.ring.segment().claim(role))
             .transpose()?;
         let (seen, written, read) = self.look()?;
         let state = seen.roles[actor];
@@ -368,7 +369,7 @@ impl Structure for RingSoak {
 
     fn stopped(&mut self, actor: usize) -> Result<()> {
         let (seen, ..) = self.look()?;
-        judge_stopped(&self.ring, &seen.roles[actor], self.epochs[actor])
+        judge_stopped(self.ring.segment(), &seen.roles[actor], self.epochs[actor])
     }
 
     /// Somebody unlinks the segment and makes another one, and is killed on the way; who comes
@@ -381,7 +382,7 @@ impl Structure for RingSoak {
         let mut who = Child::fork(what, workers.alone, |ledger| {
             ledger.note(&Note::Ready);
             ringproof::unlink(name)?;
-            Ring::<Item>::open(name, &self.options)?;
+            Ring::<Item>::open_or_create(name, &self.options)?;
             Ok(())
         })?;
         // From where it begins, whenever the processor came to it.
@@ -389,11 +390,11 @@ impl Structure for RingSoak {
         std::thread::sleep(Duration::from_micros(choices.below(LONGEST_RENEWAL)));
         who.signal(Signal::SIGKILL)?;
         failure(&who.wait()?)?;
-        let (ring, claim) = Ring::open_as(name, Role::Producer, &self.options)?;
+        let (ring, claim) = Ring::open_or_create_as(name, Role::Producer, &self.options)?;
         let epoch = claim.epoch();
         drop(claim);
         self.tally.kills += 1;
-        if ring.note(Role::Producer, KNOWN) != Some(1) {
+        if ring.segment().note(Role::Producer, KNOWN) != Some(1) {
             self.turn_to(ring)?;
         }
         self.epochs[PRODUCER] = epoch;
@@ -407,7 +408,7 @@ impl Structure for RingSoak {
 
     fn progress(&self) -> Result<u64> {
         // Both go on meanwhile, so the two numbers need not fit together.
-        let seen = Inspection::of_segment(&self.ring)?;
+        let seen = Inspection::of_segment(self.ring.segment())?;
         Ok(seen.write_index.wrapping_add(seen.read_index))
     }
 
@@ -463,7 +464,7 @@ impl<'a> Desk<'a> {
         let begin = position.wrapping_sub(soak.base);
         // Who pops cannot know of more than what was released.
         if !soak.peeks {
-            ring.set_note(Role::Consumer, PROCESSED, begin)?;
+            ring.segment().set_note(Role::Consumer, PROCESSED, begin)?;
         }
         let processed = note(ring, Role::Consumer, PROCESSED);
         let next = match fault {
@@ -497,12 +498,15 @@ impl<'a> Desk<'a> {
             );
             if number < self.next {
                 let again = note(self.ring, Role::Consumer, REPEATED);
-                self.ring.set_note(Role::Consumer, REPEATED, again + 1)?;
+                self.ring
+                    .segment()
+                    .set_note(Role::Consumer, REPEATED, again + 1)?;
                 continue;
             }
             self.next += 1;
             self.processed += 1;
             self.ring
+                .segment()
                 .set_note(Role::Consumer, PROCESSED, self.processed)?;
             if let Some(countdown) = self.countdown {
                 countdown.step();
@@ -514,7 +518,7 @@ impl<'a> Desk<'a> {
 
 /// A note, which is zero until it is written.
 fn note(ring: &Ring<Item>, role: Role, index: usize) -> u64 {
-    ring.note(role, index).unwrap_or_default()
+    ring.segment().note(role, index).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -549,7 +553,7 @@ mod tests {
             StoreSite::RingEnd,
         );
         Native.store(parts.read_index, 100 + read, StoreSite::RingFree);
-        let note = |role, index, value| soak.ring.set_note(role, index, value).unwrap();
+        let note = |role, index, value| soak.ring.segment().set_note(role, index, value).unwrap();
         note(Role::Producer, ACKNOWLEDGED, acknowledged);
         note(Role::Consumer, PROCESSED, processed);
         soak

@@ -9,6 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::PartsOfValue;
 use ringproof::latch::{LatchReader, NO_VERSION};
 use ringproof::layout::Kind;
 use ringproof::memory::{Memory, Native};
@@ -60,8 +61,8 @@ impl std::ops::Deref for Shared {
 
     fn deref(&self) -> &Segment {
         match self {
-            Shared::SeqLock(lock) => lock,
-            Shared::Latch(latch) => latch,
+            Shared::SeqLock(lock) => lock.segment(),
+            Shared::Latch(latch) => latch.segment(),
         }
     }
 }
@@ -293,6 +294,7 @@ impl ValueSoak {
                 Err(ReadError::WriterStalled { .. } | ReadError::WriterDead { .. }) => {
                     life.turn.end();
                 }
+                Err(other) => return Err(other).context("a read"),
             }
             reads += 1;
             shared.set_note(Role::Consumer, reads_by(actor), reads)?;

@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 # The numbers stand in ringproof_lib.h.
-RP_OK, RP_FULL, RP_EMPTY, RP_RING, RP_U64 = 0, 1, 2, 1, 4
+OK, FULL, EMPTY, RING, U64 = 0, 1, 2, 1, 4
 
 
 class Field(ctypes.Structure):
@@ -40,29 +40,29 @@ def call(function, *arguments):
 
 
 def need(status):
-    if status != RP_OK:
+    if status != OK:
         sys.exit(error.message.decode())
 
 
-ringproof.rp_strerror.restype = ctypes.c_char_p
-if ringproof.rp_strerror(RP_FULL) != b"the ring is full":
-    sys.exit("RP_FULL has another number")
+ringproof.ringproof_lib_strerror.restype = ctypes.c_char_p
+if ringproof.ringproof_lib_strerror(FULL) != b"the ring is full":
+    sys.exit("FULL has another number")
 
-number = Field(b"value", 0, 8, RP_U64)
+number = Field(b"value", 0, 8, U64)
 payload = Payload(8, 8, ctypes.pointer(number), 1, None)
-options = Options(kind=RP_RING, capacity=2)
+options = Options(kind=RING, capacity=2)
 ring, producer, consumer = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
-need(call("rp_create", None, ctypes.byref(options), ctypes.byref(payload), None,
+need(call("ringproof_lib_create", None, ctypes.byref(options), ctypes.byref(payload), None,
           ctypes.byref(ring)))
-need(call("rp_producer_open", ring, ctypes.byref(producer)))
-need(call("rp_consumer_open", ring, ctypes.byref(consumer)))
-statuses = [call("rp_push", producer, ctypes.byref(ctypes.c_uint64(item))) for item in (7, 8, 9)]
+need(call("ringproof_lib_producer_open", ring, ctypes.byref(producer)))
+need(call("ringproof_lib_consumer_open", ring, ctypes.byref(consumer)))
+statuses = [call("ringproof_lib_push", producer, ctypes.byref(ctypes.c_uint64(item))) for item in (7, 8, 9)]
 got = ctypes.c_uint64()
 items = []
-while call("rp_pop", consumer, ctypes.byref(got)) == RP_OK:
+while call("ringproof_lib_pop", consumer, ctypes.byref(got)) == OK:
     items.append(got.value)
-ringproof.rp_consumer_drop(consumer)
-ringproof.rp_producer_drop(producer)
-ringproof.rp_detach(ring)
-if (statuses, items, error.status) != ([RP_OK, RP_OK, RP_FULL], [7, 8], RP_EMPTY):
+ringproof.ringproof_lib_consumer_drop(consumer)
+ringproof.ringproof_lib_producer_drop(producer)
+ringproof.ringproof_lib_detach(ring)
+if (statuses, items, error.status) != ([OK, OK, FULL], [7, 8], EMPTY):
     sys.exit(f"{statuses}, {items}, {error.status}: {error.message.decode()}")

@@ -26,7 +26,7 @@ fn prepare<T: WholeWords>() -> Result<Ends, Refused> {
     let mut ends = Ends::default();
     for _ in 0..2 {
         let lock = SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default());
-        let file = lock.and_then(|lock| lock.descriptor());
+        let file = lock.and_then(|lock| lock.segment().descriptor());
         ends.share(&file.map_err(refused)?)?;
     }
     Ok(ends)

@@ -33,7 +33,7 @@ fn prepare<T: Payload>() -> Result<Ends, Refused> {
     let mut ends = Ends::default();
     for _ in 0..2 {
         let options = RingOptions::new(capacity(size_of::<T>()));
-        let file = Ring::<T>::anonymous(&options).and_then(|ring| ring.descriptor());
+        let file = Ring::<T>::anonymous(&options).and_then(|ring| ring.segment().descriptor());
         ends.share(&file.map_err(refused)?)?;
     }
     Ok(ends)

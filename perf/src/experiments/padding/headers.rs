@@ -202,7 +202,7 @@ mod tests {
             assert!(document.contains(&row), "{row}");
         }
         let ring = Ring::<u64>::anonymous(&RingOptions::new(64)).unwrap();
-        assert_eq!(ring.fixed().data_offset, OURS.data as u64);
+        assert_eq!(ring.segment().fixed().data_offset, OURS.data as u64);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::Zeroable;
+use ringproof::harness::PartsOfValue;
 use ringproof::latch::LatchReader;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
@@ -91,7 +92,7 @@ impl State {
         for number in 1..=self.version(seed) {
             writer.write(&value(number));
         }
-        Ok(latch.descriptor()?)
+        Ok(latch.segment().descriptor()?)
     }
 }
 
@@ -139,7 +140,7 @@ impl Operation for Write {
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
         let latch = SeqLatch::<Item>::attach_fd(actor.segment()?)?;
-        let claim = actor.claim(&latch, Role::Writer)?;
+        let claim = actor.claim(latch.segment(), Role::Writer)?;
         let parts = latch.parts()?;
         let memory = actor.memory(Some(parts.version));
         let version = self.0.version(actor.seed);
@@ -175,7 +176,7 @@ impl Operation for Write {
         // What took effect before the death is decided by which accesses were made, or is seen.
         let written = |death: &Death| death.count(StoreSite::LatchPublish);
         let death = (at.die)(&mut |so_far| {
-            ensure_kept(&latch, Role::Writer)?;
+            ensure_kept(latch.segment(), Role::Writer)?;
             read(&survivor, value(written(so_far).unwrap_or_default()))
         })?;
         let written = match (written(&death), survivor.read(1)) {
@@ -190,7 +191,7 @@ impl Operation for Write {
         let committed = value(written);
         read(&survivor, committed).context("after the death")?;
 
-        let claim = at.succeed(&death, &latch, Role::Writer, 1)?;
+        let claim = at.succeed(&death, latch.segment(), Role::Writer, 1)?;
         let parts = latch.parts()?;
         let memory = at.successor_memory(parts.version);
         let mut successor = LatchWriter::<Item, _>::new(parts, memory, Some(claim));

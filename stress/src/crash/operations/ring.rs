@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Result, bail, ensure};
 use bytemuck::Zeroable;
+use ringproof::harness::PartsOfRing;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
@@ -180,7 +181,7 @@ pub(super) const INJECTED: [Injected; 14] = [
     ),
     ("ring/close", By::Crash, Fault::PublishLate, "took effect"),
     ("ring/peek", By::Crash, Fault::FreeFirst, "is lost"),
-    ("ring/stop", By::Life, Fault::StopLost, "then Stopped"),
+    ("ring/stop", By::Life, Fault::StopLost, "then PeerClosed"),
     (
         "ring/pop",
         By::Life,
@@ -283,7 +284,7 @@ impl Hands<'_> {
 fn pushed(outcome: Result<usize, PushError>) -> u64 {
     match outcome {
         Ok(count) => count as u64,
-        Err(PushError::Full | PushError::Closed | PushError::Stopped) => 0,
+        Err(PushError::Full | PushError::Closed | PushError::PeerClosed) => 0,
         Err(_) => CORRUPT,
     }
 }
@@ -291,7 +292,7 @@ fn pushed(outcome: Result<usize, PushError>) -> u64 {
 fn popped(outcome: Result<usize, PopError>) -> u64 {
     match outcome {
         Ok(count) => count as u64,
-        Err(PopError::Empty | PopError::Ended | PopError::Closed) => 0,
+        Err(PopError::Empty | PopError::PeerClosed | PopError::Closed) => 0,
         Err(_) => CORRUPT,
     }
 }
@@ -596,7 +597,7 @@ impl OnRing {
             ]
         };
         let death = (at.die)(&mut |so_far| {
-            ensure_kept(&ring, Role::Producer)?;
+            ensure_kept(ring.segment(), Role::Producer)?;
             let stores = so_far.count(StoreSite::RingPublish).unwrap_or_default();
             let committed = start + reach(&steps, stores)?;
             let authors = authors(committed);
@@ -627,7 +628,7 @@ impl OnRing {
             take(&mut survivor, &expected)?;
         }
         // and then there is a successor, who finds exactly that.
-        let claim = at.succeed(&death, &ring, Role::Producer, 1)?;
+        let claim = at.succeed(&death, ring.segment(), Role::Producer, 1)?;
         // SAFETY: the parts go to this producer alone.
         let parts = unsafe { ring.parts() }?;
         let memory = at.successor_memory(parts.write_index);
@@ -647,7 +648,7 @@ impl OnRing {
         if ends || state.stopped {
             let wanted = match ends {
                 true => (0, PushError::Closed),
-                false => (0, PushError::Stopped),
+                false => (0, PushError::PeerClosed),
             };
             ensure_pushed(&mut successor, wanted, &expected)?;
             ensure_stopped(&mut successor, state.stopped)?;
@@ -695,7 +696,7 @@ impl OnRing {
         let authors = [(written, Author::Setup)];
         let expected = |position| expected(seed, &authors, position);
         let death = (at.die)(&mut |so_far| {
-            ensure_kept(&ring, Role::Consumer)?;
+            ensure_kept(ring.segment(), Role::Consumer)?;
             let stores = so_far.count(StoreSite::RingFree).unwrap_or_default();
             let expected = written - start - reach(&steps, stores)?;
             let found = survivor.occupancy()?;
@@ -714,7 +715,7 @@ impl OnRing {
         let released = start + reach(&steps, stores)?;
         let stops = match death.count(StoreSite::RingStop) {
             Some(stores) => closed || stores > 0,
-            None => survivor.peer_closed()?,
+            None => survivor.is_peer_closed()?,
         };
 
         if let Some(taken) = death.taken() {
@@ -751,14 +752,14 @@ impl OnRing {
         let room = state.capacity - (written - released);
         let wanted = match (state.closed, stops) {
             (true, _) => (0, PushError::Closed),
-            (false, true) => (room, PushError::Stopped),
+            (false, true) => (room, PushError::PeerClosed),
             (false, false) => (room, PushError::Full),
         };
         ensure_pushed(&mut survivor, wanted, &expected)?;
         ensure_stopped(&mut survivor, stops)?;
 
         // Then there is a successor, who finds exactly what was not released.
-        let claim = at.succeed(&death, &ring, Role::Consumer, 1)?;
+        let claim = at.succeed(&death, ring.segment(), Role::Consumer, 1)?;
         // SAFETY: the parts go to this consumer alone.
         let parts = unsafe { ring.parts() }?;
         let memory = at.successor_memory(parts.read_index);
@@ -817,13 +818,13 @@ impl Operation for OnRing {
         if self.state.stopped {
             consumer.close();
         }
-        Ok(ring.descriptor()?)
+        Ok(ring.segment().descriptor()?)
     }
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
         let ring = Ring::<Item>::attach_fd(actor.segment()?)?;
         let role = self.kind.role();
-        let claim = actor.claim(&ring, role)?;
+        let claim = actor.claim(ring.segment(), role)?;
         // SAFETY: the parts go to one endpoint of this process alone.
         let parts = unsafe { ring.parts() }?;
         let memory = actor.memory(Some(match role {

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::Through;
 use ringproof::layout::NOTES;
 use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
@@ -119,8 +120,8 @@ impl std::ops::Deref for Structure {
 
     fn deref(&self) -> &Segment {
         match self {
-            Structure::Ring(ring) => ring,
-            Structure::SeqLock(lock) => lock,
+            Structure::Ring(ring) => ring.segment(),
+            Structure::SeqLock(lock) => lock.segment(),
         }
     }
 }
@@ -283,8 +284,8 @@ extern "C" fn keep_note<M: Memory<Cells = Native>>(
     memory: &mut M,
 ) -> u64 {
     let (old, new) = notes(*seed);
-    let found = ring.note_through(memory, *role, NOTE);
-    let written = ring.set_note_through(memory, *role, NOTE, new);
+    let found = ring.segment().note_through(memory, *role, NOTE);
+    let written = ring.segment().set_note_through(memory, *role, NOTE, new);
     match ([Some(old), Some(new)].contains(&found), written) {
         (true, Ok(())) => 1,
         _ => CORRUPT,
@@ -302,16 +303,16 @@ impl Operation for NoteKeeper {
 
     fn set_up(&self, seed: u64) -> Result<OwnedFd> {
         let ring = Ring::<Item>::anonymous(&options())?;
-        let _claim = ring.claim(self.role)?;
+        let _claim = ring.segment().claim(self.role)?;
         for note in 0..NOTES {
-            ring.set_note(self.role, note, notes(seed).0)?;
+            ring.segment().set_note(self.role, note, notes(seed).0)?;
         }
-        Ok(ring.descriptor()?)
+        Ok(ring.segment().descriptor()?)
     }
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
         let ring = Ring::<Item>::attach_fd(actor.segment()?)?;
-        let _claim = actor.claim(&ring, self.role)?;
+        let _claim = actor.claim(ring.segment(), self.role)?;
         let mut kept = (&ring, self.role, actor.seed);
         actor.call(keep_note, &mut kept, &mut actor.memory(None))?;
         Ok(())
@@ -323,13 +324,13 @@ impl Operation for NoteKeeper {
         let earlier = at.who == Who::Successor(1);
         let written = |death: &Death| match death.count(StoreSite::NoteWrite) {
             Some(stores) => earlier || stores > 0,
-            None => earlier || ring.note(role, NOTE) == Some(new),
+            None => earlier || ring.segment().note(role, NOTE) == Some(new),
         };
         let ensure_notes = |death: &Death| {
             let written = written(death);
             for note in 0..NOTES {
                 let expected = if written && note == NOTE { new } else { old };
-                let found = ring.note(role, note);
+                let found = ring.segment().note(role, note);
                 ensure!(
                     found == Some(expected),
                     "note {note} is {found:?}, expected {expected}"
@@ -338,10 +339,10 @@ impl Operation for NoteKeeper {
             Ok(())
         };
         let death = (at.die)(&mut |so_far| {
-            ensure_kept(&ring, role)?;
+            ensure_kept(ring.segment(), role)?;
             ensure_notes(so_far)
         })?;
-        let _claim = at.succeed(&death, &ring, role, 1)?;
+        let _claim = at.succeed(&death, ring.segment(), role, 1)?;
         ensure_notes(&death)?;
         Ok(u64::from(written(&death)))
     }
@@ -372,13 +373,13 @@ fn ensure_usable(seed: u64, name: &str) -> Result<()> {
     match Ring::<Item>::attach(name) {
         Ok(ring) => {
             for role in [Role::Producer, Role::Consumer] {
-                ensure_free(&ring, role)?;
+                ensure_free(ring.segment(), role)?;
             }
         }
         Err(SegmentError::NotFound { .. }) => {}
         Err(other) => return Err(other).context("a segment is there that is not whole"),
     }
-    let (ring, claim) = Ring::<Item>::open_as(name, Role::Producer, &options())
+    let (ring, claim) = Ring::<Item>::open_or_create_as(name, Role::Producer, &options())
         .context("a segment of that name cannot be had")?;
     pass_on(seed, &mut ring.producer_with(claim)?, &mut ring.consumer()?)?;
     unlink(name).context("it cannot be removed")?;
@@ -408,10 +409,10 @@ fn creator_dies(trial: &Trial<'_>) -> Result<()> {
 /// one of zeros.
 fn create_in_place(path: &Path) -> Result<()> {
     let ring = Ring::<Item>::anonymous(&options())?;
-    let mut whole = vec![0; usize::try_from(ring.fixed().segment_len)?];
-    File::from(ring.descriptor()?).read_exact_at(&mut whole, 0)?;
+    let mut whole = vec![0; usize::try_from(ring.segment().fixed().segment_len)?];
+    File::from(ring.segment().descriptor()?).read_exact_at(&mut whole, 0)?;
     let file = File::create_new(path)?;
-    file.set_len(ring.fixed().segment_len)?;
+    file.set_len(ring.segment().fixed().segment_len)?;
     file.write_all_at(&whole, 0)?;
     Ok(())
 }
@@ -421,7 +422,7 @@ fn opener_dies(trial: &Trial<'_>) -> Result<()> {
     let name = trial.name();
     trial.victim(
         &|_| {
-            Ring::<Item>::open_as(&name, Role::Consumer, &options())?;
+            Ring::<Item>::open_or_create_as(&name, Role::Consumer, &options())?;
             Ok(())
         },
         &mut |_| Ok(()),
@@ -460,18 +461,23 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
         site: StoreSite::Retire.into(),
     };
     trial.earlier(point, &|actor| {
-        Ok(Ring::<Item>::attach(&name)?.unlink_through(&actor.memory(None))?)
+        Ok(Ring::<Item>::attach(&name)?
+            .segment()
+            .unlink_through(&actor.memory(None))?)
     })?;
 
     let death = trial.victim(
         &|actor| {
             let ring = Ring::<Item>::attach(&name)?;
-            refused(ring.claim_through(&actor.memory(None), Role::Consumer))
+            refused(
+                ring.segment()
+                    .claim_through(&actor.memory(None), Role::Consumer),
+            )
         },
         &mut |_| {
             // (A claim is told either that the role is held or that the segment is gone.)
             ensure!(
-                ring.is_held(Role::Consumer)?,
+                ring.segment().is_held(Role::Consumer)?,
                 "a stopped process does not keep its role"
             );
             Ok(())
@@ -483,13 +489,13 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
     }
     // Whether or not the name is still there, whoever wants a segment of that name gets a new
     // one,
-    let (next, claim) = Ring::<Item>::open_as(&name, Role::Producer, &options())
+    let (next, claim) = Ring::<Item>::open_or_create_as(&name, Role::Producer, &options())
         .context("a segment of that name cannot be had")?;
     ensure!(claim.epoch() == 1, "the retired segment was taken");
     let (mut producer, mut consumer) = (next.producer_with(claim)?, next.consumer()?);
     pass_on(trial.setting.seed, &mut producer, &mut consumer).context("in the new segment")?;
     // and whoever has the old one is told.
-    refused(ring.claim(Role::Producer))
+    refused(ring.segment().claim(Role::Producer))
 }
 
 /// Somebody dies unlinking a segment, and somebody else does it again.
@@ -506,7 +512,11 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
     };
 
     let death = trial.victim(
-        &|actor| Ok(Ring::<Item>::attach(&name)?.unlink_through(&actor.memory(None))?),
+        &|actor| {
+            Ok(Ring::<Item>::attach(&name)?
+                .segment()
+                .unlink_through(&actor.memory(None))?)
+        },
         &mut |_| match &mut survivors {
             // (Whoever wants a role now waits for the remover, and is told after two seconds.)
             Some((producer, consumer)) => pass_on(seed, producer, consumer),
@@ -522,7 +532,7 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
         );
         not_there(&name)?;
     } else if !in_use {
-        let (_, claim) = Ring::<Item>::open_as(&name, Role::Producer, &options())
+        let (_, claim) = Ring::<Item>::open_or_create_as(&name, Role::Producer, &options())
             .context("a role cannot be had")?;
         let retired = retired.unwrap_or(claim.epoch() == 1);
         let expected = if retired { 1 } else { 2 };
@@ -546,7 +556,7 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
         pass_on(seed, producer, consumer).context("in the old segment")?;
     }
     drop(survivors);
-    refused(ring.claim(Role::Producer))
+    refused(ring.segment().claim(Role::Producer))
 }
 
 /// A claim of a segment that has no name any more, or soon will not have one.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::Zeroable;
+use ringproof::harness::PartsOfValue;
 use ringproof::memory::{Memory, Native};
 use ringproof::read::ReadError;
 use ringproof::seqlock::{SeqReader, Watch};
@@ -117,7 +118,7 @@ impl State {
             Native.store(parts.seq, 2 * version + 1, StoreSite::SeqOdd);
             Native.store_words(parts.payload, &[word.to_ne_bytes()], StoreSite::SeqCopyIn);
         }
-        Ok(lock.descriptor()?)
+        Ok(lock.segment().descriptor()?)
     }
 }
 
@@ -179,7 +180,7 @@ impl Operation for Write {
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
         let lock = SeqLock::<Item>::attach_fd(actor.segment()?)?;
-        let claim = actor.claim(&lock, Role::Writer)?;
+        let claim = actor.claim(lock.segment(), Role::Writer)?;
         let parts = lock.parts()?;
         let memory = actor.memory(Some(parts.seq));
         let version = self.0.version(actor.seed);
@@ -216,7 +217,7 @@ impl Operation for Write {
             Some(2 * death.count(StoreSite::SeqEven)? + u64::from(inside))
         };
         let death = (at.die)(&mut |so_far| {
-            ensure_kept(&lock, Role::Writer)?;
+            ensure_kept(lock.segment(), Role::Writer)?;
             let value = value(reached(so_far).unwrap_or_default());
             read(&survivor, value.ok_or(STALLED))
         })?;
@@ -240,7 +241,7 @@ impl Operation for Write {
         // While there is no writer, and while there is one that has not written yet.
         let value = value(reached);
         read(&survivor, value.ok_or(DEAD)).context("after the death")?;
-        let claim = at.succeed(&death, &lock, Role::Writer, 1)?;
+        let claim = at.succeed(&death, lock.segment(), Role::Writer, 1)?;
         let parts = lock.parts()?;
         let memory = at.successor_memory(parts.seq);
         let mut successor = SeqWriter::<Item, _>::new(parts, memory, Some(claim));

@@ -55,7 +55,7 @@ pub(super) fn ensure_pushed<M: Memory, K>(
         ensure!(pushed <= wanted.0, "it takes more than {} items", wanted.0);
     };
     ensure!(
-        refused == wanted.1 && (pushed == wanted.0 || refused == PushError::Stopped),
+        refused == wanted.1 && (pushed == wanted.0 || refused == PushError::PeerClosed),
         "the producer pushed {pushed} items, then {refused:?}; expected {}, then {:?}",
         wanted.0,
         wanted.1
@@ -68,7 +68,7 @@ pub(super) fn ensure_stopped<M: Memory, K>(
     producer: &mut Producer<'_, Item, M, K>,
     expected: bool,
 ) -> Result<()> {
-    let found = producer.peer_closed();
+    let found = producer.is_peer_closed();
     ensure!(
         found == Ok(expected),
         "whether the consumer closed the ring: {found:?}, expected {expected}"
@@ -205,8 +205,10 @@ pub(super) fn finish<M: Memory, K>(
                 "at position {position}: expected {:?}, found {found:?}",
                 expected(position)
             ),
-            Err(PopError::Ended) if position == end => return Ok(()),
-            Err(PopError::Ended) => bail!("the ring ends at position {position}, not at {end}"),
+            Err(PopError::PeerClosed) if position == end => return Ok(()),
+            Err(PopError::PeerClosed) => {
+                bail!("the ring ends at position {position}, not at {end}")
+            }
             Err(other) => bail!("at position {position} of a closed ring: {other}"),
         }
     }

@@ -66,7 +66,7 @@ impl Pair {
         let segment = segment.try_clone().context("a descriptor")?;
         let ring = Ring::<Item>::attach_fd(segment.into())?;
         for role in [Role::Producer, Role::Consumer] {
-            ensure_free(&ring, role)?;
+            ensure_free(ring.segment(), role)?;
         }
         let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
         let (read, written) = (case.read(seed), case.written(seed));

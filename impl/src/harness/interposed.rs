@@ -3,7 +3,7 @@
 
 use core::slice;
 
-use super::{Memory, SlotOf, WordOf};
+use crate::memory::{Memory, SlotOf, WordOf};
 use crate::payload::Payload;
 use crate::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
 
