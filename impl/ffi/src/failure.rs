@@ -222,6 +222,7 @@ impl From<PushError> for Failure {
             PushError::Full => Failure::usual(RP_FULL),
             PushError::Closed => Failure::usual(RP_CLOSED),
             PushError::Stopped => Failure::usual(RP_STOPPED),
+            PushError::TooMany { .. } => Failure::new(RP_ARGUMENT, error.to_string()),
             PushError::Corrupt(corruption) => corruption.into(),
         }
     }
@@ -233,6 +234,7 @@ impl From<PopError> for Failure {
             PopError::Empty => Failure::usual(RP_EMPTY),
             PopError::Ended => Failure::usual(RP_ENDED),
             PopError::Closed => Failure::usual(RP_CLOSED),
+            PopError::TooMany { .. } => Failure::new(RP_ARGUMENT, error.to_string()),
             PopError::Corrupt(corruption) => corruption.into(),
         }
     }

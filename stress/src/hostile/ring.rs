@@ -318,6 +318,7 @@ impl Model {
             }
             Err(PushError::Closed) => ensure!(self.closed, "closed by nobody"),
             Err(PushError::Stopped) => ensure!(self.ended, "stopped by nobody"),
+            Err(PushError::TooMany { .. }) => bail!("too many, where any number would do"),
             Ok(Did::Other) | Err(PushError::Corrupt(_)) => {}
         }
         Ok(())
@@ -483,6 +484,7 @@ impl Model {
                 ensure!(live == 0 && self.ended, "ended by nobody, or too early");
             }
             Err(PopError::Closed) => ensure!(self.closed, "closed by nobody"),
+            Err(PopError::TooMany { .. }) => bail!("too many, where any number would do"),
             Ok(Did::Other) | Err(PopError::Corrupt(_)) => {}
         }
         Ok(())

@@ -201,6 +201,7 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
                 0
             }
             Err(PushError::Full | PushError::Closed | PushError::Stopped) => 0,
+            Err(PushError::TooMany { .. }) => bail!("too many, where any number would do"),
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items pushed into {capacity}");
@@ -252,6 +253,7 @@ pub(crate) fn receive<K>(consumer: &mut ring::Consumer<'_, u64, Native, K>) -> R
                 0
             }
             Err(PopError::Empty | PopError::Ended | PopError::Closed) => 0,
+            Err(PopError::TooMany { .. }) => bail!("too many, where any number would do"),
         };
         met.worked += u64::from(count > 0);
         ensure!(count <= capacity, "{count} items popped of {capacity}");
