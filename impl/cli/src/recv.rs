@@ -113,11 +113,9 @@ fn release(consumer: &mut Consumer<u8>, count: usize) -> Result<(), Failure> {
         Ok(chunk) => chunk.release(count).map_err(out_of_chunk),
         Err(PopError::Corrupt(corruption)) => Err(corruption.into()),
         // They were there when they were written, or counted, and only we take any.
-        Err(error @ (PopError::Empty | PopError::Ended | PopError::Closed)) => {
-            Err(Failure::Unexpected(format!(
-                "{count} bytes that had been committed are not there any more: {error}"
-            )))
-        }
+        Err(error) => Err(Failure::Unexpected(format!(
+            "{count} bytes that had been committed are not there any more: {error}"
+        ))),
     }
 }
 
@@ -161,9 +159,7 @@ fn copy(
             }
             Err(PopError::Ended) => return Ok(held),
             Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
-            Err(PopError::Closed) => {
-                return Err(Failure::Unexpected("the ring was closed".to_owned()));
-            }
+            Err(error) => return Err(Failure::Unexpected(error.to_string())),
         };
         wait = Wait::new();
         if !noted {

@@ -182,9 +182,7 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
             }
             Err(PushError::Stopped) => return Err(stopped(producer, ring)),
             Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
-            Err(PushError::Closed) => {
-                return Err(Failure::Unexpected("the ring was closed".to_owned()));
-            }
+            Err(error) => return Err(Failure::Unexpected(error.to_string())),
         }
     }
     Ok(())

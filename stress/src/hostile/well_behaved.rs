@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::ops::AddAssign;
 use std::os::fd::{AsFd, OwnedFd};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ringproof::layout::NOTES;
 use ringproof::memory::Native;
 use ringproof::{
