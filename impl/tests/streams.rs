@@ -150,11 +150,11 @@ fn errors_of_the_ring_are_errors_of_streams() {
 
 #[test]
 fn a_stream_is_copied_through_a_small_ring() {
-    const BYTES: usize = 100_000;
+    const BYTES: usize = 20_000;
     let bytes: Vec<u8> = (0..BYTES as u32)
         .map(|n| (n.wrapping_mul(0x9e37_79b9) >> 24) as u8)
         .collect();
-    let (_ring, producer, consumer) = ends(7);
+    let (_ring, producer, consumer) = ends(61);
     let sent = bytes.clone();
     let sender = thread::spawn(move || {
         let mut producer = Waiting(producer, Deadline::to("write"));
@@ -174,7 +174,7 @@ fn a_stream_is_copied_through_a_small_ring() {
 
 #[test]
 fn lines_go_through_buffers_of_the_standard_library_whole() {
-    const LINES: u32 = 2_000;
+    const LINES: u32 = 500;
     let (_ring, producer, consumer) = ends(64);
     let sender = thread::spawn(move || {
         let waiting = Waiting(producer, Deadline::to("write"));
