@@ -42,8 +42,10 @@ fn through_ring(item: Item) -> Option<Item> {
     producer.push(item).ok()?;
     producer.push_slice(&[item; 2]).ok()?;
     producer.close();
-    consumer.peek(1).ok()?.release(1).ok()?;
-    consumer.pop().ok()
+    let chunk = consumer.peek_exact(1).ok()?;
+    chunk.iter().next()?;
+    chunk.release(1).ok()?;
+    consumer.drain().ok()?.next()
 }
 
 fn through_seqlock(item: Item) -> Option<Item> {
@@ -53,7 +55,8 @@ fn through_seqlock(item: Item) -> Option<Item> {
         payload: &payload,
     };
     SeqWriter::new(parts, Native, ())?.write(&item);
-    SeqReader::new(parts, Native, ())?.read(1).ok()
+    let reader = SeqReader::new(parts, Native, ())?;
+    reader.has_changed(0).then(|| reader.read(1).ok())?
 }
 
 fn through_latch(item: Item) -> Option<Item> {

@@ -51,7 +51,7 @@ fn receive(name: &str) -> Result<(), Box<dyn Error>> {
     loop {
         match consumer.peek(16) {
             Ok(chunk) => {
-                for (number, quote) in (chunk.position()..).zip((0..).map_while(|i| chunk.get(i))) {
+                for (number, quote) in (chunk.position()..).zip(&chunk) {
                     let symbol = String::from_utf8_lossy(&quote.symbol);
                     println!("{number}: {symbol} {} @ {}", quote.size, quote.price);
                 }

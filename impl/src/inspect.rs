@@ -5,6 +5,7 @@
 #[cfg(feature = "serde")]
 mod serialize;
 
+use std::fmt::DebugStruct;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
@@ -187,8 +188,7 @@ impl Inspection {
                 offset::PRODUCER_NOTES,
             )?],
         };
-        // The reader's index first: it only grows, so the difference is never negative.
-        let (read_word, write_word) = (word(offset::READ_INDEX)?, word(offset::WRITE_INDEX)?);
+        let [read_word, write_word] = index_words(file, name)?;
         let [(read_index, stopped), (write_index, ended)] = match kind {
             Kind::Ring => [index_of(read_word), index_of(write_word)],
             Kind::SeqLock | Kind::Latch => [(read_word, false), (write_word, false)],
@@ -261,6 +261,25 @@ impl Inspection {
     pub fn occupancy(&self) -> u64 {
         self.write_index.wrapping_sub(self.read_index)
     }
+}
+
+/// The two index words, the reader's first: it only grows, so the difference is never negative.
+fn index_words(file: &File, name: &str) -> Result<[u64; 2], SegmentError> {
+    let word = |at| read_words(file, name, at).map(|[word]| word);
+    Ok([word(offset::READ_INDEX)?, word(offset::WRITE_INDEX)?])
+}
+
+/// Says how full a ring is, and who closed it, to whoever prints it: through its file, as all here, so
+/// that a forked child may print it, too.
+pub(crate) fn debug_ring(segment: &Segment, output: &mut DebugStruct<'_, '_>) {
+    output.field("capacity", &segment.fixed().capacity);
+    match index_words(segment.file(), segment.label()).map(|words| words.map(index_of)) {
+        Ok([(read_index, stopped), (write_index, ended)]) => output
+            .field("occupancy", &write_index.wrapping_sub(read_index))
+            .field("closed_by_producer", &ended)
+            .field("closed_by_consumer", &stopped),
+        Err(error) => output.field("occupancy", &error),
+    };
 }
 
 /// All that is where named segments are.

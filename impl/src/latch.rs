@@ -82,7 +82,7 @@ impl<'a, C: Cells> LatchSlots<'a, C> {
     }
 }
 
-/// The writing end of a latch.
+/// The writing end of a latch. [`Send`] and [`Sync`] where its memory and what it keeps are.
 pub struct LatchWriter<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     version_word: &'a WordOf<M>,
@@ -154,7 +154,7 @@ impl<'a, T: Payload, M: Memory, K> LatchWriter<'a, T, M, K> {
     }
 
     /// How many values were written since the latch was made, by this writer and those before
-    /// it.
+    /// it. Zero is the one that it was made with.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -168,7 +168,8 @@ impl<T: Payload, M: Memory, K> fmt::Debug for LatchWriter<'_, T, M, K> {
     }
 }
 
-/// A reading end of a latch. It stores nothing, so there may be any number.
+/// A reading end of a latch. It stores nothing, so there may be any number. [`Send`] and [`Sync`] where
+/// its memory and what it keeps are.
 pub struct LatchReader<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     version: &'a WordOf<M>,
@@ -239,6 +240,38 @@ impl<'a, T: Payload, M: Memory, K> LatchReader<'a, T, M, K> {
         } else {
             Err(Busy)
         }
+    }
+
+    /// The version of the last committed value: how many were written since the latch was made, as the
+    /// writer's [`version`](LatchWriter::version) says, so that it never goes back. A write in which a
+    /// writer died does not count. It is [`NO_VERSION`] where the memory was lost.
+    ///
+    /// A [read](Self::read) that begins afterwards gets the value of this version or of a later one. So
+    /// who asks first and then reads misses no value, if [`has_changed`](Self::has_changed) makes it
+    /// read again; at worst it reads the same one twice.
+    ///
+    /// ```
+    /// use ringproof::{SeqLatch, SeqLatchOptions};
+    ///
+    /// let latch = SeqLatch::anonymous(&10_u64, &SeqLatchOptions::new())?;
+    /// let (mut writer, reader) = (latch.writer()?, latch.reader()?);
+    /// let seen = reader.version();
+    /// assert_eq!((seen, reader.read(10)?), (0, 10));
+    /// assert!(!reader.has_changed(seen));
+    /// writer.write(&11);
+    /// assert!(reader.has_changed(seen));
+    /// assert_eq!((reader.version(), writer.version()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn version(&self) -> u64 {
+        // Acquire: the load with which an attempt begins. What makes the read that follows at least as
+        // new is that no later load of one word finds an earlier store.
+        self.memory.load(self.version, LoadSite::LatchObserve)
+    }
+
+    /// Whether the version is no longer `since`. It costs one load, and copies nothing.
+    pub fn has_changed(&self, since: u64) -> bool {
+        self.version() != since
     }
 
     /// Reads the last committed value in at most `attempts` attempts, at least one. With a

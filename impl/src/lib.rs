@@ -2,7 +2,8 @@
 //! processes, written so that their correctness can be checked by whoever depends on it.
 //!
 //! - [`Ring`]: a queue of items, none lost, duplicated, torn or reordered, also when either
-//!   side is killed at any instruction and started again.
+//!   side is killed at any instruction and started again. One of bytes is a stream: its ends are
+//!   [`std::io::Write`] and [`std::io::Read`].
 //! - [`SeqLock`]: the latest value, for readers that may miss some.
 //! - [`SeqLatch`]: the same, and the last committed value stays readable whatever happens to
 //!   its writer.

@@ -86,11 +86,16 @@
 
 mod chunk;
 mod count;
+mod exact;
+mod iter;
+#[cfg(feature = "std")]
+mod stream;
 
 use core::fmt;
 
 pub(crate) use chunk::within;
 pub use chunk::{OutOfChunk, ReadChunk, WriteChunk};
+pub use iter::{Drain, Iter};
 
 use crate::memory::{Cells, Memory, Native, WordOf};
 use crate::payload::Payload;
@@ -153,7 +158,8 @@ pub struct Corruption {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PushError {
-    /// `capacity` items are live: the consumer has to release some first.
+    /// `capacity` items are live, or so many that there is no room for all of
+    /// [`reserve_exact`](Producer::reserve_exact): the consumer has to release some first.
     #[error("the ring is full")]
     Full,
     /// This producer, or one before it, closed the ring; or [`LAST`] items went through it.
@@ -163,6 +169,14 @@ pub enum PushError {
     /// many it did not take.
     #[error("the ring was closed by its consumer, which takes no more items")]
     PeerClosed,
+    /// More than there can ever be room for at once. Only [`Producer::reserve_exact`] says so.
+    #[error("{asked} slots asked for at once, and there can be {most} at most; ask for fewer")]
+    TooMany {
+        /// How many were asked for.
+        asked: usize,
+        /// How many there can be: the ring's capacity, less where its [`LAST`] position is nearer.
+        most: u64,
+    },
     /// A word that the consumer stores broke the ring's invariant.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
@@ -172,7 +186,8 @@ pub enum PushError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PopError {
-    /// Every committed item was released; more may come.
+    /// Every committed item was released, or there are not enough for all of
+    /// [`peek_exact`](Consumer::peek_exact); more may come.
     #[error("the ring is empty")]
     Empty,
     /// This consumer, or one before it, closed the ring.
@@ -181,12 +196,22 @@ pub enum PopError {
     /// The producer closed the ring, and every item was released: none will come.
     #[error("the ring was closed by its producer, and every item was taken")]
     PeerClosed,
+    /// More than there can ever be at once. Only [`Consumer::peek_exact`] says so.
+    #[error("{asked} items asked for at once, and there can be {most} at most; ask for fewer")]
+    TooMany {
+        /// How many were asked for.
+        asked: usize,
+        /// How many there can be: the ring's capacity, less where its [`LAST`] position is nearer; of
+        /// a ring that its producer closed, what is left in it.
+        most: u64,
+    },
     /// A word that the producer stores broke the ring's invariant.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
 }
 
-/// The sending end of a ring.
+/// The sending end of a ring. [`Send`] and [`Sync`] where its memory and what it keeps are: see
+/// [Threads](self#threads).
 pub struct Producer<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     slots: Slots<'a, M::Cells, T>,
@@ -484,7 +509,8 @@ impl<T: Payload, M: Memory, K> fmt::Debug for Producer<'_, T, M, K> {
     }
 }
 
-/// The receiving end of a ring.
+/// The receiving end of a ring. [`Send`] and [`Sync`] where its memory and what it keeps are: see
+/// [Threads](self#threads).
 pub struct Consumer<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     slots: Slots<'a, M::Cells, T>,

@@ -275,7 +275,7 @@ impl Removal {
     }
 }
 
-/// A role, held until this is dropped or the process dies.
+/// A role, held until this is dropped or the process dies. [`Send`] and [`Sync`]: it belongs to no thread.
 #[derive(Debug)]
 pub struct Claim {
     lock: ByteLock,

@@ -57,8 +57,8 @@ pub(crate) const ANONYMOUS: &str = "(anonymous)";
 
 /// Shared memory with a header, mapped into this process.
 ///
-/// It keeps one descriptor of the process, which its ends share, however many there are. A forked
-/// child has no access to the memory: see [`fork`](crate::fork).
+/// It keeps one descriptor of the process, which its ends share, however many there are. It is [`Send`]
+/// and [`Sync`]. A forked child has no access to the memory: see [`fork`](crate::fork).
 #[derive(Debug)]
 pub struct Segment {
     label: String,

@@ -52,7 +52,7 @@ impl<C: Cells> Clone for SeqParts<'_, C> {
 
 impl<C: Cells> Copy for SeqParts<'_, C> {}
 
-/// The writing end of a seqlock.
+/// The writing end of a seqlock. [`Send`] and [`Sync`] where its memory and what it keeps are.
 pub struct SeqWriter<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     seq_word: &'a WordOf<M>,
@@ -131,7 +131,7 @@ impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {
     }
 
     /// How many values were written since the seqlock was made, by this writer and those before
-    /// it (one that died inside a write counts it too).
+    /// it (one that died inside a write counts it too). Zero is the one that it was made with.
     pub fn version(&self) -> u64 {
         self.seq.div_ceil(2)
     }
@@ -164,7 +164,8 @@ impl Watch for () {
     }
 }
 
-/// A reading end of a seqlock. It stores nothing, so there may be any number.
+/// A reading end of a seqlock. It stores nothing, so there may be any number. [`Send`] and [`Sync`] where
+/// its memory and what it keeps are.
 pub struct SeqReader<'a, T: Payload, M: Memory = Native, K = ()> {
     memory: M,
     seq: &'a WordOf<M>,
@@ -237,6 +238,39 @@ impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {
         // Relaxed: pairs with SeqOdd; a write that the copy met shows here.
         let after = self.memory.load(self.seq, LoadSite::SeqRecheck);
         if before == after { Ok(()) } else { Err(Busy) }
+    }
+
+    /// The version of the last value that was written: how many writes have ended since the seqlock was
+    /// made, so that it never goes back. Where no write is under way it is the writer's
+    /// [`version`](SeqWriter::version). One in which a writer died counts as soon as the next one has
+    /// begun: its version is never read.
+    ///
+    /// A [read](Self::read) that begins afterwards gets the value of this version or of a later one. So
+    /// who asks first and then reads misses no value, if [`has_changed`](Self::has_changed) makes it
+    /// read again; at worst it reads the same one twice.
+    ///
+    /// ```
+    /// use ringproof::{SeqLock, SeqLockOptions};
+    ///
+    /// let lock = SeqLock::anonymous(&10_u64, &SeqLockOptions::new())?;
+    /// let (mut writer, reader) = (lock.writer()?, lock.reader()?);
+    /// let seen = reader.version();
+    /// assert_eq!((seen, reader.read(10)?), (0, 10));
+    /// assert!(!reader.has_changed(seen));
+    /// writer.write(&11);
+    /// assert!(reader.has_changed(seen));
+    /// assert_eq!((reader.version(), writer.version()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn version(&self) -> u64 {
+        // Acquire: the load with which an attempt begins. What makes the read that follows at least as
+        // new is that no later load of one word finds an earlier store.
+        self.memory.load(self.seq, LoadSite::SeqObserve) / 2
+    }
+
+    /// Whether the version is no longer `since`. It costs one load, and copies nothing.
+    pub fn has_changed(&self, since: u64) -> bool {
+        self.version() != since
     }
 
     /// Reads the value in at most `attempts` attempts, at least one.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::error::SegmentError;
+use crate::inspect::debug_ring;
 use crate::latch::{self, LatchParts};
 use crate::layout::{Expected, Kind, Layout};
 use crate::memory::{Native, Slot, Word};
@@ -31,6 +32,8 @@ pub struct RingOptions {
     pub(crate) mode: u32,
 }
 
+// No `Default`: a capacity that is too small for a burst loses time, and one that is too large hides a consumer
+// that is too slow; only the program knows.
 impl RingOptions {
     /// A ring in which up to `capacity` items are live at once. Any number from 1.
     pub fn new(capacity: u64) -> Self {
@@ -73,7 +76,8 @@ impl RingOptions {
 /// A ring in shared memory, attached to this process.
 ///
 /// It is open to one [`producer`](Ring::producer) and one [`consumer`](Ring::consumer), in this
-/// process or in others. What can be asked of any segment, its [`segment`](Ring::segment) answers.
+/// process or in others. What can be asked of any segment, its [`segment`](Ring::segment) answers. It is [`Send`] and
+/// [`Sync`], and printed with how full it is and who closed it, for which it needs no role.
 ///
 /// Its ends keep the segment themselves, and so do those of a [`SeqLock`] and a [`SeqLatch`]: the ring may
 /// be dropped before them. The memory is unmapped, and the descriptor closed, with the last of all.
@@ -264,7 +268,7 @@ impl SeqLockOptions {
 /// [`writer`](SeqLock::writer) and any number of [`reader`](SeqLock::reader)s.
 ///
 /// A reader gets no value while a write is in progress, nor after a writer died inside one
-/// until the next writes; where that matters, use a [`SeqLatch`].
+/// until the next writes; where that matters, use a [`SeqLatch`]. It is [`Send`] and [`Sync`].
 ///
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
@@ -462,7 +466,7 @@ impl SeqLatchOptions {
 
 /// A latch in shared memory, attached to this process: the latest committed value, always
 /// readable, for one [`writer`](SeqLatch::writer) and any number of
-/// [`reader`](SeqLatch::reader)s.
+/// [`reader`](SeqLatch::reader)s. It is [`Send`] and [`Sync`].
 ///
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
@@ -608,6 +612,8 @@ impl<T: Payload> SeqLatch<T> {
 
 /// What an end with a role keeps for its life: the claim of the role, and the segment that its words
 /// and slots lie in.
+///
+/// It is [`Send`] and [`Sync`]: a role belongs to no thread.
 #[derive(Debug)]
 pub struct Held {
     /// First: the role is given back while there is a segment.
@@ -692,9 +698,9 @@ pub(crate) unsafe fn lasting(segment: &Arc<Segment>) -> &'static Segment {
 pub type Producer<T> = ring::Producer<'static, T, Native, Held>;
 /// The receiving end of a ring in shared memory. What is said of [`Producer`] is true of it as well.
 pub type Consumer<T> = ring::Consumer<'static, T, Native, Held>;
-/// Slots reserved by a [`Producer`].
+/// Slots reserved by a [`Producer`]; [`Send`] and [`Sync`] as that.
 pub type WriteChunk<'p, T> = ring::WriteChunk<'p, 'static, T, Native, Held>;
-/// Items that a [`Consumer`] looks at in place.
+/// Items that a [`Consumer`] looks at in place; [`Send`] and [`Sync`] as that.
 pub type ReadChunk<'c, T> = ring::ReadChunk<'c, 'static, T, Native, Held>;
 /// The writing end of a seqlock in shared memory. What is said of [`Producer`] is true of it as well.
 pub type SeqWriter<T> = seqlock::SeqWriter<'static, T, Native, Held>;
@@ -840,7 +846,7 @@ pub(crate) fn no_room(segment: &Segment) -> SegmentError {
 
 /// What all of them have: the segment, and a form to be printed in, which a payload need not have.
 macro_rules! of_segment {
-    ($($name:ident),*) => {
+    ($($name:ident $(, $more:expr)?;)*) => {
         $(impl<T: Payload> $name<T> {
             /// The segment that this is in: its name, who is at its ends, its notes, its removal.
             pub fn segment(&self) -> &Segment {
@@ -850,12 +856,16 @@ macro_rules! of_segment {
 
         impl<T: Payload> fmt::Debug for $name<T> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($name))
-                    .field("segment", &self.segment)
-                    .finish_non_exhaustive()
+                let mut output = f.debug_struct(stringify!($name));
+                $($more(&self.segment, &mut output);)?
+                output.field("segment", &self.segment).finish_non_exhaustive()
             }
         })*
     };
 }
 
-of_segment!(Ring, SeqLock, SeqLatch);
+of_segment! {
+    Ring, debug_ring;
+    SeqLock;
+    SeqLatch;
+}

@@ -44,6 +44,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use crate::error::SegmentError;
+use crate::inspect::debug_ring;
 use crate::layout::{Expected, HEADER_LEN, Kind, Layout};
 use crate::memory::{Memory, Native, Slot};
 use crate::read::{Busy, ReadError};
@@ -204,11 +205,10 @@ impl Form<'_> {
 }
 
 /// A ring, seqlock or latch in shared memory, attached to this process. What can be asked of any
-/// segment, its [`segment`](Structure::segment) answers.
+/// segment, its [`segment`](Structure::segment) answers. It and its ends are [`Send`] and [`Sync`].
 ///
 /// Neither it nor its ends go over a `fork` (nor `daemon`): attach in the child; see
 /// [`fork`](crate::fork).
-#[derive(Debug)]
 pub struct Structure {
     segment: Arc<Segment>,
     kind: Kind,
@@ -392,6 +392,17 @@ impl Structure {
     }
 }
 
+impl fmt::Debug for Structure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut output = f.debug_struct("Structure");
+        output.field("kind", &self.kind).field("size", &self.size);
+        if self.kind == Kind::Ring {
+            debug_ring(&self.segment, &mut output);
+        }
+        output.field("segment", &self.segment).finish()
+    }
+}
+
 /// The slots of a ring, as bytes.
 #[derive(Clone, Copy)]
 struct Items<'a> {
@@ -473,6 +484,7 @@ impl<'a> Items<'a> {
 
 /// The sending end of a ring. What can be asked of any producer it answers as that: its
 /// [`position`](ring::Producer::position), its [`occupancy`](ring::Producer::occupancy) and so on.
+/// [`Send`] and [`Sync`], as its chunks are.
 pub struct Producer {
     end: crate::Producer<Nothing>,
     items: Items<'static>,
@@ -517,6 +529,17 @@ impl Producer {
     pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_>, PushError> {
         Ok(WriteChunk {
             chunk: self.end.reserve(count)?,
+            items: self.items,
+        })
+    }
+
+    /// Reserves exactly `count` free slots, or none, as [`ring::Producer::reserve_exact`] does.
+    ///
+    /// # Errors
+    /// As those of that.
+    pub fn reserve_exact(&mut self, count: usize) -> Result<WriteChunk<'_>, PushError> {
+        Ok(WriteChunk {
+            chunk: self.end.reserve_exact(count)?,
             items: self.items,
         })
     }
@@ -628,7 +651,7 @@ impl WriteChunk<'_> {
 }
 
 /// The receiving end of a ring. What can be asked of any consumer it answers as that, as
-/// [`Producer`] does.
+/// [`Producer`] does. [`Send`] and [`Sync`], as its chunks are.
 pub struct Consumer {
     end: crate::Consumer<Nothing>,
     items: Items<'static>,
@@ -673,6 +696,18 @@ impl Consumer {
     pub fn peek(&mut self, count: usize) -> Result<ReadChunk<'_>, PopError> {
         Ok(ReadChunk {
             chunk: self.end.peek(count)?,
+            items: self.items,
+        })
+    }
+
+    /// Looks at exactly `count` of the oldest items, or at none, as [`ring::Consumer::peek_exact`]
+    /// does.
+    ///
+    /// # Errors
+    /// As those of that.
+    pub fn peek_exact(&mut self, count: usize) -> Result<ReadChunk<'_>, PopError> {
+        Ok(ReadChunk {
+            chunk: self.end.peek_exact(count)?,
             items: self.items,
         })
     }
@@ -760,7 +795,7 @@ impl ReadChunk<'_> {
     }
 }
 
-/// The writing end of a seqlock or latch.
+/// The writing end of a seqlock or latch. [`Send`] and [`Sync`].
 #[derive(Debug)]
 pub struct Writer {
     end: WritingEnd,
@@ -827,7 +862,7 @@ impl Writer {
     }
 }
 
-/// A reading end of a seqlock or latch.
+/// A reading end of a seqlock or latch. [`Send`] and [`Sync`]: one may serve any number of threads.
 #[derive(Debug)]
 pub struct Reader {
     end: ReadingEnd,
@@ -854,6 +889,21 @@ impl Reader {
             ReadingEnd::SeqLock(end) => end.try_read_words(words),
             ReadingEnd::Latch(end) => end.try_read_words(words),
         }
+    }
+
+    /// The version of the last value that was written, as
+    /// [`SeqReader::version`](crate::seqlock::SeqReader::version) and
+    /// [`LatchReader::version`](crate::latch::LatchReader::version) say.
+    pub fn version(&self) -> u64 {
+        match &self.end {
+            ReadingEnd::SeqLock(end) => end.version(),
+            ReadingEnd::Latch(end) => end.version(),
+        }
+    }
+
+    /// Whether the version is no longer `since`.
+    pub fn has_changed(&self, since: u64) -> bool {
+        self.version() != since
     }
 
     /// Reads the value in at most `attempts` attempts, at least one.

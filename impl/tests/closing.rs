@@ -5,9 +5,12 @@ mod common;
 
 use common::interrupted::Interrupted;
 use ringproof::harness::PartsOfRing;
+use ringproof::layout::Kind;
 use ringproof::memory::{Memory, Native};
 use ringproof::ring::{CLOSED, LAST};
+use ringproof::shape::Description;
 use ringproof::site::{LoadSite, StoreSite};
+use ringproof::untyped::{Payload, Structure};
 use ringproof::{Consumer, Corruption, PopError, Producer, PushError, Ring, RingOptions, ring};
 
 fn new_ring() -> Ring<u64> {
@@ -223,4 +226,29 @@ fn commits_just_before_a_close_are_seen_with_it_and_taken() {
     assert_eq!(consumer.pop(), Ok(1));
     assert_eq!(consumer.pop(), Ok(2));
     assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
+}
+
+/// While both roles are taken, and of both kinds of container.
+#[test]
+fn a_ring_is_printed_with_how_full_it_is_and_who_closed_it() {
+    let ring = new_ring();
+    let (mut producer, mut consumer) = ends(&ring);
+    let said = |expected: &str| {
+        let untyped = Structure::attach_fd(
+            ring.segment().descriptor().expect("a descriptor"),
+            Kind::Ring,
+            &Payload::new(Description::of::<u64>().expect("one"), 8).expect("a payload"),
+        );
+        let untyped = untyped.expect("the same ring");
+        for printed in [format!("{ring:?}"), format!("{untyped:?}")] {
+            assert!(printed.contains(expected), "{printed}");
+        }
+    };
+    said("capacity: 3, occupancy: 0, closed_by_producer: false, closed_by_consumer: false,");
+    assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
+    assert_eq!(consumer.pop(), Ok(1));
+    producer.close();
+    said("capacity: 3, occupancy: 2, closed_by_producer: true, closed_by_consumer: false,");
+    consumer.close();
+    said("capacity: 3, occupancy: 2, closed_by_producer: true, closed_by_consumer: true,");
 }

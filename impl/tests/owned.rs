@@ -8,41 +8,9 @@ use std::{fs, thread};
 
 use common::Deadline;
 use common::named::Named;
-use ringproof::untyped;
 use ringproof::{
-    Consumer, LatchReader, LatchWriter, Payload, PopError, Producer, PushError, ReadChunk, Ring,
-    RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions, SeqReader,
-    SeqWriter, WriteChunk,
-};
-
-/// May go to another thread, be shared with one, and stay there for good.
-const fn goes_anywhere<T: Send + Sync + 'static>() {}
-
-/// The same but for the last: chunks borrow their end.
-const fn goes_as_far_as_its_end<T: Send + Sync>() {}
-
-const _: () = {
-    const fn for_every_payload<T: Payload>() {
-        goes_anywhere::<Ring<T>>();
-        goes_anywhere::<SeqLock<T>>();
-        goes_anywhere::<SeqLatch<T>>();
-        goes_anywhere::<Producer<T>>();
-        goes_anywhere::<Consumer<T>>();
-        goes_anywhere::<SeqWriter<T>>();
-        goes_anywhere::<SeqReader<T>>();
-        goes_anywhere::<LatchWriter<T>>();
-        goes_anywhere::<LatchReader<T>>();
-        goes_as_far_as_its_end::<WriteChunk<'_, T>>();
-        goes_as_far_as_its_end::<ReadChunk<'_, T>>();
-    }
-    for_every_payload::<[u8; 3]>();
-    goes_anywhere::<untyped::Structure>();
-    goes_anywhere::<untyped::Producer>();
-    goes_anywhere::<untyped::Consumer>();
-    goes_anywhere::<untyped::Writer>();
-    goes_anywhere::<untyped::Reader>();
-    goes_as_far_as_its_end::<untyped::WriteChunk<'_>>();
-    goes_as_far_as_its_end::<untyped::ReadChunk<'_>>();
+    Consumer, PopError, Producer, PushError, Ring, RingOptions, Role, SegmentError, SeqLatch,
+    SeqLatchOptions, SeqLock, SeqLockOptions,
 };
 
 const ITEMS: u64 = 1_000;

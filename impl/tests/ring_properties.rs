@@ -187,13 +187,43 @@ enum Op {
     Pop,
     PushSlice(usize),
     PopSlice(usize),
-    Reserve(usize, Vec<Write>, End),
-    Peek(usize, Vec<Read>, End),
+    Reserve(Count, Vec<Write>, End),
+    Peek(Count, Vec<Read>, End),
+    /// The iterator is dropped after so many items.
+    Drain(usize),
     Close,
     CloseConsumer,
     AskProducer,
     RetakeProducer,
     RetakeConsumer,
+}
+
+/// How many slots or items are asked for.
+#[derive(Clone, Copy, Debug)]
+enum Count {
+    UpTo(usize),
+    Exactly(usize),
+}
+
+impl Count {
+    fn asked(self) -> usize {
+        match self {
+            Count::UpTo(count) | Count::Exactly(count) => count,
+        }
+    }
+
+    /// How many will do.
+    fn needed(self) -> usize {
+        match self {
+            Count::UpTo(count) => count.min(1),
+            Count::Exactly(count) => count,
+        }
+    }
+
+    /// Whether it cannot be, where there are never more than `most`.
+    fn is_beyond(self, most: u64) -> bool {
+        matches!(self, Count::Exactly(count) if count as u64 > most)
+    }
 }
 
 /// What is done to a chunk of reserved slots.
@@ -211,6 +241,8 @@ enum Read {
     Get(usize),
     Copy(usize, usize),
     Slices,
+    /// So many are skipped before the first, and the last is taken before the rest.
+    Iter(usize),
 }
 
 /// How a chunk ends: committed or released in part, wholly, or dropped.
@@ -224,6 +256,13 @@ enum End {
 /// An index or a count: mostly near the sizes of the chunks, sometimes far beyond any.
 fn sizes() -> impl Strategy<Value = usize> {
     prop_oneof![20 => 0..20usize, 1 => Just(usize::MAX), 1 => Just(usize::MAX - 2)]
+}
+
+fn counts() -> impl Strategy<Value = Count> {
+    prop_oneof![
+        sizes().prop_map(Count::UpTo),
+        sizes().prop_map(Count::Exactly)
+    ]
 }
 
 fn ends() -> impl Strategy<Value = End> {
@@ -241,14 +280,16 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         2 => sizes().prop_map(Read::Get),
         2 => (sizes(), 0..12usize).prop_map(|(start, len)| Read::Copy(start, len)),
         1 => Just(Read::Slices),
+        1 => sizes().prop_map(Read::Iter),
     ];
     let op = prop_oneof![
         80 => Just(Op::Push),
         80 => Just(Op::Pop),
         40 => (0..24usize).prop_map(Op::PushSlice),
         40 => (0..24usize).prop_map(Op::PopSlice),
-        60 => (sizes(), vec(writes, 0..6), ends()).prop_map(|(n, w, e)| Op::Reserve(n, w, e)),
-        60 => (sizes(), vec(reads, 0..6), ends()).prop_map(|(n, r, e)| Op::Peek(n, r, e)),
+        80 => (counts(), vec(writes, 0..6), ends()).prop_map(|(n, w, e)| Op::Reserve(n, w, e)),
+        80 => (counts(), vec(reads, 0..6), ends()).prop_map(|(n, r, e)| Op::Peek(n, r, e)),
+        10 => sizes().prop_map(Op::Drain),
         1 => Just(Op::Close),
         1 => Just(Op::CloseConsumer),
         4 => Just(Op::AskProducer),
@@ -327,30 +368,40 @@ impl<T: Item> Model<T> {
     /// either is right, until it is told. At the last position the ring closes itself.
     fn reserved<R>(
         &mut self,
-        count: usize,
+        count: Count,
         found: &Result<R, PushError>,
     ) -> Result<usize, PushError> {
-        if count > 0 && self.write_index == LAST && !self.told {
+        let (asked, needed) = (count.asked(), count.needed());
+        if needed > 0 && self.write_index == LAST && !self.told {
             self.closed = true;
         }
-        if count > 0 && !self.closed && self.stopped {
-            self.told |= self.free() == 0 || matches!(found, Err(PushError::PeerClosed));
+        if needed > 0 && !self.closed && self.stopped {
+            self.told |= self.free() < needed || matches!(found, Err(PushError::PeerClosed));
         }
-        match self.free().min(count) {
-            _ if count == 0 => Ok(0),
+        let most = self.shape.capacity.min(LAST - self.write_index);
+        match self.free().min(asked) {
+            _ if needed == 0 => Ok(0),
             _ if self.closed => Err(PushError::Closed),
             _ if self.told => Err(PushError::PeerClosed),
-            0 => Err(PushError::Full),
+            _ if count.is_beyond(most) => Err(PushError::TooMany { asked, most }),
+            len if len < needed => Err(PushError::Full),
             len => Ok(len),
         }
     }
 
     /// What looking at `count` items must give.
-    fn peeked(&self, count: usize) -> Result<usize, PopError> {
-        match self.live.len().min(count) {
-            _ if count > 0 && self.stopped => Err(PopError::Closed),
-            0 if count > 0 && self.closed => Err(PopError::PeerClosed),
-            0 if count > 0 => Err(PopError::Empty),
+    fn peeked(&self, count: Count) -> Result<usize, PopError> {
+        let (asked, needed) = (count.asked(), count.needed());
+        let most = match self.closed {
+            true => self.live.len() as u64,
+            false => self.shape.capacity.min(LAST - self.read_index),
+        };
+        match self.live.len().min(asked) {
+            _ if needed == 0 => Ok(0),
+            _ if self.stopped => Err(PopError::Closed),
+            0 if self.closed => Err(PopError::PeerClosed),
+            _ if count.is_beyond(most) => Err(PopError::TooMany { asked, most }),
+            len if len < needed => Err(PopError::Empty),
             len => Ok(len),
         }
     }
@@ -374,11 +425,14 @@ fn before_end(shape: Shape, position: u64, len: usize) -> usize {
 fn reserve<T: Item, K>(
     producer: &mut Producer<'_, T, K>,
     model: &mut Model<T>,
-    count: usize,
+    count: Count,
     writes: &[Write],
     end: &End,
 ) -> Result<(), TestCaseError> {
-    let found = producer.reserve(count);
+    let found = match count {
+        Count::UpTo(count) => producer.reserve(count),
+        Count::Exactly(count) => producer.reserve_exact(count),
+    };
     let expected = model.reserved(count, &found);
     let mut chunk = match found {
         Ok(chunk) => chunk,
@@ -444,12 +498,16 @@ fn reserve<T: Item, K>(
 fn peek<T: Item, K>(
     consumer: &mut Consumer<'_, T, K>,
     model: &mut Model<T>,
-    count: usize,
+    count: Count,
     reads: &[Read],
     end: &End,
 ) -> Result<(), TestCaseError> {
     let expected = model.peeked(count);
-    let chunk = match consumer.peek(count) {
+    let found = match count {
+        Count::UpTo(count) => consumer.peek(count),
+        Count::Exactly(count) => consumer.peek_exact(count),
+    };
+    let chunk = match found {
         Ok(chunk) => chunk,
         Err(error) => {
             prop_assert_eq!(Err(error), expected);
@@ -480,6 +538,14 @@ fn peek<T: Item, K>(
                 let found = unsafe { chunk.as_slices() };
                 prop_assert_eq!(found, items.split_at(wrap));
             }
+            Read::Iter(skipped) => {
+                let (mut found, mut expected) = ((&chunk).into_iter(), items.iter().copied());
+                prop_assert_eq!(found.len(), len);
+                prop_assert_eq!(found.nth(skipped), expected.nth(skipped));
+                prop_assert_eq!(found.next_back(), expected.next_back());
+                prop_assert_eq!(found.size_hint(), expected.size_hint());
+                prop_assert!(found.eq(expected));
+            }
         }
     }
     match *end {
@@ -493,6 +559,32 @@ fn peek<T: Item, K>(
         }
         End::Dropped => {}
     }
+    Ok(())
+}
+
+/// Takes as many as are there, and at most `count`. Each is released when it is handed out.
+fn drain<T: Item, H: Home<T>>(
+    home: &H,
+    consumer: &mut Consumer<'_, T, H::Keep>,
+    model: &mut Model<T>,
+    count: usize,
+) -> Result<(), TestCaseError> {
+    let expected = model.peeked(Count::UpTo(usize::MAX));
+    let mut items = match consumer.drain() {
+        Ok(items) => items,
+        Err(error) => {
+            prop_assert_eq!(Err(error), expected);
+            return Ok(());
+        }
+    };
+    prop_assert_eq!(Ok(items.len()), expected);
+    for left in (0..items.len()).rev().take(count) {
+        prop_assert_eq!(items.next(), model.release(1).pop());
+        prop_assert_eq!(items.size_hint(), (left, Some(left)));
+        let released = Native.load(home.parts().read_index, LoadSite::RingReclaim);
+        prop_assert_eq!(released, model.read_index);
+    }
+    prop_assert!(items.len() > 0 || items.next().is_none());
     Ok(())
 }
 
@@ -553,7 +645,7 @@ fn run<T: Item, H: Home<T>>(
             Op::Push => {
                 let item = model.make();
                 let found = writer.push(item);
-                let expected = model.reserved(1, &found).map(|_| ());
+                let expected = model.reserved(Count::UpTo(1), &found).map(|_| ());
                 prop_assert_eq!(found, expected);
                 if expected.is_ok() {
                     *model.slot(0) = item;
@@ -561,13 +653,14 @@ fn run<T: Item, H: Home<T>>(
                 }
             }
             Op::Pop => {
-                let expected = model.peeked(1).map(|_| model.release(1)[0]);
+                let expected = model.peeked(Count::UpTo(1));
+                let expected = expected.map(|_| model.release(1)[0]);
                 prop_assert_eq!(reader.pop(), expected);
             }
             Op::PushSlice(count) => {
                 let items: Vec<T> = (0..*count).map(|_| model.make()).collect();
                 let found = writer.push_slice(&items);
-                let expected = model.reserved(*count, &found);
+                let expected = model.reserved(Count::UpTo(*count), &found);
                 prop_assert_eq!(found, expected);
                 for item in &items[..expected.unwrap_or(0)] {
                     *model.slot(0) = *item;
@@ -577,7 +670,7 @@ fn run<T: Item, H: Home<T>>(
             Op::PopSlice(count) => {
                 let untouched = model.make();
                 let mut items = vec![untouched; *count];
-                let expected = model.peeked(*count);
+                let expected = model.peeked(Count::UpTo(*count));
                 prop_assert_eq!(reader.pop_slice(&mut items), expected);
                 let (taken, rest) = items.split_at(expected.unwrap_or(0));
                 prop_assert_eq!(taken, model.release(taken.len()));
@@ -585,6 +678,7 @@ fn run<T: Item, H: Home<T>>(
             }
             Op::Reserve(count, writes, end) => reserve(writer, &mut model, *count, writes, end)?,
             Op::Peek(count, reads, end) => peek(reader, &mut model, *count, reads, end)?,
+            Op::Drain(count) => drain(home, reader, &mut model, *count)?,
             Op::Close => {
                 writer.close();
                 model.closed = true;

@@ -145,6 +145,7 @@ fn seqlock<T: Value>() {
         // The oracle: the value that may be read, none after a death inside a write; and `seq`.
         let mut value = (start % 2 == 0).then(|| T::nth(0));
         let mut seq = start;
+        let mut seen = seq / 2;
         let mut current = writer();
         for (n, op) in (1..).zip(ops) {
             match op {
@@ -179,6 +180,10 @@ fn seqlock<T: Value>() {
             prop_assert_eq!(home.counter(), seq);
             prop_assert_eq!(current.needs_repair(), seq % 2 == 1);
             prop_assert_eq!(current.version(), seq / 2 + seq % 2);
+            // A write that is under way, or that nobody ends, is not yet one.
+            prop_assert_eq!(reader.version(), seq / 2);
+            prop_assert_eq!(reader.has_changed(seen), seen != seq / 2);
+            seen = seq / 2;
         }
         Ok(())
     });
@@ -213,6 +218,7 @@ fn latch<T: Value>() {
         let reader = LatchReader::<T>::new(home.latch(), Native, ()).expect("a reader");
         let mut value = T::nth(0);
         let mut version = start;
+        let mut seen = version;
         let mut current = writer();
         for (n, op) in (1..).zip(ops) {
             match op {
@@ -239,6 +245,9 @@ fn latch<T: Value>() {
             prop_assert_eq!(reader.try_read(), Ok(value));
             prop_assert_eq!(home.counter(), version);
             prop_assert_eq!(current.version(), version);
+            prop_assert_eq!(reader.version(), version);
+            prop_assert_eq!(reader.has_changed(seen), seen != version);
+            seen = version;
         }
         Ok(())
     });
@@ -514,17 +523,22 @@ fn a_writers_role_has_one_holder_and_counts_its_takings() {
 /// Values that the writer of a two-thread test writes.
 const WRITES: u64 = 100_000;
 
-/// Reads until the last value: whole ones, in the order in which they were written.
-fn read_to_the_end<T: Value>(attempt: impl Fn() -> Result<T, Busy>) {
+/// Reads until the last value: whole ones, in the order in which they were written, and none older than
+/// the version before or newer than the one after.
+fn read_to_the_end<T: Value>(attempt: impl Fn() -> Result<T, Busy>, version: impl Fn() -> u64) {
     let deadline = Deadline::to("read the last value");
     let mut last = 0;
     while last < WRITES {
+        let before = version();
         match attempt() {
             Ok(value) => {
                 let number = value.number();
                 let number = number.unwrap_or_else(|| panic!("torn after {last}: {value:?}"));
                 assert!(last <= number, "{number} after {last}");
                 assert!(number <= WRITES, "{number} was never written");
+                let after = version();
+                let between = before <= number && number <= after;
+                assert!(between, "{number} between versions {before} and {after}");
                 last = number;
             }
             Err(Busy) => deadline.wait(),
@@ -542,7 +556,7 @@ fn stream_through_a_seqlock<T: Value>() {
             }
         });
         let reader = SeqReader::<T>::new(home.seq(), Native, ()).expect("a reader");
-        read_to_the_end(|| reader.try_read());
+        read_to_the_end(|| reader.try_read(), || reader.version());
     });
 }
 
@@ -556,7 +570,7 @@ fn stream_through_a_latch<T: Value>(slots: usize) {
             }
         });
         let reader = LatchReader::<T>::new(home.latch(), Native, ()).expect("a reader");
-        read_to_the_end(|| reader.try_read());
+        read_to_the_end(|| reader.try_read(), || reader.version());
     });
 }
 

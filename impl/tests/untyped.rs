@@ -6,7 +6,7 @@ mod common;
 use common::named::Named;
 use ringproof::layout::Kind;
 use ringproof::shape::{Description, Shape};
-use ringproof::untyped::{Form, Payload, PayloadError, Structure};
+use ringproof::untyped::{Form, Payload, PayloadError, ReadChunk, Structure};
 use ringproof::{
     PopError, PushError, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
     SeqLockOptions,
@@ -151,6 +151,19 @@ fn a_chunk_keeps_its_bounds() {
     assert!(chunk.copy_to_slice(4, &mut [0; 6]).is_err());
     assert!(chunk.release(6).is_err());
     assert_eq!(consumer.occupancy(), Ok(5));
+    // All or nothing: four of five slots, then two of one that is free; three of one that is left.
+    let released = |chunk: ReadChunk<'_>| chunk.release_all();
+    assert_eq!(consumer.peek_exact(4).map(released), Ok(()));
+    assert_eq!(producer.reserve_exact(4).map(|chunk| chunk.len()), Ok(4));
+    assert_eq!(producer.reserve_exact(5).err(), Some(PushError::Full));
+    let never = Some(PushError::TooMany { asked: 6, most: 5 });
+    assert_eq!(producer.reserve_exact(6).err(), never);
+    assert_eq!(consumer.peek_exact(3).err(), Some(PopError::Empty));
+    producer.close();
+    let never = Some(PopError::TooMany { asked: 3, most: 1 });
+    assert_eq!(consumer.peek_exact(3).err(), never);
+    assert_eq!(consumer.peek_exact(1).map(released), Ok(()));
+    assert_eq!(consumer.peek_exact(3).err(), Some(PopError::PeerClosed));
 }
 
 #[test]
@@ -182,8 +195,11 @@ fn a_seqlock_passes_between_types_and_bytes() {
     assert!(matches!(typed.writer(), Err(SegmentError::Held { .. })));
     drop(writer);
     assert_eq!(typed.reader().unwrap().read(1), Ok(value));
+    let reader = untyped.reader().unwrap();
+    assert_eq!((reader.version(), reader.has_changed(1)), (1, false));
     typed.writer().unwrap().write(&[u64::MAX; 9]);
-    untyped.reader().unwrap().read_into(&mut bytes, 1).unwrap();
+    assert_eq!((reader.version(), reader.has_changed(1)), (2, true));
+    reader.read_into(&mut bytes, 1).unwrap();
     assert_eq!(bytes, [0xff; 72]);
 }
 
@@ -209,6 +225,8 @@ fn a_latch_passes_between_types_and_bytes() {
         reader.try_read_into(&mut bytes).unwrap();
         assert_eq!(bytes, bytes_of(&value));
         assert_eq!(untyped.writer().unwrap().version(), number);
+        assert_eq!((typed_reader.version(), reader.version()), (number, number));
+        assert!(reader.has_changed(number - 1) && !reader.has_changed(number));
     }
 }
 

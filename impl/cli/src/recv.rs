@@ -164,7 +164,6 @@ fn copy(
             }
             Err(PopError::PeerClosed) => return Ok(held),
             Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
-            // This program never closes it, but at the end.
             Err(error) => return Err(Failure::Unexpected(error.to_string())),
         };
         wait = Wait::new();

@@ -187,7 +187,6 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
             }
             Err(PushError::PeerClosed) => return Err(receiver_closed(producer, ring)),
             Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
-            // This program never closes it, but at the end.
             Err(error) => return Err(Failure::Unexpected(error.to_string())),
         }
     }

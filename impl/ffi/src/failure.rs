@@ -223,6 +223,7 @@ impl From<PushError> for Failure {
             PushError::Full => Failure::usual(RINGPROOF_LIB_FULL),
             PushError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
             PushError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
+            PushError::TooMany { .. } => Failure::new(RINGPROOF_LIB_ARGUMENT, error.to_string()),
             PushError::Corrupt(corruption) => corruption.into(),
             other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
         }
@@ -235,6 +236,7 @@ impl From<PopError> for Failure {
             PopError::Empty => Failure::usual(RINGPROOF_LIB_EMPTY),
             PopError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
             PopError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
+            PopError::TooMany { .. } => Failure::new(RINGPROOF_LIB_ARGUMENT, error.to_string()),
             PopError::Corrupt(corruption) => corruption.into(),
             other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
         }

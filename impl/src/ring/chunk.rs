@@ -28,7 +28,8 @@ pub(crate) fn within(asked: usize, len: usize) -> Result<(), OutOfChunk> {
     }
 }
 
-/// Slots reserved by the producer, to be written in place. Index 0 is the oldest.
+/// Slots reserved by the producer, to be written in place. Index 0 is the oldest. [`Send`] and [`Sync`]
+/// where its producer is.
 pub struct WriteChunk<'p, 'a, T: Payload, M: Memory = Native, K = ()> {
     pub(super) producer: &'p mut Producer<'a, T, M, K>,
     // Invariant: the `len` slots from `write_index` are free.
@@ -163,7 +164,8 @@ impl<T: Payload, K> WriteChunk<'_, '_, T, Native, K> {
     }
 }
 
-/// Committed items, looked at in place by the consumer. Index 0 is the oldest.
+/// Committed items, looked at in place by the consumer. Index 0 is the oldest. [`Send`] and [`Sync`]
+/// where its consumer is.
 pub struct ReadChunk<'c, 'a, T: Payload, M: Memory = Native, K = ()> {
     pub(super) consumer: &'c mut Consumer<'a, T, M, K>,
     // Invariant: the `len` slots from `read_index` are committed.
