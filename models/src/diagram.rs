@@ -522,7 +522,14 @@ mod tests {
             store(0, 1, Order::Relaxed),
             load(1, 0, 1),
             load(1, 1, 1),
-            event(1, SlotReadSite::RingTake, What::Read { place: slot, value: None }),
+            event(
+                1,
+                SlotReadSite::RingTake,
+                What::Read {
+                    place: slot,
+                    value: None,
+                },
+            ),
         ];
         let text = render(
             &failure(&["producer", "consumer", "idle"], events),
