@@ -26,8 +26,8 @@ fn fake(script: &str) -> Job {
     }
 }
 
-/// What is collected of a fake that hangs after it has come to `there`, which depends on nobody's
-/// speed: it is run again with twice the time until it has come as far. And that time.
+/// What is collected of a fake that hangs after it has come to `there`, which depends on no
+/// timing: it is run again with twice the time until it has come as far. And that time.
 fn run_out_of_time(
     script: &str,
     there: impl Fn(&Collected<Record>) -> bool,
@@ -203,7 +203,7 @@ fn a_program_that_is_not_there_fails() {
 fn a_layer_that_hangs_is_killed_with_its_children() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pid");
-    // A sleep whose end nobody waits for.
+    // A sleep that is never waited for.
     let script = format!(
         "{GOOD}; sleep 100000 & echo $! > '{}'; wait",
         file.display()
@@ -217,7 +217,7 @@ fn a_layer_that_hangs_is_killed_with_its_children() {
     assert_dies(&pid().unwrap());
 }
 
-/// Nobody is blamed for the driver's slowness.
+/// A slow driver is not held against the layer.
 #[test]
 fn lines_that_are_read_long_after_the_end_leave_nothing_behind() {
     let mut command = Command::new("sh");
@@ -243,7 +243,7 @@ fn a_layer_that_never_stops_printing_is_stopped() {
 }
 
 #[test]
-fn a_process_left_behind_is_told_and_killed() {
+fn a_process_left_behind_is_reported_and_killed() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("pid");
     let script = format!("{GOOD}; sleep 600 & echo $! > '{}'", file.display());

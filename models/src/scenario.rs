@@ -85,6 +85,18 @@ pub fn night() -> Vec<Scenario> {
     .collect()
 }
 
+/// The scenario of this name among these.
+///
+/// # Errors
+/// There is none.
+pub fn find(name: &str, scenarios: &[Scenario]) -> Result<Scenario, String> {
+    let found = scenarios.iter().find(|scenario| scenario.name == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
+        format!("no scenario `{name}`; there are: {}", names.join(", "))
+    })
+}
+
 impl Scenario {
     /// A scenario that loom is to exhaust.
     pub fn new(

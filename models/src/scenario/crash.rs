@@ -22,9 +22,9 @@ use super::latest::{Latch, Latest, Seqlock, read_elsewhere};
 use super::ring::{drain, pop_chunk, pop_next, pop_or_end, push_chunk, push_next, push_or_stop};
 use super::{NIGHT, REFUSED, Scenario};
 use crate::engine::{Thread, spawn};
+use crate::instrumented::Instrumented;
 use crate::owned::{OwnedRing, OwnedWords, RingConsumer};
 use crate::run::{Run, mortal};
-use crate::watched::Watched;
 
 pub(super) fn inventory() -> Vec<Scenario> {
     let rows = scenarios! {
@@ -92,7 +92,7 @@ pub(super) fn night() -> Vec<Scenario> {
 fn start_mortal<P: Send + 'static>(
     run: &Arc<Run>,
     name: &str,
-    make: impl FnOnce(Watched) -> P,
+    make: impl FnOnce(Instrumented) -> P,
     body: impl FnOnce(P, &Run) + Send + 'static,
 ) -> Thread<()> {
     let endpoint = mortal(|| make(run.dying_memory(name)));
@@ -321,7 +321,7 @@ fn writer_dies<L: Latest, const WORDS: usize, const WRITES: u64, const READS: us
     assert_eq!(last, Ok([9; 2]), "after the successor's write");
 }
 
-/// A reader stores nothing: its death is noticed by nobody.
+/// A reader stores nothing: no other actor notices its death.
 fn reader_dies<L: Latest, const WORDS: usize>(run: &Arc<Run>) {
     let words = OwnedWords::new(0, &[0; WORDS]);
     let make = |memory| L::reader(&words, memory);
@@ -369,7 +369,7 @@ fn annotator_dies(run: &Arc<Run>) {
     let mut producer = ring.producer(run.memory("producer"));
     let dying = start_mortal(run, "annotator", |memory| memory, {
         let note = Arc::clone(&note);
-        move |annotator: Watched, _| {
+        move |annotator: Instrumented, _| {
             let before = annotator.load(note.word(), LoadSite::NoteRead);
             annotator.store(note.word(), before + 7, StoreSite::NoteWrite);
             assert_eq!(producer.push(1), Ok(()));

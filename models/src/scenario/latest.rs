@@ -9,9 +9,9 @@ use ringproof::seqlock::{SeqReader, SeqWriter};
 
 use super::read_some;
 use crate::engine::{Thread, spawn};
+use crate::instrumented::Instrumented;
 use crate::owned::{Kept, OwnedWords};
 use crate::run::Run;
-use crate::watched::Watched;
 
 /// What seqlocks and latches hold here: both words the number of the write, 0 before the first.
 pub(super) type Value = [u64; 2];
@@ -20,8 +20,8 @@ pub(super) type Value = [u64; 2];
 pub(super) trait Latest: 'static {
     type Writer: Send + 'static;
     type Reader: Send + 'static;
-    fn writer(words: &Arc<OwnedWords>, memory: Watched) -> Self::Writer;
-    fn reader(words: &Arc<OwnedWords>, memory: Watched) -> Self::Reader;
+    fn writer(words: &Arc<OwnedWords>, memory: Instrumented) -> Self::Writer;
+    fn reader(words: &Arc<OwnedWords>, memory: Instrumented) -> Self::Reader;
     fn write(writer: &mut Self::Writer, number: u64);
     fn try_read(reader: &Self::Reader) -> Result<Value, Busy>;
     /// Whether the writer before this one died inside a write. Of a latch it makes no difference.
@@ -36,14 +36,14 @@ pub(super) struct Latch;
 macro_rules! latest {
     ($name:ident: $writer:ident by $make_writer:ident, $reader:ident by $make_reader:ident $(, $repair:item)?) => {
         impl Latest for $name {
-            type Writer = $writer<'static, Value, Watched, Kept<OwnedWords>>;
-            type Reader = $reader<'static, Value, Watched, Kept<OwnedWords>>;
+            type Writer = $writer<'static, Value, Instrumented, Kept<OwnedWords>>;
+            type Reader = $reader<'static, Value, Instrumented, Kept<OwnedWords>>;
 
-            fn writer(words: &Arc<OwnedWords>, memory: Watched) -> Self::Writer {
+            fn writer(words: &Arc<OwnedWords>, memory: Instrumented) -> Self::Writer {
                 words.$make_writer(memory)
             }
 
-            fn reader(words: &Arc<OwnedWords>, memory: Watched) -> Self::Reader {
+            fn reader(words: &Arc<OwnedWords>, memory: Instrumented) -> Self::Reader {
                 words.$make_reader(memory)
             }
 

@@ -1,5 +1,5 @@
 //! Long scenarios, for engines that sample: thousands of items, hundreds of wraps, dozens of
-//! deaths in one execution. Nobody can exhaust them.
+//! deaths in one execution. They cannot be exhausted.
 //!
 //! Where an actor dies and how much it takes at once is left to chance, and is another in each
 //! execution.
@@ -13,9 +13,9 @@ use super::latest::{Latch, Latest, Seqlock, Value};
 use super::ring::{pop_next, push_next};
 use super::{READS, REFUSED, Scenario};
 use crate::engine::{Thread, spawn, spin};
+use crate::instrumented::Instrumented;
 use crate::owned::{OwnedRing, OwnedWords, RingConsumer, RingProducer};
 use crate::run::{Run, mortal};
-use crate::watched::Watched;
 
 /// The long scenarios.
 pub fn inventory() -> Vec<Scenario> {
@@ -61,8 +61,8 @@ impl Chance {
     }
 
     /// A memory whose actor dies within its next `accesses`.
-    fn dying_memory(&mut self, run: &Arc<Run>, name: &str, accesses: u64) -> Watched {
-        Watched::new(run.actor(name), run.table, Some(self.roll(accesses)))
+    fn dying_memory(&mut self, run: &Arc<Run>, name: &str, accesses: u64) -> Instrumented {
+        Instrumented::new(run.actor(name), run.table, Some(self.roll(accesses)))
     }
 }
 
@@ -177,7 +177,7 @@ fn closes(run: &Arc<Run>) {
                 let stopped = send(&mut producer, items);
                 if stopped {
                     run.saw("producer was stopped");
-                    // Nobody takes any more: what is there now stays.
+                    // No more items are taken: what is there now stays.
                     let left = producer.occupancy().expect("a sound ring");
                     assert!(left <= SLOTS);
                     if left > 0 {
@@ -413,7 +413,7 @@ fn latch<const LIFE: u64>(run: &Arc<Run>) {
 fn write_all<const LIFE: u64>(
     run: &Arc<Run>,
     written: &AtomicU64,
-    live: impl Fn(Watched, &mut dyn FnMut() -> Option<u64>),
+    live: impl Fn(Instrumented, &mut dyn FnMut() -> Option<u64>),
 ) {
     let mut chance = Chance::of(run, 0);
     let mut number = 0;

@@ -1,4 +1,4 @@
-//! Scenarios of the ring. Items are numbered from 1, so a slot that nobody filled shows as 0, and
+//! Scenarios of the ring. Items are numbered from 1, so a slot that was not filled shows as 0, and
 //! the item at position `p` is `p + 1`: one lost, repeated or out of order shows, too.
 
 use std::sync::Arc;
@@ -243,7 +243,7 @@ fn part_of_a_chunk(run: &Arc<Run>) {
     drain(&mut consumer, 2);
 }
 
-/// A reservation is written to and dropped: nobody sees it, and the next item takes the slot.
+/// A reservation is written to and dropped: it is not seen, and the next item takes the slot.
 fn reservation_dropped(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
     let producing = ring.produce(run, |producer, _| {
@@ -317,7 +317,7 @@ fn close<const ITEMS: u64>(run: &Arc<Run>) {
 }
 
 /// The consumer takes what it finds and closes its side: a producer that sees this knows how many
-/// items nobody took.
+/// items were not taken.
 fn stop(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
     let consuming = ring.consume(run, |consumer, run| {
@@ -351,7 +351,7 @@ fn stop(run: &Arc<Run>) {
     }
 }
 
-/// A producer with room to spare asks whether anybody still takes items.
+/// A producer with room to spare asks whether items are still taken.
 fn stop_asked_for(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
     let consuming = ring.consume(run, |consumer, run| {

@@ -9,10 +9,10 @@ use super::latest::{Seqlock, Value, one_reader, two_readers};
 use super::{NIGHT, READS, REFUSED, Scenario};
 use crate::actor::Actor;
 use crate::engine::{Lock, Word, lock, spawn, word};
+use crate::instrumented::Instrumented;
 use crate::order::Order;
 use crate::owned::{Kept, OwnedWords};
 use crate::run::Run;
-use crate::watched::Watched;
 
 pub(super) fn inventory() -> Vec<Scenario> {
     scenarios! {
@@ -42,8 +42,8 @@ pub(super) fn night() -> Vec<Scenario> {
     }
 }
 
-/// A writer died inside its first write, half-way through the payload: nobody ever reads that
-/// half, and the successor's value is read once it is there.
+/// A writer died inside its first write, half-way through the payload: that half is never
+/// read, and the successor's value is read once it is there.
 fn repaired(run: &Arc<Run>) {
     let words = OwnedWords::new(1, &[1, 0]);
     let writing = spawn({
@@ -126,7 +126,7 @@ fn two_in_turn(run: &Arc<Run>) {
 fn watched_in_turn(
     run: &Arc<Run>,
     read: impl FnOnce(
-        &SeqReader<'static, Word1, Watched, Kept<OwnedWords>>,
+        &SeqReader<'static, Word1, Instrumented, Kept<OwnedWords>>,
         &dyn Fn() -> bool,
     ) -> Result<Word1, ReadError>,
 ) {
@@ -192,7 +192,7 @@ mod tests {
     use crate::engine::loom::Loom;
     use crate::exploration::{self, Effort};
 
-    /// As it was: nobody had the role twice, and an attempt between the two met a write. It was
+    /// As it was: the role was never held twice, and an attempt between the two met a write. It was
     /// another writer's.
     fn two_questions(run: &Arc<Run>) {
         watched_in_turn(run, |reader, is_free| {
