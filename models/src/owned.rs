@@ -125,6 +125,20 @@ pub struct OwnedWords {
     data: Vec<Word>,
 }
 
+macro_rules! endpoint {
+    ($(#[$doc:meta])* $name:ident: $end:ident of $parts:ident) => {
+        $(#[$doc])*
+        pub fn $name<T: Payload>(
+            self: &Arc<Self>,
+            memory: Instrumented,
+        ) -> $end<'static, T, Instrumented, Kept<Self>> {
+            // SAFETY: the endpoint keeps what it is made of.
+            let (words, kept) = unsafe { Kept::of(self) };
+            $end::new(words.$parts(), memory, kept).expect(ENOUGH)
+        }
+    };
+}
+
 impl OwnedWords {
     /// A `seq` or `version` of `counter`, and data words.
     pub fn new(counter: u64, data: &[u64]) -> Arc<Self> {
@@ -134,44 +148,21 @@ impl OwnedWords {
         })
     }
 
-    /// A seqlock's writer.
-    pub fn seq_writer<T: Payload>(
-        self: &Arc<Self>,
-        memory: Instrumented,
-    ) -> SeqWriter<'static, T, Instrumented, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        SeqWriter::new(words.seqlock(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A seqlock's writer.
+        seq_writer: SeqWriter of seqlock
     }
-
-    /// A seqlock's reader.
-    pub fn seq_reader<T: Payload>(
-        self: &Arc<Self>,
-        memory: Instrumented,
-    ) -> SeqReader<'static, T, Instrumented, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        SeqReader::new(words.seqlock(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A seqlock's reader.
+        seq_reader: SeqReader of seqlock
     }
-
-    /// A latch's writer.
-    pub fn latch_writer<T: Payload>(
-        self: &Arc<Self>,
-        memory: Instrumented,
-    ) -> LatchWriter<'static, T, Instrumented, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        LatchWriter::new(words.latch(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A latch's writer.
+        latch_writer: LatchWriter of latch
     }
-
-    /// A latch's reader.
-    pub fn latch_reader<T: Payload>(
-        self: &Arc<Self>,
-        memory: Instrumented,
-    ) -> LatchReader<'static, T, Instrumented, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        LatchReader::new(words.latch(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A latch's reader.
+        latch_reader: LatchReader of latch
     }
 
     fn seqlock(&self) -> SeqParts<'_, Shared> {
