@@ -115,7 +115,7 @@ function is_division(n) { return mnemonic[n] ~ /^(i?div|v?div[sp][sd]|fi?div)/ }
 # `xchg` with memory locks without saying so.
 function is_locked(n) { return prefix[n] ~ /lock/ || (mnemonic[n] == "xchg" && operands[n] ~ /\[/) }
 
-# A locked access to the stack, whose value nobody needs, is how compilers write a full fence.
+# A locked access to the stack, whose value is not used, is how compilers write a full fence.
 function is_fence(n) {
     return mnemonic[n] ~ /^[lms]fence$/ || (prefix[n] ~ /lock/ && operands[n] ~ /\[rsp/)
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Shows that the optimised machine code of `push` and `pop` has nothing on its fast path that does
-# not belong there, and that this script would notice: the same functions with one fault planted
+# not belong there, and that this script would notice: the same functions with one fault injected
 # must all be reported. See ci/asm.awk for what the fast path is.
 set -euo pipefail
 

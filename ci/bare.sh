@@ -357,7 +357,7 @@ for registry in "$from"/cache/*/; do
     cp -r "$from/index/$name" "$home/.cargo/registry/index/"
 done
 
-# An ordinary user: ourselves, or as root a number that belongs to nobody.
+# An ordinary user: ourselves, or as root an unused user id.
 is_root() { [ "$(id -u)" -eq 0 ]; }
 ordinary=$(id -u)
 if is_root; then

@@ -200,7 +200,7 @@ failures=0
 runs=0
 repeats=()
 
-# Brings forward the next one of which no other run is under way: in one checkout nobody runs a test program
+# Brings forward the next one of which no other run is under way: in one checkout a test program is never run
 # twice at once, and some write files there.
 choose() {
     local at number swap under_way=' '
@@ -291,7 +291,7 @@ if [ "$runs" -lt "${#order[@]}" ]; then
     exit 3
 fi
 if [ "$shm" = shared ]; then
-    # What others on this machine make and remove there meanwhile could not be told from it.
+    # What others on this machine make and remove there meanwhile could not be distinguished from it.
     echo 'not run: what is left in /dev/shm: a /dev/shm for each program needs root and the right to mount'
     exit 3
 fi

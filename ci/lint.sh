@@ -56,7 +56,7 @@ if git grep --untracked -nE "$cpus" -- '*.rs' '*.toml' ':!ci/record/src'; then
     fail 'the files above ask for CPUs themselves, not ringproof_record::affinity or ::machine'
 fi
 # The same where it must be found, so that a pattern that matches nothing is noticed.
-git grep -qE "$cpus" -- ci/record/src || fail 'nobody asks for CPUs any more: is this check still right?'
+git grep -qE "$cpus" -- ci/record/src || fail 'no source asks for CPUs any more: is this check still right?'
 
 step 'no path of one machine'
 # Only where a path begins; a directory of that name inside the tree is fine. The brackets keep

@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# What others on this machine make and remove there meanwhile could not be told from what the tests leave.
+# What others on this machine make and remove there meanwhile could not be distinguished from what the tests leave.
 if [ "$(id -u)" -ne 0 ] ||
     ! unshare --mount --propagation private mount -t tmpfs ringproof-test /dev/shm 2>/dev/null; then
     cargo test --workspace

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn only_layers_of_models_are_told_of_night_and_shard() {
+    fn only_layers_of_models_get_night_and_shard() {
         let part = Part::Shard(Shard { number: 2, of: 3 });
         let night = deadline::seconds(12 * 3600);
         let (args, limit) = asked("loom", true, part, None);

@@ -14,7 +14,7 @@ pub struct Inventory<'a> {
     pub layer: &'a str,
     /// Its models, by name.
     pub models: Vec<Model<'a>>,
-    /// Its other rows but the sums, by kind and subject: mutants, planted faults, specimens.
+    /// Its other rows but the sums, by kind and subject: mutants, injected faults, specimens.
     pub changes: Vec<&'a Record>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Model<'a> {
     }
 }
 
-/// The layers that have models. None without the table of sites, which tells models from sites.
+/// The layers that have models. None without the table of sites, which separates models from sites.
 pub fn inventories(report: &Report) -> Vec<Inventory<'_>> {
     let sites = site_names(&report.sites);
     (report.layers.iter())

@@ -132,7 +132,7 @@ fn start(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Reads lines on a thread of its own until the output ends or nobody listens any more.
+/// Reads lines on a thread of its own until the output ends or the receiver is gone.
 fn forward(
     output: impl Read + Send + 'static,
     kind: fn(String) -> Line,

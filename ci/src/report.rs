@@ -276,7 +276,7 @@ impl Report {
     }
 
     /// For each layer that explores models and ran: its name, how much it explored, in what. Empty
-    /// without the table of sites, which tells what is counted from sums of it.
+    /// without the table of sites, which separates counts from their sums.
     pub fn totals(&self) -> Vec<(&'static str, u64, &'static str)> {
         let sites = site_names(&self.sites);
         let total = |layer: &LayerResult| {

@@ -132,7 +132,7 @@ fn seen<'a>(model: &Model<'a>) -> Vec<Seen<'a>> {
     witnesses.chain(model.checks.iter().map(check)).collect()
 }
 
-/// `reader retried` of `witness: reader retried`; what nobody asked for keeps an `also`.
+/// `reader retried` of `witness: reader retried`; what was not declared keeps an `also`.
 fn witness(row: &Record) -> Cow<'_, str> {
     match row.check.split_once(": ") {
         Some(("witness", what)) => what.into(),

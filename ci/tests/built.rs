@@ -94,11 +94,6 @@ impl MadeUp {
         path
     }
 
-    /// What a user has in his own configuration of cargo.
-    fn configure(&self, text: &str) {
-        self.write("../home/config.toml", text);
-    }
-
     /// `cargo verify --layer axioms`, with these variables in the environment.
     fn verify(&self, variables: &[(&str, &Path)]) -> Verified {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringproof-verify"));
@@ -169,34 +164,26 @@ fn host() -> String {
 }
 
 #[test]
-fn without_any_configuration() {
-    let made_up = MadeUp::new();
-    let path = made_up.assert_ran_sources(&made_up.verify(&[]));
-    assert_eq!(path, Path::new("target/release").join(PROGRAM));
-}
-
-#[test]
-fn with_a_triple_in_the_environment() {
-    let made_up = MadeUp::new();
+fn wherever_a_configuration_puts_it() {
     let host = host();
-    let verified = made_up.verify(&[("CARGO_BUILD_TARGET", Path::new(&host))]);
-    let path = made_up.assert_ran_sources(&verified);
-    assert_eq!(
-        path,
-        Path::new("target").join(host).join("release").join(PROGRAM)
-    );
-}
-
-#[test]
-fn with_a_triple_in_the_users_configuration() {
-    let made_up = MadeUp::new();
-    let host = host();
-    made_up.configure(&format!("[build]\ntarget = \"{host}\"\n"));
-    let path = made_up.assert_ran_sources(&made_up.verify(&[]));
-    assert_eq!(
-        path,
-        Path::new("target").join(host).join("release").join(PROGRAM)
-    );
+    let triple = format!("[build]\ntarget = \"{host}\"\n");
+    let other = format!("[build]\ntarget-dir = \"other\"\ntarget = \"{host}\"\n");
+    let of_host = format!("target/{host}/release");
+    // A variable, the user's configuration, the workspace's; and where the program then is.
+    for (variable, users, ours, place) in [
+        (None, "", "", "target/release".to_owned()),
+        (Some("CARGO_BUILD_TARGET"), "", "", of_host.clone()),
+        (None, &*triple, "", of_host),
+        (None, "", &*other, format!("other/{host}/release")),
+    ] {
+        let made_up = MadeUp::new();
+        made_up.write("../home/config.toml", users);
+        made_up.write(".cargo/config.toml", ours);
+        let variables = variable.map(|name| (name, Path::new(&host)));
+        let verified = made_up.verify(variables.as_slice());
+        let path = made_up.assert_ran_sources(&verified);
+        assert_eq!(path, Path::new(&place).join(PROGRAM));
+    }
 }
 
 #[test]
@@ -207,21 +194,6 @@ fn with_another_target_directory_in_the_environment() {
     let path = made_up.assert_ran_sources(&verified);
     // It is not below the workspace, so the report says all of it.
     assert_eq!(path, elsewhere.join("release").join(PROGRAM));
-}
-
-#[test]
-fn with_another_target_directory_and_a_triple_in_the_workspaces_configuration() {
-    let made_up = MadeUp::new();
-    let host = host();
-    made_up.write(
-        ".cargo/config.toml",
-        &format!("[build]\ntarget-dir = \"other\"\ntarget = \"{host}\"\n"),
-    );
-    let path = made_up.assert_ran_sources(&made_up.verify(&[]));
-    assert_eq!(
-        path,
-        Path::new("other").join(host).join("release").join(PROGRAM)
-    );
 }
 
 #[test]

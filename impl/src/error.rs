@@ -1,4 +1,7 @@
 //! What can go wrong with a segment or a role, said so that the reader knows what to do.
+//!
+//! A circle with `role`: an error names the role that it is about, and taking a role ends in such an error. Both
+//! are public types of one interface, and neither means anything without the other.
 
 use std::io;
 

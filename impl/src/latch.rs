@@ -1,4 +1,5 @@
-//! The latch: a seqlock of several slots, whose last committed value is always readable.
+//! The latch: a seqlock of several slots, whose last committed value is always readable. With two slots it is
+//! what Linux calls `seqcount_latch`; it has nothing in common with C++'s `std::latch`, which is a barrier.
 //!
 //! # The algorithm
 //!

@@ -64,7 +64,7 @@ pub struct SiteInfo {
 macro_rules! site_kind {
     (
         $(#[$doc:meta])*
-        $kind:ident ($label:literal), $order:ident;
+        $kind:ident ($label:literal), $variant:ident, $order:ident;
         $( $name:ident, $ordering:ident, $word:literal, [$($partner:ident),*], $why:literal; )*
     ) => {
         $(#[$doc])*
@@ -97,12 +97,18 @@ macro_rules! site_kind {
                 }
             }
         }
+
+        impl From<$kind> for Site {
+            fn from(site: $kind) -> Self {
+                Site::$variant(site)
+            }
+        }
     };
 }
 
 site_kind! {
     /// Where a shared word is loaded.
-    LoadSite ("load"), LoadOrdering;
+    LoadSite ("load"), Load, LoadOrdering;
     // name, ordering, word, [partners], why
 
     // ring, consumer
@@ -144,7 +150,7 @@ site_kind! {
 
 site_kind! {
     /// Where a shared word is stored.
-    StoreSite ("store"), StoreOrdering;
+    StoreSite ("store"), Store, StoreOrdering;
 
     // ring, producer
     RingPublish, Release, "write_index", [RingObserve],
@@ -179,7 +185,7 @@ site_kind! {
 
 site_kind! {
     /// Where a fence stands.
-    FenceSite ("fence"), FenceOrdering;
+    FenceSite ("fence"), Fence, FenceOrdering;
 
     SeqWriteFence, Release, "SeqOdd | SeqCopyIn", [SeqReadFence],
         "a reader that met a word of the payload must also see the odd sequence";
@@ -193,7 +199,7 @@ site_kind! {
 
 site_kind! {
     /// Where slots are read.
-    SlotReadSite ("slot read"), SlotOrdering;
+    SlotReadSite ("slot read"), SlotRead, SlotOrdering;
 
     RingTake, Plain, "slot", [RingFill],
         "the consumer reads what was published; RingObserve and RingFree enclose it";
@@ -203,7 +209,7 @@ site_kind! {
 
 site_kind! {
     /// Where slots are written.
-    SlotWriteSite ("slot write"), SlotOrdering;
+    SlotWriteSite ("slot write"), SlotWrite, SlotOrdering;
 
     RingFill, Plain, "slot", [RingTake],
         "the producer writes a free slot; RingReclaim and RingPublish enclose it";
@@ -260,36 +266,6 @@ impl Site {
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.info().name)
-    }
-}
-
-impl From<LoadSite> for Site {
-    fn from(site: LoadSite) -> Self {
-        Site::Load(site)
-    }
-}
-
-impl From<StoreSite> for Site {
-    fn from(site: StoreSite) -> Self {
-        Site::Store(site)
-    }
-}
-
-impl From<FenceSite> for Site {
-    fn from(site: FenceSite) -> Self {
-        Site::Fence(site)
-    }
-}
-
-impl From<SlotReadSite> for Site {
-    fn from(site: SlotReadSite) -> Self {
-        Site::SlotRead(site)
-    }
-}
-
-impl From<SlotWriteSite> for Site {
-    fn from(site: SlotWriteSite) -> Self {
-        Site::SlotWrite(site)
     }
 }
 

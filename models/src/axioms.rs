@@ -42,7 +42,7 @@
 //!   with loads that find the newest write so far, or ends at a read-modify-write. Those that run
 //!   before the thread of event *n* go on without that event, and so need nothing that is not
 //!   known yet. In the end all values of the execution are known, and it is tried;
-//! - **of load buffering, only values out of thin air are missed**: those that nobody stores except
+//! - **of load buffering, only values out of thin air are missed**: those that are stored only
 //!   in executions where they, or others like them, were already read. The axioms alone would
 //!   allow them; the standard says that implementations should not have them, and none has.
 //!

@@ -39,7 +39,7 @@ pub enum Change {
         /// Ahead of what.
         past: Site,
     },
-    /// The load answers with one more than the word holds: a planted fault of the protocol, not
+    /// The load answers with one more than the word holds: an injected fault of the protocol, not
     /// of the ordering, which an engine without weak memory can see, too.
     OneTooMany(LoadSite),
     /// The store, slot read or slot write is left out: likewise.
@@ -97,7 +97,7 @@ impl Change {
     }
 
     /// Whether it is about order alone. An engine without weak memory keeps every order, so it
-    /// cannot tell: neither a mutant, nor where a fence stands.
+    /// cannot judge it: neither a mutant, nor where a fence stands.
     pub fn is_of_order(self) -> bool {
         let is_fence = |site| matches!(site, Site::Fence(_));
         match self.kind() {
@@ -215,7 +215,7 @@ impl Change {
         [
             // The producer believes in one more free slot and overwrites a live one.
             Change::OneTooMany(LoadSite::RingReclaim),
-            // The consumer believes in one more item and reads what nobody published.
+            // The consumer believes in one more item and reads what was not published.
             Change::OneTooMany(LoadSite::RingObserve),
             // The write is not announced, so a reader keeps half of it.
             Change::LeftOut(Site::Store(StoreSite::SeqOdd)),

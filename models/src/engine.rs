@@ -135,7 +135,7 @@ pub trait Engine: Sized + Send + Sync + 'static {
         machine::parallelism()
     }
     /// Runs `body` again and again, each time another way, until all ways are tried, the limits
-    /// are reached or it panics. Tells `run` where an execution begins and that it counts.
+    /// are reached or it panics. Calls `run` where an execution begins, and when it counts.
     fn explore(limits: Limits, run: &Arc<Run>, body: Body) -> Extent;
     /// Starts a thread.
     fn spawn(body: Job) -> Box<dyn AnyThread>;

@@ -27,7 +27,7 @@ pub struct Explored {
     /// How many executions there were, over all crash points.
     pub executions: u64,
     /// Before how many accesses the actor that may die died; the last exploration, in which it
-    /// lived, not included. `None` where nobody dies.
+    /// lived, not included. `None` where no actor dies.
     pub crash_points: Option<u64>,
     /// How far it went, or the first failure.
     pub outcome: Result<Extent, Failure>,

@@ -18,6 +18,7 @@ pub mod change;
 pub mod diagram;
 pub mod engine;
 pub mod exploration;
+pub mod instrumented;
 pub mod litmus;
 #[cfg(feature = "shuttle")]
 pub mod long;
@@ -33,4 +34,3 @@ pub mod scenario;
 pub mod specimen;
 pub mod suite;
 pub mod trace;
-pub mod watched;

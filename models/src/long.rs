@@ -1,5 +1,5 @@
 //! The long scenarios as rows of the report: each sampled with every [`Strategy`], and every
-//! planted fault with three of them.
+//! injected fault with three of them.
 
 mod saved;
 
@@ -36,7 +36,7 @@ pub fn default_directory() -> PathBuf {
     target.unwrap_or(Path::new("")).join("ringproof-models")
 }
 
-/// With which strategies planted faults must be found. (PCT without a change point, and with
+/// With which strategies injected faults must be found. (PCT without a change point, and with
 /// more than it needs, is for the controls.)
 const FOR_FAULTS: [Strategy; 3] = [Strategy::Random, Strategy::Pct(3), Strategy::Urw];
 
@@ -49,7 +49,7 @@ struct Sampled {
     took: Duration,
 }
 
-/// Long scenarios, sampled: first the controls, then the planted faults in those of them that
+/// Long scenarios, sampled: first the controls, then the injected faults in those of them that
 /// access the site. `progress` is called with each row as it is there; the schedule of a control
 /// that fails is written to `directory`.
 pub fn run(
@@ -109,7 +109,7 @@ pub fn run_one(
     budget: Budget,
     directory: &Path,
 ) -> Result<Vec<Record>, String> {
-    let scenario = find(name, long::inventory())?;
+    let scenario = scenario::find(name, &long::inventory())?;
     let strategies = strategy.map_or(Strategy::ALL.to_vec(), |only| vec![only]);
     let rows = in_parallel(Shuttle::at_once(), &strategies, |&strategy| match change {
         None => {
@@ -139,11 +139,9 @@ pub fn run_one(
 pub fn replay(path: &Path) -> Result<Record, String> {
     let saved = Saved::read(path)?;
     let scenarios = long::inventory().into_iter().chain(scenario::inventory());
-    let scenario = find(
-        &saved.scenario,
-        scenarios.chain(scenario::night()).collect(),
-    )
-    .map_err(|problem| format!("`{}`: {problem}", path.display()))?;
+    let scenarios: Vec<_> = scenarios.chain(scenario::night()).collect();
+    let scenario = scenario::find(&saved.scenario, &scenarios)
+        .map_err(|problem| format!("`{}`: {problem}", path.display()))?;
     let run = Run::new(Table::with(saved.change), saved.crash_point);
     let (body, seen) = (scenario.body, Arc::clone(&run));
     let replayed: Body = Arc::new(move || body(&seen));
@@ -157,25 +155,12 @@ pub fn replay(path: &Path) -> Result<Record, String> {
             (false, format!("{problem}; when saved: {}", saved.finding))
         }
     };
-    // A planted fault is there to be found.
+    // An injected fault is there to be found.
     let row = match again == saved.change.is_some() {
         true => Record::passed(Shuttle::NAME, scenario.name, "replay").reason(reason),
         false => Record::failed(Shuttle::NAME, scenario.name, "replay", reason),
     };
     Ok(row.count(1, Shuttle::UNIT))
-}
-
-fn find(name: &str, mut scenarios: Vec<Scenario>) -> Result<Scenario, String> {
-    match scenarios.iter().position(|scenario| scenario.name == name) {
-        Some(place) => Ok(scenarios.swap_remove(place)),
-        None => {
-            let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
-            Err(format!(
-                "no scenario `{name}`; there are: {}",
-                names.join(", ")
-            ))
-        }
-    }
 }
 
 fn sample(

@@ -33,11 +33,11 @@ pub enum Verdict {
     Killed(Kill),
     /// Not noticed, and rightly so: the argument.
     Equivalent(&'static str),
-    /// Not noticed, and nobody says why that is right.
+    /// Not noticed, without an argument that it is equivalent.
     Survived(Tried),
     /// Noticed, though somebody argued that it breaks nothing.
     Refuted(Kill, &'static str),
-    /// The engine is sequentially consistent and cannot tell.
+    /// The engine is sequentially consistent and cannot judge it.
     Blind,
 }
 
@@ -216,7 +216,7 @@ impl<'a, E: Engine> Judge<'a, E> {
     }
 }
 
-/// Judges a change by one scenario alone, whatever the engine can tell: not noticed is survived.
+/// Judges a change by one scenario alone, whatever the engine can judge: not noticed is survived.
 pub fn judge_in<E: Engine>(scenario: &Scenario, change: Change, effort: Effort) -> Judgement {
     let explored = explore::<E>(scenario, Some(change), effort);
     let verdict = match noticed::<E>(scenario, change, explored, effort) {
@@ -274,7 +274,7 @@ fn noticed<E: Engine>(
 }
 
 impl Judgement {
-    /// The row of the report; `None` where the engine cannot tell.
+    /// The row of the report; `None` where the engine cannot judge it.
     pub fn row<E: Engine>(&self) -> Option<Record> {
         let change = self.change;
         let subject = change.site().to_string();
@@ -330,7 +330,7 @@ pub struct Tally {
     pub equivalent: usize,
     /// Not noticed without one, or noticed against one.
     pub wrong: usize,
-    /// Those that the engine cannot tell.
+    /// Those that the engine cannot judge.
     pub blind: usize,
     /// Half of those noticed took no more executions than this.
     pub median: u64,
@@ -370,7 +370,7 @@ impl Tally {
     }
 
     /// The row of the report: it fails if a change was judged wrong, if none of those that the
-    /// engine can tell was killed, or if kills take so long that nobody would look into a survivor with patience.
+    /// engine can tell was killed, or if kills take so many executions that a survivor would say little.
     pub fn row<E: Engine>(&self) -> Record {
         let judged = self.killed + self.equivalent + self.wrong;
         let reason = format!(

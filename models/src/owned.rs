@@ -9,8 +9,8 @@ use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter, Watch};
 use ringproof::slots::Slots;
 
 use crate::engine::{Slot, Thread, Word, slot, spawn, word};
+use crate::instrumented::{Instrumented, Shared};
 use crate::run::Run;
-use crate::watched::{Shared, Watched};
 
 /// What models see to themselves: a payload has as many words as they give it.
 const ENOUGH: &str = "the model gives enough words";
@@ -44,7 +44,7 @@ impl OwnedRing {
     }
 
     /// The producer. A model makes a second one only after it has joined the first.
-    pub fn producer(self: &Arc<Self>, memory: Watched) -> RingProducer {
+    pub fn producer(self: &Arc<Self>, memory: Instrumented) -> RingProducer {
         // SAFETY: one producer at a time, as said; a model that breaks this is reported by the
         // race-detecting cells of the engine. It keeps what it is made of.
         unsafe {
@@ -54,7 +54,7 @@ impl OwnedRing {
     }
 
     /// The consumer. A model makes a second one only after it has joined the first.
-    pub fn consumer(self: &Arc<Self>, memory: Watched) -> RingConsumer {
+    pub fn consumer(self: &Arc<Self>, memory: Instrumented) -> RingConsumer {
         // SAFETY: one consumer at a time, as said; a model that breaks this is reported by the
         // race-detecting cells of the engine. It keeps what it is made of.
         unsafe {
@@ -65,9 +65,9 @@ impl OwnedRing {
 }
 
 /// The producer of a model's ring.
-pub type RingProducer = Producer<'static, u64, Watched, Kept<OwnedRing>>;
+pub type RingProducer = Producer<'static, u64, Instrumented, Kept<OwnedRing>>;
 /// The consumer of a model's ring.
-pub type RingConsumer = Consumer<'static, u64, Watched, Kept<OwnedRing>>;
+pub type RingConsumer = Consumer<'static, u64, Instrumented, Kept<OwnedRing>>;
 
 impl OwnedRing {
     /// A thread that is the ring's `producer`, until `body` ends.
@@ -112,7 +112,7 @@ impl<P> Kept<P> {
     }
 }
 
-/// Nobody watches the writer.
+/// The writer is not watched.
 impl<P> Watch for Kept<P> {
     fn watch(&self) -> Option<impl FnOnce() -> bool> {
         None::<fn() -> bool>
@@ -125,6 +125,20 @@ pub struct OwnedWords {
     data: Vec<Word>,
 }
 
+macro_rules! endpoint {
+    ($(#[$doc:meta])* $name:ident: $end:ident of $parts:ident) => {
+        $(#[$doc])*
+        pub fn $name<T: Payload>(
+            self: &Arc<Self>,
+            memory: Instrumented,
+        ) -> $end<'static, T, Instrumented, Kept<Self>> {
+            // SAFETY: the endpoint keeps what it is made of.
+            let (words, kept) = unsafe { Kept::of(self) };
+            $end::new(words.$parts(), memory, kept).expect(ENOUGH)
+        }
+    };
+}
+
 impl OwnedWords {
     /// A `seq` or `version` of `counter`, and data words.
     pub fn new(counter: u64, data: &[u64]) -> Arc<Self> {
@@ -134,44 +148,21 @@ impl OwnedWords {
         })
     }
 
-    /// A seqlock's writer.
-    pub fn seq_writer<T: Payload>(
-        self: &Arc<Self>,
-        memory: Watched,
-    ) -> SeqWriter<'static, T, Watched, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        SeqWriter::new(words.seqlock(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A seqlock's writer.
+        seq_writer: SeqWriter of seqlock
     }
-
-    /// A seqlock's reader.
-    pub fn seq_reader<T: Payload>(
-        self: &Arc<Self>,
-        memory: Watched,
-    ) -> SeqReader<'static, T, Watched, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        SeqReader::new(words.seqlock(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A seqlock's reader.
+        seq_reader: SeqReader of seqlock
     }
-
-    /// A latch's writer.
-    pub fn latch_writer<T: Payload>(
-        self: &Arc<Self>,
-        memory: Watched,
-    ) -> LatchWriter<'static, T, Watched, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        LatchWriter::new(words.latch(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A latch's writer.
+        latch_writer: LatchWriter of latch
     }
-
-    /// A latch's reader.
-    pub fn latch_reader<T: Payload>(
-        self: &Arc<Self>,
-        memory: Watched,
-    ) -> LatchReader<'static, T, Watched, Kept<Self>> {
-        // SAFETY: the endpoint keeps what it is made of.
-        let (words, kept) = unsafe { Kept::of(self) };
-        LatchReader::new(words.latch(), memory, kept).expect(ENOUGH)
+    endpoint! {
+        /// A latch's reader.
+        latch_reader: LatchReader of latch
     }
 
     fn seqlock(&self) -> SeqParts<'_, Shared> {

@@ -4,8 +4,20 @@
 //! [`Run::saw`] what it witnessed. The inventory declares which outcomes must be witnessed in
 //! some execution, so that a scenario which never gets where it wanted to is a failure.
 
+/// A table of scenarios, one row each: the name, the program, how many executions loom must make at least, how
+/// much of it loom is to explore, and what must be witnessed.
+macro_rules! scenarios {
+    ($($name:literal, $body:expr, $minimum:expr, $size:ident $(($bound:literal))?, $witnesses:expr;)*) => {
+        vec![$($crate::scenario::Scenario {
+            size: $crate::scenario::Size::$size $(($bound))?,
+            ..$crate::scenario::Scenario::new($name, $body, $minimum, $witnesses)
+        }),*]
+    };
+}
+
 mod crash;
 mod latch;
+mod latest;
 #[cfg(feature = "shuttle")]
 pub mod long;
 mod ring;
@@ -17,6 +29,7 @@ use std::sync::Arc;
 use ringproof::Busy;
 
 use crate::run::Run;
+use latest::Value;
 
 /// How much of a scenario loom is to explore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +85,18 @@ pub fn night() -> Vec<Scenario> {
     .collect()
 }
 
+/// The scenario of this name among these.
+///
+/// # Errors
+/// There is none.
+pub fn find(name: &str, scenarios: &[Scenario]) -> Result<Scenario, String> {
+    let found = scenarios.iter().find(|scenario| scenario.name == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
+        format!("no scenario `{name}`; there are: {}", names.join(", "))
+    })
+}
+
 impl Scenario {
     /// A scenario that loom is to exhaust.
     pub fn new(
@@ -90,15 +115,6 @@ impl Scenario {
         }
     }
 
-    /// One for the night: nobody has counted all its executions.
-    pub fn large(
-        name: &'static str,
-        body: fn(&Arc<Run>),
-        witnesses: &'static [&'static str],
-    ) -> Self {
-        Scenario::new(name, body, 0, witnesses)
-    }
-
     /// Too large to exhaust: explored up to so many preemptions.
     pub fn bounded(mut self, preemptions: usize) -> Self {
         self.size = Size::Bounded(preemptions);
@@ -112,8 +128,8 @@ impl Scenario {
     }
 }
 
-/// What seqlocks and latches hold here: both words the number of the write, 0 before the first.
-type Value = [u64; 2];
+/// How many executions one of the night has: that is not known.
+const NIGHT: u64 = 0;
 
 /// How an attempt to read is refused.
 const REFUSED: &str = "reader was refused";

@@ -16,7 +16,7 @@ use crate::engine::{Engine, Extent, for_at_most};
 use crate::exploration::{Effort, Explored, explore, in_parallel, repeat};
 use crate::mutants::{self, EQUIVALENT, Judge, Judgement, Tally};
 use crate::oracle;
-use crate::scenario::{Scenario, inventory, night};
+use crate::scenario::{self, Scenario, inventory, night};
 
 /// What a run of the suite does.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +72,7 @@ fn judge<E: Engine>(
     let Plan { effort, shard, .. } = *plan;
     let mut scenarios = [by_day.to_vec(), by_night].concat();
     // The largest first, so that none is left to one processor at the end; of those of the night
-    // nobody knows.
+    // that is not known.
     scenarios.sort_by_key(|scenario| (scenario.minimum > 0, Reverse(scenario.minimum)));
     let scenarios = shard.part_of(scenarios);
     let controls = |at_once, explore: Explore<'_>| {
@@ -198,12 +198,7 @@ pub fn run_one<E: Engine>(
 /// # Errors
 /// There is none.
 pub fn find(name: &str) -> Result<Scenario, String> {
-    let scenarios = [inventory(), night()].concat();
-    let found = scenarios.iter().find(|scenario| scenario.name == name);
-    found.copied().ok_or_else(|| {
-        let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
-        format!("no scenario `{name}`; there are: {}", names.join(", "))
-    })
+    scenario::find(name, &[inventory(), night()].concat())
 }
 
 /// The site table, for the report.
@@ -244,7 +239,7 @@ fn judge_control<E: Engine>(
             .count(explored.executions, E::UNIT)
             .repeat(repeat.clone()),
     ];
-    // A failure stops the exploration: what it would have witnessed, nobody knows.
+    // A failure stops the exploration: what it would have witnessed, that is not known.
     if explored.outcome.is_err() {
         return rows;
     }

@@ -68,7 +68,7 @@ impl fmt::Display for Label {
     }
 }
 
-/// What one event did. A `word` or `slot` is told apart from the others of its execution by a
+/// What one event did. A `word` or `slot` is distinguished from the others of its execution by a
 /// number of no further meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {

@@ -145,7 +145,11 @@ fn every_explanation_is_of_a_difference() {
 fn what_one_engine_misses_another_sees() {
     for test in tests() {
         let sees = |engine: &&str| observed(test, engine).judge(test) == Judgement::Agrees;
-        assert!(ENGINES.iter().any(sees), "nobody sees all of {}", test.name);
+        assert!(
+            ENGINES.iter().any(sees),
+            "no engine sees all of {}",
+            test.name
+        );
     }
 }
 

@@ -110,48 +110,30 @@ fn every_control_holds_and_every_weaker_ordering_is_killed() {
 }
 
 fn smallest() -> Scenario {
-    let mut scenarios = inventory();
-    let place = scenarios.iter().position(|s| s.name == "ring/capacity 1");
-    scenarios.swap_remove(place.expect("the inventory has it"))
+    suite::find("ring/capacity 1").expect("the inventory has it")
 }
 
+/// A minimum above what is explored, an outcome that is never witnessed, and one that is no longer declared and
+/// would not be missed when it no longer appears.
 #[test]
-fn a_minimum_above_what_is_explored_fails() {
-    let mut scenario = smallest();
-    assert_eq!(
-        failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows),
-        [""; 0]
-    );
-    scenario.minimum = u64::MAX;
-    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows);
-    assert!(
-        failures.len() == 1 && failures[0].contains("minimum"),
-        "{failures:?}"
-    );
-}
-
-#[test]
-fn an_outcome_that_is_never_witnessed_fails() {
-    let mut scenario = smallest();
-    let declared = [scenario.witnesses, &["producer saw a ghost"]].concat();
-    scenario.witnesses = declared.leak();
-    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows);
-    assert!(
-        failures.len() == 1 && failures[0].contains("ghost"),
-        "{failures:?}"
-    );
-}
-
-/// A witness that is no longer declared would not be missed when it no longer appears.
-#[test]
-fn an_outcome_that_is_not_declared_fails() {
-    let mut scenario = smallest();
-    scenario.witnesses = &scenario.witnesses[1..];
-    let failures = failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows);
-    assert!(
-        failures.len() == 1 && failures[0].contains("not declared"),
-        "{failures:?}"
-    );
+fn a_scenario_that_shows_less_or_more_than_it_declares_fails() {
+    let failures_of = |scenario| failures(&suite::control::<Loom>(&scenario, EFFORT).1.rows);
+    assert_eq!(failures_of(smallest()), [""; 0]);
+    let mut too_small = smallest();
+    too_small.minimum = u64::MAX;
+    let mut ghost = smallest();
+    ghost.witnesses = [ghost.witnesses, &["producer saw a ghost"]].concat().leak();
+    let mut undeclared = smallest();
+    undeclared.witnesses = &undeclared.witnesses[1..];
+    for (scenario, words) in [
+        (too_small, "minimum"),
+        (ghost, "ghost"),
+        (undeclared, "not declared"),
+    ] {
+        let failures = failures_of(scenario);
+        let named = failures.len() == 1 && failures[0].contains(words);
+        assert!(named, "{failures:?}");
+    }
 }
 
 #[test]
@@ -166,7 +148,7 @@ fn a_site_without_a_model_fails() {
             let named = format!("{site}, {check}");
             assert!(
                 failures.iter().any(|failure| failure.starts_with(&named)),
-                "nobody misses {named}: {failures:?}"
+                "no row reports {named}: {failures:?}"
             );
         }
     }

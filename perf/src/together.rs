@@ -3,6 +3,9 @@
 //! Whatever spins here ends. A thread that waits asks from time to time whether its CPU is still its own
 //! and whether the other thread is still there, and it has a deadline; one that gives up calls the other
 //! one off.
+//!
+//! A circle with `report`: what goes wrong while two threads measure is a trouble that the report prints, and
+//! is declared beside what prints it.
 
 use std::cell::{Cell, RefCell};
 use std::hint;

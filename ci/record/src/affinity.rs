@@ -195,7 +195,7 @@ mod tests {
             let last = before.iter().last().unwrap();
             restrict(0, &Cpus::one(last)).unwrap();
             let now = allowed(0).unwrap();
-            // Nobody else is moved by it.
+            // No other thread is moved by it.
             (now == Cpus::one(last), before)
         });
         let (moved, before) = on_one.join().unwrap();

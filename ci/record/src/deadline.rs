@@ -44,7 +44,7 @@ pub(crate) fn parse(text: &str) -> Result<f64, String> {
 /// The deadline times [`factor`].
 ///
 /// A program asks for [`factor`] when it starts and ends with a word about what is wrong with it; where
-/// nobody asked, a wrong variable counts as 1.
+/// it was not set, a wrong variable counts as 1.
 pub fn scaled(deadline: Duration) -> Duration {
     deadline.mul_f64(factor().unwrap_or(1.0))
 }

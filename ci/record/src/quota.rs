@@ -252,7 +252,7 @@ fn has_cpu(list: &[u8]) -> bool {
 /// A group's path from the group `root`, if it is there or below.
 fn below(group: &Path, root: &Path) -> Option<PathBuf> {
     let path = group.strip_prefix(root).ok()?;
-    // Nobody can be found upwards of where a namespace begins: those names are not to be had.
+    // Groups above the root of a namespace cannot be named from inside it.
     let down = |part: Component<'_>| matches!(part, Component::Normal(_));
     path.components().all(down).then(|| path.to_owned())
 }

@@ -10,118 +10,34 @@ struct Fact {
     because: &'static str,
 }
 
-const fn fact(
-    document: &'static str,
-    says: &'static str,
-    source: &'static str,
-    because: &'static str,
-) -> Fact {
-    Fact {
-        document,
-        says,
-        source,
-        because,
-    }
+macro_rules! facts {
+    ($($document:literal says $says:literal because $source:literal has $because:literal;)*) => {
+        &[$(Fact { document: $document, says: $says, source: $source, because: $because }),*]
+    };
 }
 
-const FACTS: [Fact; 16] = [
-    fact(
-        "README.md",
-        "Rust 1.88 or later",
-        "impl/Cargo.toml",
-        "rust-version = \"1.88\"",
-    ),
-    fact(
-        "README.md",
-        "(what checks it needs 1.95)",
-        "Cargo.toml",
-        "rust-version = \"1.95\"",
-    ),
-    fact(
-        "impl/README.md",
-        "Rust 1.88 or later",
-        "impl/Cargo.toml",
-        "rust-version = \"1.88\"",
-    ),
-    fact(
-        "impl/cli/README.md",
-        "Rust 1.88 or later",
-        "impl/cli/Cargo.toml",
-        "rust-version = \"1.88\"",
-    ),
-    fact(
-        "README.md",
-        "ringproof/impl",
-        "impl/Cargo.toml",
-        "name = \"ringproof\"",
-    ),
-    fact(
-        "README.md",
-        "header-only",
-        "impl/ffi/include/ringproof.h",
-        "static inline",
-    ),
-    fact(
-        "SECURITY.md",
-        "mode 0600 unless",
-        "impl/src/segment.rs",
-        "DEFAULT_MODE: u32 = 0o600;",
-    ),
-    fact(
-        "SECURITY.md",
-        "Every segment carries a description of its payload",
-        "impl/src/segment.rs",
-        "layout.description.as_bytes(), fixed.description_offset",
-    ),
-    fact(
-        "SECURITY.md",
-        "at most 65536 bytes",
-        "impl/src/shape/description.rs",
-        "MAX_LEN: usize = 1 << 16;",
-    ),
-    fact(
-        "SECURITY.md",
-        "at most 1024 fields",
-        "impl/src/shape/description.rs",
-        "MAX_FIELDS: usize = 1024;",
-    ),
-    fact(
-        "CONTRIBUTING.md",
-        "bare, lint, test, models, asm, verify",
-        ".ci/run",
-        "for name in lint test models asm verify; do",
-    ),
-    fact(
-        "CONTRIBUTING.md",
-        "bare, lint, test, models, asm, verify",
-        ".ci/run",
-        "step bare --share target ",
-    ),
-    fact(
-        "CONTRIBUTING.md",
-        "`RINGPROOF_TIME_FACTOR=4`",
-        "ci/record/src/deadline.rs",
-        "\"RINGPROOF_TIME_FACTOR\"",
-    ),
-    fact(
-        "docs/PROOF.md",
-        "on 42 litmus tests",
-        "models/src/axioms/tests.rs",
-        "assert_eq!(litmus::ALL.len(), 42);",
-    ),
-    fact(
-        "docs/PROOF.md",
-        "words stored more than six times",
-        "models/src/engine.rs",
-        "HISTORY: usize = 7;",
-    ),
-    fact(
-        "docs/PROOF.md",
-        "with ten kills of either side",
-        "ci/nightly.sh",
-        "stream --bytes 2G --kills 10",
-    ),
-];
+const FACTS: &[Fact] = facts! {
+    "README.md" says "Rust 1.88 or later" because "impl/Cargo.toml" has "rust-version = \"1.88\"";
+    "README.md" says "(what checks it needs 1.95)" because "Cargo.toml" has "rust-version = \"1.95\"";
+    "impl/README.md" says "Rust 1.88 or later" because "impl/Cargo.toml" has "rust-version = \"1.88\"";
+    "impl/cli/README.md" says "Rust 1.88 or later" because "impl/cli/Cargo.toml" has "rust-version = \"1.88\"";
+    "README.md" says "ringproof/impl" because "impl/Cargo.toml" has "name = \"ringproof\"";
+    "README.md" says "header-only" because "impl/ffi/include/ringproof.h" has "static inline";
+    "SECURITY.md" says "mode 0600 unless" because "impl/src/segment.rs" has "DEFAULT_MODE: u32 = 0o600;";
+    "SECURITY.md" says "Every segment carries a description of its payload"
+        because "impl/src/segment.rs" has "layout.description.as_bytes(), fixed.description_offset";
+    "SECURITY.md" says "at most 65536 bytes" because "impl/src/shape/description.rs" has "MAX_LEN: usize = 1 << 16;";
+    "SECURITY.md" says "at most 1024 fields" because "impl/src/shape/description.rs" has "MAX_FIELDS: usize = 1024;";
+    "CONTRIBUTING.md" says "bare, lint, test, models, asm, verify"
+        because ".ci/run" has "for name in lint test models asm verify; do";
+    "CONTRIBUTING.md" says "bare, lint, test, models, asm, verify" because ".ci/run" has "step bare --share target ";
+    "CONTRIBUTING.md" says "`RINGPROOF_TIME_FACTOR=4`"
+        because "ci/record/src/deadline.rs" has "\"RINGPROOF_TIME_FACTOR\"";
+    "docs/PROOF.md" says "on 42 litmus tests"
+        because "models/src/axioms/tests.rs" has "assert_eq!(litmus::ALL.len(), 42);";
+    "docs/PROOF.md" says "words stored more than six times" because "models/src/engine.rs" has "HISTORY: usize = 7;";
+    "docs/PROOF.md" says "with ten kills of either side" because "ci/nightly.sh" has "stream --bytes 2G --kills 10";
+};
 
 /// What is wrong with the facts, where `read` gives the files.
 fn wrong_facts(read: impl Fn(&str) -> String) -> Vec<String> {
@@ -131,7 +47,7 @@ fn wrong_facts(read: impl Fn(&str) -> String) -> Vec<String> {
         says,
         source,
         because,
-    } in &FACTS
+    } in FACTS
     {
         if !flat(&read(document)).contains(says) {
             wrong.push(format!(
@@ -155,7 +71,7 @@ fn sentences_that_name_a_constant_agree_with_it() {
         says,
         source,
         because,
-    } in &FACTS
+    } in FACTS
     {
         for (file, text) in [(document, says), (source, because)] {
             let altered = wrong_facts(|path| {

@@ -1,6 +1,8 @@
 //! What the documents say, held against the tree: commands, files, links, and the sentences that a
 //! program can check. Each check is a function of the text, so that it can be seen to fail.
 
+mod adding;
+mod circles;
 mod commands;
 mod facts;
 mod figures;

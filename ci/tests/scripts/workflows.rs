@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use anyhow::{Context, Result, ensure};
+
 /// A job of GitHub's ends after so many minutes, whatever it says of itself.
 const LONGEST_JOB: u64 = 360;
 /// What ci/nightly.sh takes beyond its hours at most.
@@ -18,53 +20,53 @@ fn workflow(name: &str) -> String {
 }
 
 /// What follows `key` in the first line that begins with it.
-fn value<'a>(text: &'a str, key: &str) -> Result<&'a str, String> {
-    (text.lines())
-        .find_map(|line| line.trim().strip_prefix(key))
-        .map(str::trim)
-        .ok_or_else(|| format!("no `{key}`"))
+fn value<'a>(text: &'a str, key: &str) -> Result<&'a str> {
+    let mut lines = text.lines();
+    let value = lines.find_map(|line| line.trim().strip_prefix(key));
+    value.map(str::trim).with_context(|| format!("no `{key}`"))
 }
 
-fn number(text: &str) -> Result<u64, String> {
+fn number(text: &str) -> Result<u64> {
     let digits = text.trim_matches(|letter: char| !letter.is_ascii_digit());
-    digits.parse().map_err(|_| format!("{text} is no number"))
+    digits
+        .parse()
+        .with_context(|| format!("{text} is no number"))
 }
 
 /// `[1, "2"]`.
-fn list(text: &str) -> Result<Vec<u64>, String> {
+fn list(text: &str) -> Result<Vec<u64>> {
     text.split(',').map(number).collect()
 }
 
-fn check(holds: bool, why: String) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(why) }
+/// A job, up to the end of the file.
+fn job<'a>(text: &'a str, name: &str) -> Result<&'a str> {
+    let after = text.split_once(&format!("\n  {name}:\n"));
+    Ok(after.with_context(|| format!("no job `{name}`"))?.1)
 }
 
-fn judge_night(text: &str) -> Result<(), String> {
+fn judge_night(text: &str) -> Result<()> {
     let options = list(value(text, "options:")?)?;
     let default = number(value(text, "default:")?)?;
-    check(
+    ensure!(
         options.contains(&default),
-        format!("the default {default} is no option"),
-    )?;
+        "the default {default} is no option"
+    );
     // A scheduled night has no inputs.
     let scheduled = value(text, "HOURS:")?
         .split("||")
         .nth(1)
         .unwrap_or_default();
-    check(
+    ensure!(
         number(scheduled)? == default,
-        format!("a scheduled night has {scheduled} hours"),
-    )?;
+        "a scheduled night has {scheduled} hours"
+    );
     let longest = options.iter().max().copied().unwrap_or_default() * 60 + BEYOND + AROUND;
     let job = number(value(text, "timeout-minutes:")?)?;
-    check(
+    ensure!(
         longest <= job,
-        format!("a night of {longest} minutes is ended after {job}"),
-    )?;
-    check(
-        job <= LONGEST_JOB,
-        format!("a job cannot have {job} minutes"),
-    )?;
+        "a night of {longest} minutes is ended after {job}"
+    );
+    ensure!(job <= LONGEST_JOB, "a job cannot have {job} minutes");
     let shards = list(value(text, "shard:")?)?;
     let of = number(
         value(text, "SHARD:")?
@@ -73,57 +75,52 @@ fn judge_night(text: &str) -> Result<(), String> {
             .unwrap_or_default(),
     )?;
     let all: Vec<_> = (1..=of).collect();
-    check(
-        shards == all,
-        format!("the shards {shards:?} are not all of {of}"),
-    )?;
+    ensure!(shards == all, "the shards {shards:?} are not all of {of}");
     let run = r#"ci/nightly.sh "$HOURS" "$SHARD" "$SEED" || [ $? -eq 3 ]"#;
-    check(text.contains(run), format!("it does not run `{run}`"))
+    ensure!(text.contains(run), "it does not run `{run}`");
+    Ok(())
 }
 
-fn judge_change(text: &str) -> Result<(), String> {
+fn judge_change(text: &str) -> Result<()> {
     let job = number(value(text, "timeout-minutes:")?)?;
-    check(
-        CHANGE < job,
-        format!("a change is ended after {job} minutes"),
-    )?;
-    check(
+    ensure!(CHANGE < job, "a change is ended after {job} minutes");
+    ensure!(
         value(text, "- run: .ci/run")?.is_empty(),
-        "it does not run .ci/run".to_owned(),
-    )
+        "it does not run .ci/run"
+    );
+    Ok(())
 }
 
 /// The job that has the tools which other runs may lack.
-fn judge_packages(text: &str) -> Result<(), String> {
-    let (_, job) = text
-        .split_once("\n  packages:\n")
-        .ok_or_else(|| "no job `packages`".to_owned())?;
-    check(
+fn judge_packages(text: &str) -> Result<()> {
+    let job = job(text, "packages")?;
+    ensure!(
         value(job, "- run: ci/packages.sh")?.is_empty(),
-        "it does not run ci/packages.sh".to_owned(),
-    )?;
+        "it does not run ci/packages.sh"
+    );
     let installed = value(job, "- run: sudo apt-get")?;
     let words: Vec<_> = installed.split_whitespace().collect();
     for tool in ["cmake", "pkg-config", "python3", "g++", "clang"] {
-        check(words.contains(&tool), format!("it does not install {tool}"))?;
+        ensure!(words.contains(&tool), "it does not install {tool}");
     }
     Ok(())
 }
 
 /// The job that builds what is packed with the oldest toolchain that it promises, and with no older one.
-fn judge_crates(text: &str, promised: &str) -> Result<(), String> {
-    let (_, job) = text
-        .split_once("\n  crates:\n")
-        .ok_or_else(|| "no job `crates`".to_owned())?;
-    let toolchains = value(job, "toolchain:")?;
-    check(
-        toolchains == format!("[\"{promised}\", stable]"),
-        format!("the packages promise {promised}; it takes {toolchains}"),
-    )?;
-    check(
-        value(job, "- run: ci/crates.sh")? == r#""${{ matrix.toolchain }}""#,
-        "it does not run ci/crates.sh with its toolchain".to_owned(),
-    )
+fn judge_crates(text: &str, promised: &str) -> Result<()> {
+    let job = job(text, "crates")?;
+    let tried = value(job, "toolchain:")?;
+    let right = format!("[\"{promised}\", stable]");
+    ensure!(
+        tried == right,
+        "the packages promise {promised}; it takes {tried}"
+    );
+    let toolchain = value(job, "- run: ci/crates.sh")?;
+    ensure!(
+        toolchain == r#""${{ matrix.toolchain }}""#,
+        "ci/crates.sh has not its toolchain"
+    );
+    Ok(())
 }
 
 #[test]
@@ -137,7 +134,7 @@ fn the_oldest_toolchain_that_is_promised_is_tried() {
         let promised = value(&manifest, "rust-version =")
             .unwrap()
             .trim_matches('"');
-        assert_eq!(judge_crates(&text, promised), Ok(()), "{package}");
+        judge_crates(&text, promised).unwrap();
         assert!(judge_crates(&text, "1.87").is_err());
         for (from, to) in [
             ("\n  crates:\n", "\n  others:\n"),
@@ -159,7 +156,7 @@ fn the_oldest_toolchain_that_is_promised_is_tried() {
 #[test]
 fn a_night_ends_before_it_is_ended() {
     let text = workflow("nightly.yml");
-    assert_eq!(judge_night(&text), Ok(()));
+    judge_night(&text).unwrap();
     for (from, to, why) in [
         (
             "\"5\"]",
@@ -182,7 +179,9 @@ fn a_night_ends_before_it_is_ended() {
         (" || [ $? -eq 3 ]", "", "it does not run"),
     ] {
         assert!(text.contains(from), "{from}");
-        let said = judge_night(&text.replacen(from, to, 1)).unwrap_err();
+        let said = judge_night(&text.replacen(from, to, 1))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains(why), "{said}");
     }
 }
@@ -190,7 +189,7 @@ fn a_night_ends_before_it_is_ended() {
 #[test]
 fn a_change_has_time_enough() {
     let text = workflow("pull-request.yml");
-    assert_eq!(judge_change(&text), Ok(()));
+    judge_change(&text).unwrap();
     let short = text.replace("timeout-minutes: 45", "timeout-minutes: 40");
     assert!(judge_change(&short).is_err());
 }
@@ -198,7 +197,7 @@ fn a_change_has_time_enough() {
 #[test]
 fn a_job_installs_what_the_packages_need() {
     let text = workflow("pull-request.yml");
-    assert_eq!(judge_packages(&text), Ok(()));
+    judge_packages(&text).unwrap();
     for (from, to) in [
         ("  packages:", "  others:"),
         ("- run: ci/packages.sh", "- run: ci/test.sh"),

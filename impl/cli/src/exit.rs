@@ -1,4 +1,7 @@
 //! Exit codes, and the errors that lead to them.
+//!
+//! A circle with `files`: it says how the program ends where a file could not be written, and what reads and
+//! writes files ends in such a failure.
 
 use std::io;
 

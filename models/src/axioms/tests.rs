@@ -145,45 +145,27 @@ mod more {
 
 #[test]
 fn each_axiom_is_what_decides_some_test() {
-    let with = |change: fn(&mut Rules)| {
-        let mut rules = Rules::CPP20;
-        change(&mut rules);
-        rules
-    };
     let litmus = |name| Litmus::find(name).expect("there is such a test");
+    macro_rules! with {
+        ($($test:expr, $rule:ident = $value:literal;)*) => {
+            [$(($test, Rules { $rule: $value, ..Rules::CPP20 })),*]
+        };
+    }
     // Without the axiom (or with one that C++20 does not have), the answer is another one.
-    let decided = [
-        (
-            litmus("MP+rel+acq"),
-            with(|rules| rules.synchronises = false),
-        ),
-        (litmus("MP+frel+facq"), with(|rules| rules.fences = false)),
-        (
-            litmus("RS+rmw"),
-            with(|rules| rules.release_sequences = false),
-        ),
-        (litmus("S+rel+acq"), with(|rules| rules.write_write = false)),
-        (litmus("CoWR"), with(|rules| rules.write_read = false)),
-        (&more::LB_ONE_WAY, with(|rules| rules.read_write = false)),
-        (litmus("CoRR"), with(|rules| rules.read_read = false)),
-        (&more::INCREMENTS, with(|rules| rules.atomicity = false)),
-        (
-            litmus("SB+sc"),
-            with(|rules| rules.seq_cst_accesses = false),
-        ),
-        (
-            &more::IRIW_FENCES,
-            with(|rules| rules.seq_cst_fences = false),
-        ),
-        (
-            litmus("RS+own-store"),
-            with(|rules| rules.own_stores_continue = true),
-        ),
-        (
-            litmus("LB+rlx"),
-            with(|rules| rules.no_load_buffering = true),
-        ),
-    ];
+    let decided = with! {
+        litmus("MP+rel+acq"), synchronises = false;
+        litmus("MP+frel+facq"), fences = false;
+        litmus("RS+rmw"), release_sequences = false;
+        litmus("S+rel+acq"), write_write = false;
+        litmus("CoWR"), write_read = false;
+        &more::LB_ONE_WAY, read_write = false;
+        litmus("CoRR"), read_read = false;
+        &more::INCREMENTS, atomicity = false;
+        litmus("SB+sc"), seq_cst_accesses = false;
+        &more::IRIW_FENCES, seq_cst_fences = false;
+        litmus("RS+own-store"), own_stores_continue = true;
+        litmus("LB+rlx"), no_load_buffering = true;
+    };
     for (test, rules) in decided {
         let (truth, found) = (verdict(test, Rules::CPP20), verdict(test, rules));
         assert_eq!(truth, test.rust(), "{}", test.name);
@@ -479,9 +461,7 @@ fn a_lock_is_held_by_one_at_a_time_and_by_either_first() {
 }
 
 fn find(name: &str) -> Scenario {
-    let mut scenarios = inventory();
-    let place = scenarios.iter().position(|scenario| scenario.name == name);
-    scenarios.swap_remove(place.unwrap_or_else(|| panic!("no scenario {name}")))
+    crate::suite::find(name).expect("there is such a scenario")
 }
 
 /// Explores a scenario under given rules, with one change.

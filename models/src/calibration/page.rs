@@ -1,7 +1,5 @@
 //! CALIBRATION.md.
 
-use std::fmt::Write;
-
 use super::{DIFFERENCES, Difference, Judgement, Pin, pinned};
 use crate::litmus::{ALL, Litmus, TRAPS};
 
@@ -31,8 +29,7 @@ pub fn markdown() -> String {
             .collect();
         let (title, why) = (heading(difference), difference.why);
         let (kind, tests) = (difference.judgement, tests.join(", "));
-        write!(page, "\n### {title}\n\n{why}\n\nA {kind}, in {tests}.\n")
-            .expect("a String takes all");
+        page += &format!("\n### {title}\n\n{why}\n\nA {kind}, in {tests}.\n");
     }
     page + FOOT
 }
@@ -122,14 +119,16 @@ fn summary(pins: &[Pin]) -> String {
                 .filter(|&found| found == judgement)
                 .count()
         };
-        writeln!(
-            text,
-            "| {engine} | {} | {} | {} |",
-            count(Judgement::Agrees),
-            count(Judgement::BlindSpot),
-            count(Judgement::FalseAlarm)
-        )
-        .expect("a String takes all");
+        let counts = [
+            Judgement::Agrees,
+            Judgement::BlindSpot,
+            Judgement::FalseAlarm,
+        ]
+        .map(count);
+        text += &format!(
+            "| {engine} | {} | {} | {} |\n",
+            counts[0], counts[1], counts[2]
+        );
     }
     text
 }
@@ -137,22 +136,15 @@ fn summary(pins: &[Pin]) -> String {
 fn table(tests: &[Litmus], pins: &[Pin]) -> String {
     let mut text = "| test | what it asks | rc11 | c11 | Rust |".to_owned();
     for (engine, unit) in COLUMNS {
-        write!(text, " {engine}, {unit} |").expect("a String takes all");
+        text += &format!(" {engine}, {unit} |");
     }
     text += " why they differ |\n|";
     text += &" --- |".repeat(6 + COLUMNS.len());
     text += "\n";
     for test in tests {
-        write!(
-            text,
-            "| `{}` | {} | {} | {} | {} |",
-            test.name,
-            test.asks,
-            test.rc11,
-            test.c11,
-            test.rust()
-        )
-        .expect("a String takes all");
+        let (name, asks, rc11, c11, rust) =
+            (test.name, test.asks, test.rc11, test.c11, test.rust());
+        text += &format!("| `{name}` | {asks} | {rc11} | {c11} | {rust} |");
         let mut reasons = Vec::new();
         for (engine, _) in COLUMNS {
             let Some(pin) = of(pins, test, engine) else {
@@ -161,16 +153,15 @@ fn table(tests: &[Litmus], pins: &[Pin]) -> String {
             };
             let found = pin.observed.verdict(test);
             let executions = pin.observed.executions;
-            match pin.observed.judge(test) {
-                Judgement::Agrees => write!(text, " {found}, {executions} |"),
+            text += &match pin.observed.judge(test) {
+                Judgement::Agrees => format!(" {found}, {executions} |"),
                 judgement => {
                     reasons.push(reason(pins, test, engine, judgement));
-                    write!(text, " **{found}**, {executions} |")
+                    format!(" **{found}**, {executions} |")
                 }
-            }
-            .expect("a String takes all");
+            };
         }
-        writeln!(text, " {} |", reasons.join("<br>")).expect("a String takes all");
+        text += &format!(" {} |\n", reasons.join("<br>"));
     }
     text
 }

@@ -73,7 +73,7 @@ impl Word {
         self.0.add(amount, order)
     }
 
-    /// What tells it apart from the other words and slots of its execution.
+    /// What distinguishes it from the other words and slots of its execution.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
@@ -99,7 +99,7 @@ impl Slot {
         self.0.write(value);
     }
 
-    /// What tells it apart from the other words and slots of its execution.
+    /// What distinguishes it from the other words and slots of its execution.
     pub(crate) fn address(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }

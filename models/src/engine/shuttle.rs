@@ -462,7 +462,7 @@ fn or_stop(body: impl FnOnce()) {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         NOTES.with_borrow_mut(|notes| _ = notes.panic.get_or_insert(panic));
         loop {
-            // The scheduler lets nobody run any more.
+            // The scheduler lets no thread run any more.
             shuttle::thread::yield_now();
         }
     })

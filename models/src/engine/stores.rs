@@ -1,4 +1,4 @@
-//! Which store a load has read from, for engines that do not tell.
+//! Which store a load has read from, for engines that do not report it.
 //!
 //! Such an engine's word holds the *number* of a store; what was stored stands here. A number
 //! belongs to one store only, so a trace can name the very store, also where two stored the

@@ -1,6 +1,15 @@
 //! Scenarios of death. An actor dies before each of its accesses in turn, making its endpoint
 //! included; whoever joins its thread sees the death, as through the kernel; a successor takes
 //! over; the other side runs all along and knows nothing.
+//!
+//! The operations of `ringproof-stress crash` are another description of deaths, and cannot be this one. There
+//! one process is the victim, it is killed by SIGKILL or stopped at an access, a system call or an
+//! instruction, and what the others do comes after it, in an order that the operation sets up. Here the
+//! threads are the engine's, words and slots are its own and not mapped, a death is an unwinding, and the other
+//! side runs *at the same time*, so that what it can see between any two accesses is explored; an operation
+//! there takes too many steps for that (its segments, files and locks do not exist under loom), and
+//! what is judged here, outcomes over all executions, has no counterpart in one process that was killed. What
+//! can be shared is: the algorithms, the sites, and `Dying`'s rule that nothing is stored after the last access.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,140 +18,43 @@ use ringproof::harness;
 use ringproof::memory::Memory;
 use ringproof::site::{LoadSite, StoreSite};
 
+use super::latest::{Latch, Latest, Seqlock, read_elsewhere};
 use super::ring::{drain, pop_chunk, pop_next, pop_or_end, push_chunk, push_next, push_or_stop};
-use super::{REFUSED, Scenario, Value, read_some};
+use super::{NIGHT, REFUSED, Scenario};
 use crate::engine::{Thread, spawn};
-use crate::owned::{OwnedRing, OwnedWords};
+use crate::instrumented::Instrumented;
+use crate::owned::{OwnedRing, OwnedWords, RingConsumer};
 use crate::run::{Run, mortal};
 
 pub(super) fn inventory() -> Vec<Scenario> {
-    [
-        Scenario::new(
-            "crash/producer, ring of 1",
-            producer_dies::<1, 3>,
-            2_400,
-            BOTH_ENDS,
-        ),
-        Scenario::new(
-            "crash/producer, ring of 2",
-            producer_dies::<2, 3>,
-            3_300,
-            BOTH_ENDS,
-        ),
-        Scenario::new(
-            "crash/producer, ring of 4",
-            producer_dies::<4, 6>,
-            130_000,
-            BOTH_ENDS,
-        )
-        .bounded(2),
-        Scenario::new(
-            "crash/consumer, ring of 1",
-            consumer_dies::<1, 2>,
-            300,
-            BOTH_ENDS,
-        ),
-        Scenario::new(
-            "crash/consumer, ring of 2",
-            consumer_dies::<2, 3>,
-            8_300,
-            BOTH_ENDS,
-        ),
-        Scenario::new(
-            "crash/consumer, ring of 4",
-            consumer_dies::<4, 6>,
-            370_000,
-            BOTH_ENDS,
-        )
-        .bounded(2),
-        Scenario::new(
-            "crash/producer of a chunk",
-            chunk_producer_dies,
-            250,
-            BOTH_ENDS,
-        ),
-        Scenario::new(
-            "crash/consumer of a chunk",
-            chunk_consumer_dies,
-            450,
-            &["died", "lived", "producer saw full", "saw an item again"],
-        ),
-        Scenario::new(
-            "crash/closing producer",
-            closing_producer_dies,
-            120,
-            &[
-                "died",
-                "lived",
-                "consumer saw empty",
-                "consumer saw the end",
-                "successor found it closed",
-                "successor found it open",
-            ],
-        ),
-        Scenario::new(
-            "crash/closing consumer",
-            closing_consumer_dies,
-            900,
-            &[
-                "died",
-                "lived",
-                "consumer saw empty",
-                "producer saw full",
-                "producer saw the stop",
-                "successor found it closed",
-                "successor found it open",
-            ],
-        ),
-        Scenario::new(
-            "crash/seqlock writer",
-            seq_writer_dies::<1, 1>,
-            26_000,
-            REPAIRED,
-        ),
-        Scenario::new(
-            "crash/seqlock writer, 2 writes",
-            seq_writer_dies::<2, 2>,
-            81_000,
-            REPAIRED,
-        )
-        .bounded(2),
-        Scenario::new(
-            "crash/seqlock reader",
-            seq_reader_dies,
-            1_000,
-            &["died", "lived"],
-        ),
-        Scenario::new("crash/latch writer", latch_writer_dies::<1, 1>, 920, LATCH),
-        Scenario::new(
-            "crash/latch writer, 2 writes",
-            latch_writer_dies::<2, 2>,
-            7_900,
-            LATCH,
-        )
-        .bounded(2),
-        Scenario::new(
-            "crash/latch reader",
-            latch_reader_dies,
-            35,
-            &["died", "lived"],
-        ),
-        Scenario::new("crash/taker of a role", taker_dies, 4, &["died", "lived"]),
-        Scenario::new(
-            "crash/annotator",
-            annotator_dies,
-            18,
-            &["died", "lived", "consumer saw empty"],
-        ),
-        Scenario::new(
-            "crash/remover of a segment",
-            remover_dies,
-            2,
-            &["died", "lived", "found it retired", "found it in use"],
-        ),
-    ]
-    .map(Scenario::crashes)
-    .into()
+    let rows = scenarios! {
+        "crash/producer, ring of 1", producer_dies::<1, 3>, 2_400, Exhausted, BOTH_ENDS;
+        "crash/producer, ring of 2", producer_dies::<2, 3>, 3_300, Exhausted, BOTH_ENDS;
+        "crash/producer, ring of 4", producer_dies::<4, 6>, 130_000, Bounded(2), BOTH_ENDS;
+        "crash/consumer, ring of 1", consumer_dies::<1, 2>, 300, Exhausted, BOTH_ENDS;
+        "crash/consumer, ring of 2", consumer_dies::<2, 3>, 8_300, Exhausted, BOTH_ENDS;
+        "crash/consumer, ring of 4", consumer_dies::<4, 6>, 370_000, Bounded(2), BOTH_ENDS;
+        "crash/producer of a chunk", chunk_producer_dies, 250, Exhausted, BOTH_ENDS;
+        "crash/consumer of a chunk", chunk_consumer_dies, 450, Exhausted,
+            &["died", "lived", "producer saw full", "saw an item again"];
+        "crash/closing producer", closing_producer_dies, 120, Exhausted,
+            &["died", "lived", "consumer saw empty", "consumer saw the end", "successor found it closed",
+            "successor found it open"];
+        "crash/closing consumer", closing_consumer_dies, 900, Exhausted,
+            &["died", "lived", "consumer saw empty", "producer saw full", "producer saw the stop",
+            "successor found it closed", "successor found it open"];
+        "crash/seqlock writer", writer_dies::<Seqlock, 2, 1, 1>, 26_000, Exhausted, REPAIRED;
+        "crash/seqlock writer, 2 writes", writer_dies::<Seqlock, 2, 2, 2>, 81_000, Bounded(2), REPAIRED;
+        "crash/seqlock reader", reader_dies::<Seqlock, 2>, 1_000, Exhausted, &["died", "lived"];
+        "crash/latch writer", writer_dies::<Latch, 4, 1, 1>, 920, Exhausted, LATCH;
+        "crash/latch writer, 2 writes", writer_dies::<Latch, 4, 2, 2>, 7_900, Bounded(2), LATCH;
+        "crash/latch reader", reader_dies::<Latch, 4>, 35, Exhausted, &["died", "lived"];
+        "crash/taker of a role", taker_dies, 4, Exhausted, &["died", "lived"];
+        "crash/annotator", annotator_dies, 18, Exhausted, &["died", "lived", "consumer saw empty"];
+        "crash/remover of a segment", remover_dies, 2, Exhausted,
+            &["died", "lived", "found it retired", "found it in use"];
+    };
+    rows.into_iter().map(Scenario::crashes).collect()
 }
 
 const BOTH_ENDS: &[&str] = &["died", "lived", "producer saw full", "consumer saw empty"];
@@ -163,62 +75,27 @@ const LATCH: &[&str] = &[
 ];
 
 pub(super) fn night() -> Vec<Scenario> {
-    [
-        Scenario::large(
-            "crash/producer, ring of 2, 4 tries",
-            producer_dies::<2, 4>,
-            BOTH_ENDS,
-        ),
-        Scenario::large(
-            "crash/consumer, ring of 2, 4 tries",
-            consumer_dies::<2, 4>,
-            BOTH_ENDS,
-        ),
-        Scenario::large(
-            "crash/producer, ring of 4, bound 3",
-            producer_dies::<4, 6>,
-            BOTH_ENDS,
-        )
-        .bounded(3),
-        Scenario::large(
-            "crash/consumer, ring of 4, bound 3",
-            consumer_dies::<4, 6>,
-            BOTH_ENDS,
-        )
-        .bounded(3),
-        Scenario::large(
-            "crash/seqlock writer, 2 writes, 1 read",
-            seq_writer_dies::<2, 1>,
-            REPAIRED,
-        ),
-        Scenario::large(
-            "crash/seqlock writer, bound 3",
-            seq_writer_dies::<2, 2>,
-            REPAIRED,
-        )
-        .bounded(3),
-        Scenario::large(
-            "crash/latch writer, 2 writes, 1 read",
-            latch_writer_dies::<2, 1>,
-            LATCH,
-        ),
-        Scenario::large(
-            "crash/latch writer, bound 3",
-            latch_writer_dies::<2, 2>,
-            LATCH,
-        )
-        .bounded(3),
-    ]
-    .map(Scenario::crashes)
-    .into()
+    let rows = scenarios! {
+        "crash/producer, ring of 2, 4 tries", producer_dies::<2, 4>, NIGHT, Exhausted, BOTH_ENDS;
+        "crash/consumer, ring of 2, 4 tries", consumer_dies::<2, 4>, NIGHT, Exhausted, BOTH_ENDS;
+        "crash/producer, ring of 4, bound 3", producer_dies::<4, 6>, NIGHT, Bounded(3), BOTH_ENDS;
+        "crash/consumer, ring of 4, bound 3", consumer_dies::<4, 6>, NIGHT, Bounded(3), BOTH_ENDS;
+        "crash/seqlock writer, 2 writes, 1 read", writer_dies::<Seqlock, 2, 2, 1>, NIGHT, Exhausted, REPAIRED;
+        "crash/seqlock writer, bound 3", writer_dies::<Seqlock, 2, 2, 2>, NIGHT, Bounded(3), REPAIRED;
+        "crash/latch writer, 2 writes, 1 read", writer_dies::<Latch, 4, 2, 1>, NIGHT, Exhausted, LATCH;
+        "crash/latch writer, bound 3", writer_dies::<Latch, 4, 2, 2>, NIGHT, Bounded(3), LATCH;
+    };
+    rows.into_iter().map(Scenario::crashes).collect()
 }
 
-/// Starts an actor who may die while it uses its endpoint; `None` if it died while making that.
+/// Starts an actor of this name who may die while it makes its endpoint, or uses it in a thread.
 fn start_mortal<P: Send + 'static>(
     run: &Arc<Run>,
-    endpoint: Option<P>,
+    name: &str,
+    make: impl FnOnce(Instrumented) -> P,
     body: impl FnOnce(P, &Run) + Send + 'static,
 ) -> Thread<()> {
+    let endpoint = mortal(|| make(run.dying_memory(name)));
     let run = Arc::clone(run);
     spawn(move || {
         let done = endpoint.and_then(|endpoint| mortal(|| body(endpoint, &run)));
@@ -249,8 +126,7 @@ fn producer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
             consumer
         }
     });
-    let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal(run, endpoint, {
+    let dying = start_mortal(run, "producer", |memory| ring.producer(memory), {
         let returned = Arc::clone(&returned);
         move |mut producer, run| {
             for _ in 1..TRIES {
@@ -276,8 +152,7 @@ fn consumer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
         }
         producer.position()
     });
-    let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
-    let dying = start_mortal(run, endpoint, {
+    let dying = start_mortal(run, "consumer", |memory| ring.consumer(memory), {
         let returned = Arc::clone(&returned);
         move |mut consumer, run| {
             for _ in 1..TRIES {
@@ -305,14 +180,18 @@ fn chunk_producer_dies(run: &Arc<Run>) {
             consumer
         }
     });
-    let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal(run, endpoint, |mut producer, run| {
-        let mut chunk = producer.reserve(2).expect("an empty ring has room");
-        chunk.set(0, 7).expect("two");
-        // Not committed, and forgotten.
-        assert_eq!(chunk.get(0), Some(7));
-        push_chunk(&mut producer, 2, run);
-    });
+    let dying = start_mortal(
+        run,
+        "producer",
+        |memory| ring.producer(memory),
+        |mut producer, run| {
+            let mut chunk = producer.reserve(2).expect("an empty ring has room");
+            chunk.set(0, 7).expect("two");
+            // Not committed, and forgotten.
+            assert_eq!(chunk.get(0), Some(7));
+            push_chunk(&mut producer, 2, run);
+        },
+    );
     dying.join();
     let mut successor = ring.producer(run.memory("successor"));
     assert!([0, 2].contains(&successor.position()), "half a chunk");
@@ -331,10 +210,9 @@ fn chunk_consumer_dies(run: &Arc<Run>) {
         }
         producer.position()
     });
-    let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
-    let dying = start_mortal(run, endpoint, {
+    let dying = start_mortal(run, "consumer", |memory| ring.consumer(memory), {
         let processed = Arc::clone(&processed);
-        move |mut consumer, _| {
+        move |mut consumer: RingConsumer, _| {
             if let Ok(chunk) = consumer.peek(2) {
                 for index in 0..chunk.len() {
                     assert_eq!(chunk.get(index), Some(index as u64 + 1));
@@ -368,11 +246,15 @@ fn closing_producer_dies(run: &Arc<Run>) {
         }
         consumer.position()
     });
-    let endpoint = mortal(|| ring.producer(run.dying_memory("producer")));
-    let dying = start_mortal(run, endpoint, |mut producer, _| {
-        assert_eq!(producer.push(1), Ok(()));
-        producer.close();
-    });
+    let dying = start_mortal(
+        run,
+        "producer",
+        |memory| ring.producer(memory),
+        |mut producer, _| {
+            assert_eq!(producer.push(1), Ok(()));
+            producer.close();
+        },
+    );
     dying.join();
     let successor = ring.producer(run.memory("successor"));
     run.saw(match successor.is_closed() {
@@ -395,11 +277,15 @@ fn closing_consumer_dies(run: &Arc<Run>) {
             producer.is_peer_closed().expect("correct"),
         )
     });
-    let endpoint = mortal(|| ring.consumer(run.dying_memory("consumer")));
-    let dying = start_mortal(run, endpoint, |mut consumer, run| {
-        pop_next(&mut consumer, run);
-        consumer.close();
-    });
+    let dying = start_mortal(
+        run,
+        "consumer",
+        |memory| ring.consumer(memory),
+        |mut consumer, run| {
+            pop_next(&mut consumer, run);
+            consumer.close();
+        },
+    );
     dying.join();
     let mut successor = ring.consumer(run.memory("successor"));
     let closed = successor.is_closed();
@@ -413,80 +299,39 @@ fn closing_consumer_dies(run: &Arc<Run>) {
     }
 }
 
-fn seq_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0, 0]);
-    let reading = spawn({
-        let (reader, run) = (
-            words.seq_reader::<Value>(run.memory("reader")),
-            Arc::clone(run),
-        );
-        move || read_some(&run, READS, || reader.try_read())
-    });
-    let endpoint = mortal(|| words.seq_writer::<Value>(run.dying_memory("writer")));
-    let dying = start_mortal(run, endpoint, |mut writer, _| {
-        for number in 1..=WRITES {
-            writer.write(&[number; 2]);
-        }
+/// Of a seqlock the successor repairs what was cut off; of a latch there is a value to read at any time.
+fn writer_dies<L: Latest, const WORDS: usize, const WRITES: u64, const READS: usize>(
+    run: &Arc<Run>,
+) {
+    let words = OwnedWords::new(0, &[0; WORDS]);
+    let reading = read_elsewhere::<L>(run, &words, READS);
+    let make = |memory| L::writer(&words, memory);
+    let dying = start_mortal(run, "writer", make, |mut writer, _| {
+        (1..=WRITES).for_each(|number| L::write(&mut writer, number));
     });
     dying.join();
-    let mut successor = words.seq_writer::<Value>(run.memory("successor"));
-    if successor.needs_repair() {
+    let mut successor = L::writer(&words, run.memory("successor"));
+    if L::needs_repair(&successor) {
         run.saw("successor repaired");
     }
-    successor.write(&[9; 2]);
+    L::write(&mut successor, 9);
     reading.join();
-    let reader = words.seq_reader::<Value>(run.memory("reader"));
-    assert_eq!(reader.try_read(), Ok([9; 2]), "after the successor's write");
+    let reader = L::reader(&words, run.memory("reader"));
+    let last = L::try_read(&reader);
+    assert_eq!(last, Ok([9; 2]), "after the successor's write");
 }
 
-/// A reader stores nothing: its death is noticed by nobody.
-fn seq_reader_dies(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0, 0]);
-    let endpoint = mortal(|| words.seq_reader::<Value>(run.dying_memory("reader")));
-    let dying = start_mortal(run, endpoint, |reader, _| {
-        let _ = reader.try_read();
+/// A reader stores nothing: no other actor notices its death.
+fn reader_dies<L: Latest, const WORDS: usize>(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0; WORDS]);
+    let make = |memory| L::reader(&words, memory);
+    let dying = start_mortal(run, "reader", make, |reader, _| {
+        let _ = L::try_read(&reader);
     });
-    let mut writer = words.seq_writer::<Value>(run.memory("writer"));
-    writer.write(&[1; 2]);
-    let reader = words.seq_reader::<Value>(run.memory("reader"));
-    assert_eq!(reader.try_read(), Ok([1; 2]));
-    dying.join();
-}
-
-/// There is a value to read at any time.
-fn latch_writer_dies<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0; 4]);
-    let reading = spawn({
-        let (reader, run) = (
-            words.latch_reader::<Value>(run.memory("reader")),
-            Arc::clone(run),
-        );
-        move || read_some(&run, READS, || reader.try_read())
-    });
-    let endpoint = mortal(|| words.latch_writer::<Value>(run.dying_memory("writer")));
-    let dying = start_mortal(run, endpoint, |mut writer, _| {
-        for version in 1..=WRITES {
-            writer.write(&[version; 2]);
-        }
-    });
-    dying.join();
-    let mut successor = words.latch_writer::<Value>(run.memory("successor"));
-    successor.write(&[9; 2]);
-    reading.join();
-    let reader = words.latch_reader::<Value>(run.memory("reader"));
-    assert_eq!(reader.try_read(), Ok([9; 2]), "after the successor's write");
-}
-
-fn latch_reader_dies(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0; 4]);
-    let endpoint = mortal(|| words.latch_reader::<Value>(run.dying_memory("reader")));
-    let dying = start_mortal(run, endpoint, |reader, _| {
-        let _ = reader.try_read();
-    });
-    let mut writer = words.latch_writer::<Value>(run.memory("writer"));
-    writer.write(&[1; 2]);
-    let reader = words.latch_reader::<Value>(run.memory("reader"));
-    assert_eq!(reader.try_read(), Ok([1; 2]));
+    let mut writer = L::writer(&words, run.memory("writer"));
+    L::write(&mut writer, 1);
+    let reader = L::reader(&words, run.memory("reader"));
+    assert_eq!(L::try_read(&reader), Ok([1; 2]));
     dying.join();
 }
 
@@ -494,7 +339,7 @@ fn latch_reader_dies(run: &Arc<Run>) {
 fn taker_dies(run: &Arc<Run>) {
     let epoch = OwnedWords::new(0, &[]);
     let retired = OwnedWords::new(0, &[]);
-    let dying = start_mortal(run, Some(run.dying_memory("taker")), {
+    let dying = start_mortal(run, "taker", |memory| memory, {
         let (epoch, retired) = (Arc::clone(&epoch), Arc::clone(&retired));
         move |memory, _| {
             assert!(!harness::is_retired(&memory, retired.word()));
@@ -522,9 +367,9 @@ fn annotator_dies(run: &Arc<Run>) {
         }
     });
     let mut producer = ring.producer(run.memory("producer"));
-    let dying = start_mortal(run, Some(run.dying_memory("annotator")), {
+    let dying = start_mortal(run, "annotator", |memory| memory, {
         let note = Arc::clone(&note);
-        move |annotator, _| {
+        move |annotator: Instrumented, _| {
             let before = annotator.load(note.word(), LoadSite::NoteRead);
             annotator.store(note.word(), before + 7, StoreSite::NoteWrite);
             assert_eq!(producer.push(1), Ok(()));
@@ -546,7 +391,7 @@ fn annotator_dies(run: &Arc<Run>) {
 /// it can be taken.
 fn remover_dies(run: &Arc<Run>) {
     let retired = OwnedWords::new(0, &[]);
-    let dying = start_mortal(run, Some(run.dying_memory("remover")), {
+    let dying = start_mortal(run, "remover", |memory| memory, {
         let retired = Arc::clone(&retired);
         move |memory, _| harness::retire(&memory, retired.word())
     });

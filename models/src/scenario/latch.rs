@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use ringproof::ReadError;
 
-use super::{READS, Scenario, Value, read_some};
+use super::latest::{Latch, Value, one_reader, two_readers, write_up_to};
+use super::{NIGHT, READS, Scenario};
 use crate::engine::spawn;
 use crate::owned::OwnedWords;
 use crate::run::Run;
@@ -15,116 +16,28 @@ pub(super) fn inventory() -> Vec<Scenario> {
         "read the successor's value",
     ];
     const NOT_REFUSED: &[&str] = &["read the initial value", "read a new value"];
-    vec![
-        Scenario::new("latch/2 slots, 1 write", one_reader::<4, 1, 1>, 17, READS),
-        Scenario::new("latch/2 slots, 2 writes", one_reader::<4, 2, 1>, 660, READS),
-        Scenario::new(
-            "latch/2 slots, 3 writes",
-            one_reader::<4, 3, 1>,
-            2_300,
-            READS,
-        ),
-        Scenario::new(
-            "latch/2 slots, 2 writes, 2 reads",
-            one_reader::<4, 2, 2>,
-            12_000,
-            READS,
-        ),
-        Scenario::new(
-            "latch/2 slots, 3 writes, 2 reads",
-            one_reader::<4, 3, 2>,
-            1_200,
-            READS,
-        )
-        .bounded(2),
-        Scenario::new(
-            "latch/4 slots, 2 writes",
-            one_reader::<8, 2, 1>,
-            44,
-            NOT_REFUSED,
-        ),
-        Scenario::new(
-            "latch/4 slots, 4 writes",
-            one_reader::<8, 4, 1>,
-            2_000,
-            READS,
-        ),
-        Scenario::new(
-            "latch/4 slots, 5 writes",
-            one_reader::<8, 5, 1>,
-            2_100,
-            READS,
-        )
-        .bounded(4),
-        Scenario::new("latch/2 readers", two_readers, 15_000, READS).bounded(3),
-        Scenario::new("latch/writer succeeded", succeeded, 65, SUCCEEDED),
-        Scenario::new(
-            "latch/bounded read",
-            bounded_read,
-            1_900,
-            &[
-                "reader gave up",
-                "read the initial value",
-                "read a new value",
-            ],
-        ),
-    ]
+    scenarios! {
+        "latch/2 slots, 1 write", one_reader::<Latch, 4, 1, 1>, 17, Exhausted, READS;
+        "latch/2 slots, 2 writes", one_reader::<Latch, 4, 2, 1>, 660, Exhausted, READS;
+        "latch/2 slots, 3 writes", one_reader::<Latch, 4, 3, 1>, 2_300, Exhausted, READS;
+        "latch/2 slots, 2 writes, 2 reads", one_reader::<Latch, 4, 2, 2>, 12_000, Exhausted, READS;
+        "latch/2 slots, 3 writes, 2 reads", one_reader::<Latch, 4, 3, 2>, 1_200, Bounded(2), READS;
+        "latch/4 slots, 2 writes", one_reader::<Latch, 8, 2, 1>, 44, Exhausted, NOT_REFUSED;
+        "latch/4 slots, 4 writes", one_reader::<Latch, 8, 4, 1>, 2_000, Exhausted, READS;
+        "latch/4 slots, 5 writes", one_reader::<Latch, 8, 5, 1>, 2_100, Bounded(4), READS;
+        "latch/2 readers", two_readers::<Latch, 4, 2>, 15_000, Bounded(3), READS;
+        "latch/writer succeeded", succeeded, 65, Exhausted, SUCCEEDED;
+        "latch/bounded read", bounded_read, 1_900, Exhausted,
+            &["reader gave up", "read the initial value", "read a new value"];
+    }
 }
 
 pub(super) fn night() -> Vec<Scenario> {
-    vec![
-        Scenario::large(
-            "latch/2 slots, 3 writes, 2 reads, all",
-            one_reader::<4, 3, 2>,
-            READS,
-        ),
-        Scenario::large(
-            "latch/4 slots, 6 writes, 2 reads",
-            one_reader::<8, 6, 2>,
-            READS,
-        )
-        .bounded(4),
-        Scenario::large("latch/2 readers, all", two_readers, READS),
-    ]
-}
-
-/// No value is torn, none is older than the one before it, and each is one that was written.
-fn one_reader<const WORDS: usize, const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0; WORDS]);
-    let writing = spawn({
-        let mut writer = words.latch_writer::<Value>(run.memory("writer"));
-        move || {
-            for version in 1..=WRITES {
-                writer.write(&[version; 2]);
-            }
-        }
-    });
-    let reader = words.latch_reader::<Value>(run.memory("reader"));
-    read_some(run, READS, || reader.try_read());
-    writing.join();
-    assert_eq!(reader.try_read(), Ok([WRITES; 2]), "after the last write");
-}
-
-fn two_readers(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0; 4]);
-    let reading = spawn({
-        let (reader, run) = (
-            words.latch_reader::<Value>(run.memory("reader")),
-            Arc::clone(run),
-        );
-        move || read_some(&run, 1, || reader.try_read())
-    });
-    let writing = spawn({
-        let mut writer = words.latch_writer::<Value>(run.memory("writer"));
-        move || {
-            writer.write(&[1; 2]);
-            writer.write(&[2; 2]);
-        }
-    });
-    let reader = words.latch_reader::<Value>(run.memory("reader"));
-    read_some(run, 1, || reader.try_read());
-    reading.join();
-    writing.join();
+    scenarios! {
+        "latch/2 slots, 3 writes, 2 reads, all", one_reader::<Latch, 4, 3, 2>, NIGHT, Exhausted, READS;
+        "latch/4 slots, 6 writes, 2 reads", one_reader::<Latch, 8, 6, 2>, NIGHT, Bounded(4), READS;
+        "latch/2 readers, all", two_readers::<Latch, 4, 2>, NIGHT, Exhausted, READS;
+    }
 }
 
 /// A writer died while it filled the next slot: the last committed value is read at the first
@@ -151,13 +64,7 @@ fn succeeded(run: &Arc<Run>) {
 /// A bounded read ends, with a value or an error, however fast the writer is.
 fn bounded_read(run: &Arc<Run>) {
     let words = OwnedWords::new(0, &[0; 4]);
-    let writing = spawn({
-        let mut writer = words.latch_writer::<Value>(run.memory("writer"));
-        move || {
-            writer.write(&[1; 2]);
-            writer.write(&[2; 2]);
-        }
-    });
+    let writing = write_up_to::<Latch>(run, &words, 2);
     match words.latch_reader::<Value>(run.memory("reader")).read(2) {
         Ok([left, right]) => {
             assert_eq!(left, right, "a torn value");

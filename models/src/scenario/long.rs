@@ -1,5 +1,5 @@
 //! Long scenarios, for engines that sample: thousands of items, hundreds of wraps, dozens of
-//! deaths in one execution. Nobody can exhaust them.
+//! deaths in one execution. They cannot be exhausted.
 //!
 //! Where an actor dies and how much it takes at once is left to chance, and is another in each
 //! execution.
@@ -7,80 +7,35 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ringproof::ring::{Consumer, Producer};
 use ringproof::{Busy, PopError, PushError};
 
+use super::latest::{Latch, Latest, Seqlock, Value};
 use super::ring::{pop_next, push_next};
-use super::{READS, REFUSED, Scenario, Value};
+use super::{READS, REFUSED, Scenario};
 use crate::engine::{Thread, spawn, spin};
-use crate::owned::{Kept, OwnedRing, OwnedWords};
+use crate::instrumented::Instrumented;
+use crate::owned::{OwnedRing, OwnedWords, RingConsumer, RingProducer};
 use crate::run::{Run, mortal};
-use crate::watched::Watched;
 
 /// The long scenarios.
 pub fn inventory() -> Vec<Scenario> {
-    vec![
-        Scenario::new(
-            "long/ring",
-            items,
-            1,
-            &["producer saw full", "consumer saw empty", WRAPPED],
-        ),
-        Scenario::new(
-            "long/ring, chunks",
-            chunks,
-            1,
-            &[
-                "chunk was cut short",
-                "chunk wrapped",
-                "chunk was dropped",
-                WRAPPED,
-            ],
-        ),
-        Scenario::new(
-            "long/ring, closed from both sides",
-            closes,
-            1,
-            &[
-                "closed while empty",
-                "consumer saw the end",
-                "producer was stopped",
-                "items were left",
-                "both sides closed",
-            ],
-        ),
-        Scenario::new(
-            "long/ring, taken over",
-            ring_taken_over,
-            1,
-            &[
-                "successor producer took over",
-                "successor consumer took over",
-                "an item was seen again",
-                "consumer saw the end",
-                WRAPPED,
-            ],
-        ),
-        Scenario::new("long/seqlock", seqlock::<0>, 1, READS),
-        Scenario::new(
-            "long/seqlock, taken over",
-            seqlock::<60>,
-            1,
-            &[
-                "read a new value",
-                REFUSED,
-                "successor took over",
-                "successor repaired",
-            ],
-        ),
-        Scenario::new("long/latch", latch::<0>, 1, READS),
-        Scenario::new(
-            "long/latch, taken over",
-            latch::<60>,
-            1,
-            &["read a new value", REFUSED, "successor took over"],
-        ),
-    ]
+    scenarios! {
+        "long/ring", items, 1, Exhausted, &["producer saw full", "consumer saw empty", WRAPPED];
+        "long/ring, chunks", chunks, 1, Exhausted,
+            &["chunk was cut short", "chunk wrapped", "chunk was dropped", WRAPPED];
+        "long/ring, closed from both sides", closes, 1, Exhausted,
+            &["closed while empty", "consumer saw the end", "producer was stopped", "items were left",
+            "both sides closed"];
+        "long/ring, taken over", ring_taken_over, 1, Exhausted,
+            &["successor producer took over", "successor consumer took over", "an item was seen again",
+            "consumer saw the end", WRAPPED];
+        "long/seqlock", seqlock::<0>, 1, Exhausted, READS;
+        "long/seqlock, taken over", seqlock::<60>, 1, Exhausted,
+            &["read a new value", REFUSED, "successor took over", "successor repaired"];
+        "long/latch", latch::<0>, 1, Exhausted, READS;
+        "long/latch, taken over", latch::<60>, 1, Exhausted,
+            &["read a new value", REFUSED, "successor took over"];
+    }
 }
 
 /// The slots that the producer cycled through: so often at least in one execution.
@@ -106,8 +61,8 @@ impl Chance {
     }
 
     /// A memory whose actor dies within its next `accesses`.
-    fn dying_memory(&mut self, run: &Arc<Run>, name: &str, accesses: u64) -> Watched {
-        Watched::new(run.actor(name), run.table, Some(self.roll(accesses)))
+    fn dying_memory(&mut self, run: &Arc<Run>, name: &str, accesses: u64) -> Instrumented {
+        Instrumented::new(run.actor(name), run.table, Some(self.roll(accesses)))
     }
 }
 
@@ -115,15 +70,12 @@ impl Chance {
 fn items(run: &Arc<Run>) {
     const ITEMS: u64 = 2_000;
     let ring = OwnedRing::new(4, 3);
-    let producing = spawn({
-        let (mut producer, run) = (ring.producer(run.memory("producer")), Arc::clone(run));
-        move || {
-            while producer.position() < ITEMS {
-                let before = producer.position();
-                push_next(&mut producer, &run);
-                if producer.position() == before {
-                    spin();
-                }
+    let producing = ring.produce(run, |producer, run| {
+        while producer.position() < ITEMS {
+            let before = producer.position();
+            push_next(producer, run);
+            if producer.position() == before {
+                spin();
             }
         }
     });
@@ -225,7 +177,7 @@ fn closes(run: &Arc<Run>) {
                 let stopped = send(&mut producer, items);
                 if stopped {
                     run.saw("producer was stopped");
-                    // Nobody takes any more: what is there now stays.
+                    // No more items are taken: what is there now stays.
                     let left = producer.occupancy().expect("a sound ring");
                     assert!(left <= SLOTS);
                     if left > 0 {
@@ -265,7 +217,7 @@ fn closes(run: &Arc<Run>) {
 }
 
 /// Pushes so many items; true if the consumer closed the ring before.
-fn send(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, items: u64) -> bool {
+fn send(producer: &mut RingProducer, items: u64) -> bool {
     while producer.position() < items {
         match producer.push(producer.position() + 1) {
             Ok(()) => {}
@@ -278,11 +230,7 @@ fn send(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, items: u64) 
 }
 
 /// Pops so many items; true if the producer closed the ring before.
-fn receive(
-    consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>,
-    items: u64,
-    run: &Run,
-) -> bool {
+fn receive(consumer: &mut RingConsumer, items: u64, run: &Run) -> bool {
     let mut was_empty = false;
     while consumer.position() < items {
         match consumer.pop() {
@@ -414,65 +362,49 @@ fn read_on(run: &Run, written: &AtomicU64, try_read: impl Fn() -> Result<Value, 
     }
 }
 
-/// Starts two readers of something.
-fn two_readers<R>(
-    run: &Arc<Run>,
-    written: &Arc<AtomicU64>,
-    reader: impl Fn() -> R,
-    try_read: fn(&R) -> Result<Value, Busy>,
-) -> [Thread<()>; 2]
-where
-    R: Send + 'static,
-{
-    [reader(), reader()].map(|reader| {
-        let (run, written) = (Arc::clone(run), Arc::clone(written));
-        spawn(move || read_on(&run, &written, || try_read(&reader)))
-    })
-}
-
-/// A seqlock whose writers die within their first `LIFE` accesses, inside a write or between two
-/// (0: never), each followed by the next. A value that a death cut off is never read: the next
-/// writer writes another one.
-fn seqlock<const LIFE: u64>(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0, 0]);
+/// A structure whose writers die within their first `LIFE` accesses, inside a write or between two
+/// (0: never), each followed by the next; two threads read all along.
+fn written_on<L: Latest, const LIFE: u64>(run: &Arc<Run>, words: &Arc<OwnedWords>) -> u64 {
     let written = Arc::new(AtomicU64::new(0));
-    let reader = || words.seq_reader::<Value>(run.memory("reader"));
-    let readers = two_readers(run, &written, reader, |reader| reader.try_read());
+    let readers = [(); 2].map(|()| {
+        let reader = L::reader(words, run.memory("reader"));
+        let (run, written) = (Arc::clone(run), Arc::clone(&written));
+        (reader, run, written)
+    });
+    let readers = readers.map(|(reader, run, written)| {
+        spawn(move || read_on(&run, &written, || L::try_read(&reader)))
+    });
     write_all::<LIFE>(run, &written, |memory, write| {
-        let mut writer = words.seq_writer::<Value>(memory);
-        if writer.needs_repair() {
+        let mut writer = L::writer(words, memory);
+        if L::needs_repair(&writer) {
             run.saw("successor repaired");
         }
         while let Some(number) = write() {
-            writer.write(&[number; 2]);
+            L::write(&mut writer, number);
         }
     });
     readers.into_iter().for_each(Thread::join);
+    written.load(Ordering::Relaxed)
+}
+
+/// A value that a death cut off is never read: the next writer writes another one.
+fn seqlock<const LIFE: u64>(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0, 0]);
+    written_on::<Seqlock, LIFE>(run, &words);
     // The last one may have died in it: one more.
     let mut writer = words.seq_writer::<Value>(run.memory("writer"));
     writer.write(&[WRITES + 1; 2]);
-    assert_eq!(reader().try_read(), Ok([WRITES + 1; 2]));
+    let reader = words.seq_reader::<Value>(run.memory("reader"));
+    assert_eq!(reader.try_read(), Ok([WRITES + 1; 2]));
 }
 
-/// The same with a latch; the last value whose write returned is readable throughout.
+/// The last value whose write returned is readable throughout.
 fn latch<const LIFE: u64>(run: &Arc<Run>) {
     let words = OwnedWords::new(0, &[0; 8]);
-    let written = Arc::new(AtomicU64::new(0));
-    let reader = || words.latch_reader::<Value>(run.memory("reader"));
-    let readers = two_readers(run, &written, reader, |reader| reader.try_read());
-    write_all::<LIFE>(run, &written, |memory, write| {
-        let mut writer = words.latch_writer::<Value>(memory);
-        while let Some(number) = write() {
-            writer.write(&[number; 2]);
-        }
-    });
-    readers.into_iter().for_each(Thread::join);
-    let last = written.load(Ordering::Relaxed);
-    assert_eq!(
-        reader().try_read(),
-        Ok([last; 2]),
-        "the last committed value"
-    );
+    let last = written_on::<Latch, LIFE>(run, &words);
+    let reader = words.latch_reader::<Value>(run.memory("reader"));
+    let read = reader.try_read();
+    assert_eq!(read, Ok([last; 2]), "the last committed value");
 }
 
 /// Lets one writer after the other write the numbers up to [`WRITES`], each until it dies. A
@@ -481,7 +413,7 @@ fn latch<const LIFE: u64>(run: &Arc<Run>) {
 fn write_all<const LIFE: u64>(
     run: &Arc<Run>,
     written: &AtomicU64,
-    live: impl Fn(Watched, &mut dyn FnMut() -> Option<u64>),
+    live: impl Fn(Instrumented, &mut dyn FnMut() -> Option<u64>),
 ) {
     let mut chance = Chance::of(run, 0);
     let mut number = 0;

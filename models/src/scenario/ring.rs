@@ -1,18 +1,16 @@
-//! Scenarios of the ring. Items are numbered from 1, so a slot that nobody filled shows as 0, and
+//! Scenarios of the ring. Items are numbered from 1, so a slot that was not filled shows as 0, and
 //! the item at position `p` is `p + 1`: one lost, repeated or out of order shows, too.
 
 use std::sync::Arc;
 
 use ringproof::memory::Memory;
-use ringproof::ring::{Consumer, Producer};
 use ringproof::site::{LoadSite, StoreSite};
 use ringproof::{PopError, PushError};
 
-use super::Scenario;
+use super::{NIGHT, Scenario};
 use crate::engine::spawn;
-use crate::owned::{Kept, OwnedRing, OwnedWords};
+use crate::owned::{OwnedRing, OwnedWords, RingConsumer, RingProducer};
 use crate::run::Run;
-use crate::watched::Watched;
 
 /// What a ring that fills and empties is to show.
 const WRAPPED: &[&str] = &[
@@ -33,169 +31,53 @@ const WRAPPED_IN_PART: &[&str] = &["producer saw full", "consumer saw empty", "w
 
 pub(super) fn inventory() -> Vec<Scenario> {
     const CLOSED: &[&str] = &["consumer saw empty", "consumer saw the end"];
-    vec![
-        Scenario::new("ring/capacity 1", one_by_one::<1, 1, 3>, 340, WRAPPED_TWICE),
-        Scenario::new("ring/capacity 2", one_by_one::<2, 2, 4>, 14_000, WRAPPED),
-        Scenario::new(
-            "ring/capacity 2, wraps twice",
-            one_by_one::<2, 2, 5>,
-            290_000,
-            WRAPPED_TWICE,
-        ),
-        Scenario::new(
-            "ring/capacity 1 in 2 slots",
-            one_by_one::<2, 1, 4>,
-            3_000,
-            WRAPPED,
-        ),
-        Scenario::new(
-            "ring/capacity 4",
-            one_by_one::<4, 4, 9>,
-            260_000,
-            WRAPPED_IN_PART,
-        )
-        .bounded(2),
-        Scenario::new(
-            "ring/chunks",
-            chunks,
-            290,
-            &[
-                "chunk wrapped",
-                "chunk was cut short",
-                "producer saw full",
-                "consumer saw empty",
-            ],
-        ),
-        Scenario::new(
-            "ring/part of a chunk",
-            part_of_a_chunk,
-            10,
-            &["saw one", "saw both"],
-        ),
-        Scenario::new(
-            "ring/reservation dropped",
-            reservation_dropped,
-            6,
-            &["consumer saw empty", "the next item took the slot"],
-        ),
-        Scenario::new(
-            "ring/look again",
-            look_again,
-            11,
-            &["saw it twice", "producer saw full"],
-        ),
-        Scenario::new(
-            "ring/occupancy",
-            occupancy,
-            1,
-            &["consumer saw empty", "it was taken", "it is there"],
-        ),
-        Scenario::new("ring/close", close::<2>, 1_150, CLOSED),
-        Scenario::new("ring/close when empty", close::<0>, 17, CLOSED),
-        Scenario::new(
-            "ring/stop",
-            stop,
-            230,
-            &[
-                "producer saw full",
-                "producer saw the stop",
-                "items were left",
-                "nothing was left",
-                "consumer saw empty",
-            ],
-        ),
-        Scenario::new(
-            "ring/stop asked for",
-            stop_asked_for,
-            230,
-            &[
-                "producer saw it open",
-                "producer saw the stop",
-                "consumer saw empty",
-            ],
-        ),
-        Scenario::new(
-            "ring/note before a stop",
-            note_before_stop,
-            6,
-            &["producer saw it open", "the note came with the stop"],
-        ),
-        Scenario::new(
-            "ring/both close",
-            both_close,
-            100,
-            &["producer saw full", "producer saw the stop", "closed"],
-        ),
-        Scenario::new(
-            "ring/producer gone",
-            producer_gone,
-            44,
-            &["consumer saw empty", "items were left", "nothing was left"],
-        ),
-        Scenario::new(
-            "ring/note before a commit",
-            note_before_commit,
-            6,
-            &["consumer saw empty", "the note came with the item"],
-        ),
-        Scenario::new(
-            "ring/producer succeeded",
-            producer_succeeded,
-            770,
-            &["producer saw full", "consumer saw empty", "all went over"],
-        ),
-        Scenario::new(
-            "ring/consumer succeeded",
-            consumer_succeeded,
-            760,
-            &[
-                "successor went on later",
-                "producer saw full",
-                "consumer saw empty",
-                "all went over",
-            ],
-        ),
-        Scenario::new(
-            "ring/producer of a closed ring succeeded",
-            closed_ring_inherited,
-            120,
-            CLOSED,
-        ),
-        Scenario::new(
-            "ring/consumer of a stopped ring succeeded",
-            stopped_ring_inherited,
-            27,
-            &["producer saw full", "producer saw the stop"],
-        ),
-    ]
+    scenarios! {
+        "ring/capacity 1", one_by_one::<1, 1, 3>, 340, Exhausted, WRAPPED_TWICE;
+        "ring/capacity 2", one_by_one::<2, 2, 4>, 14_000, Exhausted, WRAPPED;
+        "ring/capacity 2, wraps twice", one_by_one::<2, 2, 5>, 290_000, Exhausted, WRAPPED_TWICE;
+        "ring/capacity 1 in 2 slots", one_by_one::<2, 1, 4>, 3_000, Exhausted, WRAPPED;
+        "ring/capacity 4", one_by_one::<4, 4, 9>, 260_000, Bounded(2), WRAPPED_IN_PART;
+        "ring/chunks", chunks, 290, Exhausted,
+            &["chunk wrapped", "chunk was cut short", "producer saw full", "consumer saw empty"];
+        "ring/part of a chunk", part_of_a_chunk, 10, Exhausted, &["saw one", "saw both"];
+        "ring/reservation dropped", reservation_dropped, 6, Exhausted,
+            &["consumer saw empty", "the next item took the slot"];
+        "ring/look again", look_again, 11, Exhausted, &["saw it twice", "producer saw full"];
+        "ring/occupancy", occupancy, 1, Exhausted, &["consumer saw empty", "it was taken", "it is there"];
+        "ring/close", close::<2>, 1_150, Exhausted, CLOSED;
+        "ring/close when empty", close::<0>, 17, Exhausted, CLOSED;
+        "ring/stop", stop, 230, Exhausted,
+            &["producer saw full", "producer saw the stop", "items were left", "nothing was left",
+            "consumer saw empty"];
+        "ring/stop asked for", stop_asked_for, 230, Exhausted,
+            &["producer saw it open", "producer saw the stop", "consumer saw empty"];
+        "ring/note before a stop", note_before_stop, 6, Exhausted,
+            &["producer saw it open", "the note came with the stop"];
+        "ring/both close", both_close, 100, Exhausted,
+            &["producer saw full", "producer saw the stop", "closed"];
+        "ring/producer gone", producer_gone, 44, Exhausted,
+            &["consumer saw empty", "items were left", "nothing was left"];
+        "ring/note before a commit", note_before_commit, 6, Exhausted,
+            &["consumer saw empty", "the note came with the item"];
+        "ring/producer succeeded", producer_succeeded, 770, Exhausted,
+            &["producer saw full", "consumer saw empty", "all went over"];
+        "ring/consumer succeeded", consumer_succeeded, 760, Exhausted,
+            &["successor went on later", "producer saw full", "consumer saw empty", "all went over"];
+        "ring/producer of a closed ring succeeded", closed_ring_inherited, 120, Exhausted, CLOSED;
+        "ring/consumer of a stopped ring succeeded", stopped_ring_inherited, 27, Exhausted,
+            &["producer saw full", "producer saw the stop"];
+    }
 }
 
 pub(super) fn night() -> Vec<Scenario> {
-    vec![
-        Scenario::large(
-            "ring/capacity 1, 7 tries",
-            one_by_one::<1, 1, 7>,
-            WRAPPED_TWICE,
-        ),
-        Scenario::large(
-            "ring/capacity 2, 6 tries",
-            one_by_one::<2, 2, 6>,
-            WRAPPED_TWICE,
-        ),
-        Scenario::large(
-            "ring/capacity 2, 7 tries",
-            one_by_one::<2, 2, 7>,
-            WRAPPED_TWICE,
-        ),
-        Scenario::large("ring/capacity 3 in 4 slots", one_by_one::<4, 3, 6>, WRAPPED),
-        Scenario::large("ring/capacity 4, 6 tries", one_by_one::<4, 4, 6>, WRAPPED),
-        Scenario::large(
-            "ring/capacity 4, bound 3",
-            one_by_one::<4, 4, 9>,
-            WRAPPED_IN_PART,
-        )
-        .bounded(3),
-    ]
+    scenarios! {
+        "ring/capacity 1, 7 tries", one_by_one::<1, 1, 7>, NIGHT, Exhausted, WRAPPED_TWICE;
+        "ring/capacity 2, 6 tries", one_by_one::<2, 2, 6>, NIGHT, Exhausted, WRAPPED_TWICE;
+        "ring/capacity 2, 7 tries", one_by_one::<2, 2, 7>, NIGHT, Exhausted, WRAPPED_TWICE;
+        "ring/capacity 3 in 4 slots", one_by_one::<4, 3, 6>, NIGHT, Exhausted, WRAPPED;
+        "ring/capacity 4, 6 tries", one_by_one::<4, 4, 6>, NIGHT, Exhausted, WRAPPED;
+        "ring/capacity 4, bound 3", one_by_one::<4, 4, 9>, NIGHT, Bounded(3), WRAPPED_IN_PART;
+    }
 }
 
 /// `TRIES` pushes against `TRIES` pops.
@@ -226,7 +108,7 @@ fn one_by_one<const SLOTS: usize, const CAPACITY: u64, const TRIES: usize>(run: 
 }
 
 /// Pushes the next item, if there is room.
-pub(super) fn push_next(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, run: &Run) {
+pub(super) fn push_next(producer: &mut RingProducer, run: &Run) {
     let next = producer.position() + 1;
     match producer.push(next) {
         Ok(()) => {}
@@ -236,7 +118,7 @@ pub(super) fn push_next(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing
 }
 
 /// Pops the next item, if there is one.
-pub(super) fn pop_next(consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>, run: &Run) {
+pub(super) fn pop_next(consumer: &mut RingConsumer, run: &Run) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -245,7 +127,7 @@ pub(super) fn pop_next(consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>
 }
 
 /// Pushes the next item, if there is room, into a ring that its consumer may close.
-pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>, run: &Run) {
+pub(super) fn push_or_stop(producer: &mut RingProducer, run: &Run) {
     match producer.push(producer.position() + 1) {
         Ok(()) => {}
         Err(PushError::Full) => run.saw("producer saw full"),
@@ -255,11 +137,7 @@ pub(super) fn push_or_stop(producer: &mut Producer<'_, u64, Watched, Kept<OwnedR
 }
 
 /// Pops the next item, if there is one, from a ring that its producer may close after `items`.
-pub(super) fn pop_or_end(
-    consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>,
-    items: u64,
-    run: &Run,
-) {
+pub(super) fn pop_or_end(consumer: &mut RingConsumer, items: u64, run: &Run) {
     match consumer.pop() {
         Ok(item) => assert_eq!(item, consumer.position(), "not the next item"),
         Err(PopError::Empty) => run.saw("consumer saw empty"),
@@ -272,7 +150,7 @@ pub(super) fn pop_or_end(
 }
 
 /// Pops what is left up to position `end`: the producer's last one, which was seen.
-pub(super) fn drain(consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>, end: u64) {
+pub(super) fn drain(consumer: &mut RingConsumer, end: u64) {
     while consumer.position() < end {
         let next = consumer.position() + 1;
         assert_eq!(consumer.pop(), Ok(next), "a committed item");
@@ -281,11 +159,7 @@ pub(super) fn drain(consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>, 
 }
 
 /// Reserves and commits up to `count` of the next items, if there is room for one.
-pub(super) fn push_chunk(
-    producer: &mut Producer<'_, u64, Watched, Kept<OwnedRing>>,
-    count: usize,
-    run: &Run,
-) {
+pub(super) fn push_chunk(producer: &mut RingProducer, count: usize, run: &Run) {
     let mut chunk = match producer.reserve(count) {
         Ok(chunk) => chunk,
         Err(PushError::Full) => return run.saw("producer saw full"),
@@ -303,11 +177,7 @@ pub(super) fn push_chunk(
 }
 
 /// Looks at up to `count` of the next items and releases them.
-pub(super) fn pop_chunk(
-    consumer: &mut Consumer<'_, u64, Watched, Kept<OwnedRing>>,
-    count: usize,
-    run: &Run,
-) {
+pub(super) fn pop_chunk(consumer: &mut RingConsumer, count: usize, run: &Run) {
     let chunk = match consumer.peek(count) {
         Ok(chunk) => chunk,
         Err(PopError::Empty) => return run.saw("consumer saw empty"),
@@ -373,7 +243,7 @@ fn part_of_a_chunk(run: &Arc<Run>) {
     drain(&mut consumer, 2);
 }
 
-/// A reservation is written to and dropped: nobody sees it, and the next item takes the slot.
+/// A reservation is written to and dropped: it is not seen, and the next item takes the slot.
 fn reservation_dropped(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
     let producing = ring.produce(run, |producer, _| {
@@ -447,7 +317,7 @@ fn close<const ITEMS: u64>(run: &Arc<Run>) {
 }
 
 /// The consumer takes what it finds and closes its side: a producer that sees this knows how many
-/// items nobody took.
+/// items were not taken.
 fn stop(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
     let consuming = ring.consume(run, |consumer, run| {
@@ -481,7 +351,7 @@ fn stop(run: &Arc<Run>) {
     }
 }
 
-/// A producer with room to spare asks whether anybody still takes items.
+/// A producer with room to spare asks whether items are still taken.
 fn stop_asked_for(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
     let consuming = ring.consume(run, |consumer, run| {

@@ -10,20 +10,11 @@ use crate::owned::OwnedWords;
 use crate::run::Run;
 
 pub(super) fn inventory() -> Vec<Scenario> {
-    vec![
-        Scenario::new(
-            "role/two takers",
-            two_takers,
-            5,
-            &["here came first", "here came second"],
-        ),
-        Scenario::new(
-            "role/taken or retired",
-            taken_or_retired,
-            4,
-            &["taken before the retirement", "refused after it"],
-        ),
-    ]
+    scenarios! {
+        "role/two takers", two_takers, 5, Exhausted, &["here came first", "here came second"];
+        "role/taken or retired", taken_or_retired, 4, Exhausted,
+            &["taken before the retirement", "refused after it"];
+    }
 }
 
 /// Two processes take the same role, one after the other: the epoch counts both.

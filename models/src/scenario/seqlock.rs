@@ -5,133 +5,45 @@ use std::sync::Arc;
 use ringproof::ReadError;
 use ringproof::seqlock::SeqReader;
 
-use super::{READS, REFUSED, Scenario, Value, read_some};
+use super::latest::{Seqlock, Value, one_reader, two_readers};
+use super::{NIGHT, READS, REFUSED, Scenario};
 use crate::actor::Actor;
 use crate::engine::{Lock, Word, lock, spawn, word};
+use crate::instrumented::Instrumented;
 use crate::order::Order;
 use crate::owned::{Kept, OwnedWords};
 use crate::run::Run;
-use crate::watched::Watched;
 
 pub(super) fn inventory() -> Vec<Scenario> {
-    vec![
-        Scenario::new("seqlock/1 write, 1 read", one_reader::<1, 1>, 650, READS),
-        Scenario::new(
-            "seqlock/1 write, 2 reads",
-            one_reader::<1, 2>,
-            10_000,
-            READS,
-        ),
-        Scenario::new("seqlock/2 writes, 1 read", one_reader::<2, 1>, 9_400, READS),
-        Scenario::new(
-            "seqlock/3 writes, 1 read",
-            one_reader::<3, 1>,
-            62_000,
-            READS,
-        ),
-        Scenario::new(
-            "seqlock/4 writes, 1 read",
-            one_reader::<4, 1>,
-            250_000,
-            READS,
-        ),
-        Scenario::new(
-            "seqlock/3 writes, 2 reads",
-            one_reader::<3, 2>,
-            290_000,
-            READS,
-        )
-        .bounded(4),
-        Scenario::new("seqlock/1 write, 2 readers", two_readers::<1>, 2_100, READS).bounded(2),
-        Scenario::new(
-            "seqlock/2 writes, 2 readers",
-            two_readers::<2>,
-            250_000,
-            READS,
-        )
-        .bounded(3),
-        Scenario::new(
-            "seqlock/writer succeeded",
-            repaired,
-            44,
-            &[REFUSED, "read the successor's value"],
-        ),
-        Scenario::new(
-            "seqlock/bounded read",
-            bounded_read,
-            44,
-            &["reader gave up", "read the successor's value"],
-        ),
-        Scenario::new(
-            "seqlock/watched, two writers in turn",
-            two_in_turn,
-            42_000,
-            &["read a value", "reader gave up"],
-        ),
-        Scenario::new(
-            "seqlock/watched, dead writer succeeded",
-            dead_or_succeeded,
-            260,
-            &["read a value", "reader gave up", "a death was said"],
-        ),
-    ]
+    scenarios! {
+        "seqlock/1 write, 1 read", one_reader::<Seqlock, 2, 1, 1>, 650, Exhausted, READS;
+        "seqlock/1 write, 2 reads", one_reader::<Seqlock, 2, 1, 2>, 10_000, Exhausted, READS;
+        "seqlock/2 writes, 1 read", one_reader::<Seqlock, 2, 2, 1>, 9_400, Exhausted, READS;
+        "seqlock/3 writes, 1 read", one_reader::<Seqlock, 2, 3, 1>, 62_000, Exhausted, READS;
+        "seqlock/4 writes, 1 read", one_reader::<Seqlock, 2, 4, 1>, 250_000, Exhausted, READS;
+        "seqlock/3 writes, 2 reads", one_reader::<Seqlock, 2, 3, 2>, 290_000, Bounded(4), READS;
+        "seqlock/1 write, 2 readers", two_readers::<Seqlock, 2, 1>, 2_100, Bounded(2), READS;
+        "seqlock/2 writes, 2 readers", two_readers::<Seqlock, 2, 2>, 250_000, Bounded(3), READS;
+        "seqlock/writer succeeded", repaired, 44, Exhausted, &[REFUSED, "read the successor's value"];
+        "seqlock/bounded read", bounded_read, 44, Exhausted, &["reader gave up", "read the successor's value"];
+        "seqlock/watched, two writers in turn", two_in_turn, 42_000, Exhausted,
+            &["read a value", "reader gave up"];
+        "seqlock/watched, dead writer succeeded", dead_or_succeeded, 260, Exhausted,
+            &["read a value", "reader gave up", "a death was said"];
+    }
 }
 
 pub(super) fn night() -> Vec<Scenario> {
-    vec![
-        Scenario::large("seqlock/2 writes, 2 reads", one_reader::<2, 2>, READS),
-        Scenario::large("seqlock/3 writes, 2 reads, all", one_reader::<3, 2>, READS),
-        Scenario::large("seqlock/1 write, 2 readers, all", two_readers::<1>, READS),
-        Scenario::large(
-            "seqlock/2 writes, 2 readers, bound 4",
-            two_readers::<2>,
-            READS,
-        )
-        .bounded(4),
-    ]
+    scenarios! {
+        "seqlock/2 writes, 2 reads", one_reader::<Seqlock, 2, 2, 2>, NIGHT, Exhausted, READS;
+        "seqlock/3 writes, 2 reads, all", one_reader::<Seqlock, 2, 3, 2>, NIGHT, Exhausted, READS;
+        "seqlock/1 write, 2 readers, all", two_readers::<Seqlock, 2, 1>, NIGHT, Exhausted, READS;
+        "seqlock/2 writes, 2 readers, bound 4", two_readers::<Seqlock, 2, 2>, NIGHT, Bounded(4), READS;
+    }
 }
 
-fn one_reader<const WRITES: u64, const READS: usize>(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0, 0]);
-    let writing = spawn({
-        let mut writer = words.seq_writer::<Value>(run.memory("writer"));
-        move || {
-            for number in 1..=WRITES {
-                writer.write(&[number; 2]);
-            }
-        }
-    });
-    let reader = words.seq_reader::<Value>(run.memory("reader"));
-    read_some(run, READS, || reader.try_read());
-    writing.join();
-    assert_eq!(reader.try_read(), Ok([WRITES; 2]), "after the last write");
-}
-
-fn two_readers<const WRITES: u64>(run: &Arc<Run>) {
-    let words = OwnedWords::new(0, &[0, 0]);
-    let reading = spawn({
-        let (reader, run) = (
-            words.seq_reader::<Value>(run.memory("reader")),
-            Arc::clone(run),
-        );
-        move || read_some(&run, 1, || reader.try_read())
-    });
-    let writing = spawn({
-        let mut writer = words.seq_writer::<Value>(run.memory("writer"));
-        move || {
-            for number in 1..=WRITES {
-                writer.write(&[number; 2]);
-            }
-        }
-    });
-    let reader = words.seq_reader::<Value>(run.memory("reader"));
-    read_some(run, 1, || reader.try_read());
-    reading.join();
-    writing.join();
-}
-
-/// A writer died inside its first write, half-way through the payload: nobody ever reads that
-/// half, and the successor's value is read once it is there.
+/// A writer died inside its first write, half-way through the payload: that half is never
+/// read, and the successor's value is read once it is there.
 fn repaired(run: &Arc<Run>) {
     let words = OwnedWords::new(1, &[1, 0]);
     let writing = spawn({
@@ -214,7 +126,7 @@ fn two_in_turn(run: &Arc<Run>) {
 fn watched_in_turn(
     run: &Arc<Run>,
     read: impl FnOnce(
-        &SeqReader<'static, Word1, Watched, Kept<OwnedWords>>,
+        &SeqReader<'static, Word1, Instrumented, Kept<OwnedWords>>,
         &dyn Fn() -> bool,
     ) -> Result<Word1, ReadError>,
 ) {
@@ -281,7 +193,7 @@ mod tests {
     use crate::engine::loom::Loom;
     use crate::exploration::{self, Effort};
 
-    /// As it was: nobody had the role twice, and an attempt between the two met a write. It was
+    /// As it was: the role was never held twice, and an attempt between the two met a write. It was
     /// another writer's.
     fn two_questions(run: &Arc<Run>) {
         watched_in_turn(run, |reader, is_free| {

@@ -1,7 +1,7 @@
 //! S3: a queue whose pop makes a fence of both kinds and then stores the read position Relaxed,
 //! while push loads the read position Relaxed (eclipse-iceoryx/iceoryx2#119, #1356).
 //!
-//! A fence synchronises with nobody by itself. The release half of this one has no acquire
+//! A fence synchronises with nothing by itself. The release half of this one has no acquire
 //! on the other side, so nothing orders the pop's read of the slot before the push that fills it
 //! again.
 //!

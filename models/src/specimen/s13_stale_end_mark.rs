@@ -1,5 +1,5 @@
 //! S13: a bip buffer, which gives out contiguous room only. A write that does not fit behind the
-//! last one goes to the start of the buffer, and an end mark tells the reader where the old data
+//! last one goes to the start of the buffer, and an end mark says where the old data
 //! ends; here a write that wraps does not set the mark (ETLCPP/etl#1276; garbage in production).
 //!
 //! Mostly the mark is right by luck, as the last write that did not wrap has set it. After a

@@ -22,7 +22,7 @@ struct Seqlock {
 }
 
 impl Seqlock {
-    /// Two steps of the sequence in one: nobody looks in between.
+    /// Two steps of the sequence in one: no reader looks in between.
     fn write(&mut self) {
         let number = self.words[0] + 1;
         self.words = [number; 2];

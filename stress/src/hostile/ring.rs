@@ -268,7 +268,7 @@ impl Model {
                         ..*self
                     };
                 }
-                Event::Load(LoadSite::RingReclaim, word) => {
+                Event::Load(site, word) if site.info().word == "read_index" => {
                     let (index, stopped) = index_of(word);
                     let room = self.own.wrapping_sub(self.seen);
                     if index.wrapping_sub(self.seen) > room {
@@ -436,7 +436,7 @@ impl Model {
                         ..*self
                     };
                 }
-                Event::Load(LoadSite::RingObserve, word) => {
+                Event::Load(site, word) if site.info().word == "write_index" => {
                     let (index, ended) = index_of(word);
                     let live = index.wrapping_sub(self.own);
                     if live > self.capacity || live < self.seen.wrapping_sub(self.own) {

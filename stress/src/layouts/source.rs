@@ -1,4 +1,7 @@
 //! One innocent struct, and the ways in which it is compiled.
+//!
+//! A circle with `layouts::compile`: the source checks the layout that the compiler is asked for, and
+//! what is compiled is that source.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,6 +1,9 @@
 //! A published decision matrix (*Decision Matrix*, of the chapter *Inter-Process Communication and
 //! Shared Memory*), as far as it asks what [`Question`] asks, and *Selection Flowchart* of the guide
 //! *Inter-Process Communication (IPC) in C++* where it says nothing.
+//!
+//! A circle with `experiments::ipc::advise`: an entry of the matrix says which of its questions it answers, and its
+//! answers are read from the matrix.
 
 use super::advise::Question;
 

@@ -39,7 +39,7 @@ fn label(site: impl Into<Site>) -> Label {
 }
 
 /// A memory that an actor accesses.
-pub struct Watched {
+pub struct Instrumented {
     actor: Actor,
     table: Table,
     /// How many accesses are left before the actor dies; `None`: it does not.
@@ -69,19 +69,19 @@ struct Early {
 
 impl Run {
     /// A memory for an actor of this name, with the orderings of the run's table.
-    pub fn memory(self: &Arc<Self>, name: &str) -> Watched {
-        Watched::new(self.actor(name), self.table, None)
+    pub fn memory(self: &Arc<Self>, name: &str) -> Instrumented {
+        Instrumented::new(self.actor(name), self.table, None)
     }
 
     /// The same for one that dies at the run's crash point; inside [`mortal`](crate::run::mortal) only.
-    pub fn dying_memory(self: &Arc<Self>, name: &str) -> Watched {
-        Watched::new(self.actor(name), self.table, self.crash_point)
+    pub fn dying_memory(self: &Arc<Self>, name: &str) -> Instrumented {
+        Instrumented::new(self.actor(name), self.table, self.crash_point)
     }
 }
 
-impl Watched {
+impl Instrumented {
     pub(crate) fn new(actor: Actor, table: Table, crash_point: Option<u64>) -> Self {
-        Watched {
+        Instrumented {
             actor,
             table,
             left: Cell::new(crash_point),
@@ -211,7 +211,7 @@ impl Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for Instrumented {
     /// What was held back for something that never came. Not after a panic, when the execution
     /// is over, nor after a death.
     fn drop(&mut self) {
@@ -221,7 +221,7 @@ impl Drop for Watched {
     }
 }
 
-impl Memory for Watched {
+impl Memory for Instrumented {
     type Cells = Shared;
 
     fn load(&self, word: &Word, site: LoadSite) -> u64 {
