@@ -24,8 +24,8 @@ use ringproof_record::Record;
 
 use crate::desk::{Asked, Check, Layer};
 use answer::{Answer, Blind, NarrowTick, TRUTH, Tick, is_padding};
-use compile::{Compiled, Tools, compile};
-use source::{Form, Member, NAMED, TICK, Variant, name_in};
+use compile::{Compiled, compile};
+use source::{Form, Member, NAMED, TICK, Tools, Variant, name_in};
 
 /// Lay one struct out as several compilers and flags do, and attach to a segment of each
 ///
@@ -83,25 +83,26 @@ fn checks(tools: &Rc<Tools>, folder: &Path) -> Vec<Check> {
         let what = "as it stands, to a 32-bit program";
         checks.push(stands::<NarrowTick>(variant, TICK, what, &folder));
     }
-    for asked in &headers::ASKED {
+    for asked in headers::ASKED {
         let (tools, folder) = (tools.clone(), folder.clone());
-        checks.push(Check::new(
-            asked.what,
-            "header",
-            "answers",
-            move |setting| {
-                setting.remark(asked.ask(&tools, &folder)?);
-                Ok(1)
-            },
-        ));
+        checks.push(Check::new(asked.0, "header", "answers", move |setting| {
+            setting.remark(headers::ask(asked, &tools, &folder)?);
+            Ok(1)
+        }));
     }
-    for pairing in &headers::PAIRINGS {
+    let mut meet = |pairing: headers::Pairing, meets: headers::Meets| {
         let (tools, folder) = (tools.clone(), folder.clone());
         let what = "header and Rust, both ways";
-        checks.push(Check::new(pairing.what, what, "segments", move |setting| {
-            setting.remark(pairing.meet(&setting.name(), &tools, &folder)?);
+        checks.push(Check::new(pairing.0, what, "segments", move |setting| {
+            setting.remark(meets(pairing, &setting.name(), &tools, &folder)?);
             Ok(2)
         }));
+    };
+    for pairing in headers::PAIRINGS {
+        meet(pairing, headers::both_ways::<Tick>);
+    }
+    for pairing in headers::NARROW_PAIRINGS {
+        meet(pairing, headers::both_ways::<NarrowTick>);
     }
     checks
 }
@@ -182,7 +183,7 @@ fn summary(form: Form, compiled: &Compiled, said: &str) -> Result<String> {
     ))
 }
 
-/// A number; one that nobody would write in full, with its exponent.
+/// A number; one that is too long in full, with its exponent.
 fn shown(value: Value) -> String {
     match value {
         Value::Double(number) if number != 0.0 && !(1e-4..1e9).contains(&number.abs()) => {

@@ -4,7 +4,7 @@ mod common;
 
 use std::process::{Command, Output};
 
-use common::PROGRAM;
+use common::{PROGRAM, row};
 use ringproof_record::{Exit, Record, Verdict};
 
 /// The program with these compilers.
@@ -19,12 +19,6 @@ fn rows(output: &Output) -> Vec<Record> {
     let text = String::from_utf8_lossy(&output.stdout);
     let row = |line| Record::from_line(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     text.lines().map(row).collect()
-}
-
-fn row<'a>(rows: &'a [Record], subject: &str, check: &str) -> &'a Record {
-    let mut found = rows.iter().filter(|row| row.subject == subject);
-    let row = found.find(|row| row.check == check);
-    row.unwrap_or_else(|| panic!("no row {subject}, {check} in {rows:#?}"))
 }
 
 #[test]
