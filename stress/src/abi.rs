@@ -10,21 +10,18 @@ mod market;
 mod programs;
 
 use std::fmt;
-use std::io::Read;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Stdio;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
 use ringproof_record::{Record, deadline};
 
-use crate::desk::{Asked, Check, Layer, Setting};
+use crate::desk::{Asked, Check, Layer, Setting, same};
 use crate::fault::Fault;
 use crate::process::NotHere;
+use crate::program::Program;
 use market::Kind;
 use programs::{Language, Programs, Sanitizer};
 
@@ -177,7 +174,11 @@ impl Exchange {
             if let Some(fault) = name_of(fault.as_ref()) {
                 command.args(["--fault", &fault]);
             }
-            peers.push(Running::start(
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+            peers.push(Program::start(
                 command,
                 format!("{end} in {}", language.name()),
             )?);
@@ -191,7 +192,7 @@ impl Exchange {
 }
 
 /// Waits until all have ended, and says what they said; an error where one has not ended well.
-fn finish(mut peers: Vec<Running>, count: u64) -> Result<Vec<String>> {
+fn finish(mut peers: Vec<Program>, count: u64) -> Result<Vec<String>> {
     // Many times what the slowest machine takes.
     let patience = deadline::seconds(300 + count / 10_000);
     let deadline = Instant::now() + patience;
@@ -201,11 +202,14 @@ fn finish(mut peers: Vec<Running>, count: u64) -> Result<Vec<String>> {
             match peer.look()? {
                 None => running.push(&*peer.what),
                 Some(status) if status.success() => {}
-                Some(status) => bail!("{}", peer.complaint(status)),
+                Some(status) => {
+                    let said = peer.complaint();
+                    bail!("{} ended with {status}: {said}", peer.what);
+                }
             }
         }
         if running.is_empty() {
-            return Ok(peers.iter_mut().map(Running::said).collect());
+            return Ok(peers.iter_mut().map(Program::said).collect());
         }
         ensure!(
             Instant::now() <= deadline,
@@ -222,78 +226,12 @@ fn same_orders(count: u64, said: &[String]) -> Result<()> {
     let [sent, received] = said else {
         bail!("not two peers");
     };
-    ensure!(
-        sent == received,
-        "orders and checksum sent: {sent}; received: {received}"
-    );
-    ensure!(
-        received.split(' ').next() == Some(&count.to_string()),
-        "{count} orders were due, not {received}"
-    );
-    Ok(())
-}
-
-/// A peer. Dropping it kills and reaps it.
-struct Running {
-    what: String,
-    child: Child,
-    ended: Option<ExitStatus>,
-}
-
-impl Running {
-    fn start(mut command: Command, what: String) -> Result<Running> {
-        (command.stdin(Stdio::null()))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        // SAFETY: between fork and exec only async-signal-safe calls are allowed; this is one
-        // system call.
-        unsafe {
-            command.pre_exec(|| set_pdeathsig(Signal::SIGKILL).map_err(Into::into));
-        }
-        let child = command.spawn();
-        Ok(Running {
-            child: child.with_context(|| format!("cannot start {what}"))?,
-            what,
-            ended: None,
-        })
-    }
-
-    /// How it ended, if it has.
-    fn look(&mut self) -> Result<Option<ExitStatus>> {
-        if self.ended.is_none() {
-            let look = self.child.try_wait();
-            self.ended = look.with_context(|| format!("cannot wait for {}", self.what))?;
-        }
-        Ok(self.ended)
-    }
-
-    /// What it printed, once it has ended.
-    fn said(&mut self) -> String {
-        read_all(self.child.stdout.take())
-    }
-
-    fn complaint(&mut self, status: ExitStatus) -> String {
-        let said = read_all(self.child.stderr.take());
-        format!("{} ended with {status}: {said}", self.what)
-    }
-}
-
-fn read_all(pipe: Option<impl Read>) -> String {
-    let mut text = String::new();
-    if let Some(mut pipe) = pipe
-        && let Err(error) = pipe.read_to_string(&mut text)
-    {
-        text = format!("(cannot be read: {error})");
-    }
-    text.trim_end().to_owned()
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only where it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    same("orders and checksum received", received, sent)?;
+    same(
+        "orders",
+        received.split(' ').next(),
+        Some(&count.to_string()),
+    )
 }
 
 #[cfg(test)]

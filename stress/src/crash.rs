@@ -2,11 +2,11 @@
 //! stopped before each access.
 //!
 //! A *case* is an operation in one state of its structure. It is run once without a death,
-//! which also tells the accesses that the victim makes, and then once for each access and each
+//! which also shows the accesses that the victim makes, and then once for each access and each
 //! fate: the structure is made anew, the victim is forked, attaches, takes its role and dies
 //! there; the survivor, who lived through it, and a successor in the victim's role go on; and
 //! what they find is held to what the victim's accesses say must be there. A victim that is
-//! stopped keeps its role: nobody takes it, the survivor looks at what is there or writes
+//! stopped keeps its role: no other takes it, the survivor looks at what is there or writes
 //! meanwhile, and then the victim goes on to its end.
 
 mod case;
@@ -31,10 +31,10 @@ use points::{access, instruction, syscall};
 /// every system call, or every machine instruction
 ///
 /// Accesses: each operation of the ring, the seqlock, the latch and the roles is tried in several
-/// states of its structure. A first run tells which accesses it makes. Then, for each access and
+/// states of its structure. A first run shows which accesses it makes. Then, for each access and
 /// each side of it, the structure is made anew and a forked process dies there by SIGKILL; the peer,
 /// which lived through it, and a successor in the dead process's role go on. Nothing that was
-/// committed may be lost, repeated, torn or reordered, nobody may hang, and the role must be
+/// committed may be lost, repeated, torn or reordered, nothing may hang, and the role must be
 /// free again. A process that is stopped there keeps its role, and goes on when the others have
 /// looked or written.
 ///
@@ -89,19 +89,14 @@ pub(crate) struct Options {
     /// Everywhere: at accesses, system calls and instructions
     #[arg(long, conflicts_with_all = ["only", "inject", "points"])]
     whole: bool,
-    /// Kill nobody: print the document on what a crash leaves behind, as it stands in CRASHES.md
+    /// Without a kill: print the document on what a crash leaves behind, as it stands in CRASHES.md
     #[arg(long, conflicts_with_all = ["only", "inject", "whole"])]
     pub(crate) document: bool,
 }
 
 /// Runs the layer.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
-    let Options {
-        asked,
-        mode,
-        every_instruction,
-        ..
-    } = options;
+    let every = options.every_instruction;
     let at = |points| options.whole || options.points.contains(&points);
     let mut checks: Vec<Check> = Vec::new();
     let mut covered = Vec::new();
@@ -113,14 +108,14 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
         checks.extend(syscall::checks());
     }
     if at(Points::Instructions) {
-        checks.extend(instruction::checks(mode, *every_instruction));
+        checks.extend(instruction::checks(&options.mode, every));
     }
-    let every = every_instruction.then_some(" --every-instruction");
+    let every = every.then_some(" --every-instruction");
     let command = format!("crash{}", every.unwrap_or_default());
     let layer = Layer {
         covered,
         width: machine::parallelism(),
-        ..Layer::new("crash", command, asked, checks)
+        ..Layer::new("crash", command, &options.asked, checks)
     };
     layer.run()
 }

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use ringproof_record::{Record, Shard, Verdict};
 
@@ -27,6 +27,15 @@ pub(crate) use trial::{Setting, longest, rehearse};
 /// Of what the wrong implementations get so many times as much: a race that is lost once in a
 /// thousand times is lost all the same, and what is caught early costs nothing more.
 const MORE: u64 = 10;
+
+/// Holds what was found to what is expected.
+pub(crate) fn same<T: fmt::Debug + PartialEq>(what: &str, found: T, expected: T) -> Result<()> {
+    ensure!(
+        found == expected,
+        "{what}: {found:?}, expected {expected:?}"
+    );
+    Ok(())
+}
 
 /// What every layer is asked.
 #[derive(Args, Clone, Debug)]
@@ -59,7 +68,8 @@ impl Asked {
 }
 
 /// What was asked for is not there: wrong usage.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Unknown(pub(crate) String);
 
 impl Unknown {
@@ -74,14 +84,6 @@ impl Unknown {
     }
 }
 
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unknown {}
-
 /// What our code must pass.
 pub(crate) struct Check {
     pub(crate) subject: Cow<'static, str>,
@@ -91,7 +93,7 @@ pub(crate) struct Check {
     unit: &'static str,
     trial: Trial,
     pub(crate) wrong: Vec<Wrong>,
-    /// What `--only` calls it: the subject, and what tells it from others of the same.
+    /// What `--only` calls it: the subject, and in what it differs from others of the same.
     address: String,
     /// What its commands say besides.
     with: &'static str,
@@ -144,7 +146,7 @@ impl Check {
         self
     }
 
-    /// With a fault that its own trial makes where it is told to, and must catch.
+    /// With a fault that its own trial makes where it is asked to, and must catch.
     pub(crate) fn injected(self, fault: Fault, sign: &'static str) -> Check {
         self.injected_as(fault.words(), fault, sign)
     }
@@ -356,12 +358,10 @@ impl<'a> Layer<'a> {
         let row = match times.flatten().sum() {
             _ if broken.is_some() => return broken,
             0 if !all => return None,
-            0 => Record::failed(
-                self.name,
-                subject,
-                what,
-                "no trial of this layer gets there",
-            ),
+            0 => {
+                let why = "no trial of this layer gets there";
+                Record::failed(self.name, subject, what, why)
+            }
             times => Record::passed(self.name, subject, what).count(times, covered.unit),
         };
         let only = self.only().unwrap_or_default();
@@ -434,12 +434,8 @@ impl<'a> Layer<'a> {
                 "caught, but the control, our own code, did not pass the same trial".to_owned(),
             ),
         };
-        let row = Record::new(
-            verdict,
-            self.name,
-            check.subject.clone(),
-            wrong.what.clone(),
-        );
+        let (subject, what) = (check.subject.clone(), wrong.what.clone());
+        let row = Record::new(verdict, self.name, subject, what);
         let row = match report.tried {
             0 => row.reason(why),
             tried => row.reason(why).count(tried, "attempts until caught"),

@@ -10,7 +10,7 @@ use ringproof::harness::{Hooks, Interposed};
 use ringproof::memory::Native;
 use ringproof::site::Site;
 
-/// What befalls a process at an access.
+/// What happens to a process at an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// It is killed, and the access was not made.
@@ -24,22 +24,25 @@ pub(crate) enum Fate {
 impl Fate {
     pub(crate) const ALL: [Fate; 3] = [Fate::KilledBefore, Fate::KilledAfter, Fate::Stopped];
 
-    /// As it stands in an address.
-    pub(crate) const fn name(self) -> &'static str {
+    /// As it stands in an address, in the report and in a sentence, and what is counted of it.
+    const fn words(self) -> [&'static str; 4] {
         match self {
-            Fate::KilledBefore => "before",
-            Fate::KilledAfter => "after",
-            Fate::Stopped => "stop",
+            Fate::KilledBefore => ["before", "crash before", "killed before", "kills"],
+            Fate::KilledAfter => ["after", "crash after", "killed after", "kills"],
+            Fate::Stopped => ["stop", "stop before", "stopped before", "stops"],
         }
     }
 
-    /// As it stands in the report.
+    pub(crate) const fn name(self) -> &'static str {
+        self.words()[0]
+    }
+
     pub(crate) const fn check(self) -> &'static str {
-        match self {
-            Fate::KilledBefore => "crash before",
-            Fate::KilledAfter => "crash after",
-            Fate::Stopped => "stop before",
-        }
+        self.words()[1]
+    }
+
+    pub(crate) const fn unit(self) -> &'static str {
+        self.words()[3]
     }
 }
 
@@ -64,11 +67,7 @@ impl Point {
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fate = match self.fate {
-            Fate::KilledBefore => "killed before",
-            Fate::KilledAfter => "killed after",
-            Fate::Stopped => "stopped before",
-        };
+        let [.., fate, _] = self.fate.words();
         write!(f, "{fate} access {} ({})", self.number, self.site)
     }
 }
@@ -84,7 +83,7 @@ pub(crate) enum Ending {
     Survive,
 }
 
-/// The accesses that one process has made, and the one at which something befalls it.
+/// The accesses that one process has made, and the one at which something happens to it.
 pub(crate) struct Plan {
     point: Option<Point>,
     ending: Ending,
@@ -117,7 +116,7 @@ impl Plan {
     }
 
     /// The site found at the point if it was another one than the plan says: then nothing
-    /// befell the process.
+    /// happened to the process.
     pub(crate) fn astray(&self) -> Option<Site> {
         self.astray.get()
     }

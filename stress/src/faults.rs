@@ -4,6 +4,22 @@
 //! Beside each check stand specimens, which are published mistakes, and a few wrong implementations
 //! that are injected for the purpose; the same trial must catch each of them.
 
+/// The checks of a file: each with what happens and must hold then, what its trial counts, and the wrong
+/// implementations that the same trial must catch, each in its own words.
+macro_rules! checks {
+    ($setting:ident: $(
+        $subject:literal, $what:literal, $unit:literal => $trial:expr
+        $(, wrong $mistake:literal, $sign:literal => $wrong:expr)*;
+    )*) => {
+        pub(super) fn checks() -> Vec<Check> {
+            vec![$(
+                Check::new($subject, $what, $unit, |$setting| $trial)
+                    $(.wrong($mistake, $sign, |$setting| $wrong))*
+            ),*]
+        }
+    };
+}
+
 mod access;
 mod create;
 mod death;
@@ -31,7 +47,7 @@ use crate::desk::{Asked, Check, Layer};
 /// a signal every 50 microseconds, other users, other pid namespaces, forks, programs started,
 /// descriptors passed on, stopped processes, and thousands of races of processes that are let go
 /// together. What cannot be done must be an error that says why, leave nothing behind, and
-/// nobody may ever share a role. The same trials are made with wrong implementations, each of
+/// no two may ever share a role. The same trials are made with wrong implementations, each of
 /// which must be caught.
 #[derive(Args)]
 #[command(after_long_help = "\

@@ -31,19 +31,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use ringproof::layout::Kind;
 use ringproof::site::{LoadSite, Site, SlotReadSite};
 use ringproof_record::{Record, machine};
 
 use crate::cli::CommandLine;
 use crate::desk::{Asked, Check, Covered, Layer, Setting};
-use crate::fault::Fault;
+use crate::fault::Fault::{self, *};
 
 /// Answer every access as a hostile peer might, and do to a segment's file what one can
 ///
 /// Each operation of the ring, the seqlock, the latch and the roles is run over a memory whose
 /// every load, and every read of a slot, gives what an adversary chose: first each value at a
-/// boundary at each access, then random ones. The structures lie between pages that nobody may
-/// touch. Then segments: headers changed bit by bit and while they are read, descriptions of the
+/// boundary at each access, then random ones. The structures lie between pages that must not be
+/// touched. Then segments: headers changed bit by bit and while they are read, descriptions of the
 /// payload that say anything, also to the C header and to `ringproof inspect`, files truncated,
 /// punched, replaced or of the wrong type, and a peer that scribbles over everything shared.
 /// Nothing may panic, hang or reach outside the segment. Injected faults show that each of these
@@ -75,172 +76,119 @@ pub(crate) struct Options {
 }
 
 /// A check that goes through a subject's cases, up to the first that breaks a promise.
-fn of(subject: &'static str, what: &'static str, run: fn(&Setting<'_>) -> Result<()>) -> Check {
-    Check::new(subject, what, "cases", move |setting| {
+fn of(
+    subject: &'static str,
+    what: &'static str,
+    run: impl Fn(&Setting<'_>) -> Result<()> + 'static,
+) -> Check {
+    let check = Check::new(subject, what, "cases", move |setting| {
         run(setting)?;
         Ok(setting.tried())
+    });
+    let faults = INJECTED.iter().filter(|(of, ..)| *of == subject);
+    faults.fold(check, |check, (_, fault, sign)| {
+        check.injected(*fault, sign)
     })
 }
+
+/// What is injected in which subject, and the words in which it must be noticed.
+const INJECTED: [(&str, Fault, &str); 33] = [
+    ("ring/push", AssertIndex, "panicked at"),
+    ("ring/push_slice", TrustIndex, "SIGSEGV"),
+    ("ring/pop", LengthTwice, "SIGSEGV"),
+    (
+        "ring/pop_slice",
+        IgnoreRegress,
+        "the answer is that all is well",
+    ),
+    ("seqlock/read", EndlessRead, "does not end"),
+    ("seqlock/write", EvenWrite, "stored [(SeqOdd, 2)"),
+    ("latch/read", UnmaskedRead, "SIGSEGV"),
+    ("role/enter", CountedEnter, "no role is taken so often"),
+    ("segment/claim", RetiredIgnored, "the claim is Ok"),
+    ("header/ring", TrustHeader, "SIGSEGV"),
+    ("header/racing", HeaderTwice, "SIGSEGV"),
+    ("truncated/before", ShortBelieved, "SIGBUS"),
+    ("truncated/memory-file", Unsealed, "length was changed"),
+    ("truncated/named", NotTruncated, "raised no SIGBUS"),
+    ("punched", TrustLostMemory, "that lost its memory"),
+    ("replaced", NotReplaced, "of a segment that lost its name"),
+    ("file/type", BlockingOpen, "it hangs"),
+    ("file/type", FollowLink, "a Link is attached to"),
+    ("file/descriptor", AnyDescriptor, "is attached to"),
+    ("file/permission", KeepRights, "it is attached to"),
+    ("scribbler/producer", TrustScribbler, "SIGSEGV"),
+    ("scribbler/consumer", ScribblerTwice, "SIGSEGV"),
+    ("scribbler/segment", IdleScribbler, "corrupt: 0"),
+    ("description/attached", FingerprintAlone, "and attached to"),
+    (
+        "description/inspected",
+        LenientParse,
+        "NoDescription, and parsed",
+    ),
+    ("description/inspected", BelievedSize, "SIGABRT"),
+    ("description/command", RawText, "is printed in"),
+    ("description/c", BeginningAlone, "attached: true"),
+    // Of either sanitizer: what is overrun first depends on the length.
+    ("description/c", UnboundedLen, "the program in C ended: "),
+    ("description/peek", UncheckedPeek, "was expected"),
+    ("fuzz/attach", FuzzedHeader, "SIGSEGV"),
+    ("fuzz/peer", FuzzedIndex, "some are overwritten"),
+    ("fuzz/description", FuzzedText, "it is none, and read"),
+];
+
+const CHANGED: &str = "every byte changed";
+const SCRIBBLES: &str = "a peer that scribbles";
+const TEXTS: &str = "texts that say anything";
+const LIMITS: &str = "texts that say anything, sizes at their limits";
+const SANITIZED: &str = "texts that say anything, under sanitizers";
+const CORPUS: &str = "the corpus, and changes to it";
+const SIGBUS: &str = "SIGBUS, as documented";
+const PAGES: &str = "pages gone under a mapping";
+const NO_FILE: &str = "what is no sealed memory file";
+const MODES: &str = "modes and another user";
 
 /// Every check, in the order of the report.
 fn checks(cli: &CommandLine, directory: &Path) -> Vec<Check> {
     let operations = actors::ACTORS.iter().flat_map(|actor| actor.operations);
-    let answered = operations.map(|name| {
-        let check = of(name, "answers that a peer may choose", actors::answered);
-        match *name {
-            "ring/push" => check.injected(Fault::AssertIndex, "panicked at"),
-            "ring/push_slice" => check.injected(Fault::TrustIndex, "SIGSEGV"),
-            "ring/pop" => check.injected(Fault::LengthTwice, "SIGSEGV"),
-            "ring/pop_slice" => {
-                check.injected(Fault::IgnoreRegress, "and the answer is that all is well")
-            }
-            "seqlock/read" => check.injected(Fault::EndlessRead, "does not end"),
-            "seqlock/write" => check.injected(Fault::EvenWrite, "stored [(SeqOdd, 2)"),
-            "latch/read" => check.injected(Fault::UnmaskedRead, "SIGSEGV"),
-            "role/enter" => check.injected(Fault::CountedEnter, "nobody takes a role so often"),
-            "segment/claim" => check.injected(Fault::RetiredIgnored, "the claim is Ok"),
-            _ => check,
-        }
-    });
+    let answered =
+        operations.map(|name| of(name, "answers that a peer may choose", actors::answered));
     let (cli, directory) = (cli.clone(), directory.to_owned());
+    let header = |kind| move |setting: &Setting<'_>| header::changed(setting, kind);
+    let command = move |setting: &Setting<'_>| command::inspected(setting, &cli);
+    let in_c = move |setting: &Setting<'_>| c_header::attached(setting, &directory);
+    let lengths = "attached to at every length";
+    let racing = "changed while it is read";
     let segments = [
-        of("header/ring", "every byte changed", header::of_ring)
-            .injected(Fault::TrustHeader, "SIGSEGV"),
-        of("header/seqlock", "every byte changed", header::of_seqlock),
-        of("header/latch", "every byte changed", header::of_latch),
-        of("header/racing", "changed while it is read", header::racing)
-            .injected(Fault::HeaderTwice, "SIGSEGV")
-            .races(),
-        of(
-            "truncated/before",
-            "attached to at every length",
-            lost_memory::before,
-        )
-        .injected(Fault::ShortBelieved, "SIGBUS"),
-        of(
-            "truncated/memory-file",
-            "cannot be",
-            lost_memory::memory_files,
-        )
-        .injected(Fault::Unsealed, "its length was changed"),
-        of(
-            "truncated/named",
-            "SIGBUS, as documented",
-            lost_memory::named_files,
-        )
-        .injected(Fault::NotTruncated, "raised no SIGBUS"),
-        of(
-            "punched",
-            "pages gone under a mapping",
-            lost_memory::punched,
-        )
-        .injected(Fault::TrustLostMemory, "that lost its memory"),
-        of("replaced", "another file of the name", file::replaced).injected(
-            Fault::NotReplaced,
-            "was taken of a segment that lost its name",
-        ),
-        of("file/type", "what is no segment", file::of_any_type)
-            .injected(Fault::BlockingOpen, "it hangs")
-            .injected(Fault::FollowLink, "a Link is attached to"),
-        of(
-            "file/descriptor",
-            "what is no sealed memory file",
-            file::descriptors,
-        )
-        .injected(Fault::AnyDescriptor, "is attached to"),
-        of(
-            "file/permission",
-            "modes and another user",
-            file::permissions,
-        )
-        .injected(Fault::KeepRights, "it is attached to"),
-        of(
-            "scribbler/producer",
-            "a peer that scribbles",
-            scribbler::against_producer,
-        )
-        .injected(Fault::TrustScribbler, "SIGSEGV")
-        .races(),
-        of(
-            "scribbler/consumer",
-            "a peer that scribbles",
-            scribbler::against_consumer,
-        )
-        .injected(Fault::ScribblerTwice, "SIGSEGV")
-        .races(),
-        of(
-            "scribbler/segment",
-            "a peer that scribbles",
-            scribbler::over_segment,
-        )
-        .injected(Fault::IdleScribbler, "corrupt: 0")
-        .races(),
-        of(
-            "scribbler/values",
-            "a peer that scribbles",
-            scribbler::over_values,
-        )
-        .races(),
-        of(
-            "description/attached",
-            "texts that say anything",
-            description::attached,
-        )
-        .injected(Fault::FingerprintAlone, "and attached to"),
-        of(
-            "description/inspected",
-            "texts that say anything, sizes at their limits",
-            description::inspected,
-        )
-        .injected(Fault::LenientParse, "NoDescription, and parsed")
-        .injected(Fault::BelievedSize, "SIGABRT"),
-        Check::new(
-            "description/command",
-            "texts that say anything",
-            "cases",
-            move |setting| {
-                command::inspected(setting, &cli)?;
-                Ok(setting.tried())
-            },
-        )
-        .injected(Fault::RawText, "is printed in"),
-        Check::new(
-            "description/c",
-            "texts that say anything, under sanitizers",
-            "cases",
-            move |setting| {
-                c_header::attached(setting, &directory)?;
-                Ok(setting.tried())
-            },
-        )
-        .injected(Fault::BeginningAlone, "attached: true")
-        // Of either sanitizer: what is overrun first depends on the length.
-        .injected(Fault::UnboundedLen, "the program in C ended: "),
+        of("header/ring", CHANGED, header(Kind::Ring)),
+        of("header/seqlock", CHANGED, header(Kind::SeqLock)),
+        of("header/latch", CHANGED, header(Kind::Latch)),
+        of("header/racing", racing, header::racing).races(),
+        of("truncated/before", lengths, lost_memory::before),
+        of("truncated/memory-file", "cannot be", lost_memory::sealed),
+        of("truncated/named", SIGBUS, lost_memory::named_files),
+        of("punched", PAGES, lost_memory::punched),
+        of("replaced", "another file of the name", file::replaced),
+        of("file/type", "what is no segment", file::of_any_type),
+        of("file/descriptor", NO_FILE, file::descriptors),
+        of("file/permission", MODES, file::permissions),
+        of("scribbler/producer", SCRIBBLES, scribbler::over_producer).races(),
+        of("scribbler/consumer", SCRIBBLES, scribbler::over_consumer).races(),
+        of("scribbler/segment", SCRIBBLES, scribbler::over_segment).races(),
+        of("scribbler/values", SCRIBBLES, scribbler::over_values).races(),
+        of("description/attached", TEXTS, description::attached),
+        of("description/inspected", LIMITS, description::inspected),
+        of("description/command", TEXTS, command),
+        of("description/c", SANITIZED, in_c),
         of(
             "description/peek",
             "items written over meanwhile",
             peek::overtaken,
         )
-        .injected(Fault::UncheckedPeek, "was expected")
         .races(),
-        of(
-            "fuzz/attach",
-            "the corpus, and changes to it",
-            fuzz::replay_attach,
-        )
-        .injected(Fault::FuzzedHeader, "SIGSEGV"),
-        of(
-            "fuzz/peer",
-            "the corpus, and changes to it",
-            fuzz::replay_peer,
-        )
-        .injected(Fault::FuzzedIndex, "some are overwritten"),
-        of(
-            "fuzz/description",
-            "the corpus, and changes to it",
-            fuzz::replay_description,
-        )
-        .injected(Fault::FuzzedText, "it is none, and read"),
+        of("fuzz/attach", CORPUS, fuzz::replay_attach),
+        of("fuzz/peer", CORPUS, fuzz::replay_peer),
+        of("fuzz/description", CORPUS, fuzz::replay_description),
     ];
     answered.chain(segments).collect()
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Who made an item. Two authors never make equal items, so what a victim left uncommitted is
-/// told from what its successor wrote in the same place.
+/// distinguished from what its successor wrote in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub(crate) enum Author {

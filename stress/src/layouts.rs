@@ -24,8 +24,8 @@ use ringproof_record::Record;
 
 use crate::desk::{Asked, Check, Layer};
 use answer::{Answer, Blind, NarrowTick, TRUTH, Tick, is_padding};
-use compile::{Compiled, Tools, compile};
-use source::{Form, Member, NAMED, TICK, Variant, name_in};
+use compile::{Compiled, compile};
+use source::{Form, Member, NAMED, TICK, Tools, Variant, name_in};
 
 /// Lay one struct out as several compilers and flags do, and attach to a segment of each
 ///
@@ -83,25 +83,26 @@ fn checks(tools: &Rc<Tools>, folder: &Path) -> Vec<Check> {
         let what = "as it stands, to a 32-bit program";
         checks.push(stands::<NarrowTick>(variant, TICK, what, &folder));
     }
-    for asked in &headers::ASKED {
+    for asked in headers::ASKED {
         let (tools, folder) = (tools.clone(), folder.clone());
-        checks.push(Check::new(
-            asked.what,
-            "header",
-            "answers",
-            move |setting| {
-                setting.remark(asked.ask(&tools, &folder)?);
-                Ok(1)
-            },
-        ));
+        checks.push(Check::new(asked.0, "header", "answers", move |setting| {
+            setting.remark(headers::ask(asked, &tools, &folder)?);
+            Ok(1)
+        }));
     }
-    for pairing in &headers::PAIRINGS {
+    let mut meet = |pairing: headers::Pairing, meets: headers::Meets| {
         let (tools, folder) = (tools.clone(), folder.clone());
         let what = "header and Rust, both ways";
-        checks.push(Check::new(pairing.what, what, "segments", move |setting| {
-            setting.remark(pairing.meet(&setting.name(), &tools, &folder)?);
+        checks.push(Check::new(pairing.0, what, "segments", move |setting| {
+            setting.remark(meets(pairing, &setting.name(), &tools, &folder)?);
             Ok(2)
         }));
+    };
+    for pairing in headers::PAIRINGS {
+        meet(pairing, headers::both_ways::<Tick>);
+    }
+    for pairing in headers::NARROW_PAIRINGS {
+        meet(pairing, headers::both_ways::<NarrowTick>);
     }
     checks
 }
@@ -182,102 +183,12 @@ fn summary(form: Form, compiled: &Compiled, said: &str) -> Result<String> {
     ))
 }
 
-/// A number; one that nobody would write in full, with its exponent.
+/// A number; one that is too long in full, with its exponent.
 fn shown(value: Value) -> String {
     match value {
         Value::Double(number) if number != 0.0 && !(1e-4..1e9).contains(&number.abs()) => {
             format!("{number:.3e}")
         }
         value => value.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The five fields, as recorded from a compiler: size, alignment and offsets.
-    fn recorded([size, align, offsets @ ..]: [u64; 7], side: &str) -> Compiled {
-        let names = ["side", "seq", "venue", "qty", "price"];
-        let kinds = [side, "u64", "i16", "i32", "f64"];
-        let mut fields: Vec<_> = offsets.into_iter().zip(names).zip(kinds).collect();
-        fields.sort();
-        let mut text = format!("ringproof-shape 1 little {size}\n");
-        let mut items = vec![0; 2 * size as usize];
-        for ((offset, name), kind) in fields {
-            text += &format!("{name} {offset} {kind}\n");
-            let values: [&[u8]; 2] = match name {
-                "side" => [&(-1_i8).to_le_bytes(), &1_i8.to_le_bytes()],
-                "seq" => [&20_260_001_u64.to_le_bytes(), &20_260_002_u64.to_le_bytes()],
-                "venue" => [&12_i16.to_le_bytes(), &13_i16.to_le_bytes()],
-                "qty" => [&300_i32.to_le_bytes(), &400_i32.to_le_bytes()],
-                _ => [&101.25_f64.to_le_bytes(), &99.75_f64.to_le_bytes()],
-            };
-            for (at, value) in [offset, size + offset].into_iter().zip(values) {
-                items[at as usize..][..value.len()].copy_from_slice(value);
-            }
-        }
-        Compiled {
-            align,
-            description: Description::parse(text.as_bytes()).unwrap(),
-            items,
-        }
-    }
-
-    const OURS: [u64; 7] = [32, 8, 0, 8, 16, 20, 24];
-    const NARROW: [u64; 7] = [28, 4, 0, 4, 12, 16, 20];
-    const REORDERED: [u64; 7] = [32, 8, 0, 8, 20, 16, 24];
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn recorded_layouts_are_judged_with_the_first_field_that_differs() {
-        let said = |layout, side| {
-            let compiled = recorded(layout, side);
-            summary(Form::C, &compiled, &judged::<Tick>(&compiled).unwrap()).unwrap()
-        };
-        assert_eq!(
-            said(OURS, "i8"),
-            "32 bytes, aligned to 8: side 0, seq 8, venue 16, qty 20, price 24; taken for our \
-             layout: every number right; accepted, the bytes mean the same"
-        );
-        let narrow = said(NARROW, "i8");
-        for part in [
-            "28 bytes, aligned to 4: side 0, seq 4, venue 12, qty 16, price 20; ",
-            "seq 51539607552 for 20260001, venue 300 for 12, qty 0 for 300, price 2.655e-314 for 101.25; ",
-            r#"refused: field "_pad1": offset 1, u8x7 here; offset 1, u8x3 in the segment; "#,
-            r#"field "seq": offset 8, u64 here; offset 4, u64 in the segment (a 32-bit x86 layout"#,
-        ] {
-            assert!(narrow.contains(part), "{part} is missing in {narrow}");
-        }
-        let reordered = said(REORDERED, "i8");
-        let venue = r#"refused: field "venue": offset 16, i16 here; offset 20, i16"#;
-        assert!(reordered.contains(venue), "{reordered}");
-        let unsigned = said(OURS, "u8");
-        let side = r#"refused: field "side": offset 0, i8 here; offset 0, u8"#;
-        assert!(unsigned.contains(side), "{unsigned}");
-        let as_narrow = judged::<NarrowTick>(&recorded(NARROW, "i8")).unwrap();
-        assert!(as_narrow.starts_with("accepted"), "{as_narrow}");
-    }
-
-    #[test]
-    fn a_comparison_that_does_not_look_is_noticed_only_by_what_differs_there_alone() {
-        let all = [
-            (OURS, "i8"),
-            (NARROW, "i8"),
-            (REORDERED, "i8"),
-            (OURS, "u8"),
-        ];
-        let noticed = |blind: Blind| {
-            all.map(|(layout, side)| {
-                let (ours, theirs) = descriptions::<Tick>(&recorded(layout, side)).unwrap();
-                let answer = blind.answer(&ours, &theirs);
-                let accepted = matches!(answer, Answer::Accepted(_)) && ours != theirs;
-                accepted && answer::judge(&ours, &theirs, &answer).is_err()
-            })
-        };
-        assert_eq!(noticed(Blind::Offsets), [false, false, true, false]);
-        assert_eq!(noticed(Blind::Kinds), [false, false, false, true]);
-        assert_eq!(noticed(Blind::Names), [false; 4]);
-        assert_eq!(noticed(Blind::AllButSizes), [false, false, true, true]);
     }
 }

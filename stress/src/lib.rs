@@ -7,6 +7,7 @@
 
 mod abi;
 mod cli;
+mod compile;
 mod crash;
 mod desk;
 mod dying;
@@ -15,8 +16,10 @@ mod fault;
 mod faults;
 mod hostile;
 mod item;
+mod latest;
 mod layouts;
 mod process;
+mod program;
 mod shm;
 mod soak;
 mod specimen;

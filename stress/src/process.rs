@@ -1,8 +1,7 @@
-//! Forked processes: each tells what it does through a pipe, dies with its parent, and is
+//! Forked processes: each reports what it does through a pipe, dies with its parent, and is
 //! awaited under a deadline that says what was waited for.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,7 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use nix::fcntl::OFlag;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
@@ -104,16 +103,9 @@ impl Note {
 }
 
 /// The reason why something cannot be tried here; an error that is no violation.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct NotHere(pub(crate) String);
-
-impl fmt::Display for NotHere {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for NotHere {}
 
 /// A witness that this process has one thread.
 ///
@@ -139,18 +131,18 @@ impl SingleThreaded {
 pub(crate) struct Ledger(File);
 
 impl Ledger {
-    /// One that nobody reads.
+    /// One that is not read.
     pub(crate) fn nowhere() -> Result<Ledger> {
         let file = File::options().write(true).open("/dev/null");
         Ok(Ledger(file.context("cannot open /dev/null")?))
     }
 
-    /// Tells the parent.
+    /// Reports to the parent.
     pub(crate) fn note(&self, note: &Note) {
         let mut line = serde_json::to_vec(note).unwrap_or_default();
         line.push(b'\n');
         if (&self.0).write_all(&line).is_err() {
-            // Nobody listens: the parent has died or given up, and so does this process.
+            // There is no reader: the parent has died or given up, and so does this process.
             kill_self()
         }
     }
@@ -163,16 +155,16 @@ pub(crate) struct Child {
     pid: Pid,
     /// How long to wait for anything that it does.
     patience: Duration,
-    /// How it ended, once the kernel has told.
+    /// How it ended, once that is known.
     status: Option<WaitStatus>,
     pipe: File,
     unread: Vec<u8>,
-    /// Told, and not yet asked for by [`next`](Child::next).
+    /// Reported, and not yet asked for by [`next`](Child::next).
     reported: VecDeque<Note>,
 }
 
 impl Child {
-    /// Starts a process that runs `body`, tells how that ended, and is killed.
+    /// Starts a process that runs `body`, reports how that ended, and is killed.
     pub(crate) fn fork(
         what: String,
         _: SingleThreaded,
@@ -190,11 +182,8 @@ impl Child {
             }
             ForkResult::Parent { child } => {
                 drop(theirs);
-                nix::fcntl::fcntl(
-                    &ours,
-                    nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK | OFlag::O_RDONLY),
-                )
-                .context("cannot make a pipe non-blocking")?;
+                let flags = FcntlArg::F_SETFL(OFlag::O_NONBLOCK | OFlag::O_RDONLY);
+                fcntl(&ours, flags).context("cannot make a pipe non-blocking")?;
                 Ok(Child {
                     what,
                     pid: child,
@@ -256,31 +245,32 @@ impl Child {
         let lines: Vec<u8> = self.unread.drain(..whole.map_or(0, |at| at + 1)).collect();
         let mut notes = Vec::new();
         for line in lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
-            notes.push(
-                serde_json::from_slice(line)
-                    .with_context(|| format!("{} told nonsense", self.what))?,
-            );
+            let note = serde_json::from_slice(line);
+            notes.push(note.with_context(|| format!("{} reports nonsense", self.what))?);
         }
         // A line that the child was killed in says nothing.
         Ok((!ended || !notes.is_empty()).then_some(notes))
     }
 
-    /// The next thing that the child tells; `None` at its end.
+    /// Takes in more of what the child reports; false at its end.
+    fn hear_more(&mut self, deadline: Instant, waited_for: &str) -> Result<bool> {
+        if !wait_readable(&[self.pipe.as_fd()], deadline)? {
+            let seconds = self.patience.as_secs_f64();
+            bail!(
+                "waited {seconds} s for {waited_for} {}: it hangs",
+                self.what
+            );
+        }
+        let notes = self.hear()?;
+        let more = notes.is_some();
+        self.reported.extend(notes.into_iter().flatten());
+        Ok(more)
+    }
+
+    /// The next thing that the child reports; `None` at its end.
     pub(crate) fn next(&mut self) -> Result<Option<Note>> {
         let deadline = self.deadline();
-        while self.reported.is_empty() {
-            if !wait_readable(&[self.pipe.as_fd()], deadline)? {
-                bail!(
-                    "waited {} s for a word of {}: it hangs",
-                    self.patience.as_secs_f64(),
-                    self.what
-                );
-            }
-            match self.hear()? {
-                Some(notes) => self.reported.extend(notes),
-                None => return Ok(None),
-            }
-        }
+        while self.reported.is_empty() && self.hear_more(deadline, "a word of")? {}
         Ok(self.reported.pop_front())
     }
 
@@ -323,22 +313,9 @@ impl Child {
     /// Waits until the child is dead, and says what it reported and how it ended.
     pub(crate) fn end(mut self) -> Result<(Vec<Note>, WaitStatus)> {
         let deadline = self.deadline();
-        let mut reported = Vec::from(std::mem::take(&mut self.reported));
-        loop {
-            if !wait_readable(&[self.pipe.as_fd()], deadline)? {
-                bail!(
-                    "waited {} s for the end of {}: it hangs",
-                    self.patience.as_secs_f64(),
-                    self.what
-                );
-            }
-            match self.hear()? {
-                Some(notes) => reported.extend(notes),
-                None => break,
-            }
-        }
+        while self.hear_more(deadline, "the end of")? {}
         let status = self.status()?;
-        Ok((reported, status))
+        Ok((std::mem::take(&mut self.reported).into(), status))
     }
 
     /// Waits for a child that is to come to its end by itself, and says what it reported before. An
@@ -379,23 +356,28 @@ impl Child {
         kill(self.pid, signal).with_context(|| format!("cannot send {signal} to {}", self.what))
     }
 
-    /// Waits until a child that was sent SIGSTOP has stopped; false if it ended before.
-    pub(crate) fn await_stopped(&mut self) -> Result<bool> {
+    /// Waits for it to do what these flags say, or to end.
+    fn wait_for(&mut self, flags: WaitPidFlag, to: &str) -> Result<WaitStatus> {
         let deadline = self.deadline();
-        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
         loop {
-            match waitpid(self.pid, Some(flags))
+            match waitpid(self.pid, Some(flags | WaitPidFlag::WNOHANG))
                 .with_context(|| format!("cannot wait for {}", self.what))?
             {
                 WaitStatus::StillAlive if Instant::now() < deadline => std::thread::yield_now(),
-                WaitStatus::StillAlive => bail!("waited for {} to stop: it does not", self.what),
-                WaitStatus::Stopped(_, Signal::SIGSTOP) => return Ok(true),
-                ended => {
-                    self.status = Some(ended);
-                    return Ok(false);
-                }
+                WaitStatus::StillAlive => bail!("waited for {} to {to}: it does not", self.what),
+                status => return Ok(status),
             }
         }
+    }
+
+    /// Waits until a child that was sent SIGSTOP has stopped; false if it ended before.
+    pub(crate) fn await_stopped(&mut self) -> Result<bool> {
+        let status = self.wait_for(WaitPidFlag::WUNTRACED, "stop")?;
+        let stopped = matches!(status, WaitStatus::Stopped(_, Signal::SIGSTOP));
+        if !stopped {
+            self.status = Some(status);
+        }
+        Ok(stopped)
     }
 
     /// Waits until the child has stopped, and says what it reported until then.
@@ -404,7 +386,7 @@ impl Child {
         let reported = self.hear()?.unwrap_or_default();
         ensure!(
             stopped,
-            "{} did not stop; the last it told: {:?}",
+            "{} did not stop; the last it reported: {:?}",
             self.what,
             reported.last()
         );
@@ -425,21 +407,11 @@ impl Child {
 
     /// Waits for the kernel to have torn down the child, and says how it ended.
     pub(crate) fn status(&mut self) -> Result<WaitStatus> {
-        let deadline = self.deadline();
-        loop {
-            if let Some(status) = self.status {
-                return Ok(status);
-            }
-            match waitpid(self.pid, Some(WaitPidFlag::WNOHANG))
-                .with_context(|| format!("cannot wait for {}", self.what))?
-            {
-                WaitStatus::StillAlive if Instant::now() < deadline => {
-                    std::thread::yield_now();
-                }
-                WaitStatus::StillAlive => {
-                    bail!("waited for the kernel to end {}: it does not", self.what)
-                }
-                status => self.status = Some(status),
+        match self.status {
+            Some(status) => Ok(status),
+            None => {
+                let status = self.wait_for(WaitPidFlag::empty(), "end")?;
+                Ok(*self.status.insert(status))
             }
         }
     }
@@ -481,7 +453,7 @@ impl Drop for Child {
 /// flushed, dropped or unlocked a second time.
 fn run_child(parent: Pid, ledger: &Ledger, body: impl FnOnce(&Ledger) -> Result<()>) -> ! {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        // Some are meant to die of a wrong access; nobody wants an image of each.
+        // Some are meant to die of a wrong access; an image of each is of no use.
         setrlimit(Resource::RLIMIT_CORE, 0, 0).context("cannot forbid core files")?;
         set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")?;
         // The parent may have died before it was asked. (One in another pid namespace is 0.)
@@ -522,7 +494,7 @@ pub(crate) fn wait_readable(files: &[BorrowedFd<'_>], deadline: Instant) -> Resu
     }
 }
 
-/// SIGINT and SIGTERM as something to look at, so that a program that is told to stop tidies up
+/// SIGINT and SIGTERM as something to look at, so that a program that is asked to stop tidies up
 /// first. Forked children inherit that these signals are blocked.
 pub(crate) struct Interrupts {
     file: SignalFd,

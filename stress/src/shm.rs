@@ -109,10 +109,10 @@ impl Drop for Name {
 }
 
 /// A process that removes what is left under a prefix when everybody else is dead: also after a
-/// SIGKILL, which lets nobody tidy up.
+/// SIGKILL, after which no process tidies up itself.
 pub(crate) struct Sweeper {
     pid: Pid,
-    /// This process and all that it forks hold it open. Nobody writes to it.
+    /// This process and all that it forks hold it open. It is not written to.
     alive: Option<OwnedFd>,
 }
 

@@ -8,7 +8,7 @@
 //! others have a number of accesses instead, and kill themselves after the last one, which is
 //! inside an operation; what their peers do meanwhile is as free as ever. Another one takes the
 //! place of each. After each death what it left is held to what the structure promises; the
-//! processes themselves check each item and each value. At last nobody is killed any more, and all
+//! processes themselves check each item and each value. At last there are no more kills, and all
 //! must come to a goal.
 //!
 //! A death is *inside* an operation where the dead process had begun to move an item or a value (a
@@ -36,9 +36,10 @@ use ringproof::layout::Kind;
 use ringproof_record::{Record, Shard, deadline, machine};
 
 use crate::desk::{Asked, Check, Desk, Layer, Setting, Unknown};
+use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::process::{Interrupts, NotHere, short_patience};
-use campaign::{Campaign, KINDS, Outcome, Place, Rounds};
+use campaign::{Campaign, Outcome, Place, Rounds};
 use choice::Round;
 use tally::{Failure, Progress};
 
@@ -102,7 +103,7 @@ pub(crate) struct Options {
     /// How often a round that is asked for is repeated, unless it fails before
     #[arg(long, value_name = "K", default_value_t = 1000, requires = "only")]
     times: u64,
-    /// For how many seconds an endpoint may not get on that nobody hinders
+    /// For how many seconds an endpoint may not get on that nothing hinders
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
     /// How many processors to use; all unless this is given
@@ -220,7 +221,7 @@ fn checks(options: &Rc<Options>) -> Vec<Check> {
         });
         let alone = check(ALONE, "rounds");
         checks.push(match kind {
-            Kind::Ring => alone.injected(Fault::Hang, "nobody got on for"),
+            Kind::Ring => alone.injected(Fault::Hang, "no progress for"),
             Kind::SeqLock | Kind::Latch => alone,
         });
     }
@@ -347,39 +348,28 @@ fn rows(
     };
     let mut rows = vec![row.count(tried, unit)];
     if hang && options.round().is_none() {
-        let mut witness =
-            |subject: &str, check: &str, times: u64, unit: &str, enough, why: &str| {
-                let row = if enough {
-                    Record::passed("soak", subject, check).reason(why)
-                } else {
-                    Record::not_run("soak", subject, check, why)
-                };
-                rows.push(row.count(times, unit).repeat(again(whole)));
+        let mut witness = |subject: &str, check: &str, enough, why: String, times, unit: &str| {
+            let row = match enough {
+                true => Record::passed("soak", subject, check).reason(why),
+                false => Record::not_run("soak", subject, check, why),
             };
-        let share = 100.0 * tally.inside as f64 / tally.kills.max(1) as f64;
-        let enough = 2 * tally.inside > tally.kills;
-        let more = if enough {
-            ""
-        } else {
-            ", and not more than half of them"
+            rows.push(row.count(times, unit).repeat(again(whole)));
         };
-        witness(
-            name,
-            "witness: deaths inside an operation",
-            tally.inside,
-            "deaths",
-            enough,
-            &format!("{share:.1} % of {} kills{more}", tally.kills),
+        let (inside, kills) = (tally.inside, tally.kills);
+        let enough = 2 * inside > kills;
+        let mut share = format!(
+            "{:.1} % of {kills} kills",
+            100.0 * inside as f64 / kills.max(1) as f64
         );
+        if !enough {
+            share += ", and not more than half of them";
+        }
+        let deaths = "witness: deaths inside an operation";
+        witness(name, deaths, enough, share, inside, "deaths");
         if kind == Kind::Ring {
-            witness(
-                "segment",
-                "witness: unlinked and made anew by somebody who was killed",
-                tally.renewals,
-                "segments",
-                tally.renewals > 0,
-                &format!("in {} kills", tally.kills),
-            );
+            let anew = "witness: unlinked and made anew by somebody who was killed";
+            let (renewals, why) = (tally.renewals, format!("in {kills} kills"));
+            witness("segment", anew, renewals > 0, why, renewals, "segments");
         }
     }
     rows

@@ -1,6 +1,6 @@
 //! Specimens: wrong ways to share memory that were published or shipped, written anew.
 //!
-//! Each file tells the story of one. The specimens S1 to S14 are wrong in what a model checker or
+//! Each file has the story of one. The specimens S1 to S14 are wrong in what a model checker or
 //! a property test sees, and are kept with the models; these are wrong in what they ask of the
 //! system, and it takes processes to show it.
 //!
@@ -36,15 +36,21 @@ use crate::words::Words;
 /// What somebody keeps as long as he has something. Dropping it gives it back.
 pub(crate) type Held = Box<dyn Any>;
 
-/// A role that one process has at a time.
-pub(crate) trait ExclusiveRole {
-    /// Takes it, until what is returned is dropped or this process dies. `None` if somebody has
-    /// it.
-    fn take(&self) -> Result<Option<Held>>;
-}
+/// Takes a role that one process has at a time, until what is returned is dropped or this process dies.
+/// `None` if somebody has it.
+pub(crate) type Take<'a> = dyn Fn() -> Result<Option<Held>> + 'a;
 
 /// A word that says that somebody has it, until this is dropped.
 pub(crate) struct Taken(pub(crate) Rc<Words>);
+
+impl Taken {
+    /// If an exchange has made it so.
+    pub(crate) fn if_ok(exchange: Result<u64, u64>, words: &Rc<Words>) -> Option<Held> {
+        exchange
+            .ok()
+            .map(|_| Box::new(Taken(words.clone())) as Held)
+    }
+}
 
 impl Drop for Taken {
     fn drop(&mut self) {
@@ -108,14 +114,9 @@ pub(crate) trait Appearing {
     fn find(&self, name: &Name) -> Result<Option<[u64; 64]>>;
 }
 
-/// A way to make shared memory of so many pages after those that come before the slots.
-pub(crate) trait Maker {
-    /// Makes it, uses every page of it, and removes it.
-    ///
-    /// # Errors
-    /// What was wrong. It contains `no room` if there is none.
-    fn make(&self, name: &Name, pages: u64) -> Result<()>;
-}
+/// Makes shared memory of so many pages after those that come before the slots, uses every page of it, and
+/// removes it. An error contains `no room` if there is none.
+pub(crate) type Make = fn(&Name, u64) -> Result<()>;
 
 /// A way to hand a record to another program.
 pub(crate) trait Handing {

@@ -16,7 +16,7 @@ use crate::desk::{Asked, Check, Layer, Setting};
 use crate::fault::Fault;
 use crate::item::mix;
 use crate::process::{NotHere, patience};
-use transfer::{Kill, Outcome, Side, Transfer};
+use transfer::{Kill, Side, Transfer};
 
 /// Whether to make another transfer, so many having been made since then. A kill that comes when
 /// its process has finished does not count, and where others want the processors many do: it is
@@ -97,21 +97,16 @@ fn checks(means: Rc<Means>, directory: &Path) -> Vec<Check> {
 
 /// Runs the layer.
 pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
-    let Options {
-        asked,
-        bytes: len,
-        kills,
-        command_line,
-    } = options;
     // It outlives the processes that fill it, whoever ends them.
     let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
     let means = Rc::new(Means {
-        len: *len,
-        kills: *kills,
-        cli: command_line.clone(),
+        len: options.bytes,
+        kills: options.kills,
+        cli: options.command_line.clone(),
     });
-    let command = format!("stream --bytes {len} --kills {kills}");
-    Layer::new("stream", command, asked, checks(means, directory.path())).run()
+    let command = format!("stream --bytes {} --kills {}", means.len, means.kills);
+    let checks = checks(means, directory.path());
+    Layer::new("stream", command, &options.asked, checks).run()
 }
 
 /// Transfers until each side was killed as often as asked for, and at least once: how many.
@@ -137,13 +132,10 @@ fn transfers(setting: &Setting<'_>, means: &Means, directory: &Path) -> Result<u
             kills: &schedule(seed, means.len, &owed),
             tamper: false,
         };
-        let Outcome {
-            killed: more,
-            difference,
-        } = transfer.run(directory)?;
-        killed.extend(more);
+        let came = transfer.run(directory)?;
+        killed.extend(came.killed);
         round += 1;
-        if let Some(difference) = difference {
+        if let Some(difference) = came.difference {
             bail!("{difference}");
         }
     }

@@ -1,13 +1,42 @@
-//! Words of memory that processes share and that are no segment: where processes meet, and what
-//! the specimens are made of.
+//! Memory that processes share and that is no segment of the library's: files in memory, and words of them, where
+//! processes meet and of which the specimens are made.
 
 use std::fs::File;
 use std::ops::Deref;
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::AtomicU64;
 
 use anyhow::{Context, Result};
 use memmap2::{MmapOptions, MmapRaw};
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use crate::shm::Name;
+
+/// A file in memory with these bytes, without a name.
+pub(crate) fn memory_file(bytes: &[u8]) -> Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let file = memfd_create("ringproof-stress", flags).context("cannot make a memory file")?;
+    let file = File::from(file);
+    (file.write_all_at(bytes, 0)).context("cannot fill a memory file")?;
+    Ok(file)
+}
+
+/// The same, sealed as a segment is.
+pub(crate) fn sealed_file(bytes: &[u8]) -> Result<File> {
+    let file = memory_file(bytes)?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).context("cannot seal a memory file")?;
+    Ok(file)
+}
+
+/// The bytes of a file.
+pub(crate) fn bytes_of(file: &File) -> Result<Vec<u8>> {
+    let len = file.metadata().context("no properties of a file")?.len();
+    let mut bytes = vec![0; len as usize];
+    (file.read_exact_at(&mut bytes, 0)).context("cannot read a file")?;
+    Ok(bytes)
+}
 
 /// Words of a mapped file. Forked children share them.
 ///
@@ -21,11 +50,15 @@ pub(crate) struct Words {
 impl Words {
     /// New words, all zero.
     pub(crate) fn new(count: usize) -> Result<Words> {
-        let file: File = memfd_create("words", MFdFlags::MFD_CLOEXEC)
-            .context("cannot create a memory file")?
-            .into();
-        file.set_len(count as u64 * 8)
-            .context("cannot make a memory file longer")?;
+        Words::of(&memory_file(&vec![0; count * 8])?, count)
+    }
+
+    /// Those of a file of this name, which is made if there is none.
+    pub(crate) fn open(name: &Name, count: usize) -> Result<Words> {
+        let mut options = File::options();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(name.path())?;
+        file.set_len(count as u64 * 8)?;
         Words::of(&file, count)
     }
 

@@ -4,18 +4,16 @@ mod common;
 
 use std::process::Command;
 
-use common::{PROGRAM, Ran, run};
+use common::{PROGRAM, Ran, ensure_none_failed, injected, run};
 use ringproof_record::{Exit, Record, Verdict, compiler};
 
 const SMALL: [&str; 4] = ["abi", "--json", "--items", "20000"];
 
 #[test]
 fn every_language_gets_every_item_and_notices_every_fault() {
-    let Ran { code, rows, errors } = run(&SMALL);
-    let failed: Vec<_> = (rows.iter())
-        .filter(|row| row.verdict == Verdict::Failed)
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+    let ran = run(&SMALL);
+    ensure_none_failed(&ran);
+    let Ran { code, rows, .. } = ran;
     let missing: Vec<_> = (rows.iter())
         .filter(|row| row.verdict == Verdict::NotRun)
         .collect();
@@ -46,9 +44,7 @@ fn every_language_gets_every_item_and_notices_every_fault() {
         let repeat = row.repeat.as_deref().unwrap_or_default();
         assert!(repeat.ends_with(&format!("--only {pair}")), "{repeat}");
     }
-    let injected: Vec<_> = (rows.iter())
-        .filter(|row| row.check.starts_with("injected fault: "))
-        .collect();
+    let injected: Vec<_> = injected(&rows).collect();
     // Three of orders and two of pictures, to each of four languages.
     assert_eq!(injected.len(), 20);
     for row in injected.iter().filter(|row| !missing.contains(row)) {

@@ -111,7 +111,7 @@ fn stop(args: &[&str], signal: Signal, named: bool) {
     let status = child.wait_with_output().expect("it ends").status;
     assert!(!status.success(), "{args:?}, {signal}: {status}");
     await_end_of(pid);
-    // SIGKILL lets nobody tidy up but who waits for the death of all.
+    // After SIGKILL only the one who waits for the death of all tidies up.
     await_that("its names to be gone", || left_behind(number).is_empty());
 }
 

@@ -5,7 +5,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use common::{PROGRAM, Ran, ensure_injected, ensure_passed, ensure_untraced, is_traceable, run};
+use common::{OPERATIONS, PROGRAM, Ran, ensure_injected, ensure_passed, ensure_untraced};
+use common::{is_traceable, reason, row, run};
 use ringproof::site::Site;
 use ringproof_record::Verdict;
 
@@ -14,7 +15,7 @@ fn crash(args: &[&str]) -> Ran {
 }
 
 #[test]
-fn it_passes_covers_every_site_and_catches_what_was_planted() {
+fn it_passes_covers_every_site_and_catches_what_is_injected() {
     let ran = crash(&["--seed", "3"]);
     ensure_passed(&ran, "crash");
     let rows = ran.rows;
@@ -31,23 +32,7 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
             );
         }
     }
-    for subject in [
-        "ring/push",
-        "ring/push_slice",
-        "ring/chunk",
-        "ring/close",
-        "ring/pop",
-        "ring/pop_slice",
-        "ring/peek",
-        "ring/stop",
-        "seqlock/write",
-        "seqlock/read",
-        "latch/write",
-        "latch/read",
-        "role/take-over",
-        "segment/unlink",
-        "segment/notes",
-    ] {
+    for subject in OPERATIONS.into_iter().chain(["segment/unlink"]) {
         for check in ["crash at every access", "stop before every access"] {
             assert!(tried.contains(&(subject, check)), "{subject}: {check}");
         }
@@ -61,20 +46,17 @@ fn it_passes_covers_every_site_and_catches_what_was_planted() {
 fn a_failure_names_operation_state_access_site_and_side() {
     let ran = crash(&["--inject", "publish-first"]);
     assert_eq!(ran.code, Some(1));
-    let of_operation = (ran.rows.iter())
-        .find(|row| row.subject == "ring/push" && row.verdict == Verdict::Failed)
-        .expect("the operation has failed");
-    let why = of_operation.reason.as_deref().expect("a reason");
+    let of_operation = row(&ran.rows, "ring/push", "crash at every access");
+    assert_eq!(of_operation.verdict, Verdict::Failed);
+    let why = reason(of_operation);
     for part in [
         "ring/push:empty:5:after",
         "killed after access 5 (RingPublish)",
+        "expected item",
     ] {
         assert!(why.contains(part), "{part}: {why}");
     }
-    assert!(why.contains("expected item"), "{why}");
-    let of_site = (ran.rows.iter())
-        .find(|row| row.subject == "RingPublish" && row.check == "crash after")
-        .expect("the site has a row");
+    let of_site = row(&ran.rows, "RingPublish", "crash after");
     assert_eq!(of_site.verdict, Verdict::Failed);
 }
 
@@ -127,16 +109,16 @@ fn without_json_the_rows_are_for_people() {
 }
 
 #[test]
-fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
+fn every_call_is_tried_and_the_injected_fault_is_seen_again() {
     let ran = crash(&["--points", "syscalls"]);
     if !is_traceable() {
         return ensure_untraced(&ran);
     }
     ensure_passed(&ran, "crash");
     let kills = |subject: &str| {
-        let row = (ran.rows.iter())
-            .find(|row| row.subject == subject && row.check == "crash at every system call");
-        row.and_then(|row| row.count).unwrap_or_default()
+        row(&ran.rows, subject, "crash at every system call")
+            .count
+            .unwrap_or_default()
     };
     // Fewer stops than calls that these cannot do without, twice.
     for (subject, calls) in [
@@ -157,7 +139,7 @@ fn every_call_is_tried_and_the_planted_fault_is_seen_again() {
 
 #[test]
 fn what_is_not_there_is_refused() {
-    // How many stops there are, nobody knows where they cannot be counted.
+    // How many stops there are is not known where they cannot be counted.
     let (code, hint) = match is_traceable() {
         true => (2, "segment/create:new"),
         false => (3, "traced"),

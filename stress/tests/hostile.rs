@@ -33,7 +33,7 @@ fn is_excused(row: &Record) -> bool {
 }
 
 #[test]
-fn it_passes_answers_at_every_site_and_catches_what_was_planted() {
+fn it_passes_answers_at_every_site_and_catches_what_is_injected() {
     let mut ran = hostile(&["--cases", "200", "--seed", "3"]);
     let all = ran.rows.len();
     ran.rows.retain(|row| !is_excused(row));

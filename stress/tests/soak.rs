@@ -4,7 +4,8 @@ mod common;
 
 use std::process::Child;
 
-use common::{Ran, await_end_of, await_that, ensure_injected, left_behind, run, start};
+use common::{Ran, await_end_of, await_that, ensure_injected, ensure_none_failed, failed};
+use common::{left_behind, reason, row, run, start};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use ringproof_record::{Record, Verdict};
@@ -17,20 +18,16 @@ fn soak(args: &[&str]) -> Ran {
 const SHORT: [&str; 4] = ["--minutes", "0.05", "--seed", "5"];
 
 #[test]
-fn it_passes_and_each_planted_fault_is_caught_and_caught_again() {
-    let Ran { code, rows, errors } = soak(&SHORT);
-    let failed: Vec<_> = (rows.iter())
-        .filter(|row| row.verdict == Verdict::Failed)
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}\n{errors}");
+fn it_passes_and_each_injected_fault_is_caught_and_caught_again() {
+    let ran = soak(&SHORT);
+    ensure_none_failed(&ran);
+    let Ran { code, rows, errors } = ran;
     // On a machine that is too slow for a witness, or for a kind, its row has not run.
     assert!(matches!(code, Some(0 | 3)), "{errors}");
     assert!(errors.contains("soak: seed 5"), "{errors}");
     for subject in ["ring", "seqlock", "latch"] {
         for check in ["random kills and stops", "who is left alone gets on"] {
-            let row = (rows.iter())
-                .find(|row| (row.subject.as_str(), row.check.as_str()) == (subject, check))
-                .unwrap_or_else(|| panic!("no row for {subject}: {check}"));
+            let row = row(&rows, subject, check);
             // On a machine that is too slow for it, it says so.
             let ran = row.verdict == Verdict::Passed;
             assert!(!ran || row.count.is_some_and(|count| count > 0), "{row:#?}");
@@ -48,10 +45,7 @@ fn a_failure_says_what_the_round_was_and_keeps_the_segment() {
     let dump = directory.path().join("new");
     let ran = soak(&["--inject", "forget", "--dump", dump.to_str().expect("text")]);
     assert_eq!(ran.code, Some(1), "{}", ran.errors);
-    let broken = (ran.rows.iter())
-        .find(|row| row.verdict == Verdict::Failed)
-        .expect("a failed row");
-    let why = broken.reason.as_deref().expect("a reason");
+    let why = reason(failed(&ran));
     for part in ["round ", "a ring", "capacity", "from position", "processed"] {
         assert!(why.contains(part), "{part}: {why}");
     }
@@ -71,11 +65,8 @@ fn a_failure_says_what_the_round_was_and_keeps_the_segment() {
 fn one_round_can_be_asked_for() {
     let ran = soak(&["--seed", "9", "--only", "seqlock:4", "--times", "2"]);
     assert_eq!(ran.code, Some(0), "{}", ran.errors);
-    let rounds: Vec<_> = (ran.rows.iter())
-        .filter(|row| row.check == "who is left alone gets on")
-        .map(|row| row.count)
-        .collect();
-    assert_eq!(rounds, [Some(2)]);
+    let alone = row(&ran.rows, "seqlock", "who is left alone gets on");
+    assert_eq!(alone.count, Some(2));
     let repeated = ran.rows[0].repeat.as_deref().expect("a command");
     assert!(
         repeated.ends_with("--seed 9 --only seqlock:4"),
@@ -105,14 +96,10 @@ fn when_it_is_interrupted_it_says_what_was_done_and_leaves_nothing() {
         let rows: Vec<_> = (text.lines())
             .map(|line| Record::from_line(line).expect("a row"))
             .collect();
-        let ring = (rows.iter())
-            .find(|row| row.subject == "ring" && row.check == "random kills and stops")
-            .expect("a row");
+        let ring = row(&rows, "ring", "random kills and stops");
         assert_eq!(ring.verdict, Verdict::NotRun);
-        assert!(
-            rows.iter().all(|row| row.verdict != Verdict::Failed),
-            "{rows:#?}"
-        );
+        let failed = rows.iter().find(|row| row.verdict == Verdict::Failed);
+        assert_eq!(failed, None);
     }
 }
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{PROGRAM, Ran, run, run_program};
+use common::{PROGRAM, Ran, ensure_passed, injected, reason, row, run, run_program};
 use ringproof_record::{Record, Verdict, program};
 use tempfile::TempDir;
 
@@ -34,28 +34,30 @@ fn transfer_row(ran: &Ran) -> &Record {
         .expect("a row of the transfer")
 }
 
+/// Whether there is the program `ringproof`, which Cargo builds for its own package's tests, not for this one's.
+fn has_program() -> bool {
+    let there = Path::new(PROGRAM).with_file_name("ringproof").is_file();
+    if !there {
+        eprintln!("not run: there is no ringproof beside {PROGRAM}");
+    }
+    there
+}
+
 const SMALL: [&str; 6] = ["stream", "--json", "--bytes", "1M", "--kills", "0"];
 
 #[test]
 fn a_file_arrives_whoever_is_killed() {
-    // Cargo builds it for its own package's tests, not for this one's.
-    if !Path::new(PROGRAM).with_file_name("ringproof").is_file() {
-        eprintln!("not run: there is no ringproof beside {PROGRAM}");
+    if !has_program() {
         return;
     }
     let ran = run(&[
         "stream", "--json", "--seed", "5", "--bytes", "24M", "--kills", "3",
     ]);
-    let failed: Vec<_> = (ran.rows.iter())
-        .filter(|row| row.verdict != Verdict::Passed)
-        .collect();
-    assert!(failed.is_empty(), "{failed:#?}\n{}", ran.errors);
-    assert_eq!(ran.code, Some(0));
+    ensure_passed(&ran, "stream");
     let row = transfer_row(&ran);
     assert_eq!(row.reason.as_deref(), Some("6 kills"));
     assert_eq!(row.check, "25165824 bytes, 3 kills of each side");
-    let injected = (ran.rows.iter()).filter(|row| row.check.starts_with("injected fault: "));
-    assert_eq!(injected.count(), 6);
+    assert_eq!(injected(&ran.rows).count(), 6);
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn without_the_program_it_says_so() {
     assert_eq!(ran.code, Some(3), "{}", ran.errors);
     let row = transfer_row(&ran);
     assert_eq!(row.verdict, Verdict::NotRun);
-    let why = row.reason.as_deref().expect("a reason");
+    let why = reason(row);
     assert!(why.contains("cargo build -p ringproof-cli"), "{why}");
 }
 
@@ -74,7 +76,7 @@ fn an_output_that_lacks_something_is_reported() {
     let copy = copy_beside(Some("cat > /dev/null"));
     let ran = run_program(&copy.program, &SMALL);
     assert_eq!(ran.code, Some(1), "{}", ran.errors);
-    let why = transfer_row(&ran).reason.as_deref().expect("a reason");
+    let why = reason(transfer_row(&ran));
     assert!(why.contains("received 0 bytes"), "{why}");
     assert!(why.ends_with("differ from byte 0"), "{why}");
 }
@@ -84,8 +86,11 @@ fn a_wrong_exit_code_is_reported_with_what_was_said() {
     let copy = copy_beside(Some("echo no luck >&2; exit 7"));
     let ran = run_program(&copy.program, &SMALL);
     assert_eq!(ran.code, Some(1), "{}", ran.errors);
-    let why = transfer_row(&ran).reason.as_deref().expect("a reason");
-    assert!(why.contains(", 7)") && why.contains("no luck"), "{why}");
+    let why = reason(transfer_row(&ran));
+    assert!(
+        why.contains("exit status: 7") && why.contains("no luck"),
+        "{why}"
+    );
 }
 
 #[test]
@@ -93,21 +98,17 @@ fn a_segment_left_behind_is_reported_and_removed() {
     let copy = copy_beside(Some("cat > /dev/null; echo > /dev/shm/$4"));
     let ran = run_program(&copy.program, &SMALL);
     assert_eq!(ran.code, Some(1), "{}", ran.errors);
-    let row = (ran.rows.iter())
-        .find(|row| row.check == "nothing left behind")
-        .expect("a row");
+    let row = row(&ran.rows, "/dev/shm", "nothing left behind");
     assert_eq!(row.verdict, Verdict::Failed);
 }
 
 #[test]
 fn too_few_bytes_to_kill_anybody_is_not_run() {
-    // Cargo builds it for its own package's tests, not for this one's.
-    if !Path::new(PROGRAM).with_file_name("ringproof").is_file() {
-        eprintln!("not run: there is no ringproof beside {PROGRAM}");
+    if !has_program() {
         return;
     }
     let ran = run(&["stream", "--json", "--bytes", "0", "--kills", "1"]);
     assert_eq!(ran.code, Some(3), "{}", ran.errors);
-    let why = transfer_row(&ran).reason.as_deref().expect("a reason");
+    let why = reason(transfer_row(&ran));
     assert!(why.contains("give more --bytes"), "{why}");
 }

@@ -1,15 +1,14 @@
-//! What a market's programs tell each other: abi/market.h once more, and one end of it in Rust.
+//! What a market's programs exchange: abi/market.h once more, and one end of it in Rust.
 
 use std::io::Write;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytemuck::Zeroable;
 use clap::{Args, ValueEnum};
-use ringproof::{
-    PopError, PushError, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
-};
+use ringproof::{PopError, PushError, Ring, RingOptions, SeqLatch, SeqLock};
 
 use crate::fault::Fault;
+use crate::latest::{Latest, Reads, Writes};
 
 #[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
@@ -89,7 +88,6 @@ pub(crate) enum Kind {
 
 /// Is the peer; prints what peer.c prints.
 pub(crate) fn run(peer: &Peer) -> Result<()> {
-    let initial = Picture::of(peer.seed, 0);
     let said = match (peer.end, peer.kind) {
         (End::Send | End::Recv, None) => {
             let ring = Ring::open_or_create(&peer.name, &RingOptions::new(1024))?;
@@ -100,31 +98,9 @@ pub(crate) fn run(peer: &Peer) -> Result<()> {
             };
             format!("{count} {sum}\n")
         }
-        (End::Write, Some(Kind::Seqlock)) => {
-            let lock = SeqLock::open_or_create(&peer.name, &initial, &SeqLockOptions::default())?;
-            let mut writer = lock.writer()?;
-            write(peer, |picture| writer.write(picture));
-            String::new()
-        }
-        (End::Write, Some(Kind::Latch)) => {
-            let latch =
-                SeqLatch::open_or_create(&peer.name, &initial, &SeqLatchOptions::default())?;
-            let mut writer = latch.writer()?;
-            write(peer, |picture| writer.write(picture));
-            String::new()
-        }
-        (End::Read, Some(Kind::Seqlock)) => {
-            let lock = SeqLock::open_or_create(&peer.name, &initial, &SeqLockOptions::default())?;
-            let reader = lock.reader()?;
-            read(peer, || reader.read(1000).ok())?
-        }
-        (End::Read, Some(Kind::Latch)) => {
-            let latch =
-                SeqLatch::open_or_create(&peer.name, &initial, &SeqLatchOptions::default())?;
-            let reader = latch.reader()?;
-            read(peer, || reader.read(1000).ok())?
-        }
-        _ => bail!("orders go through a ring, pictures lie in a seqlock or latch"),
+        (_, Some(Kind::Seqlock)) => look::<SeqLock<_>>(peer)?,
+        (_, Some(Kind::Latch)) => look::<SeqLatch<_>>(peer)?,
+        (End::Write | End::Read, None) => bail!("pictures lie in a seqlock or a latch"),
     };
     let mut out = std::io::stdout().lock();
     (out.write_all(said.as_bytes())).context("cannot say what was moved")
@@ -177,20 +153,31 @@ fn receive(ring: &Ring<Order>) -> Result<(u64, u64)> {
     }
 }
 
-fn write(peer: &Peer, mut write: impl FnMut(&Picture)) {
+/// Writes pictures, or reads them: what there is to say of that.
+fn look<L: Latest<Picture>>(peer: &Peer) -> Result<String> {
+    let shared = L::open_or_create(&peer.name, &Picture::of(peer.seed, 0))?;
+    match peer.end {
+        End::Write => write(peer, &mut shared.writer()?),
+        End::Read => return read(peer, &shared.reader()?),
+        End::Send | End::Recv => bail!("pictures are written and read"),
+    }
+    Ok(String::new())
+}
+
+fn write(peer: &Peer, writer: &mut impl Writes<Picture>) {
     for number in 1..=peer.count {
         let mut picture = Picture::of(peer.seed, number);
         if peer.fault.is_some() && number == peer.count {
             picture.levels[17] ^= 1;
         }
-        write(&picture);
+        writer.write(&picture);
     }
 }
 
-fn read(peer: &Peer, read: impl Fn() -> Option<Picture>) -> Result<String> {
+fn read(peer: &Peer, reader: &impl Reads<Picture>) -> Result<String> {
     let (mut last, mut reads) = (0, 0_u64);
     while last < peer.count {
-        let Some(picture) = read() else {
+        let Ok(picture) = reader.read(1000) else {
             std::thread::yield_now();
             continue;
         };

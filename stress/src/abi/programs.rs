@@ -1,10 +1,12 @@
 //! The peers as programs: those of abi/ compiled by the system's compilers, and this program itself.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+
+use crate::compile;
 
 /// The hidden command that makes this program the Rust peer.
 const PEER: &str = "abi-peer";
@@ -97,45 +99,41 @@ fn make(
         let this = std::env::current_exe().context("cannot find out where this program is")?;
         return Ok(Ok(this));
     };
-    // A program that asks nothing of the header: if this fails, there is no such compiler here.
-    let trivial = folder.join(source);
-    std::fs::write(
-        &trivial,
-        "#include <stdint.h>\nint main(void) { return 0; }\n",
-    )
-    .context("cannot write a source")?;
     let program = folder.join(language.name());
-    let mut command = compiler(language, sanitizers);
-    let call = shown(&command);
-    command.arg(&trivial).arg("-o").arg(&program);
-    let why = match command.output() {
-        Err(error) => Some(error.to_string()),
-        Ok(output) if !output.status.success() => Some(first_line(&output)),
-        Ok(_) => match Command::new(&program).output() {
-            Err(error) => Some(error.to_string()),
-            Ok(output) if !output.status.success() => Some(output.status.to_string()),
-            Ok(_) => None,
-        },
+    let call = || {
+        let mut command = compiler(language, sanitizers);
+        command.args([
+            "-x",
+            if language == Language::Cpp {
+                "c++"
+            } else {
+                "c"
+            },
+        ]);
+        command
     };
-    if let Some(why) = why {
+    let shown = shown(&compiler(language, sanitizers));
+    let made = match compile::why_not(call(), &program) {
+        Err(error) => Err(format!("{error:#}")),
+        Ok(made) => made,
+    };
+    if let Err(why) = made {
         let install = match language {
             Language::C32 => "; on Debian and Ubuntu install gcc-multilib",
             _ => "; CC and CXX choose another compiler",
         };
         return Ok(Err(format!(
-            "`{call}` makes no program here: {why}{install}"
+            "`{shown}` makes no program here: {why}{install}"
         )));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut command = compiler(language, sanitizers);
-    (command.arg("-I").arg(root.join("../impl/ffi/include")))
-        .arg(root.join("abi").join(source))
-        .arg("-o")
-        .arg(&program);
-    let output = command.output().context("cannot start the compiler")?;
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        bail!("abi/{source} does not compile with `{call}`:\n{errors}");
+    let path = root.join("abi").join(source);
+    let text = std::fs::read_to_string(path).context("cannot read the source of a peer")?;
+    let mut command = call();
+    command.arg("-I").arg(root.join("../impl/ffi/include"));
+    command.arg("-I").arg(root.join("abi"));
+    if let Err(why) = compile::program(command, &text, &program)? {
+        bail!("abi/{source} does not compile with `{shown}`: {why}");
     }
     Ok(Ok(program))
 }
@@ -162,9 +160,4 @@ fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
     words.join(" ")
-}
-
-fn first_line(output: &Output) -> String {
-    let errors = String::from_utf8_lossy(&output.stderr);
-    errors.lines().next().unwrap_or("no word").to_owned()
 }

@@ -34,7 +34,7 @@ pub(crate) enum Mode {
 /// The check that must notice an injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
-    /// Nobody dies.
+    /// Without a death.
     Life,
     /// A crash at every access.
     Crash,
@@ -43,6 +43,22 @@ pub(crate) enum By {
     Syscall,
     /// This way to die at an instruction, in this state.
     Instruction(Mode, &'static str),
+}
+
+pub(crate) const fn snapshots(state: &'static str) -> By {
+    By::Instruction(Mode::Snapshots, state)
+}
+
+pub(crate) const fn kills(state: &'static str) -> By {
+    By::Instruction(Mode::Kills, state)
+}
+
+pub(crate) const fn second_deaths(state: &'static str) -> By {
+    By::Instruction(Mode::SecondDeaths, state)
+}
+
+pub(crate) const fn pairs(state: &'static str) -> By {
+    By::Instruction(Mode::Pairs, state)
 }
 
 /// An injected fault: in which operation, by which check and in which words it must be noticed.
@@ -57,11 +73,13 @@ pub(crate) trait Operation {
 
     fn state(&self) -> &'static str;
 
-    /// A segment in this state, of which nobody holds a role any more.
+    /// A segment in this state, of which no role is held any more.
     fn set_up(&self, seed: u64) -> Result<OwnedFd>;
 
     /// What the process of an actor does.
-    fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()>;
+    fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()>
+    where
+        Self: Sized;
 
     /// The peer comes to the segment, the actor dies, the peer goes on, a successor takes the role,
     /// and what they find is held to what may be there; or to what must be there, where it is known
@@ -79,32 +97,14 @@ pub(crate) trait Operation {
     }
 }
 
-/// An [`Operation`], whichever it is.
-pub(crate) trait AnyOperation {
-    fn subject(&self) -> &'static str;
-    fn state(&self) -> &'static str;
-    fn set_up(&self, seed: u64) -> Result<OwnedFd>;
+/// An [`Operation`], whichever it is: over each memory that an actor may have.
+pub(crate) trait AnyOperation: Operation {
     fn act_counted(&self, actor: Actor<'_, Counted<'_>>) -> Result<()>;
     fn act_as_shipped(&self, actor: Actor<'_, Native>) -> Result<()>;
     fn act_wrong(&self, actor: Actor<'_, Fault>) -> Result<()>;
-    fn judge(&self, at: &mut Judgement<'_>) -> Result<u64>;
-    fn goal(&self, who: Who, once: bool) -> u64;
-    fn answer(&self, who: Who) -> u64;
 }
 
 impl<O: Operation> AnyOperation for O {
-    fn subject(&self) -> &'static str {
-        Operation::subject(self)
-    }
-
-    fn state(&self) -> &'static str {
-        Operation::state(self)
-    }
-
-    fn set_up(&self, seed: u64) -> Result<OwnedFd> {
-        Operation::set_up(self, seed)
-    }
-
     fn act_counted(&self, actor: Actor<'_, Counted<'_>>) -> Result<()> {
         self.act(actor)
     }
@@ -115,18 +115,6 @@ impl<O: Operation> AnyOperation for O {
 
     fn act_wrong(&self, actor: Actor<'_, Fault>) -> Result<()> {
         self.act(actor)
-    }
-
-    fn judge(&self, at: &mut Judgement<'_>) -> Result<u64> {
-        Operation::judge(self, at)
-    }
-
-    fn goal(&self, who: Who, once: bool) -> u64 {
-        Operation::goal(self, who, once)
-    }
-
-    fn answer(&self, who: Who) -> u64 {
-        Operation::answer(self, who)
     }
 }
 
@@ -150,8 +138,8 @@ enum How {
 impl Case {
     pub(crate) fn of(operation: impl Operation + 'static, points: &'static [Points]) -> Case {
         Case {
-            subject: Operation::subject(&operation),
-            state: Operation::state(&operation),
+            subject: operation.subject(),
+            state: operation.state(),
             points,
             how: How::Segment(Box::new(operation)),
         }

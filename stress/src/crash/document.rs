@@ -26,7 +26,7 @@ The promises:
   A consumer that handles an item before it releases it gets each item at least once, and with
   the position exactly once; one that pops first gets each at most once.
 - **Seqlock: bounded reads.** A reader gets a whole value, or an error after its bounded attempts:
-  `WriterDead`, or `WriterStalled` while somebody holds the role. The next write repairs it.
+  `WriterDead`, or `WriterStalled` while the role is held. The next write repairs it.
 - **Latch: the last committed value** is readable at any time.
 - **A role** is free when its holder is dead, and kept while its holder is stopped.
 
@@ -38,12 +38,6 @@ is another matter: this memory does not survive it.
 | --- | --- | --- | --- | --- |
 ";
 
-/// What a death at a site leaves, and what then holds.
-struct Left {
-    state: &'static str,
-    promise: &'static str,
-}
-
 /// `tried`: the operations and states whose victims make an access at the site.
 pub(crate) fn markdown(
     tried: &BTreeMap<Site, BTreeMap<&'static str, Vec<&'static str>>>,
@@ -51,7 +45,6 @@ pub(crate) fn markdown(
     let mut document = HEAD.to_owned();
     for site in Site::all() {
         let info = site.info();
-        let Left { state, promise } = left(site);
         let of_site = tried.get(&site);
         let operations: Vec<_> = (of_site.into_iter().flatten())
             .map(|(subject, states)| format!("{subject} ({})", states.join(", ")))
@@ -59,153 +52,125 @@ pub(crate) fn markdown(
         // Writing to a String cannot fail.
         let _ = writeln!(
             document,
-            "| `{}` | {} of `{}` | {state} | {promise} | {} |",
+            "| `{}` | {} of `{}` | {} | {} |",
             info.name,
             info.kind,
             info.word.replace('|', "\\|"),
+            left(site),
             operations.join("; ")
         );
     }
     document
 }
 
-const fn left(site: Site) -> Left {
+/// What a death at a site leaves, and what then holds: two cells.
+const fn left(site: Site) -> &'static str {
+    use {FenceSite::*, LoadSite::*, SlotReadSite::*, SlotWriteSite::*, StoreSite::*};
     match site {
-        Site::Load(site) => left_by_load(site),
-        Site::Store(site) => left_by_store(site),
-        Site::Fence(site) => left_by_fence(site),
-        Site::SlotRead(SlotReadSite::RingTake) => Left {
-            state: "the item, committed and not released",
-            promise: "the successor takes the same item",
-        },
-        Site::SlotRead(SlotReadSite::RingReview) => Left {
-            state: "a reserved slot, partly written, not committed",
-            promise: "nobody sees it; the successor overwrites it",
-        },
-        Site::SlotWrite(SlotWriteSite::RingFill) => Left {
-            state: "free slots, of which some words are new: also half an item",
-            promise: "nobody sees them; the successor overwrites them",
-        },
-    }
-}
-
-const fn left_by_load(site: LoadSite) -> Left {
-    match site {
-        LoadSite::RingObserve => Left {
-            state: "as the consumer's last release left it",
-            promise: "the successor takes the next item, none was taken",
-        },
-        LoadSite::RingReclaim => Left {
-            state: "as the producer's last commit left it",
-            promise: "the push did not take effect; the successor pushes at the same position",
-        },
-        LoadSite::RingResumeRead => Left {
-            state: "as the consumer before it left it; this one is counted in `epoch`",
-            promise: "the next successor finds the same position",
-        },
-        LoadSite::RingResumeWrite => Left {
-            state: "as the producer before it left it; this one is counted in `epoch`",
-            promise: "the next successor finds the same position",
-        },
-        LoadSite::SeqObserve
-        | LoadSite::SeqCopyOut
-        | LoadSite::SeqRecheck
-        | LoadSite::LatchObserve
-        | LoadSite::LatchCopyOut
-        | LoadSite::LatchRecheck => Left {
-            state: "unchanged: readers write nothing",
-            promise: "nobody notices; a reader that was stopped gets a whole value or tries again",
-        },
-        LoadSite::SeqResume => Left {
-            state: "as the writer before it left it, also odd",
-            promise: "readers get the value, or `WriterDead` if it is odd",
-        },
-        LoadSite::LatchResume => Left {
-            state: "as the writer before it left it",
-            promise: "the last committed value is read",
-        },
-        LoadSite::RoleEpoch => Left {
-            state: "not counted yet",
-            promise: "the role is free; the successor's epoch does not count this taking",
-        },
-        LoadSite::RetiredCheck => Left {
-            state: "as it was: taking a role has only locked",
-            promise: "the role is free; a retired segment is removed by the next taker",
-        },
-        LoadSite::NoteRead => Left {
-            state: "unchanged",
-            promise: "the note is what was last written",
-        },
-    }
-}
-
-const fn left_by_store(site: StoreSite) -> Left {
-    match site {
-        StoreSite::RingPublish => Left {
-            state: "before: whole items in free slots; after: committed items",
-            promise: "before: the push never takes effect; after: it did, and the items are delivered",
-        },
-        StoreSite::RingEnd => Left {
-            state: "before: an open ring; after: a closed one",
-            promise: "before: the successor goes on; after: the consumer takes what is left, then `PeerClosed`",
-        },
-        StoreSite::RingFree => Left {
-            state: "before: items that were read and are not released; after: free slots",
-            promise: "before: the successor gets them again; after: it gets the ones behind them",
-        },
-        StoreSite::RingStop => Left {
-            state: "before: an open ring; after: one that its consumer closed",
-            promise: "before: the successor goes on; after: the producer is told `PeerClosed` when it looks, at the latest when it is full",
-        },
-        StoreSite::SeqOdd => Left {
-            state: "before: an even number and a whole value; after: an odd number",
-            promise: "before: readers get the value; after: `WriterDead` until the successor writes",
-        },
-        StoreSite::SeqCopyIn => Left {
-            state: "an odd number, and a value in pieces",
-            promise: "readers get `WriterDead`; the successor is told that a repair is needed, and its write is one",
-        },
-        StoreSite::SeqEven => Left {
-            state: "before: an odd number and a whole new value; after: an even one",
-            promise: "before: `WriterDead` all the same; after: the new value",
-        },
-        StoreSite::LatchCopyIn => Left {
-            state: "the oldest slot in pieces, the version as before",
-            promise: "the last committed value is read",
-        },
-        StoreSite::LatchPublish => Left {
-            state: "before: a whole new value that no version names; after: the next version",
-            promise: "before: the value before it is read; after: the new one",
-        },
-        StoreSite::RoleEpochNext => Left {
-            state: "before: not counted; after: counted",
-            promise: "the role is free, and the successor's epoch says which of the two it was",
-        },
-        StoreSite::Retire => Left {
-            state: "before: in force; after: retired, and its name is still there",
-            promise: "before: roles can be taken; after: the next taker removes the name and is told `Gone`",
-        },
-        StoreSite::NoteWrite => Left {
-            state: "before: the old note; after: the new one",
-            promise: "a note is never in pieces",
-        },
-    }
-}
-
-const fn left_by_fence(site: FenceSite) -> Left {
-    match site {
-        FenceSite::SeqWriteFence => Left {
-            state: "an odd number, and the old value",
-            promise: "readers get `WriterDead`; the successor's write repairs it",
-        },
-        FenceSite::LatchWriteFence => Left {
-            state: "as the last publication left it",
-            promise: "the last committed value is read",
-        },
-        FenceSite::SeqReadFence | FenceSite::LatchReadFence => Left {
-            state: "unchanged: readers write nothing",
-            promise: "nobody notices",
-        },
+        Site::SlotRead(RingTake) => {
+            "the item, committed and not released | the successor takes the same item"
+        }
+        Site::SlotRead(RingReview) => {
+            "a reserved slot, partly written, not committed | it is not seen; the successor \
+             overwrites it"
+        }
+        Site::SlotWrite(RingFill) => {
+            "free slots, of which some words are new: also half an item | they are not seen; the \
+             successor overwrites them"
+        }
+        Site::Load(RingObserve) => {
+            "as the consumer's last release left it | the successor takes the next item, none was \
+             taken"
+        }
+        Site::Load(RingReclaim) => {
+            "as the producer's last commit left it | the push did not take effect; the successor \
+             pushes at the same position"
+        }
+        Site::Load(RingResumeRead) => {
+            "as the consumer before it left it; this one is counted in `epoch` | the next \
+             successor finds the same position"
+        }
+        Site::Load(RingResumeWrite) => {
+            "as the producer before it left it; this one is counted in `epoch` | the next \
+             successor finds the same position"
+        }
+        Site::Load(
+            SeqObserve | SeqCopyOut | SeqRecheck | LatchObserve | LatchCopyOut | LatchRecheck,
+        ) => {
+            "unchanged: readers write nothing | no end notices; a reader that was stopped gets a \
+             whole value or tries again"
+        }
+        Site::Load(SeqResume) => {
+            "as the writer before it left it, also odd | readers get the value, or `WriterDead` if \
+             it is odd"
+        }
+        Site::Load(LatchResume) => {
+            "as the writer before it left it | the last committed value is read"
+        }
+        Site::Load(RoleEpoch) => {
+            "not counted yet | the role is free; the successor's epoch does not count this taking"
+        }
+        Site::Load(RetiredCheck) => {
+            "as it was: taking a role has only locked | the role is free; a retired segment is \
+             removed by the next taker"
+        }
+        Site::Load(NoteRead) => "unchanged | the note is what was last written",
+        Site::Store(RingPublish) => {
+            "before: whole items in free slots; after: committed items | before: the push never \
+             takes effect; after: it did, and the items are delivered"
+        }
+        Site::Store(RingEnd) => {
+            "before: an open ring; after: a closed one | before: the successor goes on; after: the \
+             consumer takes what is left, then `PeerClosed`"
+        }
+        Site::Store(RingFree) => {
+            "before: items that were read and are not released; after: free slots | before: the \
+             successor gets them again; after: it gets the ones behind them"
+        }
+        Site::Store(RingStop) => {
+            "before: an open ring; after: one that its consumer closed | before: the successor \
+             goes on; after: the producer gets `Stopped` when it looks, at the latest when it \
+             is full"
+        }
+        Site::Store(SeqOdd) => {
+            "before: an even number and a whole value; after: an odd number | before: readers get \
+             the value; after: `WriterDead` until the successor writes"
+        }
+        Site::Store(SeqCopyIn) => {
+            "an odd number, and a value in pieces | readers get `WriterDead`; the successor knows that a repair is needed, and its write is one"
+        }
+        Site::Store(SeqEven) => {
+            "before: an odd number and a whole new value; after: an even one | before: \
+             `WriterDead` all the same; after: the new value"
+        }
+        Site::Store(LatchCopyIn) => {
+            "the oldest slot in pieces, the version as before | the last committed value is read"
+        }
+        Site::Store(LatchPublish) => {
+            "before: a whole new value that no version names; after: the next version | before: \
+             the value before it is read; after: the new one"
+        }
+        Site::Store(RoleEpochNext) => {
+            "before: not counted; after: counted | the role is free, and the successor's epoch \
+             says which of the two it was"
+        }
+        Site::Store(Retire) => {
+            "before: in force; after: retired, and its name is still there | before: roles can be \
+             taken; after: the next taker removes the name and gets `Gone`"
+        }
+        Site::Store(NoteWrite) => {
+            "before: the old note; after: the new one | a note is never in pieces"
+        }
+        Site::Fence(SeqWriteFence) => {
+            "an odd number, and the old value | readers get `WriterDead`; the successor's write \
+             repairs it"
+        }
+        Site::Fence(LatchWriteFence) => {
+            "as the last publication left it | the last committed value is read"
+        }
+        Site::Fence(SeqReadFence | LatchReadFence) => {
+            "unchanged: readers write nothing | no end notices"
+        }
     }
 }
 

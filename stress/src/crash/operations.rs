@@ -1,9 +1,8 @@
 //! What processes die in: how it is set up, done and judged, written once for all points.
 
-mod latch;
 mod ring;
 mod segment;
-mod seqlock;
+mod value;
 
 use super::case::{By, Case, Injected, Points};
 use crate::desk::Check;
@@ -12,12 +11,7 @@ pub(crate) use ring::pair::{End, Pair, pairs};
 
 /// Every case, in the order of the report.
 pub(crate) fn cases() -> Vec<Case> {
-    let parts = [
-        ring::cases(),
-        seqlock::cases(),
-        latch::cases(),
-        segment::cases(),
-    ];
+    let parts = [ring::cases(), value::cases(), segment::cases()];
     parts.into_iter().flatten().collect()
 }
 
@@ -28,6 +22,13 @@ pub(crate) fn cases_at(points: Points) -> impl Iterator<Item = Case> {
         .filter(move |case| case.points.contains(&points))
 }
 
+/// What these are about, each once.
+pub(crate) fn subjects_at(points: Points) -> impl Iterator<Item = &'static str> {
+    let mut subjects: Vec<_> = cases_at(points).map(|case| case.subject).collect();
+    subjects.dedup();
+    subjects.into_iter()
+}
+
 /// The faults that a check must notice.
 pub(crate) fn injected(subject: &str, by: By) -> impl Iterator<Item = Injected> {
     all_injected().filter(move |(of, at, ..)| (*of, *at) == (subject, by))
@@ -35,12 +36,7 @@ pub(crate) fn injected(subject: &str, by: By) -> impl Iterator<Item = Injected> 
 
 /// Every one.
 pub(crate) fn all_injected() -> impl Iterator<Item = Injected> {
-    let parts: [&[Injected]; 4] = [
-        &ring::INJECTED,
-        &seqlock::INJECTED,
-        &latch::INJECTED,
-        &segment::INJECTED,
-    ];
+    let parts: [&[Injected]; 3] = [&ring::INJECTED, &value::INJECTED, &segment::INJECTED];
     parts.into_iter().flatten().copied()
 }
 

@@ -49,9 +49,14 @@ impl Who {
     }
 }
 
+/// A memory whose words and slots are the machine's.
+pub(crate) trait Machine: Memory<Cells = Native> {}
+
+impl<M: Memory<Cells = Native>> Machine for M {}
+
 /// What an actor's accesses go through.
 pub(crate) trait Memories: Copy {
-    type Memory<'m>: Memory<Cells = Native>
+    type Memory<'m>: Machine
     where
         Self: 'm;
 
@@ -146,7 +151,7 @@ impl<'a, S> Actor<'a, S> {
     pub(crate) fn segment(&self) -> Result<OwnedFd> {
         let segment = self.segment.context("there is no segment yet")?;
         let number = fcntl(segment, FcntlArg::F_DUPFD_CLOEXEC(100)).context("a descriptor")?;
-        // SAFETY: it was made just now, and nobody else has it.
+        // SAFETY: it was made just now, and has no other owner.
         Ok(unsafe { OwnedFd::from_raw_fd(number) })
     }
 
@@ -229,7 +234,7 @@ impl Death {
         Some(last == Some(&one))
     }
 
-    /// The position below which it had been told that everything is committed.
+    /// The position below which its pushes had returned.
     pub(crate) fn committed(&self) -> Option<u64> {
         let (_, notes) = self.seen.as_ref()?;
         notes.iter().rev().find_map(|note| match note {
@@ -283,11 +288,10 @@ impl Judgement<'_> {
         ensure_free(segment, role)?;
         let claim = (segment.claim(role)).context("a successor cannot take the role")?;
         if let Some(taken) = death.count(StoreSite::RoleEpochNext) {
-            let takings = before + taken + 1;
+            let (takings, reported) = (before + taken + 1, claim.epoch());
             ensure!(
-                claim.epoch() == takings,
-                "the successor is told that the {role}'s role was taken {} times, it was {takings}",
-                claim.epoch()
+                reported == takings,
+                "by its successor's claim the {role}'s role was taken {reported} times, it was {takings}"
             );
         }
         Ok(claim)
@@ -309,7 +313,7 @@ pub(crate) fn ensure_free(segment: &Segment, role: Role) -> Result<()> {
     Ok(())
 }
 
-/// A stopped holder keeps its role: nobody else gets it.
+/// A stopped holder keeps its role: no other process gets it.
 pub(crate) fn ensure_kept(segment: &Segment, role: Role) -> Result<()> {
     match segment.claim(role) {
         Err(SegmentError::Held { .. }) => Ok(()),
@@ -344,7 +348,7 @@ impl Trial<'_> {
         Item::of(self.setting.seed, author, sequence)
     }
 
-    /// A name for a segment that nobody else uses, gone with the run.
+    /// A name for a segment, of this run alone, gone with it.
     pub(crate) fn name(&self) -> Name {
         self.setting.name()
     }
@@ -356,6 +360,11 @@ impl Trial<'_> {
         meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
     ) -> Result<Death> {
         self.kill.victim(self.setting, body, meanwhile)
+    }
+
+    /// The same while nothing else happens.
+    pub(crate) fn victim_alone(&self, body: &Body<'_>) -> Result<Death> {
+        self.victim(body, &mut |_| Ok(()))
     }
 
     /// Runs `body` in a process of its own until it dies at `point`, before the run proper:
@@ -427,7 +436,7 @@ impl Process {
         }
         notes.pop();
         let Some(Note::Trace(names)) = notes.pop() else {
-            bail!("a victim that lived told no trace");
+            bail!("a victim that lived reports no trace");
         };
         let trace = names.iter().map(|name| {
             Site::named(name).with_context(|| format!("the victim passed an unknown site {name}"))

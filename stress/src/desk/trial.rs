@@ -21,7 +21,7 @@ pub(crate) fn longest() -> Duration {
     20 * patience()
 }
 
-/// How many addresses to tell that are not what was asked for.
+/// How many addresses to list that are not what was asked for.
 const OTHERS: usize = 20;
 
 /// Whether the one address is the other, or of a part of it.
@@ -56,10 +56,11 @@ pub(crate) struct Setting<'a> {
     pub(super) only: Option<&'a str>,
     ledger: &'a Ledger,
     tried: Cell<u64>,
+    cases: Cell<u64>,
     learnt: RefCell<Learnt>,
 }
 
-/// What there is to tell of a trial but how it ended.
+/// What there is to report of a trial but how it ended.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Learnt {
     /// How often it came to what its layer must cover.
@@ -90,11 +91,12 @@ impl<'a> Setting<'a> {
             only: None,
             ledger,
             tried: Cell::new(0),
+            cases: Cell::new(0),
             learnt: RefCell::default(),
         }
     }
 
-    /// A name for a file in /dev/shm that nobody else uses, gone with the trial.
+    /// A name for a file in /dev/shm, of this trial alone, gone with it.
     pub(crate) fn name(&self) -> Name {
         Name::new(format!("{}trial", self.prefix))
     }
@@ -136,8 +138,9 @@ impl<'a> Setting<'a> {
         Ok(Some(found))
     }
 
-    /// The same for a subject's cases, which have numbers.
-    pub(crate) fn case(&self, number: u64, body: impl FnOnce() -> Result<()>) -> Result<()> {
+    /// The same for the next of a subject's cases, which have numbers.
+    pub(crate) fn case(&self, body: impl FnOnce() -> Result<()>) -> Result<()> {
+        let number = self.cases.replace(self.cases.get() + 1);
         let address = format!("{}:{number}", self.subject);
         self.attempt(&address, None, body).map(drop)
     }
@@ -183,7 +186,7 @@ impl<'a> Setting<'a> {
     }
 }
 
-/// Does what a trial does, for what is to be learnt by it; nobody is told.
+/// Does what a trial does, for what is to be learnt by it, without a report.
 pub(crate) fn rehearse<T>(name: &str, body: impl FnOnce(&Setting<'_>) -> Result<T>) -> Result<T> {
     let prefix = Prefix::new(name);
     let (alone, ledger) = (SingleThreaded::check()?, Ledger::nowhere()?);
@@ -199,6 +202,7 @@ pub(super) enum Outcome {
 }
 
 /// What is known of a trial that is over, or under way.
+#[derive(Default)]
 pub(super) struct Report {
     /// Nothing while it is under way.
     pub(super) end: Option<Outcome>,
@@ -216,13 +220,9 @@ impl Report {
     /// Of a trial of this that has not begun.
     pub(super) fn new(address: &str, met: bool) -> Report {
         Report {
-            end: None,
             address: address.to_owned(),
-            at: None,
-            tried: 0,
             met,
-            learnt: Learnt::default(),
-            hangs: false,
+            ..Report::default()
         }
     }
 
@@ -292,11 +292,11 @@ impl Worker {
                 Note::NotRun(reason) => report.end = Some(Outcome::NotRun(reason)),
                 Note::Failed(why) => report.violated(&why),
                 Note::Done => {}
-                other => bail!("{} told {other:?}", self.child.name()),
+                other => bail!("{} reports {other:?}", self.child.name()),
             }
         }
         if report.end.is_some() {
-            // It has no more to tell.
+            // It has no more to report.
             self.child.reap()?;
         }
         Ok(report.end.is_none())

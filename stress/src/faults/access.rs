@@ -19,20 +19,12 @@ const NOBODY: u32 = 65534;
 /// A group that the stranger is in, and we make the file's.
 const GROUP: u32 = 65533;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "another-user",
-            "by the mode of the file: nothing, looks, or uses; what is refused says so",
-            "modes",
-            |setting| another_user(setting, RingOptions::mode),
-        )
-        .wrong(
-            "injected fault: makes a file that everybody may use, and trusts the umask",
-            "may use it",
-            |setting| another_user(setting, |options, _| options.mode(0o666)),
-        ),
-    ]
+checks! { setting:
+    "another-user",
+        "by the mode of the file: nothing, looks, or uses; what is refused says so", "modes" =>
+        another_user(setting, RingOptions::mode),
+    wrong "injected fault: makes a file that everybody may use, and trusts the umask",
+        "may use it" => another_user(setting, |options, _| options.mode(0o666));
 }
 
 /// An error unless this process may become somebody else.
@@ -80,7 +72,7 @@ fn another_user(
     umask(Mode::empty());
     for (mode, may) in MODES {
         let name = setting.name();
-        // One that shuts its owner out nobody can ask for, but its owner can set it.
+        // One that shuts its owner out cannot be asked for, but its owner can set it.
         let asked = if segment::MODES.contains(&mode) {
             mode
         } else {

@@ -11,12 +11,11 @@ use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, unlink};
 
 use super::namespace;
-use super::race::{Act, race};
+use super::race::{Act, both_came, race};
 use crate::desk::{Check, Setting};
-use crate::process::{Child, NotHere, Note};
+use crate::process::{Child, Note};
 use crate::shm::{DIRECTORY, Name};
-use crate::specimen::s22_no_memory::Sparse;
-use crate::specimen::{Maker, window};
+use crate::specimen::{Make, s22_no_memory, window};
 
 /// How large the file system is, in pages.
 const PAGES: u64 = 8;
@@ -27,73 +26,50 @@ const BEFORE: u64 = 2;
 /// How many slots of a page the segments have. The last has no room in any case.
 const SLOTS: [u64; 4] = [1, 2, 4, 8];
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "full-file-system",
-            "create with 0 to 8 pages left: works, or says no room; every page is there",
-            "creations",
-            |setting| full(setting, &Ours),
-        )
-        .wrong(
-            "specimen: S22, ftruncate on a full file system, SIGBUS at first touch",
-            "was killed by SIGBUS",
-            |setting| full(setting, &Sparse),
-        )
-        .wrong(
-            "injected fault: a creation that failed leaves its file",
-            "is left",
-            |setting| full(setting, &Littering),
-        ),
-        Check::new(
-            "filling-file-system",
-            "create while somebody fills the disk: works, or says no room, and leaves nothing",
-            "rounds",
-            |setting| filling(setting, &Ours),
-        )
-        .wrong(
-            "injected fault: what a creation that failed had is not given back",
-            "is left",
-            |setting| filling(setting, &Littering),
-        ),
-    ]
+checks! { setting:
+    "full-file-system",
+        "create with 0 to 8 pages left: works, or says no room; every page is there", "creations" =>
+        full(setting, make),
+    wrong "specimen: S22, ftruncate on a full file system, SIGBUS at first touch",
+        "was killed by SIGBUS" => full(setting, s22_no_memory::make),
+    wrong "injected fault: a creation that failed leaves its file", "is left" =>
+        full(setting, litter);
+
+    "filling-file-system",
+        "create while somebody fills the disk: works, or says no room, and leaves nothing",
+        "rounds" => filling(setting, make),
+    wrong "injected fault: what a creation that failed had is not given back", "is left" =>
+        filling(setting, litter);
 }
 
-struct Ours;
-
-impl Maker for Ours {
-    fn make(&self, name: &Name, pages: u64) -> Result<()> {
-        let options = RingOptions::new(pages).slots(pages);
-        let ring = Ring::<[u8; 4096]>::create(name, &options)?;
-        let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-        for number in 0..pages {
-            let page = [number as u8 + 1; 4096];
-            producer.push(page)?;
-            ensure!(consumer.pop()? == page, "a page is not what it was");
-        }
-        unlink(name)?;
-        Ok(())
+/// Ours.
+fn make(name: &Name, pages: u64) -> Result<()> {
+    let options = RingOptions::new(pages).slots(pages);
+    let ring = Ring::<[u8; 4096]>::create(name, &options)?;
+    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    for number in 0..pages {
+        let page = [number as u8 + 1; 4096];
+        producer.push(page)?;
+        ensure!(consumer.pop()? == page, "a page is not what it was");
     }
+    unlink(name)?;
+    Ok(())
 }
 
 /// Asks for its memory, as it should, and forgets to tidy up when it gets none.
-struct Littering;
-
-impl Maker for Littering {
-    fn make(&self, name: &Name, pages: u64) -> Result<()> {
-        let file = File::create_new(name.path())?;
-        let len = (BEFORE + pages) * namespace::page();
-        // A part of it, then the rest: so that something is left where there was something.
-        for part in [namespace::page(), len] {
-            fallocate(&file, FallocateFlags::empty(), 0, part.cast_signed())
-                .context("no room for it")?;
-        }
-        fs::remove_file(name.path())?;
-        Ok(())
+fn litter(name: &Name, pages: u64) -> Result<()> {
+    let file = File::create_new(name.path())?;
+    let len = (BEFORE + pages) * namespace::page();
+    // A part of it, then the rest: so that something is left where there was something.
+    for part in [namespace::page(), len] {
+        fallocate(&file, FallocateFlags::empty(), 0, part.cast_signed())
+            .context("no room for it")?;
     }
+    fs::remove_file(name.path())?;
+    Ok(())
 }
 
-/// Pages that nobody has.
+/// Pages that are free.
 fn free_pages() -> Result<u64> {
     let found = statvfs(DIRECTORY).context("cannot ask how much room there is")?;
     Ok(found.blocks_free() * found.fragment_size() / namespace::page())
@@ -113,9 +89,9 @@ fn nothing_left(name: &Name) -> Result<()> {
 }
 
 /// A process of its own creates: whether it had the room.
-fn create(setting: &Setting<'_>, maker: &dyn Maker, name: &Name, pages: u64) -> Result<bool> {
+fn create(setting: &Setting<'_>, make: Make, name: &Name, pages: u64) -> Result<bool> {
     let creator = Child::fork("the creator".to_owned(), setting.alone, |ledger| {
-        if let Err(error) = maker.make(name, pages) {
+        if let Err(error) = make(name, pages) {
             ledger.note(&Note::Refused(format!("{error:#}")));
         }
         Ok(())
@@ -128,7 +104,7 @@ fn create(setting: &Setting<'_>, maker: &dyn Maker, name: &Name, pages: u64) -> 
 }
 
 /// Creates with every number of pages free.
-fn full(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
+fn full(setting: &Setting<'_>, make: Make) -> Result<u64> {
     namespace::enter(CloneFlags::CLONE_NEWNS)?;
     namespace::small_shm(PAGES)?;
     let name = setting.name();
@@ -143,7 +119,7 @@ fn full(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
         for slots in SLOTS {
             let pages = BEFORE + slots;
             let of = || format!("a segment of {pages} pages where {free} are free");
-            let made = create(setting, maker, &name, slots).with_context(of)?;
+            let made = create(setting, make, &name, slots).with_context(of)?;
             ensure!(made == (pages <= free), "{}: made is {made}", of());
             nothing_left(&name).with_context(of)?;
             let left = free_pages()?;
@@ -183,7 +159,7 @@ impl Filler {
 }
 
 /// Creates while another process takes what room there is, and gives it back.
-fn filling(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
+fn filling(setting: &Setting<'_>, make: Make) -> Result<u64> {
     namespace::enter(CloneFlags::CLONE_NEWNS)?;
     namespace::small_shm(PAGES)?;
     let name = setting.name();
@@ -195,7 +171,7 @@ fn filling(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
         setting,
         setting.rounds,
         |_| Ok(()),
-        |_| match maker.make(&name, 4) {
+        |_| match make(&name, 4) {
             Ok(()) => Ok(Act::new([1, 0], ())),
             Err(error) if format!("{error:#}").contains("no room") => Ok(Act::new([0, 0], ())),
             Err(error) => Err(error),
@@ -226,10 +202,5 @@ fn filling(setting: &Setting<'_>, maker: &dyn Maker) -> Result<u64> {
             Ok(())
         },
     )?;
-    let [refused, made] = outcomes;
-    if refused == 0 || made == 0 {
-        let why = format!("{made} were made and {refused} not in {rounds} rounds of a race");
-        return Err(NotHere(why).into());
-    }
-    Ok(rounds)
+    both_came(rounds, outcomes, ["were not", "were made"])
 }

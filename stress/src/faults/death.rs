@@ -1,46 +1,37 @@
 //! Somebody dies in the middle of something; the others must be able to go on.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use ringproof::harness::{PartsOfRing, PartsOfValue, Through};
+use ringproof::harness::{PartsOfRing, Through};
 use ringproof::read::ReadError;
 use ringproof::site::Site;
-use ringproof::{PopError, Ring, RingOptions, Role, SeqLock, SeqLockOptions};
+use ringproof::{
+    PopError, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions,
+};
 
 use crate::desk::{Check, Setting};
-use crate::dying::{Ending, Fate, Plan, Point, dying};
-use crate::ends::{Producer, SeqWriter};
+use crate::dying::{Dying, Ending, Fate, Plan, Point, dying};
+use crate::ends::Producer;
+use crate::latest::{Latest, Writes};
 use crate::process::{Child, Note, patience, short_patience};
 use crate::specimen::Mortal;
 use crate::specimen::s15_odd_for_ever::OddForEver;
 use crate::specimen::s16_plain_mutex::PlainMutex;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "writer-dies",
-            "at every access of a seqlock's writer: readers answer, and the next one writes",
-            "deaths",
-            |setting| dies(setting, &Sequence::new()?, patience()),
-        )
-        .wrong(
-            "specimen: S15, the writer dies at an odd number, and all spin for ever",
-            "it hangs",
-            |setting| dies(setting, &OddForEver::new()?, short_patience()),
-        ),
-        Check::new(
-            "producer-dies",
-            "at every access of a ring's producer: the consumer and the next one go on",
-            "deaths",
-            |setting| dies(setting, &Queue::new()?, patience()),
-        )
-        .wrong(
-            "specimen: S16, a process-shared mutex that is not robust",
-            "it hangs",
-            |setting| dies(setting, &PlainMutex::new()?, short_patience()),
-        ),
-    ]
+checks! { setting:
+    "writer-dies",
+        "at every access of a seqlock's writer: readers answer, and the next one writes",
+        "deaths" => dies(setting, &writer()?, patience()),
+    wrong "specimen: S15, the writer dies at an odd number, and all spin for ever", "it hangs" =>
+        dies(setting, &OddForEver::new()?, short_patience());
+
+    "producer-dies",
+        "at every access of a ring's producer: the consumer and the next one go on", "deaths" =>
+        dies(setting, &producer()?, patience()),
+    wrong "specimen: S16, a process-shared mutex that is not robust", "it hangs" =>
+        dies(setting, &PlainMutex::new()?, short_patience());
 }
 
 /// Somebody dies after each number of accesses up to all of them. The survivors hang if they are not
@@ -74,86 +65,95 @@ fn point(trace: &[Site], accesses: usize) -> Option<Point> {
     })
 }
 
+/// Ours: somebody attaches to a segment, takes a role of it and makes accesses through a memory.
+struct Ours<S> {
+    shared: S,
+    segment: fn(&S) -> &Segment,
+    attach: fn(OwnedFd) -> Result<S, SegmentError>,
+    act: fn(&S, Dying<'_>) -> Result<()>,
+    go_on: fn(&S) -> Result<()>,
+    /// The accesses of one who lives.
+    trace: Vec<Site>,
+}
+
+impl<S> Ours<S> {
+    fn new(
+        shared: S,
+        segment: fn(&S) -> &Segment,
+        attach: fn(OwnedFd) -> Result<S, SegmentError>,
+        act: fn(&S, Dying<'_>) -> Result<()>,
+        go_on: fn(&S) -> Result<()>,
+    ) -> Result<Ours<S>> {
+        let plan = Plan::immortal();
+        act(&shared, dying(&plan))?;
+        Ok(Ours {
+            shared,
+            segment,
+            attach,
+            act,
+            go_on,
+            trace: plan.trace(),
+        })
+    }
+
+    fn attach(&self) -> Result<S> {
+        Ok((self.attach)((self.segment)(&self.shared).descriptor()?)?)
+    }
+}
+
+impl<S> Mortal for Ours<S> {
+    fn act(&self, accesses: usize) -> Result<()> {
+        let plan = Plan::new(point(&self.trace, accesses), Ending::Kill);
+        (self.act)(&self.attach()?, dying(&plan))
+    }
+
+    fn go_on(&self) -> Result<()> {
+        (self.go_on)(&self.attach()?)
+    }
+}
+
 /// What a writer writes before its death, and the next one after it.
 const WRITTEN: [u64; 2] = [7; 2];
 const NEXT: [u64; 2] = [8; 2];
 
-/// Ours: the writer of a seqlock.
-struct Sequence {
-    lock: SeqLock<[u64; 2]>,
-    trace: Vec<Site>,
+type Lock = SeqLock<[u64; 2]>;
+
+/// The writer of a seqlock.
+fn writer() -> Result<Ours<Lock>> {
+    let lock = Lock::anonymous(&WRITTEN, &SeqLockOptions::default())?;
+    Ours::new(lock, Lock::segment, Lock::attach_fd, write, write_again)
 }
 
-impl Sequence {
-    fn new() -> Result<Sequence> {
-        let lock = SeqLock::anonymous(&WRITTEN, &SeqLockOptions::default())?;
-        let plan = Plan::immortal();
-        write(&lock, &plan)?;
-        Ok(Sequence {
-            trace: plan.trace(),
-            lock,
-        })
-    }
-
-    fn attach(&self) -> Result<SeqLock<[u64; 2]>> {
-        Ok(SeqLock::attach_fd(self.lock.segment().descriptor()?)?)
-    }
-}
-
-fn write(lock: &SeqLock<[u64; 2]>, plan: &Plan) -> Result<()> {
-    let memory = dying(plan);
+fn write(lock: &Lock, memory: Dying<'_>) -> Result<()> {
     let claim = lock.segment().claim_through(&memory, Role::Writer)?;
-    let mut writer = SeqWriter::new(lock.parts()?, memory, Some(claim)).context("no room")?;
+    let parts = Latest::parts(lock)?;
+    let mut writer = Lock::writer_over(parts, memory, Some(claim)).context("no room")?;
     writer.write(&WRITTEN);
     Ok(())
 }
 
-impl Mortal for Sequence {
-    fn act(&self, accesses: usize) -> Result<()> {
-        let plan = Plan::new(point(&self.trace, accesses), Ending::Kill);
-        write(&self.attach()?, &plan)
+fn write_again(lock: &Lock) -> Result<()> {
+    let reader = lock.reader()?;
+    match reader.read(10) {
+        Ok(found) => ensure!(found == WRITTEN || found == NEXT, "torn: {found:?}"),
+        Err(ReadError::WriterDead { .. }) => {}
+        Err(other) => return Err(other).context("a reader of a dead writer"),
     }
-
-    fn go_on(&self) -> Result<()> {
-        let lock = self.attach()?;
-        let reader = lock.reader()?;
-        match reader.read(10) {
-            Ok(found) => ensure!(found == WRITTEN || found == NEXT, "torn: {found:?}"),
-            Err(ReadError::WriterDead { .. }) => {}
-            Err(other) => return Err(other).context("a reader of a dead writer"),
-        }
-        lock.writer()?.write(&NEXT);
-        let found = reader.read(1)?;
-        ensure!(found == NEXT, "{found:?}, and {NEXT:?} was written last");
-        Ok(())
-    }
+    lock.writer()?.write(&NEXT);
+    let found = reader.read(1)?;
+    ensure!(found == NEXT, "{found:?}, and {NEXT:?} was written last");
+    Ok(())
 }
 
-/// Ours: the producer of a ring.
-struct Queue {
-    ring: Ring<u64>,
-    trace: Vec<Site>,
+/// The producer of a ring.
+fn producer() -> Result<Ours<Ring<u64>>> {
+    let ring = Ring::anonymous(&RingOptions::new(4).slots(4))?;
+    let ours = Ours::new(ring, Ring::segment, Ring::attach_fd, push, push_again)?;
+    ours.shared.consumer()?.pop()?;
+    Ok(ours)
 }
 
-impl Queue {
-    fn new() -> Result<Queue> {
-        let ring = Ring::anonymous(&RingOptions::new(4).slots(4))?;
-        let plan = Plan::immortal();
-        push(&ring, &plan)?;
-        ring.consumer()?.pop()?;
-        Ok(Queue {
-            trace: plan.trace(),
-            ring,
-        })
-    }
-
-    fn attach(&self) -> Result<Ring<u64>> {
-        Ok(Ring::attach_fd(self.ring.segment().descriptor()?)?)
-    }
-}
-
-fn push(ring: &Ring<u64>, plan: &Plan) -> Result<()> {
-    let memory = dying(plan);
+fn push(ring: &Ring<u64>, memory: Dying<'_>) -> Result<()> {
     let claim = ring.segment().claim_through(&memory, Role::Producer)?;
     // SAFETY: the parts go to this producer alone.
     let parts = unsafe { ring.parts() }?;
@@ -163,23 +163,15 @@ fn push(ring: &Ring<u64>, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-impl Mortal for Queue {
-    fn act(&self, accesses: usize) -> Result<()> {
-        let plan = Plan::new(point(&self.trace, accesses), Ending::Kill);
-        push(&self.attach()?, &plan)
+fn push_again(ring: &Ring<u64>) -> Result<()> {
+    let mut consumer = ring.consumer()?;
+    // It was committed, or never will be.
+    match consumer.pop() {
+        Ok(7) | Err(PopError::Empty) => {}
+        other => bail!("7 was sent, or nothing, and found is {other:?}"),
     }
-
-    fn go_on(&self) -> Result<()> {
-        let ring = self.attach()?;
-        let mut consumer = ring.consumer()?;
-        // It was committed, or never will be.
-        match consumer.pop() {
-            Ok(7) | Err(PopError::Empty) => {}
-            other => bail!("7 was sent, or nothing, and found is {other:?}"),
-        }
-        ring.producer()?.push(8)?;
-        let found = consumer.pop()?;
-        ensure!(found == 8, "8 was sent, and found is {found}");
-        Ok(())
-    }
+    ring.producer()?.push(8)?;
+    let found = consumer.pop()?;
+    ensure!(found == 8, "8 was sent, and found is {found}");
+    Ok(())
 }

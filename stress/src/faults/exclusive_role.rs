@@ -22,77 +22,41 @@ use super::race::{Act, now, race};
 use crate::desk::{Check, Setting};
 use crate::process::{Child, Ledger, NotHere, Note, patience};
 use crate::shm::Name;
-use crate::specimen::s17_unlocked_recovery::UnlockedRecovery;
-use crate::specimen::s18_liveness_by_pid::LivenessByPid;
-use crate::specimen::{ExclusiveRole, Held, Taken, window};
+use crate::specimen::{Held, Take, Taken, s17_unlocked_recovery, s18_liveness_by_pid, window};
 use crate::words::Words;
 
 /// How long at least a stopped holder is left alone with those who want what it has.
 const STOPPED: Duration = Duration::from_millis(200);
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "takers",
-            "two at once: one has it, and the other is told so",
-            "rounds",
-            |setting| takers(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "injected fault: a lock file that is looked for, and then made",
-            "2 have it",
-            |setting| takers(setting, &LockFile(setting.name())),
-        ),
-        Check::new(
-            "recoverers",
-            "its holder was killed, and two want to follow at once: one does",
-            "rounds",
-            |setting| recoverers(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "specimen: S17, recovery goes on without the lock",
-            "2 have it",
-            |setting| recoverers(setting, &UnlockedRecovery::new()?),
-        )
-        .wrong(
-            "injected fault: a death frees nothing",
-            "0 have it",
-            |setting| recoverers(setting, &TakenForEver(Rc::new(Words::new(1)?))),
-        ),
-        Check::new(
-            "pid-namespaces",
-            "held in one it is held in the other, and freed there by death here",
-            "directions",
-            |setting| namespaces(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "specimen: S18, kill(pid, 0) as liveness: a peer elsewhere looks dead",
-            "two have it",
-            |setting| namespaces(setting, &LivenessByPid::new()?),
-        ),
-        Check::new(
-            "pid-reuse",
-            "it is free when its holder is dead, whoever has the holder's number now",
-            "deaths",
-            |setting| reused(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "specimen: S18, kill(pid, 0) as liveness: a reused number looks alive",
-            "is not free",
-            |setting| reused(setting, &LivenessByPid::new()?),
-        ),
-        Check::new(
-            "stopped-holder",
-            "SIGSTOP frees nothing, however long it lasts; SIGKILL does",
-            "stops",
-            |setting| stopped(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "injected fault: a lease that runs out",
-            "two have it",
-            |setting| stopped(setting, &Lease(Rc::new(Words::new(1)?))),
-        ),
-    ]
+checks! { setting:
+    "takers", "two at once: one has it, and the other is told so", "rounds" =>
+        takers(setting, &of_ring(setting)?),
+    wrong "injected fault: a lock file that is looked for, and then made", "2 have it" =>
+        takers(setting, &lock_file(setting.name()));
+
+    "recoverers", "its holder was killed, and two want to follow at once: one does", "rounds" =>
+        recoverers(setting, &of_ring(setting)?),
+    wrong "specimen: S17, recovery goes on without the lock", "2 have it" =>
+        recoverers(setting, &s17_unlocked_recovery::take()?),
+    wrong "injected fault: a death frees nothing", "0 have it" =>
+        recoverers(setting, &taken_for_ever()?);
+
+    "pid-namespaces",
+        "held in one it is held in the other, and freed there by death here", "directions" =>
+        namespaces(setting, &of_ring(setting)?),
+    wrong "specimen: S18, kill(pid, 0) as liveness: a peer elsewhere looks dead", "two have it" =>
+        namespaces(setting, &s18_liveness_by_pid::take()?);
+
+    "pid-reuse",
+        "it is free when its holder is dead, whoever has the holder's number now", "deaths" =>
+        reused(setting, &of_ring(setting)?),
+    wrong "specimen: S18, kill(pid, 0) as liveness: a reused number looks alive", "is not free" =>
+        reused(setting, &s18_liveness_by_pid::take()?);
+
+    "stopped-holder", "SIGSTOP frees nothing, however long it lasts; SIGKILL does", "stops" =>
+        stopped(setting, &of_ring(setting)?),
+    wrong "injected fault: a lease that runs out", "two have it" =>
+        stopped(setting, &lease()?);
 }
 
 /// What a claim came to, `None` where it is refused: somebody has the role, or it is one of what is
@@ -118,36 +82,24 @@ pub(super) fn patiently<T>(call: impl Fn() -> Result<T, SegmentError>) -> Result
     }
 }
 
-/// Ours: the producer's role of a ring, attached anew each time.
-pub(super) struct OfRing {
-    name: Name,
+/// A ring of which the role is that of the producer.
+pub(super) fn ring(setting: &Setting<'_>) -> Result<Name> {
+    let name = setting.name();
+    Ring::<u64>::create(&name, &RingOptions::new(4).slots(4))?;
+    Ok(name)
 }
 
-impl OfRing {
-    pub(super) fn new(setting: &Setting<'_>) -> Result<OfRing> {
-        let name = setting.name();
-        Ring::<u64>::create(&name, &RingOptions::new(4).slots(4))?;
-        Ok(OfRing { name })
-    }
-
-    /// Where the ring is, for those that only lock its file.
-    pub(super) fn path(&self) -> PathBuf {
-        self.name.path()
-    }
-}
-
-impl ExclusiveRole for OfRing {
-    fn take(&self) -> Result<Option<Held>> {
-        let ring = Ring::<u64>::attach(&self.name)?;
+/// Ours: of a ring, attached anew each time.
+pub(super) fn of_ring(setting: &Setting<'_>) -> Result<impl Fn() -> Result<Option<Held>>> {
+    let name = ring(setting)?;
+    Ok(move || {
+        let ring = Ring::<u64>::attach(&name)?;
         // The claim outlives the mapping: it is of the file.
         held(patiently(|| ring.segment().claim(Role::Producer)))
-    }
+    })
 }
 
-/// A lock file that is looked for, and then made.
-struct LockFile(Name);
-
-/// The same, made.
+/// A lock file.
 struct Made(PathBuf);
 
 impl Drop for Made {
@@ -157,9 +109,10 @@ impl Drop for Made {
     }
 }
 
-impl ExclusiveRole for LockFile {
-    fn take(&self) -> Result<Option<Held>> {
-        let path = self.0.path();
+/// One that is looked for, and then made.
+fn lock_file(name: Name) -> impl Fn() -> Result<Option<Held>> {
+    move || {
+        let path = name.path();
         if fs::exists(&path)? {
             return Ok(None);
         }
@@ -169,31 +122,26 @@ impl ExclusiveRole for LockFile {
     }
 }
 
-struct TakenForEver(Rc<Words>);
-
-impl ExclusiveRole for TakenForEver {
-    fn take(&self) -> Result<Option<Held>> {
-        let taken = self.0[0].compare_exchange(0, 1, AcqRel, Relaxed);
-        Ok(taken
-            .is_ok()
-            .then(|| Box::new(Taken(self.0.clone())) as Held))
-    }
+fn taken_for_ever() -> Result<impl Fn() -> Result<Option<Held>>> {
+    let words = Rc::new(Words::new(1)?);
+    Ok(move || {
+        let taken = words[0].compare_exchange(0, 1, AcqRel, Relaxed);
+        Ok(Taken::if_ok(taken, &words))
+    })
 }
 
 /// The word says when it is free again, in nanoseconds.
-struct Lease(Rc<Words>);
-
-impl ExclusiveRole for Lease {
-    fn take(&self) -> Result<Option<Held>> {
-        let now = now()?;
-        let until = self.0[0].load(Acquire);
+fn lease() -> Result<impl Fn() -> Result<Option<Held>>> {
+    let words = Rc::new(Words::new(1)?);
+    Ok(move || {
+        let (now, until) = (now()?, words[0].load(Acquire));
+        if now <= until {
+            return Ok(None);
+        }
         let next = now + STOPPED.as_nanos() as u64 / 4;
-        let taken = now > until
-            && self.0[0]
-                .compare_exchange(until, next, AcqRel, Relaxed)
-                .is_ok();
-        Ok(taken.then(|| Box::new(Taken(self.0.clone())) as Held))
-    }
+        let taken = words[0].compare_exchange(until, next, AcqRel, Relaxed);
+        Ok(Taken::if_ok(taken, &words))
+    })
 }
 
 /// Locks the byte of the producer's role for an open file description, unless another one has it
@@ -223,13 +171,13 @@ pub(super) fn byte(kind: libc::c_int) -> libc::flock {
 }
 
 /// Takes what must be free.
-pub(super) fn take_free(role: &dyn ExclusiveRole) -> Result<Held> {
-    role.take()?.context("it is not free")
+pub(super) fn take_free(role: &Take<'_>) -> Result<Held> {
+    role()?.context("it is not free")
 }
 
 /// Takes nothing of what somebody has.
-pub(super) fn take_none(role: &dyn ExclusiveRole) -> Result<()> {
-    ensure!(role.take()?.is_none(), "two have it");
+pub(super) fn take_none(role: &Take<'_>) -> Result<()> {
+    ensure!(role()?.is_none(), "two have it");
     Ok(())
 }
 
@@ -242,7 +190,7 @@ pub(super) fn stay(ledger: &Ledger) -> ! {
 }
 
 /// A process that has it.
-fn holder(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<Child> {
+fn holder(setting: &Setting<'_>, role: &Take<'_>) -> Result<Child> {
     let mut holder = Child::fork("the holder".to_owned(), setting.alone, |ledger| {
         let _held = take_free(role)?;
         stay(ledger)
@@ -252,8 +200,8 @@ fn holder(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<Child> {
 }
 
 /// One of two takes it, and which of them did.
-fn one_of_two(role: &dyn ExclusiveRole) -> Result<Act> {
-    Ok(match role.take()? {
+fn one_of_two(role: &Take<'_>) -> Result<Act> {
+    Ok(match role()? {
         Some(held) => Act::new([1, 0], held),
         None => Act::new([0, 0], ()),
     })
@@ -265,7 +213,7 @@ fn exactly_one(reported: [[u64; 2]; 2]) -> Result<()> {
     Ok(())
 }
 
-fn takers(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn takers(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     let act = |_| one_of_two(role);
     race(
         setting,
@@ -277,7 +225,7 @@ fn takers(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     )
 }
 
-fn recoverers(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn recoverers(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     let act = |_| one_of_two(role);
     race(
         setting,
@@ -290,14 +238,14 @@ fn recoverers(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     )
 }
 
-fn namespaces(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn namespaces(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     let held = take_free(role)?;
     let mut stranger = namespace::first_process(setting, |ledger| {
         take_none(role).context("held outside, taken inside")?;
         ledger.note(&Note::Ready);
         let start = Instant::now();
         let _held = loop {
-            match role.take()? {
+            match role()? {
                 Some(held) => break held,
                 None if start.elapsed() > patience() => bail!("it is not free"),
                 None => std::thread::yield_now(),
@@ -314,7 +262,7 @@ fn namespaces(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     Ok(2)
 }
 
-fn reused(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn reused(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     let mut first = namespace::first_process(setting, |ledger| {
         let dead = holder(setting, role)?;
         let number = dead.pid();
@@ -339,7 +287,7 @@ fn reused(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
     Ok(1)
 }
 
-fn stopped(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn stopped(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     const STOPS: u64 = 3;
     for _ in 0..STOPS {
         let holder = holder(setting, role)?;

@@ -22,136 +22,98 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use ringproof::{Ring, RingOptions, Role};
 
 use super::exclusive_role::{
-    OfRing, byte, held, lock_byte, patiently, set_lock, stay, take_free, take_none,
+    byte, held, lock_byte, of_ring, patiently, ring, set_lock, stay, take_free, take_none,
 };
 use super::namespace;
 use crate::desk::{Check, Setting};
 use crate::process::Child;
-use crate::specimen::{ExclusiveRole, Held};
+use crate::specimen::{Held, Take};
 use crate::words::Words;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "fork",
-            "a forked child keeps the role when its parent dies, and frees it by its death",
-            "forks",
-            |setting| forked(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "injected fault: a lock of the process, which no child inherits",
-            "two have it",
-            |setting| forked(setting, &OfProcess(OfRing::new(setting)?)),
-        ),
-        Check::new(
-            "forked-namesake",
-            "a forked child of the same pid, in another namespace, frees nothing by its drop",
-            "forks",
-            |setting| namesake(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "injected fault: unlocks where the pid is that of who locked",
-            "two have it",
-            |setting| namesake(setting, &Numbered(OfRing::new(setting)?)),
-        ),
-        Check::new(
-            "forked-mapping",
-            "a forked child that uses its parent's end dies of it, whatever it maps \
-             before, and the stream is whole",
-            "forks",
-            |setting| {
-                mapping(setting, |ring| {
-                    let mut producer = ring.producer()?;
-                    Ok(Box::new(move || Ok(producer.push(8)?)))
-                })
-            },
-        )
-        .wrong(
-            "injected fault: a mapping that children inherit",
-            "wrote",
-            |setting| {
-                mapping(setting, |ring| {
-                    let words = Words::of(&File::from(ring.segment().descriptor()?), 1024)?;
-                    Ok(Box::new(move || {
-                        words[512].store(8, Relaxed);
-                        Ok(())
-                    }))
-                })
-            },
-        ),
-        Check::new(
-            "exec",
-            "a program that is started has nothing of the role",
-            "programs",
-            |setting| executed(setting, &OfRing::new(setting)?),
-        )
-        .wrong(
-            "injected fault: a descriptor that programs inherit",
-            "it is not free",
-            |setting| executed(setting, &Inheritable(OfRing::new(setting)?)),
-        ),
-        Check::new(
-            "passed-descriptor",
-            "who is sent one over a socket shares the segment and not the role",
-            "descriptors",
-            |setting| sent(setting, |fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
-        )
-        .wrong(
-            "injected fault: locks the descriptor that it was sent",
-            "two have it",
-            |setting| sent(setting, |fd| Ok(Box::new(OfDescription(fd.into())))),
-        ),
-    ]
+checks! { setting:
+    "fork",
+        "a forked child keeps the role when its parent dies, and frees it by its death", "forks" =>
+        forked(setting, &of_ring(setting)?),
+    wrong "injected fault: a lock of the process, which no child inherits", "two have it" =>
+        forked(setting, &of_file(setting, lock_process)?);
+
+    "forked-namesake",
+        "a forked child of the same pid, in another namespace, frees nothing by its drop",
+        "forks" => namesake(setting, &of_ring(setting)?),
+    wrong "injected fault: unlocks where the pid is that of who locked", "two have it" =>
+        namesake(setting, &of_file(setting, lock_numbered)?);
+
+    "forked-mapping",
+        "a forked child that uses its parent's end dies of it, whatever it maps before, and \
+         the stream is whole", "forks" =>
+        mapping(setting, |ring| {
+            let mut producer = ring.producer()?;
+            Ok(Box::new(move || Ok(producer.push(8)?)))
+        }),
+    wrong "injected fault: a mapping that children inherit", "wrote" =>
+        mapping(setting, |ring| {
+            let words = Words::of(&File::from(ring.segment().descriptor()?), 1024)?;
+            Ok(Box::new(move || {
+                words[512].store(8, Relaxed);
+                Ok(())
+            }))
+        });
+
+    "exec", "a program that is started has nothing of the role", "programs" =>
+        executed(setting, &of_ring(setting)?),
+    wrong "injected fault: a descriptor that programs inherit", "it is not free" =>
+        executed(setting, &of_file(setting, lock_inheritable)?);
+
+    "passed-descriptor",
+        "who is sent one over a socket shares the segment and not the role", "descriptors" =>
+        sent(setting, of_attached),
+    wrong "injected fault: locks the descriptor that it was sent", "two have it" =>
+        sent(setting, of_description);
 }
 
 /// Our role, of a ring that is attached already.
-pub(super) struct OfAttached(pub(super) Ring<u64>);
-
-impl ExclusiveRole for OfAttached {
-    fn take(&self) -> Result<Option<Held>> {
-        held(patiently(|| self.0.segment().claim(Role::Producer)))
-    }
+pub(super) fn of_attached(fd: OwnedFd) -> Result<Box<Take<'static>>> {
+    let ring = Ring::<u64>::attach_fd(fd)?;
+    Ok(Box::new(move || {
+        held(patiently(|| ring.segment().claim(Role::Producer)))
+    }))
 }
 
 /// A lock of the very description that it has.
-pub(super) struct OfDescription(pub(super) File);
-
-impl ExclusiveRole for OfDescription {
-    fn take(&self) -> Result<Option<Held>> {
-        let locked = lock_byte(&self.0)?;
-        let file = self.0.try_clone()?;
+pub(super) fn of_description(fd: OwnedFd) -> Result<Box<Take<'static>>> {
+    let file = File::from(fd);
+    Ok(Box::new(move || {
+        let locked = lock_byte(&file)?;
+        let file = file.try_clone()?;
         Ok(locked.then(|| Box::new(file) as Held))
-    }
+    }))
+}
+
+/// What `lock` makes of the file of a ring.
+fn of_file(
+    setting: &Setting<'_>,
+    lock: impl Fn(File) -> Result<Option<Held>>,
+) -> Result<impl Fn() -> Result<Option<Held>>> {
+    let name = ring(setting)?;
+    Ok(move || lock(File::options().read(true).write(true).open(name.path())?))
 }
 
 /// The older kind of lock, which belongs to a process.
-struct OfProcess(OfRing);
-
-impl ExclusiveRole for OfProcess {
-    fn take(&self) -> Result<Option<Held>> {
-        let file = File::options().read(true).write(true).open(self.0.path())?;
-        match fcntl(&file, FcntlArg::F_SETLK(&byte(libc::F_WRLCK))) {
-            Ok(_) => Ok(Some(Box::new(file))),
-            Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
-            Err(error) => Err(error).context("cannot lock"),
-        }
+fn lock_process(file: File) -> Result<Option<Held>> {
+    match fcntl(&file, FcntlArg::F_SETLK(&byte(libc::F_WRLCK))) {
+        Ok(_) => Ok(Some(Box::new(file))),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(None),
+        Err(error) => Err(error).context("cannot lock"),
     }
 }
 
 /// A lock of a description of its own, as it should be, that is not closed on exec.
-struct Inheritable(OfRing);
-
-impl ExclusiveRole for Inheritable {
-    fn take(&self) -> Result<Option<Held>> {
-        let file = File::options().read(true).write(true).open(self.0.path())?;
-        fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot change a descriptor")?;
-        Ok(lock_byte(&file)?.then(|| Box::new(file) as Held))
-    }
+fn lock_inheritable(file: File) -> Result<Option<Held>> {
+    fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot change a descriptor")?;
+    Ok(lock_byte(&file)?.then(|| Box::new(file) as Held))
 }
 
-/// A lock that its holder gives back when he drops it, and who that is his number tells.
-struct Numbered(OfRing);
-
+/// A lock that its holder gives back when he drops it, and who that is his number says.
 struct NumberedLock {
     file: File,
     owner: u32,
@@ -165,16 +127,13 @@ impl Drop for NumberedLock {
     }
 }
 
-impl ExclusiveRole for Numbered {
-    fn take(&self) -> Result<Option<Held>> {
-        let file = File::options().read(true).write(true).open(self.0.path())?;
-        let owner = std::process::id();
-        Ok(lock_byte(&file)?.then(|| Box::new(NumberedLock { file, owner }) as Held))
-    }
+fn lock_numbered(file: File) -> Result<Option<Held>> {
+    let owner = std::process::id();
+    Ok(lock_byte(&file)?.then(|| Box::new(NumberedLock { file, owner }) as Held))
 }
 
 /// The holder, the first process of its namespace, forks one that is the first of another.
-fn namesake(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn namesake(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     let mut holder = namespace::first_process(setting, |ledger| {
         let mut held = Some(take_free(role)?);
         let mut child = namespace::first_process(setting, |ledger| {
@@ -192,7 +151,7 @@ fn namesake(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
 }
 
 /// The holder forks, and is killed; then its child is.
-fn forked(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn forked(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     // Whose parent is dead becomes ours.
     set_child_subreaper(true).context("cannot adopt orphans")?;
     // It ends when this process lets go of its end of the pipe, or dies.
@@ -256,7 +215,7 @@ fn mapping(
 }
 
 /// The holder becomes another program.
-fn executed(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
+fn executed(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     let (mut said, says) = pipe().context("cannot make a pipe")?;
     let (hears, mut hear) = pipe().context("cannot make a pipe")?;
     let mut says = Some(says);
@@ -284,10 +243,7 @@ fn executed(setting: &Setting<'_>, role: &dyn ExclusiveRole) -> Result<u64> {
 }
 
 /// The holder sends a descriptor to this process, which tries to be what it is.
-fn sent(
-    setting: &Setting<'_>,
-    attach: fn(OwnedFd) -> Result<Box<dyn ExclusiveRole>>,
-) -> Result<u64> {
+fn sent(setting: &Setting<'_>, attach: fn(OwnedFd) -> Result<Box<Take<'static>>>) -> Result<u64> {
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::Stream,
@@ -337,6 +293,6 @@ fn receive(socket: &OwnedFd) -> Result<OwnedFd> {
         _ => None,
     });
     let fd = fds.context("no descriptor was received")?;
-    // SAFETY: the kernel has just made it for this process, and nobody else knows it.
+    // SAFETY: the kernel has just made it for this process, and it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -14,44 +14,24 @@ use crate::specimen::s23_two_widths::Bytes;
 use crate::specimen::s24_one_line::{Adjacent, MissedPadding};
 use crate::specimen::{Handing, Indices};
 
-/// What processors move at once, in bytes: a line, and its neighbour with it.
+/// What processors move at once, in bytes: a line, and the adjacent one with it.
 const APART: usize = 128;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "two-widths",
-            "one struct laid out for 32 and for 64 bits: the same value, or refused by field",
-            "directions",
-            |setting| widths(setting, &Typed),
-        )
-        .wrong(
-            "specimen: S23, layouts that differ in silence",
-            "arrived as",
-            |setting| widths(setting, &Bytes),
-        )
-        .wrong(
-            "injected fault: a refusal that says how large an item is, and no more",
-            "does not say",
-            |setting| widths(setting, &SizeAlone),
-        ),
-        Check::new(
-            "lines",
-            "the words that the two sides store never lie in one pair of cache lines",
-            "operations",
-            |_| lines(&mut Stored::new()?),
-        )
-        .wrong(
-            "specimen: S24, both indices in one cache line, by choice",
-            "bytes apart",
-            |_| lines(&mut Adjacent::default()),
-        )
-        .wrong(
-            "specimen: S24, both indices in one cache line, by wrong arithmetic",
-            "bytes apart",
-            |_| lines(&mut MissedPadding::default()),
-        ),
-    ]
+checks! { setting:
+    "two-widths",
+        "one struct laid out for 32 and for 64 bits: the same value, or refused by field",
+        "directions" => widths(setting, &Typed),
+    wrong "specimen: S23, layouts that differ in silence", "arrived as" => widths(setting, &Bytes),
+    wrong "injected fault: a refusal that says how large an item is, and no more", "does not say" =>
+        widths(setting, &SizeAlone);
+
+    "lines",
+        "the words that the two sides store never lie in one pair of cache lines", "operations" =>
+        lines(setting, &mut Stored::new()?),
+    wrong "specimen: S24, both indices in one cache line, by choice", "bytes apart" =>
+        lines(setting, &mut Adjacent::default()),
+    wrong "specimen: S24, both indices in one cache line, by wrong arithmetic", "bytes apart" =>
+        lines(setting, &mut MissedPadding::default());
 }
 
 /// `struct { u32 kind; u64 stamp; u16 level; }` as a compiler for 64 bits lays it out, what it
@@ -81,35 +61,21 @@ type Said = (u32, u64, u16);
 
 const SENT: Said = (1, 0x1122_3344_5566_7788, 9);
 
-impl Wide {
-    fn of((kind, stamp, level): Said) -> Wide {
-        Wide {
-            kind,
-            stamp,
-            level,
-            ..Wide::zeroed()
-        }
-    }
+macro_rules! record {
+    ($($layout:ident),*) => {
+        $(impl $layout {
+            fn of((kind, stamp, level): Said) -> $layout {
+                $layout { kind, stamp, level, ..$layout::zeroed() }
+            }
 
-    fn said(self) -> Said {
-        (self.kind, self.stamp, self.level)
-    }
+            fn said(self) -> Said {
+                (self.kind, self.stamp, self.level)
+            }
+        })*
+    };
 }
 
-impl Narrow {
-    fn of((kind, stamp, level): Said) -> Narrow {
-        Narrow {
-            kind,
-            stamp,
-            level,
-            ..Narrow::zeroed()
-        }
-    }
-
-    fn said(self) -> Said {
-        (self.kind, self.stamp, self.level)
-    }
-}
+record!(Wide, Narrow);
 
 /// Ours: what the items of a ring are made of is written before them.
 struct Typed;
@@ -146,7 +112,7 @@ impl Handing for SizeAlone {
     }
 }
 
-/// What 32-bit x86 and 64 bits differ in, as whoever has a layout of its own is told of the other.
+/// What 32-bit x86 and 64 bits differ in, as the side with one layout reports the other.
 const MOVED: [&str; 2] = [
     "field \"stamp\": offset 8, u64 here; offset 4, u64 in the segment (a 32-bit x86 layout puts \
      8-byte fields on 4-byte boundaries)",
@@ -222,7 +188,7 @@ impl Indices for Stored {
 }
 
 /// Which words each side stores is seen, and not believed: those that an operation changed.
-fn lines(ring: &mut dyn Indices) -> Result<u64> {
+fn lines(_: &Setting<'_>, ring: &mut dyn Indices) -> Result<u64> {
     const OPERATIONS: u64 = 20;
     let mut stored = [BTreeSet::new(), BTreeSet::new()];
     for operation in 0..OPERATIONS {

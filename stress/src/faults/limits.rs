@@ -15,96 +15,59 @@ use ringproof::{Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions};
 
 use super::access::{become_nobody, need_root};
 use super::namespace;
-use crate::desk::{Check, Setting};
+use crate::desk::{Check, Setting, same};
 use crate::process::{Child, Note};
 use crate::shm::Name;
 use crate::words::Words;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "open-files",
-            "every limit from 3 on: works, or an error that says so and leaves nothing",
-            "limits",
-            |setting| open_files(setting, life),
-        )
-        .wrong("injected fault: panics", "panicked", |setting| {
-            open_files(setting, |name| {
-                life(name).expect("a segment");
-                Ok(())
-            })
-        })
-        .wrong(
-            "injected fault: leaves a descriptor behind",
-            "descriptors are left",
-            |setting| {
-                open_files(setting, |name| {
-                    std::mem::forget(File::open("/dev/null")?);
-                    life(name)
-                })
-            },
-        )
-        .wrong(
-            "injected fault: does not say why",
-            "instead of `Too many open files`",
-            |setting| {
-                open_files(setting, |name| {
-                    life(name).map_err(|_| anyhow::anyhow!("it failed"))
-                })
-            },
-        ),
-        Check::new(
-            "address-space",
-            "every limit until all can be mapped: works, or says that it cannot map",
-            "limits",
-            |setting| address_space(setting, life),
-        )
-        .wrong(
-            "injected fault: leaves a mapping behind",
-            "mappings are left",
-            |setting| {
-                address_space(setting, |name| {
-                    life(name)?;
-                    std::mem::forget(Words::new(1)?);
-                    Ok(())
-                })
-            },
-        ),
-        Check::new(
-            "locked-memory",
-            "every limit under mlockall: works, or says that it cannot map; none without",
-            "limits",
-            |setting| locked_memory(setting, life),
-        )
-        .wrong(
-            "injected fault: locks its segments, asked or not",
-            "without mlockall",
-            |setting| {
-                locked_memory(setting, |name| {
-                    mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock")?;
-                    life(name)
-                })
-            },
-        ),
-        Check::new(
-            "file-size",
-            "every limit on the length of files, SIGXFSZ ignored or not: an error, no signal",
-            "limits",
-            |setting| file_size(setting, life),
-        )
-        .wrong(
-            "injected fault: asks the system for too long a file",
-            "was killed by SIGXFSZ",
-            |setting| {
-                file_size(setting, |name| {
-                    let file = File::create_new(name.path())?;
-                    fallocate(&file, FallocateFlags::empty(), 0, 8192)?;
-                    fs::remove_file(name.path())?;
-                    Ok(())
-                })
-            },
-        ),
-    ]
+checks! { setting:
+    "open-files",
+        "every limit from 3 on: works, or an error that says so and leaves nothing", "limits" =>
+        open_files(setting, life),
+    wrong "injected fault: panics", "panicked" =>
+        open_files(setting, |name| {
+            life(name).expect("a segment");
+            Ok(())
+        }),
+    wrong "injected fault: leaves a descriptor behind", "descriptors are left" =>
+        open_files(setting, |name| {
+            std::mem::forget(File::open("/dev/null")?);
+            life(name)
+        }),
+    wrong "injected fault: does not say why", "instead of `Too many open files`" =>
+        open_files(setting, |name| {
+            life(name).map_err(|_| anyhow::anyhow!("it failed"))
+        });
+
+    "address-space",
+        "every limit until all can be mapped: works, or says that it cannot map", "limits" =>
+        address_space(setting, life),
+    wrong "injected fault: leaves a mapping behind", "mappings are left" =>
+        address_space(setting, |name| {
+            life(name)?;
+            std::mem::forget(Words::new(1)?);
+            Ok(())
+        });
+
+    "locked-memory",
+        "every limit under mlockall: works, or says that it cannot map; none without", "limits" =>
+        locked_memory(setting, life),
+    wrong "injected fault: locks its segments, asked or not", "without mlockall" =>
+        locked_memory(setting, |name| {
+            mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock")?;
+            life(name)
+        });
+
+    "file-size",
+        "every limit on the length of files, SIGXFSZ ignored or not: an error, no signal",
+        "limits" => file_size(setting, life),
+    wrong "injected fault: asks the system for too long a file", "was killed by SIGXFSZ" =>
+        file_size(setting, |name| {
+            let file = File::create_new(name.path())?;
+            fallocate(&file, FallocateFlags::empty(), 0, 8192)?;
+            fs::remove_file(name.path())?;
+            Ok(())
+        });
 }
 
 /// All that one does with segments. Whatever comes of it, it leaves nothing open.
@@ -133,61 +96,51 @@ fn life(name: &Name) -> Result<()> {
     })
 }
 
-/// A limit, and what there is to be said of it.
-struct Ladder {
-    resource: Resource,
-    /// What an error must contain.
-    says: &'static str,
-    limits: Box<dyn Iterator<Item = u64>>,
-}
-
-impl Ladder {
-    /// Leads a life under each limit, in a process that prepared for it, until one is as good as
-    /// without. How many there were.
-    fn climb(
-        self,
-        setting: &Setting<'_>,
-        prepare: impl Fn() -> Result<()>,
-        life: Life,
-    ) -> Result<u64> {
-        let name = setting.name();
-        let resource = self.resource;
-        let mut tried = 0;
-        for limit in self.limits {
-            let under = || format!("{resource:?} {limit}");
-            let who = format!("a process under {}", under());
-            let child = Child::fork(who, setting.alone, |ledger| {
-                // Once without a limit: then stack and heap are as large as it takes.
-                self::life(&name).context("without a limit")?;
-                prepare()?;
-                let before = Possessions::now()?;
-                let (soft, hard) = getrlimit(resource).context("cannot ask for a limit")?;
-                setrlimit(resource, limit, hard).with_context(under)?;
-                let outcome = life(&name);
-                setrlimit(resource, soft, hard).context("cannot lift a limit")?;
-                if let Err(error) = outcome {
-                    ledger.note(&Note::Refused(format!("{error:#}")));
-                }
-                before.compare(&Possessions::now()?)
-            })?;
-            let reported = child.finish()?;
-            let left = fs::exists(name.path()).context("cannot look for a name")?;
-            ensure!(!left, "under {} a name is left", under());
-            tried += 1;
-            match reported.first() {
-                None => {
-                    ensure!(tried > 1, "{} is no limit", under());
-                    return Ok(tried);
-                }
-                Some(Note::Refused(why)) if why.contains(self.says) => {}
-                Some(Note::Refused(why)) => {
-                    bail!("under {} `{why}` instead of `{}`", under(), self.says)
-                }
-                Some(other) => bail!("under {} {other:?}", under()),
+/// Leads a life under each limit of a resource, in a process that prepared for it, until one is as good as
+/// without. An error must contain what it `says`. How many there were.
+fn climb(
+    setting: &Setting<'_>,
+    (resource, says): (Resource, &str),
+    limits: impl Iterator<Item = u64>,
+    prepare: impl Fn() -> Result<()>,
+    life: Life,
+) -> Result<u64> {
+    let name = setting.name();
+    let mut tried = 0;
+    for limit in limits {
+        let under = || format!("{resource:?} {limit}");
+        let who = format!("a process under {}", under());
+        let child = Child::fork(who, setting.alone, |ledger| {
+            // Once without a limit: then stack and heap are as large as it takes.
+            self::life(&name).context("without a limit")?;
+            prepare()?;
+            let before = Possessions::now()?;
+            let (soft, hard) = getrlimit(resource).context("cannot ask for a limit")?;
+            setrlimit(resource, limit, hard).with_context(under)?;
+            let outcome = life(&name);
+            setrlimit(resource, soft, hard).context("cannot lift a limit")?;
+            if let Err(error) = outcome {
+                ledger.note(&Note::Refused(format!("{error:#}")));
             }
+            before.compare(&Possessions::now()?)
+        })?;
+        let reported = child.finish()?;
+        let left = fs::exists(name.path()).context("cannot look for a name")?;
+        ensure!(!left, "under {} a name is left", under());
+        tried += 1;
+        match reported.first() {
+            None => {
+                ensure!(tried > 1, "{} is no limit", under());
+                return Ok(tried);
+            }
+            Some(Note::Refused(why)) if why.contains(says) => {}
+            Some(Note::Refused(why)) => {
+                bail!("under {} `{why}` instead of `{}`", under(), says)
+            }
+            Some(other) => bail!("under {} {other:?}", under()),
         }
-        bail!("no limit on {resource:?} sufficed")
     }
+    bail!("no limit on {resource:?} sufficed")
 }
 
 /// What a process has that a library can forget to give back.
@@ -212,29 +165,18 @@ impl Possessions {
     }
 
     fn compare(&self, after: &Possessions) -> Result<()> {
-        ensure!(
-            self.descriptors == after.descriptors,
-            "descriptors are left: {:?}, before {:?}",
-            after.descriptors,
-            self.descriptors
-        );
-        ensure!(
-            self.mappings == after.mappings,
-            "mappings are left: {}, before {}",
-            after.mappings,
-            self.mappings
-        );
-        Ok(())
+        same(
+            "descriptors are left",
+            &after.descriptors,
+            &self.descriptors,
+        )?;
+        same("mappings are left", after.mappings, self.mappings)
     }
 }
 
 fn open_files(setting: &Setting<'_>, life: Life) -> Result<u64> {
-    let ladder = Ladder {
-        resource: Resource::RLIMIT_NOFILE,
-        says: "Too many open files",
-        limits: Box::new(3..100),
-    };
-    ladder.climb(setting, || Ok(()), life)
+    let limit = (Resource::RLIMIT_NOFILE, "Too many open files");
+    climb(setting, limit, 3..100, || Ok(()), life)
 }
 
 fn address_space(setting: &Setting<'_>, life: Life) -> Result<u64> {
@@ -242,12 +184,9 @@ fn address_space(setting: &Setting<'_>, life: Life) -> Result<u64> {
     let pages: u64 = (statm.split(' ').next())
         .and_then(|pages| pages.parse().ok())
         .context("nonsense in /proc/self/statm")?;
-    let ladder = Ladder {
-        resource: Resource::RLIMIT_AS,
-        says: "cannot map it: Cannot allocate memory",
-        limits: Box::new((pages..pages + 1000).map(|pages| pages * namespace::page())),
-    };
-    ladder.climb(setting, || Ok(()), life)
+    let limit = (Resource::RLIMIT_AS, "cannot map it: Cannot allocate memory");
+    let limits = (pages..pages + 1000).map(|pages| pages * namespace::page());
+    climb(setting, limit, limits, || Ok(()), life)
 }
 
 fn locked_memory(setting: &Setting<'_>, life: Life) -> Result<u64> {
@@ -260,32 +199,26 @@ fn locked_memory(setting: &Setting<'_>, life: Life) -> Result<u64> {
         life(&name).context("without mlockall a limit on locked memory is in the way")
     })?;
     unlocked.finish()?;
-    let ladder = Ladder {
-        resource: Resource::RLIMIT_MEMLOCK,
-        says: "cannot map it: Resource temporarily unavailable",
-        limits: Box::new((0..1000).map(|pages| pages * namespace::page())),
-    };
+    let says = "cannot map it: Resource temporarily unavailable";
+    let limits = (0..1000).map(|pages| pages * namespace::page());
     let prepare = || {
         become_nobody(&[])?;
         mlockall(MlockAllFlags::MCL_FUTURE).context("cannot lock what it will have")
     };
-    Ok(1 + ladder.climb(setting, prepare, life)?)
+    let limit = (Resource::RLIMIT_MEMLOCK, says);
+    Ok(1 + climb(setting, limit, limits, prepare, life)?)
 }
 
 fn file_size(setting: &Setting<'_>, life: Life) -> Result<u64> {
     let mut tried = 0;
     for handler in [SigHandler::SigDfl, SigHandler::SigIgn] {
-        let ladder = Ladder {
-            resource: Resource::RLIMIT_FSIZE,
-            says: "RLIMIT_FSIZE",
-            limits: Box::new((0..100).map(|kib| kib * 1024)),
-        };
         // SAFETY: neither of the two is a function.
         let prepare = || match unsafe { signal(Signal::SIGXFSZ, handler) } {
             Ok(_) => Ok(()),
             Err(error) => Err(error).context("cannot choose what a signal does"),
         };
-        tried += ladder.climb(setting, prepare, life)?;
+        let (limit, limits) = ((Resource::RLIMIT_FSIZE, "RLIMIT_FSIZE"), 0..100);
+        tried += climb(setting, limit, limits.map(|kib| kib * 1024), prepare, life)?;
     }
     Ok(tried)
 }

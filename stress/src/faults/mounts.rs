@@ -9,44 +9,28 @@ use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 use ringproof::{Inspection, Ring, RingOptions, Role, unlink};
 
-use super::inheritance::{OfAttached, OfDescription};
+use super::inheritance::{of_attached, of_description};
 use super::namespace;
 use crate::desk::{Check, Setting};
 use crate::shm::{DIRECTORY, Name};
-use crate::specimen::ExclusiveRole;
+use crate::specimen::Take;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "read-only-directory",
-            "what would write is an error that says so; who looks may look",
-            "calls",
-            |setting| read_only(setting, create),
-        )
-        .wrong(
-            "injected fault: goes to another directory instead",
-            "created it was, although",
-            |setting| {
-                read_only(setting, |name| {
-                    create(name).or_else(|_| {
-                        Ring::<u64>::anonymous(&options())?;
-                        Ok(())
-                    })
-                })
-            },
-        ),
-        Check::new(
-            "no-proc",
-            "what needs /proc is an error that says so, and no role has two holders",
-            "calls",
-            |_| no_proc(|fd| Ok(Box::new(OfAttached(Ring::attach_fd(fd)?)))),
-        )
-        .wrong(
-            "injected fault: locks the descriptor that it has, where it can open no other",
-            "two hold it",
-            |_| no_proc(|fd| Ok(Box::new(OfDescription(fd.into())))),
-        ),
-    ]
+checks! { setting:
+    "read-only-directory",
+        "what would write is an error that says so; who looks may look", "calls" =>
+        read_only(setting, create),
+    wrong "injected fault: goes to another directory instead", "created it was, although" =>
+        read_only(setting, |name| {
+            create(name).or_else(|_| {
+                Ring::<u64>::anonymous(&options())?;
+                Ok(())
+            })
+        });
+
+    "no-proc", "what needs /proc is an error that says so, and no role has two holders", "calls" =>
+        no_proc(setting, of_attached),
+    wrong "injected fault: locks the descriptor that it has, where it can open no other",
+        "two hold it" => no_proc(setting, of_description);
 }
 
 fn options() -> RingOptions {
@@ -104,7 +88,7 @@ fn read_only(setting: &Setting<'_>, create: impl Fn(&Name) -> Result<()>) -> Res
     Ok(6)
 }
 
-fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn ExclusiveRole>>) -> Result<u64> {
+fn no_proc(_: &Setting<'_>, attach: fn(OwnedFd) -> Result<Box<Take<'static>>>) -> Result<u64> {
     namespace::enter(CloneFlags::CLONE_NEWNS)?;
     namespace::small_shm(8)?;
     let name = Name::new("no-proc".to_owned());
@@ -141,7 +125,7 @@ fn no_proc(attach: impl Fn(OwnedFd) -> Result<Box<dyn ExclusiveRole>>) -> Result
         !Inspection::of(&named)?.retired,
         "an unlink that was refused retired it"
     );
-    match [role.take(), role.take()] {
+    match [role(), role()] {
         [Ok(Some(_)), Ok(Some(_))] => bail!("two hold it"),
         [first, second] => {
             refused("claimed", first.map(drop), &["/proc/self/fd"])?;

@@ -1,4 +1,4 @@
-//! Namespaces of a trial's own: what is mounted there nobody else sees, and it is gone with the
+//! Namespaces of a trial's own: what is mounted there is seen by it alone, and gone with the
 //! trial.
 
 use std::fs;

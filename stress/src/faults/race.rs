@@ -15,11 +15,11 @@ use ringproof_record::affinity::{self, Cpus};
 
 use crate::desk::Setting;
 use crate::item::mix;
-use crate::process::{Child, patience};
+use crate::process::{Child, NotHere, patience};
 use crate::words::Words;
 
 /// How long one keeps its processor while it waits to be let go. Who gives it up at once meets
-/// nobody: the last to come would go on alone.
+/// no peer: the last to come would go on alone.
 const STUBBORN: Duration = Duration::from_micros(200);
 
 /// How often one looks before it asks for the time.
@@ -36,7 +36,7 @@ const JITTER: u64 = 11;
 
 /// What a party did in a round.
 pub(super) struct Act {
-    /// What the judge is told of it.
+    /// What the judge gets of it.
     pub(super) reported: [u64; 2],
     /// What it keeps until the round is judged.
     pub(super) kept: Box<dyn Any>,
@@ -51,13 +51,23 @@ impl Act {
     }
 }
 
+/// How many rounds, if of these both outcomes came.
+pub(super) fn both_came(rounds: u64, outcomes: [u64; 2], [no, yes]: [&str; 2]) -> Result<u64> {
+    let [refused, done] = outcomes;
+    if refused > 0 && done > 0 {
+        return Ok(rounds);
+    }
+    let why = format!("{done} {yes} and {refused} {no} in {rounds} rounds of a race");
+    Err(NotHere(why).into())
+}
+
 /// What one party says to the other.
 const ON: [u8; 1] = *b"x";
 const END: [u8; 1] = *b".";
 
 /// Runs `rounds`, or as many as there is time for, and says how many: when this process has done `prepare`, it does `ours` and another one `theirs`,
 /// both let go at once and each delayed a little by chance. While both still keep what they got,
-/// `judge` looks at what the two tell, ours first.
+/// `judge` looks at what the two report, ours first.
 pub(super) fn race(
     setting: &Setting<'_>,
     rounds: u64,
@@ -101,7 +111,7 @@ pub(super) fn race(
             say(&to_other, &END)?;
             break;
         }
-        let mut play = || {
+        let mut run = || {
             prepare(round)?;
             say(&to_other, &ON)?;
             start(&come[0], round)?;
@@ -113,7 +123,7 @@ pub(super) fn race(
             say(&to_other, &ON)?;
             hear::<1>(&to_other)
         };
-        if let Err(error) = play() {
+        if let Err(error) = run() {
             // The other one may have the better reason.
             other.check().with_context(|| format!("in round {round}"))?;
             return Err(error.context(format!("in round {round}")));
@@ -126,7 +136,7 @@ pub(super) fn race(
 
 fn say(mut to: &UnixStream, what: &[u8]) -> Result<()> {
     to.write_all(what)
-        .context("cannot tell the other process anything")
+        .context("cannot write to the other process")
 }
 
 fn hear<const N: usize>(mut from: &UnixStream) -> Result<[u8; N]> {
@@ -161,7 +171,7 @@ fn start(come: &AtomicU64, round: u64) -> Result<()> {
 
 /// Nanoseconds of a clock that all processors share.
 pub(super) fn now() -> Result<u64> {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("cannot tell the time")?;
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("cannot read the clock")?;
     Ok(Duration::from(now).as_nanos() as u64)
 }
 

@@ -7,53 +7,33 @@ use anyhow::{Context, Result, bail, ensure};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
 use super::exclusive_role::{held, lock_byte, patiently};
-use super::race::{Act, now, race};
+use super::race::{Act, both_came, now, race};
 use crate::desk::{Check, Setting};
 use crate::process::{NotHere, patience};
 use crate::shm::Name;
 use crate::specimen::s21_mapped_too_early::MappedTooEarly;
 use crate::specimen::{Appearing, Held, WHOLE, window};
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "creators",
-            "two at once: one makes it, the other is told that it exists, and finds it whole",
-            "rounds",
-            |setting| creators(setting, create),
-        )
-        .wrong(
-            "injected fault: looks whether there is one, then makes it",
-            "made it",
-            |setting| creators(setting, look_then_create),
-        ),
-        Check::new(
-            "create-and-attach",
-            "whoever attaches while it is made finds nothing, or all of it",
-            "rounds",
-            |setting| appearing(setting, &Ours),
-        )
-        .wrong(
-            "specimen: S21, a peer maps between shm_open and ftruncate",
-            "was killed by SIGBUS",
-            |setting| appearing(setting, &MappedTooEarly),
-        ),
-        Check::new(
-            "unlink-and-claim",
-            "no claim that began after the unlink, and no two of what the name means now",
-            "rounds",
-            |setting| {
-                unlinked(setting, |ring| {
-                    held(patiently(|| ring.segment().claim(Role::Producer)))
-                })
-            },
-        )
-        .wrong(
-            "injected fault: locks, and does not look again",
-            "after the unlink",
-            |setting| unlinked(setting, lock_only),
-        ),
-    ]
+checks! { setting:
+    "creators",
+        "two at once: one makes it, the other is told that it exists, and finds it whole",
+        "rounds" => creators(setting, create),
+    wrong "injected fault: looks whether there is one, then makes it", "made it" =>
+        creators(setting, look_then_create);
+
+    "create-and-attach",
+        "whoever attaches while it is made finds nothing, or all of it", "rounds" =>
+        appearing(setting, &Ours),
+    wrong "specimen: S21, a peer maps between shm_open and ftruncate", "was killed by SIGBUS" =>
+        appearing(setting, &MappedTooEarly);
+
+    "unlink-and-claim",
+        "no claim that began after the unlink, and no two of what the name means now", "rounds" =>
+        unlinked(setting, |ring| {
+            held(patiently(|| ring.segment().claim(Role::Producer)))
+        }),
+    wrong "injected fault: locks, and does not look again", "after the unlink" =>
+        unlinked(setting, lock_only);
 }
 
 struct Ours;
@@ -102,7 +82,7 @@ fn appearing(setting: &Setting<'_>, what: &dyn Appearing) -> Result<u64> {
         },
     )?;
     if met == 0 {
-        let why = format!("in {rounds} rounds nobody looked while it was made");
+        let why = format!("in {rounds} rounds there was no look while it was made");
         return Err(NotHere(why).into());
     }
     Ok(rounds)
@@ -159,8 +139,7 @@ fn creators(setting: &Setting<'_>, create: Create) -> Result<u64> {
 /// Takes the role as an implementation might that trusts its lock.
 fn lock_only(ring: &Ring<u64>) -> Result<Option<Held>> {
     let file = File::from(ring.segment().descriptor()?);
-    let locked = lock_byte(&file)?;
-    Ok(locked.then(|| Box::new(file) as Held))
+    Ok(lock_byte(&file)?.then(|| Box::new(file) as Held))
 }
 
 /// Takes a role by its own way.
@@ -222,12 +201,7 @@ fn unlinked(setting: &Setting<'_>, claim: ClaimProducer) -> Result<u64> {
             Ok(patiently(|| unlink(&name))?)
         },
     )?;
-    let [refused, claimed] = outcomes;
-    if refused == 0 || claimed == 0 {
-        let why = format!("{claimed} claims and {refused} refusals in {rounds} rounds of a race");
-        return Err(NotHere(why).into());
-    }
-    Ok(rounds)
+    both_came(rounds, outcomes, ["refusals", "claims"])
 }
 
 fn inode(ring: &Ring<u64>) -> Result<u64> {

@@ -14,25 +14,14 @@ use crate::specimen::s20_index_from_zero::FromZero;
 const SENT: [u64; 3] = [5, 2, 4];
 const TAKEN: [u64; 3] = [2, 3, 6];
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "restarts",
-            "whoever attaches goes on where the last one stopped",
-            "starts",
-            |setting| restarts(setting, |name| Ok(Box::new(Ours::open(name)?))),
-        )
-        .wrong(
-            "specimen: S19, a constructor that wipes an existing ring on attach",
-            "expected item 0, found none",
-            |setting| restarts(setting, |name| Ok(Box::new(Wiping::open(name)?))),
-        )
-        .wrong(
-            "specimen: S20, an endpoint's private index starts at zero on attach",
-            "expected item 2, found",
-            |setting| restarts(setting, |name| Ok(Box::new(FromZero::open(name)?))),
-        ),
-    ]
+checks! { setting:
+    "restarts", "whoever attaches goes on where the last one stopped", "starts" =>
+        restarts(setting, |name| Ok(Box::new(Ours::open(name)?))),
+    wrong "specimen: S19, a constructor that wipes an existing ring on attach",
+        "expected item 0, found none" =>
+        restarts(setting, |name| Ok(Box::new(Wiping::open(name)?))),
+    wrong "specimen: S20, an endpoint's private index starts at zero on attach",
+        "expected item 2, found" => restarts(setting, |name| Ok(Box::new(FromZero::open(name)?)));
 }
 
 struct Ours(Ring<u64>);

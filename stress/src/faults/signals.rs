@@ -35,36 +35,27 @@ const LIVES_TO_A_SIGNAL: u64 = 10;
 /// signal.
 const LARGE: u64 = 1 << 16;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "signals",
-            "two processes create, attach, claim and unlink, with a signal every 50 µs",
-            "lives",
-            |setting| bombarded(setting, life),
-        )
-        .wrong(
-            "injected fault: waits for a lock, and takes EINTR for an answer",
-            "Interrupted system call",
-            |setting| {
-                bombarded(setting, |name, round| {
-                    let file = File::options()
-                        .create(true)
-                        .truncate(false)
-                        .write(true)
-                        .open(name.path())?;
-                    match Flock::lock(file, FlockArg::LockExclusive) {
-                        // Long enough that the other one has to wait.
-                        Ok(_held) => {
-                            let other = Name::new(format!("{}-{round}", &**name));
-                            life(&other, 1)
-                        }
-                        Err((_, error)) => Err(error).context("cannot lock"),
-                    }
-                })
-            },
-        ),
-    ]
+checks! { setting:
+    "signals",
+        "two processes create, attach, claim and unlink, with a signal every 50 µs", "lives" =>
+        bombarded(setting, life),
+    wrong "injected fault: waits for a lock, and takes EINTR for an answer",
+        "Interrupted system call" =>
+        bombarded(setting, |name, round| {
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(name.path())?;
+            match Flock::lock(file, FlockArg::LockExclusive) {
+                // Long enough that the other one has to wait.
+                Ok(_held) => {
+                    let other = Name::new(format!("{}-{round}", &**name));
+                    life(&other, 1)
+                }
+                Err((_, error)) => Err(error).context("cannot lock"),
+            }
+        });
 }
 
 static COME: AtomicU64 = AtomicU64::new(0);
@@ -155,7 +146,7 @@ fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Resul
     let mut led = 0;
     let deadline = Instant::now() + longest();
     while !running.is_empty() {
-        // They speak at their ends alone; and after a failure nobody waits for the other one.
+        // They speak at their ends alone; and after a failure the other one is not awaited.
         let files: Vec<_> = running.iter().map(AsFd::as_fd).collect();
         ensure!(wait_readable(&files, deadline)?, "they hang");
         let Some(at) =
@@ -165,7 +156,7 @@ fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Resul
         };
         let reported = running.remove(at).finish()?;
         let Some(Note::Tried(lives)) = reported.first() else {
-            bail!("a process that told {reported:?}");
+            bail!("a process that reports {reported:?}");
         };
         led += lives;
     }

@@ -11,31 +11,18 @@ use crate::process::Child;
 use crate::specimen::Shared;
 use crate::specimen::s27_truncated::Unsealed;
 
-pub(super) fn checks() -> Vec<Check> {
-    vec![
-        Check::new(
-            "truncation",
-            "a peer that has the descriptor cannot make a segment without a name shorter",
-            "lengths",
-            |setting| truncated(setting, &Anonymous::new()?),
-        )
-        .wrong(
-            "specimen: S27, a peer truncates the segment: SIGBUS",
-            "was killed by SIGBUS",
-            |setting| truncated(setting, &Unsealed::new()?),
-        ),
-        Check::new(
-            "guarded-truncation",
-            "a named segment that a peer made shorter is an error under the guard",
-            "lengths",
-            |setting| shortened(setting, guard::install),
-        )
-        .wrong(
-            "specimen: S27, the same of a named segment without the SIGBUS guard",
-            "was killed by SIGBUS",
-            |setting| shortened(setting, || Ok(())),
-        ),
-    ]
+checks! { setting:
+    "truncation",
+        "a peer that has the descriptor cannot make a segment without a name shorter", "lengths" =>
+        truncated(setting, &Anonymous::new()?),
+    wrong "specimen: S27, a peer truncates the segment: SIGBUS", "was killed by SIGBUS" =>
+        truncated(setting, &Unsealed::new()?);
+
+    "guarded-truncation",
+        "a named segment that a peer made shorter is an error under the guard", "lengths" =>
+        shortened(setting, guard::install),
+    wrong "specimen: S27, the same of a named segment without the SIGBUS guard",
+        "was killed by SIGBUS" => shortened(setting, || Ok(()));
 }
 
 const PAGE: u64 = 4096;

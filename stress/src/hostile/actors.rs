@@ -6,7 +6,9 @@ use anyhow::{Context, Result};
 use ringproof::site::Site;
 
 use super::memory::{Adversary, Answers, LITERAL, PALETTE};
+use super::ring::{Receiving, Sending, Side};
 use super::script::{Geometry, Script};
+use super::value::Answered;
 use super::{ring, role, value};
 use crate::desk::{Covered, Setting};
 use crate::item::mix;
@@ -24,40 +26,26 @@ pub(crate) struct Actor {
     run: fn(&Script<'_>, &Adversary<'_>) -> Result<()>,
 }
 
+type SeqLock = ringproof::SeqLock<value::Value>;
+type SeqLatch = ringproof::SeqLatch<value::Value>;
+
+const fn actor(
+    operations: &'static [&'static str],
+    run: fn(&Script<'_>, &Adversary<'_>) -> Result<()>,
+) -> Actor {
+    Actor { operations, run }
+}
+
 /// All of them. Their order is part of the corpus's meaning.
 pub(crate) const ACTORS: [Actor; 8] = [
-    Actor {
-        operations: ring::SENDING,
-        run: ring::send,
-    },
-    Actor {
-        operations: ring::RECEIVING,
-        run: ring::receive,
-    },
-    Actor {
-        operations: value::SEQLOCK_WRITING,
-        run: value::write_seqlock,
-    },
-    Actor {
-        operations: value::SEQLOCK_READING,
-        run: value::read_seqlock,
-    },
-    Actor {
-        operations: value::LATCH_WRITING,
-        run: value::write_latch,
-    },
-    Actor {
-        operations: value::LATCH_READING,
-        run: value::read_latch,
-    },
-    Actor {
-        operations: role::MARKING,
-        run: role::mark,
-    },
-    Actor {
-        operations: role::CLAIMING,
-        run: role::claim,
-    },
+    actor(Sending::OPERATIONS, ring::answer::<Sending>),
+    actor(Receiving::OPERATIONS, ring::answer::<Receiving>),
+    actor(SeqLock::WRITING, value::write::<SeqLock>),
+    actor(SeqLock::READING, value::read::<SeqLock>),
+    actor(SeqLatch::WRITING, value::write::<SeqLatch>),
+    actor(SeqLatch::READING, value::read::<SeqLatch>),
+    actor(role::MARKING, role::mark),
+    actor(role::CLAIMING, role::claim),
 ];
 
 /// Gives a script. An error is a promise broken; so are a panic, and a signal for an access outside
@@ -84,8 +72,8 @@ pub(crate) struct Given {
 /// Every script about the subject.
 pub(crate) fn answered(setting: &Setting<'_>) -> Result<()> {
     let scripts = scripts(setting.subject, setting.seed, setting.rounds)?;
-    for (number, bytes) in (0..).zip(&scripts) {
-        setting.case(number, || {
+    for bytes in &scripts {
+        setting.case(|| {
             let mut script = Script::decode(bytes).context("a script that cannot be read")?;
             script.fault = setting.fault;
             for (site, answers) in act(&script)?.tally {

@@ -3,17 +3,19 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use ringproof::layout::Kind;
 use ringproof_record::compiler;
 use tempfile::TempDir;
 
 use super::description::{Image, Verdict, each_text, printable};
-use super::fixture::{Named, Shape};
+use super::fixture::Named;
 use crate::desk::Setting;
 use crate::fault::Fault;
+use crate::{compile, program};
 
 const HEADER: &str = include_str!("../../../impl/ffi/include/ringproof.h");
 const PROGRAM: &str = include_str!("attach.c");
@@ -42,13 +44,13 @@ pub(crate) fn attached(setting: &Setting<'_>, directory: &Path) -> Result<()> {
     };
     let program = RefCell::new(program);
     let attach =
-        |shape, image: &Image, named: &Named| program.borrow_mut().judge(shape, image, named);
-    each_text(setting, |_| true, &attach).map(drop)
+        |kind, image: &Image, named: &Named| program.borrow_mut().judge(kind, image, named);
+    each_text(setting, |_| true, &attach)
 }
 
-/// A program that attaches, and waits to be told to what.
+/// A program that attaches to what it is asked to.
 struct Program {
-    child: Child,
+    program: program::Program,
     orders: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -66,10 +68,10 @@ impl Program {
             );
             return Ok(None);
         }
-        let plain = compile(directory.path(), "int main(void) { return 0; }")?;
-        if let Err(why) = plain {
-            let program = compiler.get_program();
-            setting.skip(what, &format!("{program:?} has no sanitizers here: {why}"));
+        let program = directory.path().join("program");
+        if let Err(why) = compile::why_not(sanitized(directory.path()), &program)? {
+            let compiler = compiler.get_program();
+            setting.skip(what, &format!("{compiler:?} has no sanitizers here: {why}"));
             return Ok(None);
         }
         let mut header = HEADER.to_owned();
@@ -79,26 +81,25 @@ impl Program {
         }
         let path = directory.path().join("ringproof.h");
         fs::write(path, header).context("cannot write the header")?;
-        let program = compile(directory.path(), PROGRAM)?
+        compile::program(sanitized(directory.path()), PROGRAM, &program)?
             .map_err(|why| anyhow!("it does not compile: {why}"))?;
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .context("cannot start the program in C")?;
-        let orders = child.stdin.take().context("no standard input")?;
-        let answers = child.stdout.take().context("no standard output")?;
+            .stderr(Stdio::piped());
+        let mut program = program::Program::start(command, "the program in C".to_owned())?;
+        let (orders, answers) = program.pipes()?;
         Ok(Some(Program {
-            child,
+            program,
             orders,
             answers: BufReader::new(answers),
         }))
     }
 
-    fn judge(&mut self, shape: Shape, image: &Image, named: &Named) -> Result<()> {
-        let verdict = image.verdict(shape);
-        let asked = writeln!(self.orders, "{} {}", shape.kind(), named.name);
+    fn judge(&mut self, kind: Kind, image: &Image, named: &Named) -> Result<()> {
+        let verdict = image.verdict(kind);
+        let asked = writeln!(self.orders, "{} {}", kind as u32, named.name);
         let Ok((attached, message)) = asked.map_err(Into::into).and_then(|()| self.answer()) else {
             bail!(
                 "{verdict:?}, and the program in C ended: {}",
@@ -132,12 +133,9 @@ impl Program {
 
     /// What a sanitizer has said, as far as it says what it is about.
     fn last_words(&mut self) -> String {
-        let mut said = String::new();
         // It is over: what it wrote is there, and its end.
-        let _ = self.child.kill();
-        if let Some(mut errors) = self.child.stderr.take() {
-            let _ = errors.read_to_string(&mut said);
-        }
+        self.program.kill();
+        let said = self.program.complaint();
         let line = said
             .lines()
             .find(|line| line.contains("ERROR") || line.contains("error"));
@@ -145,31 +143,14 @@ impl Program {
     }
 }
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        // Both fail only where it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Compiles a program with sanitizers; its path, or what the compiler said first.
-fn compile(directory: &Path, source: &str) -> Result<Result<PathBuf, String>> {
-    let (from, to) = (directory.join("program.c"), directory.join("program"));
-    fs::write(&from, source).context("cannot write a program")?;
-    let output = compiler::from_env("CC", "cc")
+/// A compiler that makes programs with sanitizers.
+fn sanitized(directory: &Path) -> Command {
+    let mut command = compiler::from_env("CC", "cc");
+    command
         .args(["-std=c11", "-O1", "-g", "-D_GNU_SOURCE", "-pthread"])
         .args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all"])
         .arg("-I")
         .arg(directory)
-        .arg(&from)
-        .arg("-o")
-        .arg(&to)
-        .output()
-        .context("cannot run a compiler")?;
-    if output.status.success() {
-        return Ok(Ok(to));
-    }
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    Ok(Err(said.lines().next().unwrap_or_default().to_owned()))
+        .arg("-xc");
+    command
 }

@@ -3,9 +3,10 @@
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use ringproof::layout::Kind;
 
 use super::description::{Image, each_text, limit_memory, printable};
-use super::fixture::{Named, Shape};
+use super::fixture::Named;
 use super::text::of_many;
 use crate::cli::{CommandLine, NO_PROGRAM};
 use crate::desk::Setting;
@@ -21,7 +22,7 @@ pub(crate) fn inspected(setting: &Setting<'_>, cli: &CommandLine) -> Result<()> 
         return Ok(());
     };
     limit_memory()?;
-    let look = |shape, image: &Image, named: &Named| {
+    let look = |kind, image: &Image, named: &Named| {
         for json in [false, true] {
             let mut command = Command::new(&program);
             command.args(["inspect", "--peek", "5", &named.name]);
@@ -32,7 +33,7 @@ pub(crate) fn inspected(setting: &Setting<'_>, cli: &CommandLine) -> Result<()> 
             {
                 output.stderr.extend_from_slice(parsed.text);
             }
-            judge(shape, image, &output, json)?;
+            judge(kind, image, &output, json)?;
         }
         Ok(())
     };
@@ -49,12 +50,12 @@ pub(crate) fn inspected(setting: &Setting<'_>, cli: &CommandLine) -> Result<()> 
         };
         number % share == 0 || text == many
     };
-    each_text(setting, some, &look).map(drop)
+    each_text(setting, some, &look)
 }
 
 /// What is said, is said in words, and the exit code is the right one.
-fn judge(shape: Shape, image: &Image, output: &Output, json: bool) -> Result<()> {
-    let verdict = image.verdict(shape);
+fn judge(kind: Kind, image: &Image, output: &Output, json: bool) -> Result<()> {
+    let verdict = image.verdict(kind);
     let errors = String::from_utf8_lossy(&output.stderr);
     let code = output.status.code().filter(|code| *code != PANICKED);
     let code = code.with_context(|| format!("{verdict:?}: {}: {errors}", output.status))?;

@@ -6,18 +6,19 @@ use std::fs::OpenOptions;
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::{Resource, setrlimit};
 use ringproof::inspect::Peeked;
-use ringproof::layout::HEADER_LEN;
+use ringproof::layout::{HEADER_LEN, Kind};
 use ringproof::{Inspection, Ring, SegmentError, SeqLatch, SeqLock};
 
-use super::fixture::{DATA, Named, Parsed, Shape, fnv_1a, parsed};
+use super::fixture::{DATA, Named, Parsed, description_of, fnv_1a, image_of, parsed};
 use super::specimen;
 use super::text::{changed, described, of_many, texts};
-use super::well_behaved::{Place, Value, exercise};
+use super::well_behaved::{Place, Value, exercise_as};
 use crate::desk::Setting;
+use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::item::mix;
 
-/// The longest file that is made, nearly all of it a hole.
+/// The longest file that is made, nearly all of it sparse.
 const LONGEST: u64 = 1 << 45;
 
 /// The bytes of memory that a look may need, with all that a process has anyway.
@@ -91,8 +92,8 @@ impl Image {
         parsed(&self.bytes, self.len)
     }
 
-    /// What whoever expects this shape must make of it.
-    pub(crate) fn verdict(&self, shape: Shape) -> Verdict {
+    /// What whoever expects this kind must make of it.
+    pub(crate) fn verdict(&self, kind: Kind) -> Verdict {
         let Some(parsed) = self.parsed() else {
             return Verdict::NoHeader;
         };
@@ -100,7 +101,7 @@ impl Image {
             None => Verdict::NoDescription,
             Some(_) if parsed.fingerprint != fnv_1a(parsed.text) => Verdict::OtherFingerprint,
             Some(size) if parsed.payload_size != size => Verdict::OtherSize,
-            Some(_) if parsed.text != shape.description().as_bytes() => Verdict::OtherPayload,
+            Some(_) if parsed.text != description_of(kind).as_bytes() => Verdict::OtherPayload,
             Some(_) => Verdict::Right,
         }
     }
@@ -133,21 +134,18 @@ impl Verdict {
     /// An error unless this one says what is wrong.
     fn is_named_by(self, error: &SegmentError) -> Result<()> {
         let fits = match (self, error) {
-            (Verdict::NoHeader, SegmentError::Mismatch { field, .. }) => {
-                !["description", "fingerprint", "kind"].contains(field)
-            }
-            (Verdict::NoDescription, SegmentError::Mismatch { field, .. }) => {
-                *field == "description"
-            }
-            (Verdict::OtherFingerprint, SegmentError::Mismatch { field, .. }) => {
-                *field == "fingerprint"
-            }
-            (Verdict::OtherSize, SegmentError::Mismatch { field, .. }) => *field == "payload_size",
             (Verdict::OtherPayload, SegmentError::Payload { differences, .. }) => {
                 let starts = ["field \"", "byte order: ", "size: "];
                 let named = |line: &String| starts.iter().any(|start| line.starts_with(start));
                 !differences.is_empty() && differences.iter().all(named)
             }
+            (verdict, SegmentError::Mismatch { field, .. }) => match verdict {
+                Verdict::NoHeader => !["description", "fingerprint", "kind"].contains(field),
+                Verdict::NoDescription => *field == "description",
+                Verdict::OtherFingerprint => *field == "fingerprint",
+                Verdict::OtherSize => *field == "payload_size",
+                Verdict::OtherPayload | Verdict::Right => false,
+            },
             _ => false,
         };
         ensure!(fits, "{self:?}, and the error is: {error}");
@@ -171,114 +169,96 @@ fn excerpt(text: &[u8]) -> String {
 }
 
 /// What is done with an image: the file of this name is made of it.
-type Judge<'a> = &'a dyn Fn(Shape, &Image, &Named) -> Result<()>;
+type Judge<'a> = &'a dyn Fn(Kind, &Image, &Named) -> Result<()>;
 
-/// Every shape with every text, and with changed ones, under their own fingerprints and under that
-/// of the right one; `only` chooses among the texts. The number of cases.
+/// Every kind with every text, and with changed ones, under their own fingerprints and under that
+/// of the right one; `only` chooses among the texts.
 pub(crate) fn each_text(
     setting: &Setting<'_>,
     mut only: impl FnMut(&[u8]) -> bool,
     judge: Judge<'_>,
-) -> Result<u64> {
+) -> Result<()> {
     let named = Named::new(setting.prefix, "described");
-    let mut number = 0;
-    for shape in Shape::ALL {
-        let segment = shape.image()?;
-        let right = shape.description();
+    for kind in KINDS {
+        let segment = image_of(kind)?;
+        let right = description_of(kind);
         let random = (0..setting.rounds).map(|random| mix(setting.seed ^ mix(random)));
         let random = random.map(|seed| changed(&right, seed));
         let mut chosen = texts(&right).into_iter().chain(random).collect::<Vec<_>>();
         chosen.retain(|text| only(text));
         for text in chosen {
             for fingerprint in [fnv_1a(&text), fnv_1a(right.as_bytes())] {
-                setting.case(number, || {
+                setting.case(|| {
                     let image = Image::describing(&segment, &text, fingerprint);
                     image.put(&named)?;
-                    judge(shape, &image, &named)
-                        .with_context(|| format!("a {shape:?} described by {:?}", excerpt(&text)))
+                    judge(kind, &image, &named)
+                        .with_context(|| format!("a {kind:?} described by {:?}", excerpt(&text)))
                 })?;
-                number += 1;
-            }
-        }
-    }
-    Ok(number)
-}
-
-/// Attached to as what it may be.
-pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
-    let attach = |shape, image: &Image, named: &Named| {
-        let verdict = image.verdict(shape);
-        if setting.has(Fault::FingerprintAlone) {
-            let accepted = specimen::fingerprint_attach(&image.bytes, &shape.description());
-            ensure!(
-                !accepted || verdict == Verdict::Right,
-                "{verdict:?}, and attached to"
-            );
-            return Ok(());
-        }
-        let outcome = match shape {
-            Shape::Ring => Ring::<u64>::attach(&named.name).map(drop),
-            Shape::SeqLock => SeqLock::<Value>::attach(&named.name).map(drop),
-            Shape::Latch => SeqLatch::<Value>::attach(&named.name).map(drop),
-        };
-        match outcome {
-            Err(error) => verdict.is_named_by(&error),
-            Ok(()) => {
-                ensure!(verdict == Verdict::Right, "{verdict:?}, and attached to");
-                let kinds = exercise(Place::Named(&named.name))?;
-                ensure!(kinds == 1, "it is attached to as {kinds} kinds");
-                Ok(())
-            }
-        }
-    };
-    each_text(setting, |_| true, &attach).map(drop)
-}
-
-/// Looked at from outside, also with sizes and positions at their limits.
-pub(crate) fn inspected(setting: &Setting<'_>) -> Result<()> {
-    limit_memory()?;
-    let look = |shape, image: &Image, named: &Named| look(setting, shape, image, named);
-    let mut number = each_text(setting, |_| true, &look)?;
-    let named = Named::new(setting.prefix, "extreme");
-    for shape in Shape::ALL {
-        let segment = shape.image()?;
-        for (payload_size, slots) in extremes() {
-            let text = of_many(payload_size);
-            let mut image = Image::describing(&segment, &text, fnv_1a(&text));
-            image.resize(payload_size, slots);
-            for (write_index, read_index) in POSITIONS {
-                for capacity in [1, slots] {
-                    setting.case(number, || {
-                        image.set(48, capacity);
-                        image.set(256, write_index);
-                        image.set(640, read_index);
-                        image.put(&named)?;
-                        look_at_extremes(setting, shape, &image, &named)
-                    })?;
-                    number += 1;
-                }
             }
         }
     }
     Ok(())
 }
 
-fn look_at_extremes(
-    setting: &Setting<'_>,
-    shape: Shape,
-    image: &Image,
-    named: &Named,
-) -> Result<()> {
-    look(setting, shape, image, named).with_context(|| {
-        format!(
-            "a {shape:?} of {} slots of {} bytes, {} of them live, from {} to {}",
-            image.word(40),
-            image.word(24),
-            image.word(48),
-            image.word(640),
-            image.word(256)
-        )
-    })
+/// Attached to as what it may be.
+pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
+    let attach = |kind, image: &Image, named: &Named| {
+        let verdict = image.verdict(kind);
+        if setting.has(Fault::FingerprintAlone) {
+            let accepted = specimen::fingerprint_attach(&image.bytes, &description_of(kind));
+            ensure!(
+                !accepted || verdict == Verdict::Right,
+                "{verdict:?}, and attached to"
+            );
+            return Ok(());
+        }
+        let outcome = match kind {
+            Kind::Ring => Ring::<u64>::attach(&named.name).map(drop),
+            Kind::SeqLock => SeqLock::<Value>::attach(&named.name).map(drop),
+            Kind::Latch => SeqLatch::<Value>::attach(&named.name).map(drop),
+        };
+        match outcome {
+            Err(error) => verdict.is_named_by(&error),
+            Ok(()) => {
+                ensure!(verdict == Verdict::Right, "{verdict:?}, and attached to");
+                exercise_as(Place::Named(&named.name), true)
+            }
+        }
+    };
+    each_text(setting, |_| true, &attach)
+}
+
+/// Looked at from outside, also with sizes and positions at their limits.
+pub(crate) fn inspected(setting: &Setting<'_>) -> Result<()> {
+    limit_memory()?;
+    let look = |kind, image: &Image, named: &Named| look(setting, kind, image, named);
+    each_text(setting, |_| true, &look)?;
+    let named = Named::new(setting.prefix, "extreme");
+    for kind in KINDS {
+        let segment = image_of(kind)?;
+        for (payload_size, slots) in extremes() {
+            let text = of_many(payload_size);
+            let mut image = Image::describing(&segment, &text, fnv_1a(&text));
+            image.resize(payload_size, slots);
+            for (write_index, read_index) in POSITIONS {
+                for capacity in [1, slots] {
+                    setting.case(|| {
+                        image.set(48, capacity);
+                        image.set(256, write_index);
+                        image.set(640, read_index);
+                        image.put(&named)?;
+                        look(kind, &image, &named).with_context(|| {
+                            format!(
+                                "a {kind:?} of {slots} slots of {payload_size} bytes, {capacity} of \
+                                 them live, from {read_index} to {write_index}"
+                            )
+                        })
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Bytes of an item, and slots.
@@ -308,8 +288,8 @@ pub(crate) fn limit_memory() -> Result<()> {
     setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY).context("cannot limit the memory")
 }
 
-fn look(setting: &Setting<'_>, shape: Shape, image: &Image, named: &Named) -> Result<()> {
-    let verdict = image.verdict(shape);
+fn look(setting: &Setting<'_>, kind: Kind, image: &Image, named: &Named) -> Result<()> {
+    let verdict = image.verdict(kind);
     if let (true, Some(parsed)) = (setting.has(Fault::LenientParse), image.parsed()) {
         let accepted = specimen::lenient_parse(parsed.text);
         ensure!(
@@ -369,7 +349,7 @@ fn peeked(image: &Image, parsed: &Parsed<'_>, count: u64) -> Option<Vec<u64>> {
     })
 }
 
-/// Holds an item to what is said of it. Nobody writes meanwhile, so it is there, unless a word says
+/// Holds an item to what is said of it. There is no write meanwhile, so it is there, unless a word says
 /// that somebody does.
 fn judge(seen: &Inspection, item: &Peeked) -> Result<()> {
     let in_a_write = match seen.fixed.kind {

@@ -1,27 +1,29 @@
 //! Files that are no segment, or not for this process, or another one than a moment ago.
 
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::libc;
+use clap::ValueEnum;
+use nix::libc::O_PATH;
 use nix::sys::prctl::set_dumpable;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::unistd::{Gid, Uid, mkfifo, setgroups, setresgid, setresuid};
-use ringproof::layout::HEADER_LEN;
+use ringproof::layout::{HEADER_LEN, Kind};
 use ringproof::{Inspection, Ring, Role, SegmentError, unlink};
 
-use super::fixture::{DATA, Named, SLOTS, Shape, memory_file, ring_options, unsealed};
+use super::fixture::{DATA, Named, SLOTS, image_of, ring_options};
 use super::well_behaved::{Place, exercise, receive, send};
 use crate::desk::Setting;
 use crate::fault::Fault;
 use crate::process::{Child, Note, patience};
+use crate::words::{memory_file, sealed_file};
 
 /// What bears a segment's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Thing {
     Fifo,
     Directory,
@@ -44,19 +46,6 @@ const SLOTS_AT: usize = 40;
 const LEN_AT: usize = 64;
 
 impl Thing {
-    const ALL: [Thing; 10] = [
-        Thing::Fifo,
-        Thing::Directory,
-        Thing::Link,
-        Thing::DanglingLink,
-        Thing::Socket,
-        Thing::Null,
-        Thing::Empty,
-        Thing::Zeros,
-        Thing::Huge,
-        Thing::HugeSegment,
-    ];
-
     /// Makes one of this name; false if this process may not.
     fn make(self, named: &Named, target: &Named) -> Result<bool> {
         let path = &named.path;
@@ -76,7 +65,7 @@ impl Thing {
             Thing::Empty => std::fs::write(path, b""),
             Thing::Zeros => std::fs::write(path, [0; 2 * HEADER_LEN as usize]),
             Thing::Huge | Thing::HugeSegment => {
-                let mut bytes = Shape::Ring.image()?;
+                let mut bytes = image_of(Kind::Ring)?;
                 let len = DATA + TEBIBYTE;
                 if self == Thing::HugeSegment {
                     for (at, field) in [(SLOTS_AT, TEBIBYTE / 8), (LEN_AT, len)] {
@@ -109,9 +98,9 @@ impl Thing {
 
 /// None of these is waited for, followed, changed or removed.
 pub(crate) fn of_any_type(setting: &Setting<'_>) -> Result<()> {
-    let target = Named::new(setting.prefix, "target").holding(&Shape::Ring.image()?)?;
-    for (number, thing) in (0..).zip(Thing::ALL) {
-        setting.case(number, || {
+    let target = Named::new(setting.prefix, "target").holding(&image_of(Kind::Ring)?)?;
+    for thing in Thing::value_variants().iter().copied() {
+        setting.case(|| {
             let named = Named::new(setting.prefix, "thing");
             if !thing.make(&named, &target)? {
                 setting.skip("a device", "this process may not make one in /dev/shm");
@@ -144,52 +133,32 @@ pub(crate) fn of_any_type(setting: &Setting<'_>) -> Result<()> {
 
 /// Descriptors that are of no sealed memory file.
 pub(crate) fn descriptors(setting: &Setting<'_>) -> Result<()> {
-    let image = Shape::Ring.image()?;
+    let image = image_of(Kind::Ring)?;
     let named = Named::new(setting.prefix, "file").holding(&image)?;
-    let sealed = memory_file(&image)?;
-    let any = |options: &mut OpenOptions, path: &str| options.open(path).map(OwnedFd::from);
-    let again = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&sealed));
-    let made: [(&str, std::io::Result<OwnedFd>); 8] = [
-        ("a pipe", std::io::pipe().map(|(read, _)| read.into())),
-        (
-            "the writing end of a pipe",
-            std::io::pipe().map(|(_, write)| write.into()),
-        ),
-        (
-            "a directory",
-            any(OpenOptions::new().read(true), "/dev/shm"),
-        ),
-        (
-            "a device",
-            any(OpenOptions::new().read(true).write(true), "/dev/null"),
-        ),
-        (
-            "a named segment",
-            (OpenOptions::new().read(true).write(true).open(&named.path)).map(Into::into),
-        ),
-        (
-            "an unsealed memory file",
-            if setting.has(Fault::AnyDescriptor) {
-                sealed.as_fd().try_clone_to_owned()
-            } else {
-                unsealed(&image)?.as_fd().try_clone_to_owned()
-            },
-        ),
-        (
-            "a memory file that may only be read",
-            any(OpenOptions::new().read(true), &again),
-        ),
-        (
-            "a path only",
-            any(
-                OpenOptions::new().read(true).custom_flags(libc::O_PATH),
-                &again,
-            ),
-        ),
+    let sealed = sealed_file(&image)?;
+    let again = format!("/proc/self/fd/{}", sealed.as_raw_fd());
+    let open = |options: &mut OpenOptions, path: &str| options.open(path).map(OwnedFd::from);
+    let read = |path: &str| open(OpenOptions::new().read(true), path);
+    let both = |path: &str| open(OpenOptions::new().read(true).write(true), path);
+    let path_only = |path: &str| open(OpenOptions::new().read(true).custom_flags(O_PATH), path);
+    let (reads, writes) = std::io::pipe().context("cannot make a pipe")?;
+    let unsealed = match setting.has(Fault::AnyDescriptor) {
+        true => sealed.try_clone(),
+        false => Ok(memory_file(&image)?),
+    };
+    let made = [
+        ("a pipe", Ok(reads.into())),
+        ("the writing end of a pipe", Ok(writes.into())),
+        ("a directory", read("/dev/shm")),
+        ("a device", both("/dev/null")),
+        ("a named segment", both(&named.path.to_string_lossy())),
+        ("an unsealed memory file", unsealed.map(Into::into)),
+        ("a memory file that may only be read", read(&again)),
+        ("a path only", path_only(&again)),
     ];
-    for (number, (what, descriptor)) in (0..).zip(made) {
+    for (what, descriptor) in made {
         let descriptor = descriptor.with_context(|| format!("cannot make {what}"))?;
-        setting.case(number, || {
+        setting.case(|| {
             let kinds = exercise(Place::Memory(&File::from(descriptor)))?;
             ensure!(kinds == 0, "{what} is attached to");
             Ok(())
@@ -207,9 +176,9 @@ pub(crate) fn permissions(setting: &Setting<'_>) -> Result<()> {
     if !other {
         setting.skip("another user", "only root can become one");
     }
-    for (number, mode) in (0..).zip([0o000, 0o600, 0o444, 0o644, 0o222, 0o666]) {
-        setting.case(number, || {
-            let named = Named::new(setting.prefix, "mode").holding(&Shape::Ring.image()?)?;
+    for mode in [0o000, 0o600, 0o444, 0o644, 0o222, 0o666] {
+        setting.case(|| {
+            let named = Named::new(setting.prefix, "mode").holding(&image_of(Kind::Ring)?)?;
             let granted = if setting.has(Fault::KeepRights) {
                 0o666
             } else {
@@ -273,7 +242,7 @@ fn use_with_mode(name: &str, bits: u32) -> Result<()> {
 }
 
 /// What comes in the place of a segment that is in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Newcomer {
     Nothing,
     Segment,
@@ -282,31 +251,25 @@ enum Newcomer {
 }
 
 /// A name that belongs to another file than the one that is mapped: no role is taken of what
-/// nobody else finds any more, and the newcomer is left alone.
+/// is not found any more, and the newcomer is left alone.
 pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
-    let newcomers = [
-        Newcomer::Nothing,
-        Newcomer::Segment,
-        Newcomer::Garbage,
-        Newcomer::Directory,
-    ];
-    for (number, newcomer) in (0..).zip(newcomers) {
-        setting.case(number, || {
-            let named = Named::new(setting.prefix, "replaced").holding(&Shape::Ring.image()?)?;
+    for newcomer in Newcomer::value_variants().iter().copied() {
+        setting.case(|| {
+            let named = Named::new(setting.prefix, "replaced").holding(&image_of(Kind::Ring)?)?;
             let ring = Ring::<u64>::attach(&named.name)?;
             let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
             if !setting.has(Fault::NotReplaced) {
                 named.clear();
                 match newcomer {
                     Newcomer::Nothing => {}
-                    Newcomer::Segment => named.fill(&Shape::Ring.image()?)?,
+                    Newcomer::Segment => named.fill(&image_of(Kind::Ring)?)?,
                     Newcomer::Garbage => named.fill(b"garbage")?,
                     Newcomer::Directory => {
                         std::fs::create_dir(&named.path).context("cannot make a directory")?;
                     }
                 }
             }
-            // Who is at work goes on; when it has ended, nobody follows.
+            // Who is at work goes on; when it has ended, none follows.
             let mut met = send(&mut producer)?;
             met += receive(&mut consumer)?;
             ensure!(
@@ -335,7 +298,7 @@ pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
             Ok(())
         })?;
     }
-    setting.case(newcomers.len() as u64, || replaced_all_the_time(setting))
+    setting.case(|| replaced_all_the_time(setting))
 }
 
 /// How often a name is opened that belongs to something else each time.
@@ -344,7 +307,7 @@ const OPENINGS: u64 = 200;
 fn replaced_all_the_time(setting: &Setting<'_>) -> Result<()> {
     let named = Named::new(setting.prefix, "unsteady");
     let next = Named::new(setting.prefix, "unsteady-next");
-    let image = Shape::Ring.image()?;
+    let image = image_of(Kind::Ring)?;
     let replacer = Child::fork("who replaces a segment".to_owned(), setting.alone, |_| {
         for round in 0_usize.. {
             let bytes = if round % 3 == 2 { &image[..9] } else { &image };
@@ -364,7 +327,7 @@ fn replaced_all_the_time(setting: &Setting<'_>) -> Result<()> {
             Ok((ring, claim)) => {
                 ensure!(
                     ring.segment().fixed().slots == SLOTS,
-                    "a ring that nobody made"
+                    "another ring than was made"
                 );
                 send(&mut ring.producer_with(claim)?)?;
                 taken += 1;

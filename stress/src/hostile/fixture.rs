@@ -1,21 +1,18 @@
 //! Segments to be spoilt: their bytes, and files with such bytes.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use ringproof::layout::{HEADER_LEN, MAGIC, VERSION};
-use ringproof::{Ring, RingOptions, Segment, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+use ringproof::layout::{HEADER_LEN, Kind, MAGIC, VERSION};
+use ringproof::{Ring, RingOptions, Segment, SeqLatch, SeqLock};
 
 use super::text::ORDERS;
 use super::well_behaved::Value;
 use crate::item::mix;
-
-/// Where named segments are.
-const DIRECTORY: &str = "/dev/shm";
+use crate::latest::{self, Latest, Writes};
+use crate::shm::DIRECTORY;
+use crate::words::bytes_of;
 
 /// Bytes of the header's constant part.
 pub(crate) const FIXED: usize = 128;
@@ -34,78 +31,49 @@ pub(crate) const DATA: u64 = 2 * HEADER_LEN;
 pub(crate) const CAPACITY: u64 = 5;
 pub(crate) const SLOTS: u64 = 8;
 
-/// What a segment holds here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Ring,
-    SeqLock,
-    Latch,
+/// The bytes of what a segment of this kind carries here.
+fn payload_size(kind: Kind) -> u64 {
+    match kind {
+        Kind::Ring => size_of::<u64>() as u64,
+        Kind::SeqLock | Kind::Latch => size_of::<Value>() as u64,
+    }
 }
 
-impl Shape {
-    pub(crate) const ALL: [Shape; 3] = [Shape::Ring, Shape::SeqLock, Shape::Latch];
+/// The description of what it carries.
+pub(crate) fn description_of(kind: Kind) -> String {
+    let field = match kind {
+        Kind::Ring => "u64",
+        Kind::SeqLock | Kind::Latch => "u64x4",
+    };
+    let size = payload_size(kind);
+    format!("ringproof-shape 1 {} {size}\nvalue 0 {field}\n", ORDERS[0])
+}
 
-    /// The number of its kind in a header.
-    pub(crate) fn kind(self) -> u32 {
-        match self {
-            Shape::Ring => 1,
-            Shape::SeqLock => 2,
-            Shape::Latch => 3,
-        }
+/// The bytes of a segment in use.
+pub(crate) fn image_of(kind: Kind) -> Result<Vec<u8>> {
+    bytes_of(&segment_of(kind)?)
+}
+
+/// A segment in use, without a name: a ring's index is past its first lap.
+pub(crate) fn segment_of(kind: Kind) -> Result<File> {
+    fn written<L: Latest<Value>>() -> Result<File> {
+        let shared = L::anonymous(&[1, 2, 3, 4], latest::SLOTS)?;
+        shared.writer()?.write(&[1, 2, 3, 4]);
+        file_of(shared.segment())
     }
-
-    /// The bytes of what it carries.
-    pub(crate) fn payload_size(self) -> u64 {
-        match self {
-            Shape::Ring => size_of::<u64>() as u64,
-            Shape::SeqLock | Shape::Latch => size_of::<Value>() as u64,
-        }
-    }
-
-    /// The description of what it carries.
-    pub(crate) fn description(self) -> String {
-        let field = match self {
-            Shape::Ring => "u64",
-            Shape::SeqLock | Shape::Latch => "u64x4",
-        };
-        let size = self.payload_size();
-        format!("ringproof-shape 1 {} {size}\nvalue 0 {field}\n", ORDERS[0])
-    }
-
-    /// The bytes of a segment in use.
-    pub(crate) fn image(self) -> Result<Vec<u8>> {
-        let file = self.make()?;
-        let len = file.metadata().context("no properties")?.len();
-        let mut bytes = vec![0; len as usize];
-        (file.read_exact_at(&mut bytes, 0)).context("cannot read a segment")?;
-        Ok(bytes)
-    }
-
-    /// A segment in use, without a name: a ring's index is past its first lap.
-    pub(crate) fn make(self) -> Result<File> {
-        let value: Value = [1, 2, 3, 4];
-        match self {
-            Shape::Ring => {
-                let ring = Ring::<u64>::anonymous(&ring_options())?;
-                let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-                for number in 0..SLOTS + 1 {
-                    producer.push(number)?;
-                    consumer.pop()?;
-                }
-                producer.push_slice(&[21, 22, 23])?;
-                file_of(ring.segment())
+    match kind {
+        Kind::Ring => {
+            let ring = Ring::<u64>::anonymous(&ring_options())?;
+            let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+            for number in 0..SLOTS + 1 {
+                producer.push(number)?;
+                consumer.pop()?;
             }
-            Shape::SeqLock => {
-                let lock = SeqLock::anonymous(&value, &SeqLockOptions::default())?;
-                lock.writer()?.write(&value);
-                file_of(lock.segment())
-            }
-            Shape::Latch => {
-                let latch = SeqLatch::anonymous(&value, &SeqLatchOptions::default())?;
-                latch.writer()?.write(&value);
-                file_of(latch.segment())
-            }
+            producer.push_slice(&[21, 22, 23])?;
+            file_of(ring.segment())
         }
+        Kind::SeqLock => written::<SeqLock<_>>(),
+        Kind::Latch => written::<SeqLatch<_>>(),
     }
 }
 
@@ -117,24 +85,6 @@ pub(crate) fn ring_options() -> RingOptions {
 pub(crate) fn file_of(segment: &Segment) -> Result<File> {
     let copy = segment.descriptor();
     Ok(File::from(copy.context("cannot have a descriptor")?))
-}
-
-/// A memory file with these bytes, sealed as a segment is.
-pub(crate) fn memory_file(bytes: &[u8]) -> Result<File> {
-    let file = unsealed(bytes)?;
-    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).context("cannot seal a memory file")?;
-    Ok(file)
-}
-
-/// The same without seals.
-pub(crate) fn unsealed(bytes: &[u8]) -> Result<File> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file: File = (memfd_create("ringproof-stress", flags))
-        .context("cannot make a memory file")?
-        .into();
-    (file.write_all_at(bytes, 0)).context("cannot fill a memory file")?;
-    Ok(file)
 }
 
 /// A name in /dev/shm, and whatever bears it until this is dropped.
@@ -231,16 +181,13 @@ pub(crate) fn parsed(bytes: &[u8], len: u64) -> Option<Parsed<'_>> {
     })
 }
 
-/// Whether a file of these bytes must be attached to as one of the shapes, and otherwise must be
+/// Whether a file of these bytes must be attached to as one of the kinds, and otherwise must be
 /// refused.
 pub(crate) fn sound(bytes: &[u8]) -> bool {
     parsed(bytes, bytes.len() as u64).is_some_and(|parsed| {
-        let shape = Shape::ALL
-            .into_iter()
-            .find(|shape| shape.kind() == parsed.kind);
-        shape.is_some_and(|shape| {
-            parsed.payload_size == shape.payload_size()
-                && parsed.text == shape.description().as_bytes()
+        Kind::from_number(parsed.kind).is_some_and(|kind| {
+            parsed.payload_size == payload_size(kind)
+                && parsed.text == description_of(kind).as_bytes()
                 && parsed.fingerprint == fnv_1a(parsed.text)
         })
     })

@@ -4,18 +4,21 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use ringproof::layout::Kind;
 use ringproof::shape::Description;
 
 use super::actors::{act, starting_scripts};
 use super::description::printable;
-use super::fixture::{FIXED, Shape, fnv_1a, memory_file, sound, spoilt};
+use super::fixture::{FIXED, description_of, fnv_1a, image_of, sound, spoilt};
 use super::script::Script;
 use super::specimen;
 use super::text::{described, of_fields, of_len, texts};
-use super::well_behaved::{Place, exercise};
-use crate::desk::Setting;
+use super::well_behaved::{Place, exercise_as};
+use crate::desk::{Setting, same};
+use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::item::mix;
+use crate::words::sealed_file;
 
 /// Bytes as the file of a segment, which is attached to as every kind and used.
 ///
@@ -28,13 +31,7 @@ pub fn attach(bytes: &[u8]) {
 }
 
 fn try_attach(bytes: &[u8]) -> Result<()> {
-    let kinds = exercise(Place::Memory(&memory_file(bytes)?))?;
-    let expected = usize::from(sound(bytes));
-    ensure!(
-        kinds == expected,
-        "it is attached to as {kinds} kinds, expected {expected}"
-    );
-    Ok(())
+    exercise_as(Place::Memory(&sealed_file(bytes)?), sound(bytes))
 }
 
 /// Bytes as a sequence of operations of one endpoint, and of the answers that they get.
@@ -78,17 +75,11 @@ fn try_description(bytes: &[u8]) -> Result<()> {
             return printable(error.to_string().as_bytes(), b"");
         }
     };
-    ensure!(
-        expected == Some(read.size()),
-        "it is described as {expected:?}"
-    );
-    ensure!(
-        read.to_string().as_bytes() == bytes,
-        "it is rendered as {read}"
-    );
-    ensure!(read.fingerprint() == fnv_1a(bytes), "another fingerprint");
-    for shape in Shape::ALL {
-        let own = shape.description();
+    same("its size", Some(read.size()), expected)?;
+    same("its text", read.to_string().as_bytes(), bytes)?;
+    same("its fingerprint", read.fingerprint(), fnv_1a(bytes))?;
+    for kind in KINDS {
+        let own = description_of(kind);
         let differences = Description::parse(own.as_bytes())?.diff(&read);
         ensure!(
             differences.is_empty() == (own.as_bytes() == bytes),
@@ -100,10 +91,11 @@ fn try_description(bytes: &[u8]) -> Result<()> {
         for len in [0, 7, 4096] {
             let count = read.values(field, &vec![0xa5; len]).count() as u64;
             let room = (len as u64).saturating_sub(field.offset) / field.leaf.kind.size();
-            ensure!(
-                count == room.min(field.leaf.count),
-                "{count} values of {field:?} in {len} bytes"
-            );
+            same(
+                &format!("{field:?} in {len} bytes"),
+                count,
+                room.min(field.leaf.count),
+            )?;
         }
     }
     Ok(())
@@ -112,17 +104,16 @@ fn try_description(bytes: &[u8]) -> Result<()> {
 /// What a fuzzer begins with: a name and bytes.
 type Inputs = Vec<(String, Vec<u8>)>;
 
-/// Segments of each shape that are right, and some that are nearly.
+/// Segments of each kind that are right, and some that are nearly.
 fn segments() -> Result<Inputs> {
     let mut inputs = Vec::new();
-    for shape in Shape::ALL {
-        let image = shape.image()?;
-        let name = format!("{shape:?}").to_lowercase();
+    for kind in KINDS {
+        let (image, name) = (image_of(kind)?, kind.name());
         inputs.push((format!("{name}-short"), image[..FIXED].to_vec()));
         for seed in 0..5 {
             inputs.push((format!("{name}-changed-{seed}"), spoilt(&image, seed)));
         }
-        inputs.push((name, image));
+        inputs.push((name.to_owned(), image));
     }
     Ok(inputs)
 }
@@ -139,7 +130,7 @@ fn descriptions() -> Inputs {
         ("fields-1024".to_owned(), of_fields(1024)),
         ("long-names".to_owned(), of_len(2048)),
     ];
-    let right = Shape::Latch.description();
+    let right = description_of(Kind::Latch);
     let spaced = right.replace(' ', "  ").into_bytes();
     inputs.push(("spaced".to_owned(), spaced));
     for (number, text) in texts(&right).into_iter().enumerate() {
@@ -177,13 +168,13 @@ fn replayed(
     cases: u64,
     target: impl Fn(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    for (number, (name, bytes)) in (0..).zip(inputs) {
-        setting.case(number, || target(bytes).with_context(|| name.clone()))?;
+    for (name, bytes) in inputs {
+        setting.case(|| target(bytes).with_context(|| name.clone()))?;
     }
-    for (number, random) in (inputs.len() as u64..).zip(0..cases) {
+    for random in 0..cases {
         let seed = mix(setting.seed ^ mix(random));
         let (name, bytes) = &inputs[seed as usize % inputs.len()];
-        setting.case(number, || {
+        setting.case(|| {
             let mut bytes = bytes.clone();
             for change in 0..1 + (seed >> 32) % 8 {
                 let random = mix(seed ^ mix(change));
@@ -200,7 +191,7 @@ pub(crate) fn replay_attach(setting: &Setting<'_>) -> Result<()> {
     let inputs = segments()?;
     replayed(setting, &inputs, setting.rounds, |bytes| {
         if setting.has(Fault::FuzzedHeader) {
-            return specimen::trusting_attach(&memory_file(bytes)?, bytes.len());
+            return specimen::trusting_attach(&sealed_file(bytes)?, bytes.len());
         }
         try_attach(bytes)
     })

@@ -5,26 +5,17 @@ use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use ringproof::layout::Kind;
 
-use super::fixture::{DESCRIPTION, FIXED, Named, Shape, USED, memory_file, sound, spoilt};
+use super::fixture::{DESCRIPTION, FIXED, Named, USED, image_of, sound, spoilt};
 use super::specimen;
-use super::well_behaved::{Place, exercise};
+use super::well_behaved::{Place, exercise, exercise_as};
 use crate::desk::Setting;
+use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::item::mix;
 use crate::process::{Child, patience};
-
-pub(crate) fn of_ring(setting: &Setting<'_>) -> Result<()> {
-    changed(setting, Shape::Ring)
-}
-
-pub(crate) fn of_seqlock(setting: &Setting<'_>) -> Result<()> {
-    changed(setting, Shape::SeqLock)
-}
-
-pub(crate) fn of_latch(setting: &Setting<'_>) -> Result<()> {
-    changed(setting, Shape::Latch)
-}
+use crate::words::sealed_file;
 
 /// A header's byte, changed in every bit and to both extremes.
 fn changes(byte: u8) -> impl Iterator<Item = u8> {
@@ -59,47 +50,43 @@ fn sizes(image: &[u8]) -> Vec<Vec<u8>> {
     headers
 }
 
-/// Each byte of the header changed in turn, in a memory file, and in a named one those that
+/// Each byte of the header of this kind changed in turn, in a memory file, and in a named one those that
 /// decide whether it is attached to; every combination of some sizes; then random changes.
-fn changed(setting: &Setting<'_>, shape: Shape) -> Result<()> {
-    let image = shape.image()?;
-    let memory = memory_file(&image)?;
+pub(crate) fn changed(setting: &Setting<'_>, kind: Kind) -> Result<()> {
+    let image = image_of(kind)?;
+    let memory = sealed_file(&image)?;
     let named = Named::new(setting.prefix, "header");
-    let mut number = 0;
-    // Of what is reserved, and read by nobody, a byte of each cache line.
+    // Of what is reserved, and not read, a byte of each cache line.
     let reserved = (USED..image.len()).step_by(64);
     let offsets = (0..USED).chain(DESCRIPTION).chain(reserved);
     let named_ones = (0..FIXED).chain(DESCRIPTION).map(|at| (at, true));
     for (at, by_name) in offsets.map(|at| (at, false)).chain(named_ones) {
         for byte in changes(image[at]) {
-            setting.case(number, || {
+            setting.case(|| {
                 let mut bytes = image.clone();
                 bytes[at] = byte;
                 attach(setting, &bytes, by_name.then_some(&named), &memory)
-                    .with_context(|| format!("{shape:?}: byte {at} is {byte:#x}"))
+                    .with_context(|| format!("{kind:?}: byte {at} is {byte:#x}"))
             })?;
-            number += 1;
         }
     }
     for bytes in sizes(&image) {
-        setting.case(number, || {
-            attach(setting, &bytes, None, &memory_file(&bytes)?).with_context(|| {
+        setting.case(|| {
+            attach(setting, &bytes, None, &sealed_file(&bytes)?).with_context(|| {
                 let fields = bytes[24..72].as_chunks().0.iter();
                 let fields: Vec<_> = fields.map(|field| u64::from_ne_bytes(*field)).collect();
-                format!("{shape:?}: its header's words from byte 24 are {fields:?}")
+                format!("{kind:?}: its header's words from byte 24 are {fields:?}")
             })
         })?;
-        number += 1;
     }
     for random in 0..setting.rounds {
         let seed = mix(setting.seed ^ mix(random));
-        setting.case(number, || {
+        setting.case(|| {
             let bytes = spoilt(&image, seed);
             let by_name = random % 4 == 0;
             attach(setting, &bytes, by_name.then_some(&named), &memory)
-                .with_context(|| format!("{shape:?}: header changed by seed {seed:#x}"))
+                .with_context(|| format!("{kind:?}: header changed by seed {seed:#x}"))
         })?;
-        number += 1;
     }
     Ok(())
 }
@@ -120,27 +107,21 @@ fn attach(setting: &Setting<'_>, bytes: &[u8], named: Option<&Named>, memory: &F
     if setting.has(Fault::TrustHeader) {
         return specimen::trusting_attach(memory, bytes.len());
     }
-    let kinds = exercise(place)?;
-    let expected = usize::from(sound(bytes));
-    ensure!(
-        kinds == expected,
-        "it is attached to as {kinds} kinds, expected {expected}"
-    );
-    Ok(())
+    exercise_as(place, sound(bytes))
 }
 
 /// Somebody changes the header all the time.
 pub(crate) fn racing(setting: &Setting<'_>) -> Result<()> {
-    for (number, shape) in (0..).zip(Shape::ALL) {
-        setting.case(number, || race(setting, shape))?;
+    for kind in KINDS {
+        setting.case(|| race(setting, kind))?;
     }
     Ok(())
 }
 
 /// Attaches until as many attempts as there are cases were made, and some of each outcome.
-fn race(setting: &Setting<'_>, shape: Shape) -> Result<()> {
-    let image = shape.image()?;
-    let memory = memory_file(&image)?;
+fn race(setting: &Setting<'_>, kind: Kind) -> Result<()> {
+    let image = image_of(kind)?;
+    let memory = sealed_file(&image)?;
     let _changer = Child::fork("who changes the header".to_owned(), setting.alone, |_| {
         for round in 0.. {
             let bytes = spoilt(&image, mix(round));

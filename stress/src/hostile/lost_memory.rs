@@ -8,65 +8,49 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::fcntl::{FallocateFlags, FcntlArg, SealFlag, fallocate, fcntl};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
-use ringproof::layout::HEADER_LEN;
+use ringproof::layout::{HEADER_LEN, Kind};
 use ringproof::memory::Native;
 use ringproof::ring::RingParts;
 use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
-use super::fixture::{CAPACITY, DATA, Named, SLOTS, Shape, memory_file, unsealed};
+use super::fixture::{CAPACITY, DATA, Named, SLOTS, image_of, segment_of};
 use super::region::Guarded;
 use super::specimen;
-use super::well_behaved::{Met, Place, Value, exercise, read_latch, read_seqlock, receive, send};
+use super::well_behaved::{Met, Place, Value, exercise_as, has_value, receive, send};
 use crate::desk::Setting;
+use crate::ends::KINDS;
 use crate::fault::Fault;
+use crate::latest::{Latest, Reads, Writes};
 use crate::process::Child;
+use crate::words::{memory_file, sealed_file};
 
 /// Files that are shorter than their header says, or longer.
 pub(crate) fn before(setting: &Setting<'_>) -> Result<()> {
-    let mut number = 0;
-    for shape in Shape::ALL {
-        let image = shape.image()?;
+    for kind in KINDS {
+        let image = image_of(kind)?;
         let whole = image.len();
         let named = Named::new(setting.prefix, "short");
-        let lens = [
-            0,
-            1,
-            7,
-            8,
-            127,
-            128,
-            1024,
-            4095,
-            4096,
-            4097,
-            8192,
-            whole - 1,
-            whole,
-        ];
-        for len in lens.into_iter().chain([whole + 1, 2 * whole]) {
+        let lens = [0, 1, 7, 8, 127, 128, 1024, 4095, 4096, 4097, 8192];
+        let at_the_end = [whole - 1, whole, whole + 1, 2 * whole];
+        for len in lens.into_iter().chain(at_the_end) {
             for by_name in [false, true] {
-                setting.case(number, || {
+                setting.case(|| {
                     let mut bytes = image.clone();
                     bytes.resize(len, 0);
-                    let memory = memory_file(&bytes)?;
+                    let memory = sealed_file(&bytes)?;
                     if setting.has(Fault::ShortBelieved) {
                         return specimen::trusting_attach(&memory, whole);
                     }
-                    let kinds = if by_name {
+                    let place = if by_name {
                         named.fill(&bytes)?;
-                        exercise(Place::Named(&named.name))?
+                        Place::Named(&named.name)
                     } else {
-                        exercise(Place::Memory(&memory))?
+                        Place::Memory(&memory)
                     };
-                    let expected = usize::from(len >= whole);
-                    ensure!(
-                        kinds == expected,
-                        "{len} of {whole} bytes of a {shape:?} are attached to as {kinds} kinds"
-                    );
-                    Ok(())
+                    exercise_as(place, len >= whole)
+                        .with_context(|| format!("{len} of {whole} bytes of a {kind:?}"))
                 })?;
-                number += 1;
             }
         }
     }
@@ -74,27 +58,23 @@ pub(crate) fn before(setting: &Setting<'_>) -> Result<()> {
 }
 
 /// A memory file cannot change its size, whoever holds its descriptor.
-pub(crate) fn memory_files(setting: &Setting<'_>) -> Result<()> {
-    let mut number = 0;
-    for shape in Shape::ALL {
-        let whole = shape.image()?.len() as u64;
+pub(crate) fn sealed(setting: &Setting<'_>) -> Result<()> {
+    for kind in KINDS {
+        let whole = image_of(kind)?.len() as u64;
         for len in [0, 1, HEADER_LEN, whole - 1, whole + 1, whole + HEADER_LEN] {
-            setting.case(number, || {
+            setting.case(|| {
                 let file = if setting.has(Fault::Unsealed) {
-                    unsealed(&shape.image()?)?
+                    memory_file(&image_of(kind)?)?
                 } else {
-                    shape.make()?
+                    segment_of(kind)?
                 };
                 let cut = file.set_len(len);
                 ensure!(cut.is_err(), "its length was changed to {len} of {whole}");
                 // Nor can it be made unwritable under those who write it.
                 let frozen = fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE));
                 ensure!(frozen.is_err(), "another seal was added");
-                let kinds = exercise(Place::Memory(&file))?;
-                ensure!(kinds == 1, "it is attached to as {kinds} kinds");
-                Ok(())
+                exercise_as(Place::Memory(&file), true)
             })?;
-            number += 1;
         }
     }
     Ok(())
@@ -104,62 +84,55 @@ pub(crate) fn memory_files(setting: &Setting<'_>) -> Result<()> {
 /// says. An access to what is gone raises SIGBUS, and nothing else happens. (What a program that
 /// handles the signal makes of it is not this module's affair.)
 pub(crate) fn named_files(setting: &Setting<'_>) -> Result<()> {
-    let mut number = 0;
-    for shape in Shape::ALL {
-        let whole = shape.image()?.len() as u64;
+    for kind in KINDS {
+        let whole = image_of(kind)?.len() as u64;
         for len in [0, HEADER_LEN] {
-            setting.case(number, || {
+            setting.case(|| {
                 let kept = setting.has(Fault::NotTruncated);
                 let len = if kept { whole } else { len };
-                let named = Named::new(setting.prefix, "cut").holding(&shape.image()?)?;
-                let who = format!("who uses a {shape:?} cut to {len} bytes");
-                let child = Child::fork(who, setting.alone, |_| cut_and_use(&named, shape, len))?;
+                let named = Named::new(setting.prefix, "cut").holding(&image_of(kind)?)?;
+                let who = format!("who uses a {kind:?} cut to {len} bytes");
+                let child = Child::fork(who, setting.alone, |_| cut_and_use(&named, kind, len))?;
                 match child.end()? {
                     (_, WaitStatus::Signaled(_, Signal::SIGBUS, _)) => Ok(()),
                     (reported, other) => bail!(
-                        "an access to a {shape:?} cut to {len} of {whole} bytes \
+                        "an access to a {kind:?} cut to {len} of {whole} bytes \
                          raised no SIGBUS: {other:?} after {reported:?}"
                     ),
                 }
             })?;
-            number += 1;
         }
     }
     Ok(())
 }
 
-fn cut_and_use(named: &Named, shape: Shape, len: u64) -> Result<()> {
+fn cut_and_use(named: &Named, kind: Kind, len: u64) -> Result<()> {
+    fn read<L: Latest<Value>>(name: &str, cut: impl Fn() -> Result<()>) -> Result<()> {
+        let shared = L::attach(name)?;
+        let reader = shared.reader()?;
+        cut()?;
+        has_value(&reader);
+        Ok(())
+    }
     let file = (OpenOptions::new().write(true).open(&named.path)).context("cannot open it")?;
     let cut = || file.set_len(len).context("cannot truncate it");
-    match shape {
-        Shape::Ring => {
+    match kind {
+        Kind::Ring => {
             let ring = Ring::<u64>::attach(&named.name)?;
             let mut consumer = ring.consumer()?;
             cut()?;
-            receive(&mut consumer)?;
+            receive(&mut consumer).map(drop)
         }
-        Shape::SeqLock => {
-            let lock = SeqLock::<Value>::attach(&named.name)?;
-            let reader = lock.reader()?;
-            cut()?;
-            read_seqlock(&reader);
-        }
-        Shape::Latch => {
-            let latch = SeqLatch::<Value>::attach(&named.name)?;
-            let reader = latch.reader()?;
-            cut()?;
-            read_latch(&reader);
-        }
+        Kind::SeqLock => read::<SeqLock<_>>(&named.name, cut),
+        Kind::Latch => read::<SeqLatch<_>>(&named.name, cut),
     }
-    Ok(())
 }
 
 /// Pages that are taken from under a mapping come back as zeros, also in a sealed memory file:
 /// the ends must find out, or go on with what they know.
 pub(crate) fn punched(setting: &Setting<'_>) -> Result<()> {
-    let mut number = 0;
-    for shape in Shape::ALL {
-        let image = shape.image()?;
+    for kind in KINDS {
+        let image = image_of(kind)?;
         let whole = image.len() as u64;
         for (from, len) in [
             (0, HEADER_LEN),
@@ -168,9 +141,9 @@ pub(crate) fn punched(setting: &Setting<'_>) -> Result<()> {
             (0, DATA + HEADER_LEN),
         ] {
             for by_name in [false, true] {
-                setting.case(number, || {
-                    let named = Named::new(setting.prefix, "hole").holding(&image)?;
-                    let memory = memory_file(&image)?;
+                setting.case(|| {
+                    let named = Named::new(setting.prefix, "punched").holding(&image)?;
+                    let memory = sealed_file(&image)?;
                     let (file, place) = if by_name {
                         let open = OpenOptions::new().write(true).open(&named.path);
                         (open.context("cannot open it")?, Place::Named(&named.name))
@@ -182,15 +155,11 @@ pub(crate) fn punched(setting: &Setting<'_>) -> Result<()> {
                     if setting.has(Fault::TrustLostMemory) {
                         return trust_lost_memory(&memory, punch);
                     }
-                    used_while_punched(place, shape, punch)
-                        .with_context(|| format!("{shape:?} without {len} bytes from {from}"))?;
+                    used_while_punched(place, kind, punch)
+                        .with_context(|| format!("{kind:?} without {len} bytes from {from}"))?;
                     // Its header is no header any more, or its description none.
-                    let kinds = exercise(place)?;
-                    let expected = usize::from(from >= DATA);
-                    ensure!(kinds == expected, "attached to as {kinds} kinds afterwards");
-                    Ok(())
+                    exercise_as(place, from >= DATA).context("afterwards")
                 })?;
-                number += 1;
             }
         }
     }
@@ -199,19 +168,26 @@ pub(crate) fn punched(setting: &Setting<'_>) -> Result<()> {
 
 fn punch(file: &File, from: u64, len: u64) -> Result<()> {
     let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    fallocate(file, flags, from.cast_signed(), len.cast_signed()).context("cannot punch a hole")
+    fallocate(file, flags, from.cast_signed(), len.cast_signed()).context("cannot punch")
 }
 
 /// How often memory is taken away, with operations between.
 const PUNCHES: usize = 4;
 
-fn used_while_punched(
-    place: Place<'_>,
-    shape: Shape,
-    punch: impl Fn() -> Result<()>,
-) -> Result<()> {
-    match shape {
-        Shape::Ring => {
+fn used_while_punched(place: Place<'_>, kind: Kind, punch: impl Fn() -> Result<()>) -> Result<()> {
+    fn write<L: Latest<Value>>(place: Place<'_>, punch: impl Fn() -> Result<()>) -> Result<()> {
+        let shared = (place.latest::<L>()?).context("it is refused")?;
+        let (mut writer, reader) = (shared.writer()?, shared.reader()?);
+        for _ in 0..PUNCHES {
+            punch()?;
+            has_value(&reader);
+            writer.write(&[9; 4]);
+            ensure!(reader.read(2) == Ok([9; 4]), "a value written is not read");
+        }
+        Ok(())
+    }
+    match kind {
+        Kind::Ring => {
             let ring = (place.ring()?).context("it is refused")?;
             let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
             let mut met = Met::default();
@@ -224,28 +200,8 @@ fn used_while_punched(
             ensure!(met.worked > 0, "no operation did anything: {met:?}");
             Ok(())
         }
-        Shape::SeqLock => {
-            let lock = (place.seqlock()?).context("it is refused")?;
-            let (mut writer, reader) = (lock.writer()?, lock.reader()?);
-            for _ in 0..PUNCHES {
-                punch()?;
-                read_seqlock(&reader);
-                writer.write(&[9; 4]);
-                ensure!(reader.read(2) == Ok([9; 4]), "a value written is not read");
-            }
-            Ok(())
-        }
-        Shape::Latch => {
-            let latch = (place.latch()?).context("it is refused")?;
-            let (mut writer, reader) = (latch.writer()?, latch.reader()?);
-            for _ in 0..PUNCHES {
-                punch()?;
-                read_latch(&reader);
-                writer.write(&[9; 4]);
-                ensure!(reader.read(2) == Ok([9; 4]), "a value written is not read");
-            }
-            Ok(())
-        }
+        Kind::SeqLock => write::<SeqLock<_>>(place, punch),
+        Kind::Latch => write::<SeqLatch<_>>(place, punch),
     }
 }
 

@@ -143,56 +143,30 @@ impl<'t> Adversary<'t> {
     }
 
     /// Values at which arithmetic on indices, sequences and counts may go wrong.
-    fn palette(&self, real: u64) -> [u64; PALETTE] {
+    fn palette(&self, real: u64) -> Vec<u64> {
         let (capacity, slots) = (self.capacity, self.slots);
         let (own, previous) = (self.own.get(), self.previous.get());
-        let after = |distance: u64| own.wrapping_add(distance);
-        let before = |distance: u64| own.wrapping_sub(distance);
+        let around = |middle: u64| [middle.wrapping_sub(1), middle, middle + 1];
+        let beside = |distance: u64| [own.wrapping_add(distance), own.wrapping_sub(distance)];
+        let [less, _, more] = around(capacity);
+        let [before, same, after] = [u64::MAX, 0, 1].map(|step| previous.wrapping_add(step));
         [
-            0,
-            1,
-            2,
-            capacity.wrapping_sub(1),
-            capacity,
-            capacity + 1,
-            slots.wrapping_sub(1),
-            slots,
-            slots + 1,
-            own,
-            after(1),
-            before(1),
-            after(2),
-            before(2),
-            after(capacity.wrapping_sub(1)),
-            before(capacity.wrapping_sub(1)),
-            after(capacity),
-            before(capacity),
-            after(capacity + 1),
-            before(capacity + 1),
-            after(slots),
-            before(slots),
-            after(slots + 1),
-            before(slots + 1),
-            previous,
-            previous.wrapping_add(1),
-            previous.wrapping_sub(1),
-            previous.wrapping_add(2),
-            real.wrapping_add(1),
-            real.wrapping_sub(1),
-            real ^ 1,
-            !real,
-            (1 << 32) - 1,
-            1 << 32,
-            after(1 << 32),
-            before(1 << 32),
-            (1 << 63) - 1,
-            1 << 63,
-            (1 << 63) + 1,
-            after(1 << 63),
-            real ^ (1 << 63),
-            previous ^ (1 << 63),
-            u64::MAX,
+            &[0, 1, 2][..],
+            &around(capacity),
+            &around(slots),
+            &[own],
+            &[1, 2, less, capacity, more, slots, slots + 1]
+                .map(beside)
+                .concat(),
+            &[same, after, before, previous.wrapping_add(2)],
+            &[real.wrapping_add(1), real.wrapping_sub(1), real ^ 1, !real],
+            &[(1 << 32) - 1, 1 << 32],
+            &beside(1 << 32),
+            &around(1 << 63),
+            &[own.wrapping_add(1 << 63)],
+            &[real ^ (1 << 63), previous ^ (1 << 63), u64::MAX],
         ]
+        .concat()
     }
 }
 

@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::inspect::Peeked;
-use ringproof::{
-    Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
-};
+use ringproof::layout::Kind;
+use ringproof::{Inspection, Ring, RingOptions, SeqLatch, SeqLock};
 
-use super::fixture::{Named, Shape};
+use super::fixture::Named;
 use super::specimen;
 use crate::desk::Setting;
+use crate::ends::KINDS;
 use crate::fault::Fault;
+use crate::latest::{Latest, Writes};
 use crate::process::{Child, patience};
 
 /// Copying it takes long enough for a peer to come between.
@@ -21,67 +22,60 @@ type Large = [u64; 1024];
 const OFTEN: u64 = 5;
 
 pub(crate) fn overtaken(setting: &Setting<'_>) -> Result<()> {
-    for (number, shape) in (0..).zip(Shape::ALL) {
-        setting.case(number, || {
+    for kind in KINDS {
+        setting.case(|| {
             let named = Named::new(setting.prefix, "peeked-at");
-            let name = &named.name;
-            make(shape, name)?;
+            let write: fn(&str) -> Result<()> = match kind {
+                Kind::Ring => {
+                    Ring::<Large>::create(&named.name, &RingOptions::new(2).slots(2))?;
+                    push
+                }
+                Kind::SeqLock => {
+                    <SeqLock<Large> as Latest<_>>::create(&named.name, &[0; 1024])?;
+                    write::<SeqLock<_>>
+                }
+                Kind::Latch => {
+                    <SeqLatch<Large> as Latest<_>>::create(&named.name, &[0; 1024])?;
+                    write::<SeqLatch<_>>
+                }
+            };
             let who = "who writes all the time".to_owned();
-            let _peer = Child::fork(who, setting.alone, |_| write(shape, name))?;
-            watch(setting, shape, &named)
+            let _peer = Child::fork(who, setting.alone, |_| write(&named.name))?;
+            watch(setting, kind, &named)
         })?;
     }
     Ok(())
 }
 
-/// Makes a segment, for others to open.
-fn make(shape: Shape, name: &str) -> Result<()> {
-    let first: &Large = &[0; 1024];
-    match shape {
-        Shape::Ring => drop(Ring::<Large>::create(name, &RingOptions::new(2).slots(2))?),
-        Shape::SeqLock => drop(SeqLock::create(name, first, &SeqLockOptions::default())?),
-        Shape::Latch => drop(SeqLatch::create(name, first, &SeqLatchOptions::default())?),
+/// Pushes all the time: each item says its position.
+fn push(name: &str) -> Result<()> {
+    let ring = Ring::<Large>::attach(name)?;
+    let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    for number in 0.. {
+        producer.push([number; 1024])?;
+        if number > 0 {
+            consumer.pop()?;
+        }
     }
     Ok(())
 }
 
-/// Writes all the time: each item says its position, each value which one it is.
-fn write(shape: Shape, name: &str) -> Result<()> {
-    match shape {
-        Shape::Ring => {
-            let ring = Ring::<Large>::attach(name)?;
-            let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-            for number in 0.. {
-                producer.push([number; 1024])?;
-                if number > 0 {
-                    consumer.pop()?;
-                }
-            }
-        }
-        Shape::SeqLock => {
-            let lock = SeqLock::<Large>::attach(name)?;
-            let mut writer = lock.writer()?;
-            for number in 1.. {
-                writer.write(&[number; 1024]);
-            }
-        }
-        Shape::Latch => {
-            let latch = SeqLatch::<Large>::attach(name)?;
-            let mut writer = latch.writer()?;
-            for number in 1.. {
-                writer.write(&[number; 1024]);
-            }
-        }
+/// Writes all the time: each value says which one it is.
+fn write<L: Latest<Large>>(name: &str) -> Result<()> {
+    let shared = L::attach(name)?;
+    let mut writer = shared.writer()?;
+    for number in 1.. {
+        writer.write(&[number; 1024]);
     }
     Ok(())
 }
 
 /// Peeks until items were there and, of a ring, some were gone. (A value is looked at again where
 /// it was written meanwhile, until it is there.)
-fn watch(setting: &Setting<'_>, shape: Shape, named: &Named) -> Result<()> {
+fn watch(setting: &Setting<'_>, kind: Kind, named: &Named) -> Result<()> {
     let start = Instant::now();
     let (mut there, mut gone) = (0, 0);
-    while there < OFTEN || (gone < OFTEN && shape == Shape::Ring) {
+    while there < OFTEN || (gone < OFTEN && kind == Kind::Ring) {
         ensure!(
             start.elapsed() < patience(),
             "{there} items were there and {gone} gone, although they are written all the time"
@@ -99,9 +93,9 @@ fn watch(setting: &Setting<'_>, shape: Shape, named: &Named) -> Result<()> {
             there += 1;
             let words = bytes.as_chunks().0.iter();
             let mut words = words.map(|word| u64::from_ne_bytes(*word));
-            let expected = match shape {
-                Shape::Ring => position,
-                Shape::SeqLock | Shape::Latch => words.next().context("an item of no words")?,
+            let expected = match kind {
+                Kind::Ring => position,
+                Kind::SeqLock | Kind::Latch => words.next().context("an item of no words")?,
             };
             if let Some(torn) = words.find(|word| *word != expected) {
                 bail!("item {position} says {torn} where {expected} was expected");

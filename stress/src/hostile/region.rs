@@ -1,4 +1,4 @@
-//! Memory between pages that nobody may touch: an access outside it ends the process.
+//! Memory between pages that must not be touched: an access outside it ends the process.
 
 use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use nix::libc::c_void;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap};
 use ringproof::Payload;
-use ringproof::memory::{Slot, Word};
+use ringproof::memory::{Native, Slot, Word};
+use ringproof::ring::RingParts;
+use ringproof::slots::Slots;
 
 const PAGE: usize = 4096;
 
@@ -140,6 +142,43 @@ impl Guarded {
         // SAFETY: aligned and within the memory, which lives as long as `self`; the caller vouches
         // for the type.
         Ok(unsafe { std::slice::from_raw_parts(start.as_ptr(), count) })
+    }
+}
+
+/// A ring of which the words and the slots lie between guards.
+pub(crate) struct RingMemory {
+    words: Guarded,
+    slots: Guarded,
+    count: usize,
+}
+
+impl RingMemory {
+    /// One of so many slots, which forked children share or do not.
+    pub(crate) fn new<T: Payload>(slots: u64, edge: Edge, shared: bool) -> Result<RingMemory> {
+        let make = if shared {
+            Guarded::shared
+        } else {
+            Guarded::new
+        };
+        Ok(RingMemory {
+            words: make(2 * size_of::<u64>(), edge)?,
+            slots: make(slots as usize * size_of::<T>(), edge)?,
+            count: slots as usize,
+        })
+    }
+
+    pub(crate) fn cells<T: Payload>(&self) -> Result<&[Slot<T>]> {
+        self.slots.slots(self.count)
+    }
+
+    pub(crate) fn parts<T: Payload>(&self, capacity: u64) -> Result<RingParts<'_, Native, T>> {
+        let words = self.words.words(2)?;
+        Ok(RingParts {
+            write_index: &words[0],
+            read_index: &words[1],
+            slots: Slots::new(self.cells()?).context("no power of two")?,
+            capacity,
+        })
     }
 }
 

@@ -4,10 +4,12 @@ use anyhow::{Context, Result, bail, ensure};
 use ringproof::harness::{self, Through};
 use ringproof::layout::NOTES;
 use ringproof::memory::Word;
-use ringproof::site::{LoadSite, StoreSite};
+use ringproof::site::LoadSite::{self, RetiredCheck, RoleEpoch};
+use ringproof::site::StoreSite::{Retire, RoleEpochNext};
 use ringproof::{Ring, RingOptions, Role, SegmentError};
 
-use super::memory::{Adversary, Event};
+use super::memory::Adversary;
+use super::memory::Event::{Load, Store};
 use super::region::Guarded;
 use super::script::Script;
 use super::specimen;
@@ -44,25 +46,16 @@ pub(crate) fn mark(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()>
                 0
             }
         };
-        match (name, &adversary.events()[..]) {
-            (
-                "role/enter",
-                [
-                    Event::Load(LoadSite::RoleEpoch, before),
-                    Event::Store(StoreSite::RoleEpochNext, next),
-                ],
-            ) if *next == before.wrapping_add(1) && said == *next => {}
-            ("role/is_retired", [Event::Load(LoadSite::RetiredCheck, mark)])
-                if said == u64::from(*mark != 0) => {}
-            (
-                "role/retire",
-                [
-                    Event::Store(StoreSite::Retire, 1),
-                    Event::Store(StoreSite::Retire, 0),
-                ],
-            ) => {}
-            (_, events) => bail!("{name} says {said} after {events:?}"),
-        }
+        let events = adversary.events();
+        let right = match events[..] {
+            [Load(RoleEpoch, before), Store(RoleEpochNext, next)] => {
+                name == "role/enter" && next == before.wrapping_add(1) && said == next
+            }
+            [Load(RetiredCheck, mark)] => name == "role/is_retired" && said == u64::from(mark != 0),
+            [Store(Retire, 1), Store(Retire, 0)] => name == "role/retire",
+            _ => false,
+        };
+        ensure!(right, "{name} says {said} after {events:?}");
     }
     Ok(())
 }
@@ -82,7 +75,7 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
                 let beyond = ring.segment().note_through(&memory, Role::Consumer, NOTES);
                 let events = adversary.events();
                 let expected = match events[..] {
-                    [Event::Load(LoadSite::NoteRead, note)] => Some(note),
+                    [Load(LoadSite::NoteRead, note)] => Some(note),
                     _ => None,
                 };
                 ensure!(
@@ -128,13 +121,13 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
 fn judge_claim(adversary: &Adversary<'_>, outcome: Result<u64, &SegmentError>) -> Result<()> {
     let events = adversary.events();
     let retired = events.iter().rev().find_map(|event| match event {
-        Event::Load(LoadSite::RetiredCheck, mark) => Some(*mark != 0),
+        Load(RetiredCheck, mark) => Some(*mark != 0),
         _ => None,
     });
     match (retired, outcome) {
         (Some(true), Err(SegmentError::Gone { .. })) => Ok(()),
         (Some(false), Ok(epoch)) => {
-            let counted = events.contains(&Event::Store(StoreSite::RoleEpochNext, epoch));
+            let counted = events.contains(&Store(RoleEpochNext, epoch));
             ensure!(counted, "a taking of the role that was not counted");
             Ok(())
         }

@@ -5,16 +5,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::pause;
-use ringproof::memory::{Memory, Native, Slot, Word};
-use ringproof::ring::{CLOSED, RingParts};
+use ringproof::memory::{Memory, Native};
+use ringproof::ring::CLOSED;
 use ringproof::site::{LoadSite, SlotWriteSite, StoreSite};
-use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
 use super::fixture::{CAPACITY, DATA, SLOTS, USED, file_of, ring_options};
-use super::region::{Edge, Guarded};
+use super::region::{Edge, RingMemory};
 use super::specimen;
-use super::well_behaved::{Met, Value, read_latch, read_seqlock, receive, send};
+use super::well_behaved::{Met, Value, has_value, receive, send};
 use crate::desk::Setting;
 use crate::ends::{Consumer, Producer};
 use crate::fault::Fault;
@@ -25,59 +24,34 @@ use crate::process::{Child, patience, short_patience};
 const CASES: u64 = 4;
 const ROUNDS: u64 = 4_000;
 
-/// A ring between guards, shared with a process that scribbles.
-struct Shared {
-    words: Guarded,
-    slots: Guarded,
+/// Starts to scribble in a process of its own: each time with another random number.
+fn scribbler(
+    setting: &Setting<'_>,
+    number: u64,
+    scribble: impl Fn(u64) -> Result<()>,
+) -> Result<Child> {
+    let seed = mix(setting.seed ^ number);
+    Child::fork("who scribbles".to_owned(), setting.alone, |_| {
+        (0..).try_for_each(|round| scribble(mix(seed ^ mix(round))))
+    })
 }
 
-impl Shared {
-    fn new() -> Result<Shared> {
-        Ok(Shared {
-            words: Guarded::shared(2 * size_of::<u64>(), Edge::Right)?,
-            slots: Guarded::shared(SLOTS as usize * size_of::<u64>(), Edge::Right)?,
-        })
-    }
-
-    fn words(&self) -> Result<&[Word]> {
-        self.words.words(2)
-    }
-
-    fn cells(&self) -> Result<&[Slot<u64>]> {
-        self.slots.slots(SLOTS as usize)
-    }
-
-    fn parts(&self) -> Result<RingParts<'_, Native, u64>> {
-        let words = self.words()?;
-        Ok(RingParts {
-            write_index: &words[0],
-            read_index: &words[1],
-            slots: Slots::new(self.cells()?).context("no power of two")?,
-            capacity: CAPACITY,
-        })
-    }
-
-    /// Starts to scribble, in a process of its own.
-    fn scribbler(&self, setting: &Setting<'_>, seed: u64) -> Result<Child> {
-        Child::fork("who scribbles".to_owned(), setting.alone, |_| {
-            let (words, cells) = (self.words()?, self.cells()?);
-            for round in 0.. {
-                let random = mix(seed ^ mix(round));
-                let word = &words[random as usize % words.len()];
-                // From the peer's own words, so that now and then it is nearly right.
-                let near = Native.load(&words[(random >> 8) as usize % 2], LoadSite::NoteRead);
-                let value = scribble(random >> 16, near);
-                Native.store(word, value, StoreSite::NoteWrite);
-                let slot = (random >> 40) as usize % cells.len();
-                // SAFETY: none is possible: to race with a well-behaved endpoint is what this process
-                // is for. Both sides copy plain bytes, for which any value is one.
-                unsafe {
-                    Native.write_slots(&cells[slot..=slot], &[value], SlotWriteSite::RingFill);
-                }
-            }
-            Ok(())
-        })
-    }
+/// Over a ring that is shared.
+fn over_ring(ring: &RingMemory, random: u64) -> Result<()> {
+    let (parts, cells) = (ring.parts::<u64>(CAPACITY)?, ring.cells()?);
+    let word = |random: u64| match random % 2 {
+        0 => parts.write_index,
+        _ => parts.read_index,
+    };
+    // From the peer's own words, so that now and then it is nearly right.
+    let near = Native.load(word(random >> 8), LoadSite::NoteRead);
+    let value = scribble(random >> 16, near);
+    Native.store(word(random), value, StoreSite::NoteWrite);
+    let slot = (random >> 40) as usize % cells.len();
+    // SAFETY: none is possible: to race with a well-behaved endpoint is what this process
+    // is for. Both sides copy plain bytes, for which any value is one.
+    unsafe { Native.write_slots(&cells[slot..=slot], &[value], SlotWriteSite::RingFill) };
+    Ok(())
 }
 
 /// A value that is right, nearly right or anything.
@@ -126,11 +100,14 @@ fn rounds(setting: &Setting<'_>, mut round: impl FnMut() -> Result<Met>) -> Resu
 }
 
 /// Rounds of what `act` does to a shared ring, in each case. It is given a count that it may keep.
-fn against(setting: &Setting<'_>, act: impl Fn(&Shared, &mut u64) -> Result<Met>) -> Result<()> {
+fn against(
+    setting: &Setting<'_>,
+    act: impl Fn(&RingMemory, &mut u64) -> Result<Met>,
+) -> Result<()> {
     for number in 0..CASES {
-        setting.case(number, || {
-            let shared = Shared::new()?;
-            let _scribbler = shared.scribbler(setting, mix(setting.seed ^ number))?;
+        setting.case(|| {
+            let shared = RingMemory::new::<u64>(SLOTS, Edge::Right, true)?;
+            let _scribbler = scribbler(setting, number, |random| over_ring(&shared, random))?;
             let mut own = 0;
             rounds(setting, || act(&shared, &mut own))
         })?;
@@ -138,9 +115,9 @@ fn against(setting: &Setting<'_>, act: impl Fn(&Shared, &mut u64) -> Result<Met>
     Ok(())
 }
 
-pub(crate) fn against_producer(setting: &Setting<'_>) -> Result<()> {
+pub(crate) fn over_producer(setting: &Setting<'_>) -> Result<()> {
     against(setting, |shared, own| {
-        let parts = shared.parts()?;
+        let parts = shared.parts(CAPACITY)?;
         if setting.has(Fault::TrustScribbler) {
             *own += specimen::trusting_push(&Native, &parts, shared.cells()?, *own);
             return Ok(Met::default());
@@ -154,15 +131,15 @@ pub(crate) fn against_producer(setting: &Setting<'_>) -> Result<()> {
     })
 }
 
-pub(crate) fn against_consumer(setting: &Setting<'_>) -> Result<()> {
+pub(crate) fn over_consumer(setting: &Setting<'_>) -> Result<()> {
     against(setting, |shared, own| {
         if setting.has(Fault::ScribblerTwice) {
             *own += 1;
-            specimen::twice_reading_pop(&Native, shared.cells()?, *own);
+            specimen::twice_reading_pop::<u64>(&Native, shared.cells()?, *own);
             return Ok(Met::default());
         }
         // SAFETY: as above, the only consumer.
-        let mut consumer = unsafe { Consumer::new(shared.parts()?, Native, None) };
+        let mut consumer = unsafe { Consumer::new(shared.parts(CAPACITY)?, Native, None) };
         let mut met = receive(&mut consumer)?;
         met += receive(&mut consumer)?;
         Ok(met)
@@ -172,30 +149,22 @@ pub(crate) fn against_consumer(setting: &Setting<'_>) -> Result<()> {
 /// The same over a segment: the scribbler writes to its file, roles and marks included.
 pub(crate) fn over_segment(setting: &Setting<'_>) -> Result<()> {
     for number in 0..CASES {
-        setting.case(number, || {
+        setting.case(|| {
             let ring = Ring::<u64>::anonymous(&ring_options())?;
             let file = file_of(ring.segment())?;
-            let seed = mix(setting.seed ^ number);
-            let who = "who scribbles over a segment".to_owned();
-            let _scribbler = Child::fork(who, setting.alone, |_| {
-                // The words that mean something, and the slots.
-                let data = DATA..DATA + SLOTS * 8;
-                let words: Vec<_> = (0..USED as u64).chain(data).step_by(8).collect();
-                for round in 0.. {
-                    if setting.has(Fault::IdleScribbler) {
-                        loop {
-                            pause();
-                        }
-                    }
-                    let random = mix(seed ^ mix(round));
-                    let at = words[random as usize % words.len()];
-                    let mut near = [0; 8];
-                    let index = if random.is_multiple_of(2) { 256 } else { 640 };
-                    (file.read_exact_at(&mut near, index)).context("cannot read a word")?;
-                    let value = scribble(random >> 16, u64::from_ne_bytes(near));
-                    (file.write_all_at(&value.to_ne_bytes(), at)).context("cannot write a word")?;
+            // The words that mean something, and the slots.
+            let data = DATA..DATA + SLOTS * 8;
+            let words: Vec<_> = (0..USED as u64).chain(data).step_by(8).collect();
+            let _scribbler = scribbler(setting, number, |random| {
+                while setting.has(Fault::IdleScribbler) {
+                    pause();
                 }
-                Ok(())
+                let at = words[random as usize % words.len()];
+                let mut near = [0; 8];
+                let index = if random.is_multiple_of(2) { 256 } else { 640 };
+                (file.read_exact_at(&mut near, index)).context("cannot read a word")?;
+                let value = scribble(random >> 16, u64::from_ne_bytes(near));
+                (file.write_all_at(&value.to_ne_bytes(), at)).context("cannot write a word")
             })?;
             rounds(setting, || {
                 let mut met = Met::default();
@@ -215,24 +184,17 @@ pub(crate) fn over_segment(setting: &Setting<'_>) -> Result<()> {
 /// Readers and writers of values, which meet any bytes: none hangs.
 pub(crate) fn over_values(setting: &Setting<'_>) -> Result<()> {
     for number in 0..CASES {
-        setting.case(number, || {
+        setting.case(|| {
             let value: Value = [0; 4];
             let lock = SeqLock::anonymous(&value, &Default::default())?;
             let latch = SeqLatch::anonymous(&value, &Default::default())?;
             let files = [file_of(lock.segment())?, file_of(latch.segment())?];
-            let seed = mix(setting.seed ^ number);
-            let who = "who scribbles over values".to_owned();
-            let _scribbler = Child::fork(who, setting.alone, |_| {
-                for round in 0.. {
-                    let random = mix(seed ^ mix(round));
-                    let at = if random.is_multiple_of(2) { 256 } else { DATA };
-                    let value = scribble(random >> 16, random >> 32);
-                    for file in &files {
-                        (file.write_all_at(&value.to_ne_bytes(), at))
-                            .context("cannot write a word")?;
-                    }
-                }
-                Ok(())
+            let _scribbler = scribbler(setting, number, |random| {
+                let at = if random.is_multiple_of(2) { 256 } else { DATA };
+                let value = scribble(random >> 16, random >> 32).to_ne_bytes();
+                (files.iter())
+                    .try_for_each(|file| file.write_all_at(&value, at))
+                    .context("cannot write a word")
             })?;
             let (seq_reader, latch_reader) = (lock.reader()?, latch.reader()?);
             let (mut seq_writer, mut latch_writer) = (lock.writer()?, latch.writer()?);
@@ -240,7 +202,7 @@ pub(crate) fn over_values(setting: &Setting<'_>) -> Result<()> {
             // it shows the scribbler at work.
             // What was written is read a round later: with the scribbler's turn in between.
             rounds(setting, || {
-                let found = [read_seqlock(&seq_reader), read_latch(&latch_reader)];
+                let found = [has_value(&seq_reader), has_value(&latch_reader)];
                 seq_writer.write(&value);
                 latch_writer.write(&value);
                 let without = found.iter().filter(|found| !**found).count() as u64;

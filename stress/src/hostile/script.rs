@@ -102,7 +102,7 @@ impl<'p> Script<'p> {
     }
 }
 
-/// An item, to be told from its neighbours.
+/// An item unlike the adjacent ones.
 pub(crate) fn item<T: Payload>(number: u64) -> T {
     let mut item = T::zeroed();
     bytemuck::bytes_of_mut(&mut item).fill(number as u8);

@@ -38,7 +38,7 @@ pub(crate) fn trusting_push<T: Payload>(
     for slot in (number..number + first).chain(0..count - first) {
         let cell = cells.as_ptr().cast::<T>().cast_mut();
         // SAFETY: none: this is the mistake. The slots lie before guard pages, and what else is
-        // on their own page belongs to nobody.
+        // on their own page is not used.
         unsafe { cell.wrapping_add(slot as usize).write_volatile(item(slot)) };
     }
     memory.store(
@@ -132,7 +132,7 @@ pub(crate) fn unmasked_read(
 /// A taking of a role that cannot be counted beyond the last number.
 pub(crate) fn counted_enter(memory: &impl Memory<Cells = Native>, epoch: &Word) -> u64 {
     let next = memory.load(epoch, LoadSite::RoleEpoch).checked_add(1);
-    let next = next.expect("nobody takes a role so often");
+    let next = next.expect("no role is taken so often");
     memory.store(epoch, next, StoreSite::RoleEpochNext);
     next
 }

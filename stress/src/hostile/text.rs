@@ -1,4 +1,4 @@
-//! Texts that describe a payload, or nearly do, and a second opinion on which is which.
+//! Texts that describe a payload, or nearly do, and which of them do, by the rules written a second time.
 
 use crate::item::mix;
 
@@ -131,65 +131,15 @@ fn rich() -> String {
 }
 
 /// What a word of a description is replaced by: numbers at their limits and written in other ways,
-/// kinds that there are or might be, and names that end a line, or say something to a terminal.
-const WORDS: [&str; 56] = [
-    "",
-    " ",
-    "0",
-    "1",
-    "2",
-    "7",
-    "8",
-    "9",
-    "32",
-    "63",
-    "1048576",
-    "1048577",
-    "00",
-    "08",
-    "+8",
-    "-1",
-    "0x8",
-    "8.0",
-    "1e1",
-    "9223372036854775808",
-    "18446744073709551608",
-    "18446744073709551615",
-    "18446744073709551616",
-    "340282366920938463463374607431768211456",
-    "u8",
-    "i64",
-    "f64",
-    "u64x1",
-    "u64x0",
-    "u64x",
-    "u64x2",
-    "u64x02",
-    "u8x+2",
-    "u64x2305843009213693952",
-    "u8x18446744073709551615",
-    "u65",
-    "U64",
-    "f16",
-    "x4",
-    "big",
-    "little",
-    "seq",
-    "a",
-    "1a",
-    "a..b",
-    "a[]",
-    "a[00].b_3",
-    "a[0]b",
-    "a b",
-    "a\tb",
-    "a\rb",
-    "a\nb",
-    "a\0",
-    "a\u{7f}",
-    "\u{1b}[2J\u{1b}]0;title\u{7}",
-    "\u{e4}\u{9b}31m",
-];
+/// kinds that there are or might be, and names that end a line, or say something to a terminal. A bar stands between
+/// two.
+const WORDS: &str = "\
+    | |0|1|2|7|8|9|32|63|1048576|1048577|00|08|+8|-1|0x8|8.0|1e1|9223372036854775808\
+    |18446744073709551608|18446744073709551615|18446744073709551616\
+    |340282366920938463463374607431768211456|u8|i64|f64|u64x1|u64x0|u64x|u64x2|u64x02|u8x+2\
+    |u64x2305843009213693952|u8x18446744073709551615|u65|U64|f16|x4|big|little|seq|a|1a|a..b\
+    |a[]|a[00].b_3|a[0]b|a b|a\tb|a\rb|a\nb|a\0|a\u{7f}|\u{1b}[2J\u{1b}]0;title\u{7}\
+    |\u{e4}\u{9b}31m";
 
 /// A text as lines of words.
 type Lines = Vec<Vec<Vec<u8>>>;
@@ -311,7 +261,7 @@ pub(crate) fn texts(right: &str) -> Vec<Vec<u8>> {
         let unchanged = lines(good.as_bytes());
         for (line, words) in unchanged.iter().enumerate() {
             let replaced = (0..words.len())
-                .flat_map(|word| WORDS.iter().map(move |by| Change::Replace(word, by)));
+                .flat_map(|word| WORDS.split('|').map(move |by| Change::Replace(word, by)));
             for change in [Change::Drop, Change::Repeat, Change::Swap]
                 .into_iter()
                 .chain(replaced)
@@ -338,6 +288,7 @@ pub(crate) fn texts(right: &str) -> Vec<Vec<u8>> {
 
 /// A description with a few changes, or some of its bytes changed as well.
 pub(crate) fn changed(right: &str, seed: u64) -> Vec<u8> {
+    let words: Vec<_> = WORDS.split('|').collect();
     let mut drawn = 0;
     let mut below = |limit: usize| {
         drawn += 1;
@@ -358,7 +309,7 @@ pub(crate) fn changed(right: &str, seed: u64) -> Vec<u8> {
             0 => Change::Drop,
             1 => Change::Repeat,
             2 => Change::Swap,
-            _ => Change::Replace(below(lines[line].len()), WORDS[below(WORDS.len())]),
+            _ => Change::Replace(below(lines[line].len()), words[below(words.len())]),
         };
         change.apply(&mut lines, line);
     }

@@ -1,32 +1,103 @@
 //! Seqlock and latch under an adversary, each operation held to exactly what it was answered.
 
 use anyhow::{Context, Result, ensure};
-use ringproof::latch::{LatchParts, LatchReader, NO_VERSION};
+use ringproof::latch::NO_VERSION;
 use ringproof::memory::{Memory, Native};
-use ringproof::seqlock::{SeqParts, SeqReader};
 use ringproof::site::{LoadSite, StoreSite};
+use ringproof::{SeqLatch, SeqLock};
 
 use super::memory::{Adversary, Event};
 use super::region::Guarded;
 use super::script::{Script, item};
 use super::specimen;
-use crate::ends::{LatchWriter, SeqWriter};
 use crate::fault::Fault;
-
-pub(crate) const SEQLOCK_WRITING: &[&str] = &["seqlock/write", "seqlock/writer-resume"];
-pub(crate) const SEQLOCK_READING: &[&str] = &["seqlock/try_read", "seqlock/read"];
-pub(crate) const LATCH_WRITING: &[&str] = &["latch/write", "latch/writer-resume"];
-pub(crate) const LATCH_READING: &[&str] = &["latch/try_read", "latch/read"];
+use crate::latest::{Latest, Parts, Reads, Writes};
 
 const WORDS: usize = 3;
-type Value = [u64; WORDS];
+pub(crate) type Value = [u64; WORDS];
 
 const ATTEMPTS: usize = 4;
 
 /// Accesses of one attempt, and of one write: two of the number, the words, a fence and a wait.
 const ATTEMPT: usize = WORDS + 4;
 
-/// The number and the payload of a seqlock or latch between guards.
+/// A seqlock or a latch, as it is answered.
+pub(crate) trait Answered: Latest<Value> {
+    const WRITING: &'static [&'static str];
+    const READING: &'static [&'static str];
+    /// By how much a write moves the number.
+    const STEPS: u64;
+    /// Where a writer learns the number.
+    const RESUME: LoadSite;
+    /// Where a reader looks at the number, copies, and looks again.
+    const LOOKS: [LoadSite; 3];
+
+    fn slots(script: &Script<'_>) -> usize;
+
+    /// The stores of a write after this number, and the number then.
+    fn stores(number: u64, value: Value) -> (Vec<(StoreSite, u64)>, u64);
+
+    /// Whether the two looks bound a whole value.
+    fn is_whole(before: u64, after: u64, slots: usize) -> bool;
+}
+
+impl Answered for SeqLock<Value> {
+    const WRITING: &'static [&'static str] = &["seqlock/write", "seqlock/writer-resume"];
+    const READING: &'static [&'static str] = &["seqlock/try_read", "seqlock/read"];
+    const STEPS: u64 = 2;
+    const RESUME: LoadSite = LoadSite::SeqResume;
+    const LOOKS: [LoadSite; 3] = [
+        LoadSite::SeqObserve,
+        LoadSite::SeqCopyOut,
+        LoadSite::SeqRecheck,
+    ];
+
+    fn slots(_: &Script<'_>) -> usize {
+        1
+    }
+
+    fn stores(number: u64, value: Value) -> (Vec<(StoreSite, u64)>, u64) {
+        let odd = number.wrapping_add(1) | 1;
+        let even = odd.wrapping_add(1);
+        let mut stores = vec![(StoreSite::SeqOdd, odd)];
+        stores.extend(value.map(|word| (StoreSite::SeqCopyIn, word)));
+        stores.push((StoreSite::SeqEven, even));
+        (stores, even)
+    }
+
+    fn is_whole(before: u64, after: u64, _: usize) -> bool {
+        before.is_multiple_of(2) && before == after
+    }
+}
+
+impl Answered for SeqLatch<Value> {
+    const WRITING: &'static [&'static str] = &["latch/write", "latch/writer-resume"];
+    const READING: &'static [&'static str] = &["latch/try_read", "latch/read"];
+    const STEPS: u64 = 1;
+    const RESUME: LoadSite = LoadSite::LatchResume;
+    const LOOKS: [LoadSite; 3] = [
+        LoadSite::LatchObserve,
+        LoadSite::LatchCopyOut,
+        LoadSite::LatchRecheck,
+    ];
+
+    fn slots(script: &Script<'_>) -> usize {
+        script.geometry.slots().max(2) as usize
+    }
+
+    fn stores(number: u64, value: Value) -> (Vec<(StoreSite, u64)>, u64) {
+        let next = number.wrapping_add(1);
+        let mut stores = value.map(|word| (StoreSite::LatchCopyIn, word)).to_vec();
+        stores.push((StoreSite::LatchPublish, next));
+        (stores, next)
+    }
+
+    fn is_whole(before: u64, after: u64, slots: usize) -> bool {
+        after.wrapping_sub(before) <= slots as u64 - 2 && after != NO_VERSION
+    }
+}
+
+/// The number and the payload between guards.
 struct Place {
     number: Guarded,
     payload: Guarded,
@@ -34,33 +105,22 @@ struct Place {
 }
 
 impl Place {
-    fn new(script: &Script<'_>, slots: usize) -> Result<Place> {
-        let edge = script.geometry.edge();
+    fn new<L: Answered>(script: &Script<'_>) -> Result<Place> {
+        let (edge, slots) = (script.geometry.edge(), L::slots(script));
         let place = Place {
             number: Guarded::new(size_of::<u64>(), edge)?,
             payload: Guarded::new(slots * size_of::<Value>(), edge)?,
             slots,
         };
-        let number = &place.number.words(1)?[0];
+        let number = place.parts()?.number;
         Native.store(number, script.geometry.start(), StoreSite::SeqEven);
         Ok(place)
     }
 
-    fn of_latch(script: &Script<'_>) -> Result<Place> {
-        Place::new(script, script.geometry.slots().max(2) as usize)
-    }
-
-    fn seqlock(&self) -> Result<SeqParts<'_, Native>> {
-        Ok(SeqParts {
-            seq: &self.number.words(1)?[0],
-            payload: self.payload.words(WORDS)?,
-        })
-    }
-
-    fn latch(&self) -> Result<LatchParts<'_, Native>> {
-        Ok(LatchParts {
-            version: &self.number.words(1)?[0],
-            slots: self.payload.words(self.slots * WORDS)?,
+    fn parts(&self) -> Result<Parts<'_>> {
+        Ok(Parts {
+            number: &self.number.words(1)?[0],
+            payload: self.payload.words(self.slots * WORDS)?,
         })
     }
 }
@@ -80,7 +140,7 @@ fn judge_writing(adversary: &Adversary<'_>, expected: &[(StoreSite, u64)]) -> Re
     Ok(())
 }
 
-/// What the endpoint was told at `site` that it resumes with.
+/// What the endpoint was answered at `site`, where it resumes.
 fn resumed(adversary: &Adversary<'_>, site: LoadSite) -> Result<u64> {
     let events = adversary.events();
     let found = events.iter().find_map(|event| match event {
@@ -90,73 +150,49 @@ fn resumed(adversary: &Adversary<'_>, site: LoadSite) -> Result<u64> {
     found.context("it resumes without a look at where its predecessor stopped")
 }
 
-pub(crate) fn write_seqlock(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::new(script, 1)?;
-    let parts = place.seqlock()?;
+pub(crate) fn write<L: Answered>(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::new::<L>(script)?;
+    let parts = place.parts()?;
     let resume = || {
         adversary.begin(1);
-        let writer = SeqWriter::<Value, _>::new(parts, adversary.memory(), None);
-        let seq = resumed(adversary, LoadSite::SeqResume)?;
-        Ok::<_, anyhow::Error>((writer.context("no room for the payload")?, seq))
+        let writer = L::writer_over(parts, adversary.memory(), None);
+        let number = resumed(adversary, L::RESUME)?;
+        anyhow::Ok((writer.context("no room for a value")?, number))
     };
-    let (mut writer, mut seq) = resume()?;
-    for (number, operation) in (1..).zip(script.operations(SEQLOCK_WRITING)) {
-        if SEQLOCK_WRITING[operation] == "seqlock/writer-resume" {
-            (writer, seq) = resume()?;
+    let (mut writer, mut number) = resume()?;
+    for (written, operation) in (1..).zip(script.operations(L::WRITING)) {
+        if operation == 1 {
+            (writer, number) = resume()?;
             continue;
         }
         adversary.begin(ATTEMPT);
-        let value: Value = item(number);
+        let value: Value = item(written);
         if script.has(Fault::EvenWrite) {
             let words = value.map(u64::to_ne_bytes);
-            specimen::even_write(&adversary.memory(), parts.seq, parts.payload, seq, &words);
+            let memory = adversary.memory();
+            specimen::even_write(&memory, parts.number, parts.payload, number, &words);
         } else {
             writer.write(&value);
         }
-        let odd = seq.wrapping_add(1) | 1;
-        seq = odd.wrapping_add(1);
-        let mut expected = vec![(StoreSite::SeqOdd, odd)];
-        expected.extend(value.map(|word| (StoreSite::SeqCopyIn, word)));
-        expected.push((StoreSite::SeqEven, seq));
-        judge_writing(adversary, &expected).context("seqlock/write")?;
-        // Told by every value of the number without an overflow.
-        let reported = (writer.version(), writer.needs_repair());
-        ensure!(
-            script.fault.is_some() || reported == (seq / 2, false),
-            "the writer says {reported:?} at {seq}"
-        );
-    }
-    Ok(())
-}
-
-pub(crate) fn write_latch(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::of_latch(script)?;
-    let parts = place.latch()?;
-    let resume = || {
-        adversary.begin(1);
-        let writer = LatchWriter::<Value, _>::new(parts, adversary.memory(), None);
-        let version = resumed(adversary, LoadSite::LatchResume)?;
-        Ok::<_, anyhow::Error>((writer.context("no room for the slots")?, version))
-    };
-    let (mut writer, mut version) = resume()?;
-    for (number, operation) in (1..).zip(script.operations(LATCH_WRITING)) {
-        if LATCH_WRITING[operation] == "latch/writer-resume" {
-            (writer, version) = resume()?;
+        let (stores, next) = L::stores(number, value);
+        number = next;
+        judge_writing(adversary, &stores).context(L::WRITING[0])?;
+        if script.fault.is_some() {
             continue;
         }
-        adversary.begin(ATTEMPT);
-        let value: Value = item(number);
-        writer.write(&value);
-        version = version.wrapping_add(1);
-        let mut expected = value.map(|word| (StoreSite::LatchCopyIn, word)).to_vec();
-        expected.push((StoreSite::LatchPublish, version));
-        judge_writing(adversary, &expected).context("latch/write")?;
-        let slot = (version % place.slots as u64) as usize;
-        for (word, expected) in parts.slots[slot * WORDS..].iter().zip(value) {
-            let found = Native.load(word, LoadSite::LatchCopyOut);
+        // Without an overflow, whatever the number.
+        let version = number / L::STEPS;
+        let reported = (writer.version(), writer.needs_repair());
+        ensure!(
+            reported == (version, false),
+            "the writer says {reported:?} at {number}"
+        );
+        let slot = (number % place.slots as u64) as usize;
+        for (word, expected) in parts.payload[slot * WORDS..].iter().zip(value) {
+            let found = Native.load(word, L::LOOKS[1]);
             ensure!(
                 found == expected,
-                "version {version} is not in slot {slot} of {}",
+                "version {number} is not in slot {slot} of {}",
                 place.slots
             );
         }
@@ -215,62 +251,28 @@ impl Attempts {
     }
 }
 
-pub(crate) fn read_seqlock(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::new(script, 1)?;
-    let parts = place.seqlock()?;
-    let reader = SeqReader::<Value, _>::new(parts, adversary.memory(), ())
-        .context("no room for the payload")?;
-    let sites = [
-        LoadSite::SeqObserve,
-        LoadSite::SeqCopyOut,
-        LoadSite::SeqRecheck,
-    ];
-    for operation in script.operations(SEQLOCK_READING) {
+pub(crate) fn read<L: Answered>(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
+    let place = Place::new::<L>(script)?;
+    let parts = place.parts()?;
+    let reader = L::reader_over(parts, adversary.memory()).context("no room for a value")?;
+    for operation in script.operations(L::READING) {
         adversary.begin(ATTEMPTS * ATTEMPT);
-        let name = SEQLOCK_READING[operation];
         if script.has(Fault::EndlessRead) {
-            specimen::endless_read(&adversary.memory(), parts.seq);
+            specimen::endless_read(&adversary.memory(), parts.number);
             continue;
         }
-        let (most, found) = match name {
-            "seqlock/try_read" => (1, reader.try_read().ok()),
-            _ => (ATTEMPTS, reader.read(ATTEMPTS as u32).ok()),
-        };
-        let whole = |before: u64, after| before.is_multiple_of(2) && before == after;
-        Attempts::of(adversary, sites, whole)
-            .judge(most, found)
-            .context(name)?;
-    }
-    Ok(())
-}
-
-pub(crate) fn read_latch(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
-    let place = Place::of_latch(script)?;
-    let parts = place.latch()?;
-    let reader = LatchReader::<Value, _>::new(parts, adversary.memory(), ())
-        .context("no room for the slots")?;
-    let sites = [
-        LoadSite::LatchObserve,
-        LoadSite::LatchCopyOut,
-        LoadSite::LatchRecheck,
-    ];
-    for operation in script.operations(LATCH_READING) {
-        adversary.begin(ATTEMPTS * ATTEMPT);
-        let name = LATCH_READING[operation];
         if script.has(Fault::UnmaskedRead) {
-            specimen::unmasked_read(&adversary.memory(), parts.version, parts.slots, WORDS);
+            specimen::unmasked_read(&adversary.memory(), parts.number, parts.payload, WORDS);
             continue;
         }
-        let (most, found) = match name {
-            "latch/try_read" => (1, reader.try_read().ok()),
+        let (most, found) = match operation {
+            0 => (1, reader.try_read().ok()),
             _ => (ATTEMPTS, reader.read(ATTEMPTS as u32).ok()),
         };
-        let whole = |before, after: u64| {
-            after.wrapping_sub(before) <= place.slots as u64 - 2 && after != NO_VERSION
-        };
-        Attempts::of(adversary, sites, whole)
+        let whole = |before, after| L::is_whole(before, after, place.slots);
+        Attempts::of(adversary, L::LOOKS, whole)
             .judge(most, found)
-            .context(name)?;
+            .context(L::READING[operation])?;
     }
     Ok(())
 }

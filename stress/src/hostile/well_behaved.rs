@@ -9,10 +9,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::layout::NOTES;
 use ringproof::memory::Native;
-use ringproof::{
-    Claim, Inspection, LatchReader, LatchWriter, PopError, PushError, Ring, Role, Segment,
-    SegmentError, SeqLatch, SeqLock, SeqReader, SeqWriter, ring,
-};
+use ringproof::{Claim, Inspection, Ring, Role, Segment, SegmentError, SeqLatch, SeqLock, ring};
+
+use crate::ends::Why;
+use crate::latest::{Latest, Reads, Writes};
 
 /// What a seqlock or latch holds here.
 pub(crate) type Value = [u64; 4];
@@ -22,7 +22,7 @@ pub(crate) type Value = [u64; 4];
 pub(crate) struct Met {
     /// They did what they are there for.
     pub(crate) worked: u64,
-    /// They told of a word that no correct peer stored.
+    /// They reported a word that no correct peer stored.
     pub(crate) corrupt: u64,
 }
 
@@ -30,6 +30,40 @@ impl AddAssign for Met {
     fn add_assign(&mut self, other: Met) {
         self.worked += other.worked;
         self.corrupt += other.corrupt;
+    }
+}
+
+impl Met {
+    /// Holds an operation of an end of such a capacity to what its position was before and after it.
+    fn moved(
+        &mut self,
+        capacity: u64,
+        [before, after]: [u64; 2],
+        outcome: Result<usize, impl Into<Why>>,
+    ) -> Result<()> {
+        let count = match outcome.map_err(Into::into) {
+            Ok(count) => count as u64,
+            Err(Why::Unexpected) => bail!("an answer that such an operation does not have"),
+            Err(why) => {
+                self.corrupt += u64::from(matches!(why, Why::Corrupt(_)));
+                0
+            }
+        };
+        self.worked += u64::from(count > 0);
+        ensure!(count <= capacity, "{count} items moved, of {capacity}");
+        ensure!(
+            after == before.wrapping_add(count),
+            "{count} items were handed over, and the position went from {before} to {after}"
+        );
+        Ok(())
+    }
+
+    fn looked(&mut self, capacity: u64, live: Result<u64, impl Sized>) -> Result<()> {
+        match live {
+            Ok(live) => ensure!(live <= capacity, "{live} of {capacity} items live"),
+            Err(_) => self.corrupt += 1,
+        }
+        Ok(())
     }
 }
 
@@ -61,14 +95,9 @@ impl Place<'_> {
         self.attach(Ring::attach_fd, Ring::attach)
     }
 
-    /// The seqlock that is there, if one is.
-    pub(crate) fn seqlock(self) -> Result<Option<SeqLock<Value>>> {
-        self.attach(SeqLock::attach_fd, SeqLock::attach)
-    }
-
-    /// The latch that is there, if one is.
-    pub(crate) fn latch(self) -> Result<Option<SeqLatch<Value>>> {
-        self.attach(SeqLatch::attach_fd, SeqLatch::attach)
+    /// The seqlock or latch that is there, if one is.
+    pub(crate) fn latest<L: Latest<Value>>(self) -> Result<Option<L>> {
+        self.attach(L::attach_fd, L::attach)
     }
 
     /// What there is to see of it, if it has a name.
@@ -118,26 +147,8 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
             producer.close();
         }
     }
-    if let Some(lock) = place.seqlock()? {
-        attached += 1;
-        use_segment(lock.segment(), Role::Writer)?;
-        if let (Some(mut writer), Some(reader)) =
-            (possible(lock.writer())?, possible(lock.reader())?)
-        {
-            read_seqlock(&reader);
-            write_seqlock(&mut writer, &reader)?;
-        }
-    }
-    if let Some(latch) = place.latch()? {
-        attached += 1;
-        use_segment(latch.segment(), Role::Writer)?;
-        if let (Some(mut writer), Some(reader)) =
-            (possible(latch.writer())?, possible(latch.reader())?)
-        {
-            read_latch(&reader);
-            write_latch(&mut writer, &reader)?;
-        }
-    }
+    attached += usize::from(use_latest::<SeqLock<Value>>(place)?);
+    attached += usize::from(use_latest::<SeqLatch<Value>>(place)?);
     if let (Place::Named(_), true) = (place, attached > 0) {
         let before = before.context("attached to, and could not be looked at")?;
         // Whoever takes a role of a retired segment finishes the removal of its name.
@@ -149,6 +160,34 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
         );
     }
     Ok(attached)
+}
+
+/// The same, of what must be attached to as one kind, or as none.
+pub(crate) fn exercise_as(place: Place<'_>, expected: bool) -> Result<()> {
+    let kinds = exercise(place)?;
+    ensure!(
+        kinds == usize::from(expected),
+        "it is attached to as {kinds} kinds, expected {}",
+        usize::from(expected)
+    );
+    Ok(())
+}
+
+/// Whether it is there.
+fn use_latest<L: Latest<Value>>(place: Place<'_>) -> Result<bool> {
+    let Some(latest) = place.latest::<L>()? else {
+        return Ok(false);
+    };
+    use_segment(latest.segment(), Role::Writer)?;
+    let ends = (possible(latest.writer())?, possible(latest.reader())?);
+    if let (Some(mut writer), Some(reader)) = ends {
+        has_value(&reader);
+        // Whatever was there before, a value that is written can be read, if no other process writes.
+        writer.write(&[5, 6, 7, 8]);
+        let found = reader.read(ATTEMPTS);
+        ensure!(found == Ok([5, 6, 7, 8]), "{found:?} after a write");
+    }
+    Ok(true)
 }
 
 /// What can be asked of any segment.
@@ -181,40 +220,16 @@ fn hold(segment: &Segment, claim: &Claim) -> Result<()> {
     Ok(())
 }
 
-/// Holds an index to what an operation says it has done.
-fn moved(before: u64, after: u64, count: u64) -> Result<()> {
-    ensure!(
-        after == before.wrapping_add(count),
-        "{count} items were handed over, and the position went from {before} to {after}"
-    );
-    Ok(())
-}
-
 pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Result<Met> {
     let capacity = producer.capacity();
     let mut met = Met::default();
-    let judge = |before, after, outcome: Result<u64, PushError>, met: &mut Met| {
-        let count = match outcome {
-            Ok(count) => count,
-            Err(PushError::Corrupt(_)) => {
-                met.corrupt += 1;
-                0
-            }
-            Err(PushError::Full | PushError::Closed | PushError::PeerClosed) => 0,
-            Err(other) => bail!("no outcome of a push that is known: {other}"),
-        };
-        met.worked += u64::from(count > 0);
-        ensure!(count <= capacity, "{count} items pushed into {capacity}");
-        moved(before, after, count)
-    };
     let before = producer.position();
     let outcome = producer.push(7).map(|()| 1);
-    judge(before, producer.position(), outcome, &mut met)?;
+    met.moved(capacity, [before, producer.position()], outcome)?;
 
     let before = producer.position();
     let outcome = producer.push_slice(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    let outcome = outcome.map(|count| count as u64);
-    judge(before, producer.position(), outcome, &mut met)?;
+    met.moved(capacity, [before, producer.position()], outcome)?;
 
     let before = producer.position();
     let outcome = match producer.reserve(3) {
@@ -222,22 +237,16 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
             let len = chunk.len();
             for index in 0..len {
                 chunk.set(index, 11)?;
-                ensure!(
-                    chunk.get(index).is_some(),
-                    "slot {index} of {len} is not there"
-                );
+                let there = chunk.get(index).is_some();
+                ensure!(there, "slot {index} of {len} is not there");
             }
             chunk.commit(len)?;
-            Ok(len as u64)
+            Ok(len)
         }
         Err(error) => Err(error),
     };
-    judge(before, producer.position(), outcome, &mut met)?;
-
-    match producer.occupancy() {
-        Ok(live) => ensure!(live <= capacity, "{live} of {capacity} items live"),
-        Err(_) => met.corrupt += 1,
-    }
+    met.moved(capacity, [before, producer.position()], outcome)?;
+    met.looked(capacity, producer.occupancy())?;
     met.corrupt += u64::from(producer.is_peer_closed().is_err());
     Ok(met)
 }
@@ -245,30 +254,16 @@ pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Resu
 pub(crate) fn receive<K>(consumer: &mut ring::Consumer<'_, u64, Native, K>) -> Result<Met> {
     let capacity = consumer.capacity();
     let mut met = Met::default();
-    let judge = |before, after, outcome: Result<u64, PopError>, met: &mut Met| {
-        let count = match outcome {
-            Ok(count) => count,
-            Err(PopError::Corrupt(_)) => {
-                met.corrupt += 1;
-                0
-            }
-            Err(PopError::Empty | PopError::PeerClosed | PopError::Closed) => 0,
-            Err(other) => bail!("no outcome of a pop that is known: {other}"),
-        };
-        met.worked += u64::from(count > 0);
-        ensure!(count <= capacity, "{count} items popped of {capacity}");
-        moved(before, after, count)
-    };
     let before = consumer.position();
     // Used, or an optimiser might not read them.
     let outcome = consumer.pop().map(black_box).map(|_| 1);
-    judge(before, consumer.position(), outcome, &mut met)?;
+    met.moved(capacity, [before, consumer.position()], outcome)?;
 
     let before = consumer.position();
     let mut items = [0; 3];
-    let outcome = consumer.pop_slice(&mut items).map(|count| count as u64);
+    let outcome = consumer.pop_slice(&mut items);
     black_box(items);
-    judge(before, consumer.position(), outcome, &mut met)?;
+    met.moved(capacity, [before, consumer.position()], outcome)?;
 
     let before = consumer.position();
     let outcome = match consumer.peek(9) {
@@ -279,42 +274,18 @@ pub(crate) fn receive<K>(consumer: &mut ring::Consumer<'_, u64, Native, K>) -> R
             black_box(&items);
             ensure!(chunk.get(len).is_none(), "item {len} of {len} is there");
             chunk.release(len)?;
-            Ok(len as u64)
+            Ok(len)
         }
         Err(error) => Err(error),
     };
-    judge(before, consumer.position(), outcome, &mut met)?;
-
-    match consumer.occupancy() {
-        Ok(live) => ensure!(live <= capacity, "{live} of {capacity} items live"),
-        Err(_) => met.corrupt += 1,
-    }
+    met.moved(capacity, [before, consumer.position()], outcome)?;
+    met.looked(capacity, consumer.occupancy())?;
     Ok(met)
 }
 
 const ATTEMPTS: u32 = 8;
 
-/// Whether there was a value.
-pub(crate) fn read_seqlock(reader: &SeqReader<Value>) -> bool {
+/// Whether there is a value.
+pub(crate) fn has_value(reader: &impl Reads<Value>) -> bool {
     reader.read(ATTEMPTS).is_ok()
-}
-
-/// Whether there was a value.
-pub(crate) fn read_latch(reader: &LatchReader<Value>) -> bool {
-    reader.read(ATTEMPTS).is_ok()
-}
-
-/// Whatever was there before, a value that is written can be read, if nobody else writes.
-fn write_seqlock(writer: &mut SeqWriter<Value>, reader: &SeqReader<Value>) -> Result<()> {
-    writer.write(&[5, 6, 7, 8]);
-    let found = reader.read(ATTEMPTS);
-    ensure!(found == Ok([5, 6, 7, 8]), "{found:?} after a write");
-    Ok(())
-}
-
-fn write_latch(writer: &mut LatchWriter<Value>, reader: &LatchReader<Value>) -> Result<()> {
-    writer.write(&[5, 6, 7, 8]);
-    let found = reader.read(ATTEMPTS);
-    ensure!(found == Ok([5, 6, 7, 8]), "{found:?} after a write");
-    Ok(())
 }

@@ -1,18 +1,15 @@
 //! What a program of ours answers to a segment that another compiler's program made, and whether
 //! that is right.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use ringproof::layout::{Fixed, HEADER_LEN, Kind, MAGIC, VERSION};
 use ringproof::shape::{Description, DescriptionError, Field, Leaf, Primitive, Value};
 use ringproof::{Payload, Ring, SegmentError};
 
 use super::compile::Compiled;
+use crate::words::sealed_file;
 
 /// The struct as our program has it, with its padding named.
 #[derive(Clone, Copy, Debug, PartialEq, Payload)]
@@ -82,9 +79,6 @@ pub(super) fn is_padding(name: &str) -> bool {
 
 /// The description with the gaps between its fields named, as whoever wants such a struct to travel
 /// has to name them.
-///
-/// # Errors
-/// [`DescriptionError`], if it is too large for more fields.
 pub(super) fn with_padding_named(described: &Description) -> Result<Description, DescriptionError> {
     let taken = |name: &String| described.fields().iter().any(|field| field.name == *name);
     let mut names = (1..)
@@ -121,9 +115,6 @@ fn line(field: &Field) -> String {
 /// Lets a program whose payload is a `T`, which is `ours`, attach to a ring of the compiled items,
 /// which are `theirs`: written here byte by byte to the wire layout, like that of any language and
 /// machine.
-///
-/// # Errors
-/// What else goes wrong.
 pub(super) fn attach<T: Payload>(
     ours: &Description,
     theirs: &Description,
@@ -164,16 +155,14 @@ fn segment(described: &Description, compiled: &Compiled) -> Result<OwnedFd> {
         fingerprint: described.fingerprint(),
         reserved: [0; 4],
     };
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file = File::from(memfd_create("ringproof-layouts", flags)?);
-    file.set_len(fixed.segment_len)?;
-    file.write_all_at(bytemuck::bytes_of(&fixed), 0)?;
+    let mut bytes = vec![0; fixed.segment_len as usize];
+    let mut put = |at: u64, part: &[u8]| bytes[at as usize..][..part.len()].copy_from_slice(part);
+    put(0, bytemuck::bytes_of(&fixed));
     // `write_index`; the other words are 0.
-    file.write_all_at(&slots.to_ne_bytes(), 256)?;
-    file.write_all_at(text.as_bytes(), HEADER_LEN)?;
-    file.write_all_at(&compiled.items, data_offset)?;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK))?;
-    Ok(file.into())
+    put(256, &slots.to_ne_bytes());
+    put(HEADER_LEN, text.as_bytes());
+    put(data_offset, &compiled.items);
+    Ok(sealed_file(&bytes)?.into())
 }
 
 /// The name of the first field in which the two differ, found without the library's comparison.
@@ -193,9 +182,6 @@ pub(super) fn first_difference<'a>(
 }
 
 /// Whether an answer is right.
-///
-/// # Errors
-/// What is wrong with it.
 pub(super) fn judge(ours: &Description, theirs: &Description, answer: &Answer) -> Result<()> {
     match (first_difference(ours, theirs), answer) {
         (Some(name), Answer::Accepted(_)) => bail!("accepted, but {name:?} differs"),
@@ -219,11 +205,8 @@ pub(super) fn judge(ours: &Description, theirs: &Description, answer: &Answer) -
 /// Something that a comparison may fail to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blind {
-    /// Where a field lies.
     Offsets,
-    /// What it is called.
     Names,
-    /// What it is.
     Kinds,
     /// Anything but the size of all of it.
     AllButSizes,

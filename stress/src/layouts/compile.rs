@@ -1,58 +1,20 @@
 //! What a compiler makes of the struct, read from the object file: it need not run here, nor link.
 
-use std::ffi::OsString;
-use std::io::{ErrorKind, Write};
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::{env, fs};
 
 use anyhow::{Context, Result, bail, ensure};
 use object::{Object, ObjectSection};
 use ringproof::shape::Description;
 use ringproof_record::compiler;
 
-use super::source::{Language, Member, Variant, members_of, program};
+use super::source::{ITEMS, LAYOUT, Language, Member, Variant, members_of, program};
+use crate::compile::{complaint, run};
 use crate::process::NotHere;
-
-/// The section with what the compiler says of the struct.
-pub(super) const LAYOUT: &str = ".ringproof.layout";
-
-/// The section with two items.
-pub(super) const ITEMS: &str = ".ringproof.items";
-
-/// The compilers that the environment names, as [`compiler::command`] takes them.
-#[derive(Clone, Debug)]
-pub(super) struct Tools {
-    /// For C.
-    pub(super) cc: String,
-    /// For C++.
-    pub(super) cxx: String,
-    /// For Rust.
-    pub(super) rustc: String,
-}
-
-impl Tools {
-    /// `CC`, `CXX` and `RUSTC`, else `gcc`, `g++` and `rustc`.
-    pub(super) fn from_env() -> Tools {
-        let named = |variable, usual: &str| {
-            let text = env::var_os(variable).map(OsString::into_string);
-            // A name that is no text is none that a report could tell.
-            text.and_then(Result::ok)
-                .filter(|text| !text.trim().is_empty())
-                .unwrap_or_else(|| usual.to_owned())
-        };
-        Tools {
-            cc: named("CC", "gcc"),
-            cxx: named("CXX", "g++"),
-            rustc: named("RUSTC", "rustc"),
-        }
-    }
-}
 
 /// The struct as a compiler made it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Compiled {
-    /// Its alignment.
     pub(super) align: u64,
     /// Its size and its fields. Gaps between them are padding.
     pub(super) description: Description,
@@ -88,43 +50,6 @@ pub(super) fn compile(variant: &Variant, members: &[Member], folder: &Path) -> R
     }
     let bytes = fs::read(&object).with_context(|| format!("cannot read {}", of_compiler()))?;
     read(&bytes, &members_of(variant.form, members)).with_context(of_compiler)
-}
-
-/// Runs a compiler on a text.
-///
-/// # Errors
-/// [`NotHere`] if there is no such program; another one if it could not be run.
-pub(super) fn run(command: &mut Command, text: &str) -> Result<Output> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::NotFound => NotHere(format!("there is no {program} here")).into(),
-        _ => anyhow::Error::from(error).context(format!("cannot run {program}")),
-    };
-    let mut child = command
-        // So that what is looked for in its complaints is not translated.
-        .env("LC_ALL", "C")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // It may have complained of its arguments and ended; its status says so.
-        let _ = stdin.write_all(text.as_bytes());
-    }
-    child.wait_with_output().map_err(failed)
-}
-
-/// The first line in which a compiler says what is wrong.
-pub(super) fn complaint(output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr);
-    let line = said.lines().find(|line| line.contains("error"));
-    let line = line
-        .or_else(|| said.lines().next())
-        .unwrap_or("it does not say why");
-    // Not where in a file that is gone.
-    let what = line.split_once("error: ").map_or(line, |(_, what)| what);
-    what.trim().to_owned()
 }
 
 fn read(object: &[u8], members: &[Member]) -> Result<Compiled> {

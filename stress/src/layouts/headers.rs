@@ -8,103 +8,57 @@ use anyhow::{Context, Result, bail, ensure};
 use ringproof::{Payload, Ring, RingOptions, SegmentError};
 use ringproof_record::compiler;
 
-use super::answer::{NarrowTick, Tick};
-use super::compile::{Tools, complaint, run};
-use super::source::{Form, Language, Member, NAMED, NARROW, TICK, declaration, members_of};
+use super::source::{Form, Language, Member, NAMED, NARROW, TICK, Tools, declaration, members_of};
+use crate::compile;
 use crate::process::NotHere;
 
 const INCLUDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../impl/ffi/include");
 
 /// What a header is asked, and a part of what it must answer; nothing where it must accept.
-pub(super) struct Asked {
-    pub(super) what: &'static str,
-    form: Form,
-    members: &'static [Member],
-    refused_for: Option<&'static str>,
-}
-
-const fn asked(
-    what: &'static str,
-    form: Form,
-    members: &'static [Member],
-    refused_for: Option<&'static str>,
-) -> Asked {
-    Asked {
-        what,
-        form,
-        members,
-        refused_for,
-    }
-}
-
-const fn base(has_constructor: bool) -> Form {
-    Form::Base { has_constructor }
-}
+pub(super) type Asked = (&'static str, Form, &'static [Member], Option<&'static str>);
 
 const ONLY_BYTES: Option<&str> = Some("all there is to it");
 
 pub(super) const ASKED: [Asked; 7] = [
-    asked("C", Form::C, TICK, Some("padding")),
-    asked("C, padding named", Form::C, NAMED, None),
-    asked("C++", Form::Cpp, TICK, Some("padding")),
-    asked("C++, padding named", Form::Cpp, NAMED, None),
-    asked("C++, base", base(false), NAMED, ONLY_BYTES),
-    asked("C++, base()", base(true), NAMED, ONLY_BYTES),
-    asked("C++, virtual", Form::Virtual, NAMED, ONLY_BYTES),
+    ("C", Form::C, TICK, Some("padding")),
+    ("C, padding named", Form::C, NAMED, None),
+    ("C++", Form::Cpp, TICK, Some("padding")),
+    ("C++, padding named", Form::Cpp, NAMED, None),
+    ("C++, base", Form::Base, NAMED, ONLY_BYTES),
+    ("C++, base()", Form::BaseConstructor, NAMED, ONLY_BYTES),
+    ("C++, virtual", Form::Virtual, NAMED, ONLY_BYTES),
 ];
 
-impl Asked {
-    /// Asks, and says what was answered.
-    pub(super) fn ask(&self, tools: &Tools, folder: &Path) -> Result<String> {
-        let said = match self.form.language() {
-            Language::C => Program::make(self.form, self.members, &[], tools, folder)?.run(&[])?,
-            _ => in_cpp(self.form, self.members, tools)?,
-        };
-        let right = match (&said, self.refused_for) {
-            (Some(said), Some(part)) => said.contains(part),
-            (said, part) => said.is_none() && part.is_none(),
-        };
-        let said = said.map_or("accepted: ".to_owned(), |said| format!("refused: {said}"));
-        ensure!(right, "{said}; expected {:?}", self.refused_for);
-        Ok(said)
-    }
+/// Asks, and says what was answered.
+pub(super) fn ask(asked: Asked, tools: &Tools, folder: &Path) -> Result<String> {
+    let (_, form, members, refused) = asked;
+    let said = match form.language() {
+        Language::C => Program::make(form, members, &[], tools, folder)?.run(&[])?,
+        _ => in_cpp(form, members, tools)?,
+    };
+    right("the header", said.as_deref(), refused)?;
+    Ok(said.map_or("accepted: ".to_owned(), |said| format!("refused: {said}")))
 }
 
-/// What a header for C says to a program in Rust that has the payload `T`, and that program to it.
-pub(super) struct Pairing {
-    pub(super) what: &'static str,
-    flags: &'static [&'static str],
-    form: Form,
-    members: &'static [Member],
-    meets: fn(&Program, &str, &Pairing) -> Result<String>,
-    /// Part of what is said by the one that attaches: in Rust, and in C. Nothing where it accepts.
-    refused: Option<[&'static str; 2]>,
+/// A refusal must contain a part; nothing is said where it must accept.
+fn right(who: &str, said: Option<&str>, part: Option<&str>) -> Result<()> {
+    let right = match (said, part) {
+        (Some(said), Some(part)) => said.contains(part),
+        (said, part) => said.is_none() && part.is_none(),
+    };
+    ensure!(right, "{who} says {said:?}; expected {part:?}");
+    Ok(())
 }
 
-const fn pairing(
-    what: &'static str,
-    flags: &'static [&'static str],
-    form: Form,
-    members: &'static [Member],
-    refused: Option<[&'static str; 2]>,
-) -> Pairing {
-    Pairing {
-        what,
-        flags,
-        form,
-        members,
-        meets: both_ways::<Tick>,
-        refused,
-    }
-}
-
-/// One that meets a program for 32-bit x86.
-const fn narrow(pairing: Pairing) -> Pairing {
-    Pairing {
-        meets: both_ways::<NarrowTick>,
-        ..pairing
-    }
-}
+/// The flags and members of a program in C, and part of what is said by the one that attaches: in Rust, and in
+/// C. Nothing where it accepts.
+pub(super) type Pairing = (
+    &'static str,
+    &'static [&'static str],
+    Form,
+    &'static [Member],
+    Option<[&'static str; 2]>,
+);
 
 const M32: &[&str] = &["-m32"];
 const ALIGNED: &[&str] = &["-m32", "-malign-double"];
@@ -121,42 +75,37 @@ const SEQ_MOVED: Option<[&str; 2]> = Some([
 const NO_PADDING: Option<[&str; 2]> =
     Some(["field \"_pad1\": offset 1", "field \"_pad1\": not here"]);
 
-pub(super) const PAIRINGS: [Pairing; 7] = [
-    pairing("C, padding named", &[], Form::C, NAMED, None),
-    pairing("C, packed", &[], PACKED, TICK, NO_PADDING),
-    pairing("C, reordered", &[], SWAPPED, NAMED, VENUE_MOVED),
-    pairing("C -m32, padding named", M32, Form::C, NAMED, None),
-    pairing("C -m32 -malign-double", ALIGNED, Form::C, NAMED, None),
-    narrow(pairing("C -m32, narrow", M32, Form::C, NARROW, None)),
-    narrow(pairing(
+pub(super) const PAIRINGS: [Pairing; 5] = [
+    ("C, padding named", &[], Form::C, NAMED, None),
+    ("C, packed", &[], PACKED, TICK, NO_PADDING),
+    ("C, reordered", &[], SWAPPED, NAMED, VENUE_MOVED),
+    ("C -m32, padding named", M32, Form::C, NAMED, None),
+    ("C -m32 -malign-double", ALIGNED, Form::C, NAMED, None),
+];
+
+/// Those that meet a program for 32-bit x86.
+pub(super) const NARROW_PAIRINGS: [Pairing; 2] = [
+    ("C -m32, narrow", M32, Form::C, NARROW, None),
+    (
         "C -malign-double, narrow",
         ALIGNED,
         Form::C,
         NAMED,
         SEQ_MOVED,
-    )),
+    ),
 ];
 
-impl Pairing {
-    /// Lets the two meet through a segment of this name, made by either.
-    pub(super) fn meet(&self, name: &str, tools: &Tools, folder: &Path) -> Result<String> {
-        let program = Program::make(self.form, self.members, self.flags, tools, folder)?;
-        (self.meets)(&program, name, self)
-    }
+pub(super) type Meets = fn(Pairing, &str, &Tools, &Path) -> Result<String>;
 
-    fn right(&self, who: usize, said: Option<&str>) -> Result<()> {
-        let expected = self.refused.map(|refused| refused[who]);
-        let right = match (said, expected) {
-            (Some(said), Some(part)) => said.contains(part),
-            (said, part) => said.is_none() && part.is_none(),
-        };
-        let who = ["Rust", "C"][who];
-        ensure!(right, "{who} says {said:?}; expected {expected:?}");
-        Ok(())
-    }
-}
-
-fn both_ways<T: Payload>(program: &Program, name: &str, pairing: &Pairing) -> Result<String> {
+/// Lets a program in C meet one in Rust that has the payload `T`, through a segment of this name, made by either.
+pub(super) fn both_ways<T: Payload>(
+    (_, flags, form, members, refused): Pairing,
+    name: &str,
+    tools: &Tools,
+    folder: &Path,
+) -> Result<String> {
+    let program = Program::make(form, members, flags, tools, folder)?;
+    let part = |who: usize| refused.map(|refused| refused[who]);
     if let Some(why) = program.run(&["create", name])? {
         bail!("C makes no segment: {why}");
     }
@@ -165,21 +114,20 @@ fn both_ways<T: Payload>(program: &Program, name: &str, pairing: &Pairing) -> Re
         Err(SegmentError::Payload { differences, .. }) => Some(differences.join("; ")),
         Err(error) => return Err(error.into()),
     };
-    pairing.right(0, differences.as_deref())?;
+    right("Rust", differences.as_deref(), part(0))?;
     ringproof::unlink(name)?;
     let ring = Ring::<T>::create(name, &RingOptions::new(4))?;
     let said = program.run(&["attach", name])?;
-    pairing.right(1, said.as_deref())?;
+    right("C", said.as_deref(), part(1))?;
     ring.segment().unlink()?;
     // Without the segment's name, which is another one each time.
     let differences = said
         .as_deref()
         .and_then(|said| said.split_once("payload: "));
-    Ok(
-        differences.map_or("accepted both ways".to_owned(), |(_, differences)| {
-            format!("refused both ways: {differences}")
-        }),
-    )
+    Ok(match differences {
+        Some((_, differences)) => format!("refused both ways: {differences}"),
+        None => "accepted both ways".to_owned(),
+    })
 }
 
 fn fields(form: Form, members: &[Member], ty: &str) -> String {
@@ -209,21 +157,12 @@ impl Program {
         let command = || {
             let mut command = compiler::command(&tools.cc);
             command.args(["-std=c11", "-w", "-pthread", "-D_FILE_OFFSET_BITS=64"]);
-            command.args(flags).args(["-I", INCLUDE, "-xc", "-o"]);
-            command.arg(&program).arg("-");
+            command.args(flags).args(["-I", INCLUDE, "-xc"]);
             command
         };
-        if !flags.is_empty() {
-            let trivial = "#include <stdio.h>\nint main(void) { return 0; }\n";
-            let compiled = run(&mut command(), trivial)?;
-            let runs = compiled.status.success()
-                && Command::new(&program)
-                    .status()
-                    .is_ok_and(|status| status.success());
-            if !runs {
-                let why = format!("{} {}", tools.cc, flags.join(" "));
-                return Err(NotHere(format!("`{why}` makes no program that runs here")).into());
-            }
+        if !flags.is_empty() && compile::why_not(command(), &program)?.is_err() {
+            let call = format!("{} {}", tools.cc, flags.join(" "));
+            return Err(NotHere(format!("`{call}` makes no program that runs here")).into());
         }
         let text = format!(
             "#include \"ringproof.h\"\n{}\
@@ -231,11 +170,10 @@ impl Program {
             declaration(form, members),
             fields(form, members, "struct tick")
         );
-        let compiled = run(&mut command(), &text)?;
-        if !compiled.status.success() {
-            bail!("{}: {}", tools.cc, complaint(&compiled));
+        match compile::program(command(), &text, &program)? {
+            Ok(()) => Ok(Program(program)),
+            Err(why) => bail!("{}: {why}", tools.cc),
         }
-        Ok(Program(program))
     }
 
     /// What it says where something is refused.
@@ -281,20 +219,13 @@ fn in_cpp(form: Form, members: &[Member], tools: &Tools) -> Result<Option<String
         fields(form, members, "tick")
     );
     let mut command = compiler::command(&tools.cxx);
-    command.args([
-        "-std=c++17",
-        "-w",
-        "-fsyntax-only",
-        "-I",
-        INCLUDE,
-        "-xc++",
-        "-",
-    ]);
-    let output = run(&mut command, &text)?;
+    command.args(["-std=c++17", "-w", "-fsyntax-only"]);
+    command.args(["-I", INCLUDE, "-xc++", "-"]);
+    let output = compile::run(&mut command, &text)?;
     if output.status.success() {
         return Ok(None);
     }
-    let said = complaint(&output);
+    let said = compile::complaint(&output);
     ensure!(said.contains("static assert"), "{}: {said}", tools.cxx);
     Ok(Some(said))
 }

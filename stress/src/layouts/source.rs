@@ -1,17 +1,44 @@
 //! One innocent struct, and the ways in which it is compiled.
-//!
-//! A circle with `layouts::compile`: the source checks the layout that the compiler is asked for, and
-//! what is compiled is that source.
-
+use std::env;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::compile::{ITEMS, LAYOUT, Tools};
+/// The section with what the compiler says of the struct.
+pub(super) const LAYOUT: &str = ".ringproof.layout";
+
+/// The section with two items.
+pub(super) const ITEMS: &str = ".ringproof.items";
+
+/// The compilers that the environment names, as [`compiler::command`] takes them.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    pub(super) cc: String,
+    pub(super) cxx: String,
+    pub(super) rustc: String,
+}
+
+impl Tools {
+    /// `CC`, `CXX` and `RUSTC`, else `gcc`, `g++` and `rustc`.
+    pub(super) fn from_env() -> Tools {
+        let named = |variable, usual: &str| {
+            let text = env::var_os(variable).map(OsString::into_string);
+            // A name that is no text cannot stand in a report.
+            text.and_then(Result::ok)
+                .filter(|text| !text.trim().is_empty())
+                .unwrap_or_else(|| usual.to_owned())
+        };
+        Tools {
+            cc: named("CC", "gcc"),
+            cxx: named("CXX", "g++"),
+            rustc: named("RUSTC", "rustc"),
+        }
+    }
+}
 
 /// A field of the struct.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
-    /// Its name.
     pub(super) name: &'static str,
     /// The type in C, of its elements if it is an array.
     c: &'static str,
@@ -24,7 +51,6 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Whether it is an array.
     pub(super) fn is_array(&self) -> bool {
         self.array.is_some()
     }
@@ -65,26 +91,15 @@ const PRICE: Member = field("price", "double", "f64", ["101.25", "99.75"]);
 pub(super) const TICK: &[Member] = &[SIDE, SEQ, VENUE, QTY, PRICE];
 
 /// The same with the padding named that 64-bit compilers put there.
-pub(super) const NAMED: &[Member] = &[
-    SIDE,
-    padding("_pad1", 7),
-    SEQ,
-    VENUE,
-    padding("_pad2", 2),
-    QTY,
-    PRICE,
-];
+pub(super) const NAMED: &[Member] = &padded(7);
 
 /// The same as a compiler for 32-bit x86 lays it out, with that padding named.
-pub(super) const NARROW: &[Member] = &[
-    SIDE,
-    padding("_pad1", 3),
-    SEQ,
-    VENUE,
-    padding("_pad2", 2),
-    QTY,
-    PRICE,
-];
+pub(super) const NARROW: &[Member] = &padded(3);
+
+const fn padded(first: usize) -> [Member; 7] {
+    let (first, second) = (padding("_pad1", first), padding("_pad2", 2));
+    [SIDE, first, SEQ, VENUE, second, QTY, PRICE]
+}
 
 /// What is done to the struct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,11 +114,10 @@ pub(super) enum Form {
     Renamed(&'static str, &'static str),
     /// A C++ struct.
     Cpp,
-    /// The fields up to `venue` in a base class; with a constructor in it or without.
-    Base {
-        /// Whether it has one.
-        has_constructor: bool,
-    },
+    /// The fields up to `venue` in a base class.
+    Base,
+    /// The same with a constructor in it.
+    BaseConstructor,
     /// With a virtual function.
     Virtual,
     /// A Rust struct with this attribute.
@@ -111,11 +125,10 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// The language.
     pub(super) fn language(self) -> Language {
         match self {
             Form::C | Form::Attribute(_) | Form::Swapped(..) | Form::Renamed(..) => Language::C,
-            Form::Cpp | Form::Base { .. } | Form::Virtual => Language::Cpp,
+            Form::Cpp | Form::Base | Form::BaseConstructor | Form::Virtual => Language::Cpp,
             Form::Rust(_) => Language::Rust,
         }
     }
@@ -135,13 +148,9 @@ pub(super) enum Language {
 /// The struct as one compiler with these arguments makes it.
 #[derive(Clone, Debug)]
 pub(super) struct Variant {
-    /// What it is called.
     pub(super) name: String,
-    /// The program.
     pub(super) compiler: String,
-    /// Its arguments.
     pub(super) flags: &'static [&'static str],
-    /// What is done to the struct.
     pub(super) form: Form,
 }
 
@@ -178,18 +187,8 @@ pub(super) fn variants(tools: &Tools) -> Vec<Variant> {
         c(&[], "reordered", Form::Swapped("venue", "qty")),
         c(&[], "qty is lots", Form::Renamed("qty", "lots")),
         cpp("", Form::Cpp),
-        cpp(
-            "base",
-            Form::Base {
-                has_constructor: false,
-            },
-        ),
-        cpp(
-            "base()",
-            Form::Base {
-                has_constructor: true,
-            },
-        ),
+        cpp("base", Form::Base),
+        cpp("base()", Form::BaseConstructor),
         cpp("virtual", Form::Virtual),
         rust("repr(Rust)", Form::Rust("")),
         rust("packed", Form::Rust("#[repr(C, packed)]")),
@@ -231,12 +230,12 @@ pub(super) fn declaration(form: Form, members: &[Member]) -> String {
             fields(&members),
             constructor("tick", &members)
         ),
-        Form::Base { has_constructor } => {
+        Form::Base | Form::BaseConstructor => {
             let qty = members.iter().position(|member| member.name == QTY.name);
             let (base, own) = members.split_at(qty.unwrap_or_default());
-            let constructor = match has_constructor {
-                true => constructor("stamp", base),
-                false => String::new(),
+            let constructor = match form {
+                Form::Base => String::new(),
+                _ => constructor("stamp", base),
             };
             format!(
                 "struct stamp {{\n{}{constructor}}};\nstruct tick : stamp {{\n{}}};\n",

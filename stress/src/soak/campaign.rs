@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use nix::sys::prctl::set_timerslack;
 use nix::sys::signal::Signal;
 use ringproof::layout::Kind;
+use ringproof::{SeqLatch, SeqLock};
 
 use super::choice::Round;
 use super::dump;
@@ -15,12 +16,10 @@ use super::ring::RingSoak;
 use super::tally::{Failure, Progress, RoundReport, Tally};
 use super::value::ValueSoak;
 use super::workers::{Hang, Structure, Workers};
+use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::process::{Child, Interrupts, Ledger, Note, SingleThreaded, patience, wait_readable};
 use crate::words::Words;
-
-/// The kinds of structures.
-pub(crate) const KINDS: [Kind; 3] = [Kind::Ring, Kind::SeqLock, Kind::Latch];
 
 /// How often the progress is shown.
 const TICK: Duration = Duration::from_millis(100);
@@ -131,7 +130,7 @@ impl Campaign<'_> {
                         }
                         Note::Failed(why) => bail!("{}: {why}", child.name()),
                         Note::Done => done = true,
-                        other => bail!("{} told {other:?}", child.name()),
+                        other => bail!("{} reports {other:?}", child.name()),
                     }
                 }
                 if done {
@@ -144,7 +143,7 @@ impl Campaign<'_> {
             }
             supervisors = still;
             if !ending && (outcome.interrupted || outcome.failure.is_some()) {
-                // They tidy up and tell what they did until now.
+                // They tidy up and report what they did until now.
                 for (child, _) in &supervisors {
                     child.signal(Signal::SIGTERM)?;
                 }
@@ -200,7 +199,8 @@ impl Campaign<'_> {
                 let name = format!("{}{supervisor}-{}", self.place.prefix, round.number);
                 Box::new(RingSoak::new(round, name, self.fault)?)
             }
-            Kind::SeqLock | Kind::Latch => Box::new(ValueSoak::new(round)?),
+            Kind::SeqLock => Box::new(ValueSoak::<SeqLock<_>>::new(round)?),
+            Kind::Latch => Box::new(ValueSoak::<SeqLatch<_>>::new(round)?),
         };
         let places = Words::new(ACTORS)?;
         let workers = Workers {

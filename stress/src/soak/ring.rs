@@ -581,7 +581,7 @@ mod tests {
             let died = left(false, [8, 8, read, 2]).died(CONSUMER);
             assert_eq!(died.is_ok(), good, "{read} released: {died:?}");
         }
-        // Nobody processes what was not committed.
+        // What was not committed is not processed.
         assert!(left(true, [8, 8, 7, 9]).died(CONSUMER).is_err());
     }
 

@@ -84,7 +84,7 @@ pub(crate) struct Failure {
     pub(crate) hang: bool,
 }
 
-/// What a supervisor tells of a round.
+/// What a supervisor reports of a round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RoundReport {
     /// Its number.

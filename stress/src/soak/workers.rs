@@ -1,7 +1,6 @@
 //! The processes of one round: started, killed, stopped and started again at chosen moments, and
 //! in the end left alone, when they must come to their goal.
 
-use std::fmt;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
@@ -67,7 +66,7 @@ pub(crate) trait Structure {
         Ok(())
     }
 
-    /// How far to go from here, when all are dead and nobody will be killed any more.
+    /// How far to go from here, when all are dead and there are no more kills.
     fn goal(&self) -> Result<u64>;
 
     /// A number that changes when an actor gets on.
@@ -90,7 +89,7 @@ pub(crate) struct Life<'a> {
     pub(crate) goal: Option<u64>,
     pub(crate) fault: Option<Fault>,
     pub(crate) turn: Turn,
-    /// How many accesses it has, if that is what ends it. It is told of each operation that returns.
+    /// How many accesses it has, if that is what ends it. Each operation that returns reports to it.
     pub(crate) countdown: &'a Countdown<'a>,
 }
 
@@ -98,7 +97,7 @@ impl Life<'_> {
     /// The mistake that this actor makes in its memory. (Others are made where they are asked for.)
     pub(crate) fn mistake(&self, actor: usize) -> Option<Fault> {
         let maker = match self.fault? {
-            // The first life has nobody to take over from.
+            // The first life has no predecessor.
             Fault::ResumeLate | Fault::ResumeEarly if self.number == 0 => return None,
             Fault::Forget | Fault::Hang | Fault::RoleKept | Fault::RoleLost => return None,
             Fault::FreeFirst => CONSUMER,
@@ -149,17 +148,10 @@ pub(crate) fn author(claim: &Claim) -> Author {
     }
 }
 
-/// Nobody got on for too long.
-#[derive(Debug)]
+/// No progress for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct Hang(String);
-
-impl fmt::Display for Hang {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Hang {}
 
 /// A process, and when something happens to it.
 struct Worker {
@@ -180,7 +172,7 @@ pub(crate) struct Workers<'a> {
     pub(crate) interrupts: &'a Interrupts,
     pub(crate) round: &'a Round,
     pub(crate) fault: Option<Fault>,
-    /// How long an endpoint may not get on, though nobody hinders it.
+    /// How long an endpoint may not get on, though nothing hinders it.
     pub(crate) patience: Duration,
     /// A word for each actor, in which it says where it is.
     pub(crate) places: &'a Words,
@@ -280,7 +272,7 @@ impl Workers<'_> {
         Ok(None)
     }
 
-    /// A process that is dead, and that nobody has killed, died at the access at which it was to.
+    /// A process that is dead, and was not killed, died at the access at which it was to.
     fn ensure_fallen(&self, worker: &Worker) -> Result<()> {
         ensure!(
             worker.at_access && countdown::has_fallen(&self.places[worker.actor]),
@@ -420,8 +412,8 @@ impl Workers<'_> {
             } else if last.1.elapsed() > self.patience && !workers.is_empty() {
                 let names: Vec<_> = workers.iter().map(|worker| worker.child.name()).collect();
                 return Err(Hang(format!(
-                    "nobody got on for {} s, though nobody was killed or stopped any more; not \
-                     at the goal: {}",
+                    "no progress for {} s, though there were no more kills and stops; not at the \
+                     goal: {}",
                     self.patience.as_secs_f64(),
                     names.join(", ")
                 ))
@@ -434,7 +426,7 @@ impl Workers<'_> {
     }
 }
 
-/// A process that was stopped after it took its role, `epoch` having been told before, must hold it.
+/// A process that was stopped after it took its role, and had another `epoch` before, must hold it.
 pub(crate) fn judge_stopped(segment: &Segment, state: &RoleState, epoch: u64) -> Result<()> {
     if state.epoch == epoch {
         return Ok(());
@@ -448,7 +440,7 @@ pub(crate) fn judge_stopped(segment: &Segment, state: &RoleState, epoch: u64) ->
     Ok(())
 }
 
-/// The error that a process has told, if it has.
+/// The error that a process reports, if it does.
 pub(crate) fn failure(reported: &[Note]) -> Result<()> {
     for note in reported {
         if let Note::Failed(what) = note {

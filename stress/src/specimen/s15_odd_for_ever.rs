@@ -5,8 +5,8 @@
 //! ever, every reader and every later writer spins, and the only way out is to remove the memory.
 //! (Project-HAMi/HAMi-core#282)
 //!
-//! Caught by a death at every access of the writer. A bounded number of attempts tells the reader;
-//! a role that the kernel frees lets the next writer know that nobody else is in there.
+//! Caught by a death at every access of the writer. A bounded number of attempts is enough for the reader;
+//! a role that the kernel frees lets the next writer know that no other one is in there.
 
 use std::hint::spin_loop;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};

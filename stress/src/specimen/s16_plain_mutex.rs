@@ -1,7 +1,7 @@
 //! S16: a mutex shared between processes that is not robust.
 //!
 //! `PTHREAD_PROCESS_SHARED` lets a mutex lie in shared memory. Without `PTHREAD_MUTEX_ROBUST`
-//! nobody unlocks it for a holder that was killed, and the survivor waits for ever.
+//! it stays locked by a holder that was killed, and the survivor waits for ever.
 //! (eclipse-ecal/ecal#1206, eclipse-iceoryx/iceoryx#325)
 //!
 //! Caught by a death at every access. A ring of one producer and one consumer needs no mutex.
@@ -28,7 +28,7 @@ impl PlainMutex {
         let this = PlainMutex(words);
         let mut shared = MaybeUninit::uninit();
         // SAFETY: the attribute is initialised before it is used and destroyed after; the mutex
-        // has room, by the assertion, is aligned as words are, and nobody else uses it yet.
+        // has room, by the assertion, is aligned as words are, and is not used yet.
         let outcomes = unsafe {
             let shared = shared.as_mut_ptr();
             [

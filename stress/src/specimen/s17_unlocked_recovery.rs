@@ -13,30 +13,23 @@ use anyhow::Result;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::specimen::{ExclusiveRole, Held, Taken, window};
+use crate::specimen::{Held, Taken, window};
 use crate::words::Words;
 
-/// A role taken like this.
-pub(crate) struct UnlockedRecovery(Rc<Words>);
-
-impl UnlockedRecovery {
-    pub(crate) fn new() -> Result<Self> {
-        Ok(UnlockedRecovery(Rc::new(Words::new(1)?)))
-    }
-}
-
-impl ExclusiveRole for UnlockedRecovery {
-    fn take(&self) -> Result<Option<Held>> {
-        let owner = &self.0[0];
+/// Takes a role like this.
+pub(crate) fn take() -> Result<impl Fn() -> Result<Option<Held>>> {
+    let words = Rc::new(Words::new(1)?);
+    Ok(move || {
+        let owner = &words[0];
         let own = u64::from(std::process::id());
         if let Err(holder) = owner.compare_exchange(0, own, AcqRel, Acquire) {
             if kill(Pid::from_raw(holder as i32), None).is_ok() {
                 return Ok(None);
             }
             window();
-            // Nobody can have it, so it is ours.
+            // The holder is dead, so it is ours.
             owner.store(own, Release);
         }
-        Ok(Some(Box::new(Taken(self.0.clone()))))
-    }
+        Ok(Some(Box::new(Taken(words.clone())) as Held))
+    })
 }

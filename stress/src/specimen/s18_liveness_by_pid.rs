@@ -14,29 +14,20 @@ use anyhow::Result;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
-use crate::specimen::{ExclusiveRole, Held, Taken};
+use crate::specimen::{Held, Taken};
 use crate::words::Words;
 
-/// A role taken like this.
-pub(crate) struct LivenessByPid(Rc<Words>);
-
-impl LivenessByPid {
-    pub(crate) fn new() -> Result<Self> {
-        Ok(LivenessByPid(Rc::new(Words::new(1)?)))
-    }
-}
-
-impl ExclusiveRole for LivenessByPid {
-    fn take(&self) -> Result<Option<Held>> {
-        let owner = &self.0[0];
+/// Takes a role like this.
+pub(crate) fn take() -> Result<impl Fn() -> Result<Option<Held>>> {
+    let words = Rc::new(Words::new(1)?);
+    Ok(move || {
+        let owner = &words[0];
         let holder = owner.load(Acquire);
         if holder != 0 && kill(Pid::from_raw(holder as i32), None).is_ok() {
             return Ok(None);
         }
         let own = u64::from(std::process::id());
         let taken = owner.compare_exchange(holder, own, AcqRel, Relaxed);
-        Ok(taken
-            .is_ok()
-            .then(|| Box::new(Taken(self.0.clone())) as Held))
-    }
+        Ok(Taken::if_ok(taken, &words))
+    })
 }

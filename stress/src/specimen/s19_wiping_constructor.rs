@@ -7,7 +7,6 @@
 //!
 //! Caught by a producer that sends and ends, and a consumer that starts then.
 
-use std::fs::File;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use anyhow::{Result, ensure};
@@ -23,11 +22,7 @@ pub(crate) struct Wiping(Words);
 
 impl Wiping {
     pub(crate) fn open(name: &Name) -> Result<Self> {
-        let mut options = File::options();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(name.path())?;
-        file.set_len((2 + SLOTS) * 8)?;
-        let words = Words::of(&file, 2 + SLOTS as usize)?;
+        let words = Words::open(name, 2 + SLOTS as usize)?;
         for index in &words[..2] {
             index.store(0, Relaxed);
         }

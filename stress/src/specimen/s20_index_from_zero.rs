@@ -2,12 +2,11 @@
 //! attaches.
 //!
 //! The shared indices are left alone, so nothing is wiped. But a consumer that starts again reads
-//! from the beginning what was read before, and a producer writes over what nobody has read yet
+//! from the beginning what was read before, and a producer writes over what was not read yet
 //! and then takes back what it had announced. (found in shmem-ipc 0.3)
 //!
 //! Caught by a producer or a consumer that starts a second time.
 
-use std::fs::File;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use anyhow::{Result, ensure};
@@ -27,12 +26,8 @@ pub(crate) struct FromZero {
 
 impl FromZero {
     pub(crate) fn open(name: &Name) -> Result<Self> {
-        let mut options = File::options();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(name.path())?;
-        file.set_len((2 + SLOTS) * 8)?;
         Ok(FromZero {
-            words: Words::of(&file, 2 + SLOTS as usize)?,
+            words: Words::open(name, 2 + SLOTS as usize)?,
             written: 0,
             read: 0,
         })

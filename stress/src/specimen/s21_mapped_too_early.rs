@@ -1,7 +1,7 @@
 //! S21: the name exists before the memory does.
 //!
 //! The creator opens the name, gives the file its mode, asks how much room there is, gives it its
-//! length, fills it, and stores a magic word last, so that nobody takes it for finished before it
+//! length, fills it, and stores a magic word last, so that it is not taken for finished before it
 //! is. Who attaches in between opens the same name, maps as much as there will be, and looks for
 //! the magic word, in a file that still has no length: SIGBUS. (pmodels/mpich#7435 and others)
 //!

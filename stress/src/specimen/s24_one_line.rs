@@ -31,34 +31,24 @@ pub(crate) struct MissedPadding {
     rest: [u64; 8],
 }
 
-impl Indices for Adjacent {
-    fn push(&mut self) -> Result<()> {
-        self.write_index += 1;
-        Ok(())
-    }
+macro_rules! indices {
+    ($($ring:ident),*) => {
+        $(impl Indices for $ring {
+            fn push(&mut self) -> Result<()> {
+                self.write_index += 1;
+                Ok(())
+            }
 
-    fn pop(&mut self) -> Result<()> {
-        self.read_index += 1;
-        Ok(())
-    }
+            fn pop(&mut self) -> Result<()> {
+                self.read_index += 1;
+                Ok(())
+            }
 
-    fn words(&self) -> Result<Vec<u64>> {
-        Ok(bytemuck::cast_slice(std::slice::from_ref(self)).to_vec())
-    }
+            fn words(&self) -> Result<Vec<u64>> {
+                Ok(bytemuck::cast_slice(std::slice::from_ref(self)).to_vec())
+            }
+        })*
+    };
 }
 
-impl Indices for MissedPadding {
-    fn push(&mut self) -> Result<()> {
-        self.write_index += 1;
-        Ok(())
-    }
-
-    fn pop(&mut self) -> Result<()> {
-        self.read_index += 1;
-        Ok(())
-    }
-
-    fn words(&self) -> Result<Vec<u64>> {
-        Ok(bytemuck::cast_slice(std::slice::from_ref(self)).to_vec())
-    }
-}
+indices!(Adjacent, MissedPadding);

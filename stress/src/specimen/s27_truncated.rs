@@ -9,11 +9,10 @@
 use std::fs::File;
 use std::sync::atomic::Ordering::Relaxed;
 
-use anyhow::{Context, Result};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use anyhow::Result;
 
 use crate::specimen::Shared;
-use crate::words::Words;
+use crate::words::{Words, memory_file};
 
 const WORDS: usize = 1024;
 
@@ -22,11 +21,7 @@ pub(crate) struct Unsealed(File);
 
 impl Unsealed {
     pub(crate) fn new() -> Result<Self> {
-        let file: File = memfd_create("unsealed", MFdFlags::MFD_CLOEXEC)
-            .context("cannot create a memory file")?
-            .into();
-        file.set_len(WORDS as u64 * 8)?;
-        Ok(Unsealed(file))
+        Ok(Unsealed(memory_file(&[0; WORDS * 8])?))
     }
 }
 

@@ -14,14 +14,10 @@ use crate::item::mix;
 pub(crate) fn generate(path: &Path, len: u64, seed: u64) -> Result<()> {
     let file = File::create(path).context("cannot create the input")?;
     let mut file = BufWriter::new(file);
-    let mut left = len;
-    let mut counter = 0;
-    while left > 0 {
+    for counter in 0..len.div_ceil(8) {
         let word = mix(mix(seed) ^ counter).to_le_bytes();
-        let count = left.min(8) as usize;
+        let count = (len - 8 * counter).min(8) as usize;
         (file.write_all(&word[..count])).context("cannot write the input")?;
-        left -= count as u64;
-        counter += 1;
     }
     file.flush().context("cannot write the input")
 }
@@ -36,8 +32,7 @@ struct Digested {
 fn digest(path: &Path) -> Result<Digested> {
     let mut file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 18];
-    let mut len = 0;
+    let (mut buffer, mut len) = (vec![0; 1 << 18], 0);
     loop {
         let count = (file.read(&mut buffer)).with_context(|| format!("cannot read {path:?}"))?;
         if count == 0 {

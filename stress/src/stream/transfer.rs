@@ -2,19 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
-
 use super::data::{difference, generate};
 use crate::process::patience;
+use crate::program::Program;
+use anyhow::{Context, Result, bail, ensure};
 
 /// How long to sleep between two looks at how far the output is.
 const PAUSE: Duration = Duration::from_micros(100);
@@ -133,21 +128,26 @@ impl Work<'_> {
     /// Says whom it found at work and killed.
     fn run(&self) -> Result<Vec<Side>> {
         File::create(self.output()).context("cannot create the output")?;
-        let mut send = Some(self.start(Side::Send)?);
-        let mut recv = Some(self.start(Side::Recv)?);
+        let mut running = [Some(self.start(Side::Send)?), Some(self.start(Side::Recv)?)];
         let mut kills = self.transfer.kills.iter();
         let mut next = kills.next();
         let mut killed = Vec::new();
         let mut last = (0, Instant::now());
-        while send.is_some() || recv.is_some() {
+        while running.iter().any(Option::is_some) {
             let arrived = self.arrived()?;
             if arrived != last.0 {
                 last = (arrived, Instant::now());
             }
-            for process in [&mut send, &mut recv] {
-                if let Some(running) = process
-                    && running.has_ended()?
+            for (side, process) in Side::BOTH.into_iter().zip(&mut running) {
+                if let Some(program) = process
+                    && let Some(status) = program.look()?
                 {
+                    ensure!(
+                        status.success(),
+                        "{} ended with {status} instead of exit code 0{}",
+                        side.name(),
+                        last_words(&self.messages(side))
+                    );
                     *process = None;
                     last.1 = Instant::now();
                 }
@@ -157,12 +157,9 @@ impl Work<'_> {
             {
                 next = kills.next();
                 std::thread::sleep(*delay);
-                let process = match side {
-                    Side::Send => &mut send,
-                    Side::Recv => &mut recv,
-                };
-                if let Some(running) = process
-                    && self.kill(running)?
+                let process = &mut running[*side as usize];
+                if let Some(program) = process
+                    && self.kill(program)?
                 {
                     killed.push(*side);
                     if self.transfer.tamper {
@@ -174,17 +171,14 @@ impl Work<'_> {
                 continue;
             }
             if last.1.elapsed() > patience() {
-                let states = [&send, &recv].map(|side| match side {
-                    Some(_) => "still runs",
-                    None => "is done",
-                });
+                let names = running.iter().flatten().map(|program| &*program.what);
+                let said = Side::BOTH.map(|side| last_words(&self.messages(side)));
                 bail!(
-                    "waited {} s at byte {arrived} of {}: send {}, recv {}{}",
+                    "waited {} s at byte {arrived} of {} for {}{}",
                     patience().as_secs(),
                     self.transfer.len,
-                    states[0],
-                    states[1],
-                    self.last_words()
+                    names.collect::<Vec<_>>().join(" and "),
+                    said.concat()
                 );
             }
             std::thread::sleep(PAUSE);
@@ -193,11 +187,9 @@ impl Work<'_> {
     }
 
     /// Starts a side as a shell would: `send < input`, `recv >> output`.
-    fn start(&self, side: Side) -> Result<Running> {
+    fn start(&self, side: Side) -> Result<Program> {
         let mut command = Command::new(self.transfer.program);
-        command
-            .arg(side.name())
-            .arg("--capacity")
+        (command.arg(side.name()).arg("--capacity"))
             .arg(self.capacity.to_string())
             .arg(self.transfer.name);
         let append = |path| OpenOptions::new().append(true).create(true).open(path);
@@ -211,22 +203,8 @@ impl Work<'_> {
                 command.stdin(Stdio::null()).stdout(output);
             }
         }
-        let messages = append(self.messages(side)).context("cannot keep messages")?;
-        command.stderr(messages);
-        // SAFETY: between fork and exec only async-signal-safe calls are allowed; this is one
-        // system call.
-        unsafe {
-            command.pre_exec(|| set_pdeathsig(Signal::SIGKILL).map_err(Into::into));
-        }
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", self.transfer.program.display()))?;
-        Ok(Running {
-            side,
-            pid: Pid::from_raw(child.id().cast_signed()),
-            reaped: false,
-            messages: self.messages(side),
-        })
+        command.stderr(append(self.messages(side)).context("cannot keep messages")?);
+        Program::start(command, side.name().to_owned())
     }
 
     /// Kills a side, unless it may be about to end by itself: false.
@@ -234,18 +212,16 @@ impl Work<'_> {
     /// A `send` that has closed the ring must not be started again once `recv` is done, nor a
     /// `recv` that has removed the ring. Only of one that stands still can be said that it has
     /// not come that far; so it is stopped first, wherever it is.
-    fn kill(&self, running: &mut Running) -> Result<bool> {
-        running.signal(Signal::SIGSTOP)?;
-        if !running.await_stop()? {
+    fn kill(&self, program: &mut Program) -> Result<bool> {
+        if !program.stop()? {
             return Ok(false);
         }
         // `send` is at most a ring ahead of what has arrived.
         if self.arrived()? + self.capacity >= self.transfer.len {
-            running.signal(Signal::SIGCONT)?;
+            program.resume()?;
             return Ok(false);
         }
-        running.signal(Signal::SIGKILL)?;
-        running.await_death()?;
+        program.kill();
         Ok(true)
     }
 
@@ -264,13 +240,6 @@ impl Work<'_> {
         (file.read_exact_at(&mut byte, 0)).context("cannot read the output")?;
         (file.write_all_at(&[byte[0] ^ 1], 0)).context("cannot write the output")
     }
-
-    /// What both sides said.
-    fn last_words(&self) -> String {
-        Side::BOTH
-            .map(|side| last_words(&self.messages(side)))
-            .concat()
-    }
 }
 
 fn last_words(messages: &Path) -> String {
@@ -278,85 +247,5 @@ fn last_words(messages: &Path) -> String {
     match text.trim() {
         "" => String::new(),
         said => format!("; it said: {}", said.replace('\n', " | ")),
-    }
-}
-
-/// A process of one side. Dropping it kills and reaps it.
-struct Running {
-    side: Side,
-    pid: Pid,
-    reaped: bool,
-    messages: PathBuf,
-}
-
-impl Running {
-    fn signal(&self, signal: Signal) -> Result<()> {
-        // It was not reaped, so the pid is still its own, also if it has ended.
-        kill(self.pid, signal).with_context(|| format!("cannot signal {}", self.side.name()))
-    }
-
-    fn look(&mut self, flags: WaitPidFlag) -> Result<WaitStatus> {
-        let status = waitpid(self.pid, Some(flags | WaitPidFlag::WNOHANG))
-            .with_context(|| format!("cannot wait for {}", self.side.name()))?;
-        if matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..)) {
-            self.reaped = true;
-        }
-        Ok(status)
-    }
-
-    /// Whether it has ended, and if so, well.
-    fn has_ended(&mut self) -> Result<bool> {
-        if self.reaped {
-            return Ok(true);
-        }
-        match self.look(WaitPidFlag::empty())? {
-            WaitStatus::StillAlive => Ok(false),
-            status => self.ended_well(status).map(|()| true),
-        }
-    }
-
-    fn ended_well(&self, status: WaitStatus) -> Result<()> {
-        ensure!(
-            matches!(status, WaitStatus::Exited(_, 0)),
-            "{} ended with {status:?} instead of exit code 0{}",
-            self.side.name(),
-            last_words(&self.messages)
-        );
-        Ok(())
-    }
-
-    /// Waits until it has stopped; false if it ended first, and well.
-    fn await_stop(&mut self) -> Result<bool> {
-        let deadline = Instant::now() + patience();
-        loop {
-            match self.look(WaitPidFlag::WUNTRACED)? {
-                WaitStatus::Stopped(..) => return Ok(true),
-                WaitStatus::StillAlive if Instant::now() < deadline => std::thread::yield_now(),
-                WaitStatus::StillAlive => bail!("waited for {} to stop", self.side.name()),
-                status => return self.ended_well(status).map(|()| false),
-            }
-        }
-    }
-
-    /// Waits for the end of a process that was killed.
-    fn await_death(&mut self) -> Result<()> {
-        let deadline = Instant::now() + patience();
-        loop {
-            match self.look(WaitPidFlag::empty())? {
-                WaitStatus::Signaled(_, Signal::SIGKILL, _) => return Ok(()),
-                WaitStatus::StillAlive if Instant::now() < deadline => std::thread::yield_now(),
-                WaitStatus::StillAlive => bail!("waited for {} to die", self.side.name()),
-                status => bail!("{} was killed, but: {status:?}", self.side.name()),
-            }
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if !self.reaped {
-            let _ = self.signal(Signal::SIGKILL);
-            let _ = waitpid(self.pid, None);
-        }
     }
 }

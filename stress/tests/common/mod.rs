@@ -100,6 +100,56 @@ pub(crate) fn await_end_of(group: Pid) {
     });
 }
 
+/// The row of this subject and check.
+pub(crate) fn row<'a>(rows: &'a [Record], subject: &str, check: &str) -> &'a Record {
+    let mut found = rows.iter().filter(|row| row.subject == subject);
+    let row = found.find(|row| row.check == check);
+    row.unwrap_or_else(|| panic!("no row {subject}, {check} in {rows:#?}"))
+}
+
+/// Why a row says what it says.
+pub(crate) fn reason(row: &Record) -> &str {
+    row.reason
+        .as_deref()
+        .unwrap_or_else(|| panic!("no reason in {row:#?}"))
+}
+
+/// The first row that has failed.
+pub(crate) fn failed(ran: &Ran) -> &Record {
+    let mut rows = ran.rows.iter();
+    let row = rows.find(|row| row.verdict == Verdict::Failed);
+    row.unwrap_or_else(|| panic!("none has failed: {}", ran.errors))
+}
+
+/// No row has failed.
+pub(crate) fn ensure_none_failed(Ran { rows, errors, .. }: &Ran) {
+    let failed = rows.iter().filter(|row| row.verdict == Verdict::Failed);
+    assert_eq!(
+        failed.collect::<Vec<_>>(),
+        Vec::<&Record>::new(),
+        "{errors}"
+    );
+}
+
+/// Some of the operations in which processes die: those that a death at an access and at an instruction makes
+/// sense in.
+pub(crate) const OPERATIONS: [&str; 14] = [
+    "ring/push",
+    "ring/push_slice",
+    "ring/chunk",
+    "ring/close",
+    "ring/pop",
+    "ring/pop_slice",
+    "ring/peek",
+    "ring/stop",
+    "seqlock/write",
+    "seqlock/read",
+    "latch/write",
+    "latch/read",
+    "role/take-over",
+    "segment/notes",
+];
+
 /// All rows are of `layer`, and passed.
 pub(crate) fn ensure_passed(Ran { code, rows, errors }: &Ran, layer: &str) {
     let failed: Vec<_> = (rows.iter())

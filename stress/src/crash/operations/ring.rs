@@ -8,16 +8,20 @@ use std::os::fd::OwnedFd;
 use anyhow::{Result, bail, ensure};
 use bytemuck::Zeroable;
 use ringproof::harness::PartsOfRing;
-use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{PopError, PushError, Ring, RingOptions, Role};
 
-use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
+use crate::crash::case::By::{Crash, Life};
+use crate::crash::case::{Case, Injected, Operation, Points, kills, pairs, snapshots};
 use crate::crash::trial::{
-    Actor, CORRUPT, Death, Judgement, Memories, Succession, Who, ensure_kept, took,
+    Actor, CORRUPT, Death, Judgement, Machine, Memories, Succession, Who, ensure_kept, took,
 };
+use crate::desk::same;
 use crate::ends::{Consumer, Producer};
-use crate::fault::Fault;
+use crate::fault::Fault::{
+    FreeFirst, PublishFirst, PublishLate, ResumeEarly, ResumeLate, RoleKept, StopLost,
+    SurvivorHangs, VictimHangs, VictimSurvives,
+};
 use crate::item::{Author, Item};
 use crate::process::Ledger;
 use ends::{
@@ -173,75 +177,20 @@ fn operations() -> impl Iterator<Item = OnRing> {
 
 /// The faults that are injected to be noticed here.
 pub(super) const INJECTED: [Injected; 14] = [
-    (
-        "ring/push",
-        By::Crash,
-        Fault::PublishFirst,
-        "by Victim, found",
-    ),
-    ("ring/close", By::Crash, Fault::PublishLate, "took effect"),
-    ("ring/peek", By::Crash, Fault::FreeFirst, "is lost"),
-    ("ring/stop", By::Life, Fault::StopLost, "then PeerClosed"),
-    (
-        "ring/pop",
-        By::Life,
-        Fault::ResumeEarly,
-        "the successor starts at position",
-    ),
-    (
-        "ring/push",
-        By::Life,
-        Fault::ResumeLate,
-        "the successor starts at position",
-    ),
-    (
-        "ring/push",
-        By::Crash,
-        Fault::VictimHangs,
-        "s for the end of the victim",
-    ),
-    (
-        "ring/push",
-        By::Crash,
-        Fault::VictimSurvives,
-        "but went on to its end",
-    ),
-    (
-        "ring/push",
-        By::Crash,
-        Fault::SurvivorHangs,
-        "no sign of life for",
-    ),
-    (
-        "ring/push",
-        By::Instruction(Mode::Snapshots, "empty"),
-        Fault::PublishFirst,
-        "by Victim, found",
-    ),
-    (
-        "ring/push",
-        By::Instruction(Mode::Kills, "empty"),
-        Fault::PublishFirst,
-        "by Victim, found",
-    ),
-    (
-        "ring/push",
-        By::Instruction(Mode::Kills, "empty"),
-        Fault::RoleKept,
-        "is still held after",
-    ),
-    (
-        "ring/push",
-        By::Instruction(Mode::Pairs, "empty"),
-        Fault::PublishFirst,
-        "by Victim, found",
-    ),
-    (
-        "ring/pop",
-        By::Instruction(Mode::Pairs, "tight"),
-        Fault::FreeFirst,
-        "a torn item",
-    ),
+    ("ring/push", Crash, PublishFirst, "by Victim, found"),
+    ("ring/close", Crash, PublishLate, "took effect"),
+    ("ring/peek", Crash, FreeFirst, "is lost"),
+    ("ring/stop", Life, StopLost, "then PeerClosed"),
+    ("ring/pop", Life, ResumeEarly, "starts at position"),
+    ("ring/push", Life, ResumeLate, "starts at position"),
+    ("ring/push", Crash, VictimHangs, "for the end of the victim"),
+    ("ring/push", Crash, VictimSurvives, "went on to its end"),
+    ("ring/push", Crash, SurvivorHangs, "no sign of life for"),
+    ("ring/push", snapshots("empty"), PublishFirst, "by Victim"),
+    ("ring/push", kills("empty"), PublishFirst, "by Victim"),
+    ("ring/push", kills("empty"), RoleKept, "is still held after"),
+    ("ring/push", pairs("empty"), PublishFirst, "by Victim"),
+    ("ring/pop", pairs("tight"), FreeFirst, "a torn item"),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
@@ -262,12 +211,15 @@ impl Kind {
     }
 }
 
+type Sender<'a, M> = Producer<'a, Item, M>;
+type Receiver<'a, M> = Consumer<'a, Item, M>;
+
 /// What an actor has in its hands: items that it pushes or that it took.
 struct Hands<'l> {
     items: [Item; BATCH],
     /// Of what is peeked at, half is released, or all.
     half: bool,
-    /// Where to tell what is delivered, if anybody is told.
+    /// Where to report what is delivered, if that is reported.
     ledger: Option<&'l Ledger>,
 }
 
@@ -298,27 +250,18 @@ fn popped(outcome: Result<usize, PopError>) -> u64 {
 }
 
 #[inline(never)]
-extern "C" fn push<M: Memory<Cells = Native>>(
-    producer: &mut Producer<'_, Item, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn push<M: Machine>(producer: &mut Sender<'_, M>, hands: &mut Hands<'_>) -> u64 {
     pushed(producer.push(hands.items[0]).map(|()| 1))
 }
 
 #[inline(never)]
-extern "C" fn push_slice<M: Memory<Cells = Native>>(
-    producer: &mut Producer<'_, Item, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn push_slice<M: Machine>(producer: &mut Sender<'_, M>, hands: &mut Hands<'_>) -> u64 {
     pushed(producer.push_slice(&hands.items))
 }
 
 /// Reserves, fills slot by slot, looks at each, and commits the first half.
 #[inline(never)]
-extern "C" fn chunk<M: Memory<Cells = Native>>(
-    producer: &mut Producer<'_, Item, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn chunk<M: Machine>(producer: &mut Sender<'_, M>, hands: &mut Hands<'_>) -> u64 {
     let mut chunk = match producer.reserve(BATCH) {
         Ok(chunk) => chunk,
         Err(refused) => return pushed(Err(refused)),
@@ -336,19 +279,13 @@ extern "C" fn chunk<M: Memory<Cells = Native>>(
 }
 
 #[inline(never)]
-extern "C" fn close<M: Memory<Cells = Native>>(
-    producer: &mut Producer<'_, Item, M>,
-    _: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn close<M: Machine>(producer: &mut Sender<'_, M>, _: &mut Hands<'_>) -> u64 {
     producer.close();
     1
 }
 
 #[inline(never)]
-extern "C" fn pop<M: Memory<Cells = Native>>(
-    consumer: &mut Consumer<'_, Item, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn pop<M: Machine>(consumer: &mut Receiver<'_, M>, hands: &mut Hands<'_>) -> u64 {
     popped(consumer.pop().map(|item| {
         hands.items[0] = item;
         1
@@ -356,19 +293,13 @@ extern "C" fn pop<M: Memory<Cells = Native>>(
 }
 
 #[inline(never)]
-extern "C" fn pop_slice<M: Memory<Cells = Native>>(
-    consumer: &mut Consumer<'_, Item, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn pop_slice<M: Machine>(consumer: &mut Receiver<'_, M>, hands: &mut Hands<'_>) -> u64 {
     popped(consumer.pop_slice(&mut hands.items))
 }
 
 /// Looks at a batch, handles the first half of what is there, or all, and releases that.
 #[inline(never)]
-extern "C" fn peek<M: Memory<Cells = Native>>(
-    consumer: &mut Consumer<'_, Item, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn peek<M: Machine>(consumer: &mut Receiver<'_, M>, hands: &mut Hands<'_>) -> u64 {
     let chunk = match consumer.peek(BATCH) {
         Ok(chunk) => chunk,
         Err(refused) => return popped(Err(refused)),
@@ -392,48 +323,42 @@ extern "C" fn peek<M: Memory<Cells = Native>>(
 
 /// The consumer's close.
 #[inline(never)]
-extern "C" fn stop<M: Memory<Cells = Native>>(
-    consumer: &mut Consumer<'_, Item, M>,
-    _: &mut Hands<'_>,
-) -> u64 {
+extern "C" fn stop<M: Machine>(consumer: &mut Receiver<'_, M>, _: &mut Hands<'_>) -> u64 {
     consumer.close();
     1
 }
 
 /// A successor learns where its predecessor stopped, and goes on.
-#[inline(never)]
-extern "C" fn succeed_producer<M: Memory<Cells = Native>>(
-    succession: &mut Succession<'_, Ring<Item>, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
-    let heritage = succession.heritage.take();
-    // SAFETY: the parts go to this producer alone.
-    let (Some((memory, claim)), Ok(parts)) = (heritage, unsafe { succession.of.parts() }) else {
-        return CORRUPT;
+macro_rules! succeed {
+    ($name:ident: $end:ident, |$ours:ident, $hands:ident| $one:expr) => {
+        #[inline(never)]
+        extern "C" fn $name<M: Machine>(
+            succession: &mut Succession<'_, Ring<Item>, M>,
+            $hands: &mut Hands<'_>,
+        ) -> u64 {
+            let heritage = succession.heritage.take();
+            // SAFETY: the parts go to this end alone.
+            let parts = unsafe { succession.of.parts() };
+            let (Some((memory, claim)), Ok(parts)) = (heritage, parts) else {
+                return CORRUPT;
+            };
+            // SAFETY: the role is this process's, by the claim that the end keeps.
+            let mut $ours = unsafe { $end::new(parts, memory, claim) };
+            $one
+        }
     };
-    // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
-    let mut producer = unsafe { Producer::new(parts, memory, claim) };
-    pushed(producer.push(hands.items[0]).map(|()| 1))
 }
 
-/// The same for a consumer.
-#[inline(never)]
-extern "C" fn succeed_consumer<M: Memory<Cells = Native>>(
-    succession: &mut Succession<'_, Ring<Item>, M>,
-    hands: &mut Hands<'_>,
-) -> u64 {
-    let heritage = succession.heritage.take();
-    // SAFETY: the parts go to this consumer alone.
-    let (Some((memory, claim)), Ok(parts)) = (heritage, unsafe { succession.of.parts() }) else {
-        return CORRUPT;
-    };
-    // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
-    let mut consumer = unsafe { Consumer::new(parts, memory, claim) };
+succeed!(succeed_producer: Producer, |producer, hands| {
+    pushed(producer.push(hands.items[0]).map(|()| 1))
+});
+
+succeed!(succeed_consumer: Consumer, |consumer, hands| {
     popped(consumer.pop().map(|item| {
         hands.items[0] = item;
         1
     }))
-}
+});
 
 impl OnRing {
     /// The position of the oldest live item: some laps, as many as the seed says, and what the
@@ -497,7 +422,7 @@ impl OnRing {
 
     fn produce<S: Memories>(
         &self,
-        mut producer: Producer<'_, Item, S::Memory<'_>>,
+        mut producer: Sender<'_, S::Memory<'_>>,
         actor: &Actor<'_, S>,
     ) -> Result<()> {
         let mut hands = hands();
@@ -536,7 +461,7 @@ impl OnRing {
 
     fn consume<S: Memories>(
         &self,
-        mut consumer: Consumer<'_, Item, S::Memory<'_>>,
+        mut consumer: Receiver<'_, S::Memory<'_>>,
         actor: &Actor<'_, S>,
     ) -> Result<()> {
         let mut hands = Hands {
@@ -634,23 +559,20 @@ impl OnRing {
         let memory = at.successor_memory(parts.write_index);
         // SAFETY: the producer's role is this process's, by the claim that the producer keeps.
         let mut successor = unsafe { Producer::new(parts, memory, Some(claim)) };
-        ensure!(
-            successor.position() == committed,
-            "the successor starts at position {}, the victim committed up to {committed}",
-            successor.position()
-        );
-        let ends = self.ends(
-            &death,
-            who,
-            StoreSite::RingEnd,
-            (closed, successor.is_closed()),
+        same(
+            "the successor starts at position",
+            successor.position(),
+            committed,
         )?;
+        let reported = successor.is_closed();
+        let ends = self.ends(&death, who, StoreSite::RingEnd, (closed, reported))?;
         if ends || state.stopped {
-            let wanted = match ends {
-                true => (0, PushError::Closed),
-                false => (0, PushError::PeerClosed),
+            let refused = if ends {
+                PushError::Closed
+            } else {
+                PushError::PeerClosed
             };
-            ensure_pushed(&mut successor, wanted, &expected)?;
+            ensure_pushed(&mut successor, (0, refused), &expected)?;
             ensure_stopped(&mut successor, state.stopped)?;
         } else {
             go_on(&mut successor, &mut survivor, &expected)?;
@@ -665,7 +587,7 @@ impl OnRing {
     }
 
     /// Whether the side of the one who died closed the ring. `before` it had, perhaps; its successor
-    /// is told that it has, perhaps.
+    /// reports that it has, perhaps.
     fn ends(
         &self,
         death: &Death,
@@ -698,13 +620,8 @@ impl OnRing {
         let death = (at.die)(&mut |so_far| {
             ensure_kept(ring.segment(), Role::Consumer)?;
             let stores = so_far.count(StoreSite::RingFree).unwrap_or_default();
-            let expected = written - start - reach(&steps, stores)?;
-            let found = survivor.occupancy()?;
-            ensure!(
-                found == expected,
-                "the producer sees {found} items in the ring, expected {expected}"
-            );
-            Ok(())
+            let left = written - start - reach(&steps, stores)?;
+            same("items that the producer sees", survivor.occupancy()?, left)
         })?;
 
         // What took effect before the death is decided by which accesses were made, or is seen.
@@ -765,11 +682,11 @@ impl OnRing {
         let memory = at.successor_memory(parts.read_index);
         // SAFETY: the consumer's role is this process's, by the claim that the consumer keeps.
         let mut successor = unsafe { Consumer::new(parts, memory, Some(claim)) };
-        ensure!(
-            successor.position() == released,
-            "the successor starts at position {}, the victim released up to {released}",
-            successor.position()
-        );
+        same(
+            "the successor starts at position",
+            successor.position(),
+            released,
+        )?;
         let reported = successor.is_closed();
         self.ends(&death, who, StoreSite::RingStop, (closed, reported))?;
         if stops {

@@ -10,52 +10,32 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::harness::Through;
 use ringproof::layout::NOTES;
-use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
 use ringproof::{
     Claim, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions, unlink,
 };
 
-use crate::crash::case::{By, Case, Injected, Mode, Operation, Points};
+use crate::crash::case::By::{Crash, Life, Syscall};
+use crate::crash::case::{Case, Injected, Operation, Points, snapshots};
 use crate::crash::trial::{
-    Actor, CORRUPT, Death, Judgement, Memories, Trial, Who, ensure_free, ensure_kept,
+    Actor, CORRUPT, Death, Judgement, Machine, Memories, Trial, Who, ensure_free, ensure_kept,
 };
 use crate::dying::{Fate, Point};
-use crate::fault::Fault;
+use crate::fault::Fault::{EpochLost, MadeInPlace, NoteLost, RetireLost, RoleKept};
 use crate::item::{Author, Item};
 use crate::shm::DIRECTORY;
 
 /// The faults that are injected to be noticed here.
 pub(super) const INJECTED: [Injected; 6] = [
+    ("role/take-over", Life, EpochLost, "times, it was 2"),
+    ("role/take-over", Life, RoleKept, "is still held after"),
+    ("segment/unlink", Crash, RetireLost, "segment is retired"),
+    ("segment/notes", Life, NoteLost, "note 5 is"),
+    ("segment/create", Syscall, MadeInPlace, "that is not whole"),
     (
         "role/take-over",
-        By::Life,
-        Fault::EpochLost,
-        "times, it was 2",
-    ),
-    (
-        "role/take-over",
-        By::Life,
-        Fault::RoleKept,
-        "is still held after",
-    ),
-    (
-        "segment/unlink",
-        By::Crash,
-        Fault::RetireLost,
-        "the old segment is retired",
-    ),
-    ("segment/notes", By::Life, Fault::NoteLost, "note 5 is"),
-    (
-        "segment/create",
-        By::Syscall,
-        Fault::MadeInPlace,
-        "a segment is there that is not whole",
-    ),
-    (
-        "role/take-over",
-        By::Instruction(Mode::Snapshots, "producer-first"),
-        Fault::EpochLost,
+        snapshots("producer-first"),
+        EpochLost,
         "its effect is 0",
     ),
 ];
@@ -63,6 +43,11 @@ pub(super) const INJECTED: [Injected; 6] = [
 pub(super) fn cases() -> Vec<Case> {
     let everywhere = &[Points::Accesses, Points::Syscalls, Points::Instructions];
     let named = &[Points::Accesses, Points::Syscalls];
+    let unlink_case = |state, in_use| {
+        Case::named("segment/unlink", state, named, move |trial| {
+            unlinker_dies(trial, in_use)
+        })
+    };
     // (These make few accesses, or none: what they do they do in the kernel.)
     let kernel = &[Points::Syscalls];
     let mut cases = vec![
@@ -74,12 +59,8 @@ pub(super) fn cases() -> Vec<Case> {
     cases.extend(take_overs);
     cases.extend([
         Case::named("role/take-over", "retired", named, late_taker_dies),
-        Case::named("segment/unlink", "unused", named, |trial| {
-            unlinker_dies(trial, false)
-        }),
-        Case::named("segment/unlink", "in-use", named, |trial| {
-            unlinker_dies(trial, true)
-        }),
+        unlink_case("unused", false),
+        unlink_case("in-use", true),
     ]);
     let keepers = [Role::Producer, Role::Consumer];
     cases.extend(keepers.map(|role| {
@@ -158,7 +139,7 @@ const TAKE_OVERS: [TakeOver; 6] = [
 
 /// Takes a role and gives it back.
 #[inline(never)]
-extern "C" fn take_and_give_back<M: Memory<Cells = Native>>(
+extern "C" fn take_and_give_back<M: Machine>(
     (segment, role): &mut (&Segment, Role),
     memory: &mut M,
 ) -> u64 {
@@ -219,7 +200,7 @@ impl Operation for TakeOver {
         let reached = claim.epoch().wrapping_sub(before).wrapping_sub(1);
         ensure!(
             reached <= 1,
-            "the successor is told that the role was taken {} times, it was {} or {}",
+            "by its successor's claim the role was taken {} times, it was {} or {}",
             claim.epoch(),
             before + 1,
             before + 2
@@ -279,7 +260,7 @@ const fn notes(seed: u64) -> (u64, u64) {
 
 /// Reads a note, and writes it.
 #[inline(never)]
-extern "C" fn keep_note<M: Memory<Cells = Native>>(
+extern "C" fn keep_note<M: Machine>(
     (ring, role, seed): &mut (&Ring<Item>, Role, u64),
     memory: &mut M,
 ) -> u64 {
@@ -391,13 +372,10 @@ fn ensure_usable(seed: u64, name: &str) -> Result<()> {
 /// Somebody dies creating a segment.
 fn creator_dies(trial: &Trial<'_>) -> Result<()> {
     let name = trial.name();
-    let death = trial.victim(
-        &|actor| match actor.fault {
-            Some(Fault::MadeInPlace) => create_in_place(&name.path()),
-            _ => Ok(Ring::<Item>::create(&name, &options()).map(drop)?),
-        },
-        &mut |_| Ok(()),
-    )?;
+    let death = trial.victim_alone(&|actor| match actor.fault {
+        Some(MadeInPlace) => create_in_place(&name.path()),
+        _ => Ok(Ring::<Item>::create(&name, &options()).map(drop)?),
+    })?;
     ensure!(
         death.killed || name.path().exists(),
         "a segment was created, and there is no such name"
@@ -420,13 +398,10 @@ fn create_in_place(path: &Path) -> Result<()> {
 /// Somebody dies opening a segment that is not there, for a role.
 fn opener_dies(trial: &Trial<'_>) -> Result<()> {
     let name = trial.name();
-    trial.victim(
-        &|_| {
-            Ring::<Item>::open_or_create_as(&name, Role::Consumer, &options())?;
-            Ok(())
-        },
-        &mut |_| Ok(()),
-    )?;
+    trial.victim_alone(&|_| {
+        Ring::<Item>::open_or_create_as(&name, Role::Consumer, &options())?;
+        Ok(())
+    })?;
     ensure_usable(trial.setting.seed, &name)
 }
 
@@ -437,9 +412,7 @@ fn attacher_dies(trial: &Trial<'_>) -> Result<()> {
     let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
     let items = [1, 2].map(|number| trial.item(Author::Survivor, number));
     producer.push(items[0])?;
-    trial.victim(&|_| Ok(Ring::<Item>::attach(&name).map(drop)?), &mut |_| {
-        Ok(())
-    })?;
+    trial.victim_alone(&|_| Ok(Ring::<Item>::attach(&name).map(drop)?))?;
     producer.push(items[1])?;
     for expected in items {
         let found = consumer.pop()?;
@@ -475,7 +448,7 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
             )
         },
         &mut |_| {
-            // (A claim is told either that the role is held or that the segment is gone.)
+            // (A claim is answered that the role is held or that the segment is gone.)
             ensure!(
                 ring.segment().is_held(Role::Consumer)?,
                 "a stopped process does not keep its role"
@@ -494,7 +467,7 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
     ensure!(claim.epoch() == 1, "the retired segment was taken");
     let (mut producer, mut consumer) = (next.producer_with(claim)?, next.consumer()?);
     pass_on(trial.setting.seed, &mut producer, &mut consumer).context("in the new segment")?;
-    // and whoever has the old one is told.
+    // and a claim of the old one is refused.
     refused(ring.segment().claim(Role::Producer))
 }
 
@@ -502,7 +475,7 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
 fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
     let (name, seed) = (trial.name(), trial.setting.seed);
     let ring = Ring::<Item>::create(&name, &options())?;
-    // The producer's role was taken once, so that this segment is told from a new one.
+    // The producer's role was taken once, so that this segment differs from a new one.
     let producer = ring.producer()?;
     let mut survivors = if in_use {
         Some((producer, ring.consumer()?))
@@ -518,7 +491,7 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
                 .unlink_through(&actor.memory(None))?)
         },
         &mut |_| match &mut survivors {
-            // (Whoever wants a role now waits for the remover, and is told after two seconds.)
+            // (Whoever wants a role now waits for the remover, for two seconds.)
             Some((producer, consumer)) => pass_on(seed, producer, consumer),
             None => Ok(()),
         },
@@ -551,7 +524,7 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
     let next = Ring::<Item>::create(&name, &options()).context("no new segment of that name")?;
     let (mut producer, mut consumer) = (next.producer()?, next.consumer()?);
     pass_on(seed, &mut producer, &mut consumer).context("in the new segment")?;
-    // Whoever has the old one goes on with it, and nobody takes a role of it any more.
+    // Whoever has the old one goes on with it, and no role of it is taken any more.
     if let Some((producer, consumer)) = &mut survivors {
         pass_on(seed, producer, consumer).context("in the old segment")?;
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ringproof::site::Site;
 
 use crate::crash::case::{By, Case, Points};
-use crate::crash::operations::{cases_at, with_injected};
+use crate::crash::operations::{cases_at, subjects_at, with_injected};
 use crate::crash::trial::{Body, Death, Kill, Process, Trial, Who};
 use crate::desk::{Check, Covered, Setting};
 use crate::dying::{Ending, Fate, Point};
@@ -16,18 +16,11 @@ use crate::process::{patience, short_patience};
 
 /// What each operation must bear, and what must be noticed in it.
 pub(crate) fn checks() -> Vec<Check> {
-    let cases = cases_at(Points::Accesses);
-    let mut subjects: Vec<_> = cases.map(|case| case.subject).collect();
-    subjects.dedup();
-    let checks = subjects.into_iter().flat_map(|subject| {
+    let kills = &[Fate::KilledBefore, Fate::KilledAfter];
+    let checks = subjects_at(Points::Accesses).flat_map(|subject| {
         [
             (By::Life, LIVE, "runs", &[][..]),
-            (
-                By::Crash,
-                CRASH,
-                "kills",
-                &[Fate::KilledBefore, Fate::KilledAfter],
-            ),
+            (By::Crash, CRASH, "kills", kills),
             (By::Stop, STOP, "stops", &[Fate::Stopped]),
         ]
         .map(|(by, what, unit, fates)| {
@@ -43,7 +36,7 @@ const CRASH: &str = "crash at every access";
 const STOP: &str = "stop before every access";
 
 /// Each state of the operation without a death, and then with each fate at each access: how often
-/// that befell somebody, or, where none is asked for, how many states there are.
+/// that was the outcome, or, where none is asked for, how many states there are.
 fn every(setting: &Setting<'_>, fates: &[Fate]) -> Result<u64> {
     let mut made = 0;
     for case in cases_at(Points::Accesses).filter(|case| case.subject == setting.subject) {
@@ -84,14 +77,14 @@ pub(crate) fn run(
         setting,
         kill: &kill,
     };
-    let place = || death.map_or("nobody killed".to_owned(), |(point, _)| point.to_string());
+    let place = || death.map_or("without a kill".to_owned(), |(point, _)| point.to_string());
     case.run(&trial).with_context(place)?;
     Ok(kill.trace.into_inner().unwrap_or_default())
 }
 
 /// A victim that dies or is stopped at one access, or lives.
 struct AtAccess<'a> {
-    /// What befalls it, and the accesses it makes when it lives. `None`: it lives.
+    /// Where it ends and how, and the accesses it makes when it lives. `None`: it lives.
     death: Option<(Point, &'a [Site])>,
     trace: OnceCell<Vec<Site>>,
 }
@@ -153,11 +146,7 @@ pub(crate) fn covered() -> Vec<Covered> {
         Fate::ALL.map(|fate| Covered {
             subject: site.info().name,
             what: fate.check(),
-            unit: if fate == Fate::Stopped {
-                "stops"
-            } else {
-                "kills"
-            },
+            unit: fate.unit(),
         })
     };
     Site::all().flat_map(fates).collect()

@@ -3,7 +3,7 @@
 //!
 //! The victim is traced. It stops where it enters a call and where it leaves it, and the n-th of
 //! these stops is its last. What is not tried is a death inside the kernel: a call that SIGKILL
-//! interrupts has been made or has not, as far as another process can tell.
+//! interrupts has been made or has not, as far as another process can see.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -15,7 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::crash::case::{By, Points};
-use crate::crash::operations::{cases_at, with_injected};
+use crate::crash::operations::{cases_at, subjects_at, with_injected};
 use crate::crash::trial::{Body, Death, Kill, Trial, Who, victim_with};
 use crate::desk::{Check, Setting};
 use crate::dying::Plan;
@@ -23,15 +23,11 @@ use crate::process::{Child, NotHere, SingleThreaded, set_alarm};
 
 /// Every operation, killed at each of its system calls.
 pub(crate) fn checks() -> Vec<Check> {
-    let mut subjects: Vec<_> = cases_at(Points::Syscalls)
-        .map(|case| case.subject)
-        .collect();
-    subjects.dedup();
     let check = |subject: &'static str| {
         let check = Check::new(subject, "crash at every system call", "kills", kills);
         with_injected(check.with(" --points syscalls"), By::Syscall)
     };
-    subjects.into_iter().map(check).collect()
+    subjects_at(Points::Syscalls).map(check).collect()
 }
 
 /// In each state one run without a death, and one for each stop of the victim: how many were killed.
@@ -52,7 +48,7 @@ fn kills(setting: &Setting<'_>) -> Result<u64> {
                 let outcome = case.run(&trial);
                 let stops = kill.stops.into_inner();
                 outcome.with_context(|| match at {
-                    None => "nobody killed".to_owned(),
+                    None => "without a kill".to_owned(),
                     Some(number) => match stops.get(number) {
                         Some(stop) => format!("killed at stop {number} ({stop})"),
                         None => format!("to be killed at stop {number}"),
@@ -87,20 +83,15 @@ impl fmt::Display for Stop {
     }
 }
 
+macro_rules! calls {
+    ($($name:ident $call:ident),*) => { &[$((libc::$call, stringify!($name))),*] };
+}
+
 /// The calls that matter here, by name.
-const CALLS: [(i64, &str); 12] = [
-    (libc::SYS_openat, "openat"),
-    (libc::SYS_close, "close"),
-    (libc::SYS_mmap, "mmap"),
-    (libc::SYS_munmap, "munmap"),
-    (libc::SYS_madvise, "madvise"),
-    (libc::SYS_fallocate, "fallocate"),
-    (libc::SYS_fchmod, "fchmod"),
-    (libc::SYS_pread64, "pread"),
-    (libc::SYS_pwrite64, "pwrite"),
-    (libc::SYS_fcntl, "fcntl"),
-    (libc::SYS_linkat, "linkat"),
-    (libc::SYS_unlink, "unlink"),
+const CALLS: &[(i64, &str)] = calls![
+    openat SYS_openat, close SYS_close, mmap SYS_mmap, munmap SYS_munmap, madvise SYS_madvise,
+    fallocate SYS_fallocate, fchmod SYS_fchmod, pread SYS_pread64, pwrite SYS_pwrite64,
+    fcntl SYS_fcntl, linkat SYS_linkat, unlink SYS_unlink
 ];
 
 /// A traced victim, which dies at one of its stops, or lives.
@@ -142,7 +133,7 @@ impl Kill for AtStop {
                 Some(Signal::SIGSTOP) => break true,
                 other => {
                     let reported = child.hear()?.unwrap_or_default();
-                    bail!("the victim came to no stop: {other:?}; it told {reported:?}");
+                    bail!("the victim came to no stop: {other:?}; it reported {reported:?}");
                 }
             }
             let entered = entered(pid)?;

@@ -1,10 +1,11 @@
-//! What both ends of a ring must do and be told, whoever was there before.
+//! What both ends of a ring must do and report, whoever was there before.
 
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::memory::Memory;
 use ringproof::ring::{Consumer, Producer};
 use ringproof::{PopError, PushError};
 
+use crate::desk::same;
 use crate::item::{Author, Item};
 
 /// How far the first `count` of `steps` go.
@@ -39,6 +40,16 @@ pub(super) fn expected(seed: u64, authors: &[(u64, Author)], position: u64) -> I
     Item::of(seed, author, position)
 }
 
+/// What was found at a position is what must be there.
+fn is_at(position: u64, found: Option<Item>, expected: &dyn Fn(u64) -> Item) -> Result<()> {
+    let expected = expected(position);
+    ensure!(
+        found == Some(expected),
+        "at position {position}: expected {expected:?}, found {found:?}"
+    );
+    Ok(())
+}
+
 /// Pushes until that is refused: for the reason that is `wanted`, and after as many items; at most
 /// as many where the consumer closed the ring, which a producer sees whenever it looks.
 pub(super) fn ensure_pushed<M: Memory, K>(
@@ -68,12 +79,11 @@ pub(super) fn ensure_stopped<M: Memory, K>(
     producer: &mut Producer<'_, Item, M, K>,
     expected: bool,
 ) -> Result<()> {
-    let found = producer.is_peer_closed();
-    ensure!(
-        found == Ok(expected),
-        "whether the consumer closed the ring: {found:?}, expected {expected}"
-    );
-    Ok(())
+    same(
+        "whether the consumer closed the ring",
+        producer.is_peer_closed(),
+        Ok(expected),
+    )
 }
 
 /// A consumer that closed the ring takes no more of what was committed up to `written`.
@@ -81,17 +91,13 @@ pub(super) fn ensure_takes_no_more<M: Memory, K>(
     consumer: &mut Consumer<'_, Item, M, K>,
     written: u64,
 ) -> Result<()> {
-    let refused = consumer.pop();
-    ensure!(
-        refused == Err(PopError::Closed),
-        "a pop from a ring closed from this side: {refused:?}"
-    );
-    let (left, expected) = (consumer.occupancy()?, written - consumer.position());
-    ensure!(
-        left == expected,
-        "{left} items were not taken, expected {expected}"
-    );
-    Ok(())
+    same(
+        "a pop from a ring closed from this side",
+        consumer.pop(),
+        Err(PopError::Closed),
+    )?;
+    let left = written - consumer.position();
+    same("items that were not taken", consumer.occupancy()?, left)
 }
 
 /// Without taking anything: what was committed up to `written` is there, and right, unless this
@@ -103,21 +109,13 @@ pub(super) fn ensure_sees<M: Memory, K>(
     expected: &dyn Fn(u64) -> Item,
 ) -> Result<()> {
     let (position, found) = (consumer.position(), consumer.occupancy()?);
-    ensure!(
-        found == written - position,
-        "the consumer sees {found} items in the ring, expected {}",
-        written - position
-    );
+    same("items that the consumer sees", found, written - position)?;
     if stopped || found == 0 {
         return Ok(());
     }
     let chunk = consumer.peek(found as usize)?;
     for (index, position) in (0..chunk.len()).zip(position..) {
-        let (found, expected) = (chunk.get(index), expected(position));
-        ensure!(
-            found == Some(expected),
-            "at position {position}: expected {expected:?}, found {found:?}"
-        );
+        is_at(position, chunk.get(index), expected)?;
     }
     Ok(())
 }
@@ -131,12 +129,7 @@ pub(super) fn take<M: Memory, K>(
     let found = consumer
         .pop()
         .with_context(|| format!("at position {position}, expected {:?}", expected(position)))?;
-    ensure!(
-        found == expected(position),
-        "at position {position}: expected {:?}, found {found:?}",
-        expected(position)
-    );
-    Ok(())
+    is_at(position, Some(found), expected)
 }
 
 /// Both ends live again and pass on items for two laps, one by one and in batches, from full to
@@ -161,32 +154,22 @@ pub(super) fn go_on<M: Memory, N: Memory, K, L>(
             let count = producer
                 .push_slice(&items)
                 .context("a slice into free slots")?;
-            ensure!(
-                count == items.len(),
-                "{count} of {} items found room",
-                items.len()
-            );
+            same("items that found room", count, items.len())?;
         }
-        let more = producer.push(expected(full));
-        ensure!(more == Err(PushError::Full), "a full ring answers {more:?}");
+        same(
+            "a full ring",
+            producer.push(expected(full)),
+            Err(PushError::Full),
+        )?;
         take(consumer, expected)?;
         while consumer.position() < full {
             let chunk = consumer.peek(3).context("a look at committed items")?;
             for (index, position) in (0..chunk.len()).zip(chunk.position()..) {
-                ensure!(
-                    chunk.get(index) == Some(expected(position)),
-                    "at position {position}: expected {:?}, found {:?}",
-                    expected(position),
-                    chunk.get(index)
-                );
+                is_at(position, chunk.get(index), expected)?;
             }
             chunk.release_all();
         }
-        let more = consumer.pop();
-        ensure!(
-            more == Err(PopError::Empty),
-            "an empty ring answers {more:?}"
-        );
+        same("an empty ring", consumer.pop(), Err(PopError::Empty))?;
     }
     Ok(())
 }
@@ -200,11 +183,7 @@ pub(super) fn finish<M: Memory, K>(
     for _ in 0..=consumer.capacity() {
         let position = consumer.position();
         match consumer.pop() {
-            Ok(found) => ensure!(
-                found == expected(position),
-                "at position {position}: expected {:?}, found {found:?}",
-                expected(position)
-            ),
+            Ok(found) => is_at(position, Some(found), expected)?,
             Err(PopError::PeerClosed) if position == end => return Ok(()),
             Err(PopError::PeerClosed) => {
                 bail!("the ring ends at position {position}, not at {end}")

@@ -39,7 +39,7 @@ pub(crate) fn pairs() -> impl Iterator<Item = Pair> {
 
 /// How one of a pair ended.
 pub(crate) enum End {
-    /// It came to its end, and told this.
+    /// It came to its end, and reported this.
     Reported(Vec<Note>),
     /// It was killed; if its entry had returned, it answered this.
     Killed(Option<u64>),
@@ -100,7 +100,7 @@ impl Pair {
             for note in notes {
                 let taken = match note {
                     Note::Took(position, words) => (*position, Item::from_words(*words)),
-                    other => bail!("a consumer told {other:?}"),
+                    other => bail!("a consumer reports {other:?}"),
                 };
                 let right = (read, expected(read));
                 ensure!(taken == right, "popped {taken:?}, expected {right:?}");

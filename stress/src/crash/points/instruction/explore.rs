@@ -14,6 +14,7 @@ use crate::crash::case::AnyOperation;
 use crate::crash::operations::{End, Pair};
 use crate::crash::trial::{Actor, Death, Judgement, Who};
 use crate::desk::Setting;
+use crate::words::{bytes_of, sealed_file};
 
 /// What all explorations have in common.
 pub(super) struct Explorer<'a> {
@@ -86,13 +87,12 @@ impl Explorer<'_> {
         let address = address(operation);
         let (mut reached, mut kills) = (0, 0);
         for step in walk.moments(self.every || self.setting.asks_within(&address)) {
-            let attempt = self
-                .setting
-                .attempt(&format!("{address}:{step}"), None, || {
-                    (self.kill(operation, &before, &walk, step))
-                        .and_then(|now| go_on(&mut reached, now))
-                        .with_context(|| place(&walk, step))
-                })?;
+            let address = format!("{address}:{step}");
+            let attempt = self.setting.attempt(&address, None, || {
+                (self.kill(operation, &before, &walk, step))
+                    .and_then(|now| go_on(&mut reached, now))
+                    .with_context(|| place(&walk, step))
+            })?;
             kills += u64::from(attempt.is_some());
         }
         self.setting.remark(format!(
@@ -111,12 +111,12 @@ impl Explorer<'_> {
         walk: &Walk,
         step: u64,
     ) -> Result<u64> {
-        let segment = image::revive(before)?;
+        let segment = sealed_file(before)?;
         self.judge(operation, Who::Victim, &segment, &mut || {
-            let found = image::of(&segment)?;
+            let found = bytes_of(&segment)?;
             self.replay(operation, &segment, (walk, step))?.kill();
             ensure!(
-                image::of(&segment)? == image::changed(&found, before, walk.image_at(step)),
+                bytes_of(&segment)? == image::changed(&found, before, walk.image_at(step)),
                 "the death leaves another segment than was seen between the instructions"
             );
             Ok(())
@@ -135,7 +135,7 @@ impl Explorer<'_> {
             let address = format!("{address}:{step}");
             let attempt = self.setting.attempt(&address, None, || {
                 let victim = place(&first, step);
-                let segment = image::revive(left)?;
+                let segment = sealed_file(left)?;
                 let reached = (self.judge(operation, Who::Victim, &segment, &mut || Ok(())))
                     .with_context(|| victim.clone())?;
                 let who = Who::Successor(reached);
@@ -179,12 +179,11 @@ impl Explorer<'_> {
                 };
                 let mut runs = 0;
                 for death in dying.moments(self.every || self.setting.asks_within(&address)) {
-                    let run = self
-                        .setting
-                        .attempt(&format!("{address}:{death}"), None, || {
-                            self.run_pair(pair, &before, (&alone, stop), (dying, death))
-                                .with_context(|| place_pair(pair, (&alone, stop), (dying, death)))
-                        })?;
+                    let address = format!("{address}:{death}");
+                    let run = self.setting.attempt(&address, None, || {
+                        self.run_pair(pair, &before, (&alone, stop), (dying, death))
+                            .with_context(|| place_pair(pair, (&alone, stop), (dying, death)))
+                    })?;
                     runs += u64::from(run.is_some());
                 }
                 Ok(runs)
@@ -203,7 +202,7 @@ impl Explorer<'_> {
     /// Steps the dying one of a pair through its entry beside one that stands after `stop` steps,
     /// and judges what both leave if they die together.
     fn walk_beside(&self, pair: &Pair, alone: &Walk, stop: u64, before: &[u8]) -> Result<Walk> {
-        let segment = image::revive(before)?;
+        let segment = sealed_file(before)?;
         let beside = || place(alone, stop);
         let stopped =
             (self.replay(pair.stopped(), &segment, (alone, stop))).with_context(beside)?;
@@ -212,7 +211,7 @@ impl Explorer<'_> {
         let end = End::Killed(stopped.answer());
         stopped.kill();
         for death in other.moments(false) {
-            let segment = image::revive(other.image_at(death))?;
+            let segment = sealed_file(other.image_at(death))?;
             (pair.judge(self.setting.seed, &segment, &end, &End::Killed(None)))
                 .with_context(|| place_pair(pair, (alone, stop), (&other, death)))?;
         }
@@ -227,7 +226,7 @@ impl Explorer<'_> {
         (alone, stop): (&Walk, u64),
         (beside, death): (&Walk, u64),
     ) -> Result<()> {
-        let segment = image::revive(before)?;
+        let segment = sealed_file(before)?;
         let stopped = self.replay(pair.stopped(), &segment, (alone, stop))?;
         let answer = if self.every {
             let dying = self.replay(pair.dying(), &segment, (beside, death))?;
@@ -264,7 +263,7 @@ impl Explorer<'_> {
 
     /// The bytes of a segment to begin with.
     fn set_up(&self, operation: &dyn AnyOperation) -> Result<Vec<u8>> {
-        image::of(&operation.set_up(self.setting.seed)?)
+        bytes_of(&operation.set_up(self.setting.seed)?.into())
     }
 
     /// Judges a death that `die` makes happen: how far the actor came.
@@ -307,7 +306,7 @@ impl Explorer<'_> {
 
     /// Steps an actor through its entry over a segment of its own.
     fn walk_alone(&self, operation: &dyn AnyOperation, who: Who, before: &[u8]) -> Result<Walk> {
-        let segment = image::revive(before)?;
+        let segment = sealed_file(before)?;
         walk(&segment, self.start(operation, who, &segment)?)
     }
 
@@ -328,12 +327,12 @@ impl Explorer<'_> {
         }
         let mut reached = 0;
         for step in moments {
-            self.setting
-                .attempt(&format!("{address}:{step}"), None, || {
-                    self.judge_image(operation, who, before, (walk, step))
-                        .and_then(|now| go_on(&mut reached, now))
-                        .with_context(|| format!("{earlier}{}", place(walk, step)))
-                })?;
+            let address = format!("{address}:{step}");
+            self.setting.attempt(&address, None, || {
+                self.judge_image(operation, who, before, (walk, step))
+                    .and_then(|now| go_on(&mut reached, now))
+                    .with_context(|| format!("{earlier}{}", place(walk, step)))
+            })?;
         }
         Ok(())
     }
@@ -346,18 +345,16 @@ impl Explorer<'_> {
         before: &[u8],
         (walk, step): (&Walk, u64),
     ) -> Result<u64> {
-        let segment = image::revive(before)?;
+        let segment = sealed_file(before)?;
         let now = self.judge(operation, who, &segment, &mut || {
             image::change(&segment, before, walk.image_at(step))
         })?;
         if step == walk.steps() {
-            let wanted = (operation.goal(who, true), operation.answer(who));
+            let (goal, answer) = (operation.goal(who, true), operation.answer(who));
             ensure!(
-                (now, walk.answer) == wanted,
-                "it returned {}, its effect is {now}; expected {} and {}",
-                walk.answer,
-                wanted.1,
-                wanted.0
+                (now, walk.answer) == (goal, answer),
+                "it returned {}, its effect is {now}; expected {answer} and {goal}",
+                walk.answer
             );
         }
         Ok(now)

@@ -1,38 +1,17 @@
 //! A segment as bytes, and bytes as a segment.
 
 use std::fs::File;
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 
-/// The bytes of a segment.
-pub(super) fn of(segment: &impl AsFd) -> Result<Vec<u8>> {
-    let file = File::from((segment.as_fd().try_clone_to_owned()).context("a descriptor")?);
-    let len = file.metadata().context("the length of a segment")?.len();
-    let mut image = vec![0; len as usize];
-    (file.read_exact_at(&mut image, 0)).context("cannot look at a segment")?;
-    Ok(image)
-}
-
-/// A new anonymous segment with these bytes; nobody holds a role of it.
-pub(super) fn revive(image: &[u8]) -> Result<File> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let file: File = (memfd_create("ringproof-step", flags))
-        .context("cannot create a memory file")?
-        .into();
-    write(&file, image)?;
-    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).context("cannot seal a memory file")?;
-    Ok(file)
-}
+use crate::words::bytes_of;
 
 /// Changes in a segment what changed from one image to another, and nothing else: what the peer
 /// has written since stays.
 pub(super) fn change(segment: &File, from: &[u8], to: &[u8]) -> Result<()> {
-    write(segment, &changed(&of(segment)?, from, to))
+    (segment.write_all_at(&changed(&bytes_of(segment)?, from, to), 0))
+        .context("cannot write a segment")
 }
 
 /// An image after the change that one image is to another.
@@ -40,10 +19,6 @@ pub(super) fn changed(image: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     (image.iter().zip(from).zip(to))
         .map(|((old, from), to)| if from == to { *old } else { *to })
         .collect()
-}
-
-fn write(segment: &File, image: &[u8]) -> Result<()> {
-    (segment.write_all_at(image, 0)).context("cannot write a segment")
 }
 
 /// Looks at a segment again and again, and notices changes.
@@ -56,7 +31,7 @@ pub(super) struct Watch<'a> {
 
 impl<'a> Watch<'a> {
     pub(super) fn new(segment: &'a File) -> Result<Self> {
-        let last = of(segment)?;
+        let last = bytes_of(segment)?;
         Ok(Watch {
             segment,
             next: last.clone(),

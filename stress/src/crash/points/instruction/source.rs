@@ -6,14 +6,13 @@ use addr2line::Context;
 use addr2line::gimli::{Dwarf, EndianSlice, Error, NativeEndian};
 use object::{Object, ObjectSection};
 
-/// The parts of the source that make accesses as they are told to: the line that matters is the
-/// one that told them.
+/// The parts of the source that make accesses for others: the line that matters is the one that called
+/// them.
 const ACCESSES: [&str; 3] = ["memory.rs", "interposed.rs", "fault.rs"];
 
 /// The file and line behind an instruction of this program, as far as its debug information has
-/// them: behind the last of `executed`, or, where that is in a function that makes accesses as it is
-/// told to, behind the one that called it. It is read anew each time: only failures have a place to
-/// tell.
+/// them: behind the last of `executed`, or, where that is in a function that makes accesses for
+/// others, behind the one that called it. It is read anew each time: only failures have a place.
 pub(super) fn line(executed: &[u64]) -> String {
     let Some(last) = executed.last() else {
         return "no instruction".to_owned();
