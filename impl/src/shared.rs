@@ -238,7 +238,7 @@ impl<T: Payload> Ring<T> {
     /// Nothing is stored to the words but by endpoints made of these parts: an index announces
     /// slots, and one that is not true lets two threads of this process race for them. (A
     /// peer in another process that stores anything is not meant here; see
-    /// [`ring`](crate::ring).)
+    /// [`ring`].)
     ///
     /// # Errors
     /// [`SegmentError::Size`] if the slots do not lie in the segment; a checked header rules it
