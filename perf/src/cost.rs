@@ -12,7 +12,7 @@ use crate::rounds::{Rounds, Sample};
 use crate::run::{Settings, measure as rounds_of};
 use crate::together::alone;
 
-/// How long one sample takes, roughly. Short, so that most are of a thread that nobody preempted.
+/// How long one sample takes, roughly. Short, so that most are of a thread that was not preempted.
 const SAMPLE: Duration = Duration::from_millis(1);
 
 /// From this time on the clock's own cost is no part of the calibration.

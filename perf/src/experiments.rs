@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart_and_every_command_has_words() {
+    fn names_differ_and_every_command_has_words() {
         let mut names = ALL.map(|experiment| experiment.name);
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");

@@ -130,9 +130,6 @@ impl<T: Payload> Board<T> {
 
 /// A board as something to stream through, if there is one: by the link that `link` makes of it.
 /// It is kept until all rounds are over, or the next board would get the same memory.
-///
-/// # Errors
-/// [`Trouble::NotRun`] if there is none.
 pub fn stream_through<T, F>(board: Option<Board<T>>, link: F) -> Result<Box<dyn Medium>, Trouble>
 where
     T: Payload,

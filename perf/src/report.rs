@@ -4,6 +4,7 @@ use ringproof_record::{Record, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::counters::{Event, Reading, Tally};
+use crate::cpus::Pair;
 use crate::plot::Plot;
 use crate::rounds::Rounds;
 use crate::table::{Cell, Table, figure};
@@ -44,6 +45,26 @@ impl Report {
             title: title.into(),
             ..Report::default()
         }
+    }
+
+    /// The report of an experiment that was made on these two CPUs.
+    pub fn on(title: impl Into<String>, pair: Pair) -> Self {
+        let mut report = Report::new(title);
+        report.notes.push(pair.to_string());
+        report.notes.extend(build_note());
+        report
+    }
+
+    /// The same, made in one thread on the first of them.
+    pub fn of_one_thread(title: impl Into<String>, pair: Pair) -> Self {
+        let mut report = Report::on(title, pair);
+        report.notes[0].insert_str(0, "one thread, on the first CPU; ");
+        report
+    }
+
+    /// Notes what must be known to read it.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
     }
 
     /// The report of an experiment that has none: one row that says why.

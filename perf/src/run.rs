@@ -9,7 +9,7 @@ use crate::cpus::{Pair, Wanted};
 use crate::links::BATCH;
 use crate::probe;
 use crate::report::Trouble;
-use crate::rounds::{Plan, Round, Rounds, Sample, interleave};
+use crate::rounds::{Round, Rounds, Sample, interleave};
 use crate::stats::FEWEST_ROUNDS;
 use crate::stream::{Link, Run};
 use crate::together::Fault;
@@ -43,6 +43,14 @@ pub enum Extent {
 }
 
 impl Extent {
+    /// Less of something where it is enough to see that it runs.
+    pub fn pick<T>(self, smoke: T, more: T) -> T {
+        match self {
+            Extent::Smoke => smoke,
+            Extent::Full | Extent::Quick => more,
+        }
+    }
+
     /// How many rounds there are unless asked otherwise.
     pub fn rounds(self) -> usize {
         match self {
@@ -75,16 +83,8 @@ impl Settings {
     }
 
     /// The two CPUs.
-    ///
-    /// # Errors
-    /// Why there are none.
     pub fn pair(&self) -> Result<Pair, Trouble> {
         Pair::choose(self.cpus).map_err(|unfit| Trouble::NotRun(unfit.to_string()))
-    }
-
-    /// The rounds.
-    pub fn plan(&self) -> Plan {
-        Plan::new(self.rounds, self.seed)
     }
 
     /// The number of the first item: far from zero, so that an item that was never written is not
@@ -99,9 +99,6 @@ impl Settings {
 }
 
 /// How far apart the two CPUs are; where threads cannot be pinned there is nothing to probe.
-///
-/// # Errors
-/// [`Trouble`] if a CPU was taken away.
 pub fn probe(pair: Pair) -> Result<Option<f64>, Trouble> {
     pair.is_left()?;
     let probed = pair.pinned.then(|| probe::one_way(pair)).transpose();
@@ -124,8 +121,9 @@ pub fn measure(
 ) -> Result<Rounds, Trouble> {
     let progress = Progress::start(name, settings.rounds);
     let rounds = interleave(
-        settings.plan(),
+        settings.rounds,
         cases,
+        settings.seed,
         || pair.map_or(Ok(None), probe),
         round,
         |counting| progress.at(counting),
@@ -142,9 +140,6 @@ pub fn measure(
 }
 
 /// Measures cases of which nothing is made but in their samples.
-///
-/// # Errors
-/// As [`measure`].
 pub fn measure_each(
     name: &str,
     cases: usize,
@@ -189,9 +184,6 @@ impl Drop for Progress {
 /// Memory that items stream through, made anew for each round.
 pub trait Medium {
     /// A link through it, for one sample after the other.
-    ///
-    /// # Errors
-    /// [`Trouble`] if there is none.
     fn link(&mut self) -> Result<Link<'_>, Trouble>;
 
     /// Whether it is kept until all rounds are over: if the next one would else get the same
@@ -215,7 +207,7 @@ pub fn stream_all<'m>(
     settings: &Settings,
     mut fresh: impl FnMut(usize) -> Result<Box<dyn Medium + 'm>, Trouble>,
 ) -> Result<Rounds, Trouble> {
-    // Before memory is made that nobody will use.
+    // Before memory is made that will not be used.
     pair.is_left()?;
     let mut kept = Vec::new();
     let mut with_links =

@@ -18,9 +18,6 @@ pub trait Sender: Send {
 /// The receiving end of whatever is measured.
 pub trait Receiver: Send {
     /// Takes `count` items and checks that they are `first`, `first + 1`, …
-    ///
-    /// # Errors
-    /// [`Fault`].
     fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault>;
 }
 
@@ -58,7 +55,7 @@ impl Run {
     }
 }
 
-/// What one of the two threads has to tell.
+/// What one of the two threads reports.
 struct Side {
     at: Instant,
     preemptions: u64,
@@ -68,17 +65,11 @@ struct Side {
 impl Link<'_> {
     /// Streams `items` items between the two CPUs, after a warm-up. The clock runs from when both
     /// threads stand ready at an empty ring until the last item has arrived.
-    ///
-    /// # Errors
-    /// [`Fault`].
     pub fn run(&mut self, pair: Pair, items: u64, count: bool) -> Result<Run, Fault> {
         self.run_counted_by(pair, items, count.then_some(&Kernel))
     }
 
     /// The same, and whoever counts, if anybody does.
-    ///
-    /// # Errors
-    /// [`Fault`].
     pub fn run_counted_by(
         &mut self,
         pair: Pair,

@@ -49,7 +49,7 @@ fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
     let (side, size) = (terms.side, terms.size);
     let [socket] = terms.take()?;
     let socket = UnixStream::from(socket);
-    // What is sent must go on its way when nobody waits for anything: a thread for it.
+    // What is sent must go on its way when no thread waits for anything: a thread for it.
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .on_thread_park(follow_once)
@@ -126,7 +126,7 @@ async fn answer(socket: UnixStream) -> Result<Met, StdError> {
                     let (arrived, responses) =
                         streams.ok_or_else(|| Status::unavailable("there is one call"))?;
                     let handed = arrived.send(request.into_inner());
-                    handed.map_err(|_| Status::cancelled("nobody waits for the call"))?;
+                    handed.map_err(|_| Status::cancelled("the call was given up"))?;
                     Ok(Response::new(ReceiverStream::new(responses).map(Ok)))
                 }
             });

@@ -83,7 +83,7 @@ impl Kept for Held {}
 impl Drop for Held {
     fn drop(&mut self) {
         let Held(Place { prefix, folder }) = self;
-        // What cannot be removed stays: there is nobody to tell, and nothing else to do.
+        // What cannot be removed stays: nothing can be done about it here.
         let _ = fs::remove_dir_all(folder);
         for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
             if entry

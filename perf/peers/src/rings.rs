@@ -3,7 +3,6 @@
 use ringproof_perf::comparison::{Comparison, Line, Unit};
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::links::{BATCH, Item, Way};
-use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{LAYER, Report, Trouble};
 use ringproof_perf::rounds::Rounds;
 use ringproof_perf::run::{Extent, Medium, Settings, stream_all};
@@ -24,10 +23,7 @@ pub(crate) const WAYS: [Way; 3] = [Way::OneByOne, Way::Slices, Way::InPlace];
 /// Compares items of two sizes in rings of two.
 pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
     let mut measured = Vec::new();
-    let capacities = match settings.extent {
-        Extent::Smoke => &CAPACITIES[..1],
-        Extent::Full | Extent::Quick => &CAPACITIES,
-    };
+    let capacities = settings.extent.pick(&CAPACITIES[..1], &CAPACITIES);
     for capacity in capacities {
         measured.push(measure::<u64>(settings, pair, *capacity)?);
         if settings.extent != Extent::Smoke {
@@ -35,7 +31,7 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
         }
     }
     let mut report = Report::new("rings");
-    report.notes.push(format!(
+    report.note(format!(
         "rings: median [min–max]; × is the rate as a multiple of ringproof's, taken round by \
          round; a batch is {BATCH} items, copied as a slice or written and checked in place; \
          every item is checked, of 64 bytes every word"
@@ -82,10 +78,10 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
     for peer in &peers {
         let of_way = |way: Way| {
             let case = |(known, of): &(&Peer, Way)| known.name == peer.name && *of == way;
-            let case = cases.iter().position(case);
-            let none = || format!("this crate has no way to move {}", way.name());
-            case.map(|case| rounds.series[case].clone())
-                .ok_or_else(none)
+            match cases.iter().position(case) {
+                Some(case) => Ok(rounds.series[case].clone()),
+                None => Err(format!("this crate has no way to move {}", way.name())),
+            }
         };
         all.add(peer.name, WAYS.map(of_way).into());
     }
@@ -121,13 +117,11 @@ fn add(report: &mut Report, groups: &[Group]) {
         let experiment = format!("{} items, capacity {}", group.item, group.capacity);
         report.add_conditions(&experiment, &format!("peers, {experiment}"), &group.rounds);
         report.tables.push(group.table(&experiment));
-        let one_by_one = group.all.lines.iter();
-        let one_by_one =
-            one_by_one.filter_map(|line| Some((line.of.to_owned(), line.value(0).ok()?)));
         let title = format!("Rings: {experiment}, one by one");
+        let name = |peer: &&str, at: usize| (at == 0).then(|| (*peer).to_owned());
         report
             .plots
-            .push(Plot::bars(title, "million items/s", one_by_one));
+            .push(group.all.bars(title, "million items/s", name));
         for line in &group.all.lines {
             for (at, way) in WAYS.into_iter().enumerate() {
                 let ratios = group.ratios(line, at);
@@ -216,7 +210,7 @@ mod tests {
         }
     }
 
-    fn told(ratio: f64) -> Report {
+    fn reported(ratio: f64) -> Report {
         let mut report = Report::new("rings");
         add(&mut report, &[recorded(ratio)]);
         report
@@ -225,7 +219,7 @@ mod tests {
     #[test]
     fn a_faster_and_a_slower_peer_are_named() {
         for (ratio, words) in [(1.4, "faster in 1"), (0.6, "slower in 1")] {
-            let report = told(ratio);
+            let report = reported(ratio);
             let [said] = &report.conclusions[..] else {
                 panic!("{:?}", report.conclusions);
             };
@@ -239,7 +233,7 @@ mod tests {
 
     #[test]
     fn an_equal_peer_stands_in_the_table_only() {
-        let report = told(1.01);
+        let report = reported(1.01);
         assert!(report.conclusions.is_empty(), "{:?}", report.conclusions);
         let said = report.render();
         assert!(said.contains("other"), "{said}");

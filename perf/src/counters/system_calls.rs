@@ -5,7 +5,7 @@ use std::fs;
 use perf_event::{Builder, Counter};
 use perf_event_open_sys::bindings::PERF_TYPE_TRACEPOINT;
 
-/// Where the kernel tells the tracepoint's number.
+/// Where the kernel says the tracepoint's number.
 const NUMBER: [&str; 2] = [
     "/sys/kernel/tracing/events/raw_syscalls/sys_enter/id",
     "/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id",
@@ -19,9 +19,6 @@ pub(crate) struct SystemCalls {
 
 impl SystemCalls {
     /// Begins to count.
-    ///
-    /// # Errors
-    /// Why it cannot, and what would allow it.
     pub(crate) fn begin() -> Result<Self, String> {
         let mut builder = Builder::new();
         builder.attrs_mut().type_ = PERF_TYPE_TRACEPOINT;

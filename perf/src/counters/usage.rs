@@ -1,4 +1,4 @@
-//! What the kernel tells every thread of itself, without asking for a permission.
+//! What the kernel says to every thread of itself, without asking for a permission.
 
 use nix::sys::resource::{UsageWho, getrusage};
 

@@ -10,7 +10,7 @@ mod regime;
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
 use crate::placement::{Board, PAGE, Places, stream_through};
-use crate::report::{Report, Trouble, build_note};
+use crate::report::{Report, Trouble};
 use crate::run::{Extent, Medium, Settings, stream_all, stream_counted};
 use crate::sets::{measure_all, together};
 use distances::ByRegime;
@@ -48,22 +48,17 @@ const COUNTED_ITEMS: u64 = 1 << 18;
 const COUNTED_REGIMES: usize = 3;
 
 /// Compares the distances in each regime.
-///
-/// # Errors
-/// [`Trouble`].
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
-    let mut report = Report::new(
+    let mut report = Report::on(
         "false sharing: two threads on one cache line, and the ring with its two indices so many \
          bytes apart",
+        pair,
     );
-    report.notes.push(pair.to_string());
     let (near, two_words) = adjacent_words::measure(pair, settings)?;
 
-    let distances = match settings.extent {
-        Extent::Smoke => vec![DISTANCES[0], 64, REFERENCE],
-        Extent::Full | Extent::Quick => DISTANCES.to_vec(),
-    };
+    let few = vec![DISTANCES[0], 64, REFERENCE];
+    let distances = settings.extent.pick(few, DISTANCES.to_vec());
     let regimes = all_regimes(settings.extent, settings.capacity);
     let measured = measure_all(regimes, |regime| {
         let name = format!("false sharing: {regime}");
@@ -77,16 +72,13 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     ] {
         report.add_conditions(what, &format!("false sharing, {what}"), rounds);
     }
-    report.notes.extend(build_note());
-    report.notes.push(
+    report.note(
         "median [min–max], every item checked; ratios are taken round by round, and only what \
-         stands in one line of the table of regimes was measured in turn"
-            .to_owned(),
+         stands in one line of the table of regimes was measured in turn",
     );
-    report.notes.push(
+    report.note(
         "indices looked up: each side asks for the occupancy, and so for the other's index, before \
-         each operation; whoever polls hard makes one pause in 64 attempts"
-            .to_owned(),
+         each operation; whoever polls hard makes one pause in 64 attempts",
     );
     adjacent_words::report(&mut report, &near, &two_words);
     let regimes = ByRegime::of(&distances, &measured);

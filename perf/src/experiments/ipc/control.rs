@@ -18,7 +18,7 @@ use super::mechanism::{MOST_DESCRIPTORS, Side};
 use super::message::Injected;
 use crate::cpus::Seat;
 
-/// What a process is told.
+/// What a process is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// To make its endpoint. The descriptors come along.
@@ -65,16 +65,16 @@ pub struct Task {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// The order was carried out.
-    Done(Told),
+    Done(Reported),
     /// It cannot be carried out here, or no longer.
     Refused(String),
     /// A message was not right, or the mechanism failed.
     Broken(String),
 }
 
-/// What one process has to tell of a task.
+/// What one process reports of a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct Reported {
     /// When its clock started, on the clock that all processes share, in nanoseconds.
     pub(crate) start: u64,
     /// When it was done.

@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::io;
-use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -38,50 +38,42 @@ fn memory(length: usize) -> io::Result<File> {
     Ok(file)
 }
 
-/// The memory, mapped as long as this lives.
-pub(super) struct Mapping {
-    map: MmapRaw,
-    size: usize,
+/// Both parts of the memory, there and back, for messages of `size` bytes.
+pub(super) fn parts(memory: &OwnedFd, size: usize) -> Result<[Part; 2], Refused> {
+    let mut options = MmapOptions::new();
+    let map = options.len(2 * part(size)).populate().map_raw(memory);
+    let map = map.map_err(|error| Refused::of("shared memory cannot be mapped", error))?;
+    let map = Arc::new(map);
+    Ok([0, part(size)].map(|offset| Part {
+        start: map.as_mut_ptr().wrapping_add(offset),
+        size,
+        _map: Arc::clone(&map),
+    }))
 }
 
-impl Mapping {
-    /// Maps the memory for messages of `size` bytes.
-    pub(super) fn of(memory: &OwnedFd, size: usize) -> Result<Self, Refused> {
-        let map = MmapOptions::new()
-            .len(2 * part(size))
-            .populate()
-            .map_raw(memory)
-            .map_err(|error| Refused::of("shared memory cannot be mapped", error))?;
-        Ok(Mapping { map, size })
+/// How many messages went in and out of one direction.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub(super) struct Counts {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+}
+
+impl Counts {
+    pub(super) fn live(self) -> usize {
+        (self.sent - self.received) as usize
     }
-
-    /// Both parts, there and back.
-    pub(super) fn parts(&self) -> [Part<'_>; 2] {
-        [0, part(self.size)].map(|offset| Part {
-            start: self.map.as_mut_ptr().wrapping_add(offset),
-            size: self.size,
-            mapping: PhantomData,
-        })
-    }
 }
 
-/// Both parts of memory that stays mapped until the process ends: it has one endpoint, and ends with
-/// it.
-pub(super) fn map(memory: &OwnedFd, size: usize) -> Result<[Part<'static>; 2], Refused> {
-    let mapping: &'static Mapping = Box::leak(Box::new(Mapping::of(memory, size)?));
-    Ok(mapping.parts())
-}
-
-/// One direction's part of mapped memory.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part<'a> {
+/// One direction's part of memory, which stays mapped as long as either part lives.
+pub(super) struct Part {
     /// A page, within a mapping that is long enough from here.
     start: *mut u8,
     size: usize,
-    mapping: PhantomData<&'a Mapping>,
+    _map: Arc<MmapRaw>,
 }
 
-impl Part<'_> {
+impl Part {
     /// How many slots it has.
     pub(super) fn count(&self) -> usize {
         slots(self.size)
@@ -93,29 +85,29 @@ impl Part<'_> {
         self.start.cast()
     }
 
-    fn slot(&self, index: usize) -> *mut u64 {
-        let offset = HEAD + index % self.count() * self.size;
+    fn slot(&self, number: u64) -> *mut u64 {
+        let offset = HEAD + number as usize % self.count() * self.size;
         self.start.wrapping_add(offset).cast()
     }
 
     /// Copies a message into a slot.
     ///
     /// # Safety
-    /// Nobody else accesses the slot meanwhile.
-    pub(super) unsafe fn write(&self, index: usize, message: &[u64]) {
-        let slot = self.slot(index);
+    /// Nothing else accesses the slot meanwhile.
+    pub(super) unsafe fn write(&self, number: u64, message: &[u64]) {
+        let slot = self.slot(number);
         let words = message.len().min(self.size / 8);
         // SAFETY: the mapping has the slot, with room for a message, and aligned for one, being
-        // whole cache lines behind a page; that nobody else accesses it is the caller's promise.
+        // whole cache lines behind a page; that nothing else accesses it is the caller's promise.
         unsafe { slot.copy_from_nonoverlapping(message.as_ptr(), words) };
     }
 
     /// Copies a message out of a slot.
     ///
     /// # Safety
-    /// Nobody writes to the slot meanwhile.
-    pub(super) unsafe fn read(&self, index: usize, message: &mut [u64]) {
-        let slot = self.slot(index);
+    /// Nothing writes to the slot meanwhile.
+    pub(super) unsafe fn read(&self, number: u64, message: &mut [u64]) {
+        let slot = self.slot(number);
         let words = message.len().min(self.size / 8);
         // SAFETY: as in `write`.
         unsafe { slot.copy_to_nonoverlapping(message.as_mut_ptr(), words) };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ringproof_record::deadline;
 
-use super::control::{Answer, Control, Exercise, Order, Task, Told, readable};
+use super::control::{Answer, Control, Exercise, Order, Reported, Task, readable};
 use super::mechanism::{Ends, Mechanism, Side};
 use super::worker::ARGUMENT;
 use crate::cpus::Pair;
@@ -25,9 +25,6 @@ pub struct Program(PathBuf);
 
 impl Program {
     /// This one.
-    ///
-    /// # Errors
-    /// If the system does not say where it is.
     pub fn this() -> io::Result<Self> {
         std::env::current_exe().map(Program)
     }
@@ -150,7 +147,7 @@ impl Two {
                 &mut ends.second
             });
             let sent = workers[index].control.send(&order, &fds);
-            sent.map_err(|error| failed(name, format!("a process cannot be told: {error}")))?;
+            sent.map_err(|error| failed(name, format!("a process cannot be reached: {error}")))?;
         }
         let mut two = Two {
             mechanism: name,
@@ -171,7 +168,10 @@ impl Two {
         for worker in &self.workers {
             let sent = worker.control.send(&Order::Move(task), &[]);
             sent.map_err(|error| {
-                failed(self.mechanism, format!("a process cannot be told: {error}"))
+                failed(
+                    self.mechanism,
+                    format!("a process cannot be reached: {error}"),
+                )
             })?;
         }
         let [first, second] = self.answers("to move messages")?;
@@ -193,11 +193,11 @@ impl Two {
     }
 
     /// What both say. The first complaint ends it: the other process may wait for ever then.
-    fn answers(&mut self, what: &str) -> Result<[Told; 2], Trouble> {
+    fn answers(&mut self, what: &str) -> Result<[Reported; 2], Trouble> {
         let name = self.mechanism;
         let deadline = Instant::now() + patience();
-        let mut told = [None, None];
-        while told.iter().any(Option::is_none) {
+        let mut reported = [None, None];
+        while reported.iter().any(Option::is_none) {
             let controls = [&self.workers[0].control, &self.workers[1].control];
             let ready = readable(controls, deadline)
                 .map_err(|error| failed(name, format!("the processes cannot be heard: {error}")))?;
@@ -210,7 +210,7 @@ impl Two {
             };
             let side = ["first", "second"][ready];
             match controls[ready].receive() {
-                Ok(Some((Answer::Done(answer), _))) => told[ready] = Some(answer),
+                Ok(Some((Answer::Done(answer), _))) => reported[ready] = Some(answer),
                 Ok(Some((Answer::Refused(why), _))) => return Err(Trouble::NotRun(why)),
                 Ok(Some((Answer::Broken(why), _))) => {
                     return Err(failed(name, format!("{side} process: {why}")));
@@ -222,7 +222,7 @@ impl Two {
                 Err(error) => return Err(failed(name, format!("{side} process: {error}"))),
             }
         }
-        let [first, second] = told.map(Option::unwrap_or_default);
+        let [first, second] = reported.map(Option::unwrap_or_default);
         Ok([first, second])
     }
 }

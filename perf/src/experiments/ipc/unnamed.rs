@@ -32,9 +32,6 @@ pub(super) fn uninterrupted<T>(act: impl FnOnce() -> T) -> T {
 }
 
 /// A new file without a name, in the first folder for temporary files that is no tmpfs.
-///
-/// # Errors
-/// [`Refused`] if there is none.
 pub(super) fn file_on_disk() -> Result<File, Refused> {
     let mut folders = vec![env::temp_dir(), PathBuf::from("/var/tmp")];
     folders.extend(env::current_dir());

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use ringproof_record::Exit;
 
-use super::control::{Answer, Control, Exercise, Order, Task, Told};
+use super::control::{Answer, Control, Exercise, Order, Reported, Task};
 use super::mechanism::{Endpoint, Mechanism, Side, Terms};
 use super::message::{Numbers, buffer};
 use crate::counters::{SystemCalls, Usage};
@@ -60,7 +60,7 @@ fn serve(mechanisms: &[Mechanism]) -> io::Result<()> {
                 match known.map(|known| Joined::new(known, terms, seat)) {
                     Some(Ok(endpoint)) => {
                         joined = Some(endpoint);
-                        Answer::Done(Told::default())
+                        Answer::Done(Reported::default())
                     }
                     Some(Err(why)) => Answer::Refused(why),
                     None => Answer::Broken(format!("this program knows no `{mechanism}`")),
@@ -133,19 +133,21 @@ impl Joined {
     }
 
     fn perform(&mut self, task: Task) -> Answer {
-        let told = match task.exercise {
+        let reported = match task.exercise {
             Exercise::PingPong => self.ping_pong(task),
             Exercise::Stream => self.stream(task),
         };
         // What was measured on another CPU, or on one that was shared, is no figure.
-        match told.and_then(|told| stands().map_or_else(|gone| Err(gone.into()), |()| Ok(told))) {
-            Ok(told) => Answer::Done(told),
+        match reported
+            .and_then(|reported| stands().map_or_else(|gone| Err(gone.into()), |()| Ok(reported)))
+        {
+            Ok(reported) => Answer::Done(reported),
             Err(Failure::Gone(gone)) => Answer::Refused(gone.to_string()),
             Err(Failure::Broken(why)) => Answer::Broken(why),
         }
     }
 
-    fn ping_pong(&mut self, task: Task) -> Result<Told, Failure> {
+    fn ping_pong(&mut self, task: Task) -> Result<Reported, Failure> {
         // What goes wrong on purpose does so on the way there: one message that is wrong is enough.
         let there = task.numbers(self.side == Side::First);
         let mut observed = None;
@@ -167,7 +169,7 @@ impl Joined {
         Ok(observed.map(Observed::end).unwrap_or_default())
     }
 
-    fn stream(&mut self, task: Task) -> Result<Told, Failure> {
+    fn stream(&mut self, task: Task) -> Result<Reported, Failure> {
         let there = task.numbers(true);
         let back = task.numbers(false);
         let warm_up = self.whole_batches(task.warm_up);
@@ -229,10 +231,10 @@ impl Joined {
 
 impl Task {
     /// The numbers of the messages in one direction.
-    fn numbers(self, planted: bool) -> Numbers {
+    fn numbers(self, with_faults: bool) -> Numbers {
         Numbers {
             first: self.first,
-            injected: if planted {
+            injected: if with_faults {
                 self.injected
             } else {
                 Default::default()
@@ -265,12 +267,12 @@ impl Observed {
         }
     }
 
-    fn end(self) -> Told {
+    fn end(self) -> Reported {
         let end = now();
         let counted = |counting: Result<SystemCalls, String>| counting.and_then(SystemCalls::end);
         let system_calls = self.calls.map(counted);
         let used = self.before.since();
-        Told {
+        Reported {
             start: self.start,
             end,
             preemptions: used.preemptions,

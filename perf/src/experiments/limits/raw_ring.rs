@@ -56,7 +56,7 @@ impl RawRing {
                 }
             }
             for (line, index) in batch(lines, position).iter().zip(0..) {
-                // SAFETY: nobody else accesses this line until `written` is stored below: the one
+                // SAFETY: nothing else accesses this line until `written` is stored below: the one
                 // receiver has read as far as `seen_read` says and goes no further than `written`,
                 // and there is no other sender.
                 unsafe { line.write(first.wrapping_add(index)) };
@@ -78,7 +78,7 @@ impl RawRing {
             }
             let mut wrong = 0;
             for (line, index) in batch(lines, position).iter().zip(0..) {
-                // SAFETY: nobody writes this line until `read` is stored below: the one sender has
+                // SAFETY: nothing writes this line until `read` is stored below: the one sender has
                 // written as far as `seen_written` says, whole batches, and waits for `read`
                 // before it writes this line again.
                 wrong |= unsafe { line.difference(first.wrapping_add(index)) };
@@ -110,22 +110,22 @@ impl Line {
     /// Writes an item, by plain stores as wide as the processor has them.
     ///
     /// # Safety
-    /// Nobody else accesses the line meanwhile.
+    /// Nothing else accesses the line meanwhile.
     #[inline(always)]
     unsafe fn write(&self, item: u64) {
         let line = self.0.as_ptr().cast_mut().cast::<[u64; 8]>();
         // SAFETY: the pointer is to the eight words, which may be written through a shared
-        // reference; that nobody else accesses them is the caller's promise.
+        // reference; that nothing else accesses them is the caller's promise.
         unsafe { line.write(words(item)) };
     }
 
     /// Zero if the line holds the item.
     ///
     /// # Safety
-    /// Nobody writes the line meanwhile.
+    /// Nothing writes the line meanwhile.
     #[inline(always)]
     unsafe fn difference(&self, item: u64) -> u64 {
-        // SAFETY: the pointer is to the eight words; that nobody writes them is the caller's
+        // SAFETY: the pointer is to the eight words; that nothing writes them is the caller's
         // promise.
         let held = unsafe { self.0.as_ptr().cast::<[u64; 8]>().read() };
         let both = held.into_iter().zip(words(item));
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn one_bit_in_the_last_word_makes_a_line_another() {
         let line = Line([const { AtomicU64::new(0) }; 8]);
-        // SAFETY: nobody else knows this line.
+        // SAFETY: nothing else knows this line.
         unsafe { line.write(5) };
         // SAFETY: likewise.
         assert_eq!(unsafe { line.difference(5) }, 0);

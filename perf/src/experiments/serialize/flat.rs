@@ -9,8 +9,7 @@ use flatbuffers::{
     Verifiable, Verifier, root, root_unchecked,
 };
 
-use super::format::Format;
-use super::message::Message;
+use super::format::{Format, Message};
 
 /// See the module.
 pub(super) struct Flat(FlatBufferBuilder<'static>);

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::format::{Format, Own};
-use super::message::Message;
+use super::format::{Format, Message, Own};
 
 /// See the module.
 pub(super) struct Json(Vec<u8>);

@@ -6,8 +6,7 @@
 
 use prost::Message as _;
 
-use super::format::{Format, Own};
-use super::message::Message;
+use super::format::{Format, Message, Own};
 
 /// See the module.
 pub(super) struct Protobuf(Vec<u8>);

@@ -1,8 +1,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use super::format::Own;
-use super::message::Message;
+use super::format::{Message, Own};
 use super::work::{Encoded, comes_back};
 use super::*;
 use crate::comparison::recorded;
@@ -237,7 +236,7 @@ fn concluded<const N: usize>(costs: [Costs; N], rounds: usize) -> Vec<String> {
 }
 
 #[test]
-fn planted_costs_are_named() {
+fn injected_costs_are_named() {
     let said = concluded(
         [
             ("raw copy", [3.0, 3.0, 0.5], None),
