@@ -181,12 +181,8 @@ mod tests {
         let settings = Settings::of(Extent::Smoke);
         let pair = Pair::anywhere();
         let measured = |from| {
-            measure("test", pair, &settings, || {
-                Ok(vec![
-                    Box::new(Nothing) as Box<dyn Work>,
-                    Box::new(WrongFrom(from)),
-                ])
-            })
+            let works = || -> Works { vec![Box::new(Nothing), Box::new(WrongFrom(from))] };
+            measure("test", pair, &settings, || Ok(works()))
         };
         let rounds = measured(u64::MAX).unwrap();
         assert_eq!((rounds.series.len(), rounds.count()), (2, settings.rounds));

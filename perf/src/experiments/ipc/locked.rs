@@ -62,10 +62,8 @@ fn make(head: *mut Head, robust: bool) -> io::Result<()> {
         let mut of_cond = MaybeUninit::uninit();
         done(libc::pthread_condattr_init(of_cond.as_mut_ptr()))?;
         let of_cond = of_cond.as_mut_ptr();
-        done(libc::pthread_condattr_setpshared(
-            of_cond,
-            libc::PTHREAD_PROCESS_SHARED,
-        ))?;
+        let shared = libc::PTHREAD_PROCESS_SHARED;
+        done(libc::pthread_condattr_setpshared(of_cond, shared))?;
         done(libc::pthread_cond_init(&raw mut (*head).there, of_cond))?;
         done(libc::pthread_cond_init(&raw mut (*head).free, of_cond))?;
         (&raw mut (*head).counts).write(Counts::default());

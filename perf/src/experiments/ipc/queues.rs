@@ -54,13 +54,9 @@ fn queue(size: usize) -> Result<OwnedFd, Errno> {
     let name = format!("/{}", a_name());
     let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDWR | MQ_OFlag::O_CLOEXEC;
     let attributes = MqAttr::new(0, length(size), size as i64, 0);
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
     let queue = uninterrupted(|| {
-        let queue = mq_open(
-            name.as_str(),
-            flags,
-            Mode::S_IRUSR | Mode::S_IWUSR,
-            Some(&attributes),
-        )?;
+        let queue = mq_open(name.as_str(), flags, mode, Some(&attributes))?;
         mq_unlink(name.as_str()).map(|()| queue)
     })?;
     // SAFETY: it is open, and nothing else has it.
@@ -138,15 +134,13 @@ fn prepare_system_v(size: usize) -> Result<Ends, Refused> {
     // The limit is found by trying.
     let mut message = Message::new(size);
     let tried = message.send(queues[0], libc::IPC_NOWAIT);
-    tried
-        .and_then(|()| message.receive(queues[0]))
-        .map_err(|error| {
-            Refused(format!(
-                "a message of {size} bytes does not fit ({error}; {}, {}); root may raise these",
-                limit("kernel/msgmax"),
-                limit("kernel/msgmnb"),
-            ))
-        })?;
+    let tried = tried.and_then(|()| message.receive(queues[0]));
+    tried.map_err(|error| {
+        let (one, all) = (limit("kernel/msgmax"), limit("kernel/msgmnb"));
+        Refused(format!(
+            "a message of {size} bytes does not fit ({error}; {one}, {all}); root may raise these"
+        ))
+    })?;
     Ok(Ends {
         numbers: queues.to_vec(),
         kept: Some(Box::new(keeper)),
@@ -156,9 +150,8 @@ fn prepare_system_v(size: usize) -> Result<Ends, Refused> {
 
 fn join_system_v(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
     let [there, back] = terms.numbers[..] else {
-        return Err(Refused(
-            "the numbers of the queues did not arrive".to_owned(),
-        ));
+        let why = "the numbers of the queues did not arrive";
+        return Err(Refused(why.to_owned()));
     };
     let [out, into] = terms.side.out_and_into([there, back]);
     Ok(Box::new(Numbers {

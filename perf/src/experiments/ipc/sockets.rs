@@ -289,14 +289,9 @@ impl Endpoint for Messenger {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
         let mut file = File::from(memfd_create("message", MFdFlags::MFD_CLOEXEC)?);
         file.write_all(cast_slice(messages))?;
-        let fds = [file.as_raw_fd()];
-        sendmsg::<()>(
-            self.0.as_raw_fd(),
-            &[IoSlice::new(&[0])],
-            &[ControlMessage::ScmRights(&fds)],
-            MsgFlags::MSG_NOSIGNAL,
-            None,
-        )?;
+        let (to, fds, iov) = (self.0.as_raw_fd(), [file.as_raw_fd()], [IoSlice::new(&[0])]);
+        let rights = [ControlMessage::ScmRights(&fds)];
+        sendmsg::<()>(to, &iov, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
         Ok(())
     }
 

@@ -39,19 +39,17 @@ pub(super) fn file_on_disk() -> Result<File, Refused> {
         statfs(folder.as_path()).is_ok_and(|system| system.filesystem_type() != TMPFS_MAGIC)
     };
     let folder = folders.iter().find(on_disk).ok_or_else(|| {
-        let tried: Vec<_> = folders
-            .iter()
-            .map(|folder| folder.display().to_string())
-            .collect();
+        let tried = folders.iter().map(|folder| folder.display().to_string());
         Refused(format!(
             "each of {} is a tmpfs or cannot be used; TMPDIR may name a folder on a disk",
-            tried.join(", ")
+            tried.collect::<Vec<_>>().join(", ")
         ))
     })?;
-    tempfile::tempfile_in(folder).map_err(|error| {
+    let no_file = |error| {
         Refused::of(
             &format!("no file can be made in {}", folder.display()),
             error,
         )
-    })
+    };
+    tempfile::tempfile_in(folder).map_err(no_file)
 }

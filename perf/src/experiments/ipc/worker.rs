@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io;
+use std::ops::Range;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -10,7 +11,7 @@ use ringproof_record::Exit;
 
 use super::control::{Answer, Control, Exercise, Order, Reported, Task};
 use super::mechanism::{Endpoint, Mechanism, Side, Terms};
-use super::message::{Numbers, buffer};
+use super::message::{Injected, Numbers, buffer};
 use crate::counters::{SystemCalls, Usage};
 use crate::cpus::{Gone, Seat, stands};
 
@@ -170,35 +171,26 @@ impl Joined {
     }
 
     fn stream(&mut self, task: Task) -> Result<Reported, Failure> {
-        let there = task.numbers(true);
-        let back = task.numbers(false);
+        let (there, back) = (task.numbers(true), task.numbers(false));
         let warm_up = self.whole_batches(task.warm_up);
         let all = warm_up + self.whole_batches(task.count);
-        match self.side {
-            Side::First => {
-                for place in (0..warm_up).step_by(self.batch) {
-                    self.send(there, place, self.batch)?;
-                }
-                // The other side stands ready, and nothing is on its way.
-                self.receive(back, 0, 1)?;
-                let observed = self.observe(task)?;
-                for place in (warm_up..all).step_by(self.batch) {
-                    self.send(there, place, self.batch)?;
-                }
-                Ok(observed.end())
-            }
-            Side::Second => {
-                for place in (0..warm_up).step_by(self.batch) {
-                    self.receive(there, place, self.batch)?;
-                }
-                self.send(back, 0, 1)?;
-                let observed = self.observe(task)?;
-                for place in (warm_up..all).step_by(self.batch) {
-                    self.receive(there, place, self.batch)?;
-                }
-                Ok(observed.end())
-            }
+        let (first, batch) = (self.side == Side::First, self.batch);
+        let go_on = |this: &mut Self, places: Range<u64>| {
+            let mut places = places.step_by(batch);
+            places.try_for_each(|place| match first {
+                true => this.send(there, place, batch),
+                false => this.receive(there, place, batch),
+            })
+        };
+        go_on(self, 0..warm_up)?;
+        // The other side stands ready, and nothing is on its way.
+        match first {
+            true => self.receive(back, 0, 1)?,
+            false => self.send(back, 0, 1)?,
         }
+        let observed = self.observe(task)?;
+        go_on(self, warm_up..all)?;
+        Ok(observed.end())
     }
 
     /// Begins to observe, when both processes are known to run.
@@ -234,10 +226,9 @@ impl Task {
     fn numbers(self, with_faults: bool) -> Numbers {
         Numbers {
             first: self.first,
-            injected: if with_faults {
-                self.injected
-            } else {
-                Default::default()
+            injected: match with_faults {
+                true => self.injected,
+                false => Injected::Nothing,
             },
         }
     }
