@@ -109,9 +109,8 @@ pub fn measure(
 
 fn sample(work: &mut dyn Work, count: u64) -> Result<Sample, Trouble> {
     work.repeat(count / WARM_UP);
-    let before = Usage::so_far();
-    let Repeated { took, sum } = work.repeat(count);
-    let preemptions = before.since().preemptions;
+    let (Repeated { took, sum }, preemptions) =
+        Usage::during(|| Ok::<_, Trouble>(work.repeat(count)))?;
     let expected = (0..count).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)));
     if sum != expected {
         return Err(Trouble::Failed(format!(

@@ -163,49 +163,29 @@ impl fmt::Display for Pair {
 }
 
 /// Why an experiment has no two CPUs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// This process may use fewer than two; these.
+    #[error(
+        "two CPUs are needed and this process may use {}: two threads that take turns on one CPU measure the \
+         scheduler; widen its cpuset or affinity (taskset, docker --cpuset-cpus)", list(.0)
+    )]
     TooFew(Vec<usize>),
     /// A CPU that was asked for is not among those allowed.
-    NotAllowed(usize, Vec<usize>),
+    #[error("CPU {cpu} is not one that this process may use; it may use {}", list(.allowed))]
+    NotAllowed {
+        /// The one that was asked for.
+        cpu: usize,
+        /// Those allowed.
+        allowed: Vec<usize>,
+    },
     /// Which ones it may use the system does not say, for this reason.
+    #[error("which CPUs this process may use is not known (sched_getaffinity: {0})")]
     Unknown(String),
     /// One was taken away as soon as it was chosen.
-    Gone(Gone),
+    #[error(transparent)]
+    Gone(#[from] Gone),
 }
-
-impl From<Gone> for Unfit {
-    fn from(gone: Gone) -> Self {
-        Unfit::Gone(gone)
-    }
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unfit::TooFew(allowed) => write!(
-                f,
-                "two CPUs are needed and this process may use {}: two threads that take turns on \
-                 one CPU measure the scheduler; widen its cpuset or affinity (taskset, docker \
-                 --cpuset-cpus)",
-                list(allowed)
-            ),
-            Unfit::NotAllowed(cpu, allowed) => write!(
-                f,
-                "CPU {cpu} is not one that this process may use; it may use {}",
-                list(allowed)
-            ),
-            Unfit::Unknown(why) => write!(
-                f,
-                "which CPUs this process may use is not known (sched_getaffinity: {why})"
-            ),
-            Unfit::Gone(gone) => write!(f, "{gone}"),
-        }
-    }
-}
-
-impl std::error::Error for Unfit {}
 
 fn list(cpus: &[usize]) -> String {
     match cpus {
@@ -225,7 +205,10 @@ fn pick(
         return match [first, second].iter().find(|cpu| !allowed.contains(cpu)) {
             // That there is only one is the news, whichever was asked for.
             Some(_) if allowed.len() < 2 => Err(Unfit::TooFew(allowed.to_vec())),
-            Some(cpu) => Err(Unfit::NotAllowed(*cpu, allowed.to_vec())),
+            Some(cpu) => Err(Unfit::NotAllowed {
+                cpu: *cpu,
+                allowed: allowed.to_vec(),
+            }),
             None => Ok((first, second, relation(first, second))),
         };
     }
@@ -366,7 +349,9 @@ mod tests {
         let picked = pick(&[0, 1, 2], Some(Wanted(1, 0)), two_cores);
         assert_eq!(picked, Ok((1, 0, alike(Kinship::Hyperthreads))));
         let refused = pick(&[0, 1], Some(Wanted(0, 7)), two_cores);
-        assert_eq!(refused, Err(Unfit::NotAllowed(7, vec![0, 1])));
+        let (cpu, allowed) = (7, vec![0, 1]);
+        let unfit = Unfit::NotAllowed { cpu, allowed };
+        assert_eq!(refused, Err(unfit));
     }
 
     #[test]

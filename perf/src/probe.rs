@@ -52,47 +52,43 @@ pub fn one_way(pair: Pair) -> Result<f64, Fault> {
     Ok(summarize(&values).map_or(f64::NAN, |summary| summary.median))
 }
 
+/// Waits for the message of that number.
+pub(crate) trait Receives: Fn(u64) -> Result<(), Fault> + Sync {}
+
+impl<F: Fn(u64) -> Result<(), Fault> + Sync> Receives for F {}
+
 /// Messages 1, 3, 5, … go there and 2, 4, 6, … back, each sent and received by the functions of its
 /// direction: nanoseconds one way, for each of several counts of round trips, and how often the threads
 /// were preempted.
 pub(crate) fn to_and_fro(
     pair: Pair,
     counts: &[u64],
-    there: (
-        impl Fn(u64) + Sync,
-        impl Fn(u64) -> Result<(), Fault> + Sync,
-    ),
-    back: (
-        impl Fn(u64) + Sync,
-        impl Fn(u64) -> Result<(), Fault> + Sync,
-    ),
+    there: (impl Fn(u64) + Sync, impl Receives),
+    back: (impl Fn(u64) + Sync, impl Receives),
 ) -> Result<(Vec<f64>, u64), Fault> {
     let last = counts.iter().sum::<u64>() * 2;
-    let ((values, preemptions), disturbed) = both(
-        pair,
-        |_| {
-            let before = Usage::so_far();
-            let (mut values, mut next) = (Vec::with_capacity(counts.len()), 1);
-            for count in counts {
-                let start = Instant::now();
-                for _ in 0..*count {
-                    there.0(next);
-                    back.1(next + 1)?;
-                    next += 2;
-                }
-                values.push(start.elapsed().as_nanos() as f64 / (count * 2) as f64);
+    let ask = || {
+        let (mut values, mut next) = (Vec::with_capacity(counts.len()), 1);
+        for count in counts {
+            let start = Instant::now();
+            for _ in 0..*count {
+                there.0(next);
+                back.1(next + 1)?;
+                next += 2;
             }
-            Ok((values, before.since().preemptions))
-        },
-        |_| {
-            let before = Usage::so_far();
-            for number in (1..last).step_by(2) {
-                there.1(number)?;
-                back.0(number + 1);
-            }
-            Ok(before.since().preemptions)
-        },
-    )?;
+            values.push(start.elapsed().as_nanos() as f64 / (count * 2) as f64);
+        }
+        Ok::<_, Fault>(values)
+    };
+    let answer = || {
+        for number in (1..last).step_by(2) {
+            there.1(number)?;
+            back.0(number + 1);
+        }
+        Ok(())
+    };
+    let ((values, preemptions), ((), disturbed)) =
+        both(pair, |_| Usage::during(ask), |_| Usage::during(answer))?;
     Ok((values, preemptions + disturbed))
 }
 

@@ -6,7 +6,7 @@ use ringproof_perf::links::{BATCH, Item, Way};
 use ringproof_perf::report::{LAYER, Report, Trouble};
 use ringproof_perf::rounds::Rounds;
 use ringproof_perf::run::{Extent, Medium, Settings, stream_all};
-use ringproof_perf::stats::{ratios, summarize};
+use ringproof_perf::stats::Ratio;
 use ringproof_perf::stream::Link;
 use ringproof_perf::table::{Cell, Table, spread};
 use ringproof_record::Record;
@@ -124,13 +124,15 @@ fn add(report: &mut Report, groups: &[Group]) {
             .push(group.all.bars(title, "million items/s", name));
         for line in &group.all.lines {
             for (at, way) in WAYS.into_iter().enumerate() {
-                let ratios = group.ratios(line, at);
-                report.rows.extend(group.row(line, at, way, &ratios));
-                if line.of != OURS && line.values(at).is_ok() {
+                let Some(ratio) = group.ratio(line, at) else {
+                    continue;
+                };
+                report.rows.extend(group.row(line, at, way, ratio));
+                if line.of != OURS {
                     standing.push(Standing {
                         peer: line.of.to_owned(),
                         what: format!("{}, {experiment}", way.name()),
-                        ratios,
+                        ratio,
                     });
                 }
             }
@@ -141,36 +143,26 @@ fn add(report: &mut Report, groups: &[Group]) {
 
 impl Group {
     /// The rate in a way as a multiple of ours, round by round.
-    fn ratios(&self, line: &Line<&'static str>, at: usize) -> Vec<f64> {
-        let ours = self.all.lines.iter().find(|line| line.of == OURS);
-        let ours = ours.and_then(|ours| ours.values(at).ok());
-        let both = line.values(at).ok().zip(ours);
-        both.map_or_else(Vec::new, |(theirs, ours)| ratios(theirs, ours))
+    fn ratio(&self, line: &Line<&'static str>, at: usize) -> Option<Ratio> {
+        let ours = self.all.lines.iter().find(|line| line.of == OURS)?;
+        Ratio::of(line.values(at).ok()?, ours.values(at).ok()?)
     }
 
-    fn row(
-        &self,
-        line: &Line<&'static str>,
-        at: usize,
-        way: Way,
-        ratios: &[f64],
-    ) -> Option<Record> {
-        let (rate, ratio) = (line.value(at).ok()?, summarize(ratios)?);
+    fn row(&self, line: &Line<&'static str>, at: usize, way: Way, ratio: Ratio) -> Option<Record> {
+        let (rate, rounds) = (line.value(at).ok()?, line.values(at).ok()?.len());
         let subject = format!("ring/{}", way.name());
         let check = format!(
             "{}, {} items, capacity {}",
             line.of, self.item, self.capacity
         );
         let row = Record::passed(LAYER, subject, check);
-        let row = match row_count(ratio.median, OURS) {
+        let row = match row_count(ratio.of.median, OURS) {
             Some((count, unit)) => row.count(count, unit),
             None => row,
         };
+        let (ratio, rate) = (spread(ratio.of), spread(rate));
         Some(row.reason(format!(
-            "median of {} rounds, {}; {} million items/s",
-            ratios.len(),
-            spread(ratio),
-            spread(rate),
+            "median of {rounds} rounds, {ratio}; {rate} million items/s"
         )))
     }
 
@@ -178,7 +170,7 @@ impl Group {
         let mut columns = self.all.columns().words("crate", |peer| *peer);
         for (at, way) in WAYS.into_iter().enumerate() {
             columns = columns.value(way.name(), at).cells("×", move |line| {
-                let ratio = summarize(&self.ratios(line, at));
+                let ratio = self.ratio(line, at).map(|ratio| ratio.of);
                 let none = || line.values(at).err().unwrap_or_default();
                 Cell::measured(ratio.ok_or_else(none))
             });

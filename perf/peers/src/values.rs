@@ -12,7 +12,7 @@ use ringproof_perf::latest::{
 use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::Settings;
-use ringproof_perf::stats::ratios;
+use ringproof_perf::stats::Ratio;
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::standing::{Standing, conclude};
@@ -146,14 +146,16 @@ fn said_of(all: &Values) -> Vec<String> {
             for situation in Situation::ALL {
                 let at = situation as usize;
                 for line in others.clone() {
-                    let (Ok(ours), Ok(theirs)) = (reference.values(at), line.values(at)) else {
+                    // Times, of which the shorter is the higher rate.
+                    let both = reference.values(at).ok().zip(line.values(at).ok());
+                    let Some(ratio) = both.and_then(|(ours, theirs)| Ratio::of(ours, theirs))
+                    else {
                         continue;
                     };
                     standing.push(Standing {
                         peer: line.of.name.to_owned(),
                         what: format!("{}, {} bytes", situation.name(), line.of.bytes),
-                        // Times, of which the shorter is the higher rate.
-                        ratios: ratios(ours, theirs),
+                        ratio,
                     });
                 }
             }

@@ -29,6 +29,16 @@ impl Usage {
         )
     }
 
+    /// Does something, and says how often the calling thread was preempted meanwhile.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub fn during<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<(T, u64), E> {
+        let before = Usage::so_far();
+        let done = work()?;
+        Ok((done, before.since().preemptions))
+    }
+
     /// From this look until now.
     pub fn since(self) -> Usage {
         let now = Usage::so_far();

@@ -7,7 +7,6 @@
 //! counts only if it stands afterwards.
 
 use std::cell::Cell;
-use std::fmt;
 
 use nix::libc;
 use ringproof_record::affinity::{self, Cpus};
@@ -95,27 +94,19 @@ pub fn stands() -> Result<(), Gone> {
     }
 }
 
+/// What helps when a CPU is gone.
+const HELP: &str = "(the process's cpuset or affinity was changed, or a CPU switched off): give it two CPUs for \
+                    as long as it runs";
+
 /// A CPU that an experiment had, and has no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Gone {
     /// This one.
+    #[error("CPU {0} was taken away during the experiment {HELP}")]
     Cpu(usize),
     /// No thread was pinned, and of the CPUs one is left.
+    #[error("all CPUs but one were taken away during the experiment {HELP}")]
     AllButOne,
-}
-
-impl fmt::Display for Gone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Gone::Cpu(cpu) => write!(f, "CPU {cpu} was taken away")?,
-            Gone::AllButOne => write!(f, "all CPUs but one were taken away")?,
-        }
-        write!(
-            f,
-            " during the experiment (the process's cpuset or affinity was changed, or a CPU switched \
-             off): give it two CPUs for as long as it runs"
-        )
-    }
 }
 
 /// The CPUs that this process may use: its first thread, which is never pinned while others measure.

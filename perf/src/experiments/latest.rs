@@ -142,9 +142,8 @@ pub fn time_busy_reads<const N: usize>(
     time: Duration,
 ) -> Result<Timed, Fault> {
     let done = AtomicBool::new(false);
-    let mut writing = || {
+    let writing = || {
         let values = values::<N>();
-        let before = Usage::so_far();
         let start = Instant::now();
         // Relaxed: it carries no data and need not be prompt.
         while !done.load(Ordering::Relaxed) && start.elapsed() < time * 3 {
@@ -153,7 +152,7 @@ pub fn time_busy_reads<const N: usize>(
                 values.iter().for_each(&mut write);
             }
         }
-        before.since().preemptions
+        Ok(())
     };
     let mut reading = || {
         let (mut wrong, mut count) = (0, 0);
@@ -186,7 +185,7 @@ pub fn time_busy_reads<const N: usize>(
         let timed = Timed::since(before, start, count, wrong)?;
         Ok(Timed { took, ..timed })
     };
-    let (read, disturbed) = both(pair, |_| reading(), |_| Ok(writing()))?;
+    let (read, ((), disturbed)) = both(pair, |_| reading(), |_| Usage::during(writing))?;
     Ok(Timed {
         preemptions: read.preemptions + disturbed,
         ..read

@@ -135,12 +135,8 @@ fn alone_sampled(
     measure: impl FnOnce() -> Result<f64, Trouble> + Send,
 ) -> Result<Sample, Trouble> {
     alone(pair, || {
-        let before = Usage::so_far();
-        let value = measure()?;
-        Ok(Sample {
-            value,
-            preemptions: before.since().preemptions,
-        })
+        let (value, preemptions) = Usage::during(measure)?;
+        Ok(Sample { value, preemptions })
     })
 }
 

@@ -91,19 +91,17 @@ fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sam
     let (own, other) = (&words.0[0], &words.0[distance / 8]);
     let done = AtomicBool::new(false);
     let timed = || {
-        let before = Usage::so_far();
         let start = Instant::now();
         let right = access.repeat(own, 0, times);
         let took = start.elapsed();
         // Relaxed: it carries no data and need not be prompt.
         done.store(true, Ordering::Relaxed);
-        (right, took, before.since().preemptions)
+        Ok((right, took))
     };
     let disturbs = || {
         const SOME: u64 = 1024;
         // About a million accesses.
         const BETWEEN_LOOKS: u64 = 1024 * SOME;
-        let before = Usage::so_far();
         let mut repeated = 0;
         while !done.load(Ordering::Relaxed) {
             access.beside().repeat(other, repeated, SOME);
@@ -112,10 +110,10 @@ fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sam
                 look_on()?;
             }
         }
-        Ok((repeated, before.since().preemptions))
+        Ok(repeated)
     };
-    let ((right, took, preemptions), (repeated, disturbed)) =
-        both(pair, |_| Ok(timed()), |_| disturbs())?;
+    let (((right, took), preemptions), (repeated, disturbed)) =
+        both(pair, |_| Usage::during(timed), |_| Usage::during(disturbs))?;
     let holds = |word: &AtomicU64, count| word.load(Ordering::Relaxed) == count;
     let counted = holds(own, access.left(times)) && holds(other, access.beside().left(repeated));
     if !right || !counted {
