@@ -309,24 +309,10 @@ mod tests {
         thread::sleep(Duration::from_millis(1));
         counters.stop();
         let tally = counters.read();
+        assert_eq!(tally.label, None);
         for name in ["page faults", "context switches"] {
             let value = reading(&tally, name).value();
             assert!(value >= Some(1), "{name}: {value:?}");
-        }
-    }
-
-    #[test]
-    fn each_counter_of_this_machine_has_a_value_or_a_reason() {
-        let mut counters = Counters::open();
-        counters.start();
-        counters.stop();
-        let tally = counters.read();
-        assert_eq!(tally.label, None);
-        assert!(!tally.counts.is_empty());
-        for (event, reading) in tally.counts {
-            if let Reading::NotMeasured(why) = reading {
-                assert!(!why.is_empty(), "{event:?}");
-            }
         }
     }
 }

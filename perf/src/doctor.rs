@@ -156,8 +156,6 @@ fn lines(tally: &Tally, pair: Option<&Pair>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use ringproof_record::Verdict;
-
     use super::*;
     use crate::counters::Reading;
     use crate::counters::fake::Fake;
@@ -195,9 +193,7 @@ mod tests {
     }
 
     fn reported(lines: Option<u64>, pair: Option<&Pair>) -> Report {
-        let mut report = Report::new("counted");
-        add(&mut report, counted(lines), "10 items", pair);
-        report
+        Report::recorded(|report| add(report, counted(lines), "10 items", pair))
     }
 
     #[test]
@@ -236,24 +232,6 @@ mod tests {
         assert!(report.conclusions[0].starts_with("8 of 10 counters count here (cycles, "));
         assert!(report.conclusions[1].contains("in times only"));
         assert!(report.render().contains("because of a reason"));
-    }
-
-    #[test]
-    fn it_runs_here_and_every_counter_and_permission_has_an_answer() {
-        let report = examine(&Settings::of(Extent::Smoke));
-        assert!(!report.has(Verdict::Failed), "{report:#?}");
-        let about = |subject: &str| {
-            let of = |row: &&Record| row.subject.starts_with(subject);
-            report.rows.iter().filter(of).count()
-        };
-        assert_eq!(about("counter/"), 10);
-        assert_eq!(about("may/"), 4);
-        assert_eq!(report.tables.len(), 3);
-        assert_eq!(about("machine"), 1);
-        for row in &report.rows {
-            let refused = row.verdict == Verdict::NotRun;
-            assert!(!refused || row.reason.is_some(), "{row:?}");
-        }
     }
 
     #[test]

@@ -85,6 +85,14 @@ impl Report {
         report
     }
 
+    /// One that a test makes of recorded samples.
+    #[cfg(test)]
+    pub(crate) fn recorded(add: impl FnOnce(&mut Report)) -> Self {
+        let mut report = Report::new("recorded");
+        add(&mut report);
+        report
+    }
+
     /// Says how to repeat the rows that do not say it themselves: by this command.
     #[must_use]
     pub fn repeated_by(mut self, command: &str) -> Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use crate::cpus::{Pair, Wanted};
 use crate::links::BATCH;
@@ -11,7 +11,7 @@ use crate::probe;
 use crate::report::Trouble;
 use crate::rounds::{Round, Rounds, Sample, interleave};
 use crate::stats::FEWEST_ROUNDS;
-use crate::stream::{Link, Run};
+use crate::stream::Link;
 use crate::together::Fault;
 
 /// What the command line asks of every experiment.
@@ -119,14 +119,14 @@ pub fn measure(
     settings: &Settings,
     round: impl FnMut(&mut Round) -> Result<(), Trouble>,
 ) -> Result<Rounds, Trouble> {
-    let progress = Progress::start(name, settings.rounds);
+    let progress = progress(name, settings.rounds);
     let rounds = interleave(
         settings.rounds,
         cases,
         settings.seed,
         || pair.map_or(Ok(None), probe),
         round,
-        |counting| progress.at(counting),
+        |counting| progress.set_position(counting as u64),
     )?;
     if rounds.count() < settings.rounds.min(FEWEST_ROUNDS) {
         return Err(Trouble::NotRun(format!(
@@ -150,34 +150,39 @@ pub fn measure_each(
     measure(name, cases, pair, settings, |round| round.each(&mut sample))
 }
 
-/// One line on standard error for the experiment that runs, drawn only where that is a terminal.
-#[derive(Debug)]
-struct Progress(ProgressBar);
-
-impl Progress {
-    /// Begins a line for an experiment of so many rounds.
-    fn start(name: &str, rounds: usize) -> Self {
-        let bar = ProgressBar::new(rounds as u64).with_message(name.to_owned());
-        // The template is ours and constant; the plain bar is no reason to stop.
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} {wide_bar} round {pos} of {len}  {elapsed}")
-        {
-            bar.set_style(style);
-        }
-        // Drawn between samples only: a thread that ticks would take a CPU from the experiment.
-        bar.tick();
-        Progress(bar)
+/// One line on standard error for an experiment of so many rounds, drawn only where that is a terminal, and
+/// gone when it is dropped.
+fn progress(name: &str, rounds: usize) -> ProgressBar {
+    let bar = ProgressBar::new(rounds as u64).with_finish(ProgressFinish::AndClear);
+    let bar = bar.with_message(name.to_owned());
+    // The template is ours and constant; the plain bar is no reason to stop.
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg} {wide_bar} round {pos} of {len}  {elapsed}")
+    {
+        bar.set_style(style);
     }
-
-    /// Says how many rounds count so far.
-    fn at(&self, rounds: usize) {
-        self.0.set_position(rounds as u64);
-    }
+    // Drawn between samples only: a thread that ticks would take a CPU from the experiment.
+    bar.tick();
+    bar
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
+/// How many repetitions, but at least so many, take about as long as a sample shall, if so many take what
+/// `timed` says.
+pub(crate) fn fit<E>(
+    fewest: u64,
+    sample: Duration,
+    mut timed: impl FnMut(u64) -> Result<Duration, E>,
+) -> Result<u64, E> {
+    let mut count = fewest;
+    loop {
+        let took = timed(count)?;
+        // From this part of a sample on the clock's own cost is no part of it.
+        if took * 16 >= sample {
+            // A preemption makes it look slow, and the samples shorter than they might be.
+            let share = sample.as_secs_f64() / took.as_secs_f64();
+            return Ok(((count as f64 * share) as u64).max(fewest));
+        }
+        count *= 2;
     }
 }
 
@@ -246,14 +251,6 @@ fn sample(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Sample, Trouble
         value: run.rate(),
         preemptions: run.preemptions,
     })
-}
-
-/// Streams `items` items through a link once, with counters.
-///
-/// # Errors
-/// A link that loses, repeats or reorders items has failed.
-pub fn stream_counted(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Run, Trouble> {
-    (link.run(pair, items, true)).map_err(|fault| fault.of(&link.name))
 }
 
 /// How many items take about as long as a sample shall: whole batches.

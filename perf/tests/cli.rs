@@ -146,6 +146,8 @@ fn the_doctor_has_an_answer_wherever_it_runs() {
     // 3 where something cannot be measured; it never fails.
     assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
     let said = text(&output);
+    // The machine, what was counted, what the counters are, and what this process may do.
+    assert_eq!(said.matches("─\n").count(), 4, "{said}");
     for word in ["hypervisor", "cycles", "migrations", "pin two threads", "→"] {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
     }
@@ -158,7 +160,8 @@ fn the_doctor_has_an_answer_wherever_it_runs() {
             let those = rows.iter().filter(|row| row.subject.starts_with(start));
             those.count()
         };
-        assert_eq!((about("counter/"), about("may/")), (10, 4));
+        let about = ["counter/", "may/", "machine"].map(about);
+        assert_eq!(about, [10, 4, 1]);
     }
 }
 

@@ -274,9 +274,7 @@ mod tests {
             let series = rates.map(|rate| recorded(Unit::RATE, rate));
             Measured::recorded((threads, SIZES[1]), series)
         });
-        let mut report = Report::new("recorded");
-        add(&mut report, &measured);
-        report
+        Report::recorded(|report| add(report, &measured))
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
          B, 1 KiB and 64 KiB, with the system calls of a message and beside what is printed \
          about it elsewhere. With --advise it says which one to take, from the figures of \
          this machine.",
-    run,
+    run: |settings| report(settings, all()),
     ..Experiment::MEASURES
 };
 
@@ -81,11 +81,6 @@ pub fn all() -> &'static [Mechanism] {
         sockets::UDP,
         files::LOCKED_FILE,
     ]
-}
-
-/// Measures this program's mechanisms.
-pub fn run(settings: &Settings) -> Result<Report, Trouble> {
-    report(settings, all())
 }
 
 /// Measures `mechanisms`, which the processes of this program know, too.

@@ -32,7 +32,7 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
     details: "rtrb, ringbuf, crossbeam, heapless, gil and iceoryx2; seqlock, arc-swap, \
          triple_buffer and parking_lot. They are measured by a program of its own, outside \
          the workspace, that is compiled only when asked for.",
-    run,
+    run: |settings| ask("peers", settings),
     ..Experiment::MEASURES
 };
 
@@ -42,25 +42,15 @@ pub const BUILD: &str = "cargo run --release -p ringproof-perf -- peers --build"
 /// The program that measures.
 const PROGRAM: &str = "ringproof-perf-peers";
 
-/// Asks the program about rings, within a process and between two, and latest values.
-pub fn run(settings: &Settings) -> Result<Report, Trouble> {
-    ask("peers", settings)
-}
-
 /// What belongs to the experiment `ipc` and needs that program.
 pub(crate) const BETWEEN_PROCESSES: Experiment = Experiment {
     name: "ipc-peers",
     part_of: Some("ipc"),
     title: "ipc: D-Bus and gRPC",
     subject: "D-Bus, gRPC",
-    run: run_ipc,
+    run: |settings| ask("ipc", settings),
     ..Experiment::MEASURES
 };
-
-/// Asks the program about D-Bus and gRPC.
-pub fn run_ipc(settings: &Settings) -> Result<Report, Trouble> {
-    ask("ipc", settings)
-}
 
 /// Builds the program and puts it beside this one, wherever cargo puts what it builds. Cargo shows
 /// how far it is.

@@ -1,13 +1,11 @@
 use super::*;
 use crate::comparison::recorded;
+use crate::cost::as_they_must;
 
 /// Whether everything that is timed answers what it has to.
 fn as_expected(works: fn(&[Order; 2], u64) -> Works) -> bool {
     let orders = [Order::same(), Order::random(7)];
-    works(&orders, 1 << 40).iter_mut().all(|work| {
-        let sum = work.repeat(1000).sum;
-        sum == (0..1000).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)))
-    })
+    as_they_must(works(&orders, 1 << 40))
 }
 
 #[test]
@@ -62,9 +60,7 @@ fn concluded<const N: usize>(costs: [Costs; N], rounds: usize) -> Vec<String> {
         });
         all.add(facts, [Ok(called)].into_iter().chain(others).collect());
     }
-    let mut report = Report::new("recorded");
-    add(&mut report, &all);
-    report.conclusions
+    Report::recorded(|report| add(report, &all)).conclusions
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Two threads, each with a word of its own, which exchange nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{DISTANCES, REFERENCE};
 use crate::comparison::{Compared, Comparison, Line, Unit};
@@ -11,7 +11,7 @@ use crate::placement::PAGE;
 use crate::plot::Plot;
 use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
-use crate::run::{Settings, measure_each};
+use crate::run::{Settings, fit, measure_each};
 use crate::stats::Effect;
 use crate::table::{Cell, Table};
 use crate::together::{Fault, both, look_on};
@@ -147,8 +147,10 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
     };
     // How many accesses take about as long as a sample shall.
     let fits = |case: &(Access, usize)| {
-        let each = measured(*case, FEWEST)?.value.max(0.1);
-        Ok(((settings.sample.as_nanos() as f64 / each) as u64).max(FEWEST))
+        fit(FEWEST, settings.sample, |times| {
+            let each = measured(*case, times)?.value;
+            Ok(Duration::from_secs_f64(each * times as f64 / 1e9))
+        })
     };
     let times = cases
         .iter()
@@ -258,9 +260,7 @@ mod tests {
             series: series.into_iter().flatten().collect(),
             ..Rounds::default()
         };
-        let mut of = Report::new("recorded");
-        report(&mut of, &[8, 64, 256], &rounds);
-        of
+        Report::recorded(|to| report(to, &[8, 64, 256], &rounds))
     }
 
     #[test]

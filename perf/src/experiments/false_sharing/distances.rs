@@ -255,9 +255,7 @@ mod tests {
     }
 
     fn report(measured: &[Measured<Regime>]) -> Report {
-        let mut report = Report::new("recorded");
-        ByRegime::of(&[8, 64, 256], measured).report(&mut report);
-        report
+        Report::recorded(|report| ByRegime::of(&[8, 64, 256], measured).report(report))
     }
 
     fn worth_counting(measured: &[Measured<Regime>]) -> Vec<Regime> {

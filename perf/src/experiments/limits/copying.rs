@@ -115,9 +115,9 @@ mod tests {
             series: vec![small.to_vec(), large.to_vec()],
             ..Rounds::default()
         };
-        let mut report = Report::new("recorded");
-        add(&mut report, &rounds, &[16 << 10, 64 << 20]);
-        report.conclusions.concat()
+        Report::recorded(|report| add(report, &rounds, &[16 << 10, 64 << 20]))
+            .conclusions
+            .concat()
     }
 
     #[test]

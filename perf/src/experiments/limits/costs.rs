@@ -1,13 +1,11 @@
 //! What operations cost without contention.
 
-use std::time::Duration;
-
 use super::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYSTEM_CALL};
 use super::{ELSEWHERE, NS, Outcome, alone_sampled, note};
 use crate::comparison::Comparison;
 use crate::cpus::Pair;
 use crate::report::{Report, Trouble};
-use crate::run::{Settings, measure_each};
+use crate::run::{Settings, fit, measure_each};
 use crate::stats::{Effect, Ratio, summarize};
 use crate::table::spread;
 use crate::together::alone;
@@ -18,16 +16,14 @@ pub(super) const SUBJECT: &str = "machine/uncontended cost";
 /// Measures every operation in one thread.
 pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     // For each operation how many turns are a sample, or why it cannot be measured.
-    let calibrated =
-        OPERATIONS.map(
-            |operation| match alone(pair, || calibrate(operation, settings.sample)) {
-                Err(Trouble::NotRun(why)) => Ok(Err(why)),
-                turns => turns.map(Ok),
-            },
-        );
-    let sizes = calibrated
-        .into_iter()
-        .collect::<Result<Vec<_>, Trouble>>()?;
+    let mut sizes = Vec::new();
+    for operation in OPERATIONS {
+        let turns = alone(pair, || fit(1, settings.sample, operation.time));
+        sizes.push(match turns {
+            Err(Trouble::NotRun(why)) => Err(why),
+            turns => Ok(turns?),
+        });
+    }
     let sized = OPERATIONS.iter().zip(&sizes);
     let possible = sized.filter_map(|(operation, turns)| Some((operation, *turns.as_ref().ok()?)));
     let possible: Vec<(&Operation, u64)> = possible.collect();
@@ -50,19 +46,6 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
     }
     add(report, &all);
     Ok(latency)
-}
-
-/// How many turns take about as long as a sample shall.
-fn calibrate(operation: Operation, sample: Duration) -> Result<u64, Trouble> {
-    let mut turns = 1;
-    loop {
-        let took = (operation.time)(turns)?;
-        if took * 8 >= sample {
-            let share = sample.as_secs_f64() / took.as_secs_f64();
-            return Ok(((turns as f64 * share) as u64).max(1));
-        }
-        turns *= 4;
-    }
 }
 
 /// Table, plot, conclusions and rows from the costs.
@@ -115,9 +98,7 @@ mod tests {
                 .find(|operation| operation.name == name);
             all.add(operation.unwrap(), vec![series.map(Vec::from)]);
         }
-        let mut report = Report::new("recorded");
-        add(&mut report, &all);
-        report
+        Report::recorded(|report| add(report, &all))
     }
 
     #[test]

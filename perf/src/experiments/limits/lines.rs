@@ -254,9 +254,7 @@ mod tests {
             series: series.map(Vec::from).to_vec(),
             ..Rounds::default()
         };
-        let mut report = Report::new("recorded");
-        add(&mut report, &rounds);
-        report
+        Report::recorded(|report| add(report, &rounds))
     }
 
     #[test]

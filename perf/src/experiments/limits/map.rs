@@ -222,9 +222,7 @@ mod tests {
                 vec![Ok([0.9, 1.0, 1.1].map(|part| part * latency).into())],
             );
         }
-        let mut report = Report::new("recorded");
-        add(&mut report, &[0, 1, 2, 3], &distances, (0, 1));
-        report
+        Report::recorded(|report| add(report, &[0, 1, 2, 3], &distances, (0, 1)))
     }
 
     #[test]

@@ -218,9 +218,7 @@ mod tests {
             let huge = huge.map_err(str::to_owned).map(|huge| huge[index].to_vec());
             all.add((64 << 10) << index, vec![Ok(ordinary.to_vec()), huge]);
         }
-        let mut report = Report::new("recorded");
-        add(&mut report, &all);
-        report
+        Report::recorded(|report| add(report, &all))
     }
 
     #[test]

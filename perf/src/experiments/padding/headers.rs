@@ -187,9 +187,7 @@ mod tests {
             Measured::recorded(used, rates.map(|rate| recorded(Unit::RATE, rate)))
         };
         let measured: Vec<_> = Use::all(Extent::Full).into_iter().map(measured).collect();
-        let mut of = Report::new("recorded");
-        report(&mut of, &measured);
-        of
+        Report::recorded(|to| report(to, &measured))
     }
 
     #[test]

@@ -261,9 +261,7 @@ mod tests {
             Measured::recorded(case, series.collect::<Vec<_>>())
         };
         let measured: Vec<_> = Case::all(Extent::Full).into_iter().map(measured).collect();
-        let mut of = Report::new("recorded");
-        report(&mut of, &measured);
-        of
+        Report::recorded(|to| report(to, &measured))
     }
 
     #[test]

@@ -10,6 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::format::{ArchivedMessage, Block, FIELDS, Format, Message};
 
 /// The struct's own bytes, as `memcpy` takes them: for readers with the same layout only.
+#[derive(Default)]
 pub(super) struct Raw(Block);
 
 /// Proves that the struct is its fields and no padding.
@@ -21,10 +22,6 @@ const fn size<const N: usize>() -> usize {
 impl<const N: usize> Format<N> for Raw {
     const NAME: &'static str = "raw copy";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        Raw(Block::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         let to = self.0.get_mut(..const { size::<N>() })?;
@@ -53,6 +50,7 @@ impl<const N: usize> Format<N> for Raw {
 }
 
 /// Each field at its offset, in little-endian order, by hand.
+#[derive(Default)]
 pub(super) struct Offsets(Block);
 
 const TS: usize = 0;
@@ -72,10 +70,6 @@ fn float(bytes: &[u8], at: usize) -> Option<f64> {
 impl<const N: usize> Format<N> for Offsets {
     const NAME: &'static str = "hand-written offsets";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        Offsets(Block::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         let to = self.0.get_mut(..FIELDS + N)?;
@@ -104,6 +98,7 @@ impl<const N: usize> Format<N> for Offsets {
 }
 
 /// A struct of little-endian fields laid over the bytes, without a copy (zerocopy).
+#[derive(Default)]
 pub(super) struct View(Block);
 
 /// The bytes of a message; a reference to them may lie anywhere.
@@ -120,10 +115,6 @@ struct Wire<const N: usize> {
 impl<const N: usize> Format<N> for View {
     const NAME: &'static str = "zero-copy view (zerocopy)";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        View(Block::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         let to = self.0.get_mut(..FIELDS + N)?;
@@ -154,15 +145,12 @@ impl<const N: usize> Format<N> for View {
 }
 
 /// rkyv: the archived struct is read where it lies, once its bytes have been validated.
+#[derive(Default)]
 pub(super) struct Rkyv(Block);
 
 impl<const N: usize> Format<N> for Rkyv {
     const NAME: &'static str = "rkyv";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        Rkyv(Block::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         // Nothing in a message needs room to be worked out in.

@@ -59,15 +59,12 @@ impl<const N: usize> Message<N> {
 /// An encoding of messages with a payload of `N` bytes, used as its documentation calls fastest.
 ///
 /// A value is an encoder with its buffer, which is kept: no call but the first makes it grow.
-pub(super) trait Format<const N: usize>: Send + 'static {
+pub(super) trait Format<const N: usize>: Default + Send + 'static {
     /// What tables call it.
     const NAME: &'static str;
 
     /// What its user's program has messages in.
     type Own: Own<N>;
-
-    /// An encoder.
-    fn new() -> Self;
 
     /// The bytes. `None` if there are none for it.
     fn encode(&mut self, own: &Self::Own) -> Option<&[u8]>;
@@ -118,8 +115,8 @@ impl<const N: usize> Own<N> for Message<N> {
 #[repr(align(64))]
 pub(super) struct Block([u8; 2048]);
 
-impl Block {
-    pub(super) const fn new() -> Self {
+impl Default for Block {
+    fn default() -> Self {
         Block([0; 2048])
     }
 }

@@ -5,8 +5,10 @@ use super::format::{Message, Own};
 use super::work::{Encoded, comes_back};
 use super::*;
 use crate::comparison::recorded;
+use crate::cost::as_they_must;
 
 /// A format with a fault.
+#[derive(Default)]
 struct Faulty<const FAULT: u8> {
     sound: Offsets,
     calls: u64,
@@ -23,13 +25,6 @@ const NONE: u8 = 6;
 impl<const FAULT: u8> Format<PAYLOAD> for Faulty<FAULT> {
     const NAME: &'static str = "faulty";
     type Own = Message<PAYLOAD>;
-
-    fn new() -> Self {
-        Faulty {
-            sound: <Offsets as Format<PAYLOAD>>::new(),
-            calls: 0,
-        }
-    }
 
     fn encode(&mut self, own: &Self::Own) -> Option<&[u8]> {
         const LONG: &[u8] = &[0; 4096];
@@ -80,10 +75,7 @@ fn a_format_with_a_fault_is_noticed_before_the_clock_starts() {
 
 /// Whether all that a format does again and again gives what it has to.
 fn as_expected<F: Format<N>, const N: usize>() -> bool {
-    works::<F, N>(3).unwrap().iter_mut().all(|work| {
-        let sum = work.repeat(100).sum;
-        sum == (0..100).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)))
-    })
+    as_they_must(works::<F, N>(3).unwrap())
 }
 
 #[test]
@@ -162,7 +154,7 @@ fn messages<const N: usize>() -> impl Strategy<Value = Message<N>> {
 fn whatever_a_format_carries_comes_back() {
     fn round_trip<F: Format<N>, const N: usize>() {
         let outcome = runner(200).run(&messages::<N>(), |message| {
-            let encoded = Encoded::by(&mut F::new(), &F::Own::of(&message));
+            let encoded = Encoded::by(&mut F::default(), &F::Own::of(&message));
             prop_assert!(comes_back::<F, N>(encoded.bytes(), &message));
             Ok(())
         });
@@ -181,7 +173,7 @@ fn bytes_that_are_no_message_do_no_harm() {
         let changes = (any::<u64>(), 0.0..1.0, 0.0..1.0, any::<u8>());
         let outcome = runner(500).run(&changes, |(number, cut, at, byte)| {
             let message = Message::<N>::numbered(number);
-            let mut encoded = Encoded::by(&mut F::new(), &F::Own::of(&message));
+            let mut encoded = Encoded::by(&mut F::default(), &F::Own::of(&message));
             let len = encoded.bytes().len() as f64;
             // A shorter one is another message or none.
             let cut = (len * cut) as usize;

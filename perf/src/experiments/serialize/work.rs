@@ -28,7 +28,7 @@ impl<F: Format<N>, const N: usize> Pool<F, N> {
     pub(super) fn new(first: u64) -> Result<Self, String> {
         let messages: [_; MESSAGES] =
             std::array::from_fn(|index| Message::numbered(first.wrapping_add(index as u64)));
-        let mut format = F::new();
+        let mut format = F::default();
         let own = messages.each_ref().map(F::Own::of);
         let encoded = own.each_ref().map(|own| Encoded::by(&mut format, own));
         for (number, (encoded, message)) in encoded.iter().zip(&messages).enumerate() {
@@ -59,7 +59,7 @@ impl Encoded {
     /// What does not fit, or cannot be encoded, is no bytes, which are no message.
     pub(super) fn by<F: Format<N>, const N: usize>(format: &mut F, own: &F::Own) -> Self {
         let bytes = format.encode(own).unwrap_or_default();
-        let mut block = Block::new();
+        let mut block = Block::default();
         let len = block.get_mut(..bytes.len()).map_or(0, |room| {
             room.copy_from_slice(bytes);
             bytes.len()
@@ -98,7 +98,7 @@ pub(super) fn lost<F: Format<N>, const N: usize>() -> Vec<&'static str> {
     let comes = |value: f64| {
         let mut message = Message::numbered(0);
         message.x = value;
-        let encoded = Encoded::by(&mut F::new(), &F::Own::of(&message));
+        let encoded = Encoded::by(&mut F::default(), &F::Own::of(&message));
         comes_back::<F, N>(encoded.bytes(), &message)
     };
     let lost = SPECIAL.iter().filter(|(_, value)| !comes(*value));
