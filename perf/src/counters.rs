@@ -10,14 +10,13 @@ mod event;
 pub(crate) mod fake;
 mod kernel;
 mod reading;
-mod system_calls;
 mod usage;
 
 pub use event::{Event, Kind, Processor, Raw, groups};
 pub use kernel::Kernel;
 pub(crate) use kernel::paranoid;
 pub use reading::{Count, Reading};
-pub(crate) use system_calls::SystemCalls;
+pub(crate) use usage::SystemCalls;
 pub use usage::Usage;
 
 /// Who counts.

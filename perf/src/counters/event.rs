@@ -406,11 +406,12 @@ mod tests {
 
     #[test]
     fn a_processor_has_the_codes_of_its_tables_or_says_why_not() {
-        type Expected = Result<u64, &'static str>;
+        type Expected = [Result<u64, &'static str>; 3];
+        type Case = (&'static str, u32, u32, Expected, Option<u64>);
         let amd = Err("AMD documents no event");
         // Sapphire Rapids; a desktop, which has no other socket; one of which a table alone gives a code.
         // Then a Milan, a Genoa, a Turin, and a Rome, whose clusters on other dies are the far ones.
-        let cases: [(&str, u32, u32, [Expected; 3], Option<u64>); 7] = [
+        let cases: [Case; 7] = [
             (
                 "GenuineIntel",
                 6,

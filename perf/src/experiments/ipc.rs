@@ -25,7 +25,6 @@ mod segments;
 mod shared;
 mod sockets;
 mod two;
-mod unnamed;
 pub mod worker;
 
 pub use control::{Exercise, Task};

@@ -3,7 +3,6 @@
 //! Each part measures by itself and is reported by itself. A part that cannot be measured says why, and
 //! the others go on.
 
-mod area;
 mod copying;
 mod costs;
 mod lines;

@@ -11,8 +11,7 @@ use ringproof::bytemuck::{bytes_of_mut, cast_slice, cast_slice_mut};
 
 use super::mechanism::{Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
 use super::segments::Polls;
-use super::shared::{self, Counts};
-use super::unnamed::file_on_disk;
+use super::shared::{self, Counts, file_on_disk};
 
 /// A file for each direction: how many messages were sent, how many were received, and slots.
 pub(super) const LOCKED_FILE: Mechanism = Mechanism::new(

@@ -14,7 +14,7 @@ use nix::unistd::{ForkResult, Pid, fork, pipe2};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
 use super::mechanism::{Endpoint, Ends, Kept, Lasting, Mechanism, Nature, Refused, Terms};
-use super::unnamed::{a_name, uninterrupted};
+use super::shared::{a_name, uninterrupted};
 
 /// What both kinds have in common.
 const QUEUE: Nature = Nature {

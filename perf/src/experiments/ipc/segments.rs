@@ -22,7 +22,7 @@ use ringproof::{
 };
 
 use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
-use super::unnamed::file_on_disk;
+use super::shared::file_on_disk;
 use crate::cpus::stands;
 
 /// A cache line.

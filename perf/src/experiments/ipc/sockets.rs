@@ -22,7 +22,7 @@ use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 use super::queues::exactly;
-use super::unnamed::{a_name, uninterrupted};
+use super::shared::{a_name, uninterrupted};
 
 /// An anonymous pipe.
 pub(super) const PIPE: Mechanism = stream("pipe", |_| {

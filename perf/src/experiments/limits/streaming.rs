@@ -1,8 +1,7 @@
 //! What a cache line costs that streams from one CPU to the other, by the size of the ring and its
 //! pages.
 
-use super::area::Pages;
-use super::raw_ring::RawRing;
+use super::raw_ring::{Pages, RawRing};
 use super::{ELSEWHERE, Outcome, doubled, note};
 use crate::comparison::{Comparison, Line, Unit};
 use crate::cpus::Pair;

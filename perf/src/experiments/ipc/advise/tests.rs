@@ -42,8 +42,10 @@ fn question() -> Question {
     }
 }
 
+type Change = fn(&mut Question);
+
 /// A question that differs so from the usual one.
-fn with(change: fn(&mut Question)) -> Question {
+fn with(change: Change) -> Question {
     let mut question = question();
     change(&mut question);
     question
@@ -51,7 +53,7 @@ fn with(change: fn(&mut Question)) -> Question {
 
 #[test]
 fn each_need_changes_the_answer() {
-    let needs: [(fn(&mut Question), &str); 7] = [
+    let needs: [(Change, &str); 7] = [
         (|_| (), "ring, one by one"),
         // Alike in latency with the futex and the socket, and carries more than the socket; no peer must
         // be trusted.
@@ -119,7 +121,7 @@ fn between_sizes_there_is_a_power_law_and_beyond_them_the_cost_of_a_byte() {
 
 #[test]
 fn the_matrix_is_confirmed_or_contradicted() {
-    let cases: [(fn(&mut Question), &[&str]); 4] = [
+    let cases: [(Change, &[&str]); 4] = [
         (
             |_| (),
             &["a Unix domain socket", "with 100 times the latency"],
