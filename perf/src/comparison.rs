@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn planted_differences_are_named_and_others_are_not() {
+    fn injected_differences_are_named_and_others_are_not() {
         let reference = [1.0, 2.0, 1.0, 1.0, 1.1];
         let double = reference.map(|cost| cost * 2.0);
         let half = reference.map(|cost| cost / 2.0);

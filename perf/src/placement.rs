@@ -11,7 +11,7 @@ use ringproof::site::StoreSite;
 use ringproof::slots::Slots;
 
 use crate::report::Trouble;
-use crate::run::Medium;
+use crate::run::{Medium, through};
 use crate::stream::Link;
 
 /// Where everything lies is known from here on: the beginning of a page.
@@ -136,22 +136,9 @@ where
     F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>> + 'static,
 {
     let board = board.ok_or_else(no_room)?;
-    Ok(Box::new(Through { board, link }))
-}
-
-struct Through<T, F> {
-    board: Board<T>,
-    link: F,
-}
-
-impl<T, F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>>> Medium for Through<T, F> {
-    fn link(&mut self) -> Result<Link<'_>, Trouble> {
-        (self.link)(&mut self.board).ok_or_else(no_room)
-    }
-
-    fn is_kept(&self) -> bool {
-        true
-    }
+    Ok(through(board, true, move |board| {
+        link(board).ok_or_else(no_room)
+    }))
 }
 
 fn no_room() -> Trouble {

@@ -198,6 +198,35 @@ pub trait Medium {
     }
 }
 
+/// Memory with the link that `link` makes of it.
+pub fn through<'m, M, F>(memory: M, is_kept: bool, link: F) -> Box<dyn Medium + 'm>
+where
+    M: 'm,
+    F: for<'a> Fn(&'a mut M) -> Result<Link<'a>, Trouble> + 'm,
+{
+    Box::new(Through {
+        memory,
+        is_kept,
+        link,
+    })
+}
+
+struct Through<M, F> {
+    memory: M,
+    is_kept: bool,
+    link: F,
+}
+
+impl<M, F: for<'a> Fn(&'a mut M) -> Result<Link<'a>, Trouble>> Medium for Through<M, F> {
+    fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        (self.link)(&mut self.memory)
+    }
+
+    fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+}
+
 /// Streams through `cases` links in turn: million items a second, round by round.
 ///
 /// `fresh` makes the memory of a case for one round, in the order of that round.

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_effect_is_seen() {
+    fn an_injected_effect_is_seen() {
         assert_eq!(effect(&[0.5, 0.6, 0.4, 0.55, 0.7]), Effect::Below);
         assert_eq!(effect(&[1.5, 1.6, 1.4, 1.55, 1.7]), Effect::Above);
         // One round of eight may say otherwise.

@@ -5,13 +5,12 @@ use ringproof_perf::cpus::Pair;
 use ringproof_perf::links::{BATCH, Item, Way};
 use ringproof_perf::report::{LAYER, Report, Trouble};
 use ringproof_perf::rounds::Rounds;
-use ringproof_perf::run::{Extent, Medium, Settings, stream_all};
+use ringproof_perf::run::{Extent, Settings, stream_all, through};
 use ringproof_perf::stats::Ratio;
-use ringproof_perf::stream::Link;
 use ringproof_perf::table::{Cell, Table, spread};
 use ringproof_record::Record;
 
-use crate::queues::{self, OURS, Peer, Queue};
+use crate::queues::{self, OURS, Peer};
 use crate::standing::{Standing, conclude, row_count};
 
 /// Items that may be live at once.
@@ -66,12 +65,11 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
     let name = format!("peers, {}, capacity {capacity}", T::NAME);
     let rounds = stream_all(&name, cases.len(), pair, settings, |case| {
         let (peer, way) = cases[case];
-        Ok(Box::new(Made {
-            queue: (peer.make)(capacity)?,
-            name: format!("{}, {}", peer.name, way.name()),
-            way,
-            warm_up,
-            first_item,
+        let name = format!("{}, {}", peer.name, way.name());
+        Ok(through((peer.make)(capacity)?, false, move |queue| {
+            let ends = queue.ends(way);
+            let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{name}: no ends")))?;
+            Ok(ends.link(name.clone(), warm_up, first_item))
         }))
     })?;
     let mut all = Comparison::new(Unit::RATE, 0);
@@ -92,23 +90,6 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
         all,
         rounds,
     })
-}
-
-/// A queue of a peer, and how it is used.
-struct Made {
-    queue: Box<dyn Queue>,
-    name: String,
-    way: Way,
-    warm_up: u64,
-    first_item: u64,
-}
-
-impl Medium for Made {
-    fn link(&mut self) -> Result<Link<'_>, Trouble> {
-        let ends = self.queue.ends(self.way);
-        let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{}: no ends", self.name)))?;
-        Ok(ends.link(self.name.clone(), self.warm_up, self.first_item))
-    }
 }
 
 fn add(report: &mut Report, groups: &[Group]) {

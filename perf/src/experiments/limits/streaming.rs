@@ -8,9 +8,8 @@ use crate::cpus::Pair;
 use crate::links::BATCH;
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{Medium, Settings, stream_all};
+use crate::run::{Settings, stream_all, through};
 use crate::stats::{Effect, Ratio};
-use crate::stream::Link;
 use crate::table::{Cell, figure, size};
 use crate::together::alone;
 
@@ -65,37 +64,17 @@ fn stream(
     sizes: &[usize],
     kinds: &[Pages],
 ) -> Result<Rounds, Trouble> {
-    stream_all(
-        "streaming",
-        sizes.len() * kinds.len(),
-        pair,
-        settings,
-        |case| {
-            let (bytes, pages) = (sizes[case / kinds.len()], kinds[case % kinds.len()]);
-            // By the thread that writes to it, so that it is memory near that.
-            let ring = alone(pair, || RawRing::new(bytes, pages).map_err(Trouble::NotRun))?;
-            let name = format!("{} on {}", size(bytes), pages.name());
-            let first_item = settings.first_item();
-            Ok(Box::new(Numbered {
-                ring,
-                name,
-                first_item,
-            }))
-        },
-    )
-}
-
-/// A ring for items that are numbered from `first_item` on.
-struct Numbered {
-    ring: RawRing,
-    name: String,
-    first_item: u64,
-}
-
-impl Medium for Numbered {
-    fn link(&mut self) -> Result<Link<'_>, Trouble> {
-        Ok(self.ring.link(self.name.clone(), self.first_item))
-    }
+    let cases = sizes.len() * kinds.len();
+    stream_all("streaming", cases, pair, settings, |case| {
+        let (bytes, pages) = (sizes[case / kinds.len()], kinds[case % kinds.len()]);
+        // By the thread that writes to it, so that it is memory near that.
+        let ring = alone(pair, || RawRing::new(bytes, pages).map_err(Trouble::NotRun))?;
+        let name = format!("{} on {}", size(bytes), pages.name());
+        let first_item = settings.first_item();
+        Ok(through(ring, false, move |ring| {
+            Ok(ring.link(name.clone(), first_item))
+        }))
+    })
 }
 
 /// What the other machine needed, by the size of the ring.
