@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hyper_util::rt::TokioIo;
 use ringproof::bytemuck::cast_slice;
 use ringproof_perf::cpus::follow_main_thread;
-use ringproof_perf::ipc::{Endpoint, Ends, Mechanism, Nature, Refused, Side, Terms};
+use ringproof_perf::ipc::{Endpoint, Mechanism, Nature, Refused, Side, Terms};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt;
