@@ -18,6 +18,7 @@ fail() {
 step 'form'
 if cargo fmt --version >/dev/null 2>&1; then
     cargo fmt --all --check
+    rustfmt --edition 2024 --check perf/src/experiments/*.rs # also those that perf/build.rs finds
 else
     skip 'rustfmt is not installed'
 fi

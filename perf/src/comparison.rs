@@ -10,7 +10,7 @@ use crate::plot::Plot;
 use crate::report::{LAYER, per_mille};
 use crate::rounds::Rounds;
 use crate::sets::Measured;
-use crate::stats::{Effect, Summary, effect, ratios, summarize};
+use crate::stats::{Effect, Ratio, Summary, summarize};
 use crate::table::{Cell, Table, figure, spread};
 
 /// A value for each round, or why there is none: a clause that follows "because".
@@ -55,14 +55,6 @@ impl Unit {
         Record::passed(LAYER, subject, check)
             .count((value.median * 1000.0).round() as u64, self.thousandth)
             .reason(format!("{}: {}", self.name, spread(value)))
-    }
-
-    /// How often as fast one series is as another, round by round.
-    pub fn speeds(self, of: &[f64], reference: &[f64]) -> Vec<f64> {
-        match self.is_rate {
-            true => ratios(of, reference),
-            false => ratios(reference, of),
-        }
     }
 }
 
@@ -210,6 +202,24 @@ impl<C> Comparison<C> {
         lines.filter_map(move |line| Some((&line.of, line.value(at).ok()?)))
     }
 
+    /// The rows of all alternatives under every condition, the reference's first: what they are of, and
+    /// what they call the reference.
+    pub fn all_rows(
+        &self,
+        subject: &str,
+        check: impl Fn(&C, usize) -> String,
+        reference: &str,
+    ) -> Vec<Record> {
+        let mut rows = Vec::new();
+        for line in &self.lines {
+            rows.push(line.reference_row(subject, check(&line.of, self.reference)));
+            for at in (0..line.series.len()).filter(|at| *at != self.reference) {
+                rows.push(line.speed_row(at, subject, check(&line.of, at), reference));
+            }
+        }
+        rows
+    }
+
     /// An alternative under every condition, beside the reference, where both were measured.
     pub fn compared(&self, at: usize) -> impl Iterator<Item = (&C, Compared)> {
         let lines = self.lines.iter();
@@ -242,6 +252,12 @@ impl<C> Line<C> {
     pub fn beside(&self, at: usize, other: usize) -> Result<Compared, String> {
         let (values, others) = (self.values(at)?, self.values(other)?);
         Compared::of(self.unit, values, others).ok_or_else(|| NO_ROUND.to_owned())
+    }
+
+    /// An alternative's values in units of another one's.
+    pub fn ratio(&self, at: usize, other: usize) -> Result<Ratio, String> {
+        let (values, others) = (self.values(at)?, self.values(other)?);
+        Ratio::of(values, others).ok_or_else(|| NO_ROUND.to_owned())
     }
 
     /// The row of an alternative: its median, or why there is none.
@@ -288,11 +304,14 @@ impl<C> Line<C> {
 impl Compared {
     /// Two series of rates or times. `None` if there were no rounds.
     pub fn of(unit: Unit, values: &[f64], reference: &[f64]) -> Option<Self> {
-        let speeds = unit.speeds(values, reference);
+        let speed = match unit.is_rate {
+            true => Ratio::of(values, reference)?,
+            false => Ratio::of(reference, values)?,
+        };
         Some(Compared {
             value: summarize(values)?,
-            speed: summarize(&speeds)?,
-            effect: effect(&speeds),
+            speed: speed.of,
+            effect: speed.effect,
         })
     }
 
@@ -398,42 +417,48 @@ impl<'a, C> Columns<'a, C> {
 pub fn slower_and_faster(
     found: impl IntoIterator<Item = (String, Compared)>,
 ) -> Option<[Vec<String>; 2]> {
-    let found: Vec<_> = found.into_iter().collect();
-    let few = |(_, compared): &(String, Compared)| compared.effect == Effect::TooFewRounds;
-    if found.is_empty() || found.iter().any(few) {
-        return None;
-    }
-    Some([Effect::Below, Effect::Above].map(|wanted| {
-        let those = found.iter().filter(|(_, one)| one.effect == wanted);
-        let named = those.map(|(name, one)| format!("{name} ({})", one.percent()));
-        named.collect()
-    }))
+    let found = found.into_iter();
+    let [slower, _, faster] =
+        by_effect(found.map(|(name, one)| (format!("{name} ({})", one.percent()), one.effect)))?;
+    Some([slower, faster])
 }
 
-/// What series are in units of a reference, as clauses: how often as long, and which cannot be
-/// told from it. `None` where there are too few rounds to say.
+/// What lies below that with which it is compared, what does not differ, and what lies above. `None` if
+/// there is nothing at all, or of anything too few rounds to say.
+pub fn by_effect(found: impl IntoIterator<Item = (String, Effect)>) -> Option<[Vec<String>; 3]> {
+    let mut all: [Vec<String>; 3] = Default::default();
+    for (said, effect) in found {
+        let place = match effect {
+            Effect::Below => 0,
+            Effect::None => 1,
+            Effect::Above => 2,
+            Effect::TooFewRounds => return None,
+        };
+        all[place].push(said);
+    }
+    all.iter().any(|some| !some.is_empty()).then_some(all)
+}
+
+/// What series are in units of a reference, as clauses: how often as long, and which do not differ
+/// from it. `None` where there are too few rounds to say.
 pub fn times_as_long<'a>(
     reference: &[f64],
     others: impl IntoIterator<Item = (&'a str, &'a [f64])>,
 ) -> Option<String> {
-    let (mut longer, mut shorter, mut equal) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, series) in others {
-        let by_round = ratios(series, reference);
-        let times = format!("{name} {}", figure(summarize(&by_round)?.median));
-        match effect(&by_round) {
-            Effect::Above => longer.push(times),
-            Effect::Below => shorter.push(times),
-            Effect::None => equal.push(name.to_owned()),
-            Effect::TooFewRounds => return None,
-        }
-    }
+    let others = others.into_iter().map(|(name, series)| {
+        let ratio = Ratio::of(series, reference)?;
+        Some(match ratio.effect {
+            Effect::None => (name.to_owned(), Effect::None),
+            effect => (format!("{name} {}", figure(ratio.of.median)), effect),
+        })
+    });
+    let [shorter, equal, longer] = by_effect(others.collect::<Option<Vec<_>>>()?)?;
     let clauses = [
         list(&longer).map(|names| format!("{names} times as long")),
         list(&shorter).map(|names| format!("only {names} times as long")),
         list(&equal).map(|names| format!("{names} as long within the noise")),
     ];
-    let clauses: Vec<String> = clauses.into_iter().flatten().collect();
-    (!clauses.is_empty()).then(|| clauses.join("; "))
+    Some(clauses.into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
 /// Names, as a sentence lists them. `None` if there are none.
@@ -533,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn planted_differences_are_named_and_others_are_not() {
+    fn injected_differences_are_named_and_others_are_not() {
         let reference = [1.0, 2.0, 1.0, 1.0, 1.1];
         let double = reference.map(|cost| cost * 2.0);
         let half = reference.map(|cost| cost / 2.0);

@@ -9,14 +9,11 @@ use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::report::Trouble;
 use crate::rounds::{Rounds, Sample};
-use crate::run::{Settings, measure as rounds_of};
+use crate::run::{Settings, fit, measure as rounds_of};
 use crate::together::alone;
 
-/// How long one sample takes, roughly. Short, so that most are of a thread that nobody preempted.
+/// How long one sample takes, roughly. Short, so that most are of a thread that was not preempted.
 const SAMPLE: Duration = Duration::from_millis(1);
-
-/// From this time on the clock's own cost is no part of the calibration.
-const LONG_ENOUGH: Duration = Duration::from_micros(50);
 
 /// The share of a sample that is done once more before it, to warm caches and predictors.
 const WARM_UP: u64 = 8;
@@ -94,7 +91,9 @@ pub fn measure(
     let mut works = fresh()?;
     let counts: Vec<u64> = alone(pair, || {
         let works = works.iter_mut();
-        Ok::<_, Trouble>(works.map(|work| calibrate(&mut **work)).collect())
+        works
+            .map(|work| calibrate(&mut **work))
+            .collect::<Result<_, Trouble>>()
     })?;
     let mut kept = vec![works];
     rounds_of(name, counts.len(), Some(pair), settings, |round| {
@@ -109,9 +108,8 @@ pub fn measure(
 
 fn sample(work: &mut dyn Work, count: u64) -> Result<Sample, Trouble> {
     work.repeat(count / WARM_UP);
-    let before = Usage::so_far();
-    let Repeated { took, sum } = work.repeat(count);
-    let preemptions = before.since().preemptions;
+    let (Repeated { took, sum }, preemptions) =
+        Usage::during(|| Ok::<_, Trouble>(work.repeat(count)))?;
     let expected = (0..count).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)));
     if sum != expected {
         return Err(Trouble::Failed(format!(
@@ -126,17 +124,17 @@ fn sample(work: &mut dyn Work, count: u64) -> Result<Sample, Trouble> {
 }
 
 /// How many repetitions take about as long as a sample shall.
-fn calibrate(work: &mut dyn Work) -> u64 {
-    let mut count = 64;
-    loop {
-        let took = work.repeat(count).took;
-        if took >= LONG_ENOUGH {
-            let fit = SAMPLE.as_nanos() * u128::from(count) / took.as_nanos();
-            // A preemption makes it look slow, and the samples shorter than they might be.
-            return u64::try_from(fit).unwrap_or(u64::MAX).max(64);
-        }
-        count *= 2;
-    }
+fn calibrate(work: &mut dyn Work) -> Result<u64, Trouble> {
+    fit(64, SAMPLE, |count| Ok(work.repeat(count).took))
+}
+
+/// Whether works give what they have to, again and again.
+#[cfg(test)]
+pub(crate) fn as_they_must(mut works: Works) -> bool {
+    works.iter_mut().all(|work| {
+        let sum = work.repeat(1000).sum;
+        sum == (0..1000).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)))
+    })
 }
 
 #[cfg(test)]
@@ -173,7 +171,7 @@ mod tests {
     #[test]
     fn a_sample_is_some_thousand_repetitions_of_something_short() {
         // Nothing is said of how long it takes: only that it ends and does not do nothing.
-        assert!(calibrate(&mut Nothing) > 1000);
+        assert!(calibrate(&mut Nothing).unwrap() > 1000);
     }
 
     #[test]
@@ -181,12 +179,8 @@ mod tests {
         let settings = Settings::of(Extent::Smoke);
         let pair = Pair::anywhere();
         let measured = |from| {
-            measure("test", pair, &settings, || {
-                Ok(vec![
-                    Box::new(Nothing) as Box<dyn Work>,
-                    Box::new(WrongFrom(from)),
-                ])
-            })
+            let works = || -> Works { vec![Box::new(Nothing), Box::new(WrongFrom(from))] };
+            measure("test", pair, &settings, || Ok(works()))
         };
         let rounds = measured(u64::MAX).unwrap();
         assert_eq!((rounds.series.len(), rounds.count()), (2, settings.rounds));

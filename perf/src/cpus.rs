@@ -54,9 +54,6 @@ impl Pair {
     /// Chooses two of the CPUs that this process may use: those wanted, or else the first two
     /// that are equally strong cores of their own and share the last-level cache, or else as near to
     /// that as there are.
-    ///
-    /// # Errors
-    /// Why there are no two such CPUs.
     pub fn choose(wanted: Option<Wanted>) -> Result<Self, Unfit> {
         let allowed = allowed().map_err(|error| Unfit::Unknown(error.to_string()))?;
         let allowed: Vec<usize> = allowed.iter().collect();
@@ -105,19 +102,11 @@ impl Pair {
     /// The same for a process with one thread, which once it is pinned may use no other CPU.
     pub fn seat_of_process(&self, second: bool) -> Seat {
         let seat = self.seat(second);
-        match seat.pinned {
-            true => Seat {
-                other: seat.own,
-                ..seat
-            },
-            false => seat,
-        }
+        let other = if seat.pinned { seat.own } else { seat.other };
+        Seat { other, ..seat }
     }
 
     /// Whether the process may still use the two CPUs.
-    ///
-    /// # Errors
-    /// What it has lost.
     pub fn is_left(&self) -> Result<(), Gone> {
         self.seat(false).is_allowed()
     }
@@ -131,10 +120,9 @@ impl Pair {
     }
 
     fn priority(&self) -> &'static str {
-        if self.preferred {
-            "preferred to ordinary programs (SCHED_RR)"
-        } else {
-            "at ordinary priority (SCHED_RR needs CAP_SYS_NICE)"
+        match self.preferred {
+            true => "preferred to ordinary programs (SCHED_RR)",
+            false => "at ordinary priority (SCHED_RR needs CAP_SYS_NICE)",
         }
     }
 
@@ -175,49 +163,29 @@ impl fmt::Display for Pair {
 }
 
 /// Why an experiment has no two CPUs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
     /// This process may use fewer than two; these.
+    #[error(
+        "two CPUs are needed and this process may use {}: two threads that take turns on one CPU measure the \
+         scheduler; widen its cpuset or affinity (taskset, docker --cpuset-cpus)", list(.0)
+    )]
     TooFew(Vec<usize>),
     /// A CPU that was asked for is not among those allowed.
-    NotAllowed(usize, Vec<usize>),
+    #[error("CPU {cpu} is not one that this process may use; it may use {}", list(.allowed))]
+    NotAllowed {
+        /// The one that was asked for.
+        cpu: usize,
+        /// Those allowed.
+        allowed: Vec<usize>,
+    },
     /// Which ones it may use the system does not say, for this reason.
+    #[error("which CPUs this process may use is not known (sched_getaffinity: {0})")]
     Unknown(String),
     /// One was taken away as soon as it was chosen.
-    Gone(Gone),
+    #[error(transparent)]
+    Gone(#[from] Gone),
 }
-
-impl From<Gone> for Unfit {
-    fn from(gone: Gone) -> Self {
-        Unfit::Gone(gone)
-    }
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unfit::TooFew(allowed) => write!(
-                f,
-                "two CPUs are needed and this process may use {}: two threads that take turns on \
-                 one CPU measure the scheduler; widen its cpuset or affinity (taskset, docker \
-                 --cpuset-cpus)",
-                list(allowed)
-            ),
-            Unfit::NotAllowed(cpu, allowed) => write!(
-                f,
-                "CPU {cpu} is not one that this process may use; it may use {}",
-                list(allowed)
-            ),
-            Unfit::Unknown(why) => write!(
-                f,
-                "which CPUs this process may use is not known (sched_getaffinity: {why})"
-            ),
-            Unfit::Gone(gone) => write!(f, "{gone}"),
-        }
-    }
-}
-
-impl std::error::Error for Unfit {}
 
 fn list(cpus: &[usize]) -> String {
     match cpus {
@@ -237,7 +205,10 @@ fn pick(
         return match [first, second].iter().find(|cpu| !allowed.contains(cpu)) {
             // That there is only one is the news, whichever was asked for.
             Some(_) if allowed.len() < 2 => Err(Unfit::TooFew(allowed.to_vec())),
-            Some(cpu) => Err(Unfit::NotAllowed(*cpu, allowed.to_vec())),
+            Some(cpu) => Err(Unfit::NotAllowed {
+                cpu: *cpu,
+                allowed: allowed.to_vec(),
+            }),
             None => Ok((first, second, relation(first, second))),
         };
     }
@@ -294,10 +265,10 @@ mod tests {
 
     #[test]
     fn different_cores_are_preferred_to_hyperthreads() {
-        let picked = pick(&[0, 1, 2, 3], None, two_cores);
-        assert_eq!(picked, Ok((0, 2, alike(Kinship::Cores))));
-        let picked = pick(&[0, 1], None, two_cores);
-        assert_eq!(picked, Ok((0, 1, alike(Kinship::Hyperthreads))));
+        let cores = pick(&[0, 1, 2, 3], None, two_cores);
+        assert_eq!(cores, Ok((0, 2, alike(Kinship::Cores))));
+        let one = pick(&[0, 1], None, two_cores);
+        assert_eq!(one, Ok((0, 1, alike(Kinship::Hyperthreads))));
     }
 
     #[test]
@@ -310,10 +281,10 @@ mod tests {
                 _ => Kinship::Cores,
             })
         };
-        let picked = pick(&[0, 1, 2, 3], None, relation);
-        assert_eq!(picked, Ok((1, 3, alike(Kinship::Neighbours))));
-        let picked = pick(&[0, 1, 2], None, relation);
-        assert_eq!(picked, Ok((0, 1, alike(Kinship::Cores))));
+        let near = pick(&[0, 1, 2, 3], None, relation);
+        assert_eq!(near, Ok((1, 3, alike(Kinship::Neighbours))));
+        let apart = pick(&[0, 1, 2], None, relation);
+        assert_eq!(apart, Ok((0, 1, alike(Kinship::Cores))));
     }
 
     /// CPUs 0 and 1 are weaker than those after them, and share the last-level cache with them.
@@ -344,10 +315,8 @@ mod tests {
                 ..Pair::anywhere()
             };
             let said = pair.to_string();
-            assert!(
-                said.contains("NOT EQUALLY STRONG (capacity 446 and 1024)"),
-                "{said}"
-            );
+            let differ = "NOT EQUALLY STRONG (capacity 446 and 1024)";
+            assert!(said.contains(differ), "{said}");
         }
         // They are two cores all the same.
         let unlike_cores_or_one_core = |first, second| match (first, second) {
@@ -380,7 +349,9 @@ mod tests {
         let picked = pick(&[0, 1, 2], Some(Wanted(1, 0)), two_cores);
         assert_eq!(picked, Ok((1, 0, alike(Kinship::Hyperthreads))));
         let refused = pick(&[0, 1], Some(Wanted(0, 7)), two_cores);
-        assert_eq!(refused, Err(Unfit::NotAllowed(7, vec![0, 1])));
+        let (cpu, allowed) = (7, vec![0, 1]);
+        let unfit = Unfit::NotAllowed { cpu, allowed };
+        assert_eq!(refused, Err(unfit));
     }
 
     #[test]
@@ -393,12 +364,10 @@ mod tests {
     }
 
     #[test]
-    fn cpus_that_the_system_does_not_tell_are_not_known() {
+    fn cpus_that_the_system_does_not_name_are_not_known() {
         let said = Unfit::Unknown("refused".to_owned()).to_string();
-        assert!(
-            said.contains("not known (sched_getaffinity: refused)"),
-            "{said}"
-        );
+        let expected = "not known (sched_getaffinity: refused)";
+        assert!(said.contains(expected), "{said}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The machine that was measured, as far as it tells: what a reader must know to compare.
+//! The machine that was measured, as far as it says: what a reader must know to compare.
 //!
 //! Nothing here names the machine itself.
 
@@ -37,7 +37,7 @@ impl Environment {
         let allowed = allowed().map_err(|error| error.to_string());
         let cpus = match &allowed {
             Ok(cpus) => cpus.iter().collect(),
-            // Where it is not known which may be used, all are told of.
+            // Where it is not known which may be used, all are described.
             Err(_) => (read("/sys/devices/system/cpu/online").and_then(|list| cpu_list(&list)))
                 .map_or(Vec::new(), |cpus| cpus.into_iter().collect()),
         };
@@ -51,71 +51,58 @@ impl Environment {
             _ => "off".to_owned(),
         });
         let hugepages = read("/sys/kernel/mm/transparent_hugepage/enabled");
-        let mut warnings = Vec::new();
-        if hypervisor.is_some() {
-            warnings.push(
+        let warnings = [
+            hypervisor.is_some().then(|| {
                 "A virtual machine: its CPUs may move between cores, and its host may take them \
                  away. Trust ratios, not absolute figures."
-                    .to_owned(),
-            );
-        }
-        warnings.extend(slow);
-        if quota.cpus().is_some() {
-            warnings.push(format!(
-                "A CPU quota: this process gets the time of {quota}, and stands still when it has had \
-                 it. Run without one (no --cpus, no CPU limit)."
-            ));
-        }
-        if cfg!(debug_assertions) {
-            warnings.push(
-                "Built with debug assertions: the figures are not those of a release build."
-                    .to_owned(),
-            );
-        }
+                    .to_owned()
+            }),
+            slow,
+            quota.cpus().map(|_| {
+                format!(
+                    "A CPU quota: this process gets the time of {quota}, and stands still when it has \
+                     had it. Run without one (no --cpus, no CPU limit)."
+                )
+            }),
+            cfg!(debug_assertions).then(|| {
+                "Built with debug assertions: the figures are not those of a release build.".to_owned()
+            }),
+        ];
+        let warnings = warnings.into_iter().flatten().collect();
+        let allowed = match &allowed {
+            Ok(cpus) => cpus.count().to_string(),
+            Err(why) => not_known(&format!("sched_getaffinity: {why}")),
+        };
+        let clock = read("/sys/devices/system/clocksource/clocksource0/current_clocksource");
+        let load = read("/proc/loadavg").and_then(|text| Some(text.split(' ').next()?.to_owned()));
+        let stolen = said(ticks().and_then(|now| share(Ticks::default(), now)));
+        let or_unsaid = |fact: Option<String>| fact.unwrap_or_else(unsaid);
         let facts = vec![
             name,
             family,
             microcode,
-            (
-                "CPUs allowed",
-                match &allowed {
-                    Ok(cpus) => cpus.count().to_string(),
-                    Err(why) => not_known(&format!("sched_getaffinity: {why}")),
-                },
-            ),
+            ("CPUs allowed", allowed),
             ("strength of CPUs", processors.strengths()),
             ("CPU quota", quota.to_string()),
             (
                 "memory nodes",
-                nodes().map_or_else(unsaid, |nodes| nodes.to_string()),
+                or_unsaid(nodes().map(|nodes| nodes.to_string())),
             ),
             ("caches", processors.caches()),
-            ("hyperthreads", smt.unwrap_or_else(unsaid)),
+            ("hyperthreads", or_unsaid(smt)),
             ("governor", governor),
             (
                 "hypervisor",
                 hypervisor.unwrap_or_else(|| "no sign of one".to_owned()),
             ),
-            ("kernel", machine::kernel().unwrap_or_else(unsaid)),
-            (
-                "clock",
-                read("/sys/devices/system/clocksource/clocksource0/current_clocksource")
-                    .unwrap_or_else(unsaid),
-            ),
+            ("kernel", or_unsaid(machine::kernel())),
+            ("clock", or_unsaid(clock)),
             (
                 "huge pages",
-                hugepages.as_deref().and_then(chosen).unwrap_or_else(unsaid),
+                or_unsaid(hugepages.as_deref().and_then(chosen)),
             ),
-            (
-                "load before",
-                read("/proc/loadavg")
-                    .and_then(|text| text.split(' ').next().map(str::to_owned))
-                    .unwrap_or_else(unsaid),
-            ),
-            (
-                "stolen since boot",
-                said(ticks().and_then(|now| share(Ticks::default(), now))),
-            ),
+            ("load before", or_unsaid(load)),
+            ("stolen since boot", stolen),
         ];
         Environment { facts, warnings }
     }
@@ -188,11 +175,8 @@ impl Steal {
 
     /// What was stolen since, in words.
     pub fn said(&self) -> String {
-        let share = self
-            .0
-            .zip(ticks())
-            .and_then(|(before, after)| share(before, after));
-        said(share)
+        let ticks = self.0.zip(ticks());
+        said(ticks.and_then(|(before, after)| share(before, after)))
     }
 }
 
@@ -240,13 +224,7 @@ mod tests {
         let at = |text: &str| parse_ticks(text).unwrap();
         let before = at("cpu  10 0 10 70 0 0 0 10 5 5\ncpu0 1 2 3 4 5 6 7 8 9 10\n");
         let after = at("cpu  20 0 20 130 0 0 0 30 9 9\n");
-        assert_eq!(
-            before,
-            Ticks {
-                all: 100,
-                stolen: 10
-            }
-        );
+        assert_eq!((before.all, before.stolen), (100, 10));
         assert_eq!(share(before, after), Some(0.2));
         // A clock that stands still, or goes back, says nothing.
         assert_eq!(share(before, before), None);
@@ -260,10 +238,7 @@ mod tests {
         assert_eq!(known_as("KVMKVMKVM\0\0\0"), "KVM");
         assert_eq!(known_as("Microsoft Hv"), "Hyper-V");
         assert_eq!(known_as("SomethingNew"), "SomethingNew");
-        assert_eq!(
-            known_as("\0\0\0\0\0\0\0\0\0\0\0\0"),
-            "one that does not name itself"
-        );
+        assert_eq!(known_as(&"\0".repeat(12)), "one that does not name itself");
     }
 
     #[test]
@@ -274,18 +249,9 @@ mod tests {
 
     #[test]
     fn every_fact_has_a_name_and_a_value() {
-        let environment = Environment::look();
-        assert!(
-            environment
-                .facts
-                .iter()
-                .all(|(name, value)| !name.is_empty() && !value.is_empty())
-        );
-        assert!(
-            environment
-                .warnings
-                .iter()
-                .any(|text| text.contains("debug"))
-        );
+        let Environment { facts, warnings } = Environment::look();
+        let said = |(name, value): &(&str, String)| !name.is_empty() && !value.is_empty();
+        assert!(facts.iter().all(said), "{facts:?}");
+        assert!(warnings.iter().any(|text| text.contains("debug")));
     }
 }

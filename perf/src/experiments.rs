@@ -1,7 +1,8 @@
 //! The experiments: one question to the machine each.
 //!
-//! A new one is a module with an [`Experiment`], declared and listed here: the command line, `all`
-//! and `smoke` are made from the list.
+//! A new one is a file in this folder with an [`Experiment`] called `EXPERIMENT`: build.rs finds it, and the
+//! command line, `all` and `smoke` follow. It is declared and listed here only if it has parts of its own,
+//! or its place among the others matters.
 
 pub mod c_header;
 pub mod dispatch;
@@ -36,8 +37,11 @@ pub struct Experiment {
     pub run: fn(&Settings) -> Result<Report, Trouble>,
 }
 
-/// All of them, in the order in which a reader needs them.
-pub const ALL: [Experiment; 10] = [
+// Modules that are not declared above, and the list of their experiments.
+include!(concat!(env!("OUT_DIR"), "/experiments.rs"));
+
+/// Those that are declared above, in the order in which a reader needs them.
+const DECLARED: [Experiment; 10] = [
     limits::EXPERIMENT,
     false_sharing::EXPERIMENT,
     padding::EXPERIMENT,
@@ -50,9 +54,14 @@ pub const ALL: [Experiment; 10] = [
     dispatch::EXPERIMENT,
 ];
 
+/// All of them.
+pub fn all() -> impl Iterator<Item = &'static Experiment> + Clone {
+    const { &DECLARED }.iter().chain(UNDECLARED)
+}
+
 /// Runs all of them, and says what this machine can measure: that can be said even if none could run.
 pub fn run(settings: &Settings) -> Vec<Report> {
-    let reports = ALL.iter().map(|experiment| experiment.report(settings));
+    let reports = all().map(|experiment| experiment.report(settings));
     reports.chain([doctor::examine(settings)]).collect()
 }
 
@@ -70,8 +79,7 @@ impl Experiment {
 
     /// Those that a command of this name runs.
     pub fn of_command(command: &str) -> impl Iterator<Item = &'static Experiment> {
-        let all = const { &ALL }.iter();
-        all.filter(move |one| one.command() == command)
+        all().filter(move |one| one.command() == command)
     }
 
     /// The command that runs it.
@@ -93,11 +101,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart_and_every_command_has_words() {
-        let mut names = ALL.map(|experiment| experiment.name);
+    fn names_differ_and_every_command_has_words() {
+        let mut names: Vec<_> = all().map(|experiment| experiment.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
-        for one in ALL {
+        for one in all() {
             let commands = Experiment::of_command(one.command()).count();
             assert!(commands > 0 && !one.title.is_empty(), "{one:?}");
             assert!(one.part_of.is_some() || !one.about.is_empty(), "{one:?}");

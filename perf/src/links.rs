@@ -105,25 +105,17 @@ impl Way {
 pub struct Size {
     /// Items that may be live at once.
     pub capacity: u64,
-    /// Slots that the ring cycles through; as many as it takes unless told, for at least 256 KiB.
+    /// Slots that the ring cycles through; by default as many as it takes for at least 256 KiB.
     pub slots: Option<u64>,
 }
 
 /// The sizes that are measured.
-pub const SIZES: [Size; 3] = [
-    Size {
-        capacity: 1024,
-        slots: None,
-    },
-    Size {
-        capacity: 1024,
-        slots: Some(1024),
-    },
-    Size {
-        capacity: 65_536,
-        slots: None,
-    },
-];
+pub const SIZES: [Size; 3] = {
+    const fn size(capacity: u64, slots: Option<u64>) -> Size {
+        Size { capacity, slots }
+    }
+    [size(1024, None), size(1024, Some(1024)), size(65_536, None)]
+};
 
 /// What sends into a ring and what receives from it.
 pub struct Ends<'a> {
@@ -214,32 +206,41 @@ impl<'a> Ends<'a> {
                     _ => 0,
                 },
             ),
-            Way::InPlace => Ends::in_place(
-                move |first| match producer.reserve(BATCH) {
-                    Ok(mut chunk) if chunk.len() == BATCH => {
-                        // SAFETY: both ends of this ring are in this process and keep to its
-                        // protocol.
-                        let (one, two) = unsafe { chunk.as_mut_slices() };
-                        let second = first.wrapping_add(one.len() as u64);
-                        number(one, first);
-                        number(two, second);
-                        chunk.commit(BATCH).is_ok()
-                    }
-                    _ => false,
-                },
-                move |first| match consumer.peek(BATCH) {
-                    Ok(chunk) if chunk.len() == BATCH => {
-                        // SAFETY: both ends of this ring are in this process and keep to its
-                        // protocol.
-                        let (one, two) = unsafe { chunk.as_slices() };
-                        let second = first.wrapping_add(one.len() as u64);
-                        let wrong = difference(one, first) | difference(two, second);
-                        chunk.release(BATCH).ok().map(|()| wrong)
-                    }
-                    _ => None,
-                },
-            ),
+            Way::InPlace => Ends::chunks(producer, consumer, number, difference),
         }
+    }
+
+    /// Those of our ring, whole batches in place: `fill` makes the items of a part of one from a number
+    /// on, and `check` gives their difference from those.
+    pub fn chunks<T: Payload, K: Send + 'a>(
+        mut producer: Producer<'a, T, Native, K>,
+        mut consumer: Consumer<'a, T, Native, K>,
+        fill: impl Fn(&mut [T], u64) + Send + 'a,
+        check: impl Fn(&[T], u64) -> u64 + Send + 'a,
+    ) -> Self {
+        Ends::in_place(
+            move |first| match producer.reserve(BATCH) {
+                Ok(mut chunk) if chunk.len() == BATCH => {
+                    // SAFETY: both ends of this ring are in this process and keep to its protocol.
+                    let (one, two) = unsafe { chunk.as_mut_slices() };
+                    let second = first.wrapping_add(one.len() as u64);
+                    fill(one, first);
+                    fill(two, second);
+                    chunk.commit(BATCH).is_ok()
+                }
+                _ => false,
+            },
+            move |first| match consumer.peek(BATCH) {
+                Ok(chunk) if chunk.len() == BATCH => {
+                    // SAFETY: both ends of this ring are in this process and keep to its protocol.
+                    let (one, two) = unsafe { chunk.as_slices() };
+                    let second = first.wrapping_add(one.len() as u64);
+                    let wrong = check(one, first) | check(two, second);
+                    chunk.release(BATCH).ok().map(|()| wrong)
+                }
+                _ => None,
+            },
+        )
     }
 
     /// A link whose next item is number `next`, after `warm_up` items without a clock.
@@ -361,7 +362,6 @@ fn in_order(wrong: u64, first: u64) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
@@ -379,26 +379,16 @@ mod tests {
         }
     }
 
-    type Queue = Mutex<VecDeque<u64>>;
-
-    /// A queue that loses the item of that index; none if there is no such item.
-    fn losing(lost: usize) -> (Queue, impl Fn(&Queue, u64)) {
-        let pushed = Mutex::new(0);
-        let push = move |queue: &Queue, item| {
+    /// What the receiver says of 100 items if the one of that index is lost.
+    fn received(way: &str, lost: usize) -> Result<(), Fault> {
+        let (queue, pushed) = (Mutex::new(VecDeque::new()), Mutex::new(0));
+        let push = |item: u64| {
             let mut pushed = pushed.lock().unwrap();
             if *pushed != lost {
                 queue.lock().unwrap().push_back(item);
             }
             *pushed += 1;
         };
-        (Mutex::default(), push)
-    }
-
-    /// What the receiver says of 100 items if one of them, or none, is lost.
-    fn received(way: &str, lost: usize) -> Result<(), Fault> {
-        let (queue, push) = losing(lost);
-        let push = Mutex::new(push);
-        let push = |item| push.lock().unwrap()(&queue, item);
         let pop = || queue.lock().unwrap().pop_front();
         let mut ends = match way {
             "one by one" => Ends::one_by_one(
@@ -416,13 +406,10 @@ mod tests {
                     part
                 },
                 |items: &mut [u64]| {
-                    let popped = Cell::new(0);
-                    for item in items.iter_mut().take(24) {
-                        let Some(next) = pop() else { break };
-                        *item = next;
-                        popped.set(popped.get() + 1);
-                    }
-                    popped.get()
+                    let places = items.iter_mut().take(24);
+                    places
+                        .map_while(|item| pop().map(|next| *item = next))
+                        .count()
                 },
             ),
         };

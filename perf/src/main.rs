@@ -184,10 +184,9 @@ impl Common {
 
     /// As much as was asked for.
     fn asked(&self) -> Settings {
-        self.settings(if self.quick {
-            Extent::Quick
-        } else {
-            Extent::Full
+        self.settings(match self.quick {
+            true => Extent::Quick,
+            false => Extent::Full,
         })
     }
 }
@@ -202,7 +201,7 @@ fn main() -> Exit {
 /// The command line: a command for each experiment beside those that are written down above.
 fn commands() -> clap::Command {
     let mut line = Cli::command();
-    for one in experiments::ALL.iter().filter(|one| one.part_of.is_none()) {
+    for one in experiments::all().filter(|one| one.part_of.is_none()) {
         let command = Common::augment_args(clap::Command::new(one.name));
         let command = match one.name {
             "false-sharing" => Rings::augment_args(command),
@@ -287,18 +286,13 @@ fn advise(common: &Common, ask: &Ask) -> Result<Exit> {
         }
     }
     let known = advise::known(&earlier::read(&file)?, mechanisms());
+    let file = file.display();
     if known.is_empty() {
-        bail!(
-            "`{}` has no figures of `ipc`; run that first",
-            file.display()
-        );
+        bail!("`{file}` has no figures of `ipc`; run that first");
     }
     let advice = advise::advise(ask.question(), &known);
-    print::text(&format!(
-        "From the figures in {}.\n{advice}",
-        file.display()
-    ))
-    .context("cannot print the advice")?;
+    let printed = print::text(&format!("From the figures in {file}.\n{advice}"));
+    printed.context("cannot print the advice")?;
     Ok(Exit::Passed)
 }
 
@@ -322,11 +316,8 @@ fn conduct(
     };
     let exit = exit(&reports);
     if let Some(before) = before {
-        let now: Vec<_> = reports
-            .iter()
-            .flat_map(|report| &report.rows)
-            .cloned()
-            .collect();
+        let rows = reports.iter().flat_map(|report| &report.rows);
+        let now: Vec<_> = rows.cloned().collect();
         reports.push(earlier::beside(&before, &now));
     }
     output::print(&reports, common.json)?;
@@ -339,17 +330,15 @@ fn conduct(
 
 /// The command that asks the same again.
 fn command_line(common: &Common, name: &str) -> String {
-    let mut line = format!("cargo run --release -p ringproof-perf -- {name}");
-    if common.quick {
-        line += " --quick";
-    }
-    if let Some(rounds) = common.rounds {
-        line += &format!(" --rounds {rounds}");
-    }
-    if let Some(Wanted(first, second)) = common.cpus {
-        line += &format!(" --cpus {first},{second}");
-    }
-    line + &format!(" --seed {}", common.seed)
+    let quick = if common.quick { " --quick" } else { "" };
+    let rounds = common
+        .rounds
+        .map_or(String::new(), |rounds| format!(" --rounds {rounds}"));
+    let cpus = common
+        .cpus
+        .map_or(String::new(), |Wanted(a, b)| format!(" --cpus {a},{b}"));
+    let options = format!("{quick}{rounds}{cpus} --seed {}", common.seed);
+    format!("cargo run --release -p ringproof-perf -- {name}{options}")
 }
 
 /// How the process ends.

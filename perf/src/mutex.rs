@@ -11,10 +11,7 @@ use nix::libc;
 pub(crate) struct SharedMutex(Box<UnsafeCell<libc::pthread_mutex_t>>);
 
 impl SharedMutex {
-    /// An unlocked mutex; a `robust` one tells the next owner if its owner died.
-    ///
-    /// # Errors
-    /// What the C library says against it.
+    /// An unlocked mutex; a `robust` one reports to the next owner that its owner died.
     pub(crate) fn new(robust: bool) -> io::Result<Self> {
         let mutex = Box::new(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
         // SAFETY: memory of its own, that no call has been made with yet.
@@ -36,18 +33,15 @@ impl SharedMutex {
 
 impl Drop for SharedMutex {
     fn drop(&mut self) {
-        // SAFETY: it is initialised, and nobody holds it: `with` has returned.
+        // SAFETY: it is initialised, and not held: `with` has returned.
         unsafe { libc::pthread_mutex_destroy(self.0.get()) };
     }
 }
 
-/// Makes an unlocked mutex where it is to lie; a `robust` one tells the next owner if its owner died.
-///
-/// # Errors
-/// What the C library says against it.
+/// Makes an unlocked mutex where it is to lie; a `robust` one reports to the next owner that its owner died.
 ///
 /// # Safety
-/// There is memory for one, and nobody uses it yet.
+/// There is memory for one, and it is not in use yet.
 pub(crate) unsafe fn init(mutex: *mut libc::pthread_mutex_t, robust: bool) -> io::Result<()> {
     let mut attributes = MaybeUninit::<libc::pthread_mutexattr_t>::uninit();
     let attributes = attributes.as_mut_ptr();

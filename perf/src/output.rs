@@ -15,12 +15,9 @@ pub(crate) fn save(
     about: &About,
     reports: &[Report],
 ) -> Result<[PathBuf; 2]> {
-    fs::create_dir_all(folder).with_context(|| {
-        format!(
-            "cannot make the folder `{}`; give another with --out",
-            folder.display()
-        )
-    })?;
+    let shown = folder.display();
+    fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder `{shown}`; give another with --out"))?;
     let files = [
         (format!("{name}.html"), page::render(about, reports)),
         (format!("{name}.json"), rows(reports)),
@@ -35,13 +32,12 @@ pub(crate) fn save(
 
 /// Prints tables for people, or rows for programs.
 pub(crate) fn print(reports: &[Report], json: bool) -> Result<()> {
-    let shown = if json {
-        rows(reports)
-    } else {
-        reports
+    let shown = match json {
+        true => rows(reports),
+        false => reports
             .iter()
             .map(|report| report.render() + "\n")
-            .collect()
+            .collect(),
     };
     text(&shown).context("cannot write the report to standard output")
 }

@@ -1,4 +1,4 @@
-//! The reports of a run as one page that needs nothing beside it: no script, no font, no picture.
+//! The reports of a run as one document that needs nothing beside it: no script, no font, no picture.
 //!
 //! maud escapes every text; the pictures are drawn by plotters, which escapes theirs.
 
@@ -163,7 +163,7 @@ mod tests {
         table.add([Cell::words("<load>"), Cell::figure("0.3")]);
         table.add([Cell::words("miss"), Cell::missing("there is no PMU")]);
         let mut report = Report::new("limits");
-        report.notes.push("pinned".to_owned());
+        report.note("pinned");
         for conclusion in ["A load costs 0.3 ns.", "So does a store.", "And so on."] {
             report.conclusions.push(conclusion.to_owned());
         }
@@ -173,11 +173,8 @@ mod tests {
             min: 0.2,
             max: 0.4,
         };
-        report.plots.push(Plot::Bars {
-            title: "costs as bars".to_owned(),
-            x: "ns".to_owned(),
-            bars: vec![("load".to_owned(), bar)],
-        });
+        let bars = [("load".to_owned(), bar)];
+        report.plots.push(Plot::bars("costs as bars", "ns", bars));
         let page = render(&about(), &[report]);
         for text in [
             "a &lt;b&gt; &amp; c",
@@ -193,15 +190,11 @@ mod tests {
             assert!(page.contains(text), "{text} is not on the page");
         }
         // The first ones at the top; each of them once.
-        let [top, below] = page
-            .split_once("report-0\"><h2>")
-            .map(<[_; 2]>::from)
-            .expect("two parts");
+        let (top, below) = page.split_once("report-0\"><h2>").expect("two parts");
         assert!(top.contains("So does a store.") && below.contains("And so on."));
-        assert_eq!(
-            page.matches("A load costs").count() + page.matches("And so on").count(),
-            2
-        );
+        for once in ["A load costs", "And so on"] {
+            assert_eq!(page.matches(once).count(), 1, "{once}");
+        }
         for outside in ["<script", "http-equiv", "src=", "<link"] {
             assert!(!page.contains(outside), "{outside} is on the page");
         }

@@ -11,7 +11,7 @@ use ringproof::site::StoreSite;
 use ringproof::slots::Slots;
 
 use crate::report::Trouble;
-use crate::run::Medium;
+use crate::run::{Medium, through};
 use crate::stream::Link;
 
 /// Where everything lies is known from here on: the beginning of a page.
@@ -130,31 +130,15 @@ impl<T: Payload> Board<T> {
 
 /// A board as something to stream through, if there is one: by the link that `link` makes of it.
 /// It is kept until all rounds are over, or the next board would get the same memory.
-///
-/// # Errors
-/// [`Trouble::NotRun`] if there is none.
 pub fn stream_through<T, F>(board: Option<Board<T>>, link: F) -> Result<Box<dyn Medium>, Trouble>
 where
     T: Payload,
     F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>> + 'static,
 {
     let board = board.ok_or_else(no_room)?;
-    Ok(Box::new(Through { board, link }))
-}
-
-struct Through<T, F> {
-    board: Board<T>,
-    link: F,
-}
-
-impl<T, F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>>> Medium for Through<T, F> {
-    fn link(&mut self) -> Result<Link<'_>, Trouble> {
-        (self.link)(&mut self.board).ok_or_else(no_room)
-    }
-
-    fn is_kept(&self) -> bool {
-        true
-    }
+    Ok(through(board, true, move |board| {
+        link(board).ok_or_else(no_room)
+    }))
 }
 
 fn no_room() -> Trouble {

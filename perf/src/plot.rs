@@ -51,7 +51,7 @@ pub struct Series {
     pub points: Vec<(f64, Summary)>,
 }
 
-/// Colours that are told apart also by who sees few: after Okabe and Ito.
+/// Colours that differ also for who sees few: after Okabe and Ito.
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -119,9 +119,6 @@ impl Plot {
     }
 
     /// The picture as an SVG element. `None` if there is nothing to draw.
-    ///
-    /// # Errors
-    /// [`Unfit`] if plotters cannot draw it.
     pub fn draw(&self) -> Result<Option<String>, Unfit> {
         let mut svg = String::new();
         let drawn = match self {
@@ -143,10 +140,9 @@ fn extent(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 
 fn lines(svg: &mut String, x: &str, y: &str, series: &[Series]) -> Result<bool, Unfit> {
     let points = || series.iter().flat_map(|series| &series.points);
-    let (Some((left, right)), Some((_, top))) = (
-        extent(points().map(|(size, _)| *size)),
-        extent(points().map(|(_, summary)| summary.max)),
-    ) else {
+    let across = extent(points().map(|(size, _)| *size));
+    let up = extent(points().map(|(_, summary)| summary.max));
+    let Some(((left, right), (_, top))) = across.zip(up) else {
         return Ok(false);
     };
     let area = SVGBackend::with_string(svg, (WIDTH, 340)).into_drawing_area();
@@ -182,14 +178,8 @@ fn lines(svg: &mut String, x: &str, y: &str, series: &[Series]) -> Result<bool, 
             .label(&series.name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
         chart.draw_series(finite().map(|(size, summary)| {
-            ErrorBar::new_vertical(
-                size.log2(),
-                summary.min,
-                summary.median,
-                summary.max,
-                colour.filled(),
-                6,
-            )
+            let Summary { median, min, max } = *summary;
+            ErrorBar::new_vertical(size.log2(), min, median, max, colour.filled(), 6)
         }))?;
     }
     // Where the lines are lower.
@@ -197,10 +187,9 @@ fn lines(svg: &mut String, x: &str, y: &str, series: &[Series]) -> Result<bool, 
         .filter(|(_, summary)| summary.max.is_finite())
         .max_by(|(_, one), (_, other)| one.median.total_cmp(&other.median))
         .map_or(left, |(size, _)| *size);
-    let corner = if highest_at * highest_at < left * right {
-        SeriesLabelPosition::UpperRight
-    } else {
-        SeriesLabelPosition::UpperLeft
+    let corner = match highest_at * highest_at < left * right {
+        true => SeriesLabelPosition::UpperRight,
+        false => SeriesLabelPosition::UpperLeft,
     };
     chart
         .configure_series_labels()
@@ -256,12 +245,8 @@ fn bars(svg: &mut String, x: &str, bars: &[(String, Summary)]) -> Result<bool, U
         let across = (low / 2.0..high * 1.5).log_scale();
         draw_bars(builder.build_cartesian_2d(across, up)?, x, bars, low / 2.0)?;
     } else {
-        draw_bars(
-            builder.build_cartesian_2d(0.0..high * 1.05, up)?,
-            x,
-            bars,
-            0.0,
-        )?;
+        let across = 0.0..high * 1.05;
+        draw_bars(builder.build_cartesian_2d(across, up)?, x, bars, 0.0)?;
     }
     area.present()?;
     drop(area);
@@ -337,11 +322,7 @@ fn heat_map(
                 continue;
             };
             // From white to the strongest blue, near to far.
-            let share = if high > low {
-                (value - low) / (high - low)
-            } else {
-                0.0
-            };
+            let share = (value - low) / (high - low).max(f64::MIN_POSITIVE);
             let fill = COLOURS[0].mix(0.15 + 0.75 * share);
             area.draw(&Rectangle::new(corners, fill.filled()))?;
             let ink = if share > 0.6 { WHITE } else { BLACK };
@@ -368,26 +349,13 @@ mod tests {
 
     #[test]
     fn every_kind_is_drawn_with_its_words() {
-        let line = Series {
-            name: "streaming".to_owned(),
-            points: vec![(4096.0, about(10.0)), (8192.0, about(5.0))],
-        };
-        let bars = vec![
-            ("load".to_owned(), about(0.3)),
-            ("call".to_owned(), about(107.0)),
-        ];
+        let points = [(4096.0, about(10.0)), (8192.0, about(5.0))];
+        let points = points.map(|(at, value)| ("streaming".to_owned(), at, value));
+        let bars = [("load", about(0.3)), ("call", about(107.0))];
+        let bars = bars.map(|(name, value)| (name.to_owned(), value));
         let plots = [
-            Plot::Lines {
-                title: "cost".to_owned(),
-                x: "bytes".to_owned(),
-                y: "ns a line".to_owned(),
-                series: vec![line],
-            },
-            Plot::Bars {
-                title: "costs".to_owned(),
-                x: "ns".to_owned(),
-                bars,
-            },
+            Plot::lines("cost", "bytes", "ns a line", points),
+            Plot::bars("costs", "ns", bars),
             Plot::HeatMap {
                 title: "latency".to_owned(),
                 labels: vec!["CPU 0".to_owned(), "CPU 1".to_owned()],
@@ -400,10 +368,8 @@ mod tests {
             ["CPU 0", "57.0", "61.0", "CPU 1"],
         ]) {
             let svg = plot.draw().unwrap().unwrap();
-            assert!(
-                svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"),
-                "{svg}"
-            );
+            let whole = svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>");
+            assert!(whole, "{svg}");
             for word in words {
                 assert!(svg.contains(word), "{word} is not in {svg}");
             }
@@ -412,21 +378,11 @@ mod tests {
 
     #[test]
     fn nothing_is_drawn_of_no_figures() {
-        let title = String::new;
         let nothing = [
-            Plot::Lines {
-                title: title(),
-                x: title(),
-                y: title(),
-                series: Vec::new(),
-            },
-            Plot::Bars {
-                title: title(),
-                x: title(),
-                bars: vec![("starved".to_owned(), about(f64::INFINITY))],
-            },
+            Plot::lines("", "", "", []),
+            Plot::bars("", "", [("starved".to_owned(), about(f64::INFINITY))]),
             Plot::HeatMap {
-                title: title(),
+                title: String::new(),
                 labels: vec!["CPU 0".to_owned()],
                 cells: vec![vec![None]],
             },

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::stats::summarize;
 use crate::together::{Fault, Patience, both};
@@ -32,41 +33,63 @@ struct Ball(AtomicU64);
 /// [`Fault`], if a CPU was taken away, or nothing went on.
 pub fn one_way(pair: Pair) -> Result<f64, Fault> {
     let ball = Ball(AtomicU64::new(0));
-    let last = ROUND_TRIPS * VALUES as u64 * 2;
     // Acquire and Release only because a ping-pong without order would be an odd example; the
     // ball carries no data.
-    let wait_for = |value: u64| {
+    let send = |value| ball.0.store(value, Ordering::Release);
+    let receive = |value: u64| {
         let mut patience = Patience::default();
         while ball.0.load(Ordering::Acquire) != value {
             patience.wait(value)?;
         }
-        Ok::<_, Fault>(())
+        Ok(())
     };
-    let (values, ()) = both(
+    let (values, _) = to_and_fro(
         pair,
-        |_| {
-            let mut values = [0.0; VALUES];
-            let mut next = 0;
-            for value in &mut values {
-                let start = Instant::now();
-                for _ in 0..ROUND_TRIPS {
-                    ball.0.store(next + 1, Ordering::Release);
-                    wait_for(next + 2)?;
-                    next += 2;
-                }
-                *value = start.elapsed().as_nanos() as f64 / (ROUND_TRIPS * 2) as f64;
-            }
-            Ok(values)
-        },
-        |_| {
-            for value in (0..last).step_by(2) {
-                wait_for(value + 1)?;
-                ball.0.store(value + 2, Ordering::Release);
-            }
-            Ok(())
-        },
+        &[ROUND_TRIPS; VALUES],
+        (send, receive),
+        (send, receive),
     )?;
     Ok(summarize(&values).map_or(f64::NAN, |summary| summary.median))
+}
+
+/// Waits for the message of that number.
+pub(crate) trait Receives: Fn(u64) -> Result<(), Fault> + Sync {}
+
+impl<F: Fn(u64) -> Result<(), Fault> + Sync> Receives for F {}
+
+/// Messages 1, 3, 5, … go there and 2, 4, 6, … back, each sent and received by the functions of its
+/// direction: nanoseconds one way, for each of several counts of round trips, and how often the threads
+/// were preempted.
+pub(crate) fn to_and_fro(
+    pair: Pair,
+    counts: &[u64],
+    there: (impl Fn(u64) + Sync, impl Receives),
+    back: (impl Fn(u64) + Sync, impl Receives),
+) -> Result<(Vec<f64>, u64), Fault> {
+    let last = counts.iter().sum::<u64>() * 2;
+    let ask = || {
+        let (mut values, mut next) = (Vec::with_capacity(counts.len()), 1);
+        for count in counts {
+            let start = Instant::now();
+            for _ in 0..*count {
+                there.0(next);
+                back.1(next + 1)?;
+                next += 2;
+            }
+            values.push(start.elapsed().as_nanos() as f64 / (count * 2) as f64);
+        }
+        Ok::<_, Fault>(values)
+    };
+    let answer = || {
+        for number in (1..last).step_by(2) {
+            there.1(number)?;
+            back.0(number + 1);
+        }
+        Ok(())
+    };
+    let ((values, preemptions), ((), disturbed)) =
+        both(pair, |_| Usage::during(ask), |_| Usage::during(answer))?;
+    Ok((values, preemptions + disturbed))
 }
 
 /// Whether two probes mean the same distance.

@@ -4,6 +4,7 @@ use ringproof_record::{Record, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::counters::{Event, Reading, Tally};
+use crate::cpus::Pair;
 use crate::plot::Plot;
 use crate::rounds::Rounds;
 use crate::table::{Cell, Table, figure};
@@ -46,22 +47,49 @@ impl Report {
         }
     }
 
+    /// The report of an experiment that was made on these two CPUs.
+    pub fn on(title: impl Into<String>, pair: Pair) -> Self {
+        let mut report = Report::new(title);
+        report.notes.push(pair.to_string());
+        report.notes.extend(build_note());
+        report
+    }
+
+    /// The same, made in one thread on the first of them.
+    pub fn of_one_thread(title: impl Into<String>, pair: Pair) -> Self {
+        let mut report = Report::on(title, pair);
+        report.notes[0].insert_str(0, "one thread, on the first CPU; ");
+        report
+    }
+
+    /// Notes what must be known to read it.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
     /// The report of an experiment that has none: one row that says why.
     pub fn of_trouble(title: &str, subject: &str, trouble: &Trouble) -> Self {
         let mut report = Report::new(title);
-        let row = match trouble {
-            Trouble::NotRun(why) => {
-                report
-                    .conclusions
-                    .push(format!("Not measured here, because {why}."));
-                Record::not_run(LAYER, subject, "ran", why)
-            }
-            Trouble::Failed(why) => {
-                report.conclusions.push(format!("FAILED: {why}."));
-                Record::failed(LAYER, subject, "ran", why)
-            }
+        let (said, row) = match trouble {
+            Trouble::NotRun(why) => (
+                format!("Not measured here, because {why}."),
+                Record::not_run(LAYER, subject, "ran", why),
+            ),
+            Trouble::Failed(why) => (
+                format!("FAILED: {why}."),
+                Record::failed(LAYER, subject, "ran", why),
+            ),
         };
+        report.conclusions.push(said);
         report.rows.push(row);
+        report
+    }
+
+    /// One that a test makes of recorded samples.
+    #[cfg(test)]
+    pub(crate) fn recorded(add: impl FnOnce(&mut Report)) -> Self {
+        let mut report = Report::new("recorded");
+        add(&mut report);
         report
     }
 
@@ -121,10 +149,10 @@ impl Report {
     pub fn add_counters(&mut self, cases: &[(String, Tally)], items: &str) {
         let mut headers = vec!["counter".to_owned()];
         for (case, tally) in cases {
-            headers.push(match tally.label {
-                Some(label) => format!("{case}, {label}"),
-                None => case.clone(),
-            });
+            let by = tally
+                .label
+                .map_or(String::new(), |label| format!(", {label}"));
+            headers.push(format!("{case}{by}"));
             headers.extend(tally.items.map(|_| "for each".to_owned()));
         }
         let mut table = Table::new(
@@ -188,10 +216,9 @@ fn counter_row(event: &Event, reading: &Reading, check: String, label: Option<&s
         _ => None,
     };
     let said: Vec<_> = label.map(str::to_owned).into_iter().chain(scaled).collect();
-    if said.is_empty() {
-        row
-    } else {
-        row.reason(said.join("; "))
+    match said.is_empty() {
+        true => row,
+        false => row.reason(said.join("; ")),
     }
 }
 
@@ -209,10 +236,8 @@ fn conditions(rounds: &Rounds) -> String {
         None => text += ", without probes",
     }
     if rounds.retaken > 0 {
-        text += &format!(
-            "; {} samples taken again after a preemption",
-            rounds.retaken
-        );
+        let samples = "samples taken again after a preemption";
+        text += &format!("; {} {samples}", rounds.retaken);
     }
     if rounds.preempted > 0 {
         text += &format!(
@@ -278,11 +303,8 @@ mod tests {
             assert_eq!(row.count.is_none(), refused, "{row:?}");
             assert_eq!(row.verdict == Verdict::NotRun, refused, "{row:?}");
         }
-        let said = report.render();
-        assert!(
-            said.contains("(1) not measured here, because the fake refuses it"),
-            "{said}"
-        );
+        let why = "(1) not measured here, because the fake refuses it";
+        assert!(report.render().contains(why), "{}", report.render());
     }
 
     #[test]
@@ -298,12 +320,8 @@ mod tests {
         assert_eq!(lines[1..3], [Cell::figure("500"), Cell::figure("10.0")]);
         assert_eq!(lines[3..], [Cell::figure("5"), Cell::figure("0.10")]);
         assert!(table.reasons().is_empty());
-        assert!(
-            report
-                .rows
-                .iter()
-                .all(|row| row.reason.as_deref() == Some("FAKE"))
-        );
+        let by_the_fake = |row: &Record| row.reason.as_deref() == Some("FAKE");
+        assert!(report.rows.iter().all(by_the_fake));
     }
 
     #[test]

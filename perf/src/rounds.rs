@@ -8,30 +8,8 @@
 use crate::probe::agree;
 use crate::stats::summarize;
 
-/// What is to be done.
-#[derive(Clone, Copy, Debug)]
-pub struct Plan {
-    /// Rounds that must count.
-    pub rounds: usize,
-    /// Rounds that may be repeated because the CPUs moved, all in all.
-    pub spare: usize,
-    /// How often one sample is taken again because its threads were preempted.
-    pub retries: usize,
-    /// Turns the order of the first round.
-    pub seed: u64,
-}
-
-impl Plan {
-    /// `rounds` rounds and as many spare ones.
-    pub fn new(rounds: usize, seed: u64) -> Self {
-        Plan {
-            rounds,
-            spare: rounds.max(4),
-            retries: 4,
-            seed,
-        }
-    }
-}
+/// How often one sample is taken again because its threads were preempted.
+const RETRIES: usize = 4;
 
 /// One sample of one case.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +29,6 @@ pub struct Round {
     pub distance: Option<f64>,
     /// The distance when it ended.
     end: Option<f64>,
-    retries: usize,
     /// The value of each case.
     values: Vec<f64>,
     /// How many samples were taken again because a thread was preempted.
@@ -61,23 +38,19 @@ pub struct Round {
 }
 
 impl Round {
-    /// The next round after `number` others.
-    fn new(plan: Plan, cases: usize, number: usize, distance: Option<f64>) -> Self {
+    /// One that measures in this order.
+    fn new(order: Vec<usize>, distance: Option<f64>) -> Self {
         Round {
-            order: order(cases, number, plan.seed),
+            values: vec![0.0; order.len()],
+            order,
             distance,
             end: None,
-            retries: plan.retries,
-            values: vec![0.0; cases],
             retaken: 0,
             preempted: 0,
         }
     }
 
     /// Takes the sample of each case, in the order of the round, as [`take`](Self::take) does.
-    ///
-    /// # Errors
-    /// The first error of `sample`.
     pub fn each<Error>(
         &mut self,
         mut sample: impl FnMut(usize) -> Result<Sample, Error>,
@@ -88,16 +61,13 @@ impl Round {
     }
 
     /// Takes the sample of a case, and again, a few times, while it is of preempted threads.
-    ///
-    /// # Errors
-    /// The first error of `sample`.
     pub fn take<Error>(
         &mut self,
         case: usize,
         mut sample: impl FnMut() -> Result<Sample, Error>,
     ) -> Result<(), Error> {
         let mut taken = sample()?;
-        for _ in 0..self.retries {
+        for _ in 0..RETRIES {
             if taken.preemptions == 0 {
                 break;
             }
@@ -152,24 +122,26 @@ impl Rounds {
     }
 }
 
-/// Runs the rounds of `plan` over `cases` cases: the only loop that measures.
+/// Runs as many rounds as are wanted over `cases` cases, and as many again, if need be, in place of those
+/// during which the CPUs moved: the only loop that measures. `seed` turns the order of the first round.
 ///
 /// `probe` says how far apart the CPUs are, `measure` makes what a round measures and takes its
 /// samples, and `done` is called with how many rounds count after each. There may be fewer rounds
-/// in the result than planned: none counts that the probes speak against.
+/// in the result than wanted: none counts that the probes speak against.
 ///
 /// # Errors
 /// The first error of `probe` or `measure`.
 pub fn interleave<Error>(
-    plan: Plan,
+    wanted: usize,
     cases: usize,
+    seed: u64,
     mut probe: impl FnMut() -> Result<Option<f64>, Error>,
     mut measure: impl FnMut(&mut Round) -> Result<(), Error>,
     mut done: impl FnMut(usize),
 ) -> Result<Rounds, Error> {
     let mut all = Vec::new();
-    while counting(&all).count() < plan.rounds && all.len() < plan.rounds + plan.spare {
-        let mut round = Round::new(plan, cases, all.len(), probe()?);
+    while counting(&all).count() < wanted && all.len() < wanted + wanted.max(4) {
+        let mut round = Round::new(order(cases, all.len(), seed), probe()?);
         measure(&mut round)?;
         round.end = probe()?;
         all.push(round);
@@ -238,8 +210,7 @@ mod tests {
             value += 1.0;
             round.each(|_| Ok::<_, Infallible>(sample(value, 0)))
         };
-        let plan = Plan::new(wanted, 0);
-        interleave(plan, 1, || Ok(probes.next()), measure, |_| ()).unwrap()
+        interleave(wanted, 1, 0, || Ok(probes.next()), measure, |_| ()).unwrap()
     }
 
     #[test]
@@ -287,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_preempted_sample_is_taken_again_and_counted_if_it_always_is() {
-        let mut round = Round::new(Plan::new(1, 0), 1, 0, None);
+        let mut round = Round::new(vec![0], None);
         let mut taken = 0;
         let outcome = round.take(0, || {
             taken += 1;
@@ -319,7 +290,7 @@ mod tests {
     #[test]
     fn a_sample_that_fails_ends_the_run() {
         let measure = |round: &mut Round| round.each(|_| Err("out of order"));
-        let error = interleave(Plan::new(1, 0), 1, || Ok(None), measure, |_| ()).unwrap_err();
+        let error = interleave(1, 1, 0, || Ok(None), measure, |_| ()).unwrap_err();
         assert_eq!(error, "out of order");
     }
 
@@ -329,13 +300,8 @@ mod tests {
         let mut probes = [Ok(Some(50.0)), Ok(Some(50.0)), Err("gone")].into_iter();
         let measure = |round: &mut Round| round.each(|_| Ok(sample(1.0, 0)));
         let mut rounds = 0;
-        let outcome = interleave(
-            Plan::new(3, 0),
-            1,
-            || probes.next().unwrap_or(Err("no more")),
-            measure,
-            |_| rounds += 1,
-        );
+        let probe = || probes.next().unwrap_or(Err("no more"));
+        let outcome = interleave(3, 1, 0, probe, measure, |_| rounds += 1);
         assert_eq!((outcome.unwrap_err(), rounds), ("gone", 1));
     }
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use crate::cpus::{Pair, Wanted};
 use crate::links::BATCH;
 use crate::probe;
 use crate::report::Trouble;
-use crate::rounds::{Plan, Round, Rounds, Sample, interleave};
+use crate::rounds::{Round, Rounds, Sample, interleave};
 use crate::stats::FEWEST_ROUNDS;
-use crate::stream::{Link, Run};
+use crate::stream::Link;
 use crate::together::Fault;
 
 /// What the command line asks of every experiment.
@@ -43,6 +43,14 @@ pub enum Extent {
 }
 
 impl Extent {
+    /// Less of something where it is enough to see that it runs.
+    pub fn pick<T>(self, smoke: T, more: T) -> T {
+        match self {
+            Extent::Smoke => smoke,
+            Extent::Full | Extent::Quick => more,
+        }
+    }
+
     /// How many rounds there are unless asked otherwise.
     pub fn rounds(self) -> usize {
         match self {
@@ -75,16 +83,8 @@ impl Settings {
     }
 
     /// The two CPUs.
-    ///
-    /// # Errors
-    /// Why there are none.
     pub fn pair(&self) -> Result<Pair, Trouble> {
         Pair::choose(self.cpus).map_err(|unfit| Trouble::NotRun(unfit.to_string()))
-    }
-
-    /// The rounds.
-    pub fn plan(&self) -> Plan {
-        Plan::new(self.rounds, self.seed)
     }
 
     /// The number of the first item: far from zero, so that an item that was never written is not
@@ -99,9 +99,6 @@ impl Settings {
 }
 
 /// How far apart the two CPUs are; where threads cannot be pinned there is nothing to probe.
-///
-/// # Errors
-/// [`Trouble`] if a CPU was taken away.
 pub fn probe(pair: Pair) -> Result<Option<f64>, Trouble> {
     pair.is_left()?;
     let probed = pair.pinned.then(|| probe::one_way(pair)).transpose();
@@ -122,13 +119,14 @@ pub fn measure(
     settings: &Settings,
     round: impl FnMut(&mut Round) -> Result<(), Trouble>,
 ) -> Result<Rounds, Trouble> {
-    let progress = Progress::start(name, settings.rounds);
+    let progress = progress(name, settings.rounds);
     let rounds = interleave(
-        settings.plan(),
+        settings.rounds,
         cases,
+        settings.seed,
         || pair.map_or(Ok(None), probe),
         round,
-        |counting| progress.at(counting),
+        |counting| progress.set_position(counting as u64),
     )?;
     if rounds.count() < settings.rounds.min(FEWEST_ROUNDS) {
         return Err(Trouble::NotRun(format!(
@@ -142,9 +140,6 @@ pub fn measure(
 }
 
 /// Measures cases of which nothing is made but in their samples.
-///
-/// # Errors
-/// As [`measure`].
 pub fn measure_each(
     name: &str,
     cases: usize,
@@ -155,49 +150,80 @@ pub fn measure_each(
     measure(name, cases, pair, settings, |round| round.each(&mut sample))
 }
 
-/// One line on standard error for the experiment that runs, drawn only where that is a terminal.
-#[derive(Debug)]
-struct Progress(ProgressBar);
-
-impl Progress {
-    /// Begins a line for an experiment of so many rounds.
-    fn start(name: &str, rounds: usize) -> Self {
-        let bar = ProgressBar::new(rounds as u64).with_message(name.to_owned());
-        // The template is ours and constant; the plain bar is no reason to stop.
-        if let Ok(style) =
-            ProgressStyle::with_template("{msg} {wide_bar} round {pos} of {len}  {elapsed}")
-        {
-            bar.set_style(style);
-        }
-        // Drawn between samples only: a thread that ticks would take a CPU from the experiment.
-        bar.tick();
-        Progress(bar)
+/// One line on standard error for an experiment of so many rounds, drawn only where that is a terminal, and
+/// gone when it is dropped.
+fn progress(name: &str, rounds: usize) -> ProgressBar {
+    let bar = ProgressBar::new(rounds as u64).with_finish(ProgressFinish::AndClear);
+    let bar = bar.with_message(name.to_owned());
+    // The template is ours and constant; the plain bar is no reason to stop.
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg} {wide_bar} round {pos} of {len}  {elapsed}")
+    {
+        bar.set_style(style);
     }
-
-    /// Says how many rounds count so far.
-    fn at(&self, rounds: usize) {
-        self.0.set_position(rounds as u64);
-    }
+    // Drawn between samples only: a thread that ticks would take a CPU from the experiment.
+    bar.tick();
+    bar
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
+/// How many repetitions, but at least so many, take about as long as a sample shall, if so many take what
+/// `timed` says.
+pub(crate) fn fit<E>(
+    fewest: u64,
+    sample: Duration,
+    mut timed: impl FnMut(u64) -> Result<Duration, E>,
+) -> Result<u64, E> {
+    let mut count = fewest;
+    loop {
+        let took = timed(count)?;
+        // From this part of a sample on the clock's own cost is no part of it.
+        if took * 16 >= sample {
+            // A preemption makes it look slow, and the samples shorter than they might be.
+            let share = sample.as_secs_f64() / took.as_secs_f64();
+            return Ok(((count as f64 * share) as u64).max(fewest));
+        }
+        count *= 2;
     }
 }
 
 /// Memory that items stream through, made anew for each round.
 pub trait Medium {
     /// A link through it, for one sample after the other.
-    ///
-    /// # Errors
-    /// [`Trouble`] if there is none.
     fn link(&mut self) -> Result<Link<'_>, Trouble>;
 
     /// Whether it is kept until all rounds are over: if the next one would else get the same
     /// memory.
     fn is_kept(&self) -> bool {
         false
+    }
+}
+
+/// Memory with the link that `link` makes of it.
+pub fn through<'m, M, F>(memory: M, is_kept: bool, link: F) -> Box<dyn Medium + 'm>
+where
+    M: 'm,
+    F: for<'a> Fn(&'a mut M) -> Result<Link<'a>, Trouble> + 'm,
+{
+    Box::new(Through {
+        memory,
+        is_kept,
+        link,
+    })
+}
+
+struct Through<M, F> {
+    memory: M,
+    is_kept: bool,
+    link: F,
+}
+
+impl<M, F: for<'a> Fn(&'a mut M) -> Result<Link<'a>, Trouble>> Medium for Through<M, F> {
+    fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        (self.link)(&mut self.memory)
+    }
+
+    fn is_kept(&self) -> bool {
+        self.is_kept
     }
 }
 
@@ -215,7 +241,7 @@ pub fn stream_all<'m>(
     settings: &Settings,
     mut fresh: impl FnMut(usize) -> Result<Box<dyn Medium + 'm>, Trouble>,
 ) -> Result<Rounds, Trouble> {
-    // Before memory is made that nobody will use.
+    // Before memory is made that will not be used.
     pair.is_left()?;
     let mut kept = Vec::new();
     let mut with_links =
@@ -254,14 +280,6 @@ fn sample(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Sample, Trouble
         value: run.rate(),
         preemptions: run.preemptions,
     })
-}
-
-/// Streams `items` items through a link once, with counters.
-///
-/// # Errors
-/// A link that loses, repeats or reorders items has failed.
-pub fn stream_counted(link: &mut Link<'_>, pair: Pair, items: u64) -> Result<Run, Trouble> {
-    (link.run(pair, items, true)).map_err(|fault| fault.of(&link.name))
 }
 
 /// How many items take about as long as a sample shall: whole batches.

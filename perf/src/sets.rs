@@ -1,4 +1,4 @@
-//! Several comparisons, each with rounds of its own, that shall be told side by side.
+//! Several comparisons, each with rounds of its own, that are reported side by side.
 //!
 //! Rounds of many cases last longer than virtual CPUs stay where they are. So few cases at a time
 //! are measured in turn, and that the CPUs lay the same way in one set of them as in the next is

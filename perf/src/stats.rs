@@ -97,6 +97,26 @@ pub fn effect(ratios: &[f64]) -> Effect {
     }
 }
 
+/// How one series lies to another, round by round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// The ratios.
+    pub of: Summary,
+    /// Whether they differ from one.
+    pub effect: Effect,
+}
+
+impl Ratio {
+    /// Of one series to another. `None` if there were no rounds.
+    pub fn of(of: &[f64], to: &[f64]) -> Option<Self> {
+        let by_round = ratios(of, to);
+        Some(Ratio {
+            of: summarize(&by_round)?,
+            effect: effect(&by_round),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_planted_effect_is_seen() {
+    fn an_injected_effect_is_seen() {
         assert_eq!(effect(&[0.5, 0.6, 0.4, 0.55, 0.7]), Effect::Below);
         assert_eq!(effect(&[1.5, 1.6, 1.4, 1.55, 1.7]), Effect::Above);
         // One round of eight may say otherwise.

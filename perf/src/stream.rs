@@ -18,9 +18,6 @@ pub trait Sender: Send {
 /// The receiving end of whatever is measured.
 pub trait Receiver: Send {
     /// Takes `count` items and checks that they are `first`, `first + 1`, …
-    ///
-    /// # Errors
-    /// [`Fault`].
     fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault>;
 }
 
@@ -58,27 +55,14 @@ impl Run {
     }
 }
 
-/// What one of the two threads has to tell.
-struct Side {
-    at: Instant,
-    preemptions: u64,
-    counted: Tally,
-}
-
 impl Link<'_> {
     /// Streams `items` items between the two CPUs, after a warm-up. The clock runs from when both
     /// threads stand ready at an empty ring until the last item has arrived.
-    ///
-    /// # Errors
-    /// [`Fault`].
     pub fn run(&mut self, pair: Pair, items: u64, count: bool) -> Result<Run, Fault> {
         self.run_counted_by(pair, items, count.then_some(&Kernel))
     }
 
-    /// The same, and whoever counts, if anybody does.
-    ///
-    /// # Errors
-    /// [`Fault`].
+    /// The same, and what counts, if anything does.
     pub fn run_counted_by(
         &mut self,
         pair: Pair,
@@ -91,32 +75,33 @@ impl Link<'_> {
         let (warm, first) = (self.next, self.next.wrapping_add(self.warm_up));
         self.next = first.wrapping_add(items);
         let warm_up = self.warm_up;
-        let (started, ended) = both(
+        let (sent, received) = both(
             pair,
             |meeting| {
                 sender.send(warm, warm_up)?;
-                let mut side = Observed::begin(provider);
+                let mut observed = Observed::begin(provider);
                 meeting.meet()?;
                 let start = Instant::now();
-                side.start();
+                observed.start();
                 sender.send(first, items)?;
-                Ok(side.end(start))
+                Ok((start, observed.end()))
             },
             |meeting| {
                 receiver.receive(warm, warm_up)?;
-                let mut side = Observed::begin(provider);
+                let mut observed = Observed::begin(provider);
                 meeting.meet()?;
-                side.start();
+                observed.start();
                 receiver.receive(first, items)?;
-                Ok(side.end(Instant::now()))
+                Ok((Instant::now(), observed.end()))
             },
         )?;
-
+        let ((start, (preempted, counted)), (end, (also_preempted, also_counted))) =
+            (sent, received);
         Ok(Run {
-            took: ended.at.saturating_duration_since(started.at),
+            took: end.saturating_duration_since(start),
             items,
-            preemptions: started.preemptions + ended.preemptions,
-            counted: started.counted.and(ended.counted).over(items),
+            preemptions: preempted + also_preempted,
+            counted: counted.and(also_counted).over(items),
         })
     }
 }
@@ -141,18 +126,12 @@ impl Observed {
         }
     }
 
-    fn end(mut self, at: Instant) -> Side {
-        if let Some(counters) = &mut self.counters {
+    /// How often the thread was preempted, and what was counted.
+    fn end(mut self) -> (u64, Tally) {
+        let counted = self.counters.as_mut().map(|counters| {
             counters.stop();
-        }
-        Side {
-            at,
-            preemptions: self.before.since().preemptions,
-            counted: self
-                .counters
-                .as_mut()
-                .map(Counters::read)
-                .unwrap_or_default(),
-        }
+            counters.read()
+        });
+        (self.before.since().preemptions, counted.unwrap_or_default())
     }
 }

@@ -94,7 +94,7 @@ impl Table {
         reasons
     }
 
-    /// What stands in a place, whoever shows it.
+    /// What stands in a place, however it is shown.
     pub fn shown(&self, cell: &Cell) -> String {
         match cell {
             Cell::Words(text) | Cell::Figure(text) => text.clone(),
@@ -105,7 +105,7 @@ impl Table {
         }
     }
 
-    /// What stands below, whoever shows it: why figures are missing.
+    /// What stands below, however it is shown: why figures are missing.
     pub fn below(&self) -> Vec<String> {
         let reasons = self.reasons().into_iter().enumerate();
         let line = |(index, why)| format!("({}) not measured here, because {why}", index + 1);

@@ -204,7 +204,7 @@ impl Patience {
         self.0 += 1;
         if self.0.is_multiple_of(BETWEEN_LOOKS) {
             // Only the number of attempts: whatever a call is given the address of lies in memory,
-            // also where nobody waits.
+            // also where neither waits.
             look(self.0 / BETWEEN_LOOKS, at)
         } else {
             Ok(())
@@ -230,8 +230,8 @@ fn look(time: u64, at: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Looks whether the experiment goes on: for a thread that does not wait, but goes on until it is told
-/// that the other one is done. To be called seldom.
+/// Looks whether the experiment goes on: for a thread that does not wait, but goes on until the other one
+/// is done. To be called seldom.
 ///
 /// # Errors
 /// [`Fault::Gone`] and [`Fault::CalledOff`].
@@ -348,7 +348,7 @@ mod tests {
             };
             assert_eq!(both(pair, wait_for_ever, moved), Err(gone));
         }
-        // Nobody waits: what was measured is not believed all the same.
+        // Neither waits: what was measured is not believed all the same.
         let idle = |_: &Meeting| Ok(());
         let moved = |_: &Meeting| {
             leave();

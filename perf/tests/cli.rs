@@ -16,7 +16,7 @@ fn perf(args: &[&str]) -> Output {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     Command::new(env!("CARGO_BIN_EXE_ringproof-perf"))
         .args(args)
-        // Where it writes its pages, unless told otherwise.
+        // Where it writes its pages, by default.
         .current_dir(env!("CARGO_TARGET_TMPDIR"))
         .output()
         .expect("the program starts")
@@ -24,7 +24,7 @@ fn perf(args: &[&str]) -> Output {
 
 /// The same, allowed one CPU only.
 fn perf_on_one_cpu(args: &'static [&'static str]) -> Output {
-    // A thread of its own: what it starts inherits its affinity, and nobody else does.
+    // A thread of its own: what it starts inherits its affinity, and nothing else does.
     let thread = thread::spawn(|| {
         let allowed = affinity::allowed(0).expect("this thread's CPUs");
         let first = allowed.iter().next().expect("at least one CPU");
@@ -53,14 +53,8 @@ fn rows(output: &Output) -> Vec<Record> {
         assert_eq!(row.layer, "perf", "{row:?}");
         assert_ne!(row.verdict, Verdict::Failed, "{row:?}");
         let reason = row.reason.as_deref().unwrap_or_default();
-        assert!(
-            row.verdict == Verdict::Passed || !reason.is_empty(),
-            "{row:?}"
-        );
-        assert!(
-            row.verdict == Verdict::Passed || row.count.is_none(),
-            "{row:?}"
-        );
+        let explained = !reason.is_empty() && row.count.is_none();
+        assert!(row.verdict == Verdict::Passed || explained, "{row:?}");
         assert!(row.repeat.is_some(), "{row:?}");
     }
     rows
@@ -71,35 +65,12 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     let output = perf(&["--help"]);
     assert!(output.status.success());
     let said = text(&output);
-    for word in [
-        "limits",
-        "doctor",
-        "false-sharing",
-        "padding",
-        "peers",
-        "c-header",
-        "latest",
-        "ipc",
-        "serialize",
-        "dispatch",
-        "smoke",
-        EXIT_CODES,
-        "Examples",
-    ] {
+    let all = "all limits false-sharing padding peers latest ipc serialize dispatch smoke c-header";
+    let commands = || all.split(' ');
+    for word in commands().chain(["doctor", EXIT_CODES, "Examples"]) {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
     }
-    for experiment in [
-        "all",
-        "limits",
-        "false-sharing",
-        "padding",
-        "peers",
-        "latest",
-        "ipc",
-        "serialize",
-        "dispatch",
-        "smoke",
-    ] {
+    for experiment in commands() {
         let output = perf(&[experiment, "--help"]);
         assert!(output.status.success());
         assert!(text(&output).contains("--cpus"));
@@ -135,27 +106,15 @@ fn smoke_prints_a_row_for_everything() {
     let output = perf(&["smoke", "--json", "--seed", "7"]);
     assert!(output.stderr.is_empty(), "{output:?}");
     let rows = rows(&output);
-    let about = |subject: &str| {
-        rows.iter()
-            .filter(|row| row.subject.contains(subject))
-            .count()
-    };
+    let about = |subject: &str| rows.iter().any(|row| row.subject.contains(subject));
     // Wherever two CPUs are to be had and stay where they are there is a row for each case and a
     // table for each experiment; where not, one row of the experiment that says why.
     let refused = |subject: &str| {
         let of = |row: &&Record| row.check == "ran" && row.subject.starts_with(subject);
         rows.iter().filter(of).count()
     };
-    for subject in [
-        "ring/",
-        "words/",
-        "counter/",
-        "latch",
-        "serialize",
-        "dispatch",
-        "ipc",
-    ] {
-        let said = about(subject) > 0 || (subject == "words/" && refused("ring/index") > 0);
+    for subject in "ring/ words/ counter/ latch serialize dispatch ipc".split(' ') {
+        let said = about(subject) || (subject == "words/" && refused("ring/index") > 0);
         assert!(said, "{subject} is missing in {rows:#?}");
     }
     let counters: BTreeSet<_> = (rows.iter().map(|row| row.subject.as_str()))
@@ -173,11 +132,8 @@ fn on_one_cpu_it_says_so_and_does_not_fail() {
     let output = perf_on_one_cpu(&["smoke", "--json"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let rows = rows(&output);
-    let missing = rows
-        .iter()
-        .filter(|row| row.verdict == Verdict::NotRun)
-        .count();
-    assert!(missing >= 3, "{rows:#?}");
+    let missing = rows.iter().filter(|row| row.verdict == Verdict::NotRun);
+    assert!(missing.count() >= 3, "{rows:#?}");
 
     let output = perf_on_one_cpu(&["false-sharing", "--rounds", "1"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -190,6 +146,8 @@ fn the_doctor_has_an_answer_wherever_it_runs() {
     // 3 where something cannot be measured; it never fails.
     assert!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
     let said = text(&output);
+    // The machine, what was counted, what the counters are, and what this process may do.
+    assert_eq!(said.matches("─\n").count(), 4, "{said}");
     for word in ["hypervisor", "cycles", "migrations", "pin two threads", "→"] {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
     }
@@ -197,13 +155,13 @@ fn the_doctor_has_an_answer_wherever_it_runs() {
         perf(&["doctor", "--json"]),
         perf_on_one_cpu(&["doctor", "--json"]),
     ] {
+        let rows = rows(&output);
         let about = |start: &str| {
-            let rows = rows(&output);
-            rows.iter()
-                .filter(|row| row.subject.starts_with(start))
-                .count()
+            let those = rows.iter().filter(|row| row.subject.starts_with(start));
+            those.count()
         };
-        assert_eq!((about("counter/"), about("may/")), (10, 4));
+        let about = ["counter/", "may/", "machine"].map(about);
+        assert_eq!(about, [10, 4, 1]);
     }
 }
 
@@ -230,10 +188,8 @@ fn advice_comes_from_the_figures_that_are_there() {
     assert!(advice(&[]).contains("→ ring, one by one: 0.15 µs"));
     let sleeping = advice(&["--rate", "5000", "--blocking"]);
     assert!(sleeping.contains("→ pipe: 15.0 µs"), "{sleeping}");
-    assert!(
-        sleeping.contains("ring, one by one: its receiver polls"),
-        "{sleeping}"
-    );
+    let polls = "ring, one by one: its receiver polls";
+    assert!(sleeping.contains(polls), "{sleeping}");
     assert_eq!(perf(&["ipc", "--size", "64"]).status.code(), Some(2));
 }
 

@@ -35,6 +35,14 @@ fn perf(args: &[&str]) -> Command {
     command
 }
 
+/// An experiment in the middle of which one of its two CPUs can be taken away.
+fn measuring(experiment: &str, one: usize, other: usize) -> Command {
+    let cpus = format!("{one},{other}");
+    perf(&[
+        experiment, "--json", "--quick", "--rounds", ROUNDS, "--cpus", &cpus,
+    ])
+}
+
 fn not_run(why: impl std::fmt::Display) {
     eprintln!("not run: {why}");
 }
@@ -77,9 +85,7 @@ fn reason<'r>(rows: &'r [Record], subject: &str) -> &'r str {
 #[test]
 fn a_kernel_that_may_have_thousands_of_cpus_is_asked_for_those_that_there_are() {
     let _alone = alone();
-    let count = affinity::allowed(0)
-        .expect("the CPUs of this thread")
-        .count();
+    let count = affinity::allowed(0).expect("this thread's CPUs").count();
     // As many as a mask of the usual length has room for, and more.
     for possible in [1024, 2048, 4096, 65_536] {
         let mut command = perf(&["doctor", "--json"]);
@@ -95,17 +101,13 @@ fn a_kernel_that_may_have_thousands_of_cpus_is_asked_for_those_that_there_are() 
         let pin = rows.iter().find(|row| row.subject == "may/pin two threads");
         let pin = pin.expect("a row");
         // With one CPU the answer is that there is one.
-        let expected = if count < 2 {
-            Verdict::NotRun
-        } else {
-            Verdict::Passed
-        };
+        let expected = [Verdict::Passed, Verdict::NotRun][usize::from(count < 2)];
         assert_eq!(pin.verdict, expected, "{possible}: {pin:?}");
     }
 }
 
 #[test]
-fn a_system_that_does_not_tell_its_cpus_has_none_that_are_known() {
+fn a_system_that_does_not_name_its_cpus_has_none_that_are_known() {
     let _alone = alone();
     let mut command = perf(&["doctor", "--json"]);
     seccomp::without(&mut command, libc::SYS_sched_getaffinity);
@@ -115,16 +117,14 @@ fn a_system_that_does_not_tell_its_cpus_has_none_that_are_known() {
     };
     let rows = rows(&output);
     let machine = reason(&rows, "machine");
-    assert!(
-        machine.contains("CPUs allowed: not known (sched_getaffinity: "),
-        "{machine}"
-    );
+    let unknown = "CPUs allowed: not known (sched_getaffinity: ";
+    assert!(machine.contains(unknown), "{machine}");
     let pin = reason(&rows, "may/pin two threads");
     assert!(pin.contains("is not known (sched_getaffinity: "), "{pin}");
 }
 
 #[test]
-fn a_quota_on_any_level_is_told() {
+fn a_quota_on_any_level_is_reported() {
     let _alone = alone();
     for (level, above) in [
         ("own", "its own control group"),
@@ -217,21 +217,16 @@ impl Running {
     /// Leaves the program one CPU, as `taskset -a -p` does.
     ///
     /// # Errors
-    /// It may not be done here.
-    fn leave(&mut self, cpu: usize) -> io::Result<()> {
+    /// Why that may not be done here.
+    fn leave(&mut self, cpu: usize) -> Result<(), String> {
         // First the one that all others are started by.
-        affinity::restrict(self.process(), &Cpus::one(cpu))?;
+        affinity::restrict(self.process(), &Cpus::one(cpu))
+            .map_err(|error| format!("the threads of a child cannot be moved: {error}"))?;
         self.await_threads("all threads to be moved", |threads| {
-            let mut elsewhere = threads
-                .iter()
-                .filter(|thread| !is_on(**thread, cpu))
-                .peekable();
-            let all_there = elsewhere.peek().is_none();
-            for thread in elsewhere {
-                // It may have ended meanwhile.
-                let _ = affinity::restrict(*thread, &Cpus::one(cpu));
-            }
-            all_there
+            let elsewhere = threads.iter().filter(|thread| !is_on(**thread, cpu));
+            // It may have ended meanwhile.
+            let moved = elsewhere.map(|thread| affinity::restrict(*thread, &Cpus::one(cpu)));
+            moved.count() == 0
         });
         Ok(())
     }
@@ -276,11 +271,7 @@ fn nothing_but(said: &str, output: &Output) {
         assert_eq!(row.verdict, Verdict::NotRun, "{row:?}");
         assert_eq!(row.count, None, "{row:?}");
     }
-    let why = |row: &Record| {
-        row.reason
-            .as_deref()
-            .is_some_and(|why| why.starts_with(said))
-    };
+    let why = |row: &Record| (row.reason.as_deref()).is_some_and(|why| why.starts_with(said));
     assert!(rows.iter().any(why), "no word that {said}: {rows:#?}");
 }
 
@@ -292,23 +283,18 @@ fn taken_away(experiment: &str, first: bool) {
     let Some([one, other]) = two_cpus() else {
         return;
     };
-    let cpus = format!("{one},{other}");
     let (taken, left) = if first { (one, other) } else { (other, one) };
-    let args = [
-        experiment, "--json", "--quick", "--rounds", ROUNDS, "--cpus", &cpus,
-    ];
-    let mut running = Running::start(&mut perf(&args)).expect("the program starts");
+    let running = Running::start(&mut measuring(experiment, one, other));
+    let mut running = running.expect("the program starts");
     if !running.await_seat(taken) {
         let output = running.end();
         let rows = rows(&output);
-        assert!(
-            rows.iter().all(|row| row.verdict == Verdict::NotRun),
-            "{rows:#?}"
-        );
+        let none = rows.iter().all(|row| row.verdict == Verdict::NotRun);
+        assert!(none, "{rows:#?}");
         return not_run(format!("{experiment} measures nothing here: {rows:?}"));
     }
-    if let Err(error) = running.leave(left) {
-        return not_run(format!("the threads of a child cannot be moved: {error}"));
+    if let Err(why) = running.leave(left) {
+        return not_run(why);
     }
     let output = running.end();
     nothing_but(&format!("CPU {taken} was taken away"), &output);
@@ -340,11 +326,7 @@ fn threads_that_cannot_be_pinned_end_when_one_cpu_is_left() {
     let Some([one, other]) = two_cpus() else {
         return;
     };
-    let cpus = format!("{one},{other}");
-    let args = [
-        "padding", "--json", "--quick", "--rounds", ROUNDS, "--cpus", &cpus,
-    ];
-    let mut command = perf(&args);
+    let mut command = measuring("padding", one, other);
     // Of the program alone: this one may move its threads.
     seccomp::without(&mut command, libc::SYS_sched_setaffinity);
     let mut running = match Running::start(&mut command) {
@@ -353,14 +335,14 @@ fn threads_that_cannot_be_pinned_end_when_one_cpu_is_left() {
     };
     // The main thread, and two that measure.
     assert!(running.await_threads("two threads that measure", |threads| threads.len() > 2));
-    if let Err(error) = running.leave(one) {
-        return not_run(format!("the threads of a child cannot be moved: {error}"));
+    if let Err(why) = running.leave(one) {
+        return not_run(why);
     }
     nothing_but("all CPUs but one were taken away", &running.end());
 }
 
 #[test]
-fn people_are_told_that_a_cpu_was_taken_away() {
+fn the_text_says_that_a_cpu_was_taken_away() {
     let _alone = alone();
     let Some([one, other]) = two_cpus() else {
         return;
@@ -371,8 +353,8 @@ fn people_are_told_that_a_cpu_was_taken_away() {
     let args = ["latest", "--rounds", ROUNDS, "--cpus", &cpus, "--out", out];
     let mut running = Running::start(&mut perf(&args)).expect("the program starts");
     assert!(running.await_seat(other), "it ended by itself");
-    if let Err(error) = running.leave(one) {
-        return not_run(format!("the threads of a child cannot be moved: {error}"));
+    if let Err(why) = running.leave(one) {
+        return not_run(why);
     }
     let output = running.end();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
@@ -399,11 +381,7 @@ fn shrunk(one: usize, other: usize) -> Result<(), String> {
         group.set("cpuset.mems", group.inherited("cpuset.mems")?.trim())?;
     }
     group.set("cpuset.cpus", &format!("{one},{other}"))?;
-    let cpus = format!("{one},{other}");
-    let args = [
-        "padding", "--json", "--quick", "--rounds", ROUNDS, "--cpus", &cpus,
-    ];
-    let mut command = perf(&args);
+    let mut command = measuring("padding", one, other);
     group.holds(&mut command);
     let running = Running::start(&mut command);
     let mut running = running.map_err(|error| format!("nothing runs in a cpuset: {error}"))?;

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 
@@ -23,14 +22,13 @@ pub(crate) const SIGNALS: Mechanism = Mechanism::new(
 );
 
 fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let (side, size) = (terms.side, terms.size);
+    let side = terms.side;
     let [socket] = terms.take()?;
     let connected = block_on(connect(side, socket.into()));
     let connection = connected.map_err(|error| Refused(format!("no D-Bus: {error}")))?;
     Ok(Box::new(Peer {
         into: MessageStream::from(&connection),
         connection,
-        size,
     }))
 }
 
@@ -38,11 +36,7 @@ fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
 pub(crate) fn sockets() -> Result<Ends, Refused> {
     let pair = UnixStream::pair();
     let (first, second) = pair.map_err(|error| Refused::of("no sockets are to be had", error))?;
-    Ok(Ends {
-        first: vec![OwnedFd::from(first)],
-        second: vec![OwnedFd::from(second)],
-        ..Ends::default()
-    })
+    Ok(Ends::of(first.into(), second.into()))
 }
 
 /// Either side waits for the other to authenticate.
@@ -57,34 +51,33 @@ async fn connect(side: Side, socket: UnixStream) -> zbus::Result<Connection> {
 struct Peer {
     connection: Connection,
     into: MessageStream,
-    /// Bytes in a message.
-    size: usize,
 }
 
 impl Endpoint for Peer {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
-        for message in cast_slice::<u64, u8>(messages).chunks_exact(self.size) {
-            let signal = Message::signal("/ringproof", "ringproof.Peer", "Message")
-                .build(&Bytes::new(message))
-                .map_err(io::Error::other)?;
-            block_on(self.connection.send(&signal)).map_err(io::Error::other)?;
-        }
-        Ok(())
+        let signal = Message::signal("/ringproof", "ringproof.Peer", "Message")
+            .build(&Bytes::new(cast_slice(messages)))
+            .map_err(io::Error::other)?;
+        block_on(self.connection.send(&signal)).map_err(io::Error::other)
     }
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
-        for message in cast_slice_mut::<u64, u8>(messages).chunks_exact_mut(self.size) {
-            let next = poll_fn(|context| Pin::new(&mut self.into).poll_next(context));
-            let signal = block_on(next)
-                .ok_or(io::ErrorKind::UnexpectedEof)?
-                .map_err(io::Error::other)?;
-            let body = signal.body();
-            let bytes: &Bytes = body.deserialize().map_err(io::Error::other)?;
-            if bytes.len() != self.size {
-                return Err(io::Error::other(format!("{} bytes came", bytes.len())));
-            }
-            message.copy_from_slice(bytes);
-        }
-        Ok(())
+        let next = poll_fn(|context| Pin::new(&mut self.into).poll_next(context));
+        let signal = block_on(next)
+            .ok_or(io::ErrorKind::UnexpectedEof)?
+            .map_err(io::Error::other)?;
+        let body = signal.body();
+        let bytes: &Bytes = body.deserialize().map_err(io::Error::other)?;
+        fill(messages, bytes)
     }
+}
+
+/// Makes the message the one that came, if that is as long.
+pub(crate) fn fill(message: &mut [u64], came: &[u8]) -> io::Result<()> {
+    let message = cast_slice_mut::<u64, u8>(message);
+    if came.len() != message.len() {
+        return Err(io::Error::other(format!("{} bytes came", came.len())));
+    }
+    message.copy_from_slice(came);
+    Ok(())
 }

@@ -10,9 +10,9 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper_util::rt::TokioIo;
-use ringproof::bytemuck::{cast_slice, cast_slice_mut};
+use ringproof::bytemuck::cast_slice;
 use ringproof_perf::cpus::follow_main_thread;
-use ringproof_perf::ipc::{Endpoint, Ends, Mechanism, Nature, Refused, Side, Terms};
+use ringproof_perf::ipc::{Endpoint, Mechanism, Nature, Refused, Side, Terms};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt;
@@ -25,7 +25,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
-use crate::dbus::sockets;
+use crate::dbus::{fill, sockets};
 
 /// Messages that wait to be sent, at most.
 const QUEUED: usize = 16;
@@ -46,10 +46,10 @@ pub(crate) const CALL: Mechanism = Mechanism::new(
 );
 
 fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let (side, size) = (terms.side, terms.size);
+    let side = terms.side;
     let [socket] = terms.take()?;
     let socket = UnixStream::from(socket);
-    // What is sent must go on its way when nobody waits for anything: a thread for it.
+    // What is sent must go on its way when no thread waits for anything: a thread for it.
     let runtime = Builder::new_multi_thread()
         .worker_threads(1)
         .on_thread_park(follow_once)
@@ -64,12 +64,7 @@ fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
         }
     });
     let (out, into) = met.map_err(|error| Refused(format!("no gRPC: {error}")))?;
-    Ok(Box::new(Streams {
-        runtime,
-        out,
-        into,
-        size,
-    }))
+    Ok(Box::new(Streams { runtime, out, into }))
 }
 
 /// Half of the work is done by tokio's thread: it runs at the priority of the thread that measures,
@@ -126,7 +121,7 @@ async fn answer(socket: UnixStream) -> Result<Met, StdError> {
                     let (arrived, responses) =
                         streams.ok_or_else(|| Status::unavailable("there is one call"))?;
                     let handed = arrived.send(request.into_inner());
-                    handed.map_err(|_| Status::cancelled("nobody waits for the call"))?;
+                    handed.map_err(|_| Status::cancelled("the call was given up"))?;
                     Ok(Response::new(ReceiverStream::new(responses).map(Ok)))
                 }
             });
@@ -153,30 +148,21 @@ struct Streams {
     runtime: Runtime,
     out: mpsc::Sender<Chunk>,
     into: Streaming<Chunk>,
-    /// Bytes in a message.
-    size: usize,
 }
 
 impl Endpoint for Streams {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
-        for message in cast_slice::<u64, u8>(messages).chunks_exact(self.size) {
-            let content = message.to_vec();
-            let sent = self.runtime.block_on(self.out.send(Chunk { content }));
-            sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
-        }
-        Ok(())
+        let content = cast_slice(messages).to_vec();
+        let sent = self.runtime.block_on(self.out.send(Chunk { content }));
+        Ok(sent.map_err(|_| io::ErrorKind::BrokenPipe)?)
     }
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
-        for message in cast_slice_mut::<u64, u8>(messages).chunks_exact_mut(self.size) {
-            let chunk = self.runtime.block_on(self.into.message());
-            let chunk = chunk.map_err(io::Error::other)?;
-            let content = chunk.ok_or(io::ErrorKind::UnexpectedEof)?.content;
-            if content.len() != self.size {
-                return Err(io::Error::other(format!("{} bytes came", content.len())));
-            }
-            message.copy_from_slice(&content);
-        }
-        Ok(())
+        let chunk = self.runtime.block_on(self.into.message());
+        let chunk = chunk.map_err(io::Error::other)?;
+        fill(
+            messages,
+            &chunk.ok_or(io::ErrorKind::UnexpectedEof)?.content,
+        )
     }
 }

@@ -83,14 +83,11 @@ impl Kept for Held {}
 impl Drop for Held {
     fn drop(&mut self) {
         let Held(Place { prefix, folder }) = self;
-        // What cannot be removed stays: there is nobody to tell, and nothing else to do.
+        // What cannot be removed stays: nothing can be done about it here.
         let _ = fs::remove_dir_all(folder);
         for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-            if entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(prefix.as_bytes())
-            {
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(prefix.as_bytes()) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -146,16 +143,14 @@ fn join(terms: &Terms) -> Result<Box<dyn Endpoint>, String> {
         stands().map_err(|gone| gone.to_string())?;
         thread::yield_now();
     }
-    let words = terms.size / 8;
     let mut ports = Ports {
         publisher,
         subscriber,
-        words,
         _node: node,
     };
     // A subscriber connects when it first receives, and until then a publisher whose buffer is full
     // drops messages, whatever its strategy: so each side sends one and receives one.
-    let mut greeting = vec![0; words];
+    let mut greeting = vec![0; terms.size / 8];
     ports.send(&greeting).map_err(said)?;
     ports.receive(&mut greeting).map_err(said)?;
     Ok(Box::new(ports))
@@ -168,32 +163,25 @@ fn said(error: impl fmt::Debug) -> String {
 struct Ports {
     publisher: Publisher<ipc::Service, Words, ()>,
     subscriber: Subscriber<ipc::Service, Words, ()>,
-    /// Words in a message.
-    words: usize,
     _node: Node<ipc::Service>,
 }
 
 impl Endpoint for Ports {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
-        for message in messages.chunks_exact(self.words) {
-            let loan = self.publisher.loan_slice_uninit(self.words);
-            let sample = loan.map_err(io::Error::other)?.write_from_slice(message);
-            sample.send().map_err(io::Error::other)?;
-        }
-        Ok(())
+        let loan = self.publisher.loan_slice_uninit(messages.len());
+        let sample = loan.map_err(io::Error::other)?.write_from_slice(messages);
+        sample.send().map(drop).map_err(io::Error::other)
     }
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
-        for message in messages.chunks_exact_mut(self.words) {
-            let mut polls = Polls::default();
-            let sample = loop {
-                match self.subscriber.receive().map_err(io::Error::other)? {
-                    Some(sample) => break sample,
-                    None => polls.wait()?,
-                }
-            };
-            message.copy_from_slice(sample.payload());
-        }
+        let mut polls = Polls::default();
+        let sample = loop {
+            match self.subscriber.receive().map_err(io::Error::other)? {
+                Some(sample) => break sample,
+                None => polls.wait()?,
+            }
+        };
+        messages.copy_from_slice(sample.payload());
         Ok(())
     }
 }

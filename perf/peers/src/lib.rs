@@ -13,7 +13,7 @@ mod values;
 
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::ipc::{self as processes, Mechanism};
-use ringproof_perf::report::{Report, Trouble, build_note};
+use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::Settings;
 
 /// All that this program measures between processes, for the processes that do it.
@@ -56,9 +56,7 @@ pub fn peers(settings: &Settings) -> Report {
         Ok(pair) => pair,
         Err(trouble) => return Report::of_trouble(title, "ring/peers", &trouble),
     };
-    let mut whole = Report::new(title);
-    whole.notes.push(pair.to_string());
-    whole.notes.extend(build_note());
+    let mut whole = Report::on(title, pair);
     let parts = parts.map(|(subject, part)| {
         part(settings, pair)
             .unwrap_or_else(|trouble| Report::of_trouble(subject, subject, &trouble))
@@ -76,11 +74,10 @@ pub fn ipc(settings: &Settings) -> Report {
     let mut report =
         report.unwrap_or_else(|trouble| Report::of_trouble(title, "D-Bus, gRPC", &trouble));
     title.clone_into(&mut report.title);
-    report.notes.push(
+    report.note(
         "D-Bus: a signal for each message, without a bus; gRPC: one call in which both sides \
          stream, over HTTP/2, with a thread of tokio on the CPU of either process: taking turns \
-         with it counts as a preemption, and its system calls are not among those counted"
-            .to_owned(),
+         with it counts as a preemption, and its system calls are not among those counted",
     );
     report
 }
@@ -111,9 +108,9 @@ mod tests {
     #[test]
     fn a_part_without_result_says_why_beside_the_others() {
         let mut whole = Report::new("peers");
-        whole.notes.push("CPUs 0 and 1".to_owned());
+        whole.note("CPUs 0 and 1");
         let mut good = Report::new("rings");
-        good.notes.push("CPUs 0 and 1".to_owned());
+        good.note("CPUs 0 and 1");
         good.conclusions.push("as fast".to_owned());
         let why = Trouble::NotRun("the CPUs moved".to_owned());
         let bad = Report::of_trouble("values", "values", &why);
@@ -121,14 +118,12 @@ mod tests {
         assert!(whole.has(Verdict::NotRun));
         assert_eq!(whole.notes.len(), 1);
         let said = whole.render();
-        assert!(
-            said.contains("as fast") && said.contains("the CPUs moved"),
-            "{said}"
-        );
+        let both = said.contains("as fast") && said.contains("the CPUs moved");
+        assert!(both, "{said}");
     }
 
     #[test]
-    fn mechanisms_are_told_apart_and_our_ring_is_among_those_in_memory() {
+    fn mechanisms_differ_and_our_ring_is_among_those_in_memory() {
         let mut names: Vec<_> = mechanisms().iter().map(|known| known.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|two| two[0] != two[1]), "{names:?}");

@@ -34,53 +34,40 @@ pub(crate) const OURS_TIGHT: &str = "ringproof, least memory";
 
 /// All of them, for items of that kind; ours is the first.
 pub(crate) fn all<T: Item>() -> Vec<Peer> {
-    vec![
-        Peer {
-            name: OURS,
-            make: |capacity| ours::<T>(&RingOptions::new(capacity as u64)),
-        },
-        Peer {
-            name: OURS_TIGHT,
-            make: |capacity| {
-                let slots = capacity as u64;
-                ours::<T>(&RingOptions::new(slots).slots(slots))
-            },
-        },
-        Peer {
-            name: "rtrb",
-            make: |capacity| Ok(Box::new(Rtrb(Some(rtrb::RingBuffer::<T>::new(capacity))))),
-        },
-        Peer {
-            name: "ringbuf",
-            make: |capacity| Ok(Box::new(Ringbuf(Some(HeapRb::<T>::new(capacity).split())))),
-        },
-        Peer {
-            name: "gil",
-            make: gil::<T>,
-        },
-        Peer {
-            name: "heapless",
-            make: |capacity| match capacity {
-                1024 => heapless::<T, 1024>(),
-                65_536 => heapless::<T, 65_536>(),
-                _ => Err(Trouble::NotRun(format!(
-                    "a queue of heapless has its capacity in its type, and {capacity} is not one \
-                     of those compiled"
-                ))),
-            },
-        },
-        Peer {
-            name: "crossbeam ArrayQueue",
-            make: |capacity| Ok(Box::new(Array(ArrayQueue::<T>::new(capacity)))),
-        },
-        Peer {
-            name: "crossbeam channel",
-            make: |capacity| {
-                let ends = crossbeam_channel::bounded::<T>(capacity);
-                Ok(Box::new(Channel(Some(ends))))
-            },
-        },
-    ]
+    type Make = fn(usize) -> Result<Box<dyn Queue>, Trouble>;
+    let all: [(&str, Make); 8] = [
+        (OURS, |capacity| {
+            ours::<T>(&RingOptions::new(capacity as u64))
+        }),
+        (OURS_TIGHT, |capacity| {
+            let slots = capacity as u64;
+            ours::<T>(&RingOptions::new(slots).slots(slots))
+        }),
+        ("rtrb", |capacity| {
+            Ok(Box::new(Rtrb(Some(rtrb::RingBuffer::<T>::new(capacity)))))
+        }),
+        ("ringbuf", |capacity| {
+            Ok(Box::new(Ringbuf(Some(HeapRb::<T>::new(capacity).split()))))
+        }),
+        ("gil", gil::<T>),
+        ("heapless", |capacity| match capacity {
+            1024 => heapless::<T, 1024>(),
+            65_536 => heapless::<T, 65_536>(),
+            _ => Err(Trouble::NotRun(format!(
+                "a queue of heapless has its capacity in its type, and {capacity} is not one of those \
+                 compiled"
+            ))),
+        }),
+        ("crossbeam ArrayQueue", |capacity| {
+            Ok(Box::new(Array(ArrayQueue::<T>::new(capacity))))
+        }),
+        ("crossbeam channel", |capacity| {
+            Ok(Box::new(Channel(Some(crossbeam_channel::bounded::<T>(
+                capacity,
+            )))))
+        }),
+    ];
+    all.map(|(name, make)| Peer { name, make }).into()
 }
 
 /// Makes the items of `first`, `first + 1`, and so on, where there was nothing yet.
@@ -269,12 +256,8 @@ fn heapless<T: Item, const N: usize>() -> Result<Box<dyn Queue>, Trouble> {
 impl<T: Item, const N: usize> Queue for Heapless<T, N> {
     fn ends(&mut self, way: Way) -> Option<Ends<'_>> {
         let (mut producer, mut consumer) = self.0.split();
-        (way == Way::OneByOne).then(|| {
-            Ends::one_by_one(
-                move |item| producer.enqueue(item).is_ok(),
-                move || consumer.dequeue(),
-            )
-        })
+        let push = move |item| producer.enqueue(item).is_ok();
+        (way == Way::OneByOne).then(|| Ends::one_by_one(push, move || consumer.dequeue()))
     }
 }
 
@@ -293,12 +276,8 @@ struct Channel<T>(Option<(crossbeam_channel::Sender<T>, crossbeam_channel::Recei
 impl<T: Item> Queue for Channel<T> {
     fn ends(&mut self, way: Way) -> Option<Ends<'_>> {
         let (sender, receiver) = self.0.take()?;
-        (way == Way::OneByOne).then(|| {
-            Ends::one_by_one(
-                move |item| sender.try_send(item).is_ok(),
-                move || receiver.try_recv().ok(),
-            )
-        })
+        let push = move |item| sender.try_send(item).is_ok();
+        (way == Way::OneByOne).then(|| Ends::one_by_one(push, move || receiver.try_recv().ok()))
     }
 }
 
@@ -313,10 +292,8 @@ mod tests {
     fn stream<T: Item>() {
         for peer in all::<T>() {
             let mut used = 0;
-            for (capacity, way) in CAPACITIES
-                .iter()
-                .flat_map(|size| WAYS.map(|way| (*size, way)))
-            {
+            let sizes = CAPACITIES.iter();
+            for (capacity, way) in sizes.flat_map(|size| WAYS.map(|way| (*size, way))) {
                 let mut queue = (peer.make)(capacity).unwrap();
                 let Some(Ends {
                     mut sender,

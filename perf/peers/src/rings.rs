@@ -3,16 +3,14 @@
 use ringproof_perf::comparison::{Comparison, Line, Unit};
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::links::{BATCH, Item, Way};
-use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{LAYER, Report, Trouble};
 use ringproof_perf::rounds::Rounds;
-use ringproof_perf::run::{Extent, Medium, Settings, stream_all};
-use ringproof_perf::stats::{ratios, summarize};
-use ringproof_perf::stream::Link;
+use ringproof_perf::run::{Extent, Settings, stream_all, through};
+use ringproof_perf::stats::Ratio;
 use ringproof_perf::table::{Cell, Table, spread};
 use ringproof_record::Record;
 
-use crate::queues::{self, OURS, Peer, Queue};
+use crate::queues::{self, OURS, Peer};
 use crate::standing::{Standing, conclude, row_count};
 
 /// Items that may be live at once.
@@ -24,10 +22,7 @@ pub(crate) const WAYS: [Way; 3] = [Way::OneByOne, Way::Slices, Way::InPlace];
 /// Compares items of two sizes in rings of two.
 pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
     let mut measured = Vec::new();
-    let capacities = match settings.extent {
-        Extent::Smoke => &CAPACITIES[..1],
-        Extent::Full | Extent::Quick => &CAPACITIES,
-    };
+    let capacities = settings.extent.pick(&CAPACITIES[..1], &CAPACITIES);
     for capacity in capacities {
         measured.push(measure::<u64>(settings, pair, *capacity)?);
         if settings.extent != Extent::Smoke {
@@ -35,7 +30,7 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
         }
     }
     let mut report = Report::new("rings");
-    report.notes.push(format!(
+    report.note(format!(
         "rings: median [min–max]; × is the rate as a multiple of ringproof's, taken round by \
          round; a batch is {BATCH} items, copied as a slice or written and checked in place; \
          every item is checked, of 64 bytes every word"
@@ -70,22 +65,21 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
     let name = format!("peers, {}, capacity {capacity}", T::NAME);
     let rounds = stream_all(&name, cases.len(), pair, settings, |case| {
         let (peer, way) = cases[case];
-        Ok(Box::new(Made {
-            queue: (peer.make)(capacity)?,
-            name: format!("{}, {}", peer.name, way.name()),
-            way,
-            warm_up,
-            first_item,
+        let name = format!("{}, {}", peer.name, way.name());
+        Ok(through((peer.make)(capacity)?, false, move |queue| {
+            let ends = queue.ends(way);
+            let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{name}: no ends")))?;
+            Ok(ends.link(name.clone(), warm_up, first_item))
         }))
     })?;
     let mut all = Comparison::new(Unit::RATE, 0);
     for peer in &peers {
         let of_way = |way: Way| {
             let case = |(known, of): &(&Peer, Way)| known.name == peer.name && *of == way;
-            let case = cases.iter().position(case);
-            let none = || format!("this crate has no way to move {}", way.name());
-            case.map(|case| rounds.series[case].clone())
-                .ok_or_else(none)
+            match cases.iter().position(case) {
+                Some(case) => Ok(rounds.series[case].clone()),
+                None => Err(format!("this crate has no way to move {}", way.name())),
+            }
         };
         all.add(peer.name, WAYS.map(of_way).into());
     }
@@ -98,45 +92,28 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
     })
 }
 
-/// A queue of a peer, and how it is used.
-struct Made {
-    queue: Box<dyn Queue>,
-    name: String,
-    way: Way,
-    warm_up: u64,
-    first_item: u64,
-}
-
-impl Medium for Made {
-    fn link(&mut self) -> Result<Link<'_>, Trouble> {
-        let ends = self.queue.ends(self.way);
-        let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{}: no ends", self.name)))?;
-        Ok(ends.link(self.name.clone(), self.warm_up, self.first_item))
-    }
-}
-
 fn add(report: &mut Report, groups: &[Group]) {
     let mut standing = Vec::new();
     for group in groups {
         let experiment = format!("{} items, capacity {}", group.item, group.capacity);
         report.add_conditions(&experiment, &format!("peers, {experiment}"), &group.rounds);
         report.tables.push(group.table(&experiment));
-        let one_by_one = group.all.lines.iter();
-        let one_by_one =
-            one_by_one.filter_map(|line| Some((line.of.to_owned(), line.value(0).ok()?)));
         let title = format!("Rings: {experiment}, one by one");
+        let name = |peer: &&str, at: usize| (at == 0).then(|| (*peer).to_owned());
         report
             .plots
-            .push(Plot::bars(title, "million items/s", one_by_one));
+            .push(group.all.bars(title, "million items/s", name));
         for line in &group.all.lines {
             for (at, way) in WAYS.into_iter().enumerate() {
-                let ratios = group.ratios(line, at);
-                report.rows.extend(group.row(line, at, way, &ratios));
-                if line.of != OURS && line.values(at).is_ok() {
+                let Some(ratio) = group.ratio(line, at) else {
+                    continue;
+                };
+                report.rows.extend(group.row(line, at, way, ratio));
+                if line.of != OURS {
                     standing.push(Standing {
                         peer: line.of.to_owned(),
                         what: format!("{}, {experiment}", way.name()),
-                        ratios,
+                        ratio,
                     });
                 }
             }
@@ -147,36 +124,26 @@ fn add(report: &mut Report, groups: &[Group]) {
 
 impl Group {
     /// The rate in a way as a multiple of ours, round by round.
-    fn ratios(&self, line: &Line<&'static str>, at: usize) -> Vec<f64> {
-        let ours = self.all.lines.iter().find(|line| line.of == OURS);
-        let ours = ours.and_then(|ours| ours.values(at).ok());
-        let both = line.values(at).ok().zip(ours);
-        both.map_or_else(Vec::new, |(theirs, ours)| ratios(theirs, ours))
+    fn ratio(&self, line: &Line<&'static str>, at: usize) -> Option<Ratio> {
+        let ours = self.all.lines.iter().find(|line| line.of == OURS)?;
+        Ratio::of(line.values(at).ok()?, ours.values(at).ok()?)
     }
 
-    fn row(
-        &self,
-        line: &Line<&'static str>,
-        at: usize,
-        way: Way,
-        ratios: &[f64],
-    ) -> Option<Record> {
-        let (rate, ratio) = (line.value(at).ok()?, summarize(ratios)?);
+    fn row(&self, line: &Line<&'static str>, at: usize, way: Way, ratio: Ratio) -> Option<Record> {
+        let (rate, rounds) = (line.value(at).ok()?, line.values(at).ok()?.len());
         let subject = format!("ring/{}", way.name());
         let check = format!(
             "{}, {} items, capacity {}",
             line.of, self.item, self.capacity
         );
         let row = Record::passed(LAYER, subject, check);
-        let row = match row_count(ratio.median, OURS) {
+        let row = match row_count(ratio.of.median, OURS) {
             Some((count, unit)) => row.count(count, unit),
             None => row,
         };
+        let (ratio, rate) = (spread(ratio.of), spread(rate));
         Some(row.reason(format!(
-            "median of {} rounds, {}; {} million items/s",
-            ratios.len(),
-            spread(ratio),
-            spread(rate),
+            "median of {rounds} rounds, {ratio}; {rate} million items/s"
         )))
     }
 
@@ -184,7 +151,7 @@ impl Group {
         let mut columns = self.all.columns().words("crate", |peer| *peer);
         for (at, way) in WAYS.into_iter().enumerate() {
             columns = columns.value(way.name(), at).cells("×", move |line| {
-                let ratio = summarize(&self.ratios(line, at));
+                let ratio = self.ratio(line, at).map(|ratio| ratio.of);
                 let none = || line.values(at).err().unwrap_or_default();
                 Cell::measured(ratio.ok_or_else(none))
             });
@@ -216,7 +183,7 @@ mod tests {
         }
     }
 
-    fn told(ratio: f64) -> Report {
+    fn reported(ratio: f64) -> Report {
         let mut report = Report::new("rings");
         add(&mut report, &[recorded(ratio)]);
         report
@@ -225,7 +192,7 @@ mod tests {
     #[test]
     fn a_faster_and_a_slower_peer_are_named() {
         for (ratio, words) in [(1.4, "faster in 1"), (0.6, "slower in 1")] {
-            let report = told(ratio);
+            let report = reported(ratio);
             let [said] = &report.conclusions[..] else {
                 panic!("{:?}", report.conclusions);
             };
@@ -239,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_equal_peer_stands_in_the_table_only() {
-        let report = told(1.01);
+        let report = reported(1.01);
         assert!(report.conclusions.is_empty(), "{:?}", report.conclusions);
         let said = report.render();
         assert!(said.contains("other"), "{said}");

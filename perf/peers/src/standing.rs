@@ -1,7 +1,7 @@
 //! How a peer stands beside ringproof: what is said of it, and what is not.
 
 use ringproof_perf::report::per_mille;
-use ringproof_perf::stats::{Effect, effect, summarize};
+use ringproof_perf::stats::{Effect, Ratio};
 use ringproof_perf::table::figure;
 
 /// One thing that a peer and ringproof both did.
@@ -12,7 +12,7 @@ pub(crate) struct Standing {
     /// What it was.
     pub(crate) what: String,
     /// The peer's rate as a multiple of ringproof's, round by round.
-    pub(crate) ratios: Vec<f64>,
+    pub(crate) ratio: Ratio,
 }
 
 /// Who of the peers is faster or slower than `ours`, in how many comparisons and where most: a
@@ -27,29 +27,23 @@ pub(crate) fn conclude(ours: &str, compared: &[Standing]) -> Vec<String> {
     let sentence = |peer: &&str| {
         let of_peer = || compared.iter().filter(|one| one.peer == **peer);
         let those = |wanted: Effect| {
-            let mut those: Vec<(f64, &str)> = of_peer()
-                .filter(|one| effect(&one.ratios) == wanted)
-                .filter_map(|one| Some((summarize(&one.ratios)?.median, one.what.as_str())))
-                .collect();
+            let those = of_peer().filter(|one| one.ratio.effect == wanted);
+            let those = those.map(|one| (one.ratio.of.median, one.what.as_str()));
+            let mut those: Vec<(f64, &str)> = those.collect();
             those.sort_by(|one, other| one.0.total_cmp(&other.0));
             those
         };
         let (slower, faster) = (those(Effect::Below), those(Effect::Above));
-        let mut said = Vec::new();
-        if let Some((ratio, what)) = faster.last() {
-            let most = times(*ratio, ours);
-            said.push(format!(
-                "faster in {}, most at {what}: {most}",
-                faster.len()
-            ));
-        }
-        if let Some((ratio, what)) = slower.first() {
-            let most = times(*ratio, ours);
-            said.push(format!(
-                "slower in {}, most at {what}: {most}",
-                slower.len()
-            ));
-        }
+        let most = |how: &str, all: usize, most: Option<&(f64, &str)>| {
+            let (ratio, what) = most?;
+            Some(format!(
+                "{how} in {all}, most at {what}: {}",
+                times(*ratio, ours)
+            ))
+        };
+        let faster = most("faster", faster.len(), faster.last());
+        let slower = most("slower", slower.len(), slower.first());
+        let said: Vec<String> = faster.into_iter().chain(slower).collect();
         (!said.is_empty()).then(|| {
             let (all, said) = (of_peer().count(), said.join("; "));
             format!("{peer} beside {ours}, of {all} comparisons: {said}.")
@@ -81,7 +75,7 @@ mod tests {
         Standing {
             peer: peer.to_owned(),
             what: what.to_owned(),
-            ratios: ratios.to_vec(),
+            ratio: Ratio::of(ratios, &vec![1.0; ratios.len()]).unwrap(),
         }
     }
 

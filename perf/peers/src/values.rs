@@ -7,12 +7,12 @@ use parking_lot::RwLock;
 use ringproof::SegmentError;
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::latest::{
-    self, Case, HOW_TO_READ, Latest, Read, Situation, Value, Values, Write, add, add_ours,
+    self, Add, Case, HOW_TO_READ, Latest, Read, Situation, Value, Values, Write, add, add_ours,
 };
 use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::Settings;
-use ringproof_perf::stats::ratios;
+use ringproof_perf::stats::Ratio;
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::standing::{Standing, conclude};
@@ -91,11 +91,10 @@ impl<const N: usize> Latest<N> for Locked<N> {
 
 /// Compares values of the sizes of the extent.
 pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
-    let make = || make_cases(pair, settings);
-    let (all, rounds) = latest::measure("peers, latest value", pair, settings, make)?;
+    let (all, rounds) = latest::measure("peers, latest value", pair, settings, SIZES)?;
     let mut report = Report::new("latest value");
     report.add_conditions("latest value", "peers, latest value", &rounds);
-    report.notes.push(format!(
+    report.note(format!(
         "latest value: ns for each, {HOW_TO_READ}; the crate seqlock and the RwLock wait until \
          they have a value, triple_buffer has one reader only, and arc-swap puts every value on \
          the heap"
@@ -109,18 +108,8 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
     Ok(report)
 }
 
-fn make_cases(pair: Pair, settings: &Settings) -> Result<Vec<Case>, Trouble> {
-    let mut cases = Vec::new();
-    for bytes in latest::sizes(settings.extent) {
-        match bytes {
-            32 => add_all::<4>(&mut cases, pair, settings),
-            64 => add_all::<8>(&mut cases, pair, settings),
-            256 => add_all::<32>(&mut cases, pair, settings),
-            _ => add_all::<128>(&mut cases, pair, settings),
-        }?;
-    }
-    Ok(cases)
-}
+/// All with payloads of 32, 64, 256 and 1024 bytes.
+const SIZES: [Add; 4] = [add_all::<4>, add_all::<8>, add_all::<32>, add_all::<128>];
 
 fn add_all<const N: usize>(
     cases: &mut Vec<Case>,
@@ -151,24 +140,22 @@ fn said_of(all: &Values) -> Vec<String> {
     for ours in OURS {
         let mut standing = Vec::new();
         for reference in all.lines.iter().filter(|line| line.of.name == ours) {
-            let others = all
-                .lines
-                .iter()
-                .filter(|line| !OURS.contains(&line.of.name));
-            let others: Vec<_> = others
-                .filter(|line| line.of.bytes == reference.of.bytes)
-                .collect();
+            let others = all.lines.iter().filter(|line| {
+                !OURS.contains(&line.of.name) && line.of.bytes == reference.of.bytes
+            });
             for situation in Situation::ALL {
                 let at = situation as usize;
-                for line in &others {
-                    let (Ok(ours), Ok(theirs)) = (reference.values(at), line.values(at)) else {
+                for line in others.clone() {
+                    // Times, of which the shorter is the higher rate.
+                    let both = reference.values(at).ok().zip(line.values(at).ok());
+                    let Some(ratio) = both.and_then(|(ours, theirs)| Ratio::of(ours, theirs))
+                    else {
                         continue;
                     };
                     standing.push(Standing {
                         peer: line.of.name.to_owned(),
                         what: format!("{}, {} bytes", situation.name(), line.of.bytes),
-                        // Times, of which the shorter is the higher rate.
-                        ratios: ratios(ours, theirs),
+                        ratio,
                     });
                 }
             }
@@ -268,7 +255,7 @@ mod tests {
     #[test]
     fn every_structure_is_a_case_of_every_size_and_situation() {
         let Some(pair) = two_cpus() else { return };
-        let cases = make_cases(pair, &Settings::of(Extent::Quick)).unwrap();
-        assert_eq!(cases.len(), 6 * latest::SIZES.len() * Situation::ALL.len());
+        let cases = latest::cases(pair, &Settings::of(Extent::Quick), SIZES).unwrap();
+        assert_eq!(cases.len(), 6 * SIZES.len() * Situation::ALL.len());
     }
 }

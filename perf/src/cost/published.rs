@@ -13,10 +13,9 @@ pub fn cell(range: Option<[f64; 2]>) -> Cell {
 
 /// A range as it was published.
 fn printed([low, high]: [f64; 2]) -> String {
-    if low < high {
-        format!("{low}–{high}")
-    } else {
-        format!("about {low}")
+    match low < high {
+        true => format!("{low}–{high}"),
+        false => format!("about {low}"),
     }
 }
 
@@ -59,14 +58,14 @@ mod tests {
             let lines = lines.iter();
             that_hold(lines.map(|(what, range)| (what.to_string(), &costs[..], *range)))
         };
+        let ranges = [
+            ("a", [1.0, 2.0]),
+            ("b", [2.0, 5.0]),
+            ("c", [0.0, 0.5]),
+            ("d", [1.0; 2]),
+        ];
         assert_eq!(
-            said(&[
-                ("a", [1.0, 2.0]),
-                ("b", [2.0, 5.0]),
-                ("c", [0.0, 0.5]),
-                ("d", [1.0; 2])
-            ])
-            .unwrap(),
+            said(&ranges).unwrap(),
             "Of 4 published ranges 2 hold here; faster: b 1.40 ns instead of 2–5; slower: c \
              1.40 ns instead of 0–0.5."
         );

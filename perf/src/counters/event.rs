@@ -26,8 +26,8 @@ pub enum Kind {
     Raw(Raw),
     /// The kernel, in user space and its own.
     Kernel(Software),
-    /// Nobody here, and why: a clause that follows "because".
-    Nobody(String),
+    /// Nothing here, and why: a clause that follows "because".
+    Nothing(String),
 }
 
 /// An event by the code in its processor's manual.
@@ -62,16 +62,13 @@ impl Kind {
             .any(|event| *self == Kind::Processor((*event).into()))
     }
 
-    /// Who counts it, in words, or why nobody does.
-    ///
-    /// # Errors
-    /// Why nobody does.
+    /// Who counts it, in words, or why nothing does.
     pub fn counted_by(&self) -> Result<String, String> {
         match self {
             Kind::Processor(_) => Ok("the processor".to_owned()),
             Kind::Raw(raw) => Ok(format!("the processor, by its code {:#06x}", raw.config())),
             Kind::Kernel(_) => Ok("the kernel".to_owned()),
-            Kind::Nobody(why) => Err(why.clone()),
+            Kind::Nothing(why) => Err(why.clone()),
         }
     }
 }
@@ -92,94 +89,58 @@ impl Event {
 /// processors that we know codes of.
 pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
     let codes = codes(processor);
-    let by_code = |name, shows, code: Code| Event {
-        name,
-        shows: code.as_ref().map_or(shows, |(_, shows)| shows),
-        kind: match code {
-            Ok((raw, _)) => Kind::Raw(raw),
-            Err(why) => Kind::Nobody(why),
-        },
+    let event = |name, shows, kind| Event { name, shows, kind };
+    let by_code = |name, shows, code: Code| match code {
+        Ok((raw, shows)) => event(name, shows, Kind::Raw(raw)),
+        Err(why) => event(name, shows, Kind::Nothing(why)),
     };
-    let of_processor = |name, shows, event: perf_event::events::Event| Event {
-        name,
-        shows,
-        kind: Kind::Processor(event),
+    let of_core = |of: Hardware| Kind::Processor(of.into());
+    let (by_memory, shows) = match codes.memory {
+        Some((raw, shows)) => (Kind::Raw(raw), shows),
+        None => (
+            read_misses(WhichCache::LL),
+            "loads that no cache could serve",
+        ),
     };
-    let of_kernel = |name, shows, event| Event {
-        name,
-        shows,
-        kind: Kind::Kernel(event),
-    };
+    const L1: &str = "loads that the first-level cache could not serve";
+    const NEAR: &str = "lines that came from another core's cache";
+    const FAR: &str = "lines that came from another socket's or cluster's cache";
+    const SWITCHES: &str = "times that the thread left its CPU";
+    const FAULTS: &str = "accesses that the kernel had to help with";
+    const MOVES: &str = "times that the thread changed its CPU";
+    let clock = of_core(Hardware::CPU_CYCLES);
+    let retired = of_core(Hardware::INSTRUCTIONS);
     vec![
         vec![
-            of_processor(
-                "cycles",
-                "the clock of the core",
-                Hardware::CPU_CYCLES.into(),
-            ),
-            of_processor(
-                "instructions",
-                "instructions that retired",
-                Hardware::INSTRUCTIONS.into(),
-            ),
-            of_processor(
-                "L1d read misses",
-                "loads that the first-level cache could not serve",
-                read_misses(WhichCache::L1D),
-            ),
-            match codes.memory {
-                Some((raw, shows)) => Event {
-                    name: "last-level read misses",
-                    shows,
-                    kind: Kind::Raw(raw),
-                },
-                None => of_processor(
-                    "last-level read misses",
-                    "loads that no cache could serve",
-                    read_misses(WhichCache::LL),
-                ),
-            },
+            event("cycles", "the clock of the core", clock),
+            event("instructions", "instructions that retired", retired),
+            event("L1d read misses", L1, read_misses(WhichCache::L1D)),
+            event("last-level read misses", shows, by_memory),
         ],
         vec![
-            by_code(
-                "lines of another core",
-                "lines that came from another core's cache",
-                codes.near,
-            ),
-            by_code(
-                "lines from farther away",
-                "lines that came from another socket's or cluster's cache",
-                codes.far,
-            ),
+            by_code("lines of another core", NEAR, codes.near),
+            by_code("lines from farther away", FAR, codes.far),
             by_code("memory-ordering clears", CLEARS, codes.clears),
         ],
         vec![
-            of_kernel(
+            event(
                 "context switches",
-                "times that the thread left its CPU",
-                Software::CONTEXT_SWITCHES,
+                SWITCHES,
+                Kind::Kernel(Software::CONTEXT_SWITCHES),
             ),
-            of_kernel(
-                "page faults",
-                "accesses that the kernel had to help with",
-                Software::PAGE_FAULTS,
-            ),
-            of_kernel(
-                "migrations",
-                "times that the thread changed its CPU",
-                Software::CPU_MIGRATIONS,
-            ),
+            event("page faults", FAULTS, Kind::Kernel(Software::PAGE_FAULTS)),
+            event("migrations", MOVES, Kind::Kernel(Software::CPU_MIGRATIONS)),
         ],
     ]
 }
 
-fn read_misses(which: WhichCache) -> perf_event::events::Event {
+fn read_misses(which: WhichCache) -> Kind {
     let misses = Cache {
         which,
         operation: CacheOp::READ,
         result: CacheResult::MISS,
     };
-    misses.into()
+    Kind::Processor(misses.into())
 }
 
 /// A processor as `/proc/cpuinfo` names it on x86.
@@ -294,18 +255,13 @@ fn intel(model: u32) -> Option<Codes> {
     const DISAGREE: &str =
         "two public tables that agree on a code for this processor were not found";
     let code = |name, event, mask, shows| Ok((Raw { name, event, mask }, shows));
-    let near = |name| {
-        let shows =
-            "loads that another core of the socket answered, out of a line that it had modified";
-        code(name, 0xd2, 0x04, shows)
-    };
+    const NEAR: &str =
+        "loads that another core of the socket answered, out of a line that it had modified";
+    const FAR: &str = "loads that another socket answered, out of a line that it had modified";
     // Up to Ice Lake, and from there on: also a clean line that the other core forwarded.
-    let hitm = || near("MEM_LOAD_L3_HIT_RETIRED.XSNP_HITM");
-    let fwd = || near("MEM_LOAD_L3_HIT_RETIRED.XSNP_FWD");
-    let far = || {
-        let shows = "loads that another socket answered, out of a line that it had modified";
-        code("MEM_LOAD_L3_MISS_RETIRED.REMOTE_HITM", 0xd3, 0x04, shows)
-    };
+    let hitm = || code("MEM_LOAD_L3_HIT_RETIRED.XSNP_HITM", 0xd2, 0x04, NEAR);
+    let fwd = || code("MEM_LOAD_L3_HIT_RETIRED.XSNP_FWD", 0xd2, 0x04, NEAR);
+    let far = || code("MEM_LOAD_L3_MISS_RETIRED.REMOTE_HITM", 0xd3, 0x04, FAR);
     let clears = || code("MACHINE_CLEARS.MEMORY_ORDERING", 0xc3, 0x02, CLEARS);
     let (near, far, clears) = match model {
         // Skylake, Kaby Lake, and Coffee Lake and Comet Lake, which Linux and perfmon call the same:
@@ -331,62 +287,55 @@ fn intel(model: u32) -> Option<Codes> {
 }
 
 /// AMD, families 17h, 19h and 1Ah: demand fills of the data cache (PMCx043) by where they came
-/// from. They count stores, too, and do not tell a modified line from a clean one.
+/// from. They count stores, too, and do not distinguish a modified line from a clean one.
 fn amd(family: u32, model: u32) -> Option<Codes> {
-    let fill = |name, mask, shows| {
-        let event = 0x43;
-        (Raw { name, event, mask }, shows)
-    };
     const NEAR: &str =
         "lines for loads and stores that came from the L3 or another core of the cluster (CCX)";
     const FAR: &str = "lines for loads and stores that came from the caches of another cluster";
     const MEMORY: &str = "lines for loads and stores that came from memory or devices";
-    let (near, far, memory) = match (family, model) {
+    const ON_DIE: &str =
+        "lines for loads and stores that came from the L3 or another core of the die";
+    const OFF_DIE: &str = "lines for loads and stores that came from the caches of another die";
+    let fills = match (family, model) {
         // Zen 2: Linux, libpfm4. Its clusters on the same die count as near.
-        (0x17, 0x30..) => (
-            fill(
-                "ls_refills_from_sys.ls_mabresp_lcl_cache",
-                0x02,
-                "lines for loads and stores that came from the L3 or another core of the die",
-            ),
-            fill(
-                "ls_refills_from_sys.ls_mabresp_rmt_cache",
-                0x10,
-                "lines for loads and stores that came from the caches of another die",
-            ),
-            fill(
+        (0x17, 0x30..) => [
+            ("ls_refills_from_sys.ls_mabresp_lcl_cache", 0x02, ON_DIE),
+            ("ls_refills_from_sys.ls_mabresp_rmt_cache", 0x10, OFF_DIE),
+            (
                 "ls_refills_from_sys.ls_mabresp_lcl_dram + rmt_dram",
                 0x48,
                 MEMORY,
             ),
-        ),
+        ],
         // Zen 3: Linux, libpfm4.
-        (0x19, 0x00..=0x0f | 0x20..=0x2f | 0x40..=0x5f) => (
-            fill("ls_dmnd_fills_from_sys.int_cache", 0x02, NEAR),
-            fill(
+        (0x19, 0x00..=0x0f | 0x20..=0x2f | 0x40..=0x5f) => [
+            ("ls_dmnd_fills_from_sys.int_cache", 0x02, NEAR),
+            (
                 "ls_dmnd_fills_from_sys.ext_cache_local + ext_cache_remote",
                 0x14,
                 FAR,
             ),
-            fill(
+            (
                 "ls_dmnd_fills_from_sys.mem_io_local + mem_io_remote",
                 0x48,
                 MEMORY,
             ),
-        ),
+        ],
         // Zen 4: Linux, libpfm4. Zen 5: Linux, LIKWID.
         (0x19, 0x10..=0x1f | 0x60..=0x7f | 0xa0..=0xaf)
-        | (0x1a, 0x00..=0x2f | 0x40..=0x4f | 0x60..=0x7f) => (
-            fill("ls_dmnd_fills_from_sys.local_ccx", 0x02, NEAR),
-            fill("ls_dmnd_fills_from_sys.near_cache + far_cache", 0x14, FAR),
-            fill(
+        | (0x1a, 0x00..=0x2f | 0x40..=0x4f | 0x60..=0x7f) => [
+            ("ls_dmnd_fills_from_sys.local_ccx", 0x02, NEAR),
+            ("ls_dmnd_fills_from_sys.near_cache + far_cache", 0x14, FAR),
+            (
                 "ls_dmnd_fills_from_sys.dram_io_near + dram_io_far",
                 0x48,
                 MEMORY,
             ),
-        ),
+        ],
         _ => return None,
     };
+    let event = 0x43;
+    let [near, far, memory] = fills.map(|(name, mask, shows)| (Raw { name, event, mask }, shows));
     Some(Codes {
         near: Ok(near),
         far: Ok(far),
@@ -427,7 +376,7 @@ mod tests {
     #[test]
     fn cycles_are_never_zero_and_misses_may_be() {
         assert!(Kind::Processor(Hardware::CPU_CYCLES.into()).is_never_zero());
-        assert!(!Kind::Processor(read_misses(WhichCache::L1D)).is_never_zero());
+        assert!(!read_misses(WhichCache::L1D).is_never_zero());
         assert!(!Kind::Kernel(Software::PAGE_FAULTS).is_never_zero());
     }
 
@@ -455,46 +404,76 @@ mod tests {
         codes(Processor::named_in(&cpuinfo).as_ref())
     }
 
-    /// The config of a code that there must be.
-    fn config(code: &Code) -> u64 {
-        code.as_ref().expect("a code").0.config()
-    }
-
     #[test]
-    fn a_sapphire_rapids_has_all_three_and_misses_by_the_kernels_name() {
-        let codes = of("GenuineIntel", 6, 143);
-        assert_eq!(config(&codes.near), 0x04d2);
-        assert_eq!(config(&codes.far), 0x04d3);
-        assert_eq!(config(&codes.clears), 0x02c3);
-        assert_eq!(codes.memory, None);
-    }
-
-    #[test]
-    fn a_desktop_processor_has_no_other_socket() {
-        let codes = of("GenuineIntel", 6, 0x9e);
-        assert!(codes.near.is_ok() && codes.clears.is_ok());
-        assert!(codes.far.unwrap_err().contains("one socket"));
-    }
-
-    #[test]
-    fn what_one_table_gives_alone_is_not_used() {
-        let codes = of("GenuineIntel", 6, 0xad);
-        assert!(codes.near.is_ok() && codes.far.is_ok());
-        assert!(codes.clears.unwrap_err().contains("two public tables"));
-    }
-
-    #[test]
-    fn zen_has_fills_by_source_and_no_clears() {
-        // A Milan, a Genoa, a Turin.
-        for (family, model) in [(25, 1), (25, 17), (26, 2)] {
-            let codes = of("AuthenticAMD", family, model);
-            assert_eq!(config(&codes.near), 0x0243, "{family}/{model}");
-            assert_eq!(config(&codes.far), 0x1443, "{family}/{model}");
-            assert_eq!(codes.memory.unwrap().0.config(), 0x4843);
-            assert!(codes.clears.unwrap_err().contains("AMD documents no event"));
+    fn a_processor_has_the_codes_of_its_tables_or_says_why_not() {
+        type Expected = [Result<u64, &'static str>; 3];
+        type Case = (&'static str, u32, u32, Expected, Option<u64>);
+        let amd = Err("AMD documents no event");
+        // Sapphire Rapids; a desktop, which has no other socket; one of which a table alone gives a code.
+        // Then a Milan, a Genoa, a Turin, and a Rome, whose clusters on other dies are the far ones.
+        let cases: [Case; 7] = [
+            (
+                "GenuineIntel",
+                6,
+                143,
+                [Ok(0x04d2), Ok(0x04d3), Ok(0x02c3)],
+                None,
+            ),
+            (
+                "GenuineIntel",
+                6,
+                0x9e,
+                [Ok(0x04d2), Err("one socket"), Ok(0x02c3)],
+                None,
+            ),
+            (
+                "GenuineIntel",
+                6,
+                0xad,
+                [Ok(0x04d2), Ok(0x04d3), Err("two public tables")],
+                None,
+            ),
+            (
+                "AuthenticAMD",
+                25,
+                1,
+                [Ok(0x0243), Ok(0x1443), amd],
+                Some(0x4843),
+            ),
+            (
+                "AuthenticAMD",
+                25,
+                17,
+                [Ok(0x0243), Ok(0x1443), amd],
+                Some(0x4843),
+            ),
+            (
+                "AuthenticAMD",
+                26,
+                2,
+                [Ok(0x0243), Ok(0x1443), amd],
+                Some(0x4843),
+            ),
+            (
+                "AuthenticAMD",
+                23,
+                49,
+                [Ok(0x0243), Ok(0x1043), amd],
+                Some(0x4843),
+            ),
+        ];
+        for (vendor, family, model, expected, memory) in cases {
+            let codes = of(vendor, family, model);
+            let found = [codes.near, codes.far, codes.clears];
+            for (found, expected) in found.into_iter().zip(expected) {
+                match (found, expected) {
+                    (Ok((raw, _)), Ok(config)) => assert_eq!(raw.config(), config, "{raw:?}"),
+                    (Err(why), Err(said)) => assert!(why.contains(said), "{why}"),
+                    other => panic!("{vendor} {family}/{model}: {other:?}"),
+                }
+            }
+            assert_eq!(codes.memory.map(|(raw, _)| raw.config()), memory);
         }
-        // A Rome, whose clusters on other dies are the far ones.
-        assert_eq!(config(&of("AuthenticAMD", 23, 49).far), 0x1043);
     }
 
     #[test]

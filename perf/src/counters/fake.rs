@@ -1,4 +1,4 @@
-//! A provider that counts what it is told to: for tests of what is done with counts, where there is
+//! A provider that counts what a test asks for: for tests of what is done with counts, where there is
 //! no processor that counts. Its figures are labelled, so that none can be taken for one.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Fake {
     pub(crate) stuck: bool,
     /// Its processor's counters stay at zero.
     pub(crate) dead: bool,
-    /// So many steps happen whenever it counts, beside those that it is told.
+    /// So many steps happen whenever it counts, beside those of the test.
     pub(crate) meanwhile: u64,
     /// What has happened so far.
     pub(crate) steps: Arc<AtomicU64>,
@@ -64,7 +64,7 @@ impl Provider for Fake {
             let place = all.iter().position(|known| known == event);
             let number = place.map_or(0, |place| place as u64 + 1);
             match &event.kind {
-                Kind::Nobody(why) => Err(why.clone()),
+                Kind::Nothing(why) => Err(why.clone()),
                 _ if self.refused == Some(event.name) => Err("the fake refuses it".to_owned()),
                 kind if self.dead && kind.is_of_processor() => Ok(0),
                 _ => Ok(number),

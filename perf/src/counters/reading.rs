@@ -144,20 +144,16 @@ mod tests {
 
     #[test]
     fn a_sum_is_no_better_than_its_parts() {
+        use Reading::{Counted, Scaled};
         let none = || Reading::NotMeasured("of a reason".to_owned());
-        assert_eq!(
-            Reading::Counted(1).and(Reading::Counted(2)),
-            Reading::Counted(3)
-        );
-        assert_eq!(Reading::Counted(1).and(none()), none());
-        assert_eq!(
-            Reading::Counted(1).and(Reading::Scaled(2, 30)),
-            Reading::Scaled(3, 30)
-        );
-        assert_eq!(
-            Reading::Scaled(1, 40).and(Reading::Scaled(2, 30)),
-            Reading::Scaled(3, 30)
-        );
+        for (one, other, sum) in [
+            (Counted(1), Counted(2), Counted(3)),
+            (Counted(1), none(), none()),
+            (Counted(1), Scaled(2, 30), Scaled(3, 30)),
+            (Scaled(1, 40), Scaled(2, 30), Scaled(3, 30)),
+        ] {
+            assert_eq!(one.and(other), sum);
+        }
     }
 
     #[test]

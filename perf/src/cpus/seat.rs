@@ -2,12 +2,11 @@
 //!
 //! A cpuset can change while an experiment runs, a CPU can be switched off, and anybody who may can move
 //! the threads of a process. Two threads that then spin on one CPU, each before all ordinary programs,
-//! would do so for ever, and what they measured would be nobody's figure. So a thread takes its seat
+//! would do so for ever, and what they measured would be no figure. So a thread takes its seat
 //! before it measures, every spin asks from time to time whether the seat still stands, and a sample
 //! counts only if it stands afterwards.
 
 use std::cell::Cell;
-use std::fmt;
 
 use nix::libc;
 use ringproof_record::affinity::{self, Cpus};
@@ -66,26 +65,21 @@ impl Seat {
     pub(super) fn is_allowed(self) -> Result<(), Gone> {
         let allowed = allowed().unwrap_or_default();
         if !self.pinned {
-            // Two threads that nobody pins need two CPUs. Who has one seat for both needs one.
+            // Two threads that are not pinned need two CPUs. Who has one seat for both needs one.
             return match self.own != self.other && allowed.count() < 2 {
                 true => Err(Gone::AllButOne),
                 false => Ok(()),
             };
         }
-        match [self.own, self.other]
-            .iter()
-            .find(|cpu| !allowed.contains(**cpu))
-        {
-            Some(cpu) => Err(Gone::Cpu(*cpu)),
+        let mut both = [self.own, self.other].into_iter();
+        match both.find(|cpu| !allowed.contains(*cpu)) {
+            Some(cpu) => Err(Gone::Cpu(cpu)),
             None => Ok(()),
         }
     }
 }
 
 /// Whether the calling thread has the seat still that it took; so has one that took none.
-///
-/// # Errors
-/// What it has lost.
 pub fn stands() -> Result<(), Gone> {
     let Some(seat) = TAKEN.get() else {
         return Ok(());
@@ -100,33 +94,22 @@ pub fn stands() -> Result<(), Gone> {
     }
 }
 
+/// What helps when a CPU is gone.
+const HELP: &str = "(the process's cpuset or affinity was changed, or a CPU switched off): give it two CPUs for \
+                    as long as it runs";
+
 /// A CPU that an experiment had, and has no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Gone {
     /// This one.
+    #[error("CPU {0} was taken away during the experiment {HELP}")]
     Cpu(usize),
-    /// Nobody was pinned, and of the CPUs one is left.
+    /// No thread was pinned, and of the CPUs one is left.
+    #[error("all CPUs but one were taken away during the experiment {HELP}")]
     AllButOne,
 }
 
-impl fmt::Display for Gone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Gone::Cpu(cpu) => write!(f, "CPU {cpu} was taken away")?,
-            Gone::AllButOne => write!(f, "all CPUs but one were taken away")?,
-        }
-        write!(
-            f,
-            " during the experiment (the process's cpuset or affinity was changed, or a CPU switched \
-             off): give it two CPUs for as long as it runs"
-        )
-    }
-}
-
 /// The CPUs that this process may use: its first thread, which is never pinned while others measure.
-///
-/// # Errors
-/// Why they are not known.
 pub fn allowed() -> std::io::Result<Cpus> {
     affinity::allowed(main_thread())
 }
@@ -141,7 +124,7 @@ fn main_thread() -> i32 {
 /// Nice values would not do: they rank the threads of one session or container, not sessions and
 /// containers among each other. What spins at this priority ends by itself and gives up when its CPU
 /// is no longer its own ([`stands`]); until then the kernel keeps a twentieth of each CPU for ordinary
-/// programs, unless the machine's owner has told it not to. Round robin and not first in, first out:
+/// programs, unless the machine's owner has forbidden it. Round robin and not first in, first out:
 /// two experiments started at once would each keep one CPU from the other for ever.
 pub(super) fn prefer_this_thread() -> bool {
     let lowest = libc::sched_param { sched_priority: 1 };

@@ -89,7 +89,7 @@ impl fmt::Display for Likeness {
             Likeness::Unknown => write!(
                 f,
                 "whether equally strong is not known (of capacity, kind, model and highest frequency \
-                 the kernel tells none, or not of both)"
+                 the kernel says none, or not of both)"
             ),
         }
     }
@@ -165,7 +165,7 @@ impl Topology {
         }
     }
 
-    /// How strong these CPUs are, told apart by all that the kernel says: one clause, with what is
+    /// How strong these CPUs are, by all that the kernel says of them: one clause, with what is
     /// not known.
     pub fn strengths(&self, cpus: impl IntoIterator<Item = usize>) -> Option<String> {
         grouped(
@@ -246,7 +246,7 @@ impl Place {
 
 impl Strength {
     /// Two CPUs are alike if all that is known of one of them is the other's, too. A kernel without a
-    /// notion of capacity may say 1024 of all, so that a lower frequency tells more; and one that says
+    /// notion of capacity may say 1024 of all, so that a lower frequency says more; and one that says
     /// something of only one of them may do so because they differ.
     fn likeness(&self, other: &Strength) -> Likeness {
         let compared = [
@@ -332,7 +332,7 @@ pub(crate) fn cpu_ranges(cpus: &[usize]) -> String {
     format!("CPUs {}", runs.collect::<Vec<_>>().join(","))
 }
 
-/// No list of CPUs is longer, and none of a machine that tells nonsense takes up all memory.
+/// No list of CPUs is longer, and none of a machine that says nonsense takes up all memory.
 const MOST: usize = 1 << 22;
 
 /// Reads a list of CPUs as the kernel writes it: `0-1,4`.

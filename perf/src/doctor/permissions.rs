@@ -19,27 +19,23 @@ const CAPABILITIES: [(u32, &str); 4] = [
     (14, "CAP_IPC_LOCK"),
 ];
 
-/// One thing that was tried.
-struct Trial {
-    what: &'static str,
-    /// What came of it, or why nothing did: a clause that follows "because".
-    here: Result<String, String>,
-    needed_for: &'static str,
-    allowed_by: &'static str,
-}
+/// One thing that was tried: what it is, what came of it (or why nothing did: a clause that follows
+/// "because"), what it is needed for, and what allows it.
+type Trial = (
+    &'static str,
+    Result<String, String>,
+    &'static str,
+    &'static str,
+);
 
 /// What decides about the counters, as far as it can be read.
 pub(super) fn evidence() -> Vec<String> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let level = paranoid().map_or("not to be read".to_owned(), |level| level.to_string());
-    let mut sources: Vec<_> = fs::read_dir("/sys/bus/event_source/devices")
-        .map(|folder| {
-            let names = folder.flatten().map(|entry| entry.file_name());
-            names
-                .map(|name| name.to_string_lossy().into_owned())
-                .collect()
-        })
-        .unwrap_or_default();
+    let devices = fs::read_dir("/sys/bus/event_source/devices");
+    let sources = devices.into_iter().flatten().flatten();
+    let sources = sources.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut sources: Vec<String> = sources.collect();
     sources.sort_unstable();
     vec![
         format!(
@@ -57,17 +53,17 @@ pub(super) fn add(report: &mut Report, pair: Result<Pair, Trouble>) {
         "What this process may do:",
         ["what", "here", "needed for", "allowed by"],
     );
-    for trial in trials(pair) {
-        let row = match &trial.here {
-            Ok(_) => Record::passed(LAYER, format!("may/{}", trial.what), "tried"),
-            Err(why) => Record::not_run(LAYER, format!("may/{}", trial.what), "tried", why),
-        };
-        report.rows.push(row);
+    for (what, here, needed_for, allowed_by) in trials(pair) {
+        let subject = format!("may/{what}");
+        report.rows.push(match &here {
+            Ok(_) => Record::passed(LAYER, subject, "tried"),
+            Err(why) => Record::not_run(LAYER, subject, "tried", why),
+        });
         table.add([
-            Cell::words(trial.what),
-            trial.here.map_or_else(Cell::missing, Cell::figure),
-            Cell::words(trial.needed_for),
-            Cell::words(trial.allowed_by),
+            Cell::words(what),
+            here.map_or_else(Cell::missing, Cell::figure),
+            Cell::words(needed_for),
+            Cell::words(allowed_by),
         ]);
     }
     report.tables.push(table);
@@ -75,45 +71,43 @@ pub(super) fn add(report: &mut Report, pair: Result<Pair, Trouble>) {
 
 fn trials(pair: Result<Pair, Trouble>) -> [Trial; 4] {
     let (pinned, preferred) = match pair {
-        Ok(pair) => (
-            if pair.pinned {
-                Ok(format!("CPUs {} and {}", pair.first, pair.second))
-            } else {
-                Err("the system refuses sched_setaffinity".to_owned())
-            },
-            if pair.preferred {
-                Ok("yes".to_owned())
-            } else {
-                Err("the system refuses SCHED_RR".to_owned())
-            },
-        ),
+        Ok(pair) => {
+            let cpus = format!("CPUs {} and {}", pair.first, pair.second);
+            let refused = |call: &str| format!("the system refuses {call}");
+            let pinned = pair.pinned.then_some(cpus);
+            let preferred = pair.preferred.then(|| "yes".to_owned());
+            (
+                pinned.ok_or_else(|| refused("sched_setaffinity")),
+                preferred.ok_or_else(|| refused("SCHED_RR")),
+            )
+        }
         Err(Trouble::NotRun(why) | Trouble::Failed(why)) => (Err(why.clone()), Err(why)),
     };
     [
-        Trial {
-            what: "pin two threads",
-            here: pinned,
-            needed_for: "every experiment between two threads",
-            allowed_by: "a cpuset of two cores (--cpuset-cpus)",
-        },
-        Trial {
-            what: "run before other programs",
-            here: preferred,
-            needed_for: "samples that nobody interrupts",
-            allowed_by: "CAP_SYS_NICE, or --ulimit rtprio=1",
-        },
-        Trial {
-            what: "share memory",
-            here: shared(),
-            needed_for: "rings between processes",
-            allowed_by: "--shm-size",
-        },
-        Trial {
-            what: "lock memory",
-            here: locked(),
-            needed_for: "pages that must stay; no ring needs them",
-            allowed_by: "CAP_IPC_LOCK, or --ulimit memlock=-1",
-        },
+        (
+            "pin two threads",
+            pinned,
+            "every experiment between two threads",
+            "a cpuset of two cores (--cpuset-cpus)",
+        ),
+        (
+            "run before other programs",
+            preferred,
+            "samples that nothing interrupts",
+            "CAP_SYS_NICE, or --ulimit rtprio=1",
+        ),
+        (
+            "share memory",
+            shared(),
+            "rings between processes",
+            "--shm-size",
+        ),
+        (
+            "lock memory",
+            locked(),
+            "pages that must stay; no ring needs them",
+            "CAP_IPC_LOCK, or --ulimit memlock=-1",
+        ),
     ]
 }
 
@@ -161,11 +155,9 @@ fn seccomp(status: &str) -> &'static str {
 
 /// A field of `/proc/self/status`.
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
-    let lines = status.lines().filter_map(|line| line.split_once(':'));
-    lines
-        .filter(|(key, _)| *key == name)
-        .map(|(_, value)| value.trim())
-        .next()
+    let mut lines = status.lines().filter_map(|line| line.split_once(':'));
+    let (_, value) = lines.find(|(key, _)| *key == name)?;
+    Some(value.trim())
 }
 
 fn listed(names: &[String]) -> String {
@@ -183,10 +175,8 @@ mod tests {
     fn capabilities_are_read_by_their_bits() {
         // Bits 38, 23 and 0.
         let status = "Name:\tperf\nCapEff:\t0000004000800001\nSeccomp:\t2\n";
-        assert_eq!(
-            capabilities(status),
-            "capabilities: CAP_PERFMON, CAP_SYS_NICE"
-        );
+        let held = capabilities(status);
+        assert_eq!(held, "capabilities: CAP_PERFMON, CAP_SYS_NICE");
         assert!(seccomp(status).starts_with("on"));
         let nothing = "CapEff:\t0000000000000000\nSeccomp:\t0\n";
         assert!(capabilities(nothing).contains("none"));
@@ -197,13 +187,9 @@ mod tests {
     #[test]
     fn what_was_refused_has_its_reason_in_its_row_and_its_cell() {
         let mut report = Report::new("tried");
-        let why = || Trouble::NotRun("there is one CPU".to_owned());
-        add(&mut report, Err(why()));
-        let refused = &report.rows[0];
-        assert_eq!(refused.reason.as_deref(), Some("there is one CPU"));
-        assert_eq!(
-            report.tables[0].rows()[0][1],
-            Cell::missing("there is one CPU")
-        );
+        let why = "there is one CPU";
+        add(&mut report, Err(Trouble::NotRun(why.to_owned())));
+        assert_eq!(report.rows[0].reason.as_deref(), Some(why));
+        assert_eq!(report.tables[0].rows()[0][1], Cell::missing(why));
     }
 }

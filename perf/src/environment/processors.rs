@@ -49,7 +49,7 @@ impl Processors {
         topology
             .strengths(self.cpus.iter().copied())
             .unwrap_or_else(|| {
-                not_known("the kernel tells neither capacity, kind, model nor highest frequency")
+                not_known("the kernel says neither capacity, kind, model nor highest frequency")
             })
     }
 
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     /// A machine with these files.
-    fn machine<const N: usize>(files: [(&str, &str); N]) -> TempDir {
+    fn machine(files: &[(impl AsRef<Path>, &str)]) -> TempDir {
         let root = TempDir::new().unwrap();
         for (name, text) in files {
             let file = root.path().join(name);
@@ -147,27 +147,22 @@ mod tests {
     }
 
     #[test]
-    fn caches_are_told_by_level_and_kind() {
+    fn caches_are_listed_by_level_and_kind() {
         let mut files = Vec::new();
         for (index, level, kind, size) in [
             ("index0", "1", "Data", "32K"),
             ("index1", "1", "Instruction", "64K"),
             ("index3", "3", "Unified", "16384K"),
         ] {
-            for (name, text) in [
-                ("level", level),
-                ("type", kind),
-                ("size", size),
-                ("coherency_line_size", "64"),
-            ] {
-                files.push((format!("{CPU}/cpu0/cache/{index}/{name}"), text));
-            }
+            let file = |name: &str| format!("{CPU}/cpu0/cache/{index}/{name}");
+            files.extend([
+                (file("level"), level),
+                (file("type"), kind),
+                (file("size"), size),
+            ]);
+            files.push((file("coherency_line_size"), "64"));
         }
-        let files: Vec<_> = files
-            .iter()
-            .map(|(name, text)| (name.as_str(), *text))
-            .collect();
-        let root = machine(<[_; 12]>::try_from(files).unwrap());
+        let root = machine(&files);
         let said = "L1d 32K, L1i 64K, L3 16384K; lines of 64 bytes";
         assert_eq!(of(&root, &[0]).caches(), said);
         // Of the second CPU nothing is known, and nothing is made up.
@@ -177,25 +172,23 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_from_cpu_to_cpu_is_told_of_each_that_may_be_used() {
+    fn what_differs_from_cpu_to_cpu_is_said_of_each_that_may_be_used() {
         let cache = |cpu, name| format!("{CPU}/cpu{cpu}/cache/index0/{name}");
         let governor = |cpu| format!("{CPU}/cpu{cpu}/cpufreq/scaling_governor");
         let capacity = |cpu| format!("{CPU}/cpu{cpu}/cpu_capacity");
-        let root = machine([
-            (&cache(0, "level"), "1"),
-            (&cache(0, "type"), "Data"),
-            (&cache(0, "size"), "32K"),
-            (&cache(1, "level"), "1"),
-            (&cache(1, "type"), "Data"),
-            (&cache(1, "size"), "48K"),
-            (&governor(0), "schedutil"),
-            (&governor(1), "performance"),
-            (&capacity(0), "446"),
-            (&capacity(1), "1024"),
-            (
-                "proc/cpuinfo",
-                "processor\t: 0\nmodel name\t: Small\n\nprocessor\t: 1\nmodel name\t: Big\n",
-            ),
+        let cpuinfo = "processor\t: 0\nmodel name\t: Small\n\nprocessor\t: 1\nmodel name\t: Big\n";
+        let root = machine(&[
+            (cache(0, "level"), "1"),
+            (cache(0, "type"), "Data"),
+            (cache(0, "size"), "32K"),
+            (cache(1, "level"), "1"),
+            (cache(1, "type"), "Data"),
+            (cache(1, "size"), "48K"),
+            (governor(0), "schedutil"),
+            (governor(1), "performance"),
+            (capacity(0), "446"),
+            (capacity(1), "1024"),
+            ("proc/cpuinfo".to_owned(), cpuinfo),
         ]);
         let both = of(&root, &[0, 1]);
         assert_eq!(both.caches(), "CPU 0: L1d 32K; CPU 1: L1d 48K");
@@ -209,17 +202,15 @@ mod tests {
         assert!(warning.unwrap().contains("`schedutil`"));
         // CPU 0 says nothing of a process that may not use it.
         let big = of(&root, &[1]);
-        assert_eq!(
-            (big.caches().as_str(), big.names()[0].1.as_str()),
-            ("L1d 48K", "Big")
-        );
+        assert_eq!(big.caches(), "L1d 48K");
+        assert_eq!(big.names()[0].1, "Big");
         assert_eq!(big.strengths(), "capacity 1024");
         assert_eq!(big.governors(), ("performance".to_owned(), None));
     }
 
     #[test]
     fn what_is_not_said_is_not_known() {
-        let root = machine([]);
+        let root = machine(&[] as &[(&str, &str)]);
         let nothing = of(&root, &[0, 1]);
         let mut said = vec![nothing.caches(), nothing.strengths(), nothing.governors().0];
         said.extend(nothing.names().map(|(_, fact)| fact));
@@ -231,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_list_with_other_numbers_is_taken_as_a_whole() {
-        let root = machine([("proc/cpuinfo", "processor : 0\nmodel name : Some CPU\n")]);
+        let root = machine(&[("proc/cpuinfo", "processor : 0\nmodel name : Some CPU\n")]);
         assert_eq!(of(&root, &[4, 5]).names()[0].1, "Some CPU");
     }
 }

@@ -5,7 +5,6 @@
 //! their cache lines cost is most of it; with both ends in one thread, what the code costs.
 
 mod calls;
-mod library;
 
 use ringproof::{Ring, RingOptions, SegmentError};
 
@@ -14,9 +13,9 @@ use crate::comparison::{Comparison, Unit};
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
 use crate::links::{self, BATCH, SIZES, Size, Way};
-use crate::report::{Report, Trouble, build_note};
+use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::run::{Medium, Settings, stream_all};
 use crate::sets::{Measured, measure_all, together};
 use crate::stream::{Link, Receiver, Sender};
 use crate::together::Fault;
@@ -39,30 +38,19 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
 pub const WAYS: [Way; 3] = [Way::OneByOne, Way::Slices, Way::InPlace];
 
 /// Compares in each of the [`WAYS`] at each of the sizes.
-///
-/// # Errors
-/// [`Trouble`].
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
-    let sizes: &[Size] = match settings.extent {
-        Extent::Smoke => &SIZES[..1],
-        Extent::Full | Extent::Quick => &SIZES,
-    };
+    let sizes = settings.extent.pick(&SIZES[..1], &SIZES);
     let pair = settings.pair()?;
-    let compiler = library::compiler().map_err(Trouble::NotRun)?;
+    let compiler = calls::compiler().map_err(Trouble::NotRun)?;
     let sets = (Threads::ALL.iter()).flat_map(|threads| sizes.iter().map(|size| (*threads, *size)));
     let measured = measure_all(sets, |(threads, size)| {
         compare(settings, pair, *size, *threads)
     })?;
-    let mut report =
-        Report::new("c-header: the ring of ringproof.h beside the one in Rust, u64 items");
-    report.notes.push(format!("{pair}"));
-    report.notes.extend(build_note());
-    report.notes.push(compiler.to_owned());
-    let all = together(&measured);
-    report.add_conditions("", "c-header", &all);
-    report.notes.push(
-        "median [min–max]; ratios are taken round by round; every item is checked".to_owned(),
-    );
+    let title = "c-header: the ring of ringproof.h beside the one in Rust, u64 items";
+    let mut report = Report::on(title, pair);
+    report.note(compiler);
+    report.add_conditions("", "c-header", &together(&measured));
+    report.note("median [min–max]; ratios are taken round by round; every item is checked");
     add(&mut report, &measured);
     Ok(report)
 }
@@ -92,18 +80,12 @@ fn add(report: &mut Report, measured: &[Measured<(Threads, Size)>]) {
     for Measured { set, rounds } in measured {
         let (threads, size) = *set;
         for (index, way) in WAYS.into_iter().enumerate() {
-            let both = match rounds {
-                Ok(rounds) => rounds
-                    .series
-                    .iter()
-                    .skip(2 * index)
-                    .take(2)
-                    .cloned()
-                    .map(Ok)
-                    .collect(),
-                Err(why) => vec![Err(why.clone()); 2],
+            let series = |at: usize| match rounds {
+                Ok(rounds) => Ok(rounds.series[2 * index + at].clone()),
+                Err(why) => Err(why.clone()),
             };
-            all.add(Use { threads, way, size }, both);
+            let both = [IN_C, IN_RUST].map(series);
+            all.add(Use { threads, way, size }, both.into());
         }
     }
     let table = (all.columns())
@@ -120,9 +102,8 @@ fn add(report: &mut Report, measured: &[Measured<(Threads, Size)>]) {
         let check = format!("{}, {}", line.of.threads.name(), line.of.what());
         line.speed_row(IN_C, "ring/C header", check, "Rust")
     }));
-    let said = Threads::ALL
-        .iter()
-        .filter_map(|threads| conclude(*threads, &all));
+    let said = Threads::ALL.iter();
+    let said = said.filter_map(|threads| conclude(*threads, &all));
     report.conclusions.extend(said);
 }
 
@@ -136,12 +117,12 @@ fn memory(size: Size) -> &'static str {
 
 /// How far apart the two are at most, and where C is slower.
 fn conclude(threads: Threads, all: &Comparison<Use>) -> Option<String> {
-    let mut found: Vec<_> = (all.compared(IN_C))
-        .filter(|(used, _)| used.threads == threads)
-        .map(|(used, one)| (used.what(), one))
-        .collect();
+    let found = all
+        .compared(IN_C)
+        .filter(|(used, _)| used.threads == threads);
+    let mut found: Vec<_> = found.map(|(used, one)| (used.what(), one)).collect();
     let slower = found.iter().filter(|(_, one)| one.slower());
-    let slower: Vec<String> = slower
+    let slower: Vec<_> = slower
         .map(|(what, one)| format!("{what} ({})", one.percent()))
         .collect();
     let verdict = match &slower[..] {
@@ -150,11 +131,10 @@ fn conclude(threads: Threads, all: &Comparison<Use>) -> Option<String> {
     };
     found.sort_by(|(_, one), (_, other)| one.speed.median.total_cmp(&other.speed.median));
     let ((least, slowest), (most, fastest)) = (found.first()?, found.last()?);
+    let [slowest, fastest] = [slowest, fastest].map(|one| one.speed.median);
     Some(format!(
-        "With {}, C has {:.2} ({least}) to {:.2} ({most}) of Rust's rate: {verdict}.",
-        threads.whose(),
-        slowest.speed.median,
-        fastest.speed.median,
+        "With {}, C has {slowest:.2} ({least}) to {fastest:.2} ({most}) of Rust's rate: {verdict}.",
+        threads.whose()
     ))
 }
 
@@ -256,7 +236,7 @@ struct Named {
 impl Medium for Named {
     fn link(&mut self) -> Result<Link<'_>, Trouble> {
         let (whose, ends) = match self.in_c {
-            true => ("C", library::ends(&self.name).map_err(Trouble::Failed)?),
+            true => ("C", calls::ends(&self.name).map_err(Trouble::Failed)?),
             false => ("Rust", Ends::in_rust(&self.ring).map_err(no_ring)?),
         };
         let mut ends = ends.used(self.way);
@@ -274,7 +254,7 @@ impl Medium for Named {
 
 impl Drop for Named {
     fn drop(&mut self) {
-        // Nobody waits for what comes of it, and there is nothing else to do.
+        // If it fails there is nothing else to do.
         let _ = self.ring.segment().unlink();
     }
 }
@@ -294,9 +274,7 @@ mod tests {
             let series = rates.map(|rate| recorded(Unit::RATE, rate));
             Measured::recorded((threads, SIZES[1]), series)
         });
-        let mut report = Report::new("recorded");
-        add(&mut report, &measured);
-        report
+        Report::recorded(|report| add(report, &measured))
     }
 
     #[test]
@@ -309,21 +287,15 @@ mod tests {
             two.ends_with("nowhere is it slower by more than the noise."),
             "{two}"
         );
-        assert!(
-            one.contains("it is slower at slices of 64, capacity 1024, memory the least (20 %)."),
-            "{one}"
-        );
+        let slower = "it is slower at slices of 64, capacity 1024, memory the least (20 %).";
+        assert!(one.contains(slower), "{one}");
     }
 
     #[test]
     fn where_it_is_as_fast_nothing_is_named() {
-        let report = with(99.0);
-        assert!(
-            (report.conclusions.iter())
-                .all(|said| said.ends_with("slower by more than the noise.")),
-            "{:?}",
-            report.conclusions
-        );
+        for said in with(99.0).conclusions {
+            assert!(said.ends_with("slower by more than the noise."), "{said}");
+        }
     }
 
     #[test]

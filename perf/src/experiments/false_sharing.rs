@@ -10,8 +10,8 @@ mod regime;
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
 use crate::placement::{Board, PAGE, Places, stream_through};
-use crate::report::{Report, Trouble, build_note};
-use crate::run::{Extent, Medium, Settings, stream_all, stream_counted};
+use crate::report::{Report, Trouble};
+use crate::run::{Extent, Medium, Settings, stream_all};
 use crate::sets::{measure_all, together};
 use distances::ByRegime;
 use regime::{Poll, Regime};
@@ -48,22 +48,17 @@ const COUNTED_ITEMS: u64 = 1 << 18;
 const COUNTED_REGIMES: usize = 3;
 
 /// Compares the distances in each regime.
-///
-/// # Errors
-/// [`Trouble`].
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
-    let mut report = Report::new(
+    let mut report = Report::on(
         "false sharing: two threads on one cache line, and the ring with its two indices so many \
          bytes apart",
+        pair,
     );
-    report.notes.push(pair.to_string());
     let (near, two_words) = adjacent_words::measure(pair, settings)?;
 
-    let distances = match settings.extent {
-        Extent::Smoke => vec![DISTANCES[0], 64, REFERENCE],
-        Extent::Full | Extent::Quick => DISTANCES.to_vec(),
-    };
+    let few = vec![DISTANCES[0], 64, REFERENCE];
+    let distances = settings.extent.pick(few, DISTANCES.to_vec());
     let regimes = all_regimes(settings.extent, settings.capacity);
     let measured = measure_all(regimes, |regime| {
         let name = format!("false sharing: {regime}");
@@ -77,16 +72,13 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     ] {
         report.add_conditions(what, &format!("false sharing, {what}"), rounds);
     }
-    report.notes.extend(build_note());
-    report.notes.push(
+    report.note(
         "median [min–max], every item checked; ratios are taken round by round, and only what \
-         stands in one line of the table of regimes was measured in turn"
-            .to_owned(),
+         stands in one line of the table of regimes was measured in turn",
     );
-    report.notes.push(
+    report.note(
         "indices looked up: each side asks for the occupancy, and so for the other's index, before \
-         each operation; whoever polls hard makes one pause in 64 attempts"
-            .to_owned(),
+         each operation; whoever polls hard makes one pause in 64 attempts",
     );
     adjacent_words::report(&mut report, &near, &two_words);
     let regimes = ByRegime::of(&distances, &measured);
@@ -110,11 +102,8 @@ fn all_regimes(extent: Extent, capacity: Option<u64>) -> Vec<Regime> {
             }));
         }
     }
-    if extent == Extent::Smoke {
-        // Seven is prime to the numbers of choices.
-        all = all.into_iter().step_by(7).collect();
-    }
-    all
+    // Seven is prime to the numbers of choices.
+    all.into_iter().step_by(extent.pick(7, 1)).collect()
 }
 
 /// A ring whose indices are that far apart.
@@ -145,18 +134,20 @@ fn count(
     let mut cases = Vec::new();
     for distance in [DISTANCES[0], REFERENCE] {
         let mut ring = ring(regime, distance, settings)?;
-        let run = stream_counted(&mut ring.link()?, pair, COUNTED_ITEMS)?;
+        let mut link = ring.link()?;
+        let run = link.run(pair, COUNTED_ITEMS, true);
+        let run = run.map_err(|fault| fault.of(&link.name))?;
         cases.push((format!("{distance} bytes apart"), run.counted));
     }
-    report.add_counters(
-        &cases,
-        &format!("{COUNTED_ITEMS} items, in both threads: {regime}"),
-    );
+    let items = format!("{COUNTED_ITEMS} items, in both threads: {regime}");
+    report.add_counters(&cases, &items);
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -165,23 +156,11 @@ mod tests {
         assert_eq!(all.len(), 32);
         assert!((0..32).all(|index| !all[index + 1..].contains(&all[index])));
         let few = all_regimes(Extent::Smoke, None);
-        let seen = |of: fn(&Regime) -> String| {
-            let seen = |regimes: &[Regime]| {
-                let mut seen: Vec<String> = regimes.iter().map(of).collect();
-                seen.sort();
-                seen.dedup();
-                seen
-            };
-            assert_eq!(seen(&all), seen(&few));
+        let traits = |regimes: &[Regime]| -> BTreeSet<String> {
+            regimes.iter().flat_map(Regime::traits).collect()
         };
-        seen(|regime| regime.items());
-        seen(|regime| regime.indices().to_owned());
-        seen(|regime| regime.capacity.to_string());
-        seen(|regime| regime.poll.to_string());
-        assert!(
-            all_regimes(Extent::Full, Some(7))
-                .iter()
-                .all(|regime| regime.capacity == 7)
-        );
+        assert_eq!(traits(&all), traits(&few));
+        let seven = all_regimes(Extent::Full, Some(7));
+        assert!(seven.iter().all(|regime| regime.capacity == 7));
     }
 }

@@ -12,26 +12,19 @@
 pub mod advise;
 mod conclusions;
 mod control;
-mod datagrams;
-mod descriptors;
 mod files;
 mod gated;
-mod latest;
 mod locked;
-mod mapped;
 pub mod matrix;
 mod mechanism;
 mod message;
 pub mod published;
 mod queues;
-mod ring;
 mod runner;
+mod segments;
 mod shared;
-mod streams;
-mod system_v;
+mod sockets;
 mod two;
-mod typed;
-mod unnamed;
 pub mod worker;
 
 pub use control::{Exercise, Task};
@@ -40,12 +33,12 @@ pub use mechanism::{
     Side, Terms, Trust, Waiting,
 };
 pub use message::Injected;
-pub use ring::Polls;
 pub use runner::{Figure, Line, Measured, measure};
+pub use segments::Polls;
 pub use two::{Moved, Program, Two};
 
 use crate::experiments::Experiment;
-use crate::report::{Report, Trouble, build_note};
+use crate::report::{Report, Trouble};
 use crate::run::Settings;
 
 /// The experiment.
@@ -58,49 +51,38 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
          B, 1 KiB and 64 KiB, with the system calls of a message and beside what is printed \
          about it elsewhere. With --advise it says which one to take, from the figures of \
          this machine.",
-    run,
+    run: |settings| report(settings, all()),
     ..Experiment::MEASURES
 };
 
 /// The mechanisms that this program measures, in the order of its tables.
 pub fn all() -> &'static [Mechanism] {
     &[
-        ring::RING,
-        ring::RING_IN_BATCHES,
-        latest::LATEST,
-        mapped::MAPPED_FILE,
+        segments::RING,
+        segments::RING_IN_BATCHES,
+        segments::LATEST,
+        segments::MAPPED_FILE,
         gated::FUTEX,
         gated::SEMAPHORE,
         gated::EVENT_FD,
         gated::SIGNAL,
         locked::PLAIN,
         locked::ROBUST,
-        streams::PIPE,
-        streams::FIFO,
-        streams::UNIX,
-        datagrams::DATAGRAM,
-        datagrams::SEQUENCED,
-        descriptors::DESCRIPTORS,
+        sockets::PIPE,
+        sockets::FIFO,
+        sockets::UNIX,
+        sockets::DATAGRAM,
+        sockets::SEQUENCED,
+        sockets::DESCRIPTORS,
         queues::POSIX,
-        system_v::SYSTEM_V,
-        streams::TCP,
-        datagrams::UDP,
+        queues::SYSTEM_V,
+        sockets::TCP,
+        sockets::UDP,
         files::LOCKED_FILE,
     ]
 }
 
-/// Measures this program's mechanisms.
-///
-/// # Errors
-/// [`Trouble`].
-pub fn run(settings: &Settings) -> Result<Report, Trouble> {
-    report(settings, all())
-}
-
 /// Measures `mechanisms`, which the processes of this program know, too.
-///
-/// # Errors
-/// [`Trouble`].
 pub fn report(settings: &Settings, mechanisms: &[Mechanism]) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
     let program = Program::this().map_err(|error| {
@@ -109,9 +91,8 @@ pub fn report(settings: &Settings, mechanisms: &[Mechanism]) -> Result<Report, T
         ))
     })?;
     let measured = measure(settings, pair, &program, mechanisms)?;
-    let mut report = Report::new("ipc: messages between two processes, every one checked");
-    report.notes.push(format!("{pair}"));
-    report.notes.extend(build_note());
+    let title = "ipc: messages between two processes, every one checked";
+    let mut report = Report::on(title, pair);
     conclusions::add(&mut report, &measured);
     Ok(report)
 }

@@ -1,9 +1,8 @@
 //! What the machine allows, whatever the code: the figures that all others are divided by.
 //!
-//! Each part measures by itself and is told by itself. A part that cannot be measured says why, and
+//! Each part measures by itself and is reported by itself. A part that cannot be measured says why, and
 //! the others go on.
 
-mod area;
 mod copying;
 mod costs;
 mod lines;
@@ -19,7 +18,7 @@ use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
 use crate::probe::agree;
-use crate::report::{LAYER, Report, Trouble, build_note};
+use crate::report::{LAYER, Report, Trouble};
 use crate::rounds::{Rounds, Sample};
 use crate::run::Settings;
 use crate::stats::summarize;
@@ -65,25 +64,33 @@ const PARTS: [(&str, Part); 5] = [
     (map::SUBJECT, map::run),
 ];
 
+/// Sizes from `first` on, each so many times doubled from the one before.
+const fn doubled<const N: usize>(first: usize, times: usize) -> [usize; N] {
+    let mut sizes = [first; N];
+    let mut at = 1;
+    while at < N {
+        sizes[at] = sizes[at - 1] << times;
+        at += 1;
+    }
+    sizes
+}
+
 /// Measures all parts.
 ///
 /// # Errors
 /// [`Trouble`] if there are no two CPUs, or an operation did not do what it should.
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
-    let mut report = Report::new("limits: what this machine allows, whatever the code");
-    report.notes.push(pair.to_string());
-    report.notes.extend(build_note());
-    report.notes.push(format!(
+    let mut report = Report::on("limits: what this machine allows, whatever the code", pair);
+    report.note(format!(
         "median [min–max]; ratios are taken round by round; “{ELSEWHERE}” is a virtual machine of \
          the Sapphire Rapids class with two separate cores, measured earlier with other programs: \
          to set beside, nothing is computed from it"
     ));
     let mut latencies = Vec::new();
     for (subject, part) in PARTS {
-        latencies.extend(add(&mut report, subject, |report| {
-            part(settings, pair, report)
-        })?);
+        let measure = |report: &mut Report| part(settings, pair, report);
+        latencies.extend(add(&mut report, subject, measure)?);
     }
     report.conclusions.extend(moved(&latencies));
     Ok(report)
@@ -93,10 +100,8 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
 fn add(report: &mut Report, subject: &str, part: impl FnOnce(&mut Report) -> Outcome) -> Outcome {
     match part(report) {
         Err(Trouble::NotRun(why)) => {
-            let said = format!("{subject}: not measured here, because {why}.");
-            report.conclusions.push(said);
-            let row = Record::not_run(LAYER, subject, "ran", why);
-            report.rows.push(row);
+            (report.conclusions).push(format!("{subject}: not measured here, because {why}."));
+            (report.rows).push(Record::not_run(LAYER, subject, "ran", why));
             Ok(None)
         }
         outcome => outcome,
@@ -129,12 +134,8 @@ fn alone_sampled(
     measure: impl FnOnce() -> Result<f64, Trouble> + Send,
 ) -> Result<Sample, Trouble> {
     alone(pair, || {
-        let before = Usage::so_far();
-        let value = measure()?;
-        Ok(Sample {
-            value,
-            preemptions: before.since().preemptions,
-        })
+        let (value, preemptions) = Usage::during(measure)?;
+        Ok(Sample { value, preemptions })
     })
 }
 
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_between_which_the_cpus_moved_are_told() {
+    fn parts_between_which_the_cpus_moved_are_reported() {
         let said = moved(&[33.0, 112.0, 174.0]).unwrap();
         assert!(said.contains("33.0 ns apart in one and 174 ns"), "{said}");
         assert_eq!(moved(&[33.0, 35.0, 31.0]), None);

@@ -8,7 +8,7 @@ mod items;
 mod slots;
 
 use crate::experiments::Experiment;
-use crate::report::{Report, Trouble, build_note};
+use crate::report::{Report, Trouble};
 use crate::run::Settings;
 use crate::sets::together;
 
@@ -29,31 +29,24 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
 const LINE: usize = 64;
 
 /// Compares the placements of slots, and the layouts.
-///
-/// # Errors
-/// [`Trouble`].
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
     let slots = slots::measure(pair, settings)?;
     let headers = headers::measure(pair, settings)?;
 
-    let mut report = Report::new(
-        "padding: the ring with its slots and words in other places, every byte of every item \
-         checked",
-    );
-    report.notes.push(pair.to_string());
+    let title = "padding: the ring with its slots and words in other places, every byte of every item \
+                 checked";
+    let mut report = Report::on(title, pair);
     for (what, rounds) in [
         ("slots", &together(&slots)),
         ("layouts", &together(&headers)),
     ] {
         report.add_conditions(what, &format!("padding, {what}"), rounds);
     }
-    report.notes.extend(build_note());
-    report.notes.push(
+    report.note(
         "median [min–max]; ratios are taken round by round, and only what stands in one line was \
          measured in turn; one by one a slot is copied with its padding, in batches only the item \
-         is written and checked, where it lies"
-            .to_owned(),
+         is written and checked, where it lies",
     );
     slots::report(&mut report, &slots);
     headers::report(&mut report, &headers);

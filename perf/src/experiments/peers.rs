@@ -1,7 +1,7 @@
 //! ringproof beside the crates that its users would pick instead: asked of a program of its own.
 //!
 //! What is compared needs hundreds of crates that nothing else here does. They are a package
-//! outside the workspace (peers/), so that nobody compiles them unasked; its program measures with
+//! outside the workspace (peers/), so that they are compiled only when asked for; its program measures with
 //! this library and prints its report as JSON, and here it joins the others.
 
 use std::env;
@@ -31,8 +31,8 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
     about: "Ring, seqlock and latch beside the crates that their users would pick instead",
     details: "rtrb, ringbuf, crossbeam, heapless, gil and iceoryx2; seqlock, arc-swap, \
          triple_buffer and parking_lot. They are measured by a program of its own, outside \
-         the workspace, that nobody compiles unasked.",
-    run,
+         the workspace, that is compiled only when asked for.",
+    run: |settings| ask("peers", settings),
     ..Experiment::MEASURES
 };
 
@@ -42,31 +42,15 @@ pub const BUILD: &str = "cargo run --release -p ringproof-perf -- peers --build"
 /// The program that measures.
 const PROGRAM: &str = "ringproof-perf-peers";
 
-/// Asks the program about rings, within a process and between two, and latest values.
-///
-/// # Errors
-/// [`Trouble`], also if the program is not built.
-pub fn run(settings: &Settings) -> Result<Report, Trouble> {
-    ask("peers", settings)
-}
-
 /// What belongs to the experiment `ipc` and needs that program.
 pub(crate) const BETWEEN_PROCESSES: Experiment = Experiment {
     name: "ipc-peers",
     part_of: Some("ipc"),
     title: "ipc: D-Bus and gRPC",
     subject: "D-Bus, gRPC",
-    run: run_ipc,
+    run: |settings| ask("ipc", settings),
     ..Experiment::MEASURES
 };
-
-/// Asks the program about D-Bus and gRPC.
-///
-/// # Errors
-/// [`Trouble`], also if the program is not built.
-pub fn run_ipc(settings: &Settings) -> Result<Report, Trouble> {
-    ask("ipc", settings)
-}
 
 /// Builds the program and puts it beside this one, wherever cargo puts what it builds. Cargo shows
 /// how far it is.
@@ -99,17 +83,12 @@ pub fn build() -> anyhow::Result<()> {
         .with_context(|| format!("cargo does not say where it put `{PROGRAM}`"))?;
     let beside = here.with_file_name(PROGRAM);
     // A program that runs cannot be written over, but its name can be given to another file.
-    match fs::remove_file(&beside) {
+    let copied = match fs::remove_file(&beside) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => fs::copy(&program, &beside).map(drop),
-    }
-    .with_context(|| {
-        format!(
-            "cannot copy `{}` to `{}`",
-            program.display(),
-            beside.display()
-        )
-    })
+    };
+    let (from, to) = (program.display(), beside.display());
+    copied.with_context(|| format!("cannot copy `{from}` to `{to}`"))
 }
 
 /// Where the program lies if it is built: beside the one at `here`.
@@ -127,8 +106,8 @@ fn ask(name: &str, settings: &Settings) -> Result<Report, Trouble> {
 fn ask_from(here: &Path, name: &str, settings: &Settings) -> Result<Report, Trouble> {
     let Some(program) = built(here) else {
         return Err(Trouble::NotRun(format!(
-            "its program is not built: it takes hundreds of crates, which nobody compiles \
-             unasked; build it with `{BUILD}`"
+            "its program is not built: it takes hundreds of crates, which are compiled only when asked \
+             for; build it with `{BUILD}`"
         )));
     };
     if is_older(&program, here) {
@@ -195,7 +174,7 @@ fn wait(mut child: Child, patience: Duration) -> Result<(ExitStatus, Vec<u8>), T
     thread::spawn(move || {
         let mut said = Vec::new();
         let read = output.map_or(Ok(0), |mut output| output.read_to_end(&mut said));
-        // Nobody listens any more if the child was given up.
+        // No one receives it any more if the child was given up.
         let _ = sender.send(read.map(|_| said));
     });
     let said = receiver.recv_timeout(patience);
@@ -223,7 +202,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::plot::{Plot, Series};
+    use crate::plot::Plot;
     use crate::report::LAYER;
     use crate::stats::Summary;
     use crate::table::{Cell, Table};
@@ -250,17 +229,12 @@ mod tests {
         table.add([Cell::words("rtrb"), Cell::figure("1.0")]);
         table.add([Cell::words("none"), Cell::missing("there is none")]);
         let mut report = Report::new("peers");
-        report.notes.push("a note".to_owned());
+        report.note("a note");
         report.tables.push(table);
-        report.plots.push(Plot::Lines {
-            title: "rates".to_owned(),
-            x: "bytes".to_owned(),
-            y: "ns".to_owned(),
-            series: vec![Series {
-                name: "latch".to_owned(),
-                points: vec![(32.0, starved)],
-            }],
-        });
+        let points = [("latch".to_owned(), 32.0, starved)];
+        report
+            .plots
+            .push(Plot::lines("rates", "bytes", "ns", points));
         report.conclusions.push("a conclusion".to_owned());
         report.rows.push(Record::passed(LAYER, "ring", "rtrb"));
         report
@@ -277,7 +251,7 @@ mod tests {
     fn what_the_program_prints_is_the_report() {
         let folder = TempDir::new().unwrap();
         let text = serde_json::to_string(&full()).unwrap();
-        // It is told what to measure.
+        // Its arguments say what to measure.
         let arguments = "peers --report --extent smoke --rounds 3 --seed 0 --cpus 4,5";
         let program = script(
             &folder,
@@ -300,8 +274,16 @@ mod tests {
         let ending = |status| script(&folder, &format!("cat <<'END'\n{text}\nEND\nexit {status}"));
         assert_eq!(answer(&ending(3), "peers", &smoke()), Ok(report));
         for wrong in [0, 1] {
-            let trouble = answer(&ending(wrong), "peers", &smoke()).unwrap_err();
-            assert!(matches!(trouble, Trouble::Failed(_)), "{trouble:?}");
+            says(answer(&ending(wrong), "peers", &smoke()), false, "");
+        }
+    }
+
+    /// That an answer is missing, with a reason that contains this.
+    #[track_caller]
+    fn says(trouble: Result<Report, Trouble>, not_run: bool, word: &str) {
+        match trouble.unwrap_err() {
+            Trouble::NotRun(why) => assert!(not_run && why.contains(word), "{why}"),
+            Trouble::Failed(why) => assert!(!not_run && why.contains(word), "{why}"),
         }
     }
 
@@ -309,22 +291,14 @@ mod tests {
     fn a_program_that_prints_something_else_is_to_be_built_again() {
         let folder = TempDir::new().unwrap();
         let program = script(&folder, "echo '{\"title\": 7}'");
-        let trouble = answer(&program, "peers", &smoke()).unwrap_err();
-        assert!(
-            matches!(&trouble, Trouble::NotRun(why) if why.contains(BUILD)),
-            "{trouble:?}"
-        );
+        says(answer(&program, "peers", &smoke()), true, BUILD);
     }
 
     #[test]
     fn a_program_that_breaks_or_hangs_has_failed() {
         let folder = TempDir::new().unwrap();
         let program = script(&folder, "kill -SEGV $$");
-        let trouble = answer(&program, "peers", &smoke()).unwrap_err();
-        assert!(
-            matches!(&trouble, Trouble::Failed(why) if why.contains("signal: 11")),
-            "{trouble:?}"
-        );
+        says(answer(&program, "peers", &smoke()), false, "signal: 11");
 
         let mut sleep = Command::new("sleep");
         let child = sleep.arg("600").stdout(Stdio::piped()).spawn().unwrap();
@@ -357,11 +331,7 @@ mod tests {
         (File::open(&program).unwrap())
             .set_modified(SystemTime::UNIX_EPOCH)
             .unwrap();
-        let trouble = ask_from(&new, "peers", &smoke()).unwrap_err();
-        assert!(
-            matches!(&trouble, Trouble::NotRun(why) if why.contains(BUILD)),
-            "{trouble:?}"
-        );
+        says(ask_from(&new, "peers", &smoke()), true, BUILD);
     }
 
     #[test]

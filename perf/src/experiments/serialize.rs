@@ -1,31 +1,27 @@
 //! What encodings cost: a small message and one of 1 KiB, encoded, decoded, and one field of them.
 
-mod archive;
 mod conclusions;
 mod fixed;
 mod flat;
 mod format;
 mod json;
-mod message;
 mod protobuf;
 #[cfg(test)]
 mod tests;
 mod work;
 
-use archive::Rkyv;
 use conclusions::{Facts, NEVER_VALIDATED};
-use fixed::{Offsets, Raw, View};
+use fixed::{Offsets, Raw, Rkyv, View};
 use flat::Flat;
-use format::Format;
+use format::{FIELDS, Format, PAYLOAD};
 use json::Json;
-use message::{FIELDS, PAYLOAD};
 use protobuf::Protobuf;
 use work::{Pool, lost, works};
 
 use crate::comparison::{Comparison, Series, Unit};
 use crate::cost::{Nothing, Works, measure};
 use crate::experiments::Experiment;
-use crate::report::{Report, Trouble, build_note};
+use crate::report::{Report, Trouble};
 use crate::run::Settings;
 
 /// The experiment.
@@ -100,15 +96,10 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
         Ok(all)
     })?;
 
-    let mut report = Report::new(format!(
-        "serialize: a message of {FIELDS} bytes and one of {}, ns for each",
-        FIELDS + PAYLOAD
-    ));
-    report
-        .notes
-        .push(format!("one thread, on the first CPU; {pair}"));
+    let large = FIELDS + PAYLOAD;
+    let title = format!("serialize: a message of {FIELDS} bytes and one of {large}, ns for each");
+    let mut report = Report::of_one_thread(title, pair);
     report.add_conditions("", "serialize", &rounds);
-    report.notes.extend(build_note());
     report.notes.extend(NOTES.map(str::to_owned));
     let mut series = rounds.series.into_iter();
     let mut next = || Ok(series.next().unwrap_or_default());
@@ -120,12 +111,13 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
             true => next(),
             false => Err(NEVER_VALIDATED.to_owned()),
         });
-        let size = |of: &Comparison<Facts>| of.lines[0].of.size;
-        if sizes.last().map(size) != Some(facts.size) {
-            sizes.push(Comparison::new(Unit::TIME, 0));
-        }
-        if let Some(of_size) = sizes.last_mut() {
-            of_size.add(facts, series);
+        match sizes.last_mut() {
+            Some(of_size) if of_size.lines[0].of.size == facts.size => of_size.add(facts, series),
+            _ => {
+                let mut of_size = Comparison::new(Unit::TIME, 0);
+                of_size.add(facts, series);
+                sizes.push(of_size);
+            }
         }
     }
     conclusions::add(&mut report, empty, &sizes);

@@ -95,18 +95,13 @@ const EFFICIENT: &str = "efficient core";
 #[test]
 fn a_hybrid_of_intel_has_cores_of_several_kinds() {
     let machine = intel();
-    assert_eq!(
-        machine.relation(0, 1),
-        (Kinship::Hyperthreads, Likeness::Alike)
-    );
-    assert_eq!(
-        machine.relation(0, 2),
-        (Kinship::Neighbours, Likeness::Alike)
-    );
-    assert_eq!(
-        machine.relation(8, 9),
-        (Kinship::Neighbours, Likeness::Alike)
-    );
+    for (first, second, kinship) in [
+        (0, 1, Kinship::Hyperthreads),
+        (0, 2, Kinship::Neighbours),
+        (8, 9, Kinship::Neighbours),
+    ] {
+        assert_eq!(machine.relation(first, second), (kinship, Likeness::Alike));
+    }
     let kinds = Difference::Kind(PERFORMANCE, EFFICIENT);
     let unlike = (Kinship::Neighbours, Likeness::Unlike(kinds));
     assert_eq!(machine.relation(0, 8), unlike);
@@ -123,14 +118,10 @@ fn a_hybrid_of_intel_has_cores_of_several_kinds() {
 #[test]
 fn big_and_little_cores_differ_in_capacity() {
     let machine = big_little();
-    assert_eq!(
-        machine.relation(0, 3),
-        (Kinship::Neighbours, Likeness::Alike)
-    );
-    assert_eq!(
-        machine.relation(4, 5),
-        (Kinship::Neighbours, Likeness::Alike)
-    );
+    for (first, second) in [(0, 3), (4, 5)] {
+        let near = (Kinship::Neighbours, Likeness::Alike);
+        assert_eq!(machine.relation(first, second), near);
+    }
     let capacity = Likeness::Unlike(Difference::Capacity(446, 1024));
     assert_eq!(machine.relation(3, 4), (Kinship::Cores, capacity));
     let said = machine.topology().strengths([2, 3, 4]).unwrap();
@@ -142,18 +133,13 @@ fn big_and_little_cores_differ_in_capacity() {
 }
 
 #[test]
-fn where_nothing_else_tells_cores_apart_their_names_or_frequencies_do() {
+fn where_nothing_else_distinguishes_cores_their_names_or_frequencies_do() {
+    let highest = "cpufreq/cpuinfo_max_freq";
     let frequency = |first: &str, second: &str| {
-        (Machine::new().each(0..=0, "cpufreq/cpuinfo_max_freq", first)).each(
-            1..=1,
-            "cpufreq/cpuinfo_max_freq",
-            second,
-        )
+        (Machine::new().each(0..=0, highest, first)).each(1..=1, highest, second)
     };
-    assert_eq!(
-        frequency("5000000", "5000000").likeness(0, 1),
-        Likeness::Alike
-    );
+    let same = frequency("5000000", "5000000");
+    assert_eq!(same.likeness(0, 1), Likeness::Alike);
     let unlike = Likeness::Unlike(Difference::Frequency(5_000_000, 3_700_000));
     assert_eq!(frequency("5000000", "3700000").likeness(0, 1), unlike);
     // A kernel that gives all of them the same capacity knows no better.
@@ -176,10 +162,8 @@ fn where_nothing_else_tells_cores_apart_their_names_or_frequencies_do() {
 #[test]
 fn a_kernel_that_says_nothing_leaves_it_unknown() {
     let machine = Machine::new();
-    assert_eq!(
-        machine.relation(0, 1),
-        (Kinship::Unknown, Likeness::Unknown)
-    );
+    let unknown = (Kinship::Unknown, Likeness::Unknown);
+    assert_eq!(machine.relation(0, 1), unknown);
     assert_eq!(machine.topology().strengths([0, 1]), None);
     // What is known of one of them says nothing of the two, whatever it is.
     let half = (Machine::new().each(0..=0, "cpu_capacity", "1024"))
@@ -206,24 +190,22 @@ fn a_kernel_that_says_nothing_leaves_it_unknown() {
     let nonsense = (Machine::new().each(0..=1, "cpu_capacity", "many"))
         .each(0..=1, "topology/thread_siblings_list", "0-99999999999")
         .with("devices/cpu_core/cpus", "none");
-    assert_eq!(
-        nonsense.relation(0, 1),
-        (Kinship::Unknown, Likeness::Unknown)
-    );
+    assert_eq!(nonsense.relation(0, 1), unknown);
 }
 
 #[test]
 fn four_thousand_cpus_are_as_any() {
     // Two hyperthreads in each core, sixteen CPUs at each cache.
-    let (thread, cache) = ("topology/core_cpus_list", "cache/index0");
+    let (thread, level, shared) = (
+        "topology/core_cpus_list",
+        "cache/index0/level",
+        "cache/index0/shared_cpu_list",
+    );
     let near = |first: usize, machine: Machine| {
-        (machine.each(first..=first + 1, thread, &format!("{first}-{}", first + 1)))
-            .each(first..=first + 1, &format!("{cache}/level"), "3")
-            .each(
-                first..=first + 1,
-                &format!("{cache}/shared_cpu_list"),
-                "4080-4095",
-            )
+        let core = first..=first + 1;
+        (machine.each(core.clone(), thread, &format!("{first}-{}", first + 1)))
+            .each(core.clone(), level, "3")
+            .each(core, shared, "4080-4095")
     };
     let machine = near(4094, near(4092, Machine::new()));
     assert_eq!(machine.relation(4094, 4095).0, Kinship::Hyperthreads);
@@ -247,11 +229,8 @@ fn the_kernels_lists_are_read_and_written() {
 #[test]
 fn what_is_the_same_of_all_is_said_once() {
     let of = |values: &[(usize, Option<&str>)]| {
-        grouped(
-            values
-                .iter()
-                .map(|(cpu, value)| (*cpu, value.map(str::to_owned))),
-        )
+        let values = values.iter();
+        grouped(values.map(|(cpu, value)| (*cpu, value.map(str::to_owned))))
     };
     assert_eq!(of(&[(0, Some("a")), (1, Some("a"))]).unwrap(), "a");
     let said = of(&[(0, Some("a")), (1, Some("b")), (2, Some("a")), (3, None)]).unwrap();

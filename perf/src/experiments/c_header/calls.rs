@@ -11,6 +11,8 @@ use ringproof::{Consumer, Producer, Ring, SegmentError};
 
 use crate::links::{self, BATCH, Way, difference, number};
 
+pub(super) use with_c::{compiler, ends};
+
 /// `struct ends` of ends.c, or [`InRust`].
 #[repr(C)]
 pub(super) struct Raw {
@@ -46,7 +48,7 @@ unsafe extern "C" fn check(items: *const u64, len: usize, first: u64) -> u64 {
     if len == 0 {
         return 0;
     }
-    // SAFETY: of a chunk that nobody writes to meanwhile, by the contract of `Calls`.
+    // SAFETY: of a chunk that is not written to meanwhile, by the contract of `Calls`.
     difference(unsafe { slice::from_raw_parts(items, len) }, first)
 }
 
@@ -81,7 +83,7 @@ struct InRust {
 struct Apart<T>(T);
 
 impl<'r> Ends<'r> {
-    /// Of ends that were opened and are closed by nobody else.
+    /// Of ends that were opened and are closed by this alone.
     ///
     /// # Safety
     /// They are open, are ends of a ring of `u64`, and are what `calls` are for; they need nothing
@@ -95,9 +97,6 @@ impl<'r> Ends<'r> {
     }
 
     /// Rust's ends of a ring.
-    ///
-    /// # Errors
-    /// [`SegmentError`] if its roles are taken.
     pub(super) fn in_rust(ring: &'r Ring<u64>) -> Result<Self, SegmentError> {
         let ends = Box::new(InRust {
             producer: Apart(ring.producer()?),
@@ -125,11 +124,11 @@ impl<'r> Ends<'r> {
         };
         match way {
             Way::OneByOne => links::Ends::one_by_one(
-                // SAFETY: the ends are open, and nobody else uses the producer.
+                // SAFETY: the ends are open, and nothing else uses the producer.
                 move |item| unsafe { push(sending.raw, item) },
                 move || {
                     let mut item = 0;
-                    // SAFETY: the ends are open, and nobody else uses the consumer.
+                    // SAFETY: the ends are open, and nothing else uses the consumer.
                     unsafe { pop(receiving.raw, &mut item) }.then_some(item)
                 },
             ),
@@ -173,7 +172,7 @@ mod in_rust {
     /// The producer of ends that [`Ends::in_rust`] opened.
     ///
     /// # Safety
-    /// The ends are open, and nobody else uses their producer as long as this is in use.
+    /// The ends are open, and nothing else uses their producer as long as this is in use.
     unsafe fn producer<'a>(ends: *mut Raw) -> &'a mut Producer<u64> {
         // SAFETY: the caller's word. No reference to the whole is made: the consumer is in use.
         unsafe { &mut (*ends.cast::<InRust>()).producer.0 }
@@ -265,7 +264,62 @@ mod in_rust {
     }
 
     unsafe extern "C" fn close(ends: *mut Raw) {
-        // SAFETY: it was a box in `Ends::in_rust`, and nobody uses it any more.
+        // SAFETY: it was a box in `Ends::in_rust`, and it is not used any more.
         drop(unsafe { Box::from_raw(ends.cast::<InRust>()) });
+    }
+}
+
+/// Which compiler made the C ends and how; or why none did.
+const COMPILED: &str = env!("RINGPROOF_C");
+
+#[cfg(with_c)]
+mod with_c {
+    use std::ffi::{CStr, CString, c_char};
+
+    use super::{COMPILED, Calls, Ends, Raw};
+
+    unsafe extern "C" {
+        // SAFETY: a constant of ends.c, of the type that `Calls` mirrors.
+        #[link_name = "ringproof_perf_calls"]
+        safe static CALLS: Calls;
+        #[link_name = "ringproof_perf_ends_open"]
+        fn open(name: *const c_char, why: *mut c_char, room: usize) -> *mut Raw;
+    }
+
+    /// Which compiler made the C ends, and how.
+    pub(in super::super) fn compiler() -> Result<&'static str, String> {
+        Ok(COMPILED)
+    }
+
+    /// Both ends of the ring of this name, as C has them; or why not.
+    pub(in super::super) fn ends(name: &str) -> Result<Ends<'static>, String> {
+        let name = CString::new(name).map_err(|_| "a name with a zero in it".to_owned())?;
+        let mut why = [0_u8; 512];
+        // SAFETY: a string of C, and room for as many bytes as is said.
+        let raw = unsafe { open(name.as_ptr(), why.as_mut_ptr().cast(), why.len()) };
+        if raw.is_null() {
+            let why = CStr::from_bytes_until_nul(&why).unwrap_or_default();
+            return Err(format!("C: {}", why.to_string_lossy()));
+        }
+        // SAFETY: just opened, of `u64` by its shape, with a mapping of its own.
+        Ok(unsafe { Ends::new(raw, CALLS) })
+    }
+}
+
+#[cfg(not(with_c))]
+mod with_c {
+    use super::{COMPILED, Ends};
+
+    /// Why there are no C ends: the build script found no compiler for them.
+    pub(in super::super) fn compiler() -> Result<&'static str, String> {
+        Err(format!(
+            "this program was built without C ({COMPILED}); have a C compiler, or name one in CC, and \
+             build again"
+        ))
+    }
+
+    /// There are none.
+    pub(in super::super) fn ends(_: &str) -> Result<Ends<'static>, String> {
+        Err(COMPILED.to_owned())
     }
 }

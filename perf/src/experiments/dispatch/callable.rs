@@ -13,7 +13,7 @@ pub(super) struct Callable {
     table: &'static Table,
 }
 
-/// What can be done with the place of a callable that nobody knows the type of any more.
+/// What can be done with the place of a callable whose type is forgotten.
 struct Table {
     /// The place must hold what the table was made for.
     call: unsafe fn(&Place, u64) -> u64,
@@ -73,7 +73,7 @@ unsafe fn call<F: Fn(u64) -> u64>(place: &Place, number: u64) -> u64 {
 }
 
 /// # Safety
-/// The place holds an `F`, which nobody uses any more.
+/// The place holds an `F`, which is not used any more.
 unsafe fn drop<F>(place: &mut Place) {
     // SAFETY: as the caller promises.
     unsafe { place.as_mut_ptr().cast::<F>().drop_in_place() }

@@ -1,6 +1,12 @@
-//! The ways to a function: the same little function at the end of each.
+//! The ways to a function, the same little function at the end of each; and what is timed: calls of one
+//! function, of several in no order, and of one that is made for it.
+
+use std::hint::black_box;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use super::callable::Callable;
+use crate::cost::Work;
 
 /// How a function that is chosen once, or at each call, is reached.
 pub(super) trait Mechanism: Sized + Send + 'static {
@@ -50,6 +56,32 @@ fn function(kind: u64, by: u64, number: u64) -> u64 {
     number.wrapping_mul(2 * kind + 1).wrapping_add(by)
 }
 
+/// A mechanism: what it holds, its name, whether it chooses and makes anything, how it is made and how it
+/// calls.
+macro_rules! mechanism {
+    ($(#[$doc:meta])* $name:ident($($held:ty),*) = $called:literal, $chooses:literal, $makes:literal,
+     make($kind:tt, $by:tt) $make:expr, call($way:tt, $number:ident) $call:expr) => {
+        $(#[$doc])*
+        pub(super) struct $name($($held),*);
+
+        impl Mechanism for $name {
+            const NAME: &'static str = $called;
+            const CHOOSES: bool = $chooses;
+            const MAKES: bool = $makes;
+
+            fn make($kind: usize, $by: u64) -> Self {
+                $make
+            }
+
+            #[inline]
+            fn call(&self, $number: u64) -> u64 {
+                let $way = self;
+                $call
+            }
+        }
+    };
+}
+
 /// No function: the loop around.
 pub(super) struct Nothing;
 
@@ -72,64 +104,30 @@ impl Mechanism for Nothing {
     }
 }
 
-/// A type parameter: the loop is compiled for it, and the function into the loop.
-pub(super) struct Generic(u64);
-
-impl Mechanism for Generic {
-    const NAME: &'static str = "generic, inlined";
-    const CHOOSES: bool = false;
-    const MAKES: bool = false;
-
-    fn make(_: usize, by: u64) -> Self {
-        Generic(by)
-    }
-
-    #[inline]
-    fn call(&self, number: u64) -> u64 {
-        function(0, self.0, number)
-    }
+mechanism! {
+    /// A type parameter: the loop is compiled for it, and the function into the loop.
+    Generic(u64) = "generic, inlined", false, false,
+    make(_, by) Generic(by),
+    call(way, number) function(0, way.0, number)
 }
 
-/// A function that the compiler knows and does not inline.
-pub(super) struct Direct(u64);
-
-impl Mechanism for Direct {
-    const NAME: &'static str = "direct call";
-    const CHOOSES: bool = false;
-    const MAKES: bool = false;
-
-    fn make(_: usize, by: u64) -> Self {
-        Direct(by)
-    }
-
-    #[inline]
-    fn call(&self, number: u64) -> u64 {
-        #[inline(never)]
-        fn direct(by: u64, number: u64) -> u64 {
-            function(0, by, number)
-        }
-        direct(self.0, number)
-    }
+#[inline(never)]
+fn direct(by: u64, number: u64) -> u64 {
+    function(0, by, number)
 }
 
-/// A pointer to a function, and what it needs beside it.
-pub(super) struct Pointer(fn(u64, u64) -> u64, u64);
+mechanism! {
+    /// A function that the compiler knows and does not inline.
+    Direct(u64) = "direct call", false, false,
+    make(_, by) Direct(by),
+    call(way, number) direct(way.0, number)
+}
 
-impl Mechanism for Pointer {
-    const NAME: &'static str = "function pointer";
-    const MAKES: bool = false;
-
-    fn make(kind: usize, by: u64) -> Self {
-        Pointer(
-            of_kind!(kind, K => |by, number| function(K, by, number)),
-            by,
-        )
-    }
-
-    #[inline]
-    fn call(&self, number: u64) -> u64 {
-        (self.0)(self.1, number)
-    }
+mechanism! {
+    /// A pointer to a function, and what it needs beside it.
+    Pointer(fn(u64, u64) -> u64, u64) = "function pointer", true, false,
+    make(kind, by) Pointer(of_kind!(kind, K => |by, number| function(K, by, number)), by),
+    call(way, number) (way.0)(way.1, number)
 }
 
 /// The interface of [`Object`].
@@ -145,20 +143,11 @@ impl<const KIND: u64> Operation for Step<KIND> {
     }
 }
 
-/// An object behind an interface, on the heap, as where C++ has a virtual function.
-pub(super) struct Object(Box<dyn Operation>);
-
-impl Mechanism for Object {
-    const NAME: &'static str = "trait object (dyn)";
-
-    fn make(kind: usize, by: u64) -> Self {
-        Object(of_kind!(kind, K => Box::new(Step::<K>(by))))
-    }
-
-    #[inline]
-    fn call(&self, number: u64) -> u64 {
-        self.0.run(number)
-    }
+mechanism! {
+    /// An object behind an interface, on the heap, as where C++ has a virtual function.
+    Object(Box<dyn Operation>) = "trait object (dyn)", true, true,
+    make(kind, by) Object(of_kind!(kind, K => Box::new(Step::<K>(by)))),
+    call(way, number) way.0.run(number)
 }
 
 /// A closure that has its `by` with it.
@@ -172,50 +161,119 @@ fn large<const KIND: u64>(by: u64) -> impl Fn(u64) -> u64 + Send + Sync {
     move |number| function(KIND, much[KIND as usize], number)
 }
 
-/// A closure on the heap.
-pub(super) struct Boxed(Box<dyn Fn(u64) -> u64 + Send>);
+mechanism! {
+    /// A closure on the heap.
+    Boxed(Box<dyn Fn(u64) -> u64 + Send>) = "boxed closure", true, true,
+    make(kind, by) Boxed(of_kind!(kind, K => Box::new(small::<K>(by)))),
+    call(way, number) (way.0)(number)
+}
 
-impl Mechanism for Boxed {
-    const NAME: &'static str = "boxed closure";
+mechanism! {
+    /// A closure that has forgotten its type and lies in place.
+    Inline(Callable) = "inline type-erased, 8 bytes captured", true, true,
+    make(kind, by) Inline(of_kind!(kind, K => Callable::new(small::<K>(by)))),
+    call(way, number) way.0.call(number)
+}
 
-    fn make(kind: usize, by: u64) -> Self {
-        Boxed(of_kind!(kind, K => Box::new(small::<K>(by))))
+mechanism! {
+    /// The same, too large to lie in place.
+    Spilled(Callable) = "inline type-erased, 64 bytes captured", true, true,
+    make(kind, by) Spilled(of_kind!(kind, K => Callable::new(large::<K>(by)))),
+    call(way, number) way.0.call(number)
+}
+
+/// So many calls go by before their order repeats: more than branch predictors remember.
+const CALLS: usize = 1 << 16;
+
+/// Which function is called when.
+#[derive(Clone)]
+pub(super) struct Order(Arc<[u8; CALLS]>);
+
+impl Order {
+    /// Always the first.
+    pub(super) fn same() -> Self {
+        Order(Arc::new([0; CALLS]))
+    }
+
+    /// None that could be predicted; another one for each seed.
+    pub(super) fn random(seed: u64) -> Self {
+        let mut state = seed | 1;
+        let kinds = std::array::from_fn(|_| {
+            // An xorshift generator: its high bits look random, and only to predictors they must.
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 60) as u8 % KINDS as u8
+        });
+        Order(Arc::new(kinds))
     }
 
     #[inline]
-    fn call(&self, number: u64) -> u64 {
-        (self.0)(number)
+    fn at(&self, index: u64) -> usize {
+        // Below KINDS by how it was made; the remainder spares the check in each call.
+        usize::from(self.0[index as usize % CALLS]) % KINDS
     }
 }
 
-/// A closure that has forgotten its type and lies in place.
-pub(super) struct Inline(Callable);
+/// Calls, the function of each chosen by an order.
+pub(super) struct Calls<M> {
+    ways: [M; KINDS],
+    by: u64,
+    order: Order,
+}
 
-impl Mechanism for Inline {
-    const NAME: &'static str = "inline type-erased, 8 bytes captured";
-
-    fn make(kind: usize, by: u64) -> Self {
-        Inline(of_kind!(kind, K => Callable::new(small::<K>(by))))
-    }
-
-    #[inline]
-    fn call(&self, number: u64) -> u64 {
-        self.0.call(number)
+impl<M: Mechanism> Calls<M> {
+    pub(super) fn new(by: u64, order: Order) -> Self {
+        Calls {
+            ways: std::array::from_fn(|kind| M::make(if M::CHOOSES { kind } else { 0 }, by)),
+            by,
+            order,
+        }
     }
 }
 
-/// The same, too large to lie in place.
-pub(super) struct Spilled(Callable);
-
-impl Mechanism for Spilled {
-    const NAME: &'static str = "inline type-erased, 64 bytes captured";
-
-    fn make(kind: usize, by: u64) -> Self {
-        Spilled(of_kind!(kind, K => Callable::new(large::<K>(by))))
+impl<M: Mechanism> Work for Calls<M> {
+    fn name(&self) -> String {
+        format!("call by {}", M::NAME)
     }
 
     #[inline]
-    fn call(&self, number: u64) -> u64 {
-        self.0.call(number)
+    fn once(&mut self, index: u64) -> u64 {
+        self.ways[self.order.at(index)].call(black_box(index))
+    }
+
+    fn expected(&self, index: u64) -> u64 {
+        M::answer(self.order.at(index), self.by, index)
+    }
+}
+
+/// Makes what is called, calls it once, and drops it.
+pub(super) struct Making<M> {
+    by: u64,
+    made: PhantomData<M>,
+}
+
+impl<M> Making<M> {
+    pub(super) fn new(by: u64) -> Self {
+        Making {
+            by,
+            made: PhantomData,
+        }
+    }
+}
+
+impl<M: Mechanism> Work for Making<M> {
+    fn name(&self) -> String {
+        format!("make, call and drop {}", M::NAME)
+    }
+
+    #[inline]
+    fn once(&mut self, index: u64) -> u64 {
+        let way = M::make(0, black_box(self.by));
+        black_box(&way).call(black_box(index))
+    }
+
+    fn expected(&self, index: u64) -> u64 {
+        M::answer(0, self.by, index)
     }
 }

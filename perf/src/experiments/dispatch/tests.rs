@@ -1,25 +1,18 @@
 use super::*;
 use crate::comparison::recorded;
+use crate::cost::as_they_must;
 
 /// Whether everything that is timed answers what it has to.
-fn as_expected<M: Mechanism>() -> bool {
+fn as_expected(works: fn(&[Order; 2], u64) -> Works) -> bool {
     let orders = [Order::same(), Order::random(7)];
-    works::<M>(&orders, 1 << 40).iter_mut().all(|work| {
-        let sum = work.repeat(1000).sum;
-        sum == (0..1000).fold(0, |sum: u64, index| sum.wrapping_add(work.expected(index)))
-    })
+    as_they_must(works(&orders, 1 << 40))
 }
 
 #[test]
 fn every_mechanism_leads_to_its_functions() {
-    assert!(as_expected::<Nothing>());
-    assert!(as_expected::<Direct>());
-    assert!(as_expected::<Generic>());
-    assert!(as_expected::<Pointer>());
-    assert!(as_expected::<Object>());
-    assert!(as_expected::<Boxed>());
-    assert!(as_expected::<Inline>());
-    assert!(as_expected::<Spilled>());
+    for works in ENTRIES.map(|entry| entry.works) {
+        assert!(as_expected(works));
+    }
 }
 
 /// Leads to another function than it is asked for.
@@ -39,13 +32,13 @@ impl Mechanism for Astray {
 
 #[test]
 fn a_way_that_leads_astray_is_noticed() {
-    assert!(!as_expected::<Astray>());
+    assert!(!as_expected(works::<Astray>));
 }
 
 #[test]
 fn every_line_of_the_tutorial_stands_beside_a_mechanism() {
     let placed = |name: &str| ENTRIES.iter().any(|entry| entry.facts.name == name);
-    assert!(conclusions::TUTORIAL.iter().all(|(name, ..)| placed(name)));
+    assert!(TUTORIAL.iter().all(|(name, ..)| placed(name)));
 }
 
 /// Recorded samples: a call, in no order, made.
@@ -67,13 +60,11 @@ fn concluded<const N: usize>(costs: [Costs; N], rounds: usize) -> Vec<String> {
         });
         all.add(facts, [Ok(called)].into_iter().chain(others).collect());
     }
-    let mut report = Report::new("recorded");
-    conclusions::add(&mut report, &all);
-    report.conclusions
+    Report::recorded(|report| add(report, &all)).conclusions
 }
 
 #[test]
-fn planted_costs_are_named() {
+fn injected_costs_are_named() {
     let said = concluded(
         [
             ("the empty loop", 0.4, None, None),

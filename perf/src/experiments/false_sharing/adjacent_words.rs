@@ -1,17 +1,17 @@
-//! Two threads, each with a word of its own, and nothing to say to each other.
+//! Two threads, each with a word of its own, which exchange nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{DISTANCES, REFERENCE};
-use crate::comparison::{Compared, Comparison, Unit};
+use crate::comparison::{Compared, Comparison, Line, Unit};
 use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::placement::PAGE;
 use crate::plot::Plot;
 use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
-use crate::run::{Extent, Settings, measure_each};
+use crate::run::{Settings, fit, measure_each};
 use crate::stats::Effect;
 use crate::table::{Cell, Table};
 use crate::together::{Fault, both, look_on};
@@ -21,11 +21,11 @@ use crate::together::{Fault, both, look_on};
 pub(super) enum Access {
     /// A locked instruction.
     FetchAdd,
-    /// A load, an addition and a store: a counter that nobody else writes.
+    /// A load, an addition and a store: a counter that no other thread writes.
     LoadAndStore,
     /// Stores alone.
     Store,
-    /// Loads alone, of a word that nobody writes, beside one that somebody does.
+    /// Loads alone, of a word that no thread writes, beside one that is written.
     Load,
 }
 
@@ -46,8 +46,8 @@ impl Access {
         }
     }
 
-    /// What the neighbour does meanwhile.
-    fn neighbour(self) -> Access {
+    /// What the other thread does meanwhile.
+    fn beside(self) -> Access {
         match self {
             Access::Load => Access::Store,
             same => same,
@@ -57,34 +57,22 @@ impl Access {
     /// Does it so many times to a word that was left at `from`; says whether the word was always
     /// what it had to be, as far as it was looked at.
     fn repeat(self, word: &AtomicU64, from: u64, times: u64) -> bool {
+        let all = from..from + times;
         // Relaxed throughout: nothing is handed over.
         match self {
-            Access::FetchAdd => {
-                for _ in 0..times {
-                    word.fetch_add(1, Ordering::Relaxed);
-                }
-                true
-            }
+            Access::FetchAdd => all.for_each(|_| {
+                word.fetch_add(1, Ordering::Relaxed);
+            }),
             Access::LoadAndStore => {
-                for _ in 0..times {
-                    word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-                }
-                true
+                all.for_each(|_| word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed));
             }
-            Access::Store => {
-                for value in from..from + times {
-                    word.store(value + 1, Ordering::Relaxed);
-                }
-                true
-            }
+            Access::Store => all.for_each(|value| word.store(value + 1, Ordering::Relaxed)),
             Access::Load => {
-                let mut wrong = 0;
-                for _ in 0..times {
-                    wrong |= word.load(Ordering::Relaxed) ^ from;
-                }
-                wrong == 0
+                let wrong = |wrong, _| wrong | (word.load(Ordering::Relaxed) ^ from);
+                return all.fold(0, wrong) == 0;
             }
         }
+        true
     }
 
     /// What a word holds in the end.
@@ -97,42 +85,38 @@ impl Access {
 #[repr(align(4096))]
 struct Words([AtomicU64; 2 * PAGE / 8]);
 
-/// How long each of `times` accesses takes while the neighbour goes on, `distance` bytes further.
+/// How long each of `times` accesses takes while the other thread goes on, `distance` bytes further.
 fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sample, Fault> {
     let words = Words([const { AtomicU64::new(0) }; 2 * PAGE / 8]);
     let (own, other) = (&words.0[0], &words.0[distance / 8]);
     let done = AtomicBool::new(false);
     let timed = || {
-        let before = Usage::so_far();
         let start = Instant::now();
         let right = access.repeat(own, 0, times);
         let took = start.elapsed();
         // Relaxed: it carries no data and need not be prompt.
         done.store(true, Ordering::Relaxed);
-        (right, took, before.since().preemptions)
+        Ok((right, took))
     };
-    let neighbour = || {
+    let disturbs = || {
         const SOME: u64 = 1024;
         // About a million accesses.
         const BETWEEN_LOOKS: u64 = 1024 * SOME;
-        let before = Usage::so_far();
         let mut repeated = 0;
         while !done.load(Ordering::Relaxed) {
-            access.neighbour().repeat(other, repeated, SOME);
+            access.beside().repeat(other, repeated, SOME);
             repeated += SOME;
             if repeated.is_multiple_of(BETWEEN_LOOKS) {
                 look_on()?;
             }
         }
-        Ok((repeated, before.since().preemptions))
+        Ok(repeated)
     };
-    let (timed, neighbour) = both(pair, |_| Ok(timed()), |_| neighbour())?;
-    let ((right, took, preemptions), (repeated, disturbed)) = (timed, neighbour);
-    let counted = |word: &AtomicU64, count| word.load(Ordering::Relaxed) == count;
-    if !right
-        || !counted(own, access.left(times))
-        || !counted(other, access.neighbour().left(repeated))
-    {
+    let (((right, took), preemptions), (repeated, disturbed)) =
+        both(pair, |_| Usage::during(timed), |_| Usage::during(disturbs))?;
+    let holds = |word: &AtomicU64, count| word.load(Ordering::Relaxed) == count;
+    let counted = holds(own, access.left(times)) && holds(other, access.beside().left(repeated));
+    if !right || !counted {
         return Err(Fault::OutOfOrder(0));
     }
     Ok(Sample {
@@ -141,43 +125,39 @@ fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sam
     })
 }
 
-/// How many accesses take about as long as a sample shall.
-fn calibrate(pair: Pair, access: Access, distance: usize, time: Duration) -> Result<u64, Fault> {
-    const FEWEST: u64 = 1 << 14;
-    let each = sample(pair, access, distance, FEWEST)?.value.max(0.1);
-    Ok(((time.as_nanos() as f64 / each) as u64).max(FEWEST))
-}
-
 /// The accesses at the distances, in turn: nanoseconds each, the accesses one after the other,
 /// each at all distances.
 pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Rounds), Trouble> {
-    let distances = match settings.extent {
-        Extent::Smoke => vec![DISTANCES[0], REFERENCE],
-        Extent::Full | Extent::Quick => DISTANCES.to_vec(),
-    };
+    const FEWEST: u64 = 1 << 14;
+    let all = DISTANCES.to_vec();
+    let distances = (settings.extent).pick(vec![DISTANCES[0], REFERENCE], all);
     let cases: Vec<(Access, usize)> = (Access::ALL.iter())
         .flat_map(|access| distances.iter().map(|distance| (*access, *distance)))
         .collect();
-    let broken = |(access, distance): (Access, usize)| {
-        move |fault: Fault| {
-            let name = access.name();
-            let what = format!("{name}, words {distance} bytes apart");
+    let measured = |(access, distance): (Access, usize), times| {
+        sample(pair, access, distance, times).map_err(|fault| {
+            let what = format!("{}, words {distance} bytes apart", access.name());
             match fault {
                 Fault::OutOfOrder(_) => Trouble::Failed(format!(
                     "{what}: a word does not hold what was stored to it"
                 )),
                 fault => fault.of(&what),
             }
-        }
-    };
-    let times = (cases.iter())
-        .map(|&(access, distance)| {
-            calibrate(pair, access, distance, settings.sample).map_err(broken((access, distance)))
         })
-        .collect::<Result<Vec<_>, _>>()?;
+    };
+    // How many accesses take about as long as a sample shall.
+    let fits = |case: &(Access, usize)| {
+        fit(FEWEST, settings.sample, |times| {
+            let each = measured(*case, times)?.value;
+            Ok(Duration::from_secs_f64(each * times as f64 / 1e9))
+        })
+    };
+    let times = cases
+        .iter()
+        .map(fits)
+        .collect::<Result<Vec<_>, Trouble>>()?;
     let rounds = measure_each("two words", cases.len(), Some(pair), settings, |index| {
-        let (access, distance) = cases[index];
-        sample(pair, access, distance, times[index]).map_err(broken((access, distance)))
+        measured(cases[index], times[index])
     })?;
     Ok((distances, rounds))
 }
@@ -192,38 +172,44 @@ pub(super) fn report(report: &mut Report, distances: &[usize], rounds: &Rounds) 
     let reference = distances.iter().position(|distance| *distance == REFERENCE);
     let (reference, alternatives) = (reference.unwrap_or_default(), distances.len());
     let all = Comparison::of_rounds(Unit::TIME, reference, alternatives, Access::ALL, rounds);
+    let apart = format!("{REFERENCE} bytes apart");
+    // A line for each distance, and a column for each access.
     let names = all.lines.iter().map(|line| line.of.name());
     let mut table = Table::new(
         "Two threads, each with a word of its own: ns for each access",
         ["words apart"].into_iter().chain(names),
     );
-    for (at, distance) in distances.iter().enumerate() {
-        let times = all.lines.iter().map(|line| Cell::measured(line.value(at)));
+    let mut add = |name: String, cell: &dyn Fn(&Line<Access>) -> Cell| {
         table.add(
-            [Cell::words(format!("{distance} B"))]
+            [Cell::words(name)]
                 .into_iter()
-                .chain(times),
+                .chain(all.lines.iter().map(cell)),
         );
+    };
+    for (at, distance) in distances.iter().enumerate() {
+        add(format!("{distance} B"), &|line| {
+            Cell::measured(line.value(at))
+        });
         for line in all.lines.iter().filter(|_| at != all.reference) {
             let check = format!("{}, words {distance} bytes apart", line.of.name());
-            let reference = format!("{REFERENCE} bytes apart");
-            let row = line.speed_row(at, "words/two threads", check, &reference);
+            let row = line.speed_row(at, "words/two threads", check, &apart);
             report.rows.push(row);
         }
     }
-    let near = format!("{} B against {REFERENCE} B", DISTANCES[0]);
-    let effects = all.lines.iter().map(|line| match line.compared(0) {
-        Ok(near) => Cell::figure(format!("{}: {}", longer(near), near.said())),
-        Err(why) => Cell::missing(why),
-    });
-    table.add([Cell::words(near)].into_iter().chain(effects));
+    add(
+        format!("{} B against {REFERENCE} B", DISTANCES[0]),
+        &|line| match line.compared(0) {
+            Ok(near) => Cell::figure(format!("{}: {}", longer(near), near.said())),
+            Err(why) => Cell::missing(why),
+        },
+    );
     report.tables.push(table);
     let points = distances.iter().enumerate().flat_map(|(at, distance)| {
         let found = all.compared(at);
         found.map(|(access, one)| (access.name().to_owned(), *distance as f64, one.speed))
     });
     report.plots.push(Plot::lines(
-        "An access to one's own word while a neighbour is busy with his",
+        "An access to one's own word while another thread is busy with its own",
         "bytes between the two words",
         format!("speed, in units of that at {REFERENCE} bytes"),
         points,
@@ -231,37 +217,35 @@ pub(super) fn report(report: &mut Report, distances: &[usize], rounds: &Rounds) 
     report.conclusions.extend(conclusion(&all));
 }
 
-/// Which accesses suffer from a neighbour, and which do not.
+/// Which accesses suffer from the other thread, and which do not.
 fn conclusion(all: &Comparison<Access>) -> Option<String> {
-    if all
-        .compared(0)
-        .any(|(_, near)| near.effect == Effect::TooFewRounds)
-    {
+    let found: Vec<_> = all.compared(0).collect();
+    let few = |(_, near): &(&Access, Compared)| near.effect == Effect::TooFewRounds;
+    if found.is_empty() || found.iter().any(few) {
         return None;
     }
-    let part = |slower: bool| {
-        let of = all.compared(0).filter(|(_, near)| near.slower() == slower);
-        let said = of.map(|(access, near)| format!("{} {}", access.name(), longer(near)));
+    let those = |slower: bool| {
+        let of = found.iter().filter(|(_, near)| near.slower() == slower);
+        let said = of.map(|(access, near)| format!("{} {}", access.name(), longer(*near)));
         said.collect::<Vec<_>>().join(", ")
     };
     let near = DISTANCES[0];
-    match (&*part(true), &*part(false)) {
-        ("", "") => None,
-        ("", others) => Some(format!(
+    Some(match (&*those(true), &*those(false)) {
+        ("", others) => format!(
             "Two threads that share nothing but a line do not disturb each other here: {near} \
              bytes apart instead of {REFERENCE}, an access takes as long ({others})."
-        )),
+        ),
         (suffer, others) => {
-            let mut text = format!(
+            let begin = format!(
                 "Two threads on one line that share no word: {near} bytes apart instead of \
                  {REFERENCE}, an access takes longer: {suffer}."
             );
-            if !others.is_empty() {
-                text += &format!(" It does not for: {others}.");
+            match others {
+                "" => begin,
+                others => format!("{begin} It does not for: {others}."),
             }
-            Some(text)
         }
-    }
+    })
 }
 
 #[cfg(test)]
@@ -276,9 +260,7 @@ mod tests {
             series: series.into_iter().flatten().collect(),
             ..Rounds::default()
         };
-        let mut of = Report::new("recorded");
-        report(&mut of, &[8, 64, 256], &rounds);
-        of
+        Report::recorded(|to| report(to, &[8, 64, 256], &rounds))
     }
 
     #[test]
@@ -297,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_samples_name_nobody() {
+    fn flat_samples_name_no_access() {
         let report = with([5.0, 5.1, 4.9, 5.0]);
         let said = &report.conclusions[0];
         assert!(said.contains("do not disturb each other"), "{said}");

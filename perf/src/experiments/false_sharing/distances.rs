@@ -3,7 +3,7 @@
 
 use super::regime::Regime;
 use super::{DISTANCES, REFERENCE};
-use crate::comparison::{Compared, Comparison, Unit};
+use crate::comparison::{Compared, Comparison, Line, Unit};
 use crate::plot::Plot;
 use crate::report::Report;
 use crate::sets::Measured;
@@ -16,9 +16,9 @@ const SUBJECT: &str = "ring/index placement";
 /// So many regimes of either kind in the picture.
 const PICTURED: usize = 2;
 
-/// A trait tells where nearness costs if the share of regimes that suffer is larger by this with it
+/// A trait explains where nearness costs if the share of regimes that suffer is larger by this with it
 /// than without.
-const TELLING: f64 = 0.5;
+const EXPLAINS: f64 = 0.5;
 
 /// The regimes, in each of which the ring's indices lay at all distances.
 pub(super) struct ByRegime<'d> {
@@ -40,7 +40,7 @@ impl<'d> ByRegime<'d> {
     /// The regimes from the one that suffers most from nearness to the one that gains most.
     fn sorted(&self) -> Vec<Near<'_>> {
         let mut sorted: Vec<_> = self.all.compared(0).collect();
-        sorted.sort_by(|(_, one), (_, other)| one.speed.median.total_cmp(&other.speed.median));
+        sorted.sort_by(by_speed);
         sorted
     }
 
@@ -57,17 +57,13 @@ impl<'d> ByRegime<'d> {
     pub(super) fn report(&self, report: &mut Report) {
         report.tables.push(self.table());
         report.plots.push(self.picture());
-        for line in &self.all.lines {
-            for (at, distance) in self.distances.iter().enumerate() {
-                let check = format!("indices {distance} bytes apart, {}", line.of);
-                let row = if at == self.all.reference {
-                    line.reference_row(SUBJECT, check)
-                } else {
-                    line.speed_row(at, SUBJECT, check, &format!("{REFERENCE} bytes apart"))
-                };
-                report.rows.push(row);
-            }
-        }
+        let check = |regime: &Regime, at: usize| {
+            format!("indices {} bytes apart, {regime}", self.distances[at])
+        };
+        let reference = format!("{REFERENCE} bytes apart");
+        report
+            .rows
+            .extend(self.all.all_rows(SUBJECT, check, &reference));
         let sorted = self.sorted();
         let enough = |(_, near): &Near<'_>| near.effect != Effect::TooFewRounds;
         if !sorted.is_empty() && sorted.iter().all(enough) {
@@ -78,6 +74,7 @@ impl<'d> ByRegime<'d> {
     }
 
     fn table(&self) -> Table {
+        let others = |at: &usize| *at != 0 && *at != self.all.reference;
         let mut columns = (self.all.columns())
             .words("items", Regime::items)
             .figure("capacity", |regime| regime.capacity)
@@ -85,15 +82,12 @@ impl<'d> ByRegime<'d> {
             .words("when empty, consumer", |regime| regime.poll.to_string())
             .value(format!("million/s, {REFERENCE} B"), self.all.reference)
             .speed(format!("ratio, {} B", DISTANCES[0]), 0);
-        for (at, distance) in self.distances.iter().enumerate().skip(1) {
-            if at != self.all.reference {
-                columns = columns.cells(format!("{distance} B"), move |line| {
-                    match line.compared(at) {
-                        Ok(one) => Cell::figure(figure(one.speed.median)),
-                        Err(why) => Cell::missing(why),
-                    }
-                });
-            }
+        for at in (0..self.distances.len()).filter(others) {
+            let speed = move |line: &Line<Regime>| match line.compared(at) {
+                Ok(one) => Cell::figure(figure(one.speed.median)),
+                Err(why) => Cell::missing(why),
+            };
+            columns = columns.cells(format!("{} B", self.distances[at]), speed);
         }
         columns.effect("one line", 0).table(format!(
             "The ring, its two indices so far apart: its rate at {REFERENCE} bytes, and what part \
@@ -136,10 +130,10 @@ impl<'d> ByRegime<'d> {
         let counts = (line..self.distances.len()).filter(|at| *at != self.all.reference);
         let counts = counts.map(|at| {
             let said = format!("{} at {} bytes", slower(at).count(), self.distances[at]);
-            let worst = slower(at).min_by(by_speed);
-            worst.map_or(said.clone(), |(regime, worst)| {
-                format!("{said} (most, {}: {regime})", worst.percent())
-            })
+            match slower(at).min_by(by_speed) {
+                Some((regime, worst)) => format!("{said} (most, {}: {regime})", worst.percent()),
+                None => said,
+            }
         });
         Some(format!(
             "Slower than at {REFERENCE} bytes are up to {before} of {} regimes with both indices \
@@ -166,13 +160,14 @@ fn indifferent<'s, 'r>(sorted: &'s [Near<'r>]) -> Option<&'s Near<'r>> {
 /// How many regimes suffer, and which most.
 fn where_it_matters(sorted: &[Near<'_>]) -> String {
     let (near, all) = (DISTANCES[0], sorted.len());
-    let slower: Vec<_> = sorted.iter().filter(|(_, near)| near.slower()).collect();
-    let faster: Vec<_> = sorted.iter().filter(|(_, near)| near.faster()).collect();
-    let mut text = match slower.first() {
+    let slower = || sorted.iter().filter(|(_, near)| near.slower());
+    let faster = || sorted.iter().filter(|(_, near)| near.faster());
+    let begin =
+        format!("The ring's indices on one line, {near} bytes apart instead of {REFERENCE}");
+    let mut text = match slower().next() {
         Some((regime, worst)) => format!(
-            "The ring's indices on one line, {near} bytes apart instead of {REFERENCE}, make it \
-             slower in {} of {all} regimes, most ({}) where: {regime}.",
-            slower.len(),
+            "{begin}, make it slower in {} of {all} regimes, most ({}) where: {regime}.",
+            slower().count(),
             worst.percent(),
         ),
         None => format!(
@@ -180,12 +175,9 @@ fn where_it_matters(sorted: &[Near<'_>]) -> String {
              regimes does that cost anything that stands out of the noise."
         ),
     };
-    if let Some((regime, best)) = faster.last() {
-        text += &format!(
-            " One line is faster in {}, most ({}) where: {regime}.",
-            faster.len(),
-            best.percent(),
-        );
+    if let Some((regime, best)) = faster().next_back() {
+        let (count, most) = (faster().count(), best.percent());
+        text += &format!(" One line is faster in {count}, most ({most}) where: {regime}.");
     }
     text
 }
@@ -197,20 +189,21 @@ fn what_decides(regimes: &[Near<'_>]) -> Option<String> {
         .collect();
     traits.sort();
     traits.dedup();
-    let single = traits.iter().map(|one| vec![one]);
-    let double = traits.iter().flat_map(|one| {
-        let others = traits.iter().filter(move |other| one.0 < other.0);
-        others.map(move |other| vec![one, other])
+    let sets = traits.iter().enumerate().flat_map(|(at, one)| {
+        // The others of another choice.
+        let more = traits[at..].iter().filter(move |other| one.0 < other.0);
+        let two = more.map(move |other| vec![one, other]);
+        [vec![one]].into_iter().chain(two)
     });
+    let mut sets: Vec<_> = sets.collect();
+    sets.sort_by_key(Vec::len);
     // How many suffer with and without, and of how many.
     let suffer = |wanted: &[&(usize, String)]| {
         let mut counts = [(0, 0); 2];
         for (regime, near) in regimes {
             let traits = regime.traits();
-            let has = wanted
-                .iter()
-                .all(|(choice, value)| traits[*choice] == *value);
-            let (slower, all) = &mut counts[usize::from(!has)];
+            let has = |(choice, value): &&(usize, String)| traits[*choice] == *value;
+            let (slower, all) = &mut counts[usize::from(!wanted.iter().all(has))];
             *slower += usize::from(near.slower());
             *all += 1;
         }
@@ -220,21 +213,19 @@ fn what_decides(regimes: &[Near<'_>]) -> Option<String> {
     let right = |[(slower, _), (slower_elsewhere, elsewhere)]: [(usize, usize); 2]| {
         slower + elsewhere - slower_elsewhere
     };
-    let mut best: Option<(Vec<_>, [(usize, usize); 2])> = None;
-    for wanted in single.chain(double) {
-        let counts = suffer(&wanted);
-        // Two traits have to be right more often than one.
-        if (best.as_ref()).is_none_or(|(_, best)| right(counts) > right(*best)) {
-            best = Some((wanted, counts));
-        }
-    }
-    let (wanted, [(slower, all), (slower_elsewhere, elsewhere)]) = best?;
-    // What all have in common tells none apart.
+    let counted = sets.into_iter().map(|wanted| (suffer(&wanted), wanted));
+    // Two traits have to be right more often than one: of equals the first counts.
+    let best = counted.reduce(|best, one| match right(one.0) > right(best.0) {
+        true => one,
+        false => best,
+    });
+    let ([(slower, all), (slower_elsewhere, elsewhere)], wanted) = best?;
+    // What all have in common distinguishes none.
     if all == 0 || elsewhere == 0 {
         return None;
     }
     let share = |part: usize, of: usize| part as f64 / of as f64;
-    if share(slower, all) - share(slower_elsewhere, elsewhere) < TELLING {
+    if share(slower, all) - share(slower_elsewhere, elsewhere) < EXPLAINS {
         return None;
     }
     let wanted: Vec<&str> = wanted.iter().map(|(_, value)| value.as_str()).collect();
@@ -264,17 +255,23 @@ mod tests {
     }
 
     fn report(measured: &[Measured<Regime>]) -> Report {
-        let mut report = Report::new("recorded");
-        ByRegime::of(&[8, 64, 256], measured).report(&mut report);
-        report
+        Report::recorded(|report| ByRegime::of(&[8, 64, 256], measured).report(report))
     }
 
     fn worth_counting(measured: &[Measured<Regime>]) -> Vec<Regime> {
         ByRegime::of(&[8, 64, 256], measured).worth_counting(3)
     }
 
+    /// That this text has all of these words.
+    #[track_caller]
+    fn says(text: &str, words: &[&str]) {
+        for word in words {
+            assert!(text.contains(word), "{word} is missing in {text}");
+        }
+    }
+
     #[test]
-    fn a_planted_effect_is_named_with_its_regime() {
+    fn an_injected_effect_is_named_with_its_regime() {
         let measured = with(|regime| match (regime.batches, regime.cached) {
             (true, _) => 1.01,
             (false, true) => 0.7,
@@ -284,31 +281,20 @@ mod tests {
         let [matters, decides, far] = &report.conclusions[..] else {
             panic!("{:?}", report.conclusions);
         };
-        assert!(
-            matters.contains("slower in 16 of 32 regimes, most (60 %)"),
-            "{matters}"
+        let most = [
+            "slower in 16 of 32 regimes, most (60 %)",
+            "one by one, indices looked up",
+        ];
+        says(matters, &most);
+        says(
+            decides,
+            &["of one by one: of the regimes with that 16 of 16"],
         );
-        assert!(
-            matters.contains("one by one, indices looked up"),
-            "{matters}"
-        );
-        assert!(
-            decides.contains("of one by one: of the regimes with that 16 of 16"),
-            "{decides}"
-        );
-        assert!(
-            far.contains("up to 16 of 32") && far.contains("0 at 64 bytes"),
-            "{far}"
-        );
+        says(far, &["up to 16 of 32", "0 at 64 bytes"]);
         assert_eq!(report.rows.len(), 3 * 32);
         let counted = worth_counting(&measured);
-        assert_eq!(counted.len(), 4);
-        assert!(
-            counted[..3]
-                .iter()
-                .all(|regime| !regime.batches && !regime.cached)
-        );
-        assert!(counted[3].batches);
+        let matter = |regime: &Regime| !regime.batches && !regime.cached;
+        assert!(counted.len() == 4 && counted[..3].iter().all(matter) && counted[3].batches);
     }
 
     #[test]
@@ -318,18 +304,19 @@ mod tests {
             _ => 1.0,
         }));
         let decides = &report.conclusions[1];
-        let said = "batches of 64 and capacity 64: of the regimes with that 8 of 8";
-        assert!(decides.contains(said), "{decides}");
+        says(
+            decides,
+            &["batches of 64 and capacity 64: of the regimes with that 8 of 8"],
+        );
         assert!(decides.ends_with("of the others 0 of 24."), "{decides}");
     }
 
     #[test]
-    fn what_all_have_in_common_tells_none_apart() {
+    fn what_all_have_in_common_distinguishes_none() {
         let mut measured = with(|regime| if regime.cached { 0.5 } else { 1.0 });
         measured.retain(|one| one.set.capacity == 64 && one.set.cached);
-        let report = report(&measured);
-        let said = report.conclusions.join(" ");
-        assert!(said.contains("slower in 8 of 8 regimes"), "{said}");
+        let said = report(&measured).conclusions.join(" ");
+        says(&said, &["slower in 8 of 8 regimes"]);
         assert!(!said.contains("It is a matter of"), "{said}");
     }
 
@@ -338,11 +325,7 @@ mod tests {
         let measured = with(|_| 0.99);
         let report = report(&measured);
         assert_eq!(report.conclusions.len(), 1, "{:?}", report.conclusions);
-        assert!(
-            report.conclusions[0].contains("in none of 32"),
-            "{:?}",
-            report.conclusions
-        );
+        says(&report.conclusions[0], &["in none of 32"]);
         for word in ["slower", "faster"] {
             assert!(!report.render().contains(word), "{}", report.render());
         }
@@ -351,15 +334,10 @@ mod tests {
 
     #[test]
     fn one_line_may_be_the_better_place_and_is_said_so() {
-        let report = report(&with(
-            |regime| if regime.capacity == 64 { 1.3 } else { 1.0 },
-        ));
-        let said = &report.conclusions[0];
-        assert!(said.contains("in none of 32"), "{said}");
-        assert!(
-            said.contains("One line is faster in 16, most (30 %)"),
-            "{said}"
-        );
+        let gains = |regime: &Regime| if regime.capacity == 64 { 1.3 } else { 1.0 };
+        let report = report(&with(gains));
+        let said = ["in none of 32", "One line is faster in 16, most (30 %)"];
+        says(&report.conclusions[0], &said);
     }
 
     #[test]
@@ -367,12 +345,8 @@ mod tests {
         let mut measured = with(|_| 0.5);
         measured[0].rounds = Err("the two CPUs moved".to_owned());
         let report = report(&measured);
-        let said = report.render();
-        assert!(said.contains("slower in 31 of 31 regimes"), "{said}");
-        assert!(
-            said.contains("not measured here, because the two CPUs moved"),
-            "{said}"
-        );
+        let why = "not measured here, because the two CPUs moved";
+        says(&report.render(), &["slower in 31 of 31 regimes", why]);
         assert_eq!(report.rows.len(), 3 * 32);
     }
 

@@ -93,20 +93,20 @@ impl Regime {
                     false => 0,
                 },
                 move |items: &mut [u64]| {
-                    let taken = polling.ask(|| {
-                        let look = cached || has_items(&consumer);
-                        look.then(|| consumer.pop_slice(items).ok()).flatten()
-                    });
-                    taken.unwrap_or(0)
+                    let ask = || match cached || has_items(&consumer) {
+                        true => consumer.pop_slice(items).ok(),
+                        false => None,
+                    };
+                    polling.ask(ask).unwrap_or(0)
                 },
             )
         } else {
             Ends::one_by_one(
                 move |item| (cached || has_room(&producer)) && producer.push(item).is_ok(),
                 move || {
-                    polling.ask(|| {
-                        let look = cached || has_items(&consumer);
-                        look.then(|| consumer.pop().ok()).flatten()
+                    polling.ask(|| match cached || has_items(&consumer) {
+                        true => consumer.pop().ok(),
+                        false => None,
                     })
                 },
             )
@@ -146,8 +146,8 @@ impl Polling {
         Polling { poll, until: None }
     }
 
-    /// Makes an attempt, if it is time for one. Who waits gets an answer all the same, so that he
-    /// can lose patience.
+    /// Makes an attempt, if it is time for one. Who waits gets an answer all the same, so that a lost
+    /// item is noticed.
     #[inline(always)]
     fn ask<T>(&mut self, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
         match self.poll {

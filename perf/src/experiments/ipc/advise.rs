@@ -74,11 +74,9 @@ pub fn known(rows: &[Record], mechanisms: &[Mechanism]) -> Vec<Known> {
 /// The value at a size. Between two sizes that were measured a power law is assumed; below the
 /// smallest it stays as it is; beyond the largest it goes with the size, by `per_byte`.
 fn value(points: &[Point], size: usize, per_byte: i32) -> Result<f64, String> {
-    let none = || "nothing was measured".to_owned();
-    let (first, last) = (
-        points.first().ok_or_else(none)?,
-        points.last().ok_or_else(none)?,
-    );
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return Err("nothing was measured".to_owned());
+    };
     if size <= first.0 {
         return first.1.clone();
     }
@@ -86,10 +84,7 @@ fn value(points: &[Point], size: usize, per_byte: i32) -> Result<f64, String> {
         let times = size as f64 / last.0 as f64;
         return last.1.clone().map(|value| value * times.powi(per_byte));
     }
-    let above = points
-        .iter()
-        .position(|(at, _)| *at >= size)
-        .ok_or_else(none)?;
+    let above = points.partition_point(|(at, _)| *at < size);
     let ((from, low), (to, high)) = (&points[above - 1], &points[above]);
     let (low, high) = (low.clone()?, high.clone()?);
     let share = (size as f64 / *from as f64).ln() / (*to as f64 / *from as f64).ln();
@@ -146,10 +141,8 @@ const ALIKE: f64 = 1.2;
 /// The lowest latency first; where latencies are alike, what asks for the least trust, and then what
 /// carries most.
 fn sort(fits: &mut [Fit]) {
-    let lowest = fits
-        .iter()
-        .map(|fit| fit.latency)
-        .fold(f64::INFINITY, f64::min);
+    let latencies = fits.iter().map(|fit| fit.latency);
+    let lowest = latencies.fold(f64::INFINITY, f64::min);
     let trust = |fit: &Fit| match fit.nature.trust {
         Trust::Kernel => 0,
         Trust::Checked => 1,
@@ -239,12 +232,10 @@ impl fmt::Display for Advice {
         if !self.ruled_out.is_empty() {
             writeln!(f, "\nRuled out:")?;
         }
-        let mut told: Vec<&str> = Vec::new();
-        for (_, why) in &self.ruled_out {
-            if told.contains(&why.as_str()) {
+        for (at, (_, why)) in self.ruled_out.iter().enumerate() {
+            if self.ruled_out[..at].iter().any(|(_, known)| known == why) {
                 continue;
             }
-            told.push(why);
             let alike = self.ruled_out.iter().filter(|(_, other)| other == why);
             let names: Vec<_> = alike.map(|(name, _)| *name).collect();
             writeln!(f, "  {}: {why}", names.join("; "))?;

@@ -6,7 +6,7 @@ use super::published::{Claim, GAIN, Lies, Range, Source, about_mechanism, short}
 use super::runner::{Figure, Line, Measured};
 use crate::plot::Plot;
 use crate::report::{LAYER, Report, Trouble};
-use crate::stats::{Effect, Summary, effect, ratios, summarize};
+use crate::stats::{Effect, Ratio, Summary, summarize};
 use crate::table::{self, Cell, Table, figure, spread};
 
 /// One of the two things that are measured of a mechanism.
@@ -60,11 +60,8 @@ pub(super) fn add(report: &mut Report, measured: &[Measured]) {
                 .rows
                 .extend(rows.map(|line| row_of(line, quantity, measured.size)));
         }
-        for figure in measured
-            .lines
-            .iter()
-            .flat_map(|line| [&line.latency, &line.rate])
-        {
+        let lines = measured.lines.iter();
+        for figure in lines.flat_map(|line| [&line.latency, &line.rate]) {
             if let Err(Trouble::Failed(why)) = figure {
                 report.conclusions.push(format!("FAILED: {why}."));
             }
@@ -153,13 +150,11 @@ fn table(measured: &Measured) -> Table {
 /// How tables came by their system calls, unless all were counted.
 fn how_calls_were_counted(measured: &[Measured]) -> Option<String> {
     let lines = || measured.iter().flat_map(|measured| &measured.lines);
-    let ran = |line: &&Line| line.latency.is_ok();
-    let why = lines()
-        .filter(ran)
-        .find_map(|line| line.system_calls.as_ref().err());
+    let mut ran = lines().filter(|line| line.latency.is_ok());
+    let why = ran.find_map(|line| line.system_calls.as_ref().err());
     match why {
         Some(why) => Some(format!(
-            "system calls \"by design\" are those that the code makes for a message when nobody \
+            "system calls \"by design\" are those that the code makes for a message when no side \
              has to sleep; they were not counted, because {why}"
         )),
         None => lines().any(|line| line.system_calls.is_ok()).then(|| {
@@ -209,14 +204,11 @@ fn through_the_kernel(line: &Line) -> bool {
 
 /// The line with the lowest latency among some, and its series.
 fn fastest(measured: &Measured, among: impl Fn(&Line) -> bool) -> Option<(&Line, &[f64])> {
-    let candidates = measured
-        .lines
-        .iter()
-        .filter(|line| among(line))
-        .filter_map(|line| {
-            let series = line.latency.as_ref().ok()?;
-            Some((line, series, summarize(series)?.median))
-        });
+    let candidates = measured.lines.iter().filter(|line| among(line));
+    let candidates = candidates.filter_map(|line| {
+        let series = line.latency.as_ref().ok()?;
+        Some((line, series, summarize(series)?.median))
+    });
     let best = candidates.min_by(|one, other| one.2.total_cmp(&other.2));
     best.map(|(line, series, _)| (line, series.as_slice()))
 }
@@ -225,17 +217,14 @@ fn fastest(measured: &Measured, among: impl Fn(&Line) -> bool) -> Option<(&Line,
 fn gain(measured: &Measured) -> Option<String> {
     let (without, fast) = fastest(measured, |line| !through_the_kernel(line))?;
     let (through, slow) = fastest(measured, through_the_kernel)?;
-    let by_round = ratios(slow, fast);
-    let ratio = summarize(&by_round)?;
-    let shown = format!(
-        "{:.1} times [{:.1}–{:.1}]",
-        ratio.median, ratio.min, ratio.max
-    );
+    let Ratio { of: ratio, effect } = Ratio::of(slow, fast)?;
+    let Summary { median, min, max } = ratio;
+    let shown = format!("{median:.1} times [{min:.1}–{max:.1}]");
     let (without, through) = (without.name, through.name);
     let size = table::size(measured.size);
-    Some(match effect(&by_round) {
+    Some(match effect {
         Effect::Above => {
-            let place = match GAIN.place(ratio.median) {
+            let place = match GAIN.place(median) {
                 Lies::Within => "within the",
                 Lies::Below(_) => "less than the",
                 Lies::Above(_) => "more than the",
@@ -268,10 +257,8 @@ fn waking(measured: &Measured) -> Option<String> {
     let sleepers = measured.lines.iter().filter(|line| asleep(line));
     let latencies: Vec<f64> = sleepers.filter_map(latency).collect();
     let all = summarize(&latencies).filter(|_| latencies.len() >= 3)?;
-    let alike = latencies
-        .iter()
-        .filter(|latency| **latency <= ALIKE * all.min)
-        .count();
+    let near = |latency: &&f64| **latency <= ALIKE * all.min;
+    let alike = latencies.iter().filter(near).count();
     let (count, size) = (latencies.len(), table::size(measured.size));
     let lowest = figure(all.min / 1e3);
     // Most: three of four.

@@ -18,7 +18,7 @@ use super::mechanism::{MOST_DESCRIPTORS, Side};
 use super::message::Injected;
 use crate::cpus::Seat;
 
-/// What a process is told.
+/// What a process is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// To make its endpoint. The descriptors come along.
@@ -65,16 +65,16 @@ pub struct Task {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// The order was carried out.
-    Done(Told),
+    Done(Reported),
     /// It cannot be carried out here, or no longer.
     Refused(String),
     /// A message was not right, or the mechanism failed.
     Broken(String),
 }
 
-/// What one process has to tell of a task.
+/// What one process reports of a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct Reported {
     /// When its clock started, on the clock that all processes share, in nanoseconds.
     pub(crate) start: u64,
     /// When it was done.
@@ -97,12 +97,8 @@ const LARGEST: usize = 16 * 1024;
 impl Control {
     /// Both ends.
     pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::Unix,
-            SockType::SeqPacket,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )?;
+        let (kind, flags) = (SockType::SeqPacket, SockFlag::SOCK_CLOEXEC);
+        let (ours, theirs) = socketpair(AddressFamily::Unix, kind, None, flags)?;
         Ok((Control(ours), theirs))
     }
 
@@ -116,14 +112,8 @@ impl Control {
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
         let control = if raw.is_empty() { &[][..] } else { &rights };
-        let iov = [IoSlice::new(&text)];
-        sendmsg::<()>(
-            self.0.as_raw_fd(),
-            &iov,
-            control,
-            MsgFlags::MSG_NOSIGNAL,
-            None,
-        )?;
+        let (to, iov) = (self.0.as_raw_fd(), [IoSlice::new(&text)]);
+        sendmsg::<()>(to, &iov, control, MsgFlags::MSG_NOSIGNAL, None)?;
         Ok(())
     }
 
@@ -189,8 +179,8 @@ mod tests {
         let (ours, theirs) = Control::pair().unwrap();
         let file = File::open("/dev/null").unwrap();
         let inode = file.metadata().unwrap().ino();
-        ours.send(&Answer::Refused("no".to_owned()), &[file.into()])
-            .unwrap();
+        let refused = Answer::Refused("no".to_owned());
+        ours.send(&refused, &[file.into()]).unwrap();
         let (answer, fds) = Control(theirs).receive::<Answer>().unwrap().unwrap();
         assert!(matches!(answer, Answer::Refused(why) if why == "no"));
         let [fd] = <[OwnedFd; 1]>::try_from(fds).unwrap();
@@ -210,9 +200,8 @@ mod tests {
         let (other, theirs) = Control::pair().unwrap();
         let soon = || Instant::now() + Duration::from_millis(20);
         assert_eq!(readable([&one, &other], soon()).unwrap(), None);
-        Control(theirs)
-            .send(&Answer::Broken(String::new()), &[])
-            .unwrap();
+        let broken = Answer::Broken(String::new());
+        Control(theirs).send(&broken, &[]).unwrap();
         assert_eq!(readable([&one, &other], soon()).unwrap(), Some(1));
     }
 }

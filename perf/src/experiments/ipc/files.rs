@@ -10,9 +10,8 @@ use nix::libc;
 use ringproof::bytemuck::{bytes_of_mut, cast_slice, cast_slice_mut};
 
 use super::mechanism::{Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
-use super::ring::Polls;
-use super::shared;
-use super::unnamed::file_on_disk;
+use super::segments::Polls;
+use super::shared::{self, Counts, file_on_disk};
 
 /// A file for each direction: how many messages were sent, how many were received, and slots.
 pub(super) const LOCKED_FILE: Mechanism = Mechanism::new(
@@ -66,23 +65,12 @@ impl Files {
     }
 }
 
-/// How many messages went in and out.
-#[derive(Clone, Copy)]
-struct Counts {
-    sent: u64,
-    received: u64,
-}
-
 impl Counts {
     fn read(file: &File) -> io::Result<Self> {
         let mut words = [0_u64; 2];
         file.read_exact_at(bytes_of_mut(&mut words), 0)?;
         let [sent, received] = words;
         Ok(Counts { sent, received })
-    }
-
-    fn live(self) -> u64 {
-        self.sent - self.received
     }
 }
 
@@ -132,7 +120,7 @@ fn lock_when(file: &File, ready: impl Fn(Counts) -> bool) -> io::Result<(Lock<'_
 
 impl Endpoint for Files {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
-        let room = shared::slots(self.size) as u64;
+        let room = shared::slots(self.size);
         let (_lock, counts) = lock_when(&self.out, |counts| counts.live() < room)?;
         let bytes = cast_slice(messages);
         self.out.write_all_at(bytes, self.offset(counts.sent))?;

@@ -1,8 +1,8 @@
-//! Slots in shared memory, with one of the kernel's ways to tell the other side: a semaphore, an
+//! Slots in shared memory, with one of the kernel's ways to notify the other side: a semaphore, an
 //! eventfd, a futex, a signal.
 //!
-//! The message is copied into a slot, and one *gate* tells that it is there. Another gate, the other
-//! way, tells when half of the slots are free again; until then the sender lives on credit.
+//! The message is copied into a slot, and one *gate* says that it is there. Another gate, the other
+//! way, says when half of the slots are free again; until then the sender lives on credit.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,12 +14,12 @@ use nix::libc;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Side, Terms, Waiting};
-use super::shared::{self, Mapping, Part};
+use super::shared::{self, Part};
 
 /// A POSIX semaphore in shared memory. (A call only where somebody sleeps or must be woken.)
 pub(super) const SEMAPHORE: Mechanism = gated("shm + semaphore", 0, prepare_semaphores, |terms| {
     let (side, parts, _) = mapped(terms)?;
-    let gates = parts.map(|part| Semaphore::both(part.head()));
+    let gates = parts.each_ref().map(|part| two(part).map(Semaphore));
     Ok(Slots::boxed(side, parts, gates))
 });
 
@@ -39,7 +39,7 @@ pub(super) const EVENT_FD: Mechanism = gated("shm + eventfd", 2, prepare_events,
 /// A word that is counted up and down, and slept on: a call only where it must be.
 pub(super) const FUTEX: Mechanism = gated("shm + futex", 0, shared::prepare, |terms| {
     let (side, parts, _) = mapped(terms)?;
-    let gates = parts.map(|part| Futex::both(part.head()));
+    let gates = parts.each_ref().map(|part| two(part).map(Futex));
     Ok(Slots::boxed(side, parts, gates))
 });
 
@@ -68,9 +68,10 @@ const fn gated(
 
 fn prepare_semaphores(size: usize) -> Result<Ends, Refused> {
     let ends = shared::prepare(size)?;
-    let mapping = Mapping::of(&ends.first[0], size)?;
-    for part in mapping.parts() {
-        Semaphore::make(part.head())?;
+    for semaphore in shared::parts(&ends.first[0], size)?.iter().flat_map(two) {
+        // SAFETY: it is not in use yet, and the parts keep the memory mapped.
+        let made = unsafe { libc::sem_init(semaphore, 1, 0) };
+        Errno::result(made).map_err(|error| Refused::of("no semaphore can be made", error))?;
     }
     Ok(ends)
 }
@@ -85,11 +86,12 @@ fn prepare_events(size: usize) -> Result<Ends, Refused> {
 }
 
 /// The memory, which is the first descriptor, and the other descriptors.
-fn mapped(terms: Terms) -> Result<(Side, [Part<'static>; 2], Vec<OwnedFd>), Refused> {
+fn mapped(terms: Terms) -> Result<(Side, [Part; 2], Vec<OwnedFd>), Refused> {
     let mut fds = terms.descriptors.into_iter();
     let memory = fds.next();
     let memory = memory.ok_or_else(|| Refused("no memory arrived".to_owned()))?;
-    Ok((terms.side, shared::map(&memory, terms.size)?, fds.collect()))
+    let parts = shared::parts(&memory, terms.size)?;
+    Ok((terms.side, parts, fds.collect()))
 }
 
 /// Counts: each `post` lets one `wait` through.
@@ -103,17 +105,17 @@ trait Gate {
 /// The gates of one direction: a message is there; half of the slots are free.
 type Gates<G> = [G; 2];
 
-/// Slots in both directions.
+/// Slots in both directions. The parts keep mapped what gates in their heads lie in.
 struct Slots<G> {
-    out: (Part<'static>, Gates<G>),
-    into: (Part<'static>, Gates<G>),
-    sent: usize,
-    received: usize,
+    out: (Part, Gates<G>),
+    into: (Part, Gates<G>),
+    sent: u64,
+    received: u64,
     credit: usize,
 }
 
 impl<G: Gate + 'static> Slots<G> {
-    fn boxed(side: Side, parts: [Part<'static>; 2], gates: [Gates<G>; 2]) -> Box<dyn Endpoint> {
+    fn boxed(side: Side, parts: [Part; 2], gates: [Gates<G>; 2]) -> Box<dyn Endpoint> {
         let [there, back] = parts;
         let [there_gates, back_gates] = gates;
         let [out, into] = side.out_and_into([(there, there_gates), (back, back_gates)]);
@@ -152,10 +154,10 @@ impl<G: Gate> Endpoint for Slots<G> {
         there.wait()?;
         fence(Ordering::Acquire);
         // SAFETY: the other side wrote this slot before it posted, and writes it again only when it
-        // has been told that it is free.
+        // knows that it is free.
         unsafe { part.read(self.received, messages) };
         self.received += 1;
-        if self.received.is_multiple_of(part.count() / 2) {
+        if self.received.is_multiple_of(part.count() as u64 / 2) {
             fence(Ordering::Release);
             free.post()?;
         }
@@ -163,29 +165,22 @@ impl<G: Gate> Endpoint for Slots<G> {
     }
 }
 
-/// A process-shared semaphore that lies in mapped memory for as long as the process lives.
-struct Semaphore(*mut libc::sem_t);
+/// A cache line to itself, and the next one, which processors fetch along.
+#[repr(C, align(128))]
+struct Line<T>(T);
 
-impl Semaphore {
-    /// Two, a cache line apart.
-    fn both(head: *mut [Line<libc::sem_t>; 2]) -> Gates<Self> {
-        let first = head.cast::<Line<libc::sem_t>>();
-        [first, first.wrapping_add(1)].map(|line| Semaphore(line.cast()))
-    }
-
-    fn make(head: *mut [Line<libc::sem_t>; 2]) -> Result<(), Refused> {
-        for semaphore in Self::both(head) {
-            // SAFETY: nobody uses it yet, and the memory is there.
-            let made = unsafe { libc::sem_init(semaphore.0, 1, 0) };
-            Errno::result(made).map_err(|error| Refused::of("no semaphore can be made", error))?;
-        }
-        Ok(())
-    }
+/// Where two lie in the head of a part, a cache line apart.
+fn two<T>(part: &Part) -> [*mut T; 2] {
+    let first = part.head::<[Line<T>; 2]>().cast::<Line<T>>();
+    [first, first.wrapping_add(1)].map(|line| line.cast())
 }
+
+/// A process-shared semaphore, in memory that is mapped as long as this is used.
+struct Semaphore(*mut libc::sem_t);
 
 impl Gate for Semaphore {
     fn post(&self) -> io::Result<()> {
-        // SAFETY: `prepare` made it before this process was told of it.
+        // SAFETY: `prepare` made it before this process joined.
         Ok(Errno::result(unsafe { libc::sem_post(self.0) }).map(drop)?)
     }
 
@@ -215,10 +210,6 @@ impl Gate for EventFd {
     }
 }
 
-/// A cache line to itself, and its neighbour's, which processors fetch along.
-#[repr(C, align(128))]
-struct Line<T>(T);
-
 /// A count, and how many sleep until it is no longer zero.
 #[repr(C)]
 struct Count {
@@ -226,23 +217,22 @@ struct Count {
     sleepers: AtomicU32,
 }
 
-/// A semaphore made of a futex: a call only to sleep, or to wake who sleeps.
-struct Futex(&'static Count);
+/// A semaphore made of a futex: a call only to sleep, or to wake who sleeps. New memory is zero, and that
+/// is how it begins.
+struct Futex(*mut Count);
 
 impl Futex {
-    /// Two, a cache line apart. New memory is zero, and that is how they begin.
-    fn both(head: *mut [Line<Count>; 2]) -> Gates<Self> {
-        // SAFETY: the memory is mapped until the process ends, was zero, and holds nothing but
-        // atomics, which the other process may change.
-        let lines: &'static [Line<Count>; 2] = unsafe { &*head };
-        [Futex(&lines[0].0), Futex(&lines[1].0)]
+    fn words(&self) -> &Count {
+        // SAFETY: the memory is mapped as long as this is used, was zero, and holds nothing but atomics,
+        // which the other process may change.
+        unsafe { &*self.0 }
     }
 
     /// One off the count, unless it is zero.
     fn take(&self) -> ControlFlow<()> {
         let less = |count: u32| count.checked_sub(1);
         // Acquire, with the post's Release: what was written before it is seen.
-        match (self.0.count).fetch_update(Ordering::Acquire, Ordering::Relaxed, less) {
+        match (self.words().count).fetch_update(Ordering::Acquire, Ordering::Relaxed, less) {
             Ok(_) => ControlFlow::Break(()),
             Err(_) => ControlFlow::Continue(()),
         }
@@ -253,19 +243,19 @@ impl Gate for Futex {
     fn post(&self) -> io::Result<()> {
         // SeqCst, here and in `wait`: either this side sees the sleeper, or the sleeper sees the
         // count.
-        self.0.count.fetch_add(1, Ordering::SeqCst);
-        if self.0.sleepers.load(Ordering::SeqCst) > 0 {
-            futex(&self.0.count, libc::FUTEX_WAKE, 1)?;
+        self.words().count.fetch_add(1, Ordering::SeqCst);
+        if self.words().sleepers.load(Ordering::SeqCst) > 0 {
+            futex(&self.words().count, libc::FUTEX_WAKE, 1)?;
         }
         Ok(())
     }
 
     fn wait(&self) -> io::Result<()> {
         while self.take().is_continue() {
-            self.0.sleepers.fetch_add(1, Ordering::SeqCst);
+            self.words().sleepers.fetch_add(1, Ordering::SeqCst);
             // It returns at once if the count is no longer zero.
-            let slept = futex(&self.0.count, libc::FUTEX_WAIT, 0);
-            self.0.sleepers.fetch_sub(1, Ordering::SeqCst);
+            let slept = futex(&self.words().count, libc::FUTEX_WAIT, 0);
+            self.words().sleepers.fetch_sub(1, Ordering::SeqCst);
             match slept {
                 Ok(()) | Err(Errno::EAGAIN | Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
@@ -325,8 +315,8 @@ impl Gate for Signal {
         let value = libc::sigval {
             sival_ptr: std::ptr::null_mut(),
         };
-        // SAFETY: the call touches no memory of this process. The other process lives: it is reaped
-        // by nobody before this one is.
+        // SAFETY: the call touches no memory of this process. The other process lives: it is not
+        // reaped before this one is.
         Ok(Errno::result(unsafe { libc::sigqueue(self.peer, self.number, value) }).map(drop)?)
     }
 

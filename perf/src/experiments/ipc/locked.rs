@@ -7,13 +7,13 @@ use std::mem::MaybeUninit;
 use nix::libc;
 
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms, Waiting};
-use super::shared::{self, Mapping, Part};
+use super::shared::{self, Counts, Part};
 use crate::mutex::{self, done};
 
 /// With a mutex that stays locked for ever if its holder dies.
 pub(super) const PLAIN: Mechanism = locked("shm + mutex, condvar", |size| prepare(size, false));
 
-/// With one that the next one is told of whose holder died.
+/// With one that reports to the next holder that the last one died.
 pub(super) const ROBUST: Mechanism =
     locked("shm + robust mutex, condvar", |size| prepare(size, true));
 
@@ -27,8 +27,7 @@ const fn locked(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>)
 
 fn prepare(size: usize, robust: bool) -> Result<Ends, Refused> {
     let ends = shared::prepare(size)?;
-    let mapping = Mapping::of(&ends.first[0], size)?;
-    for part in mapping.parts() {
+    for part in shared::parts(&ends.first[0], size)? {
         make(part.head(), robust)
             .map_err(|error| Refused::of("no process-shared mutex can be made", error))?;
     }
@@ -38,7 +37,7 @@ fn prepare(size: usize, robust: bool) -> Result<Ends, Refused> {
 fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
     let (side, size) = (terms.side, terms.size);
     let [memory] = terms.take()?;
-    let [out, into] = side.out_and_into(shared::map(&memory, size)?);
+    let [out, into] = side.out_and_into(shared::parts(&memory, size)?);
     Ok(Box::new(Slots { out, into }))
 }
 
@@ -54,21 +53,8 @@ struct Head {
     counts: Counts,
 }
 
-/// How many messages went in and out.
-#[repr(C)]
-struct Counts {
-    sent: usize,
-    received: usize,
-}
-
-impl Counts {
-    fn live(&self) -> usize {
-        self.sent - self.received
-    }
-}
-
 fn make(head: *mut Head, robust: bool) -> io::Result<()> {
-    // SAFETY: nobody uses the memory yet, and it is as large and aligned as it must be; each
+    // SAFETY: the memory is not in use yet, and it is as large and aligned as it must be; each
     // attribute is initialised before it is used.
     unsafe {
         mutex::init(&raw mut (*head).mutex, robust)?;
@@ -76,24 +62,19 @@ fn make(head: *mut Head, robust: bool) -> io::Result<()> {
         let mut of_cond = MaybeUninit::uninit();
         done(libc::pthread_condattr_init(of_cond.as_mut_ptr()))?;
         let of_cond = of_cond.as_mut_ptr();
-        done(libc::pthread_condattr_setpshared(
-            of_cond,
-            libc::PTHREAD_PROCESS_SHARED,
-        ))?;
+        let shared = libc::PTHREAD_PROCESS_SHARED;
+        done(libc::pthread_condattr_setpshared(of_cond, shared))?;
         done(libc::pthread_cond_init(&raw mut (*head).there, of_cond))?;
         done(libc::pthread_cond_init(&raw mut (*head).free, of_cond))?;
-        (&raw mut (*head).counts).write(Counts {
-            sent: 0,
-            received: 0,
-        });
+        (&raw mut (*head).counts).write(Counts::default());
     }
     Ok(())
 }
 
 /// Slots in both directions.
 struct Slots {
-    out: Part<'static>,
-    into: Part<'static>,
+    out: Part,
+    into: Part,
 }
 
 impl Endpoint for Slots {
@@ -105,7 +86,7 @@ impl Endpoint for Slots {
         // SAFETY: under the mutex, and the other side is done with this slot.
         unsafe { self.out.write(held.counts().sent, messages) };
         held.counts().sent += 1;
-        held.tell(Event::There)
+        held.signal(Event::There)
     }
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
@@ -116,7 +97,7 @@ impl Endpoint for Slots {
         // SAFETY: under the mutex.
         unsafe { self.into.read(held.counts().received, messages) };
         held.counts().received += 1;
-        held.tell(Event::Free)
+        held.signal(Event::Free)
     }
 }
 
@@ -129,34 +110,38 @@ enum Event {
     Free,
 }
 
-/// The head of a direction whose mutex this process holds until it drops this.
-struct Held(*mut Head);
+/// A direction whose mutex this process holds until it drops this.
+struct Held<'p>(&'p Part);
 
-impl Held {
-    fn lock(part: &Part<'static>) -> io::Result<Self> {
+impl<'p> Held<'p> {
+    fn lock(part: &'p Part) -> io::Result<Self> {
         let head = part.head::<Head>();
-        // SAFETY: `prepare` made the mutex before this process was told of it.
+        // SAFETY: `prepare` made the mutex before this process joined.
         match unsafe { libc::pthread_mutex_lock(&raw mut (*head).mutex) } {
-            0 => Ok(Held(head)),
+            0 => Ok(Held(part)),
             error => {
-                // It is held now, by a process that cannot tell what its last holder left behind.
-                // Given back like this it is locked by nobody any more.
+                // It is held now, by a process that does not know what its last holder left behind.
+                // Given back like this, no process can lock it any more.
                 if error == libc::EOWNERDEAD {
-                    drop(Held(head));
+                    drop(Held(part));
                 }
                 Err(io::Error::from_raw_os_error(error))
             }
         }
     }
 
+    fn head(&self) -> *mut Head {
+        self.0.head()
+    }
+
     fn counts(&mut self) -> &mut Counts {
         // SAFETY: this process holds the mutex, and the other one keeps to it.
-        unsafe { &mut (*self.0).counts }
+        unsafe { &mut (*self.head()).counts }
     }
 
     fn condition(&self, event: Event) -> *mut libc::pthread_cond_t {
-        let head = self.0;
-        // SAFETY: the head is mapped until the process ends.
+        let head = self.head();
+        // SAFETY: the part keeps the head mapped.
         unsafe {
             match event {
                 Event::There => &raw mut (*head).there,
@@ -165,25 +150,25 @@ impl Held {
         }
     }
 
-    /// Sleeps without the mutex until the event is told.
+    /// Sleeps without the mutex until the event is signalled.
     fn wait(&mut self, event: Event) -> io::Result<()> {
         let condition = self.condition(event);
         // SAFETY: `prepare` made both, and this process holds the mutex.
-        done(unsafe { libc::pthread_cond_wait(condition, &raw mut (*self.0).mutex) })
+        done(unsafe { libc::pthread_cond_wait(condition, &raw mut (*self.head()).mutex) })
     }
 
-    /// Gives the mutex back, and then tells: who wakes up finds it free.
-    fn tell(self, event: Event) -> io::Result<()> {
+    /// Gives the mutex back, and then signals: who wakes up finds it free.
+    fn signal(self, event: Event) -> io::Result<()> {
         let condition = self.condition(event);
         drop(self);
-        // SAFETY: `prepare` made it.
+        // SAFETY: `prepare` made it, and the endpoint keeps it mapped.
         done(unsafe { libc::pthread_cond_signal(condition) })
     }
 }
 
-impl Drop for Held {
+impl Drop for Held<'_> {
     fn drop(&mut self) {
         // SAFETY: this process holds it. It fails for no mutex that it holds.
-        unsafe { libc::pthread_mutex_unlock(&raw mut (*self.0).mutex) };
+        unsafe { libc::pthread_mutex_unlock(&raw mut (*self.head()).mutex) };
     }
 }

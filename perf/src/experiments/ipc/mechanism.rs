@@ -72,15 +72,9 @@ impl Mechanism {
 /// process has a deadline for it and ends it.
 pub trait Endpoint {
     /// Sends whole messages, back to back in `messages`; waits where there is no room.
-    ///
-    /// # Errors
-    /// What the mechanism says.
     fn send(&mut self, messages: &[u64]) -> io::Result<()>;
 
     /// Fills `messages` with the next whole messages; waits until they have come.
-    ///
-    /// # Errors
-    /// What the mechanism says.
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()>;
 }
 
@@ -91,7 +85,7 @@ pub struct Ends {
     pub first: Vec<OwnedFd>,
     /// The descriptors of the second side, as many at most.
     pub second: Vec<OwnedFd>,
-    /// What has no descriptor but a number, told to both.
+    /// What has no descriptor but a number, for both.
     pub numbers: Vec<i32>,
     /// What must live as long as the two processes, and is dropped after them.
     pub kept: Option<Box<dyn Kept>>,
@@ -108,9 +102,6 @@ impl Ends {
     }
 
     /// Adds, for both sides, a descriptor of the same thing.
-    ///
-    /// # Errors
-    /// [`Refused`] if there is none left.
     pub fn share(&mut self, of: &impl AsFd) -> Result<(), Refused> {
         for side in [&mut self.first, &mut self.second] {
             let copy = of.as_fd().try_clone_to_owned();
@@ -143,9 +134,6 @@ pub struct Terms {
 
 impl Terms {
     /// The descriptors, if there are `N`.
-    ///
-    /// # Errors
-    /// [`Refused`] if there are not: they were lost on the way.
     pub fn take<const N: usize>(self) -> Result<[OwnedFd; N], Refused> {
         <[OwnedFd; N]>::try_from(self.descriptors)
             .map_err(|some| Refused(format!("{} of {N} descriptors arrived", some.len())))
@@ -167,7 +155,7 @@ impl Refused {
 /// What is known of a mechanism without measuring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Nature {
-    /// System calls for one message, of both sides together, as long as nobody has to sleep or to
+    /// System calls for one message, of both sides together, as long as no side has to sleep or to
     /// be woken by a call of its own.
     pub system_calls: u32,
     /// Which messages arrive.

@@ -114,29 +114,28 @@ fn sum(message: &[u64]) -> u64 {
 mod tests {
     use super::*;
 
-    /// What becomes of message `place` of a sender with this fault, for messages of `size` bytes.
-    fn arrives(injected: Injected, place: u64, size: usize) -> Result<(), Wrong> {
-        let words = size / 8;
-        let mut message = buffer(size, 1);
-        let numbers = |injected| Numbers {
+    fn numbers(injected: Injected) -> Numbers {
+        Numbers {
             first: 7 << 40,
             injected,
-        };
+        }
+    }
+
+    /// What becomes of message `place` of a sender with this fault, for messages of `size` bytes.
+    fn arrives(injected: Injected, place: u64, size: usize) -> Result<(), Wrong> {
+        let (words, mut message) = (size / 8, buffer(size, 1));
         numbers(injected).write(&mut message, words, place);
         numbers(Injected::Nothing).check(&message, words, place)
     }
 
     #[test]
-    fn what_is_planted_is_noticed_in_its_place_and_nowhere_before() {
+    fn what_is_injected_is_noticed_in_its_place_and_nowhere_before() {
         for size in [64, 1024, 65_536] {
             for place in 0..5 {
                 assert_eq!(arrives(Injected::Nothing, place, size), Ok(()));
             }
-            for injected in [
-                Injected::Lost(3),
-                Injected::Swapped(3),
-                Injected::Corrupted(3),
-            ] {
+            for injected in [Injected::Lost, Injected::Swapped, Injected::Corrupted] {
+                let injected = injected(3);
                 assert_eq!(arrives(injected, 2, size), Ok(()), "{injected:?}");
                 assert!(arrives(injected, 3, size).is_err(), "{injected:?}");
             }
@@ -148,26 +147,17 @@ mod tests {
 
     #[test]
     fn memory_that_was_never_written_is_no_message() {
-        let numbers = Numbers {
-            first: 7 << 40,
-            injected: Injected::Nothing,
-        };
-        assert!(numbers.check(&[0; 8], 8, 0).is_err());
+        assert!(numbers(Injected::Nothing).check(&[0; 8], 8, 0).is_err());
     }
 
     #[test]
     fn a_part_of_another_message_is_noticed() {
-        let numbers = Numbers {
-            first: 7 << 40,
-            injected: Injected::Nothing,
-        };
+        let numbers = numbers(Injected::Nothing);
         let (mut one, mut other) = (buffer(1024, 1), buffer(1024, 1));
         numbers.write(&mut one, 128, 0);
         numbers.write(&mut other, 128, 1);
         one[64..].copy_from_slice(&other[64..]);
-        assert_eq!(
-            numbers.check(&one, 128, 0),
-            Err(Wrong::Corrupted { place: 0 })
-        );
+        let corrupted = Err(Wrong::Corrupted { place: 0 });
+        assert_eq!(numbers.check(&one, 128, 0), corrupted);
     }
 }

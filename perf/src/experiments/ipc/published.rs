@@ -86,12 +86,10 @@ pub enum Lies {
 impl Range {
     /// Where `value` lies.
     pub fn place(&self, value: f64) -> Lies {
-        if value < self.low {
-            Lies::Below(self.low / value)
-        } else if value > self.high {
-            Lies::Above(value / self.high)
-        } else {
-            Lies::Within
+        match value {
+            value if value < self.low => Lies::Below(self.low / value),
+            value if value > self.high => Lies::Above(value / self.high),
+            _ => Lies::Within,
         }
     }
 
@@ -166,56 +164,32 @@ pub const CLAIMS: [Claim; 20] = {
     const TWO: Option<&str> = Some("2");
     const MORE: Option<&str> = Some("2+");
     const MUTEX: &[&str] = &["shm + mutex", "shm + robust"];
+    const QUEUES: &[&str] = &["POSIX", "System V"];
+    const PIPES: &[&str] = &["pipe", "FIFO"];
+    const MAPPED: &[&str] = &["ring in a mapped"];
+    const FILE: &[&str] = &["file with"];
+    const DBUS: &[&str] = &["D-Bus"];
+    const FOUR: Option<&str> = Some("4+");
     [
         claim(Practical, RING, from(50.0, 200.0), from(5e6, 20e6), ZERO),
         claim(Practical, UNIX, us(1.0, 5.0), from(2e5, 1e6), TWO),
         claim(Practical, &["TCP"], us(5.0, 20.0), from(5e4, 2e5), MORE),
-        claim(
-            Practical,
-            &["pipe", "FIFO"],
-            us(2.0, 8.0),
-            from(1e5, 5e5),
-            TWO,
-        ),
+        claim(Practical, PIPES, us(2.0, 8.0), from(1e5, 5e5), TWO),
         claim(Practical, &["POSIX"], us(1.0, 5.0), from(2e5, 1e6), TWO),
-        claim(
-            Practical,
-            &["D-Bus"],
-            us(50.0, 200.0),
-            from(5e3, 2e4),
-            Some("4+"),
-        ),
+        claim(Practical, DBUS, us(50.0, 200.0), from(5e3, 2e4), FOUR),
         claim(Practical, &["gRPC"], us(100.0, 500.0), from(2e3, 1e4), MORE),
         claim(Mechanisms, UNIX, us(1.0, 2.0), None, None),
         claim(Mechanisms, &["TCP"], us(10.0, 100.0), None, None),
         claim(Mechanisms, MUTEX, about(100.0), None, None),
         claim(Complete, RING, about_us(0.24), about(3.8e6), None),
-        claim(
-            Complete,
-            &["ring in a mapped"],
-            about_us(0.3),
-            about(3.5e6),
-            None,
-        ),
+        claim(Complete, MAPPED, about_us(0.3), about(3.5e6), None),
         claim(Complete, &["shm + signal"], us(0.0, 1.0), about(1e6), None),
-        claim(
-            Complete,
-            &["POSIX", "System V"],
-            about_us(14.7),
-            about(68e3),
-            None,
-        ),
+        claim(Complete, QUEUES, about_us(14.7), about(68e3), None),
         claim(Complete, UNIX, about_us(24.5), about(41e3), None),
         claim(Complete, &["pipe"], about_us(27.3), about(37e3), None),
         claim(Complete, &["FIFO"], about_us(38.0), about(26e3), None),
         claim(Complete, &["TCP"], about_us(44.4), about(22e3), None),
-        claim(
-            Complete,
-            &["file with"],
-            about_us(10_000.0),
-            about(100.0),
-            None,
-        ),
+        claim(Complete, FILE, about_us(10_000.0), about(100.0), None),
         claim(Complete, &["gRPC"], about_us(100.0), about(1e4), None),
     ]
 };
@@ -230,9 +204,8 @@ pub const GAIN: Range = Range {
 
 /// What is said about a mechanism.
 pub fn about_mechanism(name: &str) -> impl Iterator<Item = &'static Claim> {
-    CLAIMS
-        .iter()
-        .filter(move |claim| claim.of.iter().any(|start| name.starts_with(start)))
+    let is = |claim: &&Claim| claim.of.iter().any(|start| name.starts_with(start));
+    CLAIMS.iter().filter(is)
 }
 
 #[cfg(test)]
@@ -258,9 +231,8 @@ mod tests {
         let beside = ["D-Bus", "gRPC"];
         for claim in &CLAIMS {
             for start in claim.of {
-                let here = crate::ipc::all()
-                    .iter()
-                    .any(|mechanism| mechanism.name.starts_with(start));
+                let mut all = crate::ipc::all().iter();
+                let here = all.any(|mechanism| mechanism.name.starts_with(start));
                 assert!(here || beside.contains(start), "{start}");
             }
         }

@@ -3,13 +3,13 @@
 use super::control::{Exercise, Task};
 use super::mechanism::{Delivers, Mechanism, Nature, SIZES, Waiting};
 use super::message::Injected;
-use super::ring;
+use super::segments;
 use super::two::{Moved, Program, Two};
 use crate::cpus::Pair;
 use crate::probe::agree;
 use crate::report::Trouble;
 use crate::rounds::{Rounds, Sample};
-use crate::run::{self, Extent, Settings, probe};
+use crate::run::{self, Settings, probe};
 
 /// What is asked of each mechanism.
 const EXERCISES: [Exercise; 2] = [Exercise::PingPong, Exercise::Stream];
@@ -60,10 +60,7 @@ pub fn measure(
     program: &Program,
     mechanisms: &[Mechanism],
 ) -> Result<Vec<Measured>, Trouble> {
-    let sizes = match settings.extent {
-        Extent::Smoke => &SIZES[..1],
-        Extent::Full | Extent::Quick => &SIZES,
-    };
+    let sizes = settings.extent.pick(&SIZES[..1], &SIZES);
     let sized = |size: &usize| measure_size(settings, pair, program, mechanisms, *size);
     sizes.iter().map(sized).collect()
 }
@@ -118,10 +115,8 @@ fn measure_size(
                 let before = case.probe(pair)?;
                 let moved = two.run(case.task)?;
                 let after = case.probe(pair)?;
-                let elsewhere = [before, after]
-                    .iter()
-                    .flatten()
-                    .any(|now| distance.is_some_and(|then| !agree(then, *now)));
+                let mut probes = [before, after].into_iter().flatten();
+                let elsewhere = probes.any(|now| distance.is_some_and(|then| !agree(then, now)));
                 Ok::<_, Trouble>(Sample {
                     value: case.value(&moved),
                     preemptions: moved.preemptions + u64::from(elsewhere),
@@ -172,12 +167,10 @@ struct Calibrated {
 impl Line {
     /// A line without figures yet.
     fn first(mechanism: &Mechanism, tried: &[Result<Calibrated, Trouble>; 2]) -> Self {
-        let why = |tried: &Result<Calibrated, Trouble>| match tried {
-            Ok(_) => Ok(Vec::new()),
-            Err(trouble) => Err(trouble.clone()),
-        };
-        let [latency, rate] = tried;
-        let counted = latency.as_ref().map(|calibrated| &calibrated.counted);
+        let [latency, rate] = tried.each_ref().map(Result::as_ref);
+        let why =
+            |tried: Result<&Calibrated, &Trouble>| tried.map(|_| Vec::new()).map_err(Clone::clone);
+        let counted = latency.map(|calibrated| &calibrated.counted);
         Line {
             name: mechanism.name,
             nature: mechanism.nature,
@@ -216,8 +209,8 @@ fn calibrate(
     const MOST: u64 = 1 << 20;
     if exercise == Exercise::Stream && mechanism.nature.delivers == Delivers::Latest {
         return Err(Trouble::NotRun(
-            "it holds the latest value: who does not wait for the reader overwrites what was not \
-             read (how fast that goes, `latest` measures)"
+            "it holds the latest value: a writer that does not wait for the reader overwrites what was \
+             not read (how fast that goes, `latest` measures)"
                 .to_owned(),
         ));
     }
@@ -227,7 +220,7 @@ fn calibrate(
         first: settings.first_item(),
         // Once around memory that costs nothing but its faults: they would be a part of the figure.
         warm_up: match mechanism.nature.system_calls {
-            0 if mechanism.nature.waiting == Waiting::Polls => FEWEST.max(ring::capacity(size)),
+            0 if mechanism.nature.waiting == Waiting::Polls => FEWEST.max(segments::capacity(size)),
             _ => FEWEST,
         },
         count: FEWEST,

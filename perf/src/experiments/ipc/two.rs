@@ -1,6 +1,7 @@
 //! The two processes, as whoever measures has them.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ringproof_record::deadline;
 
-use super::control::{Answer, Control, Exercise, Order, Task, Told, readable};
+use super::control::{Answer, Control, Exercise, Order, Reported, Task, readable};
 use super::mechanism::{Ends, Mechanism, Side};
 use super::worker::ARGUMENT;
 use crate::cpus::Pair;
@@ -25,9 +26,6 @@ pub struct Program(PathBuf);
 
 impl Program {
     /// This one.
-    ///
-    /// # Errors
-    /// If the system does not say where it is.
     pub fn this() -> io::Result<Self> {
         std::env::current_exe().map(Program)
     }
@@ -56,6 +54,12 @@ struct Worker {
 }
 
 impl Worker {
+    fn order(&self, mechanism: &str, order: &Order, fds: &[OwnedFd]) -> Result<(), Trouble> {
+        let why = |error| format!("a process cannot be reached: {error}");
+        let sent = self.control.send(order, fds);
+        sent.map_err(|error| failed(mechanism, why(error)))
+    }
+
     /// How it ended, which it is about to do: nothing is to be heard of it any more.
     fn end(&mut self, deadline: Instant) -> String {
         loop {
@@ -124,13 +128,9 @@ impl Two {
         let name = mechanism.name;
         let mut ends = ((mechanism.prepare)(size)).map_err(|why| Trouble::NotRun(why.0))?;
         let start = || {
-            let started = program.start();
-            started.map_err(|error| {
-                Trouble::NotRun(format!(
-                    "a process of `{}` cannot be started: {error}",
-                    program.0.display()
-                ))
-            })
+            let (started, path) = (program.start(), program.0.display());
+            let why = |error| format!("a process of `{path}` cannot be started: {error}");
+            started.map_err(|error| Trouble::NotRun(why(error)))
         };
         let workers = [start()?, start()?];
         let sides = [Side::First, Side::Second];
@@ -144,13 +144,8 @@ impl Two {
                 seat: pair.map(|pair| pair.seat_of_process(side == Side::Second)),
             };
             // Only the two processes keep them: when one dies, the other notices.
-            let fds = std::mem::take(if index == 0 {
-                &mut ends.first
-            } else {
-                &mut ends.second
-            });
-            let sent = workers[index].control.send(&order, &fds);
-            sent.map_err(|error| failed(name, format!("a process cannot be told: {error}")))?;
+            let fds = std::mem::take([&mut ends.first, &mut ends.second][index]);
+            workers[index].order(name, &order, &fds)?;
         }
         let mut two = Two {
             mechanism: name,
@@ -169,21 +164,16 @@ impl Two {
     /// taken away.
     pub fn run(&mut self, task: Task) -> Result<Moved, Trouble> {
         for worker in &self.workers {
-            let sent = worker.control.send(&Order::Move(task), &[]);
-            sent.map_err(|error| {
-                failed(self.mechanism, format!("a process cannot be told: {error}"))
-            })?;
+            worker.order(self.mechanism, &Order::Move(task), &[])?;
         }
         let [first, second] = self.answers("to move messages")?;
+        // The last message arrives at the first side in a ping-pong, at the second in a stream.
+        let end = match task.exercise {
+            Exercise::PingPong => first.end,
+            Exercise::Stream => second.end,
+        };
         Ok(Moved {
-            // The last message arrives at the first side in a ping-pong, at the second in a stream.
-            took: Duration::from_nanos(
-                match task.exercise {
-                    Exercise::PingPong => first.end,
-                    Exercise::Stream => second.end,
-                }
-                .saturating_sub(first.start),
-            ),
+            took: Duration::from_nanos(end.saturating_sub(first.start)),
             messages: task.messages(self.batch),
             preemptions: first.preemptions + second.preemptions,
             sleeps: first.sleeps + second.sleeps,
@@ -193,24 +183,21 @@ impl Two {
     }
 
     /// What both say. The first complaint ends it: the other process may wait for ever then.
-    fn answers(&mut self, what: &str) -> Result<[Told; 2], Trouble> {
+    fn answers(&mut self, what: &str) -> Result<[Reported; 2], Trouble> {
         let name = self.mechanism;
         let deadline = Instant::now() + patience();
-        let mut told = [None, None];
-        while told.iter().any(Option::is_none) {
+        let mut reported = [None, None];
+        while reported.iter().any(Option::is_none) {
             let controls = [&self.workers[0].control, &self.workers[1].control];
             let ready = readable(controls, deadline)
                 .map_err(|error| failed(name, format!("the processes cannot be heard: {error}")))?;
             let Some(ready) = ready else {
-                let seconds = patience().as_secs();
-                return Err(failed(
-                    name,
-                    format!("waited {seconds} s for its processes {what}"),
-                ));
+                let (seconds, what) = (patience().as_secs(), format!("for its processes {what}"));
+                return Err(failed(name, format!("waited {seconds} s {what}")));
             };
             let side = ["first", "second"][ready];
             match controls[ready].receive() {
-                Ok(Some((Answer::Done(answer), _))) => told[ready] = Some(answer),
+                Ok(Some((Answer::Done(answer), _))) => reported[ready] = Some(answer),
                 Ok(Some((Answer::Refused(why), _))) => return Err(Trouble::NotRun(why)),
                 Ok(Some((Answer::Broken(why), _))) => {
                     return Err(failed(name, format!("{side} process: {why}")));
@@ -222,7 +209,7 @@ impl Two {
                 Err(error) => return Err(failed(name, format!("{side} process: {error}"))),
             }
         }
-        let [first, second] = told.map(Option::unwrap_or_default);
+        let [first, second] = reported.map(Option::unwrap_or_default);
         Ok([first, second])
     }
 }

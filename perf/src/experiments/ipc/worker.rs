@@ -2,15 +2,16 @@
 
 use std::env;
 use std::io;
+use std::ops::Range;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 use ringproof_record::Exit;
 
-use super::control::{Answer, Control, Exercise, Order, Task, Told};
+use super::control::{Answer, Control, Exercise, Order, Reported, Task};
 use super::mechanism::{Endpoint, Mechanism, Side, Terms};
-use super::message::{Numbers, buffer};
+use super::message::{Injected, Numbers, buffer};
 use crate::counters::{SystemCalls, Usage};
 use crate::cpus::{Gone, Seat, stands};
 
@@ -60,7 +61,7 @@ fn serve(mechanisms: &[Mechanism]) -> io::Result<()> {
                 match known.map(|known| Joined::new(known, terms, seat)) {
                     Some(Ok(endpoint)) => {
                         joined = Some(endpoint);
-                        Answer::Done(Told::default())
+                        Answer::Done(Reported::default())
                     }
                     Some(Err(why)) => Answer::Refused(why),
                     None => Answer::Broken(format!("this program knows no `{mechanism}`")),
@@ -133,19 +134,21 @@ impl Joined {
     }
 
     fn perform(&mut self, task: Task) -> Answer {
-        let told = match task.exercise {
+        let reported = match task.exercise {
             Exercise::PingPong => self.ping_pong(task),
             Exercise::Stream => self.stream(task),
         };
         // What was measured on another CPU, or on one that was shared, is no figure.
-        match told.and_then(|told| stands().map_or_else(|gone| Err(gone.into()), |()| Ok(told))) {
-            Ok(told) => Answer::Done(told),
+        match reported
+            .and_then(|reported| stands().map_or_else(|gone| Err(gone.into()), |()| Ok(reported)))
+        {
+            Ok(reported) => Answer::Done(reported),
             Err(Failure::Gone(gone)) => Answer::Refused(gone.to_string()),
             Err(Failure::Broken(why)) => Answer::Broken(why),
         }
     }
 
-    fn ping_pong(&mut self, task: Task) -> Result<Told, Failure> {
+    fn ping_pong(&mut self, task: Task) -> Result<Reported, Failure> {
         // What goes wrong on purpose does so on the way there: one message that is wrong is enough.
         let there = task.numbers(self.side == Side::First);
         let mut observed = None;
@@ -167,36 +170,27 @@ impl Joined {
         Ok(observed.map(Observed::end).unwrap_or_default())
     }
 
-    fn stream(&mut self, task: Task) -> Result<Told, Failure> {
-        let there = task.numbers(true);
-        let back = task.numbers(false);
+    fn stream(&mut self, task: Task) -> Result<Reported, Failure> {
+        let (there, back) = (task.numbers(true), task.numbers(false));
         let warm_up = self.whole_batches(task.warm_up);
         let all = warm_up + self.whole_batches(task.count);
-        match self.side {
-            Side::First => {
-                for place in (0..warm_up).step_by(self.batch) {
-                    self.send(there, place, self.batch)?;
-                }
-                // The other side stands ready, and nothing is on its way.
-                self.receive(back, 0, 1)?;
-                let observed = self.observe(task)?;
-                for place in (warm_up..all).step_by(self.batch) {
-                    self.send(there, place, self.batch)?;
-                }
-                Ok(observed.end())
-            }
-            Side::Second => {
-                for place in (0..warm_up).step_by(self.batch) {
-                    self.receive(there, place, self.batch)?;
-                }
-                self.send(back, 0, 1)?;
-                let observed = self.observe(task)?;
-                for place in (warm_up..all).step_by(self.batch) {
-                    self.receive(there, place, self.batch)?;
-                }
-                Ok(observed.end())
-            }
+        let (first, batch) = (self.side == Side::First, self.batch);
+        let go_on = |this: &mut Self, places: Range<u64>| {
+            let mut places = places.step_by(batch);
+            places.try_for_each(|place| match first {
+                true => this.send(there, place, batch),
+                false => this.receive(there, place, batch),
+            })
+        };
+        go_on(self, 0..warm_up)?;
+        // The other side stands ready, and nothing is on its way.
+        match first {
+            true => self.receive(back, 0, 1)?,
+            false => self.send(back, 0, 1)?,
         }
+        let observed = self.observe(task)?;
+        go_on(self, warm_up..all)?;
+        Ok(observed.end())
     }
 
     /// Begins to observe, when both processes are known to run.
@@ -229,13 +223,12 @@ impl Joined {
 
 impl Task {
     /// The numbers of the messages in one direction.
-    fn numbers(self, planted: bool) -> Numbers {
+    fn numbers(self, with_faults: bool) -> Numbers {
         Numbers {
             first: self.first,
-            injected: if planted {
-                self.injected
-            } else {
-                Default::default()
+            injected: match with_faults {
+                true => self.injected,
+                false => Injected::Nothing,
             },
         }
     }
@@ -265,12 +258,12 @@ impl Observed {
         }
     }
 
-    fn end(self) -> Told {
+    fn end(self) -> Reported {
         let end = now();
         let counted = |counting: Result<SystemCalls, String>| counting.and_then(SystemCalls::end);
         let system_calls = self.calls.map(counted);
         let used = self.before.since();
-        Told {
+        Reported {
             start: self.start,
             end,
             preemptions: used.preemptions,

@@ -3,13 +3,13 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use super::{Outcome, alone_sampled, note};
+use super::{Outcome, alone_sampled, doubled, note};
 use crate::comparison::{Comparison, Unit};
 use crate::cpus::Pair;
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{Extent, Settings, measure_each};
-use crate::stats::{Effect, effect, ratios, summarize};
+use crate::run::{Settings, measure_each};
+use crate::stats::{Effect, Ratio};
 use crate::table::{figure, size};
 
 /// The subject of its rows.
@@ -23,24 +23,11 @@ const BANDWIDTH: Unit = Unit {
 };
 
 /// The sizes of the blocks in bytes.
-const SIZES: [usize; 9] = [
-    1 << 10,
-    4 << 10,
-    16 << 10,
-    64 << 10,
-    256 << 10,
-    1 << 20,
-    4 << 20,
-    16 << 20,
-    64 << 20,
-];
+const SIZES: [usize; 9] = doubled(1 << 10, 2);
 
 /// Measures every size.
 pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
-    let sizes: &[usize] = match settings.extent {
-        Extent::Smoke => &[4 << 10, 1 << 20],
-        Extent::Full | Extent::Quick => &SIZES,
-    };
+    let sizes: &[usize] = settings.extent.pick(&[4 << 10, 1 << 20], &SIZES);
     let name = "memcpy";
     let rounds = measure_each(name, sizes.len(), Some(pair), settings, |case| {
         alone_sampled(pair, || {
@@ -88,28 +75,22 @@ fn add(report: &mut Report, rounds: &Rounds, sizes: &[usize]) {
     let picture = all.curves(title, axes, &["one thread"], |bytes| *bytes as f64);
     report.plots.push(picture);
     let rates = all.lines.iter();
-    let rates = rates.filter_map(|line| Some((line, line.value(0).ok()?)));
-    let rates: Vec<_> = rates.collect();
+    let rates: Vec<_> = rates
+        .filter_map(|line| Some((line, line.value(0).ok()?)))
+        .collect();
     let best = (rates.iter()).max_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
     let (Some((best, most)), Some((largest, rate))) = (best, rates.last()) else {
         return;
     };
     let series = largest.values(0).ok().zip(best.values(0).ok());
-    let by_round = series.map_or_else(Vec::new, |(largest, best)| ratios(largest, best));
-    let begin = format!(
-        "memcpy copies {} GB/s in blocks of {}",
-        figure(most.median),
-        size(best.of)
-    );
-    let end = match (effect(&by_round), summarize(&by_round)) {
-        (Effect::Below, Some(share)) => format!(
-            " and {} GB/s, {:.0} % of that, in blocks of {}",
-            figure(rate.median),
-            share.median * 100.0,
-            size(largest.of)
-        ),
-        (Effect::TooFewRounds, _) => "; too few rounds to say how it falls".to_owned(),
-        _ => format!(" and not less in blocks of {}", size(largest.of)),
+    let share = series.and_then(|(largest, best)| Ratio::of(largest, best));
+    let (most, rate) = (figure(most.median), figure(rate.median));
+    let begin = format!("memcpy copies {most} GB/s in blocks of {}", size(best.of));
+    let blocks = format!("in blocks of {}", size(largest.of));
+    let end = match share.map(|share| (share.effect, share.of.median * 100.0)) {
+        Some((Effect::Below, share)) => format!(" and {rate} GB/s, {share:.0} % of that, {blocks}"),
+        Some((Effect::TooFewRounds, _)) => "; too few rounds to say how it falls".to_owned(),
+        _ => format!(" and not less {blocks}"),
     };
     report.conclusions.push(format!("{begin}{end}."));
 }
@@ -134,9 +115,9 @@ mod tests {
             series: vec![small.to_vec(), large.to_vec()],
             ..Rounds::default()
         };
-        let mut report = Report::new("recorded");
-        add(&mut report, &rounds, &[16 << 10, 64 << 20]);
-        report.conclusions.concat()
+        Report::recorded(|report| add(report, &rounds, &[16 << 10, 64 << 20]))
+            .conclusions
+            .concat()
     }
 
     #[test]

@@ -1,14 +1,12 @@
-//! What operations cost that nobody else wants to do at the same time.
-
-use std::time::Duration;
+//! What operations cost without contention.
 
 use super::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYSTEM_CALL};
 use super::{ELSEWHERE, NS, Outcome, alone_sampled, note};
 use crate::comparison::Comparison;
 use crate::cpus::Pair;
 use crate::report::{Report, Trouble};
-use crate::run::{Settings, measure_each};
-use crate::stats::{Effect, effect, ratios, summarize};
+use crate::run::{Settings, fit, measure_each};
+use crate::stats::{Effect, Ratio, summarize};
 use crate::table::spread;
 use crate::together::alone;
 
@@ -18,20 +16,17 @@ pub(super) const SUBJECT: &str = "machine/uncontended cost";
 /// Measures every operation in one thread.
 pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     // For each operation how many turns are a sample, or why it cannot be measured.
-    let mut sizes: Vec<Result<u64, String>> = Vec::new();
+    let mut sizes = Vec::new();
     for operation in OPERATIONS {
-        sizes.push(
-            match alone(pair, || calibrate(operation, settings.sample)) {
-                Err(Trouble::NotRun(why)) => Err(why),
-                turns => Ok(turns?),
-            },
-        );
+        let turns = alone(pair, || fit(1, settings.sample, operation.time));
+        sizes.push(match turns {
+            Err(Trouble::NotRun(why)) => Err(why),
+            turns => Ok(turns?),
+        });
     }
-    let possible: Vec<(Operation, u64)> = OPERATIONS
-        .iter()
-        .zip(&sizes)
-        .filter_map(|(operation, turns)| Some((*operation, *turns.as_ref().ok()?)))
-        .collect();
+    let sized = OPERATIONS.iter().zip(&sizes);
+    let possible = sized.filter_map(|(operation, turns)| Some((operation, *turns.as_ref().ok()?)));
+    let possible: Vec<(&Operation, u64)> = possible.collect();
     let name = "uncontended costs";
     let rounds = measure_each(name, possible.len(), Some(pair), settings, |case| {
         let (operation, turns) = possible[case];
@@ -53,19 +48,6 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
     Ok(latency)
 }
 
-/// How many turns take about as long as a sample shall.
-fn calibrate(operation: Operation, sample: Duration) -> Result<u64, Trouble> {
-    let mut turns = 1;
-    loop {
-        let took = (operation.time)(turns)?;
-        if took * 8 >= sample {
-            let share = sample.as_secs_f64() / took.as_secs_f64();
-            return Ok(((turns as f64 * share) as u64).max(1));
-        }
-        turns *= 4;
-    }
-}
-
 /// Table, plot, conclusions and rows from the costs.
 fn add(report: &mut Report, all: &Comparison<Operation>) {
     let table = (all.columns())
@@ -83,25 +65,25 @@ fn add(report: &mut Report, all: &Comparison<Operation>) {
         line.values(0).ok()
     };
     for (what, unit) in [(FENCE, LOAD), (SYSTEM_CALL, FENCE)] {
-        if let (Some(of), Some(to)) = (series(what), series(unit)) {
-            report.conclusions.extend(in_units(what, of, unit, to));
-        }
+        let both = series(what).zip(series(unit));
+        report
+            .conclusions
+            .extend(both.and_then(|(of, to)| in_units(what, of, unit, to)));
     }
 }
 
 /// One cost expressed in another.
 fn in_units(what: &str, of: &[f64], unit: &str, to: &[f64]) -> Option<String> {
-    let by_round = ratios(of, to);
-    let (cost, ratio) = (summarize(of)?, summarize(&by_round)?);
-    let said = match effect(&by_round) {
-        Effect::Above => format!("{} times as long as a {unit}", spread(ratio)),
+    let (cost, ratio) = (spread(summarize(of)?), Ratio::of(of, to)?);
+    let said = match ratio.effect {
+        Effect::Above => format!("{} times as long as a {unit}", spread(ratio.of)),
         Effect::None => format!("no longer than a {unit} within the noise"),
         Effect::Below => format!("less than a {unit}"),
         Effect::TooFewRounds => {
             format!("too few rounds to say how much longer than a {unit} that is")
         }
     };
-    Some(format!("A {what} takes {} ns: {said}.", spread(cost)))
+    Some(format!("A {what} takes {cost} ns: {said}."))
 }
 
 #[cfg(test)]
@@ -116,9 +98,7 @@ mod tests {
                 .find(|operation| operation.name == name);
             all.add(operation.unwrap(), vec![series.map(Vec::from)]);
         }
-        let mut report = Report::new("recorded");
-        add(&mut report, &all);
-        report
+        Report::recorded(|report| add(report, &all))
     }
 
     #[test]

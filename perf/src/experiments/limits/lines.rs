@@ -1,23 +1,22 @@
 //! What a message takes from one CPU to the other, by the cache lines that it touches.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use super::{ELSEWHERE, NS, Outcome, note};
 use crate::comparison::Comparison;
-use crate::counters::Usage;
 use crate::cpus::Pair;
+use crate::probe::to_and_fro;
 use crate::report::Report;
 use crate::rounds::{Rounds, Sample};
 use crate::run::{Settings, measure_each};
-use crate::stats::{Effect, effect, ratios, summarize};
+use crate::stats::{Effect, Ratio};
 use crate::table::{figure, spread};
-use crate::together::{Fault, Patience, both};
+use crate::together::{Fault, Patience};
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/one-way latency";
 
-/// The words of one cache line; its neighbours hold nothing, because some processors fetch lines
+/// The words of one cache line; the lines beside it hold nothing, because some processors fetch lines
 /// two by two.
 #[derive(Default)]
 #[repr(align(256))]
@@ -41,45 +40,45 @@ struct Way {
 }
 
 const fn flag(flag: usize) -> Place {
-    Place {
-        flag,
-        payload: None,
-    }
+    let payload = None;
+    Place { flag, payload }
 }
 
 const fn message(flag: usize, payload: usize) -> Place {
-    Place {
-        flag,
-        payload: Some(payload),
+    let payload = Some(payload);
+    Place { flag, payload }
+}
+
+const fn way(name: &'static str, elsewhere: &'static str, there: Place, back: Place) -> Way {
+    Way {
+        name,
+        elsewhere,
+        there,
+        back,
     }
 }
 
 /// All of them; each is compared with the one before.
 const WAYS: [Way; 4] = [
-    Way {
-        name: "one line there and back",
-        elsewhere: "52–60",
-        there: flag(0),
-        back: flag(0),
-    },
-    Way {
-        name: "two lines, one there and one back",
-        elsewhere: "122–138",
-        there: flag(0),
-        back: flag(1),
-    },
-    Way {
-        name: "two lines, each with flag and 56 bytes of payload",
-        elsewhere: "",
-        there: message(0, 0),
-        back: message(1, 1),
-    },
-    Way {
-        name: "four lines, payload and flag apart",
-        elsewhere: "",
-        there: message(0, 2),
-        back: message(1, 3),
-    },
+    way("one line there and back", "52–60", flag(0), flag(0)),
+    way(
+        "two lines, one there and one back",
+        "122–138",
+        flag(0),
+        flag(1),
+    ),
+    way(
+        "two lines, each with flag and 56 bytes of payload",
+        "",
+        message(0, 0),
+        message(1, 1),
+    ),
+    way(
+        "four lines, payload and flag apart",
+        "",
+        message(0, 2),
+        message(1, 3),
+    ),
 ];
 
 /// One direction: a flag, and the payload that is there once the flag is raised.
@@ -143,51 +142,31 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
     /// Messages before the clock starts.
     const WARM_UP: u64 = 200;
     let lines = <[Line; 4]>::default();
-    let there = Direction::new(&lines, &way.there);
-    let back = Direction::new(&lines, &way.back);
-    let last = (WARM_UP + trips) * 2;
-    let ask = |from: u64, trips: u64| {
-        for number in (from..from + trips * 2).step_by(2) {
-            there.send(number);
-            back.receive(number + 1)?;
-        }
-        Ok::<_, Fault>(())
+    let functions = |place| {
+        let direction = Direction::new(&lines, place);
+        (
+            move |number| direction.send(number),
+            move |number| direction.receive(number),
+        )
     };
-    let (asked, disturbed) = both(
-        pair,
-        |_| {
-            let before = Usage::so_far();
-            ask(1, WARM_UP)?;
-            let start = Instant::now();
-            ask(WARM_UP * 2 + 1, trips)?;
-            let value = start.elapsed().as_nanos() as f64 / (trips * 2) as f64;
-            Ok(Sample {
-                value,
-                preemptions: before.since().preemptions,
-            })
-        },
-        |_| {
-            let before = Usage::so_far();
-            for number in (1..last).step_by(2) {
-                there.receive(number)?;
-                back.send(number + 1);
-            }
-            Ok(before.since().preemptions)
-        },
-    )?;
+    let (there, back) = (functions(&way.there), functions(&way.back));
+    let (values, preemptions) = to_and_fro(pair, &[WARM_UP, trips], there, back)?;
     Ok(Sample {
-        preemptions: asked.preemptions + disturbed,
-        ..asked
+        value: values[1],
+        preemptions,
     })
 }
 
 /// Table, plot, conclusions and rows from the rounds, which hold the ways in their order.
 fn add(report: &mut Report, rounds: &Rounds) {
     let all = Comparison::of_rounds(NS, 0, 1, &WAYS, rounds);
+    let ratio = |of: usize, to: usize| {
+        let series = |at: usize| all.lines.get(at)?.values(0).ok();
+        Ratio::of(series(of)?, series(to)?)
+    };
     let above = |way: &Way| {
         let at = WAYS.iter().position(|known| known.name == way.name)?;
-        let [above, here] = [at.checked_sub(1)?, at].map(|at| all.lines[at].values(0).ok());
-        summarize(&ratios(here?, above?))
+        Some(ratio(at, at.checked_sub(1)?)?.of)
     };
     let table = (all.columns())
         .words("lines", |way| way.name)
@@ -201,34 +180,32 @@ fn add(report: &mut Report, rounds: &Rounds) {
     report.rows.extend(all.rows(0, SUBJECT, |way| way.name));
     let name = |way: &&Way, _| Some(way.name.to_owned());
     report.plots.push(all.bars("One-way latency", "ns", name));
-    let [one, two, together, apart] = rounds.series.as_slice() else {
-        return;
-    };
-    let subject = "An answer on a line of its own instead of the line of the question";
-    report.conclusions.extend(difference(subject, two, one));
-    let subject = "A payload on another line than its flag, instead of on the same,";
-    report
-        .conclusions
-        .extend(difference(subject, apart, together));
-}
-
-/// What a way makes of another one's latency.
-fn difference(subject: &str, of: &[f64], to: &[f64]) -> Option<String> {
-    let by_round = ratios(of, to);
-    let [of, to, ratio] = [of, to, &by_round].map(summarize);
-    let (of, to, ratio) = (of?, to?, ratio?);
-    let figures = format!(
-        "{} ns one-way instead of {}, {} times as long",
-        figure(of.median),
-        figure(to.median),
-        spread(ratio)
-    );
-    Some(match effect(&by_round) {
-        Effect::Above => format!("{subject} costs time: {figures}."),
-        Effect::Below => format!("{subject} saves time: {figures}."),
-        Effect::None => format!("{subject} makes no difference that stands out of the noise."),
-        Effect::TooFewRounds => format!("{subject}: too few rounds to say what that changes."),
-    })
+    for (of, to, subject) in [
+        (
+            1,
+            0,
+            "An answer on a line of its own instead of the line of the question",
+        ),
+        (
+            3,
+            2,
+            "A payload on another line than its flag, instead of on the same,",
+        ),
+    ] {
+        let Some(ratio) = ratio(of, to) else {
+            continue;
+        };
+        let cost = |at: usize| all.lines[at].value(0).map_or(f64::NAN, |cost| cost.median);
+        let [of, to] = [of, to].map(|at| figure(cost(at)));
+        let times = spread(ratio.of);
+        let figures = format!("{of} ns one-way instead of {to}, {times} times as long");
+        report.conclusions.push(match ratio.effect {
+            Effect::Above => format!("{subject} costs time: {figures}."),
+            Effect::Below => format!("{subject} saves time: {figures}."),
+            Effect::None => format!("{subject} makes no difference that stands out of the noise."),
+            Effect::TooFewRounds => format!("{subject}: too few rounds to say what that changes."),
+        });
+    }
 }
 
 #[cfg(test)]
@@ -277,9 +254,7 @@ mod tests {
             series: series.map(Vec::from).to_vec(),
             ..Rounds::default()
         };
-        let mut report = Report::new("recorded");
-        add(&mut report, &rounds);
-        report
+        Report::recorded(|report| add(report, &rounds))
     }
 
     #[test]

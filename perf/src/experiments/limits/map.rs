@@ -1,13 +1,12 @@
 //! How far each CPU is from each other one.
 
-use std::collections::BTreeMap;
-
 use super::{NS, Outcome};
+use crate::comparison::Comparison;
 use crate::cpus::{Pair, Topology, allowed};
 use crate::plot::Plot;
 use crate::probe;
 use crate::report::{Report, Trouble};
-use crate::rounds::{Rounds, Sample};
+use crate::rounds::Sample;
 use crate::run::{Extent, Settings, measure_each};
 use crate::stats::{Summary, summarize};
 use crate::table::{Cell, Table, figure};
@@ -30,15 +29,12 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
         Extent::Quick => 48,
         Extent::Smoke => 4,
     };
-    let allowed = allowed().map_err(|error| {
-        Trouble::NotRun(format!(
-            "the system does not say which CPUs there are: {error}"
-        ))
-    })?;
+    let unknown = "the system does not say which CPUs there are";
+    let allowed = allowed().map_err(|error| Trouble::NotRun(format!("{unknown}: {error}")))?;
     let allowed: Vec<usize> = allowed.iter().collect();
     let cpus = spread_over(&allowed, most);
     if cpus.len() < allowed.len() {
-        report.notes.push(format!(
+        report.note(format!(
             "core to core: {} of {} CPUs, because each pair of them takes its time",
             cpus.len(),
             allowed.len()
@@ -59,7 +55,8 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
             preemptions: 0,
         })
     })?;
-    let distances = distances(&pairs, &rounds);
+    let of = pairs.iter().map(|pair| (pair.first, pair.second));
+    let distances = Comparison::of_rounds(NS, 0, 1, of, &rounds);
     let used = (pair.first, pair.second);
     add(report, &cpus, &distances, used);
     Ok(between(&distances, used))
@@ -73,51 +70,34 @@ fn spread_over(cpus: &[usize], most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// How far two CPUs are apart.
-struct Distance {
-    cpus: (usize, usize),
-    latency: Summary,
-}
-
-fn distances(pairs: &[Pair], rounds: &Rounds) -> Vec<Distance> {
-    let pairs = pairs.iter().zip(&rounds.series);
-    pairs
-        .filter_map(|(pair, series)| {
-            Some(Distance {
-                cpus: (pair.first, pair.second),
-                latency: summarize(series)?,
-            })
-        })
-        .collect()
-}
+/// How far any two CPUs are apart.
+type Distances = Comparison<(usize, usize)>;
 
 /// The latency between two CPUs, whichever comes first.
-fn between(distances: &[Distance], (one, other): (usize, usize)) -> Option<f64> {
-    let found = distances
-        .iter()
-        .find(|known| known.cpus == (one, other) || known.cpus == (other, one));
-    found.map(|known| known.latency.median)
+fn between(distances: &Distances, (one, other): (usize, usize)) -> Option<f64> {
+    let is = |cpus: (usize, usize)| cpus == (one, other) || cpus == (other, one);
+    let (_, latency) = distances.medians(0).find(|(cpus, _)| is(**cpus))?;
+    Some(latency.median)
 }
 
 /// Pairs that are about equally far apart, the nearest first.
-struct Group<'a>(Vec<&'a Distance>);
+struct Group<'a>(Vec<(&'a (usize, usize), f64)>);
 
 impl Group<'_> {
     /// The smallest and the largest latency.
     fn range(&self) -> String {
         let ends = [self.0.first(), self.0.last()];
         let [low, high] =
-            ends.map(|end| end.map_or(String::new(), |one| figure(one.latency.median)));
-        if low == high {
-            low
-        } else {
-            format!("{low}–{high}")
+            ends.map(|end| end.map_or(String::new(), |(_, latency)| figure(*latency)));
+        match low == high {
+            true => low,
+            false => format!("{low}–{high}"),
         }
     }
 
     /// The latency of the pair in the middle.
     fn middle(&self) -> f64 {
-        let medians: Vec<f64> = self.0.iter().map(|one| one.latency.median).collect();
+        let medians: Vec<f64> = self.0.iter().map(|(_, latency)| *latency).collect();
         summarize(&medians).map_or(f64::NAN, |summary| summary.median)
     }
 
@@ -126,11 +106,7 @@ impl Group<'_> {
         const SHOWN: usize = 6;
         let shown = self.0.iter().take(SHOWN);
         let names: Vec<String> = shown
-            .map(
-                |Distance {
-                     cpus: (one, other), ..
-                 }| format!("{one}–{other}"),
-            )
+            .map(|((one, other), _)| format!("{one}–{other}"))
             .collect();
         let more = match self.0.len().saturating_sub(SHOWN) {
             0 => String::new(),
@@ -140,27 +116,26 @@ impl Group<'_> {
     }
 }
 
-/// Sorts pairs into groups: a gap between two neighbouring latencies begins a new one.
-fn groups(distances: &[Distance]) -> Vec<Group<'_>> {
-    let mut sorted: Vec<&Distance> = distances.iter().collect();
-    sorted.sort_by(|one, other| one.latency.median.total_cmp(&other.latency.median));
-    sorted
-        .chunk_by(|one, next| next.latency.median < one.latency.median * SAME_DISTANCE)
-        .map(|group| Group(group.to_vec()))
-        .collect()
+/// Sorts pairs into groups: a gap between one latency and the next begins a new one.
+fn groups(distances: &Distances) -> Vec<Group<'_>> {
+    let pairs = distances.medians(0);
+    let mut sorted: Vec<_> = pairs
+        .map(|(cpus, latency)| (cpus, latency.median))
+        .collect();
+    sorted.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+    let groups = sorted.chunk_by(|(_, one), (_, next)| *next < one * SAME_DISTANCE);
+    groups.map(|group| Group(group.to_vec())).collect()
 }
 
 /// Table, heat map, conclusions and rows. `used` are the CPUs of all other experiments.
-fn add(report: &mut Report, cpus: &[usize], distances: &[Distance], used: (usize, usize)) {
-    let unsteady = distances
-        .iter()
-        .filter(|one| !probe::agree(one.latency.min, one.latency.max))
-        .count();
+fn add(report: &mut Report, cpus: &[usize], distances: &Distances, used: (usize, usize)) {
+    let disagree = |(_, latency): &(_, Summary)| !probe::agree(latency.min, latency.max);
+    let unsteady = distances.medians(0).filter(disagree).count();
     if unsteady > 0 {
-        report.notes.push(format!(
+        report.note(format!(
             "core to core: the rounds disagree about {unsteady} of {} pairs, as when a hypervisor \
              moves virtual CPUs; the median counts",
-            distances.len()
+            distances.medians(0).count()
         ));
     }
     let groups = groups(distances);
@@ -176,24 +151,15 @@ fn add(report: &mut Report, cpus: &[usize], distances: &[Distance], used: (usize
         ]);
     }
     report.tables.push(table);
-    report.rows.extend(distances.iter().map(|one| {
-        let (first, second) = one.cpus;
-        let check = format!("CPUs {first} and {second}");
-        NS.row(one.latency, SUBJECT, check)
+    let measured = distances.lines.iter().filter(|line| line.value(0).is_ok());
+    report.rows.extend(measured.map(|line| {
+        let (first, second) = line.of;
+        line.row(0, SUBJECT, format!("CPUs {first} and {second}"))
     }));
-    let mut known = BTreeMap::new();
-    for Distance {
-        cpus: (one, other),
-        latency,
-    } in distances
-    {
-        known.insert((*one, *other), latency.median);
-        known.insert((*other, *one), latency.median);
-    }
     let line = |row: &usize| -> Vec<Option<f64>> {
         let columns = cpus.iter();
         columns
-            .map(|column| known.get(&(*row, *column)).copied())
+            .map(|column| between(distances, (*row, *column)))
             .collect()
     };
     report.plots.push(Plot::HeatMap {
@@ -211,19 +177,15 @@ fn conclusion(groups: &[Group<'_>], used: (usize, usize), at_use: Option<f64>) -
     let nearest = groups.first()?;
     let pairs: usize = groups.iter().map(|group| group.0.len()).sum();
     if let [all] = groups {
-        let range = all.range();
+        let (range, names) = (all.range(), all.names());
         return Some(match pairs {
-            1 => format!(
-                "The only two CPUs, {}, are {range} ns apart, one-way.",
-                all.names()
-            ),
+            1 => format!("The only two CPUs, {names}, are {range} ns apart, one-way."),
             _ => format!(
                 "All {pairs} pairs of CPUs are about equally far apart: {range} ns one-way."
             ),
         });
     }
-    let mut distances = Vec::new();
-    for group in groups {
+    let distances = groups.iter().map(|group| {
         let mut said = format!("{} at {} ns", group.0.len(), group.range());
         if group.0.len() <= 2 {
             said += &format!(" (CPUs {})", group.names());
@@ -232,19 +194,13 @@ fn conclusion(groups: &[Group<'_>], used: (usize, usize), at_use: Option<f64>) -
         if ratio > 1.0 {
             said += &format!(", {} times as far as the nearest", figure(ratio));
         }
-        distances.push(said);
-    }
-    let mut text = format!(
-        "The {pairs} pairs of CPUs lie at {} distances: {}.",
-        groups.len(),
-        distances.join("; ")
-    );
+        said
+    });
+    let (count, distances) = (groups.len(), distances.collect::<Vec<_>>().join("; "));
+    let mut text = format!("The {pairs} pairs of CPUs lie at {count} distances: {distances}.");
     if let Some(at_use) = at_use {
-        let (first, second) = used;
-        text += &format!(
-            " All other figures are of CPUs {first} and {second}, {} ns apart.",
-            figure(at_use)
-        );
+        let ((first, second), apart) = (used, figure(at_use));
+        text += &format!(" All other figures are of CPUs {first} and {second}, {apart} ns apart.");
     }
     Some(text)
 }
@@ -256,36 +212,24 @@ mod tests {
     /// What four CPUs would have measured, with 2 and 3 so far apart.
     fn recorded(outlier: f64) -> Report {
         let pairs = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)];
-        let latencies = [55.0, 57.0, 52.0, 60.0, 54.0, outlier];
-        let distances: Vec<_> = pairs
+        let mut distances = Distances::new(NS, 0);
+        for (cpus, latency) in pairs
             .into_iter()
-            .zip(latencies)
-            .map(|(cpus, latency)| Distance {
+            .zip([55.0, 57.0, 52.0, 60.0, 54.0, outlier])
+        {
+            distances.add(
                 cpus,
-                latency: Summary {
-                    median: latency,
-                    min: latency * 0.9,
-                    max: latency * 1.1,
-                },
-            })
-            .collect();
-        let mut report = Report::new("recorded");
-        add(&mut report, &[0, 1, 2, 3], &distances, (0, 1));
-        report
+                vec![Ok([0.9, 1.0, 1.1].map(|part| part * latency).into())],
+            );
+        }
+        Report::recorded(|report| add(report, &[0, 1, 2, 3], &distances, (0, 1)))
     }
 
     #[test]
     fn a_pair_that_lies_apart_is_named() {
-        for (outlier, named) in [
-            (
-                130.0,
-                "5 at 52.0–60.0 ns; 1 at 130 ns (CPUs 2–3), 2.36 times as far",
-            ),
-            (
-                25.0,
-                "1 at 25.0 ns (CPUs 2–3); 5 at 52.0–60.0 ns, 2.20 times as far",
-            ),
-        ] {
+        let few = "5 at 52.0–60.0 ns; 1 at 130 ns (CPUs 2–3), 2.36 times as far";
+        let many = "1 at 25.0 ns (CPUs 2–3); 5 at 52.0–60.0 ns, 2.20 times as far";
+        for (outlier, named) in [(130.0, few), (25.0, many)] {
             let report = recorded(outlier);
             let said = &report.conclusions[0];
             assert!(said.contains(named), "{said}");
@@ -306,7 +250,7 @@ mod tests {
     #[test]
     fn the_map_holds_every_pair_both_ways_and_nothing_else() {
         let report = recorded(130.0);
-        let [Plot::HeatMap { labels, cells, .. }] = report.plots.as_slice() else {
+        let [Plot::HeatMap { labels, cells, .. }] = &report.plots[..] else {
             panic!("{:?}", report.plots);
         };
         assert_eq!(labels.len(), 4);
@@ -321,16 +265,10 @@ mod tests {
 
     #[test]
     fn rounds_that_disagree_about_a_pair_are_said_to() {
-        let moved = Distance {
-            cpus: (0, 1),
-            latency: Summary {
-                median: 140.0,
-                min: 29.0,
-                max: 150.0,
-            },
-        };
+        let mut moved = Distances::new(NS, 0);
+        moved.add((0, 1), vec![Ok(vec![29.0, 140.0, 150.0])]);
         let mut report = Report::new("recorded");
-        add(&mut report, &[0, 1], &[moved], (0, 1));
+        add(&mut report, &[0, 1], &moved, (0, 1));
         assert!(report.notes[0].contains("disagree about 1 of 1 pairs"));
     }
 

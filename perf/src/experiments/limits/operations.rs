@@ -48,8 +48,12 @@ pub(super) const OPERATIONS: [Operation; 12] = [
     operation("store, SeqCst fence, load", "8.4", announce),
     operation("fetch_add", "", fetch_add),
     operation("PAUSE (spin_loop)", "12", pause),
-    operation("process-shared mutex, lock and unlock", "19", plain_mutex),
-    operation("robust mutex, lock and unlock", "24", robust_mutex),
+    operation("process-shared mutex, lock and unlock", "19", |turns| {
+        mutex(turns, false)
+    }),
+    operation("robust mutex, lock and unlock", "24", |turns| {
+        mutex(turns, true)
+    }),
     operation(SYSTEM_CALL, "107", system_call),
     operation("futex wake, nobody sleeps", "181", futex_wake),
     operation("first touch of a page", "2,200", first_touch),
@@ -96,12 +100,11 @@ fn timed(turns: u64, mut operation: impl FnMut()) -> Duration {
 
 /// The time, if the operations did what they should.
 fn if_right(right: bool, took: Duration, what: &str) -> Result<Duration, Trouble> {
-    if right {
-        Ok(took)
-    } else {
-        Err(Trouble::Failed(format!(
+    match right {
+        true => Ok(took),
+        false => Err(Trouble::Failed(format!(
             "a {what} did not do what it should"
-        )))
+        ))),
     }
 }
 
@@ -173,14 +176,6 @@ fn fetch_add(turns: u64) -> Result<Duration, Trouble> {
 
 fn pause(turns: u64) -> Result<Duration, Trouble> {
     Ok(timed(turns, hint::spin_loop))
-}
-
-fn plain_mutex(turns: u64) -> Result<Duration, Trouble> {
-    mutex(turns, false)
-}
-
-fn robust_mutex(turns: u64) -> Result<Duration, Trouble> {
-    mutex(turns, true)
 }
 
 fn mutex(turns: u64, robust: bool) -> Result<Duration, Trouble> {
@@ -263,9 +258,8 @@ mod machine_code {
         let program = object::File::parse(&*program).unwrap();
         // As symbols are mangled: each name after its length.
         let wanted = format!("10operations{}{name}", name.len());
-        let symbol = program
-            .symbols()
-            .find(|symbol| symbol.size() > 0 && symbol.name().unwrap_or("").contains(&wanted));
+        let mut symbols = program.symbols().filter(|symbol| symbol.size() > 0);
+        let symbol = symbols.find(|symbol| symbol.name().unwrap_or("").contains(&wanted));
         let symbol = symbol.unwrap_or_else(|| panic!("no code of {name}"));
         let section = symbol.section_index().unwrap();
         let section = program.section_by_index(section).unwrap();
@@ -274,9 +268,8 @@ mod machine_code {
     }
 
     fn times(code: &[u8], instruction: &[u8]) -> u64 {
-        code.windows(instruction.len())
-            .filter(|window| *window == instruction)
-            .count() as u64
+        let windows = code.windows(instruction.len());
+        windows.filter(|window| *window == instruction).count() as u64
     }
 
     #[test]

@@ -1,17 +1,15 @@
 //! What a cache line costs that streams from one CPU to the other, by the size of the ring and its
 //! pages.
 
-use super::area::Pages;
-use super::raw_ring::RawRing;
-use super::{ELSEWHERE, Outcome, note};
+use super::raw_ring::{Pages, RawRing};
+use super::{ELSEWHERE, Outcome, doubled, note};
 use crate::comparison::{Comparison, Line, Unit};
 use crate::cpus::Pair;
 use crate::links::BATCH;
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
-use crate::run::{Extent, Medium, Settings, stream_all};
-use crate::stats::{Effect, Summary, effect, ratios, summarize};
-use crate::stream::Link;
+use crate::run::{Settings, stream_all, through};
+use crate::stats::{Effect, Ratio};
 use crate::table::{Cell, figure, size};
 use crate::together::alone;
 
@@ -24,17 +22,7 @@ const ORDINARY: usize = 0;
 const HUGE: usize = 1;
 
 /// The sizes of the rings in bytes.
-const SIZES: [usize; 9] = [
-    16 << 10,
-    32 << 10,
-    64 << 10,
-    128 << 10,
-    256 << 10,
-    512 << 10,
-    1 << 20,
-    2 << 20,
-    4 << 20,
-];
+const SIZES: [usize; 9] = doubled(16 << 10, 1);
 
 /// A smaller difference is not named, however steady it is: among so many comparisons there are some
 /// that look steady by chance.
@@ -48,29 +36,24 @@ const LINE: Unit = Unit {
 
 /// Measures every size on both kinds of pages.
 pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
-    let sizes: &[usize] = match settings.extent {
-        Extent::Smoke => &[128 << 10, 256 << 10],
-        Extent::Full | Extent::Quick => &SIZES,
-    };
+    let sizes: &[usize] = settings.extent.pick(&[128 << 10, 256 << 10], &SIZES);
     let (rounds, no_huge) = match stream(settings, pair, sizes, &KINDS) {
         // Perhaps only because there are no huge pages.
         Err(Trouble::NotRun(why)) => (stream(settings, pair, sizes, &KINDS[..1])?, Some(why)),
         rounds => (rounds?, None),
     };
     let latency = note(report, "streaming", &rounds);
+    // Nanoseconds for each of so many million a second.
+    let each = |rates: &Vec<f64>| rates.iter().map(|rate| 1000.0 / rate).collect();
     let kinds = if no_huge.is_some() { 1 } else { 2 };
     let mut all = Comparison::new(LINE, ORDINARY);
     for (bytes, series) in sizes.iter().zip(rounds.series.chunks(kinds)) {
-        let huge = no_huge.clone().map_or_else(|| Ok(each(&series[HUGE])), Err);
-        all.add(*bytes, vec![Ok(each(&series[ORDINARY])), huge]);
+        let mut series: Vec<_> = series.iter().map(each).map(Ok).collect();
+        series.extend(no_huge.clone().map(Err));
+        all.add(*bytes, series);
     }
     add(report, &all);
     Ok(latency)
-}
-
-/// Nanoseconds for each of so many million a second.
-fn each(rates: &[f64]) -> Vec<f64> {
-    rates.iter().map(|rate| 1000.0 / rate).collect()
 }
 
 /// Streams through rings of all sizes and kinds: the kinds of the first size, those of the second,
@@ -81,35 +64,17 @@ fn stream(
     sizes: &[usize],
     kinds: &[Pages],
 ) -> Result<Rounds, Trouble> {
-    let cases: Vec<(usize, Pages)> = sizes
-        .iter()
-        .flat_map(|bytes| kinds.iter().map(|pages| (*bytes, *pages)))
-        .collect();
-    stream_all("streaming", cases.len(), pair, settings, |case| {
-        let (bytes, pages) = cases[case];
+    let cases = sizes.len() * kinds.len();
+    stream_all("streaming", cases, pair, settings, |case| {
+        let (bytes, pages) = (sizes[case / kinds.len()], kinds[case % kinds.len()]);
         // By the thread that writes to it, so that it is memory near that.
         let ring = alone(pair, || RawRing::new(bytes, pages).map_err(Trouble::NotRun))?;
         let name = format!("{} on {}", size(bytes), pages.name());
         let first_item = settings.first_item();
-        Ok(Box::new(Numbered {
-            ring,
-            name,
-            first_item,
+        Ok(through(ring, false, move |ring| {
+            Ok(ring.link(name.clone(), first_item))
         }))
     })
-}
-
-/// A ring for items that are numbered from `first_item` on.
-struct Numbered {
-    ring: RawRing,
-    name: String,
-    first_item: u64,
-}
-
-impl Medium for Numbered {
-    fn link(&mut self) -> Result<Link<'_>, Trouble> {
-        Ok(self.ring.link(self.name.clone(), self.first_item))
-    }
 }
 
 /// What the other machine needed, by the size of the ring.
@@ -125,13 +90,7 @@ fn elsewhere(bytes: usize) -> &'static str {
 
 /// Table, plot, conclusions and rows.
 fn add(report: &mut Report, all: &Comparison<usize>) {
-    let ratio = |line: &Line<usize>| {
-        let by_round = line.values(HUGE).and_then(|huge| {
-            let ordinary = line.values(ORDINARY)?;
-            summarize(&ratios(huge, ordinary)).ok_or_else(|| "no round counts".to_owned())
-        });
-        Cell::measured(by_round)
-    };
+    let ratio = |line: &Line<usize>| Cell::measured(line.ratio(HUGE, ORDINARY).map(|one| one.of));
     let table = (all.columns())
         .figure("ring", |bytes| size(*bytes))
         .value(Pages::Ordinary.name(), ORDINARY)
@@ -157,14 +116,16 @@ fn add(report: &mut Report, all: &Comparison<usize>) {
     report.conclusions.extend(huge_pages(&all.lines));
 }
 
-/// The effect, if it is not smaller than [`SMALLEST_NAMED`].
-fn large(by_round: &[f64], ratio: Summary) -> Effect {
+/// The words for what costs less or more, if the effect is not smaller than [`SMALLEST_NAMED`]; an error if
+/// there are too few rounds to say.
+fn large(ratio: Ratio, [less, more]: [&'static str; 2]) -> Result<Option<&'static str>, ()> {
     let factor = 1.0 + SMALLEST_NAMED;
-    match effect(by_round) {
-        Effect::Below if ratio.median > 1.0 / factor => Effect::None,
-        Effect::Above if ratio.median < factor => Effect::None,
-        effect => effect,
-    }
+    Ok(match ratio.effect {
+        Effect::TooFewRounds => return Err(()),
+        Effect::Below if ratio.of.median <= 1.0 / factor => Some(less),
+        Effect::Above if ratio.of.median >= factor => Some(more),
+        _ => None,
+    })
 }
 
 /// Where the cost changes from one size to the next.
@@ -172,42 +133,28 @@ fn steps(sizes: &[&Line<usize>]) -> Option<String> {
     let (smallest, largest) = (sizes.first()?, sizes.last()?);
     let median = |line: &Line<usize>| line.value(ORDINARY).map_or(f64::NAN, |cost| cost.median);
     let medians = || sizes.iter().map(|line| median(line));
-    let cheapest = medians().fold(f64::INFINITY, f64::min);
-    let dearest = medians().fold(0.0, f64::max);
     let begin = format!(
         "Streaming a line costs {} to {} ns in rings of {} to {}",
-        figure(cheapest),
-        figure(dearest),
+        figure(medians().fold(f64::INFINITY, f64::min)),
+        figure(medians().fold(0.0, f64::max)),
         size(smallest.of),
         size(largest.of)
     );
     let mut named = Vec::new();
-    for pair in sizes.windows(2) {
-        let [from, to] = pair else {
-            continue;
+    for (from, to) in sizes.iter().zip(&sizes[1..]) {
+        let ratio = Ratio::of(to.values(ORDINARY).ok()?, from.values(ORDINARY).ok()?)?;
+        let Ok(moved) = large(ratio, ["falls", "rises"]) else {
+            return Some(format!("{begin}: too few rounds to say where it steps."));
         };
-        let by_round = ratios(to.values(ORDINARY).ok()?, from.values(ORDINARY).ok()?);
-        let ratio = summarize(&by_round)?;
-        let moved = match large(&by_round, ratio) {
-            Effect::TooFewRounds => {
-                return Some(format!("{begin}: too few rounds to say where it steps."));
-            }
-            Effect::None => continue,
-            Effect::Below => "falls",
-            Effect::Above => "rises",
-        };
-        named.push(format!(
-            "between {} and {} it {moved} from {} to {} ns",
-            size(from.of),
-            size(to.of),
-            figure(median(from)),
-            figure(median(to))
-        ));
+        named.extend(moved.map(|moved| {
+            let [low, high] = [median(from), median(to)].map(figure);
+            let (from, to) = (size(from.of), size(to.of));
+            format!("between {from} and {to} it {moved} from {low} to {high} ns")
+        }));
     }
-    Some(if named.is_empty() {
-        format!("{begin}, and changes nowhere at once.")
-    } else {
-        format!("{begin}: {}.", named.join(", "))
+    Some(match named.is_empty() {
+        true => format!("{begin}, and changes nowhere at once."),
+        false => format!("{begin}: {}.", named.join(", ")),
     })
 }
 
@@ -215,24 +162,19 @@ fn steps(sizes: &[&Line<usize>]) -> Option<String> {
 fn huge_pages(sizes: &[Line<usize>]) -> Option<String> {
     let mut named = Vec::new();
     for line in sizes {
-        let by_round = ratios(line.values(HUGE).ok()?, line.values(ORDINARY).ok()?);
-        let ratio = summarize(&by_round)?;
-        let moved = match large(&by_round, ratio) {
-            Effect::TooFewRounds => {
-                return Some("Huge pages: too few rounds to say what they change.".to_owned());
-            }
-            Effect::None => continue,
-            Effect::Below => "less",
-            Effect::Above => "more",
+        let ratio = line.ratio(HUGE, ORDINARY).ok()?;
+        let Ok(moved) = large(ratio, ["less", "more"]) else {
+            return Some("Huge pages: too few rounds to say what they change.".to_owned());
         };
-        let by = (ratio.median - 1.0).abs() * 100.0;
-        named.push(format!("{by:.0} % {moved} at {}", size(line.of)));
+        let by = (ratio.of.median - 1.0).abs() * 100.0;
+        named.extend(moved.map(|moved| format!("{by:.0} % {moved} at {}", size(line.of))));
     }
-    Some(if named.is_empty() {
-        "On huge pages no ring streams faster or slower, as far as stands out of the noise."
-            .to_owned()
-    } else {
-        format!("On huge pages a line costs {}.", named.join(", "))
+    Some(match named.is_empty() {
+        true => {
+            "On huge pages no ring streams faster or slower, as far as stands out of the noise."
+                .to_owned()
+        }
+        false => format!("On huge pages a line costs {}.", named.join(", ")),
     })
 }
 
@@ -254,24 +196,29 @@ mod tests {
             let huge = huge.map_err(str::to_owned).map(|huge| huge[index].to_vec());
             all.add((64 << 10) << index, vec![Ok(ordinary.to_vec()), huge]);
         }
-        let mut report = Report::new("recorded");
-        add(&mut report, &all);
-        report
+        Report::recorded(|report| add(report, &all))
     }
 
     #[test]
-    fn a_planted_step_is_named_with_its_sizes() {
-        let mut series = FLAT;
-        series[2] = series[2].map(|cost| cost * 0.47);
-        let said = &recorded(series, Ok(FLAT)).conclusions[0];
-        let step = "64 KiB to 256 KiB: between 128 KiB and 256 KiB it falls from 10.1 to 4.75 ns.";
-        assert!(said.ends_with(step), "{said}");
-        // The other way round.
-        let mut series = FLAT;
-        series[0] = series[0].map(|cost| cost * 0.5);
-        let said = &recorded(series, Ok(FLAT)).conclusions[0];
-        let step = "64 KiB to 256 KiB: between 64 KiB and 128 KiB it rises from 5.00 to 10.1 ns.";
-        assert!(said.ends_with(step), "{said}");
+    fn an_injected_step_is_named_with_its_sizes() {
+        for (at, factor, step) in [
+            (
+                2,
+                0.47,
+                "between 128 KiB and 256 KiB it falls from 10.1 to 4.75 ns.",
+            ),
+            (
+                0,
+                0.5,
+                "between 64 KiB and 128 KiB it rises from 5.00 to 10.1 ns.",
+            ),
+        ] {
+            let mut series = FLAT;
+            series[at] = series[at].map(|cost| cost * factor);
+            let said = &recorded(series, Ok(FLAT)).conclusions[0];
+            let end = format!("64 KiB to 256 KiB: {step}");
+            assert!(said.ends_with(&end), "{said}");
+        }
     }
 
     #[test]

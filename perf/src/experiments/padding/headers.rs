@@ -21,13 +21,16 @@ pub(super) const OURS: Places = Places {
     data: 2 * PAGE,
 };
 
-/// A layout by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    pub(super) name: &'static str,
-    write_index: usize,
-    read_index: usize,
-    data: usize,
+/// A layout: its name, and where everything lies.
+pub(super) type Layout = (&'static str, Places);
+
+const fn layout(name: &'static str, write_index: usize, read_index: usize, data: usize) -> Layout {
+    let places = Places {
+        write_index,
+        read_index,
+        data,
+    };
+    (name, places)
 }
 
 /// The layouts; ours, the reference, is the last.
@@ -36,24 +39,9 @@ pub(super) struct Layout {
 /// in one line, with the data from the next one on; `SpscShmRing` an index in each of two lines, and
 /// the data after them.
 pub(super) const LAYOUTS: [Layout; 3] = [
-    Layout {
-        name: "SharedHeader",
-        write_index: 8,
-        read_index: 16,
-        data: LINE,
-    },
-    Layout {
-        name: "SpscShmRing",
-        write_index: 0,
-        read_index: LINE,
-        data: 2 * LINE,
-    },
-    Layout {
-        name: "ringproof",
-        write_index: OURS.write_index,
-        read_index: OURS.read_index,
-        data: OURS.data,
-    },
+    layout("SharedHeader", 8, 16, LINE),
+    layout("SpscShmRing", 0, LINE, 2 * LINE),
+    ("ringproof", OURS),
 ];
 
 /// Bytes of a slot: the fewest, which meet the indices most often, and a line, as in
@@ -62,17 +50,6 @@ const ITEMS: [usize; 2] = [8, LINE];
 
 /// Slots, all of which may be live: few, and as many as `SpscShmRing` has.
 const CAPACITIES: [usize; 2] = [64, 65_536];
-
-impl Layout {
-    /// Where everything lies.
-    fn places(&self) -> Places {
-        Places {
-            write_index: self.write_index,
-            read_index: self.read_index,
-            data: self.data,
-        }
-    }
-}
 
 /// How a ring is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,10 +62,7 @@ pub(super) struct Use {
 impl Use {
     /// All that are measured.
     fn all(extent: Extent) -> Vec<Use> {
-        let capacities: &[usize] = match extent {
-            Extent::Smoke => &CAPACITIES[..1],
-            Extent::Full | Extent::Quick => &CAPACITIES,
-        };
+        let capacities = extent.pick(&CAPACITIES[..1], &CAPACITIES);
         let mut all = Vec::new();
         for way in Way::ALL {
             for item in ITEMS {
@@ -121,12 +95,12 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Measured<Us
 impl Use {
     fn medium<T: Payload, const ITEM: usize>(
         self,
-        layout: &Layout,
+        (layout, places): &Layout,
         first_item: u64,
     ) -> Result<Box<dyn Medium>, Trouble> {
         let slots = self.slots;
-        let name = format!("{}, {}", layout.name, self.name());
-        let board = Board::<T>::new(layout.places(), slots, first_item);
+        let name = format!("{layout}, {}", self.name());
+        let board = Board::<T>::new(*places, slots, first_item);
         stream_through(board, move |board| {
             link::<T, ITEM>(board, slots as u64, self.way, name.clone(), first_item)
         })
@@ -135,16 +109,16 @@ impl Use {
 
 /// A table, a picture, rows and a sentence.
 pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
-    let [others @ .., ours] = &LAYOUTS;
+    let [others @ .., (ours, _)] = &LAYOUTS;
     let all = Comparison::of_sets(Unit::RATE, others.len(), LAYOUTS.len(), measured);
     let mut columns = (all.columns())
         .words("items", |used| used.way.name())
         .figure("slots", |used| used.slots)
         .figure("of", |used| format!("{} B", used.item))
-        .value(format!("{}, million/s", ours.name), others.len());
-    for (at, layout) in others.iter().enumerate() {
-        let (write, read, data) = (layout.write_index, layout.read_index, layout.data);
-        let name = format!("{}: {write}, {read}, {data}", layout.name);
+        .value(format!("{ours}, million/s"), others.len());
+    for (at, (name, places)) in others.iter().enumerate() {
+        let (write, read, data) = (places.write_index, places.read_index, places.data);
+        let name = format!("{name}: {write}, {read}, {data}");
         columns = columns.speed(name, at).effect("effect", at);
     }
     report.tables.push(columns.table(
@@ -152,35 +126,26 @@ pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
          (so many bytes from its beginning): the rate in ours, and what part of that the others \
          have",
     ));
-    for line in &all.lines {
-        let name = |layout: &Layout| format!("{}, {}", layout.name, line.of.name());
-        let row = line.reference_row(SUBJECT, name(ours));
-        report.rows.push(row);
-        for (at, layout) in others.iter().enumerate() {
-            let row = line.speed_row(at, SUBJECT, name(layout), ours.name);
-            report.rows.push(row);
-        }
-    }
-    let name = |used: &Use, at: usize| Some(format!("{}: {}", used.name(), LAYOUTS[at].name));
+    let check = |used: &Use, at: usize| format!("{}, {}", LAYOUTS[at].0, used.name());
+    report.rows.extend(all.all_rows(SUBJECT, check, ours));
+    let name = |used: &Use, at: usize| Some(format!("{}: {}", used.name(), LAYOUTS[at].0));
     let title = "The same ring in three layouts";
     report.plots.push(all.bars(title, "million/s", name));
-    let parts = others.iter().enumerate().map(|(at, layout)| {
+    let parts = others.iter().enumerate().map(|(at, (name, _))| {
         let found = all.compared(at).map(|(used, one)| (used.name(), one));
         let [slower, faster] = slower_and_faster(found)?.map(|uses| uses.join("; "));
-        let name = layout.name;
         Some(match (&*slower, &*faster) {
-            ("", "") => format!(
-                "{name} differs in none of {} uses",
-                all.compared(at).count()
-            ),
+            ("", "") => {
+                let uses = all.compared(at).count();
+                format!("{name} differs in none of {uses} uses")
+            }
             (slower, "") => format!("{name} is slower: {slower}"),
             ("", faster) => format!("{name} is faster: {faster}"),
             (slower, faster) => format!("{name} is slower: {slower}; and faster: {faster}"),
         })
     });
     let parts = parts.collect::<Option<Vec<_>>>();
-    let said =
-        parts.map(|parts| format!("Beside the layout of {}: {}.", ours.name, parts.join(". ")));
+    let said = parts.map(|parts| format!("Beside the layout of {ours}: {}.", parts.join(". ")));
     report.conclusions.extend(said);
 }
 
@@ -207,10 +172,10 @@ mod tests {
 
     #[test]
     fn every_layout_has_a_ring() {
-        for layout in LAYOUTS {
+        for (layout, places) in LAYOUTS {
             for slots in CAPACITIES {
-                let board = Board::<[u64; 8]>::new(layout.places(), slots, 0);
-                assert!(board.is_some(), "{layout:?}, {slots} slots");
+                let board = Board::<[u64; 8]>::new(places, slots, 0);
+                assert!(board.is_some(), "{layout}, {slots} slots");
             }
         }
     }
@@ -222,9 +187,7 @@ mod tests {
             Measured::recorded(used, rates.map(|rate| recorded(Unit::RATE, rate)))
         };
         let measured: Vec<_> = Use::all(Extent::Full).into_iter().map(measured).collect();
-        let mut of = Report::new("recorded");
-        report(&mut of, &measured);
-        of
+        Report::recorded(|to| report(to, &measured))
     }
 
     #[test]
@@ -247,14 +210,8 @@ mod tests {
     #[test]
     fn layouts_that_are_as_fast_are_not_named() {
         let said = with(|_| 1.01).conclusions.join(" ");
-        assert!(
-            !said.contains("slower") && !said.contains("faster"),
-            "{said}"
-        );
-        assert_eq!(
-            said.matches("differs in none of 8 uses").count(),
-            2,
-            "{said}"
-        );
+        let differs = said.contains("slower") || said.contains("faster");
+        let none = said.matches("differs in none of 8 uses").count();
+        assert_eq!((differs, none), (false, 2), "{said}");
     }
 }

@@ -73,36 +73,20 @@ fn ends<'a, T: Payload, const ITEM: usize>(
                 move |item| Some(difference::<T, ITEM>(&consumer.pop().ok()?, item)),
             )
         }
-        Way::Batches => Ends::in_place(
-            move |first| match producer.reserve(BATCH) {
-                Ok(mut chunk) if chunk.len() == BATCH => {
-                    // SAFETY: both ends of this ring are in this process and keep to its protocol.
-                    let (one, two) = unsafe { chunk.as_mut_slices() };
-                    let mut item = first;
-                    for slots in [one, two] {
-                        for slot in slots {
-                            fill::<T, ITEM>(slot, item);
-                            item = item.wrapping_add(1);
-                        }
-                    }
-                    chunk.commit(BATCH).is_ok()
+        Way::Batches => Ends::chunks(
+            producer,
+            consumer,
+            |slots: &mut [T], first| {
+                for (slot, index) in slots.iter_mut().zip(0..) {
+                    fill::<T, ITEM>(slot, first.wrapping_add(index));
                 }
-                _ => false,
             },
-            move |first| match consumer.peek(BATCH) {
-                Ok(chunk) if chunk.len() == BATCH => {
-                    // SAFETY: both ends of this ring are in this process and keep to its protocol.
-                    let (one, two) = unsafe { chunk.as_slices() };
-                    let (mut item, mut wrong) = (first, 0);
-                    for slots in [one, two] {
-                        for slot in slots {
-                            wrong |= difference::<T, ITEM>(slot, item);
-                            item = item.wrapping_add(1);
-                        }
-                    }
-                    chunk.release(BATCH).ok().map(|()| wrong)
-                }
-                _ => None,
+            |slots: &[T], first| {
+                let each = slots
+                    .iter()
+                    .zip(0..)
+                    .map(|(slot, index)| difference::<T, ITEM>(slot, first.wrapping_add(index)));
+                each.fold(0, |wrong, difference| wrong | difference)
             },
         ),
     }

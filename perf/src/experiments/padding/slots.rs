@@ -3,6 +3,7 @@
 use ringproof::Payload;
 
 use super::LINE;
+use super::headers::OURS;
 use super::items::{Way, link};
 use crate::comparison::{Compared, Comparison, Line, Unit, slower_and_faster};
 use crate::cpus::Pair;
@@ -79,14 +80,10 @@ fn medium<T: Payload, const ITEM: usize>(
 
 /// The words as in our own header; only the slots differ.
 fn places(placement: Placement) -> Places {
-    let shift = if placement == Placement::Shifted {
-        SHIFT
-    } else {
-        0
-    };
+    let shift = usize::from(placement == Placement::Shifted) * SHIFT;
     Places {
-        data: super::headers::OURS.data + shift,
-        ..super::headers::OURS
+        data: OURS.data + shift,
+        ..OURS
     }
 }
 
@@ -111,13 +108,14 @@ static SIZES: [Size; 13] = [
 ];
 
 impl Size {
-    /// The placements that differ for this size, the reference first.
+    /// The placements that differ for this size, the reference first: slots of whole lines, when they are
+    /// packed, have lines of their own.
     pub(super) fn placements(&self) -> &'static [Placement] {
-        if self.bytes.is_multiple_of(LINE) {
-            &[Placement::Packed, Placement::Shifted]
+        &PLACEMENTS[..if self.bytes.is_multiple_of(LINE) {
+            2
         } else {
-            &[Placement::Packed, Placement::Shifted, Placement::OwnLines]
-        }
+            3
+        }]
     }
 }
 
@@ -131,19 +129,12 @@ pub(super) struct Case {
 impl Case {
     /// All that are measured.
     fn all(extent: Extent) -> Vec<Case> {
-        let step = match extent {
-            // 8, 32, 72 and 256 bytes.
-            Extent::Smoke => 4,
-            Extent::Full | Extent::Quick => 1,
-        };
-        let sizes = SIZES.iter().step_by(step);
-        sizes
-            .flat_map(|size| Way::ALL.map(|way| Case { size, way }))
-            .collect()
+        // 8, 32, 72 and 256 bytes.
+        let sizes = SIZES.iter().step_by(extent.pick(4, 1));
+        let cases = sizes.flat_map(|size| Way::ALL.map(|way| Case { size, way }));
+        cases.collect()
     }
-}
 
-impl Case {
     fn check(self, placement: Placement) -> String {
         let (bytes, way) = (self.size.bytes, self.way.name());
         format!("items of {bytes} bytes {}, {way}", placement.name())
@@ -191,29 +182,21 @@ pub(super) fn report(report: &mut Report, measured: &[Measured<Case>]) {
         "{SLOTS} slots, packed from the beginning of a line, {SHIFT} bytes into one, or each on \
          lines of its own"
     )));
-    for line in &all.lines {
-        let row = line.reference_row(SUBJECT, line.of.check(Placement::Packed));
-        report.rows.push(row);
-        let placements = PLACEMENTS.into_iter().enumerate();
-        for (at, placement) in placements.take(line.series.len()).skip(1) {
-            let check = line.of.check(placement);
-            let row = line.speed_row(at, SUBJECT, check, "packed slots");
-            report.rows.push(row);
-        }
-    }
-    let points = Way::ALL.into_iter().flat_map(|way| {
-        [(0, "packed"), (2, "on lines of their own")].map(|(at, how)| (way, at, how))
-    });
-    let points = points.flat_map(|(way, at, how)| {
+    let check = |case: &Case, at: usize| case.check(PLACEMENTS[at]);
+    report
+        .rows
+        .extend(all.all_rows(SUBJECT, check, "packed slots"));
+    let curves = [(0, "packed"), (2, "on lines of their own")];
+    let curves = Way::ALL
+        .into_iter()
+        .flat_map(|way| curves.map(|(at, how)| (way, at, how)));
+    let points = curves.flat_map(|(way, at, how)| {
         let found = all.compared(at).filter(move |(case, _)| case.way == way);
         found.map(move |(case, one)| {
             // Gigabytes a second of so many million items.
-            let rate = one.value.times(case.size.bytes as f64 / 1000.0);
-            (
-                format!("{}, {how}", way.name()),
-                case.size.bytes as f64,
-                rate,
-            )
+            let bytes = case.size.bytes as f64;
+            let name = format!("{}, {how}", way.name());
+            (name, bytes, one.value.times(bytes / 1000.0))
         })
     });
     report.plots.push(Plot::lines(
@@ -278,9 +261,7 @@ mod tests {
             Measured::recorded(case, series.collect::<Vec<_>>())
         };
         let measured: Vec<_> = Case::all(Extent::Full).into_iter().map(measured).collect();
-        let mut of = Report::new("recorded");
-        report(&mut of, &measured);
-        of
+        Report::recorded(|to| report(to, &measured))
     }
 
     #[test]
@@ -307,16 +288,9 @@ mod tests {
 
     #[test]
     fn flat_samples_name_no_size() {
-        let report = with(|_, _| 1.02);
-        let said = report.conclusions.join(" ");
-        assert_eq!(
-            said.matches("makes no difference at any size").count(),
-            4,
-            "{said}"
-        );
-        assert!(
-            !said.contains("slower") && !said.contains("faster"),
-            "{said}"
-        );
+        let said = with(|_, _| 1.02).conclusions.join(" ");
+        let differs = said.contains("slower") || said.contains("faster");
+        let none = said.matches("makes no difference at any size").count();
+        assert_eq!((differs, none), (false, 4), "{said}");
     }
 }

@@ -2,10 +2,10 @@
 
 use ringproof_record::Record;
 
-use crate::comparison::{Comparison, Line, Series, Unit, list, times_as_long};
+use crate::comparison::{Comparison, Line, Series, Unit, by_effect, list, times_as_long};
 use crate::cost::published;
 use crate::report::{LAYER, Report};
-use crate::stats::{Effect, effect, ratios, summarize};
+use crate::stats::{Effect, summarize};
 use crate::table::{figure, spread};
 
 /// What a format is with one size of message.
@@ -22,14 +22,14 @@ pub(super) struct Facts {
 }
 
 /// What is timed of a format, in nanoseconds for each message: all of it encoded, decoded, its last
-/// field, and that field of bytes that nobody validated.
+/// field, and that field of bytes that were not validated.
 const TIMED: [&str; 4] = ["encode", "decode", "z alone", "z alone, bytes trusted"];
 const ENCODE: usize = 0;
 const DECODE: usize = 1;
 const FIELD: usize = 2;
 const TRUSTING: usize = 3;
 
-/// Why there is no cost of a field of bytes that nobody validated.
+/// Why there is no cost of a field of bytes that were not validated.
 pub(super) const NEVER_VALIDATED: &str = "there is no other way: the format checks its length at \
                                           most, or reads every byte on the way";
 
@@ -125,48 +125,44 @@ fn add_size(report: &mut Report, around: &str, all: &Comparison<Facts>) {
     report.conclusions.extend(validation(size, &all.lines));
 }
 
-/// To encode and to decode, round by round.
-fn both(line: &Line<Facts>) -> Vec<f64> {
-    match (line.values(ENCODE), line.values(DECODE)) {
-        (Ok(encode), Ok(decode)) => {
-            let pairs = encode.iter().zip(decode);
-            pairs.map(|(encode, decode)| encode + decode).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
 /// What the formats cost in units of the first.
 fn beside_raw(raw: &Line<Facts>, others: &[Line<Facts>]) -> Option<String> {
+    // To encode and to decode, round by round.
+    let both = |line: &Line<Facts>| -> Vec<f64> {
+        let pairs = line.values(ENCODE).ok().zip(line.values(DECODE).ok());
+        let pairs = pairs
+            .into_iter()
+            .flat_map(|(encode, decode)| encode.iter().zip(decode));
+        pairs.map(|(encode, decode)| encode + decode).collect()
+    };
     let reference = both(raw);
-    let both: Vec<_> = others
+    let others: Vec<_> = others
         .iter()
         .map(|line| (line.of.format, both(line)))
         .collect();
-    let others = both.iter().map(|(format, both)| (*format, both.as_slice()));
+    let others = others
+        .iter()
+        .map(|(format, both)| (*format, both.as_slice()));
     let compared = times_as_long(&reference, others)?;
+    let (size, cost) = (raw.of.size, figure(summarize(&reference)?.median));
     Some(format!(
-        "To encode and decode {} bytes takes {} ns with {}; {compared}.",
-        raw.of.size,
-        figure(summarize(&reference)?.median),
+        "To encode and decode {size} bytes takes {cost} ns with {}; {compared}.",
         raw.of.format,
     ))
 }
 
-/// Who reaches one field without the rest, and who does not.
+/// Which formats reach one field without the rest, and which do not.
 fn one_field(size: usize, of_size: &[Line<Facts>]) -> Option<String> {
-    let (mut sooner, mut not) = (Vec::new(), Vec::new());
-    for line in of_size {
-        let by_round = ratios(line.values(FIELD).ok()?, line.values(DECODE).ok()?);
-        match effect(&by_round) {
-            Effect::Below => {
-                let share = summarize(&by_round)?.median * 100.0;
-                sooner.push(format!("{} {share:.0} %", line.of.format));
-            }
-            Effect::None | Effect::Above => not.push(line.of.format.to_owned()),
-            Effect::TooFewRounds => return None,
-        }
-    }
+    let found = of_size.iter().map(|line| {
+        let ratio = line.ratio(FIELD, DECODE).ok()?;
+        let (format, share) = (line.of.format, ratio.of.median * 100.0);
+        Some(match ratio.effect {
+            Effect::Below => (format!("{format} {share:.0} %"), Effect::Below),
+            Effect::Above => (format.to_owned(), Effect::None),
+            effect => (format.to_owned(), effect),
+        })
+    });
+    let [sooner, not, _] = by_effect(found.collect::<Option<Vec<_>>>()?)?;
     let rest = list(&not).map(|names| format!("no sooner than all of it: {names}"));
     let Some(names) = list(&sooner) else {
         return Some(format!("One field of {size} bytes is reached {}.", rest?));

@@ -1,12 +1,16 @@
 //! Encodings whose fields lie at fixed offsets: no code knows anything of a message but these.
 
+use rkyv::api::low;
+use rkyv::rancor::Failure;
+use rkyv::ser::allocator::SubAllocator;
+use rkyv::ser::writer::Buffer;
 use zerocopy::little_endian::{F64, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::format::{Block, Format};
-use super::message::{FIELDS, Message};
+use super::format::{ArchivedMessage, Block, FIELDS, Format, Message};
 
 /// The struct's own bytes, as `memcpy` takes them: for readers with the same layout only.
+#[derive(Default)]
 pub(super) struct Raw(Block);
 
 /// Proves that the struct is its fields and no padding.
@@ -18,10 +22,6 @@ const fn size<const N: usize>() -> usize {
 impl<const N: usize> Format<N> for Raw {
     const NAME: &'static str = "raw copy";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        Raw(Block::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         let to = self.0.get_mut(..const { size::<N>() })?;
@@ -50,6 +50,7 @@ impl<const N: usize> Format<N> for Raw {
 }
 
 /// Each field at its offset, in little-endian order, by hand.
+#[derive(Default)]
 pub(super) struct Offsets(Block);
 
 const TS: usize = 0;
@@ -69,10 +70,6 @@ fn float(bytes: &[u8], at: usize) -> Option<f64> {
 impl<const N: usize> Format<N> for Offsets {
     const NAME: &'static str = "hand-written offsets";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        Offsets(Block::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         let to = self.0.get_mut(..FIELDS + N)?;
@@ -101,6 +98,7 @@ impl<const N: usize> Format<N> for Offsets {
 }
 
 /// A struct of little-endian fields laid over the bytes, without a copy (zerocopy).
+#[derive(Default)]
 pub(super) struct View(Block);
 
 /// The bytes of a message; a reference to them may lie anywhere.
@@ -117,10 +115,6 @@ struct Wire<const N: usize> {
 impl<const N: usize> Format<N> for View {
     const NAME: &'static str = "zero-copy view (zerocopy)";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        View(Block::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         let to = self.0.get_mut(..FIELDS + N)?;
@@ -148,4 +142,42 @@ impl<const N: usize> Format<N> for View {
         let wire = Wire::<N>::ref_from_bytes(bytes).ok()?;
         Some(wire.z.get())
     }
+}
+
+/// rkyv: the archived struct is read where it lies, once its bytes have been validated.
+#[derive(Default)]
+pub(super) struct Rkyv(Block);
+
+impl<const N: usize> Format<N> for Rkyv {
+    const NAME: &'static str = "rkyv";
+    type Own = Message<N>;
+
+    fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
+        // Nothing in a message needs room to be worked out in.
+        let room = SubAllocator::new(&mut []);
+        let to = Buffer::from(&mut *self.0);
+        let written = low::to_bytes_in_with_alloc::<_, _, Failure>(own, to, room).ok()?;
+        let count = written.len();
+        self.0.get(..count)
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Message<N>> {
+        let archived = low::access::<ArchivedMessage<N>, Failure>(bytes).ok()?;
+        low::deserialize::<_, Failure>(archived).ok()
+    }
+
+    fn field(bytes: &[u8]) -> Option<f64> {
+        let archived = low::access::<ArchivedMessage<N>, Failure>(bytes).ok()?;
+        Some(archived.z.to_native())
+    }
+
+    const TRUSTING: Option<unsafe fn(&[u8]) -> f64> = Some(trusting::<N>);
+}
+
+/// # Safety
+/// The bytes are a message of this format.
+unsafe fn trusting<const N: usize>(bytes: &[u8]) -> f64 {
+    // SAFETY: as the caller promises.
+    let archived = unsafe { rkyv::access_unchecked::<ArchivedMessage<N>>(bytes) };
+    archived.z.to_native()
 }

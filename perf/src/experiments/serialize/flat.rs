@@ -9,10 +9,10 @@ use flatbuffers::{
     Verifiable, Verifier, root, root_unchecked,
 };
 
-use super::format::Format;
-use super::message::Message;
+use super::format::{Format, Message};
 
 /// See the module.
+#[derive(Default)]
 pub(super) struct Flat(FlatBufferBuilder<'static>);
 
 const TS: VOffsetT = 4;
@@ -80,10 +80,6 @@ impl<'a> Wire<'a> {
 impl<const N: usize> Format<N> for Flat {
     const NAME: &'static str = "FlatBuffers";
     type Own = Message<N>;
-
-    fn new() -> Self {
-        Flat(FlatBufferBuilder::new())
-    }
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         let builder = &mut self.0;

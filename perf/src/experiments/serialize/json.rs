@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::format::{Format, Own};
-use super::message::Message;
+use super::format::{Format, Message, Own};
 
 /// See the module.
+#[derive(Default)]
 pub(super) struct Json(Vec<u8>);
 
 /// What a program that speaks JSON has messages in.
@@ -55,10 +55,6 @@ impl<const N: usize> Own<N> for Wire<N> {
 impl<const N: usize> Format<N> for Json {
     const NAME: &'static str = "JSON (serde_json)";
     type Own = Wire<N>;
-
-    fn new() -> Self {
-        Json(Vec::new())
-    }
 
     fn encode(&mut self, own: &Wire<N>) -> Option<&[u8]> {
         self.0.clear();

@@ -6,10 +6,10 @@
 
 use prost::Message as _;
 
-use super::format::{Format, Own};
-use super::message::Message;
+use super::format::{Format, Message, Own};
 
 /// See the module.
+#[derive(Default)]
 pub(super) struct Protobuf(Vec<u8>);
 
 /// What a program that speaks Protocol Buffers has messages in.
@@ -63,10 +63,6 @@ impl<const N: usize> Own<N> for Wire {
 impl<const N: usize> Format<N> for Protobuf {
     const NAME: &'static str = "Protobuf (prost)";
     type Own = Wire;
-
-    fn new() -> Self {
-        Protobuf(Vec::new())
-    }
 
     fn encode(&mut self, own: &Wire) -> Option<&[u8]> {
         self.0.clear();

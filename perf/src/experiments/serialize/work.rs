@@ -2,8 +2,7 @@
 
 use std::hint::black_box;
 
-use super::format::{Block, Format, Own};
-use super::message::Message;
+use super::format::{Block, Format, Message, Own};
 use crate::cost::{Work, Works};
 
 /// Different messages: more than one, so that nothing is worked out once and for all, and few
@@ -26,13 +25,10 @@ pub(super) struct Encoded {
 
 impl<F: Format<N>, const N: usize> Pool<F, N> {
     /// Messages from this number on.
-    ///
-    /// # Errors
-    /// Which message does not come back as it was.
     pub(super) fn new(first: u64) -> Result<Self, String> {
         let messages: [_; MESSAGES] =
             std::array::from_fn(|index| Message::numbered(first.wrapping_add(index as u64)));
-        let mut format = F::new();
+        let mut format = F::default();
         let own = messages.each_ref().map(F::Own::of);
         let encoded = own.each_ref().map(|own| Encoded::by(&mut format, own));
         for (number, (encoded, message)) in encoded.iter().zip(&messages).enumerate() {
@@ -63,7 +59,7 @@ impl Encoded {
     /// What does not fit, or cannot be encoded, is no bytes, which are no message.
     pub(super) fn by<F: Format<N>, const N: usize>(format: &mut F, own: &F::Own) -> Self {
         let bytes = format.encode(own).unwrap_or_default();
-        let mut block = Block::new();
+        let mut block = Block::default();
         let len = block.get_mut(..bytes.len()).map_or(0, |room| {
             room.copy_from_slice(bytes);
             bytes.len()
@@ -102,7 +98,7 @@ pub(super) fn lost<F: Format<N>, const N: usize>() -> Vec<&'static str> {
     let comes = |value: f64| {
         let mut message = Message::numbered(0);
         message.x = value;
-        let encoded = Encoded::by(&mut F::new(), &F::Own::of(&message));
+        let encoded = Encoded::by(&mut F::default(), &F::Own::of(&message));
         comes_back::<F, N>(encoded.bytes(), &message)
     };
     let lost = SPECIAL.iter().filter(|(_, value)| !comes(*value));
@@ -144,53 +140,50 @@ fn seal(bytes: &[u8]) -> u64 {
 
 /// What is timed of a format: encode, decode, one field, and the field of trusted bytes where
 /// that is something else.
-///
-/// # Errors
-/// Which message does not come back as it was.
 pub(super) fn works<F: Format<N>, const N: usize>(first: u64) -> Result<Works, String> {
-    let mut works: Works = vec![
-        Box::new(Doing {
+    fn doing<F: Format<N>, const N: usize>(
+        first: u64,
+        action: &'static str,
+        once: impl Fn(&mut Pool<F, N>, usize) -> u64 + Send + 'static,
+        expected: fn(&Pool<F, N>, usize) -> u64,
+    ) -> Result<Box<dyn Work>, String> {
+        Ok(Box::new(Doing {
             pool: Pool::<F, N>::new(first)?,
-            action: "encode",
-            once: |pool: &mut Pool<F, N>, at: usize| {
-                let bytes = pool.format.encode(black_box(&pool.own[at]));
-                seal(black_box(bytes.unwrap_or_default()))
-            },
-            expected: |pool, at| seal(pool.encoded[at].bytes()),
-        }),
-        Box::new(Doing {
-            pool: Pool::<F, N>::new(first)?,
-            action: "decode",
-            once: |pool: &mut Pool<F, N>, at: usize| {
-                let own = F::decode(black_box(pool.encoded[at].bytes()));
-                black_box(&own).as_ref().map_or(0, F::Own::ts)
-            },
-            expected: |pool, at| pool.messages[at].ts,
-        }),
-        Box::new(Doing {
-            pool: Pool::<F, N>::new(first)?,
-            action: "one field",
-            once: |pool: &mut Pool<F, N>, at: usize| {
-                F::field(black_box(pool.encoded[at].bytes())).map_or(0, f64::to_bits)
-            },
-            expected: |pool, at| pool.messages[at].z.to_bits(),
-        }),
+            action,
+            once,
+            expected,
+        }))
+    }
+    let encode = |pool: &mut Pool<F, N>, at: usize| {
+        let bytes = pool.format.encode(black_box(&pool.own[at]));
+        seal(black_box(bytes.unwrap_or_default()))
+    };
+    let decode = |pool: &mut Pool<F, N>, at: usize| {
+        let own = F::decode(black_box(pool.encoded[at].bytes()));
+        black_box(&own).as_ref().map_or(0, F::Own::ts)
+    };
+    let field = |pool: &mut Pool<F, N>, at: usize| {
+        F::field(black_box(pool.encoded[at].bytes())).map_or(0, f64::to_bits)
+    };
+    let trusting = |pool: &mut Pool<F, N>, at: usize| {
+        // Asked here, where it is a constant, or it would be called through a pointer.
+        let Some(trusting) = F::TRUSTING else {
+            return 0;
+        };
+        // SAFETY: the pool's messages were decoded when it was made, and nothing has written to them
+        // since.
+        unsafe { trusting(black_box(pool.encoded[at].bytes())) }.to_bits()
+    };
+    let z = |pool: &Pool<F, N>, at: usize| pool.messages[at].z.to_bits();
+    let mut works = vec![
+        doing(first, "encode", encode, |pool, at| {
+            seal(pool.encoded[at].bytes())
+        })?,
+        doing(first, "decode", decode, |pool, at| pool.messages[at].ts)?,
+        doing(first, "one field", field, z)?,
     ];
     if F::TRUSTING.is_some() {
-        works.push(Box::new(Doing {
-            pool: Pool::<F, N>::new(first)?,
-            action: "one field, bytes trusted",
-            once: |pool: &mut Pool<F, N>, at: usize| {
-                // Asked here, where it is a constant, or it would be called through a pointer.
-                let Some(trusting) = F::TRUSTING else {
-                    return 0;
-                };
-                // SAFETY: the pool's messages were decoded when it was made, and nothing has
-                // written to them since.
-                unsafe { trusting(black_box(pool.encoded[at].bytes())) }.to_bits()
-            },
-            expected: |pool, at| pool.messages[at].z.to_bits(),
-        }));
+        works.push(doing(first, "one field, bytes trusted", trusting, z)?);
     }
     Ok(works)
 }

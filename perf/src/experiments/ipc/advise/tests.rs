@@ -42,68 +42,46 @@ fn question() -> Question {
     }
 }
 
-fn best(question: Question) -> &'static str {
-    let advice = advise(question, &machine());
-    advice.fits.first().map_or("none", |fit| fit.name)
+type Change = fn(&mut Question);
+
+/// A question that differs so from the usual one.
+fn with(change: Change) -> Question {
+    let mut question = question();
+    change(&mut question);
+    question
 }
 
 #[test]
 fn each_need_changes_the_answer() {
-    let plain = question();
-    assert_eq!(best(plain), "ring, one by one");
-    let blocking = Question {
-        blocking: true,
-        ..plain
-    };
-    // Alike in latency with the futex and the socket, and carries more than the socket; nobody must
-    // be trusted.
-    assert_eq!(best(blocking), "pipe");
-    assert_eq!(
-        best(Question {
-            rate: 2_500_000.0,
-            ..blocking
-        }),
-        "shm + futex"
-    );
-    assert_eq!(
-        best(Question {
-            rate: 2_500_000.0,
-            untrusted: true,
-            ..blocking
-        }),
-        "none"
-    );
-    assert_eq!(
-        best(Question {
-            untrusted: true,
-            ..plain
-        }),
-        "ring, one by one"
-    );
-    let persistent = Question {
-        persistent: true,
-        ..plain
-    };
-    assert_eq!(best(persistent), "ring in a mapped file");
-    assert_eq!(
-        best(Question {
-            readers: 10,
-            rate: 3e6,
-            ..plain
-        }),
-        "none"
-    );
+    let needs: [(Change, &str); 7] = [
+        (|_| (), "ring, one by one"),
+        // Alike in latency with the futex and the socket, and carries more than the socket; no peer must
+        // be trusted.
+        (|needs| needs.blocking = true, "pipe"),
+        (
+            |needs| (needs.blocking, needs.rate) = (true, 2.5e6),
+            "shm + futex",
+        ),
+        (
+            |needs| (needs.blocking, needs.rate, needs.untrusted) = (true, 2.5e6, true),
+            "none",
+        ),
+        (|needs| needs.untrusted = true, "ring, one by one"),
+        (|needs| needs.persistent = true, "ring in a mapped file"),
+        (|needs| (needs.readers, needs.rate) = (10, 3e6), "none"),
+    ];
+    for (change, best) in needs {
+        let advice = advise(with(change), &machine());
+        assert_eq!(advice.fits.first().map_or("none", |fit| fit.name), best);
+    }
 }
 
 #[test]
 fn every_mechanism_fits_or_is_ruled_out_for_a_reason() {
-    let needs = Question {
-        persistent: true,
-        readers: 3,
-        blocking: true,
-        untrusted: true,
-        ..question()
-    };
+    let needs = with(|needs| {
+        (needs.persistent, needs.readers) = (true, 3);
+        (needs.blocking, needs.untrusted) = (true, true);
+    });
     let advice = advise(needs, &machine());
     assert!(advice.fits.is_empty());
     assert_eq!(advice.ruled_out.len(), machine().len());
@@ -124,17 +102,8 @@ fn a_limit_that_was_met_rules_out_what_lies_beyond_what_was_measured() {
     }
     let known = known(&some, all());
     let fits = |size| advise(Question { size, ..question() }, &known).fits.len();
-    assert_eq!(
-        (fits(64), fits(1024), fits(2048), fits(100_000)),
-        (1, 1, 0, 0)
-    );
-    let advice = advise(
-        Question {
-            size: 2048,
-            ..question()
-        },
-        &known,
-    );
+    assert_eq!([64, 1024, 2048, 100_000].map(fits), [1, 1, 0, 0]);
+    let advice = advise(with(|needs| needs.size = 2048), &known);
     assert_eq!(advice.ruled_out[0].1, "of msgsize_max");
 }
 
@@ -143,8 +112,8 @@ fn between_sizes_there_is_a_power_law_and_beyond_them_the_cost_of_a_byte() {
     let points = [(64, Ok(100.0)), (1024, Ok(1600.0))];
     let at = |size, per_byte| value(&points, size, per_byte).unwrap().round();
     assert_eq!(
-        (at(1, 1), at(64, 1), at(256, 1), at(1024, 1)),
-        (100.0, 100.0, 400.0, 1600.0)
+        [1, 64, 256, 1024].map(|size| at(size, 1)),
+        [100.0, 100.0, 400.0, 1600.0]
     );
     assert_eq!((at(2048, 1), at(2048, -1)), (3200.0, 800.0));
     assert!(value(&[], 64, 1).is_err());
@@ -152,31 +121,27 @@ fn between_sizes_there_is_a_power_law_and_beyond_them_the_cost_of_a_byte() {
 
 #[test]
 fn the_matrix_is_confirmed_or_contradicted() {
-    let said = |question| advise(question, &machine()).to_string();
-    let modest = said(question());
-    assert!(modest.contains("a Unix domain socket"), "{modest}");
-    assert!(modest.contains("with 100 times the latency"), "{modest}");
-    let much = said(Question {
-        rate: 1e6,
-        ..question()
-    });
-    assert!(much.contains("the figures agree"), "{much}");
-    let socket = said(Question {
-        rate: 1e6,
-        blocking: true,
-        untrusted: true,
-        ..question()
-    });
-    assert!(
-        socket.contains("it does not do here (Unix stream: it carries less"),
-        "{socket}"
-    );
-    let file = said(Question {
-        persistent: true,
-        ..question()
-    });
-    assert!(file.contains("files for"), "{file}");
-    assert!(file.contains("that does, too, with 40.0 times"), "{file}");
+    let cases: [(Change, &[&str]); 4] = [
+        (
+            |_| (),
+            &["a Unix domain socket", "with 100 times the latency"],
+        ),
+        (|needs| needs.rate = 1e6, &["the figures agree"]),
+        (
+            |needs| (needs.rate, needs.blocking, needs.untrusted) = (1e6, true, true),
+            &["it does not do here (Unix stream: it carries less"],
+        ),
+        (
+            |needs| needs.persistent = true,
+            &["files for", "that does, too, with 40.0 times"],
+        ),
+    ];
+    for (change, words) in cases {
+        let said = advise(with(change), &machine()).to_string();
+        for word in words {
+            assert!(said.contains(word), "{word} is missing in {said}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,301 @@
+//! What ships, between processes: the ring and the seqlock in segments without a name, and the ring over
+//! a mapped file.
+//!
+//! Messages have a type here: for each size that is measured there is one, an array of cache lines.
+
+use std::fs::File;
+use std::hint;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::thread;
+
+use memmap2::{MmapOptions, MmapRaw};
+use ringproof::bytemuck::{cast_slice, cast_slice_mut, from_bytes, from_bytes_mut};
+use ringproof::memory::{Native, Slot, Word};
+use ringproof::payload::WholeWords;
+use ringproof::ring::{Consumer, Producer, RingParts};
+use ringproof::slots::Slots;
+use ringproof::{
+    Payload, PopError, PushError, Ring, RingOptions, SegmentError, SeqLock, SeqLockOptions,
+    SeqReader, SeqWriter,
+};
+
+use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
+use super::shared::file_on_disk;
+use crate::cpus::stands;
+
+/// A cache line.
+type Line = [u64; 8];
+
+/// A mechanism of two functions that are written once for all types, which are whole words because
+/// some are seqlocks.
+macro_rules! typed {
+    ($name:literal, $nature:expr, $prepare:ident, $join:ident) => {
+        Mechanism::new(
+            $name,
+            $nature,
+            |size| match size {
+                64 => $prepare::<[Line; 1]>(),
+                1024 => $prepare::<[Line; 16]>(),
+                65_536 => $prepare::<[Line; 1024]>(),
+                other => Err(no_such_size(other)),
+            },
+            |terms| match terms.size {
+                64 => $join::<[Line; 1]>(terms),
+                1024 => $join::<[Line; 16]>(terms),
+                65_536 => $join::<[Line; 1024]>(terms),
+                other => Err(no_such_size(other)),
+            },
+        )
+    };
+}
+
+/// Types are made when this program is compiled.
+fn no_such_size(size: usize) -> Refused {
+    Refused(format!(
+        "there is no type for a message of {size} bytes in this program"
+    ))
+}
+
+/// The ring, one message at a time.
+pub(super) const RING: Mechanism = typed!("ring, one by one", Nature::SEGMENT, rings, join_rings);
+
+/// The same, several at a time.
+pub(super) const RING_IN_BATCHES: Mechanism = Mechanism {
+    name: "ring, batches of 16",
+    batch: 16,
+    ..RING
+};
+
+/// The ring over a file for each direction. A segment lies in a tmpfs; the ring takes parts, wherever
+/// they lie, so here it gets words and slots in the mapping of a file on a disk.
+pub(super) const MAPPED_FILE: Mechanism = typed!(
+    "ring in a mapped file",
+    Nature {
+        lasting: Lasting::File,
+        ..Nature::SEGMENT
+    },
+    files,
+    join_files
+);
+
+/// A seqlock for each direction.
+pub(super) const LATEST: Mechanism = typed!(
+    "seqlock",
+    Nature {
+        delivers: Delivers::Latest,
+        ..Nature::SEGMENT
+    },
+    seqlocks,
+    join_seqlocks
+);
+
+/// Messages live at once: 256 KiB of them, and some of the largest.
+pub(super) fn capacity(size: usize) -> u64 {
+    (256 * 1024 / size).max(16) as u64
+}
+
+/// What a segment says when it cannot be made or attached to.
+fn refused(error: SegmentError) -> Refused {
+    Refused(error.to_string())
+}
+
+/// What both sides share of two segments, one for each direction.
+fn segments(make: impl Fn() -> Result<OwnedFd, SegmentError>) -> Result<Ends, Refused> {
+    let mut ends = Ends::default();
+    for _ in 0..2 {
+        ends.share(&make().map_err(refused)?)?;
+    }
+    Ok(ends)
+}
+
+fn rings<T: Payload>() -> Result<Ends, Refused> {
+    let options = RingOptions::new(capacity(size_of::<T>()));
+    segments(|| Ring::<T>::anonymous(&options)?.segment().descriptor())
+}
+
+fn join_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let side = terms.side;
+    let [out, into] = side.out_and_into(terms.take()?);
+    let attach = |fd: OwnedFd| Ring::<T>::attach_fd(fd);
+    Ok(Box::new(Queue {
+        producer: attach(out)
+            .and_then(|ring| ring.producer())
+            .map_err(refused)?,
+        consumer: attach(into)
+            .and_then(|ring| ring.consumer())
+            .map_err(refused)?,
+    }))
+}
+
+/// The ends of two rings.
+struct Queue<T: Payload, K> {
+    /// Of the one that this process sends through.
+    producer: Producer<'static, T, Native, K>,
+    /// Of the other one.
+    consumer: Consumer<'static, T, Native, K>,
+}
+
+impl<T: Payload, K> Endpoint for Queue<T, K> {
+    fn send(&mut self, messages: &[u64]) -> io::Result<()> {
+        let mut rest: &[T] = cast_slice(messages);
+        let mut polls = Polls::default();
+        while !rest.is_empty() {
+            match self.producer.push_slice(rest) {
+                Ok(taken) => rest = &rest[taken..],
+                Err(PushError::Full) => polls.wait()?,
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
+        let mut rest: &mut [T] = cast_slice_mut(messages);
+        let mut polls = Polls::default();
+        while !rest.is_empty() {
+            match self.consumer.pop_slice(rest) {
+                Ok(taken) => rest = &mut rest[taken..],
+                Err(PopError::Empty) => polls.wait()?,
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Waits by asking again. Whoever started this process has a deadline for it.
+#[derive(Debug, Default)]
+pub struct Polls(u32);
+
+impl Polls {
+    /// One pause, and once in a long while a chance for the other process, should it wait for this
+    /// CPU.
+    ///
+    /// # Errors
+    /// [`Gone`](crate::cpus::Gone), if the CPU of this process was taken away.
+    #[inline(always)]
+    pub fn wait(&mut self) -> io::Result<()> {
+        hint::spin_loop();
+        self.0 = self.0.wrapping_add(1);
+        match self.0.is_multiple_of(1 << 14) {
+            true => look(),
+            false => Ok(()),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn look() -> io::Result<()> {
+    stands().map_err(io::Error::other)?;
+    thread::yield_now();
+    Ok(())
+}
+
+/// In a file, words lie this far apart, and the slots behind the last one on pages of their own.
+const APART: usize = 256;
+const SLOTS: usize = 4096;
+
+fn length(size: usize) -> usize {
+    // A number of slots is a small one.
+    SLOTS + capacity(size) as usize * size
+}
+
+fn files<T: Payload>() -> Result<Ends, Refused> {
+    let mut ends = Ends::default();
+    for _ in 0..2 {
+        let file = file_on_disk()?;
+        // Both indices zero, neither side closed, and room for the slots: written, because a hole that
+        // a full disk cannot fill kills who stores to it.
+        let written = file.write_all_at(&vec![0; length(size_of::<T>())], 0);
+        written.map_err(|error| Refused::of("the file has no room", error))?;
+        ends.share(&file)?;
+    }
+    Ok(ends)
+}
+
+fn join_files<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let side = terms.side;
+    let [out, into] = side.out_and_into(terms.take()?).map(File::from);
+    let ((out, out_map), (into, into_map)) = (parts::<T>(&out)?, parts::<T>(&into)?);
+    // SAFETY: the file was made for these two processes, each of which is the only producer of
+    // one ring and the only consumer of the other; nothing but endpoints accesses the words. Each end
+    // keeps the mapping that its parts lie in.
+    let (producer, consumer) = unsafe {
+        (
+            Producer::new(out, Native, out_map),
+            Consumer::new(into, Native, into_map),
+        )
+    };
+    Ok(Box::new(Queue { producer, consumer }))
+}
+
+/// The parts of the ring in a file, for as long as the mapping lives that comes with them.
+fn parts<T: Payload>(file: &File) -> Result<(RingParts<'static, Native, T>, MmapRaw), Refused> {
+    let count = capacity(size_of::<T>());
+    let mut options = MmapOptions::new();
+    let map = options.len(length(size_of::<T>())).populate().map_raw(file);
+    let map = map.map_err(|error| Refused::of("the file cannot be mapped", error))?;
+    let at = |offset: usize| map.as_mut_ptr().wrapping_add(offset);
+    // SAFETY: within the mapping, which begins on a page; what the other process may change is
+    // atomic. The only caller gives the mapping to the end that it makes of the parts.
+    let word = |index: usize| unsafe { &*at(index * APART).cast::<Word>() };
+    // SAFETY: likewise, behind the words; slots are accessed under the ring's protocol.
+    let slots = unsafe { std::slice::from_raw_parts(at(SLOTS).cast::<Slot<T>>(), count as usize) };
+    let odd = || Refused(format!("{count} slots are not a power of two"));
+    let parts = RingParts {
+        write_index: word(0),
+        read_index: word(1),
+        slots: Slots::new(slots).ok_or_else(odd)?,
+        capacity: count,
+    };
+    Ok((parts, map))
+}
+
+fn seqlocks<T: WholeWords>() -> Result<Ends, Refused> {
+    segments(|| SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default())?.segment().descriptor())
+}
+
+fn join_seqlocks<T: WholeWords>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let side = terms.side;
+    let [out, into] = side.out_and_into(terms.take()?);
+    let attach = |fd: OwnedFd| SeqLock::<T>::attach_fd(fd);
+    Ok(Box::new(Values {
+        writer: attach(out)
+            .and_then(|lock| lock.writer())
+            .map_err(refused)?,
+        reader: attach(into)
+            .and_then(|lock| lock.reader())
+            .map_err(refused)?,
+        last: 0,
+    }))
+}
+
+/// The ends of two seqlocks.
+struct Values<T: Payload> {
+    writer: SeqWriter<T>,
+    reader: SeqReader<T>,
+    /// The first word of the value that was read last: the message's number.
+    last: u64,
+}
+
+impl<T: Payload> Endpoint for Values<T> {
+    fn send(&mut self, messages: &[u64]) -> io::Result<()> {
+        self.writer.write(from_bytes(cast_slice(messages)));
+        Ok(())
+    }
+
+    fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
+        let mut polls = Polls::default();
+        loop {
+            let value: &mut T = from_bytes_mut(cast_slice_mut(messages));
+            if self.reader.try_read_into(value).is_ok() && messages[0] != self.last {
+                self.last = messages[0];
+                return Ok(());
+            }
+            polls.wait()?;
+        }
+    }
+}
