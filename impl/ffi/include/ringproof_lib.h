@@ -61,9 +61,9 @@ enum rp_status {
   RP_STOPPED = 5,
   // One attempt to read met a write.
   RP_BUSY = 6,
-  // Every attempt to read met a write; the writer lives, or nobody can tell.
+  // Every attempt to read met a write; the writer lives, or that is not known.
   RP_WRITER_STALLED = 7,
-  // Every attempt to read met a write, and nobody holds the writer's role.
+  // Every attempt to read met a write, and the writer's role is free.
   RP_WRITER_DEAD = 8,
   // A word of the peer's breaks the ring's invariant: it cannot be used any further.
   RP_CORRUPT = 9,
@@ -91,7 +91,7 @@ enum rp_status {
   RP_HELD = 20,
   // Unlinked or retired since it was opened: detach it and open it anew.
   RP_GONE = 21,
-  // Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
+  // Truncated by somebody; what it still held is lost. Only known where `rp_guard_install` was
   // called.
   RP_LOST = 22,
   // The system refused: `os_error` says why.
@@ -361,7 +361,7 @@ void rp_detach(struct rp_segment *segment);
 // opened when it is first asked for. -1 for null, or if it cannot be had.
 int rp_fd(const struct rp_segment *segment);
 
-// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
+// Takes the segment's name away. Who is attached may go on; no role of it is taken any more.
 // Nothing happens if another segment has the name by now.
 enum rp_status rp_unlink(const struct rp_segment *segment, struct rp_error *error);
 
@@ -370,7 +370,7 @@ enum rp_status rp_unlink(const struct rp_segment *segment, struct rp_error *erro
 enum rp_status rp_unlink_name(const char *name, struct rp_error *error);
 
 // What has become of the segment's name since it was opened. Who holds a role may go on without a name,
-// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+// and a reader sees the last value for good, but no one joins them: ask in a wait that becomes long.
 enum rp_status rp_name_status(const struct rp_segment *segment,
                               enum rp_name *found,
                               struct rp_error *error);
@@ -432,14 +432,16 @@ enum rp_status rp_reserve(struct rp_producer *producer,
                           struct rp_error *error);
 
 // Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile.
+// other slots are taken back. `RP_CLOSED` if this side closed the ring meanwhile, and else
+// `RP_OUT_OF_CHUNK` if not so many are reserved. It is never `RP_STOPPED`: what was reserved can be
+// committed also when the consumer has closed the ring.
 enum rp_status rp_commit(struct rp_producer *producer, size_t count, struct rp_error *error);
 
 // Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
 // reserved and not committed is taken back.
 enum rp_status rp_producer_close(struct rp_producer *producer, struct rp_error *error);
 
-// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
+// Whether the consumer closed the ring; a push reports it at the latest when the ring is full. What
 // was reserved is taken back.
 enum rp_status rp_producer_peer_closed(struct rp_producer *producer,
                                        bool *closed,
@@ -487,7 +489,7 @@ enum rp_status rp_peek(struct rp_consumer *consumer,
 // stay in the ring, to be peeked at anew. `RP_CLOSED` if this side closed the ring meanwhile.
 enum rp_status rp_release(struct rp_consumer *consumer, size_t count, struct rp_error *error);
 
-// Closes the ring, for good: the producer is told that no more items are taken, at the latest
+// Closes the ring, for good: the producer learns that no more items are taken, at the latest
 // when the ring is full. What was peeked at and not released stays in the ring.
 enum rp_status rp_consumer_close(struct rp_consumer *consumer, struct rp_error *error);
 

@@ -33,9 +33,9 @@ pub enum rp_status {
     RP_STOPPED = 5,
     /// One attempt to read met a write.
     RP_BUSY = 6,
-    /// Every attempt to read met a write; the writer lives, or nobody can tell.
+    /// Every attempt to read met a write; the writer lives, or that is not known.
     RP_WRITER_STALLED = 7,
-    /// Every attempt to read met a write, and nobody holds the writer's role.
+    /// Every attempt to read met a write, and the writer's role is free.
     RP_WRITER_DEAD = 8,
     /// A word of the peer's breaks the ring's invariant: it cannot be used any further.
     RP_CORRUPT = 9,
@@ -63,7 +63,7 @@ pub enum rp_status {
     RP_HELD = 20,
     /// Unlinked or retired since it was opened: detach it and open it anew.
     RP_GONE = 21,
-    /// Truncated by somebody; what it still held is lost. Only told where `rp_guard_install` was
+    /// Truncated by somebody; what it still held is lost. Only known where `rp_guard_install` was
     /// called.
     RP_LOST = 22,
     /// The system refused: `os_error` says why.
@@ -143,7 +143,7 @@ impl Failure {
     }
 
     /// Writes the details where the caller wants them, if anywhere.
-    unsafe fn tell(&self, error: *mut rp_error) {
+    unsafe fn report(&self, error: *mut rp_error) {
         if error.is_null() {
             return;
         }
@@ -162,7 +162,7 @@ impl Failure {
 }
 
 /// Runs the body of a function, from which no panic gets out, and says what became of it. What a
-/// panic left half done is handles' own state, which safe code may look at and which C is told to
+/// panic left half done is handles' own state, which safe code may look at and which C is asked to
 /// give back.
 pub(crate) unsafe fn call(
     error: *mut rp_error,
@@ -174,7 +174,7 @@ pub(crate) unsafe fn call(
         Err(panic) => Failure::panic(&*panic),
     };
     // SAFETY: the caller's promises.
-    unsafe { failure.tell(error) };
+    unsafe { failure.report(error) };
     failure.status
 }
 
@@ -238,17 +238,19 @@ impl From<PopError> for Failure {
     }
 }
 
-impl From<Corruption> for Failure {
-    fn from(error: Corruption) -> Failure {
-        Failure::new(RP_CORRUPT, error.to_string())
-    }
+/// Errors that have a status, and their own words.
+macro_rules! failures {
+    ($($error:ident: $status:ident),+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::new($status, error.to_string())
+            }
+        }
+    )+};
 }
 
-impl From<OutOfChunk> for Failure {
-    fn from(error: OutOfChunk) -> Failure {
-        Failure::new(RP_OUT_OF_CHUNK, error.to_string())
-    }
-}
+failures!(Corruption: RP_CORRUPT, OutOfChunk: RP_OUT_OF_CHUNK);
+failures!(DescriptionError: RP_SHAPE, PayloadError: RP_SHAPE);
 
 impl From<Busy> for Failure {
     fn from(_: Busy) -> Failure {
@@ -263,18 +265,6 @@ impl From<ReadError> for Failure {
             ReadError::WriterDead { .. } => RP_WRITER_DEAD,
         };
         Failure::new(status, error.to_string())
-    }
-}
-
-impl From<DescriptionError> for Failure {
-    fn from(error: DescriptionError) -> Failure {
-        Failure::shape(error)
-    }
-}
-
-impl From<PayloadError> for Failure {
-    fn from(error: PayloadError) -> Failure {
-        Failure::shape(error)
     }
 }
 
@@ -356,7 +346,7 @@ mod tests {
     use super::*;
 
     /// What a caller hears of a failure, in a struct that held other things before.
-    fn told(body: impl FnOnce() -> Result<(), Failure>) -> (rp_status, String, c_int) {
+    fn reported(body: impl FnOnce() -> Result<(), Failure>) -> (rp_status, String, c_int) {
         let mut error = rp_error {
             status: RP_OK,
             os_error: -1,
@@ -373,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_and_goes_no_further() {
+    fn a_panic_is_reported_and_goes_no_further() {
         for panic in [
             || panic!("in words"),
             || {
@@ -381,17 +371,17 @@ mod tests {
                 panic!("in words: {number}")
             },
         ] {
-            let (status, message, os_error) = told(panic);
+            let (status, message, os_error) = reported(panic);
             assert_eq!((status, os_error), (RP_PANIC, 0));
             assert!(
                 message.starts_with("a defect of ringproof: in words"),
                 "{message}"
             );
         }
-        let (_, message, _) = told(|| std::panic::panic_any(7));
+        let (_, message, _) = reported(|| std::panic::panic_any(7));
         assert_eq!(message, "a defect of ringproof: a panic");
         // Without details, too.
-        // SAFETY: there is no error to be told.
+        // SAFETY: there is no error to be filled.
         let status = unsafe { call(std::ptr::null_mut(), || panic!("unheard")) };
         assert_eq!(status, RP_PANIC);
     }
@@ -400,21 +390,21 @@ mod tests {
     fn a_message_is_cut_between_two_characters() {
         // The last place but one is the second byte of a character.
         let long = "a".to_owned() + &"ä".repeat(2000);
-        let (status, message, _) = told(|| Err(Failure::argument(long.clone())));
+        let (status, message, _) = reported(|| Err(Failure::argument(long.clone())));
         assert_eq!(status, RP_ARGUMENT);
         assert_eq!(message.len(), RP_MESSAGE_SIZE - 1);
-        let (_, message, _) = told(|| Err(Failure::argument(long[1..].to_owned())));
+        let (_, message, _) = reported(|| Err(Failure::argument(long[1..].to_owned())));
         assert_eq!(message.len(), RP_MESSAGE_SIZE - 2);
     }
 
     #[test]
-    fn the_system_s_reason_is_told_with_its_number() {
+    fn the_system_s_reason_is_reported_with_its_number() {
         let refused = SegmentError::System {
             segment: "s".to_owned(),
             action: "open it",
             error: io::Error::from_raw_os_error(13),
         };
-        let (status, message, os_error) = told(|| Err(refused.into()));
+        let (status, message, os_error) = reported(|| Err(refused.into()));
         assert_eq!((status, os_error), (RP_SYSTEM, 13));
         assert!(
             message.starts_with("segment `s`: cannot open it: "),

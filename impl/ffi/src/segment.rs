@@ -360,7 +360,7 @@ pub unsafe extern "C" fn rp_detach(segment: *mut rp_segment) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
     let mut fd = -1;
-    // Nobody asks why not.
+    // The reason is not asked for.
     let error = ptr::null_mut();
     // SAFETY: the caller's promises.
     unsafe {
@@ -380,7 +380,7 @@ pub unsafe extern "C" fn rp_fd(segment: *const rp_segment) -> c_int {
     fd
 }
 
-/// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
+/// Takes the segment's name away. Who is attached may go on; no role of it is taken any more.
 /// Nothing happens if another segment has the name by now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_unlink(segment: *const rp_segment, error: *mut rp_error) -> rp_status {
@@ -401,7 +401,7 @@ pub unsafe extern "C" fn rp_unlink_name(name: *const c_char, error: *mut rp_erro
 }
 
 /// What has become of the segment's name since it was opened. Who holds a role may go on without a name,
-/// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+/// and a reader sees the last value for good, but no one joins them: ask in a wait that becomes long.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rp_name_status(
     segment: *const rp_segment,

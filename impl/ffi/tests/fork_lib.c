@@ -17,7 +17,7 @@ static struct rp_segment *segment;
 
 #define OK(call) CHECK((call) == RP_OK)
 
-/* For whoever is told and for who is not. */
+/* With and without the details of an error. */
 #define FORKED(...)                                                                                \
   do {                                                                                             \
     error.message[0] = '\0';                                                                       \

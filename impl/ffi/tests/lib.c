@@ -216,15 +216,26 @@ static void a_chunk_does_not_outlive_a_close(void) {
   rp_consumer_drop(consumer);
   rp_producer_drop(producer);
   rp_detach(segment);
-  /* The other side closes meanwhile, and the producer is told. */
+  /* The other side closes meanwhile, and the producer learns it. */
   CHECK(rp_create(NULL, &options, &item_payload, NULL, &segment, &error) == RP_OK);
   CHECK(rp_producer_open(segment, &producer, &error) == RP_OK);
   CHECK(rp_consumer_open(segment, &consumer, &error) == RP_OK);
   CHECK(rp_reserve(producer, 2, &chunk, &error) == RP_OK);
   CHECK(rp_consumer_close(consumer, &error) == RP_OK);
+  REFUSED(rp_commit(producer, 3, &error), RP_OUT_OF_CHUNK, "chunk of 2");
   CHECK(rp_producer_peer_closed(producer, &closed, &error) == RP_OK && closed);
   REFUSED(rp_commit(producer, 2, &error), RP_OUT_OF_CHUNK, "chunk of 0");
   REFUSED(rp_push(producer, &item, &error), RP_STOPPED, "its consumer");
+  rp_consumer_drop(consumer);
+  rp_producer_drop(producer);
+  rp_detach(segment);
+  /* The same, and the producer does not ask: what it reserved it may commit. */
+  CHECK(rp_create(NULL, &options, &item_payload, NULL, &segment, &error) == RP_OK);
+  CHECK(rp_producer_open(segment, &producer, &error) == RP_OK);
+  CHECK(rp_consumer_open(segment, &consumer, &error) == RP_OK);
+  CHECK(rp_reserve(producer, 2, &chunk, &error) == RP_OK);
+  CHECK(rp_consumer_close(consumer, &error) == RP_OK);
+  CHECK(rp_commit(producer, 2, &error) == RP_OK && rp_producer_position(producer) == 2);
   rp_consumer_drop(consumer);
   rp_producer_drop(producer);
   rp_detach(segment);
