@@ -5,7 +5,7 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    // What it is for other systems is theirs to say: nobody builds it there.
+    // What it is for other systems is theirs to say: it is not built there.
     if env::var("CARGO_CFG_TARGET_OS").as_deref() != Ok("linux") {
         return;
     }

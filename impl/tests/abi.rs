@@ -9,6 +9,7 @@ use std::fs::OpenOptions;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 
+use common::lock_of;
 use common::named::Named;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -115,15 +116,9 @@ fn the_documents_kinds_of_fields_are_the_librarys() {
 }
 
 /// Whether the byte of the segment's file is locked, asked as anybody can.
-fn is_locked(name: &Named, byte: i64) -> bool {
+fn is_locked(name: &Named, byte: u8) -> bool {
     let file = OpenOptions::new().read(true).write(true).open(name.path());
-    let mut lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: byte as libc::off_t,
-        l_len: 1,
-        l_pid: 0,
-    };
+    let mut lock = lock_of(byte);
     let file = file.expect("open it");
     fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock)).expect("ask");
     lock.l_type != libc::F_UNLCK as libc::c_short
@@ -132,7 +127,7 @@ fn is_locked(name: &Named, byte: i64) -> bool {
 #[test]
 fn the_documents_bytes_of_the_locks_are_those_locked() {
     let rows = table(DOCUMENT, "byte");
-    let byte = |what: &str| -> i64 {
+    let byte = |what: &str| -> u8 {
         let row = rows.iter().find(|cells| cells[1].contains(what));
         row.expect("a row")[0].parse().expect("a byte")
     };

@@ -1,6 +1,11 @@
 //! The accesses of the C header, as text: against the site table, against the order in ABI.md and in
 //! the Rust sources, and against what was read and agreed to. On a processor with strong ordering no
-//! run can tell a fence that is missing or stands elsewhere; so the text is held.
+//! run can show a fence that is missing or stands elsewhere; so the text is held.
+
+#[path = "../ffi/tests/common/c.rs"]
+mod c;
+#[path = "common/named.rs"]
+mod named;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -8,6 +13,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use c::faults;
 use ringproof::site::Site;
 
 /// Set, the statements are written instead of compared.
@@ -24,7 +30,7 @@ fn read(path: &str) -> String {
 }
 
 fn header() -> String {
-    read("ffi/include/ringproof.h")
+    c::header("ringproof.h")
 }
 
 // ---- C, as far as the header needs it ------------------------------------------------------
@@ -216,6 +222,9 @@ enum Event {
     Call(String),
 }
 
+/// What happens in each function, by its name.
+type Functions = BTreeMap<String, Vec<Event>>;
+
 /// The kind and the ordering of the access that a function makes.
 fn access(function: &str) -> Option<(&'static str, &'static str)> {
     Some(match function {
@@ -358,23 +367,41 @@ impl Reading<'_> {
 struct Read<'a> {
     text: &'a str,
     functions: Vec<(Function<'a>, Vec<Node>, Vec<Event>)>,
+    /// What makes the accesses, which comes before the others.
+    helpers: Vec<(Function<'a>, Vec<Node>)>,
     /// What is wrong with its comments and the accesses after them.
     problems: Vec<String>,
 }
 
+/// Where the helpers begin, and their struct; and where they end.
+const WORDS: &str = "/* ---- Shared words";
+const WORD: &str = "typedef struct ringproof_word {";
+const LAYOUT: &str = "/* ---- The wire layout";
+
 fn read_header(text: &str) -> Read<'_> {
-    // The functions that make the accesses come before it, and have their own test.
-    let start = text.find("/* ---- The wire layout").unwrap_or(0);
+    let [words, layout] = [WORDS, LAYOUT].map(|place| text.find(place).unwrap_or(0));
     let mut read = Read {
         text,
         functions: Vec::new(),
+        helpers: Vec::new(),
         problems: Vec::new(),
     };
+    if let Some(at) = text.find(WORD) {
+        let open = at + WORD.len() - 1;
+        let body = open + 1..closing(text, open);
+        let nodes = parse(text, body.start, body.end);
+        let name = "ringproof_word";
+        read.helpers.push((Function { name, body }, nodes));
+    }
     for function in functions(text) {
-        if function.body.start < start {
+        let nodes = parse(text, function.body.start, function.body.end);
+        let place = function.body.start;
+        if place < layout {
+            if place > words {
+                read.helpers.push((function, nodes));
+            }
             continue;
         }
-        let nodes = parse(text, function.body.start, function.body.end);
         let mut reading = Reading {
             name: function.name,
             named: Vec::new(),
@@ -393,7 +420,7 @@ fn read_header(text: &str) -> Read<'_> {
 }
 
 impl Read<'_> {
-    fn events(&self) -> BTreeMap<String, Vec<Event>> {
+    fn events(&self) -> Functions {
         let events = self.functions.iter();
         events
             .map(|(function, _, events)| (function.name.to_owned(), events.clone()))
@@ -428,6 +455,10 @@ impl Read<'_> {
              `{COMMAND}` writes it anew;\n\
              what it changes then is for eyes: no run on a processor with strong ordering sees it.\n"
         );
+        for (function, nodes) in &self.helpers {
+            text += &format!("\n{}\n", function.name);
+            render(self.text, nodes, 1, &mut text);
+        }
         for (function, nodes, events) in &self.functions {
             let accesses = |event: &Event| !matches!(event, Event::Call(_));
             if events.iter().any(accesses) || COPIES.contains(&function.name) {
@@ -479,14 +510,16 @@ fn statement_problems(read: &Read<'_>, agreed: &str) -> Vec<String> {
 
 /// The statements of each function; what is before the first has no name.
 fn by_function(statements: &str) -> BTreeMap<&str, Vec<&str>> {
-    let mut functions = BTreeMap::new();
+    let mut functions = BTreeMap::<_, Vec<_>>::new();
     for (number, piece) in statements.split("\n\n").enumerate() {
         let (name, lines) = if number == 0 {
             ("", piece)
         } else {
             piece.split_once('\n').unwrap_or((piece, ""))
         };
-        functions.insert(name, lines.lines().collect());
+        // One in C and one in C++.
+        let of_name = functions.entry(name).or_default();
+        of_name.extend(lines.lines());
     }
     functions
 }
@@ -495,39 +528,37 @@ fn by_function(statements: &str) -> BTreeMap<&str, Vec<&str>> {
 
 /// The accesses of a function and of all that it calls, in the order of the text. Two runs of slots are
 /// one access.
-fn in_order(functions: &BTreeMap<String, Vec<Event>>, name: &str, prefix: &str) -> Vec<String> {
-    fn walk(
-        functions: &BTreeMap<String, Vec<Event>>,
-        name: &str,
-        prefix: &str,
-        within: &mut Vec<String>,
-        found: &mut Vec<String>,
-    ) {
-        let Some(events) = functions.get(name) else {
-            return;
-        };
-        if within.iter().any(|outer| outer == name) {
-            return;
-        }
-        within.push(name.to_owned());
-        for event in events {
-            match event {
-                Event::Call(other) => walk(functions, other, prefix, within, found),
-                Event::CompilerFence => found.push("a compiler fence".to_owned()),
-                Event::At(sites) => {
-                    let site = sites.iter().find(|site| site.starts_with(prefix));
-                    let site = site.or(sites.first()).cloned().unwrap_or_default();
-                    if found.last() != Some(&site) {
-                        found.push(site);
-                    }
-                }
-            }
-        }
-        within.pop();
-    }
+fn in_order(functions: &Functions, name: &str, prefix: &str) -> Vec<String> {
     let mut found = Vec::new();
     walk(functions, name, prefix, &mut Vec::new(), &mut found);
     found
+}
+
+fn walk<'f>(
+    functions: &'f Functions,
+    name: &'f str,
+    prefix: &str,
+    within: &mut Vec<&'f str>,
+    found: &mut Vec<String>,
+) {
+    if within.contains(&name) {
+        return;
+    }
+    within.push(name);
+    for event in functions.get(name).into_iter().flatten() {
+        match event {
+            Event::Call(other) => walk(functions, other, prefix, within, found),
+            Event::CompilerFence => found.push("a compiler fence".to_owned()),
+            Event::At(sites) => {
+                let site = sites.iter().find(|site| site.starts_with(prefix));
+                let site = site.or(sites.first()).cloned().unwrap_or_default();
+                if found.last() != Some(&site) {
+                    found.push(site);
+                }
+            }
+        }
+    }
+    within.pop();
 }
 
 /// The operations below ABI.md's table of accesses, by what they are called there, and the sites of each.
@@ -550,7 +581,7 @@ fn documented(document: &str) -> Vec<(String, Vec<String>)> {
 }
 
 /// What each function of an `impl` in a Rust source does, of which the line is `head`.
-fn rust_functions(source: &str, head: &str) -> BTreeMap<String, Vec<Event>> {
+fn rust_functions(source: &str, head: &str) -> Functions {
     let (_, rest) = source
         .split_once(head)
         .unwrap_or_else(|| panic!("no {head}"));
@@ -585,89 +616,56 @@ fn rust_functions(source: &str, head: &str) -> BTreeMap<String, Vec<Event>> {
     found
 }
 
-const PRODUCER: &str = "impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {";
-const CONSUMER: &str = "impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {";
+/// An operation: what ABI.md calls it, the function in C; the source, the end and the function in Rust; with what
+/// its sites begin. In the order of ABI.md, where two have the same name.
+const OPERATIONS: &str = "\
+Push, ringproof_push_sized, ring, Producer, push, Ring
+Pop, ringproof_pop_sized, ring, Consumer, pop, Ring
+Write a seqlock, ringproof_seqlock_write, seqlock, SeqWriter, write_words, Seq
+Read it, ringproof_seqlock_try_read, seqlock, SeqReader, try_read_words, Seq
+Write a latch, ringproof_latch_write, latch, LatchWriter, write_words, Latch
+Read it, ringproof_latch_try_read, latch, LatchReader, try_read_words, Latch";
 
-/// An operation: what ABI.md calls it, which of that name it is there; the function in C; the source, the
-/// `impl` and the function in Rust; with what its sites begin.
-type Operation = (
-    (&'static str, usize),
-    &'static str,
-    (&'static str, &'static str, &'static str),
-    &'static str,
-);
+fn operations() -> Vec<[&'static str; 6]> {
+    let split = |line: &'static str| line.split(", ").collect::<Vec<_>>();
+    let rows = OPERATIONS.lines().map(split);
+    rows.map(|row| row.try_into().expect("six columns"))
+        .collect()
+}
 
-const OPERATIONS: [Operation; 6] = [
-    (
-        ("Push", 0),
-        "ringproof_push_sized",
-        ("src/ring.rs", PRODUCER, "push"),
-        "Ring",
-    ),
-    (
-        ("Pop", 0),
-        "ringproof_pop_sized",
-        ("src/ring.rs", CONSUMER, "pop"),
-        "Ring",
-    ),
-    (
-        ("Write a seqlock", 0),
-        "ringproof_seqlock_write",
-        (
-            "src/seqlock.rs",
-            "impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {",
-            "write_words",
-        ),
-        "Seq",
-    ),
-    (
-        ("Read it", 0),
-        "ringproof_seqlock_try_read",
-        (
-            "src/seqlock.rs",
-            "impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {",
-            "try_read_words",
-        ),
-        "Seq",
-    ),
-    (
-        ("Write a latch", 0),
-        "ringproof_latch_write",
-        (
-            "src/latch.rs",
-            "impl<'a, T: Payload, M: Memory, K> LatchWriter<'a, T, M, K> {",
-            "write_words",
-        ),
-        "Latch",
-    ),
-    (
-        ("Read it", 1),
-        "ringproof_latch_try_read",
-        (
-            "src/latch.rs",
-            "impl<'a, T: Payload, M: Memory, K> LatchReader<'a, T, M, K> {",
-            "try_read_words",
-        ),
-        "Latch",
-    ),
-];
+/// The functions of one of the ends.
+fn of_end(source: &str, end: &str) -> Functions {
+    let head = format!("impl<'a, T: Payload, M: Memory, K> {end}<'a, T, M, K> {{");
+    rust_functions(source, &head)
+}
+
+/// Those operations as the document has them: the name, and the sites.
+fn documented_operations(document: &str) -> Vec<(String, Vec<String>)> {
+    let mut operations = documented(document);
+    let known = self::operations();
+    operations.retain(|(name, _)| known.iter().any(|operation| operation[0] == name));
+    operations
+}
 
 /// What is wrong with the order of accesses in C, against the document and the Rust sources.
-fn order_problems(c: &BTreeMap<String, Vec<Event>>) -> Vec<String> {
-    let document = documented(&read("ABI.md"));
+fn order_problems(c: &Functions) -> Vec<String> {
+    let document = documented_operations(&read("ABI.md"));
     let mut problems = Vec::new();
+    if document.len() != operations().len() {
+        problems.push(format!("other operations in ABI.md: {document:?}"));
+    }
     let mut compare = |what: &str, found: Vec<String>, expected: &[String]| {
         if found != expected || expected.is_empty() {
             problems.push(format!("{what}: {found:?} instead of {expected:?}"));
         }
     };
-    for ((name, nth), function, (source, head, rust), prefix) in OPERATIONS {
-        let mut of_name = document.iter().filter(|(operation, _)| operation == name);
-        let (_, expected) = of_name
-            .nth(nth)
-            .unwrap_or_else(|| panic!("no {name} in ABI.md"));
-        let rust_functions = rust_functions(&read(source), head);
-        compare(source, in_order(&rust_functions, rust, prefix), expected);
+    for ([name, function, source, end, rust, prefix], (found, expected)) in
+        operations().into_iter().zip(&document)
+    {
+        compare(name, vec![found.clone()], &[name.to_owned()]);
+        let source = format!("src/{source}.rs");
+        let rust_functions = of_end(&read(&source), end);
+        compare(&source, in_order(&rust_functions, rust, prefix), expected);
         // What only a compiler could move.
         let mut expected = expected.clone();
         if let Some(taken) = expected.iter().position(|site| site == "RingTake") {
@@ -681,39 +679,38 @@ fn order_problems(c: &BTreeMap<String, Vec<Event>>) -> Vec<String> {
         }
     }
     // Of these ABI.md says which sites, but no order between two.
+    let own = |functions: &Functions, name: &str| {
+        let events = functions.get(name).into_iter().flatten();
+        let sites = events.filter_map(|event| match event {
+            Event::At(sites) => sites.first().cloned(),
+            _ => None,
+        });
+        sites.collect::<Vec<_>>()
+    };
     let ring = read("src/ring.rs");
-    for (function, source, head, rust) in [
-        ("ringproof_producer_close", &ring, PRODUCER, "close"),
-        ("ringproof_consumer_close", &ring, CONSUMER, "close"),
-        ("ringproof_producer_open", &ring, PRODUCER, "new"),
-        ("ringproof_consumer_open", &ring, CONSUMER, "new"),
+    let role = rust_function(&read("src/role/words.rs"), "pub fn enter<");
+    for (function, rust_functions, rust) in [
         (
-            "ringproof_take",
-            &read("src/role/words.rs"),
-            "\n\n",
-            "enter",
+            "ringproof_producer_close",
+            of_end(&ring, "Producer"),
+            "close",
         ),
+        (
+            "ringproof_consumer_close",
+            of_end(&ring, "Consumer"),
+            "close",
+        ),
+        ("ringproof_producer_open", of_end(&ring, "Producer"), "new"),
+        ("ringproof_consumer_open", of_end(&ring, "Consumer"), "new"),
+        ("ringproof_take", role, "enter"),
     ] {
-        let own = |functions: &BTreeMap<String, Vec<Event>>, name: &str| {
-            let events = functions.get(name).into_iter().flatten();
-            let sites = events.filter_map(|event| match event {
-                Event::At(sites) => sites.first().cloned(),
-                _ => None,
-            });
-            sites.collect::<Vec<_>>()
-        };
-        let expected = if rust == "enter" {
-            own(&rust_function(source, "pub fn enter<"), rust)
-        } else {
-            own(&rust_functions(source, head), rust)
-        };
-        compare(function, own(c, function), &expected);
+        compare(function, own(c, function), &own(&rust_functions, rust));
     }
     problems
 }
 
 /// The same as [`rust_functions`] of one that stands alone.
-fn rust_function(source: &str, head: &str) -> BTreeMap<String, Vec<Event>> {
+fn rust_function(source: &str, head: &str) -> Functions {
     let (_, rest) = source
         .split_once(head)
         .unwrap_or_else(|| panic!("no {head}"));
@@ -724,96 +721,39 @@ fn rust_function(source: &str, head: &str) -> BTreeMap<String, Vec<Event>> {
 
 // ---- The functions that make the accesses ---------------------------------------------------------
 
-/// Their whole text, in C++ and in C.
-const HELPERS: [(&str, &str, &str); 7] = [
-    (
-        "ringproof_load_relaxed",
-        "return word->value.load(std::memory_order_relaxed);",
-        "return atomic_load_explicit(&word->value, memory_order_relaxed);",
-    ),
-    (
-        "ringproof_load_acquire",
-        "return word->value.load(std::memory_order_acquire);",
-        "return atomic_load_explicit(&word->value, memory_order_acquire);",
-    ),
-    (
-        "ringproof_store_relaxed",
-        "word->value.store(value, std::memory_order_relaxed);",
-        "atomic_store_explicit(&word->value, value, memory_order_relaxed);",
-    ),
-    (
-        "ringproof_store_release",
-        "word->value.store(value, std::memory_order_release);",
-        "atomic_store_explicit(&word->value, value, memory_order_release);",
-    ),
-    (
-        "ringproof_fence_acquire",
-        "std::atomic_thread_fence(std::memory_order_acquire);",
-        "atomic_thread_fence(memory_order_acquire);",
-    ),
-    (
-        "ringproof_fence_release",
-        "std::atomic_thread_fence(std::memory_order_release);",
-        "atomic_thread_fence(memory_order_release);",
-    ),
-    (
-        "ringproof_compiler_fence",
-        "std::atomic_signal_fence(std::memory_order_seq_cst);",
-        "atomic_signal_fence(memory_order_seq_cst);",
-    ),
-];
-
-/// The others, which are the same in both.
-const COMMON: [(&str, &str); 3] = [
-    (
-        "ringproof_spin",
-        "#if defined __x86_64__ || defined __i386__ __builtin_ia32_pause(); \
-         #elif defined __aarch64__ __asm__ volatile(\"isb\"); #endif",
-    ),
-    (
-        "ringproof_store_words",
-        "for (size_t i = 0; i < words; i++) { uint64_t word; \
-         memcpy(&word, (const unsigned char *)from + i * 8, 8); \
-         ringproof_store_relaxed(&to[i], word); }",
-    ),
-    (
-        "ringproof_load_words",
-        "for (size_t i = 0; i < words; i++) { \
-         const uint64_t word = ringproof_load_relaxed(&from[i]); \
-         memcpy((unsigned char *)to + i * 8, &word, 8); }",
-    ),
-];
-
-/// A word: on 8 bytes, and atomic.
-const WORD: &str = "typedef struct ringproof_word { #ifdef __cplusplus \
-                    RINGPROOF_ALIGNAS(8) std::atomic<uint64_t> value; #else \
-                    RINGPROOF_ALIGNAS(8) _Atomic uint64_t value; #endif } ringproof_word;";
-
-/// What is wrong with what makes the accesses.
+/// What is wrong with what makes the accesses. (The text of each is among the statements.)
 fn helper_problems(header: &str) -> Vec<String> {
     let mut problems = Vec::new();
-    let functions = functions(header);
-    let bodies = |name: &str| -> Vec<String> {
-        let of_name = functions.iter().filter(|function| function.name == name);
-        of_name
-            .map(|function| plain(&header[function.body.clone()]))
-            .collect()
-    };
-    for (name, cpp, c) in HELPERS {
-        if bodies(name) != [cpp, c] {
-            problems.push(format!("{name}: {:?}", bodies(name)));
+    let read = read_header(header);
+    let is_access = |name: &str| access(name).is_some() || name == "ringproof_compiler_fence";
+    let mut found = BTreeMap::new();
+    for (function, _) in read.helpers.iter().filter(|(it, _)| is_access(it.name)) {
+        let (word, ordering) = match access(function.name) {
+            Some(("fence", ordering)) => ("thread_fence", ordering),
+            Some(other) => other,
+            None => ("signal_fence", "seq_cst"),
+        };
+        let body = plain(&header[function.body.clone()]);
+        let orderings: Vec<_> = body.split("memory_order_").skip(1).collect();
+        let fits = matches!(orderings[..], [one] if one.starts_with(&ordering.to_lowercase()))
+            && body.contains(word);
+        if !fits {
+            problems.push(format!("{}: {body}", function.name));
         }
+        *found.entry(function.name).or_insert(0) += 1;
     }
-    for (name, both) in COMMON {
-        if bodies(name) != [both] {
-            problems.push(format!("{name}: {:?}", bodies(name)));
+    // In C++ and in C.
+    if found.len() != 7 || found.values().any(|count| *count != 2) {
+        problems.push(format!("other helpers: {found:?}"));
+    }
+    // Nothing that is included after the words, or is no header of the system, says what they mean.
+    let words = header.find(WORDS).unwrap_or(0);
+    for (at, _) in header.match_indices("include") {
+        let before = header[..at].trim_end_matches([' ', '\t']);
+        if before.ends_with('#') && (at > words || !header[at..].starts_with("include <")) {
+            let line = header[at..].lines().next().unwrap_or("");
+            problems.push(format!("another #{line}"));
         }
-    }
-    let typedef = header.find("typedef struct ringproof_word {");
-    let typedef = typedef.map_or("", |at| &header[at..]);
-    let end = typedef.find("} ringproof_word;").map_or(0, |end| end + 17);
-    if plain(&typedef[..end]) != WORD {
-        problems.push(format!("ringproof_word: {}", plain(&typedef[..end])));
     }
     // No macro stands in for one of them, or for what they call.
     for line in header.lines().map(str::trim_start) {
@@ -828,10 +768,13 @@ fn helper_problems(header: &str) -> Vec<String> {
         }
     }
     // Nothing else reaches a word: in C a mention of it is an access, and a compiler has others.
-    let mut rest = plain(header);
-    for (_, cpp, c) in HELPERS {
-        rest = rest.replace(cpp, "").replace(c, "");
+    let mut rest = String::new();
+    let mut end = 0;
+    for (function, _) in read.helpers.iter().filter(|(it, _)| is_access(it.name)) {
+        rest += &header[end..function.body.start];
+        end = function.body.end;
     }
+    let rest = plain(&(rest + &header[end..]));
     for (at, _) in rest.match_indices("value") {
         let (before, after) = (&rest[..at], &rest[at + "value".len()..]);
         let is_longer = after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
@@ -853,16 +796,13 @@ fn helper_problems(header: &str) -> Vec<String> {
         problems.push("something is volatile".to_owned());
     }
     // And no attribute lets a compiler make fewer of them.
-    for function in &functions {
-        let is_helper = HELPERS.iter().any(|(name, ..)| *name == function.name);
+    for (function, _) in read.helpers.iter().filter(|(it, _)| is_access(it.name)) {
         let mut lines = header[..function.body.start].lines().rev();
         let (line, above) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
         let is_alone = above.starts_with('#') || above.ends_with('}');
-        if is_helper && !(line.starts_with("static inline ") && is_alone) {
-            problems.push(format!(
-                "{} is declared otherwise: {above} {line}",
-                function.name
-            ));
+        if !(line.starts_with("static inline ") && is_alone) {
+            let name = function.name;
+            problems.push(format!("{name} is declared otherwise: {above} {line}"));
         }
     }
     problems
@@ -917,107 +857,55 @@ fn every_statement_around_an_access_was_agreed_to() {
 /// Every change of what makes an access is reported.
 #[test]
 fn a_helper_that_does_something_else_is_reported() {
-    let header = header();
+    let (header, agreed) = (header(), agreed());
     let mut tried = 0;
-    let orderings = ["relaxed", "acquire", "release", "seq_cst"];
-    let mut try_change = |right: &str, wrong: &str| {
-        assert_eq!(header.matches(right).count(), 1, "{right}: not one place");
-        let changed = header.replace(right, wrong);
-        assert!(!helper_problems(&changed).is_empty(), "{right} -> {wrong}");
+    let mut check = |changed: &str, what: &str| {
+        assert!(!problems(changed, &agreed).is_empty(), "{what}");
         tried += 1;
     };
-    for (name, cpp, c) in HELPERS {
-        for body in [cpp, c] {
-            let ordering = orderings.iter().find(|ordering| body.contains(**ordering));
-            let ordering = ordering.unwrap_or_else(|| panic!("{name}: no ordering"));
-            for other in orderings {
-                if other != *ordering {
-                    try_change(body, &body.replace(ordering, other));
-                }
+    let orderings = ["relaxed", "acquire", "release", "seq_cst"];
+    let read = read_header(&header);
+    for (function, _) in &read.helpers {
+        let name = function.name;
+        let Some(ordering) = (orderings.iter()).find(|ordering| {
+            header[function.body.clone()].contains(&format!("memory_order_{ordering}"))
+        }) else {
+            continue;
+        };
+        let (before, after) = (&header[..function.body.start], &header[function.body.end..]);
+        let body = &header[function.body.clone()];
+        let others = orderings.iter().map(|other| body.replace(ordering, other));
+        let fences = [
+            body.replace("thread_fence", "signal_fence"),
+            body.replace("signal_fence", "thread_fence"),
+        ];
+        for wrong in others.chain(fences).chain([String::new()]) {
+            if wrong != body {
+                check(
+                    &[before, &wrong, after].concat(),
+                    &format!("{name}: {wrong}"),
+                );
             }
-            for (right, wrong) in [
-                ("thread_fence", "signal_fence"),
-                ("signal_fence", "thread_fence"),
-            ] {
-                if body.contains(right) {
-                    try_change(body, &body.replace(right, wrong));
-                }
-            }
-            try_change(body, "");
         }
     }
-    for (right, wrong) in [
-        ("std::atomic<uint64_t> value;", "volatile uint64_t value;"),
-        ("_Atomic uint64_t value;", "volatile uint64_t value;"),
-        ("RINGPROOF_ALIGNAS(8) _Atomic", "_Atomic"),
-        ("__builtin_ia32_pause();", ""),
-        ("__asm__ volatile(\"isb\");", "__asm__ volatile(\"yield\");"),
-        ("ringproof_store_relaxed(&to[i], word);", "to[0] = to[i];"),
-        (
-            "const uint64_t word = ringproof_load_relaxed(&from[i]);",
-            "const uint64_t word = ringproof_load_relaxed(from);",
-        ),
-        (
-            "producer->write_index - producer->cached_read_index)",
-            "producer->write_index - producer->read_word->value)",
-        ),
-        (
-            "producer->write_index - producer->cached_read_index)",
-            "producer->write_index - __atomic_load_n((uint64_t *)producer->read_word, 0))",
-        ),
-        (
-            "producer->write_index - producer->cached_read_index)",
-            "producer->write_index - *(volatile uint64_t *)producer->read_word)",
-        ),
-        (
-            "static inline uint64_t ringproof_load_acquire(ringproof_word *word) {\n  return atomic",
-            "__attribute__((pure)) static inline uint64_t ringproof_load_acquire(ringproof_word *word) \
-             {\n  return atomic",
-        ),
-        (
-            "}\nstatic inline uint64_t ringproof_load_acquire(ringproof_word *word) {\n  return word",
-            "}\n__attribute__((pure))\n\
-             static inline uint64_t ringproof_load_acquire(ringproof_word *word) {\n  return word",
-        ),
-        (
-            "/* Off the hot path:",
-            "#define ringproof_fence_release() ((void)0)\n/* Off the hot path:",
-        ),
-        (
-            "/* Off the hot path:",
-            "  # define atomic_thread_fence(order) ((void)0)\n/* Off the hot path:",
-        ),
-        (
-            "/* One function for each ordering in use:",
-            "#define memory_order_release memory_order_relaxed\n/* One function for each ordering in use:",
-        ),
-    ] {
-        try_change(right, wrong);
+    for fault in faults("helpers.txt") {
+        check(&fault.inject(&header), &fault.to_string());
     }
     assert!(tried > 60, "{tried}");
 }
 
 /// What becomes of a header in which two neighbours changed places: with their comments, and without.
 fn swapped(header: &str, one: &Node, other: &Node) -> [String; 2] {
-    let (first, second) = (&header[one.whole.clone()], &header[other.whole.clone()]);
-    let with_comments = [
-        &header[..one.whole.start],
-        second,
-        first,
-        &header[other.whole.end..],
-    ];
-    let (a, b) = (
+    let with_comments = (one.whole.clone(), other.whole.clone());
+    let without = (
         one.code.start..one.whole.end,
         other.code.start..other.whole.end,
     );
-    let without = [
-        &header[..a.start],
-        &header[b.clone()],
-        &header[a.end..b.start],
-        &header[a.clone()],
-        &header[b.end..],
-    ];
-    [with_comments.concat(), without.concat()]
+    [with_comments, without].map(|(a, b)| {
+        let (before, between) = (&header[..a.start], &header[a.end..b.start]);
+        let (a, b, after) = (&header[a], &header[b.clone()], &header[b.end..]);
+        [before, b, between, a, after].concat()
+    })
 }
 
 /// Pairs of neighbours, in a block and in the blocks in it, one of which is a statement with an access.
@@ -1093,7 +981,7 @@ fn a_statement_that_is_missing_or_there_twice_is_reported_with_its_text() {
         for node in all.iter().filter(|node| node.block.is_none()) {
             let (range, whole) = (&node.code, &header[node.code.clone()]);
             let (before, after) = (&header[..range.start], &header[range.end..]);
-            let told = plain(whole);
+            let said = plain(whole);
             for changed in [
                 [before, after].concat(),
                 [before, whole, "\n", whole, after].concat(),
@@ -1101,17 +989,17 @@ fn a_statement_that_is_missing_or_there_twice_is_reported_with_its_text() {
                 let found = statement_problems(&read_header(&changed), &agreed);
                 let name = function.name;
                 let [problem] = &found[..] else {
-                    panic!("{name}: {told}: {found:?}");
+                    panic!("{name}: {said}: {found:?}");
                 };
                 assert!(problem.starts_with(&format!("{name}: `")), "{problem}");
                 tried += 1;
-                // One of several that are alike may be told by the one after it, and a function
+                // One of several that are alike may be reported by the one after it, and a function
                 // without its only access by its first line.
-                let alike = plain(&header[function.body.clone()]).matches(&told).count() > 1;
+                let alike = plain(&header[function.body.clone()]).matches(&said).count() > 1;
                 let gone = problem.contains("`nothing`");
                 assert!(
-                    alike || gone || problem.contains(&told),
-                    "{told}: {problem}"
+                    alike || gone || problem.contains(&said),
+                    "{said}: {problem}"
                 );
             }
         }
@@ -1173,27 +1061,9 @@ fn an_access_that_is_another_one_is_reported() {
             try_change(at, right, wrong);
         }
     }
-    // And a comment that lies, or is gone.
-    for (right, wrong) in [
-        (
-            "RingFree, release: pairs with RingReclaim",
-            "RingFree, relaxed: pairs with RingReclaim",
-        ),
-        (
-            "RingFree, release: pairs with RingReclaim",
-            "RingFree, release: pairs with RingObserve",
-        ),
-        (
-            "/* SeqReadFence, acquire: pairs with SeqWriteFence;",
-            "/* Pairs with",
-        ),
-        (
-            "RoleEpoch and RoleEpochNext, relaxed",
-            "RoleEpochNext and RoleEpoch, relaxed",
-        ),
-    ] {
-        let at = header.find(right).unwrap_or_else(|| panic!("{right}"));
-        try_change(at, right, wrong);
+    for fault in faults("comments.txt") {
+        let read = fault.inject(&header);
+        assert!(!read_header(&read).site_problems().is_empty(), "{fault}");
     }
     assert!(tried > 60, "{tried}");
 }
@@ -1202,50 +1072,26 @@ fn an_access_that_is_another_one_is_reported() {
 #[test]
 fn the_order_is_read_from_the_document_and_from_rust() {
     let document = read("ABI.md");
-    let sites = |name: &str, nth: usize, document: &str| {
-        let operations = documented(document);
-        let mut of_name = operations.into_iter().filter(|(found, _)| found == name);
-        of_name.nth(nth).map(|(_, sites)| sites.join(" "))
+    let sites = |document: &str| {
+        let operations = documented_operations(document).into_iter();
+        operations
+            .map(|(_, sites)| sites.join(" "))
+            .collect::<Vec<_>>()
     };
-    for (name, nth, expected) in [
-        ("Push", 0, "RingEnd RingReclaim RingFill RingPublish"),
-        ("Pop", 0, "RingObserve RingTake RingFree"),
-        (
-            "Write a seqlock",
-            0,
-            "SeqOdd SeqWriteFence SeqCopyIn SeqEven",
-        ),
-        (
-            "Read it",
-            0,
-            "SeqObserve SeqCopyOut SeqReadFence SeqRecheck",
-        ),
-        (
-            "Write a latch",
-            0,
-            "LatchWriteFence LatchCopyIn LatchPublish",
-        ),
-        (
-            "Read it",
-            1,
-            "LatchObserve LatchCopyOut LatchReadFence LatchRecheck",
-        ),
-    ] {
-        assert_eq!(
-            sites(name, nth, &document).as_deref(),
-            Some(expected),
-            "{name}"
-        );
-    }
+    let expected = [
+        "RingEnd RingReclaim RingFill RingPublish",
+        "RingObserve RingTake RingFree",
+        "SeqOdd SeqWriteFence SeqCopyIn SeqEven",
+        "SeqObserve SeqCopyOut SeqReadFence SeqRecheck",
+        "LatchWriteFence LatchCopyIn LatchPublish",
+        "LatchObserve LatchCopyOut LatchReadFence LatchRecheck",
+    ];
+    assert_eq!(sites(&document), expected);
     let changed = document.replace("`SeqWriteFence`, `SeqCopyIn` of", "`SeqCopyIn` of");
-    assert_ne!(
-        sites("Write a seqlock", 0, &changed),
-        sites("Write a seqlock", 0, &document)
-    );
+    assert_ne!(sites(&changed), expected);
     let source = read("src/seqlock.rs");
-    let head = "impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {";
     let order = |source: &str| {
-        let functions = rust_functions(source, head);
+        let functions = of_end(source, "SeqReader");
         in_order(&functions, "try_read_words", "Seq").join(" ")
     };
     assert_eq!(

@@ -1,9 +1,12 @@
-//! Closing a ring from either side: who is told what, and when; and what a close brings with it that
+//! Closing a ring from either side: who learns what, and when; and what a close brings with it that
 //! comes just before a look.
 
 mod common;
 
+use std::thread;
+
 use common::interrupted::Interrupted;
+use common::{Deadline, Effort, ends};
 use ringproof::harness::PartsOfRing;
 use ringproof::layout::Kind;
 use ringproof::memory::{Memory, Native};
@@ -11,21 +14,14 @@ use ringproof::ring::{CLOSED, LAST};
 use ringproof::shape::Description;
 use ringproof::site::{LoadSite, StoreSite};
 use ringproof::untyped::{Payload, Structure};
-use ringproof::{Consumer, Corruption, PopError, Producer, PushError, Ring, RingOptions, ring};
+use ringproof::{Corruption, PopError, PushError, Ring, RingOptions, ring};
 
 fn new_ring() -> Ring<u64> {
     Ring::anonymous(&RingOptions::new(3).slots(4)).expect("an anonymous ring")
 }
 
-fn ends(ring: &Ring<u64>) -> (Producer<u64>, Consumer<u64>) {
-    (
-        ring.producer().expect("the producer's role"),
-        ring.consumer().expect("the consumer's role"),
-    )
-}
-
 #[test]
-fn a_producer_is_told_at_the_latest_when_the_ring_is_full() {
+fn a_producer_learns_it_at_the_latest_when_the_ring_is_full() {
     let ring = new_ring();
     let (mut producer, mut consumer) = ends(&ring);
     assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
@@ -43,7 +39,7 @@ fn a_producer_is_told_at_the_latest_when_the_ring_is_full() {
 }
 
 #[test]
-fn a_producer_that_asks_is_told_at_once_and_pushes_no_more() {
+fn a_producer_that_asks_learns_it_at_once_and_pushes_no_more() {
     let ring = new_ring();
     let (mut producer, mut consumer) = ends(&ring);
     assert_eq!(producer.push(1), Ok(()));
@@ -106,13 +102,13 @@ fn successors_are_closed_too_and_a_drop_closes_nothing() {
     drop(producer);
     let mut producer = ring.producer().expect("the role");
     assert!(!producer.is_closed());
-    // Its first look tells it.
+    // It learns it by its first look.
     assert_eq!(producer.push(4), Err(PushError::PeerClosed));
     assert_eq!(producer.occupancy(), Ok(2));
 }
 
 #[test]
-fn a_side_that_closed_is_told_that_whatever_the_other_did() {
+fn a_side_that_closed_gets_that_error_whatever_the_other_did() {
     for producer_first in [true, false] {
         let ring = new_ring();
         let (mut producer, mut consumer) = ends(&ring);
@@ -166,7 +162,7 @@ fn a_close_makes_no_index_good() {
     Native.store(parts.read_index, 2 | CLOSED, StoreSite::RingStop);
     assert_eq!(producer.push(5), Err(PushError::PeerClosed));
     assert_eq!(producer.occupancy(), Ok(2));
-    // Once told, it does not ask again.
+    // Once it knows, it does not ask again.
     Native.store(parts.read_index, 3, StoreSite::RingFree);
     assert_eq!(producer.push(5), Err(PushError::PeerClosed));
 }
@@ -226,6 +222,55 @@ fn commits_just_before_a_close_are_seen_with_it_and_taken() {
     assert_eq!(consumer.pop(), Ok(1));
     assert_eq!(consumer.pop(), Ok(2));
     assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
+}
+
+/// A consumer in another thread than its producer closes after `wanted` items; the producer pushes until it
+/// learns of that.
+fn closed_after(wanted: u64, options: RingOptions, ask: bool) {
+    let ring = Ring::<u64>::anonymous(&options).expect("an anonymous ring");
+    let (mut producer, mut consumer) = ends(&ring);
+    thread::scope(|scope| {
+        let pushing = scope.spawn(move || {
+            let deadline = Deadline::to("see a slot released or the close");
+            loop {
+                if ask && producer.is_peer_closed().expect("a sound ring") {
+                    break;
+                }
+                match producer.push(producer.position()) {
+                    Ok(()) => {}
+                    Err(PushError::Full) => deadline.wait(),
+                    Err(PushError::PeerClosed) => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            // What it learns is the last word.
+            let left = producer.occupancy().expect("a sound ring");
+            assert_eq!(producer.position() - left, wanted);
+            assert!(left <= producer.capacity());
+            producer.position()
+        });
+        let deadline = Deadline::to("see an item committed");
+        while consumer.position() < wanted {
+            match consumer.pop() {
+                Ok(item) => assert_eq!(item + 1, consumer.position()),
+                Err(PopError::Empty) => deadline.wait(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        consumer.close();
+        let pushed = pushing.join().expect("the producer's thread");
+        assert_eq!(consumer.pop(), Err(PopError::Closed));
+        assert_eq!(consumer.occupancy(), Ok(pushed - wanted));
+    });
+}
+
+#[test]
+fn a_producer_learns_exactly_what_a_consumer_that_closed_has_taken() {
+    for wanted in Effort::rounds(20, 500) {
+        for ask in [false, true] {
+            closed_after(wanted, RingOptions::new(1 + wanted % 7).slots(8), ask);
+        }
+    }
 }
 
 /// While both roles are taken, and of both kinds of container.

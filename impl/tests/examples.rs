@@ -54,7 +54,7 @@ fn quotes_arrive_once_though_their_sender_is_killed() {
     let sender = Process::example("quotes", &["send", &name]);
     let mut lines = numbered(receiver.lines());
     let some: Vec<_> = lines.by_ref().take(10).collect();
-    // Nobody reads what the receiver prints meanwhile, and a pipe and a ring hold far less than all.
+    // Nothing reads what the receiver prints meanwhile, and a pipe and a ring hold far less than all.
     sender.kill();
     let again = Process::example("quotes", &["send", &name]);
     let all: Vec<_> = some.into_iter().chain(lines).collect();

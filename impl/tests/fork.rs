@@ -15,14 +15,15 @@ use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::fs::{self, File};
-use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::io::{PipeReader, Read, Write, pipe};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
 use std::sync::OnceLock;
 use std::thread;
 
-use common::Deadline;
+use common::ends;
 use common::named::Named;
+use common::{Deadline, lock_of, seqlock_and_latch};
 use libtest_mimic::{Arguments, Trial};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -34,8 +35,8 @@ use nix::unistd::{ForkResult, Pid, fork};
 use ringproof::harness::PartsOfRing;
 use ringproof::untyped::{Form, Payload, Structure};
 use ringproof::{
-    Inspection, PopError, PushError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,
-    SeqLatchOptions, SeqLock, SeqLockOptions, guard,
+    Inspection, PopError, PushError, Ring, RingOptions, Role, Segment, SegmentError, SeqLock,
+    SeqLockOptions, guard,
 };
 
 /// Every test by its name.
@@ -116,33 +117,6 @@ impl Drop for Child {
     }
 }
 
-/// One number from a child to its parent.
-struct Signpost {
-    reader: PipeReader,
-    writer: PipeWriter,
-}
-
-impl Signpost {
-    fn new() -> Signpost {
-        let (reader, writer) = pipe().expect("a pipe");
-        Signpost { reader, writer }
-    }
-
-    /// In the child.
-    fn say(&mut self, number: i32) {
-        self.writer.write_all(&number.to_ne_bytes()).expect("write");
-    }
-
-    /// In the parent. Fails if every child ended that could say it.
-    fn hear(self) -> i32 {
-        let mut bytes = [0; 4];
-        drop(self.writer);
-        let mut reader = self.reader;
-        reader.read_exact(&mut bytes).expect("a word of the child");
-        i32::from_ne_bytes(bytes)
-    }
-}
-
 fn options() -> RingOptions {
     RingOptions::new(4).slots(4)
 }
@@ -169,7 +143,7 @@ fn a_child_that_uses_its_parents_lost_end_dies_of_it() {
     assert_segfault(child.end(), pid);
 }
 
-/// Whether there was a core dump is nobody's affair: a system that hands them to a program makes one
+/// Whether there was a core dump does not matter: a system that hands them to a program makes one
 /// in spite of the limit.
 #[track_caller]
 fn assert_segfault(end: WaitStatus, child: Pid) {
@@ -224,7 +198,7 @@ impl Own {
 fn filled(len: usize) -> &'static [u8] {
     let access = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-    // SAFETY: a new mapping, of which all bytes are written before there is a slice; nobody unmaps
+    // SAFETY: a new mapping, of which all bytes are written before there is a slice; nothing unmaps
     // it.
     unsafe {
         let new = libc::mmap(ptr::null_mut(), len, access, flags, -1, 0);
@@ -269,13 +243,15 @@ extern "C" fn on_fault(_: libc::c_int) {
 }
 
 fn end_at_faults() {
-    let action = SigAction::new(
-        SigHandler::Handler(on_fault),
-        SaFlags::empty(),
-        SigSet::empty(),
-    );
-    // SAFETY: the handler reads what is never changed once it is there, and exits.
-    unsafe { sigaction(Signal::SIGSEGV, &action) }.expect("a handler");
+    handle(Signal::SIGSEGV, on_fault);
+}
+
+fn handle(signal: Signal, handler: extern "C" fn(libc::c_int)) {
+    let handler = SigHandler::Handler(handler);
+    let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+    // SAFETY: the one handler reads what is never changed once it is there, and exits; the other does
+    // nothing.
+    unsafe { sigaction(signal, &action) }.expect("a handler");
 }
 
 /// In a child that inherited a mapping of as many bytes: has some of its own, and touches the
@@ -302,12 +278,16 @@ fn assert_faults<R>(segment: &Segment, operation: impl FnOnce() -> R) {
     );
 }
 
+#[track_caller]
+fn assert_ends_well(child: Child) {
+    let pid = child.0.expect("a child");
+    assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
+}
+
 /// A child does this, and comes to its end.
 #[track_caller]
 fn in_child(job: impl FnOnce()) {
-    let child = Child::fork_tied(job);
-    let pid = child.0.expect("a child");
-    assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
+    assert_ends_well(Child::fork_tied(job));
 }
 
 /// A ring with memory for large blocks in its place, and with items.
@@ -315,8 +295,7 @@ fn with_ends(
     test: impl FnOnce(&Ring<u64>, &mut ringproof::Producer<u64>, &mut ringproof::Consumer<u64>),
 ) {
     let ring = Ring::<u64>::anonymous(&RingOptions::new(8)).expect("a ring");
-    let mut producer = ring.producer().expect("the role");
-    let mut consumer = ring.consumer().expect("the role");
+    let (mut producer, mut consumer) = ends(&ring);
     assert_eq!(producer.push_slice(&[0, 1, 2]), Ok(3));
     // So that it knows of more.
     assert_eq!(consumer.pop(), Ok(0));
@@ -354,24 +333,17 @@ fn every_operation_of_an_inherited_end_faults_and_overwrites_nothing() {
         // Nor has a grandchild more.
         in_child(|| assert_faults(ring.segment(), || producer.push(9)));
     });
-    let lock = SeqLock::anonymous(&[7_u64; 64], &SeqLockOptions::default()).expect("a seqlock");
-    let (mut writer, reader) = (
-        lock.writer().expect("the role"),
-        lock.reader().expect("one"),
-    );
-    assert_faults(lock.segment(), || writer.write(&[8; 64]));
-    assert_faults(lock.segment(), || reader.try_read());
-    assert_faults(lock.segment(), || reader.read(3));
-    assert_eq!(reader.read(1), Ok([7; 64]));
-    let latch = SeqLatch::anonymous(&[7_u64; 64], &SeqLatchOptions::default()).expect("a latch");
-    let (mut writer, reader) = (
-        latch.writer().expect("the role"),
-        latch.reader().expect("one"),
-    );
-    assert_faults(latch.segment(), || writer.write(&[8; 64]));
-    assert_faults(latch.segment(), || reader.try_read());
-    assert_faults(latch.segment(), || reader.read(3));
-    assert_eq!(reader.read(1), Ok([7; 64]));
+    seqlock_and_latch!({
+        let lock = Lock::anonymous(&[7_u64; 64], &LockOptions::default()).expect("one");
+        let (mut writer, reader) = (
+            lock.writer().expect("the role"),
+            lock.reader().expect("one"),
+        );
+        assert_faults(lock.segment(), || writer.write(&[8; 64]));
+        assert_faults(lock.segment(), || reader.try_read());
+        assert_faults(lock.segment(), || reader.read(3));
+        assert_eq!(reader.read(1), Ok([7; 64]));
+    });
     let text = b"ringproof-shape 1 little 8\nvalue 0 u64\n";
     let Ok(description) = ringproof::shape::Description::parse(text) else {
         return;
@@ -448,13 +420,12 @@ fn what_can_be_refused_to_a_child_is() {
         assert_eq!(seen.roles[0].notes[0], 5);
         assert!(!ring.segment().is_lost());
     });
-    let lock = SeqLock::anonymous(&7_u64, &SeqLockOptions::default()).expect("a seqlock");
-    let latch = SeqLatch::anonymous(&7_u64, &SeqLatchOptions::default()).expect("a latch");
-    in_child(|| {
-        assert_forked(lock.writer());
-        assert_forked(lock.reader());
-        assert_forked(latch.writer());
-        assert_forked(latch.reader());
+    seqlock_and_latch!({
+        let lock = Lock::anonymous(&7_u64, &LockOptions::default()).expect("one");
+        in_child(|| {
+            assert_forked(lock.writer());
+            assert_forked(lock.reader());
+        });
     });
     // Nothing of that reached the parent.
     assert_eq!(ring.segment().note(Role::Producer, 0), Some(5));
@@ -490,10 +461,7 @@ fn a_child_attaches_anew_and_its_own_child_has_nothing_of_that() {
 fn a_child_sees_who_holds_a_role_now() {
     let lock = SeqLock::anonymous(&7_u64, &SeqLockOptions::default()).expect("a seqlock");
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let (producer, consumer) = (
-        ring.producer().expect("the role"),
-        ring.consumer().expect("one"),
-    );
+    let (producer, consumer) = ends(&ring);
     assert!(producer.peer_present().expect("an answer"));
     assert!(consumer.peer_present().expect("an answer"));
     let (until, end) = pipe().expect("a pipe");
@@ -510,8 +478,7 @@ fn a_child_sees_who_holds_a_role_now() {
     drop(producer);
     let _writer = lock.writer().expect("the role");
     drop(end);
-    let pid = child.0.expect("a child");
-    assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
+    assert_ends_well(child);
 }
 
 fn a_claim_does_not_go_over_a_fork() {
@@ -533,7 +500,7 @@ fn a_claim_does_not_go_over_a_fork() {
 
 fn a_daemon_is_a_child() {
     with_ends(|ring, producer, _| {
-        let mut told = Signpost::new();
+        let (mut reader, mut writer) = pipe().expect("a pipe");
         in_child(|| {
             // SAFETY: this process has one thread; the child goes on as any other does.
             assert_eq!(unsafe { libc::daemon(1, 1) }, 0);
@@ -543,22 +510,25 @@ fn a_daemon_is_a_child() {
                     producer.push(9)
                 })
             });
-            let end = child.end();
-            told.say(match end {
+            let status = match child.end() {
                 WaitStatus::Exited(_, status) => status,
                 _ => -1,
-            });
+            };
+            let written = writer.write_all(&status.to_ne_bytes());
+            written.expect("write");
         });
-        assert_eq!(told.hear(), FAULTED);
+        drop(writer);
+        let mut status = [0; 4];
+        reader
+            .read_exact(&mut status)
+            .expect("a word of the daemon");
+        assert_eq!(i32::from_ne_bytes(status), FAULTED);
     });
 }
 
 fn what_starts_a_program_changes_nothing() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let (mut producer, mut consumer) = (
-        ring.producer().expect("the role"),
-        ring.consumer().expect("one"),
-    );
+    let (mut producer, mut consumer) = ends(&ring);
     for item in 0..6 {
         producer.push(item).expect("push");
         match item % 3 {
@@ -609,7 +579,7 @@ fn a_bare_clone_is_refused_what_can_be() {
         unsafe { libc::_exit(i32::from(done.is_err())) }
     }
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid"));
-    assert_eq!(Child(Some(pid)).end(), WaitStatus::Exited(pid, 0));
+    assert_ends_well(Child(Some(pid)));
     let ring = kept.expect("a ring");
     assert_held(&ring);
     assert_eq!(
@@ -620,10 +590,7 @@ fn a_bare_clone_is_refused_what_can_be() {
 
 fn forks_in_the_midst_of_operations_and_while_mappings_come_and_go() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let (mut producer, mut consumer) = (
-        ring.producer().expect("the role"),
-        ring.consumer().expect("one"),
-    );
+    let (mut producer, mut consumer) = ends(&ring);
     let done = AtomicBool::new(false);
     let (items, between) = (2_000, 20);
     thread::scope(|scope| {
@@ -761,16 +728,13 @@ fn a_parent_that_drops_its_role_frees_it_whatever_its_children_have() {
     assert_eq!(ring.producer().expect("the role").epoch(), 2);
     // It had the description all the time.
     drop(end);
-    let pid = child.0.expect("a child");
-    assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
+    assert_ends_well(child);
 }
 
 fn a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent() {
     let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
     let mut producer = Some(ring.producer().expect("the role"));
-    let child = Child::fork_tied(|| drop(producer.take()));
-    let pid = child.0.expect("a child");
-    assert_eq!(child.end(), WaitStatus::Exited(pid, 0));
+    in_child(|| drop(producer.take()));
     assert_held(&ring);
     let producer = producer.as_mut().expect("the producer");
     assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
@@ -780,13 +744,7 @@ extern "C" fn nothing(_: libc::c_int) {}
 
 /// Sets a timer that is as fast as what the kernel adds to a sleep.
 fn set_fast_timer() {
-    let action = SigAction::new(
-        SigHandler::Handler(nothing),
-        SaFlags::empty(),
-        SigSet::empty(),
-    );
-    // SAFETY: the handler does nothing.
-    unsafe { sigaction(Signal::SIGALRM, &action) }.expect("a handler");
+    handle(Signal::SIGALRM, nothing);
     let every = libc::timeval {
         tv_sec: 0,
         tv_usec: 40,
@@ -808,15 +766,8 @@ fn a_removal_that_waits_for_another_ends_also_under_a_fast_timer() {
     // Somebody began to remove it, and does not go on.
     let other = File::options().read(true).write(true).open(name.path());
     let other = other.expect("its file");
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        // The byte of a removal.
-        l_start: 2,
-        l_len: 1,
-        l_pid: 0,
-    };
-    fcntl(&other, FcntlArg::F_OFD_SETLK(&lock)).expect("lock the byte");
+    // The byte of a removal.
+    fcntl(&other, FcntlArg::F_OFD_SETLK(&lock_of(2))).expect("lock the byte");
     let mut child = Child::fork_tied(|| {
         set_fast_timer();
         let refused = ringproof::unlink(&name).expect_err("somebody else's removal");

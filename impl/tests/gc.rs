@@ -1,5 +1,5 @@
-//! Segments that nobody uses, and their names: what may be removed is, what is used is not, and
-//! whoever comes at that moment gets the segment or is told that it is gone.
+//! Unused segments, and their names: what may be removed is, what is used is not, and whoever comes at that
+//! moment gets the segment or the error that it is gone.
 #![cfg(target_os = "linux")]
 
 mod common;
@@ -17,9 +17,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::named::Named;
-use common::{Deadline, Effort};
+use common::{Deadline, Effort, lock_of};
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::libc;
 use ringproof::{
     Claim, NameStatus, Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
     SeqLockOptions, Survey, unlink, unlink_free,
@@ -27,6 +26,15 @@ use ringproof::{
 
 fn create(name: &str) -> Ring<u64> {
     Ring::create(name, &RingOptions::new(5).slots(8)).expect("create a ring")
+}
+
+/// Checks that an outcome is an error of this kind.
+macro_rules! assert_refused {
+    ($outcome:expr, $variant:ident) => {
+        let outcome = $outcome;
+        let is_refused = matches!(outcome, Err(SegmentError::$variant { .. }));
+        assert!(is_refused, "{outcome:?}");
+    };
 }
 
 /// The byte of a segment's file whose lock covers `role`, and that of a removal.
@@ -39,14 +47,7 @@ fn lock(name: &Named, bytes: &[u8]) -> File {
     let file = OpenOptions::new().read(true).write(true).open(name.path());
     let file = file.expect("open it");
     for byte in bytes {
-        let lock = libc::flock {
-            l_type: libc::F_WRLCK as libc::c_short,
-            l_whence: libc::SEEK_SET as libc::c_short,
-            l_start: (*byte).into(),
-            l_len: 1,
-            l_pid: 0,
-        };
-        fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).expect("lock it");
+        fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock_of(*byte))).expect("lock it");
     }
     file
 }
@@ -54,17 +55,16 @@ fn lock(name: &Named, bytes: &[u8]) -> File {
 // ---- removing -----------------------------------------------------------------------------
 
 #[test]
-fn what_nobody_uses_is_removed_and_what_somebody_uses_is_not() {
+fn what_is_unused_is_removed_and_what_is_used_is_not() {
     let name = Named::new("free");
     let ring = create(&name);
     for role in [Role::Producer, Role::Consumer] {
         let claim = ring.segment().claim(role).expect("the role");
-        match (ring.segment().unlink_free(), unlink_free(&name)) {
-            (
-                Err(SegmentError::Held { role: found, .. }),
-                Err(SegmentError::Held { role: again, .. }),
-            ) => assert_eq!((found, again), (role, role)),
-            other => panic!("{role} is held: {other:?}"),
+        for outcome in [ring.segment().unlink_free(), unlink_free(&name)] {
+            match outcome {
+                Err(SegmentError::Held { role: found, .. }) => assert_eq!(found, role),
+                other => panic!("{role} is held: {other:?}"),
+            }
         }
         assert_eq!(
             ring.segment().name_status().expect("it"),
@@ -74,39 +74,24 @@ fn what_nobody_uses_is_removed_and_what_somebody_uses_is_not() {
         // The attempts hold nothing any more.
         drop(ring.segment().claim(role).expect("the role again"));
     }
-    ring.segment().unlink_free().expect("nobody has a role");
+    ring.segment().unlink_free().expect("no role is held");
     assert!(!name.path().exists());
     for outcome in [
         ring.segment().claim(Role::Producer).map(drop),
         ring.segment().unlink_free(),
     ] {
-        assert!(
-            matches!(outcome, Err(SegmentError::Gone { .. })),
-            "{outcome:?}"
-        );
+        assert_refused!(outcome, Gone);
     }
-    let outcome = unlink_free(&name);
-    assert!(
-        matches!(outcome, Err(SegmentError::NotFound { .. })),
-        "{outcome:?}"
-    );
+    assert_refused!(unlink_free(&name), NotFound);
 
     let lock = SeqLock::create(&name, &1u64, &SeqLockOptions::default()).expect("a seqlock");
     let reader = lock.reader().expect("a reader");
     let writer = lock.writer().expect("the role");
     let outcome = unlink_free(&name);
-    assert!(
-        matches!(
-            outcome,
-            Err(SegmentError::Held {
-                role: Role::Writer,
-                ..
-            })
-        ),
-        "{outcome:?}"
-    );
+    let is_held = matches!(outcome, Err(SegmentError::Held { role, .. }) if role == Role::Writer);
+    assert!(is_held, "{outcome:?}");
     drop(writer);
-    unlink_free(&name).expect("nobody has a role");
+    unlink_free(&name).expect("no role is held");
     // A reader holds none, is not seen, and goes on.
     assert_eq!(reader.read(1), Ok(1));
 
@@ -114,7 +99,7 @@ fn what_nobody_uses_is_removed_and_what_somebody_uses_is_not() {
     let writer = latch.writer().expect("the role");
     assert!(unlink_free(&name).is_err());
     drop(writer);
-    unlink_free(&name).expect("nobody has a role");
+    unlink_free(&name).expect("no role is held");
     assert!(!name.path().exists());
 }
 
@@ -124,11 +109,7 @@ fn the_next_segment_of_the_name_is_left_alone() {
     let old = create(&name);
     old.segment().unlink().expect("unlink it");
     let new = create(&name);
-    let outcome = old.segment().unlink_free();
-    assert!(
-        matches!(outcome, Err(SegmentError::Gone { .. })),
-        "{outcome:?}"
-    );
+    assert_refused!(old.segment().unlink_free(), Gone);
     assert_eq!(
         new.segment().name_status().expect("it"),
         NameStatus::Current
@@ -171,7 +152,7 @@ fn a_role_that_a_removal_holds_is_waited_for() {
         match outcome {
             Err(SegmentError::Held { .. }) if start.elapsed() > PATIENCE => deadline.wait(),
             outcome => {
-                outcome.expect("the role, which nobody has now");
+                outcome.expect("the role, which is free now");
                 break;
             }
         }
@@ -193,32 +174,15 @@ fn a_removal_that_does_not_go_on_holds_the_role() {
     let name = Named::new("stuck");
     let ring = create(&name);
     let removal = lock(&name, &[REMOVAL, PRODUCER]);
-    let outcome = ring.segment().claim(Role::Producer);
-    assert!(
-        matches!(outcome, Err(SegmentError::Held { .. })),
-        "{outcome:?}"
-    );
+    assert_refused!(ring.segment().claim(Role::Producer), Held);
     drop(removal);
     drop(ring.segment().claim(Role::Producer).expect("the role"));
 }
 
-/// Reproducible numbers (splitmix64), for how long each side of a race tarries.
-struct Numbers(u64);
-
-impl Numbers {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (bits ^ (bits >> 31)) % bound
-    }
-
-    /// As long as this, and a little longer or not.
-    fn tarry(&mut self, handicap: u64) {
-        for _ in 0..handicap + self.below(200) {
-            std::hint::spin_loop();
-        }
+/// Lets some time pass: at least as long as the handicap, and in each round another little longer.
+fn tarry(handicap: u64, round: u64, side: u64) {
+    for _ in 0..handicap + (round * 67 + side * 101) % 200 {
+        std::hint::spin_loop();
     }
 }
 
@@ -227,7 +191,7 @@ impl Numbers {
 struct Tally {
     /// The comer got the segment, which stayed.
     got: u32,
-    /// It was told that the segment is gone, or found none.
+    /// It got the error that the segment is gone, or found none.
     gone: u32,
 }
 
@@ -235,7 +199,7 @@ struct Tally {
 struct Comer<'a> {
     line: &'a Barrier,
     hear: &'a Receiver<Result<Claim, SegmentError>>,
-    numbers: &'a RefCell<Numbers>,
+    round: u64,
     handicap: u64,
     outcome: OnceCell<Result<Claim, SegmentError>>,
 }
@@ -244,10 +208,10 @@ impl Comer<'_> {
     /// Lets it come.
     fn go(&self) {
         self.line.wait();
-        self.numbers.borrow_mut().tarry(self.handicap);
+        tarry(self.handicap, self.round, 1);
     }
 
-    /// Waits until it has the role, or was told why not.
+    /// Waits until it has the role, or the reason why not.
     fn outcome(&self) -> &Result<Claim, SegmentError> {
         let hear = || self.hear.recv_timeout(Deadline::length());
         self.outcome.get_or_init(|| hear().expect("an answer"))
@@ -263,17 +227,16 @@ fn race(
 ) -> Result<Tally, String> {
     let name = Named::new("race");
     let line = Barrier::new(2);
-    let (give, take) = channel::<(Ring<u64>, u64)>();
+    let (give, take) = channel::<(Ring<u64>, u64, u64)>();
     let (said, hear) = channel::<Result<Claim, SegmentError>>();
     thread::scope(|scope| {
         let (line, name) = (&line, &name);
         let comer = scope.spawn(move || {
-            let mut numbers = Numbers(1);
-            while let Ok((ring, handicap)) = take.recv() {
+            while let Ok((ring, round, handicap)) = take.recv() {
                 line.wait();
-                numbers.tarry(handicap);
+                tarry(handicap, round, 0);
                 // It has opened it before, or only now.
-                let outcome = match numbers.below(2) {
+                let outcome = match round % 2 {
                     0 => ring.segment().claim(Role::Producer),
                     _ => Ring::<u64>::attach(name)
                         .and_then(|ring| ring.segment().claim(Role::Producer)),
@@ -283,7 +246,6 @@ fn race(
                 }
             }
         });
-        let numbers = RefCell::new(Numbers(2));
         let mut tally = Tally::default();
         let mut outcome = Ok(());
         // Of the comer, where it is positive.
@@ -292,11 +254,11 @@ fn race(
             let ring = create(name);
             let other = Ring::attach(name).expect("attach");
             let (comers, ours) = (handicap.max(0), (-handicap).max(0));
-            give.send((other, comers as u64)).expect("a comer");
+            give.send((other, round, comers as u64)).expect("a comer");
             let comer = Comer {
                 line,
                 hear: &hear,
-                numbers: &numbers,
+                round,
                 handicap: ours as u64,
                 outcome: OnceCell::new(),
             };
@@ -328,7 +290,7 @@ fn race(
 }
 
 #[test]
-fn whoever_comes_during_a_removal_gets_the_segment_or_is_told_that_it_is_gone() {
+fn whoever_comes_during_a_removal_gets_the_segment_or_an_error_that_it_is_gone() {
     let tally = race(10_000, |ring, comer| {
         comer.go();
         ring.segment().unlink_free()
@@ -368,14 +330,14 @@ fn the_race_finds_a_removal_that_holds_the_roles_alone() {
         comer.outcome();
         ring.segment().unlink()
     });
-    let problem = problem.expect_err("somebody was told that another has the role");
+    let problem = problem.expect_err("somebody got the error that another has the role");
     assert!(problem.contains("got Err(Held"), "{problem}");
 }
 
 // ---- names --------------------------------------------------------------------------------
 
 #[test]
-fn who_is_attached_learns_what_became_of_the_name() {
+fn whoever_is_attached_learns_what_became_of_the_name() {
     let name = Named::new("status");
     let old = create(&name);
     let status = || old.segment().name_status().expect("it");
@@ -462,7 +424,7 @@ fn a_name_that_is_not_utf8_is_a_foreign_file_whatever_has_it() {
 }
 
 #[test]
-fn a_survey_tells_segments_from_other_files() {
+fn a_survey_separates_segments_from_other_files() {
     let names: Vec<Named> = ["ring", "damaged", "newer", "short", "text", "link"]
         .map(|what| Named::new(&format!("survey-{what}")))
         .into();

@@ -14,23 +14,19 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Barrier;
 use std::thread;
 
+use common::ends;
 use common::helper::{self, Helper};
 use common::interrupted::Interrupted;
 use common::named::Named;
+use common::seqlock_and_latch;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use ringproof::guard::{self, MAPPINGS};
 use ringproof::harness::PartsOfValue;
-use ringproof::latch::LatchReader;
 use ringproof::ring::LAST;
-use ringproof::seqlock::SeqReader;
-use ringproof::site::LoadSite;
-use ringproof::{
-    Busy, PopError, PushError, ReadError, Ring, RingOptions, Role, SegmentError, SeqLatch,
-    SeqLatchOptions, SeqLock, SeqLockOptions,
-};
+use ringproof::{Busy, PopError, PushError, ReadError, Ring, RingOptions, Role, SegmentError};
 
 // The documented layout.
 const WRITE_INDEX: u64 = 256;
@@ -82,7 +78,7 @@ fn create_at(name: &Named, position: u64) -> Ring<u64> {
 // ---- each kind of end ---------------------------------------------------------------------
 
 #[test]
-fn a_consumer_of_a_truncated_ring_is_told_wherever_it_stands() {
+fn a_consumer_of_a_truncated_ring_gets_an_error_wherever_it_stands() {
     guard::install().expect("the guard");
     for position in positions() {
         let name = Named::new("consumer");
@@ -105,7 +101,7 @@ fn a_consumer_of_a_truncated_ring_is_told_wherever_it_stands() {
 }
 
 #[test]
-fn a_producer_of_a_truncated_ring_is_told_wherever_it_stands() {
+fn a_producer_of_a_truncated_ring_gets_an_error_wherever_it_stands() {
     guard::install().expect("the guard");
     for position in positions() {
         for pushed in [0, 1, 5] {
@@ -189,8 +185,7 @@ fn two_ends_over_one_mapping_are_marked_lost() {
     guard::install().expect("the guard");
     let name = Named::new("together");
     let ring = create(&name);
-    let mut producer = ring.producer().expect("the role");
-    let mut consumer = ring.consumer().expect("the role");
+    let (mut producer, mut consumer) = ends(&ring);
     producer.push_slice(&[1, 2]).expect("push");
     truncate(&name, 0);
     // It knew of room, and puts its true index where the consumer looks for it.
@@ -206,35 +201,24 @@ fn two_ends_over_one_mapping_are_marked_lost() {
 fn readers_of_a_truncated_seqlock_or_latch_get_no_value() {
     guard::install().expect("the guard");
     for writer_lives in [true, false] {
-        let expected = if writer_lives {
-            ReadError::WriterStalled { attempts: 3 }
-        } else {
-            ReadError::WriterDead { attempts: 3 }
-        };
-
-        let name = Named::new("seq-reader");
-        let lock = SeqLock::create(&name, &VALUE, &SeqLockOptions::default()).expect("create");
-        let writer = writer_lives.then(|| lock.writer().expect("the role"));
-        let reader = lock.reader().expect("a reader");
-        assert_eq!(reader.try_read(), Ok(VALUE));
-        truncate(&name, 0);
-        assert_eq!(reader.try_read(), Err(Busy));
-        assert_eq!(reader.read(3), Err(expected));
-        assert!(lock.segment().is_lost());
-        drop(writer);
-
-        let name = Named::new("latch-reader");
-        let latch = SeqLatch::create(&name, &VALUE, &SeqLatchOptions::default()).expect("create");
-        let writer = writer_lives.then(|| latch.writer().expect("the role"));
-        let reader = latch.reader().expect("a reader");
-        assert_eq!(reader.try_read(), Ok(VALUE));
-        truncate(&name, 0);
-        assert_eq!(reader.try_read(), Err(Busy));
-        // A latch says no more than that there is no value.
-        let stalled = ReadError::WriterStalled { attempts: 3 };
-        assert_eq!(reader.read(3), Err(stalled));
-        assert!(latch.segment().is_lost());
-        drop(writer);
+        seqlock_and_latch!({
+            let name = Named::new("reader");
+            let lock = Lock::create(&name, &VALUE, &LockOptions::default()).expect("create");
+            let writer = writer_lives.then(|| lock.writer().expect("the role"));
+            let reader = lock.reader().expect("a reader");
+            assert_eq!(reader.try_read(), Ok(VALUE));
+            truncate(&name, 0);
+            assert_eq!(reader.try_read(), Err(Busy));
+            // A latch says no more than that there is no value.
+            let expected = if writer_lives || KIND == "latch" {
+                ReadError::WriterStalled { attempts: 3 }
+            } else {
+                ReadError::WriterDead { attempts: 3 }
+            };
+            assert_eq!(reader.read(3), Err(expected));
+            assert!(lock.segment().is_lost());
+            drop(writer);
+        });
     }
 }
 
@@ -242,64 +226,41 @@ fn readers_of_a_truncated_seqlock_or_latch_get_no_value() {
 fn a_copy_that_is_cut_off_is_no_value() {
     guard::install().expect("the guard");
     for writes in 0..5 {
-        let middle = VALUE.len() / 2;
-        let name = Named::new("seq-cut");
-        let memory = Interrupted::once(LoadSite::SeqCopyOut, middle, || truncate(&name, 0));
-        let lock = SeqLock::create(&name, &VALUE, &SeqLockOptions::default()).expect("create");
-        for _ in 0..writes {
-            lock.writer().expect("the role").write(&VALUE);
-        }
-        let parts = lock.parts().expect("the parts");
-        let reader = SeqReader::<Value, _>::new(parts, memory, ()).expect("a reader");
-        assert_eq!(reader.try_read(), Err(Busy));
-        assert!(lock.segment().is_lost());
-
-        let name = Named::new("latch-cut");
-        let memory = Interrupted::once(LoadSite::LatchCopyOut, middle, || truncate(&name, 0));
-        let latch = SeqLatch::create(&name, &VALUE, &SeqLatchOptions::default()).expect("create");
-        for _ in 0..writes {
-            latch.writer().expect("the role").write(&VALUE);
-        }
-        let parts = latch.parts().expect("the parts");
-        let reader = LatchReader::<Value, _>::new(parts, memory, ()).expect("a reader");
-        assert_eq!(reader.try_read(), Err(Busy));
-        assert!(latch.segment().is_lost());
+        seqlock_and_latch!({
+            let name = Named::new("cut");
+            let memory = Interrupted::once(COPY_OUT, VALUE.len() / 2, || truncate(&name, 0));
+            let lock = Lock::create(&name, &VALUE, &LockOptions::default()).expect("create");
+            for _ in 0..writes {
+                lock.writer().expect("the role").write(&VALUE);
+            }
+            let parts = lock.parts().expect("the parts");
+            let reader = LockReader::<Value, _>::new(parts, memory, ()).expect("a reader");
+            assert_eq!(reader.try_read(), Err(Busy));
+            assert!(lock.segment().is_lost());
+        });
     }
 }
 
 #[test]
-fn writers_of_a_truncated_seqlock_or_latch_live_and_reach_nobody() {
+fn writers_of_a_truncated_seqlock_or_latch_live_and_reach_no_reader() {
     guard::install().expect("the guard");
-    let name = Named::new("seq-writer");
-    let lock = SeqLock::create(&name, &VALUE, &SeqLockOptions::default()).expect("create");
-    // Another process's, as far as the mapping goes.
-    let other = SeqLock::<Value>::attach(&name).expect("attach");
-    let mut writer = lock.writer().expect("the role");
-    writer.write(&VALUE);
-    truncate(&name, 0);
-    writer.write(&VALUE);
-    assert!(lock.segment().is_lost());
-    assert!(!other.segment().is_lost());
-    let reader = other.reader().expect("a reader");
-    assert_eq!(reader.try_read(), Err(Busy));
-    assert!(other.segment().is_lost());
-    drop(writer);
-    assert!(matches!(lock.writer(), Err(SegmentError::Lost { .. })));
-
-    let name = Named::new("latch-writer");
-    let latch = SeqLatch::create(&name, &VALUE, &SeqLatchOptions::default()).expect("create");
-    let other = SeqLatch::<Value>::attach(&name).expect("attach");
-    let mut writer = latch.writer().expect("the role");
-    writer.write(&VALUE);
-    truncate(&name, 0);
-    writer.write(&VALUE);
-    assert!(latch.segment().is_lost());
-    assert!(!other.segment().is_lost());
-    let reader = other.reader().expect("a reader");
-    assert_eq!(reader.try_read(), Err(Busy));
-    assert!(other.segment().is_lost());
-    drop(writer);
-    assert!(matches!(latch.writer(), Err(SegmentError::Lost { .. })));
+    seqlock_and_latch!({
+        let name = Named::new("writer");
+        let lock = Lock::create(&name, &VALUE, &LockOptions::default()).expect("create");
+        // Another process's, as far as the mapping goes.
+        let other = Lock::<Value>::attach(&name).expect("attach");
+        let mut writer = lock.writer().expect("the role");
+        writer.write(&VALUE);
+        truncate(&name, 0);
+        writer.write(&VALUE);
+        assert!(lock.segment().is_lost());
+        assert!(!other.segment().is_lost());
+        let reader = other.reader().expect("a reader");
+        assert_eq!(reader.try_read(), Err(Busy));
+        assert!(other.segment().is_lost());
+        drop(writer);
+        assert!(matches!(lock.writer(), Err(SegmentError::Lost { .. })));
+    });
 }
 
 // ---- the segment, and others --------------------------------------------------------------
@@ -341,10 +302,7 @@ fn other_segments_go_on_and_so_does_the_name() {
     guard::install().expect("the guard");
     let (name, other_name) = (Named::new("gone"), Named::new("good"));
     let (ring, other) = (create(&name), create(&other_name));
-    let (mut sender, mut receiver) = (
-        other.producer().expect("the role"),
-        other.consumer().expect("the role"),
-    );
+    let (mut sender, mut receiver) = ends(&other);
     sender.push(1).expect("push");
     let mut consumer = ring.consumer().expect("the role");
     truncate(&name, 0);
@@ -395,34 +353,25 @@ fn ten_thousand_mappings_one_after_the_other_are_guarded() {
 fn threads_that_fault_at_once_in_one_mapping_all_get_errors() {
     guard::install().expect("the guard");
     for _ in 0..20 {
-        let (name, other_name) = (Named::new("seq-threads"), Named::new("latch-threads"));
-        let lock = SeqLock::create(&name, &VALUE, &SeqLockOptions::default()).expect("create");
-        let options = SeqLatchOptions::default();
-        let latch = SeqLatch::create(&other_name, &VALUE, &options).expect("create");
-        let ready = Barrier::new(5);
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    let reader = lock.reader().expect("a reader");
-                    ready.wait();
-                    // Never a zero that another thread's replacement let through.
-                    while let Ok(value) = reader.try_read() {
-                        assert!(value == VALUE);
-                    }
-                    assert!(lock.segment().is_lost());
-                });
-                scope.spawn(|| {
-                    let reader = latch.reader().expect("a reader");
-                    ready.wait();
-                    while let Ok(value) = reader.try_read() {
-                        assert!(value == VALUE);
-                    }
-                    assert!(latch.segment().is_lost());
-                });
-            }
-            ready.wait();
-            truncate(&name, 0);
-            truncate(&other_name, 0);
+        seqlock_and_latch!({
+            let name = Named::new("threads");
+            let lock = Lock::create(&name, &VALUE, &LockOptions::default()).expect("create");
+            let ready = Barrier::new(5);
+            thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        let reader = lock.reader().expect("a reader");
+                        ready.wait();
+                        // Never a zero that another thread's replacement let through.
+                        while let Ok(value) = reader.try_read() {
+                            assert!(value == VALUE);
+                        }
+                        assert!(lock.segment().is_lost());
+                    });
+                }
+                ready.wait();
+                truncate(&name, 0);
+            });
         });
     }
 }
@@ -539,10 +488,25 @@ mod calls {
     }
 }
 
-fn set_action(handler: SigHandler, flags: SaFlags) {
+/// Sets what SIGBUS does, and says what it did.
+fn set_action(handler: SigHandler, flags: SaFlags) -> SigAction {
     let action = SigAction::new(handler, flags, SigSet::empty());
-    // SAFETY: the handlers above add to an atomic and do nothing else.
-    unsafe { sigaction(Signal::SIGBUS, &action) }.expect("set an action");
+    // SAFETY: the handlers above add to an atomic and do nothing else; the others run no code of ours.
+    unsafe { sigaction(Signal::SIGBUS, &action) }.expect("set an action")
+}
+
+/// What SIGBUS does before the guard is installed, by a word for it.
+fn set_previous(previous: &str) {
+    let (handler, flags) = match previous {
+        "usual" => return,
+        "default" => (SigHandler::SigDfl, SaFlags::empty()),
+        "ignored" => (SigHandler::SigIgn, SaFlags::empty()),
+        "plain" => (SigHandler::Handler(calls::plain), SaFlags::empty()),
+        "once" => (SigHandler::Handler(calls::plain), SaFlags::SA_RESETHAND),
+        "informed" => (SigHandler::SigAction(calls::informed), SaFlags::SA_SIGINFO),
+        _ => panic!("no such action: {previous}"),
+    };
+    set_action(handler, flags);
 }
 
 /// Where the kernel says that a file of this name is mapped.
@@ -614,11 +578,7 @@ fn helper() -> Result<(), Box<dyn Error>> {
     let words: Vec<_> = job.split(' ').collect();
     match words[..] {
         ["outside", previous] => {
-            match previous {
-                "default" => set_action(SigHandler::SigDfl, SaFlags::empty()),
-                "ignored" => set_action(SigHandler::SigIgn, SaFlags::empty()),
-                _ => {}
-            }
+            set_previous(previous);
             let name = Named::new("outside");
             let word = gone_word(&name);
             std::fs::remove_file(name.path())?;
@@ -628,19 +588,12 @@ fn helper() -> Result<(), Box<dyn Error>> {
             helper::say(format!("read {word}"));
         }
         ["sent", previous] => {
-            match previous {
-                "default" => set_action(SigHandler::SigDfl, SaFlags::empty()),
-                _ => set_action(SigHandler::SigIgn, SaFlags::empty()),
-            }
+            set_previous(previous);
             guard::install()?;
             raise(Signal::SIGBUS)?;
         }
         ["chain", kind] => {
-            match kind {
-                "plain" => set_action(SigHandler::Handler(calls::plain), SaFlags::empty()),
-                "once" => set_action(SigHandler::Handler(calls::plain), SaFlags::SA_RESETHAND),
-                _ => set_action(SigHandler::SigAction(calls::informed), SaFlags::SA_SIGINFO),
-            }
+            set_previous(kind);
             guard::install()?;
             guard::install()?;
             let name = Named::new("chain");
@@ -652,14 +605,12 @@ fn helper() -> Result<(), Box<dyn Error>> {
             raise(Signal::SIGBUS)?;
             assert_eq!(calls::count(), 1);
             if kind == "once" {
-                let now = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-                // SAFETY: the default action runs no code of ours.
-                let was = unsafe { sigaction(Signal::SIGBUS, &now) }?;
+                let was = set_action(SigHandler::SigDfl, SaFlags::empty());
                 assert!(matches!(was.handler(), SigHandler::SigDfl));
             }
         }
         ["forged"] => {
-            set_action(SigHandler::SigAction(calls::informed), SaFlags::SA_SIGINFO);
+            set_previous("informed");
             guard::install()?;
             let name = Named::new("forged");
             drop(create(&name));
@@ -673,13 +624,11 @@ fn helper() -> Result<(), Box<dyn Error>> {
         }
         ["again"] => {
             guard::install()?;
-            set_action(SigHandler::Handler(calls::plain), SaFlags::empty());
+            set_previous("plain");
             guard::install()?;
             raise(Signal::SIGBUS)?;
             assert_eq!(calls::count(), 1);
-            let now = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-            // SAFETY: the default action runs no code of ours.
-            let was = unsafe { sigaction(Signal::SIGBUS, &now) }?;
+            let was = set_action(SigHandler::SigDfl, SaFlags::empty());
             assert!(
                 matches!(was.handler(), SigHandler::Handler(_))
                     && !was.flags().contains(SaFlags::SA_SIGINFO)

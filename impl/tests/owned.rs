@@ -6,12 +6,10 @@ mod common;
 use std::mem;
 use std::{fs, thread};
 
-use common::Deadline;
+use common::ends;
 use common::named::Named;
-use ringproof::{
-    Consumer, PopError, Producer, PushError, Ring, RingOptions, Role, SegmentError, SeqLatch,
-    SeqLatchOptions, SeqLock, SeqLockOptions,
-};
+use common::{Deadline, seqlock_and_latch};
+use ringproof::{Consumer, PopError, Producer, PushError, Ring, RingOptions, Role, SegmentError};
 
 const ITEMS: u64 = 1_000;
 
@@ -93,10 +91,7 @@ fn a_struct_with_ends_of_two_rings_moves_into_a_thread() {
 fn an_end_keeps_the_memory_and_its_role_until_it_is_dropped() {
     let name = Named::new("owned");
     let ring = named(&name);
-    let (mut producer, mut consumer) = (
-        ring.producer().expect("the role"),
-        ring.consumer().expect("the role"),
-    );
+    let (mut producer, mut consumer) = ends(&ring);
     drop(ring);
     assert_eq!(mappings(&name), 1);
     push(&mut producer, 7);
@@ -105,7 +100,7 @@ fn an_end_keeps_the_memory_and_its_role_until_it_is_dropped() {
     let refused = again.producer().expect_err("the role is held");
     assert!(matches!(refused, SegmentError::Held { .. }), "{refused}");
     drop(producer);
-    // The memory is the consumer's still, the role nobody's.
+    // The memory is still the consumer's, the role is free.
     assert_eq!(mappings(&name), 2);
     assert_eq!(again.producer().expect("the role").position(), 1);
     assert!(!consumer.peer_present().expect("an answer"));
@@ -120,27 +115,22 @@ fn an_end_keeps_the_memory_and_its_role_until_it_is_dropped() {
 
 #[test]
 fn readers_keep_the_memory_as_well() {
-    let (lock_name, latch_name) = (Named::new("owned-lock"), Named::new("owned-latch"));
-    drop(SeqLock::create(&lock_name, &1_u64, &SeqLockOptions::default()).expect("create"));
-    drop(SeqLatch::create(&latch_name, &1_u64, &SeqLatchOptions::default()).expect("create"));
-    let lock = SeqLock::<u64>::attach(&lock_name).expect("attach");
-    let latch = SeqLatch::<u64>::attach(&latch_name).expect("attach");
-    let (mut lock_writer, lock_reader) = (
-        lock.writer().expect("the role"),
-        lock.reader().expect("one"),
-    );
-    let (mut latch_writer, latch_reader) = (
-        latch.writer().expect("the role"),
-        latch.reader().expect("one"),
-    );
-    lock_writer.write(&2);
-    latch_writer.write(&3);
-    drop((lock, latch, lock_writer, latch_writer));
-    assert_eq!((mappings(&lock_name), mappings(&latch_name)), (1, 1));
-    // The last of what keeps them, in another thread.
-    let values = thread::spawn(move || (lock_reader.read(1), latch_reader.read(1)));
-    assert_eq!(values.join().expect("no panic"), (Ok(2), Ok(3)));
-    assert_eq!((mappings(&lock_name), mappings(&latch_name)), (0, 0));
+    seqlock_and_latch!({
+        let name = Named::new("owned-value");
+        drop(Lock::create(&name, &1_u64, &LockOptions::default()).expect("create"));
+        let lock = Lock::<u64>::attach(&name).expect("attach");
+        let (mut writer, reader) = (
+            lock.writer().expect("the role"),
+            lock.reader().expect("one"),
+        );
+        writer.write(&2);
+        drop((lock, writer));
+        assert_eq!(mappings(&name), 1);
+        // The last of what keeps it, in another thread.
+        let value = thread::spawn(move || reader.read(1));
+        assert_eq!(value.join().expect("no panic"), Ok(2));
+        assert_eq!(mappings(&name), 0);
+    });
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! which `cargo check` shows as well, and of those that only a build makes.
 #![cfg(target_os = "linux")]
 
+mod common;
+
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,8 @@ use std::process::Command;
 use std::time::SystemTime;
 
 use bytemuck::Zeroable;
+use common::ends;
+use common::named::Named;
 use ringproof::shape::Description;
 use ringproof::{Payload, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 
@@ -25,10 +29,7 @@ struct Symbol {
 /// Moves a value through a ring.
 fn travels<T: Payload>(value: T) {
     let ring = Ring::<T>::anonymous(&RingOptions::new(2)).expect("a ring");
-    let (mut producer, mut consumer) = (
-        ring.producer().expect("the role"),
-        ring.consumer().expect("the role"),
-    );
+    let (mut producer, mut consumer) = ends(&ring);
     producer.push(value).expect("room");
     let found = consumer.pop().expect("an item");
     assert_eq!(bytemuck::bytes_of(&found), bytemuck::bytes_of(&value));
@@ -64,7 +65,7 @@ fn an_array_of_any_length_is_a_payload() {
 
 // ---- Debug ----------------------------------------------------------------------------------------
 
-/// Nobody can print a [`Symbol`], but what carries it.
+/// A [`Symbol`] cannot be printed, but what carries it can.
 #[derive(Debug)]
 #[allow(dead_code, reason = "to be printed")]
 struct Service {
@@ -109,7 +110,7 @@ enum Until {
     Built,
 }
 
-/// The library as cargo has built it for this test, beside the test itself.
+/// The library as cargo has built it for this test, beside the test itself; says where it is not there.
 fn library() -> Option<PathBuf> {
     let here = env::current_exe().expect("path of the test program");
     let entries = fs::read_dir(here.parent()?).ok()?;
@@ -121,7 +122,11 @@ fn library() -> Option<PathBuf> {
         is_ours.then(|| (built, entry.path()))
     });
     // What this test was linked with, or the same with other features of what it depends on.
-    found.max().map(|(_, path)| path)
+    let latest = found.max().map(|(_, path)| path);
+    if latest.is_none() {
+        eprintln!("not run: the library is not beside this test");
+    }
+    latest
 }
 
 /// Where the crates are that the library was built with: beside it; and, where cargo builds for a triple by
@@ -139,16 +144,8 @@ fn dependencies(library: &Path) -> Vec<PathBuf> {
 /// Compiles a program that uses the library. What the compiler says if it refuses.
 fn refusal(library: &Path, program: &str, until: Until) -> Option<String> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let unique = format!(
-        "payload-{}-{:?}",
-        std::process::id(),
-        std::thread::current().id()
-    );
-    let unique: String = unique
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .collect();
-    let (source, output) = (folder.join(format!("{unique}.rs")), folder.join(&unique));
+    let name = Named::new("payload");
+    let (source, output) = (folder.join(format!("{}.rs", &*name)), folder.join(&*name));
     let text = format!(
         "#![allow(unused)]\n#![forbid(unsafe_code)]\nuse ringproof::*;\n\
          use ringproof::bytemuck::{{Pod, Zeroable}};\n{program}\n"
@@ -157,26 +154,15 @@ fn refusal(library: &Path, program: &str, until: Until) -> Option<String> {
     // The one beside the cargo that built this.
     let compiler = Path::new(env!("CARGO")).with_file_name("rustc");
     let mut command = Command::new(compiler);
-    command.args([
-        "--edition",
-        "2024",
-        "--crate-name",
-        "program",
-        "--crate-type",
-        "lib",
-    ]);
+    command.args(["--edition=2024", "--crate-name=program", "--crate-type=lib"]);
     command.arg(match until {
         Until::Checked => "--emit=metadata",
         Until::Built => "--emit=obj",
     });
     command.arg("-o").arg(&output);
-    command
-        .arg("--extern")
-        .arg(format!("ringproof={}", library.display()));
+    command.arg(format!("--extern=ringproof={}", library.display()));
     for place in dependencies(library) {
-        command
-            .arg("-L")
-            .arg(format!("dependency={}", place.display()));
+        command.arg(format!("-Ldependency={}", place.display()));
     }
     let compiled = command.arg(&source).output().expect("a compiler");
     fs::remove_file(&source).expect("remove the program");
@@ -186,23 +172,25 @@ fn refusal(library: &Path, program: &str, until: Until) -> Option<String> {
     (!compiled.status.success()).then_some(said)
 }
 
-/// Each program is refused by the type checker, which says these words. (It may write the path of a type.)
 fn are_refused(cases: &[(&str, &[&str])]) {
-    let Some(library) = library() else {
-        eprintln!("not run: the library is not beside this test");
-        return;
-    };
     for (program, words) in cases {
-        let said = refusal(&library, program, Until::Checked);
-        let said = said.unwrap_or_else(|| panic!("it compiles: {program}"));
-        // Lines are broken where they are long.
-        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        for word in *words {
-            assert!(
-                flat.contains(word),
-                "{word:?} is not said of {program}\n{said}"
-            );
-        }
+        is_refused(program, words);
+    }
+}
+
+/// The program is refused by the type checker, which says these words. (It may write the path of a type.)
+#[track_caller]
+fn is_refused(program: &str, words: &[&str]) {
+    let Some(library) = library() else { return };
+    let said = refusal(&library, program, Until::Checked);
+    let said = said.unwrap_or_else(|| panic!("it compiles: {program}"));
+    // Lines are broken where they are long.
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for word in words {
+        assert!(
+            flat.contains(word),
+            "{word:?} is not said of {program}\n{said}"
+        );
     }
 }
 
@@ -213,10 +201,7 @@ fn payload(definition: &str) -> String {
 
 #[test]
 fn what_is_right_compiles() {
-    let Some(library) = library() else {
-        eprintln!("not run: the library is not beside this test");
-        return;
-    };
+    let Some(library) = library() else { return };
     let right = payload("#[repr(C)] struct Tick { price: f64, sizes: [u32; 3], venue: [u8; 12] }")
         + &payload("#[repr(C, packed)] struct Packed { tag: u8, price: f64, rest: [u8; 7] }")
         + &payload("#[repr(transparent)] struct Id(u64);")
@@ -345,49 +330,44 @@ fn what_is_no_payload_is_refused_with_the_field_and_what_to_do() {
 #[test]
 fn half_a_word_is_refused_by_the_type_checker_with_the_type_and_its_size() {
     const RULE: &str = "the payload of a seqlock or latch must fill a whole number of 64-bit words";
-    let tick = payload("#[repr(C)] struct Tick { price: f32, size: u32, venue: u32 }");
-    let name = payload("#[repr(C)] struct Name { id: u32, letters: [u8; 41], more: [u8; 7] }");
-    let tag = payload("#[repr(transparent)] struct Tag([u8; 9]);");
-    are_refused(&[
+    let definitions = payload("#[repr(C)] struct Tick { price: f32, size: u32, venue: u32 }")
+        + &payload("#[repr(C)] struct Name { id: u32, letters: [u8; 41], more: [u8; 7] }")
+        + &payload("#[repr(transparent)] struct Tag([u8; 9]);");
+    let fd = "std::os::fd::OwnedFd";
+    for (name, bytes, argument, call) in [
+        ("Tick", "12, 4", "()", "SeqLock::<Tick>::attach(\"a\")"),
         (
-            &(tick.clone() + "pub fn f() { SeqLock::<Tick>::attach(\"a\"); }"),
-            &[RULE, "words, and `Tick` has `", "Bytes<12, 4>`"],
+            "Tick",
+            "12, 4",
+            "&Tick",
+            "SeqLatch::anonymous(t, &SeqLatchOptions::default())",
+        ),
+        ("Tick", "12, 4", fd, "SeqLatch::<Tick>::attach_fd(t)"),
+        ("Name", "52, 4", "()", "SeqLatch::<Name>::attach(\"a\")"),
+        ("Tag", "9, 1", "()", "SeqLock::<Tag>::attach(\"a\")"),
+        (
+            "u32",
+            "4, 4",
+            "()",
+            "SeqLock::anonymous(&7_u32, &SeqLockOptions::default())",
         ),
         (
-            &(tick.clone()
-                + "pub fn f(t: &Tick) { SeqLatch::anonymous(t, &SeqLatchOptions::default()); }"),
-            &[RULE, "words, and `Tick` has `", "Bytes<12, 4>`"],
+            "i16",
+            "2, 2",
+            "()",
+            "SeqLatch::<i16>::open_or_create(\"a\", &7, &SeqLatchOptions::default())",
         ),
-        (
-            &(tick + "pub fn f(fd: std::os::fd::OwnedFd) { SeqLatch::<Tick>::attach_fd(fd); }"),
-            &[RULE, "words, and `Tick` has `", "Bytes<12, 4>`"],
-        ),
-        (
-            &(name + "pub fn f() { SeqLatch::<Name>::attach(\"a\"); }"),
-            &[RULE, "words, and `Name` has `", "Bytes<52, 4>`"],
-        ),
-        (
-            &(tag + "pub fn f() { SeqLock::<Tag>::attach(\"a\"); }"),
-            &[RULE, "words, and `Tag` has `", "Bytes<9, 1>`"],
-        ),
-        (
-            "pub fn f() { SeqLock::anonymous(&7_u32, &SeqLockOptions::default()); }",
-            &[RULE, "words, and `u32` has `", "Bytes<4, 4>`"],
-        ),
-        (
-            "pub fn f() { SeqLatch::<i16>::open_or_create(\"a\", &7, &SeqLatchOptions::default()); }",
-            &[RULE, "words, and `i16` has `", "Bytes<2, 2>`"],
-        ),
-    ]);
+    ] {
+        let program = format!("{definitions}pub fn f(t: {argument}) {{ {call}; }}");
+        let has = format!("words, and `{name}` has `");
+        is_refused(&program, &[RULE, &has, &format!("Bytes<{bytes}>`")]);
+    }
 }
 
-/// An array that is itself the payload: the type checker cannot be told how many bytes it has.
+/// An array that is itself the payload: the type checker does not know how many bytes it has.
 #[test]
 fn half_a_word_in_an_array_is_refused_by_the_build() {
-    let Some(library) = library() else {
-        eprintln!("not run: the library is not beside this test");
-        return;
-    };
+    let Some(library) = library() else { return };
     for (array, value) in [("[u8; 12]", "[7; 12]"), ("[[f32; 3]; 5]", "[[0.5; 3]; 5]")] {
         for program in [
             format!("pub fn f() {{ SeqLock::<{array}>::attach(\"a\"); }}"),
@@ -409,41 +389,40 @@ fn half_a_word_in_an_array_is_refused_by_the_build() {
 
 #[test]
 fn padding_is_refused_by_the_type_checker_with_the_field() {
-    are_refused(&[
+    let before = |field: &str| format!("padding before the field {field}");
+    let after = |field: &str| format!("padding after the last field of `Quote`, {field}");
+    let leg = payload("#[repr(C)] struct Leg { qty: u32, ratio: u64 }");
+    for (definition, said) in [
         (
-            &payload("#[repr(C)] struct Quote { tag: u8, price: f64 }"),
-            &[
-                "padding before the field `price` of `Quote`",
-                "give them a name",
-            ],
+            payload("#[repr(C)] struct Quote { tag: u8, price: f64 }"),
+            vec![before("`price` of `Quote`"), "give them a name".to_owned()],
         ),
         (
-            &payload("#[repr(C)] struct Quote { price: f64, tag: u8 }"),
-            &["padding after the last field of `Quote`, `tag`"],
+            payload("#[repr(C)] struct Quote { price: f64, tag: u8 }"),
+            vec![after("`tag`")],
         ),
         (
-            &payload("#[repr(C)] struct Quote { a: u8, b: u8, r#type: u32, c: [u16; 2], d: u64 }"),
-            &[
-                "padding before the field `type` of `Quote`",
-                "padding before the field `d` of `Quote`",
-            ],
+            payload("#[repr(C)] struct Quote { a: u8, b: u8, r#type: u32, c: [u16; 2], d: u64 }"),
+            vec![before("`type` of `Quote`"), before("`d` of `Quote`")],
         ),
         (
-            &payload("#[repr(C, align(16))] struct Quote(u64, u32, u32, u8);"),
-            &["padding after the last field of `Quote`, `_3`"],
+            payload("#[repr(C, align(16))] struct Quote(u64, u32, u32, u8);"),
+            vec![after("`_3`")],
         ),
         // The one within says it of itself.
         (
-            &(payload("#[repr(C)] struct Leg { qty: u32, ratio: u64 }")
-                + &payload("#[repr(C)] struct Quote { legs: [Leg; 2] }")),
-            &["padding before the field `ratio` of `Leg`"],
+            leg + &payload("#[repr(C)] struct Quote { legs: [Leg; 2] }"),
+            vec![before("`ratio` of `Leg`")],
         ),
         // Without `Pod` as well.
         (
-            "#[derive(Shape)] #[repr(C)] struct Quote { tag: u16, price: u32 }",
-            &["padding before the field `price` of `Quote`"],
+            "#[derive(Shape)] #[repr(C)] struct Quote { tag: u16, price: u32 }".to_owned(),
+            vec![before("`price` of `Quote`")],
         ),
-    ]);
+    ] {
+        let said: Vec<_> = said.iter().map(String::as_str).collect();
+        is_refused(&definition, &said);
+    }
 }
 
 /// What other languages have to find out while they run: a chunk does not outlive a close, nor a next one.
@@ -457,10 +436,7 @@ fn a_chunk_that_outlives_what_it_is_of_does_not_compile() {
              (ring.producer().unwrap(), ring.consumer().unwrap());\n{body}\n}}"
         )
     };
-    let Some(library) = library() else {
-        eprintln!("not run: the library is not beside this test");
-        return;
-    };
+    let Some(library) = library() else { return };
     for ring in [typed, untyped] {
         let right =
             "let chunk = producer.reserve(2).unwrap(); chunk.commit_all(); producer.close();
@@ -496,7 +472,7 @@ fn a_chunk_that_outlives_what_it_is_of_does_not_compile() {
                 "E0499",
             ),
         ] {
-            are_refused(&[(&program(ring, body), &[code])]);
+            is_refused(&program(ring, body), &[code]);
         }
     }
 }

@@ -1,15 +1,15 @@
 //! The two programs of the READMEs, run as two processes, and the C of the README as a third.
 #![cfg(target_os = "linux")]
 
+#[path = "../ffi/tests/common/c.rs"]
+mod c;
 mod common;
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 
+use c::{Folder, compiler_for, include, succeeds};
 use common::example::Process;
-use common::named::Named;
-use ringproof_record::compiler;
+use common::named::{self, Named};
 
 const README: &str = include_str!("../../README.md");
 const ITEMS: u64 = 100_000;
@@ -76,7 +76,7 @@ fn a_producer_that_is_killed_and_started_again_sends_every_number_once() {
     let producer = Process::example("producer", &[&name]);
     let mut received = numbers(&mut consumer);
     let some: Vec<u64> = received.by_ref().take(10).collect();
-    // Nobody reads what the consumer prints meanwhile, and a pipe and a ring hold far less than all.
+    // Nothing reads what the consumer prints meanwhile, and a pipe and a ring hold far less than all.
     producer.kill();
     let again = Process::example("producer", &[&name]);
     let all = some.into_iter().chain(received);
@@ -92,8 +92,6 @@ fn its_c_sends_to_the_same_consumer() {
         panic!("one block of C");
     };
     let name = Named::new("readme-c");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&*name);
-    let source = program.with_extension("c");
     // The name that it shows would be another test run's as well.
     let shown = shown.replace("\"orders\"", "name[1]");
     let text = format!(
@@ -103,22 +101,16 @@ fn its_c_sends_to_the_same_consumer() {
          struct ringproof_error error;\nuint64_t order = 7;\n(void)count;\n\
          {shown}\nringproof_producer_close(&producer);\nreturn 0;\n}}\n"
     );
-    fs::write(&source, text).expect("write the source");
-    let compiled = compiler::from_env("CC", "cc")
-        .args([
-            "-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-I",
-        ])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/ffi/include"))
-        .arg(&source)
-        .arg("-o")
-        .arg(&program)
-        .status();
-    assert!(compiled.expect("a C compiler").success());
+    let folder = Folder::with(&[("shown.c", &text)]);
+    let program = folder.path().join("shown");
+    let mut command = compiler_for(false);
+    command
+        .arg(folder.path().join("shown.c"))
+        .arg("-I")
+        .arg(include());
+    succeeds(command.arg("-o").arg(&program));
     let mut consumer = Process::example("consumer", &[&name]);
     Process::start(Command::new(&program).arg(&*name)).end();
     assert!(numbers(&mut consumer).eq([7]));
     consumer.end();
-    for file in [program, source] {
-        fs::remove_file(file).expect("remove it");
-    }
 }

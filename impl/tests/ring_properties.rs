@@ -20,7 +20,7 @@ use ringproof::site::{LoadSite, StoreSite};
 use ringproof::slots::Slots;
 use ringproof::{Corruption, OutOfChunk, Payload, PopError, PushError, Ring, RingOptions, ring};
 
-/// An item that tells by its value which one it is.
+/// An item that says by its value which one it is.
 trait Item: Payload + PartialEq + Debug {
     fn nth(n: u64) -> Self;
 }
@@ -152,11 +152,11 @@ impl<T: Payload> Home<T> for Ring<T> {
     }
 
     fn producer(&self) -> Producer<'_, T, Held> {
-        Ring::producer(self).expect("the producer's role, which nobody holds")
+        Ring::producer(self).expect("the producer's role, which is free")
     }
 
     fn consumer(&self) -> Consumer<'_, T, Held> {
-        Ring::consumer(self).expect("the consumer's role, which nobody holds")
+        Ring::consumer(self).expect("the consumer's role, which is free")
     }
 }
 
@@ -312,8 +312,8 @@ struct Model<T> {
     closed: bool,
     /// Whether the consumer closed it.
     stopped: bool,
-    /// Whether the producer was told so.
-    told: bool,
+    /// Whether the producer knows that.
+    known: bool,
     /// How many items were made so far.
     made: u64,
 }
@@ -328,7 +328,7 @@ impl<T: Item> Model<T> {
             read_index: start,
             closed: false,
             stopped: false,
-            told: false,
+            known: false,
             made: 0,
         }
     }
@@ -363,26 +363,26 @@ impl<T: Item> Model<T> {
         self.live.drain(..count).collect()
     }
 
-    /// What reserving `count` slots must give, where the ring said `found`. A producer is told
+    /// What reserving `count` slots must give, where the ring said `found`. A producer learns
     /// that the consumer closed the ring at the latest when there is no room; if there is some,
-    /// either is right, until it is told. At the last position the ring closes itself.
+    /// either is right, until it knows. At the last position the ring closes itself.
     fn reserved<R>(
         &mut self,
         count: Count,
         found: &Result<R, PushError>,
     ) -> Result<usize, PushError> {
         let (asked, needed) = (count.asked(), count.needed());
-        if needed > 0 && self.write_index == LAST && !self.told {
+        if needed > 0 && self.write_index == LAST && !self.known {
             self.closed = true;
         }
         if needed > 0 && !self.closed && self.stopped {
-            self.told |= self.free() < needed || matches!(found, Err(PushError::PeerClosed));
+            self.known |= self.free() < needed || matches!(found, Err(PushError::PeerClosed));
         }
         let most = self.shape.capacity.min(LAST - self.write_index);
         match self.free().min(asked) {
             _ if needed == 0 => Ok(0),
             _ if self.closed => Err(PushError::Closed),
-            _ if self.told => Err(PushError::PeerClosed),
+            _ if self.known => Err(PushError::PeerClosed),
             _ if count.is_beyond(most) => Err(PushError::TooMany { asked, most }),
             len if len < needed => Err(PushError::Full),
             len => Ok(len),
@@ -601,33 +601,24 @@ fn compare<T: Item, H: Home<T>>(
     prop_assert_eq!(consumer.capacity(), model.shape.capacity);
     prop_assert_eq!(producer.occupancy(), Ok(model.live.len() as u64));
     prop_assert_eq!(consumer.occupancy(), Ok(model.live.len() as u64));
-    let (live, free) = (
-        model.live.len(),
-        model.shape.capacity as usize - model.live.len(),
-    );
+    let live = model.live.len();
+    let free = model.shape.capacity as usize - live;
     prop_assert_eq!((producer.len(), producer.free_slots()), (live, free));
     prop_assert_eq!((consumer.len(), consumer.free_slots()), (live, free));
-    prop_assert_eq!(
-        (producer.is_empty(), producer.is_full()),
-        (live == 0, free == 0)
-    );
-    prop_assert_eq!(
-        (consumer.is_empty(), consumer.is_full()),
-        (live == 0, free == 0)
-    );
+    let is = (live == 0, free == 0);
+    prop_assert_eq!((producer.is_empty(), producer.is_full()), is);
+    prop_assert_eq!((consumer.is_empty(), consumer.is_full()), is);
     prop_assert_eq!(producer.is_closed(), model.closed);
     prop_assert_eq!(consumer.is_closed(), model.stopped);
     // What a peer sees.
     let parts = home.parts();
     let word = |word: &Word| Native.load(word, LoadSite::RingObserve);
-    prop_assert_eq!(
-        index_of(word(parts.write_index)),
-        (model.write_index, model.closed)
-    );
-    prop_assert_eq!(
-        index_of(word(parts.read_index)),
-        (model.read_index, model.stopped)
-    );
+    let found = [parts.write_index, parts.read_index].map(|at| index_of(word(at)));
+    let expected = [
+        (model.write_index, model.closed),
+        (model.read_index, model.stopped),
+    ];
+    prop_assert_eq!(found, expected);
     Ok(())
 }
 
@@ -689,13 +680,13 @@ fn run<T: Item, H: Home<T>>(
             }
             Op::AskProducer => {
                 prop_assert_eq!(writer.is_peer_closed(), Ok(model.stopped));
-                model.told = model.stopped;
+                model.known = model.stopped;
             }
             Op::RetakeProducer => {
                 // The old one first: a role has one holder at a time.
                 drop(producer.take());
                 producer = Some(home.producer());
-                model.told = false;
+                model.known = false;
                 takings[0] += 1;
             }
             Op::RetakeConsumer => {
@@ -736,26 +727,6 @@ fn boxed<T: Item>() {
     });
 }
 
-#[test]
-fn a_ring_of_bytes_is_a_queue_at_any_position() {
-    boxed::<u8>();
-}
-
-#[test]
-fn a_ring_of_words_is_a_queue_at_any_position() {
-    boxed::<u64>();
-}
-
-#[test]
-fn a_ring_of_odd_sized_items_is_a_queue_at_any_position() {
-    boxed::<[u32; 3]>();
-}
-
-#[test]
-fn a_ring_of_structs_is_a_queue_at_any_position() {
-    boxed::<Quote>();
-}
-
 fn in_a_segment<T: Item>() {
     check(150, (shapes(), ops()), |(shape, ops)| {
         let options = RingOptions::new(shape.capacity).slots(shape.slots);
@@ -766,25 +737,19 @@ fn in_a_segment<T: Item>() {
     });
 }
 
-#[test]
-fn a_ring_of_bytes_in_a_segment_is_a_queue() {
-    in_a_segment::<u8>();
+macro_rules! queues {
+    ($($items:ident: $item:ty),+) => {
+        mod a_boxed_ring_is_a_queue_at_any_position {
+            $(#[test] fn $items() { super::boxed::<$item>(); })+
+        }
+
+        mod a_ring_in_a_segment_is_a_queue {
+            $(#[test] fn $items() { super::in_a_segment::<$item>(); })+
+        }
+    };
 }
 
-#[test]
-fn a_ring_of_words_in_a_segment_is_a_queue() {
-    in_a_segment::<u64>();
-}
-
-#[test]
-fn a_ring_of_odd_sized_items_in_a_segment_is_a_queue() {
-    in_a_segment::<[u32; 3]>();
-}
-
-#[test]
-fn a_ring_of_structs_in_a_segment_is_a_queue() {
-    in_a_segment::<Quote>();
-}
+queues!(of_bytes: u8, of_words: u64, of_odd_sized_items: [u32; 3], of_structs: super::Quote);
 
 #[test]
 fn a_capacity_out_of_range_is_brought_into_it() {
@@ -828,7 +793,7 @@ fn a_peers_index_that_was_seen_may_not_go_back() {
                 Native.store(&home.read_index, at(back), StoreSite::RingFree);
                 let said = corruption("read_index", 6);
                 assert_eq!(producer.occupancy(), Err(said));
-                // Who would wait for room pushes, and is told.
+                // Who would wait for room pushes, and gets an error.
                 assert!(producer.is_empty() && !producer.is_full());
                 // What it knows to be free it may still fill.
                 for _ in 1..seen {
@@ -847,7 +812,7 @@ fn a_peers_index_that_was_seen_may_not_go_back() {
                 }
                 Native.store(&home.write_index, at(back), StoreSite::RingPublish);
                 assert_eq!(consumer.occupancy(), Err(corruption("write_index", 6)));
-                // Who would wait for an item pops, and is told.
+                // Who would wait for an item pops, and gets an error.
                 assert!(consumer.is_full() && !consumer.is_empty());
                 for _ in 1..seen {
                     assert!(consumer.pop().is_ok());

@@ -21,13 +21,12 @@ use std::thread;
 use common::helper::{self, Helper};
 use common::named::Named;
 use common::stranger::as_nobody;
-use common::{Deadline, Effort};
-use nix::sys::resource::{Resource, setrlimit};
+use common::{Deadline, Effort, seqlock_and_latch};
 use ringproof::layout::{Fixed, Kind, NOTES};
 use ringproof::segment::name_of;
 use ringproof::{
-    Inspection, PopError, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch,
-    SeqLatchOptions, SeqLock, SeqLockOptions, unlink, unlink_free,
+    Inspection, Ring, RingOptions, Role, Segment, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
+    SeqLockOptions, unlink, unlink_free,
 };
 
 // The documented layout.
@@ -76,13 +75,37 @@ fn word(file: &File, offset: u64) -> u64 {
     u64::from_ne_bytes(bytes)
 }
 
+fn set_word(file: &File, offset: u64, value: u64) {
+    let written = file.write_all_at(&value.to_ne_bytes(), offset);
+    written.expect("write a word");
+}
+
+/// Marks a segment as retired, as a process leaves it that dies between the two steps of a removal.
+fn retire(name: &Named) -> File {
+    let half = file(&name.path());
+    set_word(&half, RETIRED, 1);
+    half
+}
+
+/// Every way to a named segment that exists.
+fn ways_to(name: &str) -> [Result<(), SegmentError>; 4] {
+    [
+        Ring::<u64>::attach(name).map(drop),
+        Ring::<u64>::open_or_create(name, &options()).map(drop),
+        Inspection::of(name).map(drop),
+        // What it does not know for a segment, it does not remove.
+        unlink(name),
+    ]
+}
+
 /// What describes the items of such a ring.
-fn text() -> &'static str {
-    if cfg!(target_endian = "little") {
-        "ringproof-shape 1 little 8\nvalue 0 u64\n"
+fn text() -> String {
+    let order = if cfg!(target_endian = "little") {
+        "little"
     } else {
-        "ringproof-shape 1 big 8\nvalue 0 u64\n"
-    }
+        "big"
+    };
+    format!("ringproof-shape 1 {order} 8\nvalue 0 u64\n")
 }
 
 /// The hash that is a description's fingerprint.
@@ -118,9 +141,7 @@ fn assert_payload<T>(outcome: Result<T, SegmentError>, label: &str, expected: &[
 fn assert_mismatch<T>(
     outcome: Result<T, SegmentError>,
     label: &str,
-    field: &str,
-    found: &str,
-    expected: &str,
+    [field, found, expected]: [&str; 3],
 ) {
     let Err(error) = outcome else {
         panic!("{label}: {field} {found} was accepted");
@@ -145,14 +166,18 @@ fn assert_mismatch<T>(
     }
 }
 
-/// Checks that a refusal is of the variant that `pattern` says, and that its text names the
+/// Checks that a refusal is of this variant, of the role where one is given, and that its text names the
 /// segment.
 macro_rules! assert_refused {
-    ($outcome:expr, $label:expr, $pattern:pat) => {
+    ($outcome:expr, $label:expr, $variant:ident $(, $role:expr)?) => {
         match $outcome {
             Ok(_) => panic!("not refused: {}", stringify!($outcome)),
             Err(error) => {
-                assert!(matches!(error, $pattern), "{error:?}");
+                assert!(matches!(error, SegmentError::$variant { .. }), "{error:?}");
+                $(assert!(
+                    matches!(error, SegmentError::$variant { role, .. } if role == $role),
+                    "{error:?}"
+                );)?
                 let text = error.to_string();
                 assert!(text.contains(&format!("`{}`", &*$label)), "{text}");
             }
@@ -215,7 +240,7 @@ fn what_lies_in_the_file_is_what_the_table_says() {
     }
     let mut described = vec![0; text().len()];
     (file.read_exact_at(&mut described, DESCRIPTION)).expect("read the description");
-    assert_eq!(str::from_utf8(&described), Ok(text()));
+    assert_eq!(str::from_utf8(&described), Ok(&*text()));
     named.extend((DESCRIPTION..DESCRIPTION + text().len() as u64).step_by(8));
     // Nothing else was written anywhere.
     for offset in (0..LEN).step_by(8).filter(|at| !named.contains(at)) {
@@ -231,53 +256,29 @@ fn what_lies_in_the_file_is_what_the_table_says() {
 
 #[test]
 fn seqlocks_and_latches_begin_with_their_value() {
-    let name = Named::new("initial");
     let value = [1u64, 2, 3];
-    let lock = SeqLock::create(&name, &value, &SeqLockOptions::default()).expect("a seqlock");
-    let other = SeqLock::<[u64; 3]>::attach(&name).expect("attach");
-    assert_eq!(other.reader().expect("a reader").read(1), Ok(value));
-    lock.writer().expect("the role").write(&[4, 5, 6]);
-    assert_eq!(other.reader().expect("a reader").read(1), Ok([4, 5, 6]));
-    let raw = file(&name.path());
-    assert_eq!(
-        (word(&raw, WRITE_INDEX), word(&raw, PRODUCER_EPOCH)),
-        (2, 1)
-    );
-    lock.segment().unlink().expect("unlink it");
-
-    let latch = SeqLatch::create(&name, &value, &SeqLatchOptions::default()).expect("a latch");
-    let other = SeqLatch::<[u64; 3]>::attach(&name).expect("attach");
-    assert_eq!(other.reader().expect("a reader").read(1), Ok(value));
-    latch.writer().expect("the role").write(&[4, 5, 6]);
-    assert_eq!(other.reader().expect("a reader").read(1), Ok([4, 5, 6]));
-    let raw = file(&name.path());
-    assert_eq!(
-        (word(&raw, WRITE_INDEX), word(&raw, PRODUCER_EPOCH)),
-        (1, 1)
-    );
-    // The first value is where it was.
-    assert_eq!((word(&raw, DATA), word(&raw, DATA + 24)), (1, 4));
-    assert_eq!(latch.segment().fixed().slots, 4);
-}
-
-#[test]
-fn two_attachments_share_one_ring() {
-    let name = Named::new("shared");
-    let (here, there) = (create(&name), Ring::<u64>::attach(&name).expect("attach"));
-    let mut producer = here.producer().expect("the role");
-    let mut consumer = there.consumer().expect("the role");
-    for round in 0..20 {
-        assert_eq!(producer.push_slice(&[round, round + 1]), Ok(2));
-        assert_eq!(consumer.pop(), Ok(round));
-        assert_eq!(consumer.pop(), Ok(round + 1));
-    }
-    producer.close();
-    assert_eq!(consumer.pop(), Err(PopError::PeerClosed));
-    assert_eq!(
-        (here.segment().label(), there.segment().label()),
-        (&*name, &*name)
-    );
-    assert_eq!(here.segment().fixed(), there.segment().fixed());
+    seqlock_and_latch!({
+        let name = Named::new("initial");
+        let lock = Lock::create(&name, &value, &LockOptions::default()).expect("create it");
+        let other = Lock::<[u64; 3]>::attach(&name).expect("attach");
+        assert_eq!(other.reader().expect("a reader").read(1), Ok(value));
+        lock.writer().expect("the role").write(&[4, 5, 6]);
+        assert_eq!(other.reader().expect("a reader").read(1), Ok([4, 5, 6]));
+        let raw = file(&name.path());
+        let words = [WRITE_INDEX, PRODUCER_EPOCH, DATA].map(|at| word(&raw, at));
+        // A seqlock counts the beginning and the end of a write, and has one slot.
+        match lock.segment().fixed().slots {
+            1 => assert_eq!(words, [2, 1, 4]),
+            slots => {
+                assert_eq!(
+                    (slots, lock.segment().fixed().kind),
+                    (4, Kind::Latch as u32)
+                );
+                // The first value is where it was.
+                assert_eq!((words, word(&raw, DATA + 24)), ([1, 1, 1], 4));
+            }
+        }
+    });
 }
 
 #[test]
@@ -301,28 +302,21 @@ fn the_default_number_of_slots_has_room_for_the_capacity_and_for_streaming() {
 fn sizes_that_cannot_be_are_refused_by_name() {
     let name = Named::new("sizes");
     let refused = |options: RingOptions| Ring::<u64>::create(&name, &options);
-    let sizes = [
+    for (options, problem) in [
         (RingOptions::new(0), "capacity of 0"),
         (RingOptions::new(9).slots(8), "capacity of 9"),
         (RingOptions::new(1).slots(0), "0 slots"),
         (RingOptions::new(5).slots(7), "7 slots"),
-        (
-            RingOptions::new(5).slots(1 << 60),
-            "1152921504606846976 slots",
-        ),
+        (RingOptions::new(5).slots(1 << 60), "1152921504606846976 s"),
         (RingOptions::new(1 << 63), "capacity of 9223372036854775808"),
-        (
-            RingOptions::new(u64::MAX),
-            "capacity of 18446744073709551615",
-        ),
-    ];
-    for (options, problem) in sizes {
+        (RingOptions::new(u64::MAX), "of 18446744073709551615"),
+    ] {
         let error = refused(options).expect_err(problem);
         assert!(error.to_string().contains(problem), "{problem}: {error}");
-        assert_refused!(refused(options), name, SegmentError::Size { .. });
+        assert_refused!(refused(options), name, Size);
     }
     let nothing = Ring::<[u64; 0]>::create(&name, &RingOptions::new(1));
-    assert_refused!(nothing, name, SegmentError::Size { .. });
+    assert_refused!(nothing, name, Size);
     assert!(!name.path().exists());
 }
 
@@ -427,7 +421,7 @@ fn with_each_corruption(raw: &File, check: impl Fn(Option<&Wrong>)) {
 impl Wrong {
     #[track_caller]
     fn refuses<T>(&self, outcome: Result<T, SegmentError>, label: &str) {
-        assert_mismatch(outcome, label, self.field, self.found, self.expected);
+        assert_mismatch(outcome, label, [self.field, self.found, self.expected]);
     }
 }
 
@@ -436,15 +430,12 @@ fn every_wrong_field_of_a_named_segment_is_refused_by_name() {
     let name = Named::new("fields");
     drop(create(&name));
     with_each_corruption(&file(&name.path()), |wrong| {
-        let attached = Ring::<u64>::attach(&name);
         let Some(wrong) = wrong else {
-            return drop(attached.expect("attach to the repaired one"));
+            return drop(Ring::<u64>::attach(&name).expect("attach to the repaired one"));
         };
-        wrong.refuses(attached, &name);
-        wrong.refuses(Ring::<u64>::open_or_create(&name, &options()), &name);
-        wrong.refuses(Inspection::of(&name), &name);
-        // What it does not know for a segment, it does not remove.
-        wrong.refuses(unlink(&name), &name);
+        for outcome in ways_to(&name) {
+            wrong.refuses(outcome, &name);
+        }
     });
 }
 
@@ -473,29 +464,31 @@ fn another_kind_or_item_size_is_refused() {
             _ => drop(SeqLatch::create(&name, &0u64, &SeqLatchOptions::default()).expect("one")),
         }
         for asked in 0..3 {
-            let outcome = match asked {
-                0 => Ring::<u64>::attach(&name).map(drop),
-                1 => SeqLock::<u64>::attach(&name).map(drop),
-                _ => SeqLatch::<u64>::attach(&name).map(drop),
+            let [same, larger] = match asked {
+                0 => [
+                    Ring::<u64>::attach(&name).map(drop),
+                    Ring::<[u64; 2]>::attach(&name).map(drop),
+                ],
+                1 => [
+                    SeqLock::<u64>::attach(&name).map(drop),
+                    SeqLock::<[u64; 2]>::attach(&name).map(drop),
+                ],
+                _ => [
+                    SeqLatch::<u64>::attach(&name).map(drop),
+                    SeqLatch::<[u64; 2]>::attach(&name).map(drop),
+                ],
             };
             if made == asked {
-                outcome.expect("attach to the right kind");
-            } else {
-                assert_mismatch(outcome, &name, "kind", kinds[made], kinds[asked]);
-            }
-            let larger = match asked {
-                0 => Ring::<[u64; 2]>::attach(&name).map(drop),
-                1 => SeqLock::<[u64; 2]>::attach(&name).map(drop),
-                _ => SeqLatch::<[u64; 2]>::attach(&name).map(drop),
-            };
-            if made == asked {
+                same.expect("attach to the right kind");
                 let differs = [
                     r#"field "value": offset 0, u64x2 here; offset 0, u64 in the segment"#,
                     "size: 16 here; 8 in the segment",
                 ];
                 assert_payload(larger, &name, &differs);
             } else {
-                assert_mismatch(larger, &name, "kind", kinds[made], kinds[asked]);
+                for outcome in [same, larger] {
+                    assert_mismatch(outcome, &name, ["kind", kinds[made], kinds[asked]]);
+                }
             }
         }
         unlink(&name).expect("unlink it");
@@ -518,18 +511,9 @@ fn a_file_of_the_wrong_length_is_refused() {
         } else {
             "segment_len, 8256"
         };
-        let attached = Ring::<u64>::attach(&name);
-        assert_mismatch(attached, &name, "file length", &found, expected);
-        let opened = Ring::<u64>::open_or_create(&name, &options());
-        assert_mismatch(opened, &name, "file length", &found, expected);
-        assert_mismatch(
-            Inspection::of(&name),
-            &name,
-            "file length",
-            &found,
-            expected,
-        );
-        assert_mismatch(unlink(&name), &name, "file length", &found, expected);
+        for outcome in ways_to(&name) {
+            assert_mismatch(outcome, &name, ["file length", &found, expected]);
+        }
         fs::remove_file(name.path()).expect("remove it");
     }
     // More than is needed does no harm.
@@ -546,13 +530,15 @@ fn a_file_that_is_no_segment_is_refused_and_stays() {
     assert_mismatch(
         Ring::<u64>::attach(&name),
         &name,
-        "magic",
-        "0x",
-        "no ringproof segment",
+        ["magic", "0x", "no ringproof segment"],
     );
-    assert_mismatch(unlink(&name), &name, "magic", "0x", "no ringproof segment");
+    assert_mismatch(
+        unlink(&name),
+        &name,
+        ["magic", "0x", "no ringproof segment"],
+    );
     let made = Ring::<u64>::create(&name, &options());
-    assert_refused!(made, name, SegmentError::Exists { .. });
+    assert_refused!(made, name, Exists);
     assert_eq!(fs::read(name.path()).expect("read it back"), text);
 }
 
@@ -560,116 +546,67 @@ fn a_file_that_is_no_segment_is_refused_and_stays() {
 fn what_stands_in_place_of_a_segment_is_said_in_words() {
     let name = Named::new("words");
     let path = name.path();
+    let look = |what| {
+        let expected = ["file type", what, "a regular file"];
+        assert_mismatch(Inspection::of(&name), &name, expected);
+    };
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO");
-    assert_mismatch(
-        Inspection::of(&name),
-        &name,
-        "file type",
-        "a FIFO",
-        "a regular file",
-    );
+    look("a FIFO");
     fs::remove_file(&path).expect("remove it");
     fs::create_dir(&path).expect("a directory");
-    assert_mismatch(
-        Inspection::of(&name),
-        &name,
-        "file type",
-        "a directory",
-        "a regular file",
-    );
+    look("a directory");
 }
 
 #[test]
 fn a_descriptor_of_anything_else_is_refused() {
-    // A memory file that can shrink under a mapping.
-    let unsealed = nix::sys::memfd::memfd_create("test", nix::sys::memfd::MFdFlags::MFD_CLOEXEC)
-        .expect("a memory file");
-    let label = format!("(descriptor {})", unsealed.as_raw_fd());
-    assert_mismatch(
-        Ring::<u64>::attach_fd(unsealed),
-        &label,
-        "seals",
-        "without a seal against shrinking",
-        "F_SEAL_SHRINK",
-    );
-    // A named segment, which anybody who may write it can truncate.
     let name = Named::new("descriptor");
     let ring = create(&name);
-    let fd = ring.segment().descriptor().expect("its descriptor");
-    let label = format!("(descriptor {})", fd.as_raw_fd());
-    assert_mismatch(
-        Ring::<u64>::attach_fd(fd),
-        &label,
-        "seals",
-        "without",
-        "F_SEAL_SHRINK",
-    );
     let (pipe, _other) = std::io::pipe().expect("a pipe");
-    let fd = OwnedFd::from(pipe);
-    let label = format!("(descriptor {})", fd.as_raw_fd());
-    assert_mismatch(
-        Ring::<u64>::attach_fd(fd),
-        &label,
-        "file type",
-        "",
-        "a regular file",
-    );
-}
-
-#[test]
-fn a_descriptor_of_a_file_that_knows_no_seals_is_refused_alike() {
-    // This program: a regular file on a file system that is no tmpfs.
+    // This program: a regular file on a file system that is no tmpfs, and so knows no seals.
     let program = std::env::current_exe().expect("path of the test program");
-    let fd = OwnedFd::from(File::open(program).expect("open it"));
-    let label = format!("(descriptor {})", fd.as_raw_fd());
-    assert_mismatch(
-        Ring::<u64>::attach_fd(fd),
-        &label,
-        "seals",
-        "",
-        "F_SEAL_SHRINK",
-    );
-}
-
-#[test]
-fn an_anonymous_segment_cannot_change_its_size() {
-    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let raw = File::from(ring.segment().descriptor().expect("its descriptor"));
-    for len in [0, LEN - 1, LEN + 1] {
-        let refused = raw.set_len(len).expect_err("a sealed file");
-        assert_eq!(refused.raw_os_error(), Some(nix::libc::EPERM), "{len}");
+    let unsealed = nix::sys::memfd::memfd_create("test", nix::sys::memfd::MFdFlags::MFD_CLOEXEC);
+    for (descriptor, field, found, expected) in [
+        // A memory file that can shrink under a mapping.
+        (
+            unsealed.expect("a memory file"),
+            "seals",
+            "without a seal against shrinking",
+            "F_SEAL_SHRINK",
+        ),
+        // A named segment, which anybody who may write it can truncate.
+        (
+            ring.segment().descriptor().expect("its descriptor"),
+            "seals",
+            "without",
+            "F_SEAL_SHRINK",
+        ),
+        (pipe.into(), "file type", "", "a regular file"),
+        (
+            File::open(program).expect("open it").into(),
+            "seals",
+            "",
+            "F_SEAL_SHRINK",
+        ),
+    ] {
+        let label = format!("(descriptor {})", descriptor.as_raw_fd());
+        let attached = Ring::<u64>::attach_fd(descriptor);
+        assert_mismatch(attached, &label, [field, found, expected]);
     }
-    // Nor can anybody seal it against its users.
-    let seal = nix::fcntl::FcntlArg::F_ADD_SEALS(nix::fcntl::SealFlag::F_SEAL_FUTURE_WRITE);
-    assert_eq!(nix::fcntl::fcntl(&raw, seal), Err(nix::errno::Errno::EPERM));
 }
 
 #[test]
 fn names_that_are_none_are_refused() {
     let long = "x".repeat(256);
     for name in ["", ".", "..", ".hidden", "/a", "a/b", "a/", "a\0b", &long] {
-        assert_refused!(
-            Ring::<u64>::create(name, &options()),
-            name,
-            SegmentError::Name { .. }
-        );
-        assert_refused!(Ring::<u64>::attach(name), name, SegmentError::Name { .. });
-        assert_refused!(
-            Ring::<u64>::open_or_create(name, &options()),
-            name,
-            SegmentError::Name { .. }
-        );
-        assert_refused!(Inspection::of(name), name, SegmentError::Name { .. });
-        assert_refused!(unlink(name), name, SegmentError::Name { .. });
+        assert_refused!(Ring::<u64>::create(name, &options()), name, Name);
+        for outcome in ways_to(name) {
+            assert_refused!(outcome, name, Name);
+        }
     }
     let name = Named::new("absent");
-    assert_refused!(
-        Ring::<u64>::attach(&name),
-        name,
-        SegmentError::NotFound { .. }
-    );
-    assert_refused!(Inspection::of(&name), name, SegmentError::NotFound { .. });
-    assert_refused!(unlink(&name), name, SegmentError::NotFound { .. });
+    assert_refused!(Ring::<u64>::attach(&name), name, NotFound);
+    assert_refused!(Inspection::of(&name), name, NotFound);
+    assert_refused!(unlink(&name), name, NotFound);
 }
 
 #[test]
@@ -724,7 +661,7 @@ fn a_mode_that_no_segment_has_is_refused_and_makes_none() {
                 said.contains("it must be from 600 to 777, in octal"),
                 "{said}"
             );
-            assert_refused!(outcome, name, SegmentError::Mode { .. });
+            assert_refused!(outcome, name, Mode);
         }
         assert!(!name.path().exists());
     }
@@ -746,7 +683,7 @@ fn an_existing_segment_is_neither_replaced_nor_wiped() {
     let ring = create(&name);
     ring.producer().expect("the role").push(7).expect("push");
     let again = Ring::<u64>::create(&name, &RingOptions::new(2));
-    assert_refused!(again, name, SegmentError::Exists { .. });
+    assert_refused!(again, name, Exists);
     // What the options ask for, or whether that could be had, makes no difference: there is one.
     for options in [RingOptions::new(2), RingOptions::new(2).slots(3).mode(0)] {
         let opened = Ring::<u64>::open_or_create(&name, &options).expect("open it");
@@ -777,7 +714,7 @@ fn an_existing_segment_is_neither_replaced_nor_wiped() {
     // Of another one, which none of these is, they are asked.
     let name = Named::new("exists-not");
     let made = SeqLatch::open_or_create(&name, &2u64, &options);
-    assert_refused!(made, name, SegmentError::Size { .. });
+    assert_refused!(made, name, Size);
 }
 
 #[test]
@@ -792,17 +729,14 @@ fn a_file_system_without_room_is_an_error_and_leaves_nothing() {
     let slots = (total / 8).next_power_of_two() * 2;
     let bytes_wanted = DATA + slots * 8;
     let refused = Ring::<u64>::create(&name, &RingOptions::new(1).slots(slots));
-    match refused {
-        Err(SegmentError::NoSpace { bytes, .. }) => assert_eq!(bytes, bytes_wanted),
+    match &refused {
+        Err(SegmentError::NoSpace { bytes, .. }) => assert_eq!(*bytes, bytes_wanted),
         other => panic!("{other:?}"),
     }
-    let refused = Ring::<u64>::create(&name, &RingOptions::new(1).slots(slots));
-    assert_refused!(refused, name, SegmentError::NoSpace { .. });
+    assert_refused!(refused, name, NoSpace);
     assert!(!name.path().exists());
 }
 
-/// A memory file has no limit of its own. What would be the last of the memory is refused before any
-/// of it is taken.
 #[test]
 fn all_that_open_at_once_get_the_same_segment() {
     let name = Named::new("one-segment");
@@ -912,7 +846,7 @@ fn no_role_of_an_unlinked_segment_can_be_taken() {
         take_away(&ring, &name);
         assert!(!name.path().exists(), "{way}");
         for _ in 0..2 {
-            assert_refused!(ring.consumer(), name, SegmentError::Gone { .. });
+            assert_refused!(ring.consumer(), name, Gone);
             // The attempt left no lock behind.
             assert!(
                 !ring.segment().is_held(Role::Consumer).expect("an answer"),
@@ -942,10 +876,10 @@ fn a_second_name_does_not_bring_a_retired_segment_back() {
         fs::hard_link(name.path(), link.path()).expect("a second name");
         remove(&name).expect("unlink the first");
         assert_eq!(word(&file(&link.path()), RETIRED), 1);
-        assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
+        assert_refused!(ring.producer(), name, Gone);
         assert!(Inspection::of(&link).expect("look at it").retired);
         let other = Ring::<u64>::attach(&link).expect("attach by the second name");
-        assert_refused!(other.consumer(), link, SegmentError::Gone { .. });
+        assert_refused!(other.consumer(), link, Gone);
         // Whoever finds that out finishes the removal.
         assert!(!link.path().exists());
     }
@@ -955,17 +889,12 @@ fn a_second_name_does_not_bring_a_retired_segment_back() {
 fn a_removal_cut_off_by_death_is_finished_by_the_next() {
     let name = Named::new("half-removed");
     let ring = create(&name);
-    // What a process leaves that dies between the two steps of a removal.
-    file(&name.path())
-        .write_all_at(&1u64.to_ne_bytes(), RETIRED)
-        .expect("retire it");
-    assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
+    retire(&name);
+    assert_refused!(ring.producer(), name, Gone);
     assert!(!name.path().exists());
 
     drop(create(&name));
-    let half = file(&name.path());
-    half.write_all_at(&1u64.to_ne_bytes(), RETIRED)
-        .expect("retire it");
+    let half = retire(&name);
     let (ring, claim) =
         Ring::<u64>::open_or_create_as(&name, Role::Producer, &options()).expect("a new one");
     assert_eq!(half.metadata().expect("its links").nlink(), 0);
@@ -976,47 +905,35 @@ fn a_removal_cut_off_by_death_is_finished_by_the_next() {
         .expect("push");
 
     drop(ring);
-    let half = file(&name.path());
-    half.write_all_at(&1u64.to_ne_bytes(), RETIRED)
-        .expect("retire it");
+    retire(&name);
     unlink(&name).expect("finish it");
     assert!(!name.path().exists());
 }
 
 #[test]
 fn a_writer_opens_anew_what_was_retired() {
-    let retired = |name: &Named| {
-        let half = file(&name.path());
-        half.write_all_at(&1u64.to_ne_bytes(), RETIRED)
-            .expect("retire it");
-        half
-    };
-
-    let (name, options) = (Named::new("open-seqlock"), SeqLockOptions::default());
-    drop(SeqLock::create(&name, &1u64, &options).expect("create"));
-    let half = retired(&name);
-    let (lock, claim) =
-        SeqLock::open_or_create_as_writer(&name, &2u64, &options).expect("a new one");
-    assert_eq!(half.metadata().expect("its links").nlink(), 0);
-    assert_eq!((claim.role(), claim.epoch()), (Role::Writer, 1));
-    assert_refused!(lock.writer(), name, SegmentError::Held { .. });
-    assert_eq!(lock.reader().expect("a reader").try_read(), Ok(2));
-    lock.writer_with(claim).expect("the role").write(&3);
-    assert_eq!(lock.reader().expect("a reader").try_read(), Ok(3));
-
-    let (name, options) = (Named::new("open-latch"), SeqLatchOptions::default());
-    drop(SeqLatch::create(&name, &1u64, &options).expect("create"));
-    let half = retired(&name);
-    let (latch, claim) =
-        SeqLatch::open_or_create_as_writer(&name, &2u64, &options).expect("a new one");
-    assert_eq!(half.metadata().expect("its links").nlink(), 0);
-    assert!(matches!(
-        lock.writer_with(claim),
-        Err(SegmentError::Unclaimed { .. })
-    ));
-    let claim = latch.segment().claim(Role::Writer).expect("it was dropped");
-    latch.writer_with(claim).expect("the role").write(&3);
-    assert_eq!(latch.reader().expect("a reader").try_read(), Ok(3));
+    let other = SeqLock::anonymous(&0_u64, &SeqLockOptions::default()).expect("another one");
+    seqlock_and_latch!({
+        let (name, options) = (Named::new("open-value"), LockOptions::default());
+        drop(Lock::create(&name, &1u64, &options).expect("create"));
+        let half = retire(&name);
+        let (lock, claim) =
+            Lock::open_or_create_as_writer(&name, &2u64, &options).expect("a new one");
+        assert_eq!(half.metadata().expect("its links").nlink(), 0);
+        assert_eq!((claim.role(), claim.epoch()), (Role::Writer, 1));
+        assert_refused!(lock.writer(), name, Held);
+        assert_eq!(lock.reader().expect("a reader").try_read(), Ok(2));
+        lock.writer_with(claim).expect("the role").write(&3);
+        assert_eq!(lock.reader().expect("a reader").try_read(), Ok(3));
+        let claim = lock.segment().claim(Role::Writer).expect("it was dropped");
+        let refused = other
+            .writer_with(claim)
+            .expect_err("a claim of another one");
+        assert!(
+            matches!(refused, SegmentError::Unclaimed { .. }),
+            "{refused}"
+        );
+    });
 }
 
 #[test]
@@ -1032,10 +949,10 @@ fn a_role_that_is_held_of_an_unlinked_segment_is_gone_rather_than_held() {
     let name = Named::new("gone-held");
     let ring = create(&name);
     let _producer = ring.producer().expect("the role");
-    assert_refused!(ring.producer(), name, SegmentError::Held { .. });
+    assert_refused!(ring.producer(), name, Held);
     ring.segment().unlink().expect("unlink it");
     // To end its holder would not help.
-    assert_refused!(ring.producer(), name, SegmentError::Gone { .. });
+    assert_refused!(ring.producer(), name, Gone);
 }
 
 #[test]
@@ -1045,9 +962,9 @@ fn an_unlink_that_is_not_permitted_leaves_the_segment_usable() {
     as_nobody(|| {
         let theirs = Ring::<u64>::attach(&name).expect("attach, which the mode permits");
         // The directory is sticky: a file in it is its owner's to remove.
-        assert_refused!(theirs.segment().unlink(), name, SegmentError::System { .. });
-        assert_refused!(unlink(&name), name, SegmentError::System { .. });
-        assert_refused!(unlink_free(&name), name, SegmentError::System { .. });
+        assert_refused!(theirs.segment().unlink(), name, System);
+        assert_refused!(unlink(&name), name, System);
+        assert_refused!(unlink_free(&name), name, System);
     });
     assert!(name.path().exists());
     ring.producer()
@@ -1060,6 +977,11 @@ fn an_unlink_that_is_not_permitted_leaves_the_segment_usable() {
 fn a_role_has_one_holder_and_counts_its_takings() {
     let name = Named::new("roles");
     let (ring, other) = (create(&name), Ring::<u64>::attach(&name).expect("attach"));
+    assert_eq!(
+        (ring.segment().label(), other.segment().label()),
+        (&*name, &*name)
+    );
+    assert_eq!(ring.segment().fixed(), other.segment().fixed());
     for epoch in 1..4 {
         let producer = ring.producer().expect("the role");
         assert_eq!(producer.epoch(), epoch);
@@ -1070,33 +992,34 @@ fn a_role_has_one_holder_and_counts_its_takings() {
             let refused = ring.producer();
             let text = refused.as_ref().expect_err("a second producer").to_string();
             assert!(text.contains("producer"), "{text}");
-            assert_refused!(
-                refused,
-                name,
-                SegmentError::Held {
-                    role: Role::Producer,
-                    ..
-                }
-            );
+            assert_refused!(refused, name, Held, Role::Producer);
         }
         assert!(!producer.peer_present().expect("an answer"));
         let consumer = other.consumer().expect("the other role");
         assert_eq!(consumer.epoch(), epoch);
         assert!(producer.peer_present().expect("an answer"));
         assert!(consumer.peer_present().expect("an answer"));
-        assert_refused!(
-            ring.consumer(),
-            name,
-            SegmentError::Held {
-                role: Role::Consumer,
-                ..
-            }
-        );
+        assert_refused!(ring.consumer(), name, Held, Role::Consumer);
         drop(producer);
         assert!(!consumer.peer_present().expect("an answer"));
         assert!(ring.segment().is_held(Role::Consumer).expect("an answer"));
         assert!(!other.segment().is_held(Role::Producer).expect("an answer"));
     }
+}
+
+#[test]
+fn a_writers_role_has_one_holder_and_counts_its_takings() {
+    seqlock_and_latch!({
+        let lock = Lock::anonymous(&0u64, &LockOptions::default()).expect("one");
+        for epoch in 1..4 {
+            let writer = lock.writer().expect("the role");
+            assert_eq!(writer.epoch(), epoch);
+            assert_refused!(lock.writer(), "(anonymous)", Held, Role::Writer);
+            assert!(lock.segment().is_held(Role::Writer).expect("an answer"));
+            drop(writer);
+            assert!(!lock.segment().is_held(Role::Writer).expect("an answer"));
+        }
+    });
 }
 
 #[test]
@@ -1132,6 +1055,14 @@ fn a_claim_is_good_for_its_role_and_its_segment_alone() {
         .consumer_with(claim)
         .expect_err("a claim of another role");
     assert!(refused.to_string().contains("consumer"), "{refused}");
+    let claim = other.segment().claim(Role::Producer).expect("the role");
+    let refused = ring.consumer_with(claim).expect_err("a wrong claim");
+    for part in [
+        &format!("consumer of segment `{}`", &*name),
+        "producer of segment `(anonymous)`",
+    ] {
+        assert!(refused.to_string().contains(part), "{part}: {refused}");
+    }
 
     // Through another attachment to the same segment it is as good.
     let claim = ring.segment().claim(Role::Producer).expect("the role");
@@ -1142,72 +1073,25 @@ fn a_claim_is_good_for_its_role_and_its_segment_alone() {
 }
 
 #[test]
-fn a_claim_that_is_not_the_right_one_is_told_from_it() {
-    let name = Named::new("claim-text");
-    let ring = create(&name);
-    let other = Ring::<u64>::anonymous(&options()).expect("a ring");
-    let claim = other.segment().claim(Role::Producer).expect("the role");
-    let text = ring
-        .consumer_with(claim)
-        .expect_err("a wrong claim")
-        .to_string();
-    for part in [
-        &format!("consumer of segment `{}`", &*name),
-        "producer of segment `(anonymous)`",
-    ] {
-        assert!(text.contains(part), "{part}: {text}");
-    }
-}
-
-#[test]
 fn a_role_that_a_structure_does_not_have_cannot_be_taken() {
     let name = Named::new("roles-of-kinds");
     let ring = create(&name);
     assert_mismatch(
         ring.segment().claim(Role::Writer),
         &name,
-        "kind",
-        "ring",
-        "writer",
+        ["kind", "ring", "writer"],
     );
-    ring.producer().expect("the role, which nobody has");
+    ring.producer().expect("the role, which is free");
     ring.segment().unlink().expect("unlink it");
     let lock = SeqLock::create(&name, &0u64, &SeqLockOptions::default()).expect("a seqlock");
     for role in [Role::Producer, Role::Consumer] {
         assert_mismatch(
             lock.segment().claim(role),
             &name,
-            "kind",
-            "seqlock",
-            role.name(),
+            ["kind", "seqlock", role.name()],
         );
     }
-    lock.writer().expect("the role, which nobody has");
-}
-
-#[test]
-fn a_look_from_outside_shows_each_roles_notes() {
-    let name = Named::new("seen-notes");
-    let ring = create(&name);
-    let (first, last) = (0, NOTES - 1);
-    let noted = [
-        (Role::Producer, first, 1),
-        (Role::Producer, last, 2),
-        (Role::Consumer, first, 3),
-        (Role::Consumer, last, u64::MAX),
-    ];
-    for (role, index, value) in noted {
-        ring.segment().set_note(role, index, value).expect("a note");
-    }
-    let seen = Inspection::of(&name).expect("look at it");
-    for (state, pair) in seen.roles.iter().zip(noted.chunks(2)) {
-        let mut expected = [0; NOTES];
-        for &(role, index, value) in pair {
-            assert_eq!(state.role, role);
-            expected[index] = value;
-        }
-        assert_eq!(state.notes, expected);
-    }
+    lock.writer().expect("the role, which is free");
 }
 
 // ---- permissions --------------------------------------------------------------------------
@@ -1227,14 +1111,14 @@ fn the_mode_is_the_one_asked_for_whatever_the_umask() {
 fn permission_to_read_is_enough_to_look_and_not_to_attach() {
     let name = Named::new("readable");
     let ring = create(&name);
-    // Nobody can ask for it, but its owner can set it.
+    // It cannot be asked for, but its owner can set it.
     fs::set_permissions(name.path(), fs::Permissions::from_mode(0o444)).expect("set its mode");
     let look = || {
         let seen = Inspection::of(&name).expect("look at it");
         assert_eq!((seen.name, seen.kind), ((*name).to_owned(), Kind::Ring));
         let refused = Ring::<u64>::attach(&name);
-        assert_refused!(refused, name, SegmentError::Denied { .. });
-        assert_refused!(unlink(&name), name, SegmentError::Denied { .. });
+        assert_refused!(refused, name, Denied);
+        assert_refused!(unlink(&name), name, Denied);
         assert!(name.path().exists());
     };
     let _producer = ring.producer();
@@ -1246,33 +1130,6 @@ fn permission_to_read_is_enough_to_look_and_not_to_attach() {
         look();
         // A lock is seen by those who may only read.
         assert!(Inspection::of(&name).expect("look at it").roles[0].held);
-    });
-}
-
-#[test]
-fn a_segment_of_another_user_is_closed_by_default_and_says_whose_it_is() {
-    let name = Named::new("private");
-    let _ring = create(&name);
-    if let Err(error) = nix::unistd::chown(&name.path(), Some(12.into()), Some(34.into())) {
-        println!("not run: a file cannot be given to another user: {error}");
-        return;
-    }
-    as_nobody(|| {
-        let outcomes = [
-            Inspection::of(&name).map(drop),
-            Ring::<u64>::attach(&name).map(drop),
-            Ring::<u64>::open_or_create(&name, &options()).map(drop),
-        ];
-        for (outcome, purpose) in outcomes.into_iter().zip(["read", "write", "write"]) {
-            let said = outcome.as_ref().map_err(ToString::to_string);
-            let said = said.expect_err("refused");
-            assert!(
-                said.contains("mode 600 and belongs to user 12 and group 34"),
-                "{said}"
-            );
-            assert!(said.contains(purpose), "{said}");
-            assert_refused!(outcome, name, SegmentError::Denied { .. });
-        }
     });
 }
 
@@ -1329,7 +1186,7 @@ fn an_inspection_says_what_a_ring_is_and_where_it_stands() {
     let link = Named::new("inspected-link");
     fs::hard_link(name.path(), link.path()).expect("a second name");
     ring.segment().unlink().expect("unlink it");
-    assert_refused!(Inspection::of(&name), name, SegmentError::NotFound { .. });
+    assert_refused!(Inspection::of(&name), name, NotFound);
     assert!(Inspection::of(&link).expect("look at it").retired);
 }
 
@@ -1370,6 +1227,10 @@ fn notes_stay_where_they_were_written() {
         for index in 0..NOTES {
             let value = (role as u64 + 1) * 1000 + index as u64;
             assert_eq!(other.segment().note(role, index), Some(value));
+            // And whoever looks from outside sees it with its role.
+            let seen = Inspection::of(&name).expect("look at it");
+            let state = &seen.roles[role as usize];
+            assert_eq!((state.role, state.notes[index]), (role, value));
         }
         for index in [NOTES, usize::MAX] {
             assert_eq!(ring.segment().note(role, index), None);
@@ -1394,16 +1255,12 @@ fn a_seqlock_of_several_slots_is_refused() {
     let name = Named::new("seqlock-slots");
     drop(SeqLock::create(&name, &0u64, &SeqLockOptions::default()).expect("a seqlock"));
     let raw = file(&name.path());
-    raw.write_all_at(&2u64.to_ne_bytes(), SLOTS)
-        .expect("write a field");
-    raw.write_all_at(&(DATA + 16).to_ne_bytes(), SEGMENT_LEN)
-        .expect("write a field");
+    set_word(&raw, SLOTS, 2);
+    set_word(&raw, SEGMENT_LEN, DATA + 16);
     raw.set_len(DATA + 16).expect("enlarge it");
-    assert_mismatch(SeqLock::<u64>::attach(&name), &name, "slots", "2", "1");
-    raw.write_all_at(&1u64.to_ne_bytes(), SLOTS)
-        .expect("write a field");
-    raw.write_all_at(&(DATA + 8).to_ne_bytes(), SEGMENT_LEN)
-        .expect("write a field");
+    assert_mismatch(SeqLock::<u64>::attach(&name), &name, ["slots", "2", "1"]);
+    set_word(&raw, SLOTS, 1);
+    set_word(&raw, SEGMENT_LEN, DATA + 8);
     SeqLock::<u64>::attach(&name).expect("attach to the repaired one");
 
     // The header of a type whose fields are public can be wrong in any way.
@@ -1415,9 +1272,7 @@ fn a_seqlock_of_several_slots_is_refused() {
     assert_mismatch(
         fixed.check("s", LEN),
         "s",
-        "slots",
-        "1",
-        "a power of two from 2",
+        ["slots", "1", "a power of two from 2"],
     );
 }
 
@@ -1429,19 +1284,6 @@ fn helper() {
     let Some(job) = helper::job() else { return };
     let words: Vec<_> = job.split(' ').collect();
     match words[..] {
-        ["memory", name] => {
-            // Where it is asked for nevertheless, this is in the way, with another error.
-            setrlimit(Resource::RLIMIT_FSIZE, 1 << 30, 1 << 30).expect("a limit");
-            let slots = 1 << 43;
-            let options = RingOptions::new(1).slots(slots);
-            let named = Ring::<u64>::create(name, &options).expect_err("too much");
-            helper::say(format!("named {named}"));
-            let anonymous = Ring::<u64>::anonymous(&options).expect_err("too much");
-            helper::say(format!("anonymous {anonymous}"));
-            let options = SeqLatchOptions::default().slots(slots);
-            let latch = SeqLatch::<u64>::anonymous(&7, &options).expect_err("too much");
-            helper::say(format!("latch {latch}"));
-        }
         ["modes", name, umask] => {
             let umask = nix::libc::mode_t::from_str_radix(umask, 8).expect("a mode");
             nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(umask));
@@ -1459,15 +1301,12 @@ fn helper() {
                 let options = asked.map_or(plain, |mode| plain.mode(mode));
                 Ring::<u64>::create(name, &options).map(drop)
             });
-            let plain = SeqLockOptions::default();
-            say("seqlock", &|asked| {
-                let options = asked.map_or(plain, |mode| plain.mode(mode));
-                SeqLock::create(name, &0u64, &options).map(drop)
-            });
-            let plain = SeqLatchOptions::default();
-            say("latch", &|asked| {
-                let options = asked.map_or(plain, |mode| plain.mode(mode));
-                SeqLatch::create(name, &0u64, &options).map(drop)
+            seqlock_and_latch!({
+                let plain = LockOptions::default();
+                say(KIND, &|asked| {
+                    let options = asked.map_or(plain, |mode| plain.mode(mode));
+                    Lock::create(name, &0u64, &options).map(drop)
+                });
             });
         }
         _ => panic!("no such job: {job}"),
@@ -1475,7 +1314,7 @@ fn helper() {
     std::io::stdout().flush().expect("flush");
 }
 
-/// What tells a segment's file from any other. (Its name does not: a file that was created
+/// What is a segment's file's own. (Its name does not: a file that was created
 /// without one keeps that in its descriptors and mappings.)
 fn inode(segment: &Segment) -> u64 {
     let fd = segment.descriptor().expect("its descriptor");

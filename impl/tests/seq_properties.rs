@@ -18,11 +18,10 @@ use ringproof::memory::{Cells, Memory, Native, Word};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::site::{LoadSite, StoreSite};
 use ringproof::{
-    Busy, Payload, ReadError, Role, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
-    SeqLockOptions,
+    Busy, Payload, ReadError, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
 };
 
-/// A value of which every word tells which one it is, so that half of it is known as such.
+/// A value of which every word says which one it is, so that half of it is known as such.
 trait Value: Payload + PartialEq + Debug {
     fn nth(n: u64) -> Self {
         let words = size_of::<Self>() as u64 / 8;
@@ -189,26 +188,6 @@ fn seqlock<T: Value>() {
     });
 }
 
-#[test]
-fn a_seqlock_of_one_word_holds_the_last_value() {
-    seqlock::<u64>();
-}
-
-#[test]
-fn a_seqlock_of_bytes_holds_the_last_value() {
-    seqlock::<[u8; 16]>();
-}
-
-#[test]
-fn a_seqlock_of_three_words_holds_the_last_value() {
-    seqlock::<[u64; 3]>();
-}
-
-#[test]
-fn a_seqlock_of_1032_bytes_holds_the_last_value() {
-    seqlock::<Big>();
-}
-
 fn latch<T: Value>() {
     let slots = prop_oneof![Just(2usize), Just(4), Just(8)];
     let cases = (slots, starts(), ops(words::<T>()));
@@ -253,25 +232,19 @@ fn latch<T: Value>() {
     });
 }
 
-#[test]
-fn a_latch_of_one_word_holds_the_last_value() {
-    latch::<u64>();
+macro_rules! values {
+    ($($values:ident: $value:ty),+) => {
+        mod a_seqlock_holds_the_last_value {
+            $(#[test] fn $values() { super::seqlock::<$value>(); })+
+        }
+
+        mod a_latch_holds_the_last_value {
+            $(#[test] fn $values() { super::latch::<$value>(); })+
+        }
+    };
 }
 
-#[test]
-fn a_latch_of_bytes_holds_the_last_value() {
-    latch::<[u8; 16]>();
-}
-
-#[test]
-fn a_latch_of_three_words_holds_the_last_value() {
-    latch::<[u64; 3]>();
-}
-
-#[test]
-fn a_latch_of_1032_bytes_holds_the_last_value() {
-    latch::<Big>();
-}
+values!(of_a_word: u64, of_bytes: [u8; 16], of_three_words: [u64; 3], of_1032_bytes: super::Big);
 
 #[test]
 fn a_seqlock_reader_keeps_no_copy_that_a_write_came_into() {
@@ -285,16 +258,9 @@ fn a_seqlock_reader_keeps_no_copy_that_a_write_came_into() {
             let writes_meanwhile = || (0..writes).for_each(|_| write());
             let memory = Interrupted::once(LoadSite::SeqCopyOut, 1, writes_meanwhile);
             let reader = SeqReader::<[u64; 3], _>::new(home.seq(), memory, ()).expect("a reader");
-            let expected = if writes == 0 {
-                Ok(Value::nth(7))
-            } else {
-                Err(Busy)
-            };
-            assert_eq!(
-                reader.try_read(),
-                expected,
-                "start {start}, {writes} writes"
-            );
+            let expected = (writes == 0).then(|| Value::nth(7)).ok_or(Busy);
+            let found = reader.try_read();
+            assert_eq!(found, expected, "start {start}, {writes} writes");
         }
     }
 }
@@ -314,16 +280,9 @@ fn a_latch_reader_keeps_its_copy_until_the_writer_may_have_come_round_to_it() {
                 let reader =
                     LatchReader::<[u64; 3], _>::new(home.latch(), memory, ()).expect("a reader");
                 // One write further, the next one may already be filling the slot.
-                let expected = if writes <= slots - 2 {
-                    Ok(Value::nth(7))
-                } else {
-                    Err(Busy)
-                };
-                assert_eq!(
-                    reader.try_read(),
-                    expected,
-                    "start {start}, {slots} slots, {writes} writes"
-                );
+                let expected = (writes <= slots - 2).then(|| Value::nth(7)).ok_or(Busy);
+                let found = reader.try_read();
+                assert_eq!(found, expected, "{start}, {slots} slots, {writes} writes");
             }
         }
     }
@@ -366,41 +325,19 @@ fn parts_of_a_wrong_size_make_no_end() {
             payload: (0..count).map(|_| Native::word(0)).collect(),
         }
     }
-    for (count, good) in [(0, false), (2, false), (3, true), (4, true)] {
+    for count in 0..=24 {
         let home = parts(count);
         let writer = SeqWriter::<[u64; 3]>::new(home.seq(), Native, ());
         let reader = SeqReader::<[u64; 3]>::new(home.seq(), Native, ());
-        assert_eq!(writer.is_some(), good, "seqlock, {count} words");
-        assert_eq!(reader.is_some(), good, "seqlock, {count} words");
-    }
-    // Slots of three words: 0, 1, 2, 3, 4, 5, 8.
-    let counts = [
-        (0, false),
-        (3, false),
-        (5, false),
-        (6, true),
-        (9, false),
-        (12, true),
-        (15, false),
-        (24, true),
-    ];
-    for (count, good) in counts {
-        let home = parts(count);
+        let found = [writer.is_some(), reader.is_some()];
+        assert_eq!(found, [count >= 3; 2], "seqlock, {count} words");
+        // Slots of three words: 2, 4 or 8 of them, and not a part of one.
         let writer = LatchWriter::<[u64; 3]>::new(home.latch(), Native, ());
         let reader = LatchReader::<[u64; 3]>::new(home.latch(), Native, ());
-        assert_eq!(writer.is_some(), good, "latch, {count} words");
-        assert_eq!(reader.is_some(), good, "latch, {count} words");
+        let found = [writer.is_some(), reader.is_some()];
+        let good = [6, 12, 24].contains(&count);
+        assert_eq!(found, [good; 2], "latch, {count} words");
     }
-}
-
-#[test]
-fn words_that_are_no_whole_number_of_slots_make_no_latch() {
-    let home = Boxed {
-        counter: Native::word(0),
-        payload: (0..7).map(|_| Native::word(0)).collect(),
-    };
-    assert!(LatchWriter::<[u64; 3]>::new(home.latch(), Native, ()).is_none());
-    assert!(LatchReader::<[u64; 3]>::new(home.latch(), Native, ()).is_none());
 }
 
 /// The question whether there is a writer falls between two writes, each of which is under way when
@@ -424,7 +361,7 @@ fn a_death_is_said_of_one_write_only() {
         true
     };
     assert_eq!(reader.read_unless(2, another), stalled);
-    // Nobody is asked of a value at rest.
+    // Nothing is asked of a value at rest.
     let mut successor = SeqWriter::<u64>::new(home.seq(), Native, ()).expect("a writer");
     successor.write(&u64::nth(2));
     let found = reader.read_unless(2, || panic!("there is a value"));
@@ -447,14 +384,10 @@ fn a_seqlock_in_a_segment_tells_a_dead_writer_from_a_stalled_one() {
     // Somebody holds the role, though it has not written yet.
     let mut writer = lock.writer().expect("the role");
     assert!(writer.needs_repair());
-    assert_eq!(
-        reader.read(3),
-        Err(ReadError::WriterStalled { attempts: 3 })
-    );
-    assert_eq!(
-        reader.read(0),
-        Err(ReadError::WriterStalled { attempts: 1 })
-    );
+    for (asked, attempts) in [(3, 3), (0, 1)] {
+        let stalled = Err(ReadError::WriterStalled { attempts });
+        assert_eq!(reader.read(asked), stalled);
+    }
     writer.write(&Value::nth(3));
     assert!(!writer.needs_repair());
     assert_eq!(reader.read(1), Ok(Value::nth(3)));
@@ -496,30 +429,6 @@ fn a_latch_in_a_segment_holds_its_value_over_a_death_and_a_successor() {
         assert!(refused.to_string().contains(&said), "{refused}");
     }
 }
-
-#[test]
-fn a_writers_role_has_one_holder_and_counts_its_takings() {
-    let lock = SeqLock::anonymous(&0u64, &SeqLockOptions::default()).expect("a seqlock");
-    for epoch in 1..4 {
-        let writer = lock.writer().expect("the role");
-        assert_eq!(writer.epoch(), epoch);
-        let second = lock.writer().expect_err("a second writer");
-        assert!(
-            matches!(
-                second,
-                SegmentError::Held {
-                    role: Role::Writer,
-                    ..
-                }
-            ),
-            "{second}"
-        );
-        assert!(lock.segment().is_held(Role::Writer).expect("an answer"));
-        drop(writer);
-        assert!(!lock.segment().is_held(Role::Writer).expect("an answer"));
-    }
-}
-
 /// Values that the writer of a two-thread test writes.
 const WRITES: u64 = 100_000;
 

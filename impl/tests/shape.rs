@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt;
 
 use bytemuck::Zeroable;
 use common::check;
+use common::ends;
 use common::named::Named;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,99 +19,35 @@ use ringproof::{
     SeqLockOptions,
 };
 
-/// What one program has.
-#[derive(Clone, Copy, Debug, PartialEq, Payload)]
-#[repr(C)]
-struct Event {
-    kind: u32,
-    _pad: u32,
-    seq: u64,
-    level: u16,
-    _end: [u16; 3],
+macro_rules! payloads {
+    ($($(#[$about:meta])* $repr:meta $name:ident { $($fields:tt)* })*) => {$(
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Payload)]
+        #[$repr]
+        struct $name { $($fields)* }
+    )*};
 }
 
-/// And what other ones have.
-mod other {
-    use super::*;
-
+payloads! {
+    /// What one program has; and what other ones have.
+    repr(C) Event { kind: u32, _pad: u32, seq: u64, level: u16, _end: [u16; 3] }
     /// Two fields in each other's place.
-    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
-    #[repr(C)]
-    pub(super) struct Reordered {
-        _pad: u32,
-        kind: u32,
-        seq: u64,
-        level: u16,
-        _end: [u16; 3],
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
-    #[repr(C, packed)]
-    pub(super) struct Packed {
-        kind: u32,
-        _pad: u8,
-        seq: u64,
-        level: u16,
-        _end: [u16; 3],
-        _more: [u8; 3],
-    }
-
+    repr(C) Reordered { _pad: u32, kind: u32, seq: u64, level: u16, _end: [u16; 3] }
+    repr(C, packed) Packed { kind: u32, _pad: u8, seq: u64, level: u16, _end: [u16; 3], _more: [u8; 3] }
     /// As a compiler for 32-bit x86 lays it out.
-    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
-    #[repr(C, packed(4))]
-    pub(super) struct Narrow {
-        kind: u32,
-        seq: u64,
-        level: u16,
-        _tail: u16,
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
-    #[repr(C)]
-    pub(super) struct Float {
-        kind: u32,
-        _pad: u32,
-        seq: f64,
-        level: u16,
-        _end: [u16; 3],
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
-    #[repr(C)]
-    pub(super) struct Renamed {
-        kind: u32,
-        _pad: u32,
-        sequence: u64,
-        level: u16,
-        _end: [u16; 3],
-    }
-
-    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
-    #[repr(C)]
-    pub(super) struct Longer {
-        kind: u32,
-        _pad: u32,
-        seq: u64,
-        level: u16,
-        _end: [u16; 3],
-        more: u64,
-    }
-
+    repr(C, packed(4)) Narrow { kind: u32, seq: u64, level: u16, _tail: u16 }
+    repr(C) Float { kind: u32, _pad: u32, seq: f64, level: u16, _end: [u16; 3] }
+    repr(C) Renamed { kind: u32, _pad: u32, sequence: u64, level: u16, _end: [u16; 3] }
+    repr(C) Longer { kind: u32, _pad: u32, seq: u64, level: u16, _end: [u16; 3], more: u64 }
     /// The same fields under another type's name, with a part of them in a struct of its own.
-    #[derive(Clone, Copy, Debug, PartialEq, Payload)]
-    #[repr(C)]
-    pub(super) struct Same {
-        kind: u32,
-        _pad: u32,
-        seq: u64,
-        level: u16,
-        _end: [[u16; 1]; 3],
-    }
+    repr(C) Same { kind: u32, _pad: u32, seq: u64, level: u16, _end: [[u16; 1]; 3] }
 }
 
-/// What is said where an `Event` is expected and a ring of `T` is found.
+/// Checks what is said where an `Event` is expected and a ring of `T`, of `size` bytes, is found: that begins with
+/// this field, and what it is here and in the segment. Whether there is a hint at another processor.
 #[track_caller]
-fn refusal<T: Payload>() -> Vec<String> {
+fn refuses<T: Payload>(first: &str, size: u64) -> bool {
+    const HINT: &str = "(a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)";
     let name = Named::new("payload");
     Ring::<T>::create(&name, &RingOptions::new(1).slots(1)).expect("a ring");
     let attached = Ring::<Event>::attach(&name);
@@ -122,65 +59,33 @@ fn refusal<T: Payload>() -> Vec<String> {
     let found = differences(attached);
     assert_eq!(differences(opened), found);
     Inspection::of(&name).expect("whoever does not use it may look at it");
-    found
+    let (field, what) = first.split_once(": ").expect("a field");
+    let (ours, theirs) = what.split_once("; ").expect("both");
+    let first = format!("field {field:?}: {ours} here; {theirs} in the segment");
+    assert_eq!(found[0], first, "{found:?}");
+    let sizes = (size != 24).then(|| format!("size: 24 here; {size} in the segment"));
+    let last = found.last().filter(|last| last.starts_with("size"));
+    assert_eq!(last, sizes.as_ref(), "{found:?}");
+    found.iter().any(|line| line.contains(HINT))
 }
 
 #[test]
 fn another_payload_is_refused_and_its_first_differing_field_named_first() {
-    const HINT: &str = "(a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)";
-    for (found, first, size, hint) in [
-        (
-            refusal::<other::Reordered>(),
-            r#"field "kind": offset 0, u32 here; offset 4, u32 in the segment"#,
-            None,
-            false,
-        ),
-        (
-            refusal::<other::Packed>(),
-            r#"field "_pad": offset 4, u32 here; offset 4, u8 in the segment"#,
-            None,
-            false,
-        ),
-        (
-            refusal::<other::Narrow>(),
-            r#"field "_pad": offset 4, u32 here; not in the segment"#,
-            Some("size: 24 here; 16 in the segment"),
-            true,
-        ),
-        (
-            refusal::<other::Float>(),
-            r#"field "seq": offset 8, u64 here; offset 8, f64 in the segment"#,
-            None,
-            false,
-        ),
-        (
-            refusal::<other::Renamed>(),
-            r#"field "seq": offset 8, u64 here; not in the segment"#,
-            None,
-            false,
-        ),
-        (
-            refusal::<other::Longer>(),
-            r#"field "more": not here; offset 24, u64 in the segment"#,
-            Some("size: 24 here; 32 in the segment"),
-            false,
-        ),
-    ] {
-        assert_eq!(found[0], first, "{found:?}");
-        let last = found.last().filter(|last| last.starts_with("size"));
-        assert_eq!(last.map(|last| &**last), size, "{found:?}");
-        assert_eq!(
-            found.iter().any(|line| line.contains(HINT)),
-            hint,
-            "{found:?}"
-        );
-    }
+    assert!(!refuses::<Reordered>(
+        "kind: offset 0, u32; offset 4, u32",
+        24
+    ));
+    assert!(!refuses::<Packed>("_pad: offset 4, u32; offset 4, u8", 24));
+    assert!(refuses::<Narrow>("_pad: offset 4, u32; not", 16));
+    assert!(!refuses::<Float>("seq: offset 8, u64; offset 8, f64", 24));
+    assert!(!refuses::<Renamed>("seq: offset 8, u64; not", 24));
+    assert!(!refuses::<Longer>("more: not; offset 24, u64", 32));
 }
 
 #[test]
 fn the_same_fields_are_the_same_payload() {
     let name = Named::new("same");
-    let theirs = Ring::<other::Same>::create(&name, &RingOptions::new(1)).expect("a ring");
+    let theirs = Ring::<Same>::create(&name, &RingOptions::new(1)).expect("a ring");
     theirs
         .producer()
         .expect("the role")
@@ -283,10 +188,7 @@ fn numbers(items: &[Peeked]) -> Vec<(u64, Option<u64>)> {
 fn the_next_items_are_seen_and_stay() {
     let name = Named::new("peek");
     let ring = Ring::<u64>::create(&name, &RingOptions::new(3).slots(4)).expect("a ring");
-    let (mut producer, mut consumer) = (
-        ring.producer().expect("a role"),
-        ring.consumer().expect("a role"),
-    );
+    let (mut producer, mut consumer) = ends(&ring);
     assert_eq!(peek(&name, 9), []);
     for number in 0..5 {
         producer.push(number).expect("room");

@@ -19,7 +19,7 @@ fn payload_of<T: Shape>() -> Payload {
     Payload::new(Description::of::<T>().unwrap(), align_of::<T>() as u64).unwrap()
 }
 
-/// Items that tell each position from its neighbours, also when they are torn.
+/// Items that differ from those at adjacent positions, also when they are torn.
 fn items(start: u64, count: usize) -> Vec<Item> {
     let item = |position: u64| {
         let [a, b, ..] = position.to_le_bytes();
@@ -233,34 +233,24 @@ fn a_latch_passes_between_types_and_bytes() {
 #[test]
 fn a_segment_is_the_same_however_it_was_made() {
     let payload = payload_of::<Value>();
-    let values = SeqLatchOptions::default().slots(8);
-    let lock = SeqLockOptions::default();
-    for (form, typed) in [
-        (
-            Form::Ring(RingOptions::new(5)),
-            *Ring::<Value>::anonymous(&RingOptions::new(5))
-                .unwrap()
-                .segment()
-                .fixed(),
-        ),
-        (
-            Form::SeqLock(lock, &[]),
-            *SeqLock::<Value>::anonymous(&[0; 9], &lock)
-                .unwrap()
-                .segment()
-                .fixed(),
-        ),
-        (
-            Form::Latch(values, &[]),
-            *SeqLatch::<Value>::anonymous(&[0; 9], &values)
-                .unwrap()
-                .segment()
-                .fixed(),
-        ),
-    ] {
-        let untyped = Structure::anonymous(&form, &payload).unwrap();
-        assert_eq!(*untyped.segment().fixed(), typed);
-    }
+    let untyped = |form: Form<'_>| {
+        *Structure::anonymous(&form, &payload)
+            .unwrap()
+            .segment()
+            .fixed()
+    };
+    let options = RingOptions::new(5);
+    let ring = Ring::<Value>::anonymous(&options).unwrap();
+    assert_eq!(untyped(Form::Ring(options)), *ring.segment().fixed());
+    let options = SeqLockOptions::default();
+    let lock = SeqLock::<Value>::anonymous(&[0; 9], &options).unwrap();
+    assert_eq!(
+        untyped(Form::SeqLock(options, &[])),
+        *lock.segment().fixed()
+    );
+    let options = SeqLatchOptions::default().slots(8);
+    let latch = SeqLatch::<Value>::anonymous(&[0; 9], &options).unwrap();
+    assert_eq!(untyped(Form::Latch(options, &[])), *latch.segment().fixed());
 }
 
 #[test]

@@ -10,16 +10,21 @@
 //! | `latch-v1.bin` | 4 slots: the sixth value written after the first one |
 #![cfg(all(target_os = "linux", target_endian = "little"))]
 
+#[path = "../ffi/tests/common/c.rs"]
+mod c;
 mod common;
 
+use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
+use c::{Folder, compiler_for, has_cpp, include, run, succeeds};
 use common::dying::Dying;
-use common::named::Named;
+use common::ends;
+use common::named::{self, Named};
 use ringproof::harness::PartsOfValue;
 use ringproof::layout::Kind;
 use ringproof::seqlock::SeqWriter;
@@ -27,7 +32,6 @@ use ringproof::{
     Inspection, PopError, PushError, ReadError, Ring, RingOptions, Role, SeqLatch, SeqLatchOptions,
     SeqLock, SeqLockOptions,
 };
-use ringproof_record::compiler;
 
 #[derive(Clone, Copy, Debug, PartialEq, ringproof::Payload)]
 #[repr(C)]
@@ -84,8 +88,7 @@ fn record(kind: Kind) -> Vec<u8> {
                 ring.segment().claim(Role::Consumer).expect("the role"),
             ));
             drop(ring.segment().claim(Role::Consumer).expect("the role"));
-            let mut producer = ring.producer().expect("the role");
-            let mut consumer = ring.consumer().expect("the role");
+            let (mut producer, mut consumer) = ends(&ring);
             for position in 0..13 {
                 producer.push(quote(position)).expect("room");
                 if position < 10 {
@@ -145,16 +148,20 @@ fn record_what_is_missing() {
 
 /// What is not as it was recorded in the segment of this name.
 fn check(name: &str, kind: Kind) -> Result<(), String> {
+    differences(name, kind).map_err(|error| error.to_string())
+}
+
+fn differences(name: &str, kind: Kind) -> Result<(), Box<dyn Error>> {
     macro_rules! check {
         ($found:expr, $expected:expr) => {
             let (found, expected) = ($found, $expected);
             if found != expected {
                 let what = stringify!($found);
-                return Err(format!("{what}: {found:?}, expected {expected:?}"));
+                return Err(format!("{what}: {found:?}, expected {expected:?}").into());
             }
         };
     }
-    let seen = Inspection::of(name).map_err(|error| error.to_string())?;
+    let seen = Inspection::of(name)?;
     let (slots, capacity) = match kind {
         Kind::Ring => (8, 5),
         Kind::SeqLock => (1, 1),
@@ -184,14 +191,14 @@ fn check(name: &str, kind: Kind) -> Result<(), String> {
         );
         check!((seen.write_index, seen.read_index), (13, 10));
         check!((seen.end_index, seen.stop_index), (Some(13), None));
-        let ring = Ring::<Quote>::attach(name).map_err(|error| error.to_string())?;
-        let mut consumer = ring.consumer().map_err(|error| error.to_string())?;
+        let ring = Ring::<Quote>::attach(name)?;
+        let mut consumer = ring.consumer()?;
         for position in 10..13 {
             check!(consumer.position(), position);
             check!(consumer.pop(), Ok(quote(position)));
         }
         check!(consumer.pop(), Err(PopError::PeerClosed));
-        let mut producer = ring.producer().map_err(|error| error.to_string())?;
+        let mut producer = ring.producer()?;
         check!(producer.push(quote(13)), Err(PushError::Closed));
         return Ok(());
     }
@@ -200,22 +207,19 @@ fn check(name: &str, kind: Kind) -> Result<(), String> {
     check!(seen.read_index, 0);
     if kind == Kind::SeqLock {
         check!(seen.write_index, 5);
-        let lock = SeqLock::<Quote>::attach(name).map_err(|error| error.to_string())?;
-        let reader = lock.reader().map_err(|error| error.to_string())?;
+        let lock = SeqLock::<Quote>::attach(name)?;
+        let reader = lock.reader()?;
         check!(reader.read(3), Err(ReadError::WriterDead { attempts: 3 }));
-        let mut writer = lock.writer().map_err(|error| error.to_string())?;
+        let mut writer = lock.writer()?;
         check!(writer.needs_repair(), true);
         writer.write(&quote(9));
         check!(reader.read(1), Ok(quote(9)));
     } else {
         check!(seen.write_index, 6);
-        let latch = SeqLatch::<Quote>::attach(name).map_err(|error| error.to_string())?;
-        let reader = latch.reader().map_err(|error| error.to_string())?;
+        let latch = SeqLatch::<Quote>::attach(name)?;
+        let reader = latch.reader()?;
         check!(reader.read(3), Ok(quote(6)));
-        latch
-            .writer()
-            .map_err(|error| error.to_string())?
-            .write(&quote(9));
+        latch.writer()?.write(&quote(9));
         check!(reader.read(1), Ok(quote(9)));
     }
     Ok(())
@@ -258,7 +262,7 @@ fn meaningless(kind: Kind) -> Vec<Range<usize>> {
     match kind {
         // Positions 10, 11 and 12 are live.
         Kind::Ring => ranges.extend([0, 1, 5, 6, 7].map(slot)),
-        // What a dead writer left is seen by nobody.
+        // What a dead writer left is seen by no reader.
         Kind::SeqLock => ranges.push(slot(0)),
         Kind::Latch => ranges.extend([0, 1, 3].map(slot)),
     }
@@ -286,33 +290,18 @@ fn every_byte_that_means_something_is_looked_at_and_no_other() {
     }
 }
 
-fn run(command: &mut Command) -> Output {
-    let output = command.output();
-    output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
-/// Compiles attach.c with `CC` as C11 or with `CXX` as C++17.
-fn compile(cxx: bool) -> PathBuf {
-    let (variable, usual, arguments) = if cxx {
-        ("CXX", "c++", &["-std=c++17", "-x", "c++"][..])
-    } else {
-        ("CC", "cc", &["-std=c11"][..])
-    };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("vectors-{usual}"));
-    let mut command = compiler::from_env(variable, usual);
+/// Compiles attach.c as C11 or as C++17.
+fn compile(cpp: bool) -> (Folder, PathBuf) {
+    let folder = Folder::with(&[]);
+    let program = folder.path().join("attach");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/attach.c");
+    let mut command = compiler_for(cpp);
     command
-        .args(arguments)
-        .args(["-O1", "-Wall", "-Wextra", "-pthread"]);
-    command.arg("-I").arg(folder.join("ffi/include"));
-    command.arg(folder.join("tests/vectors/attach.c"));
-    // Another run of these tests may be using the program of that name.
-    let new = program.with_extension(std::process::id().to_string());
-    let output = run(command.arg("-o").arg(&new));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{errors}");
-    fs::rename(&new, &program).expect("a new program");
-    program
+        .args(["-x", if cpp { "c++" } else { "c" }])
+        .arg(source);
+    command.arg("-I").arg(include()).arg("-o").arg(&program);
+    succeeds(&mut command);
+    (folder, program)
 }
 
 /// One byte of each thing that a segment holds.
@@ -331,11 +320,10 @@ const FLIPS: [(&str, usize); 9] = [
 #[test]
 fn c_and_cpp_find_what_was_recorded() {
     for cxx in [false, true] {
-        if let Some(why) = compiler::why_not("CXX", "c++").filter(|_| cxx) {
-            println!("not run: no compiler for C++ can be run here: {why}");
+        if cxx && !has_cpp() {
             continue;
         }
-        let program = compile(cxx);
+        let (_folder, program) = compile(cxx);
         let name = Named::new("c-vector");
         let attach = |kind: Kind, bytes: &[u8]| {
             copy(&name, bytes);

@@ -30,7 +30,7 @@ Examples:
   ringproof inspect news                   # who is there, how far they are
   ringproof send --wait news < original    # exits when recv has written everything
   tar c dir | ringproof send box           # and elsewhere: ringproof recv box | tar x
-  ringproof gc --dry-run                   # which segments nobody uses
+  ringproof gc --dry-run                   # which segments are unused
   ringproof gc news                        # give a stream up that is never to be finished
 
 Restart rules (after a kill -9, a crash, Ctrl-C):
@@ -38,7 +38,7 @@ Restart rules (after a kill -9, a crash, Ctrl-C):
                    had committed to the ring. FILE may have grown, but not shrunk, and what was
                    sent must not have been changed. If the killed send had finished, it says so.
   … | send         What a killed send had read from its pipe and not committed is gone, and
-                   nobody can tell how much that was. Starting again is refused, unless nothing
+                   it is not known how much that was. Starting again is refused, unless nothing
                    was committed yet; --continue appends what comes from the new input.
   recv >> FILE     Start it again with >> the same FILE: it goes on after the last byte that FILE
                    has. With > the shell empties FILE first; that is refused once bytes have been
@@ -59,20 +59,23 @@ is the ring removed. A power failure takes /dev/shm with it, and may take what t
 yet.
 
 Messages go to standard error, unless that is the FILE (as in recv news >> FILE 2>&1), where they
-would be taken for bytes of the stream; then only the exit code tells.";
+would be taken for bytes of the stream; then there is only the exit code.";
 
 const GC_ABOUT: &str = "\
-Remove the segments that nobody uses: those whose roles are all free.
+Remove the unused segments: those whose roles are all free.
 
 A segment one of whose roles is held is never removed, nor is a file that is no segment; whoever
 comes for a role at that moment gets the segment, or a new one. What was in a ring and not taken
 goes with it: a stream whose two sides were both killed, or whose recv was not started yet, looks
-like any other that nobody uses. --dry-run shows what would be removed.
+like any other that is unused. --dry-run shows what would be removed.
+
+A * in a NAME stands for any characters, unless there is a segment whose name has it: then only that
+one is meant.
 
 What a truncation left of a segment, an empty file or the beginning of one, is removed if it is
 named in full.
 
-A seqlock or latch has readers that hold no role, so nobody can tell whether there are any. (They
+A seqlock or latch has readers that hold no role, so it is not known whether there are any. (They
 would keep the memory, and not see the next writer's values.) Therefore one is removed only if it
 is named in full, or with --all.
 
@@ -97,7 +100,7 @@ pub(crate) enum Command {
     Recv(RecvArgs),
     /// Show a segment's header, roles, positions and occupancy, changing nothing
     Inspect(InspectArgs),
-    /// Remove the segments that nobody uses
+    /// Remove the unused segments
     #[command(long_about = GC_ABOUT, after_long_help = TABLE)]
     Gc(GcArgs),
 }
@@ -143,7 +146,7 @@ pub(crate) struct GcArgs {
     /// Remove nothing, only say what would be removed
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Also seqlocks and latches that nobody writes, whoever may be reading them
+    /// Also seqlocks and latches that have no writer, whoever may be reading them
     #[arg(long)]
     pub(crate) all: bool,
     /// Print one JSON object instead of text

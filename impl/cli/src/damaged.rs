@@ -1,5 +1,5 @@
 //! What a truncation leaves of a segment: an empty file, or the beginning of one. Whoever finds it
-//! under its name is refused, so it has to go, by `ringproof gc` as any other that nobody uses; but
+//! under its name is refused, so it has to go, by `ringproof gc` as any other that is unused; but
 //! only if it is named, because an empty file may be anybody's.
 
 use std::fs::{self, File, OpenOptions};
@@ -13,7 +13,7 @@ use nix::libc;
 use ringproof::layout::MAGIC;
 use ringproof::{Inspection, Role, SegmentError};
 
-/// Removes the file `name` if it is such a rest and nobody holds a role of it; with `dry_run` only
+/// Removes the file `name` if it is such a rest and no role of it is held; with `dry_run` only
 /// finds that it would. False if it is anything else.
 pub(crate) fn remove(name: &str, dry_run: bool) -> Result<bool, SegmentError> {
     // The library's own look first: it knows which names there can be, and what a segment is.
@@ -41,8 +41,8 @@ pub(crate) fn remove(name: &str, dry_run: bool) -> Result<bool, SegmentError> {
     if !is_rest(&file).map_err(failed("read it"))? {
         return Ok(false);
     }
-    // Whoever holds a role goes on with what is left to him. While this has all locks, nobody takes
-    // a role, and nobody gives the name to another file.
+    // Whoever holds a role goes on with what is left to him. While this has all locks, no role is
+    // taken, and the name is given to no other file.
     if let Some(role) = lock(&file).map_err(failed("lock it"))? {
         let segment = name.to_owned();
         return Err(SegmentError::Held { segment, role });

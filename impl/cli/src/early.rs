@@ -2,7 +2,7 @@
 //!
 //! A program may be started with standard descriptors closed (`recv >&-`). Before `main`, Rust's
 //! runtime opens /dev/null in the place of each, so that no other file gets its number. That is
-//! open for reading and writing, and cannot be told from one that the caller gave (Python's
+//! open for reading and writing, and looks like one that the caller gave (Python's
 //! `subprocess.DEVNULL` is open for both, too): a `recv` without an output would throw the stream
 //! away and call it done. So somebody has to look earlier: the functions that stand in the section
 //! `.init_array` are called by the C library before `main`, and that calls the runtime.

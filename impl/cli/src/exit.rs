@@ -1,18 +1,18 @@
 //! Exit codes, and the errors that lead to them.
 //!
-//! A circle with `files`: it says how the program ends where a file could not be written, and what reads and
-//! writes files ends in such a failure.
+//! This is the one table of a program that is published by itself, for its users and their scripts. The programs
+//! that prove and measure, which end with the verdict of their rows, have another in `ringproof-record`, which is
+//! not published; 0, done, and 2, wrong usage, mean the same in both.
 
 use std::io;
 
 use ringproof::guard::GuardError;
 use ringproof::{Corruption, SegmentError};
 
-use crate::files::Unwritten;
 use crate::resume::Refusal;
 use crate::shown;
 
-/// What the program's exit code tells. Each kind of failure has its own.
+/// What the program's exit code says. Each kind of failure has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -28,13 +28,13 @@ pub(crate) enum Exit {
     NotAStream = 4,
     /// The role is another process's.
     Held = 5,
-    /// No room for the segment or for the output.
+    /// No room or memory for the segment, or no room for the output.
     NoRoom = 6,
     /// Whoever read the output is gone.
     OutputClosed = 7,
     /// The restart does not fit the stream, or its input or output changed under it.
     Refused = 8,
-    /// The receiver closed the ring, so nobody takes what is left.
+    /// The receiver closed the ring, so what is left is not taken.
     ReceiverClosed = 9,
     /// The segment's memory is gone.
     Lost = 10,
@@ -49,12 +49,26 @@ Exit codes:
   3  no such segment, no segment of such a name, or it was removed while in use
   4  the segment is no stream of bytes, or somebody wrote over it
   5  the role is held: another send or recv is running on NAME
-  6  no room for the segment in /dev/shm, or for the output: no bytes, no inodes, or a quota
+  6  no room for the segment in /dev/shm, or for the output: no bytes, no inodes, or a quota; or no
+     memory to map the segment (ulimit -v)
   7  the output was closed by its reader
   8  refused, because bytes would be lost or repeated: a restart that does not fit, an input or
      output that somebody cut, an output that is the input; the message says why
   9  the receiver closed the stream: it takes no more bytes
  10  somebody truncated the segment while it was in use: what it still held is lost";
+
+/// Why something was not written, or not taken in the end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unwritten {
+    /// Whoever read it is gone.
+    #[error(transparent)]
+    Closed(io::Error),
+    /// There is no room for it.
+    #[error(transparent)]
+    Full(io::Error),
+    #[error(transparent)]
+    Failed(io::Error),
+}
 
 /// Why the program failed.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +169,14 @@ impl Failure {
         }
     }
 
+    /// A refusal to go on with this segment, for `map_err`.
+    pub(crate) fn refused(segment: &str) -> impl Fn(Refusal) -> Failure {
+        move |source| Failure::Refused {
+            segment: segment.to_owned(),
+            source,
+        }
+    }
+
     /// The exit code for it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -194,6 +216,9 @@ pub(crate) fn of_segment(error: &SegmentError) -> Exit {
         }
         SegmentError::Size { .. } | SegmentError::Mode { .. } => Exit::Usage,
         SegmentError::NoSpace { .. } => Exit::NoRoom,
+        SegmentError::System { error, .. } if error.kind() == io::ErrorKind::OutOfMemory => {
+            Exit::NoRoom
+        }
         SegmentError::Mismatch { .. } | SegmentError::Payload { .. } => Exit::NotAStream,
         SegmentError::Held { .. } => Exit::Held,
         SegmentError::Lost { .. } => Exit::Lost,
@@ -236,19 +261,6 @@ mod tests {
 
     #[test]
     fn every_code_is_in_the_table() {
-        let all = [
-            Exit::Done,
-            Exit::Other,
-            Exit::Usage,
-            Exit::NoSegment,
-            Exit::NotAStream,
-            Exit::Held,
-            Exit::NoRoom,
-            Exit::OutputClosed,
-            Exit::Refused,
-            Exit::ReceiverClosed,
-            Exit::Lost,
-        ];
         let listed: Vec<u8> = TABLE
             .lines()
             .skip(1)
@@ -256,7 +268,8 @@ mod tests {
             .filter(|line| !line.starts_with("    "))
             .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
             .collect();
-        assert_eq!(listed, all.map(|exit| exit as u8));
+        // They are numbered one after the other.
+        assert!(listed.into_iter().eq(Exit::Done as u8..=Exit::Lost as u8));
     }
 
     #[test]

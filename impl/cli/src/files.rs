@@ -17,7 +17,7 @@ use nix::unistd::{close, dup2_stderr, fdatasync};
 use ringproof::layout::MAGIC;
 
 use crate::early;
-use crate::exit::Failure;
+use crate::exit::{Failure, Unwritten};
 use crate::notes::FileId;
 use crate::resume::{FileFacts, Refusal};
 use crate::wait::Wait;
@@ -29,8 +29,8 @@ const IDLE: u8 = 250;
 /// Standard input, unbuffered.
 pub(crate) struct Input {
     file: File,
-    /// How long it was in the beginning, if it is a regular file.
-    promised: Option<u64>,
+    /// How long it was at most, as far as was seen, if it is a regular file.
+    longest: Option<u64>,
 }
 
 impl Input {
@@ -42,8 +42,8 @@ impl Input {
         if meta.is_dir() {
             return Err(Failure::io("read the input")(Errno::EISDIR));
         }
-        let promised = meta.is_file().then_some(meta.len());
-        Ok(Input { file, promised })
+        let longest = meta.is_file().then_some(meta.len());
+        Ok(Input { file, longest })
     }
 
     /// What it is, if it is a regular file.
@@ -75,7 +75,7 @@ impl Input {
         let mut wait = Wait::new();
         loop {
             // A regular file has what it has.
-            if self.promised.is_none()
+            if self.longest.is_none()
                 && events(self.file.as_fd(), PollFlags::POLLIN, IDLE.into()).is_empty()
             {
                 idle()?;
@@ -83,20 +83,32 @@ impl Input {
             }
             match self.file.read(buffer) {
                 Err(error) if goes_on(&error, &mut wait) => {}
-                outcome => return outcome.map_err(Failure::io("read the input")),
+                outcome => {
+                    let count = outcome.map_err(Failure::io("read the input"))?;
+                    if let Some(longest) = self.longest {
+                        self.longest = Some(longest.max(self.len()?));
+                    }
+                    return Ok(count);
+                }
             }
         }
     }
 
-    /// At its end: whether that comes before the end that it had in the beginning, because somebody
-    /// cut it. (A file that still says that it is as long, as those of /sys do, is what it is.)
+    fn len(&self) -> Result<u64, Failure> {
+        let meta = self.file.metadata();
+        let meta = meta.map_err(Failure::io("find out how long the input is"))?;
+        Ok(meta.len())
+    }
+
+    /// At its end: whether that comes before an end that it had earlier, because somebody cut it. (A
+    /// file that still says that it is as long, as those of /sys do, is what it is.)
     pub(crate) fn cut(&mut self) -> Result<Option<Refusal>, Failure> {
-        let Some(promised) = self.promised else {
+        let Some(promised) = self.longest else {
             return Ok(None);
         };
-        let unknown = Failure::io("find out how long the input is");
-        let read = self.file.stream_position().map_err(&unknown)?;
-        let len = self.file.metadata().map_err(&unknown)?.len();
+        let read = self.file.stream_position();
+        let read = read.map_err(Failure::io("find out how long the input is"))?;
+        let len = self.len()?;
         let is_cut = read < promised && len < promised;
         Ok(is_cut.then_some(Refusal::InputCut { len, promised }))
     }
@@ -110,19 +122,6 @@ impl AsFd for Input {
 
 /// Standard output, unbuffered.
 pub(crate) struct Output(File);
-
-/// Why something was not written, or not taken in the end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Unwritten {
-    /// Whoever read it is gone.
-    #[error(transparent)]
-    Closed(io::Error),
-    /// There is no room for it.
-    #[error(transparent)]
-    Full(io::Error),
-    #[error(transparent)]
-    Failed(io::Error),
-}
 
 impl Output {
     pub(crate) fn stdout() -> Result<Output, Failure> {
@@ -138,7 +137,7 @@ impl Output {
         facts(&mut self.0).map_err(Failure::io("find out what the output is"))
     }
 
-    /// Whether whoever read it is gone, as far as can be told without writing.
+    /// Whether whoever read it is gone, as far as is known without writing.
     pub(crate) fn is_closed(&self) -> bool {
         let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
         events(self.0.as_fd(), PollFlags::empty(), 0).intersects(gone)
@@ -162,7 +161,7 @@ impl Output {
         Ok(())
     }
 
-    /// Makes the file system say what it has not said yet: some take every write, and tell that the
+    /// Makes the file system say what it has not said yet: some take every write, and report that the
     /// disk is broken, full or out of quota when they have to get it there. What cannot be asked,
     /// as a pipe, has nothing to say.
     pub(crate) fn sync(&self) -> Result<(), Unwritten> {
@@ -178,7 +177,7 @@ impl Output {
     }
 
     /// Closes it. Network file systems say only here what they could not write. (It is a copy of
-    /// the descriptor that is closed; they are told of each.)
+    /// the descriptor that is closed; each counts for them.)
     pub(crate) fn close(self) -> Result<(), Unwritten> {
         close(self.0).map_err(|error| kind_of(error.into()))
     }
@@ -239,7 +238,7 @@ impl AsFd for Output {
 }
 
 /// Sends messages nowhere if standard error is the file that `stream` is: among its bytes they would
-/// be taken for some of them, and the length of the file would be wrong. The exit code still tells.
+/// be taken for some of them, and the length of the file would be wrong. The exit code remains.
 pub(crate) fn keep_messages_out_of(stream: impl AsFd) -> Result<(), Failure> {
     if is_same_file(io::stderr().as_fd(), stream.as_fd()) {
         send_messages_nowhere()?;
@@ -321,7 +320,7 @@ fn standard(fd: BorrowedFd<'_>, descriptor: &'static str, wrong: OFlag) -> Resul
 }
 
 /// What has happened to a descriptor, or happens within `milliseconds`: one of `wanted`, or what is
-/// always told. What cannot be asked is called ready.
+/// always reported. What cannot be asked is called ready.
 fn events(fd: BorrowedFd<'_>, wanted: PollFlags, milliseconds: u16) -> PollFlags {
     let mut asked = [PollFd::new(fd, wanted)];
     match poll(&mut asked, PollTimeout::from(milliseconds)) {

@@ -1,8 +1,11 @@
-//! `ringproof gc`: the segments that nobody uses.
+//! `ringproof gc`: the unused segments.
 
-use std::path::Path;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use ringproof::layout::Kind;
+use ringproof::ring::index_of;
 use ringproof::{Inspection, Role, SegmentError, Survey, unlink_free};
 use serde::Serialize;
 
@@ -26,7 +29,7 @@ struct Report {
 #[derive(Serialize)]
 struct SegmentReport {
     name: String,
-    /// `null` where it cannot be told.
+    /// `null` where it is not known.
     kind: Option<&'static str>,
     #[serde(flatten)]
     fate: Fate,
@@ -52,21 +55,41 @@ enum Fate {
     Left { reason: String },
 }
 
+/// What was asked for.
+struct Asked<'a> {
+    args: &'a GcArgs,
+    /// What was named in full: without a `*`, or with one that belongs to the name of what there is.
+    full: Vec<&'a str>,
+}
+
+impl Asked<'_> {
+    fn in_full(&self, name: &str) -> bool {
+        self.full.contains(&name)
+    }
+}
+
+/// Where a segment of this name is.
+fn path_of(name: &str) -> PathBuf {
+    Path::new("/dev/shm").join(name)
+}
+
 pub(crate) fn run(args: &GcArgs) -> Result<(), Failure> {
     // What is removed shall be said, so first it is made sure that it can, as far as that is known.
     let output = Output::stdout()?;
     output.check_for_report()?;
-    let is_full = |name: &str| full_names(args).any(|asked| asked == name);
-    let asked = |name: &str| {
-        args.names.is_empty() || args.names.iter().any(|pattern| matches(pattern, name))
-    };
-    let survey = Survey::of(|name| asked(name) && !is_full(name))?;
-    let named = full_names(args).map(|name| (name.clone(), Inspection::of(name)));
+    let (full, patterns): (Vec<&str>, Vec<&str>) = (args.names.iter())
+        .map(String::as_str)
+        .partition(|name| !name.contains('*') || fs::symlink_metadata(path_of(name)).is_ok());
+    let is_wanted =
+        |name: &str| args.names.is_empty() || patterns.iter().any(|pattern| matches(pattern, name));
+    let survey = Survey::of(|name| is_wanted(name) && !full.contains(&name))?;
+    let asked = Asked { args, full };
+    let named = (asked.full.iter()).map(|name| ((*name).to_owned(), Inspection::of(name)));
     let found = survey.segments.into_iter().chain(named);
     let mut report = Report {
         dry_run: args.dry_run,
         segments: found
-            .filter_map(|(name, seen)| judge(args, name, seen))
+            .filter_map(|(name, seen)| judge(&asked, name, seen))
             .collect(),
         foreign: survey.foreign,
         closed: survey.closed,
@@ -84,7 +107,7 @@ pub(crate) fn run(args: &GcArgs) -> Result<(), Failure> {
             removed,
             source: Box::new(source),
         }),
-        (said, _) => said.and_then(|()| conclude(args, report)),
+        (said, _) => said.and_then(|()| conclude(&asked, report)),
     }
 }
 
@@ -98,22 +121,16 @@ fn removed(report: &Report) -> Option<String> {
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// What was named, and not by a pattern.
-fn full_names(args: &GcArgs) -> impl Iterator<Item = &String> {
-    args.names.iter().filter(|name| !name.contains('*'))
-}
-
 /// Fails where what was named in full was not removed.
-fn conclude(args: &GcArgs, report: Report) -> Result<(), Failure> {
-    let named = |name: &str| args.names.iter().any(|asked| asked == name);
-    for name in full_names(args) {
+fn conclude(asked: &Asked<'_>, report: Report) -> Result<(), Failure> {
+    for name in &asked.full {
         if !report.segments.iter().any(|found| found.name == *name) {
             // Why it is not there: it does not exist, or is no segment, or another user's.
             Inspection::of(name)?;
         }
     }
     let mut segments = report.segments.into_iter();
-    let refused = segments.find(|found| named(&found.name) && found.refusal.is_some());
+    let refused = segments.find(|found| asked.in_full(&found.name) && found.refusal.is_some());
     match refused.and_then(|found| found.refusal) {
         Some(refusal) => Err(refusal.into()),
         None => Ok(()),
@@ -135,14 +152,14 @@ fn matches(pattern: &str, name: &str) -> bool {
 
 /// What becomes of a segment; `None` if it is gone already.
 fn judge(
-    args: &GcArgs,
+    asked: &Asked<'_>,
     name: String,
     seen: Result<Inspection, SegmentError>,
 ) -> Option<SegmentReport> {
     let kind = seen.as_ref().ok().map(|seen| seen.kind.name());
     let outcome = match seen {
-        Ok(seen) => collect(args, &name, &seen),
-        Err(error) => collect_rest(args, &name, error),
+        Ok(seen) => collect(asked, &name, &seen),
+        Err(error) => collect_rest(asked, &name, error),
     };
     let (fate, refusal) = match outcome {
         Ok(fate) => (fate, None),
@@ -162,43 +179,62 @@ fn judge(
 }
 
 /// Removes the segment, unless something speaks against it.
-fn collect(args: &GcArgs, name: &str, seen: &Inspection) -> Result<Fate, SegmentError> {
+fn collect(asked: &Asked<'_>, name: &str, seen: &Inspection) -> Result<Fate, SegmentError> {
     if let Some(state) = seen.roles.iter().find(|state| state.held) {
         return Err(SegmentError::Held {
             segment: name.to_owned(),
             role: state.role,
         });
     }
-    if seen.kind != Kind::Ring && !args.all && !args.names.iter().any(|asked| asked == name) {
+    if seen.kind != Kind::Ring && !asked.args.all && !asked.in_full(name) {
         return Ok(Fate::Left {
-            reason: "nobody writes it, but it may have readers (--all)".to_owned(),
+            reason: "it has no writer, but it may have readers (--all)".to_owned(),
         });
     }
-    if !args.dry_run {
+    let mut untaken = match seen.kind {
+        Kind::Ring => seen.occupancy(),
+        Kind::SeqLock | Kind::Latch => 0,
+    };
+    if !asked.args.dry_run {
+        let file = File::open(path_of(name));
         unlink_free(name)?;
+        // Since the look somebody may have come, and gone.
+        if let (Kind::Ring, Ok(file)) = (seen.kind, file) {
+            untaken = left_in(&file).unwrap_or(untaken);
+        }
     }
-    Ok(Fate::Removed {
-        untaken: match seen.kind {
-            Kind::Ring => seen.occupancy(),
-            Kind::SeqLock | Kind::Latch => 0,
-        },
-    })
+    Ok(Fate::Removed { untaken })
+}
+
+/// How many items are in a ring that is gone, where no role is taken any more; `None` if this is another file.
+fn left_in(file: &File) -> Option<u64> {
+    // Where ABI.md has them.
+    const WRITE_INDEX: u64 = 256;
+    const READ_INDEX: u64 = 640;
+    let index = |at| {
+        let mut word = [0; 8];
+        file.read_exact_at(&mut word, at).ok()?;
+        Some(index_of(u64::from_ne_bytes(word)).0)
+    };
+    let is_gone = file.metadata().is_ok_and(|meta| meta.nlink() == 0);
+    let left = index(WRITE_INDEX)?.checked_sub(index(READ_INDEX)?)?;
+    is_gone.then_some(left)
 }
 
 /// Removes what a truncation left of the segment, if it was named in full. It is no segment: why not,
 /// says `error`.
-fn collect_rest(args: &GcArgs, name: &str, error: SegmentError) -> Result<Fate, SegmentError> {
-    if full_names(args).any(|asked| asked == name) && damaged::remove(name, args.dry_run)? {
+fn collect_rest(asked: &Asked<'_>, name: &str, error: SegmentError) -> Result<Fate, SegmentError> {
+    if asked.in_full(name) && damaged::remove(name, asked.args.dry_run)? {
         return Ok(Fate::Removed { untaken: 0 });
     }
     Err(error)
 }
 
 fn live(name: &str, role: Role) -> Fate {
-    let lock = Lock::of(&Path::new("/dev/shm").join(name), role);
+    let lock = Lock::of(&path_of(name), role);
     Fate::Live {
         role: role.name(),
-        // Of what is gone meanwhile nobody is named.
+        // Of what is gone meanwhile no holder is named.
         holders: lock.map(|lock| lock.holders()).unwrap_or_default(),
     }
 }
@@ -223,8 +259,8 @@ fn text(report: &Report) -> String {
                 let fate = if report.dry_run { "free" } else { "removed" };
                 match untaken {
                     0 => (fate, String::new()),
-                    1 => (fate, ", with 1 item that nobody took".to_owned()),
-                    _ => (fate, format!(", with {untaken} items that nobody took")),
+                    1 => (fate, ", with 1 item that was not taken".to_owned()),
+                    _ => (fate, format!(", with {untaken} items that were not taken")),
                 }
             }
             Fate::Live { role, holders } => {
@@ -260,6 +296,29 @@ fn say(holders: &[Holder]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ringproof::{Ring, RingOptions};
+
+    #[test]
+    fn what_came_after_the_look_is_counted() {
+        let name = format!("ringproof-cli-counted-{}", std::process::id());
+        let ring = Ring::<u64>::create(&name, &RingOptions::new(5)).unwrap();
+        let seen = Inspection::of(&name).unwrap();
+        ring.producer().unwrap().push_slice(&[1, 2, 3]).unwrap();
+        ring.consumer().unwrap().pop().unwrap();
+        let args = GcArgs {
+            names: vec![name.clone()],
+            dry_run: false,
+            all: false,
+            json: false,
+        };
+        let asked = Asked {
+            args: &args,
+            full: vec![&name],
+        };
+        let fate = collect(&asked, &name, &seen).unwrap();
+        assert!(matches!(fate, Fate::Removed { untaken: 2 }));
+        assert!(!path_of(&name).exists());
+    }
 
     #[test]
     fn a_star_stands_for_any_characters() {

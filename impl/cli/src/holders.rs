@@ -1,4 +1,4 @@
-//! Which processes hold a role, for the operator's eyes. The kernel tells who holds a lock only to
+//! Which processes hold a role, for the operator's eyes. The kernel says who holds a lock only to
 //! who may look at that process, so there may be others; and nothing is decided by it.
 
 use std::fs;
@@ -41,7 +41,7 @@ impl Lock {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["lock:", _, "OFDLCK", _, "WRITE", _, file, first, last] => {
-                // Locks of one descriptor on bytes beside each other are told as one.
+                // Locks of one descriptor on bytes beside each other are reported as one.
                 let covers = match (first.parse(), last.parse()) {
                     (Ok(first), Ok(last)) => (first..=last).contains(&self.byte),
                     _ => false,

@@ -87,7 +87,7 @@ fn json(value: Value) -> serde_json::Value {
     let number = match value {
         Value::Unsigned(number) => u64::try_from(number).ok().map(Into::into),
         Value::Signed(number) => i64::try_from(number).ok().map(Into::into),
-        // Of its own digits: as a double it has some that nobody wrote.
+        // Of its own digits: as a double it has some that were not written.
         Value::Single(_) => text.parse().ok().and_then(serde_json::Number::from_f64),
         Value::Double(number) => serde_json::Number::from_f64(number),
     };

@@ -42,7 +42,7 @@ use crate::files::Output;
 fn main() -> ExitCode {
     early::ignore_file_size_signal();
     let exit = start().unwrap_or_else(|failure| {
-        tell(&failure.chain());
+        report(&failure.chain());
         failure.exit()
     });
     ExitCode::from(exit as u8)
@@ -83,7 +83,7 @@ fn help(said: &clap::Error) -> Result<(), Failure> {
 fn misused(said: clap::Error) -> Exit {
     let refused = said.source().and_then(|source| source.downcast_ref());
     if let Some(refused) = refused {
-        tell(&SegmentError::to_string(refused));
+        report(&SegmentError::to_string(refused));
         return exit::of_segment(refused);
     }
     complain(said);
@@ -121,6 +121,6 @@ fn to_json(report: &impl serde::Serialize) -> Result<String, Failure> {
 }
 
 /// Says something on standard error. Whoever closed it does not want to hear it.
-fn tell(message: &str) {
+fn report(message: &str) {
     let _ = writeln!(io::stderr(), "ringproof: {}", shown::line(message));
 }

@@ -17,15 +17,15 @@
 //! irrelevant, and the compiler may choose it: they are relaxed.) They are complete before the
 //! first byte that depends on them: the producer's before the first commit, whose release store
 //! orders them; the consumer's before the first `write` of the output, a system call. Until
-//! then they may be written again, afterwards nobody touches them.
+//! then they may be written again, afterwards they are not touched.
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
-    /// Nanoseconds; 0 where the file system does not tell. It tells a file from a later one
-    /// that was given the same inode.
+    /// Nanoseconds; 0 where the file system does not say. A later file that was given the same
+    /// inode has another.
     pub(crate) born: u64,
 }
 
@@ -93,7 +93,7 @@ impl Notes {
     }
 }
 
-/// A number that almost any change of `words` changes, never 0. It has to tell whole notes from
+/// A number that almost any change of `words` changes, never 0. It has to distinguish whole notes from
 /// torn ones, not to withstand an attacker.
 fn check(words: &[u64]) -> u64 {
     let mut sum = u64::from_be_bytes(*b"ringnote");

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressStyle};
 use ringproof::{Inspection, Role};
 
-use crate::{shown, tell};
+use crate::{report, shown};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -70,7 +70,7 @@ impl Progress {
         let moved = position.saturating_sub(first);
         let elapsed = since.elapsed();
         let rate = moved as f64 / elapsed.as_secs_f64().max(1e-6);
-        tell(&format!(
+        report(&format!(
             "{} {} in {} ({}/s)",
             if role == Role::Consumer {
                 "received"

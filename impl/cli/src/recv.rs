@@ -6,14 +6,14 @@ use ringproof::{Claim, Consumer, Inspection, OutOfChunk, PopError, Ring, Role, S
 
 use crate::args::RecvArgs;
 use crate::buffer::{BATCH, Buffer};
-use crate::exit::Failure;
-use crate::files::{Output, Unwritten, keep_messages_out_of};
+use crate::exit::{Failure, Unwritten};
+use crate::files::{Output, keep_messages_out_of};
 use crate::notes::Notes;
 use crate::progress::Progress;
 use crate::resume::{self, FileFacts, NoNotes, Received, RecvPlan, Refusal};
 use crate::stream;
 use crate::wait::Wait;
-use crate::{shown, tell};
+use crate::{report, shown};
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
     // Before the ring is made or taken: without an output there is nothing to do with it.
@@ -36,7 +36,7 @@ fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Fail
     let written = match plan {
         RecvPlan::Start => 0,
         RecvPlan::Skip(count) => {
-            tell(&format!(
+            report(&format!(
                 "going on with {} at byte {}; the output has {count} more already",
                 shown::name(ring.segment().label()),
                 consumer.position()
@@ -44,7 +44,7 @@ fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Fail
             count
         }
         RecvPlan::Repeat => {
-            tell(&format!(
+            report(&format!(
                 "going on with {} at byte {}; the output is no regular file, so nobody can tell \
                  whether it was given some of the bytes from there on already: they are delivered \
                  at least once",
@@ -88,10 +88,7 @@ fn decide(
         position: found.released,
         command: "recv",
     })?;
-    let plan = plan.map_err(|source| Failure::Refused {
-        segment: ring.segment().label().to_owned(),
-        source,
-    })?;
+    let plan = plan.map_err(Failure::refused(ring.segment().label()))?;
     Ok((plan, facts))
 }
 
@@ -179,7 +176,7 @@ fn copy(
         stream::check_not_lost(ring.segment())?;
         check_not_cut(ring, output, chunk.position())?;
         // First written, then released: a death between the two loses nothing. A write that
-        // fails half-way releases nothing: a file's length tells a successor what it has, and
+        // fails half-way releases nothing: a successor sees by a file's length what it has, and
         // what a pipe took before its reader left is better repeated than lost.
         output
             .write(bytes)
@@ -193,24 +190,26 @@ fn copy(
 /// have.
 fn check_not_cut(ring: &Ring<u8>, output: &mut Output, held_from: u64) -> Result<(), Failure> {
     match output.facts()? {
-        Some(now) if now.len < now.offset => Err(Failure::Refused {
-            segment: ring.segment().label().to_owned(),
-            source: Refusal::OutputCut {
-                len: now.len,
-                needed: now.offset,
-                held_from,
-            },
-        }),
+        Some(now) if now.len < now.offset => {
+            let (len, needed) = (now.len, now.offset);
+            Err(Failure::refused(ring.segment().label())(
+                Refusal::OutputCut {
+                    len,
+                    needed,
+                    held_from,
+                },
+            ))
+        }
         _ => Ok(()),
     }
 }
 
-/// Where the stream ends, if its sender has closed the ring, and the output can tell how much it
-/// has: then nobody needs the room, and a successor repeats nothing, if what was written is held.
+/// Where the stream ends, if its sender has closed the ring, and it can be seen how much the output
+/// has: then the room is not needed, and a successor repeats nothing, if what was written is held.
 fn end_of(ring: &Ring<u8>, output: &mut Output) -> Result<Option<u64>, Failure> {
     Ok(match Inspection::end_of(ring.segment()) {
         Ok(Some(end)) if output.facts()?.is_some() => Some(end),
-        // It can be read unless somebody truncated the segment, which the next access to it tells.
+        // It can be read unless somebody truncated the segment, which the next access to it reports.
         _ => None,
     })
 }
@@ -224,9 +223,8 @@ fn finish(
     held_from: u64,
     end: u64,
 ) -> Result<(), Failure> {
-    let segment = || ring.segment().label().to_owned();
     let too_late = |late| Failure::OutputLate {
-        segment: segment(),
+        segment: ring.segment().label().to_owned(),
         held_from,
         end,
         late,
@@ -236,12 +234,8 @@ fn finish(
     let notes = stream::notes(ring.segment(), Role::Consumer);
     if let (Some(before), Some(notes), Some(now)) = (before, notes, output.facts()?) {
         let needed = notes.base.saturating_add(end);
-        resume::check_at_end(before, &now, needed, held_from).map_err(|source| {
-            Failure::Refused {
-                segment: segment(),
-                source,
-            }
-        })?;
+        resume::check_at_end(before, &now, needed, held_from)
+            .map_err(Failure::refused(ring.segment().label()))?;
     }
     output.close().map_err(too_late)
 }
@@ -265,7 +259,7 @@ fn check_for_sender(
 fn remove(ring: &Ring<u8>) -> Result<(), Failure> {
     match ring.segment().unlink() {
         Err(SegmentError::System { error, .. }) if error.kind() == ErrorKind::PermissionDenied => {
-            tell(&format!(
+            report(&format!(
                 "all of {} was received; its ring stays until the user who made it runs \
                  `ringproof gc {}` or sends again, because nobody else may remove it",
                 shown::name(ring.segment().label()),

@@ -12,19 +12,19 @@
 //! | killed | its successor finds | and |
 //! | --- | --- | --- |
 //! | before or within its notes | C = 0, no notes | starts |
-//! | before its first commit | C = 0, notes | starts, with notes of its own: nobody used the old ones |
+//! | before its first commit | C = 0, notes | starts, with notes of its own: the old ones were not used |
 //! | later | C > 0, notes (the commit's release store comes after them) | reads on at `B + C` |
 //! | after it closed the ring | the end at C | has nothing to do if the input ends at `B + C` |
 //!
-//! Its input is a regular file that may grow, and must not shrink: if it is at its end before the end
-//! that it had in the beginning, somebody cut it. The stream is not closed then, so that nobody takes
-//! what there is for all of it.
+//! Its input is a regular file that may grow, and must not shrink: if it is at its end before an end
+//! that it was seen to have earlier, somebody cut it. The stream is not closed then, so that what
+//! there is is not taken for all of it.
 //!
 //! **`recv`** into a regular file has byte `p` at `B + p`, because it only ever appends what it
 //! peeks, in order. It releases a byte after `write` took it, so at any moment
 //! `B + R ≤ length ≤ B + C`; what the file has beyond `B + R` was written and not released.
-//! Its successor releases that much without writing it, and goes on. Once the ring is closed nobody
-//! needs room in it, so from then on `recv` holds what it has written until the file system has said
+//! Its successor releases that much without writing it, and goes on. Once the ring is closed no room
+//! is needed in it, so from then on `recv` holds what it has written until the file system has said
 //! that all of it arrived, which some say only at the end.
 //!
 //! | killed | its successor finds | and |
@@ -43,7 +43,7 @@
 //! write it must reach to where that begins: cut, it would get a hole there, and the right length.
 //!
 //! With anything but a regular file one of these numbers is unknown. What a killed `send` had
-//! read from a pipe and not committed is gone, and nobody can tell how much it was; what a
+//! read from a pipe and not committed is gone, and it is not known how much it was; what a
 //! killed `recv` had written to a pipe and not released is written again. The one is refused
 //! unless the caller takes it upon himself, the other is said.
 //!
@@ -119,7 +119,7 @@ pub(crate) enum RecvPlan {
     Repeat,
 }
 
-/// There are no notes where there must be some: nobody can tell whose stream this is.
+/// There are no notes where there must be some: it is not known whose stream this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoNotes;
 
@@ -154,7 +154,7 @@ pub(crate) enum Refusal {
     )]
     InputShort { len: u64, needed: u64 },
     #[error(
-        "the input is only {len} bytes long, but it had {promised} when this began: somebody cut or \
+        "the input is only {len} bytes long, but it had {promised} before: somebody cut or \
          replaced it while it was sent. The stream is not closed: restart send with < the same file \
          when that has its bytes again, or give the stream up with `ringproof gc`"
     )]

@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::resume::{self, FileFacts, NoNotes, Refusal, SendPlan, Sent};
 use crate::stream;
 use crate::wait::Wait;
-use crate::{shown, tell};
+use crate::{report, shown};
 
 /// How many streams that are over are removed before that is called an error. Each is another
 /// one: somebody else makes and finishes them under this name all the time.
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Failure> {
         let outcome = send(args, &ring, claim, &mut input);
         match outcome.map_err(|failure| stream::reason(ring.segment(), failure))? {
             Outcome::WasOver => {}
-            // The last of it may have gone to lost memory, which tells nobody.
+            // The last of it may have gone to lost memory, which gives no error.
             Outcome::Sent => return stream::check_not_lost(ring.segment()),
         }
     }
@@ -55,10 +55,7 @@ fn send(
 ) -> Result<Outcome, Failure> {
     let name = shown::name(&args.stream.name);
     let mut producer = ring.producer_with(claim)?;
-    let refused = |source| Failure::Refused {
-        segment: ring.segment().label().to_owned(),
-        source,
-    };
+    let refused = Failure::refused(ring.segment().label());
     if input.is_segment(ring.segment().label()) {
         return Err(refused(Refusal::InputIsRing));
     }
@@ -83,7 +80,7 @@ fn send(
             return Ok(Outcome::WasOver);
         }
         SendPlan::Complete => {
-            tell(&format!(
+            report(&format!(
                 "all {} bytes of this input were sent to {name} before; nothing left to do",
                 found.committed
             ));
@@ -93,12 +90,12 @@ fn send(
             copy(&mut producer, ring, input)?;
         }
         SendPlan::Seek(offset) => {
-            tell(&format!("going on with {name} at byte {}", found.committed));
+            report(&format!("going on with {name} at byte {}", found.committed));
             input.seek(offset)?;
             copy(&mut producer, ring, input)?;
         }
         SendPlan::Append => {
-            tell(&format!(
+            report(&format!(
                 "going on with {name} at byte {}; bytes that an earlier send read before it \
                  died may be missing there, nobody can tell",
                 found.committed
@@ -130,10 +127,7 @@ fn output_of(ring: &Ring<u8>) -> Option<FileId> {
 
 /// Sends the rest of the input and closes the ring.
 fn copy(producer: &mut Producer<u8>, ring: &Ring<u8>, input: &mut Input) -> Result<(), Failure> {
-    let refused = |source| Failure::Refused {
-        segment: ring.segment().label().to_owned(),
-        source,
-    };
+    let refused = Failure::refused(ring.segment().label());
     let facts = input.facts()?;
     let total = match (&facts, stream::notes(ring.segment(), Role::Producer)) {
         (Some(input), Some(notes)) if notes.file == Some(input.id) => {
@@ -154,7 +148,7 @@ fn copy(producer: &mut Producer<u8>, ring: &Ring<u8>, input: &mut Input) -> Resu
         if count == 0 {
             break;
         }
-        // The receiver tells before it writes, and refuses what it knows to be this file. It does
+        // The receiver notes it before it writes, and refuses what it knows to be this file. It does
         // not know the input that goes on where a pipe ended.
         if resume::is_output(output_of(ring), facts.as_ref()) {
             return Err(refused(Refusal::InputIsOutput));
@@ -193,7 +187,7 @@ fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Resul
     Ok(())
 }
 
-/// An error if nobody can receive what may still come from the input.
+/// An error if there is no receiver for what may still come from the input.
 fn check_while_idle(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
     if producer.is_peer_closed()? {
         return Err(receiver_closed(producer, ring));
@@ -212,7 +206,7 @@ fn until_drained(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Fai
     Ok(())
 }
 
-/// An error if nobody can receive any more.
+/// An error if there can be no receiver any more.
 fn check_for_receiver(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
     if producer.is_peer_closed()? && producer.occupancy()? > 0 {
         return Err(receiver_closed(producer, ring));

@@ -52,7 +52,7 @@ pub(crate) fn remove_over(ring: &Ring<u8>) -> Result<(), Failure> {
     }
 }
 
-/// An error if the segment has lost its name and nobody is on its `other_side`, where nobody can come
+/// An error if the segment has lost its name and its `other_side` is free, where no one can come
 /// any more, and something `is_missing` without him. That is asked last: what he did before he left
 /// counts.
 pub(crate) fn check_for_peer(
@@ -107,7 +107,7 @@ fn tell_of_other_shape(ring: &Ring<u8>, asked: &Shape) {
     let found = ring.segment().fixed();
     let differs = |asked: Option<u64>, found| asked.is_some_and(|asked| asked != found);
     if differs(asked.capacity, found.capacity) || differs(asked.slots, found.slots) {
-        crate::tell(&format!(
+        crate::report(&format!(
             "{} exists already, with a capacity of {} bytes in {} slots; it stays so",
             shown::name(ring.segment().label()),
             found.capacity,

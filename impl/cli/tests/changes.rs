@@ -13,8 +13,8 @@ use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 
 use harness::{
-    Name, Place, Process, appending, content_of, reading, ringproof, run, start, truncating,
-    until_full, until_received, until_seen,
+    Name, Place, Process, appending, content_of, reading, ringproof, run, start, truncating, until,
+    until_full, until_received, until_seen, writing,
 };
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -47,10 +47,6 @@ fn waiting_send(name: &Name, input: File) -> Process {
     sender
 }
 
-fn writing(path: &Path) -> File {
-    File::options().write(true).open(path).unwrap()
-}
-
 #[test]
 fn an_input_that_is_cut_is_not_called_sent() {
     let place = new_place();
@@ -72,10 +68,8 @@ fn an_input_that_is_cut_is_not_called_sent() {
         let sender = waiting_send(&name, reading(&place.input));
         change();
         let receiver = recv(&name, truncating(&place.output));
-        sender
-            .finish()
-            .expect(8, "but it had 1000000 when this began");
-        // The stream has no end: nobody takes it for complete.
+        sender.finish().expect(8, "but it had 1000000 before");
+        // The stream has no end: it is not taken for complete.
         assert_eq!(name.inspect().unwrap().end_index, None, "{what}");
         // It goes on when the bytes are there again, and whoever waits gets them all.
         let same = writing(&place.input);
@@ -97,6 +91,32 @@ fn an_input_that_is_cut_is_not_called_sent() {
             "{what}"
         );
     }
+}
+
+#[test]
+fn an_input_that_grows_before_it_is_cut_is_not_called_sent_either() {
+    let place = new_place();
+    let name = Name::new("grown-and-cut");
+    let mut sender = waiting_send(&name, reading(&place.input));
+    appending(&place.input)
+        .write_all(&content()[..500_000])
+        .unwrap();
+    let ring = Ring::<u8>::attach(&name).unwrap();
+    let mut consumer = ring.consumer().unwrap();
+    let mut take = || {
+        let _ = consumer.pop_slice(&mut [0; 10_000]);
+        consumer.position()
+    };
+    // So far that it has read from what was added, and not so far that it has read it all.
+    until("what was added", || take() > LONG as u64);
+    writing(&place.input).set_len(1_400_000).unwrap();
+    until("the end of send", || {
+        take();
+        sender.has_ended()
+    });
+    let outcome = sender.finish();
+    outcome.expect(8, "only 1400000 bytes long, but it had 1500000 before");
+    assert_eq!(name.inspect().unwrap().end_index, None);
 }
 
 #[test]
@@ -346,7 +366,7 @@ fn a_send_that_waits_for_its_input_misses_the_receiver() {
     drop(consumer);
     sender.finish().expect(9, "3 bytes in it were not taken");
     std::fs::remove_file(name.path()).unwrap();
-    // a ring that is removed, to which nobody comes any more,
+    // a ring that is removed, to which no one comes any more,
     let (sender, _pipe) = idle();
     std::fs::remove_file(name.path()).unwrap();
     sender.finish().expect(3, "removed while in use");

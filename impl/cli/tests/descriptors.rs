@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use harness::faults::{self, full};
 use harness::{
-    Name, Outcome, appending, content_of, read_all, reading, ringproof, run, start, truncating,
+    Name, Outcome, appending, content_of, on, reading, ringproof, run, start, truncating,
     until_full, until_received, until_seen, within,
 };
 use nix::libc;
@@ -47,11 +47,11 @@ const ALL: [Is; 5] = [Is::Good, Is::Closed, Is::Wrong, Is::Full, Is::Same];
 enum Task {
     /// Send the file.
     Send,
-    /// Send it again, after all of it was sent: that is told.
+    /// Send it again, after all of it was sent: it says so.
     SendAgain,
     /// Receive all of it.
     Recv,
-    /// Receive the rest, of which something is told.
+    /// Receive the rest, of which it says something.
     RecvRest,
     Inspect,
     /// Remove the ring.
@@ -185,7 +185,7 @@ impl Place {
     }
 
     fn run(&self, task: Task, are: [Is; 3]) -> Outcome {
-        // The stream's own file, if the stream goes there: else nobody could know that it is.
+        // The stream's own file, if the stream goes there: else it could not be known that it is.
         let (stream, is) = if task.is_send() {
             (&self.input, are[0])
         } else {
@@ -251,16 +251,12 @@ impl Place {
         let what = &format!("{task:?} with {are:?}");
         let said = std::fs::read_to_string(&self.errors).unwrap();
         let code = task.code(are);
-        assert_eq!(
-            outcome.code(),
-            Some(code),
-            "{what}: {:?} {said}",
-            outcome.status
-        );
+        let status = outcome.status;
+        assert_eq!(outcome.code(), Some(code), "{what}: {status:?} {said}");
         assert!(std::fs::read(&self.input).unwrap() == content(), "{what}");
         if are[2] == Is::Good {
-            let told = matches!(task, Task::SendAgain | Task::RecvRest);
-            assert_eq!(said.is_empty(), code == 0 && !told, "{what}: {said}");
+            let says = matches!(task, Task::SendAgain | Task::RecvRest);
+            assert_eq!(said.is_empty(), code == 0 && !says, "{what}: {said}");
         }
         match task {
             Task::Send if code != 0 => {
@@ -332,10 +328,9 @@ fn whatever_the_descriptors_are_a_report_is_made_or_missed() {
 #[test]
 fn whatever_the_descriptors_are_help_is_given_or_missed() {
     // Nothing is read here: whether the input is there or not stands for what it may be.
-    let told = |are: &[Is; 3]| matches!(are[0], Is::Good | Is::Closed);
-    let runs = run_all("all-words", &WORDS, || {
-        combinations().filter(told).collect()
-    });
+    let differs = |are: &[Is; 3]| matches!(are[0], Is::Good | Is::Closed);
+    let wanted = || combinations().filter(differs).collect();
+    let runs = run_all("all-words", &WORDS, wanted);
     assert_eq!(runs, 8 * 50);
 }
 
@@ -375,7 +370,7 @@ fn opened(path: &Path, flags: i32) -> File {
 }
 
 #[test]
-fn what_cannot_be_read_or_written_is_told_before_anything_is_done() {
+fn what_cannot_be_read_or_written_is_an_error_before_anything_is_done() {
     let place = Place::new("wrong-kinds");
     let nowhere = opened(&place.input, libc::O_PATH);
     for (stdin, said) in [
@@ -424,24 +419,19 @@ fn the_callers_own_dev_null_is_not_taken_for_a_closed_descriptor() {
     let place = Place::new("null");
     // As Python's subprocess.DEVNULL, and as what Rust's runtime puts in the place of a closed one.
     let null = || opened(Path::new("/dev/null"), libc::O_RDWR);
-    run(ringproof(["send", &place.name])
-        .stdin(null())
-        .stdout(null()))
-    .expect_silence();
-    run(ringproof(["recv", &place.name])
-        .stdin(null())
-        .stdout(null()))
-    .expect_silence();
+    let run_on_null = |subcommand| {
+        let mut command = on(subcommand, &place.name, &[]);
+        run(command.stdin(null()).stdout(null())).expect_silence();
+    };
+    run_on_null("send");
+    run_on_null("recv");
     place.prepare(Task::Recv);
-    run(ringproof(["recv", &place.name])
-        .stdin(null())
-        .stdout(null()))
-    .expect_silence();
+    run_on_null("recv");
     assert!(!place.name.exists());
 }
 
 #[test]
-fn a_report_that_nobody_can_take_is_told_and_what_gc_did_is_not_hidden() {
+fn a_report_that_cannot_be_taken_is_an_error_and_what_gc_did_is_not_hidden() {
     let place = Place::new("reports");
     for args in [
         &["--help"][..],
@@ -762,5 +752,4 @@ fn the_descriptors_of_a_test_are_what_they_are_called() {
         (&full()).write(b"x").unwrap_err().raw_os_error(),
         Some(libc::ENOSPC)
     );
-    let _ = read_all(std::io::empty());
 }

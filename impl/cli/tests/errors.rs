@@ -12,12 +12,13 @@ use std::process::{Command, Stdio};
 use harness::faults::{self, Fault, When};
 use harness::fuse::{Broken, Server};
 use harness::{
-    Name, appending, content_of, reading, ringproof, run, start, truncating, until_seen,
+    Name, appending, content_of, reading, ringproof, run, start, truncating, until_seen, writing,
 };
 use nix::errno::Errno;
 use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::Resource;
 use nix::unistd::{Gid, Uid, setgid, setuid};
 use tempfile::TempDir;
 
@@ -113,20 +114,44 @@ fn no_room_for_a_segment_is_6_whatever_it_is_that_lacks() {
                     return;
                 }
                 let outcome = run(&mut command);
+                let is_full = outcome.stderr.contains("no room for segment");
+                let found = (outcome.code(), is_full);
                 assert_eq!(
-                    outcome.code(),
-                    Some(code),
+                    found,
+                    (Some(code), code == 6),
                     "{step} {error}: {}",
                     outcome.stderr
-                );
-                assert_eq!(
-                    outcome.stderr.contains("no room for segment"),
-                    code == 6,
-                    "{step} {error}"
                 );
                 assert!(!name.exists(), "{step} {error}");
             }
         }
+    }
+}
+
+#[test]
+fn no_address_space_for_a_segment_is_6() {
+    // Twice the least, of the powers of two, that the program alone can do with.
+    let limited = |args: &[&str], limit| {
+        let mut command = ringproof(args);
+        faults::limit(&mut command, Resource::RLIMIT_AS, limit);
+        command
+    };
+    let mut limits = (20..32).map(|bits| 1 << bits);
+    let works = |limit| {
+        let status = limited(&["--version"], limit).status();
+        status.is_ok_and(|status| status.success())
+    };
+    let limit = 2 * limits.find(|limit| works(*limit)).expect("a limit");
+    let slots = (2 * limit).to_string();
+    let name = Name::new("no-address-space");
+    for role in ["send", "recv"] {
+        let outcome = run(&mut limited(&[role, &name, "--slots", &slots], limit));
+        outcome.expect(6, "");
+        // Where /dev/shm is small it is that which lacks.
+        let unmapped = "cannot map it: Cannot allocate memory";
+        let says = [unmapped, "no room for segment"].map(|said| outcome.stderr.contains(said));
+        assert!(says.contains(&true), "{}", outcome.stderr);
+        assert!(!name.exists());
     }
 }
 
@@ -138,14 +163,8 @@ fn in_own_shm(command: &mut Command, options: &'static str, user: u32) -> bool {
             let none = None::<&str>;
             unshare(CloneFlags::CLONE_NEWNS)?;
             mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
-            let flags = MsFlags::empty();
-            mount(
-                Some("none"),
-                "/dev/shm",
-                Some("tmpfs"),
-                flags,
-                Some(options),
-            )?;
+            let (flags, tmpfs) = (MsFlags::empty(), Some("tmpfs"));
+            mount(tmpfs, "/dev/shm", tmpfs, flags, Some(options))?;
             setgid(Gid::from_raw(user))?;
             setuid(Uid::from_raw(user))?;
             Ok(())
@@ -186,19 +205,27 @@ fn a_real_file_system_without_room_for_a_segment_is_6() {
     assert!(!name.exists());
 }
 
+/// What a write can fail with, and the exit code of its kind.
+const KINDS: [(Errno, i32); 8] = [
+    (Errno::ENOSPC, 6),
+    (Errno::EDQUOT, 6),
+    (Errno::EFBIG, 6),
+    (Errno::EPIPE, 7),
+    (Errno::ECONNRESET, 7),
+    (Errno::ENOTCONN, 7),
+    (Errno::EIO, 1),
+    (Errno::EROFS, 1),
+];
+
 #[test]
 fn an_output_that_fails_has_the_code_of_its_kind_and_loses_nothing() {
     let sent = Sent::new("output-errors");
-    for (error, code, said) in [
-        (Errno::ENOSPC, 6, "no room for the output"),
-        (Errno::EDQUOT, 6, "no room for the output"),
-        (Errno::EFBIG, 6, "no room for the output"),
-        (Errno::EPIPE, 7, "closed by its reader"),
-        (Errno::ECONNRESET, 7, "closed by its reader"),
-        (Errno::ENOTCONN, 7, "closed by its reader"),
-        (Errno::EIO, 1, "cannot write the output: Input/output error"),
-        (Errno::EROFS, 1, "cannot write the output: Read-only"),
-    ] {
+    for (error, code) in KINDS {
+        let said = match code {
+            6 => "no room for the output",
+            7 => "closed by its reader",
+            _ => &format!("cannot write the output: {}", std::io::Error::from(error)),
+        };
         sent.again();
         let output = sent.path("out");
         let mut command = sent.recv(truncating(&output));
@@ -213,14 +240,12 @@ fn an_output_that_fails_has_the_code_of_its_kind_and_loses_nothing() {
 #[test]
 fn a_report_that_fails_has_the_code_of_its_kind() {
     let sent = Sent::new("report-errors");
-    for (error, code, said) in [
-        (Errno::ENOSPC, 6, "no room for the report"),
-        (Errno::EDQUOT, 6, "no room for the report"),
-        (Errno::EFBIG, 6, "no room for the report"),
-        (Errno::EPIPE, 7, "the report's reader closed it"),
-        (Errno::ECONNRESET, 7, "the report's reader closed it"),
-        (Errno::EIO, 1, "cannot write the report"),
-    ] {
+    for (error, code) in KINDS {
+        let said = match code {
+            6 => "no room for the report",
+            7 => "the report's reader closed it",
+            _ => "cannot write the report",
+        };
         for args in [
             &["--help"][..],
             &["help", "gc"],
@@ -241,7 +266,7 @@ fn a_report_that_fails_has_the_code_of_its_kind() {
 }
 
 #[test]
-fn an_error_that_the_disk_tells_late_is_seen_before_the_ring_is_given_up() {
+fn an_error_that_the_disk_reports_late_is_seen_before_the_ring_is_given_up() {
     let sent = Sent::new("late");
     for (error, code) in [
         (Errno::EIO, 1),
@@ -291,7 +316,7 @@ fn what_cannot_be_asked_has_no_late_errors() {
     }
     // As it is without a fault.
     sent.again();
-    run(&mut sent.recv(File::options().write(true).open("/dev/null").unwrap())).expect_silence();
+    run(&mut sent.recv(writing(Path::new("/dev/null")))).expect_silence();
 }
 
 #[test]
@@ -320,12 +345,7 @@ fn of_a_stream_that_still_came_the_rest_is_held_and_it_is_said_from_where() {
         .finish()
         .expect(1, "still holds the stream from byte 100000 on");
     assert_eq!(sent.name.inspect().unwrap().read_index, 100_000);
-    File::options()
-        .write(true)
-        .open(&output)
-        .unwrap()
-        .set_len(100_000)
-        .unwrap();
+    writing(&output).set_len(100_000).unwrap();
     sent.recover(&output);
 }
 

@@ -1,4 +1,4 @@
-//! `ringproof gc`: what nobody uses goes, what somebody uses stays. Always with names: this machine's
+//! `ringproof gc`: what is unused goes, what is used stays. Always with names: this machine's
 //! other segments are none of a test's business.
 
 mod harness;
@@ -9,16 +9,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use harness::{Name, Outcome, appending, digest, ringproof, run, start, until_received, within};
+use harness::{
+    Name, Outcome, appending, assert_same, content_of, ringproof, run, start, until_received,
+    within, writing,
+};
 use ringproof::{Ring, RingOptions, SeqLatch, SeqLatchOptions, unlink_free};
 
 fn gc<'a>(args: impl IntoIterator<Item = &'a str>) -> Outcome {
     let args = ["gc"].into_iter().chain(args);
     run(ringproof(args).stdout(Stdio::piped()))
-}
-
-fn said(outcome: &Outcome) -> &str {
-    std::str::from_utf8(&outcome.stdout).unwrap()
 }
 
 fn ring(name: &Name, items: &[u64]) -> Ring<u64> {
@@ -31,14 +30,8 @@ fn latch(name: &Name) -> SeqLatch<u64> {
     SeqLatch::create(name, &7, &SeqLatchOptions::default()).unwrap()
 }
 
-/// Leaves a part of a segment.
-fn cut(name: &Name) {
-    let file = std::fs::OpenOptions::new().write(true).open(name.path());
-    file.unwrap().set_len(5000).unwrap();
-}
-
 #[test]
-fn what_nobody_uses_is_removed_and_the_rest_is_said() {
+fn what_is_unused_is_removed_and_the_rest_is_said() {
     let names @ [free, items, live, value, foreign, damaged] =
         &["free", "items", "live", "value", "foreign", "damaged"]
             .map(|what| Name::new(&format!("gc-all-{what}")));
@@ -52,18 +45,17 @@ fn what_nobody_uses_is_removed_and_the_rest_is_said() {
     drop(latch(value));
     std::fs::write(foreign.path(), "a text that is longer than a magic").unwrap();
     drop(ring(damaged, &[]));
-    cut(damaged);
+    writing(&damaged.path()).set_len(5000).unwrap();
     let pattern = format!("ringproof-cli-gc-all-*-{}", std::process::id());
     let own = std::process::id();
 
     // First only said.
     let outcome = gc([&*pattern, "--dry-run"]);
     outcome.expect_silence();
-    let text = said(&outcome);
     for line in [
         format!("free     {}     ring\n", &**free),
         format!(
-            "free     {}    ring, with 3 items that nobody took\n",
+            "free     {}    ring, with 3 items that were not taken\n",
             &**items
         ),
         format!(
@@ -71,13 +63,13 @@ fn what_nobody_uses_is_removed_and_the_rest_is_said() {
             &**live
         ),
         format!(
-            "left     {}    latch: nobody writes it, but it may have readers",
+            "left     {}    latch: it has no writer, but it may have readers",
             &**value
         ),
         format!("left     {}  unknown: segment", &**damaged),
         "2 free, 1 live, 2 left; 1 other files\n".to_owned(),
     ] {
-        assert!(text.contains(&line), "no {line:?} in {text}");
+        outcome.prints(&line);
     }
     assert!(names.iter().all(Name::exists));
 
@@ -95,11 +87,8 @@ fn what_nobody_uses_is_removed_and_the_rest_is_said() {
         found.next().map(|found| &found["fate"]).unwrap()
     };
     assert_eq!(segments.len(), 5);
-    assert_eq!([fate(free), fate(items)], ["removed", "removed"]);
-    assert_eq!(
-        [fate(live), fate(value), fate(damaged)],
-        ["live", "left", "left"]
-    );
+    let fates = [free, items, live, value, damaged].map(fate);
+    assert_eq!(fates, ["removed", "removed", "live", "left", "left"]);
     let live_one = segments
         .iter()
         .find(|found| found["fate"] == "live")
@@ -137,11 +126,7 @@ fn a_file_whose_name_is_not_utf8_is_counted_and_left() {
     let pattern = format!("{}*", &*name);
     let outcome = gc([&*pattern]);
     outcome.expect_silence();
-    assert!(
-        said(&outcome).contains("1 removed, 0 live, 0 left; 1 other files"),
-        "{}",
-        said(&outcome)
-    );
+    outcome.prints("1 removed, 0 live, 0 left; 1 other files");
     assert!(!name.exists() && other.0.exists());
 }
 
@@ -156,7 +141,7 @@ fn what_is_named_in_full_is_removed_or_the_exit_code_says_why_not() {
     let producer = used.producer().unwrap();
     let outcome = gc([&*name]);
     outcome.expect(5, "the producer of segment");
-    assert!(said(&outcome).starts_with("live "), "{}", said(&outcome));
+    assert!(outcome.said().starts_with("live "), "{}", outcome.said());
     drop(producer);
     gc([&*name]).expect_silence();
     assert!(!name.exists());
@@ -171,25 +156,30 @@ fn what_is_named_in_full_is_removed_or_the_exit_code_says_why_not() {
     gc([&*name]).expect_silence();
     assert!(!name.exists());
 
+    // A star that is in the name of a segment stands for itself, as in what a message advises.
+    let starred = Name::new("gc-named*");
+    drop((ring(&name, &[]), ring(&starred, &[])));
+    let outcome = gc([&*starred]);
+    outcome.expect_silence();
+    outcome.prints("1 removed, 0 live, 0 left");
+    assert!(!starred.exists() && name.exists());
+    gc([&*name]).expect_silence();
+
     // A pattern of nothing is nothing to complain of.
     let outcome = gc([&*format!("{}*", &*name)]);
     outcome.expect_silence();
-    assert_eq!(said(&outcome), "0 removed, 0 live, 0 left; 0 other files\n");
+    assert_eq!(outcome.said(), "0 removed, 0 live, 0 left; 0 other files\n");
 }
 
 #[test]
 fn what_a_truncation_left_is_removed_if_it_is_named_in_full() {
     let name = Name::new("gc-cut");
     let pattern = format!("{}*", &*name);
-    let cut_to = |len| {
-        let file = std::fs::OpenOptions::new().write(true).open(name.path());
-        file.unwrap().set_len(len).unwrap();
-    };
     // Nothing, the magic alone, a part of the header, the header, a part of the slots.
     for len in [0, 8, 100, 4096, 5000] {
         let ring = ring(&name, &[]);
         let claim = ring.segment().claim(ringproof::Role::Consumer).unwrap();
-        cut_to(len);
+        writing(&name.path()).set_len(len).unwrap();
         // Somebody is on it.
         gc([&*name]).expect(5, "the consumer of segment");
         drop((claim, ring));
@@ -197,19 +187,11 @@ fn what_a_truncation_left_is_removed_if_it_is_named_in_full() {
         gc([&*pattern, "--all"]).expect_silence();
         let dry = gc([&*name, "--dry-run"]);
         dry.expect_silence();
-        assert!(
-            said(&dry).contains("1 free, 0 live, 0 left"),
-            "{}",
-            said(&dry)
-        );
+        dry.prints("1 free, 0 live, 0 left");
         assert!(name.exists(), "{len}");
         let outcome = gc([&*name]);
         outcome.expect_silence();
-        assert!(
-            said(&outcome).contains("1 removed, 0 live, 0 left"),
-            "{}",
-            said(&outcome)
-        );
+        outcome.prints("1 removed, 0 live, 0 left");
         assert!(!name.exists(), "{len}");
     }
     // What is no rest of a segment stays, whatever is said of it.
@@ -231,19 +213,19 @@ fn what_a_truncation_left_is_removed_if_it_is_named_in_full() {
 fn a_stream_in_use_arrives_whatever_is_removed_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
-    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n * 7 + n / 251) as u8).collect();
+    let bytes = content_of(3_000_000);
     std::fs::write(&input, &bytes).unwrap();
     let name = Name::new("gc-stream");
     let receiver = start(ringproof(["recv", &name, "--capacity", "4K"]).stdout(appending(&output)));
     until_received(&name);
     let mut sender = start(ringproof(["send", &name]).stdin(Stdio::piped()));
     let mut pipe = sender.stdin();
-    let (end, told) = std::sync::mpsc::channel::<()>();
+    let (end, wait) = std::sync::mpsc::channel::<()>();
     let feeding = std::thread::spawn(move || {
         let (most, last) = bytes.split_at(bytes.len() - 1);
         pipe.write_all(most).expect("send reads");
         // Until then it is in use.
-        let _ = told.recv();
+        let _ = wait.recv();
         pipe.write_all(last).expect("send reads");
     });
     for _ in 0..1000 {
@@ -257,12 +239,12 @@ fn a_stream_in_use_arrives_whatever_is_removed_meanwhile() {
     within("send to read its pipe", || feeding.join()).expect("no panic");
     sender.finish().expect_silence();
     receiver.finish().expect_silence();
-    assert_eq!(digest(&output), digest(&input));
+    assert_same(&output, &input);
     assert!(!name.exists());
 }
 
 #[test]
-fn a_waiting_side_is_told_that_its_name_is_anothers() {
+fn a_waiting_side_learns_that_its_name_is_anothers() {
     let name = Name::new("gc-replaced");
     let receiver = start(&mut ringproof(["recv", &name]));
     until_received(&name);

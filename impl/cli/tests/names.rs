@@ -4,11 +4,10 @@
 mod harness;
 
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use harness::programs::copy;
-use harness::{Name, Outcome, ringproof, run, start, until_seen};
+use harness::{Name, OnTerminal, Outcome, on, ringproof, run, start, until_seen};
 use ringproof::{Ring, RingOptions, Role};
 
 /// What a terminal obeys, and what may not be there twice.
@@ -33,10 +32,6 @@ fn expect_printable(text: &str, lines: usize) {
     let found = text.chars().find(harmful);
     assert!(found.is_none(), "{found:?} in {text:?}");
     assert_eq!(text.lines().count(), lines, "{text}");
-}
-
-fn said(outcome: &Outcome) -> &str {
-    std::str::from_utf8(&outcome.stdout).unwrap()
 }
 
 fn shown(args: &[&str]) -> Outcome {
@@ -67,13 +62,13 @@ fn names_of_segments_are_shown_and_nothing_else() {
 
         let dry = shown(&["gc", "--dry-run", &pattern]);
         dry.expect_silence();
-        expect_printable(said(&dry), 2);
+        expect_printable(dry.said(), 2);
         assert!(
-            said(&dry).starts_with("free     $'ringproof-cli-names-"),
+            dry.said().starts_with("free     $'ringproof-cli-names-"),
             "{}",
-            said(&dry)
+            dry.said()
         );
-        let (_, rest) = said(&dry).split_once("free     ").unwrap();
+        let (_, rest) = dry.said().split_once("free     ").unwrap();
         let (word, _) = rest.split_once("  ring\n").unwrap();
         if let Some(read) = as_a_shell_reads_it(word) {
             assert_eq!(read, *name);
@@ -82,7 +77,7 @@ fn names_of_segments_are_shown_and_nothing_else() {
         let text = shown(&["inspect", &name]);
         text.expect_silence();
         // A line of each property, and no more.
-        expect_printable(said(&text), 12);
+        expect_printable(text.said(), 12);
 
         for args in [
             &["inspect", "--json", &name][..],
@@ -90,7 +85,7 @@ fn names_of_segments_are_shown_and_nothing_else() {
         ] {
             let json = shown(args);
             json.expect_silence();
-            expect_printable(said(&json), said(&json).lines().count());
+            expect_printable(json.said(), json.said().lines().count());
             let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
             let found = value.get("name").unwrap_or(&value["segments"][0]["name"]);
             assert_eq!(found, &*name);
@@ -108,14 +103,15 @@ fn names_of_segments_are_shown_and_nothing_else() {
             other.expect(4, "holds another payload");
             expect_printable(&other.stderr, 1);
         }
-        let usage = shown(&["inspect", "one", &name]);
-        usage.expect(2, "unexpected argument");
-        expect_printable(&usage.stderr, usage.stderr.lines().count());
-        assert!(!usage.stderr.contains("\nlive "), "{}", usage.stderr);
-        let usage = shown(&["send", "one", "--capacity", &name]);
-        usage.expect(2, "invalid value");
-        expect_printable(&usage.stderr, usage.stderr.lines().count());
-        assert!(!usage.stderr.contains("\nlive "), "{}", usage.stderr);
+        for (args, words) in [
+            (&["inspect", "one", &*name][..], "unexpected argument"),
+            (&["send", "one", "--capacity", &name], "invalid value"),
+        ] {
+            let usage = shown(args);
+            usage.expect(2, words);
+            expect_printable(&usage.stderr, usage.stderr.lines().count());
+            assert!(!usage.stderr.contains("\nlive "), "{}", usage.stderr);
+        }
 
         ring.consumer().unwrap().close();
         std::fs::remove_file(name.path()).unwrap();
@@ -126,7 +122,7 @@ fn names_of_segments_are_shown_and_nothing_else() {
         expect_printable(&stopped.stderr, 1);
         let removed = shown(&["gc", &name]);
         removed.expect_silence();
-        expect_printable(said(&removed), 2);
+        expect_printable(removed.said(), 2);
         let nothing = shown(&["inspect", &name]);
         nothing.expect(3, "does not exist");
         expect_printable(&nothing.stderr, 1);
@@ -153,7 +149,7 @@ fn a_name_of_printable_characters_is_not_taken_for_something_else() {
             &format!("ringproof-cli-forged-{number}-*"),
         ]);
         dry.expect_silence();
-        let (_, rest) = said(&dry).split_once("free     ").unwrap();
+        let (_, rest) = dry.said().split_once("free     ").unwrap();
         let (word, _) = rest.split_once("  ring\n").unwrap();
         assert!(word.starts_with('\'') || word.starts_with("$'"), "{word}");
         if let Some(read) = as_a_shell_reads_it(word) {
@@ -162,24 +158,9 @@ fn a_name_of_printable_characters_is_not_taken_for_something_else() {
     }
 }
 
-/// Copies of the program, because a process is called as its file is.
-struct Programs {
-    dir: tempfile::TempDir,
-}
-
-impl Programs {
-    fn copy(&self, name: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        copy(env!("CARGO_BIN_EXE_ringproof").as_ref(), &path).unwrap();
-        path
-    }
-}
-
 #[test]
 fn names_of_processes_are_shown_and_nothing_else() {
-    let programs = Programs {
-        dir: tempfile::tempdir().unwrap(),
-    };
+    let dir = tempfile::tempdir().unwrap();
     // The kernel keeps 15 bytes.
     for (called, expected) in [
         ("plain-1", "(plain-1)"),
@@ -191,7 +172,9 @@ fn names_of_processes_are_shown_and_nothing_else() {
         ("fourteen-bytesé", "('fourteen-bytes\u{fffd}')"),
     ] {
         let name = Name::new("processes");
-        let program = programs.copy(called);
+        // A process is called as its file is.
+        let program = dir.path().join(called);
+        copy(env!("CARGO_BIN_EXE_ringproof").as_ref(), &program).unwrap();
         let mut command = harness::program(&program, ["send", &name]);
         let sender = start(command.stdin(Stdio::piped()));
         until_seen(&name, "send to take its role", |seen| {
@@ -199,16 +182,12 @@ fn names_of_processes_are_shown_and_nothing_else() {
         });
         let live = shown(&["gc", "--dry-run", &format!("{}*", &*name)]);
         live.expect_silence();
-        expect_printable(said(&live), 2);
+        expect_printable(live.said(), 2);
         let expected = format!("process {} {expected}\n", sender.id());
-        assert!(
-            said(&live).contains(&expected),
-            "{} lacks {expected}",
-            said(&live)
-        );
+        live.prints(&expected);
         let json = shown(&["gc", "--dry-run", "--json", &format!("{}*", &*name)]);
         json.expect_silence();
-        expect_printable(said(&json), said(&json).lines().count());
+        expect_printable(json.said(), json.said().lines().count());
         let value: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
         let program = value["segments"][0]["holders"][0]["program"]
             .as_str()
@@ -226,25 +205,9 @@ fn a_progress_bar_shows_a_name_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("in");
     std::fs::write(&input, vec![7; 5000]).unwrap();
-    let pty = nix::pty::openpty(None, None).unwrap();
-    let mut screen = std::fs::File::from(pty.master);
-    let mut command = ringproof(["send", &name, "--capacity", "1000"]);
-    command
-        .stdin(harness::reading(&input))
-        .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
-        .stderr(pty.slave);
-    let sender = start(&mut command);
-    drop(command);
-    let shown = harness::within("the bar", move || {
-        let mut shown = String::new();
-        let mut block = [0; 1024];
-        while !shown.contains("waiting for recv") {
-            let count = std::io::Read::read(&mut screen, &mut block).unwrap();
-            shown.push_str(&String::from_utf8_lossy(&block[..count]));
-        }
-        shown
-    });
+    let mut command = on("send", &name, &["--capacity", "1000"]);
+    let mut sender = OnTerminal::start(command.stdin(harness::reading(&input)));
+    let shown = sender.until_shown("waiting for recv");
     assert!(
         shown.contains("send $'ringproof-cli-bar-x\\nlive\\302\\2338m-"),
         "{shown:?}"
@@ -253,7 +216,6 @@ fn a_progress_bar_shows_a_name_and_nothing_else() {
         !shown.contains('\u{9b}') && !shown.contains("x\r\nlive"),
         "{shown:?}"
     );
-    drop(sender);
 }
 
 #[test]

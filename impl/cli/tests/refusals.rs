@@ -11,29 +11,30 @@ use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 
 use harness::{
-    Name, Outcome, Place, Process, appending, content_of, read_all, read_some, reading, ringproof,
-    run, start, truncating, until, until_full, until_received, until_seen, within,
+    Name, OnTerminal, Outcome, Place, Process, appending, content_of, on, read_all, read_some,
+    reading, ringproof, run, start, truncating, until_full, until_received, until_seen, within,
+    writing,
 };
 use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions};
+use serde_json::{Value, json};
 
 fn content() -> Vec<u8> {
     content_of(100_000)
 }
 
-fn new_place() -> Place {
-    Place::with(&content())
+/// A directory with an input of it, and the name of a ring.
+fn stream(test: &str) -> (Place, Name) {
+    (Place::with(&content()), Name::new(test))
 }
 
 fn send(name: &Name, input: &Path, options: &[&str]) -> Outcome {
-    let args = ["send", name].into_iter().chain(options.iter().copied());
-    run(ringproof(args).stdin(reading(input)))
+    run(on("send", name, options).stdin(reading(input)))
 }
 
 /// Sends from a pipe that is closed at once when `bytes` are in it.
 fn send_piped(name: &Name, bytes: &[u8], options: &[&str]) -> Outcome {
-    let args = ["send", name].into_iter().chain(options.iter().copied());
-    let mut sender = start(ringproof(args).stdin(Stdio::piped()));
+    let mut sender = start(on("send", name, options).stdin(Stdio::piped()));
     let (mut pipe, bytes) = (sender.stdin(), bytes.to_vec());
     within("send to read its pipe", move || {
         // It may refuse without reading.
@@ -44,6 +45,14 @@ fn send_piped(name: &Name, bytes: &[u8], options: &[&str]) -> Outcome {
 
 fn recv(name: &Name, output: File) -> Outcome {
     run(ringproof(["recv", name]).stdout(output))
+}
+
+/// What a later `recv` gives to a pipe.
+fn received_again(name: &Name) -> Vec<u8> {
+    let mut receiver = start(ringproof(["recv", name]).stdout(Stdio::piped()));
+    let got = read_all(receiver.stdout());
+    receiver.finish().expect(0, "at least once");
+    got
 }
 
 /// Leaves a stream of which a killed `send < input` has committed the first 1000 bytes.
@@ -108,7 +117,6 @@ fn help_has_the_rules_and_the_exit_codes() {
     for args in [&["--help"][..], &["send", "--help"], &["recv", "--help"]] {
         let outcome = run(ringproof(args).stdout(Stdio::piped()));
         outcome.expect_silence();
-        let text = String::from_utf8(outcome.stdout).unwrap();
         for part in [
             "Examples:",
             "Restart rules",
@@ -117,7 +125,7 @@ fn help_has_the_rules_and_the_exit_codes() {
             "  9  ",
             " 10  ",
         ] {
-            assert!(text.contains(part), "{args:?} lacks {part:?}");
+            outcome.prints(part);
         }
     }
 }
@@ -184,8 +192,7 @@ fn another_type_is_4() {
 
 #[test]
 fn bytes_without_notes_are_4() {
-    let place = new_place();
-    let name = Name::new("foreign");
+    let (place, name) = stream("foreign");
     let ring = Ring::<u8>::create(&name, &RingOptions::new(10)).unwrap();
     ring.producer().unwrap().push_slice(b"abc").unwrap();
     send(&name, &place.input, &[]).expect(4, "not begun by `ringproof send`");
@@ -195,8 +202,7 @@ fn bytes_without_notes_are_4() {
 
 #[test]
 fn a_program_may_be_on_the_other_side() {
-    let place = new_place();
-    let name = Name::new("program");
+    let (place, name) = stream("program");
     let ring = Ring::<u8>::create(&name, &RingOptions::new(10)).unwrap();
     let mut producer = ring.producer().unwrap();
     producer.push_slice(b"abc").unwrap();
@@ -207,10 +213,9 @@ fn a_program_may_be_on_the_other_side() {
 
 #[test]
 fn words_written_over_are_4() {
-    let place = new_place();
-    let name = Name::new("corrupt");
+    let (place, name) = stream("corrupt");
     half_sent(&name, &place.input);
-    let segment = File::options().write(true).open(name.path()).unwrap();
+    let segment = writing(&name.path());
     // The write index, as the layout documents it.
     std::os::unix::fs::FileExt::write_all_at(&segment, &5_000u64.to_ne_bytes(), 256).unwrap();
     send(&name, &place.input, &[]).expect(4, "corrupt ring");
@@ -220,8 +225,7 @@ fn words_written_over_are_4() {
 
 #[test]
 fn a_held_role_is_5() {
-    let place = new_place();
-    let name = Name::new("held");
+    let (place, name) = stream("held");
     let options = RingOptions::new(10);
     let (ring, producer) = Ring::<u8>::open_or_create_as(&name, Role::Producer, &options).unwrap();
     let consumer = ring.segment().claim(Role::Consumer).unwrap();
@@ -256,23 +260,17 @@ fn a_full_shared_memory_is_6() {
 
 #[test]
 fn a_full_output_is_6_and_loses_nothing() {
-    let place = new_place();
-    let name = Name::new("full-output");
+    let (place, name) = stream("full-output");
     send(&name, &place.input, &[]).expect_silence();
-    let full = File::options().write(true).open("/dev/full").unwrap();
-    recv(&name, full).expect(6, "no room for the output");
+    recv(&name, writing(Path::new("/dev/full"))).expect(6, "no room for the output");
     assert_eq!(name.inspect().unwrap().read_index, 0);
-    let mut receiver = start(ringproof(["recv", &name]).stdout(Stdio::piped()));
-    let got = read_all(receiver.stdout());
-    receiver.finish().expect(0, "at least once");
-    assert_eq!(got, content());
+    assert_eq!(received_again(&name), content());
     assert!(!name.exists());
 }
 
 #[test]
 fn a_closed_output_is_7_and_loses_nothing() {
-    let place = new_place();
-    let name = Name::new("closed");
+    let (place, name) = stream("closed");
     send(&name, &place.input, &[]).expect_silence();
     let mut receiver = ringproof(["recv", &name]);
     let (reader, writer) = std::io::pipe().unwrap();
@@ -281,16 +279,12 @@ fn a_closed_output_is_7_and_loses_nothing() {
     assert_eq!(name.inspect().unwrap().read_index, 0);
     drop(receiver);
 
-    let mut receiver = start(ringproof(["recv", &name]).stdout(Stdio::piped()));
-    let got = read_all(receiver.stdout());
-    receiver.finish().expect(0, "at least once");
-    assert_eq!(got, content());
+    assert_eq!(received_again(&name), content());
 }
 
 #[test]
 fn a_pipe_that_was_cut_is_8_unless_the_caller_goes_on() {
-    let place = new_place();
-    let name = Name::new("cut-pipe");
+    let (place, name) = stream("cut-pipe");
     let (sender, pipe) = half_piped(&name);
     assert!(sender.kill().0);
     drop(pipe);
@@ -304,25 +298,18 @@ fn a_pipe_that_was_cut_is_8_unless_the_caller_goes_on() {
 
 #[test]
 fn another_input_is_8() {
-    let place = new_place();
-    let name = Name::new("other-input");
+    let (place, name) = stream("other-input");
     half_sent(&name, &place.input);
     let other = place.file("other", &content());
     for option in [&[][..], &["--continue"]] {
         send(&name, &other, option).expect(8, "another file");
         send_piped(&name, b"x", option).expect(8, "this input is none");
     }
-    File::options()
-        .write(true)
-        .open(&place.input)
-        .unwrap()
-        .set_len(999)
-        .unwrap();
+    writing(&place.input).set_len(999).unwrap();
     send(&name, &place.input, &[]).expect(8, "only 999 bytes long");
     assert_eq!(name.inspect().unwrap().write_index, 1000);
     // The same content in the same file again: nothing was lost.
-    let mut same = File::options().write(true).open(&place.input).unwrap();
-    same.write_all(&content()).unwrap();
+    writing(&place.input).write_all(&content()).unwrap();
     let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
     recv(&name, truncating(&place.output)).expect_silence();
     sender.finish().expect(0, "going on");
@@ -331,8 +318,7 @@ fn another_input_is_8() {
 
 #[test]
 fn a_stream_may_begin_within_its_input() {
-    let place = new_place();
-    let name = Name::new("offset");
+    let (place, name) = stream("offset");
     let mut input = reading(&place.input);
     std::io::Seek::seek(&mut input, std::io::SeekFrom::Start(777)).unwrap();
     let sender = start(ringproof(["send", &name, "--capacity", "1000"]).stdin(input));
@@ -347,8 +333,7 @@ fn a_stream_may_begin_within_its_input() {
 
 #[test]
 fn a_finished_stream_is_not_sent_again() {
-    let place = new_place();
-    let name = Name::new("finished");
+    let (place, name) = stream("finished");
     send(&name, &place.input, &[]).expect_silence();
     // As after a kill between the close and the exit.
     send(&name, &place.input, &[]).expect(0, "nothing left to do");
@@ -362,8 +347,7 @@ fn a_finished_stream_is_not_sent_again() {
 
 #[test]
 fn a_truncated_output_is_8_and_names_the_remedy() {
-    let place = new_place();
-    let name = Name::new("truncated");
+    let (place, name) = stream("truncated");
     let sender = half_received(&name, truncating(&place.output).into());
     let copy = std::fs::read(&place.output).unwrap();
     assert_eq!(copy, content()[..1000]);
@@ -379,13 +363,12 @@ fn a_truncated_output_is_8_and_names_the_remedy() {
 
 #[test]
 fn another_output_is_8() {
-    let place = new_place();
-    let name = Name::new("other-output");
+    let (place, name) = stream("other-output");
     let sender = half_received(&name, appending(&place.output).into());
     let other = place.file("other", &content()[..1000]);
     recv(&name, appending(&other)).expect(8, "another file");
     // Its own, not at its end.
-    let own = || File::options().write(true).open(&place.output).unwrap();
+    let own = || writing(&place.output);
     recv(&name, own()).expect(8, "use >>");
     // Its own, with something that is not from the stream.
     appending(&place.output).write_all(b"!").unwrap();
@@ -398,27 +381,22 @@ fn another_output_is_8() {
 
 #[test]
 fn a_file_after_a_pipe_is_8() {
-    let place = new_place();
-    let name = Name::new("pipe-then-file");
+    let (place, name) = stream("pipe-then-file");
     let (reader, writer) = std::io::pipe().unwrap();
     let sender = half_received(&name, writer.into());
     let (mut got, _reader) = read_some(reader, 1000);
     recv(&name, appending(&place.output)).expect(8, "cat >> FILE");
     complete(sender);
-    let mut receiver = start(ringproof(["recv", &name]).stdout(Stdio::piped()));
-    got.extend(read_all(receiver.stdout()));
-    receiver.finish().expect(0, "at least once");
+    got.extend(received_again(&name));
     assert_eq!(got, content());
 }
 
 #[test]
 fn a_first_output_must_be_at_its_end() {
-    let place = new_place();
-    let name = Name::new("not-at-end");
+    let (place, name) = stream("not-at-end");
     send(&name, &place.input, &[]).expect_silence();
     std::fs::write(&place.output, "before").unwrap();
-    let inside = File::options().write(true).open(&place.output).unwrap();
-    recv(&name, inside).expect(8, "written over");
+    recv(&name, writing(&place.output)).expect(8, "written over");
     assert_eq!(place.received(), b"before");
     recv(&name, appending(&place.output)).expect_silence();
     assert_eq!(place.received(), [b"before", &content()[..]].concat());
@@ -427,8 +405,7 @@ fn a_first_output_must_be_at_its_end() {
 #[test]
 fn a_caller_may_keep_the_output_open() {
     // As in ( until ringproof recv news; do :; done ) > copy
-    let place = new_place();
-    let name = Name::new("kept-open");
+    let (place, name) = stream("kept-open");
     let output = truncating(&place.output);
     let sender = half_received(&name, output.try_clone().unwrap().into());
     complete(sender);
@@ -438,8 +415,7 @@ fn a_caller_may_keep_the_output_open() {
 
 #[test]
 fn what_was_written_and_not_released_is_skipped() {
-    let place = new_place();
-    let name = Name::new("skip");
+    let (place, name) = stream("skip");
     let sender = half_received(&name, appending(&place.output).into());
     complete(sender);
     // As if it had been killed after its next write, before the release.
@@ -460,8 +436,7 @@ fn drained(name: &Name, output: &Path) {
 
 #[test]
 fn recv_removes_a_drained_stream() {
-    let place = new_place();
-    let name = Name::new("drained");
+    let (place, name) = stream("drained");
     drained(&name, &place.output);
     let other = place.file("other", b"");
     recv(&name, appending(&other)).expect(8, "another file");
@@ -472,8 +447,7 @@ fn recv_removes_a_drained_stream() {
 
 #[test]
 fn send_replaces_a_drained_stream() {
-    let place = new_place();
-    let name = Name::new("replaced");
+    let (place, name) = stream("replaced");
     drained(&name, &place.output);
     send(&name, &place.input, &[]).expect_silence();
     assert_eq!(name.inspect().unwrap().write_index, 100_000);
@@ -485,8 +459,7 @@ fn send_replaces_a_drained_stream() {
 
 #[test]
 fn a_removal_that_was_cut_off_is_finished() {
-    let place = new_place();
-    let name = Name::new("retired");
+    let (place, name) = stream("retired");
     let first = Name::new("retired-first");
     let ring = Ring::<u8>::create(&first, &RingOptions::new(10)).unwrap();
     std::fs::hard_link(first.path(), name.path()).unwrap();
@@ -502,8 +475,7 @@ fn a_removal_that_was_cut_off_is_finished() {
 
 #[test]
 fn a_segment_removed_in_use_is_3() {
-    let place = new_place();
-    let name = Name::new("removed");
+    let (place, name) = stream("removed");
     let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
     until_received(&name);
     std::fs::remove_file(name.path()).unwrap();
@@ -518,9 +490,8 @@ fn a_segment_removed_in_use_is_3() {
 
 #[test]
 fn a_stream_that_its_receiver_closed_is_9() {
-    let place = new_place();
     // A sender that waits for room,
-    let name = Name::new("stopped");
+    let (place, name) = stream("stopped");
     let ring = Ring::<u8>::create(&name, &RingOptions::new(1000)).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
@@ -532,8 +503,7 @@ fn a_stream_that_its_receiver_closed_is_9() {
     send(&name, &place.input, &[]).expect(9, "`ringproof gc ");
     recv(&name, truncating(&place.output)).expect(9, "1000 bytes");
     let shown = run(ringproof(["inspect", &name]).stdout(Stdio::piped()));
-    let text = String::from_utf8(shown.stdout).unwrap();
-    assert!(text.contains("stop       at 0, no more is read"), "{text}");
+    shown.prints("stop       at 0, no more is read");
     std::fs::remove_file(name.path()).unwrap();
     send(&name, &place.input, &[]).expect_silence();
     recv(&name, truncating(&place.output)).expect_silence();
@@ -552,8 +522,8 @@ fn a_stream_that_its_receiver_closed_is_9() {
 }
 
 #[test]
-fn send_with_wait_tells_whether_the_receiver_closed_before_the_end() {
-    let place = new_place();
+fn send_with_wait_says_whether_the_receiver_closed_before_the_end() {
+    let place = Place::with(&content());
     for (name, taken, left) in [("all", 100_000, 0), ("not-all", 99_000, 1000)] {
         let name = Name::new(&format!("wait-stopped-{name}"));
         let args = ["send", &name, "--wait"];
@@ -576,8 +546,7 @@ fn the_mode_is_what_was_asked_for() {
     use std::os::unix::fs::PermissionsExt;
     let name = Name::new("mode");
     for (args, expected) in [(&[][..], 0o600), (&["--mode", "664"], 0o664)] {
-        let args = ["send", &name].into_iter().chain(args.iter().copied());
-        run(&mut ringproof(args)).expect_silence();
+        run(&mut on("send", &name, args)).expect_silence();
         let mode = std::fs::metadata(name.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, expected);
         run(&mut ringproof(["recv", &name])).expect_silence();
@@ -596,53 +565,26 @@ fn an_existing_ring_keeps_its_shape_and_says_so() {
 
 #[test]
 fn a_terminal_sees_progress() {
-    let place = new_place();
-    let name = Name::new("terminal");
-    let pty = nix::pty::openpty(None, None).unwrap();
-    let mut screen = File::from(pty.master);
-    let sender = start(
-        ringproof(["send", &name, "--capacity", "1000"])
-            .stdin(reading(&place.input))
-            // A real one, whatever runs the tests.
-            .env("TERM", "xterm")
-            .env_remove("NO_COLOR")
-            .stderr(pty.slave.try_clone().unwrap()),
-    );
-    // Whatever comes is read in a thread, so that the waits below have an end.
-    let (said, hear) = std::sync::mpsc::channel();
-    let reader = std::thread::spawn(move || {
-        let mut block = [0; 1024];
-        while let Ok(count @ 1..) = std::io::Read::read(&mut screen, &mut block) {
-            if said.send(block[..count].to_vec()).is_err() {
-                break;
-            }
-        }
-    });
-    let mut shown = String::new();
-    let mut see = |what: &str| {
-        until(&format!("{what:?} on the terminal"), || {
-            while let Ok(more) = hear.try_recv() {
-                shown.push_str(&String::from_utf8_lossy(&more));
-            }
-            shown.contains(what)
-        });
-    };
-    see("ring 100 % full, waiting for recv");
-    see("/s");
+    let (place, name) = stream("terminal");
+    let mut command = on("send", &name, &["--capacity", "1000"]);
+    let mut sender = OnTerminal::start(command.stdin(reading(&place.input)));
+    drop(command);
+    sender.until_shown("ring 100 % full, waiting for recv");
+    sender.until_shown("/s");
     recv(&name, truncating(&place.output)).expect_silence();
-    see("sent 97.66 KiB in");
-    sender.finish();
-    // The last descriptor of the terminal: the reader's end.
-    drop(pty.slave);
-    reader.join().unwrap();
+    sender.until_shown("sent 97.66 KiB in");
+    sender.process.finish();
 }
 
 /// What `inspect` prints with these options.
 fn inspected(name: &Name, options: &[&str]) -> String {
-    let args = ["inspect", name].into_iter().chain(options.iter().copied());
-    let outcome = run(ringproof(args).stdout(Stdio::piped()));
+    let outcome = run(on("inspect", name, options).stdout(Stdio::piped()));
     outcome.expect_silence();
     String::from_utf8(outcome.stdout).unwrap()
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
 }
 
 #[derive(Clone, Copy, ringproof::Payload)]
@@ -680,10 +622,10 @@ fn inspect_peeks_at_items_by_their_description() {
         assert!(text.contains(line), "{line:?} is not in:\n{text}");
     }
     assert!(!text.contains("2: price"), "{text}");
-    let json: serde_json::Value = serde_json::from_str(&shown(&["--json", "--peek", "9"])).unwrap();
+    let json = json_of(&shown(&["--json", "--peek", "9"]));
     assert_eq!(json["items"].as_array().unwrap().len(), 3);
     let values = |seq: u64| {
-        serde_json::json!([
+        json!([
             {"name": "price", "value": 0.1},
             {"name": "venue", "value": [1, -2, 3, -4]},
             {"name": "seq", "value": seq},
@@ -697,8 +639,7 @@ fn inspect_peeks_at_items_by_their_description() {
 
 #[test]
 fn inspect_shows_text_and_json() {
-    let place = new_place();
-    let name = Name::new("inspect");
+    let (place, name) = stream("inspect");
     half_sent(&name, &place.input);
     let before = std::fs::read(name.path()).unwrap();
     let shown = |args: &[&str]| inspected(&name, args);
@@ -717,52 +658,54 @@ fn inspect_shows_text_and_json() {
     ] {
         assert!(text.contains(line), "{line:?} is not in:\n{text}");
     }
-    let json: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
-    assert_eq!(json["name"], *name);
-    assert_eq!(json["kind"], "ring");
-    assert_eq!(json["slots"], 262_144);
-    assert_eq!(json["capacity"], 1000);
-    assert_eq!(json["write_index"], 1000);
-    assert_eq!(json["read_index"], 0);
-    assert_eq!(json["occupancy"], 1000);
-    assert_eq!(json["end_index"], serde_json::Value::Null);
-    assert_eq!(json["stop_index"], serde_json::Value::Null);
-    assert_eq!(
-        json["byte_order"],
-        if cfg!(target_endian = "little") {
-            "little"
-        } else {
-            "big"
-        }
-    );
-    let field = serde_json::json!({"name": "value", "offset": 0, "type": "u8"});
-    assert_eq!(json["fields"], serde_json::json!([field]));
-    assert_eq!(json["items"], serde_json::Value::Null, "without --peek");
+    let json = json_of(&shown(&["--json"]));
+    let order = if cfg!(target_endian = "little") {
+        "little"
+    } else {
+        "big"
+    };
+    for (key, expected) in [
+        ("name", json!(*name)),
+        ("kind", json!("ring")),
+        ("slots", json!(262_144)),
+        ("capacity", json!(1000)),
+        ("write_index", json!(1000)),
+        ("read_index", json!(0)),
+        ("occupancy", json!(1000)),
+        ("end_index", Value::Null),
+        ("stop_index", Value::Null),
+        ("byte_order", json!(order)),
+        (
+            "fields",
+            json!([{"name": "value", "offset": 0, "type": "u8"}]),
+        ),
+        // Without --peek.
+        ("items", Value::Null),
+    ] {
+        assert_eq!(json[key], expected, "{key}");
+    }
     assert_eq!(json["roles"][0]["role"], "producer");
     assert_eq!(json["roles"][0]["held"], false);
     assert_eq!(json["roles"][0]["epoch"], 1);
     assert_eq!(json["roles"][0]["notes"][0], 1);
-    assert_eq!(json["roles"][1]["notes"], serde_json::json!(vec![0; 16]));
-    assert_eq!(
-        text.matches("notes").count(),
-        1,
-        "the consumer has left none"
-    );
+    assert_eq!(json["roles"][1]["notes"], json!(vec![0; 16]));
+    // The consumer has left none.
+    assert_eq!(text.matches("notes").count(), 1);
     assert_eq!(std::fs::read(name.path()).unwrap(), before, "read-only");
 
     let held = start(&mut ringproof(["recv", &name]));
     until_seen(&name, "recv to drain it", |seen| seen.read_index == 1000);
-    let json: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    let json = json_of(&shown(&["--json"]));
     assert_eq!(json["roles"][1]["held"], true);
     drop(held);
     std::fs::remove_file(name.path()).unwrap();
 
     SeqLock::<u64>::create(&name, &1, &SeqLockOptions::default()).unwrap();
     assert!(shown(&[]).contains("kind    seqlock"), "{}", shown(&[]));
-    let json: serde_json::Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    let json = json_of(&shown(&["--json"]));
     assert_eq!(
         (&json["kind"], &json["seq"]),
-        (&"seqlock".into(), &0.into())
+        (&json!("seqlock"), &json!(0))
     );
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -771,15 +714,14 @@ fn inspect_shows_text_and_json() {
 
 /// As `truncate -s 0` does it.
 fn truncate(name: &Name) {
-    let file = File::options().write(true).open(name.path()).unwrap();
-    file.set_len(0).unwrap();
+    writing(&name.path()).set_len(0).unwrap();
 }
 
 const TRUNCATED: &str = "was truncated by another process";
 
 #[test]
 fn a_truncated_segment_is_10_for_a_recv_that_waits() {
-    let (place, name) = (new_place(), Name::new("truncated-recv"));
+    let (place, name) = stream("truncated-recv");
     let (sender, mut pipe) = half_piped(&name);
     let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
     until_seen(&name, "1000 bytes released", |seen| seen.read_index == 1000);
@@ -795,7 +737,7 @@ fn a_truncated_segment_is_10_for_a_recv_that_waits() {
 
 #[test]
 fn a_truncated_segment_is_10_for_a_send_that_waits() {
-    let (place, name) = (new_place(), Name::new("truncated-send"));
+    let (place, name) = stream("truncated-send");
     let args = ["send", &name, "--capacity", "1000"];
     let sender = start(ringproof(args).stdin(reading(&place.input)));
     until_full(&name);
@@ -809,7 +751,7 @@ fn a_truncated_segment_is_10_for_a_send_that_waits() {
     drop(pipe);
     sender.finish().expect(10, TRUNCATED);
 
-    let (place, name) = (new_place(), Name::new("truncated-wait"));
+    let (place, name) = stream("truncated-wait");
     let sender = start(ringproof(["send", "--wait", &name]).stdin(reading(&place.input)));
     until_seen(&name, "the end", |seen| seen.end_index == Some(100_000));
     truncate(&name);
@@ -818,7 +760,7 @@ fn a_truncated_segment_is_10_for_a_send_that_waits() {
 
 #[test]
 fn of_a_segment_truncated_in_full_flow_nothing_wrong_is_written() {
-    let place = new_place();
+    let place = Place::with(&content());
     // No zero in it, which is what lost memory reads as.
     let mut input = content();
     input.iter_mut().for_each(|byte| *byte |= 1);
@@ -827,13 +769,13 @@ fn of_a_segment_truncated_in_full_flow_nothing_wrong_is_written() {
         let receiver = start(ringproof(["recv", &name]).stdout(truncating(&place.output)));
         let mut sender = start(ringproof(["send", &name]).stdin(Stdio::piped()));
         let mut pipe = sender.stdin();
-        let (truncated, told) = std::sync::mpsc::channel::<()>();
+        let (truncated, wait) = std::sync::mpsc::channel::<()>();
         let block = input.clone();
         let feeding = std::thread::spawn(move || {
             // Without end; but no more than this before it is truncated, however late that is.
             for number in 0.. {
                 if number == 1000 {
-                    let _ = told.recv();
+                    let _ = wait.recv();
                 }
                 if pipe.write_all(&block).is_err() {
                     break;

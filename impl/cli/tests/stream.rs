@@ -7,13 +7,12 @@ use std::path::Path;
 use std::process::Stdio;
 
 use harness::{
-    Name, Process, Random, appending, digest, read_some, reading, ringproof, run, start,
-    truncating, until_full, until_received, until_seen,
+    Name, Process, appending, assert_same, content_of, on, read_some, reading, ringproof, run,
+    start, truncating, until_full, until_received, until_seen,
 };
 
 fn send(name: &Name, input: &Path, options: &[&str]) -> Process {
-    let args = ["send", name].into_iter().chain(options.iter().copied());
-    start(ringproof(args).stdin(reading(input)))
+    start(on("send", name, options).stdin(reading(input)))
 }
 
 fn recv(name: &Name, output: &Path) -> Process {
@@ -22,25 +21,21 @@ fn recv(name: &Name, output: &Path) -> Process {
 
 #[test]
 fn a_file_arrives_whoever_comes_first() {
-    let mut random = Random::new("a_file_arrives_whoever_comes_first");
     let dir = tempfile::tempdir().unwrap();
     let (input, output) = (dir.path().join("in"), dir.path().join("out"));
     let name = Name::new("first");
     // The default, less than a page, one byte at a time, a capacity that is no power of two.
-    let shapes: [(&[&str], u64); 4] = [
+    let shapes: [(&[&str], u32); 4] = [
         (&[], 5_000_001),
         (&["--capacity", "1000"], 300_000),
         (&["--capacity", "1", "--slots", "1"], 1_000),
         (&["--capacity", "300K", "--slots", "1M"], 5_000_001),
     ];
     for (options, len) in shapes {
-        random.file(&input, len);
+        std::fs::write(&input, content_of(len)).unwrap();
         for receiver_first in [false, true] {
             let _ = std::fs::remove_file(&output);
-            let receive = || {
-                let args = ["recv", &name].into_iter().chain(options.iter().copied());
-                start(ringproof(args).stdout(truncating(&output)))
-            };
+            let receive = || start(on("recv", &name, options).stdout(truncating(&output)));
             let (sender, receiver) = if receiver_first {
                 let receiver = receive();
                 until_received(&name);
@@ -52,7 +47,7 @@ fn a_file_arrives_whoever_comes_first() {
             };
             sender.finish().expect_silence();
             receiver.finish().expect_silence();
-            assert_eq!(digest(&output), digest(&input), "{options:?}");
+            assert_same(&output, &input);
             assert!(!name.exists());
         }
     }
@@ -120,10 +115,8 @@ fn both_may_start_at_the_same_moment_again_and_again() {
             receiver.finish().expect_silence();
             next.finish().expect_silence();
             recv(&name, &output).finish().expect_silence();
-            assert_eq!(
-                std::fs::read(&output).unwrap(),
-                b"a small thinga small thing"
-            );
+            let received = std::fs::read(&output).unwrap();
+            assert_eq!(received, b"a small thinga small thing");
         } else {
             receiver.finish().expect_silence();
             assert_eq!(std::fs::read(&output).unwrap(), b"a small thing");
@@ -143,7 +136,7 @@ fn send_with_wait_outlasts_recv() {
         seen.end_index.is_some()
     });
     sender.until_waiting();
-    assert!(!sender.has_ended(), "nobody has received anything");
+    assert!(!sender.has_ended(), "nothing was received");
     recv(&name, &output).finish().expect_silence();
     sender.finish().expect_silence();
     // A killed one that had come as far does the same.

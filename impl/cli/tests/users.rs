@@ -26,7 +26,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// `None`, and said why, where nobody can be played.
+    /// `None`, and said why, where this process cannot act as another user.
     fn new() -> Option<Shared> {
         if fs::metadata("/proc/self").unwrap().uid() != 0 {
             println!("not run: only root can act as other users");
@@ -85,8 +85,7 @@ fn a_group_shares_a_ring_of_mode_660() {
         .ringproof(EVE, &["gc", &format!("{}*", &*name)])
         .stdout(Stdio::piped()));
     outcome.expect_silence();
-    let said = String::from_utf8(outcome.stdout).unwrap();
-    assert!(said.ends_with("1 that this user may not read\n"), "{said}");
+    outcome.prints("1 that this user may not read\n");
 
     let mut receiver = start(
         shared

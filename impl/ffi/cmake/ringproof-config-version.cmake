@@ -13,8 +13,11 @@ if(PACKAGE_FIND_VERSION_RANGE)
 else()
   string(REGEX MATCH "^(0\\.[0-9]+|[1-9][0-9]*)" ringproof_ours "${PACKAGE_VERSION}")
   string(REGEX MATCH "^(0\\.[0-9]+|[1-9][0-9]*)" ringproof_asked "${PACKAGE_FIND_VERSION}")
-  if(ringproof_ours STREQUAL ringproof_asked
-     AND PACKAGE_VERSION VERSION_GREATER_EQUAL PACKAGE_FIND_VERSION)
+  # Whoever asks for a major number alone takes every version of it.
+  if((ringproof_ours STREQUAL ringproof_asked
+      AND PACKAGE_VERSION VERSION_GREATER_EQUAL PACKAGE_FIND_VERSION)
+     OR (PACKAGE_FIND_VERSION_COUNT EQUAL 1
+         AND "${PACKAGE_VERSION}" MATCHES "^${PACKAGE_FIND_VERSION}\\."))
     set(PACKAGE_VERSION_COMPATIBLE TRUE)
   endif()
   if(PACKAGE_VERSION VERSION_EQUAL PACKAGE_FIND_VERSION)

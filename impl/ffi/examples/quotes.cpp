@@ -59,7 +59,7 @@ void latest(const std::string &name) {
   }
   std::cout << "latest " << value.seq << " at " << value.price << "\n";
   try {
-    // Who expects something else is told so.
+    // Who expects something else gets an error.
     ringproof::ring<quote>::attach(name);
     throw std::logic_error("a latch passed for a ring");
   } catch (const ringproof::error &refused) {

@@ -110,7 +110,7 @@ enum ringproof_status {
    * more and every item was released. */
   RINGPROOF_PEER_CLOSED,
   RINGPROOF_BUSY,           /* one attempt to read met a write */
-  RINGPROOF_WRITER_STALLED, /* every attempt met a write; the writer lives, or nobody can tell */
+  RINGPROOF_WRITER_STALLED, /* every attempt met a write; the writer lives, or that is not known */
   RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and a seqlock's writer died inside one */
   /* What the other side or the caller did wrong. */
   RINGPROOF_CORRUPT,      /* a word of the peer's breaks the ring's invariant */
@@ -570,7 +570,7 @@ static inline enum ringproof_status ringproof_describe(const struct ringproof_sh
       return ringproof_fail(error, RINGPROOF_SHAPE_BAD, "field `%s` is no primitive: `%c` of %zu "
                             "bytes", field->name, field->letter, field->element_size);
     }
-    /* Padding would carry bytes of this process that nobody wrote to another one. */
+    /* Padding would carry bytes of this process, never written, to another one. */
     if (field->offset != end) {
       return ringproof_fail(error, RINGPROOF_SHAPE_BAD,
                             "field `%s` is at offset %zu, but the fields before it end at %zu: "
@@ -1265,7 +1265,7 @@ ringproof_check_attached(const struct ringproof_segment *segment, struct ringpro
                               segment->name);
 }
 
-/* Refuses what would touch memory that nobody has, or only the parent of this process. */
+/* Refuses what would touch memory that is not mapped, or only the parent of this process. */
 static inline enum ringproof_status ringproof_check_access(const struct ringproof_segment *segment,
                                                            struct ringproof_error *error) {
   const enum ringproof_status status = ringproof_check_attached(segment, error);
@@ -1738,7 +1738,7 @@ ringproof_fail_making(const struct ringproof_segment *segment, const char *actio
   return ringproof_fail_system(error, segment->name, action);
 }
 
-/* Gives a new file its memory and its first contents. Nobody else can see it yet. */
+/* Gives a new file its memory and its first contents. No other process can see it yet. */
 static inline enum ringproof_status
 ringproof_initialise(const struct ringproof_segment *segment, const char *description,
                      const void *initial, struct ringproof_error *error) {
@@ -2154,7 +2154,7 @@ static inline enum ringproof_status ringproof_is_held(struct ringproof_attachmen
     return RINGPROOF_NOT_OPEN;
   }
   if (ringproof_is_inherited(shared)) {
-    /* What the parent holds by it it has not told us, and the kernel counts as ours. */
+    /* What the parent holds by it is not known here, and the kernel counts as ours. */
     const int own = ringproof_open_anew(shared->fd);
     status = ringproof_is_locked(own, role, held);
     if (own >= 0) {
@@ -2177,7 +2177,7 @@ static inline bool ringproof_is_retired(const struct ringproof_segment *segment)
   return ringproof_load_relaxed(&ringproof_header_of(segment)->retired) != 0;
 }
 
-/* Waits until nobody else takes the name of this segment away: about two seconds at most. */
+/* Waits until no other process takes the name of this segment away: about two seconds at most. */
 static inline enum ringproof_status ringproof_begin_removal(const struct ringproof_segment *segment,
                                                             struct ringproof_claim *removal,
                                                             struct ringproof_error *error) {
@@ -2208,7 +2208,7 @@ enum ringproof_name {
 };
 
 /* What has become of the segment's name. Who holds a role may go on without a name, and a reader sees
- * the last value for good, but nobody joins them: ask in a wait that becomes long. */
+ * the last value for good, but no one joins them: ask in a wait that becomes long. */
 static inline enum ringproof_status ringproof_name_status(const struct ringproof_segment *segment,
                                                           enum ringproof_name *name,
                                                           struct ringproof_error *error) {
@@ -2514,7 +2514,7 @@ struct ringproof_run {
  * place and committed, or shown to a consumer, to be read and released. Valid until the next call
  * on its endpoint: one that is used up, or taken back by a push or pop, another chunk, a close or a
  * drop, can be neither committed nor released, nor can another end's. (Its slots must not be touched
- * then, either, which nobody checks.)
+ * then, either, which is not checked.)
  *
  * To read items in place trusts every process that maps the segment to keep to the protocol: one
  * that does not may change them between two looks. ringproof_pop_slice copies. */
@@ -2717,7 +2717,7 @@ ringproof_reclaim(struct ringproof_producer *producer) {
 }
 
 /* Makes the slots below `write_index` visible. It and the word are the caller's, from before the
- * slots were written: a compiler that cannot tell a slot from this structure would load both again. */
+ * slots were written: a compiler that takes a slot for this structure would load both again. */
 static inline void ringproof_publish(struct ringproof_producer *producer, uint64_t write_index,
                                      ringproof_word *write_word) {
   producer->write_index = write_index;
@@ -2811,7 +2811,7 @@ ringproof_refuse_commit(const struct ringproof_producer *producer) {
 
 /* Makes the first `count` items of the chunk visible to the consumer, all at once. The rest is
  * given back, and the chunk is used up. Nothing is committed of a ring that was closed meanwhile, from
- * this side or, as far as it was told, from the other. */
+ * this side or, as far as is known, from the other. */
 static inline enum ringproof_status ringproof_commit(struct ringproof_producer *producer,
                                                      const struct ringproof_chunk *chunk,
                                                      size_t count) {
@@ -3094,7 +3094,7 @@ static inline enum ringproof_status ringproof_pop_slice(struct ringproof_consume
   return ringproof_release(consumer, &chunk, chunk.len);
 }
 
-/* Closes the ring, for good: this side takes no more items, and the producer is told so at the
+/* Closes the ring, for good: this side takes no more items, and the producer learns it at the
  * latest when the ring is full. What was peeked at and not released stays in the ring. Not OK only if
  * the end is not open. */
 static inline enum ringproof_status ringproof_consumer_close(struct ringproof_consumer *consumer) {
@@ -3124,7 +3124,7 @@ ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live
   return status;
 }
 
-/* Whether the other side's role is held now. Who wants to tell a dead peer from one that closed and
+/* Whether the other side's role is held now. Who wants to distinguish a dead peer from one that closed and
  * left asks this first, and then whether it closed, or what is left to pop. */
 static inline enum ringproof_status
 ringproof_producer_peer_present(const struct ringproof_producer *producer, bool *present) {
@@ -3339,7 +3339,7 @@ static inline enum ringproof_status ringproof_try_read(const struct ringproof_re
                        : ringproof_seqlock_try_read(reader, value);
 }
 
-/* A kernel that cannot tell leaves the question open: stalled is the weaker claim. */
+/* A kernel that does not know leaves the question open: stalled is the weaker claim. */
 static inline bool ringproof_nobody_writes(const struct ringproof_reader *reader) {
   bool held = true;
   return ringproof_is_held(reader->watch, RINGPROOF_WRITER, &held) == RINGPROOF_OK && !held;

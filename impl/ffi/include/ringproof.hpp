@@ -1,7 +1,7 @@
 // ringproof for C++17: the segments and endpoints of ringproof.h as types that clean up after
 // themselves. What a ring or a reader says in the ordinary course of things is a ringproof_status;
 // what keeps something from being opened throws ringproof::error, or, where a ringproof_error is
-// given as the last argument (as it must be with -fno-exceptions), is told there.
+// given as the last argument (as it must be with -fno-exceptions), has the details there.
 //
 // What was moved from, or could not be opened, is false as a condition, and answers every call with
 // RINGPROOF_NOT_OPEN.
@@ -188,7 +188,7 @@ private:
 namespace detail {
 
 // Calls what takes a pointer to details. They have its status in any case, and words of a failure.
-template <class Call> ringproof_status told(ringproof_error &details, Call call) noexcept {
+template <class Call> ringproof_status report(ringproof_error &details, Call call) noexcept {
   details.message[0] = '\0';
   const ringproof_status status = call(&details);
   // Some fail without words; and some succeed after another way has failed.
@@ -203,7 +203,7 @@ inline ringproof_status not_open(ringproof_error *details) noexcept {
   return ringproof_fail(details, RINGPROOF_NOT_OPEN, "%s", ringproof_strerror(RINGPROOF_NOT_OPEN));
 }
 
-// Throws where the details tell of a failure. T is any type that is known only where this is used.
+// Throws where the details are of a failure. T is any type that is known only where this is used.
 template <class T> void check(const ringproof_error &details) {
 #ifdef __cpp_exceptions
   if (details.status != RINGPROOF_OK) {
@@ -291,7 +291,7 @@ public:
     detail::check<T>(details);
   }
   ringproof_status unlink(ringproof_error &details) noexcept {
-    return told(details, [](const ringproof_segment *raw, ringproof_error *error) {
+    return report(details, [](const ringproof_segment *raw, ringproof_error *error) {
       return ringproof_unlink(raw, error);
     });
   }
@@ -305,7 +305,7 @@ public:
   }
   bool is_current(ringproof_error &details) const noexcept {
     bool current = false;
-    told(details, [&](const ringproof_segment *raw, ringproof_error *error) {
+    report(details, [&](const ringproof_segment *raw, ringproof_error *error) {
       return ringproof_is_current(raw, &current, error);
     });
     return current;
@@ -320,7 +320,7 @@ public:
   }
   ringproof_name name_status(ringproof_error &details) const noexcept {
     ringproof_name found = RINGPROOF_NAME_UNLINKED;
-    told(details, [&](const ringproof_segment *raw, ringproof_error *error) {
+    report(details, [&](const ringproof_segment *raw, ringproof_error *error) {
       return ringproof_name_status(raw, &found, error);
     });
     return found;
@@ -367,7 +367,7 @@ private:
   static segment made(const std::string &name, ringproof_error &details, Make make) noexcept {
     segment result;
     std::unique_ptr<ringproof_segment> raw(new (std::nothrow) ringproof_segment);
-    const ringproof_status status = detail::told(details, [&](ringproof_error *error) {
+    const ringproof_status status = detail::report(details, [&](ringproof_error *error) {
       if (raw == nullptr) {
         errno = ENOMEM;
         return ringproof_fail_system(error, name.c_str(), "have memory for it");
@@ -386,8 +386,8 @@ private:
     return result;
   }
 
-  template <class Call> ringproof_status told(ringproof_error &details, Call call) const noexcept {
-    return detail::told(details, [&](ringproof_error *error) {
+  template <class Call> ringproof_status report(ringproof_error &details, Call call) const noexcept {
+    return detail::report(details, [&](ringproof_error *error) {
       return raw_ ? call(raw_.get(), error) : detail::not_open(error);
     });
   }
@@ -523,7 +523,7 @@ protected:
 
 private:
   void open(const ringproof_segment *from, ringproof_error &details) noexcept {
-    const ringproof_status status = told(details, [&](ringproof_error *error) {
+    const ringproof_status status = report(details, [&](ringproof_error *error) {
       return from == nullptr ? not_open(error) : take(raw_, from, error);
     });
     open_ = status == RINGPROOF_OK;

@@ -62,9 +62,9 @@ enum ringproof_lib_status {
   RINGPROOF_LIB_PEER_CLOSED = 4,
   // One attempt to read met a write.
   RINGPROOF_LIB_BUSY = 5,
-  // Every attempt to read met a write; the writer lives, or nobody can tell.
+  // Every attempt to read met a write; the writer lives, or that is not known.
   RINGPROOF_LIB_WRITER_STALLED = 6,
-  // Every attempt to read met a write, and nobody holds the writer's role.
+  // Every attempt to read met a write, and the writer's role is free.
   RINGPROOF_LIB_WRITER_DEAD = 7,
   // A word of the peer's breaks the ring's invariant: it cannot be used any further.
   RINGPROOF_LIB_CORRUPT = 8,
@@ -92,7 +92,7 @@ enum ringproof_lib_status {
   RINGPROOF_LIB_HELD = 19,
   // Unlinked or retired since it was opened: detach it and open it anew.
   RINGPROOF_LIB_GONE = 20,
-  // Truncated by somebody; what it still held is lost. Only told where `ringproof_lib_guard_install` was
+  // Truncated by somebody; what it still held is lost. Only known where `ringproof_lib_guard_install` was
   // called.
   RINGPROOF_LIB_LOST = 21,
   // The system refused: `os_error` says why.
@@ -363,7 +363,7 @@ void ringproof_lib_detach(struct ringproof_lib_segment *segment);
 // opened when it is first asked for. -1 for null, or if it cannot be had.
 int ringproof_lib_fd(const struct ringproof_lib_segment *segment);
 
-// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
+// Takes the segment's name away. Who is attached may go on; no role of it is taken any more.
 // Nothing happens if another segment has the name by now.
 enum ringproof_lib_status ringproof_lib_unlink(const struct ringproof_lib_segment *segment,
                                                struct ringproof_lib_error *error);
@@ -374,7 +374,7 @@ enum ringproof_lib_status ringproof_lib_unlink_name(const char *name,
                                                     struct ringproof_lib_error *error);
 
 // What has become of the segment's name since it was opened. Who holds a role may go on without a name,
-// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+// and a reader sees the last value for good, but no one joins them: ask in a wait that becomes long.
 enum ringproof_lib_status ringproof_lib_name_status(const struct ringproof_lib_segment *segment,
                                                     enum ringproof_lib_name *found,
                                                     struct ringproof_lib_error *error);
@@ -438,17 +438,17 @@ enum ringproof_lib_status ringproof_lib_reserve(struct ringproof_lib_producer *p
                                                 struct ringproof_lib_error *error);
 
 // Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-// other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
-enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer,
-                                               size_t count,
-                                               struct ringproof_lib_error *error);
+// other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile, and else
+// `RINGPROOF_LIB_OUT_OF_CHUNK` if not so many are reserved. It is never `RINGPROOF_LIB_PEER_CLOSED`: what was reserved can be
+// committed also when the consumer has closed the ring.
+enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer, size_t count, struct ringproof_lib_error *error);
 
 // Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
 // reserved and not committed is taken back.
 enum ringproof_lib_status ringproof_lib_producer_close(struct ringproof_lib_producer *producer,
                                                        struct ringproof_lib_error *error);
 
-// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
+// Whether the consumer closed the ring; a push reports it at the latest when the ring is full. What
 // was reserved is taken back.
 enum ringproof_lib_status ringproof_lib_producer_is_peer_closed(struct ringproof_lib_producer *producer,
                                                                 bool *closed,
@@ -500,7 +500,7 @@ enum ringproof_lib_status ringproof_lib_release(struct ringproof_lib_consumer *c
                                                 size_t count,
                                                 struct ringproof_lib_error *error);
 
-// Closes the ring, for good: the producer is told that no more items are taken, at the latest
+// Closes the ring, for good: the producer learns that no more items are taken, at the latest
 // when the ring is full. What was peeked at and not released stays in the ring.
 enum ringproof_lib_status ringproof_lib_consumer_close(struct ringproof_lib_consumer *consumer,
                                                        struct ringproof_lib_error *error);

@@ -68,7 +68,7 @@ pub(crate) unsafe fn array<'a, T>(
     }
     let pointer = needed(pointer.cast_mut(), name)?;
     within_memory::<T>(count, name)?;
-    // SAFETY: not null, hence as many elements as the call was told.
+    // SAFETY: not null, hence as many elements as the caller says.
     Ok(unsafe { slice::from_raw_parts(pointer.as_ptr(), count) })
 }
 

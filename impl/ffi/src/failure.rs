@@ -32,9 +32,9 @@ pub enum ringproof_lib_status {
     RINGPROOF_LIB_PEER_CLOSED = 4,
     /// One attempt to read met a write.
     RINGPROOF_LIB_BUSY = 5,
-    /// Every attempt to read met a write; the writer lives, or nobody can tell.
+    /// Every attempt to read met a write; the writer lives, or that is not known.
     RINGPROOF_LIB_WRITER_STALLED = 6,
-    /// Every attempt to read met a write, and nobody holds the writer's role.
+    /// Every attempt to read met a write, and the writer's role is free.
     RINGPROOF_LIB_WRITER_DEAD = 7,
     /// A word of the peer's breaks the ring's invariant: it cannot be used any further.
     RINGPROOF_LIB_CORRUPT = 8,
@@ -62,7 +62,7 @@ pub enum ringproof_lib_status {
     RINGPROOF_LIB_HELD = 19,
     /// Unlinked or retired since it was opened: detach it and open it anew.
     RINGPROOF_LIB_GONE = 20,
-    /// Truncated by somebody; what it still held is lost. Only told where `ringproof_lib_guard_install` was
+    /// Truncated by somebody; what it still held is lost. Only known where `ringproof_lib_guard_install` was
     /// called.
     RINGPROOF_LIB_LOST = 21,
     /// The system refused: `os_error` says why.
@@ -142,7 +142,7 @@ impl Failure {
     }
 
     /// Writes the details where the caller wants them, if anywhere.
-    unsafe fn tell(&self, error: *mut ringproof_lib_error) {
+    unsafe fn report(&self, error: *mut ringproof_lib_error) {
         if error.is_null() {
             return;
         }
@@ -163,7 +163,7 @@ impl Failure {
 }
 
 /// Runs the body of a function, from which no panic gets out, and says what became of it. What a
-/// panic left half done is handles' own state, which safe code may look at and which C is told to
+/// panic left half done is handles' own state, which safe code may look at and which C is asked to
 /// give back.
 pub(crate) unsafe fn call(
     error: *mut ringproof_lib_error,
@@ -175,7 +175,7 @@ pub(crate) unsafe fn call(
         Err(panic) => Failure::panic(&*panic),
     };
     // SAFETY: the caller's promises.
-    unsafe { failure.tell(error) };
+    unsafe { failure.report(error) };
     failure.status
 }
 
@@ -243,17 +243,19 @@ impl From<PopError> for Failure {
     }
 }
 
-impl From<Corruption> for Failure {
-    fn from(error: Corruption) -> Failure {
-        Failure::new(RINGPROOF_LIB_CORRUPT, error.to_string())
-    }
+/// Errors that have a status, and their own words.
+macro_rules! failures {
+    ($($error:ident: $status:ident),+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::new($status, error.to_string())
+            }
+        }
+    )+};
 }
 
-impl From<OutOfChunk> for Failure {
-    fn from(error: OutOfChunk) -> Failure {
-        Failure::new(RINGPROOF_LIB_OUT_OF_CHUNK, error.to_string())
-    }
-}
+failures!(Corruption: RINGPROOF_LIB_CORRUPT, OutOfChunk: RINGPROOF_LIB_OUT_OF_CHUNK);
+failures!(DescriptionError: RINGPROOF_LIB_SHAPE, PayloadError: RINGPROOF_LIB_SHAPE);
 
 impl From<Busy> for Failure {
     fn from(_: Busy) -> Failure {
@@ -269,18 +271,6 @@ impl From<ReadError> for Failure {
             _ => RINGPROOF_LIB_OTHER,
         };
         Failure::new(status, error.to_string())
-    }
-}
-
-impl From<DescriptionError> for Failure {
-    fn from(error: DescriptionError) -> Failure {
-        Failure::shape(error)
-    }
-}
-
-impl From<PayloadError> for Failure {
-    fn from(error: PayloadError) -> Failure {
-        Failure::shape(error)
     }
 }
 
@@ -379,7 +369,9 @@ mod tests {
     use super::*;
 
     /// What a caller hears of a failure, in a struct that held other things before.
-    fn told(body: impl FnOnce() -> Result<(), Failure>) -> (ringproof_lib_status, String, c_int) {
+    fn reported(
+        body: impl FnOnce() -> Result<(), Failure>,
+    ) -> (ringproof_lib_status, String, c_int) {
         let mut error = ringproof_lib_error {
             status: RINGPROOF_LIB_OK,
             os_error: -1,
@@ -396,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_told_and_goes_no_further() {
+    fn a_panic_is_reported_and_goes_no_further() {
         for panic in [
             || panic!("in words"),
             || {
@@ -404,17 +396,17 @@ mod tests {
                 panic!("in words: {number}")
             },
         ] {
-            let (status, message, os_error) = told(panic);
+            let (status, message, os_error) = reported(panic);
             assert_eq!((status, os_error), (RINGPROOF_LIB_PANIC, 0));
             assert!(
                 message.starts_with("a defect of ringproof: in words"),
                 "{message}"
             );
         }
-        let (_, message, _) = told(|| std::panic::panic_any(7));
+        let (_, message, _) = reported(|| std::panic::panic_any(7));
         assert_eq!(message, "a defect of ringproof: a panic");
         // Without details, too.
-        // SAFETY: there is no error to be told.
+        // SAFETY: there is no error to be filled.
         let status = unsafe { call(std::ptr::null_mut(), || panic!("unheard")) };
         assert_eq!(status, RINGPROOF_LIB_PANIC);
     }
@@ -423,21 +415,21 @@ mod tests {
     fn a_message_is_cut_between_two_characters() {
         // The last place but one is the second byte of a character.
         let long = "a".to_owned() + &"ä".repeat(2000);
-        let (status, message, _) = told(|| Err(Failure::argument(long.clone())));
+        let (status, message, _) = reported(|| Err(Failure::argument(long.clone())));
         assert_eq!(status, RINGPROOF_LIB_ARGUMENT);
         assert_eq!(message.len(), RINGPROOF_LIB_MESSAGE_SIZE - 1);
-        let (_, message, _) = told(|| Err(Failure::argument(long[1..].to_owned())));
+        let (_, message, _) = reported(|| Err(Failure::argument(long[1..].to_owned())));
         assert_eq!(message.len(), RINGPROOF_LIB_MESSAGE_SIZE - 2);
     }
 
     #[test]
-    fn the_system_s_reason_is_told_with_its_number() {
+    fn the_system_s_reason_is_reported_with_its_number() {
         let refused = SegmentError::System {
             segment: "s".to_owned(),
             action: "open it",
             error: io::Error::from_raw_os_error(13),
         };
-        let (status, message, os_error) = told(|| Err(refused.into()));
+        let (status, message, os_error) = reported(|| Err(refused.into()));
         assert_eq!((status, os_error), (RINGPROOF_LIB_SYSTEM, 13));
         assert!(
             message.starts_with("segment `s`: cannot open it: "),

@@ -105,7 +105,7 @@ pub unsafe extern "C" fn ringproof_lib_description(
     unsafe {
         call(error, || {
             let seen = Inspection::of(segment_name(name)?)?;
-            tell(&seen.description.to_string(), description, size, len)
+            copy_out(&seen.description.to_string(), description, size, len)
         })
     }
 }
@@ -123,13 +123,18 @@ pub unsafe extern "C" fn ringproof_lib_describe(
     unsafe {
         call(error, || {
             let payload = shared(payload, "payload")?.described()?;
-            tell(&payload.description().to_string(), description, size, len)
+            copy_out(&payload.description().to_string(), description, size, len)
         })
     }
 }
 
 /// Copies a text to where the caller has `size` bytes for it.
-unsafe fn tell(text: &str, to: *mut c_char, size: usize, len: *mut usize) -> Result<(), Failure> {
+unsafe fn copy_out(
+    text: &str,
+    to: *mut c_char,
+    size: usize,
+    len: *mut usize,
+) -> Result<(), Failure> {
     let (to, len) = (needed(to, "description")?, needed(len, "len")?);
     if text.len() >= size {
         return Err(Failure::argument(format!(
@@ -137,7 +142,7 @@ unsafe fn tell(text: &str, to: *mut c_char, size: usize, len: *mut usize) -> Res
             text.len()
         )));
     }
-    // SAFETY: not null, hence as much room as the call was told, and it is enough.
+    // SAFETY: not null, hence as much room as the caller says, and it is enough.
     unsafe {
         let to = to.cast::<u8>().as_ptr();
         to.copy_from_nonoverlapping(text.as_ptr(), text.len());

@@ -6,9 +6,9 @@
 //! # What a caller promises
 //!
 //! A pointer is null or points to what its type says, for the whole call: a handle that came from
-//! this library and was not given back, a string that ends, as many bytes as the call is told or
+//! this library and was not given back, a string that ends, as many bytes as the call says or
 //! the payload has. No other thread uses the same handle at the same time, unless both calls take
-//! it as `const`; segments may be shared by threads, ends may not. Null is told as `RINGPROOF_LIB_ARGUMENT`
+//! it as `const`; segments may be shared by threads, ends may not. Null is reported as `RINGPROOF_LIB_ARGUMENT`
 //! wherever something is needed.
 //!
 //! # Panics

@@ -64,6 +64,22 @@ pub struct ringproof_lib_end_state {
     pub peer_present: bool,
 }
 
+/// The state of either end: they have the same methods, and no trait.
+macro_rules! state_of {
+    ($end:ident) => {{
+        // First: what an absent peer did is then counted below.
+        let peer_present = $end.peer_present()?;
+        ringproof_lib_end_state {
+            position: $end.position(),
+            capacity: $end.capacity(),
+            occupancy: $end.occupancy()?,
+            epoch: $end.epoch(),
+            closed: $end.is_closed(),
+            peer_present,
+        }
+    }};
+}
+
 /// The sending end of a ring.
 pub struct ringproof_lib_producer {
     end: Producer,
@@ -194,7 +210,9 @@ pub unsafe extern "C" fn ringproof_lib_reserve(
 }
 
 /// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
-/// other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile.
+/// other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile, and else
+/// `RINGPROOF_LIB_OUT_OF_CHUNK` if not so many are reserved. It is never `RINGPROOF_LIB_PEER_CLOSED`: what was reserved can be
+/// committed also when the consumer has closed the ring.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringproof_lib_commit(
     producer: *mut ringproof_lib_producer,
@@ -234,7 +252,7 @@ pub unsafe extern "C" fn ringproof_lib_producer_close(
     }
 }
 
-/// Whether the consumer closed the ring; a push tells it at the latest when the ring is full. What
+/// Whether the consumer closed the ring; a push reports it at the latest when the ring is full. What
 /// was reserved is taken back.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringproof_lib_producer_is_peer_closed(
@@ -277,16 +295,7 @@ pub unsafe extern "C" fn ringproof_lib_producer_state(
         call(error, || {
             let state = needed(state, "state")?;
             let end = usable(&shared(producer, "producer")?.end)?;
-            // First: what an absent peer did is then counted below.
-            let peer_present = end.peer_present()?;
-            state.write(ringproof_lib_end_state {
-                position: end.position(),
-                capacity: end.capacity(),
-                occupancy: end.occupancy()?,
-                epoch: end.epoch(),
-                closed: end.is_closed(),
-                peer_present,
-            });
+            state.write(state_of!(end));
             Ok(())
         })
     }
@@ -411,7 +420,7 @@ pub unsafe extern "C" fn ringproof_lib_release(
     }
 }
 
-/// Closes the ring, for good: the producer is told that no more items are taken, at the latest
+/// Closes the ring, for good: the producer learns that no more items are taken, at the latest
 /// when the ring is full. What was peeked at and not released stays in the ring.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringproof_lib_consumer_close(
@@ -452,16 +461,7 @@ pub unsafe extern "C" fn ringproof_lib_consumer_state(
         call(error, || {
             let state = needed(state, "state")?;
             let end = usable(&shared(consumer, "consumer")?.end)?;
-            // First: what an absent peer did is then counted below.
-            let peer_present = end.peer_present()?;
-            state.write(ringproof_lib_end_state {
-                position: end.position(),
-                capacity: end.capacity(),
-                occupancy: end.occupancy()?,
-                epoch: end.epoch(),
-                closed: end.is_closed(),
-                peer_present,
-            });
+            state.write(state_of!(end));
             Ok(())
         })
     }

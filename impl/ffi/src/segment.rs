@@ -367,7 +367,7 @@ pub unsafe extern "C" fn ringproof_lib_detach(segment: *mut ringproof_lib_segmen
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringproof_lib_fd(segment: *const ringproof_lib_segment) -> c_int {
     let mut fd = -1;
-    // Nobody asks why not.
+    // The reason is not asked for.
     let error = ptr::null_mut();
     // SAFETY: the caller's promises.
     unsafe {
@@ -387,7 +387,7 @@ pub unsafe extern "C" fn ringproof_lib_fd(segment: *const ringproof_lib_segment)
     fd
 }
 
-/// Takes the segment's name away. Who is attached may go on; nobody takes a role of it any more.
+/// Takes the segment's name away. Who is attached may go on; no role of it is taken any more.
 /// Nothing happens if another segment has the name by now.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringproof_lib_unlink(
@@ -414,7 +414,7 @@ pub unsafe extern "C" fn ringproof_lib_unlink_name(
 }
 
 /// What has become of the segment's name since it was opened. Who holds a role may go on without a name,
-/// and a reader sees the last value for good, but nobody joins them: ask in a wait that becomes long.
+/// and a reader sees the last value for good, but no one joins them: ask in a wait that becomes long.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringproof_lib_name_status(
     segment: *const ringproof_lib_segment,

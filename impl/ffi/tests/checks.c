@@ -1,5 +1,5 @@
 /* What one process can see of ringproof.h. Exit 0: every check passed; 1: one did not, named on
- * standard error. The tests also run it against headers with a fault planted in them: then it
+ * standard error. The tests also run it against headers with a fault injected into them: then it
  * must fail.
  *
  *   checks NAME    NAME is a segment that does not exist, nor will when this ends; nor does NAME-2
@@ -344,7 +344,7 @@ static void impossible_sizes_are_refused(void) {
   CHECK(ringproof_create(&segment, name, &latch, &i386_shape, NULL, &error) == RINGPROOF_SIZE);
   latch.slots = 1;
   CHECK(ringproof_create(&segment, name, &latch, &word_shape, NULL, &error) == RINGPROOF_SIZE);
-  /* Nothing of a kind that nobody could attach is made. */
+  /* Nothing of a kind that could not be attached is made. */
   none.kind = (enum ringproof_kind)0;
   CHECK(ringproof_create(&segment, name, &none, &word_shape, NULL, &error) == RINGPROOF_MISMATCH);
   none.kind = (enum ringproof_kind)4;
@@ -577,7 +577,7 @@ static void what_was_unlinked_is_gone(void) {
   CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && current);
   CHECK(ringproof_unlink(&old, &error) == RINGPROOF_OK);
   CHECK(ringproof_is_current(&old, &current, &error) == RINGPROOF_OK && !current);
-  /* Its holder goes on; nobody else begins. */
+  /* Its holder goes on; no other begins. */
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
   CHECK(ringproof_consumer_open(&consumer, &old, &error) == RINGPROOF_GONE);
   CHECK(ringproof_producer_open(&producer, &old, &error) == RINGPROOF_GONE);
@@ -854,7 +854,7 @@ static void a_close_takes_chunks_back(void) {
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
   end_of(&ring);
-  /* The consumer closes while something is reserved, and the producer is told. */
+  /* The consumer closes while something is reserved, and the producer learns it. */
   make_ring(&ring, 4);
   CHECK(ringproof_producer_open(&producer, &ring, &error) == RINGPROOF_OK);
   CHECK(ringproof_consumer_open(&consumer, &ring, &error) == RINGPROOF_OK);
@@ -1044,7 +1044,7 @@ static void names_are_of_utf8(void) {
   for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
     CHECK(ringproof_path(good[i], text, sizeof text, &error) == RINGPROOF_OK);
   }
-  /* However long it is, it is told as far as there is room. */
+  /* However long it is, it is written as far as there is room. */
   memset(long_name, 0xff, sizeof long_name);
   for (size_t len = 1; len < sizeof long_name; len = len * 3 / 2 + 1) {
     long_name[len] = '\0';
@@ -1156,7 +1156,7 @@ static void what_a_message_suggests_is_accepted(void) {
     while (ringproof_lay_out(&fixed, &options, shape, 41, name, &error) != RINGPROOF_OK) {
       CHECK(++rounds <= 2);
       refusals++;
-      /* Nobody is told of slots who did not ask for any. */
+      /* Slots are mentioned only to those who asked for some. */
       CHECK(options.slots != 0 || strstr(error.message, "a capacity of ") != NULL);
       if (strstr(error.message, "for example ") != NULL) {
         options.slots = suggested("for example ");

@@ -1,6 +1,6 @@
 /* What a forked child has of its parent's segments, with ringproof.h. Exit 0: every check passed;
  * 1: one did not, named on standard error. The tests also run it against headers with a fault
- * planted in them: then it must fail.
+ * injected into them: then it must fail.
  *
  *   fork NAME    NAME is a segment that does not exist, nor will when this ends
  *

@@ -17,7 +17,7 @@ static struct ringproof_lib_segment *segment;
 
 #define OK(call) CHECK((call) == RINGPROOF_LIB_OK)
 
-/* For whoever is told and for who is not. */
+/* With and without the details of an error. */
 #define FORKED(...)                                                                                \
   do {                                                                                             \
     error.message[0] = '\0';                                                                       \

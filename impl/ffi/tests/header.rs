@@ -19,7 +19,7 @@ const SOURCES: [&str; 6] = [
     "inspection.rs",
 ];
 
-/// The header that these sources, told by path and text, are.
+/// The header that these sources are.
 fn generated(root: &Path) -> String {
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
     let builder = cbindgen::Builder::new().with_config(config);
@@ -68,8 +68,8 @@ fn the_header_is_what_the_sources_say() {
 /// Every change of a source that C sees makes the header stale.
 #[test]
 fn a_change_of_the_sources_is_noticed() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("changed-sources-{}", std::process::id()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
     let header = fs::read_to_string(root().join("include/ringproof_lib.h")).expect("the header");
     for (source, right, wrong) in [
         (
@@ -115,11 +115,10 @@ fn a_change_of_the_sources_is_noticed() {
         }
         let config = root().join("cbindgen.toml");
         fs::copy(config, folder.join("cbindgen.toml")).expect("cbindgen.toml");
-        let problem = stale(&header, &generated(&folder));
+        let problem = stale(&header, &generated(folder));
         let problem = problem.unwrap_or_else(|| panic!("{right} -> {wrong}: not noticed"));
         assert!(problem.contains(COMMAND), "{problem}");
     }
-    fs::remove_dir_all(&folder).expect("remove the folder");
 }
 
 /// The enumerators of a header that stand there without their number, which other languages need.

@@ -2,6 +2,8 @@
 //! what does not compile, and that strict compilers have nothing to say of it.
 #![cfg(target_os = "linux")]
 
+#[path = "common/c.rs"]
+mod c;
 #[path = "../../tests/common/named.rs"]
 mod named;
 
@@ -9,30 +11,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use c::{
+    Folder, bounded, faults, ffi, has_cpp, header, include, inject_by_number, noticed, run,
+    succeeds,
+};
 use named::Named;
-use ringproof_record::{compiler, deadline};
-use tempfile::TempDir;
-
-fn ffi() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn include() -> PathBuf {
-    ffi().join("include")
-}
-
-fn header(name: &str) -> String {
-    fs::read_to_string(include().join(name)).unwrap()
-}
-
-/// A folder with these files in it.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    for (name, text) in files {
-        fs::write(folder.path().join(name), text).unwrap();
-    }
-    folder
-}
+use ringproof_record::compiler;
 
 /// A compiler for C++, as it is called.
 struct Compiler {
@@ -49,37 +33,21 @@ impl Compiler {
         }
     }
 
-    /// Compiles a text with these headers before those of the tree; what the compiler says if it
-    /// refuses.
-    fn refusal(&self, headers: &Path, text: &str, arguments: &[&str]) -> Option<String> {
-        let text = folder(&[("text.cpp", text)]);
+    /// What it says of a text that it refuses.
+    fn refusal(&self, text: &str, arguments: &[&str]) -> Option<String> {
         let mut command = self.command();
         command.arg("-std=c++17");
         if !arguments.contains(&"-c") {
             command.arg("-fsyntax-only");
         }
-        command.args(arguments).arg("-I").arg(headers);
-        command
-            .arg("-I")
-            .arg(include())
-            .arg(text.path().join("text.cpp"));
-        let output = run(&mut command);
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        (!output.status.success()).then_some(errors)
+        c::refusal(command, "text.cpp", text, arguments)
     }
-}
-
-fn run(command: &mut Command) -> Output {
-    command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// The one that is chosen, and both of the usual ones where they are there and another. Says what is
 /// missing.
 fn compilers() -> Vec<Compiler> {
-    if let Some(why) = compiler::why_not("CXX", "c++") {
-        eprintln!("not run: no compiler for C++ can be run here: {why}");
+    if !has_cpp() {
         return Vec::new();
     }
     let mut seen = Vec::new();
@@ -108,173 +76,73 @@ fn compilers() -> Vec<Compiler> {
     found
 }
 
-/// Compiles tests/hpp.cpp against the headers of a folder, to a program in it.
-fn program(compiler: &Compiler, headers: &Path, into: &Path, arguments: &[&str]) -> PathBuf {
-    let program = into.join("hpp");
+/// Compiles tests/hpp.cpp to a program in a folder, against the headers there before those of the tree.
+fn program(compiler: &Compiler, folder: &Folder, arguments: &[&str]) -> PathBuf {
+    let program = folder.path().join("hpp");
     let mut command = compiler.command();
     command
         .arg("-std=c++17")
         .args(arguments)
-        .arg("-I")
-        .arg(headers);
+        .arg(folder.first());
     command.arg("-I").arg(include());
-    command
-        .arg(ffi().join("tests/hpp.cpp"))
-        .args(["-pthread", "-o"])
-        .arg(&program);
-    let output = run(&mut command);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{errors}");
+    command.arg(ffi().join("tests/hpp.cpp"));
+    succeeds(command.args(["-pthread", "-o"]).arg(&program));
     program
 }
 
-/// Runs such a program on names of its own. One that hangs is ended with status 124.
-fn run_bounded(program: &Path, planted: &str) -> Output {
+/// Runs such a program on names of its own.
+fn run_named(program: &Path, injected: &str) -> Output {
     let [name, other] = ["hpp", "hpp-other"].map(Named::new);
-    let limit = deadline::seconds(60).as_secs().to_string();
-    let output = run(Command::new("timeout")
-        .arg(limit)
-        .arg(program)
-        .args([&*name, &*other])
-        .env("RINGPROOF_PLANTED", planted));
+    let mut command = bounded(program);
+    let command = command.args([&*name, &*other]);
+    let output = run(command.env("RINGPROOF_INJECTED", injected));
     let left = name.path().exists() || other.path().exists();
     assert!(!output.status.success() || !left, "it left a segment");
     output
 }
 
-fn succeeds(program: &Path) {
-    let output = run_bounded(program, "");
+fn passes(program: &Path) {
+    let output = run_named(program, "");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {errors}", output.status);
 }
 
 #[test]
 fn it_passes_its_checks_with_and_without_exceptions() {
-    let folder = folder(&[]);
+    let folder = Folder::with(&[]);
     for compiler in compilers() {
         for arguments in [
             &["-O2"][..],
             &["-O2", "-fno-exceptions", "-fno-rtti"],
             &["-O0", "-std=c++20"],
         ] {
-            succeeds(&program(&compiler, &include(), folder.path(), arguments));
+            passes(&program(&compiler, &folder, arguments));
         }
     }
 }
 
-/// What keeps what is not open from being used, beside what the header for C asks itself, each one taken
-/// away: the program says which by its number.
 #[test]
 fn what_was_moved_from_is_not_open() {
     let Some(compiler) = compilers().into_iter().next() else {
         return;
     };
-    let mut text = header("ringproof.hpp");
-    let mut number = 0;
-    for (guard, without, count) in [
-        (
-            "if (!open_) {\n      return",
-            "if (!planted(N) && !open_) {\n      return",
-            1,
-        ),
-        ("if (!raw_) {", "if (!planted(N) && !raw_) {", 1),
-        ("raw_ ? ", "planted(N) || raw_ ? ", 3),
-        ("from == nullptr ? ", "!planted(N) && from == nullptr ? ", 1),
-        // And what makes it not open.
-        (
-            "raw_(std::exchange(other.raw_, Raw()))",
-            "raw_(planted(N) ? other.raw_ : std::exchange(other.raw_, Raw()))",
-            1,
-        ),
-        (
-            "raw_ = std::exchange(other.raw_, Raw());",
-            "raw_ = planted(N) ? other.raw_ : std::exchange(other.raw_, Raw());",
-            1,
-        ),
-        (
-            "std::exchange(other.open_, false)",
-            "(planted(N) ? other.open_ : std::exchange(other.open_, false))",
-            2,
-        ),
-        (
-            "raw_(std::exchange(other.raw_, ringproof_chunk()))",
-            "raw_(planted(N) ? other.raw_ : std::exchange(other.raw_, ringproof_chunk()))",
-            1,
-        ),
-        (
-            "raw = std::exchange(other.raw_, ringproof_chunk());",
-            "raw = planted(N) ? other.raw_ : std::exchange(other.raw_, ringproof_chunk());",
-            1,
-        ),
-        ("      drop();\n", "      if (!planted(N)) drop();\n", 1),
-        (
-            "if (this != &other) {",
-            "if (planted(N) || this != &other) {",
-            1,
-        ),
-        // And what is told, and what is asked.
-        (
-            "if (name.find('\\0')",
-            "if (!planted(N) && name.find('\\0')",
-            1,
-        ),
-        (
-            "ringproof_fail(&details, status,",
-            "if (!planted(N)) ringproof_fail(&details, status,",
-            1,
-        ),
-        (
-            "status == RINGPROOF_OK ? live : 0",
-            "planted(N) || status == RINGPROOF_OK ? live : 0",
-            2,
-        ),
-    ] {
-        let places = text.matches(guard).count();
-        assert_eq!(places, count, "{guard}: is this list still right?");
-        let mut pieces = text.split(guard);
-        let mut changed = pieces.next().unwrap_or_default().to_owned();
-        for piece in pieces {
-            number += 1;
-            changed += &without.replace("(N)", &format!("({number})"));
-            changed += piece;
-        }
-        text = changed;
-    }
     let begin = "extern \"C++\" {\n\n#include <array>";
-    assert_eq!(text.matches(begin).count(), 1);
-    let planted = "extern \"C++\" {\n\n#include <cstdlib>\n\
-                   inline bool planted(int number) {\n\
-                   const char *text = std::getenv(\"RINGPROOF_PLANTED\");\n\
-                   return text != nullptr && std::atoi(text) == number;\n}\n#include <array>";
-    let headers = folder(&[("ringproof.hpp", &text.replace(begin, planted))]);
-    let program = program(&compiler, headers.path(), headers.path(), &["-O0", "-w"]);
-    succeeds(&program);
+    let (text, number) = inject_by_number(&header("ringproof.hpp"), "moved.txt", begin);
+    let headers = Folder::with(&[("ringproof.hpp", &text)]);
+    let program = program(&compiler, &headers, &["-O0", "-w"]);
+    passes(&program);
     for fault in 1..=number {
-        let output = run_bounded(&program, &fault.to_string());
-        let status = output.status;
-        let noticed = !status.success() && status.code() != Some(124);
-        assert!(noticed, "fault {fault} of {number}: {status}");
+        let status = run_named(&program, &fault.to_string()).status;
+        assert!(noticed(status), "fault {fault} of {number}: {status}");
     }
 }
 
 /// As strict as programs are that include it.
 fn strict(compiler: &Compiler) -> Vec<&'static str> {
-    let mut flags = vec![
-        "-Werror",
-        "-Wall",
-        "-Wextra",
-        "-Wpedantic",
-        "-Wshadow",
-        "-Wold-style-cast",
-        "-Wconversion",
-        "-Wsign-conversion",
-        "-Wzero-as-null-pointer-constant",
-        "-Wextra-semi",
-        "-Wcast-qual",
-        "-Wcast-align",
-        "-Wmissing-declarations",
-        "-Wundef",
-    ];
+    let flags = "-Werror -Wall -Wextra -Wpedantic -Wshadow -Wold-style-cast -Wconversion -Wsign-conversion \
+                 -Wzero-as-null-pointer-constant -Wextra-semi -Wcast-qual -Wcast-align \
+                 -Wmissing-declarations -Wundef";
+    let mut flags: Vec<_> = flags.split(' ').collect();
     if !compiler.is_clang {
         flags.push("-Wuseless-cast");
     }
@@ -290,62 +158,35 @@ fn a_strict_compiler_has_nothing_to_say() {
             // As an object: some warnings come from behind the parser.
             let object = ["-O2", "-c", "-o", "/dev/null"];
             let arguments = [&flags[..], &[standard], &object].concat();
-            let said = compiler.refusal(&include(), &program, &arguments);
+            let said = compiler.refusal(&program, &arguments);
             assert_eq!(said, None, "{standard}");
         }
-        // And it would say it: a cast of C in either header, a name that hides another, a number that
-        // is cut.
-        for (name, right, wrong, warning) in [
-            (
-                "ringproof.hpp",
-                "static_cast<T *>(items.items)",
-                "(T *)items.items",
-                "old-style-cast",
-            ),
-            (
-                "ringproof.h",
-                "#pragma GCC diagnostic ignored \"-Wold-style-cast\"\n",
-                "",
-                "old-style-cast",
-            ),
-            (
-                "ringproof.h",
-                "#pragma GCC diagnostic ignored \"-Wzero-as-null-pointer-constant\"\n",
-                "",
-                "zero-as-null-pointer-constant",
-            ),
-            (
-                "ringproof.hpp",
-                "std::size_t pushed = 0;",
-                "std::size_t pushed = 0; const float cut = count; (void)cut;",
-                "conversion",
-            ),
-            (
-                "ringproof.hpp",
-                "char text[256];",
-                "char text[256]; { int text = 0; (void)text; }",
-                "shadow",
-            ),
-        ] {
+        // And it would say it of these faults.
+        let warnings = [
+            ("ringproof.hpp", "old-style-cast"),
+            ("ringproof.h", "old-style-cast"),
+            ("ringproof.h", "zero-as-null-pointer-constant"),
+            ("ringproof.hpp", "conversion"),
+            ("ringproof.hpp", "shadow"),
+        ];
+        let faults = faults("strict.txt");
+        assert_eq!(faults.len(), warnings.len());
+        for ((name, warning), fault) in warnings.into_iter().zip(&faults) {
             // The other takes NULL for what its own headers say.
             if warning.starts_with("zero") && !compiler.is_clang {
                 continue;
             }
-            let text = header(name);
-            assert_eq!(text.matches(right).count(), 1, "{right}: not one place");
-            let headers = folder(&[(name, &text.replace(right, wrong))]);
-            if name == "ringproof.h" {
-                // Found beside it, the other would include its own neighbour.
-                fs::write(
-                    headers.path().join("ringproof.hpp"),
-                    header("ringproof.hpp"),
-                )
-                .unwrap();
-            }
-            let said = compiler
-                .refusal(headers.path(), &program, &flags)
-                .unwrap_or_else(|| panic!("{right} -> {wrong}: accepted"));
-            assert!(said.contains(warning), "{right} -> {wrong}: {said}");
+            // Found beside it, the other would include its own neighbour.
+            let beside = header("ringproof.hpp");
+            let headers = Folder::with(&[
+                ("ringproof.hpp", &beside),
+                (name, &fault.inject(&header(name))),
+            ]);
+            let first = headers.first();
+            let arguments = [&flags[..], &[&*first]].concat();
+            let said = compiler.refusal(&program, &arguments);
+            let said = said.unwrap_or_else(|| panic!("{fault}: accepted"));
+            assert!(said.contains(warning), "{fault}: {said}");
         }
     }
 }
@@ -355,16 +196,8 @@ fn it_may_be_included_inside_extern_c() {
     let within = |name: &str, rest: &str| {
         format!("extern \"C\" {{\n#include \"{name}\"\n}}\n#include <string>\n{rest}\n")
     };
-    let described = "struct quote { double price; };\n\
-                     RINGPROOF_DESCRIBE(quote, RINGPROOF_FIELD(quote, price));\n\
-                     extern \"C\" { struct more { int a; };\n\
-                     RINGPROOF_DESCRIBE(more, RINGPROOF_FIELD(more, a)); }\n\
-                     ringproof_status send(ringproof::producer<quote> &end, const quote &item);\n\
-                     ringproof_status send(ringproof::producer<quote> &end, const quote &item) \
-                     { return end.push(item); }\n\
-                     ringproof_status send(ringproof::producer<more> &end, const more &item);\n\
-                     ringproof_status send(ringproof::producer<more> &end, const more &item) \
-                     { return end.push(item); }";
+    let described = fs::read_to_string(ffi().join("tests/within.hpp")).unwrap();
+    let described = described.as_str();
     for compiler in compilers() {
         let flags = strict(&compiler);
         for (name, rest) in [
@@ -378,7 +211,7 @@ fn it_may_be_included_inside_extern_c() {
             ),
         ] {
             let flags = [&flags[..], &["-Wno-missing-declarations"]].concat();
-            let said = compiler.refusal(&include(), &within(name, rest), &flags);
+            let said = compiler.refusal(&within(name, rest), &flags);
             assert_eq!(said, None, "{name}");
         }
         // Without what makes it C++ there, it is a riddle.
@@ -394,8 +227,8 @@ fn it_may_be_included_inside_extern_c() {
                 14 + 1 + end.len(),
                 "{name}"
             );
-            let headers = folder(&[(name, &text)]);
-            let said = compiler.refusal(headers.path(), &within(name, ""), &[]);
+            let headers = Folder::with(&[(name, &text)]);
+            let said = compiler.refusal(&within(name, ""), &[&headers.first()]);
             let said = said.expect("templates within extern \"C\"");
             assert!(said.contains("linkage"), "{said}");
         }
@@ -423,20 +256,34 @@ fn what_cannot_work_says_why() {
         )
     };
     for compiler in compilers() {
-        let refusal =
-            |text: &str, arguments: &[&str]| compiler.refusal(&self::include(), text, arguments);
+        let refusal = |text: &str, arguments: &[&str]| compiler.refusal(text, arguments);
         assert_eq!(refusal(&good, &[]), None);
         let kinds =
             "a field of a payload is an integer, an enumeration, a float, a double or an array";
         for (text, reason) in [
             (field("enum class flag : bool {}", "flag a"), kinds),
             (field("", "std::array<bool, 2> a"), kinds),
+            (field("", "int *a"), kinds),
+            (field("", "bool a"), kinds),
             (field("", "std::array<int *, 2> a"), kinds),
             (field("", "void (*a)()"), kinds),
             (field("struct in { int b; }", "std::array<in, 2> a"), kinds),
             (
                 field("", "std::array<int, 0> a; int b"),
                 "an array of a payload has elements",
+            ),
+            (field("", "int a; int b"), "fields left out"),
+            (
+                field("", "int a; double b").replace("a));", "a), RINGPROOF_FIELD(s, b));"),
+                "padding",
+            ),
+            (field("", "s(const s &); int a"), "the bytes of a payload"),
+            (
+                format!(
+                    "{include}ringproof::seqlock<int> *lock;\n\
+                     std::size_t size() {{ return sizeof *lock; }}\n"
+                ),
+                "64-bit words",
             ),
             // One that is not described, and one whose base is, and nothing of itself.
             (
@@ -450,7 +297,7 @@ fn what_cannot_work_says_why() {
                 ),
                 "describe this payload with RINGPROOF_DESCRIBE",
             ),
-            // Described where nobody looks.
+            // Described where it is not looked for.
             (
                 format!(
                     "{include}namespace a {{ struct s {{ int x; }}; }}\nnamespace b {{\n\

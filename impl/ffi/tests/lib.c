@@ -216,15 +216,26 @@ static void a_chunk_does_not_outlive_a_close(void) {
   ringproof_lib_consumer_drop(consumer);
   ringproof_lib_producer_drop(producer);
   ringproof_lib_detach(segment);
-  /* The other side closes meanwhile, and the producer is told. */
+  /* The other side closes meanwhile, and the producer learns it. */
   CHECK(ringproof_lib_create(NULL, &options, &item_payload, NULL, &segment, &error) == RINGPROOF_LIB_OK);
   CHECK(ringproof_lib_producer_open(segment, &producer, &error) == RINGPROOF_LIB_OK);
   CHECK(ringproof_lib_consumer_open(segment, &consumer, &error) == RINGPROOF_LIB_OK);
   CHECK(ringproof_lib_reserve(producer, 2, &chunk, &error) == RINGPROOF_LIB_OK);
   CHECK(ringproof_lib_consumer_close(consumer, &error) == RINGPROOF_LIB_OK);
+  REFUSED(ringproof_lib_commit(producer, 3, &error), RINGPROOF_LIB_OUT_OF_CHUNK, "chunk of 2");
   CHECK(ringproof_lib_producer_is_peer_closed(producer, &closed, &error) == RINGPROOF_LIB_OK && closed);
   REFUSED(ringproof_lib_commit(producer, 2, &error), RINGPROOF_LIB_OUT_OF_CHUNK, "chunk of 0");
   REFUSED(ringproof_lib_push(producer, &item, &error), RINGPROOF_LIB_PEER_CLOSED, "no more are taken");
+  ringproof_lib_consumer_drop(consumer);
+  ringproof_lib_producer_drop(producer);
+  ringproof_lib_detach(segment);
+  /* The same, and the producer does not ask: what it reserved it may commit. */
+  CHECK(ringproof_lib_create(NULL, &options, &item_payload, NULL, &segment, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_producer_open(segment, &producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_consumer_open(segment, &consumer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_reserve(producer, 2, &chunk, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_consumer_close(consumer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_commit(producer, 2, &error) == RINGPROOF_LIB_OK && ringproof_lib_producer_position(producer) == 2);
   ringproof_lib_consumer_drop(consumer);
   ringproof_lib_producer_drop(producer);
   ringproof_lib_detach(segment);

@@ -2,25 +2,24 @@
 //! against its generated header, with a typed Rust peer or a header-only C one on the other side.
 #![cfg(target_os = "linux")]
 
+#[path = "common/c.rs"]
+mod c;
 mod common;
 #[path = "../../tests/common/named.rs"]
 mod named;
 
-use std::fs;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{ffi, library, private_libraries, run, succeeds};
+use c::{Peer, bounded, check_of, compile, has_cpp, run, succeeds, wait};
+use common::{library, linked, private_libraries};
 use named::Named;
 use ringproof::{
     Inspection, PopError, PushError, Ring, RingOptions, SeqLatch, SeqLatchOptions, SeqLock,
     SeqLockOptions,
 };
-use ringproof_record::{compiler, deadline};
 
 const ITEMS: u64 = 24_000;
 const VALUES: u64 = 50_000;
@@ -28,12 +27,7 @@ const VALUES: u64 = 50_000;
 /// More than anybody writes before it is killed.
 const ENDLESS: u64 = u64::MAX / 4;
 
-/// Long, because it ends a test that would hang.
-fn patience() -> Duration {
-    deadline::seconds(300)
-}
-
-/// How a program is linked, and what the linker is told.
+/// How a program is linked, and what the linker is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
     Nothing,
@@ -43,52 +37,27 @@ enum Link {
 
 impl Link {
     fn arguments(self) -> Vec<String> {
-        let library = library().display();
         match self {
             Link::Nothing => Vec::new(),
-            Link::Shared => {
-                vec![
-                    format!("-L{library}"),
-                    format!("-Wl,-rpath,{library}"),
-                    "-lringproof".to_owned(),
-                ]
-            }
+            Link::Shared => linked().into(),
             Link::Static => {
-                let archive = format!("{library}/libringproof.a");
+                let archive = format!("{}/libringproof.a", library().display());
                 std::iter::once(archive)
                     .chain(private_libraries())
                     .collect()
             }
         }
     }
-}
 
-/// Compiles a source below `tests`, with every warning an error. `CC` and `CXX` choose another
-/// compiler.
-fn compile(source: &str, link: Link) -> PathBuf {
-    compile_with(source, link, &format!("{source}-{link:?}"), &[])
-}
-
-/// The same to a program of this name, with more arguments.
-fn compile_with(source: &str, link: Link, name: &str, more: &[&str]) -> PathBuf {
-    let (variable, usual, standard) = if source.ends_with(".cpp") {
-        ("CXX", "c++", "-std=c++17")
-    } else {
-        ("CC", "cc", "-std=c11")
-    };
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let mut command = compiler::from_env(variable, usual);
-    command.args([standard, "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]);
-    command.arg("-pthread");
-    command.arg("-I").arg(ffi().join("include"));
-    command.arg(ffi().join("tests").join(source));
-    command.args(more);
-    // Another run of these tests may be using the program of that name.
-    let new = program.with_file_name(format!("{name}.{}", std::process::id()));
-    command.arg("-o").arg(&new).args(link.arguments());
-    succeeds(&mut command);
-    fs::rename(&new, &program).unwrap();
-    program
+    /// Starts a program of it.
+    fn start(self, arguments: &[&str]) -> Peer {
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        Peer::start(move || {
+            let mut command = Command::new(program(self));
+            command.args(&arguments);
+            command
+        })
+    }
 }
 
 /// The same program linked either way; and the peer that links nothing.
@@ -99,65 +68,9 @@ fn program(link: Link) -> &'static Path {
     } else {
         "lib.c"
     };
-    PROGRAMS[link as usize].get_or_init(|| compile(source, link))
-}
-
-/// A peer process, killed when it is dropped.
-struct Peer {
-    link: Link,
-    arguments: Vec<String>,
-    child: Child,
-}
-
-impl Peer {
-    fn start(link: Link, arguments: &[&str]) -> Peer {
-        Peer {
-            link,
-            arguments: arguments.iter().map(ToString::to_string).collect(),
-            child: Command::new(program(link)).args(arguments).spawn().unwrap(),
-        }
-    }
-
-    /// Kills it, which must not have ended, and starts it again.
-    fn restart(&mut self) {
-        self.child.kill().unwrap();
-        let status = self.child.wait().unwrap();
-        let killed = status.signal() == Some(9);
-        assert!(killed, "{:?}: {status}", self.arguments);
-        let mut command = Command::new(program(self.link));
-        self.child = command.args(&self.arguments).spawn().unwrap();
-    }
-
-    fn end(mut self) {
-        let start = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                assert!(status.success(), "{:?}: {status}", self.arguments);
-                return;
-            }
-            wait(start, "see a C peer end");
-        }
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // Both fail only where it has ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait(since: Instant, to: &str) {
-    assert!(since.elapsed() < patience(), "waited to {to}");
-    thread::yield_now();
-}
-
-/// As `check_of` in lib.c.
-fn check_of(seq: u64) -> u64 {
-    let seq = (seq ^ (seq >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let seq = (seq ^ (seq >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    seq ^ (seq >> 31)
+    let name = format!("{source}-{link:?}");
+    PROGRAMS[link as usize]
+        .get_or_init(|| compile(&format!("tests/{source}"), &link.arguments(), &name))
 }
 
 #[test]
@@ -169,87 +82,28 @@ fn the_library_passes_its_checks_linked_either_way() {
     }
 }
 
-/// Each fault stands between the program and one function of the library; the checks must not pass
-/// with it.
+/// Between the program and some functions of the library stand wrong ones, one at a time; the checks must not
+/// pass with any.
 #[test]
-fn the_checks_find_planted_faults() {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    for (function, parameters, body) in [
-        (
-            "ringproof_lib_commit",
-            "struct ringproof_lib_producer *p, size_t count, struct ringproof_lib_error *e",
-            "return real(p, count > 1 ? count - 1 : count, e);",
-        ),
-        (
-            "ringproof_lib_producer_close",
-            "struct ringproof_lib_producer *p, struct ringproof_lib_error *e",
-            "(void)real; (void)p; (void)e; return RINGPROOF_LIB_OK;",
-        ),
-        (
-            "ringproof_lib_name_status",
-            "const struct ringproof_lib_segment *s, enum ringproof_lib_name *found, struct ringproof_lib_error *e",
-            "enum ringproof_lib_status status = real(s, found, e); \
-             if (status == RINGPROOF_LIB_OK && *found == RINGPROOF_LIB_NAME_REPLACED) *found = RINGPROOF_LIB_NAME_UNLINKED; \
-             return status;",
-        ),
-        (
-            "ringproof_lib_push",
-            "struct ringproof_lib_producer *p, const void *item, struct ringproof_lib_error *e",
-            "enum ringproof_lib_status status = real(p, item, e); return status == RINGPROOF_LIB_FULL ? RINGPROOF_LIB_OK : status;",
-        ),
-        (
-            "ringproof_lib_pop",
-            "struct ringproof_lib_consumer *c, void *item, struct ringproof_lib_error *e",
-            "enum ringproof_lib_status status = real(c, item, e); if (status == RINGPROOF_LIB_OK) *(char *)item ^= 1; \
-             return status;",
-        ),
-        (
-            "ringproof_lib_release",
-            "struct ringproof_lib_consumer *c, size_t count, struct ringproof_lib_error *e",
-            "(void)real; (void)c; (void)count; (void)e; return RINGPROOF_LIB_OK;",
-        ),
-        (
-            "ringproof_lib_write",
-            "struct ringproof_lib_writer *w, const void *value, struct ringproof_lib_error *e",
-            "(void)real; (void)w; (void)value; (void)e; return RINGPROOF_LIB_OK;",
-        ),
-        (
-            "ringproof_lib_try_read",
-            "const struct ringproof_lib_reader *r, void *value, struct ringproof_lib_error *e",
-            "real(r, value, e); return RINGPROOF_LIB_OK;",
-        ),
-        (
-            "ringproof_lib_producer_open",
-            "const struct ringproof_lib_segment *s, struct ringproof_lib_producer **p, struct ringproof_lib_error *e",
-            "enum ringproof_lib_status status = real(s, p, e); return status == RINGPROOF_LIB_HELD ? RINGPROOF_LIB_OK : status;",
-        ),
-        (
-            "ringproof_lib_describe",
-            "const struct ringproof_lib_payload *p, char *text, size_t size, size_t *len, struct ringproof_lib_error *e",
-            "enum ringproof_lib_status status = real(p, text, size, len, e); if (status == RINGPROOF_LIB_OK) *text = 'R'; \
-             return status;",
-        ),
-    ] {
-        let name = format!("fault-{function}-{}", std::process::id());
-        let fault = folder.join(format!("{name}.c"));
-        let text = format!(
-            "#include \"ringproof_lib.h\"\n\
-             enum ringproof_lib_status __real_{function}({parameters});\n\
-             enum ringproof_lib_status __wrap_{function}({parameters});\n\
-             enum ringproof_lib_status __wrap_{function}({parameters}) {{\n\
-             enum ringproof_lib_status (*const real)({parameters}) = __real_{function};\n{body}\n}}\n"
-        );
-        fs::write(&fault, text).unwrap();
-        let wrap = format!("-Wl,--wrap={function}");
-        let more = [fault.to_str().unwrap(), &wrap];
-        let program = compile_with("lib.c", Link::Shared, &name, &more);
+fn the_checks_find_injected_faults() {
+    let functions = "ringproof_lib_commit ringproof_lib_producer_close ringproof_lib_name_status ringproof_lib_push ringproof_lib_pop ringproof_lib_release ringproof_lib_write ringproof_lib_try_read \
+                     ringproof_lib_producer_open ringproof_lib_describe";
+    let functions: Vec<_> = functions.split(' ').collect();
+    let mut more = linked().to_vec();
+    more.extend(
+        functions
+            .iter()
+            .map(|function| format!("-Wl,--wrap={function}")),
+    );
+    more.push(c::ffi().join("tests/lib_faults.c").display().to_string());
+    let program = compile("tests/lib.c", &more, "lib-faults");
+    for function in [""].into_iter().chain(functions) {
         let name = Named::new("lib-fault");
-        let mut checks = Command::new("timeout");
-        checks.arg(deadline::seconds(60).as_secs().to_string());
-        let status = run(checks.arg(&program).arg("checks").arg(&*name)).status;
-        assert_eq!(status.code(), Some(1), "{function}: {body}");
-        fs::remove_file(&program).unwrap();
-        fs::remove_file(&fault).unwrap();
+        let mut checks = bounded(&program);
+        checks.args(["checks", &name]);
+        let status = run(checks.env("RINGPROOF_INJECTED", function)).status;
+        let code = i32::from(!function.is_empty());
+        assert_eq!(status.code(), Some(code), "{function}");
     }
 }
 
@@ -274,18 +128,17 @@ fn a_peer_notices_an_item_that_is_wrong() {
 
 #[test]
 fn cpp_uses_it_too() {
-    if let Some(why) = compiler::why_not("CXX", "c++") {
-        println!("not run: no compiler for C++ can be run here: {why}");
-        return;
+    if has_cpp() {
+        let program = compile("tests/lib.cpp", &linked(), "lib.cpp-Shared");
+        succeeds(&mut Command::new(program));
     }
-    succeeds(&mut Command::new(compile("lib.cpp", Link::Shared)));
 }
 
 #[test]
 fn a_killed_producer_of_the_library_loses_nothing_to_rust() {
     let name = Named::new("lib-to-rust");
     let ring = Ring::<[u64; 2]>::create(&name, &RingOptions::new(50).slots(64)).unwrap();
-    let mut send = Peer::start(Link::Shared, &["send", &name, &ITEMS.to_string()]);
+    let mut send = Link::Shared.start(&["send", &name, &ITEMS.to_string()]);
     let mut consumer = ring.consumer().unwrap();
     let mut last = Instant::now();
     loop {
@@ -311,7 +164,7 @@ fn a_killed_producer_of_the_library_loses_nothing_to_rust() {
 fn a_killed_consumer_of_the_library_loses_nothing_from_rust() {
     let name = Named::new("rust-to-lib");
     let ring = Ring::<[u64; 2]>::create(&name, &RingOptions::new(50).slots(64)).unwrap();
-    let mut recv = Peer::start(Link::Static, &["recv", &name, &ITEMS.to_string()]);
+    let mut recv = Link::Static.start(&["recv", &name, &ITEMS.to_string()]);
     let mut producer = ring.producer().unwrap();
     let mut last = Instant::now();
     while producer.position() < ITEMS {
@@ -341,8 +194,8 @@ fn the_library_and_the_header_exchange_a_stream() {
         (Link::Static, Link::Shared),
     ] {
         let name = Named::new("lib-to-header");
-        let send = Peer::start(from, &["send", &name, &items]);
-        let recv = Peer::start(to, &["recv", &name, &items]);
+        let send = from.start(&["send", &name, &items]);
+        let recv = to.start(&["recv", &name, &items]);
         send.end();
         recv.end();
         let seen = Inspection::of(&name).unwrap();
@@ -359,7 +212,7 @@ fn exchange(
     mut read: impl FnMut() -> Option<[u64; 64]>,
 ) {
     let values = VALUES.to_string();
-    let reader = Peer::start(Link::Shared, &["read", kind, name, &values]);
+    let reader = Link::Shared.start(&["read", kind, name, &values]);
     for value in 1..=VALUES {
         write([value; 64]);
     }
@@ -378,7 +231,7 @@ fn exchange(
         }
         seen
     };
-    let mut writer = Peer::start(Link::Static, &["write", kind, name, &ENDLESS.to_string()]);
+    let mut writer = Link::Static.start(&["write", kind, name, &ENDLESS.to_string()]);
     for _ in 0..3 {
         let least = read_until(0) + 1000;
         read_until(least);
@@ -387,8 +240,8 @@ fn exchange(
     drop(writer);
     // The last ones come to an end. (A seqlock counts two for each value.)
     let last = Inspection::of(name).unwrap().write_index + VALUES;
-    let writer = Peer::start(Link::Static, &["write", kind, name, &last.to_string()]);
-    let reader = Peer::start(Link::Nothing, &["read", kind, name, &last.to_string()]);
+    let writer = Link::Static.start(&["write", kind, name, &last.to_string()]);
+    let reader = Link::Nothing.start(&["read", kind, name, &last.to_string()]);
     read_until(last);
     writer.end();
     reader.end();

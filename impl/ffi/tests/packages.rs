@@ -2,6 +2,9 @@
 //! Python.
 #![cfg(target_os = "linux")]
 
+#[path = "common/c.rs"]
+mod c;
+#[allow(dead_code, reason = "each test file uses its own part of this")]
 mod common;
 #[path = "../../tests/common/named.rs"]
 mod named;
@@ -11,7 +14,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{ffi, library, private_libraries, run, soname, succeeds, target};
+use c::{ffi, has_cpp, run, succeeds};
+use common::{library, private_libraries, soname, target};
 use named::Named;
 use object::elf::{DT_NEEDED, DT_SONAME, DynamicTag, FileHeader64};
 use object::read::elf::{Dyn, FileHeader};
@@ -29,14 +33,6 @@ fn has(tool: &str) -> bool {
         eprintln!("not run: {tool} cannot be run here");
     }
     found
-}
-
-fn has_cpp() -> bool {
-    let why_not = compiler::why_not("CXX", "c++");
-    if let Some(why) = &why_not {
-        eprintln!("not run: no compiler for C++ can be run here: {why}");
-    }
-    why_not.is_none()
 }
 
 fn install(arguments: &[&str]) -> Command {
@@ -104,8 +100,8 @@ fn everything_is_installed_below_the_root_and_for_the_prefix() {
     .map(|file| format!("opt/rings/{file}"));
     assert_eq!(files(root.path()), BTreeSet::from(expected.clone()));
     let said: BTreeSet<_> = said.lines().map(str::to_owned).collect();
-    let told = expected.map(|file| root.path().join(file).display().to_string());
-    assert_eq!(said, BTreeSet::from(told));
+    let printed = expected.map(|file| root.path().join(file).display().to_string());
+    assert_eq!(said, BTreeSet::from(printed));
     // What is read there knows the place that it is for.
     let lib = root.path().join("opt/rings/lib");
     for file in ["ringproof.pc", "ringproof-lib.pc"] {
@@ -145,31 +141,26 @@ fn an_installation_that_cannot_be_says_why_and_writes_nothing() {
     let root = tempfile::tempdir().expect("a folder");
     let archive = archive();
     let archive = archive.to_str().expect("UTF-8");
+    // What begins a comment there, and what is cut off at the end of a line, is no part of a prefix.
     for (code, arguments, variable, words) in [
+        (2, ["--prefox", "/usr"], "", "there is no option --prefox"),
         (
             2,
-            &["--prefox", "/usr"][..],
+            ["--headers-only", "--prefix"],
             "",
-            "there is no option --prefox",
+            "--prefix needs a value",
         ),
-        (2, &["--prefix"], "", "--prefix needs a value"),
-        (2, &["--prefix", "usr"], "", "not an absolute path"),
-        (2, &["--prefix", "/a$b"], "", "a character"),
-        // What begins a comment there, and what is cut off at the end of a line.
-        (2, &["--prefix", "/c#"], "", "a character"),
-        (2, &["--prefix", "/a "], "", "a character"),
-        (2, &["--libdir", "../lib"], "", "not below the prefix"),
-        (2, &["--libdir", "/usr/lib"], "", "not below the prefix"),
-        (
-            1,
-            &["--archive", "/nowhere.a"],
-            "",
-            "there is no archive /nowhere.a",
-        ),
-        (1, &["--profile", "dev"], "CARGO", "cargo build failed"),
-        (1, &["--archive", archive], "CC", "could not be linked"),
+        (2, ["--prefix", "usr"], "", "not an absolute path"),
+        (2, ["--prefix", "/a$b"], "", "a character"),
+        (2, ["--prefix", "/c#"], "", "a character"),
+        (2, ["--prefix", "/a "], "", "a character"),
+        (2, ["--libdir", "../lib"], "", "not below the prefix"),
+        (2, ["--libdir", "/usr/lib"], "", "not below the prefix"),
+        (1, ["--archive", "/nowhere.a"], "", "no archive /nowhere.a"),
+        (1, ["--profile", "dev"], "CARGO", "cargo build failed"),
+        (1, ["--archive", archive], "CC", "could not be linked"),
     ] {
-        let mut command = install(arguments);
+        let mut command = install(&arguments);
         command.env("DESTDIR", root.path());
         if !variable.is_empty() {
             command.env(variable, "false");
@@ -182,7 +173,7 @@ fn an_installation_that_cannot_be_says_why_and_writes_nothing() {
     }
     let help = succeeds(&mut install(&["--help"]));
     assert!(help.contains("Usage: impl/ffi/install.sh"), "{help}");
-    // Help that nobody can take is no reason to go on with an installation.
+    // Help that cannot be printed is no reason to go on with an installation.
     let mut command = install(&["--headers-only", "--help"]);
     let full = fs::File::create("/dev/full").expect("/dev/full");
     command.env("DESTDIR", root.path()).stdout(full);
@@ -208,21 +199,13 @@ fn configure(project: &Path, arguments: &[String]) -> Result<(), String> {
     // What an earlier call found is remembered there.
     let _ = fs::remove_dir_all(&build);
     let mut command = Command::new("cmake");
-    command
-        .arg("-S")
-        .arg(project)
-        .arg("-B")
-        .arg(build)
-        .args(arguments);
+    command.arg("-S").arg(project).arg("-B").arg(build);
+    command.args(arguments);
     let output = run(&mut command);
     let said = String::from_utf8_lossy(&output.stderr);
     // Its lines are wrapped.
     let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(said)
-    }
+    output.status.success().then_some(()).ok_or(said)
 }
 
 fn prefix_path(prefix: &Path) -> [String; 1] {
@@ -289,6 +272,7 @@ fn cmake_finds_what_is_there_and_nothing_else() {
     let by_prefix = prefix_path(&prefix);
     for asked in [
         "REQUIRED",
+        "0 REQUIRED",
         "0.1 REQUIRED",
         "0.1.0 EXACT REQUIRED",
         "0.1...<0.2 REQUIRED",
@@ -301,6 +285,8 @@ fn cmake_finds_what_is_there_and_nothing_else() {
         ("0.2 REQUIRED", "version: 0.1.0"),
         ("0.0.9 REQUIRED", "version: 0.1.0"),
         ("1.0 REQUIRED", "version: 0.1.0"),
+        ("1 REQUIRED", "version: 0.1.0"),
+        ("0 EXACT REQUIRED", "version: 0.1.0"),
         ("0.1.1 REQUIRED", "version: 0.1.0"),
         ("0.1.1 EXACT REQUIRED", "version: 0.1.0"),
         ("0.0.5...<0.1.0 REQUIRED", "version: 0.1.0"),
@@ -363,7 +349,7 @@ fn programs_built_with_pkg_config_run() {
     let sources = consumers();
     let source = |name: &str| sources.path().join(name);
     let program = sources.path().join("program");
-    // What is told is for the prefix; what is to be found is below the root.
+    // What it prints is for the prefix; what is to be found is below the root.
     let compile = |package: &str, name: &str, flags: &str| {
         let mut command = compile(&prefix, package, &source(name), &program, flags);
         command.env("PKG_CONFIG_SYSROOT_DIR", root.path());
@@ -402,8 +388,8 @@ fn programs_built_with_pkg_config_run() {
     let wrong = text.replace("Libs.private: ", "Libs.private: -lgcc_s ");
     assert_ne!(text, wrong);
     fs::write(&file, wrong).expect("another");
-    let mut planted = compile("ringproof-lib", "library.c", "-static");
-    assert!(!run(&mut planted).status.success());
+    let mut injected = compile("ringproof-lib", "library.c", "-static");
+    assert!(!run(&mut injected).status.success());
 }
 
 /// It is linked anew for that: the checks of tests/lib.c hold for it, too.
@@ -589,17 +575,17 @@ fn the_library_exports_what_its_header_declares() {
     );
 
     // And this can fail: a function too many or too few, no name, no versions.
-    let plant = |flags: &[&str]| {
-        let planted = lib.join("planted.so");
-        let source = lib.join("planted.c");
+    let inject = |flags: &[&str]| {
+        let injected = lib.join("injected.so");
+        let source = lib.join("injected.c");
         let extra = "void ringproof_lib_extra(void) {}\nvoid other(void) {}\n";
         fs::write(&source, extra).expect("a source");
         let mut command = compiler::from_env("CC", "cc");
         command.args(["-shared", "-fPIC"]).args(flags);
-        succeeds(command.arg(&source).arg("-o").arg(&planted));
-        wrong_with(&planted, &functions, &version).join("\n")
+        succeeds(command.arg(&source).arg("-o").arg(&injected));
+        wrong_with(&injected, &functions, &version).join("\n")
     };
-    let wrong = plant(&[]);
+    let wrong = inject(&[]);
     for words in [
         "it is called []",
         "only one of the two has ringproof_lib_extra",
@@ -609,7 +595,7 @@ fn the_library_exports_what_its_header_declares() {
     ] {
         assert!(wrong.contains(words), "{words}: {wrong}");
     }
-    let wrong = plant(&["-Wl,-soname,libringproof.so.7"]);
+    let wrong = inject(&["-Wl,-soname,libringproof.so.7"]);
     assert!(
         wrong.contains("it is called [\"libringproof.so.7\"]"),
         "{wrong}"

@@ -2,7 +2,7 @@
 //! example's `main`. Its own arguments come first: to the test runner they are filters that fit no test.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// The variable that says to a test that it is a process of another one.
 pub(crate) const PROCESS: &str = "RINGPROOF_EXAMPLE_PROCESS";
@@ -28,7 +28,12 @@ impl Process {
     /// The lines that it prints, among the runner's.
     pub(crate) fn lines(&mut self) -> impl Iterator<Item = String> + use<> {
         let output = BufReader::new(self.0.stdout.take().expect("its output"));
-        output.lines().map(|line| line.expect("a line"))
+        output.lines().map_while(Result::ok)
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn try_end(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("wait for it")
     }
 
     pub(crate) fn kill(mut self) {

@@ -1,43 +1,39 @@
 //! Another process: this test program once more, running its ignored test `helper` alone.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
 use super::Deadline;
+use super::example::Process;
 
-/// What tells the test `helper` that it is one, and what to do.
+/// What makes the test `helper` one, and says what to do.
 const JOB: &str = "RINGPROOF_TEST_HELPER";
 
 /// Begins a line meant for the parent. The test runner prints lines, too.
 const MARK: &str = "@@";
 
-/// A helper process. Killed and collected at the end, also of a test that failed.
+/// A helper process.
 pub(crate) struct Helper {
-    child: Child,
+    process: Process,
     lines: Receiver<String>,
 }
 
 impl Helper {
     /// Starts one that does `job`.
     pub(crate) fn start(job: &str) -> Helper {
-        let mut child = command(job)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("start a helper process");
-        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut process = Process::start(command(job).stdin(Stdio::null()));
+        let output = process.lines();
         let (sender, lines) = channel();
         // A thread of its own, because reading a pipe knows no deadline. It ends with the pipe.
         std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
+            for line in output {
                 // The runner may have begun the line with the test's name.
                 if let Some((_, said)) = line.split_once(MARK) {
                     let _ = sender.send(said.to_owned());
                 }
             }
         });
-        Helper { child, lines }
+        Helper { process, lines }
     }
 
     /// The next line that it says.
@@ -53,19 +49,11 @@ impl Helper {
     pub(crate) fn end(mut self) -> ExitStatus {
         let deadline = Deadline::to("see the helper's end");
         loop {
-            match self.child.try_wait().expect("wait for the helper") {
+            match self.process.try_end() {
                 Some(status) => return status,
                 None => deadline.wait(),
             }
         }
-    }
-}
-
-impl Drop for Helper {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use ringproof::{Consumer, Payload, Producer, Ring};
 
 /// The seed where `PROPTEST_RNG_SEED` gives none: the same cases in every run, so that a change
 /// of the verdict is a change of the code. A nightly run gives another one.
@@ -41,6 +42,26 @@ pub(crate) fn check<S: Strategy<Value: Debug>>(
     let cases = config.cases;
     if let Err(failure) = TestRunner::new(config).run(&strategy, test) {
         panic!("{failure}\nrepeat with PROPTEST_RNG_SEED={seed} PROPTEST_CASES={cases}");
+    }
+}
+
+/// Both ends of a ring that has none yet.
+#[track_caller]
+pub(crate) fn ends<T: Payload>(ring: &Ring<T>) -> (Producer<T>, Consumer<T>) {
+    (
+        ring.producer().expect("the producer's role"),
+        ring.consumer().expect("the consumer's role"),
+    )
+}
+
+/// A lock of that byte of a file, as `fcntl` takes it.
+pub(crate) fn lock_of(byte: u8) -> nix::libc::flock {
+    nix::libc::flock {
+        l_type: nix::libc::F_WRLCK as nix::libc::c_short,
+        l_whence: nix::libc::SEEK_SET as nix::libc::c_short,
+        l_start: byte.into(),
+        l_len: 1,
+        l_pid: 0,
     }
 }
 
@@ -109,3 +130,27 @@ impl Effort {
         (0..).take_while(move |round| effort.goes_on(*round))
     }
 }
+
+/// The same of a seqlock and of a latch: what it is given calls them `Lock`, and what goes with them by such
+/// names, too.
+#[allow(unused_macros, reason = "each test file uses its own part of this")]
+macro_rules! seqlock_and_latch {
+    ($body:block) => {
+        seqlock_and_latch!(@"seqlock", SeqLock, SeqLockOptions, seqlock::SeqReader, SeqCopyOut, $body);
+        seqlock_and_latch!(@"latch", SeqLatch, SeqLatchOptions, latch::LatchReader, LatchCopyOut, $body);
+    };
+    (
+        @$kind:literal, $lock:ident, $options:ident, $module:ident::$reader:ident, $copy_out:ident,
+        $body:block
+    ) => {{
+        #[allow(unused_imports, reason = "each test uses its own part of this")]
+        use ringproof::{$lock as Lock, $options as LockOptions, $module::$reader as LockReader};
+        #[allow(dead_code, reason = "as above")]
+        const KIND: &str = $kind;
+        #[allow(dead_code, reason = "as above")]
+        const COPY_OUT: ringproof::site::LoadSite = ringproof::site::LoadSite::$copy_out;
+        $body
+    }};
+}
+#[allow(unused_imports, reason = "each test file uses its own part of this")]
+pub(crate) use seqlock_and_latch;

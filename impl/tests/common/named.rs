@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::ops::Deref;
 use std::path::PathBuf;
 
-/// A name that nobody else uses. Whatever has it is removed at the end.
+/// A name that no other test uses. Whatever has it is removed at the end.
 #[derive(Debug)]
 pub(crate) struct Named(String);
 

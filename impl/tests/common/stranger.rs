@@ -9,7 +9,7 @@ pub(crate) fn as_nobody(action: impl FnOnce() + Send) -> bool {
     let acted = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             // This thread's alone, and it ends with it; it takes root's privileges over files
-            // away, too. There is no error: the second call tells whether the first one worked.
+            // away, too. There is no error: the second call reports whether the first one worked.
             setfsuid(nobody);
             let acts = Uid::effective().is_root() && setfsuid(nobody) == nobody;
             if acts {

@@ -283,7 +283,7 @@ fn look_again(run: &Arc<Run>) {
 /// The producer never believes that more items are live than fit.
 fn occupancy(run: &Arc<Run>) {
     let ring = OwnedRing::new(1, 1);
-    let consuming = ring.consume(run, |consumer, run| pop_next(consumer, run));
+    let consuming = ring.consume(run, pop_next);
     let mut producer = ring.producer(run.memory("producer"));
     push_next(&mut producer, run);
     match producer.occupancy().expect("a correct consumer") {
@@ -472,7 +472,7 @@ fn producer_succeeded(run: &Arc<Run>) {
         }
         consumer.position()
     });
-    let first = ring.produce(run, |producer, run| push_next(producer, run));
+    let first = ring.produce(run, push_next);
     first.join();
     let mut producer = ring.producer(run.memory("successor"));
     assert_eq!(producer.position(), 1, "the first push met an empty ring");
@@ -495,7 +495,7 @@ fn consumer_succeeded(run: &Arc<Run>) {
         }
         producer.position()
     });
-    let first = ring.consume(run, |consumer, run| pop_next(consumer, run));
+    let first = ring.consume(run, pop_next);
     first.join();
     let mut consumer = ring.consumer(run.memory("successor"));
     if consumer.position() == 1 {

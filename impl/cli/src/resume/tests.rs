@@ -62,20 +62,33 @@ fn received(notes: Option<Notes>, committed: u64, released: u64) -> Received {
     }
 }
 
+/// What `send` decides where there are notes, or need be none.
+#[track_caller]
+fn sends(found: &Sent, input: Option<&FileFacts>, go_on: bool) -> Result<SendPlan, Refusal> {
+    send(found, input, go_on).expect("notes")
+}
+
+/// The same of `recv`.
+#[track_caller]
+fn receives(found: &Received, output: Option<&FileFacts>) -> Result<RecvPlan, Refusal> {
+    recv(found, output).expect("notes")
+}
+
+/// Another file.
+fn other(len: u64) -> FileFacts {
+    FileFacts {
+        id: OTHER,
+        ..file(len)
+    }
+}
+
 #[test]
 fn send_starts_wherever_nothing_was_committed() {
-    let input = standing(100, 10);
-    for old in [
-        None,
-        notes(Some(FILE), 10),
-        notes(Some(OTHER), 0),
-        notes(None, 0),
-    ] {
-        for input in [None, Some(&input)] {
-            assert_eq!(
-                send(&sent(old, 0, 0, false), input, false),
-                Ok(Ok(SendPlan::Start))
-            );
+    let ours = notes(Some(FILE), 10);
+    for old in [None, ours, notes(Some(OTHER), 0), notes(None, 0)] {
+        for input in [None, Some(&standing(100, 10))] {
+            let plan = sends(&sent(old, 0, 0, false), input, false);
+            assert_eq!(plan, Ok(SendPlan::Start));
         }
     }
 }
@@ -83,59 +96,41 @@ fn send_starts_wherever_nothing_was_committed() {
 #[test]
 fn send_goes_on_in_the_same_file_only() {
     let found = sent(notes(Some(FILE), 10), 50, 20, false);
-    let decide = |input: Option<&FileFacts>, go_on| send(&found, input, go_on);
-    for go_on in [false, true] {
-        for len in [60, 61, 1000] {
-            assert_eq!(
-                decide(Some(&standing(len, 0)), go_on),
-                Ok(Ok(SendPlan::Seek(60)))
-            );
+    let reborn = FileFacts {
+        id: FileId { born: 100, ..FILE },
+        ..file(1000)
+    };
+    let short = Refusal::InputShort {
+        len: 59,
+        needed: 60,
+    };
+    let is_other = |found| Err(Refusal::InputOther { file: FILE, found });
+    let no_file = Refusal::InputNoFile {
+        committed: 50,
+        file: FILE,
+    };
+    for (input, expected) in [
+        (Some(standing(60, 0)), Ok(SendPlan::Seek(60))),
+        (Some(standing(61, 0)), Ok(SendPlan::Seek(60))),
+        (Some(standing(1000, 0)), Ok(SendPlan::Seek(60))),
+        (Some(standing(59, 0)), Err(short)),
+        (Some(other(1000)), is_other(OTHER)),
+        (Some(reborn), is_other(reborn.id)),
+        (None, Err(no_file)),
+    ] {
+        for go_on in [false, true] {
+            assert_eq!(sends(&found, input.as_ref(), go_on), expected, "{input:?}");
         }
-        assert_eq!(
-            decide(Some(&standing(59, 0)), go_on),
-            Ok(Err(Refusal::InputShort {
-                len: 59,
-                needed: 60
-            }))
-        );
-        let other = FileFacts {
-            id: OTHER,
-            ..file(1000)
-        };
-        assert_eq!(
-            decide(Some(&other), go_on),
-            Ok(Err(Refusal::InputOther {
-                file: FILE,
-                found: OTHER
-            }))
-        );
-        let reborn = FileFacts {
-            id: FileId { born: 100, ..FILE },
-            ..file(1000)
-        };
-        assert!(matches!(
-            decide(Some(&reborn), go_on),
-            Ok(Err(Refusal::InputOther { .. }))
-        ));
-        assert_eq!(
-            decide(None, go_on),
-            Ok(Err(Refusal::InputNoFile {
-                committed: 50,
-                file: FILE
-            }))
-        );
     }
 }
 
 #[test]
-fn send_continues_a_pipe_only_when_told_to() {
+fn send_continues_a_pipe_only_when_asked_to() {
     let found = sent(notes(None, 0), 50, 20, false);
     for input in [None, Some(&standing(1000, 7))] {
-        assert_eq!(
-            send(&found, input, false),
-            Ok(Err(Refusal::InputUnknown { committed: 50 }))
-        );
-        assert_eq!(send(&found, input, true), Ok(Ok(SendPlan::Append)));
+        let unknown = Refusal::InputUnknown { committed: 50 };
+        assert_eq!(sends(&found, input, false), Err(unknown));
+        assert_eq!(sends(&found, input, true), Ok(SendPlan::Append));
     }
 }
 
@@ -145,36 +140,28 @@ fn send_knows_a_finished_stream() {
     // Its own, killed after the close.
     for (end, released) in [(50, 0), (50, 49), (0, 0)] {
         let input = standing(10 + end, 0);
-        assert_eq!(
-            send(&closed(end, released), Some(&input), false),
-            Ok(Ok(SendPlan::Complete))
-        );
+        let plan = sends(&closed(end, released), Some(&input), false);
+        assert_eq!(plan, Ok(SendPlan::Complete));
     }
     // Another one's, or the file has grown.
     for input in [None, Some(&standing(59, 0)), Some(&standing(61, 0))] {
         for go_on in [false, true] {
-            assert_eq!(
-                send(&closed(50, 20), input, go_on),
-                Ok(Err(Refusal::Finished { end: 50, left: 30 }))
-            );
+            let finished = Refusal::Finished { end: 50, left: 30 };
+            assert_eq!(sends(&closed(50, 20), input, go_on), Err(finished));
         }
     }
     // Drained: over, whatever the input.
     for input in [None, Some(&standing(60, 0)), Some(&standing(1, 0))] {
-        assert_eq!(
-            send(&closed(50, 50), input, false),
-            Ok(Ok(SendPlan::Replace))
-        );
+        let plan = sends(&closed(50, 50), input, false);
+        assert_eq!(plan, Ok(SendPlan::Replace));
     }
 }
 
 #[test]
-fn what_was_moved_without_notes_is_nobodys() {
-    assert_eq!(send(&sent(None, 1, 0, false), None, true), Err(NoNotes));
-    assert_eq!(
-        send(&sent(None, 1, 0, false), Some(&file(9)), false),
-        Err(NoNotes)
-    );
+fn what_was_moved_without_notes_has_no_owner() {
+    let moved = sent(None, 1, 0, false);
+    assert_eq!(send(&moved, None, true), Err(NoNotes));
+    assert_eq!(send(&moved, Some(&file(9)), false), Err(NoNotes));
     let found = received(None, 5, 1);
     assert_eq!(recv(&found, None), Err(NoNotes));
     assert_eq!(recv(&found, Some(&file(9))), Err(NoNotes));
@@ -183,81 +170,48 @@ fn what_was_moved_without_notes_is_nobodys() {
 #[test]
 fn recv_starts_where_it_can_append() {
     let found = received(None, 5, 0);
-    for output in [
-        None,
-        Some(&file(0)),
-        Some(&file(77)),
-        Some(&standing(0, 0)),
-        Some(&standing(7, 7)),
-    ] {
-        assert_eq!(recv(&found, output), Ok(Ok(RecvPlan::Start)));
+    assert_eq!(receives(&found, None), Ok(RecvPlan::Start));
+    for output in [file(0), file(77), standing(0, 0), standing(7, 7)] {
+        assert_eq!(receives(&found, Some(&output)), Ok(RecvPlan::Start));
     }
-    assert_eq!(
-        recv(&found, Some(&standing(7, 0))),
-        Ok(Err(Refusal::OutputNotAtEnd { len: 7, offset: 0 }))
-    );
+    let not_at_end = Refusal::OutputNotAtEnd { len: 7, offset: 0 };
+    assert_eq!(receives(&found, Some(&standing(7, 0))), Err(not_at_end));
 }
 
 #[test]
 fn recv_goes_on_in_the_same_file_only() {
     let found = received(notes(Some(FILE), 100), 50, 20);
+    let into = |output: FileFacts| receives(&found, Some(&output));
     for (len, skip) in [(120, 0), (121, 1), (150, 30)] {
-        assert_eq!(recv(&found, Some(&file(len))), Ok(Ok(RecvPlan::Skip(skip))));
+        assert_eq!(into(file(len)), Ok(RecvPlan::Skip(skip)));
         // A description that stands at the end appends just as well.
-        assert_eq!(
-            recv(&found, Some(&standing(len, len))),
-            Ok(Ok(RecvPlan::Skip(skip)))
-        );
-        assert_eq!(
-            recv(&found, Some(&standing(len, 3))),
-            Ok(Err(Refusal::OutputNotAtEnd { len, offset: 3 }))
-        );
+        assert_eq!(into(standing(len, len)), Ok(RecvPlan::Skip(skip)));
+        let not_at_end = Refusal::OutputNotAtEnd { len, offset: 3 };
+        assert_eq!(into(standing(len, 3)), Err(not_at_end));
     }
     for output in [file(119), file(0), standing(0, 0)] {
-        assert_eq!(
-            recv(&found, Some(&output)),
-            Ok(Err(Refusal::OutputShort {
-                len: output.len,
-                needed: 120
-            }))
-        );
+        let (len, needed) = (output.len, 120);
+        assert_eq!(into(output), Err(Refusal::OutputShort { len, needed }));
     }
-    assert_eq!(
-        recv(&found, Some(&file(151))),
-        Ok(Err(Refusal::OutputLong {
-            len: 151,
-            most: 150
-        }))
-    );
-    let other = FileFacts {
-        id: OTHER,
-        ..file(120)
-    };
-    assert!(matches!(
-        recv(&found, Some(&other)),
-        Ok(Err(Refusal::OutputOther { .. }))
-    ));
-    assert_eq!(recv(&found, None), Ok(Ok(RecvPlan::Repeat)));
+    let (len, most) = (151, 150);
+    assert_eq!(into(file(len)), Err(Refusal::OutputLong { len, most }));
+    let refused = into(other(120));
+    assert!(matches!(refused, Err(Refusal::OutputOther { .. })));
+    assert_eq!(receives(&found, None), Ok(RecvPlan::Repeat));
 }
 
 #[test]
 fn recv_cannot_tell_what_a_file_has_of_a_stream_that_went_to_a_pipe() {
     for released in [0, 20] {
         let found = received(notes(None, 0), 50, released);
-        assert_eq!(recv(&found, None), Ok(Ok(RecvPlan::Repeat)));
-        assert_eq!(
-            recv(&found, Some(&file(20))),
-            Ok(Err(Refusal::OutputUnknown))
-        );
+        assert_eq!(receives(&found, None), Ok(RecvPlan::Repeat));
+        let unknown = Err(Refusal::OutputUnknown);
+        assert_eq!(receives(&found, Some(&file(20))), unknown);
     }
 }
 
 #[test]
 fn an_empty_file_will_do_while_all_of_the_stream_is_in_the_ring() {
-    let other = |len| FileFacts {
-        id: OTHER,
-        ..file(len)
-    };
     for before in [notes(None, 0), notes(Some(FILE), 0), notes(Some(FILE), 7)] {
         let decide = |released, output| recv(&received(before, 50, released), Some(&output));
         assert_eq!(decide(0, other(0)), Ok(Ok(RecvPlan::Start)));
@@ -273,10 +227,6 @@ fn an_empty_file_will_do_while_all_of_the_stream_is_in_the_ring() {
 
 #[test]
 fn a_file_is_not_received_into_itself() {
-    let other = FileFacts {
-        id: OTHER,
-        ..file(100)
-    };
     for old in [None, notes(Some(FILE), 100)] {
         let into = |committed, output: Option<&FileFacts>| {
             let found = received(old, committed, 0);
@@ -291,7 +241,7 @@ fn a_file_is_not_received_into_itself() {
             RecvPlan::Skip(0)
         }));
         assert_eq!(into(0, Some(&file(100))), empty);
-        assert_ne!(into(50, Some(&other)), Ok(Err(Refusal::OutputIsInput)));
+        assert_ne!(into(50, Some(&other(100))), Ok(Err(Refusal::OutputIsInput)));
         assert_ne!(into(50, None), Ok(Err(Refusal::OutputIsInput)));
     }
     for (committed, closed) in [(0, false), (50, false), (50, true)] {
@@ -322,35 +272,24 @@ fn an_output_has_its_length_and_its_name_at_the_end() {
         let held_from = 20;
         assert_eq!(check(1, len, 0), Err(Refusal::OutputUnlinked { held_from }));
     }
+    let cut = Refusal::OutputCut {
+        len: 149,
+        needed: 150,
+        held_from: 20,
+    };
     for links in [0, 1] {
-        assert_eq!(
-            check(links, 149, links),
-            Err(Refusal::OutputCut {
-                len: 149,
-                needed: 150,
-                held_from: 20
-            })
-        );
+        assert_eq!(check(links, 149, links), Err(cut));
     }
 }
 
 #[test]
-fn words_that_no_honest_process_wrote_are_refused() {
-    let found = received(notes(Some(FILE), u64::MAX - 1), 50, 20);
-    assert!(matches!(recv(&found, Some(&file(20))), Ok(Err(_))));
-    assert!(matches!(
-        send(
-            &sent(notes(Some(FILE), u64::MAX - 1), 50, 0, false),
-            Some(&file(20)),
-            false
-        ),
-        Ok(Err(_))
-    ));
+fn words_that_no_correct_process_wrote_are_refused() {
+    let far = notes(Some(FILE), u64::MAX - 1);
+    assert!(receives(&received(far, 50, 20), Some(&file(20))).is_err());
+    assert!(sends(&sent(far, 50, 0, false), Some(&file(20)), false).is_err());
     // More released than committed: the ring refuses it earlier, and here nothing overflows.
-    assert!(matches!(
-        send(&sent(notes(None, 0), 5, u64::MAX, true), None, false),
-        Ok(Err(_))
-    ));
+    let found = sent(notes(None, 0), 5, u64::MAX, true);
+    assert!(sends(&found, None, false).is_err());
 }
 
 /// Steps left to a process before it is killed, and a source of small numbers.

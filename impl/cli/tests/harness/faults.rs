@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::resource::{Resource, setrlimit};
 
 /// Starts the program without this descriptor.
 pub(crate) fn close(command: &mut Command, fd: RawFd) {
@@ -43,7 +44,7 @@ pub(crate) enum When {
     Above(u32, c_int),
 }
 
-/// Makes these calls fail for the program. False, and said why, where nobody can.
+/// Makes these calls fail for the program. False, and said why, where that cannot be done.
 pub(crate) fn inject(command: &mut Command, faults: &[Fault]) -> bool {
     static WORKS: OnceLock<Result<(), String>> = OnceLock::new();
     let probe = || {
@@ -131,18 +132,14 @@ fn install(command: &mut Command, faults: &[Fault]) {
 
 /// A file of the length that a write may give it at most.
 pub(crate) fn limit_file_size(command: &mut Command, bytes: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: bytes,
-        rlim_max: bytes,
-    };
+    limit(command, Resource::RLIMIT_FSIZE, bytes);
+}
+
+/// What the program may have at most.
+pub(crate) fn limit(command: &mut Command, resource: Resource, most: u64) {
     // SAFETY: the closure makes one system call, which is async-signal-safe.
     unsafe {
-        command.pre_exec(
-            move || match libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) {
-                0 => Ok(()),
-                _ => Err(io::Error::last_os_error()),
-            },
-        );
+        command.pre_exec(move || setrlimit(resource, most, most).map_err(io::Error::from));
     }
 }
 

@@ -57,7 +57,7 @@ impl Server {
             ..State::default()
         }));
         let served = Arc::clone(&state);
-        // A thread with mounts of its own: nobody else sees this one, and it goes with the thread and
+        // A thread with mounts of its own: no other sees this one, and it goes with the thread and
         // the files.
         let mounting = std::thread::spawn(move || {
             let none = None::<&str>;

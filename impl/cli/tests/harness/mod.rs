@@ -10,7 +10,7 @@ pub(crate) mod programs;
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -21,7 +21,6 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use ringproof::Inspection;
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// What takes longer than this hangs.
@@ -107,6 +106,17 @@ impl Outcome {
         );
     }
 
+    /// What it printed.
+    pub(crate) fn said(&self) -> &str {
+        str::from_utf8(&self.stdout).expect("a text")
+    }
+
+    /// Checks that it printed this.
+    #[track_caller]
+    pub(crate) fn prints(&self, text: &str) {
+        assert!(self.said().contains(text), "no {text:?} in {}", self.said());
+    }
+
     /// Exit code 0 and not a word.
     #[track_caller]
     pub(crate) fn expect_silence(&self) {
@@ -120,7 +130,12 @@ pub(crate) fn ringproof<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> C
     program(Path::new(env!("CARGO_BIN_EXE_ringproof")), args)
 }
 
-/// The same with the program at `path`.
+/// `ringproof` with a subcommand, a name and options.
+pub(crate) fn on(subcommand: &str, name: &Name, options: &[&str]) -> Command {
+    ringproof([&[subcommand, name], options].concat())
+}
+
+/// The program at `path` with these arguments.
 pub(crate) fn program<A: AsRef<OsStr>>(path: &Path, args: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(path);
     command
@@ -184,7 +199,7 @@ impl Process {
         Pid::from_raw(self.child.id().cast_signed())
     }
 
-    /// Stops it, until it is told to [go on](Self::go_on).
+    /// Stops it, until it is made to [go on](Self::go_on).
     #[track_caller]
     pub(crate) fn stop(&self) {
         nix::sys::signal::kill(self.pid(), Signal::SIGSTOP).expect("it is there");
@@ -330,63 +345,11 @@ pub(crate) fn read_some<R: Read + Send + 'static>(mut pipe: R, count: usize) -> 
     })
 }
 
-/// Reproducible random numbers (splitmix64).
-pub(crate) struct Random(u64);
-
-impl Random {
-    /// From the seed in `RINGPROOF_SEED`, or another one every time; it is printed.
-    pub(crate) fn new(test: &str) -> Random {
-        let seed = match std::env::var("RINGPROOF_SEED") {
-            Ok(text) => text.parse().expect("RINGPROOF_SEED is no number"),
-            Err(_) => std::time::UNIX_EPOCH
-                .elapsed()
-                .map_or(0, |now| now.as_nanos() as u64),
-        };
-        println!("{test}: RINGPROOF_SEED={seed}");
-        Random(seed)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    /// Fills a new file with `len` random bytes.
-    pub(crate) fn file(&mut self, path: &Path, len: u64) {
-        let mut file = File::create(path).expect("cannot make the input");
-        let mut block = vec![0u8; 1 << 20];
-        let mut left = len;
-        while left > 0 {
-            for bytes in block.chunks_exact_mut(8) {
-                bytes.copy_from_slice(&self.next().to_ne_bytes());
-            }
-            let count = left.min(block.len() as u64);
-            file.write_all(&block[..count as usize])
-                .expect("cannot fill the input");
-            left -= count;
-        }
-    }
-}
-
-/// The length and SHA-256 of a file.
-pub(crate) fn digest(path: &Path) -> (u64, String) {
-    let mut file = File::open(path).expect("cannot open for its digest");
-    let mut hash = Sha256::new();
-    let mut block = vec![0u8; 1 << 20];
-    let mut len = 0;
-    loop {
-        let count = file.read(&mut block).expect("cannot read for its digest");
-        if count == 0 {
-            break;
-        }
-        hash.update(&block[..count]);
-        len += count as u64;
-    }
-    let hash = hash.finalize();
-    (len, hash.iter().map(|byte| format!("{byte:02x}")).collect())
+/// Whether two files are the same, byte by byte.
+#[track_caller]
+pub(crate) fn assert_same(one: &Path, other: &Path) {
+    let [one, other] = [one, other].map(|path| std::fs::read(path).expect("cannot read a file"));
+    assert!(one == other, "{} bytes and {}", one.len(), other.len());
 }
 
 /// So many bytes, no two stretches of which are alike.
@@ -425,9 +388,61 @@ impl Place {
     }
 }
 
+/// A process on a terminal, and what that shows.
+pub(crate) struct OnTerminal {
+    pub(crate) process: Process,
+    hear: std::sync::mpsc::Receiver<Vec<u8>>,
+    shown: String,
+}
+
+impl OnTerminal {
+    /// Its standard error is the terminal.
+    pub(crate) fn start(command: &mut Command) -> OnTerminal {
+        let pty = nix::pty::openpty(None, None).expect("a terminal");
+        let mut screen = File::from(pty.master);
+        // A real one, whatever runs the tests.
+        command.env("TERM", "xterm").env_remove("NO_COLOR");
+        let process = start(command.stderr(pty.slave));
+        // Whatever comes is read in a thread, so that the waits below have an end. It ends with the last
+        // descriptor of the terminal.
+        let (said, hear) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut block = [0; 1024];
+            while let Ok(count @ 1..) = screen.read(&mut block) {
+                if said.send(block[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        OnTerminal {
+            process,
+            hear,
+            shown: String::new(),
+        }
+    }
+
+    /// Waits until the terminal has shown this. All that it has shown.
+    #[track_caller]
+    pub(crate) fn until_shown(&mut self, what: &str) -> &str {
+        until(&format!("{what:?} on the terminal"), || {
+            while let Ok(more) = self.hear.try_recv() {
+                self.shown.push_str(&String::from_utf8_lossy(&more));
+            }
+            self.shown.contains(what)
+        });
+        &self.shown
+    }
+}
+
 /// As the shell opens it for `<`.
 pub(crate) fn reading(path: &Path) -> File {
     File::open(path).expect("cannot open for reading")
+}
+
+/// To be changed where it is.
+pub(crate) fn writing(path: &Path) -> File {
+    let opened = OpenOptions::new().write(true).open(path);
+    opened.expect("cannot open for writing")
 }
 
 /// As the shell opens it for `>`.

@@ -4,26 +4,10 @@ use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::OnceLock;
 
-pub(crate) fn ffi() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-pub(crate) fn run(command: &mut Command) -> Output {
-    command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
-}
-
-pub(crate) fn succeeds(command: &mut Command) -> String {
-    let output = run(command);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}{errors}");
-    said
-}
+use crate::c::{ffi, succeeds};
 
 /// The name that a program which is linked to the shared library asks for: one for all versions that
 /// are compatible by Cargo's rule.
@@ -79,4 +63,14 @@ pub(crate) fn private_libraries() -> Vec<String> {
         .find_map(|line| line.strip_prefix("Libs.private:"))
         .expect("Libs.private");
     private.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What the linker is given for the shared library.
+pub(crate) fn linked() -> [String; 3] {
+    let library = library().display();
+    [
+        format!("-L{library}"),
+        format!("-Wl,-rpath,{library}"),
+        "-lringproof".to_owned(),
+    ]
 }

@@ -255,7 +255,11 @@ fn parts<T: Payload>(file: &File) -> Result<(RingParts<'static, Native, T>, Mmap
 }
 
 fn seqlocks<T: WholeWords>() -> Result<Ends, Refused> {
-    segments(|| SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default())?.segment().descriptor())
+    segments(|| {
+        SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default())?
+            .segment()
+            .descriptor()
+    })
 }
 
 fn join_seqlocks<T: WholeWords>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
