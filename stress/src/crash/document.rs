@@ -129,7 +129,7 @@ const fn left(site: Site) -> &'static str {
         }
         Site::Store(RingStop) => {
             "before: an open ring; after: one that its consumer closed | before: the successor \
-             goes on; after: the producer gets `Stopped` when it looks, at the latest when it \
+             goes on; after: the producer gets `PeerClosed` when it looks, at the latest when it \
              is full"
         }
         Site::Store(SeqOdd) => {
