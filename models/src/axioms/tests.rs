@@ -13,7 +13,7 @@ use crate::exploration::{self, Effort};
 use crate::litmus::{self, Litmus, Op, State, Verdict};
 use crate::order::Order::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::run::Run;
-use crate::scenario::{Scenario, inventory};
+use crate::scenario::Scenario;
 
 type Plain = Axioms<false>;
 
@@ -545,6 +545,7 @@ fn a_seqlock_repaired_while_it_is_read_holds_and_needs_each_of_its_orderings() {
 #[test]
 fn loom_reads_what_the_axioms_allow() {
     use crate::engine::loom::Loom;
+    use crate::scenario::inventory;
 
     let effort = Effort {
         executions: 20_000,
