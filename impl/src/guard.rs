@@ -16,7 +16,7 @@
 //! std::fs::OpenOptions::new().write(true).open(format!("/dev/shm/{name}"))?.set_len(0)?;
 //!
 //! assert!(matches!(consumer.pop(), Err(PopError::Corrupt(_))));
-//! assert!(ring.is_lost());
+//! assert!(ring.segment().is_lost());
 //! ring.segment().unlink()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

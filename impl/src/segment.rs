@@ -628,12 +628,12 @@ impl Segment {
     ///
     /// let name = format!("replaced-{}", std::process::id());
     /// let old = Ring::<u64>::create(&name, &RingOptions::new(8))?;
-    /// assert_eq!(old.name_status()?, NameStatus::Current);
+    /// assert_eq!(old.segment().name_status()?, NameStatus::Current);
     /// ringproof::unlink(&name)?;
-    /// assert_eq!(old.name_status()?, NameStatus::Unlinked);
+    /// assert_eq!(old.segment().name_status()?, NameStatus::Unlinked);
     /// let new = Ring::<u64>::create(&name, &RingOptions::new(8))?;
-    /// assert_eq!(old.name_status()?, NameStatus::Replaced);
-    /// new.unlink()?;
+    /// assert_eq!(old.segment().name_status()?, NameStatus::Replaced);
+    /// new.segment().unlink()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn name_status(&self) -> Result<NameStatus, SegmentError> {
