@@ -441,7 +441,9 @@ enum ringproof_lib_status ringproof_lib_reserve(struct ringproof_lib_producer *p
 // other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile, and else
 // `RINGPROOF_LIB_OUT_OF_CHUNK` if not so many are reserved. It is never `RINGPROOF_LIB_PEER_CLOSED`: what was reserved can be
 // committed also when the consumer has closed the ring.
-enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer, size_t count, struct ringproof_lib_error *error);
+enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer,
+                                               size_t count,
+                                               struct ringproof_lib_error *error);
 
 // Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
 // reserved and not committed is taken back.
