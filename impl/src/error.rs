@@ -196,6 +196,41 @@ impl SegmentError {
             error: error.into(),
         }
     }
+
+    /// What cannot be had.
+    pub(crate) fn size(segment: &str, problem: impl Into<String>) -> SegmentError {
+        SegmentError::Size {
+            segment: segment.to_owned(),
+            problem: problem.into(),
+        }
+    }
+
+    /// What a segment should be and is not.
+    pub(crate) fn mismatch(
+        segment: &str,
+        field: &'static str,
+        found: impl ToString,
+        expected: impl ToString,
+    ) -> SegmentError {
+        SegmentError::Mismatch {
+            segment: segment.to_owned(),
+            field,
+            found: found.to_string(),
+            expected: expected.to_string(),
+        }
+    }
+
+    pub(crate) fn gone(segment: &str) -> SegmentError {
+        SegmentError::Gone {
+            segment: segment.to_owned(),
+        }
+    }
+
+    pub(crate) fn forked(segment: &str) -> SegmentError {
+        SegmentError::Forked {
+            segment: segment.to_owned(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -103,7 +103,6 @@ impl Inspection {
 
     fn of_file(file: &File, name: &str, len: u64) -> Result<Inspection, SegmentError> {
         let fixed = read_fixed(file, name, len)?;
-        fixed.check(name, len)?;
         Self::look(file, name, fixed, |role| role::is_held(file, name, role))
     }
 
@@ -158,10 +157,14 @@ impl Inspection {
         is_held: impl Fn(Role) -> Result<bool, SegmentError>,
     ) -> Result<Inspection, SegmentError> {
         let word = |at| read_words(file, name, at).map(|[word]| word);
-        let state = |role, epoch, notes| {
+        let state = |role: &Role| {
+            let (epoch, notes) = match role {
+                Role::Producer | Role::Writer => (offset::PRODUCER_EPOCH, offset::PRODUCER_NOTES),
+                Role::Consumer => (offset::CONSUMER_EPOCH, offset::CONSUMER_NOTES),
+            };
             Ok::<_, SegmentError>(RoleState {
-                role,
-                held: is_held(role)?,
+                role: *role,
+                held: is_held(*role)?,
                 epoch: word(epoch)?,
                 notes: read_words(file, name, notes)?,
             })
@@ -169,25 +172,10 @@ impl Inspection {
         let description = fixed.described(name, &read_description(file, name, &fixed)?)?;
         // The check has found a known kind; the fallback is never reached.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
-        let roles = match kind {
-            Kind::Ring => vec![
-                state(
-                    Role::Producer,
-                    offset::PRODUCER_EPOCH,
-                    offset::PRODUCER_NOTES,
-                )?,
-                state(
-                    Role::Consumer,
-                    offset::CONSUMER_EPOCH,
-                    offset::CONSUMER_NOTES,
-                )?,
-            ],
-            Kind::SeqLock | Kind::Latch => vec![state(
-                Role::Writer,
-                offset::PRODUCER_EPOCH,
-                offset::PRODUCER_NOTES,
-            )?],
-        };
+        let roles = Role::of(Some(kind))
+            .iter()
+            .map(state)
+            .collect::<Result<_, _>>()?;
         let [read_word, write_word] = index_words(file, name)?;
         let [(read_index, stopped), (write_index, ended)] = match kind {
             Kind::Ring => [index_of(read_word), index_of(write_word)],
@@ -232,15 +220,11 @@ impl Inspection {
     /// ```
     pub fn peek(&self, count: u64) -> Result<Vec<Peeked>, SegmentError> {
         let (file, len) = open_existing(&self.name, false)?;
-        let fixed = read_fixed(&file, &self.name, len)?;
-        fixed.check(&self.name, len)?;
-        if fixed != self.fixed {
-            return Err(SegmentError::Mismatch {
-                segment: self.name.clone(),
-                field: "header",
-                found: "another one than before".to_owned(),
-                expected: "the segment that was inspected".to_owned(),
-            });
+        if read_fixed(&file, &self.name, len)? != self.fixed {
+            let (found, expected) = ("another one than before", "the segment that was inspected");
+            return Err(SegmentError::mismatch(
+                &self.name, "header", found, expected,
+            ));
         }
         let peek = Peek {
             file: &file,
@@ -383,10 +367,7 @@ impl Peek<'_> {
                 MAX_PEEK / size
             ),
         };
-        Err(SegmentError::Size {
-            segment: self.name.to_owned(),
-            problem,
-        })
+        Err(SegmentError::size(self.name, problem))
     }
 
     /// What lies in the slot of a position. The header's check has found all slots in the file.

@@ -165,10 +165,7 @@ pub(crate) struct Layout {
 impl Expected {
     /// What a segment of payloads `T` is.
     pub(crate) fn of<T: Shape>(segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
-        let refuse = |problem: String| SegmentError::Size {
-            segment: segment.to_owned(),
-            problem,
-        };
+        let refuse = |problem: String| SegmentError::size(segment, problem);
         if size_of::<T>() == 0 {
             return Err(refuse("a payload of no bytes carries nothing".to_owned()));
         }
@@ -202,10 +199,7 @@ impl Expected {
         slots: u64,
         capacity: u64,
     ) -> Result<Layout, SegmentError> {
-        let refuse = |problem: String| SegmentError::Size {
-            segment: segment.to_owned(),
-            problem,
-        };
+        let refuse = |problem: String| SegmentError::size(segment, problem);
         if self.payload_align > HEADER_LEN {
             return Err(refuse(format!(
                 "a payload aligned to {} bytes; at most {HEADER_LEN} can be had",
@@ -274,12 +268,8 @@ impl Expected {
         description: &[u8],
     ) -> Result<(), SegmentError> {
         if fixed.kind != self.kind as u32 {
-            return Err(SegmentError::Mismatch {
-                segment: segment.to_owned(),
-                field: "kind",
-                found: describe_kind(fixed.kind),
-                expected: describe_kind(self.kind as u32),
-            });
+            let [found, expected] = [fixed.kind, self.kind as u32].map(describe_kind);
+            return Err(SegmentError::mismatch(segment, "kind", found, expected));
         }
         // Not the alignment: it differs between languages and word sizes where the bytes do not,
         // and every slot is aligned for a type whose size this is.
@@ -301,130 +291,72 @@ impl Fixed {
     /// # Errors
     /// [`SegmentError::Mismatch`], with the first field that is wrong.
     pub fn check(&self, segment: &str, file_len: u64) -> Result<(), SegmentError> {
-        if self.magic == MAGIC.swap_bytes() {
-            return Err(mismatch(
-                segment,
-                "magic",
-                "in the other byte order",
-                "this machine's byte order",
-            ));
+        /// Refuses a field, or what is found in its place, unless this is right.
+        macro_rules! ensure {
+            ($right:expr, $field:ident, $($expected:tt)+) => {
+                ensure!($right, stringify!($field), found: self.$field, $($expected)+)
+            };
+            ($right:expr, $field:expr, found: $found:expr, $($expected:tt)+) => {
+                if !$right {
+                    let expected = format!($($expected)+);
+                    return Err(SegmentError::mismatch(segment, $field, $found, expected));
+                }
+            };
         }
-        if self.magic != MAGIC {
-            return Err(mismatch(
-                segment,
-                "magic",
-                format!("{:#018x}", self.magic),
-                format!("{MAGIC:#018x} (it is no ringproof segment)"),
-            ));
-        }
-        let exact = [
-            ("version", u64::from(self.version), u64::from(VERSION)),
-            ("header_len", u64::from(self.header_len), HEADER_LEN),
-            ("flags", u64::from(self.flags), 0),
-        ];
-        for (field, found, expected) in exact {
-            if found != expected {
-                return Err(mismatch(segment, field, found, expected));
-            }
-        }
-        let Some(kind) = Kind::from_number(self.kind) else {
-            return Err(mismatch(
-                segment,
-                "kind",
-                self.kind,
-                "1 (ring), 2 (seqlock) or 3 (latch)",
-            ));
-        };
-        if self.payload_size == 0 {
-            return Err(mismatch(segment, "payload_size", 0, "at least 1"));
-        }
-        if kind != Kind::Ring && !self.payload_size.is_multiple_of(8) {
-            return Err(mismatch(
-                segment,
-                "payload_size",
-                self.payload_size,
-                "a whole number of 64-bit words",
-            ));
-        }
-        if !self.payload_align.is_power_of_two() || self.payload_align > HEADER_LEN {
-            return Err(mismatch(
-                segment,
-                "payload_align",
-                self.payload_align,
-                format!("a power of two up to {HEADER_LEN}"),
-            ));
-        }
-        if kind == Kind::SeqLock && self.slots != 1 {
-            return Err(mismatch(segment, "slots", self.slots, 1));
-        }
-        let least = if kind == Kind::Latch { 2 } else { 1 };
-        if !self.slots.is_power_of_two() || self.slots < least {
-            return Err(mismatch(
-                segment,
-                "slots",
-                self.slots,
-                format!("a power of two from {least}"),
-            ));
-        }
-        if self.capacity == 0 || self.capacity > self.slots {
-            return Err(mismatch(
-                segment,
-                "capacity",
-                self.capacity,
-                format!("from 1 to the number of slots, {}", self.slots),
-            ));
-        }
-        if kind != Kind::Ring && self.capacity != 1 {
-            return Err(mismatch(segment, "capacity", self.capacity, 1));
-        }
-        if self.data_offset < HEADER_LEN || !self.data_offset.is_multiple_of(HEADER_LEN) {
-            return Err(mismatch(
-                segment,
-                "data_offset",
-                self.data_offset,
-                format!("a multiple of {HEADER_LEN}"),
-            ));
-        }
-        match segment_len(self.data_offset, self.slots, self.payload_size) {
-            Some(len) if len == self.segment_len => {}
-            Some(len) => return Err(mismatch(segment, "segment_len", self.segment_len, len)),
-            None => {
-                return Err(mismatch(
-                    segment,
-                    "slots",
-                    self.slots,
-                    "as many as this machine can address",
-                ));
-            }
-        }
-        if self.description_len == 0 || self.description_len > MAX_LEN as u64 {
-            return Err(mismatch(
-                segment,
-                "description_len",
-                self.description_len,
-                format!("from 1 to {MAX_LEN}"),
-            ));
-        }
-        let end = self.description_offset.checked_add(self.description_len);
-        if self.description_offset < HEADER_LEN || end.is_none_or(|end| end > self.data_offset) {
-            return Err(mismatch(
-                segment,
-                "description_offset",
-                self.description_offset,
-                format!(
-                    "{} bytes between the header and data_offset, {}",
-                    self.description_len, self.data_offset
-                ),
-            ));
-        }
-        if file_len < self.segment_len {
-            return Err(mismatch(
-                segment,
-                "file length",
-                file_len,
-                format!("at least segment_len, {}", self.segment_len),
-            ));
-        }
+        let (align, len) = (self.payload_align, self.description_len);
+        let (is_magic, is_other) = (self.magic == MAGIC, self.magic == MAGIC.swap_bytes());
+        let other = "in the other byte order";
+        ensure!(!is_other, "magic", found: other, "this machine's byte order");
+        let found = || format!("{:#018x}", self.magic);
+        ensure!(is_magic, "magic", found: found(), "{MAGIC:#018x} (it is no ringproof segment)");
+        ensure!(self.version == VERSION, version, "{VERSION}");
+        ensure!(
+            self.header_len == HEADER_LEN as u32,
+            header_len,
+            "{HEADER_LEN}"
+        );
+        ensure!(self.flags == 0, flags, "0");
+        let known = Kind::from_number(self.kind);
+        ensure!(known.is_some(), kind, "1 (ring), 2 (seqlock) or 3 (latch)");
+        let is_ring = known == Some(Kind::Ring);
+        ensure!(self.payload_size > 0, payload_size, "at least 1");
+        let is_whole = is_ring || self.payload_size.is_multiple_of(8);
+        ensure!(is_whole, payload_size, "a whole number of 64-bit words");
+        let is_align = align.is_power_of_two() && align <= HEADER_LEN;
+        ensure!(is_align, payload_align, "a power of two up to {HEADER_LEN}");
+        ensure!(known != Some(Kind::SeqLock) || self.slots == 1, slots, "1");
+        let least = if known == Some(Kind::Latch) { 2 } else { 1 };
+        let are_slots = self.slots.is_power_of_two() && self.slots >= least;
+        ensure!(are_slots, slots, "a power of two from {least}");
+        let has_capacity = (1..=self.slots).contains(&self.capacity);
+        ensure!(
+            has_capacity,
+            capacity,
+            "from 1 to the number of slots, {}",
+            self.slots
+        );
+        ensure!(is_ring || self.capacity == 1, capacity, "1");
+        let is_page = self.data_offset >= HEADER_LEN && self.data_offset.is_multiple_of(HEADER_LEN);
+        ensure!(is_page, data_offset, "a multiple of {HEADER_LEN}");
+        let needed = segment_len(self.data_offset, self.slots, self.payload_size);
+        ensure!(
+            needed.is_some(),
+            slots,
+            "as many as this machine can address"
+        );
+        let needed = needed.unwrap_or_default();
+        ensure!(self.segment_len == needed, segment_len, "{needed}");
+        let is_len = (1..=MAX_LEN as u64).contains(&len);
+        ensure!(is_len, description_len, "from 1 to {MAX_LEN}");
+        let end = self.description_offset.checked_add(len);
+        ensure!(
+            self.description_offset >= HEADER_LEN && end.is_some_and(|end| end <= self.data_offset),
+            description_offset,
+            "{len} bytes between the header and data_offset, {}",
+            self.data_offset
+        );
+        let is_there = file_len >= self.segment_len;
+        ensure!(is_there, "file length", found: file_len, "at least segment_len, {}", self.segment_len);
         Ok(())
     }
 
@@ -434,7 +366,7 @@ impl Fixed {
     /// [`SegmentError::Mismatch`] if it is none, or not the one of this header.
     pub fn described(&self, segment: &str, text: &[u8]) -> Result<Description, SegmentError> {
         let description = Description::parse(text).map_err(|error| {
-            mismatch(
+            SegmentError::mismatch(
                 segment,
                 "description",
                 format!("malformed: {error}"),
@@ -443,7 +375,7 @@ impl Fixed {
         })?;
         let fingerprint = description.fingerprint();
         if self.fingerprint != fingerprint {
-            return Err(mismatch(
+            return Err(SegmentError::mismatch(
                 segment,
                 "fingerprint",
                 format!("{:#018x}", self.fingerprint),
@@ -451,7 +383,7 @@ impl Fixed {
             ));
         }
         if self.payload_size != description.size() {
-            return Err(mismatch(
+            return Err(SegmentError::mismatch(
                 segment,
                 "payload_size",
                 self.payload_size,
@@ -492,20 +424,6 @@ fn describe_kind(number: u32) -> String {
     match Kind::from_number(number) {
         Some(kind) => format!("{number} ({})", kind.name()),
         None => number.to_string(),
-    }
-}
-
-fn mismatch(
-    segment: &str,
-    field: &'static str,
-    found: impl ToString,
-    expected: impl ToString,
-) -> SegmentError {
-    SegmentError::Mismatch {
-        segment: segment.to_owned(),
-        field,
-        found: found.to_string(),
-        expected: expected.to_string(),
     }
 }
 
@@ -666,9 +584,20 @@ mod tests {
         }
     }
 
+    /// Each of these changes is refused, and by the name of this field.
+    fn refuses_each(changes: &[(&str, Change)]) {
+        for (field, change) in changes {
+            let (expected, mut layout) = good();
+            change(&mut layout.fixed);
+            let refused = check(&expected, &layout, layout.fixed.segment_len);
+            let message = refused.expect_err(field).to_string();
+            assert!(message.contains(field), "{field}: {message}");
+        }
+    }
+
     #[test]
     fn every_wrong_field_is_refused_by_name() {
-        let changes: [(&str, Change); 20] = [
+        refuses_each(&[
             ("magic", |f| f.magic += 1),
             ("magic", |f| f.magic = f.magic.swap_bytes()),
             ("version", |f| f.version = 2),
@@ -694,14 +623,7 @@ mod tests {
                 f.description_offset = f.data_offset - f.description_len + 1;
             }),
             ("description_offset", |f| f.description_offset = u64::MAX),
-        ];
-        for (field, change) in changes {
-            let (expected, mut layout) = good();
-            change(&mut layout.fixed);
-            let refused = check(&expected, &layout, layout.fixed.segment_len);
-            let message = refused.expect_err(field).to_string();
-            assert!(message.contains(field), "{field}: {message}");
-        }
+        ]);
     }
 
     #[test]
@@ -715,21 +637,14 @@ mod tests {
 
     #[test]
     fn a_header_that_its_description_does_not_fit_is_refused() {
-        let changes: [(&str, Change); 3] = [
+        refuses_each(&[
             ("fingerprint", |f| f.fingerprint = 0),
             ("fingerprint", |f| f.fingerprint ^= 1 << 40),
             ("payload_size", |f| {
                 f.payload_size = 16;
                 f.segment_len += 64;
             }),
-        ];
-        for (field, change) in changes {
-            let (expected, mut layout) = good();
-            change(&mut layout.fixed);
-            let refused = check(&expected, &layout, layout.fixed.segment_len);
-            let message = refused.expect_err(field).to_string();
-            assert!(message.contains(field), "{field}: {message}");
-        }
+        ]);
     }
 
     #[test]
@@ -833,18 +748,15 @@ mod tests {
 
     #[test]
     fn a_payload_of_which_no_slot_can_be_addressed_is_called_so() {
-        let large = of_bytes(Kind::Ring, isize::MAX as u64);
-        let message = large.lay_out("s", 1, 1).unwrap_err().to_string();
-        assert!(
-            message.contains("more than this machine can address"),
-            "{message}"
-        );
-        let half = of_bytes(Kind::Latch, isize::MAX as u64 / 16 * 8);
-        let message = half.lay_out("s", 2, 1).unwrap_err().to_string();
-        assert!(
-            message.contains("more than this machine can address"),
-            "{message}"
-        );
+        let most = isize::MAX as u64;
+        for (kind, size, slots) in [(Kind::Ring, most, 1), (Kind::Latch, most / 16 * 8, 2)] {
+            let refused = of_bytes(kind, size).lay_out("s", slots, 1).unwrap_err();
+            let said = refused.to_string();
+            assert!(
+                said.contains("more than this machine can address"),
+                "{said}"
+            );
+        }
     }
 
     #[test]

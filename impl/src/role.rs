@@ -38,6 +38,7 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
 
 use crate::error::SegmentError;
 use crate::fork::Process;
+use crate::layout::Kind;
 
 /// The right to act on one side of a segment. One holder at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +52,14 @@ pub enum Role {
 }
 
 impl Role {
+    /// Those of a segment of this kind.
+    pub(crate) const fn of(kind: Option<Kind>) -> &'static [Role] {
+        match kind {
+            Some(Kind::Ring) => &[Role::Producer, Role::Consumer],
+            _ => &[Role::Writer],
+        }
+    }
+
     /// The role's name, in lower case.
     pub const fn name(self) -> &'static str {
         match self {
@@ -193,9 +202,7 @@ impl ByteLock {
             ));
         }
         if locks.is_inherited() {
-            return Err(SegmentError::Forked {
-                segment: segment.to_owned(),
-            });
+            return Err(SegmentError::forked(segment));
         }
         // Acquire: after all that the last holder of the same description did.
         if locks.held.fetch_or(bit(byte), Ordering::Acquire) & bit(byte) != 0 {
@@ -325,9 +332,7 @@ impl Claim {
     /// parent's of this process: two would hold one role.
     pub(crate) fn check(&self, file: &File, segment: &str, role: Role) -> Result<(), SegmentError> {
         if self.lock.locks.is_inherited() {
-            return Err(SegmentError::Forked {
-                segment: self.segment.clone(),
-            });
+            return Err(SegmentError::forked(&self.segment));
         }
         let of = |file: &File| {
             let meta = file.metadata().map_err(SegmentError::system(

@@ -196,29 +196,20 @@ fn check_regular(file: &File, label: &str) -> Result<u64, SegmentError> {
 }
 
 fn wrong_type(label: &str, found: &str) -> SegmentError {
-    SegmentError::Mismatch {
-        segment: label.to_owned(),
-        field: "file type",
-        found: found.to_owned(),
-        expected: "a regular file".to_owned(),
-    }
+    SegmentError::mismatch(label, "file type", found, "a regular file")
 }
 
 /// Reads the header's constant part through the file: a copy that no peer can change between
-/// its check and its use.
+/// its check, which it has passed, and its use.
 pub(crate) fn read_fixed(file: &File, label: &str, len: u64) -> Result<Fixed, SegmentError> {
     let mut fixed: Fixed = bytemuck::Zeroable::zeroed();
     if len < size_of::<Fixed>() as u64 {
-        return Err(SegmentError::Mismatch {
-            segment: label.to_owned(),
-            field: "file length",
-            found: len.to_string(),
-            expected: "at least the length of a header, 4096 (it is no ringproof segment)"
-                .to_owned(),
-        });
+        let expected = "at least the length of a header, 4096 (it is no ringproof segment)";
+        return Err(SegmentError::mismatch(label, "file length", len, expected));
     }
     file.read_exact_at(bytemuck::bytes_of_mut(&mut fixed), 0)
         .map_err(SegmentError::system(label, "read its header"))?;
+    fixed.check(label, len)?;
     Ok(fixed)
 }
 
@@ -242,7 +233,6 @@ fn read_expected(
     expected: &Expected,
 ) -> Result<Fixed, SegmentError> {
     let fixed = read_fixed(file, label, len)?;
-    fixed.check(label, len)?;
     let description = read_description(file, label, &fixed)?;
     expected.check(label, &fixed, &description)?;
     Ok(fixed)
@@ -331,7 +321,6 @@ impl Segment {
     fn attach_any(name: &str) -> Result<Arc<Segment>, SegmentError> {
         let (file, len) = open_existing(name, true)?;
         let fixed = read_fixed(&file, name, len)?;
-        fixed.check(name, len)?;
         Segment::map(name.to_owned(), Some(path_of(name)?), file, fixed)
     }
 
@@ -350,12 +339,9 @@ impl Segment {
             Err(error) => return Err(SegmentError::system(&label, "read its seals")(error)),
         };
         if !SealFlag::from_bits_truncate(seals).contains(SealFlag::F_SEAL_SHRINK) {
-            return Err(SegmentError::Mismatch {
-                segment: label,
-                field: "seals",
-                found: "without a seal against shrinking".to_owned(),
-                expected: "a memory file sealed with F_SEAL_SHRINK".to_owned(),
-            });
+            let found = "without a seal against shrinking";
+            let expected = "a memory file sealed with F_SEAL_SHRINK";
+            return Err(SegmentError::mismatch(&label, "seals", found, expected));
         }
         let fixed = read_expected(&file, &label, len, expected)?;
         Segment::map(label, None, file, fixed)
@@ -387,12 +373,10 @@ impl Segment {
         file: File,
         fixed: Fixed,
     ) -> Result<Arc<Segment>, SegmentError> {
-        let len = usize::try_from(fixed.segment_len).map_err(|_| SegmentError::Size {
-            segment: label.clone(),
-            problem: format!(
-                "{} bytes are more than this machine can address",
-                fixed.segment_len
-            ),
+        let len = usize::try_from(fixed.segment_len).map_err(|_| {
+            let len = fixed.segment_len;
+            let problem = format!("{len} bytes are more than this machine can address");
+            SegmentError::size(&label, problem)
         })?;
         // `Fixed::check` has found a known kind, or the layout made one.
         let kind = Kind::from_number(fixed.kind).unwrap_or(Kind::Ring);
@@ -455,9 +439,7 @@ impl Segment {
         if self.map.process() == Process::this() {
             return Ok(());
         }
-        Err(SegmentError::Forked {
-            segment: self.label.clone(),
-        })
+        Err(SegmentError::forked(&self.label))
     }
 
     /// A descriptor of the segment, to be passed to another process, as one without a name is. It
@@ -514,21 +496,18 @@ impl Segment {
     ) -> Result<Claim, SegmentError> {
         let kind = Kind::from_number(self.fixed.kind);
         if (role == Role::Writer) == (kind == Some(Kind::Ring)) {
-            return Err(SegmentError::Mismatch {
-                segment: self.label.clone(),
-                field: "kind",
-                found: kind.map_or("unknown", Kind::name).to_owned(),
-                expected: format!("one that has a {role}"),
-            });
+            let (found, expected) = (
+                kind.map_or("unknown", Kind::name),
+                format!("one that has a {role}"),
+            );
+            return Err(SegmentError::mismatch(&self.label, "kind", found, expected));
         }
         self.unless_inherited()?;
         let header = self.header();
         let claim = match self.lock(role) {
             // Its holder goes on with what has no name any more: to end it would not help.
             Err(SegmentError::Held { .. }) if !self.has_a_name()? => {
-                return Err(SegmentError::Gone {
-                    segment: self.label.clone(),
-                });
+                return Err(SegmentError::gone(&self.label));
             }
             outcome => outcome?,
         };
@@ -541,9 +520,7 @@ impl Segment {
             retired = words::is_retired(memory, &header.retired);
         }
         if retired || !self.has_a_name()? {
-            return Err(SegmentError::Gone {
-                segment: self.label.clone(),
-            });
+            return Err(SegmentError::gone(&self.label));
         }
         let epoch = words::enter(memory, &self.words(role).epoch);
         self.unless_lost(claim.with_epoch(epoch))
@@ -598,16 +575,11 @@ impl Segment {
         self.unless_inherited()?;
         let _removal = Removal::begin(&self.locks, &self.label)?;
         if self.name_status()? != NameStatus::Current {
-            return Err(SegmentError::Gone {
-                segment: self.label.clone(),
-            });
+            return Err(SegmentError::gone(&self.label));
         }
         // All at once, until it is done, and within the removal, whose lock was taken before and is
         // dropped after: else a comer could find a role held and no removal under way.
-        let roles: &[Role] = match Kind::from_number(self.fixed.kind) {
-            Some(Kind::Ring) => &[Role::Producer, Role::Consumer],
-            _ => &[Role::Writer],
-        };
+        let roles = Role::of(Kind::from_number(self.fixed.kind));
         let lock = |role: &Role| Claim::lock(&self.locks, &self.label, *role);
         let _claims = roles.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
         let marked = words::is_retired(&Native, &self.header().retired);
@@ -744,10 +716,8 @@ impl Segment {
     ) -> Result<(), SegmentError> {
         self.unless_inherited()?;
         let Some(note) = self.words(role).notes.get(index) else {
-            return Err(SegmentError::Size {
-                segment: self.label.clone(),
-                problem: format!("there is no note {index}, only {NOTES} of each role"),
-            });
+            let problem = format!("there is no note {index}, only {NOTES} of each role");
+            return Err(SegmentError::size(&self.label, problem));
         };
         // Relaxed: as above.
         memory.store(note, value, StoreSite::NoteWrite);
@@ -914,14 +884,12 @@ fn initialise(file: &File, label: &str, layout: &Layout, data: &[u8]) -> Result<
     let (limit, _) = getrlimit(Resource::RLIMIT_FSIZE)
         .map_err(SegmentError::system(label, "ask how long its file may be"))?;
     if fixed.segment_len > limit {
-        return Err(SegmentError::Size {
-            segment: label.to_owned(),
-            problem: format!(
-                "its {} bytes are more than a file of this process may have: RLIMIT_FSIZE is \
-                 {limit} (in a shell, ulimit -f)",
-                fixed.segment_len
-            ),
-        });
+        let problem = format!(
+            "its {} bytes are more than a file of this process may have: RLIMIT_FSIZE is \
+             {limit} (in a shell, ulimit -f)",
+            fixed.segment_len
+        );
+        return Err(SegmentError::size(label, problem));
     }
     loop {
         match fallocate(file, FallocateFlags::empty(), 0, len) {

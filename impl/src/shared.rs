@@ -51,13 +51,6 @@ impl RingOptions {
         self
     }
 
-    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
-    /// this is called.
-    pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
-        self
-    }
-
     /// The beginning of a new ring of what is `expected`.
     pub(crate) fn lay_out(
         &self,
@@ -71,6 +64,52 @@ impl RingOptions {
         });
         expected.lay_out(segment, slots, self.capacity)
     }
+}
+
+/// What all options have.
+macro_rules! with_mode {
+    ($($options:ident),*) => {
+        $(impl $options {
+            /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600
+            /// unless this is called.
+            pub fn mode(mut self, mode: u32) -> Self {
+                self.mode = mode;
+                self
+            }
+        })*
+    };
+}
+
+with_mode!(RingOptions, SeqLockOptions, SeqLatchOptions);
+
+/// The two ways to an end with a role, by a claim of its own and by one that is held already.
+macro_rules! with_role {
+    (
+        $take:ident, $with:ident: Role::$role:ident => $end:ty, $from:literal;
+        |$structure:ident, $held:ident| $make:expr
+    ) => {
+        #[doc = concat!("Takes the ", stringify!($take), "'s role", $from, ".")]
+        /// A forked child that uses this end dies of it: see [`fork`](crate::fork).
+        ///
+        /// # Errors
+        /// As [`Segment::claim`].
+        pub fn $take(&self) -> Result<$end, SegmentError> {
+            self.$with(self.segment.claim(Role::$role)?)
+        }
+
+        #[doc = concat!("The ", stringify!($take), " for a claim already held.")]
+        ///
+        /// # Errors
+        /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
+        /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
+        /// are of the process that this one was forked from.
+        pub fn $with(&self, claim: Claim) -> Result<$end, SegmentError> {
+            let $structure = self;
+            let $held = Held::new(&self.segment, claim, Role::$role)?;
+            let end = $make;
+            self.segment.unless_lost(end)
+        }
+    };
 }
 
 /// A ring in shared memory, attached to this process.
@@ -102,17 +141,10 @@ impl RingOptions {
 /// ```
 pub struct Ring<T: Payload> {
     segment: Arc<Segment>,
-    item: core::marker::PhantomData<fn(T) -> T>,
+    payload: core::marker::PhantomData<fn(T) -> T>,
 }
 
 impl<T: Payload> Ring<T> {
-    fn new(segment: Arc<Segment>) -> Self {
-        Ring {
-            segment,
-            item: core::marker::PhantomData,
-        }
-    }
-
     /// Makes the ring `name`. Not for a child that is forked later: see [`fork`](crate::fork).
     ///
     /// # Errors
@@ -191,50 +223,18 @@ impl<T: Payload> Ring<T> {
         self.segment.fixed().capacity
     }
 
-    /// Takes the producer's role, where its last holder left the ring. A forked child that uses this
-    /// end dies of it: see [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`Segment::claim`].
-    pub fn producer(&self) -> Result<Producer<T>, SegmentError> {
-        self.producer_with(self.segment.claim(Role::Producer)?)
-    }
-
-    /// The producer for a claim already held.
-    ///
-    /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
-    /// are of the process that this one was forked from.
-    pub fn producer_with(&self, claim: Claim) -> Result<Producer<T>, SegmentError> {
-        let held = Held::new(&self.segment, claim, Role::Producer)?;
+    with_role! {
+        producer, producer_with: Role::Producer => Producer<T>, ", where its last holder left the ring";
         // SAFETY: the claim, which the producer keeps, makes it the only one, and the kernel
         // freed the last holder's lock after all that it did. The parts go to no one else, and it
         // keeps the segment that they lie in.
-        let producer = unsafe { Producer::new(ring_parts(lasting(&self.segment))?, Native, held) };
-        self.segment.unless_lost(producer)
+        |ring, held| unsafe { Producer::new(ring_parts(lasting(&ring.segment))?, Native, held) }
     }
 
-    /// Takes the consumer's role, where its last holder left the ring. A forked child that uses this
-    /// end dies of it: see [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`Segment::claim`].
-    pub fn consumer(&self) -> Result<Consumer<T>, SegmentError> {
-        self.consumer_with(self.segment.claim(Role::Consumer)?)
-    }
-
-    /// The consumer for a claim already held.
-    ///
-    /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
-    /// are of the process that this one was forked from.
-    pub fn consumer_with(&self, claim: Claim) -> Result<Consumer<T>, SegmentError> {
-        let held = Held::new(&self.segment, claim, Role::Consumer)?;
+    with_role! {
+        consumer, consumer_with: Role::Consumer => Consumer<T>, ", where its last holder left the ring";
         // SAFETY: as for the producer.
-        let consumer = unsafe { Consumer::new(ring_parts(lasting(&self.segment))?, Native, held) };
-        self.segment.unless_lost(consumer)
+        |ring, held| unsafe { Consumer::new(ring_parts(lasting(&ring.segment))?, Native, held) }
     }
 }
 
@@ -256,11 +256,13 @@ impl SeqLockOptions {
         Self::default()
     }
 
-    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
-    /// this is called.
-    pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
-        self
+    /// The beginning of a new seqlock of what is `expected`.
+    pub(crate) fn lay_out(
+        &self,
+        segment: &str,
+        expected: &Expected,
+    ) -> Result<Layout, SegmentError> {
+        expected.lay_out(segment, 1, 1)
     }
 }
 
@@ -274,142 +276,7 @@ impl SeqLockOptions {
 /// [`fork`](crate::fork).
 pub struct SeqLock<T: Payload> {
     segment: Arc<Segment>,
-    value: core::marker::PhantomData<fn(T) -> T>,
-}
-
-impl<T: Payload> SeqLock<T> {
-    fn new(segment: Arc<Segment>) -> Self {
-        SeqLock {
-            segment,
-            value: core::marker::PhantomData,
-        }
-    }
-
-    /// Makes the seqlock `name`, which holds `initial`. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
-    pub fn create(name: &str, initial: &T, options: &SeqLockOptions) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        let layout = expected_words::<T>(name, Kind::SeqLock)?.lay_out(name, 1, 1)?;
-        Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
-    }
-
-    /// Attaches to the seqlock `name`. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
-    /// seqlock of such a value, or another [`SegmentError`].
-    pub fn attach(name: &str) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        Segment::attach(name, &expected_words::<T>(name, Kind::SeqLock)?).map(Self::new)
-    }
-
-    /// Attaches to the seqlock `name`, or makes it, holding `initial`, as `options` say.
-    ///
-    /// If there is one, `initial` and `options` are ignored: it keeps its value and its mode. Only the type
-    /// of its value is checked, as by [`attach`](Self::attach). Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open_or_create(
-        name: &str,
-        initial: &T,
-        options: &SeqLockOptions,
-    ) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        Segment::open_or_create(name, &expected_words::<T>(name, Kind::SeqLock)?, || {
-            Self::create(name, initial, options).map(|lock| lock.segment)
-        })
-        .map(Self::new)
-    }
-
-    /// [Attaches to the seqlock `name`, or makes it](Self::open_or_create), and takes the writer's role,
-    /// also while others unlink it, as [`Ring::open_or_create_as`] does.
-    ///
-    /// # Errors
-    /// As [`open_or_create`](Self::open_or_create) and [`Segment::claim`].
-    pub fn open_or_create_as_writer(
-        name: &str,
-        initial: &T,
-        options: &SeqLockOptions,
-    ) -> Result<(Self, Claim), SegmentError>
-    where
-        T: WholeWords,
-    {
-        open_or_create_as(name, Role::Writer, || {
-            Ok(Self::open_or_create(name, initial, options)?.segment)
-        })
-        .map(|(segment, claim)| (Self::new(segment), claim))
-    }
-
-    /// Makes a seqlock without a name. Another process attaches by its descriptor. Not for a child
-    /// that is forked later: see [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError`].
-    pub fn anonymous(initial: &T, _: &SeqLockOptions) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        let layout = expected_words::<T>(ANONYMOUS, Kind::SeqLock)?.lay_out(ANONYMOUS, 1, 1)?;
-        Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
-    }
-
-    /// Attaches to a seqlock without a name. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`Ring::attach_fd`].
-    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::SeqLock)?).map(Self::new)
-    }
-
-    /// Takes the writer's role. A forked child that uses this end dies of it: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`Segment::claim`].
-    pub fn writer(&self) -> Result<SeqWriter<T>, SegmentError> {
-        self.writer_with(self.segment.claim(Role::Writer)?)
-    }
-
-    /// The writer for a claim already held.
-    ///
-    /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
-    /// are of the process that this one was forked from.
-    pub fn writer_with(&self, claim: Claim) -> Result<SeqWriter<T>, SegmentError> {
-        let held = Held::new(&self.segment, claim, Role::Writer)?;
-        // SAFETY: the writer keeps the segment.
-        let parts = seq_parts(unsafe { lasting(&self.segment) })?;
-        let writer = SeqWriter::new(parts, Native, held).ok_or_else(|| no_room(&self.segment))?;
-        self.segment.unless_lost(writer)
-    }
-
-    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError::Forked`] if the parent of this process attached it.
-    pub fn reader(&self) -> Result<SeqReader<T>, SegmentError> {
-        // SAFETY: the reader keeps the segment.
-        let parts = seq_parts(unsafe { lasting(&self.segment) })?;
-        let keep = Arc::clone(&self.segment);
-        SeqReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
-    }
+    payload: core::marker::PhantomData<fn(T) -> T>,
 }
 
 /// How to make a [`SeqLatch`].
@@ -441,13 +308,6 @@ impl SeqLatchOptions {
         self
     }
 
-    /// The permission bits of a named segment, one of [`MODES`](crate::segment::MODES); 0600 unless
-    /// this is called.
-    pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
-        self
-    }
-
     /// The beginning of a new latch of what is `expected`.
     pub(crate) fn lay_out(
         &self,
@@ -455,10 +315,8 @@ impl SeqLatchOptions {
         expected: &Expected,
     ) -> Result<Layout, SegmentError> {
         if self.slots < 2 {
-            return Err(SegmentError::Size {
-                segment: segment.to_owned(),
-                problem: format!("{} slots; a latch needs at least 2", self.slots),
-            });
+            let problem = format!("{} slots; a latch needs at least 2", self.slots);
+            return Err(SegmentError::size(segment, problem));
         }
         expected.lay_out(segment, self.slots, 1)
     }
@@ -472,142 +330,138 @@ impl SeqLatchOptions {
 /// [`fork`](crate::fork).
 pub struct SeqLatch<T: Payload> {
     segment: Arc<Segment>,
-    value: core::marker::PhantomData<fn(T) -> T>,
+    payload: core::marker::PhantomData<fn(T) -> T>,
 }
 
-impl<T: Payload> SeqLatch<T> {
-    fn new(segment: Arc<Segment>) -> Self {
-        SeqLatch {
-            segment,
-            value: core::marker::PhantomData,
+/// What a seqlock and a latch have: they are made with a first value, and have a writer and readers.
+macro_rules! latest_value {
+    (
+        $lock:ident: $kind:ident, $word:literal, $options:ident, $writer:ident, $reader:ident, $parts:ident;
+        $kept:literal
+    ) => {
+        impl<T: Payload> $lock<T> {
+            #[doc = concat!("Makes the ", $word, " `name`, which holds `initial`.")]
+            /// Not for a child that is forked later: see [`fork`](crate::fork).
+            ///
+            /// # Errors
+            /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
+            pub fn create(name: &str, initial: &T, options: &$options) -> Result<Self, SegmentError>
+            where
+                T: WholeWords,
+            {
+                let layout = options.lay_out(name, &expected_words::<T>(name, Kind::$kind)?)?;
+                Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
+            }
+
+            #[doc = concat!("Attaches to the ", $word, " `name`.")]
+            /// Not for a child that is forked later: see [`fork`](crate::fork).
+            ///
+            /// # Errors
+            /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no
+            #[doc = concat!($word, " of such a value, or another [`SegmentError`].")]
+            pub fn attach(name: &str) -> Result<Self, SegmentError>
+            where
+                T: WholeWords,
+            {
+                Segment::attach(name, &expected_words::<T>(name, Kind::$kind)?).map(Self::new)
+            }
+
+            #[doc = concat!("Attaches to the ", $word, " `name`, or makes it, holding `initial`, as `options` say.")]
+            ///
+            #[doc = concat!("If there is one, `initial` and `options` are ignored: it keeps ", $kept, ".")]
+            /// Only the type of its value is checked, as by [`attach`](Self::attach). Not for a child that is
+            /// forked later: see [`fork`](crate::fork).
+            ///
+            /// # Errors
+            /// As [`attach`](Self::attach) and [`create`](Self::create).
+            pub fn open_or_create(
+                name: &str,
+                initial: &T,
+                options: &$options,
+            ) -> Result<Self, SegmentError>
+            where
+                T: WholeWords,
+            {
+                Segment::open_or_create(name, &expected_words::<T>(name, Kind::$kind)?, || {
+                    Self::create(name, initial, options).map(|made| made.segment)
+                })
+                .map(Self::new)
+            }
+
+            #[doc = concat!("[Attaches to the ", $word, " `name`, or makes it](Self::open_or_create),")]
+            /// and takes the writer's role, also while others unlink it, as [`Ring::open_or_create_as`] does.
+            ///
+            /// # Errors
+            /// As [`open_or_create`](Self::open_or_create) and [`Segment::claim`].
+            pub fn open_or_create_as_writer(
+                name: &str,
+                initial: &T,
+                options: &$options,
+            ) -> Result<(Self, Claim), SegmentError>
+            where
+                T: WholeWords,
+            {
+                open_or_create_as(name, Role::Writer, || {
+                    Ok(Self::open_or_create(name, initial, options)?.segment)
+                })
+                .map(|(segment, claim)| (Self::new(segment), claim))
+            }
+
+            #[doc = concat!("Makes a ", $word, " without a name. Another process attaches by its descriptor.")]
+            /// Not for a child that is forked later: see [`fork`](crate::fork).
+            ///
+            /// # Errors
+            /// [`SegmentError`].
+            pub fn anonymous(initial: &T, options: &$options) -> Result<Self, SegmentError>
+            where
+                T: WholeWords,
+            {
+                let layout = options.lay_out(ANONYMOUS, &expected_words::<T>(ANONYMOUS, Kind::$kind)?)?;
+                Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
+            }
+
+            #[doc = concat!("Attaches to a ", $word, " without a name.")]
+            /// Not for a child that is forked later: see [`fork`](crate::fork).
+            ///
+            /// # Errors
+            /// As [`Ring::attach_fd`].
+            pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError>
+            where
+                T: WholeWords,
+            {
+                Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::$kind)?).map(Self::new)
+            }
+
+            with_role! {
+                writer, writer_with: Role::Writer => $writer<T>, "";
+                |structure, held| {
+                    // SAFETY: the writer keeps the segment.
+                    let parts = $parts(unsafe { lasting(&structure.segment) })?;
+                    $writer::new(parts, Native, held).ok_or_else(|| no_room(&structure.segment))?
+                }
+            }
+
+            /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
+            ///
+            /// # Errors
+            /// [`SegmentError::Forked`] if the parent of this process attached it.
+            pub fn reader(&self) -> Result<$reader<T>, SegmentError> {
+                // SAFETY: the reader keeps the segment.
+                let parts = $parts(unsafe { lasting(&self.segment) })?;
+                let keep = Arc::clone(&self.segment);
+                $reader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
+            }
         }
-    }
+    };
+}
 
-    /// Makes the latch `name`, which holds `initial`. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError::Exists`] if there is one, or another [`SegmentError`].
-    pub fn create(name: &str, initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        let layout = options.lay_out(name, &expected_words::<T>(name, Kind::Latch)?)?;
-        Segment::create(name, &layout, bytemuck::bytes_of(initial), options.mode).map(Self::new)
-    }
-
-    /// Attaches to the latch `name`. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError::NotFound`] if there is none, [`SegmentError::Mismatch`] if it is no latch
-    /// of such a value, or another [`SegmentError`].
-    pub fn attach(name: &str) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        Segment::attach(name, &expected_words::<T>(name, Kind::Latch)?).map(Self::new)
-    }
-
-    /// Attaches to the latch `name`, or makes it, holding `initial`, as `options` say.
-    ///
-    /// If there is one, `initial` and `options` are ignored: it keeps its value, its slots and its mode. Only
-    /// the type of its value is checked, as by [`attach`](Self::attach). Not for a child that is forked later:
-    /// see [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`attach`](Self::attach) and [`create`](Self::create).
-    pub fn open_or_create(
-        name: &str,
-        initial: &T,
-        options: &SeqLatchOptions,
-    ) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        Segment::open_or_create(name, &expected_words::<T>(name, Kind::Latch)?, || {
-            Self::create(name, initial, options).map(|latch| latch.segment)
-        })
-        .map(Self::new)
-    }
-
-    /// [Attaches to the latch `name`, or makes it](Self::open_or_create), and takes the writer's role,
-    /// also while others unlink it, as [`Ring::open_or_create_as`] does.
-    ///
-    /// # Errors
-    /// As [`open_or_create`](Self::open_or_create) and [`Segment::claim`].
-    pub fn open_or_create_as_writer(
-        name: &str,
-        initial: &T,
-        options: &SeqLatchOptions,
-    ) -> Result<(Self, Claim), SegmentError>
-    where
-        T: WholeWords,
-    {
-        open_or_create_as(name, Role::Writer, || {
-            Ok(Self::open_or_create(name, initial, options)?.segment)
-        })
-        .map(|(segment, claim)| (Self::new(segment), claim))
-    }
-
-    /// Makes a latch without a name. Another process attaches by its descriptor. Not for a child
-    /// that is forked later: see [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError`].
-    pub fn anonymous(initial: &T, options: &SeqLatchOptions) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        let layout = options.lay_out(ANONYMOUS, &expected_words::<T>(ANONYMOUS, Kind::Latch)?)?;
-        Segment::anonymous(&layout, bytemuck::bytes_of(initial)).map(Self::new)
-    }
-
-    /// Attaches to a latch without a name. Not for a child that is forked later: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`Ring::attach_fd`].
-    pub fn attach_fd(fd: OwnedFd) -> Result<Self, SegmentError>
-    where
-        T: WholeWords,
-    {
-        Segment::attach_fd(fd, &expected_words::<T>(DESCRIPTOR, Kind::Latch)?).map(Self::new)
-    }
-
-    /// Takes the writer's role. A forked child that uses this end dies of it: see
-    /// [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// As [`Segment::claim`].
-    pub fn writer(&self) -> Result<LatchWriter<T>, SegmentError> {
-        self.writer_with(self.segment.claim(Role::Writer)?)
-    }
-
-    /// The writer for a claim already held.
-    ///
-    /// # Errors
-    /// [`SegmentError::Unclaimed`] if the claim is of another role or segment;
-    /// [`SegmentError::Lost`] if the memory is gone; [`SegmentError::Forked`] if segment or claim
-    /// are of the process that this one was forked from.
-    pub fn writer_with(&self, claim: Claim) -> Result<LatchWriter<T>, SegmentError> {
-        let held = Held::new(&self.segment, claim, Role::Writer)?;
-        // SAFETY: the writer keeps the segment.
-        let parts = latch_parts(unsafe { lasting(&self.segment) })?;
-        let writer = LatchWriter::new(parts, Native, held).ok_or_else(|| no_room(&self.segment))?;
-        self.segment.unless_lost(writer)
-    }
-
-    /// A reader. A forked child that uses this end dies of it: see [`fork`](crate::fork).
-    ///
-    /// # Errors
-    /// [`SegmentError::Forked`] if the parent of this process attached it.
-    pub fn reader(&self) -> Result<LatchReader<T>, SegmentError> {
-        // SAFETY: the reader keeps the segment.
-        let parts = latch_parts(unsafe { lasting(&self.segment) })?;
-        let keep = Arc::clone(&self.segment);
-        LatchReader::new(parts, Native, keep).ok_or_else(|| no_room(&self.segment))
-    }
+latest_value! {
+    SeqLock: SeqLock, "seqlock", SeqLockOptions, SeqWriter, SeqReader, seq_parts;
+    "its value and its mode"
+}
+latest_value! {
+    SeqLatch: Latch, "latch", SeqLatchOptions, LatchWriter, LatchReader, latch_parts;
+    "its value, its slots and its mode"
 }
 
 /// What an end with a role keeps for its life: the claim of the role, and the segment that its words
@@ -838,16 +692,18 @@ fn data_words(segment: &Segment) -> Result<&[Word], SegmentError> {
 }
 
 pub(crate) fn no_room(segment: &Segment) -> SegmentError {
-    SegmentError::Size {
-        segment: segment.label().to_owned(),
-        problem: "its slots do not lie within it".to_owned(),
-    }
+    SegmentError::size(segment.label(), "its slots do not lie within it")
 }
 
 /// What all of them have: the segment, and a form to be printed in, which a payload need not have.
 macro_rules! of_segment {
     ($($name:ident $(, $more:expr)?;)*) => {
         $(impl<T: Payload> $name<T> {
+            fn new(segment: Arc<Segment>) -> Self {
+                let payload = core::marker::PhantomData;
+                $name { segment, payload }
+            }
+
             /// The segment that this is in: its name, who is at its ends, its notes, its removal.
             pub fn segment(&self) -> &Segment {
                 &self.segment

@@ -134,13 +134,11 @@ impl Payload {
     fn expected(&self, segment: &str, kind: Kind) -> Result<Expected, SegmentError> {
         let size = self.description.size();
         if kind != Kind::Ring && !size.is_multiple_of(8) {
-            return Err(SegmentError::Size {
-                segment: segment.to_owned(),
-                problem: format!(
-                    "a payload of {size} bytes; that of a seqlock or latch must fill a whole \
-                     number of 64-bit words"
-                ),
-            });
+            let problem = format!(
+                "a payload of {size} bytes; that of a seqlock or latch must fill a whole \
+                 number of 64-bit words"
+            );
+            return Err(SegmentError::size(segment, problem));
         }
         Ok(Expected::described(
             kind,
@@ -175,14 +173,12 @@ impl Form<'_> {
         let expected = payload.expected(segment, self.kind())?;
         let (initial, size) = (self.data().len() as u64, expected.size());
         if initial != 0 && initial != size {
-            return Err(SegmentError::Size {
-                segment: segment.to_owned(),
-                problem: format!("a first value of {initial} bytes for a payload of {size}"),
-            });
+            let problem = format!("a first value of {initial} bytes for a payload of {size}");
+            return Err(SegmentError::size(segment, problem));
         }
         match self {
             Form::Ring(options) => options.lay_out(segment, &expected),
-            Form::SeqLock(..) => expected.lay_out(segment, 1, 1),
+            Form::SeqLock(options, _) => options.lay_out(segment, &expected),
             Form::Latch(options, _) => options.lay_out(segment, &expected),
         }
     }
@@ -343,11 +339,11 @@ impl Structure {
         let end = match self.kind {
             Kind::Latch => {
                 let parts = latch_parts(segment)?;
-                LatchWriter::of_words(self.size / 8, parts, Native, held).map(WritingEnd::Latch)
+                LatchWriter::of_words(self.size / 8, parts, Native, held).map(Of::Latch)
             }
             _ => {
                 let parts = seq_parts(segment)?;
-                SeqWriter::of_words(self.size / 8, parts, Native, held).map(WritingEnd::SeqLock)
+                SeqWriter::of_words(self.size / 8, parts, Native, held).map(Of::SeqLock)
             }
         };
         let end = end.ok_or_else(|| no_room(&self.segment))?;
@@ -366,20 +362,17 @@ impl Structure {
         let keep = Arc::clone(&self.segment);
         let end = match self.kind {
             Kind::Ring => {
-                return Err(SegmentError::Mismatch {
-                    segment: self.segment.label().to_owned(),
-                    field: "kind",
-                    found: self.kind.name().to_owned(),
-                    expected: "one that has readers".to_owned(),
-                });
+                let (label, found) = (self.segment.label(), self.kind.name());
+                let expected = "one that has readers";
+                return Err(SegmentError::mismatch(label, "kind", found, expected));
             }
             Kind::SeqLock => {
                 let parts = seq_parts(segment)?;
-                SeqReader::of_words(self.size / 8, parts, Native, keep).map(ReadingEnd::SeqLock)
+                SeqReader::of_words(self.size / 8, parts, Native, keep).map(Of::SeqLock)
             }
             Kind::Latch => {
                 let parts = latch_parts(segment)?;
-                LatchReader::of_words(self.size / 8, parts, Native, keep).map(ReadingEnd::Latch)
+                LatchReader::of_words(self.size / 8, parts, Native, keep).map(Of::Latch)
             }
         };
         let end = end.ok_or_else(|| no_room(&self.segment))?;
@@ -527,10 +520,8 @@ impl Producer {
     /// # Errors
     /// [`PushError`] if not even one slot is free.
     pub fn reserve(&mut self, count: usize) -> Result<WriteChunk<'_>, PushError> {
-        Ok(WriteChunk {
-            chunk: self.end.reserve(count)?,
-            items: self.items,
-        })
+        let (chunk, items) = (self.end.reserve(count)?, self.items);
+        Ok(WriteChunk { chunk, items })
     }
 
     /// Reserves exactly `count` free slots, or none, as [`ring::Producer::reserve_exact`] does.
@@ -538,20 +529,8 @@ impl Producer {
     /// # Errors
     /// As those of that.
     pub fn reserve_exact(&mut self, count: usize) -> Result<WriteChunk<'_>, PushError> {
-        Ok(WriteChunk {
-            chunk: self.end.reserve_exact(count)?,
-            items: self.items,
-        })
-    }
-
-    /// The bytes of an item.
-    pub fn size(&self) -> usize {
-        self.items.size
-    }
-
-    /// Closes the ring, as [`ring::Producer::close`] does.
-    pub fn close(&mut self) {
-        self.end.close();
+        let (chunk, items) = (self.end.reserve_exact(count)?, self.items);
+        Ok(WriteChunk { chunk, items })
     }
 
     /// Whether the consumer closed the ring, as [`ring::Producer::is_peer_closed`] says.
@@ -560,14 +539,6 @@ impl Producer {
     /// [`Corruption`] if what the consumer stored breaks the ring's invariant.
     pub fn is_peer_closed(&mut self) -> Result<bool, Corruption> {
         self.end.is_peer_closed()
-    }
-}
-
-impl Deref for Producer {
-    type Target = crate::Producer<Nothing>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.end
     }
 }
 
@@ -694,10 +665,8 @@ impl Consumer {
     /// # Errors
     /// [`PopError`] if there is not even one.
     pub fn peek(&mut self, count: usize) -> Result<ReadChunk<'_>, PopError> {
-        Ok(ReadChunk {
-            chunk: self.end.peek(count)?,
-            items: self.items,
-        })
+        let (chunk, items) = (self.end.peek(count)?, self.items);
+        Ok(ReadChunk { chunk, items })
     }
 
     /// Looks at exactly `count` of the oldest items, or at none, as [`ring::Consumer::peek_exact`]
@@ -706,28 +675,8 @@ impl Consumer {
     /// # Errors
     /// As those of that.
     pub fn peek_exact(&mut self, count: usize) -> Result<ReadChunk<'_>, PopError> {
-        Ok(ReadChunk {
-            chunk: self.end.peek_exact(count)?,
-            items: self.items,
-        })
-    }
-
-    /// The bytes of an item.
-    pub fn size(&self) -> usize {
-        self.items.size
-    }
-
-    /// Closes the ring, as [`ring::Consumer::close`] does.
-    pub fn close(&mut self) {
-        self.end.close();
-    }
-}
-
-impl Deref for Consumer {
-    type Target = crate::Consumer<Nothing>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.end
+        let (chunk, items) = (self.end.peek_exact(count)?, self.items);
+        Ok(ReadChunk { chunk, items })
     }
 }
 
@@ -795,17 +744,28 @@ impl ReadChunk<'_> {
     }
 }
 
+/// An end of a seqlock or of a latch.
+#[derive(Debug)]
+enum Of<S, L> {
+    SeqLock(S),
+    Latch(L),
+}
+
+/// What both of them have a method for, and no trait.
+macro_rules! either {
+    ($of:expr, $end:ident => $answer:expr) => {
+        match $of {
+            Of::SeqLock($end) => $answer,
+            Of::Latch($end) => $answer,
+        }
+    };
+}
+
 /// The writing end of a seqlock or latch. [`Send`] and [`Sync`].
 #[derive(Debug)]
 pub struct Writer {
-    end: WritingEnd,
+    end: Of<SeqWriter<Nothing>, LatchWriter<Nothing>>,
     size: usize,
-}
-
-#[derive(Debug)]
-enum WritingEnd {
-    SeqLock(SeqWriter<Nothing>),
-    Latch(LatchWriter<Nothing>),
 }
 
 impl Writer {
@@ -816,36 +776,27 @@ impl Writer {
     pub fn write(&mut self, value: &[u8]) {
         assert_eq!(value.len(), self.size, "the bytes of a value");
         let (words, _) = value.as_chunks();
-        match &mut self.end {
-            WritingEnd::SeqLock(end) => end.write_words(words),
-            WritingEnd::Latch(end) => end.write_words(words),
-        }
+        either!(&mut self.end, end => end.write_words(words))
     }
 
     /// How many values were written since the structure was made, by this writer and those before
     /// it (one that died inside a write to a seqlock counts it too).
     pub fn version(&self) -> u64 {
-        match &self.end {
-            WritingEnd::SeqLock(end) => end.version(),
-            WritingEnd::Latch(end) => end.version(),
-        }
+        either!(&self.end, end => end.version())
     }
 
     /// Whether the last writer of a seqlock died inside a write, and nothing was written since.
     /// Never so of a latch.
     pub fn needs_repair(&self) -> bool {
         match &self.end {
-            WritingEnd::SeqLock(end) => end.needs_repair(),
-            WritingEnd::Latch(_) => false,
+            Of::SeqLock(end) => end.needs_repair(),
+            Of::Latch(_) => false,
         }
     }
 
     /// How many times the writer's role was taken, this time included.
     pub fn epoch(&self) -> u64 {
-        match &self.end {
-            WritingEnd::SeqLock(end) => end.epoch(),
-            WritingEnd::Latch(end) => end.epoch(),
-        }
+        either!(&self.end, end => end.epoch())
     }
 
     /// The bytes of a value.
@@ -855,24 +806,15 @@ impl Writer {
 
     /// The segment that this is an end of, which it keeps.
     pub fn segment(&self) -> &Segment {
-        match &self.end {
-            WritingEnd::SeqLock(end) => end.segment(),
-            WritingEnd::Latch(end) => end.segment(),
-        }
+        either!(&self.end, end => end.segment())
     }
 }
 
 /// A reading end of a seqlock or latch. [`Send`] and [`Sync`]: one may serve any number of threads.
 #[derive(Debug)]
 pub struct Reader {
-    end: ReadingEnd,
+    end: Of<SeqReader<Nothing>, LatchReader<Nothing>>,
     size: usize,
-}
-
-#[derive(Debug)]
-enum ReadingEnd {
-    SeqLock(SeqReader<Nothing>),
-    Latch(LatchReader<Nothing>),
 }
 
 impl Reader {
@@ -885,20 +827,14 @@ impl Reader {
     /// If `value` has not room for exactly one.
     pub fn try_read_into(&self, value: &mut [u8]) -> Result<(), Busy> {
         let words = self.words(value);
-        match &self.end {
-            ReadingEnd::SeqLock(end) => end.try_read_words(words),
-            ReadingEnd::Latch(end) => end.try_read_words(words),
-        }
+        either!(&self.end, end => end.try_read_words(words))
     }
 
     /// The version of the last value that was written, as
     /// [`SeqReader::version`](crate::seqlock::SeqReader::version) and
     /// [`LatchReader::version`](crate::latch::LatchReader::version) say.
     pub fn version(&self) -> u64 {
-        match &self.end {
-            ReadingEnd::SeqLock(end) => end.version(),
-            ReadingEnd::Latch(end) => end.version(),
-        }
+        either!(&self.end, end => end.version())
     }
 
     /// Whether the version is no longer `since`.
@@ -916,10 +852,7 @@ impl Reader {
     /// If `value` has not room for exactly one.
     pub fn read_into(&self, value: &mut [u8], attempts: u32) -> Result<(), ReadError> {
         let words = self.words(value);
-        match &self.end {
-            ReadingEnd::SeqLock(end) => end.read_words(attempts, words),
-            ReadingEnd::Latch(end) => end.read_words(attempts, words),
-        }
+        either!(&self.end, end => end.read_words(attempts, words))
     }
 
     /// The bytes of a value.
@@ -929,10 +862,7 @@ impl Reader {
 
     /// The segment that this is an end of, which it keeps.
     pub fn segment(&self) -> &Segment {
-        match &self.end {
-            ReadingEnd::SeqLock(end) => end.segment(),
-            ReadingEnd::Latch(end) => end.segment(),
-        }
+        either!(&self.end, end => end.segment())
     }
 
     fn words<'v>(&self, value: &'v mut [u8]) -> &'v mut [[u8; 8]] {
@@ -941,14 +871,35 @@ impl Reader {
     }
 }
 
-impl fmt::Debug for Producer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.end.fmt(f)
-    }
+/// What both ends of a ring have.
+macro_rules! ends {
+    ($($end:ident),*) => {
+        $(impl $end {
+            /// The bytes of an item.
+            pub fn size(&self) -> usize {
+                self.items.size
+            }
+
+            #[doc = concat!("Closes the ring, as [`ring::", stringify!($end), "::close`] does.")]
+            pub fn close(&mut self) {
+                self.end.close();
+            }
+        }
+
+        impl Deref for $end {
+            type Target = crate::$end<Nothing>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.end
+            }
+        }
+
+        impl fmt::Debug for $end {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.end.fmt(f)
+            }
+        })*
+    };
 }
 
-impl fmt::Debug for Consumer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.end.fmt(f)
-    }
-}
+ends!(Producer, Consumer);

@@ -35,8 +35,8 @@ use nix::unistd::{ForkResult, Pid, fork};
 use ringproof::harness::PartsOfRing;
 use ringproof::untyped::{Form, Payload, Structure};
 use ringproof::{
-    Inspection, PopError, PushError, Ring, RingOptions, Role, Segment, SegmentError, SeqLock,
-    SeqLockOptions, guard,
+    Inspection, NameStatus, PopError, PushError, Ring, RingOptions, Role, Segment, SegmentError,
+    SeqLock, SeqLockOptions, guard,
 };
 
 /// Every test by its name.
@@ -411,10 +411,8 @@ fn what_can_be_refused_to_a_child_is() {
         // What asks the file and not the memory works.
         assert!(ring.segment().is_held(Role::Producer).expect("an answer"));
         assert!(!ring.segment().is_held(Role::Consumer).expect("an answer"));
-        assert_eq!(
-            ring.segment().name_status().expect("an answer"),
-            ringproof::NameStatus::Current
-        );
+        let status = ring.segment().name_status().expect("an answer");
+        assert_eq!(status, NameStatus::Current);
         let seen = Inspection::of_segment(ring.segment()).expect("a look");
         assert_eq!((seen.roles[0].epoch, seen.roles[0].held), (1, true));
         assert_eq!(seen.roles[0].notes[0], 5);
@@ -582,10 +580,8 @@ fn a_bare_clone_is_refused_what_can_be() {
     assert_ends_well(Child(Some(pid)));
     let ring = kept.expect("a ring");
     assert_held(&ring);
-    assert_eq!(
-        ring.segment().name_status().expect("an answer"),
-        ringproof::NameStatus::Current
-    );
+    let status = ring.segment().name_status().expect("an answer");
+    assert_eq!(status, NameStatus::Current);
 }
 
 fn forks_in_the_midst_of_operations_and_while_mappings_come_and_go() {

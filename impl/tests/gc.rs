@@ -37,6 +37,10 @@ macro_rules! assert_refused {
     };
 }
 
+fn status(ring: &Ring<u64>) -> NameStatus {
+    ring.segment().name_status().expect("it")
+}
+
 /// The byte of a segment's file whose lock covers `role`, and that of a removal.
 const PRODUCER: u8 = 0;
 const CONSUMER: u8 = 1;
@@ -66,10 +70,7 @@ fn what_is_unused_is_removed_and_what_is_used_is_not() {
                 other => panic!("{role} is held: {other:?}"),
             }
         }
-        assert_eq!(
-            ring.segment().name_status().expect("it"),
-            NameStatus::Current
-        );
+        assert_eq!(status(&ring), NameStatus::Current);
         drop(claim);
         // The attempts hold nothing any more.
         drop(ring.segment().claim(role).expect("the role again"));
@@ -110,10 +111,7 @@ fn the_next_segment_of_the_name_is_left_alone() {
     old.segment().unlink().expect("unlink it");
     let new = create(&name);
     assert_refused!(old.segment().unlink_free(), Gone);
-    assert_eq!(
-        new.segment().name_status().expect("it"),
-        NameStatus::Current
-    );
+    assert_eq!(status(&new), NameStatus::Current);
     drop(new.segment().claim(Role::Producer).expect("the role"));
     // One that never had a name keeps what it has.
     let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
@@ -264,7 +262,7 @@ fn race(
             };
             let collected = collect(&ring, &comer);
             let got = comer.outcome();
-            let named = ring.segment().name_status().expect("it") == NameStatus::Current;
+            let named = status(&ring) == NameStatus::Current;
             match (&collected, got) {
                 (Err(SegmentError::Held { .. }), Ok(_)) if named => tally.got += 1,
                 (Ok(()), Err(SegmentError::Gone { .. } | SegmentError::NotFound { .. }))
@@ -340,32 +338,25 @@ fn the_race_finds_a_removal_that_holds_the_roles_alone() {
 fn whoever_is_attached_learns_what_became_of_the_name() {
     let name = Named::new("status");
     let old = create(&name);
-    let status = || old.segment().name_status().expect("it");
     // Also with a role in hand, and whoever did it.
     let _producer = old.producer().expect("the role");
-    assert_eq!(status(), NameStatus::Current);
+    assert_eq!(status(&old), NameStatus::Current);
     unlink(&name).expect("unlink it");
-    assert_eq!(status(), NameStatus::Unlinked);
+    assert_eq!(status(&old), NameStatus::Unlinked);
     drop(create(&name));
-    assert_eq!(status(), NameStatus::Replaced);
+    assert_eq!(status(&old), NameStatus::Replaced);
     fs::remove_file(name.path()).expect("remove it by hand");
-    assert_eq!(status(), NameStatus::Unlinked);
+    assert_eq!(status(&old), NameStatus::Unlinked);
     symlink("/dev/null", name.path()).expect("a link");
-    assert_eq!(status(), NameStatus::Replaced);
+    assert_eq!(status(&old), NameStatus::Replaced);
     fs::remove_file(name.path()).expect("remove it");
     let moved = Named::new("moved");
     drop(create(&name));
     let other = Ring::<u64>::attach(&name).expect("attach");
     fs::rename(name.path(), moved.path()).expect("move it");
-    assert_eq!(
-        other.segment().name_status().expect("it"),
-        NameStatus::Unlinked
-    );
+    assert_eq!(status(&other), NameStatus::Unlinked);
     let anonymous = Ring::<u64>::anonymous(&RingOptions::new(5)).expect("a ring");
-    assert_eq!(
-        anonymous.segment().name_status().expect("it"),
-        NameStatus::Current
-    );
+    assert_eq!(status(&anonymous), NameStatus::Current);
 }
 
 /// A file of a name that is not UTF-8, as a program that knows no such rule makes it.

@@ -232,54 +232,28 @@ fn what_is_right_compiles() {
 fn what_is_no_payload_is_refused_with_the_field_and_what_to_do() {
     const NOT_FIXED: &str = "without #[repr(C)] or #[repr(transparent)]";
     let field = |ty: &str| payload(&format!("#[repr(C)] struct Order {{ id: u64, it: {ty} }}"));
+    // Of the first it is said where they are, and what to take instead.
+    for (ty, called, instead) in [
+        ("bool", "`bool`", "use `u8` in place of `bool`"),
+        ("char", "`char`", "`u32` in place of `char`"),
+        ("&'static str", "str`", "an array of bytes"),
+        ("*const u8", "`*const u8`", "an array of bytes"),
+        ("Option<u64>", "`Option<u64>`", ""),
+        ("std::cell::Cell<u64>", "`Cell<u64>`", ""),
+        ("std::sync::atomic::AtomicU64", "`AtomicU64`", ""),
+        ("std::mem::MaybeUninit<u64>", "`MaybeUninit<u64>`", ""),
+        ("[bool; 8]", "`[bool; 8]`", ""),
+        ("()", "`()`", ""),
+    ] {
+        let place = if instead.is_empty() {
+            String::new()
+        } else {
+            format!("it: {ty}")
+        };
+        let is_none = format!("{called} is no payload");
+        is_refused(&field(ty), &[&is_none, &place, instead]);
+    }
     are_refused(&[
-        (
-            &field("bool"),
-            &[
-                "`bool` is no payload",
-                "it: bool",
-                "use `u8` in place of `bool`",
-            ],
-        ),
-        (
-            &field("char"),
-            &[
-                "`char` is no payload",
-                "it: char",
-                "`u32` in place of `char`",
-            ],
-        ),
-        (
-            &field("&'static str"),
-            &[
-                "str` is no payload",
-                "it: &'static str",
-                "an array of bytes",
-            ],
-        ),
-        (
-            &field("*const u8"),
-            &[
-                "`*const u8` is no payload",
-                "it: *const u8",
-                "an array of bytes",
-            ],
-        ),
-        (&field("Option<u64>"), &["`Option<u64>` is no payload"]),
-        (
-            &field("std::cell::Cell<u64>"),
-            &["`Cell<u64>` is no payload"],
-        ),
-        (
-            &field("std::sync::atomic::AtomicU64"),
-            &["`AtomicU64` is no payload"],
-        ),
-        (
-            &field("std::mem::MaybeUninit<u64>"),
-            &["`MaybeUninit<u64>` is no payload"],
-        ),
-        (&field("[bool; 8]"), &["`[bool; 8]` is no payload"]),
-        (&field("()"), &["`()` is no payload"]),
         // What its parts are, nobody has said, or not that they are payloads.
         (
             &("#[derive(Clone, Copy)] #[repr(C)] struct Leg { qty: u64 }\n".to_owned()

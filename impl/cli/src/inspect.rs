@@ -38,18 +38,9 @@ struct ValueReport<'a> {
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let output = Output::stdout()?;
     let seen = Inspection::of(&args.name)?;
-    let items = match args.peek {
-        None => None,
-        Some(count) => {
-            let items = seen.peek(count)?;
-            Some(
-                items
-                    .iter()
-                    .map(|item| decode(&seen.description, item))
-                    .collect(),
-            )
-        }
-    };
+    let peeked = args.peek.map(|count| seen.peek(count)).transpose()?;
+    let decoded = |item: &Peeked| decode(&seen.description, item);
+    let items = peeked.map(|items| items.iter().map(decoded).collect());
     let report = Report { seen: &seen, items };
     output.report(&if args.json {
         crate::to_json(&report)?

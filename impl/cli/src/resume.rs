@@ -251,15 +251,10 @@ pub(crate) fn send(
     }
     let notes = notes.ok_or(NoNotes)?;
     let needed = notes.base.saturating_add(committed);
+    let input = input.map(|input| (input.id, input.len));
     Ok(match (notes.file, input) {
-        (Some(file), Some(input)) if input.id != file => Err(Refusal::InputOther {
-            file,
-            found: input.id,
-        }),
-        (Some(_), Some(input)) if input.len < needed => Err(Refusal::InputShort {
-            len: input.len,
-            needed,
-        }),
+        (Some(file), Some((found, _))) if found != file => Err(Refusal::InputOther { file, found }),
+        (Some(_), Some((_, len))) if len < needed => Err(Refusal::InputShort { len, needed }),
         (Some(_), Some(_)) => Ok(SendPlan::Seek(needed)),
         (Some(file), None) => Err(Refusal::InputNoFile { committed, file }),
         (None, _) if go_on => Ok(SendPlan::Append),
@@ -332,24 +327,16 @@ pub(crate) fn recv(
     if found.released == 0 && output.len == 0 && notes.file != Some(output.id) {
         return Ok(Ok(RecvPlan::Start));
     }
-    let least = notes.base.saturating_add(found.released);
+    let needed = notes.base.saturating_add(found.released);
     let most = notes.base.saturating_add(found.committed);
+    let FileFacts { id: found, len, .. } = *output;
     Ok(match notes.file {
         None => Err(Refusal::OutputUnknown),
-        Some(file) if file != output.id => Err(Refusal::OutputOther {
-            file,
-            found: output.id,
-        }),
-        Some(_) if output.len < least => Err(Refusal::OutputShort {
-            len: output.len,
-            needed: least,
-        }),
-        Some(_) if output.len > most => Err(Refusal::OutputLong {
-            len: output.len,
-            most,
-        }),
+        Some(file) if file != found => Err(Refusal::OutputOther { file, found }),
+        Some(_) if len < needed => Err(Refusal::OutputShort { len, needed }),
+        Some(_) if len > most => Err(Refusal::OutputLong { len, most }),
         Some(_) if !output.at_end() => Err(not_at_end(output)),
-        Some(_) => Ok(RecvPlan::Skip(output.len - least)),
+        Some(_) => Ok(RecvPlan::Skip(len - needed)),
     })
 }
 

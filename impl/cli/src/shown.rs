@@ -45,20 +45,29 @@ fn escape(text: &mut String, c: char) {
     }
 }
 
-/// A line of text without anything that a terminal would not just show.
-pub(crate) fn line(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_printable) {
+/// A text of which only these characters are kept, and each other one is escaped so.
+fn escaped(
+    text: &str,
+    is_kept: impl Fn(char) -> bool,
+    escape: impl Fn(&mut String, char),
+) -> Cow<'_, str> {
+    if text.chars().all(&is_kept) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_printable(c) {
+        if is_kept(c) {
             shown.push(c);
         } else {
             escape(&mut shown, c);
         }
     }
     Cow::Owned(shown)
+}
+
+/// A line of text without anything that a terminal would not just show.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, is_printable, escape)
 }
 
 /// A name, in quotes unless it is a plain word.
@@ -91,20 +100,11 @@ pub(crate) fn argument(name: &str) -> String {
 /// allows and a terminal obeys. Nothing outside of them is changed.
 pub(crate) fn json(text: &str) -> Cow<'_, str> {
     let is_kept = |c| c == '\n' || is_printable(c);
-    if text.chars().all(is_kept) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_kept(c) {
-            shown.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(shown, "\\u{unit:04x}");
-            }
+    escaped(text, is_kept, |shown, c| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(shown, "\\u{unit:04x}");
         }
-    }
-    Cow::Owned(shown)
+    })
 }
 
 #[cfg(test)]

@@ -32,6 +32,10 @@ fn new_place() -> Place {
     Place::with(&content())
 }
 
+fn append(path: &Path, bytes: &[u8]) {
+    appending(path).write_all(bytes).unwrap();
+}
+
 fn send(name: &Name, input: File) -> Process {
     start(ringproof(["send", name, "--capacity", "10000"]).stdin(input))
 }
@@ -58,9 +62,7 @@ fn an_input_that_is_cut_is_not_called_sent() {
         ("all but a byte", &|| cut(LONG as u64 - 1)),
         ("a part, and written on", &|| {
             cut(300_000);
-            appending(&place.input)
-                .write_all(b"after a rotation")
-                .unwrap();
+            append(&place.input, b"after a rotation");
         }),
     ];
     for (what, change) in change {
@@ -98,9 +100,7 @@ fn an_input_that_grows_before_it_is_cut_is_not_called_sent_either() {
     let place = new_place();
     let name = Name::new("grown-and-cut");
     let mut sender = waiting_send(&name, reading(&place.input));
-    appending(&place.input)
-        .write_all(&content()[..500_000])
-        .unwrap();
+    append(&place.input, &content()[..500_000]);
     let ring = Ring::<u8>::attach(&name).unwrap();
     let mut consumer = ring.consumer().unwrap();
     let mut take = || {
@@ -142,7 +142,7 @@ fn an_input_may_grow_and_may_be_shorter_than_it_says() {
     let place = new_place();
     let name = Name::new("grown");
     let sender = waiting_send(&name, reading(&place.input));
-    appending(&place.input).write_all(b"more").unwrap();
+    append(&place.input, b"more");
     let receiver = recv(&name, truncating(&place.output));
     sender.finish().expect_silence();
     receiver.finish().expect_silence();
@@ -216,9 +216,7 @@ fn an_output_that_is_cut_is_not_called_complete() {
         // What the ring still holds completes it, when it has again what comes before.
         let from = name.inspect().unwrap().read_index as usize;
         assert!((1000..=3000).contains(&from));
-        truncating(&place.output)
-            .write_all(&content()[..from])
-            .unwrap();
+        std::fs::write(&place.output, &content()[..from]).unwrap();
         recv(&name, appending(&place.output))
             .finish()
             .expect(0, "going on");
@@ -273,9 +271,7 @@ fn an_output_may_be_moved_and_may_never_have_had_a_name() {
 
     // What others write behind it does no harm to it.
     let (sender, pipe, receiver) = half_way(&name, appending(&place.output));
-    appending(&place.output)
-        .write_all(b"a line of a log")
-        .unwrap();
+    append(&place.output, b"a line of a log");
     complete(sender, pipe);
     receiver.finish().expect_silence();
     assert_eq!(place.received().len(), 3015);

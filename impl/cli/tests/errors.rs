@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 use harness::faults::{self, Fault, When};
 use harness::fuse::{Broken, Server};
 use harness::{
-    Name, appending, content_of, reading, ringproof, run, start, truncating, until_seen, writing,
+    Name, Outcome, appending, content_of, reading, ringproof, run, start, truncating, until_seen,
+    writing,
 };
 use nix::errno::Errno;
 use nix::libc;
@@ -60,6 +61,14 @@ impl Sent {
         let mut command = ringproof(["recv", &self.name]);
         command.stdout(output);
         command
+    }
+
+    /// Receives it, made anew, into an empty file, with a fault. `None`: there is none here.
+    fn recv_with(&self, fault: Fault) -> Option<(PathBuf, Outcome)> {
+        self.again();
+        let output = self.path("out");
+        let mut command = self.recv(truncating(&output));
+        faults::inject(&mut command, &[fault]).then(|| (output, run(&mut command)))
     }
 
     /// Receives it into `output`, which has as much of it as it has, and compares.
@@ -226,13 +235,10 @@ fn an_output_that_fails_has_the_code_of_its_kind_and_loses_nothing() {
             7 => "closed by its reader",
             _ => &format!("cannot write the output: {}", std::io::Error::from(error)),
         };
-        sent.again();
-        let output = sent.path("out");
-        let mut command = sent.recv(truncating(&output));
-        if !faults::inject(&mut command, &[on_write(error)]) {
+        let Some((output, outcome)) = sent.recv_with(on_write(error)) else {
             return;
-        }
-        run(&mut command).expect(code, said);
+        };
+        outcome.expect(code, said);
         sent.recover(&output);
     }
 }
@@ -276,13 +282,9 @@ fn an_error_that_the_disk_reports_late_is_seen_before_the_ring_is_given_up() {
     ] {
         // As such an error means it, the file has lost all; or it has not.
         for loses in [true, false] {
-            sent.again();
-            let output = sent.path("out");
-            let mut command = sent.recv(truncating(&output));
-            if !faults::inject(&mut command, &[always(libc::SYS_fdatasync, error)]) {
+            let Some((output, outcome)) = sent.recv_with(always(libc::SYS_fdatasync, error)) else {
                 return;
-            }
-            let outcome = run(&mut command);
+            };
             outcome.expect(code, "took everything and then said");
             outcome.expect(code, &format!("(os error {})", error as i32));
             outcome.expect(code, "still holds the whole stream");
@@ -304,13 +306,10 @@ fn what_cannot_be_asked_has_no_late_errors() {
         Errno::ENOSYS,
         Errno::EOPNOTSUPP,
     ] {
-        sent.again();
-        let output = sent.path("out");
-        let mut command = sent.recv(truncating(&output));
-        if !faults::inject(&mut command, &[always(libc::SYS_fdatasync, error)]) {
+        let Some((output, outcome)) = sent.recv_with(always(libc::SYS_fdatasync, error)) else {
             return;
-        }
-        run(&mut command).expect_silence();
+        };
+        outcome.expect_silence();
         assert!(std::fs::read(&output).unwrap() == content());
         assert!(!sent.name.exists());
     }

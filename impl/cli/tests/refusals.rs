@@ -55,11 +55,16 @@ fn received_again(name: &Name) -> Vec<u8> {
     got
 }
 
+/// A `send` that has committed the first 1000 bytes of this, and waits for room.
+fn waiting(name: &Name, input: File) -> Process {
+    let sender = start(ringproof(["send", name, "--capacity", "1000"]).stdin(input));
+    until_full(name);
+    sender
+}
+
 /// Leaves a stream of which a killed `send < input` has committed the first 1000 bytes.
 fn half_sent(name: &Name, input: &Path) {
-    let sender = start(ringproof(["send", name, "--capacity", "1000"]).stdin(reading(input)));
-    until_full(name);
-    assert!(sender.kill().0);
+    assert!(waiting(name, reading(input)).kill().0);
 }
 
 /// A stream of which a live `… | send` has committed 1000 bytes.
@@ -321,9 +326,7 @@ fn a_stream_may_begin_within_its_input() {
     let (place, name) = stream("offset");
     let mut input = reading(&place.input);
     std::io::Seek::seek(&mut input, std::io::SeekFrom::Start(777)).unwrap();
-    let sender = start(ringproof(["send", &name, "--capacity", "1000"]).stdin(input));
-    until_full(&name);
-    assert!(sender.kill().0);
+    assert!(waiting(&name, input).kill().0);
     // Restarted at offset 0, as a shell does.
     let sender = start(ringproof(["send", &name]).stdin(reading(&place.input)));
     recv(&name, truncating(&place.output)).expect_silence();
@@ -481,9 +484,7 @@ fn a_segment_removed_in_use_is_3() {
     std::fs::remove_file(name.path()).unwrap();
     receiver.finish().expect(3, "removed while in use");
 
-    let sender =
-        start(ringproof(["send", &name, "--capacity", "1000"]).stdin(reading(&place.input)));
-    until_full(&name);
+    let sender = waiting(&name, reading(&place.input));
     std::fs::remove_file(name.path()).unwrap();
     sender.finish().expect(3, "removed while in use");
 }
@@ -738,9 +739,7 @@ fn a_truncated_segment_is_10_for_a_recv_that_waits() {
 #[test]
 fn a_truncated_segment_is_10_for_a_send_that_waits() {
     let (place, name) = stream("truncated-send");
-    let args = ["send", &name, "--capacity", "1000"];
-    let sender = start(ringproof(args).stdin(reading(&place.input)));
-    until_full(&name);
+    let sender = waiting(&name, reading(&place.input));
     truncate(&name);
     sender.finish().expect(10, TRUNCATED);
 

@@ -179,6 +179,26 @@ pub(crate) unsafe fn call(
     failure.status
 }
 
+/// The body of a function that C calls, run by [`call`]. What is unsafe in it relies on what every
+/// caller of this library [promises](crate), and on nothing else.
+macro_rules! promised {
+    ($error:expr, $body:block) => {
+        // SAFETY: the caller's promises.
+        unsafe { crate::failure::call($error, || $body) }
+    };
+}
+
+/// The same of one that hands over what it makes.
+macro_rules! handed_over {
+    ($error:expr, $handle:ident, $make:block) => {
+        crate::failure::promised!($error, {
+            crate::segment::hand_over($handle, stringify!($handle), || $make)
+        })
+    };
+}
+
+pub(crate) use {handed_over, promised};
+
 impl From<SegmentError> for Failure {
     fn from(error: SegmentError) -> Failure {
         let status = match &error {
@@ -217,31 +237,25 @@ impl From<GuardError> for Failure {
     }
 }
 
-impl From<PushError> for Failure {
-    fn from(error: PushError) -> Failure {
-        match error {
-            PushError::Full => Failure::usual(RINGPROOF_LIB_FULL),
-            PushError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
-            PushError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
-            PushError::TooMany { .. } => Failure::new(RINGPROOF_LIB_ARGUMENT, error.to_string()),
-            PushError::Corrupt(corruption) => corruption.into(),
-            other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
+/// The errors of a ring's two ends, which differ in the one that is usual.
+macro_rules! end_failures {
+    ($($error:ident: $usual:ident is $status:ident),+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                match error {
+                    $error::$usual => Failure::usual($status),
+                    $error::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
+                    $error::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
+                    $error::TooMany { .. } => Failure::argument(error.to_string()),
+                    $error::Corrupt(corruption) => corruption.into(),
+                    other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
+                }
+            }
         }
-    }
+    )+};
 }
 
-impl From<PopError> for Failure {
-    fn from(error: PopError) -> Failure {
-        match error {
-            PopError::Empty => Failure::usual(RINGPROOF_LIB_EMPTY),
-            PopError::PeerClosed => Failure::usual(RINGPROOF_LIB_PEER_CLOSED),
-            PopError::Closed => Failure::usual(RINGPROOF_LIB_CLOSED),
-            PopError::TooMany { .. } => Failure::new(RINGPROOF_LIB_ARGUMENT, error.to_string()),
-            PopError::Corrupt(corruption) => corruption.into(),
-            other => Failure::new(RINGPROOF_LIB_OTHER, other.to_string()),
-        }
-    }
-}
+end_failures!(PushError: Full is RINGPROOF_LIB_FULL, PopError: Empty is RINGPROOF_LIB_EMPTY);
 
 /// Errors that have a status, and their own words.
 macro_rules! failures {

@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use ringproof::Inspection;
 
 use crate::arguments::{needed, segment_name, shared};
-use crate::failure::{Failure, call, ringproof_lib_error, ringproof_lib_status};
+use crate::failure::{Failure, promised, ringproof_lib_error, ringproof_lib_status};
 use crate::payload::ringproof_lib_payload;
 
 /// What a role looked like.
@@ -58,37 +58,34 @@ pub unsafe extern "C" fn ringproof_lib_inspect(
     inspection: *mut ringproof_lib_inspection,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let inspection = needed(inspection, "inspection")?;
-            let seen = Inspection::of(segment_name(name)?)?;
-            let role = |index: usize| {
-                let role = seen.roles.get(index);
-                ringproof_lib_role_state {
-                    epoch: role.map_or(0, |role| role.epoch),
-                    held: role.is_some_and(|role| role.held),
-                }
-            };
-            inspection.write(ringproof_lib_inspection {
-                kind: seen.fixed.kind,
-                retired: seen.retired,
-                payload_size: seen.fixed.payload_size,
-                payload_align: seen.fixed.payload_align,
-                fingerprint: seen.fixed.fingerprint,
-                slots: seen.fixed.slots,
-                capacity: seen.fixed.capacity,
-                segment_len: seen.fixed.segment_len,
-                write_index: seen.write_index,
-                read_index: seen.read_index,
-                end_index: seen.end_index.unwrap_or(u64::MAX),
-                stop_index: seen.stop_index.unwrap_or(u64::MAX),
-                producer: role(0),
-                consumer: role(1),
-            });
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let inspection = needed(inspection, "inspection")?;
+        let seen = Inspection::of(segment_name(name)?)?;
+        let role = |index: usize| {
+            let role = seen.roles.get(index);
+            ringproof_lib_role_state {
+                epoch: role.map_or(0, |role| role.epoch),
+                held: role.is_some_and(|role| role.held),
+            }
+        };
+        inspection.write(ringproof_lib_inspection {
+            kind: seen.fixed.kind,
+            retired: seen.retired,
+            payload_size: seen.fixed.payload_size,
+            payload_align: seen.fixed.payload_align,
+            fingerprint: seen.fixed.fingerprint,
+            slots: seen.fixed.slots,
+            capacity: seen.fixed.capacity,
+            segment_len: seen.fixed.segment_len,
+            write_index: seen.write_index,
+            read_index: seen.read_index,
+            end_index: seen.end_index.unwrap_or(u64::MAX),
+            stop_index: seen.stop_index.unwrap_or(u64::MAX),
+            producer: role(0),
+            consumer: role(1),
+        });
+        Ok(())
+    })
 }
 
 /// Writes the text that describes the payload of the segment `name`, with a zero at its end, and
@@ -101,13 +98,10 @@ pub unsafe extern "C" fn ringproof_lib_description(
     len: *mut usize,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let seen = Inspection::of(segment_name(name)?)?;
-            copy_out(&seen.description.to_string(), description, size, len)
-        })
-    }
+    promised!(error, {
+        let seen = Inspection::of(segment_name(name)?)?;
+        copy_out(&seen.description.to_string(), description, size, len)
+    })
 }
 
 /// Writes the text that describes a payload, as `ringproof_lib_description` does.
@@ -119,13 +113,10 @@ pub unsafe extern "C" fn ringproof_lib_describe(
     len: *mut usize,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let payload = shared(payload, "payload")?.described()?;
-            copy_out(&payload.description().to_string(), description, size, len)
-        })
-    }
+    promised!(error, {
+        let payload = shared(payload, "payload")?.described()?;
+        copy_out(&payload.description().to_string(), description, size, len)
+    })
 }
 
 /// Copies a text to where the caller has `size` bytes for it.

@@ -6,8 +6,8 @@ use ringproof::PushError;
 use ringproof::untyped::{Consumer, Producer};
 
 use crate::arguments::{exclusive, items, needed, room, shared};
-use crate::failure::{Failure, call, ringproof_lib_error, ringproof_lib_status};
-use crate::segment::{give_back, hand_over, ringproof_lib_segment, usable, usable_mut};
+use crate::failure::{Failure, handed_over, promised, ringproof_lib_error, ringproof_lib_status};
+use crate::segment::{give_back, ringproof_lib_segment, usable, usable_mut};
 
 /// Items that lie one after the other in the segment.
 #[repr(C)]
@@ -94,20 +94,33 @@ pub struct ringproof_lib_consumer {
     peeked: usize,
 }
 
-/// Refuses to hand over what was shown in a ring that is closed by now.
-fn unless_closed(is_closed: bool) -> Result<(), Failure> {
+macro_rules! anew {
+    ($($handle:ident: $end:ident, $shown:ident;)*) => {
+        $(impl $handle {
+            /// The end, for a call that changes the ring: what was shown in place is taken back.
+            fn anew(&mut self) -> Result<&mut $end, Failure> {
+                self.$shown = 0;
+                usable_mut(&mut self.end)
+            }
+        })*
+    };
+}
+
+anew! {
+    ringproof_lib_producer: Producer, reserved;
+    ringproof_lib_consumer: Consumer, peeked;
+}
+
+/// Whether `count` items of what was shown, of `len`, may be handed over: not in a ring that is closed by
+/// now, nor more than there are.
+fn within(count: usize, len: usize, is_closed: bool) -> Result<(), Failure> {
     if is_closed {
         return Err(PushError::Closed.into());
     }
-    Ok(())
-}
-
-/// Whether `count` lies within the chunk that was handed out, of `len`.
-fn within(count: usize, len: usize) -> Result<(), Failure> {
-    if count <= len {
-        return Ok(());
+    if count > len {
+        return Err(ringproof::OutOfChunk { asked: count, len }.into());
     }
-    Err(ringproof::OutOfChunk { asked: count, len }.into())
+    Ok(())
 }
 
 /// Takes the producer's role, where its last holder left the ring. Not for a child that is
@@ -118,17 +131,12 @@ pub unsafe extern "C" fn ringproof_lib_producer_open(
     producer: *mut *mut ringproof_lib_producer,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(producer, "producer", || {
-                Ok(ringproof_lib_producer {
-                    end: shared(segment, "segment")?.structure.producer()?,
-                    reserved: 0,
-                })
-            })
+    handed_over!(error, producer, {
+        Ok(ringproof_lib_producer {
+            end: shared(segment, "segment")?.structure.producer()?,
+            reserved: 0,
         })
-    }
+    })
 }
 
 /// Gives the role back; null is none. The ring stays open: a successor may go on.
@@ -145,15 +153,11 @@ pub unsafe extern "C" fn ringproof_lib_push(
     item: *const c_void,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let producer = exclusive(producer, "producer")?;
-            let item = items(item, 1, producer.end.size(), "item")?;
-            producer.reserved = 0;
-            Ok(usable_mut(&mut producer.end)?.push(item)?)
-        })
-    }
+    promised!(error, {
+        let producer = exclusive(producer, "producer")?;
+        let item = items(item, 1, producer.end.size(), "item")?;
+        Ok(producer.anew()?.push(item)?)
+    })
 }
 
 /// Appends as many of the `count` items as fit, in one commit, and says how many: at least one
@@ -166,18 +170,14 @@ pub unsafe extern "C" fn ringproof_lib_push_slice(
     pushed: *mut usize,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let pushed = needed(pushed, "pushed")?;
-            pushed.write(0);
-            let producer = exclusive(producer, "producer")?;
-            let from = items(from, count, producer.end.size(), "from")?;
-            producer.reserved = 0;
-            pushed.write(usable_mut(&mut producer.end)?.push_slice(from)?);
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let pushed = needed(pushed, "pushed")?;
+        pushed.write(0);
+        let producer = exclusive(producer, "producer")?;
+        let from = items(from, count, producer.end.size(), "from")?;
+        pushed.write(producer.anew()?.push_slice(from)?);
+        Ok(())
+    })
 }
 
 /// Shows up to `count` free slots, at least one unless `count` is 0, to be written in place and
@@ -189,24 +189,17 @@ pub unsafe extern "C" fn ringproof_lib_reserve(
     chunk: *mut ringproof_lib_chunk,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let chunk = needed(chunk, "chunk")?;
-            let producer = exclusive(producer, "producer")?;
-            producer.reserved = 0;
-            let size = producer.end.size();
-            let mut reserved = usable_mut(&mut producer.end)?.reserve(count)?;
-            let len = reserved.len();
-            chunk.write(ringproof_lib_chunk::of(
-                reserved.position(),
-                reserved.as_mut_ptrs(),
-                size,
-            ));
-            producer.reserved = len;
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let chunk = needed(chunk, "chunk")?;
+        let producer = exclusive(producer, "producer")?;
+        let size = producer.end.size();
+        let mut reserved = producer.anew()?.reserve(count)?;
+        let len = reserved.len();
+        let runs = reserved.as_mut_ptrs();
+        chunk.write(ringproof_lib_chunk::of(reserved.position(), runs, size));
+        producer.reserved = len;
+        Ok(())
+    })
 }
 
 /// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
@@ -219,19 +212,12 @@ pub unsafe extern "C" fn ringproof_lib_commit(
     count: usize,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let producer = exclusive(producer, "producer")?;
-            unless_closed(producer.end.is_closed())?;
-            within(count, producer.reserved)?;
-            producer.reserved = 0;
-            // The same slots: they are known to be free.
-            Ok(usable_mut(&mut producer.end)?
-                .reserve(count)?
-                .commit(count)?)
-        })
-    }
+    promised!(error, {
+        let producer = exclusive(producer, "producer")?;
+        within(count, producer.reserved, producer.end.is_closed())?;
+        // The same slots: they are known to be free.
+        Ok(producer.anew()?.reserve(count)?.commit(count)?)
+    })
 }
 
 /// Closes the ring, for good: the consumer takes what was committed and then sees the end. What is
@@ -241,15 +227,10 @@ pub unsafe extern "C" fn ringproof_lib_producer_close(
     producer: *mut ringproof_lib_producer,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let producer = exclusive(producer, "producer")?;
-            producer.reserved = 0;
-            usable_mut(&mut producer.end)?.close();
-            Ok(())
-        })
-    }
+    promised!(error, {
+        exclusive(producer, "producer")?.anew()?.close();
+        Ok(())
+    })
 }
 
 /// Whether the consumer closed the ring; a push reports it at the latest when the ring is full. What
@@ -260,16 +241,12 @@ pub unsafe extern "C" fn ringproof_lib_producer_is_peer_closed(
     closed: *mut bool,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let closed = needed(closed, "closed")?;
-            let producer = exclusive(producer, "producer")?;
-            producer.reserved = 0;
-            closed.write(usable_mut(&mut producer.end)?.is_peer_closed()?);
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let closed = needed(closed, "closed")?;
+        let producer = exclusive(producer, "producer")?;
+        closed.write(producer.anew()?.is_peer_closed()?);
+        Ok(())
+    })
 }
 
 /// The sequence number of the next item: how many were committed, by this producer and those
@@ -290,15 +267,12 @@ pub unsafe extern "C" fn ringproof_lib_producer_state(
     state: *mut ringproof_lib_end_state,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let state = needed(state, "state")?;
-            let end = usable(&shared(producer, "producer")?.end)?;
-            state.write(state_of!(end));
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let state = needed(state, "state")?;
+        let end = usable(&shared(producer, "producer")?.end)?;
+        state.write(state_of!(end));
+        Ok(())
+    })
 }
 
 /// Takes the consumer's role, where its last holder left the ring. Not for a child that is
@@ -309,17 +283,12 @@ pub unsafe extern "C" fn ringproof_lib_consumer_open(
     consumer: *mut *mut ringproof_lib_consumer,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(consumer, "consumer", || {
-                Ok(ringproof_lib_consumer {
-                    end: shared(segment, "segment")?.structure.consumer()?,
-                    peeked: 0,
-                })
-            })
+    handed_over!(error, consumer, {
+        Ok(ringproof_lib_consumer {
+            end: shared(segment, "segment")?.structure.consumer()?,
+            peeked: 0,
         })
-    }
+    })
 }
 
 /// Gives the role back; null is none. The ring stays open: a successor may go on.
@@ -337,15 +306,11 @@ pub unsafe extern "C" fn ringproof_lib_pop(
     item: *mut c_void,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let consumer = exclusive(consumer, "consumer")?;
-            let item = room(item, 1, consumer.end.size(), "item")?;
-            consumer.peeked = 0;
-            Ok(usable_mut(&mut consumer.end)?.pop(item)?)
-        })
-    }
+    promised!(error, {
+        let consumer = exclusive(consumer, "consumer")?;
+        let item = room(item, 1, consumer.end.size(), "item")?;
+        Ok(consumer.anew()?.pop(item)?)
+    })
 }
 
 /// Takes as many of the oldest items as there are, `count` at most, in one release, and says how
@@ -358,18 +323,14 @@ pub unsafe extern "C" fn ringproof_lib_pop_slice(
     popped: *mut usize,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let popped = needed(popped, "popped")?;
-            popped.write(0);
-            let consumer = exclusive(consumer, "consumer")?;
-            let to = room(to, count, consumer.end.size(), "to")?;
-            consumer.peeked = 0;
-            popped.write(usable_mut(&mut consumer.end)?.pop_slice(to)?);
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let popped = needed(popped, "popped")?;
+        popped.write(0);
+        let consumer = exclusive(consumer, "consumer")?;
+        let to = room(to, count, consumer.end.size(), "to")?;
+        popped.write(consumer.anew()?.pop_slice(to)?);
+        Ok(())
+    })
 }
 
 /// Shows up to `count` of the oldest items in place, at least one unless `count` is 0, until
@@ -382,21 +343,17 @@ pub unsafe extern "C" fn ringproof_lib_peek(
     chunk: *mut ringproof_lib_chunk,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let chunk = needed(chunk, "chunk")?;
-            let consumer = exclusive(consumer, "consumer")?;
-            consumer.peeked = 0;
-            let size = consumer.end.size();
-            let peeked = usable_mut(&mut consumer.end)?.peek(count)?;
-            let len = peeked.len();
-            let runs = peeked.as_ptrs().map(<*const [u8]>::cast_mut);
-            chunk.write(ringproof_lib_chunk::of(peeked.position(), runs, size));
-            consumer.peeked = len;
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let chunk = needed(chunk, "chunk")?;
+        let consumer = exclusive(consumer, "consumer")?;
+        let size = consumer.end.size();
+        let peeked = consumer.anew()?.peek(count)?;
+        let len = peeked.len();
+        let runs = peeked.as_ptrs().map(<*const [u8]>::cast_mut);
+        chunk.write(ringproof_lib_chunk::of(peeked.position(), runs, size));
+        consumer.peeked = len;
+        Ok(())
+    })
 }
 
 /// Gives the slots of the first `count` items that were peeked at back to the producer. The others
@@ -407,17 +364,12 @@ pub unsafe extern "C" fn ringproof_lib_release(
     count: usize,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let consumer = exclusive(consumer, "consumer")?;
-            unless_closed(consumer.end.is_closed())?;
-            within(count, consumer.peeked)?;
-            consumer.peeked = 0;
-            // The same items: they are known to be there.
-            Ok(usable_mut(&mut consumer.end)?.peek(count)?.release(count)?)
-        })
-    }
+    promised!(error, {
+        let consumer = exclusive(consumer, "consumer")?;
+        within(count, consumer.peeked, consumer.end.is_closed())?;
+        // The same items: they are known to be there.
+        Ok(consumer.anew()?.peek(count)?.release(count)?)
+    })
 }
 
 /// Closes the ring, for good: the producer learns that no more items are taken, at the latest
@@ -427,15 +379,10 @@ pub unsafe extern "C" fn ringproof_lib_consumer_close(
     consumer: *mut ringproof_lib_consumer,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let consumer = exclusive(consumer, "consumer")?;
-            consumer.peeked = 0;
-            usable_mut(&mut consumer.end)?.close();
-            Ok(())
-        })
-    }
+    promised!(error, {
+        exclusive(consumer, "consumer")?.anew()?.close();
+        Ok(())
+    })
 }
 
 /// The sequence number of the next item: how many were released, by this consumer and those
@@ -456,13 +403,10 @@ pub unsafe extern "C" fn ringproof_lib_consumer_state(
     state: *mut ringproof_lib_end_state,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let state = needed(state, "state")?;
-            let end = usable(&shared(consumer, "consumer")?.end)?;
-            state.write(state_of!(end));
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let state = needed(state, "state")?;
+        let end = usable(&shared(consumer, "consumer")?.end)?;
+        state.write(state_of!(end));
+        Ok(())
+    })
 }

@@ -14,7 +14,9 @@ use ringproof::{
 };
 
 use crate::arguments::{items, needed, segment_name, shared};
-use crate::failure::{Failure, call, ringproof_lib_error, ringproof_lib_status};
+use crate::failure::{
+    Failure, call, handed_over, promised, ringproof_lib_error, ringproof_lib_status,
+};
 use crate::payload::ringproof_lib_payload;
 
 /// What a segment is.
@@ -141,6 +143,12 @@ fn forked(segment: &Segment) -> Failure {
     })
 }
 
+/// The segment of a handle.
+unsafe fn segment_of<'a>(handle: *const ringproof_lib_segment) -> Result<&'a Segment, Failure> {
+    // SAFETY: the caller's promises.
+    Ok(unsafe { shared(handle, "segment")? }.structure.segment())
+}
+
 /// Hands a new handle over, once `make` has made what it stands for; null until then.
 pub(crate) unsafe fn hand_over<H>(
     handle: *mut *mut H,
@@ -177,12 +185,9 @@ fn kind(number: u32) -> Result<Kind, Failure> {
 
 fn role(number: u32) -> Result<Role, Failure> {
     let known = ROLES.iter().find(|(known, _)| *known as u32 == number);
-    match known {
-        Some((_, role)) => Ok(*role),
-        None => Err(Failure::argument(format!(
-            "{number} is no enum ringproof_lib_role"
-        ))),
-    }
+    known
+        .map(|(_, role)| *role)
+        .ok_or_else(|| Failure::argument(format!("{number} is no enum ringproof_lib_role")))
 }
 
 /// The role whose notes are meant, and which of them.
@@ -260,20 +265,15 @@ pub unsafe extern "C" fn ringproof_lib_create(
     segment: *mut *mut ringproof_lib_segment,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(segment, "segment", || {
-                made(options, payload, initial, |form, payload| {
-                    Ok(if name.is_null() {
-                        Structure::anonymous(form, payload)?
-                    } else {
-                        Structure::create(segment_name(name)?, form, payload)?
-                    })
-                })
+    handed_over!(error, segment, {
+        made(options, payload, initial, |form, payload| {
+            Ok(if name.is_null() {
+                Structure::anonymous(form, payload)?
+            } else {
+                Structure::create(segment_name(name)?, form, payload)?
             })
         })
-    }
+    })
 }
 
 /// Attaches to the segment `name`, or makes it, as `ringproof_lib_create` does. Of one that exists only kind and
@@ -288,20 +288,12 @@ pub unsafe extern "C" fn ringproof_lib_open_or_create(
     segment: *mut *mut ringproof_lib_segment,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(segment, "segment", || {
-                made(options, payload, initial, |form, payload| {
-                    Ok(Structure::open_or_create(
-                        segment_name(name)?,
-                        form,
-                        payload,
-                    )?)
-                })
-            })
+    handed_over!(error, segment, {
+        made(options, payload, initial, |form, payload| {
+            let name = segment_name(name)?;
+            Ok(Structure::open_or_create(name, form, payload)?)
         })
-    }
+    })
 }
 
 /// Attaches to the segment `name`, which must be of this kind, an `enum ringproof_lib_kind`, and have this
@@ -314,17 +306,11 @@ pub unsafe extern "C" fn ringproof_lib_attach(
     segment: *mut *mut ringproof_lib_segment,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(segment, "segment", || {
-                let payload = shared(payload, "payload")?.described()?;
-                let structure =
-                    Structure::attach(segment_name(name)?, kind(segment_kind)?, &payload)?;
-                Ok(ringproof_lib_segment::new(structure))
-            })
-        })
-    }
+    handed_over!(error, segment, {
+        let payload = shared(payload, "payload")?.described()?;
+        let structure = Structure::attach(segment_name(name)?, kind(segment_kind)?, &payload)?;
+        Ok(ringproof_lib_segment::new(structure))
+    })
 }
 
 /// Attaches to a segment without a name by a descriptor, which stays the caller's. Not for a child
@@ -337,22 +323,17 @@ pub unsafe extern "C" fn ringproof_lib_attach_fd(
     segment: *mut *mut ringproof_lib_segment,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(segment, "segment", || {
-                let payload = shared(payload, "payload")?.described()?;
-                let kind = kind(segment_kind)?;
-                if fd < 0 {
-                    return Err(Failure::argument(format!("{fd} is no descriptor")));
-                }
-                let fd = BorrowedFd::borrow_raw(fd).try_clone_to_owned();
-                let fd = fd.map_err(|error| Failure::system("duplicate the descriptor", &error))?;
-                let structure = Structure::attach_fd(fd, kind, &payload)?;
-                Ok(ringproof_lib_segment::new(structure))
-            })
-        })
-    }
+    handed_over!(error, segment, {
+        let payload = shared(payload, "payload")?.described()?;
+        let kind = kind(segment_kind)?;
+        if fd < 0 {
+            return Err(Failure::argument(format!("{fd} is no descriptor")));
+        }
+        let fd = BorrowedFd::borrow_raw(fd).try_clone_to_owned();
+        let fd = fd.map_err(|error| Failure::system("duplicate the descriptor", &error))?;
+        let structure = Structure::attach_fd(fd, kind, &payload)?;
+        Ok(ringproof_lib_segment::new(structure))
+    })
 }
 
 /// Gives the segment back; null is none. Its memory stays mapped until its ends are dropped, too.
@@ -394,12 +375,7 @@ pub unsafe extern "C" fn ringproof_lib_unlink(
     segment: *const ringproof_lib_segment,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            Ok(shared(segment, "segment")?.structure.segment().unlink()?)
-        })
-    }
+    promised!(error, { Ok(segment_of(segment)?.unlink()?) })
 }
 
 /// Takes the name of a segment away, whatever it holds and whoever uses it. A file that is no
@@ -421,22 +397,16 @@ pub unsafe extern "C" fn ringproof_lib_name_status(
     found: *mut ringproof_lib_name,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let found = needed(found, "found")?;
-            let status = shared(segment, "segment")?
-                .structure
-                .segment()
-                .name_status()?;
-            found.write(match status {
-                NameStatus::Current => ringproof_lib_name::RINGPROOF_LIB_NAME_CURRENT,
-                NameStatus::Unlinked => ringproof_lib_name::RINGPROOF_LIB_NAME_UNLINKED,
-                NameStatus::Replaced => ringproof_lib_name::RINGPROOF_LIB_NAME_REPLACED,
-            });
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let found = needed(found, "found")?;
+        let status = segment_of(segment)?.name_status()?;
+        found.write(match status {
+            NameStatus::Current => ringproof_lib_name::RINGPROOF_LIB_NAME_CURRENT,
+            NameStatus::Unlinked => ringproof_lib_name::RINGPROOF_LIB_NAME_UNLINKED,
+            NameStatus::Replaced => ringproof_lib_name::RINGPROOF_LIB_NAME_REPLACED,
+        });
+        Ok(())
+    })
 }
 
 /// Whether anybody holds a role, an `enum ringproof_lib_role`.
@@ -447,19 +417,11 @@ pub unsafe extern "C" fn ringproof_lib_is_held(
     held: *mut bool,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let held = needed(held, "held")?;
-            held.write(
-                shared(segment, "segment")?
-                    .structure
-                    .segment()
-                    .is_held(role(whose)?)?,
-            );
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let held = needed(held, "held")?;
+        held.write(segment_of(segment)?.is_held(role(whose)?)?);
+        Ok(())
+    })
 }
 
 /// Reads one of the words that an application keeps in the notes of a role, an `enum ringproof_lib_role`.
@@ -471,21 +433,18 @@ pub unsafe extern "C" fn ringproof_lib_note(
     value: *mut u64,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let value = needed(value, "value")?;
-            let structure = &shared(segment, "segment")?.structure;
-            let (role, index) = place(whose, index)?;
-            unless_inherited(structure.segment())?;
-            // There is none of these otherwise only where the memory is gone.
-            let lost = || SegmentError::Lost {
-                segment: structure.segment().label().to_owned(),
-            };
-            value.write(structure.segment().note(role, index).ok_or_else(lost)?);
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let value = needed(value, "value")?;
+        let segment = segment_of(segment)?;
+        let (role, index) = place(whose, index)?;
+        unless_inherited(segment)?;
+        // There is none of these otherwise only where the memory is gone.
+        let lost = || SegmentError::Lost {
+            segment: segment.label().to_owned(),
+        };
+        value.write(segment.note(role, index).ok_or_else(lost)?);
+        Ok(())
+    })
 }
 
 /// Writes one of these words. Only the holder of the role should.
@@ -497,14 +456,10 @@ pub unsafe extern "C" fn ringproof_lib_set_note(
     value: u64,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let structure = &shared(segment, "segment")?.structure;
-            let (role, index) = place(whose, index)?;
-            Ok(structure.segment().set_note(role, index, value)?)
-        })
-    }
+    promised!(error, {
+        let (segment, (role, index)) = (segment_of(segment)?, place(whose, index)?);
+        Ok(segment.set_note(role, index, value)?)
+    })
 }
 
 /// Turns SIGBUS, of which a program dies that uses a segment truncated by somebody, into errors:

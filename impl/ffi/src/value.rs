@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use ringproof::untyped::{Reader, Writer};
 
 use crate::arguments::{exclusive, items, room, shared};
-use crate::failure::{call, ringproof_lib_error, ringproof_lib_status};
-use crate::segment::{give_back, hand_over, ringproof_lib_segment, usable, usable_mut};
+use crate::failure::{handed_over, promised, ringproof_lib_error, ringproof_lib_status};
+use crate::segment::{give_back, ringproof_lib_segment, usable, usable_mut};
 
 /// The writing end of a seqlock or latch.
 pub struct ringproof_lib_writer {
@@ -26,15 +26,10 @@ pub unsafe extern "C" fn ringproof_lib_writer_open(
     writer: *mut *mut ringproof_lib_writer,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(writer, "writer", || {
-                let end = shared(segment, "segment")?.structure.writer()?;
-                Ok(ringproof_lib_writer { end })
-            })
-        })
-    }
+    handed_over!(error, writer, {
+        let end = shared(segment, "segment")?.structure.writer()?;
+        Ok(ringproof_lib_writer { end })
+    })
 }
 
 /// Gives the role back; null is none. The value stays.
@@ -51,15 +46,12 @@ pub unsafe extern "C" fn ringproof_lib_write(
     value: *const c_void,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let writer = exclusive(writer, "writer")?;
-            let value = items(value, 1, writer.end.size(), "value")?;
-            usable_mut(&mut writer.end)?.write(value);
-            Ok(())
-        })
-    }
+    promised!(error, {
+        let writer = exclusive(writer, "writer")?;
+        let value = items(value, 1, writer.end.size(), "value")?;
+        usable_mut(&mut writer.end)?.write(value);
+        Ok(())
+    })
 }
 
 /// How many values were written since the segment was made, by this writer and those before it
@@ -88,15 +80,10 @@ pub unsafe extern "C" fn ringproof_lib_reader_open(
     reader: *mut *mut ringproof_lib_reader,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            hand_over(reader, "reader", || {
-                let end = shared(segment, "segment")?.structure.reader()?;
-                Ok(ringproof_lib_reader { end })
-            })
-        })
-    }
+    handed_over!(error, reader, {
+        let end = shared(segment, "segment")?.structure.reader()?;
+        Ok(ringproof_lib_reader { end })
+    })
 }
 
 /// Gives the reader back; null is none.
@@ -113,14 +100,11 @@ pub unsafe extern "C" fn ringproof_lib_try_read(
     value: *mut c_void,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let reader = shared(reader, "reader")?;
-            let value = room(value, 1, reader.end.size(), "value")?;
-            Ok(usable(&reader.end)?.try_read_into(value)?)
-        })
-    }
+    promised!(error, {
+        let reader = shared(reader, "reader")?;
+        let value = room(value, 1, reader.end.size(), "value")?;
+        Ok(usable(&reader.end)?.try_read_into(value)?)
+    })
 }
 
 /// Reads the value in at most `attempts` attempts, at least one. Where it fails, `value` may be a
@@ -132,12 +116,9 @@ pub unsafe extern "C" fn ringproof_lib_read(
     attempts: u32,
     error: *mut ringproof_lib_error,
 ) -> ringproof_lib_status {
-    // SAFETY: the caller's promises.
-    unsafe {
-        call(error, || {
-            let reader = shared(reader, "reader")?;
-            let value = room(value, 1, reader.end.size(), "value")?;
-            Ok(usable(&reader.end)?.read_into(value, attempts)?)
-        })
-    }
+    promised!(error, {
+        let reader = shared(reader, "reader")?;
+        let value = room(value, 1, reader.end.size(), "value")?;
+        Ok(usable(&reader.end)?.read_into(value, attempts)?)
+    })
 }

@@ -163,12 +163,20 @@ fn every_function_catches_panics() {
         functions > 30,
         "{functions} functions: is this still how they are written?"
     );
+    // What two macros say for most of them.
+    let text = fs::read_to_string(root().join("src/failure.rs")).expect("failure.rs");
+    for body in [
+        "crate::failure::call($error, || $body)",
+        "crate::failure::promised!($error, {",
+    ] {
+        assert_eq!(text.matches(body).count(), 1, "{body}");
+    }
     // And this can fail.
     let open = "pub unsafe extern \"C\" fn ringproof_lib_bad(at: *const u8) -> u8 {\n    unsafe { at.read() }\n}\n";
     assert_eq!(uncaught(open), ["ringproof_lib_bad"]);
 }
 
-/// The functions of a source that neither begin with `call` nor are one of those that only look
+/// The functions of a source whose body is neither run by `call` nor one of those that only look
 /// at a handle.
 fn uncaught(source: &str) -> Vec<&str> {
     let functions = source.split("extern \"C\" fn ").skip(1);
@@ -176,6 +184,8 @@ fn uncaught(source: &str) -> Vec<&str> {
         let body = function.split("\n}\n").next().unwrap_or("");
         let body: String = body.split_whitespace().collect();
         let calls = [
+            "promised!(error,{",
+            "handed_over!(error,",
             "unsafe{call(error,||",
             "unsafe{give_back(",
             ".as_ref()};",

@@ -294,58 +294,40 @@ impl Description {
             .then_some(" (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)");
         let mut found = Vec::new();
         for field in &self.fields {
-            let name = &field.name;
-            match theirs.get(&**name) {
-                Some(other) if *other == field => {}
-                Some(other) => {
-                    let hint = if other.offset == field.offset {
-                        None
-                    } else {
-                        hint.take()
-                    };
-                    found.push((
-                        field.offset,
-                        format!(
-                            "field {name:?}: {} here; {} in the segment{}",
-                            field.place(),
-                            other.place(),
-                            hint.unwrap_or_default()
-                        ),
-                    ));
-                }
-                None => found.push((
-                    field.offset,
-                    format!("field {name:?}: {} here; not in the segment", field.place()),
-                )),
-            }
+            let there = match theirs.get(&*field.name) {
+                Some(other) if *other == field => continue,
+                Some(other) if other.offset == field.offset => other.place() + " in the segment",
+                Some(other) => other.place() + " in the segment" + hint.take().unwrap_or_default(),
+                None => "not in the segment".to_owned(),
+            };
+            let (name, here) = (&field.name, field.place());
+            found.push((
+                field.offset,
+                format!("field {name:?}: {here} here; {there}"),
+            ));
         }
-        for field in &segment.fields {
-            let name = &field.name;
-            if !ours.contains_key(&**name) {
-                found.push((
-                    field.offset,
-                    format!("field {name:?}: not here; {} in the segment", field.place()),
-                ));
-            }
+        for field in segment
+            .fields
+            .iter()
+            .filter(|it| !ours.contains_key(&*it.name))
+        {
+            let (name, there) = (&field.name, field.place());
+            let line = format!("field {name:?}: not here; {there} in the segment");
+            found.push((field.offset, line));
         }
         found.sort_by_key(|(offset, _)| *offset);
         let mut lines: Vec<_> = found.into_iter().map(|(_, line)| line).collect();
         if self.order != segment.order {
             // First: it is why every field differs that looks the same.
+            let (here, there) = (self.order.name(), segment.order.name());
             lines.insert(
                 0,
-                format!(
-                    "byte order: {} here; {} in the segment",
-                    self.order.name(),
-                    segment.order.name()
-                ),
+                format!("byte order: {here} here; {there} in the segment"),
             );
         }
         if self.size != segment.size {
-            lines.push(format!(
-                "size: {} here; {} in the segment",
-                self.size, segment.size
-            ));
+            let (here, there) = (self.size, segment.size);
+            lines.push(format!("size: {here} here; {there} in the segment"));
         }
         lines
     }
@@ -555,40 +537,21 @@ mod tests {
         let long = "a".repeat(256);
         let name = |name: &str| format!("ringproof-shape 1 little 8\n{name} 0 u64\n");
         let many = (0..1025).map(|n| format!("f{n} {n} u8\n"));
-        let many = format!(
-            "ringproof-shape 1 little 2000\n{}",
-            many.collect::<String>()
-        );
+        let large = |fields: String| format!("ringproof-shape 1 little 2000\n{fields}");
+        let many = large(many.collect());
         let wide = (0..300).map(|n| format!("{}{n:03} {n} u8\n", &long[..250]));
-        let wide = format!(
-            "ringproof-shape 1 little 2000\n{}",
-            wide.collect::<String>()
-        );
+        let wide = large(wide.collect());
         let two = |fields: &str| format!("ringproof-shape 1 little 16\n{fields}");
+        let first = |line: &str| format!("ringproof-shape {line}\na 0 u64\n");
         for (text, reason) in [
             (String::new(), "not ended"),
             ("\n".to_owned(), "does not begin"),
             ("ringproof-shape 1 little 8".to_owned(), "not ended"),
-            (
-                "ringproof-shape 2 little 8\na 0 u64\n".to_owned(),
-                "does not begin",
-            ),
-            (
-                "ringproof-shape 1 middle 8\na 0 u64\n".to_owned(),
-                "byte order",
-            ),
-            (
-                "ringproof-shape 1 little\na 0 u64\n".to_owned(),
-                "does not begin",
-            ),
-            (
-                "ringproof-shape 1 little 8 8\na 0 u64\n".to_owned(),
-                "no number",
-            ),
-            (
-                "ringproof-shape 1 little -8\na 0 u64\n".to_owned(),
-                "no number",
-            ),
+            (first("2 little 8"), "does not begin"),
+            (first("1 middle 8"), "byte order"),
+            (first("1 little"), "does not begin"),
+            (first("1 little 8 8"), "no number"),
+            (first("1 little -8"), "no number"),
             (two(""), "no fields"),
             (two("\n"), "line 2 describes no field"),
             (two("a 0\n"), "line 2 describes no field"),

@@ -339,6 +339,18 @@ struct Receiving {
 }
 
 impl Receiving {
+    fn new(len: usize, capacity: usize, file: Vec<u8>) -> Receiving {
+        Receiving {
+            stream: stream(len),
+            capacity,
+            committed: 0,
+            released: 0,
+            notes: [0; WORDS],
+            file,
+            removed: false,
+        }
+    }
+
     fn decide(&self, facts: &FileFacts) -> Result<RecvPlan, Refusal> {
         let notes = Notes::decode(&self.notes);
         let found = received(notes, self.committed as u64, self.released as u64);
@@ -432,15 +444,7 @@ proptest! {
         numbers in vec(any::<u8>(), 1..50),
     ) {
         let before = vec![b'#'; prefix];
-        let mut world = Receiving {
-            stream: stream(len),
-            capacity,
-            committed: 0,
-            released: 0,
-            notes: [0; WORDS],
-            file: before.clone(),
-            removed: false,
-        };
+        let mut world = Receiving::new(len, capacity, before.clone());
         for steps in lives.into_iter().chain([u64::MAX]) {
             match world.incarnation(&mut Life::new(steps, &numbers), true) {
                 Err(Killed) => {}
@@ -461,15 +465,7 @@ proptest! {
         steps in 0u64..120,
         numbers in vec(any::<u8>(), 1..50),
     ) {
-        let mut world = Receiving {
-            stream: stream(len),
-            capacity,
-            committed: 0,
-            released: 0,
-            notes: [0; WORDS],
-            file: vec![b'#'; prefix],
-            removed: false,
-        };
+        let mut world = Receiving::new(len, capacity, vec![b'#'; prefix]);
         let first = world.incarnation(&mut Life::new(steps, &numbers), true);
         prop_assume!(first.is_err());
         let needed = Notes::decode(&world.notes).map_or(0, |notes| notes.base)
