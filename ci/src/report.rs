@@ -120,7 +120,7 @@ pub struct LayerResult {
 }
 
 /// What the driver knows when a layer has run, or was left out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Ran {
     /// The layer's name.
     pub name: String,
@@ -137,9 +137,7 @@ impl Ran {
     pub fn left_out(name: impl Into<String>) -> Self {
         Ran {
             name: name.into(),
-            rows: None,
-            seconds: 0.0,
-            programs: Vec::new(),
+            ..Ran::default()
         }
     }
 }
@@ -214,28 +212,26 @@ impl Report {
         let mut layers = Vec::new();
         let mut results = Vec::new();
         for layer in ran {
-            let Some(mut rows) = layer.rows else {
-                layers.push(LayerResult {
-                    name: layer.name,
-                    verdict: Outcome::NotRun,
-                    seconds: 0.0,
-                    programs: Vec::new(),
-                });
-                continue;
+            let verdict = match layer.rows {
+                None => Outcome::NotRun,
+                Some(mut rows) => {
+                    let gaps = match about.part {
+                        Part::Shard(_) => Vec::new(),
+                        Part::Whole | Part::Merged(_) => gaps(&layer.name, &sites, &rows),
+                    };
+                    let missing = !gaps.is_empty();
+                    rows.extend(gaps);
+                    let verdict = judge(&rows, missing, strict);
+                    results.extend(rows);
+                    verdict
+                }
             };
-            let gaps = match about.part {
-                Part::Shard(_) => Vec::new(),
-                Part::Whole | Part::Merged(_) => gaps(&layer.name, &sites, &rows),
-            };
-            let missing = !gaps.is_empty();
-            rows.extend(gaps);
             layers.push(LayerResult {
-                verdict: judge(&rows, missing, strict),
                 name: layer.name,
+                verdict,
                 seconds: (layer.seconds * 1000.0).round() / 1000.0,
                 programs: layer.programs,
             });
-            results.extend(rows);
         }
         Report {
             schema: SCHEMA,
@@ -332,35 +328,25 @@ impl Report {
             let key = (site.name.as_str(), layer.name.as_str());
             cells.get(&key).copied().unwrap_or_default()
         };
-        self.sites
-            .iter()
-            .map(|site| {
-                (
-                    site,
-                    self.layers.iter().map(|layer| cell(site, layer)).collect(),
-                )
-            })
-            .collect()
+        let row = |site| self.layers.iter().map(|layer| cell(site, layer)).collect();
+        self.sites.iter().map(|site| (site, row(site))).collect()
     }
 
     /// For each layer with an empty cell: its name, how many are empty, and why.
     pub fn empty_cells(&self) -> Vec<(&str, usize, &'static str)> {
         let matrix = self.matrix();
-        let empty = |index: usize| {
-            matrix
-                .iter()
-                .filter(|(_, cells)| cells.get(index).is_none_or(Tally::is_empty))
-                .count()
+        let column = |(index, layer)| {
+            let layer: &LayerResult = layer;
+            let empty = |cells: &[Tally]| cells.get(index).is_none_or(Tally::is_empty);
+            let count = matrix.iter().filter(|(_, cells)| empty(cells)).count();
+            (
+                layer.name.as_str(),
+                count,
+                why_empty(layer, self.about.part),
+            )
         };
-        self.layers
-            .iter()
-            .enumerate()
-            .map(|(index, layer)| {
-                let why = why_empty(layer, self.about.part);
-                (layer.name.as_str(), empty(index), why)
-            })
-            .filter(|(_, empty, _)| *empty > 0)
-            .collect()
+        let columns = self.layers.iter().enumerate().map(column);
+        columns.filter(|(_, empty, _)| *empty > 0).collect()
     }
 
     /// The rows whose subject is no site, one group for each layer and kind of check, in the order
@@ -368,19 +354,13 @@ impl Report {
     pub fn other_rows(&self) -> Vec<Group<'_>> {
         let sites = site_names(&self.sites);
         let mut groups: Vec<Group<'_>> = Vec::new();
-        let mut index: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-        for row in self
-            .results
-            .iter()
-            .filter(|row| !sites.contains(row.subject.as_str()))
-        {
+        let is_other = |row: &&Record| !sites.contains(row.subject.as_str());
+        for row in self.results.iter().filter(is_other) {
             let kind = kind_of(&row.check);
-            let at = *index.entry((&row.layer, kind)).or_insert(groups.len());
-            if at == groups.len() {
-                groups.push(Group::new(&row.layer, kind));
-            }
-            if let Some(group) = groups.get_mut(at) {
-                group.add(row);
+            let same = |group: &&mut Group<'_>| (group.layer, group.kind) == (&*row.layer, kind);
+            match groups.iter_mut().find(same) {
+                Some(group) => group.add(row),
+                None => groups.push(Group::of(row, kind)),
             }
         }
         groups
@@ -397,11 +377,8 @@ impl Report {
     /// first of them, and every subject.
     pub fn not_run(&self) -> Vec<(&Record, Vec<&str>)> {
         let mut lists: Vec<(&Record, Vec<&str>)> = Vec::new();
-        for row in self
-            .results
-            .iter()
-            .filter(|row| row.verdict == Verdict::NotRun)
-        {
+        let did_not_run = |row: &&Record| row.verdict == Verdict::NotRun;
+        for row in self.results.iter().filter(did_not_run) {
             let same = |first: &Record| {
                 (&first.layer, &first.check, &first.reason) == (&row.layer, &row.check, &row.reason)
             };
@@ -428,9 +405,7 @@ pub struct Tally {
 impl Tally {
     fn of(rows: &[Record]) -> Self {
         let mut tally = Tally::default();
-        for row in rows {
-            tally.add(row.verdict);
-        }
+        rows.iter().for_each(|row| tally.add(row.verdict));
         tally
     }
 
@@ -502,7 +477,7 @@ impl Amount {
 }
 
 /// Rows of one layer that did the same kind of check.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Group<'a> {
     /// The layer.
     pub layer: &'a str,
@@ -519,15 +494,14 @@ pub struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn new(layer: &'a str, kind: &'a str) -> Self {
-        Group {
-            layer,
+    fn of(row: &'a Record, kind: &'a str) -> Self {
+        let mut group = Group {
+            layer: &row.layer,
             kind,
-            tally: Tally::default(),
-            subjects: BTreeSet::new(),
-            tried: BTreeMap::new(),
-            reached: BTreeMap::new(),
-        }
+            ..Group::default()
+        };
+        group.add(row);
+        group
     }
 
     fn add(&mut self, row: &'a Record) {

@@ -56,20 +56,22 @@ const NOT_RUN: &str = r#"echo '{"layer":"crash","subject":"RingPublish","check":
 /// Why the driver says that the fake broke its contract.
 #[track_caller]
 fn complaint(collected: &Collected<Record>) -> &str {
-    let row = collected
-        .broken
-        .as_ref()
-        .expect("the broken layer was believed");
+    let row = collected.broken.as_ref();
+    let row = row.expect("the broken layer was believed");
+    assert_eq!([&*row.layer, &*row.subject], ["crash"; 2]);
     assert_eq!(
-        (row.layer.as_str(), row.subject.as_str()),
-        ("crash", "crash")
-    );
-    assert_eq!(
-        (row.check.as_str(), row.verdict),
+        (&*row.check, row.verdict),
         (RAN_TO_ITS_END, Verdict::Failed)
     );
     assert!(row.repeat.is_some());
     row.reason.as_deref().expect("a failed row has a reason")
+}
+
+/// That the driver says all of this against it.
+#[track_caller]
+fn assert_complains(collected: &Collected<Record>, words: &[&str]) {
+    let why = complaint(collected);
+    assert!(words.iter().all(|word| why.contains(word)), "{why}");
 }
 
 #[test]
@@ -101,12 +103,8 @@ fn the_status_is_the_one_that_follows_from_the_rows() {
                 assert_eq!(collected.broken, None, "{rows}");
                 continue;
             }
-            let why = complaint(&collected);
-            assert!(
-                why.contains(&format!("ended with status {status},"))
-                    && why.contains(&format!("follows status {follows}")),
-                "{why}"
-            );
+            let ended = format!("ended with status {status},");
+            assert_complains(&collected, &[&ended, &format!("follows status {follows}")]);
         }
     }
 }
@@ -138,16 +136,9 @@ fn a_real_layer_that_cannot_run_here_is_believed() {
 #[test]
 fn a_status_without_a_failed_row_fails_and_shows_the_last_words() {
     let collected = run(&format!("{GOOD}; echo 'out of memory' >&2; exit 7"));
-    let why = complaint(&collected);
-    assert!(
-        why.contains("status 7") && why.contains("out of memory"),
-        "{why}"
-    );
-    assert_eq!(
-        collected.rows.len(),
-        1,
-        "what came before stays in the report"
-    );
+    assert_complains(&collected, &["status 7", "out of memory"]);
+    // What came before stays in the report.
+    assert_eq!(collected.rows.len(), 1);
 }
 
 #[test]
@@ -169,12 +160,7 @@ fn what_breaks_the_contract_is_named() {
         (silent, &["must give its reason"]),
         (r"printf '\377\000\033[2J\n'", &["refused"]),
     ] {
-        let collected = run(script);
-        let why = complaint(&collected);
-        assert!(
-            words.iter().all(|word| why.contains(word)),
-            "{script}: {why}"
-        );
+        assert_complains(&run(script), words);
     }
 }
 
@@ -261,12 +247,9 @@ fn the_table_of_sites_is_held_to_the_same() {
     for status in [1, 2, 3] {
         assert!(sites(&format!("{site}; exit {status}")).broken.is_some());
     }
-    let twice = sites(&format!("{site}; {site}"))
-        .broken
-        .unwrap()
-        .reason
-        .unwrap();
-    assert!(twice.contains("came before"), "{twice}");
+    let twice = sites(&format!("{site}; {site}")).broken.unwrap();
+    let why = twice.reason.unwrap();
+    assert!(why.contains("came before"), "{why}");
 }
 
 /// Two programs, one of which the fake cargo, a line of shell, may build.
@@ -363,16 +346,13 @@ fn driver_to_be_killed() {
 #[track_caller]
 fn assert_dies(pid: &str) {
     let stat = format!("/proc/{}/stat", pid.trim());
-    let gone = || match fs::read_to_string(&stat) {
-        Ok(text) => text
-            .rsplit_once(')')
-            .is_some_and(|(_, rest)| rest.starts_with(" Z")),
-        Err(_) => true,
+    let is_zombie = |text: String| {
+        text.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.starts_with(" Z"))
     };
-    assert!(
-        until(|| gone().then_some(())).is_some(),
-        "process {pid} is still there"
-    );
+    let gone = || fs::read_to_string(&stat).map_or(true, is_zombie);
+    let died = until(|| gone().then_some(()));
+    assert!(died.is_some(), "process {pid} is still there");
 }
 
 /// Asks again until there is an answer, or it hangs.

@@ -6,7 +6,7 @@ mod made_up;
 use std::fs;
 use std::process::{Command, Output};
 
-use made_up::{about, complete, place, program, ran, sites};
+use made_up::{about, complete, place, program, ran, report, sites};
 use ringproof_record::{Record, Shard, Verdict};
 use ringproof_verify::layers::LAYERS;
 use ringproof_verify::merge::merge;
@@ -80,12 +80,7 @@ fn two_shards_are_the_whole_run() {
     let mut rows = whole();
     rows[1].push(Record::passed("shuttle", "ring/two", "control").count(9, "schedules"));
     rows[place("soak")] = vec![Record::passed("soak", "ring", "kills").count(1034, "kills")];
-    let whole = Report::new(
-        about(),
-        sites(),
-        ran(rows.into_iter().map(Some).collect()),
-        false,
-    );
+    let whole = report(rows, false);
     assert_eq!(sorted(&merged), sorted(&whole));
     assert_eq!(merged.matrix(), whole.matrix());
     assert_eq!(merged.totals(), whole.totals());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ringproof::payload::Payload;
 
-use crate::engine::{self, Slot, Word};
+use crate::engine::{self, Slot, Word, address};
 use crate::order::Order;
 use crate::run::{self, Run};
 use crate::trace::{Event, Label, What};
@@ -36,14 +36,14 @@ impl Actor {
     /// Loads a word when all stores to it are known to have happened before. As with a slot, a
     /// store of which that is not true is a race.
     pub fn load_settled(&self, label: impl Into<Label>, word: &Word) -> u64 {
-        self.read_plainly(label, word.address(), || word.load_settled().value)
+        self.read_plainly(label, address(word), || word.load_settled().value)
     }
 
     /// Loads a word.
     pub fn load(&self, label: impl Into<Label>, word: &Word, order: Order) -> u64 {
         let read = word.load(order);
         let what = What::Load {
-            word: word.address(),
+            word: address(word),
             read,
             order,
         };
@@ -55,7 +55,7 @@ impl Actor {
     pub fn store(&self, label: impl Into<Label>, word: &Word, value: u64, order: Order) {
         let number = word.store(value, order);
         let what = What::Store {
-            word: word.address(),
+            word: address(word),
             value,
             number,
             order,
@@ -67,7 +67,7 @@ impl Actor {
     pub fn add(&self, label: impl Into<Label>, word: &Word, amount: u64, order: Order) -> u64 {
         let read = word.add(amount, order);
         let what = What::Add {
-            word: word.address(),
+            word: address(word),
             read,
             amount,
             order,
@@ -84,7 +84,7 @@ impl Actor {
 
     /// Reads a slot.
     pub fn read<T: Payload>(&self, label: impl Into<Label>, slot: &Slot) -> T {
-        from_word(self.read_plainly(label, slot.address(), || slot.read()))
+        from_word(self.read_plainly(label, address(slot), || slot.read()))
     }
 
     /// Noted before it is made: a race ends the execution here.
@@ -99,7 +99,7 @@ impl Actor {
     pub fn write<T: Payload>(&self, label: impl Into<Label>, slot: &Slot, value: T) {
         let value = to_word(value);
         let what = What::Write {
-            slot: slot.address(),
+            slot: address(slot),
             value,
         };
         self.note(label, what);

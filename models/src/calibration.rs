@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ringproof_record::Record;
 
 use crate::change::Table;
-use crate::engine::{Engine, Limits, Thread, Word, fence, spawn, word};
+use crate::engine::{Engine, Limits, Thread, Word, fence, spawn_with, word};
 use crate::litmus::{ALL, Litmus, Op, State, TRAPS, Verdict};
 use crate::order::Order;
 use crate::run::Run;
@@ -171,16 +171,14 @@ impl Seen {
 
 /// Runs a test once. The main thread is the last row's: that saves a thread, and with it most of
 /// the interleavings, without which the final states are the same.
-fn execute(test: &'static Litmus) -> State {
+pub(crate) fn execute(test: &'static Litmus) -> State {
     let words: Arc<[Word]> = test.words.iter().map(|_| word(0)).collect();
     let (last, others) = test.threads.split_last().expect("a test has threads");
-    let others: Vec<_> = others
-        .iter()
-        .map(|ops| {
-            let words = Arc::clone(&words);
-            spawn(move || row(ops, &words))
-        })
-        .collect();
+    let start = |ops: &&'static [Op]| {
+        let ops = *ops;
+        spawn_with(&words, move |words| row(ops, words))
+    };
+    let others: Vec<_> = others.iter().map(start).collect();
     let last = row(last, &words);
     let mut registers: Vec<_> = others.into_iter().map(Thread::join).collect();
     registers.push(last);
@@ -191,19 +189,13 @@ fn execute(test: &'static Litmus) -> State {
 }
 
 /// One thread of a test; its registers.
-fn row(ops: &[Op], words: &[Word]) -> Vec<u64> {
+pub(crate) fn row(ops: &[Op], words: &[Word]) -> Vec<u64> {
     let mut registers = Vec::new();
     for &op in ops {
         match op {
-            Op::Load { word, order } => registers.push(words[word].load(order).value),
-            Op::Store { word, value, order } => {
-                words[word].store(value, order);
-            }
-            Op::Add {
-                word,
-                amount,
-                order,
-            } => registers.push(words[word].add(amount, order).value),
+            Op::Load(word, order) => registers.push(words[word].load(order).value),
+            Op::Store(word, value, order) => _ = words[word].store(value, order),
+            Op::Add(word, amount, order) => registers.push(words[word].add(amount, order).value),
             Op::Fence(order) => fence(order),
         }
     }

@@ -87,33 +87,24 @@ fn rows(failure: &Failure) -> Vec<Row> {
     let racing = racing(failure);
     let row = |(place, event): (usize, &Event)| {
         let name = target(event).map_or("", |target| names[&target].as_str());
-        let (access, order) = match event.what {
-            What::Load { read, order, .. } => (
-                format!("{name} = {}", number(read.value)),
-                order.to_string(),
-            ),
-            What::Add {
-                read,
-                amount,
-                order,
-                ..
-            } => (
-                format!("{name} = {} ← +{amount}", number(read.value)),
-                order.to_string(),
-            ),
-            What::Store { value, order, .. } => {
-                (format!("{name} ← {}", number(value)), order.to_string())
+        let access = match event.what {
+            What::Load { read, .. } => format!("{name} = {}", number(read.value)),
+            What::Add { read, amount, .. } => {
+                format!("{name} = {} ← +{amount}", number(read.value))
             }
-            What::Fence { order } => ("fence".to_owned(), order.to_string()),
+            What::Store { value, .. } | What::Write { value, .. } => {
+                format!("{name} ← {}", number(value))
+            }
+            What::Fence { .. } => "fence".to_owned(),
             What::Read { value, .. } => {
-                let value = value.map_or("?".to_owned(), number);
-                (format!("{name} = {value}"), "plain".to_owned())
+                format!("{name} = {}", value.map_or("?".to_owned(), number))
             }
-            What::Write { value, .. } => {
-                (format!("{name} ← {}", number(value)), "plain".to_owned())
-            }
-            What::LeftOut => ("left out".to_owned(), String::new()),
-            What::Died => ("✗ dies before this".to_owned(), String::new()),
+            What::LeftOut => "left out".to_owned(),
+            What::Died => "✗ dies before this".to_owned(),
+        };
+        let order = match event.what {
+            What::LeftOut | What::Died => String::new(),
+            what => (what.order()).map_or("plain".to_owned(), |order| order.to_string()),
         };
         let (remark, named) = match event.what {
             What::Load { word, read, .. } | What::Add { word, read, .. } => {
@@ -397,12 +388,8 @@ fn rivals(trace: &Trace, place: usize) -> (String, Vec<usize>) {
 fn departs(event: &Event) -> Option<SiteInfo> {
     let info = event.label.site?.info();
     let departs = match event.what {
-        What::Load { order, .. }
-        | What::Add { order, .. }
-        | What::Store { order, .. }
-        | What::Fence { order } => order.to_string() != info.ordering,
         What::LeftOut => true,
-        What::Read { .. } | What::Write { .. } | What::Died => false,
+        what => (what.order()).is_some_and(|order| order.to_string() != info.ordering),
     };
     departs.then_some(info)
 }

@@ -1,6 +1,6 @@
 //! What an engine offers to a model: words, slots and threads that it watches.
 
-mod current;
+pub(crate) mod current;
 #[cfg(feature = "loom")]
 pub mod loom;
 #[cfg(feature = "shuttle")]
@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use ringproof_record::machine;
 
-pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spin, word};
+pub(crate) use current::address;
+pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spawn_with, spin, word};
 
 use crate::order::Order;
 use crate::run::Run;
@@ -140,9 +141,9 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Starts a thread.
     fn spawn(body: Job) -> Box<dyn AnyThread>;
     /// A word that holds `value`.
-    fn word(value: u64) -> Arc<dyn AnyWord>;
+    fn word(value: u64) -> Word;
     /// A slot that holds `value`.
-    fn slot(value: u64) -> Arc<dyn AnySlot>;
+    fn slot(value: u64) -> Slot;
     /// A free lock.
     fn lock() -> Arc<dyn AnyLock>;
     /// A fence.

@@ -21,6 +21,16 @@ pub struct Effort {
     pub seed: u64,
 }
 
+impl Effort {
+    /// So many executions, with the seed that is taken where none is asked for.
+    pub const fn of(executions: u64) -> Effort {
+        Effort {
+            executions,
+            seed: 1,
+        }
+    }
+}
+
 /// What an exploration found.
 #[derive(Debug)]
 pub struct Explored {

@@ -11,7 +11,7 @@ use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, St
 
 use crate::actor::{Actor, to_word};
 use crate::change::Table;
-use crate::engine::{self, Slot, Word};
+use crate::engine::{self, Slot, Word, address};
 use crate::order::Order;
 use crate::run::Run;
 use crate::trace::Label;
@@ -169,6 +169,20 @@ impl Instrumented {
         late.push(Late { of, make });
     }
 
+    /// Makes an access to `of`, or holds it back if the table says so.
+    fn now_or_late(
+        &self,
+        of: Option<usize>,
+        site: impl Into<Site>,
+        make: impl FnOnce(&Actor) + Send + 'static,
+    ) {
+        let site = site.into();
+        match self.table.is_late(site) {
+            true => self.hold_back(of, make),
+            false => self.at(site, || make(&self.actor)),
+        }
+    }
+
     fn make_late(&self) {
         for held in self.late.take() {
             (held.make)(&self.actor);
@@ -201,13 +215,10 @@ impl Instrumented {
             return;
         }
         let order = self.table.store(site);
-        if self.table.is_late(site) {
-            let held = word.clone();
-            return self.hold_back(Some(word.address()), move |actor| {
-                actor.store(label, &held, value, order);
-            });
-        }
-        self.at(site, || self.actor.store(label, word, value, order));
+        let held = Arc::clone(word);
+        self.now_or_late(Some(address(word)), site, move |actor| {
+            actor.store(label, &held, value, order);
+        });
     }
 }
 
@@ -239,12 +250,7 @@ impl Memory for Instrumented {
         let Some(order) = self.table.fence(site) else {
             return self.actor.leave_out(label(site));
         };
-        if self.table.is_late(site) {
-            return self.hold_back(None, move |actor| {
-                actor.fence(label(site), order);
-            });
-        }
-        self.at(site, || self.actor.fence(label(site), order));
+        self.now_or_late(None, site, move |actor| actor.fence(label(site), order));
     }
 
     fn load_words(&self, from: &[Word], to: &mut [[u8; 8]], site: LoadSite) {
@@ -269,7 +275,7 @@ impl Memory for Instrumented {
             *value = self.at(site, || self.actor.read(label(site), slot));
             if self.table.is_late(site) {
                 let held = slot.clone();
-                self.hold_back(Some(slot.address()), move |actor| {
+                self.hold_back(Some(address(slot)), move |actor| {
                     actor.read::<T>(label(site), &held);
                 });
             }
@@ -281,14 +287,10 @@ impl Memory for Instrumented {
             if self.skips(site, label(site)) {
                 continue;
             }
-            if self.table.is_late(site) {
-                let held = slot.clone();
-                self.hold_back(Some(slot.address()), move |actor| {
-                    actor.write(label(site), &held, value);
-                });
-                continue;
-            }
-            self.at(site, || self.actor.write(label(site), slot, value));
+            let held = Arc::clone(slot);
+            self.now_or_late(Some(address(slot)), site, move |actor| {
+                actor.write(label(site), &held, value);
+            });
         }
     }
 

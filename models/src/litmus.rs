@@ -10,7 +10,7 @@ use std::fmt;
 
 pub use table::{ALL, TRAPS};
 #[cfg(test)]
-pub(crate) use table::{DISAGREE, add, load, register, store, test};
+pub(crate) use table::{DISAGREE, register, test};
 
 use crate::order::Order;
 
@@ -37,31 +37,12 @@ pub struct Litmus {
 /// One operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Op {
-    /// Loads a word into the thread's next register.
-    Load {
-        /// Which word.
-        word: usize,
-        /// How.
-        order: Order,
-    },
-    /// Stores to a word.
-    Store {
-        /// Which word.
-        word: usize,
-        /// What.
-        value: u64,
-        /// How.
-        order: Order,
-    },
-    /// Adds to a word; what was there before goes into the thread's next register.
-    Add {
-        /// Which word.
-        word: usize,
-        /// How much.
-        amount: u64,
-        /// How.
-        order: Order,
-    },
+    /// Loads this word into the thread's next register.
+    Load(usize, Order),
+    /// Stores to this word that value.
+    Store(usize, u64, Order),
+    /// Adds to this word so much; what was there before goes into the thread's next register.
+    Add(usize, u64, Order),
     /// A fence.
     Fence(Order),
 }
@@ -69,7 +50,7 @@ pub enum Op {
 impl Op {
     /// Whether it fills a register.
     pub fn reads(self) -> bool {
-        matches!(self, Op::Load { .. } | Op::Add { .. })
+        matches!(self, Op::Load(..) | Op::Add(..))
     }
 }
 
@@ -227,25 +208,22 @@ impl Litmus {
     }
 
     fn to_c(&self, op: Op) -> String {
-        let name = |word: usize| self.words[word];
+        let (name, order) = (|word: usize| self.words[word], c_order);
         match op {
-            Op::Load { word, order } => {
-                format!("atomic_load_explicit({}, {});", name(word), c_order(order))
+            Op::Load(word, how) => {
+                format!("atomic_load_explicit({}, {});", name(word), order(how))
             }
-            Op::Store { word, value, order } => format!(
-                "atomic_store_explicit({}, {value}, {});",
-                name(word),
-                c_order(order)
-            ),
-            Op::Add {
-                word,
-                amount,
-                order,
-            } => format!(
-                "atomic_fetch_add_explicit({}, {amount}, {});",
-                name(word),
-                c_order(order)
-            ),
+            Op::Store(word, value, how) => {
+                let order = order(how);
+                format!("atomic_store_explicit({}, {value}, {order});", name(word))
+            }
+            Op::Add(word, amount, how) => {
+                let order = order(how);
+                format!(
+                    "atomic_fetch_add_explicit({}, {amount}, {order});",
+                    name(word)
+                )
+            }
             Op::Fence(order) => format!("atomic_thread_fence({});", c_order(order)),
         }
     }

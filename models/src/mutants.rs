@@ -322,7 +322,7 @@ impl fmt::Display for Tried {
 }
 
 /// How many of an engine's judgements came out which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Noticed, as they should be.
     pub killed: usize,
@@ -341,14 +341,7 @@ pub struct Tally {
 impl Tally {
     /// Counts.
     pub fn of(judgements: &[Judgement]) -> Tally {
-        let mut tally = Tally {
-            killed: 0,
-            equivalent: 0,
-            wrong: 0,
-            blind: 0,
-            median: 0,
-            most: 0,
-        };
+        let mut tally = Tally::default();
         let mut executions = Vec::new();
         for judgement in judgements {
             match &judgement.verdict {

@@ -1,7 +1,5 @@
 //! The matrix of changes as a page: for each site, what breaks when it is not what it is.
 
-use std::fmt::Write;
-
 use ringproof::site::Site;
 
 use crate::change::{Change, Kind};
@@ -11,10 +9,7 @@ use crate::mutants::{EQUIVALENT, FIRST, Judge, Judgement, Kill, Tally, Verdict};
 use crate::scenario::inventory;
 
 /// How far the changes on the page are explored.
-pub const EFFORT: Effort = Effort {
-    executions: 100_000,
-    seed: 1,
-};
+pub const EFFORT: Effort = Effort::of(100_000);
 
 /// What one engine says of every change: a column of the page.
 #[derive(Clone, Debug)]
@@ -117,14 +112,11 @@ fn sums(columns: &[Column]) -> String {
             most,
         } = Tally::of(&column.judgements);
         let judged = killed + equivalent + wrong;
-        line(
-            &mut table,
-            format_args!(
-                "| {} | {killed} of {judged} | {equivalent} | {wrong} | {blind} | {} | {} |",
-                column.engine,
-                counted(median, column.unit),
-                counted(most, column.unit),
-            ),
+        table += &format!(
+            "| {} | {killed} of {judged} | {equivalent} | {wrong} | {blind} | {} | {} |\n",
+            column.engine,
+            counted(median, column.unit),
+            counted(most, column.unit),
         );
     }
     table
@@ -169,20 +161,14 @@ fn in_short(columns: &[Column]) -> String {
                     _ => None,
                 })
             });
-        line(
-            &mut table,
-            format_args!(
-                "| [{name}](#{anchor}) | {} | {} | {} |",
-                info.ordering,
-                info.partners.join(", "),
-                cell(
-                    without
-                        .as_deref()
-                        .unwrap_or("nothing that these engines show")
-                ),
-                name = info.name,
-                anchor = info.name.to_lowercase(),
-            ),
+        let without = without.unwrap_or("nothing that these engines show".to_owned());
+        table += &format!(
+            "| [{name}](#{anchor}) | {} | {} | {} |\n",
+            info.ordering,
+            info.partners.join(", "),
+            cell(&without),
+            name = info.name,
+            anchor = info.name.to_lowercase(),
         );
     }
     table
@@ -294,11 +280,6 @@ fn sentence(finding: &str) -> String {
 /// Text for the cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
-}
-
-fn line(to: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a string does not fail.
-    let _ = writeln!(to, "{text}");
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use ringproof_models::calibration;
 use ringproof_models::change::Change;
 use ringproof_models::engine::Engine;
 use ringproof_models::engine::shuttle::Strategy;
@@ -82,13 +83,23 @@ impl Selection {
         }
     }
 
-    /// The large scenarios, if their time is limited.
-    fn limited<E: Engine>(&self, seen: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
-        let Some(long) = self.minutes else {
-            return Vec::new();
-        };
-        let scenarios = self.shard.part_of(scenario::night());
-        suite::run_for::<E>(&scenarios, self.effort::<E>(), long, seen)
+    /// What comes last: the calibration, and the large scenarios if their time is limited.
+    fn rest<E: Engine>(&self, seen: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
+        let mut rows = Vec::new();
+        if self.shard.has(0) {
+            rows = calibration::rows::<E>();
+            rows.iter().for_each(seen);
+        }
+        if let Some(long) = self.minutes {
+            let scenarios = self.shard.part_of(scenario::night());
+            rows.extend(suite::run_for::<E>(
+                &scenarios,
+                self.effort::<E>(),
+                long,
+                seen,
+            ));
+        }
+        rows
     }
 }
 
@@ -102,8 +113,8 @@ fn minutes(text: &str) -> Result<Duration, String> {
 /// Runs what is selected under loom.
 #[cfg(feature = "loom")]
 pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<Exit> {
+    use ringproof_models::apart;
     use ringproof_models::engine::loom::Loom;
-    use ringproof_models::{apart, calibration};
 
     let effort = selection.effort::<Loom>();
     if let (true, Some(name)) = (selection.apart, &selection.only) {
@@ -120,13 +131,8 @@ pub(crate) fn under_loom(selection: &Selection) -> anyhow::Result<Exit> {
         }
         let plan = selection.plan::<Loom>();
         let explore = |scenario: &_| apart::control::<Loom>(scenario, effort);
-        let mut rows = suite::run_with::<Loom>(&plan, &explore, seen);
-        if selection.shard.has(0) {
-            let calibration = calibration::rows::<Loom>();
-            calibration.iter().for_each(seen);
-            rows.extend(calibration);
-        }
-        rows.extend(selection.limited::<Loom>(seen));
+        let mut rows = suite::run::<Loom>(&plan, Some(&explore), seen);
+        rows.extend(selection.rest::<Loom>(seen));
         Ok(rows)
     })
 }
@@ -150,7 +156,6 @@ pub(crate) struct Long {
 
 /// Runs what is selected under shuttle.
 pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Result<Exit> {
-    use ringproof_models::calibration;
     use ringproof_models::engine::shuttle::Shuttle;
     use ringproof_models::long::{self as long_runs, Budget};
 
@@ -176,15 +181,10 @@ pub(crate) fn under_shuttle(selection: &Selection, long: &Long) -> anyhow::Resul
             }
             (None, None) => {
                 let plan = selection.plan::<Shuttle>();
-                let mut rows = suite::run::<Shuttle>(&plan, seen);
+                let mut rows = suite::run::<Shuttle>(&plan, None, seen);
                 let scenarios = plan.shard.part_of(scenario::long::inventory());
                 rows.extend(long_runs::run(&scenarios, budget, &directory, seen));
-                if selection.shard.has(0) {
-                    let calibration = calibration::rows::<Shuttle>();
-                    calibration.iter().for_each(seen);
-                    rows.extend(calibration);
-                }
-                rows.extend(selection.limited::<Shuttle>(seen));
+                rows.extend(selection.rest::<Shuttle>(seen));
                 return Ok(rows);
             }
         };

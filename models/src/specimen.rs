@@ -127,45 +127,69 @@ fn model(program: impl Program) -> Model {
     Arc::new(move |run| program.run(run))
 }
 
-impl Fault {
-    fn model(what: &'static str, program: impl Program, loom: u64) -> Fault {
-        Fault::Model {
+impl Specimen {
+    /// One of which nothing is said yet.
+    fn new(number: &'static str, name: &'static str, source: &'static str) -> Specimen {
+        Specimen {
+            number,
+            name,
+            source,
+            faults: Vec::new(),
+            controls: Vec::new(),
+            blind: Vec::new(),
+        }
+    }
+
+    /// A mistake that loom must catch within so many executions.
+    fn fault(mut self, what: &'static str, program: impl Program, loom: u64) -> Specimen {
+        self.faults.push(Fault::Model {
             what,
             model: model(program),
             loom,
             shuttle: None,
-        }
+        });
+        self
     }
 
-    /// No matter of weak memory: shuttle must catch it, too.
-    fn also_by_shuttle(mut self, schedules: u64) -> Fault {
-        if let Fault::Model { shuttle, .. } = &mut self {
+    /// The mistake before this is no matter of weak memory: shuttle must catch it, too.
+    fn also_by_shuttle(mut self, schedules: u64) -> Specimen {
+        if let Some(Fault::Model { shuttle, .. }) = self.faults.last_mut() {
             *shuttle = Some(schedules);
         }
         self
     }
 
-    fn property(what: &'static str, property: Property, cases: u32) -> Fault {
-        Fault::Property {
+    /// A mistake in code of one thread, which must fail within so many cases.
+    fn wrong(mut self, what: &'static str, cases: u32, property: Property) -> Specimen {
+        self.faults.push(Fault::Property {
             what,
             property,
             cases,
-        }
+        });
+        self
     }
-}
 
-impl Control {
-    fn model(
+    fn control(
+        mut self,
         what: &'static str,
         program: impl Program,
         minimum: u64,
         witnesses: &'static [&'static str],
-    ) -> Control {
-        Control::Model(ModelControl::new(what, program, minimum, witnesses))
+    ) -> Specimen {
+        let control = ModelControl::new(what, program, minimum, witnesses);
+        self.controls.push(Control::Model(control));
+        self
     }
 
-    fn property(what: &'static str, property: Property) -> Control {
-        Control::Property { what, property }
+    /// Code of one thread without the mistake.
+    fn right(mut self, what: &'static str, property: Property) -> Specimen {
+        self.controls.push(Control::Property { what, property });
+        self
+    }
+
+    fn blind(mut self, model: ModelControl) -> Specimen {
+        self.blind.push(model);
+        self
     }
 }
 
@@ -535,7 +559,7 @@ mod tests {
 
     #[test]
     fn a_control_that_loom_did_not_exhaust_fails() {
-        let row = judge_control(&Control::model("long", Long, 1, &[]));
+        let row = judge_control(&Control::Model(ModelControl::new("long", Long, 1, &[])));
         let reason = row.outcome.expect_err("some values were forgotten");
         assert_eq!(reason, "loom did not exhaust it: EXHAUSTED (history 7)");
     }

@@ -31,22 +31,17 @@ pub struct Plan {
 
 /// The suite of an engine, or the part of it that the plan says; `progress` is called with each
 /// row as it is there.
-pub fn run<E: Engine>(plan: &Plan, progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
-    let by_day = inventory();
-    let by_night = if plan.nightly { night() } else { Vec::new() };
-    run_over::<E>(&by_day, by_night, plan, progress)
-}
-
-/// The same, with the scenarios explored unchanged by `explore`, which does so elsewhere: as many
-/// at once as there are processors, and while the changes are judged here.
-pub fn run_with<E: Engine>(
+///
+/// Where there is an `elsewhere`, the scenarios are explored unchanged by that: as many at once as
+/// there are processors, and while the changes are judged here.
+pub fn run<E: Engine>(
     plan: &Plan,
-    explore: Explore<'_>,
+    elsewhere: Option<Explore<'_>>,
     progress: &(dyn Fn(&Record) + Sync),
 ) -> Vec<Record> {
     let by_day = inventory();
     let by_night = if plan.nightly { night() } else { Vec::new() };
-    judge::<E>(&by_day, by_night, plan, Some(explore), progress)
+    judge::<E>(&by_day, by_night, plan, elsewhere, progress)
 }
 
 /// The suite over these scenarios instead; what is said of the suite is then said of them.
@@ -60,7 +55,7 @@ pub fn run_over<E: Engine>(
 }
 
 /// How a scenario is explored unchanged.
-type Explore<'a> = &'a (dyn Fn(&Scenario) -> Control + Sync);
+pub type Explore<'a> = &'a (dyn Fn(&Scenario) -> Control + Sync);
 
 fn judge<E: Engine>(
     by_day: &[Scenario],

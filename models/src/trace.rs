@@ -128,6 +128,19 @@ pub enum What {
     Died,
 }
 
+impl What {
+    /// The ordering of an atomic access or a fence.
+    pub fn order(self) -> Option<Order> {
+        match self {
+            What::Load { order, .. }
+            | What::Store { order, .. }
+            | What::Add { order, .. }
+            | What::Fence { order } => Some(order),
+            What::Read { .. } | What::Write { .. } | What::LeftOut | What::Died => None,
+        }
+    }
+}
+
 /// One event of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use ringproof_models::axioms::Axioms;
@@ -210,25 +210,8 @@ fn judgements_follow_verdict_and_count() {
     assert_eq!(all.judge(never), Judgement::FalseAlarm);
 }
 
-/// A directory that goes when the test does.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Directory {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 /// What ci/herd.sh makes of a herd7 that answers as the table says, but for one test.
-fn ask(herd: &Directory, wrong: &str) -> Output {
+fn ask(herd: &Path, wrong: &str) -> Output {
     let program = format!(
         r#"#!/usr/bin/env bash
 [ "$1" = -model ] || exit 1
@@ -238,16 +221,16 @@ read -r _ first a second b < <(grep -F "$name " "{0}/verdicts")
 [ "$name" != "{wrong}" ] || a='(99)'
 printf 'Test %s\nStates %s\nObservation %s %s 0 0\n' "$name" "${{a//[()]/}}" "$name" "$first"
 "#,
-        herd.0.display()
+        herd.display()
     );
-    let file = herd.0.join("herd7");
+    let file = herd.join("herd7");
     fs::write(&file, program).unwrap();
     let made = Command::new("chmod").arg("+x").arg(&file).status().unwrap();
     assert!(made.success());
     let path = std::env::var("PATH").unwrap();
     script()
-        .arg(&herd.0)
-        .env("PATH", format!("{}:{path}", herd.0.display()))
+        .arg(herd)
+        .env("PATH", format!("{}:{path}", herd.display()))
         .output()
         .unwrap()
 }
@@ -260,12 +243,13 @@ fn script() -> Command {
 
 #[test]
 fn the_script_that_asks_herd7_notices_another_answer() {
-    let herd = Directory::new("herd");
-    calibration::write_for_herd(&herd.0).unwrap();
-    let right = ask(&herd, "");
+    let herd = tempfile::tempdir().unwrap();
+    let herd = herd.path();
+    calibration::write_for_herd(herd).unwrap();
+    let right = ask(herd, "");
     let said = String::from_utf8_lossy(&right.stdout);
     assert_eq!(right.status.code(), Some(0), "{said}");
-    let wrong = ask(&herd, "CoRR");
+    let wrong = ask(herd, "CoRR");
     let said = String::from_utf8_lossy(&wrong.stdout);
     assert_eq!(wrong.status.code(), Some(1), "{said}");
     assert!(

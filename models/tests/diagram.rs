@@ -9,10 +9,7 @@ use ringproof_models::engine::shuttle::Shuttle;
 use ringproof_models::exploration::{Effort, Failure, explain, explore};
 use ringproof_models::scenario::{Scenario, inventory};
 
-const EFFORT: Effort = Effort {
-    executions: 200_000,
-    seed: 1,
-};
+const EFFORT: Effort = Effort::of(200_000);
 
 /// The scenarios of the changed site's structure, those with the fewest executions first.
 fn scenarios(change: Change) -> Vec<Scenario> {

@@ -12,10 +12,7 @@ use ringproof_models::scenario::{self, Scenario};
 use ringproof_models::suite;
 use ringproof_record::{Record, Verdict};
 
-const EFFORT: Effort = Effort {
-    executions: 30_000_000,
-    seed: 1,
-};
+const EFFORT: Effort = Effort::of(30_000_000);
 
 /// The row that says how far the exploration of each scenario went.
 fn controls<E: Engine>(scenarios: &[Scenario], time: Duration) -> Vec<Record> {

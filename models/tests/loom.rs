@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ringproof::site::Site;
 use ringproof_models::change::Change;
 use ringproof_models::engine::loom::Loom;
-use ringproof_models::engine::{Extent, slot, spawn, word};
+use ringproof_models::engine::{Extent, slot, spawn, spawn_with, word};
 use ringproof_models::exploration::Effort;
 use ringproof_models::mutants::{Judge, Verdict as Judged, judge_in};
 use ringproof_models::oracle;
@@ -18,10 +18,7 @@ use ringproof_models::scenario::{Scenario, inventory};
 use ringproof_models::suite::{self, Plan, Shard};
 use ringproof_record::{Record, Verdict};
 
-const EFFORT: Effort = Effort {
-    executions: 2_000_000,
-    seed: 1,
-};
+const EFFORT: Effort = Effort::of(2_000_000);
 
 fn failures(rows: &[Record]) -> Vec<String> {
     rows.iter()
@@ -190,14 +187,11 @@ fn an_index_loaded_by_the_thread_that_stores_it_is_noticed() {
 /// kept none of its own.
 fn blind(run: &Arc<Run>) {
     let words = Arc::new((word(0), slot(0)));
-    let producing = spawn({
-        let (words, producer) = (Arc::clone(&words), run.actor("producer"));
-        move || {
-            let (write_index, slot) = &*words;
-            let own = producer.load("own index", write_index, Order::Relaxed);
-            producer.write("fill", slot, own + 1);
-            producer.store("publish", write_index, own + 1, Order::Release);
-        }
+    let producer = run.actor("producer");
+    let producing = spawn_with(&words, move |(write_index, slot)| {
+        let own = producer.load("own index", write_index, Order::Relaxed);
+        producer.write("fill", slot, own + 1);
+        producer.store("publish", write_index, own + 1, Order::Release);
     });
     let consumer = run.actor("consumer");
     for _ in 0..2 {

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic;
-use std::path::PathBuf;
-use std::process::{self, Command};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use ringproof_models::actor::Actor;
@@ -22,10 +22,7 @@ use ringproof_record::{Record, Verdict};
 use shuttle::scheduler::{ReplayScheduler, Schedule};
 
 /// Less than is needed for every witness of the larger scenarios.
-const EFFORT: Effort = Effort {
-    executions: 2_000,
-    seed: 1,
-};
+const EFFORT: Effort = Effort::of(2_000);
 
 const BUDGET: Budget = Budget {
     steps: 300_000,
@@ -46,7 +43,7 @@ fn every_control_holds_and_every_planted_fault_is_caught() {
         nightly: false,
         shard: Shard::WHOLE,
     };
-    let rows = suite::run::<Shuttle>(&plan, &|_| {});
+    let rows = suite::run::<Shuttle>(&plan, None, &|_| {});
     let failures = failures(&rows);
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
     for fault in Change::planted() {
@@ -72,36 +69,21 @@ fn the_same_seed_makes_the_same_rows() {
     assert_eq!(rows(), rows());
 }
 
-/// A directory that goes when the test ends.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(test: &str) -> Scratch {
-        let name = format!("ringproof-models-{test}-{}", process::id());
-        Scratch(std::env::temp_dir().join(name))
-    }
-
-    /// The only file in it.
-    fn file(&self) -> PathBuf {
-        let files: Vec<_> = fs::read_dir(&self.0)
-            .expect("the directory was made")
-            .map(|entry| entry.expect("an entry").path())
-            .collect();
-        assert_eq!(files.len(), 1, "{files:?}");
-        files[0].clone()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// The only file in a directory.
+fn only_file(directory: &Path) -> PathBuf {
+    let entries = fs::read_dir(directory).expect("the directory was made");
+    let files: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
 }
 
 #[test]
 fn long_controls_hold_and_every_strategy_catches_every_planted_fault() {
-    let scratch = Scratch::new("long");
-    let rows = long::run(&inventory(), BUDGET, &scratch.0, &|_| {});
+    let scratch = tempfile::tempdir().unwrap();
+    let saved = scratch.path().join("saved");
+    let rows = long::run(&inventory(), BUDGET, &saved, &|_| {});
     let failures = failures(&rows);
     assert!(failures.is_empty(), "\n{}\n", failures.join("\n"));
     for strategy in Strategy::ALL {
@@ -118,10 +100,7 @@ fn long_controls_hold_and_every_strategy_catches_every_planted_fault() {
             assert!(rows.iter().any(|row| caught(&row)), "{fault}, {strategy}");
         }
     }
-    assert!(
-        !scratch.0.exists(),
-        "only a control that fails leaves a file"
-    );
+    assert!(!saved.exists(), "only a control that fails leaves a file");
 }
 
 #[test]
@@ -134,11 +113,12 @@ fn a_failing_schedule_is_saved_and_repeated_to_the_same_finding() {
     ] {
         let fault = Change::parse(fault).expect("such a change");
         for strategy in [Strategy::Random, Strategy::Pct(3), Strategy::Urw] {
-            let scratch = Scratch::new("saved");
+            let scratch = tempfile::tempdir().unwrap();
+            let directory = scratch.path();
             let rows =
-                long::run_one(scenario, Some(strategy), Some(fault), BUDGET, &scratch.0).unwrap();
+                long::run_one(scenario, Some(strategy), Some(fault), BUDGET, directory).unwrap();
             assert_eq!(rows[0].verdict, Verdict::Passed, "{rows:?}");
-            let file = scratch.file();
+            let file = only_file(directory);
             let saved = Saved::read(&file).unwrap();
             assert_eq!(
                 (saved.scenario.as_str(), saved.change),
@@ -182,8 +162,8 @@ fn shuttle_reads_a_saved_schedule_as_it_was_meant() {
 
 #[test]
 fn what_cannot_be_replayed_is_refused_with_a_reason() {
-    let scratch = Scratch::new("refused");
-    let missing = long::replay(&scratch.0).expect_err("no such file");
+    let scratch = tempfile::tempdir().unwrap();
+    let missing = long::replay(&scratch.path().join("none")).expect_err("no such file");
     assert!(missing.contains("cannot read"), "{missing}");
     let ghost = Saved {
         scenario: "long/ghost".to_owned(),
@@ -192,7 +172,7 @@ fn what_cannot_be_replayed_is_refused_with_a_reason() {
         finding: "a ghost".to_owned(),
         tasks: vec![0],
     };
-    let file = ghost.write(&scratch.0).unwrap();
+    let file = ghost.write(scratch.path()).unwrap();
     let unknown = long::replay(&file).expect_err("no such scenario");
     assert!(unknown.contains("no scenario `long/ghost`"), "{unknown}");
 }
@@ -208,10 +188,8 @@ fn pair(
     reader: impl FnOnce(&Actor, &Word),
 ) {
     let word = word(0);
-    let writing = spawn({
-        let (actor, word) = (run.actor("writer"), word.clone());
-        move || writer(&actor, &word)
-    });
+    let (actor, written) = (run.actor("writer"), Arc::clone(&word));
+    let writing = spawn(move || writer(&actor, &written));
     reader(&run.actor("reader"), &word);
     writing.join();
 }
@@ -237,15 +215,23 @@ fn between_two_stores(run: &Arc<Run>) {
     );
 }
 
-/// Runs a sample of the bug above; whether it was found.
-fn found(strategy: Strategy, steps: u64) -> bool {
+/// Samples schedules of `body`.
+fn sampled(
+    strategy: Strategy,
+    seed: u64,
+    steps: u64,
+    body: impl Fn(&Arc<Run>) + Send + Sync + 'static,
+) -> Sample {
     let run = run();
     let seen = Arc::clone(&run);
-    let outcome = panic::catch_unwind(move || {
-        let body: Body = Arc::new(move || between_two_stores(&seen));
-        sample(strategy, 1, steps, &run, &body);
-    });
-    outcome.is_err()
+    let body: Body = Arc::new(move || body(&seen));
+    sample(strategy, seed, steps, &run, &body)
+}
+
+/// Runs a sample of the bug above; whether it was found.
+fn found(strategy: Strategy, steps: u64) -> bool {
+    let sampling = || sampled(strategy, 1, steps, between_two_stores);
+    panic::catch_unwind(sampling).is_err()
 }
 
 /// Why there is more than one strategy. At random it takes 2^40 schedules.
@@ -280,10 +266,7 @@ fn a_replay_repeats_the_schedule_and_notices_another_program() {
 fn the_seed_decides_the_sample() {
     let sample_from = |seed| {
         Strategy::ALL.map(|strategy| {
-            let run = run();
-            let seen = Arc::clone(&run);
-            let body: Body = Arc::new(move || between_two_stores_unjudged(&seen));
-            let sample = sample(strategy, seed, 50_000, &run, &body);
+            let sample = sampled(strategy, seed, 50_000, between_two_stores_unjudged);
             (sample, last_schedule())
         })
     };
@@ -306,19 +289,13 @@ fn between_two_stores_unjudged(run: &Arc<Run>) {
 #[test]
 fn too_many_steps_are_a_failure() {
     for strategy in [Strategy::Random, Strategy::Pct(3), Strategy::Urw] {
-        let run = run();
-        let seen = Arc::clone(&run);
-        let panic = panic::catch_unwind(move || {
-            let body: Body = Arc::new(move || {
-                let reader = |actor: &Actor, word: &Word| {
-                    while actor.load("wait", word, Order::SeqCst) == 0 {
-                        spin();
-                    }
-                };
-                pair(&seen, |_, _| {}, reader);
-            });
-            sample(strategy, 1, 1, &run, &body);
-        });
+        let reader = |actor: &Actor, word: &Word| {
+            while actor.load("wait", word, Order::SeqCst) == 0 {
+                spin();
+            }
+        };
+        let waiting = move |run: &Arc<Run>| pair(run, |_, _| {}, reader);
+        let panic = panic::catch_unwind(|| sampled(strategy, 1, 1, waiting));
         let message = panic.expect_err("it never ends");
         let message = message.downcast_ref::<String>().expect("a message");
         assert!(message.contains("exceeded max_steps"), "{message}");

@@ -2,17 +2,12 @@
 
 use crate::{files, flat, read};
 
-/// A sentence of a document, and the line of the tree that makes it true.
-struct Fact {
-    document: &'static str,
-    says: &'static str,
-    source: &'static str,
-    because: &'static str,
-}
+/// A document, what it says, and the file and the line of the tree that make it true.
+type Fact = [&'static str; 4];
 
 macro_rules! facts {
     ($($document:literal says $says:literal because $source:literal has $because:literal;)*) => {
-        &[$(Fact { document: $document, says: $says, source: $source, because: $because }),*]
+        &[$([$document, $says, $source, $because]),*]
     };
 }
 
@@ -42,13 +37,7 @@ const FACTS: &[Fact] = facts! {
 /// What is wrong with the facts, where `read` gives the files.
 fn wrong_facts(read: impl Fn(&str) -> String) -> Vec<String> {
     let mut wrong = Vec::new();
-    for Fact {
-        document,
-        says,
-        source,
-        because,
-    } in FACTS
-    {
+    for [document, says, source, because] in FACTS {
         if !flat(&read(document)).contains(says) {
             wrong.push(format!(
                 "{document} does not say \"{says}\" any more: is the check still right?"
@@ -66,13 +55,7 @@ fn wrong_facts(read: impl Fn(&str) -> String) -> Vec<String> {
 #[test]
 fn sentences_that_name_a_constant_agree_with_it() {
     assert_eq!(wrong_facts(read), Vec::<String>::new());
-    for Fact {
-        document,
-        says,
-        source,
-        because,
-    } in FACTS
-    {
+    for [document, says, source, because] in FACTS {
         for (file, text) in [(document, says), (source, because)] {
             let altered = wrong_facts(|path| {
                 let whole = flat(&read(path));

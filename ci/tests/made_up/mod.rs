@@ -3,7 +3,7 @@
 use ringproof_record::machine::Machine;
 use ringproof_record::{Record, SiteRow};
 use ringproof_verify::layers::LAYERS;
-use ringproof_verify::report::{About, Part, ProgramFile, Ran};
+use ringproof_verify::report::{About, Part, ProgramFile, Ran, Report};
 
 fn site(name: &str, kind: &str, ordering: &str) -> SiteRow {
     SiteRow {
@@ -91,19 +91,24 @@ pub(crate) fn about() -> About {
     }
 }
 
+/// The report of a whole run in which every layer printed these rows.
+pub(crate) fn report(rows: Vec<Vec<Record>>, strict: bool) -> Report {
+    let rows = rows.into_iter().map(Some).collect();
+    Report::new(about(), sites(), ran(rows), strict)
+}
+
 pub(crate) fn ran(rows: Vec<Option<Vec<Record>>>) -> Vec<Ran> {
     LAYERS
         .iter()
         .zip(rows)
-        .map(|(layer, rows)| Ran {
-            name: layer.name.to_owned(),
-            programs: rows
-                .as_ref()
-                .map(|_| program(layer.name))
-                .into_iter()
-                .collect(),
-            rows,
-            seconds: 1.5,
+        .map(|(layer, rows)| match rows {
+            None => Ran::left_out(layer.name),
+            rows => Ran {
+                name: layer.name.to_owned(),
+                rows,
+                seconds: 1.5,
+                programs: vec![program(layer.name)],
+            },
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::tree::{Tree, code, text};
+use crate::tree::{Tree, assert_contains, code, text};
 
 /// What did not run without compilers for C++ and 32 bits, and without git.
 const REPORT: &str = r#"{
@@ -112,16 +112,15 @@ fn log(tree: &Tree, run: &str, command: &str) -> String {
 fn both_commands_run_and_what_did_not_run_is_named() {
     let tree = tree(CARGO, REPORT);
     let said = run(&tree, &["no-32bit+no-cxx+no-tools"], 0);
-    for part in [
+    let parts = [
         "passed: cargo verify",
         "passed: cargo test",
         "not run, 1 check of abi: `cc -m32` makes no program here",
         "not run, 1 check of layouts: g++ is not installed",
         "test: not run: something that a test needs",
         "✓ no-32bit+no-cxx+no-tools: passed",
-    ] {
-        assert!(said.contains(part), "{part} is missing in\n{said}");
-    }
+    ];
+    assert_contains(&said, &parts);
     assert!(!said.contains("EXHAUSTED"), "{said}");
 }
 
@@ -138,8 +137,7 @@ fn a_home_of_its_own_choice_is_left() {
 fn a_report_with_everything_is_not_believed() {
     let tree = tree(CARGO, &REPORT.replace("not_run", "passed"));
     for environment in ["no-32bit", "no-cxx"] {
-        let said = run(&tree, &[environment], 1);
-        assert!(said.contains("was it there after all?"), "{said}");
+        assert_contains(&run(&tree, &[environment], 1), &["was it there after all?"]);
     }
 }
 
@@ -150,12 +148,11 @@ fn a_command_that_fails_is_a_failure_and_shows_its_last_words() {
             format!("{CARGO}\n[ $1 != {fails} ] || {{ echo 'error: torn'; exit {status}; }}");
         let tree = tree(&cargo, REPORT);
         let said = run(&tree, &["archive"], 1);
-        assert!(
-            said.contains(&format!("FAILED: cargo {fails}: exit code {status}")),
-            "{said}"
+        let failed = format!("FAILED: cargo {fails}: exit code {status}");
+        assert_contains(
+            &said,
+            &[&failed, "error: torn", "repeat: ci/bare.sh archive"],
         );
-        assert!(said.contains("error: torn"), "{said}");
-        assert!(said.contains("repeat: ci/bare.sh archive"), "{said}");
     }
 }
 
@@ -165,57 +162,57 @@ fn an_environment_that_is_not_as_it_should_be_is_a_failure() {
     tree.program("bin/c++", "exit 0");
     tree.replace("hidden+=('c++' ", "hidden+=(");
     commit(&tree);
-    let said = run(&tree, &["no-cxx"], 1);
-    assert!(
-        said.contains("no-cxx is not made: ") && said.contains("c++ is found"),
-        "{said}"
-    );
+    let parts = ["no-cxx is not made: ", "c++ is found"];
+    assert_contains(&run(&tree, &["no-cxx"], 1), &parts);
 }
 
 #[test]
 fn each_environment_is_what_it_is_called() {
     let tree = tree(CARGO, REPORT);
     let together = "odd-path+archive+target-dir+triple+rustflags+cc-words+no-terminal+one-cpu";
-    let said = run(&tree, &[together], 0);
-    let seen = log(&tree, together, "verify");
-    for part in [
+    run(&tree, &[together], 0);
+    let parts = [
         "own ö, git , target /",
         "/elsewhere, flags -C target-cpu=native, cc ccache cc, term dumb",
-    ] {
-        assert!(seen.contains(part), "{part} is missing in\n{seen}\n{said}");
-    }
+    ];
+    assert_contains(&log(&tree, together, "verify"), &parts);
     // Where it is none of that, it is a checkout like any other.
     run(&tree, &["no-cxx"], 0);
-    let seen = log(&tree, "no-cxx", "test");
-    assert!(
-        seen.contains("/tree, git .git, target ") && seen.contains("/tree/target, flags , cc ,"),
-        "{seen}"
-    );
+    let parts = ["/tree, git .git, target ", "/tree/target, flags , cc ,"];
+    assert_contains(&log(&tree, "no-cxx", "test"), &parts);
 }
 
 #[test]
 fn what_a_setting_should_have_done_and_did_not_is_a_failure() {
-    let deaf = CARGO.replace("${CARGO_TARGET_DIR:-$PWD/target}", "$PWD/target");
-    let said = run(&tree(&deaf, REPORT), &["--only", "test", "target-dir"], 1);
-    assert!(
-        said.contains("something was built in ./target all the same"),
-        "{said}"
+    // What is not done, in which environment, and what is said of it.
+    for (from, to, environment, said) in [
+        (
+            "${CARGO_TARGET_DIR:-$PWD/target}",
+            "$PWD/target",
+            "target-dir",
+            "something was built in ./target all the same",
+        ),
+        (
+            "/$CARGO_BUILD_TARGET",
+            "",
+            "triple",
+            "nothing was built for the triple",
+        ),
+        (
+            "$CC --version",
+            "true",
+            "cc-words",
+            "the compiler cache was never called",
+        ),
+    ] {
+        let tree = tree(&CARGO.replace(from, to), REPORT);
+        assert_contains(&run(&tree, &["--only", "test", environment], 1), &[said]);
+    }
+    let committed = tree(CARGO, &REPORT.replace("null", "\"0a1\""));
+    assert_contains(
+        &run(&committed, &["archive"], 1),
+        &["the report names a commit"],
     );
-    let deaf = CARGO.replace("/$CARGO_BUILD_TARGET", "");
-    let said = run(&tree(&deaf, REPORT), &["--only", "test", "triple"], 1);
-    assert!(said.contains("nothing was built for the triple"), "{said}");
-    let deaf = CARGO.replace("$CC --version", "true");
-    let said = run(&tree(&deaf, REPORT), &["--only", "test", "cc-words"], 1);
-    assert!(
-        said.contains("the compiler cache was never called"),
-        "{said}"
-    );
-    let said = run(
-        &tree(CARGO, &REPORT.replace("null", "\"0a1\"")),
-        &["archive"],
-        1,
-    );
-    assert!(said.contains("the report names a commit"), "{said}");
 }
 
 #[test]
@@ -223,7 +220,7 @@ fn a_process_that_is_left_behind_is_a_failure_and_is_ended() {
     let cargo = format!("{CARGO}\nsetsid sleep 600 >/dev/null 2>&1 & echo $! >pid; cat pid");
     let tree = tree(&cargo, REPORT);
     let said = run(&tree, &["--only", "test", "archive"], 1);
-    assert!(said.contains("1 processes were left behind"), "{said}");
+    assert_contains(&said, &["1 processes were left behind"]);
     let seen = log(&tree, "archive", "test");
     tree.write("pid", seen.lines().last().unwrap());
     tree.assert_dead("pid");
@@ -259,16 +256,11 @@ fn wrong_usage_and_a_changed_readme_have_codes_of_their_own() {
     ] {
         run(&tree, wrong, 2);
     }
-    let list = run(&tree, &["--list"], 0);
-    assert!(
-        list.contains("\nno-cxx ") && list.contains("\nuser "),
-        "{list}"
-    );
+    assert_contains(&run(&tree, &["--list"], 0), &["\nno-cxx ", "\nuser "]);
     tree.write(
         "README.md",
         "## How it is proved\n\n```console\ncargo verify\ncargo build\n```\n",
     );
     commit(&tree);
-    let said = run(&tree, &["archive"], 1);
-    assert!(said.contains("what README.md has below"), "{said}");
+    assert_contains(&run(&tree, &["archive"], 1), &["what README.md has below"]);
 }

@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::tree::{Tree, code, text};
+use crate::tree::{Tree, assert_contains, code, text};
 
 /// The message with which cargo names a test program.
 fn artifact(tree: &Tree, name: &str) -> String {
@@ -58,8 +58,7 @@ fn programs_find_the_libraries_of_the_compiler() {
         "macros",
         "case $LD_LIBRARY_PATH: in *:/the/libdir:*) ;; *) exit 127 ;; esac",
     )]);
-    let output = tree.run(&["--seed", "7"]);
-    assert_passed(&output);
+    assert_passed(&tree.run(&["--seed", "7"]));
 }
 
 #[test]
@@ -67,41 +66,27 @@ fn what_fails_now_and_then_is_found_and_its_repeat_is_named() {
     let tree = tree(&[("steady", "exit 0"), ("flaky", THIRD)]);
     let once = tree.run(&["--seed", "7", "2"]);
     assert_passed(&once);
-    assert!(
-        text(&once).contains("2 test programs, 4 runs, 0 failed"),
-        "{}",
-        text(&once)
-    );
+    assert_contains(&text(&once), &["2 test programs, 4 runs, 0 failed"]);
     fs::remove_file(tree.path().join("count")).unwrap();
-    let often = tree.run(&["--seed", "7", "3"]);
-    assert_eq!(code(&often), 1, "{}", text(&often));
-    for part in [
+    let parts = [
         "6 runs, 1 failed",
         "1 times: flaky: cargo test --package made-up --test flaky -- --exact it::is::flaky",
         "ci/flaky.sh --seed 7 3",
-    ] {
-        assert!(
-            text(&often).contains(part),
-            "{part} is missing in\n{}",
-            text(&often)
-        );
-    }
+    ];
+    assert_contains(&tree.says(&["--seed", "7", "3"], 1), &parts);
 }
 
 #[test]
 fn no_program_runs_twice_at_once() {
     let alone = "mkdir running && sleep 0.3 && rmdir running";
     let tree = tree(&[("alone", alone), ("other", "exit 0")]);
-    let output = tree.run(&["4"]);
-    assert_passed(&output);
+    assert_passed(&tree.run(&["4"]));
 }
 
 #[test]
 fn what_hangs_is_ended_with_all_that_it_started() {
     let tree = tree(&[("hangs", "setsid sleep 600 & echo $! >pid; wait")]);
-    let output = tree.run(&["--deadline", "8"]);
-    assert_eq!(code(&output), 1, "{}", text(&output));
-    assert!(text(&output).contains("it hung"), "{}", text(&output));
+    assert_contains(&tree.says(&["--deadline", "8"], 1), &["it hung"]);
     tree.assert_dead("pid");
 }
 
@@ -130,14 +115,12 @@ fn what_is_left_behind_is_a_failure() {
         ("file", "touch \"$TMPDIR\"/forgotten"),
         ("process", "setsid sleep 600 & echo $! >pid"),
     ]);
-    let output = tree.run(&[]);
-    assert_eq!(code(&output), 1, "{}", text(&output));
-    let said = text(&output);
-    assert!(said.contains("2 runs, 2 failed"), "{said}");
-    assert!(
-        said.contains("forgotten") && said.contains("left processes behind: sleep"),
-        "{said}"
-    );
+    let parts = [
+        "2 runs, 2 failed",
+        "forgotten",
+        "left processes behind: sleep",
+    ];
+    assert_contains(&tree.says(&[], 1), &parts);
     tree.assert_dead("pid");
 }
 
@@ -171,8 +154,7 @@ done
         "bin/cargo",
         &format!("echo $PPID >'{root}/script'; cat '{root}/messages'"),
     );
-    let output = tree.run(&[]);
-    assert_passed(&output);
+    assert_passed(&tree.run(&[]));
 }
 
 #[test]
@@ -183,8 +165,7 @@ fn the_order_follows_from_the_seed() {
     // One at a time, so that the order of starts is the order in the file.
     tree.replace("jobs=$((4 * cpus))", "jobs=1");
     let order = |seed: &str| {
-        let output = tree.run(&["--seed", seed, "2"]);
-        assert_passed(&output);
+        assert_passed(&tree.run(&["--seed", seed, "2"]));
         let order = fs::read_to_string(tree.path().join("order")).unwrap();
         fs::remove_file(tree.path().join("order")).unwrap();
         order
@@ -205,8 +186,8 @@ fn wrong_usage_and_nothing_to_run_have_codes_of_their_own() {
         &["--seed", "x"],
         &["--nonsense"],
     ] {
-        assert_eq!(code(&tree.run(wrong)), 2, "{wrong:?}");
+        tree.says(wrong, 2);
     }
-    assert_eq!(code(&tree.run(&["--only", "nonsense"])), 3);
-    assert_eq!(code(&tree.run(&["--help"])), 0);
+    tree.says(&["--only", "nonsense"], 3);
+    tree.says(&["--help"], 0);
 }

@@ -65,9 +65,7 @@ fn line(said: &str, step: &str) -> String {
 #[test]
 fn each_step_has_its_line_and_what_did_not_run_is_no_success() {
     let tree = tree();
-    let output = tree.run(&["3"]);
-    let said = text(&output);
-    assert_eq!(code(&output), 3, "{said}");
+    let said = tree.says(&["3"], 3);
     for step in STEPS {
         let line = line(&said, step);
         match step {
@@ -92,9 +90,7 @@ fn each_step_has_its_line_and_what_did_not_run_is_no_success() {
 fn a_step_that_fails_is_repeated_by_its_line_and_the_others_run() {
     let tree = tree();
     tree.program("ci/weaken.sh", "echo survived; exit 1");
-    let output = tree.run(&["3"]);
-    let said = text(&output);
-    assert_eq!(code(&output), 1, "{said}");
+    let said = tree.says(&["3"], 1);
     let weaken = line(&said, "weaken");
     assert!(
         weaken.starts_with('✗') && weaken.contains("ci/nightly.sh --step weaken"),
@@ -113,9 +109,7 @@ fn a_step_that_hangs_is_ended_at_its_share_and_has_not_passed() {
         "trap '' TERM; setsid sleep 600 & echo $! >pid; while :; do sleep 1; done",
     );
     // It never ends by itself: that there is an answer says that it was ended, and that others ran says when.
-    let output = tree.run(&["2"]);
-    let said = text(&output);
-    assert_eq!(code(&output), 3, "{said}");
+    let said = tree.says(&["2"], 3);
     assert!(line(&said, "checks").contains("TRUNCATED"), "{said}");
     assert!(line(&said, "flaky").starts_with('✓'), "{said}");
     tree.assert_dead("pid");
@@ -124,9 +118,7 @@ fn a_step_that_hangs_is_ended_at_its_share_and_has_not_passed() {
 #[test]
 fn a_short_night_runs_what_fits_and_names_the_rest() {
     let tree = tree();
-    let output = tree.run(&["1"]);
-    let said = text(&output);
-    assert_eq!(code(&output), 3, "{said}");
+    let said = tree.says(&["1"], 3);
     for step in ["checks", "flaky", "models"] {
         assert!(line(&said, step).starts_with('✓'), "{said}");
     }
@@ -163,6 +155,6 @@ fn wrong_usage_has_a_code_of_its_own() {
         &["--step", "nonsense"],
         &["--step", "bare", "x"],
     ] {
-        assert_eq!(code(&tree.run(wrong)), 2, "{wrong:?}");
+        tree.says(wrong, 2);
     }
 }

@@ -72,6 +72,15 @@ impl Tree {
         self.command(args).output().unwrap()
     }
 
+    /// What the script says, if it ends with this code.
+    #[track_caller]
+    pub(crate) fn says(&self, args: &[&str], expected: i32) -> String {
+        let output = self.run(args);
+        let said = text(&output);
+        assert_eq!(code(&output), expected, "{args:?}: {said}");
+        said
+    }
+
     /// Runs the script until these files, which its programs write, have something in them; then a signal
     /// asks it to end.
     pub(crate) fn interrupted(&self, command: &mut Command, files: &[&str]) -> Output {
@@ -107,6 +116,13 @@ impl Tree {
 
 pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().expect("it was not killed")
+}
+
+#[track_caller]
+pub(crate) fn assert_contains(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
 }
 
 /// All that it said.

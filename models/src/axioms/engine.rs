@@ -6,7 +6,8 @@ use super::Rules;
 use super::session::{self, Ended};
 use super::trace::Kind;
 use crate::engine::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, begin_execution,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Word,
+    begin_execution,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -53,11 +54,11 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
         Box::new(session::spawn(body))
     }
 
-    fn word(value: u64) -> Arc<dyn AnyWord> {
+    fn word(value: u64) -> Word {
         Arc::new(Cell(session::location(value)))
     }
 
-    fn slot(value: u64) -> Arc<dyn AnySlot> {
+    fn slot(value: u64) -> Slot {
         match ATOMIC_SLOTS {
             true => Arc::new(Cell(session::location(value))),
             false => Arc::new(PlainCell(session::location(value))),

@@ -60,6 +60,12 @@ impl Rules {
     };
 }
 
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules::CPP20
+    }
+}
+
 /// How a search goes on after an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
@@ -283,14 +289,13 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
     /// Chooses what each read from the `next` on reads from, depth first.
     fn choose_reads(&mut self, next: usize) -> Next {
         // Reads without a choice are judged together, before the first one with a choice.
-        let consistent = if next < self.forced {
-            None
-        } else {
-            let Some(consistent) = self.consistent() else {
+        let mut consistent = None;
+        if next >= self.forced {
+            consistent = self.consistent();
+            if consistent.is_none() {
                 return Next::Execution;
-            };
-            Some(consistent)
-        };
+            }
+        }
         match (self.choices.get(next).copied(), consistent) {
             (Some((read, sources)), _) => {
                 for source in members(sources) {

@@ -18,10 +18,7 @@ pub const LAYER: &str = "axioms";
 /// Scenarios in which loom has more executions are left to loom.
 const SMALL: u64 = 30_000;
 
-const EFFORT: Effort = Effort {
-    executions: 30_000,
-    seed: 1,
-};
+const EFFORT: Effort = Effort::of(30_000);
 
 /// The four orderings of the ring, each weakened. With a payload of atomic words there is no data
 /// race to show that one is missing: only the values that an item can then have, and for the two

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::mem;
 use std::panic;
 use std::thread;
 
@@ -53,7 +54,10 @@ pub fn enumerate(
     mut commit: impl FnMut(),
 ) -> Result<Enumeration, Violation> {
     let _ended = EndSession;
-    SESSION.set(Some(Session::new(rules)));
+    SESSION.set(Some(Session {
+        rules,
+        ..Session::default()
+    }));
     let mut totals = Enumeration::default();
     let mut consistent = HashSet::new();
     loop {
@@ -261,7 +265,7 @@ struct Thread {
     made: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Session {
     rules: Rules,
     /// Numbers for threads and locations, by the thread that made them and how many it had made
@@ -284,32 +288,17 @@ struct Session {
 }
 
 impl Session {
-    fn new(rules: Rules) -> Session {
-        Session {
-            rules,
-            numbers: BTreeMap::new(),
-            stored: BTreeSet::new(),
-            script: Vec::new(),
-            position: 0,
-            trace: Trace::new(),
-            threads: Vec::new(),
-            current: ROOT,
-            finding: None,
-            partial: false,
-            halt: None,
-        }
-    }
-
-    /// Before a run.
+    /// Before a run: nothing is known of it but what other runs have shown.
     fn reset(&mut self) {
-        self.position = 0;
-        self.trace = Trace::new();
-        self.threads.clear();
-        self.threads.push(Thread::default());
-        self.current = ROOT;
-        self.finding = None;
-        self.partial = false;
-        self.halt = None;
+        let before = mem::take(self);
+        *self = Session {
+            rules: before.rules,
+            numbers: before.numbers,
+            stored: before.stored,
+            script: before.script,
+            threads: vec![Thread::default()],
+            ..Session::default()
+        };
     }
 
     /// After a run: prepares the next one. False if there is none.

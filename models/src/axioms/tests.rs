@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::execution::Next;
 use super::trace::{Kind, Trace};
 use super::{Axioms, Enumeration, Rules, Violation, enumerate, session};
+use crate::calibration::{Observed, execute, row};
 use crate::change::{Change, Table};
-use crate::engine::{AnyWord, Engine, Extent, Limits, begin_execution, spawn, word};
+use crate::engine::{Engine, Extent, Limits, begin_execution, current, spawn_with, word};
 use crate::exploration::{self, Effort};
-use crate::litmus::{self, Litmus, Op, State, Verdict};
+use crate::litmus::{self, Litmus, Op, Verdict};
 use crate::order::Order::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 use crate::run::Run;
 use crate::scenario::Scenario;
@@ -34,50 +35,21 @@ fn all(rules: Rules, program: impl Fn()) -> Result<Enumeration, Violation> {
 fn results<R: Ord>(rules: Rules, program: impl Fn() -> R) -> BTreeSet<R> {
     let last = RefCell::new(None);
     let mut results = BTreeSet::new();
-    let program = || {
-        let result = program();
-        last.replace(Some(result));
-    };
+    let program = || _ = last.replace(Some(program()));
     let commit = || results.extend(last.take());
-    let all = enumerate(rules, u64::MAX, &program, || {}, commit).expect("it asserts nothing");
+    let begin = current::set::<Plain>;
+    let all = enumerate(rules, u64::MAX, &program, begin, commit).expect("it asserts nothing");
     assert_eq!(all.truncated, None);
     results
 }
 
-/// Runs a thread of a litmus test, and gives what it read.
-fn run_ops(words: &[Arc<dyn AnyWord>], ops: &[Op]) -> Vec<u64> {
-    let mut registers = Vec::new();
-    for &op in ops {
-        match op {
-            Op::Load { word, order } => registers.push(words[word].load(order).value),
-            Op::Store { word, value, order } => {
-                words[word].store(value, order);
-            }
-            Op::Add {
-                word,
-                amount,
-                order,
-            } => registers.push(words[word].add(amount, order).value),
-            Op::Fence(order) => Plain::fence(order),
-        }
+fn verdict(test: &'static Litmus, rules: Rules) -> Verdict {
+    let states = results(rules, || execute(test));
+    Observed {
+        executions: 0,
+        states,
     }
-    registers
-}
-
-fn verdict(test: &Litmus, rules: Rules) -> Verdict {
-    let states: BTreeSet<State> = results(rules, || {
-        let words: Vec<_> = test.words.iter().map(|_| Plain::word(0)).collect();
-        let start = |ops: &&[Op]| session::spawn(|| run_ops(&words, ops));
-        let threads: Vec<_> = test.threads.iter().map(start).collect();
-        let registers: Vec<_> = threads.into_iter().map(session::join).collect();
-        let left: Vec<_> = words.iter().map(|word| word.load(Relaxed).value).collect();
-        test.state(&registers, &left)
-    });
-    let count = states.len().try_into().expect("a few");
-    match states.iter().any(|state| test.asks_about(state)) {
-        true => Verdict::Sometimes(count),
-        false => Verdict::Never(count),
-    }
+    .verdict(test)
 }
 
 #[test]
@@ -103,11 +75,12 @@ fn every_litmus_test_has_the_verdict_and_the_number_of_states_that_herd_finds() 
 /// are by hand: each asks about the one state that the axiom forbids.
 mod more {
     use super::*;
-    use crate::litmus::{add, load, register, store, test};
+    use crate::litmus::Op::{Add, Load, Store};
+    use crate::litmus::{register, test};
 
     const X: usize = 0;
     const Y: usize = 1;
-    const INCREMENT: &[Op] = &[add(X, 1, Relaxed)];
+    const INCREMENT: &[Op] = &[Add(X, 1, Relaxed)];
 
     pub(super) static INCREMENTS: Litmus = test(
         "2 increments",
@@ -122,8 +95,8 @@ mod more {
         "LB+one-way",
         "whether a load finds a store that happens after it",
         &[
-            &[load(X, Relaxed), store(Y, 1, Release)],
-            &[load(Y, Acquire), store(X, 1, Relaxed)],
+            &[Load(X, Relaxed), Store(Y, 1, Release)],
+            &[Load(Y, Acquire), Store(X, 1, Relaxed)],
         ],
         &[&[register(0, 0, 1), register(1, 0, 1)]],
         Verdict::Never(3),
@@ -133,10 +106,10 @@ mod more {
         "IRIW+fsc",
         "two readers disagree, SeqCst fences",
         &[
-            &[store(X, 1, Relaxed)],
-            &[store(Y, 1, Relaxed)],
-            &[load(X, Relaxed), Op::Fence(SeqCst), load(Y, Relaxed)],
-            &[load(Y, Relaxed), Op::Fence(SeqCst), load(X, Relaxed)],
+            &[Store(X, 1, Relaxed)],
+            &[Store(Y, 1, Relaxed)],
+            &[Load(X, Relaxed), Op::Fence(SeqCst), Load(Y, Relaxed)],
+            &[Load(Y, Relaxed), Op::Fence(SeqCst), Load(X, Relaxed)],
         ],
         litmus::DISAGREE,
         Verdict::Never(15),
@@ -177,7 +150,7 @@ fn each_axiom_is_what_decides_some_test() {
 fn executions_are_counted_once_each() {
     // Stores of as many threads come in any order.
     for (threads, orders) in [(1, 1), (2, 2), (3, 6), (4, 24)] {
-        let mut trace = Trace::new();
+        let mut trace = Trace::default();
         trace.push(0, 0, Kind::Initial(0), Relaxed);
         for thread in 1..=threads {
             trace.push(thread, 0, Kind::Store(7), Relaxed);
@@ -215,20 +188,12 @@ impl Random {
     fn op(&mut self) -> Op {
         let word = self.below(2);
         match self.below(8) {
-            0..=2 => Op::Load {
-                word,
-                order: self.one_of(&[Relaxed, Acquire, SeqCst]),
-            },
-            3..=5 => Op::Store {
-                word,
-                value: self.one_of(&[1, 2]),
-                order: self.one_of(&[Relaxed, Release, SeqCst]),
-            },
-            6 => Op::Add {
-                word,
-                amount: 1,
-                order: self.one_of(&[Relaxed, AcqRel]),
-            },
+            0..=2 => Op::Load(word, self.one_of(&[Relaxed, Acquire, SeqCst])),
+            3..=5 => {
+                let value = self.one_of(&[1, 2]);
+                Op::Store(word, value, self.one_of(&[Relaxed, Release, SeqCst]))
+            }
+            6 => Op::Add(word, 1, self.one_of(&[Relaxed, AcqRel])),
             _ => Op::Fence(self.one_of(&[Acquire, Release, SeqCst])),
         }
     }
@@ -246,20 +211,16 @@ fn by_brute_force(threads: &[Vec<Op>], rules: Rules) -> BTreeSet<Vec<u64>> {
             .collect();
         let mut values = registers.iter().copied();
         let mut next = || values.next().expect("as many as there are reads");
-        let mut trace = Trace::new();
+        let mut trace = Trace::default();
         for word in 0..2 {
             trace.push(0, word, Kind::Initial(0), Relaxed);
         }
         for (thread, ops) in threads.iter().enumerate() {
             for &op in ops {
                 let (word, kind, order) = match op {
-                    Op::Load { word, order } => (word, Kind::Load(next()), order),
-                    Op::Store { word, value, order } => (word, Kind::Store(value), order),
-                    Op::Add {
-                        word,
-                        amount,
-                        order,
-                    } => {
+                    Op::Load(word, order) => (word, Kind::Load(next()), order),
+                    Op::Store(word, value, order) => (word, Kind::Store(value), order),
+                    Op::Add(word, amount, order) => {
                         let read = next();
                         let written = read + amount;
                         (word, Kind::Rmw { read, written }, order)
@@ -296,9 +257,9 @@ fn the_enumeration_finds_what_brute_force_finds() {
                 let words: Vec<_> = (0..2).map(|_| Plain::word(0)).collect();
                 // The last one is the main thread: it reads while the others run, too.
                 let (last, others) = threads.split_last().expect("two or three");
-                let start = |ops: &Vec<Op>| session::spawn(|| run_ops(&words, ops));
+                let start = |ops: &Vec<Op>| session::spawn(|| row(ops, &words));
                 let others: Vec<_> = others.iter().map(start).collect();
-                let last = run_ops(&words, last);
+                let last = row(last, &words);
                 let registers = others.into_iter().flat_map(session::join);
                 registers.chain(last).collect::<Vec<_>>()
             });
@@ -407,10 +368,7 @@ fn an_exploration_that_was_cut_short_says_so() {
         };
         let body = move || {
             let x = word(0);
-            let storing = {
-                let x = x.clone();
-                spawn(move || x.store(1, Relaxed))
-            };
+            let storing = spawn_with(&x, |x| x.store(1, Relaxed));
             while x.load(Relaxed).value == 0 && waits {}
             storing.join();
         };
@@ -511,10 +469,7 @@ fn load_buffering_shows_a_ring_whose_slots_are_freed_too_early() {
 #[test]
 fn a_seqlock_repaired_while_it_is_read_holds_and_needs_each_of_its_orderings() {
     let scenario = find("crash/seqlock writer");
-    let effort = Effort {
-        executions: 100_000,
-        seed: 1,
-    };
+    let effort = Effort::of(100_000);
     let control = exploration::explore::<Plain>(&scenario, None, effort);
     assert_eq!(
         control.outcome.map_err(|failure| failure.finding),
@@ -547,10 +502,7 @@ fn loom_reads_what_the_axioms_allow() {
     use crate::engine::loom::Loom;
     use crate::scenario::inventory;
 
-    let effort = Effort {
-        executions: 20_000,
-        seed: 1,
-    };
+    let effort = Effort::of(20_000);
     let mut compared = 0;
     for loom in inventory() {
         // That one notes who came first in memory of its own, where the threads of this engine

@@ -139,11 +139,6 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// A trace without events.
-    pub(super) fn new() -> Trace {
-        Trace::default()
-    }
-
     /// Whether no further event fits.
     pub(super) fn is_full(&self) -> bool {
         self.events.len() == EVENTS

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{AnyLock, AnySlot, AnyThread, AnyWord, Engine, Job, Read};
+use super::{AnyLock, AnySlot, AnyThread, AnyWord, Engine, Job};
 use crate::order::Order;
 
 thread_local! {
@@ -18,8 +18,8 @@ thread_local! {
 /// What an engine makes and does.
 #[derive(Clone, Copy)]
 struct Current {
-    word: fn(u64) -> Arc<dyn AnyWord>,
-    slot: fn(u64) -> Arc<dyn AnySlot>,
+    word: fn(u64) -> Word,
+    slot: fn(u64) -> Slot,
     lock: fn() -> Arc<dyn AnyLock>,
     spawn: fn(Job) -> Box<dyn AnyThread>,
     fence: fn(Order),
@@ -43,66 +43,24 @@ fn current() -> Current {
 }
 
 /// An atomic word.
-#[derive(Clone)]
-pub struct Word(Arc<dyn AnyWord>);
+pub type Word = Arc<dyn AnyWord>;
 
 /// A word that holds `value`.
 pub fn word(value: u64) -> Word {
-    Word((current().word)(value))
-}
-
-impl Word {
-    /// Loads it.
-    pub fn load(&self, order: Order) -> Read {
-        self.0.load(order)
-    }
-
-    /// Loads it when all stores to it are known to have happened before. An engine that can
-    /// checks that claim.
-    pub fn load_settled(&self) -> Read {
-        self.0.load_settled()
-    }
-
-    /// Stores `value`, and says which number the store has among those to this word.
-    pub fn store(&self, value: u64, order: Order) -> usize {
-        self.0.store(value, order)
-    }
-
-    /// Adds to it in one step, and says what it held before.
-    pub fn add(&self, amount: u64, order: Order) -> Read {
-        self.0.add(amount, order)
-    }
-
-    /// What distinguishes it from the other words and slots of its execution.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
-    }
+    (current().word)(value)
 }
 
 /// Plain memory of eight bytes, on which races are reported.
-#[derive(Clone)]
-pub struct Slot(Arc<dyn AnySlot>);
+pub type Slot = Arc<dyn AnySlot>;
 
 /// A slot that holds `value`.
 pub fn slot(value: u64) -> Slot {
-    Slot((current().slot)(value))
+    (current().slot)(value)
 }
 
-impl Slot {
-    /// Reads it.
-    pub fn read(&self) -> u64 {
-        self.0.read()
-    }
-
-    /// Writes it.
-    pub fn write(&self, value: u64) {
-        self.0.write(value);
-    }
-
-    /// What distinguishes it from the other words and slots of its execution.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
-    }
+/// What distinguishes a word or slot from the others of its execution.
+pub(crate) fn address<T: ?Sized>(cell: &Arc<T>) -> usize {
+    Arc::as_ptr(cell).addr()
 }
 
 /// A lock: how a model sees one of the kernel's.
@@ -140,6 +98,15 @@ pub fn spawn<R: Send + 'static>(body: impl FnOnce() -> R + Send + 'static) -> Th
         }
     }));
     Thread { thread, result }
+}
+
+/// Starts a thread that shares these parts with the one that starts it.
+pub fn spawn_with<P: Send + Sync + ?Sized + 'static, R: Send + 'static>(
+    parts: &Arc<P>,
+    body: impl FnOnce(&P) -> R + Send + 'static,
+) -> Thread<R> {
+    let parts = Arc::clone(parts);
+    spawn(move || body(&parts))
 }
 
 impl<R> Thread<R> {

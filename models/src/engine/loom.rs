@@ -11,8 +11,8 @@ use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use super::shuttle::Shuttle;
 use super::stores::Stores;
 use super::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Explore, Extent, Job, Limits, Read,
-    begin_execution, time_is_over,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Explore, Extent, Job, Limits, Read, Slot,
+    Word, begin_execution, time_is_over,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -110,14 +110,14 @@ impl Engine for Loom {
         Box::new(loom::thread::spawn(body))
     }
 
-    fn word(value: u64) -> Arc<dyn AnyWord> {
+    fn word(value: u64) -> Word {
         Arc::new(LoomWord {
             number: AtomicUsize::new(0),
             stores: Stores::new(value),
         })
     }
 
-    fn slot(value: u64) -> Arc<dyn AnySlot> {
+    fn slot(value: u64) -> Slot {
         Arc::new(LoomSlot(UnsafeCell::new(value)))
     }
 

@@ -23,8 +23,8 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
 use super::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, begin_execution,
-    time_is_over,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Word,
+    begin_execution, time_is_over,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -89,14 +89,14 @@ impl Engine for Shuttle {
         Box::new(shuttle::thread::spawn(|| or_stop(body)))
     }
 
-    fn word(value: u64) -> Arc<dyn AnyWord> {
+    fn word(value: u64) -> Word {
         Arc::new(ShuttleWord {
             number: AtomicUsize::new(0),
             stores: Stores::new(value),
         })
     }
 
-    fn slot(value: u64) -> Arc<dyn AnySlot> {
+    fn slot(value: u64) -> Slot {
         Arc::new(ShuttleSlot {
             value: UnsafeCell::new(value),
             users: AtomicI64::new(0),
@@ -267,20 +267,12 @@ impl Sample {
 pub fn sample(strategy: Strategy, seed: u64, steps: u64, run: &Arc<Run>, body: &Body) -> Sample {
     let seed = checked(seed);
     let most = usize::MAX;
-    match strategy {
-        Strategy::Random => {
-            let scheduler = RandomScheduler::new_from_seed(seed, most);
-            schedule(scheduler, steps, run, body)
-        }
-        Strategy::Pct(depth) => {
-            let scheduler = PctScheduler::new_from_seed(seed, depth, most);
-            schedule(scheduler, steps, run, body)
-        }
-        Strategy::Urw => {
-            let scheduler = UrwRandomScheduler::new_from_seed(seed, most);
-            schedule(scheduler, steps, run, body)
-        }
-    }
+    let scheduler: Box<dyn Scheduler + Send> = match strategy {
+        Strategy::Random => Box::new(RandomScheduler::new_from_seed(seed, most)),
+        Strategy::Pct(depth) => Box::new(PctScheduler::new_from_seed(seed, depth, most)),
+        Strategy::Urw => Box::new(UrwRandomScheduler::new_from_seed(seed, most)),
+    };
+    schedule(scheduler, steps, run, body)
 }
 
 /// Runs `body` once, in this schedule. True if it came to its end with the schedule: otherwise
@@ -315,9 +307,10 @@ fn checked(seed: u64) -> u64 {
 thread_local! {
     /// What is known of the schedules made on this thread. (All of a model's threads are
     /// coroutines of one.)
-    static NOTES: RefCell<Notes> = const { RefCell::new(Notes::new()) };
+    static NOTES: RefCell<Notes> = RefCell::default();
 }
 
+#[derive(Default)]
 struct Notes {
     sample: Sample,
     /// The schedule that runs now, or ran last.
@@ -328,25 +321,6 @@ struct Notes {
     ended: bool,
     /// With what a thread panicked in it.
     panic: Option<Box<dyn Any + Send>>,
-}
-
-impl Notes {
-    const fn new() -> Notes {
-        Notes {
-            sample: Sample {
-                schedules: 0,
-                steps: 0,
-                threads: 0,
-                choices: 0,
-                informed: 0,
-                yields: 0,
-            },
-            tasks: Vec::new(),
-            choices: 0,
-            ended: false,
-            panic: None,
-        }
-    }
 }
 
 /// Lets threads that could go on be interrupted no more than so often in a schedule.
@@ -475,7 +449,7 @@ fn schedule(
     body: &Body,
 ) -> Sample {
     keep_panic_hook();
-    NOTES.set(Notes::new());
+    NOTES.set(Notes::default());
     let scheduler = Noted {
         inner: ManuallyDrop::new(Box::new(scheduler)),
         steps,

@@ -23,7 +23,7 @@ use super::ring::{drain, pop_chunk, pop_next, pop_or_end, push_chunk, push_next,
 use super::{NIGHT, REFUSED, Scenario};
 use crate::engine::{Thread, spawn};
 use crate::instrumented::Instrumented;
-use crate::owned::{OwnedRing, OwnedWords, RingConsumer};
+use crate::owned::{OwnedRing, OwnedWords, RingConsumer, RingProducer};
 use crate::run::{Run, mortal};
 
 pub(super) fn inventory() -> Vec<Scenario> {
@@ -103,6 +103,26 @@ fn start_mortal<P: Send + 'static>(
     })
 }
 
+/// The ring's producer lives or dies: in a thread that has ended when this returns.
+fn mortal_producer(
+    run: &Arc<Run>,
+    ring: &Arc<OwnedRing>,
+    body: impl FnOnce(&mut RingProducer, &Run) + Send + 'static,
+) {
+    let make = |memory| ring.producer(memory);
+    start_mortal(run, "producer", make, |mut end, run| body(&mut end, run)).join();
+}
+
+/// The ring's consumer, likewise.
+fn mortal_consumer(
+    run: &Arc<Run>,
+    ring: &Arc<OwnedRing>,
+    body: impl FnOnce(&mut RingConsumer, &Run) + Send + 'static,
+) {
+    let make = |memory| ring.consumer(memory);
+    start_mortal(run, "consumer", make, |mut end, run| body(&mut end, run)).join();
+}
+
 /// What took effect against what the predecessor had seen return. (Cut off after its last access, a
 /// call is to everybody else the same as one that returned.)
 fn judge_position(position: u64, returned: &AtomicU64) {
@@ -126,16 +146,13 @@ fn producer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
             consumer
         }
     });
-    let dying = start_mortal(run, "producer", |memory| ring.producer(memory), {
-        let returned = Arc::clone(&returned);
-        move |mut producer, run| {
-            for _ in 1..TRIES {
-                push_next(&mut producer, run);
-                returned.store(producer.position(), Ordering::Relaxed);
-            }
+    let count = Arc::clone(&returned);
+    mortal_producer(run, &ring, move |producer, run| {
+        for _ in 1..TRIES {
+            push_next(producer, run);
+            count.store(producer.position(), Ordering::Relaxed);
         }
     });
-    dying.join();
     let mut successor = ring.producer(run.memory("successor"));
     judge_position(successor.position(), &returned);
     push_next(&mut successor, run);
@@ -152,16 +169,13 @@ fn consumer_dies<const SLOTS: usize, const TRIES: u64>(run: &Arc<Run>) {
         }
         producer.position()
     });
-    let dying = start_mortal(run, "consumer", |memory| ring.consumer(memory), {
-        let returned = Arc::clone(&returned);
-        move |mut consumer, run| {
-            for _ in 1..TRIES {
-                pop_next(&mut consumer, run);
-                returned.store(consumer.position(), Ordering::Relaxed);
-            }
+    let count = Arc::clone(&returned);
+    mortal_consumer(run, &ring, move |consumer, run| {
+        for _ in 1..TRIES {
+            pop_next(consumer, run);
+            count.store(consumer.position(), Ordering::Relaxed);
         }
     });
-    dying.join();
     let mut successor = ring.consumer(run.memory("successor"));
     judge_position(successor.position(), &returned);
     pop_next(&mut successor, run);
@@ -180,19 +194,13 @@ fn chunk_producer_dies(run: &Arc<Run>) {
             consumer
         }
     });
-    let dying = start_mortal(
-        run,
-        "producer",
-        |memory| ring.producer(memory),
-        |mut producer, run| {
-            let mut chunk = producer.reserve(2).expect("an empty ring has room");
-            chunk.set(0, 7).expect("two");
-            // Not committed, and forgotten.
-            assert_eq!(chunk.get(0), Some(7));
-            push_chunk(&mut producer, 2, run);
-        },
-    );
-    dying.join();
+    mortal_producer(run, &ring, |producer, run| {
+        let mut chunk = producer.reserve(2).expect("an empty ring has room");
+        chunk.set(0, 7).expect("two");
+        // Not committed, and forgotten.
+        assert_eq!(chunk.get(0), Some(7));
+        push_chunk(producer, 2, run);
+    });
     let mut successor = ring.producer(run.memory("successor"));
     assert!([0, 2].contains(&successor.position()), "half a chunk");
     push_chunk(&mut successor, 2, run);
@@ -210,19 +218,16 @@ fn chunk_consumer_dies(run: &Arc<Run>) {
         }
         producer.position()
     });
-    let dying = start_mortal(run, "consumer", |memory| ring.consumer(memory), {
-        let processed = Arc::clone(&processed);
-        move |mut consumer: RingConsumer, _| {
-            if let Ok(chunk) = consumer.peek(2) {
-                for index in 0..chunk.len() {
-                    assert_eq!(chunk.get(index), Some(index as u64 + 1));
-                    processed.store(index as u64 + 1, Ordering::Relaxed);
-                }
-                chunk.release_all();
+    let count = Arc::clone(&processed);
+    mortal_consumer(run, &ring, move |consumer, _| {
+        if let Ok(chunk) = consumer.peek(2) {
+            for index in 0..chunk.len() {
+                assert_eq!(chunk.get(index), Some(index as u64 + 1));
+                count.store(index as u64 + 1, Ordering::Relaxed);
             }
+            chunk.release_all();
         }
     });
-    dying.join();
     let mut successor = ring.consumer(run.memory("successor"));
     let processed = processed.load(Ordering::Relaxed);
     assert!(
@@ -246,16 +251,10 @@ fn closing_producer_dies(run: &Arc<Run>) {
         }
         consumer.position()
     });
-    let dying = start_mortal(
-        run,
-        "producer",
-        |memory| ring.producer(memory),
-        |mut producer, _| {
-            assert_eq!(producer.push(1), Ok(()));
-            producer.close();
-        },
-    );
-    dying.join();
+    mortal_producer(run, &ring, |producer, _| {
+        assert_eq!(producer.push(1), Ok(()));
+        producer.close();
+    });
     let successor = ring.producer(run.memory("successor"));
     run.saw(match successor.is_closed() {
         true => "successor found it closed",
@@ -277,16 +276,10 @@ fn closing_consumer_dies(run: &Arc<Run>) {
             producer.is_peer_closed().expect("correct"),
         )
     });
-    let dying = start_mortal(
-        run,
-        "consumer",
-        |memory| ring.consumer(memory),
-        |mut consumer, run| {
-            pop_next(&mut consumer, run);
-            consumer.close();
-        },
-    );
-    dying.join();
+    mortal_consumer(run, &ring, |consumer, run| {
+        pop_next(consumer, run);
+        consumer.close();
+    });
     let mut successor = ring.consumer(run.memory("successor"));
     let closed = successor.is_closed();
     let (pushed, stopped) = producing.join();

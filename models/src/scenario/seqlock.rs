@@ -211,10 +211,7 @@ mod tests {
 
     #[test]
     fn a_death_that_is_put_together_from_two_writes_is_found() {
-        let effort = Effort {
-            executions: 2_000_000,
-            seed: 1,
-        };
+        let effort = Effort::of(2_000_000);
         let scenario = Scenario::new("two questions", two_questions, 1, &[]);
         let explored = exploration::explore::<Loom>(&scenario, None, effort);
         let failure = explored.outcome.expect_err("a death that never happened");

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Control, Program};
+use super::Program;
 use crate::actor::Actor;
-use crate::engine::{Slot, Word, slot, spawn, word};
+use crate::engine::{Slot, Word, slot, spawn_with, word};
 use crate::order::Order::{self, Acquire, Release};
 use crate::run::Run;
 
@@ -32,15 +32,12 @@ pub(super) const RIGHT: Ring = Ring {
     reclaim: Acquire,
 };
 
-/// A ring that must pass, after it was seen full and empty and its slot was used again.
-pub(super) fn control(what: &'static str, orders: Ring, minimum: u64) -> Control {
-    const WITNESSES: &[&str] = &[
-        "producer saw full",
-        "consumer saw empty",
-        "the slot was used again",
-    ];
-    Control::model(what, orders, minimum, WITNESSES)
-}
+/// What a ring that passes must have shown: it was full and empty, and its slot was used again.
+pub(super) const USED: &[&str] = &[
+    "producer saw full",
+    "consumer saw empty",
+    "the slot was used again",
+];
 
 /// What the two ends share: the slot is plain memory, so that the engine reports races.
 struct Parts {
@@ -96,10 +93,7 @@ impl Program for Ring {
             slot: slot(0),
         });
         let (producer, consumer) = (run.actor("producer"), run.actor("consumer"));
-        let producing = spawn({
-            let parts = Arc::clone(&parts);
-            move || self.produce(&producer, &parts)
-        });
+        let producing = spawn_with(&parts, move |parts| self.produce(&producer, parts));
         self.consume(&consumer, &parts);
         producing.join();
     }

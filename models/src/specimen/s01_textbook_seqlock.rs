@@ -9,8 +9,8 @@
 //! loom finds it in a single write met by a single attempt; each half is wrong by itself. Boehm's
 //! two fences repair it, and so does an ordering on every word of the payload.
 
-use super::seqlock::{BOEHM, Odd, Seqlock, control};
-use super::{Fault, Specimen};
+use super::Specimen;
+use super::seqlock::{BOEHM, Odd, READS, Seqlock};
 use crate::order::Order::{Acquire, Release};
 
 pub(super) fn specimen() -> Specimen {
@@ -39,20 +39,25 @@ pub(super) fn specimen() -> Specimen {
         words_loaded: Acquire,
         ..BOEHM
     };
-    Specimen {
-        number: "S1",
-        name: "the textbook seqlock",
-        source: "textbook code, as many articles on shared memory print it",
-        faults: vec![
-            Fault::model("as printed", both, 28),
-            Fault::model("its writer alone", writer, 28),
-            Fault::model("its reader alone", reader, 28),
-        ],
-        controls: vec![
-            control("Boehm's fences", BOEHM, 600),
-            control("payload stored Release, no write fence", releasing, 600),
-            control("payload loaded Acquire, no read fence", acquiring, 600),
-        ],
-        blind: vec![],
-    }
+    Specimen::new(
+        "S1",
+        "the textbook seqlock",
+        "textbook code, as many articles on shared memory print it",
+    )
+    .fault("as printed", both, 28)
+    .fault("its writer alone", writer, 28)
+    .fault("its reader alone", reader, 28)
+    .control("Boehm's fences", BOEHM, 600, READS)
+    .control(
+        "payload stored Release, no write fence",
+        releasing,
+        600,
+        READS,
+    )
+    .control(
+        "payload loaded Acquire, no read fence",
+        acquiring,
+        600,
+        READS,
+    )
 }

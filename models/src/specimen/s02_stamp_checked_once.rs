@@ -8,8 +8,8 @@
 //!
 //! A second look behind an acquire fence, and a release fence behind the mark, repair it.
 
-use super::seqlock::{BOEHM, Odd, Seqlock, control};
-use super::{Fault, Specimen};
+use super::Specimen;
+use super::seqlock::{BOEHM, Odd, READS, Seqlock};
 use crate::order::Order::Release;
 
 pub(super) fn specimen() -> Specimen {
@@ -23,15 +23,9 @@ pub(super) fn specimen() -> Specimen {
         second: None,
         ..BOEHM
     };
-    Specimen {
-        number: "S2",
-        name: "a stamp checked once",
-        source: "softmata/horus#156",
-        faults: vec![
-            Fault::model("checked once", once, 6).also_by_shuttle(10),
-            Fault::model("no write fence", unfenced, 28),
-        ],
-        controls: vec![control("checked twice, fenced", BOEHM, 600)],
-        blind: vec![],
-    }
+    Specimen::new("S2", "a stamp checked once", "softmata/horus#156")
+        .fault("checked once", once, 6)
+        .also_by_shuttle(10)
+        .fault("no write fence", unfenced, 28)
+        .control("checked twice, fenced", BOEHM, 600, READS)
 }

@@ -8,8 +8,8 @@
 //! loom's cells report the race once the slot is used a second time. Release on the store and
 //! Acquire on the load repair it; so does Acquire on the load alone, with the fence kept.
 
-use super::ring::{RIGHT, Ring, control};
-use super::{Fault, Specimen};
+use super::Specimen;
+use super::ring::{RIGHT, Ring, USED};
 use crate::order::Order::{AcqRel, Relaxed};
 
 pub(super) fn specimen() -> Specimen {
@@ -23,15 +23,12 @@ pub(super) fn specimen() -> Specimen {
         reclaim: RIGHT.reclaim,
         ..shipped
     };
-    Specimen {
-        number: "S3",
-        name: "a fence without a partner",
-        source: "eclipse-iceoryx/iceoryx2#119, #1356",
-        faults: vec![Fault::model("as shipped", shipped, 16)],
-        controls: vec![
-            control("Release and Acquire", RIGHT, 40),
-            control("the fence with a partner", matched, 40),
-        ],
-        blind: vec![],
-    }
+    Specimen::new(
+        "S3",
+        "a fence without a partner",
+        "eclipse-iceoryx/iceoryx2#119, #1356",
+    )
+    .fault("as shipped", shipped, 16)
+    .control("Release and Acquire", RIGHT, 40, USED)
+    .control("the fence with a partner", matched, 40, USED)
 }

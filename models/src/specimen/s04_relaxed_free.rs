@@ -7,8 +7,8 @@
 //! loom's cells report the race, in a ring that wraps: one that is never used up hides it.
 //! Release on the store repairs it.
 
-use super::ring::{RIGHT, Ring, control};
-use super::{Fault, Specimen};
+use super::Specimen;
+use super::ring::{RIGHT, Ring, USED};
 use crate::order::Order::Relaxed;
 
 pub(super) fn specimen() -> Specimen {
@@ -16,12 +16,7 @@ pub(super) fn specimen() -> Specimen {
         free: Relaxed,
         ..RIGHT
     };
-    Specimen {
-        number: "S4",
-        name: "a slot freed Relaxed",
-        source: "eclipse-iceoryx/iceoryx#1396",
-        faults: vec![Fault::model("as shipped", shipped, 16)],
-        controls: vec![control("freed Release", RIGHT, 40)],
-        blind: vec![],
-    }
+    Specimen::new("S4", "a slot freed Relaxed", "eclipse-iceoryx/iceoryx#1396")
+        .fault("as shipped", shipped, 16)
+        .control("freed Release", RIGHT, 40, USED)
 }

@@ -10,9 +10,9 @@
 
 use std::sync::Arc;
 
-use super::{Control, Fault, Program, Specimen};
+use super::{Program, Specimen};
 use crate::actor::Actor;
-use crate::engine::{Word, spawn, word};
+use crate::engine::{Word, spawn_with, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -62,12 +62,9 @@ impl Program for TwoCells {
             cells: [[word(0), word(0)], [word(0), word(0)]],
         });
         let (writer, reader) = (run.actor("writer"), run.actor("reader"));
-        let writing = spawn({
-            let parts = Arc::clone(&parts);
-            move || {
-                self.write(&writer, &parts, 1);
-                self.write(&writer, &parts, 2);
-            }
+        let writing = spawn_with(&parts, move |parts| {
+            self.write(&writer, parts, 1);
+            self.write(&writer, parts, 2);
         });
         match self.try_read(&reader, &parts) {
             None => run.saw("refused"),
@@ -92,17 +89,11 @@ pub(super) fn specimen() -> Specimen {
         read_fence: false,
         ..right
     };
-    Specimen {
-        number: "S5",
-        name: "two cells, read without a fence",
-        source: "eclipse-iceoryx/iceoryx2#125",
-        faults: vec![Fault::model("no read fence", shipped, 28)],
-        controls: vec![Control::model(
-            "both fences",
-            right,
-            600,
-            &["refused", "read a value"],
-        )],
-        blind: vec![],
-    }
+    Specimen::new(
+        "S5",
+        "two cells, read without a fence",
+        "eclipse-iceoryx/iceoryx2#125",
+    )
+    .fault("no read fence", shipped, 28)
+    .control("both fences", right, 600, &["refused", "read a value"])
 }

@@ -8,8 +8,8 @@
 //!
 //! loom finds each missing fence by itself; the two fences repair it.
 
-use super::seqlock::{BOEHM, Odd, Seqlock, control};
-use super::{Fault, Specimen};
+use super::Specimen;
+use super::seqlock::{BOEHM, Odd, READS, Seqlock};
 use crate::order::Order::{Acquire, SeqCst};
 
 pub(super) fn specimen() -> Specimen {
@@ -26,15 +26,8 @@ pub(super) fn specimen() -> Specimen {
         write_fence: None,
         ..fenced
     };
-    Specimen {
-        number: "S6",
-        name: "a seqlock without fences",
-        source: "python/cpython#121388",
-        faults: vec![
-            Fault::model("no fence at the end of a read", reader, 28),
-            Fault::model("no fence at the start of a write", writer, 28),
-        ],
-        controls: vec![control("both fences", fenced, 600)],
-        blind: vec![],
-    }
+    Specimen::new("S6", "a seqlock without fences", "python/cpython#121388")
+        .fault("no fence at the end of a read", reader, 28)
+        .fault("no fence at the start of a write", writer, 28)
+        .control("both fences", fenced, 600, READS)
 }

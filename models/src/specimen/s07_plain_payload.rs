@@ -8,9 +8,9 @@
 
 use std::sync::Arc;
 
-use super::{Control, Fault, Program, Specimen};
+use super::{Program, Specimen};
 use crate::actor::Actor;
-use crate::engine::{Slot, Word, slot, spawn, word};
+use crate::engine::{Slot, Word, slot, spawn_with, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -52,14 +52,11 @@ impl Program for Over {
             atomic: word(0),
         });
         let (writer, reader) = (run.actor("writer"), run.actor("reader"));
-        let writing = spawn({
-            let parts = Arc::clone(&parts);
-            move || {
-                writer.store("odd", &parts.seq, 1, Relaxed);
-                writer.fence("write fence", Release);
-                self.put(&writer, &parts, 1);
-                writer.store("even", &parts.seq, 2, Release);
-            }
+        let writing = spawn_with(&parts, move |parts| {
+            writer.store("odd", &parts.seq, 1, Relaxed);
+            writer.fence("write fence", Release);
+            self.put(&writer, parts, 1);
+            writer.store("even", &parts.seq, 2, Release);
         });
         let first = reader.load("first look", &parts.seq, Acquire);
         if first.is_multiple_of(2) {
@@ -80,17 +77,12 @@ impl Program for Over {
 }
 
 pub(super) fn specimen() -> Specimen {
-    Specimen {
-        number: "S7",
-        name: "a seqlock over plain memory",
-        source: "crossbeam-rs/crossbeam#859",
-        faults: vec![Fault::model("plain payload", Over::Plain, 2)],
-        controls: vec![Control::model(
-            "atomic payload",
-            Over::Atomic,
-            150,
-            &["read a value", "refused after the read"],
-        )],
-        blind: vec![],
-    }
+    let witnesses = &["read a value", "refused after the read"];
+    Specimen::new(
+        "S7",
+        "a seqlock over plain memory",
+        "crossbeam-rs/crossbeam#859",
+    )
+    .fault("plain payload", Over::Plain, 2)
+    .control("atomic payload", Over::Atomic, 150, witnesses)
 }

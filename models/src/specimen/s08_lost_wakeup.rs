@@ -12,8 +12,8 @@
 
 use std::sync::Arc;
 
-use super::{Control, Fault, Program, Specimen};
-use crate::engine::{spawn, word};
+use super::{Program, Specimen};
+use crate::engine::{spawn_with, word};
 use crate::order::Order::{Acquire, Relaxed, Release, SeqCst};
 use crate::run::Run;
 
@@ -30,16 +30,12 @@ impl Program for Handshake {
         // Whether somebody wants to be woken, and how much work was announced.
         let words = Arc::new((word(0), word(0)));
         let (waker, sleeper) = (run.actor("waker"), run.actor("sleeper"));
-        let waking = spawn({
-            let words = Arc::clone(&words);
-            move || {
-                let (waiting, work) = &*words;
-                waker.store("announce work", work, 1, Release);
-                if self.fence {
-                    waker.fence("waker's fence", SeqCst);
-                }
-                waker.load("anybody asleep?", waiting, Relaxed) == 1
+        let waking = spawn_with(&words, move |(waiting, work)| {
+            waker.store("announce work", work, 1, Release);
+            if self.fence {
+                waker.fence("waker's fence", SeqCst);
             }
+            waker.load("anybody asleep?", waiting, Relaxed) == 1
         });
         let (waiting, work) = &*words;
         let announce = || sleeper.store("announce sleep", waiting, 1, Relaxed);
@@ -77,20 +73,10 @@ pub(super) fn specimen() -> Specimen {
         announces_first: false,
         ..right
     };
-    Specimen {
-        number: "S8",
-        name: "a lost wake-up",
-        source: "axboe/liburing#541",
-        faults: vec![
-            Fault::model("no full fence", unfenced, 2),
-            Fault::model("announced after the look", late, 2).also_by_shuttle(8),
-        ],
-        controls: vec![Control::model(
-            "announced, fenced, looked",
-            right,
-            15,
-            &["slept and was woken", "saw the work and stayed awake"],
-        )],
-        blind: vec![],
-    }
+    let witnesses = &["slept and was woken", "saw the work and stayed awake"];
+    Specimen::new("S8", "a lost wake-up", "axboe/liburing#541")
+        .fault("no full fence", unfenced, 2)
+        .fault("announced after the look", late, 2)
+        .also_by_shuttle(8)
+        .control("announced, fenced, looked", right, 15, witnesses)
 }

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use super::{Control, Fault, Program, Specimen};
-use crate::engine::{spawn, word};
+use super::{Program, Specimen};
+use crate::engine::{spawn_with, word};
 use crate::order::Order::{self, Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -28,14 +28,10 @@ impl Program for Record {
     fn run(self, run: &Arc<Run>) {
         let words = Arc::new([word(0), word(0), word(0)]);
         let (writer, reader) = (run.actor("writer"), run.actor("reader"));
-        let writing = spawn({
-            let words = Arc::clone(&words);
-            move || {
-                let [magic, size, data] = &*words;
-                writer.store("data", data, DATA, Relaxed);
-                writer.store("size", size, SIZE, Relaxed);
-                writer.store("magic", magic, MAGIC, self.stored);
-            }
+        let writing = spawn_with(&words, move |[magic, size, data]| {
+            writer.store("data", data, DATA, Relaxed);
+            writer.store("size", size, SIZE, Relaxed);
+            writer.store("magic", magic, MAGIC, self.stored);
         });
         let [magic, size, data] = &*words;
         if reader.load("magic", magic, self.loaded) == MAGIC {
@@ -62,17 +58,11 @@ pub(super) fn specimen() -> Specimen {
         stored: Release,
         loaded: Acquire,
     };
-    Specimen {
-        number: "S9",
-        name: "a record without ordering",
-        source: "ClusterLabs/libqb#64",
-        faults: vec![Fault::model("as shipped", shipped, 6)],
-        controls: vec![Control::model(
-            "magic stored Release, loaded Acquire",
-            right,
-            6,
-            &["read the record", "no record yet"],
-        )],
-        blind: vec![],
-    }
+    let (repair, witnesses) = (
+        "magic stored Release, loaded Acquire",
+        &["read the record", "no record yet"],
+    );
+    Specimen::new("S9", "a record without ordering", "ClusterLabs/libqb#64")
+        .fault("as shipped", shipped, 6)
+        .control(repair, right, 6, witnesses)
 }

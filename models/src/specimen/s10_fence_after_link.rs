@@ -10,8 +10,8 @@
 
 use std::sync::Arc;
 
-use super::{Control, Fault, Program, Specimen};
-use crate::engine::{Word, spawn, word};
+use super::{Program, Specimen};
+use crate::engine::{Word, spawn_with, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -42,19 +42,16 @@ impl Program for Fence {
             last: word(OLD),
         });
         let (producer, walker) = (run.actor("producer"), run.actor("walker"));
-        let growing = spawn({
-            let blocks = Arc::clone(&blocks);
-            move || {
-                producer.store("fill the new block", &blocks.next_of_new, OLD, Relaxed);
-                if self == Fence::BeforeLink {
-                    producer.fence("fence", Release);
-                }
-                producer.store("link", &blocks.next_of_old, NEW, Relaxed);
-                if self == Fence::AfterLink {
-                    producer.fence("fence", Release);
-                }
-                producer.store("last block", &blocks.last, NEW, Relaxed);
+        let growing = spawn_with(&blocks, move |blocks| {
+            producer.store("fill the new block", &blocks.next_of_new, OLD, Relaxed);
+            if self == Fence::BeforeLink {
+                producer.fence("fence", Release);
             }
+            producer.store("link", &blocks.next_of_old, NEW, Relaxed);
+            if self == Fence::AfterLink {
+                producer.fence("fence", Release);
+            }
+            producer.store("last block", &blocks.last, NEW, Relaxed);
         });
         let next = walker.load("follow the link", &blocks.next_of_old, Relaxed);
         walker.fence("walker's fence", Acquire);
@@ -70,17 +67,12 @@ impl Program for Fence {
 }
 
 pub(super) fn specimen() -> Specimen {
-    Specimen {
-        number: "S10",
-        name: "a fence after the first link",
-        source: "cameron314/readerwriterqueue#172",
-        faults: vec![Fault::model("fence after the link", Fence::AfterLink, 6)],
-        controls: vec![Control::model(
-            "fence before the link",
-            Fence::BeforeLink,
-            6,
-            &["walked one block", "walked two blocks"],
-        )],
-        blind: vec![],
-    }
+    let witnesses = &["walked one block", "walked two blocks"];
+    Specimen::new(
+        "S10",
+        "a fence after the first link",
+        "cameron314/readerwriterqueue#172",
+    )
+    .fault("fence after the link", Fence::AfterLink, 6)
+    .control("fence before the link", Fence::BeforeLink, 6, witnesses)
 }

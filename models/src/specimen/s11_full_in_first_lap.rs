@@ -7,8 +7,8 @@
 //! A property test against a queue finds it within 20 cases. Comparing the distance of the two
 //! indices repairs it.
 
+use super::Specimen;
 use super::property::{self, Checked, Queue};
-use super::{Control, Fault, Specimen};
 
 const SLOTS: u64 = 4;
 /// One slot stays empty, as the printed test intends.
@@ -54,18 +54,13 @@ fn check(cases: u32, full: fn(u64, u64) -> bool) -> Checked {
 }
 
 pub(super) fn specimen() -> Specimen {
-    Specimen {
-        number: "S11",
-        name: "full in the first lap only",
-        source: "textbook code, as many articles on shared memory print it",
-        faults: vec![Fault::property(
-            "as printed",
-            |cases| check(cases, |write, read| (write + 1) % SLOTS == read),
-            20,
-        )],
-        controls: vec![Control::property("distance of the indices", |cases| {
-            check(cases, |write, read| write - read == CAPACITY)
-        })],
-        blind: vec![],
-    }
+    let printed = |cases| check(cases, |write, read| (write + 1) % SLOTS == read);
+    let distance = |cases| check(cases, |write, read| write - read == CAPACITY);
+    Specimen::new(
+        "S11",
+        "full in the first lap only",
+        "textbook code, as many articles on shared memory print it",
+    )
+    .wrong("as printed", 20, printed)
+    .right("distance of the indices", distance)
 }

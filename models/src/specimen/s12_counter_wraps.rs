@@ -9,8 +9,8 @@
 //! A property test against a queue finds it within 20 cases. A power of two repairs it, and so do
 //! counters that wrap at a multiple of the capacity.
 
+use super::Specimen;
 use super::property::{self, Checked, Queue};
-use super::{Control, Fault, Specimen};
 
 /// Where counters of 8 bits wrap.
 const WRAP: usize = 1 << u8::BITS;
@@ -57,19 +57,14 @@ fn check(cases: u32, capacity: usize, wrap: usize) -> Checked {
 }
 
 pub(super) fn specimen() -> Specimen {
-    Specimen {
-        number: "S12",
-        name: "counters that wrap, any capacity",
-        source: "eclipse-iceoryx/iceoryx2#986, rust-embedded/heapless#207",
-        faults: vec![Fault::property(
-            "capacity 5, counters of 8 bits",
-            |cases| check(cases, 5, WRAP),
-            20,
-        )],
-        controls: vec![
-            Control::property("capacity 4", |cases| check(cases, 4, WRAP)),
-            Control::property("counters wrap at 10", |cases| check(cases, 5, 10)),
-        ],
-        blind: vec![],
-    }
+    Specimen::new(
+        "S12",
+        "counters that wrap, any capacity",
+        "eclipse-iceoryx/iceoryx2#986, rust-embedded/heapless#207",
+    )
+    .wrong("capacity 5, counters of 8 bits", 20, |cases| {
+        check(cases, 5, WRAP)
+    })
+    .right("capacity 4", |cases| check(cases, 4, WRAP))
+    .right("counters wrap at 10", |cases| check(cases, 5, 10))
 }

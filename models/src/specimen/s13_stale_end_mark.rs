@@ -15,8 +15,8 @@ use proptest::strategy::Strategy;
 use proptest::test_runner::TestCaseError;
 use proptest::{prop_assert, prop_oneof};
 
+use super::Specimen;
 use super::property::{self, Checked};
-use super::{Control, Fault, Specimen};
 
 const SIZE: usize = 8;
 
@@ -125,18 +125,7 @@ fn like_a_queue(marks_a_wrap: bool, ops: &[Op]) -> Result<(), TestCaseError> {
 }
 
 pub(super) fn specimen() -> Specimen {
-    Specimen {
-        number: "S13",
-        name: "a stale end mark",
-        source: "ETLCPP/etl#1276",
-        faults: vec![Fault::property(
-            "no mark at a wrap",
-            |cases| check(cases, false),
-            20,
-        )],
-        controls: vec![Control::property("a mark at every wrap", |cases| {
-            check(cases, true)
-        })],
-        blind: vec![],
-    }
+    Specimen::new("S13", "a stale end mark", "ETLCPP/etl#1276")
+        .wrong("no mark at a wrap", 20, |cases| check(cases, false))
+        .right("a mark at every wrap", |cases| check(cases, true))
 }

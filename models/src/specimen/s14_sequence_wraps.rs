@@ -11,8 +11,8 @@
 
 use proptest::prop_assert;
 
+use super::Specimen;
 use super::property::{self, Checked};
-use super::{Control, Fault, Specimen};
 
 /// A seqlock over two words, which hold the number of the write.
 struct Seqlock {
@@ -56,12 +56,7 @@ fn check(cases: u32, bits: u32) -> Checked {
 }
 
 pub(super) fn specimen() -> Specimen {
-    Specimen {
-        number: "S14",
-        name: "a sequence that comes round",
-        source: "Amanieu/seqlock#3",
-        faults: vec![Fault::property("8 bits", |cases| check(cases, 8), 1_000)],
-        controls: vec![Control::property("64 bits", |cases| check(cases, 64))],
-        blind: vec![],
-    }
+    Specimen::new("S14", "a sequence that comes round", "Amanieu/seqlock#3")
+        .wrong("8 bits", 1_000, |cases| check(cases, 8))
+        .right("64 bits", |cases| check(cases, 64))
 }

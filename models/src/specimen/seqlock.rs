@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Control, Program};
+use super::Program;
 use crate::actor::Actor;
-use crate::engine::{Word, spawn, word};
+use crate::engine::{Word, spawn_with, word};
 use crate::order::Order::{self, Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -47,11 +47,8 @@ pub(super) const BOEHM: Seqlock = Seqlock {
     second: Some(Relaxed),
 };
 
-/// A seqlock that must pass, with outcomes that say it met the writer before, during and after.
-pub(super) fn control(what: &'static str, orders: Seqlock, minimum: u64) -> Control {
-    const WITNESSES: &[&str] = &["read the old value", "read the new value", "refused"];
-    Control::model(what, orders, minimum, WITNESSES)
-}
+/// What a seqlock that passes must have shown: it met the writer before, after and during a write.
+pub(super) const READS: &[&str] = &["read the old value", "read the new value", "refused"];
 
 impl Seqlock {
     /// Writes 1 into both words, which hold 0 under sequence 0.
@@ -91,10 +88,7 @@ impl Program for Seqlock {
     fn run(self, run: &Arc<Run>) {
         let parts = Arc::new((word(0), [word(0), word(0)]));
         let (writer, reader) = (run.actor("writer"), run.actor("reader"));
-        let writing = spawn({
-            let parts = Arc::clone(&parts);
-            move || self.write(&writer, &parts.0, &parts.1)
-        });
+        let writing = spawn_with(&parts, move |(seq, words)| self.write(&writer, seq, words));
         match self.try_read(&reader, &parts.0, &parts.1) {
             None => run.saw("refused"),
             Some((seq, words)) => {

@@ -9,8 +9,8 @@
 
 use std::sync::Arc;
 
-use super::{Control, ModelControl, Program, Specimen};
-use crate::engine::{spawn, word};
+use super::{ModelControl, Program, Specimen};
+use crate::engine::{spawn_with, word};
 use crate::order::Order::{Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -29,12 +29,9 @@ impl Program for LoadedBy {
         let (producer, consumer) = (run.actor("producer"), run.actor("consumer"));
         let before =
             (self == LoadedBy::ItsParent).then(|| producer.load("own index", &index, Relaxed));
-        let producing = spawn({
-            let index = Arc::clone(&index);
-            move || {
-                let own = before.unwrap_or_else(|| producer.load("own index", &index, Relaxed));
-                producer.store("publish", &index, own + 1, Release);
-            }
+        let producing = spawn_with(&index, move |index| {
+            let own = before.unwrap_or_else(|| producer.load("own index", index, Relaxed));
+            producer.store("publish", index, own + 1, Release);
         });
         match consumer.load("observe", &index, Acquire) {
             0 => run.saw("nothing yet"),
@@ -45,20 +42,18 @@ impl Program for LoadedBy {
 }
 
 pub(super) fn specimen() -> Specimen {
-    let control =
-        |what, who| ModelControl::new(what, who, 6, &["nothing yet", "an item went over"]);
-    Specimen {
-        number: "T1",
-        name: "a model that re-reads its own index",
-        source: "tokio-rs/loom#166",
-        faults: vec![],
-        controls: vec![Control::Model(control(
-            "loaded before the thread starts",
-            LoadedBy::ItsParent,
-        ))],
-        blind: vec![control(
-            "loaded by the thread that stores it",
-            LoadedBy::ItsThread,
-        )],
-    }
+    let witnesses = &["nothing yet", "an item went over"];
+    let what = "loaded by the thread that stores it";
+    Specimen::new(
+        "T1",
+        "a model that re-reads its own index",
+        "tokio-rs/loom#166",
+    )
+    .control(
+        "loaded before the thread starts",
+        LoadedBy::ItsParent,
+        6,
+        witnesses,
+    )
+    .blind(ModelControl::new(what, LoadedBy::ItsThread, 6, witnesses))
 }

@@ -49,6 +49,14 @@ impl Machine {
     fn said(&self) -> String {
         self.quota().to_string()
     }
+
+    /// What is said of it begins with the first of these and has all others.
+    #[track_caller]
+    fn assert_said(&self, begins: &str, parts: &[&str]) {
+        let said = self.said();
+        assert!(said.starts_with(begins), "{said}");
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    }
 }
 
 /// Files of cgroup v1 for this quota.
@@ -80,18 +88,13 @@ fn session() -> Machine {
     Machine::new(SESSION, TWO)
         .group("sys/fs/cgroup", [])
         .group("sys/fs/cgroup/user.slice", [("cpu.max", "max 100000\n")])
-        .group(
-            "sys/fs/cgroup/user.slice/user-1000.slice",
-            [("cpu.max", "max 100000\n")],
-        )
+        .group(SLICE, [("cpu.max", "max 100000\n")])
         // The controller is not enabled for the scope: there is no file.
-        .group(
-            "sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope",
-            [],
-        )
+        .group(SCOPE, [])
 }
 
 const SLICE: &str = "sys/fs/cgroup/user.slice/user-1000.slice";
+const SCOPE: &str = "sys/fs/cgroup/user.slice/user-1000.slice/session-3.scope";
 
 #[test]
 fn a_path_without_any_quota_has_none() {
@@ -106,10 +109,7 @@ fn a_path_without_any_quota_has_none() {
 
 #[test]
 fn every_level_of_v2_counts_and_the_lowest_decides() {
-    let own = session().group(
-        &format!("{SLICE}/session-3.scope"),
-        [("cpu.max", "50000 100000")],
-    );
+    let own = session().group(SCOPE, [("cpu.max", "50000 100000")]);
     assert_eq!(own.said(), "0.5 CPUs, by its own control group");
     let parent = session().group(SLICE, [("cpu.max", "150000 100000\n")]);
     assert_eq!(
@@ -123,10 +123,7 @@ fn every_level_of_v2_counts_and_the_lowest_decides() {
     );
     let nested = session()
         .group(SLICE, [("cpu.max", "150000 100000")])
-        .group(
-            &format!("{SLICE}/session-3.scope"),
-            [("cpu.max", "400000 100000")],
-        );
+        .group(SCOPE, [("cpu.max", "400000 100000")]);
     assert_eq!(nested.quota().cpus(), Some(1.5), "a parent's is lower");
 }
 
@@ -170,14 +167,9 @@ fn a_container_sees_its_own_levels_and_says_that_there_are_others() {
             .namespace(4_026_532_123)
             .group("sys/fs/cgroup", [("cpu.max", max)])
     };
-    let said = namespaced("50000 100000").said();
-    assert!(
-        said.starts_with("0.5 CPUs, by its own control group, if not less ("),
-        "{said}"
-    );
-    let said = namespaced("max 100000").said();
-    assert!(said.starts_with("not known ("), "{said}");
-    assert!(said.contains("above its namespace"), "{said}");
+    let begins = "0.5 CPUs, by its own control group, if not less (";
+    namespaced("50000 100000").assert_said(begins, &[]);
+    namespaced("max 100000").assert_said("not known (", &["above its namespace"]);
 
     // v1, whose group is what is mounted, under its path on the host.
     let mounted =
@@ -187,23 +179,11 @@ fn a_container_sees_its_own_levels_and_says_that_there_are_others() {
             .group("sys/fs/cgroup/cpu,cpuacct", one(quota, "100000"))
             .group("sys/fs/cgroup/cpu,cpuacct/inner", one("300000", "100000"))
     };
-    let inner = container("/docker/0123/inner", "150000");
-    let said = inner.said();
-    assert!(
-        said.starts_with("1.5 CPUs, by the control group above its own"),
-        "{said}"
-    );
-    let said = container("/docker/0123", "-1").said();
-    assert!(
-        said.contains("not known") && said.contains("above what is mounted"),
-        "{said}"
-    );
+    let begins = "1.5 CPUs, by the control group above its own";
+    container("/docker/0123/inner", "150000").assert_said(begins, &[]);
+    container("/docker/0123", "-1").assert_said("not known", &["above what is mounted"]);
     // A name that begins with the other is not below it.
-    let said = container("/docker/01234", "150000").said();
-    assert!(
-        said.contains("not known") && said.contains("not in the part"),
-        "{said}"
-    );
+    container("/docker/01234", "150000").assert_said("not known", &["not in the part"]);
 }
 
 #[test]
@@ -217,8 +197,7 @@ fn a_group_outside_of_its_namespace_is_found_only_by_its_name() {
     };
     assert_eq!(machine("/../beside", "/..").quota().cpus(), Some(2.0));
     for (path, root) in [("/../beside", "/"), ("/", "/.."), ("/../../x", "/..")] {
-        let said = machine(path, root).said();
-        assert!(said.starts_with("not known ("), "{path} {root}: {said}");
+        machine(path, root).assert_said("not known (", &[]);
     }
 }
 
@@ -257,20 +236,14 @@ fn what_cannot_be_looked_at_is_not_known_and_has_a_reason() {
         (session().group(SLICE, [("cpu.max", "5 0")]), "`5` in `0`"),
         (session().group(SLICE, [("cpu.max", "-5 100000")]), "`-5`"),
     ] {
-        let (said, quota) = (machine.said(), machine.quota());
-        assert!(said.starts_with("not known ("), "{said}");
-        assert!(said.contains(why), "{said}");
-        assert_eq!(quota.cpus(), None);
+        machine.assert_said("not known (", &[why]);
+        assert_eq!(machine.quota().cpus(), None);
     }
     // What was found on other levels stands beside it.
-    let machine = session()
+    session()
         .group(SLICE, [("cpu.max", "?")])
-        .group("sys/fs/cgroup/user.slice", [("cpu.max", "75000 100000")]);
-    let said = machine.said();
-    assert!(
-        said.starts_with("0.75 CPUs") && said.contains("if not less"),
-        "{said}"
-    );
+        .group("sys/fs/cgroup/user.slice", [("cpu.max", "75000 100000")])
+        .assert_said("0.75 CPUs", &["if not less"]);
 }
 
 #[test]
