@@ -160,6 +160,7 @@ mod tests {
     use crate::counters::Reading;
     use crate::counters::fake::Fake;
     use crate::cpus::{Kinship, Likeness, Relation};
+    use crate::report::{omits, says};
     use crate::run::Extent;
 
     const APART: Pair = Pair {
@@ -198,8 +199,8 @@ mod tests {
 
     #[test]
     fn counters_that_see_no_line_go_between_cores_are_not_to_be_trusted() {
-        let said = reported(Some(0), Some(&APART)).render();
-        assert!(said.contains("Do not trust them"), "{said}");
+        let report = reported(Some(0), Some(&APART));
+        says(&report.render(), &["Do not trust them"]);
     }
 
     #[test]
@@ -221,9 +222,8 @@ mod tests {
     fn lines_that_are_counted_are_reported_for_each_item() {
         let said = reported(Some(12), Some(&APART)).render();
         // Twelve near and twelve far, over ten items.
-        assert!(said.contains("moved by 2.40 for each item"), "{said}");
-        assert!(!said.contains("trust"), "{said}");
-        assert!(said.contains("here, FAKE"), "{said}");
+        says(&said, &["moved by 2.40 for each item", "here, FAKE"]);
+        omits(&said, &["trust"]);
     }
 
     #[test]

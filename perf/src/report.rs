@@ -85,14 +85,6 @@ impl Report {
         report
     }
 
-    /// One that a test makes of recorded samples.
-    #[cfg(test)]
-    pub(crate) fn recorded(add: impl FnOnce(&mut Report)) -> Self {
-        let mut report = Report::new("recorded");
-        add(&mut report);
-        report
-    }
-
     /// Says how to repeat the rows that do not say it themselves: by this command.
     #[must_use]
     pub fn repeated_by(mut self, command: &str) -> Self {
@@ -254,6 +246,44 @@ pub fn build_note() -> Option<String> {
     cfg!(debug_assertions).then(|| {
         "built with debug assertions: the figures are not those of a release build".to_owned()
     })
+}
+
+/// What tests ask of a report that comes of recorded samples.
+#[cfg(test)]
+impl Report {
+    /// Such a one.
+    pub(crate) fn recorded(add: impl FnOnce(&mut Report)) -> Self {
+        let mut report = Report::new("recorded");
+        add(&mut report);
+        report
+    }
+
+    /// That it concludes so much, and with these words.
+    #[track_caller]
+    pub(crate) fn concludes<const N: usize>(&self, words: [&[&str]; N]) {
+        assert_eq!(self.conclusions.len(), N, "{:?}", self.conclusions);
+        for (said, words) in self.conclusions.iter().zip(words) {
+            says(said, words);
+        }
+    }
+}
+
+/// That all of these words are said.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "{word} is missing in {said}");
+    }
+}
+
+/// That none of these words is said.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn omits(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(!said.contains(word), "{word} is in {said}");
+    }
 }
 
 /// A ratio in thousandths.

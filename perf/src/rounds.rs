@@ -101,6 +101,15 @@ pub struct Rounds {
 }
 
 impl Rounds {
+    /// What tests take for measured.
+    #[cfg(test)]
+    pub(crate) fn recorded(series: impl Into<Vec<Vec<f64>>>) -> Self {
+        Rounds {
+            series: series.into(),
+            ..Rounds::default()
+        }
+    }
+
     /// How many rounds count.
     pub fn count(&self) -> usize {
         self.series.first().map_or(0, Vec::len)

@@ -95,14 +95,8 @@ fn as_usual(rounds: &Rounds, usual: f64) -> bool {
 impl<Set> Measured<Set> {
     /// What tests take for measured.
     pub(crate) fn recorded(set: Set, series: impl Into<Vec<Vec<f64>>>) -> Self {
-        let rounds = Rounds {
-            series: series.into(),
-            ..Rounds::default()
-        };
-        Measured {
-            set,
-            rounds: Ok(rounds),
-        }
+        let rounds = Ok(Rounds::recorded(series));
+        Measured { set, rounds }
     }
 }
 

@@ -305,8 +305,8 @@ mod tests {
                 used += 1;
                 let count = 2 * capacity as u64 + 64;
                 thread::scope(|scope| {
-                    let sending = scope.spawn(move || sender.send(9, count));
-                    let received = receiver.receive(9, count);
+                    let sending = scope.spawn(move || sender(9, count));
+                    let received = receiver(9, count);
                     assert_eq!(received, Ok(()), "{}, {way:?}, {capacity}", peer.name);
                     assert_eq!(sending.join().unwrap(), Ok(()));
                 });
@@ -328,8 +328,8 @@ mod tests {
             let mut ends = queue.ends(Way::OneByOne).unwrap();
             // heapless has one slot that it never uses.
             let room = if peer.name == "heapless" { 1023 } else { 1024 };
-            assert_eq!(ends.sender.send(0, room), Ok(()), "{}", peer.name);
-            assert_eq!(ends.receiver.receive(0, room), Ok(()), "{}", peer.name);
+            assert_eq!((ends.sender)(0, room), Ok(()), "{}", peer.name);
+            assert_eq!((ends.receiver)(0, room), Ok(()), "{}", peer.name);
         }
     }
 }

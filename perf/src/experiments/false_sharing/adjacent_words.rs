@@ -252,28 +252,21 @@ fn conclusion(all: &Comparison<Access>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::comparison::recorded;
+    use crate::report::{omits, says};
 
     /// What would have been measured: each access at 8, 64 and 256 bytes.
     fn with(near: [f64; 4]) -> Report {
         let series = near.map(|near| [near, 5.0, 5.0].map(|each| recorded(Unit::TIME, each)));
-        let rounds = Rounds {
-            series: series.into_iter().flatten().collect(),
-            ..Rounds::default()
-        };
+        let rounds = Rounds::recorded(series.concat());
         Report::recorded(|to| report(to, &[8, 64, 256], &rounds))
     }
 
     #[test]
     fn two_threads_on_one_line_are_named_by_what_they_do() {
         let report = with([28.0, 5.0, 5.5, 4.95]);
-        let said = &report.conclusions[0];
-        let (suffer, others) = said.split_once("It does not for").unwrap();
-        assert!(
-            suffer.contains("fetch_add 5.6 times, store 1.1 times."),
-            "{said}"
-        );
-        assert!(others.contains("load, add, store 1.0 times"), "{said}");
-        assert!(report.render().contains("5.6 times: slower"), "{said}");
+        let suffer = "fetch_add 5.6 times, store 1.1 times. It does not for: ";
+        report.concludes([&[suffer, "load, add, store 1.0 times"]]);
+        says(&report.render(), &["5.6 times: slower"]);
         let row = &report.rows[0];
         assert_eq!((row.count, report.rows.len()), (Some(179), 8), "{row:?}");
     }
@@ -281,9 +274,8 @@ mod tests {
     #[test]
     fn flat_samples_name_no_access() {
         let report = with([5.0, 5.1, 4.9, 5.0]);
-        let said = &report.conclusions[0];
-        assert!(said.contains("do not disturb each other"), "{said}");
-        assert!(!said.contains("longer"), "{said}");
+        report.concludes([&["do not disturb each other"]]);
+        omits(&report.conclusions[0], &["longer"]);
         for row in &report.rows {
             let reason = row.reason.as_deref().unwrap();
             assert!(reason.ends_with("effect: no difference"), "{row:?}");

@@ -101,6 +101,14 @@ impl Ends {
         }
     }
 
+    /// What both sides share of two things, one for each direction.
+    pub fn sharing<T: AsFd>(make: impl Fn() -> Result<T, Refused>) -> Result<Self, Refused> {
+        let mut ends = Ends::default();
+        ends.share(&make()?)?;
+        ends.share(&make()?)?;
+        Ok(ends)
+    }
+
     /// Adds, for both sides, a descriptor of the same thing.
     pub fn share(&mut self, of: &impl AsFd) -> Result<(), Refused> {
         for side in [&mut self.first, &mut self.second] {

@@ -32,11 +32,7 @@ fn length(size: usize) -> i64 {
 }
 
 fn prepare(size: usize) -> Result<Ends, Refused> {
-    let queue = || queue(size).map_err(|error| explain(size, error));
-    let mut ends = Ends::default();
-    ends.share(&queue()?)?;
-    ends.share(&queue()?)?;
-    Ok(ends)
+    Ends::sharing(|| queue(size).map_err(|error| explain(size, error)))
 }
 
 fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {

@@ -101,18 +101,13 @@ fn refused(error: SegmentError) -> Refused {
     Refused(error.to_string())
 }
 
-/// What both sides share of two segments, one for each direction.
-fn segments(make: impl Fn() -> Result<OwnedFd, SegmentError>) -> Result<Ends, Refused> {
-    let mut ends = Ends::default();
-    for _ in 0..2 {
-        ends.share(&make().map_err(refused)?)?;
-    }
-    Ok(ends)
-}
-
 fn rings<T: Payload>() -> Result<Ends, Refused> {
     let options = RingOptions::new(capacity(size_of::<T>()));
-    segments(|| Ring::<T>::anonymous(&options)?.segment().descriptor())
+    Ends::sharing(|| {
+        let ring = Ring::<T>::anonymous(&options);
+        ring.and_then(|ring| ring.segment().descriptor())
+            .map_err(refused)
+    })
 }
 
 fn join_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
@@ -204,16 +199,14 @@ fn length(size: usize) -> usize {
 }
 
 fn files<T: Payload>() -> Result<Ends, Refused> {
-    let mut ends = Ends::default();
-    for _ in 0..2 {
+    Ends::sharing(|| {
         let file = file_on_disk()?;
         // Both indices zero, neither side closed, and room for the slots: written, because a hole that
         // a full disk cannot fill kills who stores to it.
         let written = file.write_all_at(&vec![0; length(size_of::<T>())], 0);
         written.map_err(|error| Refused::of("the file has no room", error))?;
-        ends.share(&file)?;
-    }
-    Ok(ends)
+        Ok(file)
+    })
 }
 
 fn join_files<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
@@ -255,10 +248,10 @@ fn parts<T: Payload>(file: &File) -> Result<(RingParts<'static, Native, T>, Mmap
 }
 
 fn seqlocks<T: WholeWords>() -> Result<Ends, Refused> {
-    segments(|| {
-        SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default())?
-            .segment()
-            .descriptor()
+    Ends::sharing(|| {
+        let lock = SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default());
+        lock.and_then(|lock| lock.segment().descriptor())
+            .map_err(refused)
     })
 }
 

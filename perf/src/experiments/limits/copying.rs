@@ -110,25 +110,17 @@ mod tests {
         assert!(matches!(short, Err(Trouble::Failed(_))), "{short:?}");
     }
 
-    fn recorded(small: [f64; 5], large: [f64; 5]) -> String {
-        let rounds = Rounds {
-            series: vec![small.to_vec(), large.to_vec()],
-            ..Rounds::default()
-        };
+    fn recorded(small: [f64; 5], large: [f64; 5]) -> Report {
+        let rounds = Rounds::recorded([small, large].map(Vec::from));
         Report::recorded(|report| add(report, &rounds, &[16 << 10, 64 << 20]))
-            .conclusions
-            .concat()
     }
 
     #[test]
     fn a_bandwidth_that_falls_is_named_and_one_that_does_not_is_not() {
         let small = [40.0, 20.0, 41.0, 39.0, 40.0];
-        let said = recorded(small, small.map(|rate| rate / 4.0));
-        assert!(
-            said.contains("10.0 GB/s, 25 % of that, in blocks of 64 MiB"),
-            "{said}"
-        );
-        let said = recorded(small, [39.0, 21.0, 40.0, 40.0, 40.5]);
-        assert!(said.contains("not less in blocks of 64 MiB"), "{said}");
+        let falls = recorded(small, small.map(|rate| rate / 4.0));
+        falls.concludes([&["10.0 GB/s, 25 % of that, in blocks of 64 MiB"]]);
+        let same = recorded(small, [39.0, 21.0, 40.0, 40.0, 40.5]);
+        same.concludes([&["not less in blocks of 64 MiB"]]);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{ELSEWHERE, NS, Outcome, note};
 use crate::comparison::Comparison;
 use crate::cpus::Pair;
+use crate::placement::Alone;
 use crate::probe::to_and_fro;
 use crate::report::Report;
 use crate::rounds::{Rounds, Sample};
@@ -16,11 +17,8 @@ use crate::together::{Fault, Patience};
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/one-way latency";
 
-/// The words of one cache line; the lines beside it hold nothing, because some processors fetch lines
-/// two by two.
-#[derive(Default)]
-#[repr(align(256))]
-struct Line([AtomicU64; 8]);
+/// The words of one cache line; the lines beside it hold nothing.
+type Line = Alone<[AtomicU64; 8]>;
 
 /// Where a message lies, by number of its lines.
 struct Place {
@@ -250,10 +248,7 @@ mod tests {
     }
 
     fn recorded(series: [[f64; 5]; 4]) -> Report {
-        let rounds = Rounds {
-            series: series.map(Vec::from).to_vec(),
-            ..Rounds::default()
-        };
+        let rounds = Rounds::recorded(series.map(Vec::from));
         Report::recorded(|report| add(report, &rounds))
     }
 
@@ -261,23 +256,16 @@ mod tests {
     fn two_lines_that_take_longer_than_one_are_named() {
         let one = [55.0, 56.0, 54.0, 110.0, 55.0];
         let two = one.map(|latency| latency * 2.4);
-        let report = recorded([one, two, two, two.map(|latency| latency * 1.5)]);
-        let [lines, payload] = report.conclusions.as_slice() else {
-            panic!("{:?}", report.conclusions);
-        };
-        assert!(lines.contains("132 ns one-way instead of 55.0"), "{lines}");
-        assert!(lines.contains("2.40 [2.40–2.40] times"), "{lines}");
-        assert!(payload.contains("1.50 [1.50–1.50] times"), "{payload}");
+        recorded([one, two, two, two.map(|latency| latency * 1.5)]).concludes([
+            &["132 ns one-way instead of 55.0", "2.40 [2.40–2.40] times"],
+            &["1.50 [1.50–1.50] times"],
+        ]);
     }
 
     #[test]
     fn lines_that_make_no_difference_are_not_said_to() {
         let one = [55.0, 56.0, 54.0, 57.0, 55.0];
         let other = [56.0, 55.0, 55.0, 56.0, 54.0];
-        let report = recorded([one, other, one, other]);
-        for said in &report.conclusions {
-            assert!(said.contains("no difference"), "{said}");
-        }
-        assert_eq!(report.conclusions.len(), 2);
+        recorded([one, other, one, other]).concludes([&["no difference"]; 2]);
     }
 }

@@ -14,6 +14,7 @@ use nix::libc;
 
 use crate::counters::Usage;
 use crate::mutex::SharedMutex;
+use crate::placement::Alone;
 use crate::report::Trouble;
 
 /// How many operations there are in a turn of the loop: the loop's own cost is divided by it.
@@ -70,10 +71,6 @@ const fn operation(
         time,
     }
 }
-
-/// A word that has its cache line, and the next one, to itself.
-#[repr(align(256))]
-struct Alone(AtomicU64);
 
 /// Far from zero, so that nothing is right by chance.
 const VALUE: u64 = 0x9E37_79B9_7F4A_7C15;
