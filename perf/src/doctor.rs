@@ -2,7 +2,7 @@
 
 mod permissions;
 
-use ringproof::{Ring, RingOptions, SegmentError};
+use ringproof::{Ring, RingOptions};
 use ringproof_record::Record;
 
 use crate::counters::{Counters, Kernel, Provider, Tally};
@@ -69,12 +69,9 @@ fn machine_row(environment: &Environment) -> Record {
 /// Hands items over through a ring that has room for one, so that for each of them at least two
 /// lines go from one thread to the other.
 fn hand_over(pair: Pair, settings: &Settings, provider: &dyn Provider) -> Result<Tally, Trouble> {
-    let no_ring = |error: SegmentError| Trouble::NotRun(format!("no ring could be made: {error}"));
-    let ring = Ring::<u64>::anonymous(&RingOptions::new(1).slots(1)).map_err(no_ring)?;
-    let (producer, consumer) = (
-        ring.producer().map_err(no_ring)?,
-        ring.consumer().map_err(no_ring)?,
-    );
+    let ring = Ring::<u64>::anonymous(&RingOptions::new(1).slots(1));
+    let both = ring.and_then(|ring| Ok((ring.producer()?, ring.consumer()?)));
+    let (producer, consumer) = both.map_err(Trouble::of("no ring could be made"))?;
     let ends = Ends::ours(Way::OneByOne, producer, consumer);
     let mut link = ends.link("a ring for one item".to_owned(), 256, settings.first_item());
     link.run_counted_by(pair, ITEMS, Some(provider))
@@ -241,10 +238,7 @@ mod tests {
         };
         let settings = Settings::of(Extent::Smoke);
         // Of whatever is counted ten happen in each thread.
-        let fake = Fake {
-            meanwhile: 10,
-            ..Fake::default()
-        };
+        let fake = Fake::with(|fake| fake.meanwhile = 10);
         let tally = hand_over(pair, &settings, &fake).unwrap();
         assert_eq!(tally.items, Some(ITEMS));
         let mut report = Report::new("handed over");

@@ -1,5 +1,7 @@
 //! What an experiment found: tables for people, rows for the driver.
 
+use std::fmt;
+
 use ringproof_record::{Record, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,13 @@ pub enum Trouble {
     NotRun(String),
     /// It ran, and what it measured is broken.
     Failed(String),
+}
+
+impl Trouble {
+    /// That something could not be done here, and what the system says.
+    pub fn of<E: fmt::Display>(what: &str) -> impl Fn(E) -> Self {
+        move |error| Trouble::NotRun(format!("{what}: {error}"))
+    }
 }
 
 /// What an experiment found. A program of its own may have found it and hand it over as JSON.
@@ -322,10 +331,7 @@ mod tests {
 
     #[test]
     fn a_counter_has_a_value_or_a_reason_and_never_both() {
-        let fake = Fake {
-            refused: Some("cycles"),
-            ..Fake::default()
-        };
+        let fake = Fake::with(|fake| fake.refused = Some("cycles"));
         let report = counted_by(&fake);
         assert_eq!(report.rows.len(), 2 * 10);
         for row in &report.rows {
@@ -356,10 +362,7 @@ mod tests {
 
     #[test]
     fn a_scaled_count_says_so_in_its_row() {
-        let fake = Fake {
-            share: 2,
-            ..Fake::default()
-        };
+        let fake = Fake::with(|fake| fake.share = 2);
         let report = counted_by(&fake);
         let reason = report.rows[0].reason.as_deref();
         assert_eq!(reason, Some("FAKE; scaled, counted 50 % of the time"));

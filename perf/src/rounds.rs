@@ -117,10 +117,10 @@ impl Rounds {
 
     /// What the rounds of several runs were like: as many as the run with the fewest had, and all
     /// that happened to any. Their values are in no relation and are left out.
-    pub fn together(runs: &[&Rounds]) -> Rounds {
-        let sum = |of: fn(&Rounds) -> usize| runs.iter().map(|run| of(run)).sum();
-        let latencies: Vec<f64> = runs.iter().filter_map(|run| run.latency).collect();
-        let fewest = runs.iter().map(|run| run.count()).min().unwrap_or(0);
+    pub fn together<'a>(runs: impl Iterator<Item = &'a Rounds> + Clone) -> Rounds {
+        let sum = |of: fn(&Rounds) -> usize| runs.clone().map(of).sum();
+        let latencies: Vec<f64> = runs.clone().filter_map(|run| run.latency).collect();
+        let fewest = runs.clone().map(Rounds::count).min().unwrap_or(0);
         Rounds {
             series: vec![vec![f64::NAN; fewest]],
             latency: summarize(&latencies).map(|summary| summary.median),
@@ -168,9 +168,8 @@ pub fn interleave<Error>(
     for round in counting(&all) {
         rounds.moved -= 1;
         rounds.preempted += round.preempted;
-        for (series, value) in rounds.series.iter_mut().zip(&round.values) {
-            series.push(*value);
-        }
+        let values = rounds.series.iter_mut().zip(&round.values);
+        values.for_each(|(series, value)| series.push(*value));
         latencies.extend(round.probes().into_iter().flatten());
     }
     rounds.latency = summarize(&latencies).map(|summary| summary.median);
@@ -291,7 +290,7 @@ mod tests {
             ..Rounds::default()
         };
         let (one, other) = (run(5, Some(50.0), 1), run(4, Some(60.0), 2));
-        let together = Rounds::together(&[&one, &other]);
+        let together = Rounds::together([&one, &other].into_iter());
         assert_eq!((together.count(), together.moved), (4, 3));
         assert_eq!(together.latency, Some(55.0));
     }

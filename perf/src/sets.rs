@@ -76,8 +76,7 @@ pub fn measure_all<Set>(
 
 /// The rounds of those that have any.
 pub fn together<Set>(all: &[Measured<Set>]) -> Rounds {
-    let measured: Vec<_> = all.iter().flat_map(|one| &one.rounds).collect();
-    Rounds::together(&measured)
+    Rounds::together(all.iter().flat_map(|one| &one.rounds))
 }
 
 /// How far apart the CPUs were in most sets; `None` without probes.

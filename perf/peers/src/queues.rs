@@ -81,8 +81,7 @@ fn fill<T: Item>(slots: &mut [MaybeUninit<T>], first: u64) {
 struct Ours<T: Item>(Ring<T>);
 
 fn ours<T: Item>(options: &RingOptions) -> Result<Box<dyn Queue>, Trouble> {
-    let ring = Ring::<T>::anonymous(options)
-        .map_err(|error| Trouble::NotRun(format!("no ring could be made: {error}")))?;
+    let ring = Ring::<T>::anonymous(options).map_err(Trouble::of("no ring could be made"))?;
     Ok(Box::new(Ours(ring)))
 }
 
@@ -247,7 +246,7 @@ fn heapless<T: Item, const N: usize>() -> Result<Box<dyn Queue>, Trouble> {
     let making = thread::Builder::new()
         .stack_size(4 * size_of::<heapless::spsc::Queue<T, N>>() + (1 << 20))
         .spawn(|| Box::new(heapless::spsc::Queue::<T, N>::new()))
-        .map_err(|error| Trouble::NotRun(format!("no thread could be started: {error}")))?;
+        .map_err(Trouble::of("no thread could be started"))?;
     let queue = (making.join())
         .map_err(|_| Trouble::NotRun("a queue of heapless could not be made".to_owned()))?;
     Ok(Box::new(Heapless(queue)))

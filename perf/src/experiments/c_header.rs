@@ -6,7 +6,7 @@
 
 mod calls;
 
-use ringproof::{Ring, RingOptions, SegmentError};
+use ringproof::{Ring, RingOptions};
 
 use self::calls::Ends;
 use crate::comparison::{Comparison, Unit};
@@ -53,6 +53,9 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     add(&mut report, &measured);
     Ok(report)
 }
+
+/// What is said where there can be none.
+const NO_RING: &str = "no ring could be made";
 
 /// The alternatives.
 const IN_C: usize = 0;
@@ -178,7 +181,7 @@ fn compare(
     // The cases alternate: C and Rust, for each way.
     stream_all(&name, WAYS.len() * 2, pair, settings, |case| {
         let name = format!("ringproof-perf-{}-{case}", std::process::id());
-        let ring = Ring::create(&name, &options).map_err(no_ring)?;
+        let ring = Ring::create(&name, &options).map_err(Trouble::of(NO_RING))?;
         Ok(Box::new(Named {
             name,
             ring,
@@ -188,10 +191,6 @@ fn compare(
             first_item: settings.first_item(),
         }))
     })
-}
-
-fn no_ring(error: SegmentError) -> Trouble {
-    Trouble::NotRun(format!("no ring could be made: {error}"))
 }
 
 /// A ring that C can attach to, gone with this, and how it is used.
@@ -206,16 +205,14 @@ struct Named {
 
 impl Medium for Named {
     fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        let in_rust = || Ends::in_rust(&self.ring).map_err(Trouble::of(NO_RING));
         let (whose, ends) = match self.in_c {
             true => ("C", calls::ends(&self.name).map_err(Trouble::Failed)?),
-            false => ("Rust", Ends::in_rust(&self.ring).map_err(no_ring)?),
+            false => ("Rust", in_rust()?),
         };
         let mut ends = ends.used(self.way);
         if self.threads == Threads::One {
-            let links::Ends {
-                mut sender,
-                mut receiver,
-            } = ends;
+            let (mut sender, mut receiver) = (ends.sender, ends.receiver);
             ends = links::Ends {
                 // Its work is the receiver's, a batch at a time.
                 sender: Box::new(|_, _| Ok(())),

@@ -263,7 +263,7 @@ impl Entry {
     pub fn samplers(&self, pair: Pair, time: Duration) -> Result<[Sampler; 3], Trouble> {
         let [write, idle, busy] = Situation::ALL.map(|one| (self.sampler)(one, pair, time));
         let all = write.and_then(|write| Ok([write, idle?, busy?]));
-        all.map_err(|error| Trouble::NotRun(format!("no structure could be made: {error}")))
+        all.map_err(Trouble::of("no structure could be made"))
     }
 }
 

@@ -55,7 +55,7 @@ const fn stream(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>)
 }
 
 fn made(name: &str, ends: io::Result<Ends>) -> Result<Ends, Refused> {
-    ends.map_err(|error| Refused::of(&format!("no {name} can be made"), error))
+    ends.map_err(Refused::of(&format!("no {name} can be made")))
 }
 
 fn join_stream(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
@@ -153,7 +153,7 @@ const fn socket(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>)
 /// Two Unix sockets of that kind, connected with each other.
 fn sockets(kind: SockType) -> Result<Ends, Refused> {
     let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
-        .map_err(|error| Refused::of("no such sockets can be made", error))?;
+        .map_err(Refused::of("no such sockets can be made"))?;
     Ok(Ends::of(one, other))
 }
 
@@ -199,7 +199,7 @@ fn prepare_udp(size: usize) -> Result<Ends, Refused> {
         other.connect(one.local_addr()?)?;
         Ok((OwnedFd::from(one), OwnedFd::from(other)))
     };
-    let refused = |error: io::Error| Refused::of("no UDP sockets can be made", error);
+    let refused = |error: io::Error| Refused::of("no UDP sockets can be made")(error);
     let (messages, steps) = (sockets().map_err(refused)?, sockets().map_err(refused)?);
     // The kernel is asked, not the constant.
     let large = UdpSocket::from(messages.0.try_clone().map_err(refused)?).send(&vec![0; size]);

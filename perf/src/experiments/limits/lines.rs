@@ -20,13 +20,9 @@ pub(super) const SUBJECT: &str = "machine/one-way latency";
 /// The words of one cache line; the lines beside it hold nothing.
 type Line = Alone<[AtomicU64; 8]>;
 
-/// Where a message lies, by number of its lines.
-struct Place {
-    /// The line whose first word is the flag.
-    flag: usize,
-    /// The line whose other seven words are the payload, if there is one.
-    payload: Option<usize>,
-}
+/// Where a message lies: the number of the line whose first word is the flag, and of that whose other
+/// seven words are the payload, if there is one.
+type Place = (usize, Option<usize>);
 
 /// How messages go there and back.
 struct Way {
@@ -35,16 +31,6 @@ struct Way {
     elsewhere: &'static str,
     there: Place,
     back: Place,
-}
-
-const fn flag(flag: usize) -> Place {
-    let payload = None;
-    Place { flag, payload }
-}
-
-const fn message(flag: usize, payload: usize) -> Place {
-    let payload = Some(payload);
-    Place { flag, payload }
 }
 
 const fn way(name: &'static str, elsewhere: &'static str, there: Place, back: Place) -> Way {
@@ -58,24 +44,24 @@ const fn way(name: &'static str, elsewhere: &'static str, there: Place, back: Pl
 
 /// All of them; each is compared with the one before.
 const WAYS: [Way; 4] = [
-    way("one line there and back", "52–60", flag(0), flag(0)),
+    way("one line there and back", "52–60", (0, None), (0, None)),
     way(
         "two lines, one there and one back",
         "122–138",
-        flag(0),
-        flag(1),
+        (0, None),
+        (1, None),
     ),
     way(
         "two lines, each with flag and 56 bytes of payload",
         "",
-        message(0, 0),
-        message(1, 1),
+        (0, Some(0)),
+        (1, Some(1)),
     ),
     way(
         "four lines, payload and flag apart",
         "",
-        message(0, 2),
-        message(1, 3),
+        (0, Some(2)),
+        (1, Some(3)),
     ),
 ];
 
@@ -87,10 +73,10 @@ struct Direction<'a> {
 }
 
 impl<'a> Direction<'a> {
-    fn new(lines: &'a [Line; 4], place: &Place) -> Self {
+    fn new(lines: &'a [Line; 4], (flag, payload): Place) -> Self {
         Direction {
-            flag: &lines[place.flag].0[0],
-            payload: place.payload.map_or(&[], |line| &lines[line].0[1..]),
+            flag: &lines[flag].0[0],
+            payload: payload.map_or(&[], |line| &lines[line].0[1..]),
         }
     }
 
@@ -147,7 +133,7 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
             move |number| direction.receive(number),
         )
     };
-    let (there, back) = (functions(&way.there), functions(&way.back));
+    let (there, back) = (functions(way.there), functions(way.back));
     let (values, preemptions) = to_and_fro(pair, &[WARM_UP, trips], there, back)?;
     Ok(Sample {
         value: values[1],
@@ -214,7 +200,7 @@ mod tests {
     fn a_wrong_payload_is_noticed() {
         for way in &WAYS[2..] {
             let lines = <[Line; 4]>::default();
-            let there = Direction::new(&lines, &way.there);
+            let there = Direction::new(&lines, way.there);
             there.send(5);
             assert_eq!(there.receive(5), Ok(()));
             there.payload[6].store(4, Ordering::Relaxed);
@@ -227,7 +213,7 @@ mod tests {
         let counts = [1, 2, 2, 4];
         for (way, count) in WAYS.iter().zip(counts) {
             let lines = <[Line; 4]>::default();
-            let mut used: Vec<usize> = [&way.there, &way.back]
+            let mut used: Vec<usize> = [way.there, way.back]
                 .map(|place| Direction::new(&lines, place))
                 .iter()
                 .flat_map(|direction| direction.payload.iter().chain([direction.flag]))

@@ -30,7 +30,7 @@ pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outco
         Extent::Smoke => 4,
     };
     let unknown = "the system does not say which CPUs there are";
-    let allowed = allowed().map_err(|error| Trouble::NotRun(format!("{unknown}: {error}")))?;
+    let allowed = allowed().map_err(Trouble::of(unknown))?;
     let allowed: Vec<usize> = allowed.iter().collect();
     let cpus = spread_over(&allowed, most);
     if cpus.len() < allowed.len() {
