@@ -260,6 +260,11 @@ impl<C> Line<C> {
         Ratio::of(values, others).ok_or_else(|| NO_ROUND.to_owned())
     }
 
+    /// An alternative's values in units of the same one's in another line. `None` if there are no rounds.
+    pub fn against(&self, other: &Line<C>, at: usize) -> Option<Ratio> {
+        Ratio::of(self.values(at).ok()?, other.values(at).ok()?)
+    }
+
     /// The row of an alternative: its median, or why there is none.
     pub fn row(&self, at: usize, subject: impl Into<String>, check: impl Into<String>) -> Record {
         match self.value(at) {

@@ -246,22 +246,21 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_ran_elsewhere_from_its_start_to_its_end_does_not_count() {
-        // Its own two probes agree, but not with the others.
-        let rounds = with_probes(3, &[18.0, 18.0, 50.0, 52.0, 51.0, 50.0, 50.0, 51.0]);
-        assert_eq!((rounds.count(), rounds.moved), (3, 1));
-    }
-
-    #[test]
-    fn probes_that_never_settle_end_the_run_without_a_result() {
-        let rounds = with_probes(3, &[50.0, 18.0].repeat(20));
-        assert_eq!((rounds.count(), rounds.moved), (0, 7));
-    }
-
-    #[test]
-    fn without_probes_every_round_counts() {
-        let rounds = with_probes(3, &[]);
-        assert_eq!((rounds.count(), rounds.moved, rounds.latency), (3, 0, None));
+    fn a_round_counts_if_no_probe_speaks_against_it() {
+        let never_settled = [50.0, 18.0].repeat(20);
+        for (probes, expected) in [
+            // The first round ran elsewhere from its start to its end.
+            (
+                &[18.0, 18.0, 50.0, 52.0, 51.0, 50.0, 50.0, 51.0][..],
+                (3, 1),
+            ),
+            (&never_settled, (0, 7)),
+            (&[], (3, 0)),
+        ] {
+            let rounds = with_probes(3, probes);
+            assert_eq!((rounds.count(), rounds.moved), expected, "{probes:?}");
+        }
+        assert_eq!(with_probes(3, &[]).latency, None);
     }
 
     #[test]

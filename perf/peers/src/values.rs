@@ -12,7 +12,6 @@ use ringproof_perf::latest::{
 use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::Settings;
-use ringproof_perf::stats::Ratio;
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::standing::{Standing, conclude};
@@ -144,9 +143,7 @@ fn said_of(all: &Values) -> Vec<String> {
                 let at = situation as usize;
                 for line in others.clone() {
                     // Times, of which the shorter is the higher rate.
-                    let both = reference.values(at).ok().zip(line.values(at).ok());
-                    let Some(ratio) = both.and_then(|(ours, theirs)| Ratio::of(ours, theirs))
-                    else {
+                    let Some(ratio) = reference.against(line, at) else {
                         continue;
                     };
                     standing.push(Standing {

@@ -90,6 +90,7 @@ impl Event {
 pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
     let codes = codes(processor);
     let event = |name, shows, kind| Event { name, shows, kind };
+    let by_kernel = |name, shows, of| event(name, shows, Kind::Kernel(of));
     let by_code = |name, shows, code: Code| match code {
         Ok((raw, shows)) => event(name, shows, Kind::Raw(raw)),
         Err(why) => event(name, shows, Kind::Nothing(why)),
@@ -123,13 +124,9 @@ pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
             by_code("memory-ordering clears", CLEARS, codes.clears),
         ],
         vec![
-            event(
-                "context switches",
-                SWITCHES,
-                Kind::Kernel(Software::CONTEXT_SWITCHES),
-            ),
-            event("page faults", FAULTS, Kind::Kernel(Software::PAGE_FAULTS)),
-            event("migrations", MOVES, Kind::Kernel(Software::CPU_MIGRATIONS)),
+            by_kernel("context switches", SWITCHES, Software::CONTEXT_SWITCHES),
+            by_kernel("page faults", FAULTS, Software::PAGE_FAULTS),
+            by_kernel("migrations", MOVES, Software::CPU_MIGRATIONS),
         ],
     ]
 }

@@ -512,28 +512,22 @@ mod tests {
         };
         let mut all = Comparison::new(Unit::TIME, Situation::ReadIdle as usize);
         let idle = [2.0, 2.2, 1.8, 2.0, 2.1];
-        all.add(
-            latch,
-            vec![Ok(vec![1.0; 5]), Ok(idle.to_vec()), Ok(busy.to_vec())],
-        );
+        let series = [[1.0; 5], idle, busy].map(|times| Ok(times.to_vec()));
+        all.add(latch, series.into());
         conclusions(&all)
     }
 
     #[test]
     fn what_a_busy_writer_does_to_a_reader_is_concluded() {
+        let slower = [200.0, 230.0, 170.0, 200.0, 210.0];
+        let starved = [200.0, f64::INFINITY, 170.0, 200.0, 210.0];
         for (busy, said) in [
-            (
-                [200.0, 230.0, 170.0, 200.0, 210.0],
-                "takes longer, 100 times",
-            ),
+            (slower, "takes longer, 100 times"),
             (
                 [2.1, 2.2, 1.7, 2.1, 2.0],
                 "takes no longer within the noise",
             ),
-            (
-                [200.0, f64::INFINITY, 170.0, 200.0, 210.0],
-                "got no value at all in some rounds",
-            ),
+            (starved, "got no value at all in some rounds"),
         ] {
             let start = "While its writer never pauses, a read of the latch";
             assert_eq!(concluded(busy), [format!("{start} {said} at 32 bytes.")]);

@@ -9,7 +9,7 @@ use crate::cpus::Pair;
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Settings, measure_each};
-use crate::stats::{Effect, Ratio};
+use crate::stats::Effect;
 use crate::table::{figure, size};
 
 /// The subject of its rows.
@@ -82,8 +82,7 @@ fn add(report: &mut Report, rounds: &Rounds, sizes: &[usize]) {
     let (Some((best, most)), Some((largest, rate))) = (best, rates.last()) else {
         return;
     };
-    let series = largest.values(0).ok().zip(best.values(0).ok());
-    let share = series.and_then(|(largest, best)| Ratio::of(largest, best));
+    let share = largest.against(best, 0);
     let (most, rate) = (figure(most.median), figure(rate.median));
     let begin = format!("memcpy copies {most} GB/s in blocks of {}", size(best.of));
     let blocks = format!("in blocks of {}", size(largest.of));

@@ -10,7 +10,7 @@ use crate::probe::to_and_fro;
 use crate::report::Report;
 use crate::rounds::{Rounds, Sample};
 use crate::run::{Settings, measure_each};
-use crate::stats::{Effect, Ratio};
+use crate::stats::Effect;
 use crate::table::{figure, spread};
 use crate::together::{Fault, Patience};
 
@@ -144,10 +144,7 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
 /// Table, plot, conclusions and rows from the rounds, which hold the ways in their order.
 fn add(report: &mut Report, rounds: &Rounds) {
     let all = Comparison::of_rounds(NS, 0, 1, &WAYS, rounds);
-    let ratio = |of: usize, to: usize| {
-        let series = |at: usize| all.lines.get(at)?.values(0).ok();
-        Ratio::of(series(of)?, series(to)?)
-    };
+    let ratio = |of: usize, to: usize| all.lines.get(of)?.against(all.lines.get(to)?, 0);
     let above = |way: &Way| {
         let at = WAYS.iter().position(|known| known.name == way.name)?;
         Some(ratio(at, at.checked_sub(1)?)?.of)

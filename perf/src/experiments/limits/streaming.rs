@@ -142,7 +142,7 @@ fn steps(sizes: &[&Line<usize>]) -> Option<String> {
     );
     let mut named = Vec::new();
     for (from, to) in sizes.iter().zip(&sizes[1..]) {
-        let ratio = Ratio::of(to.values(ORDINARY).ok()?, from.values(ORDINARY).ok()?)?;
+        let ratio = to.against(from, ORDINARY)?;
         let Ok(moved) = large(ratio, ["falls", "rises"]) else {
             return Some(format!("{begin}: too few rounds to say where it steps."));
         };
