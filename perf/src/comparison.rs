@@ -260,6 +260,11 @@ impl<C> Line<C> {
         Ratio::of(values, others).ok_or_else(|| NO_ROUND.to_owned())
     }
 
+    /// An alternative's values in units of the same one's in another line. `None` if there are no rounds.
+    pub fn against(&self, other: &Line<C>, at: usize) -> Option<Ratio> {
+        Ratio::of(self.values(at).ok()?, other.values(at).ok()?)
+    }
+
     /// The row of an alternative: its median, or why there is none.
     pub fn row(&self, at: usize, subject: impl Into<String>, check: impl Into<String>) -> Record {
         match self.value(at) {
@@ -412,15 +417,26 @@ impl<'a, C> Columns<'a, C> {
     }
 }
 
-/// Those that are slower than their reference and those that are faster, each with by how much:
-/// `one by one (40 %)`. `None` if there are none at all, or of any too few rounds to say.
-pub fn slower_and_faster(
+/// Where something is slower than its reference and where it is faster, each with by how much, with these
+/// words before the places and between them: `it is slower at 8 B (75 %), and faster at 24 B (20 %)`; or
+/// `none`. Nothing if there are no places at all, or at any too few rounds to say.
+pub fn slower_or_faster(
+    what: &str,
+    [at, comma]: [&str; 2],
+    none: &str,
     found: impl IntoIterator<Item = (String, Compared)>,
-) -> Option<[Vec<String>; 2]> {
+) -> Option<String> {
     let found = found.into_iter();
-    let [slower, _, faster] =
-        by_effect(found.map(|(name, one)| (format!("{name} ({})", one.percent()), one.effect)))?;
-    Some([slower, faster])
+    let found = found.map(|(name, one)| (format!("{name} ({})", one.percent()), one.effect));
+    let [slower, _, faster] = by_effect(found)?.map(|places| places.join(&format!("{comma} ")));
+    Some(match (&*slower, &*faster) {
+        ("", "") => format!("{what} {none}"),
+        (slower, "") => format!("{what} is slower{at} {slower}"),
+        ("", faster) => format!("{what} is faster{at} {faster}"),
+        (slower, faster) => {
+            format!("{what} is slower{at} {slower}{comma} and faster{at} {faster}")
+        }
+    })
 }
 
 /// What lies below that with which it is compared, what does not differ, and what lies above. `None` if
@@ -543,18 +559,17 @@ mod tests {
     fn those_that_differ_are_named_and_too_few_rounds_name_none() {
         let find = |speeds: [f64; 3], rounds: usize| {
             let found = speeds.into_iter().zip(["a", "b", "c"]);
-            slower_and_faster(found.map(|(speed, name)| {
+            let found = found.map(|(speed, name)| {
                 let compared = Compared::of(Unit::RATE, &vec![speed; rounds], &vec![1.0; rounds]);
                 (name.to_owned(), compared.unwrap())
-            }))
+            });
+            slower_or_faster("it", [" at", ","], "is the same", found)
         };
-        let [slower, faster] = find([0.6, 1.0, 1.5], 5).unwrap();
-        assert_eq!(
-            (slower, faster),
-            (vec!["a (40 %)".into()], vec!["c (50 %)".into()])
-        );
+        let both = "it is slower at a (40 %), and faster at c (50 %)";
+        assert_eq!(find([0.6, 1.0, 1.5], 5).as_deref(), Some(both));
+        assert_eq!(find([1.0; 3], 5).as_deref(), Some("it is the same"));
         assert_eq!(find([0.6, 1.0, 1.5], 4), None);
-        assert_eq!(slower_and_faster([]), None);
+        assert_eq!(slower_or_faster("it", [""; 2], "", []), None);
     }
 
     #[test]

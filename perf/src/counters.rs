@@ -238,10 +238,7 @@ mod tests {
 
     #[test]
     fn a_group_that_ran_a_part_of_the_time_has_one_scale_for_all_its_events() {
-        let fake = Fake {
-            share: 4,
-            ..Fake::default()
-        };
+        let fake = Fake::with(|fake| fake.share = 4);
         let tally = counted(&fake, 100);
         // The fake counts in each fourth step only; cycles and instructions are scaled alike, so
         // that their ratio is what it was.
@@ -260,10 +257,7 @@ mod tests {
 
     #[test]
     fn an_event_that_is_refused_has_its_reason_and_the_others_have_their_counts() {
-        let fake = Fake {
-            refused: Some("instructions"),
-            ..Fake::default()
-        };
+        let fake = Fake::with(|fake| fake.refused = Some("instructions"));
         let tally = counted(&fake, 10).and(counted(&Fake::default(), 10));
         let refused = Reading::NotMeasured("the fake refuses it".to_owned());
         assert_eq!(*reading(&tally, "instructions"), refused);
@@ -272,10 +266,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_switched_or_stays_at_zero_counted_nothing() {
-        let mut fake = Fake {
-            stuck: true,
-            ..Fake::default()
-        };
+        let mut fake = Fake::with(|fake| fake.stuck = true);
         let why = Reading::NotMeasured("the fake is stuck".to_owned());
         assert!(
             counted(&fake, 10)

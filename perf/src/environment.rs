@@ -51,6 +51,9 @@ impl Environment {
             _ => "off".to_owned(),
         });
         let hugepages = read("/sys/kernel/mm/transparent_hugepage/enabled");
+        let hugepages = hugepages.as_deref().and_then(chosen);
+        let nodes = nodes().map(|nodes| nodes.to_string());
+        let none = "no sign of one".to_owned();
         let warnings = [
             hypervisor.is_some().then(|| {
                 "A virtual machine: its CPUs may move between cores, and its host may take them \
@@ -84,23 +87,14 @@ impl Environment {
             ("CPUs allowed", allowed),
             ("strength of CPUs", processors.strengths()),
             ("CPU quota", quota.to_string()),
-            (
-                "memory nodes",
-                or_unsaid(nodes().map(|nodes| nodes.to_string())),
-            ),
+            ("memory nodes", or_unsaid(nodes)),
             ("caches", processors.caches()),
             ("hyperthreads", or_unsaid(smt)),
             ("governor", governor),
-            (
-                "hypervisor",
-                hypervisor.unwrap_or_else(|| "no sign of one".to_owned()),
-            ),
+            ("hypervisor", hypervisor.unwrap_or(none)),
             ("kernel", or_unsaid(machine::kernel())),
             ("clock", or_unsaid(clock)),
-            (
-                "huge pages",
-                or_unsaid(hugepages.as_deref().and_then(chosen)),
-            ),
+            ("huge pages", or_unsaid(hugepages)),
             ("load before", or_unsaid(load)),
             ("stolen since boot", stolen),
         ];

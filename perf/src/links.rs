@@ -8,7 +8,8 @@ use ringproof::Payload;
 use ringproof::memory::Native;
 use ringproof::ring::{Consumer, Producer};
 
-use crate::stream::{Link, Receiver, Sender};
+use crate::placement::Alone;
+use crate::stream::{End, Link};
 use crate::together::{Fault, Patience};
 
 /// Items in a batch.
@@ -120,22 +121,53 @@ pub const SIZES: [Size; 3] = {
 /// What sends into a ring and what receives from it.
 pub struct Ends<'a> {
     /// The sending end.
-    pub sender: Box<dyn Sender + 'a>,
+    pub sender: End<'a>,
     /// The receiving end.
-    pub receiver: Box<dyn Receiver + 'a>,
+    pub receiver: End<'a>,
 }
 
 impl<'a> Ends<'a> {
+    /// `STEP` items at a time: `push` makes those from the number on that it is given, and says whether
+    /// they were taken; `pop` gives the difference of the next ones from those, or says that there are
+    /// none.
+    fn steps<const STEP: usize>(
+        mut push: impl FnMut(u64) -> bool + Send + 'a,
+        mut pop: impl FnMut(u64) -> Option<u64> + Send + 'a,
+    ) -> Self {
+        let sender = end(move |first, count| {
+            for step in 0..count / STEP as u64 {
+                let item = first.wrapping_add(step * STEP as u64);
+                let mut patience = Patience::default();
+                while !push(item) {
+                    patience.wait(item)?;
+                }
+            }
+            Ok(())
+        });
+        let receiver = end(move |first, count| {
+            let mut wrong = 0;
+            for step in 0..count / STEP as u64 {
+                let expected = first.wrapping_add(step * STEP as u64);
+                let mut patience = Patience::default();
+                wrong |= loop {
+                    match pop(expected) {
+                        Some(difference) => break difference,
+                        None => patience.wait(expected)?,
+                    }
+                };
+            }
+            in_order(wrong, first)
+        });
+        Ends { sender, receiver }
+    }
+
     /// One by one, by the number of the item: `push` makes it and says whether it was taken, `pop`
     /// gives the difference of the next item from that one.
     pub fn numbered(
         push: impl FnMut(u64) -> bool + Send + 'a,
         pop: impl FnMut(u64) -> Option<u64> + Send + 'a,
     ) -> Self {
-        Ends {
-            sender: Box::new(SendSteps::<_, 1>(push)),
-            receiver: Box::new(ReceiveSteps::<_, 1>(pop)),
-        }
+        Ends::steps::<1>(push, pop)
     }
 
     /// One by one: `push` says whether the item was taken.
@@ -151,14 +183,50 @@ impl<'a> Ends<'a> {
 
     /// Slices: either function says how many items from the front it moved.
     pub fn slices<T: Item>(
-        push: impl FnMut(&[T]) -> usize + Send + 'a,
-        pop: impl FnMut(&mut [T]) -> usize + Send + 'a,
+        mut push: impl FnMut(&[T]) -> usize + Send + 'a,
+        mut pop: impl FnMut(&mut [T]) -> usize + Send + 'a,
     ) -> Self {
-        let buffer = [T::numbered(0); BATCH];
-        Ends {
-            sender: Box::new(SendSlices { push, buffer }),
-            receiver: Box::new(ReceiveSlices { pop, buffer }),
-        }
+        let part = |left| BATCH.min(usize::try_from(left).unwrap_or(BATCH));
+        let mut buffer = [T::numbered(0); BATCH];
+        let sender = end(move |first, count| {
+            let mut sent = 0;
+            while sent < count {
+                let left = part(count - sent);
+                let mut next = first.wrapping_add(sent);
+                number(&mut buffer[..left], next);
+                let mut rest = &buffer[..left];
+                let mut patience = Patience::default();
+                while !rest.is_empty() {
+                    match push(rest) {
+                        0 => patience.wait(next)?,
+                        taken => {
+                            rest = &rest[taken..];
+                            next = next.wrapping_add(taken as u64);
+                        }
+                    }
+                }
+                sent += left as u64;
+            }
+            Ok(())
+        });
+        let receiver = end(move |first, count| {
+            let (mut wrong, mut received) = (0, 0);
+            while received < count {
+                let number = first.wrapping_add(received);
+                let left = part(count - received);
+                let mut patience = Patience::default();
+                let taken = loop {
+                    match pop(&mut buffer[..left]) {
+                        0 => patience.wait(number)?,
+                        taken => break taken,
+                    }
+                };
+                wrong |= difference(&buffer[..taken], number);
+                received += taken as u64;
+            }
+            in_order(wrong, first)
+        });
+        Ends { sender, receiver }
     }
 
     /// Whole batches that begin with the item of the number given, written and checked where they
@@ -167,10 +235,7 @@ impl<'a> Ends<'a> {
         write: impl FnMut(u64) -> bool + Send + 'a,
         check: impl FnMut(u64) -> Option<u64> + Send + 'a,
     ) -> Self {
-        Ends {
-            sender: Box::new(SendSteps::<_, BATCH>(write)),
-            receiver: Box::new(ReceiveSteps::<_, BATCH>(check)),
-        }
+        Ends::steps::<BATCH>(write, check)
     }
 
     /// Those of our ring, used in that way.
@@ -255,102 +320,14 @@ impl<'a> Ends<'a> {
     }
 }
 
-/// Sends `STEP` items at a time: the function makes those from the number on that it is given, and
-/// says whether they were taken.
-#[repr(align(256))]
-struct SendSteps<F, const STEP: usize>(F);
-
-impl<F: FnMut(u64) -> bool + Send, const STEP: usize> Sender for SendSteps<F, STEP> {
-    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        for step in 0..count / STEP as u64 {
-            let item = first.wrapping_add(step * STEP as u64);
-            let mut patience = Patience::default();
-            while !(self.0)(item) {
-                patience.wait(item)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Receives `STEP` items at a time: the function gives the difference of the next ones from those
-/// from the number on that it is given, or says that there are none.
-#[repr(align(256))]
-struct ReceiveSteps<F, const STEP: usize>(F);
-
-impl<F: FnMut(u64) -> Option<u64> + Send, const STEP: usize> Receiver for ReceiveSteps<F, STEP> {
-    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let mut wrong = 0;
-        for step in 0..count / STEP as u64 {
-            let expected = first.wrapping_add(step * STEP as u64);
-            let mut patience = Patience::default();
-            wrong |= loop {
-                match (self.0)(expected) {
-                    Some(difference) => break difference,
-                    None => patience.wait(expected)?,
-                }
-            };
-        }
-        in_order(wrong, first)
-    }
-}
-
-/// Sends slices made in a buffer.
-#[repr(align(256))]
-struct SendSlices<T, F> {
-    push: F,
-    buffer: [T; BATCH],
-}
-
-impl<T: Item, F: FnMut(&[T]) -> usize + Send> Sender for SendSlices<T, F> {
-    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let mut sent = 0;
-        while sent < count {
-            let left = BATCH.min(usize::try_from(count - sent).unwrap_or(BATCH));
-            let mut next = first.wrapping_add(sent);
-            number(&mut self.buffer[..left], next);
-            let mut rest = &self.buffer[..left];
-            let mut patience = Patience::default();
-            while !rest.is_empty() {
-                match (self.push)(rest) {
-                    0 => patience.wait(next)?,
-                    taken => {
-                        rest = &rest[taken..];
-                        next = next.wrapping_add(taken as u64);
-                    }
-                }
-            }
-            sent += left as u64;
-        }
-        Ok(())
-    }
-}
-
-/// Receives slices into a buffer.
-#[repr(align(256))]
-struct ReceiveSlices<T, F> {
-    pop: F,
-    buffer: [T; BATCH],
-}
-
-impl<T: Item, F: FnMut(&mut [T]) -> usize + Send> Receiver for ReceiveSlices<T, F> {
-    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let (mut wrong, mut received) = (0, 0);
-        while received < count {
-            let number = first.wrapping_add(received);
-            let left = BATCH.min(usize::try_from(count - received).unwrap_or(BATCH));
-            let mut patience = Patience::default();
-            let taken = loop {
-                match (self.pop)(&mut self.buffer[..left]) {
-                    0 => patience.wait(number)?,
-                    taken => break taken,
-                }
-            };
-            wrong |= difference(&self.buffer[..taken], number);
-            received += taken as u64;
-        }
-        in_order(wrong, first)
-    }
+/// An end whose state lies away from that of the other one.
+fn end<'a>(act: impl FnMut(u64, u64) -> Result<(), Fault> + Send + 'a) -> End<'a> {
+    let mut act = Alone(act);
+    Box::new(move |first, count| {
+        // As a whole: what is in it alone would be captured without its alignment.
+        let act = &mut act;
+        (act.0)(first, count)
+    })
 }
 
 fn in_order(wrong: u64, first: u64) -> Result<(), Fault> {
@@ -413,8 +390,8 @@ mod tests {
                 },
             ),
         };
-        ends.sender.send(7, 101)?;
-        ends.receiver.receive(7, 100)
+        (ends.sender)(7, 101)?;
+        (ends.receiver)(7, 100)
     }
 
     #[test]
@@ -435,8 +412,8 @@ mod tests {
     fn a_batch_that_is_wrong_where_it_lies_is_noticed() {
         let wrong = [0_u64, 1, 3];
         let mut ends = Ends::in_place(|_| true, |first| Some(difference(&wrong, first)));
-        assert_eq!(ends.receiver.receive(0, 64), Err(Fault::OutOfOrder(0)));
+        assert_eq!((ends.receiver)(0, 64), Err(Fault::OutOfOrder(0)));
         let mut right = Ends::in_place(|_| true, |first| Some(difference(&[first], first)));
-        assert_eq!(right.receiver.receive(5, 128), Ok(()));
+        assert_eq!((right.receiver)(5, 128), Ok(()));
     }
 }

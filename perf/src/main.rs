@@ -131,44 +131,8 @@ struct Ask {
     #[arg(long)]
     advise: bool,
 
-    /// Bytes in a message
-    #[arg(long, value_name = "N", default_value_t = 64, requires = "advise",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    size: u32,
-
-    /// Messages a second
-    #[arg(long, value_name = "N", default_value_t = 1000, requires = "advise")]
-    rate: u32,
-
-    /// Messages must outlive the processes and a reboot
-    #[arg(long, requires = "advise")]
-    persistent: bool,
-
-    /// So many processes receive every message
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "advise",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    readers: u32,
-
-    /// A receiver must sleep while there is nothing to receive
-    #[arg(long, requires = "advise")]
-    blocking: bool,
-
-    /// The peer may break every rule
-    #[arg(long, requires = "advise")]
-    untrusted: bool,
-}
-
-impl Ask {
-    fn question(&self) -> Question {
-        Question {
-            size: self.size as usize,
-            rate: f64::from(self.rate),
-            persistent: self.persistent,
-            readers: self.readers,
-            blocking: self.blocking,
-            untrusted: self.untrusted,
-        }
-    }
+    #[command(flatten)]
+    question: Question,
 }
 
 impl Common {
@@ -290,7 +254,7 @@ fn advise(common: &Common, ask: &Ask) -> Result<Exit> {
     if known.is_empty() {
         bail!("`{file}` has no figures of `ipc`; run that first");
     }
-    let advice = advise::advise(ask.question(), &known);
+    let advice = advise::advise(ask.question, &known);
     let printed = print::text(&format!("From the figures in {file}.\n{advice}"));
     printed.context("cannot print the advice")?;
     Ok(Exit::Passed)

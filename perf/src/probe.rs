@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::counters::Usage;
 use crate::cpus::Pair;
+use crate::placement::Alone;
 use crate::stats::summarize;
 use crate::together::{Fault, Patience, both};
 
@@ -23,16 +24,13 @@ const VALUES: usize = 5;
 /// than a quarter.
 const TOLERANCE: f64 = 1.6;
 
-/// A line that two threads throw to and fro, away from everything else.
-#[repr(align(256))]
-struct Ball(AtomicU64);
-
 /// The one-way latency between the two CPUs in nanoseconds.
 ///
 /// # Errors
 /// [`Fault`], if a CPU was taken away, or nothing went on.
 pub fn one_way(pair: Pair) -> Result<f64, Fault> {
-    let ball = Ball(AtomicU64::new(0));
+    // What two threads throw to and fro, away from everything else.
+    let ball = Alone(AtomicU64::new(0));
     // Acquire and Release only because a ping-pong without order would be an odd example; the
     // ball carries no data.
     let send = |value| ball.0.store(value, Ordering::Release);
@@ -102,18 +100,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_core_and_a_hyperthread_do_not_agree() {
-        assert!(agree(130.0, 140.0));
-        assert!(agree(55.0, 50.0));
-        assert!(!agree(29.0, 140.0));
-        assert!(!agree(140.0, 29.0));
-        assert!(!agree(25.0, 55.0));
-    }
-
-    #[test]
-    fn a_probe_that_failed_agrees_with_nothing() {
-        assert!(!agree(f64::NAN, 50.0));
-        assert!(!agree(50.0, f64::NAN));
-        assert!(!agree(0.0, 0.0));
+    fn a_core_and_a_hyperthread_do_not_agree_and_a_probe_that_failed_agrees_with_nothing() {
+        for (one, other, expected) in [
+            (130.0, 140.0, true),
+            (55.0, 50.0, true),
+            (29.0, 140.0, false),
+            (140.0, 29.0, false),
+            (25.0, 55.0, false),
+            (f64::NAN, 50.0, false),
+            (50.0, f64::NAN, false),
+            (0.0, 0.0, false),
+        ] {
+            assert_eq!(agree(one, other), expected, "{one} and {other}");
+        }
     }
 }

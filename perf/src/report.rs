@@ -1,5 +1,7 @@
 //! What an experiment found: tables for people, rows for the driver.
 
+use std::fmt;
+
 use ringproof_record::{Record, Verdict};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,13 @@ pub enum Trouble {
     NotRun(String),
     /// It ran, and what it measured is broken.
     Failed(String),
+}
+
+impl Trouble {
+    /// That something could not be done here, and what the system says.
+    pub fn of<E: fmt::Display>(what: &str) -> impl Fn(E) -> Self {
+        move |error| Trouble::NotRun(format!("{what}: {error}"))
+    }
 }
 
 /// What an experiment found. A program of its own may have found it and hand it over as JSON.
@@ -82,14 +91,6 @@ impl Report {
         };
         report.conclusions.push(said);
         report.rows.push(row);
-        report
-    }
-
-    /// One that a test makes of recorded samples.
-    #[cfg(test)]
-    pub(crate) fn recorded(add: impl FnOnce(&mut Report)) -> Self {
-        let mut report = Report::new("recorded");
-        add(&mut report);
         report
     }
 
@@ -256,6 +257,44 @@ pub fn build_note() -> Option<String> {
     })
 }
 
+/// What tests ask of a report that comes of recorded samples.
+#[cfg(test)]
+impl Report {
+    /// Such a one.
+    pub(crate) fn recorded(add: impl FnOnce(&mut Report)) -> Self {
+        let mut report = Report::new("recorded");
+        add(&mut report);
+        report
+    }
+
+    /// That it concludes so much, and with these words.
+    #[track_caller]
+    pub(crate) fn concludes<const N: usize>(&self, words: [&[&str]; N]) {
+        assert_eq!(self.conclusions.len(), N, "{:?}", self.conclusions);
+        for (said, words) in self.conclusions.iter().zip(words) {
+            says(said, words);
+        }
+    }
+}
+
+/// That all of these words are said.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn says(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(said.contains(word), "{word} is missing in {said}");
+    }
+}
+
+/// That none of these words is said.
+#[cfg(test)]
+#[track_caller]
+pub(crate) fn omits(said: &str, words: &[&str]) {
+    for word in words {
+        assert!(!said.contains(word), "{word} is in {said}");
+    }
+}
+
 /// A ratio in thousandths.
 pub fn per_mille(ratio: f64) -> u64 {
     // A ratio of two positive times; `as` saturates.
@@ -292,10 +331,7 @@ mod tests {
 
     #[test]
     fn a_counter_has_a_value_or_a_reason_and_never_both() {
-        let fake = Fake {
-            refused: Some("cycles"),
-            ..Fake::default()
-        };
+        let fake = Fake::with(|fake| fake.refused = Some("cycles"));
         let report = counted_by(&fake);
         assert_eq!(report.rows.len(), 2 * 10);
         for row in &report.rows {
@@ -326,10 +362,7 @@ mod tests {
 
     #[test]
     fn a_scaled_count_says_so_in_its_row() {
-        let fake = Fake {
-            share: 2,
-            ..Fake::default()
-        };
+        let fake = Fake::with(|fake| fake.share = 2);
         let report = counted_by(&fake);
         let reason = report.rows[0].reason.as_deref();
         assert_eq!(reason, Some("FAKE; scaled, counted 50 % of the time"));

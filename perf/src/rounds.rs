@@ -101,6 +101,15 @@ pub struct Rounds {
 }
 
 impl Rounds {
+    /// What tests take for measured.
+    #[cfg(test)]
+    pub(crate) fn recorded(series: impl Into<Vec<Vec<f64>>>) -> Self {
+        Rounds {
+            series: series.into(),
+            ..Rounds::default()
+        }
+    }
+
     /// How many rounds count.
     pub fn count(&self) -> usize {
         self.series.first().map_or(0, Vec::len)
@@ -108,10 +117,10 @@ impl Rounds {
 
     /// What the rounds of several runs were like: as many as the run with the fewest had, and all
     /// that happened to any. Their values are in no relation and are left out.
-    pub fn together(runs: &[&Rounds]) -> Rounds {
-        let sum = |of: fn(&Rounds) -> usize| runs.iter().map(|run| of(run)).sum();
-        let latencies: Vec<f64> = runs.iter().filter_map(|run| run.latency).collect();
-        let fewest = runs.iter().map(|run| run.count()).min().unwrap_or(0);
+    pub fn together<'a>(runs: impl Iterator<Item = &'a Rounds> + Clone) -> Rounds {
+        let sum = |of: fn(&Rounds) -> usize| runs.clone().map(of).sum();
+        let latencies: Vec<f64> = runs.clone().filter_map(|run| run.latency).collect();
+        let fewest = runs.clone().map(Rounds::count).min().unwrap_or(0);
         Rounds {
             series: vec![vec![f64::NAN; fewest]],
             latency: summarize(&latencies).map(|summary| summary.median),
@@ -159,9 +168,8 @@ pub fn interleave<Error>(
     for round in counting(&all) {
         rounds.moved -= 1;
         rounds.preempted += round.preempted;
-        for (series, value) in rounds.series.iter_mut().zip(&round.values) {
-            series.push(*value);
-        }
+        let values = rounds.series.iter_mut().zip(&round.values);
+        values.for_each(|(series, value)| series.push(*value));
         latencies.extend(round.probes().into_iter().flatten());
     }
     rounds.latency = summarize(&latencies).map(|summary| summary.median);
@@ -238,22 +246,21 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_ran_elsewhere_from_its_start_to_its_end_does_not_count() {
-        // Its own two probes agree, but not with the others.
-        let rounds = with_probes(3, &[18.0, 18.0, 50.0, 52.0, 51.0, 50.0, 50.0, 51.0]);
-        assert_eq!((rounds.count(), rounds.moved), (3, 1));
-    }
-
-    #[test]
-    fn probes_that_never_settle_end_the_run_without_a_result() {
-        let rounds = with_probes(3, &[50.0, 18.0].repeat(20));
-        assert_eq!((rounds.count(), rounds.moved), (0, 7));
-    }
-
-    #[test]
-    fn without_probes_every_round_counts() {
-        let rounds = with_probes(3, &[]);
-        assert_eq!((rounds.count(), rounds.moved, rounds.latency), (3, 0, None));
+    fn a_round_counts_if_no_probe_speaks_against_it() {
+        let never_settled = [50.0, 18.0].repeat(20);
+        for (probes, expected) in [
+            // The first round ran elsewhere from its start to its end.
+            (
+                &[18.0, 18.0, 50.0, 52.0, 51.0, 50.0, 50.0, 51.0][..],
+                (3, 1),
+            ),
+            (&never_settled, (0, 7)),
+            (&[], (3, 0)),
+        ] {
+            let rounds = with_probes(3, probes);
+            assert_eq!((rounds.count(), rounds.moved), expected, "{probes:?}");
+        }
+        assert_eq!(with_probes(3, &[]).latency, None);
     }
 
     #[test]
@@ -282,7 +289,7 @@ mod tests {
             ..Rounds::default()
         };
         let (one, other) = (run(5, Some(50.0), 1), run(4, Some(60.0), 2));
-        let together = Rounds::together(&[&one, &other]);
+        let together = Rounds::together([&one, &other].into_iter());
         assert_eq!((together.count(), together.moved), (4, 3));
         assert_eq!(together.latency, Some(55.0));
     }

@@ -76,8 +76,7 @@ pub fn measure_all<Set>(
 
 /// The rounds of those that have any.
 pub fn together<Set>(all: &[Measured<Set>]) -> Rounds {
-    let measured: Vec<_> = all.iter().flat_map(|one| &one.rounds).collect();
-    Rounds::together(&measured)
+    Rounds::together(all.iter().flat_map(|one| &one.rounds))
 }
 
 /// How far apart the CPUs were in most sets; `None` without probes.
@@ -95,14 +94,8 @@ fn as_usual(rounds: &Rounds, usual: f64) -> bool {
 impl<Set> Measured<Set> {
     /// What tests take for measured.
     pub(crate) fn recorded(set: Set, series: impl Into<Vec<Vec<f64>>>) -> Self {
-        let rounds = Rounds {
-            series: series.into(),
-            ..Rounds::default()
-        };
-        Measured {
-            set,
-            rounds: Ok(rounds),
-        }
+        let rounds = Ok(Rounds::recorded(series));
+        Measured { set, rounds }
     }
 }
 

@@ -136,27 +136,23 @@ mod tests {
     }
 
     #[test]
-    fn an_injected_effect_is_seen() {
-        assert_eq!(effect(&[0.5, 0.6, 0.4, 0.55, 0.7]), Effect::Below);
-        assert_eq!(effect(&[1.5, 1.6, 1.4, 1.55, 1.7]), Effect::Above);
-        // One round of eight may say otherwise.
-        let mut series = vec![0.6; 7];
-        series.push(1.4);
-        assert_eq!(effect(&series), Effect::Below);
-    }
-
-    #[test]
-    fn a_flat_series_is_not_called_an_effect() {
-        assert_eq!(effect(&[1.02, 0.99, 1.01, 0.98, 1.0]), Effect::None);
-        // Steady, but too small to matter.
-        assert_eq!(effect(&[0.97; 9]), Effect::None);
-        // Large, but as often to one side as to the other.
-        assert_eq!(effect(&[0.5, 1.5, 0.6, 1.4, 0.5, 1.6]), Effect::None);
-    }
-
-    #[test]
-    fn a_few_rounds_say_nothing_either_way() {
-        assert_eq!(effect(&[0.5, 0.5, 0.5, 0.5]), Effect::TooFewRounds);
-        assert_eq!(effect(&[]), Effect::TooFewRounds);
+    fn an_injected_effect_is_seen_and_a_flat_series_or_a_few_rounds_show_none() {
+        let mut one_of_eight = vec![0.6; 7];
+        one_of_eight.push(1.4);
+        for (ratios, expected) in [
+            (&[0.5, 0.6, 0.4, 0.55, 0.7][..], Effect::Below),
+            (&[1.5, 1.6, 1.4, 1.55, 1.7], Effect::Above),
+            // One round of eight may say otherwise.
+            (&one_of_eight, Effect::Below),
+            (&[1.02, 0.99, 1.01, 0.98, 1.0], Effect::None),
+            // Steady, but too small to matter.
+            (&[0.97; 9], Effect::None),
+            // Large, but as often to one side as to the other.
+            (&[0.5, 1.5, 0.6, 1.4, 0.5, 1.6], Effect::None),
+            (&[0.5; 4], Effect::TooFewRounds),
+            (&[], Effect::TooFewRounds),
+        ] {
+            assert_eq!(effect(ratios), expected, "{ratios:?}");
+        }
     }
 }

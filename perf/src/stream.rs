@@ -6,29 +6,18 @@ use crate::counters::{Counters, Kernel, Provider, Tally, Usage};
 use crate::cpus::Pair;
 use crate::together::{Fault, both};
 
-/// The sending end of whatever is measured.
-pub trait Sender: Send {
-    /// Sends the items `first`, `first + 1`, … , `count` of them.
-    ///
-    /// # Errors
-    /// [`Fault::Stalled`].
-    fn send(&mut self, first: u64, count: u64) -> Result<(), Fault>;
-}
-
-/// The receiving end of whatever is measured.
-pub trait Receiver: Send {
-    /// Takes `count` items and checks that they are `first`, `first + 1`, …
-    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault>;
-}
+/// An end of whatever is measured. Given the number of the first item and how many there are, it sends
+/// them, or takes as many and checks that they are these.
+pub type End<'a> = Box<dyn FnMut(u64, u64) -> Result<(), Fault> + Send + 'a>;
 
 /// One thing to measure.
 pub struct Link<'a> {
     /// How tables call it.
     pub name: String,
     /// Its sending end.
-    pub sender: Box<dyn Sender + 'a>,
+    pub sender: End<'a>,
     /// Its receiving end.
-    pub receiver: Box<dyn Receiver + 'a>,
+    pub receiver: End<'a>,
     /// Items to stream before the clock starts: once around the memory.
     pub warm_up: u64,
     /// The number of the next item.
@@ -78,20 +67,20 @@ impl Link<'_> {
         let (sent, received) = both(
             pair,
             |meeting| {
-                sender.send(warm, warm_up)?;
+                sender(warm, warm_up)?;
                 let mut observed = Observed::begin(provider);
                 meeting.meet()?;
                 let start = Instant::now();
                 observed.start();
-                sender.send(first, items)?;
+                sender(first, items)?;
                 Ok((start, observed.end()))
             },
             |meeting| {
-                receiver.receive(warm, warm_up)?;
+                receiver(warm, warm_up)?;
                 let mut observed = Observed::begin(provider);
                 meeting.meet()?;
                 observed.start();
-                receiver.receive(first, items)?;
+                receiver(first, items)?;
                 Ok((Instant::now(), observed.end()))
             },
         )?;

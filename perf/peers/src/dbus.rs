@@ -35,7 +35,7 @@ fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
 /// Two sockets that are connected.
 pub(crate) fn sockets() -> Result<Ends, Refused> {
     let pair = UnixStream::pair();
-    let (first, second) = pair.map_err(|error| Refused::of("no sockets are to be had", error))?;
+    let (first, second) = pair.map_err(Refused::of("no sockets are to be had"))?;
     Ok(Ends::of(first.into(), second.into()))
 }
 

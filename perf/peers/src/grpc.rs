@@ -56,7 +56,7 @@ fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
         .enable_io()
         .enable_time()
         .build()
-        .map_err(|error| Refused::of("tokio cannot run", error))?;
+        .map_err(Refused::of("tokio cannot run"))?;
     let met = runtime.block_on(async {
         match side {
             Side::First => call(socket).await,

@@ -38,7 +38,7 @@ fn prepare(_: usize) -> Result<Ends, Refused> {
     ];
     let place = Place::of(&numbers);
     let folder = fs::create_dir(&place.folder);
-    folder.map_err(|error| Refused::of("no folder for its services can be made", error))?;
+    folder.map_err(Refused::of("no folder for its services can be made"))?;
     Ok(Ends {
         numbers,
         kept: Some(Box::new(Held(place))),

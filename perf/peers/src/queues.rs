@@ -81,8 +81,7 @@ fn fill<T: Item>(slots: &mut [MaybeUninit<T>], first: u64) {
 struct Ours<T: Item>(Ring<T>);
 
 fn ours<T: Item>(options: &RingOptions) -> Result<Box<dyn Queue>, Trouble> {
-    let ring = Ring::<T>::anonymous(options)
-        .map_err(|error| Trouble::NotRun(format!("no ring could be made: {error}")))?;
+    let ring = Ring::<T>::anonymous(options).map_err(Trouble::of("no ring could be made"))?;
     Ok(Box::new(Ours(ring)))
 }
 
@@ -247,7 +246,7 @@ fn heapless<T: Item, const N: usize>() -> Result<Box<dyn Queue>, Trouble> {
     let making = thread::Builder::new()
         .stack_size(4 * size_of::<heapless::spsc::Queue<T, N>>() + (1 << 20))
         .spawn(|| Box::new(heapless::spsc::Queue::<T, N>::new()))
-        .map_err(|error| Trouble::NotRun(format!("no thread could be started: {error}")))?;
+        .map_err(Trouble::of("no thread could be started"))?;
     let queue = (making.join())
         .map_err(|_| Trouble::NotRun("a queue of heapless could not be made".to_owned()))?;
     Ok(Box::new(Heapless(queue)))
@@ -305,8 +304,8 @@ mod tests {
                 used += 1;
                 let count = 2 * capacity as u64 + 64;
                 thread::scope(|scope| {
-                    let sending = scope.spawn(move || sender.send(9, count));
-                    let received = receiver.receive(9, count);
+                    let sending = scope.spawn(move || sender(9, count));
+                    let received = receiver(9, count);
                     assert_eq!(received, Ok(()), "{}, {way:?}, {capacity}", peer.name);
                     assert_eq!(sending.join().unwrap(), Ok(()));
                 });
@@ -328,8 +327,8 @@ mod tests {
             let mut ends = queue.ends(Way::OneByOne).unwrap();
             // heapless has one slot that it never uses.
             let room = if peer.name == "heapless" { 1023 } else { 1024 };
-            assert_eq!(ends.sender.send(0, room), Ok(()), "{}", peer.name);
-            assert_eq!(ends.receiver.receive(0, room), Ok(()), "{}", peer.name);
+            assert_eq!((ends.sender)(0, room), Ok(()), "{}", peer.name);
+            assert_eq!((ends.receiver)(0, room), Ok(()), "{}", peer.name);
         }
     }
 }

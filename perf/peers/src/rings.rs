@@ -126,7 +126,7 @@ impl Group {
     /// The rate in a way as a multiple of ours, round by round.
     fn ratio(&self, line: &Line<&'static str>, at: usize) -> Option<Ratio> {
         let ours = self.all.lines.iter().find(|line| line.of == OURS)?;
-        Ratio::of(line.values(at).ok()?, ours.values(at).ok()?)
+        line.against(ours, at)
     }
 
     fn row(&self, line: &Line<&'static str>, at: usize, way: Way, ratio: Ratio) -> Option<Record> {

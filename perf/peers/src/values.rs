@@ -7,18 +7,14 @@ use parking_lot::RwLock;
 use ringproof::SegmentError;
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::latest::{
-    self, Add, Case, HOW_TO_READ, Latest, Read, Situation, Value, Values, Write, add, add_ours,
+    self, Entry, HOW_TO_READ, Latest, OURS, Read, Situation, Value, Values, Write,
 };
 use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::Settings;
-use ringproof_perf::stats::Ratio;
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::standing::{Standing, conclude};
-
-/// Ours, each of which the others are compared with.
-const OURS: [&str; 2] = ["seqlock", "latch"];
 
 /// The crate seqlock.
 struct OtherSeqLock<const N: usize>(seqlock::SeqLock<Value<N>>);
@@ -109,21 +105,21 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
 }
 
 /// All with payloads of 32, 64, 256 and 1024 bytes.
-const SIZES: [Add; 4] = [add_all::<4>, add_all::<8>, add_all::<32>, add_all::<128>];
+const SIZES: [&[Entry]; 4] = [&all::<4>(), &all::<8>(), &all::<32>(), &all::<128>()];
 
-fn add_all<const N: usize>(
-    cases: &mut Vec<Case>,
-    pair: Pair,
-    settings: &Settings,
-) -> Result<(), Trouble>
+const fn all<const N: usize>() -> [Entry; 6]
 where
     Value<N>: ringproof::Payload,
 {
-    add_ours::<N>(cases, pair, settings)?;
-    add::<N, OtherSeqLock<N>>(cases, pair, settings)?;
-    add::<N, Swapped<N>>(cases, pair, settings)?;
-    add::<N, Triple<N>>(cases, pair, settings)?;
-    add::<N, Locked<N>>(cases, pair, settings)
+    let [lock, latch] = latest::ours::<N>();
+    [
+        lock,
+        latch,
+        Entry::of::<N, OtherSeqLock<N>>(),
+        Entry::of::<N, Swapped<N>>(),
+        Entry::of::<N, Triple<N>>(),
+        Entry::of::<N, Locked<N>>(),
+    ]
 }
 
 fn plot(all: &Values, situation: Situation) -> Plot {
@@ -147,9 +143,7 @@ fn said_of(all: &Values) -> Vec<String> {
                 let at = situation as usize;
                 for line in others.clone() {
                     // Times, of which the shorter is the higher rate.
-                    let both = reference.values(at).ok().zip(line.values(at).ok());
-                    let Some(ratio) = both.and_then(|(ours, theirs)| Ratio::of(ours, theirs))
-                    else {
+                    let Some(ratio) = reference.against(line, at) else {
                         continue;
                     };
                     standing.push(Standing {
@@ -172,7 +166,6 @@ mod tests {
 
     use ringproof_perf::comparison::Unit;
     use ringproof_perf::latest::{Structure, time_busy_reads, time_reads, time_writes};
-    use ringproof_perf::run::Extent;
 
     use super::*;
 
@@ -255,7 +248,8 @@ mod tests {
     #[test]
     fn every_structure_is_a_case_of_every_size_and_situation() {
         let Some(pair) = two_cpus() else { return };
-        let cases = latest::cases(pair, &Settings::of(Extent::Quick), SIZES).unwrap();
-        assert_eq!(cases.len(), 6 * SIZES.len() * Situation::ALL.len());
+        for entry in SIZES.into_iter().flatten() {
+            assert!(entry.samplers(pair, Duration::from_millis(1)).is_ok());
+        }
     }
 }

@@ -90,6 +90,7 @@ impl Event {
 pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
     let codes = codes(processor);
     let event = |name, shows, kind| Event { name, shows, kind };
+    let by_kernel = |name, shows, of| event(name, shows, Kind::Kernel(of));
     let by_code = |name, shows, code: Code| match code {
         Ok((raw, shows)) => event(name, shows, Kind::Raw(raw)),
         Err(why) => event(name, shows, Kind::Nothing(why)),
@@ -123,13 +124,9 @@ pub fn groups(processor: Option<&Processor>) -> Vec<Vec<Event>> {
             by_code("memory-ordering clears", CLEARS, codes.clears),
         ],
         vec![
-            event(
-                "context switches",
-                SWITCHES,
-                Kind::Kernel(Software::CONTEXT_SWITCHES),
-            ),
-            event("page faults", FAULTS, Kind::Kernel(Software::PAGE_FAULTS)),
-            event("migrations", MOVES, Kind::Kernel(Software::CPU_MIGRATIONS)),
+            by_kernel("context switches", SWITCHES, Software::CONTEXT_SWITCHES),
+            by_kernel("page faults", FAULTS, Software::PAGE_FAULTS),
+            by_kernel("migrations", MOVES, Software::CPU_MIGRATIONS),
         ],
     ]
 }
@@ -350,16 +347,12 @@ mod tests {
 
     #[test]
     fn every_processor_has_the_same_events_by_name() {
-        let xeon = Processor {
-            vendor: "GenuineIntel".to_owned(),
-            family: 6,
-            model: 0x8f,
-        };
+        let xeon = processor("GenuineIntel", 6, 0x8f);
         let names = |processor| -> Vec<_> {
             let groups = groups(processor);
             groups.iter().flatten().map(|event| event.name).collect()
         };
-        assert_eq!(names(Some(&xeon)), names(None));
+        assert_eq!(names(xeon.as_ref()), names(None));
         assert_eq!(names(None).len(), 10);
     }
 
@@ -398,72 +391,33 @@ mod tests {
         assert_eq!(Processor::named_in(""), None);
     }
 
-    fn of(vendor: &str, family: u32, model: u32) -> Codes {
+    fn processor(vendor: &str, family: u32, model: u32) -> Option<Processor> {
         let cpuinfo =
             format!("vendor_id\t: {vendor}\ncpu family\t: {family}\nmodel\t\t: {model}\n");
-        codes(Processor::named_in(&cpuinfo).as_ref())
+        Processor::named_in(&cpuinfo)
     }
 
     #[test]
     fn a_processor_has_the_codes_of_its_tables_or_says_why_not() {
-        type Expected = [Result<u64, &'static str>; 3];
-        type Case = (&'static str, u32, u32, Expected, Option<u64>);
-        let amd = Err("AMD documents no event");
+        let far = [Ok(0x04d2), Ok(0x04d3), Ok(0x02c3)];
+        let intel = |model, codes| ("GenuineIntel", 6, model, codes, None);
+        let amd = |family, model, far| {
+            let codes = [Ok(0x0243), Ok(far), Err("AMD documents no event")];
+            ("AuthenticAMD", family, model, codes, Some(0x4843))
+        };
         // Sapphire Rapids; a desktop, which has no other socket; one of which a table alone gives a code.
         // Then a Milan, a Genoa, a Turin, and a Rome, whose clusters on other dies are the far ones.
-        let cases: [Case; 7] = [
-            (
-                "GenuineIntel",
-                6,
-                143,
-                [Ok(0x04d2), Ok(0x04d3), Ok(0x02c3)],
-                None,
-            ),
-            (
-                "GenuineIntel",
-                6,
-                0x9e,
-                [Ok(0x04d2), Err("one socket"), Ok(0x02c3)],
-                None,
-            ),
-            (
-                "GenuineIntel",
-                6,
-                0xad,
-                [Ok(0x04d2), Ok(0x04d3), Err("two public tables")],
-                None,
-            ),
-            (
-                "AuthenticAMD",
-                25,
-                1,
-                [Ok(0x0243), Ok(0x1443), amd],
-                Some(0x4843),
-            ),
-            (
-                "AuthenticAMD",
-                25,
-                17,
-                [Ok(0x0243), Ok(0x1443), amd],
-                Some(0x4843),
-            ),
-            (
-                "AuthenticAMD",
-                26,
-                2,
-                [Ok(0x0243), Ok(0x1443), amd],
-                Some(0x4843),
-            ),
-            (
-                "AuthenticAMD",
-                23,
-                49,
-                [Ok(0x0243), Ok(0x1043), amd],
-                Some(0x4843),
-            ),
+        let cases = [
+            intel(143, far),
+            intel(0x9e, [far[0], Err("one socket"), far[2]]),
+            intel(0xad, [far[0], far[1], Err("two public tables")]),
+            amd(25, 1, 0x1443),
+            amd(25, 17, 0x1443),
+            amd(26, 2, 0x1443),
+            amd(23, 49, 0x1043),
         ];
         for (vendor, family, model, expected, memory) in cases {
-            let codes = of(vendor, family, model);
+            let codes = codes(processor(vendor, family, model).as_ref());
             let found = [codes.near, codes.far, codes.clears];
             for (found, expected) in found.into_iter().zip(expected) {
                 match (found, expected) {
@@ -487,7 +441,7 @@ mod tests {
             ("GenuineIntel", 15, 0x55),
             ("CentaurHauls", 7, 0x3b),
         ] {
-            let codes = of(vendor, family, model);
+            let codes = codes(processor(vendor, family, model).as_ref());
             for code in [&codes.near, &codes.far, &codes.clears] {
                 let why = code.as_ref().unwrap_err();
                 assert!(why.contains(vendor), "{why}");

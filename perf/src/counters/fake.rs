@@ -39,6 +39,13 @@ impl Default for Fake {
 }
 
 impl Fake {
+    /// One that differs so from the usual one.
+    pub(crate) fn with(change: impl FnOnce(&mut Fake)) -> Self {
+        let mut fake = Fake::default();
+        change(&mut fake);
+        fake
+    }
+
     /// Something that can be counted happens so many times.
     pub(crate) fn work(&self, steps: u64) {
         self.steps.fetch_add(steps, Ordering::Relaxed);

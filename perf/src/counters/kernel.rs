@@ -6,13 +6,13 @@ use std::fs;
 use std::io;
 
 use nix::errno::Errno;
-use nix::sys::resource::{Usage, UsageWho, getrusage};
 use perf_event::events::{Hardware, Software};
 use perf_event::{Builder, Counter};
 use perf_event_open_sys::bindings::PERF_TYPE_RAW;
 
 use super::event::{Event, Kind, Processor, groups};
 use super::reading::Count;
+use super::usage::Usage;
 use super::{Group, Provider};
 
 /// The kernel of this machine, and what it knows of the processor.
@@ -109,7 +109,8 @@ fn instead(kind: &Kind, error: &io::Error) -> Result<Member, String> {
 
 impl Group for Opened {
     fn start(&mut self) -> Result<(), String> {
-        self.usages().try_for_each(Tallied::start)?;
+        self.usages()
+            .for_each(|usage| usage.started = Some(Usage::so_far()));
         (self.switch.as_mut())
             .map_or(Ok(()), perf_event::Group::enable)
             .map_err(unswitched)
@@ -119,7 +120,8 @@ impl Group for Opened {
         (self.switch.as_mut())
             .map_or(Ok(()), perf_event::Group::disable)
             .map_err(unswitched)?;
-        self.usages().try_for_each(Tallied::stop)
+        self.usages().for_each(Tallied::stop);
+        Ok(())
     }
 
     fn read(&mut self) -> Vec<Result<Count, String>> {
@@ -149,19 +151,17 @@ fn unswitched(error: io::Error) -> String {
 
 /// One figure of a thread's usage, counted between start and stop.
 struct Tallied {
-    figure: fn(&Usage) -> i64,
+    figure: fn(&Usage) -> u64,
     total: u64,
-    started: Option<u64>,
+    started: Option<Usage>,
 }
 
 impl Tallied {
     /// The figure that is the same as this event. None if there is no such figure.
     fn like(event: Software) -> Option<Self> {
-        let figure: fn(&Usage) -> i64 = match event {
-            Software::CONTEXT_SWITCHES => {
-                |usage| usage.voluntary_context_switches() + usage.involuntary_context_switches()
-            }
-            Software::PAGE_FAULTS => |usage| usage.minor_page_faults() + usage.major_page_faults(),
+        let figure: fn(&Usage) -> u64 = match event {
+            Software::CONTEXT_SWITCHES => |usage| usage.sleeps + usage.preemptions,
+            Software::PAGE_FAULTS => |usage| usage.page_faults + usage.major_faults,
             _ => return None,
         };
         Some(Tallied {
@@ -171,22 +171,10 @@ impl Tallied {
         })
     }
 
-    fn start(&mut self) -> Result<(), String> {
-        self.started = Some(self.now()?);
-        Ok(())
-    }
-
-    fn stop(&mut self) -> Result<(), String> {
+    fn stop(&mut self) {
         if let Some(started) = self.started.take() {
-            self.total += self.now()?.saturating_sub(started);
+            self.total += (self.figure)(&started.since());
         }
-        Ok(())
-    }
-
-    fn now(&self) -> Result<u64, String> {
-        let usage = getrusage(UsageWho::RUSAGE_THREAD)
-            .map_err(|error| format!("getrusage failed: {error}"))?;
-        Ok(u64::try_from((self.figure)(&usage)).unwrap_or(0))
     }
 }
 
@@ -362,13 +350,13 @@ mod tests {
         let mut switches = Tallied::like(Software::CONTEXT_SWITCHES).unwrap();
         thread::sleep(Duration::from_millis(1));
         assert_eq!(switches.total, 0);
-        switches.start().unwrap();
+        switches.started = Some(Usage::so_far());
         thread::sleep(Duration::from_millis(1));
-        switches.stop().unwrap();
+        switches.stop();
         let counted = switches.total;
         assert!(counted >= 1);
         thread::sleep(Duration::from_millis(1));
-        switches.stop().unwrap();
+        switches.stop();
         assert_eq!(switches.total, counted);
     }
 

@@ -16,6 +16,8 @@ pub struct Usage {
     pub sleeps: u64,
     /// The kernel had to help with an access, without input or output.
     pub page_faults: u64,
+    /// The same, with input or output.
+    pub major_faults: u64,
 }
 
 impl Usage {
@@ -30,6 +32,7 @@ impl Usage {
                 preemptions: number(usage.involuntary_context_switches()),
                 sleeps: number(usage.voluntary_context_switches()),
                 page_faults: number(usage.minor_page_faults()),
+                major_faults: number(usage.major_page_faults()),
             },
         )
     }
@@ -51,6 +54,7 @@ impl Usage {
             preemptions: now.preemptions.saturating_sub(self.preemptions),
             sleeps: now.sleeps.saturating_sub(self.sleeps),
             page_faults: now.page_faults.saturating_sub(self.page_faults),
+            major_faults: now.major_faults.saturating_sub(self.major_faults),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 mod calls;
 
-use ringproof::{Ring, RingOptions, SegmentError};
+use ringproof::{Ring, RingOptions};
 
 use self::calls::Ends;
 use crate::comparison::{Comparison, Unit};
@@ -17,8 +17,7 @@ use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Medium, Settings, stream_all};
 use crate::sets::{Measured, measure_all, together};
-use crate::stream::{Link, Receiver, Sender};
-use crate::together::Fault;
+use crate::stream::Link;
 
 /// The experiment.
 pub(crate) const EXPERIMENT: Experiment = Experiment {
@@ -54,6 +53,9 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     add(&mut report, &measured);
     Ok(report)
 }
+
+/// What is said where there can be none.
+const NO_RING: &str = "no ring could be made";
 
 /// The alternatives.
 const IN_C: usize = 0;
@@ -165,34 +167,6 @@ impl Threads {
     }
 }
 
-/// A receiver that sends what it takes, a batch at a time.
-struct BackToBack<'r> {
-    sender: Box<dyn Sender + 'r>,
-    receiver: Box<dyn Receiver + 'r>,
-}
-
-impl Receiver for BackToBack<'_> {
-    fn receive(&mut self, first: u64, count: u64) -> Result<(), Fault> {
-        let mut done = 0;
-        while done < count {
-            let batch = (count - done).min(BATCH as u64);
-            self.sender.send(first.wrapping_add(done), batch)?;
-            self.receiver.receive(first.wrapping_add(done), batch)?;
-            done += batch;
-        }
-        Ok(())
-    }
-}
-
-/// A sender whose receiver does its work.
-struct Idle;
-
-impl Sender for Idle {
-    fn send(&mut self, _: u64, _: u64) -> Result<(), Fault> {
-        Ok(())
-    }
-}
-
 fn compare(
     settings: &Settings,
     pair: Pair,
@@ -207,7 +181,7 @@ fn compare(
     // The cases alternate: C and Rust, for each way.
     stream_all(&name, WAYS.len() * 2, pair, settings, |case| {
         let name = format!("ringproof-perf-{}-{case}", std::process::id());
-        let ring = Ring::create(&name, &options).map_err(no_ring)?;
+        let ring = Ring::create(&name, &options).map_err(Trouble::of(NO_RING))?;
         Ok(Box::new(Named {
             name,
             ring,
@@ -217,10 +191,6 @@ fn compare(
             first_item: settings.first_item(),
         }))
     })
-}
-
-fn no_ring(error: SegmentError) -> Trouble {
-    Trouble::NotRun(format!("no ring could be made: {error}"))
 }
 
 /// A ring that C can attach to, gone with this, and how it is used.
@@ -235,16 +205,24 @@ struct Named {
 
 impl Medium for Named {
     fn link(&mut self) -> Result<Link<'_>, Trouble> {
+        let in_rust = || Ends::in_rust(&self.ring).map_err(Trouble::of(NO_RING));
         let (whose, ends) = match self.in_c {
             true => ("C", calls::ends(&self.name).map_err(Trouble::Failed)?),
-            false => ("Rust", Ends::in_rust(&self.ring).map_err(no_ring)?),
+            false => ("Rust", in_rust()?),
         };
         let mut ends = ends.used(self.way);
         if self.threads == Threads::One {
-            let links::Ends { sender, receiver } = ends;
+            let (mut sender, mut receiver) = (ends.sender, ends.receiver);
             ends = links::Ends {
-                sender: Box::new(Idle),
-                receiver: Box::new(BackToBack { sender, receiver }),
+                // Its work is the receiver's, a batch at a time.
+                sender: Box::new(|_, _| Ok(())),
+                receiver: Box::new(move |first, count| {
+                    (0..count).step_by(BATCH).try_for_each(|done| {
+                        let batch = (count - done).min(BATCH as u64);
+                        sender(first.wrapping_add(done), batch)?;
+                        receiver(first.wrapping_add(done), batch)
+                    })
+                }),
             };
         }
         let name = format!("{whose}, {}", self.way.name());
@@ -279,33 +257,24 @@ mod tests {
 
     #[test]
     fn where_c_is_slower_is_named() {
-        let report = with(80.0);
-        let [two, one] = &report.conclusions[..] else {
-            panic!("{:?}", report.conclusions)
-        };
-        assert!(
-            two.ends_with("nowhere is it slower by more than the noise."),
-            "{two}"
-        );
-        let slower = "it is slower at slices of 64, capacity 1024, memory the least (20 %).";
-        assert!(one.contains(slower), "{one}");
+        with(80.0).concludes([
+            &["nowhere is it slower by more than the noise."],
+            &["it is slower at slices of 64, capacity 1024, memory the least (20 %)."],
+        ]);
     }
 
     #[test]
     fn where_it_is_as_fast_nothing_is_named() {
-        for said in with(99.0).conclusions {
-            assert!(said.ends_with("slower by more than the noise."), "{said}");
-        }
+        with(99.0).concludes([&["slower by more than the noise."]; 2]);
     }
 
     #[test]
     fn what_was_not_measured_says_why() {
-        let mut report = Report::new("recorded");
-        let measured = [Measured {
+        let measured = Measured {
             set: (Threads::One, SIZES[1]),
             rounds: Err("the CPUs moved".to_owned()),
-        }];
-        add(&mut report, &measured);
+        };
+        let report = Report::recorded(|report| add(report, &[measured]));
         assert_eq!(report.tables[0].reasons(), ["the CPUs moved"]);
         assert!(report.conclusions.is_empty());
     }

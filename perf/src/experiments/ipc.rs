@@ -85,11 +85,8 @@ pub fn all() -> &'static [Mechanism] {
 /// Measures `mechanisms`, which the processes of this program know, too.
 pub fn report(settings: &Settings, mechanisms: &[Mechanism]) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
-    let program = Program::this().map_err(|error| {
-        Trouble::NotRun(format!(
-            "the system does not say which program this is: {error}"
-        ))
-    })?;
+    let unknown = "the system does not say which program this is";
+    let program = Program::this().map_err(Trouble::of(unknown))?;
     let measured = measure(settings, pair, &program, mechanisms)?;
     let title = "ipc: messages between two processes, every one checked";
     let mut report = Report::on(title, pair);

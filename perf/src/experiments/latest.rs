@@ -196,13 +196,6 @@ fn values<const N: usize>() -> [Value<N>; VALUES] {
     core::array::from_fn(|index| [index as u64; N])
 }
 
-/// One thing to measure: a structure with a payload in a situation.
-pub struct Case {
-    /// The structure.
-    pub of: Structure,
-    sample: Box<dyn FnMut() -> Result<Timed, Fault>>,
-}
-
 /// A structure with one writer and a reader.
 pub trait Latest<const N: usize>: Sized {
     /// What tables call it.
@@ -224,7 +217,7 @@ pub trait Read<const N: usize>: FnMut() -> Option<Value<N>> + Send {}
 impl<const N: usize, F: FnMut() -> Option<Value<N>> + Send> Read<N> for F {}
 
 macro_rules! ours {
-    ($structure:ident, $options:ident, $name:literal) => {
+    ($structure:ident, $options:ident, $name:expr) => {
         impl<const N: usize> Latest<N> for $structure<Value<N>> {
             const NAME: &'static str = $name;
 
@@ -241,19 +234,49 @@ macro_rules! ours {
     };
 }
 
-ours!(SeqLock, SeqLockOptions, "seqlock");
-ours!(SeqLatch, SeqLatchOptions, "latch");
+ours!(SeqLock, SeqLockOptions, OURS[0]);
+ours!(SeqLatch, SeqLatchOptions, OURS[1]);
 
-/// A function that adds the cases of structures with a payload of one size.
-pub type Add = fn(&mut Vec<Case>, Pair, &Settings) -> Result<(), Trouble>;
+/// Something to measure: a structure with a payload.
+pub struct Entry {
+    of: Structure,
+    /// Makes one of its own for a situation.
+    sampler: fn(Situation, Pair, Duration) -> Result<Sampler, SegmentError>,
+}
+
+/// Takes a sample.
+type Sampler = Box<dyn FnMut() -> Result<Timed, Fault>>;
+
+impl Entry {
+    /// A structure with a payload of `N` words.
+    pub const fn of<const N: usize, S: Latest<N> + Send + 'static>() -> Self {
+        Entry {
+            of: Structure {
+                name: S::NAME,
+                bytes: size_of::<Value<N>>(),
+            },
+            sampler: sampler::<N, S>,
+        }
+    }
+
+    /// Takes samples in each situation, over structures that are made now.
+    pub fn samplers(&self, pair: Pair, time: Duration) -> Result<[Sampler; 3], Trouble> {
+        let [write, idle, busy] = Situation::ALL.map(|one| (self.sampler)(one, pair, time));
+        let all = write.and_then(|write| Ok([write, idle?, busy?]));
+        all.map_err(Trouble::of("no structure could be made"))
+    }
+}
+
+/// What tables call ours.
+pub const OURS: [&str; 2] = ["seqlock", "latch"];
 
 /// Ours with payloads of 32, 64, 256 and 1024 bytes.
-const SIZES: [Add; 4] = [
-    add_ours::<4>,
-    add_ours::<8>,
-    add_ours::<32>,
-    add_ours::<128>,
-];
+const SIZES: [&[Entry]; 4] = [&ours::<4>(), &ours::<8>(), &ours::<32>(), &ours::<128>()];
+
+/// Our seqlock and our latch.
+pub const fn ours<const N: usize>() -> [Entry; 2] {
+    [Entry::of::<N, SeqLock<_>>(), Entry::of::<N, SeqLatch<_>>()]
+}
 
 /// Measures seqlock and latch.
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
@@ -286,15 +309,9 @@ pub struct Structure {
 /// For each structure, what a writer that never pauses does to its readers.
 fn conclusions(all: &Values) -> Vec<String> {
     let [idle, busy] = [Situation::ReadIdle, Situation::ReadBusy].map(|one| one as usize);
-    let mut names: Vec<&str> = Vec::new();
-    for line in &all.lines {
-        if !names.contains(&line.of.name) {
-            names.push(line.of.name);
-        }
-    }
-    let of_structure = |name: &&str| {
+    let of_structure = |name| {
         let (mut slower, mut same, mut starved) = (Vec::new(), Vec::new(), Vec::new());
-        for line in all.lines.iter().filter(|line| line.of.name == *name) {
+        for line in all.lines.iter().filter(|line| line.of.name == name) {
             let Ok(ratio) = line.ratio(busy, idle) else {
                 continue;
             };
@@ -322,24 +339,15 @@ fn conclusions(all: &Values) -> Vec<String> {
         let begin = format!("While its writer never pauses, a read of the {name}");
         (!said.is_empty()).then(|| format!("{begin} {}.", said.join("; ")))
     };
-    names.iter().filter_map(of_structure).collect()
+    OURS.into_iter().filter_map(of_structure).collect()
 }
 
 /// What must be known to read a table of [`add_figures`].
 pub const HOW_TO_READ: &str = "median [min–max]; every value read is checked for tearing, with a \
                                busy writer word by word and within the time";
 
-/// All cases of the extent, of structures that `sizes` add, from the smallest payload to the largest.
-pub fn cases(pair: Pair, settings: &Settings, sizes: [Add; 4]) -> Result<Vec<Case>, Trouble> {
-    let mut cases = Vec::new();
-    // The smallest and the largest are enough to see that it runs.
-    for add in sizes.iter().step_by(settings.extent.pick(3, 1)) {
-        add(&mut cases, pair, settings)?;
-    }
-    Ok(cases)
-}
-
-/// Measures [`cases`], made anew for each round.
+/// Measures those of the extent in every situation, from the smallest payload to the largest, made anew for
+/// each round.
 ///
 /// # Errors
 /// A structure that gives torn values has failed; CPUs that would not stay where they are make it not
@@ -348,55 +356,32 @@ pub fn measure(
     name: &str,
     pair: Pair,
     settings: &Settings,
-    sizes: [Add; 4],
+    sizes: [&[Entry]; 4],
 ) -> Result<(Values, Rounds), Trouble> {
-    let all = cases(pair, settings, sizes)?;
-    let rounds = run::measure(name, all.len(), Some(pair), settings, |round| {
-        let mut cases = cases(pair, settings, sizes)?;
-        round.each(|index| {
-            let Case { of, sample } = &mut cases[index];
+    // The smallest and the largest are enough to see that it runs.
+    let sizes = sizes.into_iter().step_by(settings.extent.pick(3, 1));
+    let entries: Vec<&Entry> = sizes.flatten().collect();
+    let situations = Situation::ALL.len();
+    let cases = entries.len() * situations;
+    let rounds = run::measure(name, cases, Some(pair), settings, |round| {
+        let mut samplers = Vec::new();
+        for entry in &entries {
+            samplers.extend(entry.samplers(pair, settings.sample)?);
+        }
+        round.each(|case| {
+            let of = entries[case / situations].of;
             let what = || format!("{} of {} bytes", of.name, of.bytes);
-            let timed = sample().map_err(|fault| fault.of(&what()))?;
+            let timed = samplers[case]().map_err(|fault| fault.of(&what()))?;
             Ok::<_, Trouble>(Sample {
                 value: timed.each(),
                 preemptions: timed.preemptions,
             })
         })
     })?;
-    let (reference, situations) = (Situation::ReadIdle as usize, Situation::ALL.len());
-    let structures = all.iter().step_by(situations).map(|case| case.of);
+    let (reference, structures) = (Situation::ReadIdle as usize, entries.iter());
+    let structures = structures.map(|entry| entry.of);
     let all = Comparison::of_rounds(Unit::TIME, reference, situations, structures, &rounds);
     Ok((all, rounds))
-}
-
-/// Adds all situations of our seqlock and our latch.
-pub fn add_ours<const N: usize>(
-    cases: &mut Vec<Case>,
-    pair: Pair,
-    settings: &Settings,
-) -> Result<(), Trouble> {
-    add::<N, SeqLock<Value<N>>>(cases, pair, settings)?;
-    add::<N, SeqLatch<Value<N>>>(cases, pair, settings)
-}
-
-/// Adds all situations of a structure, each over one of its own.
-pub fn add<const N: usize, S: Latest<N> + Send + 'static>(
-    cases: &mut Vec<Case>,
-    pair: Pair,
-    settings: &Settings,
-) -> Result<(), Trouble> {
-    for situation in Situation::ALL {
-        let sample = sampler::<N, S>(situation, pair, settings.sample);
-        cases.push(Case {
-            of: Structure {
-                name: S::NAME,
-                bytes: size_of::<Value<N>>(),
-            },
-            sample: sample
-                .map_err(|error| Trouble::NotRun(format!("no structure could be made: {error}")))?,
-        });
-    }
-    Ok(())
 }
 
 /// How many operations are about so long at a nanosecond for each eight bytes.
@@ -408,7 +393,7 @@ fn sampler<const N: usize, S: Latest<N> + Send + 'static>(
     situation: Situation,
     pair: Pair,
     time: Duration,
-) -> Result<Box<dyn FnMut() -> Result<Timed, Fault>>, SegmentError> {
+) -> Result<Sampler, SegmentError> {
     let mut structure = S::make()?;
     // Roles are taken anew for each sample; here only to see that they can be.
     drop(structure.ends()?);
@@ -440,10 +425,9 @@ pub fn add_figures(report: &mut Report, heading: &str, all: &Values, time: Durat
         .figure("bytes", |of| of.bytes);
     for situation in Situation::ALL {
         columns = columns.cells(situation.name(), move |line| {
-            match line.value(situation as usize) {
-                Ok(value) => Cell::figure(shown(value, time)),
-                Err(why) => Cell::missing(why),
-            }
+            let shown = |value| Cell::figure(shown(value, time));
+            line.value(situation as usize)
+                .map_or_else(Cell::missing, shown)
         });
     }
     report.tables.push(columns.table(heading));
@@ -451,20 +435,16 @@ pub fn add_figures(report: &mut Report, heading: &str, all: &Values, time: Durat
         for situation in Situation::ALL {
             let subject = format!("{}/{}", line.of.name, situation.name());
             let check = format!("{} bytes", line.of.bytes);
-            let row = line.row(situation as usize, subject, check);
-            let starved = line.value(situation as usize).ok();
-            report
-                .rows
-                .push(match starved.filter(|value| value.max.is_infinite()) {
-                    Some(value) => {
-                        let row = row.reason(format!("ns: {}", shown(value, time)));
-                        match value.median.is_infinite() {
-                            true => row.count(0, "values"),
-                            false => row,
-                        }
-                    }
-                    None => row,
-                });
+            let mut row = line.row(situation as usize, subject, check);
+            if let Ok(value) = line.value(situation as usize)
+                && value.max.is_infinite()
+            {
+                row = row.reason(format!("ns: {}", shown(value, time)));
+                if value.median.is_infinite() {
+                    row = row.count(0, "values");
+                }
+            }
+            report.rows.push(row);
         }
     }
 }
@@ -532,28 +512,22 @@ mod tests {
         };
         let mut all = Comparison::new(Unit::TIME, Situation::ReadIdle as usize);
         let idle = [2.0, 2.2, 1.8, 2.0, 2.1];
-        all.add(
-            latch,
-            vec![Ok(vec![1.0; 5]), Ok(idle.to_vec()), Ok(busy.to_vec())],
-        );
+        let series = [[1.0; 5], idle, busy].map(|times| Ok(times.to_vec()));
+        all.add(latch, series.into());
         conclusions(&all)
     }
 
     #[test]
     fn what_a_busy_writer_does_to_a_reader_is_concluded() {
+        let slower = [200.0, 230.0, 170.0, 200.0, 210.0];
+        let starved = [200.0, f64::INFINITY, 170.0, 200.0, 210.0];
         for (busy, said) in [
-            (
-                [200.0, 230.0, 170.0, 200.0, 210.0],
-                "takes longer, 100 times",
-            ),
+            (slower, "takes longer, 100 times"),
             (
                 [2.1, 2.2, 1.7, 2.1, 2.0],
                 "takes no longer within the noise",
             ),
-            (
-                [200.0, f64::INFINITY, 170.0, 200.0, 210.0],
-                "got no value at all in some rounds",
-            ),
+            (starved, "got no value at all in some rounds"),
         ] {
             let start = "While its writer never pauses, a read of the latch";
             assert_eq!(concluded(busy), [format!("{start} {said} at 32 bytes.")]);

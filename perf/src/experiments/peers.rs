@@ -5,7 +5,6 @@
 //! this library and prints its report as JSON, and here it joins the others.
 
 use std::env;
-use std::fmt::Display;
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -98,7 +97,8 @@ fn built(here: &Path) -> Option<PathBuf> {
 
 /// Asks the program, if it is built, for the report called `name`.
 fn ask(name: &str, settings: &Settings) -> Result<Report, Trouble> {
-    let here = env::current_exe().map_err(not_run("this program does not know where it lies"))?;
+    let here =
+        env::current_exe().map_err(Trouble::of("this program does not know where it lies"))?;
     ask_from(&here, name, settings)
 }
 
@@ -117,10 +117,6 @@ fn ask_from(here: &Path, name: &str, settings: &Settings) -> Result<Report, Trou
         )));
     }
     answer(&program, name, settings)
-}
-
-fn not_run<Error: Display>(what: &str) -> impl FnOnce(Error) -> Trouble {
-    move |error| Trouble::NotRun(format!("{what}: {error}"))
 }
 
 /// Whether one file was changed before another; not if either's time is not to be had.
@@ -151,7 +147,7 @@ fn answer(program: &Path, name: &str, settings: &Settings) -> Result<Report, Tro
     }
     // Its standard error is ours: that is where its progress is drawn.
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let child = child.map_err(not_run("its program cannot be started"))?;
+    let child = child.map_err(Trouble::of("its program cannot be started"))?;
     let (ended, said) = wait(child, patience(settings.extent))?;
     match serde_json::from_slice::<Report>(&said) {
         Ok(report) if ended.code() == Some(Exit::of(&report.rows).code().into()) => Ok(report),
@@ -182,14 +178,14 @@ fn wait(mut child: Child, patience: Duration) -> Result<(ExitStatus, Vec<u8>), T
         // It may have ended at this very moment: then there is nothing to kill.
         let _ = child.kill();
     }
-    let ended = child.wait().map_err(not_run("its program was lost"))?;
+    let ended = child.wait().map_err(Trouble::of("its program was lost"))?;
     let said = said.map_err(|_| {
         Trouble::Failed(format!(
             "its program was not done after {} s",
             patience.as_secs()
         ))
     })?;
-    let said = said.map_err(not_run("what its program printed could not be read"))?;
+    let said = said.map_err(Trouble::of("what its program printed could not be read"))?;
     Ok((ended, said))
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ringproof::{Consumer, Producer, Ring, SegmentError};
 
 use crate::links::{self, BATCH, Way, difference, number};
+use crate::placement::Alone;
 
 pub(super) use with_c::{compiler, ends};
 
@@ -75,12 +76,9 @@ impl Drop for Ends<'_> {
 /// The two ends of one ring, as Rust has them.
 struct InRust {
     /// Each belongs to a thread of its own.
-    producer: Apart<Producer<u64>>,
-    consumer: Apart<Consumer<u64>>,
+    producer: Alone<Producer<u64>>,
+    consumer: Alone<Consumer<u64>>,
 }
-
-#[repr(align(256))]
-struct Apart<T>(T);
 
 impl<'r> Ends<'r> {
     /// Of ends that were opened and are closed by this alone.
@@ -99,8 +97,8 @@ impl<'r> Ends<'r> {
     /// Rust's ends of a ring.
     pub(super) fn in_rust(ring: &'r Ring<u64>) -> Result<Self, SegmentError> {
         let ends = Box::new(InRust {
-            producer: Apart(ring.producer()?),
-            consumer: Apart(ring.consumer()?),
+            producer: Alone(ring.producer()?),
+            consumer: Alone(ring.consumer()?),
         });
         // SAFETY: just opened, and closed by `in_rust::close`, which takes the box back.
         Ok(unsafe { Ends::new(Box::into_raw(ends).cast(), in_rust::CALLS) })

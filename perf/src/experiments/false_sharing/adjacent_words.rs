@@ -14,7 +14,7 @@ use crate::rounds::{Rounds, Sample};
 use crate::run::{Settings, fit, measure_each};
 use crate::stats::Effect;
 use crate::table::{Cell, Table};
-use crate::together::{Fault, both, look_on};
+use crate::together::{both, look_on};
 
 /// What a thread does to its word, over and over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +81,16 @@ impl Access {
     }
 }
 
+/// What both threads do, and how many bytes apart.
+type Case = (Access, usize);
+
 /// Two pages of words, so that two of them can be a page apart.
 #[repr(align(4096))]
 struct Words([AtomicU64; 2 * PAGE / 8]);
 
 /// How long each of `times` accesses takes while the other thread goes on, `distance` bytes further.
-fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sample, Fault> {
+fn sample(pair: Pair, (access, distance): Case, times: u64) -> Result<Sample, Trouble> {
+    let what = format!("{}, words {distance} bytes apart", access.name());
     let words = Words([const { AtomicU64::new(0) }; 2 * PAGE / 8]);
     let (own, other) = (&words.0[0], &words.0[distance / 8]);
     let done = AtomicBool::new(false);
@@ -113,11 +117,13 @@ fn sample(pair: Pair, access: Access, distance: usize, times: u64) -> Result<Sam
         Ok(repeated)
     };
     let (((right, took), preemptions), (repeated, disturbed)) =
-        both(pair, |_| Usage::during(timed), |_| Usage::during(disturbs))?;
+        both(pair, |_| Usage::during(timed), |_| Usage::during(disturbs))
+            .map_err(|fault| fault.of(&what))?;
     let holds = |word: &AtomicU64, count| word.load(Ordering::Relaxed) == count;
     let counted = holds(own, access.left(times)) && holds(other, access.beside().left(repeated));
     if !right || !counted {
-        return Err(Fault::OutOfOrder(0));
+        let why = format!("{what}: a word does not hold what was stored to it");
+        return Err(Trouble::Failed(why));
     }
     Ok(Sample {
         value: took.as_nanos() as f64 / times as f64,
@@ -131,24 +137,13 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
     const FEWEST: u64 = 1 << 14;
     let all = DISTANCES.to_vec();
     let distances = (settings.extent).pick(vec![DISTANCES[0], REFERENCE], all);
-    let cases: Vec<(Access, usize)> = (Access::ALL.iter())
+    let cases: Vec<Case> = (Access::ALL.iter())
         .flat_map(|access| distances.iter().map(|distance| (*access, *distance)))
         .collect();
-    let measured = |(access, distance): (Access, usize), times| {
-        sample(pair, access, distance, times).map_err(|fault| {
-            let what = format!("{}, words {distance} bytes apart", access.name());
-            match fault {
-                Fault::OutOfOrder(_) => Trouble::Failed(format!(
-                    "{what}: a word does not hold what was stored to it"
-                )),
-                fault => fault.of(&what),
-            }
-        })
-    };
     // How many accesses take about as long as a sample shall.
-    let fits = |case: &(Access, usize)| {
+    let fits = |case: &Case| {
         fit(FEWEST, settings.sample, |times| {
-            let each = measured(*case, times)?.value;
+            let each = sample(pair, *case, times)?.value;
             Ok(Duration::from_secs_f64(each * times as f64 / 1e9))
         })
     };
@@ -157,7 +152,7 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
         .map(fits)
         .collect::<Result<Vec<_>, Trouble>>()?;
     let rounds = measure_each("two words", cases.len(), Some(pair), settings, |index| {
-        measured(cases[index], times[index])
+        sample(pair, cases[index], times[index])
     })?;
     Ok((distances, rounds))
 }
@@ -252,28 +247,21 @@ fn conclusion(all: &Comparison<Access>) -> Option<String> {
 mod tests {
     use super::*;
     use crate::comparison::recorded;
+    use crate::report::{omits, says};
 
     /// What would have been measured: each access at 8, 64 and 256 bytes.
     fn with(near: [f64; 4]) -> Report {
         let series = near.map(|near| [near, 5.0, 5.0].map(|each| recorded(Unit::TIME, each)));
-        let rounds = Rounds {
-            series: series.into_iter().flatten().collect(),
-            ..Rounds::default()
-        };
+        let rounds = Rounds::recorded(series.concat());
         Report::recorded(|to| report(to, &[8, 64, 256], &rounds))
     }
 
     #[test]
     fn two_threads_on_one_line_are_named_by_what_they_do() {
         let report = with([28.0, 5.0, 5.5, 4.95]);
-        let said = &report.conclusions[0];
-        let (suffer, others) = said.split_once("It does not for").unwrap();
-        assert!(
-            suffer.contains("fetch_add 5.6 times, store 1.1 times."),
-            "{said}"
-        );
-        assert!(others.contains("load, add, store 1.0 times"), "{said}");
-        assert!(report.render().contains("5.6 times: slower"), "{said}");
+        let suffer = "fetch_add 5.6 times, store 1.1 times. It does not for: ";
+        report.concludes([&[suffer, "load, add, store 1.0 times"]]);
+        says(&report.render(), &["5.6 times: slower"]);
         let row = &report.rows[0];
         assert_eq!((row.count, report.rows.len()), (Some(179), 8), "{row:?}");
     }
@@ -281,9 +269,8 @@ mod tests {
     #[test]
     fn flat_samples_name_no_access() {
         let report = with([5.0, 5.1, 4.9, 5.0]);
-        let said = &report.conclusions[0];
-        assert!(said.contains("do not disturb each other"), "{said}");
-        assert!(!said.contains("longer"), "{said}");
+        report.concludes([&["do not disturb each other"]]);
+        omits(&report.conclusions[0], &["longer"]);
         for row in &report.rows {
             let reason = row.reason.as_deref().unwrap();
             assert!(reason.ends_with("effect: no difference"), "{row:?}");

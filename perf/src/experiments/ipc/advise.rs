@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use clap::Args;
+use clap::builder::RangedU64ValueParser;
 use ringproof_record::{Record, Verdict};
 
 use super::conclusions::{LATENCY, RATE, SUBJECT};
@@ -11,20 +13,40 @@ use super::mechanism::{Delivers, Lasting, Mechanism, Nature, Trust, Waiting};
 use crate::table::figure;
 
 /// What somebody needs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Args, Clone, Copy, Debug, PartialEq)]
 pub struct Question {
-    /// Bytes in a message.
+    /// Bytes in a message
+    #[arg(long, value_name = "N", default_value_t = 64, requires = "advise",
+          value_parser = RangedU64ValueParser::<usize>::new().range(1..1 << 32))]
     pub size: usize,
-    /// Messages a second.
-    pub rate: f64,
-    /// Messages must outlive the processes and a reboot.
+
+    /// Messages a second
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "advise")]
+    pub rate: u32,
+
+    /// Messages must outlive the processes and a reboot
+    #[arg(long, requires = "advise")]
     pub persistent: bool,
-    /// So many processes receive every message.
+
+    /// So many processes receive every message
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "advise",
+          value_parser = clap::value_parser!(u32).range(1..))]
     pub readers: u32,
-    /// A receiver must sleep while there is nothing to receive.
+
+    /// A receiver must sleep while there is nothing to receive
+    #[arg(long, requires = "advise")]
     pub blocking: bool,
-    /// The peer may break every rule.
+
+    /// The peer may break every rule
+    #[arg(long, requires = "advise")]
     pub untrusted: bool,
+}
+
+impl Question {
+    /// Messages a second to all readers together.
+    fn needed(&self) -> f64 {
+        f64::from(self.rate) * f64::from(self.readers)
+    }
 }
 
 /// A mechanism with what was measured of it, from small messages to large ones.
@@ -182,7 +204,7 @@ fn fit(question: &Question, known: &Known) -> Result<Fit, String> {
     }
     let latency = value(&known.latency, question.size, 1)?;
     let rate = value(&known.rate, question.size, -1)?;
-    let needed = question.rate * f64::from(question.readers);
+    let needed = question.needed();
     if rate < needed {
         let readers = match question.readers {
             1 => String::new(),
@@ -275,7 +297,12 @@ impl Advice {
 
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "messages of {} B, {}", self.size, per_second(self.rate))?;
+        write!(
+            f,
+            "messages of {} B, {}",
+            self.size,
+            per_second(self.rate.into())
+        )?;
         let readers = (self.readers != 1).then(|| format!("{} readers", self.readers));
         let needs = [
             readers.as_deref(),
@@ -299,7 +326,7 @@ fn beside(fit: &Fit, best: &Fit) -> String {
 }
 
 fn why(question: &Question, fit: &Fit) -> String {
-    let needed = question.rate * f64::from(question.readers);
+    let needed = question.needed();
     format!(
         "{} one way, at {:.0} % of the {} that it carries",
         time(fit.latency),

@@ -109,40 +109,49 @@ impl Control {
 
     pub(crate) fn send(&self, packet: &impl Serialize, fds: &[OwnedFd]) -> io::Result<()> {
         let text = serde_json::to_vec(packet)?;
-        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&raw)];
-        let control = if raw.is_empty() { &[][..] } else { &rights };
-        let (to, iov) = (self.0.as_raw_fd(), [IoSlice::new(&text)]);
-        sendmsg::<()>(to, &iov, control, MsgFlags::MSG_NOSIGNAL, None)?;
-        Ok(())
+        send_packet(&self.0, &text, fds)
     }
 
     /// The next packet and its descriptors; waits for it. `None` if the other end is closed.
     pub(crate) fn receive<P: DeserializeOwned>(&self) -> io::Result<Option<(P, Vec<OwnedFd>)>> {
         let mut text = vec![0; LARGEST];
-        let mut space = cmsg_space!([RawFd; MOST_DESCRIPTORS]);
-        let mut iov = [IoSliceMut::new(&mut text)];
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let received = recvmsg::<()>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags);
-        let received = match received {
-            // The other end is closed, and did not read all that it was sent.
-            Err(Errno::ECONNRESET) => return Ok(None),
-            received => received?,
-        };
-        let mut fds = Vec::new();
-        for message in received.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(raw) = message {
-                // SAFETY: the kernel made these descriptors for this process a moment ago, and
-                // nothing else knows of them.
-                fds.extend(raw.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
-            }
+        match receive_packet(&self.0, &mut text) {
+            // The other end is closed, and perhaps did not read all that it was sent.
+            Ok((0, _)) | Err(Errno::ECONNRESET) => Ok(None),
+            Ok((length, fds)) => Ok(Some((serde_json::from_slice(&text[..length])?, fds))),
+            Err(error) => Err(error.into()),
         }
-        let length = received.bytes;
-        if length == 0 {
-            return Ok(None);
-        }
-        Ok(Some((serde_json::from_slice(&text[..length])?, fds)))
     }
+}
+
+/// Sends bytes and descriptors in one packet.
+pub(super) fn send_packet(to: &OwnedFd, bytes: &[u8], fds: &[OwnedFd]) -> io::Result<()> {
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[][..] } else { &rights };
+    let iov = [IoSlice::new(bytes)];
+    sendmsg::<()>(to.as_raw_fd(), &iov, control, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
+}
+
+/// How many bytes came in the next packet, and its descriptors; waits for it.
+pub(super) fn receive_packet(
+    from: &OwnedFd,
+    bytes: &mut [u8],
+) -> Result<(usize, Vec<OwnedFd>), Errno> {
+    let mut space = cmsg_space!([RawFd; MOST_DESCRIPTORS]);
+    let mut iov = [IoSliceMut::new(bytes)];
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let received = recvmsg::<()>(from.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
+    let mut fds = Vec::new();
+    for message in received.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(raw) = message {
+            // SAFETY: the kernel made these descriptors for this process a moment ago, and
+            // nothing else knows of them.
+            fds.extend(raw.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
+        }
+    }
+    Ok((received.bytes, fds))
 }
 
 impl AsFd for Control {

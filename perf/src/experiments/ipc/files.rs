@@ -31,8 +31,10 @@ fn prepare(size: usize) -> Result<Ends, Refused> {
     for _ in 0..2 {
         let file = file_on_disk()?;
         let length = shared::part(size) as u64;
-        let again = file.set_len(length).and_then(|()| open_again(&file));
-        let again = again.map_err(|error| Refused::of("no file can be had", error))?;
+        let again = file
+            .set_len(length)
+            .and_then(|()| open_again(&file))
+            .map_err(Refused::of("no file can be had"))?;
         ends.first.push(file.into());
         ends.second.push(again);
     }
@@ -40,8 +42,8 @@ fn prepare(size: usize) -> Result<Ends, Refused> {
 }
 
 fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let (side, size) = (terms.side, terms.size);
-    let [out, into] = side.out_and_into(terms.take()?).map(File::from);
+    let size = terms.size;
+    let [out, into] = terms.out_and_into()?.map(File::from);
     Ok(Box::new(Files { out, into, size }))
 }
 

@@ -71,7 +71,7 @@ fn prepare_semaphores(size: usize) -> Result<Ends, Refused> {
     for semaphore in shared::parts(&ends.first[0], size)?.iter().flat_map(two) {
         // SAFETY: it is not in use yet, and the parts keep the memory mapped.
         let made = unsafe { libc::sem_init(semaphore, 1, 0) };
-        Errno::result(made).map_err(|error| Refused::of("no semaphore can be made", error))?;
+        Errno::result(made).map_err(Refused::of("no semaphore can be made"))?;
     }
     Ok(ends)
 }
@@ -80,7 +80,7 @@ fn prepare_events(size: usize) -> Result<Ends, Refused> {
     let mut ends = shared::prepare(size)?;
     for _ in 0..4 {
         let made = EventFd::from_flags(EfdFlags::EFD_SEMAPHORE | EfdFlags::EFD_CLOEXEC);
-        ends.share(&made.map_err(|error| Refused::of("no eventfd can be made", error))?)?;
+        ends.share(&made.map_err(Refused::of("no eventfd can be made"))?)?;
     }
     Ok(ends)
 }
@@ -292,7 +292,7 @@ impl Signal {
         let set = signals(gates.iter().flatten());
         // SAFETY: the set lives until the call returns, and no former one is asked for.
         let blocked = unsafe { libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
-        Errno::result(blocked).map_err(|error| Refused::of("signals cannot be blocked", error))?;
+        Errno::result(blocked).map_err(Refused::of("signals cannot be blocked"))?;
         Ok(gates)
     }
 }

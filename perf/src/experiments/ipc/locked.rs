@@ -28,8 +28,7 @@ const fn locked(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>)
 fn prepare(size: usize, robust: bool) -> Result<Ends, Refused> {
     let ends = shared::prepare(size)?;
     for part in shared::parts(&ends.first[0], size)? {
-        make(part.head(), robust)
-            .map_err(|error| Refused::of("no process-shared mutex can be made", error))?;
+        make(part.head(), robust).map_err(Refused::of("no process-shared mutex can be made"))?;
     }
     Ok(ends)
 }

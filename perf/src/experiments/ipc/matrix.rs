@@ -23,7 +23,7 @@ pub struct Entry {
 
 /// Above this, traffic is no longer modest and throughput is at a maximum; the matrix names no
 /// figure.
-const MUCH: f64 = 100_000.0;
+const MUCH: u32 = 100_000;
 
 /// Below this a message is small, says the flowchart.
 const SMALL: usize = 1024;

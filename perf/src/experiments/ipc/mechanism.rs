@@ -101,11 +101,19 @@ impl Ends {
         }
     }
 
+    /// What both sides share of two things, one for each direction.
+    pub fn sharing<T: AsFd>(make: impl Fn() -> Result<T, Refused>) -> Result<Self, Refused> {
+        let mut ends = Ends::default();
+        ends.share(&make()?)?;
+        ends.share(&make()?)?;
+        Ok(ends)
+    }
+
     /// Adds, for both sides, a descriptor of the same thing.
     pub fn share(&mut self, of: &impl AsFd) -> Result<(), Refused> {
         for side in [&mut self.first, &mut self.second] {
             let copy = of.as_fd().try_clone_to_owned();
-            side.push(copy.map_err(|error| Refused::of("no descriptor is to be had", error))?);
+            side.push(copy.map_err(Refused::of("no descriptor is to be had"))?);
         }
         Ok(())
     }
@@ -133,6 +141,12 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// Of two descriptors, that which this side sends through, and that which it receives through.
+    pub fn out_and_into(self) -> Result<[OwnedFd; 2], Refused> {
+        let side = self.side;
+        Ok(side.out_and_into(self.take()?))
+    }
+
     /// The descriptors, if there are `N`.
     pub fn take<const N: usize>(self) -> Result<[OwnedFd; N], Refused> {
         <[OwnedFd; N]>::try_from(self.descriptors)
@@ -146,9 +160,9 @@ impl Terms {
 pub struct Refused(pub String);
 
 impl Refused {
-    /// That something could not be done, and what the system said.
-    pub fn of(what: &str, error: impl Into<io::Error>) -> Self {
-        Refused(format!("{what}: {}", error.into()))
+    /// That something could not be done, and what the system says.
+    pub fn of<E: Into<io::Error>>(what: &str) -> impl Fn(E) -> Self {
+        move |error| Refused(format!("{what}: {}", error.into()))
     }
 }
 

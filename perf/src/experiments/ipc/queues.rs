@@ -32,16 +32,11 @@ fn length(size: usize) -> i64 {
 }
 
 fn prepare(size: usize) -> Result<Ends, Refused> {
-    let queue = || queue(size).map_err(|error| explain(size, error));
-    let mut ends = Ends::default();
-    ends.share(&queue()?)?;
-    ends.share(&queue()?)?;
-    Ok(ends)
+    Ends::sharing(|| queue(size).map_err(|error| explain(size, error)))
 }
 
 fn join(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let side = terms.side;
-    let [out, into] = side.out_and_into(terms.take()?);
+    let [out, into] = terms.out_and_into()?;
     // SAFETY: both are open, and of message queues: `prepare` made them.
     let queue = |fd: OwnedFd| unsafe { MqdT::from_raw_fd(fd.into_raw_fd()) };
     Ok(Box::new(Queues {
@@ -130,7 +125,7 @@ pub(super) const SYSTEM_V: Mechanism = Mechanism::new(
 
 fn prepare_system_v(size: usize) -> Result<Ends, Refused> {
     let (keeper, queues) = uninterrupted(Keeper::start)
-        .map_err(|error| Refused::of("no System V message queue can be made", error))?;
+        .map_err(Refused::of("no System V message queue can be made"))?;
     // The limit is found by trying.
     let mut message = Message::new(size);
     let tried = message.send(queues[0], libc::IPC_NOWAIT);

@@ -6,7 +6,6 @@
 use std::fs::File;
 use std::hint;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::thread;
 
@@ -96,36 +95,22 @@ pub(super) fn capacity(size: usize) -> u64 {
     (256 * 1024 / size).max(16) as u64
 }
 
-/// What a segment says when it cannot be made or attached to.
-fn refused(error: SegmentError) -> Refused {
-    Refused(error.to_string())
-}
-
-/// What both sides share of two segments, one for each direction.
-fn segments(make: impl Fn() -> Result<OwnedFd, SegmentError>) -> Result<Ends, Refused> {
-    let mut ends = Ends::default();
-    for _ in 0..2 {
-        ends.share(&make().map_err(refused)?)?;
+impl From<SegmentError> for Refused {
+    fn from(error: SegmentError) -> Self {
+        Refused(error.to_string())
     }
-    Ok(ends)
 }
 
 fn rings<T: Payload>() -> Result<Ends, Refused> {
     let options = RingOptions::new(capacity(size_of::<T>()));
-    segments(|| Ring::<T>::anonymous(&options)?.segment().descriptor())
+    Ends::sharing(|| Ok(Ring::<T>::anonymous(&options)?.segment().descriptor()?))
 }
 
 fn join_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let side = terms.side;
-    let [out, into] = side.out_and_into(terms.take()?);
-    let attach = |fd: OwnedFd| Ring::<T>::attach_fd(fd);
+    let [out, into] = terms.out_and_into()?;
     Ok(Box::new(Queue {
-        producer: attach(out)
-            .and_then(|ring| ring.producer())
-            .map_err(refused)?,
-        consumer: attach(into)
-            .and_then(|ring| ring.consumer())
-            .map_err(refused)?,
+        producer: Ring::<T>::attach_fd(out)?.producer()?,
+        consumer: Ring::<T>::attach_fd(into)?.consumer()?,
     }))
 }
 
@@ -204,21 +189,18 @@ fn length(size: usize) -> usize {
 }
 
 fn files<T: Payload>() -> Result<Ends, Refused> {
-    let mut ends = Ends::default();
-    for _ in 0..2 {
+    Ends::sharing(|| {
         let file = file_on_disk()?;
         // Both indices zero, neither side closed, and room for the slots: written, because a hole that
         // a full disk cannot fill kills who stores to it.
         let written = file.write_all_at(&vec![0; length(size_of::<T>())], 0);
-        written.map_err(|error| Refused::of("the file has no room", error))?;
-        ends.share(&file)?;
-    }
-    Ok(ends)
+        written.map_err(Refused::of("the file has no room"))?;
+        Ok(file)
+    })
 }
 
 fn join_files<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let side = terms.side;
-    let [out, into] = side.out_and_into(terms.take()?).map(File::from);
+    let [out, into] = terms.out_and_into()?.map(File::from);
     let ((out, out_map), (into, into_map)) = (parts::<T>(&out)?, parts::<T>(&into)?);
     // SAFETY: the file was made for these two processes, each of which is the only producer of
     // one ring and the only consumer of the other; nothing but endpoints accesses the words. Each end
@@ -236,8 +218,11 @@ fn join_files<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
 fn parts<T: Payload>(file: &File) -> Result<(RingParts<'static, Native, T>, MmapRaw), Refused> {
     let count = capacity(size_of::<T>());
     let mut options = MmapOptions::new();
-    let map = options.len(length(size_of::<T>())).populate().map_raw(file);
-    let map = map.map_err(|error| Refused::of("the file cannot be mapped", error))?;
+    let map = options
+        .len(length(size_of::<T>()))
+        .populate()
+        .map_raw(file)
+        .map_err(Refused::of("the file cannot be mapped"))?;
     let at = |offset: usize| map.as_mut_ptr().wrapping_add(offset);
     // SAFETY: within the mapping, which begins on a page; what the other process may change is
     // atomic. The only caller gives the mapping to the end that it makes of the parts.
@@ -255,24 +240,19 @@ fn parts<T: Payload>(file: &File) -> Result<(RingParts<'static, Native, T>, Mmap
 }
 
 fn seqlocks<T: WholeWords>() -> Result<Ends, Refused> {
-    segments(|| {
-        SeqLock::<T>::anonymous(&T::zeroed(), &SeqLockOptions::default())?
+    let (first, options) = (T::zeroed(), SeqLockOptions::default());
+    Ends::sharing(|| {
+        Ok(SeqLock::anonymous(&first, &options)?
             .segment()
-            .descriptor()
+            .descriptor()?)
     })
 }
 
 fn join_seqlocks<T: WholeWords>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
-    let side = terms.side;
-    let [out, into] = side.out_and_into(terms.take()?);
-    let attach = |fd: OwnedFd| SeqLock::<T>::attach_fd(fd);
+    let [out, into] = terms.out_and_into()?;
     Ok(Box::new(Values {
-        writer: attach(out)
-            .and_then(|lock| lock.writer())
-            .map_err(refused)?,
-        reader: attach(into)
-            .and_then(|lock| lock.reader())
-            .map_err(refused)?,
+        writer: SeqLock::<T>::attach_fd(out)?.writer()?,
+        reader: SeqLock::<T>::attach_fd(into)?.reader()?,
         last: 0,
     }))
 }

@@ -32,8 +32,7 @@ pub(super) fn part(size: usize) -> usize {
 
 /// Memory for both directions, in a file without a name.
 pub(super) fn prepare(size: usize) -> Result<Ends, Refused> {
-    let memory = memory(2 * part(size));
-    let memory = memory.map_err(|error| Refused::of("no shared memory can be had", error))?;
+    let memory = memory(2 * part(size)).map_err(Refused::of("no shared memory can be had"))?;
     let mut ends = Ends::default();
     ends.share(&memory)?;
     Ok(ends)
@@ -48,8 +47,11 @@ fn memory(length: usize) -> io::Result<File> {
 /// Both parts of the memory, there and back, for messages of `size` bytes.
 pub(super) fn parts(memory: &OwnedFd, size: usize) -> Result<[Part; 2], Refused> {
     let mut options = MmapOptions::new();
-    let map = options.len(2 * part(size)).populate().map_raw(memory);
-    let map = map.map_err(|error| Refused::of("shared memory cannot be mapped", error))?;
+    let map = options
+        .len(2 * part(size))
+        .populate()
+        .map_raw(memory)
+        .map_err(Refused::of("shared memory cannot be mapped"))?;
     let map = Arc::new(map);
     Ok([0, part(size)].map(|offset| Part {
         start: map.as_mut_ptr().wrapping_add(offset),
@@ -155,11 +157,6 @@ pub(super) fn file_on_disk() -> Result<File, Refused> {
             tried.collect::<Vec<_>>().join(", ")
         ))
     })?;
-    let no_file = |error| {
-        Refused::of(
-            &format!("no file can be made in {}", folder.display()),
-            error,
-        )
-    };
-    tempfile::tempfile_in(folder).map_err(no_file)
+    let no_file = format!("no file can be made in {}", folder.display());
+    tempfile::tempfile_in(folder).map_err(Refused::of(&no_file))
 }

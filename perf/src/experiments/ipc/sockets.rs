@@ -3,23 +3,20 @@
 //! travel (SCM_RIGHTS).
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 
-use nix::cmsg_space;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recv,
-    recvmsg, send, sendmsg, socketpair,
-};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send, socketpair};
 use nix::sys::stat::Mode;
 use nix::unistd::{mkfifo, pipe2};
 use ringproof::bytemuck::{cast_slice, cast_slice_mut};
 
+use super::control::{receive_packet, send_packet};
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Terms};
 use super::queues::exactly;
 use super::shared::{a_name, uninterrupted};
@@ -58,7 +55,7 @@ const fn stream(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>)
 }
 
 fn made(name: &str, ends: io::Result<Ends>) -> Result<Ends, Refused> {
-    ends.map_err(|error| Refused::of(&format!("no {name} can be made"), error))
+    ends.map_err(Refused::of(&format!("no {name} can be made")))
 }
 
 fn join_stream(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
@@ -156,7 +153,7 @@ const fn socket(name: &'static str, prepare: fn(usize) -> Result<Ends, Refused>)
 /// Two Unix sockets of that kind, connected with each other.
 fn sockets(kind: SockType) -> Result<Ends, Refused> {
     let (one, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::SOCK_CLOEXEC)
-        .map_err(|error| Refused::of("no such sockets can be made", error))?;
+        .map_err(Refused::of("no such sockets can be made"))?;
     Ok(Ends::of(one, other))
 }
 
@@ -202,7 +199,7 @@ fn prepare_udp(size: usize) -> Result<Ends, Refused> {
         other.connect(one.local_addr()?)?;
         Ok((OwnedFd::from(one), OwnedFd::from(other)))
     };
-    let refused = |error: io::Error| Refused::of("no UDP sockets can be made", error);
+    let refused = |error: io::Error| Refused::of("no UDP sockets can be made")(error);
     let (messages, steps) = (sockets().map_err(refused)?, sockets().map_err(refused)?);
     // The kernel is asked, not the constant.
     let large = UdpSocket::from(messages.0.try_clone().map_err(refused)?).send(&vec![0; size]);
@@ -289,28 +286,14 @@ impl Endpoint for Messenger {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
         let mut file = File::from(memfd_create("message", MFdFlags::MFD_CLOEXEC)?);
         file.write_all(cast_slice(messages))?;
-        let (to, fds, iov) = (self.0.as_raw_fd(), [file.as_raw_fd()], [IoSlice::new(&[0])]);
-        let rights = [ControlMessage::ScmRights(&fds)];
-        sendmsg::<()>(to, &iov, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
-        Ok(())
+        send_packet(&self.0, &[0], &[file.into()])
     }
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
-        let mut byte = [0];
-        let mut iov = [IoSliceMut::new(&mut byte)];
-        let mut space = cmsg_space!(RawFd);
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-        let received = recvmsg::<()>(self.0.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
-        for message in received.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(fds) = message
-                && let [fd] = fds[..]
-            {
-                // SAFETY: the kernel made this descriptor for this process a moment ago, and
-                // nothing else knows of it.
-                let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-                return file.read_exact_at(cast_slice_mut(messages), 0);
-            }
-        }
-        Err(io::Error::other("a message came without a descriptor"))
+        let (_, fds) = receive_packet(&self.0, &mut [0])?;
+        let Ok([file]) = <[OwnedFd; 1]>::try_from(fds) else {
+            return Err(io::Error::other("a message came without a descriptor"));
+        };
+        File::from(file).read_exact_at(cast_slice_mut(messages), 0)
     }
 }

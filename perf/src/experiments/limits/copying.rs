@@ -9,7 +9,7 @@ use crate::cpus::Pair;
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Settings, measure_each};
-use crate::stats::{Effect, Ratio};
+use crate::stats::Effect;
 use crate::table::{figure, size};
 
 /// The subject of its rows.
@@ -82,8 +82,7 @@ fn add(report: &mut Report, rounds: &Rounds, sizes: &[usize]) {
     let (Some((best, most)), Some((largest, rate))) = (best, rates.last()) else {
         return;
     };
-    let series = largest.values(0).ok().zip(best.values(0).ok());
-    let share = series.and_then(|(largest, best)| Ratio::of(largest, best));
+    let share = largest.against(best, 0);
     let (most, rate) = (figure(most.median), figure(rate.median));
     let begin = format!("memcpy copies {most} GB/s in blocks of {}", size(best.of));
     let blocks = format!("in blocks of {}", size(largest.of));
@@ -110,25 +109,17 @@ mod tests {
         assert!(matches!(short, Err(Trouble::Failed(_))), "{short:?}");
     }
 
-    fn recorded(small: [f64; 5], large: [f64; 5]) -> String {
-        let rounds = Rounds {
-            series: vec![small.to_vec(), large.to_vec()],
-            ..Rounds::default()
-        };
+    fn recorded(small: [f64; 5], large: [f64; 5]) -> Report {
+        let rounds = Rounds::recorded([small, large].map(Vec::from));
         Report::recorded(|report| add(report, &rounds, &[16 << 10, 64 << 20]))
-            .conclusions
-            .concat()
     }
 
     #[test]
     fn a_bandwidth_that_falls_is_named_and_one_that_does_not_is_not() {
         let small = [40.0, 20.0, 41.0, 39.0, 40.0];
-        let said = recorded(small, small.map(|rate| rate / 4.0));
-        assert!(
-            said.contains("10.0 GB/s, 25 % of that, in blocks of 64 MiB"),
-            "{said}"
-        );
-        let said = recorded(small, [39.0, 21.0, 40.0, 40.0, 40.5]);
-        assert!(said.contains("not less in blocks of 64 MiB"), "{said}");
+        let falls = recorded(small, small.map(|rate| rate / 4.0));
+        falls.concludes([&["10.0 GB/s, 25 % of that, in blocks of 64 MiB"]]);
+        let same = recorded(small, [39.0, 21.0, 40.0, 40.0, 40.5]);
+        same.concludes([&["not less in blocks of 64 MiB"]]);
     }
 }

@@ -5,30 +5,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{ELSEWHERE, NS, Outcome, note};
 use crate::comparison::Comparison;
 use crate::cpus::Pair;
+use crate::placement::Alone;
 use crate::probe::to_and_fro;
 use crate::report::Report;
 use crate::rounds::{Rounds, Sample};
 use crate::run::{Settings, measure_each};
-use crate::stats::{Effect, Ratio};
+use crate::stats::Effect;
 use crate::table::{figure, spread};
 use crate::together::{Fault, Patience};
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/one-way latency";
 
-/// The words of one cache line; the lines beside it hold nothing, because some processors fetch lines
-/// two by two.
-#[derive(Default)]
-#[repr(align(256))]
-struct Line([AtomicU64; 8]);
+/// The words of one cache line; the lines beside it hold nothing.
+type Line = Alone<[AtomicU64; 8]>;
 
-/// Where a message lies, by number of its lines.
-struct Place {
-    /// The line whose first word is the flag.
-    flag: usize,
-    /// The line whose other seven words are the payload, if there is one.
-    payload: Option<usize>,
-}
+/// Where a message lies: the number of the line whose first word is the flag, and of that whose other
+/// seven words are the payload, if there is one.
+type Place = (usize, Option<usize>);
 
 /// How messages go there and back.
 struct Way {
@@ -37,16 +31,6 @@ struct Way {
     elsewhere: &'static str,
     there: Place,
     back: Place,
-}
-
-const fn flag(flag: usize) -> Place {
-    let payload = None;
-    Place { flag, payload }
-}
-
-const fn message(flag: usize, payload: usize) -> Place {
-    let payload = Some(payload);
-    Place { flag, payload }
 }
 
 const fn way(name: &'static str, elsewhere: &'static str, there: Place, back: Place) -> Way {
@@ -60,24 +44,24 @@ const fn way(name: &'static str, elsewhere: &'static str, there: Place, back: Pl
 
 /// All of them; each is compared with the one before.
 const WAYS: [Way; 4] = [
-    way("one line there and back", "52–60", flag(0), flag(0)),
+    way("one line there and back", "52–60", (0, None), (0, None)),
     way(
         "two lines, one there and one back",
         "122–138",
-        flag(0),
-        flag(1),
+        (0, None),
+        (1, None),
     ),
     way(
         "two lines, each with flag and 56 bytes of payload",
         "",
-        message(0, 0),
-        message(1, 1),
+        (0, Some(0)),
+        (1, Some(1)),
     ),
     way(
         "four lines, payload and flag apart",
         "",
-        message(0, 2),
-        message(1, 3),
+        (0, Some(2)),
+        (1, Some(3)),
     ),
 ];
 
@@ -89,10 +73,10 @@ struct Direction<'a> {
 }
 
 impl<'a> Direction<'a> {
-    fn new(lines: &'a [Line; 4], place: &Place) -> Self {
+    fn new(lines: &'a [Line; 4], (flag, payload): Place) -> Self {
         Direction {
-            flag: &lines[place.flag].0[0],
-            payload: place.payload.map_or(&[], |line| &lines[line].0[1..]),
+            flag: &lines[flag].0[0],
+            payload: payload.map_or(&[], |line| &lines[line].0[1..]),
         }
     }
 
@@ -149,7 +133,7 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
             move |number| direction.receive(number),
         )
     };
-    let (there, back) = (functions(&way.there), functions(&way.back));
+    let (there, back) = (functions(way.there), functions(way.back));
     let (values, preemptions) = to_and_fro(pair, &[WARM_UP, trips], there, back)?;
     Ok(Sample {
         value: values[1],
@@ -160,10 +144,7 @@ fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
 /// Table, plot, conclusions and rows from the rounds, which hold the ways in their order.
 fn add(report: &mut Report, rounds: &Rounds) {
     let all = Comparison::of_rounds(NS, 0, 1, &WAYS, rounds);
-    let ratio = |of: usize, to: usize| {
-        let series = |at: usize| all.lines.get(at)?.values(0).ok();
-        Ratio::of(series(of)?, series(to)?)
-    };
+    let ratio = |of: usize, to: usize| all.lines.get(of)?.against(all.lines.get(to)?, 0);
     let above = |way: &Way| {
         let at = WAYS.iter().position(|known| known.name == way.name)?;
         Some(ratio(at, at.checked_sub(1)?)?.of)
@@ -216,7 +197,7 @@ mod tests {
     fn a_wrong_payload_is_noticed() {
         for way in &WAYS[2..] {
             let lines = <[Line; 4]>::default();
-            let there = Direction::new(&lines, &way.there);
+            let there = Direction::new(&lines, way.there);
             there.send(5);
             assert_eq!(there.receive(5), Ok(()));
             there.payload[6].store(4, Ordering::Relaxed);
@@ -229,7 +210,7 @@ mod tests {
         let counts = [1, 2, 2, 4];
         for (way, count) in WAYS.iter().zip(counts) {
             let lines = <[Line; 4]>::default();
-            let mut used: Vec<usize> = [&way.there, &way.back]
+            let mut used: Vec<usize> = [way.there, way.back]
                 .map(|place| Direction::new(&lines, place))
                 .iter()
                 .flat_map(|direction| direction.payload.iter().chain([direction.flag]))
@@ -250,10 +231,7 @@ mod tests {
     }
 
     fn recorded(series: [[f64; 5]; 4]) -> Report {
-        let rounds = Rounds {
-            series: series.map(Vec::from).to_vec(),
-            ..Rounds::default()
-        };
+        let rounds = Rounds::recorded(series.map(Vec::from));
         Report::recorded(|report| add(report, &rounds))
     }
 
@@ -261,23 +239,16 @@ mod tests {
     fn two_lines_that_take_longer_than_one_are_named() {
         let one = [55.0, 56.0, 54.0, 110.0, 55.0];
         let two = one.map(|latency| latency * 2.4);
-        let report = recorded([one, two, two, two.map(|latency| latency * 1.5)]);
-        let [lines, payload] = report.conclusions.as_slice() else {
-            panic!("{:?}", report.conclusions);
-        };
-        assert!(lines.contains("132 ns one-way instead of 55.0"), "{lines}");
-        assert!(lines.contains("2.40 [2.40–2.40] times"), "{lines}");
-        assert!(payload.contains("1.50 [1.50–1.50] times"), "{payload}");
+        recorded([one, two, two, two.map(|latency| latency * 1.5)]).concludes([
+            &["132 ns one-way instead of 55.0", "2.40 [2.40–2.40] times"],
+            &["1.50 [1.50–1.50] times"],
+        ]);
     }
 
     #[test]
     fn lines_that_make_no_difference_are_not_said_to() {
         let one = [55.0, 56.0, 54.0, 57.0, 55.0];
         let other = [56.0, 55.0, 55.0, 56.0, 54.0];
-        let report = recorded([one, other, one, other]);
-        for said in &report.conclusions {
-            assert!(said.contains("no difference"), "{said}");
-        }
-        assert_eq!(report.conclusions.len(), 2);
+        recorded([one, other, one, other]).concludes([&["no difference"]; 2]);
     }
 }

@@ -14,6 +14,7 @@ use nix::libc;
 
 use crate::counters::Usage;
 use crate::mutex::SharedMutex;
+use crate::placement::Alone;
 use crate::report::Trouble;
 
 /// How many operations there are in a turn of the loop: the loop's own cost is divided by it.
@@ -70,10 +71,6 @@ const fn operation(
         time,
     }
 }
-
-/// A word that has its cache line, and the next one, to itself.
-#[repr(align(256))]
-struct Alone(AtomicU64);
 
 /// Far from zero, so that nothing is right by chance.
 const VALUE: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -179,8 +176,8 @@ fn pause(turns: u64) -> Result<Duration, Trouble> {
 }
 
 fn mutex(turns: u64, robust: bool) -> Result<Duration, Trouble> {
-    let mutex = SharedMutex::new(robust)
-        .map_err(|error| Trouble::NotRun(format!("the C library refuses such a mutex: {error}")))?;
+    let refused = "the C library refuses such a mutex";
+    let mutex = SharedMutex::new(robust).map_err(Trouble::of(refused))?;
     let (mut count, mut refused) = (0_u64, 0);
     let took = timed(turns, || refused |= mutex.with(|| count += 1));
     let right = refused == 0 && count == turns * PER_TURN;
@@ -212,8 +209,8 @@ fn futex_wake(turns: u64) -> Result<Duration, Trouble> {
 /// Writes to pages that the kernel has taken back: each write is a fault, and gets a page of zeros.
 fn first_touch(turns: u64) -> Result<Duration, Trouble> {
     const PAGE: usize = 4096;
-    let no_memory = |error| Trouble::NotRun(format!("the system gives no memory: {error}"));
-    let mut map = MmapMut::map_anon(PAGE * PER_TURN as usize).map_err(no_memory)?;
+    const NO_MEMORY: &str = "the system gives no memory";
+    let mut map = MmapMut::map_anon(PAGE * PER_TURN as usize).map_err(Trouble::of(NO_MEMORY))?;
     // One fault for one page. A kernel that knows no huge pages refuses this, and is right.
     let _ = map.advise(Advice::NoHugePage);
     let mut took = Duration::ZERO;
@@ -223,7 +220,8 @@ fn first_touch(turns: u64) -> Result<Duration, Trouble> {
         let mark = turn as u8 | 1;
         // SAFETY: no reference into the mapping exists now. It is private and anonymous: afterwards
         // it holds zeros, which are bytes as good as any.
-        unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) }.map_err(no_memory)?;
+        unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) }
+            .map_err(Trouble::of(NO_MEMORY))?;
         let start = Instant::now();
         for page in map.chunks_exact_mut(PAGE) {
             page[0] = mark;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use memmap2::{Advice, MmapMut};
 
 use crate::links::{BATCH, Ends};
+use crate::placement::Alone;
 use crate::stream::Link;
 
 /// The size of the kernel's huge pages on most machines. Where they are larger none is granted for
@@ -124,16 +125,11 @@ fn granted(smaps: &str, begin: usize, bytes: usize) -> Result<(), String> {
     ))
 }
 
-/// A word that has its cache line, and the next one, to itself.
-#[derive(Default)]
-#[repr(align(256))]
-struct Alone(AtomicU64);
-
 /// Memory and two indices, which count lines.
 pub(super) struct RawRing {
     area: Area,
-    written: Alone,
-    read: Alone,
+    written: Alone<AtomicU64>,
+    read: Alone<AtomicU64>,
 }
 
 impl RawRing {
@@ -265,8 +261,8 @@ mod tests {
             link.run(Pair::anywhere(), 10 * batch, false).unwrap();
         }
         let mut ends = ring.ends();
-        ends.sender.send(100, batch).unwrap();
-        assert!(ends.receiver.receive(101, batch).is_err());
+        (ends.sender)(100, batch).unwrap();
+        assert!((ends.receiver)(101, batch).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use ringproof::Payload;
 
 use super::LINE;
 use super::items::{Way, link};
-use crate::comparison::{Comparison, Unit, slower_and_faster};
+use crate::comparison::{Comparison, Unit, slower_or_faster};
 use crate::cpus::Pair;
 use crate::placement::{Board, PAGE, Places, stream_through};
 use crate::report::{Report, Trouble};
@@ -133,16 +133,8 @@ pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
     report.plots.push(all.bars(title, "million/s", name));
     let parts = others.iter().enumerate().map(|(at, (name, _))| {
         let found = all.compared(at).map(|(used, one)| (used.name(), one));
-        let [slower, faster] = slower_and_faster(found)?.map(|uses| uses.join("; "));
-        Some(match (&*slower, &*faster) {
-            ("", "") => {
-                let uses = all.compared(at).count();
-                format!("{name} differs in none of {uses} uses")
-            }
-            (slower, "") => format!("{name} is slower: {slower}"),
-            ("", faster) => format!("{name} is faster: {faster}"),
-            (slower, faster) => format!("{name} is slower: {slower}; and faster: {faster}"),
-        })
+        let none = format!("differs in none of {} uses", all.compared(at).count());
+        slower_or_faster(name, [":", ";"], &none, found)
     });
     let parts = parts.collect::<Option<Vec<_>>>();
     let said = parts.map(|parts| format!("Beside the layout of {ours}: {}.", parts.join(". ")));

@@ -5,7 +5,7 @@ use ringproof::Payload;
 use super::LINE;
 use super::headers::OURS;
 use super::items::{Way, link};
-use crate::comparison::{Compared, Comparison, Line, Unit, slower_and_faster};
+use crate::comparison::{Compared, Comparison, Line, Unit, slower_or_faster};
 use crate::cpus::Pair;
 use crate::placement::{Board, Places, stream_through};
 use crate::plot::Plot;
@@ -215,13 +215,7 @@ fn conclusion(all: &Comparison<Case>, way: Way) -> Option<String> {
     let part = |what: &str, at: usize| {
         let found = all.compared(at).filter(|(case, _)| case.way == way);
         let found = found.map(|(case, one)| (format!("{} B", case.size.bytes), one));
-        let [slower, faster] = slower_and_faster(found)?.map(|sizes| sizes.join(", "));
-        Some(match (&*slower, &*faster) {
-            ("", "") => format!("{what} makes no difference at any size"),
-            (slower, "") => format!("{what} is slower at {slower}"),
-            ("", faster) => format!("{what} is faster at {faster}"),
-            (slower, faster) => format!("{what} is slower at {slower}, and faster at {faster}"),
-        })
+        slower_or_faster(what, [" at", ","], "makes no difference at any size", found)
     };
     let own_lines = part("a slot on lines of its own", 2)?;
     let shifted = part("a first slot within a line", 1)?;
@@ -271,19 +265,11 @@ mod tests {
             (24, Way::Batches) => 1.2,
             _ => 1.0,
         });
-        let [one_by_one, batches] = &report.conclusions[..] else {
-            panic!("{:?}", report.conclusions);
-        };
-        assert!(
-            one_by_one.contains("own makes no difference at any size"),
-            "{one_by_one}"
-        );
-        let said = "own is slower at 8 B (75 %), and faster at 24 B (20 %)";
-        assert!(batches.contains(said), "{batches}");
-        assert!(
-            batches.contains("within a line makes no difference"),
-            "{batches}"
-        );
+        let differs = "own is slower at 8 B (75 %), and faster at 24 B (20 %)";
+        report.concludes([
+            &["own makes no difference at any size"],
+            &[differs, "within a line makes no difference"],
+        ]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl<const N: usize> Format<N> for Raw {
     type Own = Message<N>;
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
-        let to = self.0.get_mut(..const { size::<N>() })?;
+        let to = self.0.0.get_mut(..const { size::<N>() })?;
         // SAFETY: the source is a whole message, every byte of which is initialised because it has
         // no padding (`size` does not compile otherwise), the target is as many bytes, and a
         // shared and an exclusive reference do not overlap.
@@ -72,7 +72,7 @@ impl<const N: usize> Format<N> for Offsets {
     type Own = Message<N>;
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
-        let to = self.0.get_mut(..FIELDS + N)?;
+        let to = self.0.0.get_mut(..FIELDS + N)?;
         to[TS..][..8].copy_from_slice(&own.ts.to_le_bytes());
         to[X..][..8].copy_from_slice(&own.x.to_le_bytes());
         to[Y..][..8].copy_from_slice(&own.y.to_le_bytes());
@@ -117,7 +117,7 @@ impl<const N: usize> Format<N> for View {
     type Own = Message<N>;
 
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
-        let to = self.0.get_mut(..FIELDS + N)?;
+        let to = self.0.0.get_mut(..FIELDS + N)?;
         let wire = Wire::<N>::mut_from_bytes(to).ok()?;
         wire.ts.set(own.ts);
         wire.x.set(own.x);
@@ -155,10 +155,10 @@ impl<const N: usize> Format<N> for Rkyv {
     fn encode(&mut self, own: &Message<N>) -> Option<&[u8]> {
         // Nothing in a message needs room to be worked out in.
         let room = SubAllocator::new(&mut []);
-        let to = Buffer::from(&mut *self.0);
+        let to = Buffer::from(&mut self.0.0[..]);
         let written = low::to_bytes_in_with_alloc::<_, _, Failure>(own, to, room).ok()?;
         let count = written.len();
-        self.0.get(..count)
+        self.0.0.get(..count)
     }
 
     fn decode(bytes: &[u8]) -> Option<Message<N>> {

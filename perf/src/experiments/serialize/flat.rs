@@ -55,19 +55,11 @@ impl<'a> Wire<'a> {
         unsafe { self.0.get::<u64>(TS, Some(0)) }.unwrap_or(0)
     }
 
-    fn x(self) -> f64 {
-        // SAFETY: likewise, slot X is an f64 or absent.
-        unsafe { self.0.get::<f64>(X, Some(0.0)) }.unwrap_or(0.0)
-    }
-
-    fn y(self) -> f64 {
-        // SAFETY: likewise.
-        unsafe { self.0.get::<f64>(Y, Some(0.0)) }.unwrap_or(0.0)
-    }
-
-    fn z(self) -> f64 {
-        // SAFETY: likewise.
-        unsafe { self.0.get::<f64>(Z, Some(0.0)) }.unwrap_or(0.0)
+    /// What is in slot X, Y or Z.
+    fn float<const SLOT: VOffsetT>(self) -> f64 {
+        const { assert!(matches!(SLOT, X | Y | Z)) };
+        // SAFETY: likewise, each of these slots is an f64 or absent.
+        unsafe { self.0.get::<f64>(SLOT, Some(0.0)) }.unwrap_or(0.0)
     }
 
     fn payload(self) -> &'a [u8] {
@@ -102,15 +94,15 @@ impl<const N: usize> Format<N> for Flat {
         let wire = root::<Wire<'_>>(bytes).ok()?;
         Some(Message {
             ts: wire.ts(),
-            x: wire.x(),
-            y: wire.y(),
-            z: wire.z(),
+            x: wire.float::<X>(),
+            y: wire.float::<Y>(),
+            z: wire.float::<Z>(),
             payload: wire.payload().try_into().ok()?,
         })
     }
 
     fn field(bytes: &[u8]) -> Option<f64> {
-        root::<Wire<'_>>(bytes).ok().map(|wire| wire.z())
+        root::<Wire<'_>>(bytes).ok().map(|wire| wire.float::<Z>())
     }
 
     const TRUSTING: Option<unsafe fn(&[u8]) -> f64> = Some(trusting);
@@ -120,5 +112,5 @@ impl<const N: usize> Format<N> for Flat {
 /// The bytes are a message of this format.
 unsafe fn trusting(bytes: &[u8]) -> f64 {
     // SAFETY: as the caller promises.
-    unsafe { root_unchecked::<Wire<'_>>(bytes) }.z()
+    unsafe { root_unchecked::<Wire<'_>>(bytes) }.float::<Z>()
 }

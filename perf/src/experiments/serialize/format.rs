@@ -1,8 +1,6 @@
 //! What is encoded, the message of the published table alone and with a payload behind it; and what an
 //! encoding is to this experiment.
 
-use std::ops::{Deref, DerefMut};
-
 use rkyv::{Archive, Deserialize, Serialize};
 
 /// `Msg {ts, x, y, z}` and a payload of `N` bytes, laid out as a C compiler would. rkyv
@@ -113,24 +111,10 @@ impl<const N: usize> Own<N> for Message<N> {
 /// Room for any encoded message, at the beginning of a cache line: some views need aligned bytes.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-pub(super) struct Block([u8; 2048]);
+pub(super) struct Block(pub(super) [u8; 2048]);
 
 impl Default for Block {
     fn default() -> Self {
         Block([0; 2048])
-    }
-}
-
-impl Deref for Block {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl DerefMut for Block {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.0
     }
 }

@@ -60,7 +60,7 @@ impl Encoded {
     pub(super) fn by<F: Format<N>, const N: usize>(format: &mut F, own: &F::Own) -> Self {
         let bytes = format.encode(own).unwrap_or_default();
         let mut block = Block::default();
-        let len = block.get_mut(..bytes.len()).map_or(0, |room| {
+        let len = block.0.get_mut(..bytes.len()).map_or(0, |room| {
             room.copy_from_slice(bytes);
             bytes.len()
         });
@@ -68,13 +68,13 @@ impl Encoded {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        self.block.get(..self.len).unwrap_or_default()
+        self.block.0.get(..self.len).unwrap_or_default()
     }
 
     /// Writes over one byte.
     #[cfg(test)]
     pub(super) fn set(&mut self, at: usize, byte: u8) {
-        self.block[at] = byte;
+        self.block.0[at] = byte;
     }
 }
 

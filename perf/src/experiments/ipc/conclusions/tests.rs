@@ -1,6 +1,6 @@
 use super::super::mechanism::Nature;
 use super::*;
-use crate::report::Report;
+use crate::report::{Report, omits, says};
 use crate::rounds::Rounds;
 
 const NATURE: Nature = Nature::THROUGH_THE_KERNEL;
@@ -23,7 +23,6 @@ fn line(name: &'static str, ns: f64, rate: f64, system_calls: f64, sleeps: f64) 
 }
 
 fn reported(lines: Vec<Line>) -> Report {
-    let mut report = Report::new("recorded");
     let rounds = Rounds {
         latency: Some(100.0),
         ..Rounds::default()
@@ -33,8 +32,7 @@ fn reported(lines: Vec<Line>) -> Report {
         lines,
         rounds,
     };
-    add(&mut report, &[measured]);
-    report
+    Report::recorded(|report| add(report, &[measured]))
 }
 
 fn conclusion<'a>(report: &'a Report, about: &str) -> &'a str {
@@ -54,18 +52,14 @@ fn what_staying_out_of_the_kernel_gains_is_named_and_judged() {
         let ring = line("ring, one by one", 100.0, 2e7, 0.0, 0.0);
         let report = reported(vec![ring, line("pipe", pipe, 1e6, 2.0, 1.0)]);
         let said = conclusion(&report, "out of the kernel");
-        for word in words {
-            assert!(said.contains(word), "{word} is missing in {said}");
-        }
+        says(said, words);
     }
 }
 
 #[test]
 fn nothing_is_said_of_the_kernel_where_nothing_goes_through_it() {
     let report = reported(vec![line("ring, one by one", 100.0, 2e7, 0.0, 0.0)]);
-    let said = report.render();
-    assert!(!said.contains("out of the kernel"), "{said}");
-    assert!(!said.contains("waking"), "{said}");
+    omits(&report.render(), &["out of the kernel", "waking"]);
 }
 
 #[test]
@@ -78,10 +72,11 @@ fn a_waking_that_outweighs_the_mechanism_is_named() {
         reported(lines)
     };
     let report = sleepers([15_000.0, 16_000.0, 20_000.0, 45_000.0]);
-    let said = conclusion(&report, "waking");
-    assert!(said.contains("3 lie within twice of 15.0 µs"), "{said}");
     let polls = "polls, by 24 system calls a message";
-    assert!(said.contains(polls), "{said}");
+    says(
+        conclusion(&report, "waking"),
+        &["3 lie within twice of 15.0 µs", polls],
+    );
 
     let report = sleepers([5_000.0, 16_000.0, 20_000.0, 45_000.0]);
     conclusion(&report, "more than the waking is between them");
@@ -94,20 +89,19 @@ fn ranges_hold_or_not_and_the_farthest_is_named() {
         line("POSIX message queue", 30_000.0, 3e5, 2.0, 1.0),
     ]);
     // The pipe within 2–8 µs, not about 27.3; the queue neither within 1–5 µs nor, just, about 14.7.
+    let (hold, farthest) = (
+        "1 of 2 of A, 0 of 2 of C",
+        "POSIX message queue lies 6.00 times above A",
+    );
     let said = conclusion(&report, "ranges of one-way latency");
-    assert!(said.contains("1 of 2 of A, 0 of 2 of C"), "{said}");
-    let farthest = "POSIX message queue lies 6.00 times above A";
-    assert!(said.contains(farthest), "{said}");
+    says(said, &[hold, farthest]);
     // 1 million a second is above both; 300,000 within A.
-    let said = conclusion(&report, "ranges of messages a second");
-    assert!(said.contains("1 of 2 of A, 0 of 2 of C"), "{said}");
-    let table = &report.tables[0];
-    let said = table.to_string();
-    assert!(said.contains("A 2–8: within"), "{said}");
-    assert!(said.contains("A 100–500: above"), "{said}");
+    says(conclusion(&report, "ranges of messages a second"), &[hold]);
+    let table = report.tables[0].to_string();
+    says(&table, &["A 2–8: within", "A 100–500: above"]);
 
-    let said = reported(vec![line("something new", 5_000.0, 1e6, 2.0, 1.0)]).render();
-    assert!(!said.contains("ranges of"), "{said}");
+    let report = reported(vec![line("something new", 5_000.0, 1e6, 2.0, 1.0)]);
+    omits(&report.render(), &["ranges of"]);
 }
 
 #[test]
@@ -121,15 +115,13 @@ fn what_is_missing_says_why_and_what_broke_has_failed() {
     let mut uncounted = line("FIFO", 9_000.0, 1e5, 0.0, 1.0);
     uncounted.system_calls = Err("the kernel does not count".to_owned());
     let report = reported(vec![refused, broken, uncounted]);
-    let said = report.render();
-    for word in [
+    let words = [
         "not measured here, because of a limit",
         "FAILED: message 3 is corrupted",
         "2 by design",
         "not counted, because the kernel does not count",
-    ] {
-        assert!(said.contains(word), "{word} is missing in {said}");
-    }
+    ];
+    says(&report.render(), &words);
     use ringproof_record::Verdict::{Failed, NotRun, Passed};
     let rows = || report.rows.iter();
     let count = |verdict| rows().filter(|row| row.verdict == verdict).count();
