@@ -15,9 +15,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ringproof_record::{Record, deadline};
 
+use crate::cli::name_of;
 use crate::desk::{Asked, Check, Layer, Setting, same};
 use crate::fault::Fault;
 use crate::process::NotHere;
@@ -94,16 +95,12 @@ struct Exchange {
     kind: Option<Kind>,
 }
 
-fn name_of<V: ValueEnum>(value: Option<&V>) -> Option<String> {
-    Some(value?.to_possible_value()?.get_name().to_owned())
-}
-
 /// All that the pairs do. Mistakes are made by the Rust peer, to each who can receive.
 fn checks(programs: &Rc<Programs>, items: u64) -> Vec<Check> {
     let mut checks = Vec::new();
     for pair in PAIRS {
         for kind in [None, Some(Kind::Seqlock), Some(Kind::Latch)] {
-            let through = name_of(kind.as_ref()).unwrap_or_else(|| "ring".to_owned());
+            let through = kind.as_ref().map_or("ring".to_owned(), name_of);
             let (count, unit, must) = match kind {
                 None => (items, "items", "every item, by sequence and checksum"),
                 Some(_) => (
@@ -142,7 +139,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
     let programs = Rc::new(Programs::make(folder.path(), &options.sanitize)?);
     let mut command = format!("abi --items {}", options.items);
     if !options.sanitize.is_empty() {
-        let names: Vec<_> = options.sanitize.iter().map(|s| s.name()).collect();
+        let names: Vec<_> = options.sanitize.iter().map(name_of).collect();
         command += &format!(" --sanitize {}", names.join(","));
     }
     Layer::new(
@@ -168,11 +165,10 @@ impl Exchange {
             let command = programs.command(language);
             let mut command = command.map_err(|why| NotHere(why.to_owned()))?;
             command.args([end, &numbers[0], &name, &numbers[1]]);
-            command.args(name_of(self.kind.as_ref()));
+            command.args(self.kind.as_ref().map(name_of));
             // The mistake is the sender's.
-            let fault = setting.fault.filter(|_| peers.is_empty());
-            if let Some(fault) = name_of(fault.as_ref()) {
-                command.args(["--fault", &fault]);
+            if let (Some(fault), true) = (&setting.fault, peers.is_empty()) {
+                command.args(["--fault", &name_of(fault)]);
             }
             command
                 .stdin(Stdio::null())

@@ -1,9 +1,15 @@
-//! Where the command line program `ringproof` is, which some layers run.
+//! What is on the command line, and where the program `ringproof` is, which some layers run.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+/// What the command line calls it.
+pub(crate) fn name_of(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or(String::new(), |value| value.get_name().to_owned())
+}
 
 /// Why that program cannot be run.
 pub(crate) const NO_PROGRAM: &str = "there is no program `ringproof` beside this one; build it \

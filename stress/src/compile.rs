@@ -46,15 +46,13 @@ pub(crate) fn program(mut command: Command, text: &str, to: &Path) -> Result<Res
 }
 
 /// Why such a command makes no program that runs here.
-pub(crate) fn why_not(command: Command, to: &Path) -> Result<Result<(), String>> {
-    if let Err(why) = program(command, TRIVIAL, to)? {
-        return Ok(Err(why));
-    }
-    Ok(match Command::new(to).output() {
+pub(crate) fn why_not(command: Command, to: &Path) -> Result<(), String> {
+    program(command, TRIVIAL, to).unwrap_or_else(|error| Err(format!("{error:#}")))?;
+    match Command::new(to).output() {
         Err(error) => Err(error.to_string()),
         Ok(output) if !output.status.success() => Err(output.status.to_string()),
         Ok(_) => Ok(()),
-    })
+    }
 }
 
 /// The first line in which a compiler says what is wrong.

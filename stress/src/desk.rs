@@ -14,9 +14,10 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ringproof_record::{Record, Shard, Verdict};
 
+use crate::cli::name_of;
 use crate::fault::Fault;
 use crate::process::{Child, Interrupts, SingleThreaded, wait_readable};
 use crate::shm::{Prefix, Sweeper};
@@ -96,7 +97,7 @@ pub(crate) struct Check {
     /// What `--only` calls it: the subject, and in what it differs from others of the same.
     address: String,
     /// What its commands say besides.
-    with: &'static str,
+    with: String,
     /// Whether processes race in it: then one case alone need not show again what it showed.
     races: bool,
 }
@@ -125,7 +126,7 @@ impl Check {
             unit,
             trial: Rc::new(trial),
             wrong: Vec::new(),
-            with: "",
+            with: String::new(),
             races: false,
         }
     }
@@ -169,16 +170,15 @@ impl Check {
     }
 
     /// Its commands say this besides.
-    pub(crate) fn with(self, with: &'static str) -> Check {
-        Check { with, ..self }
+    pub(crate) fn with(mut self, with: impl Into<String>) -> Check {
+        self.with = with.into();
+        self
     }
 
     /// Processes race in it.
-    pub(crate) fn races(self) -> Check {
-        Check {
-            races: true,
-            ..self
-        }
+    pub(crate) fn races(mut self) -> Check {
+        self.races = true;
+        self
     }
 }
 
@@ -451,7 +451,7 @@ impl<'a> Layer<'a> {
     pub(crate) fn again(&self, check: Option<&Check>, only: &str, fault: Option<Fault>) -> String {
         let mut command = format!("cargo run -p ringproof-stress -- {}", self.command);
         command += &format!(" --seed {}", self.asked.seed);
-        command += check.map_or("", |check| check.with);
+        command += check.map_or("", |check| &check.with);
         let only = match only.split_once(':') {
             Some((whole, _)) if check.is_some_and(|check| check.races) => whole,
             _ => only,
@@ -461,8 +461,8 @@ impl<'a> Layer<'a> {
             only if only.contains(' ') => command += &format!(" --only '{only}'"),
             only => command += &format!(" --only {only}"),
         }
-        if let Some(name) = fault.and_then(|fault| fault.to_possible_value()) {
-            command += &format!(" --inject {}", name.get_name());
+        if let Some(fault) = fault {
+            command += &format!(" --inject {}", name_of(&fault));
         }
         command
     }

@@ -150,7 +150,9 @@ const MODES: &str = "modes and another user";
 
 /// Every check, in the order of the report.
 fn checks(cli: &CommandLine, directory: &Path) -> Vec<Check> {
-    let operations = actors::ACTORS.iter().flat_map(|actor| actor.operations);
+    let operations = actors::ACTORS
+        .iter()
+        .flat_map(|(operations, _)| *operations);
     let answered =
         operations.map(|name| of(name, "answers that a peer may choose", actors::answered));
     let (cli, directory) = (cli.clone(), directory.to_owned());

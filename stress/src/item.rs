@@ -17,15 +17,6 @@ pub(crate) enum Author {
     Survivor,
 }
 
-impl Author {
-    const ALL: [Author; 4] = [
-        Author::Setup,
-        Author::Victim,
-        Author::Successor,
-        Author::Survivor,
-    ];
-}
-
 /// Four words, each of which follows from the seed, the author and the sequence number: a mix
 /// of two items, or of an item and old memory, is no item.
 #[derive(Clone, Copy, PartialEq, Eq, ringproof::Payload)]
@@ -53,8 +44,9 @@ impl Item {
 
     /// The author, if the item is whole. (The stamp cannot be checked without the seed.)
     fn author(self) -> Option<Author> {
+        use Author::*;
         let [sequence, author, stamp, found] = self.0;
-        Author::ALL
+        [Setup, Victim, Successor, Survivor]
             .into_iter()
             .find(|known| *known as u64 == author)
             .filter(|author| seal(sequence, *author, stamp) == found)

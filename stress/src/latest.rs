@@ -8,6 +8,7 @@ use ringproof::memory::{Memory, Native, Word};
 use ringproof::payload::WholeWords;
 use ringproof::read::{Busy, ReadError};
 use ringproof::seqlock::Watch;
+use ringproof::site::StoreSite;
 use ringproof::{Claim, Segment, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 use ringproof::{latch, seqlock};
 
@@ -26,6 +27,13 @@ pub(crate) struct Parts<'a> {
 /// A seqlock or a latch of `T`.
 pub(crate) trait Latest<T: WholeWords>: Sized + 'static {
     const KIND: Kind;
+    /// The store with which a write begins, if it has one: then there is no value until it has ended.
+    const BEGUN: Option<StoreSite>;
+    /// Those of the value, and the one with which it ends.
+    const COPIED: StoreSite;
+    const PUBLISHED: StoreSite;
+    /// By how much a write moves the number: its stores of it.
+    const STEPS: u64 = 1 + Self::BEGUN.is_some() as u64;
 
     fn segment(&self) -> &Segment;
 
@@ -68,10 +76,14 @@ macro_rules! latest {
     (
         $what:ident: $kind:ident, $options:expr,
         $module:ident::$parts:ident { $number:ident, $payload:ident },
-        $writer:ident, $repair:expr, $reader:ident
+        $writer:ident, $repair:expr, $reader:ident,
+        $begun:expr, $copied:ident, $published:ident
     ) => {
         impl<T: WholeWords> Latest<T> for $what<T> {
             const KIND: Kind = Kind::$kind;
+            const BEGUN: Option<StoreSite> = $begun;
+            const COPIED: StoreSite = StoreSite::$copied;
+            const PUBLISHED: StoreSite = StoreSite::$published;
 
             fn segment(&self) -> &Segment {
                 $what::segment(self)
@@ -166,11 +178,13 @@ macro_rules! latest {
 latest! {
     SeqLock: SeqLock, |_| SeqLockOptions::default(),
     seqlock::SeqParts { seq, payload },
-    SeqWriter, |writer: &seqlock::SeqWriter<'_, T, M, K>| writer.needs_repair(), SeqReader
+    SeqWriter, |writer: &seqlock::SeqWriter<'_, T, M, K>| writer.needs_repair(), SeqReader,
+    Some(StoreSite::SeqOdd), SeqCopyIn, SeqEven
 }
 
 latest! {
     SeqLatch: Latch, |slots| SeqLatchOptions::default().slots(slots),
     latch::LatchParts { version, slots },
-    LatchWriter, |_| false, LatchReader
+    LatchWriter, |_| false, LatchReader,
+    None, LatchCopyIn, LatchPublish
 }

@@ -19,7 +19,9 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, alarm, fork, getppid, pipe2};
+use nix::unistd::{
+    ForkResult, Gid, Pid, Uid, alarm, fork, getppid, pipe2, setgid, setgroups, setuid,
+};
 use ringproof_record::deadline;
 use serde::{Deserialize, Serialize};
 
@@ -166,10 +168,11 @@ pub(crate) struct Child {
 impl Child {
     /// Starts a process that runs `body`, reports how that ended, and is killed.
     pub(crate) fn fork(
-        what: String,
+        what: impl Into<String>,
         _: SingleThreaded,
         body: impl FnOnce(&Ledger) -> Result<()>,
     ) -> Result<Child> {
+        let what = what.into();
         let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).context("cannot make a pipe")?;
         let parent = Pid::this();
         // SAFETY: forking is restricted to what is async-signal-safe only where other threads
@@ -225,29 +228,17 @@ impl Child {
     /// What the child reported since the last call; `None` at the end, when the child is dead or
     /// as good as dead.
     pub(crate) fn hear(&mut self) -> Result<Option<Vec<Note>>> {
-        let mut buffer = [0; 16 * 1024];
-        let mut ended = false;
-        loop {
-            match self.pipe.read(&mut buffer) {
-                Ok(0) => {
-                    ended = true;
-                    break;
-                }
-                Ok(count) => self.unread.extend_from_slice(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    return Err(error).with_context(|| format!("cannot hear {}", self.what));
-                }
-            }
-        }
+        // What was read before an error is kept.
+        let ended = match self.pipe.read_to_end(&mut self.unread) {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            Err(error) => return Err(error).with_context(|| format!("cannot hear {}", self.what)),
+        };
         let whole = self.unread.iter().rposition(|byte| *byte == b'\n');
         let lines: Vec<u8> = self.unread.drain(..whole.map_or(0, |at| at + 1)).collect();
-        let mut notes = Vec::new();
-        for line in lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
-            let note = serde_json::from_slice(line);
-            notes.push(note.with_context(|| format!("{} reports nonsense", self.what))?);
-        }
+        let notes = serde_json::Deserializer::from_slice(&lines).into_iter();
+        let notes = notes.collect::<Result<Vec<Note>, _>>();
+        let notes = notes.with_context(|| format!("{} reports nonsense", self.what))?;
         // A line that the child was killed in says nothing.
         Ok((!ended || !notes.is_empty()).then_some(notes))
     }
@@ -476,6 +467,18 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     (panic.downcast_ref::<&str>().copied())
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a message")
+}
+
+/// A user who owns nothing.
+const NOBODY: u32 = 65534;
+
+/// Makes this process one of a user who has no rights but those of these groups.
+pub(crate) fn become_nobody(groups: &[Gid]) -> Result<()> {
+    setgroups(groups).context("cannot change groups")?;
+    setgid(Gid::from_raw(NOBODY)).context("cannot become another group")?;
+    setuid(Uid::from_raw(NOBODY)).context("cannot become another user")?;
+    // The kernel forgets it where a process becomes somebody else's.
+    set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")
 }
 
 /// Waits until one of `files` can be read or has ended; false at the deadline.

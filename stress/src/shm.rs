@@ -27,7 +27,7 @@ impl Prefix {
     pub(crate) fn new(layer: &str) -> Self {
         let prefix = Prefix(format!("ringproof-stress-{layer}-{}-", std::process::id()));
         // What cannot be removed will be in the way, and reported, where it is.
-        let _ = prefix.sweep();
+        let _ = sweep(&prefix.0);
         prefix
     }
 
@@ -39,17 +39,13 @@ impl Prefix {
     /// Whether anything was left behind under such a name.
     pub(crate) fn judge(&self, layer: &str) -> Result<Record> {
         let check = "nothing left behind";
-        let found = self.sweep()?;
+        let found = sweep(&self.0)?;
         Ok(if found.is_empty() {
             Record::passed(layer, DIRECTORY, check)
         } else {
             let why = format!("left behind, and removed now: {}", found.join(", "));
             Record::failed(layer, DIRECTORY, check, why)
         })
-    }
-
-    fn sweep(&self) -> Result<Vec<String>> {
-        sweep(&self.0)
     }
 }
 
@@ -76,7 +72,7 @@ impl fmt::Display for Prefix {
 
 impl Drop for Prefix {
     fn drop(&mut self) {
-        let _ = self.sweep();
+        let _ = sweep(&self.0);
     }
 }
 
@@ -91,6 +87,31 @@ impl Name {
     pub(crate) fn path(&self) -> PathBuf {
         Path::new(DIRECTORY).join(&self.0)
     }
+
+    /// Makes it a file with these bytes.
+    pub(crate) fn holding(self, bytes: &[u8]) -> Result<Name> {
+        self.fill(bytes)?;
+        Ok(self)
+    }
+
+    pub(crate) fn fill(&self, bytes: &[u8]) -> Result<()> {
+        let path = self.path();
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Makes the file that bears it as long as that.
+    pub(crate) fn set_len(&self, len: u64) -> Result<()> {
+        (File::options().write(true).open(self.path()))
+            .and_then(|file| file.set_len(len))
+            .with_context(|| format!("cannot make a file of {len} bytes"))
+    }
+
+    /// Takes the name away from whatever bears it.
+    pub(crate) fn clear(&self) {
+        // Mostly it is gone already, and mostly it was no directory.
+        let _ = std::fs::remove_file(self.path());
+        let _ = std::fs::remove_dir(self.path());
+    }
 }
 
 impl Deref for Name {
@@ -103,8 +124,7 @@ impl Deref for Name {
 
 impl Drop for Name {
     fn drop(&mut self) {
-        // Mostly it is gone already.
-        let _ = std::fs::remove_file(self.path());
+        self.clear();
     }
 }
 
@@ -129,7 +149,7 @@ impl Sweeper {
                 let _ = setsid();
                 // It ends when the last holder of the other end is dead.
                 let _ = File::from(end).read(&mut [0]);
-                let _ = prefix.sweep();
+                let _ = sweep(&prefix.0);
                 kill_self()
             }
             ForkResult::Parent { child } => Ok(Sweeper {

@@ -41,7 +41,7 @@ use crate::fault::Fault;
 use crate::process::{Interrupts, NotHere, short_patience};
 use campaign::{Campaign, Outcome, Place, Rounds};
 use choice::Round;
-use tally::{Failure, Progress};
+use tally::Progress;
 
 /// In minutes.
 const SHORT: f64 = 0.25;
@@ -323,30 +323,23 @@ fn rows(
         let done = format!("0 hangs, of {patience} s or more without any progress");
         (done, tally.rounds, "rounds")
     } else {
-        let things = if kind == Kind::Ring {
-            "items"
-        } else {
-            "values"
+        let things = match kind {
+            Kind::Ring => "items",
+            Kind::SeqLock | Kind::Latch => "values",
         };
         (tally.describe(things), tally.kills, "kills")
     };
     let not_run = |why: &str| Record::not_run("soak", name, check.what.clone(), why);
     let row = match failed {
-        Some((round, Failure { what, .. })) => {
-            Record::failed("soak", name, check.what.clone(), what)
-                .repeat(again(&format!("{name}:{round}")))
-        }
+        Some((_, failure)) => Record::failed("soak", name, check.what.clone(), &failure.what),
         None if outcome.interrupted => {
-            not_run(&format!("interrupted; nothing wrong until then: {done}")).repeat(again(whole))
+            not_run(&format!("interrupted; nothing wrong until then: {done}"))
         }
-        None if tried == 0 => {
-            not_run("the time, or the first failure, came before it").repeat(again(whole))
-        }
-        None => Record::passed("soak", name, check.what.clone())
-            .reason(done)
-            .repeat(again(whole)),
+        None if tried == 0 => not_run("the time, or the first failure, came before it"),
+        None => Record::passed("soak", name, check.what.clone()).reason(done),
     };
-    let mut rows = vec![row.count(tried, unit)];
+    let only = failed.map_or(whole.to_owned(), |(round, _)| format!("{name}:{round}"));
+    let mut rows = vec![row.count(tried, unit).repeat(again(&only))];
     if hang && options.round().is_none() {
         let mut witness = |subject: &str, check: &str, enough, why: String, times, unit: &str| {
             let row = match enough {
@@ -377,7 +370,7 @@ fn rows(
 
 #[cfg(test)]
 mod tests {
-    use super::tally::Tally;
+    use super::tally::{Failure, Tally};
     use super::*;
     use ringproof_record::Verdict;
 

@@ -38,6 +38,15 @@ pub(crate) fn bytes_of(file: &File) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The word that lies `at` bytes from the start of these.
+pub(crate) fn word_of(bytes: &[u8], at: usize) -> u64 {
+    u64::from_ne_bytes(std::array::from_fn(|byte| bytes[at + byte]))
+}
+
+pub(crate) fn set_word(bytes: &mut [u8], at: usize, value: u64) {
+    bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+}
+
 /// Words of a mapped file. Forked children share them.
 ///
 /// The file need not be as long as that: as in any program that maps first and asks later, an

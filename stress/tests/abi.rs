@@ -4,8 +4,8 @@ mod common;
 
 use std::process::Command;
 
-use common::{PROGRAM, Ran, ensure_none_failed, injected, run};
-use ringproof_record::{Exit, Record, Verdict, compiler};
+use common::{PROGRAM, Ran, ensure_none_failed, injected, rows_of, run};
+use ringproof_record::{Exit, Verdict, compiler};
 
 const SMALL: [&str; 4] = ["abi", "--json", "--items", "20000"];
 
@@ -62,11 +62,8 @@ fn a_missing_compiler_is_said() {
         .output()
         .expect("it starts");
     assert_eq!(output.status.code(), Some(3));
-    let text = String::from_utf8(output.stdout).expect("text");
-    let rows: Vec<Record> = (text.lines())
-        .map(|line| Record::from_line(line).expect("a row"))
-        .filter(|row| row.subject == "c-to-rust")
-        .collect();
+    let mut rows = rows_of(&output.stdout);
+    rows.retain(|row| row.subject == "c-to-rust");
     assert_eq!(rows.len(), 3);
     for row in rows {
         assert_eq!(row.verdict, Verdict::NotRun, "{row:#?}");

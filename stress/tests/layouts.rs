@@ -2,9 +2,9 @@
 
 mod common;
 
-use std::process::{Command, Output};
+use std::process::Command;
 
-use common::{PROGRAM, row};
+use common::{PROGRAM, row, rows_of};
 use ringproof_record::{Exit, Record, Verdict};
 
 /// The program with these compilers.
@@ -15,19 +15,13 @@ fn layouts(cc: &str, cxx: &str, rustc: &str) -> Command {
     command
 }
 
-fn rows(output: &Output) -> Vec<Record> {
-    let text = String::from_utf8_lossy(&output.stdout);
-    let row = |line| Record::from_line(line).unwrap_or_else(|error| panic!("{line}: {error}"));
-    text.lines().map(row).collect()
-}
-
 #[test]
 fn without_a_c_compiler_it_says_so_and_goes_on_with_rust() {
     let output = layouts("/nowhere/cc", "/nowhere/c++", "rustc")
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    let rows = rows(&output);
+    let rows = rows_of(&output.stdout);
     for (subject, check) in [
         ("cc, packed", "as it stands"),
         ("cc, packed", "padding named"),
@@ -51,7 +45,7 @@ fn without_any_compiler_nothing_ran() {
     let output = command.env("PATH", "/nowhere").output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let ran = |row: &&Record| row.verdict != Verdict::NotRun;
-    let rows = rows(&output);
+    let rows = rows_of(&output.stdout);
     let ran: Vec<_> = rows.iter().filter(ran).map(|row| &row.subject).collect();
     assert!(ran.iter().all(|subject| *subject == "/dev/shm"), "{ran:?}");
 }
@@ -60,7 +54,7 @@ fn without_any_compiler_nothing_ran() {
 #[test]
 fn every_variant_is_judged_right() {
     let output = layouts("gcc -pipe", "g++ -pipe", "rustc").output().unwrap();
-    let rows = rows(&output);
+    let rows = rows_of(&output.stdout);
     let expected = Exit::of(&rows).code();
     assert_eq!(output.status.code(), Some(expected.into()), "{output:?}");
     let failed = rows.iter().filter(|row| row.verdict == Verdict::Failed);

@@ -5,10 +5,10 @@ mod common;
 use std::process::Child;
 
 use common::{Ran, await_end_of, await_that, ensure_injected, ensure_none_failed, failed};
-use common::{left_behind, reason, row, run, start};
+use common::{left_behind, reason, row, rows_of, run, start};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use ringproof_record::{Record, Verdict};
+use ringproof_record::Verdict;
 
 fn soak(args: &[&str]) -> Ran {
     run(&[&["soak", "--json"], args].concat())
@@ -92,10 +92,7 @@ fn when_it_is_interrupted_it_says_what_was_done_and_leaves_nothing() {
         assert_eq!(output.status.code(), Some(3), "{signal}");
         assert_eq!(left_behind(number), Vec::<String>::new(), "{signal}");
         assert!(killpg(pid, None::<Signal>).is_err(), "a process is left");
-        let text = String::from_utf8(output.stdout).expect("text");
-        let rows: Vec<_> = (text.lines())
-            .map(|line| Record::from_line(line).expect("a row"))
-            .collect();
+        let rows = rows_of(&output.stdout);
         let ring = row(&rows, "ring", "random kills and stops");
         assert_eq!(ring.verdict, Verdict::NotRun);
         let failed = rows.iter().find(|row| row.verdict == Verdict::Failed);

@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
+use crate::cli::name_of;
 use crate::compile;
 
 /// The hidden command that makes this program the Rust peer.
@@ -53,17 +54,8 @@ pub(crate) enum Sanitizer {
     Undefined,
 }
 
-impl Sanitizer {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Sanitizer::Address => "address",
-            Sanitizer::Undefined => "undefined",
-        }
-    }
-}
-
-/// A program for each language, or why there is none.
-pub(super) struct Programs(Vec<(Language, Result<PathBuf, String>)>);
+/// A program for each language, in their order, or why there is none.
+pub(super) struct Programs(Vec<Result<PathBuf, String>>);
 
 impl Programs {
     /// Compiles them into `folder`.
@@ -71,17 +63,13 @@ impl Programs {
     /// # Errors
     /// A source that does not compile where others do.
     pub(super) fn make(folder: &Path, sanitizers: &[Sanitizer]) -> Result<Programs> {
-        let mut made = Vec::new();
-        for language in Language::ALL {
-            made.push((language, make(language, folder, sanitizers)?));
-        }
-        Ok(Programs(made))
+        let made = Language::ALL.map(|language| make(language, folder, sanitizers));
+        Ok(Programs(made.into_iter().collect::<Result<_>>()?))
     }
 
     /// What starts a peer, or why nothing does.
     pub(super) fn command(&self, language: Language) -> Result<Command, &str> {
-        let found = self.0.iter().find(|(made, _)| *made == language);
-        let (_, made) = found.ok_or("there is no such language")?;
+        let made = &self.0[language as usize];
         let mut command = Command::new(made.as_ref().map_err(String::as_str)?);
         if language == Language::Rust {
             command.arg(PEER);
@@ -102,22 +90,15 @@ fn make(
     let program = folder.join(language.name());
     let call = || {
         let mut command = compiler(language, sanitizers);
-        command.args([
-            "-x",
-            if language == Language::Cpp {
-                "c++"
-            } else {
-                "c"
-            },
-        ]);
+        command.arg(if language == Language::Cpp {
+            "-xc++"
+        } else {
+            "-xc"
+        });
         command
     };
     let shown = shown(&compiler(language, sanitizers));
-    let made = match compile::why_not(call(), &program) {
-        Err(error) => Err(format!("{error:#}")),
-        Ok(made) => made,
-    };
-    if let Err(why) = made {
+    if let Err(why) = compile::why_not(call(), &program) {
         let install = match language {
             Language::C32 => "; on Debian and Ubuntu install gcc-multilib",
             _ => "; CC and CXX choose another compiler",
@@ -150,7 +131,7 @@ fn compiler(language: Language, sanitizers: &[Sanitizer]) -> Command {
         command.args(["-m32", "-D_FILE_OFFSET_BITS=64"]);
     }
     for sanitizer in sanitizers {
-        command.arg(format!("-fsanitize={}", sanitizer.name()));
+        command.arg(format!("-fsanitize={}", name_of(sanitizer)));
         command.args(["-fno-sanitize-recover=all", "-g"]);
     }
     command

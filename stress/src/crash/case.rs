@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use ringproof::memory::Native;
 
-use super::trial::{Actor, Counted, Judgement, Memories, Trial, Who};
+use super::trial::{Actor, Counted, Judgement, Kill, Memories, Trial, Who};
+use crate::desk::Setting;
 use crate::fault::Fault;
 
 /// Where processes die.
@@ -69,9 +70,8 @@ pub(crate) type Injected = (&'static str, By, Fault, &'static str);
 /// How far it came is a number that never goes back: 0 before it has any effect, and
 /// [`goal`](Self::goal) when it is done. What lies between depends on the operation.
 pub(crate) trait Operation {
-    fn subject(&self) -> &'static str;
-
-    fn state(&self) -> &'static str;
+    /// Its subject and its state.
+    fn names(&self) -> (&'static str, &'static str);
 
     /// A segment in this state, of which no role is held any more.
     fn set_up(&self, seed: u64) -> Result<OwnedFd>;
@@ -89,7 +89,9 @@ pub(crate) trait Operation {
     fn judge(&self, at: &mut Judgement<'_>) -> Result<u64>;
 
     /// How far the actor comes if it lives, said from the specification.
-    fn goal(&self, who: Who, once: bool) -> u64;
+    fn goal(&self, _who: Who, _once: bool) -> u64 {
+        1
+    }
 
     /// What its call answers if it lives and makes only one.
     fn answer(&self, who: Who) -> u64 {
@@ -137,9 +139,10 @@ enum How {
 
 impl Case {
     pub(crate) fn of(operation: impl Operation + 'static, points: &'static [Points]) -> Case {
+        let (subject, state) = operation.names();
         Case {
-            subject: operation.subject(),
-            state: operation.state(),
+            subject,
+            state,
             points,
             how: How::Segment(Box::new(operation)),
         }
@@ -173,15 +176,16 @@ impl Case {
     }
 
     /// One run.
-    pub(crate) fn run(&self, trial: &Trial<'_>) -> Result<()> {
+    pub(crate) fn run(&self, setting: &Setting<'_>, kill: &dyn Kill) -> Result<()> {
+        let trial = &Trial { setting, kill };
         let operation = match &self.how {
             How::Segment(operation) => operation,
             How::Name(scenario) => return scenario(trial),
         };
-        let segment = File::from(operation.set_up(trial.setting.seed)?);
+        let segment = File::from(operation.set_up(setting.seed)?);
         let mut lived = false;
         let reached = operation.judge(&mut Judgement {
-            setting: trial.setting,
+            setting,
             who: Who::Victim,
             once: false,
             segment: &segment,

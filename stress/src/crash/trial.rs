@@ -17,7 +17,6 @@ use crate::dying::{Ending, Fate, Plan, Point, dying};
 use crate::fault::{Fault, Faulty, Party, faulty};
 use crate::item::{Author, Item};
 use crate::process::{Child, Ledger, Note, patience};
-use crate::shm::Name;
 
 /// Who acts.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -254,9 +253,11 @@ impl Death {
     }
 }
 
-/// Makes the death happen. Should the one who is to die be stopped on the way, others do meanwhile
-/// what they are given to do.
-type Die<'a> = dyn FnMut(&mut dyn FnMut(&Death) -> Result<()>) -> Result<Death> + 'a;
+/// What others do while the one who is to die is stopped on the way.
+pub(crate) type Meanwhile<'m> = dyn FnMut(&Death) -> Result<()> + 'm;
+
+/// Makes the death happen.
+type Die<'a> = dyn FnMut(&mut Meanwhile<'_>) -> Result<Death> + 'a;
 
 /// What a death is judged with.
 pub(crate) struct Judgement<'a> {
@@ -333,33 +334,14 @@ pub(crate) type Body<'b> = dyn Fn(Actor<'_, Counted<'_>>) -> Result<()> + 'b;
 
 /// How a victim comes to its end, in a process of its own.
 pub(crate) trait Kill {
-    /// Runs `body` until it dies at this run's point, or to its end if it does not. If it is stopped
-    /// on the way, `meanwhile` is what the others do then.
-    fn victim(
-        &self,
-        setting: &Setting<'_>,
-        body: &Body<'_>,
-        meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
-    ) -> Result<Death>;
+    /// Runs `body` until it dies at this run's point, or to its end if it does not.
+    fn victim(&self, body: &Body<'_>, meanwhile: &mut Meanwhile<'_>) -> Result<Death>;
 }
 
 impl Trial<'_> {
-    pub(crate) fn item(&self, author: Author, sequence: u64) -> Item {
-        Item::of(self.setting.seed, author, sequence)
-    }
-
-    /// A name for a segment, of this run alone, gone with it.
-    pub(crate) fn name(&self) -> Name {
-        self.setting.name()
-    }
-
     /// Has the victim, and says what became of it.
-    pub(crate) fn victim(
-        &self,
-        body: &Body<'_>,
-        meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
-    ) -> Result<Death> {
-        self.kill.victim(self.setting, body, meanwhile)
+    pub(crate) fn victim(&self, body: &Body<'_>, meanwhile: &mut Meanwhile<'_>) -> Result<Death> {
+        self.kill.victim(body, meanwhile)
     }
 
     /// The same while nothing else happens.

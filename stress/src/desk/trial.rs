@@ -98,7 +98,21 @@ impl<'a> Setting<'a> {
 
     /// A name for a file in /dev/shm, of this trial alone, gone with it.
     pub(crate) fn name(&self) -> Name {
-        Name::new(format!("{}trial", self.prefix))
+        self.name_of("trial")
+    }
+
+    /// The same for one of several files.
+    pub(crate) fn name_of(&self, what: &str) -> Name {
+        Name::new(format!("{}{what}", self.prefix))
+    }
+
+    /// Does this in a process of its own, which must come to its end: what it reported.
+    pub(crate) fn apart(
+        &self,
+        who: impl Into<String>,
+        body: impl FnOnce(&Ledger) -> Result<()>,
+    ) -> Result<Vec<Note>> {
+        Child::fork(who, self.alone, body)?.finish()
     }
 
     /// Whether this mistake is to be made.

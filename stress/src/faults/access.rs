@@ -3,19 +3,17 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
+use anyhow::{Context, Result, ensure};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Uid};
 use ringproof::segment::{self, DEFAULT_MODE};
 use ringproof::{Inspection, Ring, RingOptions, Role, SegmentError};
 
 use crate::desk::{Check, Setting};
-use crate::process::{Child, NotHere};
+use crate::ends::ensure_held;
+use crate::process::{NotHere, become_nobody};
 use crate::shm::Name;
 
-const NOBODY: u32 = 65534;
 /// A group that the stranger is in, and we make the file's.
 const GROUP: u32 = 65533;
 
@@ -35,32 +33,20 @@ pub(super) fn need_root() -> Result<()> {
     Err(NotHere("only root can act as another user".to_owned()).into())
 }
 
-/// Makes this process one of a user who has no rights but those of these groups.
-pub(super) fn become_nobody(groups: &[Gid]) -> Result<()> {
-    setgroups(groups).context("cannot change groups")?;
-    setgid(Gid::from_raw(NOBODY)).context("cannot become another group")?;
-    setuid(Uid::from_raw(NOBODY)).context("cannot become another user")?;
-    // The kernel forgets it where a process becomes somebody else's.
-    set_pdeathsig(Signal::SIGKILL).context("cannot ask to die with the parent")
-}
-
 /// What a stranger may do.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum May {
-    Nothing,
-    Look,
-    Use,
-}
+const NOTHING: &str = "do nothing with it";
+const LOOK: &str = "look at it";
+const USE: &str = "use it";
 
-const MODES: [(u32, May); 8] = [
-    (0o600, May::Nothing),
-    (0o000, May::Nothing),
-    (0o200, May::Nothing),
-    (0o640, May::Look),
-    (0o644, May::Look),
-    (0o444, May::Look),
-    (0o660, May::Use),
-    (0o666, May::Use),
+const MODES: [(u32, &str); 8] = [
+    (0o600, NOTHING),
+    (0o000, NOTHING),
+    (0o200, NOTHING),
+    (0o640, LOOK),
+    (0o644, LOOK),
+    (0o444, LOOK),
+    (0o660, USE),
+    (0o666, USE),
 ];
 
 fn another_user(
@@ -85,38 +71,19 @@ fn another_user(
         }
         std::os::unix::fs::fchown(&file, None, Some(GROUP)).context("cannot give it a group")?;
         let _producer = ring.producer()?;
-        let stranger = Child::fork(
-            format!("a stranger to a segment of mode {mode:o}"),
-            setting.alone,
-            |_| {
-                become_nobody(&[Gid::from_raw(GROUP)])?;
-                let found = what_may(&name)?;
-                ensure!(
-                    found == may,
-                    "it may {}, and by the mode it may {}",
-                    found.word(),
-                    may.word()
-                );
-                Ok(())
-            },
-        )?;
-        stranger.finish()?;
+        let stranger = format!("a stranger to a segment of mode {mode:o}");
+        setting.apart(stranger, |_| {
+            become_nobody(&[Gid::from_raw(GROUP)])?;
+            let found = what_may(&name)?;
+            ensure!(found == may, "it may {found}, and by the mode it may {may}");
+            Ok(())
+        })?;
     }
     Ok(MODES.len() as u64)
 }
 
-impl May {
-    fn word(self) -> &'static str {
-        match self {
-            May::Nothing => "do nothing with it",
-            May::Look => "look at it",
-            May::Use => "use it",
-        }
-    }
-}
-
 /// What this process may do with a segment whose producer somebody else is.
-fn what_may(name: &Name) -> Result<May> {
+fn what_may(name: &Name) -> Result<&'static str> {
     let may_look = match Inspection::of(name) {
         Ok(seen) => {
             let held: Vec<_> = seen.roles.iter().map(|role| role.held).collect();
@@ -129,14 +96,12 @@ fn what_may(name: &Name) -> Result<May> {
         Ok(ring) => {
             ensure!(may_look, "who may use a segment may look at it");
             ring.segment().claim(Role::Consumer)?;
-            match ring.segment().claim(Role::Producer) {
-                Err(SegmentError::Held { .. }) => Ok(May::Use),
-                other => bail!("a role that is held: {other:?}"),
-            }
+            ensure_held(ring.segment().claim(Role::Producer))?;
+            Ok(USE)
         }
         Err(error) => {
             denied(error)?;
-            Ok(if may_look { May::Look } else { May::Nothing })
+            Ok(if may_look { LOOK } else { NOTHING })
         }
     }
 }

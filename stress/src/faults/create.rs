@@ -12,8 +12,8 @@ use ringproof::{Ring, RingOptions, unlink};
 
 use super::namespace;
 use super::race::{Act, both_came, race};
-use crate::desk::{Check, Setting};
-use crate::process::{Child, Note};
+use crate::desk::{Check, Setting, same};
+use crate::process::Note;
 use crate::shm::{DIRECTORY, Name};
 use crate::specimen::{Make, s22_no_memory, window};
 
@@ -90,13 +90,13 @@ fn nothing_left(name: &Name) -> Result<()> {
 
 /// A process of its own creates: whether it had the room.
 fn create(setting: &Setting<'_>, make: Make, name: &Name, pages: u64) -> Result<bool> {
-    let creator = Child::fork("the creator".to_owned(), setting.alone, |ledger| {
+    let reported = setting.apart("the creator", |ledger| {
         if let Err(error) = make(name, pages) {
             ledger.note(&Note::Refused(format!("{error:#}")));
         }
         Ok(())
     })?;
-    match creator.finish()?.first() {
+    match reported.first() {
         None => Ok(true),
         Some(Note::Refused(why)) if why.contains("no room") => Ok(false),
         Some(other) => bail!("expected `no room`, found {other:?}"),
@@ -112,10 +112,7 @@ fn full(setting: &Setting<'_>, make: Make) -> Result<u64> {
     let mut tried = 0;
     for free in 0..=PAGES {
         filler.leave(free)?;
-        ensure!(
-            free_pages()? == free,
-            "the file system is not as full as that"
-        );
+        same("pages that are free", free_pages()?, free)?;
         for slots in SLOTS {
             let pages = BEFORE + slots;
             let of = || format!("a segment of {pages} pages where {free} are free");
@@ -139,7 +136,7 @@ struct Filler {
 
 impl Filler {
     fn new(setting: &Setting<'_>) -> Result<Filler> {
-        let name = Name::new(format!("{}filler", setting.prefix));
+        let name = setting.name_of("filler");
         let file = File::create_new(name.path()).context("cannot create a file in the way")?;
         Ok(Filler { file, _name: name })
     }
@@ -195,11 +192,7 @@ fn filling(setting: &Setting<'_>, make: Make) -> Result<u64> {
             outcomes[made as usize] += 1;
             nothing_left(&name)?;
             let left = free_pages()?;
-            ensure!(
-                left == PAGES,
-                "{left} pages of {PAGES} are free when all is given back"
-            );
-            Ok(())
+            same("pages that are free when all is given back", left, PAGES)
         },
     )?;
     both_came(rounds, outcomes, ["were not", "were made"])

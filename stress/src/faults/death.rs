@@ -7,9 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use ringproof::harness::{PartsOfRing, Through};
 use ringproof::read::ReadError;
 use ringproof::site::Site;
-use ringproof::{
-    PopError, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions,
-};
+use ringproof::{PopError, Ring, RingOptions, Role, SegmentError, SeqLock, SeqLockOptions};
 
 use crate::desk::{Check, Setting};
 use crate::dying::{Dying, Ending, Fate, Plan, Point, dying};
@@ -39,14 +37,12 @@ checks! { setting:
 fn dies(setting: &Setting<'_>, what: &dyn Mortal, patience: Duration) -> Result<u64> {
     for accesses in 0.. {
         let after = || format!("after a death that follows {accesses} accesses");
-        let victim = Child::fork("the victim".to_owned(), setting.alone, |_| {
-            what.act(accesses)
-        })?;
+        let victim = Child::fork("the victim", setting.alone, |_| what.act(accesses))?;
         let last = victim.wait()?.pop();
         if let Some(Note::Failed(why)) = last {
             bail!("the victim failed: {why}");
         }
-        let survivor = Child::fork("the survivor".to_owned(), setting.alone, |_| what.go_on())?;
+        let survivor = Child::fork("the survivor", setting.alone, |_| what.go_on())?;
         survivor.within(patience).finish().with_context(after)?;
         if last == Some(Note::Done) {
             ensure!(accesses > 2, "there was nothing to die in");
@@ -67,8 +63,7 @@ fn point(trace: &[Site], accesses: usize) -> Option<Point> {
 
 /// Ours: somebody attaches to a segment, takes a role of it and makes accesses through a memory.
 struct Ours<S> {
-    shared: S,
-    segment: fn(&S) -> &Segment,
+    segment: OwnedFd,
     attach: fn(OwnedFd) -> Result<S, SegmentError>,
     act: fn(&S, Dying<'_>) -> Result<()>,
     go_on: fn(&S) -> Result<()>,
@@ -78,26 +73,25 @@ struct Ours<S> {
 
 impl<S> Ours<S> {
     fn new(
-        shared: S,
-        segment: fn(&S) -> &Segment,
+        segment: OwnedFd,
         attach: fn(OwnedFd) -> Result<S, SegmentError>,
         act: fn(&S, Dying<'_>) -> Result<()>,
         go_on: fn(&S) -> Result<()>,
     ) -> Result<Ours<S>> {
         let plan = Plan::immortal();
-        act(&shared, dying(&plan))?;
+        act(&attach(segment.try_clone()?)?, dying(&plan))?;
+        let trace = plan.trace();
         Ok(Ours {
-            shared,
             segment,
             attach,
             act,
             go_on,
-            trace: plan.trace(),
+            trace,
         })
     }
 
     fn attach(&self) -> Result<S> {
-        Ok((self.attach)((self.segment)(&self.shared).descriptor()?)?)
+        Ok((self.attach)(self.segment.try_clone()?)?)
     }
 }
 
@@ -121,7 +115,8 @@ type Lock = SeqLock<[u64; 2]>;
 /// The writer of a seqlock.
 fn writer() -> Result<Ours<Lock>> {
     let lock = Lock::anonymous(&WRITTEN, &SeqLockOptions::default())?;
-    Ours::new(lock, Lock::segment, Lock::attach_fd, write, write_again)
+    let segment = lock.segment().descriptor()?;
+    Ours::new(segment, Lock::attach_fd, write, write_again)
 }
 
 fn write(lock: &Lock, memory: Dying<'_>) -> Result<()> {
@@ -135,7 +130,7 @@ fn write(lock: &Lock, memory: Dying<'_>) -> Result<()> {
 fn write_again(lock: &Lock) -> Result<()> {
     let reader = lock.reader()?;
     match reader.read(10) {
-        Ok(found) => ensure!(found == WRITTEN || found == NEXT, "torn: {found:?}"),
+        Ok(found) => ensure!([WRITTEN, NEXT].contains(&found), "torn: {found:?}"),
         Err(ReadError::WriterDead { .. }) => {}
         Err(other) => return Err(other).context("a reader of a dead writer"),
     }
@@ -147,9 +142,10 @@ fn write_again(lock: &Lock) -> Result<()> {
 
 /// The producer of a ring.
 fn producer() -> Result<Ours<Ring<u64>>> {
-    let ring = Ring::anonymous(&RingOptions::new(4).slots(4))?;
-    let ours = Ours::new(ring, Ring::segment, Ring::attach_fd, push, push_again)?;
-    ours.shared.consumer()?.pop()?;
+    let ring = Ring::<u64>::anonymous(&RingOptions::new(4).slots(4))?;
+    let segment = ring.segment().descriptor()?;
+    let ours = Ours::new(segment, Ring::attach_fd, push, push_again)?;
+    ring.consumer()?.pop()?;
     Ok(ours)
 }
 

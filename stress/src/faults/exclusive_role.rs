@@ -12,14 +12,13 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::signal::Signal;
 use nix::unistd::pause;
 use ringproof::{Claim, Ring, RingOptions, Role, SegmentError};
 
 use super::namespace;
 use super::race::{Act, now, race};
-use crate::desk::{Check, Setting};
+use crate::desk::{Check, Setting, same};
 use crate::process::{Child, Ledger, NotHere, Note, patience};
 use crate::shm::Name;
 use crate::specimen::{Held, Take, Taken, s17_unlocked_recovery, s18_liveness_by_pid, window};
@@ -191,7 +190,7 @@ pub(super) fn stay(ledger: &Ledger) -> ! {
 
 /// A process that has it.
 fn holder(setting: &Setting<'_>, role: &Take<'_>) -> Result<Child> {
-    let mut holder = Child::fork("the holder".to_owned(), setting.alone, |ledger| {
+    let mut holder = Child::fork("the holder", setting.alone, |ledger| {
         let _held = take_free(role)?;
         stay(ledger)
     })?;
@@ -199,43 +198,44 @@ fn holder(setting: &Setting<'_>, role: &Take<'_>) -> Result<Child> {
     Ok(holder)
 }
 
-/// One of two takes it, and which of them did.
-fn one_of_two(role: &Take<'_>) -> Result<Act> {
-    Ok(match role()? {
-        Some(held) => Act::new([1, 0], held),
-        None => Act::new([0, 0], ()),
-    })
-}
-
-fn exactly_one(reported: [[u64; 2]; 2]) -> Result<()> {
-    let have: u64 = reported.iter().map(|[have, _]| have).sum();
-    ensure!(have == 1, "{have} have it");
-    Ok(())
+/// Two take something at once, in each round when it was prepared, and one of them gets it; or else so many
+/// `got` it.
+pub(super) fn only_one(
+    setting: &Setting<'_>,
+    rounds: u64,
+    prepare: &dyn Fn() -> Result<()>,
+    take: &Take<'_>,
+    got: &str,
+) -> Result<u64> {
+    let act = |_| {
+        Ok(match take()? {
+            Some(held) => Act::new([1, 0], held),
+            None => Act::new([0, 0], ()),
+        })
+    };
+    race(
+        setting,
+        rounds,
+        |_| prepare(),
+        act,
+        act,
+        |_, reported| {
+            let have: u64 = reported.iter().map(|[have, _]| have).sum();
+            ensure!(have == 1, "{have} {got}");
+            Ok(())
+        },
+    )
 }
 
 fn takers(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
-    let act = |_| one_of_two(role);
-    race(
-        setting,
-        setting.rounds,
-        |_| Ok(()),
-        act,
-        act,
-        |_, reported| exactly_one(reported),
-    )
+    only_one(setting, setting.rounds, &|| Ok(()), role, "have it")
 }
 
 fn recoverers(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
-    let act = |_| one_of_two(role);
-    race(
-        setting,
-        // Each takes a process that dies.
-        setting.rounds / 10,
-        |_| holder(setting, role)?.kill(),
-        act,
-        act,
-        |_, reported| exactly_one(reported),
-    )
+    // Each round takes a process that dies.
+    let rounds = setting.rounds / 10;
+    let dead = || holder(setting, role)?.kill();
+    only_one(setting, rounds, &dead, role, "have it")
 }
 
 fn namespaces(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
@@ -273,13 +273,8 @@ fn reused(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
             (number.as_raw() - 1).to_string(),
         )
         .map_err(|error| NotHere(format!("cannot choose the next number: {error}")))?;
-        let innocent = Child::fork("an innocent".to_owned(), setting.alone, |ledger| {
-            stay(ledger)
-        })?;
-        ensure!(
-            innocent.pid() == number,
-            "another number than the dead one's"
-        );
+        let innocent = Child::fork("an innocent", setting.alone, |ledger| stay(ledger))?;
+        same("the number of another process", innocent.pid(), number)?;
         take_free(role).context("its holder is dead, another process has its number")?;
         stay(ledger)
     })?;
@@ -290,13 +285,9 @@ fn reused(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
 fn stopped(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     const STOPS: u64 = 3;
     for _ in 0..STOPS {
-        let holder = holder(setting, role)?;
-        kill(holder.pid(), Signal::SIGSTOP).context("cannot stop it")?;
-        let status = waitpid(holder.pid(), Some(WaitPidFlag::WUNTRACED))?;
-        ensure!(
-            matches!(status, WaitStatus::Stopped(..)),
-            "it was to stop, and is {status:?}"
-        );
+        let mut holder = holder(setting, role)?;
+        holder.signal(Signal::SIGSTOP)?;
+        holder.wait_stopped()?;
         let start = Instant::now();
         let mut last = false;
         while !last {

@@ -157,10 +157,10 @@ fn forked(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     // It ends when this process lets go of its end of the pipe, or dies.
     let (mut until, end) = pipe().context("cannot make a pipe")?;
     let mut end = Some(end);
-    let mut parent = Child::fork("the holder".to_owned(), setting.alone, |ledger| {
+    let mut parent = Child::fork("the holder", setting.alone, |ledger| {
         drop(end.take());
         let _held = take_free(role)?;
-        let mut child = Child::fork("its child".to_owned(), setting.alone, |ledger| {
+        let mut child = Child::fork("its child", setting.alone, |ledger| {
             nix::sys::prctl::set_pdeathsig(None).context("cannot outlive the parent")?;
             ledger.note(&crate::process::Note::Ready);
             wait_for_end(&mut until)
@@ -194,7 +194,7 @@ fn mapping(
     let ring = Ring::<u64>::anonymous(&RingOptions::new(4).slots(4))?;
     {
         let mut touch = producer(&ring)?;
-        let child = Child::fork("a forked child".to_owned(), setting.alone, |_| {
+        let child = Child::fork("a forked child", setting.alone, |_| {
             // One of these would lie where the parent's mapping is, if nothing else did.
             let _mapped: Vec<_> = (0..64).map(|_| Words::new(1)).collect::<Result<_>>()?;
             touch()
@@ -220,7 +220,7 @@ fn executed(setting: &Setting<'_>, role: &Take<'_>) -> Result<u64> {
     let (hears, mut hear) = pipe().context("cannot make a pipe")?;
     let mut says = Some(says);
     let mut hears = Some(hears);
-    let program = Child::fork("the program".to_owned(), setting.alone, |_| {
+    let program = Child::fork("the program", setting.alone, |_| {
         let _held = take_free(role)?;
         // It says what it hears.
         let mut command = Command::new("cat");
@@ -251,7 +251,7 @@ fn sent(setting: &Setting<'_>, attach: fn(OwnedFd) -> Result<Box<Take<'static>>>
         SockFlag::SOCK_CLOEXEC,
     )
     .context("cannot make a socket")?;
-    let mut sender = Child::fork("the sender".to_owned(), setting.alone, |ledger| {
+    let mut sender = Child::fork("the sender", setting.alone, |ledger| {
         let ring = Ring::<u64>::anonymous(&RingOptions::new(4).slots(4))?;
         let fd = ring.segment().descriptor()?;
         let sent = fd.try_clone()?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytemuck::Zeroable;
 use ringproof::{Payload, Ring, RingOptions, SegmentError};
 
@@ -61,9 +61,15 @@ type Said = (u32, u64, u16);
 
 const SENT: Said = (1, 0x1122_3344_5566_7788, 9);
 
+/// A record of either layout.
+trait Record: Payload {
+    fn of(said: Said) -> Self;
+    fn said(self) -> Said;
+}
+
 macro_rules! record {
     ($($layout:ident),*) => {
-        $(impl $layout {
+        $(impl Record for $layout {
             fn of((kind, stamp, level): Said) -> $layout {
                 $layout { kind, stamp, level, ..$layout::zeroed() }
             }
@@ -122,38 +128,26 @@ const MOVED: [&str; 2] = [
 
 fn widths(setting: &Setting<'_>, way: &impl Handing) -> Result<u64> {
     let name = setting.name();
-    way.leave(&name, Wide::of(SENT))?;
-    let found = way.take::<Wide>(&name)?.map(Wide::said);
-    whole(&found.map_err(|differences| anyhow!("refused: {differences:?}"))?)
-        .context("from 64 bits to 64")?;
-    std::fs::remove_file(name.path())?;
-    way.leave(&name, Wide::of(SENT))?;
-    let found = way.take::<Narrow>(&name)?.map(Narrow::said);
-    whole_or_told(&found, MOVED[1]).context("from 64 bits to 32")?;
-    std::fs::remove_file(name.path())?;
-    way.leave(&name, Narrow::of(SENT))?;
-    let found = way.take::<Wide>(&name)?.map(Wide::said);
-    whole_or_told(&found, MOVED[0]).context("from 32 bits to 64")?;
+    hand::<Wide, Wide>(way, &name, None).context("from 64 bits to 64")?;
+    hand::<Wide, Narrow>(way, &name, Some(MOVED[1])).context("from 64 bits to 32")?;
+    hand::<Narrow, Wide>(way, &name, Some(MOVED[0])).context("from 32 bits to 64")?;
     Ok(3)
 }
 
-fn whole(found: &Said) -> Result<()> {
-    ensure!(*found == SENT, "{SENT:x?} arrived as {found:x?}");
-    Ok(())
-}
-
-/// Whether it arrived, or else is refused for the field that lies elsewhere.
-fn whole_or_told(found: &Result<Said, Vec<String>>, moved: &str) -> Result<()> {
-    match found {
-        Ok(found) => whole(found),
-        Err(differences) => {
-            ensure!(
-                differences.iter().any(|line| line == moved),
-                "the refusal does not say {moved:?}: {differences:?}"
-            );
-            Ok(())
-        }
+/// Hands a record from one layout to another: it arrives whole, or else is refused for the field that lies
+/// elsewhere, if one does.
+fn hand<F: Record, T: Record>(way: &impl Handing, name: &Name, moved: Option<&str>) -> Result<()> {
+    name.clear();
+    way.leave(name, F::of(SENT))?;
+    match (way.take::<T>(name)?.map(T::said), moved) {
+        (Ok(found), _) => ensure!(found == SENT, "{SENT:x?} arrived as {found:x?}"),
+        (Err(differences), Some(moved)) => ensure!(
+            differences.iter().any(|line| line == moved),
+            "the refusal does not say {moved:?}: {differences:?}"
+        ),
+        (Err(differences), None) => bail!("refused: {differences:?}"),
     }
+    Ok(())
 }
 
 /// Ours, looked at through its file.

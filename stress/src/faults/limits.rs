@@ -13,10 +13,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use ringproof::{Inspection, Ring, RingOptions, SeqLatch, SeqLatchOptions};
 
-use super::access::{become_nobody, need_root};
+use super::access::need_root;
 use super::namespace;
 use crate::desk::{Check, Setting, same};
-use crate::process::{Child, Note};
+use crate::process::{Note, become_nobody};
 use crate::shm::Name;
 use crate::words::Words;
 
@@ -110,7 +110,7 @@ fn climb(
     for limit in limits {
         let under = || format!("{resource:?} {limit}");
         let who = format!("a process under {}", under());
-        let child = Child::fork(who, setting.alone, |ledger| {
+        let reported = setting.apart(who, |ledger| {
             // Once without a limit: then stack and heap are as large as it takes.
             self::life(&name).context("without a limit")?;
             prepare()?;
@@ -124,7 +124,6 @@ fn climb(
             }
             before.compare(&Possessions::now()?)
         })?;
-        let reported = child.finish()?;
         let left = fs::exists(name.path()).context("cannot look for a name")?;
         ensure!(!left, "under {} a name is left", under());
         tried += 1;
@@ -193,12 +192,11 @@ fn locked_memory(setting: &Setting<'_>, life: Life) -> Result<u64> {
     // Root's processes are not bound by it.
     need_root()?;
     let name = setting.name();
-    let unlocked = Child::fork("a process".to_owned(), setting.alone, |_| {
+    setting.apart("a process", |_| {
         become_nobody(&[])?;
         setrlimit(Resource::RLIMIT_MEMLOCK, 0, 0).context("cannot set a limit")?;
         life(&name).context("without mlockall a limit on locked memory is in the way")
     })?;
-    unlocked.finish()?;
     let says = "cannot map it: Resource temporarily unavailable";
     let limits = (0..1000).map(|pages| pages * namespace::page());
     let prepare = || {

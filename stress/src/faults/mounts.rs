@@ -61,10 +61,7 @@ fn refused<T>(
 fn read_only(setting: &Setting<'_>, create: impl Fn(&Name) -> Result<()>) -> Result<u64> {
     namespace::enter(CloneFlags::CLONE_NEWNS)?;
     namespace::small_shm(8)?;
-    let (old, new) = (
-        Name::new(format!("{}old", setting.prefix)),
-        Name::new(format!("{}new", setting.prefix)),
-    );
+    let (old, new) = (setting.name_of("old"), setting.name_of("new"));
     {
         // (Who has it mapped keeps the kernel from making the directory read-only.)
         let ring = Ring::<u64>::create(&old, &options())?;

@@ -72,7 +72,7 @@ pub(super) fn first_process(
 ) -> Result<Child> {
     enter(CloneFlags::CLONE_NEWPID)?;
     let what = "the process in another pid namespace";
-    Child::fork(what.to_owned(), setting.alone, |ledger| {
+    Child::fork(what, setting.alone, |ledger| {
         if let Err(error) = body(ledger) {
             ledger.note(&Note::of(&error));
         }

@@ -84,7 +84,7 @@ pub(super) fn race(
     }
     let mut to_us = Some(to_us);
     let places = two_processors();
-    let mut other = Child::fork("the other process".to_owned(), setting.alone, |_| {
+    let mut other = Child::fork("the other process", setting.alone, |_| {
         stay_on(places[1]);
         let to_us = to_us.take().context("a socket")?;
         for round in 0..rounds {

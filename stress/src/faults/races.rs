@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::{Ring, RingOptions, Role, SegmentError, SeqLatch, SeqLatchOptions, unlink};
 
-use super::exclusive_role::{held, lock_byte, patiently};
+use super::exclusive_role::{held, lock_byte, only_one, patiently};
 use super::race::{Act, both_came, now, race};
 use crate::desk::{Check, Setting};
 use crate::process::{NotHere, patience};
@@ -114,26 +114,20 @@ fn look_then_create(name: &Name) -> Result<Option<Held>> {
 
 fn creators(setting: &Setting<'_>, create: Create) -> Result<u64> {
     let name = setting.name();
-    let act = |_| match create(&name)? {
-        Some(made) => Ok(Act::new([1, 0], made)),
-        None => {
+    let take = || {
+        let made = create(&name)?;
+        if made.is_none() {
             let found = Ours.find(&name)?;
             ensure!(found == Some(WHOLE), "what exists is not whole: {found:x?}");
-            Ok(Act::new([0, 0], ()))
         }
+        Ok(made)
     };
-    race(
-        setting,
-        setting.rounds,
-        |_| Ok(()),
-        act,
-        act,
-        |_, reported| {
-            let made: u64 = reported.iter().map(|[made, _]| made).sum();
-            ensure!(made == 1, "{made} made it");
-            std::fs::remove_file(name.path()).context("cannot remove it")
-        },
-    )
+    // What the round before has made.
+    let prepare = || {
+        name.clear();
+        Ok(())
+    };
+    only_one(setting, setting.rounds, &prepare, &take, "made it")
 }
 
 /// Takes the role as an implementation might that trusts its lock.

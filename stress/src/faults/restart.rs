@@ -4,7 +4,6 @@ use anyhow::{Context, Result, ensure};
 use ringproof::{PopError, Ring, RingOptions};
 
 use crate::desk::{Check, Setting};
-use crate::process::Child;
 use crate::shm::Name;
 use crate::specimen::Queue;
 use crate::specimen::s19_wiping_constructor::Wiping;
@@ -54,13 +53,12 @@ fn restarts(setting: &Setting<'_>, open: impl Fn(&Name) -> Result<Box<dyn Queue>
     let name = setting.name();
     let (mut sent, mut taken) = (0, 0);
     for (number, (sends, takes)) in SENT.into_iter().zip(TAKEN).enumerate() {
-        let producer = Child::fork(format!("producer {number}"), setting.alone, |_| {
+        setting.apart(format!("producer {number}"), |_| {
             let mut queue = open(&name)?;
             (sent..sent + sends).try_for_each(|item| queue.push(item))
         })?;
-        producer.finish()?;
         sent += sends;
-        let consumer = Child::fork(format!("consumer {number}"), setting.alone, |_| {
+        setting.apart(format!("consumer {number}"), |_| {
             let mut queue = open(&name)?;
             for item in taken..taken + takes {
                 let found = queue.pop()?;
@@ -69,7 +67,6 @@ fn restarts(setting: &Setting<'_>, open: impl Fn(&Name) -> Result<Box<dyn Queue>
             }
             Ok(())
         })?;
-        consumer.finish()?;
         taken += takes;
     }
     ensure!(sent == taken, "a trial that does not take what it sends");

@@ -127,7 +127,7 @@ fn bombarded(setting: &Setting<'_>, life: fn(&Name, u64) -> Result<()>) -> Resul
     // One takes as long as several rounds of a race, most of it spent on signals.
     let lives = setting.rounds / 4;
     let start = || {
-        Child::fork("a bombarded process".to_owned(), setting.alone, |ledger| {
+        Child::fork("a bombarded process", setting.alone, |ledger| {
             bombard()?;
             // As many as are asked for, or as there is time for, and on until enough signals have come.
             let begin = Instant::now();

@@ -7,7 +7,6 @@ use ringproof::guard::{self, GuardError};
 use ringproof::{Ring, RingOptions};
 
 use crate::desk::{Check, Setting};
-use crate::process::Child;
 use crate::specimen::Shared;
 use crate::specimen::s27_truncated::Unsealed;
 
@@ -72,19 +71,18 @@ fn truncated(setting: &Setting<'_>, shared: &dyn Shared) -> Result<u64> {
     let len = shared.descriptor()?.metadata()?.len();
     let lengths = [0, 1, 4096, len / 2, len - 1];
     for left in lengths {
-        let user = Child::fork("who uses it".to_owned(), setting.alone, |_| {
+        let used = setting.apart("who uses it", |_| {
             shared.use_it(&mut || {
-                let peer = Child::fork("the peer".to_owned(), setting.alone, |_| {
+                let peer = setting.apart("the peer", |_| {
                     let file = shared.descriptor()?;
                     // To be refused is what it deserves.
                     let _ = file.set_len(left);
                     Ok(())
-                })?;
-                peer.finish()?;
-                Ok(())
+                });
+                peer.map(drop)
             })
-        })?;
-        (user.finish()).with_context(|| format!("made {left} bytes long"))?;
+        });
+        used.with_context(|| format!("made {left} bytes long"))?;
         let found = shared.descriptor()?.metadata()?.len();
         ensure!(found == len, "{len} bytes are {found} now");
     }
@@ -98,18 +96,14 @@ fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> 
     for left in lengths {
         let name = setting.name();
         Ring::<u64>::create(&name, &options())?;
-        let user = Child::fork("who uses it".to_owned(), setting.alone, |_| {
+        let used = setting.apart("who uses it", |_| {
             prepare()?;
             // (Two ends over one mapping would share what the guard puts in its place.)
             let rings = [Ring::<u64>::attach(&name)?, Ring::attach(&name)?];
             let [one, other] = &rings;
             ensure!(one.segment().fixed().segment_len == LEN, "another length");
             use_all(one, other)?;
-            let peer = Child::fork("the peer".to_owned(), setting.alone, |_| {
-                let file = File::options().write(true).open(name.path())?;
-                Ok(file.set_len(left)?)
-            })?;
-            peer.finish()?;
+            setting.apart("the peer", |_| name.set_len(left))?;
             let outcome = use_all(one, other);
             // What is left of the last page is zeros, without a signal; a header of zeros is that of
             // a ring that has ended.
@@ -126,8 +120,8 @@ fn shortened(setting: &Setting<'_>, prepare: fn() -> Result<(), GuardError>) -> 
                 "the segment is not known to be lost"
             );
             Ok(())
-        })?;
-        (user.finish()).with_context(|| format!("made {left} bytes long"))?;
+        });
+        used.with_context(|| format!("made {left} bytes long"))?;
     }
     Ok(lengths.len() as u64)
 }

@@ -19,42 +19,35 @@ const REPEATS: usize = 6;
 /// What is counted of the answers at a site.
 pub(crate) const ANSWERED: &str = "chosen answers";
 
-/// An endpoint, or whatever else makes accesses.
-pub(crate) struct Actor {
-    /// The operations, by name. An operation's number is its place here.
-    pub(crate) operations: &'static [&'static str],
-    run: fn(&Script<'_>, &Adversary<'_>) -> Result<()>,
-}
-
 type SeqLock = ringproof::SeqLock<value::Value>;
 type SeqLatch = ringproof::SeqLatch<value::Value>;
 
-const fn actor(
-    operations: &'static [&'static str],
-    run: fn(&Script<'_>, &Adversary<'_>) -> Result<()>,
-) -> Actor {
-    Actor { operations, run }
-}
+/// An endpoint, or whatever else makes accesses: its operations, by name, whose numbers are their places here;
+/// and what gives it a script.
+pub(crate) type Actor = (
+    &'static [&'static str],
+    fn(&Script<'_>, &Adversary<'_>) -> Result<()>,
+);
 
 /// All of them. Their order is part of the corpus's meaning.
 pub(crate) const ACTORS: [Actor; 8] = [
-    actor(Sending::OPERATIONS, ring::answer::<Sending>),
-    actor(Receiving::OPERATIONS, ring::answer::<Receiving>),
-    actor(SeqLock::WRITING, value::write::<SeqLock>),
-    actor(SeqLock::READING, value::read::<SeqLock>),
-    actor(SeqLatch::WRITING, value::write::<SeqLatch>),
-    actor(SeqLatch::READING, value::read::<SeqLatch>),
-    actor(role::MARKING, role::mark),
-    actor(role::CLAIMING, role::claim),
+    (Sending::OPERATIONS, ring::answer::<Sending>),
+    (Receiving::OPERATIONS, ring::answer::<Receiving>),
+    (SeqLock::WRITING, value::write::<SeqLock>),
+    (SeqLock::READING, value::read::<SeqLock>),
+    (SeqLatch::WRITING, value::write::<SeqLatch>),
+    (SeqLatch::READING, value::read::<SeqLatch>),
+    (role::MARKING, role::mark),
+    (role::CLAIMING, role::claim),
 ];
 
 /// Gives a script. An error is a promise broken; so are a panic, and a signal for an access outside
 /// the structure.
 pub(crate) fn act(script: &Script<'_>) -> Result<Given> {
-    let actor = &ACTORS[usize::from(script.actor) % ACTORS.len()];
+    let (_, run) = ACTORS[usize::from(script.actor) % ACTORS.len()];
     let (capacity, slots) = (script.geometry.capacity(), script.geometry.slots());
     let adversary = Adversary::new(Answers::new(script.answers), capacity, slots);
-    (actor.run)(script, &adversary)?;
+    run(script, &adversary)?;
     Ok(Given {
         asked: adversary.asked(),
         tally: adversary.tally(),
@@ -90,8 +83,8 @@ pub(crate) fn answered(setting: &Setting<'_>) -> Result<()> {
 /// between.
 fn scripts(subject: &str, seed: u64, random: u64) -> Result<Vec<Vec<u8>>> {
     let mut scripts = Vec::new();
-    for (actor, known) in ACTORS.iter().enumerate() {
-        let Some(operation) = known.operations.iter().position(|name| *name == subject) else {
+    for (actor, (known, _)) in ACTORS.iter().enumerate() {
+        let Some(operation) = known.iter().position(|name| *name == subject) else {
             continue;
         };
         let repeated = [operation as u8; REPEATS];
@@ -121,8 +114,8 @@ fn scripts(subject: &str, seed: u64, random: u64) -> Result<Vec<Vec<u8>>> {
 /// A script about each operation, with answers of every kind: what a fuzzer begins with.
 pub(crate) fn starting_scripts() -> Vec<(&'static str, Vec<u8>)> {
     let mut scripts = Vec::new();
-    for (actor, known) in ACTORS.iter().enumerate() {
-        for (operation, name) in known.operations.iter().enumerate() {
+    for (actor, (known, _)) in ACTORS.iter().enumerate() {
+        for (operation, name) in known.iter().enumerate() {
             scripts.push((*name, random_script(actor, operation, scripts.len() as u64)));
         }
     }

@@ -12,9 +12,9 @@ use ringproof_record::compiler;
 use tempfile::TempDir;
 
 use super::description::{Image, Verdict, each_text, printable};
-use super::fixture::Named;
 use crate::desk::Setting;
 use crate::fault::Fault;
+use crate::shm::Name;
 use crate::{compile, program};
 
 const HEADER: &str = include_str!("../../../impl/ffi/include/ringproof.h");
@@ -43,8 +43,7 @@ pub(crate) fn attached(setting: &Setting<'_>, directory: &Path) -> Result<()> {
         return Ok(());
     };
     let program = RefCell::new(program);
-    let attach =
-        |kind, image: &Image, named: &Named| program.borrow_mut().judge(kind, image, named);
+    let attach = |kind, image: &Image, named: &Name| program.borrow_mut().judge(kind, image, named);
     each_text(setting, |_| true, &attach)
 }
 
@@ -58,20 +57,10 @@ struct Program {
 impl Program {
     /// Compiles and starts it. If that cannot be done here, the case is skipped.
     fn start(setting: &Setting<'_>, directory: &TempDir) -> Result<Option<Program>> {
-        let what = "the C header";
-        let mut compiler = compiler::from_env("CC", "cc");
-        if let Err(error) = compiler.arg("--version").output() {
-            let program = compiler.get_program();
-            setting.skip(
-                what,
-                &format!("there is no C compiler {program:?}: {error}"),
-            );
-            return Ok(None);
-        }
         let program = directory.path().join("program");
-        if let Err(why) = compile::why_not(sanitized(directory.path()), &program)? {
-            let compiler = compiler.get_program();
-            setting.skip(what, &format!("{compiler:?} has no sanitizers here: {why}"));
+        if let Err(why) = compile::why_not(sanitized(directory.path()), &program) {
+            let why = format!("there is no C compiler with sanitizers: {why}");
+            setting.skip("the C header", &why);
             return Ok(None);
         }
         let mut header = HEADER.to_owned();
@@ -97,9 +86,9 @@ impl Program {
         }))
     }
 
-    fn judge(&mut self, kind: Kind, image: &Image, named: &Named) -> Result<()> {
+    fn judge(&mut self, kind: Kind, image: &Image, named: &Name) -> Result<()> {
         let verdict = image.verdict(kind);
-        let asked = writeln!(self.orders, "{} {}", kind as u32, named.name);
+        let asked = writeln!(self.orders, "{} {}", kind as u32, &**named);
         let Ok((attached, message)) = asked.map_err(Into::into).and_then(|()| self.answer()) else {
             bail!(
                 "{verdict:?}, and the program in C ended: {}",

@@ -6,11 +6,11 @@ use anyhow::{Context, Result, ensure};
 use ringproof::layout::Kind;
 
 use super::description::{Image, each_text, limit_memory, printable};
-use super::fixture::Named;
 use super::text::of_many;
 use crate::cli::{CommandLine, NO_PROGRAM};
-use crate::desk::Setting;
+use crate::desk::{Setting, same};
 use crate::fault::Fault;
+use crate::shm::Name;
 
 /// The exit code of a panic.
 const PANICKED: i32 = 101;
@@ -22,10 +22,10 @@ pub(crate) fn inspected(setting: &Setting<'_>, cli: &CommandLine) -> Result<()> 
         return Ok(());
     };
     limit_memory()?;
-    let look = |kind, image: &Image, named: &Named| {
+    let look = |kind, image: &Image, named: &Name| {
         for json in [false, true] {
             let mut command = Command::new(&program);
-            command.args(["inspect", "--peek", "5", &named.name]);
+            command.args(["inspect", "--peek", "5", named]);
             command.args(json.then_some("--json"));
             let mut output = command.output().context("cannot run `ringproof`")?;
             if let (true, Some(parsed)) = (setting.has(Fault::RawText), image.parsed())
@@ -43,12 +43,8 @@ pub(crate) fn inspected(setting: &Setting<'_>, cli: &CommandLine) -> Result<()> 
     let many = of_many(1 << 20);
     let some = |text: &[u8]| {
         number += 1;
-        let share = if printable(text, b"\n").is_err() {
-            5
-        } else {
-            40
-        };
-        number % share == 0 || text == many
+        let odd = printable(text, b"\n").is_err();
+        number % if odd { 5 } else { 40 } == 0 || text == many
     };
     each_text(setting, some, &look)
 }
@@ -81,10 +77,7 @@ fn judge(kind: Kind, image: &Image, output: &Output, json: bool) -> Result<()> {
         let fields = report["fields"].as_array().map(Vec::len);
         let parsed = image.parsed().context("no header")?;
         let lines = parsed.text.iter().filter(|byte| **byte == b'\n').count();
-        ensure!(
-            fields == Some(lines - 1),
-            "{fields:?} fields of {lines} lines"
-        );
+        same("fields", fields, Some(lines - 1))?;
     }
     Ok(())
 }

@@ -1,22 +1,22 @@
 //! Segments whose payload is described by any text: who attaches is refused unless it is their
 //! own, and who looks from outside sees what a description says, or an error.
 
-use std::fs::OpenOptions;
-
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::resource::{Resource, setrlimit};
 use ringproof::inspect::Peeked;
 use ringproof::layout::{HEADER_LEN, Kind};
 use ringproof::{Inspection, Ring, SegmentError, SeqLatch, SeqLock};
 
-use super::fixture::{DATA, Named, Parsed, description_of, fnv_1a, image_of, parsed};
+use super::fixture::{DATA, Parsed, description_of, fnv_1a, image_of, parsed};
 use super::specimen;
 use super::text::{changed, described, of_many, texts};
 use super::well_behaved::{Place, Value, exercise_as};
-use crate::desk::Setting;
+use crate::desk::{Setting, same};
 use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::item::mix;
+use crate::shm::Name;
+use crate::words::{set_word, word_of};
 
 /// The longest file that is made, nearly all of it sparse.
 const LONGEST: u64 = 1 << 45;
@@ -73,19 +73,17 @@ impl Image {
     }
 
     fn word(&self, at: usize) -> u64 {
-        u64::from_ne_bytes(std::array::from_fn(|byte| self.bytes[at + byte]))
+        word_of(&self.bytes, at)
     }
 
     fn set(&mut self, at: usize, value: u64) {
-        self.bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+        set_word(&mut self.bytes, at, value);
     }
 
     /// Makes it the file of this name.
-    fn put(&self, named: &Named) -> Result<()> {
+    fn put(&self, named: &Name) -> Result<()> {
         named.fill(&self.bytes)?;
-        (OpenOptions::new().write(true).open(&named.path))
-            .and_then(|file| file.set_len(self.len))
-            .with_context(|| format!("cannot make a file of {} bytes", self.len))
+        named.set_len(self.len)
     }
 
     pub(crate) fn parsed(&self) -> Option<Parsed<'_>> {
@@ -169,7 +167,7 @@ fn excerpt(text: &[u8]) -> String {
 }
 
 /// What is done with an image: the file of this name is made of it.
-type Judge<'a> = &'a dyn Fn(Kind, &Image, &Named) -> Result<()>;
+type Judge<'a> = &'a dyn Fn(Kind, &Image, &Name) -> Result<()>;
 
 /// Every kind with every text, and with changed ones, under their own fingerprints and under that
 /// of the right one; `only` chooses among the texts.
@@ -178,7 +176,7 @@ pub(crate) fn each_text(
     mut only: impl FnMut(&[u8]) -> bool,
     judge: Judge<'_>,
 ) -> Result<()> {
-    let named = Named::new(setting.prefix, "described");
+    let named = setting.name_of("described");
     for kind in KINDS {
         let segment = image_of(kind)?;
         let right = description_of(kind);
@@ -202,7 +200,7 @@ pub(crate) fn each_text(
 
 /// Attached to as what it may be.
 pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
-    let attach = |kind, image: &Image, named: &Named| {
+    let attach = |kind, image: &Image, named: &Name| {
         let verdict = image.verdict(kind);
         if setting.has(Fault::FingerprintAlone) {
             let accepted = specimen::fingerprint_attach(&image.bytes, &description_of(kind));
@@ -213,15 +211,15 @@ pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
             return Ok(());
         }
         let outcome = match kind {
-            Kind::Ring => Ring::<u64>::attach(&named.name).map(drop),
-            Kind::SeqLock => SeqLock::<Value>::attach(&named.name).map(drop),
-            Kind::Latch => SeqLatch::<Value>::attach(&named.name).map(drop),
+            Kind::Ring => Ring::<u64>::attach(named).map(drop),
+            Kind::SeqLock => SeqLock::<Value>::attach(named).map(drop),
+            Kind::Latch => SeqLatch::<Value>::attach(named).map(drop),
         };
         match outcome {
             Err(error) => verdict.is_named_by(&error),
             Ok(()) => {
                 ensure!(verdict == Verdict::Right, "{verdict:?}, and attached to");
-                exercise_as(Place::Named(&named.name), true)
+                exercise_as(Place::Named(named), true)
             }
         }
     };
@@ -231,9 +229,9 @@ pub(crate) fn attached(setting: &Setting<'_>) -> Result<()> {
 /// Looked at from outside, also with sizes and positions at their limits.
 pub(crate) fn inspected(setting: &Setting<'_>) -> Result<()> {
     limit_memory()?;
-    let look = |kind, image: &Image, named: &Named| look(setting, kind, image, named);
+    let look = |kind, image: &Image, named: &Name| look(setting, kind, image, named);
     each_text(setting, |_| true, &look)?;
-    let named = Named::new(setting.prefix, "extreme");
+    let named = setting.name_of("extreme");
     for kind in KINDS {
         let segment = image_of(kind)?;
         for (payload_size, slots) in extremes() {
@@ -288,7 +286,7 @@ pub(crate) fn limit_memory() -> Result<()> {
     setrlimit(Resource::RLIMIT_AS, MEMORY, MEMORY).context("cannot limit the memory")
 }
 
-fn look(setting: &Setting<'_>, kind: Kind, image: &Image, named: &Named) -> Result<()> {
+fn look(setting: &Setting<'_>, kind: Kind, image: &Image, named: &Name) -> Result<()> {
     let verdict = image.verdict(kind);
     if let (true, Some(parsed)) = (setting.has(Fault::LenientParse), image.parsed()) {
         let accepted = specimen::lenient_parse(parsed.text);
@@ -298,17 +296,14 @@ fn look(setting: &Setting<'_>, kind: Kind, image: &Image, named: &Named) -> Resu
         );
         return Ok(());
     }
-    let seen = match Inspection::of(&named.name) {
+    let seen = match Inspection::of(named) {
         Err(error) => return verdict.is_named_by(&error),
         Ok(seen) => seen,
     };
     ensure!(verdict.is_seen(), "{verdict:?}, and it can be looked at");
     let parsed = image.parsed().context("no header")?;
     let said = seen.description.to_string();
-    ensure!(
-        said.as_bytes() == parsed.text,
-        "seen as described by {said:?}"
-    );
+    same("seen as described by", said.as_bytes(), parsed.text)?;
     for count in [0, 1, 5, u64::MAX] {
         if setting.has(Fault::BelievedSize) {
             specimen::believing_peek(&image.bytes, count);

@@ -11,16 +11,18 @@ use clap::ValueEnum;
 use nix::libc::O_PATH;
 use nix::sys::prctl::set_dumpable;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use nix::unistd::{Gid, Uid, mkfifo, setgroups, setresgid, setresuid};
+use nix::unistd::{Uid, mkfifo};
 use ringproof::layout::{HEADER_LEN, Kind};
 use ringproof::{Inspection, Ring, Role, SegmentError, unlink};
 
-use super::fixture::{DATA, Named, SLOTS, image_of, ring_options};
+use super::fixture::{DATA, SLOTS, image_of, ring_options};
 use super::well_behaved::{Place, exercise, receive, send};
-use crate::desk::Setting;
+use crate::desk::{Setting, same};
+use crate::ends::ensure_gone;
 use crate::fault::Fault;
-use crate::process::{Child, Note, patience};
-use crate::words::{memory_file, sealed_file};
+use crate::process::{Child, become_nobody, patience};
+use crate::shm::Name;
+use crate::words::{memory_file, sealed_file, set_word};
 
 /// What bears a segment's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -47,13 +49,13 @@ const LEN_AT: usize = 64;
 
 impl Thing {
     /// Makes one of this name; false if this process may not.
-    fn make(self, named: &Named, target: &Named) -> Result<bool> {
-        let path = &named.path;
+    fn make(self, named: &Name, target: &Name) -> Result<bool> {
+        let path = &named.path();
         let made = match self {
             Thing::Fifo => mkfifo(path, Mode::S_IRWXU).map_err(Into::into),
             Thing::Directory => std::fs::create_dir(path),
-            Thing::Link => symlink(&target.path, path),
-            Thing::DanglingLink => symlink(format!("{}-nowhere", target.name), path),
+            Thing::Link => symlink(target.path(), path),
+            Thing::DanglingLink => symlink(format!("{}-nowhere", &**target), path),
             Thing::Socket => UnixListener::bind(path).map(drop),
             Thing::Null => {
                 match mknod(path, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3)) {
@@ -68,12 +70,12 @@ impl Thing {
                 let mut bytes = image_of(Kind::Ring)?;
                 let len = DATA + TEBIBYTE;
                 if self == Thing::HugeSegment {
-                    for (at, field) in [(SLOTS_AT, TEBIBYTE / 8), (LEN_AT, len)] {
-                        bytes[at..at + 8].copy_from_slice(&field.to_ne_bytes());
-                    }
+                    set_word(&mut bytes, SLOTS_AT, TEBIBYTE / 8);
+                    set_word(&mut bytes, LEN_AT, len);
                 }
                 named.fill(&bytes)?;
-                (OpenOptions::new().write(true).open(path)).and_then(|file| file.set_len(len))
+                named.set_len(len)?;
+                Ok(())
             }
         };
         made.with_context(|| format!("cannot make a {self:?}"))?;
@@ -81,8 +83,8 @@ impl Thing {
     }
 
     /// Whether it is still there.
-    fn is_at(self, named: &Named) -> Result<bool> {
-        let kind = (std::fs::symlink_metadata(&named.path))
+    fn is_at(self, named: &Name) -> Result<bool> {
+        let kind = (std::fs::symlink_metadata(named.path()))
             .context("what bore the name is gone")?
             .file_type();
         Ok(match self {
@@ -98,30 +100,28 @@ impl Thing {
 
 /// None of these is waited for, followed, changed or removed.
 pub(crate) fn of_any_type(setting: &Setting<'_>) -> Result<()> {
-    let target = Named::new(setting.prefix, "target").holding(&image_of(Kind::Ring)?)?;
+    let target = setting.name_of("target").holding(&image_of(Kind::Ring)?)?;
     for thing in Thing::value_variants().iter().copied() {
         setting.case(|| {
-            let named = Named::new(setting.prefix, "thing");
+            let named = setting.name_of("thing");
             if !thing.make(&named, &target)? {
                 setting.skip("a device", "this process may not make one in /dev/shm");
                 return Ok(());
             }
             let kinds = if setting.has(Fault::BlockingOpen) {
                 setting.hangs();
-                usize::from(File::open(&named.path).is_err())
+                usize::from(File::open(named.path()).is_err())
             } else if setting.has(Fault::FollowLink) && thing == Thing::Link {
-                exercise(Place::Named(&target.name))?
+                exercise(Place::Named(&target))?
             } else {
-                exercise(Place::Named(&named.name))?
+                exercise(Place::Named(&named))?
             };
             let segment = matches!(thing, Thing::Huge | Thing::HugeSegment);
-            ensure!(
-                kinds == usize::from(segment),
-                "a {thing:?} is attached to as {kinds} kinds"
-            );
+            let fits = kinds == usize::from(segment);
+            ensure!(fits, "a {thing:?} is attached to as {kinds} kinds");
             if !segment {
-                ensure!(unlink(&named.name).is_err(), "a {thing:?} is unlinked");
-                let opened = Ring::<u64>::open_or_create(&named.name, &ring_options());
+                ensure!(unlink(&named).is_err(), "a {thing:?} is unlinked");
+                let opened = Ring::<u64>::open_or_create(&named, &ring_options());
                 ensure!(opened.is_err(), "a {thing:?} is opened");
             }
             ensure!(thing.is_at(&named)?, "a {thing:?} was replaced");
@@ -134,7 +134,7 @@ pub(crate) fn of_any_type(setting: &Setting<'_>) -> Result<()> {
 /// Descriptors that are of no sealed memory file.
 pub(crate) fn descriptors(setting: &Setting<'_>) -> Result<()> {
     let image = image_of(Kind::Ring)?;
-    let named = Named::new(setting.prefix, "file").holding(&image)?;
+    let named = setting.name_of("file").holding(&image)?;
     let sealed = sealed_file(&image)?;
     let again = format!("/proc/self/fd/{}", sealed.as_raw_fd());
     let open = |options: &mut OpenOptions, path: &str| options.open(path).map(OwnedFd::from);
@@ -151,7 +151,7 @@ pub(crate) fn descriptors(setting: &Setting<'_>) -> Result<()> {
         ("the writing end of a pipe", Ok(writes.into())),
         ("a directory", read("/dev/shm")),
         ("a device", both("/dev/null")),
-        ("a named segment", both(&named.path.to_string_lossy())),
+        ("a named segment", both(&named.path().to_string_lossy())),
         ("an unsealed memory file", unsealed.map(Into::into)),
         ("a memory file that may only be read", read(&again)),
         ("a path only", path_only(&again)),
@@ -167,9 +167,6 @@ pub(crate) fn descriptors(setting: &Setting<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A user and group that own nothing.
-const NOBODY: u32 = 65534;
-
 /// Segments of another user, or of one's own, with each mode: what the mode forbids is an error.
 pub(crate) fn permissions(setting: &Setting<'_>) -> Result<()> {
     let other = Uid::effective().is_root();
@@ -178,32 +175,29 @@ pub(crate) fn permissions(setting: &Setting<'_>) -> Result<()> {
     }
     for mode in [0o000, 0o600, 0o444, 0o644, 0o222, 0o666] {
         setting.case(|| {
-            let named = Named::new(setting.prefix, "mode").holding(&image_of(Kind::Ring)?)?;
+            let named = setting.name_of("mode").holding(&image_of(Kind::Ring)?)?;
             let granted = if setting.has(Fault::KeepRights) {
                 0o666
             } else {
                 mode
             };
-            (std::fs::set_permissions(&named.path, PermissionsExt::from_mode(granted)))
+            (std::fs::set_permissions(named.path(), PermissionsExt::from_mode(granted)))
                 .context("cannot set a mode")?;
             // The bits that count for who does not own it, or does.
             let bits = if other { mode & 0o7 } else { mode >> 6 & 0o7 };
             let who = format!("who has mode {mode:o}");
-            let child = Child::fork(who, setting.alone, |_| {
+            setting.apart(who, |_| {
                 if other {
-                    drop_rights()?;
+                    become_nobody(&[])?;
+                    // Else its own descriptors in /proc would be another user's.
+                    set_dumpable(true).context("cannot have its own /proc")?;
                 }
-                use_with_mode(&named.name, bits)
+                use_with_mode(&named, bits)
             })?;
-            let reported = child.wait()?;
-            match reported.last() {
-                Some(Note::Done) => {}
-                other => bail!("mode {mode:o}: {other:?}"),
-            }
             // The directory is sticky: who may write the file may not take its name away.
             if bits == 0o6 && other {
-                ensure!(named.path.exists(), "another user has unlinked it");
-                let ring = Ring::<u64>::attach(&named.name)?;
+                ensure!(named.path().exists(), "another user has unlinked it");
+                let ring = Ring::<u64>::attach(&named)?;
                 (ring.segment().claim(Role::Producer)).context("it is not in use any more")?;
             }
             Ok(())
@@ -212,28 +206,16 @@ pub(crate) fn permissions(setting: &Setting<'_>) -> Result<()> {
     Ok(())
 }
 
-fn drop_rights() -> Result<()> {
-    let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    setgroups(&[]).context("cannot leave its groups")?;
-    setresgid(group, group, group).context("cannot change its group")?;
-    setresuid(user, user, user).context("cannot change its user")?;
-    // Else its own descriptors in /proc would be another user's.
-    set_dumpable(true).context("cannot have its own /proc")
-}
-
 /// Uses a segment of which `bits` are the permissions.
 fn use_with_mode(name: &str, bits: u32) -> Result<()> {
-    let attached = Ring::<u64>::attach(name);
-    match (bits & 0o6 == 0o6, &attached) {
-        (true, Ok(_)) | (false, Err(SegmentError::Denied { .. })) => {}
-        (_, Ok(_)) => bail!("with permissions {bits:o} it is attached to"),
-        (_, Err(error)) => bail!("with permissions {bits:o} attaching ends with: {error}"),
-    }
-    let seen = Inspection::of(name);
-    match (bits & 0o4 == 0o4, &seen) {
-        (true, Ok(_)) | (false, Err(SegmentError::Denied { .. })) => {}
-        (_, Ok(_)) => bail!("with permissions {bits:o} it is looked at"),
-        (_, Err(error)) => bail!("with permissions {bits:o} a look ends with: {error}"),
+    let attached = Ring::<u64>::attach(name).map(drop);
+    let seen = Inspection::of(name).map(drop);
+    for (what, needs, outcome) in [("attached to", 0o6, attached), ("looked at", 0o4, seen)] {
+        match (bits & needs == needs, outcome) {
+            (true, Ok(())) | (false, Err(SegmentError::Denied { .. })) => {}
+            (_, Ok(())) => bail!("with permissions {bits:o} it is {what}"),
+            (_, Err(error)) => bail!("with permissions {bits:o} it is not {what}: {error}"),
+        }
     }
     exercise(Place::Named(name))?;
     // Whether it may is for the caller to see.
@@ -255,8 +237,10 @@ enum Newcomer {
 pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
     for newcomer in Newcomer::value_variants().iter().copied() {
         setting.case(|| {
-            let named = Named::new(setting.prefix, "replaced").holding(&image_of(Kind::Ring)?)?;
-            let ring = Ring::<u64>::attach(&named.name)?;
+            let named = setting
+                .name_of("replaced")
+                .holding(&image_of(Kind::Ring)?)?;
+            let ring = Ring::<u64>::attach(&named)?;
             let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
             if !setting.has(Fault::NotReplaced) {
                 named.clear();
@@ -265,7 +249,7 @@ pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
                     Newcomer::Segment => named.fill(&image_of(Kind::Ring)?)?,
                     Newcomer::Garbage => named.fill(b"garbage")?,
                     Newcomer::Directory => {
-                        std::fs::create_dir(&named.path).context("cannot make a directory")?;
+                        std::fs::create_dir(named.path()).context("cannot make a directory")?;
                     }
                 }
             }
@@ -277,14 +261,10 @@ pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
                 "in a replaced segment: {met:?}"
             );
             drop((producer, consumer));
-            let claim = ring.segment().claim(Role::Producer);
-            match claim {
-                Err(SegmentError::Gone { .. }) => {}
-                Err(other) => return Err(other).context("of a segment that lost its name"),
-                Ok(_) => bail!("a role was taken of a segment that lost its name to {newcomer:?}"),
-            }
+            ensure_gone(ring.segment().claim(Role::Producer))
+                .with_context(|| format!("of a segment that lost its name to {newcomer:?}"))?;
             ring.segment().unlink()?;
-            let there = std::fs::symlink_metadata(&named.path).is_ok();
+            let there = std::fs::symlink_metadata(named.path()).is_ok();
             ensure!(
                 there == (newcomer != Newcomer::Nothing),
                 "{newcomer:?}, and the name is {}",
@@ -292,7 +272,7 @@ pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
             );
             if newcomer == Newcomer::Segment {
                 let (_, claim) =
-                    Ring::<u64>::open_or_create_as(&named.name, Role::Producer, &ring_options())?;
+                    Ring::<u64>::open_or_create_as(&named, Role::Producer, &ring_options())?;
                 ensure!(claim.epoch() > 0, "a role that was never taken");
             }
             Ok(())
@@ -305,14 +285,14 @@ pub(crate) fn replaced(setting: &Setting<'_>) -> Result<()> {
 const OPENINGS: u64 = 200;
 
 fn replaced_all_the_time(setting: &Setting<'_>) -> Result<()> {
-    let named = Named::new(setting.prefix, "unsteady");
-    let next = Named::new(setting.prefix, "unsteady-next");
+    let named = setting.name_of("unsteady");
+    let next = setting.name_of("unsteady-next");
     let image = image_of(Kind::Ring)?;
-    let replacer = Child::fork("who replaces a segment".to_owned(), setting.alone, |_| {
+    let replacer = Child::fork("who replaces a segment", setting.alone, |_| {
         for round in 0_usize.. {
             let bytes = if round % 3 == 2 { &image[..9] } else { &image };
             next.fill(bytes)?;
-            std::fs::rename(&next.path, &named.path).context("cannot rename a file")?;
+            std::fs::rename(next.path(), named.path()).context("cannot rename a file")?;
         }
         Ok(())
     })?;
@@ -323,12 +303,9 @@ fn replaced_all_the_time(setting: &Setting<'_>) -> Result<()> {
             start.elapsed() < patience(),
             "opened {taken} times and refused {refused} times, although it is replaced all the time"
         );
-        match Ring::<u64>::open_or_create_as(&named.name, Role::Producer, &ring_options()) {
+        match Ring::<u64>::open_or_create_as(&named, Role::Producer, &ring_options()) {
             Ok((ring, claim)) => {
-                ensure!(
-                    ring.segment().fixed().slots == SLOTS,
-                    "another ring than was made"
-                );
+                same("slots", ring.segment().fixed().slots, SLOTS)?;
                 send(&mut ring.producer_with(claim)?)?;
                 taken += 1;
             }

@@ -1,7 +1,6 @@
 //! Segments to be spoilt: their bytes, and files with such bytes.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use ringproof::layout::{HEADER_LEN, Kind, MAGIC, VERSION};
@@ -11,8 +10,7 @@ use super::text::ORDERS;
 use super::well_behaved::Value;
 use crate::item::mix;
 use crate::latest::{self, Latest, Writes};
-use crate::shm::DIRECTORY;
-use crate::words::bytes_of;
+use crate::words::{bytes_of, set_word, word_of};
 
 /// Bytes of the header's constant part.
 pub(crate) const FIXED: usize = 128;
@@ -31,21 +29,17 @@ pub(crate) const DATA: u64 = 2 * HEADER_LEN;
 pub(crate) const CAPACITY: u64 = 5;
 pub(crate) const SLOTS: u64 = 8;
 
-/// The bytes of what a segment of this kind carries here.
-fn payload_size(kind: Kind) -> u64 {
+/// The bytes of what a segment of this kind carries here, and in what its description says so.
+fn payload_of(kind: Kind) -> (u64, &'static str) {
     match kind {
-        Kind::Ring => size_of::<u64>() as u64,
-        Kind::SeqLock | Kind::Latch => size_of::<Value>() as u64,
+        Kind::Ring => (8, "u64"),
+        Kind::SeqLock | Kind::Latch => (size_of::<Value>() as u64, "u64x4"),
     }
 }
 
 /// The description of what it carries.
 pub(crate) fn description_of(kind: Kind) -> String {
-    let field = match kind {
-        Kind::Ring => "u64",
-        Kind::SeqLock | Kind::Latch => "u64x4",
-    };
-    let size = payload_size(kind);
+    let (size, field) = payload_of(kind);
     format!("ringproof-shape 1 {} {size}\nvalue 0 {field}\n", ORDERS[0])
 }
 
@@ -87,44 +81,6 @@ pub(crate) fn file_of(segment: &Segment) -> Result<File> {
     Ok(File::from(copy.context("cannot have a descriptor")?))
 }
 
-/// A name in /dev/shm, and whatever bears it until this is dropped.
-pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) path: PathBuf,
-}
-
-impl Named {
-    pub(crate) fn new(names: &str, what: &str) -> Named {
-        let name = format!("{names}{what}");
-        let path = Path::new(DIRECTORY).join(&name);
-        Named { name, path }
-    }
-
-    /// Makes it a file with these bytes.
-    pub(crate) fn holding(self, bytes: &[u8]) -> Result<Named> {
-        self.fill(bytes)?;
-        Ok(self)
-    }
-
-    pub(crate) fn fill(&self, bytes: &[u8]) -> Result<()> {
-        std::fs::write(&self.path, bytes)
-            .with_context(|| format!("cannot write {}", self.path.display()))
-    }
-
-    /// Takes the name away from whatever bears it.
-    pub(crate) fn clear(&self) {
-        // Mostly there is one, and mostly it is no directory.
-        let _ = std::fs::remove_file(&self.path);
-        let _ = std::fs::remove_dir(&self.path);
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
 /// What a header says of the payload.
 #[derive(Clone, Copy)]
 pub(crate) struct Parsed<'b> {
@@ -141,7 +97,7 @@ pub(crate) struct Parsed<'b> {
 pub(crate) fn parsed(bytes: &[u8], len: u64) -> Option<Parsed<'_>> {
     let header = bytes.first_chunk::<{ HEADER_LEN as usize }>()?;
     let narrow = |at: usize| u32::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
-    let wide = |at: usize| u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]));
+    let wide = |at| word_of(header, at);
     let (kind, payload_size, payload_align) = (narrow(16), wide(24), wide(32));
     let (slots, capacity, data_offset, segment_len) = (wide(40), wide(48), wide(56), wide(64));
     let words = payload_size.is_multiple_of(8) && capacity == 1;
@@ -186,7 +142,7 @@ pub(crate) fn parsed(bytes: &[u8], len: u64) -> Option<Parsed<'_>> {
 pub(crate) fn sound(bytes: &[u8]) -> bool {
     parsed(bytes, bytes.len() as u64).is_some_and(|parsed| {
         Kind::from_number(parsed.kind).is_some_and(|kind| {
-            parsed.payload_size == payload_size(kind)
+            parsed.payload_size == payload_of(kind).0
                 && parsed.text == description_of(kind).as_bytes()
                 && parsed.fingerprint == fnv_1a(parsed.text)
         })
@@ -221,7 +177,7 @@ pub(crate) fn spoilt(image: &[u8], seed: u64) -> Vec<u8> {
         };
         let at = (words.start + (random >> 8) as usize % words.len()) * 8;
         let len = bytes.len() as u64;
-        let own = u64::from_ne_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        let own = word_of(&bytes, at);
         let values = [
             0,
             1,
@@ -243,7 +199,7 @@ pub(crate) fn spoilt(image: &[u8], seed: u64) -> Vec<u8> {
             random,
         ];
         let value = values[(random >> 32) as usize % values.len()];
-        bytes[at..at + 8].copy_from_slice(&value.to_ne_bytes());
+        set_word(&mut bytes, at, value);
     }
     bytes
 }

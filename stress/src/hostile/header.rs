@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use ringproof::layout::Kind;
 
-use super::fixture::{DESCRIPTION, FIXED, Named, USED, image_of, sound, spoilt};
+use super::fixture::{DESCRIPTION, FIXED, USED, image_of, sound, spoilt};
 use super::specimen;
 use super::well_behaved::{Place, exercise, exercise_as};
 use crate::desk::Setting;
@@ -15,7 +15,8 @@ use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::item::mix;
 use crate::process::{Child, patience};
-use crate::words::sealed_file;
+use crate::shm::Name;
+use crate::words::{sealed_file, set_word};
 
 /// A header's byte, changed in every bit and to both extremes.
 fn changes(byte: u8) -> impl Iterator<Item = u8> {
@@ -40,7 +41,7 @@ fn sizes(image: &[u8]) -> Vec<Vec<u8>> {
                         (56, data_offset),
                         (64, len),
                     ] {
-                        bytes[at..at + 8].copy_from_slice(&field.to_ne_bytes());
+                        set_word(&mut bytes, at, field);
                     }
                     headers.push(bytes);
                 }
@@ -55,7 +56,7 @@ fn sizes(image: &[u8]) -> Vec<Vec<u8>> {
 pub(crate) fn changed(setting: &Setting<'_>, kind: Kind) -> Result<()> {
     let image = image_of(kind)?;
     let memory = sealed_file(&image)?;
-    let named = Named::new(setting.prefix, "header");
+    let named = setting.name_of("header");
     // Of what is reserved, and not read, a byte of each cache line.
     let reserved = (USED..image.len()).step_by(64);
     let offsets = (0..USED).chain(DESCRIPTION).chain(reserved);
@@ -92,12 +93,12 @@ pub(crate) fn changed(setting: &Setting<'_>, kind: Kind) -> Result<()> {
 }
 
 /// Attaches to a file of these bytes.
-fn attach(setting: &Setting<'_>, bytes: &[u8], named: Option<&Named>, memory: &File) -> Result<()> {
+fn attach(setting: &Setting<'_>, bytes: &[u8], named: Option<&Name>, memory: &File) -> Result<()> {
     let place = match named {
         // Made anew: what is marked as retired, the one before has removed.
         Some(named) => {
             named.fill(bytes)?;
-            Place::Named(&named.name)
+            Place::Named(named)
         }
         None => {
             (memory.write_all_at(bytes, 0)).context("cannot write a memory file")?;
@@ -122,7 +123,7 @@ pub(crate) fn racing(setting: &Setting<'_>) -> Result<()> {
 fn race(setting: &Setting<'_>, kind: Kind) -> Result<()> {
     let image = image_of(kind)?;
     let memory = sealed_file(&image)?;
-    let _changer = Child::fork("who changes the header".to_owned(), setting.alone, |_| {
+    let _changer = Child::fork("who changes the header", setting.alone, |_| {
         for round in 0.. {
             let bytes = spoilt(&image, mix(round));
             (memory.write_all_at(&bytes[..FIXED], 0)).context("cannot write the header")?;

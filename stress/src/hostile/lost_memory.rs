@@ -14,7 +14,7 @@ use ringproof::ring::RingParts;
 use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
-use super::fixture::{CAPACITY, DATA, Named, SLOTS, image_of, segment_of};
+use super::fixture::{CAPACITY, DATA, SLOTS, image_of, segment_of};
 use super::region::Guarded;
 use super::specimen;
 use super::well_behaved::{Met, Place, Value, exercise_as, has_value, receive, send};
@@ -23,6 +23,7 @@ use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::latest::{Latest, Reads, Writes};
 use crate::process::Child;
+use crate::shm::Name;
 use crate::words::{memory_file, sealed_file};
 
 /// Files that are shorter than their header says, or longer.
@@ -30,7 +31,7 @@ pub(crate) fn before(setting: &Setting<'_>) -> Result<()> {
     for kind in KINDS {
         let image = image_of(kind)?;
         let whole = image.len();
-        let named = Named::new(setting.prefix, "short");
+        let named = setting.name_of("short");
         let lens = [0, 1, 7, 8, 127, 128, 1024, 4095, 4096, 4097, 8192];
         let at_the_end = [whole - 1, whole, whole + 1, 2 * whole];
         for len in lens.into_iter().chain(at_the_end) {
@@ -44,7 +45,7 @@ pub(crate) fn before(setting: &Setting<'_>) -> Result<()> {
                     }
                     let place = if by_name {
                         named.fill(&bytes)?;
-                        Place::Named(&named.name)
+                        Place::Named(&named)
                     } else {
                         Place::Memory(&memory)
                     };
@@ -90,7 +91,7 @@ pub(crate) fn named_files(setting: &Setting<'_>) -> Result<()> {
             setting.case(|| {
                 let kept = setting.has(Fault::NotTruncated);
                 let len = if kept { whole } else { len };
-                let named = Named::new(setting.prefix, "cut").holding(&image_of(kind)?)?;
+                let named = setting.name_of("cut").holding(&image_of(kind)?)?;
                 let who = format!("who uses a {kind:?} cut to {len} bytes");
                 let child = Child::fork(who, setting.alone, |_| cut_and_use(&named, kind, len))?;
                 match child.end()? {
@@ -106,7 +107,7 @@ pub(crate) fn named_files(setting: &Setting<'_>) -> Result<()> {
     Ok(())
 }
 
-fn cut_and_use(named: &Named, kind: Kind, len: u64) -> Result<()> {
+fn cut_and_use(named: &Name, kind: Kind, len: u64) -> Result<()> {
     fn read<L: Latest<Value>>(name: &str, cut: impl Fn() -> Result<()>) -> Result<()> {
         let shared = L::attach(name)?;
         let reader = shared.reader()?;
@@ -114,17 +115,16 @@ fn cut_and_use(named: &Named, kind: Kind, len: u64) -> Result<()> {
         has_value(&reader);
         Ok(())
     }
-    let file = (OpenOptions::new().write(true).open(&named.path)).context("cannot open it")?;
-    let cut = || file.set_len(len).context("cannot truncate it");
+    let cut = || named.set_len(len);
     match kind {
         Kind::Ring => {
-            let ring = Ring::<u64>::attach(&named.name)?;
+            let ring = Ring::<u64>::attach(named)?;
             let mut consumer = ring.consumer()?;
             cut()?;
             receive(&mut consumer).map(drop)
         }
-        Kind::SeqLock => read::<SeqLock<_>>(&named.name, cut),
-        Kind::Latch => read::<SeqLatch<_>>(&named.name, cut),
+        Kind::SeqLock => read::<SeqLock<_>>(named, cut),
+        Kind::Latch => read::<SeqLatch<_>>(named, cut),
     }
 }
 
@@ -142,11 +142,11 @@ pub(crate) fn punched(setting: &Setting<'_>) -> Result<()> {
         ] {
             for by_name in [false, true] {
                 setting.case(|| {
-                    let named = Named::new(setting.prefix, "punched").holding(&image)?;
+                    let named = setting.name_of("punched").holding(&image)?;
                     let memory = sealed_file(&image)?;
                     let (file, place) = if by_name {
-                        let open = OpenOptions::new().write(true).open(&named.path);
-                        (open.context("cannot open it")?, Place::Named(&named.name))
+                        let open = OpenOptions::new().write(true).open(named.path());
+                        (open.context("cannot open it")?, Place::Named(&named))
                     } else {
                         let copy = memory.try_clone().context("no descriptor")?;
                         (copy, Place::Memory(&memory))

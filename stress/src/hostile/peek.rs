@@ -7,13 +7,13 @@ use ringproof::inspect::Peeked;
 use ringproof::layout::Kind;
 use ringproof::{Inspection, Ring, RingOptions, SeqLatch, SeqLock};
 
-use super::fixture::Named;
 use super::specimen;
 use crate::desk::Setting;
 use crate::ends::KINDS;
 use crate::fault::Fault;
 use crate::latest::{Latest, Writes};
 use crate::process::{Child, patience};
+use crate::shm::Name;
 
 /// Copying it takes long enough for a peer to come between.
 type Large = [u64; 1024];
@@ -24,23 +24,23 @@ const OFTEN: u64 = 5;
 pub(crate) fn overtaken(setting: &Setting<'_>) -> Result<()> {
     for kind in KINDS {
         setting.case(|| {
-            let named = Named::new(setting.prefix, "peeked-at");
+            let named = setting.name_of("peeked-at");
             let write: fn(&str) -> Result<()> = match kind {
                 Kind::Ring => {
-                    Ring::<Large>::create(&named.name, &RingOptions::new(2).slots(2))?;
+                    Ring::<Large>::create(&named, &RingOptions::new(2).slots(2))?;
                     push
                 }
                 Kind::SeqLock => {
-                    <SeqLock<Large> as Latest<_>>::create(&named.name, &[0; 1024])?;
+                    <SeqLock<Large> as Latest<_>>::create(&named, &[0; 1024])?;
                     write::<SeqLock<_>>
                 }
                 Kind::Latch => {
-                    <SeqLatch<Large> as Latest<_>>::create(&named.name, &[0; 1024])?;
+                    <SeqLatch<Large> as Latest<_>>::create(&named, &[0; 1024])?;
                     write::<SeqLatch<_>>
                 }
             };
             let who = "who writes all the time".to_owned();
-            let _peer = Child::fork(who, setting.alone, |_| write(&named.name))?;
+            let _peer = Child::fork(who, setting.alone, |_| write(&named))?;
             watch(setting, kind, &named)
         })?;
     }
@@ -72,7 +72,7 @@ fn write<L: Latest<Large>>(name: &str) -> Result<()> {
 
 /// Peeks until items were there and, of a ring, some were gone. (A value is looked at again where
 /// it was written meanwhile, until it is there.)
-fn watch(setting: &Setting<'_>, kind: Kind, named: &Named) -> Result<()> {
+fn watch(setting: &Setting<'_>, kind: Kind, named: &Name) -> Result<()> {
     let start = Instant::now();
     let (mut there, mut gone) = (0, 0);
     while there < OFTEN || (gone < OFTEN && kind == Kind::Ring) {
@@ -81,9 +81,9 @@ fn watch(setting: &Setting<'_>, kind: Kind, named: &Named) -> Result<()> {
             "{there} items were there and {gone} gone, although they are written all the time"
         );
         let items = if setting.has(Fault::UncheckedPeek) {
-            specimen::unchecked_peek(&named.path, size_of::<Large>())?
+            specimen::unchecked_peek(&named.path(), size_of::<Large>())?
         } else {
-            Inspection::of(&named.name)?.peek(2)?
+            Inspection::of(named)?.peek(2)?
         };
         for Peeked { position, bytes } in items {
             let Some(bytes) = bytes else {

@@ -18,6 +18,8 @@ const PAGE: usize = 4096;
 /// this and it lands, with luck, where nothing is mapped.
 const GUARD: usize = 256 * PAGE;
 
+const USABLE: ProtFlags = ProtFlags::PROT_READ.union(ProtFlags::PROT_WRITE);
+
 /// At which end of its pages the memory lies, directly beside a guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Edge {
@@ -43,23 +45,12 @@ impl Guarded {
         Guarded::zeroed(len, edge, MapFlags::MAP_PRIVATE)
     }
 
-    /// `len` bytes that forked children share.
-    pub(crate) fn shared(len: usize, edge: Edge) -> Result<Guarded> {
-        Guarded::zeroed(len, edge, MapFlags::MAP_SHARED)
-    }
-
     fn zeroed(len: usize, edge: Edge, sharing: MapFlags) -> Result<Guarded> {
         let pages = len.next_multiple_of(PAGE).max(PAGE);
         let mut guarded = Guarded::reserve(pages, sharing)?;
         // SAFETY: these pages are ours alone, by the call above, and no reference to them exists.
-        unsafe {
-            mprotect(
-                guarded.start.cast(),
-                pages,
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
-            )
-        }
-        .context("cannot make memory between guard pages usable")?;
+        unsafe { mprotect(guarded.start.cast(), pages, USABLE) }
+            .context("cannot make memory between guard pages usable")?;
         let skipped = match edge {
             Edge::Left => 0,
             Edge::Right => pages - len,
@@ -80,7 +71,7 @@ impl Guarded {
             mmap(
                 Some(guarded.start.addr()),
                 pages,
-                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                USABLE,
                 MapFlags::MAP_SHARED | MapFlags::MAP_FIXED,
                 file,
                 0,
@@ -155,14 +146,13 @@ pub(crate) struct RingMemory {
 impl RingMemory {
     /// One of so many slots, which forked children share or do not.
     pub(crate) fn new<T: Payload>(slots: u64, edge: Edge, shared: bool) -> Result<RingMemory> {
-        let make = if shared {
-            Guarded::shared
-        } else {
-            Guarded::new
+        let sharing = match shared {
+            true => MapFlags::MAP_SHARED,
+            false => MapFlags::MAP_PRIVATE,
         };
         Ok(RingMemory {
-            words: make(2 * size_of::<u64>(), edge)?,
-            slots: make(slots as usize * size_of::<T>(), edge)?,
+            words: Guarded::zeroed(2 * size_of::<u64>(), edge, sharing)?,
+            slots: Guarded::zeroed(slots as usize * size_of::<T>(), edge, sharing)?,
             count: slots as usize,
         })
     }

@@ -13,6 +13,7 @@ use super::memory::Event::{Load, Store};
 use super::region::Guarded;
 use super::script::Script;
 use super::specimen;
+use crate::ends::ensure_held;
 use crate::fault::Fault;
 
 pub(crate) const MARKING: &[&str] = &["role/enter", "role/is_retired", "role/retire"];
@@ -63,16 +64,14 @@ pub(crate) fn mark(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()>
 pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()> {
     let options = RingOptions::new(script.geometry.capacity()).slots(script.geometry.slots());
     let ring = Ring::<u64>::anonymous(&options).context("cannot make a ring")?;
-    let memory = adversary.memory();
+    let (segment, memory) = (ring.segment(), adversary.memory());
     for operation in script.operations(CLAIMING) {
         adversary.begin(LIMIT);
         let name = CLAIMING[operation];
         match name {
             "segment/note" => {
-                let said = ring
-                    .segment()
-                    .note_through(&memory, Role::Consumer, NOTES - 1);
-                let beyond = ring.segment().note_through(&memory, Role::Consumer, NOTES);
+                let note = |index| segment.note_through(&memory, Role::Consumer, index);
+                let (said, beyond) = (note(NOTES - 1), note(NOTES));
                 let events = adversary.events();
                 let expected = match events[..] {
                     [Load(LoadSite::NoteRead, note)] => Some(note),
@@ -84,32 +83,24 @@ pub(crate) fn claim(script: &Script<'_>, adversary: &Adversary<'_>) -> Result<()
                 );
             }
             "segment/set_note" => {
-                let set = |index| {
-                    ring.segment()
-                        .set_note_through(&memory, Role::Producer, index, 5)
-                };
+                let set = |index| segment.set_note_through(&memory, Role::Producer, index, 5);
                 ensure!(
                     set(NOTES - 1).is_ok() && set(NOTES).is_err(),
                     "a note is refused, or one too many taken"
                 );
             }
             _ => {
-                let mut outcome = ring.segment().claim_through(&memory, Role::Producer);
-                if script.has(Fault::RetiredIgnored) {
-                    outcome = match outcome {
-                        Err(SegmentError::Gone { .. }) => ring.segment().claim(Role::Producer),
-                        other => other,
-                    };
+                let mut outcome = segment.claim_through(&memory, Role::Producer);
+                if script.has(Fault::RetiredIgnored)
+                    && matches!(outcome, Err(SegmentError::Gone { .. }))
+                {
+                    outcome = segment.claim(Role::Producer);
                 }
-                judge_claim(adversary, outcome.as_ref().map(|claim| claim.epoch()))
-                    .context(name)?;
+                let epoch = outcome.as_ref().map(|claim| claim.epoch());
+                judge_claim(adversary, epoch).context(name)?;
                 if name == "segment/claim-again" && outcome.is_ok() {
                     // While it is held nothing that an adversary says gives it to a second one.
-                    let second = ring.segment().claim_through(&memory, Role::Producer);
-                    ensure!(
-                        matches!(second, Err(SegmentError::Held { .. })),
-                        "a second holder: {second:?}"
-                    );
+                    ensure_held(segment.claim_through(&memory, Role::Producer))?;
                 }
             }
         }

@@ -31,7 +31,7 @@ fn scribbler(
     scribble: impl Fn(u64) -> Result<()>,
 ) -> Result<Child> {
     let seed = mix(setting.seed ^ number);
-    Child::fork("who scribbles".to_owned(), setting.alone, |_| {
+    Child::fork("who scribbles", setting.alone, |_| {
         (0..).try_for_each(|round| scribble(mix(seed ^ mix(round))))
     })
 }

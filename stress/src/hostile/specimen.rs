@@ -17,6 +17,7 @@ use ringproof::site::{FenceSite, LoadSite, SlotReadSite, StoreSite};
 use super::fixture::fnv_1a;
 use super::region::Guarded;
 use super::script::item;
+use crate::words::word_of;
 
 /// A producer that takes the consumer's index for what it says (CVE-2024-41009): one that is
 /// ahead of its own makes more slots free than there are. Pushes as many items as then seem to
@@ -180,15 +181,10 @@ fn touch_last(map: &Guarded, slots: u64, size: u64) {
     };
 }
 
-/// The number in a header that lies `at` bytes from its start.
-fn word(header: &[u8], at: usize) -> u64 {
-    u64::from_ne_bytes(std::array::from_fn(|byte| header[at + byte]))
-}
-
 /// Attaches, or so it says, if the fingerprint in the header is its own: it does not look whether
 /// that is the fingerprint of what lies there.
 pub(crate) fn fingerprint_attach(header: &[u8], own: &str) -> bool {
-    word(header, 88) == fnv_1a(own.as_bytes())
+    word_of(header, 88) == fnv_1a(own.as_bytes())
 }
 
 /// A parser that reads a description as a configuration file is read, with as much space between
@@ -204,8 +200,8 @@ pub(crate) fn lenient_parse(text: &[u8]) -> bool {
 
 /// A peek that has memory for as many items of as many bytes as the header says.
 pub(crate) fn believing_peek(header: &[u8], count: u64) {
-    let count = count.min(word(header, 48));
-    let bytes = word(header, 24).saturating_mul(count);
+    let count = count.min(word_of(header, 48));
+    let bytes = word_of(header, 24).saturating_mul(count);
     black_box(vec![0_u8; usize::try_from(bytes).unwrap_or(usize::MAX)]);
 }
 
@@ -216,14 +212,14 @@ pub(crate) fn unchecked_peek(path: &Path, len: usize) -> Result<Vec<Peeked>> {
     let mut header = [0; PAGE];
     (file.read_exact_at(&mut header, 0)).context("cannot read a header")?;
     let position = match header[16] {
-        1 => word(&header, 640),
-        _ => word(&header, 256),
+        1 => word_of(&header, 640),
+        _ => word_of(&header, 256),
     };
-    let slot = position & (word(&header, 40) - 1);
+    let slot = position & (word_of(&header, 40) - 1);
     let mut bytes = vec![0; len];
     // As above.
     std::thread::yield_now();
-    let at = word(&header, 56) + slot * len as u64;
+    let at = word_of(&header, 56) + slot * len as u64;
     (file.read_exact_at(&mut bytes, at)).context("cannot read an item")?;
     Ok(vec![Peeked {
         position,

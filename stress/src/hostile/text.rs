@@ -215,11 +215,8 @@ fn otherwise_written(good: &str) -> Vec<Vec<u8>> {
 /// have.
 pub(crate) fn of_fields(count: usize) -> Vec<u8> {
     let fields = (0..count).map(|field| format!("f{field} {field} u8\n"));
-    format!("ringproof-shape 1 {} 1025\n", ORDERS[0])
-        .into_bytes()
-        .into_iter()
-        .chain(fields.collect::<String>().into_bytes())
-        .collect()
+    let fields: String = fields.collect();
+    format!("ringproof-shape 1 {} 1025\n{fields}", ORDERS[0]).into_bytes()
 }
 
 /// A description of as many bytes, or more than one may have. Its names are as long as names may

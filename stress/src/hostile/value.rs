@@ -3,13 +3,15 @@
 use anyhow::{Context, Result, ensure};
 use ringproof::latch::NO_VERSION;
 use ringproof::memory::{Memory, Native};
-use ringproof::site::{LoadSite, StoreSite};
+use ringproof::site::LoadSite::{self, *};
+use ringproof::site::StoreSite;
 use ringproof::{SeqLatch, SeqLock};
 
 use super::memory::{Adversary, Event};
 use super::region::Guarded;
 use super::script::{Script, item};
 use super::specimen;
+use crate::desk::same;
 use crate::fault::Fault;
 use crate::latest::{Latest, Parts, Reads, Writes};
 
@@ -25,17 +27,12 @@ const ATTEMPT: usize = WORDS + 4;
 pub(crate) trait Answered: Latest<Value> {
     const WRITING: &'static [&'static str];
     const READING: &'static [&'static str];
-    /// By how much a write moves the number.
-    const STEPS: u64;
     /// Where a writer learns the number.
     const RESUME: LoadSite;
     /// Where a reader looks at the number, copies, and looks again.
     const LOOKS: [LoadSite; 3];
 
     fn slots(script: &Script<'_>) -> usize;
-
-    /// The stores of a write after this number, and the number then.
-    fn stores(number: u64, value: Value) -> (Vec<(StoreSite, u64)>, u64);
 
     /// Whether the two looks bound a whole value.
     fn is_whole(before: u64, after: u64, slots: usize) -> bool;
@@ -44,25 +41,11 @@ pub(crate) trait Answered: Latest<Value> {
 impl Answered for SeqLock<Value> {
     const WRITING: &'static [&'static str] = &["seqlock/write", "seqlock/writer-resume"];
     const READING: &'static [&'static str] = &["seqlock/try_read", "seqlock/read"];
-    const STEPS: u64 = 2;
-    const RESUME: LoadSite = LoadSite::SeqResume;
-    const LOOKS: [LoadSite; 3] = [
-        LoadSite::SeqObserve,
-        LoadSite::SeqCopyOut,
-        LoadSite::SeqRecheck,
-    ];
+    const RESUME: LoadSite = SeqResume;
+    const LOOKS: [LoadSite; 3] = [SeqObserve, SeqCopyOut, SeqRecheck];
 
     fn slots(_: &Script<'_>) -> usize {
         1
-    }
-
-    fn stores(number: u64, value: Value) -> (Vec<(StoreSite, u64)>, u64) {
-        let odd = number.wrapping_add(1) | 1;
-        let even = odd.wrapping_add(1);
-        let mut stores = vec![(StoreSite::SeqOdd, odd)];
-        stores.extend(value.map(|word| (StoreSite::SeqCopyIn, word)));
-        stores.push((StoreSite::SeqEven, even));
-        (stores, even)
     }
 
     fn is_whole(before: u64, after: u64, _: usize) -> bool {
@@ -73,23 +56,11 @@ impl Answered for SeqLock<Value> {
 impl Answered for SeqLatch<Value> {
     const WRITING: &'static [&'static str] = &["latch/write", "latch/writer-resume"];
     const READING: &'static [&'static str] = &["latch/try_read", "latch/read"];
-    const STEPS: u64 = 1;
-    const RESUME: LoadSite = LoadSite::LatchResume;
-    const LOOKS: [LoadSite; 3] = [
-        LoadSite::LatchObserve,
-        LoadSite::LatchCopyOut,
-        LoadSite::LatchRecheck,
-    ];
+    const RESUME: LoadSite = LatchResume;
+    const LOOKS: [LoadSite; 3] = [LatchObserve, LatchCopyOut, LatchRecheck];
 
     fn slots(script: &Script<'_>) -> usize {
         script.geometry.slots().max(2) as usize
-    }
-
-    fn stores(number: u64, value: Value) -> (Vec<(StoreSite, u64)>, u64) {
-        let next = number.wrapping_add(1);
-        let mut stores = value.map(|word| (StoreSite::LatchCopyIn, word)).to_vec();
-        stores.push((StoreSite::LatchPublish, next));
-        (stores, next)
     }
 
     fn is_whole(before: u64, after: u64, slots: usize) -> bool {
@@ -123,6 +94,15 @@ impl Place {
             payload: self.payload.words(self.slots * WORDS)?,
         })
     }
+}
+
+/// The stores of a write after this number, and the number then.
+fn stores<L: Latest<Value>>(number: u64, value: Value) -> (Vec<(StoreSite, u64)>, u64) {
+    let begun = L::BEGUN.map(|site| (site, number.wrapping_add(1) | 1));
+    let next = begun.map_or(number, |(_, odd)| odd).wrapping_add(1);
+    let copied = value.map(|word| (L::COPIED, word));
+    let stores = begun.into_iter().chain(copied);
+    (stores.chain([(L::PUBLISHED, next)]).collect(), next)
 }
 
 /// Holds a write to the stores that it must consist of.
@@ -174,33 +154,26 @@ pub(crate) fn write<L: Answered>(script: &Script<'_>, adversary: &Adversary<'_>)
         } else {
             writer.write(&value);
         }
-        let (stores, next) = L::stores(number, value);
+        let (stores, next) = stores::<L>(number, value);
         number = next;
         judge_writing(adversary, &stores).context(L::WRITING[0])?;
         if script.fault.is_some() {
             continue;
         }
         // Without an overflow, whatever the number.
-        let version = number / L::STEPS;
         let reported = (writer.version(), writer.needs_repair());
-        ensure!(
-            reported == (version, false),
-            "the writer says {reported:?} at {number}"
-        );
+        same("the writer says", reported, (number / L::STEPS, false))?;
         let slot = (number % place.slots as u64) as usize;
         for (word, expected) in parts.payload[slot * WORDS..].iter().zip(value) {
-            let found = Native.load(word, L::LOOKS[1]);
-            ensure!(
-                found == expected,
-                "version {number} is not in slot {slot} of {}",
-                place.slots
-            );
+            let what = format!("of version {number} in slot {slot} of {}", place.slots);
+            same(&what, Native.load(word, L::LOOKS[1]), expected)?;
         }
     }
     Ok(())
 }
 
 /// The attempts that a reader made: what the last one read, if it may be accepted.
+#[derive(Default)]
 struct Attempts {
     made: usize,
     last: Option<Vec<u64>>,
@@ -214,10 +187,7 @@ impl Attempts {
         [observe, copy, recheck]: [LoadSite; 3],
         accepts: impl Fn(u64, u64) -> bool,
     ) -> Attempts {
-        let mut attempts = Attempts {
-            made: 0,
-            last: None,
-        };
+        let mut attempts = Attempts::default();
         let (mut before, mut words) = (0, Vec::new());
         for event in adversary.events() {
             match event {
@@ -237,17 +207,10 @@ impl Attempts {
     }
 
     fn judge(self, most: usize, found: Option<Value>) -> Result<()> {
-        ensure!(
-            (1..=most).contains(&self.made),
-            "{} attempts of {most}",
-            self.made
-        );
+        let made = self.made;
+        ensure!((1..=most).contains(&made), "{made} attempts of {most}");
         let expected = self.last.as_deref();
-        ensure!(
-            found.as_ref().map(Value::as_slice) == expected,
-            "it gives {found:x?}, expected {expected:x?}"
-        );
-        Ok(())
+        same("it gives", found.as_ref().map(Value::as_slice), expected)
     }
 }
 

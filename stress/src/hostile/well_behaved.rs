@@ -11,7 +11,8 @@ use ringproof::layout::NOTES;
 use ringproof::memory::Native;
 use ringproof::{Claim, Inspection, Ring, Role, Segment, SegmentError, SeqLatch, SeqLock, ring};
 
-use crate::ends::Why;
+use crate::desk::same;
+use crate::ends::{Why, ensure_held};
 use crate::latest::{Latest, Reads, Writes};
 
 /// What a seqlock or latch holds here.
@@ -165,12 +166,7 @@ pub(crate) fn exercise(place: Place<'_>) -> Result<usize> {
 /// The same, of what must be attached to as one kind, or as none.
 pub(crate) fn exercise_as(place: Place<'_>, expected: bool) -> Result<()> {
     let kinds = exercise(place)?;
-    ensure!(
-        kinds == usize::from(expected),
-        "it is attached to as {kinds} kinds, expected {}",
-        usize::from(expected)
-    );
-    Ok(())
+    same("kinds that it is attached to as", kinds, expected.into())
 }
 
 /// Whether it is there.
@@ -212,12 +208,7 @@ fn hold(segment: &Segment, claim: &Claim) -> Result<()> {
     let role = claim.role();
     ensure!(segment.is_held(role)?, "a role that is held is not");
     segment.set_note(role, 0, 5)?;
-    let second = segment.claim(role);
-    ensure!(
-        matches!(second, Err(SegmentError::Held { .. })),
-        "a second holder: {second:?}"
-    );
-    Ok(())
+    ensure_held(segment.claim(role))
 }
 
 pub(crate) fn send<K>(producer: &mut ring::Producer<'_, u64, Native, K>) -> Result<Met> {

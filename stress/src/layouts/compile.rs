@@ -10,6 +10,7 @@ use ringproof_record::compiler;
 
 use super::source::{ITEMS, LAYOUT, Language, Member, Variant, members_of, program};
 use crate::compile::{complaint, run};
+use crate::desk::same;
 use crate::process::NotHere;
 
 /// The struct as a compiler made it.
@@ -90,11 +91,7 @@ fn read(object: &[u8], members: &[Member]) -> Result<Compiled> {
     }
     let description = Description::parse(text.as_bytes()).context("it describes what cannot be")?;
     let items = section(ITEMS)?.to_vec();
-    ensure!(
-        items.len() as u64 == 2 * size,
-        "two items of {size} bytes fill {}",
-        items.len()
-    );
+    same("bytes of two items", items.len() as u64, 2 * size)?;
     Ok(Compiled {
         align: *align,
         description,

@@ -160,7 +160,7 @@ impl Program {
             command.args(flags).args(["-I", INCLUDE, "-xc"]);
             command
         };
-        if !flags.is_empty() && compile::why_not(command(), &program)?.is_err() {
+        if !flags.is_empty() && compile::why_not(command(), &program).is_err() {
             let call = format!("{} {}", tools.cc, flags.join(" "));
             return Err(NotHere(format!("`{call}` makes no program that runs here")).into());
         }

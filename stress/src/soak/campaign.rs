@@ -203,6 +203,7 @@ impl Campaign<'_> {
             Kind::Latch => Box::new(ValueSoak::<SeqLatch<_>>::new(round)?),
         };
         let places = Words::new(ACTORS)?;
+        let mut tally = Tally::default();
         let workers = Workers {
             alone: self.place.alone,
             interrupts: self.place.interrupts,
@@ -210,10 +211,12 @@ impl Campaign<'_> {
             fault: self.fault,
             patience: self.patience,
             places: &places,
+            structure: &mut *structure,
+            tally: &mut tally,
+            running: Vec::new(),
         };
-        let mut tally = Tally::default();
         // Whatever comes of it, all processes of the round are dead when this returns.
-        let outcome = workers.run(&mut *structure, &mut tally);
+        let outcome = workers.run();
         let failure = outcome.err().map(|error| {
             let mut what = format!(
                 "round {}, {}: {error:#}",

@@ -17,14 +17,13 @@ use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segmen
 use super::choice::{Choices, Round};
 use super::countdown::Countdown;
 use super::tally::Tally;
-use super::workers::{
-    CONSUMER, Life, PRODUCER, Structure, Workers, author, failure, judge_stopped,
-};
+use super::workers::{CONSUMER, Life, PRODUCER, Structure, author, failure, judge_stopped};
+use crate::desk::same;
 use crate::dying::dying;
 use crate::ends::{Consumer, Producer};
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
-use crate::process::{Child, Note};
+use crate::process::{Child, Note, SingleThreaded};
 use crate::shm::Name;
 
 const CAPACITIES: [u64; 6] = [1, 2, 3, 8, 1000, 65_536];
@@ -143,11 +142,8 @@ impl RingSoak {
         // one process for each role all the same); the words are the ring's.
         let mut producer = unsafe { Producer::<Item, M>::new(ring.parts()?, memory, kept) };
         let acknowledge = |position: u64| {
-            ring.segment().set_note(
-                Role::Producer,
-                ACKNOWLEDGED,
-                position.wrapping_sub(self.base),
-            )
+            let done = position.wrapping_sub(self.base);
+            ring.segment().set_note(Role::Producer, ACKNOWLEDGED, done)
         };
         acknowledge(producer.position())?;
         let how = (life.choices).pick(&[Push::One, Push::Slice, Push::Chunk, Push::HalfChunk]);
@@ -283,11 +279,7 @@ impl Structure for RingSoak {
         format!(
             "a ring{} of capacity {} in {} slots, batches up to {}, from position {}, the \
              consumers {}",
-            if self.named.is_some() {
-                " with a name"
-            } else {
-                ""
-            },
+            self.named.as_ref().map_or("", |_| " with a name"),
             self.capacity,
             self.ring.segment().fixed().slots,
             self.batch,
@@ -374,12 +366,12 @@ impl Structure for RingSoak {
 
     /// Somebody unlinks the segment and makes another one, and is killed on the way; who comes
     /// next finishes it.
-    fn all_dead(&mut self, workers: &Workers<'_>, mut choices: Choices) -> Result<()> {
+    fn all_dead(&mut self, alone: SingleThreaded, mut choices: Choices) -> Result<()> {
         let Some(name) = &self.named else {
             return Ok(());
         };
         let what = "who makes the segment anew".to_owned();
-        let mut who = Child::fork(what, workers.alone, |ledger| {
+        let mut who = Child::fork(what, alone, |ledger| {
             ledger.note(&Note::Ready);
             ringproof::unlink(name)?;
             Ring::<Item>::open_or_create(name, &self.options)?;
@@ -418,18 +410,9 @@ impl Structure for RingSoak {
         }
         let (seen, written, read) = self.look()?;
         let processed = note(&self.ring, Role::Consumer, PROCESSED);
-        ensure!(
-            [written, read, processed] == [goal; 3],
-            "{goal} items were to be sent; {written} were committed, {read} released and \
-             {processed} processed"
-        );
-        ensure!(
-            seen.end_index == Some(seen.write_index),
-            "the ring was closed at {:?}, after position {}",
-            seen.end_index,
-            seen.write_index
-        );
-        Ok(())
+        let all = [written, read, processed];
+        same("items committed, released and processed", all, [goal; 3])?;
+        same("closed at", seen.end_index, Some(seen.write_index))
     }
 
     fn tally(&self) -> Tally {
@@ -482,6 +465,7 @@ impl<'a> Desk<'a> {
 
     /// Processes the items from this position on, except the old ones.
     fn process(&mut self, position: u64, items: &[Item]) -> Result<()> {
+        let segment = self.ring.segment();
         for (offset, item) in items.iter().enumerate() {
             let position = position.wrapping_add(offset as u64);
             let seed = self.soak.seed;
@@ -498,16 +482,12 @@ impl<'a> Desk<'a> {
             );
             if number < self.next {
                 let again = note(self.ring, Role::Consumer, REPEATED);
-                self.ring
-                    .segment()
-                    .set_note(Role::Consumer, REPEATED, again + 1)?;
+                segment.set_note(Role::Consumer, REPEATED, again + 1)?;
                 continue;
             }
             self.next += 1;
             self.processed += 1;
-            self.ring
-                .segment()
-                .set_note(Role::Consumer, PROCESSED, self.processed)?;
+            segment.set_note(Role::Consumer, PROCESSED, self.processed)?;
             if let Some(countdown) = self.countdown {
                 countdown.step();
             }

@@ -11,12 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use ringproof::latch::NO_VERSION;
 use ringproof::layout::Kind;
 use ringproof::memory::{Memory, Native};
-use ringproof::site::StoreSite;
 use ringproof::{Inspection, ReadError, Role, Segment};
 
 use super::choice::{Choices, Round};
 use super::tally::Tally;
 use super::workers::{Life, PRODUCER, Structure, author, judge_stopped};
+use crate::desk::same;
 use crate::dying::dying;
 use crate::fault::faulty;
 use crate::item::{Author, Item};
@@ -71,14 +71,14 @@ impl<L: Latest<Value>> ValueSoak<L> {
         let shared = L::anonymous(&value, choices.pick(&[2, 4, 8]))?;
         let start = choices.start();
         // The word is brought to one write before the start, and the value written as any other.
-        let (base, before, site) = match L::KIND {
-            Kind::SeqLock => (start & !1, 2, StoreSite::SeqEven),
+        let base = match L::KIND {
+            Kind::SeqLock => start & !1,
             // One corner is no version: the start stands before another one.
-            _ if start.abs_diff(NO_VERSION) < 1 << 32 => (start / 2, 1, StoreSite::LatchPublish),
-            _ => (start, 1, StoreSite::LatchPublish),
+            _ if start.abs_diff(NO_VERSION) < 1 << 32 => start / 2,
+            _ => start,
         };
         let parts = shared.parts()?;
-        Native.store(parts.number, base.wrapping_sub(before), site);
+        Native.store(parts.number, base.wrapping_sub(L::STEPS), L::PUBLISHED);
         (L::writer_over(parts, Native, None).context(NO_ROOM)?).write(&value);
         Ok(ValueSoak {
             shared,
@@ -109,11 +109,7 @@ impl<L: Latest<Value>> ValueSoak<L> {
     fn look(&self) -> Result<(Inspection, u64, u64)> {
         let seen = Inspection::of_segment(self.shared.segment())?;
         let distance = seen.write_index.wrapping_sub(self.base);
-        let (begun, whole) = match L::KIND {
-            Kind::SeqLock => (distance.div_ceil(2), distance / 2),
-            _ => (distance, distance),
-        };
-        Ok((seen, begun, whole))
+        Ok((seen, distance.div_ceil(L::STEPS), distance / L::STEPS))
     }
 
     /// The number of a value that is whole.
@@ -140,7 +136,8 @@ impl<L: Latest<Value>> ValueSoak<L> {
         memory: M,
         mut life: Life<'_>,
     ) -> Result<()> {
-        let claim = shared.segment().claim(Role::Writer)?;
+        let segment = shared.segment();
+        let claim = segment.claim(Role::Writer)?;
         let author = author(&claim);
         let rest = life.choices.pick(&[0, 0, 0, 100]);
         let mut value = value(self.seed, author, 0);
@@ -155,9 +152,7 @@ impl<L: Latest<Value>> ValueSoak<L> {
             value.fill(Item::of(self.seed, author, number));
             writer.write(&value);
             life.countdown.returned();
-            shared
-                .segment()
-                .set_note(Role::Writer, ACKNOWLEDGED, number)?;
+            segment.set_note(Role::Writer, ACKNOWLEDGED, number)?;
             pause(rest);
             life.turn.over();
         }
@@ -170,8 +165,8 @@ impl<L: Latest<Value>> ValueSoak<L> {
         actor: usize,
         mut life: Life<'_>,
     ) -> Result<()> {
-        let mut last = self.floor;
-        let mut reads = self.reads(actor);
+        let segment = shared.segment();
+        let (mut last, mut reads) = (self.floor, self.reads(actor));
         while life.goal.is_none_or(|goal| last < goal) {
             let outcome = reader.read(ATTEMPTS);
             life.countdown.returned();
@@ -180,9 +175,7 @@ impl<L: Latest<Value>> ValueSoak<L> {
                     let number = self.judge(&value)?;
                     ensure!(number >= last, "a reader got value {number} after {last}");
                     last = number;
-                    shared
-                        .segment()
-                        .set_note(Role::Consumer, seen_by(actor), number)?;
+                    segment.set_note(Role::Consumer, seen_by(actor), number)?;
                 }
                 // The writer is too fast, or was stopped or killed inside a write.
                 Err(ReadError::WriterStalled { .. } | ReadError::WriterDead { .. }) => {
@@ -191,9 +184,7 @@ impl<L: Latest<Value>> ValueSoak<L> {
                 Err(other) => return Err(other).context("a read"),
             }
             reads += 1;
-            shared
-                .segment()
-                .set_note(Role::Consumer, reads_by(actor), reads)?;
+            segment.set_note(Role::Consumer, reads_by(actor), reads)?;
             life.turn.over();
         }
         Ok(())
@@ -225,10 +216,7 @@ impl<L: Latest<Value>> ValueSoak<L> {
         match found {
             Ok(value) if stable => {
                 let number = self.judge(&value)?;
-                ensure!(
-                    number == whole,
-                    "value {number} is there, and {whole} was the last one to be written"
-                );
+                same("the last value to be written", number, whole)?;
             }
             Err(ReadError::WriterDead { .. }) if !stable && !seen.roles[0].held => {}
             Err(ReadError::WriterStalled { .. }) if !stable && seen.roles[0].held => {}
@@ -324,11 +312,7 @@ impl<L: Latest<Value>> Structure for ValueSoak<L> {
             self.died(actor)?;
         }
         let (_, begun, whole) = self.look()?;
-        ensure!(
-            [begun, whole] == [goal; 2],
-            "{goal} values were to be written; {begun} were begun, and {whole} is the last"
-        );
-        Ok(())
+        same("values begun, and the last", [begun, whole], [goal; 2])
     }
 
     fn tally(&self) -> Tally {
@@ -353,6 +337,7 @@ fn value(seed: u64, author: Author, number: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use ringproof::site::StoreSite;
     use ringproof::{SeqLatch, SeqLock};
 
     use super::*;

@@ -62,7 +62,7 @@ pub(crate) trait Structure {
     fn stopped(&mut self, actor: usize) -> Result<()>;
 
     /// A moment in which all are dead, and were judged.
-    fn all_dead(&mut self, _: &Workers<'_>, _: Choices) -> Result<()> {
+    fn all_dead(&mut self, _: SingleThreaded, _: Choices) -> Result<()> {
         Ok(())
     }
 
@@ -154,7 +154,7 @@ pub(crate) fn author(claim: &Claim) -> Author {
 pub(crate) struct Hang(String);
 
 /// A process, and when something happens to it.
-struct Worker {
+pub(crate) struct Worker {
     actor: usize,
     number: u64,
     child: Child,
@@ -176,48 +176,46 @@ pub(crate) struct Workers<'a> {
     pub(crate) patience: Duration,
     /// A word for each actor, in which it says where it is.
     pub(crate) places: &'a Words,
+    pub(crate) structure: &'a mut dyn Structure,
+    pub(crate) tally: &'a mut Tally,
+    /// One of each actor, in their order.
+    pub(crate) running: Vec<Worker>,
 }
 
 impl Workers<'_> {
     /// Runs the round, unless a signal ends it; the tally says how far it came.
-    pub(crate) fn run(&self, structure: &mut dyn Structure, tally: &mut Tally) -> Result<()> {
-        let mut workers = (0..structure.actors().len())
-            .map(|actor| self.start(structure, actor, 0, None))
-            .collect::<Result<Vec<_>>>()?;
-        while tally.kills < self.round.kills {
-            let dues = workers.iter().map(|worker| worker.due).enumerate();
+    pub(crate) fn run(mut self) -> Result<()> {
+        for actor in 0..self.structure.actors().len() {
+            self.running.push(self.start(actor, 0, None)?);
+        }
+        while self.tally.kills < self.round.kills {
+            let dues = self.running.iter().map(|worker| worker.due).enumerate();
             let (next, due) = dues.min_by_key(|(_, due)| *due).context("no actors")?;
-            let fallen = self.watch(&mut workers, due)?;
+            let fallen = self.watch(due)?;
             if self.interrupts.check().is_err() {
                 return Ok(());
             }
             match fallen {
                 Some(which) => {
-                    tally.at_accesses += 1;
-                    self.replace(structure, &mut workers, which, tally)?;
+                    self.tally.at_accesses += 1;
+                    self.replace(which)?;
                 }
-                None => self.strike(structure, &mut workers, next, tally)?,
+                None => self.strike(next)?,
             }
         }
-        let numbers: Vec<_> = workers.iter().map(|worker| worker.number).collect();
-        self.kill(structure, workers, tally)?;
-        self.calm(structure, &numbers, tally)
+        let numbers = self.kill_all()?;
+        self.calm(&numbers)
     }
 
-    fn start(
-        &self,
-        structure: &dyn Structure,
-        actor: usize,
-        number: u64,
-        goal: Option<u64>,
-    ) -> Result<Worker> {
-        let from = |purpose| Choices::of(&[self.round.seed, actor as u64, number, purpose]);
-        let what = format!("{} {number}", structure.actors()[actor]);
+    fn start(&self, actor: usize, number: u64, goal: Option<u64>) -> Result<Worker> {
+        let (round, fault, places) = (self.round, self.fault, self.places);
+        let from = |purpose| Choices::of(&[round.seed, actor as u64, number, purpose]);
+        let what = format!("{} {number}", self.structure.actors()[actor]);
         let mut ends = from(2);
         let at_access = goal.is_none() && !ends.one_in(MOMENTS);
         let most = ends.pick(&ACCESSES);
         let accesses = at_access.then(|| 1 + ends.below(most));
-        countdown::reset(&self.places[actor]);
+        countdown::reset(&places[actor]);
         let child = Child::fork(what, self.alone, |_| {
             let mut choices = from(0);
             let turn = Turn::new(choices.pick(&TURNS));
@@ -225,17 +223,17 @@ impl Workers<'_> {
                 number,
                 choices,
                 goal,
-                fault: self.fault,
+                fault,
                 turn,
-                countdown: &Countdown::new(&self.places[actor], accesses),
+                countdown: &Countdown::new(&places[actor], accesses),
             };
-            structure.work(actor, life)
+            self.structure.work(actor, life)
         })?;
         let mut moments = from(1);
         let now = Instant::now();
-        let due = self.next(&mut moments);
+        let due = next(self.round, &mut moments);
         // Where somebody is made to hang the others have nothing to do.
-        let spared = match (at_access, self.fault) {
+        let spared = match (at_access, fault) {
             (false, _) | (_, Some(Fault::Hang)) => 1,
             (true, _) => SPARED,
         };
@@ -250,108 +248,96 @@ impl Workers<'_> {
         })
     }
 
-    fn next(&self, moments: &mut Choices) -> Instant {
-        Instant::now() + Duration::from_micros(moments.below(self.round.longest))
-    }
-
     /// Waits for a moment, or until a process has died at an access: which one. An error if one ends
     /// otherwise, for none does without a reason.
-    fn watch(&self, workers: &mut [Worker], until: Instant) -> Result<Option<usize>> {
-        let files: Vec<_> = workers.iter().map(|worker| worker.child.as_fd()).collect();
-        if !wait_readable(&files, until)? {
+    fn watch(&mut self, until: Instant) -> Result<Option<usize>> {
+        if !self.wait(until)? {
             return Ok(None);
         }
-        for (which, worker) in workers.iter_mut().enumerate() {
+        for (which, worker) in self.running.iter_mut().enumerate() {
             let reported = worker.child.hear()?;
             if reported.as_ref().is_none_or(|notes| !notes.is_empty()) {
                 failure(&reported.unwrap_or_default())?;
-                self.ensure_fallen(worker)?;
+                ensure_fallen(self.places, worker)?;
                 return Ok(Some(which));
             }
         }
         Ok(None)
     }
 
-    /// A process that is dead, and was not killed, died at the access at which it was to.
-    fn ensure_fallen(&self, worker: &Worker) -> Result<()> {
-        ensure!(
-            worker.at_access && countdown::has_fallen(&self.places[worker.actor]),
-            "{} ended by itself",
-            worker.child.name()
-        );
-        Ok(())
+    /// Waits until a process says something or ends; false if none does until then.
+    fn wait(&self, until: Instant) -> Result<bool> {
+        let workers = self.running.iter();
+        let files: Vec<_> = workers.map(|worker| worker.child.as_fd()).collect();
+        wait_readable(&files, until)
     }
 
     /// What was to happen to a process happens.
-    fn strike(
-        &self,
-        structure: &mut dyn Structure,
-        workers: &mut Vec<Worker>,
-        which: usize,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let worker = &mut workers[which];
+    fn strike(&mut self, which: usize) -> Result<()> {
+        let worker = &mut self.running[which];
         let chance = worker.moments.below(16);
         match (worker.stopped, chance) {
             // Goes on after a stop.
             (true, 0..8) => {
                 worker.child.resume()?;
                 worker.stopped = false;
-                worker.due = self.next(&mut worker.moments);
+                worker.due = next(self.round, &mut worker.moments);
             }
             (false, 0..3) => {
                 worker.child.signal(Signal::SIGSTOP)?;
                 let stopped = worker.child.await_stopped()?;
                 failure(&worker.child.hear()?.unwrap_or_default())?;
                 if !stopped {
-                    self.ensure_fallen(worker)?;
-                    tally.at_accesses += 1;
-                    return self.replace(structure, workers, which, tally);
+                    ensure_fallen(self.places, worker)?;
+                    self.tally.at_accesses += 1;
+                    return self.replace(which);
                 }
-                tally.stops += 1;
+                self.tally.stops += 1;
                 worker.stopped = true;
-                (structure.stopped(worker.actor))
+                (self.structure.stopped(worker.actor))
                     .with_context(|| format!("while {} is stopped", worker.child.name()))?;
-                worker.due = self.next(&mut worker.moments);
+                worker.due = next(self.round, &mut worker.moments);
             }
             // All at once.
             (_, 15) => {
                 let choices = Choices::of(&[worker.moments.below(u64::MAX)]);
-                let dead = std::mem::take(workers);
-                let numbers: Vec<_> = dead.iter().map(|worker| worker.number).collect();
-                self.kill(structure, dead, tally)?;
-                structure.all_dead(self, choices)?;
-                for (actor, number) in numbers.into_iter().enumerate() {
-                    workers.push(self.start(structure, actor, number + 1, None)?);
-                }
+                let numbers = self.kill_all()?;
+                self.structure.all_dead(self.alone, choices)?;
+                self.start_all(&numbers, None)?;
             }
-            _ => self.replace(structure, workers, which, tally)?,
+            _ => self.replace(which)?,
         }
         Ok(())
     }
 
     /// Another one takes the place of one that is killed, or dead already.
-    fn replace(
-        &self,
-        structure: &mut dyn Structure,
-        workers: &mut Vec<Worker>,
-        which: usize,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let dead = workers.remove(which);
+    fn replace(&mut self, which: usize) -> Result<()> {
+        let dead = self.running.remove(which);
         let (actor, number) = (dead.actor, dead.number);
-        self.kill(structure, vec![dead], tally)?;
-        workers.insert(which, self.start(structure, actor, number + 1, None)?);
+        self.kill(vec![dead])?;
+        self.running
+            .insert(which, self.start(actor, number + 1, None)?);
+        Ok(())
+    }
+
+    /// Kills all, and says their numbers.
+    fn kill_all(&mut self) -> Result<Vec<u64>> {
+        let dead = std::mem::take(&mut self.running);
+        let numbers = dead.iter().map(|worker| worker.number).collect();
+        self.kill(dead)?;
+        Ok(numbers)
+    }
+
+    /// Starts those that follow on these.
+    fn start_all(&mut self, numbers: &[u64], goal: Option<u64>) -> Result<()> {
+        for (actor, number) in numbers.iter().enumerate() {
+            self.running.push(self.start(actor, number + 1, goal)?);
+        }
         Ok(())
     }
 
     /// Kills these, and looks at what they left when all are dead.
-    fn kill(
-        &self,
-        structure: &mut dyn Structure,
-        workers: Vec<Worker>,
-        tally: &mut Tally,
-    ) -> Result<()> {
+    fn kill(&mut self, workers: Vec<Worker>) -> Result<()> {
         for worker in &workers {
             worker.child.signal(Signal::SIGKILL)?;
         }
@@ -361,38 +347,29 @@ impl Workers<'_> {
             // It may have found something just before.
             failure(&child.wait()?)?;
             dead.push((actor, name));
-            tally.kills += 1;
+            self.tally.kills += 1;
         }
         for (actor, name) in dead {
-            let shows =
-                (structure.died(actor)).with_context(|| format!("after {name} was killed"))?;
+            let shows = self.structure.died(actor);
+            let shows = shows.with_context(|| format!("after {name} was killed"))?;
             let inside = shows || countdown::was_inside(&self.places[actor]);
-            tally.inside += u64::from(inside);
+            self.tally.inside += u64::from(inside);
         }
         Ok(())
     }
 
     /// Lets everybody come to the goal, as long as somebody gets on.
-    fn calm(
-        &self,
-        structure: &mut dyn Structure,
-        numbers: &[u64],
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let goal = structure.goal()?;
-        let mut workers = Vec::new();
-        for (actor, number) in numbers.iter().enumerate() {
-            workers.push(self.start(structure, actor, number + 1, Some(goal))?);
-        }
-        let mut last = (structure.progress()?, Instant::now());
-        while !workers.is_empty() {
-            let files: Vec<_> = workers.iter().map(|worker| worker.child.as_fd()).collect();
-            wait_readable(&files, Instant::now() + TICK)?;
+    fn calm(&mut self, numbers: &[u64]) -> Result<()> {
+        let goal = self.structure.goal()?;
+        self.start_all(numbers, Some(goal))?;
+        let mut last = (self.structure.progress()?, Instant::now());
+        while !self.running.is_empty() {
+            self.wait(Instant::now() + TICK)?;
             if self.interrupts.check().is_err() {
                 return Ok(());
             }
             let mut still = Vec::new();
-            for mut worker in workers {
+            for mut worker in std::mem::take(&mut self.running) {
                 match worker.child.hear()? {
                     Some(notes) if notes.is_empty() => still.push(worker),
                     reported => {
@@ -405,12 +382,13 @@ impl Workers<'_> {
                     }
                 }
             }
-            workers = still;
-            let progress = structure.progress()?;
+            self.running = still;
+            let progress = self.structure.progress()?;
             if progress != last.0 {
                 last = (progress, Instant::now());
-            } else if last.1.elapsed() > self.patience && !workers.is_empty() {
-                let names: Vec<_> = workers.iter().map(|worker| worker.child.name()).collect();
+            } else if last.1.elapsed() > self.patience && !self.running.is_empty() {
+                let workers = self.running.iter();
+                let names: Vec<_> = workers.map(|worker| worker.child.name()).collect();
                 return Err(Hang(format!(
                     "no progress for {} s, though there were no more kills and stops; not at the \
                      goal: {}",
@@ -420,10 +398,25 @@ impl Workers<'_> {
                 .into());
             }
         }
-        structure.ended(goal).context("when all had ended")?;
-        tally.rounds += 1;
+        (self.structure.ended(goal)).context("when all had ended")?;
+        self.tally.rounds += 1;
         Ok(())
     }
+}
+
+/// When something happens to a process the next time.
+fn next(round: &Round, moments: &mut Choices) -> Instant {
+    Instant::now() + Duration::from_micros(moments.below(round.longest))
+}
+
+/// A process that is dead, and was not killed, died at the access at which it was to.
+fn ensure_fallen(places: &Words, worker: &Worker) -> Result<()> {
+    ensure!(
+        worker.at_access && countdown::has_fallen(&places[worker.actor]),
+        "{} ended by itself",
+        worker.child.name()
+    );
+    Ok(())
 }
 
 /// A process that was stopped after it took its role, and had another `epoch` before, must hold it.

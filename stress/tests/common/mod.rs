@@ -44,13 +44,18 @@ pub(crate) fn run_program(program: &std::path::Path, args: &[&str]) -> Ran {
         stderr,
     } = child.wait_with_output().expect("it ends");
     assert_eq!(left_behind(pid), Vec::<String>::new());
-    let text = String::from_utf8(stdout).expect("text");
-    let row = |line| Record::from_line(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     Ran {
         code: status.code(),
-        rows: text.lines().map(row).collect(),
+        rows: rows_of(&stdout),
         errors: String::from_utf8_lossy(&stderr).into_owned(),
     }
+}
+
+/// The rows that it printed.
+pub(crate) fn rows_of(stdout: &[u8]) -> Vec<Record> {
+    let text = str::from_utf8(stdout).expect("text");
+    let row = |line| Record::from_line(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+    text.lines().map(row).collect()
 }
 
 /// What a run by the process of this number has left in /dev/shm.

@@ -58,39 +58,26 @@ const fn state(name: &'static str, passed: u64, live: u64) -> State {
     }
 }
 
-const fn tiny(name: &'static str, live: u64) -> State {
-    State {
-        slots: 1,
-        capacity: 1,
-        ..state(name, 0, live)
+impl State {
+    /// The same with so many slots, all of which may be live.
+    const fn of_slots(mut self, slots: u64) -> State {
+        (self.slots, self.capacity) = (slots, slots);
+        self
+    }
+
+    const fn closed(mut self) -> State {
+        self.closed = true;
+        self
+    }
+
+    const fn stopped(mut self) -> State {
+        self.stopped = true;
+        self
     }
 }
-
-const fn closed(name: &'static str, live: u64) -> State {
-    State {
-        closed: true,
-        ..state(name, 0, live)
-    }
-}
-
-const fn stopped(name: &'static str, live: u64) -> State {
-    State {
-        stopped: true,
-        ..state(name, 0, live)
-    }
-}
-
-const BOTH_CLOSED: State = State {
-    closed: true,
-    ..stopped("both-closed", 2)
-};
 
 /// A full ring whose next item goes to the very slot that is freed next.
-const TIGHT: State = State {
-    slots: 2,
-    capacity: 2,
-    ..state("tight", 1, 2)
-};
+const TIGHT: State = state("tight", 1, 2).of_slots(2);
 
 /// For the producer: `wrap` writes the last slot and then the first.
 const PRODUCER_STATES: [State; 11] = [
@@ -99,12 +86,12 @@ const PRODUCER_STATES: [State; 11] = [
     state("full", 1, 6),
     state("wrap", 6, 1),
     TIGHT,
-    closed("closed", 2),
-    stopped("stopped", 2),
-    stopped("stopped-full", 6),
-    BOTH_CLOSED,
-    tiny("tiny-empty", 0),
-    tiny("tiny-full", 1),
+    state("closed", 0, 2).closed(),
+    state("stopped", 0, 2).stopped(),
+    state("stopped-full", 0, 6).stopped(),
+    state("both-closed", 0, 2).stopped().closed(),
+    state("tiny-empty", 0, 0).of_slots(1),
+    state("tiny-full", 0, 1).of_slots(1),
 ];
 
 /// For the consumer: `wrap` reads the last slot and then the first.
@@ -114,12 +101,12 @@ const CONSUMER_STATES: [State; 11] = [
     state("full", 1, 6),
     state("wrap", 7, 3),
     TIGHT,
-    closed("closed", 2),
-    closed("ended", 0),
-    stopped("stopped", 2),
-    BOTH_CLOSED,
-    tiny("tiny-empty", 0),
-    tiny("tiny-full", 1),
+    state("closed", 0, 2).closed(),
+    state("ended", 0, 0).closed(),
+    state("stopped", 0, 2).stopped(),
+    state("both-closed", 0, 2).stopped().closed(),
+    state("tiny-empty", 0, 0).of_slots(1),
+    state("tiny-full", 0, 1).of_slots(1),
 ];
 
 /// What an actor does.
@@ -711,12 +698,8 @@ fn hands() -> Hands<'static> {
 }
 
 impl Operation for OnRing {
-    fn subject(&self) -> &'static str {
-        self.subject
-    }
-
-    fn state(&self) -> &'static str {
-        self.state.name
+    fn names(&self) -> (&'static str, &'static str) {
+        (self.subject, self.state.name)
     }
 
     fn set_up(&self, seed: u64) -> Result<OwnedFd> {

@@ -7,37 +7,34 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use ringproof::harness::Through;
 use ringproof::layout::NOTES;
 use ringproof::site::StoreSite;
-use ringproof::{
-    Claim, Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions, unlink,
-};
+use ringproof::{Ring, RingOptions, Role, Segment, SegmentError, SeqLock, SeqLockOptions, unlink};
 
-use crate::crash::case::By::{Crash, Life, Syscall};
+use crate::crash::case::By::{self, Crash, Life, Syscall};
 use crate::crash::case::{Case, Injected, Operation, Points, snapshots};
 use crate::crash::trial::{
     Actor, CORRUPT, Death, Judgement, Machine, Memories, Trial, Who, ensure_free, ensure_kept,
 };
+use crate::desk::same;
 use crate::dying::{Fate, Point};
+use crate::ends::{ensure_gone, ensure_held};
 use crate::fault::Fault::{EpochLost, MadeInPlace, NoteLost, RetireLost, RoleKept};
 use crate::item::{Author, Item};
 use crate::shm::DIRECTORY;
+
+const AT_FIRST: By = snapshots("producer-first");
 
 /// The faults that are injected to be noticed here.
 pub(super) const INJECTED: [Injected; 6] = [
     ("role/take-over", Life, EpochLost, "times, it was 2"),
     ("role/take-over", Life, RoleKept, "is still held after"),
     ("segment/unlink", Crash, RetireLost, "segment is retired"),
-    ("segment/notes", Life, NoteLost, "note 5 is"),
+    ("segment/notes", Life, NoteLost, "note 5 is: "),
     ("segment/create", Syscall, MadeInPlace, "that is not whole"),
-    (
-        "role/take-over",
-        snapshots("producer-first"),
-        EpochLost,
-        "its effect is 0",
-    ),
+    ("role/take-over", AT_FIRST, EpochLost, "its effect is 0"),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
@@ -157,12 +154,8 @@ fn settle_allocator() {
 }
 
 impl Operation for TakeOver {
-    fn subject(&self) -> &'static str {
-        "role/take-over"
-    }
-
-    fn state(&self) -> &'static str {
-        self.state
+    fn names(&self) -> (&'static str, &'static str) {
+        ("role/take-over", self.state)
     }
 
     fn set_up(&self, seed: u64) -> Result<OwnedFd> {
@@ -206,11 +199,7 @@ impl Operation for TakeOver {
             before + 2
         );
         // One holder at a time, also now.
-        let second = shared.claim(role);
-        ensure!(
-            matches!(second, Err(SegmentError::Held { .. })),
-            "a second holder of the role: {second:?}"
-        );
+        ensure_held(shared.claim(role))?;
         drop(claim);
         (shared.claim(role)).context("a role that was given back cannot be taken")?;
         if let Some(survivor) = survivor {
@@ -226,22 +215,14 @@ impl Operation for TakeOver {
                 pass_on(seed, &mut ring.producer()?, &mut ring.consumer()?)?;
             }
             Structure::SeqLock(lock) => {
-                let (first, next) = (
-                    Item::of(seed, Author::Setup, 0),
-                    Item::of(seed, Author::Survivor, 1),
-                );
-                let found = lock.reader()?.read(1)?;
-                ensure!(found == first, "a reader gets {found:?}");
+                let first = Item::of(seed, Author::Setup, 0);
+                let next = Item::of(seed, Author::Survivor, 1);
+                same("a reader gets", lock.reader()?.read(1)?, first)?;
                 lock.writer()?.write(&next);
-                let found = lock.reader()?.read(1)?;
-                ensure!(found == next, "a reader gets {found:?}");
+                same("a reader gets", lock.reader()?.read(1)?, next)?;
             }
         }
         Ok(reached)
-    }
-
-    fn goal(&self, _: Who, _: bool) -> u64 {
-        1
     }
 }
 
@@ -274,12 +255,8 @@ extern "C" fn keep_note<M: Machine>(
 }
 
 impl Operation for NoteKeeper {
-    fn subject(&self) -> &'static str {
-        "segment/notes"
-    }
-
-    fn state(&self) -> &'static str {
-        self.role.name()
+    fn names(&self) -> (&'static str, &'static str) {
+        ("segment/notes", self.role.name())
     }
 
     fn set_up(&self, seed: u64) -> Result<OwnedFd> {
@@ -309,15 +286,11 @@ impl Operation for NoteKeeper {
         };
         let ensure_notes = |death: &Death| {
             let written = written(death);
-            for note in 0..NOTES {
+            (0..NOTES).try_for_each(|note| {
                 let expected = if written && note == NOTE { new } else { old };
                 let found = ring.segment().note(role, note);
-                ensure!(
-                    found == Some(expected),
-                    "note {note} is {found:?}, expected {expected}"
-                );
-            }
-            Ok(())
+                same(&format!("note {note} is"), found, Some(expected))
+            })
         };
         let death = (at.die)(&mut |so_far| {
             ensure_kept(ring.segment(), role)?;
@@ -326,10 +299,6 @@ impl Operation for NoteKeeper {
         let _claim = at.succeed(&death, ring.segment(), role, 1)?;
         ensure_notes(&death)?;
         Ok(u64::from(written(&death)))
-    }
-
-    fn goal(&self, _: Who, _: bool) -> u64 {
-        1
     }
 }
 
@@ -342,8 +311,7 @@ fn pass_on(
     for sequence in 0..6 {
         let item = Item::of(seed, Author::Survivor, sequence);
         producer.push(item)?;
-        let found = consumer.pop()?;
-        ensure!(found == item, "expected {item:?}, found {found:?}");
+        same("what comes out", consumer.pop()?, item)?;
     }
     Ok(())
 }
@@ -371,7 +339,7 @@ fn ensure_usable(seed: u64, name: &str) -> Result<()> {
 
 /// Somebody dies creating a segment.
 fn creator_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
+    let name = trial.setting.name();
     let death = trial.victim_alone(&|actor| match actor.fault {
         Some(MadeInPlace) => create_in_place(&name.path()),
         _ => Ok(Ring::<Item>::create(&name, &options()).map(drop)?),
@@ -397,7 +365,7 @@ fn create_in_place(path: &Path) -> Result<()> {
 
 /// Somebody dies opening a segment that is not there, for a role.
 fn opener_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
+    let name = trial.setting.name();
     trial.victim_alone(&|_| {
         Ring::<Item>::open_or_create_as(&name, Role::Consumer, &options())?;
         Ok(())
@@ -407,16 +375,15 @@ fn opener_dies(trial: &Trial<'_>) -> Result<()> {
 
 /// Somebody dies attaching to a segment that is in use.
 fn attacher_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
+    let name = trial.setting.name();
     let ring = Ring::<Item>::create(&name, &options())?;
     let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-    let items = [1, 2].map(|number| trial.item(Author::Survivor, number));
+    let items = [1, 2].map(|number| Item::of(trial.setting.seed, Author::Survivor, number));
     producer.push(items[0])?;
     trial.victim_alone(&|_| Ok(Ring::<Item>::attach(&name).map(drop)?))?;
     producer.push(items[1])?;
     for expected in items {
-        let found = consumer.pop()?;
-        ensure!(found == expected, "expected {expected:?}, found {found:?}");
+        same("what comes out", consumer.pop()?, expected)?;
     }
     drop((producer, consumer));
     ensure_usable(trial.setting.seed, &name)
@@ -425,7 +392,7 @@ fn attacher_dies(trial: &Trial<'_>) -> Result<()> {
 /// Somebody dies taking a role of a segment whose remover died after it was retired and before
 /// its name was taken away, and so removes it instead.
 fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
-    let name = trial.name();
+    let name = trial.setting.name();
     let ring = Ring::<Item>::create(&name, &options())?;
     // Its first access asks whether somebody else began; the second is the mark.
     let point = Point {
@@ -442,7 +409,7 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
     let death = trial.victim(
         &|actor| {
             let ring = Ring::<Item>::attach(&name)?;
-            refused(
+            ensure_gone(
                 ring.segment()
                     .claim_through(&actor.memory(None), Role::Consumer),
             )
@@ -468,12 +435,12 @@ fn late_taker_dies(trial: &Trial<'_>) -> Result<()> {
     let (mut producer, mut consumer) = (next.producer_with(claim)?, next.consumer()?);
     pass_on(trial.setting.seed, &mut producer, &mut consumer).context("in the new segment")?;
     // and a claim of the old one is refused.
-    refused(ring.segment().claim(Role::Producer))
+    ensure_gone(ring.segment().claim(Role::Producer))
 }
 
 /// Somebody dies unlinking a segment, and somebody else does it again.
 fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
-    let (name, seed) = (trial.name(), trial.setting.seed);
+    let (name, seed) = (trial.setting.name(), trial.setting.seed);
     let ring = Ring::<Item>::create(&name, &options())?;
     // The producer's role was taken once, so that this segment differs from a new one.
     let producer = ring.producer()?;
@@ -529,16 +496,7 @@ fn unlinker_dies(trial: &Trial<'_>, in_use: bool) -> Result<()> {
         pass_on(seed, producer, consumer).context("in the old segment")?;
     }
     drop(survivors);
-    refused(ring.segment().claim(Role::Producer))
-}
-
-/// A claim of a segment that has no name any more, or soon will not have one.
-fn refused(outcome: Result<Claim, SegmentError>) -> Result<()> {
-    match outcome {
-        Err(SegmentError::Gone { .. }) => Ok(()),
-        Err(other) => Err(other).context("a claim of a segment that is gone"),
-        Ok(_) => bail!("a role of a segment that is gone was taken"),
-    }
+    ensure_gone(ring.segment().claim(Role::Producer))
 }
 
 fn not_there(name: &str) -> Result<()> {

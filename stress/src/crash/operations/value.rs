@@ -26,24 +26,16 @@ trait Value: Latest<Item> {
     const WRITE: &'static str;
     const READ: &'static str;
     const STATES: &'static [State];
-    /// The store with which a write begins, if it has one: then there is no value until it has ended.
-    const BEGUN: Option<StoreSite>;
-    /// The store with which it ends.
-    const PUBLISHED: StoreSite;
     /// How many values a victim writes.
     const WRITES: u64;
     /// How many attempts a reader makes to whom nothing happens.
     const ATTEMPTS: u32;
-    /// How far a write goes: the stores of its number.
-    const STEPS: u64 = 1 + Self::BEGUN.is_some() as u64;
 }
 
 impl Value for SeqLock<Item> {
     const WRITE: &'static str = "seqlock/write";
     const READ: &'static str = "seqlock/read";
     const STATES: &'static [State] = &[state("new", 1, 0), state("written", 1, 1), TORN];
-    const BEGUN: Option<StoreSite> = Some(StoreSite::SeqOdd);
-    const PUBLISHED: StoreSite = StoreSite::SeqEven;
     const WRITES: u64 = 2;
     const ATTEMPTS: u32 = TRIES;
 }
@@ -57,8 +49,6 @@ impl Value for SeqLatch<Item> {
         state("wrap", 4, 6),
         state("two-slots", 2, 3),
     ];
-    const BEGUN: Option<StoreSite> = None;
-    const PUBLISHED: StoreSite = StoreSite::LatchPublish;
     // One more than there are slots, at most.
     const WRITES: u64 = 5;
     const ATTEMPTS: u32 = 1;
@@ -66,7 +56,7 @@ impl Value for SeqLatch<Item> {
 
 /// The faults that are injected to be noticed here.
 pub(super) const INJECTED: [Injected; 8] = [
-    ("seqlock/write", Crash, NoOdd, "gets Ok(a torn item"),
+    ("seqlock/write", Crash, NoOdd, "gets: Ok(a torn item"),
     (
         "seqlock/write",
         Crash,
@@ -221,12 +211,8 @@ fn reached<L: Value>(death: &Death) -> Option<u64> {
 }
 
 impl<L: Value> Operation for Write<L> {
-    fn subject(&self) -> &'static str {
-        L::WRITE
-    }
-
-    fn state(&self) -> &'static str {
-        self.0.name
+    fn names(&self) -> (&'static str, &'static str) {
+        (L::WRITE, self.0.name)
     }
 
     fn set_up(&self, seed: u64) -> Result<OwnedFd> {
@@ -347,12 +333,8 @@ extern "C" fn try_to_read<R: Reads<Item>>(reader: &mut R, item: &mut Item) -> u6
 }
 
 impl<L: Value> Operation for Read<L> {
-    fn subject(&self) -> &'static str {
-        L::READ
-    }
-
-    fn state(&self) -> &'static str {
-        self.0.name
+    fn names(&self) -> (&'static str, &'static str) {
+        (L::READ, self.0.name)
     }
 
     fn set_up(&self, seed: u64) -> Result<OwnedFd> {
@@ -438,10 +420,5 @@ fn dead<L: Value>() -> ReadError {
 
 /// Reads, and holds the outcome to what is expected.
 fn read<L: Value>(reader: &impl Reads<Item>, expected: Result<Item, ReadError>) -> Result<()> {
-    let found = reader.read(L::ATTEMPTS);
-    ensure!(
-        found == expected,
-        "a reader gets {found:?}, expected {expected:?}"
-    );
-    Ok(())
+    same("a reader gets", reader.read(L::ATTEMPTS), expected)
 }

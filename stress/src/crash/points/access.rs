@@ -8,7 +8,7 @@ use ringproof::site::Site;
 
 use crate::crash::case::{By, Case, Points};
 use crate::crash::operations::{cases_at, subjects_at, with_injected};
-use crate::crash::trial::{Body, Death, Kill, Process, Trial, Who};
+use crate::crash::trial::{Body, Death, Kill, Meanwhile, Process, Who};
 use crate::desk::{Check, Covered, Setting};
 use crate::dying::{Ending, Fate, Point};
 use crate::fault::Fault;
@@ -70,32 +70,26 @@ pub(crate) fn run(
     death: Option<(Point, &[Site])>,
 ) -> Result<Vec<Site>> {
     let kill = AtAccess {
+        setting,
         death,
         trace: OnceCell::new(),
     };
-    let trial = Trial {
-        setting,
-        kill: &kill,
-    };
     let place = || death.map_or("without a kill".to_owned(), |(point, _)| point.to_string());
-    case.run(&trial).with_context(place)?;
+    case.run(setting, &kill).with_context(place)?;
     Ok(kill.trace.into_inner().unwrap_or_default())
 }
 
 /// A victim that dies or is stopped at one access, or lives.
 struct AtAccess<'a> {
+    setting: &'a Setting<'a>,
     /// Where it ends and how, and the accesses it makes when it lives. `None`: it lives.
     death: Option<(Point, &'a [Site])>,
     trace: OnceCell<Vec<Site>>,
 }
 
 impl Kill for AtAccess<'_> {
-    fn victim(
-        &self,
-        setting: &Setting<'_>,
-        body: &Body<'_>,
-        meanwhile: &mut dyn FnMut(&Death) -> Result<()>,
-    ) -> Result<Death> {
+    fn victim(&self, body: &Body<'_>, meanwhile: &mut Meanwhile<'_>) -> Result<Death> {
+        let setting = self.setting;
         let point = self.death.map(|(point, _)| point);
         let stopped = point.is_some_and(|point| point.fate == Fate::Stopped);
         let (ending, patience) = match setting.fault {

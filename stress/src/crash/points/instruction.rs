@@ -20,11 +20,10 @@ mod image;
 mod source;
 mod tracee;
 
-use std::rc::Rc;
-
 use anyhow::Result;
 use clap::ValueEnum;
 
+use crate::cli::name_of;
 use crate::crash::case::{self, AnyOperation, By, Mode, Points};
 use crate::crash::operations::{Pair, cases_at, injected, pairs};
 use crate::desk::Check;
@@ -58,25 +57,12 @@ impl Mode {
         operations.map(Case::One).collect()
     }
 
-    fn name(self) -> &'static str {
+    /// What its trials count.
+    fn unit(self) -> &'static str {
         match self {
-            Mode::Snapshots => "snapshots",
+            Mode::Snapshots | Mode::SecondDeaths => "instructions",
             Mode::Kills => "kills",
-            Mode::SecondDeaths => "second deaths",
-            Mode::Pairs => "pairs",
-        }
-    }
-
-    /// What its trials count, and what chooses it on the command line.
-    fn unit_and_arguments(self) -> (&'static str, &'static str) {
-        match self {
-            Mode::Snapshots => ("instructions", " --points instructions --mode snapshots"),
-            Mode::Kills => ("kills", " --points instructions --mode kills"),
-            Mode::SecondDeaths => (
-                "instructions",
-                " --points instructions --mode second-deaths",
-            ),
-            Mode::Pairs => ("schedules", " --points instructions --mode pairs"),
+            Mode::Pairs => "schedules",
         }
     }
 }
@@ -90,11 +76,12 @@ pub(crate) fn checks(chosen: &[Mode], every: bool) -> Vec<Check> {
         cases.map(move |case| (mode, case))
     });
     let check = |(mode, case): (Mode, Case)| {
-        let (subject, state) = (case.operation().subject(), case.operation().state());
-        let what = format!("every instruction, {}: state `{state}`", mode.name());
-        let (unit, arguments) = mode.unit_and_arguments();
-        let case = Rc::new(case);
-        let check = Check::new(subject, what, unit, move |setting| {
+        let (subject, state) = case.operation().names();
+        let name = name_of(&mode);
+        let arguments = format!(" --points instructions --mode {name}");
+        let name = name.replace('-', " ");
+        let what = format!("every instruction, {name}: state `{state}`");
+        let check = Check::new(subject, what, mode.unit(), move |setting| {
             if let Err(why) = probe(setting.alone) {
                 return Err(NotHere(format!("{why:#}")).into());
             }
@@ -102,20 +89,22 @@ pub(crate) fn checks(chosen: &[Mode], every: bool) -> Vec<Check> {
             if let Err(error) = &pinned {
                 eprintln!("instructions: not on one CPU, which is slower: {error:#}");
             }
-            let explorer = Explorer { setting, every };
-            match (mode, &*case) {
+            let explorer = Explorer {
+                setting,
+                every,
+                operation: case.operation(),
+            };
+            match (mode, &case) {
                 (_, Case::Pair(pair)) => explorer.pairs(pair),
-                (Mode::Kills, Case::One(operation)) => explorer.kills(operation.as_ref()),
-                (Mode::SecondDeaths, Case::One(operation)) => {
-                    explorer.second_deaths(operation.as_ref())
-                }
-                (_, Case::One(operation)) => explorer.snapshots(operation.as_ref()),
+                (Mode::Kills, _) => explorer.kills(),
+                (Mode::SecondDeaths, _) => explorer.second_deaths(),
+                _ => explorer.snapshots(),
             }
         });
         let check = check.of_part(state).with(arguments);
         let injected = injected(subject, By::Instruction(mode, state));
         injected.fold(check, |check, (.., fault, sign)| {
-            let words = format!("{}, by {}", fault.words(), mode.name());
+            let words = format!("{}, by {name}", fault.words());
             check.injected_as(&words, fault, sign)
         })
     };

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 
 use crate::crash::case::{By, Points};
 use crate::crash::operations::{cases_at, subjects_at, with_injected};
-use crate::crash::trial::{Body, Death, Kill, Trial, Who, victim_with};
+use crate::crash::trial::{Body, Death, Kill, Meanwhile, Who, victim_with};
 use crate::desk::{Check, Setting};
 use crate::dying::Plan;
 use crate::process::{Child, NotHere, SingleThreaded, set_alarm};
@@ -38,14 +38,11 @@ fn kills(setting: &Setting<'_>) -> Result<u64> {
         let attempt = |address: &str, at: Option<usize>| {
             setting.attempt(address, None, || {
                 let kill = AtStop {
+                    setting,
                     at,
                     stops: RefCell::default(),
                 };
-                let trial = Trial {
-                    setting,
-                    kill: &kill,
-                };
-                let outcome = case.run(&trial);
+                let outcome = case.run(setting, &kill);
                 let stops = kill.stops.into_inner();
                 outcome.with_context(|| match at {
                     None => "without a kill".to_owned(),
@@ -95,20 +92,17 @@ const CALLS: &[(i64, &str)] = calls![
 ];
 
 /// A traced victim, which dies at one of its stops, or lives.
-struct AtStop {
+struct AtStop<'a> {
+    setting: &'a Setting<'a>,
     at: Option<usize>,
     /// Those that it came to.
     stops: RefCell<Vec<Stop>>,
 }
 
-impl Kill for AtStop {
-    fn victim(
-        &self,
-        setting: &Setting<'_>,
-        body: &Body<'_>,
-        _: &mut dyn FnMut(&Death) -> Result<()>,
-    ) -> Result<Death> {
-        let mut child = Child::fork("the victim".to_owned(), setting.alone, |ledger| {
+impl Kill for AtStop<'_> {
+    fn victim(&self, body: &Body<'_>, _: &mut Meanwhile<'_>) -> Result<Death> {
+        let setting = self.setting;
+        let mut child = Child::fork("the victim", setting.alone, |ledger| {
             let plan = Plan::immortal();
             set_alarm();
             ptrace::traceme().context("cannot be traced")?;
@@ -179,7 +173,7 @@ fn entered(pid: Pid) -> Result<Option<i64>> {
 
 /// Whether a child can be traced here.
 fn ensure_traceable(alone: SingleThreaded) -> Result<()> {
-    let mut child = Child::fork("a process to be traced".to_owned(), alone, |_| {
+    let mut child = Child::fork("a process to be traced", alone, |_| {
         ptrace::traceme().context("ptrace is refused")?;
         pause()
     })?;

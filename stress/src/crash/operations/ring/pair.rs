@@ -9,6 +9,7 @@ use super::ends::{expected, finish, go_on, progress, take};
 use super::{Kind, OnRing, operations};
 use crate::crash::case::AnyOperation;
 use crate::crash::trial::ensure_free;
+use crate::desk::same;
 use crate::item::{Author, Item};
 use crate::process::Note;
 
@@ -88,10 +89,7 @@ impl Pair {
                 End::Killed(Some(answer)) => *answer,
                 End::Killed(None) => continue,
             };
-            ensure!(
-                answered == effect,
-                "{what} answered {answered}, its effect is {effect}"
-            );
+            same(&format!("{what} answered"), answered, effect)?;
             ensure!(answered == 1 || may_refuse, "{what} was refused");
         }
         let authors = [(written, Author::Setup), (written + pushed, Author::Victim)];
@@ -102,8 +100,7 @@ impl Pair {
                     Note::Took(position, words) => (*position, Item::from_words(*words)),
                     other => bail!("a consumer reports {other:?}"),
                 };
-                let right = (read, expected(read));
-                ensure!(taken == right, "popped {taken:?}, expected {right:?}");
+                same("popped", taken, (read, expected(read)))?;
             }
         }
         while consumer.position() < producer.position() {

@@ -21,12 +21,12 @@ pub(super) struct Explorer<'a> {
     pub(super) setting: &'a Setting<'a>,
     /// Whether to kill at each instruction, rather than once for each distinct image.
     pub(super) every: bool,
+    /// What dies, or is stopped, in the middle of it.
+    pub(super) operation: &'a dyn AnyOperation,
 }
 
-/// What the attempts at a case are called, up to the instructions.
-fn address(operation: &dyn AnyOperation) -> String {
-    format!("{}:{}", operation.subject(), operation.state())
-}
+/// A walk, and after how many of its steps.
+type Moment<'w> = (&'w Walk, u64);
 
 /// One stepped run of an entry, from before its first instruction to after its last.
 struct Walk {
@@ -64,13 +64,19 @@ impl Walk {
 }
 
 impl Explorer<'_> {
+    /// What the attempts at the case are called, up to the instructions.
+    fn address(&self) -> String {
+        let (subject, state) = self.operation.names();
+        format!("{subject}:{state}")
+    }
+
     /// Every instruction: at each one the segment is looked at, and each distinct image that it
     /// went through is judged as what a death there leaves.
-    pub(super) fn snapshots(&self, operation: &dyn AnyOperation) -> Result<u64> {
-        let before = self.set_up(operation)?;
-        let walk = self.walk_alone(operation, Who::Victim, &before)?;
-        let at = (address(operation), String::new());
-        self.judge_images(operation, Who::Victim, &before, &walk, at)?;
+    pub(super) fn snapshots(&self) -> Result<u64> {
+        let before = self.set_up()?;
+        let walk = self.walk_alone(Who::Victim, &before)?;
+        let at = [self.address(), String::new()];
+        self.judge_images(Who::Victim, &before, &walk, at)?;
         self.setting.remark(format!(
             "each of {} instructions, {} distinct states",
             walk.instructions,
@@ -81,15 +87,15 @@ impl Explorer<'_> {
 
     /// Real deaths: the process is killed, its role must be free, and who takes it is a real
     /// successor beside a peer that lives all along.
-    pub(super) fn kills(&self, operation: &dyn AnyOperation) -> Result<u64> {
-        let before = self.set_up(operation)?;
-        let walk = self.walk_alone(operation, Who::Victim, &before)?;
-        let address = address(operation);
+    pub(super) fn kills(&self) -> Result<u64> {
+        let before = self.set_up()?;
+        let walk = self.walk_alone(Who::Victim, &before)?;
+        let address = self.address();
         let (mut reached, mut kills) = (0, 0);
         for step in walk.moments(self.every || self.setting.asks_within(&address)) {
             let address = format!("{address}:{step}");
             let attempt = self.setting.attempt(&address, None, || {
-                (self.kill(operation, &before, &walk, step))
+                (self.kill(&before, (&walk, step)))
                     .and_then(|now| go_on(&mut reached, now))
                     .with_context(|| place(&walk, step))
             })?;
@@ -104,17 +110,11 @@ impl Explorer<'_> {
     }
 
     /// One real death: how far the victim came.
-    fn kill(
-        &self,
-        operation: &dyn AnyOperation,
-        before: &[u8],
-        walk: &Walk,
-        step: u64,
-    ) -> Result<u64> {
+    fn kill(&self, before: &[u8], (walk, step): Moment<'_>) -> Result<u64> {
         let segment = sealed_file(before)?;
-        self.judge(operation, Who::Victim, &segment, &mut || {
+        self.judge(Who::Victim, &segment, &mut || {
             let found = bytes_of(&segment)?;
-            self.replay(operation, &segment, (walk, step))?.kill();
+            self.replay(&segment, (walk, step))?.kill();
             ensure!(
                 bytes_of(&segment)? == image::changed(&found, before, walk.image_at(step)),
                 "the death leaves another segment than was seen between the instructions"
@@ -125,10 +125,10 @@ impl Explorer<'_> {
 
     /// The successor dies, too: for each image that a victim leaves, a successor is stepped
     /// through its recovery, and each image of that is judged.
-    pub(super) fn second_deaths(&self, operation: &dyn AnyOperation) -> Result<u64> {
-        let before = self.set_up(operation)?;
-        let first = self.walk_alone(operation, Who::Victim, &before)?;
-        let address = address(operation);
+    pub(super) fn second_deaths(&self) -> Result<u64> {
+        let before = self.set_up()?;
+        let first = self.walk_alone(Who::Victim, &before)?;
+        let address = self.address();
         let (mut instructions, mut states, mut successors) = (0, 0, 0);
         for step in first.moments(self.setting.asks_within(&address)) {
             let left = first.image_at(step);
@@ -136,13 +136,12 @@ impl Explorer<'_> {
             let attempt = self.setting.attempt(&address, None, || {
                 let victim = place(&first, step);
                 let segment = sealed_file(left)?;
-                let reached = (self.judge(operation, Who::Victim, &segment, &mut || Ok(())))
+                let reached = (self.judge(Who::Victim, &segment, &mut || Ok(())))
                     .with_context(|| victim.clone())?;
                 let who = Who::Successor(reached);
-                let second =
-                    (self.walk_alone(operation, who, left)).with_context(|| victim.clone())?;
-                let at = (address.clone(), format!("{victim}, its successor "));
-                self.judge_images(operation, who, left, &second, at)?;
+                let second = (self.walk_alone(who, left)).with_context(|| victim.clone())?;
+                let at = [address.clone(), format!("{victim}, its successor ")];
+                self.judge_images(who, left, &second, at)?;
                 Ok((second.instructions, second.images.len()))
             })?;
             if let Some((more, images)) = attempt {
@@ -162,9 +161,9 @@ impl Explorer<'_> {
     /// moment is judged, too. What the dying one does to the memory is taken from a run beside the
     /// same image, unless it is to die at each instruction: then it runs and is killed each time.
     pub(super) fn pairs(&self, pair: &Pair) -> Result<u64> {
-        let before = self.set_up(pair.stopped())?;
-        let alone = self.walk_alone(pair.stopped(), Who::Victim, &before)?;
-        let address = address(pair.stopped());
+        let before = self.set_up()?;
+        let alone = self.walk_alone(Who::Victim, &before)?;
+        let address = self.address();
         // It runs the same code over the same memory whatever the stopped one's registers hold.
         let mut beside: HashMap<usize, Walk> = HashMap::new();
         let mut runs = 0;
@@ -199,14 +198,21 @@ impl Explorer<'_> {
         Ok(runs)
     }
 
+    /// The same of the dying one of a pair.
+    fn dying<'p>(&'p self, pair: &'p Pair) -> Explorer<'p> {
+        Explorer {
+            operation: pair.dying(),
+            ..*self
+        }
+    }
+
     /// Steps the dying one of a pair through its entry beside one that stands after `stop` steps,
     /// and judges what both leave if they die together.
     fn walk_beside(&self, pair: &Pair, alone: &Walk, stop: u64, before: &[u8]) -> Result<Walk> {
         let segment = sealed_file(before)?;
         let beside = || place(alone, stop);
-        let stopped =
-            (self.replay(pair.stopped(), &segment, (alone, stop))).with_context(beside)?;
-        let dying = self.start(pair.dying(), Who::Victim, &segment)?;
+        let stopped = self.replay(&segment, (alone, stop)).with_context(beside)?;
+        let dying = self.dying(pair).start(Who::Victim, &segment)?;
         let other = walk(&segment, dying).with_context(beside)?;
         let end = End::Killed(stopped.answer());
         stopped.kill();
@@ -223,13 +229,13 @@ impl Explorer<'_> {
         &self,
         pair: &Pair,
         before: &[u8],
-        (alone, stop): (&Walk, u64),
-        (beside, death): (&Walk, u64),
+        (alone, stop): Moment<'_>,
+        (beside, death): Moment<'_>,
     ) -> Result<()> {
         let segment = sealed_file(before)?;
-        let stopped = self.replay(pair.stopped(), &segment, (alone, stop))?;
+        let stopped = self.replay(&segment, (alone, stop))?;
         let answer = if self.every {
-            let dying = self.replay(pair.dying(), &segment, (beside, death))?;
+            let dying = self.dying(pair).replay(&segment, (beside, death))?;
             let answer = dying.answer();
             dying.kill();
             answer
@@ -242,13 +248,8 @@ impl Explorer<'_> {
     }
 
     /// Starts a victim again and lets it take the first steps that a walk was seen to take.
-    fn replay(
-        &self,
-        operation: &dyn AnyOperation,
-        segment: &File,
-        (walk, steps): (&Walk, u64),
-    ) -> Result<Tracee> {
-        let mut tracee = self.start(operation, Who::Victim, segment)?;
+    fn replay(&self, segment: &File, (walk, steps): Moment<'_>) -> Result<Tracee> {
+        let mut tracee = self.start(Who::Victim, segment)?;
         for (step, address) in walk.executed[..steps as usize].iter().enumerate() {
             let executed = tracee.step()?;
             ensure!(
@@ -262,19 +263,13 @@ impl Explorer<'_> {
     }
 
     /// The bytes of a segment to begin with.
-    fn set_up(&self, operation: &dyn AnyOperation) -> Result<Vec<u8>> {
-        bytes_of(&operation.set_up(self.setting.seed)?.into())
+    fn set_up(&self) -> Result<Vec<u8>> {
+        bytes_of(&self.operation.set_up(self.setting.seed)?.into())
     }
 
     /// Judges a death that `die` makes happen: how far the actor came.
-    fn judge(
-        &self,
-        operation: &dyn AnyOperation,
-        who: Who,
-        segment: &File,
-        die: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<u64> {
-        operation.judge(&mut Judgement {
+    fn judge(&self, who: Who, segment: &File, die: &mut dyn FnMut() -> Result<()>) -> Result<u64> {
+        self.operation.judge(&mut Judgement {
             setting: self.setting,
             who,
             once: true,
@@ -284,7 +279,7 @@ impl Explorer<'_> {
     }
 
     /// Starts a process of an actor, with the injected fault if it concerns that one.
-    fn start(&self, operation: &dyn AnyOperation, who: Who, segment: &File) -> Result<Tracee> {
+    fn start(&self, who: Who, segment: &File) -> Result<Tracee> {
         let fault = who.mistake(self.setting);
         Tracee::start(self.setting.alone, |stage: &Stage<'_>| {
             let actor = Actor {
@@ -298,28 +293,22 @@ impl Explorer<'_> {
                 announce: &|entry| stage.announce(entry),
             };
             match fault {
-                Some(fault) => operation.act_wrong(actor.with(fault)),
-                None => operation.act_as_shipped(actor),
+                Some(fault) => self.operation.act_wrong(actor.with(fault)),
+                None => self.operation.act_as_shipped(actor),
             }
         })
     }
 
     /// Steps an actor through its entry over a segment of its own.
-    fn walk_alone(&self, operation: &dyn AnyOperation, who: Who, before: &[u8]) -> Result<Walk> {
+    fn walk_alone(&self, who: Who, before: &[u8]) -> Result<Walk> {
         let segment = sealed_file(before)?;
-        walk(&segment, self.start(operation, who, &segment)?)
+        walk(&segment, self.start(who, &segment)?)
     }
 
     /// Judges each distinct image of a walk, and its end. `at` says of which: its address, and
     /// what happened before.
-    fn judge_images(
-        &self,
-        operation: &dyn AnyOperation,
-        who: Who,
-        before: &[u8],
-        walk: &Walk,
-        (address, earlier): (String, String),
-    ) -> Result<()> {
+    fn judge_images(&self, who: Who, before: &[u8], walk: &Walk, at: [String; 2]) -> Result<()> {
+        let [address, earlier] = at;
         let every = self.setting.asks_within(&address);
         let mut moments = walk.moments(every);
         if !every {
@@ -329,7 +318,7 @@ impl Explorer<'_> {
         for step in moments {
             let address = format!("{address}:{step}");
             self.setting.attempt(&address, None, || {
-                self.judge_image(operation, who, before, (walk, step))
+                self.judge_image(who, before, (walk, step))
                     .and_then(|now| go_on(&mut reached, now))
                     .with_context(|| format!("{earlier}{}", place(walk, step)))
             })?;
@@ -338,19 +327,13 @@ impl Explorer<'_> {
     }
 
     /// Judges what is there after so many steps of a walk: how far it came.
-    fn judge_image(
-        &self,
-        operation: &dyn AnyOperation,
-        who: Who,
-        before: &[u8],
-        (walk, step): (&Walk, u64),
-    ) -> Result<u64> {
+    fn judge_image(&self, who: Who, before: &[u8], (walk, step): Moment<'_>) -> Result<u64> {
         let segment = sealed_file(before)?;
-        let now = self.judge(operation, who, &segment, &mut || {
+        let now = self.judge(who, &segment, &mut || {
             image::change(&segment, before, walk.image_at(step))
         })?;
         if step == walk.steps() {
-            let (goal, answer) = (operation.goal(who, true), operation.answer(who));
+            let (goal, answer) = (self.operation.goal(who, true), self.operation.answer(who));
             ensure!(
                 (now, walk.answer) == (goal, answer),
                 "it returned {}, its effect is {now}; expected {answer} and {goal}",
@@ -369,11 +352,11 @@ fn place(walk: &Walk, steps: u64) -> String {
     }
 }
 
-fn place_pair(pair: &Pair, stopped: (&Walk, u64), dying: (&Walk, u64)) -> String {
+fn place_pair(pair: &Pair, stopped: Moment<'_>, dying: Moment<'_>) -> String {
     format!(
         "stopped {}, {} killed {}",
         place(stopped.0, stopped.1),
-        pair.dying().subject(),
+        pair.dying().names().0,
         place(dying.0, dying.1)
     )
 }

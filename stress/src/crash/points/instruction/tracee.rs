@@ -71,7 +71,7 @@ impl Tracee {
         alone: SingleThreaded,
         body: impl FnOnce(&Stage<'_>) -> Result<()>,
     ) -> Result<Tracee> {
-        let mut child = Child::fork("a tracee".to_owned(), alone, |ledger| {
+        let mut child = Child::fork("a tracee", alone, |ledger| {
             set_alarm();
             ptrace::traceme().context("a process may not be traced here")?;
             body(&Stage { ledger })
