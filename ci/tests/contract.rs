@@ -350,7 +350,7 @@ fn assert_dies(pid: &str) {
         text.rsplit_once(')')
             .is_some_and(|(_, rest)| rest.starts_with(" Z"))
     };
-    let gone = || fs::read_to_string(&stat).map_or(true, is_zombie);
+    let gone = || fs::read_to_string(&stat).ok().is_none_or(is_zombie);
     let died = until(|| gone().then_some(()));
     assert!(died.is_some(), "process {pid} is still there");
 }
