@@ -1,6 +1,9 @@
 //! What `ci/asm.sh` reads the machine code of: `push` and `pop` of a `u64`, each in a function of
 //! its own, and the same with one fault planted, each of which the script must report.
 //!
+//! They may unwind (`C-unwind`), as what a caller gets may: otherwise the compiler adds a call that
+//! aborts, wherever it does not see that a slow path never panics.
+//!
 //! Run by itself it calls them all, so that they are code that works and not only code that is
 //! read.
 
@@ -11,14 +14,14 @@ use ringproof::{Consumer, Producer, Ring, RingOptions};
 /// `push`, as a caller gets it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn asm_ring_push(producer: &mut Producer<u64>, value: u64) -> bool {
+pub extern "C-unwind" fn asm_ring_push(producer: &mut Producer<u64>, value: u64) -> bool {
     producer.push(value).is_ok()
 }
 
 /// `pop`, as a caller gets it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-pub extern "C" fn asm_ring_pop(consumer: &mut Consumer<u64>, value: &mut u64) -> bool {
+pub extern "C-unwind" fn asm_ring_pop(consumer: &mut Consumer<u64>, value: &mut u64) -> bool {
     match consumer.pop() {
         Ok(taken) => {
             *value = taken;
@@ -42,14 +45,14 @@ mod planted {
     use super::{NonZeroU64, Producer};
 
     #[inline(never)]
-    extern "C" fn elsewhere(value: u64) -> u64 {
+    extern "C-unwind" fn elsewhere(value: u64) -> u64 {
         black_box(value)
     }
 
     /// A function called on the way.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_call(producer: &mut Producer<u64>, value: u64) -> bool {
+    pub(super) extern "C-unwind" fn asm_planted_call(producer: &mut Producer<u64>, value: u64) -> bool {
         let value = elsewhere(value);
         producer.push(value).is_ok()
     }
@@ -57,7 +60,7 @@ mod planted {
     /// A function called at the very end, which is a jump in machine code.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_call__tail(
+    pub(super) extern "C-unwind" fn asm_planted_call__tail(
         producer: &mut Producer<u64>,
         value: u64,
     ) -> u64 {
@@ -68,7 +71,7 @@ mod planted {
     /// `% slots` with a number that the compiler does not know.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_division(
+    pub(super) extern "C-unwind" fn asm_planted_division(
         producer: &mut Producer<u64>,
         value: u64,
         slots: NonZeroU64,
@@ -79,7 +82,7 @@ mod planted {
     /// A read-modify-write where a store would do.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_lock(
+    pub(super) extern "C-unwind" fn asm_planted_lock(
         producer: &mut Producer<u64>,
         value: u64,
         index: &AtomicU64,
@@ -91,7 +94,7 @@ mod planted {
     /// A sequentially consistent store: `xchg`, which locks without saying so.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_lock__implied(
+    pub(super) extern "C-unwind" fn asm_planted_lock__implied(
         producer: &mut Producer<u64>,
         value: u64,
         index: &AtomicU64,
@@ -103,7 +106,7 @@ mod planted {
     /// An unconditional sequentially consistent fence.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_fence(producer: &mut Producer<u64>, value: u64) -> bool {
+    pub(super) extern "C-unwind" fn asm_planted_fence(producer: &mut Producer<u64>, value: u64) -> bool {
         let pushed = producer.push(value).is_ok();
         fence(Ordering::SeqCst);
         pushed
@@ -112,7 +115,7 @@ mod planted {
     /// A slice indexed with a number that the compiler does not know to be within.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_bounds(
+    pub(super) extern "C-unwind" fn asm_planted_bounds(
         producer: &mut Producer<u64>,
         values: &[u64; 8],
         index: usize,
@@ -123,7 +126,7 @@ mod planted {
     /// The same check, which here panics nowhere.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_bounds__quiet(
+    pub(super) extern "C-unwind" fn asm_planted_bounds__quiet(
         producer: &mut Producer<u64>,
         values: &[u64; 8],
         index: usize,
@@ -137,7 +140,7 @@ mod planted {
     /// A second shared word stored on every push.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C" fn asm_planted_store(
+    pub(super) extern "C-unwind" fn asm_planted_store(
         producer: &mut Producer<u64>,
         value: u64,
         count: &AtomicU64,
