@@ -52,7 +52,10 @@ mod planted {
     /// A function called on the way.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C-unwind" fn asm_planted_call(producer: &mut Producer<u64>, value: u64) -> bool {
+    pub(super) extern "C-unwind" fn asm_planted_call(
+        producer: &mut Producer<u64>,
+        value: u64,
+    ) -> bool {
         let value = elsewhere(value);
         producer.push(value).is_ok()
     }
@@ -106,7 +109,10 @@ mod planted {
     /// An unconditional sequentially consistent fence.
     #[unsafe(no_mangle)]
     #[inline(never)]
-    pub(super) extern "C-unwind" fn asm_planted_fence(producer: &mut Producer<u64>, value: u64) -> bool {
+    pub(super) extern "C-unwind" fn asm_planted_fence(
+        producer: &mut Producer<u64>,
+        value: u64,
+    ) -> bool {
         let pushed = producer.push(value).is_ok();
         fence(Ordering::SeqCst);
         pushed
