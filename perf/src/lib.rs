@@ -16,6 +16,7 @@
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 
 mod aligned;
+mod alone;
 pub mod comparison;
 pub mod cost;
 pub mod counters;

@@ -8,7 +8,7 @@ use ringproof::Payload;
 use ringproof::memory::Native;
 use ringproof::ring::{Consumer, Producer};
 
-use crate::placement::Alone;
+use crate::alone::Alone;
 use crate::stream::{End, Link};
 use crate::together::{Fault, Patience};
 

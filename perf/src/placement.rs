@@ -14,11 +14,6 @@ use crate::report::Trouble;
 use crate::run::{Medium, through};
 use crate::stream::Link;
 
-/// Something that has its cache line, and the next one, to itself: some processors fetch lines two by two.
-#[derive(Default)]
-#[repr(align(256))]
-pub(crate) struct Alone<T>(pub(crate) T);
-
 /// Where everything lies is known from here on: the beginning of a page.
 pub const PAGE: usize = 4096;
 

@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::alone::Alone;
 use crate::counters::Usage;
 use crate::cpus::Pair;
-use crate::placement::Alone;
 use crate::stats::summarize;
 use crate::together::{Fault, Patience, both};
 

@@ -188,16 +188,7 @@ macro_rules! promised {
     };
 }
 
-/// The same of one that hands over what it makes.
-macro_rules! handed_over {
-    ($error:expr, $handle:ident, $make:block) => {
-        crate::failure::promised!($error, {
-            crate::segment::hand_over($handle, stringify!($handle), || $make)
-        })
-    };
-}
-
-pub(crate) use {handed_over, promised};
+pub(crate) use promised;
 
 impl From<SegmentError> for Failure {
     fn from(error: SegmentError) -> Failure {

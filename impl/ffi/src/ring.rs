@@ -6,8 +6,8 @@ use ringproof::PushError;
 use ringproof::untyped::{Consumer, Producer};
 
 use crate::arguments::{exclusive, items, needed, room, shared};
-use crate::failure::{Failure, handed_over, promised, ringproof_lib_error, ringproof_lib_status};
-use crate::segment::{give_back, ringproof_lib_segment, usable, usable_mut};
+use crate::failure::{Failure, promised, ringproof_lib_error, ringproof_lib_status};
+use crate::segment::{give_back, handed_over, ringproof_lib_segment, usable, usable_mut};
 
 /// Items that lie one after the other in the segment.
 #[repr(C)]

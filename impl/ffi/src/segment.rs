@@ -14,9 +14,7 @@ use ringproof::{
 };
 
 use crate::arguments::{items, needed, segment_name, shared};
-use crate::failure::{
-    Failure, call, handed_over, promised, ringproof_lib_error, ringproof_lib_status,
-};
+use crate::failure::{Failure, call, promised, ringproof_lib_error, ringproof_lib_status};
 use crate::payload::ringproof_lib_payload;
 
 /// What a segment is.
@@ -148,6 +146,17 @@ unsafe fn segment_of<'a>(handle: *const ringproof_lib_segment) -> Result<&'a Seg
     // SAFETY: the caller's promises.
     Ok(unsafe { shared(handle, "segment")? }.structure.segment())
 }
+
+/// The body of a function that C calls and that hands over what it makes; see [`promised`].
+macro_rules! handed_over {
+    ($error:expr, $handle:ident, $make:block) => {
+        crate::failure::promised!($error, {
+            crate::segment::hand_over($handle, stringify!($handle), || $make)
+        })
+    };
+}
+
+pub(crate) use handed_over;
 
 /// Hands a new handle over, once `make` has made what it stands for; null until then.
 pub(crate) unsafe fn hand_over<H>(

@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use ringproof::untyped::{Reader, Writer};
 
 use crate::arguments::{exclusive, items, room, shared};
-use crate::failure::{handed_over, promised, ringproof_lib_error, ringproof_lib_status};
-use crate::segment::{give_back, ringproof_lib_segment, usable, usable_mut};
+use crate::failure::{promised, ringproof_lib_error, ringproof_lib_status};
+use crate::segment::{give_back, handed_over, ringproof_lib_segment, usable, usable_mut};
 
 /// The writing end of a seqlock or latch.
 pub struct ringproof_lib_writer {

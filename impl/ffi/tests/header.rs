@@ -164,11 +164,11 @@ fn every_function_catches_panics() {
         "{functions} functions: is this still how they are written?"
     );
     // What two macros say for most of them.
-    let text = fs::read_to_string(root().join("src/failure.rs")).expect("failure.rs");
-    for body in [
-        "crate::failure::call($error, || $body)",
-        "crate::failure::promised!($error, {",
+    for (source, body) in [
+        ("failure.rs", "crate::failure::call($error, || $body)"),
+        ("segment.rs", "crate::failure::promised!($error, {"),
     ] {
+        let text = fs::read_to_string(root().join("src").join(source)).expect(source);
         assert_eq!(text.matches(body).count(), 1, "{body}");
     }
     // And this can fail.

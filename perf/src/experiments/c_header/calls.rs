@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use ringproof::{Consumer, Producer, Ring, SegmentError};
 
+use crate::alone::Alone;
 use crate::links::{self, BATCH, Way, difference, number};
-use crate::placement::Alone;
 
 pub(super) use with_c::{compiler, ends};
 

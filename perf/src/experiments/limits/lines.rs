@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{ELSEWHERE, NS, Outcome, note};
+use crate::alone::Alone;
 use crate::comparison::Comparison;
 use crate::cpus::Pair;
-use crate::placement::Alone;
 use crate::probe::to_and_fro;
 use crate::report::Report;
 use crate::rounds::{Rounds, Sample};

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use memmap2::{Advice, MmapMut, UncheckedAdvice};
 use nix::libc;
 
+use crate::alone::Alone;
 use crate::counters::Usage;
 use crate::mutex::SharedMutex;
-use crate::placement::Alone;
 use crate::report::Trouble;
 
 /// How many operations there are in a turn of the loop: the loop's own cost is divided by it.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use memmap2::{Advice, MmapMut};
 
+use crate::alone::Alone;
 use crate::links::{BATCH, Ends};
-use crate::placement::Alone;
 use crate::stream::Link;
 
 /// The size of the kernel's huge pages on most machines. Where they are larger none is granted for
