@@ -668,7 +668,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     /// # Errors
     /// [`Corruption`] if the producer's index is out of bounds.
     pub fn occupancy(&self) -> Result<u64, Corruption> {
-        let (write_index, _) = self.observe_write_index()?;
+        let (write_index, _) = self.checked(self.find())?;
         Ok(write_index.wrapping_sub(self.read_index))
     }
 
@@ -703,9 +703,9 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
         if self.closed {
             return Err(known);
         }
-        // Acquire: pairs with RingPublish and RingEnd; the slots below the index hold their items.
-        let found = self.memory.load(self.write_word, LoadSite::RingObserve);
+        let found = self.find();
         let (write_index, _) = index_of(found);
+        // The bounds of `checked`, and at least one more than is known.
         if (1..=room).contains(&write_index.wrapping_sub(known)) {
             self.cached_write_index = write_index;
             return Ok(());
@@ -725,9 +725,11 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
         }
     }
 
-    fn observe_write_index(&self) -> Result<(u64, bool), Corruption> {
+    /// The producer's word.
+    #[inline(always)]
+    fn find(&self) -> u64 {
         // Acquire: pairs with RingPublish and RingEnd; the slots below the index hold their items.
-        self.checked(self.memory.load(self.write_word, LoadSite::RingObserve))
+        self.memory.load(self.write_word, LoadSite::RingObserve)
     }
 
     /// The producer's index, and whether it closed the ring, if both are possible.

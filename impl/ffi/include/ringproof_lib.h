@@ -439,8 +439,9 @@ enum ringproof_lib_status ringproof_lib_reserve(struct ringproof_lib_producer *p
 
 // Makes the first `count` items of what was reserved visible to the consumer, all at once; the
 // other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile, and else
-// `RINGPROOF_LIB_OUT_OF_CHUNK` if not so many are reserved. It is never `RINGPROOF_LIB_PEER_CLOSED`: what was reserved can be
-// committed also when the consumer has closed the ring.
+// `RINGPROOF_LIB_OUT_OF_CHUNK` if not so many are reserved. It is never `RINGPROOF_LIB_PEER_CLOSED`: what was
+// reserved can be committed also when the consumer has closed the ring, until this side learns of it
+// (`ringproof_lib_producer_is_peer_closed`), from when on nothing is reserved.
 enum ringproof_lib_status ringproof_lib_commit(struct ringproof_lib_producer *producer,
                                                size_t count,
                                                struct ringproof_lib_error *error);

@@ -204,8 +204,9 @@ pub unsafe extern "C" fn ringproof_lib_reserve(
 
 /// Makes the first `count` items of what was reserved visible to the consumer, all at once; the
 /// other slots are taken back. `RINGPROOF_LIB_CLOSED` if this side closed the ring meanwhile, and else
-/// `RINGPROOF_LIB_OUT_OF_CHUNK` if not so many are reserved. It is never `RINGPROOF_LIB_PEER_CLOSED`: what was reserved can be
-/// committed also when the consumer has closed the ring.
+/// `RINGPROOF_LIB_OUT_OF_CHUNK` if not so many are reserved. It is never `RINGPROOF_LIB_PEER_CLOSED`: what was
+/// reserved can be committed also when the consumer has closed the ring, until this side learns of it
+/// (`ringproof_lib_producer_is_peer_closed`), from when on nothing is reserved.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ringproof_lib_commit(
     producer: *mut ringproof_lib_producer,
