@@ -16,6 +16,7 @@
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 
 mod aligned;
+mod c_ends;
 pub mod comparison;
 pub mod cost;
 pub mod counters;
@@ -24,12 +25,18 @@ pub mod doctor;
 pub mod earlier;
 pub mod environment;
 pub mod experiments;
+mod items;
 pub mod links;
+mod messages;
 mod mutex;
+mod operations;
+pub mod outside;
 pub mod page;
 pub mod placement;
 pub mod plot;
 pub mod probe;
+mod raw_ring;
+mod regime;
 pub mod report;
 pub mod rounds;
 pub mod run;
@@ -38,5 +45,8 @@ pub mod stats;
 pub mod stream;
 pub mod table;
 pub mod together;
+mod traits;
+pub mod values;
+mod words;
 
-pub use experiments::{ipc, latest, peers};
+pub use experiments::ipc;

@@ -22,6 +22,9 @@ pub(crate) struct Alone<T>(pub(crate) T);
 /// Where everything lies is known from here on: the beginning of a page.
 pub const PAGE: usize = 4096;
 
+/// Bytes of a cache line.
+pub const LINE: usize = 64;
+
 /// Bytes of one word.
 const WORD: usize = size_of::<Word>();
 
@@ -41,6 +44,13 @@ impl Places {
         [self.write_index, self.read_index]
     }
 }
+
+/// Where a segment of ours has them.
+pub const OURS: Places = Places {
+    write_index: 256,
+    read_index: 640,
+    data: 2 * PAGE,
+};
 
 /// A page of memory that is accessed as words.
 #[repr(C, align(4096))]
@@ -152,6 +162,8 @@ fn no_room() -> Trouble {
 
 #[cfg(test)]
 mod tests {
+    use ringproof::{Ring, RingOptions};
+
     use super::*;
 
     /// Indices so far apart in the first page, everything else in pages of its own.
@@ -181,6 +193,20 @@ mod tests {
             (cells.as_ptr().addr() - base, cells.len()),
             (places.data, 16)
         );
+    }
+
+    #[test]
+    fn our_layout_is_the_one_that_the_document_and_a_segment_have() {
+        let document = include_str!("../../impl/ABI.md");
+        for (at, name) in [
+            (OURS.write_index, "write_index"),
+            (OURS.read_index, "read_index"),
+        ] {
+            let row = format!("| {at} | 8 | `{name}` |");
+            assert!(document.contains(&row), "{row}");
+        }
+        let ring = Ring::<u64>::anonymous(&RingOptions::new(64)).unwrap();
+        assert_eq!(ring.segment().fixed().data_offset, OURS.data as u64);
     }
 
     #[test]
