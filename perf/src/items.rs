@@ -102,7 +102,7 @@ pub(crate) fn medium<T: Payload, const ITEM: usize>(
     way: Way,
     name: String,
     first_item: u64,
-) -> Result<Box<dyn Medium>, Trouble> {
+) -> Made {
     let board = Board::<T>::new(places, slots, first_item);
     stream_through(board, move |board| {
         let (producer, consumer) = board.ring(slots as u64)?;
@@ -153,8 +153,10 @@ pub(crate) struct Size {
     /// Bytes of an item.
     pub(crate) bytes: usize,
     /// With so many slots, used in that way, for items from that number on.
-    pub(crate) make: fn(Placement, usize, Way, u64) -> Result<Box<dyn Medium>, Trouble>,
+    pub(crate) make: fn(Placement, usize, Way, u64) -> Made,
 }
+
+type Made = Result<Box<dyn Medium>, Trouble>;
 
 /// Items that fill `T` in slots without padding, and alone in a `Padded`, which is whole lines.
 const fn size<T: Payload, Padded: Payload, const ITEM: usize>() -> Size {

@@ -12,6 +12,8 @@
 //! - A round counts only if the distance between the two CPUs, probed before and after it, stayed
 //!   what it was ([`probe`]): virtual CPUs move between real ones.
 //! - What was measured becomes a [`comparison`], from which tables, rows, pictures and sentences come.
+//! - Structures, ends, memory and loops are modules beside the experiments ([`values`], [`placement`],
+//!   [`outside`]), each of which says what it compares and what follows.
 //! - What needs no partner is repeated by one of the two threads alone ([`cost`]).
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 

@@ -3,11 +3,14 @@
 /// Traits decide if the share of those that it happens to is larger by this with them than without.
 const DECIDE: f64 = 0.5;
 
+/// To how many it happens, and of how many.
+type Share = (usize, usize);
+
 /// The trait, or the two, by which it is best foretold which it happens to; and to how many it does, of how
 /// many, with them and without.
 pub(crate) fn deciding<const N: usize>(
     things: &[([String; N], bool)],
-) -> Option<(Vec<&str>, [(usize, usize); 2])> {
+) -> Option<(Vec<&str>, [Share; 2])> {
     let mut traits: Vec<(usize, &str)> = (things.iter())
         .flat_map(|(traits, _)| traits.iter().map(String::as_str).enumerate())
         .collect();
@@ -33,7 +36,7 @@ pub(crate) fn deciding<const N: usize>(
         counts
     };
     // Of how many it is right to say "with it happens, and without it does not".
-    let right = |[(some, _), (elsewhere, others)]: [(usize, usize); 2]| some + others - elsewhere;
+    let right = |[(some, _), (elsewhere, others)]: [Share; 2]| some + others - elsewhere;
     let counted = sets.into_iter().map(|wanted| (count(&wanted), wanted));
     // Two traits have to be right more often than one: of equals the first counts.
     let best = counted.reduce(|best, one| match right(one.0) > right(best.0) {
@@ -41,7 +44,7 @@ pub(crate) fn deciding<const N: usize>(
         false => best,
     });
     let (counts, wanted) = best?;
-    let share = |(some, all): (usize, usize)| (all > 0).then(|| some as f64 / all as f64);
+    let share = |(some, all): Share| (all > 0).then(|| some as f64 / all as f64);
     // What all have in common distinguishes none.
     let [with, without] = counts.map(share);
     let decides = with? - without? >= DECIDE;

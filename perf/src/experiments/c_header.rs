@@ -37,11 +37,8 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let sets = (Threads::ALL.iter()).flat_map(|threads| sizes.iter().map(|size| (*threads, *size)));
     let measured = measure_all(sets, |(threads, size)| {
         let (threads, size) = (*threads, *size);
-        let name = format!(
-            "c-header, {}, capacity {}",
-            threads.names()[0],
-            size.capacity
-        );
+        let [ends, _] = threads.names();
+        let name = format!("c-header, {ends}, capacity {}", size.capacity);
         // The cases alternate: C and Rust, for each way.
         stream_all(&name, WAYS.len() * 2, pair, settings, |case| {
             let (way, in_c) = (WAYS[case / 2], case % 2 == IN_C);
