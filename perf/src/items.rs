@@ -5,9 +5,9 @@ use ringproof::bytemuck::{bytes_of, bytes_of_mut};
 use ringproof::ring::{Consumer, Producer};
 
 use crate::links::{BATCH, Ends};
-use crate::placement::{Board, LINE, OURS, Places, stream_through};
+use crate::placement::{Board, LINE, OURS, Places};
 use crate::report::Trouble;
-use crate::run::Medium;
+use crate::run::{Medium, stream_through};
 
 /// How items go in and out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

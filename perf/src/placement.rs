@@ -10,10 +10,6 @@ use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::site::StoreSite;
 use ringproof::slots::Slots;
 
-use crate::report::Trouble;
-use crate::run::{Medium, through};
-use crate::stream::Link;
-
 /// Something that has its cache line, and the next one, to itself: some processors fetch lines two by two.
 #[derive(Default)]
 #[repr(align(256))]
@@ -141,23 +137,6 @@ impl<T: Payload> Board<T> {
         // `UnsafeCell`, and any bytes make a `T`, which is a payload.
         unsafe { slice::from_raw_parts(first.add(self.places.data).cast::<Slot<T>>(), self.slots) }
     }
-}
-
-/// A board as something to stream through, if there is one: by the link that `link` makes of it.
-/// It is kept until all rounds are over, or the next board would get the same memory.
-pub fn stream_through<T, F>(board: Option<Board<T>>, link: F) -> Result<Box<dyn Medium>, Trouble>
-where
-    T: Payload,
-    F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>> + 'static,
-{
-    let board = board.ok_or_else(no_room)?;
-    Ok(through(board, true, move |board| {
-        link(board).ok_or_else(no_room)
-    }))
-}
-
-fn no_room() -> Trouble {
-    Trouble::NotRun("a ring's parts cannot lie where they shall".to_owned())
 }
 
 #[cfg(test)]

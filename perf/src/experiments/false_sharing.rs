@@ -8,10 +8,10 @@ mod distances;
 
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
-use crate::placement::{Board, PAGE, Places, stream_through};
+use crate::placement::{Board, PAGE, Places};
 use crate::regime::{Poll, Regime};
 use crate::report::{Report, Trouble};
-use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::run::{Extent, Medium, Settings, stream_all, stream_through};
 use crate::sets::{measure_all, together};
 use distances::ByRegime;
 
