@@ -10,7 +10,7 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-const SOURCE: &str = "src/experiments/c_header/ends.c";
+const SOURCE: &str = "src/c_ends/ends.c";
 const INCLUDE: &str = "../impl/ffi/include";
 
 fn main() -> io::Result<()> {

@@ -12,10 +12,11 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use ringproof::{Ring, RingOptions, SeqLatch, SeqLock};
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::latest::{self, Latest, Value, time_busy_reads, time_reads, time_writes};
+use ringproof_perf::experiments::latest;
 use ringproof_perf::links::{BATCH, Ends, SIZES, Size, Way};
 use ringproof_perf::run::{Extent, Settings};
 use ringproof_perf::stream::Link;
+use ringproof_perf::values::{Latest, Value, time_busy_reads, time_reads, time_writes};
 
 /// Fewer items than this are over before the two threads run evenly.
 const FEWEST_ITEMS: u64 = 1 << 14;

@@ -111,18 +111,27 @@ impl<C> Comparison<C> {
         });
     }
 
-    /// A comparison of `alternatives` alternatives, the conditions of which were measured as sets.
-    pub fn of_sets(unit: Unit, reference: usize, alternatives: usize, sets: &[Measured<C>]) -> Self
-    where
-        C: Clone,
-    {
+    /// A comparison of `alternatives` alternatives that were measured as sets: in each of them under the first
+    /// of its `conditions`, then under the second, and so on.
+    pub fn of_sets<S>(
+        unit: Unit,
+        reference: usize,
+        alternatives: usize,
+        sets: &[Measured<S>],
+        conditions: impl Fn(&S) -> Vec<C>,
+    ) -> Self {
         let mut all = Comparison::new(unit, reference);
         for Measured { set, rounds } in sets {
-            let series = match rounds {
-                Ok(rounds) => rounds.series.iter().cloned().map(Ok).collect(),
-                Err(why) => vec![Err(why.clone()); alternatives],
-            };
-            all.add(set.clone(), series);
+            for (at, of) in conditions(set).into_iter().enumerate() {
+                let series = match rounds {
+                    Ok(rounds) => {
+                        let series = rounds.series.chunks(alternatives).nth(at);
+                        series.unwrap_or_default().iter().cloned().map(Ok).collect()
+                    }
+                    Err(why) => vec![Err(why.clone()); alternatives],
+                };
+                all.add(of, series);
+            }
         }
         all
     }
@@ -263,6 +272,18 @@ impl<C> Line<C> {
     /// An alternative's values in units of the same one's in another line. `None` if there are no rounds.
     pub fn against(&self, other: &Line<C>, at: usize) -> Option<Ratio> {
         Ratio::of(self.values(at).ok()?, other.values(at).ok()?)
+    }
+
+    /// The points of its line in a picture of speeds, of which `places` says where the alternatives lie.
+    pub fn speeds(
+        &self,
+        name: impl Into<String>,
+        places: &[usize],
+    ) -> impl Iterator<Item = (String, f64, Summary)> {
+        let (name, points) = (name.into(), places.iter().enumerate());
+        points.filter_map(move |(at, place)| {
+            Some((name.clone(), *place as f64, self.compared(at).ok()?.speed))
+        })
     }
 
     /// The row of an alternative: its median, or why there is none.

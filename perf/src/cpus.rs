@@ -1,5 +1,6 @@
 //! Which two CPUs an experiment runs on.
 
+pub(crate) mod groups;
 mod seat;
 pub(crate) mod topology;
 

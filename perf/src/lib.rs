@@ -12,11 +12,14 @@
 //! - A round counts only if the distance between the two CPUs, probed before and after it, stayed
 //!   what it was ([`probe`]): virtual CPUs move between real ones.
 //! - What was measured becomes a [`comparison`], from which tables, rows, pictures and sentences come.
+//! - Structures, ends, memory and loops are modules beside the experiments ([`values`], [`placement`],
+//!   [`outside`]), each of which says what it compares and what follows.
 //! - What needs no partner is repeated by one of the two threads alone ([`cost`]).
 //! - What cannot be measured is said, with the reason ([`counters`]); no figure stands in for it.
 
 mod aligned;
 mod alone;
+mod c_ends;
 pub mod comparison;
 pub mod cost;
 pub mod counters;
@@ -25,12 +28,18 @@ pub mod doctor;
 pub mod earlier;
 pub mod environment;
 pub mod experiments;
+mod items;
 pub mod links;
+mod messages;
 mod mutex;
+mod operations;
+pub mod outside;
 pub mod page;
 pub mod placement;
 pub mod plot;
 pub mod probe;
+mod raw_ring;
+mod regime;
 pub mod report;
 pub mod rounds;
 pub mod run;
@@ -39,5 +48,8 @@ pub mod stats;
 pub mod stream;
 pub mod table;
 pub mod together;
+mod traits;
+pub mod values;
+mod words;
 
-pub use experiments::{ipc, latest, peers};
+pub use experiments::ipc;

@@ -308,6 +308,21 @@ impl<'a> Ends<'a> {
         )
     }
 
+    /// The same for one thread, which sends a batch and then takes it: all of it is the receiver's work.
+    pub fn in_one_thread(self) -> Self {
+        let (mut sender, mut receiver) = (self.sender, self.receiver);
+        Ends {
+            sender: Box::new(|_, _| Ok(())),
+            receiver: Box::new(move |first, count| {
+                (0..count).step_by(BATCH).try_for_each(|done| {
+                    let batch = (count - done).min(BATCH as u64);
+                    sender(first.wrapping_add(done), batch)?;
+                    receiver(first.wrapping_add(done), batch)
+                })
+            }),
+        }
+    }
+
     /// A link whose next item is number `next`, after `warm_up` items without a clock.
     pub fn link(self, name: String, warm_up: u64, next: u64) -> Link<'a> {
         Link {

@@ -14,8 +14,8 @@ use ringproof_perf::environment::{Environment, Steal};
 use ringproof_perf::experiments::{self, Experiment};
 use ringproof_perf::ipc::advise::{self, Question};
 use ringproof_perf::ipc::{all as mechanisms, worker};
+use ringproof_perf::outside;
 use ringproof_perf::page::About;
-use ringproof_perf::peers;
 use ringproof_perf::report::Report;
 use ringproof_perf::run::{Extent, Settings};
 use ringproof_record::{EXIT_CODES, Exit, print};
@@ -220,7 +220,7 @@ fn ask(name: &'static str, args: &ArgMatches) -> Result<Exit> {
     let mut settings = common.asked();
     match name {
         "false-sharing" => settings.capacity = Rings::from_arg_matches(args)?.capacity,
-        "peers" if Build::from_arg_matches(args)?.build => peers::build()?,
+        "peers" if Build::from_arg_matches(args)?.build => outside::build()?,
         "ipc" => {
             let ask = Ask::from_arg_matches(args)?;
             if ask.advise {

@@ -10,12 +10,11 @@ use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::site::StoreSite;
 use ringproof::slots::Slots;
 
-use crate::report::Trouble;
-use crate::run::{Medium, through};
-use crate::stream::Link;
-
 /// Where everything lies is known from here on: the beginning of a page.
 pub const PAGE: usize = 4096;
+
+/// Bytes of a cache line.
+pub const LINE: usize = 64;
 
 /// Bytes of one word.
 const WORD: usize = size_of::<Word>();
@@ -36,6 +35,13 @@ impl Places {
         [self.write_index, self.read_index]
     }
 }
+
+/// Where a segment of ours has them.
+pub const OURS: Places = Places {
+    write_index: 256,
+    read_index: 640,
+    data: 2 * PAGE,
+};
 
 /// A page of memory that is accessed as words.
 #[repr(C, align(4096))]
@@ -128,25 +134,10 @@ impl<T: Payload> Board<T> {
     }
 }
 
-/// A board as something to stream through, if there is one: by the link that `link` makes of it.
-/// It is kept until all rounds are over, or the next board would get the same memory.
-pub fn stream_through<T, F>(board: Option<Board<T>>, link: F) -> Result<Box<dyn Medium>, Trouble>
-where
-    T: Payload,
-    F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>> + 'static,
-{
-    let board = board.ok_or_else(no_room)?;
-    Ok(through(board, true, move |board| {
-        link(board).ok_or_else(no_room)
-    }))
-}
-
-fn no_room() -> Trouble {
-    Trouble::NotRun("a ring's parts cannot lie where they shall".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use ringproof::{Ring, RingOptions};
+
     use super::*;
 
     /// Indices so far apart in the first page, everything else in pages of its own.
@@ -176,6 +167,20 @@ mod tests {
             (cells.as_ptr().addr() - base, cells.len()),
             (places.data, 16)
         );
+    }
+
+    #[test]
+    fn our_layout_is_the_one_that_the_document_and_a_segment_have() {
+        let document = include_str!("../../impl/ABI.md");
+        for (at, name) in [
+            (OURS.write_index, "write_index"),
+            (OURS.read_index, "read_index"),
+        ] {
+            let row = format!("| {at} | 8 | `{name}` |");
+            assert!(document.contains(&row), "{row}");
+        }
+        let ring = Ring::<u64>::anonymous(&RingOptions::new(64)).unwrap();
+        assert_eq!(ring.segment().fixed().data_offset, OURS.data as u64);
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use ringproof::Payload;
 
 use crate::cpus::{Pair, Wanted};
 use crate::links::BATCH;
+use crate::placement::Board;
 use crate::probe;
 use crate::report::Trouble;
 use crate::rounds::{Round, Rounds, Sample, interleave};
@@ -225,6 +227,23 @@ impl<M, F: for<'a> Fn(&'a mut M) -> Result<Link<'a>, Trouble>> Medium for Throug
     fn is_kept(&self) -> bool {
         self.is_kept
     }
+}
+
+/// A board as something to stream through, if there is one: by the link that `link` makes of it.
+/// It is kept until all rounds are over, or the next board would get the same memory.
+pub fn stream_through<T, F>(board: Option<Board<T>>, link: F) -> Result<Box<dyn Medium>, Trouble>
+where
+    T: Payload,
+    F: for<'a> Fn(&'a mut Board<T>) -> Option<Link<'a>> + 'static,
+{
+    let board = board.ok_or_else(no_room)?;
+    Ok(through(board, true, move |board| {
+        link(board).ok_or_else(no_room)
+    }))
+}
+
+fn no_room() -> Trouble {
+    Trouble::NotRun("a ring's parts cannot lie where they shall".to_owned())
 }
 
 /// Streams through `cases` links in turn: million items a second, round by round.

@@ -6,12 +6,12 @@ use arc_swap::ArcSwap;
 use parking_lot::RwLock;
 use ringproof::SegmentError;
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::latest::{
-    self, Entry, HOW_TO_READ, Latest, OURS, Read, Situation, Value, Values, Write,
-};
 use ringproof_perf::plot::Plot;
 use ringproof_perf::report::{Report, Trouble};
 use ringproof_perf::run::Settings;
+use ringproof_perf::values::{
+    self, Entry, HOW_TO_READ, Latest, OURS, Read, Situation, Value, Values, Write,
+};
 use triple_buffer::{Input, Output, triple_buffer};
 
 use crate::standing::{Standing, conclude};
@@ -87,7 +87,7 @@ impl<const N: usize> Latest<N> for Locked<N> {
 
 /// Compares values of the sizes of the extent.
 pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
-    let (all, rounds) = latest::measure("peers, latest value", pair, settings, SIZES)?;
+    let (all, rounds) = values::measure("peers, latest value", pair, settings, SIZES)?;
     let mut report = Report::new("latest value");
     report.add_conditions("latest value", "peers, latest value", &rounds);
     report.note(format!(
@@ -96,7 +96,7 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
          the heap"
     ));
     let heading = "Latest value: ns for each";
-    latest::add_figures(&mut report, heading, &all, settings.sample);
+    values::add_figures(&mut report, heading, &all, settings.sample);
     report
         .plots
         .extend(Situation::ALL.map(|situation| plot(&all, situation)));
@@ -111,7 +111,7 @@ const fn all<const N: usize>() -> [Entry; 6]
 where
     Value<N>: ringproof::Payload,
 {
-    let [lock, latch] = latest::ours::<N>();
+    let [lock, latch] = values::ours::<N>();
     [
         lock,
         latch,
@@ -165,7 +165,7 @@ mod tests {
     use std::time::Duration;
 
     use ringproof_perf::comparison::Unit;
-    use ringproof_perf::latest::{Structure, time_busy_reads, time_reads, time_writes};
+    use ringproof_perf::values::{Structure, time_busy_reads, time_reads, time_writes};
 
     use super::*;
 

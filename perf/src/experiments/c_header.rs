@@ -4,20 +4,13 @@
 //! used by the same threads, in turn, through the same table of functions. Between two CPUs, what
 //! their cache lines cost is most of it; with both ends in one thread, what the code costs.
 
-mod calls;
-
-use ringproof::{Ring, RingOptions};
-
-use self::calls::Ends;
+use crate::c_ends::{Named, compiler};
 use crate::comparison::{Comparison, Unit};
-use crate::cpus::Pair;
 use crate::experiments::Experiment;
-use crate::links::{self, BATCH, SIZES, Size, Way};
+use crate::links::{SIZES, Size, Way};
 use crate::report::{Report, Trouble};
-use crate::rounds::Rounds;
-use crate::run::{Medium, Settings, stream_all};
+use crate::run::{Settings, stream_all, through};
 use crate::sets::{Measured, measure_all, together};
-use crate::stream::Link;
 
 /// The experiment.
 pub(crate) const EXPERIMENT: Experiment = Experiment {
@@ -40,10 +33,26 @@ pub const WAYS: [Way; 3] = [Way::OneByOne, Way::Slices, Way::InPlace];
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     let sizes = settings.extent.pick(&SIZES[..1], &SIZES);
     let pair = settings.pair()?;
-    let compiler = calls::compiler().map_err(Trouble::NotRun)?;
+    let compiler = compiler().map_err(Trouble::NotRun)?;
     let sets = (Threads::ALL.iter()).flat_map(|threads| sizes.iter().map(|size| (*threads, *size)));
     let measured = measure_all(sets, |(threads, size)| {
-        compare(settings, pair, *size, *threads)
+        let (threads, size) = (*threads, *size);
+        let [ends, _] = threads.names();
+        let name = format!("c-header, {ends}, capacity {}", size.capacity);
+        // The cases alternate: C and Rust, for each way.
+        stream_all(&name, WAYS.len() * 2, pair, settings, |case| {
+            let (way, in_c) = (WAYS[case / 2], case % 2 == IN_C);
+            let ring = Named::create(case, size)?;
+            let whose = if in_c { "C" } else { "Rust" };
+            Ok(through(ring, false, move |ring| {
+                let mut ends = ring.ends(in_c)?.used(way);
+                if threads == Threads::One {
+                    ends = ends.in_one_thread();
+                }
+                let name = format!("{whose}, {}", way.name());
+                Ok(ends.link(name, ring.slots(), settings.first_item()))
+            }))
+        })
     })?;
     let title = "c-header: the ring of ringproof.h beside the one in Rust, u64 items";
     let mut report = Report::on(title, pair);
@@ -53,9 +62,6 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     add(&mut report, &measured);
     Ok(report)
 }
-
-/// What is said where there can be none.
-const NO_RING: &str = "no ring could be made";
 
 /// The alternatives.
 const IN_C: usize = 0;
@@ -78,20 +84,13 @@ impl Use {
 
 /// Tables, conclusions and rows.
 fn add(report: &mut Report, measured: &[Measured<(Threads, Size)>]) {
-    let mut all = Comparison::new(Unit::RATE, IN_RUST);
-    for Measured { set, rounds } in measured {
-        let (threads, size) = *set;
-        for (index, way) in WAYS.into_iter().enumerate() {
-            let series = |at: usize| match rounds {
-                Ok(rounds) => Ok(rounds.series[2 * index + at].clone()),
-                Err(why) => Err(why.clone()),
-            };
-            let both = [IN_C, IN_RUST].map(series);
-            all.add(Use { threads, way, size }, both.into());
-        }
-    }
+    let uses = |(threads, size): &(Threads, Size)| {
+        let (threads, size) = (*threads, *size);
+        WAYS.map(|way| Use { threads, way, size }).to_vec()
+    };
+    let all = Comparison::of_sets(Unit::RATE, IN_RUST, 2, measured, uses);
     let table = (all.columns())
-        .words("ends", |used| used.threads.name())
+        .words("ends", |used| used.threads.names()[0])
         .words("how", |used| used.way.name())
         .figure("capacity", |used| used.size.capacity)
         .words("memory", |used| memory(used.size))
@@ -101,7 +100,7 @@ fn add(report: &mut Report, measured: &[Measured<(Threads, Size)>]) {
         .effect("C is", IN_C);
     report.tables.push(table.table(""));
     report.rows.extend(all.lines.iter().map(|line| {
-        let check = format!("{}, {}", line.of.threads.name(), line.of.what());
+        let check = format!("{}, {}", line.of.threads.names()[0], line.of.what());
         line.speed_row(IN_C, "ring/C header", check, "Rust")
     }));
     let said = Threads::ALL.iter();
@@ -136,7 +135,7 @@ fn conclude(threads: Threads, all: &Comparison<Use>) -> Option<String> {
     let [slowest, fastest] = [slowest, fastest].map(|one| one.speed.median);
     Some(format!(
         "With {}, C has {slowest:.2} ({least}) to {fastest:.2} ({most}) of Rust's rate: {verdict}.",
-        threads.whose()
+        threads.names()[1]
     ))
 }
 
@@ -152,88 +151,12 @@ enum Threads {
 impl Threads {
     const ALL: [Threads; 2] = [Threads::Two, Threads::One];
 
-    fn name(self) -> &'static str {
+    /// What tables call it, and sentences.
+    fn names(self) -> [&'static str; 2] {
         match self {
-            Threads::Two => "two threads",
-            Threads::One => "one thread",
+            Threads::Two => ["two threads", "a thread for each end"],
+            Threads::One => ["one thread", "both ends in one thread"],
         }
-    }
-
-    fn whose(self) -> &'static str {
-        match self {
-            Threads::Two => "a thread for each end",
-            Threads::One => "both ends in one thread",
-        }
-    }
-}
-
-fn compare(
-    settings: &Settings,
-    pair: Pair,
-    size: Size,
-    threads: Threads,
-) -> Result<Rounds, Trouble> {
-    let mut options = RingOptions::new(size.capacity);
-    if let Some(slots) = size.slots {
-        options = options.slots(slots);
-    }
-    let name = format!("c-header, {}, capacity {}", threads.name(), size.capacity);
-    // The cases alternate: C and Rust, for each way.
-    stream_all(&name, WAYS.len() * 2, pair, settings, |case| {
-        let name = format!("ringproof-perf-{}-{case}", std::process::id());
-        let ring = Ring::create(&name, &options).map_err(Trouble::of(NO_RING))?;
-        Ok(Box::new(Named {
-            name,
-            ring,
-            threads,
-            way: WAYS[case / 2],
-            in_c: case.is_multiple_of(2),
-            first_item: settings.first_item(),
-        }))
-    })
-}
-
-/// A ring that C can attach to, gone with this, and how it is used.
-struct Named {
-    name: String,
-    ring: Ring<u64>,
-    threads: Threads,
-    way: Way,
-    in_c: bool,
-    first_item: u64,
-}
-
-impl Medium for Named {
-    fn link(&mut self) -> Result<Link<'_>, Trouble> {
-        let in_rust = || Ends::in_rust(&self.ring).map_err(Trouble::of(NO_RING));
-        let (whose, ends) = match self.in_c {
-            true => ("C", calls::ends(&self.name).map_err(Trouble::Failed)?),
-            false => ("Rust", in_rust()?),
-        };
-        let mut ends = ends.used(self.way);
-        if self.threads == Threads::One {
-            let (mut sender, mut receiver) = (ends.sender, ends.receiver);
-            ends = links::Ends {
-                // Its work is the receiver's, a batch at a time.
-                sender: Box::new(|_, _| Ok(())),
-                receiver: Box::new(move |first, count| {
-                    (0..count).step_by(BATCH).try_for_each(|done| {
-                        let batch = (count - done).min(BATCH as u64);
-                        sender(first.wrapping_add(done), batch)?;
-                        receiver(first.wrapping_add(done), batch)
-                    })
-                }),
-            };
-        }
-        let name = format!("{whose}, {}", self.way.name());
-        Ok(ends.link(name, self.ring.segment().fixed().slots, self.first_item))
-    }
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // If it fails there is nothing else to do.
-        let _ = self.ring.segment().unlink();
     }
 }
 

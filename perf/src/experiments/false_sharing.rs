@@ -5,16 +5,15 @@
 
 mod adjacent_words;
 mod distances;
-mod regime;
 
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
-use crate::placement::{Board, PAGE, Places, stream_through};
+use crate::placement::{Board, PAGE, Places};
+use crate::regime::{Poll, Regime};
 use crate::report::{Report, Trouble};
-use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::run::{Extent, Medium, Settings, stream_all, stream_through};
 use crate::sets::{measure_all, together};
 use distances::ByRegime;
-use regime::{Poll, Regime};
 
 /// The experiment.
 pub(crate) const EXPERIMENT: Experiment = Experiment {
@@ -37,6 +36,12 @@ pub const DISTANCES: [usize; 7] = [8, 16, 32, 64, 128, REFERENCE, PAGE];
 /// What the other distances are compared with: four lines, which no processor fetches as one. Not
 /// the page: words at the same place of two pages are taken for one another by some processors.
 pub const REFERENCE: usize = 256;
+
+/// Where among distances the [`REFERENCE`] is.
+fn reference(distances: &[usize]) -> usize {
+    let mut all = distances.iter();
+    (all.position(|distance| *distance == REFERENCE)).unwrap_or_default()
+}
 
 /// Items that may be in a ring at once.
 pub const CAPACITIES: [u64; 2] = [64, 65_536];

@@ -7,8 +7,6 @@ mod copying;
 mod costs;
 mod lines;
 mod map;
-mod operations;
-mod raw_ring;
 mod streaming;
 
 use ringproof_record::Record;

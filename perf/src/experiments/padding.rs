@@ -4,7 +4,6 @@
 //! All of it is the ring that ships, over words and slots placed otherwise.
 
 mod headers;
-mod items;
 mod slots;
 
 use crate::experiments::Experiment;
@@ -24,9 +23,6 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
     run,
     ..Experiment::MEASURES
 };
-
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// Compares the placements of slots, and the layouts.
 pub fn run(settings: &Settings) -> Result<Report, Trouble> {

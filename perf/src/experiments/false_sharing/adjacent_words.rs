@@ -1,135 +1,17 @@
-//! Two threads, each with a word of its own, which exchange nothing.
+//! Two threads, each with a word of its own, nearer and nearer to each other.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{DISTANCES, REFERENCE};
+use super::{DISTANCES, REFERENCE, reference};
 use crate::comparison::{Compared, Comparison, Line, Unit};
-use crate::counters::Usage;
 use crate::cpus::Pair;
-use crate::placement::PAGE;
 use crate::plot::Plot;
 use crate::report::{Report, Trouble};
-use crate::rounds::{Rounds, Sample};
+use crate::rounds::Rounds;
 use crate::run::{Settings, fit, measure_each};
 use crate::stats::Effect;
 use crate::table::{Cell, Table};
-use crate::together::{both, look_on};
-
-/// What a thread does to its word, over and over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// A locked instruction.
-    FetchAdd,
-    /// A load, an addition and a store: a counter that no other thread writes.
-    LoadAndStore,
-    /// Stores alone.
-    Store,
-    /// Loads alone, of a word that no thread writes, beside one that is written.
-    Load,
-}
-
-impl Access {
-    pub(super) const ALL: [Access; 4] = [
-        Access::FetchAdd,
-        Access::LoadAndStore,
-        Access::Store,
-        Access::Load,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Access::FetchAdd => "fetch_add",
-            Access::LoadAndStore => "load, add, store",
-            Access::Store => "store",
-            Access::Load => "load, beside a store",
-        }
-    }
-
-    /// What the other thread does meanwhile.
-    fn beside(self) -> Access {
-        match self {
-            Access::Load => Access::Store,
-            same => same,
-        }
-    }
-
-    /// Does it so many times to a word that was left at `from`; says whether the word was always
-    /// what it had to be, as far as it was looked at.
-    fn repeat(self, word: &AtomicU64, from: u64, times: u64) -> bool {
-        let all = from..from + times;
-        // Relaxed throughout: nothing is handed over.
-        match self {
-            Access::FetchAdd => all.for_each(|_| {
-                word.fetch_add(1, Ordering::Relaxed);
-            }),
-            Access::LoadAndStore => {
-                all.for_each(|_| word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed));
-            }
-            Access::Store => all.for_each(|value| word.store(value + 1, Ordering::Relaxed)),
-            Access::Load => {
-                let wrong = |wrong, _| wrong | (word.load(Ordering::Relaxed) ^ from);
-                return all.fold(0, wrong) == 0;
-            }
-        }
-        true
-    }
-
-    /// What a word holds in the end.
-    fn left(self, times: u64) -> u64 {
-        if self == Access::Load { 0 } else { times }
-    }
-}
-
-/// What both threads do, and how many bytes apart.
-type Case = (Access, usize);
-
-/// Two pages of words, so that two of them can be a page apart.
-#[repr(align(4096))]
-struct Words([AtomicU64; 2 * PAGE / 8]);
-
-/// How long each of `times` accesses takes while the other thread goes on, `distance` bytes further.
-fn sample(pair: Pair, (access, distance): Case, times: u64) -> Result<Sample, Trouble> {
-    let what = format!("{}, words {distance} bytes apart", access.name());
-    let words = Words([const { AtomicU64::new(0) }; 2 * PAGE / 8]);
-    let (own, other) = (&words.0[0], &words.0[distance / 8]);
-    let done = AtomicBool::new(false);
-    let timed = || {
-        let start = Instant::now();
-        let right = access.repeat(own, 0, times);
-        let took = start.elapsed();
-        // Relaxed: it carries no data and need not be prompt.
-        done.store(true, Ordering::Relaxed);
-        Ok((right, took))
-    };
-    let disturbs = || {
-        const SOME: u64 = 1024;
-        // About a million accesses.
-        const BETWEEN_LOOKS: u64 = 1024 * SOME;
-        let mut repeated = 0;
-        while !done.load(Ordering::Relaxed) {
-            access.beside().repeat(other, repeated, SOME);
-            repeated += SOME;
-            if repeated.is_multiple_of(BETWEEN_LOOKS) {
-                look_on()?;
-            }
-        }
-        Ok(repeated)
-    };
-    let (((right, took), preemptions), (repeated, disturbed)) =
-        both(pair, |_| Usage::during(timed), |_| Usage::during(disturbs))
-            .map_err(|fault| fault.of(&what))?;
-    let holds = |word: &AtomicU64, count| word.load(Ordering::Relaxed) == count;
-    let counted = holds(own, access.left(times)) && holds(other, access.beside().left(repeated));
-    if !right || !counted {
-        let why = format!("{what}: a word does not hold what was stored to it");
-        return Err(Trouble::Failed(why));
-    }
-    Ok(Sample {
-        value: took.as_nanos() as f64 / times as f64,
-        preemptions: preemptions + disturbed,
-    })
-}
+use crate::words::{Access, sample};
 
 /// The accesses at the distances, in turn: nanoseconds each, the accesses one after the other,
 /// each at all distances.
@@ -137,13 +19,13 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
     const FEWEST: u64 = 1 << 14;
     let all = DISTANCES.to_vec();
     let distances = (settings.extent).pick(vec![DISTANCES[0], REFERENCE], all);
-    let cases: Vec<Case> = (Access::ALL.iter())
+    let cases: Vec<_> = (Access::ALL.iter())
         .flat_map(|access| distances.iter().map(|distance| (*access, *distance)))
         .collect();
     // How many accesses take about as long as a sample shall.
-    let fits = |case: &Case| {
+    let fits = |(access, distance): &(Access, usize)| {
         fit(FEWEST, settings.sample, |times| {
-            let each = sample(pair, *case, times)?.value;
+            let each = sample(pair, *access, *distance, times)?.value;
             Ok(Duration::from_secs_f64(each * times as f64 / 1e9))
         })
     };
@@ -152,7 +34,8 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<(Vec<usize>, Ro
         .map(fits)
         .collect::<Result<Vec<_>, Trouble>>()?;
     let rounds = measure_each("two words", cases.len(), Some(pair), settings, |index| {
-        sample(pair, cases[index], times[index])
+        let (access, distance) = cases[index];
+        sample(pair, access, distance, times[index])
     })?;
     Ok((distances, rounds))
 }
@@ -164,8 +47,7 @@ fn longer(near: Compared) -> String {
 
 /// What the rounds say: a table, a picture, rows and a sentence.
 pub(super) fn report(report: &mut Report, distances: &[usize], rounds: &Rounds) {
-    let reference = distances.iter().position(|distance| *distance == REFERENCE);
-    let (reference, alternatives) = (reference.unwrap_or_default(), distances.len());
+    let (reference, alternatives) = (reference(distances), distances.len());
     let all = Comparison::of_rounds(Unit::TIME, reference, alternatives, Access::ALL, rounds);
     let apart = format!("{REFERENCE} bytes apart");
     // A line for each distance, and a column for each access.
@@ -199,10 +81,8 @@ pub(super) fn report(report: &mut Report, distances: &[usize], rounds: &Rounds) 
         },
     );
     report.tables.push(table);
-    let points = distances.iter().enumerate().flat_map(|(at, distance)| {
-        let found = all.compared(at);
-        found.map(|(access, one)| (access.name().to_owned(), *distance as f64, one.speed))
-    });
+    let lines = all.lines.iter();
+    let points = lines.flat_map(|line| line.speeds(line.of.name(), distances));
     report.plots.push(Plot::lines(
         "An access to one's own word while another thread is busy with its own",
         "bytes between the two words",
@@ -275,17 +155,5 @@ mod tests {
             let reason = row.reason.as_deref().unwrap();
             assert!(reason.ends_with("effect: no difference"), "{row:?}");
         }
-    }
-
-    #[test]
-    fn a_word_that_is_not_what_was_stored_is_noticed() {
-        let word = AtomicU64::new(3);
-        assert!(Access::Load.repeat(&word, 3, 10));
-        assert!(!Access::Load.repeat(&word, 4, 10));
-        assert!(Access::FetchAdd.repeat(&word, 3, 10));
-        assert!(Access::LoadAndStore.repeat(&word, 13, 10));
-        assert_eq!(word.load(Ordering::Relaxed), 23);
-        assert!(Access::Store.repeat(&word, 0, 10));
-        assert_eq!(word.load(Ordering::Relaxed), Access::Store.left(10));
     }
 }

@@ -1,24 +1,21 @@
 //! In which regimes the distance between a ring's indices matters, what those have in common, and
 //! how far is far enough.
 
-use super::regime::Regime;
-use super::{DISTANCES, REFERENCE};
+use super::{DISTANCES, REFERENCE, reference};
 use crate::comparison::{Compared, Comparison, Line, Unit};
 use crate::plot::Plot;
+use crate::regime::Regime;
 use crate::report::Report;
 use crate::sets::Measured;
 use crate::stats::Effect;
 use crate::table::{Cell, Table, figure};
+use crate::traits::deciding;
 
 /// What its rows are about.
 const SUBJECT: &str = "ring/index placement";
 
 /// So many regimes of either kind in the picture.
 const PICTURED: usize = 2;
-
-/// A trait explains where nearness costs if the share of regimes that suffer is larger by this with it
-/// than without.
-const EXPLAINS: f64 = 0.5;
 
 /// The regimes, in each of which the ring's indices lay at all distances.
 pub(super) struct ByRegime<'d> {
@@ -31,25 +28,30 @@ type Near<'r> = (&'r Regime, Compared);
 
 impl<'d> ByRegime<'d> {
     pub(super) fn of(distances: &'d [usize], measured: &[Measured<Regime>]) -> Self {
-        let reference = distances.iter().position(|distance| *distance == REFERENCE);
-        let reference = reference.unwrap_or_default();
-        let all = Comparison::of_sets(Unit::RATE, reference, distances.len(), measured);
+        let (reference, count) = (reference(distances), distances.len());
+        let all = Comparison::of_sets(Unit::RATE, reference, count, measured, |of| vec![*of]);
         ByRegime { distances, all }
     }
 
-    /// The regimes from the one that suffers most from nearness to the one that gains most.
-    fn sorted(&self) -> Vec<Near<'_>> {
-        let mut sorted: Vec<_> = self.all.compared(0).collect();
-        sorted.sort_by(by_speed);
-        sorted
+    /// The regimes in which nearness costs, those in which it does neither, and those in which it gains; in
+    /// each, first those in which it makes the most difference.
+    fn sorted(&self) -> [Vec<Near<'_>>; 3] {
+        let mut kinds = [const { Vec::new() }; 3];
+        for (regime, near) in self.all.compared(0) {
+            kinds[usize::from(!near.slower()) + usize::from(near.faster())].push((regime, near));
+        }
+        let makes = |(_, near): &Near<'_>| (near.speed.median - 1.0).abs();
+        for kind in &mut kinds {
+            kind.sort_by(|one, other| makes(other).total_cmp(&makes(one)));
+        }
+        kinds
     }
 
     /// The regimes to count in: those in which nearness costs most, and for contrast the one in
     /// which it makes the least difference.
     pub(super) fn worth_counting(&self, most: usize) -> Vec<Regime> {
-        let sorted = self.sorted();
-        let slower = sorted.iter().filter(|(_, near)| near.slower());
-        let worth = slower.take(most).chain(indifferent(&sorted));
+        let [slower, same, _] = self.sorted();
+        let worth = slower.iter().take(most).chain(same.last());
         worth.map(|(regime, _)| **regime).collect()
     }
 
@@ -64,11 +66,10 @@ impl<'d> ByRegime<'d> {
         report
             .rows
             .extend(self.all.all_rows(SUBJECT, check, &reference));
-        let sorted = self.sorted();
-        let enough = |(_, near): &Near<'_>| near.effect != Effect::TooFewRounds;
-        if !sorted.is_empty() && sorted.iter().all(enough) {
-            report.conclusions.push(where_it_matters(&sorted));
-            report.conclusions.extend(what_decides(&sorted));
+        let enough = |(_, near): Near<'_>| near.effect != Effect::TooFewRounds;
+        if self.all.compared(0).count() > 0 && self.all.compared(0).all(enough) {
+            report.conclusions.push(self.where_it_matters());
+            report.conclusions.extend(self.what_decides());
             report.conclusions.extend(self.how_far());
         }
     }
@@ -97,19 +98,13 @@ impl<'d> ByRegime<'d> {
 
     /// The regimes that suffer most, the one that is indifferent, and those that gain most.
     fn picture(&self) -> Plot {
-        let sorted = self.sorted();
-        let slower = sorted.iter().filter(|(_, near)| near.slower());
-        let faster = sorted.iter().rev().filter(|(_, near)| near.faster());
-        let chosen = (slower.take(PICTURED))
-            .chain(indifferent(&sorted))
-            .chain(faster.take(PICTURED));
+        let [slower, same, faster] = self.sorted();
+        let [slower, faster] = [slower, faster].map(|kind| kind.into_iter().take(PICTURED));
+        let chosen = slower.chain(same.last().copied()).chain(faster);
         let points = chosen.flat_map(|(regime, _)| {
-            let line = self.all.lines.iter().find(|line| line.of == **regime);
-            let distances = self.distances.iter().enumerate();
-            distances.filter_map(move |(at, distance)| {
-                let speed = line?.compared(at).ok()?.speed;
-                Some((regime.to_string(), *distance as f64, speed))
-            })
+            let line = self.all.lines.iter().find(|line| line.of == *regime);
+            let line = line.into_iter();
+            line.flat_map(|line| line.speeds(regime.to_string(), self.distances))
         });
         Plot::lines(
             "Regimes that suffer most from near indices, that gain most, and one between",
@@ -130,7 +125,9 @@ impl<'d> ByRegime<'d> {
         let counts = (line..self.distances.len()).filter(|at| *at != self.all.reference);
         let counts = counts.map(|at| {
             let said = format!("{} at {} bytes", slower(at).count(), self.distances[at]);
-            match slower(at).min_by(by_speed) {
+            match slower(at)
+                .min_by(|(_, one), (_, other)| one.speed.median.total_cmp(&other.speed.median))
+            {
                 Some((regime, worst)) => format!("{said} (most, {}: {regime})", worst.percent()),
                 None => said,
             }
@@ -142,98 +139,42 @@ impl<'d> ByRegime<'d> {
             counts.collect::<Vec<_>>().join("; ")
         ))
     }
-}
 
-fn by_speed((_, one): &Near<'_>, (_, other): &Near<'_>) -> std::cmp::Ordering {
-    one.speed.median.total_cmp(&other.speed.median)
-}
-
-/// The regime, if any, in which nearness makes the least of no difference.
-fn indifferent<'s, 'r>(sorted: &'s [Near<'r>]) -> Option<&'s Near<'r>> {
-    let unlike = |(_, near): &&Near<'_>| (near.speed.median - 1.0).abs();
-    let same = sorted
-        .iter()
-        .filter(|(_, near)| !near.slower() && !near.faster());
-    same.min_by(|one, other| unlike(one).total_cmp(&unlike(other)))
-}
-
-/// How many regimes suffer, and which most.
-fn where_it_matters(sorted: &[Near<'_>]) -> String {
-    let (near, all) = (DISTANCES[0], sorted.len());
-    let slower = || sorted.iter().filter(|(_, near)| near.slower());
-    let faster = || sorted.iter().filter(|(_, near)| near.faster());
-    let begin =
-        format!("The ring's indices on one line, {near} bytes apart instead of {REFERENCE}");
-    let mut text = match slower().next() {
-        Some((regime, worst)) => format!(
-            "{begin}, make it slower in {} of {all} regimes, most ({}) where: {regime}.",
-            slower().count(),
-            worst.percent(),
-        ),
-        None => format!(
-            "The ring's indices {near} bytes apart instead of {REFERENCE}: in none of {all} \
-             regimes does that cost anything that stands out of the noise."
-        ),
-    };
-    if let Some((regime, best)) = faster().next_back() {
-        let (count, most) = (faster().count(), best.percent());
-        text += &format!(" One line is faster in {count}, most ({most}) where: {regime}.");
-    }
-    text
-}
-
-/// What most of the regimes that suffer have in common and others have not: one trait or two.
-fn what_decides(regimes: &[Near<'_>]) -> Option<String> {
-    let mut traits: Vec<(usize, String)> = (regimes.iter())
-        .flat_map(|(regime, _)| regime.traits().into_iter().enumerate())
-        .collect();
-    traits.sort();
-    traits.dedup();
-    let sets = traits.iter().enumerate().flat_map(|(at, one)| {
-        // The others of another choice.
-        let more = traits[at..].iter().filter(move |other| one.0 < other.0);
-        let two = more.map(move |other| vec![one, other]);
-        [vec![one]].into_iter().chain(two)
-    });
-    let mut sets: Vec<_> = sets.collect();
-    sets.sort_by_key(Vec::len);
-    // How many suffer with and without, and of how many.
-    let suffer = |wanted: &[&(usize, String)]| {
-        let mut counts = [(0, 0); 2];
-        for (regime, near) in regimes {
-            let traits = regime.traits();
-            let has = |(choice, value): &&(usize, String)| traits[*choice] == *value;
-            let (slower, all) = &mut counts[usize::from(!wanted.iter().all(has))];
-            *slower += usize::from(near.slower());
-            *all += 1;
+    /// How many regimes suffer, and which most.
+    fn where_it_matters(&self) -> String {
+        let [slower, same, faster] = self.sorted();
+        let (near, all) = (DISTANCES[0], slower.len() + same.len() + faster.len());
+        let begin =
+            format!("The ring's indices on one line, {near} bytes apart instead of {REFERENCE}");
+        let mut text = match slower.first() {
+            Some((regime, worst)) => format!(
+                "{begin}, make it slower in {} of {all} regimes, most ({}) where: {regime}.",
+                slower.len(),
+                worst.percent(),
+            ),
+            None => format!(
+                "The ring's indices {near} bytes apart instead of {REFERENCE}: in none of {all} \
+                 regimes does that cost anything that stands out of the noise."
+            ),
+        };
+        if let Some((regime, best)) = faster.first() {
+            let (count, most) = (faster.len(), best.percent());
+            text += &format!(" One line is faster in {count}, most ({most}) where: {regime}.");
         }
-        counts
-    };
-    // How many regimes it is right about to say "slower with, and not slower without".
-    let right = |[(slower, _), (slower_elsewhere, elsewhere)]: [(usize, usize); 2]| {
-        slower + elsewhere - slower_elsewhere
-    };
-    let counted = sets.into_iter().map(|wanted| (suffer(&wanted), wanted));
-    // Two traits have to be right more often than one: of equals the first counts.
-    let best = counted.reduce(|best, one| match right(one.0) > right(best.0) {
-        true => one,
-        false => best,
-    });
-    let ([(slower, all), (slower_elsewhere, elsewhere)], wanted) = best?;
-    // What all have in common distinguishes none.
-    if all == 0 || elsewhere == 0 {
-        return None;
+        text
     }
-    let share = |part: usize, of: usize| part as f64 / of as f64;
-    if share(slower, all) - share(slower_elsewhere, elsewhere) < EXPLAINS {
-        return None;
+
+    /// What most of the regimes that suffer have in common and others have not: one trait or two.
+    fn what_decides(&self) -> Option<String> {
+        let regimes = self.all.compared(0);
+        let traits: Vec<_> = (regimes.map(|(of, near)| (of.traits(), near.slower()))).collect();
+        let (wanted, [(slower, all), (slower_elsewhere, elsewhere)]) = deciding(&traits)?;
+        Some(format!(
+            "It is a matter of {}: of the regimes with that {slower} of {all} are slower, of the \
+             others {slower_elsewhere} of {elsewhere}.",
+            wanted.join(" and ")
+        ))
     }
-    let wanted: Vec<&str> = wanted.iter().map(|(_, value)| value.as_str()).collect();
-    Some(format!(
-        "It is a matter of {}: of the regimes with that {slower} of {all} are slower, of the others \
-         {slower_elsewhere} of {elsewhere}.",
-        wanted.join(" and ")
-    ))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! What operations cost without contention.
 
-use super::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYSTEM_CALL};
 use super::{ELSEWHERE, NS, Outcome, alone_sampled, note};
 use crate::comparison::{Comparison, Line};
 use crate::cpus::Pair;
+use crate::operations::{FENCE, LOAD, LOOP, OPERATIONS, Operation, PER_TURN, SYSTEM_CALL};
 use crate::report::{Report, Trouble};
 use crate::run::{Settings, fit, measure_each};
 use crate::stats::Effect;

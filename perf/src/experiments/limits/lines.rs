@@ -1,28 +1,17 @@
 //! What a message takes from one CPU to the other, by the cache lines that it touches.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::{ELSEWHERE, NS, Outcome, note};
-use crate::alone::Alone;
 use crate::comparison::Comparison;
 use crate::cpus::Pair;
-use crate::probe::to_and_fro;
+use crate::messages::{Place, ping_pong};
 use crate::report::Report;
-use crate::rounds::{Rounds, Sample};
+use crate::rounds::Rounds;
 use crate::run::{Settings, measure_each};
 use crate::stats::Effect;
 use crate::table::{figure, spread};
-use crate::together::{Fault, Patience};
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/one-way latency";
-
-/// The words of one cache line; the lines beside it hold nothing.
-type Line = Alone<[AtomicU64; 8]>;
-
-/// Where a message lies: the number of the line whose first word is the flag, and of that whose other
-/// seven words are the payload, if there is one.
-type Place = (usize, Option<usize>);
 
 /// How messages go there and back.
 struct Way {
@@ -65,80 +54,18 @@ const WAYS: [Way; 4] = [
     ),
 ];
 
-/// One direction: a flag, and the payload that is there once the flag is raised.
-#[derive(Clone, Copy)]
-struct Direction<'a> {
-    flag: &'a AtomicU64,
-    payload: &'a [AtomicU64],
-}
-
-impl<'a> Direction<'a> {
-    fn new(lines: &'a [Line; 4], (flag, payload): Place) -> Self {
-        Direction {
-            flag: &lines[flag].0[0],
-            payload: payload.map_or(&[], |line| &lines[line].0[1..]),
-        }
-    }
-
-    #[inline(always)]
-    fn send(self, number: u64) {
-        for word in self.payload {
-            word.store(number, Ordering::Relaxed);
-        }
-        // Release: the payload is there before the flag that announces it.
-        self.flag.store(number, Ordering::Release);
-    }
-
-    /// Waits for message `number`.
-    #[inline(always)]
-    fn receive(self, number: u64) -> Result<(), Fault> {
-        let mut patience = Patience::default();
-        while self.flag.load(Ordering::Acquire) != number {
-            patience.wait(number)?;
-        }
-        let mut wrong = 0;
-        for word in self.payload {
-            wrong |= word.load(Ordering::Relaxed) ^ number;
-        }
-        if wrong == 0 {
-            Ok(())
-        } else {
-            Err(Fault::OutOfOrder(number))
-        }
-    }
-}
-
 /// Measures all ways.
 pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
     // A round trip is 100 to 400 ns between cores.
     let trips = (settings.sample.as_nanos() / 400) as u64;
     let name = "one-way latency";
     let rounds = measure_each(name, WAYS.len(), Some(pair), settings, |case| {
-        ping_pong(pair, &WAYS[case], trips).map_err(|fault| fault.of(WAYS[case].name))
+        let way = &WAYS[case];
+        ping_pong(pair, (way.there, way.back), trips).map_err(|fault| fault.of(way.name))
     })?;
     let latency = note(report, name, &rounds);
     add(report, &rounds);
     Ok(latency)
-}
-
-/// Half the time there and back, in nanoseconds.
-fn ping_pong(pair: Pair, way: &Way, trips: u64) -> Result<Sample, Fault> {
-    /// Messages before the clock starts.
-    const WARM_UP: u64 = 200;
-    let lines = <[Line; 4]>::default();
-    let functions = |place| {
-        let direction = Direction::new(&lines, place);
-        (
-            move |number| direction.send(number),
-            move |number| direction.receive(number),
-        )
-    };
-    let (there, back) = (functions(way.there), functions(way.back));
-    let (values, preemptions) = to_and_fro(pair, &[WARM_UP, trips], there, back)?;
-    Ok(Sample {
-        value: values[1],
-        preemptions,
-    })
 }
 
 /// Table, plot, conclusions and rows from the rounds, which hold the ways in their order.
@@ -191,7 +118,11 @@ fn add(report: &mut Report, rounds: &Rounds) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
+    use crate::messages::{Direction, Line};
+    use crate::together::Fault;
 
     #[test]
     fn a_wrong_payload_is_noticed() {
@@ -225,7 +156,7 @@ mod tests {
     #[test]
     fn every_way_goes_there_and_back() {
         for way in &WAYS {
-            let sample = ping_pong(Pair::anywhere(), way, 10);
+            let sample = ping_pong(Pair::anywhere(), (way.there, way.back), 10);
             assert!(sample.is_ok(), "{}: {sample:?}", way.name);
         }
     }

@@ -2,20 +2,18 @@
 
 use super::{NS, Outcome};
 use crate::comparison::Comparison;
+use crate::cpus::groups::{Group, groups};
 use crate::cpus::{Pair, Topology, allowed};
 use crate::plot::Plot;
 use crate::probe;
 use crate::report::{Report, Trouble};
 use crate::rounds::Sample;
 use crate::run::{Extent, Settings, measure_each};
-use crate::stats::{Summary, summarize};
+use crate::stats::Summary;
 use crate::table::{Cell, Table, figure};
 
 /// The subject of its rows.
 pub(super) const SUBJECT: &str = "machine/core to core";
-
-/// Pairs whose latencies differ by less, from one to the next in order, are equally far apart.
-const SAME_DISTANCE: f64 = 1.25;
 
 /// Measures every pair of the CPUs that this process may use.
 pub(super) fn run(settings: &Settings, pair: Pair, report: &mut Report) -> Outcome {
@@ -80,53 +78,6 @@ fn between(distances: &Distances, (one, other): (usize, usize)) -> Option<f64> {
     Some(latency.median)
 }
 
-/// Pairs that are about equally far apart, the nearest first.
-struct Group<'a>(Vec<(&'a (usize, usize), f64)>);
-
-impl Group<'_> {
-    /// The smallest and the largest latency.
-    fn range(&self) -> String {
-        let ends = [self.0.first(), self.0.last()];
-        let [low, high] =
-            ends.map(|end| end.map_or(String::new(), |(_, latency)| figure(*latency)));
-        match low == high {
-            true => low,
-            false => format!("{low}–{high}"),
-        }
-    }
-
-    /// The latency of the pair in the middle.
-    fn middle(&self) -> f64 {
-        let medians: Vec<f64> = self.0.iter().map(|(_, latency)| *latency).collect();
-        summarize(&medians).map_or(f64::NAN, |summary| summary.median)
-    }
-
-    /// The pairs by name, where they are few.
-    fn names(&self) -> String {
-        const SHOWN: usize = 6;
-        let shown = self.0.iter().take(SHOWN);
-        let names: Vec<String> = shown
-            .map(|((one, other), _)| format!("{one}–{other}"))
-            .collect();
-        let more = match self.0.len().saturating_sub(SHOWN) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        names.join(", ") + &more
-    }
-}
-
-/// Sorts pairs into groups: a gap between one latency and the next begins a new one.
-fn groups(distances: &Distances) -> Vec<Group<'_>> {
-    let pairs = distances.medians(0);
-    let mut sorted: Vec<_> = pairs
-        .map(|(cpus, latency)| (cpus, latency.median))
-        .collect();
-    sorted.sort_by(|(_, one), (_, other)| one.total_cmp(other));
-    let groups = sorted.chunk_by(|(_, one), (_, next)| *next < one * SAME_DISTANCE);
-    groups.map(|group| Group(group.to_vec())).collect()
-}
-
 /// Table, heat map, conclusions and rows. `used` are the CPUs of all other experiments.
 fn add(report: &mut Report, cpus: &[usize], distances: &Distances, used: (usize, usize)) {
     let disagree = |(_, latency): &(_, Summary)| !probe::agree(latency.min, latency.max);
@@ -138,7 +89,8 @@ fn add(report: &mut Report, cpus: &[usize], distances: &Distances, used: (usize,
             distances.medians(0).count()
         ));
     }
-    let groups = groups(distances);
+    let pairs = distances.medians(0);
+    let groups = groups(pairs.map(|(cpus, apart)| (*cpus, apart.median)).collect());
     let mut table = Table::new(
         "Core to core, one-way in ns over one line: pairs of CPUs by distance",
         ["ns", "pairs", "which"],
@@ -173,7 +125,7 @@ fn add(report: &mut Report, cpus: &[usize], distances: &Distances, used: (usize,
 }
 
 /// How the pairs lie, and where the pair lies that all other experiments use.
-fn conclusion(groups: &[Group<'_>], used: (usize, usize), at_use: Option<f64>) -> Option<String> {
+fn conclusion(groups: &[Group], used: (usize, usize), at_use: Option<f64>) -> Option<String> {
     let nearest = groups.first()?;
     let pairs: usize = groups.iter().map(|group| group.0.len()).sum();
     if let [all] = groups {

@@ -1,11 +1,11 @@
 //! What a cache line costs that streams from one CPU to the other, by the size of the ring and its
 //! pages.
 
-use super::raw_ring::{Pages, RawRing};
 use super::{ELSEWHERE, Outcome, doubled, note};
 use crate::comparison::{Comparison, Line, Unit};
 use crate::cpus::Pair;
 use crate::links::BATCH;
+use crate::raw_ring::{Pages, RawRing};
 use crate::report::{Report, Trouble};
 use crate::rounds::Rounds;
 use crate::run::{Settings, stream_all, through};

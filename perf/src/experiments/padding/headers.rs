@@ -1,25 +1,15 @@
 //! The words of a ring where two published layouts put them, and where ours does.
 
-use ringproof::Payload;
-
-use super::LINE;
-use super::items::{Way, link};
 use crate::comparison::{Comparison, Unit, slower_or_faster};
 use crate::cpus::Pair;
-use crate::placement::{Board, PAGE, Places, stream_through};
+use crate::items::{Way, medium};
+use crate::placement::{LINE, OURS, Places};
 use crate::report::{Report, Trouble};
-use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::run::{Extent, Settings, stream_all};
 use crate::sets::{Measured, measure_all};
 
 /// What its rows are about.
 const SUBJECT: &str = "ring/header layout";
-
-/// Where a segment of ours has them.
-pub(super) const OURS: Places = Places {
-    write_index: 256,
-    read_index: 640,
-    data: 2 * PAGE,
-};
 
 /// A layout: its name, and where everything lies.
 pub(super) type Layout = (&'static str, Places);
@@ -84,33 +74,23 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Measured<Us
     measure_all(Use::all(settings.extent), |used| {
         let name = format!("header layouts: {}", used.name());
         stream_all(&name, LAYOUTS.len(), pair, settings, |case| {
-            match used.item {
-                LINE => used.medium::<[u64; LINE / 8], LINE>(&LAYOUTS[case], first_item),
-                _ => used.medium::<u64, 8>(&LAYOUTS[case], first_item),
-            }
+            let (layout, places) = LAYOUTS[case];
+            let medium = match used.item {
+                LINE => medium::<[u64; LINE / 8], LINE>,
+                _ => medium::<u64, 8>,
+            };
+            let name = format!("{layout}, {}", used.name());
+            medium(places, used.slots, used.way, name, first_item)
         })
     })
-}
-
-impl Use {
-    fn medium<T: Payload, const ITEM: usize>(
-        self,
-        (layout, places): &Layout,
-        first_item: u64,
-    ) -> Result<Box<dyn Medium>, Trouble> {
-        let slots = self.slots;
-        let name = format!("{layout}, {}", self.name());
-        let board = Board::<T>::new(*places, slots, first_item);
-        stream_through(board, move |board| {
-            link::<T, ITEM>(board, slots as u64, self.way, name.clone(), first_item)
-        })
-    }
 }
 
 /// A table, a picture, rows and a sentence.
 pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
     let [others @ .., (ours, _)] = &LAYOUTS;
-    let all = Comparison::of_sets(Unit::RATE, others.len(), LAYOUTS.len(), measured);
+    let all = Comparison::of_sets(Unit::RATE, others.len(), LAYOUTS.len(), measured, |of| {
+        vec![*of]
+    });
     let mut columns = (all.columns())
         .words("items", |used| used.way.name())
         .figure("slots", |used| used.slots)
@@ -143,24 +123,9 @@ pub(super) fn report(report: &mut Report, measured: &[Measured<Use>]) {
 
 #[cfg(test)]
 mod tests {
-    use ringproof::{Ring, RingOptions};
-
     use super::*;
     use crate::comparison::recorded;
-
-    #[test]
-    fn our_layout_is_the_one_that_the_document_and_a_segment_have() {
-        let document = include_str!("../../../../impl/ABI.md");
-        for (at, name) in [
-            (OURS.write_index, "write_index"),
-            (OURS.read_index, "read_index"),
-        ] {
-            let row = format!("| {at} | 8 | `{name}` |");
-            assert!(document.contains(&row), "{row}");
-        }
-        let ring = Ring::<u64>::anonymous(&RingOptions::new(64)).unwrap();
-        assert_eq!(ring.segment().fixed().data_offset, OURS.data as u64);
-    }
+    use crate::placement::Board;
 
     #[test]
     fn every_layout_has_a_ring() {

@@ -1,16 +1,11 @@
 //! Slots that are packed, begin within a line, or have lines of their own.
 
-use ringproof::Payload;
-
-use super::LINE;
-use super::headers::OURS;
-use super::items::{Way, link};
 use crate::comparison::{Compared, Comparison, Line, Unit, slower_or_faster};
 use crate::cpus::Pair;
-use crate::placement::{Board, Places, stream_through};
+use crate::items::{PLACEMENTS, Placement, SHIFT, SIZES, Size, Way};
 use crate::plot::Plot;
 use crate::report::{Report, Trouble};
-use crate::run::{Extent, Medium, Settings, stream_all};
+use crate::run::{Extent, Settings, stream_all};
 use crate::sets::{Measured, measure_all};
 use crate::table::Cell;
 
@@ -19,105 +14,6 @@ const SUBJECT: &str = "ring/slot placement";
 
 /// Slots of a ring, all of which may be live.
 const SLOTS: usize = 1024;
-
-/// How far a block from an ordinary allocator lies within a line.
-const SHIFT: usize = 16;
-
-/// How the slots of a ring lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Placement {
-    /// One directly after the other, the first at the beginning of a line.
-    Packed,
-    /// The same, but the first begins [`SHIFT`] bytes into a line.
-    Shifted,
-    /// Each at the beginning of a line that it shares with no other.
-    OwnLines,
-}
-
-impl Placement {
-    fn name(self) -> String {
-        match self {
-            Placement::Packed => "packed".to_owned(),
-            Placement::Shifted => format!("packed, {SHIFT} bytes into a line"),
-            Placement::OwnLines => "on lines of their own".to_owned(),
-        }
-    }
-}
-
-/// A size of items: how to make a ring of them, for one sample after the other.
-#[derive(Clone, Copy)]
-pub(super) struct Size {
-    /// Bytes of an item.
-    pub(super) bytes: usize,
-    make: fn(Placement, Way, u64) -> Made,
-}
-
-type Made = Result<Box<dyn Medium>, Trouble>;
-
-/// Items that fill `T` in slots without padding, and alone in a `Padded`, which is whole lines.
-const fn size<T: Payload, Padded: Payload, const ITEM: usize>() -> Size {
-    const { assert!(size_of::<T>() == ITEM && size_of::<Padded>() == ITEM.next_multiple_of(LINE)) };
-    Size {
-        bytes: ITEM,
-        make: |placement, way, first_item| match placement {
-            Placement::Packed | Placement::Shifted => medium::<T, ITEM>(placement, way, first_item),
-            Placement::OwnLines => medium::<Padded, ITEM>(placement, way, first_item),
-        },
-    }
-}
-
-fn medium<T: Payload, const ITEM: usize>(
-    placement: Placement,
-    way: Way,
-    first_item: u64,
-) -> Result<Box<dyn Medium>, Trouble> {
-    let name = format!("items of {ITEM} bytes, {}", placement.name());
-    let board = Board::<T>::new(places(placement), SLOTS, first_item);
-    stream_through(board, move |board| {
-        link::<T, ITEM>(board, SLOTS as u64, way, name.clone(), first_item)
-    })
-}
-
-/// The words as in our own header; only the slots differ.
-fn places(placement: Placement) -> Places {
-    let shift = usize::from(placement == Placement::Shifted) * SHIFT;
-    Places {
-        data: OURS.data + shift,
-        ..OURS
-    }
-}
-
-/// So many bytes, by fours: in an item of twelve, words lie across lines.
-type Bytes<const QUARTERS: usize> = [[u8; 4]; QUARTERS];
-
-/// The sizes of items.
-static SIZES: [Size; 13] = [
-    size::<Bytes<2>, Bytes<16>, 8>(),
-    size::<Bytes<3>, Bytes<16>, 12>(),
-    size::<Bytes<4>, Bytes<16>, 16>(),
-    size::<Bytes<6>, Bytes<16>, 24>(),
-    size::<Bytes<8>, Bytes<16>, 32>(),
-    size::<Bytes<10>, Bytes<16>, 40>(),
-    size::<Bytes<12>, Bytes<16>, 48>(),
-    size::<Bytes<16>, Bytes<16>, 64>(),
-    size::<Bytes<18>, Bytes<32>, 72>(),
-    size::<Bytes<24>, Bytes<32>, 96>(),
-    size::<Bytes<32>, Bytes<32>, 128>(),
-    size::<Bytes<48>, Bytes<48>, 192>(),
-    size::<Bytes<64>, Bytes<64>, 256>(),
-];
-
-impl Size {
-    /// The placements that differ for this size, the reference first: slots of whole lines, when they are
-    /// packed, have lines of their own.
-    pub(super) fn placements(&self) -> &'static [Placement] {
-        &PLACEMENTS[..if self.bytes.is_multiple_of(LINE) {
-            2
-        } else {
-            3
-        }]
-    }
-}
 
 /// One size in one way.
 #[derive(Clone, Copy)]
@@ -147,17 +43,14 @@ pub(super) fn measure(pair: Pair, settings: &Settings) -> Result<Vec<Measured<Ca
         let name = format!("padding: {} bytes, {}", size.bytes, way.name());
         let placements = size.placements();
         stream_all(&name, placements.len(), pair, settings, |case| {
-            (size.make)(placements[case], *way, settings.first_item())
+            (size.make)(placements[case], SLOTS, *way, settings.first_item())
         })
     })
 }
 
-/// The alternatives, as they stand in the series of a case: the reference first.
-const PLACEMENTS: [Placement; 3] = [Placement::Packed, Placement::Shifted, Placement::OwnLines];
-
 /// A table, a picture, rows and a sentence for each way.
 pub(super) fn report(report: &mut Report, measured: &[Measured<Case>]) {
-    let all = Comparison::of_sets(Unit::RATE, 0, PLACEMENTS.len(), measured);
+    let all = Comparison::of_sets(Unit::RATE, 0, PLACEMENTS.len(), measured, |of| vec![*of]);
     // Packed slots of whole lines have them to themselves.
     let same = |line: &Line<Case>| line.series.len() == 2;
     let own_lines =
@@ -232,18 +125,6 @@ fn conclusion(all: &Comparison<Case>, way: Way) -> Option<String> {
 mod tests {
     use super::*;
     use crate::comparison::recorded;
-
-    #[test]
-    fn every_placement_of_every_size_has_a_ring() {
-        for size in &SIZES {
-            for placement in size.placements() {
-                for way in Way::ALL {
-                    let mut ring = (size.make)(*placement, way, 5).unwrap();
-                    assert!(ring.link().is_ok(), "{} bytes", size.bytes);
-                }
-            }
-        }
-    }
 
     /// What the experiment would have measured: on lines of its own an item has this part of the
     /// rate that it has in packed slots.

@@ -10,7 +10,7 @@ use crate::links::{BATCH, Ends};
 
 /// How a consumer asks an empty ring again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Poll {
+pub(crate) enum Poll {
     /// At once.
     Hard,
     /// After one pause instruction.
@@ -21,7 +21,7 @@ pub(super) enum Poll {
 
 impl Poll {
     /// From the hardest to the most relaxed.
-    pub(super) const ALL: [Poll; 4] = [
+    pub(crate) const ALL: [Poll; 4] = [
         Poll::Hard,
         Poll::Pause,
         Poll::After(Duration::from_nanos(100)),
@@ -41,21 +41,21 @@ impl fmt::Display for Poll {
 
 /// One way to use a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Regime {
+pub(crate) struct Regime {
     /// In batches of [`BATCH`], or one by one.
-    pub(super) batches: bool,
+    pub(crate) batches: bool,
     /// Whether each side goes by what it last saw of the other's index, as the ring does by
     /// itself. If not, it looks before each operation.
-    pub(super) cached: bool,
+    pub(crate) cached: bool,
     /// How many items may be live at once.
-    pub(super) capacity: u64,
+    pub(crate) capacity: u64,
     /// How the consumer waits.
-    pub(super) poll: Poll,
+    pub(crate) poll: Poll,
 }
 
 impl Regime {
     /// How items go.
-    pub(super) fn items(&self) -> String {
+    pub(crate) fn items(&self) -> String {
         if self.batches {
             format!("batches of {BATCH}")
         } else {
@@ -64,12 +64,12 @@ impl Regime {
     }
 
     /// How the other side's index is known.
-    pub(super) fn indices(&self) -> &'static str {
+    pub(crate) fn indices(&self) -> &'static str {
         if self.cached { "cached" } else { "looked up" }
     }
 
     /// What sets it apart from others: four words or two each.
-    pub(super) fn traits(&self) -> [String; 4] {
+    pub(crate) fn traits(&self) -> [String; 4] {
         [
             self.items(),
             format!("indices {}", self.indices()),
@@ -79,7 +79,7 @@ impl Regime {
     }
 
     /// The two ends of a ring, used so.
-    pub(super) fn ends<'a>(
+    pub(crate) fn ends<'a>(
         &self,
         mut producer: Producer<'a, u64>,
         mut consumer: Consumer<'a, u64>,

@@ -18,30 +18,30 @@ use crate::mutex::SharedMutex;
 use crate::report::Trouble;
 
 /// How many operations there are in a turn of the loop: the loop's own cost is divided by it.
-pub(super) const PER_TURN: u64 = 64;
+pub(crate) const PER_TURN: u64 = 64;
 
 /// An operation that is timed.
 #[derive(Clone, Copy)]
-pub(super) struct Operation {
+pub(crate) struct Operation {
     /// How tables call it.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Nanoseconds on another machine, if it was measured there.
-    pub(super) elsewhere: &'static str,
+    pub(crate) elsewhere: &'static str,
     /// Times so many turns of [`PER_TURN`] operations.
-    pub(super) time: fn(u64) -> Result<Duration, Trouble>,
+    pub(crate) time: fn(u64) -> Result<Duration, Trouble>,
 }
 
 /// The loop around the others, with nothing in it.
-pub(super) const LOOP: &str = "the loop around them, for each";
+pub(crate) const LOOP: &str = "the loop around them, for each";
 /// What others are expressed in.
-pub(super) const LOAD: &str = "load";
+pub(crate) const LOAD: &str = "load";
 /// What a store needs so that a later load cannot overtake it.
-pub(super) const FENCE: &str = "SeqCst fence";
+pub(crate) const FENCE: &str = "SeqCst fence";
 /// The way into the kernel and back.
-pub(super) const SYSTEM_CALL: &str = "system call (getppid)";
+pub(crate) const SYSTEM_CALL: &str = "system call (getppid)";
 
 /// All of them, in the order of the table.
-pub(super) const OPERATIONS: [Operation; 12] = [
+pub(crate) const OPERATIONS: [Operation; 12] = [
     operation(LOOP, "", nothing),
     operation(LOAD, "0.3", load),
     operation("store", "0.2", store),

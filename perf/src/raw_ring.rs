@@ -19,7 +19,7 @@ const MARGIN: usize = 4096;
 
 /// What the kernel makes the memory of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pages {
+pub(crate) enum Pages {
     /// The pages that everything gets that asks for nothing else.
     Ordinary,
     /// Transparent huge pages, by `madvise`.
@@ -28,7 +28,7 @@ pub(super) enum Pages {
 
 impl Pages {
     /// What tables call them.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Pages::Ordinary => "ordinary pages",
             Pages::Huge => "huge pages",
@@ -126,7 +126,7 @@ fn granted(smaps: &str, begin: usize, bytes: usize) -> Result<(), String> {
 }
 
 /// Memory and two indices, which count lines.
-pub(super) struct RawRing {
+pub(crate) struct RawRing {
     area: Area,
     written: Alone<AtomicU64>,
     read: Alone<AtomicU64>,
@@ -137,7 +137,7 @@ impl RawRing {
     ///
     /// # Errors
     /// Why there is no such memory, as a clause that follows "because".
-    pub(super) fn new(bytes: usize, pages: Pages) -> Result<Self, String> {
+    pub(crate) fn new(bytes: usize, pages: Pages) -> Result<Self, String> {
         Ok(RawRing {
             area: Area::new(bytes, pages)?,
             written: Alone::default(),
@@ -146,7 +146,7 @@ impl RawRing {
     }
 
     /// A link through it, for items that are numbered from `first_item` on.
-    pub(super) fn link(&mut self, name: String, first_item: u64) -> Link<'_> {
+    pub(crate) fn link(&mut self, name: String, first_item: u64) -> Link<'_> {
         let warm_up = self.area.lines().len() as u64;
         self.ends().link(name, warm_up, first_item)
     }

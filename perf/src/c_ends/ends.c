@@ -1,4 +1,4 @@
-/* Both ends of a ring of u64 as a C program uses them, behind the table of functions that calls.rs
+/* Both ends of a ring of u64 as a C program uses them, behind the table of functions that c_ends.rs
  * has for the Rust ends, too. What makes and checks the items is on the other side of it. */
 #include <ringproof.h>
 
@@ -84,7 +84,7 @@ static bool read_in_place(struct ends *ends, size_t len, uint64_t first, check *
   return ringproof_release(&ends->consumer, &chunk, len) == RINGPROOF_OK;
 }
 
-/* In the order of `Calls` in calls.rs. */
+/* In the order of `Calls` in c_ends.rs. */
 const struct calls {
   bool (*push)(struct ends *, uint64_t);
   bool (*pop)(struct ends *, uint64_t *);
