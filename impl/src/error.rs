@@ -160,9 +160,9 @@ pub enum SegmentError {
     },
 }
 
-/// How many differences a message tells. The segment says how many there are, and whoever made it
+/// How many differences a message shows. The segment says how many there are, and whoever made it
 /// may have made two thousand.
-const TOLD: usize = 16;
+const SHOWN: usize = 16;
 
 fn remedy(room: &Option<Room>) -> String {
     match room {
@@ -177,10 +177,10 @@ fn remedy(room: &Option<Room>) -> String {
 }
 
 fn first_of(differences: &[String]) -> String {
-    let told = &differences[..differences.len().min(TOLD)];
-    match differences.len() - told.len() {
-        0 => told.join("; "),
-        more => format!("{}; and {more} more differences", told.join("; ")),
+    let shown = &differences[..differences.len().min(SHOWN)];
+    match differences.len() - shown.len() {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more differences", shown.join("; ")),
     }
 }
 
@@ -239,7 +239,7 @@ mod tests {
 
     /// Whoever prints a chain, as `anyhow` does, gets the same as who prints the error.
     #[test]
-    fn a_system_error_is_told_with_its_number_and_once() {
+    fn a_system_error_has_its_number_and_once() {
         for (number, name) in [
             (2, "No such file"),
             (13, "Permission denied"),

@@ -72,7 +72,7 @@ use nix::libc;
 /// How many forks lie between this process and the first one that had this library.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// A process, told from those that it forks. Neither half does alone: a child that is the first
+/// A process, distinguished from those that it forks. Neither half does alone: a child that is the first
 /// of a pid namespace has its parent's pid if that is the first of another, and a bare `clone`
 /// counts no generation. (Nor is this an identity for long, but a child has its own before its
 /// parent can be dead.)
@@ -209,7 +209,7 @@ static HANDLERS: AtomicU32 = AtomicU32::new(NOBODY);
 fn watch_forks() -> io::Result<()> {
     // No lock, because a child may be forked while another thread of its parent is at it. It finds
     // a pid that is not its own: the handlers are not registered, as a rule. If they were, one of
-    // them has told it so, unless the fork had begun before: then they are registered twice, which
+    // them has marked it, unless the fork had begun before: then they are registered twice, which
     // they bear.
     loop {
         let found = HANDLERS.load(Ordering::Acquire);
@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn handlers_that_are_registered_twice_lock_once() {
-        let (tell, told) = mpsc::channel();
+        let (answer, answered) = mpsc::channel();
         let forks = thread::spawn(move || {
             before();
             before();
@@ -409,9 +409,9 @@ mod tests {
             let _ = is_locked.recv();
             in_parent();
             drop(end);
-            let _ = tell.send(other.join().expect("the other thread"));
+            let _ = answer.send(other.join().expect("the other thread"));
         });
-        match told.recv_timeout(deadline::seconds(60)) {
+        match answered.recv_timeout(deadline::seconds(60)) {
             Ok(kept) => assert!(kept, "it has unlocked what another thread has locked"),
             Err(error) => {
                 // No panic: all other tests would wait for the list.

@@ -270,7 +270,7 @@ pub(crate) fn debug_ring(segment: &Segment, output: &mut DebugStruct<'_, '_>) {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Survey {
-    /// The segments by name, sorted: each as it was found, or why it cannot be told, as where it
+    /// The segments by name, sorted: each as it was found, or why it is not known, as where it
     /// is damaged or of another version.
     pub segments: Vec<(String, Result<Inspection, SegmentError>)>,
     /// How many other files there are, also of names that no segment has.

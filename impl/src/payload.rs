@@ -104,7 +104,7 @@ pub const fn is_payload<T: Payload>() {}
 /// SeqLock::anonymous(&7_u32, &SeqLockOptions::default());
 /// ```
 ///
-/// How many bytes an array has the type checker cannot be told. A struct in which there are arrays
+/// The type checker cannot know how many bytes an array has. A struct in which there are arrays
 /// it refuses like any other, but a payload that is itself an array only `cargo build` does.
 ///
 /// ```compile_fail

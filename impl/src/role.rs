@@ -6,7 +6,7 @@
 //! attaches to a segment opens its file anew, for its locks alone, and that description is never
 //! the one that was mapped (what looks at a dying process's memory keeps it alive) or passed to
 //! another process. It holds all locks of that attachment, each of its own byte; another
-//! attachment in the same process has another one, and is told apart as a stranger is. A *forked*
+//! attachment in the same process has another one, and is distinguished as a stranger is. A *forked*
 //! child does share it: it keeps the role alive after its parent's death until it exits, drops
 //! what it inherited, the segment and its ends, or executes another program (the descriptor is
 //! close-on-exec).

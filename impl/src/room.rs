@@ -393,8 +393,8 @@ mod tests {
     #[test]
     fn this_machine_has_room_for_a_little_and_not_for_everything() {
         assert_eq!(super::shortage(0), None);
-        let told = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        if value(&told, "MemAvailable:").is_none() {
+        let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        if value(&text, "MemAvailable:").is_none() {
             println!("not run: this machine does not tell what memory it has");
             return;
         }

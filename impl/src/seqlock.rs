@@ -179,7 +179,7 @@ impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {
     /// A reader of `parts`. `None` if they have fewer payload words than `T` fills.
     ///
     /// `keep` is what it keeps for its life, and gives back last. If it can [`Watch`] the writer's
-    /// role, a dead writer is told from a slow one; where it does not, every such writer is called
+    /// role, a dead writer is distinguished from a slow one; where it does not, every such writer is called
     /// stalled, but by [`read_unless`](Self::read_unless).
     pub fn new(parts: SeqParts<'a, CellsOf<M>>, memory: M, keep: K) -> Option<Self> {
         Self::of_words(words_of::<T>(), parts, memory, keep)

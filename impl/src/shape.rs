@@ -54,8 +54,8 @@ pub use {
 /// }
 /// ```
 pub trait Shape {
-    /// How many bytes it has, for the type checker: [`Bytes`], or [`ArrayBytes`] where those cannot
-    /// be told. What is not true of it is found out when it is built.
+    /// How many bytes it has, for the type checker: [`Bytes`], or [`ArrayBytes`] where those are
+    /// not known. What is not true of it is found out when it is built.
     type Size;
 
     /// What a primitive is; how many of what an array of primitives is; `None` for a struct.

@@ -53,7 +53,7 @@ impl<E: Read> Read for Waiting<E> {
 }
 
 /// The kind of an error, and the ring's own error in it, if there is one.
-fn told<E: std::error::Error + Clone + 'static>(error: io::Error) -> (ErrorKind, Option<E>) {
+fn parts_of<E: std::error::Error + Clone + 'static>(error: io::Error) -> (ErrorKind, Option<E>) {
     let inner = error.get_ref().map(|inner| inner.downcast_ref::<E>());
     (
         error.kind(),
@@ -81,8 +81,8 @@ fn as_many_bytes_as_fit_are_written_and_as_many_as_there_are_are_read() {
 fn what_cannot_be_is_an_error_of_the_kind_that_a_pipe_has() {
     let (ring, mut producer, mut consumer) = ends(2);
     let mut byte = [7];
-    let read = |consumer: &mut Consumer<u8>, byte: &mut [u8]| consumer.read(byte).map_err(told);
-    let write = |producer: &mut Producer<u8>| producer.write(b"ab").map_err(told);
+    let read = |consumer: &mut Consumer<u8>, byte: &mut [u8]| consumer.read(byte).map_err(parts_of);
+    let write = |producer: &mut Producer<u8>| producer.write(b"ab").map_err(parts_of);
     assert_eq!(
         read(&mut consumer, &mut byte),
         Err((ErrorKind::WouldBlock, None::<PopError>))

@@ -125,7 +125,7 @@ pub(crate) enum Failure {
     )]
     OutputFull { segment: String, source: io::Error },
     #[error(
-        "the output's file system took everything and then said: {late}; so nobody knows what the \
+        "the output's file system took everything and then said: {late}; so it is not known what the \
          file has. {}", still_held(segment, *held_from, *end)
     )]
     OutputLate {

@@ -45,7 +45,7 @@ fn receive(ring: &Ring<u8>, claim: Claim, mut output: Output) -> Result<(), Fail
         }
         RecvPlan::Repeat => {
             report(&format!(
-                "going on with {} at byte {}; the output is no regular file, so nobody can tell \
+                "going on with {} at byte {}; the output is no regular file, so it cannot be known \
                  whether it was given some of the bytes from there on already: they are delivered \
                  at least once",
                 shown::name(ring.segment().label()),

@@ -133,7 +133,7 @@ pub(crate) enum Refusal {
     Finished { end: u64, left: u64 },
     #[error(
         "its first {committed} bytes came from an input that is no regular file: what the last \
-         send had read and not committed is gone, and nobody can tell how much that was; if this \
+         send had read and not committed is gone, and it cannot be known how much that was; if this \
          input goes on exactly after byte {committed}, or you accept the gap, say --continue"
     )]
     InputUnknown { committed: u64 },
@@ -177,7 +177,7 @@ pub(crate) enum Refusal {
     )]
     OutputNotAtEnd { len: u64, offset: u64 },
     #[error(
-        "it was received into no regular file before, so nobody can tell which bytes this file \
+        "it was received into no regular file before, so it cannot be known which bytes this file \
          has; go on as before, for example with `ringproof recv … | cat >> FILE`"
     )]
     OutputUnknown,

@@ -97,7 +97,7 @@ fn send(
         SendPlan::Append => {
             report(&format!(
                 "going on with {name} at byte {}; bytes that an earlier send read before it \
-                 died may be missing there, nobody can tell",
+                 died may be missing there: it cannot be known",
                 found.committed
             ));
             copy(&mut producer, ring, input)?;

@@ -673,7 +673,7 @@ fn a_first_output_that_took_nothing_does_not_bind_the_stream() {
     // Whoever has something may have some of it.
     std::fs::write(&place.errors, "something").unwrap();
     let into = |path: &Path| run(ringproof(["recv", &place.name]).stdout(appending(path)));
-    into(&place.errors).expect(8, "nobody can tell which bytes this file has");
+    into(&place.errors).expect(8, "it cannot be known which bytes this file has");
     place.recover("into an empty file");
     // The same after a file that could take a part.
     place.prepare(Task::Recv);

@@ -95,11 +95,11 @@ fn shape(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut end = quote!(0);
     let mut last = String::new();
     for (member, field) in data.fields.members().zip(&data.fields) {
-        let (told, span) = match &member {
+        let (text, span) = match &member {
             syn::Member::Named(ident) => (ident.unraw().to_string(), ident.span()),
             syn::Member::Unnamed(index) => (format!("_{}", index.index), Span::call_site()),
         };
-        if !told.is_ascii() {
+        if !text.is_ascii() {
             return Err(Error::new(
                 span,
                 "a field's name must be ASCII: other languages have to read it",
@@ -107,14 +107,14 @@ fn shape(input: &DeriveInput) -> syn::Result<TokenStream> {
         }
         let ty = &field.ty;
         visits.push(quote! {
-            fields.field::<#ty>(#told, ::core::mem::offset_of!(Self, #member));
+            fields.field::<#ty>(#text, ::core::mem::offset_of!(Self, #member));
         });
-        let problem = format!("there is padding before the field `{told}` of `{name}`: {REMEDY}");
+        let problem = format!("there is padding before the field `{text}` of `{name}`: {REMEDY}");
         checks.push(quote_spanned! {field.span()=>
             const _: () = assert!(::core::mem::offset_of!(#name, #member) == #end, #problem);
         });
         end = quote!(::core::mem::offset_of!(#name, #member) + ::core::mem::size_of::<#ty>());
-        last = told;
+        last = text;
     }
     let problem = format!("there is padding after the last field of `{name}`, `{last}`: {REMEDY}");
     checks.push(quote_spanned! {name.span()=>

@@ -24,8 +24,8 @@
  *
  * A segment or an end whose bytes are all zero (`= {0}`) is one that is not open, and so is what was
  * detached or dropped: it can be detached or dropped again, which does nothing, and everything else
- * says RINGPROOF_NOT_OPEN, without a look at anything. One that was never given a value is not told
- * from one that is open; nor is a copy, which must not be made.
+ * says RINGPROOF_NOT_OPEN, without a look at anything. One that was never given a value cannot be
+ * distinguished from one that is open; nor is a copy, which must not be made.
  *
  * What it does not do: a process that may write a segment's file can also truncate it, and a
  * later access then raises SIGBUS. Give write permission only to processes trusted that far.
@@ -653,7 +653,7 @@ static inline bool ringproof_fits(const struct ringproof_field *field, size_t en
 }
 
 /* What a segment says that its payload is. */
-struct ringproof_told {
+struct ringproof_description {
   bool swapped; /* its numbers are in the other byte order */
   size_t size;
   size_t count;
@@ -662,9 +662,10 @@ struct ringproof_told {
 
 /* Reads a description, whoever wrote it: only what ringproof_describe could have written, but that
  * there may be gaps. `text` has room for `len` bytes and one; its lines are cut into pieces, to which
- * `told` points. Unless true, `problem` says why not. */
-static inline bool ringproof_parse(char *text, size_t len, struct ringproof_told *told,
-                                   char *problem, size_t room) {
+ * `description` points. Unless true, `problem` says why not. */
+static inline bool ringproof_parse(char *text, size_t len,
+                                   struct ringproof_description *description, char *problem,
+                                   size_t room) {
   char *line, *stop;
   size_t end = 0;
   problem[0] = '\0';
@@ -686,25 +687,25 @@ static inline bool ringproof_parse(char *text, size_t len, struct ringproof_told
     ringproof_add(problem, room, "it does not begin with `ringproof-shape 1`");
     return false;
   }
-  told->swapped = ringproof_after(line, RINGPROOF_BYTE_ORDER " ") == NULL;
-  line = ringproof_after(line, told->swapped ? RINGPROOF_OTHER_BYTE_ORDER " "
+  description->swapped = ringproof_after(line, RINGPROOF_BYTE_ORDER " ") == NULL;
+  line = ringproof_after(line, description->swapped ? RINGPROOF_OTHER_BYTE_ORDER " "
                                              : RINGPROOF_BYTE_ORDER " ");
   if (line == NULL) {
     ringproof_add(problem, room, "line 1: the byte order is neither `little` nor `big`");
     return false;
   }
-  line = ringproof_after_number(line, &told->size);
+  line = ringproof_after_number(line, &description->size);
   if (line == NULL || *line != '\0') {
     ringproof_add(problem, room, "line 1: the size is no number");
     return false;
   }
-  for (told->count = 0; stop + 1 < text + len; told->count++) {
-    struct ringproof_field *field = &told->fields[told->count];
-    const unsigned number = (unsigned)told->count + 2;
+  for (description->count = 0; stop + 1 < text + len; description->count++) {
+    struct ringproof_field *field = &description->fields[description->count];
+    const unsigned number = (unsigned)description->count + 2;
     line = stop + 1;
     stop = strchr(line, '\n');
     *stop = '\0';
-    if (told->count == RINGPROOF_FIELDS_MAX) {
+    if (description->count == RINGPROOF_FIELDS_MAX) {
       ringproof_add(problem, room, "it has more than %u fields", RINGPROOF_FIELDS_MAX);
       return false;
     }
@@ -712,18 +713,18 @@ static inline bool ringproof_parse(char *text, size_t len, struct ringproof_told
       ringproof_add(problem, room, "line %u describes no field", number);
       return false;
     }
-    if (ringproof_field_named(told->fields, told->count, field->name) != NULL) {
+    if (ringproof_field_named(description->fields, description->count, field->name) != NULL) {
       ringproof_add(problem, room, "there are two fields \"%s\"", field->name);
       return false;
     }
-    if (!ringproof_fits(field, end, told->size)) {
+    if (!ringproof_fits(field, end, description->size)) {
       ringproof_add(problem, room, "field \"%s\" begins within the one before it, or does not end "
-                    "within %zu bytes", field->name, told->size);
+                    "within %zu bytes", field->name, description->size);
       return false;
     }
     end = field->offset + field->element_size * ringproof_times(field);
   }
-  if (told->count == 0) {
+  if (description->count == 0) {
     ringproof_add(problem, room, "it has no fields");
     return false;
   }
@@ -744,7 +745,7 @@ static inline size_t ringproof_aligned(size_t end, size_t align) {
 /* Whether the fields that both have lie as 64-bit compilers put them on one side, and on the other
  * as 32-bit x86 ones do, where 8 bytes need a multiple of 4. */
 static inline bool ringproof_explains_i386(const struct ringproof_shape *here,
-                                           const struct ringproof_told *there) {
+                                           const struct ringproof_description *there) {
   bool as_64[2] = {true, true}, as_32[2] = {true, true};
   size_t end[2] = {0, 0};
   for (size_t i = 0; i < here->count; i++) {
@@ -770,7 +771,7 @@ static inline bool ringproof_explains_i386(const struct ringproof_shape *here,
  * of offset, in the words of the Rust library. */
 static inline void ringproof_add_differences(char *text, size_t room,
                                              const struct ringproof_shape *here,
-                                             const struct ringproof_told *there) {
+                                             const struct ringproof_description *there) {
   const char *hint = ringproof_explains_i386(here, there)
                          ? " (a 32-bit x86 layout puts 8-byte fields on 4-byte boundaries)"
                          : "";
@@ -1229,7 +1230,7 @@ static inline void ringproof_in_child(void) {
 
 /* Registers the handlers, once for the process and all that it forks; an errno if that fails. No
  * lock, because a child may be forked while another thread of its parent is at it. It finds a pid
- * that is not its own: they are not registered, as a rule. If they were, one of them has told it so,
+ * that is not its own: they are not registered, as a rule. If they were, one of them has marked it,
  * unless the fork had begun before: then they are registered twice, which they bear. */
 static inline int ringproof_watch_forks(void) {
   const pid_t self = getpid();
@@ -1897,7 +1898,7 @@ static inline enum ringproof_status ringproof_open_file(struct ringproof_segment
 struct ringproof_comparison {
   char ours[RINGPROOF_DESCRIPTION_MAX + 1];
   char theirs[RINGPROOF_DESCRIPTION_MAX + 1];
-  struct ringproof_told told;
+  struct ringproof_description description;
 };
 
 /* Compares the shape with the description in the segment, after a check of that one. */
@@ -1921,7 +1922,7 @@ static inline enum ringproof_status ringproof_compare(const struct ringproof_seg
   fingerprint = ringproof_fingerprint(theirs, len);
   /* Before it is cut into pieces. */
   differs = our_len != len || memcmp(ours, theirs, len) != 0;
-  if (!ringproof_parse(theirs, len, &memory->told, problem, sizeof problem)) {
+  if (!ringproof_parse(theirs, len, &memory->description, problem, sizeof problem)) {
     return ringproof_mismatch(error, segment->name, "description", problem,
                               "the description of a payload");
   }
@@ -1932,18 +1933,18 @@ static inline enum ringproof_status ringproof_compare(const struct ringproof_seg
                               "%#018llx, which is its description's",
                               (unsigned long long)fingerprint);
   }
-  if (segment->fixed.payload_size != memory->told.size) {
+  if (segment->fixed.payload_size != memory->description.size) {
     char found[24];
     snprintf(found, sizeof found, "%llu", (unsigned long long)segment->fixed.payload_size);
     return ringproof_mismatch(error, segment->name, "payload_size", found,
-                              "%zu, as its description says", memory->told.size);
+                              "%zu, as its description says", memory->description.size);
   }
   if (differs) {
     ringproof_mismatch(error, segment->name, "payload", "another one", "the one described here");
     if (error != NULL) {
       snprintf(error->message, sizeof error->message, "segment `%s` holds another payload: ",
                segment->name);
-      ringproof_add_differences(error->message, sizeof error->message, shape, &memory->told);
+      ringproof_add_differences(error->message, sizeof error->message, shape, &memory->description);
     }
     return RINGPROOF_MISMATCH;
   }

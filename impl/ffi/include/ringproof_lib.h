@@ -6,8 +6,8 @@
  *
  * Every call that can fail returns an `enum ringproof_lib_status`, and writes the details to `error`
  * unless that is null. A pointer is null or points to what its type says, for the whole call. Null
- * is told as RINGPROOF_LIB_ARGUMENT wherever something is needed; what is not a handle of this
- * library, or was given back, cannot be told. No two threads use the same handle at the same time,
+ * is reported as RINGPROOF_LIB_ARGUMENT wherever something is needed; what is not a handle of this
+ * library, or was given back, cannot be recognised. No two threads use the same handle at the same time,
  * unless both calls take it as const. Nothing here prints, exits or keeps state outside the handles,
  * but for ringproof_lib_guard_install.
  */

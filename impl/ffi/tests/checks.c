@@ -122,7 +122,7 @@ static void descriptions(void) {
   }
 }
 
-static void other_descriptions_are_told_field_by_field(void) {
+static void other_descriptions_are_reported_field_by_field(void) {
   struct ringproof_segment segment, other;
   const struct ringproof_options options = ringproof_ring_options(4);
   CHECK(ringproof_create(&segment, name, &options, &i386_shape, NULL, &error) == RINGPROOF_OK);
@@ -240,13 +240,13 @@ static void hostile_descriptions_are_refused_with_the_reason(void) {
   end_of(&segment);
   /* One field more than may be; as many are another payload. */
   for (unsigned count = RINGPROOF_FIELDS_MAX; count <= RINGPROOF_FIELDS_MAX + 1; count++) {
-    static struct ringproof_told told;
+    static struct ringproof_description description;
     char problem[64];
     len = (size_t)sprintf(text, TITLE "%u\n", count);
     for (unsigned i = 0; i < count; i++) {
       len += (size_t)sprintf(text + len, "f%u %u u8\n", i, i);
     }
-    CHECK(ringproof_parse(text, len, &told, problem, sizeof problem) ==
+    CHECK(ringproof_parse(text, len, &description, problem, sizeof problem) ==
           (count == RINGPROOF_FIELDS_MAX));
     CHECK(problem[0] == '\0' || strstr(problem, "more than 1024") != NULL);
   }
@@ -1336,7 +1336,7 @@ int main(int count, char **arguments) {
   snprintf(second_path, sizeof second_path, "%s-2", path);
   atexit(remove_machine);
   descriptions();
-  other_descriptions_are_told_field_by_field();
+  other_descriptions_are_reported_field_by_field();
   hostile_descriptions_are_refused_with_the_reason();
   every_wrong_field_is_refused_by_name();
   other_files_are_refused();

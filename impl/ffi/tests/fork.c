@@ -216,20 +216,20 @@ static void a_child_sees_who_holds_a_role_now(void) {
 }
 
 static void a_daemon_is_a_child(void) {
-  int told[2];
+  int ready[2];
   char word = 0;
   make_ring(8);
-  CHECK(pipe(told) == 0);
+  CHECK(pipe(ready) == 0);
   IN_CHILD({
     /* Its parent, this child, ends in it. */
     CHECK(daemon(1, 1) == 0);
     what_opens_is_refused();
     use_of_the_ends_faults();
-    CHECK(write(told[1], "y", 1) == 1);
+    CHECK(write(ready[1], "y", 1) == 1);
   });
-  close(told[1]);
-  CHECK(read(told[0], &word, 1) == 1 && word == 'y');
-  close(told[0]);
+  close(ready[1]);
+  CHECK(read(ready[0], &word, 1) == 1 && word == 'y');
+  close(ready[0]);
   drop_ring();
 }
 

@@ -494,18 +494,18 @@ static void the_header_only_library_is_a_peer(void) {
   const struct ringproof_lib_options options = {.kind = RINGPROOF_LIB_RING, .capacity = 5, .slots = 8};
   struct ringproof_lib_segment *lib;
   struct ringproof_segment header;
-  struct ringproof_error told;
+  struct ringproof_error header_error;
   struct quote quote, seen;
   memset(&quote, 0, sizeof quote);
   CHECK(ringproof_lib_create(name, &options, &quote_payload, NULL, &lib, &error) == RINGPROOF_LIB_OK);
-  CHECK(ringproof_attach(&header, name, RINGPROOF_RING, &quote_shape, &told) == RINGPROOF_OK);
+  CHECK(ringproof_attach(&header, name, RINGPROOF_RING, &quote_shape, &header_error) == RINGPROOF_OK);
   for (int lap = 0; lap < 30; lap++) {
     struct ringproof_lib_producer *producer;
     struct ringproof_lib_consumer *consumer;
     struct ringproof_producer other_producer;
     struct ringproof_consumer other_consumer;
     CHECK(ringproof_lib_producer_open(lib, &producer, &error) == RINGPROOF_LIB_OK);
-    CHECK(ringproof_consumer_open(&other_consumer, &header, &told) == RINGPROOF_OK);
+    CHECK(ringproof_consumer_open(&other_consumer, &header, &header_error) == RINGPROOF_OK);
     quote.seq++;
     quote.price = (double)quote.seq / 3;
     CHECK(ringproof_lib_push(producer, &quote, &error) == RINGPROOF_LIB_OK);
@@ -513,7 +513,7 @@ static void the_header_only_library_is_a_peer(void) {
     CHECK(memcmp(&seen, &quote, sizeof seen) == 0);
     ringproof_lib_producer_drop(producer);
     ringproof_consumer_drop(&other_consumer);
-    CHECK(ringproof_producer_open(&other_producer, &header, &told) == RINGPROOF_OK);
+    CHECK(ringproof_producer_open(&other_producer, &header, &header_error) == RINGPROOF_OK);
     CHECK(ringproof_lib_consumer_open(lib, &consumer, &error) == RINGPROOF_LIB_OK);
     quote.seq++;
     quote.price = (double)quote.seq / 3;
