@@ -177,7 +177,7 @@ pub(super) const INJECTED: [Injected; 14] = [
     ("ring/push", kills("empty"), PublishFirst, "by Victim"),
     ("ring/push", kills("empty"), RoleKept, "is still held after"),
     ("ring/push", pairs("empty"), PublishFirst, "by Victim"),
-    ("ring/pop", pairs("tight"), FreeFirst, "a torn item"),
+    ("ring/pop", pairs("tight"), FreeFirst, "popped: ("),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
