@@ -689,7 +689,7 @@ static inline bool ringproof_parse(char *text, size_t len,
   }
   description->swapped = ringproof_after(line, RINGPROOF_BYTE_ORDER " ") == NULL;
   line = ringproof_after(line, description->swapped ? RINGPROOF_OTHER_BYTE_ORDER " "
-                                             : RINGPROOF_BYTE_ORDER " ");
+                                                    : RINGPROOF_BYTE_ORDER " ");
   if (line == NULL) {
     ringproof_add(problem, room, "line 1: the byte order is neither `little` nor `big`");
     return false;
