@@ -34,6 +34,7 @@ use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
 use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
 use crate::site::{FenceSite, LoadSite, StoreSite};
+use crate::wait::Wait;
 
 /// A `version` under which a reader finds no value. No latch gets there: at a thousand million
 /// writes a second that takes 292 years.
@@ -172,10 +173,11 @@ impl<T: Payload, M: Memory, K> fmt::Debug for LatchWriter<'_, T, M, K> {
 /// A reading end of a latch. It stores nothing, so there may be any number. [`Send`] and [`Sync`] where
 /// its memory and what it keeps are.
 pub struct LatchReader<'a, T: Payload, M: Memory = Native, K = ()> {
-    memory: M,
+    pub(crate) memory: M,
     version: &'a WordOf<M>,
     slots: LatchSlots<'a, M::Cells>,
     value: core::marker::PhantomData<fn() -> T>,
+    pub(crate) wait: Wait,
     /// Last, so that it goes last.
     pub(crate) keep: K,
 }
@@ -199,6 +201,7 @@ impl<'a, T: Payload, M: Memory, K> LatchReader<'a, T, M, K> {
             memory,
             version: parts.version,
             value: core::marker::PhantomData,
+            wait: Wait::default(),
             keep,
         })
     }

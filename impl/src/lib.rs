@@ -131,6 +131,7 @@ pub mod slots;
     reason = "accesses slots under the ring's protocol, as bytes"
 )]
 pub mod untyped;
+pub mod wait;
 
 pub use bytemuck;
 
@@ -142,6 +143,7 @@ pub use payload::Payload;
 pub use read::{Busy, ReadError};
 pub use ring::{Corruption, OutOfChunk, PopError, PushError};
 pub use shape::Shape;
+pub use wait::{Wait, WaitError};
 #[cfg(feature = "std")]
 pub use {
     error::SegmentError,

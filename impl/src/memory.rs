@@ -98,6 +98,10 @@ pub trait Memory {
 
     /// Tells the processor, or the model checker, that this thread waits for another one.
     fn spin(&self);
+
+    /// How often at most a wait calls [`spin`](Self::spin) between two looks: once where one is as good as many, as
+    /// in a model checker.
+    const SPINS: u32 = 1;
 }
 
 /// The machine's own memory: each access is one instruction, its ordering known at compile time.
@@ -242,6 +246,8 @@ impl Memory for Native {
     fn spin(&self) {
         core::hint::spin_loop();
     }
+
+    const SPINS: u32 = u32::MAX;
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
-//! What seqlock and latch share: an attempt that met a write, and a bounded number of them.
+//! What seqlock and latch share: an attempt that met a write, a bounded number of them, and the wait for a newer value.
+
+#[cfg(feature = "std")]
+mod wait;
 
 use crate::memory::Memory;
+
 /// An attempt to read met a write; another one may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a write was in progress")]

@@ -90,6 +90,8 @@ mod exact;
 mod iter;
 #[cfg(feature = "std")]
 mod stream;
+#[cfg(feature = "std")]
+mod wait;
 
 use core::fmt;
 
@@ -101,6 +103,7 @@ use crate::memory::{Cells, Memory, Native, WordOf};
 use crate::payload::Payload;
 use crate::site::{LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
 use crate::slots::Slots;
+use crate::wait::{Pace, Wait};
 
 /// The bit of an index word that says that its side closed the ring.
 pub const CLOSED: u64 = 1 << 63;
@@ -229,6 +232,8 @@ pub struct Producer<'a, T: Payload, M: Memory = Native, K = ()> {
     closed: bool,
     /// Whether the consumer was seen to have closed the ring.
     peer_closed: bool,
+    pub(crate) wait: Wait,
+    pace: Pace,
     /// Last, so that it goes last.
     pub(crate) keep: K,
 }
@@ -262,6 +267,8 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
             cached_read_index: write_index.wrapping_sub(capacity),
             closed,
             peer_closed: false,
+            wait: Wait::default(),
+            pace: Pace::new(),
             keep,
         }
     }
@@ -524,6 +531,8 @@ pub struct Consumer<'a, T: Payload, M: Memory = Native, K = ()> {
     /// the ring it is kept at the lower bound ("empty"), so that the hot path need not ask.
     cached_write_index: u64,
     closed: bool,
+    pub(crate) wait: Wait,
+    pace: Pace,
     /// Last, so that it goes last.
     pub(crate) keep: K,
 }
@@ -555,6 +564,8 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
             // "Empty": the first pop looks for itself.
             cached_write_index: read_index,
             closed,
+            wait: Wait::default(),
+            pace: Pace::new(),
             keep,
         }
     }

@@ -69,6 +69,15 @@ impl Role {
         }
     }
 
+    /// The other end of a ring. A writer has none.
+    pub(crate) const fn peer(self) -> Option<Role> {
+        match self {
+            Role::Producer => Some(Role::Consumer),
+            Role::Consumer => Some(Role::Producer),
+            Role::Writer => None,
+        }
+    }
+
     /// The byte of the file that its lock covers: part of the wire layout.
     pub const fn lock_byte(self) -> u8 {
         match self {

@@ -35,6 +35,7 @@ use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
 use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
 use crate::site::{FenceSite, LoadSite, StoreSite};
+use crate::wait::Wait;
 
 /// The shared words of a seqlock, wherever they lie.
 pub struct SeqParts<'a, C: Cells> {
@@ -151,10 +152,11 @@ impl<T: Payload, M: Memory, K> fmt::Debug for SeqWriter<'_, T, M, K> {
     }
 }
 
-/// What a reader keeps may know what shared memory does not say: whether there is a writer.
+/// What an end keeps may know what shared memory does not say: whether there is somebody at the other end. Of a reader
+/// that is the writer.
 pub trait Watch {
-    /// How to know that there is no writer, as [`SeqReader::read_unless`] wants to; `None` where that
-    /// is not known.
+    /// How to know that there was somebody and is nobody now, as [`SeqReader::read_unless`] and who
+    /// [waits](crate::wait) want to; `None` where that is not known.
     fn watch(&self) -> Option<impl FnOnce() -> bool>;
 }
 
@@ -167,10 +169,11 @@ impl Watch for () {
 /// A reading end of a seqlock. It stores nothing, so there may be any number. [`Send`] and [`Sync`] where
 /// its memory and what it keeps are.
 pub struct SeqReader<'a, T: Payload, M: Memory = Native, K = ()> {
-    memory: M,
+    pub(crate) memory: M,
     seq: &'a WordOf<M>,
     payload: &'a [WordOf<M>],
     value: core::marker::PhantomData<fn() -> T>,
+    pub(crate) wait: Wait,
     /// Last, so that it goes last.
     pub(crate) keep: K,
 }
@@ -197,6 +200,7 @@ impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {
             memory,
             seq: parts.seq,
             value: core::marker::PhantomData,
+            wait: Wait::default(),
             keep,
         })
     }

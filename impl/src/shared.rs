@@ -632,7 +632,15 @@ impl<T: Payload> ring::Consumer<'_, T, Native, Held> {
 /// weaker claim.
 impl Watch for Arc<Segment> {
     fn watch(&self) -> Option<impl FnOnce() -> bool> {
-        Some(|| matches!(self.is_held(Role::Writer), Ok(false)))
+        Some(|| self.is_without(Role::Writer))
+    }
+}
+
+/// Of a producer it is the consumer that is watched, and the other way round.
+impl Watch for Held {
+    fn watch(&self) -> Option<impl FnOnce() -> bool> {
+        let peer = self.claim.role().peer()?;
+        Some(move || self.segment.is_without(peer))
     }
 }
 

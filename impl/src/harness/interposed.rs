@@ -184,6 +184,8 @@ impl<M: Memory, H: Hooks<M>> Memory for Interposed<M, H> {
     fn spin(&self) {
         self.memory.spin();
     }
+
+    const SPINS: u32 = M::SPINS;
 }
 
 #[cfg(test)]

@@ -30,6 +30,15 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
         &mut self,
         count: usize,
     ) -> Result<WriteChunk<'_, 'a, T, M, K>, PushError> {
+        self.gain_exactly(count)?;
+        Ok(WriteChunk {
+            producer: self,
+            len: count,
+        })
+    }
+
+    /// Sees to it that `count` slots are known to be free, or says why not.
+    pub(super) fn gain_exactly(&mut self, count: usize) -> Result<(), PushError> {
         let most = self.capacity.min(LAST - self.write_index);
         while self.free() < count as u64 {
             match self.reclaim() {
@@ -41,10 +50,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(WriteChunk {
-            producer: self,
-            len: count,
-        })
+        Ok(())
     }
 }
 
@@ -75,6 +81,15 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn peek_exact(&mut self, count: usize) -> Result<ReadChunk<'_, 'a, T, M, K>, PopError> {
+        self.gain_exactly(count)?;
+        Ok(ReadChunk {
+            consumer: self,
+            len: count,
+        })
+    }
+
+    /// Sees to it that `count` items are known to be there, or says why not.
+    pub(super) fn gain_exactly(&mut self, count: usize) -> Result<(), PopError> {
         while self.available() < count as u64 {
             let most = match self.observe() {
                 // As in `reserve_exact`.
@@ -89,9 +104,6 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
                 PopError::Empty
             });
         }
-        Ok(ReadChunk {
-            consumer: self,
-            len: count,
-        })
+        Ok(())
     }
 }

@@ -1,9 +1,11 @@
-//! A ring of bytes as a stream: the ends of a pipe that never blocks.
+//! A ring of bytes as a stream: the ends of a pipe that never blocks, and of one that does.
 
 use std::io;
 
 use super::{Consumer, PopError, Producer, PushError};
 use crate::memory::Memory;
+use crate::seqlock::Watch;
+use crate::wait::{WaitError, Waiting};
 
 /// [`WouldBlock`](io::ErrorKind::WouldBlock) of a full ring, which costs no memory;
 /// [`BrokenPipe`](io::ErrorKind::BrokenPipe) of one that either side closed,
@@ -89,6 +91,72 @@ impl<M: Memory, K> io::Read for Consumer<'_, u8, M, K> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match self.pop_slice(bytes) {
             Err(PopError::PeerClosed) => Ok(0),
+            taken => Ok(taken?),
+        }
+    }
+}
+
+/// [`TimedOut`](io::ErrorKind::TimedOut), [`BrokenPipe`](io::ErrorKind::BrokenPipe) where the peer is gone, or that of
+/// the refusal; with the error itself inside.
+impl<E> From<WaitError<E>> for io::Error
+where
+    io::Error: From<E>,
+    WaitError<E>: std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: WaitError<E>) -> io::Error {
+        let kind = match error {
+            WaitError::TimedOut => io::ErrorKind::TimedOut,
+            WaitError::PeerGone => io::ErrorKind::BrokenPipe,
+            WaitError::Refused(refusal) => return refusal.into(),
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+/// As into a pipe: it waits while the ring is full, until the moment that was said when this was made.
+///
+/// # Errors
+/// Those of [`WaitError`] as an [`io::Error`]; [`TimedOut`](io::ErrorKind::TimedOut) in the middle of a
+/// [`write_all`](io::Write::write_all) does not say how much was written.
+///
+/// ```
+/// use std::io::{Read, Write};
+///
+/// use ringproof::{Ring, RingOptions};
+///
+/// let ring = Ring::<u8>::anonymous(&RingOptions::new(16))?;
+/// let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+/// let sender = std::thread::spawn(move || {
+///     let written = producer.wait().write_all(&[7; 1000]);
+///     producer.close();
+///     written
+/// });
+/// let mut bytes = Vec::new();
+/// consumer.wait().read_to_end(&mut bytes)?;
+/// assert_eq!(bytes, [7; 1000]);
+/// sender.join().expect("no panic")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<M: Memory, K: Watch> io::Write for Waiting<'_, Producer<'_, u8, M, K>> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(self.again().push_slice(bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// As out of a pipe: it waits while the ring is empty, until the moment that was said when this was made. `Ok(0)`, the
+/// end, comes when the producer has [closed](Producer::close) the ring and all was read.
+///
+/// # Errors
+/// Those of [`WaitError`] as an [`io::Error`]; a producer that is gone without having closed the ring is
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe), when all was read.
+impl<M: Memory, K: Watch> io::Read for Waiting<'_, Consumer<'_, u8, M, K>> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.again().pop_slice(bytes) {
+            Err(WaitError::Refused(PopError::PeerClosed)) => Ok(0),
             taken => Ok(taken?),
         }
     }

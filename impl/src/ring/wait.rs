@@ -1,0 +1,205 @@
+//! The operations of a ring's ends in the form that waits.
+
+use super::{Consumer, PopError, Producer, PushError, ReadChunk, WriteChunk};
+use crate::memory::Memory;
+use crate::payload::Payload;
+use crate::seqlock::Watch;
+use crate::wait::{Look, Wait, WaitError, Waiting, Waits, wait, waits};
+
+impl<T: Payload, M: Memory, K> Producer<'_, T, M, K> {
+    /// This end with another way to [wait](crate::wait).
+    pub fn with_wait(mut self, how: Wait) -> Self {
+        self.wait = how;
+        self
+    }
+
+    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
+}
+
+impl<T: Payload, M: Memory, K> Consumer<'_, T, M, K> {
+    /// This end with another way to [wait](crate::wait).
+    pub fn with_wait(mut self, how: Wait) -> Self {
+        self.wait = how;
+        self
+    }
+
+    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
+}
+
+/// A producer that waits for so many free slots, or a consumer for so many items.
+struct For<'e, E>(&'e mut E, usize);
+
+impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Producer<'_, T, M, K>> {
+    type Memory = M;
+    type Refusal = PushError;
+
+    fn memory(&self) -> &M {
+        &self.0.memory
+    }
+
+    fn strategy(&self) -> Wait {
+        self.0.wait
+    }
+
+    fn look(&mut self) -> Result<Look, PushError> {
+        let For(end, count) = self;
+        let before = end.free();
+        let looked = end.gain_exactly(*count);
+        end.pace.found(end.free().saturating_sub(before));
+        match looked {
+            Ok(()) => Ok(Look::Enough),
+            Err(PushError::Full) => Ok(Look::NotYet(end.pace)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_peer_gone(&self) -> bool {
+        self.0.keep.watch().is_some_and(|is_gone| is_gone())
+    }
+}
+
+impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Consumer<'_, T, M, K>> {
+    type Memory = M;
+    type Refusal = PopError;
+
+    fn memory(&self) -> &M {
+        &self.0.memory
+    }
+
+    fn strategy(&self) -> Wait {
+        self.0.wait
+    }
+
+    fn look(&mut self) -> Result<Look, PopError> {
+        let For(end, count) = self;
+        let before = end.available();
+        let looked = end.gain_exactly(*count);
+        end.pace.found(end.available().saturating_sub(before));
+        match looked {
+            Ok(()) => Ok(Look::Enough),
+            Err(PopError::Empty) => Ok(Look::NotYet(end.pace)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_peer_gone(&self) -> bool {
+        self.0.keep.watch().is_some_and(|is_gone| is_gone())
+    }
+}
+
+impl<'e, 'a, T: Payload, M: Memory, K: Watch> Waiting<'e, Producer<'a, T, M, K>> {
+    /// [`Producer::push`], when there is room.
+    ///
+    /// # Errors
+    /// [`WaitError`]; the ring is as it was.
+    #[inline]
+    pub fn push(self, value: T) -> Result<(), WaitError<PushError>> {
+        let end = self.free_slots(1)?;
+        Ok(end.push(value)?)
+    }
+
+    /// [`Producer::push_slice`], when there is room for one: as many as fit then.
+    ///
+    /// # Errors
+    /// [`WaitError`]; the ring is as it was.
+    pub fn push_slice(self, values: &[T]) -> Result<usize, WaitError<PushError>> {
+        let end = self.free_slots(values.len().min(1))?;
+        Ok(end.push_slice(values)?)
+    }
+
+    /// [`Producer::reserve`], when there is room for one: as many as are free then.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn reserve(
+        self,
+        count: usize,
+    ) -> Result<WriteChunk<'e, 'a, T, M, K>, WaitError<PushError>> {
+        let end = self.free_slots(count.min(1))?;
+        Ok(end.reserve(count)?)
+    }
+
+    /// [`Producer::reserve_exact`], when there is room for all of it.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PushError::TooMany`] at once, if there never will be.
+    pub fn reserve_exact(
+        self,
+        count: usize,
+    ) -> Result<WriteChunk<'e, 'a, T, M, K>, WaitError<PushError>> {
+        let end = self.free_slots(count)?;
+        Ok(end.reserve_exact(count)?)
+    }
+
+    /// Waits until so many slots are free, and gives the producer back.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PushError::TooMany`] at once, if there never will be.
+    #[inline]
+    pub fn free_slots(
+        self,
+        count: usize,
+    ) -> Result<&'e mut Producer<'a, T, M, K>, WaitError<PushError>> {
+        if self.end.free() < count as u64 {
+            wait(&mut For(self.end, count), self.limit)?;
+        }
+        Ok(self.end)
+    }
+}
+
+impl<'e, 'a, T: Payload, M: Memory, K: Watch> Waiting<'e, Consumer<'a, T, M, K>> {
+    /// [`Consumer::pop`], when there is an item.
+    ///
+    /// # Errors
+    /// [`WaitError`]; the ring is as it was.
+    #[inline]
+    pub fn pop(self) -> Result<T, WaitError<PopError>> {
+        let end = self.items(1)?;
+        Ok(end.pop()?)
+    }
+
+    /// [`Consumer::pop_slice`], when there is an item: as many as there are then.
+    ///
+    /// # Errors
+    /// [`WaitError`]; `values` and the ring are as they were.
+    pub fn pop_slice(self, values: &mut [T]) -> Result<usize, WaitError<PopError>> {
+        let end = self.items(values.len().min(1))?;
+        Ok(end.pop_slice(values)?)
+    }
+
+    /// [`Consumer::peek`], when there is an item: as many as there are then.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn peek(self, count: usize) -> Result<ReadChunk<'e, 'a, T, M, K>, WaitError<PopError>> {
+        let end = self.items(count.min(1))?;
+        Ok(end.peek(count)?)
+    }
+
+    /// [`Consumer::peek_exact`], when there are all of them.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PopError::TooMany`] at once, if there never will be.
+    pub fn peek_exact(
+        self,
+        count: usize,
+    ) -> Result<ReadChunk<'e, 'a, T, M, K>, WaitError<PopError>> {
+        let end = self.items(count)?;
+        Ok(end.peek_exact(count)?)
+    }
+
+    /// Waits until so many items are there, and gives the consumer back.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PopError::TooMany`] at once, if there never will be.
+    #[inline]
+    pub fn items(
+        self,
+        count: usize,
+    ) -> Result<&'e mut Consumer<'a, T, M, K>, WaitError<PopError>> {
+        if self.end.available() < count as u64 {
+            wait(&mut For(self.end, count), self.limit)?;
+        }
+        Ok(self.end)
+    }
+}

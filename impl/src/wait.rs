@@ -1,0 +1,277 @@
+//! Waiting: how an end passes the time until it can go on, for how long at most, and why it gave up.
+//!
+//! Every operation that can be refused has a form that waits. [`Producer::wait`], [`Consumer::wait`] and `wait` of
+//! the readers, `wait_for` and `wait_until` say for how long; what is called on the result is the operation.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use ringproof::{PopError, Ring, RingOptions, Wait, WaitError};
+//!
+//! let ring = Ring::<u64>::anonymous(&RingOptions::new(4))?;
+//! let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?.with_wait(Wait::Spin));
+//! let late = consumer.wait_for(Duration::from_millis(1)).pop();
+//! assert_eq!(late, Err(WaitError::TimedOut));
+//! std::thread::spawn(move || {
+//!     for number in 0..100 {
+//!         producer.wait().push(number).expect("a consumer");
+//!     }
+//!     producer.close();
+//! });
+//! for number in 0..100 {
+//!     assert_eq!(consumer.wait().pop(), Ok(number));
+//! }
+//! assert_eq!(consumer.wait().pop(), Err(WaitError::Refused(PopError::PeerClosed)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The rule between two looks
+//!
+//! A look at the other side's index takes its cache line away from it, so an end that looks all the time slows down
+//! whom it waits for. It stays away for a while instead, between two bounds. A look that finds a backlog makes the next
+//! stay half as long again; one that finds one or two items, or one or two free slots, halves it. So ends that stream
+//! meet rarely and find much, and ends that take turns look again at once. `docs/WAITING.md` in the repository has the
+//! bounds and what they were measured with. They may change.
+//!
+//! [`Producer::wait`]: crate::ring::Producer::wait
+//! [`Consumer::wait`]: crate::ring::Consumer::wait
+
+#[cfg(feature = "std")]
+use std::{
+    hint,
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+#[cfg(feature = "std")]
+use crate::memory::Memory;
+
+/// How an end waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Wait {
+    /// It looks again and again, and keeps its processor busy. The fastest where each of the two ends has a processor
+    /// of its own, and the slowest where they share one.
+    Spin,
+    /// It looks for some microseconds as [`Spin`](Wait::Spin) does, then lets other threads run between two looks.
+    #[default]
+    Yield,
+}
+
+/// Why a wait ended without what was waited for. `E` is the error of the operation that does not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError<E> {
+    /// The time is over. Nothing was done.
+    #[error("timed out")]
+    TimedOut,
+    /// Nobody holds the role of the other end, which somebody held before, and nothing is left that this end could go
+    /// on with. A successor of the other end may come: wait again to wait for it.
+    #[error("the process at the other end is gone, and left nothing")]
+    PeerGone,
+    /// What no waiting changes: the ring is closed, or corrupt, or it was asked for too many at once. Never full or empty.
+    #[error(transparent)]
+    Refused(#[from] E),
+}
+
+/// How long an end stays away between two looks, in units of about [`UNIT`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace(u32);
+
+impl Pace {
+    /// The shortest stay.
+    pub(crate) const LEAST: u32 = 2;
+    /// The longest.
+    pub(crate) const MOST: u32 = 64;
+    /// As many items or slots, found in one look, are no backlog.
+    pub(crate) const FEW: u64 = 2;
+
+    pub(crate) const fn new() -> Self {
+        Pace(Self::LEAST)
+    }
+
+    /// A look found so many.
+    pub(crate) fn found(&mut self, count: u64) {
+        self.0 = match count {
+            0 => return,
+            1..=Self::FEW => (self.0 / 2).max(Self::LEAST),
+            _ => (self.0 + self.0 / 2).min(Self::MOST),
+        };
+    }
+}
+
+/// What the stays of a [`Pace`] are counted in, in nanoseconds.
+#[cfg(feature = "std")]
+pub(crate) const UNIT: u32 = 45;
+
+/// How many pauses of this processor take [`UNIT`]: between 4 and 150 cycles each.
+#[cfg(feature = "std")]
+fn pauses_of_a_unit() -> u32 {
+    const PAUSES: u32 = 64;
+    static KNOWN: OnceLock<u32> = OnceLock::new();
+    *KNOWN.get_or_init(|| {
+        let measure = || {
+            let start = Instant::now();
+            (0..PAUSES).for_each(|_| hint::spin_loop());
+            start.elapsed()
+        };
+        // The shortest of some: an interruption only makes one longer. And never so many that a clock that stands
+        // still would matter.
+        let shortest = (0..5).map(|_| measure()).min().unwrap_or_default();
+        let nanos = u32::try_from(shortest.as_nanos()).unwrap_or(u32::MAX).max(1);
+        (PAUSES * UNIT).div_ceil(nanos).clamp(1, UNIT)
+    })
+}
+
+/// Between two looks at the clock, in units: some microseconds.
+#[cfg(feature = "std")]
+const UNITS_OF_A_CLOCK: u32 = 256;
+
+/// For so long an end spins before it lets others run.
+#[cfg(feature = "std")]
+pub(crate) const SPIN: Duration = Duration::from_micros(20);
+
+/// Between two questions whether there is a peer, each of which is a system call.
+#[cfg(feature = "std")]
+pub(crate) const INTERVAL: Duration = Duration::from_millis(60);
+
+/// Until when a wait lasts; without limit if there is no such moment.
+#[cfg(feature = "std")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit(Option<Instant>);
+
+#[cfg(feature = "std")]
+impl Limit {
+    pub(crate) const FOREVER: Limit = Limit(None);
+
+    /// From now; what is too long for a clock is without limit.
+    pub(crate) fn after(timeout: Duration) -> Limit {
+        Limit(Instant::now().checked_add(timeout))
+    }
+
+    pub(crate) fn at(deadline: Instant) -> Limit {
+        Limit(Some(deadline))
+    }
+
+    fn is_over(self, now: Instant) -> bool {
+        self.0.is_some_and(|end| now >= end)
+    }
+}
+
+/// An end that is asked to wait, and for what.
+#[cfg(feature = "std")]
+pub(crate) trait Waits {
+    type Memory: Memory;
+    /// What no waiting changes.
+    type Refusal;
+
+    fn memory(&self) -> &Self::Memory;
+
+    fn strategy(&self) -> Wait;
+
+    /// Looks once.
+    fn look(&mut self) -> Result<Look, Self::Refusal>;
+
+    /// Whether there was a peer, and is none now.
+    fn is_peer_gone(&self) -> bool;
+}
+
+/// What a look found.
+#[cfg(feature = "std")]
+pub(crate) enum Look {
+    /// What was waited for.
+    Enough,
+    /// Not yet: the next look comes after this stay.
+    NotYet(Pace),
+}
+
+/// Waits until `end` can go on.
+#[cfg(feature = "std")]
+pub(crate) fn wait<E: Waits>(end: &mut E, limit: Limit) -> Result<(), WaitError<E::Refusal>> {
+    let Look::NotYet(mut pace) = end.look()? else {
+        return Ok(());
+    };
+    let start = Instant::now();
+    if limit.is_over(start) {
+        return Err(WaitError::TimedOut);
+    }
+    let unit = pauses_of_a_unit();
+    let (mut now, mut asked, mut units) = (start, start, 0);
+    loop {
+        if end.strategy() == Wait::Yield && now.duration_since(start) >= SPIN {
+            thread::yield_now();
+            units = UNITS_OF_A_CLOCK;
+        } else {
+            let pauses = (pace.0 * unit).min(<E::Memory as Memory>::SPINS);
+            (0..pauses).for_each(|_| end.memory().spin());
+            units += pace.0;
+        }
+        match end.look()? {
+            Look::Enough => return Ok(()),
+            Look::NotYet(next) => pace = next,
+        }
+        if units < UNITS_OF_A_CLOCK {
+            continue;
+        }
+        units = 0;
+        now = Instant::now();
+        if limit.is_over(now) {
+            return Err(WaitError::TimedOut);
+        }
+        if now.duration_since(asked) >= INTERVAL {
+            asked = now;
+            // What it did before it went is seen by a look after the kernel said that it is gone.
+            if end.is_peer_gone() && matches!(end.look()?, Look::NotYet(_)) {
+                return Err(WaitError::PeerGone);
+            }
+        }
+    }
+}
+
+/// An end that waits in its next operation, until a moment at the latest. Made by
+/// [`wait`](crate::ring::Consumer::wait), `wait_for` or `wait_until` of an end.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+#[must_use = "it waits when an operation is called on it"]
+pub struct Waiting<'e, E> {
+    pub(crate) end: &'e mut E,
+    pub(crate) limit: Limit,
+}
+
+#[cfg(feature = "std")]
+impl<E> Waiting<'_, E> {
+    /// The same for one of several operations.
+    pub(crate) fn again(&mut self) -> Waiting<'_, E> {
+        Waiting {
+            end: self.end,
+            limit: self.limit,
+        }
+    }
+}
+
+/// The three ways to say how long, for ends of which an operation takes `&mut`, and those of which it takes `&`.
+#[cfg(feature = "std")]
+macro_rules! waits {
+    ($self:ty, $waiting:ty, $made:expr) => {
+        /// Waits without limit in the operation that is called on the result.
+        pub fn wait(self: $self) -> $waiting {
+            $made(self, $crate::wait::Limit::FOREVER)
+        }
+
+        /// Waits for at most `timeout` in the operation that is called on the result: zero is one look, and what
+        /// no clock reaches is no limit.
+        pub fn wait_for(self: $self, timeout: std::time::Duration) -> $waiting {
+            $made(self, $crate::wait::Limit::after(timeout))
+        }
+
+        /// Waits until `deadline` at most in the operation that is called on the result: one that is over is one
+        /// look.
+        pub fn wait_until(self: $self, deadline: std::time::Instant) -> $waiting {
+            $made(self, $crate::wait::Limit::at(deadline))
+        }
+    };
+}
+
+#[cfg(feature = "std")]
+pub(crate) use waits;
