@@ -19,6 +19,7 @@ use crate::segment::{
     Segment, names, open_existing, read_description, read_fixed, read_words, shown,
 };
 use crate::shape::Description;
+use crate::sleep::FENCE;
 
 /// What a segment looked like at one moment. The words were read one after the other while its
 /// peers went on, so together they need not be consistent.
@@ -74,6 +75,10 @@ pub struct RoleState {
     pub held: bool,
     /// How often it was taken.
     pub epoch: u64,
+    /// How often it woke the other end, or the readers, who had gone to sleep. It counts over all who held the role.
+    pub wakes: u64,
+    /// Whether it asked to be woken and was not yet: it sleeps, or did when it died or gave up. Never of a writer.
+    pub asks: bool,
     /// What the application has left in its notes.
     pub notes: [u64; NOTES],
 }
@@ -158,14 +163,32 @@ impl Inspection {
     ) -> Result<Inspection, SegmentError> {
         let word = |at| read_words(file, name, at).map(|[word]| word);
         let state = |role: &Role| {
-            let (epoch, notes) = match role {
-                Role::Producer | Role::Writer => (offset::PRODUCER_EPOCH, offset::PRODUCER_NOTES),
-                Role::Consumer => (offset::CONSUMER_EPOCH, offset::CONSUMER_NOTES),
+            let [producer, consumer] = [
+                (
+                    offset::PRODUCER_EPOCH,
+                    offset::PRODUCER_NOTES,
+                    offset::PRODUCER_ANSWERS,
+                    offset::PRODUCER_ASKS,
+                ),
+                (
+                    offset::CONSUMER_EPOCH,
+                    offset::CONSUMER_NOTES,
+                    offset::CONSUMER_ANSWERS,
+                    offset::CONSUMER_ASKS,
+                ),
+            ];
+            let ((epoch, notes, answers, asks), (.., others, _)) = match role {
+                Role::Producer | Role::Writer => (producer, consumer),
+                Role::Consumer => (consumer, producer),
             };
+            let count = |at| word(at).map(|word| word & !FENCE);
             Ok::<_, SegmentError>(RoleState {
                 role: *role,
                 held: is_held(*role)?,
                 epoch: word(epoch)?,
+                wakes: count(answers)?,
+                // Before the answers: an answer that comes between is none to come.
+                asks: count(asks)? > count(others)?,
                 notes: read_words(file, name, notes)?,
             })
         };

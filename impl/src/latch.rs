@@ -34,6 +34,7 @@ use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
 use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
 use crate::site::{FenceSite, LoadSite, StoreSite};
+use crate::sleep::{SleepWords, Waker};
 use crate::wait::Wait;
 
 /// A `version` under which a reader finds no value. No latch gets there: at a thousand million
@@ -44,6 +45,8 @@ pub const NO_VERSION: u64 = 1 << 63;
 pub struct LatchParts<'a, C: Cells> {
     /// How many values were written, stored by the writer only.
     pub version: &'a C::Word,
+    /// By which readers sleep until there is a newer value; all of them store that they ask.
+    pub for_news: SleepWords<'a, C>,
     /// The slots one after the other, stored by the writer only; each has as many words as the
     /// payload type fills.
     pub slots: &'a [C::Word],
@@ -91,6 +94,8 @@ pub struct LatchWriter<'a, T: Payload, M: Memory = Native, K = ()> {
     slots: LatchSlots<'a, M::Cells>,
     /// The authority, of which the shared word is a copy.
     version: u64,
+    /// Wakes readers that sleep until there is a newer value.
+    waker: Waker<'a, M>,
     value: core::marker::PhantomData<fn(T)>,
     /// Last, so that it goes last.
     pub(crate) keep: K,
@@ -118,6 +123,7 @@ impl<'a, T: Payload, M: Memory, K> LatchWriter<'a, T, M, K> {
             slots: LatchSlots::new(parts.slots, count)?,
             // Relaxed: the role lock, not a partner site, orders this after the predecessor.
             version: memory.load(parts.version, LoadSite::LatchResume),
+            waker: Waker::new(parts.for_news, &memory),
             memory,
             version_word: parts.version,
             value: core::marker::PhantomData,
@@ -153,6 +159,7 @@ impl<'a, T: Payload, M: Memory, K> LatchWriter<'a, T, M, K> {
         self.version = next;
         // Release: pairs with LatchObserve; publishes the slot written above.
         (self.memory).store(self.version_word, next, StoreSite::LatchPublish);
+        self.waker.published(&self.memory);
     }
 
     /// How many values were written since the latch was made, by this writer and those before
@@ -177,6 +184,7 @@ pub struct LatchReader<'a, T: Payload, M: Memory = Native, K = ()> {
     version: &'a WordOf<M>,
     slots: LatchSlots<'a, M::Cells>,
     value: core::marker::PhantomData<fn() -> T>,
+    pub(crate) sleep: SleepWords<'a, M::Cells>,
     pub(crate) wait: Wait,
     /// Last, so that it goes last.
     pub(crate) keep: K,
@@ -201,6 +209,7 @@ impl<'a, T: Payload, M: Memory, K> LatchReader<'a, T, M, K> {
             memory,
             version: parts.version,
             value: core::marker::PhantomData,
+            sleep: parts.for_news,
             wait: Wait::default(),
             keep,
         })

@@ -9,9 +9,10 @@ use core::mem::offset_of;
 
 use crate::error::SegmentError;
 use crate::latch::NO_VERSION;
-use crate::memory::Word;
+use crate::memory::{Native, Word};
 use crate::ring::index_of;
 use crate::shape::{Description, MAX_LEN, Shape};
+use crate::sleep::SleepWords;
 
 /// `RINGPRF1` in ASCII, as a big-endian number: it reads backwards on a little-endian machine's
 /// hex dump, and another byte order reads another number.
@@ -100,9 +101,13 @@ pub struct Fixed {
 pub(crate) struct RoleWords {
     /// The index, sequence or version that this role stores.
     pub(crate) index: Word,
-    pub(crate) _hot: [Word; 15],
+    /// How often this role woke the other one.
+    pub(crate) answers: Word,
+    pub(crate) _hot: [Word; 14],
     pub(crate) epoch: Word,
-    pub(crate) _cold: [Word; 15],
+    /// Which answer of the other role this one asked for last. The readers of a value ask as the consumer.
+    pub(crate) asks: Word,
+    pub(crate) _cold: [Word; 14],
     pub(crate) notes: [Word; NOTES],
 }
 
@@ -126,10 +131,14 @@ const _: () = {
     assert!(size_of::<Header>() == HEADER_LEN as usize);
     assert!(offset_of!(Header, retired) == 128);
     assert!(offset_of!(Header, producer.index) == 256);
+    assert!(offset_of!(Header, producer.answers) == 264);
     assert!(offset_of!(Header, producer.epoch) == 384);
+    assert!(offset_of!(Header, producer.asks) == 392);
     assert!(offset_of!(Header, producer.notes) == 512);
     assert!(offset_of!(Header, consumer.index) == 640);
+    assert!(offset_of!(Header, consumer.answers) == 648);
     assert!(offset_of!(Header, consumer.epoch) == 768);
+    assert!(offset_of!(Header, consumer.asks) == 776);
     assert!(offset_of!(Header, consumer.notes) == 896);
 };
 
@@ -139,11 +148,33 @@ pub(crate) mod offset {
 
     pub(crate) const RETIRED: u64 = offset_of!(Header, retired) as u64;
     pub(crate) const WRITE_INDEX: u64 = offset_of!(Header, producer.index) as u64;
+    pub(crate) const PRODUCER_ANSWERS: u64 = offset_of!(Header, producer.answers) as u64;
     pub(crate) const PRODUCER_EPOCH: u64 = offset_of!(Header, producer.epoch) as u64;
+    pub(crate) const PRODUCER_ASKS: u64 = offset_of!(Header, producer.asks) as u64;
     pub(crate) const PRODUCER_NOTES: u64 = offset_of!(Header, producer.notes) as u64;
     pub(crate) const READ_INDEX: u64 = offset_of!(Header, consumer.index) as u64;
+    pub(crate) const CONSUMER_ANSWERS: u64 = offset_of!(Header, consumer.answers) as u64;
     pub(crate) const CONSUMER_EPOCH: u64 = offset_of!(Header, consumer.epoch) as u64;
+    pub(crate) const CONSUMER_ASKS: u64 = offset_of!(Header, consumer.asks) as u64;
     pub(crate) const CONSUMER_NOTES: u64 = offset_of!(Header, consumer.notes) as u64;
+}
+
+impl Header {
+    /// By which the consumer of a ring, or the readers of a value, sleep until the producer or writer wakes them.
+    pub(crate) fn for_items(&self) -> SleepWords<'_, Native> {
+        SleepWords {
+            asks: &self.consumer.asks,
+            answers: &self.producer.answers,
+        }
+    }
+
+    /// By which the producer of a ring sleeps until the consumer wakes it.
+    pub(crate) fn for_room(&self) -> SleepWords<'_, Native> {
+        SleepWords {
+            asks: &self.producer.asks,
+            answers: &self.consumer.answers,
+        }
+    }
 }
 
 /// What a program needs a segment to be.
@@ -527,10 +558,14 @@ mod tests {
         let words = [
             ("`retired`", offset::RETIRED, 8),
             ("`write_index`", offset::WRITE_INDEX, 8),
+            ("`producer_answers`", offset::PRODUCER_ANSWERS, 8),
             ("`producer_epoch`", offset::PRODUCER_EPOCH, 8),
+            ("`producer_asks`", offset::PRODUCER_ASKS, 8),
             ("`producer_notes`", offset::PRODUCER_NOTES, 8 * NOTES as u64),
             ("`read_index`", offset::READ_INDEX, 8),
+            ("`consumer_answers`", offset::CONSUMER_ANSWERS, 8),
             ("`consumer_epoch`", offset::CONSUMER_EPOCH, 8),
+            ("`consumer_asks`", offset::CONSUMER_ASKS, 8),
             ("`consumer_notes`", offset::CONSUMER_NOTES, 8 * NOTES as u64),
         ];
         let code: Vec<_> = fixed.into_iter().chain(words).collect();

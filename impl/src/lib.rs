@@ -95,6 +95,9 @@ pub mod guard;
 pub mod harness;
 #[cfg(feature = "std")]
 pub mod inspect;
+#[cfg(feature = "std")]
+#[allow(unsafe_code, reason = "makes system calls that no crate wraps")]
+mod kernel;
 pub mod latch;
 #[cfg(feature = "std")]
 pub mod layout;
@@ -123,6 +126,7 @@ pub mod shape;
 )]
 pub mod shared;
 pub mod site;
+pub mod sleep;
 #[allow(unsafe_code, reason = "the mask replaces the bounds check")]
 pub mod slots;
 #[cfg(feature = "std")]

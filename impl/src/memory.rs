@@ -17,8 +17,8 @@ use core::sync::atomic::{AtomicU64, Ordering, compiler_fence, fence};
 
 use crate::payload::Payload;
 use crate::site::{
-    FenceOrdering, FenceSite, LoadOrdering, LoadSite, SlotReadSite, SlotWriteSite, StoreOrdering,
-    StoreSite,
+    BarrierSite, FenceOrdering, FenceSite, LoadOrdering, LoadSite, SlotReadSite, SlotWriteSite,
+    StoreOrdering, StoreSite, WaitSite, WakeSite,
 };
 
 /// The types that shared words and slots have under one kind of memory.
@@ -96,12 +96,36 @@ pub trait Memory {
         let _ = slots;
     }
 
+    /// Makes every other thread go through a fence, wherever it is, if a barrier [reaches](Self::is_reached) it; and
+    /// this thread as well. `false`, and nothing was done, if the system does not let it.
+    fn barrier(&self, site: BarrierSite) -> bool;
+    /// Whether the barriers of others reach this thread. The answer stays what it is.
+    fn is_reached(&self) -> bool;
+    /// Sleeps until it is [woken](Self::wake) by `word`, if the low 32 bits of the word are still those of `value`, and
+    /// for at most `nanos`. It may wake up without a reason.
+    fn wait(&self, word: &WordOf<Self>, value: u64, nanos: u64, site: WaitSite) -> Slept;
+    /// Wakes all threads that sleep on `word`.
+    fn wake(&self, word: &WordOf<Self>, site: WakeSite);
+
     /// Tells the processor, or the model checker, that this thread waits for another one.
     fn spin(&self);
 
     /// How often at most a wait calls [`spin`](Self::spin) between two looks: once where one is as good as many, as
     /// in a model checker.
     const SPINS: u32 = 1;
+}
+
+/// How a [sleep](Memory::wait) ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// It was woken, did not fall asleep because the word had changed, or woke up without a reason.
+    Woken,
+    /// The time is over.
+    TimedOut,
+    /// A signal was handled.
+    Interrupted,
+    /// The system does not let it sleep.
+    Refused,
 }
 
 /// The machine's own memory: each access is one instruction, its ordering known at compile time.
@@ -139,6 +163,15 @@ fn prefetch_for_write(line: *const u8) {
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Word(AtomicU64);
+
+#[cfg(feature = "std")]
+impl Word {
+    /// Where its low 32 bits lie, for the kernel, which compares no more.
+    fn low_half(&self) -> *mut u32 {
+        let first = self.0.as_ptr().cast::<u32>();
+        first.wrapping_add(usize::from(cfg!(target_endian = "big")))
+    }
+}
 
 /// A slot in shared memory: the bytes of one item. It can be accessed only through [`Memory`].
 #[derive(Debug)]
@@ -188,6 +221,9 @@ impl Memory for Native {
         match site.ordering() {
             FenceOrdering::Acquire => fence(Ordering::Acquire),
             FenceOrdering::Release => fence(Ordering::Release),
+            FenceOrdering::SeqCst => fence(Ordering::SeqCst),
+            // What the processor may still move, the other thread's barrier keeps in its place.
+            FenceOrdering::Light => compiler_fence(Ordering::SeqCst),
         }
     }
 
@@ -241,6 +277,45 @@ impl Memory for Native {
             prefetch_for_write(first.wrapping_add(offset));
         }
     }
+
+    #[cfg(feature = "std")]
+    fn barrier(&self, _: BarrierSite) -> bool {
+        crate::kernel::barrier()
+    }
+
+    #[cfg(feature = "std")]
+    fn is_reached(&self) -> bool {
+        crate::kernel::is_registered()
+    }
+
+    #[cfg(feature = "std")]
+    fn wait(&self, word: &Word, value: u64, nanos: u64, _: WaitSite) -> Slept {
+        crate::kernel::wait(word.low_half(), value as u32, nanos)
+    }
+
+    #[cfg(feature = "std")]
+    fn wake(&self, word: &Word, _: WakeSite) {
+        crate::kernel::wake(word.low_half());
+    }
+
+    // Without an operating system nothing sleeps, and nothing has to be woken.
+    #[cfg(not(feature = "std"))]
+    fn barrier(&self, _: BarrierSite) -> bool {
+        false
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn is_reached(&self) -> bool {
+        true
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn wait(&self, _: &Word, _: u64, _: u64, _: WaitSite) -> Slept {
+        Slept::Refused
+    }
+
+    #[cfg(not(feature = "std"))]
+    fn wake(&self, _: &Word, _: WakeSite) {}
 
     #[inline(always)]
     fn spin(&self) {

@@ -102,6 +102,7 @@ pub use iter::{Drain, Iter};
 use crate::memory::{Cells, Memory, Native, WordOf};
 use crate::payload::Payload;
 use crate::site::{LoadSite, SlotReadSite, SlotWriteSite, StoreSite};
+use crate::sleep::{SleepWords, Waker};
 use crate::slots::Slots;
 use crate::wait::{Pace, Wait};
 
@@ -125,6 +126,10 @@ pub struct RingParts<'a, C: Cells, T: Payload> {
     /// How many items were released, and whether the consumer [closed](CLOSED) the ring; stored
     /// by the consumer only.
     pub read_index: &'a C::Word,
+    /// By which the consumer sleeps until there are items.
+    pub for_items: SleepWords<'a, C>,
+    /// By which the producer sleeps until there is room.
+    pub for_room: SleepWords<'a, C>,
     /// The memory cycled through.
     pub slots: Slots<'a, C, T>,
     /// How many items may be live at once: from 1 to the number of slots. A value outside is
@@ -232,6 +237,9 @@ pub struct Producer<'a, T: Payload, M: Memory = Native, K = ()> {
     closed: bool,
     /// Whether the consumer was seen to have closed the ring.
     peer_closed: bool,
+    /// Wakes a consumer that sleeps until there are items.
+    waker: Waker<'a, M>,
+    sleep: SleepWords<'a, M::Cells>,
     pub(crate) wait: Wait,
     pace: Pace,
     /// Last, so that it goes last.
@@ -257,6 +265,8 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
             index_of(memory.load(parts.write_index, LoadSite::RingResumeWrite));
         let capacity = parts.capacity.clamp(1, parts.slots.count());
         Producer {
+            waker: Waker::new(parts.for_items, &memory),
+            sleep: parts.for_room,
             memory,
             slots: parts.slots,
             capacity,
@@ -360,6 +370,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
             // Release: pairs with RingObserve; what was published above is seen with it.
             let end = self.write_index | CLOSED;
             (self.memory).store(self.write_word, end, StoreSite::RingEnd);
+            self.waker.published(&self.memory);
             self.closed = true;
             self.look_full();
         }
@@ -431,6 +442,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
         self.write_index = self.write_index.wrapping_add(count);
         // Release: pairs with RingObserve; publishes the slots written above.
         (self.memory).store(self.write_word, self.write_index, StoreSite::RingPublish);
+        self.waker.published(&self.memory);
     }
 
     /// Prepares for a next batch of the same size, as far as slots are known to be free: one that
@@ -531,6 +543,9 @@ pub struct Consumer<'a, T: Payload, M: Memory = Native, K = ()> {
     /// the ring it is kept at the lower bound ("empty"), so that the hot path need not ask.
     cached_write_index: u64,
     closed: bool,
+    /// Wakes a producer that sleeps until there is room.
+    waker: Waker<'a, M>,
+    sleep: SleepWords<'a, M::Cells>,
     pub(crate) wait: Wait,
     pace: Pace,
     /// Last, so that it goes last.
@@ -555,6 +570,8 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
         let (read_index, closed) =
             index_of(memory.load(parts.read_index, LoadSite::RingResumeRead));
         Consumer {
+            waker: Waker::new(parts.for_room, &memory),
+            sleep: parts.for_items,
             memory,
             slots: parts.slots,
             capacity: parts.capacity.clamp(1, parts.slots.count()),
@@ -651,6 +668,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
             // Release: pairs with RingReclaim; what was done before it is seen with it.
             let stop = self.read_index | CLOSED;
             (self.memory).store(self.read_word, stop, StoreSite::RingStop);
+            self.waker.published(&self.memory);
             self.closed = true;
             self.cached_write_index = self.read_index;
         }
@@ -696,6 +714,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
         self.read_index = read_index;
         // Release: pairs with RingReclaim; the slots read above may be overwritten from here.
         (self.memory).store(self.read_word, self.read_index, StoreSite::RingFree);
+        self.waker.published(&self.memory);
     }
 
     /// Looks how far the producer came; an error if nothing was gained or may be taken.

@@ -35,12 +35,15 @@ use crate::memory::{Cells, CellsOf, Memory, Native, WordOf};
 use crate::payload::{Payload, as_words, as_words_mut, words_of};
 use crate::read::{Busy, ReadError, read_bounded};
 use crate::site::{FenceSite, LoadSite, StoreSite};
+use crate::sleep::{SleepWords, Waker};
 use crate::wait::Wait;
 
 /// The shared words of a seqlock, wherever they lie.
 pub struct SeqParts<'a, C: Cells> {
     /// The sequence number, stored by the writer only.
     pub seq: &'a C::Word,
+    /// By which readers sleep until there is a newer value; all of them store that they ask.
+    pub for_news: SleepWords<'a, C>,
     /// The payload, stored by the writer only; as many words as the payload type fills.
     pub payload: &'a [C::Word],
 }
@@ -61,6 +64,8 @@ pub struct SeqWriter<'a, T: Payload, M: Memory = Native, K = ()> {
     /// The authority, of which the shared word is a copy; odd only until the first write after
     /// a predecessor died inside one.
     seq: u64,
+    /// Wakes readers that sleep until there is a newer value.
+    waker: Waker<'a, M>,
     value: core::marker::PhantomData<fn(T)>,
     /// Last, so that it goes last.
     pub(crate) keep: K,
@@ -88,6 +93,7 @@ impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {
             payload: parts.payload.get(..count)?,
             // Relaxed: the role lock, not a partner site, orders this after the predecessor.
             seq: memory.load(parts.seq, LoadSite::SeqResume),
+            waker: Waker::new(parts.for_news, &memory),
             memory,
             seq_word: parts.seq,
             value: core::marker::PhantomData,
@@ -129,6 +135,7 @@ impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {
         self.seq = odd.wrapping_add(1);
         // Release: pairs with SeqObserve; publishes the payload written above.
         (self.memory).store(self.seq_word, self.seq, StoreSite::SeqEven);
+        self.waker.published(&self.memory);
     }
 
     /// How many values were written since the seqlock was made, by this writer and those before
@@ -173,6 +180,7 @@ pub struct SeqReader<'a, T: Payload, M: Memory = Native, K = ()> {
     seq: &'a WordOf<M>,
     payload: &'a [WordOf<M>],
     value: core::marker::PhantomData<fn() -> T>,
+    pub(crate) sleep: SleepWords<'a, M::Cells>,
     pub(crate) wait: Wait,
     /// Last, so that it goes last.
     pub(crate) keep: K,
@@ -200,6 +208,7 @@ impl<'a, T: Payload, M: Memory, K> SeqReader<'a, T, M, K> {
             memory,
             seq: parts.seq,
             value: core::marker::PhantomData,
+            sleep: parts.for_news,
             wait: Wait::default(),
             keep,
         })

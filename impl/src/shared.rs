@@ -668,6 +668,8 @@ pub(crate) unsafe fn ring_parts<T: Payload>(
     Ok(RingParts {
         write_index: &header.producer.index,
         read_index: &header.consumer.index,
+        for_items: header.for_items(),
+        for_room: header.for_room(),
         slots: slots.ok_or_else(|| no_room(segment))?,
         capacity: fixed.capacity,
     })
@@ -678,6 +680,7 @@ pub(crate) fn seq_parts(segment: &Segment) -> Result<SeqParts<'_, Native>, Segme
     segment.unless_inherited()?;
     Ok(SeqParts {
         seq: &segment.header().producer.index,
+        for_news: segment.header().for_items(),
         payload: data_words(segment)?,
     })
 }
@@ -687,6 +690,7 @@ pub(crate) fn latch_parts(segment: &Segment) -> Result<LatchParts<'_, Native>, S
     segment.unless_inherited()?;
     Ok(LatchParts {
         version: &segment.header().producer.index,
+        for_news: segment.header().for_items(),
         slots: data_words(segment)?,
     })
 }

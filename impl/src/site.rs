@@ -34,6 +34,27 @@ pub enum FenceOrdering {
     Acquire,
     /// Every access before it is ordered before stores after it.
     Release,
+    /// Between two of these, in two threads, one comes first, and what stands before that one is seen by all that
+    /// stands after the other.
+    SeqCst,
+    /// As [`SeqCst`](FenceOrdering::SeqCst), but only against a [barrier](BarrierSite) in the other thread, which makes
+    /// it one: here it keeps the compiler from moving accesses, and costs nothing.
+    Light,
+}
+
+/// The ordering of a barrier, which all other threads that a [light](FenceOrdering::Light) fence may stand in go
+/// through, wherever they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum BarrierOrdering {
+    /// The other half of [`FenceOrdering::Light`], and in its own thread [`FenceOrdering::SeqCst`].
+    Heavy,
+}
+
+/// The ordering of a call to the kernel about a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FutexOrdering {
+    /// To compare and to sleep is one step for whoever wakes. It is relied upon for nothing else.
+    Atomic,
 }
 
 /// The "ordering" of a slot access: plain memory, made race-free by the indices around it.
@@ -48,7 +69,7 @@ pub enum SlotOrdering {
 pub struct SiteInfo {
     /// The site's name.
     pub name: &'static str,
-    /// The operation: `load`, `store`, `fence`, `slot read` or `slot write`.
+    /// The operation: `load`, `store`, `fence`, `slot read`, `slot write`, `barrier`, `futex wait` or `futex wake`.
     pub kind: &'static str,
     /// The ordering in force.
     pub ordering: &'static str,
@@ -139,6 +160,15 @@ site_kind! {
         "shows how far the writer came during the copy; LatchReadFence keeps it after the copy";
     LatchResume, Relaxed, "version", [],
         "a successor continues after its predecessor's last version; the role lock orders the two";
+    // sleeping
+    WakeLook, Relaxed, "asks", [SleepAsk],
+        "whether the other side asked to be woken; WakeLight keeps it after what it sleeps for";
+    WakeLookAgain, Relaxed, "asks", [SleepAsk],
+        "the same behind WakeFence, where no barrier of the other side reaches this one";
+    WakeResume, Relaxed, "answers", [],
+        "a successor goes on counting; the role lock orders the two";
+    SleepMark, Relaxed, "answers", [WakeAnswer],
+        "an answer that comes after it ends the sleep, also one that comes before the sleep begins";
     // roles and the life of a segment
     RoleEpoch, Relaxed, "epoch", [],
         "how often the role was taken; written only by who holds the role lock";
@@ -174,6 +204,11 @@ site_kind! {
         "fills the slot that no accepted reader uses; LatchWriteFence keeps it after the last publish";
     LatchPublish, Release, "version", [LatchObserve, LatchRecheck],
         "the slot's words must be visible before the version that names it";
+    // sleeping
+    SleepAsk, Relaxed, "asks", [WakeLook, WakeLookAgain],
+        "asks to be woken; SleepBarrier or SleepFence keeps it before the last look";
+    WakeAnswer, Relaxed, "answers", [SleepMark, SleepWait],
+        "who has asked and does not sleep yet will not";
     // roles and the life of a segment
     RoleEpochNext, Relaxed, "epoch", [],
         "counts a taking of the role; the role lock orders it";
@@ -195,6 +230,36 @@ site_kind! {
         "a reader that met a word of the next lap must also see the versions before it";
     LatchReadFence, Acquire, "LatchCopyOut | LatchRecheck", [LatchWriteFence],
         "the recheck must not be answered before the copy is over";
+    WakeLight, Light, "what is slept for | WakeLook", [SleepBarrier],
+        "who asks too late to be seen here sees in its last look what was stored before";
+    WakeFence, SeqCst, "what is slept for | WakeLookAgain", [SleepBarrier, SleepFence],
+        "the same where no barrier reaches this side, or the other one cannot make it";
+    SleepFence, SeqCst, "SleepAsk | the last look", [WakeFence],
+        "in place of SleepBarrier where the kernel refuses it";
+}
+
+site_kind! {
+    /// Where all other threads are made to go through a fence.
+    BarrierSite ("barrier"), Barrier, BarrierOrdering;
+
+    SleepBarrier, Heavy, "SleepAsk | the last look", [WakeLight, WakeFence],
+        "what the last look does not see is followed by a look at what was asked";
+}
+
+site_kind! {
+    /// Where a thread sleeps until it is woken, unless a word is not what it was.
+    WaitSite ("futex wait"), Wait, FutexOrdering;
+
+    SleepWait, Atomic, "answers", [WakeAnswer, WakeCall],
+        "sleeps only if there was no answer since SleepMark";
+}
+
+site_kind! {
+    /// Where the threads that sleep on a word are woken.
+    WakeSite ("futex wake"), Wake, FutexOrdering;
+
+    WakeCall, Atomic, "answers", [SleepWait],
+        "who slept before WakeAnswer was seen is woken";
 }
 
 site_kind! {
@@ -228,6 +293,12 @@ pub enum Site {
     SlotRead(SlotReadSite),
     /// A write to slots.
     SlotWrite(SlotWriteSite),
+    /// A barrier.
+    Barrier(BarrierSite),
+    /// A sleep on a word.
+    Wait(WaitSite),
+    /// A waking of those who sleep on a word.
+    Wake(WakeSite),
 }
 
 impl Site {
@@ -243,7 +314,11 @@ impl Site {
         let fences = FenceSite::ALL.iter().copied().map(Site::Fence);
         let reads = SlotReadSite::ALL.iter().copied().map(Site::SlotRead);
         let writes = SlotWriteSite::ALL.iter().copied().map(Site::SlotWrite);
-        loads.chain(stores).chain(fences).chain(reads).chain(writes)
+        let barriers = BarrierSite::ALL.iter().copied().map(Site::Barrier);
+        let waits = WaitSite::ALL.iter().copied().map(Site::Wait);
+        let wakes = WakeSite::ALL.iter().copied().map(Site::Wake);
+        let accesses = loads.chain(stores).chain(fences).chain(reads).chain(writes);
+        accesses.chain(barriers).chain(waits).chain(wakes)
     }
 
     /// The site with this name, if there is one.
@@ -259,6 +334,9 @@ impl Site {
             Site::Fence(site) => site.info(),
             Site::SlotRead(site) => site.info(),
             Site::SlotWrite(site) => site.info(),
+            Site::Barrier(site) => site.info(),
+            Site::Wait(site) => site.info(),
+            Site::Wake(site) => site.info(),
         }
     }
 }
@@ -303,6 +381,9 @@ mod tests {
             let counterpart = match info.ordering {
                 "Acquire" => "Release",
                 "Release" => "Acquire",
+                "SeqCst" => "SeqCst",
+                "Light" => "Heavy",
+                "Heavy" => "Light",
                 _ => continue,
             };
             assert!(

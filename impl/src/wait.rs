@@ -45,7 +45,10 @@ use std::{
 };
 
 #[cfg(feature = "std")]
-use crate::memory::Memory;
+use crate::{
+    memory::{CellsOf, Memory, Slept},
+    sleep::{NAP, SleepWords, Sleeper},
+};
 
 /// How an end waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,8 +58,12 @@ pub enum Wait {
     /// of its own, and the slowest where they share one.
     Spin,
     /// It looks for some microseconds as [`Spin`](Wait::Spin) does, then lets other threads run between two looks.
-    #[default]
     Yield,
+    /// It looks for some microseconds as [`Spin`](Wait::Spin) does, then sleeps in the kernel until it is woken.
+    #[default]
+    Sleep,
+    /// It sleeps in the kernel as soon as it finds nothing: for many ends on few processors.
+    SleepAtOnce,
 }
 
 /// Why a wait ended without what was waited for. `E` is the error of the operation that does not wait.
@@ -70,6 +77,9 @@ pub enum WaitError<E> {
     /// on with. A successor of the other end may come: wait again to wait for it.
     #[error("the process at the other end is gone, and left nothing")]
     PeerGone,
+    /// A signal was handled while it slept. Nothing was done; wait again to go on.
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// What no waiting changes: the ring is closed, or corrupt, or it was asked for too many at once. Never full or empty.
     #[error(transparent)]
     Refused(#[from] E),
@@ -119,7 +129,9 @@ fn pauses_of_a_unit() -> u32 {
         // The shortest of some: an interruption only makes one longer. And never so many that a clock that stands
         // still would matter.
         let shortest = (0..5).map(|_| measure()).min().unwrap_or_default();
-        let nanos = u32::try_from(shortest.as_nanos()).unwrap_or(u32::MAX).max(1);
+        let nanos = u32::try_from(shortest.as_nanos())
+            .unwrap_or(u32::MAX)
+            .max(1);
         (PAUSES * UNIT).div_ceil(nanos).clamp(1, UNIT)
     })
 }
@@ -157,11 +169,17 @@ impl Limit {
     fn is_over(self, now: Instant) -> bool {
         self.0.is_some_and(|end| now >= end)
     }
+
+    /// What is left of `most`, or of the time until then if that is less.
+    fn rest(self, most: Duration, now: Instant) -> Duration {
+        let rest = self.0.map(|end| end.saturating_duration_since(now));
+        rest.map_or(most, |rest| rest.min(most))
+    }
 }
 
 /// An end that is asked to wait, and for what.
 #[cfg(feature = "std")]
-pub(crate) trait Waits {
+pub(crate) trait Waits<'a> {
     type Memory: Memory;
     /// What no waiting changes.
     type Refusal;
@@ -169,6 +187,9 @@ pub(crate) trait Waits {
     fn memory(&self) -> &Self::Memory;
 
     fn strategy(&self) -> Wait;
+
+    /// The words by which it sleeps.
+    fn words(&self) -> SleepWords<'a, CellsOf<Self::Memory>>;
 
     /// Looks once.
     fn look(&mut self) -> Result<Look, Self::Refusal>;
@@ -188,7 +209,10 @@ pub(crate) enum Look {
 
 /// Waits until `end` can go on.
 #[cfg(feature = "std")]
-pub(crate) fn wait<E: Waits>(end: &mut E, limit: Limit) -> Result<(), WaitError<E::Refusal>> {
+pub(crate) fn wait<'a, E: Waits<'a>>(
+    end: &mut E,
+    limit: Limit,
+) -> Result<(), WaitError<E::Refusal>> {
     let Look::NotYet(mut pace) = end.look()? else {
         return Ok(());
     };
@@ -197,19 +221,42 @@ pub(crate) fn wait<E: Waits>(end: &mut E, limit: Limit) -> Result<(), WaitError<
         return Err(WaitError::TimedOut);
     }
     let unit = pauses_of_a_unit();
+    let how = end.strategy();
+    let mut sleeper = Sleeper::new(end.words());
     let (mut now, mut asked, mut units) = (start, start, 0);
     loop {
-        if end.strategy() == Wait::Yield && now.duration_since(start) >= SPIN {
-            thread::yield_now();
-            units = UNITS_OF_A_CLOCK;
-        } else {
-            let pauses = (pace.0 * unit).min(<E::Memory as Memory>::SPINS);
-            (0..pauses).for_each(|_| end.memory().spin());
-            units += pace.0;
+        let is_patient = now.duration_since(start) >= SPIN;
+        let mut slept = Slept::Woken;
+        match how {
+            Wait::Yield if is_patient => {
+                thread::yield_now();
+                units = UNITS_OF_A_CLOCK;
+            }
+            Wait::Sleep | Wait::SleepAtOnce if is_patient || how == Wait::SleepAtOnce => {
+                let ask = sleeper.ask(end.memory());
+                if let Look::Enough = end.look()? {
+                    return Ok(());
+                }
+                let most = INTERVAL.saturating_sub(now.duration_since(asked));
+                let rest = limit.rest(most, now).as_nanos();
+                slept = sleeper.sleep(end.memory(), ask, u64::try_from(rest).unwrap_or(u64::MAX));
+                if slept == Slept::Refused {
+                    thread::sleep(Duration::from_nanos(NAP));
+                }
+                units = UNITS_OF_A_CLOCK;
+            }
+            _ => {
+                let pauses = (pace.0 * unit).min(<E::Memory as Memory>::SPINS);
+                (0..pauses).for_each(|_| end.memory().spin());
+                units += pace.0;
+            }
         }
         match end.look()? {
             Look::Enough => return Ok(()),
             Look::NotYet(next) => pace = next,
+        }
+        if slept == Slept::Interrupted {
+            return Err(WaitError::Interrupted);
         }
         if units < UNITS_OF_A_CLOCK {
             continue;

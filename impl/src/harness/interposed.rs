@@ -3,9 +3,12 @@
 
 use core::slice;
 
-use crate::memory::{Memory, SlotOf, WordOf};
+use crate::memory::{Memory, Slept, SlotOf, WordOf};
 use crate::payload::Payload;
-use crate::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
+use crate::site::{
+    BarrierSite, FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite, WaitSite,
+    WakeSite,
+};
 
 /// What happens around the accesses of an [`Interposed`] memory: nothing, but for the hooks that
 /// are written.
@@ -38,6 +41,21 @@ pub trait Hooks<M: Memory> {
     fn store(&self, memory: &M, word: &WordOf<M>, value: u64, site: StoreSite) {
         memory.store(word, value, site);
     }
+
+    /// Makes a barrier.
+    fn barrier(&self, memory: &M, site: BarrierSite) -> bool {
+        memory.barrier(site)
+    }
+
+    /// Whether barriers reach this memory.
+    fn is_reached(&self, memory: &M) -> bool {
+        memory.is_reached()
+    }
+
+    /// Sleeps.
+    fn wait(&self, memory: &M, word: &WordOf<M>, value: u64, nanos: u64, site: WaitSite) -> Slept {
+        memory.wait(word, value, nanos, site)
+    }
 }
 
 impl<M: Memory, H: Hooks<M>> Hooks<M> for &H {
@@ -57,6 +75,18 @@ impl<M: Memory, H: Hooks<M>> Hooks<M> for &H {
 
     fn store(&self, memory: &M, word: &WordOf<M>, value: u64, site: StoreSite) {
         (**self).store(memory, word, value, site);
+    }
+
+    fn barrier(&self, memory: &M, site: BarrierSite) -> bool {
+        (**self).barrier(memory, site)
+    }
+
+    fn is_reached(&self, memory: &M) -> bool {
+        (**self).is_reached(memory)
+    }
+
+    fn wait(&self, memory: &M, word: &WordOf<M>, value: u64, nanos: u64, site: WaitSite) -> Slept {
+        (**self).wait(memory, word, value, nanos, site)
     }
 }
 
@@ -179,6 +209,24 @@ impl<M: Memory, H: Hooks<M>> Memory for Interposed<M, H> {
                 });
             }
         }
+    }
+
+    fn barrier(&self, site: BarrierSite) -> bool {
+        self.always(site.into(), 0, || self.hooks.barrier(&self.memory, site))
+    }
+
+    fn is_reached(&self) -> bool {
+        self.hooks.is_reached(&self.memory)
+    }
+
+    fn wait(&self, word: &WordOf<M>, value: u64, nanos: u64, site: WaitSite) -> Slept {
+        self.always(site.into(), 1, || {
+            self.hooks.wait(&self.memory, word, value, nanos, site)
+        })
+    }
+
+    fn wake(&self, word: &WordOf<M>, site: WakeSite) {
+        self.unless_left_out(site.into(), 1, || self.memory.wake(word, site));
     }
 
     fn spin(&self) {

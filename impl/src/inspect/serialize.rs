@@ -29,6 +29,8 @@ struct RoleReport {
     role: &'static str,
     held: bool,
     epoch: u64,
+    wakes: u64,
+    asks: bool,
     notes: [u64; NOTES],
 }
 
@@ -38,6 +40,8 @@ impl From<&RoleState> for RoleReport {
             role: state.role.name(),
             held: state.held,
             epoch: state.epoch,
+            wakes: state.wakes,
+            asks: state.asks,
             notes: state.notes,
         }
     }

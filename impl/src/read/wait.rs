@@ -4,9 +4,10 @@ use core::convert::Infallible;
 
 use super::ReadError;
 use crate::latch::LatchReader;
-use crate::memory::Memory;
+use crate::memory::{CellsOf, Memory};
 use crate::payload::Payload;
 use crate::seqlock::{SeqReader, Watch};
+use crate::sleep::SleepWords;
 use crate::wait::{Limit, Look, Pace, Wait, WaitError, Waits, wait, waits};
 
 /// A reader that waits for a newer version, until a moment at the latest. Made by `wait`, `wait_for` or `wait_until` of
@@ -34,7 +35,7 @@ macro_rules! newer {
             waits!(&Self, WaitingReader<'_, Self>, |end, limit| WaitingReader { end, limit });
         }
 
-        impl<T: Payload, M: Memory, K: Watch> Waits for Past<'_, $reader<'_, T, M, K>> {
+        impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for Past<'_, $reader<'a, T, M, K>> {
             type Memory = M;
             type Refusal = Infallible;
 
@@ -44,6 +45,10 @@ macro_rules! newer {
 
             fn strategy(&self) -> Wait {
                 self.0.wait
+            }
+
+            fn words(&self) -> SleepWords<'a, CellsOf<M>> {
+                self.0.sleep
             }
 
             fn look(&mut self) -> Result<Look, Infallible> {
@@ -63,12 +68,13 @@ macro_rules! newer {
             #[doc = concat!("Waits until the [version](", stringify!($reader), "::version) is no longer `since`, and says what it is then.")]
             ///
             /// # Errors
-            /// [`WaitError::TimedOut`] or [`WaitError::PeerGone`], the writer.
+            /// [`WaitError`], but no refusal; it is the writer that may be gone.
             pub fn newer(&self, since: u64) -> Result<u64, WaitError<ReadError>> {
                 match wait(&mut Past(self.end, since), self.limit) {
                     Ok(()) => Ok(self.end.version()),
                     Err(WaitError::TimedOut) => Err(WaitError::TimedOut),
                     Err(WaitError::PeerGone) => Err(WaitError::PeerGone),
+                    Err(WaitError::Interrupted) => Err(WaitError::Interrupted),
                     Err(WaitError::Refused(never)) => match never {},
                 }
             }

@@ -96,7 +96,8 @@ impl<M: Memory, K> io::Read for Consumer<'_, u8, M, K> {
     }
 }
 
-/// [`TimedOut`](io::ErrorKind::TimedOut), [`BrokenPipe`](io::ErrorKind::BrokenPipe) where the peer is gone, or that of
+/// [`TimedOut`](io::ErrorKind::TimedOut), [`BrokenPipe`](io::ErrorKind::BrokenPipe) where the peer is gone,
+/// [`Interrupted`](io::ErrorKind::Interrupted), or that of
 /// the refusal; with the error itself inside.
 impl<E> From<WaitError<E>> for io::Error
 where
@@ -107,6 +108,7 @@ where
         let kind = match error {
             WaitError::TimedOut => io::ErrorKind::TimedOut,
             WaitError::PeerGone => io::ErrorKind::BrokenPipe,
+            WaitError::Interrupted => io::ErrorKind::Interrupted,
             WaitError::Refused(refusal) => return refusal.into(),
         };
         io::Error::new(kind, error)

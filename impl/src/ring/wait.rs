@@ -1,9 +1,10 @@
 //! The operations of a ring's ends in the form that waits.
 
 use super::{Consumer, PopError, Producer, PushError, ReadChunk, WriteChunk};
-use crate::memory::Memory;
+use crate::memory::{CellsOf, Memory};
 use crate::payload::Payload;
 use crate::seqlock::Watch;
+use crate::sleep::SleepWords;
 use crate::wait::{Look, Wait, WaitError, Waiting, Waits, wait, waits};
 
 impl<T: Payload, M: Memory, K> Producer<'_, T, M, K> {
@@ -13,7 +14,10 @@ impl<T: Payload, M: Memory, K> Producer<'_, T, M, K> {
         self
     }
 
-    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
+    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting {
+        end,
+        limit
+    });
 }
 
 impl<T: Payload, M: Memory, K> Consumer<'_, T, M, K> {
@@ -23,13 +27,16 @@ impl<T: Payload, M: Memory, K> Consumer<'_, T, M, K> {
         self
     }
 
-    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
+    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting {
+        end,
+        limit
+    });
 }
 
 /// A producer that waits for so many free slots, or a consumer for so many items.
 struct For<'e, E>(&'e mut E, usize);
 
-impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Producer<'_, T, M, K>> {
+impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Producer<'a, T, M, K>> {
     type Memory = M;
     type Refusal = PushError;
 
@@ -39,6 +46,10 @@ impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Producer<'_, T, M, K>> {
 
     fn strategy(&self) -> Wait {
         self.0.wait
+    }
+
+    fn words(&self) -> SleepWords<'a, CellsOf<M>> {
+        self.0.sleep
     }
 
     fn look(&mut self) -> Result<Look, PushError> {
@@ -58,7 +69,7 @@ impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Producer<'_, T, M, K>> {
     }
 }
 
-impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Consumer<'_, T, M, K>> {
+impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Consumer<'a, T, M, K>> {
     type Memory = M;
     type Refusal = PopError;
 
@@ -68,6 +79,10 @@ impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Consumer<'_, T, M, K>> {
 
     fn strategy(&self) -> Wait {
         self.0.wait
+    }
+
+    fn words(&self) -> SleepWords<'a, CellsOf<M>> {
+        self.0.sleep
     }
 
     fn look(&mut self) -> Result<Look, PopError> {
@@ -193,10 +208,7 @@ impl<'e, 'a, T: Payload, M: Memory, K: Watch> Waiting<'e, Consumer<'a, T, M, K>>
     /// # Errors
     /// [`WaitError`]: [`PopError::TooMany`] at once, if there never will be.
     #[inline]
-    pub fn items(
-        self,
-        count: usize,
-    ) -> Result<&'e mut Consumer<'a, T, M, K>, WaitError<PopError>> {
+    pub fn items(self, count: usize) -> Result<&'e mut Consumer<'a, T, M, K>, WaitError<PopError>> {
         if self.end.available() < count as u64 {
             wait(&mut For(self.end, count), self.limit)?;
         }
