@@ -135,7 +135,9 @@ impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {
         self.seq = odd.wrapping_add(1);
         // Release: pairs with SeqObserve; publishes the payload written above.
         (self.memory).store(self.seq_word, self.seq, StoreSite::SeqEven);
-        self.waker.published(&self.memory);
+        if let Some(asks) = self.waker.asked(&self.memory) {
+            self.waker.handle(&self.memory, asks);
+        }
     }
 
     /// How many values were written since the seqlock was made, by this writer and those before

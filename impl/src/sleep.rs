@@ -110,21 +110,19 @@ impl<'a, M: Memory> Waker<'a, M> {
         }
     }
 
-    /// After a publication: wakes who asked for it.
+    /// After a publication: what was asked, if it is to be [handled](Self::handle).
     #[inline(always)]
-    pub(crate) fn published(&mut self, memory: &M) {
+    pub(crate) fn asked(&self, memory: &M) -> Option<u64> {
         // Light: pairs with SleepBarrier.
         memory.fence(FenceSite::WakeLight);
         // Relaxed: pairs with SleepAsk; the fence keeps it behind the publication.
         let asks = memory.load(self.asks, LoadSite::WakeLook);
-        if asks != self.quiet {
-            self.handle(memory, asks);
-        }
+        (asks != self.quiet).then_some(asks)
     }
 
+    /// Wakes who asked, unless that was handled before.
     #[cold]
-    #[inline(never)]
-    fn handle(&mut self, memory: &M, mut asks: u64) {
+    pub(crate) fn handle(&mut self, memory: &M, mut asks: u64) {
         if self.quiet == NEVER {
             // SeqCst: pairs with SleepBarrier and SleepFence.
             memory.fence(FenceSite::WakeFence);
