@@ -580,12 +580,23 @@ macro_rules! ends {
             pub fn segment(&self) -> &Segment {
                 &self.keep.segment
             }
+
+            /// The same, to be kept by something else as well.
+            #[allow(dead_code, reason = "a writer does not wait")]
+            pub(crate) fn segment_kept(&self) -> &Arc<Segment> {
+                &self.keep.segment
+            }
         })*
     };
     (readers: $($module:ident::$end:ident;)*) => {
         $(impl<T: Payload> $module::$end<'_, T, Native, Arc<Segment>> {
             /// The segment that this is an end of, which it keeps.
             pub fn segment(&self) -> &Segment {
+                &self.keep
+            }
+
+            /// The same, to be kept by something else as well.
+            pub(crate) fn segment_kept(&self) -> &Arc<Segment> {
                 &self.keep
             }
         })*
