@@ -119,7 +119,9 @@ fn pauses_of_a_unit() -> u32 {
         // The shortest of some: an interruption only makes one longer. And never so many that a clock that stands
         // still would matter.
         let shortest = (0..5).map(|_| measure()).min().unwrap_or_default();
-        let nanos = u32::try_from(shortest.as_nanos()).unwrap_or(u32::MAX).max(1);
+        let nanos = u32::try_from(shortest.as_nanos())
+            .unwrap_or(u32::MAX)
+            .max(1);
         (PAUSES * UNIT).div_ceil(nanos).clamp(1, UNIT)
     })
 }

@@ -13,7 +13,10 @@ impl<T: Payload, M: Memory, K> Producer<'_, T, M, K> {
         self
     }
 
-    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
+    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting {
+        end,
+        limit
+    });
 }
 
 impl<T: Payload, M: Memory, K> Consumer<'_, T, M, K> {
@@ -23,7 +26,10 @@ impl<T: Payload, M: Memory, K> Consumer<'_, T, M, K> {
         self
     }
 
-    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
+    waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting {
+        end,
+        limit
+    });
 }
 
 /// A producer that waits for so many free slots, or a consumer for so many items.
@@ -193,10 +199,7 @@ impl<'e, 'a, T: Payload, M: Memory, K: Watch> Waiting<'e, Consumer<'a, T, M, K>>
     /// # Errors
     /// [`WaitError`]: [`PopError::TooMany`] at once, if there never will be.
     #[inline]
-    pub fn items(
-        self,
-        count: usize,
-    ) -> Result<&'e mut Consumer<'a, T, M, K>, WaitError<PopError>> {
+    pub fn items(self, count: usize) -> Result<&'e mut Consumer<'a, T, M, K>, WaitError<PopError>> {
         if self.end.available() < count as u64 {
             wait(&mut For(self.end, count), self.limit)?;
         }
