@@ -60,7 +60,7 @@ impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Producer<'_, T, M, K>> {
     }
 
     fn is_peer_gone(&self) -> bool {
-        self.0.keep.watch().is_some_and(|is_gone| is_gone())
+        self.0.keep.is_gone()
     }
 }
 
@@ -89,7 +89,7 @@ impl<T: Payload, M: Memory, K: Watch> Waits for For<'_, Consumer<'_, T, M, K>> {
     }
 
     fn is_peer_gone(&self) -> bool {
-        self.0.keep.watch().is_some_and(|is_gone| is_gone())
+        self.0.keep.is_gone()
     }
 }
 
