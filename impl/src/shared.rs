@@ -645,6 +645,10 @@ impl Watch for Arc<Segment> {
     fn watch(&self) -> Option<impl FnOnce() -> bool> {
         Some(|| self.is_without(Role::Writer))
     }
+
+    fn is_gone(&self) -> bool {
+        self.was_left(Role::Writer)
+    }
 }
 
 /// Of a producer it is the consumer that is watched, and the other way round.
@@ -652,6 +656,11 @@ impl Watch for Held {
     fn watch(&self) -> Option<impl FnOnce() -> bool> {
         let peer = self.claim.role().peer()?;
         Some(move || self.segment.is_without(peer))
+    }
+
+    fn is_gone(&self) -> bool {
+        let peer = self.claim.role().peer();
+        peer.is_some_and(|peer| self.segment.was_left(peer))
     }
 }
 
