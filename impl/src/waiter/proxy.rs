@@ -166,7 +166,7 @@ impl<'a> Waits<'a> for Change<'a> {
 
     fn is_peer_gone(&self) -> bool {
         let watched = &self.shared.watched;
-        watched.segment.is_without(watched.peer)
+        watched.segment.was_left(watched.peer)
     }
 }
 
