@@ -6,6 +6,7 @@ mod task;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::Waker;
 
 use proxy::{Proxy, Watched};
 #[cfg(feature = "async")]
@@ -150,9 +151,18 @@ impl<E: RingEnd> Waiter<E> {
         &mut self,
         operation: impl FnOnce(&mut E) -> Result<R, E::Refusal>,
     ) -> Result<Option<R>, WaitError<E::Refusal>> {
+        self.attempt_for(None, operation)
+    }
+
+    /// The same; if it is refused for now, it has `task` polled when it may not be any more.
+    fn attempt_for<R>(
+        &mut self,
+        task: Option<&Waker>,
+        operation: impl FnOnce(&mut E) -> Result<R, E::Refusal>,
+    ) -> Result<Option<R>, WaitError<E::Refusal>> {
         match operation(&mut self.end) {
             Ok(done) => Ok(Some(done)),
-            Err(refusal) if E::is_for_now(&refusal) => self.proxy.arm(self.end.seen()),
+            Err(refusal) if E::is_for_now(&refusal) => self.proxy.arm(self.end.seen(), task),
             Err(refusal) => Err(WaitError::Refused(refusal)),
         }
     }
@@ -174,9 +184,18 @@ macro_rules! readers {
             /// [`WaitError::PeerGone`] if it is, and the writer is gone, as was found since it was asked before. In that
             /// case the descriptor stays readable.
             pub fn newer(&mut self, since: u64) -> Result<Option<u64>, WaitError<ReadError>> {
+                self.newer_for(None, since)
+            }
+
+            /// The same; if it is, it has `task` polled when it may not be any more.
+            fn newer_for(
+                &mut self,
+                task: Option<&Waker>,
+                since: u64,
+            ) -> Result<Option<u64>, WaitError<ReadError>> {
                 match self.end.version() {
                     version if version != since => Ok(Some(version)),
-                    _ => self.proxy.arm(since),
+                    _ => self.proxy.arm(since, task),
                 }
             }
         }

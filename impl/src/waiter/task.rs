@@ -4,32 +4,20 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::{RingEnd, Waitable, Waiter};
+use super::{RingEnd, Waiter};
 use crate::payload::Payload;
 use crate::read::ReadError;
 use crate::ring::{PopError, PushError};
 use crate::shared::{Consumer, LatchReader, Producer, SeqReader};
 use crate::wait::WaitError;
 
-impl<E: Waitable> Waiter<E> {
-    /// Polls an attempt, which says `None` where it armed the thread.
-    fn poll<R, F>(
-        &mut self,
-        context: &Context<'_>,
-        attempt: impl FnOnce(&mut Self) -> Result<Option<R>, WaitError<F>>,
-    ) -> Poll<Result<R, WaitError<F>>> {
-        // Before the attempt arms it: the wait may end at once.
-        self.proxy.wakes(context.waker());
-        match attempt(self) {
-            Ok(None) => Poll::Pending,
-            Ok(Some(done)) => Poll::Ready(Ok(done)),
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
+/// What a poll says to an attempt, which says `None` where it waits.
+fn polled<R, E>(attempt: Result<Option<R>, E>) -> Poll<Result<R, E>> {
+    attempt.transpose().map_or(Poll::Pending, Poll::Ready)
 }
 
 impl<E: RingEnd> Waiter<E> {
@@ -41,7 +29,7 @@ impl<E: RingEnd> Waiter<E> {
         &mut self,
         mut operation: impl FnMut(&mut E) -> Result<R, E::Refusal>,
     ) -> Result<R, WaitError<E::Refusal>> {
-        poll_fn(|context| self.poll(context, |waiter| waiter.attempt(&mut operation))).await
+        poll_fn(|context| polled(self.attempt_for(Some(context.waker()), &mut operation))).await
     }
 }
 
@@ -82,7 +70,7 @@ macro_rules! readers {
             /// # Errors
             /// As [`newer`](Waiter::newer).
             pub async fn newer_async(&mut self, since: u64) -> Result<u64, WaitError<ReadError>> {
-                poll_fn(|context| self.poll(context, |waiter| waiter.newer(since))).await
+                poll_fn(|context| polled(self.newer_for(Some(context.waker()), since))).await
             }
         }
     )*};
@@ -111,11 +99,8 @@ impl<T: Payload> Stream for Items<T> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let polled =
-            (self.waiter).poll(context, |waiter| waiter.attempt(|consumer| consumer.pop()));
-        let Poll::Ready(next) = polled else {
-            return Poll::Pending;
-        };
+        let task = Some(context.waker());
+        let next = ready!(polled(self.waiter.attempt_for(task, Consumer::pop)));
         self.ended = next.is_err();
         match next {
             Err(WaitError::Refused(PopError::PeerClosed)) => Poll::Ready(None),
