@@ -57,6 +57,7 @@ faults! {
     AssertIndex: "an index is asserted to be sane",
     LengthTwice: "a length is read twice",
     IgnoreRegress: "an index that goes back is taken for an empty ring",
+    EndlessWake: "an end wakes the other one until it no longer asks for it",
     EndlessRead: "a reader tries until it succeeds",
     EvenWrite: "a write is announced by an even number",
     UnmaskedRead: "a slot one beyond the last is read",
