@@ -499,6 +499,12 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
         Ok(())
     }
 
+    /// What the consumer's word held when it was looked at last, of a ring that is full.
+    #[cfg(feature = "std")]
+    pub(crate) fn seen_index(&self) -> u64 {
+        self.cached_read_index
+    }
+
     /// Learns how far the consumer came, and whether it closed the ring.
     fn look(&mut self) -> Result<(), Corruption> {
         let (read_index, peer_closed) = self.observe_read_index()?;
@@ -781,6 +787,12 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
             Ok((_, false)) => PopError::Empty,
             Err(corruption) => PopError::Corrupt(corruption),
         }
+    }
+
+    /// What the producer's word held when it was looked at last, of a ring that is empty.
+    #[cfg(feature = "std")]
+    pub(crate) fn seen_index(&self) -> u64 {
+        self.cached_write_index
     }
 
     /// The producer's word.

@@ -164,9 +164,14 @@ impl<T: Payload, M: Memory, K> fmt::Debug for SeqWriter<'_, T, M, K> {
 /// What an end keeps may know what shared memory does not say: whether there is somebody at the other end. Of a reader
 /// that is the writer.
 pub trait Watch {
-    /// How to know that there was somebody and is nobody now, as [`SeqReader::read_unless`] and who
-    /// [waits](crate::wait) want to; `None` where that is not known.
+    /// How to know that there is nobody now, as [`SeqReader::read_unless`] wants to; `None` where that is not known.
     fn watch(&self) -> Option<impl FnOnce() -> bool>;
+
+    /// Whether there was somebody and is nobody now, as who [waits](crate::wait) wants to know: one who is yet to come is
+    /// waited for. Where only the second is known, that decides.
+    fn is_gone(&self) -> bool {
+        self.watch().is_some_and(|is_without| is_without())
+    }
 }
 
 impl Watch for () {
