@@ -29,7 +29,7 @@ use ringproof::{
     SeqLockOptions, Wait, WaitError, ring,
 };
 
-const STRATEGIES: [Wait; 2] = [Wait::Spin, Wait::Yield];
+const STRATEGIES: [Wait; 4] = [Wait::Spin, Wait::Yield, Wait::Sleep, Wait::SleepAtOnce];
 
 /// Longer than any wait here takes.
 fn long() -> Duration {
@@ -175,11 +175,16 @@ fn producer_of<T: Payload, F: FnMut(), K>(
     unsafe { ring::Producer::new(parts, memory, keep) }
 }
 
-/// How an end waits, and just before which look something happens: at once, or when it has long let others run.
+/// How an end waits, and just before which look something happens: at once, or when it has long let others run, or
+/// has slept. (What happens here happens in the thread that waits, and so wakes nobody.)
 fn cases() -> impl Iterator<Item = (Wait, usize)> {
-    STRATEGIES
-        .into_iter()
-        .flat_map(|how| [(how, 1), (how, 300)])
+    STRATEGIES.into_iter().flat_map(|how| {
+        let late = match how {
+            Wait::Sleep | Wait::SleepAtOnce => 5,
+            _ => 300,
+        };
+        [(how, 1), (how, late)]
+    })
 }
 
 /// The memory of a consumer to whose wait something happens.
