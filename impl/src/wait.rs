@@ -277,7 +277,7 @@ pub(crate) fn wait<'a, E: Waits<'a>>(
 }
 
 /// An end that waits in its next operation, until a moment at the latest. Made by
-/// [`wait`](crate::ring::Consumer::wait), `wait_for` or `wait_until` of an end.
+/// [`wait`](crate::ring::Consumer::wait), `wait_for` or `wait_until` of an end. [`Send`] and [`Sync`] where that is.
 #[cfg(feature = "std")]
 #[derive(Debug)]
 #[must_use = "it waits when an operation is called on it"]

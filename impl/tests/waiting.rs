@@ -36,6 +36,13 @@ fn long() -> Duration {
     Deadline::length()
 }
 
+/// A time that is over soon. Where it never is, the test program dies of SIGALRM.
+fn soon(millis: u64) -> Duration {
+    let hangs = 2 * long().as_secs();
+    nix::unistd::alarm::set(u32::try_from(hangs).unwrap_or(u32::MAX));
+    Duration::from_millis(millis)
+}
+
 /// A form of a consumer that waits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Pop {
@@ -285,7 +292,7 @@ macro_rules! without_time {
     ($end:expr, |$waiting:ident| $attempt:expr) => {{
         let past = Instant::now();
         let first = {
-            let $waiting = $end.wait_for(Duration::ZERO);
+            let $waiting = $end.wait_for(soon(0));
             $attempt
         };
         let second = {
@@ -360,7 +367,7 @@ fn a_time_too_long_for_a_clock_is_no_limit() {
 
 #[test]
 fn a_wait_that_is_over_has_done_nothing_and_was_not_over_before() {
-    let timeout = Duration::from_millis(2);
+    let timeout = soon(2);
     for how in STRATEGIES {
         let ring = new_ring::<u64>();
         let (producer, consumer) = ends(&ring);
@@ -450,7 +457,6 @@ fn a_ring_that_this_side_closed_is_waited_for_by_nobody() {
 /// when it has waited in vain.
 #[test]
 fn a_close_wakes_whichever_side_waits_in_another_thread() {
-    let soon = Duration::from_millis(1);
     for how in STRATEGIES {
         for producer_closes in [true, false] {
             let ring = new_ring::<u64>();
@@ -459,14 +465,14 @@ fn a_close_wakes_whichever_side_waits_in_another_thread() {
             assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
             thread::scope(|scope| {
                 let pushing = scope.spawn(move || {
-                    let timeout = if producer_closes { soon } else { long() };
+                    let timeout = if producer_closes { soon(1) } else { long() };
                     let refused = producer.wait_for(timeout).reserve_exact(3).err();
                     if producer_closes {
                         producer.close();
                     }
                     refused
                 });
-                let timeout = if producer_closes { long() } else { soon };
+                let timeout = if producer_closes { long() } else { soon(1) };
                 let refused = consumer.wait_for(timeout).peek_exact(3).err();
                 if !producer_closes {
                     consumer.close();
@@ -640,29 +646,29 @@ fn after_a_peer_that_is_gone_another_one_may_come() {
     }
 }
 
-/// Long enough for several questions after the peer, which are asked 60 ms apart. Where a machine is too busy for
+/// Milliseconds, enough for several questions after the peer, which are asked 60 ms apart. Where a machine is too busy for
 /// that, the test sees less, and finds nothing wrong.
-const SOME_QUESTIONS: Duration = Duration::from_millis(200);
+const SOME_QUESTIONS: u64 = 200;
 
 #[test]
 fn a_peer_that_never_came_is_not_gone() {
     for how in STRATEGIES {
         let ring = new_ring::<u64>();
         let mut consumer = ring.consumer().expect("the role").with_wait(how);
-        let late = consumer.wait_for(SOME_QUESTIONS).pop();
+        let late = consumer.wait_for(soon(SOME_QUESTIONS)).pop();
         assert_eq!(late, Err(WaitError::TimedOut), "{how:?}");
         drop(consumer);
 
         let ring = new_ring::<u64>();
         let mut producer = ring.producer().expect("the role").with_wait(how);
         assert_eq!(producer.push_slice(&[1; 4]), Ok(4));
-        let late = producer.wait_for(SOME_QUESTIONS).push(2);
+        let late = producer.wait_for(soon(SOME_QUESTIONS)).push(2);
         assert_eq!(late, Err(WaitError::TimedOut), "{how:?}");
 
         seqlock_and_latch!({
             let lock = Lock::anonymous(&1_u64, &LockOptions::default()).expect("an anonymous one");
             let reader = lock.reader().expect("a reader").with_wait(how);
-            let late = reader.wait_for(SOME_QUESTIONS).newer(0);
+            let late = reader.wait_for(soon(SOME_QUESTIONS)).newer(0);
             assert_eq!(late, Err(WaitError::TimedOut), "{KIND}, {how:?}");
         });
     }
@@ -692,7 +698,7 @@ fn a_reader_waits_for_a_version_that_it_has_not_seen() {
             assert_eq!(first.wait_for(long()).newer(3), Ok(2), "{KIND}");
             let late = without_time!(first, |waiting| waiting.newer(2));
             assert_eq!(late, [Err(WaitError::TimedOut); 3], "{KIND}, {how:?}");
-            let late = first.wait_for(Duration::from_micros(100)).read_newer(2, 1);
+            let late = first.wait_for(soon(1)).read_newer(2, 1);
             assert_eq!(late, Err(WaitError::TimedOut), "{KIND}, {how:?}");
         });
     }
@@ -795,10 +801,10 @@ fn a_pipe_that_waits_in_vain_says_why_as_a_pipe_does() {
         let (producer, consumer) = ends(&ring);
         let (mut producer, mut consumer) = (producer.with_wait(how), consumer.with_wait(how));
         let mut byte = [7];
-        let late = consumer.wait_for(Duration::ZERO).read(&mut byte);
+        let late = consumer.wait_for(soon(0)).read(&mut byte);
         let expected = (ErrorKind::TimedOut, WaitError::<PopError>::TimedOut);
         assert_eq!(late.map_err(kind_and), Err(expected), "{how:?}");
-        let late = producer.wait_for(Duration::ZERO).write_all(b"abcde");
+        let late = producer.wait_for(soon(0)).write_all(b"abcde");
         let expected = (ErrorKind::TimedOut, WaitError::<PushError>::TimedOut);
         assert_eq!(late.map_err(kind_and), Err(expected), "{how:?}");
 
