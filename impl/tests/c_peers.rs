@@ -637,11 +637,8 @@ fn who_is_killed_asleep_costs_one_call() {
 /// changed: so the program's own functions are called there. With a fault of the file in it, it must fail.
 fn finds_its_faults(program: &str, places: &[(&str, &str, usize)]) {
     let right = header("ringproof.h");
-    let faults = faults(&format!("{program}.txt"));
-    let wrong = faults
-        .iter()
-        .map(|fault| (Some(fault), fault.inject(&right)));
-    for (fault, mut text) in [(None, right.clone())].into_iter().chain(wrong) {
+    let check = |fault: Option<&c::Fault>| {
+        let mut text = fault.map_or(right.clone(), |fault| fault.inject(&right));
         for (place, changed, count) in places {
             assert_eq!(text.matches(place).count(), *count, "{place}");
             text = text.replace(place, changed);
@@ -651,8 +648,8 @@ fn finds_its_faults(program: &str, places: &[(&str, &str, usize)]) {
         let folder_first = folder.first();
         let mut more = vec!["-D_GNU_SOURCE", &folder_first];
         if fault.is_some() {
-            // It may leave something unused.
-            more.push("-w");
+            // It may leave something unused; and the compiler takes most of the time.
+            more.extend(["-w", "-O0"]);
         }
         c::compile_to(&output, &format!("tests/{program}.c"), &more);
         let name = Named::new("c-meetings");
@@ -666,7 +663,14 @@ fn finds_its_faults(program: &str, places: &[(&str, &str, usize)]) {
         };
         let fault = fault.map_or("no fault".to_owned(), ToString::to_string);
         assert!(as_expected, "{fault}: {}: {errors}", output.status);
-    }
+    };
+    check(None);
+    let faults = faults(&format!("{program}.txt"));
+    thread::scope(|scope| {
+        for half in faults.chunks(faults.len().div_ceil(2)) {
+            scope.spawn(|| half.iter().for_each(|fault| check(Some(fault))));
+        }
+    });
 }
 
 /// One side looks in the middle of the other's operation, deterministically.
