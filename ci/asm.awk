@@ -3,7 +3,8 @@
 # and holds it against the checks below. For ci/asm.sh; plain POSIX awk.
 #
 # The *cold calls* are those of `Producer::reclaim` and `Consumer::gain`, which look at the other
-# side's index, and of `Consumer::refusal`, which says why in vain. The *fast path* is every
+# side's index, of `Consumer::refusal`, which says why in vain, and of `wake` of both, for a side that has asked
+# for it. The *fast path* is every
 # instruction that can be reached from the entry, and from which a return can be reached, without
 # passing a cold call.
 #
@@ -78,7 +79,7 @@ function link(n) {
         conditional[n] = mnemonic[n] != "jmp"
         if (!conditional[n]) next_of[n] = 0
     }
-    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*reclaim|Consumer.*(gain|refusal))/
+    cold[n] = leaves[n] && operands[n] ~ /ring.*(Producer.*(reclaim|wake)|Consumer.*(gain|refusal|wake))/
 }
 
 function is_call(n) { return mnemonic[n] ~ /^call/ }
@@ -226,15 +227,15 @@ function judge(    n, calls, cold_calls, traps, divisions, locks, fences, length
     verdict("division", divisions != "", divisions)
     verdict("lock", locks != "", locks)
     verdict("fence", fences != "", fences)
-    # The one branch asks whether the ring is full or empty. A second one, or a trap, checks
-    # something else.
-    verdict("bounds", branches != 1 || traps != "", plural(branches, "conditional jump") ": " append(branch_list, traps))
+    # One branch asks whether the ring is full or empty, the other one whether the other side is to be woken. A third
+    # one, or a trap, checks something else.
+    verdict("bounds", branches != 2 || traps != "", plural(branches, "conditional jump") ": " append(branch_list, traps))
     # `push` stores the item and then its index, `pop` its index only. The index lies behind a
     # pointer, the item at an offset that changes.
     wanted = name ~ /_pop$/ ? 1 : 2
     plain = published ~ /^mov QWORD PTR \[r[a-z0-9]+(\+0x[0-9a-f]+)?\],/
-    verdict("store", branches != 1 || stores != wanted || !plain, \
-            (branches != 1 ? "along one of several ways, " : "") \
+    verdict("store", branches != 2 || stores != wanted || !plain, \
+            (branches != 2 ? "along one of several ways, " : "") \
             plural(stores, "store") " to shared memory: " store_list)
     split("", at)
 }

@@ -12,11 +12,12 @@ Builds impl/examples/asm.rs as a release program, disassembles it, and checks th
 `push` and `pop` of a u64:
 
   no call                 nor a jump to another function; the cold blocks call only the
-                          functions that look at the other side's index
+                          functions that look at the other side's index, and the one that wakes it
   no division             the slot's number comes from a mask
   no lock prefix          nor an `xchg` with memory: a plain store publishes
   no fence
-  no bounds-check branch  its one conditional jump asks whether the ring is full or empty
+  no bounds-check branch  its two conditional jumps ask whether the ring is full or empty, and whether
+                          the other side has asked to be woken
   one publish store       no shared word is stored but the side's own index, once, at the end
 
 and `planted fault: …`: that each check fails where its fault was planted.

@@ -75,8 +75,8 @@ const AFTER_HELP: &str = "\
 Here 3 means that a required check did not run; with --strict every check is required. Of the
 layers, and of the scripts in ci/, 3 says that any did not.
 
-Required are: for each ordering stronger than Relaxed and each fence, a run of the models with
-that one weakened (which must be caught); for each slot access, a model that looks for races on
+Required are: for each ordering stronger than Relaxed, each fence, each barrier and each call that
+sleeps or wakes, a run of the models with that one weakened or left out (which must be caught); for each slot access, a model that looks for races on
 it; for each site, a process killed there; for each load and each read of a slot, answers as an
 adversary would give them. Any other check may say `not run`, with the reason, unless --strict is
 given. A layer that dies, hangs, prints something else than results, or prints nothing has failed.

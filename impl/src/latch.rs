@@ -159,7 +159,9 @@ impl<'a, T: Payload, M: Memory, K> LatchWriter<'a, T, M, K> {
         self.version = next;
         // Release: pairs with LatchObserve; publishes the slot written above.
         (self.memory).store(self.version_word, next, StoreSite::LatchPublish);
-        self.waker.published(&self.memory);
+        if let Some(asks) = self.waker.asked(&self.memory) {
+            self.waker.handle(&self.memory, asks);
+        }
     }
 
     /// How many values were written since the latch was made, by this writer and those before

@@ -136,6 +136,8 @@ pub mod slots;
 )]
 pub mod untyped;
 pub mod wait;
+#[cfg(feature = "std")]
+pub mod waiter;
 
 pub use bytemuck;
 
@@ -158,4 +160,5 @@ pub use {
         Consumer, LatchReader, LatchWriter, Producer, ReadChunk, Ring, RingOptions, SeqLatch,
         SeqLatchOptions, SeqLock, SeqLockOptions, SeqReader, SeqWriter, WriteChunk,
     },
+    waiter::Waiter,
 };

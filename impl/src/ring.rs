@@ -370,7 +370,7 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
             // Release: pairs with RingObserve; what was published above is seen with it.
             let end = self.write_index | CLOSED;
             (self.memory).store(self.write_word, end, StoreSite::RingEnd);
-            self.waker.published(&self.memory);
+            self.wake_if_asked();
             self.closed = true;
             self.look_full();
         }
@@ -442,7 +442,21 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
         self.write_index = self.write_index.wrapping_add(count);
         // Release: pairs with RingObserve; publishes the slots written above.
         (self.memory).store(self.write_word, self.write_index, StoreSite::RingPublish);
-        self.waker.published(&self.memory);
+        self.wake_if_asked();
+    }
+
+    /// Wakes the other side if it sleeps, or is about to.
+    #[inline(always)]
+    fn wake_if_asked(&mut self) {
+        if let Some(asks) = self.waker.asked(&self.memory) {
+            self.wake(asks);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&mut self, asks: u64) {
+        self.waker.handle(&self.memory, asks);
     }
 
     /// Prepares for a next batch of the same size, as far as slots are known to be free: one that
@@ -483,6 +497,12 @@ impl<'a, T: Payload, M: Memory, K> Producer<'a, T, M, K> {
             return Err(PushError::Full);
         }
         Ok(())
+    }
+
+    /// What the consumer's word held when it was looked at last, of a ring that is full.
+    #[cfg(feature = "std")]
+    pub(crate) fn seen_index(&self) -> u64 {
+        self.cached_read_index
     }
 
     /// Learns how far the consumer came, and whether it closed the ring.
@@ -668,7 +688,7 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
             // Release: pairs with RingReclaim; what was done before it is seen with it.
             let stop = self.read_index | CLOSED;
             (self.memory).store(self.read_word, stop, StoreSite::RingStop);
-            self.waker.published(&self.memory);
+            self.wake_if_asked();
             self.closed = true;
             self.cached_write_index = self.read_index;
         }
@@ -714,7 +734,21 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
         self.read_index = read_index;
         // Release: pairs with RingReclaim; the slots read above may be overwritten from here.
         (self.memory).store(self.read_word, self.read_index, StoreSite::RingFree);
-        self.waker.published(&self.memory);
+        self.wake_if_asked();
+    }
+
+    /// Wakes the other side if it sleeps, or is about to.
+    #[inline(always)]
+    fn wake_if_asked(&mut self) {
+        if let Some(asks) = self.waker.asked(&self.memory) {
+            self.wake(asks);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake(&mut self, asks: u64) {
+        self.waker.handle(&self.memory, asks);
     }
 
     /// Looks how far the producer came; an error if nothing was gained or may be taken.
@@ -753,6 +787,12 @@ impl<'a, T: Payload, M: Memory, K> Consumer<'a, T, M, K> {
             Ok((_, false)) => PopError::Empty,
             Err(corruption) => PopError::Corrupt(corruption),
         }
+    }
+
+    /// What the producer's word held when it was looked at last, of a ring that is empty.
+    #[cfg(feature = "std")]
+    pub(crate) fn seen_index(&self) -> u64 {
+        self.cached_write_index
     }
 
     /// The producer's word.

@@ -752,12 +752,15 @@ impl Segment {
         }
     }
 
-    /// Whether `role` was taken before, and nobody holds it now. A kernel that cannot tell leaves the question open:
-    /// then it is not.
+    /// Whether nobody holds `role` now. A kernel that cannot tell leaves the question open: then it is not so.
     pub(crate) fn is_without(&self, role: Role) -> bool {
-        // Relaxed: the answer of the kernel, not a partner site, orders it after a holder that is gone.
         matches!(self.is_held(role), Ok(false))
-            && Native.load(&self.words(role).epoch, LoadSite::RoleEpoch) > 0
+    }
+
+    /// Whether `role` was taken before, and nobody holds it now.
+    pub(crate) fn was_left(&self, role: Role) -> bool {
+        // Relaxed: the answer of the kernel, not a partner site, orders it after a holder that is gone.
+        self.is_without(role) && Native.load(&self.words(role).epoch, LoadSite::RoleEpoch) > 0
     }
 
     /// The data as an array of `count` cells.

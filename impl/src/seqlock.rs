@@ -135,7 +135,9 @@ impl<'a, T: Payload, M: Memory, K> SeqWriter<'a, T, M, K> {
         self.seq = odd.wrapping_add(1);
         // Release: pairs with SeqObserve; publishes the payload written above.
         (self.memory).store(self.seq_word, self.seq, StoreSite::SeqEven);
-        self.waker.published(&self.memory);
+        if let Some(asks) = self.waker.asked(&self.memory) {
+            self.waker.handle(&self.memory, asks);
+        }
     }
 
     /// How many values were written since the seqlock was made, by this writer and those before
@@ -162,9 +164,14 @@ impl<T: Payload, M: Memory, K> fmt::Debug for SeqWriter<'_, T, M, K> {
 /// What an end keeps may know what shared memory does not say: whether there is somebody at the other end. Of a reader
 /// that is the writer.
 pub trait Watch {
-    /// How to know that there was somebody and is nobody now, as [`SeqReader::read_unless`] and who
-    /// [waits](crate::wait) want to; `None` where that is not known.
+    /// How to know that there is nobody now, as [`SeqReader::read_unless`] wants to; `None` where that is not known.
     fn watch(&self) -> Option<impl FnOnce() -> bool>;
+
+    /// Whether there was somebody and is nobody now, as who [waits](crate::wait) wants to know: one who is yet to come is
+    /// waited for. Where only the second is known, that decides.
+    fn is_gone(&self) -> bool {
+        self.watch().is_some_and(|is_without| is_without())
+    }
 }
 
 impl Watch for () {

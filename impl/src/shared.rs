@@ -580,12 +580,23 @@ macro_rules! ends {
             pub fn segment(&self) -> &Segment {
                 &self.keep.segment
             }
+
+            /// The same, to be kept by something else as well.
+            #[allow(dead_code, reason = "a writer does not wait")]
+            pub(crate) fn segment_kept(&self) -> &Arc<Segment> {
+                &self.keep.segment
+            }
         })*
     };
     (readers: $($module:ident::$end:ident;)*) => {
         $(impl<T: Payload> $module::$end<'_, T, Native, Arc<Segment>> {
             /// The segment that this is an end of, which it keeps.
             pub fn segment(&self) -> &Segment {
+                &self.keep
+            }
+
+            /// The same, to be kept by something else as well.
+            pub(crate) fn segment_kept(&self) -> &Arc<Segment> {
                 &self.keep
             }
         })*
@@ -634,6 +645,10 @@ impl Watch for Arc<Segment> {
     fn watch(&self) -> Option<impl FnOnce() -> bool> {
         Some(|| self.is_without(Role::Writer))
     }
+
+    fn is_gone(&self) -> bool {
+        self.was_left(Role::Writer)
+    }
 }
 
 /// Of a producer it is the consumer that is watched, and the other way round.
@@ -641,6 +656,11 @@ impl Watch for Held {
     fn watch(&self) -> Option<impl FnOnce() -> bool> {
         let peer = self.claim.role().peer()?;
         Some(move || self.segment.is_without(peer))
+    }
+
+    fn is_gone(&self) -> bool {
+        let peer = self.claim.role().peer();
+        peer.is_some_and(|peer| self.segment.was_left(peer))
     }
 }
 

@@ -60,7 +60,7 @@ macro_rules! newer {
             }
 
             fn is_peer_gone(&self) -> bool {
-                self.0.keep.watch().is_some_and(|is_gone| is_gone())
+                self.0.keep.is_gone()
             }
         }
 

@@ -65,7 +65,7 @@ impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Producer<'a, T, 
     }
 
     fn is_peer_gone(&self) -> bool {
-        self.0.keep.watch().is_some_and(|is_gone| is_gone())
+        self.0.keep.is_gone()
     }
 }
 
@@ -98,7 +98,7 @@ impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Consumer<'a, T, 
     }
 
     fn is_peer_gone(&self) -> bool {
-        self.0.keep.watch().is_some_and(|is_gone| is_gone())
+        self.0.keep.is_gone()
     }
 }
 

@@ -11,7 +11,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::slice;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering as Std};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use shuttle::scheduler::{
@@ -19,12 +19,13 @@ use shuttle::scheduler::{
     TaskId, UrwRandomScheduler,
 };
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::sync::{Condvar, Mutex};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
 use super::{
     AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Word,
-    begin_execution, time_is_over,
+    begin_execution, is_still, time_is_over,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -42,6 +43,8 @@ struct ShuttleWord {
     /// The number of the store that it holds.
     number: AtomicUsize,
     stores: Stores,
+    /// Made when it is needed: few words are slept on.
+    sleepers: OnceLock<(Mutex<()>, Condvar)>,
 }
 
 /// A slot that checks for itself that no access overlaps a conflicting one: shuttle has no such
@@ -93,6 +96,7 @@ impl Engine for Shuttle {
         Arc::new(ShuttleWord {
             number: AtomicUsize::new(0),
             stores: Stores::new(value),
+            sleepers: OnceLock::new(),
         })
     }
 
@@ -111,6 +115,10 @@ impl Engine for Shuttle {
     fn fence(_: Order) {}
 
     fn spin() {
+        shuttle::thread::yield_now();
+    }
+
+    fn pass_time() {
         shuttle::thread::yield_now();
     }
 }
@@ -139,6 +147,22 @@ impl AnyWord for ShuttleWord {
         let number = self.stores.begin(0);
         let from = self.number.swap(number, Ordering::SeqCst);
         self.stores.end_addition(number, from, amount)
+    }
+
+    fn wait(&self, value: u64) -> bool {
+        let (lock, woken) = self.sleepers.get_or_init(Default::default);
+        let awake = lock.lock().expect("a panic ends the whole run");
+        let sleeps = is_still(value, self.load(Order::Relaxed).value);
+        if sleeps {
+            let _awake = woken.wait(awake);
+        }
+        sleeps
+    }
+
+    fn wake(&self) {
+        let (lock, woken) = self.sleepers.get_or_init(Default::default);
+        let _awake = lock.lock().expect("a panic ends the whole run");
+        woken.notify_all();
     }
 }
 
