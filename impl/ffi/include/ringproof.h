@@ -353,10 +353,11 @@ static inline uint32_t *ringproof_low_half(ringproof_word *word) {
 #endif
 }
 
-/* Sleeps while these are those of `mark`, for less than a second: 0 if it was woken, else an errno. Not
- * a private futex: processes meet by it. */
+/* Sleeps while these are those of `mark`, for at most `nanos`: 0 if it was woken, else an errno. Not a
+ * private futex: processes meet by it. */
 static inline int ringproof_futex_wait(ringproof_word *word, uint64_t mark, uint64_t nanos) {
-  const ringproof_futex_time limit[2] = {0, (ringproof_futex_time)nanos};
+  const ringproof_futex_time limit[2] = {(ringproof_futex_time)(nanos / 1000000000),
+                                         (ringproof_futex_time)(nanos % 1000000000)};
   const long result = syscall(RINGPROOF_SYS_FUTEX, ringproof_low_half(word), RINGPROOF_FUTEX_WAIT,
                               (uint32_t)mark, limit, NULL, 0);
   return result == 0 ? 0 : errno;
@@ -2764,7 +2765,7 @@ static inline bool ringproof_not_yet(enum ringproof_status status) {
 
 /* Waits until a look finds what it is for, or something that no waiting changes. */
 RINGPROOF_APART static enum ringproof_status
-ringproof_wait(const struct ringproof_waiter *waiter, struct ringproof_attachment *shared,
+ringproof_await(const struct ringproof_waiter *waiter, struct ringproof_attachment *shared,
                const struct ringproof_look *for_what, uint64_t timeout) {
   enum ringproof_status status = for_what->look(for_what->what);
   const bool at_once = waiter->how == RINGPROOF_WAIT_SLEEP_AT_ONCE;
@@ -3305,7 +3306,7 @@ static inline enum ringproof_status ringproof_wait_free(struct ringproof_produce
   }
   return ringproof_free(producer) >= count
              ? RINGPROOF_OK
-             : ringproof_wait(&producer->waiter, producer->claim.shared, &look, timeout);
+             : ringproof_await(&producer->waiter, producer->claim.shared, &look, timeout);
 }
 
 /* The receiving end of a ring. Its fields are for the functions below, but for `corruption`. */
@@ -3622,7 +3623,7 @@ static inline enum ringproof_status ringproof_wait_items(struct ringproof_consum
   }
   return ringproof_available(consumer) >= count
              ? RINGPROOF_OK
-             : ringproof_wait(&consumer->waiter, consumer->claim.shared, &look, timeout);
+             : ringproof_await(&consumer->waiter, consumer->claim.shared, &look, timeout);
 }
 
 /* Whether the other side's role is held now. Who wants to distinguish a dead peer from one that closed and
@@ -3923,7 +3924,7 @@ static inline enum ringproof_status ringproof_wait_newer(const struct ringproof_
   if (reader->values.index == NULL) {
     return RINGPROOF_NOT_OPEN;
   }
-  status = ringproof_wait(&reader->waiter, reader->watch, &look, timeout);
+  status = ringproof_await(&reader->waiter, reader->watch, &look, timeout);
   if (status == RINGPROOF_OK) {
     *version = ringproof_reader_version(reader);
   }
