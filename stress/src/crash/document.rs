@@ -168,8 +168,9 @@ const fn left(site: Site) -> &'static str {
              after: the other side's next publication makes one call that wakes nobody"
         }
         Site::Store(WakeAnswer) => {
-            "before: published, and what was asked is not answered; after: it is | who sleeps finds \
-             what was published at the end of its interval; who does not sleep yet will not, after"
+            "before: published, and what was asked is not answered; after: it is, and nobody was woken \
+             | who sleeps finds what was published at the end of its interval, or is woken by the \
+             successor's first publication"
         }
         Site::Store(RoleEpochNext) => {
             "before: not counted; after: counted | the role is free, and the successor's epoch \

@@ -794,11 +794,21 @@ impl Operation for OnRing {
             Role::Consumer => self.consumer_dies(at),
             _ => self.producer_dies(at),
         }?;
-        // What those who are dead asked for costs each side one call, whoever stores its index.
+        // What those who are dead asked for costs each who stores an index one call, and nothing if nobody asked.
         let ring = Ring::<Item>::attach_fd(at.segment()?)?;
-        for state in Inspection::of_segment(ring.segment())?.roles {
-            let what = format!("calls by which the {}s woke somebody", state.role);
-            same(&what, state.wakes, u64::from(self.state.asks != 0))?;
+        for seen in Inspection::of_segment(ring.segment())?.roles {
+            let storing = match at.who {
+                _ if self.state.asks == 0 => 0..=0,
+                _ if seen.role != self.kind.role() => 1..=1,
+                Who::Victim => 1..=2,
+                Who::Successor(_) => 1..=3,
+            };
+            ensure!(
+                storing.contains(&seen.wakes),
+                "calls by which the {}s woke somebody: {}, expected {storing:?}",
+                seen.role,
+                seen.wakes
+            );
         }
         Ok(reached)
     }
