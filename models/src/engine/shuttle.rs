@@ -4,7 +4,7 @@
 //! are too long for loom, and as an independent check of the protocol.
 
 use std::any::Any;
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
@@ -119,7 +119,9 @@ impl Engine for Shuttle {
     }
 
     fn pass_time() {
+        TIME_PASSES.set(true);
         shuttle::thread::yield_now();
+        TIME_PASSES.set(false);
     }
 }
 
@@ -192,6 +194,12 @@ impl AnyLock for shuttle::sync::Mutex<()> {
         let _guard = self.lock().expect("a panic ends the whole run");
         body();
     }
+}
+
+thread_local! {
+    /// Whether the thread that yields lets others go on until it may be chosen again: depth first, it would otherwise
+    /// be chosen for ever.
+    static TIME_PASSES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A point at which another thread may go on. Not `yield_now`, by which this one would say that
@@ -380,8 +388,15 @@ impl<S: Scheduler> Scheduler for Bounded<S> {
         is_yielding: bool,
     ) -> Option<TaskId> {
         let goes_on = (runnable.iter()).find(|task| Some(task.id()) == current && !is_yielding);
+        let others: Vec<&Task> = match TIME_PASSES.get() {
+            true => (runnable.iter().copied())
+                .filter(|task| Some(task.id()) != current)
+                .collect(),
+            false => Vec::new(),
+        };
         let choices = match goes_on {
             Some(task) if self.left == 0 => slice::from_ref(task),
+            _ if !others.is_empty() => &others,
             _ => runnable,
         };
         let next = self.inner.next_task(choices, current, is_yielding)?;
