@@ -56,7 +56,7 @@ impl OwnedRing {
         Self::after(slots, capacity, 0)
     }
 
-    /// The same, after somebody said that it can make no barrier, and was answered.
+    /// The same, after a consumer said that it can make no barrier, and was answered.
     pub fn fenced(slots: usize, capacity: u64) -> Arc<Self> {
         Self::after(slots, capacity, FENCE)
     }
@@ -66,7 +66,7 @@ impl OwnedRing {
             write_index: word(0),
             read_index: word(0),
             for_items: OwnedSleep::new(answers),
-            for_room: OwnedSleep::new(answers),
+            for_room: OwnedSleep::new(0),
             slots: (0..slots).map(|_| slot(0)).collect(),
             capacity,
         })

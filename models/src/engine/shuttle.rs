@@ -4,7 +4,7 @@
 //! are too long for loom, and as an independent check of the protocol.
 
 use std::any::Any;
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
@@ -119,7 +119,9 @@ impl Engine for Shuttle {
     }
 
     fn pass_time() {
+        TIME_PASSES.set(true);
         shuttle::thread::yield_now();
+        TIME_PASSES.set(false);
     }
 }
 
@@ -192,6 +194,11 @@ impl AnyLock for shuttle::sync::Mutex<()> {
         let _guard = self.lock().expect("a panic ends the whole run");
         body();
     }
+}
+
+thread_local! {
+    /// Whether the thread that yields does so because time passes for it.
+    static TIME_PASSES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A point at which another thread may go on. Not `yield_now`, by which this one would say that
@@ -347,13 +354,16 @@ struct Notes {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// Lets threads that could go on be interrupted no more than so often in a schedule.
+/// Lets threads that could go on be interrupted no more than so often in a schedule, and those for whom time passes go
+/// on when nobody else can.
 #[derive(Debug)]
 struct Bounded<S> {
     inner: S,
     most: usize,
     /// How often it may still be, in the schedule that runs now.
     left: usize,
+    /// Those for whom time passes: they go on when nobody else can.
+    napping: Vec<TaskId>,
 }
 
 impl<S> Bounded<S> {
@@ -363,6 +373,7 @@ impl<S> Bounded<S> {
             inner,
             most,
             left: most,
+            napping: Vec::new(),
         }
     }
 }
@@ -370,6 +381,7 @@ impl<S> Bounded<S> {
 impl<S: Scheduler> Scheduler for Bounded<S> {
     fn new_execution(&mut self) -> Option<Schedule> {
         self.left = self.most;
+        self.napping.clear();
         self.inner.new_execution()
     }
 
@@ -380,11 +392,19 @@ impl<S: Scheduler> Scheduler for Bounded<S> {
         is_yielding: bool,
     ) -> Option<TaskId> {
         let goes_on = (runnable.iter()).find(|task| Some(task.id()) == current && !is_yielding);
+        if is_yielding && TIME_PASSES.get() {
+            self.napping.extend(current);
+        }
+        let awake: Vec<&Task> = (runnable.iter().copied())
+            .filter(|task| !self.napping.contains(&task.id()))
+            .collect();
         let choices = match goes_on {
             Some(task) if self.left == 0 => slice::from_ref(task),
+            _ if !awake.is_empty() => &awake,
             _ => runnable,
         };
         let next = self.inner.next_task(choices, current, is_yielding)?;
+        self.napping.retain(|napping| *napping != next);
         if goes_on.is_some_and(|task| task.id() != next) {
             self.left -= 1;
         }

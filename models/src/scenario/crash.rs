@@ -123,14 +123,14 @@ fn mortal_consumer(
     start_mortal(run, "consumer", make, |mut end, run| body(&mut end, run)).join();
 }
 
-/// What took effect against what the predecessor had seen return. (Cut off after its last access, a
-/// call is to everybody else the same as one that returned.)
+/// What took effect against what the predecessor had seen return: all of that, and at most the call in which it died,
+/// which may have woken nobody yet.
 fn judge_position(position: u64, returned: &AtomicU64) {
     // Relaxed: the predecessor's thread was joined.
     let returned = returned.load(Ordering::Relaxed);
-    assert_eq!(
-        position, returned,
-        "calls that took effect, calls that returned"
+    assert!(
+        position == returned || position == returned + 1,
+        "{position} calls took effect, {returned} returned"
     );
 }
 

@@ -19,43 +19,52 @@ use crate::owned::{OwnedRing, OwnedWords, RingConsumer, RingProducer};
 use crate::run::Run;
 
 pub(super) fn inventory() -> Vec<Scenario> {
-    const SLEPT: &[&str] = &["slept", "stayed awake"];
     let alive = scenarios! {
-        "sleep/for an item", item::<1, true, true>, 1, Exhausted, SLEPT;
-        "sleep/for two items", item::<2, true, true>, 1, Exhausted, SLEPT;
-        "sleep/for an item, not reached", item::<1, false, true>, 1, Exhausted, SLEPT;
-        "sleep/for an item, refused", item::<1, true, false>, 1, Exhausted, SLEPT;
-        "sleep/for an item, neither", item::<1, false, false>, 1, Exhausted, SLEPT;
-        "sleep/for an item, refused before", refused_before, 1, Exhausted, SLEPT;
-        "sleep/for room", room, 1, Exhausted, SLEPT;
-        "sleep/for items and room", both, 1, Bounded(3), SLEPT;
-        "sleep/until the end", until_the_end, 1, Exhausted, SLEPT;
-        "sleep/until the stop", until_the_stop, 1, Exhausted, SLEPT;
-        "sleep/waker succeeded", waker_succeeded, 1, Exhausted, SLEPT;
-        "sleep/for a new seqlock", news::<Seqlock, 2>, 1, Exhausted, SLEPT;
-        "sleep/for a new latch", news::<Latch, 4>, 1, Exhausted, SLEPT;
-        "sleep/2 readers of a seqlock", two_readers::<Seqlock, 2>, 1, Bounded(2), SLEPT;
-        "sleep/2 readers of a latch", two_readers::<Latch, 4>, 1, Bounded(2), SLEPT;
+        "sleep/for an item", item::<1, true, true>, 440, Exhausted, SLEPT;
+        "sleep/for two items", item::<2, true, true>, 330, Bounded(2), SLEPT;
+        "sleep/for an item, not reached", item::<1, false, true>, 460, Exhausted, SLEPT;
+        "sleep/for an item, refused", item::<1, true, false>, 240, Exhausted, SLEPT;
+        "sleep/for an item, neither", item::<1, false, false>, 310, Exhausted, SLEPT;
+        "sleep/for an item, refused before", refused_before, 1_900, Exhausted, SLEPT;
+        "sleep/for room", room, 440, Exhausted, SLEPT;
+        "sleep/for items and room", both, 19_000, Bounded(3), SLEPT;
+        "sleep/until the end", until_the_end, 440, Exhausted, SLEPT;
+        "sleep/until the stop", until_the_stop, 440, Exhausted, SLEPT;
+        "sleep/waker succeeded", waker_succeeded, 1, Bounded(2), SLEPT;
+        "sleep/for a new seqlock", news::<Seqlock, 2>, 1_900, Exhausted, SLEPT;
+        "sleep/for a new latch", news::<Latch, 4>, 440, Exhausted, SLEPT;
+        "sleep/2 readers of a seqlock", two_readers::<Seqlock, 2>, 5_700, Bounded(2), SLEPT;
+        "sleep/2 readers of a latch", two_readers::<Latch, 4>, 2_900, Bounded(2), SLEPT;
     };
-    const DIED: &[&str] = &["slept", "stayed awake", "died", "lived"];
     let mortal = scenarios! {
-        "sleep/sleeper dies", sleeper_dies::<true, true>, 1, Bounded(2), DIED;
-        "sleep/sleeper dies, not reached", sleeper_dies::<false, true>, 1, Bounded(2), DIED;
-        "sleep/sleeper dies, refused", sleeper_dies::<true, false>, 1, Bounded(2), DIED;
-        "sleep/waker dies", waker_dies::<true, true>, 1, Bounded(2), DIED;
-        "sleep/waker dies, not reached", waker_dies::<false, true>, 1, Bounded(2), DIED;
+        "sleep/sleeper dies", sleeper_dies::<2, true, true>, 12_000, Bounded(2), DIED;
+        "sleep/sleeper dies, not reached", sleeper_dies::<1, false, true>, 1_800, Bounded(2), DIED;
+        "sleep/sleeper dies, refused", sleeper_dies::<1, true, false>, 1, Bounded(2), DIED;
+        "sleep/waker dies", waker_dies::<true>, 7_500, Bounded(3), DIED;
+        "sleep/waker dies, not reached", waker_dies::<false>, 9_800, Bounded(3), DIED;
     };
     let mortal = mortal.into_iter().map(Scenario::crashes);
     alive.into_iter().chain(mortal).collect()
 }
 
+const SLEPT: &[&str] = &["slept", "stayed awake"];
+const DIED: &[&str] = &["slept", "stayed awake", "died", "lived"];
+
 pub(super) fn night() -> Vec<Scenario> {
-    const SLEPT: &[&str] = &["slept", "stayed awake"];
-    scenarios! {
+    let alive = scenarios! {
+        "sleep/for two items, all", item::<2, true, true>, NIGHT, Exhausted, SLEPT;
         "sleep/for items and room, all", both, NIGHT, Exhausted, SLEPT;
+        "sleep/waker succeeded, bound 3", waker_succeeded, NIGHT, Bounded(3), SLEPT;
         "sleep/2 readers of a seqlock, bound 3", two_readers::<Seqlock, 2>, NIGHT, Bounded(3), SLEPT;
         "sleep/2 readers of a latch, bound 3", two_readers::<Latch, 4>, NIGHT, Bounded(3), SLEPT;
-    }
+    };
+    let mortal = scenarios! {
+        "sleep/sleeper dies, bound 3", sleeper_dies::<2, true, true>, NIGHT, Bounded(3), DIED;
+        "sleep/sleeper dies, not reached, bound 2", sleeper_dies::<2, false, true>, NIGHT, Bounded(2), DIED;
+        "sleep/sleeper dies, refused, bound 2", sleeper_dies::<2, true, false>, NIGHT, Bounded(2), DIED;
+    };
+    let mortal = mortal.into_iter().map(Scenario::crashes);
+    alive.into_iter().chain(mortal).collect()
 }
 
 /// A memory of one who wakes.
@@ -122,8 +131,8 @@ fn item<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(run: &Arc<
     judge(run, 0);
 }
 
-/// A sleeper that can make no barrier, and somebody asked so before: who wakes knows it from the start. It cannot know
-/// that all was handled.
+/// A sleeper that can make no barrier, after one that could not either: who wakes knows it from the start, but not that
+/// all was handled.
 fn refused_before(run: &Arc<Run>) {
     let ring = OwnedRing::fenced(2, 2);
     let producing = push_items(ring.producer(run.memory("producer")), 1);
@@ -179,18 +188,22 @@ fn until_the_stop(run: &Arc<Run>) {
     judge(run, 0);
 }
 
-/// Who wakes ends before there is anything to wake for, and its successor wakes who asked it. One that goes on counting
-/// cannot know what was handled.
+/// Who wakes ends, and its successor wakes who asks it. One that goes on counting cannot know what was handled.
 fn waker_succeeded(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let consuming = spawn({
-        let mut consumer = sleepy(&ring, run.memory("consumer"));
-        move || (0..2).for_each(|_| take_next(&mut consumer))
+    let memories = ["producer", "successor"].map(|name| run.memory(name));
+    // One after the other anyway, so one thread.
+    let producing = spawn({
+        let ring = Arc::clone(&ring);
+        move || {
+            for (item, memory) in (1..).zip(memories) {
+                assert_eq!(ring.producer(memory).push(item), Ok(()));
+            }
+        }
     });
-    push_items(ring.producer(run.memory("producer")), 1).join();
-    let mut successor = ring.producer(run.memory("successor"));
-    assert_eq!(successor.push(2), Ok(()));
-    consuming.join();
+    let mut consumer = sleepy(&ring, run.memory("consumer"));
+    (0..2).for_each(|_| take_next(&mut consumer));
+    producing.join();
     judge(run, 1);
 }
 
@@ -217,29 +230,28 @@ fn two_readers<L: Latest, const WORDS: usize>(run: &Arc<Run>) {
 }
 
 /// A sleeper that dies leaves what it asked: that costs a call, and its successor sleeps and is woken.
-fn sleeper_dies<const REACHED: bool, const PERMITTED: bool>(run: &Arc<Run>) {
+fn sleeper_dies<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let producing = push_items(ring.producer(waker::<REACHED>(run, "producer")), 2);
+    let producing = push_items(ring.producer(waker::<REACHED>(run, "producer")), ITEMS);
     let make = |memory| sleepy(&ring, sleeper::<PERMITTED>(memory));
     let dying = start_mortal(run, "consumer", make, |mut consumer, _| {
         take_next(&mut consumer);
     });
     dying.join();
-    let mut successor = sleepy(&ring, sleeper::<PERMITTED>(run.memory("successor")));
-    while successor.position() < 2 {
+    let mut successor = sleepy(&ring, run.memory("successor"));
+    while successor.position() < ITEMS {
         take_next(&mut successor);
     }
     producing.join();
     judge(run, 0);
 }
 
-/// Who dies between publishing and waking leaves a sleeper that the clock wakes; nothing else of what a successor
-/// publishes needs it.
-fn waker_dies<const REACHED: bool, const PERMITTED: bool>(run: &Arc<Run>) {
+/// Who dies between publishing and waking leaves a sleeper that the clock wakes, and a successor that owes nothing.
+fn waker_dies<const REACHED: bool>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
     let consuming = spawn({
-        let mut consumer = sleepy(&ring, sleeper::<PERMITTED>(run.memory("consumer")));
-        move || (0..2).for_each(|_| take_next(&mut consumer))
+        let mut consumer = sleepy(&ring, run.memory("consumer"));
+        move || take_next(&mut consumer)
     });
     let clock = run.actor("clock");
     let make =
@@ -249,9 +261,8 @@ fn waker_dies<const REACHED: bool, const PERMITTED: bool>(run: &Arc<Run>) {
     });
     dying.join();
     let mut successor = ring.producer(waker::<REACHED>(run, "successor"));
-    while successor.position() < 2 {
-        assert_eq!(successor.push(successor.position() + 1), Ok(()));
-    }
+    let next = successor.position() + 1;
+    assert_eq!(successor.push(next), Ok(()));
     ring.end_interval(&clock);
     consuming.join();
     judge(run, 1);
