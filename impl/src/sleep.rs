@@ -21,7 +21,8 @@
 //! only by who goes to sleep, and a comparison.
 //!
 //! *What was asked is handled at most once.* Who wakes keeps what it handled last, and compares with that: one needless
-//! call at most follows a sleeper that died, and a successor of who wakes.
+//! call at most follows a sleeper that died, and one a successor of who wakes, which does not know whether the last answer
+//! was followed by the call.
 //!
 //! *No answer is missed.* Let a sleeper ask for `mark + 1`. If who wakes handled that number already, for another sleeper
 //! that had the same mark, it has moved `answers` on, or will before it wakes: the kernel does not let this one sleep, or
@@ -38,8 +39,8 @@
 //! # Crashes
 //!
 //! Neither word promises anything. A sleeper that dies leaves a number that costs one call. Who wakes and dies
-//! between publishing and waking leaves a sleeper that wakes up at the end of its interval, and asks the kernel whether
-//! its peer lives.
+//! between publishing and waking leaves a sleeper that its successor wakes, with its first publication, or that wakes up
+//! at the end of its interval, and asks the kernel whether its peer lives.
 
 use crate::memory::{Cells, CellsOf, Memory, Slept, WordOf};
 use crate::site::{BarrierSite, FenceSite, LoadSite, StoreSite, WaitSite, WakeSite};
@@ -70,6 +71,32 @@ impl<C: Cells> Clone for SleepWords<'_, C> {
 
 impl<C: Cells> Copy for SleepWords<'_, C> {}
 
+/// [`SleepWords`] of their own, outside any segment, at zero.
+#[derive(Debug)]
+pub struct OwnedSleepWords<C: Cells> {
+    asks: C::Word,
+    answers: C::Word,
+}
+
+impl<C: Cells> OwnedSleepWords<C> {
+    /// The words.
+    pub fn words(&self) -> SleepWords<'_, C> {
+        SleepWords {
+            asks: &self.asks,
+            answers: &self.answers,
+        }
+    }
+}
+
+impl<C: Cells> Default for OwnedSleepWords<C> {
+    fn default() -> Self {
+        OwnedSleepWords {
+            asks: C::word(0),
+            answers: C::word(0),
+        }
+    }
+}
+
 /// The side that wakes.
 pub(crate) struct Waker<'a, M: Memory> {
     asks: &'a WordOf<M>,
@@ -81,6 +108,9 @@ pub(crate) struct Waker<'a, M: Memory> {
 
 /// What no correct sleeper asks for.
 const NEVER: u64 = u64::MAX;
+
+/// What was handled last, where that is not known; no correct sleeper asks for it either.
+const UNKNOWN: u64 = u64::MAX - 1;
 
 /// What is needed only when somebody may have asked.
 struct Cold<'a, M: Memory> {
@@ -96,8 +126,8 @@ impl<'a, M: Memory> Waker<'a, M> {
     pub(crate) fn new(words: SleepWords<'a, CellsOf<M>>, memory: &M) -> Self {
         // Relaxed: the role lock, not a partner site, orders this after the predecessor.
         let answered = memory.load(words.answers, LoadSite::WakeResume);
-        // What was asked and not answered is the next number.
-        let handled = answered & !FENCE;
+        // The predecessor may have died between an answer and the call that goes with it: then who asked for it sleeps.
+        let handled = if answered == 0 { 0 } else { UNKNOWN };
         let fences = answered & FENCE != 0 || !memory.is_reached();
         Waker {
             asks: words.asks,

@@ -17,6 +17,7 @@ use ringproof::memory::{Cells, Memory, Native, Slot, Word};
 use ringproof::ring::{LAST, RingParts, index_of};
 use ringproof::shared::Held;
 use ringproof::site::{LoadSite, StoreSite};
+use ringproof::sleep::OwnedSleepWords;
 use ringproof::slots::Slots;
 use ringproof::{Corruption, OutOfChunk, Payload, PopError, PushError, Ring, RingOptions, ring};
 
@@ -89,6 +90,7 @@ trait Home<T: Payload> {
 struct Boxed<T: Payload> {
     write_index: Word,
     read_index: Word,
+    sleep: [OwnedSleepWords<Native>; 2],
     cells: Vec<Slot<T>>,
     capacity: u64,
 }
@@ -98,6 +100,7 @@ impl<T: Item> Boxed<T> {
         Boxed {
             write_index: Native::word(start),
             read_index: Native::word(start),
+            sleep: Default::default(),
             cells: (0..shape.slots).map(old).map(Native::slot).collect(),
             capacity: shape.capacity,
         }
@@ -116,6 +119,8 @@ impl<T: Payload> Home<T> for Boxed<T> {
         RingParts {
             write_index: &self.write_index,
             read_index: &self.read_index,
+            for_items: self.sleep[0].words(),
+            for_room: self.sleep[1].words(),
             slots: Slots::new(&self.cells).expect("a power of two of slots"),
             capacity: self.capacity,
         }

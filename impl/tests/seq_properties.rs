@@ -17,6 +17,7 @@ use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
 use ringproof::memory::{Cells, Memory, Native, Word};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter};
 use ringproof::site::{LoadSite, StoreSite};
+use ringproof::sleep::OwnedSleepWords;
 use ringproof::{
     Busy, Payload, ReadError, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
 };
@@ -65,6 +66,7 @@ const fn words<T>() -> usize {
 /// The words of a structure in this process's own memory.
 struct Boxed {
     counter: Word,
+    sleep: OwnedSleepWords<Native>,
     payload: Vec<Word>,
 }
 
@@ -76,6 +78,7 @@ impl Boxed {
             .collect();
         let boxed = Boxed {
             counter: Native::word(counter),
+            sleep: OwnedSleepWords::default(),
             payload,
         };
         let first = (counter % slots as u64) as usize * words::<T>();
@@ -87,6 +90,7 @@ impl Boxed {
     fn seq(&self) -> SeqParts<'_, Native> {
         SeqParts {
             seq: &self.counter,
+            for_news: self.sleep.words(),
             payload: &self.payload,
         }
     }
@@ -94,6 +98,7 @@ impl Boxed {
     fn latch(&self) -> LatchParts<'_, Native> {
         LatchParts {
             version: &self.counter,
+            for_news: self.sleep.words(),
             slots: &self.payload,
         }
     }
@@ -322,6 +327,7 @@ fn parts_of_a_wrong_size_make_no_end() {
     fn parts(count: usize) -> Boxed {
         Boxed {
             counter: Native::word(0),
+            sleep: OwnedSleepWords::default(),
             payload: (0..count).map(|_| Native::word(0)).collect(),
         }
     }

@@ -11,7 +11,7 @@ use ringproof::site::SiteInfo;
 
 use crate::engine::Read;
 use crate::exploration::Failure;
-use crate::trace::{Event, Label, Trace, What};
+use crate::trace::{Event, Label, Trace, Waking, What};
 
 /// How wide the text below the table may be, and a table of one or two actors.
 const WIDTH: usize = 100;
@@ -96,6 +96,9 @@ fn rows(failure: &Failure) -> Vec<Row> {
                 format!("{name} ← {}", number(value))
             }
             What::Fence { .. } => "fence".to_owned(),
+            What::Refused => "refused".to_owned(),
+            What::Wait { value, .. } => format!("sleep while {name} = {}", number(value)),
+            What::Wake { .. } => format!("wake by {name}"),
             What::Read { value, .. } => {
                 format!("{name} = {}", value.map_or("?".to_owned(), number))
             }
@@ -103,12 +106,23 @@ fn rows(failure: &Failure) -> Vec<Row> {
             What::Died => "✗ dies before this".to_owned(),
         };
         let order = match event.what {
-            What::LeftOut | What::Died => String::new(),
+            What::LeftOut | What::Died | What::Refused | What::Wait { .. } | What::Wake { .. } => {
+                String::new()
+            }
             what => (what.order()).map_or("plain".to_owned(), |order| order.to_string()),
         };
         let (remark, named) = match event.what {
             What::Load { word, read, .. } | What::Add { word, read, .. } => {
                 origin(trace, word, read)
+            }
+            What::Wait { ended, .. } => {
+                let how = match ended {
+                    Some(Waking::Woken) => "woken",
+                    Some(Waking::Awake) => "it was not",
+                    Some(Waking::TimedOut) => "its time was over",
+                    None => "✗ asleep",
+                };
+                (how.to_owned(), Vec::new())
             }
             _ if racing == Some(place) => rivals(trace, place),
             _ => (String::new(), Vec::new()),
@@ -258,9 +272,13 @@ fn width(text: &str) -> usize {
 /// What an event accessed, if it accessed anything: a word or a slot.
 fn target(event: &Event) -> Option<usize> {
     match event.what {
-        What::Load { word, .. } | What::Add { word, .. } | What::Store { word, .. } => Some(word),
+        What::Load { word, .. }
+        | What::Add { word, .. }
+        | What::Store { word, .. }
+        | What::Wait { word, .. }
+        | What::Wake { word } => Some(word),
         What::Read { place: slot, .. } | What::Write { slot, .. } => Some(slot),
-        What::Fence { .. } | What::LeftOut | What::Died => None,
+        What::Fence { .. } | What::Refused | What::LeftOut | What::Died => None,
     }
 }
 

@@ -6,8 +6,10 @@ use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
 use ringproof::payload::Payload;
 use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter, Watch};
+use ringproof::sleep::{FENCE, SleepWords};
 use ringproof::slots::Slots;
 
+use crate::actor::Actor;
 use crate::engine::{Slot, Thread, Word, slot, spawn, word};
 use crate::instrumented::{Instrumented, Shared};
 use crate::run::Run;
@@ -15,10 +17,35 @@ use crate::run::Run;
 /// What models see to themselves: a payload has as many words as they give it.
 const ENOUGH: &str = "the model gives enough words";
 
+/// The words by which one side sleeps and the other one wakes it.
+struct OwnedSleep {
+    asks: Word,
+    answers: Word,
+}
+
+impl OwnedSleep {
+    /// So many answers were given, and nothing else was asked for.
+    fn new(answers: u64) -> Self {
+        OwnedSleep {
+            asks: word(answers),
+            answers: word(answers),
+        }
+    }
+
+    fn words(&self) -> SleepWords<'_, Shared> {
+        SleepWords {
+            asks: &self.asks,
+            answers: &self.answers,
+        }
+    }
+}
+
 /// The words and slots of a ring of numbers, to be shared by the threads of a model.
 pub struct OwnedRing {
     write_index: Word,
     read_index: Word,
+    for_items: OwnedSleep,
+    for_room: OwnedSleep,
     slots: Vec<Slot>,
     capacity: u64,
 }
@@ -26,9 +53,20 @@ pub struct OwnedRing {
 impl OwnedRing {
     /// An empty open ring of so many slots, a power of two, and this capacity.
     pub fn new(slots: usize, capacity: u64) -> Arc<Self> {
+        Self::after(slots, capacity, 0)
+    }
+
+    /// The same, after a consumer said that it can make no barrier, and was answered.
+    pub fn fenced(slots: usize, capacity: u64) -> Arc<Self> {
+        Self::after(slots, capacity, FENCE)
+    }
+
+    fn after(slots: usize, capacity: u64, answers: u64) -> Arc<Self> {
         Arc::new(OwnedRing {
             write_index: word(0),
             read_index: word(0),
+            for_items: OwnedSleep::new(answers),
+            for_room: OwnedSleep::new(0),
             slots: (0..slots).map(|_| slot(0)).collect(),
             capacity,
         })
@@ -38,9 +76,16 @@ impl OwnedRing {
         RingParts {
             write_index: &self.write_index,
             read_index: &self.read_index,
+            for_items: self.for_items.words(),
+            for_room: self.for_room.words(),
             slots: Slots::new(&self.slots).expect("models ask for a power of two of slots"),
             capacity: self.capacity,
         }
+    }
+
+    /// Wakes a consumer whose interval is over.
+    pub fn end_interval(&self, clock: &Actor) {
+        clock.wake("interval over", &self.for_items.answers);
     }
 
     /// The producer. A model makes a second one only after it has joined the first.
@@ -122,6 +167,7 @@ impl<P> Watch for Kept<P> {
 /// The words of a seqlock or latch, to be shared by the threads of a model.
 pub struct OwnedWords {
     counter: Word,
+    for_news: OwnedSleep,
     data: Vec<Word>,
 }
 
@@ -144,6 +190,7 @@ impl OwnedWords {
     pub fn new(counter: u64, data: &[u64]) -> Arc<Self> {
         Arc::new(OwnedWords {
             counter: word(counter),
+            for_news: OwnedSleep::new(0),
             data: data.iter().map(|&value| word(value)).collect(),
         })
     }
@@ -168,6 +215,7 @@ impl OwnedWords {
     fn seqlock(&self) -> SeqParts<'_, Shared> {
         SeqParts {
             seq: &self.counter,
+            for_news: self.for_news.words(),
             payload: &self.data,
         }
     }
@@ -175,6 +223,7 @@ impl OwnedWords {
     fn latch(&self) -> LatchParts<'_, Shared> {
         LatchParts {
             version: &self.counter,
+            for_news: self.for_news.words(),
             slots: &self.data,
         }
     }

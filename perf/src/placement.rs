@@ -8,6 +8,7 @@ use ringproof::Payload;
 use ringproof::memory::{Cells, Memory, Native, Slot, Word};
 use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::site::StoreSite;
+use ringproof::sleep::OwnedSleepWords;
 use ringproof::slots::Slots;
 
 /// Where everything lies is known from here on: the beginning of a page.
@@ -55,6 +56,8 @@ pub struct Board<T> {
     pages: Vec<Page>,
     places: Places,
     slots: usize,
+    /// Away from the pages: they are stored to by who sleeps only.
+    sleep: [OwnedSleepWords<Native>; 2],
     item: PhantomData<T>,
 }
 
@@ -85,6 +88,7 @@ impl<T: Payload> Board<T> {
             pages: (0..last.div_ceil(PAGE)).map(page).collect(),
             places,
             slots,
+            sleep: Default::default(),
             item: PhantomData,
         };
         for (at, value, site) in [
@@ -108,6 +112,8 @@ impl<T: Payload> Board<T> {
         let parts = RingParts {
             write_index: this.word(write_index)?,
             read_index: this.word(read_index)?,
+            for_items: this.sleep[0].words(),
+            for_room: this.sleep[1].words(),
             slots: Slots::new(this.cells())?,
             capacity,
         };

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use ringproof::layout::Kind;
 use ringproof::memory::Native;
 use ringproof::ring::{self, Corruption, PopError, PushError};
-use ringproof::{Claim, SegmentError};
+use ringproof::{Claim, SegmentError, WaitError};
 
 pub(crate) type Producer<'a, T, M = Native> = ring::Producer<'a, T, M, Option<Claim>>;
 pub(crate) type Consumer<'a, T, M = Native> = ring::Consumer<'a, T, M, Option<Claim>>;
@@ -60,3 +60,14 @@ macro_rules! why {
 }
 
 why!(PushError: Full, PopError: Empty);
+
+/// Why a wait moved nothing.
+impl<E: Into<Why>> From<WaitError<E>> for Why {
+    fn from(error: WaitError<E>) -> Why {
+        match error {
+            WaitError::Refused(refusal) => refusal.into(),
+            WaitError::Interrupted => Why::Nothing,
+            _ => Why::Unexpected,
+        }
+    }
+}

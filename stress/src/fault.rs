@@ -45,6 +45,9 @@ faults! {
     NoRecheck: "a reader does not look at the sequence again",
     RetireLost: "an unlinked segment is not retired",
     NoteLost: "a note is not kept",
+    WakesAgain: "an end takes each look at what was asked for one at something new",
+    AskLost: "who goes to sleep does not ask to be woken",
+    WakeLost: "who was asked to wake does not",
     VictimHangs: "the victim hangs",
     VictimSurvives: "the victim does not die",
     SurvivorHangs: "the survivor hangs",
@@ -57,6 +60,7 @@ faults! {
     AssertIndex: "an index is asserted to be sane",
     LengthTwice: "a length is read twice",
     IgnoreRegress: "an index that goes back is taken for an empty ring",
+    EndlessWake: "an end wakes the other one until it no longer asks for it",
     EndlessRead: "a reader tries until it succeeds",
     EvenWrite: "a write is announced by an even number",
     UnmaskedRead: "a slot one beyond the last is read",
@@ -111,7 +115,11 @@ pub(crate) enum Party {
 impl Fault {
     pub(crate) fn party(self) -> Party {
         match self {
-            Fault::ResumeEarly | Fault::ResumeLate | Fault::RoundUp => Party::Successor,
+            Fault::ResumeEarly
+            | Fault::ResumeLate
+            | Fault::RoundUp
+            | Fault::AskLost
+            | Fault::WakeLost => Party::Successor,
             Fault::RoleKept | Fault::VictimHangs | Fault::VictimSurvives | Fault::SurvivorHangs => {
                 Party::Other
             }
@@ -184,7 +192,9 @@ impl<M: Memory<Cells = Native>> Hooks<M> for Faults<'_> {
             | (Some(Fault::FreeFirst), Site::Store(StoreSite::RingFree))
             | (Some(Fault::LatchFirst), Site::Store(StoreSite::LatchPublish)) => return false,
             // Left out.
-            (Some(Fault::NoOdd), Site::Store(StoreSite::SeqOdd)) => return false,
+            (Some(Fault::NoOdd), Site::Store(StoreSite::SeqOdd))
+            | (Some(Fault::AskLost), Site::Store(StoreSite::SleepAsk))
+            | (Some(Fault::WakeLost), Site::Wake(_)) => return false,
             _ => {}
         }
         true
@@ -202,6 +212,11 @@ impl<M: Memory<Cells = Native>> Hooks<M> for Faults<'_> {
                 Some(Fault::ResumeLate) => found.wrapping_add(1),
                 _ => found,
             },
+            LoadSite::WakeLook if self.is(Fault::WakesAgain) => {
+                let looks = self.held.get().unwrap_or_default() + 1;
+                self.held.set(Some(looks));
+                looks
+            }
             LoadSite::SeqResume if self.is(Fault::RoundUp) && found % 2 == 1 => {
                 memory.store(word, found + 1, StoreSite::SeqEven);
                 found + 1

@@ -33,6 +33,7 @@ mod race;
 mod races;
 mod restart;
 mod signals;
+mod sleep;
 mod truncation;
 
 use anyhow::Result;
@@ -81,6 +82,7 @@ fn checks() -> Vec<Check> {
         restart::checks(),
         layout::checks(),
         truncation::checks(),
+        sleep::checks(),
     ]
     .into_iter()
     .flatten()

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Args;
 use ringproof::layout::Kind;
-use ringproof::site::{LoadSite, Site, SlotReadSite};
+use ringproof::site::{BarrierSite, LoadSite, Site, SlotReadSite, WaitSite};
 use ringproof_record::{Record, machine};
 
 use crate::cli::CommandLine;
@@ -92,7 +92,7 @@ fn of(
 }
 
 /// What is injected in which subject, and the words in which it must be noticed.
-const INJECTED: [(&str, Fault, &str); 33] = [
+const INJECTED: [(&str, Fault, &str); 34] = [
     ("ring/push", AssertIndex, "panicked at"),
     ("ring/push_slice", TrustIndex, "SIGSEGV"),
     ("ring/pop", LengthTwice, "SIGSEGV"),
@@ -101,6 +101,7 @@ const INJECTED: [(&str, Fault, &str); 33] = [
         IgnoreRegress,
         "the answer is that all is well",
     ),
+    ("ring/stop", EndlessWake, "does not end"),
     ("seqlock/read", EndlessRead, "does not end"),
     ("seqlock/write", EvenWrite, "stored [(SeqOdd, 2)"),
     ("latch/read", UnmaskedRead, "SIGSEGV"),
@@ -202,7 +203,11 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Record>> {
         return Ok(Vec::new());
     }
     let loads = LoadSite::ALL.iter().copied().map(Site::from);
-    let sites = loads.chain(SlotReadSite::ALL.iter().copied().map(Site::from));
+    let reads = SlotReadSite::ALL.iter().copied().map(Site::from);
+    // What the kernel may say.
+    let barriers = BarrierSite::ALL.iter().copied().map(Site::from);
+    let waits = WaitSite::ALL.iter().copied().map(Site::from);
+    let sites = loads.chain(reads).chain(barriers).chain(waits);
     let covered = sites.map(|site| Covered {
         subject: site.info().name,
         what: actors::ANSWERED,

@@ -9,6 +9,7 @@ use ringproof::payload::WholeWords;
 use ringproof::read::{Busy, ReadError};
 use ringproof::seqlock::Watch;
 use ringproof::site::StoreSite;
+use ringproof::sleep::SleepWords;
 use ringproof::{Claim, Segment, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
 use ringproof::{latch, seqlock};
 
@@ -22,6 +23,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) number: &'a Word,
     /// The value, or the slots.
     pub(crate) payload: &'a [Word],
+    /// By which readers sleep.
+    pub(crate) sleep: SleepWords<'a, Native>,
 }
 
 /// A seqlock or a latch of `T`.
@@ -118,32 +121,35 @@ macro_rules! latest {
             }
 
             fn parts(&self) -> Result<Parts<'_>, SegmentError> {
-                let $module::$parts { $number, $payload } = PartsOfValue::parts(self)?;
+                let parts = PartsOfValue::parts(self)?;
                 Ok(Parts {
-                    number: $number,
-                    payload: $payload,
+                    number: parts.$number,
+                    payload: parts.$payload,
+                    sleep: parts.for_news,
                 })
             }
 
             fn writer_over<M: Memory<Cells = Native>>(
-                Parts { number, payload }: Parts<'_>,
+                parts: Parts<'_>,
                 memory: M,
                 claim: Option<Claim>,
             ) -> Option<impl Writes<T>> {
                 let parts = $module::$parts {
-                    $number: number,
-                    $payload: payload,
+                    $number: parts.number,
+                    $payload: parts.payload,
+                    for_news: parts.sleep,
                 };
                 $module::$writer::new(parts, memory, claim)
             }
 
             fn reader_over<M: Memory<Cells = Native>>(
-                Parts { number, payload }: Parts<'_>,
+                parts: Parts<'_>,
                 memory: M,
             ) -> Option<impl Reads<T>> {
                 let parts = $module::$parts {
-                    $number: number,
-                    $payload: payload,
+                    $number: parts.number,
+                    $payload: parts.payload,
+                    for_news: parts.sleep,
                 };
                 $module::$reader::new(parts, memory, ())
             }

@@ -21,6 +21,7 @@ mod layouts;
 mod process;
 mod program;
 mod shm;
+mod sleeping;
 mod soak;
 mod specimen;
 mod stream;

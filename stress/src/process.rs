@@ -384,6 +384,32 @@ impl Child {
         Ok(reported)
     }
 
+    /// Waits until the child sleeps in the kernel, and has done before what `has_asked` looks for. What else it does
+    /// must not sleep.
+    pub(crate) fn await_asleep(&mut self, has_asked: impl Fn() -> bool) -> Result<()> {
+        let deadline = self.deadline();
+        while !has_asked() || !self.is_asleep()? {
+            self.check()?;
+            ensure!(
+                Instant::now() < deadline,
+                "waited for {} to sleep: it does not",
+                self.what
+            );
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    fn is_asleep(&self) -> Result<bool> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid));
+        let stat = stat.with_context(|| format!("cannot ask what {} does", self.what))?;
+        // Behind its name, which may be anything.
+        Ok(stat
+            .rsplit(") ")
+            .next()
+            .is_some_and(|rest| rest.starts_with('S')))
+    }
+
     /// Lets a stopped child go on.
     pub(crate) fn resume(&self) -> Result<()> {
         self.signal(Signal::SIGCONT)

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
+use ringproof::site::{
+    BarrierSite, FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite, WaitSite,
+    WakeSite,
+};
 
 /// What stands above the table.
 const HEAD: &str = "\
@@ -65,7 +68,8 @@ pub(crate) fn markdown(
 
 /// What a death at a site leaves, and what then holds: two cells.
 const fn left(site: Site) -> &'static str {
-    use {FenceSite::*, LoadSite::*, SlotReadSite::*, SlotWriteSite::*, StoreSite::*};
+    use {BarrierSite::*, FenceSite::*, LoadSite::*, SlotReadSite::*, SlotWriteSite::*};
+    use {StoreSite::*, WaitSite::*, WakeSite::*};
     match site {
         Site::SlotRead(RingTake) => {
             "the item, committed and not released | the successor takes the same item"
@@ -107,6 +111,15 @@ const fn left(site: Site) -> &'static str {
         Site::Load(LatchResume) => {
             "as the writer before it left it | the last committed value is read"
         }
+        Site::Load(WakeLook | WakeLookAgain) => {
+            "what was published | it took effect; who sleeps finds it at the end of its interval, \
+             and the successor answers what was asked"
+        }
+        Site::Load(WakeResume) => {
+            "as the one before it left it; this one is counted in `epoch` | the next successor goes \
+             on counting"
+        }
+        Site::Load(SleepMark) => "unchanged: it has not asked yet | no end notices",
         Site::Load(RoleEpoch) => {
             "not counted yet | the role is free; the successor's epoch does not count this taking"
         }
@@ -150,6 +163,15 @@ const fn left(site: Site) -> &'static str {
             "before: a whole new value that no version names; after: the next version | before: \
              the value before it is read; after: the new one"
         }
+        Site::Store(SleepAsk) => {
+            "before: what was asked before it; after: one number more | before: no end notices; \
+             after: the other side's next publication makes one call that wakes nobody"
+        }
+        Site::Store(WakeAnswer) => {
+            "before: published, and what was asked is not answered; after: it is, and nobody was woken \
+             | who sleeps finds what was published at the end of its interval, or is woken by the \
+             successor's first publication"
+        }
         Site::Store(RoleEpochNext) => {
             "before: not counted; after: counted | the role is free, and the successor's epoch \
              says which of the two it was"
@@ -167,6 +189,14 @@ const fn left(site: Site) -> &'static str {
         }
         Site::Fence(LatchWriteFence) => {
             "as the last publication left it | the last committed value is read"
+        }
+        Site::Fence(WakeLight | WakeFence) => "what was published | as at `WakeLook`",
+        Site::Fence(SleepFence) | Site::Barrier(SleepBarrier) | Site::Wait(SleepWait) => {
+            "what it asked | the other side's next publication makes one call that wakes nobody"
+        }
+        Site::Wake(WakeCall) => {
+            "published and answered | before: who sleeps finds it at the end of its interval; \
+             after: it is awake"
         }
         Site::Fence(SeqReadFence | LatchReadFence) => {
             "unchanged: readers write nothing | no end notices"

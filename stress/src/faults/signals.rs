@@ -65,7 +65,7 @@ extern "C" fn count(_: libc::c_int) {
 }
 
 /// Sets the timer. The calls it interrupts are not restarted.
-fn bombard() -> Result<()> {
+pub(super) fn bombard() -> Result<()> {
     let action = SigAction::new(
         SigHandler::Handler(count),
         SaFlags::empty(),

@@ -15,7 +15,7 @@ use ringproof::slots::Slots;
 use ringproof::{Ring, SeqLatch, SeqLock};
 
 use super::fixture::{CAPACITY, DATA, SLOTS, image_of, segment_of};
-use super::region::Guarded;
+use super::region::{Guarded, sleep_words};
 use super::specimen;
 use super::well_behaved::{Met, Place, Value, exercise_as, has_value, receive, send};
 use crate::desk::Setting;
@@ -214,6 +214,9 @@ fn trust_lost_memory(memory: &File, punch: impl Fn() -> Result<()>) -> Result<()
     let parts = RingParts {
         write_index: &words[256 / 8],
         read_index: &words[640 / 8],
+        // It does not wake.
+        for_items: sleep_words(words),
+        for_room: sleep_words(words),
         slots: Slots::new(cells).context("no power of two")?,
         capacity: CAPACITY,
     };

@@ -4,14 +4,20 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use ringproof::Payload;
-use ringproof::memory::{Memory, Native, Slot, Word};
+use ringproof::memory::{Memory, Native, Slept, Slot, Word};
 use ringproof::ring::index_of;
-use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
+use ringproof::site::{
+    BarrierSite, FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite, WaitSite,
+    WakeSite,
+};
 
 use crate::item::mix;
 
 /// How many values at a boundary there are to choose from.
 pub(crate) const PALETTE: usize = 43;
+
+/// How often in one operation an end sleeps before a signal ends that, as one does at the end of all answers.
+const SLEEPS: usize = 4;
 
 /// Among answers: the next eight bytes are the answer.
 pub(crate) const LITERAL: u8 = 255;
@@ -54,6 +60,10 @@ pub(crate) enum Event {
     Read(Vec<u8>),
     /// It wrote as many slots.
     Write(usize),
+    /// It slept.
+    Sleep,
+    /// It woke others.
+    Wake,
 }
 
 /// Who answers.
@@ -111,6 +121,12 @@ impl<'t> Adversary<'t> {
     /// How many answers were given.
     pub(crate) fn asked(&self) -> usize {
         self.asked.get()
+    }
+
+    /// How often the operation under way slept or woke others.
+    pub(crate) fn count(&self, event: &Event) -> usize {
+        let events = self.events.borrow();
+        events.iter().filter(|made| *made == event).count()
     }
 
     fn access(&self) {
@@ -254,6 +270,41 @@ impl Memory for Hostile<'_> {
         self.adversary.note(Event::Write(to.len().min(from.len())));
         // SAFETY: the caller's promise, passed on.
         unsafe { Native.write_slots(to, from, site) };
+    }
+
+    /// The kernel may refuse it.
+    fn barrier(&self, site: BarrierSite) -> bool {
+        self.adversary.access();
+        self.adversary.answered(site.into());
+        self.adversary.answers.next() == 0
+    }
+
+    fn is_reached(&self) -> bool {
+        self.adversary.answers.next() == 0
+    }
+
+    /// It does not sleep; what the kernel may say of a sleep it says.
+    fn wait(&self, _: &Word, _: u64, _: u64, site: WaitSite) -> Slept {
+        self.adversary.access();
+        self.adversary.answered(site.into());
+        self.adversary.note(Event::Sleep);
+        let answer = self.adversary.answers.next();
+        if self.adversary.count(&Event::Sleep) == SLEEPS {
+            return Slept::Interrupted;
+        }
+        let may_be = [
+            Slept::Interrupted,
+            Slept::Woken,
+            Slept::TimedOut,
+            Slept::Refused,
+        ];
+        may_be[usize::from(answer) % may_be.len()]
+    }
+
+    /// Nobody sleeps.
+    fn wake(&self, _: &Word, _: WakeSite) {
+        self.adversary.access();
+        self.adversary.note(Event::Wake);
     }
 
     fn spin(&self) {

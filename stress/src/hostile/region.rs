@@ -10,6 +10,7 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, munmap
 use ringproof::Payload;
 use ringproof::memory::{Native, Slot, Word};
 use ringproof::ring::RingParts;
+use ringproof::sleep::SleepWords;
 use ringproof::slots::Slots;
 
 const PAGE: usize = 4096;
@@ -151,7 +152,7 @@ impl RingMemory {
             false => MapFlags::MAP_PRIVATE,
         };
         Ok(RingMemory {
-            words: Guarded::zeroed(2 * size_of::<u64>(), edge, sharing)?,
+            words: Guarded::zeroed(6 * size_of::<u64>(), edge, sharing)?,
             slots: Guarded::zeroed(slots as usize * size_of::<T>(), edge, sharing)?,
             count: slots as usize,
         })
@@ -162,13 +163,23 @@ impl RingMemory {
     }
 
     pub(crate) fn parts<T: Payload>(&self, capacity: u64) -> Result<RingParts<'_, Native, T>> {
-        let words = self.words.words(2)?;
+        let words = self.words.words(6)?;
         Ok(RingParts {
             write_index: &words[0],
             read_index: &words[1],
+            for_items: sleep_words(&words[2..]),
+            for_room: sleep_words(&words[4..]),
             slots: Slots::new(self.cells()?).context("no power of two")?,
             capacity,
         })
+    }
+}
+
+/// The first two of these.
+pub(crate) fn sleep_words(words: &[Word]) -> SleepWords<'_, Native> {
+    SleepWords {
+        asks: &words[0],
+        answers: &words[1],
     }
 }
 

@@ -2,20 +2,20 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::memory::{Memory, Native};
-use ringproof::ring::{CLOSED, Corruption, LAST, RingParts, index_of};
+use ringproof::ring::{CLOSED, Consumer, Corruption, LAST, Producer, RingParts, index_of};
 use ringproof::site::{LoadSite, StoreSite};
-use ringproof::{OutOfChunk, Payload};
+use ringproof::{OutOfChunk, Payload, Wait};
 
 use super::memory::{Adversary, Event, Hostile};
 use super::region::RingMemory;
 use super::script::{Script, item};
 use super::specimen;
-use crate::ends::{Consumer, Producer, Why};
+use crate::ends::Why;
 use crate::fault::Fault;
 
-/// Accesses that one operation may make. The longest is a chunk, in which each item is set,
-/// looked at and copied.
-const LIMIT: usize = 64;
+/// Accesses that one operation may make. The longest are a chunk, in which each item is set, looked at and copied, and
+/// a wait.
+const LIMIT: usize = 96;
 
 /// What an operation came to.
 pub(super) enum Did {
@@ -56,14 +56,14 @@ pub(crate) trait Side {
 
 macro_rules! made_of {
     ($end:ident) => {
-        type End<'a, T: Payload> = $end<'a, T, Hostile<'a>>;
+        type End<'a, T: Payload> = $end<'a, T, Hostile<'a>, ()>;
 
         unsafe fn over<'a, T: Payload>(
             parts: RingParts<'a, Native, T>,
             memory: Hostile<'a>,
         ) -> Self::End<'a, T> {
             // SAFETY: the caller's promise, passed on.
-            unsafe { $end::new(parts, memory, None) }
+            unsafe { $end::new(parts, memory, ()) }.with_wait(Wait::SleepAtOnce)
         }
 
         fn position<T: Payload>(end: &Self::End<'_, T>) -> u64 {
@@ -87,6 +87,7 @@ impl Side for Sending {
         "ring/producer-occupancy",
         "ring/close",
         "ring/producer-resume",
+        "ring/wait-for-room",
     ];
     const LOOK: &'static str = "ring/producer-occupancy";
     const RESUME: &'static str = "ring/producer-resume";
@@ -127,6 +128,7 @@ impl Side for Sending {
                 );
                 Ok(Did::Other)
             }
+            "ring/wait-for-room" => Ok(producer.wait().push(item(7)).map(|()| moved(1))?),
             "ring/producer-occupancy" => Ok(Did::Live(producer.occupancy().map_err(Why::Corrupt)?)),
             _ => {
                 producer.close();
@@ -144,6 +146,7 @@ impl Side for Receiving {
         "ring/consumer-occupancy",
         "ring/stop",
         "ring/consumer-resume",
+        "ring/wait-for-items",
     ];
     const LOOK: &'static str = "ring/consumer-occupancy";
     const RESUME: &'static str = "ring/consumer-resume";
@@ -181,6 +184,7 @@ impl Side for Receiving {
                 let bytes = bytemuck::cast_slice::<T, u8>(&items).to_vec();
                 Ok(Did::Moved(release as u64, bytes))
             }
+            "ring/wait-for-items" => Ok(consumer.wait().pop().map(|item| moved(&[item]))?),
             "ring/consumer-occupancy" => Ok(Did::Live(consumer.occupancy().map_err(Why::Corrupt)?)),
             _ => {
                 consumer.close();
@@ -297,6 +301,7 @@ impl Model {
                 _ => {}
             }
         }
+        ensure_woken_at_most_once(adversary)?;
         let room = self.room::<S>();
         let corruption = match outcome {
             Err(Why::Corrupt(corruption)) => Some(*corruption),
@@ -337,6 +342,29 @@ impl Model {
         }
         Ok(())
     }
+}
+
+/// Whatever the other side asked for: it costs one call for each publication, at most.
+pub(super) fn ensure_woken_at_most_once(adversary: &Adversary<'_>) -> Result<()> {
+    let wakes = adversary.count(&Event::Wake);
+    let published = adversary.events().into_iter().filter(|event| {
+        use StoreSite::{LatchPublish, RingEnd, RingFree, RingPublish, RingStop, SeqEven};
+        let by = [
+            RingPublish,
+            RingEnd,
+            RingFree,
+            RingStop,
+            SeqEven,
+            LatchPublish,
+        ];
+        matches!(event, Event::Store(site, _) if by.contains(site))
+    });
+    let published = published.count();
+    ensure!(
+        wakes <= published,
+        "{wakes} calls to wake others, after {published} publications"
+    );
+    Ok(())
 }
 
 /// The last value stored at `site`.
@@ -404,6 +432,10 @@ fn answer_items<S: Side, T: Payload>(script: &Script<'_>, adversary: &Adversary<
                 Err(Why::Corrupt(_)) => Err(Why::Nothing),
                 outcome => outcome,
             },
+            (Some(Fault::EndlessWake), "ring/stop") => {
+                specimen::endless_wake(&memory, parts.for_room);
+                Ok(Did::Other)
+            }
             (_, name) if name == S::RESUME => {
                 // SAFETY: as above; the one before does nothing any more.
                 end = unsafe { S::over(parts, memory) };

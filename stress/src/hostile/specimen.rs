@@ -12,7 +12,8 @@ use ringproof::inspect::Peeked;
 use ringproof::memory::{Memory, Native, Slot, Word};
 use ringproof::ring::RingParts;
 use ringproof::shape::Description;
-use ringproof::site::{FenceSite, LoadSite, SlotReadSite, StoreSite};
+use ringproof::site::{FenceSite, LoadSite, SlotReadSite, StoreSite, WakeSite};
+use ringproof::sleep::SleepWords;
 
 use super::fixture::fnv_1a;
 use super::region::Guarded;
@@ -87,6 +88,16 @@ pub(crate) fn twice_reading_pop<T: Payload>(
     // SAFETY: none: this is the mistake, before guard pages as above.
     let byte = |at| unsafe { record.wrapping_add(at).read_volatile() };
     (0..length()).map(|at| u64::from(byte(at))).sum()
+}
+
+/// Who wakes the other side until it no longer asks for it.
+pub(crate) fn endless_wake(memory: &impl Memory<Cells = Native>, words: SleepWords<'_, Native>) {
+    let mut answered = memory.load(words.answers, LoadSite::WakeResume);
+    while memory.load(words.asks, LoadSite::WakeLook) != answered {
+        answered = answered.wrapping_add(1);
+        memory.store(words.answers, answered, StoreSite::WakeAnswer);
+        memory.wake(words.answers, WakeSite::WakeCall);
+    }
 }
 
 /// A reader of a seqlock that tries until it succeeds.

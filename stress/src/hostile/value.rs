@@ -8,7 +8,8 @@ use ringproof::site::StoreSite;
 use ringproof::{SeqLatch, SeqLock};
 
 use super::memory::{Adversary, Event};
-use super::region::Guarded;
+use super::region::{Guarded, sleep_words};
+use super::ring::ensure_woken_at_most_once;
 use super::script::{Script, item};
 use super::specimen;
 use crate::desk::same;
@@ -20,8 +21,9 @@ pub(crate) type Value = [u64; WORDS];
 
 const ATTEMPTS: usize = 4;
 
-/// Accesses of one attempt, and of one write: two of the number, the words, a fence and a wait.
+/// Accesses of one attempt, and of one write: two of the number, the words, a fence and a wait; and those of a waking.
 const ATTEMPT: usize = WORDS + 4;
+const WAKING: usize = 6;
 
 /// A seqlock or a latch, as it is answered.
 pub(crate) trait Answered: Latest<Value> {
@@ -71,6 +73,7 @@ impl Answered for SeqLatch<Value> {
 /// The number and the payload between guards.
 struct Place {
     number: Guarded,
+    sleep: Guarded,
     payload: Guarded,
     slots: usize,
 }
@@ -80,6 +83,7 @@ impl Place {
         let (edge, slots) = (script.geometry.edge(), L::slots(script));
         let place = Place {
             number: Guarded::new(size_of::<u64>(), edge)?,
+            sleep: Guarded::new(2 * size_of::<u64>(), edge)?,
             payload: Guarded::new(slots * size_of::<Value>(), edge)?,
             slots,
         };
@@ -92,6 +96,7 @@ impl Place {
         Ok(Parts {
             number: &self.number.words(1)?[0],
             payload: self.payload.words(self.slots * WORDS)?,
+            sleep: sleep_words(self.sleep.words(2)?),
         })
     }
 }
@@ -109,6 +114,7 @@ fn stores<L: Latest<Value>>(number: u64, value: Value) -> (Vec<(StoreSite, u64)>
 fn judge_writing(adversary: &Adversary<'_>, expected: &[(StoreSite, u64)]) -> Result<()> {
     let stores: Vec<_> = (adversary.events().iter())
         .filter_map(|event| match event {
+            Event::Store(StoreSite::WakeAnswer, _) => None,
             Event::Store(site, value) => Some((*site, *value)),
             _ => None,
         })
@@ -117,7 +123,7 @@ fn judge_writing(adversary: &Adversary<'_>, expected: &[(StoreSite, u64)]) -> Re
         stores == expected,
         "stored {stores:x?}, expected {expected:x?}"
     );
-    Ok(())
+    ensure_woken_at_most_once(adversary)
 }
 
 /// What the endpoint was answered at `site`, where it resumes.
@@ -134,7 +140,7 @@ pub(crate) fn write<L: Answered>(script: &Script<'_>, adversary: &Adversary<'_>)
     let place = Place::new::<L>(script)?;
     let parts = place.parts()?;
     let resume = || {
-        adversary.begin(1);
+        adversary.begin(2);
         let writer = L::writer_over(parts, adversary.memory(), None);
         let number = resumed(adversary, L::RESUME)?;
         anyhow::Ok((writer.context("no room for a value")?, number))
@@ -145,7 +151,7 @@ pub(crate) fn write<L: Answered>(script: &Script<'_>, adversary: &Adversary<'_>)
             (writer, number) = resume()?;
             continue;
         }
-        adversary.begin(ATTEMPT);
+        adversary.begin(ATTEMPT + WAKING);
         let value: Value = item(written);
         if script.has(Fault::EvenWrite) {
             let words = value.map(u64::to_ne_bytes);

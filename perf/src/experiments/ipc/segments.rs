@@ -14,6 +14,7 @@ use ringproof::bytemuck::{cast_slice, cast_slice_mut, from_bytes, from_bytes_mut
 use ringproof::memory::{Native, Slot, Word};
 use ringproof::payload::WholeWords;
 use ringproof::ring::{Consumer, Producer, RingParts};
+use ringproof::sleep::SleepWords;
 use ringproof::slots::Slots;
 use ringproof::{
     Payload, PopError, PushError, Ring, RingOptions, SegmentError, SeqLock, SeqLockOptions,
@@ -227,12 +228,18 @@ fn parts<T: Payload>(file: &File) -> Result<(RingParts<'static, Native, T>, Mmap
     // SAFETY: within the mapping, which begins on a page; what the other process may change is
     // atomic. The only caller gives the mapping to the end that it makes of the parts.
     let word = |index: usize| unsafe { &*at(index * APART).cast::<Word>() };
+    let sleep = |index: usize| SleepWords {
+        asks: word(index),
+        answers: word(index + 1),
+    };
     // SAFETY: likewise, behind the words; slots are accessed under the ring's protocol.
     let slots = unsafe { std::slice::from_raw_parts(at(SLOTS).cast::<Slot<T>>(), count as usize) };
     let odd = || Refused(format!("{count} slots are not a power of two"));
     let parts = RingParts {
         write_index: word(0),
         read_index: word(1),
+        for_items: sleep(2),
+        for_room: sleep(4),
         slots: Slots::new(slots).ok_or_else(odd)?,
         capacity: count,
     };

@@ -2,14 +2,17 @@
 
 mod ends;
 pub(super) mod pair;
+mod wait;
 
 use std::os::fd::OwnedFd;
 
 use anyhow::{Result, bail, ensure};
 use bytemuck::Zeroable;
 use ringproof::harness::PartsOfRing;
+use ringproof::memory::{Memory, Native};
 use ringproof::site::StoreSite;
-use ringproof::{PopError, PushError, Ring, RingOptions, Role};
+use ringproof::sleep::FENCE;
+use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role};
 
 use crate::crash::case::By::{Crash, Life};
 use crate::crash::case::{Case, Injected, Operation, Points, kills, pairs, snapshots};
@@ -19,8 +22,8 @@ use crate::crash::trial::{
 use crate::desk::same;
 use crate::ends::{Consumer, Producer};
 use crate::fault::Fault::{
-    FreeFirst, PublishFirst, PublishLate, ResumeEarly, ResumeLate, RoleKept, StopLost,
-    SurvivorHangs, VictimHangs, VictimSurvives,
+    AskLost, FreeFirst, PublishFirst, PublishLate, ResumeEarly, ResumeLate, RoleKept, StopLost,
+    SurvivorHangs, VictimHangs, VictimSurvives, WakeLost, WakesAgain,
 };
 use crate::item::{Author, Item};
 use crate::process::Ledger;
@@ -43,6 +46,8 @@ struct State {
     closed: bool,
     /// Whether the consumer closed it.
     stopped: bool,
+    /// What either end asked for before it died asleep; 0 if it did not.
+    asks: u64,
 }
 
 /// A ring whose capacity is not its number of slots, so that the two cannot be mixed up.
@@ -55,6 +60,7 @@ const fn state(name: &'static str, passed: u64, live: u64) -> State {
         live,
         closed: false,
         stopped: false,
+        asks: 0,
     }
 }
 
@@ -74,13 +80,52 @@ impl State {
         self.stopped = true;
         self
     }
+
+    const fn asks(mut self, asks: u64) -> State {
+        self.asks = asks;
+        self
+    }
+
+    /// The position of the oldest live item: some laps, as many as the seed says, and what the
+    /// state says.
+    fn read(&self, seed: u64) -> u64 {
+        self.passed + seed % 4 * self.slots
+    }
+
+    fn written(&self, seed: u64) -> u64 {
+        self.read(seed) + self.live
+    }
+
+    fn set_up(&self, seed: u64) -> Result<OwnedFd> {
+        let options = RingOptions::new(self.capacity).slots(self.slots);
+        let ring = Ring::<Item>::anonymous(&options)?;
+        let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+        for position in 0..self.written(seed) {
+            producer.push(Item::of(seed, Author::Setup, position))?;
+            if position < self.read(seed) {
+                consumer.pop()?;
+            }
+        }
+        if self.closed {
+            producer.close();
+        }
+        if self.stopped {
+            consumer.close();
+        }
+        // SAFETY: these words are no indices.
+        let parts = unsafe { ring.parts() }?;
+        for words in [parts.for_items, parts.for_room] {
+            Native.store(words.asks, self.asks, StoreSite::SleepAsk);
+        }
+        Ok(ring.segment().descriptor()?)
+    }
 }
 
 /// A full ring whose next item goes to the very slot that is freed next.
 const TIGHT: State = state("tight", 1, 2).of_slots(2);
 
 /// For the producer: `wrap` writes the last slot and then the first.
-const PRODUCER_STATES: [State; 11] = [
+const PRODUCER_STATES: [State; 13] = [
     state("empty", 0, 0),
     state("one", 2, 1),
     state("full", 1, 6),
@@ -92,10 +137,12 @@ const PRODUCER_STATES: [State; 11] = [
     state("both-closed", 0, 2).stopped().closed(),
     state("tiny-empty", 0, 0).of_slots(1),
     state("tiny-full", 0, 1).of_slots(1),
+    state("asked", 0, 1).asks(1),
+    state("asked-fence", 0, 1).asks(1 | FENCE),
 ];
 
 /// For the consumer: `wrap` reads the last slot and then the first.
-const CONSUMER_STATES: [State; 11] = [
+const CONSUMER_STATES: [State; 13] = [
     state("empty", 0, 0),
     state("one", 2, 1),
     state("full", 1, 6),
@@ -107,6 +154,8 @@ const CONSUMER_STATES: [State; 11] = [
     state("both-closed", 0, 2).stopped().closed(),
     state("tiny-empty", 0, 0).of_slots(1),
     state("tiny-full", 0, 1).of_slots(1),
+    state("asked", 1, 5).asks(1),
+    state("asked-fence", 1, 5).asks(1 | FENCE),
 ];
 
 /// What an actor does.
@@ -163,7 +212,7 @@ fn operations() -> impl Iterator<Item = OnRing> {
 }
 
 /// The faults that are injected to be noticed here.
-pub(super) const INJECTED: [Injected; 14] = [
+pub(super) const INJECTED: [Injected; 17] = [
     ("ring/push", Crash, PublishFirst, "by Victim, found"),
     ("ring/close", Crash, PublishLate, "took effect"),
     ("ring/peek", Crash, FreeFirst, "is lost"),
@@ -178,11 +227,14 @@ pub(super) const INJECTED: [Injected; 14] = [
     ("ring/push", kills("empty"), RoleKept, "is still held after"),
     ("ring/push", pairs("empty"), PublishFirst, "by Victim"),
     ("ring/pop", pairs("tight"), FreeFirst, "popped: ("),
+    ("ring/push", Life, WakesAgain, "woke somebody"),
+    (wait::SLEEP, Life, AskLost, "a word of the successor"),
+    (wait::WAKE, Life, WakeLost, "a word of the sleeper"),
 ];
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |operation| Case::of(operation, &[Points::Accesses, Points::Instructions]);
-    operations().map(case).collect()
+    operations().map(case).chain(wait::cases()).collect()
 }
 
 impl Kind {
@@ -348,14 +400,12 @@ succeed!(succeed_consumer: Consumer, |consumer, hands| {
 });
 
 impl OnRing {
-    /// The position of the oldest live item: some laps, as many as the seed says, and what the
-    /// state says.
     fn read(&self, seed: u64) -> u64 {
-        self.state.passed + seed % 4 * self.state.slots
+        self.state.read(seed)
     }
 
     fn written(&self, seed: u64) -> u64 {
-        self.read(seed) + self.state.live
+        self.state.written(seed)
     }
 
     /// By how many items each store of the actor's index moves it, one after the other, if the
@@ -703,22 +753,7 @@ impl Operation for OnRing {
     }
 
     fn set_up(&self, seed: u64) -> Result<OwnedFd> {
-        let options = RingOptions::new(self.state.capacity).slots(self.state.slots);
-        let ring = Ring::<Item>::anonymous(&options)?;
-        let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
-        for position in 0..self.written(seed) {
-            producer.push(Item::of(seed, Author::Setup, position))?;
-            if position < self.read(seed) {
-                consumer.pop()?;
-            }
-        }
-        if self.state.closed {
-            producer.close();
-        }
-        if self.state.stopped {
-            consumer.close();
-        }
-        Ok(ring.segment().descriptor()?)
+        self.state.set_up(seed)
     }
 
     fn act<S: Memories>(&self, actor: Actor<'_, S>) -> Result<()> {
@@ -755,10 +790,27 @@ impl Operation for OnRing {
     }
 
     fn judge(&self, at: &mut Judgement<'_>) -> Result<u64> {
-        match self.kind.role() {
+        let reached = match self.kind.role() {
             Role::Consumer => self.consumer_dies(at),
             _ => self.producer_dies(at),
+        }?;
+        // What those who are dead asked for costs each who stores an index one call, and nothing if nobody asked.
+        let ring = Ring::<Item>::attach_fd(at.segment()?)?;
+        for seen in Inspection::of_segment(ring.segment())?.roles {
+            let storing = match at.who {
+                _ if self.state.asks == 0 => 0..=0,
+                _ if seen.role != self.kind.role() => 1..=1,
+                Who::Victim => 1..=2,
+                Who::Successor(_) => 1..=3,
+            };
+            ensure!(
+                storing.contains(&seen.wakes),
+                "calls by which the {}s woke somebody: {}, expected {storing:?}",
+                seen.role,
+                seen.wakes
+            );
         }
+        Ok(reached)
     }
 
     fn goal(&self, who: Who, once: bool) -> u64 {

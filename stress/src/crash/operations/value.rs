@@ -9,7 +9,7 @@ use bytemuck::Zeroable;
 use ringproof::memory::{Memory, Native};
 use ringproof::read::ReadError;
 use ringproof::site::StoreSite;
-use ringproof::{Role, SeqLatch, SeqLock};
+use ringproof::{Inspection, Role, SeqLatch, SeqLock};
 
 use crate::crash::case::By::{Crash, Stop};
 use crate::crash::case::{Case, Injected, Operation, Points, second_deaths, snapshots};
@@ -35,7 +35,12 @@ trait Value: Latest<Item> {
 impl Value for SeqLock<Item> {
     const WRITE: &'static str = "seqlock/write";
     const READ: &'static str = "seqlock/read";
-    const STATES: &'static [State] = &[state("new", 1, 0), state("written", 1, 1), TORN];
+    const STATES: &'static [State] = &[
+        state("new", 1, 0),
+        state("written", 1, 1),
+        TORN,
+        asked(state("asked", 1, 1)),
+    ];
     const WRITES: u64 = 2;
     const ATTEMPTS: u32 = TRIES;
 }
@@ -48,6 +53,7 @@ impl Value for SeqLatch<Item> {
         state("one", 4, 1),
         state("wrap", 4, 6),
         state("two-slots", 2, 3),
+        asked(state("asked", 4, 1)),
     ];
     // One more than there are slots, at most.
     const WRITES: u64 = 5;
@@ -112,6 +118,8 @@ struct State {
     written: u64,
     /// Whether a writer died then inside the next write, after the first word of the payload.
     torn: bool,
+    /// Whether a reader has asked to be woken, and is dead.
+    asked: bool,
 }
 
 const fn state(name: &'static str, slots: u64, written: u64) -> State {
@@ -120,6 +128,14 @@ const fn state(name: &'static str, slots: u64, written: u64) -> State {
         slots,
         written,
         torn: false,
+        asked: false,
+    }
+}
+
+const fn asked(state: State) -> State {
+    State {
+        asked: true,
+        ..state
     }
 }
 
@@ -151,8 +167,9 @@ impl State {
         for number in 1..=version {
             writer.write(&value(number));
         }
+        let parts = shared.parts()?;
+        Native.store(parts.sleep.asks, self.asked.into(), StoreSite::SleepAsk);
         if self.torn {
-            let parts = shared.parts()?;
             let [word, ..] = value(version + 1).words();
             Native.store(parts.number, 2 * version + 1, StoreSite::SeqOdd);
             Native.store_words(parts.payload, &[word.to_ne_bytes()], StoreSite::SeqCopyIn);
@@ -301,6 +318,17 @@ impl<L: Value> Operation for Write<L> {
             read::<L>(&survivor, Ok(value)).context("after the successor wrote")?;
             read::<L>(&shared.reader()?, Ok(value)).context("a new reader")?;
         }
+        // What the dead reader had asked for costs each writer one call.
+        let seen = Inspection::of_segment(shared.segment())?.roles[0].wakes;
+        let writers = match who {
+            _ if !self.0.asked => 0..=0,
+            Who::Victim => 1..=2,
+            Who::Successor(_) => 1..=3,
+        };
+        ensure!(
+            writers.contains(&seen),
+            "calls by which writers woke somebody: {seen}, expected {writers:?}"
+        );
         Ok(reached)
     }
 
