@@ -6,6 +6,7 @@ mod task;
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
 use std::task::Waker;
 
 use proxy::{Proxy, Watched};
@@ -13,12 +14,25 @@ use proxy::{Proxy, Watched};
 pub use task::Items;
 
 use crate::error::SegmentError;
+use crate::memory::Native;
 use crate::payload::Payload;
 use crate::read::ReadError;
 use crate::ring::{PopError, PushError};
-use crate::shared::{Consumer, LatchReader, Producer, SeqReader};
+use crate::segment::Segment;
+use crate::shared::Held;
 use crate::site::LoadSite;
 use crate::wait::WaitError;
+use crate::{latch, ring, seqlock};
+
+#[cfg(doc)]
+use crate::shared::{Consumer, LatchReader, Producer, SeqReader};
+
+// The ends of segments, of any lifetime: what an `async` block holds has lost its own when the compiler asks whether the
+// block may go to another thread, and what is implemented for `'static` alone is not found.
+type ProducerOf<'a, T> = ring::Producer<'a, T, Native, Held>;
+type ConsumerOf<'a, T> = ring::Consumer<'a, T, Native, Held>;
+type SeqReaderOf<'a, T> = seqlock::SeqReader<'a, T, Native, Arc<Segment>>;
+type LatchReaderOf<'a, T> = latch::LatchReader<'a, T, Native, Arc<Segment>>;
 
 /// An end whose waits are left to an event loop: a [`Producer`], a [`Consumer`], a [`SeqReader`] or a [`LatchReader`].
 ///
@@ -84,13 +98,13 @@ pub trait RingEnd: Waitable {
     fn seen(&self) -> u64;
 }
 
-impl<T: Payload> sealed::Sealed for Producer<T> {
+impl<T: Payload> sealed::Sealed for ProducerOf<'_, T> {
     fn watched(&self) -> Watched {
         Watched::room(self.segment_kept())
     }
 }
 
-impl<T: Payload> RingEnd for Producer<T> {
+impl<T: Payload> RingEnd for ProducerOf<'_, T> {
     type Refusal = PushError;
 
     fn is_for_now(refusal: &PushError) -> bool {
@@ -102,13 +116,13 @@ impl<T: Payload> RingEnd for Producer<T> {
     }
 }
 
-impl<T: Payload> sealed::Sealed for Consumer<T> {
+impl<T: Payload> sealed::Sealed for ConsumerOf<'_, T> {
     fn watched(&self) -> Watched {
         Watched::items(self.segment_kept())
     }
 }
 
-impl<T: Payload> RingEnd for Consumer<T> {
+impl<T: Payload> RingEnd for ConsumerOf<'_, T> {
     type Refusal = PopError;
 
     fn is_for_now(refusal: &PopError) -> bool {
@@ -171,13 +185,13 @@ impl<E: RingEnd> Waiter<E> {
 /// What is the same for both kinds of readers.
 macro_rules! readers {
     ($($reader:ident: $watched:ident;)*) => {$(
-        impl<T: Payload> sealed::Sealed for $reader<T> {
+        impl<T: Payload> sealed::Sealed for $reader<'_, T> {
             fn watched(&self) -> Watched {
                 Watched::$watched(self.segment_kept())
             }
         }
 
-        impl<T: Payload> Waiter<$reader<T>> {
+        impl<T: Payload> Waiter<$reader<'_, T>> {
             /// The version, if it is no longer `since`.
             ///
             /// # Errors
@@ -203,8 +217,8 @@ macro_rules! readers {
 }
 
 readers! {
-    SeqReader: sequence;
-    LatchReader: version;
+    SeqReaderOf: sequence;
+    LatchReaderOf: version;
 }
 
 impl<E> AsFd for Waiter<E> {

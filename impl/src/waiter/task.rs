@@ -8,11 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::{RingEnd, Waiter};
+use super::{ConsumerOf, LatchReaderOf, ProducerOf, RingEnd, SeqReaderOf, Waiter};
 use crate::payload::Payload;
 use crate::read::ReadError;
 use crate::ring::{PopError, PushError};
-use crate::shared::{Consumer, LatchReader, Producer, SeqReader};
+use crate::shared::Consumer;
 use crate::wait::WaitError;
 
 /// What a poll says to an attempt, which says `None` where it waits.
@@ -33,7 +33,7 @@ impl<E: RingEnd> Waiter<E> {
     }
 }
 
-impl<T: Payload> Waiter<Producer<T>> {
+impl<T: Payload> Waiter<ProducerOf<'_, T>> {
     /// Appends `value` when there is room. Cancelled, it has not appended it.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl<T: Payload> Waiter<Producer<T>> {
     }
 }
 
-impl<T: Payload> Waiter<Consumer<T>> {
+impl<T: Payload> Waiter<ConsumerOf<'_, T>> {
     /// Takes the oldest item when there is one. Cancelled, it has taken none.
     ///
     /// # Errors
@@ -51,7 +51,9 @@ impl<T: Payload> Waiter<Consumer<T>> {
     pub async fn pop_async(&mut self) -> Result<T, WaitError<PopError>> {
         self.attempt_async(|consumer| consumer.pop()).await
     }
+}
 
+impl<T: Payload> Waiter<Consumer<T>> {
     /// The items as a stream. It ends when the producer has closed the ring and all were taken, or with the first error.
     pub fn into_stream(self) -> Items<T> {
         Items {
@@ -64,7 +66,7 @@ impl<T: Payload> Waiter<Consumer<T>> {
 /// What is the same for both kinds of readers.
 macro_rules! readers {
     ($($reader:ident),*) => {$(
-        impl<T: Payload> Waiter<$reader<T>> {
+        impl<T: Payload> Waiter<$reader<'_, T>> {
             /// The version, when it is no longer `since`.
             ///
             /// # Errors
@@ -76,7 +78,7 @@ macro_rules! readers {
     )*};
 }
 
-readers!(SeqReader, LatchReader);
+readers!(SeqReaderOf, LatchReaderOf);
 
 /// The items of a ring as a [`Stream`].
 #[derive(Debug)]
