@@ -740,7 +740,7 @@ fn order_problems(c: &Functions) -> Vec<String> {
         ("ringproof_consumer_open", of_end(&ring, "Consumer"), "new"),
         ("ringproof_take", role, "enter"),
         ("ringproof_waker_init", of_sleep("Waker"), "new"),
-        ("ringproof_wake_if_asked", of_sleep("Waker"), "published"),
+        ("ringproof_wake_if_asked", of_sleep("Waker"), "asked"),
         ("ringproof_wake", of_sleep("Waker"), "handle"),
         ("ringproof_ask", of_sleep("Sleeper"), "ask"),
         ("ringproof_sleep", of_sleep("Sleeper"), "sleep"),

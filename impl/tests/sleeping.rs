@@ -157,9 +157,10 @@ impl Pair for Room {
 
     fn new() -> Self {
         let ring = new_ring();
-        let mut producer = producer_of(&ring, Native);
-        while producer.push(0).is_ok() {}
-        drop(producer);
+        {
+            let mut producer = producer_of(&ring, Native);
+            while producer.push(0).is_ok() {}
+        }
         Room(ring)
     }
 

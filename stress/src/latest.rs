@@ -10,7 +10,10 @@ use ringproof::read::{Busy, ReadError};
 use ringproof::seqlock::Watch;
 use ringproof::site::StoreSite;
 use ringproof::sleep::SleepWords;
-use ringproof::{Claim, Segment, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions};
+use ringproof::{
+    Claim, Segment, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions, Wait,
+    WaitError,
+};
 use ringproof::{latch, seqlock};
 
 /// How many slots a latch has unless others are asked for.
@@ -57,7 +60,7 @@ pub(crate) trait Latest<T: WholeWords>: Sized + 'static {
         claim: Option<Claim>,
     ) -> Option<impl Writes<T>>;
 
-    /// The same; to it a writer that is dead is one that stands still.
+    /// The same; to it a writer that is dead is one that stands still. It sleeps as soon as it waits.
     fn reader_over<M: Memory<Cells = Native>>(parts: Parts<'_>, memory: M)
     -> Option<impl Reads<T>>;
 }
@@ -71,6 +74,9 @@ pub(crate) trait Writes<T> {
 
 /// A reading end.
 pub(crate) trait Reads<T> {
+    fn version(&self) -> u64;
+    /// Waits for another version than this.
+    fn newer(&self, since: u64) -> Result<u64, WaitError<ReadError>>;
     fn try_read(&self) -> Result<T, Busy>;
     fn read(&self, attempts: u32) -> Result<T, ReadError>;
 }
@@ -151,7 +157,8 @@ macro_rules! latest {
                     $payload: parts.payload,
                     for_news: parts.sleep,
                 };
-                $module::$reader::new(parts, memory, ())
+                let reader = $module::$reader::new(parts, memory, ())?;
+                Some(reader.with_wait(Wait::SleepAtOnce))
             }
         }
 
@@ -170,6 +177,14 @@ macro_rules! latest {
         }
 
         impl<T: WholeWords, M: Memory, K: Watch> Reads<T> for $module::$reader<'_, T, M, K> {
+            fn version(&self) -> u64 {
+                self.version()
+            }
+
+            fn newer(&self, since: u64) -> Result<u64, WaitError<ReadError>> {
+                self.wait().newer(since)
+            }
+
             fn try_read(&self) -> Result<T, Busy> {
                 self.try_read()
             }

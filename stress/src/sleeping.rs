@@ -1,7 +1,7 @@
 //! Ends that sleep: what they keep, and sleeps that show whether they were woken.
 
 use ringproof::harness::Hooks;
-use ringproof::memory::{Memory, Native, Slept, WordOf};
+use ringproof::memory::{Memory, Native, Slept, Word, WordOf};
 use ringproof::seqlock::Watch;
 use ringproof::site::{LoadSite, WaitSite};
 use ringproof::sleep::{FENCE, NAP, SleepWords};
@@ -39,10 +39,14 @@ pub(crate) const fn other(role: Role) -> Role {
     }
 }
 
+/// What a word of sleeping holds: a look of the harness's own.
+pub(crate) fn look(word: &Word) -> u64 {
+    Native.load(word, LoadSite::NoteRead)
+}
+
 /// Whether what somebody asked for last is still to come.
 pub(crate) fn is_asked(words: SleepWords<'_, Native>) -> bool {
-    let asks = Native.load(words.asks, LoadSite::WakeLook) & !FENCE;
-    asks > Native.load(words.answers, LoadSite::WakeResume) & !FENCE
+    look(words.asks) & !FENCE > look(words.answers) & !FENCE
 }
 
 /// Lets a sleep that may last for an interval last until somebody ends it: a wake-up that is lost is a hang. One that

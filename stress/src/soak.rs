@@ -16,6 +16,8 @@
 //! number of accesses says so itself, in a word that outlives it ([`countdown`]); of any process
 //! what it left may show it, as an odd sequence or an index of which there is no note. What neither
 //! shows counts as outside.
+//!
+//! In half of the rounds an end that can do nothing sleeps until it is woken ([`vigil`]).
 
 mod campaign;
 mod choice;
@@ -24,6 +26,7 @@ mod dump;
 mod ring;
 mod tally;
 mod value;
+mod vigil;
 mod workers;
 
 use std::path::PathBuf;
@@ -185,7 +188,7 @@ impl Options {
             end: Instant::now() + time,
             supervisors: self.supervisors(),
             patience: match fault {
-                Some(Fault::Hang) => short_patience(),
+                Some(Fault::Hang | Fault::WakeLost) => short_patience(),
                 _ => deadline::seconds(self.patience),
             },
             // What is injected to be caught is of no interest.
@@ -212,17 +215,23 @@ fn checks(options: &Rc<Options>) -> Vec<Check> {
                 .injected(Fault::ResumeEarly, WRONG)
                 .injected(Fault::FreeFirst, WRONG)
                 .injected(Fault::Forget, WRONG)
+                .injected(Fault::AskLost, "a wake-up was lost")
                 .injected(Fault::RoleKept, "role is still held")
                 .injected(Fault::RoleLost, "another one can take it"),
             Kind::SeqLock => kills
                 .injected(Fault::NoOdd, WRONG)
-                .injected(Fault::RoundUp, WRONG),
-            Kind::Latch => kills.injected(Fault::LatchFirst, WRONG),
+                .injected(Fault::RoundUp, WRONG)
+                .injected(Fault::AskLost, "a wake-up was lost"),
+            Kind::Latch => kills
+                .injected(Fault::LatchFirst, WRONG)
+                .injected(Fault::AskLost, "a wake-up was lost"),
         });
         let alone = check(ALONE, "rounds");
         checks.push(match kind {
-            Kind::Ring => alone.injected(Fault::Hang, "no progress for"),
-            Kind::SeqLock | Kind::Latch => alone,
+            Kind::Ring => alone
+                .injected(Fault::Hang, "no progress for")
+                .injected(Fault::WakeLost, "no progress for"),
+            Kind::SeqLock | Kind::Latch => alone.injected(Fault::WakeLost, "no progress for"),
         });
     }
     checks

@@ -32,14 +32,17 @@ fn it_passes_covers_every_site_and_catches_what_is_injected() {
             );
         }
     }
-    for subject in OPERATIONS.into_iter().chain(["segment/unlink"]) {
+    for subject in OPERATIONS
+        .into_iter()
+        .chain(["segment/unlink", "ring/sleep", "ring/wake"])
+    {
         for check in ["crash at every access", "stop before every access"] {
             assert!(tried.contains(&(subject, check)), "{subject}: {check}");
         }
     }
     // The same seed, the same rows, whatever the processes' order was.
     assert_eq!(crash(&["--seed", "3"]).rows, rows);
-    ensure_injected(&rows, 18, &[]);
+    ensure_injected(&rows, 21, &[]);
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn it_passes_and_each_injected_fault_is_caught_and_caught_again() {
 
     let directory = tempfile::tempdir().expect("a directory");
     let dump = directory.path().to_str().expect("text");
-    ensure_injected(&rows, 11, &["--dump", dump]);
+    ensure_injected(&rows, 17, &["--dump", dump]);
 }
 
 #[test]

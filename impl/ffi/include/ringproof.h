@@ -2529,8 +2529,9 @@ static inline void ringproof_write_note(ringproof_word *note, uint64_t value) {
  * whole fence after each publication. */
 #define RINGPROOF_FENCE_BIT (UINT64_C(1) << 63)
 
-/* What no correct sleeper asks for. */
+/* What no correct sleeper asks for; and what was handled last, where that is not known. */
 #define RINGPROOF_NEVER UINT64_MAX
+#define RINGPROOF_UNKNOWN (UINT64_MAX - 1)
 
 /* The side that wakes. */
 struct ringproof_waker {
@@ -2550,8 +2551,9 @@ static inline void ringproof_waker_init(struct ringproof_waker *waker,
   waker->theirs = theirs;
   /* WakeResume, relaxed: the role lock orders this after the predecessor. */
   waker->answered = ringproof_load_relaxed(&waker->ours->answers);
-  /* What was asked and not answered is the next number. */
-  waker->handled = waker->answered & ~RINGPROOF_FENCE_BIT;
+  /* The predecessor may have died between an answer and the call that goes with it: then who asked for
+   * it sleeps. */
+  waker->handled = waker->answered == 0 ? 0 : RINGPROOF_UNKNOWN;
   waker->quiet = (waker->answered & RINGPROOF_FENCE_BIT) == 0 && ringproof_is_reached()
                      ? waker->handled
                      : RINGPROOF_NEVER;

@@ -231,17 +231,20 @@ static void meet(enum what what, enum step at) {
     wakes = 0;
     publish();
     CHECK(wakes == 0);
-    /* Nor does it cost a successor of who wakes more. */
+    /* It costs a successor of who wakes one, because it does not know whether the last answer was
+     * followed by the call. */
     succeed(what);
     if (what == ITEMS) {
       pop();
+      pop();
     } else if (what == ROOM) {
+      push();
       push();
     }
     wakes = 0;
     publish();
-    publish = NULL;
-    CHECK(wakes == refuses);
+    publish();
+    CHECK(wakes == 1);
   }
   publish = NULL;
 }
@@ -265,6 +268,44 @@ static void no_wake_up_is_lost(const char *name) {
       end_all();
     }
   }
+}
+
+/* ---- Who dies before it calls, and where nobody asks -------------------------------------------- */
+
+static void push_as_a_successor(void) {
+  /* The predecessor's last access. */
+  ringproof_store_relaxed(&producer.waker.ours->answers, producer.waker.answered + 1);
+  succeed(ITEMS);
+  push();
+}
+
+static void a_successor_makes_the_call(const char *name) {
+  doing = "a successor";
+  open_ring(name);
+  publish = push_as_a_successor;
+  step = ASLEEP;
+  lost = 0;
+  CHECK(ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER) == RINGPROOF_OK && lost == 0);
+  publish = NULL;
+  end_all();
+}
+
+static void who_is_never_asked_never_calls(const char *name) {
+  doing = "nobody asks";
+  open_ring(name);
+  wakes = 0;
+  push();
+  succeed(ITEMS);
+  push();
+  pop();
+  stop();
+  end();
+  CHECK(wakes == 0);
+  end_all();
+  open_value(name, RINGPROOF_LATCH);
+  put();
+  CHECK(wakes == 0);
+  end_all();
 }
 
 /* ---- Where there is no barrier ------------------------------------------------------------- */
@@ -440,6 +481,8 @@ int main(int count, char **arguments) {
   }
   reaches = true;
   no_wake_up_is_lost(arguments[1]);
+  a_successor_makes_the_call(arguments[1]);
+  who_is_never_asked_never_calls(arguments[1]);
   who_is_not_reached_makes_fences(arguments[1]);
   who_is_refused_a_barrier_naps_until_the_other_makes_fences(arguments[1]);
   a_wait_lasts_as_long_as_it_may(arguments[1]);

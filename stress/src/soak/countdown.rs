@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use ringproof::harness::Hooks;
 use ringproof::memory::Native;
-use ringproof::site::{LoadSite, Site};
+use ringproof::site::{FenceSite, LoadSite, Site, StoreSite};
 
 use crate::dying::kill_self;
 
@@ -71,11 +71,12 @@ impl<'a> Countdown<'a> {
 }
 
 /// Whether an access is the look of an operation that may find nothing to do: one that polls makes
-/// nothing else. Whoever dies in it has not died inside an operation.
+/// nothing else, one that sleeps asks to be woken besides. Whoever dies in it has not died inside an operation.
 fn is_look(site: Site) -> bool {
     match site {
         Site::Load(LoadSite::SeqCopyOut | LoadSite::LatchCopyOut) => false,
-        Site::Load(_) => true,
+        Site::Load(_) | Site::Barrier(_) | Site::Wait(_) => true,
+        Site::Store(StoreSite::SleepAsk) | Site::Fence(FenceSite::SleepFence) => true,
         _ => false,
     }
 }
@@ -102,7 +103,6 @@ mod tests {
     use super::*;
     use crate::dying::dying;
     use ringproof::memory::{Cells, Memory};
-    use ringproof::site::StoreSite;
 
     #[test]
     fn who_polls_is_outside_and_who_works_is_inside_until_it_returns() {

@@ -9,22 +9,26 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use ringproof::harness::PartsOfRing;
+use ringproof::harness::{Interposed, PartsOfRing};
 use ringproof::memory::{Memory, Native};
+use ringproof::ring::{Consumer, Producer};
 use ringproof::site::StoreSite;
-use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, Role, Segment};
+use ringproof::{
+    Inspection, PopError, PushError, Ring, RingOptions, Role, Segment, Wait, WaitError,
+};
 
 use super::choice::{Choices, Round};
 use super::countdown::Countdown;
 use super::tally::Tally;
+use super::vigil::Vigil;
 use super::workers::{CONSUMER, Life, PRODUCER, Structure, author, failure, judge_stopped};
 use crate::desk::same;
 use crate::dying::dying;
-use crate::ends::{Consumer, Producer};
 use crate::fault::{Fault, faulty};
 use crate::item::{Author, Item};
 use crate::process::{Child, Note, SingleThreaded};
 use crate::shm::Name;
+use crate::sleeping::{Kept, other};
 
 const CAPACITIES: [u64; 6] = [1, 2, 3, 8, 1000, 65_536];
 
@@ -40,6 +44,8 @@ const ROLES: [Role; 2] = [Role::Producer, Role::Consumer];
 const ACKNOWLEDGED: usize = 0;
 /// The producer's note that says that this segment is known to the supervisor.
 const KNOWN: usize = 1;
+/// Either side's note of which life of it this is.
+const LIFE: usize = 2;
 /// The consumer's note of how many items were processed.
 const PROCESSED: usize = 0;
 /// The consumer's note of how many it got again.
@@ -77,6 +83,8 @@ pub(crate) struct RingSoak {
     batch: u64,
     /// Whether the consumers release what they have processed, or process what they have released.
     peeks: bool,
+    /// Whether an end that can do nothing sleeps.
+    sleeps: bool,
     fault: Option<Fault>,
     /// Items committed when this was last looked at, and takings of each role.
     written: u64,
@@ -96,6 +104,7 @@ impl RingSoak {
         // Near the corners of half the range: no round is to reach the last position.
         let base = choices.start() % (1 << 62);
         let peeks = !choices.one_in(4);
+        let sleeps = choices.one_in(2);
         let (ring, named) = if choices.one_in(4) {
             (Ring::create(&name, &options)?, Some(Name::new(name)))
         } else {
@@ -115,6 +124,7 @@ impl RingSoak {
             base,
             batch,
             peeks,
+            sleeps,
             fault,
             written: 0,
             epochs: [0; 2],
@@ -137,10 +147,19 @@ impl RingSoak {
     ) -> Result<()> {
         let claim = ring.segment().claim(Role::Producer)?;
         let author = author(&claim);
+        let epoch = claim.epoch();
+        ring.segment().set_note(Role::Producer, LIFE, epoch)?;
         let kept = Some(claim).filter(|_| life.fault != Some(Fault::RoleLost));
+        let kept = Kept::new(ring.segment(), Role::Producer, kept);
+        let vigil = Vigil::new(&mut life.choices, life.fault, 1);
+        let memory = Interposed::new(memory, &vigil);
         // SAFETY: the claim makes it the only producer (and if it is lost, on purpose, the supervisor has
         // one process for each role all the same); the words are the ring's.
-        let mut producer = unsafe { Producer::<Item, M>::new(ring.parts()?, memory, kept) };
+        let producer = unsafe { Producer::<Item, _, _>::new(ring.parts()?, memory, kept) };
+        let mut producer = producer.with_wait(Wait::SleepAtOnce);
+        // SAFETY: these words are no indices.
+        let words = unsafe { ring.parts()? }.for_room;
+        let peer = || note(ring, other(Role::Producer), LIFE);
         let acknowledge = |position: u64| {
             let done = position.wrapping_sub(self.base);
             ring.segment().set_note(Role::Producer, ACKNOWLEDGED, done)
@@ -185,9 +204,22 @@ impl RingSoak {
             life.countdown.returned();
             match outcome {
                 Ok(()) => acknowledge(producer.position())?,
+                Err(PushError::Full) if self.sleeps => {
+                    let by = peer();
+                    match producer.wait().free_slots(1) {
+                        Ok(_) => {
+                            vigil.awake(by, producer.position().wrapping_sub(producer.occupancy()?))
+                        }
+                        // It is killed, and there is none yet; or a pause.
+                        Err(WaitError::PeerGone) => life.turn.end(),
+                        Err(error) => return Err(error).context("a wait for room"),
+                    }
+                }
                 Err(PushError::Full) => life.turn.end(),
                 Err(error) => return Err(error).context("a push"),
             }
+            let published = || Ok(producer.position().wrapping_sub(producer.occupancy()?));
+            vigil.check(words, published, peer)?;
             life.turn.over();
         }
     }
@@ -204,8 +236,17 @@ impl RingSoak {
                 std::thread::sleep(Duration::from_secs(1));
             }
         }
+        ring.segment()
+            .set_note(Role::Consumer, LIFE, claim.epoch())?;
+        let kept = Kept::new(ring.segment(), Role::Consumer, Some(claim));
+        let vigil = Vigil::new(&mut life.choices, life.fault, 1);
+        let memory = Interposed::new(memory, &vigil);
         // SAFETY: the claim makes it the only consumer; the words are the ring's.
-        let mut consumer = unsafe { Consumer::<Item, M>::new(ring.parts()?, memory, Some(claim)) };
+        let consumer = unsafe { Consumer::<Item, _, _>::new(ring.parts()?, memory, kept) };
+        let mut consumer = consumer.with_wait(Wait::SleepAtOnce);
+        // SAFETY: these words are no indices.
+        let words = unsafe { ring.parts()? }.for_items;
+        let peer = || note(ring, other(Role::Consumer), LIFE);
         // Between a look at an item and its release its processing is part of the operation.
         let countdown = Some(life.countdown).filter(|_| self.peeks);
         let mut desk = Desk::new(self, ring, consumer.position(), life.fault, countdown)?;
@@ -241,10 +282,23 @@ impl RingSoak {
             life.countdown.returned();
             match outcome {
                 Ok(count) => desk.process(position, &items[..count])?,
+                Err(PopError::Empty) if self.sleeps => {
+                    let by = peer();
+                    match consumer.wait().items(1) {
+                        Ok(_) => {
+                            vigil.awake(by, consumer.position().wrapping_add(consumer.occupancy()?))
+                        }
+                        Err(WaitError::PeerGone) => life.turn.end(),
+                        Err(WaitError::Refused(PopError::PeerClosed)) => return Ok(()),
+                        Err(error) => return Err(error).context("a wait for items"),
+                    }
+                }
                 Err(PopError::Empty) => life.turn.end(),
                 Err(PopError::PeerClosed) => return Ok(()),
                 Err(error) => return Err(error).context("a pop"),
             }
+            let published = || Ok(consumer.position().wrapping_add(consumer.occupancy()?));
+            vigil.check(words, published, peer)?;
             life.turn.over();
         }
     }
@@ -278,13 +332,14 @@ impl Structure for RingSoak {
     fn describe(&self) -> String {
         format!(
             "a ring{} of capacity {} in {} slots, batches up to {}, from position {}, the \
-             consumers {}",
+             consumers {}, who can do nothing {}",
             self.named.as_ref().map_or("", |_| " with a name"),
             self.capacity,
             self.ring.segment().fixed().slots,
             self.batch,
             self.base,
-            if self.peeks { "peek" } else { "pop" }
+            if self.peeks { "peek" } else { "pop" },
+            if self.sleeps { "sleeps" } else { "tries again" }
         )
     }
 
@@ -520,6 +575,7 @@ mod tests {
             base: 100,
             batch: 3,
             peeks,
+            sleeps: false,
             fault: None,
             written: 0,
             epochs: [0; 2],

@@ -8,13 +8,15 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result, bail, ensure};
+use ringproof::harness::Interposed;
 use ringproof::latch::NO_VERSION;
 use ringproof::layout::Kind;
 use ringproof::memory::{Memory, Native};
-use ringproof::{Inspection, ReadError, Role, Segment};
+use ringproof::{Inspection, ReadError, Role, Segment, WaitError};
 
 use super::choice::{Choices, Round};
 use super::tally::Tally;
+use super::vigil::Vigil;
 use super::workers::{Life, PRODUCER, Structure, author, judge_stopped};
 use crate::desk::same;
 use crate::dying::dying;
@@ -34,6 +36,12 @@ const LAST_VALUES: u64 = 100;
 
 /// The writer's note of the number of the last value whose write returned.
 const ACKNOWLEDGED: usize = 0;
+
+/// The writer's note of which life of it this is.
+const LIFE: usize = 1;
+
+/// After a death the odd number moves a seqlock's version, too, before anything is published.
+const MARGIN: u64 = 2;
 
 /// The readers' notes, each of its own: the number that it saw last.
 const fn seen_by(actor: usize) -> usize {
@@ -60,6 +68,8 @@ pub(crate) struct ValueSoak<L> {
     /// The number of the last value that was read, or written by a writer that is dead: no reader that
     /// starts later gets an older one.
     floor: u64,
+    /// Whether a reader sleeps until there is a value that it has not seen.
+    sleeps: bool,
     tally: Tally,
 }
 
@@ -87,6 +97,7 @@ impl<L: Latest<Value>> ValueSoak<L> {
             begun: 0,
             epoch: 0,
             floor: 0,
+            sleeps: choices.one_in(2),
             tally: Tally::default(),
         })
     }
@@ -139,6 +150,7 @@ impl<L: Latest<Value>> ValueSoak<L> {
         let segment = shared.segment();
         let claim = segment.claim(Role::Writer)?;
         let author = author(&claim);
+        segment.set_note(Role::Writer, LIFE, claim.epoch())?;
         let rest = life.choices.pick(&[0, 0, 0, 100]);
         let mut value = value(self.seed, author, 0);
         let mut writer = L::writer_over(shared.parts()?, memory, Some(claim)).context(NO_ROOM)?;
@@ -162,12 +174,16 @@ impl<L: Latest<Value>> ValueSoak<L> {
         &self,
         shared: &L,
         reader: &impl Reads<Value>,
+        vigil: &Vigil,
         actor: usize,
         mut life: Life<'_>,
     ) -> Result<()> {
         let segment = shared.segment();
         let (mut last, mut reads) = (self.floor, self.reads(actor));
+        let words = shared.parts()?.sleep;
+        let writer = || segment.note(Role::Writer, LIFE).unwrap_or_default();
         while life.goal.is_none_or(|goal| last < goal) {
+            let seen = reader.version();
             let outcome = reader.read(ATTEMPTS);
             life.countdown.returned();
             match outcome {
@@ -186,6 +202,15 @@ impl<L: Latest<Value>> ValueSoak<L> {
             reads += 1;
             segment.set_note(Role::Consumer, reads_by(actor), reads)?;
             life.turn.over();
+            vigil.check(words, || Ok(reader.version()), writer)?;
+            if self.sleeps && life.goal.is_none_or(|goal| last < goal) {
+                let by = writer();
+                match reader.newer(seen) {
+                    Ok(version) => vigil.awake(by, version),
+                    Err(WaitError::PeerGone) => life.turn.end(),
+                    Err(error) => return Err(error).context("a wait for a value"),
+                }
+            }
         }
         Ok(())
     }
@@ -244,23 +269,28 @@ impl<L: Latest<Value>> Structure for ValueSoak<L> {
         &["writer", "reader", "other reader"]
     }
 
-    fn work(&self, actor: usize, life: Life<'_>) -> Result<()> {
+    fn work(&self, actor: usize, mut life: Life<'_>) -> Result<()> {
         let shared = L::attach_fd(self.shared.segment().descriptor()?)?;
         let fault = life.mistake(actor);
         let memory = faulty(dying(life.countdown), fault);
         // Without an end to the accesses, and without a fault: what ships.
         let ships = fault.is_none() && !life.countdown.is_finite();
         let parts = shared.parts()?;
+        let vigil = Vigil::new(&mut life.choices, life.fault, MARGIN);
         match (actor, ships) {
             (PRODUCER, true) => self.write(&shared, Native, life),
             (PRODUCER, false) => {
                 let memory = memory.map(|faults| faults.with_index(parts.number));
                 self.write(&shared, memory, life)
             }
-            (_, true) => self.read(&shared, &shared.reader()?, actor, life),
+            (_, true) if !self.sleeps => self.read(&shared, &shared.reader()?, &vigil, actor, life),
+            (_, true) => {
+                let reader = L::reader_over(parts, Interposed::new(Native, &vigil));
+                self.read(&shared, &reader.context(NO_ROOM)?, &vigil, actor, life)
+            }
             (_, false) => {
-                let reader = L::reader_over(parts, memory).context(NO_ROOM)?;
-                self.read(&shared, &reader, actor, life)
+                let reader = L::reader_over(parts, Interposed::new(memory, &vigil));
+                self.read(&shared, &reader.context(NO_ROOM)?, &vigil, actor, life)
             }
         }
     }

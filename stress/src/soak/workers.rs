@@ -101,6 +101,7 @@ impl Life<'_> {
             Fault::ResumeLate | Fault::ResumeEarly if self.number == 0 => return None,
             Fault::Forget | Fault::Hang | Fault::RoleKept | Fault::RoleLost => return None,
             Fault::FreeFirst => CONSUMER,
+            Fault::AskLost if actor != PRODUCER => actor,
             _ => PRODUCER,
         };
         self.fault.filter(|_| actor == maker)

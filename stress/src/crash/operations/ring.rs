@@ -799,6 +799,8 @@ impl Operation for OnRing {
         for seen in Inspection::of_segment(ring.segment())?.roles {
             let storing = match at.who {
                 _ if self.state.asks == 0 => 0..=0,
+                // (Who finds the ring closed stores no more.)
+                _ if seen.role != self.kind.role() && self.kind == Kind::Stop => 0..=1,
                 _ if seen.role != self.kind.role() => 1..=1,
                 Who::Victim => 1..=2,
                 Who::Successor(_) => 1..=3,

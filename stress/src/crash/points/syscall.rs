@@ -1,4 +1,4 @@
-//! Operations that are made of system calls rather than of accesses: a process is killed before
+//! Operations that are made of system calls as much as of accesses: a process is killed before
 //! and after each call.
 //!
 //! The victim is traced. It stops where it enters a call and where it leaves it, and the n-th of
@@ -88,7 +88,8 @@ macro_rules! calls {
 const CALLS: &[(i64, &str)] = calls![
     openat SYS_openat, close SYS_close, mmap SYS_mmap, munmap SYS_munmap, madvise SYS_madvise,
     fallocate SYS_fallocate, fchmod SYS_fchmod, pread SYS_pread64, pwrite SYS_pwrite64,
-    fcntl SYS_fcntl, linkat SYS_linkat, unlink SYS_unlink
+    fcntl SYS_fcntl, linkat SYS_linkat, unlink SYS_unlink, membarrier SYS_membarrier,
+    futex SYS_futex
 ];
 
 /// A traced victim, which dies at one of its stops, or lives.
