@@ -58,8 +58,9 @@
 //! itself. Everything else needs Linux: open-file-description locks, memory files with seals, unnamed files that can be
 //! linked, and `/proc`.
 //!
-//! `derive`, on by default as well, is `#[derive(Payload)]` for structs that travel; `serde`, off by default, makes an
-//! [`Inspection`] `Serialize`.
+//! `derive`, on by default as well, is `#[derive(Payload)]` for structs that travel. Off by default are `serde`, which makes
+//! an [`Inspection`] `Serialize`, and `async`, with which a [`Waiter`] is used by futures, under any executor, and a consumer is
+//! a stream; they are written against `futures-core` alone.
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(

@@ -1,4 +1,41 @@
 //! Waiting in an event loop: a descriptor that is readable when an end may go on.
+//!
+//! # How it works
+//!
+//! A [`Waiter`] has a thread. An attempt that is refused for now leaves it the word at which the end looked last, and
+//! what that held. The thread sleeps, as an end does that [waits](crate::wait), until the word holds something else or the
+//! peer is gone, and then makes the descriptor readable. The word only grows, so however late the thread looks, it misses
+//! nothing.
+//!
+//! # What to rely on
+//!
+//! - The descriptor is unreadable only while the thread waits. It becomes readable if the end may go on, and may do so in
+//!   vain, as where half a batch has come. An attempt that nobody asked for does no harm, also while the thread waits.
+//! - It is level-triggered. Who asks `epoll` for edges gets one for each wait that ends: it must attempt until it is
+//!   refused.
+//! - It is for polling. Who reads it makes it unreadable, although nothing waits.
+//! - What is attempted has to be refused by the end. If it says [`Full`](PushError::Full) or [`Empty`](PopError::Empty) by
+//!   itself, as to wait for more items than there are, the end has not looked, and the thread waits for another store
+//!   than the one that is missing, or for none: [`peek_exact`](crate::ring::Consumer::peek_exact) looks.
+//! - To drop it while the thread waits wakes the thread up, and takes as long as that does.
+//!
+//! # What it costs
+//!
+//! The thread and the descriptor, for each end. An attempt that is not refused costs nothing beside its operation. One
+//! that is refused costs two system calls, and in the thread four and two switches to it; it wakes up every 60 ms while it
+//! waits, to ask after the peer. Where that is too much, [wait](crate::wait) in a thread of your own.
+//!
+//! # Tasks
+//!
+//! With the feature `async` an attempt is a future, and a consumer a stream, for any executor. A future that is dropped
+//! has done nothing: an item is pushed, or taken, in the very poll that says so. The task that polled last is woken, from
+//! the waiter's thread. The descriptor goes on as without tasks.
+//!
+//! # Signals and forks
+//!
+//! The thread handles no signals but those that its own accesses raise, as the [guard](crate::guard) needs them. A forked
+//! child has no such thread: it can only drop what it inherited, and keeps the end's [role](crate::role) alive until it
+//! ends or executes another program.
 
 mod proxy;
 #[cfg(feature = "async")]
@@ -38,10 +75,8 @@ type LatchReaderOf<'a, T> = latch::LatchReader<'a, T, Native, Arc<Segment>>;
 ///
 /// [`attempt`](Waiter::attempt), or [`newer`](Waiter::newer) of a reader, is how the end is used. What is refused for now
 /// makes the descriptor unreadable; it becomes readable when the other side has stored something since, has closed the
-/// ring or is gone. So it is level-triggered: readable until the next attempt that is refused. It may be readable in vain.
-///
-/// It costs a thread of its own, which sleeps while nothing is waited for, one descriptor, and some system calls and two
-/// switches of threads for each wait. Where that is too much, [wait](crate::wait) in a thread of your own.
+/// ring or is gone, and stays so until the next attempt that is refused. What can be relied on, and what it costs, is in
+/// [the module](self).
 ///
 /// ```
 /// use std::os::fd::AsFd;
