@@ -25,8 +25,8 @@ use ringproof::seqlock::{SeqWriter, Watch};
 use ringproof::site::{LoadSite, StoreSite};
 use ringproof::wait::Waiting;
 use ringproof::{
-    Corruption, Payload, PopError, PushError, ReadError, Ring, RingOptions, Role, SeqLock,
-    SeqLockOptions, Wait, WaitError, ring,
+    Consumer, Corruption, Payload, PopError, PushError, ReadError, Ring, RingOptions, Role,
+    SeqLock, SeqLockOptions, Wait, WaitError, ring,
 };
 
 const STRATEGIES: [Wait; 4] = [Wait::Spin, Wait::Yield, Wait::Sleep, Wait::SleepAtOnce];
@@ -492,6 +492,61 @@ fn a_close_wakes_whichever_side_waits_in_another_thread() {
             });
         }
     }
+}
+
+#[test]
+fn a_producer_waits_until_all_is_taken_or_never_will_be() {
+    let refused = |error| Err(WaitError::Refused(error));
+    for (how, look) in cases() {
+        // Once it has closed the ring, and without that.
+        for closed in [false, true] {
+            let drained = |event: &mut dyn FnMut(&Ring<u64>, &mut Consumer<u64>)| {
+                let ring = new_ring::<u64>();
+                let (mut producer, mut consumer) = ends(&ring);
+                assert_eq!(producer.push_slice(&[1, 2, 3]), Ok(3));
+                drop(producer);
+                let memory = at_full_look(look, || event(&ring, &mut consumer));
+                let mut producer = producer_of(&ring, memory, ()).with_wait(how);
+                if closed {
+                    producer.close();
+                }
+                producer.wait_for(long()).drained()
+            };
+            let take = |consumer: &mut Consumer<u64>, count| {
+                assert_eq!(consumer.pop_slice(&mut [0; 4][..count]), Ok(count));
+            };
+            assert_eq!(drained(&mut |_, consumer| take(consumer, 3)), Ok(()));
+            // A close after the last item takes nothing back, one before it does.
+            let all = drained(&mut |_, consumer| {
+                take(consumer, 3);
+                consumer.close();
+            });
+            assert_eq!(all, Ok(()));
+            let some = drained(&mut |_, consumer| {
+                take(consumer, 2);
+                consumer.close();
+            });
+            assert_eq!(some, refused(PushError::PeerClosed));
+            let corrupt = drained(&mut |ring, _| {
+                // SAFETY: one thread; what is stored to the word is what this is about.
+                let parts = unsafe { ring.parts() }.expect("the parts");
+                Native.store(parts.read_index, 9, StoreSite::RingFree);
+            });
+            let found = match corrupt {
+                Err(WaitError::Refused(PushError::Corrupt(corruption))) => corruption.found,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(found, 9);
+        }
+    }
+    let ring = new_ring::<u64>();
+    let (mut producer, _consumer) = ends(&ring);
+    assert_eq!(producer.wait().drained(), Ok(()), "it is empty");
+    assert_eq!(producer.push(1), Ok(()));
+    assert_eq!(
+        producer.wait_for(soon(2)).drained(),
+        Err(WaitError::TimedOut)
+    );
 }
 
 #[test]

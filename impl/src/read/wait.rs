@@ -15,8 +15,8 @@ use crate::wait::{Limit, Look, Pace, Wait, WaitError, Waits, wait, waits};
 #[derive(Debug)]
 #[must_use = "it waits when an operation is called on it"]
 pub struct WaitingReader<'e, E> {
-    end: &'e E,
-    limit: Limit,
+    pub(crate) end: &'e E,
+    pub(crate) limit: Limit,
 }
 
 /// A reader that waits for another version than this.
