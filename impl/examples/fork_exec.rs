@@ -11,11 +11,15 @@
 use std::error::Error;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
-use std::{env, io, thread};
+use std::time::Duration;
+use std::{env, io};
 
-use ringproof::{PopError, PushError, Ring, RingOptions};
+use ringproof::{PopError, Ring, RingOptions, WaitError};
 
 const NUMBERS: u64 = 10_000;
+
+/// How long the parent waits before it asks whether the child is there at all.
+const A_WHILE: Duration = Duration::from_millis(100);
 
 fn parent() -> Result<(), Box<dyn Error>> {
     let ring = Ring::<u64>::anonymous(&RingOptions::new(64))?;
@@ -26,16 +30,13 @@ fn parent() -> Result<(), Box<dyn Error>> {
         .spawn()?;
     let (mut sum, mut ended) = (0, false);
     loop {
-        match consumer.pop() {
+        match consumer.wait_for(A_WHILE).pop() {
             Ok(number) => sum += number,
-            Err(PopError::PeerClosed) => break,
+            Err(WaitError::Refused(PopError::PeerClosed)) => break,
+            Err(WaitError::Refused(error)) => return Err(error.into()),
             // It had ended before this look at the ring: nothing more will come.
-            Err(PopError::Empty) if ended => return Err("the child has not closed the ring".into()),
-            Err(PopError::Empty) => {
-                ended = child.try_wait()?.is_some();
-                thread::yield_now();
-            }
-            Err(error) => return Err(error.into()),
+            Err(_) if ended => return Err("the child has not closed the ring".into()),
+            Err(_) => ended = child.try_wait()?.is_some(),
         }
     }
     println!("{sum}");
@@ -48,12 +49,8 @@ fn parent() -> Result<(), Box<dyn Error>> {
 fn child() -> Result<(), Box<dyn Error>> {
     let ring = Ring::<u64>::attach_fd(io::stdin().as_fd().try_clone_to_owned()?)?;
     let mut producer = ring.producer()?;
-    while producer.position() < NUMBERS {
-        match producer.push(producer.position()) {
-            Ok(()) => {}
-            Err(PushError::Full) => thread::yield_now(),
-            Err(error) => return Err(error.into()),
-        }
+    for number in producer.position()..NUMBERS {
+        producer.wait().push(number)?;
     }
     producer.close();
     Ok(())

@@ -6,10 +6,10 @@
 //! cargo run --example quotes -- send quotes
 //! ```
 
+use std::env;
 use std::error::Error;
-use std::{env, thread};
 
-use ringproof::{Payload, PopError, PushError, Ring, RingOptions};
+use ringproof::{Payload, PopError, Ring, RingOptions, WaitError};
 
 /// What travels: plain data without padding. A receiver whose struct has other fields is refused, by name.
 #[derive(Clone, Copy, Payload)]
@@ -35,9 +35,10 @@ fn send(name: &str) -> Result<(), Box<dyn Error>> {
     let mut producer = ring.producer()?;
     // After a restart the position is where the last one stopped.
     while producer.position() < QUOTES {
-        match producer.push(quote(producer.position())) {
-            Ok(()) => {}
-            Err(PushError::Full) => thread::yield_now(),
+        let next = quote(producer.position());
+        match producer.wait().push(next) {
+            // A receiver that is gone may be started again.
+            Ok(()) | Err(WaitError::PeerGone) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -49,7 +50,7 @@ fn receive(name: &str) -> Result<(), Box<dyn Error>> {
     let ring = Ring::<Quote>::open_or_create(name, &RingOptions::new(64))?;
     let mut consumer = ring.consumer()?;
     loop {
-        match consumer.peek(16) {
+        match consumer.wait().peek(16) {
             Ok(chunk) => {
                 for (number, quote) in (chunk.position()..).zip(&chunk) {
                     let symbol = String::from_utf8_lossy(&quote.symbol);
@@ -58,8 +59,9 @@ fn receive(name: &str) -> Result<(), Box<dyn Error>> {
                 // Only now: who is killed before gets them again, with their numbers.
                 chunk.release_all();
             }
-            Err(PopError::Empty) => thread::yield_now(),
-            Err(PopError::PeerClosed) => break,
+            Err(WaitError::Refused(PopError::PeerClosed)) => break,
+            // A sender that is gone may be started again.
+            Err(WaitError::PeerGone) => {}
             Err(error) => return Err(error.into()),
         }
     }

@@ -29,9 +29,10 @@
 //!
 //! | operation | on a lost mapping |
 //! | --- | --- |
-//! | [`Producer`], [`Consumer`] looking for the other side | `Corrupt` |
+//! | [`Producer`], [`Consumer`] looking for the other side, or [waiting](crate::wait) for it | `Corrupt` |
 //! | [`SeqReader`] | [`Busy`], hence [`WriterStalled`] or [`WriterDead`] |
 //! | [`LatchReader`] | [`Busy`], hence [`WriterStalled`] |
+//! | a reader that [waits](crate::wait) | one more version, of which there is no value; then [`PeerGone`] |
 //! | [`SeqWriter`], [`LatchWriter`] | cannot fail; what they write reaches nobody |
 //! | a claim of a role, a new end, [`Segment::set_note`] | [`SegmentError::Lost`] |
 //! | [`Segment::note`] | `None` |
@@ -107,6 +108,7 @@
 //! [`Busy`]: crate::Busy
 //! [`WriterStalled`]: crate::ReadError::WriterStalled
 //! [`WriterDead`]: crate::ReadError::WriterDead
+//! [`PeerGone`]: crate::WaitError::PeerGone
 //! [`SegmentError::Lost`]: crate::SegmentError::Lost
 //! [`Segment::is_held`]: crate::Segment::is_held
 //! [`Segment::is_guarded`]: crate::Segment::is_guarded

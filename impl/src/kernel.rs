@@ -12,8 +12,6 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::time::TimeSpec;
 
-use crate::memory::Slept;
-
 const GLOBAL_EXPEDITED: libc::c_int = 1 << 1;
 const REGISTER_GLOBAL_EXPEDITED: libc::c_int = 1 << 2;
 
@@ -37,11 +35,12 @@ pub(crate) fn barrier() -> bool {
     membarrier(GLOBAL_EXPEDITED)
 }
 
-/// Sleeps on the word at this address while it is `value`, for at most `nanos`.
+/// Sleeps on the word at this address while it is `value`, for at most `nanos`: [`Errno::EAGAIN`] if it is not,
+/// [`Errno::ETIMEDOUT`] if the time is over, [`Errno::EINTR`] after a signal.
 ///
 /// The address is that of a word in memory of this process; a memory that is gone is an error of the kernel's, and no
 /// fault.
-pub(crate) fn wait(word: *mut u32, value: u32, nanos: u64) -> Slept {
+pub(crate) fn wait(word: *mut u32, value: u32, nanos: u64) -> nix::Result<()> {
     let limit = TimeSpec::from_duration(Duration::from_nanos(nanos));
     // SAFETY: the kernel reads the word, and the time, which outlives the call; it checks both addresses.
     let result = unsafe {
@@ -53,12 +52,7 @@ pub(crate) fn wait(word: *mut u32, value: u32, nanos: u64) -> Slept {
             core::ptr::from_ref(limit.as_ref()),
         )
     };
-    match (result, Errno::last()) {
-        (0, _) | (_, Errno::EAGAIN) => Slept::Woken,
-        (_, Errno::ETIMEDOUT) => Slept::TimedOut,
-        (_, Errno::EINTR) => Slept::Interrupted,
-        _ => Slept::Refused,
-    }
+    Errno::result(result).map(drop)
 }
 
 /// Wakes all threads that sleep on the word at this address.
@@ -77,9 +71,9 @@ mod tests {
     #[test]
     fn who_finds_another_value_does_not_sleep_and_who_finds_it_sleeps_for_its_time() {
         let mut word = 5;
-        assert_eq!(wait(&mut word, 4, u64::MAX), Slept::Woken);
-        assert_eq!(wait(&mut word, 5, 1000), Slept::TimedOut);
+        assert_eq!(wait(&mut word, 4, u64::MAX), Err(Errno::EAGAIN));
+        assert_eq!(wait(&mut word, 5, 1000), Err(Errno::ETIMEDOUT));
         // No memory of this process: the kernel refuses it.
-        assert_eq!(wait(core::ptr::null_mut(), 0, 1000), Slept::Refused);
+        assert_eq!(wait(core::ptr::null_mut(), 0, 1000), Err(Errno::EFAULT));
     }
 }

@@ -10,29 +10,25 @@
 //! - [`untyped`]: all three for payloads that are known only while the program runs.
 //!
 //! ```
-//! use ringproof::{Ring, RingOptions};
+//! use ringproof::{PopError, Ring, RingOptions, WaitError};
 //!
 //! let ring = Ring::<u64>::anonymous(&RingOptions::new(1024))?;
 //! let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
 //! std::thread::spawn(move || {
 //!     for value in 0..10_000 {
-//!         while producer.push(value).is_err() {
-//!             std::thread::yield_now();
-//!         }
+//!         producer.wait().push(value).expect("a consumer");
 //!     }
 //!     producer.close();
 //! });
-//! for expected in 0..10_000 {
-//!     let value = loop {
-//!         match consumer.pop() {
-//!             Ok(value) => break value,
-//!             Err(_) => std::thread::yield_now(),
-//!         }
-//!     };
-//!     assert_eq!(value, expected);
+//! for value in 0..10_000 {
+//!     assert_eq!(consumer.wait().pop(), Ok(value));
 //! }
+//! // The producer closed it.
+//! assert_eq!(consumer.wait().pop(), Err(WaitError::Refused(PopError::PeerClosed)));
 //! # Ok::<(), ringproof::SegmentError>(())
 //! ```
+//!
+//! `push` and `pop` alone never wait: a full or an empty ring is an error at once. See [`wait`].
 //!
 //! # How it is made
 //!
@@ -62,8 +58,9 @@
 //! itself. Everything else needs Linux: open-file-description locks, memory files with seals, unnamed files that can be
 //! linked, and `/proc`.
 //!
-//! `derive`, on by default as well, is `#[derive(Payload)]` for structs that travel; `serde`, off by default, makes an
-//! [`Inspection`] `Serialize`.
+//! `derive`, on by default as well, is `#[derive(Payload)]` for structs that travel. Off by default are `serde`, which makes
+//! an [`Inspection`] `Serialize`, and `async`, with which a [`Waiter`] is used by futures, under any executor, and a consumer is
+//! a stream; they are written against `futures-core` alone.
 
 #![cfg_attr(not(any(feature = "std", test)), no_std)]
 #![cfg_attr(

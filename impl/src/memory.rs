@@ -290,7 +290,13 @@ impl Memory for Native {
 
     #[cfg(feature = "std")]
     fn wait(&self, word: &Word, value: u64, nanos: u64, _: WaitSite) -> Slept {
-        crate::kernel::wait(word.low_half(), value as u32, nanos)
+        use nix::errno::Errno::{EAGAIN, EINTR, ETIMEDOUT};
+        match crate::kernel::wait(word.low_half(), value as u32, nanos) {
+            Ok(()) | Err(EAGAIN) => Slept::Woken,
+            Err(ETIMEDOUT) => Slept::TimedOut,
+            Err(EINTR) => Slept::Interrupted,
+            Err(_) => Slept::Refused,
+        }
     }
 
     #[cfg(feature = "std")]

@@ -3,6 +3,9 @@
 #[cfg(feature = "std")]
 mod wait;
 
+#[cfg(feature = "std")]
+pub use wait::WaitingReader;
+
 use crate::memory::Memory;
 
 /// An attempt to read met a write; another one may succeed.

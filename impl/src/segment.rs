@@ -757,10 +757,12 @@ impl Segment {
         matches!(self.is_held(role), Ok(false))
     }
 
-    /// Whether `role` was taken before, and nobody holds it now.
+    /// Whether `role` was taken before, and nobody holds it now; or this mapping is [lost](Self::is_lost), so that nobody
+    /// comes to it any more.
     pub(crate) fn was_left(&self, role: Role) -> bool {
         // Relaxed: the answer of the kernel, not a partner site, orders it after a holder that is gone.
-        self.is_without(role) && Native.load(&self.words(role).epoch, LoadSite::RoleEpoch) > 0
+        let was_taken = || Native.load(&self.words(role).epoch, LoadSite::RoleEpoch) > 0;
+        self.is_lost() || (self.is_without(role) && was_taken())
     }
 
     /// The data as an array of `count` cells.

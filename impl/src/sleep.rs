@@ -45,9 +45,6 @@
 use crate::memory::{Cells, CellsOf, Memory, Slept, WordOf};
 use crate::site::{BarrierSite, FenceSite, LoadSite, StoreSite, WaitSite, WakeSite};
 
-#[cfg(doc)]
-use crate::ring::RingParts;
-
 /// The bit beside the count: in `asks`, that who sleeps can make no barrier; in `answers`, that who wakes makes a whole
 /// fence after each publication.
 pub const FENCE: u64 = 1 << 63;

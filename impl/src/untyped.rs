@@ -47,6 +47,7 @@ use crate::error::SegmentError;
 use crate::inspect::debug_ring;
 use crate::layout::{Expected, HEADER_LEN, Kind, Layout};
 use crate::memory::{Memory, Native, Slot};
+use crate::read::WaitingReader;
 use crate::read::{Busy, ReadError};
 use crate::ring::{self, Corruption, OutOfChunk, PopError, PushError, within};
 use crate::role::Role;
@@ -57,6 +58,7 @@ use crate::shared::{
     ring_parts, seq_parts,
 };
 use crate::site::{SlotReadSite, SlotWriteSite};
+use crate::wait::{Wait, WaitError, Waiting, waits};
 use crate::{LatchReader, LatchWriter, SeqReader, SeqWriter};
 
 /// The payload of the typed ends beneath: it has no bytes.
@@ -542,6 +544,57 @@ impl Producer {
     }
 }
 
+impl<'e> Waiting<'e, Producer> {
+    /// [`Producer::push`], when there is room.
+    ///
+    /// # Errors
+    /// [`WaitError`]; the ring is as it was.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn push(self, item: &[u8]) -> Result<(), WaitError<PushError>> {
+        Ok(self.free_slots(1)?.push(item)?)
+    }
+
+    /// [`Producer::push_slice`], when there is room for one: as many as fit then.
+    ///
+    /// # Errors
+    /// [`WaitError`]; the ring is as it was.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn push_slice(self, items: &[u8]) -> Result<usize, WaitError<PushError>> {
+        let least = self.end.items.count(items).min(1);
+        Ok(self.free_slots(least)?.push_slice(items)?)
+    }
+
+    /// [`Producer::reserve`], when there is room for one: as many as are free then.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn reserve(self, count: usize) -> Result<WriteChunk<'e>, WaitError<PushError>> {
+        Ok(self.free_slots(count.min(1))?.reserve(count)?)
+    }
+
+    /// [`Producer::reserve_exact`], when there is room for all of it.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PushError::TooMany`] at once, if there never will be.
+    pub fn reserve_exact(self, count: usize) -> Result<WriteChunk<'e>, WaitError<PushError>> {
+        Ok(self.free_slots(count)?.reserve_exact(count)?)
+    }
+
+    /// Waits until so many slots are free, and gives the producer back.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PushError::TooMany`] at once, if there never will be.
+    pub fn free_slots(self, count: usize) -> Result<&'e mut Producer, WaitError<PushError>> {
+        let (end, limit) = (&mut self.end.end, self.limit);
+        Waiting { end, limit }.free_slots(count)?;
+        Ok(self.end)
+    }
+}
+
 /// Slots reserved by the producer, to be written in place. Index 0 is the oldest.
 ///
 /// It borrows its producer, so that it cannot outlive what it is of: with the line that closes the ring
@@ -677,6 +730,57 @@ impl Consumer {
     pub fn peek_exact(&mut self, count: usize) -> Result<ReadChunk<'_>, PopError> {
         let (chunk, items) = (self.end.peek_exact(count)?, self.items);
         Ok(ReadChunk { chunk, items })
+    }
+}
+
+impl<'e> Waiting<'e, Consumer> {
+    /// [`Consumer::pop`], when there is an item.
+    ///
+    /// # Errors
+    /// [`WaitError`]; `item` and the ring are as they were.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn pop(self, item: &mut [u8]) -> Result<(), WaitError<PopError>> {
+        Ok(self.items(1)?.pop(item)?)
+    }
+
+    /// [`Consumer::pop_slice`], when there is an item: as many as there are then.
+    ///
+    /// # Errors
+    /// [`WaitError`]; `items` and the ring are as they were.
+    ///
+    /// # Panics
+    /// As that.
+    pub fn pop_slice(self, items: &mut [u8]) -> Result<usize, WaitError<PopError>> {
+        let least = self.end.items.count(items).min(1);
+        Ok(self.items(least)?.pop_slice(items)?)
+    }
+
+    /// [`Consumer::peek`], when there is an item: as many as there are then.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn peek(self, count: usize) -> Result<ReadChunk<'e>, WaitError<PopError>> {
+        Ok(self.items(count.min(1))?.peek(count)?)
+    }
+
+    /// [`Consumer::peek_exact`], when there are all of them.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PopError::TooMany`] at once, if there never will be.
+    pub fn peek_exact(self, count: usize) -> Result<ReadChunk<'e>, WaitError<PopError>> {
+        Ok(self.items(count)?.peek_exact(count)?)
+    }
+
+    /// Waits until so many items are there, and gives the consumer back.
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PopError::TooMany`] at once, if there never will be.
+    pub fn items(self, count: usize) -> Result<&'e mut Consumer, WaitError<PopError>> {
+        let (end, limit) = (&mut self.end.end, self.limit);
+        Waiting { end, limit }.items(count)?;
+        Ok(self.end)
     }
 }
 
@@ -865,9 +969,48 @@ impl Reader {
         either!(&self.end, end => end.segment())
     }
 
+    /// Says how this end [waits](crate::wait) from now on.
+    pub fn set_wait(&mut self, how: Wait) {
+        either!(&mut self.end, end => end.wait = how);
+    }
+
+    waits!(&Self, WaitingReader<'_, Self>, |end, limit| WaitingReader {
+        end,
+        limit
+    });
+
     fn words<'v>(&self, value: &'v mut [u8]) -> &'v mut [[u8; 8]] {
         assert_eq!(value.len(), self.size, "the bytes of a value");
         value.as_chunks_mut().0
+    }
+}
+
+impl WaitingReader<'_, Reader> {
+    /// Waits until the [version](Reader::version) is no longer `since`, and says what it is then.
+    ///
+    /// # Errors
+    /// [`WaitError`], but no refusal; it is the writer that may be gone.
+    pub fn newer(&self, since: u64) -> Result<u64, WaitError<ReadError>> {
+        let limit = self.limit;
+        either!(&self.end.end, end => WaitingReader { end, limit }.newer(since))
+    }
+
+    /// Waits as [`newer`](Self::newer) and then [reads](Reader::read_into) in at most `attempts` attempts.
+    ///
+    /// # Errors
+    /// As [`newer`](Self::newer), and [`WaitError::Refused`] with a [`ReadError`].
+    ///
+    /// # Panics
+    /// If `value` has not room for exactly one.
+    pub fn read_newer_into(
+        &self,
+        value: &mut [u8],
+        since: u64,
+        attempts: u32,
+    ) -> Result<u64, WaitError<ReadError>> {
+        let version = self.newer(since)?;
+        self.end.read_into(value, attempts)?;
+        Ok(version)
     }
 }
 
@@ -879,6 +1022,13 @@ macro_rules! ends {
             pub fn size(&self) -> usize {
                 self.items.size
             }
+
+            /// Says how this end [waits](crate::wait) from now on.
+            pub fn set_wait(&mut self, how: Wait) {
+                self.end.wait = how;
+            }
+
+            waits!(&mut Self, Waiting<'_, Self>, |end, limit| Waiting { end, limit });
 
             #[doc = concat!("Closes the ring, as [`ring::", stringify!($end), "::close`] does.")]
             pub fn close(&mut self) {

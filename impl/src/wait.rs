@@ -277,7 +277,7 @@ pub(crate) fn wait<'a, E: Waits<'a>>(
 }
 
 /// An end that waits in its next operation, until a moment at the latest. Made by
-/// [`wait`](crate::ring::Consumer::wait), `wait_for` or `wait_until` of an end.
+/// [`wait`](crate::ring::Consumer::wait), `wait_for` or `wait_until` of an end. [`Send`] and [`Sync`] where that is.
 #[cfg(feature = "std")]
 #[derive(Debug)]
 #[must_use = "it waits when an operation is called on it"]
@@ -322,3 +322,52 @@ macro_rules! waits {
 
 #[cfg(feature = "std")]
 pub(crate) use waits;
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    /// The stays after looks that find so many.
+    fn stays(pace: &mut Pace, found: &[u64]) -> Vec<u32> {
+        let stay = |&count| {
+            pace.found(count);
+            pace.0
+        };
+        found.iter().map(stay).collect()
+    }
+
+    #[test]
+    fn a_backlog_makes_the_next_stay_half_as_long_again() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.0, Pace::LEAST);
+        let found = [Pace::FEW + 1, 1000, u64::MAX, 3, 3, 3, 3, 3, 3, 3, 3];
+        let grown = [3, 4, 6, 9, 13, 19, 28, 42, 63, Pace::MOST, Pace::MOST];
+        assert_eq!(stays(&mut pace, &found), grown);
+    }
+
+    #[test]
+    fn a_few_make_it_half_as_long_and_nothing_leaves_it() {
+        let mut pace = Pace(Pace::MOST);
+        let found = [1, 0, 2, 1, 0, 0, Pace::FEW, 1, 1];
+        let halved = [32, 32, 16, 8, 8, 8, 4, Pace::LEAST, Pace::LEAST];
+        assert_eq!(stays(&mut pace, &found), halved);
+    }
+
+    #[test]
+    fn a_unit_has_some_pauses_and_never_many() {
+        // However long a pause takes, and however the clock goes: a stay is bounded.
+        assert!((1..=UNIT).contains(&pauses_of_a_unit()));
+    }
+
+    #[test]
+    fn a_limit_is_over_from_its_moment_on_and_one_that_no_clock_reaches_never() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(1);
+        assert!(!Limit::at(later).is_over(now));
+        assert!(Limit::at(later).is_over(later));
+        assert!(Limit::at(now).is_over(later));
+        assert!(Limit::after(Duration::ZERO).is_over(Instant::now()));
+        assert!(!Limit::after(Duration::MAX).is_over(later));
+        assert!(!Limit::FOREVER.is_over(later));
+    }
+}

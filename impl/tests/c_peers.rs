@@ -8,6 +8,7 @@ mod common;
 
 use std::env;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -20,10 +21,15 @@ use c::{
 use common::named::Named;
 use common::{Deadline, helper, named, seqlock_and_latch};
 use ringproof::shape::Description;
-use ringproof::{Inspection, PopError, PushError, Ring, RingOptions, SegmentError};
+use ringproof::{
+    Inspection, PopError, PushError, ReadError, Ring, RingOptions, SegmentError, Wait, WaitError,
+};
 
 const ITEMS: u64 = 20_000;
 const VALUES: u64 = 100_000;
+
+/// What two exchange that sleep whenever they can.
+const ASLEEP: u64 = 2_000;
 
 /// More than anybody sends or writes before it is killed.
 const ENDLESS: u64 = u64::MAX / 4;
@@ -86,10 +92,11 @@ enum Language {
     C,
     /// Compiled for 32 bits.
     C32,
+    Cpp,
     Rust,
 }
 
-use Language::{C, C32, Rust};
+use Language::{C, C32, Cpp, Rust};
 
 /// Two that meet, the first of which sends or writes, where both can be run.
 fn pairs() -> Vec<[Language; 2]> {
@@ -100,32 +107,83 @@ fn pairs() -> Vec<[Language; 2]> {
     pairs
 }
 
+/// All that can meet, of every language that can be run.
+fn all_pairs() -> Vec<[Language; 2]> {
+    let mut languages = vec![C, Rust];
+    if has_cpp() {
+        languages.push(Cpp);
+    }
+    if has_32_bits(false) {
+        languages.push(C32);
+    }
+    let pairs = languages
+        .iter()
+        .flat_map(|one| languages.iter().map(move |other| [*one, *other]));
+    pairs.filter(|pair| *pair != [Rust, Rust]).collect()
+}
+
+/// In the environment of a peer: whenever it finds nothing it sleeps, and does not look for some microseconds
+/// before.
+const SLEEPS: &str = "RINGPROOF_PEER_SLEEPS";
+
 impl Language {
     /// A peer as peer.c has it.
     fn start(self, arguments: &[&str]) -> Peer {
-        static PEERS: [OnceLock<PathBuf>; 2] = [OnceLock::new(), OnceLock::new()];
-        let compiled = |peer: &'static OnceLock<PathBuf>, name: &str, flags: &[&str]| {
-            let program = peer.get_or_init(|| compile("tests/peer.c", flags, name));
-            let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
-            Peer::start(move || {
-                let mut command = Command::new(program);
-                command.args(&arguments);
-                command
-            })
-        };
-        match self {
-            C => compiled(&PEERS[0], "c-peer", &[]),
-            C32 => compiled(&PEERS[1], "c-peer-32", &M32),
-            Rust => {
-                let job = arguments.join(" ");
-                Peer::start(move || {
-                    let mut command = helper::command(&job);
-                    // The runner's own words.
-                    command.stdout(Stdio::null());
-                    command
-                })
+        self.peer(arguments, false)
+    }
+
+    /// One that sleeps at once, and unless it is in Rust asks only once an hour whether there is somebody: if it is
+    /// not woken, it shows.
+    fn sleeper(self, arguments: &[&str]) -> Peer {
+        self.peer(arguments, true)
+    }
+
+    fn peer(self, arguments: &[&str], sleeps: bool) -> Peer {
+        let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
+        let program = self.program(sleeps);
+        Peer::start(move || {
+            let mut command = match program {
+                Some(program) => Command::new(program),
+                None => helper::command(&arguments.join(" ")),
+            };
+            match program {
+                Some(_) => command.args(&arguments),
+                // The runner's own words.
+                None => command.stdout(Stdio::null()),
+            };
+            if sleeps {
+                command.env(SLEEPS, "1");
             }
-        }
+            command
+        })
+    }
+
+    /// What is compiled for it.
+    fn program(self, is_patient: bool) -> Option<&'static Path> {
+        static PROGRAMS: [[OnceLock<PathBuf>; 2]; 3] =
+            [const { [const { OnceLock::new() }; 2] }; 3];
+        let (programs, source, flags, name) = match self {
+            C => (&PROGRAMS[0], "tests/peer.c", &[][..], "c-peer"),
+            C32 => (&PROGRAMS[1], "tests/peer.c", &M32[..], "c-peer-32"),
+            Cpp => (&PROGRAMS[2], "tests/peer.cpp", &[][..], "cpp-peer"),
+            Rust => return None,
+        };
+        let program = programs[usize::from(is_patient)].get_or_init(|| {
+            if !is_patient {
+                return compile(source, flags, name);
+            }
+            let interval = "RINGPROOF_INTERVAL UINT64_C(60000000)";
+            let text = header("ringproof.h");
+            assert_eq!(text.matches(interval).count(), 1, "{interval}");
+            let text = text.replace(interval, "RINGPROOF_INTERVAL UINT64_C(3600000000000)");
+            // Found beside it, the other would include its own neighbour.
+            let beside = header("ringproof.hpp");
+            let folder = Folder::with(&[("ringproof.h", &text), ("ringproof.hpp", &beside)]);
+            let first = folder.first();
+            let flags = [flags, &[&first]].concat();
+            compile(source, &flags, &format!("{name}-patient"))
+        });
+        Some(program)
     }
 }
 
@@ -155,8 +213,12 @@ fn helper() {
                             writer.write(&[value; 64]);
                         }
                     } else {
-                        let reader = lock.reader().unwrap();
-                        read_all(count, || reader.read(1000).ok());
+                        let reader = lock.reader().unwrap().with_wait(how());
+                        read_all(
+                            count,
+                            |version| reader.wait().newer(version),
+                            || reader.read(1000).ok(),
+                        );
                     }
                 }
             });
@@ -165,9 +227,25 @@ fn helper() {
     }
 }
 
+fn how() -> Wait {
+    match env::var_os(SLEEPS) {
+        Some(_) => Wait::SleepAtOnce,
+        None => Wait::Sleep,
+    }
+}
+
+/// After a wait: one that was killed is started again.
+fn goes_on<T, E: std::fmt::Display>(waited: Result<T, WaitError<E>>) -> Option<T> {
+    match waited {
+        Ok(found) => Some(found),
+        Err(WaitError::PeerGone) => None,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 fn send_all(name: &str, count: u64) {
     let ring = Ring::<[u64; 2]>::open_or_create(name, &options()).unwrap();
-    let mut producer = ring.producer().unwrap();
+    let mut producer = ring.producer().unwrap().with_wait(how());
     while producer.position() < count {
         let seq = producer.position();
         let item = |seq| [seq, check_of(seq)];
@@ -180,7 +258,7 @@ fn send_all(name: &str, count: u64) {
         };
         match sent {
             Ok(()) => {}
-            Err(PushError::Full) => std::thread::yield_now(),
+            Err(PushError::Full) => drop(goes_on(producer.wait().free_slots(1))),
             Err(error) => panic!("{error}"),
         }
     }
@@ -189,34 +267,35 @@ fn send_all(name: &str, count: u64) {
 
 fn recv_all(name: &str, count: u64) {
     let ring = Ring::<[u64; 2]>::open_or_create(name, &options()).unwrap();
-    let mut consumer = ring.consumer().unwrap();
+    let mut consumer = ring.consumer().unwrap().with_wait(how());
     loop {
-        match consumer.peek(11) {
+        match consumer.wait().peek(11) {
             Ok(chunk) => {
                 for (index, seq) in (0..chunk.len()).zip(chunk.position()..) {
                     assert_eq!(chunk.get(index), Some([seq, check_of(seq)]));
                 }
                 chunk.release_all();
             }
-            Err(PopError::Empty) => std::thread::yield_now(),
-            Err(PopError::PeerClosed) => break,
-            Err(error) => panic!("{error}"),
+            Err(WaitError::Refused(PopError::PeerClosed)) => break,
+            refused => drop(goes_on(refused)),
         }
     }
     assert_eq!(consumer.position(), count);
 }
 
-fn read_all(count: u64, read: impl Fn() -> Option<[u64; 64]>) {
-    let mut last = 0;
+fn read_all(
+    count: u64,
+    newer: impl Fn(u64) -> Result<u64, WaitError<ReadError>>,
+    read: impl Fn() -> Option<[u64; 64]>,
+) {
+    let (mut last, mut version) = (0, 0);
     while last < count {
-        match read() {
-            Some(value) => {
-                assert!(value.iter().all(|word| *word == value[0]), "{value:?}");
-                assert!(value[0] >= last, "{} after {last}", value[0]);
-                last = value[0];
-            }
-            // Its writer is stopped inside a write, or was killed there.
-            None => std::thread::yield_now(),
+        version = goes_on(newer(version)).unwrap_or(version);
+        // Unless its writer is stopped inside a write, or was killed there.
+        if let Some(value) = read() {
+            assert!(value.iter().all(|word| *word == value[0]), "{value:?}");
+            assert!(value[0] >= last, "{} after {last}", value[0]);
+            last = value[0];
         }
     }
 }
@@ -464,42 +543,170 @@ fn a_latch_survives_kills_of_either_side_in_any_language() {
     survives_kills("latch");
 }
 
-/// One side looks in the middle of the other's operation, deterministically: a copy of the header
-/// calls the test there. The same, with a fault in it, must be noticed.
+/// A word of a segment, by its offset in the header; nothing where there is no such segment yet.
+fn word(name: &str, offset: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    let file = fs::File::open(Named::path_of(name)).ok()?;
+    file.read_exact_at(&mut bytes, offset).ok()?;
+    Some(u64::from_ne_bytes(bytes))
+}
+
+/// Where a producer or writer, and a consumer or reader, asks to be woken; and where it counts whom it woke.
+const ASKS: [u64; 2] = [392, 776];
+const ANSWERS: [u64; 2] = [264, 648];
+
+/// Waits until this peer, which does nothing else by now, has asked to be woken and sleeps.
+fn await_asleep(peer: &Peer, name: &str, end: usize) {
+    let deadline = Deadline::to("see a peer asleep");
+    while word(name, ASKS[end]).is_none_or(|asks| asks == 0) || !peer.is_asleep() {
+        deadline.wait();
+    }
+}
+
 #[test]
-fn who_meets_an_operation_is_not_deceived() {
+fn two_in_any_languages_sleep_and_wake_each_other() {
+    for pair in all_pairs() {
+        // Who comes first finds nothing, or fills the ring, and sleeps.
+        for first in [0, 1] {
+            let name = Named::new("c-asleep");
+            let start = |end: usize| {
+                pair[end].sleeper(&[["send", "recv"][end], &name, &ASLEEP.to_string()])
+            };
+            let one = start(first);
+            await_asleep(&one, &name, first);
+            let other = start(1 - first);
+            one.end();
+            other.end();
+            let seen = Inspection::of(&name).unwrap();
+            assert_eq!((seen.write_index, seen.read_index), (ASLEEP, ASLEEP));
+            assert!(word(&name, ANSWERS[1 - first]) > Some(0), "{pair:?}");
+        }
+    }
+}
+
+#[test]
+fn readers_in_any_language_sleep_until_there_is_a_value() {
+    for [writer, reader] in all_pairs() {
+        for kind in ["seqlock", "latch"] {
+            let name = Named::new("c-values-asleep");
+            let start = |language: Language, verb: &str| {
+                language.sleeper(&[verb, kind, &name, &ASLEEP.to_string()])
+            };
+            // Two of them: they ask by the same word.
+            let readers = [(); 2].map(|()| start(reader, "read"));
+            for reader in &readers {
+                await_asleep(reader, &name, 1);
+            }
+            start(writer, "write").end();
+            readers.into_iter().for_each(Peer::end);
+            assert!(
+                word(&name, ANSWERS[0]) > Some(0),
+                "{writer:?} to {reader:?}"
+            );
+        }
+    }
+}
+
+/// What it has asked for is there when it is dead: it costs the other side one call, and no one else any.
+#[test]
+fn who_is_killed_asleep_costs_one_call() {
+    for [sender, receiver] in all_pairs() {
+        let name = Named::new("c-killed-asleep");
+        let killed = receiver.sleeper(&["recv", &name, "3"]);
+        await_asleep(&killed, &name, 1);
+        drop(killed);
+        sender.sleeper(&["send", &name, "3"]).end();
+        assert_eq!(word(&name, ANSWERS[0]), Some(1), "{sender:?}");
+        receiver.sleeper(&["recv", &name, "3"]).end();
+
+        let name = Named::new("c-killed-asleep");
+        let killed = sender.sleeper(&["send", &name, &ENDLESS.to_string()]);
+        await_asleep(&killed, &name, 0);
+        drop(killed);
+        let sent = Inspection::of(&name).unwrap().write_index;
+        let count = (sent + 10).to_string();
+        let receiving = receiver.sleeper(&["recv", &name, &count]);
+        await_index(&name, |seen| seen.read_index, sent);
+        sender.sleeper(&["send", &name, &count]).end();
+        receiving.end();
+        assert_eq!(word(&name, ANSWERS[1]), Some(1), "{receiver:?}");
+    }
+}
+
+/// Runs a program against a copy of the header in which each of the `places`, of which there are as many, is
+/// changed: so the program's own functions are called there. With a fault of the file in it, it must fail.
+fn finds_its_faults(program: &str, places: &[(&str, &str, usize)]) {
     let right = header("ringproof.h");
-    let faults = faults("meetings.txt");
-    let wrong = faults
-        .iter()
-        .map(|fault| (Some(fault), fault.inject(&right)));
-    let right = (None, right.clone());
-    for (fault, mut text) in [right].into_iter().chain(wrong) {
-        for (place, call, count) in [
-            ("  ringproof_fence_acquire();", "  in_a_read();", 2),
-            ("  ringproof_fence_release();", "  in_a_write();", 2),
-            (
-                "  ringproof_store_release(write_word, write_index);",
-                "  published();",
-                1,
-            ),
-        ] {
-            assert_eq!(text.matches(place).count(), count, "{place}");
-            text = text.replace(place, &format!("{place}{call}"));
+    let check = |fault: Option<&c::Fault>| {
+        let mut text = fault.map_or(right.clone(), |fault| fault.inject(&right));
+        for (place, changed, count) in places {
+            assert_eq!(text.matches(place).count(), *count, "{place}");
+            text = text.replace(place, changed);
         }
         let folder = Folder::with(&[("ringproof.h", &text)]);
-        let program = folder.path().join("meetings");
-        c::compile_to(&program, "tests/meetings.c", &[folder.first()]);
+        let output = folder.path().join(program);
+        let folder_first = folder.first();
+        let mut more = vec!["-D_GNU_SOURCE", &folder_first];
+        if fault.is_some() {
+            // It may leave something unused; and the compiler takes most of the time.
+            more.extend(["-w", "-O0"]);
+        }
+        c::compile_to(&output, &format!("tests/{program}.c"), &more);
         let name = Named::new("c-meetings");
-        let output = run(Command::new(&program).arg(&*name));
+        let output = run(bounded(&output).arg(&*name));
+        // One that fails may leave it.
+        let _ = fs::remove_file(name.path());
         let errors = String::from_utf8_lossy(&output.stderr);
+        let as_expected = match fault {
+            None => output.status.success(),
+            Some(_) => noticed(output.status),
+        };
         let fault = fault.map_or("no fault".to_owned(), ToString::to_string);
-        assert_eq!(
-            output.status.success(),
-            fault == "no fault",
-            "{fault}: {errors}"
-        );
-    }
+        assert!(as_expected, "{fault}: {}: {errors}", output.status);
+    };
+    check(None);
+    let faults = faults(&format!("{program}.txt"));
+    thread::scope(|scope| {
+        for half in faults.chunks(faults.len().div_ceil(2)) {
+            scope.spawn(|| half.iter().for_each(|fault| check(Some(fault))));
+        }
+    });
+}
+
+/// One side looks in the middle of the other's operation, deterministically.
+#[test]
+fn who_meets_an_operation_is_not_deceived() {
+    let places = [
+        ("  ringproof_fence_acquire();", "in_a_read();", 2),
+        ("  ringproof_fence_release();", "in_a_write();", 2),
+        (
+            "  ringproof_store_release(write_word, write_index);",
+            "published();",
+            1,
+        ),
+    ];
+    let changed = places.map(|(place, call, _)| format!("{place}{call}"));
+    let places: Vec<_> = (places.iter().zip(&changed))
+        .map(|((place, _, count), changed)| (*place, changed.as_str(), *count))
+        .collect();
+    finds_its_faults("meetings", &places);
+}
+
+/// One side publishes at each step of the other's wait, deterministically: kernel and clock are the program's.
+#[test]
+fn no_wait_misses_what_ends_it() {
+    let mark = "asked.mark = ringproof_load_relaxed(&waiter->theirs->answers);";
+    finds_its_faults(
+        "sleepers",
+        &[
+            (" syscall(", " call(", 2),
+            (")syscall(", ")call(", 1),
+            ("clock_gettime(", "tick(", 3),
+            ("clock_nanosleep(", "pass(", 2),
+            ("sched_yield();", "yield();", 2),
+            (mark, &format!("{mark} marked();"), 1),
+        ],
+    );
 }
 
 /// Payloads, each with its name in tests/shapes.h and its description.

@@ -234,6 +234,11 @@ fn access(function: &str) -> Option<(&'static str, &'static str)> {
         "ringproof_store_release" => ("store", "Release"),
         "ringproof_fence_acquire" => ("fence", "Acquire"),
         "ringproof_fence_release" => ("fence", "Release"),
+        "ringproof_fence_seq_cst" => ("fence", "SeqCst"),
+        "ringproof_fence_light" => ("fence", "Light"),
+        "ringproof_barrier" => ("barrier", "Heavy"),
+        "ringproof_futex_wait" => ("futex wait", "Atomic"),
+        "ringproof_futex_wake" => ("futex wake", "Atomic"),
         "memcpy" => ("slot", "Plain"),
         _ => return None,
     })
@@ -248,7 +253,7 @@ fn is_word(word: &str, argument: &str) -> bool {
         "seq" | "version" => field("values.index"),
         "payload" => argument == "&to[i]" || argument == "&from[i]",
         "retired" => field("retired") || argument == "mark",
-        "epoch" | "note" => argument == word,
+        "asks" | "answers" | "epoch" | "note" => field(word),
         // What a fence stands between, and a slot.
         _ => true,
     }
@@ -336,7 +341,8 @@ impl Reading<'_> {
             for name in &site {
                 let info = Site::named(name).map(Site::info);
                 let fits = info.is_some_and(|info| {
-                    info.kind.split(' ').next() == Some(kind)
+                    // A slot is read or written by the same function.
+                    (info.kind == kind || info.kind.split(' ').next() == Some(kind))
                         && info.ordering == ordering
                         && is_word(info.word, argument)
                 });
@@ -552,7 +558,8 @@ fn walk<'f>(
             Event::At(sites) => {
                 let site = sites.iter().find(|site| site.starts_with(prefix));
                 let site = site.or(sites.first()).cloned().unwrap_or_default();
-                if found.last() != Some(&site) {
+                // What every publication is followed by is no part of an operation's own.
+                if found.last() != Some(&site) && !site.starts_with("Wake") {
                     found.push(site);
                 }
             }
@@ -647,10 +654,36 @@ fn documented_operations(document: &str) -> Vec<(String, Vec<String>)> {
     operations
 }
 
+/// After these stores a sleeper may have something to wake up for.
+const PUBLICATIONS: [&str; 6] = [
+    "RingPublish",
+    "RingEnd",
+    "RingFree",
+    "RingStop",
+    "SeqEven",
+    "LatchPublish",
+];
+
+/// The publications in C that no look at who sleeps follows.
+fn unheard_publications(c: &Functions) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (function, events) in c {
+        for (at, event) in events.iter().enumerate() {
+            let Event::At(sites) = event else { continue };
+            let is_heard = matches!(events.get(at + 1),
+                Some(Event::Call(called)) if called == "ringproof_wake_if_asked");
+            if sites.iter().any(|site| PUBLICATIONS.contains(&&**site)) && !is_heard {
+                problems.push(format!("{function}: nobody is woken after {sites:?}"));
+            }
+        }
+    }
+    problems
+}
+
 /// What is wrong with the order of accesses in C, against the document and the Rust sources.
 fn order_problems(c: &Functions) -> Vec<String> {
     let document = documented_operations(&read("ABI.md"));
-    let mut problems = Vec::new();
+    let mut problems = unheard_publications(c);
     if document.len() != operations().len() {
         problems.push(format!("other operations in ABI.md: {document:?}"));
     }
@@ -689,6 +722,9 @@ fn order_problems(c: &Functions) -> Vec<String> {
     };
     let ring = read("src/ring.rs");
     let role = rust_function(&read("src/role/words.rs"), "pub fn enter<");
+    let sleep = read("src/sleep.rs");
+    let of_sleep =
+        |side: &str| rust_functions(&sleep, &format!("impl<'a, M: Memory> {side}<'a, M> {{"));
     for (function, rust_functions, rust) in [
         (
             "ringproof_producer_close",
@@ -703,6 +739,11 @@ fn order_problems(c: &Functions) -> Vec<String> {
         ("ringproof_producer_open", of_end(&ring, "Producer"), "new"),
         ("ringproof_consumer_open", of_end(&ring, "Consumer"), "new"),
         ("ringproof_take", role, "enter"),
+        ("ringproof_waker_init", of_sleep("Waker"), "new"),
+        ("ringproof_wake_if_asked", of_sleep("Waker"), "asked"),
+        ("ringproof_wake", of_sleep("Waker"), "handle"),
+        ("ringproof_ask", of_sleep("Sleeper"), "ask"),
+        ("ringproof_sleep", of_sleep("Sleeper"), "sleep"),
     ] {
         compare(function, own(c, function), &own(&rust_functions, rust));
     }
@@ -729,9 +770,15 @@ fn helper_problems(header: &str) -> Vec<String> {
     let mut found = BTreeMap::new();
     for (function, _) in read.helpers.iter().filter(|(it, _)| is_access(it.name)) {
         let (word, ordering) = match access(function.name) {
+            Some(("fence", "SeqCst")) => ("thread_fence", "seq_cst"),
+            Some(("fence", "Light")) | None => ("signal_fence", "seq_cst"),
             Some(("fence", ordering)) => ("thread_fence", ordering),
+            // What the kernel does has no ordering of the language's, and is the same in C++.
+            Some(("barrier" | "futex wait" | "futex wake", _)) => {
+                found.insert(function.name, 2);
+                continue;
+            }
             Some(other) => other,
-            None => ("signal_fence", "seq_cst"),
         };
         let body = plain(&header[function.body.clone()]);
         let orderings: Vec<_> = body.split("memory_order_").skip(1).collect();
@@ -743,7 +790,7 @@ fn helper_problems(header: &str) -> Vec<String> {
         *found.entry(function.name).or_insert(0) += 1;
     }
     // In C++ and in C.
-    if found.len() != 7 || found.values().any(|count| *count != 2) {
+    if found.len() != 12 || found.values().any(|count| *count != 2) {
         problems.push(format!("other helpers: {found:?}"));
     }
     // Nothing that is included after the words, or is no header of the system, says what they mean.
@@ -799,7 +846,8 @@ fn helper_problems(header: &str) -> Vec<String> {
     for (function, _) in read.helpers.iter().filter(|(it, _)| is_access(it.name)) {
         let mut lines = header[..function.body.start].lines().rev();
         let (line, above) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
-        let is_alone = above.starts_with('#') || above.ends_with('}');
+        let is_comment = above.ends_with("*/") && !above.contains("__attribute__");
+        let is_alone = above.starts_with('#') || above.ends_with('}') || is_comment;
         if !(line.starts_with("static inline ") && is_alone) {
             let name = function.name;
             problems.push(format!("{name} is declared otherwise: {above} {line}"));
@@ -1032,6 +1080,16 @@ fn an_access_that_is_another_one_is_reported() {
         ("ringproof_fence_release(", "ringproof_fence_acquire("),
         ("ringproof_fence_acquire(", "ringproof_compiler_fence("),
         ("ringproof_fence_release(", "ringproof_compiler_fence("),
+        ("ringproof_fence_seq_cst(", "ringproof_fence_light("),
+        ("ringproof_fence_seq_cst(", "ringproof_fence_release("),
+        ("ringproof_fence_seq_cst(", "not_a_fence("),
+        ("ringproof_fence_light(", "ringproof_compiler_fence("),
+        ("ringproof_fence_light(", "not_a_fence("),
+        ("ringproof_barrier(", "ringproof_fence_seq_cst("),
+        ("ringproof_barrier(", "not_a_barrier("),
+        ("ringproof_futex_wait(", "ringproof_futex_wake("),
+        ("ringproof_futex_wait(", "not_a_call("),
+        ("ringproof_futex_wake(", "not_a_call("),
         ("ringproof_load_acquire(", "not_a_load("),
         ("ringproof_load_relaxed(", "not_a_load("),
         ("ringproof_store_release(", "not_a_store("),
@@ -1050,6 +1108,13 @@ fn an_access_that_is_another_one_is_reported() {
         ("(consumer->read_word,", "(consumer->write_word,"),
         ("(reader->values.index)", "(reader->values.words)"),
         ("(writer->values.index,", "(writer->values.words,"),
+        ("(&waker->theirs->asks)", "(&waker->theirs->answers)"),
+        ("(&waker->ours->answers)", "(&waker->ours->asks)"),
+        ("(&waker->ours->answers,", "(&waker->ours->index,"),
+        ("(&waiter->ours->asks,", "(&waiter->ours->answers,"),
+        ("(&waiter->theirs->answers)", "(&waiter->theirs->index)"),
+        ("(&waiter->theirs->answers,", "(&waiter->theirs->index,"),
+        ("(&waiter->theirs->epoch)", "(&waiter->theirs->asks)"),
     ] {
         let places = header.match_indices(right).filter(|(at, _)| {
             let before = header[..*at].rsplit(['\n', ' ']).next().unwrap_or("");
@@ -1066,6 +1131,22 @@ fn an_access_that_is_another_one_is_reported() {
         assert!(!read_header(&read).site_problems().is_empty(), "{fault}");
     }
     assert!(tried > 60, "{tried}");
+}
+
+/// A publication after which nobody looks whether somebody sleeps is reported, each.
+#[test]
+fn a_publication_that_wakes_nobody_is_reported() {
+    let header = header();
+    let start = header.find("/* ---- The ring").expect("a section");
+    let call = "ringproof_wake_if_asked(";
+    let mut tried = 0;
+    for (at, _) in header.match_indices(call).filter(|(at, _)| *at > start) {
+        let changed = [&header[..at], "not_a_look(", &header[at + call.len()..]].concat();
+        let problems = unheard_publications(&read_header(&changed).events());
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        tried += 1;
+    }
+    assert_eq!(tried, PUBLICATIONS.len());
 }
 
 /// The order is held against something: another one in the document, or in the Rust sources, is another.

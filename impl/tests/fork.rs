@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::io::{PipeReader, Read, Write, pipe};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 
 use common::ends;
@@ -35,8 +35,8 @@ use nix::unistd::{ForkResult, Pid, fork};
 use ringproof::harness::PartsOfRing;
 use ringproof::untyped::{Form, Payload, Structure};
 use ringproof::{
-    Inspection, NameStatus, PopError, PushError, Ring, RingOptions, Role, Segment, SegmentError,
-    SeqLock, SeqLockOptions, guard,
+    Consumer, Inspection, NameStatus, PopError, PushError, Ring, RingOptions, Role, Segment,
+    SegmentError, SeqLock, SeqLockOptions, Waiter, guard,
 };
 
 /// Every test by its name.
@@ -61,6 +61,7 @@ fn main() -> ExitCode {
         a_child_that_uses_its_parents_lost_end_dies_of_it,
         a_parent_that_drops_its_role_frees_it_whatever_its_children_have,
         a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent,
+        a_child_that_drops_a_waiter_waits_for_no_thread_of_its_parents_and_detaches_none_of_its_own,
         every_operation_of_an_inherited_end_faults_and_overwrites_nothing,
         nor_is_what_an_earlier_handler_mapped_overwritten,
         what_can_be_refused_to_a_child_is,
@@ -734,6 +735,47 @@ fn a_child_that_drops_what_it_inherited_takes_nothing_from_its_parent() {
     assert_held(&ring);
     let producer = producer.as_mut().expect("the producer");
     assert_eq!(producer.push_slice(&[1, 2]), Ok(2));
+}
+
+fn a_child_that_drops_a_waiter_waits_for_no_thread_of_its_parents_and_detaches_none_of_its_own() {
+    let ring = Ring::<u64>::anonymous(&options()).expect("a ring");
+    let (mut producer, consumer) = ends(&ring);
+    let mut waiter = Some(Waiter::new(consumer).expect("a waiter"));
+    let pop = |waiter: &mut Option<Waiter<_>>| {
+        let waiter = waiter.as_mut().expect("the parent has it");
+        waiter.attempt(Consumer::<u64>::pop)
+    };
+    for asleep in [false, true] {
+        let deadline = Deadline::to("see its thread ask to be woken");
+        if asleep {
+            assert_eq!(pop(&mut waiter), Ok(None));
+            while !Inspection::of_segment(ring.segment())
+                .expect("a look")
+                .roles[1]
+                .asks
+            {
+                deadline.wait();
+            }
+        }
+        in_child(|| {
+            let (end, until) = mpsc::channel::<()>();
+            // It may get the memory of the parent's.
+            let thread = thread::spawn(move || until.recv().is_err());
+            drop(waiter.take());
+            drop(end);
+            assert!(thread.join().expect("a thread that can be waited for"));
+        });
+    }
+    producer.push(7).expect("room");
+    let deadline = Deadline::to("see an item");
+    while pop(&mut waiter) != Ok(Some(7)) {
+        deadline.wait();
+    }
+    let mut end = waiter.map(Waiter::into_inner);
+    in_child(|| {
+        let refused = Waiter::new(end.take().expect("the end"));
+        assert!(matches!(refused, Err(SegmentError::Forked { .. })));
+    });
 }
 
 extern "C" fn nothing(_: libc::c_int) {}

@@ -14,19 +14,22 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Barrier;
 use std::thread;
 
-use common::ends;
 use common::helper::{self, Helper};
 use common::interrupted::Interrupted;
 use common::named::Named;
-use common::seqlock_and_latch;
+use common::{Deadline, ends, seqlock_and_latch};
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, raise, sigaction};
 use ringproof::guard::{self, MAPPINGS};
-use ringproof::harness::PartsOfValue;
+use ringproof::harness::{PartsOfRing, PartsOfValue};
 use ringproof::ring::LAST;
-use ringproof::{Busy, PopError, PushError, ReadError, Ring, RingOptions, Role, SegmentError};
+use ringproof::site::LoadSite;
+use ringproof::{
+    Busy, PopError, PushError, ReadError, Ring, RingOptions, Role, SegmentError, Wait, WaitError,
+    ring,
+};
 
 // The documented layout.
 const WRITE_INDEX: u64 = 256;
@@ -218,6 +221,48 @@ fn readers_of_a_truncated_seqlock_or_latch_get_no_value() {
             assert_eq!(reader.read(3), Err(expected));
             assert!(lock.segment().is_lost());
             drop(writer);
+        });
+    }
+}
+
+#[test]
+fn who_waits_while_it_is_truncated_gets_an_error() {
+    guard::install().expect("the guard");
+    for how in [Wait::Spin, Wait::Yield] {
+        let name = Named::new("waits");
+        let ring = create(&name);
+        // SAFETY: the parts go to this consumer alone.
+        let parts = unsafe { ring.parts() }.expect("the parts");
+        let memory = Interrupted::once(LoadSite::RingObserve, 5, || truncate(&name, 0));
+        // SAFETY: one thread, and there is no other end.
+        let consumer = unsafe { ring::Consumer::<u64, _>::new(parts, memory, ()) };
+        let popped = consumer.with_wait(how).wait_for(Deadline::length()).pop();
+        let is_corrupt = matches!(popped, Err(WaitError::Refused(PopError::Corrupt(_))));
+        assert!(is_corrupt, "{popped:?}, {how:?}");
+
+        let name = Named::new("waits");
+        let ring = create(&name);
+        let mut producer = ring.producer().expect("the role").with_wait(how);
+        assert_eq!(producer.push_slice(&[1; 5]), Ok(5));
+        truncate(&name, 0);
+        let pushed = producer.wait_for(Deadline::length()).push(2);
+        let is_corrupt = matches!(pushed, Err(WaitError::Refused(PushError::Corrupt(_))));
+        assert!(is_corrupt, "{pushed:?}, {how:?}");
+
+        seqlock_and_latch!({
+            let name = Named::new("waits");
+            let lock = Lock::create(&name, &1_u64, &LockOptions::default()).expect("create");
+            let last = lock.reader().expect("a reader").with_wait(how);
+            let parts = lock.parts().expect("the parts");
+            let memory = Interrupted::once(OBSERVE, 5, || truncate(&name, 0));
+            let reader = LockReader::<u64, _>::new(parts, memory, ()).expect("a reader");
+            let waiting = reader.with_wait(how);
+            let found = waiting.wait_for(Deadline::length()).read_newer(0, 2);
+            let none = ReadError::WriterStalled { attempts: 2 };
+            assert_eq!(found, Err(WaitError::Refused(none)), "{KIND}, {how:?}");
+            // That was the last one.
+            let newer = last.wait_for(Deadline::length()).newer(last.version());
+            assert_eq!(newer, Err(WaitError::PeerGone), "{KIND}, {how:?}");
         });
     }
 }

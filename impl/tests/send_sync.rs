@@ -10,12 +10,15 @@ use std::sync::MutexGuard;
 
 use ringproof::harness::{Hooks, Interposed};
 use ringproof::memory::{Native, Slot, Word};
+use ringproof::read::WaitingReader;
 use ringproof::shared::Held;
 use ringproof::site::Site;
+use ringproof::wait::Waiting;
 use ringproof::{
-    Claim, Consumer, Inspection, LatchReader, LatchWriter, Payload, Producer, ReadChunk, Ring,
-    RingOptions, Segment, SegmentError, SeqLatch, SeqLatchOptions, SeqLock, SeqLockOptions,
-    SeqReader, SeqWriter, Survey, WriteChunk, latch, ring, seqlock, untyped,
+    Claim, Consumer, Inspection, LatchReader, LatchWriter, Payload, PopError, Producer, PushError,
+    ReadChunk, ReadError, Ring, RingOptions, Segment, SegmentError, SeqLatch, SeqLatchOptions,
+    SeqLock, SeqLockOptions, SeqReader, SeqWriter, Survey, Wait, WaitError, WriteChunk, latch,
+    ring, seqlock, untyped,
 };
 
 /// May go to another thread, be shared with one, and stay there for good.
@@ -40,6 +43,10 @@ const _: () = {
         goes_as_far_as_its_end::<ReadChunk<'_, T>>();
         goes_as_far_as_its_end::<ring::Iter<'_, '_, '_, T, Native, Held>>();
         goes_as_far_as_its_end::<ring::Drain<'_, '_, T, Native, Held>>();
+        goes_as_far_as_its_end::<Waiting<'_, Producer<T>>>();
+        goes_as_far_as_its_end::<Waiting<'_, Consumer<T>>>();
+        goes_as_far_as_its_end::<WaitingReader<'_, SeqReader<T>>>();
+        goes_as_far_as_its_end::<WaitingReader<'_, LatchReader<T>>>();
         goes_as_far_as_its_end::<ring::RingParts<'_, Native, T>>();
     }
     for_every_payload::<[u8; 3]>();
@@ -63,6 +70,10 @@ const _: () = {
     goes_anywhere::<RingOptions>();
     goes_anywhere::<SeqLockOptions>();
     goes_anywhere::<SeqLatchOptions>();
+    goes_anywhere::<Wait>();
+    goes_anywhere::<WaitError<PushError>>();
+    goes_anywhere::<WaitError<PopError>>();
+    goes_anywhere::<WaitError<ReadError>>();
 };
 
 /// Whether a type is `Send`, and whether it is `Sync`. What is said of all types counts only where what is
@@ -110,6 +121,8 @@ fn an_end_is_what_its_memory_and_what_it_keeps_are() {
                 send_and_sync!(ring::WriteChunk<'static, 'static, u64, $memory, $keep>),
                 send_and_sync!(ring::ReadChunk<'static, 'static, u64, $memory, $keep>),
                 send_and_sync!(ring::Drain<'static, 'static, u64, $memory, $keep>),
+                send_and_sync!(Waiting<'static, ring::Producer<'static, u64, $memory, $keep>>),
+                send_and_sync!(Waiting<'static, ring::Consumer<'static, u64, $memory, $keep>>),
                 send_and_sync!(seqlock::SeqWriter<'static, u64, $memory, $keep>),
                 send_and_sync!(seqlock::SeqReader<'static, u64, $memory, $keep>),
                 send_and_sync!(latch::LatchWriter<'static, u64, $memory, $keep>),
@@ -117,21 +130,29 @@ fn an_end_is_what_its_memory_and_what_it_keeps_are() {
             ]
         };
     }
-    assert_eq!(ends!(Native, ()), [(true, true); 9]);
-    assert_eq!(ends!(Native, Rc<()>), [(false, false); 9]);
-    assert_eq!(ends!(Native, Cell<u8>), [(true, false); 9]);
-    assert_eq!(ends!(Native, MutexGuard<'static, ()>), [(false, true); 9]);
+    assert_eq!(ends!(Native, ()), [(true, true); 11]);
+    assert_eq!(ends!(Native, Rc<()>), [(false, false); 11]);
+    assert_eq!(ends!(Native, Cell<u8>), [(true, false); 11]);
+    assert_eq!(ends!(Native, MutexGuard<'static, ()>), [(false, true); 11]);
     assert_eq!(
         ends!(Interposed<Native, Counting>, Held),
-        [(true, false); 9]
+        [(true, false); 11]
     );
-    // It shares its chunk, and so may go where that may be shared.
-    macro_rules! iter {
+    // These share a chunk or an end, and so may go where that may be shared.
+    macro_rules! sharing {
         ($keep:ty) => {
-            send_and_sync!(ring::Iter<'static, 'static, 'static, u64, Native, $keep>)
+            [
+                send_and_sync!(ring::Iter<'static, 'static, 'static, u64, Native, $keep>),
+                send_and_sync!(
+                    WaitingReader<'static, seqlock::SeqReader<'static, u64, Native, $keep>>
+                ),
+                send_and_sync!(
+                    WaitingReader<'static, latch::LatchReader<'static, u64, Native, $keep>>
+                ),
+            ]
         };
     }
-    assert_eq!(iter!(()), (true, true));
-    assert_eq!(iter!(Cell<u8>), (false, false));
-    assert_eq!(iter!(MutexGuard<'static, ()>), (true, true));
+    assert_eq!(sharing!(()), [(true, true); 3]);
+    assert_eq!(sharing!(Cell<u8>), [(false, false); 3]);
+    assert_eq!(sharing!(MutexGuard<'static, ()>), [(true, true); 3]);
 }

@@ -3,13 +3,15 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::named::Named;
 use ringproof::layout::Kind;
 use ringproof::shape::{Description, Shape};
 use ringproof::untyped::{Form, Payload, PayloadError, ReadChunk, Structure};
 use ringproof::{
     PopError, PushError, Ring, RingOptions, SegmentError, SeqLatch, SeqLatchOptions, SeqLock,
-    SeqLockOptions,
+    SeqLockOptions, Wait, WaitError,
 };
 
 /// Three bytes, so that no item lies where a word does.
@@ -312,6 +314,90 @@ fn another_payload_or_kind_is_refused_with_what_differs() {
     let form = Form::Latch(SeqLatchOptions::default(), &[0; 72]);
     let latch = Structure::anonymous(&form, &payload_of::<Value>()).unwrap();
     assert!(latch.producer().is_err() && latch.consumer().is_err());
+}
+
+#[test]
+fn ends_of_bytes_wait_as_typed_ones_do() {
+    let name = Named::new("untyped-waits");
+    let untyped = untyped_ring(&name);
+    let typed = Ring::<Item>::attach(&name).unwrap();
+    let soon = Duration::from_millis(2);
+    let (mut producer, mut consumer) = (untyped.producer().unwrap(), untyped.consumer().unwrap());
+    let mut item = [0; 3];
+    for how in [Wait::Spin, Wait::Yield, Wait::Sleep, Wait::SleepAtOnce] {
+        consumer.set_wait(how);
+        assert_eq!(
+            consumer.wait_for(soon).pop(&mut item),
+            Err(WaitError::TimedOut)
+        );
+        let deadline = Instant::now() + soon;
+        let late = consumer.wait_until(deadline).pop_slice(&mut item);
+        assert_eq!(late, Err(WaitError::TimedOut));
+    }
+    let most = consumer.wait().peek_exact(6).map(drop).unwrap_err();
+    assert_eq!(
+        most,
+        WaitError::Refused(PopError::TooMany { asked: 6, most: 5 })
+    );
+    producer.set_wait(Wait::SleepAtOnce);
+    // A thread of each, over more than the ring holds.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for position in 0..200 {
+                let one = items(position, 1)[0];
+                match position % 3 {
+                    0 => producer.wait().push(&one).unwrap(),
+                    1 => assert_eq!(producer.wait().push_slice(&one), Ok(1)),
+                    _ => {
+                        let mut chunk = producer.wait().reserve(1).unwrap();
+                        chunk.copy_from_slice(0, &one).unwrap();
+                        chunk.commit_all();
+                    }
+                }
+            }
+            producer.wait().reserve_exact(3).unwrap();
+            producer.close();
+        });
+        for position in 0..200 {
+            match position % 3 {
+                0 => consumer.wait().pop(&mut item).unwrap(),
+                1 => assert_eq!(consumer.wait().pop_slice(&mut item), Ok(1)),
+                _ => {
+                    let chunk = consumer.wait().peek(1).unwrap();
+                    chunk.copy_to_slice(0, &mut item).unwrap();
+                    chunk.release_all();
+                }
+            }
+            assert_eq!(item, items(position, 1)[0]);
+        }
+        let end = consumer.wait().pop(&mut item);
+        assert_eq!(end, Err(WaitError::Refused(PopError::PeerClosed)));
+    });
+    drop(producer);
+    assert!(typed.producer().unwrap().is_closed());
+}
+
+#[test]
+fn readers_of_bytes_wait_for_a_newer_version() {
+    let forms = [
+        Form::SeqLock(SeqLockOptions::default(), &[0; 72]),
+        Form::Latch(SeqLatchOptions::default(), &[0; 72]),
+    ];
+    for form in forms {
+        let untyped = Structure::anonymous(&form, &payload_of::<Value>()).unwrap();
+        let (mut writer, mut reader) = (untyped.writer().unwrap(), untyped.reader().unwrap());
+        reader.set_wait(Wait::SleepAtOnce);
+        let late = reader.wait_for(Duration::from_millis(2)).newer(0);
+        assert_eq!(late, Err(WaitError::TimedOut));
+        let mut value = [0; 72];
+        std::thread::scope(|scope| {
+            scope.spawn(|| writer.write(&[5; 72]));
+            assert_eq!(reader.wait().read_newer_into(&mut value, 0, 1000), Ok(1));
+        });
+        assert_eq!(value, [5; 72]);
+        drop(writer);
+        assert_eq!(reader.wait().newer(1), Err(WaitError::PeerGone));
+    }
 }
 
 #[test]

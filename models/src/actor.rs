@@ -7,7 +7,7 @@ use ringproof::payload::Payload;
 use crate::engine::{self, Slot, Word, address};
 use crate::order::Order;
 use crate::run::{self, Run};
-use crate::trace::{Event, Label, What};
+use crate::trace::{Event, Label, Waking, What};
 
 /// One who takes part in an execution: a thread of a litmus test or a specimen, an endpoint of a
 /// scenario. It accesses with whatever ordering it is given, under whatever name.
@@ -80,6 +80,41 @@ impl Actor {
     pub fn fence(&self, label: impl Into<Label>, order: Order) {
         engine::fence(order);
         self.note(label, What::Fence { order });
+    }
+
+    /// Notes a barrier that the system refuses, or a light fence that no barrier reaches.
+    pub(crate) fn does_nothing(&self, label: impl Into<Label>) {
+        self.note(label, What::Nothing);
+    }
+
+    /// Sleeps while a word holds `value`, until it is woken; not for ever, if nobody will, where it `naps`. Noted
+    /// before it is made: who is never woken ends the execution here.
+    pub fn wait(&self, label: impl Into<Label>, word: &Word, value: u64, naps: bool) -> Waking {
+        let what = What::Wait {
+            word: address(word),
+            value,
+            ended: None,
+        };
+        self.note(label, what);
+        let how = match naps {
+            true => {
+                engine::pass_time();
+                Waking::TimedOut
+            }
+            false => match word.wait(value) {
+                true => Waking::Woken,
+                false => Waking::Awake,
+            },
+        };
+        self.run.woke(self.index, how);
+        how
+    }
+
+    /// Wakes all who sleep on a word.
+    pub fn wake(&self, label: impl Into<Label>, word: &Word) {
+        word.wake();
+        let word = address(word);
+        self.note(label, What::Wake { word });
     }
 
     /// Reads a slot.

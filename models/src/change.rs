@@ -3,8 +3,8 @@
 use std::fmt;
 
 use ringproof::site::{
-    FenceOrdering, FenceSite, LoadOrdering, LoadSite, Site, SlotReadSite, SlotWriteSite,
-    StoreOrdering, StoreSite,
+    BarrierSite, FenceOrdering, FenceSite, LoadOrdering, LoadSite, Site, SlotReadSite,
+    SlotWriteSite, StoreOrdering, StoreSite, WakeSite,
 };
 
 use crate::order::Order;
@@ -18,6 +18,8 @@ pub enum Change {
     Store(StoreSite, StoreOrdering),
     /// The fence has another ordering; `None` leaves it out (a relaxed fence does not exist).
     Fence(FenceSite, Option<FenceOrdering>),
+    /// The barrier is left out, and said to have been made.
+    NoBarrier(BarrierSite),
     /// The access is held back until just after the actor's next one at `past`, or, where that
     /// never comes, until the actor gives up its memory (one that dies first never makes it). It
     /// is not held back past the next access at `site` to the same word or slot, so it is the
@@ -42,7 +44,7 @@ pub enum Change {
     /// The load answers with one more than the word holds: an injected fault of the protocol, not
     /// of the ordering, which an engine without weak memory can see, too.
     OneTooMany(LoadSite),
-    /// The store, slot read or slot write is left out: likewise.
+    /// The store, slot read, slot write, wait or wake is left out: likewise. A wait that is left out wakes up at once.
     LeftOut(Site),
 }
 
@@ -75,6 +77,7 @@ impl Change {
             Change::Load(site, _) | Change::OneTooMany(site) => site.into(),
             Change::Store(site, _) => site.into(),
             Change::Fence(site, _) => site.into(),
+            Change::NoBarrier(site) => site.into(),
             Change::Late { site, .. } | Change::Early { site, .. } | Change::LeftOut(site) => site,
         }
     }
@@ -90,7 +93,9 @@ impl Change {
     /// What kind of mistake it is.
     pub fn kind(self) -> Kind {
         match self {
-            Change::Load(..) | Change::Store(..) | Change::Fence(..) => Kind::Mutant,
+            Change::Load(..) | Change::Store(..) | Change::Fence(..) | Change::NoBarrier(_) => {
+                Kind::Mutant
+            }
             Change::Late { .. } | Change::Early { .. } => Kind::Moved,
             Change::OneTooMany(_) | Change::LeftOut(_) => Kind::PlantedFault,
         }
@@ -99,7 +104,7 @@ impl Change {
     /// Whether it is about order alone. An engine without weak memory keeps every order, so it
     /// cannot judge it: neither a mutant, nor where a fence stands.
     pub fn is_of_order(self) -> bool {
-        let is_fence = |site| matches!(site, Site::Fence(_));
+        let is_fence = |site| matches!(site, Site::Fence(_) | Site::Barrier(_));
         match self.kind() {
             Kind::Mutant => true,
             Kind::Moved => is_fence(self.site()) || self.past().is_some_and(is_fence),
@@ -114,6 +119,7 @@ impl Change {
             Change::Store(_, ordering) => format!("{ordering:?}"),
             Change::Fence(_, Some(ordering)) => format!("{ordering:?}"),
             Change::Fence(_, None) => "no fence".to_owned(),
+            Change::NoBarrier(_) => "no barrier".to_owned(),
             Change::Late { past, .. } => format!("late past {past}"),
             Change::Early { past, .. } => format!("early past {past}"),
             Change::OneTooMany(_) => "one too many".to_owned(),
@@ -127,8 +133,8 @@ impl Change {
         [Change::weaker(), Change::moved(), Change::faults()].concat()
     }
 
-    /// Every ordering stronger than `Relaxed` made `Relaxed`, every fence left out, and made the
-    /// other kind.
+    /// Every ordering stronger than `Relaxed` made `Relaxed`, every fence and barrier left out, and every fence made
+    /// a kind that is not stronger.
     pub fn weaker() -> Vec<Change> {
         let loads = (LoadSite::ALL.iter())
             .filter(|site| site.ordering() != LoadOrdering::Relaxed)
@@ -136,9 +142,14 @@ impl Change {
         let stores = (StoreSite::ALL.iter())
             .filter(|site| site.ordering() != StoreOrdering::Relaxed)
             .map(|&site| Change::Store(site, StoreOrdering::Relaxed));
-        let fences = (FenceSite::ALL.iter())
-            .flat_map(|&site| [Change::Fence(site, None), Change::other_kind(site)]);
-        loads.chain(stores).chain(fences).collect()
+        let fences = (FenceSite::ALL.iter()).flat_map(|&site| {
+            [None]
+                .into_iter()
+                .chain(Change::other_kinds(site))
+                .map(move |kind| Change::Fence(site, kind))
+        });
+        let barriers = BarrierSite::ALL.iter().copied().map(Change::NoBarrier);
+        loads.chain(stores).chain(fences).chain(barriers).collect()
     }
 
     /// Every `Relaxed` made as strong as its operation can be, every fence made the other kind.
@@ -150,29 +161,42 @@ impl Change {
         let stores = (StoreSite::ALL.iter())
             .filter(|site| site.ordering() == StoreOrdering::Relaxed)
             .map(|&site| Change::Store(site, StoreOrdering::Release));
-        let fences = FenceSite::ALL.iter().copied().map(Change::other_kind);
+        let fences = (FenceSite::ALL.iter())
+            .flat_map(|&site| Change::other_kinds(site).map(move |kind| Change::Fence(site, kind)));
         loads.chain(stores).chain(fences).collect()
     }
 
-    fn other_kind(site: FenceSite) -> Change {
-        let other = match site.ordering() {
-            FenceOrdering::Acquire => FenceOrdering::Release,
-            FenceOrdering::Release => FenceOrdering::Acquire,
+    /// A light fence is nothing but against a barrier, so there is no other kind that is not stronger.
+    fn other_kinds(site: FenceSite) -> impl Iterator<Item = Option<FenceOrdering>> {
+        use FenceOrdering::{Acquire, Light, Release, SeqCst};
+        let others: &[FenceOrdering] = match site.ordering() {
+            Acquire => &[Release],
+            Release => &[Acquire],
+            SeqCst => &[Acquire, Release],
+            Light => &[],
         };
-        Change::Fence(site, Some(other))
+        others.iter().copied().map(Some)
     }
 
     /// The moves that are known mistakes: each was made in some published ring or seqlock, or is
     /// what a compiler or processor does where the ordering does not forbid it.
     pub fn moved() -> Vec<Change> {
-        use FenceSite::{LatchReadFence, LatchWriteFence, SeqReadFence, SeqWriteFence};
-        use LoadSite::{LatchCopyOut, LatchRecheck, SeqCopyOut, SeqRecheck};
+        use BarrierSite::SleepBarrier;
+        use FenceSite::{
+            LatchReadFence, LatchWriteFence, SeqReadFence, SeqWriteFence, SleepFence, WakeFence,
+            WakeLight,
+        };
+        use LoadSite::{
+            LatchCopyOut, LatchRecheck, RingObserve, SeqCopyOut, SeqRecheck, WakeLook,
+            WakeLookAgain,
+        };
         use SlotReadSite::RingTake;
         use SlotWriteSite::RingFill;
         use StoreSite::{
             LatchCopyIn, LatchPublish, RingEnd, RingFree, RingPublish, RingStop, SeqCopyIn,
-            SeqEven, SeqOdd,
+            SeqEven, SeqOdd, SleepAsk, WakeAnswer,
         };
+        use WakeSite::WakeCall;
         vec![
             // Announced before it is there, freed before it is read.
             late(RingFill, RingPublish),
@@ -196,15 +220,27 @@ impl Change {
             early(LatchReadFence, LatchCopyOut),
             late(LatchReadFence, LatchRecheck),
             early(LatchRecheck, LatchCopyOut),
+            // Asked after the last look, or not before it to others.
+            late(SleepAsk, RingObserve),
+            late(SleepBarrier, RingObserve),
+            late(SleepFence, RingObserve),
+            // Looked, or fenced, before it is published.
+            early(WakeLook, RingPublish),
+            early(WakeLight, RingPublish),
+            late(WakeLight, WakeLook),
+            early(WakeFence, RingPublish),
+            late(WakeFence, WakeLookAgain),
+            // Woken before there is an answer.
+            late(WakeAnswer, WakeCall),
         ]
     }
 
     /// Faults of the protocol that any engine must catch, weak memory or not: each load one too
-    /// many, each store, slot read and slot write left out.
+    /// many, each store, slot read, slot write, wait and wake left out.
     pub fn faults() -> Vec<Change> {
         let loads = LoadSite::ALL.iter().map(|&site| Change::OneTooMany(site));
         let rest = Site::all()
-            .filter(|site| !matches!(site, Site::Load(_) | Site::Fence(_)))
+            .filter(|site| !matches!(site, Site::Load(_) | Site::Fence(_) | Site::Barrier(_)))
             .map(Change::LeftOut);
         loads.chain(rest).collect()
     }
@@ -299,6 +335,12 @@ impl Table {
         }
     }
 
+    /// The ordering of a barrier, `None` if it is left out.
+    pub fn barrier(&self, site: BarrierSite) -> Option<Order> {
+        let left_out = self.change == Some(Change::NoBarrier(site));
+        (!left_out).then(|| site.ordering().into())
+    }
+
     /// What a load answers when the word holds `value`.
     pub fn answer(&self, site: LoadSite, value: u64) -> u64 {
         match self.change {
@@ -307,7 +349,7 @@ impl Table {
         }
     }
 
-    /// Whether a store, slot read or slot write is left out.
+    /// Whether a store, slot read, slot write, wait or wake is left out.
     pub fn leaves_out(&self, site: impl Into<Site>) -> bool {
         self.change == Some(Change::LeftOut(site.into()))
     }
@@ -371,7 +413,7 @@ mod tests {
                 .filter(|change| change.site() == site)
                 .collect();
             assert!(!of_site.is_empty(), "{site}");
-            let strong = ["Acquire", "Release"].contains(&site.info().ordering);
+            let strong = !["Relaxed", "Plain", "Atomic"].contains(&site.info().ordering);
             let mutants = of_site.iter().any(|change| change.kind() == Kind::Mutant);
             assert_eq!(mutants, strong, "{site}");
         }

@@ -11,7 +11,7 @@ use ringproof::site::SiteInfo;
 
 use crate::engine::Read;
 use crate::exploration::Failure;
-use crate::trace::{Event, Label, Trace, What};
+use crate::trace::{Event, Label, Trace, Waking, What};
 
 /// How wide the text below the table may be, and a table of one or two actors.
 const WIDTH: usize = 100;
@@ -88,27 +88,44 @@ fn rows(failure: &Failure) -> Vec<Row> {
     let row = |(place, event): (usize, &Event)| {
         let name = target(event).map_or("", |target| names[&target].as_str());
         let access = match event.what {
-            What::Load { read, .. } => format!("{name} = {}", number(read.value)),
+            What::Load { read, .. } => format!("{name} = {}", number(name, read.value)),
             What::Add { read, amount, .. } => {
-                format!("{name} = {} ← +{amount}", number(read.value))
+                format!("{name} = {} ← +{amount}", number(name, read.value))
             }
             What::Store { value, .. } | What::Write { value, .. } => {
-                format!("{name} ← {}", number(value))
+                format!("{name} ← {}", number(name, value))
             }
             What::Fence { .. } => "fence".to_owned(),
+            What::Nothing => "does nothing".to_owned(),
+            What::Wait { value, .. } => format!("sleep while {name} = {}", number(name, value)),
+            What::Wake { .. } => format!("wake by {name}"),
             What::Read { value, .. } => {
-                format!("{name} = {}", value.map_or("?".to_owned(), number))
+                format!(
+                    "{name} = {}",
+                    value.map_or("?".to_owned(), |value| number(name, value))
+                )
             }
             What::LeftOut => "left out".to_owned(),
             What::Died => "✗ dies before this".to_owned(),
         };
         let order = match event.what {
-            What::LeftOut | What::Died => String::new(),
+            What::LeftOut | What::Died | What::Nothing | What::Wait { .. } | What::Wake { .. } => {
+                String::new()
+            }
             what => (what.order()).map_or("plain".to_owned(), |order| order.to_string()),
         };
         let (remark, named) = match event.what {
             What::Load { word, read, .. } | What::Add { word, read, .. } => {
                 origin(trace, word, read)
+            }
+            What::Wait { ended, .. } => {
+                let how = match ended {
+                    Some(Waking::Woken) => "woken",
+                    Some(Waking::Awake) => "it was not",
+                    Some(Waking::TimedOut) => "its time was over",
+                    None => "✗ asleep",
+                };
+                (how.to_owned(), Vec::new())
             }
             _ if racing == Some(place) => rivals(trace, place),
             _ => (String::new(), Vec::new()),
@@ -258,9 +275,13 @@ fn width(text: &str) -> usize {
 /// What an event accessed, if it accessed anything: a word or a slot.
 fn target(event: &Event) -> Option<usize> {
     match event.what {
-        What::Load { word, .. } | What::Add { word, .. } | What::Store { word, .. } => Some(word),
+        What::Load { word, .. }
+        | What::Add { word, .. }
+        | What::Store { word, .. }
+        | What::Wait { word, .. }
+        | What::Wake { word } => Some(word),
         What::Read { place: slot, .. } | What::Write { slot, .. } => Some(slot),
-        What::Fence { .. } | What::LeftOut | What::Died => None,
+        What::Fence { .. } | What::Nothing | What::LeftOut | What::Died => None,
     }
 }
 
@@ -327,11 +348,16 @@ fn letter_of(number: usize) -> String {
     }
 }
 
-/// A value; the largest stands for "none yet" in many a word, the highest bit for a close.
-fn number(value: u64) -> String {
+/// A value; the largest stands for "none yet" in many a word, the highest bit for a
+/// close, or for who needs whole fences.
+fn number(name: &str, value: u64) -> String {
+    let bit = match name.split(' ').next() {
+        Some("asks" | "answers") => "fenced",
+        _ => "closed",
+    };
     match index_of(value) {
         _ if value == u64::MAX => "MAX".to_owned(),
-        (index, true) => format!("{index} closed"),
+        (index, true) => format!("{index} {bit}"),
         (index, false) => index.to_string(),
     }
 }

@@ -16,11 +16,16 @@ use std::time::{Duration, Instant};
 use ringproof_record::machine;
 
 pub(crate) use current::address;
-pub use current::{Lock, Slot, Thread, Word, fence, lock, slot, spawn, spawn_with, spin, word};
+pub use current::{
+    Lock, Slot, Thread, Word, fence, lock, pass_time, slot, spawn, spawn_with, spin, word,
+};
 
 use crate::order::Order;
 use crate::run::Run;
 pub use crate::trace::Read;
+
+/// What is found where threads sleep and all others have ended, or wait for them.
+pub const ASLEEP: &str = "a wake-up was lost: who sleeps now sleeps for ever";
 
 /// Values that loom remembers of one word; it loses older ones.
 pub const HISTORY: usize = 7;
@@ -150,6 +155,8 @@ pub trait Engine: Sized + Send + Sync + 'static {
     fn fence(order: Order);
     /// This thread waits for another one.
     fn spin();
+    /// So much time passes that all others come as far as they can, and that this thread sees what they stored.
+    fn pass_time();
 }
 
 /// An atomic word of an engine's.
@@ -165,6 +172,16 @@ pub trait AnyWord: Send + Sync {
     fn store(&self, value: u64, order: Order) -> usize;
     /// Adds to it in one step, and says what it found.
     fn add(&self, amount: u64, order: Order) -> Read;
+    /// Sleeps until it is [woken](Self::wake), if [`is_still`] says so of what it holds; false if it did not fall
+    /// asleep. To look and to fall asleep is one step for who wakes, as with a futex of the kernel's.
+    fn wait(&self, value: u64) -> bool;
+    /// Wakes all who sleep on it.
+    fn wake(&self);
+}
+
+/// Whether the kernel takes a word that holds this for one that holds `value`: it compares the low half.
+pub(crate) fn is_still(value: u64, now: u64) -> bool {
+    value as u32 == now as u32
 }
 
 /// Plain memory of eight bytes, on which an engine reports races.

@@ -5,16 +5,20 @@ use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::thread;
 
-use ringproof::memory::{Cells, Memory};
+use ringproof::memory::{Cells, Memory, Slept};
 use ringproof::payload::Payload;
-use ringproof::site::{FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite};
+use ringproof::site::{
+    BarrierSite, FenceSite, LoadSite, Site, SlotReadSite, SlotWriteSite, StoreSite, WaitSite,
+    WakeSite,
+};
+use ringproof::sleep::{FENCE, NAP};
 
 use crate::actor::{Actor, to_word};
 use crate::change::Table;
 use crate::engine::{self, Slot, Word, address};
 use crate::order::Order;
 use crate::run::Run;
-use crate::trace::Label;
+use crate::trace::{Label, Waking};
 
 /// The cells of the engine, as the production source sees them. They are counted, so that an
 /// access that a change holds back can outlive the call that asked for it.
@@ -45,9 +49,18 @@ pub struct Instrumented {
     /// How many accesses are left before the actor dies; `None`: it does not.
     left: Cell<Option<u64>>,
     dead: Cell<bool>,
+    /// Whether the barriers of others reach it.
+    reached: bool,
+    /// Whether the system lets it make one.
+    permitted: bool,
+    /// How often it slept, or would have.
+    slept: Cell<u32>,
     late: RefCell<Vec<Late>>,
     early: RefCell<Early>,
 }
+
+/// In a model nobody sleeps so often: who does, does not sleep.
+const SLEEPS: u32 = 20;
 
 /// An access yet to be made.
 type Access = dyn FnOnce(&Actor) + Send;
@@ -86,12 +99,27 @@ impl Instrumented {
             table,
             left: Cell::new(crash_point),
             dead: Cell::new(false),
+            reached: true,
+            permitted: true,
+            slept: Cell::new(0),
             late: RefCell::default(),
             early: RefCell::new(Early {
                 word: None,
                 made: None,
             }),
         }
+    }
+
+    /// The same for an actor that the barriers of others do not reach.
+    pub fn unreached(mut self) -> Self {
+        self.reached = false;
+        self
+    }
+
+    /// The same for one that the system lets make no barrier.
+    pub fn refused(mut self) -> Self {
+        self.permitted = false;
+        self
     }
 
     /// Whether the actor is dead: destructors still run, and must change nothing. Dies here if
@@ -183,6 +211,15 @@ impl Instrumented {
         }
     }
 
+    fn sleeps(&self, how: Slept) -> Slept {
+        self.slept.set(self.slept.get() + 1);
+        assert!(
+            self.slept.get() < SLEEPS,
+            "goes to sleep, and does not sleep"
+        );
+        how
+    }
+
     fn make_late(&self) {
         for held in self.late.take() {
             (held.make)(&self.actor);
@@ -247,8 +284,10 @@ impl Memory for Instrumented {
         if self.is_dead(label(site)) || self.made_early(site).is_some() {
             return;
         }
-        let Some(order) = self.table.fence(site) else {
-            return self.actor.leave_out(label(site));
+        let order = match self.table.fence(site) {
+            None => return self.actor.leave_out(label(site)),
+            Some(Order::Light) if !self.reached => return self.actor.does_nothing(label(site)),
+            Some(order) => order,
         };
         self.now_or_late(None, site, move |actor| actor.fence(label(site), order));
     }
@@ -292,6 +331,51 @@ impl Memory for Instrumented {
                 actor.write(label(site), &held, value);
             });
         }
+    }
+
+    fn barrier(&self, site: BarrierSite) -> bool {
+        if self.is_dead(label(site)) {
+            return true;
+        }
+        if !self.permitted {
+            self.actor.does_nothing(label(site));
+            return false;
+        }
+        match self.table.barrier(site) {
+            Some(order) => {
+                self.now_or_late(None, site, move |actor| actor.fence(label(site), order));
+            }
+            None => self.actor.leave_out(label(site)),
+        }
+        true
+    }
+
+    fn is_reached(&self) -> bool {
+        self.reached
+    }
+
+    /// A sleep of limited time lasts until it is woken, as one without limit does: so nobody is saved by a clock. But
+    /// where nothing orders it with who wakes, it ends by itself, and has to be as short as it may be there.
+    fn wait(&self, word: &Word, value: u64, nanos: u64, site: WaitSite) -> Slept {
+        if self.skips(site, label(site)) {
+            return self.sleeps(Slept::Woken);
+        }
+        let naps = !self.permitted && value & FENCE == 0;
+        assert!(
+            !naps || nanos <= NAP,
+            "slept long where nobody may know of it"
+        );
+        match self.at(site, || self.actor.wait(label(site), word, value, naps)) {
+            Waking::TimedOut => self.sleeps(Slept::TimedOut),
+            Waking::Woken | Waking::Awake => self.sleeps(Slept::Woken),
+        }
+    }
+
+    fn wake(&self, word: &Word, site: WakeSite) {
+        if self.skips(site, label(site)) {
+            return;
+        }
+        self.at(site, || self.actor.wake(label(site), word));
     }
 
     fn spin(&self) {

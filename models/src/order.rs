@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use ringproof::site::{FenceOrdering, LoadOrdering, StoreOrdering};
+use ringproof::site::{BarrierOrdering, FenceOrdering, LoadOrdering, StoreOrdering};
 
 /// The ordering of any access or fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,17 +18,29 @@ pub enum Order {
     AcqRel,
     /// In the one total order of all such accesses and fences, too.
     SeqCst,
+    /// For fences: a SeqCst fence against [`Heavy`](Order::Heavy) ones in other threads, and nothing against any
+    /// other (P1202, *Asymmetric fences*).
+    Light,
+    /// For fences: SeqCst, also against light ones. It stands for a barrier that all threads are made to go through:
+    /// what the system does *in* the other threads, no engine shows, only what comes of it.
+    Heavy,
 }
 
 impl Order {
     /// Whether a load or a fence of this ordering acquires.
     pub fn acquires(self) -> bool {
-        matches!(self, Order::Acquire | Order::AcqRel | Order::SeqCst)
+        matches!(
+            self,
+            Order::Acquire | Order::AcqRel | Order::SeqCst | Order::Heavy
+        )
     }
 
     /// Whether a store or a fence of this ordering releases.
     pub fn releases(self) -> bool {
-        matches!(self, Order::Release | Order::AcqRel | Order::SeqCst)
+        matches!(
+            self,
+            Order::Release | Order::AcqRel | Order::SeqCst | Order::Heavy
+        )
     }
 }
 
@@ -40,6 +52,8 @@ impl fmt::Display for Order {
             Order::Release => "Release",
             Order::AcqRel => "AcqRel",
             Order::SeqCst => "SeqCst",
+            Order::Light => "Light",
+            Order::Heavy => "Heavy",
         })
     }
 }
@@ -67,6 +81,16 @@ impl From<FenceOrdering> for Order {
         match ordering {
             FenceOrdering::Acquire => Order::Acquire,
             FenceOrdering::Release => Order::Release,
+            FenceOrdering::SeqCst => Order::SeqCst,
+            FenceOrdering::Light => Order::Light,
+        }
+    }
+}
+
+impl From<BarrierOrdering> for Order {
+    fn from(ordering: BarrierOrdering) -> Order {
+        match ordering {
+            BarrierOrdering::Heavy => Order::Heavy,
         }
     }
 }

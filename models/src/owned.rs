@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
+use ringproof::memory::Memory;
 use ringproof::payload::Payload;
 use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter, Watch};
+use ringproof::site::StoreSite;
+use ringproof::sleep::{FENCE, OwnedSleepWords};
 use ringproof::slots::Slots;
 
 use crate::engine::{Slot, Thread, Word, slot, spawn, word};
@@ -19,6 +22,8 @@ const ENOUGH: &str = "the model gives enough words";
 pub struct OwnedRing {
     write_index: Word,
     read_index: Word,
+    for_items: OwnedSleepWords<Shared>,
+    for_room: OwnedSleepWords<Shared>,
     slots: Vec<Slot>,
     capacity: u64,
 }
@@ -29,15 +34,24 @@ impl OwnedRing {
         Arc::new(OwnedRing {
             write_index: word(0),
             read_index: word(0),
+            for_items: OwnedSleepWords::default(),
+            for_room: OwnedSleepWords::default(),
             slots: (0..slots).map(|_| slot(0)).collect(),
             capacity,
         })
+    }
+
+    /// A consumer asks to be woken, and says that it can make no barrier.
+    pub fn ask_for_fences(&self, memory: &Instrumented) {
+        memory.store(self.for_items.words().asks, FENCE | 1, StoreSite::SleepAsk);
     }
 
     fn parts(&self) -> RingParts<'_, Shared, u64> {
         RingParts {
             write_index: &self.write_index,
             read_index: &self.read_index,
+            for_items: self.for_items.words(),
+            for_room: self.for_room.words(),
             slots: Slots::new(&self.slots).expect("models ask for a power of two of slots"),
             capacity: self.capacity,
         }
@@ -122,6 +136,7 @@ impl<P> Watch for Kept<P> {
 /// The words of a seqlock or latch, to be shared by the threads of a model.
 pub struct OwnedWords {
     counter: Word,
+    for_news: OwnedSleepWords<Shared>,
     data: Vec<Word>,
 }
 
@@ -144,6 +159,7 @@ impl OwnedWords {
     pub fn new(counter: u64, data: &[u64]) -> Arc<Self> {
         Arc::new(OwnedWords {
             counter: word(counter),
+            for_news: OwnedSleepWords::default(),
             data: data.iter().map(|&value| word(value)).collect(),
         })
     }
@@ -168,6 +184,7 @@ impl OwnedWords {
     fn seqlock(&self) -> SeqParts<'_, Shared> {
         SeqParts {
             seq: &self.counter,
+            for_news: self.for_news.words(),
             payload: &self.data,
         }
     }
@@ -175,6 +192,7 @@ impl OwnedWords {
     fn latch(&self) -> LatchParts<'_, Shared> {
         LatchParts {
             version: &self.counter,
+            for_news: self.for_news.words(),
             slots: &self.data,
         }
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ringproof::site::Site;
 
 use crate::change::Table;
-use crate::trace::{Event, Label, Trace, What};
+use crate::trace::{Event, Label, Trace, Waking, What};
 
 /// The state of one exploration, shared by all its threads.
 #[derive(Debug, Default)]
@@ -157,6 +157,28 @@ impl Run {
         {
             *found = Some(value);
         }
+    }
+
+    /// Fills in how the last sleep of this actor ended.
+    pub(crate) fn woke(&self, actor: usize, how: Waking) {
+        let mut state = self.state();
+        let mut own = state.trace.events.iter_mut().rev();
+        if let Some(Event {
+            what: What::Wait { ended, .. },
+            ..
+        }) = own.find(|event| event.actor == actor)
+        {
+            *ended = Some(how);
+        }
+    }
+
+    /// How often in this execution an access was made at a site.
+    pub fn count(&self, site: impl Into<Site>) -> usize {
+        let site = Some(site.into());
+        let made = |event: &&Event| {
+            event.label.site == site && !matches!(event.what, What::LeftOut | What::Died)
+        };
+        self.state().trace.events.iter().filter(made).count()
     }
 
     /// The number of a new actor in this execution. Several of one name are numbered from the second on.

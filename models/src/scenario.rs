@@ -23,6 +23,7 @@ pub mod long;
 mod ring;
 mod role;
 mod seqlock;
+mod sleep;
 
 use std::sync::Arc;
 
@@ -66,6 +67,7 @@ pub fn inventory() -> Vec<Scenario> {
         latch::inventory(),
         crash::inventory(),
         role::inventory(),
+        sleep::inventory(),
     ]
     .into_iter()
     .flatten()
@@ -79,6 +81,7 @@ pub fn night() -> Vec<Scenario> {
         seqlock::night(),
         latch::night(),
         crash::night(),
+        sleep::night(),
     ]
     .into_iter()
     .flatten()

@@ -21,6 +21,7 @@ mod s11_full_in_first_lap;
 mod s12_counter_wraps;
 mod s13_stale_end_mark;
 mod s14_sequence_wraps;
+mod s28_sleepers_counted;
 mod seqlock;
 mod trap01_own_index;
 
@@ -226,6 +227,7 @@ pub fn all() -> Vec<Specimen> {
         s12_counter_wraps::specimen(),
         s13_stale_end_mark::specimen(),
         s14_sequence_wraps::specimen(),
+        s28_sleepers_counted::specimen(),
         trap01_own_index::specimen(),
     ]
 }

@@ -68,6 +68,17 @@ impl fmt::Display for Label {
     }
 }
 
+/// How a sleep ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waking {
+    /// It was woken.
+    Woken,
+    /// The word held something else: it did not fall asleep.
+    Awake,
+    /// Its time was over.
+    TimedOut,
+}
+
 /// What one event did. A `word` or `slot` is distinguished from the others of its execution by a
 /// number of no further meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +119,22 @@ pub enum What {
         /// Of which kind.
         order: Order,
     },
+    /// A barrier that the system refused, or a light fence that no barrier reaches.
+    Nothing,
+    /// A sleep on a word while it holds a value.
+    Wait {
+        /// The word.
+        word: usize,
+        /// The value.
+        value: u64,
+        /// How it ended; `None` if it did not.
+        ended: Option<Waking>,
+    },
+    /// A waking of those who sleep on a word.
+    Wake {
+        /// The word.
+        word: usize,
+    },
     /// A plain read; `None` if a race with it ended the execution.
     Read {
         /// The slot, or the word when no store to it is under way.
@@ -136,7 +163,13 @@ impl What {
             | What::Store { order, .. }
             | What::Add { order, .. }
             | What::Fence { order } => Some(order),
-            What::Read { .. } | What::Write { .. } | What::LeftOut | What::Died => None,
+            What::Nothing
+            | What::Wait { .. }
+            | What::Wake { .. }
+            | What::Read { .. }
+            | What::Write { .. }
+            | What::LeftOut
+            | What::Died => None,
         }
     }
 }

@@ -94,7 +94,7 @@ fn required(duty: Duty) -> &'static [&'static str] {
     match duty {
         Duty::NoSites => &[],
         Duty::EveryOrdering => &[
-            "for each ordering stronger than Relaxed and each fence",
+            "for each ordering stronger than Relaxed, each fence, each barrier and each call that sleeps or wakes",
             "for each slot access",
         ],
         Duty::EverySite => &["for each site, a process killed there"],

@@ -18,7 +18,7 @@ Moves a stream of bytes from one process to another through shared memory.
 `send` copies its standard input into a ring named NAME, `recv` copies the ring to its standard
 output. Either may be started first: whoever comes first makes the ring (in /dev/shm), the other
 joins. `send` closes the ring at the end of its input and exits; `recv` takes what is left,
-removes the ring and exits.
+removes the ring and exits. Whoever has to wait sleeps until the other one wakes it.
 
 Either side may be killed at any moment, with any signal, and started again with the same
 command: nothing is lost, nothing is repeated (see the restart rules below).";
@@ -61,6 +61,13 @@ yet.
 Messages go to standard error, unless that is the FILE (as in recv news >> FILE 2>&1), where they
 would be taken for bytes of the stream; then there is only the exit code.";
 
+const INSPECT_ABOUT: &str = "\
+Show a segment's header, roles, positions and occupancy, changing nothing.
+
+Of each role: whether a process holds it (`held` in JSON), how often it was taken (`epoch`), whether it
+asks to be woken (`asks`: it sleeps, or did when it was killed), and how often it woke who waited for
+it (`wakes`: of all that held it).";
+
 const GC_ABOUT: &str = "\
 Remove the unused segments: those whose roles are all free.
 
@@ -99,6 +106,7 @@ pub(crate) enum Command {
     #[command(after_long_help = format!("{GUIDE}\n\n{TABLE}"))]
     Recv(RecvArgs),
     /// Show a segment's header, roles, positions and occupancy, changing nothing
+    #[command(long_about = INSPECT_ABOUT)]
     Inspect(InspectArgs),
     /// Remove the unused segments
     #[command(long_about = GC_ABOUT, after_long_help = TABLE)]

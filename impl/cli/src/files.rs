@@ -8,7 +8,8 @@ use std::io::{self, ErrorKind, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
-use std::time::UNIX_EPOCH;
+use std::thread::sleep;
+use std::time::{Duration, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -20,11 +21,10 @@ use crate::early;
 use crate::exit::{Failure, Unwritten};
 use crate::notes::FileId;
 use crate::resume::{FileFacts, Refusal};
-use crate::wait::Wait;
+use crate::stream::CHECK;
 
-/// How long a read waits for input before it is asked whether there is any point in it, in
-/// milliseconds.
-const IDLE: u8 = 250;
+/// How long this waits after a call that would block although `poll` said that it would not.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// Standard input, unbuffered.
 pub(crate) struct Input {
@@ -72,17 +72,17 @@ impl Input {
         buffer: &mut [u8],
         mut idle: impl FnMut() -> Result<(), Failure>,
     ) -> Result<usize, Failure> {
-        let mut wait = Wait::new();
         loop {
             // A regular file has what it has.
             if self.longest.is_none()
-                && events(self.file.as_fd(), PollFlags::POLLIN, IDLE.into()).is_empty()
+                && events(self.file.as_fd(), PollFlags::POLLIN, CHECK).is_empty()
             {
                 idle()?;
                 continue;
             }
             match self.file.read(buffer) {
-                Err(error) if goes_on(&error, &mut wait) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(PAUSE),
                 outcome => {
                     let count = outcome.map_err(Failure::io("read the input"))?;
                     if let Some(longest) = self.longest {
@@ -140,21 +140,29 @@ impl Output {
     /// Whether whoever read it is gone, as far as is known without writing.
     pub(crate) fn is_closed(&self) -> bool {
         let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
-        events(self.0.as_fd(), PollFlags::empty(), 0).intersects(gone)
+        events(self.0.as_fd(), PollFlags::empty(), Duration::ZERO).intersects(gone)
     }
 
     /// Writes all of `bytes`.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Unwritten> {
-        let mut wait = Wait::new();
         let mut written = 0;
+        let mut is_said_ready = false;
         while written < bytes.len() {
             match self.0.write(&bytes[written..]) {
                 Ok(0) => return Err(Unwritten::Failed(ErrorKind::WriteZero.into())),
                 Ok(count) => {
                     written += count;
-                    wait = Wait::new();
+                    is_said_ready = false;
                 }
-                Err(error) if goes_on(&error, &mut wait) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Whoever started this program may have left its end of a pipe non-blocking.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if is_said_ready {
+                        sleep(PAUSE);
+                    }
+                    events(self.0.as_fd(), PollFlags::POLLOUT, CHECK);
+                    is_said_ready = true;
+                }
                 Err(error) => return Err(self.unwritten(error)),
             }
         }
@@ -319,27 +327,15 @@ fn standard(fd: BorrowedFd<'_>, descriptor: &'static str, wrong: OFlag) -> Resul
     Ok(fd.try_clone_to_owned().map_err(use_it)?.into())
 }
 
-/// What has happened to a descriptor, or happens within `milliseconds`: one of `wanted`, or what is
+/// What has happened to a descriptor, or happens within this time: one of `wanted`, or what is
 /// always reported. What cannot be asked is called ready.
-fn events(fd: BorrowedFd<'_>, wanted: PollFlags, milliseconds: u16) -> PollFlags {
+fn events(fd: BorrowedFd<'_>, wanted: PollFlags, most: Duration) -> PollFlags {
     let mut asked = [PollFd::new(fd, wanted)];
-    match poll(&mut asked, PollTimeout::from(milliseconds)) {
+    let most = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
+    match poll(&mut asked, most) {
         Ok(0) | Err(Errno::EINTR) => PollFlags::empty(),
         Ok(_) => asked[0].revents().unwrap_or(wanted),
         Err(_) => wanted,
-    }
-}
-
-/// Whether a call failed only for now; then this has waited.
-fn goes_on(error: &io::Error, wait: &mut Wait) -> bool {
-    match error.kind() {
-        ErrorKind::Interrupted => true,
-        // Whoever started this program may have left its end of a pipe non-blocking.
-        ErrorKind::WouldBlock => {
-            wait.pause();
-            true
-        }
-        _ => false,
     }
 }
 

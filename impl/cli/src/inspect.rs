@@ -1,9 +1,9 @@
 //! `ringproof inspect`: a segment from outside.
 
-use ringproof::Inspection;
 use ringproof::inspect::Peeked;
 use ringproof::layout::Kind;
 use ringproof::shape::{Description, Value};
+use ringproof::{Inspection, Role};
 use serde::Serialize;
 
 use crate::args::InspectArgs;
@@ -110,11 +110,19 @@ fn text(report: &Report<'_>) -> String {
     ];
     for state in &seen.roles {
         let held = if state.held { "held" } else { "free" };
-        let times = if state.epoch == 1 { "time" } else { "times" };
+        let asks = if state.asks { ", asks to be woken" } else { "" };
         lines.push((
             state.role.name(),
-            format!("{held}, taken {} {times}", state.epoch),
+            format!("{held}, taken {}{asks}", times(state.epoch)),
         ));
+        if state.wakes > 0 {
+            let sleeper = match state.role {
+                Role::Producer => "the consumer",
+                Role::Consumer => "the producer",
+                Role::Writer => "its readers",
+            };
+            lines.push(("  woke", format!("{sleeper} {}", times(state.wakes))));
+        }
         // Most segments have none, and the last words of most notes are zero.
         if let Some(last) = state.notes.iter().rposition(|&note| note != 0) {
             let notes = state.notes[..=last].iter().map(|note| format!("{note:#x}"));
@@ -192,6 +200,10 @@ fn text(report: &Report<'_>) -> String {
         .iter()
         .map(|(key, value)| format!("{key:width$}  {}\n", shown::line(value)))
         .collect()
+}
+
+fn times(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "time" } else { "times" })
 }
 
 /// How many elements of an array a line of text shows.

@@ -25,7 +25,6 @@ mod resume;
 mod send;
 mod shown;
 mod stream;
-mod wait;
 
 use std::error::Error;
 use std::io::{self, Write};

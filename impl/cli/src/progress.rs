@@ -1,7 +1,8 @@
 //! Progress on a terminal.
 //!
-//! It looks at the segment from outside, as `ringproof inspect` does, ten times a second and in
-//! a thread of its own: the copying loop neither counts nor draws anything for it.
+//! It looks at the segment from outside, as `ringproof inspect` does, in a thread of its own: the
+//! copying loop neither counts nor draws anything for it. It looks ten times a second, and twice a
+//! second while nothing moves: who waits for hours should not be busy drawing that.
 
 use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -14,6 +15,7 @@ use ringproof::{Inspection, Role};
 use crate::{report, shown};
 
 const TICK: Duration = Duration::from_millis(100);
+const IDLE_TICK: Duration = Duration::from_millis(500);
 
 /// Draws until it is dropped. Nothing at all unless standard error is a terminal.
 pub(crate) struct Progress(Option<Running>);
@@ -36,13 +38,17 @@ impl Progress {
         let name = name.to_owned();
         let draw = move || {
             let bar = bar(role, &name, first, total);
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            let (mut tick, mut before) = (TICK, None);
+            while stopped.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
                 // What cannot be looked at is shown as it was.
-                if let Ok(seen) = Inspection::of(&name) {
-                    let (position, state) = describe(role, &seen);
+                let seen = Inspection::of(&name).ok();
+                let now = seen.map(|seen| describe(role, &seen)).or(before.clone());
+                tick = if now == before { IDLE_TICK } else { TICK };
+                if let Some((position, state)) = now.clone() {
                     bar.set_position(position.max(first));
                     bar.set_message(state);
                 }
+                before = now;
                 bar.tick();
             }
             bar.finish_and_clear();

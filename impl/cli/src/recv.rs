@@ -2,7 +2,9 @@
 
 use std::io::ErrorKind;
 
-use ringproof::{Claim, Consumer, Inspection, OutOfChunk, PopError, Ring, Role, SegmentError};
+use ringproof::{
+    Claim, Consumer, Inspection, OutOfChunk, PopError, Ring, Role, SegmentError, WaitError,
+};
 
 use crate::args::RecvArgs;
 use crate::buffer::{BATCH, Buffer};
@@ -11,8 +13,7 @@ use crate::files::{Output, keep_messages_out_of};
 use crate::notes::Notes;
 use crate::progress::Progress;
 use crate::resume::{self, FileFacts, NoNotes, Received, RecvPlan, Refusal};
-use crate::stream;
-use crate::wait::Wait;
+use crate::stream::{self, CHECK};
 use crate::{report, shown};
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Failure> {
@@ -131,7 +132,6 @@ fn copy(
     written: u64,
 ) -> Result<usize, Failure> {
     let mut buffer = Buffer::new();
-    let mut wait = Wait::new();
     // What the output has and the ring still holds.
     let mut held = usize::try_from(written).unwrap_or(usize::MAX);
     // Where the stream ends, if that is known and worth knowing.
@@ -144,31 +144,29 @@ fn copy(
                 held = 0;
             }
         }
-        let chunk = match consumer.peek(held.saturating_add(BATCH)) {
-            Ok(chunk) if chunk.len() > held => chunk,
-            Ok(chunk) if end == Some(chunk.position().wrapping_add(held as u64)) => {
-                return Ok(held);
-            }
-            Ok(_) | Err(PopError::Empty) => {
-                if wait.pause() {
-                    if output.is_closed() {
-                        let segment = ring.segment().label().to_owned();
-                        return Err(Failure::OutputClosed { segment });
-                    }
-                    check_for_sender(ring, consumer, held)?;
+        if end == Some(consumer.position().wrapping_add(held as u64)) {
+            return Ok(held);
+        }
+        let consumer = match consumer.wait_for(CHECK).items(held.saturating_add(1)) {
+            Ok(consumer) => consumer,
+            Err(WaitError::Refused(PopError::PeerClosed)) => return Ok(held),
+            Err(WaitError::Refused(error)) => return Err(refusal(error)),
+            // The time is over, the sender is gone, or there was a signal.
+            Err(_) => {
+                if output.is_closed() {
+                    let segment = ring.segment().label().to_owned();
+                    return Err(Failure::OutputClosed { segment });
                 }
+                check_for_sender(ring, consumer, held)?;
                 continue;
             }
-            Err(PopError::PeerClosed) => return Ok(held),
-            Err(PopError::Corrupt(corruption)) => return Err(corruption.into()),
-            Err(error) => return Err(Failure::Unexpected(error.to_string())),
         };
-        wait = Wait::new();
         if !noted {
             set_notes(ring, consumer, output)?;
             noted = true;
             continue;
         }
+        let chunk = consumer.peek(held.saturating_add(BATCH)).map_err(refusal)?;
         let count = (chunk.len() - held).min(BATCH);
         let bytes = &mut buffer.at(chunk.position().wrapping_add(held as u64))[..count];
         chunk.copy_to_slice(held, bytes).map_err(out_of_chunk)?;
@@ -277,6 +275,13 @@ fn write_failure(ring: &Ring<u8>, unwritten: Unwritten) -> Failure {
         Unwritten::Closed(_) => Failure::OutputClosed { segment },
         Unwritten::Full(source) => Failure::OutputFull { segment, source },
         Unwritten::Failed(source) => Failure::io("write the output")(source),
+    }
+}
+
+fn refusal(error: PopError) -> Failure {
+    match error {
+        PopError::Corrupt(corruption) => corruption.into(),
+        error => Failure::Unexpected(error.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use ringproof::{Claim, Producer, PushError, Ring, Role};
+use ringproof::{Claim, Producer, PushError, Ring, Role, WaitError};
 
 use crate::args::SendArgs;
 use crate::buffer::Buffer;
@@ -11,8 +11,7 @@ use crate::files::{Input, keep_messages_out_of};
 use crate::notes::{FileId, Notes};
 use crate::progress::Progress;
 use crate::resume::{self, FileFacts, NoNotes, Refusal, SendPlan, Sent};
-use crate::stream;
-use crate::wait::Wait;
+use crate::stream::{self, CHECK};
 use crate::{report, shown};
 
 /// How many streams that are over are removed before that is called an error. Each is another
@@ -165,26 +164,30 @@ fn copy(producer: &mut Producer<u8>, ring: &Ring<u8>, input: &mut Input) -> Resu
 
 /// Commits all of `bytes`, waiting for room.
 fn push(producer: &mut Producer<u8>, ring: &Ring<u8>, mut bytes: &[u8]) -> Result<(), Failure> {
-    let mut wait = Wait::new();
     // In a ring that is never full nothing else would ask; after this the push says so.
     producer.is_peer_closed()?;
     while !bytes.is_empty() {
-        match producer.push_slice(bytes) {
-            Ok(count) => {
-                bytes = bytes.get(count..).unwrap_or_default();
-                wait = Wait::new();
-            }
-            Err(PushError::Full) => {
-                if wait.pause() {
-                    check_for_receiver(producer, ring)?;
-                }
-            }
-            Err(PushError::PeerClosed) => return Err(receiver_closed(producer, ring)),
-            Err(PushError::Corrupt(corruption)) => return Err(corruption.into()),
-            Err(error) => return Err(Failure::Unexpected(error.to_string())),
+        match producer.wait_for(CHECK).push_slice(bytes) {
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(error) => go_on(producer, ring, error)?,
         }
     }
     Ok(())
+}
+
+/// Why a wait ended, if it is not to be gone on with.
+fn go_on(
+    producer: &mut Producer<u8>,
+    ring: &Ring<u8>,
+    error: WaitError<PushError>,
+) -> Result<(), Failure> {
+    match error {
+        WaitError::Refused(PushError::PeerClosed) => Err(receiver_closed(producer, ring)),
+        WaitError::Refused(PushError::Corrupt(corruption)) => Err(corruption.into()),
+        WaitError::Refused(error) => Err(Failure::Unexpected(error.to_string())),
+        // The time is over, the receiver is gone, or there was a signal.
+        _ => check_for_receiver(producer, ring),
+    }
 }
 
 /// An error if there is no receiver for what may still come from the input.
@@ -197,11 +200,8 @@ fn check_while_idle(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), 
 
 /// Waits until `recv` has written everything.
 fn until_drained(producer: &mut Producer<u8>, ring: &Ring<u8>) -> Result<(), Failure> {
-    let mut wait = Wait::new();
-    while producer.occupancy()? > 0 {
-        if wait.pause() {
-            check_for_receiver(producer, ring)?;
-        }
+    while let Err(error) = producer.wait_for(CHECK).drained() {
+        go_on(producer, ring, error)?;
     }
     Ok(())
 }

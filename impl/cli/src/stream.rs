@@ -14,6 +14,8 @@ const LEAVING: Duration = Duration::from_millis(250);
 /// How long `recv` may take from its last release to the removal of the segment.
 const REMOVAL: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(1);
+/// How long a side waits before it makes sure that what it waits for can still come.
+pub(crate) const CHECK: Duration = Duration::from_millis(240);
 
 /// Opens the stream's segment, or makes it, and takes `role`.
 pub(crate) fn open(args: &StreamArgs, role: Role) -> Result<(Ring<u8>, Claim), Failure> {

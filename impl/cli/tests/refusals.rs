@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::{ChildStdin, Stdio};
 
 use harness::{
-    Name, OnTerminal, Outcome, Place, Process, appending, content_of, on, read_all, read_some,
-    reading, ringproof, run, start, truncating, until_full, until_received, until_seen, within,
-    writing,
+    Name, OnTerminal, Outcome, Place, Process, appending, content_of, inspected, on, read_all,
+    read_some, reading, ringproof, run, start, truncating, until_full, until_received, until_seen,
+    within, writing,
 };
 use nix::sys::statvfs::statvfs;
 use ringproof::{Ring, RingOptions, Role, SeqLock, SeqLockOptions};
@@ -575,13 +575,6 @@ fn a_terminal_sees_progress() {
     recv(&name, truncating(&place.output)).expect_silence();
     sender.until_shown("sent 97.66 KiB in");
     sender.process.finish();
-}
-
-/// What `inspect` prints with these options.
-fn inspected(name: &Name, options: &[&str]) -> String {
-    let outcome = run(on("inspect", name, options).stdout(Stdio::piped()));
-    outcome.expect_silence();
-    String::from_utf8(outcome.stdout).unwrap()
 }
 
 fn json_of(text: &str) -> Value {

@@ -1,16 +1,12 @@
-use ringproof::{PushError, Ring, RingOptions};
+use ringproof::{Ring, RingOptions};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = std::env::args().nth(1).ok_or("usage: producer NAME")?;
     let ring = Ring::<u64>::open_or_create(&name, &RingOptions::new(1024))?;
     let mut producer = ring.producer()?;
     // After a restart the position is where the last one stopped.
-    while producer.position() < 100_000 {
-        match producer.push(producer.position()) {
-            Ok(()) => {}
-            Err(PushError::Full) => std::thread::yield_now(),
-            Err(error) => return Err(error.into()),
-        }
+    for number in producer.position()..100_000 {
+        producer.wait().push(number)?;
     }
     producer.close();
     Ok(())

@@ -25,7 +25,12 @@ int main(int count, char **arguments) {
     struct line line;
     status = ringproof_peek(&consumer, 1, &chunk);
     if (status == RINGPROOF_EMPTY) {
-      usleep(100);
+      /* Asleep, without limit: it is woken by the next line, or the end of them. A producer that was
+       * killed is started again, so it is waited for, too. */
+      status = ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER);
+      if (status == RINGPROOF_PEER_GONE || status == RINGPROOF_INTERRUPTED) {
+        status = RINGPROOF_OK;
+      }
     } else if (status == RINGPROOF_OK) {
       /* A copy, which no peer changes between its check and its use. */
       memcpy(&line, chunk.first.items, sizeof line);
@@ -34,7 +39,7 @@ int main(int count, char **arguments) {
       }
       status = ringproof_release(&consumer, &chunk, 1);
     }
-  } while (status == RINGPROOF_OK || status == RINGPROOF_EMPTY);
+  } while (status == RINGPROOF_OK);
   if (status != RINGPROOF_PEER_CLOSED || fflush(stdout) != 0) {
     char why[256] = "cannot write";
     if (status == RINGPROOF_CORRUPT) {

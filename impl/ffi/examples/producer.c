@@ -23,8 +23,12 @@ int main(int count, char **arguments) {
     enum ringproof_status status;
     line.number = ringproof_producer_position(&producer);
     line.len = strlen(line.text);
-    while ((status = ringproof_push_sized(&producer, &line, sizeof line)) == RINGPROOF_FULL) {
-      usleep(100);
+    do {
+      /* Asleep, without limit, also while there is no consumer. */
+      status = ringproof_wait_free(&producer, 1, RINGPROOF_FOREVER);
+    } while (status == RINGPROOF_PEER_GONE || status == RINGPROOF_INTERRUPTED);
+    if (status == RINGPROOF_OK) {
+      status = ringproof_push_sized(&producer, &line, sizeof line);
     }
     if (status != RINGPROOF_OK) {
       fprintf(stderr, "producer: %s\n", ringproof_strerror(status));

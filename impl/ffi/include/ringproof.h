@@ -69,6 +69,7 @@ extern "C++" {
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,6 +113,12 @@ enum ringproof_status {
   RINGPROOF_BUSY,           /* one attempt to read met a write */
   RINGPROOF_WRITER_STALLED, /* every attempt met a write; the writer lives, or that is not known */
   RINGPROOF_WRITER_DEAD,    /* every attempt met a write, and a seqlock's writer died inside one */
+  /* Why a wait ended without what was waited for. */
+  RINGPROOF_TIMED_OUT,
+  /* Nobody holds the role of the other side, which somebody held before, and nothing is left to go on
+   * with. A successor may come: wait again to wait for it. */
+  RINGPROOF_PEER_GONE,
+  RINGPROOF_INTERRUPTED, /* a signal was handled while it slept: wait again to go on */
   /* What the other side or the caller did wrong. */
   RINGPROOF_CORRUPT,      /* a word of the peer's breaks the ring's invariant */
   RINGPROOF_OUT_OF_CHUNK, /* more items than the chunk holds, or a chunk that is used up, taken back
@@ -144,6 +151,9 @@ static inline const char *ringproof_strerror(enum ringproof_status status) {
   case RINGPROOF_BUSY: return "a write was in progress";
   case RINGPROOF_WRITER_STALLED: return "the writer is inside a write, or too fast";
   case RINGPROOF_WRITER_DEAD: return "the writer died inside a write";
+  case RINGPROOF_TIMED_OUT: return "timed out";
+  case RINGPROOF_PEER_GONE: return "the process at the other end is gone, and left nothing";
+  case RINGPROOF_INTERRUPTED: return "interrupted by a signal";
   case RINGPROOF_CORRUPT: return "corrupt ring: a word holds what no correct peer can have stored";
   case RINGPROOF_OUT_OF_CHUNK:
     return "more items than the chunk holds, or a chunk that is used up, taken back or another end's";
@@ -269,6 +279,12 @@ static inline void ringproof_fence_acquire(void) {
 static inline void ringproof_fence_release(void) {
   std::atomic_thread_fence(std::memory_order_release);
 }
+static inline void ringproof_fence_seq_cst(void) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+static inline void ringproof_fence_light(void) {
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+}
 static inline void ringproof_compiler_fence(void) {
   std::atomic_signal_fence(std::memory_order_seq_cst);
 }
@@ -287,8 +303,71 @@ static inline void ringproof_store_release(ringproof_word *word, uint64_t value)
 }
 static inline void ringproof_fence_acquire(void) { atomic_thread_fence(memory_order_acquire); }
 static inline void ringproof_fence_release(void) { atomic_thread_fence(memory_order_release); }
+static inline void ringproof_fence_seq_cst(void) { atomic_thread_fence(memory_order_seq_cst); }
+static inline void ringproof_fence_light(void) { atomic_signal_fence(memory_order_seq_cst); }
 static inline void ringproof_compiler_fence(void) { atomic_signal_fence(memory_order_seq_cst); }
 #endif
+
+/* What the kernel does for who sleeps. The numbers are those of linux/membarrier.h and linux/futex.h,
+ * which not every C library has beside it. */
+#define RINGPROOF_GLOBAL_EXPEDITED (1 << 1)
+#define RINGPROOF_REGISTER_GLOBAL_EXPEDITED (1 << 2)
+#define RINGPROOF_FUTEX_WAIT 0
+#define RINGPROOF_FUTEX_WAKE 1
+
+/* How the call takes a time, whatever time_t is by now. */
+#ifdef SYS_futex
+#define RINGPROOF_SYS_FUTEX SYS_futex
+typedef long ringproof_futex_time;
+#else
+#define RINGPROOF_SYS_FUTEX SYS_futex_time64
+typedef int64_t ringproof_futex_time;
+#endif
+
+static inline bool ringproof_membarrier(int command) {
+#ifdef SYS_membarrier
+  return syscall(SYS_membarrier, command, 0, 0) == 0;
+#else
+  (void)command;
+  return false;
+#endif
+}
+
+/* Whether the barriers of other processes reach this one, which it registers for. */
+static inline bool ringproof_is_reached(void) {
+  return ringproof_membarrier(RINGPROOF_REGISTER_GLOBAL_EXPEDITED);
+}
+
+/* Makes all threads of all processes that are registered go through a fence, this thread included;
+ * false where the kernel is too old, or something forbids it. */
+static inline bool ringproof_barrier(void) {
+  return ringproof_membarrier(RINGPROOF_GLOBAL_EXPEDITED);
+}
+
+/* The low 32 bits of a word: the kernel compares no more. */
+static inline uint32_t *ringproof_low_half(ringproof_word *word) {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+  return (uint32_t *)(void *)word;
+#else
+  return (uint32_t *)(void *)word + 1;
+#endif
+}
+
+/* Sleeps while these are those of `mark`, for at most `nanos`: 0 if it was woken, else an errno. Not a
+ * private futex: processes meet by it. */
+static inline int ringproof_futex_wait(ringproof_word *word, uint64_t mark, uint64_t nanos) {
+  const ringproof_futex_time limit[2] = {(ringproof_futex_time)(nanos / 1000000000),
+                                         (ringproof_futex_time)(nanos % 1000000000)};
+  const long result = syscall(RINGPROOF_SYS_FUTEX, ringproof_low_half(word), RINGPROOF_FUTEX_WAIT,
+                              (uint32_t)mark, limit, NULL, 0);
+  return result == 0 ? 0 : errno;
+}
+
+/* Wakes all threads that sleep so. Who is not woken, for whatever reason, wakes up after an interval. */
+static inline void ringproof_futex_wake(ringproof_word *word) {
+  (void)syscall(RINGPROOF_SYS_FUTEX, ringproof_low_half(word), RINGPROOF_FUTEX_WAKE, INT_MAX, NULL,
+                NULL, 0);
+}
 
 /* Off the hot path: kept out of it. What is cold moreover is not what a branch is laid out for. */
 #define RINGPROOF_APART __attribute__((noinline, unused))
@@ -339,9 +418,12 @@ struct ringproof_fixed {
 
 struct ringproof_role_words {
   RINGPROOF_ALIGNAS(128) ringproof_word index; /* write_index, read_index, seq or version */
-  ringproof_word hot[15];
+  ringproof_word answers;                      /* how often this role woke the other one */
+  ringproof_word hot[14];
   ringproof_word epoch;
-  ringproof_word cold[15];
+  /* Which answer of the other role this one asked for last. Readers of a value ask as the consumer. */
+  ringproof_word asks;
+  ringproof_word cold[14];
   ringproof_word notes[RINGPROOF_NOTES];
 };
 
@@ -361,10 +443,14 @@ RINGPROOF_ASSERT(offsetof(struct ringproof_fixed, fingerprint) == 88, "the wire 
 RINGPROOF_ASSERT(sizeof(struct ringproof_header) == RINGPROOF_HEADER_LEN, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, retired) == 128, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.index) == 256, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.answers) == 264, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.epoch) == 384, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.asks) == 392, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, producer.notes) == 512, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.index) == 640, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.answers) == 648, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.epoch) == 768, "the wire layout");
+RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.asks) == 776, "the wire layout");
 RINGPROOF_ASSERT(offsetof(struct ringproof_header, consumer.notes) == 896, "the wire layout");
 
 /* ---- The payload's description ----------------------------------------------------------- */
@@ -2437,6 +2523,316 @@ static inline void ringproof_write_note(ringproof_word *note, uint64_t value) {
   ringproof_store_relaxed(note, value);
 }
 
+/* ---- Waking who sleeps: impl/src/sleep.rs has the algorithm ------------------------------- */
+
+/* Beside the count, in what is asked: who sleeps can make no barrier; in the answers: who wakes makes a
+ * whole fence after each publication. */
+#define RINGPROOF_FENCE_BIT (UINT64_C(1) << 63)
+
+/* What no correct sleeper asks for; and what was handled last, where that is not known. */
+#define RINGPROOF_NEVER UINT64_MAX
+#define RINGPROOF_UNKNOWN (UINT64_MAX - 1)
+
+/* The side that wakes. */
+struct ringproof_waker {
+  struct ringproof_role_words *ours, *theirs;
+  /* What was asked when it was handled last, so that there is nothing to do; RINGPROOF_NEVER where each
+   * publication is followed by a fence. */
+  uint64_t quiet;
+  uint64_t answered; /* the authority, of which the shared word is a copy */
+  uint64_t handled;  /* what was asked when it was handled last */
+};
+
+/* Goes on where the last one stopped. */
+static inline void ringproof_waker_init(struct ringproof_waker *waker,
+                                        struct ringproof_role_words *ours,
+                                        struct ringproof_role_words *theirs) {
+  waker->ours = ours;
+  waker->theirs = theirs;
+  /* WakeResume, relaxed: the role lock orders this after the predecessor. */
+  waker->answered = ringproof_load_relaxed(&waker->ours->answers);
+  /* The predecessor may have died between an answer and the call that goes with it: then who asked for
+   * it sleeps. */
+  waker->handled = waker->answered == 0 ? 0 : RINGPROOF_UNKNOWN;
+  waker->quiet = (waker->answered & RINGPROOF_FENCE_BIT) == 0 && ringproof_is_reached()
+                     ? waker->handled
+                     : RINGPROOF_NEVER;
+}
+
+/* Wakes who asked, unless that was handled before. */
+RINGPROOF_COLD static void ringproof_wake(struct ringproof_waker *waker, uint64_t asks) {
+  uint64_t fence;
+  if (waker->quiet == RINGPROOF_NEVER) {
+    /* WakeFence, seqcst: pairs with SleepBarrier and SleepFence. */
+    ringproof_fence_seq_cst();
+    /* WakeLookAgain, relaxed: pairs with SleepAsk; the fence keeps it behind the publication. */
+    asks = ringproof_load_relaxed(&waker->theirs->asks);
+  }
+  if (asks == waker->handled) {
+    return;
+  }
+  waker->handled = asks;
+  fence = (waker->answered | asks) & RINGPROOF_FENCE_BIT;
+  waker->answered = ((waker->answered + 1) & ~RINGPROOF_FENCE_BIT) | fence;
+  if (fence != 0) {
+    waker->quiet = RINGPROOF_NEVER;
+  } else if (waker->quiet != RINGPROOF_NEVER) {
+    waker->quiet = asks;
+  }
+  /* WakeAnswer, relaxed: pairs with SleepMark and SleepWait. */
+  ringproof_store_relaxed(&waker->ours->answers, waker->answered);
+  /* WakeCall, atomic: pairs with SleepWait. */
+  ringproof_futex_wake(&waker->ours->answers);
+}
+
+/* After each publication: wakes who sleeps for it. */
+static inline void ringproof_wake_if_asked(struct ringproof_waker *waker) {
+  uint64_t asks;
+  /* WakeLight, light: pairs with SleepBarrier, which makes it a whole fence. */
+  ringproof_fence_light();
+  /* WakeLook, relaxed: pairs with SleepAsk; the fence keeps it behind the publication. */
+  asks = ringproof_load_relaxed(&waker->theirs->asks);
+  if (asks != waker->quiet) {
+    ringproof_wake(waker, asks);
+  }
+}
+
+/* ---- Waiting: impl/src/wait.rs has the rule ---------------------------------------------- */
+
+/* How an end waits. */
+enum ringproof_wait {
+  /* It looks for some microseconds, then sleeps in the kernel until it is woken. */
+  RINGPROOF_WAIT_SLEEP,
+  /* It sleeps as soon as it finds nothing: for many ends on few processors. */
+  RINGPROOF_WAIT_SLEEP_AT_ONCE,
+  /* It looks for some microseconds, then lets other threads run between two looks. */
+  RINGPROOF_WAIT_YIELD,
+  /* It looks again and again, and keeps its processor busy. The fastest where each of the two ends has
+   * a processor of its own, and the slowest where they share one. */
+  RINGPROOF_WAIT_SPIN
+};
+
+#define RINGPROOF_FOREVER UINT64_MAX /* a timeout: without limit */
+
+/* Between two looks an end stays away, the longer the more it finds, because a look takes the other
+ * side's cache line away from it: so many units. As many items or slots as are few are no backlog. */
+#define RINGPROOF_LEAST_STAY 2u
+#define RINGPROOF_MOST_STAY 64u
+#define RINGPROOF_FEW 2u
+#define RINGPROOF_UNIT UINT64_C(45) /* nanoseconds, about */
+#define RINGPROOF_UNITS_OF_A_CLOCK 256u /* between two looks at the clock */
+
+/* In nanoseconds: how long an end spins before it lets others run; the time between two questions
+ * whether there is a peer, each of which is a system call; the longest sleep that nothing orders with
+ * who is to end it. */
+#define RINGPROOF_SPINNING UINT64_C(20000)
+#define RINGPROOF_INTERVAL UINT64_C(60000000)
+#define RINGPROOF_NAP UINT64_C(1000000)
+
+static inline uint64_t ringproof_now(void) {
+  struct timespec now = {0, 0};
+  (void)clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* A timeout for those who have a deadline: the nanoseconds until a moment of CLOCK_MONOTONIC, 0 if it
+ * is over. */
+static inline uint64_t ringproof_until(const struct timespec *moment) {
+  const uint64_t seconds = moment->tv_sec < 0 ? 0 : (uint64_t)moment->tv_sec;
+  const uint64_t now = ringproof_now();
+  uint64_t end;
+  if (seconds > UINT64_MAX / 2000000000) {
+    return RINGPROOF_FOREVER;
+  }
+  end = seconds * 1000000000 + (uint64_t)moment->tv_nsec;
+  return end > now ? end - now : 0;
+}
+
+/* What an end knows that waits. */
+struct ringproof_waiter {
+  struct ringproof_role_words *ours, *theirs;
+  enum ringproof_role peer;
+  enum ringproof_wait how;
+  unsigned stay;   /* how many units it stays away */
+  unsigned pauses; /* of this processor in a unit */
+};
+
+/* Between 4 and 150 cycles each: the shortest of some measurements, because an interruption only
+ * makes one longer. Never so many that a clock that stands still would matter. */
+static inline unsigned ringproof_pauses_of_a_unit(void) {
+  const unsigned pauses = 64;
+  uint64_t shortest = UINT64_MAX, found;
+  for (int i = 0; i < 5; i++) {
+    const uint64_t start = ringproof_now();
+    uint64_t took;
+    for (unsigned j = 0; j < pauses; j++) {
+      ringproof_spin();
+    }
+    took = ringproof_now() - start;
+    shortest = took < shortest ? took : shortest;
+  }
+  shortest = shortest == 0 ? 1 : shortest;
+  found = (pauses * RINGPROOF_UNIT + shortest - 1) / shortest;
+  return (unsigned)(found < RINGPROOF_UNIT ? found : RINGPROOF_UNIT);
+}
+
+static inline void ringproof_waiter_init(struct ringproof_waiter *waiter,
+                                         struct ringproof_role_words *ours,
+                                         struct ringproof_role_words *theirs,
+                                         enum ringproof_role peer) {
+  waiter->ours = ours;
+  waiter->theirs = theirs;
+  waiter->peer = peer;
+  waiter->how = RINGPROOF_WAIT_SLEEP;
+  waiter->stay = RINGPROOF_LEAST_STAY;
+  waiter->pauses = ringproof_pauses_of_a_unit();
+}
+
+/* A look found so many. */
+static inline void ringproof_found(struct ringproof_waiter *waiter, uint64_t count) {
+  const unsigned stay = waiter->stay;
+  if (count > RINGPROOF_FEW) {
+    waiter->stay = stay + stay / 2 < RINGPROOF_MOST_STAY ? stay + stay / 2 : RINGPROOF_MOST_STAY;
+  } else if (count > 0) {
+    waiter->stay = stay / 2 > RINGPROOF_LEAST_STAY ? stay / 2 : RINGPROOF_LEAST_STAY;
+  }
+}
+
+/* What was asked for. */
+struct ringproof_asked {
+  uint64_t mark;
+  bool ordered; /* a last look finds what was published, or who published finds that it was asked */
+};
+
+/* Asks to be woken. A last look must follow, and then ringproof_sleep. `refused` says whether the
+ * barrier was, and is false at first. */
+static inline struct ringproof_asked ringproof_ask(const struct ringproof_waiter *waiter,
+                                                   bool *refused) {
+  struct ringproof_asked asked;
+  uint64_t number;
+  /* SleepMark, relaxed: pairs with WakeAnswer; the kernel compares the word with it once more. */
+  asked.mark = ringproof_load_relaxed(&waiter->theirs->answers);
+  number = (asked.mark + 1) & ~RINGPROOF_FENCE_BIT;
+  if (!*refused) {
+    /* SleepAsk, relaxed: pairs with WakeLook and WakeLookAgain; the barrier keeps it before the last
+     * look. */
+    ringproof_store_relaxed(&waiter->ours->asks, number);
+    /* SleepBarrier, heavy: pairs with WakeLight and WakeFence. */
+    *refused = !ringproof_barrier();
+  }
+  if (*refused) {
+    /* SleepAsk, relaxed: pairs with WakeLook and WakeLookAgain; the fence keeps it before the last
+     * look. */
+    ringproof_store_relaxed(&waiter->ours->asks, number | RINGPROOF_FENCE_BIT);
+    /* SleepFence, seqcst: pairs with WakeFence. */
+    ringproof_fence_seq_cst();
+  }
+  asked.ordered = !*refused || (asked.mark & RINGPROOF_FENCE_BIT) != 0;
+  return asked;
+}
+
+/* Sleeps until it is woken, for at most `nanos`; what ringproof_futex_wait says. */
+static inline int ringproof_sleep(const struct ringproof_waiter *waiter,
+                                  const struct ringproof_asked *asked, uint64_t nanos) {
+  const uint64_t most = asked->ordered || nanos < RINGPROOF_NAP ? nanos : RINGPROOF_NAP;
+  /* SleepWait, atomic: pairs with WakeAnswer and WakeCall. */
+  return ringproof_futex_wait(&waiter->theirs->answers, asked->mark, most);
+}
+
+/* Whether the kernel puts nobody to sleep here. */
+static inline bool ringproof_is_sleepless(int os_error) {
+  return os_error != 0 && os_error != EAGAIN && os_error != ETIMEDOUT && os_error != EINTR;
+}
+
+/* Whether there was a peer, and is none now. A kernel that does not know leaves it open. */
+static inline bool ringproof_is_peer_gone(const struct ringproof_waiter *waiter,
+                                          struct ringproof_attachment *shared) {
+  bool held = true;
+  if (ringproof_is_held(shared, waiter->peer, &held) != RINGPROOF_OK || held) {
+    return false;
+  }
+  /* RoleEpoch, relaxed: the answer of the kernel orders it after a holder that is gone. */
+  return ringproof_load_relaxed(&waiter->theirs->epoch) > 0;
+}
+
+/* What an end looks for while it waits. RINGPROOF_FULL or RINGPROOF_EMPTY: not yet. */
+struct ringproof_look {
+  enum ringproof_status (*look)(void *what);
+  void *what;
+};
+
+static inline bool ringproof_not_yet(enum ringproof_status status) {
+  return status == RINGPROOF_FULL || status == RINGPROOF_EMPTY;
+}
+
+/* Waits until a look finds what it is for, or something that no waiting changes. */
+RINGPROOF_APART static enum ringproof_status
+ringproof_await(const struct ringproof_waiter *waiter, struct ringproof_attachment *shared,
+               const struct ringproof_look *for_what, uint64_t timeout) {
+  enum ringproof_status status = for_what->look(for_what->what);
+  const bool at_once = waiter->how == RINGPROOF_WAIT_SLEEP_AT_ONCE;
+  uint64_t start, now, asked_kernel, end;
+  unsigned units = 0;
+  bool refused = false;
+  if (!ringproof_not_yet(status)) {
+    return status;
+  }
+  if (timeout == 0) {
+    return RINGPROOF_TIMED_OUT;
+  }
+  start = now = asked_kernel = ringproof_now();
+  end = timeout < UINT64_MAX - start ? start + timeout : UINT64_MAX;
+  for (;;) {
+    const bool patient = now - start >= RINGPROOF_SPINNING;
+    int slept = 0;
+    if (at_once || (patient && waiter->how == RINGPROOF_WAIT_SLEEP)) {
+      const struct ringproof_asked asked = ringproof_ask(waiter, &refused);
+      const uint64_t most = asked_kernel + RINGPROOF_INTERVAL - now;
+      status = for_what->look(for_what->what);
+      if (!ringproof_not_yet(status)) {
+        return status;
+      }
+      slept = ringproof_sleep(waiter, &asked, most < end - now ? most : end - now);
+      if (ringproof_is_sleepless(slept)) {
+        const struct timespec nap = {0, (long)RINGPROOF_NAP};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+      }
+      units = RINGPROOF_UNITS_OF_A_CLOCK;
+    } else if (patient && waiter->how == RINGPROOF_WAIT_YIELD) {
+      sched_yield();
+      units = RINGPROOF_UNITS_OF_A_CLOCK;
+    } else {
+      for (unsigned i = 0; i < waiter->stay * waiter->pauses; i++) {
+        ringproof_spin();
+      }
+      units += waiter->stay;
+    }
+    status = for_what->look(for_what->what);
+    if (!ringproof_not_yet(status)) {
+      return status;
+    }
+    if (slept == EINTR) {
+      return RINGPROOF_INTERRUPTED;
+    }
+    if (units < RINGPROOF_UNITS_OF_A_CLOCK) {
+      continue;
+    }
+    units = 0;
+    now = ringproof_now();
+    if (now >= end) {
+      return RINGPROOF_TIMED_OUT;
+    }
+    if (now - asked_kernel >= RINGPROOF_INTERVAL) {
+      asked_kernel = now;
+      if (ringproof_is_peer_gone(waiter, shared)) {
+        /* What it did before it went is seen by a look after the kernel said that it is gone. */
+        status = for_what->look(for_what->what);
+        return ringproof_not_yet(status) ? RINGPROOF_PEER_GONE : status;
+      }
+    }
+  }
+}
+
 /* ---- The ring: impl/src/ring.rs has the algorithm and its invariant ---------------------- */
 
 /* What a corrupt word held, and what it could have held. */
@@ -2578,6 +2974,8 @@ struct ringproof_producer {
   bool closed;
   bool peer_closed; /* whether the consumer was seen to have closed the ring */
   uint64_t chunk; /* the number of the last chunk, and of none once that is used up or taken back */
+  struct ringproof_waker waker;   /* of a consumer that sleeps until there are items */
+  struct ringproof_waiter waiter; /* until there is room */
   struct ringproof_claim claim;
   struct ringproof_corruption corruption;
 };
@@ -2606,6 +3004,9 @@ static inline enum ringproof_status ringproof_producer_open(struct ringproof_pro
   /* "Full": the first push looks for itself. */
   producer->cached_read_index = producer->write_index - producer->capacity;
   producer->chunk = ringproof_first_chunk(&producer->claim);
+  ringproof_waker_init(&producer->waker, &header->producer, &header->consumer);
+  ringproof_waiter_init(&producer->waiter, &header->producer, &header->consumer,
+                        RINGPROOF_CONSUMER);
   return RINGPROOF_OK;
 }
 
@@ -2655,6 +3056,7 @@ static inline enum ringproof_status ringproof_producer_close(struct ringproof_pr
   if (!producer->closed) {
     /* RingEnd, release: pairs with RingObserve; what was published before is seen with it. */
     ringproof_store_release(producer->write_word, producer->write_index | RINGPROOF_CLOSED_BIT);
+    ringproof_wake_if_asked(&producer->waker);
     producer->closed = true;
     producer->chunk++;
     producer->cached_read_index = producer->write_index - producer->capacity;
@@ -2724,6 +3126,7 @@ static inline void ringproof_publish(struct ringproof_producer *producer, uint64
   producer->write_index = write_index;
   /* RingPublish, release: pairs with RingObserve; publishes the slots written before. */
   ringproof_store_release(write_word, write_index);
+  ringproof_wake_if_asked(&producer->waker);
 }
 
 RINGPROOF_APART static enum ringproof_status
@@ -2865,6 +3268,49 @@ ringproof_producer_occupancy(struct ringproof_producer *producer, uint64_t *live
   return status;
 }
 
+/* How it waits from now on. */
+static inline void ringproof_producer_set_wait(struct ringproof_producer *producer,
+                                               enum ringproof_wait how) {
+  producer->waiter.how = how;
+}
+
+/* So many free slots. */
+struct ringproof_slots_wanted {
+  struct ringproof_producer *producer;
+  uint64_t count;
+};
+
+static inline enum ringproof_status ringproof_look_for_slots(void *what) {
+  const struct ringproof_slots_wanted *const wanted = (struct ringproof_slots_wanted *)what;
+  struct ringproof_producer *const producer = wanted->producer;
+  const uint64_t before = ringproof_free(producer), left = RINGPROOF_LAST_INDEX - producer->write_index;
+  const uint64_t most = producer->capacity < left ? producer->capacity : left;
+  enum ringproof_status status = RINGPROOF_OK;
+  /* It ends when a look gains nothing. */
+  while (status == RINGPROOF_OK && ringproof_free(producer) < wanted->count) {
+    status = ringproof_reclaim(producer);
+  }
+  if (ringproof_free(producer) > before) {
+    ringproof_found(&producer->waiter, ringproof_free(producer) - before);
+  }
+  return status == RINGPROOF_FULL && wanted->count > most ? RINGPROOF_SIZE : status;
+}
+
+/* Waits until `count` slots are free, for at most `timeout` nanoseconds (RINGPROOF_FOREVER: without
+ * limit; 0: one look; for a deadline there is ringproof_until). After RINGPROOF_OK as many items can be
+ * pushed without another wait. What is reserved stays so. RINGPROOF_SIZE if so many never will be free. */
+static inline enum ringproof_status ringproof_wait_free(struct ringproof_producer *producer,
+                                                        size_t count, uint64_t timeout) {
+  struct ringproof_slots_wanted wanted = {producer, count};
+  const struct ringproof_look look = {ringproof_look_for_slots, &wanted};
+  if (!ringproof_producer_is_open(producer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  return ringproof_free(producer) >= count
+             ? RINGPROOF_OK
+             : ringproof_await(&producer->waiter, producer->claim.shared, &look, timeout);
+}
+
 /* The receiving end of a ring. Its fields are for the functions below, but for `corruption`. */
 struct ringproof_consumer {
   struct ringproof_slots slots;
@@ -2877,6 +3323,8 @@ struct ringproof_consumer {
   uint64_t cached_write_index;
   bool closed;
   uint64_t chunk; /* as in a producer */
+  struct ringproof_waker waker;   /* of a producer that sleeps until there is room */
+  struct ringproof_waiter waiter; /* until there are items */
   struct ringproof_claim claim;
   struct ringproof_corruption corruption;
 };
@@ -2905,6 +3353,9 @@ static inline enum ringproof_status ringproof_consumer_open(struct ringproof_con
   /* "Empty": the first pop looks for itself. */
   consumer->cached_write_index = consumer->read_index;
   consumer->chunk = ringproof_first_chunk(&consumer->claim);
+  ringproof_waker_init(&consumer->waker, &header->consumer, &header->producer);
+  ringproof_waiter_init(&consumer->waiter, &header->consumer, &header->producer,
+                        RINGPROOF_PRODUCER);
   return RINGPROOF_OK;
 }
 
@@ -2980,6 +3431,7 @@ static inline void ringproof_give_back(struct ringproof_consumer *consumer, uint
   consumer->read_index = read_index;
   /* RingFree, release: pairs with RingReclaim; the slots read before may be overwritten now. */
   ringproof_store_release(read_word, read_index);
+  ringproof_wake_if_asked(&consumer->waker);
 }
 
 RINGPROOF_APART static enum ringproof_status
@@ -3105,6 +3557,7 @@ static inline enum ringproof_status ringproof_consumer_close(struct ringproof_co
   if (!consumer->closed) {
     /* RingStop, release: pairs with RingReclaim; what was done before is seen with it. */
     ringproof_store_release(consumer->read_word, consumer->read_index | RINGPROOF_CLOSED_BIT);
+    ringproof_wake_if_asked(&consumer->waker);
     consumer->closed = true;
     consumer->chunk++;
     consumer->cached_write_index = consumer->read_index;
@@ -3123,6 +3576,56 @@ ringproof_consumer_occupancy(struct ringproof_consumer *consumer, uint64_t *live
   }
   *live = found - consumer->read_index;
   return status;
+}
+
+/* How it waits from now on. */
+static inline void ringproof_consumer_set_wait(struct ringproof_consumer *consumer,
+                                               enum ringproof_wait how) {
+  consumer->waiter.how = how;
+}
+
+/* So many items. */
+struct ringproof_items_wanted {
+  struct ringproof_consumer *consumer;
+  uint64_t count;
+};
+
+static inline enum ringproof_status ringproof_look_for_items(void *what) {
+  const struct ringproof_items_wanted *const wanted = (struct ringproof_items_wanted *)what;
+  struct ringproof_consumer *const consumer = wanted->consumer;
+  const uint64_t before = ringproof_available(consumer);
+  const uint64_t left = RINGPROOF_LAST_INDEX - consumer->read_index;
+  const uint64_t most = consumer->capacity < left ? consumer->capacity : left;
+  enum ringproof_status status = RINGPROOF_OK;
+  /* It ends when a look gains nothing. */
+  while (status == RINGPROOF_OK && ringproof_available(consumer) < wanted->count) {
+    status = ringproof_observe(consumer);
+  }
+  if (ringproof_available(consumer) > before) {
+    ringproof_found(&consumer->waiter, ringproof_available(consumer) - before);
+  }
+  if (status == RINGPROOF_EMPTY && wanted->count > most) {
+    return RINGPROOF_SIZE;
+  }
+  /* The last items are there, if fewer than asked for. */
+  return status == RINGPROOF_PEER_CLOSED && ringproof_available(consumer) > 0 ? RINGPROOF_SIZE
+                                                                              : status;
+}
+
+/* Waits until `count` items are there, for at most `timeout` nanoseconds, as ringproof_wait_free does.
+ * After RINGPROOF_OK as many can be popped without another wait. What was peeked at stays shown.
+ * RINGPROOF_SIZE if so many never will be there: more than the capacity, or than are left of a ring that
+ * the producer closed. */
+static inline enum ringproof_status ringproof_wait_items(struct ringproof_consumer *consumer,
+                                                         size_t count, uint64_t timeout) {
+  struct ringproof_items_wanted wanted = {consumer, count};
+  const struct ringproof_look look = {ringproof_look_for_items, &wanted};
+  if (!ringproof_consumer_is_open(consumer)) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  return ringproof_available(consumer) >= count
+             ? RINGPROOF_OK
+             : ringproof_await(&consumer->waiter, consumer->claim.shared, &look, timeout);
 }
 
 /* Whether the other side's role is held now. Who wants to distinguish a dead peer from one that closed and
@@ -3186,6 +3689,7 @@ struct ringproof_writer {
   struct ringproof_values values;
   bool latch;
   uint64_t index; /* seq or version: the authority, of which the shared word is a copy */
+  struct ringproof_waker waker; /* of readers that sleep until there is a newer value */
   struct ringproof_claim claim;
 };
 
@@ -3194,6 +3698,7 @@ struct ringproof_writer {
 static inline enum ringproof_status ringproof_writer_open(struct ringproof_writer *writer,
                                                           const struct ringproof_segment *segment,
                                                           struct ringproof_error *error) {
+  struct ringproof_header *header = ringproof_header_of(segment);
   enum ringproof_status status;
   memset(writer, 0, sizeof *writer);
   status = ringproof_take(segment, RINGPROOF_WRITER, &writer->claim, error);
@@ -3204,6 +3709,7 @@ static inline enum ringproof_status ringproof_writer_open(struct ringproof_write
   writer->latch = segment->fixed.kind == RINGPROOF_LATCH;
   /* SeqResume or LatchResume, relaxed: the role lock orders this after the predecessor. */
   writer->index = ringproof_load_relaxed(writer->values.index);
+  ringproof_waker_init(&writer->waker, &header->producer, &header->consumer);
   return RINGPROOF_OK;
 }
 
@@ -3236,6 +3742,7 @@ static inline void ringproof_seqlock_write(struct ringproof_writer *writer, cons
   writer->index = odd + 1;
   /* SeqEven, release: pairs with SeqObserve; publishes the payload written above. */
   ringproof_store_release(writer->values.index, writer->index);
+  ringproof_wake_if_asked(&writer->waker);
 }
 
 static inline void ringproof_latch_write(struct ringproof_writer *writer, const void *value) {
@@ -3247,6 +3754,7 @@ static inline void ringproof_latch_write(struct ringproof_writer *writer, const 
   writer->index = next;
   /* LatchPublish, release: pairs with LatchObserve; publishes the slot written above. */
   ringproof_store_release(writer->values.index, next);
+  ringproof_wake_if_asked(&writer->waker);
 }
 
 /* Replaces the value. Never waits for readers. Not OK only if the end is not open. */
@@ -3263,17 +3771,20 @@ static inline enum ringproof_status ringproof_write(struct ringproof_writer *wri
   return RINGPROOF_OK;
 }
 
-/* A reading end of a seqlock or latch. It stores nothing, so there may be any number. */
+/* A reading end of a seqlock or latch. It stores nothing but that it wants to be woken, in a word that
+ * all of them store to, so there may be any number. */
 struct ringproof_reader {
   struct ringproof_values values;
   bool latch;
-  struct ringproof_attachment *watch; /* a seqlock's: to ask whether there is a writer */
+  struct ringproof_waiter waiter;     /* until there is a newer value */
+  struct ringproof_attachment *watch; /* to ask whether there is a writer */
 };
 
 /* A reader. A forked child that uses it dies of it. */
 static inline enum ringproof_status ringproof_reader_open(struct ringproof_reader *reader,
                                                           const struct ringproof_segment *segment,
                                                           struct ringproof_error *error) {
+  struct ringproof_header *header = ringproof_header_of(segment);
   const enum ringproof_status status = ringproof_check_access(segment, error);
   memset(reader, 0, sizeof *reader);
   if (status != RINGPROOF_OK) {
@@ -3284,10 +3795,9 @@ static inline enum ringproof_status ringproof_reader_open(struct ringproof_reade
                               ringproof_kind_name(segment->fixed.kind), "one that has readers");
   }
   reader->latch = segment->fixed.kind == RINGPROOF_LATCH;
-  if (!reader->latch) {
-    reader->watch = ringproof_share(segment->shared);
-  }
+  reader->watch = ringproof_share(segment->shared);
   reader->values = ringproof_values_of(segment);
+  ringproof_waiter_init(&reader->waiter, &header->consumer, &header->producer, RINGPROOF_WRITER);
   return RINGPROOF_OK;
 }
 
@@ -3374,6 +3884,53 @@ static inline enum ringproof_status ringproof_read(const struct ringproof_reader
   /* A latch never needs to say that its writer is dead: what one leaves can be read. */
   return !reader->latch && ringproof_seqlock_writer_died(reader) ? RINGPROOF_WRITER_DEAD
                                                                   : RINGPROOF_WRITER_STALLED;
+}
+
+/* The version of the last value that was written; a read that follows finds it, or a later one. 0 of an
+ * end that is not open. */
+static inline uint64_t ringproof_reader_version(const struct ringproof_reader *reader) {
+  uint64_t index;
+  if (reader->values.index == NULL) {
+    return 0;
+  }
+  /* SeqObserve or LatchObserve, acquire: pairs with SeqEven or LatchPublish. */
+  index = ringproof_load_acquire(reader->values.index);
+  return reader->latch ? index : index / 2;
+}
+
+/* How it waits from now on. */
+static inline void ringproof_reader_set_wait(struct ringproof_reader *reader,
+                                             enum ringproof_wait how) {
+  reader->waiter.how = how;
+}
+
+/* Another version than this. */
+struct ringproof_version_wanted {
+  const struct ringproof_reader *reader;
+  uint64_t known;
+};
+
+static inline enum ringproof_status ringproof_look_for_version(void *what) {
+  const struct ringproof_version_wanted *const wanted = (struct ringproof_version_wanted *)what;
+  return ringproof_reader_version(wanted->reader) == wanted->known ? RINGPROOF_EMPTY : RINGPROOF_OK;
+}
+
+/* Waits until the version is no longer `*version`, for at most `timeout` nanoseconds, as
+ * ringproof_wait_free does, and says what it is then; it is the writer that may be gone. Who waits so and
+ * then reads misses no value but those that were replaced meanwhile. */
+static inline enum ringproof_status ringproof_wait_newer(const struct ringproof_reader *reader,
+                                                         uint64_t *version, uint64_t timeout) {
+  struct ringproof_version_wanted wanted = {reader, *version};
+  const struct ringproof_look look = {ringproof_look_for_version, &wanted};
+  enum ringproof_status status;
+  if (reader->values.index == NULL) {
+    return RINGPROOF_NOT_OPEN;
+  }
+  status = ringproof_await(&reader->waiter, reader->watch, &look, timeout);
+  if (status == RINGPROOF_OK) {
+    *version = ringproof_reader_version(reader);
+  }
+  return status;
 }
 
 #ifdef __cplusplus

@@ -32,6 +32,7 @@
 extern "C++" {
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -480,6 +481,27 @@ inline void give_back(ringproof_reader &end) noexcept { ringproof_reader_drop(&e
 // For a constructor that throws what fails.
 template <class T> struct throws {};
 
+// A timeout as C has it; one that no clock reaches is none.
+template <class Rep, class Period>
+std::uint64_t nanoseconds(const std::chrono::duration<Rep, Period> &timeout) noexcept {
+  using namespace std::chrono;
+  if (!(timeout > duration<Rep, Period>::zero())) {
+    return 0;
+  }
+  if (duration<long double>(timeout) >= duration<long double>(9'000'000'000)) {
+    return RINGPROOF_FOREVER;
+  }
+  return static_cast<std::uint64_t>(std::chrono::ceil<std::chrono::nanoseconds>(timeout).count());
+}
+
+// What is left until then.
+template <class Duration>
+std::uint64_t
+nanoseconds(const std::chrono::time_point<std::chrono::steady_clock, Duration> &deadline) noexcept {
+  const auto now = std::chrono::steady_clock::now();
+  return deadline > now ? nanoseconds(deadline - now) : 0;
+}
+
 // An endpoint of C, given back once. Raw is movable: its words are reached by pointers. Unless it
 // is open, all of it is zero, so that its items have no size.
 template <class Raw> class endpoint {
@@ -575,6 +597,25 @@ public:
     return ringproof_producer_close(&this->raw_);
   }
 
+  // Waits until `count` slots are free: without limit, for some time, or until a moment. After
+  // RINGPROOF_OK as many items can be pushed; see ringproof_wait_free.
+  ringproof_status wait(std::size_t count = 1) noexcept {
+    return ringproof_wait_free(&this->raw_, count, RINGPROOF_FOREVER);
+  }
+  template <class Rep, class Period>
+  ringproof_status wait_for(const std::chrono::duration<Rep, Period> &timeout,
+                            std::size_t count = 1) noexcept {
+    return ringproof_wait_free(&this->raw_, count, detail::nanoseconds(timeout));
+  }
+  template <class Duration>
+  ringproof_status
+  wait_until(const std::chrono::time_point<std::chrono::steady_clock, Duration> &deadline,
+             std::size_t count = 1) noexcept {
+    return ringproof_wait_free(&this->raw_, count, detail::nanoseconds(deadline));
+  }
+  // How it waits from now on.
+  void set_wait(ringproof_wait how) noexcept { ringproof_producer_set_wait(&this->raw_, how); }
+
   // The sequence number of the next item; of an end that is not open all numbers are 0.
   std::uint64_t position() const noexcept { return ringproof_producer_position(&this->raw_); }
   // How many items may be live at once.
@@ -631,6 +672,23 @@ public:
   ringproof_status close() noexcept {
     return ringproof_consumer_close(&this->raw_);
   }
+
+  // Waits until `count` items are there, as a producer for slots; see ringproof_wait_items.
+  ringproof_status wait(std::size_t count = 1) noexcept {
+    return ringproof_wait_items(&this->raw_, count, RINGPROOF_FOREVER);
+  }
+  template <class Rep, class Period>
+  ringproof_status wait_for(const std::chrono::duration<Rep, Period> &timeout,
+                            std::size_t count = 1) noexcept {
+    return ringproof_wait_items(&this->raw_, count, detail::nanoseconds(timeout));
+  }
+  template <class Duration>
+  ringproof_status
+  wait_until(const std::chrono::time_point<std::chrono::steady_clock, Duration> &deadline,
+             std::size_t count = 1) noexcept {
+    return ringproof_wait_items(&this->raw_, count, detail::nanoseconds(deadline));
+  }
+  void set_wait(ringproof_wait how) noexcept { ringproof_consumer_set_wait(&this->raw_, how); }
 
   // As of a producer.
   std::uint64_t position() const noexcept { return ringproof_consumer_position(&this->raw_); }
@@ -694,6 +752,34 @@ public:
   // In at most `attempts` attempts, as try_read().
   ringproof_status read(T &value, unsigned attempts) const noexcept {
     return ringproof_read(&this->raw_, &value, attempts);
+  }
+
+  // The version of the last value; 0 of an end that is not open.
+  std::uint64_t version() const noexcept { return ringproof_reader_version(&this->raw_); }
+
+  // Waits until the version is no longer this one; the second is what it is then. See
+  // ringproof_wait_newer.
+  std::pair<ringproof_status, std::uint64_t> wait(std::uint64_t known) const noexcept {
+    return newer(known, RINGPROOF_FOREVER);
+  }
+  template <class Rep, class Period>
+  std::pair<ringproof_status, std::uint64_t>
+  wait_for(const std::chrono::duration<Rep, Period> &timeout, std::uint64_t known) const noexcept {
+    return newer(known, detail::nanoseconds(timeout));
+  }
+  template <class Duration>
+  std::pair<ringproof_status, std::uint64_t>
+  wait_until(const std::chrono::time_point<std::chrono::steady_clock, Duration> &deadline,
+             std::uint64_t known) const noexcept {
+    return newer(known, detail::nanoseconds(deadline));
+  }
+  void set_wait(ringproof_wait how) noexcept { ringproof_reader_set_wait(&this->raw_, how); }
+
+private:
+  std::pair<ringproof_status, std::uint64_t> newer(std::uint64_t known,
+                                                   std::uint64_t timeout) const noexcept {
+    const ringproof_status status = ringproof_wait_newer(&this->raw_, &known, timeout);
+    return {status, known};
   }
 };
 

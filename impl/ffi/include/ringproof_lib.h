@@ -47,6 +47,9 @@
 // The bytes of a message, with the zero that ends it.
 #define RINGPROOF_LIB_MESSAGE_SIZE 2048
 
+// A timeout: without limit.
+#define RINGPROOF_LIB_FOREVER UINT64_MAX
+
 // What became of a call.
 enum ringproof_lib_status {
   // It did what it was asked to.
@@ -104,6 +107,13 @@ enum ringproof_lib_status {
   // Attached by the process that this one was forked from: drop what was inherited, and attach
   // anew.
   RINGPROOF_LIB_FORKED = 25,
+  // A wait ended without what was waited for: the time is over.
+  RINGPROOF_LIB_TIMED_OUT = 26,
+  // The same: nobody holds the role of the other side, which somebody held before, and nothing is left
+  // to go on with. A successor may come: wait again to wait for it.
+  RINGPROOF_LIB_PEER_GONE = 27,
+  // The same: a signal was handled while it slept. Wait again to go on.
+  RINGPROOF_LIB_INTERRUPTED = 28,
 };
 
 // What a segment's name leads to, for somebody who is attached to it.
@@ -162,6 +172,20 @@ enum ringproof_lib_primitive {
   RINGPROOF_LIB_F32 = 11,
   // `double`
   RINGPROOF_LIB_F64 = 12,
+};
+
+// How an end waits.
+enum ringproof_lib_wait {
+  // It looks for some microseconds, then sleeps in the kernel until it is woken. So does an end that
+  // nothing else was said to.
+  RINGPROOF_LIB_WAIT_SLEEP = 0,
+  // It sleeps as soon as it finds nothing: for many ends on few processors.
+  RINGPROOF_LIB_WAIT_SLEEP_AT_ONCE = 1,
+  // It looks for some microseconds, then lets other threads run between two looks.
+  RINGPROOF_LIB_WAIT_YIELD = 2,
+  // It looks again and again, and keeps its processor busy. The fastest where each of the two ends has
+  // a processor of its own, and the slowest where they share one.
+  RINGPROOF_LIB_WAIT_SPIN = 3,
 };
 
 // The receiving end of a ring.
@@ -546,6 +570,10 @@ enum ringproof_lib_status ringproof_lib_reader_open(const struct ringproof_lib_s
 // Gives the reader back; null is none.
 void ringproof_lib_reader_drop(struct ringproof_lib_reader *reader);
 
+// The version of the last value that was written; a read that follows finds it, or a later one. 0 for
+// null and for an end that is the parent's of this process.
+uint64_t ringproof_lib_reader_version(const struct ringproof_lib_reader *reader);
+
 // Reads the value in one attempt. After `RINGPROOF_LIB_BUSY`, `value` may be a mixture.
 enum ringproof_lib_status ringproof_lib_try_read(const struct ringproof_lib_reader *reader,
                                                  void *value,
@@ -557,6 +585,46 @@ enum ringproof_lib_status ringproof_lib_read(const struct ringproof_lib_reader *
                                              void *value,
                                              uint32_t attempts,
                                              struct ringproof_lib_error *error);
+
+// Waits until `count` slots are free, for at most `timeout` nanoseconds (`RINGPROOF_LIB_FOREVER`: without
+// limit; 0: one look). Then as many items can be pushed without another wait. What is reserved stays so.
+// `RINGPROOF_LIB_ARGUMENT` if so many never will be free.
+enum ringproof_lib_status ringproof_lib_wait_free(struct ringproof_lib_producer *producer,
+                                                  size_t count,
+                                                  uint64_t timeout,
+                                                  struct ringproof_lib_error *error);
+
+// Waits until `count` items are there, for at most `timeout` nanoseconds, as `ringproof_lib_wait_free` does.
+// Then as many can be popped without another wait. What was peeked at stays shown.
+// `RINGPROOF_LIB_ARGUMENT` if so many never will be there: more than the capacity, or than are left of a
+// ring that the producer closed.
+enum ringproof_lib_status ringproof_lib_wait_items(struct ringproof_lib_consumer *consumer,
+                                                   size_t count,
+                                                   uint64_t timeout,
+                                                   struct ringproof_lib_error *error);
+
+// Waits until the version is no longer `*version`, for at most `timeout` nanoseconds, as
+// `ringproof_lib_wait_free` does, and says what it is then; it is the writer that may be gone. Who waits so
+// and then reads misses no value but those that were replaced meanwhile.
+enum ringproof_lib_status ringproof_lib_wait_newer(const struct ringproof_lib_reader *reader,
+                                                   uint64_t *version,
+                                                   uint64_t timeout,
+                                                   struct ringproof_lib_error *error);
+
+// Says how the producer waits from now on, an `enum ringproof_lib_wait`.
+enum ringproof_lib_status ringproof_lib_producer_set_wait(struct ringproof_lib_producer *producer,
+                                                          uint32_t how,
+                                                          struct ringproof_lib_error *error);
+
+// Says how the consumer waits from now on, an `enum ringproof_lib_wait`.
+enum ringproof_lib_status ringproof_lib_consumer_set_wait(struct ringproof_lib_consumer *consumer,
+                                                          uint32_t how,
+                                                          struct ringproof_lib_error *error);
+
+// Says how the reader waits from now on, an `enum ringproof_lib_wait`.
+enum ringproof_lib_status ringproof_lib_reader_set_wait(struct ringproof_lib_reader *reader,
+                                                        uint32_t how,
+                                                        struct ringproof_lib_error *error);
 
 // Looks at the segment `name`; nothing is mapped, locked or changed.
 enum ringproof_lib_status ringproof_lib_inspect(const char *name,

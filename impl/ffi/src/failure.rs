@@ -9,7 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use ringproof::guard::GuardError;
 use ringproof::shape::DescriptionError;
 use ringproof::untyped::PayloadError;
-use ringproof::{Busy, Corruption, OutOfChunk, PopError, PushError, ReadError, SegmentError};
+use ringproof::{
+    Busy, Corruption, OutOfChunk, PopError, PushError, ReadError, SegmentError, WaitError,
+};
 
 /// What became of a call.
 #[repr(C)]
@@ -74,6 +76,13 @@ pub enum ringproof_lib_status {
     /// Attached by the process that this one was forked from: drop what was inherited, and attach
     /// anew.
     RINGPROOF_LIB_FORKED = 25,
+    /// A wait ended without what was waited for: the time is over.
+    RINGPROOF_LIB_TIMED_OUT = 26,
+    /// The same: nobody holds the role of the other side, which somebody held before, and nothing is left
+    /// to go on with. A successor may come: wait again to wait for it.
+    RINGPROOF_LIB_PEER_GONE = 27,
+    /// The same: a signal was handled while it slept. Wait again to go on.
+    RINGPROOF_LIB_INTERRUPTED = 28,
 }
 
 use ringproof_lib_status::*;
@@ -279,8 +288,20 @@ impl From<ReadError> for Failure {
     }
 }
 
+impl<E: Into<Failure>> From<WaitError<E>> for Failure {
+    fn from(error: WaitError<E>) -> Failure {
+        match error {
+            WaitError::TimedOut => Failure::usual(RINGPROOF_LIB_TIMED_OUT),
+            WaitError::PeerGone => Failure::usual(RINGPROOF_LIB_PEER_GONE),
+            WaitError::Interrupted => Failure::usual(RINGPROOF_LIB_INTERRUPTED),
+            WaitError::Refused(error) => error.into(),
+            _ => Failure::usual(RINGPROOF_LIB_OTHER),
+        }
+    }
+}
+
 /// Every status in a few words, in order.
-const WORDS: [(ringproof_lib_status, &CStr); 26] = [
+const WORDS: [(ringproof_lib_status, &CStr); 29] = [
     (RINGPROOF_LIB_OK, c"done"),
     (RINGPROOF_LIB_FULL, c"the ring is full"),
     (RINGPROOF_LIB_EMPTY, c"the ring is empty"),
@@ -349,6 +370,12 @@ const WORDS: [(ringproof_lib_status, &CStr); 26] = [
         RINGPROOF_LIB_FORKED,
         c"the segment is the parent's of this process; attach to it anew",
     ),
+    (RINGPROOF_LIB_TIMED_OUT, c"timed out"),
+    (
+        RINGPROOF_LIB_PEER_GONE,
+        c"the process at the other end is gone, and left nothing",
+    ),
+    (RINGPROOF_LIB_INTERRUPTED, c"interrupted by a signal"),
 ];
 
 const _: () = {
@@ -357,7 +384,7 @@ const _: () = {
         assert!(WORDS[number].0 as usize == number);
         number += 1;
     }
-    assert!(number == RINGPROOF_LIB_FORKED as usize + 1);
+    assert!(number == RINGPROOF_LIB_INTERRUPTED as usize + 1);
 };
 
 /// What a status means, in a few words; not null, whatever the number.

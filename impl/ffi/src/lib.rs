@@ -32,3 +32,4 @@ pub mod payload;
 pub mod ring;
 pub mod segment;
 pub mod value;
+pub mod wait;

@@ -82,14 +82,14 @@ macro_rules! state_of {
 
 /// The sending end of a ring.
 pub struct ringproof_lib_producer {
-    end: Producer,
+    pub(crate) end: Producer,
     /// How many slots were reserved in place, until the next call that changes the ring.
     reserved: usize,
 }
 
 /// The receiving end of a ring.
 pub struct ringproof_lib_consumer {
-    end: Consumer,
+    pub(crate) end: Consumer,
     /// How many items were shown in place, until the next call that changes the ring.
     peeked: usize,
 }

@@ -15,7 +15,7 @@ pub struct ringproof_lib_writer {
 
 /// A reading end of a seqlock or latch. It stores nothing, so there may be any number.
 pub struct ringproof_lib_reader {
-    end: Reader,
+    pub(crate) end: Reader,
 }
 
 /// Takes the writer's role, where its last holder left the segment. Not for a child that is forked
@@ -91,6 +91,16 @@ pub unsafe extern "C" fn ringproof_lib_reader_open(
 pub unsafe extern "C" fn ringproof_lib_reader_drop(reader: *mut ringproof_lib_reader) {
     // SAFETY: the caller's promises.
     unsafe { give_back(reader) };
+}
+
+/// The version of the last value that was written; a read that follows finds it, or a later one. 0 for
+/// null and for an end that is the parent's of this process.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ringproof_lib_reader_version(reader: *const ringproof_lib_reader) -> u64 {
+    // SAFETY: the caller's promises.
+    let reader = unsafe { reader.as_ref() };
+    let usable = reader.and_then(|reader| usable(&reader.end).ok());
+    usable.map_or(0, ringproof::untyped::Reader::version)
 }
 
 /// Reads the value in one attempt. After `RINGPROOF_LIB_BUSY`, `value` may be a mixture.

@@ -871,6 +871,72 @@ static void a_close_takes_chunks_back(void) {
   end_of(&ring);
 }
 
+/* What a wait says that need not wait. (sleepers.c has those that do.) */
+static void a_wait_says_what_no_waiting_changes(void) {
+  const struct ringproof_options options = ringproof_ring_options(3);
+  const struct ringproof_options latch_options = ringproof_latch_options();
+  struct ringproof_segment segment;
+  struct ringproof_producer producer;
+  struct ringproof_consumer consumer;
+  struct ringproof_writer writer;
+  struct ringproof_reader reader;
+  struct ringproof_chunk chunk;
+  uint64_t item = 7, version = 9;
+  CHECK(ringproof_create(&segment, name, &options, &word_shape, NULL, &error) == RINGPROOF_OK);
+  CHECK(ringproof_producer_open(&producer, &segment, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &segment, &error) == RINGPROOF_OK);
+  CHECK(ringproof_wait_free(&producer, 3, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  CHECK(ringproof_wait_free(&producer, 4, RINGPROOF_FOREVER) == RINGPROOF_SIZE);
+  CHECK(ringproof_wait_items(&consumer, 4, RINGPROOF_FOREVER) == RINGPROOF_SIZE);
+  CHECK(ringproof_wait_items(&consumer, 1, 0) == RINGPROOF_TIMED_OUT);
+  /* What is reserved stays so. */
+  CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
+  memcpy(chunk.first.items, &item, sizeof item);
+  CHECK(ringproof_wait_free(&producer, 3, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  CHECK(ringproof_commit(&producer, &chunk, 1) == RINGPROOF_OK);
+  /* And what is shown. */
+  CHECK(ringproof_peek(&consumer, 3, &chunk) == RINGPROOF_OK && chunk.len == 1);
+  CHECK(ringproof_wait_items(&consumer, 2, 0) == RINGPROOF_TIMED_OUT);
+  CHECK(ringproof_release(&consumer, &chunk, 0) == RINGPROOF_OK);
+  CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_wait_items(&consumer, 2, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  CHECK(ringproof_producer_close(&producer) == RINGPROOF_OK);
+  CHECK(ringproof_wait_free(&producer, 1, RINGPROOF_FOREVER) == RINGPROOF_CLOSED);
+  /* The last items come first, and no more than they are. */
+  CHECK(ringproof_wait_items(&consumer, 3, RINGPROOF_FOREVER) == RINGPROOF_SIZE);
+  CHECK(ringproof_wait_items(&consumer, 2, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER) == RINGPROOF_PEER_CLOSED);
+  CHECK(ringproof_consumer_close(&consumer) == RINGPROOF_OK);
+  CHECK(ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER) == RINGPROOF_CLOSED);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&segment);
+  CHECK(ringproof_create(&segment, name, &options, &word_shape, NULL, &error) == RINGPROOF_OK);
+  CHECK(ringproof_producer_open(&producer, &segment, &error) == RINGPROOF_OK);
+  CHECK(ringproof_consumer_open(&consumer, &segment, &error) == RINGPROOF_OK);
+  overwrite_word(256, 99);
+  overwrite_word(640, 98);
+  CHECK(ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER) == RINGPROOF_CORRUPT);
+  CHECK(consumer.corruption.found == 99);
+  CHECK(ringproof_wait_free(&producer, 4, RINGPROOF_FOREVER) == RINGPROOF_CORRUPT);
+  ringproof_producer_drop(&producer);
+  ringproof_consumer_drop(&consumer);
+  end_of(&segment);
+  CHECK(ringproof_create(&segment, name, &latch_options, &word_shape, NULL, &error) == RINGPROOF_OK);
+  CHECK(ringproof_writer_open(&writer, &segment, &error) == RINGPROOF_OK);
+  CHECK(ringproof_reader_open(&reader, &segment, &error) == RINGPROOF_OK);
+  /* Of another version than the present one; also of one that was never. */
+  CHECK(ringproof_wait_newer(&reader, &version, RINGPROOF_FOREVER) == RINGPROOF_OK && version == 0);
+  CHECK(ringproof_wait_newer(&reader, &version, 0) == RINGPROOF_TIMED_OUT && version == 0);
+  CHECK(ringproof_write(&writer, &item) == RINGPROOF_OK);
+  CHECK(ringproof_wait_newer(&reader, &version, 0) == RINGPROOF_OK && version == 1);
+  ringproof_writer_drop(&writer);
+  ringproof_reader_drop(&reader);
+  end_of(&segment);
+}
+
 /* All that can be asked of the four ends; they are not open. */
 static void are_not_open(struct ringproof_producer *producer, struct ringproof_consumer *consumer,
                          struct ringproof_writer *writer, struct ringproof_reader *reader) {
@@ -889,6 +955,7 @@ static void are_not_open(struct ringproof_producer *producer, struct ringproof_c
   CHECK(ringproof_producer_is_peer_closed(producer) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_peer_present(producer, &present) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_occupancy(producer, &live) == RINGPROOF_NOT_OPEN && live == 0);
+  CHECK(ringproof_wait_free(producer, 0, 0) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_close(producer) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_producer_position(producer) == 0 && !ringproof_producer_is_open(producer));
   moved = 1;
@@ -901,12 +968,15 @@ static void are_not_open(struct ringproof_producer *producer, struct ringproof_c
   CHECK(ringproof_release(consumer, &chunk, 0) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_consumer_peer_present(consumer, &present) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_consumer_occupancy(consumer, &live) == RINGPROOF_NOT_OPEN && live == 0);
+  CHECK(ringproof_wait_items(consumer, 0, 0) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_consumer_close(consumer) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_consumer_position(consumer) == 0 && !ringproof_consumer_is_open(consumer));
   CHECK(ringproof_write(writer, &item) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_writer_version(writer) == 0 && !ringproof_writer_needs_repair(writer));
   CHECK(ringproof_try_read(reader, &item) == RINGPROOF_NOT_OPEN);
   CHECK(ringproof_read(reader, &item, 3) == RINGPROOF_NOT_OPEN);
+  CHECK(ringproof_reader_version(reader) == 0);
+  CHECK(ringproof_wait_newer(reader, &item, 0) == RINGPROOF_NOT_OPEN);
   CHECK(item == 7);
   /* And again: nothing is given back twice. */
   ringproof_producer_drop(producer);
@@ -1352,6 +1422,7 @@ int main(int count, char **arguments) {
   notes_are_kept();
   a_chunk_is_of_one_end_and_good_once();
   a_close_takes_chunks_back();
+  a_wait_says_what_no_waiting_changes();
   what_is_not_open_does_nothing();
   names_are_of_utf8();
   a_mode_is_of_permissions_that_its_owner_has();

@@ -10,12 +10,13 @@ const WRITE: &str = "RINGPROOF_WRITE_HEADER";
 const COMMAND: &str = "RINGPROOF_WRITE_HEADER=1 cargo test -p ringproof-ffi --test header";
 
 /// The modules of `src`, in the order of the header.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "failure.rs",
     "payload.rs",
     "segment.rs",
     "ring.rs",
     "value.rs",
+    "wait.rs",
     "inspection.rs",
 ];
 
@@ -82,6 +83,8 @@ fn a_change_of_the_sources_is_noticed() {
             "RINGPROOF_LIB_PANIC = 24",
             "RINGPROOF_LIB_PANIC = 25",
         ),
+        ("wait.rs", "timeout: u64", "timeout: i64"),
+        ("wait.rs", "WAIT_SPIN = 3", "WAIT_SPIN = 4"),
         (
             "payload.rs",
             "RINGPROOF_LIB_F64 = 12",

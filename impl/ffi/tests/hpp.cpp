@@ -187,6 +187,50 @@ void questions(const std::string &name) {
   CHECK(latch.unlink(details) == RINGPROOF_OK);
 }
 
+// ---- Waiting ----------------------------------------------------------------------------------
+
+void waits(const std::string &name) {
+  using namespace std::chrono_literals;
+  using clock = std::chrono::steady_clock;
+  using seen = std::pair<ringproof_status, std::uint64_t>;
+  ringproof_error details;
+  ints ring = ints::create(name, ringproof_ring_options(2), details);
+  producer sender(ring, details);
+  consumer receiver(ring, details);
+  NEED(sender && receiver);
+  CHECK(receiver.wait_for(0s) == RINGPROOF_TIMED_OUT && receiver.wait_for(-1h) == RINGPROOF_TIMED_OUT);
+  CHECK(receiver.wait_for(1ns) == RINGPROOF_TIMED_OUT);
+  CHECK(receiver.wait_for(std::chrono::duration<double>(1e-4)) == RINGPROOF_TIMED_OUT);
+  CHECK(receiver.wait_until(clock::now() + 1ms) == RINGPROOF_TIMED_OUT);
+  CHECK(receiver.wait_until(clock::time_point::min()) == RINGPROOF_TIMED_OUT);
+  CHECK(receiver.wait(3) == RINGPROOF_SIZE && sender.wait(3) == RINGPROOF_SIZE);
+  CHECK(sender.wait(2) == RINGPROOF_OK && sender.push(1) == RINGPROOF_OK);
+  CHECK(receiver.wait() == RINGPROOF_OK && receiver.wait_for(std::chrono::hours::max()) == RINGPROOF_OK);
+  CHECK(receiver.wait_until(clock::time_point::max()) == RINGPROOF_OK);
+  CHECK(receiver.wait_for(1ms, 2) == RINGPROOF_TIMED_OUT);
+  CHECK(sender.push(2) == RINGPROOF_OK && sender.wait_for(1ms) == RINGPROOF_TIMED_OUT);
+  CHECK(sender.wait_until(clock::now()) == RINGPROOF_TIMED_OUT);
+  for (const ringproof_wait how : {RINGPROOF_WAIT_SLEEP, RINGPROOF_WAIT_SLEEP_AT_ONCE,
+                                   RINGPROOF_WAIT_YIELD, RINGPROOF_WAIT_SPIN}) {
+    sender.set_wait(how);
+    CHECK(sender.wait_for(1ms) == RINGPROOF_TIMED_OUT);
+  }
+  CHECK(receiver.close() == RINGPROOF_OK && sender.wait() == RINGPROOF_PEER_CLOSED);
+  CHECK(receiver.wait() == RINGPROOF_CLOSED);
+  CHECK(ring.unlink(details) == RINGPROOF_OK);
+
+  values latch = values::create(name, ringproof_latch_options(), details);
+  ringproof::writer<std::uint64_t> writer(latch, details);
+  ringproof::reader<std::uint64_t> reader(latch, details);
+  NEED(writer && reader);
+  reader.set_wait(RINGPROOF_WAIT_SLEEP_AT_ONCE);
+  CHECK(reader.version() == 0 && (reader.wait_for(1ms, 0) == seen{RINGPROOF_TIMED_OUT, 0}));
+  CHECK((reader.wait_until(clock::now(), 0) == seen{RINGPROOF_TIMED_OUT, 0}));
+  CHECK(writer.write(5) == RINGPROOF_OK);
+  CHECK(reader.version() == 1 && (reader.wait(0) == seen{RINGPROOF_OK, 1}));
+  CHECK(latch.unlink(details) == RINGPROOF_OK);
+}
+
 // ---- What is not open -------------------------------------------------------------------------
 
 // Every call on what is not open, and no other.
@@ -217,6 +261,7 @@ void refuses(producer &end) {
   CHECK(status == RINGPROOF_NOT_OPEN && slots.size() == 0);
   CHECK(end.commit(slots, 0) == RINGPROOF_NOT_OPEN);
   CHECK(end.close() == RINGPROOF_NOT_OPEN);
+  CHECK(end.wait() == RINGPROOF_NOT_OPEN && end.wait(0) == RINGPROOF_NOT_OPEN);
   CHECK((end.occupancy() == answer{RINGPROOF_NOT_OPEN, 0}));
   CHECK((end.peer_present() == yes_or_no{RINGPROOF_NOT_OPEN, false}));
   CHECK(end.is_peer_closed() == RINGPROOF_NOT_OPEN);
@@ -234,6 +279,7 @@ void refuses(consumer &end) {
   CHECK(status == RINGPROOF_NOT_OPEN && shown.size() == 0);
   CHECK(end.release(shown, 0) == RINGPROOF_NOT_OPEN);
   CHECK(end.close() == RINGPROOF_NOT_OPEN);
+  CHECK(end.wait() == RINGPROOF_NOT_OPEN && end.wait(0) == RINGPROOF_NOT_OPEN);
   CHECK((end.occupancy() == answer{RINGPROOF_NOT_OPEN, 0}));
   CHECK((end.peer_present() == yes_or_no{RINGPROOF_NOT_OPEN, false}));
   CHECK(end.position() == 0 && end.capacity() == 0 && end.epoch() == 0);
@@ -249,6 +295,8 @@ void refuses(const ringproof::reader<std::uint64_t> &end) {
   std::uint64_t value = 3;
   CHECK(!end && end.try_read(value) == RINGPROOF_NOT_OPEN);
   CHECK(end.read(value, 2) == RINGPROOF_NOT_OPEN && value == 3);
+  CHECK(end.version() == 0);
+  CHECK((end.wait(4) == std::pair{RINGPROOF_NOT_OPEN, std::uint64_t{4}}));
 }
 
 template <class Chunk> void is_empty(const Chunk &chunk) {
@@ -405,6 +453,7 @@ int main(int count, char **arguments) {
   const std::string name = arguments[1], other = arguments[2];
   descriptions();
   questions(name);
+  waits(name);
   moved_from(name, other);
   failed(name);
   exceptions(name);

@@ -7,13 +7,15 @@
  *   lib write KIND NAME N     writes N values to a seqlock or latch
  *   lib read KIND NAME N      reads N values; none may be torn or older than the one before
  *
+ * Who finds nothing waits, and with RINGPROOF_PEER_SLEEPS in the environment sleeps at once.
+ *
  * Exit 0: as it should be; 1: it is not, and standard error says how; 2: the arguments are wrong.
  */
 #include "ringproof.h"
 #include "ringproof_lib.h"
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/time.h>
 
 #define CHECK(condition)                                                                           \
   do {                                                                                             \
@@ -528,6 +530,83 @@ static void the_header_only_library_is_a_peer(void) {
   ringproof_lib_detach(lib);
 }
 
+static void on_alarm(int signal) { (void)signal; }
+
+static void a_wait_says_why_it_ended(void) {
+  const struct ringproof_lib_options options = {.kind = RINGPROOF_LIB_RING, .capacity = 2};
+  const struct ringproof_lib_options latch_options = {.kind = RINGPROOF_LIB_LATCH};
+  const struct itimerval often = {{0, 5000}, {0, 5000}}, never = {{0, 0}, {0, 0}};
+  static const struct quote quote = {7, 0, {0}, {{0, 0}}};
+  const uint64_t forever = RINGPROOF_LIB_FOREVER, soon = 2000000;
+  struct ringproof_lib_segment *segment;
+  struct ringproof_lib_producer *producer;
+  struct ringproof_lib_consumer *consumer;
+  struct ringproof_lib_writer *writer;
+  struct ringproof_lib_reader *reader;
+  struct ringproof_lib_chunk chunk;
+  struct sigaction action, before;
+  struct quote found;
+  uint64_t version = 5;
+  CHECK(ringproof_lib_create(NULL, &options, &quote_payload, NULL, &segment, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_producer_open(segment, &producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_consumer_open(segment, &consumer, &error) == RINGPROOF_LIB_OK);
+  for (uint32_t how = 0; how < 4; how++) {
+    CHECK(ringproof_lib_consumer_set_wait(consumer, how, &error) == RINGPROOF_LIB_OK);
+    REFUSED(ringproof_lib_wait_items(consumer, 1, 0, &error), RINGPROOF_LIB_TIMED_OUT, "timed out");
+    REFUSED(ringproof_lib_wait_items(consumer, 1, soon, &error), RINGPROOF_LIB_TIMED_OUT, "timed out");
+  }
+  REFUSED(ringproof_lib_consumer_set_wait(consumer, 4, &error), RINGPROOF_LIB_ARGUMENT, "4 is no enum");
+  REFUSED(ringproof_lib_wait_items(consumer, 3, forever, &error), RINGPROOF_LIB_ARGUMENT, "3");
+  REFUSED(ringproof_lib_wait_free(producer, 3, forever, &error), RINGPROOF_LIB_ARGUMENT, "3");
+  REFUSED(ringproof_lib_wait_free(NULL, 1, 0, &error), RINGPROOF_LIB_ARGUMENT, "`producer` is null");
+  REFUSED(ringproof_lib_wait_items(NULL, 1, 0, &error), RINGPROOF_LIB_ARGUMENT, "`consumer` is null");
+  /* A signal that is handled ends it. */
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_alarm;
+  CHECK(sigaction(SIGALRM, &action, &before) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
+  CHECK(ringproof_lib_consumer_set_wait(consumer, RINGPROOF_LIB_WAIT_SLEEP_AT_ONCE, &error) == RINGPROOF_LIB_OK);
+  REFUSED(ringproof_lib_wait_items(consumer, 1, forever, &error), RINGPROOF_LIB_INTERRUPTED, "signal");
+  CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0 && sigaction(SIGALRM, &before, NULL) == 0);
+  /* What is reserved or shown stays so. */
+  CHECK(ringproof_lib_reserve(producer, 1, &chunk, &error) == RINGPROOF_LIB_OK);
+  memcpy(chunk.first.items, &quote, sizeof quote);
+  CHECK(ringproof_lib_wait_free(producer, 2, forever, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_commit(producer, 1, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_peek(consumer, 2, &chunk, &error) == RINGPROOF_LIB_OK && chunk.len == 1);
+  REFUSED(ringproof_lib_wait_items(consumer, 2, soon, &error), RINGPROOF_LIB_TIMED_OUT, "timed out");
+  CHECK(ringproof_lib_push(producer, &quote, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_wait_items(consumer, 2, forever, &error) == RINGPROOF_LIB_OK);
+  REFUSED(ringproof_lib_wait_free(producer, 1, soon, &error), RINGPROOF_LIB_TIMED_OUT, "timed out");
+  CHECK(ringproof_lib_release(consumer, 1, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_wait_free(producer, 1, 0, &error) == RINGPROOF_LIB_OK);
+  /* What is left of one that is gone comes first. */
+  ringproof_lib_producer_drop(producer);
+  CHECK(ringproof_lib_wait_items(consumer, 1, forever, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_pop(consumer, &found, &error) == RINGPROOF_LIB_OK && found.seq == 7);
+  REFUSED(ringproof_lib_wait_items(consumer, 1, forever, &error), RINGPROOF_LIB_PEER_GONE, "is gone");
+  CHECK(ringproof_lib_producer_open(segment, &producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_producer_close(producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_wait_items(consumer, 1, forever, &error) == RINGPROOF_LIB_PEER_CLOSED);
+  CHECK(ringproof_lib_wait_free(producer, 1, forever, &error) == RINGPROOF_LIB_CLOSED);
+  ringproof_lib_producer_drop(producer);
+  ringproof_lib_consumer_drop(consumer);
+  ringproof_lib_detach(segment);
+  CHECK(ringproof_lib_create(NULL, &latch_options, &quote_payload, NULL, &segment, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_writer_open(segment, &writer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_reader_open(segment, &reader, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_reader_version(reader) == 0 && ringproof_lib_reader_version(NULL) == 0);
+  CHECK(ringproof_lib_wait_newer(reader, &version, forever, &error) == RINGPROOF_LIB_OK && version == 0);
+  REFUSED(ringproof_lib_wait_newer(reader, &version, soon, &error), RINGPROOF_LIB_TIMED_OUT, "timed out");
+  CHECK(ringproof_lib_write(writer, &quote, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_wait_newer(reader, &version, forever, &error) == RINGPROOF_LIB_OK && version == 1);
+  CHECK(ringproof_lib_reader_version(reader) == 1);
+  ringproof_lib_writer_drop(writer);
+  REFUSED(ringproof_lib_wait_newer(reader, &version, forever, &error), RINGPROOF_LIB_PEER_GONE, "is gone");
+  CHECK(version == 1);
+  ringproof_lib_reader_drop(reader);
+  ringproof_lib_detach(segment);
+}
+
 static void a_segment_is_inspected(void) {
   const struct ringproof_lib_options options = {.kind = RINGPROOF_LIB_RING, .mode = 0640, .capacity = 5, .slots = 8};
   static char text[RINGPROOF_DESCRIPTION_MAX + 1];
@@ -585,7 +664,7 @@ static void truncation_is_told(void) {
 static int checks(void) {
   CHECK(strcmp(ringproof_lib_strerror(RINGPROOF_LIB_OK), "done") == 0);
   CHECK(strcmp(ringproof_lib_strerror(RINGPROOF_LIB_PANIC), "a defect of ringproof") == 0);
-  CHECK(strcmp(ringproof_lib_strerror(RINGPROOF_LIB_FORKED + 1), "no status of ringproof") == 0);
+  CHECK(strcmp(ringproof_lib_strerror(RINGPROOF_LIB_INTERRUPTED + 1), "no status of ringproof") == 0);
   both_headers_describe_alike();
   what_is_no_payload_is_refused();
   segments_are_refused_with_the_reason();
@@ -600,6 +679,7 @@ static int checks(void) {
   a_chunk_does_not_outlive_a_close();
   who_is_attached_learns_what_became_of_the_name();
   the_header_only_library_is_a_peer();
+  a_wait_says_why_it_ended();
   a_segment_is_inspected();
   truncation_is_told();
   return 0;
@@ -607,9 +687,20 @@ static int checks(void) {
 
 /* ---- Peers -------------------------------------------------------------------------------- */
 
+static uint32_t how(void) {
+  return getenv("RINGPROOF_PEER_SLEEPS") != NULL ? RINGPROOF_LIB_WAIT_SLEEP_AT_ONCE
+                                                 : RINGPROOF_LIB_WAIT_SLEEP;
+}
+
+/* After a wait: one that was killed is started again. */
+static bool goes_on(enum ringproof_lib_status status) {
+  return status == RINGPROOF_LIB_OK || status == RINGPROOF_LIB_PEER_GONE;
+}
+
 static int send_all(struct ringproof_lib_segment *ring, uint64_t count) {
   struct ringproof_lib_producer *producer;
   CHECK(ringproof_lib_producer_open(ring, &producer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_producer_set_wait(producer, how(), &error) == RINGPROOF_LIB_OK);
   while (ringproof_lib_producer_position(producer) < count) {
     const uint64_t seq = ringproof_lib_producer_position(producer);
     enum ringproof_lib_status status;
@@ -635,10 +726,9 @@ static int send_all(struct ringproof_lib_segment *ring, uint64_t count) {
       status = ringproof_lib_push(producer, &item, &error);
     }
     if (status == RINGPROOF_LIB_FULL) {
-      sched_yield();
-    } else {
-      CHECK(status == RINGPROOF_LIB_OK);
+      status = ringproof_lib_wait_free(producer, 1, RINGPROOF_LIB_FOREVER, &error);
     }
+    CHECK(goes_on(status));
   }
   CHECK(ringproof_lib_producer_close(producer, &error) == RINGPROOF_LIB_OK);
   ringproof_lib_producer_drop(producer);
@@ -656,12 +746,15 @@ static void check_run(const struct ringproof_lib_run *run, uint64_t position) {
 static int recv_all(struct ringproof_lib_segment *ring, uint64_t count) {
   struct ringproof_lib_consumer *consumer;
   CHECK(ringproof_lib_consumer_open(ring, &consumer, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_consumer_set_wait(consumer, how(), &error) == RINGPROOF_LIB_OK);
   for (;;) {
     struct ringproof_lib_chunk chunk;
-    const enum ringproof_lib_status status = ringproof_lib_peek(consumer, 11, &chunk, &error);
+    enum ringproof_lib_status status = ringproof_lib_peek(consumer, 11, &chunk, &error);
     if (status == RINGPROOF_LIB_EMPTY) {
-      sched_yield();
-      continue;
+      status = ringproof_lib_wait_items(consumer, 1, RINGPROOF_LIB_FOREVER, &error);
+      if (goes_on(status)) {
+        continue;
+      }
     }
     if (status == RINGPROOF_LIB_PEER_CLOSED) {
       break;
@@ -692,13 +785,14 @@ static int write_values(struct ringproof_lib_segment *segment, uint64_t count) {
 
 static int read_values(struct ringproof_lib_segment *segment, uint64_t count) {
   struct ringproof_lib_reader *reader;
-  uint64_t last = 0;
+  uint64_t last = 0, version = 0;
   CHECK(ringproof_lib_reader_open(segment, &reader, &error) == RINGPROOF_LIB_OK);
+  CHECK(ringproof_lib_reader_set_wait(reader, how(), &error) == RINGPROOF_LIB_OK);
   while (last < count) {
     struct value value;
+    CHECK(goes_on(ringproof_lib_wait_newer(reader, &version, RINGPROOF_LIB_FOREVER, &error)));
     if (ringproof_lib_read(reader, &value, 1000, &error) != RINGPROOF_LIB_OK) {
-      sched_yield(); /* its writer is stopped inside a write, or was killed there */
-      continue;
+      continue; /* its writer is stopped inside a write, or was killed there */
     }
     for (size_t i = 1; i < 64; i++) {
       CHECK(value.word[i] == value.word[0]);

@@ -51,12 +51,32 @@ impl Link {
 
     /// Starts a program of it.
     fn start(self, arguments: &[&str]) -> Peer {
+        self.peer(arguments, false)
+    }
+
+    /// One that sleeps at once when it finds nothing.
+    fn sleeper(self, arguments: &[&str]) -> Peer {
+        self.peer(arguments, true)
+    }
+
+    fn peer(self, arguments: &[&str], sleeps: bool) -> Peer {
         let arguments: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         Peer::start(move || {
             let mut command = Command::new(program(self));
+            if sleeps {
+                command.env("RINGPROOF_PEER_SLEEPS", "1");
+            }
             command.args(&arguments);
             command
         })
+    }
+}
+
+/// Waits until a segment, which may have to be made yet, looks so.
+fn await_state(name: &str, is_so: impl Fn(&Inspection) -> bool) {
+    let start = Instant::now();
+    while !Inspection::of(name).is_ok_and(|seen| is_so(&seen)) {
+        wait(start, "see a peer asleep, or one that wakes it");
     }
 }
 
@@ -86,7 +106,7 @@ fn the_library_passes_its_checks_linked_either_way() {
 /// pass with any.
 #[test]
 fn the_checks_find_injected_faults() {
-    let functions = "ringproof_lib_commit ringproof_lib_producer_close ringproof_lib_name_status ringproof_lib_push ringproof_lib_pop ringproof_lib_release ringproof_lib_write ringproof_lib_try_read \
+    let functions = "ringproof_lib_commit ringproof_lib_producer_close ringproof_lib_name_status ringproof_lib_push ringproof_lib_pop ringproof_lib_release ringproof_lib_write ringproof_lib_try_read ringproof_lib_wait_items ringproof_lib_wait_newer \
                      ringproof_lib_producer_open ringproof_lib_describe";
     let functions: Vec<_> = functions.split(' ').collect();
     let mut more = linked().to_vec();
@@ -186,7 +206,7 @@ fn a_killed_consumer_of_the_library_loses_nothing_from_rust() {
 }
 
 #[test]
-fn the_library_and_the_header_exchange_a_stream() {
+fn the_library_and_the_header_exchange_a_stream_and_wake_each_other() {
     let items = ITEMS.to_string();
     for (from, to) in [
         (Link::Shared, Link::Nothing),
@@ -194,12 +214,28 @@ fn the_library_and_the_header_exchange_a_stream() {
         (Link::Static, Link::Shared),
     ] {
         let name = Named::new("lib-to-header");
-        let send = from.start(&["send", &name, &items]);
-        let recv = to.start(&["recv", &name, &items]);
+        // Alone, each of the two goes to sleep.
+        let send = from.sleeper(&["send", &name, &items]);
+        await_state(&name, |seen| seen.roles[0].asks && send.is_asleep());
+        let recv = to.sleeper(&["recv", &name, &items]);
+        await_state(&name, |seen| seen.roles[1].wakes > 0);
         send.end();
         recv.end();
         let seen = Inspection::of(&name).unwrap();
         assert_eq!((seen.write_index, seen.read_index), (ITEMS, ITEMS));
+    }
+}
+
+#[test]
+fn who_is_killed_asleep_costs_the_other_side_one_call() {
+    for (from, to) in [(Link::Shared, Link::Nothing), (Link::Nothing, Link::Static)] {
+        let name = Named::new("lib-killed-asleep");
+        let killed = to.sleeper(&["recv", &name, "3"]);
+        await_state(&name, |seen| seen.roles[1].asks && killed.is_asleep());
+        drop(killed);
+        from.start(&["send", &name, "3"]).end();
+        assert_eq!(Inspection::of(&name).unwrap().roles[0].wakes, 1, "{from:?}");
+        to.start(&["recv", &name, "3"]).end();
     }
 }
 

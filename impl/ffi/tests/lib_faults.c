@@ -43,6 +43,18 @@ WRONG(ringproof_lib_pop, (struct ringproof_lib_consumer *c, void *item, struct r
       if (status == RINGPROOF_LIB_OK) { *(char *)item ^= 1; }
       return status;)
 
+WRONG(ringproof_lib_wait_items,
+      (struct ringproof_lib_consumer *c, size_t count, uint64_t timeout, struct ringproof_lib_error *e),
+      (c, count, timeout, e),
+      enum ringproof_lib_status status = real(c, count, timeout, e);
+      return status == RINGPROOF_LIB_INTERRUPTED ? real(c, count, timeout > 1 ? 1 : timeout, e) : status;)
+
+WRONG(ringproof_lib_wait_newer,
+      (const struct ringproof_lib_reader *r, uint64_t *version, uint64_t timeout, struct ringproof_lib_error *e),
+      (r, version, timeout, e),
+      uint64_t known = *version;
+      return real(r, &known, timeout, e);)
+
 WRONG(ringproof_lib_release, (struct ringproof_lib_consumer *c, size_t count, struct ringproof_lib_error *e), (c, count, e),
       return RINGPROOF_LIB_OK;)
 

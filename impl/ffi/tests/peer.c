@@ -6,10 +6,11 @@
  *   peer write KIND NAME N   writes N values to a seqlock or latch
  *   peer read KIND NAME N    reads N values; none may be torn or older than the one before
  *
+ * Who finds nothing waits, and with RINGPROOF_PEER_SLEEPS in the environment sleeps at once.
+ *
  * Exit 0: as it should be; 1: it is not, and standard error says how; 2: the arguments are wrong.
  */
 #include "ringproof.h"
-#include <sched.h>
 #include <sys/prctl.h>
 #include <signal.h>
 
@@ -40,12 +41,23 @@ static int failed(const char *what, enum ringproof_status status) {
   return fail(what, ringproof_strerror(status));
 }
 
+static enum ringproof_wait how(void) {
+  return getenv("RINGPROOF_PEER_SLEEPS") != NULL ? RINGPROOF_WAIT_SLEEP_AT_ONCE
+                                                 : RINGPROOF_WAIT_SLEEP;
+}
+
+/* After a wait: one that was killed is started again. */
+static bool goes_on(enum ringproof_status status) {
+  return status == RINGPROOF_OK || status == RINGPROOF_PEER_GONE;
+}
+
 static int send_all(const struct ringproof_segment *ring, uint64_t count) {
   struct ringproof_producer producer;
   struct ringproof_error error;
   if (ringproof_producer_open(&producer, ring, &error) != RINGPROOF_OK) {
     return fail("send", error.message);
   }
+  ringproof_producer_set_wait(&producer, how());
   while (producer.write_index < count) {
     const uint64_t seq = ringproof_producer_position(&producer);
     enum ringproof_status status;
@@ -63,8 +75,9 @@ static int send_all(const struct ringproof_segment *ring, uint64_t count) {
       status = ringproof_push(&producer, &item);
     }
     if (status == RINGPROOF_FULL) {
-      sched_yield();
-    } else if (status != RINGPROOF_OK) {
+      status = ringproof_wait_free(&producer, 1, RINGPROOF_FOREVER);
+    }
+    if (!goes_on(status)) {
       return failed("push", status);
     }
   }
@@ -93,12 +106,15 @@ static int recv_all(const struct ringproof_segment *ring, uint64_t count) {
   if (ringproof_consumer_open(&consumer, ring, &error) != RINGPROOF_OK) {
     return fail("recv", error.message);
   }
+  ringproof_consumer_set_wait(&consumer, how());
   for (;;) {
     struct ringproof_chunk chunk;
     enum ringproof_status status = ringproof_peek(&consumer, 11, &chunk);
     if (status == RINGPROOF_EMPTY) {
-      sched_yield();
-      continue;
+      status = ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER);
+      if (goes_on(status)) {
+        continue;
+      }
     }
     if (status == RINGPROOF_PEER_CLOSED) {
       break;
@@ -142,16 +158,20 @@ static int write_values(const struct ringproof_segment *segment, uint64_t count)
 static int read_values(const struct ringproof_segment *segment, uint64_t count) {
   struct ringproof_reader reader;
   struct ringproof_error error;
-  uint64_t last = 0;
+  uint64_t last = 0, version = 0;
   if (ringproof_reader_open(&reader, segment, &error) != RINGPROOF_OK) {
     return fail("read", error.message);
   }
+  ringproof_reader_set_wait(&reader, how());
   while (last < count) {
     struct value value;
-    const enum ringproof_status status = ringproof_read(&reader, &value, 1000);
-    if (status != RINGPROOF_OK) {
-      sched_yield(); /* its writer is stopped inside a write, or was killed there */
-      continue;
+    const enum ringproof_status status =
+        ringproof_wait_newer(&reader, &version, RINGPROOF_FOREVER);
+    if (!goes_on(status)) {
+      return failed("wait", status);
+    }
+    if (ringproof_read(&reader, &value, 1000) != RINGPROOF_OK) {
+      continue; /* its writer is stopped inside a write, or was killed there */
     }
     for (size_t i = 1; i < 64; i++) {
       if (value.word[i] != value.word[0]) {

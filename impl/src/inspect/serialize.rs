@@ -104,7 +104,8 @@ impl<'a> From<&'a Field> for FieldReport<'a> {
 }
 
 /// A map: of a ring with `write_index`, `read_index`, `occupancy`, `end_index` and `stop_index`, of a seqlock
-/// with `seq`, of a latch with `latest`. More keys may come.
+/// with `seq`, of a latch with `latest`. Each of its `roles` is a map with `role`, `held`, `epoch`, `wakes`, `asks` and
+/// `notes`, as of [`RoleState`]. More keys may come.
 impl Serialize for Inspection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let report = Report {

@@ -11,12 +11,12 @@ use crate::sleep::SleepWords;
 use crate::wait::{Limit, Look, Pace, Wait, WaitError, Waits, wait, waits};
 
 /// A reader that waits for a newer version, until a moment at the latest. Made by `wait`, `wait_for` or `wait_until` of
-/// a [`SeqReader`] or a [`LatchReader`].
+/// a [`SeqReader`] or a [`LatchReader`]. [`Send`] and [`Sync`] where that is [`Sync`].
 #[derive(Debug)]
 #[must_use = "it waits when an operation is called on it"]
 pub struct WaitingReader<'e, E> {
-    end: &'e E,
-    limit: Limit,
+    pub(crate) end: &'e E,
+    pub(crate) limit: Limit,
 }
 
 /// A reader that waits for another version than this.

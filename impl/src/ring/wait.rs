@@ -33,10 +33,16 @@ impl<T: Payload, M: Memory, K> Consumer<'_, T, M, K> {
     });
 }
 
-/// A producer that waits for so many free slots, or a consumer for so many items.
-struct For<'e, E>(&'e mut E, usize);
+/// An end that waits for what this look finds.
+struct For<'e, E, F>(&'e mut E, F);
 
-impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Producer<'a, T, M, K>> {
+impl<'a, T, M, K, F> Waits<'a> for For<'_, Producer<'a, T, M, K>, F>
+where
+    T: Payload,
+    M: Memory,
+    K: Watch,
+    F: FnMut(&mut Producer<'a, T, M, K>) -> Result<(), PushError>,
+{
     type Memory = M;
     type Refusal = PushError;
 
@@ -53,9 +59,9 @@ impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Producer<'a, T, 
     }
 
     fn look(&mut self) -> Result<Look, PushError> {
-        let For(end, count) = self;
+        let For(end, find) = self;
         let before = end.free();
-        let looked = end.gain_exactly(*count);
+        let looked = find(end);
         end.pace.found(end.free().saturating_sub(before));
         match looked {
             Ok(()) => Ok(Look::Enough),
@@ -69,7 +75,13 @@ impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Producer<'a, T, 
     }
 }
 
-impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Consumer<'a, T, M, K>> {
+impl<'a, T, M, K, F> Waits<'a> for For<'_, Consumer<'a, T, M, K>, F>
+where
+    T: Payload,
+    M: Memory,
+    K: Watch,
+    F: FnMut(&mut Consumer<'a, T, M, K>) -> Result<(), PopError>,
+{
     type Memory = M;
     type Refusal = PopError;
 
@@ -86,9 +98,9 @@ impl<'a, T: Payload, M: Memory, K: Watch> Waits<'a> for For<'_, Consumer<'a, T, 
     }
 
     fn look(&mut self) -> Result<Look, PopError> {
-        let For(end, count) = self;
+        let For(end, find) = self;
         let before = end.available();
-        let looked = end.gain_exactly(*count);
+        let looked = find(end);
         end.pace.found(end.available().saturating_sub(before));
         match looked {
             Ok(()) => Ok(Look::Enough),
@@ -156,9 +168,35 @@ impl<'e, 'a, T: Payload, M: Memory, K: Watch> Waiting<'e, Producer<'a, T, M, K>>
         count: usize,
     ) -> Result<&'e mut Producer<'a, T, M, K>, WaitError<PushError>> {
         if self.end.free() < count as u64 {
-            wait(&mut For(self.end, count), self.limit)?;
+            let find = |end: &mut Producer<'a, T, M, K>| end.gain_exactly(count);
+            wait(&mut For(self.end, find), self.limit)?;
         }
         Ok(self.end)
+    }
+
+    /// Waits until the consumer has released every item, also those before a [close](Producer::close).
+    ///
+    /// # Errors
+    /// [`WaitError`]: [`PushError::PeerClosed`] if the consumer closed the ring and left some.
+    ///
+    /// ```
+    /// # use ringproof::{Ring, RingOptions};
+    /// # let ring = Ring::<u64>::anonymous(&RingOptions::new(4))?;
+    /// # let (mut producer, mut consumer) = (ring.producer()?, ring.consumer()?);
+    /// producer.push_slice(&[1, 2])?;
+    /// producer.close();
+    /// std::thread::spawn(move || while consumer.wait().pop().is_ok() {});
+    /// producer.wait().drained()?;
+    /// assert_eq!(producer.occupancy(), Ok(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drained(self) -> Result<(), WaitError<PushError>> {
+        let find = |end: &mut Producer<'a, T, M, K>| match end.observe_read_index()? {
+            (read_index, _) if read_index == end.write_index => Ok(()),
+            (_, true) => Err(PushError::PeerClosed),
+            (_, false) => Err(PushError::Full),
+        };
+        wait(&mut For(self.end, find), self.limit)
     }
 }
 
@@ -210,7 +248,8 @@ impl<'e, 'a, T: Payload, M: Memory, K: Watch> Waiting<'e, Consumer<'a, T, M, K>>
     #[inline]
     pub fn items(self, count: usize) -> Result<&'e mut Consumer<'a, T, M, K>, WaitError<PopError>> {
         if self.end.available() < count as u64 {
-            wait(&mut For(self.end, count), self.limit)?;
+            let find = |end: &mut Consumer<'a, T, M, K>| end.gain_exactly(count);
+            wait(&mut For(self.end, find), self.limit)?;
         }
         Ok(self.end)
     }

@@ -1,14 +1,17 @@
 //! The thread that sleeps in the place of an event loop.
 
 use std::convert::Infallible;
+use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-#[cfg(feature = "async")]
 use std::task;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::signal::SigSet;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use super::LoadSite;
 use crate::error::SegmentError;
@@ -17,7 +20,7 @@ use crate::memory::{Memory, Native, Word};
 use crate::role::Role;
 use crate::segment::Segment;
 use crate::site::WakeSite;
-use crate::sleep::SleepWords;
+use crate::sleep::{NAP, SleepWords};
 use crate::wait::{Limit, Look, Pace, Wait, WaitError, Waits, wait};
 
 /// A word that the other side stores, and what goes with it.
@@ -79,17 +82,20 @@ struct Shared {
     /// Readable while there is no wait.
     descriptor: EventFd,
     state: Mutex<State>,
-    armed: Condvar,
+    /// The thread waits for something to do, and who ends it for its end: never both.
+    changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     /// What is waited for: that the word is no longer this.
     waits: Option<u64>,
-    is_peer_gone: bool,
-    ends: bool,
-    #[cfg(feature = "async")]
+    /// The wait at whose end the word was still this, and the peer gone.
+    gone: Option<u64>,
+    /// To be polled when the wait ends.
     task: Option<task::Waker>,
+    ends: bool,
+    has_ended: bool,
 }
 
 impl Shared {
@@ -97,37 +103,42 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a wait.
-    fn fire(&self, state: &mut State) {
-        state.waits = None;
-        // It fails only where it is readable already.
-        let _ = self.descriptor.write(1);
-        #[cfg(feature = "async")]
-        if let Some(task) = state.task.take() {
-            task.wake();
-        }
-    }
-
     /// Waits as long as there is something to wait for.
     fn run(&self) {
-        // They are for the program's own threads. It cannot fail on a set of the system's own.
-        let _ = SigSet::all().thread_block();
-        loop {
-            let mut state = self.state();
-            while state.waits.is_none() && !state.ends {
-                state = (self.armed.wait(state)).unwrap_or_else(PoisonError::into_inner);
-            }
-            let Some(seen) = state.waits.filter(|_| !state.ends) else {
-                return;
-            };
-            drop(state);
-            let ended = wait(&mut Change { shared: self, seen }, Limit::FOREVER);
-            let mut state = self.state();
-            state.is_peer_gone = matches!(ended, Err(WaitError::PeerGone));
-            if !matches!(ended, Err(WaitError::Interrupted)) {
-                self.fire(&mut state);
+        while let Some(seen) = self.next() {
+            match wait(&mut Change { shared: self, seen }, Limit::FOREVER) {
+                Err(WaitError::Interrupted) => {}
+                ended => self.fire(seen, matches!(ended, Err(WaitError::PeerGone))),
             }
         }
+        self.state().has_ended = true;
+        self.changed.notify_one();
+    }
+
+    /// What is to be waited for next; `None` at the end.
+    fn next(&self) -> Option<u64> {
+        let mut state = self.state();
+        while state.waits.is_none() && !state.ends {
+            state = (self.changed.wait(state)).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waits.filter(|_| !state.ends)
+    }
+
+    /// Ends the wait for another word than `seen`. If there is a later one by now, what was found is nothing to it.
+    fn fire(&self, seen: u64, is_gone: bool) {
+        let mut state = self.state();
+        if state.waits != Some(seen) || state.ends {
+            return;
+        }
+        state.waits = None;
+        state.gone = is_gone.then_some(seen);
+        // It fails only where it is readable already.
+        let _ = self.descriptor.write(1);
+        let task = state.task.take();
+        drop(state);
+        // Not while the state is locked, because it is code of the program's: it may poll the task here and now, or drop
+        // it, and the end with it. Nor may a panic of it end this thread.
+        let _ = catch_unwind(AssertUnwindSafe(|| task.map(task::Waker::wake)));
     }
 }
 
@@ -170,6 +181,30 @@ impl<'a> Waits<'a> for Change<'a> {
     }
 }
 
+/// Starts a thread in which signals are not handled, but those that its own accesses raise: the [guard](crate::guard)
+/// needs them. The others are for threads of the program's own.
+fn spawn(work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let mut blocked = SigSet::all();
+    for raised in [
+        Signal::SIGBUS,
+        Signal::SIGFPE,
+        Signal::SIGILL,
+        Signal::SIGSEGV,
+        Signal::SIGSYS,
+        Signal::SIGTRAP,
+    ] {
+        blocked.remove(raised);
+    }
+    // Here, so that there is no moment in which it has not done it; it cannot fail.
+    let before = blocked.thread_swap_mask(SigmaskHow::SIG_BLOCK);
+    let thread = thread::Builder::new().name("ringproof-wait".to_owned());
+    let spawned = thread.spawn(work);
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    spawned
+}
+
 /// The end's hold on the thread.
 pub(super) struct Proxy {
     shared: Arc<Shared>,
@@ -180,6 +215,7 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) fn start(watched: Watched) -> Result<Proxy, SegmentError> {
+        watched.segment.unless_inherited()?;
         let label = watched.segment.label().to_owned();
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
         let descriptor = EventFd::from_value_and_flags(1, flags).map_err(SegmentError::system(
@@ -190,12 +226,10 @@ impl Proxy {
             watched,
             descriptor,
             state: Mutex::default(),
-            armed: Condvar::new(),
+            changed: Condvar::new(),
         });
-        let thread = thread::Builder::new().name("ringproof-waiter".to_owned());
         let theirs = Arc::clone(&shared);
-        let thread = thread
-            .spawn(move || theirs.run())
+        let thread = spawn(move || theirs.run())
             .map_err(SegmentError::system(&label, "start a thread to wait in"))?;
         Ok(Proxy {
             shared,
@@ -204,25 +238,29 @@ impl Proxy {
         })
     }
 
-    /// Waits until the word is no longer this, unless the peer was found to be gone by the last wait.
-    pub(super) fn arm<R, E>(&self, seen: u64) -> Result<Option<R>, WaitError<E>> {
+    /// Waits until the word is no longer this, and has `task` polled then; unless the peer was gone when a wait for
+    /// the same ended.
+    pub(super) fn arm<R, E>(
+        &self,
+        seen: u64,
+        task: Option<&task::Waker>,
+    ) -> Result<Option<R>, WaitError<E>> {
+        // It is before the lock, so that the one that it takes the place of is dropped after it: see `fire`.
+        let mut task = task.cloned();
         let mut state = self.shared.state();
-        if std::mem::take(&mut state.is_peer_gone) {
+        if state.gone.take() == Some(seen) {
             return Err(WaitError::PeerGone);
+        }
+        if task.is_some() {
+            mem::swap(&mut state.task, &mut task);
         }
         if state.waits != Some(seen) {
             // Emptied before the thread can make it readable again; of a wait that is under way it is empty.
             let _ = self.shared.descriptor.read();
             state.waits = Some(seen);
-            self.shared.armed.notify_one();
+            self.shared.changed.notify_one();
         }
         Ok(None)
-    }
-
-    /// Has a task polled when the next wait ends.
-    #[cfg(feature = "async")]
-    pub(super) fn wakes(&self, task: &task::Waker) {
-        self.shared.state().task = Some(task.clone());
     }
 }
 
@@ -234,17 +272,29 @@ impl AsFd for Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // A forked child has no such thread, and may have its lock as it was.
-        let Some(thread) = self.thread.take().filter(|_| self.owner == Process::this()) else {
+        let Some(thread) = self.thread.take() else {
             return;
         };
-        self.shared.state().ends = true;
-        self.shared.armed.notify_one();
-        // It may be about to sleep: then the first of these comes too early.
-        while !thread.is_finished() {
-            Native.wake(self.shared.watched.words().answers, WakeSite::WakeCall);
-            thread::yield_now();
+        if self.owner != Process::this() {
+            // A forked child has no such thread, and may have its lock as it was. Another thread may be where it was: to
+            // detach it, as dropping does, would be to detach that one.
+            mem::forget(thread);
+            return;
         }
+        let mut state = self.shared.state();
+        state.ends = true;
+        self.shared.changed.notify_one();
+        if thread.thread().id() == thread::current().id() {
+            // A task is dropped that it wakes. It ends when it has done so.
+            return;
+        }
+        while !state.has_ended && !thread.is_finished() {
+            Native.wake(self.shared.watched.words().answers, WakeSite::WakeCall);
+            // It may have been about to sleep: then that was too early.
+            let waited = (self.shared.changed).wait_timeout(state, Duration::from_nanos(NAP));
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
         // It cannot have panicked; and if it had, there would be nothing to do about it.
         let _ = thread.join();
     }

@@ -4,32 +4,20 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::{RingEnd, Waitable, Waiter};
+use super::{ConsumerOf, LatchReaderOf, ProducerOf, RingEnd, SeqReaderOf, Waiter};
 use crate::payload::Payload;
 use crate::read::ReadError;
 use crate::ring::{PopError, PushError};
-use crate::shared::{Consumer, LatchReader, Producer, SeqReader};
+use crate::shared::Consumer;
 use crate::wait::WaitError;
 
-impl<E: Waitable> Waiter<E> {
-    /// Polls an attempt, which says `None` where it armed the thread.
-    fn poll<R, F>(
-        &mut self,
-        context: &Context<'_>,
-        attempt: impl FnOnce(&mut Self) -> Result<Option<R>, WaitError<F>>,
-    ) -> Poll<Result<R, WaitError<F>>> {
-        // Before the attempt arms it: the wait may end at once.
-        self.proxy.wakes(context.waker());
-        match attempt(self) {
-            Ok(None) => Poll::Pending,
-            Ok(Some(done)) => Poll::Ready(Ok(done)),
-            Err(error) => Poll::Ready(Err(error)),
-        }
-    }
+/// What a poll says to an attempt, which says `None` where it waits.
+fn polled<R, E>(attempt: Result<Option<R>, E>) -> Poll<Result<R, E>> {
+    attempt.transpose().map_or(Poll::Pending, Poll::Ready)
 }
 
 impl<E: RingEnd> Waiter<E> {
@@ -41,11 +29,11 @@ impl<E: RingEnd> Waiter<E> {
         &mut self,
         mut operation: impl FnMut(&mut E) -> Result<R, E::Refusal>,
     ) -> Result<R, WaitError<E::Refusal>> {
-        poll_fn(|context| self.poll(context, |waiter| waiter.attempt(&mut operation))).await
+        poll_fn(|context| polled(self.attempt_for(Some(context.waker()), &mut operation))).await
     }
 }
 
-impl<T: Payload> Waiter<Producer<T>> {
+impl<T: Payload> Waiter<ProducerOf<'_, T>> {
     /// Appends `value` when there is room. Cancelled, it has not appended it.
     ///
     /// # Errors
@@ -55,7 +43,7 @@ impl<T: Payload> Waiter<Producer<T>> {
     }
 }
 
-impl<T: Payload> Waiter<Consumer<T>> {
+impl<T: Payload> Waiter<ConsumerOf<'_, T>> {
     /// Takes the oldest item when there is one. Cancelled, it has taken none.
     ///
     /// # Errors
@@ -63,7 +51,9 @@ impl<T: Payload> Waiter<Consumer<T>> {
     pub async fn pop_async(&mut self) -> Result<T, WaitError<PopError>> {
         self.attempt_async(|consumer| consumer.pop()).await
     }
+}
 
+impl<T: Payload> Waiter<Consumer<T>> {
     /// The items as a stream. It ends when the producer has closed the ring and all were taken, or with the first error.
     pub fn into_stream(self) -> Items<T> {
         Items {
@@ -76,19 +66,19 @@ impl<T: Payload> Waiter<Consumer<T>> {
 /// What is the same for both kinds of readers.
 macro_rules! readers {
     ($($reader:ident),*) => {$(
-        impl<T: Payload> Waiter<$reader<T>> {
+        impl<T: Payload> Waiter<$reader<'_, T>> {
             /// The version, when it is no longer `since`.
             ///
             /// # Errors
             /// As [`newer`](Waiter::newer).
             pub async fn newer_async(&mut self, since: u64) -> Result<u64, WaitError<ReadError>> {
-                poll_fn(|context| self.poll(context, |waiter| waiter.newer(since))).await
+                poll_fn(|context| polled(self.newer_for(Some(context.waker()), since))).await
             }
         }
     )*};
 }
 
-readers!(SeqReader, LatchReader);
+readers!(SeqReaderOf, LatchReaderOf);
 
 /// The items of a ring as a [`Stream`].
 #[derive(Debug)]
@@ -111,11 +101,8 @@ impl<T: Payload> Stream for Items<T> {
         if self.ended {
             return Poll::Ready(None);
         }
-        let polled =
-            (self.waiter).poll(context, |waiter| waiter.attempt(|consumer| consumer.pop()));
-        let Poll::Ready(next) = polled else {
-            return Poll::Pending;
-        };
+        let task = Some(context.waker());
+        let next = ready!(polled(self.waiter.attempt_for(task, Consumer::pop)));
         self.ended = next.is_err();
         match next {
             Err(WaitError::Refused(PopError::PeerClosed)) => Poll::Ready(None),

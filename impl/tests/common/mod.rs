@@ -136,17 +136,23 @@ impl Effort {
 #[allow(unused_macros, reason = "each test file uses its own part of this")]
 macro_rules! seqlock_and_latch {
     ($body:block) => {
-        seqlock_and_latch!(@"seqlock", SeqLock, SeqLockOptions, seqlock::SeqReader, SeqCopyOut, $body);
-        seqlock_and_latch!(@"latch", SeqLatch, SeqLatchOptions, latch::LatchReader, LatchCopyOut, $body);
+        seqlock_and_latch!(
+            @"seqlock", SeqLock, SeqLockOptions, seqlock::SeqReader, SeqObserve, SeqCopyOut, $body
+        );
+        seqlock_and_latch!(
+            @"latch", SeqLatch, SeqLatchOptions, latch::LatchReader, LatchObserve, LatchCopyOut, $body
+        );
     };
     (
-        @$kind:literal, $lock:ident, $options:ident, $module:ident::$reader:ident, $copy_out:ident,
-        $body:block
+        @$kind:literal, $lock:ident, $options:ident, $module:ident::$reader:ident,
+        $observe:ident, $copy_out:ident, $body:block
     ) => {{
         #[allow(unused_imports, reason = "each test uses its own part of this")]
         use ringproof::{$lock as Lock, $options as LockOptions, $module::$reader as LockReader};
         #[allow(dead_code, reason = "as above")]
         const KIND: &str = $kind;
+        #[allow(dead_code, reason = "as above")]
+        const OBSERVE: ringproof::site::LoadSite = ringproof::site::LoadSite::$observe;
         #[allow(dead_code, reason = "as above")]
         const COPY_OUT: ringproof::site::LoadSite = ringproof::site::LoadSite::$copy_out;
         $body

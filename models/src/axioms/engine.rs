@@ -7,7 +7,7 @@ use super::session::{self, Ended};
 use super::trace::Kind;
 use crate::engine::{
     AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Word,
-    begin_execution,
+    begin_execution, is_still,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -74,6 +74,10 @@ impl<const ATOMIC_SLOTS: bool> Engine for Axioms<ATOMIC_SLOTS> {
     }
 
     fn spin() {}
+
+    fn pass_time() {
+        session::leave();
+    }
 }
 
 impl AnyThread for Ended<()> {
@@ -96,6 +100,14 @@ impl AnyWord for Cell {
         found(session::update(self.0, order, |value| {
             Some(value.wrapping_add(amount))
         }))
+    }
+
+    fn wait(&self, value: u64) -> bool {
+        session::wait(self.0, |now| is_still(value, now))
+    }
+
+    fn wake(&self) {
+        session::wake(self.0);
     }
 }
 

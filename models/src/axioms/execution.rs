@@ -118,6 +118,15 @@ impl Execution<'_> {
         None
     }
 
+    /// Whether no wake follows a wait in its queue.
+    pub(super) fn is_last(&self, queue: usize, wait: usize) -> bool {
+        let wakes = |event: &Event| {
+            let steps = event.kind.read().zip(event.kind.written());
+            event.location == queue && steps.is_some_and(|(read, written)| written - read > 1)
+        };
+        self.stores.after(wait) & self.trace.all_that(wakes) == 0
+    }
+
     /// The writes of a location in their order.
     fn stores(&self, location: usize) -> Vec<usize> {
         let writes = writes(self.trace, location);
@@ -507,7 +516,8 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
     /// The axiom of SeqCst of RC11: `psc` has no cycle.
     fn seq_cst_is_acyclic(&self, happens_before: &Relation, stores: &Relation) -> bool {
         let seq_cst = self.seq_cst;
-        if seq_cst.count_ones() < 2 {
+        let light = self.trace.all_that(Event::is_light);
+        if seq_cst.count_ones() < 2 || seq_cst == light {
             return true;
         }
         let events = self.trace.events();
@@ -554,6 +564,11 @@ impl<'t, V: FnMut(&Execution<'_>) -> Next> Search<'t, V> {
             let around = happens_before.then(&eco).then(happens_before);
             psc = psc.or(&around.or(happens_before).between(fences, fences));
         }
+        // A light fence and a heavy one know each other; a light one and any other do not.
+        let heavy = self.trace.all_that(Event::is_heavy);
+        let to_heavy = psc.clone().between(light, heavy);
+        let to_light = psc.clone().between(heavy, light);
+        let psc = psc.between(!light, !light).or(&to_heavy).or(&to_light);
         psc.closed().is_irreflexive()
     }
 }

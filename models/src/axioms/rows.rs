@@ -18,6 +18,13 @@ pub const LAYER: &str = "axioms";
 /// Scenarios in which loom has more executions are left to loom.
 const SMALL: u64 = 30_000;
 
+/// And so are those in which ends sleep in turn: the steps of their queues have too many orders.
+const IN_TURN: [&str; 3] = [
+    "sleep/for items and room",
+    "sleep/waker succeeded",
+    "sleep/2 readers",
+];
+
 const EFFORT: Effort = Effort::of(30_000);
 
 /// The four orderings of the ring, each weakened. With a payload of atomic words there is no data
@@ -34,6 +41,8 @@ const RING: [Change; 4] = [
 pub fn rows(progress: &(dyn Fn(&Record) + Sync)) -> Vec<Record> {
     let small: Vec<Scenario> = (inventory().into_iter())
         .filter(|scenario| scenario.minimum <= SMALL)
+        .filter(|scenario| !scenario.crashes || !scenario.name.starts_with("sleep"))
+        .filter(|scenario| !IN_TURN.iter().any(|name| scenario.name.starts_with(name)))
         .collect();
     let plan = Plan {
         effort: EFFORT,

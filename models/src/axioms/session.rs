@@ -10,7 +10,8 @@ use std::panic;
 use std::thread;
 
 use super::execution::{Next, Rules};
-use super::trace::{Kind, Trace};
+use super::trace::{Event, Kind, Trace};
+use crate::engine::ASLEEP;
 use crate::order::Order;
 use crate::quiet;
 
@@ -81,9 +82,15 @@ pub fn enumerate(
                 Judged::Consistent => {
                     let (values, partial) = with(|session| {
                         grew |= session.learn();
-                        (session.values(), session.partial)
+                        (
+                            session.values(),
+                            session.partial || !session.asleep.is_empty(),
+                        )
                     });
                     consistent.insert(values);
+                    if with(|session| session.left) {
+                        totals.truncated = Some("nothing after a sleep of limited time");
+                    }
                     if !partial {
                         totals.consistent += 1;
                         commit();
@@ -132,6 +139,54 @@ pub(super) fn update(location: usize, order: Order, change: impl Fn(u64) -> Opti
     }
     let kind = |read| change(read).map(|written| Kind::Rmw { read, written });
     perform(|session| session.choose(location, order, true, kind))
+}
+
+/// What a wake adds to the word that stands for a queue in the kernel; a wait adds one.
+const WAKE: u64 = 1 << 32;
+
+/// Sleeps until it is woken, if `is_asleep` says so of what a location holds; false if it did not fall asleep. Each
+/// wait and wake is a step of the queue, so that the one sees what was stored before the other.
+pub(super) fn wait(location: usize, is_asleep: impl Fn(u64) -> bool) -> bool {
+    if thread::panicking() {
+        return false;
+    }
+    let queue = perform(|session| session.queue(location));
+    let step = |session: &mut Session| {
+        let step = |read| {
+            Some(Kind::Rmw {
+                read,
+                written: read + 1,
+            })
+        };
+        let before = session.choose(queue, Order::AcqRel, false, step)?;
+        Ok((before, session.trace.events().len() - 1))
+    };
+    let (before, here) = perform(step);
+    let sleeps = is_asleep(read(location, Order::Relaxed, Kind::Load));
+    if sleeps {
+        perform(|session| session.sleep(queue, here, before / WAKE));
+    }
+    sleeps
+}
+
+/// Wakes all who sleep on a location.
+pub(super) fn wake(location: usize) {
+    if !thread::panicking() {
+        let queue = perform(|session| session.queue(location));
+        update(queue, Order::AcqRel, |steps| Some(steps + WAKE));
+    }
+}
+
+/// The thread ends here: what it would do after a time of which nobody knows how long it is, it would do elsewhere,
+/// too.
+pub(super) fn leave() {
+    if !thread::panicking() {
+        perform(|session| {
+            session.partial = true;
+            session.left = true;
+            Err::<(), _>(Halt::Thread)
+        });
+    }
 }
 
 /// Writes a location, or is a fence.
@@ -284,6 +339,10 @@ struct Session {
     finding: Option<String>,
     /// Whether some thread was ended early, so that this is the beginning of a run.
     partial: bool,
+    /// Whether some thread left.
+    left: bool,
+    /// Those that sleep and are woken no more: the queue, and the event by which they fell asleep.
+    asleep: Vec<(usize, usize)>,
     halt: Option<Halt>,
 }
 
@@ -328,6 +387,29 @@ impl Session {
         Ok(number)
     }
 
+    /// The queue of those who sleep on a location: a location itself, of the same number in every run.
+    fn queue(&mut self, location: usize) -> Result<usize, Halt> {
+        const QUEUES: usize = 1 << 20;
+        let queue = QUEUES + location;
+        let known = |event: &Event| event.location == queue && event.is_initial();
+        if !self.trace.events().iter().any(known) {
+            self.push(queue, Order::Relaxed, Kind::Initial(0))?;
+        }
+        Ok(queue)
+    }
+
+    /// Sleeps since an event, before which there were so many wakes: until there is another one, or for ever.
+    fn sleep(&mut self, queue: usize, since: usize, wakes: u64) -> Result<(), Halt> {
+        let woken = |steps| (steps / WAKE > wakes).then_some(Kind::Load(steps));
+        let ended = self.partial;
+        let slept = self.choose_or(queue, Order::Acquire, true, woken);
+        if slept == Err(Halt::Thread) {
+            self.partial = ended;
+            self.asleep.push((queue, since));
+        }
+        slept.map(|_| ())
+    }
+
     fn push(&mut self, location: usize, order: Order, kind: Kind) -> Result<(), Halt> {
         if self.trace.is_full() {
             return Err(Halt::Length);
@@ -363,6 +445,18 @@ impl Session {
         may_end: bool,
         kind: impl Fn(u64) -> Option<Kind>,
     ) -> Result<u64, Halt> {
+        let may_end = may_end && !self.comes_before_the_rest(self.current);
+        self.choose_or(location, order, may_end, kind)
+    }
+
+    /// The same, or nothing: then the thread ends here.
+    fn choose_or(
+        &mut self,
+        location: usize,
+        order: Order,
+        may_end: bool,
+        kind: impl Fn(u64) -> Option<Kind>,
+    ) -> Result<u64, Halt> {
         if self.position == self.script.len() {
             let mut events = Vec::new();
             for event in self.readable(location).into_iter().filter_map(kind) {
@@ -372,7 +466,7 @@ impl Session {
                 }
                 self.trace.pop();
             }
-            if may_end && !self.comes_before_the_rest(self.current) {
+            if may_end {
                 events.push(None);
             }
             if events.is_empty() {
@@ -467,8 +561,17 @@ impl Session {
         let (mut consistent, mut finding) = (false, None);
         self.trace.search(self.rules, 0, |execution| {
             consistent = true;
+            let asleep = !self.partial && !self.asleep.is_empty();
             let found = match execution.race() {
                 Some(race) => Some(format!("a data race: {race}")),
+                None if asleep
+                    && self
+                        .asleep
+                        .iter()
+                        .all(|&(queue, since)| execution.is_last(queue, since)) =>
+                {
+                    Some(ASLEEP.to_owned())
+                }
                 None => self.finding.clone(),
             };
             match found {

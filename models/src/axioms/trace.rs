@@ -97,7 +97,17 @@ impl Event {
     }
 
     pub(super) fn is_seq_cst(&self) -> bool {
-        self.is_atomic() && self.order == Order::SeqCst
+        self.is_atomic() && matches!(self.order, Order::SeqCst | Order::Light | Order::Heavy)
+    }
+
+    /// Whether it is a fence that none but heavy ones know.
+    pub(super) fn is_light(&self) -> bool {
+        self.is_fence() && self.order == Order::Light
+    }
+
+    /// Whether it is one that light fences know.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.is_fence() && self.order == Order::Heavy
     }
 }
 

@@ -24,6 +24,7 @@ struct Current {
     spawn: fn(Job) -> Box<dyn AnyThread>,
     fence: fn(Order),
     spin: fn(),
+    pass_time: fn(),
 }
 
 /// From now on `E` explores on this thread.
@@ -35,6 +36,7 @@ pub(crate) fn set<E: Engine>() {
         spawn: E::spawn,
         fence: E::fence,
         spin: E::spin,
+        pass_time: E::pass_time,
     }));
 }
 
@@ -127,4 +129,9 @@ pub fn fence(order: Order) {
 /// This thread waits for another one.
 pub fn spin() {
     (current().spin)();
+}
+
+/// So much time passes that all others come as far as they can, and that this thread sees what they stored.
+pub fn pass_time() {
+    (current().pass_time)();
 }

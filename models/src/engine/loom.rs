@@ -1,18 +1,20 @@
 //! loom: every execution that the C11 memory model allows, short of load buffering.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as Std};
+use std::sync::{Arc, OnceLock};
 
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+use loom::sync::{Condvar, Mutex};
+use loom::thread::ThreadId;
 
 use super::shuttle::Shuttle;
 use super::stores::Stores;
 use super::{
     AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Explore, Extent, Job, Limits, Read, Slot,
-    Word, begin_execution, time_is_over,
+    Word, begin_execution, is_still, time_is_over,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -27,6 +29,8 @@ struct LoomWord {
     /// The number of the store that it holds.
     number: AtomicUsize,
     stores: Stores,
+    /// Made when it is needed: few words are slept on.
+    sleepers: OnceLock<(Mutex<()>, Condvar)>,
 }
 
 /// A slot of loom's, which detects races: an access that is not ordered with a conflicting one
@@ -43,6 +47,47 @@ thread_local! {
     static LONG_HISTORY: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Threads of a model at most, the first one included.
+const THREADS: usize = 5;
+
+thread_local! {
+    /// What each thread of the execution accesses at a light fence, and a heavy one in all of them.
+    static LIGHTS: RefCell<Vec<Light>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A word by which a light fence and a heavy one meet, whichever comes first: so the two are ordered, and two light
+/// ones are not. With SeqCst fences in their place, loom would order these as well, and miss what can happen.
+struct Light {
+    /// Whose it is, once somebody needs one.
+    thread: Option<ThreadId>,
+    word: Arc<AtomicUsize>,
+}
+
+impl Light {
+    fn new() -> Light {
+        Light {
+            thread: None,
+            word: Arc::new(AtomicUsize::new(0)),
+        }
+    }
+
+    /// That of the thread that runs now.
+    fn own() -> Arc<AtomicUsize> {
+        let thread = Some(loom::thread::current().id());
+        LIGHTS.with_borrow_mut(|lights| {
+            let own = (lights.iter_mut())
+                .find(|light| light.thread == thread || light.thread.is_none())
+                .expect("there are no more threads");
+            own.thread = thread;
+            Arc::clone(&own.word)
+        })
+    }
+
+    fn all() -> Vec<Arc<AtomicUsize>> {
+        LIGHTS.with_borrow(|lights| lights.iter().map(|light| Arc::clone(&light.word)).collect())
+    }
+}
+
 fn ordering(order: Order) -> Ordering {
     match order {
         Order::Relaxed => Ordering::Relaxed,
@@ -50,6 +95,7 @@ fn ordering(order: Order) -> Ordering {
         Order::Release => Ordering::Release,
         Order::AcqRel => Ordering::AcqRel,
         Order::SeqCst => Ordering::SeqCst,
+        Order::Light | Order::Heavy => unreachable!("for fences, which make it themselves"),
     }
 }
 
@@ -72,7 +118,7 @@ impl Engine for Loom {
         // exploration short without a word. loom's own limit of executions ends a run as if it
         // were complete, so this one is a panic, which cannot be mistaken.
         let mut builder = loom::model::Builder::new();
-        builder.max_threads = 5;
+        builder.max_threads = THREADS;
         builder.max_branches = 10_000;
         builder.max_permutations = None;
         builder.max_duration = None;
@@ -91,8 +137,10 @@ impl Engine for Loom {
                     panic!("the limit of executions is reached");
                 }
                 begin_execution::<Loom>(&run);
+                LIGHTS.set((0..THREADS).map(|_| Light::new()).collect());
                 body();
                 run.commit();
+                LIGHTS.take();
             });
         }));
         match (outcome, limits.preemptions) {
@@ -114,6 +162,7 @@ impl Engine for Loom {
         Arc::new(LoomWord {
             number: AtomicUsize::new(0),
             stores: Stores::new(value),
+            sleepers: OnceLock::new(),
         })
     }
 
@@ -126,12 +175,27 @@ impl Engine for Loom {
     }
 
     fn fence(order: Order) {
-        fence(ordering(order));
+        match order {
+            Order::Light => {
+                Light::own().fetch_add(1, Ordering::AcqRel);
+            }
+            Order::Heavy => {
+                for light in Light::all() {
+                    light.fetch_add(1, Ordering::AcqRel);
+                }
+                fence(Ordering::SeqCst);
+            }
+            order => fence(ordering(order)),
+        }
     }
 
     /// Nothing: every wait of a model is bounded, and after loom's `yield_now` a load no longer
     /// finds everything that it could.
     fn spin() {}
+
+    fn pass_time() {
+        loom::thread::yield_now();
+    }
 }
 
 impl AnyThread for loom::thread::JoinHandle<()> {
@@ -178,6 +242,22 @@ impl AnyWord for LoomWord {
         let number = self.begin(0);
         let from = self.number.swap(number, ordering(order));
         self.stores.end_addition(number, from, amount)
+    }
+
+    fn wait(&self, value: u64) -> bool {
+        let (lock, woken) = self.sleepers.get_or_init(Default::default);
+        let awake = lock.lock().expect("a panic ends the whole run");
+        let sleeps = is_still(value, self.load(Order::Relaxed).value);
+        if sleeps {
+            let _awake = woken.wait(awake);
+        }
+        sleeps
+    }
+
+    fn wake(&self) {
+        let (lock, woken) = self.sleepers.get_or_init(Default::default);
+        let _awake = lock.lock().expect("a panic ends the whole run");
+        woken.notify_all();
     }
 }
 

@@ -4,14 +4,14 @@
 //! are too long for loom, and as an independent check of the protocol.
 
 use std::any::Any;
-use std::cell::{RefCell, UnsafeCell};
+use std::cell::{Cell, RefCell, UnsafeCell};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
 use std::slice;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering as Std};
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, OnceLock};
 use std::time::Duration;
 
 use shuttle::scheduler::{
@@ -19,12 +19,13 @@ use shuttle::scheduler::{
     TaskId, UrwRandomScheduler,
 };
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::sync::{Condvar, Mutex};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
 use super::{
     AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Word,
-    begin_execution, time_is_over,
+    begin_execution, is_still, time_is_over,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -42,6 +43,8 @@ struct ShuttleWord {
     /// The number of the store that it holds.
     number: AtomicUsize,
     stores: Stores,
+    /// Made when it is needed: few words are slept on.
+    sleepers: OnceLock<(Mutex<()>, Condvar)>,
 }
 
 /// A slot that checks for itself that no access overlaps a conflicting one: shuttle has no such
@@ -93,6 +96,7 @@ impl Engine for Shuttle {
         Arc::new(ShuttleWord {
             number: AtomicUsize::new(0),
             stores: Stores::new(value),
+            sleepers: OnceLock::new(),
         })
     }
 
@@ -112,6 +116,12 @@ impl Engine for Shuttle {
 
     fn spin() {
         shuttle::thread::yield_now();
+    }
+
+    fn pass_time() {
+        TIME_PASSES.set(true);
+        shuttle::thread::yield_now();
+        TIME_PASSES.set(false);
     }
 }
 
@@ -139,6 +149,22 @@ impl AnyWord for ShuttleWord {
         let number = self.stores.begin(0);
         let from = self.number.swap(number, Ordering::SeqCst);
         self.stores.end_addition(number, from, amount)
+    }
+
+    fn wait(&self, value: u64) -> bool {
+        let (lock, woken) = self.sleepers.get_or_init(Default::default);
+        let awake = lock.lock().expect("a panic ends the whole run");
+        let sleeps = is_still(value, self.load(Order::Relaxed).value);
+        if sleeps {
+            let _awake = woken.wait(awake);
+        }
+        sleeps
+    }
+
+    fn wake(&self) {
+        let (lock, woken) = self.sleepers.get_or_init(Default::default);
+        let _awake = lock.lock().expect("a panic ends the whole run");
+        woken.notify_all();
     }
 }
 
@@ -168,6 +194,11 @@ impl AnyLock for shuttle::sync::Mutex<()> {
         let _guard = self.lock().expect("a panic ends the whole run");
         body();
     }
+}
+
+thread_local! {
+    /// Whether the thread that yields does so because time passes for it.
+    static TIME_PASSES: Cell<bool> = const { Cell::new(false) };
 }
 
 /// A point at which another thread may go on. Not `yield_now`, by which this one would say that
@@ -323,13 +354,16 @@ struct Notes {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// Lets threads that could go on be interrupted no more than so often in a schedule.
+/// Lets threads that could go on be interrupted no more than so often in a schedule, and those for whom time passes go
+/// on when nobody else can.
 #[derive(Debug)]
 struct Bounded<S> {
     inner: S,
     most: usize,
     /// How often it may still be, in the schedule that runs now.
     left: usize,
+    /// Those for whom time passes: they go on when nobody else can.
+    napping: Vec<TaskId>,
 }
 
 impl<S> Bounded<S> {
@@ -339,6 +373,7 @@ impl<S> Bounded<S> {
             inner,
             most,
             left: most,
+            napping: Vec::new(),
         }
     }
 }
@@ -346,6 +381,7 @@ impl<S> Bounded<S> {
 impl<S: Scheduler> Scheduler for Bounded<S> {
     fn new_execution(&mut self) -> Option<Schedule> {
         self.left = self.most;
+        self.napping.clear();
         self.inner.new_execution()
     }
 
@@ -356,11 +392,19 @@ impl<S: Scheduler> Scheduler for Bounded<S> {
         is_yielding: bool,
     ) -> Option<TaskId> {
         let goes_on = (runnable.iter()).find(|task| Some(task.id()) == current && !is_yielding);
+        if is_yielding && TIME_PASSES.get() {
+            self.napping.extend(current);
+        }
+        let awake: Vec<&Task> = (runnable.iter().copied())
+            .filter(|task| !self.napping.contains(&task.id()))
+            .collect();
         let choices = match goes_on {
             Some(task) if self.left == 0 => slice::from_ref(task),
+            _ if !awake.is_empty() => &awake,
             _ => runnable,
         };
         let next = self.inner.next_task(choices, current, is_yielding)?;
+        self.napping.retain(|napping| *napping != next);
         if goes_on.is_some_and(|task| task.id() != next) {
             self.left -= 1;
         }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use ringproof::Busy;
 use ringproof::latch::{LatchReader, LatchWriter};
 use ringproof::seqlock::{SeqReader, SeqWriter};
+use ringproof::{Busy, Wait};
 
 use super::read_some;
 use crate::engine::{Thread, spawn};
@@ -24,6 +24,10 @@ pub(super) trait Latest: 'static {
     fn reader(words: &Arc<OwnedWords>, memory: Instrumented) -> Self::Reader;
     fn write(writer: &mut Self::Writer, number: u64);
     fn try_read(reader: &Self::Reader) -> Result<Value, Busy>;
+    /// One that sleeps as soon as it waits.
+    fn sleepy(reader: Self::Reader) -> Self::Reader;
+    /// The version, when it is another than this.
+    fn newer(reader: &Self::Reader, since: u64) -> u64;
     /// Whether the writer before this one died inside a write. Of a latch it makes no difference.
     fn needs_repair(_: &Self::Writer) -> bool {
         false
@@ -53,6 +57,14 @@ macro_rules! latest {
 
             fn try_read(reader: &Self::Reader) -> Result<Value, Busy> {
                 reader.try_read()
+            }
+
+            fn sleepy(reader: Self::Reader) -> Self::Reader {
+                reader.with_wait(Wait::SleepAtOnce)
+            }
+
+            fn newer(reader: &Self::Reader, since: u64) -> u64 {
+                reader.wait().newer(since).expect("a new value comes")
             }
 
             $($repair)?

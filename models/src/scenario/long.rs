@@ -273,7 +273,10 @@ fn ring_taken_over(run: &Arc<Run>) {
                 let life = chance.dying_memory(&run, "producer", LIFE);
                 let lived = mortal(|| {
                     let mut producer = ring.producer(life);
-                    assert_eq!(producer.position(), pushed, "a push cut off had an effect");
+                    // One that was cut off may have had its effect, and woken nobody.
+                    let position = producer.position();
+                    assert!(position == pushed || position == pushed + 1);
+                    pushed = position;
                     while pushed < ITEMS {
                         match producer.push(pushed + 1) {
                             Ok(()) => pushed += 1,
@@ -297,11 +300,9 @@ fn ring_taken_over(run: &Arc<Run>) {
         let life = chance.dying_memory(run, "consumer", LIFE);
         let lived = mortal(|| {
             let mut consumer = ring.consumer(life);
-            assert_eq!(
-                consumer.position(),
-                released,
-                "a release cut off had an effect"
-            );
+            // One that was cut off may have had its effect, and woken nobody.
+            assert!([released, seen].contains(&consumer.position()));
+            released = consumer.position();
             loop {
                 let chunk = match consumer.peek(2) {
                     Ok(chunk) => chunk,
@@ -404,7 +405,12 @@ fn latch<const LIFE: u64>(run: &Arc<Run>) {
     let last = written_on::<Latch, LIFE>(run, &words);
     let reader = words.latch_reader::<Value>(run.memory("reader"));
     let read = reader.try_read();
-    assert_eq!(read, Ok([last; 2]), "the last committed value");
+    // The last write may have been cut off after it had its effect, when it had woken nobody yet.
+    let committed = [last, WRITES].map(|number| Ok([number; 2]));
+    assert!(
+        committed.contains(&read),
+        "not the last committed value: {read:?}"
+    );
 }
 
 /// Lets one writer after the other write the numbers up to [`WRITES`], each until it dies. A

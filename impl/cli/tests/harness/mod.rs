@@ -160,6 +160,14 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     start(command).finish()
 }
 
+/// What `inspect` prints with these options.
+#[track_caller]
+pub(crate) fn inspected(name: &Name, options: &[&str]) -> String {
+    let outcome = run(on("inspect", name, options).stdout(Stdio::piped()));
+    outcome.expect_silence();
+    String::from_utf8(outcome.stdout).unwrap()
+}
+
 impl Process {
     pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
         self.child.stdin.take().expect("no pipe to it")
@@ -216,10 +224,10 @@ impl Process {
     /// Waits until it waits for something, or has ended: it goes to sleep again and again.
     #[track_caller]
     pub(crate) fn until_waiting(&mut self) {
-        self.until_asleep(50);
+        self.until_asleep(8);
     }
 
-    /// The same of a wait in which it looks only a few times a second.
+    /// The same of a wait for input, from which it wakes up only a few times a second.
     #[track_caller]
     pub(crate) fn until_waiting_long(&mut self) {
         self.until_asleep(2);

@@ -238,6 +238,17 @@ impl Peer {
         self.child = command.spawn().expect("start it again");
     }
 
+    /// Whether the kernel says that it sleeps, of its first thread.
+    pub(crate) fn is_asleep(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
+        // After the name of its program, whatever that is.
+        stat.is_ok_and(|stat| {
+            stat.rsplit(") ")
+                .next()
+                .is_some_and(|rest| rest.starts_with('S'))
+        })
+    }
+
     pub(crate) fn end(mut self) {
         let start = Instant::now();
         let status = loop {
