@@ -62,8 +62,8 @@ Examples:
       every access, in seconds
   ringproof-stress crash --only ring/push
       one operation in all its states
-  ringproof-stress crash --only ring/push:full:4:before
-      one kill: before access 4 of a push to a full ring, from the taking of the role on
+  ringproof-stress crash --only ring/push:full:5:before
+      one kill: before access 5 of a push to a full ring, from the taking of the role on
       (accesses count from 0)
   ringproof-stress crash --inject publish-first
       with a fault injected: this one must fail

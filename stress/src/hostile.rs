@@ -134,7 +134,7 @@ const INJECTED: [(&str, Fault, &str); 34] = [
     ("description/c", UnboundedLen, "the program in C ended: "),
     ("description/peek", UncheckedPeek, "was expected"),
     ("fuzz/attach", FuzzedHeader, "SIGSEGV"),
-    ("fuzz/peer", FuzzedIndex, "some are overwritten"),
+    ("fuzz/peer", FuzzedIndex, "stored by a correct peer"),
     ("fuzz/description", FuzzedText, "it is none, and read"),
 ];
 

@@ -53,8 +53,8 @@ fn a_failure_names_operation_state_access_site_and_side() {
     assert_eq!(of_operation.verdict, Verdict::Failed);
     let why = reason(of_operation);
     for part in [
-        "ring/push:empty:5:after",
-        "killed after access 5 (RingPublish)",
+        "ring/push:empty:6:after",
+        "killed after access 6 (RingPublish)",
         "expected item",
     ] {
         assert!(why.contains(part), "{part}: {why}");
@@ -65,7 +65,7 @@ fn a_failure_names_operation_state_access_site_and_side() {
 
 #[test]
 fn one_kill_can_be_asked_for() {
-    let ran = crash(&["--only", "ring/push:full:4:before"]);
+    let ran = crash(&["--only", "ring/push:full:5:before"]);
     assert_eq!(ran.code, Some(0), "{}", ran.errors);
     let counts: Vec<_> = (ran.rows.iter())
         .map(|row| (row.subject.as_str(), row.check.as_str(), row.count))
@@ -106,7 +106,7 @@ fn without_json_the_rows_are_for_people() {
         .expect("it starts");
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(
-        text.contains("passed   latch/read                 crash at every access: 56 kills"),
+        text.contains("passed   latch/read                 crash at every access: 70 kills"),
         "{text}"
     );
 }
