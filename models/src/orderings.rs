@@ -53,7 +53,9 @@ pub fn columns() -> Vec<Column> {
 pub fn markdown(columns: &[Column]) -> String {
     let mut page = INTRODUCTION.replace("{first}", &FIRST.to_string());
     page.push_str(&sums(columns));
-    page.push_str("\n## In short\n\nWhat is lost without each ordering and each fence. ");
+    page.push_str(
+        "\n## In short\n\nWhat is lost without each ordering, each fence and each barrier. ",
+    );
     page.push_str(&too_strong(columns));
     page.push_str(&in_short(columns));
     for site in Site::all() {
@@ -72,9 +74,9 @@ cargo run -p ringproof-models --features loom -- orderings > models/ORDERINGS.md
 ```
 
 Each access of the source to shared memory is changed, one at a time, and the models are explored
-with that change: a weaker ordering, a fence left out or made the other kind (*mutants*), an access
-on the wrong side of its neighbour (*moved*), a load that answers one too many, or a store or slot
-access that is not made (*planted faults*). A verdict is one of
+with that change: a weaker ordering, a fence or barrier left out, a fence made another kind
+(*mutants*), an access on the wrong side of its neighbour (*moved*), a load that answers one too many,
+or a store, slot access, wait or wake that is not made (*planted faults*). A verdict is one of
 
 - **killed**: a scenario that holds without the change does not hold with it. It says after how many
   executions of which scenario, and what broke. A model whose executions were all tried, and in

@@ -285,6 +285,47 @@ fn one_scenario_alone_is_compared_too() {
     }
 }
 
+/// Each of two threads stores, makes a fence and looks.
+fn look(run: &Arc<Run>, first: Order, second: Order) {
+    let words = Arc::new((word(0), word(0)));
+    let (here, there) = (run.actor("here"), run.actor("there"));
+    let other = spawn_with(&words, move |(mine, yours)| {
+        there.store("store", mine, 1, Order::Relaxed);
+        there.fence("fence", first);
+        there.load("look", yours, Order::Relaxed)
+    });
+    here.store("store", &words.1, 1, Order::Relaxed);
+    here.fence("fence", second);
+    let seen = here.load("look", &words.0, Order::Relaxed);
+    if seen + other.join() == 0 {
+        run.saw("neither saw the other");
+    }
+}
+
+/// As the axioms have it; SeqCst fences would order two light ones, too.
+#[test]
+fn a_light_fence_is_one_against_a_heavy_one_only() {
+    use Order::{Heavy, Light, SeqCst};
+    type Program = fn(&Arc<Run>);
+    let programs: [(Program, bool); 6] = [
+        (|run| look(run, Light, Heavy), false),
+        (|run| look(run, Heavy, Light), false),
+        (|run| look(run, Heavy, SeqCst), false),
+        (|run| look(run, SeqCst, SeqCst), false),
+        (|run| look(run, Light, Light), true),
+        (|run| look(run, Light, SeqCst), true),
+    ];
+    for (number, (program, may)) in programs.into_iter().enumerate() {
+        let scenario = Scenario::new("look", program, 1, &[]);
+        let (explored, _) = suite::control::<Loom>(&scenario, EFFORT);
+        let missed = explored
+            .totals
+            .witnessed
+            .contains_key("neither saw the other");
+        assert_eq!(missed, may, "program {number}");
+    }
+}
+
 /// A word that is stored more often than loom remembers is not called exhausted without saying
 /// so.
 #[test]

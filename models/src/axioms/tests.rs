@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use super::execution::Next;
 use super::trace::{Kind, Trace};
-use super::{Axioms, Enumeration, Rules, Violation, enumerate, session};
+use super::{Axioms, Enumeration, Rules, Violation, enumerate, rows, session};
 use crate::calibration::{Observed, execute, row};
 use crate::change::{Change, Table};
-use crate::engine::{Engine, Extent, Limits, begin_execution, current, spawn_with, word};
+use crate::engine::{
+    ASLEEP, Engine, Extent, Limits, Word, begin_execution, current, spawn_with, word,
+};
 use crate::exploration::{self, Effort};
 use crate::litmus::{self, Litmus, Op, Verdict};
-use crate::order::Order::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+use crate::order::Order::{self, AcqRel, Acquire, Heavy, Light, Relaxed, Release, SeqCst};
 use crate::run::Run;
 use crate::scenario::Scenario;
 
@@ -418,6 +420,59 @@ fn a_lock_is_held_by_one_at_a_time_and_by_either_first() {
     assert_eq!(seen, [(0, 1), (1, 0)].into());
 }
 
+/// Each of two threads stores, makes a fence and looks: whether it can be that neither sees the other.
+fn miss_each_other(first: Order, second: Order) -> bool {
+    let seen = results(Rules::CPP20, || {
+        let (here, there) = (Plain::word(0), Plain::word(0));
+        let other = session::spawn(|| {
+            there.store(1, Relaxed);
+            Plain::fence(first);
+            here.load(Relaxed).value
+        });
+        here.store(1, Relaxed);
+        Plain::fence(second);
+        let seen = there.load(Relaxed).value;
+        (seen, session::join(other))
+    });
+    seen.contains(&(0, 0))
+}
+
+#[test]
+fn a_light_fence_is_one_against_a_heavy_one_only() {
+    for (first, second, may) in [
+        (Light, Heavy, false),
+        (Heavy, Heavy, false),
+        (Heavy, SeqCst, false),
+        (SeqCst, SeqCst, false),
+        (Light, Light, true),
+        (Light, SeqCst, true),
+        (Heavy, AcqRel, true),
+    ] {
+        assert_eq!(miss_each_other(first, second), may, "{first}, {second}");
+        assert_eq!(miss_each_other(second, first), may, "{second}, {first}");
+    }
+}
+
+#[test]
+fn who_sleeps_is_woken_or_found() {
+    let found = |steps: &[fn(&Word)]| {
+        let found = all(Rules::CPP20, || {
+            let word = Plain::word(0);
+            let sleeping = session::spawn(|| word.wait(0));
+            steps.iter().for_each(|step| step(&word));
+            session::join(sleeping);
+        });
+        found.map(|_| ()).map_err(|violation| violation.finding)
+    };
+    let store: fn(&Word) = |word| _ = word.store(1, Relaxed);
+    let wake: fn(&Word) = |word| word.wake();
+    assert_eq!(found(&[store, wake]), Ok(()));
+    for lost in [&[][..], &[store], &[wake], &[wake, store]] {
+        let finding = found(lost).expect_err("nobody wakes it");
+        assert!(finding.starts_with(ASLEEP), "{finding}");
+    }
+}
+
 fn find(name: &str) -> Scenario {
     crate::suite::find(name).expect("there is such a scenario")
 }
@@ -508,7 +563,11 @@ fn loom_reads_what_the_axioms_allow() {
         // That one notes who came first in memory of its own, where the threads of this engine
         // leave the order in which they are run.
         let watched = loom.name != "role/taken or retired";
-        if !watched || loom.crashes || loom.size != crate::scenario::Size::Exhausted {
+        let left_out = rows::LEFT_OUT
+            .iter()
+            .any(|name| loom.name.starts_with(name));
+        let exhausted = loom.size == crate::scenario::Size::Exhausted;
+        if !watched || left_out || loom.crashes || !exhausted {
             continue;
         }
         let theirs = exploration::explore::<Loom>(&loom, None, effort);
@@ -520,8 +579,8 @@ fn loom_reads_what_the_axioms_allow() {
         let (theirs, ours) = (theirs.totals.readings, run.totals().readings);
         let missing = theirs.difference(&ours).count();
         assert_eq!(missing, 0, "{}: of {} in loom", loom.name, theirs.len());
-        // Where a thread yields, loom lets the others run first.
-        if !loom.name.ends_with("bounded read") {
+        // Where a thread yields, loom lets the others run first; and its fences and sleeps order more than they must.
+        if !loom.name.ends_with("bounded read") && !loom.name.starts_with("sleep/") {
             assert_eq!(ours.len(), theirs.len(), "{}", loom.name);
         }
         compared += 1;

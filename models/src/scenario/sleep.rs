@@ -24,7 +24,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
         "sleep/for an item, not reached", item::<1, false, true>, 540, Exhausted, SLEPT;
         "sleep/for an item, refused", item::<1, true, false>, 240, Exhausted, SLEPT;
         "sleep/for an item, neither", item::<1, false, false>, 310, Exhausted, SLEPT;
-        "sleep/for an item, refused before", refused_before, 1_290, Exhausted, SLEPT;
+        "sleep/for an item, known to be refused", refused_before, 1_290, Exhausted, SLEPT;
         "sleep/for room", room, 440, Exhausted, SLEPT;
         "sleep/for items and room", both, 19_000, Bounded(3), SLEPT;
         "sleep/until the end", until_the_end, 440, Exhausted, SLEPT;
@@ -36,10 +36,10 @@ pub(super) fn inventory() -> Vec<Scenario> {
         "sleep/2 readers of a latch", two_readers::<Latch, 4>, 2_900, Bounded(2), SLEPT;
     };
     let mortal = scenarios! {
-        "sleep/sleeper dies, two items", sleeper_dies::<2, true, true>, 1, Bounded(2), DIED;
+        "sleep/sleeper dies, two items", sleeper_dies::<2, true, true>, 7_300, Bounded(2), DIED;
         "sleep/sleeper dies, not reached", sleeper_dies::<1, false, true>, 18_000, Exhausted, DIED;
         "sleep/sleeper dies, refused", sleeper_dies::<1, true, false>, 17_000, Exhausted, DIED;
-        "sleep/waker dies", waker_dies::<true>, 1, Bounded(3), DIED;
+        "sleep/waker dies", waker_dies::<true>, 2_500, Bounded(3), DIED;
         "sleep/waker dies, not reached", waker_dies::<false>, 1, Bounded(3), DIED;
     };
     let mortal = mortal.into_iter().map(Scenario::crashes);
@@ -265,7 +265,7 @@ fn sleeper_dies<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(ru
 fn waker_dies<const REACHED: bool>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
     let memory = waker::<REACHED>(run.dying_memory("producer"));
-    let successor = waker::<REACHED>(run.memory("successor"));
+    let successor = run.memory("successor");
     let producing = spawn({
         let (ring, run) = (Arc::clone(&ring), Arc::clone(run));
         move || {
