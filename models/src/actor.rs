@@ -82,9 +82,9 @@ impl Actor {
         self.note(label, What::Fence { order });
     }
 
-    /// A barrier that the system refuses.
-    pub(crate) fn refuse(&self, label: impl Into<Label>) {
-        self.note(label, What::Refused);
+    /// Notes a barrier that the system refuses, or a light fence that no barrier reaches.
+    pub(crate) fn does_nothing(&self, label: impl Into<Label>) {
+        self.note(label, What::Nothing);
     }
 
     /// Sleeps while a word holds `value`, until it is woken; not for ever, if nobody will, where it `naps`. Noted

@@ -88,25 +88,28 @@ fn rows(failure: &Failure) -> Vec<Row> {
     let row = |(place, event): (usize, &Event)| {
         let name = target(event).map_or("", |target| names[&target].as_str());
         let access = match event.what {
-            What::Load { read, .. } => format!("{name} = {}", number(read.value)),
+            What::Load { read, .. } => format!("{name} = {}", number(name, read.value)),
             What::Add { read, amount, .. } => {
-                format!("{name} = {} ← +{amount}", number(read.value))
+                format!("{name} = {} ← +{amount}", number(name, read.value))
             }
             What::Store { value, .. } | What::Write { value, .. } => {
-                format!("{name} ← {}", number(value))
+                format!("{name} ← {}", number(name, value))
             }
             What::Fence { .. } => "fence".to_owned(),
-            What::Refused => "refused".to_owned(),
-            What::Wait { value, .. } => format!("sleep while {name} = {}", number(value)),
+            What::Nothing => "does nothing".to_owned(),
+            What::Wait { value, .. } => format!("sleep while {name} = {}", number(name, value)),
             What::Wake { .. } => format!("wake by {name}"),
             What::Read { value, .. } => {
-                format!("{name} = {}", value.map_or("?".to_owned(), number))
+                format!(
+                    "{name} = {}",
+                    value.map_or("?".to_owned(), |value| number(name, value))
+                )
             }
             What::LeftOut => "left out".to_owned(),
             What::Died => "✗ dies before this".to_owned(),
         };
         let order = match event.what {
-            What::LeftOut | What::Died | What::Refused | What::Wait { .. } | What::Wake { .. } => {
+            What::LeftOut | What::Died | What::Nothing | What::Wait { .. } | What::Wake { .. } => {
                 String::new()
             }
             what => (what.order()).map_or("plain".to_owned(), |order| order.to_string()),
@@ -278,7 +281,7 @@ fn target(event: &Event) -> Option<usize> {
         | What::Wait { word, .. }
         | What::Wake { word } => Some(word),
         What::Read { place: slot, .. } | What::Write { slot, .. } => Some(slot),
-        What::Fence { .. } | What::Refused | What::LeftOut | What::Died => None,
+        What::Fence { .. } | What::Nothing | What::LeftOut | What::Died => None,
     }
 }
 
@@ -345,11 +348,16 @@ fn letter_of(number: usize) -> String {
     }
 }
 
-/// A value; the largest stands for "none yet" in many a word, the highest bit for a close.
-fn number(value: u64) -> String {
+/// A value; the largest stands for "none yet" in many a word, the highest bit for a
+/// close, or for who needs whole fences.
+fn number(name: &str, value: u64) -> String {
+    let bit = match name.split(' ').next() {
+        Some("asks" | "answers") => "fenced",
+        _ => "closed",
+    };
     match index_of(value) {
         _ if value == u64::MAX => "MAX".to_owned(),
-        (index, true) => format!("{index} closed"),
+        (index, true) => format!("{index} {bit}"),
         (index, false) => index.to_string(),
     }
 }

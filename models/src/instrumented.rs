@@ -284,8 +284,10 @@ impl Memory for Instrumented {
         if self.is_dead(label(site)) || self.made_early(site).is_some() {
             return;
         }
-        let Some(order) = self.table.fence(site) else {
-            return self.actor.leave_out(label(site));
+        let order = match self.table.fence(site) {
+            None => return self.actor.leave_out(label(site)),
+            Some(Order::Light) if !self.reached => return self.actor.does_nothing(label(site)),
+            Some(order) => order,
         };
         self.now_or_late(None, site, move |actor| actor.fence(label(site), order));
     }
@@ -336,7 +338,7 @@ impl Memory for Instrumented {
             return true;
         }
         if !self.permitted {
-            self.actor.refuse(label(site));
+            self.actor.does_nothing(label(site));
             return false;
         }
         match self.table.barrier(site) {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use ringproof::latch::{LatchParts, LatchReader, LatchWriter};
+use ringproof::memory::Memory;
 use ringproof::payload::Payload;
 use ringproof::ring::{Consumer, Producer, RingParts};
 use ringproof::seqlock::{SeqParts, SeqReader, SeqWriter, Watch};
-use ringproof::sleep::{FENCE, SleepWords};
+use ringproof::site::StoreSite;
+use ringproof::sleep::{FENCE, OwnedSleepWords};
 use ringproof::slots::Slots;
 
-use crate::actor::Actor;
 use crate::engine::{Slot, Thread, Word, slot, spawn, word};
 use crate::instrumented::{Instrumented, Shared};
 use crate::run::Run;
@@ -17,35 +18,12 @@ use crate::run::Run;
 /// What models see to themselves: a payload has as many words as they give it.
 const ENOUGH: &str = "the model gives enough words";
 
-/// The words by which one side sleeps and the other one wakes it.
-struct OwnedSleep {
-    asks: Word,
-    answers: Word,
-}
-
-impl OwnedSleep {
-    /// So many answers were given, and nothing else was asked for.
-    fn new(answers: u64) -> Self {
-        OwnedSleep {
-            asks: word(answers),
-            answers: word(answers),
-        }
-    }
-
-    fn words(&self) -> SleepWords<'_, Shared> {
-        SleepWords {
-            asks: &self.asks,
-            answers: &self.answers,
-        }
-    }
-}
-
 /// The words and slots of a ring of numbers, to be shared by the threads of a model.
 pub struct OwnedRing {
     write_index: Word,
     read_index: Word,
-    for_items: OwnedSleep,
-    for_room: OwnedSleep,
+    for_items: OwnedSleepWords<Shared>,
+    for_room: OwnedSleepWords<Shared>,
     slots: Vec<Slot>,
     capacity: u64,
 }
@@ -53,23 +31,19 @@ pub struct OwnedRing {
 impl OwnedRing {
     /// An empty open ring of so many slots, a power of two, and this capacity.
     pub fn new(slots: usize, capacity: u64) -> Arc<Self> {
-        Self::after(slots, capacity, 0)
-    }
-
-    /// The same, after a consumer said that it can make no barrier, and was answered.
-    pub fn fenced(slots: usize, capacity: u64) -> Arc<Self> {
-        Self::after(slots, capacity, FENCE)
-    }
-
-    fn after(slots: usize, capacity: u64, answers: u64) -> Arc<Self> {
         Arc::new(OwnedRing {
             write_index: word(0),
             read_index: word(0),
-            for_items: OwnedSleep::new(answers),
-            for_room: OwnedSleep::new(0),
+            for_items: OwnedSleepWords::default(),
+            for_room: OwnedSleepWords::default(),
             slots: (0..slots).map(|_| slot(0)).collect(),
             capacity,
         })
+    }
+
+    /// A consumer asks to be woken, and says that it can make no barrier.
+    pub fn ask_for_fences(&self, memory: &Instrumented) {
+        memory.store(self.for_items.words().asks, FENCE | 1, StoreSite::SleepAsk);
     }
 
     fn parts(&self) -> RingParts<'_, Shared, u64> {
@@ -81,11 +55,6 @@ impl OwnedRing {
             slots: Slots::new(&self.slots).expect("models ask for a power of two of slots"),
             capacity: self.capacity,
         }
-    }
-
-    /// Wakes a consumer whose interval is over.
-    pub fn end_interval(&self, clock: &Actor) {
-        clock.wake("interval over", &self.for_items.answers);
     }
 
     /// The producer. A model makes a second one only after it has joined the first.
@@ -167,7 +136,7 @@ impl<P> Watch for Kept<P> {
 /// The words of a seqlock or latch, to be shared by the threads of a model.
 pub struct OwnedWords {
     counter: Word,
-    for_news: OwnedSleep,
+    for_news: OwnedSleepWords<Shared>,
     data: Vec<Word>,
 }
 
@@ -190,7 +159,7 @@ impl OwnedWords {
     pub fn new(counter: u64, data: &[u64]) -> Arc<Self> {
         Arc::new(OwnedWords {
             counter: word(counter),
-            for_news: OwnedSleep::new(0),
+            for_news: OwnedSleepWords::default(),
             data: data.iter().map(|&value| word(value)).collect(),
         })
     }

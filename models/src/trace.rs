@@ -119,8 +119,8 @@ pub enum What {
         /// Of which kind.
         order: Order,
     },
-    /// A barrier that the system refused.
-    Refused,
+    /// A barrier that the system refused, or a light fence that no barrier reaches.
+    Nothing,
     /// A sleep on a word while it holds a value.
     Wait {
         /// The word.
@@ -163,7 +163,7 @@ impl What {
             | What::Store { order, .. }
             | What::Add { order, .. }
             | What::Fence { order } => Some(order),
-            What::Refused
+            What::Nothing
             | What::Wait { .. }
             | What::Wake { .. }
             | What::Read { .. }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use ringproof::{Ring, RingOptions, SeqLatch, SeqLock};
+use ringproof::{Ring, SeqLatch, SeqLock};
 use ringproof_perf::cpus::Pair;
 use ringproof_perf::experiments::latest;
 use ringproof_perf::links::{BATCH, Ends, SIZES, Size, Way};
@@ -67,11 +67,7 @@ fn criterion(time: u64) -> Criterion {
 }
 
 fn bench_ring(criterion: &mut Criterion, pair: Pair, size: Size) {
-    let mut options = RingOptions::new(size.capacity);
-    if let Some(slots) = size.slots {
-        options = options.slots(slots);
-    }
-    let ring = Ring::<u64>::anonymous(&options).expect("a ring without a name can be made");
+    let ring = Ring::<u64>::anonymous(&size.options()).expect("a ring without a name can be made");
     let slots = ring.segment().fixed().slots;
     let memory = format!("capacity {}, {} KiB", size.capacity, slots * 8 / 1024);
     for way in Way::ALL {

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::slice;
 use std::sync::Arc;
 
-use ringproof::{Consumer, Producer, Ring, RingOptions, SegmentError};
+use ringproof::{Consumer, Producer, Ring, SegmentError};
 
 use crate::alone::Alone;
 use crate::links::{self, BATCH, Size, Way, difference, number};
@@ -159,12 +159,8 @@ const NO_RING: &str = "no ring could be made";
 impl Named {
     /// Makes one; names that differ in `number` differ.
     pub(crate) fn create(number: usize, size: Size) -> Result<Self, Trouble> {
-        let mut options = RingOptions::new(size.capacity);
-        if let Some(slots) = size.slots {
-            options = options.slots(slots);
-        }
         let name = format!("ringproof-perf-{}-{number}", std::process::id());
-        let ring = Ring::create(&name, &options).map_err(Trouble::of(NO_RING))?;
+        let ring = Ring::create(&name, &size.options()).map_err(Trouble::of(NO_RING))?;
         Ok(Named { name, ring })
     }
 

@@ -35,6 +35,7 @@ mod mutex;
 mod operations;
 pub mod outside;
 pub mod page;
+mod paced;
 pub mod placement;
 pub mod plot;
 pub mod probe;
@@ -50,6 +51,7 @@ pub mod table;
 pub mod together;
 mod traits;
 pub mod values;
+mod waits;
 mod words;
 
 pub use experiments::ipc;

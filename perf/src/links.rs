@@ -2,15 +2,16 @@
 //!
 //! What is compared does the same work: items that are copied in are made in a buffer of
 //! [`BATCH`] first, items that are copied out are checked in one. A full or an empty ring is asked
-//! again after one pause instruction, whosever it is.
+//! again after one pause instruction, whosever it is, but by operations that wait themselves.
 
-use ringproof::Payload;
 use ringproof::memory::Native;
 use ringproof::ring::{Consumer, Producer};
+use ringproof::seqlock::Watch;
+use ringproof::{Payload, RingOptions};
 
 use crate::alone::Alone;
 use crate::stream::{End, Link};
-use crate::together::{Fault, Patience};
+use crate::together::{Fault, Patience, Turn};
 
 /// Items in a batch.
 pub const BATCH: usize = 64;
@@ -110,6 +111,22 @@ pub struct Size {
     pub slots: Option<u64>,
 }
 
+impl Size {
+    /// How to make a ring of this size.
+    pub fn options(self) -> RingOptions {
+        let options = RingOptions::new(self.capacity);
+        self.slots.map_or(options, |slots| options.slots(slots))
+    }
+
+    /// How much memory the ring's slots take.
+    pub fn memory(self) -> &'static str {
+        match self.slots {
+            None => "as it comes",
+            Some(_) => "the least",
+        }
+    }
+}
+
 /// The sizes that are measured.
 pub const SIZES: [Size; 3] = {
     const fn size(capacity: u64, slots: Option<u64>) -> Size {
@@ -129,17 +146,18 @@ pub struct Ends<'a> {
 impl<'a> Ends<'a> {
     /// `STEP` items at a time: `push` makes those from the number on that it is given, and says whether
     /// they were taken; `pop` gives the difference of the next ones from those, or says that there are
-    /// none.
+    /// none. Before it is asked again there is a `pause`.
     fn steps<const STEP: usize>(
         mut push: impl FnMut(u64) -> bool + Send + 'a,
         mut pop: impl FnMut(u64) -> Option<u64> + Send + 'a,
+        pause: impl Fn(&mut Patience, u64) -> Result<(), Fault> + Copy + Send + 'a,
     ) -> Self {
         let sender = end(move |first, count| {
             for step in 0..count / STEP as u64 {
                 let item = first.wrapping_add(step * STEP as u64);
                 let mut patience = Patience::default();
                 while !push(item) {
-                    patience.wait(item)?;
+                    pause(&mut patience, item)?;
                 }
             }
             Ok(())
@@ -152,7 +170,7 @@ impl<'a> Ends<'a> {
                 wrong |= loop {
                     match pop(expected) {
                         Some(difference) => break difference,
-                        None => patience.wait(expected)?,
+                        None => pause(&mut patience, expected)?,
                     }
                 };
             }
@@ -167,7 +185,7 @@ impl<'a> Ends<'a> {
         push: impl FnMut(u64) -> bool + Send + 'a,
         pop: impl FnMut(u64) -> Option<u64> + Send + 'a,
     ) -> Self {
-        Ends::steps::<1>(push, pop)
+        Ends::steps::<1>(push, pop, Patience::wait)
     }
 
     /// One by one: `push` says whether the item was taken.
@@ -235,7 +253,7 @@ impl<'a> Ends<'a> {
         write: impl FnMut(u64) -> bool + Send + 'a,
         check: impl FnMut(u64) -> Option<u64> + Send + 'a,
     ) -> Self {
-        Ends::steps::<BATCH>(write, check)
+        Ends::steps::<BATCH>(write, check, Patience::wait)
     }
 
     /// Those of our ring, used in that way.
@@ -275,6 +293,26 @@ impl<'a> Ends<'a> {
         }
     }
 
+    /// Those of our ring, one by one, by the operations that wait, as each end was told to.
+    pub fn waiting<T: Item, K: Watch + Send + 'a>(
+        mut producer: Producer<'a, T, Native, K>,
+        mut consumer: Consumer<'a, T, Native, K>,
+    ) -> Self {
+        let (mut sends, mut takes) = (Turn::default(), Turn::default());
+        Ends::steps::<1>(
+            move |number| {
+                let item = T::numbered(number);
+                let sent = sends.attempt(|until| producer.wait_until(until).push(item));
+                sent.is_ok()
+            },
+            move |number| {
+                let item = takes.attempt(|until| consumer.wait_until(until).pop());
+                item.ok().map(|item| item.difference(number))
+            },
+            Patience::look,
+        )
+    }
+
     /// Those of our ring, whole batches in place: `fill` makes the items of a part of one from a number
     /// on, and `check` gives their difference from those.
     pub fn chunks<T: Payload, K: Send + 'a>(
@@ -306,6 +344,24 @@ impl<'a> Ends<'a> {
                 _ => None,
             },
         )
+    }
+
+    /// To and fro, one by one, through two of them: each item comes back before the next one leaves.
+    pub fn there_and_back(there: Ends<'a>, back: Ends<'a>) -> Self {
+        /// Each item to one end, and then to another.
+        fn one_after_the_other<'a>(mut one: End<'a>, mut other: End<'a>) -> End<'a> {
+            end(move |first, count| {
+                (0..count).try_for_each(|item| {
+                    let number = first.wrapping_add(item);
+                    one(number, 1)?;
+                    other(number, 1)
+                })
+            })
+        }
+        Ends {
+            sender: one_after_the_other(there.sender, back.receiver),
+            receiver: one_after_the_other(there.receiver, back.sender),
+        }
     }
 
     /// The same for one thread, which sends a batch and then takes it: all of it is the receiver's work.

@@ -210,6 +210,42 @@ impl Patience {
             Ok(())
         }
     }
+
+    /// Looks at once whether there is any point in a next attempt: after one that waited by itself.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[inline(always)]
+    pub fn look(&mut self, at: u64) -> Result<(), Fault> {
+        self.0 += 1;
+        look(self.0, at)
+    }
+}
+
+/// Until when an attempt may wait by itself: for a moment, after which [`Patience::look`] is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn(Instant);
+
+impl Turn {
+    /// Long, so that who sleeps is not woken up by it while it is measured.
+    const LENGTH: Duration = Duration::from_millis(250);
+
+    /// Makes an attempt that waits until the moment that it is given. One that comes to nothing begins the
+    /// next turn: this one may long be over, because the clock is not asked before each attempt.
+    #[inline(always)]
+    pub fn attempt<T, E>(&mut self, attempt: impl FnOnce(Instant) -> Result<T, E>) -> Result<T, E> {
+        let outcome = attempt(self.0);
+        if outcome.is_err() {
+            self.0 = Instant::now() + Self::LENGTH;
+        }
+        outcome
+    }
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Turn(Instant::now())
+    }
 }
 
 /// Looks whether there is any point in waiting, for the n-th time.

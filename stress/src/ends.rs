@@ -39,6 +39,8 @@ pub(crate) enum Why {
     /// Closed by the other one.
     Ended,
     Corrupt(Corruption),
+    /// There will never be as many.
+    Never,
     /// What nothing that is done here may be answered.
     Unexpected,
 }
@@ -52,6 +54,7 @@ macro_rules! why {
                     $error::Closed => Why::Closed,
                     $error::PeerClosed => Why::Ended,
                     $error::Corrupt(corruption) => Why::Corrupt(corruption),
+                    $error::TooMany { .. } => Why::Never,
                     _ => Why::Unexpected,
                 }
             }

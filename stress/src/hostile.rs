@@ -101,7 +101,7 @@ const INJECTED: [(&str, Fault, &str); 34] = [
         IgnoreRegress,
         "the answer is that all is well",
     ),
-    ("ring/stop", EndlessWake, "does not end"),
+    ("ring/stop", EndlessWake, "calls to wake others"),
     ("seqlock/read", EndlessRead, "does not end"),
     ("seqlock/write", EvenWrite, "stored [(SeqOdd, 2)"),
     ("latch/read", UnmaskedRead, "SIGSEGV"),

@@ -871,7 +871,7 @@ static void a_close_takes_chunks_back(void) {
   end_of(&ring);
 }
 
-/* What a wait says that need not wait. (sleepers.c has those that do.) */
+/* What a wait says that need not wait, by one look: so a fault is no hang. (sleepers.c has those that do.) */
 static void a_wait_says_what_no_waiting_changes(void) {
   const struct ringproof_options options = ringproof_ring_options(3);
   const struct ringproof_options latch_options = ringproof_latch_options();
@@ -885,31 +885,31 @@ static void a_wait_says_what_no_waiting_changes(void) {
   CHECK(ringproof_create(&segment, name, &options, &word_shape, NULL, &error) == RINGPROOF_OK);
   CHECK(ringproof_producer_open(&producer, &segment, &error) == RINGPROOF_OK);
   CHECK(ringproof_consumer_open(&consumer, &segment, &error) == RINGPROOF_OK);
-  CHECK(ringproof_wait_free(&producer, 3, RINGPROOF_FOREVER) == RINGPROOF_OK);
-  CHECK(ringproof_wait_free(&producer, 4, RINGPROOF_FOREVER) == RINGPROOF_SIZE);
-  CHECK(ringproof_wait_items(&consumer, 4, RINGPROOF_FOREVER) == RINGPROOF_SIZE);
+  CHECK(ringproof_wait_free(&producer, 3, 0) == RINGPROOF_OK);
+  CHECK(ringproof_wait_free(&producer, 4, 0) == RINGPROOF_SIZE);
+  CHECK(ringproof_wait_items(&consumer, 4, 0) == RINGPROOF_SIZE);
   CHECK(ringproof_wait_items(&consumer, 1, 0) == RINGPROOF_TIMED_OUT);
   /* What is reserved stays so. */
   CHECK(ringproof_reserve(&producer, 2, &chunk) == RINGPROOF_OK);
   memcpy(chunk.first.items, &item, sizeof item);
-  CHECK(ringproof_wait_free(&producer, 3, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  CHECK(ringproof_wait_free(&producer, 3, 0) == RINGPROOF_OK);
   CHECK(ringproof_commit(&producer, &chunk, 1) == RINGPROOF_OK);
   /* And what is shown. */
   CHECK(ringproof_peek(&consumer, 3, &chunk) == RINGPROOF_OK && chunk.len == 1);
   CHECK(ringproof_wait_items(&consumer, 2, 0) == RINGPROOF_TIMED_OUT);
   CHECK(ringproof_release(&consumer, &chunk, 0) == RINGPROOF_OK);
   CHECK(ringproof_push(&producer, &item) == RINGPROOF_OK);
-  CHECK(ringproof_wait_items(&consumer, 2, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  CHECK(ringproof_wait_items(&consumer, 2, 0) == RINGPROOF_OK);
   CHECK(ringproof_producer_close(&producer) == RINGPROOF_OK);
-  CHECK(ringproof_wait_free(&producer, 1, RINGPROOF_FOREVER) == RINGPROOF_CLOSED);
+  CHECK(ringproof_wait_free(&producer, 1, 0) == RINGPROOF_CLOSED);
   /* The last items come first, and no more than they are. */
-  CHECK(ringproof_wait_items(&consumer, 3, RINGPROOF_FOREVER) == RINGPROOF_SIZE);
-  CHECK(ringproof_wait_items(&consumer, 2, RINGPROOF_FOREVER) == RINGPROOF_OK);
+  CHECK(ringproof_wait_items(&consumer, 3, 0) == RINGPROOF_SIZE);
+  CHECK(ringproof_wait_items(&consumer, 2, 0) == RINGPROOF_OK);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
   CHECK(ringproof_pop(&consumer, &item) == RINGPROOF_OK);
-  CHECK(ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER) == RINGPROOF_PEER_CLOSED);
+  CHECK(ringproof_wait_items(&consumer, 1, 0) == RINGPROOF_PEER_CLOSED);
   CHECK(ringproof_consumer_close(&consumer) == RINGPROOF_OK);
-  CHECK(ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER) == RINGPROOF_CLOSED);
+  CHECK(ringproof_wait_items(&consumer, 1, 0) == RINGPROOF_CLOSED);
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
   end_of(&segment);
@@ -918,9 +918,9 @@ static void a_wait_says_what_no_waiting_changes(void) {
   CHECK(ringproof_consumer_open(&consumer, &segment, &error) == RINGPROOF_OK);
   overwrite_word(256, 99);
   overwrite_word(640, 98);
-  CHECK(ringproof_wait_items(&consumer, 1, RINGPROOF_FOREVER) == RINGPROOF_CORRUPT);
+  CHECK(ringproof_wait_items(&consumer, 1, 0) == RINGPROOF_CORRUPT);
   CHECK(consumer.corruption.found == 99);
-  CHECK(ringproof_wait_free(&producer, 4, RINGPROOF_FOREVER) == RINGPROOF_CORRUPT);
+  CHECK(ringproof_wait_free(&producer, 4, 0) == RINGPROOF_CORRUPT);
   ringproof_producer_drop(&producer);
   ringproof_consumer_drop(&consumer);
   end_of(&segment);
@@ -928,7 +928,7 @@ static void a_wait_says_what_no_waiting_changes(void) {
   CHECK(ringproof_writer_open(&writer, &segment, &error) == RINGPROOF_OK);
   CHECK(ringproof_reader_open(&reader, &segment, &error) == RINGPROOF_OK);
   /* Of another version than the present one; also of one that was never. */
-  CHECK(ringproof_wait_newer(&reader, &version, RINGPROOF_FOREVER) == RINGPROOF_OK && version == 0);
+  CHECK(ringproof_wait_newer(&reader, &version, 0) == RINGPROOF_OK && version == 0);
   CHECK(ringproof_wait_newer(&reader, &version, 0) == RINGPROOF_TIMED_OUT && version == 0);
   CHECK(ringproof_write(&writer, &item) == RINGPROOF_OK);
   CHECK(ringproof_wait_newer(&reader, &version, 0) == RINGPROOF_OK && version == 1);

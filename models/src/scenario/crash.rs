@@ -89,7 +89,7 @@ pub(super) fn night() -> Vec<Scenario> {
 }
 
 /// Starts an actor of this name who may die while it makes its endpoint, or uses it in a thread.
-pub(super) fn start_mortal<P: Send + 'static>(
+fn start_mortal<P: Send + 'static>(
     run: &Arc<Run>,
     name: &str,
     make: impl FnOnce(Instrumented) -> P,

@@ -3,45 +3,44 @@
 //! wake-up. And no call to the kernel is made that nobody asked for.
 //!
 //! What time does is left out: that a sleep ends after an interval, which saves who sleeps from a peer that died
-//! between publishing and waking. Where that matters, a *clock* wakes who sleeps in the end.
+//! between publishing and waking and has no successor.
 
 use std::sync::Arc;
 
 use ringproof::site::{StoreSite, WaitSite, WakeSite};
 use ringproof::{PopError, PushError, Wait, WaitError};
 
-use super::crash::start_mortal;
 use super::latest::{Latch, Latest, Seqlock};
 use super::{NIGHT, Scenario};
 use crate::engine::{Thread, spawn};
 use crate::instrumented::Instrumented;
 use crate::owned::{OwnedRing, OwnedWords, RingConsumer, RingProducer};
-use crate::run::Run;
+use crate::run::{Run, mortal};
 
 pub(super) fn inventory() -> Vec<Scenario> {
     let alive = scenarios! {
         "sleep/for an item", item::<1, true, true>, 440, Exhausted, SLEPT;
         "sleep/for two items", item::<2, true, true>, 330, Bounded(2), SLEPT;
-        "sleep/for an item, not reached", item::<1, false, true>, 460, Exhausted, SLEPT;
+        "sleep/for an item, not reached", item::<1, false, true>, 540, Exhausted, SLEPT;
         "sleep/for an item, refused", item::<1, true, false>, 240, Exhausted, SLEPT;
         "sleep/for an item, neither", item::<1, false, false>, 310, Exhausted, SLEPT;
-        "sleep/for an item, refused before", refused_before, 1_900, Exhausted, SLEPT;
+        "sleep/for an item, refused before", refused_before, 1_290, Exhausted, SLEPT;
         "sleep/for room", room, 440, Exhausted, SLEPT;
         "sleep/for items and room", both, 19_000, Bounded(3), SLEPT;
         "sleep/until the end", until_the_end, 440, Exhausted, SLEPT;
         "sleep/until the stop", until_the_stop, 440, Exhausted, SLEPT;
-        "sleep/waker succeeded", waker_succeeded, 1, Bounded(2), SLEPT;
+        "sleep/waker succeeded", waker_succeeded, 440, Bounded(2), SLEPT;
         "sleep/for a new seqlock", news::<Seqlock, 2>, 1_900, Exhausted, SLEPT;
         "sleep/for a new latch", news::<Latch, 4>, 440, Exhausted, SLEPT;
         "sleep/2 readers of a seqlock", two_readers::<Seqlock, 2>, 5_700, Bounded(2), SLEPT;
         "sleep/2 readers of a latch", two_readers::<Latch, 4>, 2_900, Bounded(2), SLEPT;
     };
     let mortal = scenarios! {
-        "sleep/sleeper dies", sleeper_dies::<2, true, true>, 12_000, Bounded(2), DIED;
-        "sleep/sleeper dies, not reached", sleeper_dies::<1, false, true>, 1_800, Bounded(2), DIED;
-        "sleep/sleeper dies, refused", sleeper_dies::<1, true, false>, 1, Bounded(2), DIED;
-        "sleep/waker dies", waker_dies::<true>, 7_500, Bounded(3), DIED;
-        "sleep/waker dies, not reached", waker_dies::<false>, 9_800, Bounded(3), DIED;
+        "sleep/sleeper dies, two items", sleeper_dies::<2, true, true>, 1, Bounded(2), DIED;
+        "sleep/sleeper dies, not reached", sleeper_dies::<1, false, true>, 18_000, Exhausted, DIED;
+        "sleep/sleeper dies, refused", sleeper_dies::<1, true, false>, 17_000, Exhausted, DIED;
+        "sleep/waker dies", waker_dies::<true>, 1, Bounded(3), DIED;
+        "sleep/waker dies, not reached", waker_dies::<false>, 1, Bounded(3), DIED;
     };
     let mortal = mortal.into_iter().map(Scenario::crashes);
     alive.into_iter().chain(mortal).collect()
@@ -59,17 +58,18 @@ pub(super) fn night() -> Vec<Scenario> {
         "sleep/2 readers of a latch, bound 3", two_readers::<Latch, 4>, NIGHT, Bounded(3), SLEPT;
     };
     let mortal = scenarios! {
-        "sleep/sleeper dies, bound 3", sleeper_dies::<2, true, true>, NIGHT, Bounded(3), DIED;
-        "sleep/sleeper dies, not reached, bound 2", sleeper_dies::<2, false, true>, NIGHT, Bounded(2), DIED;
-        "sleep/sleeper dies, refused, bound 2", sleeper_dies::<2, true, false>, NIGHT, Bounded(2), DIED;
+        "sleep/sleeper dies, two items, bound 3", sleeper_dies::<2, true, true>, NIGHT, Bounded(3), DIED;
+        "sleep/sleeper dies, two items, not reached", sleeper_dies::<2, false, true>, NIGHT, Bounded(3), DIED;
+        "sleep/sleeper dies, two items, refused", sleeper_dies::<2, true, false>, NIGHT, Bounded(3), DIED;
+        "sleep/waker dies, all", waker_dies::<true>, NIGHT, Exhausted, DIED;
+        "sleep/waker dies, not reached, all", waker_dies::<false>, NIGHT, Exhausted, DIED;
     };
     let mortal = mortal.into_iter().map(Scenario::crashes);
     alive.into_iter().chain(mortal).collect()
 }
 
 /// A memory of one who wakes.
-fn waker<const REACHED: bool>(run: &Arc<Run>, name: &str) -> Instrumented {
-    let memory = run.memory(name);
+fn waker<const REACHED: bool>(memory: Instrumented) -> Instrumented {
     if REACHED { memory } else { memory.unreached() }
 }
 
@@ -122,7 +122,10 @@ fn judge(run: &Run, spare: usize) {
 /// A consumer that sleeps until there are items.
 fn item<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let producing = push_items(ring.producer(waker::<REACHED>(run, "producer")), ITEMS);
+    let producing = push_items(
+        ring.producer(waker::<REACHED>(run.memory("producer"))),
+        ITEMS,
+    );
     let mut consumer = sleepy(&ring, sleeper::<PERMITTED>(run.memory("consumer")));
     for _ in 0..ITEMS {
         take_next(&mut consumer);
@@ -131,15 +134,19 @@ fn item<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(run: &Arc<
     judge(run, 0);
 }
 
-/// A sleeper that can make no barrier, after one that could not either: who wakes knows it from the start, but not that
-/// all was handled.
+/// A sleeper that can make no barrier, after one that could not either, and was answered: who wakes knows it from the
+/// start.
 fn refused_before(run: &Arc<Run>) {
-    let ring = OwnedRing::fenced(2, 2);
-    let producing = push_items(ring.producer(run.memory("producer")), 1);
+    let ring = OwnedRing::new(2, 2);
+    let mut producer = ring.producer(run.memory("producer"));
+    ring.ask_for_fences(&run.memory("predecessor"));
+    assert_eq!(producer.push(1), Ok(()));
     let mut consumer = sleepy(&ring, run.memory("consumer").refused());
     take_next(&mut consumer);
+    let producing = spawn(move || assert_eq!(producer.push(2), Ok(())));
+    take_next(&mut consumer);
     producing.join();
-    judge(run, 1);
+    judge(run, 0);
 }
 
 /// A producer that sleeps until there is room.
@@ -229,15 +236,23 @@ fn two_readers<L: Latest, const WORDS: usize>(run: &Arc<Run>) {
     judge(run, 0);
 }
 
+/// One life, which may end early, and its successor's: one after the other anyway, so they are one thread.
+fn live(run: &Run, life: impl FnOnce()) {
+    run.saw(match mortal(life) {
+        Some(()) => "lived",
+        None => "died",
+    });
+}
+
 /// A sleeper that dies leaves what it asked: that costs a call, and its successor sleeps and is woken.
 fn sleeper_dies<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let producing = push_items(ring.producer(waker::<REACHED>(run, "producer")), ITEMS);
-    let make = |memory| sleepy(&ring, sleeper::<PERMITTED>(memory));
-    let dying = start_mortal(run, "consumer", make, |mut consumer, _| {
-        take_next(&mut consumer);
-    });
-    dying.join();
+    let producing = push_items(
+        ring.producer(waker::<REACHED>(run.memory("producer"))),
+        ITEMS,
+    );
+    let memory = sleeper::<PERMITTED>(run.dying_memory("consumer"));
+    live(run, || take_next(&mut sleepy(&ring, memory)));
     let mut successor = sleepy(&ring, run.memory("successor"));
     while successor.position() < ITEMS {
         take_next(&mut successor);
@@ -246,24 +261,21 @@ fn sleeper_dies<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(ru
     judge(run, 0);
 }
 
-/// Who dies between publishing and waking leaves a sleeper that the clock wakes, and a successor that owes nothing.
+/// Whoever sleeps when who wakes dies, at whichever access, is woken by the first publication of the successor.
 fn waker_dies<const REACHED: bool>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
-    let consuming = spawn({
-        let mut consumer = sleepy(&ring, run.memory("consumer"));
-        move || take_next(&mut consumer)
+    let memory = waker::<REACHED>(run.dying_memory("producer"));
+    let successor = waker::<REACHED>(run.memory("successor"));
+    let producing = spawn({
+        let (ring, run) = (Arc::clone(&ring), Arc::clone(run));
+        move || {
+            live(&run, || assert_eq!(ring.producer(memory).push(1), Ok(())));
+            let mut successor = ring.producer(successor);
+            let next = successor.position() + 1;
+            assert_eq!(successor.push(next), Ok(()));
+        }
     });
-    let clock = run.actor("clock");
-    let make =
-        |memory: Instrumented| ring.producer(if REACHED { memory } else { memory.unreached() });
-    let dying = start_mortal(run, "producer", make, |mut producer, _| {
-        assert_eq!(producer.push(1), Ok(()));
-    });
-    dying.join();
-    let mut successor = ring.producer(waker::<REACHED>(run, "successor"));
-    let next = successor.position() + 1;
-    assert_eq!(successor.push(next), Ok(()));
-    ring.end_interval(&clock);
-    consuming.join();
+    take_next(&mut sleepy(&ring, run.memory("consumer")));
+    producing.join();
     judge(run, 1);
 }

@@ -8,8 +8,8 @@ use std::thread;
 use crossbeam_queue::ArrayQueue;
 use ringbuf::traits::{Consumer, Producer, Raw, Split};
 use ringbuf::{HeapCons, HeapProd, HeapRb};
-use ringproof::{Ring, RingOptions};
-use ringproof_perf::links::{BATCH, Ends, Item, Way, difference};
+use ringproof::{Ring, Wait};
+use ringproof_perf::links::{BATCH, Ends, Item, Size, Way, difference};
 use ringproof_perf::report::Trouble;
 
 /// One of those compared.
@@ -32,16 +32,24 @@ pub(crate) const OURS: &str = "ringproof";
 /// Ours with no more memory than the capacity needs.
 pub(crate) const OURS_TIGHT: &str = "ringproof, least memory";
 
+/// Ours by the operations that wait; and so with no more memory than it needs.
+const OURS_WAITS: [&str; 2] = ["ringproof, waits", "ringproof, waits, least memory"];
+
 /// All of them, for items of that kind; ours is the first.
 pub(crate) fn all<T: Item>() -> Vec<Peer> {
     type Make = fn(usize) -> Result<Box<dyn Queue>, Trouble>;
-    let all: [(&str, Make); 8] = [
+    let all: [(&str, Make); 10] = [
         (OURS, |capacity| {
-            ours::<T>(&RingOptions::new(capacity as u64))
+            Ok(Box::new(Ours(ring::<T>(as_it_comes(capacity))?)))
         }),
         (OURS_TIGHT, |capacity| {
-            let slots = capacity as u64;
-            ours::<T>(&RingOptions::new(slots).slots(slots))
+            Ok(Box::new(Ours(ring::<T>(least(capacity))?)))
+        }),
+        (OURS_WAITS[0], |capacity| {
+            Ok(Box::new(OursWaits(ring::<T>(as_it_comes(capacity))?)))
+        }),
+        (OURS_WAITS[1], |capacity| {
+            Ok(Box::new(OursWaits(ring::<T>(least(capacity))?)))
         }),
         ("rtrb", |capacity| {
             Ok(Box::new(Rtrb(Some(rtrb::RingBuffer::<T>::new(capacity)))))
@@ -78,17 +86,47 @@ fn fill<T: Item>(slots: &mut [MaybeUninit<T>], first: u64) {
     }
 }
 
-struct Ours<T: Item>(Ring<T>);
-
-fn ours<T: Item>(options: &RingOptions) -> Result<Box<dyn Queue>, Trouble> {
-    let ring = Ring::<T>::anonymous(options).map_err(Trouble::of("no ring could be made"))?;
-    Ok(Box::new(Ours(ring)))
+/// A ring with as much memory as is usual.
+fn as_it_comes(capacity: usize) -> Size {
+    Size {
+        capacity: capacity as u64,
+        slots: None,
+    }
 }
+
+/// One with no more than it needs.
+fn least(capacity: usize) -> Size {
+    Size {
+        slots: Some(capacity as u64),
+        ..as_it_comes(capacity)
+    }
+}
+
+fn ring<T: Item>(size: Size) -> Result<Ring<T>, Trouble> {
+    Ring::anonymous(&size.options()).map_err(Trouble::of("no ring could be made"))
+}
+
+struct Ours<T: Item>(Ring<T>);
 
 impl<T: Item> Queue for Ours<T> {
     fn ends(&mut self, way: Way) -> Option<Ends<'_>> {
         let (producer, consumer) = (self.0.producer().ok()?, self.0.consumer().ok()?);
         Some(Ends::ours(way, producer, consumer))
+    }
+}
+
+struct OursWaits<T: Item>(Ring<T>);
+
+impl<T: Item> Queue for OursWaits<T> {
+    fn ends(&mut self, way: Way) -> Option<Ends<'_>> {
+        let (producer, consumer) = (self.0.producer().ok()?, self.0.consumer().ok()?);
+        let ends = || {
+            Ends::waiting(
+                producer.with_wait(Wait::Spin),
+                consumer.with_wait(Wait::Spin),
+            )
+        };
+        (way == Way::OneByOne).then(ends)
     }
 }
 

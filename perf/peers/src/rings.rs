@@ -2,7 +2,7 @@
 
 use ringproof_perf::comparison::{Comparison, Line, Unit};
 use ringproof_perf::cpus::Pair;
-use ringproof_perf::links::{BATCH, Item, Way};
+use ringproof_perf::links::{BATCH, Ends, Item, Way};
 use ringproof_perf::report::{LAYER, Report, Trouble};
 use ringproof_perf::rounds::Rounds;
 use ringproof_perf::run::{Extent, Settings, stream_all, through};
@@ -10,7 +10,7 @@ use ringproof_perf::stats::Ratio;
 use ringproof_perf::table::{Cell, Table, spread};
 use ringproof_record::Record;
 
-use crate::queues::{self, OURS, Peer};
+use crate::queues::{self, OURS, Peer, Queue};
 use crate::standing::{Standing, conclude, row_count};
 
 /// Items that may be live at once.
@@ -19,20 +19,93 @@ pub(crate) const CAPACITIES: [usize; 2] = [1024, 65_536];
 /// The ways that more than one crate has.
 pub(crate) const WAYS: [Way; 3] = [Way::OneByOne, Way::Slices, Way::InPlace];
 
+/// What is done with rings.
+#[derive(Clone, Copy)]
+enum Use {
+    /// Items stream through one.
+    Streams(Way),
+    /// An item goes through one and comes back through another, before the next one goes.
+    ThereAndBack,
+}
+
+/// What is measured in turn, and stands in one table.
+const STREAMS: &[Use] = &[
+    Use::Streams(WAYS[0]),
+    Use::Streams(WAYS[1]),
+    Use::Streams(WAYS[2]),
+];
+const THERE_AND_BACK: &[Use] = &[Use::ThereAndBack];
+
+impl Use {
+    fn name(self) -> &'static str {
+        match self {
+            Use::Streams(way) => way.name(),
+            Use::ThereAndBack => "there and back",
+        }
+    }
+
+    /// How many rings it takes.
+    fn rings(self) -> usize {
+        match self {
+            Use::Streams(_) => 1,
+            Use::ThereAndBack => 2,
+        }
+    }
+
+    /// The ends of so many. `None` if they cannot be used so.
+    fn ends(self, rings: &mut [Box<dyn Queue>]) -> Option<Ends<'_>> {
+        match (self, rings) {
+            (Use::Streams(way), [ring, ..]) => ring.ends(way),
+            (Use::ThereAndBack, [there, back, ..]) => {
+                let (there, back) = (there.ends(Way::OneByOne)?, back.ends(Way::OneByOne)?);
+                Some(Ends::there_and_back(there, back))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What the figures of these are: how fast items stream, or how long one takes there and back.
+fn unit(uses: &[Use]) -> Unit {
+    match uses {
+        [Use::ThereAndBack, ..] => Unit::TIME,
+        _ => Unit::RATE,
+    }
+}
+
+/// A figure of so many million a second.
+fn of_rate(rate: f64, unit: Unit) -> f64 {
+    if unit.is_rate { rate } else { 1000.0 / rate }
+}
+
 /// Compares items of two sizes in rings of two.
 pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
     let mut measured = Vec::new();
     let capacities = settings.extent.pick(&CAPACITIES[..1], &CAPACITIES);
     for capacity in capacities {
-        measured.push(measure::<u64>(settings, pair, *capacity)?);
+        measured.push(measure::<u64>(settings, pair, *capacity, STREAMS)?);
         if settings.extent != Extent::Smoke {
-            measured.push(measure::<[u64; 8]>(settings, pair, *capacity)?);
+            measured.push(measure::<[u64; 8]>(settings, pair, *capacity, STREAMS)?);
         }
+    }
+    measured.push(measure::<u64>(
+        settings,
+        pair,
+        CAPACITIES[0],
+        THERE_AND_BACK,
+    )?);
+    if settings.extent != Extent::Smoke {
+        measured.push(measure::<[u64; 8]>(
+            settings,
+            pair,
+            CAPACITIES[0],
+            THERE_AND_BACK,
+        )?);
     }
     let mut report = Report::new("rings");
     report.note(format!(
-        "rings: median [min–max]; × is the rate as a multiple of ringproof's, taken round by \
-         round; a batch is {BATCH} items, copied as a slice or written and checked in place; \
+        "rings: median [min–max]; × is the speed as a multiple of ringproof's, taken round by \
+         round; ringproof waits by spinning, all else is asked again after one pause; a batch is {BATCH} items, copied as a slice or written and checked in place; \
          every item is checked, of 64 bytes every word"
     ));
     add(&mut report, &measured);
@@ -43,19 +116,29 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
 struct Group {
     item: &'static str,
     capacity: usize,
-    /// Each crate in each of the [`WAYS`].
+    uses: &'static [Use],
+    /// Each crate in each of the uses.
     all: Comparison<&'static str>,
     rounds: Rounds,
 }
 
-fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<Group, Trouble> {
+fn measure<T: Item>(
+    settings: &Settings,
+    pair: Pair,
+    capacity: usize,
+    uses: &'static [Use],
+) -> Result<Group, Trouble> {
     let peers = queues::all::<T>();
+    let make = |peer: &Peer, how: Use| {
+        let rings = (0..how.rings()).map(|_| (peer.make)(capacity));
+        rings.collect::<Result<Vec<_>, _>>()
+    };
     // What a crate can do is found by trying.
-    let mut cases: Vec<(&Peer, Way)> = Vec::new();
+    let mut cases: Vec<(&Peer, usize)> = Vec::new();
     for peer in &peers {
-        for way in WAYS {
-            if (peer.make)(capacity)?.ends(way).is_some() {
-                cases.push((peer, way));
+        for (at, how) in uses.iter().enumerate() {
+            if how.ends(&mut make(peer, *how)?).is_some() {
+                cases.push((peer, at));
             }
         }
     }
@@ -64,29 +147,34 @@ fn measure<T: Item>(settings: &Settings, pair: Pair, capacity: usize) -> Result<
     let warm_up = capacity.max((256 << 10) / size_of::<T>()) as u64;
     let name = format!("peers, {}, capacity {capacity}", T::NAME);
     let rounds = stream_all(&name, cases.len(), pair, settings, |case| {
-        let (peer, way) = cases[case];
-        let name = format!("{}, {}", peer.name, way.name());
-        Ok(through((peer.make)(capacity)?, false, move |queue| {
-            let ends = queue.ends(way);
+        let (peer, at) = cases[case];
+        let how = uses[at];
+        let name = format!("{}, {}", peer.name, how.name());
+        Ok(through(make(peer, how)?, false, move |rings| {
+            let ends = how.ends(rings);
             let ends = ends.ok_or_else(|| Trouble::NotRun(format!("{name}: no ends")))?;
             Ok(ends.link(name.clone(), warm_up, first_item))
         }))
     })?;
-    let mut all = Comparison::new(Unit::RATE, 0);
+    let mut all = Comparison::new(unit(uses), 0);
     for peer in &peers {
-        let of_way = |way: Way| {
-            let case = |(known, of): &(&Peer, Way)| known.name == peer.name && *of == way;
+        let of_use = |at: usize| {
+            let case = |(known, of): &(&Peer, usize)| known.name == peer.name && *of == at;
             match cases.iter().position(case) {
-                Some(case) => Ok(rounds.series[case].clone()),
-                None => Err(format!("this crate has no way to move {}", way.name())),
+                Some(case) => {
+                    let rates = rounds.series[case].iter();
+                    Ok(rates.map(|rate| of_rate(*rate, all.unit)).collect())
+                }
+                None => Err(format!("this one is not used for {}", uses[at].name())),
             }
         };
-        all.add(peer.name, WAYS.map(of_way).into());
+        all.add(peer.name, (0..uses.len()).map(of_use).collect());
     }
     let item = T::NAME;
     Ok(Group {
         item,
         capacity,
+        uses,
         all,
         rounds,
     })
@@ -98,21 +186,20 @@ fn add(report: &mut Report, groups: &[Group]) {
         let experiment = format!("{} items, capacity {}", group.item, group.capacity);
         report.add_conditions(&experiment, &format!("peers, {experiment}"), &group.rounds);
         report.tables.push(group.table(&experiment));
-        let title = format!("Rings: {experiment}, one by one");
+        let title = format!("Rings: {experiment}, {}", group.uses[0].name());
         let name = |peer: &&str, at: usize| (at == 0).then(|| (*peer).to_owned());
-        report
-            .plots
-            .push(group.all.bars(title, "million items/s", name));
+        let plot = group.all.bars(title, group.all.unit.name, name);
+        report.plots.push(plot);
         for line in &group.all.lines {
-            for (at, way) in WAYS.into_iter().enumerate() {
+            for (at, how) in group.uses.iter().enumerate() {
                 let Some(ratio) = group.ratio(line, at) else {
                     continue;
                 };
-                report.rows.extend(group.row(line, at, way, ratio));
+                report.rows.extend(group.row(line, at, ratio));
                 if line.of != OURS {
                     standing.push(Standing {
                         peer: line.of.to_owned(),
-                        what: format!("{}, {experiment}", way.name()),
+                        what: format!("{}, {experiment}", how.name()),
                         ratio,
                     });
                 }
@@ -123,15 +210,18 @@ fn add(report: &mut Report, groups: &[Group]) {
 }
 
 impl Group {
-    /// The rate in a way as a multiple of ours, round by round.
+    /// The speed in a use as a multiple of ours, round by round.
     fn ratio(&self, line: &Line<&'static str>, at: usize) -> Option<Ratio> {
         let ours = self.all.lines.iter().find(|line| line.of == OURS)?;
-        line.against(ours, at)
+        match self.all.unit.is_rate {
+            true => line.against(ours, at),
+            false => ours.against(line, at),
+        }
     }
 
-    fn row(&self, line: &Line<&'static str>, at: usize, way: Way, ratio: Ratio) -> Option<Record> {
-        let (rate, rounds) = (line.value(at).ok()?, line.values(at).ok()?.len());
-        let subject = format!("ring/{}", way.name());
+    fn row(&self, line: &Line<&'static str>, at: usize, ratio: Ratio) -> Option<Record> {
+        let (value, rounds) = (line.value(at).ok()?, line.values(at).ok()?.len());
+        let subject = format!("ring/{}", self.uses[at].name());
         let check = format!(
             "{}, {} items, capacity {}",
             line.of, self.item, self.capacity
@@ -141,22 +231,22 @@ impl Group {
             Some((count, unit)) => row.count(count, unit),
             None => row,
         };
-        let (ratio, rate) = (spread(ratio.of), spread(rate));
+        let (ratio, value, unit) = (spread(ratio.of), spread(value), self.all.unit.name);
         Some(row.reason(format!(
-            "median of {rounds} rounds, {ratio}; {rate} million items/s"
+            "median of {rounds} rounds, {ratio}; {value} {unit}"
         )))
     }
 
     fn table(&self, experiment: &str) -> Table {
         let mut columns = self.all.columns().words("crate", |peer| *peer);
-        for (at, way) in WAYS.into_iter().enumerate() {
-            columns = columns.value(way.name(), at).cells("×", move |line| {
+        for (at, how) in self.uses.iter().enumerate() {
+            columns = columns.value(how.name(), at).cells("×", move |line| {
                 let ratio = self.ratio(line, at).map(|ratio| ratio.of);
                 let none = || line.values(at).err().unwrap_or_default();
                 Cell::measured(ratio.ok_or_else(none))
             });
         }
-        columns.table(format!("Rings: million items/s, {experiment}"))
+        columns.table(format!("Rings: {}, {experiment}", self.all.unit.name))
     }
 }
 
@@ -175,11 +265,25 @@ mod tests {
         Group {
             item: "u64",
             capacity: 1024,
+            uses: STREAMS,
             all,
             rounds: Rounds {
                 latency: Some(50.0),
                 ..Rounds::default()
             },
+        }
+    }
+
+    /// Five rounds in which "other" is so many times as fast there and back.
+    fn there_and_back(speed: f64) -> Group {
+        let ours = [500.0, 510.0, 490.0, 700.0, 505.0];
+        let mut all = Comparison::new(unit(THERE_AND_BACK), 0);
+        all.add(OURS, vec![Ok(ours.to_vec())]);
+        all.add("other", vec![Ok(ours.map(|time| time / speed).to_vec())]);
+        Group {
+            uses: THERE_AND_BACK,
+            all,
+            ..recorded(1.0)
         }
     }
 
@@ -192,6 +296,9 @@ mod tests {
     #[test]
     fn a_faster_and_a_slower_peer_are_named() {
         for (ratio, words) in [(1.4, "faster in 1"), (0.6, "slower in 1")] {
+            let mut report = Report::new("rings");
+            add(&mut report, &[there_and_back(ratio)]);
+            assert!(report.conclusions[0].contains(words), "{report:?}");
             let report = reported(ratio);
             let [said] = &report.conclusions[..] else {
                 panic!("{:?}", report.conclusions);

@@ -78,7 +78,7 @@ struct Use {
 impl Use {
     fn what(&self) -> String {
         let (way, capacity) = (self.way.name(), self.size.capacity);
-        format!("{way}, capacity {capacity}, memory {}", memory(self.size))
+        format!("{way}, capacity {capacity}, memory {}", self.size.memory())
     }
 }
 
@@ -93,7 +93,7 @@ fn add(report: &mut Report, measured: &[Measured<(Threads, Size)>]) {
         .words("ends", |used| used.threads.names()[0])
         .words("how", |used| used.way.name())
         .figure("capacity", |used| used.size.capacity)
-        .words("memory", |used| memory(used.size))
+        .words("memory", |used| used.size.memory())
         .value("C, million/s", IN_C)
         .value("Rust, million/s", IN_RUST)
         .speed("ratio", IN_C)
@@ -106,14 +106,6 @@ fn add(report: &mut Report, measured: &[Measured<(Threads, Size)>]) {
     let said = Threads::ALL.iter();
     let said = said.filter_map(|threads| conclude(*threads, &all));
     report.conclusions.extend(said);
-}
-
-/// How much memory the ring's slots take.
-fn memory(size: Size) -> &'static str {
-    match size.slots {
-        None => "as it comes",
-        Some(_) => "the least",
-    }
 }
 
 /// How far apart the two are at most, and where C is slower.

@@ -59,6 +59,7 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
 pub fn all() -> &'static [Mechanism] {
     &[
         segments::RING,
+        segments::RING_THAT_WAITS,
         segments::RING_IN_BATCHES,
         segments::LATEST,
         segments::MAPPED_FILE,

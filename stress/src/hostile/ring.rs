@@ -337,6 +337,8 @@ impl Model {
                 "not ended, or too early"
             ),
             Err(Why::Closed) => ensure!(self.closed, "not closed"),
+            // Of one that is waited for.
+            Err(Why::Never) => ensure!(self.own == LAST, "there can be one more"),
             Err(Why::Unexpected) => bail!("an answer that such an operation does not have"),
             Ok(Did::Other) | Err(Why::Corrupt(_)) => {}
         }

@@ -44,7 +44,9 @@ impl Met {
     ) -> Result<()> {
         let count = match outcome.map_err(Into::into) {
             Ok(count) => count as u64,
-            Err(Why::Unexpected) => bail!("an answer that such an operation does not have"),
+            Err(Why::Unexpected | Why::Never) => {
+                bail!("an answer that such an operation does not have")
+            }
             Err(why) => {
                 self.corrupt += u64::from(matches!(why, Why::Corrupt(_)));
                 0

@@ -151,7 +151,7 @@ impl RingSoak {
         ring.segment().set_note(Role::Producer, LIFE, epoch)?;
         let kept = Some(claim).filter(|_| life.fault != Some(Fault::RoleLost));
         let kept = Kept::new(ring.segment(), Role::Producer, kept);
-        let vigil = Vigil::new(&mut life.choices, life.fault, 1);
+        let vigil = Vigil::new(&mut life, 1);
         let memory = Interposed::new(memory, &vigil);
         // SAFETY: the claim makes it the only producer (and if it is lost, on purpose, the supervisor has
         // one process for each role all the same); the words are the ring's.
@@ -239,7 +239,7 @@ impl RingSoak {
         ring.segment()
             .set_note(Role::Consumer, LIFE, claim.epoch())?;
         let kept = Kept::new(ring.segment(), Role::Consumer, Some(claim));
-        let vigil = Vigil::new(&mut life.choices, life.fault, 1);
+        let vigil = Vigil::new(&mut life, 1);
         let memory = Interposed::new(memory, &vigil);
         // SAFETY: the claim makes it the only consumer; the words are the ring's.
         let consumer = unsafe { Consumer::<Item, _, _>::new(ring.parts()?, memory, kept) };

@@ -276,7 +276,7 @@ impl<L: Latest<Value>> Structure for ValueSoak<L> {
         // Without an end to the accesses, and without a fault: what ships.
         let ships = fault.is_none() && !life.countdown.is_finite();
         let parts = shared.parts()?;
-        let vigil = Vigil::new(&mut life.choices, life.fault, MARGIN);
+        let vigil = Vigil::new(&mut life, MARGIN);
         match (actor, ships) {
             (PRODUCER, true) => self.write(&shared, Native, life),
             (PRODUCER, false) => {

@@ -1,9 +1,10 @@
 //! Sleeps of the soak: they are ended by who has published something, or that is found out.
 //!
-//! Some sleep until somebody ends it: a call that wakes and is not made is a hang. The others are short. One that was
-//! over by itself, with something to be found behind it, may have been too short; but who published that had been
-//! asked to answer. When it has published once more, and has not answered, it never will: a wake-up was lost.
-//! No time is measured for that, and a process that died in between is none that could have answered.
+//! When there are no more kills a sleep lasts until somebody ends it: a call that wakes and is not made is a hang. Until
+//! then sleeps are short, for who was to end one may be dead. One that was over by itself, with something to be found
+//! behind it, may have been too short; but who published that had been asked to answer. When it has published once
+//! more, and has not answered, it never will: a wake-up was lost. No time is measured for that, and a process that died
+//! in between is none that could have answered.
 
 use std::cell::Cell;
 
@@ -13,12 +14,12 @@ use ringproof::memory::{Memory, Native, Slept, Word};
 use ringproof::site::WaitSite;
 use ringproof::sleep::{NAP, SleepWords};
 
-use super::choice::Choices;
+use super::workers::Life;
 use crate::fault::Fault;
 use crate::sleeping;
 
 /// How long the short ones are, in nanoseconds: as long as processes live here.
-const SHORT: [u64; 3] = [50_000, 200_000, 1_000_000];
+const SHORT: [u64; 3] = [20_000, 50_000, 200_000];
 
 /// The sleeps of one process.
 pub(crate) struct Vigil {
@@ -41,12 +42,17 @@ struct Suspicion {
 }
 
 impl Vigil {
-    pub(crate) fn new(choices: &mut Choices, fault: Option<Fault>, margin: u64) -> Vigil {
+    /// For this life. There is another publication when what is published has moved by `margin`.
+    pub(crate) fn new(life: &mut Life<'_>, margin: u64) -> Vigil {
+        let most = life.choices.pick(&SHORT);
         // Who does not ask may not sleep for ever.
-        let short = choices.one_in(2) || fault == Some(Fault::AskLost);
-        let most = choices.pick(&SHORT);
+        let deep = life.goal.is_some() && life.fault != Some(Fault::AskLost);
+        Vigil::of((!deep).then_some(most), margin)
+    }
+
+    const fn of(most: Option<u64>, margin: u64) -> Vigil {
         Vigil {
-            most: short.then_some(most),
+            most,
             margin,
             over: Cell::new(None),
             suspicion: Cell::new(None),
@@ -121,7 +127,7 @@ mod tests {
             answers: &words[1],
         };
         let slept_too_long = || {
-            let vigil = Vigil::new(&mut Choices::of(&[1]), Some(Fault::AskLost), 1);
+            let vigil = Vigil::of(Some(SHORT[0]), 1);
             let memory = &Native;
             let slept = Hooks::wait(
                 &vigil,

@@ -18,12 +18,13 @@ use ringproof::sleep::SleepWords;
 use ringproof::slots::Slots;
 use ringproof::{
     Payload, PopError, PushError, Ring, RingOptions, SegmentError, SeqLock, SeqLockOptions,
-    SeqReader, SeqWriter,
+    SeqReader, SeqWriter, Wait, WaitError,
 };
 
 use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
 use super::shared::file_on_disk;
 use crate::cpus::stands;
+use crate::together::Turn;
 
 /// A cache line.
 type Line = [u64; 8];
@@ -61,7 +62,11 @@ fn no_such_size(size: usize) -> Refused {
 /// The ring, one message at a time.
 pub(super) const RING: Mechanism = typed!("ring, one by one", Nature::SEGMENT, rings, join_rings);
 
-/// The same, several at a time.
+/// The same by the operations that wait.
+pub(super) const RING_THAT_WAITS: Mechanism =
+    typed!("ring, waits", Nature::SEGMENT, rings, join_waiting_rings);
+
+/// The ring, several messages at a time.
 pub(super) const RING_IN_BATCHES: Mechanism = Mechanism {
     name: "ring, batches of 16",
     batch: 16,
@@ -115,6 +120,15 @@ fn join_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
     }))
 }
 
+fn join_waiting_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    let [out, into] = terms.out_and_into()?;
+    Ok(Box::new(WaitingQueue {
+        producer: Ring::<T>::attach_fd(out)?.producer()?.with_wait(Wait::Spin),
+        consumer: Ring::<T>::attach_fd(into)?.consumer()?.with_wait(Wait::Spin),
+        turn: Turn::default(),
+    }))
+}
+
 /// The ends of two rings.
 struct Queue<T: Payload, K> {
     /// Of the one that this process sends through.
@@ -125,30 +139,76 @@ struct Queue<T: Payload, K> {
 
 impl<T: Payload, K> Endpoint for Queue<T, K> {
     fn send(&mut self, messages: &[u64]) -> io::Result<()> {
-        let mut rest: &[T] = cast_slice(messages);
         let mut polls = Polls::default();
-        while !rest.is_empty() {
-            match self.producer.push_slice(rest) {
-                Ok(taken) => rest = &rest[taken..],
-                Err(PushError::Full) => polls.wait()?,
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(())
+        send_all(messages, |rest| match self.producer.push_slice(rest) {
+            Err(PushError::Full) => polls.wait().map(|()| 0),
+            outcome => outcome.map_err(io::Error::other),
+        })
     }
 
     fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
-        let mut rest: &mut [T] = cast_slice_mut(messages);
         let mut polls = Polls::default();
-        while !rest.is_empty() {
-            match self.consumer.pop_slice(rest) {
-                Ok(taken) => rest = &mut rest[taken..],
-                Err(PopError::Empty) => polls.wait()?,
-                Err(error) => return Err(io::Error::other(error)),
-            }
-        }
-        Ok(())
+        receive_all(messages, |rest| match self.consumer.pop_slice(rest) {
+            Err(PopError::Empty) => polls.wait().map(|()| 0),
+            outcome => outcome.map_err(io::Error::other),
+        })
     }
+}
+
+/// The same, which wait.
+struct WaitingQueue<T: Payload> {
+    producer: ringproof::Producer<T>,
+    consumer: ringproof::Consumer<T>,
+    turn: Turn,
+}
+
+impl<T: Payload> Endpoint for WaitingQueue<T> {
+    fn send(&mut self, messages: &[u64]) -> io::Result<()> {
+        let WaitingQueue { producer, turn, .. } = self;
+        send_all(messages, |rest| {
+            match turn.attempt(|until| producer.wait_until(until).push_slice(rest)) {
+                Err(WaitError::TimedOut) => look().map(|()| 0),
+                outcome => outcome.map_err(io::Error::other),
+            }
+        })
+    }
+
+    fn receive(&mut self, messages: &mut [u64]) -> io::Result<()> {
+        let WaitingQueue { consumer, turn, .. } = self;
+        receive_all(messages, |rest| {
+            match turn.attempt(|until| consumer.wait_until(until).pop_slice(rest)) {
+                Err(WaitError::TimedOut) => look().map(|()| 0),
+                outcome => outcome.map_err(io::Error::other),
+            }
+        })
+    }
+}
+
+/// Sends all, as many at a time as `some` says that it took.
+#[inline(always)]
+fn send_all<T: Payload>(
+    messages: &[u64],
+    mut some: impl FnMut(&[T]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut rest: &[T] = cast_slice(messages);
+    while !rest.is_empty() {
+        rest = &rest[some(rest)?..];
+    }
+    Ok(())
+}
+
+/// Receives all, as many at a time as `some` says that it took.
+#[inline(always)]
+fn receive_all<T: Payload>(
+    messages: &mut [u64],
+    mut some: impl FnMut(&mut [T]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut rest: &mut [T] = cast_slice_mut(messages);
+    while !rest.is_empty() {
+        let taken = some(rest)?;
+        rest = &mut rest[taken..];
+    }
+    Ok(())
 }
 
 /// Waits by asking again. Whoever started this process has a deadline for it.
