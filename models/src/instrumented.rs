@@ -60,7 +60,7 @@ pub struct Instrumented {
 }
 
 /// In a model nobody sleeps so often: who does, does not sleep.
-const SLEEPS: u32 = 20;
+const SLEEPS: u32 = 6;
 
 /// An access yet to be made.
 type Access = dyn FnOnce(&Actor) + Send;

@@ -158,7 +158,7 @@ pub(super) fn wait(location: usize, is_asleep: impl Fn(u64) -> bool) -> bool {
                 written: read + 1,
             })
         };
-        let before = session.choose(queue, Order::AcqRel, false, step)?;
+        let before = session.choose(queue, Order::AcqRel, true, step)?;
         Ok((before, session.trace.events().len() - 1))
     };
     let (before, here) = perform(step);

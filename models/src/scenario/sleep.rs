@@ -24,7 +24,8 @@ pub(super) fn inventory() -> Vec<Scenario> {
         "sleep/for an item, not reached", item::<1, false, true>, 540, Exhausted, SLEPT;
         "sleep/for an item, refused", item::<1, true, false>, 240, Exhausted, SLEPT;
         "sleep/for an item, neither", item::<1, false, false>, 310, Exhausted, SLEPT;
-        "sleep/for an item, known to be refused", refused_before, 1_290, Exhausted, SLEPT;
+        "sleep/for the next item", next_item::<false>, 440, Exhausted, SLEPT;
+        "sleep/for the next item, refused", next_item::<true>, 1_290, Exhausted, SLEPT;
         "sleep/for room", room, 440, Exhausted, SLEPT;
         "sleep/for items and room", both, 19_000, Bounded(3), SLEPT;
         "sleep/until the end", until_the_end, 440, Exhausted, SLEPT;
@@ -134,14 +135,18 @@ fn item<const ITEMS: u64, const REACHED: bool, const PERMITTED: bool>(run: &Arc<
     judge(run, 0);
 }
 
-/// A sleeper that can make no barrier, after one that could not either, and was answered: who wakes knows it from the
-/// start.
-fn refused_before(run: &Arc<Run>) {
+/// A consumer that sleeps for the second item, when the first one is over. Or one that can make no barrier, after one that
+/// could not either and was answered: who wakes knows it from the start.
+fn next_item<const REFUSED: bool>(run: &Arc<Run>) {
     let ring = OwnedRing::new(2, 2);
     let mut producer = ring.producer(run.memory("producer"));
-    ring.ask_for_fences(&run.memory("predecessor"));
+    let mut memory = run.memory("consumer");
+    if REFUSED {
+        ring.ask_for_fences(&run.memory("predecessor"));
+        memory = memory.refused();
+    }
     assert_eq!(producer.push(1), Ok(()));
-    let mut consumer = sleepy(&ring, run.memory("consumer").refused());
+    let mut consumer = sleepy(&ring, memory);
     take_next(&mut consumer);
     let producing = spawn(move || assert_eq!(producer.push(2), Ok(())));
     take_next(&mut consumer);
