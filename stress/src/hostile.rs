@@ -92,7 +92,7 @@ fn of(
 }
 
 /// What is injected in which subject, and the words in which it must be noticed.
-const INJECTED: [(&str, Fault, &str); 34] = [
+const INJECTED: [(&str, Fault, &str); 35] = [
     ("ring/push", AssertIndex, "panicked at"),
     ("ring/push_slice", TrustIndex, "SIGSEGV"),
     ("ring/pop", LengthTwice, "SIGSEGV"),
@@ -101,7 +101,8 @@ const INJECTED: [(&str, Fault, &str); 34] = [
         IgnoreRegress,
         "the answer is that all is well",
     ),
-    ("ring/stop", EndlessWake, "calls to wake others"),
+    ("ring/close", WakesAgain, "calls to wake others"),
+    ("ring/stop", EndlessWake, "does not end"),
     ("seqlock/read", EndlessRead, "does not end"),
     ("seqlock/write", EvenWrite, "stored [(SeqOdd, 2)"),
     ("latch/read", UnmaskedRead, "SIGSEGV"),

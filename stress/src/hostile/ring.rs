@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use ringproof::memory::{Memory, Native};
 use ringproof::ring::{CLOSED, Consumer, Corruption, LAST, Producer, RingParts, index_of};
-use ringproof::site::{LoadSite, StoreSite};
+use ringproof::site::{LoadSite, StoreSite, WakeSite};
 use ringproof::{OutOfChunk, Payload, Wait};
 
 use super::memory::{Adversary, Event, Hostile};
@@ -434,9 +434,13 @@ fn answer_items<S: Side, T: Payload>(script: &Script<'_>, adversary: &Adversary<
                 Err(Why::Corrupt(_)) => Err(Why::Nothing),
                 outcome => outcome,
             },
+            (Some(Fault::WakesAgain), "ring/close") => {
+                memory.wake(parts.for_items.answers, WakeSite::WakeCall);
+                Ok(Did::Other)
+            }
             (Some(Fault::EndlessWake), "ring/stop") => {
                 specimen::endless_wake(&memory, parts.for_room);
-                Ok(Did::Other)
+                continue;
             }
             (_, name) if name == S::RESUME => {
                 // SAFETY: as above; the one before does nothing any more.
