@@ -58,6 +58,9 @@ pub trait Memory {
     fn load(&self, word: &WordOf<Self>, site: LoadSite) -> u64;
     /// Stores a word.
     fn store(&self, word: &WordOf<Self>, value: u64, site: StoreSite);
+    /// Stores a word unless it holds as much or more, and gives what it held, all in one step: of several who store to one
+    /// word none takes back what another one has stored.
+    fn raise(&self, word: &WordOf<Self>, value: u64, site: StoreSite) -> u64;
     /// A fence.
     fn fence(&self, site: FenceSite);
 
@@ -214,6 +217,14 @@ impl Memory for Native {
             StoreOrdering::Relaxed => word.0.store(value, Ordering::Relaxed),
             StoreOrdering::Release => word.0.store(value, Ordering::Release),
         }
+    }
+
+    fn raise(&self, word: &Word, value: u64, site: StoreSite) -> u64 {
+        let ordering = match site.ordering() {
+            StoreOrdering::Relaxed => Ordering::Relaxed,
+            StoreOrdering::Release => Ordering::Release,
+        };
+        word.0.fetch_max(value, ordering)
     }
 
     #[inline(always)]

@@ -7,7 +7,8 @@
 //! ```text
 //! who sleeps                              who wakes
 //!   mark = answers        SleepMark         publish                 RingPublish and the like
-//!   asks = mark + 1       SleepAsk          light fence             WakeLight
+//!   raise asks to         SleepAsk          light fence             WakeLight
+//!     mark + 1
 //!   barrier               SleepBarrier      asks, handled already?  WakeLook: nothing more
 //!   look again            RingObserve …     answers = answers + 1   WakeAnswer
 //!   sleep while answers   SleepWait         wake on answers         WakeCall
@@ -27,6 +28,8 @@
 //! *No answer is missed.* Let a sleeper ask for `mark + 1`. If who wakes handled that number already, for another sleeper
 //! that had the same mark, it has moved `answers` on, or will before it wakes: the kernel does not let this one sleep, or
 //! it is woken. So there may be any number of sleepers, as the readers of a value are, and no store of theirs adds up.
+//! `asks` only grows: one who has the same mark as others and asks late, when those were answered, would otherwise put back
+//! what was handled last, over what was asked since, and that would look like rest. For that it is no plain store.
 //!
 //! # Without the barrier
 //!
@@ -51,6 +54,11 @@ pub const FENCE: u64 = 1 << 63;
 
 /// How long, in nanoseconds, a sleep may be at most while nothing orders it with who is to wake it.
 pub const NAP: u64 = 1_000_000;
+
+/// The next answer.
+const fn next(answer: u64) -> u64 {
+    answer.wrapping_add(1) & !FENCE
+}
 
 /// The words between a side that sleeps and the side that wakes it, wherever they lie.
 pub struct SleepWords<'a, C: Cells> {
@@ -162,7 +170,7 @@ impl<'a, M: Memory> Waker<'a, M> {
         }
         cold.handled = asks;
         let fence = (cold.answered | asks) & FENCE;
-        cold.answered = (cold.answered.wrapping_add(1) & !FENCE) | fence;
+        cold.answered = next(cold.answered) | fence;
         if fence != 0 {
             self.quiet = NEVER;
         } else if self.quiet != NEVER {
@@ -202,22 +210,34 @@ impl<'a, M: Memory> Sleeper<'a, M> {
     pub(crate) fn ask(&mut self, memory: &M) -> Asked {
         // Relaxed: pairs with WakeAnswer; the kernel compares the word with it once more.
         let mark = memory.load(self.words.answers, LoadSite::SleepMark);
-        let number = mark.wrapping_add(1) & !FENCE;
+        // Where there are fences they stay asked for: a number without the bit would not be more.
+        let number = next(mark) | (mark & FENCE);
         if !self.refused {
-            // Relaxed: pairs with WakeLook and WakeLookAgain; the barrier keeps it before the last look.
-            memory.store(self.words.asks, number, StoreSite::SleepAsk);
+            self.request(memory, number);
             // Heavy: pairs with WakeLight and WakeFence.
             self.refused = !memory.barrier(BarrierSite::SleepBarrier);
         }
         if self.refused {
-            // Relaxed: as above; the fence keeps it before the last look.
-            memory.store(self.words.asks, number | FENCE, StoreSite::SleepAsk);
+            self.request(memory, number | FENCE);
             // SeqCst: pairs with WakeFence.
             memory.fence(FenceSite::SleepFence);
         }
         Asked {
             mark,
             is_ordered: !self.refused || mark & FENCE != 0,
+        }
+    }
+
+    fn request(&self, memory: &M, number: u64) {
+        // Relaxed: pairs with WakeLook and WakeLookAgain; the barrier or the fence keeps it before the last look.
+        let found = memory.raise(self.words.asks, number, StoreSite::SleepAsk) & !FENCE;
+        if found > number & !FENCE {
+            // Somebody has asked for a later answer. What is more than the next one nobody can have asked for; it would
+            // stand in the way of all who ask.
+            let answers = memory.load(self.words.answers, LoadSite::SleepMark);
+            if found > next(answers) {
+                memory.store(self.words.asks, number, StoreSite::SleepAsk);
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::collections::BTreeMap;
 use std::os::unix::thread::JoinHandleExt;
 use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
@@ -263,6 +264,8 @@ struct Counting {
     counts: Mutex<BTreeMap<Site, u64>>,
     /// For how long it went to sleep at most.
     sleeps: Mutex<Vec<u64>>,
+    /// It asks for the first time when the other end of this is dropped.
+    gate: Mutex<Option<Receiver<()>>>,
 }
 
 impl Counting {
@@ -283,9 +286,11 @@ impl Counting {
 
 impl Hooks<Native> for Counting {
     fn before(&self, _: &Native, site: Site, _: usize) -> bool {
-        *(self.counts.lock().expect("no panic"))
-            .entry(site)
-            .or_default() += 1;
+        *(self.counts.lock().expect("no panic").entry(site)).or_default() += 1;
+        if site == StoreSite::SleepAsk.into() {
+            let gate = self.gate.lock().expect("no panic").take();
+            gate.map(|gate| gate.recv());
+        }
         true
     }
 
@@ -415,6 +420,36 @@ fn one_call_wakes_all_who_sleep() {
 }
 
 #[test]
+fn a_request_that_comes_late_hides_none_that_is_newer() {
+    fn test<P: Pair>() {
+        let (pair, (open, gate)) = (P::new(), channel::<()>());
+        let (counting, late) = (Counting::default(), Counting::default());
+        *late.gate.lock().expect("no panic") = Some(gate);
+        let mut wake = pair.waker(Native);
+        thread::scope(|scope| {
+            let late_one = scope.spawn(|| pair.sleep(counted(&late), Wait::SleepAtOnce, long()));
+            until("see it about to ask", || {
+                late.count(StoreSite::SleepAsk) > 0
+            });
+            sleep_and_wake(&pair, &counting, Wait::SleepAtOnce, &mut wake);
+            let before = counting.slept();
+            let sleeper = scope.spawn(|| pair.sleep(counted(&counting), Wait::SleepAtOnce, long()));
+            until("see it sleep", || counting.slept() > before);
+            // What it asks for was answered long ago.
+            drop(open);
+            until("see it ask", || late.count(BarrierSite::SleepBarrier) > 0);
+            wake();
+            assert_eq!(pair.wakes(), 2);
+            assert_eq!(sleeper.join().expect("no panic"), Ok(()));
+            assert_eq!(late_one.join().expect("no panic"), Ok(()));
+        });
+    }
+    // A ring has one end of a kind.
+    test::<News>();
+    test::<LatchNews>();
+}
+
+#[test]
 fn a_close_wakes_who_sleeps() {
     let closing = |asks: usize, close: &dyn Fn(&Ring<u64>), wait: fn(&Ring<u64>)| {
         let ring = Ring::anonymous(&RingOptions::new(1)).expect("an anonymous ring");
@@ -470,25 +505,28 @@ fn two_attachments_of_one_segment_meet_wherever_they_map_it() {
 #[test]
 fn a_count_goes_over_its_low_half_and_over_its_end() {
     fn test<P: Pair>() {
-        for (start, end) in [(u64::from(u32::MAX) - 1, 1 << 32), (FENCE - 2, 0)] {
-            for fences in [0, FENCE] {
-                let pair = P::new();
-                let words = pair.words();
-                Native.store(words.asks, start | fences, StoreSite::SleepAsk);
-                Native.store(words.answers, start | fences, StoreSite::WakeAnswer);
-                let mut wake = pair.waker(Native);
-                for _ in 0..2 {
-                    let counting = Counting::default();
-                    thread::scope(|scope| {
-                        let sleeper = scope
-                            .spawn(|| pair.sleep(counted(&counting), Wait::SleepAtOnce, long()));
-                        until("see it sleep", || counting.slept() > 0);
-                        wake();
-                        assert_eq!(sleeper.join().expect("no panic"), Ok(()));
-                    });
-                }
-                assert_eq!(pair.counts().1, end | fences);
+        let low = u64::from(u32::MAX) - 1;
+        for (start, end) in [
+            (low, 1 << 32),
+            (low | FENCE, 1 << 32 | FENCE),
+            (FENCE - 2, 0),
+        ] {
+            let pair = P::new();
+            let words = pair.words();
+            Native.store(words.asks, start, StoreSite::SleepAsk);
+            Native.store(words.answers, start, StoreSite::WakeAnswer);
+            let mut wake = pair.waker(Native);
+            for _ in 0..2 {
+                let counting = Counting::default();
+                thread::scope(|scope| {
+                    let sleeper =
+                        scope.spawn(|| pair.sleep(counted(&counting), Wait::SleepAtOnce, long()));
+                    until("see it sleep", || counting.slept() > 0);
+                    wake();
+                    assert_eq!(sleeper.join().expect("no panic"), Ok(()));
+                });
             }
+            assert_eq!(pair.counts().1, end);
         }
     }
     for_each_pair!(test);

@@ -144,6 +144,15 @@ impl<M: Memory, H: Hooks<M>> Memory for Interposed<M, H> {
         });
     }
 
+    fn raise(&self, word: &WordOf<M>, value: u64, site: StoreSite) -> u64 {
+        // Who left it out finds what it would have stored.
+        let mut found = value;
+        self.unless_left_out(site.into(), 1, || {
+            found = self.memory.raise(word, value, site)
+        });
+        found
+    }
+
     fn fence(&self, site: FenceSite) {
         self.always(site.into(), 0, || self.memory.fence(site));
     }
