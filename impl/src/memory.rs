@@ -58,9 +58,9 @@ pub trait Memory {
     fn load(&self, word: &WordOf<Self>, site: LoadSite) -> u64;
     /// Stores a word.
     fn store(&self, word: &WordOf<Self>, value: u64, site: StoreSite);
-    /// Stores a word unless it holds as much or more, and gives what it held, all in one step: of several who store to one
-    /// word none takes back what another one has stored.
-    fn raise(&self, word: &WordOf<Self>, value: u64, site: StoreSite) -> u64;
+    /// Stores a word unless it holds more, in one step: of several who store to one word none takes back what another one
+    /// has stored.
+    fn raise(&self, word: &WordOf<Self>, value: u64, site: StoreSite);
     /// A fence.
     fn fence(&self, site: FenceSite);
 
@@ -219,12 +219,12 @@ impl Memory for Native {
         }
     }
 
-    fn raise(&self, word: &Word, value: u64, site: StoreSite) -> u64 {
+    fn raise(&self, word: &Word, value: u64, site: StoreSite) {
         let ordering = match site.ordering() {
             StoreOrdering::Relaxed => Ordering::Relaxed,
             StoreOrdering::Release => Ordering::Release,
         };
-        word.0.fetch_max(value, ordering)
+        word.0.fetch_max(value, ordering);
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@
 //!   raise asks to         SleepAsk          light fence             WakeLight
 //!     mark + 1
 //!   barrier               SleepBarrier      asks, handled already?  WakeLook: nothing more
-//!   look again            RingObserve …     answers = answers + 1   WakeAnswer
+//!   look again            RingObserve …     answers = what is asked WakeAnswer
 //!   sleep while answers   SleepWait         wake on answers         WakeCall
 //!     is still mark
 //! ```
@@ -29,7 +29,9 @@
 //! that had the same mark, it has moved `answers` on, or will before it wakes: the kernel does not let this one sleep, or
 //! it is woken. So there may be any number of sleepers, as the readers of a value are, and no store of theirs adds up.
 //! `asks` only grows: one who has the same mark as others and asks late, when those were answered, would otherwise put back
-//! what was handled last, over what was asked since, and that would look like rest. For that it is no plain store.
+//! what was handled last, over what was asked since, and that would look like rest. For that it is no plain store. And
+//! whatever is asked is what is answered next, also if nobody can have asked for so much: so no lie stands in the way of
+//! those who ask after it, but the highest one, after which who sleeps wakes up at its intervals only.
 //!
 //! # Without the barrier
 //!
@@ -170,7 +172,7 @@ impl<'a, M: Memory> Waker<'a, M> {
         }
         cold.handled = asks;
         let fence = (cold.answered | asks) & FENCE;
-        cold.answered = next(cold.answered) | fence;
+        cold.answered = next(cold.answered).max(asks & !FENCE) | fence;
         if fence != 0 {
             self.quiet = NEVER;
         } else if self.quiet != NEVER {
@@ -230,15 +232,7 @@ impl<'a, M: Memory> Sleeper<'a, M> {
 
     fn request(&self, memory: &M, number: u64) {
         // Relaxed: pairs with WakeLook and WakeLookAgain; the barrier or the fence keeps it before the last look.
-        let found = memory.raise(self.words.asks, number, StoreSite::SleepAsk) & !FENCE;
-        if found > number & !FENCE {
-            // Somebody has asked for a later answer. What is more than the next one nobody can have asked for; it would
-            // stand in the way of all who ask.
-            let answers = memory.load(self.words.answers, LoadSite::SleepMark);
-            if found > next(answers) {
-                memory.store(self.words.asks, number, StoreSite::SleepAsk);
-            }
-        }
+        memory.raise(self.words.asks, number, StoreSite::SleepAsk);
     }
 
     /// Sleeps until it is woken, for at most `nanos`.

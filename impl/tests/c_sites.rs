@@ -231,6 +231,7 @@ fn access(function: &str) -> Option<(&'static str, &'static str)> {
         "ringproof_load_relaxed" => ("load", "Relaxed"),
         "ringproof_load_acquire" => ("load", "Acquire"),
         "ringproof_store_relaxed" => ("store", "Relaxed"),
+        "ringproof_raise_relaxed" => ("store", "Relaxed"),
         "ringproof_store_release" => ("store", "Release"),
         "ringproof_fence_acquire" => ("fence", "Acquire"),
         "ringproof_fence_release" => ("fence", "Release"),
@@ -1094,6 +1095,8 @@ fn an_access_that_is_another_one_is_reported() {
         ("ringproof_load_relaxed(", "not_a_load("),
         ("ringproof_store_release(", "not_a_store("),
         ("ringproof_store_relaxed(", "not_a_store("),
+        ("ringproof_raise_relaxed(", "ringproof_store_release("),
+        ("ringproof_raise_relaxed(", "not_a_store("),
     ] {
         for (at, _) in header.match_indices(right).filter(|(at, _)| *at > start) {
             try_change(at, right, wrong);

@@ -503,14 +503,10 @@ fn two_attachments_of_one_segment_meet_wherever_they_map_it() {
 }
 
 #[test]
-fn a_count_goes_over_its_low_half_and_over_its_end() {
+fn a_count_goes_over_its_low_half() {
     fn test<P: Pair>() {
         let low = u64::from(u32::MAX) - 1;
-        for (start, end) in [
-            (low, 1 << 32),
-            (low | FENCE, 1 << 32 | FENCE),
-            (FENCE - 2, 0),
-        ] {
+        for (start, end) in [(low, 1 << 32), (low | FENCE, 1 << 32 | FENCE)] {
             let pair = P::new();
             let words = pair.words();
             Native.store(words.asks, start, StoreSite::SleepAsk);

@@ -7,7 +7,7 @@ use ringproof::payload::Payload;
 use crate::engine::{self, Slot, Word, address};
 use crate::order::Order;
 use crate::run::{self, Run};
-use crate::trace::{Event, Label, Waking, What};
+use crate::trace::{Event, Label, Update, Waking, What};
 
 /// One who takes part in an execution: a thread of a litmus test or a specimen, an endpoint of a
 /// scenario. It accesses with whatever ordering it is given, under whatever name.
@@ -63,13 +63,19 @@ impl Actor {
         self.note(label, what);
     }
 
-    /// Adds to a word in one step, and gives what it held before.
-    pub fn add(&self, label: impl Into<Label>, word: &Word, amount: u64, order: Order) -> u64 {
-        let read = word.add(amount, order);
-        let what = What::Add {
+    /// Changes a word in one step, and gives what it held before.
+    pub fn update(
+        &self,
+        label: impl Into<Label>,
+        word: &Word,
+        update: Update,
+        order: Order,
+    ) -> u64 {
+        let read = word.update(update, order);
+        let what = What::Update {
             word: address(word),
             read,
-            amount,
+            update,
             order,
         };
         self.note(label, what);

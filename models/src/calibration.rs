@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ringproof_record::Record;
 
 use crate::change::Table;
-use crate::engine::{Engine, Limits, Thread, Word, fence, spawn_with, word};
+use crate::engine::{Engine, Limits, Thread, Update, Word, fence, spawn_with, word};
 use crate::litmus::{ALL, Litmus, Op, State, TRAPS, Verdict};
 use crate::order::Order;
 use crate::run::Run;
@@ -195,7 +195,9 @@ pub(crate) fn row(ops: &[Op], words: &[Word]) -> Vec<u64> {
         match op {
             Op::Load(word, order) => registers.push(words[word].load(order).value),
             Op::Store(word, value, order) => _ = words[word].store(value, order),
-            Op::Add(word, amount, order) => registers.push(words[word].add(amount, order).value),
+            Op::Add(word, amount, order) => {
+                registers.push(words[word].update(Update::Add(amount), order).value);
+            }
             Op::Fence(order) => fence(order),
         }
     }

@@ -44,6 +44,8 @@ pub enum Change {
     /// The load answers with one more than the word holds: an injected fault of the protocol, not
     /// of the ordering, which an engine without weak memory can see, too.
     OneTooMany(LoadSite),
+    /// The word is stored where it would be raised, whatever it holds: likewise.
+    Lowered(StoreSite),
     /// The store, slot read, slot write, wait or wake is left out: likewise. A wait that is left out wakes up at once.
     LeftOut(Site),
 }
@@ -75,7 +77,7 @@ impl Change {
     pub fn site(self) -> Site {
         match self {
             Change::Load(site, _) | Change::OneTooMany(site) => site.into(),
-            Change::Store(site, _) => site.into(),
+            Change::Store(site, _) | Change::Lowered(site) => site.into(),
             Change::Fence(site, _) => site.into(),
             Change::NoBarrier(site) => site.into(),
             Change::Late { site, .. } | Change::Early { site, .. } | Change::LeftOut(site) => site,
@@ -97,7 +99,7 @@ impl Change {
                 Kind::Mutant
             }
             Change::Late { .. } | Change::Early { .. } => Kind::Moved,
-            Change::OneTooMany(_) | Change::LeftOut(_) => Kind::PlantedFault,
+            Change::OneTooMany(_) | Change::Lowered(_) | Change::LeftOut(_) => Kind::PlantedFault,
         }
     }
 
@@ -123,6 +125,7 @@ impl Change {
             Change::Late { past, .. } => format!("late past {past}"),
             Change::Early { past, .. } => format!("early past {past}"),
             Change::OneTooMany(_) => "one too many".to_owned(),
+            Change::Lowered(_) => "stored, not raised".to_owned(),
             Change::LeftOut(_) => "left out".to_owned(),
         }
     }
@@ -236,13 +239,14 @@ impl Change {
     }
 
     /// Faults of the protocol that any engine must catch, weak memory or not: each load one too
-    /// many, each store, slot read, slot write, wait and wake left out.
+    /// many, each store, slot read, slot write, wait and wake left out, and what is raised stored.
     pub fn faults() -> Vec<Change> {
         let loads = LoadSite::ALL.iter().map(|&site| Change::OneTooMany(site));
         let rest = Site::all()
             .filter(|site| !matches!(site, Site::Load(_) | Site::Fence(_) | Site::Barrier(_)))
             .map(Change::LeftOut);
-        loads.chain(rest).collect()
+        let lowered = [Change::Lowered(StoreSite::SleepAsk)];
+        loads.chain(rest).chain(lowered).collect()
     }
 
     /// Four of the [`faults`](Self::faults) that break what each structure is about, so that every
@@ -347,6 +351,11 @@ impl Table {
             Some(Change::OneTooMany(changed)) if changed == site => value.wrapping_add(1),
             _ => value,
         }
+    }
+
+    /// Whether a word is stored where it would be raised.
+    pub fn lowers(&self, site: StoreSite) -> bool {
+        self.change == Some(Change::Lowered(site))
     }
 
     /// Whether a store, slot read, slot write, wait or wake is left out.

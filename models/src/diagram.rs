@@ -11,7 +11,7 @@ use ringproof::site::SiteInfo;
 
 use crate::engine::Read;
 use crate::exploration::Failure;
-use crate::trace::{Event, Label, Trace, Waking, What};
+use crate::trace::{Event, Label, Trace, Update, Waking, What};
 
 /// How wide the text below the table may be, and a table of one or two actors.
 const WIDTH: usize = 100;
@@ -89,8 +89,12 @@ fn rows(failure: &Failure) -> Vec<Row> {
         let name = target(event).map_or("", |target| names[&target].as_str());
         let access = match event.what {
             What::Load { read, .. } => format!("{name} = {}", number(name, read.value)),
-            What::Add { read, amount, .. } => {
-                format!("{name} = {} ← +{amount}", number(name, read.value))
+            What::Update { read, update, .. } => {
+                let to = match update {
+                    Update::Add(amount) => format!("+{amount}"),
+                    Update::Raise(least) => format!("at least {}", number(name, least)),
+                };
+                format!("{name} = {} ← {to}", number(name, read.value))
             }
             What::Store { value, .. } | What::Write { value, .. } => {
                 format!("{name} ← {}", number(name, value))
@@ -115,7 +119,7 @@ fn rows(failure: &Failure) -> Vec<Row> {
             what => (what.order()).map_or("plain".to_owned(), |order| order.to_string()),
         };
         let (remark, named) = match event.what {
-            What::Load { word, read, .. } | What::Add { word, read, .. } => {
+            What::Load { word, read, .. } | What::Update { word, read, .. } => {
                 origin(trace, word, read)
             }
             What::Wait { ended, .. } => {
@@ -276,7 +280,7 @@ fn width(text: &str) -> usize {
 fn target(event: &Event) -> Option<usize> {
     match event.what {
         What::Load { word, .. }
-        | What::Add { word, .. }
+        | What::Update { word, .. }
         | What::Store { word, .. }
         | What::Wait { word, .. }
         | What::Wake { word } => Some(word),
@@ -368,14 +372,14 @@ fn store_of(trace: &Trace, word: usize, number: usize) -> Option<usize> {
         let mut places = (trace.events.iter().enumerate())
             .filter(|(_, event)| target(event) == Some(word) && matches(event.what))
             .map(|(place, _)| place);
-        // An addition does not say its number, but where it is the only one that is no loss.
+        // An update does not say its number, but where it is the only one that is no loss.
         places.next().filter(|_| places.next().is_none())
     };
     if number == 0 {
         return None;
     }
     place(&|what| matches!(what, What::Store { number: n, .. } if n == number))
-        .or_else(|| place(&|what| matches!(what, What::Add { .. })))
+        .or_else(|| place(&|what| matches!(what, What::Update { .. })))
 }
 
 /// Where the execution ended in a race: the engines then panic inside the access that noticed it,

@@ -22,7 +22,7 @@ pub use current::{
 
 use crate::order::Order;
 use crate::run::Run;
-pub use crate::trace::Read;
+pub use crate::trace::{Read, Update};
 
 /// What is found where threads sleep and all others have ended, or wait for them.
 pub const ASLEEP: &str = "a wake-up was lost: who sleeps now sleeps for ever";
@@ -170,8 +170,8 @@ pub trait AnyWord: Send + Sync {
     }
     /// Stores `value`, and says which number the store has among those to this word.
     fn store(&self, value: u64, order: Order) -> usize;
-    /// Adds to it in one step, and says what it found.
-    fn add(&self, amount: u64, order: Order) -> Read;
+    /// Changes it in one step, and says what it found.
+    fn update(&self, update: Update, order: Order) -> Read;
     /// Sleeps until it is [woken](Self::wake), if [`is_still`] says so of what it holds; false if it did not fall
     /// asleep. To look and to fall asleep is one step for who wakes, as with a futex of the kernel's.
     fn wait(&self, value: u64) -> bool;

@@ -18,7 +18,7 @@ use crate::change::Table;
 use crate::engine::{self, Slot, Word, address};
 use crate::order::Order;
 use crate::run::Run;
-use crate::trace::{Label, Waking};
+use crate::trace::{Label, Update, Waking};
 
 /// The cells of the engine, as the production source sees them. They are counted, so that an
 /// access that a change holds back can outlive the call that asked for it.
@@ -278,6 +278,19 @@ impl Memory for Instrumented {
 
     fn store(&self, word: &Word, value: u64, site: StoreSite) {
         self.store_at(word, value, site, label(site));
+    }
+
+    fn raise(&self, word: &Word, value: u64, site: StoreSite) {
+        if self.table.lowers(site) {
+            return self.store(word, value, site);
+        }
+        if self.skips(site, label(site)) {
+            return;
+        }
+        let (order, held) = (self.table.store(site), Arc::clone(word));
+        self.now_or_late(Some(address(word)), site, move |actor| {
+            actor.update(label(site), &held, Update::Raise(value), order);
+        });
     }
 
     fn fence(&self, site: FenceSite) {

@@ -18,6 +18,25 @@ pub struct Read {
     pub newest: usize,
 }
 
+/// What a word is changed to in one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// So much more, wrapping.
+    Add(u64),
+    /// So much, unless it is more.
+    Raise(u64),
+}
+
+impl Update {
+    /// What becomes of `value`.
+    pub fn of(self, value: u64) -> u64 {
+        match self {
+            Update::Add(amount) => value.wrapping_add(amount),
+            Update::Raise(least) => value.max(least),
+        }
+    }
+}
+
 /// The name of an access: a site, or what a specimen calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label {
@@ -103,14 +122,14 @@ pub enum What {
         /// How.
         order: Order,
     },
-    /// An addition in one step.
-    Add {
+    /// A change in one step.
+    Update {
         /// The word.
         word: usize,
         /// What it found.
         read: Read,
-        /// What was added.
-        amount: u64,
+        /// Which.
+        update: Update,
         /// How.
         order: Order,
     },
@@ -161,7 +180,7 @@ impl What {
         match self {
             What::Load { order, .. }
             | What::Store { order, .. }
-            | What::Add { order, .. }
+            | What::Update { order, .. }
             | What::Fence { order } => Some(order),
             What::Nothing
             | What::Wait { .. }
@@ -201,7 +220,7 @@ impl Trace {
         let mut readings = vec![Vec::new(); self.actors.len()];
         for event in &self.events {
             let value = match event.what {
-                What::Load { read, .. } | What::Add { read, .. } => Some(read.value),
+                What::Load { read, .. } | What::Update { read, .. } => Some(read.value),
                 What::Read { value, .. } => value,
                 _ => None,
             };

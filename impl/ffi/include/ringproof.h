@@ -273,6 +273,13 @@ static inline void ringproof_store_relaxed(ringproof_word *word, uint64_t value)
 static inline void ringproof_store_release(ringproof_word *word, uint64_t value) {
   word->value.store(value, std::memory_order_release);
 }
+/* Unless it holds more, in one step. */
+static inline void ringproof_raise_relaxed(ringproof_word *word, uint64_t value) {
+  uint64_t found = word->value.load(std::memory_order_relaxed);
+  while (found < value &&
+         !word->value.compare_exchange_weak(found, value, std::memory_order_relaxed)) {
+  }
+}
 static inline void ringproof_fence_acquire(void) {
   std::atomic_thread_fence(std::memory_order_acquire);
 }
@@ -300,6 +307,14 @@ static inline void ringproof_store_relaxed(ringproof_word *word, uint64_t value)
 }
 static inline void ringproof_store_release(ringproof_word *word, uint64_t value) {
   atomic_store_explicit(&word->value, value, memory_order_release);
+}
+/* Unless it holds more, in one step. */
+static inline void ringproof_raise_relaxed(ringproof_word *word, uint64_t value) {
+  uint64_t found = atomic_load_explicit(&word->value, memory_order_relaxed);
+  while (found < value &&
+         !atomic_compare_exchange_weak_explicit(&word->value, &found, value, memory_order_relaxed,
+                                                memory_order_relaxed)) {
+  }
 }
 static inline void ringproof_fence_acquire(void) { atomic_thread_fence(memory_order_acquire); }
 static inline void ringproof_fence_release(void) { atomic_thread_fence(memory_order_release); }
@@ -2533,6 +2548,10 @@ static inline void ringproof_write_note(ringproof_word *note, uint64_t value) {
 #define RINGPROOF_NEVER UINT64_MAX
 #define RINGPROOF_UNKNOWN (UINT64_MAX - 1)
 
+static inline uint64_t ringproof_next_answer(uint64_t answer) {
+  return (answer + 1) & ~RINGPROOF_FENCE_BIT;
+}
+
 /* The side that wakes. */
 struct ringproof_waker {
   struct ringproof_role_words *ours, *theirs;
@@ -2561,7 +2580,7 @@ static inline void ringproof_waker_init(struct ringproof_waker *waker,
 
 /* Wakes who asked, unless that was handled before. */
 RINGPROOF_COLD static void ringproof_wake(struct ringproof_waker *waker, uint64_t asks) {
-  uint64_t fence;
+  uint64_t fence, next;
   if (waker->quiet == RINGPROOF_NEVER) {
     /* WakeFence, seqcst: pairs with SleepBarrier and SleepFence. */
     ringproof_fence_seq_cst();
@@ -2573,11 +2592,14 @@ RINGPROOF_COLD static void ringproof_wake(struct ringproof_waker *waker, uint64_
   }
   waker->handled = asks;
   fence = (waker->answered | asks) & RINGPROOF_FENCE_BIT;
-  waker->answered = ((waker->answered + 1) & ~RINGPROOF_FENCE_BIT) | fence;
+  /* What is asked is what is answered next, also if it is more than anybody can have asked for. */
+  next = ringproof_next_answer(waker->answered);
+  asks &= ~RINGPROOF_FENCE_BIT;
+  waker->answered = (asks > next ? asks : next) | fence;
   if (fence != 0) {
     waker->quiet = RINGPROOF_NEVER;
   } else if (waker->quiet != RINGPROOF_NEVER) {
-    waker->quiet = asks;
+    waker->quiet = waker->handled;
   }
   /* WakeAnswer, relaxed: pairs with SleepMark and SleepWait. */
   ringproof_store_relaxed(&waker->ours->answers, waker->answered);
@@ -2712,18 +2734,19 @@ static inline struct ringproof_asked ringproof_ask(const struct ringproof_waiter
   uint64_t number;
   /* SleepMark, relaxed: pairs with WakeAnswer; the kernel compares the word with it once more. */
   asked.mark = ringproof_load_relaxed(&waiter->theirs->answers);
-  number = (asked.mark + 1) & ~RINGPROOF_FENCE_BIT;
+  /* Where there are fences they stay asked for: a number without the bit would not be more. */
+  number = ringproof_next_answer(asked.mark) | (asked.mark & RINGPROOF_FENCE_BIT);
   if (!*refused) {
     /* SleepAsk, relaxed: pairs with WakeLook and WakeLookAgain; the barrier keeps it before the last
      * look. */
-    ringproof_store_relaxed(&waiter->ours->asks, number);
+    ringproof_raise_relaxed(&waiter->ours->asks, number);
     /* SleepBarrier, heavy: pairs with WakeLight and WakeFence. */
     *refused = !ringproof_barrier();
   }
   if (*refused) {
     /* SleepAsk, relaxed: pairs with WakeLook and WakeLookAgain; the fence keeps it before the last
      * look. */
-    ringproof_store_relaxed(&waiter->ours->asks, number | RINGPROOF_FENCE_BIT);
+    ringproof_raise_relaxed(&waiter->ours->asks, number | RINGPROOF_FENCE_BIT);
     /* SleepFence, seqcst: pairs with WakeFence. */
     ringproof_fence_seq_cst();
   }

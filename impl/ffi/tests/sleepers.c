@@ -308,6 +308,50 @@ static void who_is_never_asked_never_calls(const char *name) {
   end_all();
 }
 
+/* ---- Two who ask, and what nobody can have asked for ------------------------------------------ */
+
+/* Another reader asks, is answered and asks for the next value. */
+static void ask_twice(void) {
+  bool refused = false;
+  (void)ringproof_ask(&reader.waiter, &refused);
+  put();
+  (void)ringproof_ask(&reader.waiter, &refused);
+}
+
+static void who_asks_late_takes_nothing_back(const char *name) {
+  uint64_t version = 0;
+  doing = "a late request";
+  open_value(name, RINGPROOF_LATCH);
+  publish = ask_twice;
+  step = AT_MARK;
+  CHECK(ringproof_wait_newer(&reader, &version, RINGPROOF_FOREVER) == RINGPROOF_OK && step == NEVER);
+  wakes = 0;
+  put();
+  CHECK(wakes == 1);
+  publish = NULL;
+  end_all();
+}
+
+static void no_lie_stands_in_the_way(const char *name) {
+  const uint64_t lies[] = {7, UINT64_C(1) << 40, (UINT64_C(1) << 63) - 3};
+  doing = "lies";
+  for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
+    open_ring(name);
+    ringproof_store_relaxed(&producer.waker.theirs->asks, lies[i]);
+    push();
+    pop();
+    for (int round = 0; round < 2; round++) {
+      publish = push;
+      step = ASLEEP;
+      lost = 0;
+      CHECK(ringproof_wait_items(&consumer, 1, UINT64_C(1000000000)) == RINGPROOF_OK && lost == 0);
+      pop();
+    }
+    publish = NULL;
+    end_all();
+  }
+}
+
 /* ---- Where there is no barrier ------------------------------------------------------------- */
 
 static void who_is_not_reached_makes_fences(const char *name) {
@@ -483,6 +527,8 @@ int main(int count, char **arguments) {
   no_wake_up_is_lost(arguments[1]);
   a_successor_makes_the_call(arguments[1]);
   who_is_never_asked_never_calls(arguments[1]);
+  who_asks_late_takes_nothing_back(arguments[1]);
+  no_lie_stands_in_the_way(arguments[1]);
   who_is_not_reached_makes_fences(arguments[1]);
   who_is_refused_a_barrier_naps_until_the_other_makes_fences(arguments[1]);
   a_wait_lasts_as_long_as_it_may(arguments[1]);

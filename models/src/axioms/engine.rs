@@ -6,8 +6,8 @@ use super::Rules;
 use super::session::{self, Ended};
 use super::trace::Kind;
 use crate::engine::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Word,
-    begin_execution, is_still,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Update,
+    Word, begin_execution, is_still,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -96,9 +96,9 @@ impl AnyWord for Cell {
         0
     }
 
-    fn add(&self, amount: u64, order: Order) -> Read {
+    fn update(&self, update: Update, order: Order) -> Read {
         found(session::update(self.0, order, |value| {
-            Some(value.wrapping_add(amount))
+            Some(update.of(value))
         }))
     }
 

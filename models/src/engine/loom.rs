@@ -14,7 +14,7 @@ use super::shuttle::Shuttle;
 use super::stores::Stores;
 use super::{
     AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Explore, Extent, Job, Limits, Read, Slot,
-    Word, begin_execution, is_still, time_is_over,
+    Update, Word, begin_execution, is_still, time_is_over,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -237,11 +237,11 @@ impl AnyWord for LoomWord {
         number
     }
 
-    fn add(&self, amount: u64, order: Order) -> Read {
+    fn update(&self, update: Update, order: Order) -> Read {
         // Known only after the swap, which no other thread comes between.
         let number = self.begin(0);
         let from = self.number.swap(number, ordering(order));
-        self.stores.end_addition(number, from, amount)
+        self.stores.end_update(number, from, update)
     }
 
     fn wait(&self, value: u64) -> bool {

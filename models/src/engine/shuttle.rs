@@ -24,8 +24,8 @@ use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
 use super::stores::Stores;
 use super::{
-    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Word,
-    begin_execution, is_still, time_is_over,
+    AnyLock, AnySlot, AnyThread, AnyWord, Body, Engine, Extent, Job, Limits, Read, Slot, Update,
+    Word, begin_execution, is_still, time_is_over,
 };
 use crate::order::Order;
 use crate::run::Run;
@@ -144,11 +144,11 @@ impl AnyWord for ShuttleWord {
         number
     }
 
-    fn add(&self, amount: u64, _: Order) -> Read {
+    fn update(&self, update: Update, _: Order) -> Read {
         // Known only after the swap, which no other thread comes between.
         let number = self.stores.begin(0);
         let from = self.number.swap(number, Ordering::SeqCst);
-        self.stores.end_addition(number, from, amount)
+        self.stores.end_update(number, from, update)
     }
 
     fn wait(&self, value: u64) -> bool {

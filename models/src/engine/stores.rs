@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 #[cfg(feature = "loom")]
 use super::HISTORY;
-use super::Read;
+use super::{Read, Update};
 
 /// The stores to one word, in the order in which they were begun.
 #[derive(Debug)]
@@ -49,11 +49,11 @@ impl Stores {
         self.inner().newest = number;
     }
 
-    /// It was the writing half of an addition to what store `from` had left.
-    pub(super) fn end_addition(&self, number: usize, from: usize, amount: u64) -> Read {
+    /// It was the writing half of an update of what store `from` had left.
+    pub(super) fn end_update(&self, number: usize, from: usize, update: Update) -> Read {
         let read = self.read(from);
         let mut inner = self.inner();
-        inner.values[number] = read.value.wrapping_add(amount);
+        inner.values[number] = update.of(read.value);
         inner.newest = number;
         read
     }

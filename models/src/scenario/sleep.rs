@@ -35,6 +35,7 @@ pub(super) fn inventory() -> Vec<Scenario> {
         "sleep/for a new latch", news::<Latch, 4>, 440, Exhausted, SLEPT;
         "sleep/2 readers of a seqlock", two_readers::<Seqlock, 2>, 5_700, Bounded(2), SLEPT;
         "sleep/2 readers of a latch", two_readers::<Latch, 4>, 2_900, Bounded(2), SLEPT;
+        "sleep/2 readers of a latch, one late", late_reader, 2_900, Bounded(2), SLEPT;
     };
     let mortal = scenarios! {
         "sleep/sleeper dies, two items", sleeper_dies::<2, true, true>, 7_300, Bounded(2), DIED;
@@ -57,6 +58,7 @@ pub(super) fn night() -> Vec<Scenario> {
         "sleep/waker succeeded, bound 3", waker_succeeded, NIGHT, Bounded(3), SLEPT;
         "sleep/2 readers of a seqlock, bound 3", two_readers::<Seqlock, 2>, NIGHT, Bounded(3), SLEPT;
         "sleep/2 readers of a latch, bound 3", two_readers::<Latch, 4>, NIGHT, Bounded(3), SLEPT;
+        "sleep/2 readers of a latch, one late, bound 3", late_reader, NIGHT, Bounded(3), SLEPT;
     };
     let mortal = scenarios! {
         "sleep/sleeper dies, two items, bound 3", sleeper_dies::<2, true, true>, NIGHT, Bounded(3), DIED;
@@ -237,6 +239,23 @@ fn two_readers<L: Latest, const WORDS: usize>(run: &Arc<Run>) {
     let writing = super::latest::write_up_to::<L>(run, &words, 1);
     let reading = spawn(move || L::newer(&there, 0));
     assert_eq!((L::newer(&here, 0), reading.join()), (1, 1));
+    writing.join();
+    judge(run, 0);
+}
+
+/// A reader that is content with the first value may ask for it when it was published long ago, and the other one asks
+/// for the second: it must not take that back.
+fn late_reader(run: &Arc<Run>) {
+    let words = OwnedWords::new(0, &[0; 4]);
+    let reader = || Latch::sleepy(Latch::reader(&words, run.memory("reader")));
+    let (here, there) = (reader(), reader());
+    let writing = super::latest::write_up_to::<Latch>(run, &words, 2);
+    let reading = spawn(move || Latch::newer(&there, 0));
+    let mut version = 0;
+    while version < 2 {
+        version = Latch::newer(&here, version);
+    }
+    assert!((1..=2).contains(&reading.join()), "no version");
     writing.join();
     judge(run, 0);
 }

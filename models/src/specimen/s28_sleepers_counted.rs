@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::{Program, Specimen};
-use crate::engine::{spawn_with, word};
+use crate::engine::{Update, spawn_with, word};
 use crate::order::Order::{Acquire, Relaxed, Release, SeqCst};
 use crate::run::Run;
 
@@ -45,14 +45,19 @@ impl Program for Sleeper {
         });
         let (sleepers, work) = &*words;
         match self {
-            Sleeper::Counted => _ = sleeper.add("count in", sleepers, 1, Relaxed),
+            Sleeper::Counted => _ = sleeper.update("count in", sleepers, Update::Add(1), Relaxed),
             Sleeper::Numbered => sleeper.store("ask", sleepers, 1, Relaxed),
         }
         sleeper.fence("sleeper's fence", SeqCst);
         // Where there is something it counts itself out and goes on. Where there is nothing it dies.
         let dies = sleeper.load("last look", work, Acquire) == 0;
         if !dies && matches!(self, Sleeper::Counted) {
-            sleeper.add("count out", sleepers, 1_u64.wrapping_neg(), Relaxed);
+            sleeper.update(
+                "count out",
+                sleepers,
+                Update::Add(1_u64.wrapping_neg()),
+                Relaxed,
+            );
         }
         let calls = waking.join();
         assert!(!dies || calls <= 1, "{calls} calls for one who is dead");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Program;
 use crate::actor::Actor;
-use crate::engine::{Word, spawn_with, word};
+use crate::engine::{Update, Word, spawn_with, word};
 use crate::order::Order::{self, Acquire, Relaxed, Release};
 use crate::run::Run;
 
@@ -56,7 +56,7 @@ impl Seqlock {
         match self.odd {
             Odd::Store(order) => writer.store("odd", seq, 1, order),
             Odd::Add(order) => {
-                writer.add("odd", seq, 1, order);
+                writer.update("odd", seq, Update::Add(1), order);
             }
         }
         if let Some(order) = self.write_fence {

@@ -227,6 +227,12 @@ impl Memory for Hostile<'_> {
         Native.store(word, value, site);
     }
 
+    fn raise(&self, word: &Word, value: u64, site: StoreSite) {
+        self.adversary.access();
+        self.adversary.note(Event::Store(site, value));
+        Native.raise(word, value, site);
+    }
+
     fn fence(&self, site: FenceSite) {
         self.adversary.access();
         Native.fence(site);

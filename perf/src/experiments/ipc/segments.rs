@@ -124,7 +124,9 @@ fn join_waiting_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Ref
     let [out, into] = terms.out_and_into()?;
     Ok(Box::new(WaitingQueue {
         producer: Ring::<T>::attach_fd(out)?.producer()?.with_wait(Wait::Spin),
-        consumer: Ring::<T>::attach_fd(into)?.consumer()?.with_wait(Wait::Spin),
+        consumer: Ring::<T>::attach_fd(into)?
+            .consumer()?
+            .with_wait(Wait::Spin),
         turn: Turn::default(),
     }))
 }
