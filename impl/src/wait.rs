@@ -146,7 +146,7 @@ pub(crate) const SPIN: Duration = Duration::from_micros(20);
 
 /// Between two questions whether there is a peer, each of which is a system call.
 #[cfg(feature = "std")]
-pub(crate) const INTERVAL: Duration = Duration::from_millis(60);
+pub(crate) const INTERVAL: Duration = Duration::from_millis(80);
 
 /// Until when a wait lasts; without limit if there is no such moment.
 #[cfg(feature = "std")]

@@ -22,7 +22,7 @@
 //! # What it costs
 //!
 //! The thread and the descriptor, for each end. An attempt that is not refused costs nothing beside its operation. One
-//! that is refused costs two system calls, and in the thread four and two switches to it; it wakes up every 60 ms while it
+//! that is refused costs two system calls, and in the thread four and two switches to it; it wakes up every 80 ms while it
 //! waits, to ask after the peer. Where that is too much, [wait](crate::wait) in a thread of your own.
 //!
 //! # Tasks

@@ -172,7 +172,7 @@ impl Language {
             if !is_patient {
                 return compile(source, flags, name);
             }
-            let interval = "RINGPROOF_INTERVAL UINT64_C(60000000)";
+            let interval = "RINGPROOF_INTERVAL UINT64_C(80000000)";
             let text = header("ringproof.h");
             assert_eq!(text.matches(interval).count(), 1, "{interval}");
             let text = text.replace(interval, "RINGPROOF_INTERVAL UINT64_C(3600000000000)");

@@ -701,7 +701,7 @@ fn after_a_peer_that_is_gone_another_one_may_come() {
     }
 }
 
-/// Milliseconds, enough for several questions after the peer, which are asked 60 ms apart. Where a machine is too busy for
+/// Milliseconds, enough for several questions after the peer, which are asked 80 ms apart. Where a machine is too busy for
 /// that, the test sees less, and finds nothing wrong.
 const SOME_QUESTIONS: u64 = 200;
 

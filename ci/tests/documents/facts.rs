@@ -42,8 +42,8 @@ const FACTS: &[Fact] = facts! {
     "docs/WAITING.md" says "the same for 20 µs, then" because "impl/src/wait.rs" has "SPIN: Duration = Duration::from_micros(20);";
     "docs/WAITING.md" says "`Sleep`, the default" because "impl/src/wait.rs" has "#[default] Sleep,";
     "docs/WAITING.md" says "sleeps for 1 ms at most" because "impl/src/sleep.rs" has "NAP: u64 = 1_000_000;";
-    "docs/WAITING.md" says "asks the kernel every 60 ms"
-        because "impl/src/wait.rs" has "INTERVAL: Duration = Duration::from_millis(60);";
+    "docs/WAITING.md" says "asks the kernel every 80 ms"
+        because "impl/src/wait.rs" has "INTERVAL: Duration = Duration::from_millis(80);";
     "docs/WAITING.md" says "read every 256 units, 12 µs" because "impl/src/wait.rs" has "UNITS_OF_A_CLOCK: u32 = 256;";
 };
 

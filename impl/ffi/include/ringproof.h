@@ -2648,7 +2648,7 @@ enum ringproof_wait {
  * whether there is a peer, each of which is a system call; the longest sleep that nothing orders with
  * who is to end it. */
 #define RINGPROOF_SPINNING UINT64_C(20000)
-#define RINGPROOF_INTERVAL UINT64_C(60000000)
+#define RINGPROOF_INTERVAL UINT64_C(80000000)
 #define RINGPROOF_NAP UINT64_C(1000000)
 
 static inline uint64_t ringproof_now(void) {
