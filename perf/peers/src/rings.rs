@@ -251,7 +251,7 @@ mod tests {
     fn recorded(ratio: f64) -> Group {
         let ours = [100.0, 80.0, 120.0, 99.0, 101.0];
         let times = |factor: f64| Ok(ours.map(|rate| rate * factor).to_vec());
-        let none = |way: Way| Err(format!("no way to move {}", way.name()));
+        let none = |way: Way| Err(format!("not used for {}", way.name()));
         let mut all = Comparison::new(Unit::RATE, 0);
         all.add(OURS, vec![times(1.0), times(4.0), none(WAYS[2])]);
         all.add("other", vec![times(ratio), none(WAYS[1]), none(WAYS[2])]);
@@ -311,6 +311,6 @@ mod tests {
         let said = report.render();
         assert!(said.contains("other"), "{said}");
         // What it cannot do is said, and no figure stands there.
-        assert!(said.contains("no way to move slices of 64"), "{said}");
+        assert!(said.contains("not used for slices of 64"), "{said}");
     }
 }

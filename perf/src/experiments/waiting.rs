@@ -48,7 +48,7 @@ const BUSY: Unit = Unit {
 };
 
 /// Measures all parts.
-pub fn run(settings: &Settings) -> Result<Report, Trouble> {
+fn run(settings: &Settings) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
     let title = "waiting: ends of a ring that wait, and what it costs to sleep and to be woken";
     let mut report = Report::on(title, pair);
