@@ -45,6 +45,11 @@ impl Unit {
         is_rate: false,
     };
 
+    /// So many million items a second in this unit: their rate, or the time for each.
+    pub fn of_rate(self, rate: f64) -> f64 {
+        if self.is_rate { rate } else { 1000.0 / rate }
+    }
+
     /// The row of a value.
     pub fn row(
         self,

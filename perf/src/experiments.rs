@@ -13,6 +13,7 @@ pub mod limits;
 pub mod padding;
 pub mod peers;
 pub mod serialize;
+pub mod waiting;
 
 use crate::doctor;
 use crate::report::{Report, Trouble};
@@ -41,10 +42,11 @@ pub struct Experiment {
 include!(concat!(env!("OUT_DIR"), "/experiments.rs"));
 
 /// Those that are declared above, in the order in which a reader needs them.
-const DECLARED: [Experiment; 10] = [
+const DECLARED: [Experiment; 11] = [
     limits::EXPERIMENT,
     false_sharing::EXPERIMENT,
     padding::EXPERIMENT,
+    waiting::EXPERIMENT,
     peers::EXPERIMENT,
     c_header::EXPERIMENT,
     latest::EXPERIMENT,

@@ -28,6 +28,8 @@ pub mod doctor;
 pub mod earlier;
 pub mod environment;
 pub mod experiments;
+mod futex;
+mod idle;
 mod items;
 pub mod links;
 mod messages;
@@ -52,6 +54,7 @@ pub mod together;
 mod traits;
 pub mod values;
 mod waits;
+mod woken;
 mod words;
 
 pub use experiments::ipc;

@@ -2,7 +2,7 @@
 //!
 //! What is compared does the same work: items that are copied in are made in a buffer of
 //! [`BATCH`] first, items that are copied out are checked in one. A full or an empty ring is asked
-//! again after one pause instruction, whosever it is, but by operations that wait themselves.
+//! again after one pause instruction, whosever it is; only operations that wait see to that themselves.
 
 use ringproof::memory::Native;
 use ringproof::ring::{Consumer, Producer};
@@ -293,7 +293,7 @@ impl<'a> Ends<'a> {
         }
     }
 
-    /// Those of our ring, one by one, by the operations that wait, as each end was told to.
+    /// Those of our ring, one by one, by the operations that wait, each in the way that its end was made for.
     pub fn waiting<T: Item, K: Watch + Send + 'a>(
         mut producer: Producer<'a, T, Native, K>,
         mut consumer: Consumer<'a, T, Native, K>,

@@ -66,9 +66,9 @@ pub fn build() -> anyhow::Result<()> {
     copied.with_context(|| format!("cannot copy `{from}` to `{to}`"))
 }
 
-/// Where the program lies if it is built: beside the one at `here`.
-fn built(here: &Path) -> Option<PathBuf> {
-    Some(here.with_file_name(PROGRAM)).filter(|program| program.is_file())
+/// Where a program lies if it is built: beside the one at `here`.
+pub(crate) fn built(here: &Path, program: &str) -> Option<PathBuf> {
+    Some(here.with_file_name(program)).filter(|program| program.is_file())
 }
 
 /// Asks the program, if it is built, for the report called `name`.
@@ -80,7 +80,7 @@ pub(crate) fn ask(name: &str, settings: &Settings) -> Result<Report, Trouble> {
 
 /// The same where this program lies at `here`.
 fn ask_from(here: &Path, name: &str, settings: &Settings) -> Result<Report, Trouble> {
-    let Some(program) = built(here) else {
+    let Some(program) = built(here, PROGRAM) else {
         return Err(Trouble::NotRun(format!(
             "its program is not built: it takes hundreds of crates, which are compiled only when asked \
              for; build it with `{BUILD}`"
@@ -282,10 +282,10 @@ mod tests {
     fn it_is_found_beside_this_program() {
         let folder = TempDir::new().unwrap();
         let here = folder.path().join("ringproof-perf");
-        assert_eq!(built(&here), None);
+        assert_eq!(built(&here, PROGRAM), None);
         let beside = folder.path().join(PROGRAM);
         File::create(&beside).unwrap();
-        assert_eq!(built(&here), Some(beside));
+        assert_eq!(built(&here, PROGRAM), Some(beside));
     }
 
     #[test]

@@ -32,25 +32,24 @@ impl Pace {
     }
 }
 
-/// How it was for who waited for them.
+/// How the thread that waited for them fared.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     /// Nanoseconds from when a message was due until it was there: the median.
     pub(crate) late: f64,
-    /// The share of the time during which its thread had the CPU, in percent.
-    pub(crate) busy: Result<f64, String>,
-    /// How often the threads were preempted.
+    /// For how much of the time it ran, in percent.
+    pub(crate) busy: f64,
+    /// How often the two threads were preempted.
     pub(crate) preemptions: u64,
 }
 
-/// The time for which the calling thread has had a CPU.
-fn time_on_a_cpu() -> Result<Duration, String> {
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
-    time.map(Duration::from)
-        .map_err(|error| format!("the kernel does not say how long a thread ran: {error}"))
+/// For how long the calling thread has run.
+fn ran() -> Duration {
+    // It fails for no clock that there is always.
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
-/// Sends through the link at this pace. Who sends has an eye on the clock all the time.
+/// Sends through the link at this pace. The thread that sends looks at the clock all the time.
 ///
 /// # Errors
 /// As [`both`].
@@ -60,14 +59,15 @@ pub(crate) fn run(link: &mut Link<'_>, pair: Pair, pace: Pace) -> Result<Receive
     } = link;
     let first = link.next;
     link.next = first.wrapping_add(pace.messages);
-    // Once both are there: every message is due at its time from here.
+    // When both threads were there. Messages are due so long after it.
     let started = OnceLock::new();
     let due = (1..=pace.messages as u32).map(|number| pace.apart * number);
     let numbered = (first..).zip(due);
-    let ((), received) = both(
+    let (preempted, received) = both(
         pair,
         |meeting| {
             meeting.meet()?;
+            let usage = Usage::so_far();
             let start = *started.get_or_init(Instant::now);
             for (number, due) in numbered.clone() {
                 let mut patience = Patience::default();
@@ -76,27 +76,29 @@ pub(crate) fn run(link: &mut Link<'_>, pair: Pair, pace: Pace) -> Result<Receive
                 }
                 sender(number, 1)?;
             }
-            Ok(())
+            Ok(usage.since().preemptions)
         },
         |meeting| {
             let mut late = Vec::with_capacity(pace.messages as usize);
             meeting.meet()?;
             let start = *started.get_or_init(Instant::now);
-            let (before, usage) = (time_on_a_cpu(), Usage::so_far());
+            let (before, usage) = (ran(), Usage::so_far());
             for (number, due) in numbered.clone() {
                 receiver(number, 1)?;
                 late.push(start.elapsed().saturating_sub(due).as_nanos() as f64);
             }
-            let ran = time_on_a_cpu().and_then(|after| Ok(after.saturating_sub(before?)));
-            let share = |ran: Duration| 100.0 * ran.as_secs_f64() / start.elapsed().as_secs_f64();
+            let (ran, all) = (ran().saturating_sub(before), start.elapsed());
             Ok(Received {
                 late: summarize(&late).map_or(f64::NAN, |late| late.median),
-                busy: ran.map(share),
+                busy: 100.0 * ran.as_secs_f64() / all.as_secs_f64(),
                 preemptions: usage.since().preemptions,
             })
         },
     )?;
-    Ok(received)
+    Ok(Received {
+        preemptions: preempted + received.preemptions,
+        ..received
+    })
 }
 
 #[cfg(test)]
@@ -117,7 +119,7 @@ mod tests {
         }
     }
 
-    /// How it is for who waits for one message in so long, and sleeps for it or does not.
+    /// One message in so long, for a thread that sleeps until it comes or asks again and again.
     fn received(sleeps: bool, time: Duration) -> Received {
         let (sender, receiver) = mpsc::channel();
         let receiver = Mutex::new(receiver);
@@ -136,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn who_sleeps_is_less_busy_than_who_asks_again_and_again() {
+    fn a_thread_that_sleeps_is_less_busy_than_one_that_asks_again_and_again() {
         let time = Duration::from_millis(50);
-        let [asks, sleeps] = [false, true].map(|sleeps| received(sleeps, time).busy.unwrap());
+        let [asks, sleeps] = [false, true].map(|sleeps| received(sleeps, time).busy);
         assert!(sleeps < asks, "{sleeps} % asleep, {asks} % awake");
     }
 

@@ -56,7 +56,7 @@ pub struct Board<T> {
     pages: Vec<Page>,
     places: Places,
     slots: usize,
-    /// Away from the pages: they are stored to by who sleeps only.
+    /// Elsewhere: only an end that sleeps stores to them.
     sleep: [OwnedSleepWords<Native>; 2],
     item: PhantomData<T>,
 }

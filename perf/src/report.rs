@@ -94,6 +94,26 @@ impl Report {
         report
     }
 
+    /// Adds a part of an experiment, or why it could not be measured: the others go on then.
+    ///
+    /// # Errors
+    /// [`Trouble::Failed`].
+    pub fn add_part<T: Default>(
+        &mut self,
+        subject: &str,
+        part: impl FnOnce(&mut Report) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        match part(self) {
+            Err(Trouble::NotRun(why)) => {
+                let said = format!("{subject}: not measured here, because {why}.");
+                self.conclusions.push(said);
+                self.rows.push(Record::not_run(LAYER, subject, "ran", why));
+                Ok(T::default())
+            }
+            outcome => outcome,
+        }
+    }
+
     /// Says how to repeat the rows that do not say it themselves: by this command.
     #[must_use]
     pub fn repeated_by(mut self, command: &str) -> Self {
@@ -313,6 +333,20 @@ mod tests {
         let report = Report::of_trouble("peers", "ring", &why);
         assert!(report.has(Verdict::NotRun) && !report.has(Verdict::Failed));
         assert!(report.render().contains("because there is one CPU"));
+    }
+
+    #[test]
+    fn a_part_that_cannot_be_measured_says_why_and_one_that_is_wrong_ends_the_run() {
+        let mut report = Report::new("limits");
+        let refused = |_: &mut Report| Err(Trouble::NotRun("it is refused".to_owned()));
+        assert_eq!(report.add_part("machine/x", refused), Ok(()));
+        assert!(report.has(Verdict::NotRun));
+        let said = "machine/x: not measured here, because it is refused.";
+        assert_eq!(report.conclusions, [said]);
+
+        let wrong = Trouble::Failed("a value is wrong".to_owned());
+        let outcome: Result<(), _> = report.add_part("machine/x", |_| Err(wrong.clone()));
+        assert_eq!(outcome, Err(wrong));
     }
 
     /// Two cases, as a provider of tests counts them over 50 items each.

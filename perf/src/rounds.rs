@@ -66,16 +66,30 @@ impl Round {
         case: usize,
         mut sample: impl FnMut() -> Result<Sample, Error>,
     ) -> Result<(), Error> {
-        let mut taken = sample()?;
+        self.take_together([case], || {
+            let Sample { value, preemptions } = sample()?;
+            Ok(([value], preemptions))
+        })
+    }
+
+    /// The same with a sample that has a value for each of several cases, beside its preemptions.
+    pub fn take_together<const N: usize, Error>(
+        &mut self,
+        cases: [usize; N],
+        mut sample: impl FnMut() -> Result<([f64; N], u64), Error>,
+    ) -> Result<(), Error> {
+        let (mut values, mut preemptions) = sample()?;
         for _ in 0..RETRIES {
-            if taken.preemptions == 0 {
+            if preemptions == 0 {
                 break;
             }
             self.retaken += 1;
-            taken = sample()?;
+            (values, preemptions) = sample()?;
         }
-        self.preempted += usize::from(taken.preemptions > 0);
-        self.values[case] = taken.value;
+        self.preempted += usize::from(preemptions > 0);
+        for (case, value) in cases.into_iter().zip(values) {
+            self.values[case] = value;
+        }
         Ok(())
     }
 

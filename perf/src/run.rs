@@ -152,6 +152,24 @@ pub fn measure_each(
     measure(name, cases, pair, settings, |round| round.each(&mut sample))
 }
 
+/// Measures cases whose samples have several values: the first case's values come first.
+pub fn measure_several<const N: usize>(
+    name: &str,
+    cases: usize,
+    pair: Option<Pair>,
+    settings: &Settings,
+    mut sample: impl FnMut(usize) -> Result<([f64; N], u64), Trouble>,
+) -> Result<Rounds, Trouble> {
+    measure(name, N * cases, pair, settings, |round| {
+        let order = round.order.clone();
+        let mut firsts = order.into_iter().filter(|case| case.is_multiple_of(N));
+        firsts.try_for_each(|first| {
+            let values = std::array::from_fn(|at| first + at);
+            round.take_together(values, || sample(first / N))
+        })
+    })
+}
+
 /// One line on standard error for an experiment of so many rounds, drawn only where that is a terminal, and
 /// gone when it is dropped.
 fn progress(name: &str, rounds: usize) -> ProgressBar {

@@ -211,7 +211,7 @@ impl Patience {
         }
     }
 
-    /// Looks at once whether there is any point in a next attempt: after one that waited by itself.
+    /// Looks at once whether there is any point in a next attempt, after one that waited by itself.
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
@@ -222,16 +222,16 @@ impl Patience {
     }
 }
 
-/// Until when an attempt may wait by itself: for a moment, after which [`Patience::look`] is due.
+/// Until when an attempt may wait by itself. When that is over, [`Patience::look`] is due.
 #[derive(Clone, Copy, Debug)]
 pub struct Turn(Instant);
 
 impl Turn {
-    /// Long, so that who sleeps is not woken up by it while it is measured.
+    /// Longer than most samples, so that it does not wake a thread that sleeps in one.
     const LENGTH: Duration = Duration::from_millis(250);
 
     /// Makes an attempt that waits until the moment that it is given. One that comes to nothing begins the
-    /// next turn: this one may long be over, because the clock is not asked before each attempt.
+    /// next turn. The clock is not read before each attempt, so this one may be over already.
     #[inline(always)]
     pub fn attempt<T, E>(&mut self, attempt: impl FnOnce(Instant) -> Result<T, E>) -> Result<T, E> {
         let outcome = attempt(self.0);

@@ -14,7 +14,7 @@ use crate::report::Trouble;
 pub(crate) enum Manner {
     /// It calls `push` or `pop` again after one pause instruction.
     Polls,
-    /// It calls the operation that waits itself.
+    /// It calls the operation that waits.
     Waits(Wait),
     /// It polls, and stays away between two attempts, always for as long.
     Stays(Stay),
@@ -32,10 +32,10 @@ pub(crate) enum Stay {
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Manner::Polls => write!(f, "polls"),
-            Manner::Waits(how) => write!(f, "waits: {}", format!("{how:?}").to_lowercase()),
-            Manner::Stays(Stay::Pauses(count)) => write!(f, "stays {count} pauses"),
-            Manner::Stays(Stay::For(time)) => write!(f, "stays {time:?}"),
+            Manner::Polls => write!(f, "polling"),
+            Manner::Waits(how) => write!(f, "Wait::{how:?}"),
+            Manner::Stays(Stay::Pauses(count)) => write!(f, "{count} pauses"),
+            Manner::Stays(Stay::For(time)) => write!(f, "stays of {time:?}"),
         }
     }
 }
@@ -91,10 +91,12 @@ mod tests {
     use super::*;
     use crate::together::Fault;
 
-    const ALL: [Manner; 5] = [
+    const ALL: [Manner; 7] = [
         Manner::Polls,
         Manner::Waits(Wait::Spin),
         Manner::Waits(Wait::Yield),
+        Manner::Waits(Wait::Sleep),
+        Manner::Waits(Wait::SleepAtOnce),
         Manner::Stays(Stay::Pauses(2)),
         Manner::Stays(Stay::For(Duration::from_micros(3))),
     ];

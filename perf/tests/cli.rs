@@ -65,7 +65,7 @@ fn help_says_what_there_is_and_what_the_exit_codes_mean() {
     let output = perf(&["--help"]);
     assert!(output.status.success());
     let said = text(&output);
-    let all = "all limits false-sharing padding peers latest ipc serialize dispatch smoke c-header";
+    let all = "all limits false-sharing padding waiting peers latest ipc serialize dispatch smoke c-header";
     let commands = || all.split(' ');
     for word in commands().chain(["doctor", EXIT_CODES, "Examples"]) {
         assert!(said.contains(word), "{word} is missing in:\n{said}");
@@ -113,7 +113,7 @@ fn smoke_prints_a_row_for_everything() {
         let of = |row: &&Record| row.check == "ran" && row.subject.starts_with(subject);
         rows.iter().filter(of).count()
     };
-    for subject in "ring/ words/ counter/ latch serialize dispatch ipc".split(' ') {
+    for subject in "ring/ words/ counter/ latch serialize dispatch ipc waiting/".split(' ') {
         let said = about(subject) || (subject == "words/" && refused("ring/index") > 0);
         assert!(said, "{subject} is missing in {rows:#?}");
     }

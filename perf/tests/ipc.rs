@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{self, SigHandler, Signal, kill};
 use nix::unistd::Pid;
 use ringproof_perf::ipc::{
-    Delivers, Exercise, Injected, Mechanism, Moved, Program, SIZES, Task, Trust, Two, all, worker,
+    Delivers, Exercise, Injected, Mechanism, Moved, Place, Program, SIZES, Task, Trust, Two, all,
+    worker,
 };
 use ringproof_perf::report::Trouble;
 use ringproof_record::deadline;
@@ -33,7 +34,18 @@ fn send(
     exercise: Exercise,
     injected: Injected,
 ) -> Result<Moved, Trouble> {
-    let mut two = Two::start(&Program::at(PERF), mechanism, size, None)?;
+    send_at(Place::TwoProcesses, mechanism, size, exercise, injected)
+}
+
+/// The same between two processes, or between two threads of one.
+fn send_at(
+    place: Place,
+    mechanism: &Mechanism,
+    size: usize,
+    exercise: Exercise,
+    injected: Injected,
+) -> Result<Moved, Trouble> {
+    let mut two = Two::start(&Program::at(PERF), place, mechanism, size, None)?;
     two.run(Task {
         exercise,
         first: 1 << 40,
@@ -104,6 +116,27 @@ fn a_message_lost_swapped_or_corrupted_is_noticed_by_every_mechanism() {
 }
 
 #[test]
+fn rings_in_one_process_move_words_and_lines_and_notice_what_is_lost() {
+    let _alone = alone();
+    let rings = all().iter().filter(|one| one.name.starts_with("ring"));
+    for mechanism in rings {
+        for (size, place) in [
+            (8, Place::TwoProcesses),
+            (8, Place::OneProcess),
+            (64, Place::OneProcess),
+        ] {
+            for exercise in [Exercise::PingPong, Exercise::Stream] {
+                let what = format!("{}, {size} B, {place:?}, {exercise:?}", mechanism.name);
+                let send = |injected| send_at(place, mechanism, size, exercise, injected);
+                let moved = send(Injected::Nothing).unwrap_or_else(|why| panic!("{what}: {why:?}"));
+                assert!(moved.messages >= 100, "{what}: {moved:?}");
+                assert!(send(Injected::Lost(50)).is_err(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_said_of_system_calls_by_design_is_what_the_kernel_counts() {
     let _alone = alone();
     for mechanism in all() {
@@ -135,13 +168,13 @@ fn names_differ() {
 #[test]
 fn a_process_that_ends_instead_of_answering_is_no_hang() {
     let other = Program::at("/bin/false");
-    let trouble = Two::start(&other, &all()[0], 64, None).unwrap_err();
+    let trouble = Two::start(&other, Place::TwoProcesses, &all()[0], 64, None).unwrap_err();
     assert!(
         matches!(&trouble, Trouble::Failed(why) if why.contains("ended") || why.contains("reached")),
         "{trouble:?}"
     );
     let none = Program::at("/nonexistent");
-    let trouble = Two::start(&none, &all()[0], 64, None).unwrap_err();
+    let trouble = Two::start(&none, Place::TwoProcesses, &all()[0], 64, None).unwrap_err();
     assert!(matches!(trouble, Trouble::NotRun(_)), "{trouble:?}");
 }
 

@@ -32,24 +32,29 @@ pub(crate) const OURS: &str = "ringproof";
 /// Ours with no more memory than the capacity needs.
 pub(crate) const OURS_TIGHT: &str = "ringproof, least memory";
 
-/// Ours by the operations that wait; and so with no more memory than it needs.
-const OURS_WAITS: [&str; 2] = ["ringproof, waits", "ringproof, waits, least memory"];
+/// Ours by the operations that wait: spinning, the same with no more memory, and as they do by default.
+const OURS_WAITING: [&str; 3] = [
+    "ringproof, Wait::Spin",
+    "ringproof, Wait::Spin, least memory",
+    "ringproof, Wait::Sleep",
+];
 
 /// All of them, for items of that kind; ours is the first.
 pub(crate) fn all<T: Item>() -> Vec<Peer> {
     type Make = fn(usize) -> Result<Box<dyn Queue>, Trouble>;
-    let all: [(&str, Make); 10] = [
-        (OURS, |capacity| {
-            Ok(Box::new(Ours(ring::<T>(as_it_comes(capacity))?)))
-        }),
+    let all: [(&str, Make); 11] = [
+        (OURS, |capacity| Ok(Box::new(Ours(ring::<T>(capacity, None)?)))),
         (OURS_TIGHT, |capacity| {
-            Ok(Box::new(Ours(ring::<T>(least(capacity))?)))
+            Ok(Box::new(Ours(ring::<T>(capacity, Some(capacity))?)))
         }),
-        (OURS_WAITS[0], |capacity| {
-            Ok(Box::new(OursWaits(ring::<T>(as_it_comes(capacity))?)))
+        (OURS_WAITING[0], |capacity| {
+            waiting::<T>(capacity, None, Wait::Spin)
         }),
-        (OURS_WAITS[1], |capacity| {
-            Ok(Box::new(OursWaits(ring::<T>(least(capacity))?)))
+        (OURS_WAITING[1], |capacity| {
+            waiting::<T>(capacity, Some(capacity), Wait::Spin)
+        }),
+        (OURS_WAITING[2], |capacity| {
+            waiting::<T>(capacity, None, Wait::Sleep)
         }),
         ("rtrb", |capacity| {
             Ok(Box::new(Rtrb(Some(rtrb::RingBuffer::<T>::new(capacity)))))
@@ -86,24 +91,10 @@ fn fill<T: Item>(slots: &mut [MaybeUninit<T>], first: u64) {
     }
 }
 
-/// A ring with as much memory as is usual.
-fn as_it_comes(capacity: usize) -> Size {
-    Size {
-        capacity: capacity as u64,
-        slots: None,
-    }
-}
-
-/// One with no more than it needs.
-fn least(capacity: usize) -> Size {
-    Size {
-        slots: Some(capacity as u64),
-        ..as_it_comes(capacity)
-    }
-}
-
-fn ring<T: Item>(size: Size) -> Result<Ring<T>, Trouble> {
-    Ring::anonymous(&size.options()).map_err(Trouble::of("no ring could be made"))
+/// One of ours, with so many slots or as many as it has by default.
+fn ring<T: Item>(capacity: usize, slots: Option<usize>) -> Result<Ring<T>, Trouble> {
+    let (capacity, slots) = (capacity as u64, slots.map(|slots| slots as u64));
+    Ring::anonymous(&Size { capacity, slots }.options()).map_err(Trouble::of("no ring could be made"))
 }
 
 struct Ours<T: Item>(Ring<T>);
@@ -115,17 +106,21 @@ impl<T: Item> Queue for Ours<T> {
     }
 }
 
-struct OursWaits<T: Item>(Ring<T>);
+struct OursWaiting<T: Item>(Ring<T>, Wait);
 
-impl<T: Item> Queue for OursWaits<T> {
+fn waiting<T: Item>(
+    capacity: usize,
+    slots: Option<usize>,
+    how: Wait,
+) -> Result<Box<dyn Queue>, Trouble> {
+    Ok(Box::new(OursWaiting(ring::<T>(capacity, slots)?, how)))
+}
+
+impl<T: Item> Queue for OursWaiting<T> {
     fn ends(&mut self, way: Way) -> Option<Ends<'_>> {
-        let (producer, consumer) = (self.0.producer().ok()?, self.0.consumer().ok()?);
-        let ends = || {
-            Ends::waiting(
-                producer.with_wait(Wait::Spin),
-                consumer.with_wait(Wait::Spin),
-            )
-        };
+        let OursWaiting(ring, how) = self;
+        let (producer, consumer) = (ring.producer().ok()?, ring.consumer().ok()?);
+        let ends = || Ends::waiting(producer.with_wait(*how), consumer.with_wait(*how));
         (way == Way::OneByOne).then(ends)
     }
 }

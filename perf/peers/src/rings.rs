@@ -24,17 +24,33 @@ pub(crate) const WAYS: [Way; 3] = [Way::OneByOne, Way::Slices, Way::InPlace];
 enum Use {
     /// Items stream through one.
     Streams(Way),
-    /// An item goes through one and comes back through another, before the next one goes.
+    /// Each item goes through one and comes back through another, before the next one leaves.
     ThereAndBack,
 }
 
-/// What is measured in turn, and stands in one table.
-const STREAMS: &[Use] = &[
-    Use::Streams(WAYS[0]),
-    Use::Streams(WAYS[1]),
-    Use::Streams(WAYS[2]),
-];
-const THERE_AND_BACK: &[Use] = &[Use::ThereAndBack];
+/// The uses that are measured in turn and stand in one table.
+#[derive(Clone, Copy)]
+struct Uses {
+    all: &'static [Use],
+    /// What the name of the group begins with, beside its items.
+    name: &'static str,
+    unit: Unit,
+}
+
+const STREAMS: Uses = Uses {
+    all: &[
+        Use::Streams(WAYS[0]),
+        Use::Streams(WAYS[1]),
+        Use::Streams(WAYS[2]),
+    ],
+    name: "",
+    unit: Unit::RATE,
+};
+const THERE_AND_BACK: Uses = Uses {
+    all: &[Use::ThereAndBack],
+    name: "there and back, ",
+    unit: Unit::TIME,
+};
 
 impl Use {
     fn name(self) -> &'static str {
@@ -65,48 +81,23 @@ impl Use {
     }
 }
 
-/// What the figures of these are: how fast items stream, or how long one takes there and back.
-fn unit(uses: &[Use]) -> Unit {
-    match uses {
-        [Use::ThereAndBack, ..] => Unit::TIME,
-        _ => Unit::RATE,
-    }
-}
-
-/// A figure of so many million a second.
-fn of_rate(rate: f64, unit: Unit) -> f64 {
-    if unit.is_rate { rate } else { 1000.0 / rate }
-}
-
 /// Compares items of two sizes in rings of two.
 pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble> {
     let mut measured = Vec::new();
     let capacities = settings.extent.pick(&CAPACITIES[..1], &CAPACITIES);
-    for capacity in capacities {
-        measured.push(measure::<u64>(settings, pair, *capacity, STREAMS)?);
+    let streams = capacities.iter().map(|capacity| (STREAMS, *capacity));
+    for (uses, capacity) in streams.chain([(THERE_AND_BACK, CAPACITIES[0])]) {
+        measured.push(measure::<u64>(settings, pair, capacity, uses)?);
         if settings.extent != Extent::Smoke {
-            measured.push(measure::<[u64; 8]>(settings, pair, *capacity, STREAMS)?);
+            measured.push(measure::<[u64; 8]>(settings, pair, capacity, uses)?);
         }
-    }
-    measured.push(measure::<u64>(
-        settings,
-        pair,
-        CAPACITIES[0],
-        THERE_AND_BACK,
-    )?);
-    if settings.extent != Extent::Smoke {
-        measured.push(measure::<[u64; 8]>(
-            settings,
-            pair,
-            CAPACITIES[0],
-            THERE_AND_BACK,
-        )?);
     }
     let mut report = Report::new("rings");
     report.note(format!(
         "rings: median [min–max]; × is the speed as a multiple of ringproof's, taken round by \
-         round; ringproof waits by spinning, all else is asked again after one pause; a batch is {BATCH} items, copied as a slice or written and checked in place; \
-         every item is checked, of 64 bytes every word"
+         round; what has Wait in its name waits so, everything else is asked again after one pause; \
+         a batch is {BATCH} items, copied as a slice or written and checked in place; every item is \
+         checked, of 64 bytes every word"
     ));
     add(&mut report, &measured);
     Ok(report)
@@ -116,7 +107,7 @@ pub(crate) fn report(settings: &Settings, pair: Pair) -> Result<Report, Trouble>
 struct Group {
     item: &'static str,
     capacity: usize,
-    uses: &'static [Use],
+    uses: Uses,
     /// Each crate in each of the uses.
     all: Comparison<&'static str>,
     rounds: Rounds,
@@ -126,7 +117,7 @@ fn measure<T: Item>(
     settings: &Settings,
     pair: Pair,
     capacity: usize,
-    uses: &'static [Use],
+    uses: Uses,
 ) -> Result<Group, Trouble> {
     let peers = queues::all::<T>();
     let make = |peer: &Peer, how: Use| {
@@ -136,7 +127,7 @@ fn measure<T: Item>(
     // What a crate can do is found by trying.
     let mut cases: Vec<(&Peer, usize)> = Vec::new();
     for peer in &peers {
-        for (at, how) in uses.iter().enumerate() {
+        for (at, how) in uses.all.iter().enumerate() {
             if how.ends(&mut make(peer, *how)?).is_some() {
                 cases.push((peer, at));
             }
@@ -145,10 +136,10 @@ fn measure<T: Item>(
     let first_item = settings.first_item();
     // Once around the longest memory, that of ours as it comes: at least 256 KiB.
     let warm_up = capacity.max((256 << 10) / size_of::<T>()) as u64;
-    let name = format!("peers, {}, capacity {capacity}", T::NAME);
+    let name = format!("peers, {}{}, capacity {capacity}", uses.name, T::NAME);
     let rounds = stream_all(&name, cases.len(), pair, settings, |case| {
         let (peer, at) = cases[case];
-        let how = uses[at];
+        let how = uses.all[at];
         let name = format!("{}, {}", peer.name, how.name());
         Ok(through(make(peer, how)?, false, move |rings| {
             let ends = how.ends(rings);
@@ -156,19 +147,19 @@ fn measure<T: Item>(
             Ok(ends.link(name.clone(), warm_up, first_item))
         }))
     })?;
-    let mut all = Comparison::new(unit(uses), 0);
+    let mut all = Comparison::new(uses.unit, 0);
     for peer in &peers {
         let of_use = |at: usize| {
             let case = |(known, of): &(&Peer, usize)| known.name == peer.name && *of == at;
             match cases.iter().position(case) {
                 Some(case) => {
                     let rates = rounds.series[case].iter();
-                    Ok(rates.map(|rate| of_rate(*rate, all.unit)).collect())
+                    Ok(rates.map(|rate| uses.unit.of_rate(*rate)).collect())
                 }
-                None => Err(format!("this one is not used for {}", uses[at].name())),
+                None => Err(format!("it is not used for {}", uses.all[at].name())),
             }
         };
-        all.add(peer.name, (0..uses.len()).map(of_use).collect());
+        all.add(peer.name, (0..uses.all.len()).map(of_use).collect());
     }
     let item = T::NAME;
     Ok(Group {
@@ -183,15 +174,16 @@ fn measure<T: Item>(
 fn add(report: &mut Report, groups: &[Group]) {
     let mut standing = Vec::new();
     for group in groups {
-        let experiment = format!("{} items, capacity {}", group.item, group.capacity);
+        let items = group.items();
+        let experiment = format!("{}{items}", group.uses.name);
         report.add_conditions(&experiment, &format!("peers, {experiment}"), &group.rounds);
         report.tables.push(group.table(&experiment));
-        let title = format!("Rings: {experiment}, {}", group.uses[0].name());
+        let title = format!("Rings: {items}, {}", group.uses.all[0].name());
         let name = |peer: &&str, at: usize| (at == 0).then(|| (*peer).to_owned());
         let plot = group.all.bars(title, group.all.unit.name, name);
         report.plots.push(plot);
         for line in &group.all.lines {
-            for (at, how) in group.uses.iter().enumerate() {
+            for (at, how) in group.uses.all.iter().enumerate() {
                 let Some(ratio) = group.ratio(line, at) else {
                     continue;
                 };
@@ -199,7 +191,7 @@ fn add(report: &mut Report, groups: &[Group]) {
                 if line.of != OURS {
                     standing.push(Standing {
                         peer: line.of.to_owned(),
-                        what: format!("{}, {experiment}", how.name()),
+                        what: format!("{}, {items}", how.name()),
                         ratio,
                     });
                 }
@@ -210,6 +202,10 @@ fn add(report: &mut Report, groups: &[Group]) {
 }
 
 impl Group {
+    fn items(&self) -> String {
+        format!("{} items, capacity {}", self.item, self.capacity)
+    }
+
     /// The speed in a use as a multiple of ours, round by round.
     fn ratio(&self, line: &Line<&'static str>, at: usize) -> Option<Ratio> {
         let ours = self.all.lines.iter().find(|line| line.of == OURS)?;
@@ -221,11 +217,8 @@ impl Group {
 
     fn row(&self, line: &Line<&'static str>, at: usize, ratio: Ratio) -> Option<Record> {
         let (value, rounds) = (line.value(at).ok()?, line.values(at).ok()?.len());
-        let subject = format!("ring/{}", self.uses[at].name());
-        let check = format!(
-            "{}, {} items, capacity {}",
-            line.of, self.item, self.capacity
-        );
+        let subject = format!("ring/{}", self.uses.all[at].name());
+        let check = format!("{}, {}", line.of, self.items());
         let row = Record::passed(LAYER, subject, check);
         let row = match row_count(ratio.of.median, OURS) {
             Some((count, unit)) => row.count(count, unit),
@@ -239,7 +232,7 @@ impl Group {
 
     fn table(&self, experiment: &str) -> Table {
         let mut columns = self.all.columns().words("crate", |peer| *peer);
-        for (at, how) in self.uses.iter().enumerate() {
+        for (at, how) in self.uses.all.iter().enumerate() {
             columns = columns.value(how.name(), at).cells("×", move |line| {
                 let ratio = self.ratio(line, at).map(|ratio| ratio.of);
                 let none = || line.values(at).err().unwrap_or_default();
@@ -258,7 +251,7 @@ mod tests {
     fn recorded(ratio: f64) -> Group {
         let ours = [100.0, 80.0, 120.0, 99.0, 101.0];
         let times = |factor: f64| Ok(ours.map(|rate| rate * factor).to_vec());
-        let none = |way: Way| Err(format!("no way to move {}", way.name()));
+        let none = |way: Way| Err(format!("not used for {}", way.name()));
         let mut all = Comparison::new(Unit::RATE, 0);
         all.add(OURS, vec![times(1.0), times(4.0), none(WAYS[2])]);
         all.add("other", vec![times(ratio), none(WAYS[1]), none(WAYS[2])]);
@@ -277,7 +270,7 @@ mod tests {
     /// Five rounds in which "other" is so many times as fast there and back.
     fn there_and_back(speed: f64) -> Group {
         let ours = [500.0, 510.0, 490.0, 700.0, 505.0];
-        let mut all = Comparison::new(unit(THERE_AND_BACK), 0);
+        let mut all = Comparison::new(THERE_AND_BACK.unit, 0);
         all.add(OURS, vec![Ok(ours.to_vec())]);
         all.add("other", vec![Ok(ours.map(|time| time / speed).to_vec())]);
         Group {
@@ -318,6 +311,6 @@ mod tests {
         let said = report.render();
         assert!(said.contains("other"), "{said}");
         // What it cannot do is said, and no figure stands there.
-        assert!(said.contains("no way to move slices of 64"), "{said}");
+        assert!(said.contains("not used for slices of 64"), "{said}");
     }
 }

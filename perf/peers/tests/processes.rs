@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use ringproof_perf::ipc::{Exercise, Injected, Mechanism, Program, Task, Two};
+use ringproof_perf::ipc::{Exercise, Injected, Mechanism, Place, Program, Task, Two};
 use ringproof_perf::report::Trouble;
 use ringproof_perf_peers::mechanisms;
 use ringproof_record::deadline;
@@ -26,7 +26,7 @@ fn task(exercise: Exercise, injected: Injected) -> Task {
 
 /// What becomes of messages of that size. `None` if the mechanism cannot be used here.
 fn moved(mechanism: &Mechanism, size: usize, task: Task) -> Option<Result<u64, String>> {
-    let mut two = match Two::start(&program(), mechanism, size, None) {
+    let mut two = match Two::start(&program(), Place::TwoProcesses, mechanism, size, None) {
         Ok(two) => two,
         Err(Trouble::NotRun(why)) => {
             eprintln!("not run: {}: {why}", mechanism.name);

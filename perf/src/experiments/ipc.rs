@@ -18,6 +18,7 @@ mod locked;
 pub mod matrix;
 mod mechanism;
 mod message;
+mod one_process;
 pub mod published;
 mod queues;
 mod runner;
@@ -35,7 +36,7 @@ pub use mechanism::{
 pub use message::Injected;
 pub use runner::{Figure, Line, Measured, measure};
 pub use segments::Polls;
-pub use two::{Moved, Program, Two};
+pub use two::{Moved, Place, Program, Two};
 
 use crate::experiments::Experiment;
 use crate::report::{Report, Trouble};
@@ -49,9 +50,9 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
     about: "Every way for two processes to send each other messages, side by side",
     details: "Two processes, a CPU each: one-way latency and messages a second, for messages of 64 \
          B, 1 KiB and 64 KiB, with the system calls of a message and beside what is printed \
-         about it elsewhere. With --advise it says which one to take, from the figures of \
-         this machine.",
-    run: |settings| report(settings, all()),
+         about it elsewhere; and the ring between two processes beside the same in one. With \
+         --advise it says which one to take, from the figures of this machine.",
+    run,
     ..Experiment::MEASURES
 };
 
@@ -59,7 +60,8 @@ pub(crate) const EXPERIMENT: Experiment = Experiment {
 pub fn all() -> &'static [Mechanism] {
     &[
         segments::RING,
-        segments::RING_THAT_WAITS,
+        segments::RING_THAT_SPINS,
+        segments::RING_THAT_SLEEPS,
         segments::RING_IN_BATCHES,
         segments::LATEST,
         segments::MAPPED_FILE,
@@ -83,12 +85,18 @@ pub fn all() -> &'static [Mechanism] {
     ]
 }
 
+/// Measures all of them, and the ring in one process as well.
+fn run(settings: &Settings) -> Result<Report, Trouble> {
+    let mut report = report(settings, all())?;
+    let measure = |report: &mut Report| one_process::run(settings, report);
+    report.add_part(one_process::SUBJECT, measure)?;
+    Ok(report)
+}
+
 /// Measures `mechanisms`, which the processes of this program know, too.
 pub fn report(settings: &Settings, mechanisms: &[Mechanism]) -> Result<Report, Trouble> {
     let pair = settings.pair()?;
-    let unknown = "the system does not say which program this is";
-    let program = Program::this().map_err(Trouble::of(unknown))?;
-    let measured = measure(settings, pair, &program, mechanisms)?;
+    let measured = measure(settings, pair, &Program::this()?, mechanisms)?;
     let title = "ipc: messages between two processes, every one checked";
     let mut report = Report::on(title, pair);
     conclusions::add(&mut report, &measured);

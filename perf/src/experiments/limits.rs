@@ -9,14 +9,12 @@ mod lines;
 mod map;
 mod streaming;
 
-use ringproof_record::Record;
-
 use crate::comparison::Unit;
 use crate::counters::Usage;
 use crate::cpus::Pair;
 use crate::experiments::Experiment;
 use crate::probe::agree;
-use crate::report::{LAYER, Report, Trouble};
+use crate::report::{Report, Trouble};
 use crate::rounds::{Rounds, Sample};
 use crate::run::Settings;
 use crate::stats::summarize;
@@ -87,23 +85,10 @@ pub fn run(settings: &Settings) -> Result<Report, Trouble> {
     ));
     let mut latencies = Vec::new();
     for (subject, part) in PARTS {
-        let measure = |report: &mut Report| part(settings, pair, report);
-        latencies.extend(add(&mut report, subject, measure)?);
+        latencies.extend(report.add_part(subject, |report| part(settings, pair, report))?);
     }
     report.conclusions.extend(moved(&latencies));
     Ok(report)
-}
-
-/// Adds a part, or why it could not be measured.
-fn add(report: &mut Report, subject: &str, part: impl FnOnce(&mut Report) -> Outcome) -> Outcome {
-    match part(report) {
-        Err(Trouble::NotRun(why)) => {
-            (report.conclusions).push(format!("{subject}: not measured here, because {why}."));
-            (report.rows).push(Record::not_run(LAYER, subject, "ran", why));
-            Ok(None)
-        }
-        outcome => outcome,
-    }
 }
 
 /// Notes what the rounds of a part were like, and says how far apart the two CPUs were.
@@ -139,24 +124,8 @@ fn alone_sampled(
 
 #[cfg(test)]
 mod tests {
-    use ringproof_record::Verdict;
-
     use super::*;
     use crate::report::says;
-
-    #[test]
-    fn a_part_that_cannot_be_measured_says_why_and_one_that_is_wrong_ends_the_run() {
-        let mut report = Report::new("limits");
-        let refused = |_: &mut Report| Err(Trouble::NotRun("it is refused".to_owned()));
-        assert_eq!(add(&mut report, "machine/x", refused), Ok(None));
-        assert!(report.has(Verdict::NotRun));
-        let said = "machine/x: not measured here, because it is refused.";
-        assert_eq!(report.conclusions, [said]);
-
-        let wrong = Trouble::Failed("a value is wrong".to_owned());
-        let outcome = add(&mut report, "machine/x", |_| Err(wrong.clone()));
-        assert_eq!(outcome, Err(wrong));
-    }
 
     #[test]
     fn parts_between_which_the_cpus_moved_are_reported() {

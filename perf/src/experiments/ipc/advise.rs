@@ -235,7 +235,7 @@ impl fmt::Display for Advice {
                     let (name, why) = (next.name, why(question, next));
                     writeln!(f, "  Next: {name}, {}: {why}.", beside(next, best))?;
                 }
-                let sleeps = |fit: &&Fit| fit.nature.waiting == Waiting::Sleeps;
+                let sleeps = |fit: &&Fit| fit.nature.waiting != Waiting::Polls;
                 if !sleeps(&best)
                     && let Some(asleep) = others.iter().find(sleeps)
                 {

@@ -102,9 +102,9 @@ impl Control {
         Ok((Control(ours), theirs))
     }
 
-    /// The end that a process was given as its standard input.
-    pub(crate) fn inherited() -> io::Result<Control> {
-        io::stdin().as_fd().try_clone_to_owned().map(Control)
+    /// The end that a process was given in the place of this one of its standard streams.
+    pub(crate) fn inherited(stream: impl AsFd) -> io::Result<Control> {
+        stream.as_fd().try_clone_to_owned().map(Control)
     }
 
     pub(crate) fn send(&self, packet: &impl Serialize, fds: &[OwnedFd]) -> io::Result<()> {

@@ -15,6 +15,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::mechanism::{Endpoint, Ends, Mechanism, Nature, Refused, Side, Terms, Waiting};
 use super::shared::{self, Part};
+use crate::futex::futex;
 
 /// A POSIX semaphore in shared memory. (A call only where somebody sleeps or must be woken.)
 pub(super) const SEMAPHORE: Mechanism = gated("shm + semaphore", 0, prepare_semaphores, |terms| {
@@ -263,14 +264,6 @@ impl Gate for Futex {
         }
         Ok(())
     }
-}
-
-fn futex(word: &AtomicU32, operation: libc::c_int, value: u32) -> Result<(), Errno> {
-    let no_timeout: *const libc::timespec = std::ptr::null();
-    // SAFETY: the kernel reads the word, which lives until the call returns; there is no timeout.
-    let outcome =
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), operation, value, no_timeout) };
-    Errno::result(outcome).map(drop)
 }
 
 /// A real-time signal of a number of its own, to the other process. The kernel queues it, up to a

@@ -234,6 +234,8 @@ pub enum Lasting {
 pub enum Waiting {
     /// It asks again and again, and keeps its CPU busy.
     Polls,
+    /// It does so for some microseconds, then it sleeps in the kernel.
+    PollsFirst,
     /// It sleeps in the kernel.
     Sleeps,
 }

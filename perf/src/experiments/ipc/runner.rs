@@ -4,7 +4,7 @@ use super::control::{Exercise, Task};
 use super::mechanism::{Delivers, Mechanism, Nature, SIZES, Waiting};
 use super::message::Injected;
 use super::segments;
-use super::two::{Moved, Program, Two};
+use super::two::{Moved, Place, Program, Two};
 use crate::cpus::Pair;
 use crate::probe::agree;
 use crate::report::Trouble;
@@ -65,11 +65,17 @@ pub fn measure(
     sizes.iter().map(sized).collect()
 }
 
-/// One mechanism, one exercise, and how many messages fill a sample.
-struct Case {
-    mechanism: Mechanism,
-    /// Which line it belongs to.
-    line: usize,
+/// Two sides and a mechanism between them, for messages of one size.
+#[derive(Clone, Copy)]
+pub(super) struct Setup {
+    pub(super) mechanism: Mechanism,
+    pub(super) size: usize,
+    pub(super) place: Place,
+}
+
+/// A setup, one exercise, and how many messages fill a sample.
+pub(super) struct Case {
+    setup: Setup,
     task: Task,
 }
 
@@ -81,19 +87,20 @@ fn measure_size(
     size: usize,
 ) -> Result<Measured, Trouble> {
     let mut lines = Vec::new();
-    let mut cases = Vec::new();
-    for (index, mechanism) in mechanisms.iter().enumerate() {
+    let (mut cases, mut lines_of_cases) = (Vec::new(), Vec::new());
+    for (line, mechanism) in mechanisms.iter().enumerate() {
         // Not a reason of this mechanism: it would be that of all that come after it.
         pair.is_left()?;
-        let tried =
-            EXERCISES.map(|exercise| calibrate(settings, pair, program, mechanism, size, exercise));
+        let setup = Setup {
+            mechanism: *mechanism,
+            size,
+            place: Place::TwoProcesses,
+        };
+        let tried = EXERCISES.map(|exercise| calibrate(settings, pair, program, setup, exercise));
         lines.push(Line::first(mechanism, &tried));
         for calibrated in tried.into_iter().flatten() {
-            cases.push(Case {
-                mechanism: *mechanism,
-                line: index,
-                task: calibrated.task,
-            });
+            cases.push(calibrated.case);
+            lines_of_cases.push(line);
         }
     }
     if cases.is_empty() {
@@ -105,11 +112,34 @@ fn measure_size(
         });
     }
     let name = format!("ipc, {size} bytes");
-    let rounds = run::measure(&name, cases.len(), Some(pair), settings, |round| {
+    let rounds = in_turn(&name, &cases, pair, settings, program)?;
+    for ((case, line), series) in cases.iter().zip(lines_of_cases).zip(&rounds.series) {
+        let line: &mut Line = &mut lines[line];
+        *match case.task.exercise {
+            Exercise::PingPong => &mut line.latency,
+            Exercise::Stream => &mut line.rate,
+        } = Ok(series.clone());
+    }
+    Ok(Measured {
+        size,
+        lines,
+        rounds,
+    })
+}
+
+/// Nanoseconds one way, or messages a second, of each case in turn.
+pub(super) fn in_turn(
+    name: &str,
+    cases: &[Case],
+    pair: Pair,
+    settings: &Settings,
+    program: &Program,
+) -> Result<Rounds, Trouble> {
+    run::measure(name, cases.len(), Some(pair), settings, |round| {
         for index in round.order.clone() {
             let case = &cases[index];
             // New processes, and all that lies between them anew.
-            let mut two = Two::start(program, &case.mechanism, size, Some(pair))?;
+            let mut two = case.setup.start(program, pair)?;
             let distance = round.distance;
             round.take(index, || {
                 let before = case.probe(pair)?;
@@ -124,27 +154,21 @@ fn measure_size(
             })?;
         }
         Ok(())
-    })?;
-    for (case, series) in cases.iter().zip(&rounds.series) {
-        let line: &mut Line = &mut lines[case.line];
-        *match case.task.exercise {
-            Exercise::PingPong => &mut line.latency,
-            Exercise::Stream => &mut line.rate,
-        } = Ok(series.clone());
-    }
-    Ok(Measured {
-        size,
-        lines,
-        rounds,
     })
+}
+
+impl Setup {
+    fn start(&self, program: &Program, pair: Pair) -> Result<Two, Trouble> {
+        Two::start(program, self.place, &self.mechanism, self.size, Some(pair))
+    }
 }
 
 impl Case {
     /// How far apart the CPUs are, where that matters: who sleeps for every message hardly notices,
     /// and a round is long enough for CPUs to move to and fro within it.
     fn probe(&self, pair: Pair) -> Result<Option<f64>, Trouble> {
-        match self.mechanism.nature.waiting {
-            Waiting::Polls => probe(pair),
+        match self.setup.mechanism.nature.waiting {
+            Waiting::Polls | Waiting::PollsFirst => probe(pair),
             Waiting::Sleeps => Ok(None),
         }
     }
@@ -158,9 +182,9 @@ impl Case {
     }
 }
 
-/// A task that fills a sample, and what counting found.
-struct Calibrated {
-    task: Task,
+/// A case whose task fills a sample, and what counting found.
+pub(super) struct Calibrated {
+    pub(super) case: Case,
     counted: Moved,
 }
 
@@ -197,30 +221,30 @@ impl Line {
 }
 
 /// Finds out how many messages take about as long as a sample shall, and counts once.
-fn calibrate(
+pub(super) fn calibrate(
     settings: &Settings,
     pair: Pair,
     program: &Program,
-    mechanism: &Mechanism,
-    size: usize,
+    setup: Setup,
     exercise: Exercise,
 ) -> Result<Calibrated, Trouble> {
     const FEWEST: u64 = 64;
     const MOST: u64 = 1 << 20;
-    if exercise == Exercise::Stream && mechanism.nature.delivers == Delivers::Latest {
+    let nature = setup.mechanism.nature;
+    if exercise == Exercise::Stream && nature.delivers == Delivers::Latest {
         return Err(Trouble::NotRun(
             "it holds the latest value: a writer that does not wait for the reader overwrites what was \
              not read (how fast that goes, `latest` measures)"
                 .to_owned(),
         ));
     }
-    let mut two = Two::start(program, mechanism, size, Some(pair))?;
+    let mut two = setup.start(program, pair)?;
     let mut task = Task {
         exercise,
         first: settings.first_item(),
         // Once around memory that costs nothing but its faults: they would be a part of the figure.
-        warm_up: match mechanism.nature.system_calls {
-            0 if mechanism.nature.waiting == Waiting::Polls => FEWEST.max(segments::capacity(size)),
+        warm_up: match nature.system_calls {
+            0 if nature.waiting != Waiting::Sleeps => FEWEST.max(segments::capacity(setup.size)),
             _ => FEWEST,
         },
         count: FEWEST,
@@ -240,5 +264,8 @@ fn calibrate(
         count: FEWEST,
         ..task
     })?;
-    Ok(Calibrated { task, counted })
+    Ok(Calibrated {
+        case: Case { setup, task },
+        counted,
+    })
 }

@@ -1,7 +1,7 @@
 //! What ships, between processes: the ring and the seqlock in segments without a name, and the ring over
 //! a mapped file.
 //!
-//! Messages have a type here: for each size that is measured there is one, an array of cache lines.
+//! Messages have a type here: for each size that is measured there is one, a word or an array of cache lines.
 
 use std::fs::File;
 use std::hint;
@@ -21,7 +21,9 @@ use ringproof::{
     SeqReader, SeqWriter, Wait, WaitError,
 };
 
-use super::mechanism::{Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms};
+use super::mechanism::{
+    Delivers, Endpoint, Ends, Lasting, Mechanism, Nature, Refused, Terms, Waiting,
+};
 use super::shared::file_on_disk;
 use crate::cpus::stands;
 use crate::together::Turn;
@@ -37,12 +39,14 @@ macro_rules! typed {
             $name,
             $nature,
             |size| match size {
+                8 => $prepare::<u64>(),
                 64 => $prepare::<[Line; 1]>(),
                 1024 => $prepare::<[Line; 16]>(),
                 65_536 => $prepare::<[Line; 1024]>(),
                 other => Err(no_such_size(other)),
             },
             |terms| match terms.size {
+                8 => $join::<u64>(terms),
                 64 => $join::<[Line; 1]>(terms),
                 1024 => $join::<[Line; 16]>(terms),
                 65_536 => $join::<[Line; 1024]>(terms),
@@ -62,9 +66,20 @@ fn no_such_size(size: usize) -> Refused {
 /// The ring, one message at a time.
 pub(super) const RING: Mechanism = typed!("ring, one by one", Nature::SEGMENT, rings, join_rings);
 
-/// The same by the operations that wait.
-pub(super) const RING_THAT_WAITS: Mechanism =
-    typed!("ring, waits", Nature::SEGMENT, rings, join_waiting_rings);
+/// The same by the operations that wait, spinning.
+pub(super) const RING_THAT_SPINS: Mechanism =
+    typed!("ring, Wait::Spin", Nature::SEGMENT, rings, join_spinning);
+
+/// By those that wait as they do by default: spinning, then asleep.
+pub(super) const RING_THAT_SLEEPS: Mechanism = typed!(
+    "ring, Wait::Sleep",
+    Nature {
+        waiting: Waiting::PollsFirst,
+        ..Nature::SEGMENT
+    },
+    rings,
+    join_sleeping
+);
 
 /// The ring, several messages at a time.
 pub(super) const RING_IN_BATCHES: Mechanism = Mechanism {
@@ -120,13 +135,19 @@ fn join_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
     }))
 }
 
-fn join_waiting_rings<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+fn join_spinning<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    join_waiting::<T>(terms, Wait::Spin)
+}
+
+fn join_sleeping<T: Payload>(terms: Terms) -> Result<Box<dyn Endpoint>, Refused> {
+    join_waiting::<T>(terms, Wait::Sleep)
+}
+
+fn join_waiting<T: Payload>(terms: Terms, how: Wait) -> Result<Box<dyn Endpoint>, Refused> {
     let [out, into] = terms.out_and_into()?;
     Ok(Box::new(WaitingQueue {
-        producer: Ring::<T>::attach_fd(out)?.producer()?.with_wait(Wait::Spin),
-        consumer: Ring::<T>::attach_fd(into)?
-            .consumer()?
-            .with_wait(Wait::Spin),
+        producer: Ring::<T>::attach_fd(out)?.producer()?.with_wait(how),
+        consumer: Ring::<T>::attach_fd(into)?.consumer()?.with_wait(how),
         turn: Turn::default(),
     }))
 }
@@ -157,7 +178,7 @@ impl<T: Payload, K> Endpoint for Queue<T, K> {
     }
 }
 
-/// The same, which wait.
+/// The same, whose operations wait.
 struct WaitingQueue<T: Payload> {
     producer: ringproof::Producer<T>,
     consumer: ringproof::Consumer<T>,

@@ -1,4 +1,4 @@
-//! The two processes, as whoever measures has them.
+//! The two processes, or the one, as whoever measures has them.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,8 +11,8 @@ use ringproof_record::deadline;
 
 use super::control::{Answer, Control, Exercise, Order, Reported, Task, readable};
 use super::mechanism::{Ends, Mechanism, Side};
-use super::worker::ARGUMENT;
-use crate::cpus::Pair;
+use super::worker::{ARGUMENT, BOTH};
+use crate::cpus::{Pair, Seat};
 use crate::report::Trouble;
 
 /// Nothing that one order asks for takes a tenth of it.
@@ -26,8 +26,13 @@ pub struct Program(PathBuf);
 
 impl Program {
     /// This one.
-    pub fn this() -> io::Result<Self> {
-        std::env::current_exe().map(Program)
+    ///
+    /// # Errors
+    /// [`Trouble::NotRun`] if the system does not say which program this is.
+    pub fn this() -> Result<Self, Trouble> {
+        let unknown = "the system does not say which program this is";
+        let path = std::env::current_exe().map_err(Trouble::of(unknown))?;
+        Ok(Program(path))
     }
 
     /// Another one.
@@ -35,35 +40,49 @@ impl Program {
         Program(path.into())
     }
 
-    fn start(&self) -> io::Result<Worker> {
-        let (control, theirs) = Control::pair()?;
-        let process = Command::new(&self.0)
-            .arg(ARGUMENT)
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .spawn()?;
-        Ok(Worker { control, process })
+    fn start(&self, place: Place) -> io::Result<([Control; 2], Vec<Process>)> {
+        let ((first, its), (second, its_own)) = (Control::pair()?, Control::pair()?);
+        let command = |control: OwnedFd| {
+            let mut command = Command::new(&self.0);
+            command.arg(ARGUMENT).stdin(Stdio::from(control));
+            command.stdout(Stdio::null());
+            command
+        };
+        let start = |mut command: Command| command.spawn().map(Process);
+        let processes = match place {
+            Place::TwoProcesses => vec![start(command(its))?, start(command(its_own))?],
+            Place::OneProcess => {
+                let mut both = command(its);
+                both.arg(BOTH).stdout(Stdio::from(its_own));
+                vec![start(both)?]
+            }
+        };
+        Ok(([first, second], processes))
     }
 }
 
-/// One of the two. It dies with this program, and when it is dropped.
-#[derive(Debug)]
-struct Worker {
-    control: Control,
-    process: Child,
+/// Where the two sides run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a process each.
+    TwoProcesses,
+    /// In a thread each of one process.
+    OneProcess,
 }
 
-impl Worker {
-    fn order(&self, mechanism: &str, order: &Order, fds: &[OwnedFd]) -> Result<(), Trouble> {
-        let why = |error| format!("a process cannot be reached: {error}");
-        let sent = self.control.send(order, fds);
-        sent.map_err(|error| failed(mechanism, why(error)))
+/// One of the processes. It dies with this program, and when it is dropped.
+#[derive(Debug)]
+struct Process(Child);
+
+impl Process {
+    fn number(&self) -> i32 {
+        self.0.id().cast_signed()
     }
 
     /// How it ended, which it is about to do: nothing is to be heard of it any more.
     fn end(&mut self, deadline: Instant) -> String {
         loop {
-            match self.process.try_wait() {
+            match self.0.try_wait() {
                 Ok(Some(how)) => return how.to_string(),
                 Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
                 Ok(None) => return "it hangs, and says nothing more".to_owned(),
@@ -73,20 +92,22 @@ impl Worker {
     }
 }
 
-impl Drop for Worker {
+impl Drop for Process {
     fn drop(&mut self) {
         // It may be dead already; then there is nothing to kill.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
-/// Two processes with a mechanism between them.
+/// Two processes, or threads, with a mechanism between them.
 #[derive(Debug)]
 pub struct Two {
     mechanism: &'static str,
     batch: usize,
-    workers: [Worker; 2],
+    /// One, or one for each side.
+    processes: Vec<Process>,
+    controls: [Control; 2],
     /// Dropped after the processes.
     _ends: Ends,
 }
@@ -114,43 +135,47 @@ impl Moved {
 }
 
 impl Two {
-    /// Starts two processes of `program`, on the CPUs of `pair` if it is given, and lets them make
-    /// their endpoints for messages of `size` bytes.
+    /// Starts two processes of `program`, or one, on the CPUs of `pair` if it is given, and lets the two sides
+    /// make their endpoints for messages of `size` bytes.
     ///
     /// # Errors
     /// [`Trouble::NotRun`] if the mechanism cannot be used here, [`Trouble::Failed`] if it broke.
     pub fn start(
         program: &Program,
+        place: Place,
         mechanism: &Mechanism,
         size: usize,
         pair: Option<Pair>,
     ) -> Result<Self, Trouble> {
         let name = mechanism.name;
         let mut ends = ((mechanism.prepare)(size)).map_err(|why| Trouble::NotRun(why.0))?;
-        let start = || {
-            let (started, path) = (program.start(), program.0.display());
-            let why = |error| format!("a process of `{path}` cannot be started: {error}");
-            started.map_err(|error| Trouble::NotRun(why(error)))
+        let path = program.0.display();
+        let (controls, processes) = (program.start(place)).map_err(Trouble::of(&format!(
+            "a process of `{path}` cannot be started"
+        )))?;
+        let seat: fn(&Pair, bool) -> Seat = match place {
+            Place::TwoProcesses => Pair::seat_of_process,
+            Place::OneProcess => Pair::seat,
         };
-        let workers = [start()?, start()?];
-        let sides = [Side::First, Side::Second];
-        for (index, side) in sides.into_iter().enumerate() {
+        for (index, side) in [Side::First, Side::Second].into_iter().enumerate() {
+            let peer = processes.get(1 - index).unwrap_or(&processes[0]);
             let order = Order::Join {
                 mechanism: name.to_owned(),
                 side,
                 size,
                 numbers: ends.numbers.clone(),
-                peer: workers[1 - index].process.id().cast_signed(),
-                seat: pair.map(|pair| pair.seat_of_process(side == Side::Second)),
+                peer: peer.number(),
+                seat: pair.map(|pair| seat(&pair, side == Side::Second)),
             };
-            // Only the two processes keep them: when one dies, the other notices.
+            // Only the two sides keep them: when one process dies, the other notices.
             let fds = std::mem::take([&mut ends.first, &mut ends.second][index]);
-            workers[index].order(name, &order, &fds)?;
+            send(&controls[index], name, &order, &fds)?;
         }
         let mut two = Two {
             mechanism: name,
             batch: mechanism.batch,
-            workers,
+            processes,
+            controls,
             _ends: ends,
         };
         two.answers("to make their endpoints")?;
@@ -163,8 +188,8 @@ impl Two {
     /// [`Trouble::Failed`] if one was not right, or nothing went on; [`Trouble::NotRun`] if a CPU was
     /// taken away.
     pub fn run(&mut self, task: Task) -> Result<Moved, Trouble> {
-        for worker in &self.workers {
-            worker.order(self.mechanism, &Order::Move(task), &[])?;
+        for control in &self.controls {
+            send(control, self.mechanism, &Order::Move(task), &[])?;
         }
         let [first, second] = self.answers("to move messages")?;
         // The last message arrives at the first side in a ping-pong, at the second in a stream.
@@ -188,22 +213,22 @@ impl Two {
         let deadline = Instant::now() + patience();
         let mut reported = [None, None];
         while reported.iter().any(Option::is_none) {
-            let controls = [&self.workers[0].control, &self.workers[1].control];
-            let ready = readable(controls, deadline)
+            let ready = readable(self.controls.each_ref(), deadline)
                 .map_err(|error| failed(name, format!("the processes cannot be heard: {error}")))?;
             let Some(ready) = ready else {
                 let (seconds, what) = (patience().as_secs(), format!("for its processes {what}"));
                 return Err(failed(name, format!("waited {seconds} s {what}")));
             };
             let side = ["first", "second"][ready];
-            match controls[ready].receive() {
+            match self.controls[ready].receive() {
                 Ok(Some((Answer::Done(answer), _))) => reported[ready] = Some(answer),
                 Ok(Some((Answer::Refused(why), _))) => return Err(Trouble::NotRun(why)),
                 Ok(Some((Answer::Broken(why), _))) => {
                     return Err(failed(name, format!("{side} process: {why}")));
                 }
                 Ok(None) => {
-                    let ended = self.workers[ready].end(deadline);
+                    let at = ready.min(self.processes.len() - 1);
+                    let ended = self.processes[at].end(deadline);
                     return Err(failed(name, format!("the {side} process ended: {ended}")));
                 }
                 Err(error) => return Err(failed(name, format!("{side} process: {error}"))),
@@ -212,6 +237,11 @@ impl Two {
         let [first, second] = reported.map(Option::unwrap_or_default);
         Ok([first, second])
     }
+}
+
+fn send(control: &Control, mechanism: &str, order: &Order, fds: &[OwnedFd]) -> Result<(), Trouble> {
+    let why = |error| failed(mechanism, format!("a process cannot be reached: {error}"));
+    control.send(order, fds).map_err(why)
 }
 
 fn failed(mechanism: &str, why: String) -> Trouble {

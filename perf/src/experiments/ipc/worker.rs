@@ -1,8 +1,7 @@
-//! One of the two processes between which messages move.
+//! One of the two processes between which messages move; or both sides, as threads of one process.
 
-use std::env;
-use std::io;
 use std::ops::Range;
+use std::{env, io, thread};
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
@@ -17,6 +16,9 @@ use crate::cpus::{Gone, Seat, stands};
 
 /// The argument by which a program knows that it was started to be such a process.
 pub const ARGUMENT: &str = "ipc-worker";
+
+/// What follows it if the process is to be both sides.
+pub(super) const BOTH: &str = "both";
 
 /// Does the work of such a process, if this program was started to be one, and gives the exit code.
 /// A program that measures calls it before it looks at its arguments, with all mechanisms that it
@@ -34,11 +36,27 @@ pub fn divert(mechanisms: &[Mechanism]) -> Option<Exit> {
     })
 }
 
-/// Carries out orders until there are no more.
+/// Carries out the orders of one side, or of both.
 fn serve(mechanisms: &[Mechanism]) -> io::Result<()> {
     // Whoever started this process may be gone before this; then there is no order to receive.
     set_pdeathsig(Signal::SIGKILL)?;
-    let control = Control::inherited()?;
+    let first = Control::inherited(io::stdin())?;
+    if env::args().nth(2).as_deref() != Some(BOTH) {
+        return obey(&first, mechanisms);
+    }
+    let second = Control::inherited(io::stdout())?;
+    // In two new threads: which CPUs the process may use is asked of its main thread, which is not pinned.
+    thread::scope(|scope| {
+        let sides = [&first, &second].map(|side| scope.spawn(move || obey(side, mechanisms)));
+        let panicked = |_| Err(io::Error::other("a side panicked"));
+        sides
+            .into_iter()
+            .try_for_each(|side| side.join().unwrap_or_else(panicked))
+    })
+}
+
+/// Carries out orders until there are no more.
+fn obey(control: &Control, mechanisms: &[Mechanism]) -> io::Result<()> {
     let mut joined: Option<Joined> = None;
     while let Some((order, descriptors)) = control.receive()? {
         let answer = match order {
@@ -242,7 +260,7 @@ impl Task {
     }
 }
 
-/// Observes this process, which has one thread, from `begin` to `end`.
+/// Observes the calling thread, which does all that this side does, from `begin` to `end`.
 struct Observed {
     before: Usage,
     calls: Option<Result<SystemCalls, String>>,
