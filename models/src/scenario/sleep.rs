@@ -33,16 +33,16 @@ pub(super) fn inventory() -> Vec<Scenario> {
         "sleep/waker succeeded", waker_succeeded, 440, Bounded(2), SLEPT;
         "sleep/for a new seqlock", news::<Seqlock, 2>, 1_900, Exhausted, SLEPT;
         "sleep/for a new latch", news::<Latch, 4>, 440, Exhausted, SLEPT;
-        "sleep/2 readers of a seqlock", two_readers::<Seqlock, 2>, 5_700, Bounded(2), SLEPT;
-        "sleep/2 readers of a latch", two_readers::<Latch, 4>, 2_900, Bounded(2), SLEPT;
-        "sleep/2 readers of a latch, one late", late_reader, 2_900, Bounded(2), SLEPT;
+        "sleep/2 readers of a seqlock", two_readers::<Seqlock, 2>, 4_100, Bounded(2), SLEPT;
+        "sleep/2 readers of a latch", two_readers::<Latch, 4>, 2_080, Bounded(2), SLEPT;
+        "sleep/2 readers of a latch, one late", late_reader, 28_000, Bounded(2), SLEPT;
     };
     let mortal = scenarios! {
         "sleep/sleeper dies, two items", sleeper_dies::<2, true, true>, 7_300, Bounded(2), DIED;
         "sleep/sleeper dies, not reached", sleeper_dies::<1, false, true>, 18_000, Exhausted, DIED;
         "sleep/sleeper dies, refused", sleeper_dies::<1, true, false>, 17_000, Exhausted, DIED;
         "sleep/waker dies", waker_dies::<true>, 2_500, Bounded(3), DIED;
-        "sleep/waker dies, not reached", waker_dies::<false>, 1, Bounded(3), DIED;
+        "sleep/waker dies, not reached", waker_dies::<false>, 4_400, Bounded(3), DIED;
     };
     let mortal = mortal.into_iter().map(Scenario::crashes);
     alive.into_iter().chain(mortal).collect()
